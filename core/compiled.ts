@@ -1,0 +1,144 @@
+/**
+ * What the compiler makes of a dataset definition: the shapes that every tier works with. All functions return SQL text
+ * in DuckDB's dialect; a "relation" argument is anything that can stand behind FROM: a table's name or `(SELECT …)`.
+ *
+ * Typed rows (what a segment holds) have these columns, in this order:
+ *   _partition INTEGER, _offset BIGINT, _time BIGINT (event time, epoch ms), _arrival BIGINT (log append time, epoch ms),
+ *   then the dataset's columns with their SQL types.
+ * State rows (what partials and generations hold) have: pane BIGINT (epoch ms of the pane's start; only where the view has
+ *   time), the view's dimensions, then the state columns of its measures, named `<measure>__<part>`.
+ */
+import type { FixedGrain, Grain } from './grains.ts'
+
+export const SYSTEM_COLUMNS = ['_partition', '_offset', '_time', '_arrival'] as const
+
+export interface SqlColumn {
+  readonly name: string
+  /** DuckDB's type text, e.g. BIGINT, VARCHAR[], STRUCT(v VARCHAR, t BIGINT, p INTEGER, o BIGINT) */
+  readonly type: string
+}
+
+export interface CompiledColumn extends SqlColumn {
+  /** JSON path as written in the definition, e.g. $.group.group_topics[*].topic_name */
+  readonly path: string
+  readonly required: boolean
+  readonly label?: string
+}
+
+/** How far a measure's presented number may be from the truth. */
+export type Exactness =
+  | { readonly kind: 'exact' }
+  /** exact within 1e-9 relative: sums of doubles, whose order of adding is not fixed */
+  | { readonly kind: 'float' }
+  /** KMV: exact while at most k distinct values; then ±relativeSigma (1 σ) */
+  | { readonly kind: 'sketch'; readonly k: number; readonly relativeSigma: number }
+  /** quantile sketch: |answer - truth| <= relativeError * |truth| */
+  | { readonly kind: 'bounded'; readonly relativeError: number }
+
+export interface CompiledMeasure {
+  readonly name: string
+  readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile'
+  /** type of the presented value */
+  readonly type: string
+  readonly state: readonly SqlColumn[]
+  readonly exactness: Exactness
+  readonly label?: string
+}
+
+export interface CompiledLookup {
+  /** name of the added column in answers */
+  readonly name: string
+  readonly dictionary: string
+  /** dimension or measure of the view whose value is the key; a list value gives the list of distinct found values */
+  readonly key: string
+  /** true when the key's presented type is a list */
+  readonly list: boolean
+  /** attribute of the dictionary's entry */
+  readonly attribute: string
+}
+
+export interface CompiledRank {
+  readonly by: string
+  readonly limit: number
+  /** dimensions that a ranking shows when the query names none */
+  readonly dimensions: readonly string[]
+  /** SQL over presented measures, already validated; e.g. "mentions" > 5 */
+  readonly having?: string
+}
+
+/** A grouping expression over state rows: `sql` is evaluated per state row, `name` is its column in the result. */
+export interface GroupBy {
+  readonly name: string
+  readonly sql: string
+}
+
+export interface CompiledView {
+  readonly dataset: string
+  readonly name: string
+  readonly label?: string
+  /** hash of everything that changes what is stored: two definitions with one hash may share partials */
+  readonly hash: string
+  /** undefined: an all-time view without panes */
+  readonly paneMs?: number
+  readonly paneGrain?: FixedGrain
+  /** grains that a query may ask for (all are multiples of the pane) */
+  readonly grains: readonly Grain[]
+  readonly window?: { readonly sizeMs: number; readonly everyMs: number }
+  readonly rank?: CompiledRank
+  readonly dimensions: readonly SqlColumn[]
+  readonly measures: readonly CompiledMeasure[]
+  readonly lookups: readonly CompiledLookup[]
+  /** columns of a state row, in order: [pane], dimensions, states */
+  readonly stateColumns: readonly SqlColumn[]
+  /** typed rows → state rows, grouped by pane and dimensions */
+  partialSql(rows: string): string
+  /** SELECT DISTINCT of [pane] and dimensions that the typed rows touch */
+  keysSql(rows: string): string
+  /** typed rows → the same partials as partialSql, but only of the keys in `keys` (a relation with keysSql's columns) */
+  partialOfKeysSql(rows: string, keys: string): string
+  /** state rows → state rows; grouped by `by` (default: pane and dimensions). Result columns: by's names, then states */
+  mergeSql(states: string, by?: readonly GroupBy[]): string
+  /**
+   * merged state rows → numbers: `keep` columns, then each measure's presented value under its name, and for each measure of
+   * exactness 'sketch' a BOOLEAN column `<measure>__estimated` (true where more than k distinct values were seen).
+   */
+  presentSql(merged: string, keep: readonly string[], measures?: readonly string[]): string
+  /**
+   * typed rows → presented values directly, by plain aggregates that share nothing with partial/merge/present
+   * (count(DISTINCT …), row_number for first/latest, quantile_disc …): the independent recount that `verify` uses.
+   * Result columns: [pane], dimensions, measures.
+   */
+  recountSql(rows: string): string
+}
+
+export interface CompiledDataset {
+  readonly name: string
+  readonly label?: string
+  /** hash of columns, paths, event time: changes when typed rows would differ */
+  readonly schemaHash: string
+  readonly timeColumn: string
+  readonly keyColumn: string
+  /** a row is late when it arrived more than this after its event time */
+  readonly lateAfterMs: number
+  readonly columns: readonly CompiledColumn[]
+  /** all columns of typed rows, system columns first */
+  readonly rowColumns: readonly SqlColumn[]
+  readonly views: ReadonlyMap<string, CompiledView>
+  /** dictionaries that any view looks up */
+  readonly dictionaries: readonly string[]
+  readonly decode: {
+    /** for read_json(columns = {…}): the struct literal's text, with only the fields that the columns need */
+    readonly jsonColumns: string
+    /**
+     * SELECT list that turns read_json's row into the event time (`_time` BIGINT, NULL when absent or no valid time) and the
+     * dataset's columns (a NULL replaced by the column's default, if it has one), in rowColumns' order without _partition, _offset, _arrival.
+     */
+    readonly project: string
+    /** SQL condition over the projected row: true when the event can not be used (a required column or the time is NULL) */
+    readonly rejectWhere: string
+  }
+  /** Why a line can not be used (names the field), or null when it can. Plain JSON.parse; the slow path, for single rows. */
+  explain(line: string): string | null
+  /** Same check on a parsed value, plus the text of its key (for partitioning). */
+  check(value: unknown): { readonly ok: true; readonly key: string } | { readonly ok: false; readonly reason: string }
+}

@@ -1,0 +1,9 @@
+/** What the compiler asks of the SQL engine: its parser and its type inference. core/ itself does no I/O. */
+import type { SqlColumn } from './compiled.ts'
+
+export interface SqlDialect {
+  /** the engine's syntax tree of a SELECT (DuckDB: json_serialize_sql), parsed; `{ error: true, error_message }` when it is no SELECT */
+  parse(select: string): Promise<unknown>
+  /** names and types that a SELECT would give, without running it */
+  describe(select: string): Promise<readonly SqlColumn[]>
+}

@@ -1,0 +1,43 @@
+/** A question to a view, after parsing and before validation against the view. */
+import type { Grain } from './grains.ts'
+
+export type FilterOperator = 'eq' | 'ne' | 'in' | 'gt' | 'gte' | 'lt' | 'lte' | 'contains' | 'null' | 'notnull'
+
+export interface Filter {
+  readonly dimension: string
+  readonly operator: FilterOperator
+  /** texts; cast to the dimension's type; bound as parameters, never put into SQL text */
+  readonly values: readonly string[]
+}
+
+export interface ViewQuery {
+  readonly dataset: string
+  readonly view: string
+  /** default: all */
+  readonly measures?: readonly string[]
+  /** default: all of the view's, or its rank's */
+  readonly dimensions?: readonly string[]
+  readonly filters?: readonly Filter[]
+  /** event time, epoch ms, `[from, to)`; must fall on pane starts (else a clear error) */
+  readonly fromMs?: number
+  readonly toMs?: number
+  /** adds a `time` column with the start of each grain */
+  readonly grain?: Grain
+  /** IANA name; default UTC */
+  readonly timezone?: string
+  readonly order?: readonly { readonly by: string; readonly direction: 'asc' | 'desc' }[]
+  readonly limit?: number
+  /** windowed views: the instant whose window is asked for, epoch ms, or 'now', or 'latest' (newest event not in the future) */
+  readonly at?: number | 'now' | 'latest'
+  /** rank within each combination of these dimensions instead of over all rows */
+  readonly per?: readonly string[]
+}
+
+/** Limits of a query, by name; each is enforced before work is done. */
+export const QUERY_LIMITS = {
+  rowsMax: 10_000,
+  rowsDefault: 1_000,
+  filtersMax: 32,
+  filterValuesMax: 1_000,
+  filterValueCharsMax: 1_024,
+} as const

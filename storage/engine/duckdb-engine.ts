@@ -1,0 +1,116 @@
+/**
+ * The query engine of all roles: one in-memory DuckDB per process or worker thread, hardened: it reads and writes only the
+ * folders that it is given, loads no extension from outside, and has bounded memory and threads.
+ */
+import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
+import type { SqlColumn } from '#core/compiled.ts'
+import { quoteText } from '#core/sql-names.ts'
+
+export interface EngineOptions {
+  /** default 2 */
+  readonly threads?: number
+  /** e.g. '2GB' */
+  readonly memoryLimit?: string
+  /** absolute folders that SQL may read and write */
+  readonly folders: readonly string[]
+  /** folder for spilling; one of `folders` or below one */
+  readonly spillFolder?: string
+}
+
+/** A value bound to a `$name` of the SQL text. */
+export type Parameter = string | number | bigint | boolean | null
+
+export class DuckDbEngine {
+  readonly #instance: DuckDBInstance
+  private constructor(instance: DuckDBInstance) {
+    this.#instance = instance
+  }
+
+  static async open(options: EngineOptions): Promise<DuckDbEngine> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: String(options.threads ?? 2),
+      memory_limit: options.memoryLimit ?? '2GB',
+      preserve_insertion_order: 'true',
+    })
+    const connection = await instance.connect()
+    const folders = options.folders.map(quoteText).join(', ')
+    const settings = [
+      "SET TimeZone = 'UTC'",
+      `SET allowed_directories = [${folders}]`,
+      `SET temp_directory = ${quoteText(options.spillFolder ?? '')}`,
+      'SET autoinstall_known_extensions = false',
+      'SET allow_community_extensions = false',
+      'SET enable_external_access = false',
+      'SET lock_configuration = true',
+    ]
+    for (const setting of settings) await connection.run(setting)
+    connection.closeSync()
+    return new DuckDbEngine(instance)
+  }
+
+  async connect(): Promise<EngineConnection> {
+    return new EngineConnection(await this.#instance.connect())
+  }
+
+  close(): void {
+    this.#instance.closeSync()
+  }
+}
+
+/** One connection: statements run one after the other; tables made with CREATE TEMP TABLE belong to it alone. */
+export class EngineConnection {
+  readonly #connection: DuckDBConnection
+  constructor(connection: DuckDBConnection) {
+    this.#connection = connection
+  }
+
+  /** Runs one statement for its effect; returns the number of rows changed where the statement has one. */
+  async run(sql: string, parameters?: Record<string, Parameter>): Promise<number> {
+    const result = await this.#connection.run(sql, parameters as Record<string, DuckDBValue> | undefined)
+    return result.rowsChanged
+  }
+
+  /** All rows as objects; BIGINT and HUGEINT as number where that is safe, else bigint; times as text. For small results. */
+  async rows<T = Record<string, unknown>>(sql: string, parameters?: Record<string, Parameter>): Promise<T[]> {
+    const reader = await this.#connection.runAndReadAll(sql, parameters as Record<string, DuckDBValue> | undefined)
+    return reader.getRowObjectsJS().map((row) => plainNumbers(row) as T)
+  }
+
+  /** All rows as arrays of column values, unconverted (BIGINT as bigint); the fastest way out for wide results. */
+  async columns(sql: string, parameters?: Record<string, Parameter>): Promise<unknown[][]> {
+    const reader = await this.#connection.runAndReadAll(sql, parameters as Record<string, DuckDBValue> | undefined)
+    return reader.getColumnsJS() as unknown[][]
+  }
+
+  /** Names and types that a SELECT would give, without running it. */
+  async describe(select: string): Promise<SqlColumn[]> {
+    const rows = await this.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${select}`)
+    return rows.map((row) => ({ name: row.column_name, type: row.column_type }))
+  }
+
+  /** DuckDB's own syntax tree of a SELECT, as parsed JSON; `{ error: true, error_message }` when it does not parse. */
+  async parse(select: string): Promise<unknown> {
+    const [row] = await this.rows<{ tree: string }>('SELECT json_serialize_sql($sql::VARCHAR)::VARCHAR AS tree', {
+      sql: select,
+    })
+    return JSON.parse(row!.tree)
+  }
+
+  /** Stops the running statement; it rejects, the connection stays usable. */
+  interrupt(): void {
+    this.#connection.interrupt()
+  }
+
+  close(): void {
+    this.#connection.closeSync()
+  }
+}
+
+function plainNumbers(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value
+  if (Array.isArray(value)) return value.map(plainNumbers)
+  if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+    return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plainNumbers(inner)]))
+  }
+  return value
+}

@@ -1,0 +1,38 @@
+/** The commit record of one closed segment. Immutable; its file's name holds partition and start, so one start commits once. */
+import type { OffsetRange } from '#core/offsets.ts'
+
+export interface LakeFile {
+  /** path relative to the dataset's folder in the lake */
+  readonly path: string
+  readonly bytes: number
+  readonly rows: number
+  /** sha-256, hex, of the file's bytes */
+  readonly sha256: string
+}
+
+export interface SegmentManifest extends OffsetRange {
+  readonly format: 1
+  readonly dataset: string
+  /** identity of the log that the offsets belong to */
+  readonly log: string
+  /** 'gap': the log no longer held these offsets when they should have been read; rows = 0 and no files */
+  readonly kind: 'events' | 'gap'
+  /** typed rows in Parquet, ordered by offset; null when the segment has no usable row */
+  readonly events: LakeFile | null
+  /** unusable records in Parquet: _partition INTEGER, _offset BIGINT, _arrival BIGINT, reason VARCHAR, bytes BLOB; null when none */
+  readonly deadLetterFile: LakeFile | null
+  /** view name → partial state rows of this segment, with the hash of the definition that made them (empty in compacted segments) */
+  readonly partials: Readonly<Record<string, { readonly hash: string; readonly file: LakeFile }>>
+  /** usable rows */
+  readonly rows: number
+  readonly deadLetters: number
+  /** event times of the rows, epoch ms, both inclusive; null when rows = 0 */
+  readonly timeRange: { readonly minMs: number; readonly maxMs: number } | null
+  readonly late: { readonly rows: number; readonly maxMs: number }
+  /** CompiledDataset.schemaHash and the typed columns that the events file has */
+  readonly schemaHash: string
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly createdAtMs: number
+  /** a compacted segment: file names of the manifests it replaces, in order; absent in segments that an owner closed */
+  readonly replaces?: readonly string[]
+}

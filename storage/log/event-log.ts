@@ -1,0 +1,63 @@
+/**
+ * Port: the ordered, partitioned, durable input of one dataset; the only source of truth for order.
+ * Records are bytes; one record is one line of NDJSON without raw newlines. Drivers: sqlite-log (embedded), Kafka (cluster).
+ */
+import type { Offset, OffsetRange } from '#core/offsets.ts'
+
+/** Records to append to one partition: `count` lines, each ended by '\n', none blank. */
+export interface AppendBatch {
+  readonly partition: number
+  readonly lines: Buffer
+  readonly count: number
+}
+
+/** A run of neighbouring records that were appended at the same moment. */
+export interface ArrivalRun {
+  readonly count: number
+  /** time of the append on the log's clock, epoch ms */
+  readonly atMs: number
+}
+
+/** What a read gives: whole records of one partition, in order. `[start, end)` covers holes as well. */
+export interface RecordBatch extends OffsetRange {
+  /** NDJSON: exactly `count` lines, each ended by '\n', none blank */
+  readonly lines: Buffer
+  readonly count: number
+  /** null: record i has offset start + i; otherwise offset per record (a log with holes), ascending */
+  readonly offsets: Float64Array | null
+  /** covers all records in order */
+  readonly arrivals: readonly ArrivalRun[]
+}
+
+export interface ReadLimits {
+  /** at least one record is returned, even when it alone is larger */
+  readonly bytesMax: number
+  readonly recordsMax: number
+}
+
+export interface EventLog {
+  /** made when the log is created; another value means another log */
+  readonly identity: string
+  readonly partitions: number
+  /** Resolves when the records are durable (survive kill -9 and power loss), with the offsets given to each batch, in the order of `batches`. All or nothing. */
+  append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]>
+  /** `start`: first offset still held; `end`: offset of the next append */
+  range(partition: number): Promise<OffsetRange>
+  /** Records from `from` on; null when there are none yet. @throws LogRangeError when `from` is outside [start, end] */
+  read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>
+  /** Drops records before `before`, if they were appended before `olderThanMs`. Whole blocks only: may keep more. Returns the new start. */
+  trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset>
+  close(): Promise<void>
+}
+
+/** A read from an offset that the log does not hold. */
+export class LogRangeError extends Error {
+  readonly wanted: Offset
+  readonly range: OffsetRange
+  constructor(wanted: Offset, range: OffsetRange) {
+    super(`log partition ${range.partition}: offset ${wanted} is outside [${range.start}, ${range.end}]`)
+    this.name = 'LogRangeError'
+    this.wanted = wanted
+    this.range = range
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Port: absolute partial values of open segments, and per partition and segment a marker that says how far they reach.
+ * Drivers: sqlite-speed-store (embedded), Elasticsearch (cluster). One store object serves one dataset.
+ */
+import type { Offset, Positions } from '#core/offsets.ts'
+
+/** The absolute partial value of one key of one view in one open segment. Identity: (view, partition, segmentStart, key). */
+export interface PartialRow {
+  /** the view's hash */
+  readonly view: string
+  readonly partition: number
+  readonly segmentStart: Offset
+  /** pane and dimensions as canonical JSON text, e.g. [1489925460000,"us"] */
+  readonly key: string
+  /** start of the pane, epoch ms; null for views without time */
+  readonly pane: number | null
+  /** the flush's `through`: a lower version never overwrites a higher one; equal versions overwrite (values are equal) */
+  readonly version: Offset
+  /** the state row as JSON object text (columns of CompiledView.stateColumns); opaque to the store */
+  readonly row: string
+}
+
+/** "Everything of this partition in [segmentStart, through) is in the partials." */
+export interface Marker {
+  readonly partition: number
+  readonly segmentStart: Offset
+  /** exclusive */
+  readonly through: Offset
+  readonly atMs: number
+  /** so that readers can tell late and unusable rows of the open segment, absolute values like the partials */
+  readonly rows: number
+  readonly deadLetters: number
+  readonly lateRows: number
+  readonly timeMaxMs: number | null
+}
+
+export interface OpenPartials {
+  /** markers of exactly the asked (partition, segmentStart); absent when nothing was flushed for it */
+  readonly markers: ReadonlyMap<number, Marker>
+  /** state rows as JSON texts, of the asked view hashes: view hash → rows */
+  readonly rows: ReadonlyMap<string, readonly string[]>
+}
+
+export interface SpeedStore {
+  /** Writes partials first, then the marker. Embedded: one transaction. Lower versions than stored are ignored, silently. */
+  flush(partials: readonly PartialRow[], marker: Marker): Promise<void>
+  /**
+   * Partials and markers of the open segments that start at `starts` (partition → segment start), for the given view hashes.
+   * Rows are never older than the marker returned with them; the embedded driver reads both at one moment (exactly equal).
+   */
+  read(views: readonly string[], starts: Positions): Promise<OpenPartials>
+  /** the newest marker (highest segment start) of each partition */
+  markers(): Promise<ReadonlyMap<number, Marker>>
+  /** Deletes partials and markers of the partition's segments that start before `before`; at most `limit` rows; returns how many (0 = done). */
+  deleteClosed(partition: number, before: Offset, limit: number): Promise<number>
+  close(): Promise<void>
+}
