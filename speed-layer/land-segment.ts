@@ -1,0 +1,103 @@
+/** Writes a segment's Parquet files: typed events, dead letters, and each view's partials. None has its final name before all are whole. */
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { StepHook } from '#core/steps.ts'
+import type { DeadLetter } from '#storage/engine/decode-batch.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Lake, StagedFile } from '#storage/lake/lake.ts'
+import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+
+export interface SegmentRows {
+  readonly dataset: CompiledDataset
+  readonly partition: number
+  readonly start: Offset
+  /** table with the typed rows, in offset order */
+  readonly table: string
+  readonly rows: number
+  readonly deadLetters: readonly DeadLetter[]
+}
+
+export interface LandingPlace {
+  readonly connection: EngineConnection
+  readonly lake: Lake
+  readonly scratchFolder: string
+  readonly step: StepHook
+}
+
+type SegmentFiles = Pick<SegmentManifest, 'events' | 'deadLetterFile' | 'partials'>
+
+interface WrittenFile {
+  readonly kind: string
+  readonly staged: StagedFile
+  readonly rows: number
+}
+
+/** @returns what the manifest says of the files. On any fault the unfinished files are removed and the fault is thrown. */
+export async function landSegment(segment: SegmentRows, place: LandingPlace): Promise<SegmentFiles> {
+  const written: WrittenFile[] = []
+  try {
+    await writeFiles(segment, place, written)
+    await place.step('segment:parquet-written')
+    const finished = new Map<string, LakeFile>()
+    for (const file of written) finished.set(file.kind, await file.staged.finish(file.rows))
+    const partials = [...segment.dataset.views.values()].flatMap((view) => {
+      const file = finished.get(`partial-${view.name}`)
+      return file ? [[view.name, { hash: view.hash, file }] as const] : []
+    })
+    return {
+      events: finished.get('events') ?? null,
+      deadLetterFile: finished.get('dead-letters') ?? null,
+      partials: Object.fromEntries(partials),
+    }
+  } catch (error) {
+    for (const file of written) await file.staged.discard().catch(() => {})
+    throw error
+  }
+}
+
+async function writeFiles(segment: SegmentRows, place: LandingPlace, written: WrittenFile[]): Promise<void> {
+  const copy = async (kind: string, select: string): Promise<void> => {
+    const staged = await place.lake.stageSegmentFile(segment.partition, segment.start, kind)
+    written.push({ kind, staged, rows: 0 })
+    const rows = await place.connection.run(
+      `COPY (${select}) TO ${quoteText(staged.writePath)} (FORMAT parquet, COMPRESSION lz4_raw)`,
+    )
+    written[written.length - 1] = { kind, staged, rows }
+  }
+  const table = quoteName(segment.table)
+  if (segment.rows > 0) {
+    await copy('events', `SELECT * FROM ${table}`)
+    for (const view of segment.dataset.views.values()) await copy(`partial-${view.name}`, view.partialSql(table))
+  }
+  if (segment.deadLetters.length > 0) await withLetterFile(segment, place, (select) => copy('dead-letters', select))
+}
+
+/** Dead letters go through a file of JSON lines with their bytes as base64, so that every byte survives. */
+async function withLetterFile(
+  segment: SegmentRows,
+  place: LandingPlace,
+  use: (select: string) => Promise<void>,
+): Promise<void> {
+  const file = join(place.scratchFolder, `letters-${process.pid}-${segment.partition}-${segment.start}.ndjson`)
+  const lines = segment.deadLetters.map((letter) =>
+    JSON.stringify({
+      p: letter.partition,
+      o: letter.offset,
+      a: letter.arrivalMs,
+      r: letter.reason.toWellFormed(),
+      b: letter.bytes.toString('base64'),
+    }),
+  )
+  try {
+    await writeFile(file, `${lines.join('\n')}\n`)
+    await use(
+      `SELECT p AS _partition, o AS _offset, a AS _arrival, r AS reason, from_base64(b) AS bytes FROM read_json(${quoteText(file)},
+        format = 'newline_delimited', columns = {p: 'INTEGER', o: 'BIGINT', a: 'BIGINT', r: 'VARCHAR', b: 'VARCHAR'}) ORDER BY o`,
+    )
+  } finally {
+    await rm(file, { force: true })
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * The owner of one partition: the protocol of the design's section 4, step by step.
+ *
+ *  1. start at the end of the partition's last segment manifest: the lake decides;
+ *  2. fold micro-batches into the open segment; every tick write absolute values, then the marker;
+ *  3. close: files, then the manifest, which is the commit point. Of two owners one commits; the other drops its open
+ *     segment and starts again behind the manifest that won;
+ *  4. after a crash the open segment is replayed from its start.
+ *
+ * Nothing here assumes to be the only owner. A lost owner that goes on writes equal values under equal identities, or
+ * values of a segment start that no reader asks for.
+ */
+import type { Offset, OffsetRange } from '#core/offsets.ts'
+import { noSteps, type StepHook } from '#core/steps.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { type EventLog, LogRangeError } from '#storage/log/event-log.ts'
+import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import type { SegmentFold } from './segment-fold.ts'
+import type { StreamLimits } from './stream-limits.ts'
+
+export interface PartitionOwnerParts {
+  readonly dataset: string
+  readonly partition: number
+  readonly log: EventLog
+  readonly lake: Lake
+  readonly store: SpeedStore
+  readonly fold: SegmentFold
+  readonly limits: StreamLimits
+  readonly emit: Emit
+  readonly step?: StepHook
+  readonly clock?: () => number
+}
+
+/** The log is not the one that the lake's offsets belong to; going on would count other events under old offsets. */
+export class LogReplacedError extends Error {
+  constructor(dataset: string, partition: number, why: string) {
+    super(
+      `dataset '${dataset}', partition ${partition}: ${why}. The log was re-created or replaced. Restore the log that belongs to this lake, or start with an empty data folder`,
+    )
+    this.name = 'LogReplacedError'
+  }
+}
+
+export class PartitionOwner {
+  readonly #parts: PartitionOwnerParts
+  readonly #step: StepHook
+  readonly #clock: () => number
+  #openedAtMs = 0
+  #flushedAtMs = 0
+  #flushedThrough = -1
+
+  constructor(parts: PartitionOwnerParts) {
+    this.#parts = parts
+    this.#step = parts.step ?? noSteps
+    this.#clock = parts.clock ?? Date.now
+  }
+
+  /** first offset not folded yet */
+  get position(): Offset {
+    return this.#parts.fold.end
+  }
+
+  get openStart(): Offset {
+    return this.#parts.fold.start
+  }
+
+  /** Begins at the end of the last manifest; records a gap where the log no longer holds what follows. @throws LogReplacedError */
+  async open(): Promise<void> {
+    for (;;) {
+      const start = await this.#chainEnd()
+      const range = await this.#parts.log.range(this.#parts.partition)
+      if (start > range.end) {
+        throw new LogReplacedError(
+          this.#parts.dataset,
+          this.#parts.partition,
+          `the lake reaches to offset ${start}, but the log ends at ${range.end}`,
+        )
+      }
+      if (start >= range.start) {
+        await this.#begin(start)
+        return
+      }
+      await this.#commitGap(start, range)
+    }
+  }
+
+  /** Reads and folds one micro-batch. Returns false when the log has nothing more for now. */
+  async fill(): Promise<boolean> {
+    const { fold, log, limits, partition } = this.#parts
+    const room = limits.segmentRecordsMax - fold.records
+    if (room <= 0) return false
+    try {
+      const batch = await log.read(partition, fold.end, {
+        bytesMax: limits.batchBytesMax,
+        recordsMax: Math.min(limits.batchRecordsMax, room),
+      })
+      if (batch === null) return false
+      if (fold.records === 0) this.#openedAtMs = this.#clock()
+      await fold.append(batch)
+      return true
+    } catch (error) {
+      if (!(error instanceof LogRangeError)) throw error
+      // Retention overtook us: keep what was read, then let open() find the gap.
+      if (fold.end > fold.start) await this.close()
+      await this.open()
+      return true
+    }
+  }
+
+  /** Writes the touched keys' absolute values, then the marker. Also when nothing changed: the marker's time says that we live. */
+  async flush(): Promise<void> {
+    const { fold, store, emit, dataset, partition } = this.#parts
+    const atMs = this.#clock()
+    const { partials, marker } = await fold.dirty(atMs)
+    await store.flush(partials, marker)
+    fold.settle(marker.through)
+    this.#flushedAtMs = atMs
+    if (marker.through !== this.#flushedThrough && partials.length > 0) {
+      emit({
+        name: 'flush-written',
+        level: 'debug',
+        dataset,
+        message: `partition ${partition}: ${partials.length} partials through offset ${marker.through}`,
+        fields: { partition, partials: partials.length, through: marker.through, flushMs: this.#clock() - atMs },
+      })
+    }
+    this.#flushedThrough = marker.through
+  }
+
+  get flushDue(): boolean {
+    return this.#clock() - this.#flushedAtMs >= this.#parts.limits.flushEveryMs
+  }
+
+  /** The open segment reached its size, row or age limit. */
+  get closeDue(): boolean {
+    const { fold, limits } = this.#parts
+    if (fold.end === fold.start) return false
+    return (
+      fold.records >= limits.segmentRecordsMax ||
+      fold.bytes >= limits.segmentBytesMax ||
+      this.#clock() - this.#openedAtMs >= limits.segmentAgeMsMax
+    )
+  }
+
+  /** Lands the open segment and commits its manifest; begins the next one behind the manifest that won, ours or not. */
+  async close(): Promise<SegmentManifest | null> {
+    const { fold, emit, dataset, partition } = this.#parts
+    if (fold.end === fold.start) return null
+    const atMs = this.#clock()
+    const manifest = await fold.land(atMs)
+    await this.#step('segment:files-linked')
+    const commit = await this.#parts.lake.commitSegment(manifest)
+    if (commit.outcome === 'lost') {
+      emit({
+        name: 'segment-lost',
+        level: 'warn',
+        dataset,
+        message: `partition ${partition}: another owner closed the segment at offset ${manifest.start} first (to ${commit.winner.end}); starting again behind it`,
+        fields: { partition, start: manifest.start, winnerEnd: commit.winner.end },
+      })
+      await this.open()
+      return null
+    }
+    emit({
+      name: 'segment-closed',
+      level: 'info',
+      dataset,
+      message: `partition ${partition}: segment [${manifest.start}, ${manifest.end}) closed with ${manifest.rows} rows and ${manifest.deadLetters} dead letters`,
+      fields: {
+        partition,
+        start: manifest.start,
+        end: manifest.end,
+        rows: manifest.rows,
+        deadLetters: manifest.deadLetters,
+        lateRows: manifest.late.rows,
+        closeMs: this.#clock() - atMs,
+      },
+    })
+    await this.#begin(manifest.end)
+    return manifest
+  }
+
+  async #begin(start: Offset): Promise<void> {
+    await this.#parts.fold.begin(start)
+    this.#openedAtMs = this.#clock()
+    this.#flushedAtMs = 0
+    this.#flushedThrough = -1
+  }
+
+  async #chainEnd(): Promise<Offset> {
+    const { lake, log, partition, dataset } = this.#parts
+    const chain = (await lake.chains(log.partitions))[partition]
+    if (chain === undefined)
+      throw new RangeError(`dataset '${dataset}': the lake gave no chain for partition ${partition}`)
+    const last = chain.segments.at(-1)
+    if (last !== undefined && last.log !== log.identity) {
+      throw new LogReplacedError(
+        dataset,
+        partition,
+        `the lake belongs to log ${last.log}, but this log is ${log.identity}`,
+      )
+    }
+    return chain.end
+  }
+
+  /** Says in the lake that [start, range.start) was never read. Losing to another owner is fine: open() looks again. */
+  async #commitGap(start: Offset, range: OffsetRange): Promise<void> {
+    const { dataset, partition, log, lake, emit } = this.#parts
+    emit({
+      name: 'gap-recorded',
+      level: 'error',
+      dataset,
+      message: `partition ${partition}: offsets [${start}, ${range.start}) are gone from the log before they were read; answers say so. Keep the log longer or read it faster`,
+      fields: { partition, start, end: range.start },
+    })
+    await lake.commitSegment({
+      format: 1,
+      dataset,
+      log: log.identity,
+      kind: 'gap',
+      partition,
+      start,
+      end: range.start,
+      events: null,
+      deadLetterFile: null,
+      partials: {},
+      rows: 0,
+      deadLetters: 0,
+      timeRange: null,
+      late: { rows: 0, maxMs: 0 },
+      schemaHash: '',
+      columns: [],
+      createdAtMs: this.#clock(),
+    })
+  }
+}

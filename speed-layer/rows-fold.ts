@@ -1,0 +1,170 @@
+/**
+ * The fold of an open segment on DuckDB: typed rows in one table, decoded once. Partials are always computed from rows
+ * with the view's SQL, never from an earlier partial: a flush recomputes the keys that new rows touched, and landing
+ * computes all of them. So a flushed value and a landed value of the same rows can not differ.
+ */
+import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import { quoteName } from '#core/sql-names.ts'
+import { keyJsonSql, stateJsonSql } from '#core/state-json.ts'
+import { noSteps, type StepHook } from '#core/steps.ts'
+import { createRowsTable, type DeadLetter, decodeBatch } from '#storage/engine/decode-batch.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { RecordBatch } from '#storage/log/event-log.ts'
+import type { Marker, PartialRow } from '#storage/speed-store/speed-store.ts'
+import { landSegment } from './land-segment.ts'
+import type { SegmentFold } from './segment-fold.ts'
+
+export interface RowsFoldParts {
+  readonly dataset: CompiledDataset
+  readonly partition: number
+  readonly logIdentity: string
+  readonly connection: EngineConnection
+  readonly lake: Lake
+  readonly scratchFolder: string
+  readonly step?: StepHook
+}
+
+interface Totals {
+  rows: number
+  lateRows: number
+  lateMaxMs: number
+  timeMinMs: number | null
+  timeMaxMs: number | null
+}
+
+export class RowsFold implements SegmentFold {
+  readonly #parts: RowsFoldParts
+  readonly #table: string
+  #start: Offset = 0
+  #end: Offset = 0
+  #settled: Offset = 0
+  #records = 0
+  #bytes = 0
+  #deadLetters: DeadLetter[] = []
+
+  constructor(parts: RowsFoldParts) {
+    this.#parts = parts
+    this.#table = `open_${parts.dataset.name}_${parts.partition}`
+  }
+
+  get start(): Offset {
+    return this.#start
+  }
+  get end(): Offset {
+    return this.#end
+  }
+  get records(): number {
+    return this.#records
+  }
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  async begin(start: Offset): Promise<void> {
+    const { connection, dataset } = this.#parts
+    await connection.run(`DROP TABLE IF EXISTS ${quoteName(this.#table)}`)
+    await createRowsTable(connection, dataset, this.#table)
+    this.#start = start
+    this.#end = start
+    this.#settled = start
+    this.#records = 0
+    this.#bytes = 0
+    this.#deadLetters = []
+  }
+
+  async append(batch: RecordBatch): Promise<void> {
+    if (batch.start !== this.#end) {
+      throw new RangeError(
+        `dataset '${this.#parts.dataset.name}', partition ${this.#parts.partition}: a batch starts at offset ${batch.start}, but the open segment ends at ${this.#end}`,
+      )
+    }
+    const { connection, dataset, scratchFolder } = this.#parts
+    const dead = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
+    this.#deadLetters.push(...dead)
+    this.#records += batch.count
+    this.#bytes += batch.lines.length
+    this.#end = batch.end
+  }
+
+  async dirty(atMs: number): Promise<{ partials: PartialRow[]; marker: Marker }> {
+    const partials: PartialRow[] = []
+    if (this.#end > this.#settled && this.#records > this.#deadLetters.length) {
+      for (const view of this.#parts.dataset.views.values()) partials.push(...(await this.#dirtyOf(view)))
+    }
+    const totals = await this.#totals()
+    const marker: Marker = {
+      partition: this.#parts.partition,
+      segmentStart: this.#start,
+      through: this.#end,
+      atMs,
+      rows: totals.rows,
+      deadLetters: this.#deadLetters.length,
+      lateRows: totals.lateRows,
+      timeMaxMs: totals.timeMaxMs,
+    }
+    return { partials, marker }
+  }
+
+  settle(through: Offset): void {
+    this.#settled = through
+  }
+
+  async land(atMs: number): Promise<SegmentManifest> {
+    const { dataset, partition, logIdentity, connection, lake, step } = this.#parts
+    const totals = await this.#totals()
+    const files = await landSegment(
+      { dataset, partition, start: this.#start, table: this.#table, rows: totals.rows, deadLetters: this.#deadLetters },
+      { connection, lake, scratchFolder: this.#parts.scratchFolder, step: step ?? noSteps },
+    )
+    return {
+      format: 1,
+      dataset: dataset.name,
+      log: logIdentity,
+      kind: 'events',
+      partition,
+      start: this.#start,
+      end: this.#end,
+      ...files,
+      rows: totals.rows,
+      deadLetters: this.#deadLetters.length,
+      timeRange: totals.timeMinMs === null ? null : { minMs: totals.timeMinMs, maxMs: totals.timeMaxMs! },
+      late: { rows: totals.lateRows, maxMs: totals.lateMaxMs },
+      schemaHash: dataset.schemaHash,
+      columns: dataset.rowColumns.map(({ name, type }) => ({ name, type })),
+      createdAtMs: atMs,
+    }
+  }
+
+  async #dirtyOf(view: CompiledView): Promise<PartialRow[]> {
+    const rows = quoteName(this.#table)
+    const first = this.#settled === this.#start
+    const touched = `(${view.keysSql(`(SELECT * FROM ${rows} WHERE _offset >= ${this.#settled})`)})`
+    const states = first ? view.partialSql(rows) : view.partialOfKeysSql(rows, touched)
+    const pane = view.paneMs === undefined ? 'NULL::BIGINT' : 'pane'
+    const [keys, panes, texts] = await this.#parts.connection.columns(
+      `SELECT ${keyJsonSql(view)}::VARCHAR, ${pane}, ${stateJsonSql(view)}::VARCHAR FROM (${states})`,
+    )
+    return (keys as string[]).map((key, index) => ({
+      view: view.hash,
+      partition: this.#parts.partition,
+      segmentStart: this.#start,
+      key,
+      pane: panes![index] === null ? null : Number(panes![index]),
+      version: this.#end,
+      row: texts![index] as string,
+    }))
+  }
+
+  async #totals(): Promise<Totals> {
+    const late = `_arrival - _time > ${this.#parts.dataset.lateAfterMs}`
+    const [totals] = await this.#parts.connection.rows<Totals>(
+      `SELECT count(*) AS "rows", count(*) FILTER (${late}) AS "lateRows",
+        coalesce(max(_arrival - _time) FILTER (${late}), 0) AS "lateMaxMs", min(_time) AS "timeMinMs", max(_time) AS "timeMaxMs"
+       FROM ${quoteName(this.#table)}`,
+    )
+    return totals!
+  }
+}

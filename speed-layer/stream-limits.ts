@@ -1,0 +1,38 @@
+/** Bounds of the stream role, by name. */
+export interface StreamLimits {
+  /** a micro-batch: records and bytes read from the log at once, per partition */
+  readonly batchRecordsMax: number
+  readonly batchBytesMax: number
+  /** a segment closes at the first of these; a crash replays at most one segment */
+  readonly segmentRecordsMax: number
+  readonly segmentBytesMax: number
+  readonly segmentAgeMsMax: number
+  /** how often the touched partials go to the speed store */
+  readonly flushEveryMs: number
+  /** how long to wait for new records when there are none */
+  readonly pollEveryMs: number
+  /** partials of closed segments stay this long for readers that saw the lake before */
+  readonly readerGraceMs: number
+  /** the log keeps records this long after they are in a closed segment */
+  readonly logRetentionMs: number
+  /** after a fault the owner starts again from the lake, waiting this long at first, doubling up to the maximum */
+  readonly retryMsFirst: number
+  readonly retryMsMax: number
+  /** rows that one clean-up statement deletes at the most */
+  readonly cleanUpRowsMax: number
+}
+
+export const DEFAULT_STREAM_LIMITS: StreamLimits = {
+  batchRecordsMax: 25_000,
+  batchBytesMax: 48 * 1024 * 1024,
+  segmentRecordsMax: 100_000,
+  segmentBytesMax: 256 * 1024 * 1024,
+  segmentAgeMsMax: 60_000,
+  flushEveryMs: 1_000,
+  pollEveryMs: 25,
+  readerGraceMs: 60_000,
+  logRetentionMs: 3_600_000,
+  retryMsFirst: 200,
+  retryMsMax: 10_000,
+  cleanUpRowsMax: 20_000,
+}

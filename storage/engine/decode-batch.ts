@@ -1,0 +1,159 @@
+/**
+ * Decodes one micro-batch of the log into typed rows, once, for all that need them: the stream role's fold and the
+ * independent recount. DuckDB reads the batch as a file of JSON lines; a line that it can not use comes back as a row of
+ * NULLs in its place, so that dead letters are found by position and keep their original bytes.
+ */
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { RecordBatch } from '#storage/log/event-log.ts'
+import type { EngineConnection } from './duckdb-engine.ts'
+
+/** An event that could not be used, with all that is needed to see why and to send it again. */
+export interface DeadLetter {
+  readonly partition: number
+  readonly offset: Offset
+  readonly arrivalMs: number
+  /** names the field */
+  readonly reason: string
+  readonly bytes: Buffer
+}
+
+export interface DecodeTarget {
+  /** a table with the dataset's typed rows (see createRowsTable); the batch's usable rows are appended in offset order */
+  readonly table: string
+  /** a folder that the engine may read */
+  readonly scratchFolder: string
+}
+
+let scratchFiles = 0
+
+/** Makes an empty table for typed rows. */
+export async function createRowsTable(
+  connection: EngineConnection,
+  dataset: CompiledDataset,
+  table: string,
+): Promise<void> {
+  const columns = dataset.rowColumns.map((column) => `${quoteName(column.name)} ${column.type}`)
+  await connection.run(`CREATE TABLE ${quoteName(table)} (${columns.join(', ')})`)
+}
+
+/** Appends the batch's usable rows to the table and returns the unusable records. @throws when the table would not hold one row or dead letter per record */
+export async function decodeBatch(
+  connection: EngineConnection,
+  dataset: CompiledDataset,
+  batch: RecordBatch,
+  target: DecodeTarget,
+): Promise<readonly DeadLetter[]> {
+  const file = join(
+    target.scratchFolder,
+    `batch-${process.pid}-${batch.partition}-${batch.start}-${++scratchFiles}.ndjson`,
+  )
+  try {
+    await writeFile(file, batch.lines)
+    try {
+      return await insertRows(connection, dataset, batch, target.table, file)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== undefined || isEngineFault(error)) throw error
+      // The reader refused the file as a whole: hide the lines that are no JSON from it; they become dead letters as they would have.
+      await writeFile(file, blankUnparsable(batch.lines))
+      return await insertRows(connection, dataset, batch, target.table, file)
+    }
+  } finally {
+    await rm(file, { force: true })
+  }
+}
+
+async function insertRows(
+  connection: EngineConnection,
+  dataset: CompiledDataset,
+  batch: RecordBatch,
+  table: string,
+  file: string,
+): Promise<readonly DeadLetter[]> {
+  const into = quoteName(table)
+  await connection.run('BEGIN TRANSACTION')
+  try {
+    const inserted = await connection.run(`INSERT INTO ${into} ${decodeSelect(dataset, batch, file)}`)
+    if (inserted !== batch.count) {
+      throw new Error(
+        `dataset '${dataset.name}', partition ${batch.partition}, offsets [${batch.start}, ${batch.end}): ` +
+          `${batch.count} records gave ${inserted} rows; the log holds a blank line or a record with a line break`,
+      )
+    }
+    const fresh = `_offset >= ${batch.start} AND (${dataset.decode.rejectWhere})`
+    const [offsets] = await connection.columns(`SELECT _offset FROM ${into} WHERE ${fresh} ORDER BY _offset`)
+    if (offsets!.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${fresh}`)
+    await connection.run('COMMIT')
+    return deadLetters(dataset, batch, offsets!.map(Number))
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => {})
+    throw error
+  }
+}
+
+/** SELECT that gives one typed row per record, in order, unusable ones included. */
+function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: string): string {
+  const names = dataset.columns.map((column) => quoteName(column.name)).join(', ')
+  const reader = `read_json(${quoteText(file)}, format = 'newline_delimited', ignore_errors = true, columns = ${dataset.decode.jsonColumns})`
+  const rows = `SELECT ${dataset.decode.project} FROM ${reader}`
+  const partition = `${batch.partition}::INTEGER AS _partition`
+  const [only] = batch.arrivals
+  if (batch.offsets === null && batch.arrivals.length === 1) {
+    return `SELECT ${partition}, ${batch.start} + row_number() OVER () - 1 AS _offset, _time, ${only!.atMs}::BIGINT AS _arrival, ${names} FROM (${rows})`
+  }
+  const places = `SELECT unnest(from_json(${quoteText(offsetsJson(batch))}, '["BIGINT"]')) AS _offset, unnest(from_json(${quoteText(arrivalsJson(batch))}, '["BIGINT"]')) AS _arrival`
+  return `SELECT ${partition}, places._offset, _time, places._arrival, ${names} FROM (${places}) AS places POSITIONAL JOIN (${rows}) AS decoded`
+}
+
+function offsetsJson(batch: RecordBatch): string {
+  const offsets = batch.offsets ?? Float64Array.from({ length: batch.count }, (_, index) => batch.start + index)
+  return `[${offsets.join(',')}]`
+}
+
+function arrivalsJson(batch: RecordBatch): string {
+  return `[${batch.arrivals.flatMap((run) => new Array<number>(run.count).fill(run.atMs)).join(',')}]`
+}
+
+function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: readonly Offset[]): DeadLetter[] {
+  if (offsets.length === 0) return []
+  const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
+  const wanted = new Map(offsets.map((offset) => [batch.offsets ? indexOf.get(offset)! : offset - batch.start, offset]))
+  const found: DeadLetter[] = []
+  let index = 0
+  let arrivalRun = 0
+  let runEnd = batch.arrivals[0]!.count
+  for (let from = 0; from < batch.lines.length; index++) {
+    const end = batch.lines.indexOf(10, from)
+    while (index >= runEnd) runEnd += batch.arrivals[++arrivalRun]!.count
+    const offset = wanted.get(index)
+    if (offset !== undefined) {
+      const bytes = Buffer.from(batch.lines.subarray(from, end))
+      const reason = dataset.explain(bytes.toString('utf8')) ?? 'the engine could not read the record as JSON'
+      found.push({ partition: batch.partition, offset, arrivalMs: batch.arrivals[arrivalRun]!.atMs, reason, bytes })
+    }
+    from = end + 1
+  }
+  return found
+}
+
+/** Out of memory or disk is no fault of a line. */
+function isEngineFault(error: unknown): boolean {
+  return error instanceof Error && /Out of Memory|No space left|IO Error|INTERRUPT/i.test(error.message)
+}
+
+function blankUnparsable(lines: Buffer): string {
+  return lines
+    .toString('utf8')
+    .split('\n')
+    .map((line) => {
+      try {
+        return line === '' || JSON.parse(line) ? line : 'null'
+      } catch {
+        return 'null'
+      }
+    })
+    .join('\n')
+}

@@ -1,0 +1,89 @@
+/** The folders are the stages of the data; this holds the allowed imports of docs/architecture.md against the code. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = resolve(fileURLToPath(import.meta.url), '../..')
+
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  core: ['core'],
+  telemetry: ['telemetry', 'core'],
+  storage: ['storage', 'core'],
+  ingest: ['ingest', 'core', 'storage', 'telemetry'],
+  'speed-layer': ['speed-layer', 'core', 'storage', 'telemetry'],
+  'batch-layer': ['batch-layer', 'core', 'storage', 'telemetry'],
+  serving: ['serving', 'core', 'storage', 'telemetry'],
+  datasets: ['datasets', 'core'],
+}
+
+/** Packages that only the named folders may use: no client type outside its driver. */
+const DRIVERS_ONLY: Readonly<Record<string, readonly string[]>> = {
+  '@duckdb/node-api': ['storage/engine'],
+  'node:sqlite': ['storage', 'bench', 'tests'],
+  'node-cron': ['batch-layer'],
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+}
+
+function imports(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!)
+}
+
+function folderOf(file: string, specifier: string): string | null {
+  if (specifier.startsWith('#')) return specifier.slice(1).split('/')[0]!
+  if (specifier.startsWith('.')) return relative(root, resolve(root, file, '..', specifier)).split('/')[0]!
+  return null
+}
+
+describe('imports', () => {
+  test.each(Object.keys(ALLOWED))('%s imports only what its stage may', (folder) => {
+    const files = sources(folder).filter((file) => !file.endsWith('.test.ts'))
+    expect(files.length).toBeGreaterThan(0)
+    const wrong = files.flatMap((file) =>
+      imports(file)
+        .map((specifier) => ({ file, specifier, target: folderOf(file, specifier) }))
+        .filter(({ target }) => target !== null && !ALLOWED[folder]!.includes(target)),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test.each(Object.keys(DRIVERS_ONLY))('%s stays inside its driver', (name) => {
+    const all = [
+      'core',
+      'telemetry',
+      'storage',
+      'ingest',
+      'speed-layer',
+      'batch-layer',
+      'serving',
+      'datasets',
+      'runtime',
+    ]
+    const wrong = all
+      .flatMap(sources)
+      .filter((file) => !file.endsWith('.test.ts') && imports(file).includes(name))
+      .filter((file) => !DRIVERS_ONLY[name]!.some((folder) => file.startsWith(`${folder}/`)))
+    expect(wrong).toEqual([])
+  })
+
+  test('no module of a folder imports itself in a circle across folders', () => {
+    const edges = new Map<string, Set<string>>()
+    for (const folder of Object.keys(ALLOWED)) {
+      const targets = sources(folder)
+        .filter((file) => !file.endsWith('.test.ts'))
+        .flatMap((file) => imports(file).map((specifier) => folderOf(file, specifier)))
+      edges.set(folder, new Set(targets.filter((target): target is string => target !== null && target !== folder)))
+    }
+    const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
+      [...(edges.get(from) ?? [])].some(
+        (next) => next === to || (!seen.has(next) && (seen.add(next), reaches(next, to, seen))),
+      )
+    expect([...edges.keys()].filter((folder) => reaches(folder, folder))).toEqual([])
+  })
+})
