@@ -34,4 +34,6 @@ export interface GenerationManifest {
   readonly gaps: readonly { readonly partition: number; readonly start: Offset; readonly end: Offset }[]
   readonly startedAtMs: number
   readonly finishedAtMs: number
+  /** when the newest full run that this generation builds on finished (its own, for a full one): tells the schedule what is due */
+  readonly fullFinishedAtMs?: number
 }

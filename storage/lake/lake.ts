@@ -12,7 +12,7 @@ export interface StagedFile {
   readonly writePath: string
   /** fsyncs, links to the final name, fsyncs the folder; returns what a manifest says of it. `rows` is taken as told. */
   finish(rows: number): Promise<LakeFile>
-  /** removes the unfinished file */
+  /** removes the unfinished file; also a finished one, unless a manifest that names it was handed to the lake */
   discard(): Promise<void>
 }
 
@@ -26,7 +26,7 @@ export interface SegmentChain {
 
 export interface Lake {
   readonly dataset: string
-  /** absolute path of a file named in a manifest, for read_parquet */
+  /** absolute path of a file named in a manifest, for read_parquet. @throws LakeError when it is missing or has another size */
   resolve(file: LakeFile): string
   /** stages a segment's file; the name is unique per call, so two owners never write the same file */
   stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile>
@@ -49,8 +49,15 @@ export interface Lake {
   setCurrent(id: string): Promise<void>
   /** Removes a generation's files. Refuses the current one. */
   removeGeneration(id: string): Promise<void>
-  /** Removes segment files and manifests that nothing needs: replaced by a compacted one, and partials, both of segments that end at or before `boundary`. Returns bytes freed. */
+  /**
+   * Removes segment files and manifests that nothing needs: replaced by a compacted one, and partials, both of segments that end at or
+   * before `boundary` and were replaced or closed before `olderThanMs` (epoch). Returns bytes freed.
+   */
   removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number>
+  /** Removes files that crashes left behind: named by no manifest, and untouched since `olderThanMs` (epoch). Returns bytes freed. */
+  sweepOrphans(olderThanMs: number): Promise<number>
+  /** Reads every file that a manifest names and compares bytes and checksums. */
+  verifyFiles(): Promise<FileReport>
   /** Holds the dataset's batch lock until `release`; null when another living process holds it. A dead holder loses it. */
   tryLock(): Promise<{ release(): Promise<void> } | null>
 }
@@ -61,4 +68,11 @@ export interface StagedGeneration {
   /** writes the manifest durably into the folder: from now on it is listed, but not current */
   commit(manifest: GenerationManifest): Promise<void>
   discard(): Promise<void>
+}
+
+export interface FileReport {
+  readonly files: number
+  readonly bytes: number
+  /** one sentence per file that is missing or not what its manifest says */
+  readonly problems: readonly string[]
 }

@@ -1,0 +1,61 @@
+/** What can go wrong with the lake's files, as a closed table: who catches one can decide by `code`. */
+export const LAKE_ERROR_CODES = {
+  /** a manifest or CURRENT is torn, foreign or edited */
+  'manifest-damaged': { retryable: false },
+  /** a file that a manifest names is gone: removed by retention under a slow reader, or lost */
+  'file-missing': { retryable: true },
+  /** a file that a manifest names has not the bytes that it had when it was committed */
+  'file-damaged': { retryable: false },
+  /** the segments of a partition are not contiguous from offset 0, or overlap */
+  'chain-broken': { retryable: true },
+  /** segments or generations of another log, or a boundary that the segments do not reach */
+  'log-mismatch': { retryable: false },
+  /** a generation that does not exist, or that may not be removed */
+  'generation-unknown': { retryable: false },
+  'generation-current': { retryable: false },
+  /** a manifest of the same name exists already with other content */
+  'already-committed': { retryable: false },
+  'disk-full': { retryable: true },
+  'not-writable': { retryable: true },
+} as const satisfies Record<string, { retryable: boolean }>
+
+export type LakeErrorCode = keyof typeof LAKE_ERROR_CODES
+
+/** A fault of the lake: says what happened, where, and what to do. */
+export class LakeError extends Error {
+  readonly code: LakeErrorCode
+  /** the same call may succeed later without anyone repairing files */
+  readonly retryable: boolean
+
+  constructor(code: LakeErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    this.name = 'LakeError'
+    this.code = code
+    this.retryable = LAKE_ERROR_CODES[code].retryable
+  }
+}
+
+const FAULTS: Readonly<Record<string, { readonly code: LakeErrorCode; readonly what: string }>> = {
+  ENOSPC: { code: 'disk-full', what: 'the disk is full; free some space, the work goes on by itself' },
+  EDQUOT: { code: 'disk-full', what: 'the disk quota is used up; raise it or free some space' },
+  EROFS: {
+    code: 'not-writable',
+    what: 'the file system is read-only; mount it writable or choose another data folder',
+  },
+  EACCES: {
+    code: 'not-writable',
+    what: 'permission denied; give this user write access or choose another data folder',
+  },
+  EPERM: { code: 'not-writable', what: 'the operation is not permitted here; check the owner and the file system' },
+}
+
+/** Turns the operating system's error into one that names the file and the remedy; other errors pass unchanged. */
+export function explainFault(error: unknown, doing: string, path: string): unknown {
+  const fault = FAULTS[(error as NodeJS.ErrnoException | null)?.code ?? '']
+  return fault ? new LakeError(fault.code, `lake: ${doing} '${path}': ${fault.what}`, { cause: error }) : error
+}
+
+/** True for the error code of a file or folder that is not there. */
+export function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
+}

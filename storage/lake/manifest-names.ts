@@ -1,0 +1,66 @@
+/** The names of files in a lake. A segment manifest's name holds partition and start, so that one start commits once. */
+import type { Offset } from '#core/offsets.ts'
+import type { SegmentManifest } from './segment-manifest.ts'
+
+const SEGMENT = /^p(\d{4})-(\d{16})(?:-(\d{16})\.c)?\.json$/
+const GENERATION = /^g\d{6,}$/
+
+export interface SegmentName {
+  readonly name: string
+  readonly partition: number
+  readonly start: Offset
+  /** only in the names of compacted segments */
+  readonly end: Offset | null
+}
+
+export function partitionName(partition: number): string {
+  return `p${String(partition).padStart(4, '0')}`
+}
+
+export function offsetName(offset: Offset): string {
+  return String(offset).padStart(16, '0')
+}
+
+/** p0000-0000000000000000.json, or for a compacted segment p0000-0000000000000000-0000000000000100.c.json */
+export function segmentManifestName(
+  manifest: Pick<SegmentManifest, 'partition' | 'start' | 'end' | 'replaces'>,
+): string {
+  const place = `${partitionName(manifest.partition)}-${offsetName(manifest.start)}`
+  return manifest.replaces ? `${place}-${offsetName(manifest.end)}.c.json` : `${place}.json`
+}
+
+/** The parts of a segment manifest's name; null for any other file name. */
+export function parseSegmentName(name: string): SegmentName | null {
+  const match = SEGMENT.exec(name)
+  if (!match) return null
+  return {
+    name,
+    partition: Number(match[1]),
+    start: Number(match[2]),
+    end: match[3] === undefined ? null : Number(match[3]),
+  }
+}
+
+/** g000001 for 1 */
+export function generationId(number: number): string {
+  return `g${String(number).padStart(6, '0')}`
+}
+
+export function isGenerationId(text: string): boolean {
+  return GENERATION.test(text)
+}
+
+export function generationNumber(id: string): number {
+  return Number(id.slice(1))
+}
+
+/** The widest compacted segment that covers `start`, by its manifest's name; null when none does. */
+export function coveringName(names: Iterable<string>, partition: number, start: Offset): string | null {
+  let widest: SegmentName | null = null
+  for (const name of names) {
+    const parsed = parseSegmentName(name)
+    if (parsed?.end == null || parsed.partition !== partition || parsed.start > start || parsed.end <= start) continue
+    if (!widest || parsed.end - parsed.start > widest.end! - widest.start) widest = parsed
+  }
+  return widest?.name ?? null
+}

@@ -1,0 +1,123 @@
+/**
+ * Manifests as text, and back with every field checked. The text ends with a checksum of the rest: a manifest that was torn,
+ * edited or made by something else is refused, with the file and the field in the message.
+ */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import type { GenerationManifest } from './generation-manifest.ts'
+import { LakeError } from './lake-error.ts'
+import { isGenerationId } from './manifest-names.ts'
+import type { SegmentManifest } from './segment-manifest.ts'
+
+const count = z.int().min(0)
+const file = z.strictObject({
+  path: z.string().regex(/^(segments\/p\d{4}|generations\/g\d{6,})\/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet$/),
+  bytes: count,
+  rows: count,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+})
+const versionedFile = z.strictObject({ hash: z.string().min(1), file })
+const generationName = z.string().refine(isGenerationId, 'not a generation id such as g000001')
+
+const segment: z.ZodType<SegmentManifest> = z
+  .strictObject({
+    format: z.literal(1),
+    dataset: z.string().min(1),
+    log: z.string().min(1),
+    partition: count,
+    start: count,
+    end: count,
+    kind: z.enum(['events', 'gap']),
+    events: file.nullable(),
+    deadLetterFile: file.nullable(),
+    partials: z.record(z.string(), versionedFile),
+    rows: count,
+    deadLetters: count,
+    timeRange: z.strictObject({ minMs: z.int(), maxMs: z.int() }).nullable(),
+    late: z.strictObject({ rows: count, maxMs: z.int() }),
+    schemaHash: z.string(),
+    columns: z.array(z.strictObject({ name: z.string().min(1), type: z.string().min(1) })),
+    createdAtMs: count,
+    replaces: z.array(z.string()).min(1).optional(),
+  })
+  .refine((manifest) => manifest.end > manifest.start, { path: ['end'], error: 'must be greater than start' })
+  .refine((manifest) => manifest.rows > 0 === (manifest.events !== null), {
+    path: ['events'],
+    error: 'must be a file where there are rows, and null where there are none',
+  })
+  .refine((manifest) => manifest.kind === 'events' || (manifest.rows === 0 && manifest.deadLetters === 0), {
+    path: ['rows'],
+    error: 'must be 0 in a gap',
+  })
+
+const generation: z.ZodType<GenerationManifest> = z.strictObject({
+  format: z.literal(1),
+  dataset: z.string().min(1),
+  id: generationName,
+  log: z.string().min(1),
+  mode: z.enum(['full', 'incremental']),
+  boundary: z.array(count),
+  segments: z.array(z.string()),
+  base: generationName.nullable(),
+  views: z.record(z.string(), versionedFile),
+  dictionaries: z.record(z.string(), z.strictObject({ version: z.string().min(1), file, unknownKeys: count })),
+  rows: count,
+  deadLetters: count,
+  lateRows: count,
+  gaps: z.array(z.strictObject({ partition: count, start: count, end: count })),
+  startedAtMs: count,
+  finishedAtMs: count,
+  fullFinishedAtMs: count.optional(),
+})
+
+/** The manifest's text, ready to be written. @throws LakeError when a field could not be read back */
+export function manifestText(manifest: SegmentManifest | GenerationManifest, where: string): string {
+  if ('id' in manifest) check(generation, manifest, where)
+  else check(segment, manifest, where)
+  return `${JSON.stringify({ ...manifest, checksum: checksum(manifest) }, null, 1)}\n`
+}
+
+/** @throws LakeError that names the file and the field */
+export function readSegmentManifest(text: string, where: string): SegmentManifest {
+  return check(segment, unsealed(text, where), where)
+}
+
+/** @throws LakeError that names the file and the field */
+export function readGenerationManifest(text: string, where: string): GenerationManifest {
+  return check(generation, unsealed(text, where), where)
+}
+
+function checksum(manifest: object): string {
+  return createHash('sha256').update(JSON.stringify(manifest)).digest('hex')
+}
+
+function unsealed(text: string, where: string): object {
+  let sealed: unknown
+  try {
+    sealed = JSON.parse(text)
+  } catch (error) {
+    throw damaged(where, `it is no whole JSON text (${text.length} characters)`, error)
+  }
+  if (sealed === null || typeof sealed !== 'object' || !('checksum' in sealed)) {
+    throw damaged(where, "field 'checksum' is missing")
+  }
+  const { checksum: told, ...manifest } = sealed
+  if (told !== checksum(manifest)) throw damaged(where, "field 'checksum' does not fit the rest: the file was changed")
+  return manifest
+}
+
+function check<Manifest>(schema: z.ZodType<Manifest>, value: unknown, where: string): Manifest {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]!
+  throw damaged(where, `field '${issue.path.join('.') || '(top)'}': ${issue.message}`, result.error)
+}
+
+/** The error for a file of the lake that can not be believed. */
+export function damaged(where: string, what: string, cause?: unknown): LakeError {
+  return new LakeError(
+    'manifest-damaged',
+    `lake: '${where}' is damaged or foreign: ${what}. Restore the file from a copy; if it was never part of this lake, move it away`,
+    { cause },
+  )
+}

@@ -1,0 +1,96 @@
+/**
+ * From the manifests of a lake to one contiguous chain per partition.
+ * Invariant: a chain covers every offset from 0 to its end exactly once; a lake where that can not be is refused, never guessed.
+ */
+
+import type { SegmentChain } from './lake.ts'
+import { LakeError } from './lake-error.ts'
+import { segmentManifestName } from './manifest-names.ts'
+import type { SegmentManifest } from './segment-manifest.ts'
+
+export interface Chains {
+  /** every segment as its owner closed it, as far as those are still there */
+  readonly closed: readonly SegmentChain[]
+  /** compacted segments instead of those they replace */
+  readonly compacted: readonly SegmentChain[]
+}
+
+/** @throws LakeError 'chain-broken' when segments are missing or overlap, 'log-mismatch' for a partition that the log does not have */
+export function buildChains(
+  dataset: string,
+  manifests: ReadonlyMap<string, SegmentManifest>,
+  partitions: number,
+): Chains {
+  const all = Array.from({ length: partitions }, (): SegmentManifest[] => [])
+  for (const [name, manifest] of manifests) {
+    const place = all[manifest.partition]
+    if (!place) {
+      throw new LakeError(
+        'log-mismatch',
+        `lake, dataset '${dataset}': '${name}' belongs to partition ${manifest.partition}, but the log has ${partitions}; open it with the log and the number of partitions that it was made with`,
+      )
+    }
+    place.push(manifest)
+  }
+  const tops = all.map(uncovered)
+  const chain = (segments: readonly SegmentManifest[], partition: number): SegmentChain => {
+    assertContiguous(dataset, partition, segments)
+    return { partition, segments, end: segments.at(-1)?.end ?? 0 }
+  }
+  return {
+    compacted: tops.map(chain),
+    closed: tops.map((segments, partition) =>
+      chain(
+        segments.flatMap((segment) => originals(segment, manifests)),
+        partition,
+      ),
+    ),
+  }
+}
+
+/**
+ * Without the segments that start inside a compacted one: those it replaces, and those that an owner which had lost its partition long
+ * ago committed after they were removed. In order of their starts.
+ */
+function uncovered(segments: readonly SegmentManifest[]): SegmentManifest[] {
+  const sorted = segments.toSorted(
+    (a, b) => a.start - b.start || b.end - a.end || Number(!!b.replaces) - Number(!!a.replaces),
+  )
+  let coveredTo = 0
+  return sorted.filter((segment) => {
+    if (segment.start < coveredTo) return false
+    if (segment.replaces) coveredTo = segment.end
+    return true
+  })
+}
+
+/** The segments that a compacted one replaces, if all are still there; else itself. */
+function originals(
+  segment: SegmentManifest,
+  manifests: ReadonlyMap<string, SegmentManifest>,
+): readonly SegmentManifest[] {
+  if (!segment.replaces) return [segment]
+  let end = segment.start
+  for (const name of segment.replaces) {
+    const manifest = manifests.get(name)
+    if (manifest?.start !== end) return [segment]
+    end = manifest.end
+  }
+  if (end !== segment.end) return [segment]
+  return segment.replaces.flatMap((name) => originals(manifests.get(name)!, manifests))
+}
+
+function assertContiguous(dataset: string, partition: number, segments: readonly SegmentManifest[]): void {
+  let end = 0
+  for (const segment of segments) {
+    if (segment.start !== end) {
+      const what = segment.start > end ? 'no manifest covers' : 'two manifests cover'
+      const [from, to] = [Math.min(end, segment.start), Math.max(end, segment.start)]
+      throw new LakeError(
+        'chain-broken',
+        `lake, dataset '${dataset}', partition ${partition}: ${what} the offsets [${from}, ${to}) before '${segmentManifestName(segment)}'; restore the folder 'manifests' from a copy`,
+      )
+    }
+    end = segment.end
+  }
+}
