@@ -1,0 +1,106 @@
+/** From a definition to what every tier works with. Collects all problems before it gives up, each with its place. */
+import { eventCheck } from './check-event.ts'
+import { compileDecode } from './compile-decode.ts'
+import { compileView } from './compile-view.ts'
+import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
+import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
+import { DefinitionError, nearest } from './definition-error.ts'
+import { DEFINITION_LIMITS, hashOf, NAME } from './definition-limits.ts'
+import type { SqlDialect } from './dialect.ts'
+import { durationMs } from './grains.ts'
+
+const TYPE =
+  /^(BOOLEAN|INTEGER|BIGINT|DOUBLE|VARCHAR|TIMESTAMP|DATE|JSON|DECIMAL\(\d{1,2}, ?\d{1,2}\)|(BOOLEAN|INTEGER|BIGINT|DOUBLE|VARCHAR)\[\])$/
+
+/** @throws DefinitionError that lists every problem with its place */
+export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
+  const problems: string[] = []
+  checkDataset(definition, problems)
+  if (problems.length > 0) throw new DefinitionError(String(definition?.name), problems)
+  const decode = compileDecode(definition.columns, definition.time)
+  if ('problems' in decode) throw new DefinitionError(definition.name, decode.problems)
+
+  const columns = Object.entries<ColumnDefinition>(definition.columns)
+  const rowColumns: SqlColumn[] = [
+    { name: '_partition', type: 'INTEGER' },
+    { name: '_offset', type: 'BIGINT' },
+    { name: '_time', type: 'BIGINT' },
+    { name: '_arrival', type: 'BIGINT' },
+    ...columns.map(([name, { type }]) => ({ name, type })),
+  ]
+  const views = new Map<string, CompiledView>()
+  for (const [name, view] of Object.entries(definition.views)) {
+    const compiled = await compileView({ definition, name, view, rowColumns, dialect, problems })
+    if (compiled) views.set(name, compiled)
+  }
+  if (problems.length > 0) throw new DefinitionError(definition.name, problems)
+  return {
+    name: definition.name,
+    label: definition.label,
+    schemaHash: hashOf([definition.time, definition.columns]),
+    timeColumn: definition.time,
+    keyColumn: definition.key,
+    lateAfterMs: durationMs(definition.lateAfter ?? '1m', `dataset '${definition.name}', lateAfter`),
+    columns: columns.map(([name, { type, path, required, label }]) => ({
+      name,
+      type,
+      path,
+      required: required ?? false,
+      label,
+    })),
+    rowColumns,
+    views,
+    dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
+    decode,
+    ...eventCheck(definition),
+  }
+}
+
+function checkDataset(definition: DatasetDefinition, problems: string[]): void {
+  if (
+    definition === null ||
+    typeof definition !== 'object' ||
+    typeof definition.columns !== 'object' ||
+    typeof definition.views !== 'object'
+  ) {
+    problems.push('the file must export default defineDataset({ name, time, key, columns, views })')
+    return
+  }
+  if (!NAME.test(definition.name)) problems.push(`name '${definition.name}' must match ${NAME.source}`)
+  const columns = Object.entries<ColumnDefinition>(definition.columns)
+  if (columns.length === 0 || columns.length > DEFINITION_LIMITS.columnsMax)
+    problems.push(`a dataset has 1 to ${DEFINITION_LIMITS.columnsMax} columns`)
+  if (Object.keys(definition.views).length > DEFINITION_LIMITS.viewsMax)
+    problems.push(`a dataset has at most ${DEFINITION_LIMITS.viewsMax} views`)
+  for (const [name, column] of columns) checkColumn(name, column, problems)
+  const names = columns.map(([name]) => name)
+  for (const role of ['time', 'key'] as const) {
+    if (!names.includes(definition[role]))
+      problems.push(`${role} names the unknown column '${definition[role]}'${nearest(definition[role], names)}`)
+  }
+  if (definition.columns[definition.time] && definition.columns[definition.time]!.type !== 'TIMESTAMP') {
+    problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
+  }
+  try {
+    if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
+  } catch (error) {
+    problems.push((error as Error).message)
+  }
+}
+
+function checkColumn(name: string, column: ColumnDefinition, problems: string[]): void {
+  if (!NAME.test(name)) problems.push(`column '${name}': a name must match ${NAME.source}`)
+  if (!TYPE.test(column.type))
+    problems.push(
+      `column '${name}': type '${column.type}' is unknown; use BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p,s), VARCHAR, TIMESTAMP, DATE, JSON or a list such as VARCHAR[]`,
+    )
+  if (typeof column.path !== 'string') problems.push(`column '${name}': path is missing`)
+  else if (column.path.includes('[*]') && !String(column.type).endsWith('[]'))
+    problems.push(
+      `column '${name}': path '${column.path}' gives a list, so its type must be a list, for example VARCHAR[]`,
+    )
+  if (column.unit !== undefined && column.type !== 'TIMESTAMP')
+    problems.push(`column '${name}': only a TIMESTAMP has a unit`)
+  if (column.unit !== undefined && !['s', 'ms', 'us', 'iso'].includes(column.unit))
+    problems.push(`column '${name}': unit '${column.unit}' is unknown; use s, ms, us or iso`)
+}

@@ -1,0 +1,112 @@
+/** From the columns' JSON paths to the two texts that read a batch: one struct type with only what is needed, and a projection. */
+import type { ColumnDefinition } from './definition.ts'
+import { type JsonPath, parseJsonPath } from './json-path.ts'
+import { quoteName, quoteText } from './sql-names.ts'
+
+/** Event times that a TIMESTAMP can hold: years 1 to 9999. */
+export const TIME_MS_MIN = -62_135_596_800_000
+export const TIME_MS_MAX = 253_402_300_799_999
+
+const UNIT_PER_SECOND = { s: 1, ms: 1_000, us: 1_000_000 } as const
+
+interface Field {
+  readonly name: string
+  type: string | null
+  readonly members: Map<string, Field>
+  list: boolean
+}
+
+export interface DecodeTexts {
+  readonly jsonColumns: string
+  readonly project: string
+  readonly rejectWhere: string
+}
+
+/** @returns the texts, or the problems with the paths */
+export function compileDecode(
+  columns: Readonly<Record<string, ColumnDefinition>>,
+  timeColumn: string,
+): DecodeTexts | { readonly problems: string[] } {
+  const root: Field = { name: '', type: null, members: new Map(), list: false }
+  const problems: string[] = []
+  const paths = new Map<string, JsonPath>()
+  for (const [name, column] of Object.entries(columns)) {
+    const path = parseJsonPath(column.path)
+    const problem =
+      path === null
+        ? `'${column.path}' is no path; write for example $.member.id, $."odd name" or $.topics[*].name`
+        : (addPath(root, path, rawType(column)) ?? null)
+    if (problem) problems.push(`column '${name}': ${problem}`)
+    else paths.set(name, path!)
+  }
+  if (problems.length > 0) return { problems }
+  const fields = [...root.members.values()].map((field) => `${quoteText(field.name)}: ${quoteText(typeText(field))}`)
+  const projected = Object.entries(columns).map(
+    ([name, column]) => `${columnSql(column, paths.get(name)!)} AS ${quoteName(name)}`,
+  )
+  const time = columnSql(columns[timeColumn]!, paths.get(timeColumn)!)
+  const required = Object.entries(columns).filter(([, column]) => column.required)
+  return {
+    jsonColumns: `{${fields.join(', ')}}`,
+    project: [`epoch_ms(${time}) AS _time`, ...projected].join(', '),
+    rejectWhere: ['_time IS NULL', ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
+  }
+}
+
+function addPath(root: Field, path: JsonPath, type: string): string | undefined {
+  const names = [...path.members, ...(path.element ?? [])]
+  let field = root
+  for (const [depth, name] of names.entries()) {
+    const other = [...field.members.keys()].find((key) => key !== name && key.toLowerCase() === name.toLowerCase())
+    if (other !== undefined)
+      return `its path differs from another only by case ('${name}' and '${other}'); the engine can not tell them apart`
+    const next = field.members.get(name) ?? { name, type: null, members: new Map<string, Field>(), list: false }
+    const list = path.element !== null && depth === path.members.length - 1
+    const fresh = !field.members.has(name)
+    if (!fresh && next.list !== list) return `'${name}' is read as a list by one column and not by another`
+    next.list = list
+    field.members.set(name, next)
+    if (next.type !== null) return `its path goes through, or is the same as, the path of another column ('${name}')`
+    field = next
+  }
+  if (field.members.size > 0 || field.type !== null) return 'its path is also the beginning of another column’s path'
+  field.type = type
+  return undefined
+}
+
+function typeText(field: Field): string {
+  const members = [...field.members.values()].map((member) => `${quoteName(member.name)} ${typeText(member)}`)
+  const type = field.type ?? `STRUCT(${members.join(', ')})`
+  return field.list ? `${type}[]` : type
+}
+
+/** The type that the reader gives, before units are applied; of one element where the path has [*]. */
+function rawType(column: ColumnDefinition): string {
+  const list = column.type.endsWith('[]') && column.path.includes('[*]')
+  const type = list ? column.type.slice(0, -2) : column.type
+  if (type === 'TIMESTAMP') return column.unit && column.unit !== 'iso' ? 'BIGINT' : 'VARCHAR'
+  return type === 'DATE' ? 'VARCHAR' : type
+}
+
+function columnSql(column: ColumnDefinition, path: JsonPath): string {
+  const base = path.members.map(quoteName).join('.')
+  const raw =
+    path.element === null || path.element.length === 0
+      ? base
+      : `list_transform(${base}, lambda x: x.${path.element.map(quoteName).join('.')})`
+  const value = converted(column, raw)
+  if (column.default === undefined) return value
+  return `coalesce(${value}, ${typeof column.default === 'string' ? quoteText(column.default) : String(column.default)}::${column.type})`
+}
+
+function converted(column: ColumnDefinition, raw: string): string {
+  if (column.type === 'DATE') return `TRY_CAST(${raw} AS DATE)`
+  if (column.type !== 'TIMESTAMP') return raw
+  const unit = column.unit ?? 'iso'
+  if (unit === 'iso') return `timezone('UTC', TRY_CAST(${raw} AS TIMESTAMPTZ))`
+  const perSecond = UNIT_PER_SECOND[unit]
+  const low = (TIME_MS_MIN / 1_000) * perSecond
+  const high = Math.floor(TIME_MS_MAX / 1_000) * perSecond
+  const micros = `${raw} * ${1_000_000 / perSecond}`
+  return `CASE WHEN ${raw} BETWEEN ${low} AND ${high} THEN make_timestamp(${micros}) END`
+}

@@ -1,0 +1,114 @@
+/**
+ * Checks that a text of a definition is one scalar SQL expression over known names: no subquery, no aggregate, no window,
+ * nothing that reads files, the clock or chance. The engine's own parser reads it; this walks the tree that it gives.
+ */
+import { nearest } from './definition-error.ts'
+import type { SqlDialect } from './dialect.ts'
+
+const CLASSES = new Set([
+  'CASE',
+  'COMPARISON',
+  'COLUMN_REF',
+  'CONSTANT',
+  'FUNCTION',
+  'CAST',
+  'OPERATOR',
+  'CONJUNCTION',
+  'BETWEEN',
+])
+
+/** Deterministic scalar functions; the same rows always give the same value, in every role and at every time. */
+export const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set(
+  `+ - * / // % ** ^ || ~~ !~~ ~~* !~~* & | << >> abs ceil ceiling floor round trunc sign sqrt cbrt exp ln log log2 log10 pow power
+  mod pi radians degrees sin cos tan asin acos atan atan2 greatest least coalesce nullif ifnull if
+  lower upper lcase ucase trim ltrim rtrim length len strlen char_length substr substring left right lpad rpad replace reverse repeat
+  concat concat_ws contains starts_with prefix ends_with suffix strpos instr position split_part string_split regexp_matches
+  regexp_extract regexp_replace regexp_full_match like_escape ilike_escape md5 sha256 hex translate ascii chr unicode strip_accents
+  date_trunc date_part datepart datetrunc year month day hour minute second millisecond dayofweek isodow dayofyear week quarter
+  weekofyear epoch epoch_ms epoch_us to_timestamp make_date make_timestamp last_day dayname monthname strftime date_diff datediff
+  list_contains list_has array_contains array_length list_extract array_extract list_element list_distinct list_sort list_value
+  list_concat array_to_string json_extract json_extract_string json_array_length json_type -> ->> struct_extract isnan isinf isfinite`.split(
+    /\s+/,
+  ),
+)
+
+const NO_TEXT = /--|\/\*|;/
+
+interface TreeNode {
+  readonly class?: string
+  readonly type?: string
+  readonly function_name?: string
+  readonly column_names?: readonly string[]
+  readonly distinct?: boolean
+  readonly filter?: unknown
+}
+
+/** @returns the problem as a sentence, or null; `used` collects the column names that the expression reads */
+export async function checkExpression(
+  dialect: SqlDialect,
+  expression: string,
+  known: ReadonlySet<string>,
+  used: Set<string>,
+): Promise<string | null> {
+  if (expression.trim() === '' || expression.length > 4_096) return 'an expression has 1 to 4,096 characters'
+  if (NO_TEXT.test(expression)) return `'${expression}' must not contain comments or semicolons`
+  const tree = (await dialect.parse(`SELECT (${expression}\n)`)) as {
+    error?: boolean
+    error_message?: string
+    statements?: { node: Record<string, unknown> }[]
+  }
+  if (tree.error) return `'${expression}' is no SQL expression: ${tree.error_message}`
+  const node = tree.statements?.[0]?.node
+  if (node === undefined || !isOneScalar(node, tree.statements!.length))
+    return `'${expression}' must be a single scalar expression`
+  return walk((node.select_list as unknown[])[0], known, used, expression)
+}
+
+function isOneScalar(node: Record<string, unknown>, statements: number): boolean {
+  const list = node.select_list as unknown[] | undefined
+  const from = node.from_table as { type?: string } | null
+  const empty = (value: unknown): boolean =>
+    value === null || value === undefined || (Array.isArray(value) && value.length === 0)
+  return (
+    statements === 1 &&
+    node.type === 'SELECT_NODE' &&
+    list?.length === 1 &&
+    (from === null || from?.type === 'EMPTY') &&
+    empty(node.where_clause) &&
+    empty(node.having) &&
+    empty(node.qualify) &&
+    empty(node.modifiers) &&
+    empty(node.group_expressions)
+  )
+}
+
+function walk(value: unknown, known: ReadonlySet<string>, used: Set<string>, text: string): string | null {
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      const problem = walk(item, known, used, text)
+      if (problem) return problem
+    }
+    return null
+  }
+  if (value === null || typeof value !== 'object') return null
+  const problem = checkNode(value as TreeNode, known, used, text)
+  if (problem) return problem
+  return walk(Object.values(value), known, used, text)
+}
+
+function checkNode(node: TreeNode, known: ReadonlySet<string>, used: Set<string>, text: string): string | null {
+  if (node.class === undefined) return null
+  if (!CLASSES.has(node.class)) return `'${text}' uses ${node.class.toLowerCase()}, which a definition may not`
+  if (node.class === 'COLUMN_REF') {
+    const name = node.column_names?.join('.') ?? ''
+    if (!known.has(name)) return `'${text}' names the unknown column '${name}'${nearest(name, known)}`
+    used.add(name)
+  }
+  if (node.class === 'FUNCTION') {
+    const name = node.function_name ?? ''
+    if (!ALLOWED_FUNCTIONS.has(name.toLowerCase()))
+      return `'${text}' calls ${name}(), which is not one of the scalar functions a definition may use`
+    if (node.distinct || node.filter) return `'${text}' uses DISTINCT or FILTER, which a definition may not`
+  }
+  return null
+}

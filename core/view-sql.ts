@@ -1,0 +1,180 @@
+/** The SQL texts of one view: partial, merge, present and the independent recount. */
+import type { GroupBy, SqlColumn } from './compiled.ts'
+import { type MeasureSql, ORDER_SQL } from './measures.ts'
+import { quoteName } from './sql-names.ts'
+
+export interface ViewParts {
+  readonly paneMs?: number
+  /** name and SQL expression */
+  readonly dimensions: readonly { readonly name: string; readonly sql: string }[]
+  /** unnested name → list column */
+  readonly unnest: readonly { readonly name: string; readonly column: string }[]
+  readonly where?: string
+  readonly measures: readonly {
+    readonly name: string
+    readonly x: string
+    readonly y: string
+    readonly sql: MeasureSql
+  }[]
+}
+
+export interface ViewSql {
+  partialSql(rows: string): string
+  keysSql(rows: string): string
+  partialOfKeysSql(rows: string, keys: string): string
+  mergeSql(states: string, by?: readonly GroupBy[]): string
+  presentSql(merged: string, keep: readonly string[], measures?: readonly string[]): string
+  recountSql(rows: string): string
+}
+
+export function viewSql(parts: ViewParts): ViewSql {
+  const keys = [...(parts.paneMs === undefined ? [] : ['pane']), ...parts.dimensions.map(({ name }) => name)].map(
+    quoteName,
+  )
+  const keyItems = [
+    ...(parts.paneMs === undefined
+      ? []
+      : [`_time - ((_time % ${parts.paneMs}) + ${parts.paneMs}) % ${parts.paneMs} AS pane`]),
+    ...parts.dimensions.map(({ name, sql }) => `(${sql}) AS ${quoteName(name)}`),
+  ]
+  const usesOrder = parts.measures.some(({ sql }) => sql.partial?.some((text) => text.includes('_order')))
+  const items = [
+    ...keyItems,
+    ...parts.measures.flatMap(({ x, y, name }) => [
+      ...(x === '' ? [] : [`${x} AS ${quoteName(`${name}#x`)}`]),
+      ...(y === '' ? [] : [`${y} AS ${quoteName(`${name}#y`)}`]),
+    ]),
+    '_time, _partition, _offset',
+    ...(usesOrder ? [`${ORDER_SQL} AS _order`] : []),
+  ]
+  const source = (rows: string): string => sourceSql(parts, rows)
+  const prepared = (rows: string): string => `SELECT ${items.join(', ')} FROM ${source(rows)}`
+  const partialFrom = (from: string): string =>
+    aggregateSql(
+      keys,
+      parts.measures,
+      from,
+      (sql) => sql.partial,
+      (name, list) => ({
+        value: list.element,
+        explode: `SELECT ${[...keys, `${list.element} AS e`, '1 AS n'].join(', ')} FROM src WHERE ${quoteName(`${name}#x`)} IS NOT NULL`,
+      }),
+    )
+  const keysSql = (rows: string): string =>
+    keyItems.length === 0
+      ? `SELECT 1 AS _one FROM ${source(rows)} LIMIT 1`
+      : `SELECT DISTINCT ${keyItems.join(', ')} FROM ${source(rows)}`
+  return {
+    keysSql,
+    partialSql: (rows) => partialFrom(prepared(rows)),
+    partialOfKeysSql: (rows, touched) =>
+      keys.length === 0
+        ? partialFrom(prepared(rows))
+        : partialFrom(
+            `SELECT p.* FROM (${prepared(rows)}) AS p SEMI JOIN (SELECT * FROM ${touched}) AS touched ON ${sameKeys('p', 'touched', keys)}`,
+          ),
+    mergeSql: (states, by) => mergeStates(parts, keys, states, by),
+    presentSql: (merged, keep, measures) => presentStates(parts, merged, keep, measures),
+    recountSql: (rows) => {
+      const columns = [...keys, ...parts.measures.map(({ name, sql }) => `${sql.recount} AS ${quoteName(name)}`)]
+      return `SELECT ${columns.join(', ')} FROM (${prepared(rows)}) ${groupBy(keys)}`
+    },
+  }
+}
+
+/** typed rows behind FROM, with unnested columns and the view's condition */
+function sourceSql(parts: ViewParts, rows: string): string {
+  let source = rows
+  for (const { name, column } of parts.unnest)
+    source = `(SELECT *, unnest(${quoteName(column)}) AS ${quoteName(name)} FROM ${source})`
+  return parts.where === undefined ? source : `(SELECT * FROM ${source} WHERE (${parts.where}\n))`
+}
+
+function groupBy(keys: readonly string[]): string {
+  return keys.length === 0 ? 'HAVING count(*) > 0' : `GROUP BY ${keys.join(', ')}`
+}
+
+function sameKeys(a: string, b: string, keys: readonly string[]): string {
+  return keys.map((key) => `${a}.${key} IS NOT DISTINCT FROM ${b}.${key}`).join(' AND ') || 'true'
+}
+
+/** One GROUP BY for the scalar states; for each list state a query of its own, joined by the keys. */
+function aggregateSql(
+  keys: readonly string[],
+  measures: ViewParts['measures'],
+  from: string,
+  scalars: (sql: MeasureSql) => readonly string[] | null,
+  exploded: (name: string, list: NonNullable<MeasureSql['list']>) => { value: string; explode: string },
+): string {
+  const scalarItems = measures.flatMap(({ sql }) =>
+    (scalars(sql) ?? []).map((text, index) => `${text} AS ${quoteName(sql.state[index]!.name)}`),
+  )
+  const lists = measures.filter(({ sql }) => sql.list !== null)
+  if (lists.length === 0) return `SELECT ${[...keys, ...scalarItems].join(', ')} FROM (${from}) AS src ${groupBy(keys)}`
+  const main = `SELECT ${[...keys, ...scalarItems, '1 AS _one'].join(', ')} FROM src ${groupBy(keys)}`
+  const tables = lists.map(
+    ({ name, sql }, index) => `list_${index} AS (${listSql(keys, sql.list!, exploded(name, sql.list!).explode)})`,
+  )
+  const out = measures.flatMap(({ sql }) =>
+    sql.state.map((column) =>
+      sql.list === null
+        ? `main.${quoteName(column.name)}`
+        : `coalesce(list_${lists.findIndex((other) => other.sql === sql)}.l, []::${column.type}) AS ${quoteName(column.name)}`,
+    ),
+  )
+  const joins = lists.map((_, index) => `LEFT JOIN list_${index} ON ${sameKeys('main', `list_${index}`, keys)}`)
+  return `WITH src AS NOT MATERIALIZED (${from}), main AS (${main}), ${tables.join(', ')}
+    SELECT ${[...keys.map((key) => `main.${key} AS ${key}`), ...out].join(', ')} FROM main ${joins.join(' ')}`
+}
+
+function listSql(keys: readonly string[], list: NonNullable<MeasureSql['list']>, explode: string): string {
+  const columns = (more: string): string => [...keys, more].join(', ')
+  const group = keys.length === 0 ? '' : ` GROUP BY ${keys.join(', ')}`
+  if (list.kind === 'counted') {
+    const counted = `SELECT ${columns('e, sum(n)::BIGINT AS n')} FROM (${explode}) GROUP BY ${columns('e')}`
+    return `SELECT ${columns('list(struct_pack(b := e, n := n) ORDER BY e) AS l')} FROM (${counted})${group}`
+  }
+  const kept = list.keep === null ? '' : `[1:${list.keep}]`
+  return `SELECT ${columns(`list(e ORDER BY e)${kept} AS l`)} FROM (SELECT DISTINCT ${columns('e')} FROM (${explode}))${group}`
+}
+
+function mergeStates(parts: ViewParts, keys: readonly string[], states: string, by?: readonly GroupBy[]): string {
+  const stateNames = parts.measures.flatMap(({ sql }) => sql.state.map((column) => quoteName(column.name)))
+  const groups = by === undefined ? keys : by.map(({ name }) => quoteName(name))
+  const groupItems = by === undefined ? keys : by.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`)
+  const from = `SELECT ${[...groupItems, ...stateNames].join(', ')} FROM ${states}`
+  return aggregateSql(
+    groups,
+    parts.measures,
+    from,
+    (sql) => sql.merge,
+    (name, list) => {
+      const state = quoteName(parts.measures.find((measure) => measure.name === name)!.sql.state[0]!.name)
+      const unnested = `SELECT ${[...groups, `unnest(${state}) AS u`].join(', ')} FROM src`
+      const items = list.kind === 'counted' ? ['u.b AS e', 'u.n AS n'] : ['u AS e']
+      return { value: state, explode: `SELECT ${[...groups, ...items].join(', ')} FROM (${unnested})` }
+    },
+  )
+}
+
+function presentStates(
+  parts: ViewParts,
+  merged: string,
+  keep: readonly string[],
+  measures?: readonly string[],
+): string {
+  const wanted = parts.measures.filter(({ name }) => measures === undefined || measures.includes(name))
+  const items = [
+    ...keep.map(quoteName),
+    ...wanted.map(({ name, sql }) => `${sql.present} AS ${quoteName(name)}`),
+    ...wanted.flatMap(({ name, sql }) =>
+      sql.estimated === null ? [] : [`${sql.estimated} AS ${quoteName(`${name}__estimated`)}`],
+    ),
+  ]
+  return `SELECT ${items.join(', ')} FROM ${merged}`
+}
+
+/** An empty relation of the given columns. */
+export function emptyRelation(columns: readonly SqlColumn[]): string {
+  return `(SELECT ${columns.map(({ name, type }) => `NULL::${type} AS ${quoteName(name)}`).join(', ')} WHERE false)`
+}
