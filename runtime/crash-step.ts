@@ -1,0 +1,21 @@
+/** WATERSHED_CRASH_AT=<step>[:<nth>]: the process kills itself with SIGKILL the nth time it comes to the step. For crash tests only. */
+import { nearest } from '#core/definition-error.ts'
+import { noSteps, STEPS, type StepHook, type StepName } from '#core/steps.ts'
+import { ConfigurationError } from './configuration.ts'
+
+/** The hook that the variable asks for; each thread counts for itself. @throws ConfigurationError when it names no step */
+export function crashStep(environment: Readonly<Record<string, string | undefined>>): StepHook {
+  const text = environment.WATERSHED_CRASH_AT
+  if (text === undefined || text === '') return noSteps
+  const [, name, nth] = /^(.*?)(?::(\d{1,9}))?$/.exec(text)!
+  if (!(STEPS as readonly string[]).includes(name!)) {
+    throw new ConfigurationError([`environment: WATERSHED_CRASH_AT names no step: '${name}'${nearest(name!, STEPS)}`])
+  }
+  let left = Number(nth ?? 1)
+  return (step: StepName) => {
+    if (step !== name || --left > 0) return
+    process.kill(process.pid, 'SIGKILL')
+    // The signal may take a moment to arrive; nothing may happen behind it.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  }
+}

@@ -1,0 +1,100 @@
+/** Compares two relations of one view's presented rows in SQL: what the merged answer says, and what an independent recount says. */
+import type { CompiledMeasure, CompiledView } from '#core/compiled.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+
+/** sums of doubles depend on the order of adding */
+const FLOAT_TOLERANCE = 1e-9
+/** estimates of sketches may be this many standard deviations off */
+const SIGMAS_MAX = 5
+/** differences that a report shows per view */
+export const DIFFERENCES_SHOWN_MAX = 10
+
+export interface ViewComparison {
+  readonly view: string
+  /** rows that the merged answer has */
+  readonly merged: number
+  /** rows that the recount has */
+  readonly recounted: number
+  /** rows that only one side has, or whose measures differ by more than their exactness allows */
+  readonly different: number
+  /** the first of them as JSON: key, merged and recounted values (null: the side has no such row) */
+  readonly first: readonly unknown[]
+}
+
+export interface ViewSides {
+  /** relation with the view's pane, dimensions and measures */
+  readonly merged: string
+  readonly recounted: string
+}
+
+/** Reads each side once. The two must be of the same moment: the caller sees to that. */
+export async function compareView(
+  connection: EngineConnection,
+  view: CompiledView,
+  sides: ViewSides,
+): Promise<ViewComparison> {
+  const tables = { merged: `verify_m_${view.name}`, recounted: `verify_r_${view.name}` }
+  try {
+    for (const side of ['merged', 'recounted'] as const) {
+      await connection.run(
+        `CREATE OR REPLACE TEMP TABLE ${quoteName(tables[side])} AS SELECT *, 1 AS _here FROM ${sides[side]}`,
+      )
+    }
+    const joined = joinSql(view, tables)
+    const [counts] = await connection.rows<{ merged: number; recounted: number; different: number }>(
+      `SELECT count(m._here) AS merged, count(r._here) AS recounted, count(*) FILTER (${differsSql(view)}) AS different FROM ${joined}`,
+    )
+    const first = counts!.different === 0 ? [] : await firstDifferences(connection, view, joined)
+    return { view: view.name, ...counts!, first }
+  } finally {
+    for (const table of Object.values(tables)) await connection.run(`DROP TABLE IF EXISTS ${quoteName(table)}`)
+  }
+}
+
+async function firstDifferences(connection: EngineConnection, view: CompiledView, joined: string): Promise<unknown[]> {
+  const keys = keysOf(view).map((key) => `${quoteText(key)}, coalesce(m.${quoteName(key)}, r.${quoteName(key)})`)
+  const values = (side: 'm' | 'r'): string => {
+    const members = view.measures.map(({ name }) => `${quoteText(name)}, ${side}.${quoteName(name)}`)
+    return `CASE WHEN ${side}._here IS NULL THEN NULL ELSE json_object(${members.join(', ')}) END`
+  }
+  const rows = await connection.rows<{ text: string }>(
+    `SELECT json_object('key', json_object(${keys.join(', ')}), 'merged', ${values('m')}, 'recounted', ${values('r')})::VARCHAR AS text
+     FROM ${joined} WHERE ${differsSql(view)} ORDER BY text LIMIT ${DIFFERENCES_SHOWN_MAX}`,
+  )
+  return rows.map((row) => JSON.parse(row.text) as unknown)
+}
+
+function keysOf(view: CompiledView): string[] {
+  return [...(view.paneMs === undefined ? [] : ['pane']), ...view.dimensions.map(({ name }) => name)]
+}
+
+/** NULL is a legal key. `_here` makes the join an equality also for a view without keys. */
+function joinSql(view: CompiledView, tables: { merged: string; recounted: string }): string {
+  const same = keysOf(view).map((key) => `m.${quoteName(key)} IS NOT DISTINCT FROM r.${quoteName(key)}`)
+  return `${quoteName(tables.merged)} AS m FULL OUTER JOIN ${quoteName(tables.recounted)} AS r ON ${['m._here = r._here', ...same].join(' AND ')}`
+}
+
+function differsSql(view: CompiledView): string {
+  const measures = view.measures.map((measure) => `(${measureDiffersSql(measure)})`)
+  return ['m._here IS NULL', 'r._here IS NULL', ...measures].join(' OR ')
+}
+
+function measureDiffersSql({ name, exactness }: CompiledMeasure): string {
+  const [m, r] = [`m.${quoteName(name)}`, `r.${quoteName(name)}`]
+  const distinct = `${m} IS DISTINCT FROM ${r}`
+  const beyond = (bound: string): string =>
+    `${distinct} AND coalesce(abs(${m}::DOUBLE - ${r}::DOUBLE) > ${bound}, true)`
+  switch (exactness.kind) {
+    case 'exact':
+      return distinct
+    case 'float':
+      return beyond(`${FLOAT_TOLERANCE} * greatest(abs(${m}::DOUBLE), abs(${r}::DOUBLE))`)
+    case 'bounded':
+      return beyond(`${exactness.relativeError} * abs(${r}::DOUBLE) * (1 + ${FLOAT_TOLERANCE})`)
+    case 'sketch':
+      return beyond(
+        `CASE WHEN ${r} <= ${exactness.k} THEN 0 ELSE ${SIGMAS_MAX * exactness.relativeSigma} * ${r}::DOUBLE END`,
+      )
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * All usable events up to given positions, read again from where they were kept: raw events of closed segments from the
+ * lake, and behind them the log, decoded anew. Nothing of partials or generations is read.
+ */
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import { quoteName } from '#core/sql-names.ts'
+import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { typedRowsSql } from '#storage/lake/typed-rows.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
+
+const TAIL_BATCH = { recordsMax: 25_000, bytesMax: 48 * 1024 * 1024 } as const
+
+export interface RawParts {
+  readonly dataset: CompiledDataset
+  readonly lake: Lake
+  readonly log: EventLog
+  readonly connection: EngineConnection
+  readonly scratchFolder: string
+}
+
+export interface RawPosition {
+  readonly partition: number
+  /** end of the last closed segment */
+  readonly closedEnd: Offset
+  /** everything before is recounted */
+  readonly position: Offset
+}
+
+/** Where every offset of a partition went: on a log without holes rows + deadLetters + gaps = positions. */
+export interface PartitionCount {
+  readonly partition: number
+  readonly positions: number
+  /** counted in the files and the decoded log, not taken from manifests */
+  readonly rows: number
+  /** offsets that more than one row has: always 0 */
+  readonly doubles: number
+  readonly deadLetters: number
+  readonly gaps: number
+}
+
+export interface RawRows {
+  /** relation with the dataset's typed rows */
+  readonly relation: string
+  readonly counts: readonly PartitionCount[]
+  /** frees what the relation needs */
+  drop(): Promise<void>
+}
+
+/** The lake's segments and the asked positions do not fit together (a compaction came between): take a new snapshot. */
+export class MovedOnError extends Error {
+  constructor(dataset: string, partition: number, end: Offset) {
+    super(`dataset '${dataset}', partition ${partition}: no chain of segments ends at offset ${end} any more`)
+    this.name = 'MovedOnError'
+  }
+}
+
+let tables = 0
+
+/** @throws MovedOnError, LogRangeError (retention passed the positions): both mean to begin again with a new snapshot */
+export async function rawRows(parts: RawParts, positions: readonly RawPosition[]): Promise<RawRows> {
+  const { dataset, lake, connection } = parts
+  const segments = await segmentsUpTo(parts, positions)
+  const table = `verify_tail_${dataset.name}_${++tables}`
+  const drop = async (): Promise<void> => {
+    await connection.run(`DROP TABLE IF EXISTS ${quoteName(table)}`)
+  }
+  try {
+    await createRowsTable(connection, dataset, table)
+    const tailLetters = new Map<number, number>()
+    for (const place of positions) tailLetters.set(place.partition, await decodeTail(parts, place, table))
+    const closed = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
+    const relation = `(SELECT * FROM ${closed} UNION ALL SELECT * FROM ${quoteName(table)})`
+    return { relation, counts: await countRows(connection, relation, positions, segments, tailLetters), drop }
+  } catch (error) {
+    await drop()
+    throw error
+  }
+}
+
+/** Compacted segments where there are any: the originals may be gone. */
+async function segmentsUpTo(
+  { dataset, lake, log }: RawParts,
+  positions: readonly RawPosition[],
+): Promise<SegmentManifest[]> {
+  const chains = await lake.chains(log.partitions, { compacted: true })
+  return positions.flatMap(({ partition, closedEnd }) => {
+    const segments = chains[partition]!.segments.filter((segment) => segment.start < closedEnd)
+    if ((segments.at(-1)?.end ?? 0) !== closedEnd) throw new MovedOnError(dataset.name, partition, closedEnd)
+    return segments
+  })
+}
+
+/** Decodes `[closedEnd, position)` of the log into the table; returns the number of dead letters. */
+async function decodeTail(parts: RawParts, place: RawPosition, table: string): Promise<number> {
+  const { connection, dataset, log, scratchFolder } = parts
+  let deadLetters = 0
+  for (let from = place.closedEnd; from < place.position; ) {
+    const batch = await log.read(place.partition, from, {
+      bytesMax: TAIL_BATCH.bytesMax,
+      recordsMax: Math.min(TAIL_BATCH.recordsMax, place.position - from),
+    })
+    if (batch === null) {
+      throw new Error(
+        `dataset '${dataset.name}', partition ${place.partition}: the log ends at offset ${from}, but ${place.position} were counted`,
+      )
+    }
+    deadLetters += (await decodeBatch(connection, dataset, batch, { table, scratchFolder })).length
+    from = batch.end
+  }
+  return deadLetters
+}
+
+async function countRows(
+  connection: EngineConnection,
+  relation: string,
+  positions: readonly RawPosition[],
+  segments: readonly SegmentManifest[],
+  tailLetters: ReadonlyMap<number, number>,
+): Promise<PartitionCount[]> {
+  const counted = await connection.rows<{ partition: number; rows: number; doubles: number }>(
+    `SELECT _partition AS "partition", count(*) AS "rows", count(*) - count(DISTINCT _offset) AS doubles FROM ${relation} GROUP BY _partition`,
+  )
+  return positions.map(({ partition, position }) => {
+    const own = segments.filter((segment) => segment.partition === partition)
+    const found = counted.find((row) => row.partition === partition)
+    const sum = (of: (segment: SegmentManifest) => number): number => own.reduce((total, one) => total + of(one), 0)
+    return {
+      partition,
+      positions: position,
+      rows: found?.rows ?? 0,
+      doubles: found?.doubles ?? 0,
+      deadLetters: (tailLetters.get(partition) ?? 0) + sum((segment) => segment.deadLetters),
+      gaps: sum((segment) => (segment.kind === 'gap' ? segment.end - segment.start : 0)),
+    }
+  })
+}
