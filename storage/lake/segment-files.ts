@@ -24,20 +24,25 @@ export function needlessSegmentFiles(
   olderThanMs: number,
 ): NeedlessFiles {
   const counted = (manifest: SegmentManifest): boolean => manifest.end <= (boundary[manifest.partition] ?? 0)
-  const replaced = new Set(
-    [...manifests.values()]
-      .filter((manifest) => counted(manifest) && manifest.createdAtMs < olderThanMs)
-      .flatMap((manifest) => manifest.replaces ?? []),
+  const compacted = [...manifests.values()].filter(
+    (manifest) => manifest.replaces && counted(manifest) && manifest.createdAtMs < olderThanMs,
   )
   const gone: string[] = []
   const files: LakeFile[] = []
   for (const [name, manifest] of manifests) {
-    if (replaced.has(name)) {
+    if (compacted.some((wide) => replaces(wide, manifest))) {
       gone.push(name)
       files.push(...segmentFiles(manifest))
     } else if (counted(manifest) && manifest.createdAtMs < olderThanMs) files.push(...partialFiles(manifest))
   }
   return { manifests: gone.sort(), files }
+}
+
+/** By range, not by name: also what was left when a removal was cut off, or committed by an owner that had lost its partition. */
+function replaces(wide: SegmentManifest, segment: SegmentManifest): boolean {
+  if (wide === segment || wide.partition !== segment.partition) return false
+  const inside = wide.start <= segment.start && segment.start < wide.end
+  return inside && (segment.replaces === undefined || wide.end - wide.start > segment.end - segment.start)
 }
 
 /** Typed events and dead letters: what is kept for ever. */

@@ -1,0 +1,179 @@
+/**
+ * Merges neighbouring small segments into large ones. Only segments that every kept generation has counted: readers need partials of
+ * later ones, and a compacted segment has none. The originals stay until the retention after a later run removes them.
+ */
+
+import { quoteText } from '#core/sql-names.ts'
+import { noSteps, type StepHook } from '#core/steps.ts'
+import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Lake, StagedFile } from '#storage/lake/lake.ts'
+import { segmentManifestName } from '#storage/lake/manifest-names.ts'
+import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import { type Emit, silent } from '#telemetry/emit.ts'
+import { commonBoundary } from './retention.ts'
+
+export interface CompactOptions {
+  readonly lake: Lake
+  readonly engine: DuckDbEngine
+  readonly partitions: number
+  /** rows of a large segment; default 1,000,000. Segments with more than half of it are left as they are */
+  readonly rowsTarget?: number
+  readonly step?: StepHook
+  readonly emit?: Emit
+  readonly signal?: AbortSignal
+  readonly clock?: () => number
+}
+
+export interface Compaction {
+  /** segments that were replaced, and those that replace them */
+  readonly replaced: number
+  readonly made: number
+}
+
+const ROWS_TARGET = 1_000_000
+const SEGMENTS_PER_MERGE_MAX = 1_000
+
+/** @returns null when a batch run holds the lock */
+export async function compactSegments(options: CompactOptions): Promise<Compaction | null> {
+  const { lake, engine, partitions, emit = silent, signal, rowsTarget = ROWS_TARGET } = options
+  const lock = await lake.tryLock()
+  if (lock === null) return null
+  const connection = await engine.connect()
+  const interrupt = (): void => connection.interrupt()
+  signal?.addEventListener('abort', interrupt)
+  try {
+    const boundary = commonBoundary(await lake.generations(), partitions)
+    const chains = await lake.chains(partitions, { compacted: true })
+    const groups = chains.flatMap((chain) => {
+      const counted = chain.segments.filter((segment) => segment.end <= boundary[chain.partition]!)
+      return groupSmall(counted, rowsTarget)
+    })
+    for (const group of groups) {
+      signal?.throwIfAborted()
+      await compactGroup(options, connection, group)
+    }
+    const replaced = groups.reduce((sum, group) => sum + group.length, 0)
+    if (replaced > 0) {
+      emit({
+        name: 'segments-compacted',
+        level: 'info',
+        dataset: lake.dataset,
+        message: `compacted ${replaced} segments of '${lake.dataset}' into ${groups.length}`,
+        fields: { replaced, made: groups.length },
+      })
+    }
+    return { replaced, made: groups.length }
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+    connection.close()
+    await lock.release()
+  }
+}
+
+/** Runs of neighbours that together make one large segment. A gap, or another log or schema, ends a run. */
+export function groupSmall(segments: readonly SegmentManifest[], rowsTarget: number): SegmentManifest[][] {
+  const groups: SegmentManifest[][] = []
+  let open: SegmentManifest[] = []
+  let rows = 0
+  const end = (): void => {
+    if (open.length > 1) groups.push(open)
+    open = []
+    rows = 0
+  }
+  for (const segment of segments) {
+    if (segment.kind === 'gap' || segment.rows > rowsTarget / 2) {
+      end()
+      continue
+    }
+    const fits = rows + segment.rows <= rowsTarget && open.length < SEGMENTS_PER_MERGE_MAX
+    if (open.length > 0 && !(fits && sameShape(open[0]!, segment))) end()
+    open.push(segment)
+    rows += segment.rows
+  }
+  end()
+  return groups
+}
+
+function sameShape(a: SegmentManifest, b: SegmentManifest): boolean {
+  return a.log === b.log && a.schemaHash === b.schemaHash && JSON.stringify(a.columns) === JSON.stringify(b.columns)
+}
+
+async function compactGroup(
+  options: CompactOptions,
+  connection: EngineConnection,
+  group: readonly SegmentManifest[],
+): Promise<void> {
+  const { lake, step = noSteps, clock = Date.now } = options
+  const written: StagedFile[] = []
+  const merge = async (kind: string, files: readonly LakeFile[]): Promise<LakeFile | null> => {
+    if (files.length === 0) return null
+    const { partition, start } = group[0]!
+    const staged = await lake.stageSegmentFile(partition, start, kind)
+    written.push(staged)
+    const rows = await connection.run(
+      `COPY (SELECT * FROM ${readParquetSql(files.map((file) => lake.resolve(file)))} ORDER BY _offset)
+        TO ${quoteText(staged.writePath)} (FORMAT parquet, COMPRESSION lz4_raw)`,
+    )
+    const expected = files.reduce((sum, file) => sum + file.rows, 0)
+    if (rows === expected) return staged.finish(rows)
+    throw new Error(
+      `compaction, dataset '${lake.dataset}', partition ${partition} from offset ${start}: ${files.length} ${kind} files hold ${rows} rows, but their manifests say ${expected}; check them with doctor --deep`,
+    )
+  }
+  try {
+    const events = await merge(
+      'events',
+      group.flatMap((segment) => segment.events ?? []),
+    )
+    const letters = await merge(
+      'dead-letters',
+      group.flatMap((segment) => segment.deadLetterFile ?? []),
+    )
+    await lake.commitCompacted(describeCompacted(group, events, letters, clock()))
+  } catch (error) {
+    for (const staged of written) await staged.discard().catch(() => {})
+    throw error
+  }
+  await step('compact:committed')
+}
+
+function describeCompacted(
+  group: readonly SegmentManifest[],
+  events: LakeFile | null,
+  deadLetterFile: LakeFile | null,
+  createdAtMs: number,
+): SegmentManifest {
+  const [first, last] = [group[0]!, group.at(-1)!]
+  const times = group.flatMap((segment) => segment.timeRange ?? [])
+  const total = (of: (segment: SegmentManifest) => number): number => group.reduce((sum, each) => sum + of(each), 0)
+  return {
+    format: 1,
+    dataset: first.dataset,
+    log: first.log,
+    kind: 'events',
+    partition: first.partition,
+    start: first.start,
+    end: last.end,
+    events,
+    deadLetterFile,
+    partials: {},
+    rows: total((segment) => segment.rows),
+    deadLetters: total((segment) => segment.deadLetters),
+    timeRange:
+      times.length === 0
+        ? null
+        : { minMs: Math.min(...times.map((time) => time.minMs)), maxMs: Math.max(...times.map((time) => time.maxMs)) },
+    late: {
+      rows: total((segment) => segment.late.rows),
+      maxMs: Math.max(...group.map((segment) => segment.late.maxMs)),
+    },
+    schemaHash: first.schemaHash,
+    columns: first.columns,
+    createdAtMs,
+    replaces: group.map(segmentManifestName),
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * What one batch run has to read, decided from manifests alone.
+ * Invariant: a generation counts, per partition, exactly the offsets [0, boundary), and every boundary is a segment's end.
+ */
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { SegmentChain } from '#storage/lake/lake.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
+import { segmentManifestName } from '#storage/lake/manifest-names.ts'
+import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+
+export type BatchMode = 'full' | 'incremental'
+
+/** How one view's file is made. */
+export type ViewPlan =
+  /** from all raw segments */
+  | { readonly kind: 'recount' }
+  /** the base generation's states with the partials of the segments since */
+  | { readonly kind: 'merge'; readonly base: LakeFile; readonly partials: readonly LakeFile[] }
+
+export interface RunPlan {
+  readonly mode: BatchMode
+  readonly base: GenerationManifest | null
+  readonly boundary: readonly Offset[]
+  /** every segment before the boundary, compacted ones instead of those they replace */
+  readonly all: readonly SegmentManifest[]
+  /** names of the segments that the run reads: all of them, or those since the base */
+  readonly segments: readonly string[]
+  readonly views: ReadonlyMap<string, ViewPlan>
+  /** false: the base has counted the same segments with the same views */
+  readonly changed: boolean
+}
+
+export interface PlanInput {
+  readonly dataset: CompiledDataset
+  readonly mode: BatchMode
+  readonly logIdentity: string
+  readonly base: GenerationManifest | null
+  readonly closed: readonly SegmentChain[]
+  readonly compacted: readonly SegmentChain[]
+}
+
+/** @throws LakeError 'log-mismatch' when segments or the base generation do not belong together */
+export function planRun(input: PlanInput): RunPlan {
+  assertOneLog(input)
+  const { dataset, base, closed, compacted } = input
+  const mode = base === null ? 'full' : input.mode
+  const boundary = closed.map((chain) => chain.end)
+  const all = compacted.flatMap((chain) => chain.segments)
+  const since = closed.flatMap((chain) => chain.segments.filter((segment) => segment.start >= countedBy(base, chain)))
+  const views = new Map<string, ViewPlan>()
+  for (const name of dataset.views.keys()) {
+    const merge = mode === 'incremental' && base !== null ? mergePlan(dataset, name, base, since) : null
+    views.set(name, merge ?? { kind: 'recount' })
+  }
+  const read = mode === 'full' ? all : since
+  return {
+    mode,
+    base,
+    boundary,
+    all,
+    segments: read.map(segmentManifestName),
+    views,
+    changed: base === null || since.length > 0 || boundary.length !== base.boundary.length || !sameViews(dataset, base),
+  }
+}
+
+/** The base's states and the partials since, if all were made by the view's present definition; else null. */
+function mergePlan(
+  dataset: CompiledDataset,
+  name: string,
+  base: GenerationManifest,
+  since: readonly SegmentManifest[],
+): ViewPlan | null {
+  const { hash } = dataset.views.get(name)!
+  const counted = base.views[name]
+  if (counted?.hash !== hash) return null
+  const partials: LakeFile[] = []
+  for (const segment of since) {
+    if (segment.rows === 0) continue
+    const partial = segment.partials[name]
+    if (partial?.hash !== hash) return null
+    if (partial.file.rows > 0) partials.push(partial.file)
+  }
+  return { kind: 'merge', base: counted.file, partials }
+}
+
+function sameViews(dataset: CompiledDataset, base: GenerationManifest): boolean {
+  const names = Object.keys(base.views)
+  return (
+    names.length === dataset.views.size &&
+    names.every((name) => dataset.views.get(name)?.hash === base.views[name]!.hash)
+  )
+}
+
+function countedBy(base: GenerationManifest | null, chain: SegmentChain): Offset {
+  return base?.boundary[chain.partition] ?? 0
+}
+
+function assertOneLog({ dataset, logIdentity, base, closed }: PlanInput): void {
+  const mismatch = (what: string): LakeError =>
+    new LakeError(
+      'log-mismatch',
+      `batch, dataset '${dataset.name}': ${what}. The log or the lake was replaced: restore the one that belongs to the other, or start with an empty data folder`,
+    )
+  if (base !== null && base.log !== logIdentity) {
+    throw mismatch(`generation ${base.id} belongs to log ${base.log}, but this log is ${logIdentity}`)
+  }
+  if (base !== null && base.boundary.length > closed.length) {
+    throw mismatch(`generation ${base.id} counted ${base.boundary.length} partitions, but the log has ${closed.length}`)
+  }
+  for (const chain of closed) {
+    const foreign = chain.segments.find((segment) => segment.log !== logIdentity)
+    if (foreign) {
+      throw mismatch(
+        `segment '${segmentManifestName(foreign)}' belongs to log ${foreign.log}, but this log is ${logIdentity}`,
+      )
+    }
+    const counted = countedBy(base, chain)
+    if (counted > 0 && !chain.segments.some((segment) => segment.end === counted)) {
+      throw mismatch(
+        `generation ${base!.id} counted partition ${chain.partition} up to offset ${counted}, where no segment ends (the last one ends at ${chain.end})`,
+      )
+    }
+  }
+}

@@ -1,0 +1,141 @@
+/** Steps 3 to 5 of a batch run: files, manifest, CURRENT. Knows no SQL, so that the protocol simulation runs it, too. */
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { StepHook } from '#core/steps.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
+import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import type { BatchCompute } from './batch-compute.ts'
+import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
+import type { RunPlan } from './plan-run.ts'
+import type { BatchProgress } from './run-batch.ts'
+
+export interface Publication {
+  readonly dataset: CompiledDataset
+  readonly lake: Lake
+  readonly plan: RunPlan
+  readonly compute: BatchCompute
+  readonly pinning: DictionaryPinning
+  readonly logIdentity: string
+  readonly startedAtMs: number
+  readonly clock: () => number
+  readonly step: StepHook
+  readonly onProgress: (progress: BatchProgress) => void
+  readonly signal?: AbortSignal
+  readonly emit: Emit
+}
+
+type ViewFiles = GenerationManifest['views']
+
+/** @returns the generation, which is current now. On any fault before its manifest exists its files are removed. */
+export async function publishGeneration(publication: Publication): Promise<GenerationManifest> {
+  const { lake, step, clock, emit, dataset } = publication
+  const staged = await lake.beginGeneration()
+  let manifest: GenerationManifest
+  try {
+    const views = await writeViews(publication, staged)
+    const dictionaries = await writeDictionaries(publication, staged, views)
+    await step('batch:files-written')
+    publication.signal?.throwIfAborted()
+    manifest = describeGeneration(publication, staged.id, views, dictionaries, clock())
+    await staged.commit(manifest)
+  } catch (error) {
+    // A manifest that is there already stays (discard refuses): published, but not current.
+    await staged.discard().catch(() => {})
+    throw error
+  }
+  await lake.setCurrent(manifest.id)
+  emit({
+    name: 'generation-published',
+    level: 'info',
+    dataset: dataset.name,
+    message: `generation ${manifest.id} of '${dataset.name}' is current: ${manifest.mode}, ${manifest.rows} events up to ${manifest.boundary.join(', ')}`,
+    fields: {
+      generation: manifest.id,
+      mode: manifest.mode,
+      rows: manifest.rows,
+      deadLetters: manifest.deadLetters,
+      lateRows: manifest.lateRows,
+      segments: manifest.segments.length,
+      recounted: [...publication.plan.views.values()].filter((view) => view.kind === 'recount').length,
+      durationMs: manifest.finishedAtMs - manifest.startedAtMs,
+    },
+  })
+  return manifest
+}
+
+async function writeViews(publication: Publication, staged: StagedGeneration): Promise<ViewFiles> {
+  const { dataset, plan, compute, signal, onProgress } = publication
+  const total = plan.views.size + dataset.dictionaries.length
+  const files: Record<string, { hash: string; file: LakeFile }> = {}
+  for (const [done, [name, view]] of [...plan.views].entries()) {
+    signal?.throwIfAborted()
+    onProgress({ name, done, total })
+    const definition = dataset.views.get(name)!
+    const file = await staged.stageFile(`${name}.parquet`)
+    const rows =
+      view.kind === 'recount'
+        ? await compute.recount(definition, plan.all, file.writePath)
+        : await compute.merge(definition, view.base, view.partials, file.writePath)
+    files[name] = { hash: definition.hash, file: await file.finish(rows) }
+  }
+  return files
+}
+
+async function writeDictionaries(
+  publication: Publication,
+  staged: StagedGeneration,
+  views: ViewFiles,
+): Promise<DictionaryPins> {
+  const { dataset, plan, pinning, signal, onProgress, emit } = publication
+  const total = plan.views.size + dataset.dictionaries.length
+  const pins: Record<string, DictionaryPins[string]> = {}
+  for (const [done, name] of dataset.dictionaries.entries()) {
+    signal?.throwIfAborted()
+    onProgress({ name, done: plan.views.size + done, total })
+    const pin = await pinning.pin(name, plan.base, views, () => staged.stageFile(`${name}.dictionary.parquet`))
+    if (pin) pins[name] = pin
+    else {
+      emit({
+        name: 'dictionary-missing',
+        level: 'warn',
+        dataset: dataset.name,
+        message: `dictionary '${name}', which '${dataset.name}' looks up, was never published; answers come without it until it is`,
+        fields: { dictionary: name },
+      })
+    }
+  }
+  onProgress({ name: 'done', done: total, total })
+  return pins
+}
+
+function describeGeneration(
+  { dataset, plan, logIdentity, startedAtMs }: Publication,
+  id: string,
+  views: ViewFiles,
+  dictionaries: DictionaryPins,
+  finishedAtMs: number,
+): GenerationManifest {
+  const sum = (of: (segment: RunPlan['all'][number]) => number): number =>
+    plan.all.reduce((total, segment) => total + of(segment), 0)
+  const gaps = plan.all.filter((segment) => segment.kind === 'gap')
+  return {
+    format: 1,
+    dataset: dataset.name,
+    id,
+    log: logIdentity,
+    mode: plan.mode,
+    boundary: plan.boundary,
+    segments: plan.segments,
+    base: plan.mode === 'incremental' ? (plan.base?.id ?? null) : null,
+    views,
+    dictionaries,
+    rows: sum((segment) => segment.rows),
+    deadLetters: sum((segment) => segment.deadLetters),
+    lateRows: sum((segment) => segment.late.rows),
+    gaps: gaps.map(({ partition, start, end }) => ({ partition, start, end })),
+    startedAtMs,
+    finishedAtMs,
+    fullFinishedAtMs: plan.mode === 'full' ? finishedAtMs : plan.base?.fullFinishedAtMs,
+  }
+}

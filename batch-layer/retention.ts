@@ -1,0 +1,71 @@
+/** What goes after a run: generations beyond those that are kept, and files that none of those needs. */
+import type { Offset } from '#core/offsets.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import type { Emit } from '#telemetry/emit.ts'
+
+export const KEEP_GENERATIONS = 5
+export const READERS_GRACE_MS = 600_000
+/** a staged file that nobody touched for so long belongs to a process that is dead */
+const ORPHAN_GRACE_MS = 3_600_000
+
+export interface RetentionOptions {
+  readonly lake: Lake
+  readonly partitions: number
+  readonly keepGenerations?: number
+  readonly readersGraceMs?: number
+  readonly emit: Emit
+  readonly clock: () => number
+}
+
+/** The offset per partition that every one of the generations has counted. */
+export function commonBoundary(generations: readonly GenerationManifest[], partitions: number): Offset[] {
+  return Array.from({ length: partitions }, (_, partition) =>
+    generations.length === 0 ? 0 : Math.min(...generations.map((generation) => generation.boundary[partition] ?? 0)),
+  )
+}
+
+/**
+ * Keeps the newest generations and the current one, and removes the rest. Segment files go only when the oldest kept generation is
+ * older than the readers' grace, so that a reader which began with a removed one still finds them.
+ * A failure is emitted and tried again after the next run: the new generation is published already.
+ *
+ * @param served the generation that was current before this run: readers may still use it
+ */
+export async function removeUnneeded(options: RetentionOptions, served: GenerationManifest | null): Promise<void> {
+  const { lake, emit } = options
+  try {
+    await removeGenerations(options)
+    const now = options.clock()
+    const graceMs = options.readersGraceMs ?? READERS_GRACE_MS
+    const kept = await lake.generations()
+    const oldest = Math.min(...kept.map((generation) => generation.finishedAtMs))
+    let freed = await lake.sweepOrphans(now - ORPHAN_GRACE_MS)
+    if (oldest <= now - graceMs) {
+      const needed = served ? [...kept, served] : kept
+      freed += await lake.removeReplaced(commonBoundary(needed, options.partitions), now - graceMs)
+    }
+    if (freed === 0) return
+    emit({
+      name: 'lake-files-removed',
+      level: 'debug',
+      dataset: lake.dataset,
+      message: `removed ${freed} bytes of files in the lake of '${lake.dataset}' that nothing needs any more`,
+      fields: { bytes: freed },
+    })
+  } catch (error) {
+    emit({
+      name: 'retention-failed',
+      level: 'warn',
+      dataset: lake.dataset,
+      message: `old files in the lake of '${lake.dataset}' could not be removed: ${error instanceof Error ? error.message : error}; tried again after the next run`,
+    })
+  }
+}
+
+async function removeGenerations({ lake, keepGenerations = KEEP_GENERATIONS }: RetentionOptions): Promise<void> {
+  const current = await lake.current()
+  const generations = await lake.generations()
+  const surplus = generations.slice(0, Math.max(0, generations.length - Math.max(1, keepGenerations)))
+  for (const { id } of surplus) if (id !== current?.id) await lake.removeGeneration(id)
+}

@@ -1,0 +1,114 @@
+/**
+ * One batch run: from closed segments to a published generation, in the order that keeps the old one served whatever happens:
+ *   1. take the lock; 2. plan from manifests; 3. write one file per view and dictionary, unseen; 4. publish the generation's manifest;
+ *   5. swap CURRENT with one rename; 6. remove what no kept generation needs.
+ * A crash after any of them leaves a whole generation current, and the next run starts again from the manifests.
+ */
+import type { CompiledDataset } from '#core/compiled.ts'
+import { noSteps, type StepHook } from '#core/steps.ts'
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
+import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import { type Emit, silent } from '#telemetry/emit.ts'
+import { DuckDbCompute } from './batch-compute.ts'
+import { DuckDbPinning } from './pin-dictionaries.ts'
+import { type BatchMode, planRun } from './plan-run.ts'
+import { publishGeneration } from './publish-generation.ts'
+import { removeUnneeded } from './retention.ts'
+
+export interface BatchProgress {
+  /** the view or dictionary that is being written */
+  readonly name: string
+  readonly done: number
+  readonly total: number
+}
+
+export interface BatchRunOptions {
+  readonly dataset: CompiledDataset
+  readonly lake: Lake
+  readonly dictionary: DictionaryStore
+  readonly engine: DuckDbEngine
+  /** of the log */
+  readonly partitions: number
+  readonly logIdentity: string
+  readonly mode: BatchMode
+  /** publishes a generation also when there is nothing new; a full run always does */
+  readonly force?: boolean
+  /** newest generations that are kept besides the current one; default 5 */
+  readonly keepGenerations?: number
+  /** how long a reader may go on with what it found; default 10 minutes */
+  readonly readersGraceMs?: number
+  readonly step?: StepHook
+  readonly onProgress?: (progress: BatchProgress) => void
+  readonly emit?: Emit
+  /** stops the running statement; the run rejects and nothing is published */
+  readonly signal?: AbortSignal
+  readonly clock?: () => number
+}
+
+/**
+ * Computes and publishes a generation. Where the dataset has none yet, an incremental run is a full one.
+ *
+ * @returns the current generation: the new one, or the present one when there was nothing new; null when another run holds the lock
+ * @throws LakeError when files are damaged, foreign or can not be written; the old generation stays current
+ */
+export async function runBatch(options: BatchRunOptions): Promise<GenerationManifest | null> {
+  const { lake, dataset, emit = silent } = options
+  options.signal?.throwIfAborted()
+  const lock = await lake.tryLock()
+  if (lock === null) {
+    emit({
+      name: 'batch-locked',
+      level: 'info',
+      dataset: dataset.name,
+      message: `batch run of '${dataset.name}' skipped: another run holds the lock; it is tried again at the next due time`,
+    })
+    return null
+  }
+  try {
+    return await runLocked(options)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> {
+  const { dataset, lake, engine, partitions, logIdentity, signal, emit = silent, clock = Date.now } = options
+  const startedAtMs = clock()
+  const base = await lake.current()
+  const closed = await lake.chains(partitions)
+  const compacted = await lake.chains(partitions, { compacted: true })
+  const plan = planRun({ dataset, mode: options.mode, logIdentity, base, closed, compacted })
+  const connection = await engine.connect()
+  const interrupt = (): void => connection.interrupt()
+  signal?.addEventListener('abort', interrupt)
+  try {
+    const pinning = new DuckDbPinning(connection, dataset, options.dictionary, (file) => lake.resolve(file))
+    const repin = await pinning.changed(base)
+    if (base && plan.mode === 'incremental' && !plan.changed && !repin && !options.force) return base
+    const compute = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
+    const generation = await publishGeneration({
+      dataset,
+      lake,
+      plan,
+      compute,
+      pinning,
+      logIdentity,
+      startedAtMs,
+      clock,
+      step: options.step ?? noSteps,
+      onProgress: options.onProgress ?? (() => {}),
+      signal,
+      emit,
+    })
+    await removeUnneeded({ ...options, emit, clock }, base)
+    return generation
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+    connection.close()
+  }
+}

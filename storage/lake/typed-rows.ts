@@ -1,0 +1,53 @@
+/** Raw events of segments as one relation with the dataset's present columns, also where files were written with older ones. */
+import { type CompiledDataset, type SqlColumn, SYSTEM_COLUMNS } from '#core/compiled.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
+
+/**
+ * SQL text `(SELECT …)` over the events files of the segments, with exactly `dataset.rowColumns`. Files written with an older column
+ * set: a column that they lack is NULL, another type is converted (NULL where a value does not convert, as when decoding).
+ * No rows: an empty relation of the right types.
+ *
+ * @param resolve path of a file for read_parquet, as Lake.resolve gives it (which throws when the file is missing or damaged)
+ */
+export function typedRowsSql(
+  dataset: Pick<CompiledDataset, 'rowColumns'>,
+  segments: readonly SegmentManifest[],
+  resolve: (file: LakeFile) => string,
+): string {
+  const groups = new Map<string, { readonly columns: SegmentManifest['columns']; readonly paths: string[] }>()
+  for (const { columns, events } of segments) {
+    if (events === null) continue
+    const key = JSON.stringify(columns)
+    const group = groups.get(key) ?? { columns, paths: [] }
+    group.paths.push(resolve(events))
+    groups.set(key, group)
+  }
+  if (groups.size === 0) return `(SELECT ${dataset.rowColumns.map(nullColumn).join(', ')} WHERE false)`
+  const selects = [...groups.values()].map((group) => {
+    const types = new Map(group.columns.map((column) => [column.name, column.type]))
+    const list = dataset.rowColumns.map((column) => columnSql(column, types)).join(', ')
+    return `SELECT ${list} FROM ${readParquetSql(group.paths)}`
+  })
+  return `(${selects.join(' UNION ALL ')})`
+}
+
+/** `read_parquet([…])` over files with the same columns. */
+export function readParquetSql(paths: readonly string[]): string {
+  return `read_parquet([${paths.map(quoteText).join(', ')}])`
+}
+
+function columnSql(column: SqlColumn, types: ReadonlyMap<string, string>): string {
+  const name = quoteName(column.name)
+  const stored = types.get(column.name) ?? (isSystemColumn(column.name) ? column.type : undefined)
+  if (stored === undefined) return nullColumn(column)
+  return stored === column.type ? name : `TRY_CAST(${name} AS ${column.type}) AS ${name}`
+}
+
+function nullColumn(column: SqlColumn): string {
+  return `CAST(NULL AS ${column.type}) AS ${quoteName(column.name)}`
+}
+
+function isSystemColumn(name: string): boolean {
+  return (SYSTEM_COLUMNS as readonly string[]).includes(name)
+}
