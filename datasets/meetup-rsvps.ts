@@ -1,0 +1,135 @@
+/** Answers to meetup invitations (RSVPs), as the public stream of meetup.com gave them: who answers what, where, about which topics. */
+import {
+  count,
+  countDistinct,
+  defineDataset,
+  latest,
+  lookup,
+  type MeasureDefinition,
+  max,
+  sliding,
+  sum,
+} from '#core/definition.ts'
+
+/** measures that every view of answers has; an attendee is a member who said yes, and each guest that came along */
+const answers = {
+  responses: count({ label: 'Responses' }),
+  yes: count({ where: "response = 'yes'", label: 'Yes' }),
+  no: count({ where: "response = 'no'", label: 'No' }),
+  guests: sum('guests', { label: 'Guests' }),
+  attendees: sum("CASE WHEN response = 'yes' THEN 1 + guests ELSE 0 END", { label: 'Attendees' }),
+} satisfies Record<string, MeasureDefinition>
+
+const country = {
+  country_name: lookup('countries', 'country', 'name'),
+  country_iso3: lookup('countries', 'country', 'iso3'),
+}
+
+/** the venue's position; 0/0 is how the stream says that it has none; then the group's */
+const latitude = 'CASE WHEN venue_lat IS NULL OR (venue_lat = 0 AND venue_lon = 0) THEN group_lat ELSE venue_lat END'
+const longitude = 'CASE WHEN venue_lat IS NULL OR (venue_lat = 0 AND venue_lon = 0) THEN group_lon ELSE venue_lon END'
+
+export default defineDataset({
+  name: 'meetup_rsvps',
+  label: 'Meetup RSVPs',
+  time: 'mtime',
+  key: 'rsvp_id',
+  lateAfter: '1m',
+  columns: {
+    rsvp_id: { type: 'BIGINT', path: '$.rsvp_id', required: true },
+    mtime: { type: 'TIMESTAMP', path: '$.mtime', unit: 'ms', required: true, label: 'Answered at' },
+    response: { type: 'VARCHAR', path: '$.response', required: true },
+    guests: { type: 'INTEGER', path: '$.guests', default: 0 },
+    visibility: { type: 'VARCHAR', path: '$.visibility' },
+    member_id: { type: 'BIGINT', path: '$.member.member_id' },
+    member_name: { type: 'VARCHAR', path: '$.member.member_name' },
+    venue_id: { type: 'BIGINT', path: '$.venue.venue_id' },
+    venue_name: { type: 'VARCHAR', path: '$.venue.venue_name' },
+    venue_lat: { type: 'DOUBLE', path: '$.venue.lat' },
+    venue_lon: { type: 'DOUBLE', path: '$.venue.lon' },
+    event_id: { type: 'VARCHAR', path: '$.event.event_id', required: true },
+    event_name: { type: 'VARCHAR', path: '$.event.event_name' },
+    event_time: { type: 'TIMESTAMP', path: '$.event.time', unit: 'ms' },
+    event_url: { type: 'VARCHAR', path: '$.event.event_url' },
+    group_id: { type: 'BIGINT', path: '$.group.group_id', required: true },
+    group_name: { type: 'VARCHAR', path: '$.group.group_name' },
+    group_urlname: { type: 'VARCHAR', path: '$.group.group_urlname' },
+    city: { type: 'VARCHAR', path: '$.group.group_city' },
+    country: { type: 'VARCHAR', path: '$.group.group_country' },
+    group_lat: { type: 'DOUBLE', path: '$.group.group_lat' },
+    group_lon: { type: 'DOUBLE', path: '$.group.group_lon' },
+    topics: { type: 'VARCHAR[]', path: '$.group.group_topics[*].topic_name' },
+  },
+  views: {
+    responses_by_country: {
+      label: 'Responses by country',
+      dimensions: { country: 'country' },
+      time: ['minute', 'hour', 'day', 'week', 'month'],
+      measures: answers,
+      enrich: country,
+    },
+    responses_by_city: {
+      label: 'Responses by city',
+      dimensions: { country: 'country', city: 'city' },
+      time: ['hour', 'day', 'week', 'month'],
+      measures: answers,
+      enrich: country,
+    },
+    responses_map: {
+      label: 'Responses on the map, in cells of a tenth of a degree',
+      dimensions: { lat: `round(${latitude}, 1)`, lon: `round(${longitude}, 1)` },
+      time: ['hour', 'day', 'week', 'month'],
+      measures: answers,
+    },
+    trending_topics: {
+      label: 'Topics that are answered to right now',
+      unnest: { topic: 'topics' },
+      dimensions: { topic: 'topic', country: 'country' },
+      window: sliding({ size: '5m', every: '10s' }),
+      measures: { mentions: count({ label: 'Mentions' }) },
+      rank: { by: 'mentions', limit: 10, dimensions: ['topic'], having: 'mentions > 5' },
+      enrich: {
+        category: lookup('topic_categories', 'topic', 'category'),
+        country_name: lookup('countries', 'country', 'name'),
+      },
+    },
+    group_summary: {
+      label: 'Groups',
+      dimensions: { group_id: 'group_id' },
+      measures: {
+        members: countDistinct('member_id', { exact: true, label: 'Members who answered' }),
+        events: countDistinct('event_id', { exact: true, label: 'Events answered to' }),
+        ...answers,
+        name: latest('group_name'),
+        urlname: latest('group_urlname'),
+        topics: latest('topics'),
+        city: latest('city'),
+        country: latest('country'),
+        lat: latest('group_lat'),
+        lon: latest('group_lon'),
+        last_activity: max('mtime', { label: 'Last answer' }),
+      },
+      enrich: { ...country, categories: lookup('topic_categories', 'topics', 'category') },
+    },
+    event_summary: {
+      label: 'Events',
+      dimensions: { event_id: 'event_id' },
+      measures: {
+        members: countDistinct('member_id', { exact: true, label: 'Members who answered' }),
+        ...answers,
+        name: latest('event_name'),
+        date: latest('event_time', { label: 'Takes place at' }),
+        url: latest('event_url'),
+        group_id: latest('group_id'),
+        group_name: latest('group_name'),
+        topics: latest('topics'),
+        city: latest('city'),
+        country: latest('country'),
+        lat: latest(latitude),
+        lon: latest(longitude),
+        last_activity: max('mtime', { label: 'Last answer' }),
+      },
+      enrich: { ...country, categories: lookup('topic_categories', 'topics', 'category') },
+    },
+  },
+})

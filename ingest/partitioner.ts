@@ -1,0 +1,9 @@
+/** Which partition an event goes to: FNV-1a (32 bit, Fowler, Noll and Vo) of the key's UTF-16 units, modulo the partitions. Stable for ever: keys must not move. */
+export function partitionOf(key: string, partitions: number): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < key.length; index++) {
+    hash ^= key.charCodeAt(index)
+    hash = Math.imul(hash, 0x01000193)
+  }
+  return (hash >>> 0) % partitions
+}
