@@ -23,15 +23,29 @@ export async function fsyncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Makes a folder and those above it, durably. */
+/** Makes a folder and those above it, durably. (Node's recursive mkdir says ENOENT on a read-only file system.) */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    const first = await mkdir(folder, { recursive: true })
-    if (first === undefined) return
-    for (let made = folder; made.length >= first.length; made = dirname(made)) await fsyncFolder(dirname(made))
+    if (await tryMakeFolder(folder)) return
+    await makeFolder(dirname(folder))
+    await mkdir(folder, { recursive: true })
+    await fsyncFolder(dirname(folder))
   } catch (error) {
     throw explainFault(error, 'can not make the folder', folder)
   }
+}
+
+/** false: the folder above it is missing */
+async function tryMakeFolder(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    if (isMissing(error)) return false
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return true
+    throw error
+  }
+  await fsyncFolder(dirname(folder))
+  return true
 }
 
 /** Bytes and SHA-256 of a file; with `sync`, after making its content durable. */

@@ -1,0 +1,79 @@
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { SqlColumn } from '#core/compiled.ts'
+import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { emptySegment } from './lake-contract.ts'
+import type { SegmentManifest } from './segment-manifest.ts'
+import { typedRowsSql } from './typed-rows.ts'
+
+const SYSTEM: SqlColumn[] = [
+  { name: '_partition', type: 'INTEGER' },
+  { name: '_offset', type: 'BIGINT' },
+  { name: '_time', type: 'BIGINT' },
+  { name: '_arrival', type: 'BIGINT' },
+]
+const dataset = {
+  rowColumns: [
+    ...SYSTEM,
+    { name: 'guests', type: 'BIGINT' },
+    { name: 'city', type: 'VARCHAR' },
+    { name: 'topics', type: 'VARCHAR[]' },
+    { name: 'raw', type: 'JSON' },
+  ],
+}
+
+let folder: string
+let engine: DuckDbEngine
+let connection: EngineConnection
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'rows-')))
+  engine = await DuckDbEngine.open({ folders: [folder] })
+  connection = await engine.connect()
+})
+afterAll(async () => {
+  connection.close()
+  engine.close()
+  await rm(folder, { recursive: true })
+})
+
+let files = 0
+async function segment(columns: SqlColumn[], values: string): Promise<SegmentManifest> {
+  const start = files++
+  const path = join(folder, `${start}.parquet`)
+  const system = `0::INTEGER AS _partition, ${start}::BIGINT AS _offset, 5::BIGINT AS _time, 6::BIGINT AS _arrival`
+  await connection.run(`COPY (SELECT ${system}, ${values}) TO '${path}' (FORMAT parquet)`)
+  const events = { path, bytes: 1, rows: 1, sha256: '' }
+  return { ...emptySegment(0, start, start + 1), rows: 1, events, columns }
+}
+const rowsOf = (segments: SegmentManifest[]) => typedRowsSql(dataset, segments, (file) => file.path)
+
+it('gives an empty relation of the right types for no segments, and for segments without rows', async () => {
+  for (const segments of [[], [emptySegment(0, 0, 5)]]) {
+    expect(await connection.describe(`FROM ${rowsOf(segments)}`)).toEqual(dataset.rowColumns)
+    expect(await connection.rows(`FROM ${rowsOf(segments)}`)).toEqual([])
+  }
+})
+
+it('reads files of the present and of older columns as one', async () => {
+  const present = await segment(
+    dataset.rowColumns,
+    `7::BIGINT AS guests, 'Köln' AS city, ['a'] AS topics, '{"x":1}'::JSON AS raw`,
+  )
+  const older = await segment(
+    [...SYSTEM, { name: 'guests', type: 'VARCHAR' }, { name: 'gone', type: 'INTEGER' }],
+    `'12' AS guests, 1 AS gone`,
+  )
+  const odd = await segment([{ name: 'guests', type: 'VARCHAR' }], `'many' AS guests`)
+  const rows = rowsOf([present, older, odd])
+  expect(await connection.describe(`FROM ${rows}`)).toEqual(dataset.rowColumns)
+  const found = await connection.rows(
+    `SELECT _offset, guests, city, topics[1] AS topic, raw::VARCHAR AS raw FROM ${rows} ORDER BY 1`,
+  )
+  expect(found).toEqual([
+    { _offset: 0, guests: 7, city: 'Köln', topic: 'a', raw: '{"x":1}' },
+    { _offset: 1, guests: 12, city: null, topic: null, raw: null },
+    { _offset: 2, guests: null, city: null, topic: null, raw: null },
+  ])
+})
