@@ -100,7 +100,6 @@ export class StreamRole {
         await this.#pause(waitMs)
         waitMs = Math.min(waitMs * 2, this.#limits.retryMsMax)
       } finally {
-        await connection.run(`DROP TABLE IF EXISTS "open_${this.#parts.dataset.name}_${partition}"`).catch(() => {})
         connection.close()
       }
     }

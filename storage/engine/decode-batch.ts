@@ -30,14 +30,14 @@ export interface DecodeTarget {
 
 let scratchFiles = 0
 
-/** Makes an empty table for typed rows. */
+/** Makes an empty table for typed rows; it belongs to the connection and goes with it. */
 export async function createRowsTable(
   connection: EngineConnection,
   dataset: CompiledDataset,
   table: string,
 ): Promise<void> {
   const columns = dataset.rowColumns.map((column) => `${quoteName(column.name)} ${column.type}`)
-  await connection.run(`CREATE TABLE ${quoteName(table)} (${columns.join(', ')})`)
+  await connection.run(`CREATE TEMP TABLE ${quoteName(table)} (${columns.join(', ')})`)
 }
 
 /** Appends the batch's usable rows to the table and returns the unusable records. @throws when the table would not hold one row or dead letter per record */

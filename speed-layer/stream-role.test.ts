@@ -1,0 +1,245 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { compileDataset } from '#core/compile-dataset.ts'
+import type { CompiledDataset } from '#core/compiled.ts'
+import { avg, count, countDistinct, defineDataset, latest, sum } from '#core/definition.ts'
+import { quoteText } from '#core/sql-names.ts'
+import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { LocalLake } from '#storage/lake/local-lake.ts'
+import { SqliteLog } from '#storage/log/sqlite-log.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
+import type { PlatformEvent } from '#telemetry/emit.ts'
+import { StreamRole } from './stream-role.ts'
+
+const definition = defineDataset({
+  name: 'clicks',
+  time: 'at',
+  key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
+    page: { type: 'VARCHAR', path: '$.page' },
+    spent: { type: 'DOUBLE', path: '$.spent' },
+  },
+  views: {
+    pages: {
+      dimensions: { page: 'page' },
+      time: ['minute'],
+      measures: {
+        clicks: count(),
+        ids: countDistinct('id'),
+        total: sum('id'),
+        mean: avg('spent'),
+        last: latest('spent'),
+      },
+    },
+  },
+})
+
+let folder: string
+let engine: DuckDbEngine
+let connection: EngineConnection
+let dataset: CompiledDataset
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-stream-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  connection = await engine.connect()
+  dataset = await compileDataset(definition, connection)
+})
+afterEach(() => {
+  engine.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const MINUTE = 60_000
+const line = (id: number, page: string | null) => JSON.stringify({ id, at: id * 1_000, page, spent: id / 4 })
+
+async function parts(limits: object) {
+  const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: 'clicks' })
+  const log = await SqliteLog.open({ file: join(folder, 'log.sqlite'), dataset: 'clicks', partitions: 2 })
+  const store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: 'clicks' })
+  const events: PlatformEvent[] = []
+  const waiters: { name: string; left: number; through: number | null; resolve: () => void }[] = []
+  const emit = (event: PlatformEvent): void => {
+    events.push(event)
+    for (const waiter of waiters.filter(
+      ({ name, through }) => name === event.name && (through === null || through === event.fields?.through),
+    ))
+      if (--waiter.left === 0) waiter.resolve()
+  }
+  const seen = (name: string, times = 1, through: number | null = null): Promise<void> =>
+    new Promise((resolve) => waiters.push({ name, left: times, through, resolve }))
+  const role = new StreamRole({
+    dataset,
+    log,
+    lake,
+    store,
+    engine,
+    scratchFolder: join(folder, 'scratch'),
+    limits: { pollEveryMs: 2, flushEveryMs: 5, ...limits },
+    emit,
+  })
+  return { lake, log, store, role, events, seen }
+}
+
+const append = (log: SqliteLog, partition: number, texts: readonly string[]) =>
+  log.append([{ partition, lines: Buffer.from(texts.map((text) => `${text}\n`).join('')), count: texts.length }])
+
+test('what is folded is flushed, what closes is in the lake, what can not be used is a dead letter with its bytes', async () => {
+  const { lake, log, store, role, seen, events } = await parts({ segmentRecordsMax: 100, batchRecordsMax: 33 })
+  const texts = Array.from({ length: 250 }, (_, id) =>
+    id % 50 === 7 ? `{"id":${id},"at":"soon é` : line(id, id % 3 === 0 ? null : `/p${id % 5}`),
+  )
+  const flushed = seen('flush-written', 1, 250)
+  await append(log, 1, texts)
+  await role.start()
+  await flushed
+  await role.stop()
+  expect(events.filter((event) => event.level === 'error')).toEqual([])
+
+  const [, chain] = await lake.chains(2)
+  expect(chain!.segments.map(({ start, end, rows, deadLetters }) => [start, end, rows, deadLetters])).toEqual([
+    [0, 100, 98, 2],
+    [100, 200, 98, 2],
+  ])
+  const letters = await connection.columns(
+    `SELECT _offset, reason, bytes FROM read_parquet(${quoteText(lake.resolve(chain!.segments[0]!.deadLetterFile!))}) ORDER BY 1`,
+  )
+  expect(letters[0]!.map(Number)).toEqual([7, 57])
+  expect(letters[1]![0]).toMatch(/no JSON/)
+  expect(Buffer.from((letters[2]![0] as { bytes: Uint8Array }).bytes ?? letters[2]![0]).toString()).toBe(texts[7])
+
+  const open = await store.read([dataset.views.get('pages')!.hash], new Map([[1, 200]]))
+  expect(open.markers.get(1)).toMatchObject({ segmentStart: 200, through: 250, rows: 49, deadLetters: 1 })
+  const rows = open.rows.get(dataset.views.get('pages')!.hash)!.map((text) => JSON.parse(text))
+  const naive = Map.groupBy(
+    texts.flatMap((text, id) => (id >= 200 && id % 50 !== 7 ? [JSON.parse(text)] : [])),
+    (event) => JSON.stringify([Math.floor(event.at / MINUTE) * MINUTE, event.page]),
+  )
+  expect(rows.map((row) => [JSON.stringify([row.pane, row.page]), row.clicks__n]).sort()).toEqual(
+    [...naive].map(([key, group]) => [key, group.length]).sort(),
+  )
+})
+
+test('a new owner starts at the last manifest and replays what was open', async () => {
+  const first = await parts({ segmentRecordsMax: 40 })
+  await append(
+    first.log,
+    0,
+    Array.from({ length: 90 }, (_, id) => line(id, 'a')),
+  )
+  const closed = first.seen('segment-closed', 2)
+  await first.role.start()
+  await closed
+  await first.role.stop()
+  const second = await parts({ segmentRecordsMax: 40 })
+  await append(
+    second.log,
+    0,
+    Array.from({ length: 30 }, (_, id) => line(90 + id, 'a')),
+  )
+  const again = second.seen('segment-closed')
+  await second.role.start()
+  await again
+  await second.role.stop()
+  const [chain] = await second.lake.chains(2)
+  expect(chain!.segments.map(({ start, end }) => [start, end])).toEqual([
+    [0, 40],
+    [40, 80],
+    [80, 120],
+  ])
+})
+
+test('two owners at once: every offset is in the lake once, and the loser goes on behind the winner', async () => {
+  const [a, b] = [
+    await parts({ segmentRecordsMax: 30, batchRecordsMax: 10 }),
+    await parts({ segmentRecordsMax: 50, batchRecordsMax: 10 }),
+  ]
+  for (let i = 0; i < 10; i++)
+    await append(
+      a.log,
+      0,
+      Array.from({ length: 100 }, (_, id) => line(i * 100 + id, 'a')),
+    )
+  const done = new Promise<void>((resolve) => {
+    const look = async (): Promise<void> => {
+      const [chain] = await a.lake.chains(2)
+      if (chain!.end >= 950) resolve()
+      else setImmediate(() => void look())
+    }
+    void look()
+  })
+  await Promise.all([a.role.start(), b.role.start()])
+  await done
+  await Promise.all([a.role.stop(), b.role.stop()])
+  const [chain] = await a.lake.chains(2)
+  const files = chain!.segments.map((segment) => quoteText(a.lake.resolve(segment.events!)))
+  const [total] = await connection.rows<{ n: number; distinct: number }>(
+    `SELECT count(*) AS n, count(DISTINCT _offset) AS distinct FROM read_parquet([${files.join(', ')}])`,
+  )
+  expect(total).toEqual({ n: chain!.end, distinct: chain!.end })
+})
+
+test('a log that ends before the lake is refused, not counted under old offsets', async () => {
+  const first = await parts({ segmentRecordsMax: 40 })
+  await append(
+    first.log,
+    0,
+    Array.from({ length: 40 }, (_, id) => line(id, 'a')),
+  )
+  const closed = first.seen('segment-closed')
+  await first.role.start()
+  await closed
+  await first.role.stop()
+  await first.log.close()
+  for (const suffix of ['', '-wal', '-shm']) rmSync(join(folder, `log.sqlite${suffix}`), { force: true })
+  const second = await parts({ retryMsFirst: 1 })
+  await second.role.start()
+  expect(second.role.status()[0]).toMatchObject({ state: 'refused' })
+  expect(second.role.status()[0]!.fault).toMatch(/re-created or replaced/)
+  await second.role.stop()
+})
+
+test('records that retention took before they were read are a gap in the lake', async () => {
+  const { lake, log, role, seen } = await parts({ segmentRecordsMax: 10 })
+  await append(
+    log,
+    0,
+    Array.from({ length: 20 }, (_, id) => line(id, 'a')),
+  )
+  await append(
+    log,
+    0,
+    Array.from({ length: 10 }, (_, id) => line(20 + id, 'a')),
+  )
+  await log.trim(0, 20, Date.now() + 1_000)
+  const closed = seen('segment-closed')
+  await role.start()
+  await closed
+  await role.stop()
+  const [chain] = await lake.chains(2)
+  expect(chain!.segments.map(({ kind, start, end }) => [kind, start, end])).toEqual([
+    ['gap', 0, 20],
+    ['events', 20, 30],
+  ])
+})
+
+test('decoding keeps what real records say', async (context) => {
+  const file = join(import.meta.dirname, '../../shared/data/meetup-rsvps-2017.ndjson')
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch {
+    console.log('skipped: ../shared/data/meetup-rsvps-2017.ndjson is not in this checkout')
+    return context.skip()
+  }
+  const rsvps = await compileDataset((await import('../datasets/meetup-rsvps.ts')).default, connection)
+  const refused = text
+    .trim()
+    .split('\n')
+    .map((row) => rsvps.explain(row))
+    .filter((reason) => reason !== null)
+  expect(refused).toEqual([])
+})
