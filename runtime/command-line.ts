@@ -1,0 +1,52 @@
+/** The command line as data: all commands, and how each kind of fault ends. */
+import { Command, CommanderError } from 'commander'
+import { DefinitionError } from '#core/definition-error.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
+import { LogFileError } from '#storage/log/log-fault.ts'
+import { backfillCommand, batchCommand } from './commands/batch-command.ts'
+import { generateCommand } from './commands/generate-command.ts'
+import { generationsCommand } from './commands/generations-command.ts'
+import { ingestCommand } from './commands/ingest-command.ts'
+import { ConfigurationError } from './configuration.ts'
+import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
+
+export function commandLine(): Command {
+  const program = new Command('watershed')
+    .description('Lambda-architecture analytics: live windows and exact batch results, merged by log position')
+    .helpCommand(true)
+    .showHelpAfterError('(watershed help shows all commands)')
+  const commands = [ingestCommand(), generateCommand(), batchCommand(), generationsCommand(), backfillCommand()]
+  for (const command of commands) program.addCommand(command)
+  throwInsteadOfExit(program)
+  return program
+}
+
+/** How a command that threw ends, and what it says. */
+export function endOf(error: unknown): { readonly exit: ExitName; readonly message: string } {
+  if (error instanceof CommanderError) return { exit: error.exitCode === 0 ? 'done' : 'usage', message: '' }
+  if (!(error instanceof Error)) return { exit: 'fault', message: String(error) }
+  return { exit: exitOf(error), message: messageOf(error) }
+}
+
+function exitOf(error: Error): ExitName {
+  if (error instanceof CommandError) return error.exit
+  if (error instanceof ConfigurationError) return 'configuration'
+  if (error instanceof DefinitionError) return 'definition'
+  if (error instanceof LakeError || error instanceof LogFileError) return 'storage'
+  const code = (error as NodeJS.ErrnoException).code ?? ((error.cause ?? {}) as NodeJS.ErrnoException).code ?? ''
+  return /^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(code) ? 'storage' : 'fault'
+}
+
+/** An unexpected fault shows its place as well. */
+function messageOf(error: Error): string {
+  return exitOf(error) === 'fault' ? (error.stack ?? error.message) : error.message
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride()
+  for (const inner of command.commands) throwInsteadOfExit(inner)
+}
+
+export function exitCode(exit: ExitName): number {
+  return EXIT_CODES[exit].code
+}

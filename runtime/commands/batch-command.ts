@@ -1,0 +1,96 @@
+/** watershed batch run, watershed backfill: one batch run now, as the schedule would make it. */
+import { SingleBar } from 'cli-progress'
+import { Command } from 'commander'
+import { runBatch } from '#batch-layer/run-batch.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import { CommandError } from '../exit-codes.ts'
+import type { OpenDataset } from '../open-dataset.ts'
+import { printJson, printTable } from '../output.ts'
+import { publishDictionaries } from '../publish-dictionaries.ts'
+import { stopSignal } from '../signals.ts'
+import type { Workspace } from '../workspace.ts'
+import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { GENERATION_HEADS, generationRow, generationSummary } from './generations-command.ts'
+
+type BatchMode = 'full' | 'incremental'
+
+export function batchCommand(): Command {
+  const run = commandWith('run', 'Make a generation of all loaded datasets now')
+    .option('--full', 'recompute everything from raw events')
+    .action((options: SharedOptions & { full?: boolean }) =>
+      runAll(options, options.full ? 'full' : 'incremental', (workspace) => workspace.all()),
+    )
+  return new Command('batch').description('The batch layer').addCommand(run)
+}
+
+export function backfillCommand(): Command {
+  return commandWith('backfill', 'Recompute every view of a dataset from its raw events, after its definition changed')
+    .argument('<dataset>', 'name of the dataset')
+    .action((name: string, options: SharedOptions) =>
+      runAll(options, 'full', async (workspace) => [await workspace.dataset(name)]),
+    )
+}
+
+async function runAll(
+  options: SharedOptions,
+  mode: BatchMode,
+  choose: (workspace: Workspace) => Promise<readonly OpenDataset[]>,
+): Promise<void> {
+  const stop = stopSignal()
+  const made = await withWorkspace(options, 'batch', async (workspace) => {
+    const generations: GenerationManifest[] = []
+    for (const open of await choose(workspace)) generations.push(await runOne(workspace, open, mode, stop.signal))
+    return generations
+  }).finally(stop.dispose)
+  if (options.json) printJson(made.map(generationSummary))
+  else printTable(GENERATION_HEADS, made.map(generationRow))
+}
+
+async function runOne(
+  workspace: Workspace,
+  open: OpenDataset,
+  mode: BatchMode,
+  signal: AbortSignal,
+): Promise<GenerationManifest> {
+  const dictionary = await workspace.openDictionary()
+  const bar = progressBar()
+  try {
+    await publishDictionaries(dictionary)
+    const generation = await runBatch({
+      ...open,
+      dictionary,
+      logIdentity: open.log.identity,
+      mode,
+      keepGenerations: workspace.configuration.keepGenerations,
+      step: workspace.step,
+      onProgress: bar.show,
+      emit: workspace.emit,
+      signal,
+    })
+    if (generation !== null) return generation
+    throw new CommandError('busy', `another batch run of '${open.dataset.name}' is at work; try again when it is over`)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    throw new CommandError(
+      'interrupted',
+      'the batch run was stopped; nothing was published, the old generation is served',
+    )
+  } finally {
+    bar.stop()
+    await dictionary.close()
+  }
+}
+
+function progressBar(): { show(progress: { name: string; done: number; total: number }): void; stop(): void } {
+  if (!process.stderr.isTTY) return { show: () => {}, stop: () => {} }
+  const bar = new SingleBar({ format: '{bar} {value}/{total} {name}', stream: process.stderr, clearOnComplete: true })
+  let started = false
+  return {
+    show: ({ name, done, total }) => {
+      if (!started) bar.start(total, done, { name })
+      started = true
+      bar.update(done, { name })
+    },
+    stop: () => bar.stop(),
+  }
+}

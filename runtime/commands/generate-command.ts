@@ -1,0 +1,71 @@
+/** watershed generate: a seeded stream of RSVPs as NDJSON, to stdout or a file. The same flags give the same bytes. */
+import { createWriteStream } from 'node:fs'
+import type { Writable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { type Command, InvalidArgumentError } from 'commander'
+import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+import { CommandError } from '../exit-codes.ts'
+import { printJson, say } from '../output.ts'
+import { commandWith, type SharedOptions, wholeNumber } from './command-options.ts'
+
+interface GenerateOptions extends SharedOptions {
+  readonly seed: number
+  readonly count: number
+  readonly rate: number
+  readonly start: number
+  readonly output?: string
+}
+
+const CHUNK_LINES = 1_000
+/** 2017-03-19T00:00:00Z: the days of the real stream */
+const START_MS = 1_489_881_600_000
+
+export function generateCommand(): Command {
+  return commandWith('generate', 'Write a seeded stream of RSVPs as NDJSON')
+    .option('--seed <n>', 'the same seed gives the same stream', wholeNumber(0, 2 ** 32 - 1), 1)
+    .option('--count <n>', 'number of lines', wholeNumber(0), 1_000)
+    .option('--rate <n>', 'events per second of event time', wholeNumber(1, 1_000_000), 100)
+    .option('--start <time>', 'event time of the first, ISO 8601 or epoch ms', timeOf, START_MS)
+    .option('--output <file>', 'file to write (default: stdout)')
+    .action(generate)
+}
+
+function timeOf(text: string): number {
+  const ms = /^-?\d+$/.test(text) ? Number(text) : Date.parse(text)
+  if (!Number.isFinite(ms)) throw new InvalidArgumentError('write it like 2017-03-19T12:00:00Z, or as epoch ms.')
+  return ms
+}
+
+async function generate(options: GenerateOptions): Promise<void> {
+  const { seed, count, rate, start: startMs, output } = options
+  const generator = new RsvpGenerator({ seed, startMs, eventsPerSecond: rate })
+  const target = output === undefined ? process.stdout : createWriteStream(output)
+  try {
+    const bytes = await writeLines(target, count, () => generator.next())
+    if (output === undefined) return
+    target.end()
+    await finished(target)
+    if (options.json) printJson({ file: output, lines: count, bytes })
+    else say(`${count} lines, ${bytes} bytes in ${output}`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return
+    throw new CommandError('storage', `${output ?? 'stdout'} can not be written: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+}
+
+async function writeLines(target: Writable, count: number, next: () => string): Promise<number> {
+  const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => {})
+  target.once('error', failed.reject)
+  let bytes = 0
+  for (let made = 0; made < count; ) {
+    let chunk = ''
+    for (const end = Math.min(count, made + CHUNK_LINES); made < end; made++) chunk += `${next()}\n`
+    bytes += Buffer.byteLength(chunk)
+    const written = new Promise<void>((resolve) => target.write(chunk, () => resolve()))
+    await Promise.race([written, failed.promise])
+  }
+  return bytes
+}

@@ -1,0 +1,80 @@
+/** watershed ingest <dataset> <file|->: takes a file of NDJSON in, durably, and names the lines that can not be used. */
+import { SingleBar } from 'cli-progress'
+import type { Command } from 'commander'
+import { type FileProgress, type FileResult, ingestFile } from '#ingest/file-source.ts'
+import { Intake } from '#ingest/intake.ts'
+import { EXIT_CODES } from '../exit-codes.ts'
+import { intakeLimits } from '../intake-port.ts'
+import { printJson, say } from '../output.ts'
+import { stopSignal } from '../signals.ts'
+import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+
+interface IngestOptions extends SharedOptions {
+  readonly keepUnusable?: boolean
+}
+
+/** rejected lines that are named on stderr; --json lists more */
+const REJECTS_SAID_MAX = 20
+
+export function ingestCommand(): Command {
+  return commandWith(
+    'ingest',
+    'Take a file of NDJSON in ("-" reads stdin); resolves when every accepted event is durable',
+  )
+    .argument('<dataset>', 'name of the dataset')
+    .argument('<file>', 'path of the file, or - for stdin')
+    .option('--keep-unusable', 'keep unusable lines as dead letters instead of rejecting them')
+    .action(ingest)
+}
+
+async function ingest(name: string, file: string, options: IngestOptions): Promise<void> {
+  const stop = stopSignal()
+  const result = await withWorkspace(options, 'serve', async (workspace) => {
+    const { dataset, log } = await workspace.dataset(name)
+    const intake = new Intake({ dataset, log, limits: intakeLimits(workspace.configuration) })
+    const bar = progressBar()
+    try {
+      return await ingestFile(intake, file, {
+        acceptUnusable: options.keepUnusable,
+        signal: stop.signal,
+        onProgress: bar.show,
+      })
+    } finally {
+      bar.stop()
+    }
+  }).finally(stop.dispose)
+  if (options.json) printJson({ dataset: name, file, ...result })
+  else sayResult(name, result)
+  process.exitCode = exitCodeOf(result)
+}
+
+function exitCodeOf(result: FileResult): number {
+  if (result.interrupted) return EXIT_CODES.interrupted.code
+  return result.rejected > 0 ? EXIT_CODES.rejected.code : EXIT_CODES.done.code
+}
+
+function sayResult(name: string, result: FileResult): void {
+  for (const { line, reason } of result.rejects.slice(0, REJECTS_SAID_MAX)) say(`line ${line}: rejected: ${reason}`)
+  const unsaid = result.rejected - Math.min(result.rejects.length, REJECTS_SAID_MAX)
+  if (unsaid > 0) say(`… and ${unsaid} more rejected lines (--json lists the first ${result.rejects.length})`)
+  const end = result.interrupted ? '; interrupted: what follows was not read' : ''
+  say(`${name}: ${result.accepted} events are in the log, ${result.rejected} lines rejected${end}`)
+}
+
+function progressBar(): { show(progress: FileProgress): void; stop(): void } {
+  if (!process.stderr.isTTY) return { show: () => {}, stop: () => {} }
+  const bar = new SingleBar({
+    format: '{bar} {percentage} % | {accepted} events | {rejected} rejected',
+    stream: process.stderr,
+    clearOnComplete: true,
+  })
+  let started = false
+  return {
+    show: ({ bytesRead, bytesTotal, accepted, rejected }) => {
+      if (!started) bar.start(bytesTotal ?? 0, 0, { accepted: 0, rejected: 0 })
+      started = true
+      bar.update(bytesRead, { accepted, rejected })
+    },
+    stop: () => bar.stop(),
+  }
+}

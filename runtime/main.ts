@@ -1,0 +1,11 @@
+/** The watershed command line. */
+import { commandLine, endOf, exitCode } from './command-line.ts'
+import { say } from './output.ts'
+
+try {
+  await commandLine().parseAsync()
+} catch (error) {
+  const { exit, message } = endOf(error)
+  if (message !== '') say(`watershed: ${message}`)
+  process.exitCode = exitCode(exit)
+}

@@ -1,0 +1,60 @@
+/** How results reach people and programs: data on stdout, everything else on stderr. */
+import { writeSync } from 'node:fs'
+
+const PAUSE = new Int32Array(new SharedArrayBuffer(4))
+
+/** One JSON value on one line. */
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value))
+}
+
+export function print(text: string): void {
+  write(1, `${text}\n`)
+}
+
+/** For people: progress, warnings, what to do next. */
+export function say(text: string): void {
+  write(2, `${text}\n`)
+}
+
+/** Aligned columns; numbers to the right. An empty table prints its heads only. */
+export function printTable(heads: readonly string[], rows: readonly (readonly unknown[])[]): void {
+  const cells = [heads, ...rows.map((row) => row.map(textOf))]
+  const widths = heads.map((_, column) => Math.max(...cells.map((row) => [...(row[column] ?? '')].length)))
+  const numeric = heads.map((_, column) => rows.length > 0 && rows.every((row) => isNumber(row[column])))
+  for (const row of cells) {
+    const padded = row.map((cell, column) => {
+      const fill = ' '.repeat(Math.max(0, widths[column]! - [...cell].length))
+      return numeric[column] ? fill + cell : cell + fill
+    })
+    print(padded.join('  ').trimEnd())
+  }
+}
+
+function isNumber(value: unknown): boolean {
+  return value === null || typeof value === 'number' || typeof value === 'bigint'
+}
+
+function textOf(value: unknown): string {
+  if (value === null || value === undefined) return ''
+  if (Array.isArray(value)) return value.map(textOf).join(', ')
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters in data must not reach a terminal
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
+}
+
+/** Synchronous, so that nothing is lost when the process ends; a closed pipe (head) is no fault. */
+function write(descriptor: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(descriptor, bytes, at)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EPIPE') return
+      if (code !== 'EAGAIN') throw error
+      // The reader of a full pipe is slow: wait a little.
+      Atomics.wait(PAUSE, 0, 0, 5)
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/** What the main thread and a role's thread say to each other. Everything is structured-cloneable. */
+import type { PlatformEvent } from '#telemetry/emit.ts'
+import type { Configuration } from '../settings.ts'
+
+/** What a role's thread is started with. */
+export interface RoleInput {
+  readonly configuration: Configuration
+  /** of this role alone; exists */
+  readonly scratchFolder: string
+}
+
+export type ToRole = { readonly type: 'stop' }
+
+export type FromRole =
+  | { readonly type: 'started' }
+  | { readonly type: 'event'; readonly event: PlatformEvent }
+  | { readonly type: 'status'; readonly parts: readonly PartStatus[] }
+
+/** The state of one part of a role, in words for people and programs. */
+export interface PartStatus {
+  /** e.g. stream of meetup_rsvps, partition 2 */
+  readonly name: string
+  readonly dataset: string | null
+  readonly state: 'starting' | 'running' | 'retrying' | 'refused' | 'stopped'
+  readonly fault: string | null
+  readonly numbers: Readonly<Record<string, number | string | null>>
+}

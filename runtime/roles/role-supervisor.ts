@@ -1,0 +1,121 @@
+/** Keeps a role's worker thread alive: starts it, hears its events and state, and starts it again with growing pauses when it dies. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import type { Emit } from '#telemetry/emit.ts'
+import type { FromRole, PartStatus, RoleInput, ToRole } from './role-messages.ts'
+
+const RESTART_MS_FIRST = 500
+const RESTART_MS_MAX = 30_000
+/** a thread that lived this long begins again with the first pause */
+const STEADY_MS = 60_000
+
+export interface RoleSupervisorParts {
+  /** stream, batch */
+  readonly name: string
+  readonly module: URL
+  readonly input: RoleInput
+  readonly emit: Emit
+}
+
+export interface RoleState {
+  readonly name: string
+  readonly state: 'starting' | 'running' | 'restarting' | 'stopped'
+  readonly restarts: number
+  readonly fault: string | null
+  readonly parts: readonly PartStatus[]
+}
+
+export class RoleSupervisor {
+  readonly #parts: RoleSupervisorParts
+  readonly #stopping = new AbortController()
+  #worker: Worker | null = null
+  #loop: Promise<void> = Promise.resolve()
+  #state: RoleState
+
+  constructor(parts: RoleSupervisorParts) {
+    this.#parts = parts
+    this.#state = { name: parts.name, state: 'starting', restarts: 0, fault: null, parts: [] }
+  }
+
+  state(): RoleState {
+    return this.#state
+  }
+
+  /** Resolves when the role runs. @throws what the role's first start threw; it is not tried again then */
+  async start(): Promise<void> {
+    const first = Promise.withResolvers<void>()
+    this.#loop = this.#keepAlive(first)
+    await first.promise
+  }
+
+  /** Stops the role cleanly and resolves when its thread has ended. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#worker?.postMessage({ type: 'stop' } satisfies ToRole)
+    await this.#loop
+    this.#note({ state: 'stopped' })
+  }
+
+  async #keepAlive(first: PromiseWithResolvers<void>): Promise<void> {
+    const { signal } = this.#stopping
+    let waitMs = RESTART_MS_FIRST
+    while (!signal.aborted) {
+      const startedAtMs = Date.now()
+      const ran = { started: false }
+      const fault = await this.#runOnce(() => {
+        ran.started = true
+        this.#note({ state: 'running', fault: null })
+        first.resolve()
+      })
+      if (signal.aborted) return first.resolve()
+      if (!ran.started && this.#state.restarts === 0) {
+        this.#note({ state: 'stopped', fault: fault.message })
+        return first.reject(fault)
+      }
+      if (Date.now() - startedAtMs >= STEADY_MS) waitMs = RESTART_MS_FIRST
+      this.#died(fault, waitMs)
+      await sleep(waitMs, undefined, { signal }).catch(() => {})
+      waitMs = Math.min(waitMs * 2, RESTART_MS_MAX)
+    }
+  }
+
+  /** One life of the thread; resolves with why it ended. */
+  #runOnce(started: () => void): Promise<Error> {
+    const { module, input, name } = this.#parts
+    return new Promise((resolve) => {
+      const worker = new Worker(module, { workerData: input, name })
+      let fault = new Error(`the ${name} role's thread ended`)
+      worker.on('message', (message: FromRole) => this.#hear(message, started))
+      worker.on('error', (error: Error) => {
+        fault = error
+      })
+      worker.on('exit', () => {
+        this.#worker = null
+        resolve(fault)
+      })
+      this.#worker = worker
+      if (this.#stopping.signal.aborted) worker.postMessage({ type: 'stop' } satisfies ToRole)
+    })
+  }
+
+  #hear(message: FromRole, started: () => void): void {
+    if (message.type === 'event') this.#parts.emit(message.event)
+    else if (message.type === 'status') this.#note({ parts: message.parts })
+    else started()
+  }
+
+  #died(fault: Error, waitMs: number): void {
+    const restarts = this.#state.restarts + 1
+    this.#note({ state: 'restarting', restarts, fault: fault.message })
+    this.#parts.emit({
+      name: 'role-restarted',
+      level: 'error',
+      message: `the ${this.#parts.name} role died: ${fault.message}; it starts again in ${waitMs} ms and goes on from the lake, nothing is lost`,
+      fields: { role: this.#parts.name, restarts, waitMs },
+    })
+  }
+
+  #note(change: Partial<RoleState>): void {
+    this.#state = { ...this.#state, ...change }
+  }
+}

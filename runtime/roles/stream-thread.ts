@@ -1,0 +1,66 @@
+/** The stream role of all datasets in a worker thread of its own, with its own engine. */
+import { join } from 'node:path'
+import { StreamRole } from '#speed-layer/stream-role.ts'
+import { crashStep } from '../crash-step.ts'
+import { DataFolder } from '../data-folder.ts'
+import { loadDatasets } from '../definitions.ts'
+import { closeDataset, type OpenDataset, openDataset } from '../open-dataset.ts'
+import { openEngine } from '../open-engine.ts'
+import type { Configuration } from '../settings.ts'
+import type { PartStatus } from './role-messages.ts'
+import { runRole } from './role-thread.ts'
+
+await runRole(async ({ configuration, scratchFolder }, emit) => {
+  const folder = DataFolder.open(configuration.data)
+  const step = crashStep(process.env)
+  const engine = await openEngine('stream', configuration, folder, scratchFolder)
+  const running: { open: OpenDataset; role: StreamRole }[] = []
+  for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
+    const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
+    const scratch = join(scratchFolder, dataset.name)
+    running.push({
+      open,
+      role: new StreamRole({ ...open, scratchFolder: scratch, limits: limitsOf(configuration), step, emit }),
+    })
+  }
+  await Promise.all(running.map(({ role }) => role.start()))
+  return {
+    parts: () => running.flatMap(({ open, role }) => statusOf(open.dataset.name, role)),
+    stop: async () => {
+      await Promise.all(running.map(({ role }) => role.stop()))
+      for (const { open } of running) await closeDataset(open)
+      engine.close()
+    },
+  }
+})
+
+function limitsOf(configuration: Configuration): ConstructorParameters<typeof StreamRole>[0]['limits'] {
+  const { segmentRecordsMax, segmentBytesMax, segmentAgeMsMax, flushEveryMs, pollEveryMs } = configuration
+  return {
+    batchRecordsMax: configuration.microBatchRecordsMax,
+    batchBytesMax: configuration.microBatchBytesMax,
+    segmentRecordsMax,
+    segmentBytesMax,
+    segmentAgeMsMax,
+    flushEveryMs,
+    pollEveryMs,
+    readerGraceMs: configuration.readerGraceMs,
+    logRetentionMs: configuration.logRetentionMs,
+  }
+}
+
+function statusOf(dataset: string, role: StreamRole): PartStatus[] {
+  return role.status().map((status) => ({
+    name: `stream of ${dataset}, partition ${status.partition}`,
+    dataset,
+    state: status.state,
+    fault: status.fault,
+    numbers: {
+      partition: status.partition,
+      position: status.position,
+      segmentStart: status.segmentStart,
+      logEnd: status.logEnd,
+      lag: Math.max(0, status.logEnd - status.position),
+    },
+  }))
+}
