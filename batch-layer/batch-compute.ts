@@ -29,22 +29,30 @@ export class DuckDbCompute implements BatchCompute {
   }
 
   recount(view: CompiledView, segments: readonly SegmentManifest[], writePath: string): Promise<number> {
-    return this.#copy(view, view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve)), writePath)
+    const states = view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve))
+    return this.#copy(`SELECT * FROM (${states})${orderBy(view)}`, writePath)
   }
 
   merge(view: CompiledView, base: LakeFile, partials: readonly LakeFile[], writePath: string): Promise<number> {
     const counted = readParquetSql([this.#resolve(base)])
-    if (partials.length === 0) return this.#copy(view, `SELECT * FROM ${counted}`, writePath)
-    const added = readParquetSql(partials.map(this.#resolve))
-    const states = `(SELECT * FROM ${counted} UNION ALL BY NAME SELECT * FROM ${added})`
-    return this.#copy(view, view.mergeSql(states), writePath)
+    if (partials.length === 0) return this.#copy(`SELECT * FROM ${counted}`, writePath)
+    return this.#copy(mergeTouchedSql(view, counted, readParquetSql(partials.map(this.#resolve))), writePath)
   }
 
-  #copy(view: CompiledView, select: string, writePath: string): Promise<number> {
-    return this.#connection.run(
-      `COPY (SELECT * FROM (${select})${orderBy(view)}) TO ${quoteText(writePath)} ${PARQUET}`,
-    )
+  #copy(select: string, writePath: string): Promise<number> {
+    return this.#connection.run(`COPY (${select}) TO ${quoteText(writePath)} ${PARQUET}`)
   }
+}
+
+/** Only states that new partials touch are merged; the others pass through, in the order that they have: sorted by pane but for the newest. */
+function mergeTouchedSql(view: CompiledView, counted: string, added: string): string {
+  const keys = view.paneMs === undefined ? view.dimensions.map(({ name }) => quoteName(name)) : [quoteName('pane')]
+  if (keys.length === 0) return view.mergeSql(`(SELECT * FROM ${counted} UNION ALL BY NAME SELECT * FROM ${added})`)
+  const same = keys.map((key) => `counted.${key} IS NOT DISTINCT FROM touched.${key}`).join(' AND ')
+  const touched = `(SELECT counted.* FROM ${counted} AS counted SEMI JOIN touched ON ${same})`
+  return `WITH touched AS MATERIALIZED (SELECT DISTINCT ${keys.join(', ')} FROM ${added})
+    SELECT counted.* FROM ${counted} AS counted ANTI JOIN touched ON ${same}
+    UNION ALL BY NAME (${view.mergeSql(`(SELECT * FROM ${touched} UNION ALL BY NAME SELECT * FROM ${added})`)})`
 }
 
 /** Rows of one pane lie together, so that a query for a range of time skips the other row groups. */
