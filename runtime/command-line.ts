@@ -4,6 +4,7 @@ import { DefinitionError } from '#core/definition-error.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { LogFileError } from '#storage/log/log-fault.ts'
 import { backfillCommand, batchCommand } from './commands/batch-command.ts'
+import { doctorCommand } from './commands/doctor-command.ts'
 import { generateCommand } from './commands/generate-command.ts'
 import { generationsCommand } from './commands/generations-command.ts'
 import { ingestCommand } from './commands/ingest-command.ts'
@@ -15,7 +16,14 @@ export function commandLine(): Command {
     .description('Lambda-architecture analytics: live windows and exact batch results, merged by log position')
     .helpCommand(true)
     .showHelpAfterError('(watershed help shows all commands)')
-  const commands = [ingestCommand(), generateCommand(), batchCommand(), generationsCommand(), backfillCommand()]
+  const commands = [
+    ingestCommand(),
+    generateCommand(),
+    batchCommand(),
+    generationsCommand(),
+    backfillCommand(),
+    doctorCommand(),
+  ]
   for (const command of commands) program.addCommand(command)
   throwInsteadOfExit(program)
   return program
