@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compileDataset } from '#core/compile-dataset.ts'
+import type { CompiledView } from '#core/compiled.ts'
+import { avg, count, countDistinct, defineDataset, quantile, sum } from '#core/definition.ts'
+import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { compareView } from './compare-view.ts'
+
+const definition = defineDataset({
+  name: 'shop',
+  time: 'at',
+  key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
+    kind: { type: 'VARCHAR', path: '$.kind' },
+    weight: { type: 'DOUBLE', path: '$.weight' },
+  },
+  views: {
+    by_kind: {
+      dimensions: { kind: 'kind' },
+      time: ['minute'],
+      measures: {
+        n: count(),
+        weight: sum('weight'),
+        mean: avg('weight'),
+        ids: countDistinct('id'),
+        median: quantile('weight', 0.5),
+      },
+    },
+    all_time: { dimensions: {}, measures: { n: count() } },
+  },
+})
+
+let engine: DuckDbEngine
+let connection: EngineConnection
+let view: CompiledView
+let allTime: CompiledView
+
+beforeAll(async () => {
+  engine = await DuckDbEngine.open({ folders: [], threads: 1 })
+  connection = await engine.connect()
+  const dataset = await compileDataset(definition, connection)
+  view = dataset.views.get('by_kind')!
+  allTime = dataset.views.get('all_time')!
+})
+afterAll(() => {
+  connection.close()
+  engine.close()
+})
+
+interface Row {
+  readonly pane?: number
+  readonly kind?: string | null
+  readonly n?: number | bigint
+  readonly weight?: number | null
+  readonly ids?: number
+  readonly median?: number
+}
+
+function relation(...rows: readonly Row[]): string {
+  const selects = rows.map(({ pane = 0, kind = 'a', n = 1, weight = 1, ids = 1, median = 1 }) => {
+    const key = kind === null ? 'NULL::VARCHAR' : `'${kind}'`
+    return `SELECT ${pane}::BIGINT AS pane, ${key} AS kind, ${n}::BIGINT AS n, ${weight}::DOUBLE AS weight, ${weight}::DOUBLE AS mean, ${ids}::BIGINT AS ids, ${median}::DOUBLE AS median`
+  })
+  return `(${selects.join(' UNION ALL ')})`
+}
+
+async function different(merged: readonly Row[], recounted: readonly Row[]): Promise<number> {
+  const compared = await compareView(connection, view, {
+    merged: relation(...merged),
+    recounted: relation(...recounted),
+  })
+  return compared.different
+}
+
+describe('compareView', () => {
+  test('finds nothing where both say the same, NULL keys and values included', async () => {
+    const rows: Row[] = [{ kind: null }, { kind: 'a', weight: null }, { kind: 'a', pane: 60_000 }]
+    expect(await different(rows, rows.toReversed())).toBe(0)
+  })
+
+  test('finds a row that only one side has, on either side', async () => {
+    expect(await different([{}, { kind: null }], [{}])).toBe(1)
+    expect(await different([{}], [{}, { pane: 60_000 }])).toBe(1)
+  })
+
+  test('exact measures must be equal', async () => {
+    expect(await different([{ n: 2 }], [{ n: 1 }])).toBe(1)
+    const big = 2n ** 53n
+    expect(await different([{ n: big + 1n }], [{ n: big + 1n }])).toBe(0)
+    expect(await different([{ n: big + 1n }], [{ n: big }])).toBe(1)
+  })
+
+  test('sums of doubles may differ by 1e-9 relative, and a NULL is no number', async () => {
+    expect(await different([{ weight: 1 + 5e-10 }], [{ weight: 1 }])).toBe(0)
+    expect(await different([{ weight: 1 + 5e-9 }], [{ weight: 1 }])).toBe(1)
+    expect(await different([{ weight: null }], [{ weight: 0 }])).toBe(1)
+  })
+
+  test('distinct counts are equal up to k, and within 5 sigma beyond', async () => {
+    expect(await different([{ ids: 2047 }], [{ ids: 2048 }])).toBe(1)
+    expect(await different([{ ids: 10_900 }], [{ ids: 10_000 }])).toBe(0)
+    expect(await different([{ ids: 11_500 }], [{ ids: 10_000 }])).toBe(1)
+  })
+
+  test('quantiles are within their stated bound', async () => {
+    expect(await different([{ median: 100.9 }], [{ median: 100 }])).toBe(0)
+    expect(await different([{ median: 103 }], [{ median: 100 }])).toBe(1)
+  })
+
+  test('shows the first differences with their keys', async () => {
+    const { first } = await compareView(connection, view, { merged: relation({ n: 2 }), recounted: relation({ n: 1 }) })
+    expect(first).toEqual([
+      expect.objectContaining({
+        key: { pane: 0, kind: 'a' },
+        merged: expect.objectContaining({ n: 2 }),
+        recounted: expect.objectContaining({ n: 1 }),
+      }),
+    ])
+  })
+
+  test('a view without keys is one row', async () => {
+    const sides = { merged: '(SELECT 3::BIGINT AS n)', recounted: '(SELECT 4::BIGINT AS n)' }
+    expect(await compareView(connection, allTime, sides)).toMatchObject({ merged: 1, recounted: 1, different: 1 })
+    expect(await compareView(connection, allTime, { ...sides, recounted: sides.merged })).toMatchObject({
+      different: 0,
+    })
+  })
+})

@@ -1,0 +1,120 @@
+/**
+ * The proof that nothing was lost or counted twice: at one snapshot, every view's merged rows against a recount from raw
+ * events. The two share the definition's expressions and nothing else: no partial, no merge, no generation is read for the
+ * recount. Works while events come in and generations are published; when the lake moves on underneath, it begins again.
+ */
+import type { CompiledView } from '#core/compiled.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
+import { LogRangeError } from '#storage/log/event-log.ts'
+import { compareView, type ViewComparison } from './compare-view.ts'
+import { MovedOnError, type PartitionCount, type RawParts, type RawPosition, rawRows } from './raw-rows.ts'
+
+/** How often a verification begins again before it gives up. */
+const TRIES_MAX = 5
+
+/** What a reader sees at one moment. */
+export interface MergedSnapshot {
+  /** id of the generation; null before the first */
+  readonly generation: string | null
+  readonly positions: readonly RawPosition[]
+  /** relation with the view's pane, dimensions and presented measures, at the finest grain, of all layers together */
+  merged(view: CompiledView): Promise<string>
+  /** frees what the snapshot holds on the connection */
+  drop(): Promise<void>
+}
+
+export interface VerifyParts extends Omit<RawParts, 'connection'> {
+  readonly engine: { connect(): Promise<EngineConnection> }
+  /** takes a snapshot whose relations can be read on the connection */
+  snapshot(connection: EngineConnection): Promise<MergedSnapshot>
+  readonly onView?: (view: string, done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+
+export interface VerifyReport {
+  readonly dataset: string
+  readonly equal: boolean
+  readonly generation: string | null
+  readonly partitions: readonly PartitionCount[]
+  readonly views: readonly ViewComparison[]
+  /** one sentence per kind of difference; empty when equal */
+  readonly problems: readonly string[]
+  readonly tookMs: number
+}
+
+/** @throws when a part can not be read, or when the lake moved on TRIES_MAX times; never returns a report of half a comparison */
+export async function verifyDataset(parts: VerifyParts): Promise<VerifyReport> {
+  const startedMs = performance.now()
+  const connection = await parts.engine.connect()
+  const interrupt = (): void => connection.interrupt()
+  parts.signal?.addEventListener('abort', interrupt)
+  try {
+    for (let tries = 1; ; tries++) {
+      parts.signal?.throwIfAborted()
+      try {
+        const report = await verifyOnce(parts, connection)
+        return { ...report, tookMs: Math.round(performance.now() - startedMs) }
+      } catch (error) {
+        parts.signal?.throwIfAborted()
+        if (!movedOn(error) || tries === TRIES_MAX) throw error
+      }
+    }
+  } finally {
+    parts.signal?.removeEventListener('abort', interrupt)
+    connection.close()
+  }
+}
+
+/** Retention, compaction or a new generation came between the snapshot and the recount. */
+function movedOn(error: unknown): boolean {
+  if (error instanceof MovedOnError || error instanceof LogRangeError) return true
+  if (error instanceof LakeError) return error.retryable
+  return /No files found|No such file|Could not open/i.test((error as Error).message)
+}
+
+async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Promise<Omit<VerifyReport, 'tookMs'>> {
+  const snapshot = await parts.snapshot(connection)
+  try {
+    const raw = await rawRows({ ...parts, connection }, snapshot.positions)
+    try {
+      const views: ViewComparison[] = []
+      for (const view of parts.dataset.views.values()) {
+        parts.signal?.throwIfAborted()
+        parts.onView?.(view.name, views.length, parts.dataset.views.size)
+        const recounted = `(${view.recountSql(raw.relation)})`
+        views.push(await compareView(connection, view, { merged: await snapshot.merged(view), recounted }))
+      }
+      const problems = [...countProblems(raw.counts), ...viewProblems(views)]
+      const { name } = parts.dataset
+      const equal = problems.length === 0
+      return { dataset: name, equal, generation: snapshot.generation, partitions: raw.counts, views, problems }
+    } finally {
+      await raw.drop()
+    }
+  } finally {
+    await snapshot.drop()
+  }
+}
+
+function countProblems(counts: readonly PartitionCount[]): string[] {
+  return counts.flatMap(({ partition, positions, rows, doubles, deadLetters, gaps }) => {
+    const problems: string[] = []
+    if (doubles > 0) problems.push(`partition ${partition}: ${doubles} offsets have more than one row`)
+    if (rows + deadLetters + gaps !== positions) {
+      problems.push(
+        `partition ${partition}: ${positions} offsets, but ${rows} rows + ${deadLetters} dead letters + ${gaps} in gaps`,
+      )
+    }
+    return problems
+  })
+}
+
+function viewProblems(views: readonly ViewComparison[]): string[] {
+  return views
+    .filter((view) => view.different > 0)
+    .map(
+      ({ view, different, merged, recounted }) =>
+        `view ${view}: ${different} rows differ (${merged} merged, ${recounted} recounted)`,
+    )
+}
