@@ -1,9 +1,10 @@
 /** The computing part of a batch run: SQL from Parquet to Parquet. The protocol around it (run-batch.ts) knows no SQL. */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
-import { quoteName, quoteText } from '#core/sql-names.ts'
+import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql, typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { writeParquet } from './write-parquet.ts'
 
 export type ResolveFile = (file: LakeFile) => string
 
@@ -14,8 +15,6 @@ export interface BatchCompute {
   /** the base's states and the partials as one */
   merge(view: CompiledView, base: LakeFile, partials: readonly LakeFile[], writePath: string): Promise<number>
 }
-
-const PARQUET = '(FORMAT parquet, COMPRESSION lz4_raw)'
 
 export class DuckDbCompute implements BatchCompute {
   readonly #connection: EngineConnection
@@ -30,17 +29,17 @@ export class DuckDbCompute implements BatchCompute {
 
   recount(view: CompiledView, segments: readonly SegmentManifest[], writePath: string): Promise<number> {
     const states = view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve))
-    return this.#copy(`SELECT * FROM (${states})${orderBy(view)}`, writePath)
+    return writeParquet(this.#connection, `SELECT * FROM (${states})${orderBy(view)}`, writePath)
   }
 
   merge(view: CompiledView, base: LakeFile, partials: readonly LakeFile[], writePath: string): Promise<number> {
     const counted = readParquetSql([this.#resolve(base)])
-    if (partials.length === 0) return this.#copy(`SELECT * FROM ${counted}`, writePath)
-    return this.#copy(mergeTouchedSql(view, counted, readParquetSql(partials.map(this.#resolve))), writePath)
-  }
-
-  #copy(select: string, writePath: string): Promise<number> {
-    return this.#connection.run(`COPY (${select}) TO ${quoteText(writePath)} ${PARQUET}`)
+    if (partials.length === 0) return writeParquet(this.#connection, `SELECT * FROM ${counted}`, writePath)
+    return writeParquet(
+      this.#connection,
+      mergeTouchedSql(view, counted, readParquetSql(partials.map(this.#resolve))),
+      writePath,
+    )
   }
 }
 

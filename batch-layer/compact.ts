@@ -3,7 +3,6 @@
  * later ones, and a compacted segment has none. The originals stay until the retention after a later run removes them.
  */
 
-import { quoteText } from '#core/sql-names.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
@@ -12,6 +11,7 @@ import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.t
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { commonBoundary } from './retention.ts'
+import { writeParquet } from './write-parquet.ts'
 
 export interface CompactOptions {
   readonly lake: Lake
@@ -114,9 +114,10 @@ async function compactGroup(
     const { partition, start } = group[0]!
     const staged = await lake.stageSegmentFile(partition, start, kind)
     written.push(staged)
-    const rows = await connection.run(
-      `COPY (SELECT * FROM ${readParquetSql(files.map((file) => lake.resolve(file)))} ORDER BY _offset)
-        TO ${quoteText(staged.writePath)} (FORMAT parquet, COMPRESSION lz4_raw)`,
+    const rows = await writeParquet(
+      connection,
+      `SELECT * FROM ${readParquetSql(files.map((file) => lake.resolve(file)))} ORDER BY _offset`,
+      staged.writePath,
     )
     const expected = files.reduce((sum, file) => sum + file.rows, 0)
     if (rows === expected) return staged.finish(rows)

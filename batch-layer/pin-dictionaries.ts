@@ -1,12 +1,13 @@
 /** Dictionaries as a generation pins them: one Parquet file per dictionary with the entries of one version. */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
-import { quoteName, quoteText } from '#core/sql-names.ts'
+import { quoteName } from '#core/sql-names.ts'
 import type { DictionaryEntry, DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { DictionaryPin, GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { StagedFile } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import { writeParquet } from './write-parquet.ts'
 
 const ENTRIES_PER_INSERT = 5_000
 /** a version can be dropped between asking for it and reading it, when dictionaries are published quickly one after the other */
@@ -65,7 +66,14 @@ export class DuckDbPinning implements DictionaryPinning {
     const pinned = base?.dictionaries[name]
     const written =
       pinned?.version === version
-        ? { version, rows: await this.#copy(`SELECT * FROM ${readParquetSql([this.#resolve(pinned.file)])}`, staged) }
+        ? {
+            version,
+            rows: await writeParquet(
+              this.#connection,
+              `SELECT * FROM ${readParquetSql([this.#resolve(pinned.file)])}`,
+              staged.writePath,
+            ),
+          }
         : await this.#writeEntries(name, staged)
     const file = await staged.finish(written.rows)
     return { version: written.version, file, unknownKeys: await this.#countUnknown(name, file, views) }
@@ -84,15 +92,9 @@ export class DuckDbPinning implements DictionaryPinning {
         { entries: JSON.stringify(some.map(({ key, attributes }) => ({ key, attributes }))) },
       )
     }
-    const rows = await this.#copy('SELECT * FROM pinned_entries ORDER BY key', staged)
+    const rows = await writeParquet(this.#connection, 'SELECT * FROM pinned_entries ORDER BY key', staged.writePath)
     await this.#connection.run('DROP TABLE pinned_entries')
     return { version, rows }
-  }
-
-  #copy(select: string, staged: StagedFile): Promise<number> {
-    return this.#connection.run(
-      `COPY (${select}) TO ${quoteText(staged.writePath)} (FORMAT parquet, COMPRESSION lz4_raw)`,
-    )
   }
 
   /** Distinct keys that the views' presented rows look up and that the dictionary does not have. NULL is no key. */

@@ -1,11 +1,12 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { count, defineDataset, sum } from '#core/definition.ts'
 import type { StepName } from '#core/steps.ts'
+import { LocalLake } from '#storage/lake/local-lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { BatchFixture, crashAt, definition } from './batch-fixture.ts'
 import { rollback } from './rollback.ts'
@@ -308,5 +309,37 @@ describe('a lake that does not fit', () => {
     })
     expect(await batch.lake.current()).toEqual(before)
     expect(await batch.lake.generations()).toHaveLength(1)
+  })
+})
+
+describe('a full disk', () => {
+  it('stops a run in plain words, keeps the old generation, and leaves nothing behind', async () => {
+    const place = join(batch.folder, 'small')
+    await mkdir(place)
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', place], { stdio: 'pipe' })
+    } catch {
+      console.warn('skipped: this user can not mount a tmpfs')
+      return
+    }
+    try {
+      batch.lake = await LocalLake.open({ folder: place, dataset: 'answers' })
+      await batch.land(0, 20_000)
+      const before = await batch.run({ mode: 'full' })
+      await batch.land(0, 1_000)
+      const filler = join(place, 'filler')
+      await writeFile(filler, Buffer.alloc(4 * 1024 * 1024)).catch(() => {})
+      await expect(batch.run({ mode: 'full' })).rejects.toMatchObject({ code: 'disk-full' })
+      expect(await batch.lake.current()).toEqual(before)
+      await batch.expectRecount(before)
+      await rm(filler)
+      const after = await batch.run({ mode: 'incremental' })
+      expect(after!.boundary).toEqual([21_000, 0])
+      await batch.expectRecount(after)
+      const left = await readdir(place, { recursive: true })
+      expect(left.filter((name) => name.includes('inprogress') || name.includes('tmp_'))).toEqual([])
+    } finally {
+      execFileSync('umount', [place])
+    }
   })
 })

@@ -49,10 +49,26 @@ const FAULTS: Readonly<Record<string, { readonly code: LakeErrorCode; readonly w
   EPERM: { code: 'not-writable', what: 'the operation is not permitted here; check the owner and the file system' },
 }
 
-/** Turns the operating system's error into one that names the file and the remedy; other errors pass unchanged. */
+/** The engine tells the system's errors by their texts only. */
+const FAULT_TEXTS: readonly (readonly [RegExp, string])[] = [
+  [/no space left on device|database or disk is full/i, 'ENOSPC'],
+  [/disk quota exceeded/i, 'EDQUOT'],
+  [/read-only file system/i, 'EROFS'],
+  [/permission denied/i, 'EACCES'],
+]
+
+/** Turns the system's or the engine's error into one that names the file and the remedy; other errors pass unchanged. */
 export function explainFault(error: unknown, doing: string, path: string): unknown {
-  const fault = FAULTS[(error as NodeJS.ErrnoException | null)?.code ?? '']
+  if (error instanceof LakeError) return error
+  const fault = FAULTS[faultCode(error)]
   return fault ? new LakeError(fault.code, `lake: ${doing} '${path}': ${fault.what}`, { cause: error }) : error
+}
+
+function faultCode(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code
+  if (typeof code === 'string' && code in FAULTS) return code
+  const text = error instanceof Error ? error.message : ''
+  return FAULT_TEXTS.find(([pattern]) => pattern.test(text))?.[1] ?? ''
 }
 
 /** True for the error code of a file or folder that is not there. */

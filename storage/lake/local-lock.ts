@@ -11,7 +11,10 @@ export function tryLocalLock(folder: string): { release(): Promise<void> } | nul
   const path = join(folder, 'batch.lock.sqlite')
   const file = openLockFile(path)
   try {
-    file.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
+    file.exec('PRAGMA busy_timeout = 0')
+    // The first transaction on an empty file writes a page; later ones write nothing, so that the lock needs no space on a full disk.
+    if (file.prepare('PRAGMA user_version').get()!.user_version === 0) file.exec('PRAGMA user_version = 1')
+    file.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     file.close()
     if (error instanceof Error && /locked|busy/i.test(error.message)) return null

@@ -34,7 +34,7 @@ export class LocalSegments {
   readonly #manifests: string
   readonly #listing: FolderListing
   readonly #unnamed: Unnamed = new Set()
-  #parsed = new Map<string, SegmentManifest>()
+  #parsed: ReadonlyMap<string, SegmentManifest> = new Map()
   #chains: { readonly version: number; readonly partitions: number; readonly chains: Chains } | null = null
 
   constructor(options: LocalSegmentsOptions) {
@@ -94,8 +94,7 @@ export class LocalSegments {
   /** Every manifest there is, replaced ones included. */
   async all(): Promise<ReadonlyMap<string, SegmentManifest>> {
     const { names } = await this.#listing.read()
-    await this.#loadAll(names)
-    return this.#parsed
+    return this.#loadAll(names)
   }
 
   /** See Lake.removeReplaced. Manifests go before the files that they name, so that none ever names a missing one. */
@@ -145,13 +144,12 @@ export class LocalSegments {
   async #build(partitions: number): Promise<Chains> {
     const { version, names } = await this.#listing.read()
     if (this.#chains?.version === version && this.#chains.partitions === partitions) return this.#chains.chains
-    await this.#loadAll(names)
-    const chains = buildChains(this.#options.dataset, this.#parsed, partitions)
+    const chains = buildChains(this.#options.dataset, await this.#loadAll(names), partitions)
     this.#chains = { version, partitions, chains }
     return chains
   }
 
-  async #loadAll(names: readonly string[]): Promise<void> {
+  async #loadAll(names: readonly string[]): Promise<ReadonlyMap<string, SegmentManifest>> {
     const parsed = new Map<string, SegmentManifest>()
     for (let from = 0; from < names.length; from += READS_AT_ONCE) {
       const some = names.slice(from, from + READS_AT_ONCE)
@@ -159,6 +157,7 @@ export class LocalSegments {
       for (const [index, name] of some.entries()) parsed.set(name, loaded[index]!)
     }
     this.#parsed = parsed
+    return parsed
   }
 
   async #load(name: string): Promise<SegmentManifest> {
