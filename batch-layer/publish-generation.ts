@@ -1,5 +1,5 @@
 /** Steps 3 to 5 of a batch run: files, manifest, CURRENT. Knows no SQL, so that the protocol simulation runs it, too. */
-import type { CompiledDataset } from '#core/compiled.ts'
+import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
@@ -7,7 +7,7 @@ import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
-import type { RunPlan } from './plan-run.ts'
+import type { RunPlan, ViewPlan } from './plan-run.ts'
 import type { BatchProgress } from './run-batch.ts'
 
 export interface Publication {
@@ -64,22 +64,42 @@ export async function publishGeneration(publication: Publication): Promise<Gener
   return manifest
 }
 
+/** While one view's file is made durable, the next one is computed. */
 async function writeViews(publication: Publication, staged: StagedGeneration): Promise<ViewFiles> {
-  const { dataset, plan, compute, signal, onProgress } = publication
+  const { dataset, plan, signal, onProgress } = publication
   const total = plan.views.size + dataset.dictionaries.length
   const files: Record<string, { hash: string; file: LakeFile }> = {}
-  for (const [done, [name, view]] of [...plan.views].entries()) {
-    signal?.throwIfAborted()
-    onProgress({ name, done, total })
-    const definition = dataset.views.get(name)!
-    const file = await staged.stageFile(`${name}.parquet`)
-    const rows =
-      view.kind === 'recount'
-        ? await compute.recount(definition, plan.all, file.writePath)
-        : await compute.merge(definition, view.base, view.partials, file.writePath)
-    files[name] = { hash: definition.hash, file: await file.finish(rows) }
+  const finishing: Promise<void>[] = []
+  try {
+    for (const [done, [name, view]] of [...plan.views].entries()) {
+      signal?.throwIfAborted()
+      onProgress({ name, done, total })
+      const definition = dataset.views.get(name)!
+      const file = await staged.stageFile(`${name}.parquet`)
+      const rows = await writeView(publication, definition, view, file.writePath)
+      finishing.push(
+        file.finish(rows).then((finished) => {
+          files[name] = { hash: definition.hash, file: finished }
+        }),
+      )
+      finishing.at(-1)!.catch(() => {})
+    }
+    await Promise.all(finishing)
+    return files
+  } finally {
+    await Promise.allSettled(finishing)
   }
-  return files
+}
+
+function writeView(
+  { compute, plan }: Publication,
+  definition: CompiledView,
+  view: ViewPlan,
+  writePath: string,
+): Promise<number> {
+  return view.kind === 'recount'
+    ? compute.recount(definition, plan.all, writePath)
+    : compute.merge(definition, view.base, view.partials, writePath)
 }
 
 async function writeDictionaries(

@@ -86,7 +86,10 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   try {
     const pinning = new DuckDbPinning(connection, dataset, options.dictionary, (file) => lake.resolve(file))
     const repin = await pinning.changed(base)
-    if (base && plan.mode === 'incremental' && !plan.changed && !repin && !options.force) return base
+    if (base && plan.mode === 'incremental' && !plan.changed && !repin && !options.force) {
+      await removeUnneeded({ ...options, emit, clock }, base)
+      return base
+    }
     const compute = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
     const generation = await publishGeneration({
       dataset,

@@ -1,0 +1,89 @@
+/** Any order of landing, runs, crashes, rollbacks, compactions and removals: what is served is always the recount up to its boundary. */
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { StepName } from '#core/steps.ts'
+import { BatchFixture, crashAt, PARTITIONS } from './batch-fixture.ts'
+import { compactSegments } from './compact.ts'
+import { rollback } from './rollback.ts'
+
+type Act =
+  | { readonly kind: 'land'; readonly partition: number; readonly rows: number; readonly deadLetters: number }
+  | { readonly kind: 'run'; readonly mode: 'full' | 'incremental'; readonly crash: StepName | null }
+  | { readonly kind: 'rollback'; readonly back: number }
+  | { readonly kind: 'compact'; readonly crash: boolean }
+  | { readonly kind: 'wait'; readonly ms: number }
+
+const CRASHES: readonly StepName[] = [
+  'batch:files-written',
+  'generation:published',
+  'generation:before-current',
+  'generation:current-swapped',
+]
+
+const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('land' as const),
+      partition: fc.integer({ min: 0, max: PARTITIONS - 1 }),
+      rows: fc.integer({ min: 0, max: 60 }),
+      deadLetters: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('run' as const),
+      mode: fc.constantFrom('full', 'incremental', 'incremental'),
+      crash: fc.option(fc.constantFrom(...CRASHES), { freq: 3 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('rollback' as const), back: fc.integer({ min: 0, max: 4 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('compact' as const), crash: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(60_000, 3_600_000) }) },
+)
+
+async function perform(batch: BatchFixture, next: Act): Promise<void> {
+  const crashed = (error: unknown): void => {
+    if (!(error instanceof Error && error.message.startsWith('crash'))) throw error
+  }
+  if (next.kind === 'land') await batch.land(next.partition, next.rows, next.deadLetters)
+  else if (next.kind === 'wait') batch.nowMs += next.ms
+  else if (next.kind === 'run') {
+    const step = next.crash ? crashAt(next.crash) : undefined
+    await batch.run({ mode: next.mode, keepGenerations: 3, step, lake: await batch.openLake(step) }).catch(crashed)
+  } else if (next.kind === 'compact') {
+    const step = next.crash ? crashAt('compact:committed') : undefined
+    const { lake, engine } = batch
+    const clock = () => batch.nowMs
+    await compactSegments({ lake, engine, partitions: PARTITIONS, rowsTarget: 200, step, clock }).catch(crashed)
+  } else {
+    const generations = await batch.lake.generations()
+    const target = generations.at(-1 - next.back)
+    if (target) await rollback({ lake: batch.lake, id: target.id })
+  }
+  batch.nowMs += 1_000
+}
+
+it('whatever happens in whatever order, the generation that is served is the recount', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(act, { minLength: 6, maxLength: 16 }), async (acts) => {
+      const batch = await BatchFixture.open()
+      try {
+        for (const next of acts) {
+          await perform(batch, next)
+          const served = await batch.lake.current()
+          if (served) await batch.expectRecount(served)
+          const whole = next.kind === 'run' && next.crash === null
+          if (whole) expect((await batch.lake.generations()).length).toBeLessThanOrEqual(4)
+        }
+        const reader = await batch.openLake()
+        expect((await reader.verifyFiles()).problems).toEqual([])
+        await batch.expectRecount(await batch.run({ mode: 'incremental', force: true, lake: reader }), reader)
+      } finally {
+        await batch.close()
+      }
+    }),
+    { numRuns: 12, endOnFailure: true },
+  )
+}, 120_000)
