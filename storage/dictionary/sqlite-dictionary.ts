@@ -1,80 +1,63 @@
-/** The embedded dictionary: one SQLite file, whole versions side by side, the newest of each dictionary named by a pointer row. */
+/** The embedded dictionary: one SQLite file, whole versions side by side; the highest number is the newest of a dictionary. */
 import { createHash } from 'node:crypto'
-import { DatabaseSync } from 'node:sqlite'
+import type { StatementSync } from 'node:sqlite'
+import { SqliteFile } from '#storage/log/sqlite-file.ts'
 import type { DictionaryEntry, DictionaryStore } from './dictionary.ts'
 
 /** versions kept per dictionary */
 export const DICTIONARY_VERSIONS_MAX = 10
+/** entries of one version */
+export const DICTIONARY_ENTRIES_MAX = 1_000_000
 
+/** 'Wdic' */
+const APPLICATION_ID = 0x57_64_69_63
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS versions (dictionary TEXT NOT NULL, version TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (dictionary, version));
   CREATE TABLE IF NOT EXISTS entries (dictionary TEXT NOT NULL, version TEXT NOT NULL, key TEXT NOT NULL, attributes TEXT NOT NULL, PRIMARY KEY (dictionary, version, key));
 `
 
+/** key and attributes as JSON text */
+type Row = readonly [key: string, attributes: string]
+
 export class SqliteDictionary implements DictionaryStore {
-  readonly #db: DatabaseSync
+  readonly #file: SqliteFile
+  readonly #newest: StatementSync
 
+  /** @throws StorageFileError */
   static async open(options: { readonly file: string }): Promise<SqliteDictionary> {
-    try {
-      const db = new DatabaseSync(options.file, { timeout: 10_000 })
-      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
-      db.exec(SCHEMA)
-      return new SqliteDictionary(db)
-    } catch (error) {
-      throw new Error(
-        `dictionary ${options.file}: ${(error as Error).message}; check that its folder exists, can be written and has space`,
-        { cause: error },
-      )
-    }
+    const kind = { what: 'dictionary', applicationId: APPLICATION_ID, format: 1, schema: SCHEMA } as const
+    return new SqliteDictionary(await SqliteFile.open({ ...options, ...kind, synchronous: 'FULL' }))
   }
 
-  private constructor(db: DatabaseSync) {
-    this.#db = db
+  private constructor(file: SqliteFile) {
+    this.#file = file
+    this.#newest = file.prepare('SELECT version FROM versions WHERE dictionary = ? ORDER BY number DESC LIMIT 1')
   }
 
+  /** @throws RangeError when a key comes twice with different attributes, or entries are too many; StorageFileError */
   async publish(dictionary: string, entries: Iterable<DictionaryEntry>): Promise<string> {
-    const rows = new Map(
-      [...entries].map(({ key, attributes }) => [
-        key,
-        JSON.stringify(Object.fromEntries(Object.entries(attributes).sort())),
-      ]),
-    )
-    const sorted = [...rows].sort(([a], [b]) => (a < b ? -1 : 1))
-    const version = createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 16)
+    const rows = sortedRows(dictionary, entries)
+    const version = createHash('sha256').update(JSON.stringify(rows)).digest('hex')
     if ((await this.version(dictionary)) === version) return version
-    this.#db.exec('BEGIN IMMEDIATE')
-    try {
-      this.#db
-        .prepare(
-          'INSERT OR REPLACE INTO versions SELECT ?1, ?2, coalesce(max(number), 0) + 1 FROM versions WHERE dictionary = ?1',
-        )
-        .run(dictionary, version)
-      const insert = this.#db.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)')
-      for (const [key, attributes] of sorted) insert.run(dictionary, version, key, attributes)
-      this.#forgetOld(dictionary)
-      this.#db.exec('COMMIT')
-    } catch (error) {
-      this.#db.exec('ROLLBACK')
-      throw error
-    }
+    await this.#file.write(`publishing dictionary '${dictionary}'`, () => this.#replace(dictionary, version, rows))
     return version
   }
 
   async version(dictionary: string): Promise<string | null> {
-    const row = this.#db
-      .prepare('SELECT version FROM versions WHERE dictionary = ? ORDER BY number DESC LIMIT 1')
-      .get(dictionary)
+    const row = await this.#file.look(`looking for dictionary '${dictionary}'`, () => this.#newest.get(dictionary))
     return (row?.version as string | undefined) ?? null
   }
 
   async entries(dictionary: string, version: string): Promise<readonly DictionaryEntry[]> {
-    const known = this.#db
-      .prepare('SELECT 1 FROM versions WHERE dictionary = ? AND version = ?')
-      .get(dictionary, version)
-    if (known === undefined) throw new Error(`dictionary '${dictionary}': version ${version} is not kept any more`)
-    const rows = this.#db
-      .prepare('SELECT key, attributes FROM entries WHERE dictionary = ? AND version = ? ORDER BY key')
-      .all(dictionary, version)
+    const rows = await this.#file.read(`reading dictionary '${dictionary}'`, () => {
+      if (!this.#isKept(dictionary, version))
+        throw new Error(
+          `dictionary '${dictionary}': version ${version} is not kept any more (the newest ${DICTIONARY_VERSIONS_MAX} are); enrich again with the newest`,
+        )
+      return this.#file
+        .prepare('SELECT key, attributes FROM entries WHERE dictionary = ? AND version = ? ORDER BY key')
+        .all(dictionary, version)
+    })
     return rows.map((row) => ({
       key: row.key as string,
       attributes: JSON.parse(row.attributes as string) as Record<string, string>,
@@ -82,16 +65,55 @@ export class SqliteDictionary implements DictionaryStore {
   }
 
   async close(): Promise<void> {
-    if (this.#db.isOpen) this.#db.close()
+    this.#file.close()
+  }
+
+  #replace(dictionary: string, version: string, rows: readonly Row[]): void {
+    const kept = this.#isKept(dictionary, version)
+    this.#file
+      .prepare(
+        'INSERT OR REPLACE INTO versions SELECT ?1, ?2, coalesce(max(number), 0) + 1 FROM versions WHERE dictionary = ?1',
+      )
+      .run(dictionary, version)
+    const insert = this.#file.prepare('INSERT INTO entries VALUES (?, ?, ?, ?)')
+    if (!kept) for (const [key, attributes] of rows) insert.run(dictionary, version, key, attributes)
+    this.#forgetOld(dictionary)
+  }
+
+  #isKept(dictionary: string, version: string): boolean {
+    const kept = this.#file.prepare('SELECT 1 FROM versions WHERE dictionary = ? AND version = ?')
+    return kept.get(dictionary, version) !== undefined
   }
 
   #forgetOld(dictionary: string): void {
-    const old = this.#db
+    const old = this.#file
       .prepare('SELECT version FROM versions WHERE dictionary = ? ORDER BY number DESC LIMIT -1 OFFSET ?')
       .all(dictionary, DICTIONARY_VERSIONS_MAX)
-    for (const { version } of old) {
-      this.#db.prepare('DELETE FROM entries WHERE dictionary = ? AND version = ?').run(dictionary, version as string)
-      this.#db.prepare('DELETE FROM versions WHERE dictionary = ? AND version = ?').run(dictionary, version as string)
-    }
+    for (const { version } of old)
+      for (const table of ['entries', 'versions'])
+        this.#file
+          .prepare(`DELETE FROM ${table} WHERE dictionary = ? AND version = ?`)
+          .run(dictionary, version as string)
   }
+}
+
+/** The same rows for the same content, in whatever order it comes. */
+function sortedRows(dictionary: string, entries: Iterable<DictionaryEntry>): Row[] {
+  const rows = new Map<string, string>()
+  for (const { key, attributes } of entries) {
+    const text = JSON.stringify(Object.fromEntries(Object.entries(attributes).sort(byName)))
+    const before = rows.get(key)
+    if (before !== undefined && before !== text)
+      throw new RangeError(
+        `dictionary '${dictionary}': key '${key}' comes twice, with ${before} and ${text}; keep one of them`,
+      )
+    rows.set(key, text)
+    if (rows.size > DICTIONARY_ENTRIES_MAX)
+      throw new RangeError(`dictionary '${dictionary}': more than DICTIONARY_ENTRIES_MAX = ${DICTIONARY_ENTRIES_MAX}`)
+  }
+  return [...rows].sort(byName)
+}
+
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : Number(a > b)
 }

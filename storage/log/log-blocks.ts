@@ -1,14 +1,7 @@
-/** Cuts what is appended into blocks of whole lines, and checks the lines on the way. */
-import type { AppendBatch } from './event-log.ts'
+/** Cuts what is appended into blocks of whole lines, checks the lines on the way, and takes lines out of blocks again. */
+import type { AppendBatch, EventLog } from './event-log.ts'
 
 const NEWLINE = 10
-
-/** Where line number `skip` starts, counted from byte `from`. */
-export function lineStart(bytes: Buffer, from: number, skip: number): number {
-  let at = from
-  for (let line = 0; line < skip; line++) at = bytes.indexOf(NEWLINE, at) + 1
-  return at
-}
 
 /** @throws RangeError when a line is blank or too long, or when the lines are not `count` */
 export function blocksOf(
@@ -50,4 +43,45 @@ function isBlank(lines: Buffer, at: number, end: number): boolean {
     if (byte !== 32 && byte !== 9 && byte !== 13 && byte !== 10) return false
   }
   return true
+}
+
+/**
+ * Lines of a block from line number `skip` on, within the limits but at least `atLeast`; null when none fits. Looks for line
+ * ends only where a block is not taken as a whole.
+ */
+export function takeLines(
+  bytes: Buffer,
+  count: number,
+  skip: number,
+  limits: { readonly recordsMax: number; readonly bytesMax: number; readonly atLeast: number },
+): { readonly lines: Buffer; readonly count: number } | null {
+  const begin = lineStart(bytes, skip)
+  const left = count - skip
+  if (left <= limits.recordsMax && bytes.length - begin <= limits.bytesMax)
+    return { lines: bytes.subarray(begin), count: left }
+  const most = Math.min(left, Math.max(limits.recordsMax, limits.atLeast))
+  let [taken, end] = [0, begin]
+  while (taken < most) {
+    const next = bytes.indexOf(NEWLINE, end) + 1
+    if (next - begin > limits.bytesMax && taken >= limits.atLeast) break
+    end = next
+    taken++
+  }
+  return taken === 0 ? null : { lines: bytes.subarray(begin, end), count: taken }
+}
+
+function lineStart(bytes: Buffer, skip: number): number {
+  let at = 0
+  for (let line = 0; line < skip; line++) at = bytes.indexOf(NEWLINE, at) + 1
+  return at
+}
+
+/** @throws RangeError */
+export function assertPartition(log: Pick<EventLog, 'partitions'>, partition: number): void {
+  if (!Number.isInteger(partition) || partition < 0 || partition >= log.partitions)
+    throw new RangeError(`log: partition ${partition} does not exist (0 to ${log.partitions - 1})`)
+}
+
+export function bytesOf(batches: readonly AppendBatch[]): number {
+  return batches.reduce((sum, batch) => sum + batch.lines.length, 0)
 }

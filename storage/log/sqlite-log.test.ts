@@ -32,7 +32,9 @@ test('is the same log when opened again, and refuses another dataset, partition 
   await expect(SqliteLog.open(options({ partitions: 4 }))).rejects.toThrow(/3 partitions, but 4/)
   await expect(SqliteLog.open(options({ dataset: 'other' }))).rejects.toThrow(/belongs to dataset 'd'/)
   writeFileSync(join(folder, 'foreign'), 'this is no database, but long enough to be looked at '.repeat(20))
-  await expect(SqliteLog.open(options({ file: join(folder, 'foreign') }))).rejects.toThrow(/foreign.*damaged or no log/)
+  await expect(SqliteLog.open(options({ file: join(folder, 'foreign') }))).rejects.toThrow(
+    /foreign.*damaged or of another program/,
+  )
 })
 
 test('refuses a record over the limit by name, and goes on', async () => {

@@ -1,56 +1,56 @@
 /**
  * The embedded log: one SQLite file per dataset, records in blocks. One block is one run of lines appended together, so
  * that an append of a thousand events is one row. WAL with synchronous=FULL: a commit is on disk before it is acknowledged.
- * Guarantee: an acknowledged append survives kill -9 and power loss, once; appends are all or nothing.
+ * Guarantee: an acknowledged append survives kill -9 and power loss, once; an append is all or nothing. Several processes
+ * may append: offsets are given inside the transaction.
+ *
+ * Two connections: what is being committed on one is never seen by reads on the other.
  */
 import { randomUUID } from 'node:crypto'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { setImmediate as turn } from 'node:timers/promises'
-import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
+import type { Offset, OffsetRange } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
-import {
-  type AppendBatch,
-  type ArrivalRun,
-  type EventLog,
-  LogRangeError,
-  type ReadLimits,
-  type RecordBatch,
-} from './event-log.ts'
-import { blocksOf, lineStart } from './log-blocks.ts'
-import { LogFault } from './log-fault.ts'
+import { ByteGate } from './byte-gate.ts'
+import type { AppendBatch, EventLog, ReadLimits, RecordBatch } from './event-log.ts'
+import { assertPartition, blocksOf, bytesOf } from './log-blocks.ts'
+import { SqliteBlocks } from './sqlite-blocks.ts'
+import { StorageFileError } from './sqlite-fault.ts'
+import { SqliteFile, type SqliteFileOptions } from './sqlite-file.ts'
 
 export interface SqliteLogOptions {
   readonly file: string
   readonly dataset: string
   readonly partitions: number
-  /** a block's size at the most; larger appends are split */
+  /** a block's size at the most; larger appends are split. Default 1 MiB */
   readonly blockBytesMax?: number
-  /** one record's size at the most */
+  /** one record's size at the most. Default 1 MiB */
   readonly recordBytesMax?: number
-  /** appends that wait for the next commit; beyond it append() waits */
+  /** appends that wait for the next commit; beyond it append() waits. Default 64 MiB */
   readonly waitingBytesMax?: number
+  /** what one commit takes together at the most; one append is never split. Default 8 MiB */
+  readonly commitBytesMax?: number
   readonly step?: StepHook
+  /** epoch ms */
   readonly clock?: () => number
 }
 
 interface Waiting {
-  readonly batches: readonly AppendBatch[]
+  /** per batch of the append */
+  readonly blocks: readonly (readonly AppendBatch[])[]
   readonly bytes: number
   readonly resolve: (ranges: readonly OffsetRange[]) => void
-  readonly reject: (error: Error) => void
+  readonly reject: (error: unknown) => void
 }
 
-interface BlockRow {
-  readonly start: number
-  readonly count: number
-  readonly at_ms: number
-  readonly bytes: Uint8Array
-}
+const MEBIBYTE = 1024 * 1024
+const PARTITIONS_MAX = 1_024
+/** 'Wlog' */
+const APPLICATION_ID = 0x57_6c_6f_67
 
 const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS log_identity (id INTEGER PRIMARY KEY CHECK (id = 1), identity TEXT NOT NULL, dataset TEXT NOT NULL, partitions INTEGER NOT NULL, format INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS log_identity (id INTEGER PRIMARY KEY CHECK (id = 1), identity TEXT NOT NULL, dataset TEXT NOT NULL, partitions INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS log_ends (partition INTEGER PRIMARY KEY, start INTEGER NOT NULL, "end" INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS log_blocks (partition INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL, at_ms INTEGER NOT NULL, bytes BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS log_blocks (partition INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL, at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL);
   CREATE UNIQUE INDEX IF NOT EXISTS log_blocks_place ON log_blocks (partition, start);
 `
 
@@ -58,272 +58,203 @@ export class SqliteLog implements EventLog {
   readonly identity: string
   readonly partitions: number
   readonly #options: Required<SqliteLogOptions>
-  readonly #db: DatabaseSync
-  readonly #insert: StatementSync
-  readonly #moveEnd: StatementSync
-  readonly #range: StatementSync
-  readonly #blocks: StatementSync
+  readonly #writer: SqliteFile
+  readonly #reader: SqliteFile
+  readonly #written: SqliteBlocks
+  readonly #blocks: SqliteBlocks
+  readonly #gate: ByteGate
+  readonly #appends = new Set<Promise<unknown>>()
   #waiting: Waiting[] = []
-  #waitingBytes = 0
-  #room: (() => void)[] = []
   #committing: Promise<void> | null = null
-  #closed = false
+  /** one use of the writer after the other */
+  #writing: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | null = null
 
-  /** Opens or creates the log. @throws LogFault when the file is no log, another dataset's, or has another number of partitions */
+  /** Opens or creates the log. @throws StorageFileError when the file is no log, another dataset's, has another number of partitions, or can not be used */
   static async open(options: SqliteLogOptions): Promise<SqliteLog> {
-    const fault = new LogFault(options.file)
+    const { file, dataset, partitions } = options
+    if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
+      throw new RangeError(`log of '${dataset}': ${partitions} partitions; there are 1 to ${PARTITIONS_MAX}`)
+    const kind = { what: 'log', applicationId: APPLICATION_ID, format: 1, schema: SCHEMA, synchronous: 'FULL' } as const
+    const sqlite: SqliteFileOptions = { file, ...kind }
+    const opened: SqliteFile[] = []
     try {
-      const db = new DatabaseSync(options.file, { timeout: 10_000 })
-      db.exec(
-        'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16000',
-      )
-      db.exec('BEGIN IMMEDIATE')
-      db.exec(SCHEMA)
-      db.prepare('INSERT OR IGNORE INTO log_identity VALUES (1, ?, ?, ?, 1)').run(
-        randomUUID(),
-        options.dataset,
-        options.partitions,
-      )
-      for (let partition = 0; partition < options.partitions; partition++) {
-        db.prepare('INSERT OR IGNORE INTO log_ends VALUES (?, 0, 0)').run(partition)
-      }
-      const stored = db.prepare('SELECT identity, dataset, partitions, format FROM log_identity').get() as {
-        identity: string
-        dataset: string
-        partitions: number
-        format: number
-      }
-      const wrong = mismatch(stored, options)
-      db.exec(wrong ? 'ROLLBACK' : 'COMMIT')
-      if (wrong) {
-        db.close()
-        throw fault.refused(wrong)
-      }
-      return new SqliteLog(db, stored.identity, options)
+      for (const _ of ['writer', 'reader']) opened.push(await SqliteFile.open(sqlite))
+      const identity = await claim(opened[0]!, options)
+      return new SqliteLog(identity, opened[0]!, opened[1]!, options)
     } catch (error) {
-      throw fault.of(error as Error, 'opening the log')
+      for (const each of opened) each.close()
+      throw error
     }
   }
 
-  private constructor(db: DatabaseSync, identity: string, options: SqliteLogOptions) {
-    this.#db = db
+  private constructor(identity: string, writer: SqliteFile, reader: SqliteFile, options: SqliteLogOptions) {
     this.identity = identity
     this.partitions = options.partitions
     this.#options = {
-      blockBytesMax: 1024 * 1024,
-      recordBytesMax: 1024 * 1024,
-      waitingBytesMax: 64 * 1024 * 1024,
-      step: noSteps,
-      clock: Date.now,
-      ...options,
+      file: options.file,
+      dataset: options.dataset,
+      partitions: options.partitions,
+      blockBytesMax: options.blockBytesMax ?? MEBIBYTE,
+      recordBytesMax: options.recordBytesMax ?? MEBIBYTE,
+      waitingBytesMax: options.waitingBytesMax ?? 64 * MEBIBYTE,
+      commitBytesMax: options.commitBytesMax ?? 8 * MEBIBYTE,
+      step: options.step ?? noSteps,
+      clock: options.clock ?? Date.now,
     }
-    this.#insert = db.prepare('INSERT INTO log_blocks (partition, start, count, at_ms, bytes) VALUES (?, ?, ?, ?, ?)')
-    this.#moveEnd = db.prepare('UPDATE log_ends SET "end" = "end" + ? WHERE partition = ? RETURNING "end"')
-    this.#range = db.prepare('SELECT start, "end" FROM log_ends WHERE partition = ?')
-    this.#blocks = db.prepare(
-      `SELECT start, count, at_ms, bytes FROM log_blocks
-       WHERE partition = ?1 AND start >= coalesce((SELECT max(start) FROM log_blocks WHERE partition = ?1 AND start <= ?2), 0) ORDER BY start`,
-    )
+    this.#writer = writer
+    this.#reader = reader
+    this.#written = new SqliteBlocks(writer)
+    this.#blocks = new SqliteBlocks(reader)
+    this.#gate = new ByteGate(this.#options.waitingBytesMax)
   }
 
+  /** Appends in the order of the calls. @throws RangeError for what no log takes; StorageFileError when it can not be kept (then nothing of it is) */
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
     this.#assertOpen()
-    let bytes = 0
-    for (const batch of batches) {
-      this.#assertPartition(batch.partition)
-      bytes += batch.lines.length
-    }
+    for (const { partition } of batches) assertPartition(this, partition)
     const blocks = batches.map((batch) => blocksOf(batch, this.#options))
-    while (this.#waitingBytes > 0 && this.#waitingBytes + bytes > this.#options.waitingBytesMax) {
-      await new Promise<void>((resolve) => this.#room.push(resolve))
-      this.#assertOpen()
+    if (blocks.length === 0) return []
+    const appended = this.#enqueue(blocks, bytesOf(batches))
+    this.#appends.add(appended)
+    try {
+      return await appended
+    } finally {
+      this.#appends.delete(appended)
     }
-    this.#waitingBytes += bytes
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({
-        batches: blocks.flat(),
-        bytes,
-        reject,
-        resolve: (ranges) =>
-          resolve(
-            joined(
-              ranges,
-              blocks.map((list) => list.length),
-            ),
-          ),
-      })
-      this.#committing ??= this.#commitAll()
-    })
   }
 
   async range(partition: number): Promise<OffsetRange> {
     this.#assertOpen()
-    this.#assertPartition(partition)
-    const { start, end } = this.#range.get(partition) as { start: number; end: number }
-    return { partition, start, end }
+    assertPartition(this, partition)
+    return this.#reader.look(`looking at partition ${partition}`, () => this.#blocks.range(partition))
   }
 
   async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
-    const range = await this.range(partition)
-    if (assertOffset(from, 'log read') < range.start || from > range.end) throw new LogRangeError(from, range)
-    if (from === range.end) return null
-    const parts: Buffer[] = []
-    const arrivals: ArrivalRun[] = []
-    let [count, bytes] = [0, 0]
-    for (const row of this.#blocks.iterate(partition, from) as Iterable<unknown>) {
-      const taken = takeLines(
-        row as BlockRow,
-        from + count,
-        limits.recordsMax - count,
-        limits.bytesMax - bytes,
-        count === 0,
-      )
-      if (taken === null) break
-      parts.push(taken.lines)
-      arrivals.push({ count: taken.count, atMs: (row as BlockRow).at_ms })
-      count += taken.count
-      bytes += taken.lines.length
-      if (count >= limits.recordsMax || bytes >= limits.bytesMax) break
-    }
-    if (count === 0) throw new LogRangeError(from, await this.range(partition))
-    const lines = parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes)
-    return { partition, start: from, end: from + count, lines, count, offsets: null, arrivals }
+    const { end } = await this.range(partition)
+    if (from === end) return null
+    return this.#reader.read(`reading partition ${partition} from offset ${from}`, () =>
+      this.#blocks.read(partition, from, limits),
+    )
   }
 
+  /** In bounded steps, between which appends go on. */
   async trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset> {
-    this.#assertOpen()
-    const fault = new LogFault(this.#options.file)
-    try {
-      this.#db.exec('BEGIN IMMEDIATE')
-      // The first block that must stay bounds the range: blocks are in offset order, and so are their arrivals.
-      const kept = this.#db
-        .prepare(
-          'SELECT start FROM log_blocks WHERE partition = ? AND (start + count > ? OR at_ms >= ?) ORDER BY start LIMIT 1',
-        )
-        .get(partition, before, olderThanMs) as { start: number } | undefined
-      const range = this.#range.get(partition) as { start: number; end: number }
-      const start = Math.max(range.start, Math.min(kept?.start ?? range.end, before))
-      this.#db
-        .prepare('DELETE FROM log_blocks WHERE partition = ? AND start < ? AND start + count <= ?')
-        .run(partition, start, start)
-      this.#db.prepare('UPDATE log_ends SET start = ? WHERE partition = ?').run(start, partition)
-      this.#db.exec('COMMIT')
-      return start
-    } catch (error) {
-      this.#rollback()
-      throw fault.of(error as Error, `trimming partition ${partition}`)
+    for (;;) {
+      const { start } = await this.range(partition)
+      const doing = `trimming partition ${partition}`
+      const due = await this.#reader.look(doing, () => this.#blocks.trimmable(partition, before, olderThanMs))
+      if (due === null) return start
+      await this.#exclusively(() =>
+        this.#writer.write(doing, () => this.#written.trimOnce(partition, before, olderThanMs)),
+      )
+      await turn()
     }
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    await this.#committing
-    this.#closed = true
-    this.#db.close()
+  /** Takes no more appends, commits those that wait, and closes. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeNow()
+    return this.#closing
   }
 
-  /** Everything that waits goes into one transaction; what comes meanwhile goes into the next. */
+  async #closeNow(): Promise<void> {
+    while (this.#appends.size > 0) await Promise.allSettled(this.#appends)
+    await this.#writing
+    this.#reader.close()
+    this.#writer.close()
+  }
+
+  async #enqueue(blocks: AppendBatch[][], bytes: number): Promise<readonly OffsetRange[]> {
+    await this.#gate.enter(bytes)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ blocks, bytes, resolve, reject })
+      this.#committing ??= this.#commitAll()
+    })
+  }
+
+  /** What waits goes into one transaction; what comes meanwhile goes into the next. */
   async #commitAll(): Promise<void> {
     await turn()
     while (this.#waiting.length > 0) {
-      const group = this.#waiting
-      this.#waiting = []
+      const group = this.#nextGroup()
       try {
-        const ranges = await this.#commit(group)
+        const ranges = await this.#exclusively(() => this.#commit(group))
         for (const [index, waiting] of group.entries()) waiting.resolve(ranges[index]!)
       } catch (error) {
-        for (const waiting of group) waiting.reject(error as Error)
+        for (const waiting of group) waiting.reject(error)
       }
-      for (const waiting of group) this.#waitingBytes -= waiting.bytes
-      for (const wake of this.#room.splice(0)) wake()
+      for (const { bytes } of group) this.#gate.leave(bytes)
       await turn()
     }
     this.#committing = null
   }
 
-  async #commit(group: readonly Waiting[]): Promise<OffsetRange[][]> {
-    const atMs = this.#options.clock()
-    await this.#options.step('append:before-commit')
-    try {
-      this.#db.exec('BEGIN IMMEDIATE')
-      const ranges = group.map(({ batches }) =>
-        batches.map(({ partition, lines, count }) => {
-          const { end } = this.#moveEnd.get(count, partition) as { end: number }
-          this.#insert.run(partition, end - count, count, atMs, lines)
-          return { partition, start: end - count, end }
-        }),
-      )
-      this.#db.exec('COMMIT')
-      await this.#options.step('append:committed')
-      return ranges
-    } catch (error) {
-      this.#rollback()
-      throw new LogFault(this.#options.file).of(error as Error, 'appending')
-    }
+  #nextGroup(): readonly Waiting[] {
+    let bytes = 0
+    const over = this.#waiting.findIndex((waiting, index) => {
+      bytes += waiting.bytes
+      return index > 0 && bytes > this.#options.commitBytesMax
+    })
+    return this.#waiting.splice(0, over < 0 ? this.#waiting.length : over)
   }
 
-  #rollback(): void {
-    try {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-    } catch {
-      // the fault that led here is the one to tell
-    }
+  async #commit(group: readonly Waiting[]): Promise<OffsetRange[][]> {
+    const { step, clock } = this.#options
+    const ranges = await this.#writer.writeAround(
+      'appending',
+      () => {
+        const atMs = clock()
+        return group.map(({ blocks }) => blocks.map((own) => this.#written.append(own, atMs)))
+      },
+      () => step('append:before-commit'),
+    )
+    await step('append:committed')
+    this.#writer.boundWal()
+    return ranges
+  }
+
+  #exclusively<Result>(use: () => Promise<Result>): Promise<Result> {
+    const used = this.#writing.then(use)
+    this.#writing = used.catch(() => {})
+    return used
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new Error(`log ${this.#options.file}: it is closed`)
-  }
-
-  #assertPartition(partition: number): void {
-    if (!Number.isInteger(partition) || partition < 0 || partition >= this.partitions) {
-      throw new RangeError(
-        `log of '${this.#options.dataset}': partition ${partition} does not exist (0 to ${this.partitions - 1})`,
-      )
-    }
+    const { file } = this.#options
+    if (this.#closing) throw new StorageFileError(file, 'closed', `log ${file}: it is closed`)
   }
 }
 
+/** Writes who the log is into a new file, and reads it from one that exists. */
+async function claim(file: SqliteFile, options: SqliteLogOptions): Promise<string> {
+  const look = file.prepare('SELECT identity, dataset, partitions FROM log_identity')
+  if ((await file.look('opening it', () => look.get())) === undefined) {
+    await file.write('creating it', () => {
+      file
+        .prepare('INSERT OR IGNORE INTO log_identity VALUES (1, ?, ?, ?)')
+        .run(randomUUID(), options.dataset, options.partitions)
+      const { partitions } = look.get() as { partitions: number }
+      const end = file.prepare('INSERT OR IGNORE INTO log_ends VALUES (?, 0, 0)')
+      for (let partition = 0; partition < partitions; partition++) end.run(partition)
+    })
+  }
+  const stored = (await file.look('opening it', () => look.get())) as {
+    identity: string
+    dataset: string
+    partitions: number
+  }
+  const wrong = mismatch(stored, options)
+  if (wrong) throw new StorageFileError(options.file, 'foreign', `log ${options.file}: ${wrong}`)
+  return stored.identity
+}
+
 function mismatch(
-  stored: { dataset: string; partitions: number; format: number },
+  stored: { readonly dataset: string; readonly partitions: number },
   options: SqliteLogOptions,
 ): string | null {
-  if (stored.format !== 1) return `it has format ${stored.format}, this version reads format 1`
   if (stored.dataset !== options.dataset) return `it belongs to dataset '${stored.dataset}', not '${options.dataset}'`
   if (stored.partitions !== options.partitions)
     return `it has ${stored.partitions} partitions, but ${options.partitions} are configured; keep ${stored.partitions}`
   return null
-}
-
-/** Blocks of one append batch become one range again. */
-function joined(ranges: readonly OffsetRange[], counts: readonly number[]): OffsetRange[] {
-  let at = 0
-  return counts.map((count) => {
-    const own = ranges.slice(at, at + count)
-    at += count
-    return { partition: own[0]!.partition, start: own[0]!.start, end: own.at(-1)!.end }
-  })
-}
-
-/** The lines of a block from offset `from` on, within the limits; null when none fits. */
-function takeLines(
-  row: BlockRow,
-  from: Offset,
-  recordsMax: number,
-  bytesMax: number,
-  force: boolean,
-): { lines: Buffer; count: number } | null {
-  const bytes = Buffer.from(row.bytes.buffer, row.bytes.byteOffset, row.bytes.byteLength)
-  const skip = from - row.start
-  const left = row.count - skip
-  if (left <= 0 || recordsMax <= 0) return null
-  const begin = lineStart(bytes, 0, skip)
-  if (left <= recordsMax && bytes.length - begin <= bytesMax) return { lines: bytes.subarray(begin), count: left }
-  let [count, end] = [0, begin]
-  while (count < Math.min(left, recordsMax)) {
-    const next = bytes.indexOf(10, end) + 1
-    if (next - begin > bytesMax && !(force && count === 0)) break
-    end = next
-    count++
-  }
-  return count === 0 ? null : { lines: bytes.subarray(begin, end), count }
 }

@@ -1,0 +1,72 @@
+/** Faults of the embedded files, in words that a person can act on; none names SQLite's types. */
+
+/**
+ * Why a file could not be used: 'full', 'read-only', 'unreachable' (missing folder, no permission), 'damaged', 'foreign' (another
+ * program's or dataset's), 'other-format' (another version's), 'busy' (another process holds it), 'failing' (the disk gives errors),
+ * 'replaced' (deleted or replaced while it was open), 'closed'.
+ */
+export type FileFaultReason =
+  | 'full'
+  | 'read-only'
+  | 'unreachable'
+  | 'damaged'
+  | 'foreign'
+  | 'other-format'
+  | 'busy'
+  | 'failing'
+  | 'replaced'
+  | 'closed'
+
+export class StorageFileError extends Error {
+  readonly file: string
+  readonly reason: FileFaultReason
+  constructor(file: string, reason: FileFaultReason, message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'StorageFileError'
+    this.file = file
+    this.reason = reason
+  }
+
+  /** the same request can succeed later without anybody's doing */
+  get retryable(): boolean {
+    return ['full', 'busy', 'failing', 'replaced'].includes(this.reason)
+  }
+}
+
+/** SQLite's primary result codes, https://sqlite.org/rescode.html */
+const REASONS: Readonly<Record<number, keyof typeof ADVICE>> = {
+  3: 'read-only',
+  5: 'busy',
+  6: 'busy',
+  8: 'read-only',
+  10: 'failing',
+  11: 'damaged',
+  13: 'full',
+  14: 'unreachable',
+  23: 'read-only',
+  26: 'damaged',
+}
+
+const ADVICE = {
+  full: 'the disk is full; nothing of this was kept. Free space, then it goes on by itself',
+  'read-only': 'the file or its folder can not be written; check permissions and how the disk is mounted',
+  unreachable: 'check that its folder exists and that this user may write there',
+  damaged: 'the file is damaged or of another program; stop, and restore it from a copy',
+  busy: 'another process held it for too long; try again',
+  failing: 'the disk gives errors (or is full); check it. Nothing of this was kept',
+} as const satisfies Partial<Record<FileFaultReason, string>>
+
+/** What a driver throws for a fault of its file: says which file, during what, and what to do. Other errors come back unchanged. */
+export function fileFault(what: string, file: string, doing: string, error: unknown): unknown {
+  const reason = reasonOf(error)
+  if (reason === null) return error
+  const message = `${what} ${file}: ${doing}: ${(error as Error).message}; ${ADVICE[reason]}`
+  return new StorageFileError(file, reason, message, error)
+}
+
+/** null when the error is not SQLite's */
+export function reasonOf(error: unknown): keyof typeof ADVICE | null {
+  if (error instanceof StorageFileError) return null
+  const code = (error as { readonly errcode?: unknown }).errcode
+  return typeof code === 'number' ? (REASONS[code & 0xff] ?? 'failing') : null
+}

@@ -1,0 +1,206 @@
+/**
+ * One of our SQLite files: opened by several processes and threads at once, told apart from other programs' files, its
+ * write-ahead file kept small. Transactions run without an await inside, so nothing else on the connection sees them half done.
+ */
+import { statSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileFault, reasonOf, StorageFileError } from './sqlite-fault.ts'
+
+/** how long a lock that another process holds is waited for */
+export const LOCK_WAIT_MS_MAX = 10_000
+/** of that, at once and blocking this thread: most locks are held for less */
+const LOCK_BLOCK_MS_MAX = 50
+const LOCK_RETRY_MS = 10
+
+/** pages in the write-ahead file after which a commit moves them to the main file */
+const WAL_PAGES = 4_000
+/** a write-ahead file that grew beyond this, because a reader was always on it, is emptied when the readers let go */
+export const WAL_BYTES_MAX = 128 * 1024 * 1024
+
+export interface SqliteFileOptions {
+  readonly file: string
+  /** for messages: 'log', 'speed store', 'dictionary' */
+  readonly what: string
+  /** marks the file as one of this kind, https://sqlite.org/pragma.html#pragma_application_id */
+  readonly applicationId: number
+  /** format of the tables; another one is refused */
+  readonly format: number
+  readonly schema: string
+  /** FULL: a commit is on disk when it returns. NORMAL: a power cut may take back the newest commits, whole ones only, newest first */
+  readonly synchronous: 'FULL' | 'NORMAL'
+  /** looks for damage when opening; reads the whole file */
+  readonly checked?: boolean
+}
+
+export class SqliteFile {
+  readonly path: string
+  readonly #options: SqliteFileOptions
+  readonly #db: DatabaseSync
+  readonly #inode: number
+  #walBytesMax = WAL_BYTES_MAX
+
+  /** Opens or creates it. @throws StorageFileError */
+  static async open(options: SqliteFileOptions): Promise<SqliteFile> {
+    return retryWhileBusy(options, 'opening it', () => new SqliteFile(options))
+  }
+
+  private constructor(options: SqliteFileOptions) {
+    this.path = options.file
+    this.#options = options
+    this.#db = new DatabaseSync(options.file, { timeout: LOCK_BLOCK_MS_MAX })
+    try {
+      prepareFile(this.#db, options)
+      this.#inode = statSync(options.file).ino
+    } catch (error) {
+      this.#db.close()
+      throw error
+    }
+  }
+
+  prepare(sql: string): StatementSync {
+    return this.#db.prepare(sql)
+  }
+
+  /** Looks at the file, in one statement. @throws StorageFileError */
+  async look<Result>(doing: string, look: () => Result): Promise<Result> {
+    return retryWhileBusy(this.#options, doing, look)
+  }
+
+  /** Several reads of one moment. `look` must not await. @throws StorageFileError */
+  async read<Result>(doing: string, look: () => Result): Promise<Result> {
+    return this.look(doing, () => this.#transaction('BEGIN', look))
+  }
+
+  /** One transaction that writes: all of it is kept, or nothing. `change` must not await. @throws StorageFileError */
+  async write<Result>(doing: string, change: () => Result): Promise<Result> {
+    return this.look(doing, () => this.#transaction('BEGIN IMMEDIATE', change))
+  }
+
+  /** As `write`, with an await between the changes and the commit; the connection must not be used meanwhile. */
+  async writeAround<Result>(
+    doing: string,
+    change: () => Result,
+    beforeCommit: () => void | Promise<void>,
+  ): Promise<Result> {
+    await this.look(doing, () => this.#db.exec('BEGIN IMMEDIATE'))
+    try {
+      const result = change()
+      await beforeCommit()
+      this.#db.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.#rollback()
+      throw fileFault(this.#options.what, this.path, doing, error)
+    }
+  }
+
+  /** The file was deleted or replaced since it was opened: what is written to it now, nobody else sees. */
+  get replaced(): boolean {
+    return statSync(this.path, { throwIfNoEntry: false })?.ino !== this.#inode
+  }
+
+  /** Empties the write-ahead file when it grew too long, unless a reader holds it: then a later call tries again. */
+  boundWal(): void {
+    const bytes = statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    if (bytes <= this.#walBytesMax) return
+    let emptied = false
+    try {
+      const found = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number }
+      emptied = found.busy === 0
+    } catch {
+      // What was committed stays in the write-ahead file; a disk that fails is told by the next commit.
+    }
+    // Held by a reader: look again after some more has been written, so that not every commit waits for it.
+    this.#walBytesMax = emptied ? WAL_BYTES_MAX : bytes + WAL_BYTES_MAX / 4
+  }
+
+  close(): void {
+    if (this.#db.isOpen) this.#db.close()
+  }
+
+  #transaction<Result>(begin: 'BEGIN' | 'BEGIN IMMEDIATE', change: () => Result): Result {
+    this.#db.exec(begin)
+    try {
+      const result = change()
+      this.#db.exec('COMMIT')
+      return result
+    } catch (error) {
+      this.#rollback()
+      throw error
+    }
+  }
+
+  #rollback(): void {
+    try {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+    } catch {
+      // the fault that led here is the one to tell
+    }
+  }
+}
+
+function prepareFile(db: DatabaseSync, options: SqliteFileOptions): void {
+  assertOurs(db, options)
+  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous};
+    PRAGMA wal_autocheckpoint = ${WAL_PAGES}; PRAGMA cache_size = -16000; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`)
+  if (!isNew(db)) {
+    checkPages(db, options)
+    return
+  }
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    db.exec(options.schema)
+    db.exec(`PRAGMA application_id = ${options.applicationId}; PRAGMA user_version = ${options.format}`)
+    db.exec('COMMIT')
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+/** Looks before anything is changed: another program's file stays as it is. */
+function assertOurs(db: DatabaseSync, { file, what, applicationId, format }: SqliteFileOptions): void {
+  if (isNew(db)) return
+  const id = pragma(db, 'application_id')
+  if (id !== applicationId) {
+    const why = 'the file belongs to another program and is left alone; choose another data folder'
+    throw new StorageFileError(file, 'foreign', `${what} ${file}: ${why}`)
+  }
+  const found = pragma(db, 'user_version')
+  if (found !== format) {
+    const why = `it has format ${found}, this version reads ${format}; use the version that wrote it`
+    throw new StorageFileError(file, 'other-format', `${what} ${file}: ${why}`)
+  }
+}
+
+/** Nothing was ever created in it. A schema of ours and its mark come in one transaction. */
+function isNew(db: DatabaseSync): boolean {
+  return pragma(db, 'schema_version') === 0 && pragma(db, 'application_id') === 0
+}
+
+function checkPages(db: DatabaseSync, { file, what, checked }: SqliteFileOptions): void {
+  if (!checked) return
+  const found = (db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }).quick_check
+  if (found !== 'ok') throw new StorageFileError(file, 'damaged', `${what} ${file}: ${found}`)
+}
+
+function pragma(db: DatabaseSync, name: string): number {
+  return Object.values(db.prepare(`PRAGMA ${name}`).get()!)[0] as number
+}
+
+async function retryWhileBusy<Result>(
+  { what, file }: Pick<SqliteFileOptions, 'what' | 'file'>,
+  doing: string,
+  attempt: () => Result,
+): Promise<Result> {
+  const giveUpAtMs = performance.now() + LOCK_WAIT_MS_MAX
+  for (;;) {
+    try {
+      return attempt()
+    } catch (error) {
+      if (reasonOf(error) !== 'busy' || performance.now() >= giveUpAtMs) throw fileFault(what, file, doing, error)
+      await sleep(LOCK_RETRY_MS)
+    }
+  }
+}
