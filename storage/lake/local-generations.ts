@@ -1,5 +1,5 @@
 /** Generations in a local or shared folder: `generations/g000001/`, and the file CURRENT that names the one that is served. */
-import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
+import { access, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StepHook } from '#core/steps.ts'
 import { createExclusive, fsyncFolder, makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
@@ -148,17 +148,20 @@ export class LocalGenerations {
     await this.#step('generation:published')
   }
 
+  /** A published generation, parsed once; null when it is not there, also where another process removed it meanwhile. */
   async #load(id: string): Promise<GenerationManifest | null> {
-    const known = this.#parsed.get(id)
-    if (known) return known
     const path = join(this.#place(id), MANIFEST)
-    let text: string
+    const known = this.#parsed.get(id)
+    let text = ''
     try {
-      text = await readFile(path, 'utf8')
+      if (known) await access(path)
+      else text = await readFile(path, 'utf8')
     } catch (error) {
-      if (isMissing(error)) return null
-      throw error
+      if (!isMissing(error)) throw error
+      this.#parsed.delete(id)
+      return null
     }
+    if (known) return known
     const manifest = readGenerationManifest(text, path)
     if (manifest.id !== id || manifest.dataset !== this.#dataset) {
       throw damaged(path, `fields 'dataset' and 'id' are '${manifest.dataset}' and '${manifest.id}'`)
