@@ -1,0 +1,109 @@
+/** Provenance: what an answer was made of, and how far it is exact. */
+import type { Offset } from '#core/offsets.ts'
+import type { QueryPlan } from './query-plan.ts'
+import type { Gap, Snapshot } from './snapshot.ts'
+
+/** event time, epoch ms, half-open; an absent end is open */
+export interface AnswerRange {
+  readonly fromMs?: number
+  readonly toMs?: number
+}
+
+export interface AnswerMeta {
+  readonly dataset: string
+  readonly view: string
+  /** hash of the view's definition: partials and generations of another hash were not used */
+  readonly definition: string
+  readonly generation: { readonly id: string; readonly mode: string; readonly finishedAt: string } | null
+  /** per partition: the generation counts everything before it */
+  readonly boundary: readonly Offset[]
+  /** per partition: the answer counts everything before it, and nothing after it */
+  readonly position: readonly Offset[]
+  /** the oldest moment at which a partition's position was known to be current */
+  readonly asOf: string | null
+  readonly freshnessMs: number | null
+  /** usable events: before the boundary, in closed segments behind it, in open ones */
+  readonly rows: { readonly batch: number; readonly closed: number; readonly open: number }
+  readonly lateRows: number
+  readonly deadLetters: number
+  /** false when events were lost to a gap before they were read */
+  readonly complete: boolean
+  readonly gaps: readonly Gap[]
+  /** true when every number shown is exact */
+  readonly exact: boolean
+  readonly estimates: Readonly<Record<string, { readonly bound: string; readonly rows?: number }>>
+  readonly from: string | null
+  readonly to: string | null
+  readonly window: { readonly from: string; readonly to: string; readonly complete: boolean } | null
+  readonly dictionaries: Readonly<Record<string, string>>
+  /** there were more rows than the limit */
+  readonly truncated: boolean
+}
+
+export interface MetaInput {
+  readonly plan: QueryPlan
+  readonly snapshot: Snapshot
+  readonly range: AnswerRange
+  readonly nowMs: number
+  readonly truncated: boolean
+  readonly estimated: ReadonlyMap<string, number>
+}
+
+export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: MetaInput): AnswerMeta {
+  const { generation, segments, partitions, gaps } = snapshot
+  const markers = [...snapshot.markers.values()]
+  const silent = partitions.some(({ asOfMs }) => asOfMs === null)
+  const asOf = silent ? null : Math.min(...partitions.map(({ asOfMs }) => asOfMs!))
+  const estimates = estimatesOf(plan, estimated)
+  return {
+    dataset: plan.view.dataset,
+    view: plan.view.name,
+    definition: plan.view.hash,
+    generation: generation && { id: generation.id, mode: generation.mode, finishedAt: iso(generation.finishedAtMs)! },
+    boundary: partitions.map(({ boundary }) => boundary),
+    position: partitions.map(({ position }) => position),
+    asOf: iso(asOf),
+    freshnessMs: asOf === null ? null : Math.max(0, nowMs - asOf),
+    rows: {
+      batch: generation?.rows ?? 0,
+      closed: sum(segments, ({ rows }) => rows),
+      open: sum(markers, ({ rows }) => rows),
+    },
+    lateRows:
+      (generation?.lateRows ?? 0) + sum(segments, ({ late }) => late.rows) + sum(markers, ({ lateRows }) => lateRows),
+    deadLetters:
+      (generation?.deadLetters ?? 0) +
+      sum(segments, (segment) => segment.deadLetters) +
+      sum(markers, (marker) => marker.deadLetters),
+    complete: gaps.length === 0,
+    gaps,
+    exact: Object.keys(estimates).length === 0,
+    estimates,
+    from: iso(range.fromMs),
+    to: iso(range.toMs),
+    window: plan.windowed ? { from: iso(range.fromMs)!, to: iso(range.toMs)!, complete: range.toMs! <= nowMs } : null,
+    dictionaries: Object.fromEntries(
+      Object.entries(generation?.dictionaries ?? {}).map(([name, pin]) => [name, pin.version]),
+    ),
+    truncated,
+  }
+}
+
+function estimatesOf(plan: QueryPlan, estimated: ReadonlyMap<string, number>): AnswerMeta['estimates'] {
+  return Object.fromEntries(
+    plan.measures.flatMap(({ name, exactness }): [string, { bound: string; rows?: number }][] => {
+      if (exactness.kind === 'bounded') return [[name, { bound: `±${exactness.relativeError * 100} %` }]]
+      const rows = estimated.get(name) ?? 0
+      if (exactness.kind !== 'sketch' || rows === 0) return []
+      return [[name, { bound: `±${(exactness.relativeSigma * 100).toFixed(1)} % (1 σ)`, rows }]]
+    }),
+  )
+}
+
+function sum<T>(list: readonly T[], of: (item: T) => number): number {
+  return list.reduce((total, item) => total + of(item), 0)
+}
+
+function iso(ms: number | null | undefined): string | null {
+  return ms === null || ms === undefined ? null : new Date(ms).toISOString()
+}

@@ -1,0 +1,161 @@
+/** Answers a query from one snapshot, as if batch and speed were one, and says where the boundary was. */
+import type { CompiledView } from '#core/compiled.ts'
+import { nearest } from '#core/definition-error.ts'
+import type { ViewQuery } from '#core/query.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
+import { type AnswerMeta, type AnswerRange, metaOf } from './answer-meta.ts'
+import { answerSql, BoundValues, enrichedSql, filteredSql, rowsShownMax, statesSql } from './merged-sql.ts'
+import { QueryError, QueryTimeoutError } from './query-error.ts'
+import { planQuery, type QueryPlan } from './query-plan.ts'
+import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
+
+export interface Answer {
+  /** JSON array text of the rows; every integer with all of its digits */
+  readonly rowsJson: string
+  readonly rowCount: number
+  readonly meta: AnswerMeta
+}
+
+export interface AnswerOptions {
+  /** the clock that windows are asked by, epoch ms */
+  readonly nowMs?: number
+  /** the query is stopped after this long */
+  readonly queryMsMax?: number
+}
+
+export const QUERY_MS_MAX = 30_000
+const TRIES_MAX = 3
+
+/** @throws QueryError, NeedsBackfillError, QueryTimeoutError, SnapshotError, LakeError */
+export async function answerQuery(
+  served: ServedDataset,
+  query: ViewQuery,
+  options: AnswerOptions = {},
+): Promise<Answer> {
+  const view = served.dataset.views.get(query.view)
+  if (view === undefined) {
+    const names = [...served.dataset.views.keys()]
+    throw new QueryError('view', `'${query.view}' is unknown${nearest(query.view, names)}`, names)
+  }
+  const plan = planQuery(view, query)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await answerPlan(served, plan, await takeSnapshot(served, [view]), options)
+    } catch (error) {
+      if (!isVanishedFile(error) || attempt >= TRIES_MAX) throw error
+    }
+  }
+}
+
+/** Retention took a file while an older snapshot was being read: a new one does not name it. */
+function isVanishedFile(error: unknown): boolean {
+  if (error instanceof LakeError) return error.code === 'file-missing'
+  return error instanceof Error && /No files found|Cannot open file/i.test(error.message)
+}
+
+/** The answer to a plan at a given snapshot. */
+export async function answerPlan(
+  served: ServedDataset,
+  plan: QueryPlan,
+  snapshot: Snapshot,
+  options: AnswerOptions = {},
+): Promise<Answer> {
+  const nowMs = options.nowMs ?? Date.now()
+  const msMax = options.queryMsMax ?? QUERY_MS_MAX
+  const connection = await served.engine.connect()
+  let expired = false
+  const timer = setTimeout(() => {
+    expired = true
+    connection.interrupt()
+  }, msMax)
+  try {
+    const range = await rangeOf(served, plan, snapshot, connection, nowMs)
+    const bound = new BoundValues()
+    const all = statesSql(plan.view, snapshot, served.lake, bound)
+    const states = filteredSql(plan.view, all, range, plan.query.filters ?? [], bound)
+    const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
+    const files = new Map(pins.map(([name, pin]) => [name, served.lake.resolve(pin.file)]))
+    const enriched = enrichedSql(plan, answerSql(plan, states, bound), files)
+    const { texts, estimated } = await rowTexts(connection, plan, enriched, bound)
+    const most = rowsShownMax(plan)
+    const rows = texts.slice(0, most)
+    const meta = metaOf({ plan, snapshot, range, nowMs, truncated: texts.length > most, estimated })
+    return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, meta }
+  } catch (error) {
+    throw expired ? new QueryTimeoutError(msMax) : error
+  } finally {
+    clearTimeout(timer)
+    connection.close()
+  }
+}
+
+async function rangeOf(
+  served: ServedDataset,
+  plan: QueryPlan,
+  snapshot: Snapshot,
+  connection: EngineConnection,
+  nowMs: number,
+): Promise<AnswerRange> {
+  const { view, query } = plan
+  if (!plan.windowed) return { fromMs: query.fromMs, toMs: query.toMs }
+  const { sizeMs, everyMs } = view.window!
+  const named = query.at === undefined || query.at === 'now' ? nowMs : query.at
+  const at = named === 'latest' ? await latestMs(served, view, snapshot, connection, nowMs) : named
+  const toMs = Math.ceil(at / everyMs) * everyMs
+  return { fromMs: toMs - sizeMs, toMs }
+}
+
+/** End of the newest pane that does not begin in the future; now when there is none. */
+async function latestMs(
+  served: ServedDataset,
+  view: CompiledView,
+  snapshot: Snapshot,
+  connection: EngineConnection,
+  nowMs: number,
+): Promise<number> {
+  const bound = new BoundValues()
+  const states = statesSql(view, snapshot, served.lake, bound)
+  const newest = `SELECT max(pane) AS pane FROM ${states} WHERE pane <= ${bound.bind(BigInt(nowMs))}`
+  const [row] = await connection.rows<{ pane: number | null }>(newest, bound.parameters)
+  return row === undefined || row.pane === null ? nowMs : row.pane + view.window!.everyMs
+}
+
+interface RowTexts {
+  readonly texts: readonly string[]
+  /** measure → rows whose value is an estimate */
+  readonly estimated: ReadonlyMap<string, number>
+}
+
+async function rowTexts(
+  connection: EngineConnection,
+  plan: QueryPlan,
+  enriched: { readonly sql: string; readonly names: readonly string[] },
+  bound: BoundValues,
+): Promise<RowTexts> {
+  const sketches = plan.measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name)
+  const dimensions = plan.dimensions.map((name) => plan.view.dimensions.find((dimension) => dimension.name === name)!)
+  const members = [
+    ...(plan.query.grain === undefined ? [] : [{ name: 'time', sql: isoSql('epoch_ms(time)') }]),
+    ...[...dimensions, ...plan.measures].map(jsonMember),
+    ...enriched.names.map((name) => ({ name, sql: quoteName(name) })),
+  ]
+  const object = `json_object(${members.map(({ name, sql }) => `${quoteText(name)}, ${sql}`).join(', ')})`
+  const flags = sketches.map((name) => quoteName(`${name}__estimated`))
+  const select = `SELECT ${[`${object}::VARCHAR`, ...flags].join(', ')} FROM (${enriched.sql}) ORDER BY _n`
+  const [texts, ...marks] = await connection.columns(select, bound.parameters)
+  return {
+    texts: texts as string[],
+    estimated: new Map(sketches.map((name, index) => [name, marks[index]!.filter((mark) => mark === true).length])),
+  }
+}
+
+/** Timestamps as ISO 8601 in UTC; everything else as the engine writes it in JSON. */
+function jsonMember({ name, type }: { readonly name: string; readonly type: string }): { name: string; sql: string } {
+  return { name, sql: type === 'TIMESTAMP' ? isoSql(quoteName(name)) : quoteName(name) }
+}
+
+function isoSql(timestamp: string): string {
+  return `strftime(${timestamp}, '%Y-%m-%dT%H:%M:%S.%gZ')`
+}

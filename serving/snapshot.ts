@@ -1,0 +1,127 @@
+/**
+ * One consistent look at a dataset, read in the order that makes it exact: the current generation, the manifests, then
+ * the partials of the segments that are open behind the last manifest. Segments behind the boundary are immutable; of the
+ * open ones only those count whose start is the end of the last closed segment that was read, so nothing counts twice
+ * while a segment closes, and a lost owner's writes are never seen.
+ */
+import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
+
+export interface ServedDataset {
+  readonly dataset: CompiledDataset
+  readonly lake: Lake
+  readonly store: SpeedStore
+  readonly engine: DuckDbEngine
+  readonly partitions: number
+}
+
+export interface PartitionPosition {
+  readonly partition: number
+  /** the generation counts everything before this offset */
+  readonly boundary: Offset
+  /** closed segments reach to this offset */
+  readonly closedEnd: Offset
+  /** the answer counts everything before this offset, and nothing after it */
+  readonly position: Offset
+  /** when the position was known to be the newest folded one; null when no owner has said anything */
+  readonly asOfMs: number | null
+}
+
+export interface Gap {
+  readonly partition: number
+  readonly start: Offset
+  readonly end: Offset
+}
+
+export interface Snapshot {
+  readonly generation: GenerationManifest | null
+  readonly partitions: readonly PartitionPosition[]
+  /** closed segments behind the boundary */
+  readonly segments: readonly SegmentManifest[]
+  /** of the open segments that count */
+  readonly markers: ReadonlyMap<number, Marker>
+  /** view hash → state rows as JSON texts */
+  readonly open: ReadonlyMap<string, readonly string[]>
+  readonly gaps: readonly Gap[]
+}
+
+/** The parts disagree and go on doing so: no exact answer can be given. */
+export class SnapshotError extends Error {
+  constructor(dataset: string, why: string) {
+    super(`dataset '${dataset}': ${why}; see \`watershed doctor\``)
+    this.name = 'SnapshotError'
+  }
+}
+
+export const SNAPSHOT_TRIES_MAX = 8
+
+/** @param views whose open partials to read; default: all. @throws SnapshotError when the parts disagree */
+export async function takeSnapshot(served: ServedDataset, views?: readonly CompiledView[]): Promise<Snapshot> {
+  const { dataset, lake, store, partitions } = served
+  const hashes = (views ?? [...dataset.views.values()]).map((view) => view.hash)
+  let why = ''
+  for (let attempt = 0; attempt < SNAPSHOT_TRIES_MAX; attempt++) {
+    const generation = await lake.current()
+    const chains = await lake.chains(partitions)
+    const wrong = boundaryFault(generation, chains)
+    if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
+    const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
+    const { markers, rows } = await store.read(hashes, ends)
+    const newest = await store.markers()
+    const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))
+    if (stale === undefined) return assemble(generation, chains, markers, rows)
+    why = `partition ${stale.partition}: the speed store has an open segment from offset ${stale.segmentStart}, but the lake ends at ${ends.get(stale.partition)}`
+  }
+  throw new SnapshotError(dataset.name, why)
+}
+
+function boundaryFault(generation: GenerationManifest | null, chains: readonly SegmentChain[]): string | null {
+  if (generation === null) return null
+  for (const { partition, segments, end } of chains) {
+    const boundary = generation.boundary[partition] ?? 0
+    if (boundary > end) {
+      return `partition ${partition}: generation ${generation.id} counts up to offset ${boundary}, but the lake ends at ${end}`
+    }
+    if (segments.some((segment) => segment.start < boundary && segment.end > boundary)) {
+      return `partition ${partition}: the boundary ${boundary} of generation ${generation.id} is inside a segment`
+    }
+    if (boundary > 0 && segments.length > 0 && generation.log !== segments[0]!.log) {
+      return `generation ${generation.id} belongs to another log than the segments`
+    }
+  }
+  return null
+}
+
+function assemble(
+  generation: GenerationManifest | null,
+  chains: readonly SegmentChain[],
+  markers: ReadonlyMap<number, Marker>,
+  open: Snapshot['open'],
+): Snapshot {
+  const boundaryOf = (partition: number): Offset => generation?.boundary[partition] ?? 0
+  const segments = chains.flatMap((chain) =>
+    chain.segments.filter((segment) => segment.start >= boundaryOf(chain.partition)),
+  )
+  return {
+    generation,
+    segments,
+    markers,
+    open,
+    partitions: chains.map(({ partition, end }) => ({
+      partition,
+      boundary: boundaryOf(partition),
+      closedEnd: end,
+      position: markers.get(partition)?.through ?? end,
+      asOfMs: markers.get(partition)?.atMs ?? null,
+    })),
+    gaps: [
+      ...(generation?.gaps ?? []),
+      ...segments.filter(({ kind }) => kind === 'gap').map(({ partition, start, end }) => ({ partition, start, end })),
+    ],
+  }
+}
