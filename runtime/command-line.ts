@@ -2,12 +2,13 @@
 import { Command, CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
-import { LogFileError } from '#storage/log/log-fault.ts'
 import { backfillCommand, batchCommand } from './commands/batch-command.ts'
 import { doctorCommand } from './commands/doctor-command.ts'
 import { generateCommand } from './commands/generate-command.ts'
 import { generationsCommand } from './commands/generations-command.ts'
 import { ingestCommand } from './commands/ingest-command.ts'
+import { startCommand } from './commands/start-command.ts'
+import { verifyCommand } from './commands/verify-command.ts'
 import { ConfigurationError } from './configuration.ts'
 import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
 
@@ -17,9 +18,11 @@ export function commandLine(): Command {
     .helpCommand(true)
     .showHelpAfterError('(watershed help shows all commands)')
   const commands = [
+    startCommand(),
     ingestCommand(),
     generateCommand(),
     batchCommand(),
+    verifyCommand(),
     generationsCommand(),
     backfillCommand(),
     doctorCommand(),
@@ -36,11 +39,14 @@ export function endOf(error: unknown): { readonly exit: ExitName; readonly messa
   return { exit: exitOf(error), message: messageOf(error) }
 }
 
+/** Faults of files, by the name that every driver's errors have. */
+const STORAGE_FAULTS = ['StorageFileError', 'LogFileError']
+
 function exitOf(error: Error): ExitName {
   if (error instanceof CommandError) return error.exit
   if (error instanceof ConfigurationError) return 'configuration'
   if (error instanceof DefinitionError) return 'definition'
-  if (error instanceof LakeError || error instanceof LogFileError) return 'storage'
+  if (error instanceof LakeError || STORAGE_FAULTS.includes(error.name)) return 'storage'
   const code = (error as NodeJS.ErrnoException).code ?? ((error.cause ?? {}) as NodeJS.ErrnoException).code ?? ''
   return /^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(code) ? 'storage' : 'fault'
 }

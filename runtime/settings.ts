@@ -59,6 +59,9 @@ export const SETTINGS = z.strictObject({
   readerGraceMs: count(100)
     .default(60_000)
     .describe('partials of closed segments stay this long for readers that began before'),
+  lakeGraceMs: count(0)
+    .default(600_000)
+    .describe('files in the lake that nothing needs any more stay this long for readers that began before'),
   logRetentionMs: count(0)
     .default(3_600_000)
     .describe('the log keeps events this long after they are in a closed segment'),

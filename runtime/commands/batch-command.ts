@@ -62,6 +62,7 @@ async function runOne(
       logIdentity: open.log.identity,
       mode,
       keepGenerations: workspace.configuration.keepGenerations,
+      readersGraceMs: workspace.configuration.lakeGraceMs,
       step: workspace.step,
       onProgress: bar.show,
       emit: workspace.emit,

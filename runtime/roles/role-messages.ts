@@ -13,6 +13,9 @@ export type ToRole = { readonly type: 'stop' }
 
 export type FromRole =
   | { readonly type: 'started' }
+  /** the last message: it ended as it was told, or after a fault that nothing caught */
+  | { readonly type: 'stopped' }
+  | { readonly type: 'fault'; readonly message: string; readonly stack: string }
   | { readonly type: 'event'; readonly event: PlatformEvent }
   | { readonly type: 'status'; readonly parts: readonly PartStatus[] }
 

@@ -62,12 +62,13 @@ export class RoleSupervisor {
     while (!signal.aborted) {
       const startedAtMs = Date.now()
       const ran = { started: false }
-      const fault = await this.#runOnce(() => {
+      const ended = await this.#runOnce(() => {
         ran.started = true
         this.#note({ state: 'running', fault: null })
         first.resolve()
       })
-      if (signal.aborted) return first.resolve()
+      if (signal.aborted) return first.resolve(this.#stopped(ended))
+      const fault = ended ?? new Error(`the ${this.#parts.name} role stopped without being told to`)
       if (!ran.started && this.#state.restarts === 0) {
         this.#note({ state: 'stopped', fault: fault.message })
         return first.reject(fault)
@@ -79,19 +80,24 @@ export class RoleSupervisor {
     }
   }
 
-  /** One life of the thread; resolves with why it ended. */
-  #runOnce(started: () => void): Promise<Error> {
+  /** One life of the thread; resolves with why it ended; null: it stopped as it was told. */
+  #runOnce(started: () => void): Promise<Error | null> {
     const { module, input, name } = this.#parts
     return new Promise((resolve) => {
       const worker = new Worker(module, { workerData: input, name })
-      let fault = new Error(`the ${name} role's thread ended`)
-      worker.on('message', (message: FromRole) => this.#hear(message, started))
+      let fault: Error | null = null
+      let stopped = false
+      worker.on('message', (message: FromRole) => {
+        stopped ||= message.type === 'stopped'
+        if (message.type === 'fault') fault = Object.assign(new Error(message.message), { stack: message.stack })
+        this.#hear(message, started)
+      })
       worker.on('error', (error: Error) => {
         fault = error
       })
       worker.on('exit', () => {
         this.#worker = null
-        resolve(fault)
+        resolve(stopped ? fault : (fault ?? new Error(`the ${name} role's thread ended by itself`)))
       })
       this.#worker = worker
       if (this.#stopping.signal.aborted) worker.postMessage({ type: 'stop' } satisfies ToRole)
@@ -101,7 +107,19 @@ export class RoleSupervisor {
   #hear(message: FromRole, started: () => void): void {
     if (message.type === 'event') this.#parts.emit(message.event)
     else if (message.type === 'status') this.#note({ parts: message.parts })
-    else started()
+    else if (message.type === 'started') started()
+  }
+
+  /** It was told to stop; a fault on the way is told, and does no harm: the next start goes on from the lake. */
+  #stopped(fault: Error | null): void {
+    if (fault === null) return
+    this.#note({ fault: fault.message })
+    this.#parts.emit({
+      name: 'role-stop-failed',
+      level: 'warn',
+      message: `the ${this.#parts.name} role did not stop cleanly: ${fault.stack}; the next start goes on from the lake, nothing is lost`,
+      fields: { role: this.#parts.name, error: fault.stack ?? fault.message },
+    })
   }
 
   #died(fault: Error, waitMs: number): void {

@@ -3,7 +3,7 @@ import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledView } from '#core/compiled.ts'
 import { avg, count, countDistinct, defineDataset, quantile, sum } from '#core/definition.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import { compareView } from './compare-view.ts'
+import { compareView, type Relation } from './compare-view.ts'
 
 const definition = defineDataset({
   name: 'shop',
@@ -57,12 +57,12 @@ interface Row {
   readonly median?: number
 }
 
-function relation(...rows: readonly Row[]): string {
+function relation(...rows: readonly Row[]): Relation {
   const selects = rows.map(({ pane = 0, kind = 'a', n = 1, weight = 1, ids = 1, median = 1 }) => {
     const key = kind === null ? 'NULL::VARCHAR' : `'${kind}'`
     return `SELECT ${pane}::BIGINT AS pane, ${key} AS kind, ${n}::BIGINT AS n, ${weight}::DOUBLE AS weight, ${weight}::DOUBLE AS mean, ${ids}::BIGINT AS ids, ${median}::DOUBLE AS median`
   })
-  return `(${selects.join(' UNION ALL ')})`
+  return { sql: `(${selects.join(' UNION ALL ')})` }
 }
 
 async function different(merged: readonly Row[], recounted: readonly Row[]): Promise<number> {
@@ -120,7 +120,7 @@ describe('compareView', () => {
   })
 
   test('a view without keys is one row', async () => {
-    const sides = { merged: '(SELECT 3::BIGINT AS n)', recounted: '(SELECT 4::BIGINT AS n)' }
+    const sides = { merged: { sql: '(SELECT 3::BIGINT AS n)' }, recounted: { sql: '(SELECT 4::BIGINT AS n)' } }
     expect(await compareView(connection, allTime, sides)).toMatchObject({ merged: 1, recounted: 1, different: 1 })
     expect(await compareView(connection, allTime, { ...sides, recounted: sides.merged })).toMatchObject({
       different: 0,

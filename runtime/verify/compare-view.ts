@@ -1,7 +1,7 @@
 /** Compares two relations of one view's presented rows in SQL: what the merged answer says, and what an independent recount says. */
 import type { CompiledMeasure, CompiledView } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection, Parameter } from '#storage/engine/duckdb-engine.ts'
 
 /** sums of doubles depend on the order of adding */
 const FLOAT_TOLERANCE = 1e-9
@@ -22,10 +22,16 @@ export interface ViewComparison {
   readonly first: readonly unknown[]
 }
 
+/** What can stand behind FROM, and the values bound in it. */
+export interface Relation {
+  readonly sql: string
+  readonly parameters?: Record<string, Parameter>
+}
+
+/** Relations with the view's pane, dimensions and measures. */
 export interface ViewSides {
-  /** relation with the view's pane, dimensions and measures */
-  readonly merged: string
-  readonly recounted: string
+  readonly merged: Relation
+  readonly recounted: Relation
 }
 
 /** Reads each side once. The two must be of the same moment: the caller sees to that. */
@@ -37,8 +43,10 @@ export async function compareView(
   const tables = { merged: `verify_m_${view.name}`, recounted: `verify_r_${view.name}` }
   try {
     for (const side of ['merged', 'recounted'] as const) {
+      const { sql, parameters } = sides[side]
       await connection.run(
-        `CREATE OR REPLACE TEMP TABLE ${quoteName(tables[side])} AS SELECT *, 1 AS _here FROM ${sides[side]}`,
+        `CREATE OR REPLACE TEMP TABLE ${quoteName(tables[side])} AS SELECT *, 1 AS _here FROM ${sql}`,
+        parameters,
       )
     }
     const joined = joinSql(view, tables)

@@ -7,7 +7,7 @@ import type { CompiledView } from '#core/compiled.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { LogRangeError } from '#storage/log/event-log.ts'
-import { compareView, type ViewComparison } from './compare-view.ts'
+import { compareView, type Relation, type ViewComparison } from './compare-view.ts'
 import { MovedOnError, type PartitionCount, type RawParts, type RawPosition, rawRows } from './raw-rows.ts'
 
 /** How often a verification begins again before it gives up. */
@@ -19,15 +19,12 @@ export interface MergedSnapshot {
   readonly generation: string | null
   readonly positions: readonly RawPosition[]
   /** relation with the view's pane, dimensions and presented measures, at the finest grain, of all layers together */
-  merged(view: CompiledView): Promise<string>
-  /** frees what the snapshot holds on the connection */
-  drop(): Promise<void>
+  merged(view: CompiledView): Relation
 }
 
 export interface VerifyParts extends Omit<RawParts, 'connection'> {
   readonly engine: { connect(): Promise<EngineConnection> }
-  /** takes a snapshot whose relations can be read on the connection */
-  snapshot(connection: EngineConnection): Promise<MergedSnapshot>
+  snapshot(): Promise<MergedSnapshot>
   readonly onView?: (view: string, done: number, total: number) => void
   readonly signal?: AbortSignal
 }
@@ -74,26 +71,22 @@ function movedOn(error: unknown): boolean {
 }
 
 async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Promise<Omit<VerifyReport, 'tookMs'>> {
-  const snapshot = await parts.snapshot(connection)
+  const snapshot = await parts.snapshot()
+  const raw = await rawRows({ ...parts, connection }, snapshot.positions)
   try {
-    const raw = await rawRows({ ...parts, connection }, snapshot.positions)
-    try {
-      const views: ViewComparison[] = []
-      for (const view of parts.dataset.views.values()) {
-        parts.signal?.throwIfAborted()
-        parts.onView?.(view.name, views.length, parts.dataset.views.size)
-        const recounted = `(${view.recountSql(raw.relation)})`
-        views.push(await compareView(connection, view, { merged: await snapshot.merged(view), recounted }))
-      }
-      const problems = [...countProblems(raw.counts), ...viewProblems(views)]
-      const { name } = parts.dataset
-      const equal = problems.length === 0
-      return { dataset: name, equal, generation: snapshot.generation, partitions: raw.counts, views, problems }
-    } finally {
-      await raw.drop()
+    const views: ViewComparison[] = []
+    for (const view of parts.dataset.views.values()) {
+      parts.signal?.throwIfAborted()
+      parts.onView?.(view.name, views.length, parts.dataset.views.size)
+      const recounted = { sql: `(${view.recountSql(raw.relation)})` }
+      views.push(await compareView(connection, view, { merged: snapshot.merged(view), recounted }))
     }
+    const problems = [...countProblems(raw.counts), ...viewProblems(views)]
+    const { name } = parts.dataset
+    const equal = problems.length === 0
+    return { dataset: name, equal, generation: snapshot.generation, partitions: raw.counts, views, problems }
   } finally {
-    await snapshot.drop()
+    await raw.drop()
   }
 }
 

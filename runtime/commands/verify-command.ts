@@ -1,0 +1,57 @@
+/** watershed verify: recounts every view from raw events and compares with the merged answers, row by row. */
+import type { Command } from 'commander'
+import { EXIT_CODES } from '../exit-codes.ts'
+import { printJson, printTable, say } from '../output.ts'
+import { stopSignal } from '../signals.ts'
+import { mergedSnapshot } from '../verify/merged-snapshot.ts'
+import { type VerifyReport, verifyDataset } from '../verify/verify-dataset.ts'
+import type { Workspace } from '../workspace.ts'
+import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+
+export function verifyCommand(): Command {
+  return commandWith('verify', 'Recount every view of all loaded datasets from raw events, and compare').action(verify)
+}
+
+async function verify(options: SharedOptions): Promise<void> {
+  const stop = stopSignal()
+  const reports = await withWorkspace(options, 'serve', (workspace) => verifyAll(workspace, stop.signal)).finally(
+    stop.dispose,
+  )
+  if (options.json) printJson(reports)
+  else for (const report of reports) show(report)
+  if (reports.some((report) => !report.equal)) process.exitCode = EXIT_CODES.different.code
+}
+
+async function verifyAll(workspace: Workspace, signal: AbortSignal): Promise<VerifyReport[]> {
+  const reports: VerifyReport[] = []
+  for (const open of await workspace.all()) {
+    const report = await verifyDataset({
+      ...open,
+      scratchFolder: workspace.scratchFolder,
+      signal,
+      snapshot: () => mergedSnapshot(open),
+      onView: (view, done, total) => {
+        if (process.stderr.isTTY) say(`${open.dataset.name}: view ${done + 1} of ${total}, ${view}`)
+      },
+    })
+    reports.push(report)
+  }
+  return reports
+}
+
+function show(report: VerifyReport): void {
+  const heads = ['dataset', 'view', 'merged rows', 'recounted rows', 'different']
+  printTable(
+    heads,
+    report.views.map(({ view, merged, recounted, different }) => [report.dataset, view, merged, recounted, different]),
+  )
+  const sum = (of: (count: VerifyReport['partitions'][number]) => number): number =>
+    report.partitions.reduce((total, count) => total + of(count), 0)
+  say(
+    `${report.dataset}: ${sum((count) => count.positions)} offsets = ${sum((count) => count.rows)} rows + ${sum((count) => count.deadLetters)} dead letters + ${sum((count) => count.gaps)} in gaps`,
+  )
+  for (const problem of report.problems) say(`different: ${problem}`)
+  for (const { view, first } of report.views) for (const row of first) say(`  ${view}: ${JSON.stringify(row)}`)
+  const took = `generation ${report.generation ?? 'none'}, ${(report.tookMs / 1_000).toFixed(1)} s`
+  say(report.equal ? `${report.dataset}: equal (${took})` : `${report.dataset}: NOT equal (${took})`)
+}
