@@ -1,0 +1,28 @@
+/** A dataset as its users see it: what can be asked, and how exact it is. */
+import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+
+export function describeDataset(dataset: CompiledDataset): Record<string, unknown> {
+  return {
+    name: dataset.name,
+    label: dataset.label,
+    time: dataset.timeColumn,
+    key: dataset.keyColumn,
+    columns: dataset.columns.map(({ name, type, path, required }) => ({ name, type, path, required })),
+    views: [...dataset.views.values()].map(describeView),
+  }
+}
+
+function describeView(view: CompiledView): Record<string, unknown> {
+  return {
+    name: view.name,
+    label: view.label,
+    definition: view.hash,
+    paneMs: view.paneMs ?? null,
+    grains: view.grains,
+    window: view.window ?? null,
+    rank: view.rank ?? null,
+    dimensions: view.dimensions,
+    measures: view.measures.map(({ name, kind, type, label, exactness }) => ({ name, kind, type, label, exactness })),
+    enrich: view.lookups.map(({ name, dictionary, key, attribute }) => ({ name, dictionary, key, attribute })),
+  }
+}

@@ -1,0 +1,67 @@
+/** Every error that an answer can be, as RFC 9457 problem documents: a closed table. docs/reference/errors.md is compared with it. */
+import { LakeError } from '#storage/lake/lake-error.ts'
+import { NeedsBackfillError, QueryError, QueryTimeoutError, TooManyQueriesError } from './query-error.ts'
+import { SnapshotError } from './snapshot.ts'
+
+export const PROBLEMS = {
+  'bad-request': { status: 400, title: 'The request can not be read', retryable: false },
+  'bad-query': { status: 400, title: 'The query does not fit the view', retryable: false },
+  'all-rejected': { status: 400, title: 'No event could be used', retryable: false },
+  unauthorized: { status: 401, title: 'An API key is needed', retryable: false },
+  'not-found': { status: 404, title: 'There is no such thing here', retryable: false },
+  'needs-backfill': { status: 409, title: 'The view was changed; its history must be recomputed', retryable: false },
+  'too-large': { status: 413, title: 'The request is larger than the limit', retryable: false },
+  'unsupported-type': { status: 415, title: 'The content type is not understood', retryable: false },
+  busy: { status: 429, title: 'Too much at once', retryable: true },
+  'storage-fault': { status: 503, title: 'A part can not do its work now', retryable: true },
+  'query-timeout': { status: 503, title: 'The query took too long', retryable: false },
+  internal: { status: 500, title: 'Something unexpected happened', retryable: false },
+} as const
+
+export type ProblemType = keyof typeof PROBLEMS
+
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly [more: string]: unknown
+}
+
+/** An error that is a problem already. */
+export class ProblemError extends Error {
+  readonly problem: Problem
+  constructor(type: ProblemType, detail: string, more: Readonly<Record<string, unknown>> = {}) {
+    super(detail)
+    this.problem = problemOf(type, detail, more)
+  }
+}
+
+export function problemOf(type: ProblemType, detail: string, more: Readonly<Record<string, unknown>> = {}): Problem {
+  const { status, title, retryable } = PROBLEMS[type]
+  return { type: `urn:watershed:problem:${type}`, title, status, detail, retryable, ...more }
+}
+
+/** Which problem an error is. Unknown ones do not tell their text: it may hold what is not for the asker. */
+export function problemOfError(error: unknown): Problem {
+  if (error instanceof ProblemError) return error.problem
+  if (error instanceof QueryError) {
+    return problemOf(error.field === 'view' ? 'not-found' : 'bad-query', error.message, {
+      field: error.field,
+      allowed: error.allowed,
+    })
+  }
+  if (error instanceof NeedsBackfillError) return problemOf('needs-backfill', error.message)
+  if (error instanceof TooManyQueriesError) return problemOf('busy', error.message)
+  if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
+  if (error instanceof SnapshotError || error instanceof LakeError) return problemOf('storage-fault', error.message)
+  const { name, code, message, statusCode } = error as Error & { code?: string; statusCode?: number }
+  if (name === 'IntakeBusyError') return problemOf('busy', message)
+  if (name === 'OfferTooLargeError' || code === 'FST_ERR_CTP_BODY_TOO_LARGE') return problemOf('too-large', message)
+  if (name === 'BodyError') return problemOf('bad-request', message)
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return problemOf('unsupported-type', 'send application/json or application/x-ndjson')
+  if (/^(Log|Sqlite)\w*(Error|Fault)$/.test(name)) return problemOf('storage-fault', message)
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problemOf('bad-request', message)
+  return problemOf('internal', 'the server log says more')
+}

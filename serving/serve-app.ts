@@ -1,0 +1,122 @@
+/** The HTTP surface: events in, answers out, and what operators look at. Wiring passes everything in; nothing is global. */
+import { timingSafeEqual } from 'node:crypto'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { EventLog } from '#storage/log/event-log.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import type { Metrics } from '#telemetry/metrics.ts'
+import { datasetRoutes } from './dataset-routes.ts'
+import { eventRoute, type IntakePort } from './event-route.ts'
+import { ProblemError, problemOf, problemOfError } from './problems.ts'
+import { QueryGate } from './query-gate.ts'
+import type { ServedDataset } from './snapshot.ts'
+
+export interface ServedPart {
+  readonly name: string
+  readonly ready: boolean
+  readonly detail: string
+}
+
+export interface ServeLimits {
+  readonly requestBytesMax: number
+  readonly queryMsMax: number
+  readonly queriesMax: number
+  readonly queriesWaitingMax: number
+}
+
+export const DEFAULT_SERVE_LIMITS: ServeLimits = {
+  requestBytesMax: 16 * 1024 * 1024,
+  queryMsMax: 10_000,
+  queriesMax: 4,
+  queriesWaitingMax: 64,
+}
+
+export interface ServeAppParts {
+  readonly datasets: ReadonlyMap<string, ServedDataset & { readonly log?: EventLog }>
+  readonly intakes?: ReadonlyMap<string, IntakePort>
+  readonly metrics: Metrics
+  readonly emit: Emit
+  readonly limits?: Partial<ServeLimits>
+  /** when given, every request but the health checks must carry one as `Authorization: Bearer <key>` */
+  readonly keys?: readonly string[]
+  /** state of the other roles, for /readyz */
+  readonly parts?: () => readonly ServedPart[]
+}
+
+const OPEN_ROUTES = new Set(['/livez', '/readyz'])
+
+/** Builds the application; the caller listens and closes. */
+export function buildServeApp(parts: ServeAppParts): FastifyInstance {
+  const limits = { ...DEFAULT_SERVE_LIMITS, ...parts.limits }
+  const app = Fastify({
+    bodyLimit: limits.requestBytesMax,
+    routerOptions: { maxParamLength: 128 },
+    forceCloseConnections: true,
+  })
+  app.addHook('onRequest', async (request) => {
+    if (parts.keys && parts.keys.length > 0 && !OPEN_ROUTES.has(request.url.split('?')[0]!))
+      checkKey(request, parts.keys)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    parts.metrics.httpAnswered(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOfError(error)
+    if (problem.status >= 500) {
+      parts.emit({
+        name: 'request-failed',
+        level: 'error',
+        message: `${request.method} ${request.routeOptions.url}: ${(error as Error).message}`,
+      })
+    }
+    if (problem.status === 429) reply.header('retry-after', '1')
+    return reply.code(problem.status).type('application/problem+json').send(problem)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const detail = `${request.method} ${request.url.split('?')[0]} is unknown; GET / lists what there is`
+    return reply.code(404).type('application/problem+json').send(problemOf('not-found', detail))
+  })
+  const gate = new QueryGate(limits)
+  healthRoutes(app, parts)
+  eventRoute(app, parts.intakes ?? new Map(), parts.datasets)
+  datasetRoutes(app, { datasets: parts.datasets, gate, queryMsMax: limits.queryMsMax, metrics: parts.metrics })
+  return app
+}
+
+function healthRoutes(app: FastifyInstance, parts: ServeAppParts): void {
+  app.get('/', async () => ({
+    product: 'watershed',
+    datasets: [...parts.datasets.keys()].map((name) => `/v1/datasets/${name}`),
+    routes: [
+      'GET /v1/datasets',
+      'GET /v1/datasets/{dataset}',
+      'POST /v1/datasets/{dataset}/events',
+      'GET /v1/datasets/{dataset}/views/{view}',
+      'GET /v1/datasets/{dataset}/generations',
+      'GET /v1/datasets/{dataset}/dead-letters',
+      'GET /livez',
+      'GET /readyz',
+      'GET /metrics',
+    ],
+  }))
+  app.get('/livez', async () => ({ status: 'alive' }))
+  app.get('/readyz', async (_request, reply) => {
+    const states = parts.parts?.() ?? []
+    const ready = states.every((part) => part.ready)
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', parts: states })
+  })
+  app.get('/metrics', async (_request, reply) => reply.type(parts.metrics.contentType).send(await parts.metrics.text()))
+}
+
+/** Compares in constant time, against every key. */
+function checkKey(request: FastifyRequest, keys: readonly string[]): void {
+  const given = Buffer.from(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '')
+  let known = false
+  for (const key of keys) {
+    const wanted = Buffer.from(key)
+    if (wanted.length === given.length && timingSafeEqual(wanted, given)) known = true
+  }
+  if (!known) throw new ProblemError('unauthorized', 'send the header Authorization: Bearer <key>')
+}

@@ -1,0 +1,107 @@
+/** Prometheus metrics of one process: what happened, counted as it happens, and states that are read when asked for. */
+import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import type { PlatformEvent } from './emit.ts'
+
+/** A state that is read at each scrape: name, labels and value. */
+export interface StateReading {
+  readonly name: keyof typeof STATE_METRICS
+  readonly dataset: string
+  readonly partition?: number
+  readonly value: number
+}
+
+export const STATE_METRICS = {
+  watershed_log_end_offset: 'offset of the next append, per partition',
+  watershed_position_offset: 'answers count everything before this offset, per partition',
+  watershed_boundary_offset: 'the current generation counts everything before this offset, per partition',
+  watershed_generation_age_seconds: 'seconds since the current generation was finished',
+  watershed_rows: 'usable events that answers count',
+  watershed_dead_letters: 'events that could not be used',
+  watershed_late_rows: 'events that arrived late',
+  watershed_gap_offsets: 'offsets that were lost before they were read',
+} as const
+
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #read: () => Promise<readonly StateReading[]>
+  readonly #states = new Map<string, Gauge<'dataset' | 'partition'>>()
+  readonly #events = this.#own(
+    new Counter({
+      name: 'watershed_events_total',
+      help: 'platform events by name and level',
+      labelNames: ['name', 'level', 'dataset'],
+      registers: [],
+    }),
+  )
+  readonly #http = this.#own(
+    new Histogram({
+      name: 'watershed_http_request_seconds',
+      help: 'duration of requests',
+      labelNames: ['method', 'route', 'status'],
+      buckets: SECONDS,
+      registers: [],
+    }),
+  )
+  readonly #query = this.#own(
+    new Histogram({
+      name: 'watershed_query_seconds',
+      help: 'duration of merged queries',
+      labelNames: ['dataset', 'view'],
+      buckets: SECONDS,
+      registers: [],
+    }),
+  )
+  readonly #verified = this.#own(
+    new Gauge({
+      name: 'watershed_verify_equal',
+      help: '1 when the last verify found every view equal to its recount, else 0',
+      labelNames: ['dataset'],
+      registers: [],
+    }),
+  )
+
+  /** @param read states at scrape time; a fault there must not fail the scrape, so it should not throw */
+  constructor(read: () => Promise<readonly StateReading[]> = async () => []) {
+    this.#read = read
+    for (const [name, help] of Object.entries(STATE_METRICS)) {
+      this.#states.set(name, this.#own(new Gauge({ name, help, labelNames: ['dataset', 'partition'], registers: [] })))
+    }
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  /** Counts an event; verify results set their gauge. */
+  count(event: PlatformEvent): void {
+    this.#events.inc({ name: event.name, level: event.level, dataset: event.dataset ?? '' })
+    if (event.name === 'verify-equal' || event.name === 'verify-different')
+      this.verified(event.dataset ?? '', event.name === 'verify-equal')
+  }
+
+  verified(dataset: string, equal: boolean): void {
+    this.#verified.set({ dataset }, equal ? 1 : 0)
+  }
+
+  httpAnswered(method: string, route: string, status: number, ms: number): void {
+    this.#http.observe({ method, route, status: String(status) }, ms / 1_000)
+  }
+
+  queryAnswered(dataset: string, view: string, ms: number): void {
+    this.#query.observe({ dataset, view }, ms / 1_000)
+  }
+
+  async text(): Promise<string> {
+    for (const { name, dataset, partition, value } of await this.#read()) {
+      this.#states.get(name)!.set({ dataset, partition: partition === undefined ? '' : String(partition) }, value)
+    }
+    return this.#registry.metrics()
+  }
+
+  #own<T extends Parameters<Registry['registerMetric']>[0]>(metric: T): T {
+    this.#registry.registerMetric(metric)
+    return metric
+  }
+}
