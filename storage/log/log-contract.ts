@@ -1,83 +1,225 @@
-/** What every driver of the log must do; each driver's test calls this with a way to make one. */
-import { afterEach, expect, test } from 'vitest'
-import { type AppendBatch, type EventLog, LogRangeError } from './event-log.ts'
+/** What every driver of the log must do; log.test.ts calls this with a way to make each. */
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type AppendBatch, type EventLog, LogRangeError, type RecordBatch } from './event-log.ts'
+
+/** An empty log of three partitions. */
+export interface LogHarness {
+  /** one more handle on it, as another process would have */
+  open(): Promise<EventLog>
+  /** takes it away; all handles are closed by then */
+  close(): Promise<void>
+}
+
+export const LIMITS = { bytesMax: 1_000_000, recordsMax: 1_000 }
 
 export function lines(partition: number, ...texts: readonly string[]): AppendBatch {
   return { partition, lines: Buffer.from(texts.map((text) => `${text}\n`).join('')), count: texts.length }
 }
 
-const LIMITS = { bytesMax: 1_000_000, recordsMax: 1_000 }
-
-export function logContract(make: () => Promise<EventLog>): void {
-  const opened: EventLog[] = []
-  const open = async (): Promise<EventLog> => {
-    const log = await make()
-    opened.push(log)
-    return log
+/** Everything that a partition holds, read in steps. */
+export async function readAll(log: EventLog, partition: number, limits = LIMITS): Promise<RecordBatch[]> {
+  const batches: RecordBatch[] = []
+  for (let from = (await log.range(partition)).start; ; from = batches.at(-1)!.end) {
+    const batch = await log.read(partition, from, limits)
+    if (batch === null) return batches
+    expect([batch.partition, batch.start]).toEqual([partition, from])
+    batches.push(batch)
   }
-  afterEach(async () => {
-    for (const log of opened.splice(0)) await log.close()
-  })
+}
 
-  test('gives back the bytes that were appended, in order, under contiguous offsets', async () => {
-    const log = await open()
-    const texts = ['{"a":1}', '{"name":"Zoë 😀"}', 'broken {', '"\\u0000"']
-    expect(await log.append([lines(1, ...texts), lines(0, '{}')])).toEqual([
-      { partition: 1, start: 0, end: 4 },
-      { partition: 0, start: 0, end: 1 },
-    ])
-    const batch = (await log.read(1, 0, LIMITS))!
-    expect(batch.lines.toString()).toBe(`${texts.join('\n')}\n`)
-    expect([batch.start, batch.end, batch.count, batch.partition]).toEqual([0, 4, 4, 1])
-    expect(await log.read(1, 4, LIMITS)).toBeNull()
-  })
+export function textOf(batches: readonly RecordBatch[]): string {
+  return Buffer.concat(batches.map((batch) => batch.lines)).toString()
+}
 
-  test('reads from the middle of what was appended together, and stops at its limits', async () => {
-    const log = await open()
-    await log.append([lines(0, ...Array.from({ length: 50 }, (_, i) => `{"i":${i}}`))])
-    await log.append([lines(0, '{"i":50}')])
-    const some = (await log.read(0, 7, { bytesMax: 1_000_000, recordsMax: 5 }))!
-    expect(some.lines.toString()).toBe([7, 8, 9, 10, 11].map((i) => `{"i":${i}}\n`).join(''))
-    expect(some.end).toBe(12)
-    const tight = (await log.read(0, 12, { bytesMax: 1, recordsMax: 5 }))!
-    expect([tight.start, tight.end]).toEqual([12, 13])
-    const rest = (await log.read(0, 13, LIMITS))!
-    expect(rest.end).toBe(51)
-    expect(rest.arrivals.reduce((sum, run) => sum + run.count, 0)).toBe(38)
-  })
-
-  test('gives concurrent appends ranges of their own', async () => {
-    const log = await open()
-    const ranges = (
-      await Promise.all(Array.from({ length: 200 }, (_, i) => log.append([lines(0, `{"i":${i}}`, `{"i":${i}}`)])))
-    ).flat()
-    const starts = ranges.map((range) => range.start).sort((a, b) => a - b)
-    expect(starts).toEqual(Array.from({ length: 200 }, (_, i) => i * 2))
-    for (const [i, range] of ranges.entries()) {
-      const batch = (await log.read(0, range.start, { bytesMax: 1_000_000, recordsMax: 2 }))!
-      expect(batch.lines.toString()).toBe(`{"i":${i}}\n{"i":${i}}\n`)
+export function logContract(driver: string, make: () => Promise<LogHarness>): void {
+  describe(driver, () => {
+    let harness: LogHarness
+    const opened: EventLog[] = []
+    const open = async (): Promise<EventLog> => {
+      const log = await harness.open()
+      opened.push(log)
+      return log
     }
-  })
+    beforeEach(async () => {
+      harness = await make()
+    })
+    afterEach(async () => {
+      for (const log of opened.splice(0)) await log.close()
+      await harness.close()
+    })
 
-  test('refuses what would break the order: blank lines, wrong counts, unknown partitions', async () => {
-    const log = await open()
-    await expect(log.append([{ partition: 0, lines: Buffer.from('{}\n \t\n'), count: 2 }])).rejects.toThrow(/blank/)
-    await expect(log.append([{ partition: 0, lines: Buffer.from('{}\n'), count: 2 }])).rejects.toThrow(/announced/)
-    await expect(log.append([{ partition: 0, lines: Buffer.from('{}'), count: 1 }])).rejects.toThrow(/line end/)
-    await expect(log.append([lines(99, '{}')])).rejects.toThrow(/partition 99/)
-    expect((await log.range(0)).end).toBe(0)
-  })
+    test('gives back the bytes that were appended, in order, under contiguous offsets', async () => {
+      const log = await open()
+      const texts = ['{"a":1}', '{"name":"Zoë 😀"}', 'broken {', '"\\u0000"', '\u0000\u0007', '\u2028 \u0085']
+      expect(await log.append([lines(1, ...texts), lines(0, '{}'), lines(1, 'more')])).toEqual([
+        { partition: 1, start: 0, end: 6 },
+        { partition: 0, start: 0, end: 1 },
+        { partition: 1, start: 6, end: 7 },
+      ])
+      const batch = (await log.read(1, 0, LIMITS))!
+      expect(batch.lines.toString()).toBe(`${texts.join('\n')}\nmore\n`)
+      expect([batch.start, batch.end, batch.count, batch.partition]).toEqual([0, 7, 7, 1])
+      expect(await log.read(1, 7, LIMITS)).toBeNull()
+      expect(await log.append([])).toEqual([])
+    })
 
-  test('trims only before the given offset, and says where it starts then', async () => {
-    const log = await open()
-    for (let i = 0; i < 5; i++) await log.append([lines(0, `{"i":${i}}`, '{}')])
-    const start = await log.trim(0, 5, Date.now() + 60_000)
-    expect(start).toBeLessThanOrEqual(5)
-    expect(start).toBeGreaterThan(0)
-    await expect(log.read(0, 0, LIMITS)).rejects.toThrow(LogRangeError)
-    expect((await log.read(0, 5, LIMITS))!.lines.toString()).toMatch(/^\{\}\n\{"i":3\}/)
-    expect((await log.range(0)).start).toBe(start)
-    expect(await log.trim(0, 9, 0)).toBe(start)
-    await expect(log.read(0, 11, LIMITS)).rejects.toThrow(LogRangeError)
+    const byte = fc.integer({ min: 0, max: 255 }).map((value) => (value === 10 ? 11 : value))
+    const line = fc.array(byte, { maxLength: 40 }).map((bytes) => Buffer.from([...bytes, 0x7d, 10]))
+    test('any bytes, cut into any appends and read with any limits, come back equal', async () => {
+      const log = await open()
+      const appends = fc.array(fc.array(line, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 6 })
+      const limits = fc.record({
+        bytesMax: fc.integer({ min: 1, max: 300 }),
+        recordsMax: fc.integer({ min: 1, max: 9 }),
+      })
+      await fc.assert(
+        fc.asyncProperty(appends, limits, async (runs, tight) => {
+          const from = (await log.range(2)).end
+          for (const run of runs) await log.append([{ partition: 2, lines: Buffer.concat(run), count: run.length }])
+          const wanted = runs.flat()
+          const read: Buffer[] = []
+          for (let at = from; ; ) {
+            const batch = await log.read(2, at, tight)
+            if (batch === null) break
+            expect(batch.lines.filter((value) => value === 10)).toHaveLength(batch.count)
+            expect(batch.arrivals.reduce((sum, run) => sum + run.count, 0)).toBe(batch.count)
+            expect(batch.count).toBeLessThanOrEqual(tight.recordsMax)
+            if (batch.count > 1) expect(batch.lines.length).toBeLessThanOrEqual(tight.bytesMax)
+            read.push(batch.lines)
+            at = batch.end
+          }
+          expect(Buffer.concat(read).equals(Buffer.concat(wanted))).toBe(true)
+          expect((await log.range(2)).end).toBe(from + wanted.length)
+        }),
+        { numRuns: 40 },
+      )
+    })
+
+    test('reads from the middle of what was appended together, and stops at its limits', async () => {
+      const log = await open()
+      await log.append([lines(0, ...Array.from({ length: 50 }, (_, i) => `{"i":${i}}`))])
+      await log.append([lines(0, '{"i":50}')])
+      const some = (await log.read(0, 7, { bytesMax: 1_000_000, recordsMax: 5 }))!
+      expect(some.lines.toString()).toBe([7, 8, 9, 10, 11].map((i) => `{"i":${i}}\n`).join(''))
+      expect(some.end).toBe(12)
+      const tight = (await log.read(0, 12, { bytesMax: 1, recordsMax: 5 }))!
+      expect([tight.start, tight.end]).toEqual([12, 13])
+      const rest = await readAll(log, 0)
+      expect(rest.at(-1)!.end).toBe(51)
+    })
+
+    test('what was appended together and is taken in part ends the batch, also when the next record would fit', async () => {
+      const log = await open()
+      await log.append([lines(0, '1', `"${'x'.repeat(50)}"`)])
+      await log.append([lines(0, '3')])
+      const batch = (await log.read(0, 0, { bytesMax: 10, recordsMax: 100 }))!
+      expect([batch.end, batch.lines.toString()]).toEqual([1, '1\n'])
+    })
+
+    test('says when the records came, by its own clock', async () => {
+      const log = await open()
+      const before = Date.now()
+      await log.append([lines(0, '{}', '{}')])
+      await log.append([lines(0, '{}')])
+      const arrivals = (await readAll(log, 0)).flatMap((batch) => batch.arrivals)
+      expect(arrivals.reduce((sum, run) => sum + run.count, 0)).toBe(3)
+      for (const { atMs } of arrivals) {
+        expect(atMs).toBeGreaterThanOrEqual(before)
+        expect(atMs).toBeLessThanOrEqual(Date.now())
+      }
+    })
+
+    test('gives concurrent appends ranges of their own, in the order of the calls', async () => {
+      const log = await open()
+      const ranges = (
+        await Promise.all(Array.from({ length: 200 }, (_, i) => log.append([lines(0, `{"i":${i}}`, `{"i":${i}}`)])))
+      ).flat()
+      expect(ranges.map((range) => range.start)).toEqual(Array.from({ length: 200 }, (_, i) => i * 2))
+      const wanted = Array.from({ length: 200 }, (_, i) => `{"i":${i}}\n{"i":${i}}\n`).join('')
+      expect(textOf(await readAll(log, 0))).toBe(wanted)
+    })
+
+    test('several handles append at once; each acknowledged record is there once, for all of them', async () => {
+      const handles = [await open(), await open(), await open()]
+      expect(new Set(handles.map((log) => log.identity)).size).toBe(1)
+      const acks = await Promise.all(
+        Array.from({ length: 150 }, async (_, i) => {
+          const text = `{"i":${i}}`
+          const [range] = await handles[i % 3]!.append([lines(1, text)])
+          return [range!.start, `${text}\n`] as const
+        }),
+      )
+      const wanted = [...acks].sort(([a], [b]) => a - b)
+      expect(wanted.map(([offset]) => offset)).toEqual(Array.from({ length: 150 }, (_, i) => i))
+      for (const log of handles) expect(textOf(await readAll(log, 1))).toBe(wanted.map(([, text]) => text).join(''))
+    })
+
+    test('another handle sees an acknowledged append at once', async () => {
+      const [writer, reader] = [await open(), await open()]
+      for (let i = 0; i < 20; i++) {
+        await writer.append([lines(0, `{"i":${i}}`)])
+        expect((await reader.range(0)).end).toBe(i + 1)
+        expect((await reader.read(0, i, LIMITS))!.lines.toString()).toBe(`{"i":${i}}\n`)
+      }
+    })
+
+    test('refuses what would break the order: blank lines, wrong counts, unknown partitions', async () => {
+      const log = await open()
+      const bad: [AppendBatch, RegExp][] = [
+        [{ partition: 0, lines: Buffer.from('{}\n \t\n'), count: 2 }, /record 1 is blank/],
+        [{ partition: 0, lines: Buffer.from('\n'), count: 1 }, /blank/],
+        [{ partition: 0, lines: Buffer.from('{}\n'), count: 2 }, /announced/],
+        [{ partition: 0, lines: Buffer.alloc(0), count: 0 }, /announced/],
+        [{ partition: 0, lines: Buffer.from('{}'), count: 1 }, /line end/],
+        [lines(99, '{}'), /partition 99/],
+        [lines(0.5, '{}'), /partition 0.5/],
+        [lines(0, '{}', `"${'x'.repeat(1024 * 1024)}"`), /recordBytesMax/],
+      ]
+      for (const [batch, why] of bad) await expect(log.append([lines(1, '{}'), batch])).rejects.toThrow(why)
+      for (let partition = 0; partition < 3; partition++) expect((await log.range(partition)).end).toBe(0)
+    })
+
+    test('refuses offsets that it does not hold, and says which it does', async () => {
+      const log = await open()
+      await log.append([lines(0, '{}', '{}')])
+      await expect(log.read(0, 3, LIMITS)).rejects.toThrow(LogRangeError)
+      await expect(log.read(0, 3, LIMITS)).rejects.toMatchObject({ wanted: 3, range: { start: 0, end: 2 } })
+      await expect(log.read(0, -1, LIMITS)).rejects.toThrow(RangeError)
+      await expect(log.read(7, 0, LIMITS)).rejects.toThrow(/partition 7/)
+    })
+
+    test('trims only before the given offset, and says where it starts then', async () => {
+      const log = await open()
+      for (let i = 0; i < 5; i++) await log.append([lines(0, `{"i":${i}}`, '{}')])
+      const start = await log.trim(0, 5, Date.now() + 60_000)
+      expect(start).toBeLessThanOrEqual(5)
+      expect(start).toBeGreaterThan(0)
+      await expect(log.read(0, 0, LIMITS)).rejects.toThrow(LogRangeError)
+      expect((await log.read(0, 5, LIMITS))!.lines.toString()).toMatch(/^\{\}\n\{"i":3\}/)
+      expect((await log.range(0)).start).toBe(start)
+      expect(await log.trim(0, 9, 0)).toBe(start)
+      await expect(log.read(0, 11, LIMITS)).rejects.toThrow(LogRangeError)
+    })
+
+    test('trimmed to its end it keeps counting, and another handle knows', async () => {
+      const [log, other] = [await open(), await open()]
+      for (let i = 0; i < 40; i++) await log.append([lines(0, '{}')])
+      expect(await log.trim(0, 40, Date.now() + 60_000)).toBe(40)
+      expect(await other.range(0)).toEqual({ partition: 0, start: 40, end: 40 })
+      expect(await other.read(0, 40, LIMITS)).toBeNull()
+      expect(await other.append([lines(0, '{"next":1}')])).toEqual([{ partition: 0, start: 40, end: 41 }])
+      expect(textOf(await readAll(log, 0))).toBe('{"next":1}\n')
+    })
+
+    test('closing commits what was asked for before, and takes nothing afterwards', async () => {
+      const log = await open()
+      const asked = Array.from({ length: 30 }, (_, i) => log.append([lines(0, `{"i":${i}}`)]))
+      await log.close()
+      expect((await Promise.all(asked)).flat()).toHaveLength(30)
+      await expect(log.append([lines(0, '{}')])).rejects.toThrow(/closed/)
+      await expect(log.read(0, 0, LIMITS)).rejects.toThrow(/closed/)
+      expect((await (await open()).range(0)).end).toBe(30)
+    })
   })
 }

@@ -84,7 +84,9 @@ export class SqliteBlocks {
       arrivals.push({ count: taken.count, atMs: block.at_ms })
       count += taken.count
       bytes += taken.lines.length
-      if (count >= limits.recordsMax || bytes >= limits.bytesMax) break
+      // A block that was not taken to its end is the last: what follows it is not our neighbour.
+      const whole = from + count === block.start + block.count
+      if (!whole || count >= limits.recordsMax || bytes >= limits.bytesMax) break
     }
     if (count === 0) throw this.#damaged(`partition ${partition} lacks offset ${from}`)
     const lines = parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes)
