@@ -182,7 +182,7 @@ function isNew(db: DatabaseSync): boolean {
 function checkPages(db: DatabaseSync, { file, what, checked }: SqliteFileOptions): void {
   if (!checked) return
   const found = (db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }).quick_check
-  if (found !== 'ok') throw new StorageFileError(file, 'damaged', `${what} ${file}: ${found}`)
+  if (found !== 'ok') throw new StorageFileError(file, 'damaged', `${what} ${file}: ${found.replace(/\s+/g, ' ')}`)
 }
 
 function pragma(db: DatabaseSync, name: string): number {
