@@ -7,43 +7,79 @@ export interface LineGenerator {
   next(nowMs: number): string
 }
 
+/** What tells the time and lets it pass. */
+export interface SourceClock {
+  /** monotonic, ms: paces the stream */
+  elapsedMs(): number
+  /** epoch ms: becomes the event time */
+  nowMs(): number
+  /** resolves early when the signal aborts; never rejects */
+  wait(ms: number, signal: AbortSignal): Promise<void>
+}
+
 export interface GeneratorSourceOptions {
   readonly eventsPerSecond: number
   readonly signal: AbortSignal
-  /** told about faults of the log; the source waits and goes on */
+  /** told about faults of the log; the source waits and offers the same lines again */
   readonly onFault?: (error: Error) => void
+  readonly clock?: SourceClock
 }
 
 const TICK_MS = 100
 const BATCH_ROWS_MAX = 5_000
 const FAULT_WAIT_MS = 1_000
 
-/** Resolves when the signal says stop; returns how many lines were taken. What is unusable goes in as well, to become dead letters. */
+const REAL_CLOCK: SourceClock = {
+  elapsedMs: () => performance.now(),
+  nowMs: () => Date.now(),
+  wait: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
+}
+
+/**
+ * Resolves when the signal says stop; returns how many lines are in the log. What is unusable goes in as well, to become
+ * dead letters. Back-pressure: the next batch is made when the last one is durable; a slow log makes a slower stream.
+ * At most 50,000 events per second (a batch of 5,000 every 100 ms).
+ */
 export async function runGenerator(
   intake: Intake,
   generator: LineGenerator,
   options: GeneratorSourceOptions,
 ): Promise<number> {
+  const clock = options.clock ?? REAL_CLOCK
+  const owedMax = Math.min(Math.max(1, options.eventsPerSecond), BATCH_ROWS_MAX, intake.limits.rowsMax)
   let taken = 0
   let owed = 0
-  let last = performance.now()
+  let last = clock.elapsedMs()
   while (!options.signal.aborted) {
-    await sleep(TICK_MS, undefined, { signal: options.signal }).catch(() => {})
-    const now = performance.now()
+    await clock.wait(TICK_MS, options.signal)
+    const now = clock.elapsedMs()
     // What could not be sent in time is not owed for ever: at most one second's worth.
-    owed = Math.min(owed + ((now - last) * options.eventsPerSecond) / 1_000, options.eventsPerSecond, BATCH_ROWS_MAX)
+    owed = Math.min(owed + ((now - last) * options.eventsPerSecond) / 1_000, owedMax)
     last = now
     const count = Math.floor(owed)
     if (count === 0 || options.signal.aborted) continue
     owed -= count
-    const nowMs = Date.now()
+    const nowMs = clock.nowMs()
     const rows = Array.from({ length: count }, () => generator.next(nowMs))
-    try {
-      taken += (await intake.offer(rows, { acceptUnusable: true })).accepted
-    } catch (error) {
-      if (!(error instanceof IntakeBusyError)) options.onFault?.(error as Error)
-      await sleep(FAULT_WAIT_MS, undefined, { signal: options.signal }).catch(() => {})
-    }
+    taken += await offerUntilTaken(intake, rows, clock, options)
   }
   return taken
+}
+
+/** The same lines again after a fault, so that a seeded stream has no holes; 0 when stopped before they were taken. */
+async function offerUntilTaken(
+  intake: Intake,
+  rows: readonly string[],
+  clock: SourceClock,
+  { signal, onFault }: GeneratorSourceOptions,
+): Promise<number> {
+  while (!signal.aborted) {
+    try {
+      return (await intake.offer(rows, { acceptUnusable: true })).accepted
+    } catch (error) {
+      if (!(error instanceof IntakeBusyError)) onFault?.(error as Error)
+      await clock.wait(FAULT_WAIT_MS, signal)
+    }
+  }
+  return 0
 }

@@ -2,38 +2,37 @@
  * The door of one dataset: looks at each event, tells why it can not be used or appends it to the log. Resolves when the
  * accepted events are durable: an accepted verdict survives kill -9. A rejected event is not in the log; its sender knows.
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { AppendBatch, EventLog } from '#storage/log/event-log.ts'
-import { DEFAULT_INGEST_LIMITS, type IngestLimits } from './ingest-limits.ts'
+import { type Emit, silent } from '#telemetry/emit.ts'
+import { checkRow } from './check-row.ts'
+import { DEFAULT_INGEST_LIMITS, type IngestLimits, IntakeBusyError, OfferTooLargeError } from './ingest-limits.ts'
+import { isBlank, linesOf } from './ndjson-lines.ts'
 import { partitionOf } from './partitioner.ts'
+
+export { IntakeBusyError, OfferTooLargeError }
 
 export type RowVerdict =
   | { readonly index: number; readonly status: 'accepted'; readonly partition: number; readonly offset: Offset }
   | { readonly index: number; readonly status: 'rejected'; readonly reason: string }
 
 export interface IntakeResult {
-  /** one per event, in the order they were offered */
+  /** one per row, in the order they were offered; blank lines are no rows */
   readonly verdicts: readonly RowVerdict[]
   readonly accepted: number
   readonly rejected: number
-}
-
-/** Too much is on its way to the log: try again a little later. */
-export class IntakeBusyError extends Error {
-  readonly retryAfterMs = 1_000
-  constructor(dataset: string, bytes: number, limit: number) {
-    super(
-      `dataset '${dataset}': ${bytes} bytes would be on their way to the log, the limit inFlightBytesMax is ${limit}; send them again in a second`,
-    )
-    this.name = 'IntakeBusyError'
-  }
+  /** of the accepted ones, those that will become dead letters (only with acceptUnusable) */
+  readonly unusable: number
 }
 
 export interface IntakeParts {
   readonly dataset: CompiledDataset
   readonly log: EventLog
   readonly limits?: Partial<IngestLimits>
+  /** told: rows-accepted, rows-rejected, intake-busy, append-failed */
+  readonly emit?: Emit
 }
 
 export interface OfferOptions {
@@ -41,96 +40,151 @@ export interface OfferOptions {
   readonly acceptUnusable?: boolean
 }
 
+/** One row per element, without line ends; or a whole NDJSON body. */
+export type OfferedRows = Buffer | readonly (string | Buffer)[]
+
 interface Placed {
   readonly partition: number
   /** place among the partition's events of this offer */
   readonly place: number
 }
 
+interface PartitionLines {
+  readonly parts: Buffer[]
+  count: number
+}
+
+/** Rows looked at before other work of the process gets its turn. */
+const ROWS_PER_TURN = 2_000
+const LINE_END = Buffer.from('\n')
+
 export class Intake {
   readonly #dataset: CompiledDataset
   readonly #log: EventLog
+  readonly #emit: Emit
   readonly limits: IngestLimits
   #inFlightBytes = 0
 
   constructor(parts: IntakeParts) {
     this.#dataset = parts.dataset
     this.#log = parts.log
+    this.#emit = parts.emit ?? silent
     this.limits = { ...DEFAULT_INGEST_LIMITS, ...parts.limits }
   }
 
   /**
-   * Offers events, one per line, without line ends.
-   * @throws IntakeBusyError when too much is under way; whatever the log throws when it can not store them (then none is)
+   * Offers events; accepted ones keep their bytes. All of them are appended at once, or none.
+   * @throws OfferTooLargeError for more than the limits ever allow; IntakeBusyError when too much is under way; whatever
+   * the log throws when it can not store them (then none of them is acknowledged)
    */
-  async offer(rows: readonly string[], options: OfferOptions = {}): Promise<IntakeResult> {
-    if (rows.length > this.limits.rowsMax) {
-      throw new RangeError(
-        `dataset '${this.#dataset.name}': ${rows.length} events in one offer, the limit rowsMax is ${this.limits.rowsMax}`,
-      )
-    }
-    const places: (Placed | string)[] = []
-    const lines = new Map<number, string[]>()
-    for (const row of rows) places.push(this.#place(row, options.acceptUnusable ?? false, lines))
-    const batches = [...lines].map(
-      ([partition, texts]): AppendBatch => ({
-        partition,
-        lines: Buffer.from(`${texts.join('\n')}\n`),
-        count: texts.length,
-      }),
-    )
-    const starts = await this.#append(batches)
-    const verdicts = places.map(
-      (place, index): RowVerdict =>
-        typeof place === 'string'
-          ? { index, status: 'rejected', reason: place }
-          : {
-              index,
-              status: 'accepted',
-              partition: place.partition,
-              offset: starts.get(place.partition)! + place.place,
-            },
-    )
-    const accepted = verdicts.filter((verdict) => verdict.status === 'accepted').length
-    return { verdicts, accepted, rejected: verdicts.length - accepted }
-  }
-
-  async #append(batches: readonly AppendBatch[]): Promise<Map<number, Offset>> {
-    if (batches.length === 0) return new Map()
-    const bytes = batches.reduce((sum, batch) => sum + batch.lines.length, 0)
-    if (this.#inFlightBytes > 0 && this.#inFlightBytes + bytes > this.limits.inFlightBytesMax) {
-      throw new IntakeBusyError(this.#dataset.name, this.#inFlightBytes + bytes, this.limits.inFlightBytesMax)
-    }
-    this.#inFlightBytes += bytes
+  async offer(offered: OfferedRows, options: OfferOptions = {}): Promise<IntakeResult> {
+    const rows = this.#rows(offered)
+    const bytes = rows.reduce((sum, row) => sum + row.length + 1, 0)
+    this.#reserve(bytes)
     try {
-      const ranges = await this.#log.append(batches)
-      return new Map(ranges.map((range) => [range.partition, range.start]))
+      return await this.#take(rows, bytes, options.acceptUnusable ?? false)
     } finally {
       this.#inFlightBytes -= bytes
     }
   }
 
-  /** Where the event goes, or why it does not. */
-  #place(row: string, acceptUnusable: boolean, lines: Map<number, string[]>): Placed | string {
-    if (row.length > this.limits.recordBytesMax || Buffer.byteLength(row) > this.limits.recordBytesMax) {
-      return `the event is larger than recordBytesMax = ${this.limits.recordBytesMax} bytes`
-    }
-    if (row.includes('\n')) return 'the event contains a line break'
-    const verdict = this.#verdict(row)
-    if (!verdict.ok && !(acceptUnusable && row.trim() !== '')) return verdict.reason
-    const partition = verdict.ok
-      ? partitionOf(verdict.key, this.#log.partitions)
-      : partitionOf(row, this.#log.partitions)
-    const own = lines.get(partition) ?? []
-    lines.set(partition, own)
-    return { partition, place: own.push(row) - 1 }
+  #rows(offered: OfferedRows): readonly Buffer[] {
+    const { rowsMax } = this.limits
+    const where = `dataset '${this.#dataset.name}'`
+    if (!Buffer.isBuffer(offered) && offered.length > rowsMax)
+      throw new OfferTooLargeError(where, offered.length, 'events', 'rowsMax', rowsMax)
+    const rows = Buffer.isBuffer(offered)
+      ? linesOf(offered, rowsMax)
+      : offered.map((row) => (typeof row === 'string' ? Buffer.from(row) : row)).filter((row) => !isBlank(row))
+    if (rows.length > rowsMax) throw new OfferTooLargeError(where, rows.length, 'events', 'rowsMax', rowsMax)
+    return rows
   }
 
-  #verdict(row: string): ReturnType<CompiledDataset['check']> {
+  #reserve(bytes: number): void {
+    const { inFlightBytesMax } = this.limits
+    const { name } = this.#dataset
+    if (bytes > inFlightBytesMax)
+      throw new OfferTooLargeError(`dataset '${name}'`, bytes, 'bytes', 'inFlightBytesMax', inFlightBytesMax)
+    if (this.#inFlightBytes + bytes > inFlightBytesMax) {
+      const busy = new IntakeBusyError(name, this.#inFlightBytes + bytes, inFlightBytesMax)
+      this.#emit({ name: 'intake-busy', level: 'warn', message: busy.message, dataset: name, fields: { bytes } })
+      throw busy
+    }
+    this.#inFlightBytes += bytes
+  }
+
+  async #take(rows: readonly Buffer[], bytes: number, acceptUnusable: boolean): Promise<IntakeResult> {
+    const places: (Placed | string)[] = []
+    const lines = new Map<number, PartitionLines>()
+    let unusable = 0
+    for (const [index, row] of rows.entries()) {
+      if (index > 0 && index % ROWS_PER_TURN === 0) await turn()
+      const { place, usable } = this.#place(row, acceptUnusable, lines)
+      if (!usable && typeof place !== 'string') unusable++
+      places.push(place)
+    }
+    const starts = await this.#append(lines)
+    const verdicts = places.map((place, index): RowVerdict => verdictOf(place, index, starts))
+    const accepted = verdicts.filter((verdict) => verdict.status === 'accepted').length
+    const result = { verdicts, accepted, rejected: verdicts.length - accepted, unusable }
+    this.#tell(result, bytes)
+    return result
+  }
+
+  async #append(lines: ReadonlyMap<number, PartitionLines>): Promise<ReadonlyMap<number, Offset>> {
+    if (lines.size === 0) return new Map()
+    const batches = [...lines].map(
+      ([partition, { parts, count }]): AppendBatch => ({ partition, lines: Buffer.concat(parts), count }),
+    )
     try {
-      return this.#dataset.check(JSON.parse(row))
+      const ranges = await this.#log.append(batches)
+      return new Map(ranges.map((range) => [range.partition, range.start]))
     } catch (error) {
-      return { ok: false, reason: `no JSON: ${(error as Error).message}` }
+      const { name } = this.#dataset
+      const message = `dataset '${name}': the log did not take the events, none is acknowledged: ${(error as Error).message}`
+      this.#emit({ name: 'append-failed', level: 'error', message, dataset: name })
+      throw error
     }
   }
+
+  /** Where the event goes, or why it does not. */
+  #place(
+    row: Buffer,
+    acceptUnusable: boolean,
+    lines: Map<number, PartitionLines>,
+  ): { readonly place: Placed | string; readonly usable: boolean } {
+    if (row.length > this.limits.recordBytesMax) {
+      const reason = `the row has ${row.length} bytes, the limit recordBytesMax is ${this.limits.recordBytesMax}`
+      return { place: reason, usable: false }
+    }
+    if (row.includes(LINE_END)) return { place: 'the row contains a line break', usable: false }
+    const check = checkRow(this.#dataset, row)
+    if (!check.ok && !acceptUnusable) return { place: check.reason, usable: false }
+    const key = check.ok ? check.key : row.toString('latin1')
+    const partition = partitionOf(key, this.#log.partitions)
+    const own = lines.get(partition) ?? { parts: [], count: 0 }
+    lines.set(partition, own)
+    own.parts.push(row, LINE_END)
+    return { place: { partition, place: own.count++ }, usable: check.ok }
+  }
+
+  #tell({ verdicts, accepted, rejected, unusable }: IntakeResult, bytes: number): void {
+    const { name } = this.#dataset
+    if (accepted > 0) {
+      const message = `dataset '${name}': ${accepted} events are in the log`
+      const fields = { accepted, unusable, bytes }
+      this.#emit({ name: 'rows-accepted', level: 'debug', message, dataset: name, fields })
+    }
+    const first = verdicts.find((verdict) => verdict.status === 'rejected')
+    if (first) {
+      const message = `dataset '${name}': ${rejected} of ${verdicts.length} rows were rejected; the first is row ${first.index}: ${first.reason}`
+      this.#emit({ name: 'rows-rejected', level: 'info', message, dataset: name, fields: { rejected } })
+    }
+  }
+}
+
+function verdictOf(place: Placed | string, index: number, starts: ReadonlyMap<number, Offset>): RowVerdict {
+  if (typeof place === 'string') return { index, status: 'rejected', reason: place }
+  const offset = starts.get(place.partition)! + place.place
+  return { index, status: 'accepted', partition: place.partition, offset }
 }

@@ -1,4 +1,7 @@
-/** Which partition an event goes to: FNV-1a (32 bit, Fowler, Noll and Vo) of the key's UTF-16 units, modulo the partitions. Stable for ever: keys must not move. */
+/**
+ * Which partition an event goes to: FNV-1a (32 bit; Fowler, Noll and Vo) over the key's UTF-16 units, modulo the
+ * partitions. Stable for ever: all events of a key must stay in one partition.
+ */
 export function partitionOf(key: string, partitions: number): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < key.length; index++) {

@@ -1,0 +1,149 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { PlatformEvent } from '#telemetry/emit.ts'
+import { gatedLog, openScratch, type Scratch, visit, visits } from './ingest-fixture.ts'
+import { Intake, IntakeBusyError, OfferTooLargeError, type RowVerdict } from './intake.ts'
+import { partitionOf } from './partitioner.ts'
+
+let scratch: Scratch
+beforeEach(async () => {
+  scratch = await openScratch()
+})
+afterEach(() => scratch.remove())
+
+const reasonOf = (verdict: RowVerdict | undefined): string =>
+  verdict?.status === 'rejected' ? verdict.reason : `accepted: ${JSON.stringify(verdict)}`
+
+test('a key goes to the same partition for ever (values of the reference implementation)', () => {
+  // FNV-1a 32 of '' is 811c9dc5, of 'a' e40c292c, of 'foobar' bf9cf968
+  expect(partitionOf('', 2 ** 32)).toBe(0x811c9dc5)
+  expect(partitionOf('a', 2 ** 32)).toBe(0xe40c292c)
+  expect(partitionOf('foobar', 2 ** 32)).toBe(0xbf9cf968)
+  const counts = new Array(8).fill(0)
+  for (let id = 0; id < 8_000; id++) counts[partitionOf(String(id), 8)]++
+  expect(Math.min(...counts)).toBeGreaterThan(800)
+})
+
+describe('verdicts', () => {
+  test('come one per row in input order, and name the place where the row is found again', async () => {
+    const rows = Array.from({ length: 200 }, (_, id) => (id % 10 === 3 ? `{"id":${id}}` : visit(id, 'Zoë 😀')))
+    const { verdicts, accepted, rejected } = await new Intake({ dataset: visits, log: scratch.log }).offer(rows)
+    expect([verdicts.length, accepted, rejected]).toEqual([200, 180, 20])
+    expect(verdicts.map((verdict) => verdict.index)).toEqual(rows.map((_, index) => index))
+    const records = await scratch.records()
+    expect(records.size).toBe(180)
+    for (const verdict of verdicts) {
+      if (verdict.status === 'rejected') expect(verdict.reason).toBe('at ($.at): is missing, and required')
+      else expect(records.get(`${verdict.partition}/${verdict.offset}`)!.toString()).toBe(rows[verdict.index])
+    }
+  })
+
+  test('say what is wrong with rows that the engine could not read either', async () => {
+    const bad: readonly (readonly [Buffer | string, RegExp])[] = [
+      ['{"id":1,', /no JSON/],
+      ['[{"id":1,"at":1}]', /an event is a JSON object/],
+      ['{"id":"x","at":1}', /id \(\$\.id\): "x" is no BIGINT/],
+      ['{"id":1,"at":1}{"id":2,"at":1}', /no JSON/],
+      [Buffer.from([...Buffer.from('{"id":1,"at":1,"note":"'), 0xff, ...Buffer.from('"}')]), /not UTF-8/],
+      ['{"id":1,"at":1,"note":"\\ud83d"}', /half of a surrogate pair/],
+      ['{"id":1,"at":1,"\\udE00":1}', /half of a surrogate pair/],
+      ['{"id":1,\n"at":1}', /line break/],
+      ['\u00a0', /no JSON/],
+    ]
+    const { verdicts, accepted } = await new Intake({ dataset: visits, log: scratch.log }).offer(
+      bad.map(([row]) => row),
+    )
+    expect(accepted).toBe(0)
+    for (const [index, [, pattern]] of bad.entries()) expect(reasonOf(verdicts[index])).toMatch(pattern)
+    expect((await scratch.records()).size).toBe(0)
+  })
+
+  test('accept whole pairs, and a text that only looks like an escape', async () => {
+    const rows = ['{"id":1,"at":1,"note":"\\ud83d\\ude00"}', '{"id":2,"at":1,"note":"\\\\ud83d"}']
+    expect((await new Intake({ dataset: visits, log: scratch.log }).offer(rows)).accepted).toBe(2)
+  })
+})
+
+test('an NDJSON body keeps its bytes: odd spacing, long numbers, line and paragraph separators', async () => {
+  const rows = [
+    '{ "id": 9007199254740993 ,\t"at":1.0e3}',
+    `{"id":2,"at":1,"note":"a\u2028b\u2029c"}`,
+    '{"id":3,"at":1,"x":-0}',
+  ]
+  const body = Buffer.from(`\uFEFF${rows[0]}\r\n\n  \t\r\n${rows[1]}\n${rows[2]}`)
+  const { verdicts } = await new Intake({ dataset: visits, log: scratch.log }).offer(body)
+  expect(verdicts.map((verdict) => [verdict.index, verdict.status])).toEqual([
+    [0, 'accepted'],
+    [1, 'accepted'],
+    [2, 'accepted'],
+  ])
+  const records = await scratch.records()
+  for (const verdict of verdicts) {
+    if (verdict.status !== 'accepted') continue
+    expect(records.get(`${verdict.partition}/${verdict.offset}`)!.toString()).toBe(rows[verdict.index])
+  }
+})
+
+test('acceptUnusable appends what can not be used with its bytes, but never what the log refuses', async () => {
+  const broken = Buffer.from([0x7b, 0xff, 0x00])
+  const intake = new Intake({ dataset: visits, log: scratch.log, limits: { recordBytesMax: 100 } })
+  const result = await intake.offer([visit(1), broken, 'HTTP/1.1 502', `"${'x'.repeat(200)}"`, '  '], {
+    acceptUnusable: true,
+  })
+  expect([result.accepted, result.rejected, result.unusable]).toEqual([3, 1, 2])
+  expect(reasonOf(result.verdicts[3])).toMatch(/202 bytes, the limit recordBytesMax is 100/)
+  const bytes = [...(await scratch.records()).values()]
+  expect(bytes.some((record) => record.equals(broken))).toBe(true)
+})
+
+describe('bounds', () => {
+  test('more events than rowsMax are refused before any is looked at', async () => {
+    const intake = new Intake({ dataset: visits, log: scratch.log, limits: { rowsMax: 3 } })
+    await expect(intake.offer([1, 2, 3, 4].map((id) => visit(id)))).rejects.toThrow(
+      /4 events at once, the limit rowsMax is 3/,
+    )
+    await expect(intake.offer(Buffer.from('{}\n'.repeat(10)))).rejects.toBeInstanceOf(OfferTooLargeError)
+    expect((await intake.offer(Buffer.from(`${visit(1)}\n\n\n\n\n${visit(2)}`))).accepted).toBe(2)
+  })
+
+  test('above inFlightBytesMax an offer is told to come again, until what is under way is durable', async () => {
+    const { log, waiting, appends } = gatedLog()
+    const events: PlatformEvent[] = []
+    const emit = (event: PlatformEvent) => void events.push(event)
+    const intake = new Intake({ dataset: visits, log, limits: { inFlightBytesMax: 100 }, emit })
+    const first = intake.offer([visit(1, 'x'.repeat(30))])
+    await expect(intake.offer([visit(2)])).rejects.toBeInstanceOf(IntakeBusyError)
+    expect(events.map(({ name }) => name)).toEqual(['intake-busy'])
+    expect(appends).toEqual([])
+    waiting[0]!.resolve()
+    expect((await first).accepted).toBe(1)
+    const second = intake.offer([visit(2)])
+    waiting[1]!.resolve()
+    expect((await second).accepted).toBe(1)
+    await expect(intake.offer([visit(3, 'x'.repeat(200))])).rejects.toBeInstanceOf(OfferTooLargeError)
+  })
+
+  test('an append that fails acknowledges nothing, gives its room back and is told', async () => {
+    const { log, waiting } = gatedLog()
+    const events: PlatformEvent[] = []
+    const emit = (event: PlatformEvent) => void events.push(event)
+    const intake = new Intake({ dataset: visits, log, limits: { inFlightBytesMax: 60 }, emit })
+    const failed = intake.offer([visit(1)])
+    waiting[0]!.reject(new Error('the disk is full'))
+    await expect(failed).rejects.toThrow('the disk is full')
+    expect(events.map(({ name, level }) => [name, level])).toEqual([['append-failed', 'error']])
+    const again = intake.offer([visit(1)])
+    waiting[1]!.resolve()
+    expect((await again).accepted).toBe(1)
+  })
+})
+
+test('tells how many rows came in and which was rejected first', async () => {
+  const events: PlatformEvent[] = []
+  const intake = new Intake({ dataset: visits, log: scratch.log, emit: (event) => void events.push(event) })
+  await intake.offer([visit(1), 'nonsense', visit(2)])
+  expect(events.map(({ name, fields }) => [name, fields?.accepted ?? fields?.rejected])).toEqual([
+    ['rows-accepted', 2],
+    ['rows-rejected', 1],
+  ])
+  expect(events[1]!.message).toMatch(/1 of 3 rows were rejected; the first is row 1: the row is no JSON/)
+})

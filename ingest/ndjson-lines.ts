@@ -1,0 +1,98 @@
+/** Cuts NDJSON into lines without changing a byte of them: only '\n' ends a line, and a '\r' before it belongs to the line end. */
+
+const NEWLINE = 10
+const CARRIAGE_RETURN = 13
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
+
+/** Only the four characters that JSON calls white space; the log refuses such records. */
+export function isBlank(line: Buffer): boolean {
+  return line.every((byte) => byte === 32 || byte === 9 || byte === CARRIAGE_RETURN || byte === NEWLINE)
+}
+
+/** Without the byte order mark that some editors put at the start of a file. */
+export function withoutByteOrderMark(bytes: Buffer): Buffer {
+  return bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? bytes.subarray(3) : bytes
+}
+
+/** The lines of a whole body that are not blank, as views of its bytes; stops behind `rowsMax + 1`, so that a caller can tell too many. */
+export function linesOf(body: Buffer, rowsMax: number): Buffer[] {
+  const bytes = withoutByteOrderMark(body)
+  const lines: Buffer[] = []
+  for (let from = 0; from < bytes.length && lines.length <= rowsMax; ) {
+    const at = bytes.indexOf(NEWLINE, from)
+    const end = at === -1 ? bytes.length : at
+    const line = withoutReturn(bytes.subarray(from, end))
+    if (!isBlank(line)) lines.push(line)
+    from = end + 1
+  }
+  return lines
+}
+
+export interface NumberedLine {
+  /** 1 is the first of the file; blank lines count */
+  readonly number: number
+  /** null: longer than the limit, its bytes were not kept */
+  readonly bytes: Buffer | null
+}
+
+/** Cuts a stream of chunks into lines. Holds one unfinished line at the most, and never more than `lineBytesMax` of it. */
+export class LineSplitter {
+  readonly #lineBytesMax: number
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #tooLong = false
+  #number = 0
+
+  constructor(lineBytesMax: number) {
+    this.#lineBytesMax = lineBytesMax
+  }
+
+  /** Lines that ended so far, blank ones included. */
+  get lines(): number {
+    return this.#number
+  }
+
+  /** Lines that end in this chunk, blank ones left out. */
+  *push(chunk: Buffer): Generator<NumberedLine> {
+    for (let from = 0; ; ) {
+      const end = chunk.indexOf(NEWLINE, from)
+      this.#hold(chunk.subarray(from, end === -1 ? chunk.length : end))
+      if (end === -1) return
+      yield* this.#finish()
+      from = end + 1
+    }
+  }
+
+  /** The last line, when no line end follows it. */
+  *end(): Generator<NumberedLine> {
+    if (this.#heldBytes > 0 || this.#tooLong) yield* this.#finish()
+  }
+
+  #hold(part: Buffer): void {
+    // One byte more than the limit may be the '\r' of the line end.
+    if (this.#tooLong || this.#heldBytes + part.length > this.#lineBytesMax + 1 + BYTE_ORDER_MARK.length) {
+      this.#tooLong = true
+      this.#held = []
+      this.#heldBytes = 0
+    } else if (part.length > 0) {
+      this.#held.push(part)
+      this.#heldBytes += part.length
+    }
+  }
+
+  *#finish(): Generator<NumberedLine> {
+    const number = ++this.#number
+    const tooLong = this.#tooLong
+    const whole = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held, this.#heldBytes)
+    this.#held = []
+    this.#heldBytes = 0
+    this.#tooLong = false
+    const line = withoutReturn(number === 1 ? withoutByteOrderMark(whole) : whole)
+    if (tooLong || line.length > this.#lineBytesMax) yield { number, bytes: null }
+    else if (!isBlank(line)) yield { number, bytes: line }
+  }
+}
+
+function withoutReturn(line: Buffer): Buffer {
+  return line.length > 0 && line[line.length - 1] === CARRIAGE_RETURN ? line.subarray(0, -1) : line
+}

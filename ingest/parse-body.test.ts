@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { OfferTooLargeError } from './ingest-limits.ts'
+import { BodyError, rowsOfBody } from './parse-body.ts'
+
+const rows = (text: string | Buffer, format: 'json' | 'ndjson', limits = {}): string[] =>
+  rowsOfBody(Buffer.from(text), format, limits).map(String)
+
+test('a JSON array becomes one line per event, with all digits of its numbers', () => {
+  const text =
+    '[{"id": 9007199254740993, "x": 1.10, "y": 1e400, "z": -0, "n": [12345678901234567890]},\n {"a": "é\\n"}]'
+  expect(rows(text, 'json')).toEqual([
+    '{"id":9007199254740993,"x":1.10,"y":1e400,"z":-0,"n":[12345678901234567890]}',
+    '{"a":"é\\n"}',
+  ])
+})
+
+test('one object is one event; what is no event stays a row, for its verdict', () => {
+  expect(rows('\uFEFF{"a":1}', 'json')).toEqual(['{"a":1}'])
+  expect(rows('[]', 'json')).toEqual([])
+  expect(rows('[1,null,[2]]', 'json')).toEqual(['1', 'null', '[2]'])
+})
+
+test('NDJSON keeps its rows as they came', () => {
+  expect(rows('{"a": 1.0}\r\n\r\n[1]\nno', 'ndjson')).toEqual(['{"a": 1.0}', '[1]', 'no'])
+})
+
+test('a body that is no JSON, no text, or nested without end is refused with advice', () => {
+  expect(() => rows('[{"a":1}', 'json')).toThrow(/the body is no JSON: .*x-ndjson/)
+  expect(() => rows(Buffer.from([0x22, 0xff, 0x22]), 'json')).toThrow(/not UTF-8/)
+  expect(() => rows(`${'['.repeat(200_000)}${']'.repeat(200_000)}`, 'json')).toThrow(BodyError)
+})
+
+test('limits are checked by name, the bytes before parsing', () => {
+  expect(() => rows('[nonsense that is never parsed', 'json', { bodyBytesMax: 10 })).toThrow(
+    /30 bytes at once, the limit bodyBytesMax is 10/,
+  )
+  expect(() => rows('[1,2,3]', 'json', { rowsMax: 2 })).toThrow(OfferTooLargeError)
+  expect(() => rows('1\n2\n3\n', 'ndjson', { rowsMax: 2 })).toThrow(/limit rowsMax is 2/)
+})
