@@ -1,12 +1,14 @@
 /** The command line as data: all commands, and how each kind of fault ends. */
 import { Command, CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
+import { NeedsBackfillError, QueryError } from '#serving/query-error.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { backfillCommand, batchCommand } from './commands/batch-command.ts'
 import { doctorCommand } from './commands/doctor-command.ts'
 import { generateCommand } from './commands/generate-command.ts'
 import { generationsCommand } from './commands/generations-command.ts'
 import { ingestCommand } from './commands/ingest-command.ts'
+import { queryCommand } from './commands/query-command.ts'
 import { startCommand } from './commands/start-command.ts'
 import { verifyCommand } from './commands/verify-command.ts'
 import { ConfigurationError } from './configuration.ts'
@@ -22,6 +24,7 @@ export function commandLine(): Command {
     ingestCommand(),
     generateCommand(),
     batchCommand(),
+    queryCommand(),
     verifyCommand(),
     generationsCommand(),
     backfillCommand(),
@@ -45,7 +48,8 @@ const STORAGE_FAULTS = ['StorageFileError', 'LogFileError']
 function exitOf(error: Error): ExitName {
   if (error instanceof CommandError) return error.exit
   if (error instanceof ConfigurationError) return 'configuration'
-  if (error instanceof DefinitionError) return 'definition'
+  if (error instanceof QueryError) return 'usage'
+  if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof LakeError || STORAGE_FAULTS.includes(error.name)) return 'storage'
   const code = (error as NodeJS.ErrnoException).code ?? ((error.cause ?? {}) as NodeJS.ErrnoException).code ?? ''
   return /^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(code) ? 'storage' : 'fault'

@@ -26,7 +26,7 @@ export const SETTINGS = z.strictObject({
   partitions: count(1, 256).default(4).describe('partitions of the log of each dataset; fixed when it is made'),
 
   demo: z.boolean().optional().describe('generate the RSVP demo stream; default: only when `datasets` is not set'),
-  demoEventsPerSecond: count(1, 100_000).default(50).describe('rate of the demo stream'),
+  demoEventsPerSecond: count(1, 50_000).default(50).describe('rate of the demo stream'),
   demoSeed: count(0, 2 ** 32 - 1)
     .default(1)
     .describe('seed of the demo stream'),

@@ -4,6 +4,7 @@ import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import { runGenerator } from '#ingest/generator-source.ts'
 import { print, printJson, say } from '../output.ts'
 import { Platform } from '../platform.ts'
+import type { Configuration } from '../settings.ts'
 import { aborted, stopSignal } from '../signals.ts'
 import { commandWith, configurationOf, type SharedOptions, sayEvent, wholeNumber } from './command-options.ts'
 
@@ -14,41 +15,40 @@ interface StartOptions extends SharedOptions {
   readonly demoRate?: number
 }
 
+const DEMO_DATASET = 'meetup_rsvps'
+
 export function startCommand(): Command {
-  return commandWith('start', 'Start everything in one process; prints its address')
+  return commandWith('start', 'Start everything in one process; prints its address, and runs until Ctrl-C')
     .option('--port <n>', 'port to listen on; 0 takes a free one (default: 8787)', wholeNumber(0, 65_535))
-    .option('--host <address>', 'address to listen on (default: 127.0.0.1); others than loopback need keys')
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1); one that others can reach needs keys')
     .option('--demo', 'generate the RSVP demo stream, also when datasets are named')
     .option('--no-demo', 'do not generate the RSVP demo stream')
-    .option('--demo-rate <n>', 'events per second of the demo stream (default: 50)', wholeNumber(1, 100_000))
+    .option('--demo-rate <n>', 'events per second of the demo stream (default: 50)', wholeNumber(1, 50_000))
     .action(start)
 }
 
 async function start(options: StartOptions): Promise<void> {
   const { port, host, demo, demoRate: demoEventsPerSecond } = options
   const configuration = await configurationOf(options, { port, host, demo, demoEventsPerSecond })
+  const stop = stopSignal(() => say('stopping: everything accepted is kept; press Ctrl-C again to stop at once'))
   const platform = await Platform.start(configuration, sayEvent)
-  const url = `http://127.0.0.1:0`
-  if (options.json) printJson({ url, process: process.pid, data: configuration.data })
-  else print(url)
-  const stop = stopSignal(() => say('stopping: what was accepted stays; press Ctrl-C again to stop at once'))
-  const sources: Promise<unknown>[] = []
-  const intake = platform.intakes.get('meetup_rsvps')
-  if (configuration.demo && intake !== undefined) {
-    say(
-      `demo: generating ${configuration.demoEventsPerSecond} RSVPs per second into meetup_rsvps (made-up data; --no-demo turns it off)`,
-    )
-    const generator = new RsvpGenerator({ seed: configuration.demoSeed, startMs: Date.now() })
-    sources.push(
-      runGenerator(intake, generator, {
-        eventsPerSecond: configuration.demoEventsPerSecond,
-        signal: stop.signal,
-        onFault: (error) => say(`demo: ${error.message}`),
-      }),
-    )
-  }
+  if (options.json) printJson({ url: platform.address, process: process.pid, data: configuration.data })
+  else print(platform.address)
+  const sources = demoSource(platform, configuration, stop.signal)
   await aborted(stop.signal)
-  await Promise.all(sources)
+  await sources
   await platform.stop()
   stop.dispose()
+}
+
+/** The demo stream goes through the same door as everything else. Resolves when it has stopped. */
+async function demoSource(platform: Platform, configuration: Configuration, signal: AbortSignal): Promise<void> {
+  const intake = platform.intakes.get(DEMO_DATASET)
+  if (!configuration.demo || intake === undefined) return
+  const { demoEventsPerSecond: eventsPerSecond, demoSeed: seed } = configuration
+  say(
+    `demo: ${eventsPerSecond} made-up RSVPs per second go into ${DEMO_DATASET}; --no-demo starts without, or name your own --dataset`,
+  )
+  const generator = new RsvpGenerator({ seed, startMs: Date.now() })
+  await runGenerator(intake, generator, { eventsPerSecond, signal, onFault: (error) => say(`demo: ${error.message}`) })
 }

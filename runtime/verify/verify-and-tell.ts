@@ -24,13 +24,13 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
     })
     const different = report.views.reduce((sum, view) => sum + view.different, 0)
     emit({
-      name: 'verify-finished',
+      name: report.equal ? 'verify-equal' : 'verify-different',
       level: report.equal ? 'info' : 'error',
       dataset,
       message: report.equal
         ? `verify of '${dataset}': ${report.views.length} views are equal to the recount`
         : `verify of '${dataset}' found differences: ${report.problems.join('; ')}. Run \`watershed verify\` for the rows, and \`watershed batch run --full\` to publish a recount`,
-      fields: { equal: report.equal, different, views: report.views.length, tookMs: report.tookMs },
+      fields: { different, views: report.views.length, tookMs: report.tookMs },
     })
     return report
   } catch (error) {

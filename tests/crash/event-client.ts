@@ -18,7 +18,7 @@ interface Reply {
 
 const KINDS = ['view', 'sale', 'return', 'Grüße', null] as const
 const TAGS = ['red', 'green', 'blue', 'λ', ''] as const
-const BATCH_ROWS_MAX = 60
+const BATCH_ROWS_MAX = 20
 /** share of events that can not be used */
 const UNUSABLE_SHARE = 0.02
 

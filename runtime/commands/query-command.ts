@@ -1,0 +1,63 @@
+/** watershed query <dataset> <view>: asks a view as GET /v1/datasets/{dataset}/views/{view} does; a table for people, JSON for programs. */
+import type { Command } from 'commander'
+import { answerQuery } from '#serving/merged-view.ts'
+import { parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/parse-query.ts'
+import { print, printTable, say } from '../output.ts'
+import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+
+type QueryOptions = SharedOptions & QueryTexts
+
+/** One flag per HTTP parameter. */
+const FLAGS: Readonly<Record<(typeof QUERY_PARAMETERS)[number], readonly [placeholder: string, meaning: string]>> = {
+  measures: ['<names>', 'measures, separated by commas (default: all)'],
+  dimensions: ['<names>', 'dimensions, separated by commas (default: all, or those of the ranking)'],
+  filter: ['<dimension:operator:value>', 'for example country:eq:us; repeatable'],
+  from: ['<time>', 'start of the range of event time, ISO 8601 or epoch ms'],
+  to: ['<time>', 'end of the range, exclusive'],
+  grain: ['<grain>', 'adds a time column: minute, hour, day …'],
+  timezone: ['<name>', 'IANA time zone of the grain (default: UTC)'],
+  order: ['<names>', 'columns to order by, separated by commas; -name for descending'],
+  limit: ['<n>', 'rows at the most'],
+  at: ['<time>', 'windowed views: the instant whose window is asked for; also now, latest'],
+  per: ['<names>', 'rank within each combination of these dimensions'],
+}
+
+export function queryCommand(): Command {
+  const command = commandWith('query', 'Ask a view')
+    .argument('<dataset>', 'name of the dataset')
+    .argument('<view>', 'name of the view')
+  for (const [name, [placeholder, meaning]] of Object.entries(FLAGS)) {
+    if (name === 'filter') command.option(`--${name} ${placeholder}`, meaning, collect)
+    else command.option(`--${name} ${placeholder}`, meaning)
+  }
+  return command.action(query)
+}
+
+async function query(dataset: string, view: string, options: QueryOptions): Promise<void> {
+  const texts = Object.fromEntries(QUERY_PARAMETERS.map((name) => [name, options[name]]))
+  const { rowsJson, meta } = await withWorkspace(options, 'serve', async (workspace) => {
+    const open = await workspace.dataset(dataset)
+    return answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax: workspace.configuration.queryMsMax })
+  })
+  if (options.json) {
+    print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
+    return
+  }
+  const rows = JSON.parse(rowsJson, keepDigits) as Record<string, unknown>[]
+  const heads = Object.keys(rows[0] ?? {})
+  printTable(
+    heads,
+    rows.map((row) => heads.map((head) => row[head])),
+  )
+  say(
+    `${rows.length} rows${meta.truncated ? ' (there are more: --limit)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
+  )
+  if (!meta.complete) say(`incomplete: ${meta.gaps.length} gaps in the log; see \`watershed doctor\``)
+}
+
+/** A whole number that JavaScript would round is shown with the digits that it came with. */
+function keepDigits(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
+  return typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
+    ? (context?.source ?? value)
+    : value
+}
