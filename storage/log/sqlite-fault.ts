@@ -29,7 +29,7 @@ export class StorageFileError extends Error {
 
   /** the same request can succeed later without anybody's doing */
   get retryable(): boolean {
-    return ['full', 'busy', 'failing', 'replaced'].includes(this.reason)
+    return ['full', 'busy', 'failing'].includes(this.reason)
   }
 }
 

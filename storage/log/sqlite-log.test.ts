@@ -162,6 +162,13 @@ test('a block that is not as it was appended, or is gone, is told and never read
   db.close()
 })
 
+test('deleted under an open log, nothing more is acknowledged', async () => {
+  const log = await open()
+  await log.append([lines(0, '{}')])
+  rmSync(file)
+  await expect(log.append([lines(0, '{}')])).rejects.toMatchObject({ reason: 'replaced', retryable: false, file })
+})
+
 test('a torn file is told as damaged, whether on opening or on reading', async () => {
   const log = await open()
   await log.append([lines(0, ...Array.from({ length: 3_000 }, (_, i) => `{"i":${i},"text":"${'x'.repeat(50)}"}`))])

@@ -200,7 +200,11 @@ export class SqliteLog implements EventLog {
   }
 
   async #commit(group: readonly Waiting[]): Promise<OffsetRange[][]> {
-    const { step, clock } = this.#options
+    const { step, clock, file } = this.#options
+    if (this.#writer.replaced) {
+      const message = `log ${file}: the file was deleted or replaced while it was open, nothing is appended to it; stop, restore it, and start again`
+      throw new StorageFileError(file, 'replaced', message)
+    }
     const ranges = await this.#writer.writeAround(
       'appending',
       () => {

@@ -56,16 +56,20 @@ export class SqliteSpeedStore implements SpeedStore {
     await this.#step('flush:before')
     const { file, tables } = this.#opened
     const doing = `flushing partition ${marker.partition} through offset ${marker.through}`
+    const anewError = (reason: 'replaced' | 'damaged', why: string, cause?: unknown) => {
+      const message = `speed store ${file.path}: ${doing}: ${why}; a new one is open, and ${AGAIN}`
+      return new StorageFileError(file.path, reason, message, cause)
+    }
     if (file.replaced) {
       await this.#reopen()
-      const message = `speed store ${file.path}: ${doing}: the file was deleted or replaced; a new one is open, and ${AGAIN}`
-      throw new StorageFileError(file.path, 'replaced', message)
+      throw anewError('replaced', 'the file was deleted or replaced')
     }
     try {
       await file.write(doing, () => tables.upsert(partials, marker))
     } catch (error) {
-      if (isReason(error, 'damaged')) await this.#reopen()
-      throw error
+      if (!isReason(error, 'damaged')) throw error
+      await this.#reopen()
+      throw anewError('damaged', `the file is damaged (${whyOf(error)})`, error)
     }
     file.boundWal()
     await this.#step('flush:written')
@@ -123,7 +127,7 @@ async function openOrRebuild(options: SqliteSpeedStoreOptions): Promise<Opened> 
     if (fileMark(options.file) === seen) {
       // The write-ahead file first: beside a new main file it would be taken for its own.
       for (const suffix of ['-wal', '-shm', '']) rmSync(`${options.file}${suffix}`, { force: true })
-      options.onRebuilt?.(`${(error as Error).message}. It was made anew; ${AGAIN}`)
+      options.onRebuilt?.(`speed store ${options.file} can not be used (${whyOf(error)}): made anew; ${AGAIN}`)
     }
     return openFile(options)
   }
@@ -158,6 +162,12 @@ async function openFile(options: SqliteSpeedStoreOptions): Promise<Opened> {
 
 function isReason(error: unknown, reason: StorageFileError['reason']): boolean {
   return error instanceof StorageFileError && error.reason === reason
+}
+
+/** without the advice for files that can not be made anew */
+function whyOf(error: unknown): string {
+  const { cause, message } = error as Error
+  return cause instanceof Error ? cause.message : message
 }
 
 /** Tells one file from another at the same path. */
