@@ -89,15 +89,27 @@ test('another program’s database is refused and kept', async () => {
   db.close()
 })
 
-test('deleted under an owner, the next flush says so and the one after it is seen by all', async () => {
-  const [owner, reader] = [await open(), await open()]
-  await owner.flush([partial('a', 1)], marker(1))
-  for (const suffix of ['-wal', '-shm', '']) rmSync(`${file}${suffix}`, { force: true })
-  await expect(owner.flush([partial('a', 2)], marker(2))).rejects.toMatchObject({ reason: 'replaced', file })
-  expect((await reader.read(['v1'], zero)).markers.size).toBe(0)
-  await owner.flush([partial('a', 2)], marker(2))
-  expect((await reader.read(['v1'], zero)).rows.get('v1')).toEqual([partial('a', 2).row])
-})
+test.each([
+  ['the other partition', async () => {}],
+  ['a reader', async (store: SqliteSpeedStore) => void (await store.markers())],
+  ['the clean-up', async (store: SqliteSpeedStore) => void (await store.deleteClosed(0, 1, 9))],
+])(
+  'deleted under two owners and first found so by %s, no marker stands over partials that are gone',
+  async (_, find) => {
+    const [owner, reader] = [await open(), await open()]
+    const one = { partition: 1 }
+    await owner.flush([partial('a', 1)], marker(1))
+    await owner.flush([partial('a', 1, one)], marker(1, one))
+    for (const suffix of ['-wal', '-shm', '']) rmSync(`${file}${suffix}`, { force: true })
+    await find(owner)
+    await expect(owner.flush([partial('b', 2)], marker(2))).rejects.toMatchObject({ reason: 'replaced', file })
+    await expect(owner.flush([partial('b', 2, one)], marker(2, one))).rejects.toThrow(/folded again/)
+    expect((await reader.markers()).size).toBe(0)
+    await owner.flush([partial('a', 2), partial('b', 2)], marker(2))
+    expect((await reader.read(['v1'], zero)).rows.get('v1')).toHaveLength(2)
+    expect((await reader.markers()).size).toBe(1)
+  },
+)
 
 test('damaged under an owner, the flush fails, and a store that works is open', async () => {
   const owner = await open()

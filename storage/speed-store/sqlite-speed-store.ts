@@ -37,6 +37,8 @@ interface Opened {
 export class SqliteSpeedStore implements SpeedStore {
   readonly #options: SqliteSpeedStoreOptions
   readonly #step: StepHook
+  /** per partition, the file of its last flush: in another file, what was flushed before is missing under the next marker */
+  readonly #flushedInto = new Map<number, SqliteFile>()
   #opened: Opened
   #reopening: Promise<void> | null = null
 
@@ -54,22 +56,18 @@ export class SqliteSpeedStore implements SpeedStore {
   /** @throws StorageFileError also when the file was replaced or damaged meanwhile: fold the open segment again from its start */
   async flush(partials: readonly PartialRow[], marker: Marker): Promise<void> {
     await this.#step('flush:before')
-    const { file, tables } = this.#opened
     const doing = `flushing partition ${marker.partition} through offset ${marker.through}`
-    const anewError = (reason: 'replaced' | 'damaged', why: string, cause?: unknown) => {
-      const message = `speed store ${file.path}: ${doing}: ${why}; a new one is open, and ${AGAIN}`
-      return new StorageFileError(file.path, reason, message, cause)
-    }
-    if (file.replaced) {
-      await this.#reopen()
-      throw anewError('replaced', 'the file was deleted or replaced')
-    }
+    const { file, tables } = await this.#present()
+    const before = this.#flushedInto.get(marker.partition)
+    this.#flushedInto.set(marker.partition, file)
+    if (before !== undefined && before !== file) throw this.#anew('replaced', doing, 'the file was deleted or replaced')
     try {
       await file.write(doing, () => tables.upsert(partials, marker))
     } catch (error) {
       if (!isReason(error, 'damaged')) throw error
       await this.#reopen()
-      throw anewError('damaged', `the file is damaged (${whyOf(error)})`, error)
+      this.#flushedInto.set(marker.partition, this.#opened.file)
+      throw this.#anew('damaged', doing, `the file is damaged (${whyOf(error)})`, error)
     }
     file.boundWal()
     await this.#step('flush:written')
@@ -101,6 +99,12 @@ export class SqliteSpeedStore implements SpeedStore {
   async #present(): Promise<Opened> {
     if (this.#opened.file.replaced) await this.#reopen()
     return this.#opened
+  }
+
+  #anew(reason: 'replaced' | 'damaged', doing: string, why: string, cause?: unknown): StorageFileError {
+    const { file } = this.#options
+    const message = `speed store ${file}: ${doing}: ${why}; a new one is open, and ${AGAIN}`
+    return new StorageFileError(file, reason, message, cause)
   }
 
   #reopen(): Promise<void> {
