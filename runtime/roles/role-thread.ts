@@ -30,9 +30,11 @@ export async function runRole(open: (input: RoleInput, emit: Emit) => Promise<Ru
   report()
   tell({ type: 'started' })
   const reporting = setInterval(report, STATUS_EVERY_MS)
-  const fault = await ending.promise
+  let fault = await ending.promise
   clearInterval(reporting)
-  await role.stop()
+  await role.stop().catch((error: Error) => {
+    fault ??= error
+  })
   report()
   if (fault === null) tell({ type: 'stopped' })
   else tell({ type: 'fault', message: fault.message, stack: fault.stack ?? '' })

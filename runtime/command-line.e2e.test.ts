@@ -1,0 +1,182 @@
+/** The real command line, as a user types it, on one data folder. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+const REAL_EVENTS = fileURLToPath(new URL('../../shared/data/meetup-rsvps-2017.ndjson', import.meta.url))
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'watershed-command-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function watershed(words: readonly string[], data = 'data'): Ran {
+  const result = spawnSync(process.execPath, [MAIN, ...words], {
+    env: { ...process.env, WATERSHED_DATA: join(folder, data) },
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  return { code: result.status, stdout: result.stdout, stderr: result.stderr }
+}
+
+interface Started {
+  readonly url: string
+  stop(): Promise<number | null>
+}
+
+async function start(words: readonly string[], data = 'data'): Promise<Started> {
+  const child = spawn(process.execPath, [MAIN, 'start', '--port', '0', ...words], {
+    env: { ...process.env, WATERSHED_DATA: join(folder, data), WATERSHED_FLUSH_EVERY_MS: '50' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [url] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+  const stop = async (): Promise<number | null> => {
+    child.kill('SIGINT')
+    const [code] = (await once(child, 'exit')) as [number | null]
+    return code
+  }
+  return { url, stop }
+}
+
+interface Answer {
+  readonly data: readonly Record<string, unknown>[]
+  readonly meta: { readonly position: readonly number[]; readonly generation: { id: string } | null }
+}
+
+/** Asks until so many offsets are counted. */
+async function answerOf(url: string, path: string, offsets: number): Promise<Answer> {
+  for (;;) {
+    const answer = (await (await fetch(`${url}${path}`)).json()) as Answer
+    if (answer.meta.position.reduce((sum, position) => sum + position, 0) >= offsets) return answer
+    await sleep(20)
+  }
+}
+
+describe('from a file to an answer', () => {
+  test('generate gives the same bytes for the same seed', () => {
+    const words = ['generate', '--seed', '3', '--count', '1500']
+    const { code, stdout } = watershed(words)
+    expect(code).toBe(0)
+    expect(stdout.split('\n')).toHaveLength(1501)
+    expect(watershed(words).stdout).toBe(stdout)
+  })
+
+  test('ingest names the rejected lines and ends with 2; --keep-unusable keeps them', async () => {
+    const file = join(folder, 'events.ndjson')
+    expect(watershed(['generate', '--count', '500', '--output', file]).code).toBe(0)
+    const { code, stdout, stderr } = watershed(['ingest', 'meetup_rsvps', file, '--json'])
+    const result = JSON.parse(stdout) as { accepted: number; rejected: number; rejects: { line: number }[] }
+    expect(code).toBe(2)
+    expect(stderr).toBe('')
+    expect(result.accepted + result.rejected).toBe(500)
+    expect(result.rejects[0]!.line).toBeGreaterThan(0)
+    const kept = watershed(['ingest', 'meetup_rsvps', file, '--keep-unusable', '--json'])
+    expect(kept.code).toBe(0)
+    expect(JSON.parse(kept.stdout)).toMatchObject({ accepted: 500, rejected: 0 })
+  })
+
+  test('start counts them, answers, and stops cleanly; what it made stays for the other commands', async () => {
+    const logged = JSON.parse(watershed(['doctor', '--json']).stdout) as {
+      findings: { part: string; numbers: { events: number } }[]
+    }[]
+    const { events } = logged[0]!.findings.find((finding) => finding.part === 'log')!.numbers
+    const { url, stop } = await start(['--no-demo'])
+    const answer = await answerOf(url, '/v1/datasets/meetup_rsvps/views/responses_by_country?dimensions=', events)
+    expect(await stop()).toBe(0)
+    const queried = watershed(['query', 'meetup_rsvps', 'responses_by_country', '--dimensions', '', '--json'])
+    expect((JSON.parse(queried.stdout) as Answer).data).toEqual(answer.data)
+    expect(await readdir(join(folder, 'data', 'scratch'))).toEqual([])
+  })
+
+  test('verify is equal, and finds a single wrong number', () => {
+    expect(watershed(['verify']).code).toBe(0)
+    const store = new DatabaseSync(join(folder, 'data', 'speed', 'meetup_rsvps.sqlite'))
+    const { rowid, row } = store
+      .prepare(`SELECT rowid, "row" FROM partials WHERE "row" LIKE '%yes__n%' LIMIT 1`)
+      .get() as {
+      rowid: number
+      row: string
+    }
+    const wrong = row.replace(/"yes__n":(\d+)/, (_, count: string) => `"yes__n":${Number(count) + 1}`)
+    store.prepare('UPDATE partials SET "row" = ? WHERE rowid = ?').run(wrong, rowid)
+    const { code, stdout } = watershed(['verify', '--json'])
+    expect(code).toBe(1)
+    const [report] = JSON.parse(stdout) as { equal: boolean; views: { different: number }[] }[]
+    expect(report!.equal).toBe(false)
+    expect(report!.views.map((view) => view.different).filter((different) => different > 0)).toEqual([1])
+    store.prepare('UPDATE partials SET "row" = ? WHERE rowid = ?').run(row, rowid)
+    store.close()
+    expect(watershed(['verify']).code).toBe(0)
+  })
+
+  test('batch run makes a generation that generations lists; rolling back behind the first is refused', () => {
+    expect(watershed(['batch', 'run', '--full']).code).toBe(0)
+    const listed = JSON.parse(watershed(['generations', 'list', '--json']).stdout) as { current: boolean }[]
+    expect(listed.at(-1)!.current).toBe(true)
+    expect(watershed(['generations', 'rollback', 'g999999']).code).toBe(74)
+    expect(watershed(['verify']).code).toBe(0)
+  })
+})
+
+test('what is wrong on the command line or in the configuration has its own exit codes', async () => {
+  expect(watershed(['verfy']).code).toBe(64)
+  expect(watershed(['query', 'meetup_rsvps', 'trending_topic']).code).toBe(64)
+  expect(watershed(['ingest', 'meetup_rsvps', '/nowhere.ndjson']).code).toBe(74)
+  expect(watershed(['start', '--host', '0.0.0.0']).code).toBe(78)
+  const file = join(folder, 'wrong.ts')
+  await writeFile(
+    file,
+    `import { count, defineDataset } from 'watershed'
+     export default defineDataset({ name: 'wrong', time: 'at', key: 'id',
+       columns: { id: { type: 'BIGINT', path: '$.id', required: true }, at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true } },
+       views: { all_time: { dimensions: { kind: 'knid' }, measures: { n: count() } } } })`,
+  )
+  const { code, stderr } = watershed(['verify', '--dataset', file])
+  expect(code).toBe(65)
+  expect(stderr).toContain("view 'all_time', dimension 'kind'")
+})
+
+test.skipIf(!existsSync(REAL_EVENTS))('800 real RSVPs give the numbers of a recount by hand', async () => {
+  const lines = readFileSync(REAL_EVENTS, 'utf8').trim().split('\n')
+  const byCountry = new Map<string, { responses: number; yes: number; attendees: number }>()
+  for (const line of lines) {
+    const { response, guests, group } = JSON.parse(line) as {
+      response: string
+      guests: number
+      group: { group_country: string }
+    }
+    const counted = byCountry.get(group.group_country) ?? { responses: 0, yes: 0, attendees: 0 }
+    counted.responses++
+    if (response === 'yes') {
+      counted.yes++
+      counted.attendees += 1 + guests
+    }
+    byCountry.set(group.group_country, counted)
+  }
+  expect(watershed(['ingest', 'meetup_rsvps', REAL_EVENTS], 'real').code).toBe(0)
+  const { url, stop } = await start(['--no-demo'], 'real')
+  const path =
+    '/v1/datasets/meetup_rsvps/views/responses_by_country?dimensions=country&measures=responses,yes,attendees'
+  const answer = await answerOf(url, path, lines.length)
+  expect(await stop()).toBe(0)
+  const answered = new Map(
+    answer.data.map(({ country, responses, yes, attendees }) => [country, { responses, yes, attendees }]),
+  )
+  expect(answered).toEqual(byCountry)
+})
