@@ -1,5 +1,5 @@
 /** A data folder that platforms are killed on: starts them, looks at what they left, and says what is wrong with it. */
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -41,7 +41,10 @@ export class CrashSite {
 
   static async make(): Promise<CrashSite> {
     const folder = await mkdtemp(join(tmpdir(), 'watershed-crash-'))
-    await copyFile(new URL('./crash-events.ts', import.meta.url), join(folder, 'crash-events.ts'))
+    // The package name is for people's own files; the test runner resolves imports itself and knows only addresses.
+    const definition = await readFile(new URL('./crash-events.ts', import.meta.url), 'utf8')
+    const language = new URL('../../core/definition.ts', import.meta.url).href
+    await writeFile(join(folder, 'crash-events.ts'), definition.replace("'watershed'", `'${language}'`))
     const file = join(folder, 'watershed.json')
     await writeFile(file, JSON.stringify({ ...SETTINGS, data: 'data', datasets: ['./crash-events.ts'] }))
     return new CrashSite(folder, file)

@@ -1,0 +1,30 @@
+/** Runs every benchmark and writes bench/results/<name>.json with the machine's description. Ratios within one run count; absolute times do not. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { appendRate } from './append-rate.ts'
+import { streamRate } from './stream-rate.ts'
+
+const BENCHES = { 'append-rate': appendRate, 'stream-rate': streamRate }
+
+const wanted = process.argv.slice(2)
+const machine = {
+  cpus: cpus().length,
+  model: cpus()[0]?.model,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+}
+const folder = join(import.meta.dirname, 'results')
+mkdirSync(folder, { recursive: true })
+for (const [name, bench] of Object.entries(BENCHES)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  process.stderr.write(`${name} …\n`)
+  const figures = Object.fromEntries(
+    Object.entries(await bench()).map(([key, value]) => [key, Number(value.toPrecision(4))]),
+  )
+  writeFileSync(
+    join(folder, `${name}.json`),
+    `${JSON.stringify({ name, date: new Date().toISOString().slice(0, 10), machine, figures }, null, 2)}\n`,
+  )
+  process.stdout.write(`${JSON.stringify({ name, ...figures })}\n`)
+}
