@@ -6,7 +6,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**', 'data/**', 'watershed-data/**'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000,
+    hookTimeout: 120_000,
   },
 })

@@ -2,6 +2,7 @@
 import type { ColumnDefinition } from './definition.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
 import { quoteName, quoteText } from './sql-names.ts'
+import { finiteSql, isoDateSql, isoTimeSql } from './stored-value.ts'
 
 /** Event times that a TIMESTAMP can hold: years 1 to 9999. */
 export const TIME_MS_MIN = -62_135_596_800_000
@@ -100,10 +101,12 @@ function columnSql(column: ColumnDefinition, path: JsonPath): string {
 }
 
 function converted(column: ColumnDefinition, raw: string): string {
-  if (column.type === 'DATE') return `TRY_CAST(${raw} AS DATE)`
+  if (column.type === 'DATE') return isoDateSql(raw)
+  if (column.type === 'DOUBLE') return finiteSql(raw)
+  if (column.type === 'DOUBLE[]') return `list_transform(${raw}, lambda _x: ${finiteSql('_x')})`
   if (column.type !== 'TIMESTAMP') return raw
   const unit = column.unit ?? 'iso'
-  if (unit === 'iso') return `timezone('UTC', TRY_CAST(${raw} AS TIMESTAMPTZ))`
+  if (unit === 'iso') return isoTimeSql(raw)
   const perSecond = UNIT_PER_SECOND[unit]
   const low = (TIME_MS_MIN / 1_000) * perSecond
   const high = Math.floor(TIME_MS_MAX / 1_000) * perSecond

@@ -8,6 +8,7 @@ import { checkExpression } from './expression.ts'
 import { durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
 import { compiledMeasure, isNumeric, measureSql, wantsNumber } from './measures.ts'
 import { quoteName } from './sql-names.ts'
+import { storedValue } from './stored-value.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 
 export interface ViewInput {
@@ -19,6 +20,10 @@ export interface ViewInput {
   /** problems found are added here */
   readonly problems: string[]
 }
+
+/** A row for which an expression fails (a cast, an overflow) gives NULL instead of stopping every later event. */
+const tried = (expression: string): string =>
+  NAME.test(expression.trim()) ? `(${expression}\n)` : `TRY((${expression}\n))`
 
 const RESERVED = new Set(['pane', 'time', 'row'])
 const CALENDAR = new Set<string>(['week', 'month', 'quarter', 'year'])
@@ -36,6 +41,8 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
     if (type === undefined)
       say(`unnest '${as}'`, `the column '${column}' is unknown${nearest(column, Object.keys(definition.columns))}`)
     else if (!type.endsWith('[]')) say(`unnest '${as}'`, `the column '${column}' is no list`)
+    if (!NAME.test(as) || as in definition.columns)
+      say(`unnest '${as}'`, `a name must match ${NAME.source} and not be a column's; choose another`)
   }
   const known = new Set([...Object.keys(definition.columns), ...unnest.map((entry) => entry.name)])
   const used = new Set<string>(unnest.map(({ column }) => column))
@@ -90,6 +97,10 @@ interface Panes {
 }
 
 function paneOf(view: ViewDefinition, say: Say): Panes | null {
+  if (view.window !== undefined && view.time !== undefined) {
+    say('', 'has both time and window; a view has one of them')
+    return null
+  }
   try {
     if (view.window !== undefined) {
       const sizeMs = durationMs(view.window.size, 'window.size')
@@ -146,7 +157,7 @@ async function assemble(
   say: Say,
 ): Promise<CompiledView | null> {
   const { definition, name, view, rowColumns, dialect } = input
-  const dimensions = Object.entries(view.dimensions).map(([dimension, sql]) => ({ name: dimension, sql }))
+  const dimensions = Object.entries(view.dimensions).map(([dimension, sql]) => ({ name: dimension, sql: tried(sql) }))
   const inputs = Object.entries<MeasureDefinition>(view.measures).map(([measure, entry]) => ({
     measure,
     entry,
@@ -159,8 +170,20 @@ async function assemble(
   const probe = [...dimensions.map(({ sql }) => sql), ...inputs.flatMap(({ x, y }) => [x || '1', y || '1'])]
   const types = (await describe(dialect, probe, source, say))?.map(({ type }) => type)
   if (types === undefined) return null
-  const measures = inputs.map(({ measure, entry, x, y }, index) => {
+  const stored = (place: string, sql: string, type: string): { sql: string; type: string } => {
+    const value = sql === '' ? { sql, type } : storedValue(sql, type)
+    if (typeof value !== 'string') return value
+    say(place, value)
+    return { sql, type }
+  }
+  const groups = dimensions.map(({ name: dimension, sql }, index) => ({
+    name: dimension,
+    ...stored(`dimension '${dimension}'`, sql, types[index]!),
+  }))
+  const measures = inputs.map(({ measure, entry, x: valueX, y: valueY }, index) => {
     const at = dimensions.length + index * 2
+    const { sql: x, type: xType } = stored(`measure '${measure}'`, valueX, types[at]!)
+    const { sql: y, type: yType } = stored(`measure '${measure}', denominator`, valueY, types[at + 1]!)
     if (wantsNumber(entry.kind) && !isNumeric(types[at]!))
       say(`measure '${measure}'`, `${entry.kind} needs a number, but '${entry.expression}' is ${types[at]}`)
     if (entry.kind === 'ratio' && !isNumeric(types[at + 1]!))
@@ -172,9 +195,9 @@ async function assemble(
       y: quoteName(`${measure}#y`),
       s: (part: string) => `${measure}__${part}`,
     }
-    return { name: measure, entry, x, y, sql: measureSql(entry, types[at]!, types[at + 1]!, names) }
+    return { name: measure, entry, x, y, sql: measureSql(entry, xType, yType, names) }
   })
-  const dimensionColumns = dimensions.map(({ name: dimension }, index) => ({ name: dimension, type: types[index]! }))
+  const dimensionColumns = groups.map((group) => ({ name: group.name, type: group.type }))
   const lookups = lookupsOf(
     view,
     [...dimensionColumns, ...measures.map((entry) => ({ name: entry.name, type: entry.sql.type }))],
@@ -182,14 +205,22 @@ async function assemble(
   )
   const rank = await rankOf(view, dialect, say)
   if (input.problems.length > 0) return null
-  const texts = viewSql({ paneMs: panes.paneMs, dimensions, unnest, where: view.where, measures })
-  const columns = Object.fromEntries([...used].sort().map((column) => [column, definition.columns[column]]))
+  const texts = viewSql({
+    paneMs: panes.paneMs,
+    dimensions: groups,
+    unnest,
+    where: view.where && tried(view.where),
+    measures,
+  })
+  const columns = Object.fromEntries(
+    [...used].sort().map((column) => [column, { ...definition.columns[column], label: undefined }]),
+  )
   const time: ColumnDefinition = definition.columns[definition.time]!
   return {
     dataset: definition.name,
     name,
     label: view.label,
-    hash: hashOf([texts.partialSql('rows'), columns, time]),
+    hash: hashOf([texts.partialSql('rows'), columns, { ...time, label: undefined }]),
     ...panes,
     rank,
     dimensions: dimensionColumns,
@@ -206,7 +237,7 @@ async function assemble(
 
 function valueSql(expression: string | undefined, where: string | undefined): string {
   if (expression === undefined) return ''
-  return where === undefined ? `(${expression}\n)` : `(CASE WHEN (${where}\n) THEN (${expression}\n) END)`
+  return where === undefined ? tried(expression) : `(CASE WHEN ${tried(where)} THEN ${tried(expression)} END)`
 }
 
 async function describe(

@@ -172,8 +172,9 @@ export function measureSql(
       const q = s('q')
       const value = `(${x})::DOUBLE`
       const index = `ceil(ln(abs(${value})) / ln(${QUANTILE_GAMMA}))::INTEGER`
-      const below = `floor(${definition.q} * (list_sum(list_transform(${q}, lambda e: e.n)) - 1))`
-      const at = `list_filter(range(1, len(${q}) + 1), lambda i: list_sum(list_transform(${q}[1:i], lambda e: e.n)) > ${below})[1]`
+      const rank = `floor(${definition.q} * (list_sum(list_transform(${q}, lambda _e: _e.n)) - 1))::BIGINT`
+      // Goes along the buckets until the rank is used up: one step per bucket.
+      const found = `list_reduce(list_prepend(struct_pack(b := NULL::INTEGER, n := ${rank}), ${q}), lambda _a, _e: CASE WHEN _a.n < 0 THEN _a ELSE struct_pack(b := _e.b, n := _a.n - _e.n) END).b`
       const middle = (b: string): string =>
         `CASE WHEN ${b} = 0 THEN 0 ELSE sign(${b}) * 2 * pow(${QUANTILE_GAMMA}, abs(${b}) - ${ZERO_SHIFT}) / ${QUANTILE_GAMMA + 1} END`
       return {
@@ -187,7 +188,7 @@ export function measureSql(
           kind: 'counted',
           keep: null,
         },
-        present: middle(`${q}[${at}].b`),
+        present: `list_transform([${found}], lambda _b: ${middle('_b')})[1]::DOUBLE`,
         estimated: null,
         recount: `list_sort(list(${value}) FILTER (WHERE ${x} IS NOT NULL))[floor(${definition.q} * (count(${x}) - 1))::BIGINT + 1]`,
       }

@@ -57,7 +57,7 @@ export function viewSql(parts: ViewParts): ViewSql {
       (sql) => sql.partial,
       (name, list) => ({
         value: list.element,
-        explode: `SELECT ${[...keys, `${list.element} AS e`, '1 AS n'].join(', ')} FROM src WHERE ${quoteName(`${name}#x`)} IS NOT NULL`,
+        explode: `SELECT ${[...keys, `${list.element} AS _e`, '1 AS _n'].join(', ')} FROM _src WHERE ${quoteName(`${name}#x`)} IS NOT NULL`,
       }),
     )
   const keysSql = (rows: string): string =>
@@ -71,7 +71,7 @@ export function viewSql(parts: ViewParts): ViewSql {
       keys.length === 0
         ? partialFrom(prepared(rows))
         : partialFrom(
-            `SELECT p.* FROM (${prepared(rows)}) AS p SEMI JOIN (SELECT * FROM ${touched}) AS touched ON ${sameKeys('p', 'touched', keys)}`,
+            `SELECT _row.* FROM (${prepared(rows)}) AS _row SEMI JOIN (SELECT * FROM ${touched}) AS _touched ON ${sameKeys('_row', '_touched', keys)}`,
           ),
     mergeSql: (states, by) => mergeStates(parts, keys, states, by),
     presentSql: (merged, keep, measures) => presentStates(parts, merged, keep, measures),
@@ -110,32 +110,33 @@ function aggregateSql(
     (scalars(sql) ?? []).map((text, index) => `${text} AS ${quoteName(sql.state[index]!.name)}`),
   )
   const lists = measures.filter(({ sql }) => sql.list !== null)
-  if (lists.length === 0) return `SELECT ${[...keys, ...scalarItems].join(', ')} FROM (${from}) AS src ${groupBy(keys)}`
-  const main = `SELECT ${[...keys, ...scalarItems, '1 AS _one'].join(', ')} FROM src ${groupBy(keys)}`
+  if (lists.length === 0)
+    return `SELECT ${[...keys, ...scalarItems].join(', ')} FROM (${from}) AS _src ${groupBy(keys)}`
+  const main = `SELECT ${[...keys, ...scalarItems, '1 AS _one'].join(', ')} FROM _src ${groupBy(keys)}`
   const tables = lists.map(
     ({ name, sql }, index) => `list_${index} AS (${listSql(keys, sql.list!, exploded(name, sql.list!).explode)})`,
   )
   const out = measures.flatMap(({ sql }) =>
     sql.state.map((column) =>
       sql.list === null
-        ? `main.${quoteName(column.name)}`
-        : `coalesce(list_${lists.findIndex((other) => other.sql === sql)}.l, []::${column.type}) AS ${quoteName(column.name)}`,
+        ? `_main.${quoteName(column.name)}`
+        : `coalesce(list_${lists.findIndex((other) => other.sql === sql)}._l, []::${column.type}) AS ${quoteName(column.name)}`,
     ),
   )
-  const joins = lists.map((_, index) => `LEFT JOIN list_${index} ON ${sameKeys('main', `list_${index}`, keys)}`)
-  return `WITH src AS NOT MATERIALIZED (${from}), main AS (${main}), ${tables.join(', ')}
-    SELECT ${[...keys.map((key) => `main.${key} AS ${key}`), ...out].join(', ')} FROM main ${joins.join(' ')}`
+  const joins = lists.map((_, index) => `LEFT JOIN list_${index} ON ${sameKeys('_main', `list_${index}`, keys)}`)
+  return `WITH _src AS NOT MATERIALIZED (${from}), _main AS (${main}), ${tables.join(', ')}
+    SELECT ${[...keys.map((key) => `_main.${key} AS ${key}`), ...out].join(', ')} FROM _main ${joins.join(' ')}`
 }
 
 function listSql(keys: readonly string[], list: NonNullable<MeasureSql['list']>, explode: string): string {
   const columns = (more: string): string => [...keys, more].join(', ')
   const group = keys.length === 0 ? '' : ` GROUP BY ${keys.join(', ')}`
   if (list.kind === 'counted') {
-    const counted = `SELECT ${columns('e, sum(n)::BIGINT AS n')} FROM (${explode}) GROUP BY ${columns('e')}`
-    return `SELECT ${columns('list(struct_pack(b := e, n := n) ORDER BY e) AS l')} FROM (${counted})${group}`
+    const counted = `SELECT ${columns('_e, sum(_n)::BIGINT AS _n')} FROM (${explode}) GROUP BY ${columns('_e')}`
+    return `SELECT ${columns('list(struct_pack(b := _e, n := _n) ORDER BY _e) AS _l')} FROM (${counted})${group}`
   }
   const kept = list.keep === null ? '' : `[1:${list.keep}]`
-  return `SELECT ${columns(`list(e ORDER BY e)${kept} AS l`)} FROM (SELECT DISTINCT ${columns('e')} FROM (${explode}))${group}`
+  return `SELECT ${columns(`list(_e ORDER BY _e)${kept} AS _l`)} FROM (SELECT DISTINCT ${columns('_e')} FROM (${explode}))${group}`
 }
 
 function mergeStates(parts: ViewParts, keys: readonly string[], states: string, by?: readonly GroupBy[]): string {
@@ -150,8 +151,8 @@ function mergeStates(parts: ViewParts, keys: readonly string[], states: string, 
     (sql) => sql.merge,
     (name, list) => {
       const state = quoteName(parts.measures.find((measure) => measure.name === name)!.sql.state[0]!.name)
-      const unnested = `SELECT ${[...groups, `unnest(${state}) AS u`].join(', ')} FROM src`
-      const items = list.kind === 'counted' ? ['u.b AS e', 'u.n AS n'] : ['u AS e']
+      const unnested = `SELECT ${[...groups, `unnest(${state}) AS _u`].join(', ')} FROM _src`
+      const items = list.kind === 'counted' ? ['_u.b AS _e', '_u.n AS _n'] : ['_u AS _e']
       return { value: state, explode: `SELECT ${[...groups, ...items].join(', ')} FROM (${unnested})` }
     },
   )

@@ -50,6 +50,7 @@ export class PartitionOwner {
   #openedAtMs = 0
   #flushedAtMs = 0
   #flushedThrough = -1
+  #behind = false
 
   constructor(parts: PartitionOwnerParts) {
     this.#parts = parts
@@ -96,6 +97,8 @@ export class PartitionOwner {
         bytesMax: limits.batchBytesMax,
         recordsMax: Math.min(limits.batchRecordsMax, room),
       })
+      this.#behind =
+        batch !== null && (batch.count >= limits.batchRecordsMax || batch.lines.length >= limits.batchBytesMax / 2)
       if (batch === null) return false
       if (fold.records === 0) this.#openedAtMs = this.#clock()
       await fold.append(batch)
@@ -129,8 +132,10 @@ export class PartitionOwner {
     this.#flushedThrough = marker.through
   }
 
+  /** While far behind the log, flushes are rarer: what they would show is about to be overtaken, and the time goes into catching up. */
   get flushDue(): boolean {
-    return this.#clock() - this.#flushedAtMs >= this.#parts.limits.flushEveryMs
+    const { flushEveryMs, flushBehindEveryMs } = this.#parts.limits
+    return this.#clock() - this.#flushedAtMs >= (this.#behind ? flushBehindEveryMs : flushEveryMs)
   }
 
   /** The open segment reached its size, row or age limit. */
@@ -185,7 +190,7 @@ export class PartitionOwner {
   async #begin(start: Offset): Promise<void> {
     await this.#parts.fold.begin(start)
     this.#openedAtMs = this.#clock()
-    this.#flushedAtMs = 0
+    if (!this.#behind) this.#flushedAtMs = 0
     this.#flushedThrough = -1
   }
 

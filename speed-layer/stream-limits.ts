@@ -9,6 +9,8 @@ export interface StreamLimits {
   readonly segmentAgeMsMax: number
   /** how often the touched partials go to the speed store */
   readonly flushEveryMs: number
+  /** the same while the owner is far behind the log: its micro-batches are full */
+  readonly flushBehindEveryMs: number
   /** how long to wait for new records when there are none */
   readonly pollEveryMs: number
   /** partials of closed segments stay this long for readers that saw the lake before */
@@ -29,6 +31,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   segmentBytesMax: 256 * 1024 * 1024,
   segmentAgeMsMax: 60_000,
   flushEveryMs: 1_000,
+  flushBehindEveryMs: 5_000,
   pollEveryMs: 25,
   readerGraceMs: 60_000,
   logRetentionMs: 3_600_000,

@@ -1,0 +1,51 @@
+/**
+ * Which SQL types a view may store, and the form in which it stores them. What is stored is compared, hashed, written as
+ * JSON and read back, so one value has one form: no NaN, no infinity, no negative zero, no time zone, no year past 9999.
+ */
+
+const PLAIN =
+  /^(BOOLEAN|VARCHAR|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|DECIMAL\(\d+,\s*\d+\)|(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|VARCHAR|DATE|TIMESTAMP)\[\])$/
+const DATE_PART = '[0-9]{4}-[0-9]{2}-[0-9]{2}'
+const PLAIN_TIME = `${DATE_PART}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?Z?)?)?`
+const OFFSET_TIME = `${DATE_PART}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?[+-][0-9]{2}(:?[0-9]{2})?`
+
+/** SQL: the double, or NULL when it is none or not finite; -0 becomes 0, for they are equal, but their texts are not. */
+export function finiteSql(value: string): string {
+  return `CASE WHEN isfinite(${value}) THEN ${value} + 0.0 END`
+}
+
+/** SQL: NULL instead of infinities and of years that JSON and other engines can not tell. */
+export function inYearsSql(value: string, type: 'TIMESTAMP' | 'DATE'): string {
+  const last = type === 'DATE' ? '9999-12-31' : '9999-12-31 23:59:59.999999'
+  return `CASE WHEN ${value} BETWEEN ${type} '0001-01-01' AND ${type} '${last}' THEN ${value} END`
+}
+
+/**
+ * SQL: ISO 8601 text → TIMESTAMP in UTC, NULL when it is none. The pattern comes first, because the engine's cast also takes
+ * 'infinity' and zone names, and after a zone name reads the following rows of a batch in that zone.
+ */
+export function isoTimeSql(text: string): string {
+  const read = `CASE WHEN regexp_full_match(${text}, '${PLAIN_TIME}') THEN TRY_CAST(${text} AS TIMESTAMP) WHEN regexp_full_match(${text}, '${OFFSET_TIME}') THEN timezone('UTC', TRY_CAST(${text} AS TIMESTAMPTZ)) END`
+  return inYearsSql(read, 'TIMESTAMP')
+}
+
+/** SQL: text that begins with YYYY-MM-DD → DATE, NULL when it does not. */
+export function isoDateSql(text: string): string {
+  const read = `CASE WHEN regexp_full_match(${text}, '${DATE_PART}([T ].*)?') THEN TRY_CAST(substr(${text}, 1, 10) AS DATE) END`
+  return inYearsSql(read, 'DATE')
+}
+
+/** The expression in the form that is stored. @returns the problem as a sentence when its type can not be stored */
+export function storedValue(sql: string, type: string): { readonly sql: string; readonly type: string } | string {
+  if (PLAIN.test(type)) return { sql, type }
+  if (type === 'FLOAT' || type === 'DOUBLE') return { sql: finiteSql(`(${sql})::DOUBLE`), type: 'DOUBLE' }
+  if (type === 'FLOAT[]' || type === 'DOUBLE[]')
+    return { sql: `list_transform((${sql})::DOUBLE[], lambda _x: ${finiteSql('_x')})`, type: 'DOUBLE[]' }
+  if (type === 'DATE') return { sql: inYearsSql(`(${sql})`, 'DATE'), type }
+  if (/^TIMESTAMP(_S|_MS|_NS)?$/.test(type))
+    return { sql: inYearsSql(`TRY_CAST((${sql}) AS TIMESTAMP)`, 'TIMESTAMP'), type: 'TIMESTAMP' }
+  if (type === 'TIMESTAMP WITH TIME ZONE')
+    return { sql: inYearsSql(`timezone('UTC', (${sql}))`, 'TIMESTAMP'), type: 'TIMESTAMP' }
+  if (type === 'JSON') return { sql: `(${sql})::VARCHAR`, type: 'VARCHAR' }
+  return `gives ${type}, which can not be stored; cast it, for example ::VARCHAR, ::BIGINT, ::DECIMAL(28,2) or ::DOUBLE`
+}
