@@ -39,6 +39,7 @@ export async function openDataset(options: OpenDatasetOptions): Promise<OpenData
   try {
     const store = await SqliteSpeedStore.open({
       file: folder.speedFile(name),
+      log: log.identity,
       dataset: name,
       step,
       onRebuilt: (message) => emit({ name: 'speed-store-rebuilt', level: 'warn', dataset: name, message }),
