@@ -190,7 +190,7 @@ export class PartitionOwner {
   async #begin(start: Offset): Promise<void> {
     await this.#parts.fold.begin(start)
     this.#openedAtMs = this.#clock()
-    if (!this.#behind) this.#flushedAtMs = 0
+    this.#flushedAtMs = this.#clock()
     this.#flushedThrough = -1
   }
 
