@@ -22,12 +22,17 @@ const answers = {
 
 const country = {
   country_name: lookup('countries', 'country', 'name'),
+  country_iso2: lookup('countries', 'country', 'iso2'),
   country_iso3: lookup('countries', 'country', 'iso3'),
+  country_numeric: lookup('countries', 'country', 'numeric'),
 }
 
 /** the venue's position; 0/0 is how the stream says that it has none; then the group's */
-const latitude = 'CASE WHEN venue_lat IS NULL OR (venue_lat = 0 AND venue_lon = 0) THEN group_lat ELSE venue_lat END'
-const longitude = 'CASE WHEN venue_lat IS NULL OR (venue_lat = 0 AND venue_lon = 0) THEN group_lon ELSE venue_lon END'
+const noVenue = 'venue_lat IS NULL OR venue_lon IS NULL OR (venue_lat = 0 AND venue_lon = 0)'
+const latitude = `CASE WHEN ${noVenue} THEN group_lat ELSE venue_lat END`
+const longitude = `CASE WHEN ${noVenue} THEN group_lon ELSE venue_lon END`
+/** a tenth of a degree; adding 0 makes -0 (just south or west of zero) the same cell as 0 */
+const cell = (degrees: string) => `round(${degrees}, 1) + 0.0`
 
 export default defineDataset({
   name: 'meetup_rsvps',
@@ -56,6 +61,7 @@ export default defineDataset({
     group_urlname: { type: 'VARCHAR', path: '$.group.group_urlname' },
     city: { type: 'VARCHAR', path: '$.group.group_city' },
     country: { type: 'VARCHAR', path: '$.group.group_country' },
+    state: { type: 'VARCHAR', path: '$.group.group_state' },
     group_lat: { type: 'DOUBLE', path: '$.group.group_lat' },
     group_lon: { type: 'DOUBLE', path: '$.group.group_lon' },
     topics: { type: 'VARCHAR[]', path: '$.group.group_topics[*].topic_name' },
@@ -77,7 +83,7 @@ export default defineDataset({
     },
     responses_map: {
       label: 'Responses on the map, in cells of a tenth of a degree',
-      dimensions: { lat: `round(${latitude}, 1)`, lon: `round(${longitude}, 1)` },
+      dimensions: { lat: cell(latitude), lon: cell(longitude) },
       time: ['hour', 'day', 'week', 'month'],
       measures: answers,
     },
@@ -122,6 +128,8 @@ export default defineDataset({
         url: latest('event_url'),
         group_id: latest('group_id'),
         group_name: latest('group_name'),
+        group_urlname: latest('group_urlname'),
+        venue: latest('venue_name'),
         topics: latest('topics'),
         city: latest('city'),
         country: latest('country'),

@@ -27,9 +27,13 @@ export class Random {
     return from[this.below(from.length)]!
   }
 
-  /** Like pick, but early entries come much more often: the square of a uniform number. */
-  pickSkewed<T>(from: readonly T[]): T {
+  /** Like below, but small numbers come much more often: the square of a uniform number. */
+  belowSkewed(below: number): number {
     const u = this.next()
-    return from[Math.floor(u * u * from.length)]!
+    return Math.floor(u * u * below)
+  }
+
+  pickSkewed<T>(from: readonly T[]): T {
+    return from[this.belowSkewed(from.length)]!
   }
 }

@@ -1,14 +1,16 @@
 /**
  * A seeded stream of RSVPs in the shape of the real one: skewed countries, topic bursts that come and go, late and
  * repeated answers, venues that are missing, and a share of lines that can not be used.
+ * Event time follows the clock that is given to `next`: with the wall clock the stream is live, without one it is a
+ * repeatable past that goes on by 1/eventsPerSecond per answer. Same seed, start and clock: same bytes on every machine.
  */
 import { Random } from './random.ts'
-import { type Group, makeWorld, type World, type WorldEvent } from './rsvp-world.ts'
+import { type Group, makeWorld, memberJson, type World, type WorldEvent } from './rsvp-world.ts'
 
 export interface RsvpGeneratorOptions {
   readonly seed: number
-  /** event time of the first answer, epoch ms; part of what the seed decides: give both to repeat a stream */
-  readonly startMs: number
+  /** event time of the first answer, epoch ms; give it and the seed to repeat a stream. Default: now */
+  readonly startMs?: number
   /** how far event time goes on per answer; a live stream gives the clock to `next` instead */
   readonly eventsPerSecond?: number
   readonly malformedShare?: number
@@ -20,11 +22,24 @@ export interface RsvpGeneratorOptions {
   readonly repeatedShare?: number
 }
 
+/** A line, and what a test or a demo may want to know of how it was made. */
+export interface GeneratedLine {
+  /** without a line end */
+  readonly line: string
+  /** true: spoiled on purpose; an event of this stream must not be made of it */
+  readonly malformed: boolean
+  /** true: changes an earlier answer, under the same rsvp_id */
+  readonly repeated: boolean
+  /** event time, epoch ms */
+  readonly timeMs: number
+}
+
 interface Given {
   readonly rsvpId: number
   readonly group: Group
   readonly event: WorldEvent
   readonly member: string
+  yes: boolean
 }
 
 const BURST_GROUPS = 40
@@ -45,30 +60,42 @@ export class RsvpGenerator {
     this.#random = new Random(options.seed)
     this.#world = makeWorld(new Random(options.seed ^ 0x5eed))
     this.#options = {
+      startMs: options.startMs ?? Date.now(),
       eventsPerSecond: 100,
       malformedShare: 0.01,
       lateShare: 0.02,
       futureShare: 0.0005,
       repeatedShare: 0.05,
-      ...options,
+      ...stated(options),
     }
   }
 
   /** The next line, without a line end. `nowMs`: the stream's time; default: start plus what eventsPerSecond makes of the count so far. */
-  next(nowMs = this.#options.startMs + Math.floor((this.#made * 1_000) / this.#options.eventsPerSecond)): string {
-    const line = this.#answer(nowMs)
-    this.#made++
-    return this.#random.chance(this.#options.malformedShare) ? this.#spoil(line) : line
+  next(nowMs?: number): string {
+    return this.nextLine(nowMs).line
   }
 
-  #answer(nowMs: number): string {
+  /** The same stream as `next`, with what is known of each line. */
+  nextLine(
+    nowMs = this.#options.startMs + Math.floor((this.#made * 1_000) / this.#options.eventsPerSecond),
+  ): GeneratedLine {
     const repeated = this.#given.length > 0 && this.#random.chance(this.#options.repeatedShare)
     const given = repeated ? this.#random.pick(this.#given) : this.#fresh(nowMs)
-    const yes = this.#random.chance(0.72)
+    // Most who answer again have changed their mind; some only bring another number of guests.
+    if (repeated && this.#random.chance(0.8)) given.yes = !given.yes
+    const timeMs = this.#time(nowMs)
+    const line = this.#answer(given, timeMs)
+    this.#made++
+    const malformed = this.#random.chance(this.#options.malformedShare)
+    return { line: malformed ? this.#spoil(line) : line, malformed, repeated, timeMs }
+  }
+
+  #answer({ event, group, member, rsvpId, yes }: Given, timeMs: number): string {
     const guests = this.#random.chance(0.1) ? 1 + this.#random.below(3) : 0
-    const venue = given.event.venue === null ? '' : `"venue":${given.event.venue},`
-    const event = `"event":{"event_name":${JSON.stringify(given.event.name)},"event_id":"${given.event.id}","time":${this.#options.startMs + given.event.afterMs},"event_url":"${given.event.url}"}`
-    return `{${venue}"visibility":"public","response":"${yes ? 'yes' : 'no'}","guests":${guests},"member":${given.member},"rsvp_id":${given.rsvpId},"mtime":${this.#time(nowMs)},${event},"group":${given.group.json}}`
+    const venue = event.venue === null ? '' : `"venue":${event.venue},`
+    const at = this.#options.startMs + event.afterMs
+    const eventText = `"event":{"event_name":${JSON.stringify(event.name)},"event_id":"${event.id}","time":${at},"event_url":"${event.url}"}`
+    return `{${venue}"visibility":"public","response":"${yes ? 'yes' : 'no'}","guests":${guests},"member":${member},"rsvp_id":${rsvpId},"mtime":${timeMs},${eventText},"group":${group.json}}`
   }
 
   #fresh(nowMs: number): Given {
@@ -87,7 +114,8 @@ export class RsvpGenerator {
       rsvpId: 1_600_000_000 + this.#made,
       group,
       event: this.#random.pickSkewed(group.events),
-      member: this.#random.pickSkewed(group.members),
+      member: memberJson(group, this.#random.belowSkewed(group.memberCount)),
+      yes: this.#random.chance(0.72),
     }
     if (this.#given.length < REMEMBERED_MAX) this.#given.push(given)
     else this.#given[this.#random.below(REMEMBERED_MAX)] = given
@@ -103,7 +131,7 @@ export class RsvpGenerator {
   }
 
   #spoil(line: string): string {
-    switch (this.#random.below(5)) {
+    switch (this.#random.below(7)) {
       case 0:
         return line.slice(0, 1 + this.#random.below(line.length - 2))
       case 1:
@@ -112,8 +140,19 @@ export class RsvpGenerator {
         return line.replace(/"rsvp_id":\d+/, '"rsvp_id":null')
       case 3:
         return line.replace(/"mtime":\d+/, '"mtime":"yesterday"')
+      case 4:
+        return line.replace(/"rsvp_id":\d+/, '"rsvp_id":{"id":1}')
+      case 5:
+        return `[${line}]`
       default:
         return line.replace('"response":', '"respnse":')
     }
   }
+}
+
+/** Options that were given, without those that are undefined. */
+function stated(options: RsvpGeneratorOptions): RsvpGeneratorOptions {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  // Only values were left out; Object.fromEntries does not keep the names in its type.
+  return Object.fromEntries(given) as unknown as RsvpGeneratorOptions
 }

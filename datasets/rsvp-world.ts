@@ -1,6 +1,6 @@
 /** The made-up world that the RSVP generator draws from: cities, groups with topics and members, and their events. */
 import { TOPICS_BY_CATEGORY } from './dictionaries/topic-categories.ts'
-import type { Random } from './random.ts'
+import { Random } from './random.ts'
 
 /** country, city, latitude, longitude; the order is the skew: early ones come more often */
 const CITIES: readonly (readonly [string, string, number, number])[] = [
@@ -41,6 +41,16 @@ const CITIES: readonly (readonly [string, string, number, number])[] = [
   ['tr', 'İstanbul', 41.01, 28.96],
   ['kr', 'Seoul', 37.56, 126.99],
 ]
+const STATES: Readonly<Record<string, string>> = {
+  'New York': 'NY',
+  'San Francisco': 'CA',
+  Chicago: 'IL',
+  'Los Angeles': 'CA',
+  Austin: 'TX',
+  Seattle: 'WA',
+  Boston: 'MA',
+  Denver: 'CO',
+}
 const FIRST_NAMES = [
   'Anna',
   'Ben',
@@ -91,7 +101,9 @@ export interface Group {
   readonly json: string
   readonly topics: readonly string[]
   readonly events: readonly WorldEvent[]
-  readonly members: readonly string[]
+  /** members are numbered from 0; `memberJson` makes one when it is needed: all at once would be some 300,000 texts */
+  readonly memberCount: number
+  readonly memberSeed: number
 }
 
 export interface WorldEvent {
@@ -100,7 +112,7 @@ export interface WorldEvent {
   readonly url: string
   /** starts this long after the stream's beginning, ms */
   readonly afterMs: number
-  /** JSON text with a leading comma-free member, or null: about one in five has no venue */
+  /** JSON text of the venue; null: about one in five has none */
   readonly venue: string | null
 }
 
@@ -119,7 +131,7 @@ function makeGroup(random: Random, index: number, categories: readonly string[])
   const category = random.pickSkewed(categories)
   // One group in thirty has no topics at all.
   if (!random.chance(1 / 30)) {
-    for (let i = 2 + random.below(9); i > 0; i--) {
+    for (let i = 4 + random.below(12); i > 0; i--) {
       topics.add(random.pickSkewed(TOPICS_BY_CATEGORY[random.chance(0.7) ? category : random.pick(categories)]!))
     }
   }
@@ -136,23 +148,28 @@ function makeGroup(random: Random, index: number, categories: readonly string[])
     group_name: name,
     group_lon: lon,
     group_urlname: urlname,
+    ...(country === 'us' ? { group_state: STATES[city] } : {}),
     group_lat: lat,
   }
-  const members = Array.from({ length: 20 + random.below(180) }, () => makeMember(random))
   const events = Array.from({ length: 1 + random.below(EVENTS_PER_GROUP_MAX) }, (_, at) =>
     makeEvent(random, index, at, urlname, lat, lon),
   )
-  return { json: JSON.stringify(group), topics: [...topics], events, members }
+  return {
+    json: JSON.stringify(group),
+    topics: [...topics],
+    events,
+    memberCount: 20 + random.below(180),
+    memberSeed: random.below(2 ** 32),
+  }
 }
 
-function makeMember(random: Random): string {
+/** JSON text of a group's member; the same number gives the same member. */
+export function memberJson(group: Group, number: number): string {
+  const random = new Random(group.memberSeed + number)
   const id = 10_000_000 + random.below(90_000_000)
   const photo = `http://photos${id % 4}.meetupstatic.com/photos/member/${(id % 4096).toString(16)}/thumb_${id}.jpeg`
-  return JSON.stringify({
-    member_id: id,
-    photo,
-    member_name: `${random.pick(FIRST_NAMES)} ${String.fromCharCode(65 + random.below(26))}.`,
-  })
+  const name = `${random.pick(FIRST_NAMES)} ${String.fromCharCode(65 + random.below(26))}.`
+  return `{"member_id":${id},"photo":"${photo}","member_name":"${name}"}`
 }
 
 function makeEvent(random: Random, group: number, at: number, urlname: string, lat: number, lon: number): WorldEvent {
