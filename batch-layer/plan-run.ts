@@ -47,7 +47,10 @@ export function planRun(input: PlanInput): RunPlan {
   const { dataset, base, closed, compacted } = input
   const mode = base === null ? 'full' : input.mode
   const boundary = closed.map((chain) => chain.end)
-  const all = compacted.flatMap((chain) => chain.segments)
+  // The two chains are read one after the other: what closed in between lies behind the boundary and is not of this run.
+  const all = compacted.flatMap(({ partition, segments }) =>
+    segments.filter((segment) => segment.end <= boundary[partition]!),
+  )
   const since = closed.flatMap((chain) => chain.segments.filter((segment) => segment.start >= countedBy(base, chain)))
   const views = new Map<string, ViewPlan>()
   for (const name of dataset.views.keys()) {

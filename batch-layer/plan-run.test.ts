@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { SegmentChain } from '#storage/lake/lake.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { planRun } from './plan-run.ts'
+
+const segment = (start: number, end: number): SegmentManifest => ({
+  format: 1,
+  dataset: 'd',
+  log: 'l',
+  kind: 'events',
+  partition: 0,
+  start,
+  end,
+  events: null,
+  deadLetterFile: null,
+  partials: {},
+  rows: 0,
+  deadLetters: 0,
+  timeRange: null,
+  late: { rows: 0, maxMs: 0 },
+  schemaHash: 's',
+  columns: [],
+  createdAtMs: 1,
+})
+const chain = (...segments: SegmentManifest[]): SegmentChain => ({ partition: 0, segments, end: segments.at(-1)!.end })
+
+test('a segment that closes while the chains are read is not counted before the boundary', () => {
+  const dataset = { name: 'd', views: new Map() } as unknown as CompiledDataset
+  const plan = planRun({
+    dataset,
+    mode: 'full',
+    logIdentity: 'l',
+    base: null,
+    closed: [chain(segment(0, 10))],
+    compacted: [chain(segment(0, 10), segment(10, 20))],
+  })
+  expect(plan.boundary).toEqual([10])
+  expect(plan.all.map(({ start, end }) => [start, end])).toEqual([[0, 10]])
+})
