@@ -28,6 +28,8 @@ export interface DecodeTarget {
   readonly scratchFolder: string
 }
 
+const UNREAD = 'the engine could not read the record as JSON'
+
 let scratchFiles = 0
 
 /** Makes an empty table for typed rows; it belongs to the connection and goes with it. */
@@ -54,6 +56,11 @@ export async function decodeBatch(
   try {
     await writeFile(file, batch.lines)
     try {
+      const dead = await insertRows(connection, dataset, batch, target.table, file)
+      if (!dead.some(({ reason }) => reason === UNREAD)) return dead
+      // A line that is cut behind a colon takes the good one after it along: hide the cut ones and read again.
+      await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE _offset >= ${batch.start}`)
+      await writeFile(file, hideBroken(batch, dead), 'latin1')
       return await insertRows(connection, dataset, batch, target.table, file)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== undefined || isEngineFault(error)) throw error
@@ -131,7 +138,7 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
     const offset = wanted.get(index)
     if (offset !== undefined) {
       const bytes = Buffer.from(batch.lines.subarray(from, end))
-      const reason = dataset.explain(bytes.toString('utf8')) ?? 'the engine could not read the record as JSON'
+      const reason = dataset.explain(bytes.toString('utf8')) ?? UNREAD
       found.push({ partition: batch.partition, offset, arrivalMs: batch.arrivals[arrivalRun]!.atMs, reason, bytes })
     }
     from = end + 1
@@ -142,6 +149,20 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
 /** Out of memory or disk is no fault of a line. */
 function isEngineFault(error: unknown): boolean {
   return error instanceof Error && /Out of Memory|No space left|IO Error|INTERRUPT/i.test(error.message)
+}
+
+/** The batch's bytes with every dead letter that is no JSON replaced by `null`; latin1 keeps all other bytes as they are. */
+function hideBroken(batch: RecordBatch, dead: readonly DeadLetter[]): string {
+  const texts = batch.lines.toString('latin1').split('\n')
+  const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
+  for (const { offset, bytes } of dead) {
+    try {
+      JSON.parse(bytes.toString('utf8'))
+    } catch {
+      texts[batch.offsets ? indexOf.get(offset)! : offset - batch.start] = 'null'
+    }
+  }
+  return texts.join('\n')
 }
 
 function blankUnparsable(lines: Buffer): string {

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { compileDataset } from '#core/compile-dataset.ts'
+import type { CompiledDataset } from '#core/compiled.ts'
+import { count, defineDataset } from '#core/definition.ts'
+import { createRowsTable, decodeBatch } from './decode-batch.ts'
+import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
+
+let folder: string
+let engine: DuckDbEngine
+let connection: EngineConnection
+let dataset: CompiledDataset
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-decode-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  connection = await engine.connect()
+  dataset = await compileDataset(
+    defineDataset({
+      name: 'notes',
+      time: 'said_at',
+      key: 'id',
+      columns: {
+        id: { type: 'BIGINT', path: '$.id', required: true },
+        said_at: { type: 'TIMESTAMP', path: '$.t', unit: 'ms', required: true },
+        text: { type: 'VARCHAR', path: '$.who.text' },
+      },
+      views: { all: { dimensions: {}, measures: { n: count() } } },
+    }),
+    connection,
+  )
+  await createRowsTable(connection, dataset, 'rows')
+})
+afterEach(() => {
+  engine.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function decode(lines: readonly string[], start = 0, offsets: Float64Array | null = null) {
+  const buffer = Buffer.from(`${lines.join('\n')}\n`)
+  const end = offsets ? offsets.at(-1)! + 1 : start + lines.length
+  const arrivals = [{ count: 1, atMs: 5 }, ...(lines.length > 1 ? [{ count: lines.length - 1, atMs: 6 }] : [])]
+  const batch = { partition: 0, start, end, lines: buffer, count: lines.length, offsets, arrivals }
+  const dead = await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })
+  const kept = await connection.rows<{ o: number; a: number }>(
+    'SELECT _offset AS o, _arrival AS a FROM rows ORDER BY 1',
+  )
+  return { dead: dead.map(({ offset, bytes }) => [offset, bytes.toString()]), kept: kept.map(({ o, a }) => [o, a]) }
+}
+
+const good = (id: number) => `{"id":${id},"who":{"text":"é😀"},"t":1700000000000}`
+
+test('a line that is cut anywhere is the only dead letter, and the records beside it are kept', async () => {
+  const whole = good(1)
+  let start = 0
+  for (let at = 1; at < whole.length; at++) {
+    const cut = whole.slice(0, at).toWellFormed()
+    await connection.run('DELETE FROM rows')
+    const { dead, kept } = await decode([good(1), cut, good(2)], start)
+    expect(dead).toEqual([[start + 1, cut]])
+    expect(kept.map(([offset]) => offset)).toEqual([start, start + 2])
+    start += 3
+  }
+})
+
+test('offsets with holes and arrivals stay with their records', async () => {
+  const { dead, kept } = await decode([good(1), 'broken', good(3)], 10, Float64Array.from([10, 14, 20]))
+  expect(dead).toEqual([[14, 'broken']])
+  expect(kept).toEqual([
+    [10, 5],
+    [20, 6],
+  ])
+})
