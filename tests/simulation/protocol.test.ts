@@ -111,7 +111,14 @@ class World {
       const base = await lake.current()
       const mode = this.random.chance(0.5) ? 'full' : 'incremental'
       const log = chains[0]!.segments[0]!.log
-      const plan = planRun({ dataset, mode, logIdentity: log, base, closed: chains, compacted: await lake.chains(1, { compacted: true }) })
+      const plan = planRun({
+        dataset,
+        mode,
+        logIdentity: log,
+        base,
+        closed: chains,
+        compacted: await lake.chains(1, { compacted: true }),
+      })
       const statesOf = (file: LakeFile): KeyState[] => JSON.parse(lake.get(file)) as KeyState[]
       const write = async (path: string, files: readonly LakeFile[]): Promise<number> => {
         await pause()
