@@ -6,10 +6,14 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { type AnswerMeta, type AnswerRange, metaOf } from './answer-meta.ts'
-import { answerSql, BoundValues, enrichedSql, filteredSql, rowsShownMax, statesSql } from './merged-sql.ts'
+import { BoundValues } from './bound-values.ts'
+import { isoSql, jsonValueSql } from './json-value.ts'
+import { enrichedSql } from './lookup-sql.ts'
+import { answerSql, filteredSql, rowsShownMax, statesSql } from './merged-sql.ts'
 import { QueryError, QueryTimeoutError } from './query-error.ts'
-import { planQuery, type QueryPlan } from './query-plan.ts'
+import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
+import { PANE_CUT } from './time-bucket.ts'
 
 export interface Answer {
   /** JSON array text of the rows; every integer with all of its digits */
@@ -84,11 +88,23 @@ export async function answerPlan(
     const meta = metaOf({ plan, snapshot, range, nowMs, truncated: texts.length > most, estimated })
     return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, meta }
   } catch (error) {
-    throw expired ? new QueryTimeoutError(msMax) : error
+    throw expired ? new QueryTimeoutError(msMax) : explained(error, plan)
   } finally {
     clearTimeout(timer)
     connection.close()
   }
+}
+
+/** What only the engine could tell: a zone that it does not know, or one whose offsets do not fit the panes. */
+function explained(error: unknown, plan: QueryPlan): unknown {
+  const message = error instanceof Error ? error.message : ''
+  if (/Unknown TimeZone/i.test(message)) return unknownTimezone(plan.timezone)
+  if (!message.includes(PANE_CUT)) return error
+  const minutes = plan.view.paneMs! / 60_000
+  return new QueryError(
+    'timezone',
+    `the offsets of ${plan.timezone} are no multiples of the view's pane of ${minutes} minutes, so its ${plan.query.grain}s can not be told apart; ask in UTC`,
+  )
 }
 
 async function rangeOf(
@@ -117,7 +133,7 @@ async function latestMs(
 ): Promise<number> {
   const bound = new BoundValues()
   const states = statesSql(view, snapshot, served.lake, bound)
-  const newest = `SELECT max(pane) AS pane FROM ${states} WHERE pane <= ${bound.bind(BigInt(nowMs))}`
+  const newest = `SELECT max(pane) AS pane FROM ${states} WHERE pane <= ${bound.bind(BigInt(nowMs))}::BIGINT`
   const [row] = await connection.rows<{ pane: number | null }>(newest, bound.parameters)
   return row === undefined || row.pane === null ? nowMs : row.pane + view.window!.everyMs
 }
@@ -138,7 +154,7 @@ async function rowTexts(
   const dimensions = plan.dimensions.map((name) => plan.view.dimensions.find((dimension) => dimension.name === name)!)
   const members = [
     ...(plan.query.grain === undefined ? [] : [{ name: 'time', sql: isoSql('epoch_ms(time)') }]),
-    ...[...dimensions, ...plan.measures].map(jsonMember),
+    ...[...dimensions, ...plan.measures].map((column) => ({ name: column.name, sql: jsonValueSql(column) })),
     ...enriched.names.map((name) => ({ name, sql: quoteName(name) })),
   ]
   const object = `json_object(${members.map(({ name, sql }) => `${quoteText(name)}, ${sql}`).join(', ')})`
@@ -149,13 +165,4 @@ async function rowTexts(
     texts: texts as string[],
     estimated: new Map(sketches.map((name, index) => [name, marks[index]!.filter((mark) => mark === true).length])),
   }
-}
-
-/** Timestamps as ISO 8601 in UTC; everything else as the engine writes it in JSON. */
-function jsonMember({ name, type }: { readonly name: string; readonly type: string }): { name: string; sql: string } {
-  return { name, sql: type === 'TIMESTAMP' ? isoSql(quoteName(name)) : quoteName(name) }
-}
-
-function isoSql(timestamp: string): string {
-  return `strftime(${timestamp}, '%Y-%m-%dT%H:%M:%S.%gZ')`
 }

@@ -2,6 +2,7 @@
 import { nearest } from '#core/definition-error.ts'
 import type { Filter, FilterOperator, ViewQuery } from '#core/query.ts'
 import { QueryError } from './query-error.ts'
+import { timeTextMs } from './time-text.ts'
 
 export const QUERY_PARAMETERS = [
   'measures',
@@ -66,17 +67,24 @@ function parseFilter(text: string): Filter {
   if (dimension === undefined || !OPERATORS.includes(operator as FilterOperator)) {
     throw new QueryError('filter', `'${text}' is not dimension:operator:value, for example country:eq:us`, OPERATORS)
   }
-  const values = rest === undefined ? [] : operator === 'in' ? rest.split(',') : [rest]
+  const values = rest === undefined ? [] : operator === 'in' ? listOf(rest) : [rest]
   return { dimension, operator: operator as FilterOperator, values }
 }
 
-const ISO = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/
+/** Separated by commas; or a JSON array of texts, for values that hold commas themselves. */
+function listOf(text: string): readonly string[] {
+  if (!text.startsWith('[')) return text.split(',')
+  try {
+    const list: unknown = JSON.parse(text)
+    if (Array.isArray(list) && list.every((entry) => typeof entry === 'string')) return list
+  } catch {}
+  throw new QueryError('filter', `'${text}' begins like a JSON array, but is no array of texts such as ["a,b","c"]`)
+}
 
 function timeMs(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  const zoned = /T.*(Z|[+-]\d\d:\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`
-  const ms = /^-?\d{1,15}$/.test(text) ? Number(text) : ISO.test(text) ? Date.parse(zoned) : Number.NaN
-  if (Number.isNaN(ms)) {
+  const ms = timeTextMs(text)
+  if (ms === null) {
     throw new QueryError(field, `'${text}' is no time; write 2026-01-31T12:00:00Z or milliseconds since 1970`)
   }
   return ms

@@ -1,6 +1,12 @@
 /** Every error that an answer can be, as RFC 9457 problem documents: a closed table. docs/reference/errors.md is compared with it. */
 import { LakeError } from '#storage/lake/lake-error.ts'
-import { NeedsBackfillError, QueryError, QueryTimeoutError, TooManyQueriesError } from './query-error.ts'
+import {
+  NeedsBackfillError,
+  PartialsCompactedError,
+  QueryError,
+  QueryTimeoutError,
+  TooManyQueriesError,
+} from './query-error.ts'
 import { SnapshotError } from './snapshot.ts'
 
 export const PROBLEMS = {
@@ -51,7 +57,8 @@ export function problemOfError(error: unknown): Problem {
       allowed: error.allowed,
     })
   }
-  if (error instanceof NeedsBackfillError) return problemOf('needs-backfill', error.message)
+  if (error instanceof NeedsBackfillError || error instanceof PartialsCompactedError)
+    return problemOf('needs-backfill', error.message)
   if (error instanceof TooManyQueriesError) return problemOf('busy', error.message)
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
   if (error instanceof SnapshotError || error instanceof LakeError) return problemOf('storage-fault', error.message)
@@ -61,7 +68,7 @@ export function problemOfError(error: unknown): Problem {
   if (name === 'BodyError') return problemOf('bad-request', message)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return problemOf('unsupported-type', 'send application/json or application/x-ndjson')
-  if (/^(Log|Sqlite)\w*(Error|Fault)$/.test(name)) return problemOf('storage-fault', message)
+  if (/^(Log|Storage)\w*Error$/.test(name)) return problemOf('storage-fault', message)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problemOf('bad-request', message)
   return problemOf('internal', 'the server log says more')
 }

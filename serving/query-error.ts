@@ -1,3 +1,5 @@
+import type { OffsetRange } from '#core/offsets.ts'
+
 /** A question that can not be answered as asked: which part of it, and what would do. */
 export class QueryError extends Error {
   /** the query parameter */
@@ -14,11 +16,21 @@ export class QueryError extends Error {
 
 /** The view's definition is newer than what is stored: mixing the two would be wrong. */
 export class NeedsBackfillError extends Error {
-  constructor(dataset: string, view: string) {
+  constructor({ dataset, name }: { readonly dataset: string; readonly name: string }) {
     super(
-      `view '${view}' of '${dataset}' was changed and its history is not recomputed yet; run \`watershed backfill ${dataset}\``,
+      `view '${name}' of '${dataset}' was changed and its history is not recomputed yet; run \`watershed backfill ${dataset}\``,
     )
     this.name = 'NeedsBackfillError'
+  }
+}
+
+/** A rollback went back behind segments that were compacted since: their partials are gone, their raw events are not. */
+export class PartialsCompactedError extends Error {
+  constructor(view: { readonly dataset: string; readonly name: string }, range: OffsetRange) {
+    super(
+      `view '${view.name}' of '${view.dataset}', partition ${range.partition}: the partials of offsets [${range.start}, ${range.end}) were compacted away, and the current generation has not counted them; run \`watershed batch run --full\``,
+    )
+    this.name = 'PartialsCompactedError'
   }
 }
 

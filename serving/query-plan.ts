@@ -1,8 +1,8 @@
 /** Checks a query against its view and settles everything that it leaves open. */
 import type { CompiledMeasure, CompiledView } from '#core/compiled.ts'
 import { nearest } from '#core/definition-error.ts'
-import { type FixedGrain, GRAIN_MS } from '#core/grains.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
+import { checkFilter } from './filter-sql.ts'
 import { QueryError } from './query-error.ts'
 
 export interface Order {
@@ -27,12 +27,14 @@ export interface QueryPlan {
 export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
   const names = view.dimensions.map((dimension) => dimension.name)
   const measureNames = view.measures.map((measure) => measure.name)
-  const dimensions = query.dimensions ?? view.rank?.dimensions ?? names
+  const per = query.per ?? []
+  const dimensions = query.dimensions ?? withPer(view.rank?.dimensions ?? names, per, names)
   known('dimensions', dimensions, names)
   known('measures', query.measures ?? [], measureNames)
-  const per = query.per ?? []
-  known('per', per, dimensions)
   const keep = [...(query.grain === undefined ? [] : ['time']), ...dimensions]
+  known('per', per, keep)
+  if (per.length > 0 && query.order === undefined && view.rank === undefined)
+    throw new QueryError('per', 'needs an order: by what the rows of each combination are ranked')
   known(
     'order',
     (query.order ?? []).map(({ by }) => by),
@@ -46,7 +48,8 @@ export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
   if (!Number.isInteger(limit) || limit < 1 || limit > QUERY_LIMITS.rowsMax) {
     throw new QueryError('limit', `must be a whole number from 1 to rowsMax = ${QUERY_LIMITS.rowsMax}`)
   }
-  const ranked: Order[] = view.rank && query.grain === undefined ? [{ by: view.rank.by, direction: 'desc' }] : []
+  const ranked: Order[] =
+    view.rank && (query.grain === undefined || per.length > 0) ? [{ by: view.rank.by, direction: 'desc' }] : []
   const wanted = query.order ?? ranked
   const tie = keep
     .filter((name) => !wanted.some(({ by }) => by === name))
@@ -66,6 +69,11 @@ export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
   }
 }
 
+/** Ranking within each country shows the country, also where the view's own ranking does not. */
+function withPer(dimensions: readonly string[], per: readonly string[], names: readonly string[]): readonly string[] {
+  return [...per.filter((name) => names.includes(name) && !dimensions.includes(name)), ...dimensions]
+}
+
 function known(field: string, wanted: readonly string[], allowed: readonly string[]): void {
   for (const name of wanted) {
     if (!allowed.includes(name)) throw new QueryError(field, `'${name}' is unknown${nearest(name, allowed)}`, allowed)
@@ -75,24 +83,11 @@ function known(field: string, wanted: readonly string[], allowed: readonly strin
 
 function checkFilters(view: CompiledView, query: ViewQuery, names: readonly string[]): void {
   const filters = query.filters ?? []
-  const { filtersMax, filterValuesMax, filterValueCharsMax } = QUERY_LIMITS
+  const { filtersMax } = QUERY_LIMITS
   if (filters.length > filtersMax) throw new QueryError('filter', `at most filtersMax = ${filtersMax}`)
-  for (const { dimension, operator, values } of filters) {
-    if (!names.includes(dimension)) {
-      throw new QueryError('filter', `'${dimension}' is no dimension${nearest(dimension, names)}`, names)
-    }
-    if (values.length > filterValuesMax)
-      throw new QueryError('filter', `at most filterValuesMax = ${filterValuesMax} values`)
-    if (values.some((value) => value.length > filterValueCharsMax)) {
-      throw new QueryError('filter', `a value has at most filterValueCharsMax = ${filterValueCharsMax} characters`)
-    }
-    if (operator !== 'null' && operator !== 'notnull' && values.length === 0) {
-      throw new QueryError('filter', `'${dimension}' needs a value after ${operator}`)
-    }
-    const type = view.dimensions.find((entry) => entry.name === dimension)!.type
-    if (operator === 'contains' && type !== 'VARCHAR') {
-      throw new QueryError('filter', `contains needs a text, but '${dimension}' is ${type}`)
-    }
+  for (const filter of filters) {
+    known('filter', [filter.dimension], names)
+    checkFilter(view.dimensions.find(({ name }) => name === filter.dimension)!, filter)
   }
 }
 
@@ -124,38 +119,20 @@ function checkTime(view: CompiledView, query: ViewQuery, windowed: boolean): voi
   if (grain !== undefined && !view.grains.includes(grain)) {
     throw new QueryError('grain', `'${grain}' is not one of the view's${nearest(grain, view.grains)}`, view.grains)
   }
-  checkTimezone(query, paneMs)
+  checkTimezone(query)
 }
 
-/** A local day or hour must be made of whole panes. */
-function checkTimezone(query: ViewQuery, paneMs: number): void {
-  const zone = query.timezone
-  if (zone === undefined || zone === 'UTC') return
-  if (query.grain === undefined) throw new QueryError('timezone', 'goes with grain')
-  const stepMinutes = zoneStepMinutes(zone)
-  if (paneMs > stepMinutes * 60_000) {
-    throw new QueryError(
-      'timezone',
-      `the view's panes of ${paneMs / 60_000} minutes do not fit the offsets of ${zone}; ask in UTC`,
-    )
-  }
-  if (query.grain in GRAIN_MS && GRAIN_MS[query.grain as FixedGrain] < 3_600_000) {
-    throw new QueryError('timezone', `makes no difference for the grain ${query.grain}; leave it out`)
-  }
-}
-
-/** 60 where all of the zone's offsets since 1972 are whole hours, else 15: no zone has had finer ones since then. */
-function zoneStepMinutes(zone: string): number {
+/** Whether the zone's offsets fit the panes is known when the panes are read (time-bucket.ts). */
+function checkTimezone({ timezone, grain }: ViewQuery): void {
+  if (timezone === undefined) return
+  if (grain === undefined) throw new QueryError('timezone', 'goes with grain')
   try {
-    const format = new Intl.DateTimeFormat('en', { timeZone: zone, timeZoneName: 'longOffset' })
-    for (let year = 1972; year <= new Date().getUTCFullYear(); year++) {
-      for (const month of [0, 6]) {
-        const name = format.formatToParts(Date.UTC(year, month, 1)).find((part) => part.type === 'timeZoneName')?.value
-        if (/:(?!00)\d\d/.test(name ?? '')) return 15
-      }
-    }
-    return 60
+    new Intl.DateTimeFormat('en', { timeZone: timezone })
   } catch {
-    throw new QueryError('timezone', `'${zone}' is no IANA time zone; write for example Europe/Berlin`)
+    throw unknownTimezone(timezone)
   }
+}
+
+export function unknownTimezone(timezone: string): QueryError {
+  return new QueryError('timezone', `'${timezone}' is no IANA time zone; write for example Europe/Berlin`)
 }

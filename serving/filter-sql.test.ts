@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import type { FilterOperator } from '#core/query.ts'
+import { checkFilter } from './filter-sql.ts'
+
+const check = (type: string, operator: FilterOperator, ...values: string[]) => {
+  checkFilter({ name: 'd', type }, { dimension: 'd', operator, values })
+}
+
+test.each([
+  ['BIGINT', '5.5'],
+  ['BIGINT', '9223372036854775808'],
+  ['INTEGER', '1e3'],
+  ['UINTEGER', '-1'],
+  ['DECIMAL(5,2)', '1.999'],
+  ['DECIMAL(5,2)', '1000'],
+  ['DOUBLE', 'NaN'],
+  ['BOOLEAN', 'yes'],
+  ['TIMESTAMP', '2026-02-30'],
+  ['DATE', '2026-13-01'],
+  ['VARCHAR[]', 'a'],
+])('%s refuses %s instead of rounding it or finding nothing', (type, value) => {
+  expect(() => check(type, 'eq', value)).toThrow(/filter: d:eq: /)
+})
+
+test.each([
+  ['BIGINT', '-9223372036854775808'],
+  ['UINTEGER', '4294967295'],
+  ['DECIMAL(5,2)', '-999.99'],
+  ['DOUBLE', '-1.5e3'],
+  ['BOOLEAN', 'false'],
+  ['TIMESTAMP', '2026-01-31T12:00:00+01:00'],
+  ['TIMESTAMP', '1769860800000'],
+  ['DATE', '2024-02-29'],
+  ['VARCHAR', "'; DROP TABLE x"],
+])('%s takes %s', (type, value) => {
+  expect(() => check(type, 'eq', value)).not.toThrow()
+})
+
+test('operators have the values that they need, within limits by name', () => {
+  expect(() => check('VARCHAR', 'eq')).toThrow(/a value is missing; write d:eq:<value>/)
+  expect(() => check('VARCHAR', 'null', 'x')).toThrow(/takes no value/)
+  expect(() => check('VARCHAR', 'in', ...Array.from({ length: 1_001 }, String))).toThrow(/filterValuesMax = 1000/)
+  expect(() => check('VARCHAR', 'eq', 'x'.repeat(1_025))).toThrow(/filterValueCharsMax = 1024/)
+  expect(() => check('BIGINT', 'contains', '1')).toThrow(/needs a text or a list/)
+  expect(() => check('BIGINT[]', 'contains', '1')).not.toThrow()
+})

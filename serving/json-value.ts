@@ -1,0 +1,38 @@
+/**
+ * How values are written in answers (docs/reference/http.md): whole numbers and decimals with all of their digits, doubles in
+ * the shortest text that gives them back, times as ISO 8601 in UTC, null for what has no value or no number (NaN, ±infinity).
+ */
+import type { SqlColumn } from '#core/compiled.ts'
+import { quoteName } from '#core/sql-names.ts'
+
+const TO_SECONDS = '%Y-%m-%dT%H:%M:%S'
+
+/** SQL expression that json_object writes by these rules. */
+export function jsonValueSql({ name, type }: SqlColumn): string {
+  return type.endsWith('[]') ? listSql(quoteName(name), type.slice(0, -2)) : scalarSql(quoteName(name), type)
+}
+
+/** ISO 8601 text of a TIMESTAMP: milliseconds, and microseconds only where there are some. */
+export function isoSql(timestamp: string): string {
+  return `CASE WHEN epoch_us(${timestamp}) % 1000 = 0 THEN strftime(${timestamp}, '${TO_SECONDS}.%gZ') ELSE strftime(${timestamp}, '${TO_SECONDS}.%fZ') END`
+}
+
+function scalarSql(value: string, type: string): string {
+  switch (type) {
+    case 'TIMESTAMP':
+      return isoSql(value)
+    case 'TIMESTAMP WITH TIME ZONE':
+      return isoSql(`timezone('UTC', ${value})`)
+    case 'DOUBLE':
+      return `CASE WHEN isfinite(${value}) THEN ${value} END`
+    case 'FLOAT':
+      return `CASE WHEN isfinite(${value}) THEN ${value}::VARCHAR::DOUBLE END`
+    default:
+      return value
+  }
+}
+
+function listSql(list: string, element: string): string {
+  const value = scalarSql('e', element)
+  return value === 'e' ? list : `list_transform(${list}, lambda e: ${value})`
+}

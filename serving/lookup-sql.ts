@@ -1,0 +1,35 @@
+/** Look-ups come last, for the few rows that are shown: each is one hash join with the pinned dictionary. */
+import type { CompiledLookup } from '#core/compiled.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { QueryPlan } from './query-plan.ts'
+
+export interface EnrichedRows {
+  readonly sql: string
+  readonly names: readonly string[]
+}
+
+/**
+ * Joins the look-ups whose key is shown to `rows`, a SELECT with a unique column _n.
+ * @param files dictionary → its pinned Parquet; a look-up in another dictionary is left out
+ */
+export function enrichedSql(plan: QueryPlan, rows: string, files: ReadonlyMap<string, string>): EnrichedRows {
+  const shown = new Set([...plan.dimensions, ...plan.measures.map(({ name }) => name)])
+  const lookups = plan.view.lookups.filter(({ key, dictionary }) => shown.has(key) && files.has(dictionary))
+  if (lookups.length === 0) return { sql: rows, names: [] }
+  const joins = lookups.map((lookup, index) => joinSql(lookup, `l${index}`, files.get(lookup.dictionary)!))
+  const values = lookups.map(({ name }, index) => `l${index}.v AS ${quoteName(name)}`)
+  return {
+    sql: `WITH r AS MATERIALIZED (${rows}) SELECT ${['r.*', ...values].join(', ')} FROM r ${joins.join(' ')}`,
+    names: lookups.map(({ name }) => name),
+  }
+}
+
+/** Per row: the attribute; of a list of keys the distinct attributes, sorted; null where none is known. */
+function joinSql({ key, attribute, list }: CompiledLookup, alias: string, file: string): string {
+  const column = list ? `unnest(${quoteName(key)})` : quoteName(key)
+  const keys = `SELECT _n, ${column}::VARCHAR AS k FROM r`
+  const dictionary = `SELECT "key", attributes[${quoteText(attribute)}] AS v FROM read_parquet(${quoteText(file)})`
+  const value = list ? 'list(DISTINCT d.v ORDER BY d.v) FILTER (WHERE d.v IS NOT NULL)' : 'any_value(d.v)'
+  const found = `SELECT _n, ${value} AS v FROM (${keys}) AS k JOIN (${dictionary}) AS d ON d."key" = k.k GROUP BY _n`
+  return `LEFT JOIN (${found}) AS ${alias} ON ${alias}._n = r._n`
+}

@@ -1,0 +1,33 @@
+/**
+ * Panes to the buckets of a grain. Panes are cut in UTC; in another time zone a bucket is exact only where its borders fall
+ * on panes, so each pane's own offset is looked at, and one that does not fit ends the query instead of being rounded.
+ */
+import { type FixedGrain, GRAIN_MS, type Grain } from '#core/grains.ts'
+import { quoteText } from '#core/sql-names.ts'
+import type { BoundValues } from './bound-values.ts'
+
+/** Begins the engine's message when a time zone's offset cuts through a pane. */
+export const PANE_CUT = 'watershed: the offset of the time zone cuts through a pane'
+
+/** SQL over state rows: start of the pane's bucket, epoch ms. An hour that a clock change repeats stays two hours. */
+export function timeBucketSql(
+  grain: Grain,
+  timezone: string,
+  paneMs: number,
+  bound: Pick<BoundValues, 'bind'>,
+): string {
+  const fixedMs = GRAIN_MS[grain as FixedGrain] as number | undefined
+  if (timezone === 'UTC') {
+    return fixedMs === undefined
+      ? `epoch_ms(date_trunc(${quoteText(grain)}, epoch_ms(pane)))`
+      : `pane - ((pane % ${fixedMs}) + ${fixedMs}) % ${fixedMs}`
+  }
+  const zone = `${bound.bind(timezone)}::VARCHAR`
+  const local = `timezone(${zone}, make_timestamptz(pane * 1000))`
+  const offset = `(epoch_ms(${local}) - pane)`
+  const bucket =
+    fixedMs === undefined || fixedMs >= GRAIN_MS.day
+      ? `epoch_ms(timezone(${zone}, date_trunc(${quoteText(grain)}, ${local})))`
+      : `pane - (((pane + ${offset}) % ${fixedMs}) + ${fixedMs}) % ${fixedMs}`
+  return `CASE WHEN ${offset} % ${paneMs} <> 0 THEN error(${quoteText(PANE_CUT)}) ELSE ${bucket} END`
+}
