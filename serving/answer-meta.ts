@@ -22,6 +22,8 @@ export interface AnswerMeta {
   /** the oldest moment at which a partition's position was known to be current */
   readonly asOf: string | null
   readonly freshnessMs: number | null
+  /** events in the log that the answer does not count yet; null where the log is not at hand */
+  readonly behind: number | null
   /** usable events: before the boundary, in closed segments behind it, in open ones */
   readonly rows: { readonly batch: number; readonly closed: number; readonly open: number }
   readonly lateRows: number
@@ -64,6 +66,7 @@ export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: M
     position: partitions.map(({ position }) => position),
     asOf: iso(asOf),
     freshnessMs: asOf === null ? null : Math.max(0, nowMs - asOf),
+    behind: partitions.some(({ behind }) => behind === null) ? null : sum(partitions, ({ behind }) => behind!),
     rows: {
       batch: generation?.rows ?? 0,
       closed: sum(segments, ({ rows }) => rows),

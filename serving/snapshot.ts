@@ -10,6 +10,7 @@ import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 
 export interface ServedDataset {
@@ -18,6 +19,8 @@ export interface ServedDataset {
   readonly store: SpeedStore
   readonly engine: DuckDbEngine
   readonly partitions: number
+  /** where it is at hand, answers say how many events of the log they do not count yet */
+  readonly log?: Pick<EventLog, 'range'>
 }
 
 export interface PartitionPosition {
@@ -30,6 +33,8 @@ export interface PartitionPosition {
   readonly position: Offset
   /** when the position was known to be the newest folded one; null when no owner has said anything */
   readonly asOfMs: number | null
+  /** events in the log behind the position; null where the log is not at hand */
+  readonly behind: number | null
 }
 
 export interface Gap {
@@ -74,7 +79,7 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     const { markers, rows } = await store.read(hashes, ends)
     const newest = await store.markers()
     const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))
-    if (stale === undefined) return assemble(generation, chains, markers, rows)
+    if (stale === undefined) return behindLog(served, assemble(generation, chains, markers, rows))
     why = `partition ${stale.partition}: the speed store has an open segment from offset ${stale.segmentStart}, but the lake ends at ${ends.get(stale.partition)}`
   }
   throw new SnapshotError(dataset.name, why)
@@ -112,16 +117,31 @@ function assemble(
     segments,
     markers,
     open,
-    partitions: chains.map(({ partition, end }) => ({
+    partitions: chains.map(({ partition, segments, end }) => ({
       partition,
       boundary: boundaryOf(partition),
       closedEnd: end,
       position: markers.get(partition)?.through ?? end,
-      asOfMs: markers.get(partition)?.atMs ?? null,
+      // Between closing a segment and the first flush of the next one there is no marker, but the closing tells as much.
+      asOfMs: markers.get(partition)?.atMs ?? segments.at(-1)?.createdAtMs ?? null,
+      behind: null,
     })),
     gaps: [
       ...(generation?.gaps ?? []),
       ...segments.filter(({ kind }) => kind === 'gap').map(({ partition, start, end }) => ({ partition, start, end })),
     ],
   }
+}
+
+/** Looks at the log last: what was counted can not be more than it holds then. A log that can not be read does not keep answers from being given. */
+async function behindLog({ log }: ServedDataset, snapshot: Snapshot): Promise<Snapshot> {
+  if (log === undefined) return snapshot
+  const partitions = snapshot.partitions.map(async (place): Promise<PartitionPosition> => {
+    const atMs = Date.now()
+    const range = await log.range(place.partition).catch(() => null)
+    if (range === null) return place
+    const behind = Math.max(0, range.end - place.position)
+    return { ...place, behind, asOfMs: behind === 0 ? atMs : place.asOfMs }
+  })
+  return { ...snapshot, partitions: await Promise.all(partitions) }
 }

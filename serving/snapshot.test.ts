@@ -1,0 +1,130 @@
+/** The reader's order against a speed store and a lake that move on underneath it. */
+import { expect, test } from 'vitest'
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { type ServedDataset, SNAPSHOT_TRIES_MAX, takeSnapshot } from './snapshot.ts'
+
+const segment = (start: number, end: number, more: Partial<SegmentManifest> = {}): SegmentManifest =>
+  ({
+    partition: 0,
+    start,
+    end,
+    log: 'l',
+    kind: 'events',
+    rows: end - start,
+    createdAtMs: 500,
+    ...more,
+  }) as SegmentManifest
+
+const chain = (...segments: SegmentManifest[]): SegmentChain => ({
+  partition: 0,
+  segments,
+  end: segments.at(-1)?.end ?? 0,
+})
+
+const marker = (segmentStart: number, through: number): Marker => ({
+  partition: 0,
+  segmentStart,
+  through,
+  atMs: 900,
+  rows: through - segmentStart,
+  deadLetters: 0,
+  lateRows: 0,
+  timeMaxMs: null,
+})
+
+/** A dataset whose lake gives `chains` one after the other, and whose store holds one open segment. */
+function dataset(parts: {
+  readonly chains: readonly SegmentChain[]
+  readonly open?: Marker
+  readonly generation?: Partial<GenerationManifest>
+  readonly logEnd?: number
+}): { readonly served: ServedDataset; readonly asked: number[] } {
+  const chains = [...parts.chains]
+  const asked: number[] = []
+  const lake = {
+    current: async () => parts.generation ?? null,
+    chains: async () => [chains.length > 1 ? chains.shift()! : chains[0]!],
+  } as unknown as Lake
+  const store = {
+    read: async (_views: readonly string[], starts: ReadonlyMap<number, number>) => {
+      asked.push(starts.get(0)!)
+      const found = parts.open?.segmentStart === starts.get(0)
+      return { markers: new Map(found ? [[0, parts.open!]] : []), rows: new Map([['h', found ? ['{}'] : []]]) }
+    },
+    markers: async () => new Map(parts.open ? [[0, parts.open]] : []),
+  } as unknown as SpeedStore
+  const log =
+    parts.logEnd === undefined ? undefined : { range: async () => ({ partition: 0, start: 0, end: parts.logEnd! }) }
+  const compiled = { name: 'd', views: new Map([['v', { hash: 'h' }]]) } as unknown as CompiledDataset
+  return { served: { dataset: compiled, lake, store, log, partitions: 1, engine: {} as DuckDbEngine }, asked }
+}
+
+test('asks the speed store for the segment that starts where the lake ends, and for no other', async () => {
+  const { served, asked } = dataset({ chains: [chain(segment(0, 10), segment(10, 20))], open: marker(20, 25) })
+  const snapshot = await takeSnapshot(served)
+  expect(asked).toEqual([20])
+  expect(snapshot.partitions).toEqual([
+    { partition: 0, boundary: 0, closedEnd: 20, position: 25, asOfMs: 900, behind: null },
+  ])
+  expect(snapshot.open.get('h')).toEqual(['{}'])
+})
+
+test('a segment that closes while it reads is seen closed: nothing twice, nothing left out', async () => {
+  const before = chain(segment(0, 10))
+  const after = chain(segment(0, 10), segment(10, 20))
+  const { served, asked } = dataset({ chains: [before, after], open: marker(20, 22) })
+  const snapshot = await takeSnapshot(served)
+  expect(asked).toEqual([10, 20])
+  expect(snapshot.segments.map(({ end }) => end)).toEqual([10, 20])
+  expect(snapshot.partitions[0]!.position).toBe(22)
+})
+
+test('what a lost owner wrote for a segment that is closed already is not counted', async () => {
+  const { served } = dataset({ chains: [chain(segment(0, 10), segment(10, 20))], open: marker(10, 99) })
+  const snapshot = await takeSnapshot(served)
+  expect(snapshot.partitions[0]!.position).toBe(20)
+  expect(snapshot.open.get('h')).toEqual([])
+  expect(snapshot.partitions[0]!.asOfMs).toBe(500)
+})
+
+test('parts that go on disagreeing are an error, never half an answer', async () => {
+  const { served, asked } = dataset({ chains: [chain(segment(0, 10))], open: marker(20, 22) })
+  await expect(takeSnapshot(served)).rejects.toThrow(/dataset 'd': partition 0: .*offset 20.*watershed doctor/)
+  expect(asked).toHaveLength(SNAPSHOT_TRIES_MAX)
+})
+
+test('a boundary that the lake does not reach, or that no segment ends at, is refused', async () => {
+  const generation = { id: 'g000001', log: 'l', boundary: [15], gaps: [] }
+  const short = dataset({ chains: [chain(segment(0, 10))], generation })
+  await expect(takeSnapshot(short.served)).rejects.toThrow(/counts up to offset 15, but the lake ends at 10/)
+  const inside = dataset({ chains: [chain(segment(0, 20))], generation })
+  await expect(takeSnapshot(inside.served)).rejects.toThrow(/boundary 15 .* inside a segment/)
+  const other = dataset({ chains: [chain(segment(0, 15))], generation: { ...generation, log: 'x' } })
+  await expect(takeSnapshot(other.served)).rejects.toThrow(/another log/)
+})
+
+test('only what is behind the boundary is read from segments; gaps of both sides are told', async () => {
+  const gap = { partition: 0, start: 2, end: 3 }
+  const { served } = dataset({
+    chains: [chain(segment(0, 10), segment(10, 15, { kind: 'gap', rows: 0 }), segment(15, 20))],
+    generation: { id: 'g000001', log: 'l', boundary: [10], gaps: [gap] },
+  })
+  const snapshot = await takeSnapshot(served)
+  expect(snapshot.segments.map(({ start }) => start)).toEqual([10, 15])
+  expect(snapshot.gaps).toEqual([gap, { partition: 0, start: 10, end: 15 }])
+})
+
+test('says how many events of the log are not counted yet; caught up, it is of now', async () => {
+  const behind = dataset({ chains: [chain(segment(0, 10))], open: marker(10, 14), logEnd: 20 })
+  expect((await takeSnapshot(behind.served)).partitions[0]).toMatchObject({ behind: 6, asOfMs: 900 })
+  const before = Date.now()
+  const caughtUp = dataset({ chains: [chain(segment(0, 10))], open: marker(10, 14), logEnd: 14 })
+  const [place] = (await takeSnapshot(caughtUp.served)).partitions
+  expect(place!.behind).toBe(0)
+  expect(place!.asOfMs).toBeGreaterThanOrEqual(before)
+})
