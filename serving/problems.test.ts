@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { StorageFileError } from '#storage/log/sqlite-fault.ts'
+import { PROBLEMS, problemOfError } from './problems.ts'
+import { NeedsBackfillError, QueryError, TooManyQueriesError } from './query-error.ts'
+
+test('docs/reference/errors.md is the table of the code', () => {
+  const text = readFileSync(fileURLToPath(new URL('../docs/reference/errors.md', import.meta.url)), 'utf8')
+  const inDocs = [...text.matchAll(/^\| `urn:watershed:problem:([a-z-]+)` \| (\d+) \| (.+) \| (yes|no) \|$/gm)]
+  const inCode = Object.entries(PROBLEMS).map(([type, { status, title, retryable }]) =>
+    [type, status, title, retryable ? 'yes' : 'no'].join(' | '),
+  )
+  expect(inDocs.map((match) => match.slice(1).join(' | '))).toEqual(inCode)
+})
+
+test.each([
+  [new QueryError('grain', "'x' is unknown", ['day']), 'bad-query', 400],
+  [new QueryError('view', "'x' is unknown"), 'not-found', 404],
+  [new NeedsBackfillError({ dataset: 'd', name: 'v' }), 'needs-backfill', 409],
+  [new TooManyQueriesError(64), 'busy', 429],
+  [new StorageFileError('/x', 'full', 'the disk is full'), 'storage-fault', 503],
+])('%s is %s', (error, type, status) => {
+  expect(problemOfError(error)).toMatchObject({ type: `urn:watershed:problem:${type}`, status, detail: error.message })
+})
+
+test('what was not foreseen does not tell its text', () => {
+  expect(JSON.stringify(problemOfError(new Error('secret /path')))).not.toContain('secret')
+})

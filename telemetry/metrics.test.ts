@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { Metrics } from './metrics.ts'
+
+const documented = readFileSync(fileURLToPath(new URL('../docs/reference/metrics.md', import.meta.url)), 'utf8')
+
+test('docs/reference/metrics.md names every metric with its kind and meaning, and no other', async () => {
+  const text = await new Metrics().text()
+  const kinds = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map((match) => [match[1]!, match[2]!]))
+  const inCode = [...text.matchAll(/^# HELP (\S+) (.+)$/gm)].map(([, name, help]) => [name, kinds.get(name!), help])
+  const inDocs = [...documented.matchAll(/^\| `(\w+)` \| (\w+) \| .* \| (.+) \|$/gm)].map((match) => match.slice(1, 4))
+  expect(inDocs.map(String).sort()).toEqual(inCode.map(String).sort())
+})
+
+test('counts events, and keeps the result of the last verify', async () => {
+  const metrics = new Metrics(async () => [{ name: 'watershed_rows', dataset: 'shop', value: 7 }])
+  const event = { level: 'info', message: '', dataset: 'shop' } as const
+  metrics.count({ ...event, name: 'segment-closed' })
+  metrics.count({ ...event, name: 'segment-closed' })
+  metrics.count({ ...event, name: 'verify-different', level: 'error' })
+  const text = await metrics.text()
+  expect(text).toContain('watershed_events_total{name="segment-closed",level="info",dataset="shop"} 2')
+  expect(text).toContain('watershed_verify_equal{dataset="shop"} 0')
+  expect(text).toContain('watershed_rows{dataset="shop",partition=""} 7')
+  metrics.count({ ...event, name: 'verify-equal' })
+  expect(await metrics.text()).toContain('watershed_verify_equal{dataset="shop"} 1')
+})
