@@ -14,8 +14,18 @@ import { timeBucketSql } from './time-bucket.ts'
 
 export { BoundValues }
 
-/** State rows of one view at a snapshot: generation, closed segments behind the boundary, open ones. @throws NeedsBackfillError */
-export function statesSql(view: CompiledView, snapshot: Snapshot, lake: Lake, bound: BoundValues): string {
+/**
+ * State rows of one view at a snapshot: generation, closed segments behind the boundary, open ones.
+ * @param table holds the open ones already (see openTable); without it they are bound to the text
+ * @throws NeedsBackfillError, PartialsCompactedError
+ */
+export function statesSql(
+  view: CompiledView,
+  snapshot: Snapshot,
+  lake: Lake,
+  bound: BoundValues,
+  table: string | null = null,
+): string {
   const columns = view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
   const files: string[] = []
   const { generation } = snapshot
@@ -33,7 +43,8 @@ export function statesSql(view: CompiledView, snapshot: Snapshot, lake: Lake, bo
   }
   const parts = files.length === 0 ? [] : [`SELECT ${columns} FROM ${readParquetSql(files)}`]
   const open = snapshot.open.get(view.hash) ?? []
-  if (open.length > 0) {
+  if (table !== null) parts.push(`SELECT ${columns} FROM ${table}`)
+  else if (open.length > 0) {
     // Not string_split, though it is faster: under a merge with list states the engine (1.5.6) then gives no rows at all.
     const texts = `(SELECT unnest(from_json(${bound.bind(JSON.stringify(open))}, '["VARCHAR"]')) AS "row")`
     parts.push(`SELECT ${columns} FROM (${statesFromJsonSql(view, texts)})`)

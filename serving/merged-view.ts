@@ -10,6 +10,7 @@ import { BoundValues } from './bound-values.ts'
 import { isoSql, jsonValueSql } from './json-value.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rowsShownMax, statesSql } from './merged-sql.ts'
+import { openTable } from './open-table.ts'
 import { QueryError, QueryTimeoutError } from './query-error.ts'
 import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
@@ -75,9 +76,9 @@ export async function answerPlan(
     connection.interrupt()
   }, msMax)
   try {
-    const range = await rangeOf(served, plan, snapshot, connection, nowMs)
     const bound = new BoundValues()
-    const all = statesSql(plan.view, snapshot, served.lake, bound)
+    const all = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
+    const range = await rangeOf(plan, all, connection, nowMs)
     const states = filteredSql(plan.view, all, range, plan.query.filters ?? [], bound)
     const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
     const files = new Map(pins.map(([name, pin]) => [name, served.lake.resolve(pin.file)]))
@@ -108,9 +109,8 @@ function explained(error: unknown, plan: QueryPlan): unknown {
 }
 
 async function rangeOf(
-  served: ServedDataset,
   plan: QueryPlan,
-  snapshot: Snapshot,
+  states: string,
   connection: EngineConnection,
   nowMs: number,
 ): Promise<AnswerRange> {
@@ -118,21 +118,19 @@ async function rangeOf(
   if (!plan.windowed) return { fromMs: query.fromMs, toMs: query.toMs }
   const { sizeMs, everyMs } = view.window!
   const named = query.at === undefined || query.at === 'now' ? nowMs : query.at
-  const at = named === 'latest' ? await latestMs(served, view, snapshot, connection, nowMs) : named
+  const at = named === 'latest' ? await latestMs(view, states, connection, nowMs) : named
   const toMs = Math.ceil(at / everyMs) * everyMs
   return { fromMs: toMs - sizeMs, toMs }
 }
 
 /** End of the newest pane that does not begin in the future; now when there is none. */
 async function latestMs(
-  served: ServedDataset,
   view: CompiledView,
-  snapshot: Snapshot,
+  states: string,
   connection: EngineConnection,
   nowMs: number,
 ): Promise<number> {
   const bound = new BoundValues()
-  const states = statesSql(view, snapshot, served.lake, bound)
   const newest = `SELECT max(pane) AS pane FROM ${states} WHERE pane <= ${bound.bind(BigInt(nowMs))}::BIGINT`
   const [row] = await connection.rows<{ pane: number | null }>(newest, bound.parameters)
   return row === undefined || row.pane === null ? nowMs : row.pane + view.window!.everyMs
