@@ -41,8 +41,23 @@ export interface ListState {
   readonly keep: number | null
 }
 
-export const ORDER_SQL =
-  '_time::HUGEINT * 18446744073709551616::HUGEINT + _partition::HUGEINT * 281474976710656::HUGEINT + _offset::HUGEINT'
+/** (time, partition, offset) as one number: time in the upper 64 bits, partition in the next 16, offset in the last 48 */
+const TIME_STEP = `${2n ** 64n}::HUGEINT`
+const PARTITION_STEP = `${2n ** 48n}::HUGEINT`
+export const ORDER_SQL = orderSql('_time', '_partition', '_offset')
+
+function orderSql(time: string, partition: string, offset: string): string {
+  return `${time}::HUGEINT * ${TIME_STEP} + ${partition}::HUGEINT * ${PARTITION_STEP} + ${offset}::HUGEINT`
+}
+
+/**
+ * The state of first and latest from two aggregates: the value, and the order that it has. (An aggregate over whole structs
+ * gives the same, but encodes every row: four times the time.)
+ */
+function orderedState(value: string, order: string): string {
+  const [time, partition, offset] = [`(${order}) >> 64`, `((${order}) >> 48) & 65535`, `(${order}) & 281474976710655`]
+  return `CASE WHEN ${order} IS NOT NULL THEN struct_pack(v := ${value}, t := (${time})::BIGINT, p := (${partition})::INTEGER, o := (${offset})::BIGINT) END`
+}
 
 /** @param type of the expression (and of the second one); @param x, y: names of the prepared columns; @param s: prefix of the state columns */
 export function measureSql(
@@ -52,8 +67,7 @@ export function measureSql(
   names: { x: string; y: string; s: (part: string) => string },
 ): MeasureSql {
   const { x, y, s } = names
-  const stateOrder = (column: string): string =>
-    `${column}.t::HUGEINT * 18446744073709551616::HUGEINT + ${column}.p::HUGEINT * 281474976710656::HUGEINT + ${column}.o::HUGEINT`
+  const stateOrder = (column: string): string => orderSql(`${column}.t`, `${column}.p`, `${column}.o`)
   const scalar = { list: null, estimated: null }
   switch (definition.kind) {
     case 'count': {
@@ -133,7 +147,7 @@ export function measureSql(
     }
     case 'first':
     case 'latest': {
-      const f = definition.kind === 'first' ? 'arg_min' : 'arg_max'
+      const [best, of] = definition.kind === 'first' ? ['min', 'arg_min'] : ['max', 'arg_max']
       const direction = definition.kind === 'first' ? '' : ' DESC'
       const v = s('v')
       return {
@@ -141,10 +155,8 @@ export function measureSql(
         state: [{ name: v, type: `STRUCT(v ${type}, t BIGINT, p INTEGER, o BIGINT)` }],
         type,
         exactness: { kind: 'exact' },
-        partial: [
-          `${f}(struct_pack(v := ${x}, t := _time, p := _partition, o := _offset), _order) FILTER (WHERE ${x} IS NOT NULL)`,
-        ],
-        merge: [`${f}(${v}, ${stateOrder(v)}) FILTER (WHERE ${v} IS NOT NULL)`],
+        partial: [orderedState(`${of}(${x}, _order)`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
+        merge: [orderedState(`${of}(${v}.v, ${stateOrder(v)})`, `${best}(${stateOrder(v)})`)],
         present: `${v}.v`,
         recount: `first(${x} ORDER BY _time${direction}, _partition${direction}, _offset${direction}) FILTER (WHERE ${x} IS NOT NULL)`,
       }
