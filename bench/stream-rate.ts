@@ -3,7 +3,7 @@
  * bytes in the same run. Ratios: rate (wall) and CPU time per event (whole process).
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compileDataset } from '#core/compile-dataset.ts'
 import rsvps from '#datasets/meetup-rsvps.ts'
@@ -34,7 +34,12 @@ async function spent(work: () => Promise<void> | void): Promise<Spent> {
 /** @returns µs per event of both sides and their ratios */
 export async function streamRate(): Promise<Record<string, number>> {
   const folder = mkdtempSync(join(tmpdir(), 'watershed-bench-'))
-  const engine = await DuckDbEngine.open({ folders: [folder], threads: 1, memoryLimit: '2GB' })
+  const engine = await DuckDbEngine.open({
+    folders: [folder],
+    threads: 1,
+    memoryLimit: '2GB',
+    statementsAtOnce: availableParallelism(),
+  })
   try {
     const dataset = await compileDataset(rsvps, await engine.connect())
     const log = await SqliteLog.open({

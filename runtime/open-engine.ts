@@ -1,5 +1,6 @@
 /** An engine for one role, within the role's share of threads and memory, and within the data folder. */
 import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { DataFolder } from './data-folder.ts'
@@ -20,5 +21,6 @@ export async function openEngine(
     memoryLimit: `${configuration[`${role}MemoryMb`]}MB`,
     folders: [folder.lakeFolder, scratchFolder],
     spillFolder,
+    ...(role === 'stream' ? { statementsAtOnce: availableParallelism() } : {}),
   })
 }

@@ -2,7 +2,8 @@
  * The query engine of all roles: one in-memory DuckDB per process or worker thread, hardened: it reads and writes only the
  * folders that it is given, loads no extension from outside, and has bounded memory and threads.
  */
-import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
+import { type DuckDBConnection, DuckDBInstance, type DuckDBResultReader, type DuckDBValue } from '@duckdb/node-api'
+import pLimit, { type LimitFunction } from 'p-limit'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
 
@@ -15,6 +16,11 @@ export interface EngineOptions {
   readonly folders: readonly string[]
   /** folder for spilling; one of `folders` or below one */
   readonly spillFolder?: string
+  /**
+   * Statements of all connections that run at the same time, the others wait their turn; default: no limit. For work that
+   * keeps every processor busy, more than one each only push one another out of the caches.
+   */
+  readonly statementsAtOnce?: number
 }
 
 /** A value bound to a `$name` of the SQL text. */
@@ -22,8 +28,10 @@ export type Parameter = string | number | bigint | boolean | null
 
 export class DuckDbEngine {
   readonly #instance: DuckDBInstance
-  private constructor(instance: DuckDBInstance) {
+  readonly #turns: LimitFunction
+  private constructor(instance: DuckDBInstance, turns: LimitFunction) {
     this.#instance = instance
+    this.#turns = turns
   }
 
   static async open(options: EngineOptions): Promise<DuckDbEngine> {
@@ -45,11 +53,11 @@ export class DuckDbEngine {
     ]
     for (const setting of settings) await connection.run(setting)
     connection.closeSync()
-    return new DuckDbEngine(instance)
+    return new DuckDbEngine(instance, pLimit(options.statementsAtOnce ?? Number.POSITIVE_INFINITY))
   }
 
   async connect(): Promise<EngineConnection> {
-    return new EngineConnection(await this.#instance.connect())
+    return new EngineConnection(await this.#instance.connect(), this.#turns)
   }
 
   close(): void {
@@ -60,25 +68,27 @@ export class DuckDbEngine {
 /** One connection: statements run one after the other; tables made with CREATE TEMP TABLE belong to it alone. */
 export class EngineConnection {
   readonly #connection: DuckDBConnection
-  constructor(connection: DuckDBConnection) {
+  readonly #turns: LimitFunction
+  constructor(connection: DuckDBConnection, turns: LimitFunction) {
     this.#connection = connection
+    this.#turns = turns
   }
 
   /** Runs one statement for its effect; returns the number of rows changed where the statement has one. */
   async run(sql: string, parameters?: Record<string, Parameter>): Promise<number> {
-    const result = await this.#connection.run(sql, parameters as Record<string, DuckDBValue> | undefined)
-    return result.rowsChanged
+    const values = parameters as Record<string, DuckDBValue> | undefined
+    return (await this.#turns(() => this.#connection.run(sql, values))).rowsChanged
   }
 
   /** All rows as objects; BIGINT and HUGEINT as number where that is safe, else bigint; times as text. For small results. */
   async rows<T = Record<string, unknown>>(sql: string, parameters?: Record<string, Parameter>): Promise<T[]> {
-    const reader = await this.#connection.runAndReadAll(sql, parameters as Record<string, DuckDBValue> | undefined)
+    const reader = await this.#read(sql, parameters)
     return reader.getRowObjectsJS().map((row) => plainNumbers(row) as T)
   }
 
   /** One array of values per column, also when there are no rows; unconverted (BIGINT as bigint). The fastest way out for wide results. */
   async columns(sql: string, parameters?: Record<string, Parameter>): Promise<unknown[][]> {
-    const reader = await this.#connection.runAndReadAll(sql, parameters as Record<string, DuckDBValue> | undefined)
+    const reader = await this.#read(sql, parameters)
     const columns = reader.getColumnsJS() as unknown[][]
     return columns.length > 0 ? columns : Array.from({ length: reader.columnCount }, () => [])
   }
@@ -104,6 +114,11 @@ export class EngineConnection {
 
   close(): void {
     this.#connection.closeSync()
+  }
+
+  #read(sql: string, parameters?: Record<string, Parameter>): Promise<DuckDBResultReader> {
+    const values = parameters as Record<string, DuckDBValue> | undefined
+    return this.#turns(() => this.#connection.runAndReadAll(sql, values))
   }
 }
 
