@@ -12,8 +12,13 @@ export type ResolveFile = (file: LakeFile) => string
 export interface BatchCompute {
   /** states of everything in the segments' raw events */
   recount(view: CompiledView, segments: readonly SegmentManifest[], writePath: string): Promise<number>
-  /** the base's states and the partials as one */
-  merge(view: CompiledView, base: LakeFile, partials: readonly LakeFile[], writePath: string): Promise<number>
+  /** the base's states (none: a file of its own) and the partials as one */
+  merge(
+    view: CompiledView,
+    base: readonly LakeFile[],
+    partials: readonly LakeFile[],
+    writePath: string,
+  ): Promise<number>
 }
 
 export class DuckDbCompute implements BatchCompute {
@@ -32,14 +37,18 @@ export class DuckDbCompute implements BatchCompute {
     return writeParquet(this.#connection, `SELECT * FROM (${states})${orderBy(view)}`, writePath)
   }
 
-  merge(view: CompiledView, base: LakeFile, partials: readonly LakeFile[], writePath: string): Promise<number> {
-    const counted = readParquetSql([this.#resolve(base)])
-    if (partials.length === 0) return writeParquet(this.#connection, `SELECT * FROM ${counted}`, writePath)
-    return writeParquet(
-      this.#connection,
-      mergeTouchedSql(view, counted, readParquetSql(partials.map(this.#resolve))),
-      writePath,
-    )
+  merge(
+    view: CompiledView,
+    [first, ...later]: readonly LakeFile[],
+    partials: readonly LakeFile[],
+    writePath: string,
+  ): Promise<number> {
+    const added = readParquetSql([...later, ...partials].map(this.#resolve))
+    const states =
+      first === undefined
+        ? `SELECT * FROM (${view.mergeSql(added)})${orderBy(view)}`
+        : mergeTouchedSql(view, readParquetSql([this.#resolve(first)]), added)
+    return writeParquet(this.#connection, states, writePath)
   }
 }
 

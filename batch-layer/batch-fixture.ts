@@ -193,8 +193,8 @@ export class BatchFixture {
     for (const view of this.dataset.views.values()) {
       const keys = [...(view.paneMs === undefined ? [] : ['pane']), ...view.dimensions.map(({ name }) => name)]
       const columns = [...keys, ...view.measures.map(({ name }) => name)].map(quoteName).join(', ')
-      const states = `(SELECT * FROM ${readParquetSql([lake.resolve(generation!.views[view.name]!.file)])})`
-      const answered = `SELECT ${columns} FROM (${view.presentSql(states, keys)})`
+      const states = `(SELECT * FROM ${readParquetSql(generation!.views[view.name]!.files.map((file) => lake.resolve(file)))})`
+      const answered = `SELECT ${columns} FROM (${view.presentSql(`(${view.mergeSql(states)})`, keys)})`
       const counted = `SELECT ${columns} FROM (${view.recountSql(rows)})`
       const wrong = await this.connection.rows(
         `(FROM (${answered}) EXCEPT ALL FROM (${counted})) UNION ALL (FROM (${counted}) EXCEPT ALL FROM (${answered})) LIMIT 5`,

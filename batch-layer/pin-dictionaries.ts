@@ -4,7 +4,7 @@ import { quoteName } from '#core/sql-names.ts'
 import type { DictionaryEntry, DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { DictionaryPin, GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import type { StagedFile } from '#storage/lake/lake.ts'
+import type { StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { writeParquet } from './write-parquet.ts'
@@ -15,6 +15,9 @@ const VERSION_TRIES = 3
 
 export type DictionaryPins = Readonly<Record<string, DictionaryPin>>
 
+/** Where a generation's files go. */
+export type GenerationFiles = Pick<StagedGeneration, 'stageFile' | 'takeOver'>
+
 /** The part of a run that pins dictionaries. */
 export interface DictionaryPinning {
   /** true when a dictionary has another version than the base generation pinned */
@@ -24,7 +27,7 @@ export interface DictionaryPinning {
     name: string,
     base: GenerationManifest | null,
     views: GenerationManifest['views'],
-    stage: () => Promise<StagedFile>,
+    generation: GenerationFiles,
   ): Promise<DictionaryPin | null>
 }
 
@@ -58,28 +61,20 @@ export class DuckDbPinning implements DictionaryPinning {
     name: string,
     base: GenerationManifest | null,
     views: GenerationManifest['views'],
-    stage: () => Promise<StagedFile>,
+    generation: GenerationFiles,
   ): Promise<DictionaryPin | null> {
     const version = await this.#store.version(name)
     if (version === null) return null
-    const staged = await stage()
+    const fileName = `${name}.dictionary.parquet`
     const pinned = base?.dictionaries[name]
     const written =
       pinned?.version === version
-        ? {
-            version,
-            rows: await writeParquet(
-              this.#connection,
-              `SELECT * FROM ${readParquetSql([this.#resolve(pinned.file)])}`,
-              staged.writePath,
-            ),
-          }
-        : await this.#writeEntries(name, staged)
-    const file = await staged.finish(written.rows)
-    return { version: written.version, file, unknownKeys: await this.#countUnknown(name, file, views) }
+        ? { version, file: await generation.takeOver(pinned.file, fileName) }
+        : await this.#writeEntries(name, await generation.stageFile(fileName))
+    return { ...written, unknownKeys: await this.#countUnknown(name, written.file, views) }
   }
 
-  async #writeEntries(name: string, staged: StagedFile): Promise<{ version: string; rows: number }> {
+  async #writeEntries(name: string, staged: StagedFile): Promise<{ version: string; file: LakeFile }> {
     const { version, entries } = await newestEntries(this.#store, name)
     await this.#connection.run(
       'CREATE OR REPLACE TEMP TABLE pinned_entries (key VARCHAR, attributes MAP(VARCHAR, VARCHAR))',
@@ -94,7 +89,7 @@ export class DuckDbPinning implements DictionaryPinning {
     }
     const rows = await writeParquet(this.#connection, 'SELECT * FROM pinned_entries ORDER BY key', staged.writePath)
     await this.#connection.run('DROP TABLE pinned_entries')
-    return { version, rows }
+    return { version, file: await staged.finish(rows) }
   }
 
   /** Distinct keys that the views' presented rows look up and that the dictionary does not have. NULL is no key. */
@@ -103,7 +98,8 @@ export class DuckDbPinning implements DictionaryPinning {
       const wanted = new Map(
         view.lookups.filter((lookup) => lookup.dictionary === name).map((lookup) => [lookup.key, lookup.list]),
       )
-      const states = `(SELECT * FROM ${readParquetSql([this.#resolve(views[view.name]!.file)])})`
+      const { files } = views[view.name]!
+      const states = `(SELECT * FROM ${readParquetSql(files.map(this.#resolve))})`
       return [...wanted].map(([key, list]) => keysSql(view, states, key, list))
     })
     if (keys.length === 0) return 0
@@ -133,7 +129,8 @@ async function newestEntries(
 function keysSql(view: CompiledView, states: string, key: string, list: boolean): string {
   const column = quoteName(key)
   const isDimension = view.dimensions.some((dimension) => dimension.name === key)
-  const presented = isDimension ? states : `(${view.presentSql(states, [], [key])})`
+  const merged = `(${view.mergeSql(states, undefined, [key])})`
+  const presented = isDimension ? states : `(${view.presentSql(merged, [], [key])})`
   return list
     ? `SELECT DISTINCT unnest(${column})::VARCHAR AS key FROM ${presented}`
     : `SELECT DISTINCT ${column}::VARCHAR AS key FROM ${presented}`

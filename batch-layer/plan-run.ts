@@ -4,7 +4,7 @@
  */
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
-import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import { type GenerationManifest, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
@@ -16,8 +16,10 @@ export type BatchMode = 'full' | 'incremental'
 export type ViewPlan =
   /** from all raw segments */
   | { readonly kind: 'recount' }
-  /** the base generation's states with the partials of the segments since */
-  | { readonly kind: 'merge'; readonly base: LakeFile; readonly partials: readonly LakeFile[] }
+  /** the base generation's files as they are, and one more with the partials of the segments since (none where there is nothing new) */
+  | { readonly kind: 'extend'; readonly base: readonly LakeFile[]; readonly partials: readonly LakeFile[] }
+  /** one file of the base generation's states with the partials of the segments since */
+  | { readonly kind: 'merge'; readonly base: readonly LakeFile[]; readonly partials: readonly LakeFile[] }
 
 export interface RunPlan {
   readonly mode: BatchMode
@@ -86,7 +88,14 @@ function mergePlan(
     if (partial?.hash !== hash) return null
     if (partial.file.rows > 0) partials.push(partial.file)
   }
-  return { kind: 'merge', base: counted.file, partials }
+  return { kind: worthMerging(counted.files, partials) ? 'merge' : 'extend', base: counted.files, partials }
+}
+
+/** Whole again when the files would be too many, or when what was added since the last time is half as much as what was there. */
+function worthMerging([first, ...added]: readonly LakeFile[], partials: readonly LakeFile[]): boolean {
+  if (partials.length === 0) return false
+  const rows = [...added, ...partials].reduce((sum, file) => sum + file.rows, 0)
+  return 1 + added.length + 1 > VIEW_FILES_MAX || rows * 2 > first!.rows
 }
 
 function sameViews(dataset: CompiledDataset, base: GenerationManifest): boolean {

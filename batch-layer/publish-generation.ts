@@ -1,7 +1,7 @@
 /** Steps 3 to 5 of a batch run: files, manifest, CURRENT. Knows no SQL, so that the protocol simulation runs it, too. */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
-import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import type { Emit } from '#telemetry/emit.ts'
@@ -68,24 +68,29 @@ export async function publishGeneration(publication: Publication): Promise<Gener
 async function writeViews(publication: Publication, staged: StagedGeneration): Promise<ViewFiles> {
   const { dataset, plan, signal, onProgress } = publication
   const total = plan.views.size + dataset.dictionaries.length
-  const files: Record<string, { hash: string; file: LakeFile }> = {}
+  const states: Record<string, ViewStates> = {}
   const finishing: Promise<void>[] = []
   try {
     for (const [done, [name, view]] of [...plan.views].entries()) {
       signal?.throwIfAborted()
       onProgress({ name, done, total })
       const definition = dataset.views.get(name)!
-      const file = await staged.stageFile(`${name}.parquet`)
+      const kept = view.kind === 'extend' ? await takeOver(staged, name, view.base) : []
+      if (view.kind === 'extend' && view.partials.length === 0) {
+        states[name] = { hash: definition.hash, files: kept }
+        continue
+      }
+      const file = await staged.stageFile(fileName(name, kept.length))
       const rows = await writeView(publication, definition, view, file.writePath)
       finishing.push(
         file.finish(rows).then((finished) => {
-          files[name] = { hash: definition.hash, file: finished }
+          states[name] = { hash: definition.hash, files: [...kept, finished] }
         }),
       )
       finishing.at(-1)!.catch(() => {})
     }
     await Promise.all(finishing)
-    return files
+    return states
   } finally {
     await Promise.allSettled(finishing)
   }
@@ -97,9 +102,17 @@ function writeView(
   view: ViewPlan,
   writePath: string,
 ): Promise<number> {
-  return view.kind === 'recount'
-    ? compute.recount(definition, plan.all, writePath)
-    : compute.merge(definition, view.base, view.partials, writePath)
+  if (view.kind === 'recount') return compute.recount(definition, plan.all, writePath)
+  return compute.merge(definition, view.kind === 'merge' ? view.base : [], view.partials, writePath)
+}
+
+function takeOver(staged: StagedGeneration, view: string, files: readonly LakeFile[]): Promise<LakeFile[]> {
+  return Promise.all(files.map((file, index) => staged.takeOver(file, fileName(view, index))))
+}
+
+/** responses.parquet, responses.1.parquet, … */
+function fileName(view: string, index: number): string {
+  return index === 0 ? `${view}.parquet` : `${view}.${index}.parquet`
 }
 
 async function writeDictionaries(
@@ -113,7 +126,7 @@ async function writeDictionaries(
   for (const [done, name] of dataset.dictionaries.entries()) {
     signal?.throwIfAborted()
     onProgress({ name, done: plan.views.size + done, total })
-    const pin = await pinning.pin(name, plan.base, views, () => staged.stageFile(`${name}.dictionary.parquet`))
+    const pin = await pinning.pin(name, plan.base, views, staged)
     if (pin) pins[name] = pin
     else {
       emit({
@@ -140,7 +153,7 @@ function describeGeneration(
     plan.all.reduce((total, segment) => total + of(segment), 0)
   const gaps = plan.all.filter((segment) => segment.kind === 'gap')
   return {
-    format: 1,
+    format: 2,
     dataset: dataset.name,
     id,
     log: logIdentity,

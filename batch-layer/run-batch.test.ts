@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { count, defineDataset, sum } from '#core/definition.ts'
 import type { StepName } from '#core/steps.ts'
+import { type GenerationManifest, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import { LocalLake } from '#storage/lake/local-lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { BatchFixture, crashAt, definition } from './batch-fixture.ts'
@@ -57,7 +58,28 @@ describe('a batch run', () => {
     await batch.expectRecount(next)
     const again = await batch.run({ mode: 'full' })
     await batch.expectRecount(again)
-    expect(again!.views.by_topic!.file.rows).toBe(next!.views.by_topic!.file.rows)
+  })
+
+  it('adds a file per incremental run, and writes the states whole again before there are too many', async () => {
+    await batch.land(0, 6_000)
+    const full = await batch.run({ mode: 'full' })
+    const filesOf = (generation: GenerationManifest | null): number[] =>
+      generation!.views.by_country!.files.map((file) => file.rows)
+    const counts: number[] = []
+    let base = full
+    for (let run = 0; run < 2 * VIEW_FILES_MAX; run++) {
+      await batch.land(run % 2, 3)
+      const next = await batch.run({ mode: 'incremental' })
+      await batch.expectRecount(next)
+      counts.push(filesOf(next).length)
+      if (counts.at(-1)! > 1) expect(filesOf(next).slice(0, -1)).toEqual(filesOf(base))
+      base = next
+    }
+    expect(Math.max(...counts)).toBe(VIEW_FILES_MAX)
+    expect(counts.filter((count) => count === 1)).toHaveLength(2)
+    const whole = await batch.run({ mode: 'full' })
+    expect(filesOf(whole)).toHaveLength(1)
+    await batch.expectRecount(whole)
   })
 
   it('publishes nothing when nothing is new, unless forced', async () => {
@@ -81,7 +103,7 @@ describe('a batch run', () => {
     expect(pinned!.id).toBe('g000002')
     const countries = pinned!.dictionaries.countries!
     const countriesSeen = await batch.connection.rows<{ n: number }>(
-      `SELECT count(DISTINCT country) AS n FROM '${batch.lake.resolve(pinned!.views.by_country!.file)}'`,
+      `SELECT count(DISTINCT country) AS n FROM '${batch.lake.resolve(pinned!.views.by_country!.files[0]!)}'`,
     )
     expect(countries.unknownKeys).toBe(countriesSeen[0]!.n - 2)
     expect(pinned!.dictionaries.topics!.unknownKeys).toBeGreaterThan(0)

@@ -1,6 +1,6 @@
 /**
  * One batch run: from closed segments to a published generation, in the order that keeps the old one served whatever happens:
- *   1. take the lock; 2. plan from manifests; 3. write one file per view and dictionary, unseen; 4. publish the generation's manifest;
+ *   1. take the lock; 2. plan from manifests; 3. write the views' and dictionaries' files, unseen; 4. publish the generation's manifest;
  *   5. swap CURRENT with one rename; 6. remove what no kept generation needs.
  * A crash after any of them leaves a whole generation current, and the next run starts again from the manifests.
  */

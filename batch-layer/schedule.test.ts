@@ -51,7 +51,7 @@ describe('the schedule', () => {
   async function publish(mode: BatchMode, finishedAtMs: number, full: number | undefined): Promise<GenerationManifest> {
     const staged = await lake.beginGeneration()
     const manifest: GenerationManifest = {
-      format: 1,
+      format: 2,
       dataset: 'd',
       id: staged.id,
       log: 'l',

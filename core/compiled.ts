@@ -96,8 +96,11 @@ export interface CompiledView {
   keysSql(rows: string): string
   /** typed rows → the same partials as partialSql, but only of the keys in `keys` (a relation with keysSql's columns) */
   partialOfKeysSql(rows: string, keys: string): string
-  /** state rows → state rows; grouped by `by` (default: pane and dimensions). Result columns: by's names, then states */
-  mergeSql(states: string, by?: readonly GroupBy[]): string
+  /**
+   * state rows → state rows; grouped by `by` (default: pane and dimensions), with the states of `measures` (default: all).
+   * Result columns: by's names, then states
+   */
+  mergeSql(states: string, by?: readonly GroupBy[], measures?: readonly string[]): string
   /**
    * merged state rows → numbers: `keep` columns, then each measure's presented value under its name, and for each measure of
    * exactness 'sketch' a BOOLEAN column `<measure>__estimated` (true where more than k distinct values were seen).

@@ -22,7 +22,7 @@ export interface ViewSql {
   partialSql(rows: string): string
   keysSql(rows: string): string
   partialOfKeysSql(rows: string, keys: string): string
-  mergeSql(states: string, by?: readonly GroupBy[]): string
+  mergeSql(states: string, by?: readonly GroupBy[], measures?: readonly string[]): string
   presentSql(merged: string, keep: readonly string[], measures?: readonly string[]): string
   recountSql(rows: string): string
 }
@@ -73,7 +73,7 @@ export function viewSql(parts: ViewParts): ViewSql {
         : partialFrom(
             `SELECT _row.* FROM (${prepared(rows)}) AS _row SEMI JOIN (SELECT * FROM ${touched}) AS _touched ON ${sameKeys('_row', '_touched', keys)}`,
           ),
-    mergeSql: (states, by) => mergeStates(parts, keys, states, by),
+    mergeSql: (states, by, wanted) => mergeStates(measuresOf(parts, wanted), keys, states, by),
     presentSql: (merged, keep, measures) => presentStates(parts, merged, keep, measures),
     recountSql: (rows) => {
       const columns = [...keys, ...parts.measures.map(({ name, sql }) => `${sql.recount} AS ${quoteName(name)}`)]
@@ -139,18 +139,27 @@ function listSql(keys: readonly string[], list: NonNullable<MeasureSql['list']>,
   return `SELECT ${columns(`list(_e ORDER BY _e)${kept} AS _l`)} FROM (SELECT DISTINCT ${columns('_e')} FROM (${explode}))${group}`
 }
 
-function mergeStates(parts: ViewParts, keys: readonly string[], states: string, by?: readonly GroupBy[]): string {
-  const stateNames = parts.measures.flatMap(({ sql }) => sql.state.map((column) => quoteName(column.name)))
+function measuresOf({ measures }: ViewParts, wanted?: readonly string[]): ViewParts['measures'] {
+  return wanted === undefined ? measures : measures.filter(({ name }) => wanted.includes(name))
+}
+
+function mergeStates(
+  measures: ViewParts['measures'],
+  keys: readonly string[],
+  states: string,
+  by?: readonly GroupBy[],
+): string {
+  const stateNames = measures.flatMap(({ sql }) => sql.state.map((column) => quoteName(column.name)))
   const groups = by === undefined ? keys : by.map(({ name }) => quoteName(name))
   const groupItems = by === undefined ? keys : by.map(({ name, sql }) => `${sql} AS ${quoteName(name)}`)
   const from = `SELECT ${[...groupItems, ...stateNames].join(', ')} FROM ${states}`
   return aggregateSql(
     groups,
-    parts.measures,
+    measures,
     from,
     (sql) => sql.merge,
     (name, list) => {
-      const state = quoteName(parts.measures.find((measure) => measure.name === name)!.sql.state[0]!.name)
+      const state = quoteName(measures.find((measure) => measure.name === name)!.sql.state[0]!.name)
       const unnested = `SELECT ${[...groups, `unnest(${state}) AS _u`].join(', ')} FROM _src`
       const items = list.kind === 'counted' ? ['_u.b AS _e', '_u.n AS _n'] : ['_u AS _e']
       return { value: state, explode: `SELECT ${[...groups, ...items].join(', ')} FROM (${unnested})` }
@@ -164,7 +173,7 @@ function presentStates(
   keep: readonly string[],
   measures?: readonly string[],
 ): string {
-  const wanted = parts.measures.filter(({ name }) => measures === undefined || measures.includes(name))
+  const wanted = measuresOf(parts, measures)
   const items = [
     ...keep.map(quoteName),
     ...wanted.map(({ name, sql }) => `${sql.present} AS ${quoteName(name)}`),

@@ -65,7 +65,7 @@ test('a view that changed since the generation needs a backfill', async () => {
 test('a damaged file is found by a deep look, and what can not be read is a finding', async () => {
   await generation()
   const current = await open.lake.current()
-  const file = Object.values(current!.views)[0]!.file
+  const file = Object.values(current!.views)[0]!.files[0]!
   const path = open.lake.resolve(file)
   await writeFile(path, Buffer.alloc(file.bytes))
   expect((await examine(open)).well).toBe(true)

@@ -32,7 +32,7 @@ export function statesSql(
   if (generation !== null && generation.rows > 0) {
     const stored = generation.views[view.name]
     if (stored?.hash !== view.hash) throw new NeedsBackfillError(view)
-    files.push(lake.resolve(stored.file))
+    files.push(...stored.files.map((file) => lake.resolve(file)))
   }
   for (const segment of snapshot.segments) {
     if (segment.rows === 0) continue
@@ -84,9 +84,11 @@ function groupsOf(plan: QueryPlan, bound: BoundValues): GroupBy[] {
 /** The presented, ranked and limited rows; a column _n numbers them in order. One row more than the limit tells that there are more. */
 export function answerSql(plan: QueryPlan, states: string, bound: BoundValues): string {
   const groups = groupsOf(plan, bound)
+  const measures = measuresNeeded(plan)
   const presented = plan.view.presentSql(
-    `(${plan.view.mergeSql(states, groups)})`,
+    `(${plan.view.mergeSql(states, groups, measures)})`,
     groups.map(({ name }) => name),
+    measures,
   )
   const order = plan.order.map(({ by, direction }) => `${quoteName(by)} ${direction} NULLS LAST`).join(', ') || '1'
   const having = plan.view.rank?.having === undefined ? '' : ` WHERE (${plan.view.rank.having}\n)`
@@ -95,6 +97,13 @@ export function answerSql(plan: QueryPlan, states: string, bound: BoundValues): 
     within === '' ? '' : ` QUALIFY row_number() OVER (PARTITION BY ${within} ORDER BY ${order}) <= ${plan.limit}`
   const most = rowsShownMax(plan) + 1
   return `SELECT *, row_number() OVER (ORDER BY ${order}) AS _n FROM (SELECT * FROM (${presented})${having}${per}) ORDER BY _n LIMIT ${most}`
+}
+
+/** What is shown, ordered by or filtered by: only their states are merged. (Names in `having` are found by their text: one too many does no harm.) */
+function measuresNeeded({ view, measures, order }: QueryPlan): string[] {
+  const having = view.rank?.having?.toLowerCase() ?? ''
+  const needed = new Set([...measures.map(({ name }) => name), ...order.map(({ by }) => by)])
+  return view.measures.map(({ name }) => name).filter((name) => needed.has(name) || having.includes(name.toLowerCase()))
 }
 
 /** With `per` the limit holds within each combination, and the general one over all. */

@@ -9,6 +9,7 @@ import { count, countDistinct, defineDataset, latest, sliding, sum } from '#core
 import { quoteText } from '#core/sql-names.ts'
 import { keyJsonSql, stateJsonSql } from '#core/state-json.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { ViewStates } from '#storage/lake/generation-manifest.ts'
 import { LocalLake } from '#storage/lake/local-lake.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
 import { answerQuery } from './merged-view.ts'
@@ -126,19 +127,16 @@ async function close(events: readonly Event[], start: number): Promise<void> {
 
 async function publish(events: readonly Event[]): Promise<void> {
   const staged = await lake.beginGeneration()
-  const views: Record<
-    string,
-    { hash: string; file: Awaited<ReturnType<Awaited<ReturnType<typeof staged.stageFile>>['finish']>> }
-  > = {}
+  const views: Record<string, ViewStates> = {}
   for (const view of dataset.views.values()) {
     const file = await staged.stageFile(`${view.name}.parquet`)
     const rows = await connection.run(
       `COPY (${view.partialSql(rowsSql(events, 0))}) TO ${quoteText(file.writePath)} (FORMAT parquet)`,
     )
-    views[view.name] = { hash: view.hash, file: await file.finish(rows) }
+    views[view.name] = { hash: view.hash, files: [await file.finish(rows)] }
   }
   await staged.commit({
-    format: 1,
+    format: 2,
     dataset: 'talks',
     id: staged.id,
     log: 'l',

@@ -1,6 +1,6 @@
 /** Writing so that a crash at any point leaves a file whole under its final name, or not there at all. */
 import { createHash, randomBytes } from 'node:crypto'
-import { link, mkdir, open, rename, rm, unlink } from 'node:fs/promises'
+import { constants, copyFile, link, mkdir, open, rename, rm, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { explainFault, isMissing, LakeError } from './lake-error.ts'
 
@@ -72,6 +72,27 @@ export async function linkFinal(from: string, to: string): Promise<void> {
   await link(from, to)
   await unlink(from)
   await fsyncFolder(dirname(to))
+}
+
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'])
+
+/**
+ * Gives a whole, durable file one more name, durably; where the folder can not have hard links, the name gets a copy.
+ * @throws LakeError when the file is missing, or the folder can not be written
+ */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to).catch(async (error: NodeJS.ErrnoException) => {
+      if (!NO_LINKS.has(error.code ?? '')) throw error
+      await copyFile(from, to, constants.COPYFILE_EXCL)
+      await fingerprint(to, true)
+    })
+    await fsyncFolder(dirname(to))
+  } catch (error) {
+    if (isMissing(error))
+      throw new LakeError('file-missing', `lake: '${from}' is named, but not there`, { cause: error })
+    throw explainFault(error, 'can not link', to)
+  }
 }
 
 /**

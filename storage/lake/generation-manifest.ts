@@ -10,8 +10,18 @@ export interface DictionaryPin {
   readonly unknownKeys: number
 }
 
+/** Files that one view of one generation may have at the most: what an answer has to read and merge stays bounded. */
+export const VIEW_FILES_MAX = 8
+
+/** The states of one view: the rows of all files together, merged by whoever reads them. */
+export interface ViewStates {
+  readonly hash: string
+  /** oldest first: what the last whole writing gave, then what each incremental run since added. One or more */
+  readonly files: readonly LakeFile[]
+}
+
 export interface GenerationManifest {
-  readonly format: 1
+  readonly format: 2
   readonly dataset: string
   /** g000001, g000002, … */
   readonly id: string
@@ -23,8 +33,8 @@ export interface GenerationManifest {
   readonly segments: readonly string[]
   /** incremental: id of the generation it builds on */
   readonly base: string | null
-  /** view name → merged state rows of everything before the boundary */
-  readonly views: Readonly<Record<string, { readonly hash: string; readonly file: LakeFile }>>
+  /** view name → state rows of everything before the boundary */
+  readonly views: Readonly<Record<string, ViewStates>>
   readonly dictionaries: Readonly<Record<string, DictionaryPin>>
   /** totals of everything before the boundary */
   readonly rows: number
@@ -36,4 +46,10 @@ export interface GenerationManifest {
   readonly finishedAtMs: number
   /** when the newest full run that this generation builds on finished (its own, for a full one): tells the schedule what is due */
   readonly fullFinishedAtMs?: number
+}
+
+/** All files that a generation's manifest names. */
+export function generationFiles(manifest: GenerationManifest): readonly LakeFile[] {
+  const pins = Object.values(manifest.dictionaries).map(({ file }) => file)
+  return [...Object.values(manifest.views).flatMap(({ files }) => files), ...pins]
 }

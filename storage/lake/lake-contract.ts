@@ -80,7 +80,7 @@ export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>)
     const view = await staged.stageFile('by_country.parquet')
     await under.write(lake, view, `states up to ${boundary}`)
     const manifest: GenerationManifest = {
-      format: 1,
+      format: 2,
       dataset: DATASET,
       id: staged.id,
       log: 'log-1',
@@ -88,7 +88,7 @@ export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>)
       boundary,
       segments: [],
       base: null,
-      views: { by_country: { hash: HASH, file: await view.finish(1) } },
+      views: { by_country: { hash: HASH, files: [await view.finish(1)] } },
       dictionaries: {},
       rows: 0,
       deadLetters: 0,
@@ -280,6 +280,35 @@ export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>)
     )
 
     it(
+      'takes files of another generation over, which stay when that one goes',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const first = await publish(under, lake, [10])
+        const [file] = first.views.by_country!.files
+        const staged = await lake.beginGeneration()
+        const taken = await staged.takeOver(file!, 'by_country.parquet')
+        expect(taken).toEqual({ ...file, path: taken.path })
+        expect(taken.path).not.toBe(file!.path)
+        const more = await staged.stageFile('by_country.1.parquet')
+        await under.write(lake, more, 'states of [10, 20)')
+        const files = [taken, await more.finish(1)]
+        const views = { by_country: { hash: HASH, files } }
+        await staged.commit({ ...first, id: staged.id, mode: 'incremental', base: first.id, boundary: [20], views })
+        await lake.setCurrent(staged.id)
+        await lake.removeGeneration(first.id)
+        const reader = await under.open()
+        expect(await Promise.all(files.map((each) => under.read(reader, each)))).toEqual([
+          'states up to 10',
+          'states of [10, 20)',
+        ])
+        expect((await reader.verifyFiles()).problems).toEqual([])
+        const third = await lake.beginGeneration()
+        await expect(third.takeOver(file!, 'by_country.parquet')).rejects.toMatchObject({ code: 'file-missing' })
+        await third.discard()
+      }),
+    )
+
+    it(
       'publishes generations, swaps CURRENT and goes back',
       withLake(async (under) => {
         const [lake, reader] = [await under.open(), await under.open()]
@@ -291,7 +320,7 @@ export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>)
         await lake.setCurrent(second.id)
         expect(await reader.current()).toEqual(second)
         expect(await reader.generations()).toEqual([first, second])
-        expect(await under.read(reader, second.views.by_country!.file)).toBe('states up to 20')
+        expect(await under.read(reader, second.views.by_country!.files[0]!)).toBe('states up to 20')
         await reader.setCurrent(first.id)
         expect(await lake.current()).toEqual(first)
         await expect(lake.setCurrent('g000009')).rejects.toMatchObject({ code: 'generation-unknown' })
@@ -365,7 +394,7 @@ export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>)
         expect(await lake.sweepOrphans(Date.now() + 60_000)).toBe('orphan'.length + 'half'.length * 2)
         expect(() => lake.resolve(file)).toThrow(/not there/)
         expect(await under.read(lake, kept.manifest.events!)).toBe('events kept')
-        expect(await under.read(lake, published.views.by_country!.file)).toBe('states up to 10')
+        expect(await under.read(lake, published.views.by_country!.files[0]!)).toBe('states up to 10')
         expect((await lake.verifyFiles()).problems).toEqual([])
       }),
     )

@@ -65,6 +65,11 @@ export interface Lake {
 export interface StagedGeneration {
   readonly id: string
   stageFile(name: string): Promise<StagedFile>
+  /**
+   * Takes a file of another generation over as it is, under a name of this one, so that it stays whatever becomes of the other:
+   * a hard link where the folder can have them, else a copy. @throws LakeError when the file is missing or has another size
+   */
+  takeOver(file: LakeFile, name: string): Promise<LakeFile>
   /** writes the manifest durably into the folder: from now on it is listed, but not current */
   commit(manifest: GenerationManifest): Promise<void>
   discard(): Promise<void>

@@ -2,8 +2,8 @@
 import { access, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StepHook } from '#core/steps.ts'
-import { createExclusive, fsyncFolder, makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
-import type { GenerationManifest } from './generation-manifest.ts'
+import { createExclusive, fsyncFolder, linkOrCopy, makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
+import { type GenerationManifest, generationFiles } from './generation-manifest.ts'
 import type { StagedFile, StagedGeneration } from './lake.ts'
 import { explainFault, isMissing, LakeError } from './lake-error.ts'
 import { stageFile, type Unnamed } from './local-staged-file.ts'
@@ -115,10 +115,12 @@ export class LocalGenerations {
   #staged(id: string): StagedGeneration {
     return {
       id,
-      stageFile: async (name): Promise<StagedFile> => {
-        if (!/^[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet$/.test(name))
-          throw new RangeError(`lake: '${name}' is no file name for a generation`)
-        return stageFile(this.#folder, `generations/${id}/${name}`, this.#unnamed)
+      stageFile: async (name): Promise<StagedFile> =>
+        stageFile(this.#folder, `generations/${id}/${fileName(name)}`, this.#unnamed),
+      takeOver: async (file, name) => {
+        const path = `generations/${id}/${fileName(name)}`
+        await linkOrCopy(join(this.#folder, file.path), join(this.#folder, path))
+        return { ...file, path }
       },
       commit: (manifest) => this.#commit(id, manifest),
       discard: async () => {
@@ -142,9 +144,7 @@ export class LocalGenerations {
         `lake, dataset '${this.#dataset}': generation ${id} is published already`,
       )
     }
-    for (const { file } of [...Object.values(manifest.views), ...Object.values(manifest.dictionaries)]) {
-      this.#unnamed.delete(file.path)
-    }
+    for (const file of generationFiles(manifest)) this.#unnamed.delete(file.path)
     await this.#step('generation:published')
   }
 
@@ -169,4 +169,9 @@ export class LocalGenerations {
     this.#parsed.set(id, manifest)
     return manifest
   }
+}
+
+function fileName(name: string): string {
+  if (/^[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet$/.test(name)) return name
+  throw new RangeError(`lake: '${name}' is no file name for a generation`)
 }

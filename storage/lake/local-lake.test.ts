@@ -30,7 +30,7 @@ async function publish(lake: LocalLake): Promise<GenerationManifest> {
   const view = await staged.stageFile('v.parquet')
   await writeFile(view.writePath, 'states')
   const manifest: GenerationManifest = {
-    format: 1,
+    format: 2,
     dataset: DATASET,
     id: staged.id,
     log: 'log-1',
@@ -38,7 +38,7 @@ async function publish(lake: LocalLake): Promise<GenerationManifest> {
     boundary: [10],
     segments: [],
     base: null,
-    views: { v: { hash: 'h', file: await view.finish(1) } },
+    views: { v: { hash: 'h', files: [await view.finish(1)] } },
     dictionaries: {},
     rows: 10,
     deadLetters: 0,

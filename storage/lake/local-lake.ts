@@ -2,7 +2,7 @@
  * The lake in a local or shared folder:
  *   <folder>/<dataset>/segments/p0000/<start>-<kind>-<random>.parquet
  *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json of compacted segments
- *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>.parquet, <dictionary>.dictionary.parquet}
+ *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
  *   <folder>/<dataset>/CURRENT
  * Nothing that a reader uses is modified in place: files are linked to their names when they are whole and durable.
  * A shared folder must have hard links, atomic rename and file locks (NFS 4 has); stray files are left alone.

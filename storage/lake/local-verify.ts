@@ -1,6 +1,7 @@
 /** Reads every file that a manifest names and compares bytes and checksum: for `doctor --deep`, not for each query. */
 import { join } from 'node:path'
 import { fingerprint } from './durable-files.ts'
+import { generationFiles } from './generation-manifest.ts'
 import type { FileReport } from './lake.ts'
 import { isMissing } from './lake-error.ts'
 import type { LocalGenerations } from './local-generations.ts'
@@ -34,9 +35,7 @@ async function neededFiles(segments: LocalSegments, generations: LocalGeneration
     ...manifests.flatMap((manifest) =>
       manifest.end > counted(manifest.partition) ? segmentFiles(manifest) : rawFiles(manifest),
     ),
-    ...kept.flatMap((generation) =>
-      [...Object.values(generation.views), ...Object.values(generation.dictionaries)].map(({ file }) => file),
-    ),
+    ...kept.flatMap(generationFiles),
   ]
 }
 

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import type { GenerationManifest } from './generation-manifest.ts'
+import { type GenerationManifest, VIEW_FILES_MAX } from './generation-manifest.ts'
 import { LakeError } from './lake-error.ts'
 import { isGenerationId } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
@@ -51,7 +51,7 @@ const segment: z.ZodType<SegmentManifest> = z
   })
 
 const generation: z.ZodType<GenerationManifest> = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
   dataset: z.string().min(1),
   id: generationName,
   log: z.string().min(1),
@@ -59,7 +59,10 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
   boundary: z.array(count),
   segments: z.array(z.string()),
   base: generationName.nullable(),
-  views: z.record(z.string(), versionedFile),
+  views: z.record(
+    z.string(),
+    z.strictObject({ hash: z.string().min(1), files: z.array(file).min(1).max(VIEW_FILES_MAX) }),
+  ),
   dictionaries: z.record(z.string(), z.strictObject({ version: z.string().min(1), file, unknownKeys: count })),
   rows: count,
   deadLetters: count,

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
-import type { GenerationManifest } from './generation-manifest.ts'
+import { type GenerationManifest, generationFiles } from './generation-manifest.ts'
 import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration } from './lake.ts'
 import { LakeError } from './lake-error.ts'
 import { coveringName, generationId, offsetName, partitionName, segmentManifestName } from './manifest-names.ts'
@@ -155,6 +155,12 @@ export class MemoryLake implements Lake {
         await this.#pause()
         return this.#stage(`generations/${id}/${name}`)
       },
+      takeOver: async (file, name) => {
+        await this.#pause()
+        const path = `generations/${id}/${name}`
+        this.folder.files.set(path, this.get(file))
+        return { ...file, path }
+      },
       commit: async (manifest) => {
         await this.#pause()
         if (this.folder.generations.has(id))
@@ -225,8 +231,7 @@ export class MemoryLake implements Lake {
   async verifyFiles(): Promise<FileReport> {
     await this.#pause()
     const segments = [...this.folder.manifests.values()].flatMap(rawFiles)
-    const views = [...this.folder.generations.values()].flatMap((generation) => Object.values(generation.views))
-    const files = [...segments, ...views.map((view) => view.file)]
+    const files = [...segments, ...[...this.folder.generations.values()].flatMap(generationFiles)]
     const problems = files
       .filter((file) => sha256(this.folder.files.get(file.path) ?? '') !== file.sha256)
       .map((file) => `'${file.path}' is missing or has another checksum than its manifest says`)
