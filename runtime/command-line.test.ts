@@ -3,8 +3,9 @@ import { type Command, CommanderError } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '#core/definition-error.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
-import { commandLine, endOf, exitCode } from './command-line.ts'
+import { commandLine } from './command-line.ts'
 import { ConfigurationError } from './configuration.ts'
+import { endOf, exitCode } from './end-of.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
 
 /** every command that does something, with its path */

@@ -1,5 +1,6 @@
 /** The watershed command line. */
-import { commandLine, endOf, exitCode } from './command-line.ts'
+import { commandLine } from './command-line.ts'
+import { endOf, exitCode } from './end-of.ts'
 import { say } from './output.ts'
 
 try {

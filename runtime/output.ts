@@ -12,6 +12,9 @@ export function print(text: string): void {
   write(1, `${text}\n`)
 }
 
+/** stderr for whole lines, as a log writes them. */
+export const stderrLines = { write: (line: string): void => write(2, line) }
+
 /** For people: progress, warnings, what to do next. */
 export function say(text: string): void {
   write(2, `${text}\n`)

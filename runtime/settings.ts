@@ -25,6 +25,15 @@ export const SETTINGS = z.strictObject({
     .describe('API keys (at least 16 characters each) that requests must carry as `Authorization: Bearer <key>`'),
   partitions: count(1, 256).default(4).describe('partitions of the log of each dataset; fixed when it is made'),
 
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('what is logged on stderr: `debug`, `info`, `warn`, `error` or `silent`'),
+  logFormat: z
+    .enum(['auto', 'readable', 'json'])
+    .default('auto')
+    .describe('`json`: one object per line; `readable`: lines for people; `auto`: readable on a terminal, else JSON'),
+
   demo: z.boolean().optional().describe('generate the RSVP demo stream; default: only when `datasets` is not set'),
   demoEventsPerSecond: count(1, 50_000).default(50).describe('rate of the demo stream'),
   demoSeed: count(0, 2 ** 32 - 1)

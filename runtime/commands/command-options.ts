@@ -1,10 +1,9 @@
 /** Flags that every command has, and how a command opens what it works on. */
 import { Command, InvalidArgumentError } from 'commander'
-import type { Emit, PlatformEvent } from '#telemetry/emit.ts'
 import { loadConfiguration } from '../configuration.ts'
 import { offerPackageName } from '../definitions.ts'
+import { commandLog } from '../log.ts'
 import type { EngineRole } from '../open-engine.ts'
-import { say } from '../output.ts'
 import type { Configuration } from '../settings.ts'
 import { Workspace } from '../workspace.ts'
 
@@ -13,6 +12,8 @@ export interface SharedOptions {
   readonly dataset?: readonly string[]
   readonly config?: string
   readonly json?: boolean
+  readonly logLevel?: string
+  readonly logFormat?: string
 }
 
 /** A command with the shared flags. */
@@ -23,6 +24,8 @@ export function commandWith(name: string, description: string): Command {
     .option('--dataset <name or file>', 'a shipped dataset, or a definition file; repeatable', collect)
     .option('--config <file>', 'configuration file, JSON or .ts')
     .option('--json', 'one JSON value on stdout, for programs')
+    .option('--log-level <level>', 'what is logged on stderr: debug, info, warn, error or silent (default: info)')
+    .option('--log-format <format>', 'json or readable (default: readable on a terminal, else JSON)')
     .showHelpAfterError('(watershed help shows all commands)')
 }
 
@@ -50,7 +53,13 @@ export async function configurationOf(
   return loadConfiguration({
     file: options.config,
     environment: process.env,
-    flags: { data: options.data, datasets: options.dataset, ...more },
+    flags: {
+      data: options.data,
+      datasets: options.dataset,
+      logLevel: options.logLevel,
+      logFormat: options.logFormat,
+      ...more,
+    },
   })
 }
 
@@ -60,16 +69,11 @@ export async function withWorkspace<T>(
   role: EngineRole,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
-  const workspace = await Workspace.open(await configurationOf(options), role, sayEvent)
+  const configuration = await configurationOf(options)
+  const workspace = await Workspace.open(configuration, role, commandLog(configuration, { role: 'command' }))
   try {
     return await work(workspace)
   } finally {
     await workspace.close()
   }
-}
-
-/** Commands tell people what matters; `start` logs everything. */
-export const sayEvent: Emit = (event: PlatformEvent) => {
-  if (event.level === 'debug') return
-  say(event.level === 'info' ? event.message : `${event.level}: ${event.message}`)
 }

@@ -2,11 +2,11 @@
 import type { Command } from 'commander'
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import { runGenerator } from '#ingest/generator-source.ts'
-import { print, printJson, say } from '../output.ts'
+import { print, printJson } from '../output.ts'
 import { Platform } from '../platform.ts'
-import type { Configuration } from '../settings.ts'
-import { aborted, stopSignal } from '../signals.ts'
-import { commandWith, configurationOf, type SharedOptions, sayEvent, wholeNumber } from './command-options.ts'
+import { aborted } from '../signals.ts'
+import { commandWith, configurationOf, type SharedOptions, wholeNumber } from './command-options.ts'
+import { runService, type Service } from './service.ts'
 
 interface StartOptions extends SharedOptions {
   readonly port?: number
@@ -30,25 +30,31 @@ export function startCommand(): Command {
 async function start(options: StartOptions): Promise<void> {
   const { port, host, demo, demoRate: demoEventsPerSecond } = options
   const configuration = await configurationOf(options, { port, host, demo, demoEventsPerSecond })
-  const stop = stopSignal(() => say('stopping: everything accepted is kept; press Ctrl-C again to stop at once'))
-  const platform = await Platform.start(configuration, sayEvent)
-  if (options.json) printJson({ url: platform.address, process: process.pid, data: configuration.data })
-  else print(platform.address)
-  const sources = demoSource(platform, configuration, stop.signal)
-  await aborted(stop.signal)
-  await sources
-  await platform.stop()
-  stop.dispose()
+  await runService('start', configuration, async (service) => {
+    const platform = await Platform.start(configuration, service.emit)
+    if (options.json) printJson({ url: platform.address, process: process.pid, data: configuration.data })
+    else print(platform.address)
+    const sources = demoSource(platform, service)
+    await aborted(service.signal)
+    await sources
+    await platform.stop()
+  })
 }
 
 /** The demo stream goes through the same door as everything else. Resolves when it has stopped. */
-async function demoSource(platform: Platform, configuration: Configuration, signal: AbortSignal): Promise<void> {
+async function demoSource(platform: Platform, { configuration, emit, signal }: Service): Promise<void> {
   const intake = platform.intakes.get(DEMO_DATASET)
   if (!configuration.demo || intake === undefined) return
   const { demoEventsPerSecond: eventsPerSecond, demoSeed: seed } = configuration
-  say(
-    `demo: ${eventsPerSecond} made-up RSVPs per second go into ${DEMO_DATASET}; --no-demo starts without, or name your own --dataset`,
-  )
+  emit({
+    name: 'demo-started',
+    level: 'info',
+    dataset: DEMO_DATASET,
+    message: `demo: ${eventsPerSecond} made-up RSVPs per second go into ${DEMO_DATASET}; --no-demo starts without, or name your own --dataset`,
+    fields: { eventsPerSecond, seed },
+  })
   const generator = new RsvpGenerator({ seed, startMs: Date.now() })
-  await runGenerator(intake, generator, { eventsPerSecond, signal, onFault: (error) => say(`demo: ${error.message}`) })
+  const onFault = (error: Error): void =>
+    emit({ name: 'demo-fault', level: 'warn', dataset: DEMO_DATASET, message: `demo: ${error.message}` })
+  await runGenerator(intake, generator, { eventsPerSecond, signal, onFault })
 }

@@ -1,0 +1,40 @@
+/** What every process that runs until it is stopped does alike: its log, its signals, and how it ends. */
+import type { Emit } from '#telemetry/emit.ts'
+import { endOf } from '../end-of.ts'
+import { CommandError } from '../exit-codes.ts'
+import { serviceLog } from '../log.ts'
+import type { Configuration } from '../settings.ts'
+import { stopSignal } from '../signals.ts'
+
+export interface Service {
+  readonly configuration: Configuration
+  readonly emit: Emit
+  /** aborted by Ctrl-C or SIGTERM */
+  readonly signal: AbortSignal
+}
+
+/** Runs `work` until it resolves; it should when the signal is aborted. A fault is the last line of the log. @throws CommandError */
+export async function runService(
+  role: string,
+  configuration: Configuration,
+  work: (service: Service) => Promise<void>,
+): Promise<void> {
+  const emit = serviceLog(configuration, { role })
+  const stop = stopSignal(() =>
+    emit({
+      name: 'stopping',
+      level: 'info',
+      message: 'stopping: everything accepted is kept; press Ctrl-C again to stop at once',
+    }),
+  )
+  try {
+    await work({ configuration, emit, signal: stop.signal })
+    emit({ name: 'stopped', level: 'info', message: 'stopped' })
+  } catch (error) {
+    const { exit, message } = endOf(error)
+    emit({ name: 'failed', level: 'error', message, fields: { exit } })
+    throw new CommandError(exit, '', { cause: error })
+  } finally {
+    stop.dispose()
+  }
+}

@@ -1,0 +1,36 @@
+/** How each kind of fault ends a command. */
+import { CommanderError } from 'commander'
+import { DefinitionError } from '#core/definition-error.ts'
+import { NeedsBackfillError, QueryError } from '#serving/query-error.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
+import { ConfigurationError } from './configuration.ts'
+import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
+
+/** How a command that threw ends, and what it says. */
+export function endOf(error: unknown): { readonly exit: ExitName; readonly message: string } {
+  if (error instanceof CommanderError) return { exit: error.exitCode === 0 ? 'done' : 'usage', message: '' }
+  if (!(error instanceof Error)) return { exit: 'fault', message: String(error) }
+  return { exit: exitOf(error), message: messageOf(error) }
+}
+
+/** Faults of files, by the name that every driver's errors have. */
+const STORAGE_FAULTS = ['StorageFileError', 'LogFileError']
+
+function exitOf(error: Error): ExitName {
+  if (error instanceof CommandError) return error.exit
+  if (error instanceof ConfigurationError) return 'configuration'
+  if (error instanceof QueryError) return 'usage'
+  if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
+  if (error instanceof LakeError || STORAGE_FAULTS.includes(error.name)) return 'storage'
+  const code = (error as NodeJS.ErrnoException).code ?? ((error.cause ?? {}) as NodeJS.ErrnoException).code ?? ''
+  return /^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(code) ? 'storage' : 'fault'
+}
+
+/** An unexpected fault shows its place as well. */
+function messageOf(error: Error): string {
+  return exitOf(error) === 'fault' ? (error.stack ?? error.message) : error.message
+}
+
+export function exitCode(exit: ExitName): number {
+  return EXIT_CODES[exit].code
+}

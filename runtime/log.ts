@@ -1,0 +1,92 @@
+/**
+ * What becomes of platform events on stderr. A service writes one JSON object per line, or readable lines on a terminal; a command that
+ * ends by itself talks to people, unless JSON is asked for. Written synchronously: what happened before a crash is there.
+ */
+import pino, { type DestinationStream, type Logger } from 'pino'
+import { isColorSupported, prettyFactory } from 'pino-pretty'
+import type { Emit, PlatformEvent } from '#telemetry/emit.ts'
+import { say, stderrLines } from './output.ts'
+import type { Configuration } from './settings.ts'
+
+export type LogSettings = Pick<Configuration, 'logLevel' | 'logFormat'>
+
+export interface LogOptions {
+  /** start, serve, stream, batch …: a field of every line */
+  readonly role: string
+  /** replaced by *** wherever they appear in a text */
+  readonly secrets?: readonly string[]
+  /** default: stderr */
+  readonly destination?: DestinationStream
+  /** whether stderr is a terminal; default: looks */
+  readonly terminal?: boolean
+}
+
+const MASK = '***'
+/** names that every line has; an event's field of such a name gets a _ behind it */
+const OWN_FIELDS = new Set(['level', 'time', 'role', 'pid', 'event', 'dataset', 'message'])
+
+/** The log of a process that runs until it is stopped. */
+export function serviceLog(settings: LogSettings, options: LogOptions): Emit {
+  const { terminal = process.stderr.isTTY === true } = options
+  const readable = settings.logFormat === 'readable' || (settings.logFormat === 'auto' && terminal)
+  const target = options.destination ?? stderrLines
+  return emitTo(loggerOf(settings, options, readable ? readableLines(target, terminal) : target), options.secrets ?? [])
+}
+
+/** The log of a command that ends by itself: sentences for people, or JSON when that is asked for. */
+export function commandLog(settings: LogSettings, options: LogOptions): Emit {
+  if (settings.logFormat === 'json') return serviceLog(settings, options)
+  const shown = pino.levels.values[settings.logLevel] ?? Number.POSITIVE_INFINITY
+  return (event) => {
+    if (pino.levels.values[event.level]! < shown) return
+    const sentence = sentenceOf(event.message, event.dataset)
+    say(masked(event.level === 'info' ? sentence : `${event.level}: ${sentence}`, options.secrets ?? []))
+  }
+}
+
+function loggerOf({ logLevel }: LogSettings, { role }: LogOptions, destination: DestinationStream): Logger {
+  return pino(
+    {
+      level: logLevel,
+      messageKey: 'message',
+      base: { role, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  )
+}
+
+function readableLines(destination: DestinationStream, terminal: boolean): DestinationStream {
+  const colorize = terminal && isColorSupported
+  const pretty = prettyFactory({
+    colorize,
+    messageKey: 'message',
+    translateTime: 'SYS:HH:MM:ss',
+    ignore: 'role,pid',
+    hideObject: true,
+    messageFormat: ({ message, dataset }) => sentenceOf(String(message), dataset as string | undefined),
+  })
+  return { write: (line) => destination.write(pretty(line)) }
+}
+
+/** The lines of several datasets stand side by side. */
+function sentenceOf(message: string, dataset: string | undefined): string {
+  return dataset === undefined || message.includes(dataset) ? message : `${dataset}, ${message}`
+}
+
+function emitTo(logger: Logger, secrets: readonly string[]): Emit {
+  return (event) => logger[event.level](fieldsOf(event, secrets), masked(event.message, secrets))
+}
+
+function fieldsOf({ name, dataset, fields = {} }: PlatformEvent, secrets: readonly string[]): Record<string, unknown> {
+  const own = Object.entries(fields).map(([field, value]) => [
+    OWN_FIELDS.has(field) ? `${field}_` : field,
+    typeof value === 'string' ? masked(value, secrets) : value,
+  ])
+  return { event: name, ...(dataset === undefined ? {} : { dataset }), ...Object.fromEntries(own) }
+}
+
+function masked(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((shown, secret) => shown.replaceAll(secret, MASK), text)
+}
