@@ -8,7 +8,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { Intake } from '#ingest/intake.ts'
-import { buildServeApp, type ServedPart } from '#serving/serve-app.ts'
+import type { ServedPart } from '#serving/health-routes.ts'
+import { buildServeApp } from '#serving/serve-app.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 import { CommandError } from './exit-codes.ts'
@@ -124,16 +125,14 @@ function servedParts(role: RoleState): ServedPart[] {
   const thread = {
     name: `${role.name} role`,
     ready: role.state === 'running',
-    detail: [role.state, ...(role.restarts > 0 ? [`${role.restarts} restarts`] : []), role.fault ?? '']
-      .filter(Boolean)
-      .join(', '),
+    state: role.state,
+    detail: [...(role.restarts > 0 ? [`${role.restarts} restarts`] : []), role.fault ?? ''].filter(Boolean).join(', '),
   }
   const parts = role.parts.map((part) => ({
     name: part.name,
     ready: part.state === 'running',
-    detail: [part.state, ...(part.fault === null ? [] : [part.fault]), numbersText(part.numbers)]
-      .filter(Boolean)
-      .join(', '),
+    state: part.state,
+    detail: [...(part.fault === null ? [] : [part.fault]), numbersText(part.numbers)].filter(Boolean).join(', '),
   }))
   return [thread, ...parts]
 }

@@ -1,14 +1,19 @@
 /** What can be asked: definitions, merged views, generations and dead letters. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { nearest } from '#core/definition-error.ts'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { z } from 'zod'
 import type { Metrics } from '#telemetry/metrics.ts'
-import { DEAD_LETTERS_MAX, deadLettersJson } from './dead-letters.ts'
+import { deadLettersJson } from './dead-letters.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { answerQuery } from './merged-view.ts'
-import { parseQuery, type QueryTexts } from './parse-query.ts'
-import { ProblemError } from './problems.ts'
+import { JSON_TYPE, responsesOf } from './openapi.ts'
+import { parseQuery } from './parse-query.ts'
+import type { ProblemType } from './problems.ts'
 import type { QueryGate } from './query-gate.ts'
+import { DATASET_PARAMS, DEAD_LETTERS_QUERY, NO_QUERY, VIEW_PARAMS, VIEW_QUERY } from './request-schemas.ts'
+import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response-schemas.ts'
 import type { ServedDataset } from './snapshot.ts'
+import { servedUnder } from './unknown-name.ts'
 
 export interface DatasetRouteParts {
   readonly datasets: ReadonlyMap<string, ServedDataset>
@@ -17,60 +22,92 @@ export interface DatasetRouteParts {
   readonly metrics: Metrics
 }
 
-type ViewRequest = FastifyRequest<{ Params: { dataset: string; view: string }; Querystring: QueryTexts }>
-type DatasetRequest = FastifyRequest<{ Params: { dataset: string }; Querystring: { limit?: string } }>
+/** Text that is JSON already. */
+const JSON_TEXT = 'application/json; charset=utf-8'
 
-export function datasetRoutes(app: FastifyInstance, parts: DatasetRouteParts): void {
+const READS: readonly ProblemType[] = ['bad-query', 'not-found', 'storage-fault']
+
+const LIST = {
+  operationId: 'listDatasets',
+  summary: 'All definitions: columns, views, dimensions, measures with their exactness',
+  querystring: NO_QUERY,
+  response: responsesOf(200, 'the definitions', JSON_TYPE, DATASETS, ['bad-query']),
+}
+const DESCRIBE = {
+  operationId: 'describeDataset',
+  summary: 'One definition',
+  params: DATASET_PARAMS,
+  querystring: NO_QUERY,
+  response: responsesOf(200, 'the definition', JSON_TYPE, DATASET, ['bad-query', 'not-found']),
+}
+const ASK = {
+  operationId: 'askView',
+  summary: 'A merged answer with its provenance',
+  params: VIEW_PARAMS,
+  querystring: VIEW_QUERY,
+  response: responsesOf(200, 'the rows, and what they were made of', JSON_TYPE, ANSWER, [
+    ...READS,
+    'needs-backfill',
+    'busy',
+    'query-timeout',
+  ]),
+}
+const GENERATIONS_OF = {
+  operationId: 'listGenerations',
+  summary: 'What the batch layer published, oldest first, and which one is current',
+  params: DATASET_PARAMS,
+  querystring: NO_QUERY,
+  response: responsesOf(200, 'the kept generations', JSON_TYPE, GENERATIONS, READS),
+}
+const DEAD_LETTERS_OF = {
+  operationId: 'listDeadLetters',
+  summary: 'The newest unusable events of closed segments, with their bytes',
+  params: DATASET_PARAMS,
+  querystring: DEAD_LETTERS_QUERY,
+  response: responsesOf(200, 'the newest first', JSON_TYPE, DEAD_LETTERS, [...READS, 'busy']),
+}
+
+export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts): void {
   const { datasets, gate, metrics } = parts
-  const served = (name: string): ServedDataset => {
-    const found = datasets.get(name)
-    if (found) return found
-    const names = [...datasets.keys()]
-    throw new ProblemError('not-found', `dataset '${name}' is unknown${nearest(name, names)}`, { allowed: names })
-  }
-  app.get('/v1/datasets', async () => ({
+  const app = plain.withTypeProvider<ZodTypeProvider>()
+  app.get('/v1/datasets', { schema: LIST }, async () => ({
     datasets: [...datasets.values()].map(({ dataset }) => describeDataset(dataset)),
   }))
-  app.get('/v1/datasets/:dataset', async (request: DatasetRequest) =>
-    describeDataset(served(request.params.dataset).dataset),
+  app.get('/v1/datasets/:dataset', { schema: DESCRIBE }, async (request) =>
+    describeDataset(servedUnder(datasets, request.params.dataset).dataset),
   )
-  app.get('/v1/datasets/:dataset/views/:view', async (request: ViewRequest, reply) => {
+  app.get('/v1/datasets/:dataset/views/:view', { schema: ASK }, async (request, reply) => {
     const { dataset, view } = request.params
+    const target = servedUnder(datasets, dataset)
     const query = parseQuery(dataset, view, request.query)
-    const target = served(dataset)
     const began = performance.now()
     const answer = await gate.run(() => answerQuery(target, query, { queryMsMax: parts.queryMsMax }))
     metrics.queryAnswered(dataset, view, performance.now() - began)
-    return reply
-      .type('application/json; charset=utf-8')
-      .send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
+    return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
   })
-  app.get('/v1/datasets/:dataset/generations', async (request: DatasetRequest) => {
-    const { lake } = served(request.params.dataset)
-    const [current, generations] = [await lake.current(), await lake.generations()]
-    return {
-      current: current?.id ?? null,
-      generations: generations.map(
-        ({ id, mode, boundary, rows, deadLetters, lateRows, startedAtMs, finishedAtMs }) => ({
-          id,
-          mode,
-          boundary,
-          rows,
-          deadLetters,
-          lateRows,
-          finishedAt: new Date(finishedAtMs).toISOString(),
-          tookMs: finishedAtMs - startedAtMs,
-        }),
-      ),
-    }
+  app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request) =>
+    generationsOf(servedUnder(datasets, request.params.dataset)),
+  )
+  app.get('/v1/datasets/:dataset/dead-letters', { schema: DEAD_LETTERS_OF }, async (request, reply) => {
+    const { limit } = request.query
+    const target = servedUnder(datasets, request.params.dataset)
+    return reply.type(JSON_TEXT).send(`{"data":${await gate.run(() => deadLettersJson(target, limit))}}`)
   })
-  app.get('/v1/datasets/:dataset/dead-letters', async (request: DatasetRequest, reply) => {
-    const limit = Number(request.query.limit ?? 100)
-    if (!Number.isInteger(limit) || limit < 1 || limit > DEAD_LETTERS_MAX)
-      throw new ProblemError('bad-query', `limit: must be a whole number from 1 to ${DEAD_LETTERS_MAX}`)
-    const target = served(request.params.dataset)
-    return reply
-      .type('application/json; charset=utf-8')
-      .send(`{"data":${await gate.run(() => deadLettersJson(target, limit))}}`)
-  })
+}
+
+async function generationsOf({ lake }: ServedDataset): Promise<z.output<typeof GENERATIONS>> {
+  const [current, generations] = [await lake.current(), await lake.generations()]
+  return {
+    current: current?.id ?? null,
+    generations: generations.map(({ id, mode, boundary, rows, deadLetters, lateRows, startedAtMs, finishedAtMs }) => ({
+      id,
+      mode,
+      boundary: [...boundary],
+      rows,
+      deadLetters,
+      lateRows,
+      finishedAt: new Date(finishedAtMs).toISOString(),
+      tookMs: finishedAtMs - startedAtMs,
+    })),
+  }
 }

@@ -1,7 +1,11 @@
 /** A dataset as its users see it: what can be asked, and how exact it is. */
+import type { z } from 'zod'
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import type { DATASET } from './response-schemas.ts'
 
-export function describeDataset(dataset: CompiledDataset): Record<string, unknown> {
+type Described = z.output<typeof DATASET>
+
+export function describeDataset(dataset: CompiledDataset): Described {
   return {
     name: dataset.name,
     label: dataset.label,
@@ -12,16 +16,16 @@ export function describeDataset(dataset: CompiledDataset): Record<string, unknow
   }
 }
 
-function describeView(view: CompiledView): Record<string, unknown> {
+function describeView(view: CompiledView): Described['views'][number] {
   return {
     name: view.name,
     label: view.label,
     definition: view.hash,
     paneMs: view.paneMs ?? null,
-    grains: view.grains,
+    grains: [...view.grains],
     window: view.window ?? null,
-    rank: view.rank ?? null,
-    dimensions: view.dimensions,
+    rank: view.rank === undefined ? null : { ...view.rank, dimensions: [...view.rank.dimensions] },
+    dimensions: [...view.dimensions],
     measures: view.measures.map(({ name, kind, type, label, exactness }) => ({ name, kind, type, label, exactness })),
     enrich: view.lookups.map(({ name, dictionary, key, attribute }) => ({ name, dictionary, key, attribute })),
   }

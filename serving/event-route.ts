@@ -1,7 +1,11 @@
 /** POST /v1/datasets/{dataset}/events: 202 only after the accepted events are durable. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { type DescribedBody, JSON_TYPE, responsesOf } from './openapi.ts'
 import { ProblemError, problemOf } from './problems.ts'
-import type { ServedDataset } from './snapshot.ts'
+import { DATASET_PARAMS, EVENTS_QUERY } from './request-schemas.ts'
+import { TAKEN } from './response-schemas.ts'
+import { servedUnder } from './unknown-name.ts'
 
 export interface EventVerdict {
   readonly index: number
@@ -26,28 +30,49 @@ const FORMATS = {
   'text/plain': 'ndjson',
 } as const
 
-type EventRequest = FastifyRequest<{ Params: { dataset: string }; Querystring: { verdicts?: string }; Body: Buffer }>
+const EVENT = { type: 'object', description: 'one event, as the dataset defines it' }
 
-export function eventRoute(
-  app: FastifyInstance,
-  intakes: ReadonlyMap<string, IntakePort>,
-  datasets: ReadonlyMap<string, ServedDataset>,
-): void {
+const BODY: DescribedBody = {
+  description: 'events: a JSON array (or one object), or NDJSON',
+  content: Object.fromEntries(
+    Object.entries(FORMATS).map(([type, format]) => [
+      type,
+      {
+        schema:
+          format === 'json'
+            ? { oneOf: [{ type: 'array', items: EVENT }, EVENT] }
+            : { type: 'string', description: 'one event per line' },
+      },
+    ]),
+  ),
+}
+
+const SCHEMA = {
+  operationId: 'takeEvents',
+  summary: 'Take events in; 202 once the accepted ones are durable',
+  params: DATASET_PARAMS,
+  querystring: EVENTS_QUERY,
+  response: responsesOf(202, 'the accepted events are durable', JSON_TYPE, TAKEN, [
+    'bad-request',
+    'bad-query',
+    'all-rejected',
+    'not-found',
+    'too-large',
+    'unsupported-type',
+    'busy',
+    'storage-fault',
+  ]),
+}
+
+export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, IntakePort>): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(Object.keys(FORMATS), { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  app.post('/v1/datasets/:dataset/events', async (request: EventRequest, reply) => {
-    const { dataset } = request.params
-    const intake = intakes.get(dataset)
-    if (intake === undefined) {
-      throw new ProblemError('not-found', `dataset '${dataset}' does not exist or takes no events here`, {
-        allowed: [...datasets.keys()],
-      })
-    }
+  const options = { schema: SCHEMA, config: { describedBody: BODY } }
+  app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', options, async (request, reply) => {
+    const intake = servedUnder(intakes, request.params.dataset)
     if (!Buffer.isBuffer(request.body) || request.body.length === 0)
       throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
     const { verdicts } = request.query
-    if (verdicts !== undefined && verdicts !== 'all')
-      throw new ProblemError('bad-request', "verdicts: only 'all' is known")
     const result = await intake.offerBody(request.body, formatOf(request))
     const rows = verdicts === 'all' ? result.verdicts : result.verdicts.filter(({ status }) => status === 'rejected')
     const answer = { accepted: result.accepted, rejected: result.rejected, rows }

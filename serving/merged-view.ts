@@ -1,6 +1,5 @@
 /** Answers a query from one snapshot, as if batch and speed were one, and says where the boundary was. */
 import type { CompiledView } from '#core/compiled.ts'
-import { nearest } from '#core/definition-error.ts'
 import type { ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -11,10 +10,11 @@ import { isoSql, jsonValueSql } from './json-value.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rowsShownMax, statesSql } from './merged-sql.ts'
 import { openTable } from './open-table.ts'
-import { QueryError, QueryTimeoutError } from './query-error.ts'
+import { QueryError, QueryTimeoutError, UnknownViewError } from './query-error.ts'
 import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { PANE_CUT } from './time-bucket.ts'
+import { unknownName } from './unknown-name.ts'
 
 export interface Answer {
   /** JSON array text of the rows; every integer with all of its digits */
@@ -42,7 +42,7 @@ export async function answerQuery(
   const view = served.dataset.views.get(query.view)
   if (view === undefined) {
     const names = [...served.dataset.views.keys()]
-    throw new QueryError('view', `'${query.view}' is unknown${nearest(query.view, names)}`, names)
+    throw new UnknownViewError('view', unknownName(query.view, names), names)
   }
   const plan = planQuery(view, query)
   for (let attempt = 1; ; attempt++) {

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { StorageFileError } from '#storage/log/sqlite-fault.ts'
 import { PROBLEMS, problemOfError } from './problems.ts'
-import { NeedsBackfillError, QueryError, TooManyQueriesError } from './query-error.ts'
+import { NeedsBackfillError, QueryError, TooManyQueriesError, UnknownViewError } from './query-error.ts'
 
 test('docs/reference/errors.md is the table of the code', () => {
   const text = readFileSync(fileURLToPath(new URL('../docs/reference/errors.md', import.meta.url)), 'utf8')
@@ -16,7 +16,8 @@ test('docs/reference/errors.md is the table of the code', () => {
 
 test.each([
   [new QueryError('grain', "'x' is unknown", ['day']), 'bad-query', 400],
-  [new QueryError('view', "'x' is unknown"), 'not-found', 404],
+  [new QueryError('view', 'this parameter is unknown'), 'bad-query', 400],
+  [new UnknownViewError('view', "'x' is unknown"), 'not-found', 404],
   [new NeedsBackfillError({ dataset: 'd', name: 'v' }), 'needs-backfill', 409],
   [new TooManyQueriesError(64), 'busy', 429],
   [new StorageFileError('/x', 'full', 'the disk is full'), 'storage-fault', 503],

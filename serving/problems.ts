@@ -6,6 +6,7 @@ import {
   QueryError,
   QueryTimeoutError,
   TooManyQueriesError,
+  UnknownViewError,
 } from './query-error.ts'
 import { SnapshotError } from './snapshot.ts'
 
@@ -52,7 +53,7 @@ export function problemOf(type: ProblemType, detail: string, more: Readonly<Reco
 export function problemOfError(error: unknown): Problem {
   if (error instanceof ProblemError) return error.problem
   if (error instanceof QueryError) {
-    return problemOf(error.field === 'view' ? 'not-found' : 'bad-query', error.message, {
+    return problemOf(error instanceof UnknownViewError ? 'not-found' : 'bad-query', error.message, {
       field: error.field,
       allowed: error.allowed,
     })

@@ -14,6 +14,9 @@ export class QueryError extends Error {
   }
 }
 
+/** A view that the dataset does not have. */
+export class UnknownViewError extends QueryError {}
+
 /** The view's definition is newer than what is stored: mixing the two would be wrong. */
 export class NeedsBackfillError extends Error {
   constructor({ dataset, name }: { readonly dataset: string; readonly name: string }) {

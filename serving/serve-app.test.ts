@@ -1,80 +1,21 @@
 /** The HTTP surface through inject: the real application, a small real dataset. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { compileDataset } from '#core/compile-dataset.ts'
-import { count, defineDataset } from '#core/definition.ts'
-import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { LocalLake } from '#storage/lake/local-lake.ts'
-import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
-import type { PlatformEvent } from '#telemetry/emit.ts'
-import { Metrics } from '#telemetry/metrics.ts'
-import type { EventVerdict, IntakePort } from './event-route.ts'
 import { QUERY_PARAMETERS } from './parse-query.ts'
-import { buildServeApp, type ServeAppParts } from './serve-app.ts'
-
-const definition = defineDataset({
-  name: 'shop',
-  time: 'at',
-  key: 'id',
-  columns: {
-    id: { type: 'BIGINT', path: '$.id', required: true },
-    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
-    kind: { type: 'VARCHAR', path: '$.kind' },
-  },
-  views: { by_kind: { dimensions: { kind: 'kind', id: 'id' }, time: ['minute'], measures: { n: count() } } },
-})
+import { buildServeApp } from './serve-app.ts'
+import { type ServedShop, serveShop } from './serve-app-fixture.ts'
 
 const KEY = 'a-key-of-sixteen-or-more'
-const events: PlatformEvent[] = []
-let folder: string
-let engine: DuckDbEngine
-let store: SqliteSpeedStore
-let parts: ServeAppParts
+let shop: ServedShop
 let app: FastifyInstance
 
-/** Takes rows that contain "good". */
-const intake: IntakePort = {
-  offerBody: async (body) => {
-    const rows = body.toString('utf8').split('\n').filter(Boolean)
-    if (rows.includes('busy')) throw Object.assign(new Error('come again'), { name: 'IntakeBusyError' })
-    if (rows.includes('crash')) throw new Error('secret /path')
-    const verdicts = rows.map(
-      (row, index): EventVerdict =>
-        row.includes('good')
-          ? { index, status: 'accepted', partition: 0, offset: index }
-          : { index, status: 'rejected', reason: 'no good' },
-    )
-    const accepted = verdicts.filter(({ status }) => status === 'accepted').length
-    return { verdicts, accepted, rejected: rows.length - accepted }
-  },
-}
-
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'watershed-http-'))
-  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
-  const dataset = await compileDataset(definition, await engine.connect())
-  const lake = await LocalLake.open({ folder, dataset: 'shop' })
-  store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: 'shop' })
-  parts = {
-    datasets: new Map([['shop', { dataset, lake, store, engine, partitions: 1 }]]),
-    intakes: new Map([['shop', intake]]),
-    metrics: new Metrics(),
-    emit: (event) => events.push(event),
-    limits: { requestBytesMax: 1_000 },
-    parts: () => [{ name: 'stream role', ready: true, detail: 'running' }],
-  }
-  app = buildServeApp(parts)
+  shop = await serveShop()
+  app = shop.app
 })
-afterAll(async () => {
-  await app.close()
-  await store.close()
-  engine.close()
-  rmSync(folder, { recursive: true })
-})
+afterAll(() => shop.close())
 
 const post = (payload: string, url = '/v1/datasets/shop/events', type = 'application/x-ndjson') =>
   app.inject({ method: 'POST', url, payload, headers: { 'content-type': type } })
@@ -101,11 +42,23 @@ test.each([
   expect(reply.headers['retry-after']).toBe(status === 429 ? '1' : undefined)
 })
 
+test('an unknown parameter, and an unknown dataset, take nothing in', async () => {
+  const misspelt = await post('good', '/v1/datasets/shop/events?verdict=all')
+  expect(misspelt.statusCode).toBe(400)
+  expect(misspelt.json()).toMatchObject({
+    field: 'verdict',
+    detail: expect.stringContaining("did you mean 'verdicts'"),
+  })
+  const elsewhere = await post('good', '/v1/datasets/shoop/events')
+  expect(elsewhere.statusCode).toBe(404)
+  expect(elsewhere.json().allowed).toEqual(['shop'])
+})
+
 test('an unforeseen fault tells the log, not the asker', async () => {
   const reply = await post('crash')
   expect(reply.statusCode).toBe(500)
   expect(reply.body).not.toMatch(/secret|at .*\.ts/)
-  expect(events.at(-1)).toMatchObject({ name: 'request-failed', message: expect.stringContaining('secret') })
+  expect(shop.events.at(-1)).toMatchObject({ name: 'request-failed', message: expect.stringContaining('secret') })
 })
 
 test('an answer has rows and provenance; before there is anything it is empty, not an error', async () => {
@@ -115,8 +68,14 @@ test('an answer has rows and provenance; before there is anything it is empty, n
 })
 
 test.each([
-  ['/v1/datasets/shopp', 404, /shop/],
-  ['/v1/datasets/shop/views/by_knid', 404, /did you mean 'by_kind'/],
+  ['/v1/datasets/shopp', 404, /'shopp' is unknown \(did you mean 'shop'\?\); there are: shop/],
+  ['/v1/datasets/zoo/views/by_kind', 404, /there are: shop/],
+  ['/v1/datasets/zoo/generations', 404, /there are: shop/],
+  ['/v1/datasets/shop/views/by_knid', 404, /did you mean 'by_kind'\?\); there are: by_kind/],
+  ['/v1/datasets/shop/views/by_kind?view=x', 400, /^view: this parameter is unknown/],
+  ['/v1/datasets/shop/views/by_kind?limit=1&limit=2', 400, /^limit: is given twice/],
+  ['/v1/datasets/shop/generations?limit=1', 400, /^limit: this parameter is unknown; this route takes none/],
+  ['/v1/datasets/shop/dead-letters?limit=1001', 400, /^limit: .*1000/],
   ['/v1/datasets/shop/views/by_kind?measurs=n', 400, /did you mean 'measures'/],
   ['/v1/datasets/shop/views/by_kind?filter=id:eq:5.5', 400, /no whole number/],
   ['/v1/datasets/shop/views/by_kind?grain=minute&timezone=Mars/North', 400, /IANA/],
@@ -139,15 +98,18 @@ test('definitions, generations, dead letters, health and metrics answer', async 
 })
 
 test('a part that does not work makes it not ready, with the reason', async () => {
-  const broken = buildServeApp({ ...parts, parts: () => [{ name: 'batch role', ready: false, detail: 'restarting' }] })
+  const broken = buildServeApp({
+    ...shop.parts,
+    parts: () => [{ name: 'batch role', ready: false, state: 'restarting', detail: '3 restarts' }],
+  })
   const reply = await broken.inject('/readyz')
   expect(reply.statusCode).toBe(503)
-  expect(reply.json().parts).toEqual([{ name: 'batch role', ready: false, detail: 'restarting' }])
+  expect(reply.json().parts).toEqual([{ name: 'batch role', ready: false, state: 'restarting', detail: '3 restarts' }])
   await broken.close()
 })
 
 test('with keys, only health is open', async () => {
-  const locked = buildServeApp({ ...parts, keys: [KEY] })
+  const locked = buildServeApp({ ...shop.parts, keys: [KEY] })
   const get = (url: string, authorization?: string) =>
     locked.inject({ url, headers: authorization === undefined ? {} : { authorization } })
   expect((await get('/v1/datasets')).statusCode).toBe(401)

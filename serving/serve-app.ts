@@ -6,15 +6,12 @@ import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoute, type IntakePort } from './event-route.ts'
+import { healthRoutes, type ServedPart } from './health-routes.ts'
+import { problemOfInvalid } from './invalid-request.ts'
+import { describeApi } from './openapi.ts'
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
 import type { ServedDataset } from './snapshot.ts'
-
-export interface ServedPart {
-  readonly name: string
-  readonly ready: boolean
-  readonly detail: string
-}
 
 export interface ServeLimits {
   readonly requestBytesMax: number
@@ -63,7 +60,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     parts.metrics.httpAnswered(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
   })
   app.setErrorHandler((error, request, reply) => {
-    const problem = problemOfError(error)
+    const problem = problemOfInvalid(error, request) ?? problemOfError(error)
     if (problem.status >= 500) {
       parts.emit({
         name: 'request-failed',
@@ -79,35 +76,13 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     return reply.code(404).type('application/problem+json').send(problemOf('not-found', detail))
   })
   const gate = new QueryGate(limits)
-  healthRoutes(app, parts)
-  eventRoute(app, parts.intakes ?? new Map(), parts.datasets)
-  datasetRoutes(app, { datasets: parts.datasets, gate, queryMsMax: limits.queryMsMax, metrics: parts.metrics })
-  return app
-}
-
-function healthRoutes(app: FastifyInstance, parts: ServeAppParts): void {
-  app.get('/', async () => ({
-    product: 'watershed',
-    datasets: [...parts.datasets.keys()].map((name) => `/v1/datasets/${name}`),
-    routes: [
-      'GET /v1/datasets',
-      'GET /v1/datasets/{dataset}',
-      'POST /v1/datasets/{dataset}/events',
-      'GET /v1/datasets/{dataset}/views/{view}',
-      'GET /v1/datasets/{dataset}/generations',
-      'GET /v1/datasets/{dataset}/dead-letters',
-      'GET /livez',
-      'GET /readyz',
-      'GET /metrics',
-    ],
-  }))
-  app.get('/livez', async () => ({ status: 'alive' }))
-  app.get('/readyz', async (_request, reply) => {
-    const states = parts.parts?.() ?? []
-    const ready = states.every((part) => part.ready)
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', parts: states })
+  describeApi(app, (parts.keys ?? []).length > 0)
+  app.register(async (routes) => {
+    healthRoutes(routes, parts)
+    eventRoute(routes, parts.intakes ?? new Map())
+    datasetRoutes(routes, { datasets: parts.datasets, gate, queryMsMax: limits.queryMsMax, metrics: parts.metrics })
   })
-  app.get('/metrics', async (_request, reply) => reply.type(parts.metrics.contentType).send(await parts.metrics.text()))
+  return app
 }
 
 /** Compares in constant time, against every key. */

@@ -1,0 +1,130 @@
+/** GET /openapi.json against the application itself: its routes, its answers, its problems. */
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { z } from 'zod'
+import { QUERY_PARAMETERS } from './parse-query.ts'
+import { PROBLEMS } from './problems.ts'
+import { ALIVE, ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS, INDEX, READINESS } from './response-schemas.ts'
+import { type ServedShop, serveShop } from './serve-app-fixture.ts'
+
+interface Operation {
+  readonly operationId: string
+  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required?: boolean }[]
+  readonly requestBody?: { readonly content: Readonly<Record<string, unknown>> }
+  readonly responses: Readonly<Record<string, { readonly content: Readonly<Record<string, { schema: Schema }>> }>>
+}
+interface Schema {
+  readonly properties: Readonly<Record<string, { readonly enum?: readonly string[] }>>
+}
+
+let shop: ServedShop
+let document: { readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>> }
+const operations = (): [string, Operation][] =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, Operation] => [
+      `${method.toUpperCase()} ${path}`,
+      operation,
+    ]),
+  )
+
+beforeAll(async () => {
+  shop = await serveShop()
+  document = (await shop.app.inject('/openapi.json')).json()
+})
+afterAll(() => shop.close())
+
+test('it is a valid OpenAPI 3.1 document', async () => {
+  const result = await new Validator().validate(structuredClone(document))
+  expect(result.errors).toBeUndefined()
+  expect(document).toMatchObject({ openapi: '3.1.0' })
+})
+
+test('it has exactly the routes that the application answers', async () => {
+  const index = (await shop.app.inject('/')).json() as { routes: string[]; document: string }
+  const documented = operations().map(([route]) => route)
+  expect([...documented, `GET ${index.document}`].sort()).toEqual(['GET /', ...index.routes].sort())
+  const ids = operations().map(([, { operationId }]) => operationId)
+  expect(new Set(ids).size).toBe(ids.length)
+})
+
+test('it has the parameters of each route', () => {
+  const named = (route: string, place: string): string[] =>
+    (Object.fromEntries(operations())[route]!.parameters ?? [])
+      .filter((parameter) => parameter.in === place)
+      .map(({ name }) => name)
+  expect(named('GET /v1/datasets/{dataset}/views/{view}', 'query').sort()).toEqual([...QUERY_PARAMETERS].sort())
+  expect(named('GET /v1/datasets/{dataset}/views/{view}', 'path')).toEqual(['dataset', 'view'])
+  expect(named('GET /v1/datasets/{dataset}/dead-letters', 'query')).toEqual(['limit'])
+  expect(named('POST /v1/datasets/{dataset}/events', 'query')).toEqual(['verdicts'])
+})
+
+test('the body of events is described for every content type', () => {
+  const { requestBody } = Object.fromEntries(operations())['POST /v1/datasets/{dataset}/events']!
+  expect(Object.keys(requestBody!.content)).toEqual([
+    'application/json',
+    'application/x-ndjson',
+    'application/jsonl',
+    'text/plain',
+  ])
+})
+
+/** status → problem types that a route documents */
+function problemsOf(route: string): Map<string, readonly string[]> {
+  const { responses } = Object.fromEntries(operations())[route]!
+  return new Map(
+    Object.entries(responses).flatMap(([status, { content }]) => {
+      const schema = content['application/problem+json']?.schema
+      return schema === undefined ? [] : [[status, schema.properties.type!.enum!] as const]
+    }),
+  )
+}
+
+test('every problem of the table is documented, under its own status', () => {
+  const seen = new Set<string>()
+  for (const [route] of operations()) {
+    for (const [status, types] of problemsOf(route)) {
+      for (const type of types) {
+        seen.add(type)
+        expect(PROBLEMS[type.split(':').at(-1) as keyof typeof PROBLEMS].status).toBe(Number(status))
+      }
+    }
+  }
+  expect([...seen].sort()).toEqual(
+    Object.keys(PROBLEMS)
+      .map((type) => `urn:watershed:problem:${type}`)
+      .sort(),
+  )
+})
+
+const VIEW = 'GET /v1/datasets/{dataset}/views/{view}'
+const EVENTS = 'POST /v1/datasets/{dataset}/events'
+
+test.each([
+  [VIEW, '/v1/datasets/zoo/views/x', ''],
+  [VIEW, '/v1/datasets/shop/views/by_kind?grain=eon', ''],
+  [VIEW, '/v1/datasets/shop/views/by_kind?view=x', ''],
+  ['GET /v1/datasets/{dataset}/dead-letters', '/v1/datasets/shop/dead-letters?limit=x', ''],
+  [EVENTS, '/v1/datasets/shop/events', 'bad'],
+  [EVENTS, '/v1/datasets/shop/events', 'busy'],
+  [EVENTS, '/v1/datasets/shop/events', 'crash'],
+  [EVENTS, '/v1/datasets/shop/events', 'good'.repeat(300)],
+  [EVENTS, '/v1/datasets/zoo/events', 'good'],
+])('the problem that %s answers to %s %s is one that it documents', async (route, url, payload) => {
+  const headers = { 'content-type': 'application/x-ndjson' }
+  const reply = await shop.app.inject(payload === '' ? { url } : { method: 'POST', url, payload, headers })
+  const problem = reply.json() as { type: string }
+  expect(problemsOf(route).get(String(reply.statusCode))).toContain(problem.type)
+})
+
+test.each<[string, z.ZodType]>([
+  ['/', INDEX],
+  ['/livez', ALIVE],
+  ['/readyz', READINESS],
+  ['/v1/datasets', DATASETS],
+  ['/v1/datasets/shop', DATASET],
+  ['/v1/datasets/shop/views/by_kind', ANSWER],
+  ['/v1/datasets/shop/generations', GENERATIONS],
+  ['/v1/datasets/shop/dead-letters', DEAD_LETTERS],
+])('GET %s answers what its schema says', async (url, schema) => {
+  expect(schema.safeParse((await shop.app.inject(url)).json()).error).toBeUndefined()
+})
