@@ -134,6 +134,34 @@ describe('from a file to an answer', () => {
   })
 })
 
+test('a dictionary of the user is published, listed, used by answers, and restored', async () => {
+  const file = join(folder, 'countries.csv')
+  await writeFile(file, 'key,name\nus,Yankeeland\n')
+  const published = watershed(['dictionaries', 'publish', 'countries', file, '--json'], 'words')
+  expect(JSON.parse(published.stdout)).toMatchObject({ dictionary: 'countries', entries: 1, changed: true })
+  const events = join(folder, 'words.ndjson')
+  expect(watershed(['generate', '--count', '200', '--output', events]).code).toBe(0)
+  expect(watershed(['ingest', 'meetup_rsvps', events, '--keep-unusable'], 'words').code).toBe(0)
+  expect(watershed(['batch', 'run'], 'words').code).toBe(0)
+  const { url, stop } = await start(['--no-demo'], 'words')
+  const path = '/v1/datasets/meetup_rsvps/views/responses_by_country?dimensions=country&filter=country:eq:us'
+  const { data } = await answerOf(url, path, 200)
+  expect(await stop()).toBe(0)
+  expect(data[0]).toMatchObject({ country: 'us', country_name: 'Yankeeland' })
+  const listed = (): unknown => JSON.parse(watershed(['dictionaries', 'list', '--json'], 'words').stdout)
+  expect(listed()).toMatchObject([
+    { dictionary: 'countries', source: 'file', file: 'countries.csv', entries: 1 },
+    { dictionary: 'topic_categories', source: 'shipped' },
+  ])
+  expect(watershed(['dictionaries', 'restore', 'countries'], 'words').code).toBe(0)
+  expect(listed()).toMatchObject([{ dictionary: 'countries', source: 'shipped' }, {}])
+  expect(watershed(['dictionaries', 'publish', 'contries', file], 'words').code).toBe(64)
+  await writeFile(file, 'key,name\nus,"Yankee')
+  const wrong = watershed(['dictionaries', 'publish', 'countries', file], 'words')
+  expect(wrong.code).toBe(65)
+  expect(wrong.stderr).toContain('countries.csv, line 2')
+})
+
 test('what is wrong on the command line or in the configuration has its own exit codes', async () => {
   expect(watershed(['verfy']).code).toBe(64)
   expect(watershed(['query', 'meetup_rsvps', 'trending_topic']).code).toBe(64)

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { type Command, CommanderError } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '#core/definition-error.ts'
+import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { commandLine } from './command-line.ts'
 import { ConfigurationError } from './configuration.ts'
@@ -49,6 +50,8 @@ describe('endOf', () => {
     [new ConfigurationError(['x']), 'configuration'],
     [new DefinitionError('x', ['y']), 'definition'],
     [new LakeError('disk-full', 'x'), 'storage'],
+    [new DictionaryFileError('a.csv', 'line 3', 'x'), 'definition'],
+    [new DictionaryFileError('a.csv', null, 'x', Object.assign(new Error(), { code: 'ENOENT' })), 'storage'],
     [Object.assign(new Error('x'), { code: 'ENOENT' }), 'storage'],
     [new CommanderError(1, 'commander.unknownOption', 'x'), 'usage'],
     [new CommanderError(0, 'commander.help', 'x'), 'done'],

@@ -1,6 +1,7 @@
 /** The command line as data: all commands. */
 import { Command } from 'commander'
 import { backfillCommand, batchCommand } from './commands/batch-command.ts'
+import { dictionariesCommand } from './commands/dictionaries-command.ts'
 import { doctorCommand } from './commands/doctor-command.ts'
 import { generateCommand } from './commands/generate-command.ts'
 import { generationsCommand } from './commands/generations-command.ts'
@@ -23,6 +24,7 @@ export function commandLine(): Command {
     verifyCommand(),
     generationsCommand(),
     backfillCommand(),
+    dictionariesCommand(),
     doctorCommand(),
   ]
   for (const command of commands) program.addCommand(command)

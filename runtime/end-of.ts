@@ -1,6 +1,7 @@
 /** How each kind of fault ends a command. */
 import { CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
+import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import { NeedsBackfillError, QueryError } from '#serving/query-error.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { ConfigurationError } from './configuration.ts'
@@ -22,8 +23,15 @@ function exitOf(error: Error): ExitName {
   if (error instanceof QueryError) return 'usage'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof LakeError || STORAGE_FAULTS.includes(error.name)) return 'storage'
-  const code = (error as NodeJS.ErrnoException).code ?? ((error.cause ?? {}) as NodeJS.ErrnoException).code ?? ''
-  return /^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(code) ? 'storage' : 'fault'
+  // A file that is not there is storage's fault, one that can not be understood is its writer's.
+  if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'
+  return isSystemError(error) || isSystemError(error.cause) ? 'storage' : 'fault'
+}
+
+/** ENOENT, EACCES, ENOSPC …, or SQLite's. */
+function isSystemError(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  return code !== undefined && /^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(code)
 }
 
 /** An unexpected fault shows its place as well. */

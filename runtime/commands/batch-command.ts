@@ -3,10 +3,10 @@ import { SingleBar } from 'cli-progress'
 import { Command } from 'commander'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import { publishShipped } from '../dictionary-shelf.ts'
 import { CommandError } from '../exit-codes.ts'
 import type { OpenDataset } from '../open-dataset.ts'
 import { printJson, printTable } from '../output.ts'
-import { publishDictionaries } from '../publish-dictionaries.ts'
 import { stopSignal } from '../signals.ts'
 import type { Workspace } from '../workspace.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
@@ -55,7 +55,7 @@ async function runOne(
   const dictionary = await workspace.openDictionary()
   const bar = progressBar()
   try {
-    await publishDictionaries(dictionary)
+    await publishShipped(dictionary)
     const generation = await runBatch({
       ...open,
       dictionary,

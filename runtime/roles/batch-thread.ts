@@ -10,9 +10,9 @@ import type { Emit } from '#telemetry/emit.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../data-folder.ts'
 import { loadDatasets } from '../definitions.ts'
+import { publishShipped } from '../dictionary-shelf.ts'
 import { closeDataset, type OpenDataset, openDataset } from '../open-dataset.ts'
 import { openEngine } from '../open-engine.ts'
-import { publishDictionaries } from '../publish-dictionaries.ts'
 import type { Configuration } from '../settings.ts'
 import { verifyAndTell } from '../verify/verify-and-tell.ts'
 import type { PartStatus } from './role-messages.ts'
@@ -86,7 +86,7 @@ await runRole(async ({ configuration, scratchFolder }, emit) => {
   const step = crashStep(process.env)
   const engine = await openEngine('batch', configuration, folder, scratchFolder)
   const dictionary = await SqliteDictionary.open({ file: folder.dictionaryFile })
-  await publishDictionaries(dictionary)
+  await publishShipped(dictionary)
   const roles: BatchOfDataset[] = []
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })

@@ -1,0 +1,86 @@
+/**
+ * Which content a dictionary has: the shipped one, kept up to date at every start, or what somebody published from a file, which no
+ * start touches. The store itself says which: beside each dictionary stands a small one that names its origin.
+ */
+import { basename } from 'node:path'
+import { loadDictionaryFile } from '#datasets/dictionaries/dictionary-file.ts'
+import { SHIPPED_DICTIONARIES } from '#datasets/dictionaries/shipped.ts'
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
+
+/** Where a dictionary's newest version came from. */
+export interface DictionaryOrigin {
+  readonly source: 'shipped' | 'file'
+  /** name of the file; null for a shipped one */
+  readonly file: string | null
+  /** ISO 8601 */
+  readonly publishedAt: string
+}
+
+export interface Published {
+  readonly dictionary: string
+  readonly version: string
+  readonly entries: number
+  /** false: the same content was there already */
+  readonly changed: boolean
+}
+
+const ORIGIN_KEY = 'origin'
+
+export function isShipped(name: string): boolean {
+  return Object.hasOwn(SHIPPED_DICTIONARIES, name)
+}
+
+/** Puts the shipped dictionaries into the store, but for those that somebody replaced. Unchanged ones keep their version. */
+export async function publishShipped(store: DictionaryStore): Promise<void> {
+  for (const [name, entries] of Object.entries(SHIPPED_DICTIONARIES)) {
+    if ((await originOf(store, name))?.source !== 'file') await store.publish(name, entries())
+  }
+}
+
+/** Makes a file's entries the dictionary's newest version. @throws DictionaryFileError with the file and the line; what the store throws */
+export async function publishFile(store: DictionaryStore, name: string, file: string): Promise<Published> {
+  const entries = await loadDictionaryFile(file)
+  // The origin first: a crash behind it leaves the content before, and no start would overwrite the content that follows.
+  await noteOrigin(store, name, { source: 'file', file: basename(file) })
+  return publish(store, name, entries)
+}
+
+/** Goes back to the shipped content. */
+export async function restoreShipped(store: DictionaryStore, name: string): Promise<Published> {
+  const published = await publish(store, name, [...SHIPPED_DICTIONARIES[name]!()])
+  await noteOrigin(store, name, { source: 'shipped', file: '' })
+  return published
+}
+
+/** null when nobody said: a shipped one that was never replaced, or none at all */
+export async function originOf(store: DictionaryStore, name: string): Promise<DictionaryOrigin | null> {
+  const version = await store.version(originName(name))
+  if (version === null) return null
+  const [entry] = await store.entries(originName(name), version)
+  const { source, file = '', publishedAt = '' } = entry?.attributes ?? {}
+  return { source: source === 'file' ? 'file' : 'shipped', file: file === '' ? null : file, publishedAt }
+}
+
+async function publish(
+  store: DictionaryStore,
+  name: string,
+  entries: Parameters<DictionaryStore['publish']>[1] & { readonly length: number },
+): Promise<Published> {
+  const before = await store.version(name)
+  const version = await store.publish(name, entries)
+  return { dictionary: name, version, entries: entries.length, changed: version !== before }
+}
+
+async function noteOrigin(
+  store: DictionaryStore,
+  name: string,
+  origin: { readonly source: string; readonly file: string },
+): Promise<void> {
+  const attributes = { ...origin, publishedAt: new Date().toISOString() }
+  await store.publish(originName(name), [{ key: ORIGIN_KEY, attributes }])
+}
+
+/** Beside the dictionary's own name, which has no colon. */
+function originName(name: string): string {
+  return `origin:${name}`
+}
