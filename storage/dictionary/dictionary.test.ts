@@ -1,8 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll, beforeAll, describe } from 'vitest'
+import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
+import { DICTIONARY_VERSIONS_MAX } from './dictionary-content.ts'
 import { dictionaryContract } from './dictionary-contract.ts'
-import { DICTIONARY_VERSIONS_MAX, SqliteDictionary } from './sqlite-dictionary.ts'
+import { RedisDictionary } from './redis-dictionary.ts'
+import { SqliteDictionary } from './sqlite-dictionary.ts'
 
 dictionaryContract('sqlite', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'dictionary-'))
@@ -11,4 +15,18 @@ dictionaryContract('sqlite', async () => {
     open: () => SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') }),
     close: () => rm(folder, { recursive: true }),
   }
+})
+
+describe.skipIf(whyNoRedis() !== null)('on a real Redis', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+  afterAll(() => server?.stop())
+
+  dictionaryContract('redis', async () => ({
+    versionsMax: DICTIONARY_VERSIONS_MAX,
+    open: () => RedisDictionary.open({ url: server.url }),
+    close: () => server.flushAll(),
+  }))
 })

@@ -1,0 +1,66 @@
+/**
+ * A connection to Redis that comes back by itself: requests fail within seconds while Redis is away, in plain words, and succeed again
+ * when it is back, without a restart of ours.
+ */
+import { Redis, type RedisOptions } from 'ioredis'
+import { RedisFault, redisFault } from './redis-fault.ts'
+
+/** how long one request may take */
+export const REDIS_REQUEST_MS_MAX = 10_000
+const CONNECT_MS_MAX = 5_000
+/** a request is sent again over so many new connections before it fails */
+const RETRIES_MAX = 3
+const RETRY_MS_MAX = 1_000
+
+export interface RedisConnectionOptions {
+  /** redis://[[user]:password@]host[:port][/database], or rediss:// for TLS */
+  readonly url: string
+  /** called at the first connection and each time that it is back */
+  readonly onReady?: () => void
+  /** called when the connection is lost or can not be made, once until it is ready again */
+  readonly onLost?: (message: string) => void
+}
+
+/**
+ * Begins to connect; never waits for it.
+ * @throws RedisFault 'refused' when the URL is none
+ */
+export function connectRedis(options: RedisConnectionOptions, own: RedisOptions = {}): Redis {
+  const client = new Redis(checkedUrl(options.url), {
+    maxRetriesPerRequest: RETRIES_MAX,
+    commandTimeout: REDIS_REQUEST_MS_MAX,
+    connectTimeout: CONNECT_MS_MAX,
+    retryStrategy: (tries) => Math.min(tries * 100, RETRY_MS_MAX),
+    ...own,
+  })
+  let lost = false
+  const tellLost = (error: Error | null): void => {
+    if (!lost) options.onLost?.(redisFault(options.url, 'connecting', error ?? new Error('connection closed')).message)
+    lost = true
+  }
+  client.on('ready', () => {
+    lost = false
+    options.onReady?.()
+  })
+  client.on('error', tellLost)
+  client.on('close', () => {
+    if (client.status !== 'end') tellLost(null)
+  })
+  client.on('end', () => client.removeAllListeners('close'))
+  return client
+}
+
+/** Where a URL points to, without user and password: what messages may show. */
+export function redisPlace(url: string): string {
+  const { protocol, host, pathname } = new URL(url)
+  return `${protocol}//${host}${pathname.replace(/^\/$/, '')}`
+}
+
+function checkedUrl(url: string): string {
+  const protocol = URL.canParse(url) ? new URL(url).protocol : null
+  if (protocol === 'redis:' || protocol === 'rediss:') return url
+  throw new RedisFault(
+    'refused',
+    'the address of Redis is no URL that begins with redis:// or rediss://; write for example redis://127.0.0.1:6379',
+  )
+}
