@@ -1,7 +1,8 @@
 /** The batch role of all datasets in a worker thread of its own, with its own engine, so that it does not slow serving. */
 import { compactSegments } from '#batch-layer/compact.ts'
+import { CronSchedule } from '#batch-layer/cron-schedule.ts'
 import { runBatch } from '#batch-layer/run-batch.ts'
-import { BatchSchedule } from '#batch-layer/schedule.ts'
+import type { BatchSchedule } from '#batch-layer/schedule.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite-dictionary.ts'
@@ -39,7 +40,7 @@ class BatchOfDataset {
     const { lake, engine, partitions } = parts.open
     const { batchIncrementalCron, batchFullCron } = parts.configuration
     const { emit, step } = parts
-    this.schedule = new BatchSchedule({
+    this.schedule = new CronSchedule({
       lake,
       run: (mode, signal) => this.#run(mode, signal),
       compact: (signal) => compactSegments({ lake, engine, partitions, step, emit, signal }),

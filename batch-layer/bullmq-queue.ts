@@ -1,0 +1,124 @@
+/**
+ * The queue of a dataset's batch runs on Redis: one job scheduler per mode, in UTC, and jobs for what the manifests say is due and
+ * nobody has taken up. Whatever is missing is made again, so that an emptied Redis has its schedules back by itself.
+ */
+import { type Job, type JobsOptions, Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { connectRedis, type RedisConnectionOptions } from '#storage/redis/redis-connection.ts'
+import type { DueRun } from './due-runs.ts'
+import type { BatchMode } from './plan-run.ts'
+
+/** what the names of all queues in Redis begin with, if nothing else is said */
+export const BATCH_QUEUE_PREFIX = 'watershed'
+
+/** the newest jobs of a queue that are looked at and, when they are over, kept */
+const JOBS_KEPT_MAX = 100
+/** a run that failed for good is not begun anew before */
+const FAILED_REST_MS = 300_000
+
+export interface BatchJob {
+  readonly dataset: string
+}
+/** A run of one mode, its name; the result is a sentence for people. */
+export type BatchRunJob = Job<BatchJob, string, BatchMode>
+
+export interface BatchQueueOptions {
+  readonly dataset: string
+  readonly redis: RedisConnectionOptions
+  readonly prefix: string
+  readonly patterns: Readonly<Record<BatchMode, string | null>>
+  readonly attempts: number
+  /** of the first retry, ms; doubles each time */
+  readonly retryMs: number
+}
+
+/** The name of a dataset's queue in BullMQ, for dashboards too. */
+export function batchQueueName(dataset: string): string {
+  return `batch-${dataset}`
+}
+
+export class BatchQueue {
+  readonly #client: Redis
+  readonly #queue: Queue<BatchJob, string, BatchMode>
+  readonly #options: BatchQueueOptions
+  readonly #jobOptions: JobsOptions
+
+  /** Does not wait for Redis. @throws RedisFault 'refused' when the URL is none */
+  constructor(options: BatchQueueOptions) {
+    this.#options = options
+    const { attempts, retryMs } = options
+    this.#jobOptions = {
+      attempts,
+      backoff: { type: 'exponential', delay: retryMs },
+      removeOnComplete: { count: JOBS_KEPT_MAX },
+      removeOnFail: { count: JOBS_KEPT_MAX },
+    }
+    this.#client = connectRedis(options.redis, { connectionName: 'watershed-schedule' })
+    this.#queue = new Queue(batchQueueName(options.dataset), { connection: this.#client, prefix: options.prefix })
+    // The connection tells of its faults itself; an event without a listener would end the process.
+    this.#queue.on('error', () => {})
+  }
+
+  /** Makes the schedulers what the patterns say, also where they are that already. */
+  async assertSchedulers(): Promise<void> {
+    for (const [mode, pattern] of this.#patterns()) {
+      if (pattern === null) await this.#queue.removeJobScheduler(mode)
+      else {
+        const job = { name: mode, data: { dataset: this.#options.dataset }, opts: this.#jobOptions }
+        await this.#queue.upsertJobScheduler(mode, { pattern, tz: 'UTC' }, job)
+      }
+    }
+  }
+
+  /** Whether Redis has exactly the schedulers that it should have. */
+  async hasSchedulers(): Promise<boolean> {
+    for (const [mode, pattern] of this.#patterns()) {
+      const found = await this.#queue.getJobScheduler(mode)
+      if ((found?.pattern ?? null) !== pattern || (found && found.next === null)) return false
+    }
+    return true
+  }
+
+  /** Adds a job for each run that is due, unless one waits, goes on, or has been over since. @returns the modes of the added jobs */
+  async addDue(due: readonly DueRun[]): Promise<readonly BatchMode[]> {
+    if (due.length === 0) return []
+    const jobs = await this.#jobs()
+    const added = due.filter((run) => !jobs.some((job) => isTakenUp(job, run)))
+    for (const { mode } of added) await this.#queue.add(mode, { dataset: this.#options.dataset }, this.#jobOptions)
+    return added.map(({ mode }) => mode)
+  }
+
+  async close(): Promise<void> {
+    this.#client.disconnect()
+    await this.#queue.close()
+  }
+
+  #patterns(): readonly (readonly [BatchMode, string | null])[] {
+    return Object.entries(this.#options.patterns) as [BatchMode, string | null][]
+  }
+
+  async #jobs(): Promise<readonly KnownJob[]> {
+    const known: KnownJob[] = []
+    for (const state of STATES) {
+      const jobs = (await this.#queue.getJobs([state], 0, JOBS_KEPT_MAX)) as (BatchRunJob | undefined)[]
+      for (const job of jobs) if (job) known.push({ state, job })
+    }
+    return known
+  }
+}
+
+const STATES = ['wait', 'prioritized', 'active', 'delayed', 'completed', 'failed'] as const
+
+interface KnownJob {
+  readonly state: (typeof STATES)[number]
+  readonly job: BatchRunJob
+}
+
+function isTakenUp({ state, job }: KnownJob, run: DueRun): boolean {
+  if (job.name !== run.mode) return false
+  const finishedMs = job.finishedOn ?? 0
+  if (state === 'completed') return run.sinceMs > 0 && finishedMs >= run.sinceMs
+  if (state === 'failed') return finishedMs > Date.now() - FAILED_REST_MS
+  // The scheduler's next job is delayed and was never begun; one that was begun waits for its retry or for the lock.
+  return state !== 'delayed' || job.processedOn !== undefined
+}

@@ -1,0 +1,108 @@
+/** Which batch runs of a dataset are due, decided from its manifests, and how one is made. What every driver of the schedule shares. */
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import { type Emit, silent } from '#telemetry/emit.ts'
+import { assertPattern, latestDueMs } from './due-time.ts'
+import type { BatchMode } from './plan-run.ts'
+import type { BatchProgress } from './run-batch.ts'
+import { type BatchScheduleOptions, FULL_PATTERN, INCREMENTAL_PATTERN, type ScheduleState } from './schedule.ts'
+
+export interface DueRun {
+  readonly mode: BatchMode
+  /** since when, epoch ms; 0 where there is no generation at all */
+  readonly sinceMs: number
+}
+
+export class DueRuns {
+  readonly patterns: Readonly<Record<BatchMode, string | null>>
+  readonly #options: BatchScheduleOptions
+  readonly #emit: Emit
+  readonly #failures = new Map<BatchMode, { readonly sinceMs: number; readonly fault: string }>()
+  #running: BatchMode | null = null
+  #locked = false
+
+  /** @throws RangeError for a pattern that is none */
+  constructor(options: BatchScheduleOptions) {
+    const { incrementalPattern = INCREMENTAL_PATTERN, fullPattern = FULL_PATTERN, emit = silent } = options
+    if (incrementalPattern !== null) assertPattern(incrementalPattern, 'incremental schedule')
+    if (fullPattern !== null) assertPattern(fullPattern, 'full schedule')
+    this.#options = options
+    this.patterns = { incremental: incrementalPattern, full: fullPattern }
+    this.#emit = emit
+  }
+
+  get nowMs(): number {
+    return (this.#options.clock ?? Date.now)()
+  }
+
+  state(): Omit<ScheduleState, 'asleep'> {
+    const failures = [...this.#failures.values()]
+    const failingSinceMs = failures.length === 0 ? null : Math.min(...failures.map(({ sinceMs }) => sinceMs))
+    return { running: this.#running, locked: this.#locked, failingSinceMs, fault: failures[0]?.fault ?? null }
+  }
+
+  /** What to try at this moment, in this order. @param atMs epoch ms */
+  async due(atMs = this.nowMs): Promise<readonly DueRun[]> {
+    const generations = await this.#options.lake.generations()
+    if (generations.length === 0) return [{ mode: 'incremental', sinceMs: 0 }]
+    const finishedAtMs = {
+      full: Math.max(...generations.map(fullFinishedAtMs)),
+      incremental: Math.max(...generations.map((generation) => generation.finishedAtMs)),
+    }
+    const runs: DueRun[] = []
+    for (const mode of ['full', 'incremental'] as const) {
+      const pattern = this.patterns[mode]
+      const sinceMs = pattern === null ? null : latestDueMs(pattern, atMs)
+      if (sinceMs !== null && finishedAtMs[mode] < sinceMs) runs.push({ mode, sinceMs })
+    }
+    return runs
+  }
+
+  /**
+   * One run, compaction after a full one, and what follows a new generation.
+   * @returns the current generation; null when another process holds the lock
+   * @throws why it failed, after `failed` told of it; the signal's reason when that stopped it
+   */
+  async run(
+    mode: BatchMode,
+    signal: AbortSignal,
+    onProgress: (progress: BatchProgress) => void = () => {},
+  ): Promise<GenerationManifest | null> {
+    const { lake, run, compact, afterRun } = this.#options
+    this.#running = mode
+    try {
+      const before = await lake.current()
+      const generation = await run(mode, signal, onProgress)
+      this.#locked = generation === null
+      if (generation !== null && generation.id !== before?.id) {
+        if (generation.mode === 'full') await compact?.(signal)
+        await afterRun?.(generation)
+      }
+      if (generation !== null) this.#failures.delete(mode)
+      return generation
+    } catch (error) {
+      signal.throwIfAborted()
+      this.failed(mode, error)
+      throw error
+    } finally {
+      this.#running = null
+    }
+  }
+
+  /** Tells of a run that failed, or of manifests that can not be read. */
+  failed(mode: BatchMode, error: unknown): void {
+    const { dataset } = this.#options.lake
+    const fault = error instanceof Error ? error.message : String(error)
+    this.#failures.set(mode, { sinceMs: this.#failures.get(mode)?.sinceMs ?? this.nowMs, fault })
+    this.#emit({
+      name: 'batch-failed',
+      level: 'error',
+      dataset,
+      message: `${mode} batch run of '${dataset}' failed: ${fault}. The generation before it stays current; it is tried again`,
+      fields: { mode },
+    })
+  }
+}
+
+function fullFinishedAtMs(generation: GenerationManifest): number {
+  return generation.fullFinishedAtMs ?? (generation.mode === 'full' ? generation.finishedAtMs : 0)
+}
