@@ -28,7 +28,7 @@ export async function publishGeneration(
 ): Promise<GenerationManifest> {
   const staged = await lake.beginGeneration()
   const manifest: GenerationManifest = {
-    format: 1,
+    format: 2,
     dataset: lake.dataset,
     id: staged.id,
     log: 'l',
