@@ -81,14 +81,24 @@ describe('from a file to an answer', () => {
     const file = join(folder, 'events.ndjson')
     expect(watershed(['generate', '--count', '500', '--output', file]).code).toBe(0)
     const { code, stdout, stderr } = watershed(['ingest', 'meetup_rsvps', file, '--json'])
-    const result = JSON.parse(stdout) as { accepted: number; rejected: number; rejects: { line: number }[] }
+    const result = JSON.parse(stdout) as {
+      accepted: number
+      rejected: number
+      rejects: { line: number; reason: string }[]
+    }
     expect(code).toBe(2)
     expect(stderr).toBe('')
     expect(result.accepted + result.rejected).toBe(500)
     expect(result.rejects[0]!.line).toBeGreaterThan(0)
     const kept = watershed(['ingest', 'meetup_rsvps', file, '--keep-unusable', '--json'])
     expect(kept.code).toBe(0)
-    expect(JSON.parse(kept.stdout)).toMatchObject({ accepted: 500, rejected: 0 })
+    expect(JSON.parse(kept.stdout)).toMatchObject({ accepted: 500, rejected: 0, unusable: result.rejected })
+    const said = watershed(['ingest', 'meetup_rsvps', file, '--data', join(folder, 'said')])
+    const { line, reason } = result.rejects[0]!
+    expect(said.stderr).toContain(`line ${line}: rejected: ${reason}`)
+    expect(said.stdout).toBe('')
+    const unusable = watershed(['ingest', 'meetup_rsvps', file, '--data', join(folder, 'said'), '--keep-unusable'])
+    expect(unusable.stderr).toContain(`${result.rejected} of them can not be used and become dead letters`)
   })
 
   test('start counts them, answers, and stops cleanly; what it made stays for the other commands', async () => {
@@ -129,7 +139,9 @@ describe('from a file to an answer', () => {
     expect(watershed(['batch', 'run', '--full']).code).toBe(0)
     const listed = JSON.parse(watershed(['generations', 'list', '--json']).stdout) as { current: boolean }[]
     expect(listed.at(-1)!.current).toBe(true)
-    expect(watershed(['generations', 'rollback', 'g999999']).code).toBe(74)
+    const unknown = watershed(['generations', 'rollback', 'g999999'])
+    expect(unknown.code).toBe(64)
+    expect(unknown.stderr).toContain("no generation 'g999999' to roll back to; kept are: g000001")
     expect(watershed(['verify']).code).toBe(0)
   })
 })

@@ -50,6 +50,7 @@ describe('endOf', () => {
     [new ConfigurationError(['x']), 'configuration'],
     [new DefinitionError('x', ['y']), 'definition'],
     [new LakeError('disk-full', 'x'), 'storage'],
+    [new LakeError('generation-unknown', 'x'), 'usage'],
     [new DictionaryFileError('a.csv', 'line 3', 'x'), 'definition'],
     [new DictionaryFileError('a.csv', null, 'x', Object.assign(new Error(), { code: 'ENOENT' })), 'storage'],
     [Object.assign(new Error('x'), { code: 'ENOENT' }), 'storage'],

@@ -21,6 +21,7 @@ function exitOf(error: Error): ExitName {
   if (error instanceof CommandError) return error.exit
   if (error instanceof ConfigurationError) return 'configuration'
   if (error instanceof QueryError) return 'usage'
+  if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof LakeError || STORAGE_FAULTS.includes(error.name)) return 'storage'
   // A file that is not there is storage's fault, one that can not be understood is its writer's.

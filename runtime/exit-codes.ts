@@ -3,7 +3,7 @@ export const EXIT_CODES = {
   done: { code: 0, meaning: 'the command did what was asked; also `start` after a clean stop' },
   different: { code: 1, meaning: '`verify` found a difference, or `doctor` found a part that needs attention' },
   rejected: { code: 2, meaning: '`ingest` rejected at least one row; all others are in the log' },
-  usage: { code: 64, meaning: 'an unknown command, flag, dataset, view, measure or value' },
+  usage: { code: 64, meaning: 'an unknown command, flag, dataset, view, measure, generation, dictionary or value' },
   definition: { code: 65, meaning: 'a dataset definition or an input file can not be used' },
   fault: { code: 70, meaning: 'an unexpected fault' },
   storage: { code: 74, meaning: 'a file or folder can not be read or written: full, read-only, damaged or missing' },

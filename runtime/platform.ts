@@ -8,15 +8,16 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { Intake } from '#ingest/intake.ts'
-import type { ServedPart } from '#serving/health-routes.ts'
 import { buildServeApp } from '#serving/serve-app.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 import { CommandError } from './exit-codes.ts'
+import { firstQuestions } from './first-questions.ts'
 import { intakeLimits, intakePort } from './intake-port.ts'
 import type { OpenDataset } from './open-dataset.ts'
 import type { RoleInput } from './roles/role-messages.ts'
-import { type RoleState, RoleSupervisor } from './roles/role-supervisor.ts'
+import { RoleSupervisor } from './roles/role-supervisor.ts'
+import { servedParts } from './served-parts.ts'
 import type { Configuration } from './settings.ts'
 import { stateReadings } from './state-readings.ts'
 import { Workspace } from './workspace.ts'
@@ -60,6 +61,13 @@ export class Platform {
   /** where it listens, e.g. http://127.0.0.1:8787 */
   get address(): string {
     return this.#address
+  }
+
+  /** for whoever starts it at a terminal */
+  get firstQuestions(): string {
+    const { configuration, datasets } = this.#workspace
+    const { data, keys } = configuration
+    return firstQuestions({ address: this.#address, data, datasets: datasets.values(), keyed: keys.length > 0 })
   }
 
   /** Stops in the order of the data's way and closes everything. Sources of events that the caller started must have stopped. */
@@ -118,28 +126,4 @@ export class Platform {
     mkdirSync(scratchFolder, { recursive: true })
     return { configuration: this.#workspace.configuration, scratchFolder }
   }
-}
-
-/** What /readyz says of a role: the thread itself, and each of its parts. */
-function servedParts(role: RoleState): ServedPart[] {
-  const thread = {
-    name: `${role.name} role`,
-    ready: role.state === 'running',
-    state: role.state,
-    detail: [...(role.restarts > 0 ? [`${role.restarts} restarts`] : []), role.fault ?? ''].filter(Boolean).join(', '),
-  }
-  const parts = role.parts.map((part) => ({
-    name: part.name,
-    ready: part.state === 'running',
-    state: part.state,
-    detail: [...(part.fault === null ? [] : [part.fault]), numbersText(part.numbers)].filter(Boolean).join(', '),
-  }))
-  return [thread, ...parts]
-}
-
-function numbersText(numbers: Readonly<Record<string, number | string | null>>): string {
-  return Object.entries(numbers)
-    .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')
 }

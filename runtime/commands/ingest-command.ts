@@ -3,6 +3,7 @@ import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { type FileProgress, type FileResult, ingestFile } from '#ingest/file-source.ts'
 import { Intake } from '#ingest/intake.ts'
+import type { Emit } from '#telemetry/emit.ts'
 import { EXIT_CODES } from '../exit-codes.ts'
 import { intakeLimits } from '../intake-port.ts'
 import { printJson, say } from '../output.ts'
@@ -31,7 +32,8 @@ async function ingest(name: string, file: string, options: IngestOptions): Promi
   const stop = stopSignal()
   const result = await withWorkspace(options, 'serve', async (workspace) => {
     const { dataset, log } = await workspace.dataset(name)
-    const intake = new Intake({ dataset, log, limits: intakeLimits(workspace.configuration) })
+    const emit = exceptRejects(workspace.emit)
+    const intake = new Intake({ dataset, log, limits: intakeLimits(workspace.configuration), emit })
     const bar = progressBar()
     try {
       return await ingestFile(intake, file, {
@@ -59,6 +61,15 @@ function sayResult(name: string, result: FileResult): void {
   if (unsaid > 0) say(`… and ${unsaid} more rejected lines (--json lists the first ${result.rejects.length})`)
   const end = result.interrupted ? '; interrupted: what follows was not read' : ''
   say(`${name}: ${result.accepted} events are in the log, ${result.rejected} lines rejected${end}`)
+  if (result.unusable > 0)
+    say(`${result.unusable} of them can not be used and become dead letters, with their bytes and the reason`)
+}
+
+/** Rejected rows are told with their line numbers instead of their places in a batch. */
+function exceptRejects(emit: Emit): Emit {
+  return (event) => {
+    if (event.name !== 'rows-rejected') emit(event)
+  }
 }
 
 function progressBar(): { show(progress: FileProgress): void; stop(): void } {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import { runGenerator } from '#ingest/generator-source.ts'
-import { print, printJson } from '../output.ts'
+import { print, printJson, say } from '../output.ts'
 import { Platform } from '../platform.ts'
 import { aborted } from '../signals.ts'
 import { commandWith, configurationOf, type SharedOptions, wholeNumber } from './command-options.ts'
@@ -34,6 +34,7 @@ async function start(options: StartOptions): Promise<void> {
     const platform = await Platform.start(configuration, service.emit)
     if (options.json) printJson({ url: platform.address, process: process.pid, data: configuration.data })
     else print(platform.address)
+    if (process.stderr.isTTY && !options.json && configuration.logFormat !== 'json') say(platform.firstQuestions)
     const sources = demoSource(platform, service)
     await aborted(service.signal)
     await sources

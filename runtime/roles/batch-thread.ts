@@ -16,6 +16,7 @@ import { closeDataset, type OpenDataset, openDataset } from '../open-dataset.ts'
 import { openEngine } from '../open-engine.ts'
 import type { Configuration } from '../settings.ts'
 import { verifyAndTell } from '../verify/verify-and-tell.ts'
+import { batchStatus } from './batch-status.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
 
@@ -52,10 +53,7 @@ class BatchOfDataset {
   }
 
   status(): PartStatus {
-    const { dataset } = this.open
-    const generation = this.#newest
-    const numbers = { generation: generation?.id ?? null, finishedAtMs: generation?.finishedAtMs ?? null }
-    return { name: `batch of ${dataset.name}`, dataset: dataset.name, state: 'running', fault: null, numbers }
+    return batchStatus(this.open.dataset.name, this.schedule.state(), this.#newest)
   }
 
   async #run(mode: 'full' | 'incremental', signal: AbortSignal): Promise<GenerationManifest | null> {
