@@ -4,7 +4,7 @@
  */
 import { LocalLake } from '#storage/lake/local-lake.ts'
 import { BullMqSchedule, type BullMqTimes } from './bullmq-schedule.ts'
-import { publishGeneration } from './schedule-contract.ts'
+import { publishEmpty } from './empty-generation-fixture.ts'
 
 export interface WorkerOptions {
   readonly url: string
@@ -31,7 +31,7 @@ const schedule = new BullMqSchedule({
     try {
       if (deed === 'hang')
         await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
-      const generation = await publishGeneration(lake, mode, Date.now(), Date.now())
+      const generation = await publishEmpty(lake, mode, Date.now(), Date.now())
       tell('published')
       return generation
     } finally {

@@ -1,17 +1,24 @@
 /** Dictionaries as a generation pins them: one Parquet file per dictionary with the entries of one version. */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
-import type { DictionaryEntry, DictionaryStore } from '#storage/dictionary/dictionary.ts'
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { DictionaryPin, GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import { DictionarySource, type NewestVersion } from './dictionary-source.ts'
 import { writeParquet } from './write-parquet.ts'
 
 const ENTRIES_PER_INSERT = 5_000
-/** a version can be dropped between asking for it and reading it, when dictionaries are published quickly one after the other */
-const VERSION_TRIES = 3
+/** unknown keys of one dictionary that a run tells of */
+const UNKNOWN_KEYS_TOLD_MAX = 10_000
+
+interface WrittenVersion {
+  readonly version: string
+  readonly rows: number
+}
 
 export type DictionaryPins = Readonly<Record<string, DictionaryPin>>
 
@@ -31,28 +38,34 @@ export interface DictionaryPinning {
   ): Promise<DictionaryPin | null>
 }
 
+export interface PinningParts {
+  readonly connection: EngineConnection
+  readonly dataset: CompiledDataset
+  readonly store: DictionaryStore
+  readonly resolve: (file: LakeFile) => string
+  readonly emit: Emit
+  /** called with keys that a pinned dictionary lacks, UNKNOWN_KEYS_TOLD_MAX at most: somebody may fetch them for a later run */
+  readonly onUnknownKeys?: ((dictionary: string, keys: readonly string[]) => void) | undefined
+}
+
 export class DuckDbPinning implements DictionaryPinning {
   readonly #connection: EngineConnection
   readonly #dataset: CompiledDataset
-  readonly #store: DictionaryStore
+  readonly #source: DictionarySource
   readonly #resolve: (file: LakeFile) => string
+  readonly #onUnknownKeys: PinningParts['onUnknownKeys']
 
-  constructor(
-    connection: EngineConnection,
-    dataset: CompiledDataset,
-    store: DictionaryStore,
-    resolve: (file: LakeFile) => string,
-  ) {
-    this.#connection = connection
-    this.#dataset = dataset
-    this.#store = store
-    this.#resolve = resolve
+  constructor(parts: PinningParts) {
+    this.#connection = parts.connection
+    this.#dataset = parts.dataset
+    this.#source = new DictionarySource(parts.store, parts.dataset.name, parts.emit)
+    this.#resolve = parts.resolve
+    this.#onUnknownKeys = parts.onUnknownKeys
   }
 
   async changed(base: GenerationManifest | null): Promise<boolean> {
     for (const name of this.#dataset.dictionaries) {
-      const version = await this.#store.version(name)
-      if (version !== null && version !== base?.dictionaries[name]?.version) return true
+      if (await this.#source.changed(name, base?.dictionaries[name]?.version)) return true
     }
     return false
   }
@@ -63,19 +76,21 @@ export class DuckDbPinning implements DictionaryPinning {
     views: GenerationManifest['views'],
     generation: GenerationFiles,
   ): Promise<DictionaryPin | null> {
-    const version = await this.#store.version(name)
-    if (version === null) return null
     const fileName = `${name}.dictionary.parquet`
     const pinned = base?.dictionaries[name]
+    const newer = await this.#source.newer(name, pinned?.version)
+    if (newer === null && pinned === undefined) return null
     const written =
-      pinned?.version === version
-        ? { version, file: await generation.takeOver(pinned.file, fileName) }
-        : await this.#writeEntries(name, await generation.stageFile(fileName))
+      newer === null
+        ? { version: pinned!.version, file: await generation.takeOver(pinned!.file, fileName) }
+        : await this.#writeEntries(newer, await generation.stageFile(fileName))
     return { ...written, unknownKeys: await this.#countUnknown(name, written.file, views) }
   }
 
-  async #writeEntries(name: string, staged: StagedFile): Promise<{ version: string; file: LakeFile }> {
-    const { version, entries } = await newestEntries(this.#store, name)
+  async #writeEntries(
+    { version, entries }: NewestVersion,
+    staged: StagedFile,
+  ): Promise<{ version: string; file: LakeFile }> {
     await this.#connection.run(
       'CREATE OR REPLACE TEMP TABLE pinned_entries (key VARCHAR, attributes MAP(VARCHAR, VARCHAR))',
     )
@@ -103,26 +118,18 @@ export class DuckDbPinning implements DictionaryPinning {
       return [...wanted].map(([key, list]) => keysSql(view, states, key, list))
     })
     if (keys.length === 0) return 0
-    const [row] = await this.#connection.rows<{ unknown: number }>(
-      `SELECT count(*) AS unknown FROM (SELECT DISTINCT key FROM (${keys.join(' UNION ALL ')}) WHERE key IS NOT NULL) AS wanted
-        ANTI JOIN ${readParquetSql([this.#resolve(pinned)])} AS pinned ON wanted.key = pinned.key`,
-    )
-    return row!.unknown
-  }
-}
-
-async function newestEntries(
-  store: DictionaryStore,
-  name: string,
-): Promise<{ version: string; entries: readonly DictionaryEntry[] }> {
-  for (let tries = 1; ; tries++) {
-    const version = await store.version(name)
-    if (version === null) throw new Error(`dictionary '${name}' was published, but is gone now; publish it again`)
-    try {
-      return { version, entries: await store.entries(name, version) }
-    } catch (error) {
-      if (tries === VERSION_TRIES) throw error
+    const unknown = `(SELECT DISTINCT key FROM (${keys.join(' UNION ALL ')}) WHERE key IS NOT NULL) AS wanted
+        ANTI JOIN ${readParquetSql([this.#resolve(pinned)])} AS pinned ON wanted.key = pinned.key`
+    const [row] = await this.#connection.rows<{ unknown: number }>(`SELECT count(*) AS unknown FROM ${unknown}`)
+    if (this.#onUnknownKeys && row!.unknown > 0) {
+      const lacking = `SELECT key FROM ${unknown} ORDER BY key LIMIT ${UNKNOWN_KEYS_TOLD_MAX}`
+      const told = await this.#connection.rows<{ key: string }>(lacking)
+      this.#onUnknownKeys(
+        name,
+        told.map(({ key }) => key),
+      )
     }
+    return row!.unknown
   }
 }
 

@@ -133,7 +133,7 @@ async function writeDictionaries(
         name: 'dictionary-missing',
         level: 'warn',
         dataset: dataset.name,
-        message: `dictionary '${name}', which '${dataset.name}' looks up, was never published; answers come without it until it is`,
+        message: `dictionary '${name}', which '${dataset.name}' looks up, has no version that a run could read; answers come without it until one is published`,
         fields: { dictionary: name },
       })
     }

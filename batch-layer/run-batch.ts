@@ -41,6 +41,8 @@ export interface BatchRunOptions {
   readonly readersGraceMs?: number
   readonly step?: StepHook
   readonly onProgress?: (progress: BatchProgress) => void
+  /** called with keys that a dictionary lacks, a bounded number of them: somebody may fetch them for a later run */
+  readonly onUnknownKeys?: (dictionary: string, keys: readonly string[]) => void
   readonly emit?: Emit
   /** stops the running statement; the run rejects and nothing is published */
   readonly signal?: AbortSignal
@@ -84,7 +86,14 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const interrupt = (): void => connection.interrupt()
   signal?.addEventListener('abort', interrupt)
   try {
-    const pinning = new DuckDbPinning(connection, dataset, options.dictionary, (file) => lake.resolve(file))
+    const pinning = new DuckDbPinning({
+      connection,
+      dataset,
+      store: options.dictionary,
+      resolve: (file) => lake.resolve(file),
+      emit,
+      onUnknownKeys: options.onUnknownKeys,
+    })
     const repin = await pinning.changed(base)
     if (base && plan.mode === 'incremental' && !plan.changed && !repin && !options.force) {
       await removeUnneeded({ ...options, emit, clock }, base)

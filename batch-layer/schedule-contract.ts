@@ -1,9 +1,9 @@
 /** What every driver of the schedule must do; schedule.test.ts calls this with a way to make each. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import type { Lake } from '#storage/lake/lake.ts'
 import { MemoryLake } from '#storage/lake/memory-lake.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
+import { publishEmpty } from './empty-generation-fixture.ts'
 import type { BatchMode } from './plan-run.ts'
 import type { BatchSchedule, BatchScheduleOptions } from './schedule.ts'
 
@@ -18,38 +18,6 @@ export interface ScheduleHarness {
 const MINUTE_MS = 60_000
 const DAY_MS = 1_440 * MINUTE_MS
 const WAIT = { timeout: 20_000, interval: 10 }
-
-/** Publishes a generation that counted nothing, as a run would. */
-export async function publishGeneration(
-  lake: Lake,
-  mode: BatchMode,
-  finishedAtMs: number,
-  fullFinishedAtMs: number | undefined,
-): Promise<GenerationManifest> {
-  const staged = await lake.beginGeneration()
-  const manifest: GenerationManifest = {
-    format: 2,
-    dataset: lake.dataset,
-    id: staged.id,
-    log: 'l',
-    mode,
-    boundary: [],
-    segments: [],
-    base: null,
-    views: {},
-    dictionaries: {},
-    rows: 0,
-    deadLetters: 0,
-    lateRows: 0,
-    gaps: [],
-    startedAtMs: finishedAtMs,
-    finishedAtMs,
-    fullFinishedAtMs,
-  }
-  await staged.commit(manifest)
-  await lake.setCurrent(staged.id)
-  return manifest
-}
 
 export function scheduleContract(driver: string, make: () => Promise<ScheduleHarness>): void {
   describe(`the schedule on ${driver}`, () => {
@@ -74,7 +42,7 @@ export function scheduleContract(driver: string, make: () => Promise<ScheduleHar
     })
 
     const publish = (mode: BatchMode, finishedAtMs: number, full: number | undefined) =>
-      publishGeneration(lake, mode, finishedAtMs, full)
+      publishEmpty(lake, mode, finishedAtMs, full)
 
     async function succeed(mode: BatchMode): Promise<GenerationManifest> {
       ran.push(mode)

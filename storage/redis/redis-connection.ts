@@ -9,8 +9,8 @@ import { RedisFault, redisFault } from './redis-fault.ts'
 export const REDIS_REQUEST_MS_MAX = 10_000
 const CONNECT_MS_MAX = 5_000
 /** a request is sent again over so many new connections before it fails */
-const RETRIES_MAX = 3
-const RETRY_MS_MAX = 1_000
+const RETRIES_MAX = 2
+const RETRY_MS_MAX = 300
 
 export interface RedisConnectionOptions {
   /** redis://[[user]:password@]host[:port][/database], or rediss:// for TLS */
