@@ -1,5 +1,6 @@
 /** Batch runs whose dictionaries are on a real Redis that is emptied, killed and brought back: enrichment waits, counting goes on. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { DictionaryFetcher } from '#storage/dictionary/dictionary-fetcher.ts'
 import { RedisDictionary } from '#storage/dictionary/redis-dictionary.ts'
 import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
 import { BatchFixture } from './batch-fixture.ts'
@@ -78,6 +79,28 @@ describe.skipIf(whyNoRedis() !== null)('a batch run with dictionaries on Redis',
     const version = await dictionary.publish('countries', named('USA'))
     const second = await batch.run({ mode: 'incremental', dictionary })
     expect(second!.dictionaries.countries).toMatchObject({ version })
+  })
+
+  it('has in a later run what was fetched for the keys that an earlier one lacked', async () => {
+    const fetcher = new DictionaryFetcher({
+      store: dictionary,
+      dictionary: 'countries',
+      fetch: async (key) => (key === 'de' ? null : { name: `land ${key}` }),
+      limits: { requestsPerSecondMax: 1_000 },
+    })
+    await fetcher.publish()
+    const onUnknownKeys = (name: string, keys: readonly string[]): void => {
+      if (name === 'countries') fetcher.want(keys)
+    }
+    const first = await batch.run({ mode: 'full', dictionary, onUnknownKeys })
+    expect(first!.dictionaries.countries!.file.rows).toBe(0)
+    await expect.poll(() => fetcher.state()).toMatchObject({ waiting: 0, absent: 1 })
+    await fetcher.publish()
+    const second = await batch.run({ mode: 'incremental', dictionary, onUnknownKeys })
+    // All but the one that the source does not have.
+    expect(second!.dictionaries.countries!.file.rows).toBe(first!.dictionaries.countries!.unknownKeys - 1)
+    expect(second!.dictionaries.countries!.unknownKeys).toBe(1)
+    await fetcher.stop()
   })
 
   it('tells which keys a dictionary lacks', async () => {

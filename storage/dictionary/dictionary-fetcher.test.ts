@@ -1,0 +1,320 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
+import type { DictionaryStore } from './dictionary.ts'
+import { DictionaryFetcher, type DictionaryFetcherOptions, type FetchKey, FetchRefused } from './dictionary-fetcher.ts'
+import { httpFetchKey } from './http-fetch-key.ts'
+import { RedisDictionary } from './redis-dictionary.ts'
+import { SqliteDictionary } from './sqlite-dictionary.ts'
+
+const WAIT = { timeout: 20_000, interval: 5 }
+const QUICK = { requestsPerSecondMax: 1_000, retryMs: 1, publishEveryMs: 3_600_000 }
+
+let folder: string
+let store: DictionaryStore
+let fetchers: DictionaryFetcher[]
+let faults: string[]
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'fetcher-'))
+  store = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
+  fetchers = []
+  faults = []
+})
+afterEach(async () => {
+  for (const fetcher of fetchers) await fetcher.stop()
+  await store.close()
+  rmSync(folder, { recursive: true })
+})
+
+function open(fetch: FetchKey, options: Partial<DictionaryFetcherOptions> = {}): DictionaryFetcher {
+  const onFault = (message: string): void => void faults.push(message)
+  const limits = { ...QUICK, ...options.limits }
+  const fetcher = new DictionaryFetcher({ store, dictionary: 'groups', fetch, onFault, ...options, limits })
+  fetchers.push(fetcher)
+  return fetcher
+}
+
+async function published(of: DictionaryStore = store): Promise<Record<string, unknown> | null> {
+  const version = await of.version('groups')
+  if (version === null) return null
+  return Object.fromEntries((await of.entries('groups', version)).map(({ key, attributes }) => [key, attributes]))
+}
+
+const idle = (fetcher: DictionaryFetcher) => expect.poll(() => fetcher.state().waiting, WAIT).toBe(0)
+
+test('publishes what it fetched as one version, and asks for each key once', async () => {
+  const asked: string[] = []
+  const fetcher = open(async (key) => {
+    asked.push(key)
+    return key === 'none' ? null : { name: `group ${key}` }
+  })
+  fetcher.start()
+  await expect.poll(() => published(), WAIT).toEqual({})
+  fetcher.want(['1', '2', 'none', '1'])
+  await idle(fetcher)
+  await fetcher.publish()
+  fetcher.want(['1', '2', 'none'])
+  await idle(fetcher)
+  expect(asked.sort()).toEqual(['1', '2', 'none'])
+  expect(await published()).toEqual({ '1': { name: 'group 1' }, '2': { name: 'group 2' } })
+  expect(fetcher.state()).toEqual({ waiting: 0, found: 2, absent: 1, failed: 0, refused: 0, fault: null })
+})
+
+test('a version stays as it is while the next one is made', async () => {
+  const fetcher = open(async (key) => ({ name: key }))
+  fetcher.want(['1'])
+  await idle(fetcher)
+  await fetcher.publish()
+  const pinned = (await store.version('groups'))!
+  fetcher.want(['2'])
+  await idle(fetcher)
+  await fetcher.publish()
+  expect(await store.entries('groups', pinned)).toEqual([{ key: '1', attributes: { name: '1' } }])
+  expect(Object.keys((await published())!)).toEqual(['1', '2'])
+})
+
+test('knows after a restart what was fetched and what does not exist, and keeps entries from a file', async () => {
+  await store.publish('groups', [{ key: 'file', attributes: { name: 'by hand' } }])
+  const first = open(async (key) => (key === 'none' ? null : { name: key }))
+  await first.publish()
+  first.want(['1', 'none', 'file'])
+  await idle(first)
+  await first.stop()
+  const asked: string[] = []
+  const second = open(async (key) => {
+    asked.push(key)
+    return { name: key }
+  })
+  await second.publish()
+  second.want(['1', 'none', 'file', '2'])
+  await idle(second)
+  await second.publish()
+  expect(asked).toEqual(['2'])
+  expect(await published()).toEqual({ file: { name: 'by hand' }, '1': { name: '1' }, '2': { name: '2' } })
+})
+
+test('two fetchers of one dictionary keep what the other one found', async () => {
+  const one = open(async (key) => ({ name: key }))
+  const other = open(async (key) => ({ name: key }))
+  one.want(['1'])
+  other.want(['2'])
+  await idle(one)
+  await idle(other)
+  await one.publish()
+  await other.publish()
+  await one.publish()
+  expect(Object.keys((await published())!)).toEqual(['1', '2'])
+})
+
+test('fetches again what has expired; the old entry stays until that succeeds, and goes when there is none any more', async () => {
+  let nowMs = 1_000_000
+  let answer: () => Promise<{ name: string } | null> = async () => ({ name: 'old' })
+  const fetcher = open(() => answer(), {
+    clock: () => nowMs,
+    limits: { expiresAfterMs: 1_000, retriesMax: 0, failedRestMs: 10 },
+  })
+  fetcher.want(['1'])
+  await idle(fetcher)
+  await fetcher.publish()
+  const next = async (): Promise<unknown> => {
+    nowMs += 2_000
+    await fetcher.publish()
+    await idle(fetcher)
+    await fetcher.publish()
+    return published()
+  }
+  answer = async () => {
+    throw new Error('down')
+  }
+  expect(await next()).toEqual({ '1': { name: 'old' } })
+  answer = async () => ({ name: 'new' })
+  expect(await next()).toEqual({ '1': { name: 'new' } })
+  answer = async () => null
+  expect(await next()).toEqual({})
+  expect(fetcher.state()).toMatchObject({ found: 2, absent: 1, failed: 1 })
+})
+
+test('never asks faster than its rate, retries included', async () => {
+  const startedMs: number[] = []
+  const fetcher = open(
+    async () => {
+      startedMs.push(performance.now())
+      throw new Error('down')
+    },
+    { limits: { requestsPerSecondMax: 3, retriesMax: 1 } },
+  )
+  fetcher.want(['1', '2', '3', '4'])
+  await idle(fetcher)
+  expect(startedMs).toHaveLength(8)
+  // Of any four requests in a row, the last came a second after the first; a timer may be a little early.
+  const spans = startedMs.slice(3).map((ms, i) => ms - startedMs[i]!)
+  expect(Math.min(...spans)).toBeGreaterThan(950)
+})
+
+test('retries what failed, gives up what is refused, and leaves both alone for a while', async () => {
+  let nowMs = 0
+  const tries = new Map<string, number>()
+  const fetcher = open(
+    async (key) => {
+      tries.set(key, (tries.get(key) ?? 0) + 1)
+      if (key === 'flaky' && tries.get(key)! < 3) throw new TypeError('fetch failed')
+      if (key === 'forbidden') throw new FetchRefused('403')
+      if (key === 'down') throw new Error('503')
+      return { name: key }
+    },
+    { clock: () => nowMs, limits: { retriesMax: 3, failedRestMs: 1_000 } },
+  )
+  const keys = ['flaky', 'forbidden', 'down']
+  fetcher.want(keys)
+  await idle(fetcher)
+  expect(Object.fromEntries(tries)).toEqual({ flaky: 3, forbidden: 1, down: 4 })
+  fetcher.want(keys)
+  await idle(fetcher)
+  expect(tries.get('forbidden')).toBe(1)
+  nowMs = 1_000
+  fetcher.want(keys)
+  await idle(fetcher)
+  expect(tries.get('forbidden')).toBe(2)
+  expect(faults[0]).toMatch(/'groups' key '(forbidden|down)' can not be fetched: (403|503)/)
+})
+
+test('has room for so many keys and no more', async () => {
+  const release = Promise.withResolvers<void>()
+  const fetcher = open(
+    async (key) => {
+      await release.promise
+      return { name: key }
+    },
+    { limits: { keysWaitingMax: 3, keysMax: 4 } },
+  )
+  fetcher.want(['1', '2', '3', '4', '5'])
+  expect(fetcher.state()).toMatchObject({ waiting: 3, refused: 2 })
+  release.resolve()
+  await idle(fetcher)
+  fetcher.want(['4', '5'])
+  await idle(fetcher)
+  expect(fetcher.state()).toMatchObject({ found: 4, refused: 3 })
+  expect(faults).toHaveLength(2)
+  expect(faults[0]).toContain('keysWaitingMax = 3')
+})
+
+test('stops while requests are on their way', async () => {
+  const fetcher = open(
+    (_key, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  )
+  fetcher.want(['1', '2'])
+  await fetcher.stop()
+  await idle(fetcher)
+  expect(fetcher.state()).toMatchObject({ found: 0, failed: 0 })
+})
+
+describe.skipIf(whyNoRedis() !== null)('on Redis', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+  afterAll(() => server?.stop())
+
+  test('publishes all it knows when Redis was emptied, and what came meanwhile when it was away', async () => {
+    const redis = await RedisDictionary.open({ url: server.url })
+    const fetcher = open(async (key) => ({ name: key }), { store: redis })
+    fetcher.want(['1'])
+    await idle(fetcher)
+    await fetcher.publish()
+    await server.flushAll()
+    await fetcher.publish()
+    expect(await published(redis)).toEqual({ '1': { name: '1' } })
+    await server.kill9()
+    fetcher.want(['2'])
+    await idle(fetcher)
+    await fetcher.publish()
+    expect(faults).toEqual([expect.stringMatching(/'groups' can not be published: Redis at .*published later/)])
+    await server.restart()
+    await fetcher.publish()
+    expect(await published(redis)).toEqual({ '1': { name: '1' }, '2': { name: '2' } })
+    expect(fetcher.state().fault).toBeNull()
+    await fetcher.stop()
+    await redis.close()
+  })
+})
+
+describe('an HTTP source', () => {
+  let http: Server
+  let url: string
+  let answer: (request: IncomingMessage, response: ServerResponse) => void
+  let asked: string[]
+  beforeAll(async () => {
+    http = createServer((request, response) => {
+      asked.push(request.url!)
+      answer(request, response)
+    }).listen(0, '127.0.0.1')
+    await once(http, 'listening')
+    url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/groups/{key}`
+  })
+  beforeEach(() => {
+    asked = []
+  })
+  afterAll(() => http.close())
+
+  const ask = (key: string, source: Partial<Parameters<typeof httpFetchKey>[0]> = {}) =>
+    httpFetchKey({ url, ...source })(key, AbortSignal.timeout(10_000))
+  const json = (value: unknown) => (_request: IncomingMessage, response: ServerResponse) =>
+    void response.setHeader('content-type', 'application/json').end(JSON.stringify(value))
+
+  test('gives the scalars of its answer, or the ones that are asked for', async () => {
+    answer = json({ name: 'Ü', members: 3, open: true, category: { name: 'Tech' }, topics: ['a'], none: null })
+    expect(await ask('a/b ü')).toEqual({ name: 'Ü', members: '3', open: 'true' })
+    expect(asked).toEqual(['/groups/a%2Fb%20%C3%BC'])
+    expect(await ask('1', { attributes: { category: 'category.name', city: 'place.city' } })).toEqual({
+      category: 'Tech',
+    })
+  })
+
+  test('sends its headers', async () => {
+    answer = (request, response) => json({ key: request.headers['x-key'] })(request, response)
+    expect(await ask('1', { headers: { 'x-key': 'secret' } })).toEqual({ key: 'secret' })
+  })
+
+  test('tells apart what does not exist, what is refused, and what may come later', async () => {
+    const status = (code: number, headers: Record<string, string> = {}) => {
+      answer = (_request, response) => void response.writeHead(code, headers).end('no')
+    }
+    status(404)
+    expect(await ask('1')).toBeNull()
+    status(403)
+    await expect(ask('1')).rejects.toThrow(FetchRefused)
+    status(500)
+    await expect(ask('1')).rejects.not.toThrow(FetchRefused)
+    status(429, { 'retry-after': '7' })
+    await expect(ask('1')).rejects.toMatchObject({ restMs: 7_000 })
+    answer = (_request, response) => void response.end('<html>')
+    await expect(ask('1')).rejects.toThrow(/answered no JSON/)
+    answer = json([1])
+    await expect(ask('1')).rejects.toThrow(/no JSON object/)
+    answer = json({ name: 'x'.repeat(300_000) })
+    await expect(ask('1')).rejects.toThrow(/more than \d+ bytes/)
+    expect(() => httpFetchKey({ url: 'https://example.org/groups' })).toThrow(/no template.*\{key\}/)
+    expect(() => httpFetchKey({ url: 'file:///{key}' })).toThrow(/no template/)
+  })
+
+  test('that is busy is left alone for as long as it says, and asked again then', async () => {
+    let busy = true
+    answer = (request, response) => {
+      if (busy) response.writeHead(429, { 'retry-after': '1' }).end()
+      else json({ name: 'found' })(request, response)
+      busy = false
+    }
+    const fetcher = open(httpFetchKey({ url }), { limits: { requestsAtOnceMax: 1 } })
+    const startedMs = performance.now()
+    fetcher.want(['1', '2', '3'])
+    await idle(fetcher)
+    expect(fetcher.state()).toMatchObject({ found: 3, failed: 0 })
+    expect(performance.now() - startedMs).toBeGreaterThan(950)
+    expect(asked).toHaveLength(4)
+  })
+})

@@ -1,0 +1,245 @@
+/**
+ * Fills a dictionary from a source that is asked key by key, e.g. details of groups: never faster than its rate limit, never for more
+ * keys at once than fit in the queue, again when a request fails, and again when an entry expires. What came is published now and then
+ * as one new version; a batch run pins whatever version is the newest, and counts the keys that it lacks. So a slow or a dead source
+ * makes answers poorer, and never wrong or late.
+ */
+import PQueue from 'p-queue'
+import pRetry, { AbortError } from 'p-retry'
+import type { DictionaryStore } from './dictionary.ts'
+import { type Attributes, FetchedEntries } from './fetched-entries.ts'
+
+/**
+ * Asks the source for one key; null: it has no such key, which is remembered until it expires.
+ * @throws FetchRefused when asking again is of no use; SourceBusy when it wants to be left alone for a while; anything else is retried
+ */
+export type FetchKey = (key: string, signal: AbortSignal) => Promise<Attributes | null>
+
+/** The source will not answer this request, however often it is asked. */
+export class FetchRefused extends Error {}
+
+/** The source has had too many requests: none is sent for a while. */
+export class SourceBusy extends Error {
+  readonly restMs: number
+  constructor(message: string, restMs: number) {
+    super(message)
+    this.restMs = restMs
+  }
+}
+
+export interface FetchLimits {
+  readonly requestsPerSecondMax: number
+  readonly requestsAtOnceMax: number
+  readonly requestMsMax: number
+  /** keys that wait for their request; others are refused until there is room, and are told again by a later run */
+  readonly keysWaitingMax: number
+  /** keys of the dictionary, those included that the source does not have */
+  readonly keysMax: number
+  /** retries of one key's request */
+  readonly retriesMax: number
+  /** before the first retry; doubles each time */
+  readonly retryMs: number
+  /** a key whose requests all failed is left alone for so long */
+  readonly failedRestMs: number
+  /** the longest rest that a busy source gets */
+  readonly busyRestMsMax: number
+  /** an entry is fetched again after this; until that succeeds the old one stays */
+  readonly expiresAfterMs: number
+  /** how often what came is published, and expired entries are looked for */
+  readonly publishEveryMs: number
+}
+
+export const FETCH_LIMITS: FetchLimits = {
+  requestsPerSecondMax: 5,
+  requestsAtOnceMax: 4,
+  requestMsMax: 10_000,
+  keysWaitingMax: 10_000,
+  keysMax: 200_000,
+  retriesMax: 4,
+  retryMs: 1_000,
+  failedRestMs: 300_000,
+  busyRestMsMax: 60_000,
+  expiresAfterMs: 7 * 86_400_000,
+  publishEveryMs: 30_000,
+}
+
+export interface DictionaryFetcherOptions {
+  readonly store: DictionaryStore
+  readonly dictionary: string
+  readonly fetch: FetchKey
+  readonly limits?: Partial<FetchLimits>
+  /** told what fails, in a sentence: the first of a row of failures, not each */
+  readonly onFault?: (message: string) => void
+  readonly clock?: () => number
+}
+
+export interface FetcherState {
+  /** keys that wait for their request or its answer */
+  readonly waiting: number
+  /** since the start: keys that were found, that the source does not have, whose requests all failed, that found no room */
+  readonly found: number
+  readonly absent: number
+  readonly failed: number
+  readonly refused: number
+  /** why the last request or publication failed; null since one succeeded */
+  readonly fault: string | null
+}
+
+export class DictionaryFetcher {
+  readonly #options: DictionaryFetcherOptions
+  readonly #limits: FetchLimits
+  readonly #entries: FetchedEntries
+  readonly #queue: PQueue
+  readonly #stop = new AbortController()
+  readonly #waiting = new Set<string>()
+  /** key → epoch ms until which it is left alone */
+  readonly #resting = new Map<string, number>()
+  readonly #counts = { found: 0, absent: 0, failed: 0, refused: 0 }
+  readonly #faults: Record<'fetching' | 'publishing', string | null> = { fetching: null, publishing: null }
+  #publishing: Promise<void> = Promise.resolve()
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(options: DictionaryFetcherOptions) {
+    this.#options = options
+    this.#limits = { ...FETCH_LIMITS, ...options.limits }
+    this.#entries = new FetchedEntries(options.store, options.dictionary)
+    const { requestsAtOnceMax, requestsPerSecondMax } = this.#limits
+    this.#queue = new PQueue({
+      concurrency: requestsAtOnceMax,
+      intervalCap: requestsPerSecondMax,
+      interval: 1_000,
+      strict: true,
+    })
+  }
+
+  /** Publishes an empty version where there is none, so that runs begin to count what it lacks, and goes on until `stop`. */
+  start(): void {
+    this.#timer = setInterval(() => void this.publish(), this.#limits.publishEveryMs)
+    void this.publish()
+  }
+
+  /** Takes up the keys that are not known, or have expired, as far as there is room. Returns at once. */
+  want(keys: Iterable<string>): void {
+    const nowMs = this.#nowMs
+    for (const key of keys) {
+      const fresh = this.#entries.isFresh(key, nowMs - this.#limits.expiresAfterMs)
+      if (fresh || this.#waiting.has(key) || (this.#resting.get(key) ?? 0) > nowMs) continue
+      const { keysWaitingMax, keysMax } = this.#limits
+      if (this.#waiting.size >= keysWaitingMax || this.#entries.size + this.#waiting.size >= keysMax) this.#refuse()
+      else this.#fetch(key)
+    }
+  }
+
+  /** Publishes what came, takes over what others published, and fetches what has expired. Never rejects: faults are told. */
+  publish(): Promise<void> {
+    this.#publishing = this.#publishing.then(() => this.#publishNow())
+    return this.#publishing
+  }
+
+  state(): FetcherState {
+    const { fetching, publishing } = this.#faults
+    return { waiting: this.#waiting.size, ...this.#counts, fault: fetching ?? publishing }
+  }
+
+  /** Gives up what waits, and publishes what came. */
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer)
+    this.#stop.abort(new Error('the fetcher was stopped'))
+    this.#queue.clear()
+    await this.publish()
+  }
+
+  get #nowMs(): number {
+    return (this.#options.clock ?? Date.now)()
+  }
+
+  async #publishNow(): Promise<void> {
+    const nowMs = this.#nowMs
+    for (const [key, untilMs] of this.#resting) if (untilMs <= nowMs) this.#resting.delete(key)
+    try {
+      await this.#entries.exchange()
+      this.#faults.publishing = null
+    } catch (error) {
+      return this.#tell('publishing', `can not be published: ${textOf(error)}; it is kept here and published later`)
+    }
+    if (this.#stop.signal.aborted) return
+    const room = this.#limits.keysWaitingMax - this.#waiting.size
+    this.want(this.#entries.expired(nowMs - this.#limits.expiresAfterMs).slice(0, Math.max(0, room)))
+  }
+
+  #fetch(key: string): void {
+    this.#waiting.add(key)
+    this.#tries(key)
+      .then(
+        (attributes) => this.#took(key, attributes),
+        (error: unknown) => this.#failed(key, error),
+      )
+      .finally(() => this.#waiting.delete(key))
+  }
+
+  /** Each try is a request of its own for the rate limit. */
+  #tries(key: string): Promise<Attributes | null> {
+    const { retriesMax, retryMs, requestMsMax } = this.#limits
+    const { signal } = this.#stop
+    return pRetry(
+      () =>
+        this.#queue.add(
+          async () => {
+            try {
+              return await this.#options.fetch(key, AbortSignal.any([signal, AbortSignal.timeout(requestMsMax)]))
+            } catch (error) {
+              if (error instanceof SourceBusy) this.#rest(error.restMs)
+              throw error instanceof FetchRefused ? new AbortError(error) : asError(error)
+            }
+          },
+          { signal },
+        ),
+      { retries: retriesMax, minTimeout: retryMs, factor: 2, randomize: true, signal },
+    )
+  }
+
+  #took(key: string, attributes: Attributes | null): void {
+    this.#entries.put(key, attributes, this.#nowMs)
+    this.#counts[attributes === null ? 'absent' : 'found']++
+    this.#faults.fetching = null
+  }
+
+  #failed(key: string, error: unknown): void {
+    if (this.#stop.signal.aborted) return
+    this.#counts.failed++
+    this.#resting.set(key, this.#nowMs + this.#limits.failedRestMs)
+    this.#tell(
+      'fetching',
+      `key '${key}' can not be fetched: ${textOf(error)}; it is left out for now and asked for again later`,
+    )
+  }
+
+  #refuse(): void {
+    this.#counts.refused++
+    this.#tell(
+      'fetching',
+      `has no room for more keys (keysWaitingMax = ${this.#limits.keysWaitingMax}, keysMax = ${this.#limits.keysMax}); they are left out, and a later run tells of them again`,
+    )
+  }
+
+  #rest(restMs: number): void {
+    if (this.#queue.isPaused) return
+    this.#queue.pause()
+    const timer = setTimeout(() => this.#queue.start(), Math.min(restMs, this.#limits.busyRestMsMax))
+    this.#stop.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  }
+
+  #tell(doing: 'fetching' | 'publishing', what: string): void {
+    if (this.#faults[doing] === null) this.#options.onFault?.(`dictionary '${this.#options.dictionary}' ${what}`)
+    this.#faults[doing] = what
+  }
+}
+
+/** p-retry takes a TypeError for a mistake in the program; of a source it is a failed request. */
+function asError(error: unknown): Error {
+  return error instanceof TypeError ? new Error(textOf(error), { cause: error }) : (error as Error)
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

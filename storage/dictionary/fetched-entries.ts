@@ -1,0 +1,114 @@
+/**
+ * What was fetched, when, kept as two dictionaries of a store, whichever that is: `<name>` with what was found, and `<name>.fetched`
+ * with the time of each key, also of those that the source does not have. Entries without a time came from a file and never expire.
+ * Several processes may fetch for one dictionary: each takes over what the others published, the later fetch of a key wins, and a key
+ * that is lost when two publish at once is fetched again.
+ */
+import type { DictionaryEntry, DictionaryStore } from './dictionary.ts'
+
+export type Attributes = DictionaryEntry['attributes']
+
+interface Known {
+  /** null: the source has no such key */
+  readonly attributes: Attributes | null
+  /** epoch ms of the fetch; null: not fetched, but from a file */
+  readonly fetchedAtMs: number | null
+}
+
+export class FetchedEntries {
+  readonly #store: DictionaryStore
+  readonly #name: string
+  readonly #known = new Map<string, Known>()
+  /** of the store, when it was looked at last */
+  #version: string | null = null
+  #changed = false
+
+  constructor(store: DictionaryStore, dictionary: string) {
+    this.#store = store
+    this.#name = dictionary
+  }
+
+  /** keys that were found, and those that are known not to exist */
+  get size(): number {
+    return this.#known.size
+  }
+
+  /** Whether the key needs no fetch: it came from a file, or was fetched after `sinceMs` (epoch). */
+  isFresh(key: string, sinceMs: number): boolean {
+    const known = this.#known.get(key)
+    return known !== undefined && (known.fetchedAtMs === null || known.fetchedAtMs > sinceMs)
+  }
+
+  /** Found keys that were fetched at or before `untilMs` (epoch), the oldest first. */
+  expired(untilMs: number): string[] {
+    return [...this.#known]
+      .filter(
+        ([, { attributes, fetchedAtMs }]) => attributes !== null && fetchedAtMs !== null && fetchedAtMs <= untilMs,
+      )
+      .sort(([, a], [, b]) => a.fetchedAtMs! - b.fetchedAtMs!)
+      .map(([key]) => key)
+  }
+
+  /** @param attributes null: the source has no such key */
+  put(key: string, attributes: Attributes | null, fetchedAtMs: number): void {
+    this.#known.set(key, { attributes, fetchedAtMs })
+    this.#changed = true
+  }
+
+  /**
+   * Takes over what the store has, and publishes what is new here, or what the store has lost.
+   * @returns the newest version
+   * @throws what the store throws; nothing is lost then, the next call tries again
+   */
+  async exchange(): Promise<string> {
+    const version = await this.#store.version(this.#name)
+    if (version !== null && version !== this.#version) await this.#takeOver(version)
+    if (version !== null && !this.#changed) return version
+    this.#changed = false
+    try {
+      // The times first: a time without its entry is a key to fetch, an entry without its time would count as one from a file.
+      await this.#store.publish(`${this.#name}.fetched`, this.#times())
+      this.#version = await this.#store.publish(this.#name, this.#found())
+      return this.#version
+    } catch (error) {
+      this.#changed = true
+      throw error
+    }
+  }
+
+  async #takeOver(version: string): Promise<void> {
+    const entries = new Map(
+      (await this.#store.entries(this.#name, version)).map((entry) => [entry.key, entry.attributes]),
+    )
+    const times = await this.#storedTimes()
+    for (const [key, known] of this.#known) if (known.fetchedAtMs === null) this.#known.delete(key)
+    for (const [key, attributes] of entries) this.#takeOverOne(key, attributes, times.get(key)?.atMs ?? null)
+    for (const [key, { found, atMs }] of times) if (!found) this.#takeOverOne(key, null, atMs)
+    this.#version = version
+  }
+
+  #takeOverOne(key: string, attributes: Attributes | null, fetchedAtMs: number | null): void {
+    const own = this.#known.get(key)?.fetchedAtMs ?? Number.NEGATIVE_INFINITY
+    if ((fetchedAtMs ?? 0) >= own) this.#known.set(key, { attributes, fetchedAtMs })
+  }
+
+  async #storedTimes(): Promise<Map<string, { readonly found: boolean; readonly atMs: number }>> {
+    const name = `${this.#name}.fetched`
+    const version = await this.#store.version(name)
+    const entries = version === null ? [] : await this.#store.entries(name, version)
+    return new Map(
+      entries.map(({ key, attributes }) => [key, { found: attributes.found === 'yes', atMs: Number(attributes.atMs) }]),
+    )
+  }
+
+  *#found(): Generator<DictionaryEntry> {
+    for (const [key, { attributes }] of this.#known) if (attributes !== null) yield { key, attributes }
+  }
+
+  *#times(): Generator<DictionaryEntry> {
+    for (const [key, { attributes, fetchedAtMs }] of this.#known) {
+      if (fetchedAtMs === null) continue
+      yield { key, attributes: { atMs: String(fetchedAtMs), found: attributes === null ? 'no' : 'yes' } }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** Asks an HTTP source for one key: GET of a URL made from a template, the answer a JSON object. */
+import { type FetchKey, FetchRefused, SourceBusy } from './dictionary-fetcher.ts'
+import type { Attributes } from './fetched-entries.ts'
+
+const ANSWER_BYTES_MAX = 256 * 1024
+/** how long a source rests that says 429 or 503, and not for how long */
+const REST_MS = 5_000
+const PLACE = '{key}'
+
+export interface HttpSource {
+  /** an http or https URL with {key} where the key goes, e.g. https://api.example.org/groups/{key} */
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** attribute → path of its value in the answer, e.g. { category: 'category.name' }; default: all top fields that are texts, numbers or booleans */
+  readonly attributes?: Readonly<Record<string, string>>
+}
+
+/** @throws RangeError when the template can not be used */
+export function httpFetchKey(source: HttpSource): FetchKey {
+  assertTemplate(source.url)
+  return async (key, signal) => {
+    const url = source.url.replaceAll(PLACE, encodeURIComponent(key))
+    const response = await fetch(url, { headers: { accept: 'application/json', ...source.headers }, signal })
+    try {
+      if (response.status === 404 || response.status === 410) return null
+      assertUsable(response, url)
+      return attributesOf(await boundedJson(response, url), source.attributes, url)
+    } finally {
+      // An answer that is not wanted must not hold its connection.
+      await response.body?.cancel().catch(() => {})
+    }
+  }
+}
+
+function assertTemplate(url: string): void {
+  const probe = url.replaceAll(PLACE, 'x')
+  const usable = url.includes(PLACE) && URL.canParse(probe) && /^https?:$/.test(new URL(probe).protocol)
+  if (usable) return
+  throw new RangeError(
+    `'${url}' is no template of an http or https URL with ${PLACE} in it; write for example https://api.example.org/groups/${PLACE}`,
+  )
+}
+
+function assertUsable(response: Response, url: string): void {
+  if (response.ok) return
+  const said = `${url} answered ${response.status} ${response.statusText}`
+  if (response.status === 429 || response.status === 503) throw new SourceBusy(said, restMs(response))
+  if (response.status >= 500 || response.status === 408) throw new Error(said)
+  throw new FetchRefused(said)
+}
+
+/** Retry-After, in seconds or as a date. */
+function restMs(response: Response): number {
+  const after = response.headers.get('retry-after')
+  if (after === null) return REST_MS
+  const ms = /^\d+$/.test(after) ? Number(after) * 1_000 : Date.parse(after) - Date.now()
+  return Number.isFinite(ms) ? Math.max(0, ms) : REST_MS
+}
+
+async function boundedJson(response: Response, url: string): Promise<unknown> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for await (const piece of response.body ?? []) {
+    bytes += piece.byteLength
+    if (bytes > ANSWER_BYTES_MAX) throw new FetchRefused(`${url} answered more than ${ANSWER_BYTES_MAX} bytes`)
+    pieces.push(piece)
+  }
+  try {
+    return JSON.parse(Buffer.concat(pieces).toString('utf8'))
+  } catch (error) {
+    throw new FetchRefused(`${url} answered no JSON: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function attributesOf(answer: unknown, wanted: HttpSource['attributes'], url: string): Attributes {
+  if (answer === null || typeof answer !== 'object' || Array.isArray(answer))
+    throw new FetchRefused(`${url} answered no JSON object`)
+  const paths = wanted ?? Object.fromEntries(Object.keys(answer).map((field) => [field, field]))
+  const found = Object.entries(paths).map(([name, path]) => [name, valueAt(answer, wanted ? path.split('.') : [path])])
+  return Object.fromEntries(found.filter(([, value]) => value !== null))
+}
+
+/** The text of a scalar; null for anything else. */
+function valueAt(answer: object, path: readonly string[]): string | null {
+  let value: unknown = answer
+  for (const field of path) {
+    if (value === null || typeof value !== 'object' || !Object.hasOwn(value, field)) return null
+    value = (value as Record<string, unknown>)[field]
+  }
+  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : null
+}
