@@ -4,7 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
-import type { Offset } from '#core/offsets.ts'
+import type { Offset, OffsetRange } from '#core/offsets.ts'
 import type { AppendBatch, EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
@@ -51,6 +51,7 @@ interface Placed {
 
 interface PartitionLines {
   readonly parts: Buffer[]
+  readonly keys: string[]
   count: number
 }
 
@@ -123,22 +124,23 @@ export class Intake {
       if (!usable && typeof place !== 'string') unusable++
       places.push(place)
     }
-    const starts = await this.#append(lines)
-    const verdicts = places.map((place, index): RowVerdict => verdictOf(place, index, starts))
+    const ranges = await this.#append(lines)
+    const verdicts = places.map((place, index): RowVerdict => verdictOf(place, index, ranges))
     const accepted = verdicts.filter((verdict) => verdict.status === 'accepted').length
     const result = { verdicts, accepted, rejected: verdicts.length - accepted, unusable }
     this.#tell(result, bytes)
     return result
   }
 
-  async #append(lines: ReadonlyMap<number, PartitionLines>): Promise<ReadonlyMap<number, Offset>> {
+  /** Where the events of each partition are, in the order of their lines. */
+  async #append(lines: ReadonlyMap<number, PartitionLines>): Promise<ReadonlyMap<number, readonly OffsetRange[]>> {
     if (lines.size === 0) return new Map()
     const batches = [...lines].map(
-      ([partition, { parts, count }]): AppendBatch => ({ partition, lines: Buffer.concat(parts), count }),
+      ([partition, { parts, count, keys }]): AppendBatch => ({ partition, lines: Buffer.concat(parts), count, keys }),
     )
     try {
       const ranges = await this.#log.append(batches)
-      return new Map(ranges.map((range) => [range.partition, range.start]))
+      return Map.groupBy(ranges, (range) => range.partition)
     } catch (error) {
       const { name } = this.#dataset
       const message = `dataset '${name}': the log did not take the events, none is acknowledged: ${(error as Error).message}`
@@ -162,9 +164,10 @@ export class Intake {
     if (!check.ok && !acceptUnusable) return { place: check.reason, usable: false }
     const key = check.ok ? check.key : row.toString('latin1')
     const partition = partitionOf(key, this.#log.partitions)
-    const own = lines.get(partition) ?? { parts: [], count: 0 }
+    const own = lines.get(partition) ?? { parts: [], keys: [], count: 0 }
     lines.set(partition, own)
     own.parts.push(row, LINE_END)
+    own.keys.push(key)
     return { place: { partition, place: own.count++ }, usable: check.ok }
   }
 
@@ -183,8 +186,22 @@ export class Intake {
   }
 }
 
-function verdictOf(place: Placed | string, index: number, starts: ReadonlyMap<number, Offset>): RowVerdict {
+function verdictOf(
+  place: Placed | string,
+  index: number,
+  ranges: ReadonlyMap<number, readonly OffsetRange[]>,
+): RowVerdict {
   if (typeof place === 'string') return { index, status: 'rejected', reason: place }
-  const offset = starts.get(place.partition)! + place.place
+  const offset = offsetOf(ranges.get(place.partition)!, place.place)
   return { index, status: 'accepted', partition: place.partition, offset }
+}
+
+/** The log may have cut the lines of a partition into several ranges. */
+function offsetOf(ranges: readonly OffsetRange[], place: number): Offset {
+  let left = place
+  for (const { start, end } of ranges) {
+    if (left < end - start) return start + left
+    left -= end - start
+  }
+  throw new RangeError(`the log gave no offset to line ${place} of what it took`)
 }

@@ -101,7 +101,8 @@ async function decodeTail(parts: RawParts, place: RawPosition, table: string): P
   for (let from = place.closedEnd; from < place.position; ) {
     const batch = await log.read(place.partition, from, {
       bytesMax: TAIL_BATCH.bytesMax,
-      recordsMax: Math.min(TAIL_BATCH.recordsMax, place.position - from),
+      recordsMax: TAIL_BATCH.recordsMax,
+      before: place.position,
     })
     if (batch === null) {
       throw new Error(

@@ -49,6 +49,7 @@ export async function decodeBatch(
   batch: RecordBatch,
   target: DecodeTarget,
 ): Promise<readonly DeadLetter[]> {
+  if (batch.count === 0) return []
   const file = join(
     target.scratchFolder,
     `batch-${process.pid}-${batch.partition}-${batch.start}-${++scratchFiles}.ndjson`,
@@ -137,8 +138,10 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
     while (index >= runEnd) runEnd += batch.arrivals[++arrivalRun]!.count
     const offset = wanted.get(index)
     if (offset !== undefined) {
-      const bytes = Buffer.from(batch.lines.subarray(from, end))
-      const reason = dataset.explain(bytes.toString('utf8')) ?? UNREAD
+      const original = batch.originals?.get(index)
+      const line = batch.lines.subarray(from, end)
+      const bytes = Buffer.from(original?.bytes ?? line)
+      const reason = original?.reason ?? dataset.explain(line.toString('utf8')) ?? UNREAD
       found.push({ partition: batch.partition, offset, arrivalMs: batch.arrivals[arrivalRun]!.atMs, reason, bytes })
     }
     from = end + 1
@@ -155,11 +158,12 @@ function isEngineFault(error: unknown): boolean {
 function hideBroken(batch: RecordBatch, dead: readonly DeadLetter[]): string {
   const texts = batch.lines.toString('latin1').split('\n')
   const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
-  for (const { offset, bytes } of dead) {
+  for (const { offset } of dead) {
+    const index = batch.offsets ? indexOf.get(offset)! : offset - batch.start
     try {
-      JSON.parse(bytes.toString('utf8'))
+      JSON.parse(Buffer.from(texts[index]!, 'latin1').toString('utf8'))
     } catch {
-      texts[batch.offsets ? indexOf.get(offset)! : offset - batch.start] = 'null'
+      texts[index] = 'null'
     }
   }
   return texts.join('\n')

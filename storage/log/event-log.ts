@@ -9,6 +9,8 @@ export interface AppendBatch {
   readonly partition: number
   readonly lines: Buffer
   readonly count: number
+  /** one per line, for drivers that keep a key beside the record for other readers (Kafka); the partition is chosen already */
+  readonly keys?: readonly string[]
 }
 
 /** A run of neighbouring records that were appended at the same moment. */
@@ -18,30 +20,49 @@ export interface ArrivalRun {
   readonly atMs: number
 }
 
+/** A record whose line is not its bytes: it had line breaks, was framed, or could not become a line at all. */
+export interface OriginalRecord {
+  readonly bytes: Buffer
+  /** why its line is the placeholder `null`, to be a dead letter; null: the line says what the bytes say */
+  readonly reason: string | null
+}
+
 /** What a read gives: whole records of one partition, in order. `[start, end)` covers holes as well. */
 export interface RecordBatch extends OffsetRange {
   /** NDJSON: exactly `count` lines, each ended by '\n', none blank */
   readonly lines: Buffer
+  /** 0 only for a range of holes */
   readonly count: number
   /** null: record i has offset start + i; otherwise offset per record (a log with holes), ascending */
   readonly offsets: Float64Array | null
   /** covers all records in order */
   readonly arrivals: readonly ArrivalRun[]
+  /** by line number, of records that were written by others; dead letters keep these bytes */
+  readonly originals?: ReadonlyMap<number, OriginalRecord>
 }
 
 export interface ReadLimits {
   /** at least one record is returned, even when it alone is larger */
   readonly bytesMax: number
   readonly recordsMax: number
+  /** no record from this offset on: where holes are, a number of records says nothing about their end */
+  readonly before?: Offset
 }
 
 export interface EventLog {
   /** made when the log is created; another value means another log */
   readonly identity: string
+  /** never falls; may grow while the log is open (Kafka) */
   readonly partitions: number
-  /** Resolves when the records are durable (survive kill -9 and power loss), with the offsets given to each batch, in the order of `batches`. All or nothing. */
+  /**
+   * Resolves when all the records are durable (survive kill -9 and power loss), with the offsets given to each batch, in the
+   * order of `batches`. A log that has to cut a large batch gives several ranges for it, in the order of its lines.
+   *
+   * A RangeError means that none of them is in the log. After any other rejection nothing is acknowledged, but where the
+   * log is on other machines some or all of the records may be in it: who sends them again may have them twice.
+   */
   append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]>
-  /** `start`: first offset still held; `end`: offset of the next append */
+  /** `start`: first offset still held; `end`: offset of the next append (with transactions of others open: the first undecided one) */
   range(partition: number): Promise<OffsetRange>
   /** Records from `from` on; null when there are none yet. @throws LogRangeError when `from` is outside [start, end] */
   read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>

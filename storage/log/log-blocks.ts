@@ -1,7 +1,7 @@
 /** Cuts what is appended into blocks of whole lines, checks the lines on the way, and takes lines out of blocks again. */
 import type { AppendBatch, EventLog } from './event-log.ts'
 
-const NEWLINE = 10
+export const NEWLINE = 10
 
 /** @throws RangeError when a line is blank or too long, or when the lines are not `count` */
 export function blocksOf(
@@ -37,7 +37,7 @@ export function blocksOf(
 }
 
 /** only characters that a JSON reader skips */
-function isBlank(lines: Buffer, at: number, end: number): boolean {
+export function isBlank(lines: Buffer, at: number, end: number): boolean {
   for (let index = at; index < end; index++) {
     const byte = lines[index]!
     if (byte !== 32 && byte !== 9 && byte !== 13 && byte !== 10) return false

@@ -109,6 +109,23 @@ export function logContract(driver: string, make: () => Promise<LogHarness>): vo
       expect(rest.at(-1)!.end).toBe(51)
     })
 
+    test('stops before an offset, however many records that are', async () => {
+      const log = await open()
+      await log.append([lines(0, '0', '1', '2')])
+      await log.append([lines(0, '3', '4')])
+      const some = (await log.read(0, 1, { ...LIMITS, before: 4 }))!
+      expect([some.start, some.end, some.lines.toString()]).toEqual([1, 4, '1\n2\n3\n'])
+      expect(await log.read(0, 4, { ...LIMITS, before: 4 })).toBeNull()
+      expect((await log.read(0, 4, { ...LIMITS, before: 99 }))!.lines.toString()).toBe('4\n')
+    })
+
+    test('keys go along and change nothing', async () => {
+      const log = await open()
+      const keyed = { ...lines(0, '{"k":"a"}', '{"k":"b"}'), keys: ['a', 'b'] }
+      expect(await log.append([keyed])).toEqual([{ partition: 0, start: 0, end: 2 }])
+      expect(textOf(await readAll(log, 0))).toBe('{"k":"a"}\n{"k":"b"}\n')
+    })
+
     test('what was appended together and is taken in part ends the batch, also when the next record would fit', async () => {
       const log = await open()
       await log.append([lines(0, '1', `"${'x'.repeat(50)}"`)])

@@ -19,7 +19,8 @@ test('holes are inside the ranges, and each record has its own offset', async ()
   expect([middle.start, middle.end, middle.lines.toString(), [...middle.offsets!]]).toEqual([3, 7, 'b\n', [3]])
   const plain = (await log.read(0, 2, { bytesMax: 99, recordsMax: 1 }))!
   expect([plain.start, plain.end, plain.offsets]).toEqual([2, 3, null])
-  expect(await log.read(0, 8, LIMITS)).toBeNull()
+  expect(await log.read(0, 8, LIMITS)).toMatchObject({ start: 8, end: 9, count: 0 })
+  expect(await log.read(0, 9, LIMITS)).toBeNull()
 })
 
 test('retention that overtakes a reader is told as a range error', async () => {

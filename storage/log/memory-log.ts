@@ -107,11 +107,13 @@ export class MemoryLog implements EventLog {
     const { start, end, records } = this.#partition(partition)
     if (assertOffset(from, 'reading the log') < start || from > end)
       throw new LogRangeError(from, { partition, start, end })
+    const { before = Number.POSITIVE_INFINITY } = limits
     const first = records.findIndex((record) => record.offset >= from)
-    if (first < 0) return null
-    const taken = takeRecords(records, first, limits)
+    const taken = first < 0 ? [] : takeRecords(records, first, limits)
     // Holes behind the last record belong to the batch, so that a reader comes to the end.
-    return batchOf(partition, from, records[first + taken.length]?.offset ?? end, taken)
+    const next = first < 0 ? end : (records[first + taken.length]?.offset ?? end)
+    const to = Math.min(next, before)
+    return to > from ? batchOf(partition, from, to, taken) : null
   }
 
   async trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset> {
@@ -181,6 +183,7 @@ function takeRecords(records: readonly MemoryRecord[], first: number, limits: Re
   let bytes = 0
   for (const record of records.slice(first)) {
     bytes += record.line.length
+    if (limits.before !== undefined && record.offset >= limits.before) break
     if (taken.length > 0 && (taken.length >= limits.recordsMax || bytes > limits.bytesMax)) break
     taken.push(record)
   }

@@ -132,9 +132,11 @@ export class SqliteLog implements EventLog {
 
   async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
     const { end } = await this.range(partition)
-    if (from === end) return null
+    const { bytesMax, recordsMax, before = Number.POSITIVE_INFINITY } = limits
+    if (from === end || before <= from) return null
+    const within = { bytesMax, recordsMax: Math.min(recordsMax, before - from) }
     return this.#reader.read(`reading partition ${partition} from offset ${from}`, () =>
-      this.#blocks.read(partition, from, limits),
+      this.#blocks.read(partition, from, within),
     )
   }
 
