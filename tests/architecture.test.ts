@@ -24,6 +24,7 @@ const DRIVERS_ONLY: Readonly<Record<string, readonly string[]>> = {
   'node-cron': ['batch-layer'],
   ioredis: ['storage/redis', 'storage/dictionary', 'batch-layer', 'tests'],
   bullmq: ['batch-layer', 'serving/job-board.ts'],
+  kafkajs: ['storage/log'],
 }
 
 function sources(folder: string): string[] {

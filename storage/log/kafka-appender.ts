@@ -1,0 +1,267 @@
+/**
+ * Appends to a topic. Each partition has a lane of its own: what waits is sent together, one send under way per partition,
+ * so the order of the calls is the order in the log, and a partition without a leader holds up no other one.
+ *
+ * Guarantee: a send is acknowledged when all in-sync replicas have it; repeats inside of a send are recognised by the broker
+ * (idempotent producer), so an acknowledged record is there once. Three rules keep that true with kafkajs 2.2.4:
+ *  - one partition per send: with several, a leader that moves between two tries makes a partition silently forgotten;
+ *  - a producer that gave up on a send is never used again: the next send would reuse the sequence numbers, and the broker
+ *    would take it for the one that was given up and drop it;
+ *  - a producer is replaced long before its 31-bit sequence ends: the library begins again at 0, which no broker accepts.
+ */
+import { CompressionTypes, type Kafka, type Message, type Producer, type RecordMetadata } from 'kafkajs'
+import type { OffsetRange } from '#core/offsets.ts'
+import { ByteGate } from './byte-gate.ts'
+import type { AppendBatch } from './event-log.ts'
+import { registerCodecs } from './kafka-codecs.ts'
+import { type KafkaCompression, KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
+import { blocksOf, bytesOf, NEWLINE } from './log-blocks.ts'
+
+export interface KafkaAppenderOptions {
+  readonly topic: string
+  readonly compression: KafkaCompression
+  readonly recordBytesMax: number
+  readonly sendBytesMax: number
+  readonly sendRecordsMax: number
+  readonly waitingBytesMax: number
+  readonly requestMsMax: number
+}
+
+/** A block that waits to be sent. */
+interface Waiting {
+  readonly block: AppendBatch
+  readonly resolve: (range: OffsetRange) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Lane {
+  readonly waiting: Waiting[]
+  sending: boolean
+}
+
+/** A producer and how much it has sent to one partition; `given up`: no new send may use it. */
+interface Sender {
+  readonly producer: Producer
+  readonly connected: Promise<void>
+  readonly sent: Map<number, number>
+  users: number
+  retired: boolean
+}
+
+const SENT_MAX = 2 ** 30
+const COMPRESSION: Readonly<Record<KafkaCompression, CompressionTypes>> = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  zstd: CompressionTypes.ZSTD,
+}
+
+export class KafkaAppender {
+  readonly #kafka: Kafka
+  readonly #options: KafkaAppenderOptions
+  readonly #gate: ByteGate
+  readonly #lanes = new Map<number, Lane>()
+  readonly #retiring = new Set<Promise<void>>()
+  #sender: Sender | null = null
+
+  /** `kafka` must be made with as many retries as a send may take */
+  constructor(kafka: Kafka, options: KafkaAppenderOptions) {
+    registerCodecs()
+    this.#kafka = kafka
+    this.#options = options
+    this.#gate = new ByteGate(options.waitingBytesMax)
+  }
+
+  /** @throws RangeError before anything is sent; KafkaUnavailableError when some of it may be in the log */
+  async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
+    const blocks = batches.map((batch) => this.#blocks(batch))
+    const bytes = bytesOf(batches)
+    await this.#gate.enter(bytes)
+    try {
+      // Entered in the order of the calls, in one go: nothing is awaited between two lanes.
+      const sent = blocks.map((own) => own.map((block) => this.#enqueue(block)))
+      const settled = await Promise.allSettled(sent.flat())
+      const failed = settled.find((one) => one.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      return (await Promise.all(sent.map((own) => Promise.all(own)))).flatMap(joined)
+    } finally {
+      this.#gate.leave(bytes)
+    }
+  }
+
+  /** When all appends are settled. */
+  async close(): Promise<void> {
+    if (this.#sender !== null) this.#retire(this.#sender)
+    await Promise.all(this.#retiring)
+  }
+
+  #blocks(batch: AppendBatch): AppendBatch[] {
+    const { sendBytesMax, recordBytesMax, sendRecordsMax } = this.#options
+    let line = 0
+    return blocksOf(batch, { blockBytesMax: sendBytesMax, recordBytesMax }).flatMap((block) => {
+      const keys = batch.keys?.slice(line, line + block.count)
+      line += block.count
+      return byRecords({ ...block, ...(keys ? { keys } : {}) }, sendRecordsMax)
+    })
+  }
+
+  #enqueue(block: AppendBatch): Promise<OffsetRange> {
+    const lane = this.#lanes.get(block.partition) ?? { waiting: [], sending: false }
+    this.#lanes.set(block.partition, lane)
+    return new Promise((resolve, reject) => {
+      lane.waiting.push({ block, resolve, reject })
+      if (!lane.sending) void this.#drain(block.partition, lane)
+    })
+  }
+
+  async #drain(partition: number, lane: Lane): Promise<void> {
+    lane.sending = true
+    while (lane.waiting.length > 0) {
+      const group = lane.waiting.splice(0, this.#groupSize(lane.waiting))
+      try {
+        let start = await this.#send(partition, group)
+        for (const { block, resolve } of group) {
+          resolve({ partition, start, end: start + block.count })
+          start += block.count
+        }
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+    lane.sending = false
+  }
+
+  /** How many of the waiting blocks go together: at least one. */
+  #groupSize(waiting: readonly Waiting[]): number {
+    const { sendBytesMax, sendRecordsMax } = this.#options
+    let [bytes, records] = [0, 0]
+    const over = waiting.findIndex(({ block }, index) => {
+      bytes += block.lines.length
+      records += block.count
+      return index > 0 && (bytes > sendBytesMax || records > sendRecordsMax)
+    })
+    return over < 0 ? waiting.length : over
+  }
+
+  /** Returns the offset of the first record. */
+  async #send(partition: number, group: readonly Waiting[]): Promise<number> {
+    const { topic, compression, requestMsMax } = this.#options
+    const messages = group.flatMap(({ block }) => messagesOf(block))
+    const sender = this.#take(partition, messages.length)
+    const began = performance.now()
+    try {
+      await sender.connected
+      const sent = { topic, acks: -1, compression: COMPRESSION[compression], timeout: requestMsMax, messages }
+      return baseOffset(await sender.producer.send(sent), partition)
+    } catch (error) {
+      this.#retire(sender)
+      throw explained(error as Error, topic, partition, messages.length, performance.now() - began)
+    } finally {
+      sender.users--
+      if (sender.retired) this.#disconnectUnused(sender)
+    }
+  }
+
+  #take(partition: number, records: number): Sender {
+    if ((this.#sender?.sent.get(partition) ?? 0) + records > SENT_MAX) this.#retire(this.#sender!)
+    this.#sender ??= this.#makeSender()
+    const { sent } = this.#sender
+    sent.set(partition, (sent.get(partition) ?? 0) + records)
+    this.#sender.users++
+    return this.#sender
+  }
+
+  #makeSender(): Sender {
+    const producer = this.#kafka.producer({
+      idempotent: true,
+      allowAutoTopicCreation: false,
+      metadataMaxAge: 60_000,
+      createPartitioner:
+        () =>
+        ({ message }) =>
+          message.partition!,
+    })
+    const connected = producer.connect()
+    connected.catch(() => {})
+    return { producer, connected, sent: new Map(), users: 0, retired: false }
+  }
+
+  /** No new send uses it; it is disconnected when its last one is through. */
+  #retire(sender: Sender): void {
+    if (this.#sender === sender) this.#sender = null
+    sender.retired = true
+    this.#disconnectUnused(sender)
+  }
+
+  #disconnectUnused(sender: Sender): void {
+    if (sender.users > 0) return
+    const gone = sender.producer.disconnect().catch(() => {})
+    this.#retiring.add(gone)
+    void gone.then(() => this.#retiring.delete(gone))
+  }
+}
+
+function messagesOf({ lines, count, partition, keys }: AppendBatch): Message[] {
+  const messages = new Array<Message>(count)
+  for (let index = 0, at = 0; index < count; index++) {
+    const end = lines.indexOf(NEWLINE, at)
+    messages[index] = { partition, key: keys?.[index] ?? null, value: lines.subarray(at, end) }
+    at = end + 1
+  }
+  return messages
+}
+
+/** The answer must speak of our partition: a send that was not answered for it is not acknowledged. */
+function baseOffset(answers: readonly RecordMetadata[], partition: number): number {
+  const answer = answers.find((one) => one.partition === partition)
+  const offset = Number(answer?.baseOffset ?? -1)
+  if (answer === undefined || answer.errorCode !== 0 || !Number.isSafeInteger(offset) || offset < 0)
+    throw new Error(`the broker's answer does not say where the records are: ${JSON.stringify(answers)}`)
+  return offset
+}
+
+/** Smaller blocks of the same lines. */
+function byRecords(block: AppendBatch, recordsMax: number): AppendBatch[] {
+  if (block.count <= recordsMax) return [block]
+  const blocks: AppendBatch[] = []
+  for (let line = 0, at = 0; line < block.count; line += recordsMax) {
+    const count = Math.min(recordsMax, block.count - line)
+    let end = at
+    for (let index = 0; index < count; index++) end = block.lines.indexOf(NEWLINE, end) + 1
+    const keys = block.keys?.slice(line, line + count)
+    blocks.push({ partition: block.partition, lines: block.lines.subarray(at, end), count, ...(keys ? { keys } : {}) })
+    at = end
+  }
+  return blocks
+}
+
+/** Neighbouring ranges of one batch as one. */
+function joined(ranges: readonly OffsetRange[]): OffsetRange[] {
+  const whole: OffsetRange[] = []
+  for (const range of ranges) {
+    const before = whole.at(-1)
+    if (before?.end === range.start) whole[whole.length - 1] = { ...before, end: range.end }
+    else whole.push(range)
+  }
+  return whole
+}
+
+const REFUSED: Readonly<Record<string, string>> = {
+  TOPIC_AUTHORIZATION_FAILED: 'the broker does not allow us to write to it; grant WRITE',
+  CLUSTER_AUTHORIZATION_FAILED: 'the broker does not allow us to write idempotently; grant IDEMPOTENT_WRITE',
+  MESSAGE_TOO_LARGE:
+    "the broker refuses records of this size; raise the topic's max.message.bytes or lower sendBytesMax",
+  RECORD_LIST_TOO_LARGE:
+    "the broker refuses batches of this size; raise the topic's segment.bytes or lower sendBytesMax",
+  POLICY_VIOLATION: 'a policy of the broker refuses the records',
+  INVALID_RECORD: 'the broker refuses the records (a compacted topic wants keys)',
+}
+
+function explained(error: Error, topic: string, partition: number, records: number, ms: number): Error {
+  const cause = (error as { cause?: Error }).cause ?? error
+  const type = (cause as { type?: string }).type ?? (error as { type?: string }).type ?? ''
+  const refused = REFUSED[type]
+  if (refused !== undefined)
+    return new KafkaTopicError(topic, 'refused', `partition ${partition}: ${refused}`, { cause: error })
+  const doing = `appending ${records} records to partition ${partition} (they may be in the log or not, none is acknowledged)`
+  return new KafkaUnavailableError(topic, doing, ms, error)
+}

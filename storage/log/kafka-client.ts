@@ -1,0 +1,43 @@
+/** Makes the library's client from our settings: explicit retries (its defaults depend on NODE_ENV), and its log lines as one function. */
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import type { KafkaClientSettings } from './kafka-settings.ts'
+
+/** told what the library would print: 'warn' and 'error' only */
+export type KafkaNotice = (level: 'warn' | 'error', message: string) => void
+
+export const DEFAULT_OUTAGE_MS_MAX = 30_000
+const CONNECT_MS_MAX = 3_000
+export const REQUEST_MS_MAX = 15_000
+const RETRY_MS_MAX = 1_000
+
+/** `patientMs`: for about how long one call of the library repeats what fails; 0: a single try, who calls it repeats. */
+export function kafkaClient(settings: KafkaClientSettings, patientMs: number, notice: KafkaNotice = () => {}): Kafka {
+  const config: KafkaConfig = {
+    clientId: settings.clientId ?? 'watershed',
+    brokers: [...settings.brokers],
+    connectionTimeout: settings.connectMsMax ?? CONNECT_MS_MAX,
+    authenticationTimeout: settings.requestMsMax ?? REQUEST_MS_MAX,
+    requestTimeout: settings.requestMsMax ?? REQUEST_MS_MAX,
+    enforceRequestTimeout: true,
+    retry: {
+      initialRetryTime: 100,
+      maxRetryTime: RETRY_MS_MAX,
+      factor: 0.2,
+      multiplier: 2,
+      retries: triesIn(patientMs),
+    },
+    logLevel: logLevel.WARN,
+    logCreator:
+      () =>
+      ({ level, log }) =>
+        notice(level === logLevel.WARN ? 'warn' : 'error', log.error ? `${log.message}: ${log.error}` : log.message),
+    ...(settings.ssl === undefined ? {} : { ssl: settings.ssl }),
+    ...(settings.sasl === undefined ? {} : { sasl: settings.sasl as SASLOptions }),
+  }
+  return new Kafka(config)
+}
+
+/** Tries with waits of 100, 200, 400, 800 ms and then 1 s each. */
+function triesIn(patientMs: number): number {
+  return patientMs <= 0 ? 0 : Math.ceil(patientMs / RETRY_MS_MAX) + 3
+}

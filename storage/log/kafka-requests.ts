@@ -1,0 +1,171 @@
+/**
+ * The two requests that the client library does not offer, over its connections: metadata with the topic's id, and a
+ * fetch by topic id. A topic that was deleted and created again has another id: a fetch by id can never give the
+ * records of another topic under the offsets of this one. Brokers from 3.1 on know both.
+ */
+import { KafkaReader, KafkaWriter } from './kafka-bytes.ts'
+
+export const KAFKA_ERRORS = {
+  none: 0,
+  offsetOutOfRange: 1,
+  unknownTopic: 3,
+  topicAuthorization: 29,
+  unknownTopicId: 100,
+  inconsistentTopicId: 103,
+} as const
+
+/** How the client library wants a request that it does not know itself. */
+export interface RawRequest<Answer> {
+  readonly request: {
+    readonly apiKey: number
+    readonly apiVersion: number
+    readonly apiName: string
+    readonly encode: () => Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
+  }
+  readonly response: {
+    readonly decode: (payload: Buffer) => Promise<Answer>
+    readonly parse: (answer: Answer) => Promise<Answer>
+  }
+}
+
+export interface TopicMetadata {
+  readonly clusterId: string
+  readonly errorCode: number
+  /** 32 hex digits */
+  readonly topicId: string
+  /** by partition; leader −1: none at the moment */
+  readonly partitions: readonly { readonly partition: number; readonly leader: number }[]
+}
+
+export function metadataRequest(topic: string): RawRequest<TopicMetadata> {
+  const body = new KafkaWriter()
+    .tags()
+    .compactArray([topic], () => {})
+    .raw(Buffer.alloc(16))
+    .compactText(topic)
+    .tags()
+  // no creation of topics, no authorized operations
+  body.int8(0).int8(0).tags()
+  return rawRequest('Metadata', 3, 12, body.bytes(), (reader) => {
+    reader.int32()
+    reader.compactArray(() => {
+      reader.int32()
+      reader.compactText()
+      reader.int32()
+      reader.compactText()
+      reader.tags()
+    })
+    const clusterId = reader.compactText() ?? ''
+    reader.int32()
+    const [found] = reader.compactArray(() => readTopic(reader))
+    if (found === undefined) throw new Error('Kafka answered a metadata request with no topic')
+    return { clusterId, ...found }
+  })
+}
+
+function readTopic(reader: KafkaReader): Omit<TopicMetadata, 'clusterId'> {
+  const errorCode = reader.int16()
+  reader.compactText()
+  const topicId = reader.take(16).toString('hex')
+  reader.int8()
+  const partitions = reader.compactArray(() => {
+    reader.int16()
+    const [partition, leader] = [reader.int32(), reader.int32()]
+    reader.int32()
+    for (let list = 0; list < 3; list++) reader.compactArray(() => reader.int32())
+    reader.tags()
+    return { partition, leader }
+  })
+  reader.int32()
+  reader.tags()
+  return { errorCode, topicId, partitions: partitions.toSorted((a, b) => a.partition - b.partition) }
+}
+
+export interface FetchPlace {
+  readonly topicId: string
+  readonly partition: number
+  readonly from: number
+  /** of record batches, as they are on disk; the first one comes whole even when it is larger */
+  readonly bytesMax: number
+}
+
+export interface Fetched {
+  readonly errorCode: number
+  /** records before it are decided: committed, aborted, or never in a transaction */
+  readonly lastStableOffset: number
+  readonly logStartOffset: number
+  /** in the range that was fetched, by first offset */
+  readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: number }[]
+  /** record batches as they are on disk; the last one may be cut off */
+  readonly records: Buffer
+}
+
+/** Committed records only; answers at once, with nothing when there is nothing. */
+export function fetchRequest(place: FetchPlace): RawRequest<Fetched> {
+  const body = new KafkaWriter().tags()
+  // no replica, no wait, from 1 byte on, at the most, read committed, no session
+  body.int32(-1).int32(0).int32(1).int32(place.bytesMax).int8(1).int32(0).int32(-1)
+  body.compactArray([place], () => body.raw(Buffer.from(place.topicId, 'hex')))
+  body.compactArray([place], () => {
+    body.int32(place.partition).int32(-1).int64(place.from).int32(-1).int64(-1).int32(place.bytesMax).tags()
+  })
+  body.tags().compactArray([], () => {})
+  body.compactText('').tags()
+  return rawRequest('Fetch', 1, 13, body.bytes(), (reader) => {
+    reader.int32()
+    const errorCode = reader.int16()
+    reader.int32()
+    const [topic] = reader.compactArray(() => {
+      reader.take(16)
+      const partitions = reader.compactArray(() => readFetched(reader))
+      reader.tags()
+      return partitions[0]
+    })
+    if (topic === undefined) return { errorCode, lastStableOffset: -1, logStartOffset: -1, aborted: [], records: NONE }
+    return errorCode === KAFKA_ERRORS.none ? topic : { ...topic, errorCode }
+  })
+}
+
+const NONE = Buffer.alloc(0)
+
+function readFetched(reader: KafkaReader): Fetched {
+  reader.int32()
+  const errorCode = reader.int16()
+  reader.int64()
+  const [lastStableOffset, logStartOffset] = [Number(reader.int64()), Number(reader.int64())]
+  const aborted = reader.compactArray(() => {
+    const transaction = { producerId: reader.int64(), firstOffset: Number(reader.int64()) }
+    reader.tags()
+    return transaction
+  })
+  reader.int32()
+  const records = reader.compactBytes() ?? NONE
+  reader.tags()
+  return {
+    errorCode,
+    lastStableOffset,
+    logStartOffset,
+    aborted: aborted.toSorted((a, b) => a.firstOffset - b.firstOffset),
+    records,
+  }
+}
+
+function rawRequest<Answer>(
+  apiName: string,
+  apiKey: number,
+  apiVersion: number,
+  body: Buffer,
+  read: (reader: KafkaReader) => Answer,
+): RawRequest<Answer> {
+  return {
+    request: { apiKey, apiVersion, apiName, encode: async () => ({ buf: body, buffer: body }) },
+    response: {
+      decode: async (payload) => {
+        const reader = new KafkaReader(payload)
+        reader.tags()
+        return read(reader)
+      },
+      parse: async (answer) => answer,
+    },
+  }
+}

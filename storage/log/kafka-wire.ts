@@ -1,0 +1,262 @@
+/**
+ * One connection to a cluster for one topic: looks, reads, and waits for brokers that are away. The client library brings
+ * connections, TLS, SASL and request queues; `ClusterOfLibrary` is the one place that touches what it does not export.
+ *
+ * Every operation is repeated while its fault may pass, until `outageMsMax` is over. The topic is held by its id: when
+ * another one has its name, everything fails with KafkaTopicError 'replaced'.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Kafka } from 'kafkajs'
+import {
+  type Fetched,
+  fetchRequest,
+  KAFKA_ERRORS,
+  metadataRequest,
+  type RawRequest,
+  type TopicMetadata,
+} from './kafka-requests.ts'
+import { KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
+
+interface BrokerOfLibrary {
+  readonly connectionPool: { send<Answer>(request: RawRequest<Answer>): Promise<Answer> }
+}
+
+/** What kafkajs 2.2.4 makes inside of each of its clients; the exact version is pinned for this. */
+interface ClusterOfLibrary {
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  refreshMetadata(): Promise<void>
+  addTargetTopic(topic: string): Promise<void>
+  findBroker(options: { nodeId: number }): Promise<BrokerOfLibrary>
+  findControllerBroker(): Promise<BrokerOfLibrary>
+  removeBroker(place: { host: string; port: number }): void
+  fetchTopicsOffset(
+    topics: readonly {
+      topic: string
+      fromBeginning: boolean
+      partitions: readonly { partition: number }[]
+    }[],
+  ): Promise<{ partitions: { partition: number; offset: string }[] }[]>
+}
+
+type MakeCluster = (options: {
+  metadataMaxAge: number
+  allowAutoTopicCreation: boolean
+  isolationLevel: number
+}) => ClusterOfLibrary
+
+const READ_COMMITTED = 1
+const METADATA_MS_MAX = 60_000
+const NO_LEADER = 5
+const RETRY_MS_FIRST = 50
+const RETRY_MS_MAX = 1_000
+
+/** A code in an answer; most pass when leaders settle. */
+export class KafkaAnswerError extends Error {
+  readonly code: number
+  constructor(what: string, code: number) {
+    super(`${what}: Kafka answered with error code ${code}`)
+    this.name = 'KafkaAnswerError'
+    this.code = code
+  }
+}
+
+export interface TopicEnds {
+  readonly start: number
+  readonly end: number
+}
+
+export class KafkaWire {
+  readonly #cluster: ClusterOfLibrary
+  readonly #topic: string
+  readonly #outageMsMax: number
+  readonly #closing = new AbortController()
+  #known: TopicMetadata | null = null
+  #connected: Promise<void> | null = null
+  /** the topic is not there at the moment */
+  #gone = false
+  #asking: Promise<readonly TopicEnds[]> | null = null
+  #askingNext: Promise<readonly TopicEnds[]> | null = null
+
+  constructor(kafka: Kafka, options: { readonly topic: string; readonly outageMsMax: number }) {
+    this.#cluster = clusterOf(kafka)
+    this.#topic = options.topic
+    this.#outageMsMax = options.outageMsMax
+  }
+
+  /** Of the topic as it was looked at last. @throws when it was not yet */
+  get known(): TopicMetadata {
+    if (this.#known === null) throw new KafkaTopicError(this.#topic, 'missing', 'it was not looked at yet')
+    return this.#known
+  }
+
+  /** Looks at the topic; null when there is none. Does not wait for it. @throws KafkaUnavailableError, KafkaTopicError */
+  async find(): Promise<TopicMetadata | null> {
+    const found = await this.persist('looking at the topic', () => this.#askMetadata())
+    if (found.errorCode === KAFKA_ERRORS.unknownTopic) return null
+    return this.#learn(found)
+  }
+
+  /** Looks again, and waits while the topic is being made or has no leaders. @throws KafkaTopicError 'replaced' */
+  async refresh(): Promise<TopicMetadata> {
+    return this.persist('looking at the topic', async () => this.#learn(await this.#askMetadata()))
+  }
+
+  /** First and last offsets of every partition, asked for after the call. One question under way; who comes meanwhile shares the next. */
+  ends(): Promise<readonly TopicEnds[]> {
+    if (this.#asking === null) return this.#ask()
+    this.#askingNext ??= this.#asking.then(nothing, nothing).then(() => {
+      this.#askingNext = null
+      return this.#ask()
+    })
+    return this.#askingNext
+  }
+
+  #ask(): Promise<readonly TopicEnds[]> {
+    const asked = this.persist('looking at its offsets', () => this.#askEnds())
+    const done = (): void => {
+      if (this.#asking === asked) this.#asking = null
+    }
+    this.#asking = asked
+    asked.then(done, done)
+    return asked
+  }
+
+  async fetch(partition: number, from: number, bytesMax: number): Promise<Fetched> {
+    return this.persist(`reading partition ${partition} from offset ${from}`, async () => {
+      const broker = await this.#leader(partition)
+      const place = { topicId: this.known.topicId, partition, from, bytesMax }
+      const fetched = await broker.connectionPool.send(fetchRequest(place))
+      if (fetched.errorCode === KAFKA_ERRORS.none || fetched.errorCode === KAFKA_ERRORS.offsetOutOfRange) return fetched
+      throw new KafkaAnswerError('fetch', fetched.errorCode)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#cluster.disconnect()
+  }
+
+  async #askMetadata(): Promise<TopicMetadata> {
+    await this.#connect()
+    const broker = await this.#cluster.findControllerBroker()
+    return broker.connectionPool.send(metadataRequest(this.#topic))
+  }
+
+  #learn(found: TopicMetadata): TopicMetadata {
+    if (found.errorCode === KAFKA_ERRORS.topicAuthorization)
+      throw new KafkaTopicError(
+        this.#topic,
+        'refused',
+        'the broker does not allow us to describe it; grant DESCRIBE, READ and WRITE',
+      )
+    if (found.errorCode !== KAFKA_ERRORS.none) throw new KafkaAnswerError('metadata', found.errorCode)
+    const before = this.#known
+    if (before !== null && (before.topicId !== found.topicId || before.clusterId !== found.clusterId)) {
+      throw new KafkaTopicError(
+        this.#topic,
+        'replaced',
+        `it was deleted and created again (its id was ${before.topicId} and is ${found.topicId}): its offsets mean other records now. Start again to have it judged against the lake`,
+      )
+    }
+    this.#known = found
+    return found
+  }
+
+  async #leader(partition: number): Promise<BrokerOfLibrary> {
+    const leader = this.known.partitions[partition]?.leader ?? -1
+    if (leader < 0) throw new KafkaAnswerError(`partition ${partition} has no leader`, NO_LEADER)
+    return this.#cluster.findBroker({ nodeId: leader })
+  }
+
+  async #askEnds(): Promise<readonly TopicEnds[]> {
+    await this.#connect()
+    const partitions = this.known.partitions.map(({ partition }) => ({ partition }))
+    const ask = async (fromBeginning: boolean): Promise<Map<number, number>> => {
+      const [answer] = await this.#cluster.fetchTopicsOffset([{ topic: this.#topic, fromBeginning, partitions }])
+      return new Map(answer?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
+    }
+    const [ends, starts] = [await ask(false), await ask(true)]
+    return partitions.map(({ partition }): TopicEnds => {
+      const [start, end] = [starts.get(partition) ?? -1, ends.get(partition) ?? -1]
+      if (start < 0 || end < 0) throw new KafkaAnswerError(`partition ${partition} has no leader`, NO_LEADER)
+      // Retention may have moved the start between the two questions.
+      return { start, end: Math.max(start, end) }
+    })
+  }
+
+  async #connect(): Promise<void> {
+    this.#connected ??= this.#cluster
+      .connect()
+      .then(() => this.#cluster.addTargetTopic(this.#topic).catch(ignoreMissing))
+    try {
+      await this.#connected
+    } catch (error) {
+      this.#connected = null
+      throw error
+    }
+  }
+
+  /** Repeats what fails while it may pass. @throws KafkaUnavailableError when it did not, KafkaTopicError at once */
+  async persist<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+    const began = performance.now()
+    for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+      if (this.#closing.signal.aborted) throw new KafkaTopicError(this.#topic, 'closed', 'it is closed')
+      try {
+        return await work()
+      } catch (error) {
+        if (error instanceof KafkaTopicError || isFinal(error)) throw error
+        const waitedMs = performance.now() - began
+        if (waitedMs >= this.#outageMsMax) throw this.#unavailable(doing, waitedMs, error)
+        await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal: this.#closing.signal }).catch(() => {})
+        await this.#recover(error)
+      }
+    }
+  }
+
+  #unavailable(doing: string, waitedMs: number, error: unknown): Error {
+    if (!this.#gone) return new KafkaUnavailableError(this.#topic, doing, waitedMs, error)
+    return new KafkaTopicError(this.#topic, 'missing', `${doing} did not work: there is no such topic any more`, {
+      cause: error,
+    })
+  }
+
+  /** New metadata, new connections. Its own faults are those of the next try. */
+  async #recover(error: unknown): Promise<void> {
+    const { host, port } = error as { host?: string; port?: number }
+    if (host !== undefined && port !== undefined) this.#cluster.removeBroker({ host, port })
+    try {
+      this.#connected = null
+      await this.#connect()
+      await this.#cluster.refreshMetadata().catch(ignoreMissing)
+      const found = await this.#askMetadata()
+      this.#gone = found.errorCode === KAFKA_ERRORS.unknownTopic
+      if (found.errorCode === KAFKA_ERRORS.none) this.#learn(found)
+    } catch (fault) {
+      if (fault instanceof KafkaTopicError) throw fault
+    }
+  }
+}
+
+/** Faults that no waiting mends: they are ours, or the credentials are wrong. */
+function isFinal(error: unknown): boolean {
+  if (!(error instanceof Error)) return true
+  if (error.name === 'KafkaJSSASLAuthenticationError') return true
+  return ['RangeError', 'ReferenceError', 'SyntaxError', 'TypeError'].includes(error.name)
+}
+
+function nothing(): void {}
+
+function ignoreMissing(error: { readonly type?: string }): void {
+  if (error.type !== 'UNKNOWN_TOPIC_OR_PARTITION' && error.type !== 'LEADER_NOT_AVAILABLE') throw error
+}
+
+function clusterOf(kafka: Kafka): ClusterOfLibrary {
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    ({ description }) => description === 'private:Kafka:createCluster',
+  )
+  if (symbol === undefined)
+    throw new Error('this version of kafkajs is not the one that the log was written for (2.2.4)')
+  const make = (kafka as unknown as Record<symbol, MakeCluster>)[symbol]!
+  return make({ metadataMaxAge: METADATA_MS_MAX, allowAutoTopicCreation: false, isolationLevel: READ_COMMITTED })
+}

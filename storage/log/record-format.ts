@@ -1,0 +1,23 @@
+/** What the values of a topic are made of, and how one becomes a line of NDJSON. */
+
+export const RECORD_FORMATS = ['json', 'confluent'] as const
+export type RecordFormat = (typeof RECORD_FORMATS)[number]
+
+/** A record that can not become a line; its bytes are kept beside the reason. */
+export class Unreadable {
+  readonly reason: string
+  constructor(reason: string) {
+    this.reason = reason
+  }
+}
+
+/** Turns values into lines. A line may still be no JSON: who decodes it makes it a dead letter. */
+export interface RecordDecoder {
+  /** what `line` will need for these values, fetched once. @throws when it can not be had now: nothing is lost, try again */
+  prepare(values: Iterable<Buffer>): Promise<void>
+  /** the record as one line without line end, or why not */
+  line(value: Buffer): Buffer | Unreadable
+}
+
+/** Values are JSON texts already. */
+export const jsonRecords: RecordDecoder = { prepare: async () => {}, line: (value) => value }
