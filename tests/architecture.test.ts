@@ -25,6 +25,7 @@ const DRIVERS_ONLY: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['storage/redis', 'storage/dictionary', 'batch-layer', 'tests'],
   bullmq: ['batch-layer', 'serving/job-board.ts'],
   kafkajs: ['storage/log'],
+  '@elastic/elasticsearch': ['storage/elasticsearch', 'bench'],
 }
 
 function sources(folder: string): string[] {

@@ -39,6 +39,11 @@ export interface OpenPartials {
   readonly markers: ReadonlyMap<number, Marker>
   /** state rows as JSON texts, of the asked view hashes: view hash → rows */
   readonly rows: ReadonlyMap<string, readonly string[]>
+  /**
+   * Partitions that were read while a flush was half written: some of their rows already count events up to this offset (exclusive),
+   * behind the marker. Absent or empty: rows and markers are of one moment.
+   */
+  readonly ahead?: ReadonlyMap<number, Offset>
 }
 
 export interface SpeedStore {
@@ -46,7 +51,8 @@ export interface SpeedStore {
   flush(partials: readonly PartialRow[], marker: Marker): Promise<void>
   /**
    * Partials and markers of the open segments that start at `starts` (partition → segment start), for the given view hashes.
-   * Rows are never older than the marker returned with them; the embedded driver reads both at one moment (exactly equal).
+   * Rows are never older than the marker returned with them; where they are newer, `ahead` says so. The embedded driver reads both
+   * at one moment (exactly equal).
    */
   read(views: readonly string[], starts: Positions): Promise<OpenPartials>
   /** the newest marker (highest segment start) of each partition */

@@ -1,0 +1,158 @@
+/**
+ * Many small writes in few requests, bounded by bytes, documents and requests in flight. An operation counts as done only when the
+ * server said so: 429 and 5xx are tried again with jitter, a version conflict means that a newer value is there already, anything
+ * else fails the whole call with the server's reason. Operations carry their own ids and versions, so a request whose answer was
+ * lost is sent again as it was.
+ *
+ * The lines are made by the caller as text and sent as they are, and of the answer only what is needed is asked for: that is twice
+ * as fast as having each document serialised and described.
+ */
+import type { ElasticsearchConnection } from './elasticsearch-connection.ts'
+import { ElasticsearchError } from './elasticsearch-error.ts'
+import { DEFAULT_RETRY_LIMITS, type RetryLimits, waitMs } from './retry-waits.ts'
+
+export interface BulkLimits {
+  /** of one request; an operation that is larger goes alone */
+  readonly bulkCharsMax: number
+  readonly bulkOperationsMax: number
+  readonly bulksInFlightMax: number
+}
+
+export const DEFAULT_BULK_LIMITS: BulkLimits = {
+  bulkCharsMax: 4 * 1024 * 1024,
+  bulkOperationsMax: 5_000,
+  bulksInFlightMax: 2,
+}
+
+export interface BulkWrite {
+  /** for messages */
+  readonly doing: string
+  /** the index that operations without `_index` go to */
+  readonly index: string
+  /** the action's line and, unless it deletes, the document's, each ended by a newline */
+  readonly operations: readonly string[]
+  /** names an operation in messages, e.g. 'key ["us"] of view 12ab' */
+  readonly describe: (index: number) => string
+  readonly limits?: Partial<BulkLimits>
+  readonly retry?: Partial<RetryLimits>
+}
+
+export interface BulkTally {
+  /** written or deleted */
+  readonly done: number
+  /** a newer value was there */
+  readonly superseded: number
+  /** to be deleted, but not there */
+  readonly absent: number
+}
+
+interface ItemAnswer {
+  readonly status: number
+  readonly error?: { readonly type: string; readonly reason: string; readonly caused_by?: { readonly reason?: string } }
+}
+
+interface BulkAnswer {
+  readonly errors: boolean
+  readonly items: readonly Readonly<Record<string, ItemAnswer>>[]
+}
+
+const FILTER = 'errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason'
+
+/** Resolves when every operation is done. @throws ElasticsearchError 'missing' for an absent index, 'refused' with the reason, 'unavailable' */
+export async function writeBulk(connection: ElasticsearchConnection, write: BulkWrite): Promise<BulkTally> {
+  const limits = { ...DEFAULT_BULK_LIMITS, ...write.limits }
+  const tally = { done: 0, superseded: 0, absent: 0 }
+  const batches = cut(write.operations, limits)
+  const sendAll = async (): Promise<void> => {
+    for (let next = batches.next(); !next.done; next = batches.next())
+      await sendBatch(connection, write, next.value, tally)
+  }
+  const workers = await Promise.allSettled(Array.from({ length: limits.bulksInFlightMax }, sendAll))
+  const failed = workers.find((worker) => worker.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+  return tally
+}
+
+/** Indices of the operations of one request after the other. */
+function* cut(operations: readonly string[], limits: BulkLimits): Generator<number[], undefined> {
+  let batch: number[] = []
+  let chars = 0
+  for (const [index, { length }] of operations.entries()) {
+    if (batch.length > 0 && (chars + length > limits.bulkCharsMax || batch.length >= limits.bulkOperationsMax)) {
+      yield batch
+      batch = []
+      chars = 0
+    }
+    batch.push(index)
+    chars += length
+  }
+  if (batch.length > 0) yield batch
+}
+
+async function sendBatch(
+  connection: ElasticsearchConnection,
+  write: BulkWrite,
+  batch: readonly number[],
+  tally: { done: number; superseded: number; absent: number },
+): Promise<void> {
+  const retry = { ...DEFAULT_RETRY_LIMITS, ...write.retry }
+  const startedMs = performance.now()
+  let left = batch
+  for (let attempt = 1; left.length > 0; attempt++) {
+    const { doing, index, operations } = write
+    const answer = await connection.request<BulkAnswer>({
+      doing,
+      method: 'POST',
+      path: `/${encodeURIComponent(index)}/_bulk`,
+      query: { filter_path: FILTER },
+      lines: left.map((at) => operations[at]).join(''),
+      ...(write.retry?.retryMsMax === undefined ? {} : { retryMsMax: write.retry.retryMsMax }),
+    })
+    left = settle(connection, write, left, answer.body, tally)
+    if (left.length === 0) return
+    const wait = waitMs(attempt, retry.retryMsMax - (performance.now() - startedMs), retry)
+    if (wait === null) {
+      const message = `Elasticsearch at ${connection.node}: ${doing}: ${left.length} of ${batch.length} operations are still put off after ${retry.retryMsMax} ms`
+      throw new ElasticsearchError('unavailable', message, 429)
+    }
+    await connection.pause(wait, doing)
+  }
+}
+
+/** Counts what is done; gives back what must be sent again. */
+function settle(
+  connection: ElasticsearchConnection,
+  write: BulkWrite,
+  sent: readonly number[],
+  answer: BulkAnswer,
+  tally: { done: number; superseded: number; absent: number },
+): number[] {
+  if (answer.items?.length !== sent.length) {
+    const message = `Elasticsearch at ${connection.node}: ${write.doing}: ${sent.length} operations were sent, ${answer.items?.length ?? 0} were answered`
+    throw new ElasticsearchError('unavailable', message)
+  }
+  const again: number[] = []
+  for (const [position, item] of answer.items.entries()) {
+    const { status, error } = Object.values(item)[0]!
+    const at = sent[position]!
+    if (status < 300) tally.done++
+    else if (status === 409) tally.superseded++
+    else if (status === 404 && error === undefined) tally.absent++
+    else if (status === 429 || status >= 500) again.push(at)
+    else throw refused(connection, write, at, status, error)
+  }
+  return again
+}
+
+function refused(
+  { node }: ElasticsearchConnection,
+  { doing, index, describe }: BulkWrite,
+  at: number,
+  status: number,
+  error: ItemAnswer['error'],
+): ElasticsearchError {
+  const reason = [error?.type, error?.reason, error?.caused_by?.reason].filter(Boolean).join(': ')
+  const kind = error?.type === 'index_not_found_exception' ? 'missing' : 'refused'
+  const message = `Elasticsearch at ${node}: ${doing}: index ${index} refuses ${describe(at)} (${status}, ${reason})`
+  return new ElasticsearchError(kind, message, status)
+}

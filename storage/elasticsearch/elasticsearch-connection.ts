@@ -1,0 +1,174 @@
+/**
+ * The way to one Elasticsearch cluster, with the official client inside. Every request is tried again after 429, 5xx, a lost
+ * connection or a timeout, until a deadline: so everything sent through here must be safe to send twice.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client, errors } from '@elastic/elasticsearch'
+import client from '@elastic/elasticsearch/package.json' with { type: 'json' }
+import { ElasticsearchError, reasonText } from './elasticsearch-error.ts'
+import { DEFAULT_RETRY_LIMITS, type RetryLimits, waitMs } from './retry-waits.ts'
+
+export interface ElasticsearchConnectionOptions {
+  /** e.g. http://127.0.0.1:9200 */
+  readonly node: string
+  readonly auth?: { readonly username: string; readonly password: string } | { readonly apiKey: string } | null
+  /** one try of one request */
+  readonly requestMsMax?: number
+  readonly retry?: Partial<RetryLimits>
+  /** told when a request has to be tried again: at its first failure, and every `TELL_EVERY_MS` while it goes on */
+  readonly onRetry?: (message: string) => void
+}
+
+export interface ElasticsearchRequest {
+  /** for messages, e.g. 'flushing partition 3 through offset 7' */
+  readonly doing: string
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE' | 'HEAD'
+  /** begins with a slash; names in it are already encoded */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string | number | boolean>>
+  readonly body?: object
+  /** newline-delimited JSON, instead of `body` */
+  readonly lines?: string
+  /** statuses that the caller understands: they are answered instead of thrown or tried again */
+  readonly accept?: readonly number[]
+  /** overrides the connection's deadline for all tries together */
+  readonly retryMsMax?: number
+}
+
+export interface ElasticsearchAnswer<T> {
+  readonly status: number
+  readonly body: T
+}
+
+const REQUEST_MS_MAX = 30_000
+const TELL_EVERY_MS = 10_000
+export const CLIENT_MAJOR = Number(client.version.split('.')[0])
+
+export class ElasticsearchConnection {
+  readonly node: string
+  readonly #client: Client
+  readonly #retry: RetryLimits
+  readonly #onRetry: (message: string) => void
+  readonly #closing = new AbortController()
+
+  constructor(options: ElasticsearchConnectionOptions) {
+    this.node = options.node
+    this.#retry = { ...DEFAULT_RETRY_LIMITS, ...options.retry }
+    this.#onRetry = options.onRetry ?? (() => {})
+    this.#client = new Client({
+      node: options.node,
+      auth: options.auth ?? undefined,
+      maxRetries: 0,
+      requestTimeout: options.requestMsMax ?? REQUEST_MS_MAX,
+    })
+  }
+
+  /** @throws ElasticsearchError; 'unavailable' only after the deadline */
+  async request<T>(request: ElasticsearchRequest): Promise<ElasticsearchAnswer<T>> {
+    const startedMs = performance.now()
+    const retryMsMax = request.retryMsMax ?? this.#retry.retryMsMax
+    let toldMs = Number.NEGATIVE_INFINITY
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#once<T>(request)
+      } catch (error) {
+        const fault = this.#faultOf(error, request)
+        const passedMs = performance.now() - startedMs
+        const wait = fault.reason === 'unavailable' ? waitMs(attempt, retryMsMax - passedMs, this.#retry) : null
+        if (wait === null) throw fault
+        if (performance.now() - toldMs >= TELL_EVERY_MS) {
+          toldMs = performance.now()
+          this.#onRetry(
+            `${fault.message}; trying again for up to ${Math.ceil((retryMsMax - passedMs) / 1_000)} s, nothing is lost`,
+          )
+        }
+        await this.pause(wait, request.doing)
+      }
+    }
+  }
+
+  /** Waits; ends early, by throwing, when the connection is closed. */
+  async pause(ms: number, doing: string): Promise<void> {
+    const { signal } = this.#closing
+    await sleep(ms, undefined, { signal }).catch(() => {
+      throw this.#closed(doing)
+    })
+  }
+
+  /** @throws ElasticsearchError 'version' when the server is of another major than the client, which it could not talk to */
+  async checkVersion(): Promise<void> {
+    const doing = 'asking for its version'
+    const root = await this.request<{ version?: { number?: string } }>({
+      doing,
+      method: 'GET',
+      path: '/',
+      accept: [405],
+    })
+    const version = root.body.version?.number ?? (await this.#nodeVersion(doing))
+    if (Number(version.split('.')[0]) !== CLIENT_MAJOR) throw this.#otherMajor(version)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#client.close()
+  }
+
+  /** Where `GET /` is not there, as in distributions made for tests. */
+  async #nodeVersion(doing: string): Promise<string> {
+    const { body } = await this.request<{ nodes?: Record<string, { version: string }> }>({
+      doing,
+      method: 'GET',
+      path: '/_nodes/http',
+      query: { filter_path: 'nodes.*.version' },
+    })
+    return Object.values(body.nodes ?? {})[0]?.version ?? '0'
+  }
+
+  async #once<T>({ method, path, query, body, lines, accept }: ElasticsearchRequest): Promise<ElasticsearchAnswer<T>> {
+    const what = lines === undefined ? { body } : { bulkBody: lines }
+    const answer = await this.#client.transport.request<T>(
+      { method, path, querystring: { ...query }, ...what },
+      { meta: true, ignore: [...(accept ?? [])], signal: this.#closing.signal },
+    )
+    return { status: answer.statusCode, body: answer.body }
+  }
+
+  #faultOf(error: unknown, { doing }: ElasticsearchRequest): ElasticsearchError {
+    if (error instanceof ElasticsearchError) return error
+    if (this.#closing.signal.aborted) return this.#closed(doing)
+    const where = `Elasticsearch at ${this.node}: ${doing}`
+    if (error instanceof errors.ResponseError) return this.#answered(error, where)
+    if (error instanceof errors.ProductNotSupportedError)
+      return new ElasticsearchError(
+        'refused',
+        `${where}: something that is not Elasticsearch answers there`,
+        null,
+        error,
+      )
+    if (error instanceof errors.ElasticsearchClientError && !(error instanceof errors.ConfigurationError))
+      return new ElasticsearchError('unavailable', `${where}: ${error.name}, ${error.message}`, null, error)
+    return new ElasticsearchError('refused', `${where}: ${(error as Error).message}`, null, error)
+  }
+
+  #answered(error: errors.ResponseError, where: string): ElasticsearchError {
+    const status = error.statusCode ?? 0
+    const reason = reasonText(error.body)
+    if (status === 429 || status >= 500 || status === 408)
+      return new ElasticsearchError('unavailable', `${where}: it answered ${status}, ${reason}`, status, error)
+    if (/compatible-with|media.type/i.test(reason)) return this.#otherMajor(`another major than ${CLIENT_MAJOR}`)
+    if (status === 404) return new ElasticsearchError('missing', `${where}: ${reason}`, status, error)
+    const advice = status === 401 || status === 403 ? '; check the user and its rights' : ''
+    return new ElasticsearchError('refused', `${where}: it answered ${status}, ${reason}${advice}`, status, error)
+  }
+
+  #otherMajor(version: string): ElasticsearchError {
+    return new ElasticsearchError(
+      'version',
+      `Elasticsearch at ${this.node} is of version ${version}, but this needs ${CLIENT_MAJOR}.x: run a server of major ${CLIENT_MAJOR}`,
+    )
+  }
+
+  #closed(doing: string): ElasticsearchError {
+    return new ElasticsearchError('closed', `Elasticsearch at ${this.node}: ${doing}: the connection was closed`)
+  }
+}

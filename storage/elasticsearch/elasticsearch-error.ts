@@ -1,0 +1,54 @@
+/** Faults of an Elasticsearch server, in words that a person can act on; none names the client's types. */
+
+/**
+ * Why a request failed: 'unavailable' (down, overloaded or too slow, for longer than the deadline), 'refused' (it does not accept
+ * what was sent, or who sent it), 'missing' (an index is not there), 'version' (server and client have different majors),
+ * 'replaced' (an index was deleted or restored while it was in use), 'too-large' (a result passes its limit), 'closed'.
+ */
+export type ElasticsearchFaultReason =
+  | 'unavailable'
+  | 'refused'
+  | 'missing'
+  | 'version'
+  | 'replaced'
+  | 'too-large'
+  | 'closed'
+
+export class ElasticsearchError extends Error {
+  readonly reason: ElasticsearchFaultReason
+  /** HTTP status; null when nothing was answered */
+  readonly status: number | null
+  constructor(reason: ElasticsearchFaultReason, message: string, status: number | null = null, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'ElasticsearchError'
+    this.reason = reason
+    this.status = status
+  }
+
+  /** the same request can succeed later without anybody's doing */
+  get retryable(): boolean {
+    return this.reason === 'unavailable' || this.reason === 'replaced'
+  }
+}
+
+export function isReason(error: unknown, reason: ElasticsearchFaultReason): boolean {
+  return error instanceof ElasticsearchError && error.reason === reason
+}
+
+/** What the server says of a fault: `{ error: { type, reason } }`, `{ error: 'text' }`, or something in front of it says. */
+export interface FaultBody {
+  readonly error?:
+    | string
+    | { readonly type?: string; readonly reason?: string; readonly caused_by?: { readonly reason?: string } }
+}
+
+/** One line: type, reason and the deeper cause, at most `REASON_CHARS_MAX` long. */
+export function reasonText(body: unknown): string {
+  const { error } = (typeof body === 'object' && body !== null ? body : {}) as FaultBody
+  if (typeof error !== 'object' || error === null)
+    return String(error ?? body ?? 'no reason given').slice(0, REASON_CHARS_MAX)
+  const parts = [error.type, error.reason, error.caused_by?.reason].filter(Boolean)
+  return parts.join(': ').slice(0, REASON_CHARS_MAX)
+}
+
+const REASON_CHARS_MAX = 1_000
