@@ -31,7 +31,12 @@ export interface AnswerMeta {
   /** false when events were lost to a gap before they were read */
   readonly complete: boolean
   readonly gaps: readonly Gap[]
-  /** true when every number shown is exact */
+  /**
+   * Partitions whose open events were read while a flush was being written: some keys count events up to `through`, behind `position`.
+   * The next answer is whole again.
+   */
+  readonly ahead: readonly { readonly partition: number; readonly position: Offset; readonly through: Offset }[]
+  /** true when every number shown is exact at `position` */
   readonly exact: boolean
   readonly estimates: Readonly<Record<string, { readonly bound: string; readonly rows?: number }>>
   readonly from: string | null
@@ -57,6 +62,9 @@ export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: M
   const silent = partitions.some(({ asOfMs }) => asOfMs === null)
   const asOf = silent ? null : Math.min(...partitions.map(({ asOfMs }) => asOfMs!))
   const estimates = estimatesOf(plan, estimated)
+  const ahead = partitions.flatMap(({ partition, position, ahead: through }) =>
+    through === null ? [] : [{ partition, position, through }],
+  )
   return {
     dataset: plan.view.dataset,
     view: plan.view.name,
@@ -80,7 +88,8 @@ export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: M
       sum(markers, (marker) => marker.deadLetters),
     complete: gaps.length === 0,
     gaps,
-    exact: Object.keys(estimates).length === 0,
+    ahead,
+    exact: Object.keys(estimates).length === 0 && ahead.length === 0,
     estimates,
     from: iso(range.fromMs),
     to: iso(range.toMs),

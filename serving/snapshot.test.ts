@@ -43,6 +43,7 @@ function dataset(parts: {
   readonly open?: Marker
   readonly generation?: Partial<GenerationManifest>
   readonly logEnd?: number
+  readonly ahead?: number
 }): { readonly served: ServedDataset; readonly asked: number[] } {
   const chains = [...parts.chains]
   const asked: number[] = []
@@ -54,7 +55,11 @@ function dataset(parts: {
     read: async (_views: readonly string[], starts: ReadonlyMap<number, number>) => {
       asked.push(starts.get(0)!)
       const found = parts.open?.segmentStart === starts.get(0)
-      return { markers: new Map(found ? [[0, parts.open!]] : []), rows: new Map([['h', found ? ['{}'] : []]]) }
+      return {
+        markers: new Map(found ? [[0, parts.open!]] : []),
+        rows: new Map([['h', found ? ['{}'] : []]]),
+        ...(parts.ahead === undefined ? {} : { ahead: new Map([[0, parts.ahead]]) }),
+      }
     },
     markers: async () => new Map(parts.open ? [[0, parts.open]] : []),
   } as unknown as SpeedStore
@@ -69,9 +74,14 @@ test('asks the speed store for the segment that starts where the lake ends, and 
   const snapshot = await takeSnapshot(served)
   expect(asked).toEqual([20])
   expect(snapshot.partitions).toEqual([
-    { partition: 0, boundary: 0, closedEnd: 20, position: 25, asOfMs: 900, behind: null },
+    { partition: 0, boundary: 0, closedEnd: 20, position: 25, asOfMs: 900, ahead: null, behind: null },
   ])
   expect(snapshot.open.get('h')).toEqual(['{}'])
+})
+
+test('says which partition was read while a flush was half written', async () => {
+  const { served } = dataset({ chains: [chain(segment(0, 10), segment(10, 20))], open: marker(20, 25), ahead: 27 })
+  expect((await takeSnapshot(served)).partitions[0]).toMatchObject({ position: 25, ahead: 27 })
 })
 
 test('a segment that closes while it reads is seen closed: nothing twice, nothing left out', async () => {

@@ -11,7 +11,7 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import type { Marker, OpenPartials, SpeedStore } from '#storage/speed-store/speed-store.ts'
 
 export interface ServedDataset {
   readonly dataset: CompiledDataset
@@ -33,6 +33,8 @@ export interface PartitionPosition {
   readonly position: Offset
   /** when the position was known to be the newest folded one; null when no owner has said anything */
   readonly asOfMs: number | null
+  /** a flush was being written while the speed store was read: some keys count events up to this offset, behind the position; else null */
+  readonly ahead: Offset | null
   /** events in the log behind the position; null where the log is not at hand */
   readonly behind: number | null
 }
@@ -76,10 +78,10 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     const wrong = boundaryFault(generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
-    const { markers, rows } = await store.read(hashes, ends)
+    const open = await store.read(hashes, ends)
     const newest = await store.markers()
     const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))
-    if (stale === undefined) return behindLog(served, assemble(generation, chains, markers, rows))
+    if (stale === undefined) return behindLog(served, assemble(generation, chains, open))
     why = `partition ${stale.partition}: the speed store has an open segment from offset ${stale.segmentStart}, but the lake ends at ${ends.get(stale.partition)}`
   }
   throw new SnapshotError(dataset.name, why)
@@ -105,8 +107,7 @@ function boundaryFault(generation: GenerationManifest | null, chains: readonly S
 function assemble(
   generation: GenerationManifest | null,
   chains: readonly SegmentChain[],
-  markers: ReadonlyMap<number, Marker>,
-  open: Snapshot['open'],
+  { markers, rows, ahead }: OpenPartials,
 ): Snapshot {
   const boundaryOf = (partition: number): Offset => generation?.boundary[partition] ?? 0
   const segments = chains.flatMap((chain) =>
@@ -116,7 +117,7 @@ function assemble(
     generation,
     segments,
     markers,
-    open,
+    open: rows,
     partitions: chains.map(({ partition, segments, end }) => ({
       partition,
       boundary: boundaryOf(partition),
@@ -124,6 +125,7 @@ function assemble(
       position: markers.get(partition)?.through ?? end,
       // Between closing a segment and the first flush of the next one there is no marker, but the closing tells as much.
       asOfMs: markers.get(partition)?.atMs ?? segments.at(-1)?.createdAtMs ?? null,
+      ahead: ahead?.get(partition) ?? null,
       behind: null,
     })),
     gaps: [
