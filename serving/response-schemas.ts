@@ -112,6 +112,9 @@ const ANSWER_META = z.strictObject({
   deadLetters: z.number(),
   complete: z.boolean(),
   gaps: z.array(gap),
+  ahead: z
+    .array(z.strictObject({ partition: z.number().int(), position: offset, through: offset }))
+    .describe('partitions that were read while a flush was being written: some keys count events up to `through`'),
   exact: z.boolean(),
   estimates: z.record(z.string(), z.strictObject({ bound: z.string(), rows: z.number().optional() })),
   from: moment.nullable(),
