@@ -15,11 +15,6 @@ const ENTRIES_PER_INSERT = 5_000
 /** unknown keys of one dictionary that a run tells of */
 const UNKNOWN_KEYS_TOLD_MAX = 10_000
 
-interface WrittenVersion {
-  readonly version: string
-  readonly rows: number
-}
-
 export type DictionaryPins = Readonly<Record<string, DictionaryPin>>
 
 /** Where a generation's files go. */
