@@ -91,11 +91,11 @@ function mergePlan(
   return { kind: worthMerging(counted.files, partials) ? 'merge' : 'extend', base: counted.files, partials }
 }
 
-/** Whole again when the files would be too many, or when what was added since the last time is half as much as what was there. */
+/** Whole again when the files would be too many, or when what was added since the last time has more bytes than what was there. */
 function worthMerging([first, ...added]: readonly LakeFile[], partials: readonly LakeFile[]): boolean {
   if (partials.length === 0) return false
-  const rows = [...added, ...partials].reduce((sum, file) => sum + file.rows, 0)
-  return 1 + added.length + 1 > VIEW_FILES_MAX || rows * 2 > first!.rows
+  const bytes = [...added, ...partials].reduce((sum, file) => sum + file.bytes, 0)
+  return 1 + added.length + 1 > VIEW_FILES_MAX || bytes > first!.bytes
 }
 
 function sameViews(dataset: CompiledDataset, base: GenerationManifest): boolean {

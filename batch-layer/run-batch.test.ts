@@ -61,7 +61,7 @@ describe('a batch run', () => {
   })
 
   it('adds a file per incremental run, and writes the states whole again before there are too many', async () => {
-    await batch.land(0, 6_000)
+    await batch.land(0, 20_000)
     const full = await batch.run({ mode: 'full' })
     const filesOf = (generation: GenerationManifest | null): number[] =>
       generation!.views.by_country!.files.map((file) => file.rows)

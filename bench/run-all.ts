@@ -3,9 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { appendRate } from './append-rate.ts'
+import { batchRun } from './batch-run.ts'
 import { streamRate } from './stream-rate.ts'
 
-const BENCHES = { 'append-rate': appendRate, 'stream-rate': streamRate }
+const BENCHES = { 'append-rate': appendRate, 'stream-rate': streamRate, 'batch-run': batchRun }
 
 const wanted = process.argv.slice(2)
 const machine = {

@@ -1,6 +1,6 @@
 /** The SQL texts of one view: partial, merge, present and the independent recount. */
 import type { GroupBy, SqlColumn } from './compiled.ts'
-import { type MeasureSql, ORDER_SQL } from './measures.ts'
+import { type ListState, type MeasureSql, ORDER_SQL } from './measures.ts'
 import { quoteName } from './sql-names.ts'
 
 export interface ViewParts {
@@ -57,9 +57,12 @@ export function viewSql(parts: ViewParts): ViewSql {
       (sql) => sql.partial,
       (name, list) => ({
         value: list.element,
-        explode: `SELECT ${[...keys, `${list.element} AS _e`, '1 AS _n'].join(', ')} FROM _src WHERE ${quoteName(`${name}#x`)} IS NOT NULL`,
+        explode: `SELECT ${[...keys, `${list.element} AS _e`, '1 AS _n'].join(', ')} FROM (${valuesOf(quoteName(`${name}#x`), list)})`,
       }),
     )
+  /** What a set holds once is hashed once. */
+  const valuesOf = (x: string, { kind }: ListState): string =>
+    `SELECT ${kind === 'distinct' ? 'DISTINCT ' : ''}${[...keys, x].join(', ')} FROM _src WHERE ${x} IS NOT NULL`
   const keysSql = (rows: string): string =>
     keyItems.length === 0
       ? `SELECT 1 AS _one FROM ${source(rows)} LIMIT 1`
@@ -136,7 +139,7 @@ function listSql(keys: readonly string[], list: NonNullable<MeasureSql['list']>,
     return `SELECT ${columns('list(struct_pack(b := _e, n := _n) ORDER BY _e) AS _l')} FROM (${counted})${group}`
   }
   const kept = list.keep === null ? '' : `[1:${list.keep}]`
-  return `SELECT ${columns(`list(_e ORDER BY _e)${kept} AS _l`)} FROM (SELECT DISTINCT ${columns('_e')} FROM (${explode}))${group}`
+  return `SELECT ${columns(`list_sort(list(_e))${kept} AS _l`)} FROM (SELECT DISTINCT ${columns('_e')} FROM (${explode}))${group}`
 }
 
 function measuresOf({ measures }: ViewParts, wanted?: readonly string[]): ViewParts['measures'] {
