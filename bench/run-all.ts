@@ -4,9 +4,16 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { appendRate } from './append-rate.ts'
 import { batchRun } from './batch-run.ts'
+import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { streamRate } from './stream-rate.ts'
 
-const BENCHES = { 'append-rate': appendRate, 'stream-rate': streamRate, 'batch-run': batchRun }
+const BENCHES = {
+  'append-rate': appendRate,
+  'stream-rate': streamRate,
+  'batch-run': batchRun,
+  'event-to-answer': eventToAnswer,
+  memory: memorySlope,
+}
 
 const wanted = process.argv.slice(2)
 const machine = {
