@@ -1,6 +1,6 @@
 /**
- * The stream role of one dataset: an owner per partition, each with an engine connection of its own so that they run side
- * by side. Memory is bounded by one micro-batch and one open segment per partition: a slow sink slows the reading.
+ * The stream role of one dataset: an owner per assigned partition, each with an engine connection of its own so that they run
+ * side by side. Owners come and go with the assignment; where one starts is the lake's to say. Memory is bounded by one micro-batch and one open segment per partition: a slow sink slows the reading.
  */
 import { mkdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import type { StepHook } from '#core/steps.ts'
 import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
+import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-assignment.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
@@ -25,6 +26,8 @@ export interface StreamRoleParts {
   readonly engine: DuckDbEngine
   /** a folder that the engine may use, for files that live for one micro-batch */
   readonly scratchFolder: string
+  /** which partitions are ours; default: all of them */
+  readonly assignment?: PartitionAssignment
   readonly limits?: Partial<StreamLimits>
   readonly step?: StepHook
   readonly emit: Emit
@@ -40,56 +43,100 @@ export interface PartitionStatus {
   readonly fault: string | null
 }
 
+/** An owner's loop. `lost`: its partition was given to another worker, or we stop. */
+interface Owning {
+  readonly lost: AbortController
+  readonly ended: Promise<void>
+}
+
 export class StreamRole {
   readonly #parts: StreamRoleParts
   readonly #limits: StreamLimits
-  readonly #statuses: PartitionStatus[]
-  readonly #stopping = new AbortController()
-  #loops: Promise<void>[] = []
+  readonly #assignment: PartitionAssignment
+  /** of the partitions that are ours, or were when we stopped */
+  readonly #statuses = new Map<number, PartitionStatus>()
+  readonly #owned = new Map<number, Owning>()
+  /** loops that end: each partition has one after the other */
+  readonly #ending = new Map<number, Promise<void>>()
+  /** owners that open; null once the role runs */
+  #starting: Promise<void>[] | null = []
+  #stopped = false
 
   constructor(parts: StreamRoleParts) {
     this.#parts = parts
     this.#limits = { ...DEFAULT_STREAM_LIMITS, ...parts.limits }
-    this.#statuses = Array.from({ length: parts.log.partitions }, (_, partition) => ({
+    this.#assignment = parts.assignment ?? new AllPartitions(parts.log)
+  }
+
+  /** Starts the owners. Resolves when each has opened its partition or met its first fault. */
+  async start(): Promise<void> {
+    await mkdir(this.#parts.scratchFolder, { recursive: true })
+    await this.#assignment.start((partitions) => this.#assign(partitions))
+    await Promise.all(this.#starting ?? [])
+    this.#starting = null
+  }
+
+  /** Flushes what was folded, stops, and gives the partitions up. Open segments stay open: the next owner replays them. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const { lost } of this.#owned.values()) lost.abort()
+    await Promise.all([...this.#owned.values()].map(({ ended }) => ended))
+    await Promise.all(this.#ending.values())
+    await this.#assignment.stop()
+  }
+
+  /** Of the partitions that this process owns. */
+  status(): readonly PartitionStatus[] {
+    return [...this.#statuses.values()].toSorted((a, b) => a.partition - b.partition)
+  }
+
+  #assign(partitions: readonly number[]): void {
+    if (this.#stopped) return
+    for (const [partition, owning] of this.#owned) if (!partitions.includes(partition)) this.#giveUp(partition, owning)
+    for (const partition of partitions) if (!this.#owned.has(partition)) this.#takeUp(partition)
+  }
+
+  #takeUp(partition: number): void {
+    const opened = Promise.withResolvers<void>()
+    const lost = new AbortController()
+    this.#statuses.set(partition, {
       partition,
       state: 'starting',
       position: 0,
       segmentStart: 0,
       logEnd: 0,
       fault: null,
-    }))
+    })
+    const before = this.#ending.get(partition) ?? Promise.resolve()
+    const ended = before.then(() => this.#own(partition, lost.signal, opened.resolve))
+    this.#owned.set(partition, { lost, ended })
+    this.#starting?.push(opened.promise)
+    if (this.#starting === null) this.#tell('partition-taken', `partition ${partition} is ours now`, partition)
   }
 
-  /** Starts the owners. Resolves when each has opened its partition or met its first fault. */
-  async start(): Promise<void> {
-    await mkdir(this.#parts.scratchFolder, { recursive: true })
-    const started: Promise<void>[] = []
-    for (const { partition } of this.#statuses) {
-      const opened = Promise.withResolvers<void>()
-      started.push(opened.promise)
-      this.#loops.push(this.#own(partition, opened.resolve))
-    }
-    await Promise.all(started)
+  #giveUp(partition: number, { lost, ended }: Owning): void {
+    lost.abort()
+    this.#owned.delete(partition)
+    this.#statuses.delete(partition)
+    const gone = ended.then(() => {
+      if (this.#ending.get(partition) === gone) this.#ending.delete(partition)
+    })
+    this.#ending.set(partition, gone)
+    this.#tell('partition-given-up', `partition ${partition} belongs to another worker now`, partition)
   }
 
-  /** Flushes what was folded and stops. Open segments stay open: the next start replays them. */
-  async stop(): Promise<void> {
-    this.#stopping.abort()
-    await Promise.all(this.#loops)
-    this.#loops = []
+  #tell(name: string, message: string, partition: number): void {
+    this.#parts.emit({ name, level: 'info', dataset: this.#parts.dataset.name, message, fields: { partition } })
   }
 
-  status(): readonly PartitionStatus[] {
-    return this.#statuses
-  }
-
-  async #own(partition: number, opened: () => void): Promise<void> {
+  async #own(partition: number, lost: AbortSignal, opened: () => void): Promise<void> {
     let waitMs = this.#limits.retryMsFirst
-    while (!this.#stopping.signal.aborted) {
+    this.#note(partition, { state: 'starting' })
+    while (!lost.aborted) {
       const connection = await this.#parts.engine.connect()
       const progressed = { yes: false }
       try {
-        await this.#run(partition, connection, () => {
+        await this.#run(partition, connection, lost, () => {
           progressed.yes = true
           opened()
         })
@@ -97,7 +144,7 @@ export class StreamRole {
         if (progressed.yes) waitMs = this.#limits.retryMsFirst
         this.#faulted(partition, error as Error, waitMs)
         opened()
-        await this.#pause(waitMs)
+        await pause(waitMs, lost)
         waitMs = Math.min(waitMs * 2, this.#limits.retryMsMax)
       } finally {
         connection.close()
@@ -107,7 +154,7 @@ export class StreamRole {
     opened()
   }
 
-  async #run(partition: number, connection: EngineConnection, opened: () => void): Promise<void> {
+  async #run(partition: number, connection: EngineConnection, lost: AbortSignal, opened: () => void): Promise<void> {
     const { dataset, log, lake, store, scratchFolder, step, emit } = this.#parts
     const fold = new RowsFold({ dataset, partition, logIdentity: log.identity, connection, lake, scratchFolder, step })
     const owner = new PartitionOwner({
@@ -125,7 +172,7 @@ export class StreamRole {
     await owner.open()
     opened()
     sweep.closedUpTo(owner.openStart)
-    while (!this.#stopping.signal.aborted) {
+    while (!lost.aborted) {
       const more = await owner.fill()
       if (owner.closeDue) {
         await owner.close()
@@ -136,7 +183,7 @@ export class StreamRole {
         await this.#observe(partition, owner)
         await sweep.run()
       }
-      if (!more) await this.#pause(this.#limits.pollEveryMs)
+      if (!more) await pause(this.#limits.pollEveryMs, lost)
     }
     await owner.flush()
     await this.#observe(partition, owner)
@@ -144,6 +191,7 @@ export class StreamRole {
 
   async #observe(partition: number, owner: PartitionOwner): Promise<void> {
     const { end } = await this.#parts.log.range(partition)
+    this.#assignment.progressed(partition, owner.position)
     this.#note(partition, {
       state: 'running',
       position: owner.position,
@@ -165,14 +213,14 @@ export class StreamRole {
     })
   }
 
+  /** A partition that was given up has no status any more. */
   #note(partition: number, change: Partial<PartitionStatus>): void {
-    this.#statuses[partition] = { ...this.#statuses[partition]!, ...change }
+    const status = this.#statuses.get(partition)
+    if (status !== undefined) this.#statuses.set(partition, { ...status, ...change })
   }
+}
 
-  /** Waits, or returns at once when stopping. */
-  #pause(ms: number): Promise<unknown> {
-    const { signal } = this.#stopping
-    if (signal.aborted) return Promise.resolve()
-    return sleep(ms, undefined, { signal }).catch(() => {})
-  }
+/** Waits, or returns at once when the partition is lost. */
+async function pause(ms: number, lost: AbortSignal): Promise<void> {
+  if (!lost.aborted) await sleep(ms, undefined, { signal: lost }).catch(() => {})
 }

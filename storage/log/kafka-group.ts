@@ -1,0 +1,218 @@
+/**
+ * Shares the partitions of a topic among workers, by a consumer group of Kafka. The group is used for membership only: its
+ * consumer is paused and reads nothing, where an owner starts is the lake's to say, and committed offsets are for who
+ * watches lag. A worker that dies loses its partitions when the session timeout is over.
+ *
+ * Rebuilds itself: when the library's consumer stops for good, and when it shows no sign of life for too long. Until the
+ * group has spoken again, the last assignment stays: a lost owner does no harm, a forgotten partition does.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AssignerProtocol, type Consumer, type Kafka, type PartitionAssigner } from 'kafkajs'
+import type { Offset } from '#core/offsets.ts'
+import { DEFAULT_OUTAGE_MS_MAX, type KafkaNotice, kafkaClient } from './kafka-client.ts'
+import type { KafkaClientSettings } from './kafka-settings.ts'
+import type { PartitionAssignment } from './partition-assignment.ts'
+import { spread } from './sticky-partitions.ts'
+
+export interface KafkaGroupOptions extends KafkaClientSettings {
+  readonly topic: string
+  /** workers with the same one share the partitions */
+  readonly groupId: string
+  /** a worker that is silent for this long has lost its partitions. Default 10,000; the broker has its own bounds (6 s to 30 min) */
+  readonly sessionMsMax?: number
+  /** how often positions are committed for lag. Default 5,000 */
+  readonly commitEveryMs?: number
+  /** how often the topic is looked at for added partitions. Default 5,000 */
+  readonly topicEveryMs?: number
+  /** without a heartbeat for this long the consumer is built anew. Default: three sessions, at least 30,000 */
+  readonly silentMsMax?: number
+  readonly notice?: KafkaNotice
+}
+
+const SESSION_MS = 10_000
+const HEARTBEATS_PER_SESSION = 5
+const COMMIT_EVERY_MS = 5_000
+const TOPIC_EVERY_MS = 5_000
+const SILENT_MS_MIN = 30_000
+const GOODBYE_MS_MAX = 5_000
+const REBUILD_AFTER_MS = 500
+
+export class KafkaGroup implements PartitionAssignment {
+  readonly #options: KafkaGroupOptions
+  readonly #kafka: Kafka
+  readonly #positions = new Map<number, Offset>()
+  readonly #stopping = new AbortController()
+  readonly #first = Promise.withResolvers<void>()
+  #changed: (partitions: readonly number[]) => void = () => {}
+  #own: readonly number[] = []
+  #consumer: Consumer | null = null
+  #aliveAtMs = 0
+  #watch: NodeJS.Timeout | null = null
+  #commit: NodeJS.Timeout | null = null
+  #building: Promise<void> = Promise.resolve()
+
+  constructor(options: KafkaGroupOptions) {
+    this.#options = options
+    this.#kafka = kafkaClient(options, options.outageMsMax ?? DEFAULT_OUTAGE_MS_MAX, options.notice)
+  }
+
+  async start(changed: (partitions: readonly number[]) => void): Promise<void> {
+    this.#changed = changed
+    const { outageMsMax = DEFAULT_OUTAGE_MS_MAX, commitEveryMs = COMMIT_EVERY_MS } = this.#options
+    this.#rebuild('it starts', 0)
+    this.#watch = setInterval(() => this.#lookAlive(), this.#silentMsMax / 10)
+    this.#commit = setInterval(() => void this.#commitPositions(), commitEveryMs)
+    for (const timer of [this.#watch, this.#commit]) timer.unref()
+    const late = new AbortController()
+    await Promise.race([this.#first.promise, sleep(outageMsMax, undefined, { signal: late.signal }).catch(() => {})])
+    late.abort()
+  }
+
+  progressed(partition: number, position: Offset): void {
+    this.#positions.set(partition, position)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    for (const timer of [this.#watch, this.#commit]) if (timer !== null) clearInterval(timer)
+    await this.#building
+    await this.#commitPositions()
+    await this.#leave()
+  }
+
+  get #silentMsMax(): number {
+    const { sessionMsMax = SESSION_MS, silentMsMax } = this.#options
+    return silentMsMax ?? Math.max(3 * sessionMsMax, SILENT_MS_MIN)
+  }
+
+  /** A new consumer instead of the one there is; one after the other. */
+  #rebuild(why: string, afterMs: number): void {
+    this.#aliveAtMs = performance.now()
+    const { topic, groupId, notice } = this.#options
+    this.#building = this.#building.then(async () => {
+      if (afterMs > 0) {
+        notice?.('warn', `Kafka group '${groupId}' of topic '${topic}': ${why}; joining again`)
+        await this.#leave()
+        await sleep(afterMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
+      }
+      if (this.#stopping.signal.aborted) return
+      try {
+        await this.#join()
+      } catch (error) {
+        // Not awaited by anything that holds the lock: the next try follows this one.
+        setImmediate(() => this.#rebuild(`joining failed: ${(error as Error).message}`, REBUILD_AFTER_MS))
+      }
+    })
+  }
+
+  async #join(): Promise<void> {
+    const { topic, groupId, sessionMsMax = SESSION_MS, topicEveryMs = TOPIC_EVERY_MS } = this.#options
+    const heartbeatMs = Math.floor(sessionMsMax / HEARTBEATS_PER_SESSION)
+    const consumer = this.#kafka.consumer({
+      groupId,
+      sessionTimeout: sessionMsMax,
+      rebalanceTimeout: Math.max(sessionMsMax, SESSION_MS),
+      heartbeatInterval: heartbeatMs,
+      // Between two heartbeats a paused consumer sleeps for this long.
+      maxWaitTimeInMs: Math.max(50, Math.floor(heartbeatMs / 2)),
+      metadataMaxAge: topicEveryMs,
+      allowAutoTopicCreation: false,
+      partitionAssigners: [stickyAssigner(topic, () => this.#own)],
+    })
+    this.#consumer = consumer
+    this.#listen(consumer)
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: true })
+    await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async () => {} })
+  }
+
+  #listen(consumer: Consumer): void {
+    const { topic } = this.#options
+    const alive = (): void => {
+      if (this.#consumer === consumer) this.#aliveAtMs = performance.now()
+    }
+    consumer.on(consumer.events.HEARTBEAT, alive)
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      if (this.#consumer !== consumer) return
+      alive()
+      // Before its first fetch: it is a member and nothing else.
+      consumer.pause([{ topic }])
+      this.#assign(payload.memberAssignment[topic] ?? [])
+    })
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (this.#consumer !== consumer || payload.restart) return
+      this.#rebuild(`its consumer stopped: ${payload.error.message}`, REBUILD_AFTER_MS)
+    })
+  }
+
+  #assign(partitions: readonly number[]): void {
+    const own = partitions.toSorted((a, b) => a - b)
+    for (const partition of this.#positions.keys()) if (!own.includes(partition)) this.#positions.delete(partition)
+    this.#own = own
+    if (!this.#stopping.signal.aborted) this.#changed(own)
+    this.#first.resolve()
+  }
+
+  #lookAlive(): void {
+    const silentMs = performance.now() - this.#aliveAtMs
+    if (silentMs > this.#silentMsMax) this.#rebuild(`no heartbeat for ${Math.round(silentMs)} ms`, REBUILD_AFTER_MS)
+  }
+
+  async #commitPositions(): Promise<void> {
+    const { topic } = this.#options
+    const offsets = [...this.#positions].map(([partition, offset]) => ({ topic, partition, offset: String(offset) }))
+    if (offsets.length === 0) return
+    // A commit that fails only makes the lag look larger until the next one.
+    await withDeadline(Promise.resolve(this.#consumer?.commitOffsets(offsets)), GOODBYE_MS_MAX).catch(() => {})
+  }
+
+  /** Tells the group that we go, so that the others need not wait for the session's end; not for ever. */
+  async #leave(): Promise<void> {
+    const consumer = this.#consumer
+    this.#consumer = null
+    if (consumer !== null) await withDeadline(consumer.disconnect(), GOODBYE_MS_MAX).catch(() => {})
+  }
+}
+
+async function withDeadline(work: Promise<void>, ms: number): Promise<void> {
+  const done = new AbortController()
+  await Promise.race([work, sleep(ms, undefined, { signal: done.signal }).catch(() => {})]).finally(() => done.abort())
+}
+
+/** Members tell which partitions they have; the leader moves as few as it can. */
+function stickyAssigner(topic: string, owned: () => readonly number[]): PartitionAssigner {
+  return ({ cluster }) => ({
+    name: 'watershed-sticky',
+    version: 1,
+    protocol: ({ topics }) => ({
+      name: 'watershed-sticky',
+      metadata: AssignerProtocol.MemberMetadata.encode({
+        version: 1,
+        topics,
+        userData: Buffer.from(JSON.stringify(owned())),
+      }),
+    }),
+    assign: async ({ members }) => {
+      const partitions = cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)
+      const group = members.map(({ memberId, memberMetadata }) => ({ id: memberId, owned: ownedOf(memberMetadata) }))
+      return [...spread(partitions, group)].map(([memberId, share]) => ({
+        memberId,
+        memberAssignment: AssignerProtocol.MemberAssignment.encode({
+          version: 1,
+          assignment: { [topic]: share },
+          userData: Buffer.alloc(0),
+        }),
+      }))
+    },
+  })
+}
+
+function ownedOf(metadata: Buffer): number[] {
+  const told = AssignerProtocol.MemberMetadata.decode(metadata)?.userData
+  try {
+    const owned: unknown = JSON.parse(String(told ?? '[]'))
+    return Array.isArray(owned) ? owned.filter((one) => Number.isInteger(one)) : []
+  } catch {
+    return []
+  }
+}
