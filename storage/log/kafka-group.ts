@@ -118,6 +118,8 @@ export class KafkaGroup implements PartitionAssignment {
       metadataMaxAge: topicEveryMs,
       allowAutoTopicCreation: false,
       partitionAssigners: [stickyAssigner(topic, () => this.#own)],
+      // It never starts again by itself: one that we left would come back as a member that nobody listens to.
+      retry: { restartOnFailure: async () => false },
     })
     this.#consumer = consumer
     this.#listen(consumer)
@@ -128,19 +130,21 @@ export class KafkaGroup implements PartitionAssignment {
 
   #listen(consumer: Consumer): void {
     const { topic } = this.#options
-    const alive = (): void => {
+    // One that we left in the middle of joining may still become a member, with partitions that nobody owns then.
+    const alive = (): boolean => {
       if (this.#consumer === consumer) this.#aliveAtMs = performance.now()
+      else void consumer.disconnect().catch(() => {})
+      return this.#consumer === consumer
     }
-    consumer.on(consumer.events.HEARTBEAT, alive)
+    consumer.on(consumer.events.HEARTBEAT, () => void alive())
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-      if (this.#consumer !== consumer) return
-      alive()
+      if (!alive()) return
       // Before its first fetch: it is a member and nothing else.
       consumer.pause([{ topic }])
       this.#assign(payload.memberAssignment[topic] ?? [])
     })
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      if (this.#consumer !== consumer || payload.restart) return
+      if (this.#consumer !== consumer) return
       this.#rebuild(`its consumer stopped: ${payload.error.message}`, REBUILD_AFTER_MS)
     })
   }
