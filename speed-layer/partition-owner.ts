@@ -33,6 +33,11 @@ export interface PartitionOwnerParts {
   readonly clock?: () => number
 }
 
+/** between two flushes lies at least this many times what the last one took */
+const FLUSH_PAUSES = 3
+/** a flush is slow when it takes more than this part of the time between two */
+const SLOW_FLUSHES = 4
+
 /** The log is not the one that the lake's offsets belong to; going on would count other events under old offsets. */
 export class LogReplacedError extends Error {
   constructor(dataset: string, partition: number, why: string) {
@@ -50,6 +55,7 @@ export class PartitionOwner {
   #openedAtMs = 0
   #flushedAtMs = 0
   #flushedThrough = -1
+  #flushMs = 0
   #behind = false
 
   constructor(parts: PartitionOwnerParts) {
@@ -130,22 +136,37 @@ export class PartitionOwner {
       })
     }
     this.#flushedThrough = marker.through
+    this.#flushMs = this.#clock() - atMs
   }
 
-  /** While far behind the log, flushes are rarer: what they would show is about to be overtaken, and the time goes into catching up. */
+  /** The last micro-batch was full: the log holds more already. */
+  get behind(): boolean {
+    return this.#behind
+  }
+
   get flushDue(): boolean {
-    const { flushEveryMs, flushBehindEveryMs } = this.#parts.limits
-    return this.#clock() - this.#flushedAtMs >= (this.#behind ? flushBehindEveryMs : flushEveryMs)
+    return this.flushDueInMs <= 0
   }
 
-  /** The open segment reached its size, row or age limit. */
+  /**
+   * While far behind the log, flushes are rarer: what they would show is about to be overtaken, and the time goes into catching
+   * up. Slow flushes are rarer, too, so that most of the time is left for what comes in.
+   */
+  get flushDueInMs(): number {
+    const { flushEveryMs, flushBehindEveryMs } = this.#parts.limits
+    const everyMs = this.#behind ? flushBehindEveryMs : flushEveryMs
+    return Math.max(everyMs, FLUSH_PAUSES * this.#flushMs) - (this.#clock() - this.#flushedAtMs)
+  }
+
+  /** The open segment reached its size, row or age limit, or is so large that flushing it takes long. */
   get closeDue(): boolean {
     const { fold, limits } = this.#parts
     if (fold.end === fold.start) return false
     return (
       fold.records >= limits.segmentRecordsMax ||
       fold.bytes >= limits.segmentBytesMax ||
-      this.#clock() - this.#openedAtMs >= limits.segmentAgeMsMax
+      this.#clock() - this.#openedAtMs >= limits.segmentAgeMsMax ||
+      (fold.records >= limits.slowSegmentRecordsMin && this.#flushMs > limits.flushEveryMs / SLOW_FLUSHES)
     )
   }
 
@@ -192,6 +213,7 @@ export class PartitionOwner {
     this.#openedAtMs = this.#clock()
     this.#flushedAtMs = this.#clock()
     this.#flushedThrough = -1
+    this.#flushMs = 0
   }
 
   async #chainEnd(): Promise<Offset> {

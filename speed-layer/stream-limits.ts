@@ -7,6 +7,8 @@ export interface StreamLimits {
   readonly segmentRecordsMax: number
   readonly segmentBytesMax: number
   readonly segmentAgeMsMax: number
+  /** a segment with this many records closes when a flush of it takes too long: what a flush costs grows with what is open */
+  readonly slowSegmentRecordsMin: number
   /** how often the touched partials go to the speed store */
   readonly flushEveryMs: number
   /** the same while the owner is far behind the log: its micro-batches are full */
@@ -30,6 +32,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   segmentRecordsMax: 100_000,
   segmentBytesMax: 256 * 1024 * 1024,
   segmentAgeMsMax: 60_000,
+  slowSegmentRecordsMin: 20_000,
   flushEveryMs: 1_000,
   flushBehindEveryMs: 10_000,
   pollEveryMs: 25,

@@ -18,6 +18,9 @@ import { LogReplacedError, PartitionOwner } from './partition-owner.ts'
 import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 
+/** how often at the most a role that keeps up with the log reads it between two flushes */
+const BATCHES_PER_FLUSH = 4
+
 export interface StreamRoleParts {
   readonly dataset: CompiledDataset
   readonly log: EventLog
@@ -183,10 +186,16 @@ export class StreamRole {
         await this.#observe(partition, owner)
         await sweep.run()
       }
-      if (!more) await pause(this.#limits.pollEveryMs, lost)
+      if (!owner.behind) await pause(more ? this.#untilNextBatch(owner) : this.#limits.pollEveryMs, lost)
     }
     await owner.flush()
     await this.#observe(partition, owner)
+  }
+
+  /** Small micro-batches cost more per event than large ones, and nobody sees them before the next flush. */
+  #untilNextBatch(owner: PartitionOwner): number {
+    const { flushEveryMs } = this.#limits
+    return Math.max(0, Math.min(flushEveryMs / BATCHES_PER_FLUSH, owner.flushDueInMs))
   }
 
   async #observe(partition: number, owner: PartitionOwner): Promise<void> {
