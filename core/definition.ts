@@ -1,11 +1,11 @@
 /**
  * The language of dataset files: what a user writes, and nothing of how it is computed. See docs/reference/definitions.md.
- * Column names are checked by TypeScript where an expression is a bare column name; everything else is checked when loaded.
+ * Names are checked by TypeScript where a text is a bare name; everything else is checked when loaded.
  */
+import type { CheckedViews, ColumnIn, KeyColumn, TimeColumn } from './definition-checks.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 
-/** SQL types a column may have. */
-export type ColumnType =
+type ScalarType =
   | 'BOOLEAN'
   | 'INTEGER'
   | 'BIGINT'
@@ -15,33 +15,44 @@ export type ColumnType =
   | 'DATE'
   | 'JSON'
   | `DECIMAL(${number},${number})`
-  | 'BOOLEAN[]'
-  | 'INTEGER[]'
-  | 'BIGINT[]'
-  | 'DOUBLE[]'
-  | 'VARCHAR[]'
+type ListType = 'BOOLEAN[]' | 'INTEGER[]' | 'BIGINT[]' | 'DOUBLE[]' | 'VARCHAR[]'
 
-export interface ColumnDefinition {
-  readonly type: ColumnType
+/** SQL types a column may have. */
+export type ColumnType = ScalarType | ListType
+
+/** How the JSON says a time: numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
+export type TimeUnit = 's' | 'ms' | 'us' | 'iso'
+
+type Scalar = string | number | boolean
+/** What the JSON of an event could have at the path of a column of this type. */
+type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN'
+  ? boolean
+  : Type extends 'VARCHAR' | 'DATE'
+    ? string
+    : Type extends 'JSON'
+      ? Scalar
+      : Type extends 'DOUBLE'
+        ? number
+        : Type extends ListType
+          ? readonly Scalar[]
+          : number | string
+
+export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
+  readonly type: Type
   /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
   readonly path: string
   /** an event without a usable value is a dead letter */
   readonly required?: boolean
-  /** value where the event has none (or one that does not convert) */
-  readonly default?: string | number | boolean
-  /** TIMESTAMP columns: how the JSON says it; numbers since 1970 in s, ms or us, or ISO 8601 text. Default 'iso' */
-  readonly unit?: 's' | 'ms' | 'us' | 'iso'
+  /** value where the event has none (or one that does not convert), written as it would stand in the event */
+  readonly default?: DefaultOf<Type>
+  /** only for TIMESTAMP; default 'iso' */
+  readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never
   readonly label?: string
 }
 
-/** A bare name is checked against the columns; any other text is an expression, checked when loaded. */
-type IsBareName<Text extends string> =
-  Text extends `${string}${' ' | '(' | '.' | '+' | '-' | '*' | '/' | "'" | '"' | '['}${string}` ? false : true
-export type ColumnIn<Text extends string> = IsBareName<Text> extends true ? Text : never
-
-export interface MeasureOptions {
+export interface MeasureOptions<Where extends string = string> {
   /** SQL condition over the columns: only rows where it is true are aggregated */
-  readonly where?: string
+  readonly where?: Where
   readonly label?: string
 }
 
@@ -55,102 +66,113 @@ export interface MeasureDefinition<Column extends string = string> {
   readonly exact?: boolean
   /** quantile: 0 … 1 */
   readonly q?: number
-  /** only for TypeScript: the column that the expression names */
+  /** only for TypeScript: the columns that bare names mean */
   readonly column?: Column
 }
 
 /** Number of rows (where a condition holds). */
-export function count(options: MeasureOptions = {}): MeasureDefinition<never> {
+export function count<const Where extends string = never>(
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<Where>> {
   return { kind: 'count', ...options }
 }
 /** Sum; exact for integers and decimals, within 1e-9 relative for doubles; NULL where no row had a value. */
-export function sum<const Text extends string>(
+export function sum<const Text extends string, const Where extends string = never>(
   expression: Text,
-  options: MeasureOptions = {},
-): MeasureDefinition<ColumnIn<Text>> {
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'sum', expression, ...options }
 }
-export function min<const Text extends string>(
+/** Smallest non-NULL value. */
+export function min<const Text extends string, const Where extends string = never>(
   expression: Text,
-  options: MeasureOptions = {},
-): MeasureDefinition<ColumnIn<Text>> {
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'min', expression, ...options }
 }
-export function max<const Text extends string>(
+/** Largest non-NULL value. */
+export function max<const Text extends string, const Where extends string = never>(
   expression: Text,
-  options: MeasureOptions = {},
-): MeasureDefinition<ColumnIn<Text>> {
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'max', expression, ...options }
 }
 /** Mean of the non-NULL values. */
-export function avg<const Text extends string>(
+export function avg<const Text extends string, const Where extends string = never>(
   expression: Text,
-  options: MeasureOptions = {},
-): MeasureDefinition<ColumnIn<Text>> {
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'avg', expression, ...options }
 }
 /** Sum of one expression divided by the sum of another; NULL where the latter is 0 or absent. */
-export function ratio<const A extends string, const B extends string>(
+export function ratio<const A extends string, const B extends string, const Where extends string = never>(
   numerator: A,
   denominator: B,
-  options: MeasureOptions = {},
-): MeasureDefinition<ColumnIn<A> | ColumnIn<B>> {
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>> {
   return { kind: 'ratio', expression: numerator, denominator, ...options }
 }
-/** The non-NULL value of the earliest row, by event time, then partition, then offset. */
-export function first<const Text extends string>(
+/** The non-NULL value of the earliest row, by event time, partition, offset; of an event's unnested elements the smallest value. */
+export function first<const Text extends string, const Where extends string = never>(
   expression: Text,
-  options: MeasureOptions = {},
-): MeasureDefinition<ColumnIn<Text>> {
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'first', expression, ...options }
 }
-/** The non-NULL value of the newest row, by event time, then partition, then offset. */
-export function latest<const Text extends string>(
+/** The non-NULL value of the newest row, by event time, partition, offset; of an event's unnested elements the largest value. */
+export function latest<const Text extends string, const Where extends string = never>(
   expression: Text,
-  options: MeasureOptions = {},
-): MeasureDefinition<ColumnIn<Text>> {
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'latest', expression, ...options }
 }
 /** Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), and answers say so; `exact: true` keeps every hash (use where groups stay moderate). */
-export function countDistinct<const Text extends string>(
+export function countDistinct<const Text extends string, const Where extends string = never>(
   expression: Text,
-  options: MeasureOptions & { exact?: boolean } = {},
-): MeasureDefinition<ColumnIn<Text>> {
+  options: MeasureOptions<Where> & { readonly exact?: boolean } = {},
+): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'countDistinct', expression, ...options }
 }
 /** The value below which the share `q` of the values lies, within 1 % relative. */
-export function quantile<const Text extends string>(
+export function quantile<const Text extends string, const Where extends string = never>(
   expression: Text,
   q: number,
-  options: MeasureOptions = {},
-): MeasureDefinition<ColumnIn<Text>> {
+  options: MeasureOptions<Where> = {},
+): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'quantile', expression, q, ...options }
 }
 
+/** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
+export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+
 export interface WindowDefinition {
-  readonly size: string
-  readonly every: string
+  readonly size: Duration
+  readonly every: Duration
 }
 /** A window of event time: `size` long, ending at every multiple of `every`; `every` is its pane and divides `size`. */
 export function sliding(window: WindowDefinition): WindowDefinition {
   return window
 }
 
-export interface LookupDefinition {
+export interface LookupDefinition<Key extends string = string> {
   readonly dictionary: string
-  readonly key: string
+  readonly key: Key
   readonly attribute: string
 }
 /** Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list). */
-export function lookup(dictionary: string, key: string, attribute: string): LookupDefinition {
+export function lookup<const Key extends string>(
+  dictionary: string,
+  key: Key,
+  attribute: string,
+): LookupDefinition<Key> {
   return { dictionary, key, attribute }
 }
 
-export interface RankDefinition {
-  readonly by: string
+export interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
+  readonly by: Measure
   readonly limit: number
   /** dimensions shown when a query names none; default: all */
-  readonly dimensions?: readonly string[]
+  readonly dimensions?: readonly Dimension[]
   /** SQL condition over the presented measures, e.g. 'mentions > 5' */
   readonly having?: string
 }
@@ -166,7 +188,7 @@ export interface ViewDefinition<Column extends string = string> {
   /** grains in which the view can be asked; the finest is what is stored. Neither `time` nor `window`: an all-time view */
   readonly time?: readonly Grain[]
   readonly window?: WindowDefinition
-  readonly measures: Readonly<Record<string, MeasureDefinition<Column>>>
+  readonly measures: Readonly<Record<string, MeasureDefinition>>
   readonly rank?: RankDefinition
   /** name of the added column → look-up */
   readonly enrich?: Readonly<Record<string, LookupDefinition>>
@@ -177,20 +199,33 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly name: string
   readonly label?: string
   /** the TIMESTAMP column that is the event time */
-  readonly time: NoInfer<Column>
-  /** the column whose value decides the partition */
-  readonly key: NoInfer<Column>
+  readonly time: Column
+  /** the column whose value decides the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+  readonly key: Column
   /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
-  readonly lateAfter?: string
+  readonly lateAfter?: Duration
   readonly columns: Readonly<Record<Column, ColumnDefinition>>
-  readonly views: Readonly<Record<string, ViewDefinition<NoInfer<Column>>>>
+  readonly views: Readonly<Record<string, ViewDefinition<Column>>>
+}
+
+/** What a dataset file hands over: as DatasetDefinition, with every bare name checked against the others. */
+export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views>
+  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
+  /** the TIMESTAMP column that is the event time */
+  readonly time: TimeColumn<NoInfer<Types>>
+  /** the column whose value decides the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+  readonly key: KeyColumn<NoInfer<Types>>
+  readonly columns: { readonly [Name in keyof Types]: ColumnDefinition<Types[Name]> }
+  readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>
 }
 
 /** Defines a dataset; the value is plain data, `compileDataset` checks and compiles it. */
-export function defineDataset<const Column extends string>(
-  definition: DatasetDefinition<Column>,
-): DatasetDefinition<Column> {
-  return definition
+export function defineDataset<
+  const Types extends Record<string, ColumnType>,
+  const Views extends Readonly<Record<string, ViewDefinition>>,
+>(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string> {
+  // The checks only narrow names; the value is the same plain data.
+  return definition as unknown as DatasetDefinition<keyof Types & string>
 }
 
 export type { FixedGrain, Grain }

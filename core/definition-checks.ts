@@ -1,0 +1,92 @@
+/**
+ * What TypeScript checks of a definition while it is written: bare names of columns, unnested names, measures and dimensions.
+ * Types only. A text that is more than a bare name is an expression, checked when the definition is loaded.
+ */
+import type { ColumnType, LookupDefinition, MeasureDefinition, RankDefinition, ViewDefinition } from './definition.ts'
+
+type Letter =
+  | ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm')
+  | ('n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z')
+type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
+type AllNameChars<Text extends string> = Text extends ''
+  ? true
+  : Text extends `${NameChar}${infer Rest}`
+    ? AllNameChars<Rest>
+    : false
+type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null'
+  ? false
+  : Text extends `${Letter}${infer Rest}`
+    ? AllNameChars<Rest>
+    : false
+
+/** The name that a bare text is; never for an expression, and for a text that is only known when the program runs. */
+export type ColumnIn<Text extends string> = string extends Text
+  ? never
+  : Text extends unknown
+    ? IsBareName<Text> extends true
+      ? Text
+      : never
+    : never
+
+type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
+  [Name in keyof Types]: Types[Name] extends Allowed ? Name : [ColumnType] extends [Types[Name]] ? Name : never
+}[keyof Types] &
+  string
+export type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>
+export type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<
+  Types,
+  'BOOLEAN' | 'INTEGER' | 'BIGINT' | 'VARCHAR' | 'DATE'
+>
+
+type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string
+type Member<View, Name extends string> = View extends { readonly [Key in Name]: infer Value } ? Value : never
+/** what expressions of a view may name */
+type Names<Column extends string, View> = Column | NamesOf<Member<View, 'unnest'>>
+/** dimensions and measures */
+type Outputs<View> = NamesOf<Member<View, 'dimensions'>> | NamesOf<Member<View, 'measures'>>
+
+type CheckedText<Text, Name extends string> = Text extends string
+  ? [ColumnIn<Text>] extends [Name]
+    ? Text
+    : Name
+  : string
+
+export type CheckedMeasures<Name extends string, Measures> = {
+  readonly [Measure in keyof Measures]: Measures[Measure] extends MeasureDefinition<infer Column>
+    ? [Column] extends [Name]
+      ? MeasureDefinition
+      : string extends Column
+        ? MeasureDefinition
+        : MeasureDefinition<Name>
+    : MeasureDefinition
+}
+
+interface CheckedMembers<Column extends string, View> {
+  readonly unnest: { readonly [Name in keyof Member<View, 'unnest'>]: Column }
+  readonly dimensions: {
+    readonly [Name in keyof Member<View, 'dimensions'>]: CheckedText<
+      Member<View, 'dimensions'>[Name],
+      Names<Column, View>
+    >
+  }
+  readonly where: CheckedText<Member<View, 'where'>, Names<Column, View>>
+  readonly measures: CheckedMeasures<Names<Column, View>, Member<View, 'measures'>>
+  readonly rank: RankDefinition<NamesOf<Member<View, 'measures'>>, NamesOf<Member<View, 'dimensions'>>>
+  readonly enrich: { readonly [Name in keyof Member<View, 'enrich'>]: LookupDefinition<Outputs<View>> }
+  readonly window: View extends { readonly time: readonly string[] } ? never : ViewDefinition['window']
+}
+
+/** Members that a view does not have become never, so that a misspelt one is refused where it stands. */
+type CheckedView<Column extends string, View> = {
+  readonly [Key in keyof View]: Key extends keyof CheckedMembers<Column, View>
+    ? CheckedMembers<Column, View>[Key]
+    : Key extends keyof ViewDefinition
+      ? ViewDefinition[Key]
+      : never
+}
+
+export type CheckedViews<Column extends string, Views> = {
+  readonly [View in keyof Views]: string extends NamesOf<Member<Views[View], 'measures'>>
+    ? ViewDefinition
+    : CheckedView<Column, Views[View]>
+}

@@ -1,0 +1,166 @@
+/**
+ * What TypeScript catches while a definition is written. `tsc` fails on an `@ts-expect-error` line without an error, and on
+ * every other line with one; the functions are never called.
+ */
+import { expectTypeOf, test } from 'vitest'
+import {
+  avg,
+  count,
+  countDistinct,
+  type DatasetDefinition,
+  defineDataset,
+  first,
+  latest,
+  lookup,
+  max,
+  min,
+  quantile,
+  ratio,
+  sliding,
+  sum,
+} from './definition.ts'
+
+const head = { name: 'winds', time: 'at', key: 'id' } as const
+const columns = {
+  id: { type: 'BIGINT', path: '$.id', required: true },
+  at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
+  gust: { type: 'DOUBLE', path: '$.gust', default: 0.5 },
+  price: { type: 'DECIMAL(12,2)', path: '$.price', default: '0.00' },
+  calm: { type: 'BOOLEAN', path: '$.calm', default: false },
+  tags: { type: 'VARCHAR[]', path: '$.tags', default: [] },
+} as const
+const measures = { n: count() }
+
+test('a right definition gives its columns, and may name unnested elements', () => {
+  const winds = defineDataset({
+    ...head,
+    lateAfter: '90s',
+    columns,
+    views: {
+      all: {
+        unnest: { tag: 'tags' },
+        dimensions: { tag: 'tag', strong: 'gust > 20', one: 'true', day: "date_trunc('day', at)" },
+        where: 'calm',
+        time: ['10s', 'minute', 'month'],
+        measures: {
+          n: count({ where: 'calm', label: 'n' }),
+          total: sum('gust * 2'),
+          ones: sum('1'),
+          low: min('gust'),
+          high: max('gust', { where: 'NOT calm' }),
+          mean: avg('price'),
+          share: ratio('gust', 'price'),
+          opening: first('tag'),
+          closing: latest('upper(tag)'),
+          people: countDistinct('id', { exact: true }),
+          middle: quantile('gust', 0.5),
+        },
+        rank: { by: 'total', limit: 10, dimensions: ['tag'], having: 'n > 5' },
+        enrich: { name: lookup('tags', 'tag', 'name'), peak: lookup('gusts', 'high', 'name') },
+      },
+      hot: { dimensions: {}, window: sliding({ size: '5m', every: '10s' }), measures },
+    },
+  })
+  expectTypeOf(winds).toEqualTypeOf<DatasetDefinition<'id' | 'at' | 'gust' | 'price' | 'calm' | 'tags'>>()
+})
+
+const views = { all: { dimensions: {}, measures } }
+const { id, at } = columns
+
+test('datasets', () => {
+  // @ts-expect-error a misspelt member
+  defineDataset({ ...head, columns, views, lateafter: '1m' })
+  // @ts-expect-error a number without a unit is no duration
+  defineDataset({ ...head, columns, views, lateAfter: '90' })
+  // @ts-expect-error an unknown time column
+  defineDataset({ ...head, time: 'ate', columns, views })
+  // @ts-expect-error the time is a TIMESTAMP
+  defineDataset({ ...head, time: 'gust', columns, views })
+  // @ts-expect-error an unknown key
+  defineDataset({ ...head, key: 'ids', columns, views })
+  // @ts-expect-error a DOUBLE is no key
+  defineDataset({ ...head, key: 'gust', columns, views })
+})
+
+test('columns', () => {
+  // @ts-expect-error an unknown type
+  defineDataset({ ...head, columns: { id, at, x: { type: 'FLOAT', path: '$.x' } }, views })
+  // @ts-expect-error a column without a path
+  defineDataset({ ...head, columns: { id, at, x: { type: 'DOUBLE' } }, views })
+  // @ts-expect-error a misspelt option
+  defineDataset({ ...head, columns: { id, at, x: { type: 'DOUBLE', path: '$.x', requird: true } }, views })
+  // @ts-expect-error an unknown unit
+  defineDataset({ ...head, columns: { id, at: { type: 'TIMESTAMP', path: '$.at', unit: 'minutes' } }, views })
+  // @ts-expect-error only a TIMESTAMP has a unit
+  defineDataset({ ...head, columns: { id, at, x: { type: 'BIGINT', path: '$.x', unit: 'ms' } }, views })
+  // @ts-expect-error a text is no default of a BOOLEAN
+  defineDataset({ ...head, columns: { id, at, x: { type: 'BOOLEAN', path: '$.x', default: 'no' } }, views })
+  // @ts-expect-error a number is no default of a list
+  defineDataset({ ...head, columns: { id, at, x: { type: 'INTEGER[]', path: '$.x', default: 1 } }, views })
+})
+
+test('options', () => {
+  // @ts-expect-error a misspelt option
+  count({ were: 'calm' })
+  // @ts-expect-error an option of another measure
+  sum('gust', { exact: true })
+  // @ts-expect-error a text instead of a share
+  quantile('gust', '0.5')
+  // @ts-expect-error the share is missing
+  quantile('gust')
+  // @ts-expect-error a ratio has two expressions
+  ratio('gust')
+  // @ts-expect-error an unknown unit of time
+  sliding({ size: '5 minutes', every: '10s' })
+  // @ts-expect-error the pane is missing
+  sliding({ size: '5m' })
+  // @ts-expect-error the attribute is missing
+  lookup('tags', 'tag')
+})
+
+const define = { ...head, columns }
+
+test('measures', () => {
+  const all = { dimensions: {}, measures }
+  // @ts-expect-error a misspelt column
+  defineDataset({ ...define, views: { all: { ...all, measures: { x: sum('gusts') } } } })
+  // @ts-expect-error a misspelt column in the denominator
+  defineDataset({ ...define, views: { all: { ...all, measures: { x: ratio('gust', 'prize') } } } })
+  // @ts-expect-error a misspelt column in the condition
+  defineDataset({ ...define, views: { all: { ...all, measures: { x: count({ where: 'clam' }) } } } })
+  // @ts-expect-error tag is not unnested in this view
+  defineDataset({ ...define, views: { all: { ...all, measures: { x: latest('tag') } } } })
+  // @ts-expect-error a text is no measure
+  defineDataset({ ...define, views: { all: { ...all, measures: { x: 'gust' } } } })
+  // @ts-expect-error an unknown kind
+  defineDataset({ ...define, views: { all: { ...all, measures: { x: { kind: 'mode' } } } } })
+  // @ts-expect-error no measures
+  defineDataset({ ...define, views: { all: { dimensions: {} } } })
+})
+
+test('views', () => {
+  const all = { dimensions: {}, measures }
+  // @ts-expect-error a misspelt member of a view
+  defineDataset({ ...define, views: { all: { ...all, dimension: {} } } })
+  // @ts-expect-error a misspelt column as a dimension
+  defineDataset({ ...define, views: { all: { measures, dimensions: { gust: 'gusts' } } } })
+  // @ts-expect-error a misspelt column as the condition
+  defineDataset({ ...define, views: { all: { ...all, where: 'clam' } } })
+  // @ts-expect-error an unknown list to unnest
+  defineDataset({ ...define, views: { all: { ...all, unnest: { tag: 'tag' } } } })
+  // @ts-expect-error an unknown grain
+  defineDataset({ ...define, views: { all: { ...all, time: ['minutes'] } } })
+  const window = sliding({ size: '1m', every: '10s' })
+  // @ts-expect-error time and window
+  defineDataset({ ...define, views: { all: { ...all, time: ['minute'], window } } })
+  // @ts-expect-error ranked by what is no measure
+  defineDataset({ ...define, views: { all: { ...all, rank: { by: 'm', limit: 10 } } } })
+  // @ts-expect-error a rank without a limit
+  defineDataset({ ...define, views: { all: { ...all, rank: { by: 'n' } } } })
+  // @ts-expect-error a rank shows dimensions
+  defineDataset({ ...define, views: { all: { ...all, rank: { by: 'n', limit: 1, dimensions: ['x'] } } } })
+  // @ts-expect-error an unknown shape of a look-up
+  defineDataset({ ...define, views: { all: { ...all, enrich: { x: { dict: 'tags', key: 'n' } } } } })
+  // @ts-expect-error the key of a look-up is a dimension or measure
+  defineDataset({ ...define, views: { all: { ...all, enrich: { x: lookup('tags', 'tag', 'name') } } } })
+})
