@@ -5,7 +5,7 @@ import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { DefinitionError, nearest } from './definition-error.ts'
-import { DEFINITION_LIMITS, hashOf, NAME } from './definition-limits.ts'
+import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
 import { durationMs } from './grains.ts'
 
@@ -37,7 +37,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
   return {
     name: definition.name,
     label: definition.label,
-    schemaHash: hashOf([definition.time, definition.columns]),
+    schemaHash: hashOf([definition.time, columns.map(([name, column]) => [name, storedColumn(column)])]),
     timeColumn: definition.time,
     keyColumn: definition.key,
     lateAfterMs: durationMs(definition.lateAfter ?? '1m', `dataset '${definition.name}', lateAfter`),

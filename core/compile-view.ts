@@ -1,12 +1,12 @@
 /** Checks one view of a definition and compiles its SQL. */
 import type { CompiledLookup, CompiledRank, CompiledView, SqlColumn } from './compiled.ts'
-import type { ColumnDefinition, DatasetDefinition, MeasureDefinition, ViewDefinition } from './definition.ts'
+import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
-import { DEFINITION_LIMITS, hashOf, NAME } from './definition-limits.ts'
+import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression } from './expression.ts'
 import { durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
-import { compiledMeasure, isNumeric, measureSql, wantsNumber } from './measures.ts'
+import { compiledMeasure, decimalDigits, isNumeric, measureSql, wantsNumber, wantsSum } from './measures.ts'
 import { quoteName } from './sql-names.ts'
 import { storedValue } from './stored-value.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
@@ -188,12 +188,19 @@ async function assemble(
       say(`measure '${measure}'`, `${entry.kind} needs a number, but '${entry.expression}' is ${types[at]}`)
     if (entry.kind === 'ratio' && !isNumeric(types[at + 1]!))
       say(`measure '${measure}'`, `ratio needs a number, but '${entry.denominator}' is ${types[at + 1]}`)
+    for (const [at, type] of [xType, yType].entries())
+      if (wantsSum(entry.kind) && decimalDigits(type) > DEFINITION_LIMITS.sumDigitsMax)
+        say(
+          `measure '${measure}'${at === 0 ? '' : ', denominator'}`,
+          `${entry.kind} of ${type} could need more than 38 digits; cast to at most ${DEFINITION_LIMITS.sumDigitsMax}, for example ::DECIMAL(28,2)`,
+        )
     if (entry.kind === 'quantile' && !(entry.q! >= 0 && entry.q! <= 1))
       say(`measure '${measure}'`, `the quantile ${entry.q} is not between 0 and 1`)
     const names = {
       x: quoteName(`${measure}#x`),
       y: quoteName(`${measure}#y`),
       s: (part: string) => `${measure}__${part}`,
+      unnested: unnest.length > 0,
     }
     return { name: measure, entry, x, y, sql: measureSql(entry, xType, yType, names) }
   })
@@ -212,15 +219,15 @@ async function assemble(
     where: view.where && tried(view.where),
     measures,
   })
-  const columns = Object.fromEntries(
-    [...used].sort().map((column) => [column, { ...definition.columns[column], label: undefined }]),
-  )
-  const time: ColumnDefinition = definition.columns[definition.time]!
+  const columns = [...new Set([...used, definition.time])]
+    .filter((column) => column in definition.columns)
+    .sort()
+    .map((column) => [column, storedColumn(definition.columns[column]!)])
   return {
     dataset: definition.name,
     name,
     label: view.label,
-    hash: hashOf([texts.partialSql('rows'), columns, { ...time, label: undefined }]),
+    hash: hashOf([texts.partialSql('rows'), definition.time, columns]),
     ...panes,
     rank,
     dimensions: dimensionColumns,

@@ -1,7 +1,15 @@
 /** Bounds of a definition, and the hash that tells two definitions apart. */
 import { createHash } from 'node:crypto'
+import type { ColumnDefinition } from './definition.ts'
 
-export const DEFINITION_LIMITS = { columnsMax: 256, viewsMax: 64, dimensionsMax: 16, measuresMax: 64 } as const
+export const DEFINITION_LIMITS = {
+  columnsMax: 256,
+  viewsMax: 64,
+  dimensionsMax: 16,
+  measuresMax: 64,
+  /** digits of a DECIMAL that is summed: 10^10 of the largest fit the 38 digits of a sum */
+  sumDigitsMax: 28,
+} as const
 
 /** Names of datasets, columns, views, dimensions and measures. */
 export const NAME = /^[a-z][a-z0-9_]{0,62}$/
@@ -9,4 +17,15 @@ export const NAME = /^[a-z][a-z0-9_]{0,62}$/
 /** sha-256 of a value's JSON, 16 hex digits */
 export function hashOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
+}
+
+/** What of a column decides its stored values, always in the same order: a label, or the order of the options, changes nothing. */
+export function storedColumn({ type, path, required, default: absent, unit }: ColumnDefinition): unknown {
+  return {
+    type,
+    path,
+    required: required ?? false,
+    default: absent,
+    unit: type === 'TIMESTAMP' ? (unit ?? 'iso') : unit,
+  }
 }

@@ -59,12 +59,12 @@ function orderedState(value: string, order: string): string {
   return `CASE WHEN ${order} IS NOT NULL THEN struct_pack(v := ${value}, t := (${time})::BIGINT, p := (${partition})::INTEGER, o := (${offset})::BIGINT) END`
 }
 
-/** @param type of the expression (and of the second one); @param x, y: names of the prepared columns; @param s: prefix of the state columns */
+/** @param type of the expression (and of the second one); @param names x, y: the prepared columns; s: names of state columns; unnested: one event may give several rows */
 export function measureSql(
   definition: MeasureDefinition,
   type: string,
   second: string,
-  names: { x: string; y: string; s: (part: string) => string },
+  names: { x: string; y: string; s: (part: string) => string; unnested: boolean },
 ): MeasureSql {
   const { x, y, s } = names
   const stateOrder = (column: string): string => orderSql(`${column}.t`, `${column}.p`, `${column}.o`)
@@ -150,15 +150,18 @@ export function measureSql(
       const [best, of] = definition.kind === 'first' ? ['min', 'arg_min'] : ['max', 'arg_max']
       const direction = definition.kind === 'first' ? '' : ' DESC'
       const v = s('v')
+      // Of the elements of one event, which share time, partition and offset, the smallest is first and the largest latest.
+      const by = (order: string, value: string): string =>
+        names.unnested ? `struct_pack(o := ${order}, v := ${value})` : order
       return {
         ...scalar,
         state: [{ name: v, type: `STRUCT(v ${type}, t BIGINT, p INTEGER, o BIGINT)` }],
         type,
         exactness: { kind: 'exact' },
-        partial: [orderedState(`${of}(${x}, _order)`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
-        merge: [orderedState(`${of}(${v}.v, ${stateOrder(v)})`, `${best}(${stateOrder(v)})`)],
+        partial: [orderedState(`${of}(${x}, ${by('_order', x)})`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
+        merge: [orderedState(`${of}(${v}.v, ${by(stateOrder(v), `${v}.v`)})`, `${best}(${stateOrder(v)})`)],
         present: `${v}.v`,
-        recount: `first(${x} ORDER BY _time${direction}, _partition${direction}, _offset${direction}) FILTER (WHERE ${x} IS NOT NULL)`,
+        recount: `first(${x} ORDER BY _time${direction}, _partition${direction}, _offset${direction}${names.unnested ? `, ${x}${direction}` : ''}) FILTER (WHERE ${x} IS NOT NULL)`,
       }
     }
     case 'countDistinct': {
@@ -237,6 +240,16 @@ const NUMERIC = /^(U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|U?HUGEINT|FLOAT|DOUBL
 /** Kinds that need numbers. */
 export function wantsNumber(kind: MeasureDefinition['kind']): boolean {
   return kind === 'sum' || kind === 'avg' || kind === 'ratio' || kind === 'quantile'
+}
+
+/** Kinds whose state is a sum of the values. */
+export function wantsSum(kind: MeasureDefinition['kind']): boolean {
+  return kind === 'sum' || kind === 'avg' || kind === 'ratio'
+}
+
+/** Digits of a DECIMAL; 0 for other types. */
+export function decimalDigits(type: string): number {
+  return Number(/^DECIMAL\((\d+),/.exec(type)?.[1] ?? 0)
 }
 
 export function isNumeric(type: string): boolean {
