@@ -1,8 +1,8 @@
 /** From the columns' JSON paths to the two texts that read a batch: one struct type with only what is needed, and a projection. */
-import type { ColumnDefinition } from './definition.ts'
+import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
 import { quoteName, quoteText } from './sql-names.ts'
-import { finiteSql, isoDateSql, isoTimeSql } from './stored-value.ts'
+import { decimalOf, finiteSql, isoDateSql, isoTimeSql, wideDecimalSql } from './stored-value.ts'
 
 /** Event times that a TIMESTAMP can hold: years 1 to 9999. */
 export const TIME_MS_MIN = -62_135_596_800_000
@@ -81,12 +81,24 @@ function typeText(field: Field): string {
   return field.list ? `${type}[]` : type
 }
 
-/** The type that the reader gives, before units are applied; of one element where the path has [*]. */
+/** Digits that a double keeps, and so every number of JSON that has a fraction. */
+const DOUBLE_DIGITS = 15
+
+/**
+ * The type that the reader gives, before units are applied; of one element where the path has [*]. INTEGER is read as BIGINT,
+ * because the engine makes -2147483648 of 2147483647.5.
+ */
 function rawType(column: ColumnDefinition): string {
   const list = column.type.endsWith('[]') && column.path.includes('[*]')
   const type = list ? column.type.slice(0, -2) : column.type
   if (type === 'TIMESTAMP') return column.unit && column.unit !== 'iso' ? 'BIGINT' : 'VARCHAR'
-  return type === 'DATE' ? 'VARCHAR' : type
+  if (type === 'DATE') return 'VARCHAR'
+  if (isWide(type)) return 'JSON'
+  return type.replace('INTEGER', 'BIGINT')
+}
+
+function isWide(type: string): boolean {
+  return (decimalOf(type)?.digits ?? 0) > DOUBLE_DIGITS
 }
 
 function columnSql(column: ColumnDefinition, path: JsonPath): string {
@@ -96,16 +108,37 @@ function columnSql(column: ColumnDefinition, path: JsonPath): string {
       ? base
       : `list_transform(${base}, lambda x: x.${path.element.map(quoteName).join('.')})`
   const value = converted(column, raw)
-  if (column.default === undefined) return value
-  return `coalesce(${value}, ${typeof column.default === 'string' ? quoteText(column.default) : String(column.default)}::${column.type})`
+  return column.default === undefined ? value : `coalesce(${value}, ${converted(column, defaultSql(column))})`
+}
+
+/** The default as the reader would give it, had it stood in the event. */
+function defaultSql(column: ColumnDefinition): string {
+  const { type, default: value } = column
+  if (Array.isArray(value)) return `[${value.map((item) => quoteText(String(item))).join(', ')}]::${type}`
+  const raw = rawType(column)
+  return `${quoteText(raw === 'JSON' ? JSON.stringify(value) : String(value))}::${raw}`
 }
 
 function converted(column: ColumnDefinition, raw: string): string {
-  if (column.type === 'DATE') return isoDateSql(raw)
-  if (column.type === 'DOUBLE') return finiteSql(raw)
-  if (column.type === 'DOUBLE[]') return `list_transform(${raw}, lambda _x: ${finiteSql('_x')})`
-  if (column.type !== 'TIMESTAMP') return raw
-  const unit = column.unit ?? 'iso'
+  switch (column.type) {
+    case 'DATE':
+      return isoDateSql(raw)
+    case 'DOUBLE':
+      return finiteSql(raw)
+    case 'DOUBLE[]':
+      return `list_transform(${raw}, lambda _x: ${finiteSql('_x')})`
+    case 'INTEGER':
+      return `TRY_CAST(${raw} AS INTEGER)`
+    case 'INTEGER[]':
+      return `list_transform(${raw}, lambda _x: TRY_CAST(_x AS INTEGER))`
+    case 'TIMESTAMP':
+      return timeSql(raw, column.unit ?? 'iso')
+    default:
+      return isWide(column.type) ? wideDecimalSql(raw, column.type) : raw
+  }
+}
+
+function timeSql(raw: string, unit: TimeUnit): string {
   if (unit === 'iso') return isoTimeSql(raw)
   const perSecond = UNIT_PER_SECOND[unit]
   const low = (TIME_MS_MIN / 1_000) * perSecond

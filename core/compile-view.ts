@@ -6,9 +6,9 @@ import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limi
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression } from './expression.ts'
 import { durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
-import { compiledMeasure, decimalDigits, isNumeric, measureSql, wantsNumber, wantsSum } from './measures.ts'
+import { compiledMeasure, isNumeric, measureSql, wantsNumber, wantsSum } from './measures.ts'
 import { quoteName } from './sql-names.ts'
-import { storedValue } from './stored-value.ts'
+import { decimalOf, storedValue } from './stored-value.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 
 export interface ViewInput {
@@ -189,7 +189,7 @@ async function assemble(
     if (entry.kind === 'ratio' && !isNumeric(types[at + 1]!))
       say(`measure '${measure}'`, `ratio needs a number, but '${entry.denominator}' is ${types[at + 1]}`)
     for (const [at, type] of [xType, yType].entries())
-      if (wantsSum(entry.kind) && decimalDigits(type) > DEFINITION_LIMITS.sumDigitsMax)
+      if (wantsSum(entry.kind) && (decimalOf(type)?.digits ?? 0) > DEFINITION_LIMITS.sumDigitsMax)
         say(
           `measure '${measure}'${at === 0 ? '' : ', denominator'}`,
           `${entry.kind} of ${type} could need more than 38 digits; cast to at most ${DEFINITION_LIMITS.sumDigitsMax}, for example ::DECIMAL(28,2)`,

@@ -6,6 +6,7 @@
  */
 import type { CompiledMeasure, Exactness, SqlColumn } from './compiled.ts'
 import type { MeasureDefinition } from './definition.ts'
+import { decimalOf } from './stored-value.ts'
 
 /** Distinct counts are exact up to this many values. */
 export const KMV_K = 2_048
@@ -227,8 +228,8 @@ export function compiledMeasure(name: string, definition: MeasureDefinition, sql
 function sumType(type: string): string {
   if (/^(U?TINYINT|U?SMALLINT|U?INTEGER|BOOLEAN)$/.test(type)) return 'BIGINT'
   if (/^(U?BIGINT|U?HUGEINT)$/.test(type)) return 'DECIMAL(38,0)'
-  const decimal = /^DECIMAL\(\d+,\s*(\d+)\)$/.exec(type)
-  return decimal ? `DECIMAL(38,${decimal[1]})` : 'DOUBLE'
+  const decimal = decimalOf(type)
+  return decimal ? `DECIMAL(38,${decimal.scale})` : 'DOUBLE'
 }
 
 function exactnessOf(type: string): Exactness {
@@ -245,11 +246,6 @@ export function wantsNumber(kind: MeasureDefinition['kind']): boolean {
 /** Kinds whose state is a sum of the values. */
 export function wantsSum(kind: MeasureDefinition['kind']): boolean {
   return kind === 'sum' || kind === 'avg' || kind === 'ratio'
-}
-
-/** Digits of a DECIMAL; 0 for other types. */
-export function decimalDigits(type: string): number {
-  return Number(/^DECIMAL\((\d+),/.exec(type)?.[1] ?? 0)
 }
 
 export function isNumeric(type: string): boolean {

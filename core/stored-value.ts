@@ -6,8 +6,10 @@
 const PLAIN =
   /^(BOOLEAN|VARCHAR|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|DECIMAL\(\d+,\s*\d+\)|(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|VARCHAR|DATE|TIMESTAMP)\[\])$/
 const DATE_PART = '[0-9]{4}-[0-9]{2}-[0-9]{2}'
-const PLAIN_TIME = `${DATE_PART}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?Z?)?)?`
-const OFFSET_TIME = `${DATE_PART}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?[+-][0-9]{2}(:?[0-9]{2})?`
+const CLOCK = '[T ][0-9]{2}:[0-9]{2}'
+const ZONE = '(Z|[+-][0-9]{2}(:?[0-9]{2})?)'
+const PLAIN_TIME = `${DATE_PART}(${CLOCK}(:[0-9]{2}([.][0-9]{1,9})?Z?)?)?`
+const OFFSET_TIME = `${DATE_PART}${CLOCK}:[0-9]{2}([.][0-9]{1,9})?${ZONE}`
 
 /** SQL: the double, or NULL when it is none or not finite; -0 becomes 0, for they are equal, but their texts are not. */
 export function finiteSql(value: string): string {
@@ -25,7 +27,12 @@ export function inYearsSql(value: string, type: 'TIMESTAMP' | 'DATE'): string {
  * 'infinity' and zone names, and after a zone name reads the following rows of a batch in that zone.
  */
 export function isoTimeSql(text: string): string {
-  const read = `CASE WHEN regexp_full_match(${text}, '${PLAIN_TIME}') THEN TRY_CAST(${text} AS TIMESTAMP) WHEN regexp_full_match(${text}, '${OFFSET_TIME}') THEN timezone('UTC', TRY_CAST(${text} AS TIMESTAMPTZ)) END`
+  const zoned = (value: string): string => `timezone('UTC', TRY_CAST(${value} AS TIMESTAMPTZ))`
+  const plain = `WHEN regexp_full_match(${text}, '${PLAIN_TIME}') THEN TRY_CAST(${text} AS TIMESTAMP)`
+  const offset = `WHEN regexp_full_match(${text}, '${OFFSET_TIME}') THEN ${zoned(text)}`
+  // The engine wants seconds before a zone.
+  const noSeconds = `WHEN regexp_full_match(${text}, '${DATE_PART}${CLOCK}${ZONE}') THEN ${zoned(`concat(substr(${text}, 1, 16), ':00', substr(${text}, 17))`)}`
+  const read = `CASE ${plain} ${offset} ${noSeconds} END`
   return inYearsSql(read, 'TIMESTAMP')
 }
 
@@ -33,6 +40,24 @@ export function isoTimeSql(text: string): string {
 export function isoDateSql(text: string): string {
   const read = `CASE WHEN regexp_full_match(${text}, '${DATE_PART}([T ].*)?') THEN TRY_CAST(substr(${text}, 1, 10) AS DATE) END`
   return inYearsSql(read, 'DATE')
+}
+
+/**
+ * SQL: a JSON value → DECIMAL of more than 15 digits, NULL where a number does not say them all: the reader makes a fraction
+ * a double. Texts and whole numbers are read digit by digit.
+ */
+export function wideDecimalSql(json: string, type: string): string {
+  const { scale } = decimalOf(type)!
+  const number = `TRY_CAST(${json}::VARCHAR AS DOUBLE)`
+  const safe = `abs(${number}) < 1e${15 - scale} OR (${number} = trunc(${number}) AND abs(${number}) < 9007199254740992)`
+  const digits = `regexp_full_match(${json}::VARCHAR, '-?[0-9]+|true|false')`
+  return `CASE json_type(${json}) WHEN 'VARCHAR' THEN TRY_CAST(json_extract_string(${json}, '$') AS ${type}) ELSE CASE WHEN ${digits} THEN TRY_CAST(${json}::VARCHAR AS ${type}) WHEN ${safe} THEN TRY_CAST(${number} AS ${type}) END END`
+}
+
+/** Digits and scale of a DECIMAL type; null for other types. */
+export function decimalOf(type: string): { readonly digits: number; readonly scale: number } | null {
+  const match = /^DECIMAL\((\d+),\s*(\d+)\)$/.exec(type)
+  return match && { digits: Number(match[1]), scale: Number(match[2]) }
 }
 
 /** The expression in the form that is stored. @returns the problem as a sentence when its type can not be stored */

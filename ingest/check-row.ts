@@ -1,6 +1,7 @@
 /** Looks at one row at the door: is it text, JSON, and an event of the dataset? What the engine could not read is told here, not later. */
 import { isUtf8 } from 'node:buffer'
 import type { CompiledDataset } from '#core/compiled.ts'
+import { whyUnreadable } from '#core/json-text.ts'
 
 export type RowCheck = ReturnType<CompiledDataset['check']>
 
@@ -16,7 +17,8 @@ export function checkRow(dataset: Pick<CompiledDataset, 'check'>, bytes: Buffer)
     if (SURROGATE_ESCAPE.test(text) && !isWellFormed(value)) {
       return { ok: false, reason: 'a text holds half of a surrogate pair (\\ud800 to \\udfff), which is no character' }
     }
-    return dataset.check(value)
+    const reason = whyUnreadable(text, value)
+    return reason === null ? dataset.check(value) : { ok: false, reason }
   } catch (error) {
     return { ok: false, reason: `the row is no JSON: ${(error as Error).message}` }
   }

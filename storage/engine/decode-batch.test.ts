@@ -73,3 +73,18 @@ test('offsets with holes and arrivals stay with their records', async () => {
     [20, 6],
   ])
 })
+
+test('an event nested so deep that the engine would end the process is a dead letter, and its neighbours are kept', async () => {
+  const nested = (open: string, close: string, levels: number) =>
+    `{"id":2,"t":1700000000000,"x":${open.repeat(levels)}1${close.repeat(levels)}}`
+  const deep = [nested('[', ']', 200_000), nested('{"a":', '}', 200_000), nested('[{"a":', '}]', 501)]
+  const broken = '[{"a":'.repeat(100_000)
+  const bearable = [nested('[', ']', 999), `{"id":3,"t":1700000000000,"x":[${'[1],'.repeat(5_000)}[1]]}`]
+  const text = `{"id":4,"t":1700000000000,"who":{"text":"${'[{'.repeat(5_000)}\\\\"}}`
+  const { dead, kept } = await decode([good(1), ...deep, broken, ...bearable, text])
+  expect(dead.map(([offset]) => offset)).toEqual([1, 2, 3, 4])
+  // Not toEqual: a difference would print megabytes.
+  expect(dead.every(([, bytes], index) => bytes === [...deep, broken][index])).toBe(true)
+  expect(kept.map(([offset]) => offset)).toEqual([0, 5, 6, 7])
+  expect(dataset.explain(deep[0]!)).toBe('it is nested deeper than 1000 levels')
+})

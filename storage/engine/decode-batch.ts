@@ -6,6 +6,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
+import { isTooDeep } from '#core/json-text.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
@@ -54,19 +55,20 @@ export async function decodeBatch(
     target.scratchFolder,
     `batch-${process.pid}-${batch.partition}-${batch.start}-${++scratchFiles}.ndjson`,
   )
+  const lines = hideDeep(batch.lines)
   try {
-    await writeFile(file, batch.lines)
+    await writeFile(file, lines)
     try {
       const dead = await insertRows(connection, dataset, batch, target.table, file)
       if (!dead.some(({ reason }) => reason === UNREAD)) return dead
       // A line that is cut behind a colon takes the good one after it along: hide the cut ones and read again.
       await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE _offset >= ${batch.start}`)
-      await writeFile(file, hideBroken(batch, dead), 'latin1')
+      await writeFile(file, hideBroken(batch, lines, dead), 'latin1')
       return await insertRows(connection, dataset, batch, target.table, file)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== undefined || isEngineFault(error)) throw error
       // The reader refused the file as a whole: hide the lines that are no JSON from it; they become dead letters as they would have.
-      await writeFile(file, blankUnparsable(batch.lines))
+      await writeFile(file, blankUnparsable(lines))
       return await insertRows(connection, dataset, batch, target.table, file)
     }
   } finally {
@@ -154,9 +156,21 @@ function isEngineFault(error: unknown): boolean {
   return error instanceof Error && /Out of Memory|No space left|IO Error|INTERRUPT/i.test(error.message)
 }
 
+/** The lines with every one replaced by `null` that is nested so deep that the engine's stack could end, and with it the process. */
+function hideDeep(lines: Buffer): Buffer {
+  const parts: Buffer[] = []
+  let kept = 0
+  for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from)) {
+    if (!isTooDeep(lines.subarray(from, end))) continue
+    parts.push(lines.subarray(kept, from), Buffer.from('null'))
+    kept = end
+  }
+  return kept === 0 ? lines : Buffer.concat([...parts, lines.subarray(kept)])
+}
+
 /** The batch's bytes with every dead letter that is no JSON replaced by `null`; latin1 keeps all other bytes as they are. */
-function hideBroken(batch: RecordBatch, dead: readonly DeadLetter[]): string {
-  const texts = batch.lines.toString('latin1').split('\n')
+function hideBroken(batch: RecordBatch, lines: Buffer, dead: readonly DeadLetter[]): string {
+  const texts = lines.toString('latin1').split('\n')
   const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
   for (const { offset } of dead) {
     const index = batch.offsets ? indexOf.get(offset)! : offset - batch.start

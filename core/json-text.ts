@@ -1,0 +1,116 @@
+/**
+ * What may stand in the text of an event beyond being JSON. Readers differ on a name that occurs twice in one object (the
+ * first or the last counts), and SQL engines walk nested values by recursion, until their stack ends and the process with it.
+ */
+
+/** Levels of objects and arrays that an event may have. */
+export const JSON_DEPTH_MAX = 1_000
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COLON = 0x3a
+
+/**
+ * Why readers would not agree on a text of JSON, or could not bear it; null when there is no reason.
+ * @param value what JSON.parse made of it; so the text itself is walked only when something may be wrong
+ */
+export function whyUnreadable(text: string, value: unknown): string | null {
+  const deep = text.length > 2 * JSON_DEPTH_MAX && countOf(text, '{') + countOf(text, '[') > JSON_DEPTH_MAX
+  return deep || namesAtMost(text) > namesKept(value) ? jsonTextProblem(text) : null
+}
+
+/** How many names the text has at the most: a quote, white space and a colon may also stand inside a text. */
+function namesAtMost(text: string): number {
+  let count = 0
+  for (let colon = text.indexOf(':'); colon !== -1; colon = text.indexOf(':', colon + 1)) {
+    let before = colon - 1
+    while (text.charCodeAt(before) <= 0x20) before--
+    if (text.charCodeAt(before) === QUOTE) count++
+  }
+  return count
+}
+
+/** How many names are left in the value: of a name that occurs twice in one object, one. */
+function namesKept(value: unknown): number {
+  let count = 0
+  const open: unknown[] = [value]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (Array.isArray(next)) {
+      for (const item of next) if (typeof item === 'object' && item !== null) open.push(item)
+      continue
+    }
+    // What JSON.parse gives is an object or a value without names.
+    const members = next as Record<string, unknown>
+    for (const name in members) {
+      count++
+      const item = members[name]
+      if (typeof item === 'object' && item !== null) open.push(item)
+    }
+  }
+  return count
+}
+
+function countOf(text: string, char: string): number {
+  let count = 0
+  for (let at = text.indexOf(char); at !== -1; at = text.indexOf(char, at + 1)) count++
+  return count
+}
+
+/** @param text of well-formed JSON @returns why readers would not agree on it or could not bear it, or null */
+function jsonTextProblem(text: string): string | null {
+  const names: (Set<string> | null)[] = []
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at)
+    if (char === QUOTE) {
+      const end = stringEnd(text, at)
+      if (isName(text, end)) {
+        const name = nameText(text, at, end)
+        const known = names.at(-1)
+        if (known?.has(name)) return `the name ${JSON.stringify(name.slice(0, 80))} occurs twice in one object`
+        known?.add(name)
+      }
+      at = end
+    } else if (char === 0x7b || char === 0x5b) {
+      if (names.length === JSON_DEPTH_MAX) return `it is nested deeper than ${JSON_DEPTH_MAX} levels`
+      names.push(char === 0x7b ? new Set() : null)
+    } else if (char === 0x7d || char === 0x5d) names.pop()
+  }
+  return null
+}
+
+/** Whether a line, of JSON or not, is nested deeper than readers bear. Short lines and lines with few brackets cost next to nothing. */
+export function isTooDeep(line: Buffer): boolean {
+  if (line.length <= 2 * JSON_DEPTH_MAX) return false
+  const text = line.toString('latin1')
+  if (countOf(text, '{') + countOf(text, '[') <= JSON_DEPTH_MAX) return false
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at]
+    if (char === '"') at = stringEnd(text, at)
+    else if (char === '{' || char === '[') depth++
+    else if (char === '}' || char === ']') depth--
+    if (depth > JSON_DEPTH_MAX) return true
+  }
+  return false
+}
+
+/** Place of the quote that ends the text which begins at `start`. */
+function stringEnd(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+    let slashes = 0
+    while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++
+    if (slashes % 2 === 0) return end
+  }
+  return text.length
+}
+
+function isName(text: string, end: number): boolean {
+  let at = end + 1
+  while (text.charCodeAt(at) <= 0x20) at++
+  return text.charCodeAt(at) === COLON
+}
+
+function nameText(text: string, start: number, end: number): string {
+  const raw = text.slice(start + 1, end)
+  return raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw
+}

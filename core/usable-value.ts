@@ -1,0 +1,152 @@
+/**
+ * What the engine makes of a JSON value in a column, told without the engine: at the door, for defaults, and as the reason
+ * in a dead letter. Where this says that a value is usable, the engine uses it; the few that only the engine reads are
+ * listed in docs/reference/definitions.md. Held against the engine by core/decode-agreement.test.ts.
+ */
+import { TIME_MS_MAX, TIME_MS_MIN } from './compile-decode.ts'
+import type { ColumnDefinition } from './definition.ts'
+import { decimalOf } from './stored-value.ts'
+
+const WHOLE = /^[+-]?\d{1,18}$/
+const NUMBER = /^[+-]?\d{1,38}(\.\d{1,38})?$/
+const TRUTH = /^(true|t|yes|y|1|false|f|no|n|0)$/i
+const DATE = /^\d{4}-\d\d-\d\d(?:[T ]|$)/
+const TIME =
+  /^(\d{4}-\d\d-\d\d)(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.\d{1,9})?)?(?:Z|([+-])(0\d|1[0-5])(?::?([0-5]\d))?)?)?$/
+/** Whole doubles beyond this have lost digits that the text may have had. */
+const WHOLE_MAX = 2 ** 53
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
+
+/** Why the value is of no use for the column, as the end of a sentence; null when the engine uses it. */
+export function whyUnusable(value: unknown, column: ColumnDefinition): string | null {
+  if (value === undefined || value === null) return 'is missing, and required'
+  if (isUsable(value, column)) return null
+  const shown = JSON.stringify(value).slice(0, 80)
+  if (column.type.endsWith('[]')) return `${shown} is no list`
+  return column.type === 'TIMESTAMP'
+    ? `${shown} is no time (${column.unit ?? 'iso'}, years 1 to 9999)`
+    : `${shown} is no ${column.type}`
+}
+
+function isUsable(value: unknown, column: ColumnDefinition): boolean {
+  switch (column.type) {
+    case 'VARCHAR':
+    case 'JSON':
+      return true
+    case 'BOOLEAN':
+      return isTruth(value)
+    case 'BIGINT':
+      return isWhole(value, 2 ** 63)
+    case 'INTEGER':
+      return isWhole(value, 2 ** 31)
+    case 'DOUBLE':
+      return isNumber(value)
+    case 'DATE':
+      return typeof value === 'string' && DATE.test(value) && dayMs(value.slice(0, 10)) !== null
+    case 'TIMESTAMP':
+      return isTime(value, column.unit ?? 'iso')
+    default:
+      return column.type.endsWith('[]') ? Array.isArray(value) : isDecimal(value, column.type)
+  }
+}
+
+function isTruth(value: unknown): boolean {
+  if (typeof value === 'number') return Math.abs(value) < 2 ** 63
+  return typeof value === 'boolean' || (typeof value === 'string' && TRUTH.test(value))
+}
+
+/** Fractions are rounded; `limit` itself is out of range, and so is its negative: for JavaScript they are one with their neighbours. */
+function isWhole(value: unknown, limit: number): boolean {
+  if (typeof value === 'boolean') return true
+  if (typeof value === 'number') return Math.abs(value) < limit - 0.5
+  return typeof value === 'string' && WHOLE.test(trimmed(value)) && Math.abs(Number(value)) < limit
+}
+
+/** Without the white space that the engine skips, too. */
+function trimmed(text: string): string {
+  return text.replace(/^[ \t-\r]+|[ \t-\r]+$/g, '')
+}
+
+function isNumber(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  return typeof value === 'boolean' || (typeof value === 'string' && NUMBER.test(trimmed(value)))
+}
+
+function isDecimal(value: unknown, type: string): boolean {
+  const { digits, scale } = decimalOf(type)!
+  const room = digits - scale
+  if (typeof value === 'boolean') return room > 0
+  if (typeof value === 'string') {
+    const [, whole, fraction = ''] = /^[+-]?0*(\d*)(?:\.(\d+))?$/.exec(trimmed(value)) ?? []
+    return NUMBER.test(trimmed(value)) && whole!.length + (fraction.length > scale ? 1 : 0) <= room
+  }
+  if (typeof value !== 'number' || Math.abs(value) > 10 ** room - 10 ** -scale) return false
+  return Math.abs(value) < 10 ** (15 - scale) || (Number.isInteger(value) && Math.abs(value) < WHOLE_MAX)
+}
+
+function isTime(value: unknown, unit: 's' | 'ms' | 'us' | 'iso'): boolean {
+  if (unit === 'iso') return typeof value === 'string' && isIsoTime(value)
+  if (!isWhole(value, 2 ** 63)) return false
+  const ms = Number(value) * { s: 1_000, ms: 1, us: 0.001 }[unit]
+  return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX - 1_000
+}
+
+function isIsoTime(text: string): boolean {
+  const match = TIME.exec(text)
+  const day = match === null ? null : dayMs(match[1]!)
+  if (match === null || day === null) return false
+  const [hours, minutes, seconds] = [match[2], match[3], match[4]].map((part) => Number(part ?? 0))
+  const offset = Number(`${match[5] ?? '+'}1`) * (Number(match[6] ?? 0) * 60 + Number(match[7] ?? 0))
+  const ms = day + ((hours! * 60 + minutes! - offset) * 60 + seconds!) * 1_000
+  return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX
+}
+
+/** Start of the day, or null when the calendar has none such in the years 1 to 9999. */
+function dayMs(text: string): number | null {
+  const day = new Date(`${text}T00:00:00Z`)
+  const right = !text.startsWith('0000') && !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === text
+  return right ? day.getTime() : null
+}
+
+/**
+ * A text that decides the partition of an event: events whose keys are equal to the engine have equal texts. (The reverse
+ * does not hold, which does no harm: whole numbers past 2^53 share the texts of their neighbours.)
+ */
+export function keyText(value: unknown, column: ColumnDefinition): string {
+  const key =
+    value !== undefined && value !== null && isUsable(value, column) ? value : (column.default ?? value ?? null)
+  switch (column.type) {
+    case 'INTEGER':
+    case 'BIGINT':
+      return wholeText(key)
+    case 'BOOLEAN':
+      return typeof key === 'string' ? String(/^[ty1]/i.test(key)) : String(Boolean(key))
+    case 'DATE':
+      return String(key).slice(0, 10)
+    default:
+      return plainText(key)
+  }
+}
+
+/** As the engine rounds: numbers half to even, texts half away from zero. */
+function wholeText(key: unknown): string {
+  const number = Number(typeof key === 'string' ? trimmed(key) : key)
+  if (!Number.isFinite(number)) return String(key)
+  const below = Math.floor(number)
+  const tie = number - below === 0.5
+  const away =
+    typeof key === 'string' ? Math.sign(number) * Math.floor(Math.abs(number) + 0.5) : below + (below % 2 === 0 ? 0 : 1)
+  return String((tie ? away : Math.round(number)) + 0)
+}
+
+/** One text for 1, "1", 1.0 and "1.0", and one for an object and its text, however it was spaced. */
+function plainText(key: unknown): string {
+  if (typeof key !== 'string') return typeof key === 'object' ? JSON.stringify(key) : String(key)
+  if (JSON_NUMBER.test(key)) return String(Number(key))
+  if (!key.startsWith('{') && !key.startsWith('[')) return key
+  try {
+    return JSON.stringify(JSON.parse(key))
+  } catch {
+    return key
+  }
+}
