@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { link, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { smallDisk } from '#storage/log/small-disk.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import { DATASET, emptySegment } from './lake-contract.ts'
 import { LocalLake } from './local-lake.ts'
@@ -198,22 +198,10 @@ describe('many manifests', () => {
 })
 
 describe('a disk', () => {
-  /** A small file system of its own; null where this user can not mount one. */
-  function mountSmall(options: string): string | null {
-    const place = join(folder, 'small')
-    try {
-      execFileSync('mkdir', [place])
-      execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', place], { stdio: 'pipe' })
-      return place
-    } catch {
-      console.warn('skipped: this user can not mount a tmpfs')
-      return null
-    }
-  }
-
-  it('that is full gives a clear error, keeps what is there, and goes on when space returns', async () => {
-    const place = mountSmall('size=256k')
-    if (place === null) return
+  it('that is full gives a clear error, keeps what is there, and goes on when space returns', async ({ skip }) => {
+    const disk = smallDisk('256k')
+    if (disk === null) return skip('no tmpfs can be mounted here')
+    const place = disk.folder
     try {
       const lake = await LocalLake.open({ folder: place, dataset: DATASET })
       const manifest = await land(lake, 0, 10)
@@ -230,18 +218,19 @@ describe('a disk', () => {
       expect(left).toEqual([segmentManifestName(manifest)])
       expect(await lake.commitSegment(emptySegment(0, 10, 20))).toEqual({ outcome: 'committed' })
     } finally {
-      execFileSync('umount', [place])
+      disk.remove()
     }
   })
 
-  it('that is read-only gives a clear error, and can still be read', async () => {
-    const place = mountSmall('size=1m')
-    if (place === null) return
+  it('that is read-only gives a clear error, and can still be read', async ({ skip }) => {
+    const disk = smallDisk('1m')
+    if (disk === null) return skip('no tmpfs can be mounted here')
+    const place = disk.folder
     try {
       const lake = await LocalLake.open({ folder: place, dataset: DATASET })
       const manifest = await land(lake, 0, 10)
       const generation = await publish(lake)
-      execFileSync('mount', ['-o', 'remount,ro', place])
+      disk.makeReadOnly()
       expect((await lake.chains(1))[0]!.segments).toEqual([manifest])
       expect(await (await LocalLake.open({ folder: place, dataset: DATASET })).current()).toEqual(generation)
       const readOnly = { code: 'not-writable', message: expect.stringContaining(place) }
@@ -251,7 +240,7 @@ describe('a disk', () => {
       await expect(lake.setCurrent(generation.id)).rejects.toMatchObject(readOnly)
       await expect(lake.tryLock()).rejects.toMatchObject(readOnly)
     } finally {
-      execFileSync('umount', [place])
+      disk.remove()
     }
   })
 })
