@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { type Compaction, compactSegments } from '#batch-layer/compact.ts'
 import { rollback } from '#batch-layer/rollback.ts'
@@ -30,10 +30,13 @@ import { orders, PARTITIONS } from './orders.ts'
 /** Everything is small, so that everything happens often. */
 const STREAM_LIMITS = {
   pollEveryMs: 2,
-  flushEveryMs: 10,
+  flushEveryMs: 25,
+  flushBehindEveryMs: 25,
+  batchRecordsMax: 30,
   segmentRecordsMax: 60,
   segmentAgeMsMax: 150,
-  readerGraceMs: 30,
+  readerGraceMs: 20,
+  cleanUpRowsMax: 120,
   logRetentionMs: 50,
 }
 const KEEP_GENERATIONS = 3
@@ -41,6 +44,7 @@ const KEEP_GENERATIONS = 3
 const LAKE_GRACE_MS = 1_500
 const COMPACTED_ROWS = 400
 const PAUSE_TURNS_MAX = 12
+const READER_PAUSE_MS_MAX = 250
 
 export type ServedOrders = ServedDataset & { readonly log: EventLog }
 
@@ -157,7 +161,7 @@ export class OrdersPlatform {
     this.#closers.push(() => this.#dictionary!.close())
     const { dataset, log } = this.#front
     this.intake = new Intake({ dataset, log })
-    const served = { ...this.#front, partitions: PARTITIONS }
+    const served = { ...this.#front, store: this.#slow(this.#front.store), partitions: PARTITIONS }
     this.#app = buildServeApp({
       datasets: new Map([[orders.name, this.#sabotage.served?.(served) ?? served]]),
       metrics: new Metrics(),
@@ -181,6 +185,21 @@ export class OrdersPlatform {
       () => store.close(),
     )
     return { engine, dataset, lake, log, store: this.#sabotage.store?.(store) ?? store }
+  }
+
+  /** A reader that is held up between the manifests and the partials, now and then for longer than partials of closed segments stay. */
+  #slow(store: SpeedStore): SpeedStore {
+    const random = new Random(this.random.below(2 ** 32))
+    return {
+      flush: (partials, marker) => store.flush(partials, marker),
+      read: async (views, starts) => {
+        if (random.chance(0.3)) await sleep(random.belowSkewed(READER_PAUSE_MS_MAX))
+        return store.read(views, starts)
+      },
+      markers: () => store.markers(),
+      deleteClosed: (partition, before, limit) => store.deleteClosed(partition, before, limit),
+      close: () => store.close(),
+    }
   }
 
   /** Lets others go on between two steps of the protocol, for a random while. */
