@@ -114,6 +114,7 @@ async function compactGroup(
     const { partition, start } = group[0]!
     const staged = await lake.stageSegmentFile(partition, start, kind)
     written.push(staged)
+    await lake.check(files)
     const rows = await writeParquet(
       connection,
       `SELECT * FROM ${readParquetSql(files.map((file) => lake.resolve(file)))} ORDER BY _offset`,

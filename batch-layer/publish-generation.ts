@@ -96,14 +96,21 @@ async function writeViews(publication: Publication, staged: StagedGeneration): P
   }
 }
 
-function writeView(
-  { compute, plan }: Publication,
+async function writeView(
+  { compute, plan, lake }: Publication,
   definition: CompiledView,
   view: ViewPlan,
   writePath: string,
 ): Promise<number> {
+  await lake.check(filesRead(view, plan.all))
   if (view.kind === 'recount') return compute.recount(definition, plan.all, writePath)
   return compute.merge(definition, view.kind === 'merge' ? view.base : [], view.partials, writePath)
+}
+
+/** What is taken over as it is, is compared by whoever reads it. */
+function filesRead(view: ViewPlan, all: RunPlan['all']): readonly LakeFile[] {
+  if (view.kind === 'recount') return all.flatMap(({ events }) => events ?? [])
+  return view.kind === 'merge' ? [...view.base, ...view.partials] : view.partials
 }
 
 function takeOver(staged: StagedGeneration, view: string, files: readonly LakeFile[]): Promise<LakeFile[]> {
@@ -126,7 +133,7 @@ async function writeDictionaries(
   for (const [done, name] of dataset.dictionaries.entries()) {
     signal?.throwIfAborted()
     onProgress({ name, done: plan.views.size + done, total })
-    const pin = await pinning.pin(name, plan.base, views, staged)
+    const pin = await pinning.pin(name, await wholeBase(publication, name), views, staged)
     if (pin) pins[name] = pin
     else {
       emit({
@@ -140,6 +147,16 @@ async function writeDictionaries(
   }
   onProgress({ name: 'done', done: total, total })
   return pins
+}
+
+/** The base generation, unless the dictionary that it pinned is damaged: then it is written anew. */
+async function wholeBase({ lake, plan }: Publication, dictionary: string): Promise<GenerationManifest | null> {
+  const pinned = plan.base?.dictionaries[dictionary]
+  if (pinned === undefined) return plan.base
+  return lake.check([pinned.file]).then(
+    () => plan.base,
+    () => null,
+  )
 }
 
 function describeGeneration(

@@ -16,6 +16,7 @@ export async function deadLettersJson(served: ServedDataset, limit: number): Pro
   let rows = 0
   for (const { deadLetterFile } of files) {
     if (rows >= limit) break
+    await served.lake.check([deadLetterFile])
     wanted.push(served.lake.resolve(deadLetterFile))
     rows += deadLetterFile.rows
   }

@@ -4,6 +4,7 @@ import { type Filter, QUERY_LIMITS } from '#core/query.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { statesFromJsonSql } from '#core/state-json.ts'
 import type { Lake } from '#storage/lake/lake.ts'
+import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from './bound-values.ts'
 import { filterSql } from './filter-sql.ts'
@@ -27,20 +28,7 @@ export function statesSql(
   table: string | null = null,
 ): string {
   const columns = view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
-  const files: string[] = []
-  const { generation } = snapshot
-  if (generation !== null && generation.rows > 0) {
-    const stored = generation.views[view.name]
-    if (stored?.hash !== view.hash) throw new NeedsBackfillError(view)
-    files.push(...stored.files.map((file) => lake.resolve(file)))
-  }
-  for (const segment of snapshot.segments) {
-    if (segment.rows === 0) continue
-    const partial = segment.partials[view.name]
-    if (partial === undefined && segment.replaces) throw new PartialsCompactedError(view, segment)
-    if (partial?.hash !== view.hash) throw new NeedsBackfillError(view)
-    files.push(lake.resolve(partial.file))
-  }
+  const files = stateFiles(view, snapshot).map((file) => lake.resolve(file))
   const parts = files.length === 0 ? [] : [`SELECT ${columns} FROM ${readParquetSql(files)}`]
   const open = snapshot.open.get(view.hash) ?? []
   if (table !== null) parts.push(`SELECT ${columns} FROM ${table}`)
@@ -51,6 +39,25 @@ export function statesSql(
   }
   if (parts.length > 0) return `(${parts.join(' UNION ALL ')})`
   return `(SELECT ${view.stateColumns.map(({ name, type }) => `NULL::${type} AS ${quoteName(name)}`).join(', ')} WHERE false)`
+}
+
+/** The files that hold the view's states at a snapshot. @throws NeedsBackfillError, PartialsCompactedError */
+export function stateFiles(view: CompiledView, snapshot: Snapshot): LakeFile[] {
+  const files: LakeFile[] = []
+  const { generation } = snapshot
+  if (generation !== null && generation.rows > 0) {
+    const stored = generation.views[view.name]
+    if (stored?.hash !== view.hash) throw new NeedsBackfillError(view)
+    files.push(...stored.files)
+  }
+  for (const segment of snapshot.segments) {
+    if (segment.rows === 0) continue
+    const partial = segment.partials[view.name]
+    if (partial === undefined && segment.replaces) throw new PartialsCompactedError(view, segment)
+    if (partial?.hash !== view.hash) throw new NeedsBackfillError(view)
+    files.push(partial.file)
+  }
+  return files
 }
 
 /** States in the asked range that pass the filters. */

@@ -1,5 +1,5 @@
 /** One stream of events, cut anywhere between generation, closed segments and open ones, always gives the naive answer. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -287,6 +287,25 @@ test.each([
   ['by_topick', {}, /did you mean 'by_topic'/],
 ])('%s %j is refused by name', async (view, texts, message) => {
   await expect(ask(view, texts as QueryTexts)).rejects.toThrow(message)
+})
+
+test('a file that was edited in place gives an error that names it, not another answer', async () => {
+  await close(EVENTS.slice(0, 40), 0)
+  await publish(EVENTS.slice(0, 40))
+  const right = await ask('by_topic', {})
+  const { file } = (await lake.current())!.views.by_topic!
+  const path = lake.resolve(file)
+  const bytes = readFileSync(path)
+  for (const at of [200, 400, bytes.length - 300]) {
+    const edited = Buffer.from(bytes)
+    edited[at]! ^= 1
+    writeFileSync(path, edited)
+    await expect(ask('by_topic', {})).rejects.toThrow(
+      /by_topic\.parquet' has another checksum.*`watershed batch run --full`/,
+    )
+  }
+  writeFileSync(path, bytes)
+  expect((await ask('by_topic', {})).rows).toEqual(right.rows)
 })
 
 test('partials of another definition are never mixed in', async () => {

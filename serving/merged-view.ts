@@ -8,7 +8,7 @@ import { type AnswerMeta, type AnswerRange, metaOf } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
 import { isoSql, jsonValueSql } from './json-value.ts'
 import { enrichedSql } from './lookup-sql.ts'
-import { answerSql, filteredSql, rowsShownMax, statesSql } from './merged-sql.ts'
+import { answerSql, filteredSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
 import { openTable } from './open-table.ts'
 import { QueryError, QueryTimeoutError, UnknownViewError } from './query-error.ts'
 import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
@@ -76,11 +76,12 @@ export async function answerPlan(
     connection.interrupt()
   }, msMax)
   try {
+    const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
+    await served.lake.check([...stateFiles(plan.view, snapshot), ...pins.map(([, pin]) => pin.file)])
     const bound = new BoundValues()
     const all = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
     const range = await rangeOf(plan, all, connection, nowMs)
     const states = filteredSql(plan.view, all, range, plan.query.filters ?? [], bound)
-    const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
     const files = new Map(pins.map(([name, pin]) => [name, served.lake.resolve(pin.file)]))
     const enriched = enrichedSql(plan, answerSql(plan, states, bound), files)
     const { texts, estimated } = await rowTexts(connection, plan, enriched, bound)

@@ -1,6 +1,6 @@
 /** The serving stage's own view of a moment, at the finest grain: what verify holds against the recount. */
 import type { CompiledView } from '#core/compiled.ts'
-import { BoundValues, statesSql } from '#serving/merged-sql.ts'
+import { BoundValues, stateFiles, statesSql } from '#serving/merged-sql.ts'
 import { type ServedDataset, type Snapshot, SnapshotError, takeSnapshot } from '#serving/snapshot.ts'
 import type { MergedSnapshot } from './verify-dataset.ts'
 
@@ -9,6 +9,7 @@ const TRIES_MAX = 20
 /** Takes one snapshot of all views, as every answer does, at a moment when no flush is half written. @throws SnapshotError, LakeError */
 export async function mergedSnapshot(served: ServedDataset): Promise<MergedSnapshot> {
   const snapshot = await wholeSnapshot(served)
+  for (const view of served.dataset.views.values()) await served.lake.check(stateFiles(view, snapshot))
   return {
     generation: snapshot.generation?.id ?? null,
     positions: snapshot.partitions,

@@ -64,6 +64,7 @@ let tables = 0
 export async function rawRows(parts: RawParts, positions: readonly RawPosition[]): Promise<RawRows> {
   const { dataset, lake, connection } = parts
   const segments = await segmentsUpTo(parts, positions)
+  await lake.check(segments.flatMap((segment) => segment.events ?? []))
   const table = `verify_tail_${dataset.name}_${++tables}`
   const drop = async (): Promise<void> => {
     await connection.run(`DROP TABLE IF EXISTS ${quoteName(table)}`)

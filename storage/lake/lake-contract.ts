@@ -118,6 +118,21 @@ export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>)
 
   describe(`lake contract: ${driver}`, () => {
     it(
+      'finds files whole by their checksums, as often as it is asked',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const { manifest } = await land(under, lake, 0, 0, 10, 'a')
+        const files = [manifest.events!, manifest.partials.by_country!.file]
+        for (const handle of [lake, lake, await under.open()]) await handle.check(files)
+        const edited = { ...files[0]!, sha256: 'f'.repeat(64) }
+        await expect(lake.check([files[1]!, edited])).rejects.toMatchObject({
+          code: 'file-damaged',
+          message: expect.stringMatching(`${edited.path}.*another checksum`),
+        })
+      }),
+    )
+
+    it(
       'starts empty',
       withLake(async ({ open }) => {
         const lake = await open()

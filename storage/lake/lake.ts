@@ -28,6 +28,11 @@ export interface Lake {
   readonly dataset: string
   /** absolute path of a file named in a manifest, for read_parquet. @throws LakeError when it is missing or has another size */
   resolve(file: LakeFile): string
+  /**
+   * Compares the files' bytes with their manifests' checksums: a file that was edited in place can still be read, and would give
+   * wrong answers. Once per file and handle, and again when the file was touched since. @throws LakeError when one is missing or damaged
+   */
+  check(files: Iterable<LakeFile>): Promise<void>
   /** stages a segment's file; the name is unique per call, so two owners never write the same file */
   stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile>
   /** Creates the manifest exclusively, durably. 'lost': another owner committed this (partition, start) first; its manifest is `winner`. */

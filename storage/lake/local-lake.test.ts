@@ -154,6 +154,23 @@ describe('files', () => {
     ])
   })
 
+  it('that were edited in place are found, also after they were found whole', async () => {
+    const lake = await open()
+    const { events } = await land(lake, 0, 10)
+    await lake.check([events!])
+    const path = lake.resolve(events!)
+    const text = await readFile(path, 'utf8')
+    await writeFile(path, text.toUpperCase())
+    await expect(lake.check([events!])).rejects.toMatchObject({
+      code: 'file-damaged',
+      message: expect.stringContaining(path),
+    })
+    await writeFile(path, text)
+    await lake.check([events!])
+    await rm(path)
+    await expect(lake.check([events!])).rejects.toMatchObject({ code: 'file-missing' })
+  })
+
   it('of a manifest are looked at before it is committed', async () => {
     const lake = await open()
     const staged = await lake.stageSegmentFile(0, 0, 'events')

@@ -11,6 +11,7 @@ import { statSync } from 'node:fs'
 import { resolve as absolutePath, join } from 'node:path'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
+import { CheckedFiles } from './checked-files.ts'
 import { makeFolder } from './durable-files.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration } from './lake.ts'
@@ -35,6 +36,7 @@ export class LocalLake implements Lake {
   readonly folder: string
   readonly #segments: LocalSegments
   readonly #generations: LocalGenerations
+  readonly #checked = new CheckedFiles()
 
   private constructor(folder: string, dataset: string, step: StepHook) {
     this.folder = folder
@@ -60,18 +62,29 @@ export class LocalLake implements Lake {
     try {
       bytes = statSync(path).size
     } catch (error) {
-      if (!isMissing(error)) throw error
-      throw new LakeError(
-        'file-missing',
-        `lake, dataset '${this.dataset}': '${path}' is named in a manifest, but is not there; take a new snapshot, and if it is still missing restore it from a copy`,
-        { cause: error },
-      )
+      throw isMissing(error) ? this.#missing(path, error) : error
     }
     if (bytes === file.bytes) return path
-    throw new LakeError(
-      'file-damaged',
-      `lake, dataset '${this.dataset}': '${path}' has ${bytes} bytes, but its manifest says ${file.bytes}; restore it from a copy`,
-    )
+    throw this.#damaged(path, `has ${bytes} bytes, but its manifest says ${file.bytes}`)
+  }
+
+  async check(files: Iterable<LakeFile>): Promise<void> {
+    const placed = Array.from(files, (file): [string, LakeFile] => [this.resolve(file), file])
+    try {
+      await this.#checked.check(placed, (path) => this.#damaged(path, 'has another checksum than its manifest says'))
+    } catch (error) {
+      const path = (error as NodeJS.ErrnoException).path ?? ''
+      throw isMissing(error) ? this.#missing(path, error) : error
+    }
+  }
+
+  #missing(path: string, cause: unknown): LakeError {
+    const what = `'${path}' is named in a manifest, but is not there; take a new snapshot, and if it is still missing`
+    return new LakeError('file-missing', `lake, dataset '${this.dataset}': ${what} ${remedyOf(path)}`, { cause })
+  }
+
+  #damaged(path: string, what: string): LakeError {
+    return new LakeError('file-damaged', `lake, dataset '${this.dataset}': '${path}' ${what}; ${remedyOf(path)}`)
   }
 
   stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
@@ -125,4 +138,11 @@ export class LocalLake implements Lake {
   async tryLock(): Promise<{ release(): Promise<void> } | null> {
     return tryLocalLock(this.folder)
   }
+}
+
+/** Raw events are only once in the lake; what generations hold can be made from them again. */
+function remedyOf(path: string): string {
+  return path.includes('/generations/')
+    ? 'restore it from a copy, or make a new generation with `watershed batch run --full`'
+    : 'restore it from a copy'
 }

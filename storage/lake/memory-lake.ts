@@ -87,6 +87,14 @@ export class MemoryLake implements Lake {
     return file.path
   }
 
+  async check(files: Iterable<LakeFile>): Promise<void> {
+    for (const file of files) {
+      await this.#pause()
+      if (sha256(this.folder.files.get(this.resolve(file))!) !== file.sha256)
+        throw new LakeError('file-damaged', `lake: '${file.path}' has another checksum than its manifest says`)
+    }
+  }
+
   async stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
     await this.#pause()
     const unique = String(++this.folder.fileCount).padStart(12, '0')
