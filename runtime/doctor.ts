@@ -167,6 +167,8 @@ async function examineGeneration({ lake, partitions }: OpenDataset, now: number)
     }
   }
   const chains = await lake.chains(partitions)
+  const short = chains.find((chain) => chain.end < (current.boundary[chain.partition] ?? 0))
+  if (short !== undefined) return manifestsMissing(current, short)
   const after = chains.reduce(
     (sum, chain) => sum + Math.max(0, chain.end - (current.boundary[chain.partition] ?? 0)),
     0,
@@ -177,6 +179,17 @@ async function examineGeneration({ lake, partitions }: OpenDataset, now: number)
   const old = ageMs > GENERATION_OLD_MS && after > 0
   const advice = old ? 'the schedule does not run: leave `watershed start` running, or run `watershed batch run`' : null
   return { part: 'generation', state: old ? 'attention' : 'ok', message, advice, numbers }
+}
+
+function manifestsMissing(current: GenerationManifest, { partition, end }: SegmentChain): Finding {
+  const counted = current.boundary[partition]!
+  return {
+    part: 'generation',
+    state: 'attention',
+    message: `${current.id} has counted partition ${partition} up to offset ${counted}, but the lake's segments end at ${end}: manifests are missing`,
+    advice: "restore the lake's folder 'manifests' from a copy; nothing of the partition is read until then",
+    numbers: { id: current.id, partition, counted, end },
+  }
 }
 
 function agoOf(ms: number): string {

@@ -293,8 +293,8 @@ test('a file that was edited in place gives an error that names it, not another 
   await close(EVENTS.slice(0, 40), 0)
   await publish(EVENTS.slice(0, 40))
   const right = await ask('by_topic', {})
-  const { file } = (await lake.current())!.views.by_topic!
-  const path = lake.resolve(file)
+  const [file] = (await lake.current())!.views.by_topic!.files
+  const path = lake.resolve(file!)
   const bytes = readFileSync(path)
   for (const at of [200, 400, bytes.length - 300]) {
     const edited = Buffer.from(bytes)

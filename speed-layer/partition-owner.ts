@@ -48,6 +48,16 @@ export class LogReplacedError extends Error {
   }
 }
 
+/** The lake has lost manifests; going on would land the same offsets again in other segments, or take them for lost. */
+export class LakeCutError extends Error {
+  constructor(dataset: string, partition: number, end: Offset, but: string) {
+    super(
+      `dataset '${dataset}', partition ${partition}: the lake's segments end at offset ${end}, but ${but}. Manifests are missing: restore the lake's folder 'manifests' from a copy; nothing is read until then`,
+    )
+    this.name = 'LakeCutError'
+  }
+}
+
 export class PartitionOwner {
   readonly #parts: PartitionOwnerParts
   readonly #step: StepHook
@@ -73,7 +83,7 @@ export class PartitionOwner {
     return this.#parts.fold.start
   }
 
-  /** Begins at the end of the last manifest; records a gap where the log no longer holds what follows. @throws LogReplacedError */
+  /** Begins at the end of the last manifest; records a gap where the log no longer holds what follows. @throws LogReplacedError, LakeCutError */
   async open(): Promise<void> {
     for (;;) {
       const start = await this.#chainEnd()
@@ -89,6 +99,7 @@ export class PartitionOwner {
         await this.#begin(start)
         return
       }
+      await this.#assertNeverLanded(start)
       await this.#commitGap(start, range)
     }
   }
@@ -218,6 +229,8 @@ export class PartitionOwner {
 
   async #chainEnd(): Promise<Offset> {
     const { lake, log, partition, dataset } = this.#parts
+    // Before the chain: what a generation has counted then, the chain that is read later can only reach or pass.
+    const generation = await lake.current()
     const chain = (await lake.chains(log.partitions))[partition]
     if (chain === undefined)
       throw new RangeError(`dataset '${dataset}': the lake gave no chain for partition ${partition}`)
@@ -229,7 +242,19 @@ export class PartitionOwner {
         `the lake belongs to log ${last.log}, but this log is ${log.identity}`,
       )
     }
+    const counted = generation?.boundary[partition] ?? 0
+    if (chain.end < counted)
+      throw new LakeCutError(dataset, partition, chain.end, `generation ${generation!.id} has counted up to ${counted}`)
     return chain.end
+  }
+
+  /** A segment was opened behind `start` once: what lies between was landed, and is no gap. */
+  async #assertNeverLanded(start: Offset): Promise<void> {
+    const { store, dataset, partition } = this.#parts
+    const newest = (await store.markers()).get(partition)
+    if (newest === undefined || newest.segmentStart <= start) return
+    const but = `the speed store knows a segment from ${newest.segmentStart} on, and the log no longer holds what lies between`
+    throw new LakeCutError(dataset, partition, start, but)
   }
 
   /** Says in the lake that [start, range.start) was never read. Losing to another owner is fine: open() looks again. */

@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { avg, count, countDistinct, defineDataset, latest, sum } from '#core/definition.ts'
@@ -200,6 +200,68 @@ test('a log that ends before the lake is refused, not counted under old offsets'
   expect(second.role.status()[0]).toMatchObject({ state: 'refused' })
   expect(second.role.status()[0]!.fault).toMatch(/re-created or replaced/)
   await second.role.stop()
+})
+
+describe('a lake that lost manifests', () => {
+  const manifests = () => join(folder, 'lake/clicks/manifests')
+  const landed = async (records: number, closed: number) => {
+    const first = await parts({ segmentRecordsMax: 40 })
+    const lines = Array.from({ length: records }, (_, id) => line(id, 'a'))
+    await append(first.log, 0, lines)
+    const done = first.seen('segment-closed', closed)
+    await first.role.start()
+    await done
+    await first.role.stop()
+    return first
+  }
+
+  test('that a generation has counted is refused until they are back: nothing is landed twice', async () => {
+    const { lake, log } = await landed(90, 2)
+    const staged = await lake.beginGeneration()
+    await staged.commit({
+      format: 1,
+      dataset: 'clicks',
+      id: staged.id,
+      log: log.identity,
+      mode: 'full',
+      boundary: [80, 0],
+      segments: [],
+      base: null,
+      views: {},
+      dictionaries: {},
+      rows: 80,
+      deadLetters: 0,
+      lateRows: 0,
+      gaps: [],
+      startedAtMs: 1,
+      finishedAtMs: 2,
+    })
+    await lake.setCurrent(staged.id)
+    const newest = join(manifests(), readdirSync(manifests()).sort().at(-1)!)
+    renameSync(newest, `${newest}.away`)
+    const second = await parts({ retryMsFirst: 1, retryMsMax: 5 })
+    const refused = second.seen('stream-refused', 2)
+    const flushed = second.seen('flush-written', 1, 90)
+    await second.role.start()
+    await refused
+    expect(second.role.status()[0]!.fault).toMatch(/end at offset 40, but generation g000001 has counted up to 80/)
+    expect(readdirSync(manifests())).toHaveLength(2)
+    renameSync(`${newest}.away`, newest)
+    await flushed
+    await second.role.stop()
+    expect((await second.lake.chains(2))[0]!.end).toBe(80)
+  })
+
+  test('is no gap where the log no longer holds what they said', async () => {
+    const { log } = await landed(80, 2)
+    await log.trim(0, 80, Date.now() + 1_000)
+    for (const name of readdirSync(manifests())) rmSync(join(manifests(), name))
+    const second = await parts({ retryMsFirst: 1 })
+    await second.role.start()
+    await second.role.stop()
+    expect(second.events.find(({ name }) => name === 'stream-refused')!.message).toMatch(/knows a segment from 80 on/)
+    expect((await second.lake.chains(2))[0]!.segments).toEqual([])
+  })
 })
 
 test('records that retention took before they were read are a gap in the lake', async () => {

@@ -14,7 +14,7 @@ import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
-import { LogReplacedError, PartitionOwner } from './partition-owner.ts'
+import { LakeCutError, LogReplacedError, PartitionOwner } from './partition-owner.ts'
 import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 
@@ -38,7 +38,7 @@ export interface StreamRoleParts {
 
 export interface PartitionStatus {
   readonly partition: number
-  /** 'refused': the log is not the lake's; a person must act. 'retrying': a fault; it starts again by itself */
+  /** 'refused': log and lake do not belong together, or the lake has lost manifests; a person must act. 'retrying': a fault; it starts again by itself */
   readonly state: 'starting' | 'running' | 'retrying' | 'refused' | 'stopped'
   readonly position: Offset
   readonly segmentStart: Offset
@@ -139,9 +139,11 @@ export class StreamRole {
       const connection = await this.#parts.engine.connect()
       const progressed = { yes: false }
       try {
-        await this.#run(partition, connection, lost, () => {
-          progressed.yes = true
-          opened()
+        await this.#run(partition, connection, lost, {
+          opened,
+          flushed: () => {
+            progressed.yes = true
+          },
         })
       } catch (error) {
         if (progressed.yes) waitMs = this.#limits.retryMsFirst
@@ -157,7 +159,12 @@ export class StreamRole {
     opened()
   }
 
-  async #run(partition: number, connection: EngineConnection, lost: AbortSignal, opened: () => void): Promise<void> {
+  async #run(
+    partition: number,
+    connection: EngineConnection,
+    lost: AbortSignal,
+    tell: { opened(): void; flushed(): void },
+  ): Promise<void> {
     const { dataset, log, lake, store, scratchFolder, step, emit } = this.#parts
     const fold = new RowsFold({ dataset, partition, logIdentity: log.identity, connection, lake, scratchFolder, step })
     const owner = new PartitionOwner({
@@ -173,7 +180,7 @@ export class StreamRole {
     })
     const sweep = new ClosedSegmentSweep({ partition, log, store, limits: this.#limits })
     await owner.open()
-    opened()
+    tell.opened()
     sweep.closedUpTo(owner.openStart)
     while (!lost.aborted) {
       const more = await owner.fill()
@@ -183,6 +190,7 @@ export class StreamRole {
       }
       if (owner.flushDue) {
         await owner.flush()
+        tell.flushed()
         await this.#observe(partition, owner)
         await sweep.run()
       }
@@ -211,7 +219,7 @@ export class StreamRole {
   }
 
   #faulted(partition: number, error: Error, waitMs: number): void {
-    const refused = error instanceof LogReplacedError
+    const refused = error instanceof LogReplacedError || error instanceof LakeCutError
     this.#note(partition, { state: refused ? 'refused' : 'retrying', fault: error.message })
     this.#parts.emit({
       name: refused ? 'stream-refused' : 'stream-fault',
