@@ -3,6 +3,7 @@ import { type Command, CommanderError } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
+import { SnapshotError } from '#serving/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { commandLine } from './command-line.ts'
 import { ConfigurationError } from './configuration.ts'
@@ -56,6 +57,7 @@ describe('endOf', () => {
     [Object.assign(new Error('x'), { code: 'ENOENT' }), 'storage'],
     [new CommanderError(1, 'commander.unknownOption', 'x'), 'usage'],
     [new CommanderError(0, 'commander.help', 'x'), 'done'],
+    [new SnapshotError('x', 'y'), 'storage'],
     [new TypeError('x'), 'fault'],
   ] as const)('%s ends with %s', (error, exit) => {
     expect(endOf(error).exit).toBe(exit)

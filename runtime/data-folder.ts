@@ -44,9 +44,17 @@ export class DataFolder {
     return join(this.path, 'scratch')
   }
 
-  /** A fresh folder for files that live no longer than this process. */
+  /** A fresh folder for files that live no longer than this process. @throws CommandError 'storage' */
   makeScratch(): string {
-    return mkdtempSync(join(this.scratchFolder, `${process.pid}-`))
+    try {
+      return mkdtempSync(join(this.scratchFolder, `${process.pid}-`))
+    } catch (error) {
+      throw new CommandError(
+        'storage',
+        `data folder '${this.path}' can not be written: ${(error as Error).message}; free space, make it writable for this user, or choose another with --data`,
+        { cause: error },
+      )
+    }
   }
 
   /** Removes what processes that are gone left in scratch/. */

@@ -2,7 +2,8 @@
 import { CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
-import { NeedsBackfillError, QueryError } from '#serving/query-error.ts'
+import { NeedsBackfillError, PartialsCompactedError, QueryError } from '#serving/query-error.ts'
+import { SnapshotError } from '#serving/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { ConfigurationError } from './configuration.ts'
 import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
@@ -23,6 +24,7 @@ function exitOf(error: Error): ExitName {
   if (error instanceof QueryError) return 'usage'
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
+  if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
   if (error instanceof LakeError || STORAGE_FAULTS.includes(error.name)) return 'storage'
   // A file that is not there is storage's fault, one that can not be understood is its writer's.
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'

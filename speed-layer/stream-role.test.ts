@@ -219,7 +219,7 @@ describe('a lake that lost manifests', () => {
     const { lake, log } = await landed(90, 2)
     const staged = await lake.beginGeneration()
     await staged.commit({
-      format: 1,
+      format: 2,
       dataset: 'clicks',
       id: staged.id,
       log: log.identity,

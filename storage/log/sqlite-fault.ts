@@ -1,4 +1,6 @@
 /** Faults of the embedded files, in words that a person can act on; none names SQLite's types. */
+import { statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 /**
  * Why a file could not be used: 'full', 'read-only', 'unreachable' (missing folder, no permission), 'damaged', 'foreign' (another
@@ -33,6 +35,9 @@ export class StorageFileError extends Error {
   }
 }
 
+/** less room than SQLite takes to open a file */
+const FULL_BYTES = 64 * 1024
+
 /** SQLite's primary result codes, https://sqlite.org/rescode.html */
 const REASONS: Readonly<Record<number, keyof typeof ADVICE>> = {
   3: 'read-only',
@@ -58,10 +63,21 @@ const ADVICE = {
 
 /** What a driver throws for a fault of its file: says which file, during what, and what to do. Other errors come back unchanged. */
 export function fileFault(what: string, file: string, doing: string, error: unknown): unknown {
-  const reason = reasonOf(error)
-  if (reason === null) return error
+  const told = reasonOf(error)
+  if (told === null) return error
+  const reason = told === 'failing' && isFull(file) ? 'full' : told
   const message = `${what} ${file}: ${doing}: ${(error as Error).message}; ${ADVICE[reason]}`
   return new StorageFileError(file, reason, message, error)
+}
+
+/** SQLite says of a disk that has no room for its shared memory, or for one more page, that it fails. */
+function isFull(file: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(file))
+    return bavail * bsize < FULL_BYTES
+  } catch {
+    return false
+  }
 }
 
 /** null when the error is not SQLite's */

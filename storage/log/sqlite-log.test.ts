@@ -205,6 +205,7 @@ test('a full disk refuses appends, loses none, and takes them again when space r
     expect(acknowledged.length).toBeGreaterThan(3)
     expect(textOf(await readAll(log, 0))).toBe(acknowledged.join(''))
     await expect(log.append([lines(0, `"${'x'.repeat(200_000)}"`)])).rejects.toMatchObject({ reason: 'full' })
+    await expect(open({ file: join(disk.folder, 'another.sqlite') })).rejects.toMatchObject({ reason: 'full' })
     rmSync(ballast)
     expect(await log.append([lines(0, '{"back":1}')])).toEqual([
       { partition: 0, start: acknowledged.length, end: acknowledged.length + 1 },
