@@ -6,14 +6,14 @@ import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import { SnapshotError } from '#serving/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { commandLine } from './command-line.ts'
-import { ConfigurationError } from './configuration.ts'
+import { ConfigurationError } from './configuration-error.ts'
 import { endOf, exitCode } from './end-of.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
 
 /** every command that does something, with its path */
 function leaves(command: Command, path: readonly string[]): [string, Command][] {
-  if (command.commands.length === 0) return [[path.join(' '), command]]
-  return command.commands.flatMap((inner) => leaves(inner, [...path, inner.name()]))
+  const own: [string, Command][] = command.options.length > 0 ? [[path.join(' '), command]] : []
+  return [...own, ...command.commands.flatMap((inner) => leaves(inner, [...path, inner.name()]))]
 }
 
 function usageOf([path, command]: [string, Command]): string {

@@ -1,13 +1,14 @@
 /** The command line as data: all commands. */
 import { Command } from 'commander'
 import { backfillCommand, batchCommand } from './commands/batch-command.ts'
+import { configCommand } from './commands/config-command.ts'
 import { dictionariesCommand } from './commands/dictionaries-command.ts'
 import { doctorCommand } from './commands/doctor-command.ts'
 import { generateCommand } from './commands/generate-command.ts'
 import { generationsCommand } from './commands/generations-command.ts'
 import { ingestCommand } from './commands/ingest-command.ts'
 import { queryCommand } from './commands/query-command.ts'
-import { startCommand } from './commands/start-command.ts'
+import { intakeCommand, serveCommand, startCommand, streamCommand } from './commands/service-commands.ts'
 import { verifyCommand } from './commands/verify-command.ts'
 
 export function commandLine(): Command {
@@ -17,15 +18,19 @@ export function commandLine(): Command {
     .showHelpAfterError('(watershed help shows all commands)')
   const commands = [
     startCommand(),
+    serveCommand(),
+    intakeCommand(),
+    streamCommand(),
+    batchCommand(),
     ingestCommand(),
     generateCommand(),
-    batchCommand(),
     queryCommand(),
     verifyCommand(),
     generationsCommand(),
     backfillCommand(),
     dictionariesCommand(),
     doctorCommand(),
+    configCommand(),
   ]
   for (const command of commands) program.addCommand(command)
   throwInsteadOfExit(program)

@@ -1,31 +1,38 @@
 /**
  * Where everything is in the data folder:
- *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, scratch/<process>-<n>/
+ *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, scratch/<machine>@<process>-<n>/
  * Scratch folders live as long as their process; those of dead processes are removed at start.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { CommandError } from './exit-codes.ts'
 
+/** Scratch folders that this process made: of the same number may be an earlier process's, too. */
+const own = new Set<string>()
+
 export class DataFolder {
   readonly path: string
+  readonly scratchFolder: string
 
-  /** Opens the folder and makes it where it does not exist. @throws CommandError 'storage' */
-  static open(path: string): DataFolder {
+  /** Opens the folder and makes it where it does not exist. @param scratch default: in the folder. @throws CommandError 'storage' */
+  static open(path: string, scratch = join(path, 'scratch')): DataFolder {
     try {
-      for (const part of ['log', 'speed', 'lake', 'scratch']) mkdirSync(join(path, part), { recursive: true })
+      for (const part of ['log', 'speed', 'lake']) mkdirSync(join(path, part), { recursive: true })
+      mkdirSync(scratch, { recursive: true })
     } catch (error) {
       throw new CommandError(
         'storage',
-        `data folder '${path}' can not be made: ${(error as Error).message}; choose another with --data`,
+        `data folder '${path}' can not be made: ${(error as Error).message}; choose another with --data (or --set scratch=<folder>)`,
         { cause: error },
       )
     }
-    return new DataFolder(path)
+    return new DataFolder(path, scratch)
   }
 
-  private constructor(path: string) {
+  private constructor(path: string, scratchFolder: string) {
     this.path = path
+    this.scratchFolder = scratchFolder
   }
 
   logFile(dataset: string): string {
@@ -40,14 +47,13 @@ export class DataFolder {
   get lakeFolder(): string {
     return join(this.path, 'lake')
   }
-  get scratchFolder(): string {
-    return join(this.path, 'scratch')
-  }
 
   /** A fresh folder for files that live no longer than this process. @throws CommandError 'storage' */
   makeScratch(): string {
     try {
-      return mkdtempSync(join(this.scratchFolder, `${process.pid}-`))
+      const made = mkdtempSync(join(this.scratchFolder, `${machine()}${process.pid}-`))
+      own.add(made)
+      return made
     } catch (error) {
       throw new CommandError(
         'storage',
@@ -57,15 +63,21 @@ export class DataFolder {
     }
   }
 
-  /** Removes what processes that are gone left in scratch/. */
+  /** Removes what processes of this machine that are gone left in scratch/. Others' are theirs: their numbers say nothing here. */
   sweepScratch(): void {
     for (const name of readdirSync(this.scratchFolder)) {
-      const pid = /^(\d+)-/.exec(name)?.[1]
-      if (pid !== undefined && !isAlive(Number(pid))) {
-        rmSync(join(this.scratchFolder, name), { recursive: true, force: true })
-      }
+      if (!name.startsWith(machine())) continue
+      const pid = /^(\d+)-/.exec(name.slice(machine().length))?.[1]
+      const path = join(this.scratchFolder, name)
+      if (pid === undefined || own.has(path)) continue
+      if (Number(pid) === process.pid || !isAlive(Number(pid))) rmSync(path, { recursive: true, force: true })
     }
   }
+}
+
+/** A container has a name and process numbers of its own. */
+function machine(): string {
+  return `${hostname()}@`
 }
 
 function isAlive(pid: number): boolean {

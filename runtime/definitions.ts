@@ -8,8 +8,8 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { DatasetDefinition } from '#core/definition.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { isDefinitionPath } from './configuration.ts'
 import { CommandError } from './exit-codes.ts'
+import { isDefinitionPath } from './setting-sources.ts'
 
 /** The datasets that come with the product: name → module. */
 const SHIPPED: Readonly<Record<string, string>> = {

@@ -6,6 +6,7 @@ import { basename } from 'node:path'
 import { loadDictionaryFile } from '#datasets/dictionaries/dictionary-file.ts'
 import { SHIPPED_DICTIONARIES } from '#datasets/dictionaries/shipped.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
+import type { Emit } from '#telemetry/emit.ts'
 
 /** Where a dictionary's newest version came from. */
 export interface DictionaryOrigin {
@@ -24,17 +25,55 @@ export interface Published {
   readonly changed: boolean
 }
 
+const KEEP_EVERY_MS = 60_000
 const ORIGIN_KEY = 'origin'
 
 export function isShipped(name: string): boolean {
   return Object.hasOwn(SHIPPED_DICTIONARIES, name)
 }
 
-/** Puts the shipped dictionaries into the store, but for those that somebody replaced. Unchanged ones keep their version. */
-export async function publishShipped(store: DictionaryStore): Promise<void> {
+/**
+ * Puts the shipped dictionaries into the store, but for those that somebody replaced. Unchanged ones keep their version.
+ * @param which 'missing': only those that the store does not have at all
+ */
+export async function publishShipped(store: DictionaryStore, which: 'all' | 'missing' = 'all'): Promise<void> {
   for (const [name, entries] of Object.entries(SHIPPED_DICTIONARIES)) {
+    if (which === 'missing' && (await store.version(name)) !== null) continue
     if ((await originOf(store, name))?.source !== 'file') await store.publish(name, entries())
   }
+}
+
+/**
+ * Publishes the shipped dictionaries now, and again while the store is away: on a service it may come later, or come back empty. A batch
+ * run does without meanwhile.
+ */
+export function keepShipped(
+  store: DictionaryStore,
+  emit: Emit,
+  everyMs = KEEP_EVERY_MS,
+): { readonly first: Promise<void>; stop(): void } {
+  let told = ''
+  let published = false
+  const publishNow = async (): Promise<void> => {
+    try {
+      await publishShipped(store, published ? 'missing' : 'all')
+      published = true
+      told = ''
+    } catch (error) {
+      const { message } = error as Error
+      if (message !== told) {
+        const advice = `the shipped dictionaries could not be published: ${message}; tried again every ${everyMs} ms`
+        emit({ name: 'dictionaries-unpublished', level: 'warn', message: advice })
+      }
+      told = message
+    }
+  }
+  let publishing = publishNow()
+  const timer = setInterval(() => {
+    publishing = publishing.then(publishNow)
+  }, everyMs)
+  timer.unref()
+  return { first: publishing, stop: () => clearInterval(timer) }
 }
 
 /** Makes a file's entries the dictionary's newest version. @throws DictionaryFileError with the file and the line; what the store throws */

@@ -5,7 +5,7 @@ import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import { NeedsBackfillError, PartialsCompactedError, QueryError } from '#serving/query-error.ts'
 import { SnapshotError } from '#serving/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
-import { ConfigurationError } from './configuration.ts'
+import { ConfigurationError } from './configuration-error.ts'
 import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
 
 /** How a command that threw ends, and what it says. */

@@ -4,7 +4,8 @@ import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 export interface FirstQuestions {
   readonly address: string
   readonly data: string
-  readonly datasets: Iterable<CompiledDataset>
+  /** that are answered here */
+  readonly datasets: readonly CompiledDataset[]
   /** requests need an API key */
   readonly keyed: boolean
 }
@@ -17,7 +18,7 @@ export function firstQuestions({ address, data, datasets, keyed }: FirstQuestion
     `curl -s${keyed ? " -H 'Authorization: Bearer <key>'" : ''} '${address}${path}'`
   const lines = [
     ['ask', view && curl(`/v1/datasets/${dataset.name}/views/${view.name}?limit=3`)],
-    ['', curl('/v1/datasets')],
+    ['', dataset && curl('/v1/datasets')],
     ['health', curl('/readyz')],
     ['data', data],
     ['stop', 'Ctrl-C'],

@@ -6,6 +6,7 @@ import pino, { type DestinationStream, type Logger } from 'pino'
 import { isColorSupported, prettyFactory } from 'pino-pretty'
 import type { Emit, PlatformEvent } from '#telemetry/emit.ts'
 import { say, stderrLines } from './output.ts'
+import { MASK } from './secrets.ts'
 import type { Configuration } from './settings.ts'
 
 export type LogSettings = Pick<Configuration, 'logLevel' | 'logFormat'>
@@ -21,7 +22,6 @@ export interface LogOptions {
   readonly terminal?: boolean
 }
 
-const MASK = '***'
 /** names that every line has; an event's field of such a name gets a _ behind it */
 const OWN_FIELDS = new Set(['level', 'time', 'role', 'pid', 'event', 'dataset', 'message'])
 

@@ -1,19 +1,20 @@
-/** The embedded parts of one dataset, opened on the data folder: log, speed store, lake. The composition of the ports with their drivers. */
+/** The parts of one dataset, opened as the configuration chooses: log, speed store, lake. */
 import type { CompiledDataset } from '#core/compiled.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LocalLake } from '#storage/lake/local-lake.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import { SqliteLog } from '#storage/log/sqlite-log.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
-import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { DataFolder } from './data-folder.ts'
+import { openLog } from './drivers/open-log.ts'
+import { openSpeedStore } from './drivers/open-speed-store.ts'
 import type { Configuration } from './settings.ts'
 
 export interface OpenDataset {
   readonly dataset: CompiledDataset
+  /** of the log at this moment: a log on Kafka can get more */
   readonly partitions: number
   readonly log: EventLog
   readonly store: SpeedStore
@@ -24,29 +25,35 @@ export interface OpenDataset {
 export interface OpenDatasetOptions {
   readonly dataset: CompiledDataset
   readonly folder: DataFolder
-  readonly configuration: Pick<Configuration, 'partitions' | 'recordBytesMax' | 'inFlightBytesMax'>
+  readonly configuration: Configuration
   readonly engine: DuckDbEngine
   readonly emit: Emit
   readonly step?: StepHook
+  /** the log, where it is open already; it is closed with the dataset */
+  readonly log?: EventLog
 }
 
-/** @throws when a part can not be opened; the message names its file and what to do */
+/** @throws when a part can not be opened; the message names it and what to do */
 export async function openDataset(options: OpenDatasetOptions): Promise<OpenDataset> {
   const { dataset, folder, configuration, engine, emit, step = noSteps } = options
-  const { partitions, recordBytesMax } = configuration
-  const name = dataset.name
-  const log = await SqliteLog.open({ file: folder.logFile(name), dataset: name, partitions, recordBytesMax, step })
+  const shared = { dataset: dataset.name, folder, configuration, emit, step }
+  const log = options.log ?? (await openLog(shared))
+  let store: SpeedStore | null = null
   try {
-    const store = await SqliteSpeedStore.open({
-      file: folder.speedFile(name),
-      log: log.identity,
-      dataset: name,
-      step,
-      onRebuilt: (message) => emit({ name: 'speed-store-rebuilt', level: 'warn', dataset: name, message }),
-    })
-    const lake = await LocalLake.open({ folder: folder.lakeFolder, dataset: name, step })
-    return { dataset, partitions, log, store, lake, engine }
+    store = await openSpeedStore({ ...shared, log: log.identity })
+    const lake = await LocalLake.open({ folder: folder.lakeFolder, dataset: dataset.name, step })
+    return {
+      dataset,
+      get partitions() {
+        return log.partitions
+      },
+      log,
+      store,
+      lake,
+      engine,
+    }
   } catch (error) {
+    await store?.close()
     await log.close()
     throw error
   }

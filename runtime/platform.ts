@@ -1,16 +1,19 @@
 /**
- * All roles in one process. This thread takes events in and answers queries; the stream role and the batch role each have a
- * worker thread with an engine of its own. Stopping goes the way of the data: nothing more is taken in, then the stream role
- * flushes what it folded, then the batch role stops between two steps. What was acknowledged is in the log whatever happens.
+ * The roles that one process has: all of them, or some, beside other processes over the same lake. The main thread takes events in and
+ * answers queries; the stream role and the batch role each have a worker thread with an engine of its own. Stopping goes the way of the
+ * data: nothing more is taken in, then the stream role flushes what it folded, then the batch role stops between two steps. What was
+ * acknowledged is in the log whatever happens.
  */
 import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { Intake } from '#ingest/intake.ts'
 import { buildServeApp } from '#serving/serve-app.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
+import { AnswerProbe } from './answer-probe.ts'
+import { queuePrefixOf } from './drivers/open-schedule.ts'
 import { CommandError } from './exit-codes.ts'
 import { firstQuestions } from './first-questions.ts'
 import { intakeLimits, intakePort } from './intake-port.ts'
@@ -22,27 +25,39 @@ import type { Configuration } from './settings.ts'
 import { stateReadings } from './state-readings.ts'
 import { Workspace } from './workspace.ts'
 
-const ROLES = ['stream', 'batch'] as const
+/** What of the platform one process does. */
+export interface PlatformShape {
+  /** roles with a thread of their own */
+  readonly threads: readonly ('stream' | 'batch')[]
+  /** answers queries */
+  readonly answers: boolean
+  /** takes events in */
+  readonly intake: boolean
+}
+
+const PORT = 8_787
 
 export class Platform {
   readonly intakes = new Map<string, Intake>()
+  readonly #shape: PlatformShape
   readonly #workspace: Workspace
   readonly #emit: Emit
   readonly #metrics: Metrics
   readonly #roles: RoleSupervisor[] = []
   #datasets: readonly OpenDataset[] = []
+  #answering: AnswerProbe | null = null
   #app: FastifyInstance | null = null
   #address = ''
 
   /** Opens everything, starts the roles, and listens. @throws what keeps a part from starting; nothing is left running then */
-  static async start(configuration: Configuration, log: Emit): Promise<Platform> {
+  static async start(configuration: Configuration, shape: PlatformShape, log: Emit): Promise<Platform> {
     let platform: Platform | null = null
     const metrics = new Metrics(() => stateReadings(platform === null ? [] : platform.#datasets))
     const emit: Emit = (event) => {
       metrics.count(event)
       log(event)
     }
-    platform = new Platform(await Workspace.open(configuration, 'serve', emit), metrics, emit)
+    platform = new Platform(shape, await Workspace.open(configuration, 'serve', emit), metrics, emit)
     try {
       await platform.#open()
       return platform
@@ -52,7 +67,8 @@ export class Platform {
     }
   }
 
-  private constructor(workspace: Workspace, metrics: Metrics, emit: Emit) {
+  private constructor(shape: PlatformShape, workspace: Workspace, metrics: Metrics, emit: Emit) {
+    this.#shape = shape
     this.#workspace = workspace
     this.#metrics = metrics
     this.#emit = emit
@@ -67,7 +83,8 @@ export class Platform {
   get firstQuestions(): string {
     const { configuration, datasets } = this.#workspace
     const { data, keys } = configuration
-    return firstQuestions({ address: this.#address, data, datasets: datasets.values(), keyed: keys.length > 0 })
+    const asked = this.#shape.answers ? [...datasets.values()] : []
+    return firstQuestions({ address: this.#address, data, datasets: asked, keyed: keys.length > 0 })
   }
 
   /** Stops in the order of the data's way and closes everything. Sources of events that the caller started must have stopped. */
@@ -78,13 +95,11 @@ export class Platform {
   }
 
   async #open(): Promise<void> {
-    const { configuration } = this.#workspace
-    const limits = intakeLimits(configuration)
-    this.#datasets = await this.#workspace.all()
-    for (const { dataset, log } of this.#datasets) {
-      this.intakes.set(dataset.name, new Intake({ dataset, log, limits, emit: this.#emit }))
-    }
-    for (const name of ROLES) {
+    const { answers, intake, threads } = this.#shape
+    if (answers) this.#datasets = await this.#workspace.all()
+    if (answers) this.#answering = new AnswerProbe(this.#datasets)
+    if (intake) await this.#openIntakes()
+    for (const name of threads) {
       const module = new URL(`./roles/${name}-thread.ts`, import.meta.url)
       const role = new RoleSupervisor({ name, module, input: this.#inputOf(name), emit: this.#emit })
       this.#roles.push(role)
@@ -93,19 +108,35 @@ export class Platform {
     await this.#listen()
   }
 
+  async #openIntakes(): Promise<void> {
+    const limits = intakeLimits(this.#workspace.configuration)
+    for (const [name, dataset] of this.#workspace.datasets) {
+      const log = await this.#workspace.log(name)
+      this.intakes.set(name, new Intake({ dataset, log, limits, emit: this.#emit }))
+    }
+  }
+
   async #listen(): Promise<void> {
     const { configuration } = this.#workspace
-    const { host, port, keys } = configuration
-    const ports = [...this.intakes].map(([name, intake]) => [name, intakePort(intake, configuration)] as const)
+    const { host, keys } = configuration
+    const { answers, intake } = this.#shape
+    const port = configuration.port ?? (answers || intake ? PORT : 0)
+    const ports = [...this.intakes].map(([name, own]) => [name, intakePort(own, configuration)] as const)
+    const board = await this.#jobBoard()
     this.#app = buildServeApp({
-      datasets: new Map(this.#datasets.map((open) => [open.dataset.name, open])),
-      intakes: new Map(ports),
+      datasets: answers ? new Map(this.#datasets.map((open) => [open.dataset.name, open])) : null,
+      intakes: intake ? new Map(ports) : null,
       metrics: this.#metrics,
       emit: this.#emit,
       limits: configuration,
       keys,
-      parts: () => this.#roles.flatMap((role) => servedParts(role.state())),
+      ownKeyPaths: board === null ? [] : [board.path],
+      parts: async () => [
+        ...this.#roles.flatMap((role) => servedParts(role.state())),
+        ...((await this.#answering?.look()) ?? []),
+      ],
     })
+    if (board !== null) this.#app.register(board.plugin, { prefix: board.path })
     try {
       await this.#app.listen({ host, port })
     } catch (error) {
@@ -119,6 +150,16 @@ export class Platform {
     }
     const bound = this.#app.server.address() as AddressInfo
     this.#address = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  /** The page of batch jobs, where there is a queue and a key for it. */
+  async #jobBoard(): Promise<{ readonly path: string; readonly plugin: FastifyPluginAsync } | null> {
+    const { schedule, adminKey, redis } = this.#workspace.configuration
+    if (schedule !== 'bullmq' || adminKey === undefined) return null
+    const { jobBoard, JOB_BOARD_PATH: path } = await import('#serving/job-board.ts')
+    const { batchQueueName } = await import('#batch-layer/bullmq-queue.ts')
+    const queues = [...this.#workspace.datasets.keys()].map(batchQueueName)
+    return { path, plugin: jobBoard({ adminKey, url: redis.url, prefix: queuePrefixOf({ redis }), queues }) }
   }
 
   #inputOf(role: string): RoleInput {

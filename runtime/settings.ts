@@ -1,28 +1,60 @@
 /**
  * Every setting of the platform, with its default and meaning: one table for the configuration file, the environment
- * (WATERSHED_<NAME>) and the flags. docs/reference/configuration.md is compared with it by a test.
+ * (WATERSHED_<NAME>) and the flags, for all roles. docs/reference/configuration.md is compared with it by a test.
  */
 import { z } from 'zod'
+import { ELASTICSEARCH_SETTINGS, KAFKA_SETTINGS, REDIS_SETTINGS } from './cluster-settings.ts'
 
 const count = (min = 1, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.number().int().min(min).max(max)
 
 const MIB = 1024 * 1024
 
 export const SETTINGS = z.strictObject({
-  data: z.string().min(1).default('./watershed-data').describe('folder of the log, the speed store and the lake'),
+  data: z
+    .string()
+    .min(1)
+    .default('./watershed-data')
+    .describe('folder of the lake, and of the log, speed store and dictionary where those are files'),
+  scratch: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('folder for files that live no longer than a process, on this machine; default: `scratch` in `data`'),
   datasets: z
     .array(z.string().min(1))
     .min(1)
     .max(64)
     .default(['meetup_rsvps'])
     .describe('datasets to serve: names of shipped ones, or paths of definition files'),
+  log: z.enum(['sqlite', 'kafka']).default('sqlite').describe('where the log is: `sqlite` or `kafka`'),
+  speedStore: z
+    .enum(['sqlite', 'elasticsearch'])
+    .default('sqlite')
+    .describe('where open partials are: `sqlite` or `elasticsearch`'),
+  dictionary: z.enum(['sqlite', 'redis']).default('sqlite').describe('where dictionaries are: `sqlite` or `redis`'),
+  schedule: z
+    .enum(['node-cron', 'bullmq'])
+    .default('node-cron')
+    .describe('what wakes batch runs: `node-cron` in the process, or `bullmq` on Redis, for several batch processes'),
+
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; one that others can reach needs `keys`'),
-  port: count(0, 65_535).default(8_787).describe('port to listen on; 0 takes a free one'),
+  port: count(0, 65_535)
+    .optional()
+    .describe('port to listen on; 0 takes a free one; default: 8787, and a free one for `stream` and `batch`'),
   keys: z
     .array(z.string().min(16))
     .max(64)
     .default([])
+    .meta({ secret: true })
     .describe('API keys (at least 16 characters each) that requests must carry as `Authorization: Bearer <key>`'),
+  adminKey: z
+    .string()
+    .min(16)
+    .optional()
+    .meta({ secret: true })
+    .describe(
+      'with `schedule: bullmq`: shows the page of batch jobs at /admin/jobs to who has this key; default: no page',
+    ),
   partitions: count(1, 256).default(4).describe('partitions of the log of each dataset; fixed when it is made'),
 
   logLevel: z
@@ -89,25 +121,10 @@ export const SETTINGS = z.strictObject({
   streamMemoryMb: count(64).default(1_024).describe('memory of the engine of the stream role'),
   batchThreads: count(1, 64).default(1).describe('threads of the engine of the batch role'),
   batchMemoryMb: count(64).default(768).describe('memory of the engine of the batch role'),
+
+  kafka: KAFKA_SETTINGS.prefault({}),
+  elasticsearch: ELASTICSEARCH_SETTINGS.prefault({}),
+  redis: REDIS_SETTINGS.prefault({}),
 })
 
 export type Configuration = Readonly<z.output<typeof SETTINGS>>
-export type SettingName = keyof Configuration
-
-export const SETTING_NAMES = Object.keys(SETTINGS.shape) as SettingName[]
-
-/** The environment variable of a setting: segmentAgeMsMax → WATERSHED_SEGMENT_AGE_MS_MAX. */
-export function variableOf(setting: string): string {
-  return `WATERSHED_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
-}
-
-export type SettingKind = 'text' | 'number' | 'boolean' | 'list'
-
-/** How a setting is written in the environment. */
-export function kindOf(setting: SettingName): SettingKind {
-  const outer = SETTINGS.shape[setting] as z.ZodDefault | z.ZodOptional
-  const inner = outer.def.innerType as z.ZodType
-  if (inner instanceof z.ZodNumber) return 'number'
-  if (inner instanceof z.ZodBoolean) return 'boolean'
-  return inner instanceof z.ZodArray ? 'list' : 'text'
-}

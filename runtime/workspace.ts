@@ -3,12 +3,15 @@ import { rmSync } from 'node:fs'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { StepHook } from '#core/steps.ts'
-import { SqliteDictionary } from '#storage/dictionary/sqlite-dictionary.ts'
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { crashStep } from './crash-step.ts'
 import { DataFolder } from './data-folder.ts'
 import { loadDatasets } from './definitions.ts'
+import { openDictionary } from './drivers/open-dictionary.ts'
+import { openLog } from './drivers/open-log.ts'
 import { CommandError } from './exit-codes.ts'
 import { closeDataset, type OpenDataset, openDataset } from './open-dataset.ts'
 import { type EngineRole, openEngine } from './open-engine.ts'
@@ -22,12 +25,13 @@ export class Workspace {
   readonly datasets: ReadonlyMap<string, CompiledDataset>
   readonly step: StepHook
   readonly emit: Emit
+  readonly #logs = new Map<string, Promise<EventLog>>()
   readonly #opened = new Map<string, Promise<OpenDataset>>()
 
   /** @throws CommandError, DefinitionError: say what is wrong and where */
   static async open(configuration: Configuration, role: EngineRole, emit: Emit): Promise<Workspace> {
     const step = crashStep(process.env)
-    const folder = DataFolder.open(configuration.data)
+    const folder = DataFolder.open(configuration.data, configuration.scratch)
     folder.sweepScratch()
     const scratchFolder = folder.makeScratch()
     const engine = await openEngine(role, configuration, folder, scratchFolder)
@@ -55,6 +59,22 @@ export class Workspace {
 
   /** The parts of one dataset, opened once. @throws CommandError 'usage' when it is not among the loaded ones */
   dataset(name: string): Promise<OpenDataset> {
+    const opened = this.#opened.get(name) ?? this.#open(this.definition(name))
+    this.#opened.set(name, opened)
+    return opened
+  }
+
+  /** A dataset's log alone: what takes events in needs no more. @throws CommandError 'usage' when it is not among the loaded ones */
+  log(name: string): Promise<EventLog> {
+    const { configuration, folder, emit, step } = this
+    const dataset = this.definition(name).name
+    const opened = this.#logs.get(name) ?? openLog({ dataset, folder, configuration, emit, step })
+    this.#logs.set(name, opened)
+    return opened
+  }
+
+  /** @throws CommandError 'usage' when it is not among the loaded ones */
+  definition(name: string): CompiledDataset {
     const dataset = this.datasets.get(name)
     if (dataset === undefined) {
       throw new CommandError(
@@ -62,10 +82,7 @@ export class Workspace {
         `there is no dataset '${name}'${nearest(name, this.datasets.keys())}; loaded are: ${[...this.datasets.keys()].join(', ')}. Name its definition file with --dataset`,
       )
     }
-    const { configuration, folder, engine, emit, step } = this
-    const opened = this.#opened.get(name) ?? openDataset({ dataset, folder, configuration, engine, emit, step })
-    this.#opened.set(name, opened)
-    return opened
+    return dataset
   }
 
   /** All loaded datasets, opened. */
@@ -87,8 +104,8 @@ export class Workspace {
     return this.dataset(name!)
   }
 
-  openDictionary(): Promise<SqliteDictionary> {
-    return SqliteDictionary.open({ file: this.folder.dictionaryFile })
+  openDictionary(): Promise<DictionaryStore> {
+    return openDictionary(this.configuration, this.folder, this.emit)
   }
 
   async close(): Promise<void> {
@@ -96,7 +113,16 @@ export class Workspace {
       const open = await opened.catch(() => null)
       if (open !== null) await closeDataset(open)
     }
+    for (const [name, opening] of this.#logs) {
+      if (!this.#opened.has(name)) await (await opening.catch(() => null))?.close()
+    }
     this.engine.close()
     rmSync(this.scratchFolder, { recursive: true, force: true })
+  }
+
+  async #open(dataset: CompiledDataset): Promise<OpenDataset> {
+    const { configuration, folder, engine, emit, step } = this
+    const log = await this.log(dataset.name)
+    return openDataset({ dataset, folder, configuration, engine, emit, step, log })
   }
 }

@@ -16,9 +16,9 @@ export interface ServedPart {
 }
 
 export interface HealthRouteParts {
-  readonly datasets: ReadonlyMap<string, unknown>
+  readonly datasets: ReadonlyMap<string, unknown> | null
   readonly metrics: Metrics
-  readonly parts?: () => readonly ServedPart[]
+  readonly parts: () => Promise<readonly ServedPart[]>
 }
 
 const INDEX_SCHEMA = {
@@ -58,12 +58,12 @@ export function healthRoutes(app: FastifyInstance, parts: HealthRouteParts): voi
   app.get('/', { schema: INDEX_SCHEMA }, async () => ({
     product: 'watershed',
     document: OPENAPI_ROUTE,
-    datasets: [...parts.datasets.keys()].map((name) => `/v1/datasets/${name}`),
+    datasets: [...(parts.datasets?.keys() ?? [])].map((name) => `/v1/datasets/${name}`),
     routes,
   }))
   app.get('/livez', { schema: LIVE_SCHEMA }, async () => ({ status: 'alive' }))
   app.get('/readyz', { schema: READY_SCHEMA }, async (_request, reply) => {
-    const states = parts.parts?.() ?? []
+    const states = await parts.parts()
     const ready = states.every((part) => part.ready)
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', parts: states })
   })

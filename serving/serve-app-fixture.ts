@@ -63,7 +63,7 @@ export async function serveShop(): Promise<ServedShop> {
     metrics: new Metrics(),
     emit: (event) => events.push(event),
     limits: { requestBytesMax: 1_000 },
-    parts: () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],
+    parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],
   }
   const app = buildServeApp(parts)
   const close = async (): Promise<void> => {

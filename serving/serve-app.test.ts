@@ -100,7 +100,7 @@ test('definitions, generations, dead letters, health and metrics answer', async 
 test('a part that does not work makes it not ready, with the reason', async () => {
   const broken = buildServeApp({
     ...shop.parts,
-    parts: () => [{ name: 'batch role', ready: false, state: 'restarting', detail: '3 restarts' }],
+    parts: async () => [{ name: 'batch role', ready: false, state: 'restarting', detail: '3 restarts' }],
   })
   const reply = await broken.inject('/readyz')
   expect(reply.statusCode).toBe(503)

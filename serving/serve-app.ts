@@ -1,7 +1,6 @@
 /** The HTTP surface: events in, answers out, and what operators look at. Wiring passes everything in; nothing is global. */
 import { timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
-import type { EventLog } from '#storage/log/event-log.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { datasetRoutes } from './dataset-routes.ts'
@@ -28,15 +27,19 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
 }
 
 export interface ServeAppParts {
-  readonly datasets: ReadonlyMap<string, ServedDataset & { readonly log?: EventLog }>
-  readonly intakes?: ReadonlyMap<string, IntakePort>
+  /** what is answered; null: this process answers nothing */
+  readonly datasets: ReadonlyMap<string, ServedDataset> | null
+  /** what takes events in; null: this process takes none */
+  readonly intakes: ReadonlyMap<string, IntakePort> | null
   readonly metrics: Metrics
   readonly emit: Emit
   readonly limits?: Partial<ServeLimits>
   /** when given, every request but the health checks must carry one as `Authorization: Bearer <key>` */
   readonly keys?: readonly string[]
-  /** state of the other roles, for /readyz */
-  readonly parts?: () => readonly ServedPart[]
+  /** paths under which something asks for a key of its own */
+  readonly ownKeyPaths?: readonly string[]
+  /** state of what this process does, for /readyz */
+  readonly parts: () => Promise<readonly ServedPart[]>
 }
 
 const OPEN_ROUTES = new Set(['/livez', '/readyz'])
@@ -50,8 +53,9 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     forceCloseConnections: true,
   })
   app.addHook('onRequest', async (request) => {
-    if (parts.keys && parts.keys.length > 0 && !OPEN_ROUTES.has(request.url.split('?')[0]!))
-      checkKey(request, parts.keys)
+    const path = request.url.split('?')[0]!
+    if (!parts.keys?.length || OPEN_ROUTES.has(path) || isUnder(path, parts.ownKeyPaths ?? [])) return
+    checkKey(request, parts.keys)
   })
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
@@ -79,10 +83,15 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   describeApi(app, (parts.keys ?? []).length > 0)
   app.register(async (routes) => {
     healthRoutes(routes, parts)
-    eventRoute(routes, parts.intakes ?? new Map())
-    datasetRoutes(routes, { datasets: parts.datasets, gate, queryMsMax: limits.queryMsMax, metrics: parts.metrics })
+    const { datasets, intakes, metrics } = parts
+    if (intakes !== null) eventRoute(routes, intakes)
+    if (datasets !== null) datasetRoutes(routes, { datasets, gate, queryMsMax: limits.queryMsMax, metrics })
   })
   return app
+}
+
+function isUnder(path: string, parents: readonly string[]): boolean {
+  return parents.some((parent) => path === parent || path.startsWith(`${parent}/`))
 }
 
 /** Compares in constant time, against every key. */

@@ -1,6 +1,6 @@
 /** watershed batch run, watershed backfill: one batch run now, as the schedule would make it. */
 import { SingleBar } from 'cli-progress'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { publishShipped } from '../dictionary-shelf.ts'
@@ -11,16 +11,19 @@ import { stopSignal } from '../signals.ts'
 import type { Workspace } from '../workspace.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { GENERATION_HEADS, generationRow, generationSummary } from './generations-command.ts'
+import { batchServiceCommand } from './service-commands.ts'
 
 type BatchMode = 'full' | 'incremental'
 
 export function batchCommand(): Command {
   const run = commandWith('run', 'Make a generation of all loaded datasets now')
     .option('--full', 'recompute everything from raw events')
-    .action((options: SharedOptions & { full?: boolean }) =>
-      runAll(options, options.full ? 'full' : 'incremental', (workspace) => workspace.all()),
-    )
-  return new Command('batch').description('The batch layer').addCommand(run)
+    .action((_options: unknown, command: Command) => {
+      // Flags may stand before `run` as well: those are the batch service's.
+      const options = command.optsWithGlobals<SharedOptions & { full?: boolean }>()
+      return runAll(options, options.full ? 'full' : 'incremental', (workspace) => workspace.all())
+    })
+  return batchServiceCommand().addCommand(run)
 }
 
 export function backfillCommand(): Command {

@@ -1,9 +1,10 @@
 /** Flags that every command has, and how a command opens what it works on. */
 import { Command, InvalidArgumentError } from 'commander'
-import { loadConfiguration } from '../configuration.ts'
+import { type ConfigurationSources, loadConfiguration } from '../configuration.ts'
 import { offerPackageName } from '../definitions.ts'
 import { commandLog } from '../log.ts'
 import type { EngineRole } from '../open-engine.ts'
+import { secretsOf } from '../secrets.ts'
 import type { Configuration } from '../settings.ts'
 import { Workspace } from '../workspace.ts'
 
@@ -11,6 +12,7 @@ export interface SharedOptions {
   readonly data?: string
   readonly dataset?: readonly string[]
   readonly config?: string
+  readonly set?: readonly string[]
   readonly json?: boolean
   readonly logLevel?: string
   readonly logFormat?: string
@@ -23,6 +25,7 @@ export function commandWith(name: string, description: string): Command {
     .option('--data <folder>', 'data folder (default: ./watershed-data)')
     .option('--dataset <name or file>', 'a shipped dataset, or a definition file; repeatable', collect)
     .option('--config <file>', 'configuration file, JSON or .ts')
+    .option('--set <name=value>', 'any setting, for example --set log=kafka; repeatable', collect)
     .option('--json', 'one JSON value on stdout, for programs')
     .option('--log-level <level>', 'what is logged on stderr: debug, info, warn, error or silent (default: info)')
     .option('--log-format <format>', 'json or readable (default: readable on a terminal, else JSON)')
@@ -49,10 +52,19 @@ export async function configurationOf(
   options: SharedOptions,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<Configuration> {
+  return loadConfiguration(configurationSources(options, more))
+}
+
+/** Where the settings of a command come from. */
+export function configurationSources(
+  options: SharedOptions,
+  more: Readonly<Record<string, unknown>> = {},
+): ConfigurationSources {
   offerPackageName()
-  return loadConfiguration({
+  return {
     file: options.config,
     environment: process.env,
+    set: options.set,
     flags: {
       data: options.data,
       datasets: options.dataset,
@@ -60,7 +72,7 @@ export async function configurationOf(
       logFormat: options.logFormat,
       ...more,
     },
-  })
+  }
 }
 
 /** Opens the workspace, runs the command's work on it, and closes it whatever happens. */
@@ -70,7 +82,8 @@ export async function withWorkspace<T>(
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   const configuration = await configurationOf(options)
-  const workspace = await Workspace.open(configuration, role, commandLog(configuration, { role: 'command' }))
+  const emit = commandLog(configuration, { role: 'command', secrets: secretsOf(configuration) })
+  const workspace = await Workspace.open(configuration, role, emit)
   try {
     return await work(workspace)
   } finally {

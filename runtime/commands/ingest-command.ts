@@ -31,7 +31,8 @@ export function ingestCommand(): Command {
 async function ingest(name: string, file: string, options: IngestOptions): Promise<void> {
   const stop = stopSignal()
   const result = await withWorkspace(options, 'serve', async (workspace) => {
-    const { dataset, log } = await workspace.dataset(name)
+    const dataset = workspace.definition(name)
+    const log = await workspace.log(name)
     const emit = exceptRejects(workspace.emit)
     const intake = new Intake({ dataset, log, limits: intakeLimits(workspace.configuration), emit })
     const bar = progressBar()

@@ -3,6 +3,7 @@ import type { Emit } from '#telemetry/emit.ts'
 import { endOf } from '../end-of.ts'
 import { CommandError } from '../exit-codes.ts'
 import { serviceLog } from '../log.ts'
+import { secretsOf } from '../secrets.ts'
 import type { Configuration } from '../settings.ts'
 import { stopSignal } from '../signals.ts'
 
@@ -19,7 +20,7 @@ export async function runService(
   configuration: Configuration,
   work: (service: Service) => Promise<void>,
 ): Promise<void> {
-  const emit = serviceLog(configuration, { role })
+  const emit = serviceLog(configuration, { role, secrets: secretsOf(configuration) })
   const stop = stopSignal(() =>
     emit({
       name: 'stopping',

@@ -1,17 +1,17 @@
 /** The batch role of all datasets in a worker thread of its own, with its own engine, so that it does not slow serving. */
 import { compactSegments } from '#batch-layer/compact.ts'
-import { CronSchedule } from '#batch-layer/cron-schedule.ts'
-import { runBatch } from '#batch-layer/run-batch.ts'
+import { type BatchProgress, runBatch } from '#batch-layer/run-batch.ts'
 import type { BatchSchedule } from '#batch-layer/schedule.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
-import { SqliteDictionary } from '#storage/dictionary/sqlite-dictionary.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../data-folder.ts'
 import { loadDatasets } from '../definitions.ts'
-import { publishShipped } from '../dictionary-shelf.ts'
+import { keepShipped } from '../dictionary-shelf.ts'
+import { openDictionary } from '../drivers/open-dictionary.ts'
+import { openSchedule } from '../drivers/open-schedule.ts'
 import { closeDataset, type OpenDataset, openDataset } from '../open-dataset.ts'
 import { openEngine } from '../open-engine.ts'
 import type { Configuration } from '../settings.ts'
@@ -31,32 +31,50 @@ interface BatchParts {
 
 class BatchOfDataset {
   readonly open: OpenDataset
-  readonly schedule: BatchSchedule
   readonly #parts: BatchParts
+  #schedule: BatchSchedule | null = null
   #newest: GenerationManifest | null = null
 
   constructor(parts: BatchParts) {
     this.#parts = parts
     this.open = parts.open
-    const { lake, engine, partitions } = parts.open
-    const { batchIncrementalCron, batchFullCron } = parts.configuration
-    const { emit, step } = parts
-    this.schedule = new CronSchedule({
+  }
+
+  async start(): Promise<void> {
+    const { configuration, emit } = this.#parts
+    const { lake } = this.open
+    this.#newest = await lake.current()
+    this.#schedule = await openSchedule(configuration, {
       lake,
-      run: (mode, signal) => this.#run(mode, signal),
-      compact: (signal) => compactSegments({ lake, engine, partitions, step, emit, signal }),
+      run: (mode, signal, onProgress) => this.#run(mode, signal, onProgress),
+      compact: (signal) => this.#compact(signal),
       afterRun: (generation) => this.#verify(generation),
-      incrementalPattern: batchIncrementalCron,
-      fullPattern: batchFullCron,
+      incrementalPattern: configuration.batchIncrementalCron,
+      fullPattern: configuration.batchFullCron,
       emit,
     })
+    this.#schedule.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.#schedule?.stop()
+    await closeDataset(this.open)
   }
 
   status(): PartStatus {
-    return batchStatus(this.open.dataset.name, this.schedule.state(), this.#newest)
+    return batchStatus(this.open.dataset.name, this.#schedule!.state(), this.#newest)
   }
 
-  async #run(mode: 'full' | 'incremental', signal: AbortSignal): Promise<GenerationManifest | null> {
+  #compact(signal: AbortSignal): Promise<unknown> {
+    const { step, emit } = this.#parts
+    return compactSegments({ ...this.open, step, emit, signal })
+  }
+
+  async #run(
+    mode: 'full' | 'incremental',
+    signal: AbortSignal,
+    onProgress: (progress: BatchProgress) => void,
+  ): Promise<GenerationManifest | null> {
     const { open, dictionary, configuration, step, emit } = this.#parts
     const generation = await runBatch({
       ...open,
@@ -66,6 +84,7 @@ class BatchOfDataset {
       keepGenerations: configuration.keepGenerations,
       readersGraceMs: configuration.lakeGraceMs,
       step,
+      onProgress,
       emit,
       signal,
     })
@@ -81,22 +100,23 @@ class BatchOfDataset {
 }
 
 await runRole(async ({ configuration, scratchFolder }, emit) => {
-  const folder = DataFolder.open(configuration.data)
+  const folder = DataFolder.open(configuration.data, configuration.scratch)
   const step = crashStep(process.env)
   const engine = await openEngine('batch', configuration, folder, scratchFolder)
-  const dictionary = await SqliteDictionary.open({ file: folder.dictionaryFile })
-  await publishShipped(dictionary)
+  const dictionary = await openDictionary(configuration, folder, emit)
+  const shelf = keepShipped(dictionary, emit)
   const roles: BatchOfDataset[] = []
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
     roles.push(new BatchOfDataset({ open, dictionary, configuration, scratchFolder, step, emit }))
   }
-  for (const role of roles) role.schedule.start()
+  await shelf.first
+  for (const role of roles) await role.start()
   return {
     parts: () => roles.map((role) => role.status()),
     stop: async () => {
-      await Promise.all(roles.map((role) => role.schedule.stop()))
-      for (const { open } of roles) await closeDataset(open)
+      shelf.stop()
+      await Promise.all(roles.map((role) => role.stop()))
       await dictionary.close()
       engine.close()
     },

@@ -11,7 +11,7 @@ import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
 
 await runRole(async ({ configuration, scratchFolder }, emit) => {
-  const folder = DataFolder.open(configuration.data)
+  const folder = DataFolder.open(configuration.data, configuration.scratch)
   const step = crashStep(process.env)
   const engine = await openEngine('stream', configuration, folder, scratchFolder)
   const running: { open: OpenDataset; role: StreamRole }[] = []

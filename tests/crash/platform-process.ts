@@ -9,6 +9,8 @@ const MAIN = fileURLToPath(new URL('../../runtime/main.ts', import.meta.url))
 const SAID_MAX = 40
 
 export interface PlatformProcessOptions {
+  /** start, or a single role. Default: start */
+  readonly command?: string
   readonly arguments: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
 }
@@ -26,7 +28,7 @@ export class PlatformProcess {
   readonly address: Promise<string>
 
   constructor(options: PlatformProcessOptions) {
-    this.#child = spawn(process.execPath, [MAIN, 'start', ...options.arguments], {
+    this.#child = spawn(process.execPath, [MAIN, options.command ?? 'start', ...options.arguments], {
       env: { ...process.env, ...options.environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -1,0 +1,21 @@
+/** watershed config: every setting in force, where it came from, secrets masked. */
+import type { Command } from 'commander'
+import { settingsInForce } from '../configuration.ts'
+import { printJson, printTable } from '../output.ts'
+import { commandWith, configurationSources, type SharedOptions } from './command-options.ts'
+
+export function configCommand(): Command {
+  return commandWith('config', 'Show every setting in force and where it came from; secrets are masked').action(show)
+}
+
+async function show(options: SharedOptions): Promise<void> {
+  const settings = await settingsInForce(configurationSources(options))
+  if (options.json) {
+    printJson(Object.fromEntries(settings.map(({ name, value, from }) => [name, { value, from }])))
+    return
+  }
+  printTable(
+    ['setting', 'value', 'from'],
+    settings.map(({ name, value, from }) => [name, value === null ? '' : JSON.stringify(value), from]),
+  )
+}

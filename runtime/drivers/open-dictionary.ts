@@ -1,0 +1,19 @@
+/** The dictionary store that the configuration chooses. A driver's library is loaded only where it is chosen. */
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
+import { SqliteDictionary } from '#storage/dictionary/sqlite-dictionary.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import type { DataFolder } from '../data-folder.ts'
+import type { Configuration } from '../settings.ts'
+
+/** @throws when it can not be opened; a Redis that is away is no reason */
+export async function openDictionary(
+  configuration: Configuration,
+  folder: DataFolder,
+  emit: Emit,
+): Promise<DictionaryStore> {
+  if (configuration.dictionary === 'sqlite') return SqliteDictionary.open({ file: folder.dictionaryFile })
+  const { RedisDictionary } = await import('#storage/dictionary/redis-dictionary.ts')
+  const { url, keyPrefix } = configuration.redis
+  const onLost = (message: string): void => emit({ name: 'redis-lost', level: 'warn', message })
+  return RedisDictionary.open({ url, keyPrefix, onLost })
+}

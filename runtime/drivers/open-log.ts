@@ -1,0 +1,57 @@
+/** The log that the configuration chooses. A driver's library is loaded only where it is chosen. */
+import type { StepHook } from '#core/steps.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
+import { SqliteLog } from '#storage/log/sqlite-log.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import type { DataFolder } from '../data-folder.ts'
+import type { Configuration } from '../settings.ts'
+
+export interface OpenLogOptions {
+  readonly dataset: string
+  readonly folder: DataFolder
+  readonly configuration: Configuration
+  readonly emit: Emit
+  readonly step: StepHook
+}
+
+/** @throws when it can not be opened; the message says what to do */
+export async function openLog(options: OpenLogOptions): Promise<EventLog> {
+  const { dataset, folder, configuration, step } = options
+  const { partitions, recordBytesMax } = configuration
+  if (configuration.log === 'kafka') return openKafkaLog(options)
+  return SqliteLog.open({ file: folder.logFile(dataset), dataset, partitions, recordBytesMax, step })
+}
+
+/** topic of a dataset */
+export function topicOf({ topics, topicPrefix }: Configuration['kafka'], dataset: string): string {
+  return topics[dataset] ?? `${topicPrefix}${dataset}`
+}
+
+async function openKafkaLog({ dataset, configuration, emit }: OpenLogOptions): Promise<EventLog> {
+  const { KafkaLog } = await import('#storage/log/kafka-log.ts')
+  const { kafka, partitions, recordBytesMax } = configuration
+  const { brokers, clientId, createTopics, replication, retentionMs, format, trim, compression, outageMsMax } = kafka
+  return KafkaLog.open({
+    dataset,
+    topic: topicOf(kafka, dataset),
+    brokers,
+    clientId,
+    createTopic: createTopics,
+    partitions,
+    replication,
+    retentionMs,
+    format,
+    trim,
+    compression,
+    outageMsMax,
+    recordBytesMax,
+    ssl: kafka.ssl || undefined,
+    sasl: saslOf(kafka),
+    notice: (level, message) => emit({ name: 'kafka-notice', level, dataset, message: `Kafka: ${message}` }),
+  })
+}
+
+function saslOf({ saslMechanism: mechanism, saslUsername: username, saslPassword: password }: Configuration['kafka']) {
+  if (mechanism === undefined || username === undefined || password === undefined) return undefined
+  return { mechanism, username, password }
+}

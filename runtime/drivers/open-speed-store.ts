@@ -1,0 +1,44 @@
+/** The speed store that the configuration chooses. A driver's library is loaded only where it is chosen. */
+import type { StepHook } from '#core/steps.ts'
+import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import type { DataFolder } from '../data-folder.ts'
+import type { Configuration } from '../settings.ts'
+
+export interface OpenSpeedStoreOptions {
+  readonly dataset: string
+  /** EventLog.identity */
+  readonly log: string
+  readonly folder: DataFolder
+  readonly configuration: Configuration
+  readonly emit: Emit
+  readonly step: StepHook
+}
+
+/** @throws when it can not be opened; the message says what to do */
+export async function openSpeedStore(options: OpenSpeedStoreOptions): Promise<SpeedStore> {
+  const { dataset, log, folder, configuration, emit, step } = options
+  const onRebuilt = (message: string): void => emit({ name: 'speed-store-rebuilt', level: 'warn', dataset, message })
+  if (configuration.speedStore === 'sqlite')
+    return SqliteSpeedStore.open({ file: folder.speedFile(dataset), log, dataset, step, onRebuilt })
+  const { ElasticsearchSpeedStore } = await import('#storage/speed-store/elasticsearch-speed-store.ts')
+  const { node, indexPrefix, replicas } = configuration.elasticsearch
+  const onRetry = (message: string): void => emit({ name: 'elasticsearch-retry', level: 'warn', dataset, message })
+  return ElasticsearchSpeedStore.open({
+    node,
+    auth: authOf(configuration.elasticsearch),
+    indexPrefix,
+    replicas,
+    dataset,
+    log,
+    step,
+    onRebuilt,
+    onRetry,
+  })
+}
+
+function authOf({ apiKey, username, password }: Configuration['elasticsearch']) {
+  if (apiKey !== undefined) return { apiKey }
+  return username === undefined || password === undefined ? null : { username, password }
+}
