@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
+import { isStorageFault } from '#serving/problems.ts'
 import { NeedsBackfillError, PartialsCompactedError, QueryError } from '#serving/query-error.ts'
 import { SnapshotError } from '#serving/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
@@ -15,9 +16,6 @@ export function endOf(error: unknown): { readonly exit: ExitName; readonly messa
   return { exit: exitOf(error), message: messageOf(error) }
 }
 
-/** Faults of files, by the name that every driver's errors have. */
-const STORAGE_FAULTS = ['StorageFileError', 'LogFileError']
-
 function exitOf(error: Error): ExitName {
   if (error instanceof CommandError) return error.exit
   if (error instanceof ConfigurationError) return 'configuration'
@@ -25,7 +23,7 @@ function exitOf(error: Error): ExitName {
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
-  if (error instanceof LakeError || STORAGE_FAULTS.includes(error.name)) return 'storage'
+  if (isStorageFault(error)) return 'storage'
   // A file that is not there is storage's fault, one that can not be understood is its writer's.
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'
   return isSystemError(error) || isSystemError(error.cause) ? 'storage' : 'fault'

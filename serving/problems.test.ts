@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
+import { KafkaUnavailableError } from '#storage/log/kafka-settings.ts'
+import { RedisFault } from '#storage/redis/redis-fault.ts'
 import { StorageFileError } from '#storage/log/sqlite-fault.ts'
 import { PROBLEMS, problemOfError } from './problems.ts'
 import { NeedsBackfillError, QueryError, TooManyQueriesError, UnknownViewError } from './query-error.ts'
@@ -21,6 +24,9 @@ test.each([
   [new NeedsBackfillError({ dataset: 'd', name: 'v' }), 'needs-backfill', 409],
   [new TooManyQueriesError(64), 'busy', 429],
   [new StorageFileError('/x', 'full', 'the disk is full'), 'storage-fault', 503],
+  [new KafkaUnavailableError('t', 'reading', 30_000, 'gone'), 'storage-fault', 503],
+  [new ElasticsearchError('unavailable', 'it is away'), 'storage-fault', 503],
+  [new RedisFault('unreachable', 'it is away'), 'storage-fault', 503],
 ])('%s is %s', (error, type, status) => {
   expect(problemOfError(error)).toMatchObject({ type: `urn:watershed:problem:${type}`, status, detail: error.message })
 })

@@ -49,6 +49,14 @@ export function problemOf(type: ProblemType, detail: string, more: Readonly<Reco
   return { type: `urn:watershed:problem:${type}`, title, status, detail, retryable, ...more }
 }
 
+/** Faults of logs and stores, by the names that the drivers' errors have: no driver is loaded to know them. */
+const STORAGE_FAULT = /^((Log|Storage|Kafka|Elasticsearch)\w*Error|RedisFault)$/
+
+/** A file, folder or service can not do its work now. */
+export function isStorageFault(error: unknown): boolean {
+  return error instanceof LakeError || (error instanceof Error && STORAGE_FAULT.test(error.name))
+}
+
 /** Which problem an error is. Unknown ones do not tell their text: it may hold what is not for the asker. */
 export function problemOfError(error: unknown): Problem {
   if (error instanceof ProblemError) return error.problem
@@ -62,14 +70,14 @@ export function problemOfError(error: unknown): Problem {
     return problemOf('needs-backfill', error.message)
   if (error instanceof TooManyQueriesError) return problemOf('busy', error.message)
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
-  if (error instanceof SnapshotError || error instanceof LakeError) return problemOf('storage-fault', error.message)
+  if (error instanceof SnapshotError) return problemOf('storage-fault', error.message)
   const { name, code, message, statusCode } = error as Error & { code?: string; statusCode?: number }
   if (name === 'IntakeBusyError') return problemOf('busy', message)
   if (name === 'OfferTooLargeError' || code === 'FST_ERR_CTP_BODY_TOO_LARGE') return problemOf('too-large', message)
   if (name === 'BodyError') return problemOf('bad-request', message)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return problemOf('unsupported-type', 'send application/json or application/x-ndjson')
-  if (/^(Log|Storage)\w*Error$/.test(name)) return problemOf('storage-fault', message)
+  if (isStorageFault(error)) return problemOf('storage-fault', message)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problemOf('bad-request', message)
   return problemOf('internal', 'the server log says more')
 }
