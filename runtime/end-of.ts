@@ -37,6 +37,7 @@ function isSystemError(error: unknown): boolean {
 
 /** An unexpected fault shows its place as well. */
 function messageOf(error: Error): string {
+  if (error instanceof CommandError) return error.message
   return exitOf(error) === 'fault' ? (error.stack ?? error.message) : error.message
 }
 

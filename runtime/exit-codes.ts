@@ -6,7 +6,10 @@ export const EXIT_CODES = {
   usage: { code: 64, meaning: 'an unknown command, flag, dataset, view, measure, generation, dictionary or value' },
   definition: { code: 65, meaning: 'a dataset definition or an input file can not be used' },
   fault: { code: 70, meaning: 'an unexpected fault' },
-  storage: { code: 74, meaning: 'a file, folder or service can not be used: full, read-only, damaged, missing or away' },
+  storage: {
+    code: 74,
+    meaning: 'a file, folder or service can not be used: full, read-only, damaged, missing or away',
+  },
   busy: { code: 75, meaning: 'another process is doing the same; try again later' },
   configuration: { code: 78, meaning: 'the configuration can not be used, or the project is not installed' },
   interrupted: { code: 130, meaning: 'stopped by Ctrl-C or SIGTERM before the work was done' },
