@@ -164,6 +164,8 @@ export class OrdersPlatform {
     const served = { ...this.#front, store: this.#slow(this.#front.store), partitions: PARTITIONS }
     this.#app = buildServeApp({
       datasets: new Map([[orders.name, this.#sabotage.served?.(served) ?? served]]),
+      intakes: null,
+      parts: async () => [],
       metrics: new Metrics(),
       emit: (event) => this.events.push(event),
     })
