@@ -27,6 +27,12 @@ export const KAFKA_SETTINGS = z.strictObject({
   retentionMs: count(1)
     .optional()
     .describe("how long Kafka keeps records of a topic made here; default: the broker's (7 days)"),
+  groupPrefix: text()
+    .default('watershed-')
+    .describe('stream workers share the partitions in the group of this and the name of the dataset'),
+  sessionMsMax: count(500)
+    .default(10_000)
+    .describe('a stream worker that is silent for so long has lost its partitions; the broker has bounds of its own'),
   format: z
     .enum(['json', 'confluent'])
     .default('json')

@@ -15,7 +15,7 @@ async function fileWith(text: string, name = 'watershed.json'): Promise<string> 
 describe('configuration', () => {
   test('has defaults for everything, and makes a demo stream when nothing was asked for', async () => {
     const configuration = await loadConfiguration({})
-    expect(configuration).toMatchObject({ host: '127.0.0.1', partitions: 4, demo: true })
+    expect(configuration).toMatchObject({ host: '127.0.0.1', port: 8787, partitions: 4, demo: true })
     expect(configuration).toMatchObject({
       log: 'sqlite',
       speedStore: 'sqlite',
@@ -23,6 +23,12 @@ describe('configuration', () => {
       schedule: 'node-cron',
     })
     expect(configuration.data).toBe(resolve('watershed-data'))
+  })
+
+  test("a command's defaults stand in for the schema's, and give way to everything else", async () => {
+    const defaults = { port: 0 }
+    expect((await loadConfiguration({ defaults })).port).toBe(0)
+    expect((await loadConfiguration({ defaults, environment: { WATERSHED_PORT: '9' } })).port).toBe(9)
   })
 
   test('makes no demo stream where datasets are named', async () => {

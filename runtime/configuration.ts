@@ -7,6 +7,8 @@ import { type SettingSource, settingsOfEnvironment, settingsOfFile, settingsOfFl
 import { type Configuration, SETTINGS } from './settings.ts'
 
 export interface ConfigurationSources {
+  /** defaults of the command, instead of the schema's */
+  readonly defaults?: Readonly<Record<string, unknown>>
   /** values of flags that were given; undefined ones are ignored */
   readonly flags?: Readonly<Record<string, unknown>>
   /** values of --set: name=value */
@@ -44,9 +46,16 @@ export async function settingsInForce(given: ConfigurationSources): Promise<read
   })
 }
 
-async function load({ flags = {}, set = [], environment = {}, file }: ConfigurationSources): Promise<Loaded> {
+async function load({
+  defaults = {},
+  flags = {},
+  set = [],
+  environment = {},
+  file,
+}: ConfigurationSources): Promise<Loaded> {
   const path = file ?? environment.WATERSHED_CONFIG
   const sources = [
+    { values: new Map(Object.entries(defaults)), from: () => 'default' },
     ...(path === undefined ? [] : [await settingsOfFile(path)]),
     settingsOfEnvironment(environment),
     settingsOfFlags(flags, set),

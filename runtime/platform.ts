@@ -35,8 +35,6 @@ export interface PlatformShape {
   readonly intake: boolean
 }
 
-const PORT = 8_787
-
 export class Platform {
   readonly intakes = new Map<string, Intake>()
   readonly #shape: PlatformShape
@@ -118,9 +116,8 @@ export class Platform {
 
   async #listen(): Promise<void> {
     const { configuration } = this.#workspace
-    const { host, keys } = configuration
+    const { host, port, keys } = configuration
     const { answers, intake } = this.#shape
-    const port = configuration.port ?? (answers || intake ? PORT : 0)
     const ports = [...this.intakes].map(([name, own]) => [name, intakePort(own, configuration)] as const)
     const board = await this.#jobBoard()
     this.#app = buildServeApp({

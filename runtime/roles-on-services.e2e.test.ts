@@ -16,7 +16,7 @@ describe.skipIf(missing !== null)('cluster', () => {
         speedStore: 'elasticsearch',
         dictionary: 'redis',
         schedule: 'bullmq',
-        kafka: { brokers: kafka.brokers },
+        kafka: { brokers: kafka.brokers, sessionMsMax: 2_000 },
         elasticsearch: { node: elasticsearch.node, replicas: 0 },
         redis: { url: redis.url },
       },

@@ -39,8 +39,8 @@ export const SETTINGS = z.strictObject({
 
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; one that others can reach needs `keys`'),
   port: count(0, 65_535)
-    .optional()
-    .describe('port to listen on; 0 takes a free one; default: 8787, and a free one for `stream` and `batch`'),
+    .default(8_787)
+    .describe('port to listen on; 0 takes a free one, as `stream` and `batch` do where nothing is set'),
   keys: z
     .array(z.string().min(16))
     .max(64)

@@ -51,8 +51,9 @@ export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: 
 export async function configurationOf(
   options: SharedOptions,
   more: Readonly<Record<string, unknown>> = {},
+  defaults: Readonly<Record<string, unknown>> = {},
 ): Promise<Configuration> {
-  return loadConfiguration(configurationSources(options, more))
+  return loadConfiguration({ ...configurationSources(options, more), defaults })
 }
 
 /** Where the settings of a command come from. */

@@ -70,7 +70,9 @@ async function run(
   flags: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const { port, host } = options
-  const configuration = await configurationOf(options, { port, host, ...flags })
+  // Who only wants to know how a role is finds its address in its first line; 8787 is for those that are asked.
+  const defaults = shape.answers || shape.intake ? {} : { port: 0 }
+  const configuration = await configurationOf(options, { port, host, ...flags }, defaults)
   await runService(role, configuration, async (service) => {
     const platform = await Platform.start(configuration, shape, service.emit)
     tellAddress(platform, options, service)

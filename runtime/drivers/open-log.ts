@@ -30,12 +30,10 @@ export function topicOf({ topics, topicPrefix }: Configuration['kafka'], dataset
 async function openKafkaLog({ dataset, configuration, emit }: OpenLogOptions): Promise<EventLog> {
   const { KafkaLog } = await import('#storage/log/kafka-log.ts')
   const { kafka, partitions, recordBytesMax } = configuration
-  const { brokers, clientId, createTopics, replication, retentionMs, format, trim, compression, outageMsMax } = kafka
+  const { createTopics, replication, retentionMs, format, trim, compression } = kafka
   return KafkaLog.open({
+    ...kafkaClientOf(configuration, dataset, emit),
     dataset,
-    topic: topicOf(kafka, dataset),
-    brokers,
-    clientId,
     createTopic: createTopics,
     partitions,
     replication,
@@ -43,12 +41,24 @@ async function openKafkaLog({ dataset, configuration, emit }: OpenLogOptions): P
     format,
     trim,
     compression,
-    outageMsMax,
     recordBytesMax,
-    ssl: kafka.ssl || undefined,
-    sasl: saslOf(kafka),
-    notice: (level, message) => emit({ name: 'kafka-notice', level, dataset, message: `Kafka: ${message}` }),
   })
+}
+
+/** How every client of a dataset's topic reaches it. */
+export function kafkaClientOf({ kafka }: Pick<Configuration, 'kafka'>, dataset: string, emit: Emit) {
+  const { brokers, clientId, outageMsMax, ssl } = kafka
+  const notice = (level: 'warn' | 'error', message: string): void =>
+    emit({ name: 'kafka-notice', level, dataset, message: `Kafka: ${message}` })
+  return {
+    topic: topicOf(kafka, dataset),
+    brokers,
+    clientId,
+    outageMsMax,
+    ssl: ssl || undefined,
+    sasl: saslOf(kafka),
+    notice,
+  }
 }
 
 function saslOf({ saslMechanism: mechanism, saslUsername: username, saslPassword: password }: Configuration['kafka']) {

@@ -4,6 +4,7 @@ import { StreamRole } from '#speed-layer/stream-role.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../data-folder.ts'
 import { loadDatasets } from '../definitions.ts'
+import { openAssignment } from '../drivers/open-assignment.ts'
 import { closeDataset, type OpenDataset, openDataset } from '../open-dataset.ts'
 import { openEngine } from '../open-engine.ts'
 import type { Configuration } from '../settings.ts'
@@ -18,10 +19,9 @@ await runRole(async ({ configuration, scratchFolder }, emit) => {
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
     const scratch = join(scratchFolder, dataset.name)
-    running.push({
-      open,
-      role: new StreamRole({ ...open, scratchFolder: scratch, limits: limitsOf(configuration), step, emit }),
-    })
+    const assignment = await openAssignment(configuration, dataset.name, open.log, emit)
+    const limits = limitsOf(configuration)
+    running.push({ open, role: new StreamRole({ ...open, assignment, scratchFolder: scratch, limits, step, emit }) })
   }
   await Promise.all(running.map(({ role }) => role.start()))
   return {

@@ -1,0 +1,20 @@
+/** Which partitions a stream worker owns: all of an embedded log; of a log on Kafka its share among the workers of the group. */
+import type { EventLog } from '#storage/log/event-log.ts'
+import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-assignment.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import type { Configuration } from '../settings.ts'
+import { kafkaClientOf } from './open-log.ts'
+
+/** Made, not started. */
+export async function openAssignment(
+  configuration: Configuration,
+  dataset: string,
+  log: EventLog,
+  emit: Emit,
+): Promise<PartitionAssignment> {
+  if (configuration.log === 'sqlite') return new AllPartitions(log)
+  const { KafkaGroup } = await import('#storage/log/kafka-group.ts')
+  const { groupPrefix, sessionMsMax } = configuration.kafka
+  const groupId = `${groupPrefix}${dataset}`
+  return new KafkaGroup({ ...kafkaClientOf(configuration, dataset, emit), groupId, sessionMsMax })
+}
