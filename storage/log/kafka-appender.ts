@@ -9,7 +9,7 @@
  *    would take it for the one that was given up and drop it;
  *  - a producer is replaced long before its 31-bit sequence ends: the library begins again at 0, which no broker accepts.
  */
-import { CompressionTypes, type Kafka, type Message, type Producer, type RecordMetadata } from 'kafkajs'
+import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer, type RecordMetadata } from 'kafkajs'
 import type { OffsetRange } from '#core/offsets.ts'
 import { ByteGate } from './byte-gate.ts'
 import type { AppendBatch } from './event-log.ts'
@@ -50,9 +50,9 @@ interface Sender {
 
 const SENT_MAX = 2 ** 30
 const COMPRESSION: Readonly<Record<KafkaCompression, CompressionTypes>> = {
-  none: CompressionTypes.None,
-  gzip: CompressionTypes.GZIP,
-  zstd: CompressionTypes.ZSTD,
+  none: kafkajs.CompressionTypes.None,
+  gzip: kafkajs.CompressionTypes.GZIP,
+  zstd: kafkajs.CompressionTypes.ZSTD,
 }
 
 export class KafkaAppender {

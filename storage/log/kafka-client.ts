@@ -1,6 +1,8 @@
 /** Makes the library's client from our settings: explicit retries (its defaults depend on NODE_ENV), and its log lines as one function. */
-import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import kafkajs, { type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
 import type { KafkaClientSettings } from './kafka-settings.ts'
+
+const { logLevel } = kafkajs
 
 /** told what the library would print: 'warn' and 'error' only */
 export type KafkaNotice = (level: 'warn' | 'error', message: string) => void
@@ -34,7 +36,7 @@ export function kafkaClient(settings: KafkaClientSettings, patientMs: number, no
     ...(settings.ssl === undefined ? {} : { ssl: settings.ssl }),
     ...(settings.sasl === undefined ? {} : { sasl: settings.sasl as SASLOptions }),
   }
-  return new Kafka(config)
+  return new kafkajs.Kafka(config)
 }
 
 /** Tries with waits of 100, 200, 400, 800 ms and then 1 s each. */

@@ -1,9 +1,11 @@
 /** The compressions of Kafka's record batches. zstd and gzip are Node's own, snappy and lz4 come from packages. */
 import { promisify } from 'node:util'
 import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
-import { CompressionCodecs, CompressionTypes } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import { decompressFrame } from 'lz4-napi'
 import { uncompress } from 'snappy'
+
+const { CompressionCodecs, CompressionTypes } = kafkajs
 
 /** Bits 0–2 of a record batch's attributes. */
 export const CODEC_MASK = 0b111

@@ -7,7 +7,7 @@
  * group has spoken again, the last assignment stays: a lost owner does no harm, a forgotten partition does.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AssignerProtocol, type Consumer, type Kafka, type PartitionAssigner } from 'kafkajs'
+import kafkajs, { type Consumer, type Kafka, type PartitionAssigner } from 'kafkajs'
 import type { Offset } from '#core/offsets.ts'
 import { DEFAULT_OUTAGE_MS_MAX, type KafkaNotice, kafkaClient } from './kafka-client.ts'
 import type { KafkaClientSettings } from './kafka-settings.ts'
@@ -28,6 +28,8 @@ export interface KafkaGroupOptions extends KafkaClientSettings {
   readonly silentMsMax?: number
   readonly notice?: KafkaNotice
 }
+
+const { AssignerProtocol } = kafkajs
 
 const SESSION_MS = 10_000
 const HEARTBEATS_PER_SESSION = 5

@@ -1,5 +1,5 @@
 /** The topic of a dataset's log: made when it is missing, and asked what it allows. */
-import { type Admin, ConfigResourceTypes } from 'kafkajs'
+import kafkajs, { type Admin } from 'kafkajs'
 import { type KafkaLogSettings, KafkaTopicError } from './kafka-settings.ts'
 
 export interface TopicLimits {
@@ -42,7 +42,7 @@ export async function topicLimits(admin: Admin, topic: string): Promise<TopicLim
   const { resources } = await admin
     .describeConfigs({
       includeSynonyms: false,
-      resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames: names }],
+      resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: names }],
     })
     .catch((error: { type?: string }) => {
       if (error.type === 'TOPIC_AUTHORIZATION_FAILED') return { resources: [] }
