@@ -22,7 +22,11 @@ export function eventCheck(definition: DatasetDefinition): { check: Check; expla
       const reason = whyUnusable(valueAt(value, path), column)
       if (reason) return { ok: false, reason: `${name} (${column.path}): ${reason}` }
     }
-    return { ok: true, key: keyText(valueAt(value, keyPath), keyColumn) }
+    const key = valueAt(value, keyPath)
+    const unclear = key === undefined || key === null ? null : whyUnusable(key, keyColumn)
+    if (unclear)
+      return { ok: false, reason: `${definition.key} (${keyColumn.path}): ${unclear}, and decides the partition` }
+    return { ok: true, key: keyText(key, keyColumn) }
   }
   const explain = (line: string): string | null => {
     try {

@@ -97,8 +97,10 @@ function rawType(column: ColumnDefinition): string {
   return type.replace('INTEGER', 'BIGINT')
 }
 
+/** DECIMALs that the reader gets wrong: of more digits than a double has, and without a digit before the point (true is 0.01 then). */
 function isWide(type: string): boolean {
-  return (decimalOf(type)?.digits ?? 0) > DOUBLE_DIGITS
+  const decimal = decimalOf(type)
+  return decimal !== null && (decimal.digits > DOUBLE_DIGITS || decimal.digits === decimal.scale)
 }
 
 function columnSql(column: ColumnDefinition, path: JsonPath): string {

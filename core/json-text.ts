@@ -6,6 +6,9 @@
 /** Levels of objects and arrays that an event may have. */
 export const JSON_DEPTH_MAX = 1_000
 
+/** An escape that may be half of a surrogate pair; rare, so that the walk over all strings is rare, too. */
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
+
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COLON = 0x3a
@@ -16,7 +19,25 @@ const COLON = 0x3a
  */
 export function whyUnreadable(text: string, value: unknown): string | null {
   const deep = text.length > 2 * JSON_DEPTH_MAX && countOf(text, '{') + countOf(text, '[') > JSON_DEPTH_MAX
-  return deep || namesAtMost(text) > namesKept(value) ? jsonTextProblem(text) : null
+  if (deep || namesAtMost(text) > namesKept(value)) {
+    const problem = jsonTextProblem(text)
+    if (problem !== null) return problem
+  }
+  return SURROGATE_ESCAPE.test(text) && !isWellFormed(value)
+    ? 'a text holds half of a surrogate pair (\\ud800 to \\udfff), which is no character'
+    : null
+}
+
+function isWellFormed(value: unknown): boolean {
+  const open: unknown[] = [value]
+  while (open.length > 0) {
+    const next = open.pop()
+    if (typeof next === 'string' && !next.isWellFormed()) return false
+    if (next !== null && typeof next === 'object') {
+      for (const [name, inner] of Object.entries(next)) open.push(name, inner)
+    }
+  }
+  return true
 }
 
 /** How many names the text has at the most: a quote, white space and a colon may also stand inside a text. */

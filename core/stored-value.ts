@@ -43,15 +43,20 @@ export function isoDateSql(text: string): string {
 }
 
 /**
- * SQL: a JSON value → DECIMAL of more than 15 digits, NULL where a number does not say them all: the reader makes a fraction
- * a double. Texts and whole numbers are read digit by digit.
+ * SQL: a JSON value → DECIMAL, NULL where a number does not say all its digits: the reader makes a fraction a double. Texts
+ * and whole numbers are read digit by digit.
  */
 export function wideDecimalSql(json: string, type: string): string {
   const { scale } = decimalOf(type)!
-  const number = `TRY_CAST(${json}::VARCHAR AS DOUBLE)`
-  const safe = `abs(${number}) < 1e${15 - scale} OR (${number} = trunc(${number}) AND abs(${number}) < 9007199254740992)`
-  const digits = `regexp_full_match(${json}::VARCHAR, '-?[0-9]+|true|false')`
-  return `CASE json_type(${json}) WHEN 'VARCHAR' THEN TRY_CAST(json_extract_string(${json}, '$') AS ${type}) ELSE CASE WHEN ${digits} THEN TRY_CAST(${json}::VARCHAR AS ${type}) WHEN ${safe} THEN TRY_CAST(${number} AS ${type}) END END`
+  const [text, double] = [`${json}::VARCHAR`, `TRY_CAST(${json}::VARCHAR AS DOUBLE)`]
+  const cases = [
+    `json_type(${json}) = 'VARCHAR' THEN TRY_CAST(json_extract_string(${json}, '$') AS ${type})`,
+    `json_type(${json}) = 'BOOLEAN' THEN TRY_CAST(CAST(${json} AS BOOLEAN)::INTEGER AS ${type})`,
+    `regexp_full_match(${text}, '-?[0-9]+') THEN TRY_CAST(${text} AS ${type})`,
+    `abs(${double}) < 1e${15 - scale} THEN TRY_CAST(${double} AS ${type})`,
+    `abs(${double}) < 9007199254740992 AND ${double} = trunc(${double}) THEN TRY_CAST(TRY_CAST(${double} AS BIGINT) AS ${type})`,
+  ]
+  return `CASE ${cases.map((text) => `WHEN ${text}`).join(' ')} END`
 }
 
 /** Digits and scale of a DECIMAL type; null for other types. */

@@ -21,7 +21,7 @@ const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 export function whyUnusable(value: unknown, column: ColumnDefinition): string | null {
   if (value === undefined || value === null) return 'is missing, and required'
   if (isUsable(value, column)) return null
-  const shown = JSON.stringify(value).slice(0, 80)
+  const shown = (typeof value === 'number' ? String(value) : JSON.stringify(value)).slice(0, 80)
   if (column.type.endsWith('[]')) return `${shown} is no list`
   return column.type === 'TIMESTAMP'
     ? `${shown} is no time (${column.unit ?? 'iso'}, years 1 to 9999)`
@@ -55,11 +55,12 @@ function isTruth(value: unknown): boolean {
   return typeof value === 'boolean' || (typeof value === 'string' && TRUTH.test(value))
 }
 
-/** Fractions are rounded; `limit` itself is out of range, and so is its negative: for JavaScript they are one with their neighbours. */
+/** Fractions are rounded. For JavaScript ±2^63 are one with their neighbours, so both are out of range here. */
 function isWhole(value: unknown, limit: number): boolean {
+  const fits = (whole: number): boolean => whole < limit - 0.5 && (whole > -limit || whole === -(2 ** 31))
   if (typeof value === 'boolean') return true
-  if (typeof value === 'number') return Math.abs(value) < limit - 0.5
-  return typeof value === 'string' && WHOLE.test(trimmed(value)) && Math.abs(Number(value)) < limit
+  if (typeof value === 'number') return fits(value)
+  return typeof value === 'string' && WHOLE.test(trimmed(value)) && fits(Number(value))
 }
 
 /** Without the white space that the engine skips, too. */
@@ -75,7 +76,7 @@ function isNumber(value: unknown): boolean {
 function isDecimal(value: unknown, type: string): boolean {
   const { digits, scale } = decimalOf(type)!
   const room = digits - scale
-  if (typeof value === 'boolean') return room > 0
+  if (typeof value === 'boolean') return room > 0 || !value
   if (typeof value === 'string') {
     const [, whole, fraction = ''] = /^[+-]?0*(\d*)(?:\.(\d+))?$/.exec(trimmed(value)) ?? []
     return NUMBER.test(trimmed(value)) && whole!.length + (fraction.length > scale ? 1 : 0) <= room
@@ -109,7 +110,7 @@ function dayMs(text: string): number | null {
 }
 
 /**
- * A text that decides the partition of an event: events whose keys are equal to the engine have equal texts. (The reverse
+ * A text that decides the partition of an event, from a usable value or none: events whose keys are equal to the engine have equal texts. (The reverse
  * does not hold, which does no harm: whole numbers past 2^53 share the texts of their neighbours.)
  */
 export function keyText(value: unknown, column: ColumnDefinition): string {
