@@ -1,5 +1,5 @@
 /** Writes a segment's Parquet files: typed events, dead letters, and each view's partials. None has its final name before all are whole. */
-import { rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
@@ -7,6 +7,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { DeadLetter } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { writeScratch } from '#storage/engine/scratch-file.ts'
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 
@@ -92,7 +93,7 @@ async function withLetterFile(
     }),
   )
   try {
-    await writeFile(file, `${lines.join('\n')}\n`)
+    await writeScratch(file, `${lines.join('\n')}\n`)
     await use(
       `SELECT p AS _partition, o AS _offset, a AS _arrival, r AS reason, from_base64(b) AS bytes FROM read_json(${quoteText(file)},
         format = 'newline_delimited', columns = {p: 'INTEGER', o: 'BIGINT', a: 'BIGINT', r: 'VARCHAR', b: 'VARCHAR'}) ORDER BY o`,

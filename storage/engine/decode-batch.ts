@@ -3,14 +3,16 @@
  * independent recount. DuckDB reads the batch as a file of JSON lines; a line that it can not use comes back as a row of
  * NULLs in its place, so that dead letters are found by position and keep their original bytes.
  */
-import { rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { isTooDeep } from '#core/json-text.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
+import { StorageFileError } from '#storage/log/sqlite-fault.ts'
 import type { EngineConnection } from './duckdb-engine.ts'
+import { writeScratch } from './scratch-file.ts'
 
 /** An event that could not be used, with all that is needed to see why and to send it again. */
 export interface DeadLetter {
@@ -57,18 +59,19 @@ export async function decodeBatch(
   )
   const lines = hideDeep(batch.lines)
   try {
-    await writeFile(file, lines)
+    await writeScratch(file, lines)
     try {
       const dead = await insertRows(connection, dataset, batch, target.table, file)
       if (!dead.some(({ reason }) => reason === UNREAD)) return dead
       // A line that is cut behind a colon takes the good one after it along: hide the cut ones and read again.
       await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE _offset >= ${batch.start}`)
-      await writeFile(file, hideBroken(batch, lines, dead), 'latin1')
+      await writeScratch(file, hideBroken(batch, lines, dead), 'latin1')
       return await insertRows(connection, dataset, batch, target.table, file)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== undefined || isEngineFault(error)) throw error
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== undefined || error instanceof StorageFileError || isEngineFault(error)) throw error
       // The reader refused the file as a whole: hide the lines that are no JSON from it; they become dead letters as they would have.
-      await writeFile(file, blankUnparsable(lines))
+      await writeScratch(file, blankUnparsable(lines))
       return await insertRows(connection, dataset, batch, target.table, file)
     }
   } finally {

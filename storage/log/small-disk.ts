@@ -1,6 +1,6 @@
 /** For tests: a file system of a few kilobytes, so that a full or read-only disk is a real one. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -8,8 +8,16 @@ export interface SmallDisk {
   readonly folder: string
   /** nothing may have a file open on it */
   makeReadOnly(): void
+  makeWritable(): void
+  /** takes all the room that is left */
+  fill(): void
+  /** gives back what `fill` took */
+  free(): void
   remove(): void
 }
+
+const BALLAST = 'ballast'
+const CHUNK_BYTES = 64 * 1024
 
 /** null, with the reason printed, where this user can not mount one */
 export function smallDisk(size: string): SmallDisk | null {
@@ -25,9 +33,30 @@ export function smallDisk(size: string): SmallDisk | null {
   return {
     folder,
     makeReadOnly: () => run('mount', '-o', 'remount,ro', folder),
+    makeWritable: () => run('mount', '-o', 'remount,rw', folder),
+    fill: () => fill(join(folder, BALLAST)),
+    free: () => rmSync(join(folder, BALLAST), { force: true }),
     remove: () => {
       run('umount', folder)
       rmSync(folder, { recursive: true })
     },
+  }
+}
+
+function fill(file: string): void {
+  const ballast = openSync(file, 'a')
+  try {
+    for (let bytes = CHUNK_BYTES; bytes >= 1; ) if (!written(ballast, bytes)) bytes /= 2
+  } finally {
+    closeSync(ballast)
+  }
+}
+
+function written(file: number, bytes: number): boolean {
+  try {
+    return writeSync(file, Buffer.alloc(bytes)) === bytes
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return false
+    throw error
   }
 }

@@ -1,0 +1,22 @@
+/** Files that live for one statement of the engine. */
+import { writeFile } from 'node:fs/promises'
+import { StorageFileError } from '#storage/log/sqlite-fault.ts'
+
+const FAULTS = {
+  ENOSPC: { reason: 'full', what: 'the disk is full; free space, then it goes on by itself' },
+  EDQUOT: { reason: 'full', what: 'the disk quota is used up; raise it or free space, then it goes on by itself' },
+  EROFS: { reason: 'read-only', what: 'the file system is read-only; mount it writable' },
+  EACCES: { reason: 'unreachable', what: 'permission denied; give this user write access' },
+  ENOENT: { reason: 'unreachable', what: 'its folder was removed; start again' },
+} as const
+
+/** @throws StorageFileError that names the file and what to do */
+export async function writeScratch(file: string, contents: string | Buffer, encoding?: BufferEncoding): Promise<void> {
+  try {
+    await writeFile(file, contents, encoding)
+  } catch (error) {
+    const fault = FAULTS[(error as NodeJS.ErrnoException).code as keyof typeof FAULTS]
+    if (fault === undefined) throw error
+    throw new StorageFileError(file, fault.reason, `scratch file ${file}: ${fault.what}`, error)
+  }
+}

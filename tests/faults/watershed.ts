@@ -1,0 +1,116 @@
+/** The real command line and a real running platform, for tests that break what they stand on. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { AnswerMeta } from '#serving/answer-meta.ts'
+import { PlatformProcess } from '#tests/crash/platform-process.ts'
+
+const MAIN = fileURLToPath(new URL('../../runtime/main.ts', import.meta.url))
+const EVENTUALLY_MS_MAX = 60_000
+
+/** Everything happens often. */
+const OFTEN = {
+  WATERSHED_PARTITIONS: '2',
+  WATERSHED_FLUSH_EVERY_MS: '50',
+  WATERSHED_SEGMENT_AGE_MS_MAX: '300',
+  WATERSHED_BATCH_INCREMENTAL_CRON: '* * * * * *',
+  WATERSHED_VERIFY_AFTER_FULL: 'false',
+}
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs one command to its end. */
+export async function watershed(words: readonly string[], data: string): Promise<Ran> {
+  const child = spawn(process.execPath, [MAIN, ...words], {
+    env: { ...process.env, ...OFTEN, WATERSHED_DATA: data },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+  return { code: code as number | null, stdout, stderr }
+}
+
+export interface Reply {
+  readonly status: number
+  readonly body: string
+}
+
+export interface Answer {
+  readonly data: readonly Readonly<Record<string, unknown>>[]
+  readonly meta: AnswerMeta
+}
+
+/** A running `watershed start`. */
+export class RunningPlatform {
+  readonly #process: PlatformProcess
+  readonly #address: string
+
+  static async start(
+    data: string,
+    words: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<RunningPlatform> {
+    const process = new PlatformProcess({
+      arguments: ['--port', '0', '--no-demo', ...words],
+      environment: { ...OFTEN, WATERSHED_DATA: data, ...environment },
+    })
+    return new RunningPlatform(process, await process.address)
+  }
+
+  private constructor(process: PlatformProcess, address: string) {
+    this.#process = process
+    this.#address = address
+  }
+
+  /** the last lines that it wrote to stderr */
+  get said(): string {
+    return this.#process.said
+  }
+
+  async get(path: string): Promise<Reply> {
+    const reply = await fetch(`${this.#address}${path}`)
+    return { status: reply.status, body: await reply.text() }
+  }
+
+  /** @throws when the answer is an error */
+  async answer(path: string): Promise<Answer> {
+    const { status, body } = await this.get(path)
+    if (status !== 200) throw new Error(`${path}: ${status} ${body}`)
+    return JSON.parse(body) as Answer
+  }
+
+  async post(dataset: string, lines: readonly string[]): Promise<Reply> {
+    const reply = await fetch(`${this.#address}/v1/datasets/${dataset}/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: lines.join('\n'),
+    })
+    return { status: reply.status, body: await reply.text() }
+  }
+
+  /** Stops it as Ctrl-C does; @returns its exit code */
+  async stop(): Promise<number | null> {
+    return (await this.#process.stop()).code
+  }
+}
+
+/** Looks until it finds something. @throws with what was looked for, and what was seen last, when the deadline is over */
+export async function eventually<Found>(what: string, look: () => Promise<Found | null>): Promise<Found> {
+  const deadline = performance.now() + EVENTUALLY_MS_MAX
+  let last = 'nothing'
+  while (performance.now() < deadline) {
+    try {
+      const found = await look()
+      if (found !== null) return found
+    } catch (error) {
+      last = (error as Error).message
+    }
+    await sleep(50)
+  }
+  throw new Error(`not seen in ${EVENTUALLY_MS_MAX} ms: ${what}; last: ${last}`)
+}
