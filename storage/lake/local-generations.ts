@@ -35,7 +35,10 @@ export class LocalGenerations {
       throw error
     }
     if (!isGenerationId(id))
-      throw damaged(path, `it should hold a generation's id such as g000001, not '${id.slice(0, 40)}'`)
+      throw damaged(
+        path,
+        `it should hold a generation's id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` writes it anew)`,
+      )
     const manifest = await this.#load(id)
     if (manifest) return manifest
     throw new LakeError(

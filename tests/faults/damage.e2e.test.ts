@@ -1,0 +1,219 @@
+/** Files of the lake that were torn, edited, taken away or put there by others: every command names the file and what to do, and nothing gets worse. */
+import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { byTopic, DATASET, linesOf, type Note, notes, notesDefinition } from './notes.ts'
+import { eventually, type Ran, RunningPlatform, watershed } from './watershed.ts'
+
+const BY_TOPIC = `/v1/datasets/${DATASET}/views/by_topic`
+const STORAGE = 74
+
+let folder: string
+let definition: string
+let whole: string
+const kept: Note[] = []
+
+/** A data folder with closed segments that a generation has counted, and one that none has. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'watershed-damage-'))
+  definition = join(folder, 'notes.ts')
+  whole = join(folder, 'whole')
+  await writeFile(definition, notesDefinition('watershed'))
+  const platform = await RunningPlatform.start(whole, ['--dataset', definition], NO_BATCH)
+  for (const from of [0, 300]) {
+    await platform.post(DATASET, linesOf(notes(from, from + 300)))
+    kept.push(...notes(from, from + 300))
+    await eventually('all segments are closed', async () => {
+      const { meta } = await platform.answer(BY_TOPIC)
+      return meta.rows.open === 0 && meta.rows.batch + meta.rows.closed === kept.length ? meta : null
+    })
+    if (from === 0) expect((await command(['batch', 'run', '--full'], whole)).code).toBe(0)
+  }
+  expect(await platform.stop()).toBe(0)
+  expect((await command(['verify'], whole)).code).toBe(0)
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const NO_BATCH = { WATERSHED_BATCH_INCREMENTAL_CRON: '0 0 1 1 *' }
+const command = (words: readonly string[], data: string) => watershed([...words, '--dataset', definition], data)
+const lakeOf = (data: string) => join(data, 'lake', DATASET)
+
+/** The first file below the lake's folder whose path holds the text. */
+async function fileWith(data: string, text: string): Promise<string> {
+  const paths = await readdir(lakeOf(data), { recursive: true })
+  const found = paths.sort().find((path) => path.includes(text))
+  if (found === undefined) throw new Error(`no file with '${text}' in ${paths}`)
+  return join(lakeOf(data), found)
+}
+
+async function flipOneBit(path: string): Promise<void> {
+  const bytes = await readFile(path)
+  bytes[Math.floor(bytes.length / 3)]! ^= 1
+  await writeFile(path, bytes)
+}
+
+interface Damage {
+  readonly name: string
+  /** part of the path of the file that it is done to */
+  readonly file: string
+  readonly harm: (path: string) => Promise<void>
+  /** commands that refuse, naming the file; all others must work as ever */
+  readonly refused: readonly ('query' | 'verify' | 'incremental' | 'full' | 'doctor' | 'deep')[]
+  readonly says: RegExp
+}
+
+const COMMANDS: Readonly<Record<Damage['refused'][number], readonly string[]>> = {
+  query: ['query', DATASET, 'by_topic', '--json'],
+  verify: ['verify'],
+  doctor: ['doctor'],
+  deep: ['doctor', '--deep'],
+  incremental: ['batch', 'run'],
+  full: ['batch', 'run', '--full'],
+}
+const ALL = Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]
+/** commands that change nothing, and so can run side by side */
+const READING = ['query', 'verify', 'doctor', 'deep'] as const
+const FIRST_MANIFEST = 'manifests/p0000-0000000000000000.json'
+const torn = (path: string): Promise<void> => truncate(path, 300)
+
+const DAMAGES: readonly Damage[] = [
+  {
+    name: 'torn raw events',
+    file: 'p0000/0000000000000000-events',
+    harm: torn,
+    refused: ['verify', 'full', 'deep'],
+    says: /has 300 bytes, (but )?its manifest says \d+.*restore/,
+  },
+  {
+    name: 'raw events with one bit changed',
+    file: 'p0000/0000000000000000-events',
+    harm: flipOneBit,
+    refused: ['verify', 'full', 'deep'],
+    says: /another checksum than its manifest says.*restore/,
+  },
+  {
+    name: 'raw events that are gone',
+    file: 'p0001/0000000000000000-events',
+    harm: rm,
+    refused: ['verify', 'full', 'deep'],
+    says: /(is not there|is missing).*restore/,
+  },
+  {
+    name: 'a view of the generation with one bit changed',
+    file: 'g000002/by_topic.parquet',
+    harm: flipOneBit,
+    refused: ['query', 'verify', 'incremental', 'deep'],
+    says: /another checksum than its manifest says.*(restore|batch run --full)/,
+  },
+  {
+    name: 'partials of a closed segment that another file was copied over',
+    file: '150-partial-by_topic',
+    harm: (path) => writeFile(path, 'PAR1 by somebody else PAR1'),
+    refused: ['query', 'verify', 'incremental', 'deep'],
+    says: /has 26 bytes, (but )?its manifest says \d+.*restore/,
+  },
+  {
+    name: 'a torn manifest',
+    file: FIRST_MANIFEST,
+    harm: torn,
+    refused: ALL,
+    says: /damaged or foreign: it is no whole JSON text.*Restore the file from a copy/,
+  },
+  {
+    name: 'an edited manifest',
+    file: FIRST_MANIFEST,
+    harm: async (path) => writeFile(path, (await readFile(path, 'utf8')).replace(/"rows": \d+/, '"rows": 7')),
+    refused: ALL,
+    says: /'checksum' does not fit the rest: the file was changed/,
+  },
+  {
+    name: 'a torn CURRENT',
+    file: 'CURRENT',
+    harm: (path) => writeFile(path, 'g0'),
+    refused: ALL,
+    says: /it should hold a generation's id such as g000001/,
+  },
+]
+
+test.each(DAMAGES)('$name', async ({ file, harm, refused, says, name }) => {
+  const data = join(folder, name.replaceAll(' ', '-'))
+  await cp(whole, data, { recursive: true })
+  const path = await fileWith(data, file)
+  await harm(path)
+  const damaged = await readFile(path).catch(() => null)
+  const reading = READING.map(async (kind) => [kind, await command(COMMANDS[kind], data)] as const)
+  const ran = new Map<string, Ran>(await Promise.all(reading))
+  for (const kind of ALL) {
+    const { code, stdout, stderr } = ran.get(kind) ?? (await command(COMMANDS[kind], data))
+    const looks = kind === 'doctor' || kind === 'deep'
+    if (refused.includes(kind)) {
+      expect(looks ? stdout : stderr, kind).toMatch(says)
+      expect(looks ? stdout : stderr, kind).toContain(path)
+      expect(code, kind).toBe(looks ? 1 : STORAGE)
+    } else {
+      expect(code, `${kind}: ${stderr}`).toBe(0)
+      if (kind === 'query') expect(JSON.parse(stdout).data).toEqual(byTopic(kept))
+    }
+    // No command may change the file, nor what the lake holds beside it: a full run may be the repair.
+    if (kind !== 'full') expect(await readFile(path).catch(() => null)).toEqual(damaged)
+  }
+  const repaired = !refused.includes('full')
+  if (!repaired) await cp(join(whole, path.slice(data.length)), path)
+  const { code, stdout } = await command(['verify'], data)
+  expect(code, stdout).toBe(0)
+})
+
+test('a generation can be made current again where CURRENT is torn', async () => {
+  const data = join(folder, 'rollback')
+  await cp(whole, data, { recursive: true })
+  await writeFile(join(lakeOf(data), 'CURRENT'), '')
+  const refused = await command(COMMANDS.query, data)
+  expect(refused.stderr).toMatch(/CURRENT' is damaged.*`watershed generations rollback <id>` writes it anew/)
+  expect((await command(['generations', 'rollback', 'g000002'], data)).code).toBe(0)
+  expect(JSON.parse((await command(COMMANDS.query, data)).stdout).data).toEqual(byTopic(kept))
+})
+
+test('files of others beside those of the lake are left alone and change nothing', async () => {
+  const data = join(folder, 'strangers')
+  await cp(whole, data, { recursive: true })
+  const strangers = ['manifests/readme.txt', 'segments/p0000/0000000000000000-events-000000000000.parquet', 'x.parquet']
+  for (const path of strangers) await writeFile(join(lakeOf(data), path), 'not ours')
+  for (const kind of ALL) expect((await command(COMMANDS[kind], data)).code, kind).toBe(0)
+  for (const path of strangers) expect(await readFile(join(lakeOf(data), path), 'utf8')).toBe('not ours')
+})
+
+test('a platform on a lake that lost manifests takes events, lands nothing, says why, and goes on when they are back', async () => {
+  const data = join(folder, 'lost')
+  await cp(whole, data, { recursive: true })
+  const [manifests, away] = [join(lakeOf(data), 'manifests'), join(folder, 'away')]
+  await rename(manifests, away)
+  const doctor = await command(['doctor'], data)
+  expect(doctor.code).toBe(1)
+  expect(doctor.stdout).toMatch(/segments end at 0: manifests are missing.*restore the lake's folder 'manifests'/)
+  const query = await command(COMMANDS.query, data)
+  expect(query.code).toBe(STORAGE)
+  expect(query.stderr).toMatch(/g000002 counts up to offset 150, but the lake ends at 0; see `watershed doctor`/)
+  const platform = await RunningPlatform.start(data, ['--dataset', definition])
+  try {
+    const { body } = await eventually('it is not ready, and says why', async () => {
+      const ready = await platform.get('/readyz')
+      return ready.status === 503 ? ready : null
+    })
+    expect(body).toMatch(/refused, .*segments end at offset 0, but generation g000002 has counted up to 150/)
+    expect((await platform.post(DATASET, linesOf(notes(600, 700)))).status).toBe(202)
+    expect((await platform.get(BY_TOPIC)).status).toBe(503)
+    expect(await readdir(manifests).catch(() => [])).toEqual([])
+    await rm(manifests, { recursive: true, force: true })
+    await rename(away, manifests)
+    const answer = await eventually('all is counted', async () => {
+      const found = await platform.answer(BY_TOPIC)
+      return found.meta.behind === 0 ? found : null
+    })
+    expect(answer.data).toEqual(byTopic([...kept, ...notes(600, 700)]))
+    await eventually('it is ready', async () => ((await platform.get('/readyz')).status === 200 ? true : null))
+  } finally {
+    expect(await platform.stop()).toBe(0)
+  }
+  expect((await command(['verify'], data)).code).toBe(0)
+})
