@@ -1,0 +1,126 @@
+/** A user's definition file changes: until its history is recomputed the changed view is refused, never mixed; then it is the recount. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { byTopic, DATASET, linesOf, type Note, notes, notesDefinition } from './notes.ts'
+import { type Answer, eventually, RunningPlatform, watershed } from './watershed.ts'
+
+const BY_TOPIC = `/v1/datasets/${DATASET}/views/by_topic`
+const ALL = `/v1/datasets/${DATASET}/views/all`
+const DEFINITION = 65
+/** the batch role stays quiet: the command is tested */
+const NO_BATCH = { WATERSHED_BATCH_INCREMENTAL_CRON: '0 0 1 1 *', WATERSHED_BATCH_FULL_CRON: '0 0 1 1 *' }
+
+let folder: string
+let data: string
+let definition: string
+const kept: Note[] = []
+const long = (some: readonly Note[]): Note[] => some.filter(({ words }) => words > 20)
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'watershed-backfill-'))
+  data = join(folder, 'data')
+  definition = join(folder, 'my-dataset.ts')
+  await writeFile(definition, notesDefinition('watershed'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const command = (words: readonly string[]) => watershed([...words, '--dataset', definition], data)
+const start = () => RunningPlatform.start(data, ['--dataset', definition], NO_BATCH)
+
+/** Appends and waits until everything is in closed segments. */
+async function take(platform: RunningPlatform, from: number, to: number): Promise<void> {
+  expect((await platform.post(DATASET, linesOf(notes(from, to)))).status).toBe(202)
+  kept.push(...notes(from, to))
+  await eventually('all segments are closed', async () => {
+    const { meta } = await platform.answer(ALL)
+    return meta.behind === 0 && meta.rows.open === 0 ? meta : null
+  })
+}
+
+async function counted(platform: RunningPlatform): Promise<Answer> {
+  return eventually('all is counted', async () => {
+    const answer = await platform.answer(ALL)
+    return answer.meta.behind === 0 ? answer : null
+  })
+}
+
+test('a changed view is refused until its backfill, the others go on, and then it equals a recount', async () => {
+  const first = await start()
+  try {
+    await take(first, 0, 300)
+    expect((await command(['batch', 'run', '--full'])).code).toBe(0)
+    await take(first, 300, 400)
+    expect((await first.answer(BY_TOPIC)).data).toEqual(byTopic(kept))
+  } finally {
+    expect(await first.stop()).toBe(0)
+  }
+
+  await writeFile(definition, notesDefinition('watershed', "where: 'words > 20',"))
+  const second = await start()
+  try {
+    const refused = await second.get(BY_TOPIC)
+    expect(refused.status).toBe(409)
+    expect(JSON.parse(refused.body)).toMatchObject({
+      type: 'urn:watershed:problem:needs-backfill',
+      retryable: false,
+      detail: expect.stringContaining(`run \`watershed backfill ${DATASET}\``),
+    })
+    expect((await counted(second)).data).toEqual([{ notes: kept.length }])
+    const asked = await command(['query', DATASET, 'by_topic'])
+    expect(asked).toMatchObject({ code: DEFINITION, stderr: expect.stringContaining('watershed backfill') })
+    const doctor = await command(['doctor'])
+    expect(doctor).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/changed since .*by_topic.*watershed backfill/),
+    })
+    // New events are folded by the new definition; the old ones are not, so there is still no answer.
+    await take(second, 400, 500)
+    expect((await second.get(BY_TOPIC)).status).toBe(409)
+
+    const asking = askAll(second)
+    const backfill = await command(['backfill', DATASET, '--json'])
+    expect(backfill.code, backfill.stderr).toBe(0)
+    expect(JSON.parse(backfill.stdout)).toMatchObject([{ dataset: DATASET, mode: 'full', rows: 500 }])
+    const during = await asking.stop()
+    expect(during.filter((answer) => answer !== '409' && answer !== JSON.stringify(byTopic(long(kept))))).toEqual([])
+    expect((await second.answer(BY_TOPIC)).data).toEqual(byTopic(long(kept)))
+    await take(second, 500, 600)
+    expect((await second.answer(BY_TOPIC)).data).toEqual(byTopic(long(kept)))
+    expect((await second.answer(ALL)).data).toEqual([{ notes: kept.length }])
+  } finally {
+    expect(await second.stop()).toBe(0)
+  }
+  expect((await command(['verify'])).code).toBe(0)
+  expect((await command(['doctor'])).code).toBe(0)
+})
+
+test('going back to the old definition is a change like any other', async () => {
+  await writeFile(definition, notesDefinition('watershed'))
+  expect((await command(['query', DATASET, 'by_topic'])).code).toBe(DEFINITION)
+  expect((await command(['backfill', DATASET])).code).toBe(0)
+  const { stdout } = await command(['query', DATASET, 'by_topic', '--json'])
+  expect((JSON.parse(stdout) as Answer).data).toEqual(byTopic(kept))
+  expect((await command(['verify'])).code).toBe(0)
+})
+
+/** Asks for the changed view all the time; the statuses, or the rows of the answers. */
+function askAll(platform: RunningPlatform): { stop(): Promise<readonly string[]> } {
+  const seen: string[] = []
+  let over = false
+  const asking = (async () => {
+    while (!over) {
+      const { status, body } = await platform.get(BY_TOPIC)
+      seen.push(status === 200 ? JSON.stringify((JSON.parse(body) as Answer).data) : String(status))
+    }
+  })()
+  return {
+    stop: async () => {
+      over = true
+      await asking
+      expect(seen.length).toBeGreaterThan(0)
+      return seen
+    },
+  }
+}
