@@ -183,6 +183,7 @@ async function open(events: readonly Event[], start: number): Promise<void> {
     deadLetters: 0,
     lateRows: 0,
     timeMaxMs: null,
+    views: [...dataset.views.values()].map((view) => view.hash),
   })
 }
 

@@ -35,6 +35,7 @@ const marker = (segmentStart: number, through: number): Marker => ({
   deadLetters: 0,
   lateRows: 0,
   timeMaxMs: null,
+  views: ['h'],
 })
 
 /** A dataset whose lake gives `chains` one after the other, and whose store holds one open segment. */
@@ -53,8 +54,9 @@ function dataset(parts: {
   } as unknown as Lake
   const store = {
     read: async (_views: readonly string[], starts: ReadonlyMap<number, number>) => {
-      asked.push(starts.get(0)!)
-      const found = parts.open?.segmentStart === starts.get(0)
+      const start = starts.get(0)
+      if (start !== undefined) asked.push(start)
+      const found = parts.open !== undefined && parts.open.segmentStart === start
       return {
         markers: new Map(found ? [[0, parts.open!]] : []),
         rows: new Map([['h', found ? ['{}'] : []]]),
@@ -100,6 +102,14 @@ test('what a lost owner wrote for a segment that is closed already is not counte
   expect(snapshot.partitions[0]!.position).toBe(20)
   expect(snapshot.open.get('h')).toEqual([])
   expect(snapshot.partitions[0]!.asOfMs).toBe(500)
+})
+
+test('an open segment that was folded by another definition is not counted: the answer ends before it', async () => {
+  const open = { ...marker(10, 14), views: ['of-another-definition'] }
+  const { served } = dataset({ chains: [chain(segment(0, 10))], open, logEnd: 14 })
+  const snapshot = await takeSnapshot(served)
+  expect(snapshot.partitions[0]).toMatchObject({ position: 10, behind: 4 })
+  expect(snapshot.markers.size).toBe(0)
 })
 
 test('parts that go on disagreeing are an error, never half an answer', async () => {

@@ -5,7 +5,7 @@
  * while a segment closes, and a lost owner's writes are never seen.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
-import type { Offset } from '#core/offsets.ts'
+import type { Offset, Positions } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
@@ -78,13 +78,27 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     const wrong = boundaryFault(generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
-    const open = await store.read(hashes, ends)
+    const open = await readOpen(store, hashes, ends)
     const newest = await store.markers()
     const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))
     if (stale === undefined) return behindLog(served, assemble(generation, chains, open))
     why = `partition ${stale.partition}: the speed store has an open segment from offset ${stale.segmentStart}, but the lake ends at ${ends.get(stale.partition)}`
   }
   throw new SnapshotError(dataset.name, why)
+}
+
+/**
+ * Partials of the open segments, without those that were folded by another definition of one of the views: there the answer ends
+ * where the closed segments end, until a stream role has folded the open one by this definition.
+ */
+async function readOpen(store: SpeedStore, hashes: readonly string[], ends: Positions): Promise<OpenPartials> {
+  const starts = new Map(ends)
+  for (;;) {
+    const open = await store.read(hashes, starts)
+    const other = [...open.markers.values()].filter(({ views }) => !hashes.every((hash) => views.includes(hash)))
+    if (other.length === 0) return open
+    for (const { partition } of other) starts.delete(partition)
+  }
 }
 
 function boundaryFault(generation: GenerationManifest | null, chains: readonly SegmentChain[]): string | null {

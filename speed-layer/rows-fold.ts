@@ -104,6 +104,7 @@ export class RowsFold implements SegmentFold {
       deadLetters: this.#deadLetters.length,
       lateRows: totals.lateRows,
       timeMaxMs: totals.timeMaxMs,
+      views: [...this.#parts.dataset.views.values()].map((view) => view.hash),
     }
     return { partials, marker }
   }

@@ -10,7 +10,7 @@ import type { Offset } from '#core/offsets.ts'
 import type { Marker, PartialRow } from './speed-store.ts'
 
 /** raise it when documents or mapping change: other formats have other names, and are not read */
-const FORMAT = 1
+const FORMAT = 2
 
 export interface SpeedIndexOwner {
   /** begins every name that the product gives in the cluster */

@@ -30,7 +30,7 @@ export function foldingOwner(
       row: JSON.stringify([key, counts.get(key)]),
     }))
     dirty.clear()
-    const unused = { deadLetters: 0, lateRows: 0, timeMaxMs: null }
+    const unused = { deadLetters: 0, lateRows: 0, timeMaxMs: null, views: ['v1'] }
     await store.flush(touched, { partition: 0, segmentStart, through: version, atMs: 0, rows: position, ...unused })
   }
 }

@@ -20,7 +20,7 @@ export function partial(key: string, version: number, more: Partial<PartialRow> 
 }
 
 export function marker(through: number, more: Partial<Marker> = {}): Marker {
-  const counts = { rows: through, deadLetters: 0, lateRows: 0, timeMaxMs: null }
+  const counts = { rows: through, deadLetters: 0, lateRows: 0, timeMaxMs: null, views: ['v1'] }
   return { partition: 0, segmentStart: 0, through, atMs: 5, ...counts, ...more }
 }
 
@@ -46,7 +46,7 @@ export function speedStoreContract(driver: string, make: () => Promise<SpeedStor
     test('gives absolute values with the marker they were written with, to every handle', async () => {
       const [store, other] = [await open(), await open()]
       await store.flush([partial('a', 3), partial('b', 3)], marker(3))
-      const named = marker(7, { timeMaxMs: 99, deadLetters: 2, lateRows: 1, rows: 4 })
+      const named = marker(7, { views: ['v1', 'v2'], timeMaxMs: 99, deadLetters: 2, lateRows: 1, rows: 4 })
       await store.flush([partial('a', 7, { pane: null }), partial('z', 7, { view: 'v2' })], named)
       for (const each of [store, other]) {
         const { markers, rows } = await each.read(['v1', 'v2', 'v3'], at([0, 0]))

@@ -20,13 +20,15 @@ export interface PartialRow {
   readonly row: string
 }
 
-/** "Everything of this partition in [segmentStart, through) is in the partials." */
+/** "Everything of this partition in [segmentStart, through) is in the partials of these views, and of no others." */
 export interface Marker {
   readonly partition: number
   readonly segmentStart: Offset
   /** exclusive */
   readonly through: Offset
   readonly atMs: number
+  /** hashes of the views: partials of another definition were not folded by who wrote this */
+  readonly views: readonly string[]
   /** so that readers can tell late and unusable rows of the open segment, absolute values like the partials */
   readonly rows: number
   readonly deadLetters: number

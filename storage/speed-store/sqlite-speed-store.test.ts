@@ -157,7 +157,7 @@ const CHILD = `
   for (let version = begin; ; version++) {
     const partials = Array.from({ length: 300 }, (_, i) =>
       ({ view: 'v1', partition: 0, segmentStart: 0, key: 'key ' + i, pane: null, version, row: String(version) }))
-    await store.flush(partials, { partition: 0, segmentStart: 0, through: version, atMs: 0, rows: 0, deadLetters: 0, lateRows: 0, timeMaxMs: null })
+    await store.flush(partials, { partition: 0, segmentStart: 0, through: version, atMs: 0, rows: 0, deadLetters: 0, lateRows: 0, timeMaxMs: null, views: ['v1'] })
     process.stdout.write('.')
   }`
 

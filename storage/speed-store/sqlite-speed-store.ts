@@ -143,7 +143,7 @@ async function openFile(options: SqliteSpeedStoreOptions): Promise<Opened> {
     file: options.file,
     what: 'speed store',
     applicationId: APPLICATION_ID,
-    format: 1,
+    format: 2,
     schema: SPEED_SCHEMA,
     synchronous: 'NORMAL',
     checked: true,

@@ -10,13 +10,13 @@ export const SPEED_SCHEMA = `
     pane INTEGER, version INTEGER NOT NULL, "row" TEXT NOT NULL);
   CREATE UNIQUE INDEX IF NOT EXISTS partials_identity ON partials (partition, segment_start, view, key);
   CREATE TABLE IF NOT EXISTS markers (partition INTEGER NOT NULL, segment_start INTEGER NOT NULL, through INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    "rows" INTEGER NOT NULL, dead_letters INTEGER NOT NULL, late_rows INTEGER NOT NULL, time_max_ms INTEGER, PRIMARY KEY (partition, segment_start));
+    "rows" INTEGER NOT NULL, dead_letters INTEGER NOT NULL, late_rows INTEGER NOT NULL, time_max_ms INTEGER, views TEXT NOT NULL, PRIMARY KEY (partition, segment_start));
 `
 const UPSERT_PARTIAL = `INSERT INTO partials VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partition, segment_start, view, key)
   DO UPDATE SET version = excluded.version, pane = excluded.pane, "row" = excluded."row" WHERE excluded.version >= version`
-const UPSERT_MARKER = `INSERT INTO markers VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partition, segment_start)
+const UPSERT_MARKER = `INSERT INTO markers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partition, segment_start)
   DO UPDATE SET through = excluded.through, at_ms = excluded.at_ms, "rows" = excluded."rows", dead_letters = excluded.dead_letters,
-    late_rows = excluded.late_rows, time_max_ms = excluded.time_max_ms WHERE excluded.through >= through`
+    late_rows = excluded.late_rows, time_max_ms = excluded.time_max_ms, views = excluded.views WHERE excluded.through >= through`
 
 interface MarkerRow {
   readonly partition: number
@@ -27,6 +27,8 @@ interface MarkerRow {
   readonly dead_letters: number
   readonly late_rows: number
   readonly time_max_ms: number | null
+  /** JSON array */
+  readonly views: string
 }
 
 export interface SpeedOwner {
@@ -66,7 +68,8 @@ export class SqliteSpeedTables {
     for (const { view, partition, segmentStart, key, pane, version, row } of partials)
       this.#upsertPartial.run(view, partition, segmentStart, key, pane, version, row)
     const { partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs } = marker
-    this.#upsertMarker.run(partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs)
+    const views = JSON.stringify(marker.views)
+    this.#upsertMarker.run(partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs, views)
   }
 
   read(views: readonly string[], starts: Positions): OpenPartials {
@@ -119,5 +122,6 @@ function markerOf(row: MarkerRow): Marker {
     deadLetters: row.dead_letters,
     lateRows: row.late_rows,
     timeMaxMs: row.time_max_ms,
+    views: JSON.parse(row.views) as string[],
   }
 }

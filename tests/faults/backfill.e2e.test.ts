@@ -105,6 +105,37 @@ test('going back to the old definition is a change like any other', async () => 
   expect((await command(['verify'])).code).toBe(0)
 })
 
+test('what only an open segment holds, folded by the old definition, is never taken for counted by the new one', async () => {
+  const words = ['--dataset', definition]
+  const open = { ...NO_BATCH, WATERSHED_SEGMENT_AGE_MS_MAX: '600000' }
+  const [fresh, before] = [join(folder, 'open'), notes(0, 200)]
+  await writeFile(definition, notesDefinition('watershed'))
+  const first = await RunningPlatform.start(fresh, words, open)
+  expect((await first.post(DATASET, linesOf(before))).status).toBe(202)
+  expect((await counted(first)).meta.rows).toEqual({ batch: 0, closed: 0, open: 200 })
+  expect(await first.stop()).toBe(0)
+
+  await writeFile(definition, notesDefinition('watershed', "where: 'words > 20',"))
+  const { stdout, code } = await watershed(['query', DATASET, 'by_topic', '--json', ...words], fresh)
+  const { data, meta } = JSON.parse(stdout) as Answer
+  expect(code).toBe(0)
+  expect({ data, position: meta.position, behind: meta.behind }).toEqual({ data: [], position: [0, 0], behind: 200 })
+  expect((await watershed(['verify', ...words], fresh)).code).toBe(0)
+  const second = await RunningPlatform.start(fresh, words, open)
+  try {
+    const answer = await eventually('all is counted', async () => {
+      const found = await second.answer(BY_TOPIC)
+      const places = found.meta.position.reduce((sum, position) => sum + position, 0)
+      if (places < 200) expect(found.data).toEqual([])
+      return places === 200 ? found : null
+    })
+    expect(answer.data).toEqual(byTopic(long(before)))
+  } finally {
+    expect(await second.stop()).toBe(0)
+  }
+  expect((await watershed(['verify', ...words], fresh)).code).toBe(0)
+})
+
 /** Asks for the changed view all the time; the statuses, or the rows of the answers. */
 function askAll(platform: RunningPlatform): { stop(): Promise<readonly string[]> } {
   const seen: string[] = []

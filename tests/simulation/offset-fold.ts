@@ -70,6 +70,7 @@ export class OffsetFold implements SegmentFold {
         deadLetters: 0,
         lateRows: 0,
         timeMaxMs: null,
+        views: [VIEW.hash],
       },
     }
   }
