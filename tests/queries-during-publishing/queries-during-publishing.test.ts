@@ -222,6 +222,7 @@ function partialsBeforeManifests(served: ServedOrders): ServedOrders {
   const lake = Object.create(served.lake) as ServedOrders['lake']
   lake.current = () => served.lake.current()
   lake.resolve = (file) => served.lake.resolve(file)
+  lake.check = (files) => served.lake.check(files)
   lake.chains = async (partitions) => {
     const before = await served.lake.chains(partitions)
     newest = await served.store.read(hashes, new Map(before.map(({ partition, end }) => [partition, end])))
