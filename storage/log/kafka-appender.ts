@@ -5,17 +5,20 @@
  * Guarantee: a send is acknowledged when all in-sync replicas have it; repeats inside of a send are recognised by the broker
  * (idempotent producer), so an acknowledged record is there once. Three rules keep that true with kafkajs 2.2.4:
  *  - one partition per send: with several, a leader that moves between two tries makes a partition silently forgotten;
- *  - a producer that gave up on a send is never used again: the next send would reuse the sequence numbers, and the broker
+ *  - a producer on which a send was given up is never used again: the next send would reuse the sequence numbers, and the broker
  *    would take it for the one that was given up and drop it;
  *  - a producer is replaced long before its 31-bit sequence ends: the library begins again at 0, which no broker accepts.
  */
-import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer, type RecordMetadata } from 'kafkajs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
 import type { OffsetRange } from '#core/offsets.ts'
 import { ByteGate } from './byte-gate.ts'
 import type { AppendBatch } from './event-log.ts'
 import { registerCodecs } from './kafka-codecs.ts'
-import { type KafkaCompression, KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
-import { blocksOf, bytesOf, NEWLINE } from './log-blocks.ts'
+import { baseOffset, byRecords, joined, messagesOf } from './kafka-messages.ts'
+import { explained, isFinal } from './kafka-send-errors.ts'
+import type { KafkaCompression } from './kafka-settings.ts'
+import { blocksOf, bytesOf } from './log-blocks.ts'
 
 export interface KafkaAppenderOptions {
   readonly topic: string
@@ -25,6 +28,8 @@ export interface KafkaAppenderOptions {
   readonly sendRecordsMax: number
   readonly waitingBytesMax: number
   readonly requestMsMax: number
+  /** for how long a send is repeated */
+  readonly outageMsMax: number
 }
 
 /** A block that waits to be sent. */
@@ -39,7 +44,7 @@ interface Lane {
   sending: boolean
 }
 
-/** A producer and how much it has sent to one partition; `given up`: no new send may use it. */
+/** A producer and how much it has sent to each partition. `retired`: no new send may use it. */
 interface Sender {
   readonly producer: Producer
   readonly connected: Promise<void>
@@ -49,6 +54,7 @@ interface Sender {
 }
 
 const SENT_MAX = 2 ** 30
+const AGAIN_AFTER_MS = 200
 const COMPRESSION: Readonly<Record<KafkaCompression, CompressionTypes>> = {
   none: kafkajs.CompressionTypes.None,
   gzip: kafkajs.CompressionTypes.GZIP,
@@ -63,7 +69,6 @@ export class KafkaAppender {
   readonly #retiring = new Set<Promise<void>>()
   #sender: Sender | null = null
 
-  /** `kafka` must be made with as many retries as a send may take */
   constructor(kafka: Kafka, options: KafkaAppenderOptions) {
     registerCodecs()
     this.#kafka = kafka
@@ -144,20 +149,53 @@ export class KafkaAppender {
 
   /** Returns the offset of the first record. */
   async #send(partition: number, group: readonly Waiting[]): Promise<number> {
-    const { topic, compression, requestMsMax } = this.#options
+    const { topic, outageMsMax } = this.#options
     const messages = group.flatMap(({ block }) => messagesOf(block))
-    const sender = this.#take(partition, messages.length)
+    const sender = await this.#connected(partition, messages.length)
     const began = performance.now()
     try {
-      await sender.connected
-      const sent = { topic, acks: -1, compression: COMPRESSION[compression], timeout: requestMsMax, messages }
-      return baseOffset(await sender.producer.send(sent), partition)
-    } catch (error) {
-      this.#retire(sender)
-      throw explained(error as Error, topic, partition, messages.length, performance.now() - began)
+      // The library takes back the sequence numbers of a send that failed: the same records again, on the same producer and
+      // with nothing of the partition in between, are the same batch to the broker, and kept once.
+      for (;;) {
+        try {
+          return await this.#sendOnce(sender.producer, partition, messages)
+        } catch (error) {
+          const waitedMs = performance.now() - began
+          if (isFinal(error as Error) || waitedMs >= outageMsMax) {
+            this.#retire(sender)
+            throw explained(error as Error, topic, partition, messages.length, waitedMs)
+          }
+          await sleep(AGAIN_AFTER_MS)
+        }
+      }
     } finally {
       sender.users--
       if (sender.retired) this.#disconnectUnused(sender)
+    }
+  }
+
+  async #sendOnce(producer: Producer, partition: number, messages: Message[]): Promise<number> {
+    const { topic, compression, requestMsMax } = this.#options
+    const sent = { topic, acks: -1, compression: COMPRESSION[compression], timeout: requestMsMax, messages }
+    return baseOffset(await producer.send(sent), partition)
+  }
+
+  /** A producer that was connected once: whatever fails before has sent nothing. */
+  async #connected(partition: number, records: number): Promise<Sender> {
+    const began = performance.now()
+    for (;;) {
+      const sender = this.#take(partition, records)
+      try {
+        await sender.connected
+        return sender
+      } catch (error) {
+        sender.users--
+        this.#retire(sender)
+        const waitedMs = performance.now() - began
+        if (waitedMs >= this.#options.outageMsMax)
+          throw explained(error as Error, this.#options.topic, partition, records, waitedMs)
+        await sleep(AGAIN_AFTER_MS)
+      }
     }
   }
 
@@ -198,70 +236,4 @@ export class KafkaAppender {
     this.#retiring.add(gone)
     void gone.then(() => this.#retiring.delete(gone))
   }
-}
-
-function messagesOf({ lines, count, partition, keys }: AppendBatch): Message[] {
-  const messages = new Array<Message>(count)
-  for (let index = 0, at = 0; index < count; index++) {
-    const end = lines.indexOf(NEWLINE, at)
-    messages[index] = { partition, key: keys?.[index] ?? null, value: lines.subarray(at, end) }
-    at = end + 1
-  }
-  return messages
-}
-
-/** The answer must speak of our partition: a send that was not answered for it is not acknowledged. */
-function baseOffset(answers: readonly RecordMetadata[], partition: number): number {
-  const answer = answers.find((one) => one.partition === partition)
-  const offset = Number(answer?.baseOffset ?? -1)
-  if (answer === undefined || answer.errorCode !== 0 || !Number.isSafeInteger(offset) || offset < 0)
-    throw new Error(`the broker's answer does not say where the records are: ${JSON.stringify(answers)}`)
-  return offset
-}
-
-/** Smaller blocks of the same lines. */
-function byRecords(block: AppendBatch, recordsMax: number): AppendBatch[] {
-  if (block.count <= recordsMax) return [block]
-  const blocks: AppendBatch[] = []
-  for (let line = 0, at = 0; line < block.count; line += recordsMax) {
-    const count = Math.min(recordsMax, block.count - line)
-    let end = at
-    for (let index = 0; index < count; index++) end = block.lines.indexOf(NEWLINE, end) + 1
-    const keys = block.keys?.slice(line, line + count)
-    blocks.push({ partition: block.partition, lines: block.lines.subarray(at, end), count, ...(keys ? { keys } : {}) })
-    at = end
-  }
-  return blocks
-}
-
-/** Neighbouring ranges of one batch as one. */
-function joined(ranges: readonly OffsetRange[]): OffsetRange[] {
-  const whole: OffsetRange[] = []
-  for (const range of ranges) {
-    const before = whole.at(-1)
-    if (before?.end === range.start) whole[whole.length - 1] = { ...before, end: range.end }
-    else whole.push(range)
-  }
-  return whole
-}
-
-const REFUSED: Readonly<Record<string, string>> = {
-  TOPIC_AUTHORIZATION_FAILED: 'the broker does not allow us to write to it; grant WRITE',
-  CLUSTER_AUTHORIZATION_FAILED: 'the broker does not allow us to write idempotently; grant IDEMPOTENT_WRITE',
-  MESSAGE_TOO_LARGE:
-    "the broker refuses records of this size; raise the topic's max.message.bytes or lower sendBytesMax",
-  RECORD_LIST_TOO_LARGE:
-    "the broker refuses batches of this size; raise the topic's segment.bytes or lower sendBytesMax",
-  POLICY_VIOLATION: 'a policy of the broker refuses the records',
-  INVALID_RECORD: 'the broker refuses the records (a compacted topic wants keys)',
-}
-
-function explained(error: Error, topic: string, partition: number, records: number, ms: number): Error {
-  const cause = (error as { cause?: Error }).cause ?? error
-  const type = (cause as { type?: string }).type ?? (error as { type?: string }).type ?? ''
-  const refused = REFUSED[type]
-  if (refused !== undefined)
-    return new KafkaTopicError(topic, 'refused', `partition ${partition}: ${refused}`, { cause: error })
-  const doing = `appending ${records} records to partition ${partition} (they may be in the log or not, none is acknowledged)`
-  return new KafkaUnavailableError(topic, doing, ms, error)
 }

@@ -22,6 +22,8 @@ import { jsonRecords, type RecordDecoder } from './record-format.ts'
 
 const MEBIBYTE = 1024 * 1024
 const TOPIC_EVERY_MS = 5_000
+/** what the library repeats by itself; beyond that we do */
+const LIBRARY_PATIENT_MS = 2_000
 
 export interface KafkaLogOptions extends KafkaLogSettings {
   /** takes framed records apart; needed for the format 'confluent' */
@@ -54,7 +56,7 @@ export class KafkaLog implements EventLog {
       )
     const wire = new KafkaWire(kafkaClient(options, 0, notice), { topic, outageMsMax })
     try {
-      const kafka = kafkaClient(options, outageMsMax, notice)
+      const kafka = kafkaClient(options, Math.min(outageMsMax, LIBRARY_PATIENT_MS), notice)
       if ((await wire.find()) === null) await makeTopic(kafka, options, recordBytesMax)
       await wire.refresh()
       const limits = await wire.persist('asking what the topic allows', () =>
@@ -88,6 +90,7 @@ export class KafkaLog implements EventLog {
       sendRecordsMax: options.sendRecordsMax ?? 2_000,
       waitingBytesMax: options.waitingBytesMax ?? 64 * MEBIBYTE,
       requestMsMax: options.requestMsMax ?? REQUEST_MS_MAX,
+      outageMsMax: options.outageMsMax ?? DEFAULT_OUTAGE_MS_MAX,
     })
     this.#watch = setInterval(() => void this.#look(), options.topicEveryMs ?? TOPIC_EVERY_MS)
     this.#watch.unref()

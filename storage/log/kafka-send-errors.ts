@@ -1,0 +1,42 @@
+/** Why a send failed: whether to send the same again, and what to tell. */
+import { KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
+
+const REFUSED: Readonly<Record<string, string>> = {
+  TOPIC_AUTHORIZATION_FAILED: 'the broker does not allow us to write to it; grant WRITE',
+  CLUSTER_AUTHORIZATION_FAILED: 'the broker does not allow us to write idempotently; grant IDEMPOTENT_WRITE',
+  MESSAGE_TOO_LARGE:
+    "the broker refuses records of this size; raise the topic's max.message.bytes or lower sendBytesMax",
+  RECORD_LIST_TOO_LARGE:
+    "the broker refuses batches of this size; raise the topic's segment.bytes or lower sendBytesMax",
+  POLICY_VIOLATION: 'a policy of the broker refuses the records',
+  INVALID_RECORD: 'the broker refuses the records (a compacted topic wants keys)',
+}
+
+/** The broker says that it will never take these records from this producer. */
+const FINAL = [
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'DUPLICATE_SEQUENCE_NUMBER',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'UNKNOWN_PRODUCER_ID',
+  'PRODUCER_FENCED',
+]
+
+export function isFinal(error: Error): boolean {
+  const type = typeOf(error)
+  return type in REFUSED || FINAL.includes(type) || error.name === 'KafkaJSSASLAuthenticationError'
+}
+
+/** The library wraps what the broker said. */
+function typeOf(error: Error): string {
+  const { type, cause } = error as { type?: string; cause?: Error }
+  return type ?? (cause instanceof Error ? typeOf(cause) : '')
+}
+
+export function explained(error: Error, topic: string, partition: number, records: number, ms: number): Error {
+  const refused = REFUSED[typeOf(error)]
+  if (refused !== undefined)
+    return new KafkaTopicError(topic, 'refused', `partition ${partition}: ${refused}`, { cause: error })
+  const doing = `appending ${records} records to partition ${partition} (they may be in the log or not, none is acknowledged)`
+  return new KafkaUnavailableError(topic, doing, ms, error)
+}
