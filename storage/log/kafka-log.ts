@@ -26,8 +26,6 @@ const TOPIC_EVERY_MS = 5_000
 const LIBRARY_PATIENT_MS = 2_000
 
 export interface KafkaLogOptions extends KafkaLogSettings {
-  /** takes framed records apart; needed for the format 'confluent' */
-  readonly decoder?: RecordDecoder
   /** told what the client library warns of, and what is odd about the topic */
   readonly notice?: KafkaNotice
 }
@@ -37,6 +35,7 @@ export class KafkaLog implements EventLog {
   readonly #options: KafkaLogOptions
   readonly #wire: KafkaWire
   readonly #kafka: Kafka
+  readonly #decoder: RecordDecoder
   readonly #appender: KafkaAppender
   readonly #readers = new Map<number, KafkaPartitionReader>()
   readonly #appends = new Set<Promise<unknown>>()
@@ -48,12 +47,7 @@ export class KafkaLog implements EventLog {
   /** Finds or makes the topic. @throws KafkaTopicError, KafkaUnavailableError: say what is wrong and what to do */
   static async open(options: KafkaLogOptions): Promise<KafkaLog> {
     const { topic, outageMsMax = DEFAULT_OUTAGE_MS_MAX, recordBytesMax = MEBIBYTE, notice } = options
-    if (options.format === 'confluent' && options.decoder === undefined)
-      throw new KafkaTopicError(
-        topic,
-        'refused',
-        "its format is 'confluent', but no schema registry is given; set its address",
-      )
+    const decoder = await decoderOf(options)
     const wire = new KafkaWire(kafkaClient(options, 0, notice), { topic, outageMsMax })
     try {
       const kafka = kafkaClient(options, Math.min(outageMsMax, LIBRARY_PATIENT_MS), notice)
@@ -67,14 +61,21 @@ export class KafkaLog implements EventLog {
           'warn',
           `Kafka topic '${topic}' is compacted: what it drops before we read it is a hole that nobody sees`,
         )
-      return new KafkaLog(options, wire, kafka, limits)
+      return new KafkaLog(options, wire, kafka, limits, decoder)
     } catch (error) {
       await wire.close()
       throw error
     }
   }
 
-  private constructor(options: KafkaLogOptions, wire: KafkaWire, kafka: Kafka, limits: TopicLimits) {
+  private constructor(
+    options: KafkaLogOptions,
+    wire: KafkaWire,
+    kafka: Kafka,
+    limits: TopicLimits,
+    decoder: RecordDecoder,
+  ) {
+    this.#decoder = decoder
     const { clusterId, topicId } = wire.known
     this.identity = `kafka:${clusterId}:${topicId}`
     this.#options = options
@@ -158,13 +159,13 @@ export class KafkaLog implements EventLog {
   }
 
   #reader(partition: number): KafkaPartitionReader {
-    const { fetchBytesMax = 4 * MEBIBYTE, recordBytesMax = MEBIBYTE, decoder = jsonRecords } = this.#options
+    const { fetchBytesMax = 4 * MEBIBYTE, recordBytesMax = MEBIBYTE } = this.#options
     const reader =
       this.#readers.get(partition) ??
       new KafkaPartitionReader({
         partition,
         fetch: (from, bytesMax) => this.#wire.fetch(partition, from, bytesMax),
-        decoder,
+        decoder: this.#decoder,
         fetchBytesMax,
         recordBytesMax,
       })
@@ -185,6 +186,18 @@ export class KafkaLog implements EventLog {
     if (this.#closing) throw new KafkaTopicError(this.#options.topic, 'closed', 'it is closed')
     if (this.#replaced) throw this.#replaced
   }
+}
+
+async function decoderOf({ format = 'json', registry, topic }: KafkaLogOptions): Promise<RecordDecoder> {
+  if (format === 'json') return jsonRecords
+  if (registry === undefined)
+    throw new KafkaTopicError(
+      topic,
+      'refused',
+      "its format is 'confluent', but no schema registry is given; set its address",
+    )
+  const { confluentRecords } = await import('./confluent-records.ts')
+  return confluentRecords(registry)
 }
 
 async function makeTopic(kafka: Kafka, options: KafkaLogOptions, recordBytesMax: number): Promise<void> {

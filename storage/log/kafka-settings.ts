@@ -1,5 +1,6 @@
 /** How to reach Kafka, and what a dataset's topic is like. Everything has a default but the brokers and the topic. */
 import type { RecordFormat } from './record-format.ts'
+import type { SchemaRegistrySettings } from './schema-registry.ts'
 
 export interface KafkaClientSettings {
   /** host:port of some brokers; the others are found through them */
@@ -37,6 +38,7 @@ export interface KafkaLogSettings extends KafkaClientSettings {
   readonly retentionMs?: number
   /** 'confluent': records framed with a schema id (JSON and Avro), taken apart with `registry`. Default 'json' */
   readonly format?: RecordFormat
+  readonly registry?: SchemaRegistrySettings
   /**
    * 'broker': only Kafka's own retention removes records. 'delete-records': trim() removes what is in closed segments;
    * other readers of the topic lose it, too. Default 'broker'
