@@ -165,6 +165,7 @@ function describeCompacted(
     partials: {},
     rows: total((segment) => segment.rows),
     deadLetters: total((segment) => segment.deadLetters),
+    ...holesOf(total((segment) => segment.holes ?? 0)),
     timeRange:
       times.length === 0
         ? null
@@ -178,4 +179,8 @@ function describeCompacted(
     createdAtMs,
     replaces: group.map(segmentManifestName),
   }
+}
+
+function holesOf(holes: number): Pick<SegmentManifest, 'holes'> {
+  return holes > 0 ? { holes } : {}
 }

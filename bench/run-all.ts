@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { appendRate } from './append-rate.ts'
 import { batchRun } from './batch-run.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
+import { kafkaClients } from './kafka-clients.ts'
+import { kafkaStream } from './kafka-stream.ts'
+import { kafkaTakeover } from './kafka-takeover.ts'
 import { streamRate } from './stream-rate.ts'
 
 const BENCHES = {
@@ -13,6 +16,9 @@ const BENCHES = {
   'batch-run': batchRun,
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
+  'kafka-clients': kafkaClients,
+  'kafka-stream': kafkaStream,
+  'kafka-takeover': kafkaTakeover,
 }
 
 const wanted = process.argv.slice(2)

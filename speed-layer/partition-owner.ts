@@ -67,6 +67,8 @@ export class PartitionOwner {
   #flushedThrough = -1
   #flushMs = 0
   #behind = false
+  /** offsets of the open segment that have no record */
+  #holes = 0
 
   constructor(parts: PartitionOwnerParts) {
     this.#parts = parts
@@ -119,6 +121,7 @@ export class PartitionOwner {
       if (batch === null) return false
       if (fold.records === 0) this.#openedAtMs = this.#clock()
       await fold.append(batch)
+      this.#holes += batch.end - batch.start - batch.count
       return true
     } catch (error) {
       if (!(error instanceof LogRangeError)) throw error
@@ -186,7 +189,8 @@ export class PartitionOwner {
     const { fold, emit, dataset, partition } = this.#parts
     if (fold.end === fold.start) return null
     const atMs = this.#clock()
-    const manifest = await fold.land(atMs)
+    const landed = await fold.land(atMs)
+    const manifest = this.#holes > 0 ? { ...landed, holes: this.#holes } : landed
     await this.#step('segment:files-linked')
     const commit = await this.#parts.lake.commitSegment(manifest)
     if (commit.outcome === 'lost') {
@@ -221,6 +225,7 @@ export class PartitionOwner {
 
   async #begin(start: Offset): Promise<void> {
     await this.#parts.fold.begin(start)
+    this.#holes = 0
     this.#openedAtMs = this.#clock()
     this.#flushedAtMs = this.#clock()
     this.#flushedThrough = -1

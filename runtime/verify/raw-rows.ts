@@ -30,7 +30,7 @@ export interface RawPosition {
   readonly position: Offset
 }
 
-/** Where every offset of a partition went: on a log without holes rows + deadLetters + gaps = positions. */
+/** Where every offset of a partition went: rows + deadLetters + gaps + holes = positions. */
 export interface PartitionCount {
   readonly partition: number
   readonly positions: number
@@ -40,6 +40,8 @@ export interface PartitionCount {
   readonly doubles: number
   readonly deadLetters: number
   readonly gaps: number
+  /** offsets that never had a record */
+  readonly holes: number
 }
 
 export interface RawRows {
@@ -71,11 +73,11 @@ export async function rawRows(parts: RawParts, positions: readonly RawPosition[]
   }
   try {
     await createRowsTable(connection, dataset, table)
-    const tailLetters = new Map<number, number>()
-    for (const place of positions) tailLetters.set(place.partition, await decodeTail(parts, place, table))
+    const tails = new Map<number, TailCount>()
+    for (const place of positions) tails.set(place.partition, await decodeTail(parts, place, table))
     const closed = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
     const relation = `(SELECT * FROM ${closed} UNION ALL SELECT * FROM ${quoteName(table)})`
-    return { relation, counts: await countRows(connection, relation, positions, segments, tailLetters), drop }
+    return { relation, counts: await countRows(connection, relation, positions, segments, tails), drop }
   } catch (error) {
     await drop()
     throw error
@@ -95,10 +97,15 @@ async function segmentsUpTo(
   })
 }
 
-/** Decodes `[closedEnd, position)` of the log into the table; returns the number of dead letters. */
-async function decodeTail(parts: RawParts, place: RawPosition, table: string): Promise<number> {
+interface TailCount {
+  readonly deadLetters: number
+  readonly holes: number
+}
+
+/** Decodes `[closedEnd, position)` of the log into the table. */
+async function decodeTail(parts: RawParts, place: RawPosition, table: string): Promise<TailCount> {
   const { connection, dataset, log, scratchFolder } = parts
-  let deadLetters = 0
+  let [deadLetters, holes] = [0, 0]
   for (let from = place.closedEnd; from < place.position; ) {
     const batch = await log.read(place.partition, from, {
       bytesMax: TAIL_BATCH.bytesMax,
@@ -111,9 +118,10 @@ async function decodeTail(parts: RawParts, place: RawPosition, table: string): P
       )
     }
     deadLetters += (await decodeBatch(connection, dataset, batch, { table, scratchFolder })).length
+    holes += batch.end - batch.start - batch.count
     from = batch.end
   }
-  return deadLetters
+  return { deadLetters, holes }
 }
 
 async function countRows(
@@ -121,7 +129,7 @@ async function countRows(
   relation: string,
   positions: readonly RawPosition[],
   segments: readonly SegmentManifest[],
-  tailLetters: ReadonlyMap<number, number>,
+  tails: ReadonlyMap<number, TailCount>,
 ): Promise<PartitionCount[]> {
   const counted = await connection.rows<{ partition: number; rows: number; doubles: number }>(
     `SELECT _partition AS "partition", count(*) AS "rows", count(*) - count(DISTINCT _offset) AS doubles FROM ${relation} GROUP BY _partition`,
@@ -135,8 +143,9 @@ async function countRows(
       positions: position,
       rows: found?.rows ?? 0,
       doubles: found?.doubles ?? 0,
-      deadLetters: (tailLetters.get(partition) ?? 0) + sum((segment) => segment.deadLetters),
+      deadLetters: (tails.get(partition)?.deadLetters ?? 0) + sum((segment) => segment.deadLetters),
       gaps: sum((segment) => (segment.kind === 'gap' ? segment.end - segment.start : 0)),
+      holes: (tails.get(partition)?.holes ?? 0) + sum((segment) => segment.holes ?? 0),
     }
   })
 }

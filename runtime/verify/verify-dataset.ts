@@ -91,12 +91,12 @@ async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Pro
 }
 
 function countProblems(counts: readonly PartitionCount[]): string[] {
-  return counts.flatMap(({ partition, positions, rows, doubles, deadLetters, gaps }) => {
+  return counts.flatMap(({ partition, positions, rows, doubles, deadLetters, gaps, holes }) => {
     const problems: string[] = []
     if (doubles > 0) problems.push(`partition ${partition}: ${doubles} offsets have more than one row`)
-    if (rows + deadLetters + gaps !== positions) {
+    if (rows + deadLetters + gaps + holes !== positions) {
       problems.push(
-        `partition ${partition}: ${positions} offsets, but ${rows} rows + ${deadLetters} dead letters + ${gaps} in gaps`,
+        `partition ${partition}: ${positions} offsets, but ${rows} rows + ${deadLetters} dead letters + ${gaps} in gaps + ${holes} holes`,
       )
     }
     return problems

@@ -33,6 +33,7 @@ const segment: z.ZodType<SegmentManifest> = z
     partials: z.record(z.string(), versionedFile),
     rows: count,
     deadLetters: count,
+    holes: count.optional(),
     timeRange: z.strictObject({ minMs: z.int(), maxMs: z.int() }).nullable(),
     late: z.strictObject({ rows: count, maxMs: z.int() }),
     schemaHash: z.string(),

@@ -26,6 +26,8 @@ export interface SegmentManifest extends OffsetRange {
   /** usable rows */
   readonly rows: number
   readonly deadLetters: number
+  /** offsets of the range that never had a record for us (aborted transactions, markers, compaction); absent when none */
+  readonly holes?: number
   /** event times of the rows, epoch ms, both inclusive; null when rows = 0 */
   readonly timeRange: { readonly minMs: number; readonly maxMs: number } | null
   readonly late: { readonly rows: number; readonly maxMs: number }

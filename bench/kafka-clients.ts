@@ -1,0 +1,230 @@
+/**
+ * Appending and reading through the log's port on Kafka, beside the bare clients doing the same: kafkajs (the one under the
+ * port) and @platformatic/kafka. In turns, so that the machine's noise hits all of them; ratios are medians of rounds.
+ * Everybody produces idempotently with acks from all, one batch per partition under way, four partitions at once.
+ */
+import { MessagesStreamModes, Consumer as OtherConsumer, Producer as OtherProducer } from '@platformatic/kafka'
+import kafkajs from 'kafkajs'
+import { kafkaClient } from '#storage/log/kafka-client.ts'
+import { registerCodecs } from '#storage/log/kafka-codecs.ts'
+import { KafkaLog } from '#storage/log/kafka-log.ts'
+import { KAFKA_COMPRESSIONS, type KafkaCompression } from '#storage/log/kafka-settings.ts'
+import { BATCH, KafkaSite, median, PARTITIONS, rateOf, rsvpBatches } from './kafka-site.ts'
+
+const EVENTS = Number(process.env.BENCH_KAFKA_EVENTS ?? 60_000)
+const ROUNDS = Number(process.env.BENCH_KAFKA_ROUNDS ?? 5)
+const TYPES = { none: 0, gzip: 1, zstd: 4 } as const
+
+type Batches = readonly (readonly string[])[]
+
+/** @returns events per second and ratios against bare kafkajs */
+export async function kafkaClients(): Promise<Record<string, number>> {
+  registerCodecs()
+  const site = await KafkaSite.start()
+  try {
+    const batches = rsvpBatches(EVENTS)
+    const figures: Record<string, number> = { events: EVENTS, rounds: ROUNDS }
+    for (const compression of KAFKA_COMPRESSIONS) Object.assign(figures, await produce(site, batches, compression))
+    return { ...figures, ...(await consume(site, batches)) }
+  } finally {
+    await site.kafka.stop()
+  }
+}
+
+async function produce(
+  site: KafkaSite,
+  batches: Batches,
+  compression: KafkaCompression,
+): Promise<Record<string, number>> {
+  const rates: Record<'port' | 'kafkajs' | 'platformatic', number[]> = { port: [], kafkajs: [], platformatic: [] }
+  for (let round = 0; round <= ROUNDS; round++) {
+    const port = await rateOf(EVENTS, await appendWithPort(site, batches, compression))
+    const bare = await rateOf(EVENTS, await sendWithKafkajs(site, batches, compression))
+    const other = await rateOf(EVENTS, await sendWithPlatformatic(site, batches, compression))
+    if (round === 0) continue
+    rates.port.push(port)
+    rates.kafkajs.push(bare)
+    rates.platformatic.push(other)
+  }
+  const ratio = (one: number[]): number => median(one.map((rate, round) => rate / rates.kafkajs[round]!))
+  return {
+    [`${compression}PortAppendsPerSecond`]: median(rates.port),
+    [`${compression}KafkajsSendsPerSecond`]: median(rates.kafkajs),
+    [`${compression}PlatformaticSendsPerSecond`]: median(rates.platformatic),
+    [`${compression}PortAgainstKafkajs`]: ratio(rates.port),
+    [`${compression}PlatformaticAgainstKafkajs`]: ratio(rates.platformatic),
+  }
+}
+
+/** Each of them: every partition has its share of the batches, one after the other. */
+async function inLanes(
+  batches: Batches,
+  send: (partition: number, lines: readonly string[]) => Promise<unknown>,
+): Promise<void> {
+  const lane = async (partition: number): Promise<void> => {
+    for (let at = partition; at < batches.length; at += PARTITIONS) await send(partition, batches[at]!)
+  }
+  await Promise.all(Array.from({ length: PARTITIONS }, (_, partition) => lane(partition)))
+}
+
+async function appendWithPort(
+  site: KafkaSite,
+  batches: Batches,
+  compression: KafkaCompression,
+): Promise<() => Promise<void>> {
+  const log = await KafkaLog.open({ brokers: site.brokers, dataset: 'd', topic: await site.topic(), compression })
+  return async () => {
+    await inLanes(batches, (partition, lines) =>
+      log.append([{ partition, lines: Buffer.from(`${lines.join('\n')}\n`), count: lines.length }]),
+    )
+    await log.close()
+  }
+}
+
+async function sendWithKafkajs(
+  site: KafkaSite,
+  batches: Batches,
+  compression: KafkaCompression,
+): Promise<() => Promise<void>> {
+  const topic = await site.topic()
+  const client = kafkaClient({ brokers: site.brokers }, 30_000)
+  const producer = client.producer({
+    idempotent: true,
+    createPartitioner:
+      () =>
+      ({ message }) =>
+        message.partition!,
+  })
+  await producer.connect()
+  return async () => {
+    await inLanes(batches, (partition, lines) => {
+      const messages = lines.map((value) => ({ partition, value }))
+      return producer.send({ topic, acks: -1, compression: TYPES[compression], messages })
+    })
+    await producer.disconnect()
+  }
+}
+
+async function sendWithPlatformatic(
+  site: KafkaSite,
+  batches: Batches,
+  compression: KafkaCompression,
+): Promise<() => Promise<void>> {
+  const topic = await site.topic()
+  const producer = new OtherProducer({ clientId: 'bench', bootstrapBrokers: [...site.brokers], idempotent: true })
+  return async () => {
+    await inLanes(batches, (partition, lines) => {
+      const messages = lines.map((line) => ({ topic, partition, value: Buffer.from(line) }))
+      return producer.send({ messages, acks: -1, compression })
+    })
+    await producer.close()
+  }
+}
+
+async function consume(site: KafkaSite, batches: Batches): Promise<Record<string, number>> {
+  const topic = await site.topic()
+  const log = await KafkaLog.open({ brokers: site.brokers, dataset: 'd', topic, compression: 'gzip' })
+  await inLanes(batches, (partition, lines) =>
+    log.append([{ partition, lines: Buffer.from(`${lines.join('\n')}\n`), count: lines.length }]),
+  )
+  await log.close()
+  const rates: Record<'port' | 'kafkajs' | 'platformatic', number[]> = { port: [], kafkajs: [], platformatic: [] }
+  for (let round = 0; round <= ROUNDS; round++) {
+    const port = await readWithPort(site, topic)
+    const bare = await readWithKafkajs(site, topic, `kafkajs-${round}`)
+    const other = await readWithPlatformatic(site, topic, `platformatic-${round}`)
+    if (round === 0) continue
+    rates.port.push(port)
+    rates.kafkajs.push(bare)
+    rates.platformatic.push(other)
+  }
+  const ratio = (one: number[]): number => median(one.map((rate, round) => rate / rates.kafkajs[round]!))
+  return {
+    portReadsPerSecond: median(rates.port),
+    kafkajsReadsPerSecond: median(rates.kafkajs),
+    platformaticReadsPerSecond: median(rates.platformatic),
+    portReadsAgainstKafkajs: ratio(rates.port),
+    platformaticReadsAgainstKafkajs: ratio(rates.platformatic),
+  }
+}
+
+async function readWithPort(site: KafkaSite, topic: string): Promise<number> {
+  const log = await KafkaLog.open({ brokers: site.brokers, dataset: 'd', topic })
+  const rate = await rateOf(EVENTS, async () => {
+    const lane = async (partition: number): Promise<void> => {
+      const { end } = await log.range(partition)
+      for (let from = 0; from < end; ) {
+        from = (await log.read(partition, from, { bytesMax: 48 * 1024 * 1024, recordsMax: 25_000 }))!.end
+      }
+    }
+    await Promise.all(Array.from({ length: PARTITIONS }, (_, partition) => lane(partition)))
+  })
+  await log.close()
+  return rate
+}
+
+/** From the first record that arrives, since joining a group is no part of reading. */
+class Arrivals {
+  readonly #done = Promise.withResolvers<void>()
+  #beganAt = 0
+  #first = 0
+  #seen = 0
+
+  add(records: number): void {
+    if (this.#seen === 0) {
+      this.#beganAt = performance.now()
+      this.#first = records
+    }
+    this.#seen += records
+    if (this.#seen >= EVENTS) this.#done.resolve()
+  }
+
+  async rate(): Promise<number> {
+    await this.#done.promise
+    return (this.#seen - this.#first) / ((performance.now() - this.#beganAt) / 1_000)
+  }
+}
+
+async function readWithKafkajs(site: KafkaSite, topic: string, groupId: string): Promise<number> {
+  const arrivals = new Arrivals()
+  const consumer = kafkaClient({ brokers: site.brokers }, 30_000).consumer({
+    groupId,
+    maxWaitTimeInMs: 200,
+    maxBytesPerPartition: 4 * 1024 * 1024,
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topic], fromBeginning: true })
+  await consumer.run({
+    autoCommit: false,
+    partitionsConsumedConcurrently: PARTITIONS,
+    eachBatch: async ({ batch }) => arrivals.add(batch.messages.length),
+  })
+  const rate = await arrivals.rate()
+  await consumer.disconnect()
+  return rate
+}
+
+async function readWithPlatformatic(site: KafkaSite, topic: string, groupId: string): Promise<number> {
+  const arrivals = new Arrivals()
+  const consumer = new OtherConsumer({
+    groupId,
+    clientId: 'bench',
+    bootstrapBrokers: [...site.brokers],
+    maxWaitTime: 200,
+    maxBytes: 16 * 1024 * 1024,
+    autocommit: false,
+  })
+  const stream = await consumer.consume({
+    topics: [topic],
+    mode: MessagesStreamModes.EARLIEST,
+    highWaterMark: BATCH * 4,
+  })
+  stream.on('data', () => arrivals.add(1))
+  const rate = await arrivals.rate()
+  await consumer.close(true)
+  return rate
+}
+
+const { CompressionTypes } = kafkajs
+if (CompressionTypes.ZSTD !== TYPES.zstd || CompressionTypes.GZIP !== TYPES.gzip)
+  throw new Error('kafkajs numbers its compressions in another way')
