@@ -163,25 +163,24 @@ async function readWithPort(site: KafkaSite, topic: string): Promise<number> {
   return rate
 }
 
-/** From the first record that arrives, since joining a group is no part of reading. */
+/** Counts records from the moment when the group was joined, since joining is no part of reading. */
 class Arrivals {
   readonly #done = Promise.withResolvers<void>()
   #beganAt = 0
-  #first = 0
   #seen = 0
 
+  begin(): void {
+    this.#beganAt = performance.now()
+  }
+
   add(records: number): void {
-    if (this.#seen === 0) {
-      this.#beganAt = performance.now()
-      this.#first = records
-    }
     this.#seen += records
     if (this.#seen >= EVENTS) this.#done.resolve()
   }
 
   async rate(): Promise<number> {
     await this.#done.promise
-    return (this.#seen - this.#first) / ((performance.now() - this.#beganAt) / 1_000)
+    return this.#seen / ((performance.now() - this.#beganAt) / 1_000)
   }
 }
 
@@ -194,6 +193,7 @@ async function readWithKafkajs(site: KafkaSite, topic: string, groupId: string):
   })
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
+  consumer.on(consumer.events.GROUP_JOIN, () => arrivals.begin())
   await consumer.run({
     autoCommit: false,
     partitionsConsumedConcurrently: PARTITIONS,
@@ -219,6 +219,7 @@ async function readWithPlatformatic(site: KafkaSite, topic: string, groupId: str
     mode: MessagesStreamModes.EARLIEST,
     highWaterMark: BATCH * 4,
   })
+  arrivals.begin()
   stream.on('data', () => arrivals.add(1))
   const rate = await arrivals.rate()
   await consumer.close(true)

@@ -5,7 +5,7 @@ import { kafkaClient } from '#storage/log/kafka-client.ts'
 import { type KafkaServer, startKafka } from '#tests/servers/kafka-server.ts'
 
 export const PARTITIONS = 4
-export const BATCH = 1_000
+export const BATCH = 500
 
 export class KafkaSite {
   readonly kafka: KafkaServer
