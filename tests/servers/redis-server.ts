@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { mustRun } from './must-run.ts'
 
-/** the series that docker-compose.yml runs, too */
+/** the series that docker-compose.yml runs; tests take a newer one, too */
 export const REDIS_VERSION = '7'
 const PROGRAM = 'redis-server'
 const READY_MS_MAX = 15_000
@@ -29,16 +29,30 @@ export interface RedisServer {
   flushAll(): Promise<void>
 }
 
+/** Of the program on the PATH, e.g. 7.0.15. @throws when there is none, or an older series */
+export function redisVersion(): string {
+  let said = ''
+  try {
+    said = execFileSync(PROGRAM, ['--version'], { encoding: 'utf8' })
+  } catch (error) {
+    throw new Error(`there is no ${PROGRAM} on the PATH; install it (Debian: apt-get install redis-server)`, {
+      cause: error,
+    })
+  }
+  const version = /v=(\d+)(\.\d+)*/.exec(said)
+  if (version && Number(version[1]) >= Number(REDIS_VERSION)) return version[0].slice(2)
+  throw new Error(`tests need Redis ${REDIS_VERSION} or newer, but ${PROGRAM} says '${said.trim()}'`)
+}
+
 /** Why no Redis can be started here; null when it can, and where it must run in any case. For `describe.skipIf`. */
 export function whyNoRedis(): string | null {
   if (mustRun()) return null
   try {
-    execFileSync(PROGRAM, ['--version'], { stdio: 'ignore' })
+    redisVersion()
     return null
-  } catch {
-    const why = `tests on a real Redis are skipped: there is no ${PROGRAM} on the PATH (Debian: apt-get install redis-server)`
-    console.warn(why)
-    return why
+  } catch (error) {
+    console.warn(`tests on a real Redis are skipped: ${(error as Error).message}`)
+    return (error as Error).message
   }
 }
 
