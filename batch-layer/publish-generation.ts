@@ -138,7 +138,8 @@ async function writeDictionaries(
     else {
       emit({
         name: 'dictionary-missing',
-        level: 'warn',
+        // News for the first generation, and when it was there before; else it is known.
+        level: plan.base === null || Object.hasOwn(plan.base.dictionaries, name) ? 'info' : 'debug',
         dataset: dataset.name,
         message: `dictionary '${name}', which '${dataset.name}' looks up, has no version that a run could read; answers come without it until one is published`,
         fields: { dictionary: name },

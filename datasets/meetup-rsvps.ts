@@ -27,6 +27,13 @@ const country = {
   country_numeric: lookup('countries', 'country', 'numeric'),
 }
 
+/** what the stream does not say of a group: from a file, or fetched from a source that knows it */
+const groupDetails = {
+  group_category: lookup('group_details', 'group_id', 'category'),
+  group_members: lookup('group_details', 'group_id', 'members'),
+  group_founded: lookup('group_details', 'group_id', 'founded'),
+}
+
 /** the venue's position; 0/0 is how the stream says that it has none; then the group's */
 const noVenue = 'venue_lat IS NULL OR venue_lon IS NULL OR (venue_lat = 0 AND venue_lon = 0)'
 const latitude = `CASE WHEN ${noVenue} THEN group_lat ELSE venue_lat END`
@@ -115,7 +122,7 @@ export default defineDataset({
         lon: latest('group_lon'),
         last_activity: max('mtime', { label: 'Last answer' }),
       },
-      enrich: { ...country, categories: lookup('topic_categories', 'topics', 'category') },
+      enrich: { ...country, ...groupDetails, categories: lookup('topic_categories', 'topics', 'category') },
     },
     event_summary: {
       label: 'Events',
@@ -137,7 +144,7 @@ export default defineDataset({
         lon: latest(longitude),
         last_activity: max('mtime', { label: 'Last answer' }),
       },
-      enrich: { ...country, categories: lookup('topic_categories', 'topics', 'category') },
+      enrich: { ...country, ...groupDetails, categories: lookup('topic_categories', 'topics', 'category') },
     },
   },
 })

@@ -1,0 +1,48 @@
+/** The fetchers of the batch role: one for each dictionary that has a source, fed with the keys that runs did not find. */
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
+import { DictionaryFetcher, type FetcherState, type FetchLimits } from '#storage/dictionary/dictionary-fetcher.ts'
+import { httpFetchKey } from '#storage/dictionary/http-fetch-key.ts'
+import type { Emit } from '#telemetry/emit.ts'
+
+export interface DictionaryFetchersOptions {
+  readonly store: DictionaryStore
+  /** dictionary → URL template with {key} in it */
+  readonly sources: Readonly<Record<string, string>>
+  readonly emit: Emit
+  readonly limits?: Partial<FetchLimits>
+}
+
+export class DictionaryFetchers {
+  readonly #fetchers: ReadonlyMap<string, DictionaryFetcher>
+
+  /** Starts them; waits neither for the store nor for a source. @throws RangeError for a template that can not be used */
+  static start(options: DictionaryFetchersOptions): DictionaryFetchers {
+    const fetchers = new DictionaryFetchers(options)
+    for (const fetcher of fetchers.#fetchers.values()) fetcher.start()
+    return fetchers
+  }
+
+  private constructor({ store, sources, emit, limits }: DictionaryFetchersOptions) {
+    this.#fetchers = new Map(
+      Object.entries(sources).map(([dictionary, url]) => {
+        const onFault = (message: string): void =>
+          emit({ name: 'dictionary-fetch-failed', level: 'warn', message, fields: { dictionary } })
+        return [dictionary, new DictionaryFetcher({ store, dictionary, fetch: httpFetchKey({ url }), onFault, limits })]
+      }),
+    )
+  }
+
+  /** For a batch run: takes up what it told of. A dictionary without a source is left as it is. */
+  readonly onUnknownKeys = (dictionary: string, keys: readonly string[]): void => {
+    this.#fetchers.get(dictionary)?.want(keys)
+  }
+
+  states(): ReadonlyMap<string, FetcherState> {
+    return new Map([...this.#fetchers].map(([dictionary, fetcher]) => [dictionary, fetcher.state()]))
+  }
+
+  /** Publishes what came. The store must be open still. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#fetchers.values()].map((fetcher) => fetcher.stop()))
+  }
+}
