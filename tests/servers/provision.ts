@@ -1,15 +1,10 @@
 /**
  * Makes sure that the real servers of the tests can be started here: node tests/servers/provision.ts. Fetches what is missing, keeps it
- * under node_modules/.cache/servers, and is quick when everything is there. Ends with 1 and says what is missing when one can not be had.
+ * for the next time, and is quick when everything is there. Ends with 1 and says what is missing when a server can not be had.
  */
-import { existsSync } from 'node:fs'
+import { ELASTICSEARCH_VERSION, provisionElasticsearch } from './elasticsearch-server.ts'
+import { KAFKA_VERSION, kafkaMissing, provisionKafka } from './kafka-server.ts'
 import { redisVersion } from './redis-server.ts'
-
-/** Modules of this folder, and their function that fetches a server. */
-const FETCHED = [
-  { server: 'Kafka', module: './kafka-server.ts', provision: 'provisionKafka' },
-  { server: 'Elasticsearch', module: './elasticsearch-server.ts', provision: 'provisionElasticsearch' },
-] as const
 
 async function provision(server: string, make: () => Promise<unknown>): Promise<boolean> {
   const startedMs = performance.now()
@@ -23,11 +18,15 @@ async function provision(server: string, make: () => Promise<unknown>): Promise<
   }
 }
 
-const done = [await provision('Redis', async () => redisVersion())]
-for (const { server, module, provision: name } of FETCHED) {
-  const url = new URL(module, import.meta.url)
-  if (!existsSync(url)) continue
-  const exported = (await import(url.href)) as Record<string, () => Promise<unknown>>
-  done.push(await provision(server, exported[name]!))
+async function kafka(): Promise<void> {
+  const missing = await kafkaMissing()
+  if (missing !== null) throw new Error(missing)
+  await provisionKafka()
 }
+
+const done = [
+  await provision('Redis', async () => redisVersion()),
+  await provision(`Kafka ${KAFKA_VERSION}`, kafka),
+  await provision(`Elasticsearch ${ELASTICSEARCH_VERSION}`, provisionElasticsearch),
+]
 process.exitCode = done.every(Boolean) ? 0 : 1

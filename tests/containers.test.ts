@@ -1,0 +1,177 @@
+/**
+ * Holds Dockerfile and docker-compose.yml against the code: services, ports, versions and settings there are those of the command line, the
+ * configuration schema and the servers that the other tests run on.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { commandLine } from '#runtime/command-line.ts'
+import { loadConfiguration } from '#runtime/configuration.ts'
+import { SETTINGS } from '#runtime/settings.ts'
+import { ELASTICSEARCH_VERSION } from './servers/elasticsearch-server.ts'
+import { KAFKA_VERSION } from './servers/kafka-server.ts'
+import { REDIS_VERSION } from './servers/redis-server.ts'
+
+const root = resolve(import.meta.dirname, '..')
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+interface Service {
+  readonly image?: string
+  readonly build?: string
+  readonly command?: readonly string[]
+  readonly environment?: Readonly<Record<string, string | number>>
+  readonly ports?: readonly string[]
+  readonly volumes?: readonly string[]
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
+  readonly healthcheck?: { readonly test: readonly string[] }
+  readonly mem_limit?: string
+  readonly restart?: string
+  readonly read_only?: boolean
+}
+
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>
+  readonly volumes: Readonly<Record<string, unknown>>
+}
+
+const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose
+const services = Object.entries(compose.services)
+const ROLES = ['serve', 'stream', 'batch'] as const
+const roles = ROLES.map((name) => [name, compose.services[name]!] as const)
+const own = JSON.parse(read('package.json')) as { readonly version: string }
+
+describe('docker-compose.yml', () => {
+  test('has the roles and what they stand on, and nothing else', () => {
+    expect(services.map(([name]) => name).sort()).toEqual(
+      [...ROLES, 'elasticsearch', 'kafka', 'kibana', 'redis'].sort(),
+    )
+  })
+
+  test('runs the versions that the tests run on', () => {
+    const tags = Object.fromEntries(services.map(([name, { image }]) => [name, image?.split(':')]))
+    expect(tags.kafka).toEqual(['apache/kafka', KAFKA_VERSION])
+    expect(tags.elasticsearch).toEqual(['docker.elastic.co/elasticsearch/elasticsearch', ELASTICSEARCH_VERSION])
+    expect(tags.kibana).toEqual(['docker.elastic.co/kibana/kibana', ELASTICSEARCH_VERSION])
+    expect(tags.redis).toEqual(['redis', expect.stringMatching(new RegExp(`^${REDIS_VERSION}\\.\\d+\\.\\d+$`))])
+    for (const role of ROLES) expect(tags[role]).toEqual(['watershed', own.version])
+  })
+
+  test.each(services)('%s comes back, is limited, is watched, and is published on loopback only', (_name, service) => {
+    expect(service.restart).toBe('unless-stopped')
+    expect(service.mem_limit).toMatch(/^\d+[mg]$/)
+    // The roles' health check is in the Dockerfile.
+    expect(service.healthcheck !== undefined || service.build === '.').toBe(true)
+    for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:(\d+):\1$/)
+  })
+
+  test('keeps data in volumes that it declares, and declares none in vain', () => {
+    const used = services.flatMap(([, { volumes = [] }]) => volumes.map((volume) => volume.split(':')[0]!))
+    expect([...new Set(used)].sort()).toEqual(Object.keys(compose.volumes).sort())
+    for (const [, { volumes }] of roles) expect(volumes).toEqual(['data:/data'])
+  })
+
+  // Until the configuration chooses drivers, there is nothing to hold the settings against.
+  test.skipIf(!('log' in SETTINGS.shape)).each(roles)(
+    '%s is a command, with settings that the configuration takes',
+    async (name, service) => {
+      expect(service.command).toEqual([name])
+      expect(commandLine().commands.map((command) => command.name())).toContain(name)
+      const configuration = await loadConfiguration({ environment: environmentOf(service) })
+      expect(configuration).toMatchObject({
+        data: '/data',
+        log: 'kafka',
+        speedStore: 'elasticsearch',
+        dictionary: 'redis',
+        schedule: 'bullmq',
+        elasticsearch: { replicas: 0 },
+      })
+    },
+  )
+
+  test('gives all roles the same settings, but for where one listens', () => {
+    const shared = roles.map(([, service]) => {
+      const { WATERSHED_HOST, WATERSHED_PORT, WATERSHED_KEYS, ...settings } = service.environment!
+      return settings
+    })
+    for (const settings of shared) expect(settings).toEqual(shared[0])
+  })
+
+  test('lets the roles reach each service where it listens, once it is healthy', () => {
+    const { environment: settings = {}, depends_on: needed = {} } = compose.services.stream!
+    const addresses = [
+      String(settings.WATERSHED_KAFKA_BROKERS),
+      new URL(String(settings.WATERSHED_ELASTICSEARCH_NODE)).host,
+      new URL(String(settings.WATERSHED_REDIS_URL)).host,
+    ]
+    expect(addresses).toEqual(['kafka:9092', 'elasticsearch:9200', 'redis:6379'])
+    expect(String(compose.services.kafka!.environment!.KAFKA_ADVERTISED_LISTENERS)).toContain('INTERNAL://kafka:9092')
+    expect(Object.keys(needed).sort()).toEqual(['elasticsearch', 'kafka', 'redis'])
+    for (const { condition } of Object.values(needed)) expect(condition).toBe('service_healthy')
+  })
+
+  test('publishes the port that the platform listens on, with a key', () => {
+    const { port } = SETTINGS.parse({})
+    const serve = compose.services.serve!
+    expect(serve.environment).toMatchObject({ WATERSHED_HOST: '0.0.0.0', WATERSHED_PORT: port })
+    expect(serve.environment!.WATERSHED_KEYS).toMatch(/^\$\{WATERSHED_KEYS:\?/)
+    expect(serve.ports).toEqual([`127.0.0.1:${port}:${port}`])
+    expect(read('Dockerfile')).toContain(`EXPOSE ${port}\n`)
+    expect(read('Dockerfile')).toContain(`WATERSHED_PORT ?? ${port}}/livez`)
+  })
+
+  test('keeps jobs and dictionaries: Redis evicts nothing and writes everything down', () => {
+    const command = compose.services.redis!.command!.join(' ')
+    expect(command).toContain('--appendonly yes')
+    expect(command).toContain('--maxmemory-policy noeviction')
+  })
+})
+
+describe('the Dockerfile', () => {
+  const lines = read('Dockerfile').split('\n')
+
+  test('runs the Node that the project runs on, and not as root', () => {
+    const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string, { version?: string }> }
+    const node = lock.packages['node_modules/node']!.version!
+    const images = lines.filter((line) => line.startsWith('FROM')).map((line) => line.split(' ')[1])
+    expect(images).toEqual([`node:${node}-bookworm-slim`, `node:${node}-bookworm-slim`])
+    expect(lines.filter((line) => line.startsWith('USER'))).toEqual(['USER node'])
+    expect(lines.findIndex((line) => line.startsWith('USER'))).toBeLessThan(
+      lines.findIndex((line) => line.startsWith('ENTRYPOINT')),
+    )
+  })
+
+  test('has a health check, and starts what is there', () => {
+    expect(lines.some((line) => line.startsWith('HEALTHCHECK'))).toBe(true)
+    expect(lines).toContain('ENTRYPOINT ["watershed"]')
+    expect(existsSync(join(root, 'watershed'))).toBe(true)
+  })
+
+  test('leaves out only what nothing in it imports', () => {
+    const ignored = read('.dockerignore').split('\n')
+    const left = ['tests', 'bench', 'docs']
+    for (const folder of left) expect(ignored).toContain(folder)
+    for (const secret of ['.git', '.env*', 'data', 'watershed-data', 'node_modules']) expect(ignored).toContain(secret)
+    const wrong = sources().filter((file) => /from '#(tests|bench)\//.test(read(file)))
+    expect(wrong).toEqual([])
+  })
+})
+
+/** As a container would get it: texts, with a key in place of the one that has to be chosen. */
+function environmentOf(service: Service): Record<string, string> {
+  const values = Object.entries(service.environment ?? {})
+  return Object.fromEntries(
+    values.map(([name, value]) => [name, String(value).startsWith('${') ? 'k'.repeat(16) : String(value)]),
+  )
+}
+
+/** Sources that are in the image. */
+function sources(): string[] {
+  const outside = ['node_modules', 'tests', 'bench', 'docs', 'data', 'watershed-data', 'coverage']
+  return readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !outside.includes(entry.name))
+    .flatMap(({ name }) =>
+      readdirSync(join(root, name), { recursive: true, encoding: 'utf8' }).map((file) => join(name, file)),
+    )
+    .filter((file) => file.endsWith('.ts') && !/\.(test|fixture)\.ts$/.test(file))
+}
