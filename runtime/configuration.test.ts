@@ -90,6 +90,11 @@ describe('sections', () => {
     expect(redis).toEqual({ url: 'redis://r:1', keyPrefix: 'a=b:' })
     const map = await loadConfiguration({ environment: { WATERSHED_KAFKA_TOPICS: 'x=y,z=web.z' } })
     expect(map.kafka.topics).toEqual({ x: 'y', z: 'web.z' })
+    const source = 'https://example.org/groups?id={key}&fields=all'
+    const sources = await loadConfiguration({
+      environment: { WATERSHED_DICTIONARY_SOURCES: `group_details=${source}` },
+    })
+    expect(sources.dictionarySources).toEqual({ group_details: source })
   })
 
   test.each([

@@ -46,11 +46,13 @@ test('fetches unknown keys of the dictionaries that have a source, publishes the
   rmSync(folder, { recursive: true })
 })
 
-test('refuses a template that is none', async () => {
+test('refuses a template that is none, and a dictionary that has its content already', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'fetchers-'))
   const store = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
   const sources = { group_details: 'https://example.org/groups' }
   expect(() => DictionaryFetchers.start({ store, sources, emit: () => {} })).toThrow(/no template/)
+  const shipped = { countries: 'https://example.org/countries/{key}' }
+  expect(() => DictionaryFetchers.start({ store, sources: shipped, emit: () => {} })).toThrow(/'countries' comes with/)
   await store.close()
   rmSync(folder, { recursive: true })
 })

@@ -3,6 +3,7 @@ import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import { DictionaryFetcher, type FetcherState, type FetchLimits } from '#storage/dictionary/dictionary-fetcher.ts'
 import { httpFetchKey } from '#storage/dictionary/http-fetch-key.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import { isShipped } from './dictionary-shelf.ts'
 
 export interface DictionaryFetchersOptions {
   readonly store: DictionaryStore
@@ -15,7 +16,7 @@ export interface DictionaryFetchersOptions {
 export class DictionaryFetchers {
   readonly #fetchers: ReadonlyMap<string, DictionaryFetcher>
 
-  /** Starts them; waits neither for the store nor for a source. @throws RangeError for a template that can not be used */
+  /** Starts them; waits neither for the store nor for a source. @throws RangeError for a source that can not be used */
   static start(options: DictionaryFetchersOptions): DictionaryFetchers {
     const fetchers = new DictionaryFetchers(options)
     for (const fetcher of fetchers.#fetchers.values()) fetcher.start()
@@ -25,6 +26,10 @@ export class DictionaryFetchers {
   private constructor({ store, sources, emit, limits }: DictionaryFetchersOptions) {
     this.#fetchers = new Map(
       Object.entries(sources).map(([dictionary, url]) => {
+        if (isShipped(dictionary))
+          throw new RangeError(
+            `dictionarySources: '${dictionary}' comes with the platform and can not be fetched; publish a file in its place with watershed dictionaries publish`,
+          )
         const onFault = (message: string): void =>
           emit({ name: 'dictionary-fetch-failed', level: 'warn', message, fields: { dictionary } })
         return [dictionary, new DictionaryFetcher({ store, dictionary, fetch: httpFetchKey({ url }), onFault, limits })]

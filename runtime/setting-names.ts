@@ -48,8 +48,9 @@ export function valueFrom({ kind }: Setting, text: string): unknown {
     case 'list':
       return partsOf(text)
     case 'map': {
-      const pairs = partsOf(text).map((part) => part.split('=', 2))
-      return pairs.every((pair) => pair.length === 2) ? Object.fromEntries(pairs) : text
+      // A value may hold further equals signs, as addresses do.
+      const pairs = partsOf(text).map((part) => /^([^=]*)=(.*)$/.exec(part)?.slice(1))
+      return pairs.every((pair) => pair !== undefined) ? Object.fromEntries(pairs) : text
     }
     case 'text':
       return text

@@ -114,6 +114,12 @@ export const SETTINGS = z.strictObject({
   batchFullCron: z.string().default('0 2 * * *').describe('when everything is recomputed from raw events (cron, UTC)'),
   keepGenerations: count(2, 1_000).default(5).describe('generations kept for rollback'),
   verifyAfterFull: z.boolean().default(true).describe('recount everything and compare after each full run'),
+  dictionarySources: z
+    .record(z.string().min(1), z.string().regex(/^https?:\/\/.*\{key\}/, 'an http or https URL with {key} in it'))
+    .default({})
+    .describe(
+      'where batch processes fetch keys that a dictionary lacks: dictionary to URL with `{key}` in it, answered with a JSON object of attributes',
+    ),
 
   serveThreads: count(1, 64).default(2).describe('threads of the engine that answers queries'),
   serveMemoryMb: count(64).default(1_024).describe('memory of the engine that answers queries'),

@@ -9,6 +9,7 @@ import type { Emit } from '#telemetry/emit.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../data-folder.ts'
 import { loadDatasets } from '../definitions.ts'
+import { DictionaryFetchers } from '../dictionary-fetchers.ts'
 import { keepShipped } from '../dictionary-shelf.ts'
 import { openDictionary } from '../drivers/open-dictionary.ts'
 import { openSchedule } from '../drivers/open-schedule.ts'
@@ -23,6 +24,7 @@ import { runRole } from './role-thread.ts'
 interface BatchParts {
   readonly open: OpenDataset
   readonly dictionary: DictionaryStore
+  readonly fetchers: DictionaryFetchers
   readonly configuration: Configuration
   readonly scratchFolder: string
   readonly step: StepHook
@@ -75,7 +77,7 @@ class BatchOfDataset {
     signal: AbortSignal,
     onProgress: (progress: BatchProgress) => void,
   ): Promise<GenerationManifest | null> {
-    const { open, dictionary, configuration, step, emit } = this.#parts
+    const { open, dictionary, fetchers, configuration, step, emit } = this.#parts
     const generation = await runBatch({
       ...open,
       dictionary,
@@ -85,6 +87,7 @@ class BatchOfDataset {
       readersGraceMs: configuration.lakeGraceMs,
       step,
       onProgress,
+      onUnknownKeys: fetchers.onUnknownKeys,
       emit,
       signal,
     })
@@ -105,10 +108,11 @@ await runRole(async ({ configuration, scratchFolder }, emit) => {
   const engine = await openEngine('batch', configuration, folder, scratchFolder)
   const dictionary = await openDictionary(configuration, folder, emit)
   const shelf = keepShipped(dictionary, emit)
+  const fetchers = DictionaryFetchers.start({ store: dictionary, sources: configuration.dictionarySources, emit })
   const roles: BatchOfDataset[] = []
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
-    roles.push(new BatchOfDataset({ open, dictionary, configuration, scratchFolder, step, emit }))
+    roles.push(new BatchOfDataset({ open, dictionary, fetchers, configuration, scratchFolder, step, emit }))
   }
   await shelf.first
   for (const role of roles) await role.start()
@@ -117,6 +121,7 @@ await runRole(async ({ configuration, scratchFolder }, emit) => {
     stop: async () => {
       shelf.stop()
       await Promise.all(roles.map((role) => role.stop()))
+      await fetchers.stop()
       await dictionary.close()
       engine.close()
     },
