@@ -1,4 +1,4 @@
-# The platform, for every role: docker run watershed start, or one role of docker-compose.yml. Not root; data in /data.
+# The platform, for every role: all of them with `start`, or one each as in docker-compose.yml. Not root; data in /data.
 FROM node:24.21.0-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -7,17 +7,19 @@ RUN npm install --omit=dev --ignore-scripts --no-save --no-audit --no-fund
 
 FROM node:24.21.0-bookworm-slim
 WORKDIR /app
+# Scratch is each container's own: it is swept by process id, which others count anew.
 ENV NODE_ENV=production \
-    WATERSHED_DATA=/data
+    WATERSHED_DATA=/data \
+    WATERSHED_SCRATCH=/scratch
 COPY --from=packages /app/node_modules ./node_modules
 # .dockerignore names what stays out.
 COPY . .
 RUN ln -sf /usr/local/bin/node node_modules/.bin/node \
  && ln -s /app/watershed /usr/local/bin/watershed \
- && mkdir /data \
- && chown node:node /data
+ && mkdir /data /scratch \
+ && chown node:node /data /scratch
 USER node
-VOLUME /data
+VOLUME ["/data", "/scratch"]
 EXPOSE 8787
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.WATERSHED_PORT ?? 8787}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]

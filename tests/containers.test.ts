@@ -39,6 +39,7 @@ const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose
 const services = Object.entries(compose.services)
 const ROLES = ['serve', 'stream', 'batch'] as const
 const roles = ROLES.map((name) => [name, compose.services[name]!] as const)
+const ignored = read('.dockerignore').split('\n')
 const own = JSON.parse(read('package.json')) as { readonly version: string }
 
 describe('docker-compose.yml', () => {
@@ -71,27 +72,23 @@ describe('docker-compose.yml', () => {
     for (const [, { volumes }] of roles) expect(volumes).toEqual(['data:/data'])
   })
 
-  // Until the configuration chooses drivers, there is nothing to hold the settings against.
-  test.skipIf(!('log' in SETTINGS.shape)).each(roles)(
-    '%s is a command, with settings that the configuration takes',
-    async (name, service) => {
-      expect(service.command).toEqual([name])
-      expect(commandLine().commands.map((command) => command.name())).toContain(name)
-      const configuration = await loadConfiguration({ environment: environmentOf(service) })
-      expect(configuration).toMatchObject({
-        data: '/data',
-        log: 'kafka',
-        speedStore: 'elasticsearch',
-        dictionary: 'redis',
-        schedule: 'bullmq',
-        elasticsearch: { replicas: 0 },
-      })
-    },
-  )
+  test.each(roles)('%s is a command, with settings that the configuration takes', async (name, service) => {
+    expect(service.command).toEqual([name])
+    expect(commandLine().commands.map((command) => command.name())).toContain(name)
+    const configuration = await loadConfiguration({ environment: environmentOf(service) })
+    expect(configuration).toMatchObject({
+      data: '/data',
+      log: 'kafka',
+      speedStore: 'elasticsearch',
+      dictionary: 'redis',
+      schedule: 'bullmq',
+      elasticsearch: { replicas: 0 },
+    })
+  })
 
   test('gives all roles the same settings, but for where one listens', () => {
     const shared = roles.map(([, service]) => {
-      const { WATERSHED_HOST, WATERSHED_PORT, WATERSHED_KEYS, ...settings } = service.environment!
+      const { WATERSHED_HOST, WATERSHED_KEYS, ...settings } = service.environment!
       return settings
     })
     for (const settings of shared) expect(settings).toEqual(shared[0])
@@ -111,7 +108,7 @@ describe('docker-compose.yml', () => {
   })
 
   test('publishes the port that the platform listens on, with a key', () => {
-    const { port } = SETTINGS.parse({})
+    const port = Number(/default: (\d+)/.exec(SETTINGS.shape.port.description!)![1])
     const serve = compose.services.serve!
     expect(serve.environment).toMatchObject({ WATERSHED_HOST: '0.0.0.0', WATERSHED_PORT: port })
     expect(serve.environment!.WATERSHED_KEYS).toMatch(/^\$\{WATERSHED_KEYS:\?/)
@@ -141,6 +138,12 @@ describe('the Dockerfile', () => {
     )
   })
 
+  test('keeps data and scratch in volumes: the rest of a container can be read only', () => {
+    expect(lines).toContain('VOLUME ["/data", "/scratch"]')
+    expect(read('Dockerfile')).toMatch(/WATERSHED_DATA=\/data.*\n.*WATERSHED_SCRATCH=\/scratch\n/)
+    for (const [, { read_only }] of roles) expect(read_only).toBe(true)
+  })
+
   test('has a health check, and starts what is there', () => {
     expect(lines.some((line) => line.startsWith('HEALTHCHECK'))).toBe(true)
     expect(lines).toContain('ENTRYPOINT ["watershed"]')
@@ -148,12 +151,10 @@ describe('the Dockerfile', () => {
   })
 
   test('leaves out only what nothing in it imports', () => {
-    const ignored = read('.dockerignore').split('\n')
-    const left = ['tests', 'bench', 'docs']
-    for (const folder of left) expect(ignored).toContain(folder)
+    for (const folder of ['tests', 'bench', 'docs']) expect(ignored).toContain(folder)
     for (const secret of ['.git', '.env*', 'data', 'watershed-data', 'node_modules']) expect(ignored).toContain(secret)
-    const wrong = sources().filter((file) => /from '#(tests|bench)\//.test(read(file)))
-    expect(wrong).toEqual([])
+    const outside = /from '(#tests\/.*|#bench\/.*|vitest|.*[.-](fixture|contract|test)\.ts)'/
+    expect(sources().filter((file) => outside.test(read(file)))).toEqual([])
   })
 })
 
@@ -167,11 +168,11 @@ function environmentOf(service: Service): Record<string, string> {
 
 /** Sources that are in the image. */
 function sources(): string[] {
-  const outside = ['node_modules', 'tests', 'bench', 'docs', 'data', 'watershed-data', 'coverage']
+  const suffixes = ignored.filter((line) => line.startsWith('**/*')).map((line) => line.slice('**/*'.length))
   return readdirSync(root, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !outside.includes(entry.name))
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !ignored.includes(entry.name))
     .flatMap(({ name }) =>
       readdirSync(join(root, name), { recursive: true, encoding: 'utf8' }).map((file) => join(name, file)),
     )
-    .filter((file) => file.endsWith('.ts') && !/\.(test|fixture)\.ts$/.test(file))
+    .filter((file) => file.endsWith('.ts') && !suffixes.some((suffix) => file.endsWith(suffix)))
 }
