@@ -20,7 +20,7 @@ interface Service {
   readonly image?: string
   readonly build?: string
   readonly command?: readonly string[]
-  readonly environment?: Readonly<Record<string, string | number>>
+  readonly environment?: Readonly<Record<string, string | number | null>>
   readonly ports?: readonly string[]
   readonly volumes?: readonly string[]
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
@@ -88,7 +88,7 @@ describe('docker-compose.yml', () => {
 
   test('gives all roles the same settings, but for where one listens', () => {
     const shared = roles.map(([, service]) => {
-      const { WATERSHED_HOST, WATERSHED_KEYS, ...settings } = service.environment!
+      const { WATERSHED_HOST, WATERSHED_KEYS, WATERSHED_ADMIN_KEY, ...settings } = service.environment!
       return settings
     })
     for (const settings of shared) expect(settings).toEqual(shared[0])
@@ -158,12 +158,13 @@ describe('the Dockerfile', () => {
   })
 })
 
-/** As a container would get it: texts, with a key in place of the one that has to be chosen. */
+/** As a container would get it: texts, with a key in place of what has to be chosen or may be, but for the optional map. */
 function environmentOf(service: Service): Record<string, string> {
-  const values = Object.entries(service.environment ?? {})
-  return Object.fromEntries(
-    values.map(([name, value]) => [name, String(value).startsWith('${') ? 'k'.repeat(16) : String(value)]),
-  )
+  const values = Object.entries(service.environment ?? {}).map(([name, value]) => {
+    if (name === 'WATERSHED_DICTIONARY_SOURCES') return [name, 'group_details=https://example.org/{key}']
+    return [name, value === null || String(value).startsWith('${') ? 'k'.repeat(16) : String(value)]
+  })
+  return Object.fromEntries(values) as Record<string, string>
 }
 
 /** Sources that are in the image. */
