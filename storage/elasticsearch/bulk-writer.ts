@@ -8,7 +8,7 @@
  * as fast as having each document serialised and described.
  */
 import type { ElasticsearchConnection } from './elasticsearch-connection.ts'
-import { ElasticsearchError } from './elasticsearch-error.ts'
+import { detailText, ElasticsearchError, type FaultDetail } from './elasticsearch-error.ts'
 import { DEFAULT_RETRY_LIMITS, type RetryLimits, waitMs } from './retry-waits.ts'
 
 export interface BulkLimits {
@@ -33,6 +33,8 @@ export interface BulkWrite {
   readonly operations: readonly string[]
   /** names an operation in messages, e.g. 'key ["us"] of view 12ab' */
   readonly describe: (index: number) => string
+  /** told of each operation that the server refuses for good, with its reason; without it the first one fails the call */
+  readonly onRefused?: (message: string, index: number) => void
   readonly limits?: Partial<BulkLimits>
   readonly retry?: Partial<RetryLimits>
 }
@@ -48,7 +50,7 @@ export interface BulkTally {
 
 interface ItemAnswer {
   readonly status: number
-  readonly error?: { readonly type: string; readonly reason: string; readonly caused_by?: { readonly reason?: string } }
+  readonly error?: FaultDetail
 }
 
 interface BulkAnswer {
@@ -139,9 +141,14 @@ function settle(
     else if (status === 409) tally.superseded++
     else if (status === 404 && error === undefined) tally.absent++
     else if (status === 429 || status >= 500) again.push(at)
-    else throw refused(connection, write, at, status, error)
+    else giveUp(refused(connection, write, at, status, error), write, at)
   }
   return again
+}
+
+function giveUp(error: ElasticsearchError, { onRefused }: BulkWrite, at: number): void {
+  if (onRefused === undefined || error.reason === 'missing') throw error
+  onRefused(error.message, at)
 }
 
 function refused(
@@ -151,7 +158,7 @@ function refused(
   status: number,
   error: ItemAnswer['error'],
 ): ElasticsearchError {
-  const reason = [error?.type, error?.reason, error?.caused_by?.reason].filter(Boolean).join(': ')
+  const reason = detailText(error ?? {})
   const kind = error?.type === 'index_not_found_exception' ? 'missing' : 'refused'
   const message = `Elasticsearch at ${node}: ${doing}: index ${index} refuses ${describe(at)} (${status}, ${reason})`
   return new ElasticsearchError(kind, message, status)

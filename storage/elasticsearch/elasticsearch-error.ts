@@ -37,18 +37,26 @@ export function isReason(error: unknown, reason: ElasticsearchFaultReason): bool
 
 /** What the server says of a fault: `{ error: { type, reason } }`, `{ error: 'text' }`, or something in front of it says. */
 export interface FaultBody {
-  readonly error?:
-    | string
-    | { readonly type?: string; readonly reason?: string; readonly caused_by?: { readonly reason?: string } }
+  readonly error?: string | FaultDetail
 }
 
-/** One line: type, reason and the deeper cause, at most `REASON_CHARS_MAX` long. */
+export interface FaultDetail {
+  readonly type?: string
+  readonly reason?: string
+  readonly caused_by?: { readonly reason?: string }
+}
+
+/** Type, reason and the deeper cause, at most `REASON_CHARS_MAX` long. */
 export function reasonText(body: unknown): string {
   const { error } = (typeof body === 'object' && body !== null ? body : {}) as FaultBody
-  if (typeof error !== 'object' || error === null)
-    return String(error ?? body ?? 'no reason given').slice(0, REASON_CHARS_MAX)
-  const parts = [error.type, error.reason, error.caused_by?.reason].filter(Boolean)
-  return parts.join(': ').slice(0, REASON_CHARS_MAX)
+  if (typeof error === 'object' && error !== null) return detailText(error)
+  return String(error ?? body ?? 'no reason given').slice(0, REASON_CHARS_MAX)
+}
+
+/** The server repeats the whole document behind "at [Source": that part is left out. */
+export function detailText({ type, reason, caused_by }: FaultDetail): string {
+  const parts = [type, reason, caused_by?.reason].map((part) => part?.split(/\s+at \[Source/)[0])
+  return parts.filter(Boolean).join(': ').slice(0, REASON_CHARS_MAX)
 }
 
 const REASON_CHARS_MAX = 1_000

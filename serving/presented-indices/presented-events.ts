@@ -1,0 +1,69 @@
+/** Rows of the optional index of raw events: every usable event of closed segments, by the day it arrived. */
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { BoundValues } from '../bound-values.ts'
+import type { ServedDataset } from '../snapshot.ts'
+import { columnMember, momentMember, type PresentedMember, placeMembers } from './presented-fields.ts'
+import type { RowSource } from './presented-rows.ts'
+
+/** Closed segments that one round takes. */
+export const SEGMENTS_PER_ROUND_MAX = 20
+
+/** What the platform adds begins with @, as no column's name does. */
+export function eventMembers(dataset: CompiledDataset): PresentedMember[] {
+  return [
+    momentMember('@timestamp', '_time'),
+    momentMember('@arrived', '_arrival'),
+    { name: '@partition', type: 'long', sql: '_partition' },
+    { name: '@offset', type: 'long', sql: '_offset' },
+    ...dataset.columns.map(columnMember),
+    ...placeMembers(dataset.columns),
+  ]
+}
+
+export interface EventStep {
+  readonly segments: readonly SegmentManifest[]
+  /** per partition, what is presented when the step is done */
+  readonly positions: readonly Offset[]
+}
+
+/** The next closed segments behind `since`, oldest first. */
+export async function nextEvents({ lake, partitions }: ServedDataset, since: readonly Offset[]): Promise<EventStep> {
+  const chains = await lake.chains(partitions, { compacted: true })
+  const waiting = chains
+    .flatMap(({ segments }) => segments.filter(({ partition, end }) => end > (since[partition] ?? 0)))
+    .sort((a, b) => a.createdAtMs - b.createdAtMs || a.start - b.start)
+    .slice(0, SEGMENTS_PER_ROUND_MAX)
+  const positions = Array.from({ length: partitions }, (_, partition) =>
+    Math.max(
+      since[partition] ?? 0,
+      ...waiting.filter((segment) => segment.partition === partition).map(({ end }) => end),
+    ),
+  )
+  return { segments: waiting, positions }
+}
+
+/** @param sinceMs events that arrived before are left out: their days are already dropped */
+export function eventSource(
+  { dataset, lake }: ServedDataset,
+  { segments }: EventStep,
+  since: readonly Offset[],
+  sinceMs: number,
+): RowSource {
+  const bound = new BoundValues()
+  const rows = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
+  const partitions = [...new Set(segments.map(({ partition }) => partition))]
+  const newer = partitions.map((partition) => `(_partition = ${partition} AND _offset >= ${since[partition] ?? 0})`)
+  const arrived = `_arrival >= ${bound.bind(BigInt(sinceMs))}::BIGINT`
+  return {
+    sql: `SELECT * FROM ${rows} WHERE ${arrived} AND (${newer.join(' OR ') || 'false'})`,
+    bound,
+    members: eventMembers(dataset),
+    identity: ['_partition', '_offset'],
+    dayMs: '_arrival',
+    // An event never changes.
+    version: 1,
+  }
+}

@@ -1,0 +1,96 @@
+/** How each kind of view is presented, and the SQL of its rows at a snapshot. */
+import type { CompiledView } from '#core/compiled.ts'
+import { quoteName } from '#core/sql-names.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { BoundValues } from '../bound-values.ts'
+import { enrichedSql } from '../lookup-sql.ts'
+import { answerSql, statesSql } from '../merged-sql.ts'
+import { openTable } from '../open-table.ts'
+import { planQuery, type QueryPlan } from '../query-plan.ts'
+import type { ServedDataset, Snapshot } from '../snapshot.ts'
+import { columnMember, momentMember, type PresentedMember, placeMembers, textMember } from './presented-fields.ts'
+import { PRESENTED_LIMITS, type RowSource } from './presented-rows.ts'
+
+/**
+ * 'windows': the ranking of each window, in days that are dropped later. 'buckets': one row per pane and dimensions, changed where
+ * events came. 'summary': one row per key, all of them anew after each generation.
+ */
+export type PresentedKind = 'windows' | 'buckets' | 'summary'
+
+export function kindOf(view: CompiledView): PresentedKind {
+  if (view.window !== undefined) return 'windows'
+  return view.paneMs === undefined ? 'summary' : 'buckets'
+}
+
+export interface SnapshotSource {
+  readonly served: ServedDataset
+  readonly snapshot: Snapshot
+  readonly connection: EngineConnection
+}
+
+/** Events counted by the snapshot: what was written from an older one never overwrites what was written from a newer one. */
+export function versionOf(snapshot: Snapshot): number {
+  return snapshot.partitions.reduce((sum, { position }) => sum + position, 0)
+}
+
+/** Merged states of all three layers. */
+export async function mergedStates(source: SnapshotSource, view: CompiledView, bound: BoundValues): Promise<string> {
+  const { served, snapshot, connection } = source
+  return statesSql(view, snapshot, served.lake, bound, await openTable(connection, view, snapshot))
+}
+
+export function dictionaryFiles({ served, snapshot }: SnapshotSource): ReadonlyMap<string, string> {
+  const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
+  return new Map(pins.map(([name, pin]) => [name, served.lake.resolve(pin.file)]))
+}
+
+/** Fields of a row of buckets or of a summary. */
+export function viewMembers(view: CompiledView): PresentedMember[] {
+  const columns = [...view.dimensions, ...view.measures]
+  return [
+    ...(view.paneMs === undefined ? [] : [momentMember('time', 'time')]),
+    ...columns.map(columnMember),
+    ...placeMembers(columns),
+    ...view.lookups.map(({ name }) => textMember(name)),
+  ]
+}
+
+/** Rows of buckets or of a summary. @param panes only these panes' buckets; default all */
+export async function viewSource(
+  source: SnapshotSource,
+  view: CompiledView,
+  panes: readonly number[] | null,
+): Promise<RowSource> {
+  const bound = new BoundValues()
+  const all = await mergedStates(source, view, bound)
+  const states =
+    panes === null ? all : `(SELECT * FROM ${all} WHERE pane IN (SELECT unnest(${numbersSql(panes, bound)})))`
+  const grain = view.paneGrain === undefined ? {} : { grain: view.paneGrain }
+  const plan = unlimited(planQuery(view, { dataset: view.dataset, view: view.name, ...grain }))
+  const files = dictionaryFiles(source)
+  const { sql, names } = enrichedSql(plan, answerSql(plan, states, bound), files)
+  return {
+    sql: withMissing(sql, view, names),
+    bound,
+    members: viewMembers(view),
+    identity: [...(view.paneMs === undefined ? [] : ['time']), ...view.dimensions.map(({ name }) => quoteName(name))],
+    version: versionOf(source.snapshot),
+  }
+}
+
+/** A look-up whose dictionary no generation has pinned yet is null. */
+export function withMissing(sql: string, view: CompiledView, present: readonly string[]): string {
+  const missing = view.lookups.filter(({ name }) => !present.includes(name))
+  if (missing.length === 0) return sql
+  return `SELECT *, ${missing.map(({ name }) => `NULL::VARCHAR AS ${quoteName(name)}`).join(', ')} FROM (${sql})`
+}
+
+/** SQL of a list of whole numbers. */
+export function numbersSql(numbers: readonly number[], bound: BoundValues): string {
+  return `from_json(${bound.bind(JSON.stringify(numbers))}::VARCHAR, '["BIGINT"]')`
+}
+
+/** One more than can be presented, so that too many are seen. */
+function unlimited(plan: QueryPlan): QueryPlan {
+  return { ...plan, limit: PRESENTED_LIMITS.rowsMax + 1 }
+}

@@ -1,0 +1,295 @@
+/**
+ * Keeps the presented indices of one dataset as the answers are: `presentOnce` is one round over all of them. Every row is a merged
+ * answer. What changed since the last round is known from the log's positions that each index notes with its rows; so a round that
+ * is repeated, or made by two processes at once, ends in the same rows.
+ */
+import { hash } from 'node:crypto'
+import type { CompiledView } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import type {
+  PresentedIndex,
+  PresentedProgress,
+  PresentedStore,
+  PresentedTally,
+} from '#storage/presented-store/presented-store.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import { type ServedDataset, type Snapshot, takeSnapshot } from '../snapshot.ts'
+import { type EventStep, eventMembers, eventSource, nextEvents } from './presented-events.ts'
+import { fieldsOf } from './presented-fields.ts'
+import { placesOf } from './presented-places.ts'
+import { type RowSource, settledRows, settleRows } from './presented-rows.ts'
+import { kindOf, type SnapshotSource, viewMembers, viewSource } from './presented-view.ts'
+import {
+  GLOBAL,
+  type Place,
+  scopesOf,
+  WINDOWS_PER_STATEMENT,
+  windowEnds,
+  windowMembers,
+  windowSource,
+} from './presented-windows.ts'
+import { touchedPanes } from './touched-panes.ts'
+
+export interface PresenterParts {
+  readonly served: ServedDataset
+  readonly store: PresentedStore
+  readonly emit: Emit
+  /** default: all of the dataset's */
+  readonly views?: readonly string[]
+  /** days of windows are dropped this long after they end */
+  readonly windowRetentionMs?: number
+  /** also present raw events; their days are dropped this long after they end */
+  readonly eventRetentionMs?: number
+  readonly clock?: () => number
+}
+
+/** What a round did with one index. */
+export interface PresentedReport {
+  readonly index: string
+  readonly change: 'none' | 'all' | 'some' | 'failed'
+  readonly rows: number
+  readonly refused: number
+}
+
+export const WINDOW_RETENTION_MS = 2 * 86_400_000
+
+export class Presenter {
+  readonly #parts: PresenterParts
+  readonly #clock: () => number
+  #places: { readonly generation: string | null; readonly of: Map<string, readonly Place[]> } | null = null
+
+  constructor(parts: PresenterParts) {
+    this.#parts = parts
+    this.#clock = parts.clock ?? Date.now
+  }
+
+  /** The indices that it keeps, as people query them. */
+  indices(): readonly PresentedIndex[] {
+    const events = this.#parts.eventRetentionMs === undefined ? [] : [eventsIndex(this.#parts.served)]
+    return [...this.#views().map(indexOf), ...events]
+  }
+
+  /** Brings every index up to date. A fault of one is told and leaves the others alone; the next round tries again. */
+  async presentOnce(): Promise<readonly PresentedReport[]> {
+    const { served } = this.#parts
+    const snapshot = await takeSnapshot(served, this.#views())
+    const reports: PresentedReport[] = []
+    for (const view of this.#views()) {
+      reports.push(await this.#guarded(indexOf(view), () => this.#presentView(view, snapshot)))
+    }
+    if (this.#parts.eventRetentionMs !== undefined) {
+      reports.push(await this.#guarded(eventsIndex(served), () => this.#presentEvents()))
+    }
+    return reports
+  }
+
+  #views(): CompiledView[] {
+    const { served, views } = this.#parts
+    return [...served.dataset.views.values()].filter(({ name }) => views === undefined || views.includes(name))
+  }
+
+  async #guarded(index: PresentedIndex, work: () => Promise<Omit<PresentedReport, 'index'>>): Promise<PresentedReport> {
+    const dataset = this.#parts.served.dataset.name
+    try {
+      const report = { index: index.name, ...(await work()) }
+      if (report.change !== 'none') {
+        const message = `index ${index.name}: ${report.change} presented, ${report.rows} rows`
+        this.#parts.emit({ name: 'index-presented', level: 'debug', dataset, message, fields: { ...report } })
+      }
+      return report
+    } catch (error) {
+      const message = `index ${index.name}: ${(error as Error).message}; it stays as it was, the next round tries again`
+      this.#parts.emit({ name: 'present-failed', level: 'error', dataset, message })
+      return { index: index.name, change: 'failed', rows: 0, refused: 0 }
+    }
+  }
+
+  async #presentView(view: CompiledView, snapshot: Snapshot): Promise<Omit<PresentedReport, 'index'>> {
+    const { served, store } = this.#parts
+    const connection = await served.engine.connect()
+    try {
+      const source: SnapshotSource = { served, snapshot, connection }
+      const kind = kindOf(view)
+      const noted = await this.#noted(view, snapshot)
+      if (kind === 'windows') return await this.#presentWindows(source, view, noted)
+      const index = indexOf(view)
+      const progress = progressOf(view, snapshot, null)
+      if (noted === null || (kind === 'summary' && noted.generation !== progress.generation)) {
+        return reportOf(
+          'all',
+          await this.#fill(source, await viewSource(source, view, null), (rows) =>
+            store.replace(index, rows, progress),
+          ),
+        )
+      }
+      if (kind === 'summary' || sameList(noted.positions, progress.positions)) return NONE
+      const panes = await touchedPanes(served, connection, view, snapshot, noted.positions)
+      const rows = await viewSource(source, view, panes)
+      return reportOf('some', await this.#fill(source, rows, (batches) => store.update(index, batches, progress)))
+    } finally {
+      connection.close()
+    }
+  }
+
+  /** What the index shows, if it was filled by the same definition. */
+  async #noted(view: CompiledView, snapshot: Snapshot): Promise<PresentedProgress | null> {
+    const noted = await this.#parts.store.progress(indexOf(view))
+    return noted?.definition === definitionOf(view, snapshot) ? noted : null
+  }
+
+  async #presentWindows(
+    source: SnapshotSource,
+    view: CompiledView,
+    noted: PresentedProgress | null,
+  ): Promise<Omit<PresentedReport, 'index'>> {
+    const { served, store, windowRetentionMs = WINDOW_RETENTION_MS } = this.#parts
+    const index = indexOf(view)
+    const nowMs = this.#clock()
+    const oldestMs = nowMs - windowRetentionMs
+    if (noted === null) await store.remove(index)
+    const since = noted?.positions ?? []
+    const positions = source.snapshot.partitions.map(({ position }) => position)
+    const panes = sameList(since, positions)
+      ? []
+      : await touchedPanes(served, source.connection, view, source.snapshot, since)
+    const ends = endsToPresent(view, panes, noted?.throughMs ?? null, nowMs).filter(
+      (end) => end > oldestMs && end <= nowMs,
+    )
+    const throughMs = Math.floor(nowMs / view.window!.everyMs) * view.window!.everyMs
+    const progress = progressOf(view, source.snapshot, throughMs)
+    const before = { ...progress, positions: since, throughMs: noted?.throughMs ?? null }
+    const tally = { rows: 0, refused: 0 }
+    for (let from = 0; from < ends.length; from += WINDOWS_PER_STATEMENT) {
+      const some = ends.slice(from, from + WINDOWS_PER_STATEMENT)
+      const last = from + some.length >= ends.length
+      for (const scope of scopesOf(view)) {
+        const places = scope === GLOBAL ? [] : await this.#placesOf(source, scope)
+        const rows = await windowSource(source, view, scope, some, places)
+        const done = last && scope === scopesOf(view).at(-1)
+        const written = await this.#fill(source, rows, (batches) =>
+          store.update(index, batches, done ? progress : before),
+        )
+        tally.rows += written.rows
+        tally.refused += written.refused
+      }
+    }
+    if (ends.length === 0 && noted !== null) await store.update(index, [], progress)
+    await store.dropDays(index, oldestMs)
+    return ends.length === 0 ? NONE : reportOf(noted === null ? 'all' : 'some', tally)
+  }
+
+  async #presentEvents(): Promise<Omit<PresentedReport, 'index'>> {
+    const { served, store, emit } = this.#parts
+    const index = eventsIndex(served)
+    const definition = definitionHash([served.dataset.schemaHash, index.fields])
+    const found = await store.progress(index)
+    const noted = found?.definition === definition ? found : null
+    if (found !== null && noted === null) await store.remove(index)
+    const since = noted?.positions ?? []
+    const oldestMs = this.#clock() - this.#parts.eventRetentionMs!
+    await store.dropDays(index, oldestMs)
+    const step: EventStep = await nextEvents(served, since)
+    if (step.segments.length === 0) return NONE
+    const connection = await served.engine.connect()
+    try {
+      const progress = { definition, generation: null, positions: step.positions, throughMs: null }
+      const rows = eventSource(served, step, since, oldestMs)
+      const tally = await this.#fill({ connection }, rows, (batches) => store.update(index, batches, progress))
+      for (const reason of tally.reasons)
+        emit({
+          name: 'event-refused',
+          level: 'error',
+          dataset: served.dataset.name,
+          message: `index ${index.name}: ${reason}`,
+        })
+      return reportOf('some', tally)
+    } finally {
+      connection.close()
+    }
+  }
+
+  async #fill(
+    { connection }: Pick<SnapshotSource, 'connection'>,
+    rows: RowSource,
+    write: (batches: ReturnType<typeof settledRows>) => Promise<PresentedTally>,
+  ): Promise<PresentedTally> {
+    await settleRows(connection, rows)
+    return write(settledRows(connection, rows.version))
+  }
+
+  /** Places change slowly: they are looked up again after each generation. */
+  async #placesOf(source: SnapshotSource, dimension: string): Promise<readonly Place[]> {
+    const generation = source.snapshot.generation?.id ?? null
+    if (this.#places === null || this.#places.generation !== generation) this.#places = { generation, of: new Map() }
+    const known = this.#places.of.get(dimension)
+    if (known !== undefined) return known
+    const whole = await takeSnapshot(source.served)
+    const places = await placesOf({ ...source, snapshot: whole }, dimension)
+    if (places.length > 0) this.#places.of.set(dimension, places)
+    return places
+  }
+}
+
+const NONE = { change: 'none', rows: 0, refused: 0 } as const
+
+function reportOf(
+  change: PresentedReport['change'],
+  { rows, refused }: Pick<PresentedTally, 'rows' | 'refused'>,
+): Omit<PresentedReport, 'index'> {
+  return { change, rows, refused }
+}
+
+/** The presented index of a view, as people query it. */
+export function indexOf(view: CompiledView): PresentedIndex {
+  const windows = kindOf(view) === 'windows'
+  const fields = fieldsOf(windows ? windowMembers(view) : viewMembers(view))
+  return { name: `${view.dataset}-${view.name}`, fields, daily: windows }
+}
+
+export function eventsIndex({ dataset }: Pick<ServedDataset, 'dataset'>): PresentedIndex {
+  return { name: `${dataset.name}-events`, fields: fieldsOf(eventMembers(dataset)), daily: true }
+}
+
+function progressOf(view: CompiledView, snapshot: Snapshot, throughMs: number | null): PresentedProgress {
+  return {
+    definition: definitionOf(view, snapshot),
+    generation: snapshot.generation?.id ?? null,
+    positions: snapshot.partitions.map(({ position }) => position),
+    throughMs,
+  }
+}
+
+/** Rows of another definition, or with other look-ups, are presented anew. */
+function definitionOf(view: CompiledView, snapshot: Snapshot): string {
+  const used = new Set(view.lookups.map(({ dictionary }) => dictionary))
+  const pins = Object.entries(snapshot.generation?.dictionaries ?? {}).filter(([name]) => used.has(name))
+  return definitionHash([
+    view.hash,
+    indexOf(view).fields,
+    view.window,
+    view.rank,
+    view.lookups,
+    pins.map(([name, { version }]) => [name, version]),
+  ])
+}
+
+function definitionHash(parts: readonly unknown[]): string {
+  return hash('sha256', JSON.stringify(parts)).slice(0, 16)
+}
+
+/** Windows whose ranking can have changed, and those that ended since the last round. */
+function endsToPresent(
+  view: CompiledView,
+  panes: readonly number[],
+  throughMs: number | null,
+  nowMs: number,
+): number[] {
+  const { everyMs } = view.window!
+  const ends = new Set(windowEnds(view, panes))
+  if (throughMs !== null) for (let end = throughMs + everyMs; end <= nowMs; end += everyMs) ends.add(end)
+  return [...ends].sort((a, b) => a - b)
+}
+
+function sameList(a: readonly Offset[], b: readonly Offset[]): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index])
+}

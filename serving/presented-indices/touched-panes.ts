@@ -1,0 +1,29 @@
+/** Which panes of a view can have changed since an index was filled: those of every event that came behind its positions. */
+import type { CompiledView } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { openTable } from '../open-table.ts'
+import type { ServedDataset, Snapshot } from '../snapshot.ts'
+
+/** Pane starts, epoch ms, ascending. Events that the view leaves out count as well: some panes too many, never too few. */
+export async function touchedPanes(
+  served: ServedDataset,
+  connection: EngineConnection,
+  view: CompiledView,
+  snapshot: Snapshot,
+  since: readonly Offset[],
+): Promise<readonly number[]> {
+  const { dataset, lake, partitions } = served
+  const behind = (partition: number): Offset => since[partition] ?? 0
+  const chains = await lake.chains(partitions, { compacted: true })
+  const segments = chains.flatMap((chain) => chain.segments.filter(({ end, partition }) => end > behind(partition)))
+  const paneMs = view.paneMs!
+  const newer = Array.from({ length: partitions }, (_, p) => `(_partition = ${p} AND _offset >= ${behind(p)})`)
+  const rows = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
+  const closed = `SELECT DISTINCT _time - ((_time % ${paneMs}) + ${paneMs}) % ${paneMs} AS pane FROM ${rows} WHERE ${newer.join(' OR ')}`
+  const open = await openTable(connection, view, snapshot)
+  const all = open === null ? closed : `${closed} UNION SELECT DISTINCT pane FROM ${open}`
+  const [panes] = await connection.columns(`SELECT pane FROM (${all}) ORDER BY pane`)
+  return panes!.map(Number)
+}
