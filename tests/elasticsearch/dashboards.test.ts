@@ -1,0 +1,135 @@
+/** The dashboards: the file is what the panels say, and every panel's search finds rows in a real Elasticsearch. Kibana itself is not run. */
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { KIBANA_FILE } from '#dashboards/install-dashboards.ts'
+import { kibanaNdjson, type SavedObject } from '#dashboards/kibana-objects.ts'
+import type { Panel } from '#dashboards/panel.ts'
+import { panelQuery, TEST_INTERVAL, TEST_PRECISION } from '#dashboards/panel-query.ts'
+import { DASHBOARDS, DATA_VIEWS, DATASET } from '#dashboards/rsvp-dashboards.ts'
+import { Presenter } from '#serving/presented-indices/presenter.ts'
+import { ElasticsearchPresentedStore } from '#storage/presented-store/elasticsearch-presented-store.ts'
+import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from '../servers/elasticsearch-server.ts'
+import { lensQuery, mapQuery } from './lens-query.ts'
+import { RsvpSite } from './rsvp-site.ts'
+
+const missing = await elasticsearchMissing()
+const MINUTE = 60_000
+const objects = readFileSync(KIBANA_FILE, 'utf8')
+  .trimEnd()
+  .split('\n')
+  .map((line) => JSON.parse(line) as SavedObject)
+const panels: Panel[] = DASHBOARDS.flatMap((dashboard) => dashboard.panels)
+const objectOf = (id: string) => objects.find((object) => object.id === `watershed-${DATASET}-${id}`)!
+
+describe('kibana.ndjson', () => {
+  test('is what the panels say; write it anew with node dashboards/write-kibana.ts', () => {
+    expect(readFileSync(KIBANA_FILE, 'utf8')).toBe(kibanaNdjson(DATASET, DATA_VIEWS, DASHBOARDS))
+  })
+
+  test('has four dashboards, and every reference leads to an object that comes before', () => {
+    expect(objects.filter(({ type }) => type === 'dashboard').map(({ id }) => id.split('-').at(-1))).toEqual([
+      'responses',
+      'trending',
+      'groups',
+      'events',
+    ])
+    const seen = new Set<string>()
+    for (const { type, id, references } of objects) {
+      for (const reference of references) expect(seen).toContain(`${reference.type} ${reference.id}`)
+      expect(seen).not.toContain(`${type} ${id}`)
+      seen.add(`${type} ${id}`)
+    }
+    for (const dashboard of objects.filter(({ type }) => type === 'dashboard')) {
+      const placed = JSON.parse((dashboard.attributes as { panelsJSON: string }).panelsJSON) as {
+        panelRefName: string
+        panelIndex: string
+        gridData: { x: number; y: number; w: number; h: number }
+      }[]
+      const names = dashboard.references.map(({ name }) => name)
+      expect(placed.map(({ panelIndex, panelRefName }) => `${panelIndex}:${panelRefName}`)).toEqual(names)
+      for (const [at, { gridData: a }] of placed.entries()) {
+        expect(a.x + a.w).toBeLessThanOrEqual(48)
+        for (const { gridData: b } of placed.slice(at + 1))
+          expect(a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y).toBe(true)
+      }
+    }
+  })
+
+  test.each(panels.map((panel) => [panel.id, panel] as const))('%s asks what its panel says', (id, panel) => {
+    const { type, attributes, references } = objectOf(id)
+    const chosen = { interval: TEST_INTERVAL, precision: TEST_PRECISION }
+    expect(type === 'map' ? mapQuery(attributes, chosen) : lensQuery(attributes, chosen)).toEqual(panelQuery(panel))
+    const data = objects.find((object) => object.id === references[0]!.id)!.attributes as { title: string }
+    expect(data.title).toBe(`${DATASET}-${panel.view}`)
+  })
+})
+
+describe.skipIf(missing !== null)('on a real server', () => {
+  let server: ElasticsearchServer
+  let site: RsvpSite
+  beforeAll(async () => {
+    server = await startElasticsearch()
+    const startMs = Math.floor(Date.now() / MINUTE) * MINUTE - 10 * MINUTE
+    site = await RsvpSite.open(server, startMs)
+    await site.take(4_000)
+    await site.batch('full')
+    const store = await ElasticsearchPresentedStore.open({ node: server.node, replicas: 0 })
+    await new Presenter({ served: site.served, store, emit: (event) => site.events.push(event) }).presentOnce()
+    await store.close()
+    expect(site.events.filter(({ level }) => level === 'error')).toEqual([])
+  })
+  afterAll(async () => {
+    await site?.close()
+    await server?.stop()
+  })
+
+  async function search(index: string, body: object): Promise<{ aggregations: Record<string, unknown> }> {
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(`${server.node}/${index}/_search`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    })
+    expect([answer.status, answer.status === 200 ? '' : await answer.text()]).toEqual([200, ''])
+    return (await answer.json()) as { aggregations: Record<string, unknown> }
+  }
+
+  test.each(panels.map((panel) => [panel.id, panel] as const))('%s finds rows', async (_, panel) => {
+    const { aggregations } = await search(`${DATASET}-${panel.view}`, panelQuery(panel))
+    const rows = rowsOf(aggregations)
+    expect(rows.length).toBeGreaterThan(0)
+    for (const metric of panel.show.keys()) {
+      const values = rows.map((row) => row[`m${metric}`]!)
+      expect(values.some((value) => value > 0)).toBe(true)
+    }
+  })
+
+  test('the numbers of a panel are the product’s own: top countries by attendees', async () => {
+    const panel = panels.find(({ id }) => id === 'responses-countries-attendees')!
+    const { aggregations } = await search(`${DATASET}-${panel.view}`, panelQuery(panel))
+    const { rows } = await site.ask('responses_by_country', { order: '-attendees', limit: '10' })
+    expect(rowsOf(aggregations).map(({ m0 }) => m0)).toEqual(rows.map(({ attendees }) => attendees))
+  })
+
+  test('every field that a time range filters is a date of its index', async () => {
+    for (const { view, time } of DATA_VIEWS) {
+      const answer = await fetch(`${server.node}/${DATASET}-${view}/_field_caps?fields=${time}`)
+      expect(await answer.json()).toMatchObject({ fields: { [time]: { date: { aggregatable: true } } } })
+    }
+  })
+})
+
+interface Level {
+  readonly buckets?: Readonly<Record<string, Record<string, unknown>>> | readonly Record<string, unknown>[]
+  readonly value?: number
+}
+
+/** The innermost groups with their metrics. */
+function rowsOf(aggregations: Record<string, unknown>): Record<string, number>[] {
+  const levels = Object.entries(aggregations) as [string, Level][]
+  const group = levels.find(([name]) => name.startsWith('b'))?.[1]
+  if (group?.buckets !== undefined) return Object.values(group.buckets).flatMap(rowsOf)
+  return [
+    Object.fromEntries(levels.filter(([name]) => name.startsWith('m')).map(([name, { value }]) => [name, value ?? 0])),
+  ]
+}
