@@ -4,6 +4,7 @@ import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { appendRate } from './append-rate.ts'
 import { batchRun } from './batch-run.ts'
+import { elasticsearchBulk } from './elasticsearch-bulk.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
@@ -19,6 +20,7 @@ const BENCHES = {
   'kafka-clients': kafkaClients,
   'kafka-stream': kafkaStream,
   'kafka-takeover': kafkaTakeover,
+  'elasticsearch-bulk': elasticsearchBulk,
 }
 
 const wanted = process.argv.slice(2)

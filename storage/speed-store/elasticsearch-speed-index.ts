@@ -128,10 +128,15 @@ export function markerOf(document: SpeedDocument): Marker {
   return JSON.parse(document.row) as Marker
 }
 
-/** The bulk operation that writes the partial, unless a higher version is there. The id is the hash of its identity. */
-export function partialOperation({ view, partition, segmentStart, key, version, row }: PartialRow): string {
-  const id = hash('sha256', `${view}\n${partition}\n${segmentStart}\n${key}`, 'base64url').slice(0, 24)
-  return `{"index":{"_id":"${id}","version":${version},"version_type":"external_gte"}}
+/** The hash of the partial's identity. */
+export function partialId({ view, partition, segmentStart, key }: PartialRow): string {
+  return hash('sha256', `${view}\n${partition}\n${segmentStart}\n${key}`, 'base64url').slice(0, 24)
+}
+
+/** The bulk operation that writes the partial, unless a higher version is there. */
+export function partialOperation(partial: PartialRow): string {
+  const { view, partition, segmentStart, version, row } = partial
+  return `{"index":{"_id":"${partialId(partial)}","version":${version},"version_type":"external_gte"}}
 {"kind":"partial","segment":"${partition}:${segmentStart}","start":${segmentStart},"view":${JSON.stringify(view)},"row":${JSON.stringify(row)}}
 `
 }

@@ -1,0 +1,114 @@
+/**
+ * Partials to Elasticsearch: the speed store's bulk loop against the official client's `helpers.bulk`, on the same documents with the
+ * same ids and versions, into indices with the same mapping, in turns. Ratios: documents per second, and this process's CPU time per document.
+ */
+import { Client } from '@elastic/elasticsearch'
+import { writeBulk } from '#storage/elasticsearch/bulk-writer.ts'
+import { ElasticsearchConnection } from '#storage/elasticsearch/elasticsearch-connection.ts'
+import { partialId, partialOperation, SpeedIndexNames } from '#storage/speed-store/elasticsearch-speed-index.ts'
+import type { PartialRow } from '#storage/speed-store/speed-store.ts'
+import { startElasticsearch } from '#tests/servers/elasticsearch-server.ts'
+
+const DOCUMENTS = Number(process.env.BENCH_DOCUMENTS ?? 60_000)
+const ROUNDS = 5
+
+interface Spent {
+  readonly wallMs: number
+  readonly cpuMs: number
+}
+
+async function spent(work: () => Promise<void>): Promise<Spent> {
+  const [cpu, wall] = [process.cpuUsage(), performance.now()]
+  await work()
+  const used = process.cpuUsage(cpu)
+  return { wallMs: performance.now() - wall, cpuMs: (used.user + used.system) / 1_000 }
+}
+
+/** Rows as large as those of the RSVP views: topics × country × 10 s. */
+function partials(version: number): PartialRow[] {
+  return Array.from({ length: DOCUMENTS }, (_, at) => {
+    const pane = 1_700_000_000_000 + (at % 300) * 10_000
+    const topic = `Topic number ${at % 2_000}`
+    const row = JSON.stringify({
+      pane,
+      topic,
+      country: 'us',
+      mentions__n: (at * 7) % 1_000,
+      guests__s: String(at),
+      yes__n: at % 99,
+    })
+    return {
+      view: '0123456789abcdef',
+      partition: 0,
+      segmentStart: 0,
+      key: JSON.stringify([pane, topic, at]),
+      pane,
+      version,
+      row,
+    }
+  })
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+}
+
+/** @returns documents per second of both sides and the medians of their ratios over the rounds */
+export async function elasticsearchBulk(): Promise<Record<string, number>> {
+  const server = await startElasticsearch()
+  const connection = new ElasticsearchConnection({ node: server.node })
+  const client = new Client({ node: server.node })
+  try {
+    const names = new SpeedIndexNames({ prefix: 'bench', dataset: 'd', log: 'l' })
+    await client.indices.putIndexTemplate({ name: names.template, ...(names.templateBody(0) as object) })
+    const [own, theirs] = [names.fresh(0), names.fresh(1)]
+    for (const index of [own, theirs]) await client.indices.create({ index })
+    const ownRound = async (rows: readonly PartialRow[]): Promise<void> => {
+      const operations = rows.map(partialOperation)
+      const { done } = await writeBulk(connection, { doing: 'measuring', index: own, operations, describe: String })
+      if (done !== rows.length) throw new Error(`${done} of ${rows.length} documents were written`)
+    }
+    const helperRound = async (rows: readonly PartialRow[]): Promise<void> => {
+      const { successful } = await client.helpers.bulk({
+        datasource: [...rows],
+        onDocument: (row) => {
+          const { segmentStart, partition, view, version } = row
+          const action = { _index: theirs, _id: partialId(row), version, version_type: 'external_gte' as const }
+          const document = {
+            kind: 'partial',
+            segment: `${partition}:${segmentStart}`,
+            start: segmentStart,
+            view,
+            row: row.row,
+          }
+          return [{ index: action }, document]
+        },
+      })
+      if (successful !== rows.length) throw new Error(`${successful} of ${rows.length} documents were written`)
+    }
+    const warm = partials(1)
+    await ownRound(warm)
+    await helperRound(warm)
+    const rounds: { own: Spent; helper: Spent }[] = []
+    for (let round = 0; round < ROUNDS; round++) {
+      const rows = partials(2 + round)
+      // In turns, each side first every other time: the server's merges fall on both.
+      const ownFirst = round % 2 === 0
+      const first = await spent(() => (ownFirst ? ownRound(rows) : helperRound(rows)))
+      const second = await spent(() => (ownFirst ? helperRound(rows) : ownRound(rows)))
+      rounds.push(ownFirst ? { own: first, helper: second } : { own: second, helper: first })
+    }
+    const rate = ({ wallMs }: Spent): number => (DOCUMENTS * 1_000) / wallMs
+    return {
+      documents: DOCUMENTS,
+      ownDocumentsPerSecond: median(rounds.map((round) => rate(round.own))),
+      helperDocumentsPerSecond: median(rounds.map((round) => rate(round.helper))),
+      rateAgainstHelper: median(rounds.map((round) => round.helper.wallMs / round.own.wallMs)),
+      cpuAgainstHelper: median(rounds.map((round) => round.own.cpuMs / round.helper.cpuMs)),
+    }
+  } finally {
+    await connection.close()
+    await client.close()
+    await server.stop()
+  }
+}
