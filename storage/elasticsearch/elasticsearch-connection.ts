@@ -105,7 +105,7 @@ export class ElasticsearchConnection {
       accept: [405],
     })
     const version = root.body.version?.number ?? (await this.#nodeVersion(doing))
-    if (Number(version.split('.')[0]) !== CLIENT_MAJOR) throw this.#otherMajor(version)
+    if (Number(version.split('.')[0]) !== CLIENT_MAJOR) throw this.#otherMajor(`version ${version}`)
   }
 
   async close(): Promise<void> {
@@ -155,7 +155,7 @@ export class ElasticsearchConnection {
     const reason = reasonText(error.body)
     if (status === 429 || status >= 500 || status === 408)
       return new ElasticsearchError('unavailable', `${where}: it answered ${status}, ${reason}`, status, error)
-    if (/compatible-with|media.type/i.test(reason)) return this.#otherMajor(`another major than ${CLIENT_MAJOR}`)
+    if (/compatible-with|media.type/i.test(reason)) return this.#otherMajor('another major version')
     if (status === 404) return new ElasticsearchError('missing', `${where}: ${reason}`, status, error)
     const advice = status === 401 || status === 403 ? '; check the user and its rights' : ''
     return new ElasticsearchError('refused', `${where}: it answered ${status}, ${reason}${advice}`, status, error)
@@ -164,7 +164,7 @@ export class ElasticsearchConnection {
   #otherMajor(version: string): ElasticsearchError {
     return new ElasticsearchError(
       'version',
-      `Elasticsearch at ${this.node} is of version ${version}, but this needs ${CLIENT_MAJOR}.x: run a server of major ${CLIENT_MAJOR}`,
+      `Elasticsearch at ${this.node} is of ${version}, but this needs ${CLIENT_MAJOR}.x: run a server of major ${CLIENT_MAJOR}`,
     )
   }
 

@@ -249,3 +249,23 @@ describe.skipIf(missing !== null)('on a real server', () => {
     expect((await store.markers()).get(0)).toEqual(marker(40))
   })
 })
+
+test.skipIf(missing !== null)(
+  'with security on, the right user flushes and reads; a wrong one is told so',
+  async () => {
+    const server = await startElasticsearch({ security: true })
+    const own = { node: server.node, dataset: 'd', log: 'l', indexPrefix: 'secured', replicas: 0 }
+    try {
+      const wrong = ElasticsearchSpeedStore.open({ ...own, auth: { username: 'elastic', password: 'guessed' } })
+      await expect(wrong).rejects.toMatchObject({ reason: 'refused', status: 401 })
+      await expect(wrong).rejects.toThrow(/check the user and its rights/)
+      const store = await ElasticsearchSpeedStore.open({ ...own, auth: server.auth })
+      await store.flush([partial('a', 1)], marker(1))
+      expect((await store.read(['v1'], START)).rows.get('v1')).toEqual([partial('a', 1).row])
+      expect(await store.deleteClosed(0, 1, 10)).toBe(2)
+      await store.close()
+    } finally {
+      await server.stop()
+    }
+  },
+)

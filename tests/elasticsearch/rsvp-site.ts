@@ -22,7 +22,7 @@ import type { PlatformEvent } from '#telemetry/emit.ts'
 import type { ElasticsearchServer } from '../servers/elasticsearch-server.ts'
 
 const PARTITIONS = 2
-const CAUGHT_UP_MS_MAX = 60_000
+const CAUGHT_UP_MS_MAX = 150_000
 
 export class RsvpSite {
   readonly #folder: string

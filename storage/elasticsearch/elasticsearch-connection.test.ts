@@ -1,0 +1,107 @@
+/** What a connection makes of versions that it can not talk to, and of servers that are none; answers as real ones gave them. */
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { ElasticsearchConnection } from './elasticsearch-connection.ts'
+import { reasonText } from './elasticsearch-error.ts'
+import { DEFAULT_RETRY_LIMITS, waitMs } from './retry-waits.ts'
+
+let server: Server | undefined
+let connection: ElasticsearchConnection | undefined
+afterEach(async () => {
+  await connection?.close()
+  if (server === undefined) return
+  server.closeAllConnections()
+  server.close()
+  await once(server, 'close')
+  server = undefined
+})
+
+async function connect(
+  answers: Readonly<Record<string, { readonly status: number; readonly body: object }>>,
+  product = 'Elasticsearch',
+): Promise<ElasticsearchConnection> {
+  server = createServer((request, response) => {
+    const { status, body } = answers[request.url!.split('?')[0]!] ?? { status: 404, body: {} }
+    response.writeHead(status, { 'content-type': 'application/json', 'x-elastic-product': product })
+    response.end(JSON.stringify(body))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const node = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  connection = new ElasticsearchConnection({ node, retry: { retryMsMax: 200, waitMsFirst: 5 } })
+  return connection
+}
+
+const at = (number: string) => ({ status: 200, body: { version: { number } } })
+const noRoot = {
+  status: 405,
+  body: { error: 'Incorrect HTTP method for uri [/] and method [GET], allowed: [DELETE]', status: 405 },
+}
+const nodes = (version: string) => ({ status: 200, body: { nodes: { a: { version } } } })
+const mediaType = {
+  status: 400,
+  body: {
+    error: {
+      type: 'media_type_header_exception',
+      reason: 'Invalid media-type value on headers [Accept, Content-Type]',
+      caused_by: { type: 'status_exception', reason: 'Accept version must be either version 8 or 7, but found 9.' },
+    },
+  },
+}
+
+test.each([
+  ['9', { '/': at('9.4.1') }],
+  ['9 without its root', { '/': noRoot, '/_nodes/http': nodes('9.5.0') }],
+])('a server of major %s is taken', async (_, answers) => {
+  await expect((await connect(answers)).checkVersion()).resolves.toBeUndefined()
+})
+
+test.each([
+  [{ '/': at('8.19.21') }, /is of version 8\.19\.21, but this needs 9\.x: run a server of major 9/],
+  [{ '/': noRoot, '/_nodes/http': nodes('10.0.0') }, /is of version 10\.0\.0, but this needs 9\.x/],
+  [{ '/': mediaType }, /is of another major version, but this needs 9\.x/],
+])('a server of another major is refused in plain words: %j', async (answers, message) => {
+  const refused = (await connect(answers)).checkVersion()
+  await expect(refused).rejects.toMatchObject({ reason: 'version', message: expect.stringMatching(message) })
+})
+
+test('something that is not Elasticsearch is said to be none', async () => {
+  await expect((await connect({ '/': at('9.5.0') }, 'Other')).checkVersion()).rejects.toThrow(/not Elasticsearch/)
+})
+
+test('a user without rights is not tried again and told what to check', async () => {
+  const body = { error: { type: 'security_exception', reason: 'unable to authenticate user [x]' }, status: 401 }
+  const refused = (await connect({ '/': { status: 401, body } })).checkVersion()
+  await expect(refused).rejects.toThrow(
+    /answered 401, security_exception: unable to authenticate.*check the user and its rights/,
+  )
+})
+
+test('closing ends a request that waits for its next try', async () => {
+  const busy = await connect({ '/x': { status: 503, body: {} } })
+  const waiting = busy.request({ doing: 'waiting', method: 'GET', path: '/x', retryMsMax: 600_000 })
+  const ended = expect(waiting).rejects.toMatchObject({ reason: 'closed' })
+  await busy.close()
+  await ended
+})
+
+test('waits double, stay within their bounds, and never pass the deadline', () => {
+  const limits = { ...DEFAULT_RETRY_LIMITS, waitMsFirst: 100, waitMsMax: 1_000 }
+  expect([1, 2, 3, 9, 200].map((attempt) => waitMs(attempt, 60_000, limits, () => 1))).toEqual([
+    100, 200, 400, 1_000, 1_000,
+  ])
+  expect(waitMs(9, 60_000, limits, () => 0)).toBe(500)
+  expect(waitMs(9, 70, limits, () => 1)).toBe(70)
+  expect(waitMs(1, 0, limits)).toBeNull()
+})
+
+test('a reason is one line without the document that the server repeats', () => {
+  const error = {
+    type: 'document_parsing_exception',
+    reason: 'Duplicate field \'a\'\n at [Source: (byte[])"{secret}"]',
+  }
+  expect(reasonText({ error })).toBe("document_parsing_exception: Duplicate field 'a'")
+  expect(reasonText('bad gateway')).toBe('bad gateway')
+})
