@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { appendRate } from './append-rate.ts'
 import { batchRun } from './batch-run.ts'
 import { elasticsearchBulk } from './elasticsearch-bulk.ts'
-import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
 import { kafkaTakeover } from './kafka-takeover.ts'
+import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { streamRate } from './stream-rate.ts'
 
 const BENCHES = {
