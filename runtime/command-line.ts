@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { backfillCommand, batchCommand } from './commands/batch-command.ts'
 import { configCommand } from './commands/config-command.ts'
+import { dashboardsCommand } from './commands/dashboards-command.ts'
 import { dictionariesCommand } from './commands/dictionaries-command.ts'
 import { doctorCommand } from './commands/doctor-command.ts'
 import { generateCommand } from './commands/generate-command.ts'
@@ -29,6 +30,7 @@ export function commandLine(): Command {
     generationsCommand(),
     backfillCommand(),
     dictionariesCommand(),
+    dashboardsCommand(),
     doctorCommand(),
     configCommand(),
   ]
