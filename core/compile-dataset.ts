@@ -3,19 +3,24 @@ import { eventCheck } from './check-event.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
-import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
+import type { ColumnDefinition, ColumnType, DatasetDefinition } from './definition.ts'
 import { DefinitionError, nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
+import { shapeProblems } from './definition-shape.ts'
 import type { SqlDialect } from './dialect.ts'
 import { durationMs } from './grains.ts'
+import { whyDefaultUnusable } from './usable-value.ts'
 
 const TYPE =
   /^(BOOLEAN|INTEGER|BIGINT|DOUBLE|VARCHAR|TIMESTAMP|DATE|JSON|DECIMAL\(\d{1,2}, ?\d{1,2}\)|(BOOLEAN|INTEGER|BIGINT|DOUBLE|VARCHAR)\[\])$/
 
+/** Types of which equal values have one text, so that all events of a key go to one partition. */
+const KEY_TYPES: readonly ColumnType[] = ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE']
+
 /** @throws DefinitionError that lists every problem with its place */
 export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
-  const problems: string[] = []
-  checkDataset(definition, problems)
+  const problems = shapeProblems(definition)
+  if (problems.length === 0) checkDataset(definition, problems)
   if (problems.length > 0) throw new DefinitionError(String(definition?.name), problems)
   const decode = compileDecode(definition.columns, definition.time)
   if ('problems' in decode) throw new DefinitionError(definition.name, decode.problems)
@@ -57,15 +62,6 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
 }
 
 function checkDataset(definition: DatasetDefinition, problems: string[]): void {
-  if (
-    definition === null ||
-    typeof definition !== 'object' ||
-    typeof definition.columns !== 'object' ||
-    typeof definition.views !== 'object'
-  ) {
-    problems.push('the file must export default defineDataset({ name, time, key, columns, views })')
-    return
-  }
   if (!NAME.test(definition.name)) problems.push(`name '${definition.name}' must match ${NAME.source}`)
   const columns = Object.entries<ColumnDefinition>(definition.columns)
   if (columns.length === 0 || columns.length > DEFINITION_LIMITS.columnsMax)
@@ -78,9 +74,10 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
     if (!names.includes(definition[role]))
       problems.push(`${role} names the unknown column '${definition[role]}'${nearest(definition[role], names)}`)
   }
-  if (definition.columns[definition.time] && definition.columns[definition.time]!.type !== 'TIMESTAMP') {
-    problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
-  }
+  const { [definition.time]: time, [definition.key]: key } = definition.columns
+  if (time && time.type !== 'TIMESTAMP') problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
+  if (key && !KEY_TYPES.includes(key.type))
+    problems.push(`key: column '${definition.key}' is ${key.type}; a key is one of ${KEY_TYPES.join(', ')}`)
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
   } catch (error) {
@@ -94,8 +91,7 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
     problems.push(
       `column '${name}': type '${column.type}' is unknown; use BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p,s), VARCHAR, TIMESTAMP, DATE, JSON or a list such as VARCHAR[]`,
     )
-  if (typeof column.path !== 'string') problems.push(`column '${name}': path is missing`)
-  else if (column.path.includes('[*]') && !String(column.type).endsWith('[]'))
+  if (column.path.includes('[*]') && !String(column.type).endsWith('[]'))
     problems.push(
       `column '${name}': path '${column.path}' gives a list, so its type must be a list, for example VARCHAR[]`,
     )
@@ -103,4 +99,6 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
     problems.push(`column '${name}': only a TIMESTAMP has a unit`)
   if (column.unit !== undefined && !['s', 'ms', 'us', 'iso'].includes(column.unit))
     problems.push(`column '${name}': unit '${column.unit}' is unknown; use s, ms, us or iso`)
+  const unusable = TYPE.test(column.type) && column.default !== undefined && whyDefaultUnusable(column)
+  if (unusable) problems.push(`column '${name}': its default ${unusable}`)
 }

@@ -4,11 +4,11 @@ import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from './def
 import { nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
-import { checkExpression } from './expression.ts'
-import { durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
+import { checkExpression, expressionSql } from './expression.ts'
 import { compiledMeasure, isNumeric, measureSql, wantsNumber, wantsSum } from './measures.ts'
 import { quoteName } from './sql-names.ts'
 import { decimalOf, storedValue } from './stored-value.ts'
+import { type Panes, paneOf, type Say } from './view-panes.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 
 export interface ViewInput {
@@ -22,11 +22,12 @@ export interface ViewInput {
 }
 
 /** A row for which an expression fails (a cast, an overflow) gives NULL instead of stopping every later event. */
-const tried = (expression: string): string =>
-  NAME.test(expression.trim()) ? `(${expression}\n)` : `TRY((${expression}\n))`
+function tried(expression: string, known: ReadonlySet<string>): string {
+  const sql = expressionSql(expression, known)
+  return known.has(expression.trim()) ? sql : `TRY((${sql}))`
+}
 
 const RESERVED = new Set(['pane', 'time', 'row'])
-const CALENDAR = new Set<string>(['week', 'month', 'quarter', 'year'])
 
 /** @returns null when a problem was found */
 export async function compileView(input: ViewInput): Promise<CompiledView | null> {
@@ -63,10 +64,8 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
   }
   const panes = paneOf(view, say)
   if (input.problems.length > before || panes === null) return null
-  return assemble(input, unnest, panes, used, say)
+  return assemble(input, unnest, panes, { known, used }, say)
 }
-
-type Say = (where: string, problem: string) => void
 
 function checkNames(name: string, view: ViewDefinition, say: Say): void {
   if (!NAME.test(name)) say('', `a name must match ${NAME.source}`)
@@ -89,87 +88,40 @@ function checkNames(name: string, view: ViewDefinition, say: Say): void {
   if (Object.keys(view.measures).length === 0) say('', 'a view has at least one measure')
 }
 
-interface Panes {
-  readonly paneMs?: number
-  readonly paneGrain?: FixedGrain
-  readonly grains: readonly Grain[]
-  readonly window?: { readonly sizeMs: number; readonly everyMs: number }
-}
-
-function paneOf(view: ViewDefinition, say: Say): Panes | null {
-  if (view.window !== undefined && view.time !== undefined) {
-    say('', 'has both time and window; a view has one of them')
-    return null
-  }
-  try {
-    if (view.window !== undefined) {
-      const sizeMs = durationMs(view.window.size, 'window.size')
-      const everyMs = durationMs(view.window.every, 'window.every')
-      if (sizeMs % everyMs !== 0) {
-        say('window', `its pane of ${view.window.every} does not divide its size of ${view.window.size}`)
-        return null
-      }
-      const grains = [
-        ...(Object.keys(GRAIN_MS) as FixedGrain[]).filter((grain) => GRAIN_MS[grain] % everyMs === 0),
-        'week',
-        'month',
-        'quarter',
-        'year',
-      ] as Grain[]
-      return {
-        paneMs: everyMs,
-        paneGrain: grainOf(everyMs),
-        grains: 86_400_000 % everyMs === 0 ? grains : grains.filter((grain) => !CALENDAR.has(grain)),
-        window: { sizeMs, everyMs },
-      }
-    }
-  } catch (error) {
-    say('window', (error as Error).message)
-    return null
-  }
-  if (view.time === undefined || view.time.length === 0) return { grains: [] }
-  const unknown = view.time.filter((grain) => !(grain in GRAIN_MS) && !CALENDAR.has(grain))
-  if (unknown.length > 0) {
-    say('time', `the grain '${unknown[0]}' is unknown; use ${[...Object.keys(GRAIN_MS), ...CALENDAR].join(', ')}`)
-    return null
-  }
-  const fixed = view.time
-    .filter((grain): grain is FixedGrain => grain in GRAIN_MS)
-    .sort((a, b) => GRAIN_MS[a] - GRAIN_MS[b])
-  const pane = fixed[0] ?? 'day'
-  const odd = fixed.find((grain) => GRAIN_MS[grain] % GRAIN_MS[pane] !== 0)
-  if (odd) {
-    say('time', `the grain '${odd}' is no multiple of the finest one, '${pane}'`)
-    return null
-  }
-  return { paneMs: GRAIN_MS[pane], paneGrain: pane, grains: view.time }
-}
-
-function grainOf(ms: number): FixedGrain | undefined {
-  return (Object.keys(GRAIN_MS) as FixedGrain[]).find((grain) => GRAIN_MS[grain] === ms)
-}
-
 async function assemble(
   input: ViewInput,
   unnest: ViewParts['unnest'],
   panes: Panes,
-  used: Set<string>,
+  { known, used }: { readonly known: ReadonlySet<string>; readonly used: ReadonlySet<string> },
   say: Say,
 ): Promise<CompiledView | null> {
   const { definition, name, view, rowColumns, dialect } = input
-  const dimensions = Object.entries(view.dimensions).map(([dimension, sql]) => ({ name: dimension, sql: tried(sql) }))
+  const dimensions = Object.entries(view.dimensions).map(([dimension, sql]) => ({
+    name: dimension,
+    sql: tried(sql, known),
+  }))
   const inputs = Object.entries<MeasureDefinition>(view.measures).map(([measure, entry]) => ({
     measure,
     entry,
-    x: valueSql(entry.kind === 'count' && entry.where !== undefined ? '1' : entry.expression, entry.where),
-    y: valueSql(entry.denominator, entry.where),
+    x: valueSql(entry.kind === 'count' && entry.where !== undefined ? '1' : entry.expression, entry.where, known),
+    y: valueSql(entry.denominator, entry.where, known),
   }))
   let source = emptyRelation(rowColumns)
   for (const { name: as, column } of unnest)
     source = `(SELECT *, unnest(${quoteName(column)}) AS ${quoteName(as)} FROM ${source})`
-  const probe = [...dimensions.map(({ sql }) => sql), ...inputs.flatMap(({ x, y }) => [x || '1', y || '1'])]
+  const conditions: readonly (readonly [string, string | undefined])[] = [
+    ['where', view.where],
+    ...inputs.map(({ measure, entry }) => [`measure '${measure}', where`, entry.where] as const),
+  ]
+  const probe = [
+    ...dimensions.map(({ sql }) => sql),
+    ...inputs.flatMap(({ x, y }) => [x || '1', y || '1']),
+    ...conditions.map(([, condition]) => (condition === undefined ? 'true' : tried(condition, known))),
+  ]
   const types = (await describe(dialect, probe, source, say))?.map(({ type }) => type)
   if (types === undefined) return null
+  for (const [index, [place, condition]] of conditions.entries())
+    sayUnlessBoolean(say, place, condition, types.at(index - conditions.length)!)
   const stored = (place: string, sql: string, type: string): { sql: string; type: string } => {
     const value = sql === '' ? { sql, type } : storedValue(sql, type)
     if (typeof value !== 'string') return value
@@ -205,18 +157,15 @@ async function assemble(
     return { name: measure, entry, x, y, sql: measureSql(entry, xType, yType, names) }
   })
   const dimensionColumns = groups.map((group) => ({ name: group.name, type: group.type }))
-  const lookups = lookupsOf(
-    view,
-    [...dimensionColumns, ...measures.map((entry) => ({ name: entry.name, type: entry.sql.type }))],
-    say,
-  )
-  const rank = await rankOf(view, dialect, say)
+  const presented = measures.map((entry) => ({ name: entry.name, type: entry.sql.type }))
+  const lookups = lookupsOf(view, [...dimensionColumns, ...presented], say)
+  const rank = await rankOf(view, presented, dialect, say)
   if (input.problems.length > 0) return null
   const texts = viewSql({
     paneMs: panes.paneMs,
     dimensions: groups,
     unnest,
-    where: view.where && tried(view.where),
+    where: view.where && tried(view.where, known),
     measures,
   })
   const columns = [...new Set([...used, definition.time])]
@@ -242,9 +191,14 @@ async function assemble(
   }
 }
 
-function valueSql(expression: string | undefined, where: string | undefined): string {
+function valueSql(expression: string | undefined, where: string | undefined, known: ReadonlySet<string>): string {
   if (expression === undefined) return ''
-  return where === undefined ? tried(expression) : `(CASE WHEN ${tried(where)} THEN ${tried(expression)} END)`
+  const value = expression === '1' ? '1' : tried(expression, known)
+  return where === undefined ? value : `(CASE WHEN ${tried(where, known)} THEN ${value} END)`
+}
+
+function sayUnlessBoolean(say: Say, place: string, condition: string | undefined, type: string): void {
+  if (type !== 'BOOLEAN') say(place, `a condition is true or false, but '${condition}' is ${type}`)
 }
 
 async function describe(
@@ -278,25 +232,34 @@ function lookupsOf(view: ViewDefinition, columns: readonly SqlColumn[], say: Say
   })
 }
 
-async function rankOf(view: ViewDefinition, dialect: SqlDialect, say: Say): Promise<CompiledRank | undefined> {
+async function rankOf(
+  view: ViewDefinition,
+  presented: readonly SqlColumn[],
+  dialect: SqlDialect,
+  say: Say,
+): Promise<CompiledRank | undefined> {
   const { rank } = view
   if (rank === undefined) return undefined
   const measures = Object.keys(view.measures)
   if (!measures.includes(rank.by)) say('rank', `'${rank.by}' is no measure${nearest(rank.by, measures)}`)
-  if (!Number.isInteger(rank.limit) || rank.limit < 1 || rank.limit > 10_000)
-    say('rank', `limit ${rank.limit} is not between 1 and 10,000`)
+  if (!Number.isInteger(rank.limit) || rank.limit < 1 || rank.limit > DEFINITION_LIMITS.rankMax)
+    say('rank', `limit ${rank.limit} is not between 1 and ${DEFINITION_LIMITS.rankMax}`)
   for (const dimension of rank.dimensions ?? []) {
     if (!(dimension in view.dimensions))
       say('rank', `'${dimension}' is no dimension${nearest(dimension, Object.keys(view.dimensions))}`)
   }
-  if (rank.having !== undefined) {
-    const problem = await checkExpression(dialect, rank.having, new Set(measures), new Set())
+  const known = new Set(measures)
+  const having = rank.having === undefined ? undefined : expressionSql(rank.having, known)
+  if (having !== undefined) {
+    const problem = await checkExpression(dialect, rank.having!, known, new Set())
+    const types = problem === null ? await describe(dialect, [having], emptyRelation(presented), say) : undefined
     if (problem) say('rank, having', problem)
+    if (types) sayUnlessBoolean(say, 'rank, having', rank.having, types[0]!.type)
   }
   return {
     by: rank.by,
     limit: rank.limit,
     dimensions: rank.dimensions ?? Object.keys(view.dimensions),
-    having: rank.having,
+    having,
   }
 }

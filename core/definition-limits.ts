@@ -7,6 +7,8 @@ export const DEFINITION_LIMITS = {
   viewsMax: 64,
   dimensionsMax: 16,
   measuresMax: 64,
+  /** rows of a ranking */
+  rankMax: 10_000,
   /** digits of a DECIMAL that is summed: 10^10 of the largest fit the 38 digits of a sum */
   sumDigitsMax: 28,
 } as const

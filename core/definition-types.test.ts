@@ -1,8 +1,10 @@
 /**
  * What TypeScript catches while a definition is written. `tsc` fails on an `@ts-expect-error` line without an error, and on
- * every other line with one; the functions are never called.
+ * every other line with one. What it refuses is then loaded, as a file without types would be.
  */
-import { expectTypeOf, test } from 'vitest'
+import { expect, expectTypeOf, test } from 'vitest'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { compileDataset } from './compile-dataset.ts'
 import {
   avg,
   count,
@@ -12,13 +14,16 @@ import {
   first,
   latest,
   lookup,
+  type MeasureDefinition,
   max,
   min,
   quantile,
   ratio,
   sliding,
   sum,
+  type ViewDefinition,
 } from './definition.ts'
+import { DefinitionError } from './definition-error.ts'
 
 const head = { name: 'winds', time: 'at', key: 'id' } as const
 const columns = {
@@ -66,56 +71,66 @@ test('a right definition gives its columns, and may name unnested elements', () 
 
 const views = { all: { dimensions: {}, measures } }
 const { id, at } = columns
+/** everything that TypeScript refuses below */
+const wrong: DatasetDefinition[] = []
+const withView = (view: Partial<ViewDefinition>): DatasetDefinition => ({
+  ...head,
+  columns,
+  views: { all: { ...views.all, ...view } },
+})
+const withMeasure = (x: MeasureDefinition): DatasetDefinition => withView({ measures: { x } })
 
 test('datasets', () => {
   // @ts-expect-error a misspelt member
-  defineDataset({ ...head, columns, views, lateafter: '1m' })
+  wrong.push(defineDataset({ ...head, columns, views, lateafter: '1m' }))
   // @ts-expect-error a number without a unit is no duration
-  defineDataset({ ...head, columns, views, lateAfter: '90' })
+  wrong.push(defineDataset({ ...head, columns, views, lateAfter: '90' }))
   // @ts-expect-error an unknown time column
-  defineDataset({ ...head, time: 'ate', columns, views })
+  wrong.push(defineDataset({ ...head, time: 'ate', columns, views }))
   // @ts-expect-error the time is a TIMESTAMP
-  defineDataset({ ...head, time: 'gust', columns, views })
+  wrong.push(defineDataset({ ...head, time: 'gust', columns, views }))
   // @ts-expect-error an unknown key
-  defineDataset({ ...head, key: 'ids', columns, views })
+  wrong.push(defineDataset({ ...head, key: 'ids', columns, views }))
   // @ts-expect-error a DOUBLE is no key
-  defineDataset({ ...head, key: 'gust', columns, views })
+  wrong.push(defineDataset({ ...head, key: 'gust', columns, views }))
 })
 
 test('columns', () => {
   // @ts-expect-error an unknown type
-  defineDataset({ ...head, columns: { id, at, x: { type: 'FLOAT', path: '$.x' } }, views })
+  wrong.push(defineDataset({ ...head, columns: { id, at, x: { type: 'FLOAT', path: '$.x' } }, views }))
   // @ts-expect-error a column without a path
-  defineDataset({ ...head, columns: { id, at, x: { type: 'DOUBLE' } }, views })
+  wrong.push(defineDataset({ ...head, columns: { id, at, x: { type: 'DOUBLE' } }, views }))
   // @ts-expect-error a misspelt option
-  defineDataset({ ...head, columns: { id, at, x: { type: 'DOUBLE', path: '$.x', requird: true } }, views })
+  wrong.push(defineDataset({ ...head, columns: { id, at, x: { type: 'DOUBLE', path: '$.x', requird: true } }, views }))
+  const minutes = { type: 'TIMESTAMP', path: '$.at', unit: 'minutes' } as const
   // @ts-expect-error an unknown unit
-  defineDataset({ ...head, columns: { id, at: { type: 'TIMESTAMP', path: '$.at', unit: 'minutes' } }, views })
+  wrong.push(defineDataset({ ...head, columns: { id, at: minutes }, views }))
   // @ts-expect-error only a TIMESTAMP has a unit
-  defineDataset({ ...head, columns: { id, at, x: { type: 'BIGINT', path: '$.x', unit: 'ms' } }, views })
+  wrong.push(defineDataset({ ...head, columns: { id, at, x: { type: 'BIGINT', path: '$.x', unit: 'ms' } }, views }))
+  const truth = { type: 'BOOLEAN', path: '$.x', default: 'maybe' } as const
   // @ts-expect-error a text is no default of a BOOLEAN
-  defineDataset({ ...head, columns: { id, at, x: { type: 'BOOLEAN', path: '$.x', default: 'no' } }, views })
+  wrong.push(defineDataset({ ...head, columns: { id, at, truth }, views }))
   // @ts-expect-error a number is no default of a list
-  defineDataset({ ...head, columns: { id, at, x: { type: 'INTEGER[]', path: '$.x', default: 1 } }, views })
+  wrong.push(defineDataset({ ...head, columns: { id, at, x: { type: 'INTEGER[]', path: '$.x', default: 1 } }, views }))
 })
 
 test('options', () => {
   // @ts-expect-error a misspelt option
-  count({ were: 'calm' })
+  wrong.push(withMeasure(count({ were: 'calm' })))
   // @ts-expect-error an option of another measure
-  sum('gust', { exact: true })
+  wrong.push(withMeasure(sum('gust', { exact: true })))
   // @ts-expect-error a text instead of a share
-  quantile('gust', '0.5')
+  wrong.push(withMeasure(quantile('gust', '0.5')))
   // @ts-expect-error the share is missing
-  quantile('gust')
+  wrong.push(withMeasure(quantile('gust')))
   // @ts-expect-error a ratio has two expressions
-  ratio('gust')
+  wrong.push(withMeasure(ratio('gust')))
   // @ts-expect-error an unknown unit of time
-  sliding({ size: '5 minutes', every: '10s' })
+  wrong.push(withView({ window: sliding({ size: '5 minutes', every: '10s' }) }))
   // @ts-expect-error the pane is missing
-  sliding({ size: '5m' })
+  wrong.push(withView({ window: sliding({ size: '5m' }) }))
   // @ts-expect-error the attribute is missing
-  lookup('tags', 'tag')
+  wrong.push(withView({ enrich: { x: lookup('tags', 'n') } }))
 })
 
 const define = { ...head, columns }
@@ -123,44 +138,58 @@ const define = { ...head, columns }
 test('measures', () => {
   const all = { dimensions: {}, measures }
   // @ts-expect-error a misspelt column
-  defineDataset({ ...define, views: { all: { ...all, measures: { x: sum('gusts') } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, measures: { x: sum('gusts') } } } }))
   // @ts-expect-error a misspelt column in the denominator
-  defineDataset({ ...define, views: { all: { ...all, measures: { x: ratio('gust', 'prize') } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, measures: { x: ratio('gust', 'prize') } } } }))
   // @ts-expect-error a misspelt column in the condition
-  defineDataset({ ...define, views: { all: { ...all, measures: { x: count({ where: 'clam' }) } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, measures: { x: count({ where: 'clam' }) } } } }))
   // @ts-expect-error tag is not unnested in this view
-  defineDataset({ ...define, views: { all: { ...all, measures: { x: latest('tag') } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, measures: { x: latest('tag') } } } }))
   // @ts-expect-error a text is no measure
-  defineDataset({ ...define, views: { all: { ...all, measures: { x: 'gust' } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, measures: { x: 'gust' } } } }))
   // @ts-expect-error an unknown kind
-  defineDataset({ ...define, views: { all: { ...all, measures: { x: { kind: 'mode' } } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, measures: { x: { kind: 'mode' } } } } }))
   // @ts-expect-error no measures
-  defineDataset({ ...define, views: { all: { dimensions: {} } } })
+  wrong.push(defineDataset({ ...define, views: { all: { dimensions: {} } } }))
 })
 
 test('views', () => {
   const all = { dimensions: {}, measures }
   // @ts-expect-error a misspelt member of a view
-  defineDataset({ ...define, views: { all: { ...all, dimension: {} } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, dimension: {} } } }))
   // @ts-expect-error a misspelt column as a dimension
-  defineDataset({ ...define, views: { all: { measures, dimensions: { gust: 'gusts' } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { measures, dimensions: { gust: 'gusts' } } } }))
   // @ts-expect-error a misspelt column as the condition
-  defineDataset({ ...define, views: { all: { ...all, where: 'clam' } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, where: 'clam' } } }))
   // @ts-expect-error an unknown list to unnest
-  defineDataset({ ...define, views: { all: { ...all, unnest: { tag: 'tag' } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, unnest: { tag: 'tag' } } } }))
   // @ts-expect-error an unknown grain
-  defineDataset({ ...define, views: { all: { ...all, time: ['minutes'] } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, time: ['minutes'] } } }))
   const window = sliding({ size: '1m', every: '10s' })
   // @ts-expect-error time and window
-  defineDataset({ ...define, views: { all: { ...all, time: ['minute'], window } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, time: ['minute'], window } } }))
   // @ts-expect-error ranked by what is no measure
-  defineDataset({ ...define, views: { all: { ...all, rank: { by: 'm', limit: 10 } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, rank: { by: 'm', limit: 10 } } } }))
   // @ts-expect-error a rank without a limit
-  defineDataset({ ...define, views: { all: { ...all, rank: { by: 'n' } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, rank: { by: 'n' } } } }))
   // @ts-expect-error a rank shows dimensions
-  defineDataset({ ...define, views: { all: { ...all, rank: { by: 'n', limit: 1, dimensions: ['x'] } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, rank: { by: 'n', limit: 1, dimensions: ['x'] } } } }))
   // @ts-expect-error an unknown shape of a look-up
-  defineDataset({ ...define, views: { all: { ...all, enrich: { x: { dict: 'tags', key: 'n' } } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, enrich: { x: { dict: 'tags', key: 'n' } } } } }))
   // @ts-expect-error the key of a look-up is a dimension or measure
-  defineDataset({ ...define, views: { all: { ...all, enrich: { x: lookup('tags', 'tag', 'name') } } } })
+  wrong.push(defineDataset({ ...define, views: { all: { ...all, enrich: { x: lookup('tags', 'tag', 'name') } } } }))
+})
+
+test('whatever TypeScript refuses is refused when it is loaded without TypeScript, too', async () => {
+  const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
+  const connection = await engine.connect()
+  expect(wrong.length).toBeGreaterThan(35)
+  const accepted: unknown[] = []
+  for (const definition of wrong)
+    await compileDataset(definition, connection).then(
+      () => accepted.push(definition),
+      (error: Error) => expect(error).toBeInstanceOf(DefinitionError),
+    )
+  expect(accepted).toEqual([])
+  engine.close()
 })

@@ -4,6 +4,9 @@
  */
 import { nearest } from './definition-error.ts'
 import type { SqlDialect } from './dialect.ts'
+import { quoteName } from './sql-names.ts'
+
+export const EXPRESSION_CHARS_MAX = 4_096
 
 const CLASSES = new Set([
   'CASE',
@@ -49,10 +52,21 @@ export async function checkExpression(
   known: ReadonlySet<string>,
   used: Set<string>,
 ): Promise<string | null> {
-  if (expression.trim() === '' || expression.length > 4_096) return 'an expression has 1 to 4,096 characters'
+  if (expression.trim() === '' || expression.length > EXPRESSION_CHARS_MAX)
+    return `an expression has 1 to ${EXPRESSION_CHARS_MAX} characters`
+  if (known.has(expression.trim())) {
+    used.add(expression.trim())
+    return null
+  }
+  if (/--|\/\*/.test(expression.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, '')))
+    return `'${expression}' has a comment, which a definition may not; write it in the file instead`
   // Parsed alone, brackets must balance; parsed as it is embedded, no comment can reach what stands behind it.
   const alone = (await dialect.parse(`SELECT ${expression}\n`)) as { error?: boolean; error_message?: string }
-  if (alone.error) return `'${expression}' is no SQL expression: ${alone.error_message?.split('\n')[0]}`
+  if (alone.error) {
+    const reserved = await reservedName(dialect, expression, known)
+    const advice = reserved === null ? '' : `; the name ${reserved} is a word of SQL: write "${reserved}"`
+    return `'${expression}' is no SQL expression: ${alone.error_message?.split('\n')[0]}${advice}`
+  }
   const tree = (await dialect.parse(`SELECT (${expression}\n)`)) as {
     error?: boolean
     error_message?: string
@@ -63,6 +77,22 @@ export async function checkExpression(
   if (node === undefined || !isOneScalar(node, tree.statements!.length))
     return `'${expression}' must be a single scalar expression`
   return walk((node.select_list as unknown[])[0], known, used, expression)
+}
+
+/** A known name in the text that SQL does not take without quotes. */
+async function reservedName(dialect: SqlDialect, text: string, known: ReadonlySet<string>): Promise<string | null> {
+  for (const word of new Set(text.match(/(?<!")\b[a-z][a-z0-9_]*\b(?!")/g) ?? [])) {
+    if (!known.has(word)) continue
+    const tree = (await dialect.parse(`SELECT (${word})`)) as { error?: boolean }
+    if (tree.error) return word
+  }
+  return null
+}
+
+/** The text as it is put into SQL: a bare name is quoted, for it may be a word of SQL. */
+export function expressionSql(expression: string, known: ReadonlySet<string>): string {
+  const name = expression.trim()
+  return known.has(name) ? quoteName(name) : `${expression}\n`
 }
 
 function isOneScalar(node: Record<string, unknown>, statements: number): boolean {

@@ -28,6 +28,16 @@ export function whyUnusable(value: unknown, column: ColumnDefinition): string | 
     : `${shown} is no ${column.type}`
 }
 
+/** Why a column's default is no value of its type, as the end of a sentence; null when it is one. */
+export function whyDefaultUnusable(column: ColumnDefinition): string | null {
+  const { type, default: value } = column
+  if (Array.isArray(value) !== type.endsWith('[]')) return `${JSON.stringify(value)} is no ${type}`
+  // What a list holds are types that a column may have, too.
+  const element = { ...column, type: type.replace('[]', '') as ColumnDefinition['type'] }
+  const wrong = (Array.isArray(value) ? value : [value]).find((item) => whyUnusable(item, element) !== null)
+  return wrong === undefined ? null : whyUnusable(wrong, element)
+}
+
 function isUsable(value: unknown, column: ColumnDefinition): boolean {
   switch (column.type) {
     case 'VARCHAR':

@@ -1,0 +1,140 @@
+/** The shape of a definition file: every member that there is, so that a misspelt one is refused with its place. */
+import { z } from 'zod'
+import type { DatasetDefinition } from './definition.ts'
+import { nearest } from './definition-error.ts'
+
+const label = z.string().optional()
+const text = z.string()
+
+const column = z.strictObject({
+  type: text,
+  path: text,
+  required: z.boolean().optional(),
+  default: z.union([text, z.number(), z.boolean(), z.array(z.union([text, z.number(), z.boolean()]))]).optional(),
+  unit: text.optional(),
+  label,
+})
+
+const options = { where: text.optional(), label }
+const measureOf = <Kind extends string>(kind: Kind) => ({ kind: z.literal(kind), expression: text, ...options })
+const measure = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('count'), ...options }),
+  z.strictObject(measureOf('sum')),
+  z.strictObject(measureOf('min')),
+  z.strictObject(measureOf('max')),
+  z.strictObject(measureOf('avg')),
+  z.strictObject({ ...measureOf('ratio'), denominator: text }),
+  z.strictObject(measureOf('first')),
+  z.strictObject(measureOf('latest')),
+  z.strictObject({ ...measureOf('countDistinct'), exact: z.boolean().optional() }),
+  z.strictObject({ ...measureOf('quantile'), q: z.number() }),
+])
+
+const lookup = z.strictObject({ dictionary: text, key: text, attribute: text })
+
+const view = z.strictObject({
+  label,
+  unnest: z.record(text, text).optional(),
+  dimensions: z.record(text, text),
+  where: text.optional(),
+  time: z.array(text).optional(),
+  window: z.strictObject({ size: text, every: text }).optional(),
+  measures: z.record(text, measure),
+  rank: z
+    .strictObject({ by: text, limit: z.number(), dimensions: z.array(text).optional(), having: text.optional() })
+    .optional(),
+  enrich: z.record(text, lookup).optional(),
+})
+
+const dataset = z.strictObject({
+  name: text,
+  label,
+  time: text,
+  key: text,
+  lateAfter: text.optional(),
+  columns: z.record(text, column),
+  views: z.record(text, view),
+})
+
+/** Names of the members that each part of a definition has; of a measure, those of its options. */
+export const DEFINITION_MEMBERS = {
+  dataset: Object.keys(dataset.shape),
+  column: Object.keys(column.shape),
+  view: Object.keys(view.shape),
+  window: Object.keys(view.shape.window.unwrap().shape),
+  rank: Object.keys(view.shape.rank.unwrap().shape),
+  lookup: Object.keys(lookup.shape),
+  measures: Object.fromEntries(
+    measure.options.map(({ shape }) => [
+      shape.kind.value,
+      Object.keys(shape).filter((name) => !['kind', 'expression', 'denominator', 'q'].includes(name)),
+    ]),
+  ),
+}
+
+/** Every misspelt, missing or mistyped member, with its place; empty when the value has the shape of a definition. */
+export function shapeProblems(definition: unknown): string[] {
+  if (definition === null || typeof definition !== 'object')
+    return ['the file must export default defineDataset({ name, time, key, columns, views })']
+  const result = dataset.safeParse(definition)
+  if (result.success) return []
+  return result.error.issues.map((issue) => {
+    const place = placeOf(issue.path.map(String))
+    return `${place === '' ? '' : `${place}: `}${sentence(issue, definition)}`
+  })
+}
+
+const ENTRIES: Readonly<Record<string, string>> = {
+  columns: 'column',
+  views: 'view',
+  dimensions: 'dimension',
+  measures: 'measure',
+  unnest: 'unnest',
+  enrich: 'enrich',
+}
+
+/** ['views', 'all', 'measures', 'n', 'where'] → view 'all', measure 'n', where */
+function placeOf(path: readonly string[]): string {
+  const parts: string[] = []
+  for (let at = 0; at < path.length; at++) {
+    const entry = ENTRIES[path[at]!]
+    if (entry !== undefined && at + 1 < path.length && path[at - 1] !== 'rank') parts.push(`${entry} '${path[++at]}'`)
+    else parts.push(path[at]!)
+  }
+  return parts.join(', ')
+}
+
+function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
+  const { path } = issue
+  if (issue.code === 'unrecognized_keys') {
+    const known = membersAt(path, definition)
+    return issue.keys
+      .map((key) => `there is no '${key}' here${nearest(key, known)}; it has ${known.join(', ')}`)
+      .join('; ')
+  }
+  const isMeasure = path[2] === 'measures' && (path.length === 4 || path[4] === 'kind')
+  if (isMeasure) return `is no measure; use ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
+  if (issue.code === 'invalid_union') return 'must be a text, a number, true or false, or a list of these'
+  return issue.code === 'invalid_type' ? `must be ${TYPES[issue.expected] ?? issue.expected}` : issue.message
+}
+
+/** The members that the part at a path may have. */
+function membersAt(path: readonly PropertyKey[], definition: unknown): readonly string[] {
+  const [, name, part, entry] = path.map(String)
+  if (name === undefined) return DEFINITION_MEMBERS.dataset
+  if (part === undefined) return path[0] === 'columns' ? DEFINITION_MEMBERS.column : DEFINITION_MEMBERS.view
+  if (part === 'window' || part === 'rank') return DEFINITION_MEMBERS[part]
+  if (part === 'enrich') return DEFINITION_MEMBERS.lookup
+  // The shape told a measure of a known kind before it told of its members.
+  const { kind } = (definition as DatasetDefinition).views[name]!.measures[entry!]!
+  return DEFINITION_MEMBERS.measures[kind]!
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  record: 'an object',
+}

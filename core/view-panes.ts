@@ -1,0 +1,69 @@
+/** From a view's `time` or `window` to its pane, the slice of event time that is stored. */
+import type { ViewDefinition } from './definition.ts'
+import { durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
+
+/** Takes a problem and its place in the view. */
+export type Say = (where: string, problem: string) => void
+
+const CALENDAR = new Set<string>(['week', 'month', 'quarter', 'year'])
+
+export interface Panes {
+  readonly paneMs?: number
+  readonly paneGrain?: FixedGrain
+  readonly grains: readonly Grain[]
+  readonly window?: { readonly sizeMs: number; readonly everyMs: number }
+}
+
+/** The pane of a view and the grains that it can be asked in; null when a problem was told. */
+export function paneOf(view: ViewDefinition, say: Say): Panes | null {
+  if (view.window !== undefined && view.time !== undefined) {
+    say('', 'has both time and window; a view has one of them')
+    return null
+  }
+  try {
+    if (view.window !== undefined) {
+      const sizeMs = durationMs(view.window.size, 'window.size')
+      const everyMs = durationMs(view.window.every, 'window.every')
+      if (sizeMs % everyMs !== 0) {
+        say('window', `its pane of ${view.window.every} does not divide its size of ${view.window.size}`)
+        return null
+      }
+      const grains = [
+        ...(Object.keys(GRAIN_MS) as FixedGrain[]).filter((grain) => GRAIN_MS[grain] % everyMs === 0),
+        'week',
+        'month',
+        'quarter',
+        'year',
+      ] as Grain[]
+      return {
+        paneMs: everyMs,
+        paneGrain: grainOf(everyMs),
+        grains: 86_400_000 % everyMs === 0 ? grains : grains.filter((grain) => !CALENDAR.has(grain)),
+        window: { sizeMs, everyMs },
+      }
+    }
+  } catch (error) {
+    say('window', (error as Error).message)
+    return null
+  }
+  if (view.time === undefined || view.time.length === 0) return { grains: [] }
+  const unknown = view.time.filter((grain) => !(grain in GRAIN_MS) && !CALENDAR.has(grain))
+  if (unknown.length > 0) {
+    say('time', `the grain '${unknown[0]}' is unknown; use ${[...Object.keys(GRAIN_MS), ...CALENDAR].join(', ')}`)
+    return null
+  }
+  const fixed = view.time
+    .filter((grain): grain is FixedGrain => grain in GRAIN_MS)
+    .sort((a, b) => GRAIN_MS[a] - GRAIN_MS[b])
+  const pane = fixed[0] ?? 'day'
+  const odd = fixed.find((grain) => GRAIN_MS[grain] % GRAIN_MS[pane] !== 0)
+  if (odd) {
+    say('time', `the grain '${odd}' is no multiple of the finest one, '${pane}'`)
+    return null
+  }
+  return { paneMs: GRAIN_MS[pane], paneGrain: pane, grains: view.time }
+}
+
+function grainOf(ms: number): FixedGrain | undefined {
+  return (Object.keys(GRAIN_MS) as FixedGrain[]).find((grain) => GRAIN_MS[grain] === ms)
+}
