@@ -332,6 +332,13 @@ test('a default is written as it would stand in the event, and used where the ev
   ])
 })
 
+test('an unknown type is refused, also a DECIMAL that can not be', async () => {
+  for (const type of ['FLOAT', 'varchar', 'DECIMAL', 'DECIMAL(39,2)', 'DECIMAL(4,5)', 'DECIMAL(0,0)', 'JSON[]'])
+    expect(await problemsOf(withColumn({ type, path: '$.x' }))).toEqual([
+      `column 'x': type '${type}' is unknown; use BOOLEAN, INTEGER, BIGINT, DOUBLE, VARCHAR, TIMESTAMP, DATE, JSON, DECIMAL(p,s), BOOLEAN[], INTEGER[], BIGINT[], DOUBLE[], VARCHAR[]`,
+    ])
+})
+
 test.each<[object, string]>([
   [{ type: 'INTEGER', default: 'many' }, '"many" is no INTEGER'],
   [{ type: 'INTEGER', default: 2 ** 31 }, '2147483648 is no INTEGER'],

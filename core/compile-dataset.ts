@@ -1,21 +1,16 @@
 /** From a definition to what every tier works with. Collects all problems before it gives up, each with its place. */
 import { eventCheck } from './check-event.ts'
+import { isColumnType, KEY_TYPES, LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
-import type { ColumnDefinition, ColumnType, DatasetDefinition } from './definition.ts'
+import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { DefinitionError, nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
 import { shapeProblems } from './definition-shape.ts'
 import type { SqlDialect } from './dialect.ts'
 import { durationMs } from './grains.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
-
-const TYPE =
-  /^(BOOLEAN|INTEGER|BIGINT|DOUBLE|VARCHAR|TIMESTAMP|DATE|JSON|DECIMAL\(\d{1,2}, ?\d{1,2}\)|(BOOLEAN|INTEGER|BIGINT|DOUBLE|VARCHAR)\[\])$/
-
-/** Types of which equal values have one text, so that all events of a key go to one partition. */
-const KEY_TYPES: readonly ColumnType[] = ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE']
 
 /** @throws DefinitionError that lists every problem with its place */
 export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
@@ -76,7 +71,7 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   }
   const { [definition.time]: time, [definition.key]: key } = definition.columns
   if (time && time.type !== 'TIMESTAMP') problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
-  if (key && !KEY_TYPES.includes(key.type))
+  if (key && !KEY_TYPES.some((type) => type === key.type))
     problems.push(`key: column '${definition.key}' is ${key.type}; a key is one of ${KEY_TYPES.join(', ')}`)
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
@@ -87,9 +82,9 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
 
 function checkColumn(name: string, column: ColumnDefinition, problems: string[]): void {
   if (!NAME.test(name)) problems.push(`column '${name}': a name must match ${NAME.source}`)
-  if (!TYPE.test(column.type))
+  if (!isColumnType(column.type))
     problems.push(
-      `column '${name}': type '${column.type}' is unknown; use BOOLEAN, INTEGER, BIGINT, DOUBLE, DECIMAL(p,s), VARCHAR, TIMESTAMP, DATE, JSON or a list such as VARCHAR[]`,
+      `column '${name}': type '${column.type}' is unknown; use ${[...SCALAR_TYPES, 'DECIMAL(p,s)', ...LIST_TYPES].join(', ')}`,
     )
   if (column.path.includes('[*]') && !String(column.type).endsWith('[]'))
     problems.push(
@@ -97,8 +92,8 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
     )
   if (column.unit !== undefined && column.type !== 'TIMESTAMP')
     problems.push(`column '${name}': only a TIMESTAMP has a unit`)
-  if (column.unit !== undefined && !['s', 'ms', 'us', 'iso'].includes(column.unit))
-    problems.push(`column '${name}': unit '${column.unit}' is unknown; use s, ms, us or iso`)
-  const unusable = TYPE.test(column.type) && column.default !== undefined && whyDefaultUnusable(column)
+  if (column.unit !== undefined && !TIME_UNITS.includes(column.unit))
+    problems.push(`column '${name}': unit '${column.unit}' is unknown; use ${TIME_UNITS.join(', ')}`)
+  const unusable = isColumnType(column.type) && column.default !== undefined && whyDefaultUnusable(column)
   if (unusable) problems.push(`column '${name}': its default ${unusable}`)
 }

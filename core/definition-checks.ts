@@ -2,6 +2,7 @@
  * What TypeScript checks of a definition while it is written: bare names of columns, unnested names, measures and dimensions.
  * Types only. A text that is more than a bare name is an expression, checked when the definition is loaded.
  */
+import type { KEY_TYPES } from './column-types.ts'
 import type { ColumnType, LookupDefinition, MeasureDefinition, RankDefinition, ViewDefinition } from './definition.ts'
 
 type Letter =
@@ -33,10 +34,7 @@ type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
 }[keyof Types] &
   string
 export type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>
-export type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<
-  Types,
-  'BOOLEAN' | 'INTEGER' | 'BIGINT' | 'VARCHAR' | 'DATE'
->
+export type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, (typeof KEY_TYPES)[number]>
 
 type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string
 type Member<View, Name extends string> = View extends { readonly [Key in Name]: infer Value } ? Value : never

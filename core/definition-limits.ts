@@ -7,6 +7,10 @@ export const DEFINITION_LIMITS = {
   viewsMax: 64,
   dimensionsMax: 16,
   measuresMax: 64,
+  /** characters of an SQL expression */
+  expressionCharsMax: 4_096,
+  /** characters of a JSON path */
+  pathCharsMax: 1_024,
   /** rows of a ranking */
   rankMax: 10_000,
   /** digits of a DECIMAL that is summed: 10^10 of the largest fit the 38 digits of a sum */

@@ -2,26 +2,16 @@
  * The language of dataset files: what a user writes, and nothing of how it is computed. See docs/reference/definitions.md.
  * Names are checked by TypeScript where a text is a bare name; everything else is checked when loaded.
  */
+import type { LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import type { CheckedViews, ColumnIn, KeyColumn, TimeColumn } from './definition-checks.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 
-type ScalarType =
-  | 'BOOLEAN'
-  | 'INTEGER'
-  | 'BIGINT'
-  | 'DOUBLE'
-  | 'VARCHAR'
-  | 'TIMESTAMP'
-  | 'DATE'
-  | 'JSON'
-  | `DECIMAL(${number},${number})`
-type ListType = 'BOOLEAN[]' | 'INTEGER[]' | 'BIGINT[]' | 'DOUBLE[]' | 'VARCHAR[]'
-
+type ListType = (typeof LIST_TYPES)[number]
 /** SQL types a column may have. */
-export type ColumnType = ScalarType | ListType
+export type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType
 
 /** How the JSON says a time: numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
-export type TimeUnit = 's' | 'ms' | 'us' | 'iso'
+export type TimeUnit = (typeof TIME_UNITS)[number]
 
 type Scalar = string | number | boolean
 /** What the JSON of an event could have at the path of a column of this type. */

@@ -3,10 +3,9 @@
  * nothing that reads files, the clock or chance. The engine's own parser reads it; this walks the tree that it gives.
  */
 import { nearest } from './definition-error.ts'
+import { DEFINITION_LIMITS } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
 import { quoteName } from './sql-names.ts'
-
-export const EXPRESSION_CHARS_MAX = 4_096
 
 const CLASSES = new Set([
   'CASE',
@@ -52,8 +51,8 @@ export async function checkExpression(
   known: ReadonlySet<string>,
   used: Set<string>,
 ): Promise<string | null> {
-  if (expression.trim() === '' || expression.length > EXPRESSION_CHARS_MAX)
-    return `an expression has 1 to ${EXPRESSION_CHARS_MAX} characters`
+  if (expression.trim() === '' || expression.length > DEFINITION_LIMITS.expressionCharsMax)
+    return `an expression has 1 to ${DEFINITION_LIMITS.expressionCharsMax} characters`
   if (known.has(expression.trim())) {
     used.add(expression.trim())
     return null

@@ -10,7 +10,8 @@ export const GRAIN_MS = {
 } as const
 
 export type FixedGrain = keyof typeof GRAIN_MS
-export type CalendarGrain = 'week' | 'month' | 'quarter' | 'year'
+export const CALENDAR_GRAINS = ['week', 'month', 'quarter', 'year'] as const
+export type CalendarGrain = (typeof CALENDAR_GRAINS)[number]
 export type Grain = FixedGrain | CalendarGrain
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const

@@ -1,5 +1,7 @@
 /** JSON paths of columns: $.a.b, $."odd name", $.a[*], $.a[*].b (one [*] at the most). */
 
+import { DEFINITION_LIMITS } from './definition-limits.ts'
+
 export interface JsonPath {
   /** member names before the [*], or all of them */
   readonly members: readonly string[]
@@ -11,7 +13,7 @@ const STEP = /^(?:\.([A-Za-z_][A-Za-z0-9_]*)|\."([^"\\]+)"|(\[\*\]))/
 
 /** @returns the path, or null when the text is none */
 export function parseJsonPath(text: string): JsonPath | null {
-  if (!text.startsWith('$') || text.length > 1_024) return null
+  if (!text.startsWith('$') || text.length > DEFINITION_LIMITS.pathCharsMax) return null
   const members: string[] = []
   let element: string[] | null = null
   for (let rest = text.slice(1); rest !== ''; ) {

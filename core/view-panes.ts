@@ -1,11 +1,11 @@
 /** From a view's `time` or `window` to its pane, the slice of event time that is stored. */
 import type { ViewDefinition } from './definition.ts'
-import { durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
+import { CALENDAR_GRAINS, durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
 
 /** Takes a problem and its place in the view. */
 export type Say = (where: string, problem: string) => void
 
-const CALENDAR = new Set<string>(['week', 'month', 'quarter', 'year'])
+const CALENDAR = new Set<string>(CALENDAR_GRAINS)
 
 export interface Panes {
   readonly paneMs?: number
@@ -30,10 +30,7 @@ export function paneOf(view: ViewDefinition, say: Say): Panes | null {
       }
       const grains = [
         ...(Object.keys(GRAIN_MS) as FixedGrain[]).filter((grain) => GRAIN_MS[grain] % everyMs === 0),
-        'week',
-        'month',
-        'quarter',
-        'year',
+        ...CALENDAR_GRAINS,
       ] as Grain[]
       return {
         paneMs: everyMs,

@@ -1,0 +1,16 @@
+/** The types that a column may have, and how the JSON of an event may say a time. */
+import { decimalOf } from './stored-value.ts'
+
+export const SCALAR_TYPES = ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'] as const
+export const LIST_TYPES = ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VARCHAR[]'] as const
+/** Types of which equal values have one text, so that all events of a key go to one partition. */
+export const KEY_TYPES = ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'] as const
+/** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
+export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const
+const DECIMAL_DIGITS_MAX = 38
+
+export function isColumnType(text: string): boolean {
+  const decimal = decimalOf(text)
+  if (decimal) return decimal.digits >= 1 && decimal.digits <= DECIMAL_DIGITS_MAX && decimal.scale <= decimal.digits
+  return [...SCALAR_TYPES, ...LIST_TYPES].some((type) => type === text)
+}
