@@ -51,6 +51,7 @@ describe('endOf', () => {
     [new ConfigurationError(['x']), 'configuration'],
     [new DefinitionError('x', ['y']), 'definition'],
     [new LakeError('disk-full', 'x'), 'storage'],
+    [new Error('line 7: x', { cause: new LakeError('disk-full', 'x') }), 'storage'],
     [new LakeError('generation-unknown', 'x'), 'usage'],
     [new DictionaryFileError('a.csv', 'line 3', 'x'), 'definition'],
     [new DictionaryFileError('a.csv', null, 'x', Object.assign(new Error(), { code: 'ENOENT' })), 'storage'],

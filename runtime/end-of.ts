@@ -23,7 +23,7 @@ function exitOf(error: Error): ExitName {
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
-  if (isStorageFault(error)) return 'storage'
+  if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
   // A file that is not there is storage's fault, one that can not be understood is its writer's.
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'
   return isSystemError(error) || isSystemError(error.cause) ? 'storage' : 'fault'
