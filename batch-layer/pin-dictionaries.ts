@@ -79,7 +79,7 @@ export class DuckDbPinning implements DictionaryPinning {
       newer === null
         ? { version: pinned!.version, file: await generation.takeOver(pinned!.file, fileName) }
         : await this.#writeEntries(newer, await generation.stageFile(fileName))
-    return { ...written, unknownKeys: await this.#countUnknown(name, written.file, views) }
+    return { ...written, ...(await this.#countUnknown(name, written.file, views)) }
   }
 
   async #writeEntries(
@@ -103,29 +103,57 @@ export class DuckDbPinning implements DictionaryPinning {
   }
 
   /** Distinct keys that the views' presented rows look up and that the dictionary does not have. NULL is no key. */
-  async #countUnknown(name: string, pinned: LakeFile, views: GenerationManifest['views']): Promise<number> {
-    const keys = [...this.#dataset.views.values()].flatMap((view) => {
-      const wanted = new Map(
-        view.lookups.filter((lookup) => lookup.dictionary === name).map((lookup) => [lookup.key, lookup.list]),
-      )
-      const { files } = views[view.name]!
-      const states = `(SELECT * FROM ${readParquetSql(files.map(this.#resolve))})`
-      return [...wanted].map(([key, list]) => keysSql(view, states, key, list))
+  async #countUnknown(
+    name: string,
+    pinned: LakeFile,
+    views: GenerationManifest['views'],
+  ): Promise<Pick<DictionaryPin, 'unknownKeys' | 'unknownByLookup'>> {
+    const asked = [...this.#dataset.views.values()].flatMap((view) => askedOf(view, name))
+    if (asked.length === 0) return { unknownKeys: 0, unknownByLookup: {} }
+    const keys = asked.map(({ view, key, list }, place) => {
+      const states = `(SELECT * FROM ${readParquetSql(views[view.name]!.files.map(this.#resolve))})`
+      return `SELECT ${place} AS place, key FROM (${keysSql(view, states, key, list)})`
     })
-    if (keys.length === 0) return 0
-    const unknown = `(SELECT DISTINCT key FROM (${keys.join(' UNION ALL ')}) WHERE key IS NOT NULL) AS wanted
+    const unknown = `(SELECT * FROM (${keys.join(' UNION ALL ')}) WHERE key IS NOT NULL) AS wanted
         ANTI JOIN ${readParquetSql([this.#resolve(pinned)])} AS pinned ON wanted.key = pinned.key`
-    const [row] = await this.#connection.rows<{ unknown: number }>(`SELECT count(*) AS unknown FROM ${unknown}`)
-    if (this.#onUnknownKeys && row!.unknown > 0) {
-      const lacking = `SELECT key FROM ${unknown} ORDER BY key LIMIT ${UNKNOWN_KEYS_TOLD_MAX}`
-      const told = await this.#connection.rows<{ key: string }>(lacking)
-      this.#onUnknownKeys(
-        name,
-        told.map(({ key }) => key),
-      )
-    }
-    return row!.unknown
+    const counts = await this.#connection.rows<{ place: number | null; unknown: number }>(
+      `SELECT place, count(DISTINCT key) AS unknown FROM ${unknown} GROUP BY GROUPING SETS ((place), ())`,
+    )
+    const countAt = (place: number | null): number => counts.find((row) => row.place === place)?.unknown ?? 0
+    if (countAt(null) > 0) await this.#tellUnknown(name, unknown)
+    const byLookup = asked.flatMap(({ view, lookups }, place) =>
+      lookups.map((lookup) => [`${view.name}.${lookup}`, countAt(place)]),
+    )
+    return { unknownKeys: countAt(null), unknownByLookup: Object.fromEntries(byLookup) }
   }
+
+  async #tellUnknown(name: string, unknown: string): Promise<void> {
+    if (this.#onUnknownKeys === undefined) return
+    const lacking = `SELECT DISTINCT key FROM ${unknown} ORDER BY key LIMIT ${UNKNOWN_KEYS_TOLD_MAX}`
+    const told = await this.#connection.rows<{ key: string }>(lacking)
+    this.#onUnknownKeys(
+      name,
+      told.map(({ key }) => key),
+    )
+  }
+}
+
+/** A key of a view, and the look-ups that use it. */
+interface AskedKey {
+  readonly view: CompiledView
+  readonly key: string
+  readonly list: boolean
+  readonly lookups: readonly string[]
+}
+
+function askedOf(view: CompiledView, dictionary: string): AskedKey[] {
+  const own = view.lookups.filter((lookup) => lookup.dictionary === dictionary)
+  return [...Map.groupBy(own, ({ key }) => key)].map(([key, lookups]) => ({
+    view,
+    key,
+    list: lookups[0]!.list,
+    lookups: lookups.map(({ name }) => name),
+  }))
 }
 
 function keysSql(view: CompiledView, states: string, key: string, list: boolean): string {

@@ -106,7 +106,10 @@ describe('a batch run', () => {
       `SELECT count(DISTINCT country) AS n FROM '${batch.lake.resolve(pinned!.views.by_country!.files[0]!)}'`,
     )
     expect(countries.unknownKeys).toBe(countriesSeen[0]!.n - 2)
-    expect(pinned!.dictionaries.topics!.unknownKeys).toBeGreaterThan(0)
+    expect(countries.unknownByLookup).toEqual({ 'by_country.country_name': countries.unknownKeys })
+    const { unknownKeys, unknownByLookup } = pinned!.dictionaries.topics!
+    expect(unknownKeys).toBeGreaterThan(0)
+    expect(Object.values(unknownByLookup!)).toEqual([unknownKeys])
     const stored = await batch.connection.rows(
       `SELECT key, attributes['name'] AS name FROM '${batch.lake.resolve(countries.file)}' ORDER BY key`,
     )

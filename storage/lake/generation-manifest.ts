@@ -6,8 +6,10 @@ export interface DictionaryPin {
   readonly version: string
   /** Parquet: key VARCHAR, attributes MAP(VARCHAR, VARCHAR) */
   readonly file: LakeFile
-  /** keys that views looked up in this run and that the dictionary does not have: distinct, counted per lookup name */
+  /** keys that views looked up in this run and that the dictionary does not have: distinct, over all look-ups */
   readonly unknownKeys: number
+  /** the same for each look-up, `view.name`; not in manifests of earlier versions */
+  readonly unknownByLookup?: Readonly<Record<string, number>>
 }
 
 /** Files that one view of one generation may have at the most: what an answer has to read and merge stays bounded. */

@@ -64,7 +64,15 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
     z.string(),
     z.strictObject({ hash: z.string().min(1), files: z.array(file).min(1).max(VIEW_FILES_MAX) }),
   ),
-  dictionaries: z.record(z.string(), z.strictObject({ version: z.string().min(1), file, unknownKeys: count })),
+  dictionaries: z.record(
+    z.string(),
+    z.strictObject({
+      version: z.string().min(1),
+      file,
+      unknownKeys: count,
+      unknownByLookup: z.record(z.string(), count).optional(),
+    }),
+  ),
   rows: count,
   deadLetters: count,
   lateRows: count,
