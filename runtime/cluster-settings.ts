@@ -60,21 +60,6 @@ export const ELASTICSEARCH_SETTINGS = z.strictObject({
   password: secret().optional().describe('password of that user'),
   indexPrefix: text().default('watershed').describe("begins every index's name"),
   replicas: count(0, 10).optional().describe("copies of each index; default: the driver's"),
-  present: z
-    .boolean()
-    .optional()
-    .describe(
-      'keep indices `<dataset>-<view>` of presented rows for users of Elasticsearch and Kibana, wherever queries are answered; default: when `speedStore` is `elasticsearch`',
-    ),
-  presentEveryMs: count(100).default(10_000).describe('how long after one round of presenting the next one begins'),
-  windowRetentionMs: count(3_600_000)
-    .default(172_800_000)
-    .describe('presented windows are dropped, a day at a time, this long after they ended'),
-  eventRetentionMs: count(3_600_000)
-    .optional()
-    .describe(
-      'also keep an index `<dataset>-events` of raw events, dropped a day at a time this long after they arrived',
-    ),
 })
 
 export const REDIS_SETTINGS = z.strictObject({

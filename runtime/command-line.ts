@@ -2,7 +2,6 @@
 import { Command } from 'commander'
 import { backfillCommand, batchCommand } from './commands/batch-command.ts'
 import { configCommand } from './commands/config-command.ts'
-import { dashboardsCommand } from './commands/dashboards-command.ts'
 import { dictionariesCommand } from './commands/dictionaries-command.ts'
 import { doctorCommand } from './commands/doctor-command.ts'
 import { generateCommand } from './commands/generate-command.ts'
@@ -30,7 +29,6 @@ export function commandLine(): Command {
     generationsCommand(),
     backfillCommand(),
     dictionariesCommand(),
-    dashboardsCommand(),
     doctorCommand(),
     configCommand(),
   ]

@@ -18,7 +18,6 @@ import { CommandError } from './exit-codes.ts'
 import { firstQuestions } from './first-questions.ts'
 import { intakeLimits, intakePort } from './intake-port.ts'
 import type { OpenDataset } from './open-dataset.ts'
-import { type Presenting, presents, startPresenting } from './presenting.ts'
 import type { RoleInput } from './roles/role-messages.ts'
 import { RoleSupervisor } from './roles/role-supervisor.ts'
 import { servedParts } from './served-parts.ts'
@@ -45,7 +44,6 @@ export class Platform {
   readonly #roles: RoleSupervisor[] = []
   #datasets: readonly OpenDataset[] = []
   #answering: AnswerProbe | null = null
-  #presenting: Presenting | null = null
   #app: FastifyInstance | null = null
   #address = ''
 
@@ -90,7 +88,6 @@ export class Platform {
   /** Stops in the order of the data's way and closes everything. Sources of events that the caller started must have stopped. */
   async stop(): Promise<void> {
     await this.#app?.close()
-    await this.#presenting?.stop()
     for (const role of this.#roles) await role.stop()
     await this.#workspace.close()
   }
@@ -106,9 +103,6 @@ export class Platform {
       this.#roles.push(role)
       await role.start()
     }
-    const { configuration } = this.#workspace
-    if (answers && presents(configuration))
-      this.#presenting = await startPresenting(this.#datasets, configuration, this.#emit)
     await this.#listen()
   }
 

@@ -27,7 +27,7 @@ export async function openSpeedStore(options: OpenSpeedStoreOptions): Promise<Sp
   const onRetry = (message: string): void => emit({ name: 'elasticsearch-retry', level: 'warn', dataset, message })
   return ElasticsearchSpeedStore.open({
     node,
-    auth: elasticsearchAuth(configuration.elasticsearch),
+    auth: authOf(configuration.elasticsearch),
     indexPrefix,
     replicas,
     dataset,
@@ -38,7 +38,7 @@ export async function openSpeedStore(options: OpenSpeedStoreOptions): Promise<Sp
   })
 }
 
-export function elasticsearchAuth({ apiKey, username, password }: Configuration['elasticsearch']) {
+function authOf({ apiKey, username, password }: Configuration['elasticsearch']) {
   if (apiKey !== undefined) return { apiKey }
   return username === undefined || password === undefined ? null : { username, password }
 }
