@@ -9,6 +9,7 @@ FROM node:24.21.0-bookworm-slim
 WORKDIR /app
 # Scratch is each container's own: it is swept by process id, which others count anew.
 ENV NODE_ENV=production \
+    WATERSHED_PORT=8787 \
     WATERSHED_DATA=/data \
     WATERSHED_SCRATCH=/scratch
 COPY --from=packages /app/node_modules ./node_modules

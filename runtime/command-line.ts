@@ -2,13 +2,20 @@
 import { Command } from 'commander'
 import { backfillCommand, batchCommand } from './commands/batch-command.ts'
 import { configCommand } from './commands/config-command.ts'
+import { dashboardsCommand } from './commands/dashboards-command.ts'
 import { dictionariesCommand } from './commands/dictionaries-command.ts'
 import { doctorCommand } from './commands/doctor-command.ts'
 import { generateCommand } from './commands/generate-command.ts'
 import { generationsCommand } from './commands/generations-command.ts'
 import { ingestCommand } from './commands/ingest-command.ts'
 import { queryCommand } from './commands/query-command.ts'
-import { intakeCommand, serveCommand, startCommand, streamCommand } from './commands/service-commands.ts'
+import {
+  intakeCommand,
+  presentCommand,
+  serveCommand,
+  startCommand,
+  streamCommand,
+} from './commands/service-commands.ts'
 import { verifyCommand } from './commands/verify-command.ts'
 
 export function commandLine(): Command {
@@ -22,6 +29,7 @@ export function commandLine(): Command {
     intakeCommand(),
     streamCommand(),
     batchCommand(),
+    presentCommand(),
     ingestCommand(),
     generateCommand(),
     queryCommand(),
@@ -29,6 +37,7 @@ export function commandLine(): Command {
     generationsCommand(),
     backfillCommand(),
     dictionariesCommand(),
+    dashboardsCommand(),
     doctorCommand(),
     configCommand(),
   ]

@@ -118,6 +118,7 @@ describe('sections', () => {
     [['elasticsearch.apiKey=k', 'elasticsearch.username=me', 'elasticsearch.password=p'], /set one of them/],
     [['adminKey=sixteen-characters'], /only with schedule 'bullmq'/],
     [['kafka.format=confluent'], /needs kafka.registryUrl/],
+    [['kafka.registryUsername=me'], /set both, or none/],
   ])('%j do not go together', async (set, message) => {
     await expect(loadConfiguration({ set })).rejects.toThrow(message)
   })

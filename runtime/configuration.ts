@@ -93,6 +93,8 @@ function assertConsistent(configuration: Configuration): void {
     problems.push('kafka.saslMechanism, kafka.saslUsername and kafka.saslPassword go together: set all three, or none')
   if (kafka.format === 'confluent' && kafka.registryUrl === undefined)
     problems.push("kafka.format 'confluent' needs kafka.registryUrl")
+  if ((kafka.registryUsername === undefined) !== (kafka.registryPassword === undefined))
+    problems.push('kafka.registryUsername and kafka.registryPassword go together: set both, or none')
   const { apiKey, username, password } = elasticsearch
   if ((username === undefined) !== (password === undefined))
     problems.push('elasticsearch.username and elasticsearch.password go together: set both, or none')

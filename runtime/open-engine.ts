@@ -6,7 +6,7 @@ import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { DataFolder } from './data-folder.ts'
 import type { Configuration } from './settings.ts'
 
-export type EngineRole = 'serve' | 'stream' | 'batch'
+export type EngineRole = 'serve' | 'stream' | 'batch' | 'present'
 
 export async function openEngine(
   role: EngineRole,

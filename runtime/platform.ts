@@ -28,7 +28,7 @@ import { Workspace } from './workspace.ts'
 /** What of the platform one process does. */
 export interface PlatformShape {
   /** roles with a thread of their own */
-  readonly threads: readonly ('stream' | 'batch')[]
+  readonly threads: readonly ('stream' | 'batch' | 'present')[]
   /** answers queries */
   readonly answers: boolean
   /** takes events in */
@@ -98,6 +98,7 @@ export class Platform {
     if (answers) this.#answering = new AnswerProbe(this.#datasets)
     if (intake) await this.#openIntakes()
     for (const name of threads) {
+      if (name === 'present' && this.#workspace.configuration.presented === 'none') continue
       const module = new URL(`./roles/${name}-thread.ts`, import.meta.url)
       const role = new RoleSupervisor({ name, module, input: this.#inputOf(name), emit: this.#emit })
       this.#roles.push(role)

@@ -37,6 +37,20 @@ export const SETTINGS = z.strictObject({
     .default('node-cron')
     .describe('what wakes batch runs: `node-cron` in the process, or `bullmq` on Redis, for several batch processes'),
 
+  presented: z
+    .enum(['none', 'elasticsearch'])
+    .default('none')
+    .describe(
+      "whether `present` keeps indices of answers for Elasticsearch's own users and Kibana: `none` or `elasticsearch`",
+    ),
+  presentEveryMs: count(100).default(10_000).describe('how long presented indices rest between two rounds'),
+  presentWindowsMs: count(60_000)
+    .default(2 * 86_400_000)
+    .describe('days of presented windows are dropped so long after they end'),
+  presentEventsMs: count(60_000)
+    .optional()
+    .describe('also presents raw events, and drops their days so long after they end; default: no events'),
+
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; one that others can reach needs `keys`'),
   port: count(0, 65_535)
     .default(8_787)
@@ -125,6 +139,8 @@ export const SETTINGS = z.strictObject({
   serveMemoryMb: count(64).default(1_024).describe('memory of the engine that answers queries'),
   streamThreads: count(1, 64).default(1).describe('threads of the engine of the stream role'),
   streamMemoryMb: count(64).default(1_024).describe('memory of the engine of the stream role'),
+  presentThreads: count(1, 64).default(1).describe('threads of the engine of presented indices'),
+  presentMemoryMb: count(64).default(768).describe('memory of the engine of presented indices'),
   batchThreads: count(1, 64).default(1).describe('threads of the engine of the batch role'),
   batchMemoryMb: count(64).default(768).describe('memory of the engine of the batch role'),
 

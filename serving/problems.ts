@@ -50,7 +50,7 @@ export function problemOf(type: ProblemType, detail: string, more: Readonly<Reco
 }
 
 /** Faults of logs and stores, by the names that the drivers' errors have: no driver is loaded to know them. */
-const STORAGE_FAULT = /^((Log|Storage|Kafka|Elasticsearch)\w*Error|RedisFault)$/
+const STORAGE_FAULT = /^((Log|Storage|Kafka|SchemaRegistry|Elasticsearch)\w*Error|RedisFault)$/
 
 /** A file, folder or service can not do its work now. */
 export function isStorageFault(error: unknown): boolean {

@@ -108,7 +108,7 @@ describe('docker-compose.yml', () => {
   })
 
   test('publishes the port that the platform listens on, with a key', () => {
-    const port = Number(/default: (\d+)/.exec(SETTINGS.shape.port.description!)![1])
+    const { port } = SETTINGS.parse({})
     const serve = compose.services.serve!
     expect(serve.environment).toMatchObject({ WATERSHED_HOST: '0.0.0.0', WATERSHED_PORT: port })
     expect(serve.environment!.WATERSHED_KEYS).toMatch(/^\$\{WATERSHED_KEYS:\?/)

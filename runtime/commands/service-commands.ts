@@ -1,5 +1,6 @@
 /** watershed start: all roles in one process. serve, intake, stream, batch: one role each, as processes of their own over the same parts. */
 import type { Command } from 'commander'
+import { CommandError } from '../exit-codes.ts'
 import { print, printJson, say } from '../output.ts'
 import { Platform, type PlatformShape } from '../platform.ts'
 import { aborted } from '../signals.ts'
@@ -17,7 +18,7 @@ interface StartOptions extends ServiceOptions {
   readonly demoRate?: number
 }
 
-const ALL: PlatformShape = { threads: ['stream', 'batch'], answers: true, intake: true }
+const ALL: PlatformShape = { threads: ['stream', 'batch', 'present'], answers: true, intake: true }
 const FREE_PORT = 'a free one'
 
 export function startCommand(): Command {
@@ -50,6 +51,14 @@ export function streamCommand(): Command {
   )
 }
 
+export function presentCommand(): Command {
+  return serviceCommand('present', 'Keep the presented indices as the answers are', FREE_PORT)
+    .addHelpText('after', '\nNeeds the setting presented=elasticsearch. One is enough; two end in the same rows.')
+    .action((options: ServiceOptions) =>
+      run('present', { threads: ['present'], answers: false, intake: false }, options),
+    )
+}
+
 /** `watershed batch run` is a command of its own below it. */
 export function batchServiceCommand(): Command {
   return serviceCommand('batch', 'Make generations when they are due; see also: batch run', FREE_PORT).action(
@@ -73,6 +82,11 @@ async function run(
   // Who only wants to know how a role is finds its address in its first line; 8787 is for those that are asked.
   const defaults = shape.answers || shape.intake ? {} : { port: 0 }
   const configuration = await configurationOf(options, { port, host, ...flags }, defaults)
+  if (role === 'present' && configuration.presented === 'none')
+    throw new CommandError(
+      'configuration',
+      "presented is 'none': there is nothing to present; set presented=elasticsearch",
+    )
   await runService(role, configuration, async (service) => {
     const platform = await Platform.start(configuration, shape, service.emit)
     tellAddress(platform, options, service)

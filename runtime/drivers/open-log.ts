@@ -39,10 +39,19 @@ async function openKafkaLog({ dataset, configuration, emit }: OpenLogOptions): P
     replication,
     retentionMs,
     format,
+    registry: registryOf(kafka),
     trim,
     compression,
     recordBytesMax,
   })
+}
+
+function registryOf({
+  registryUrl: url,
+  registryUsername: username,
+  registryPassword: password,
+}: Configuration['kafka']) {
+  return url === undefined ? undefined : { url, username, password }
 }
 
 /** How every client of a dataset's topic reaches it. */

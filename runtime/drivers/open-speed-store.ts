@@ -23,19 +23,16 @@ export async function openSpeedStore(options: OpenSpeedStoreOptions): Promise<Sp
   if (configuration.speedStore === 'sqlite')
     return SqliteSpeedStore.open({ file: folder.speedFile(dataset), log, dataset, step, onRebuilt })
   const { ElasticsearchSpeedStore } = await import('#storage/speed-store/elasticsearch-speed-store.ts')
-  const { node, indexPrefix, replicas } = configuration.elasticsearch
+  const { indexPrefix } = configuration.elasticsearch
+  const connection = elasticsearchOf(configuration, dataset, emit)
+  return ElasticsearchSpeedStore.open({ ...connection, indexPrefix, dataset, log, step, onRebuilt })
+}
+
+/** How every client of Elasticsearch reaches it. */
+export function elasticsearchOf({ elasticsearch }: Pick<Configuration, 'elasticsearch'>, dataset: string, emit: Emit) {
+  const { node, replicas } = elasticsearch
   const onRetry = (message: string): void => emit({ name: 'elasticsearch-retry', level: 'warn', dataset, message })
-  return ElasticsearchSpeedStore.open({
-    node,
-    auth: authOf(configuration.elasticsearch),
-    indexPrefix,
-    replicas,
-    dataset,
-    log,
-    step,
-    onRebuilt,
-    onRetry,
-  })
+  return { node, auth: authOf(elasticsearch), replicas, onRetry }
 }
 
 function authOf({ apiKey, username, password }: Configuration['elasticsearch']) {
