@@ -163,10 +163,11 @@ test('a dictionary of the user is published, listed, used by answers, and restor
   const listed = (): unknown => JSON.parse(watershed(['dictionaries', 'list', '--json'], 'words').stdout)
   expect(listed()).toMatchObject([
     { dictionary: 'countries', source: 'file', file: 'countries.csv', entries: 1 },
+    { dictionary: 'group_details', source: null, entries: 0 },
     { dictionary: 'topic_categories', source: 'shipped' },
   ])
   expect(watershed(['dictionaries', 'restore', 'countries'], 'words').code).toBe(0)
-  expect(listed()).toMatchObject([{ dictionary: 'countries', source: 'shipped' }, {}])
+  expect(listed()).toMatchObject([{ dictionary: 'countries', source: 'shipped' }, {}, {}])
   expect(watershed(['dictionaries', 'publish', 'contries', file], 'words').code).toBe(64)
   await writeFile(file, 'key,name\nus,"Yankee')
   const wrong = watershed(['dictionaries', 'publish', 'countries', file], 'words')
