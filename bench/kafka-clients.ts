@@ -9,15 +9,20 @@ import { kafkaClient } from '#storage/log/kafka-client.ts'
 import { registerCodecs } from '#storage/log/kafka-codecs.ts'
 import { KafkaLog } from '#storage/log/kafka-log.ts'
 import { KAFKA_COMPRESSIONS, type KafkaCompression } from '#storage/log/kafka-settings.ts'
-import { BATCH, KafkaSite, median, PARTITIONS, rateOf, rsvpBatches } from './kafka-site.ts'
+import { BATCH, figuresOf, KafkaSite, PARTITIONS, type Pace, paceOf, rsvpBatches } from './kafka-site.ts'
 
 const EVENTS = Number(process.env.BENCH_KAFKA_EVENTS ?? 60_000)
 const ROUNDS = Number(process.env.BENCH_KAFKA_ROUNDS ?? 5)
 const TYPES = { none: 0, gzip: 1, zstd: 4 } as const
 
 type Batches = readonly (readonly string[])[]
+type Paces = Record<'port' | 'kafkajs' | 'platformatic', Pace[]>
 
-/** @returns events per second and ratios against bare kafkajs */
+function keep(paces: Paces, round: Readonly<Record<keyof Paces, Pace>>): void {
+  for (const name of ['port', 'kafkajs', 'platformatic'] as const) paces[name].push(round[name])
+}
+
+/** @returns per task and client events per second, µs of CPU per event, and both against bare kafkajs */
 export async function kafkaClients(): Promise<Record<string, number>> {
   registerCodecs()
   const site = await KafkaSite.start()
@@ -36,24 +41,14 @@ async function produce(
   batches: Batches,
   compression: KafkaCompression,
 ): Promise<Record<string, number>> {
-  const rates: Record<'port' | 'kafkajs' | 'platformatic', number[]> = { port: [], kafkajs: [], platformatic: [] }
+  const paces: Paces = { port: [], kafkajs: [], platformatic: [] }
   for (let round = 0; round <= ROUNDS; round++) {
-    const port = await rateOf(EVENTS, await appendWithPort(site, batches, compression))
-    const bare = await rateOf(EVENTS, await sendWithKafkajs(site, batches, compression))
-    const other = await rateOf(EVENTS, await sendWithPlatformatic(site, batches, compression))
-    if (round === 0) continue
-    rates.port.push(port)
-    rates.kafkajs.push(bare)
-    rates.platformatic.push(other)
+    const port = await paceOf(EVENTS, await appendWithPort(site, batches, compression))
+    const kafkajs = await paceOf(EVENTS, await sendWithKafkajs(site, batches, compression))
+    const platformatic = await paceOf(EVENTS, await sendWithPlatformatic(site, batches, compression))
+    if (round > 0) keep(paces, { port, kafkajs, platformatic })
   }
-  const ratio = (one: number[]): number => median(one.map((rate, round) => rate / rates.kafkajs[round]!))
-  return {
-    [`${compression}PortAppendsPerSecond`]: median(rates.port),
-    [`${compression}KafkajsSendsPerSecond`]: median(rates.kafkajs),
-    [`${compression}PlatformaticSendsPerSecond`]: median(rates.platformatic),
-    [`${compression}PortAgainstKafkajs`]: ratio(rates.port),
-    [`${compression}PlatformaticAgainstKafkajs`]: ratio(rates.platformatic),
-  }
+  return figuresOf(`produce:${compression}`, paces, 'kafkajs')
 }
 
 /** Each of them: every partition has its share of the batches, one after the other. */
@@ -128,29 +123,19 @@ async function consume(site: KafkaSite, batches: Batches): Promise<Record<string
     log.append([{ partition, lines: Buffer.from(`${lines.join('\n')}\n`), count: lines.length }]),
   )
   await log.close()
-  const rates: Record<'port' | 'kafkajs' | 'platformatic', number[]> = { port: [], kafkajs: [], platformatic: [] }
+  const paces: Paces = { port: [], kafkajs: [], platformatic: [] }
   for (let round = 0; round <= ROUNDS; round++) {
     const port = await readWithPort(site, topic)
-    const bare = await readWithKafkajs(site, topic, `kafkajs-${round}`)
-    const other = await readWithPlatformatic(site, topic, `platformatic-${round}`)
-    if (round === 0) continue
-    rates.port.push(port)
-    rates.kafkajs.push(bare)
-    rates.platformatic.push(other)
+    const kafkajs = await readWithKafkajs(site, topic, `kafkajs-${round}`)
+    const platformatic = await readWithPlatformatic(site, topic, `platformatic-${round}`)
+    if (round > 0) keep(paces, { port, kafkajs, platformatic })
   }
-  const ratio = (one: number[]): number => median(one.map((rate, round) => rate / rates.kafkajs[round]!))
-  return {
-    portReadsPerSecond: median(rates.port),
-    kafkajsReadsPerSecond: median(rates.kafkajs),
-    platformaticReadsPerSecond: median(rates.platformatic),
-    portReadsAgainstKafkajs: ratio(rates.port),
-    platformaticReadsAgainstKafkajs: ratio(rates.platformatic),
-  }
+  return figuresOf('read', paces, 'kafkajs')
 }
 
-async function readWithPort(site: KafkaSite, topic: string): Promise<number> {
+async function readWithPort(site: KafkaSite, topic: string): Promise<Pace> {
   const log = await KafkaLog.open({ brokers: site.brokers, dataset: 'd', topic })
-  const rate = await rateOf(EVENTS, async () => {
+  const pace = await paceOf(EVENTS, async () => {
     const lane = async (partition: number): Promise<void> => {
       const { end } = await log.range(partition)
       for (let from = 0; from < end; ) {
@@ -160,17 +145,19 @@ async function readWithPort(site: KafkaSite, topic: string): Promise<number> {
     await Promise.all(Array.from({ length: PARTITIONS }, (_, partition) => lane(partition)))
   })
   await log.close()
-  return rate
+  return pace
 }
 
 /** Counts records from the moment when the group was joined, since joining is no part of reading. */
 class Arrivals {
   readonly #done = Promise.withResolvers<void>()
   #beganAt = 0
+  #cpu = process.cpuUsage()
   #seen = 0
 
   begin(): void {
     this.#beganAt = performance.now()
+    this.#cpu = process.cpuUsage()
   }
 
   add(records: number): void {
@@ -178,13 +165,15 @@ class Arrivals {
     if (this.#seen >= EVENTS) this.#done.resolve()
   }
 
-  async rate(): Promise<number> {
+  async pace(): Promise<Pace> {
     await this.#done.promise
-    return this.#seen / ((performance.now() - this.#beganAt) / 1_000)
+    const used = process.cpuUsage(this.#cpu)
+    const rate = this.#seen / ((performance.now() - this.#beganAt) / 1_000)
+    return { rate, cpuUs: (used.user + used.system) / this.#seen }
   }
 }
 
-async function readWithKafkajs(site: KafkaSite, topic: string, groupId: string): Promise<number> {
+async function readWithKafkajs(site: KafkaSite, topic: string, groupId: string): Promise<Pace> {
   const arrivals = new Arrivals()
   const consumer = kafkaClient({ brokers: site.brokers }, 30_000).consumer({
     groupId,
@@ -199,12 +188,12 @@ async function readWithKafkajs(site: KafkaSite, topic: string, groupId: string):
     partitionsConsumedConcurrently: PARTITIONS,
     eachBatch: async ({ batch }) => arrivals.add(batch.messages.length),
   })
-  const rate = await arrivals.rate()
+  const pace = await arrivals.pace()
   await consumer.disconnect()
-  return rate
+  return pace
 }
 
-async function readWithPlatformatic(site: KafkaSite, topic: string, groupId: string): Promise<number> {
+async function readWithPlatformatic(site: KafkaSite, topic: string, groupId: string): Promise<Pace> {
   const arrivals = new Arrivals()
   const consumer = new OtherConsumer({
     groupId,
@@ -221,9 +210,9 @@ async function readWithPlatformatic(site: KafkaSite, topic: string, groupId: str
   })
   arrivals.begin()
   stream.on('data', () => arrivals.add(1))
-  const rate = await arrivals.rate()
+  const pace = await arrivals.pace()
   await consumer.close(true)
-  return rate
+  return pace
 }
 
 const { CompressionTypes } = kafkajs

@@ -48,9 +48,38 @@ export function median(list: readonly number[]): number {
   return list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!
 }
 
-/** events per second */
-export async function rateOf(events: number, work: () => Promise<void>): Promise<number> {
-  const began = performance.now()
+export interface Pace {
+  /** events per second */
+  readonly rate: number
+  /** of our process, µs per event: steadier than the rate on a machine that others use */
+  readonly cpuUs: number
+}
+
+export async function paceOf(events: number, work: () => Promise<void>): Promise<Pace> {
+  const [cpu, began] = [process.cpuUsage(), performance.now()]
   await work()
-  return events / ((performance.now() - began) / 1_000)
+  const used = process.cpuUsage(cpu)
+  return { rate: events / ((performance.now() - began) / 1_000), cpuUs: (used.user + used.system) / events }
+}
+
+/** What became of the rounds of several that do the same, against the one named: medians. */
+export function figuresOf<Name extends string>(
+  what: string,
+  paces: Readonly<Record<Name, readonly Pace[]>>,
+  against: NoInfer<Name>,
+): Record<string, number> {
+  const figures: Record<string, number> = {}
+  for (const name of Object.keys(paces) as Name[]) {
+    const own = paces[name]
+    figures[`${what}:${name}:perSecond`] = median(own.map(({ rate }) => rate))
+    figures[`${what}:${name}:cpuUs`] = median(own.map(({ cpuUs }) => cpuUs))
+    if (name === against) continue
+    const ratios = own.map((pace, round) => [
+      pace.rate / paces[against][round]!.rate,
+      pace.cpuUs / paces[against][round]!.cpuUs,
+    ])
+    figures[`${what}:${name}:rateAgainst:${against}`] = median(ratios.map(([rate]) => rate!))
+    figures[`${what}:${name}:cpuAgainst:${against}`] = median(ratios.map(([, cpuUs]) => cpuUs!))
+  }
+  return figures
 }

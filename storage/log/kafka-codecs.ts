@@ -16,7 +16,16 @@ const GZIP_LEVEL = 1
 /** what a record batch may grow to when it is taken apart: a guard against bombs */
 export const BATCH_BYTES_MAX = 256 * 1024 * 1024
 
-const limit = { maxOutputLength: BATCH_BYTES_MAX }
+/** Records shrink to an eighth or so: room for what comes out in one piece or few, where the default is 16 KiB. */
+const CHUNK_BYTES_MIN = 64 * 1024
+const CHUNK_BYTES_MAX = 4 * 1024 * 1024
+
+function roomy(bytes: number): { readonly chunkSize: number; readonly maxOutputLength: number } {
+  const chunkSize = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, Math.ceil(bytes)))
+  return { chunkSize, maxOutputLength: BATCH_BYTES_MAX }
+}
+
+const GROWTH = 8
 const [zip, unzip, zstd, unzstd] = [
   promisify(gzip),
   promisify(gunzip),
@@ -31,12 +40,16 @@ interface Encoded {
 /** Gives the client library the compressions that we send with. Process-wide, as the library has it. */
 export function registerCodecs(): void {
   CompressionCodecs[CompressionTypes.GZIP] = () => ({
-    compress: ({ buffer }: Encoded) => zip(buffer, { level: GZIP_LEVEL }),
-    decompress: (bytes: Buffer) => unzip(bytes, limit),
+    compress: ({ buffer }: Encoded) => zip(buffer, { level: GZIP_LEVEL, ...roomy(buffer.length / GROWTH) }),
+    decompress: (bytes: Buffer) => unzip(bytes, roomy(bytes.length * GROWTH)),
   })
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-    compress: ({ buffer }: Encoded) => zstd(buffer, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } }),
-    decompress: (bytes: Buffer) => unzstd(bytes, limit),
+    compress: ({ buffer }: Encoded) =>
+      zstd(buffer, {
+        params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+        ...roomy(buffer.length / GROWTH),
+      }),
+    decompress: (bytes: Buffer) => unzstd(bytes, roomy(bytes.length * GROWTH)),
   })
 }
 
@@ -46,13 +59,13 @@ export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> 
     case 0:
       return bytes
     case 1:
-      return unzip(bytes, limit)
+      return unzip(bytes, roomy(bytes.length * GROWTH))
     case 2:
       return unsnappy(bytes)
     case 3:
       return decompressFrame(bytes)
     case 4:
-      return unzstd(bytes, limit)
+      return unzstd(bytes, roomy(bytes.length * GROWTH))
     default:
       throw new Error(`records are compressed with codec ${codec}, which is not known here`)
   }
