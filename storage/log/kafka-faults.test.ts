@@ -20,7 +20,7 @@ import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts'
 import { LIMITS, lines, readAll, textOf } from './log-contract.ts'
 
 const skip = await kafkaSkipReason()
-const DEADLINE = { timeout: 30_000, interval: 20 }
+const DEADLINE = { timeout: 60_000, interval: 20 }
 
 describe.skipIf(skip !== null)('on a real Kafka', () => {
   let kafka: KafkaServer
@@ -261,7 +261,8 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
 
   describe('brokers that die', () => {
     test('killed while records are appended and read: nothing acknowledged is missing or double, in the place that was told', async () => {
-      const [log, reader] = [await open(), await open()]
+      const patient = { outageMsMax: 90_000 }
+      const [log, reader] = [await open(patient), await open(patient)]
       const acked = new Map<string, string>()
       const refused: unknown[] = []
       let [appending, done] = [true, false]
@@ -314,7 +315,7 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
     })
 
     test('an append that was given up is never taken for the next one', async () => {
-      const log = await open({ outageMsMax: 500, requestMsMax: 400 })
+      const log = await open({ outageMsMax: 3_000, requestMsMax: 2_000 })
       await log.append([lines(0, '"before"')])
       // It accepts connections and answers nothing: the record may arrive later, and nobody knows.
       process.kill(kafka.pid, 'SIGSTOP')
@@ -330,7 +331,7 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
     })
 
     test('a read waits for a broker that comes back, and says so when it does not', async () => {
-      const [patient, hasty] = [await open(), await open({ outageMsMax: 300 })]
+      const [patient, hasty] = [await open({ outageMsMax: 90_000 }), await open({ outageMsMax: 2_000 })]
       await patient.append([lines(0, '1')])
       await kafka.kill9()
       await expect(hasty.read(0, 0, LIMITS)).rejects.toThrow(/reading partition 0 from offset 0 did not work/)

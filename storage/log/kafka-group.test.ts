@@ -5,7 +5,7 @@ import { kafkaClient } from './kafka-client.ts'
 import { KafkaGroup, type KafkaGroupOptions } from './kafka-group.ts'
 
 const skip = await kafkaSkipReason()
-const DEADLINE = { timeout: 30_000, interval: 20 }
+const DEADLINE = { timeout: 60_000, interval: 20 }
 
 describe.skipIf(skip !== null)('a group on a real Kafka', () => {
   let kafka: KafkaServer

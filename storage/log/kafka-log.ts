@@ -116,7 +116,7 @@ export class KafkaLog implements EventLog {
   async range(partition: number): Promise<OffsetRange> {
     this.#assertUsable()
     assertPartition(this, partition)
-    const { start, end } = (await this.#wire.ends())[partition]!
+    const { start, end } = await this.#wire.endsOf(partition)
     return { partition, start, end }
   }
 

@@ -75,8 +75,8 @@ export class KafkaWire {
   #connected: Promise<void> | null = null
   /** the topic is not there at the moment */
   #gone = false
-  #asking: Promise<readonly TopicEnds[]> | null = null
-  #askingNext: Promise<readonly TopicEnds[]> | null = null
+  #asking: Promise<readonly (TopicEnds | null)[]> | null = null
+  #askingNext: Promise<readonly (TopicEnds | null)[]> | null = null
 
   constructor(kafka: Kafka, options: { readonly topic: string; readonly outageMsMax: number }) {
     this.#cluster = clusterOf(kafka)
@@ -102,8 +102,17 @@ export class KafkaWire {
     return this.persist('looking at the topic', async () => this.#learn(await this.#askMetadata()))
   }
 
-  /** First and last offsets of every partition, asked for after the call. One question under way; who comes meanwhile shares the next. */
-  ends(): Promise<readonly TopicEnds[]> {
+  /** First and last offset of a partition, asked for after the call. */
+  endsOf(partition: number): Promise<TopicEnds> {
+    return this.persist(`looking at the offsets of partition ${partition}`, async () => {
+      const ends = (await this.#ends())[partition]
+      if (!ends) throw new KafkaAnswerError(`partition ${partition} has no leader`, NO_LEADER)
+      return ends
+    })
+  }
+
+  /** Of all partitions, null for those without a leader. One question under way; who comes meanwhile shares the next. */
+  #ends(): Promise<readonly (TopicEnds | null)[]> {
     if (this.#asking === null) return this.#ask()
     this.#askingNext ??= this.#asking.then(nothing, nothing).then(() => {
       this.#askingNext = null
@@ -112,8 +121,8 @@ export class KafkaWire {
     return this.#askingNext
   }
 
-  #ask(): Promise<readonly TopicEnds[]> {
-    const asked = this.persist('looking at its offsets', () => this.#askEnds())
+  #ask(): Promise<readonly (TopicEnds | null)[]> {
+    const asked = this.#askEnds()
     const done = (): void => {
       if (this.#asking === asked) this.#asking = null
     }
@@ -169,19 +178,19 @@ export class KafkaWire {
     return this.#cluster.findBroker({ nodeId: leader })
   }
 
-  async #askEnds(): Promise<readonly TopicEnds[]> {
+  async #askEnds(): Promise<readonly (TopicEnds | null)[]> {
     await this.#connect()
-    const partitions = this.known.partitions.map(({ partition }) => ({ partition }))
+    const { partitions } = this.known
+    const led = partitions.filter(({ leader }) => leader >= 0).map(({ partition }) => ({ partition }))
     const ask = async (fromBeginning: boolean): Promise<Map<number, number>> => {
-      const [answer] = await this.#cluster.fetchTopicsOffset([{ topic: this.#topic, fromBeginning, partitions }])
+      const [answer] = await this.#cluster.fetchTopicsOffset([{ topic: this.#topic, fromBeginning, partitions: led }])
       return new Map(answer?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
     }
     const [ends, starts] = [await ask(false), await ask(true)]
-    return partitions.map(({ partition }): TopicEnds => {
+    return partitions.map(({ partition }): TopicEnds | null => {
       const [start, end] = [starts.get(partition) ?? -1, ends.get(partition) ?? -1]
-      if (start < 0 || end < 0) throw new KafkaAnswerError(`partition ${partition} has no leader`, NO_LEADER)
       // Retention may have moved the start between the two questions.
-      return { start, end: Math.max(start, end) }
+      return start < 0 || end < 0 ? null : { start, end: Math.max(start, end) }
     })
   }
 
