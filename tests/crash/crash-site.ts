@@ -31,22 +31,23 @@ const SETTINGS = {
   serveThreads: 1,
 }
 
-const DRAIN_MS_MAX = 30_000
+const DRAIN_MS_MAX = 60_000
 /** a step that was not reached by then is a failure: nothing was tested */
-const DEATH_MS_MAX = 30_000
+const DEATH_MS_MAX = 60_000
 
 export class CrashSite {
   readonly #folder: string
   readonly #file: string
 
-  static async make(): Promise<CrashSite> {
+  /** @param settings beside the shared ones: the services that the platforms stand on */
+  static async make(settings: Readonly<Record<string, unknown>> = {}): Promise<CrashSite> {
     const folder = await mkdtemp(join(tmpdir(), 'watershed-crash-'))
     // The package name is for people's own files; the test runner resolves imports itself and knows only addresses.
     const definition = await readFile(new URL('./crash-events.ts', import.meta.url), 'utf8')
     const language = new URL('../../core/definition.ts', import.meta.url).href
     await writeFile(join(folder, 'crash-events.ts'), definition.replace("'watershed'", `'${language}'`))
     const file = join(folder, 'watershed.json')
-    await writeFile(file, JSON.stringify({ ...SETTINGS, data: 'data', datasets: ['./crash-events.ts'] }))
+    await writeFile(file, JSON.stringify({ ...SETTINGS, ...settings, data: 'data', datasets: ['./crash-events.ts'] }))
     return new CrashSite(folder, file)
   }
 
@@ -86,6 +87,29 @@ export class CrashSite {
     }
   }
 
+  /** Starts platforms (one, or single roles side by side), posts events into the first while `fault` comes and goes, and stops them all. */
+  async survive(
+    client: EventClient,
+    fault: (platforms: readonly PlatformProcess[]) => Promise<void>,
+    commands = ['start'],
+  ) {
+    const platforms = commands.map((command) => this.#start({}, command))
+    const over = new AbortController()
+    try {
+      const [address] = await Promise.all(platforms.map((platform) => platform.address))
+      const posting = client.postThrough(address!, over.signal)
+      await fault(platforms)
+      over.abort()
+      await posting
+    } catch (error) {
+      const said = platforms.map((platform) => platform.said).join('\n')
+      throw new Error(`${(error as Error).message}\nthe platforms said:\n${said}`, { cause: error })
+    } finally {
+      over.abort()
+      for (const platform of platforms) await this.#end(platform, 'kill')
+    }
+  }
+
   /** Starts a platform again, waits until it has counted everything, and checks what it answers. Returns the number of events. */
   async check(client: EventClient, end: 'stop' | 'kill'): Promise<number> {
     const platform = this.#start({})
@@ -111,8 +135,8 @@ export class CrashSite {
     }
   }
 
-  #start(environment: Readonly<Record<string, string>>): PlatformProcess {
-    return new PlatformProcess({ arguments: ['--config', this.#file], environment })
+  #start(environment: Readonly<Record<string, string>>, command = 'start'): PlatformProcess {
+    return new PlatformProcess({ command, arguments: ['--config', this.#file], environment })
   }
 
   async #workspace(): Promise<Workspace> {

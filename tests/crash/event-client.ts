@@ -1,4 +1,5 @@
 /** A client that posts events for as long as the platform lives, and keeps its own record of what was acknowledged. Nothing is sent twice. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Random } from '#datasets/random.ts'
 
 export interface Acknowledged {
@@ -38,6 +39,11 @@ export class EventClient {
     while (!signal.aborted) {
       if (!(await this.postOne(address))) return
     }
+  }
+
+  /** Posts batch after batch until the signal says stop, also while no answer comes: what was sent then is never sent again. */
+  async postThrough(address: string, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) if (!(await this.postOne(address))) await sleep(50)
   }
 
   /** Posts one batch. Returns false when no answer came. @throws when the answer is not what a platform in order gives */

@@ -46,6 +46,15 @@ export class PlatformProcess {
     return this.#said.join('\n')
   }
 
+  /** It stands still, as a process does whose machine hangs, until `resume`. */
+  suspend(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT')
+  }
+
   async kill(): Promise<Exit> {
     this.#child.kill('SIGKILL')
     return this.exited

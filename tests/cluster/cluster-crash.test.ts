@@ -1,0 +1,154 @@
+/**
+ * The crash rounds on real servers: log on Kafka, speed store on Elasticsearch, dictionaries and schedule on Redis. Platforms are
+ * killed at named steps, servers are killed, frozen and emptied under a running platform, and two stream workers own the same
+ * partitions. After each: every acknowledged event is in the log once, the answers are the recount, and verify is equal.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { StepName } from '#core/steps.ts'
+import {
+  type ElasticsearchServer,
+  elasticsearchMissing,
+  startElasticsearch,
+} from '#tests/servers/elasticsearch-server.ts'
+import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/kafka-server.ts'
+import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
+import { CrashSite } from '../crash/crash-site.ts'
+import { EventClient } from '../crash/event-client.ts'
+
+const missing = (await kafkaSkipReason()) ?? (await elasticsearchMissing()) ?? whyNoRedis()
+const SESSION_MS = 2_000
+const ROUND_MS_MAX = 180_000
+/** where the two layers meet: what was flushed, closed or published must not be counted twice, nor be lost */
+const DEATHS: readonly [step: StepName, nth: number][] = [
+  ['flush:before', 40],
+  ['flush:written', 40],
+  ['segment:files-linked', 2],
+  ['segment:manifest-linked', 2],
+  ['generation:published', 2],
+  ['generation:before-current', 2],
+]
+
+describe.skipIf(missing !== null)('a platform on Kafka, Elasticsearch and Redis', () => {
+  let kafka: KafkaServer
+  let elasticsearch: ElasticsearchServer
+  let redis: RedisServer
+  let site: CrashSite
+  const client = new EventClient(7)
+  let counted = 0
+
+  beforeAll(async () => {
+    ;[kafka, elasticsearch, redis] = await Promise.all([startKafka(), startElasticsearch(), startRedis()])
+    site = await CrashSite.make({
+      log: 'kafka',
+      speedStore: 'elasticsearch',
+      dictionary: 'redis',
+      schedule: 'bullmq',
+      flushEveryMs: 200,
+      kafka: { brokers: kafka.brokers, sessionMsMax: SESSION_MS, outageMsMax: 60_000 },
+      elasticsearch: { node: elasticsearch.node, replicas: 0 },
+      redis: { url: redis.url },
+    })
+  }, 120_000)
+  afterAll(async () => {
+    await site?.remove()
+    await Promise.all([kafka?.stop(), elasticsearch?.stop(), redis?.stop()])
+  })
+
+  /** More than before, and all of it right. */
+  async function check(): Promise<void> {
+    const now = await site.check(client, 'kill')
+    expect(now).toBeGreaterThan(counted)
+    counted = now
+  }
+
+  test.each(DEATHS)(
+    'killed at %s:%i',
+    async (step, nth) => {
+      await site.crash({ kind: 'step', step, nth }, client)
+      await check()
+    },
+    ROUND_MS_MAX,
+  )
+
+  test(
+    'the broker killed and started again, while records are appended and read',
+    async () => {
+      await site.survive(client, async () => {
+        await acknowledgedMore(300)
+        await kafka.kill9()
+        await sleep(1_000)
+        await kafka.restart()
+        await acknowledgedMore(300)
+      })
+      await check()
+    },
+    ROUND_MS_MAX,
+  )
+
+  test(
+    'Elasticsearch frozen, killed and started again',
+    async () => {
+      await site.survive(client, async () => {
+        await acknowledgedMore(200)
+        elasticsearch.pause()
+        await acknowledgedMore(200)
+        elasticsearch.resume()
+        await acknowledgedMore(100)
+        await elasticsearch.kill9()
+        await acknowledgedMore(200)
+        await elasticsearch.restart()
+        await acknowledgedMore(200)
+      })
+      await check()
+    },
+    ROUND_MS_MAX,
+  )
+
+  test(
+    'Redis emptied, killed and started again while generations are made',
+    async () => {
+      await site.survive(client, async () => {
+        await acknowledgedMore(200)
+        await redis.flushAll()
+        await acknowledgedMore(200)
+        await redis.kill9()
+        await acknowledgedMore(200)
+        await redis.restart()
+        await acknowledgedMore(200)
+      })
+      await check()
+    },
+    ROUND_MS_MAX,
+  )
+
+  test(
+    'a stream worker that hangs past its session goes on beside the one that took over',
+    async () => {
+      await site.survive(
+        client,
+        async ([, worker]) => {
+          await acknowledgedMore(300)
+          worker!.suspend()
+          await sleep(2 * SESSION_MS)
+          await acknowledgedMore(300)
+          worker!.resume()
+          await acknowledgedMore(300)
+        },
+        ['serve', 'stream', 'stream', 'batch'],
+      )
+      await check()
+    },
+    ROUND_MS_MAX,
+  )
+
+  async function acknowledgedMore(events: number): Promise<void> {
+    const wanted = client.acknowledged.length + events
+    const deadline = Date.now() + 90_000
+    while (client.acknowledged.length < wanted) {
+      if (Date.now() > deadline)
+        throw new Error(`${wanted - client.acknowledged.length} of ${events} events were not acknowledged`)
+      await sleep(20)
+    }
+  }
+})
