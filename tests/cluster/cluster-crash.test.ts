@@ -21,8 +21,8 @@ const SESSION_MS = 2_000
 const ROUND_MS_MAX = 180_000
 /** where the two layers meet: what was flushed, closed or published must not be counted twice, nor be lost */
 const DEATHS: readonly [step: StepName, nth: number][] = [
-  ['flush:before', 40],
-  ['flush:written', 40],
+  ['flush:before', 15],
+  ['flush:written', 15],
   ['segment:files-linked', 2],
   ['segment:manifest-linked', 2],
   ['generation:published', 2],
@@ -55,10 +55,10 @@ describe.skipIf(missing !== null)('a platform on Kafka, Elasticsearch and Redis'
     await Promise.all([kafka?.stop(), elasticsearch?.stop(), redis?.stop()])
   })
 
-  /** More than before, and all of it right. */
+  /** All of it right, and nothing gone. */
   async function check(): Promise<void> {
     const now = await site.check(client, 'kill')
-    expect(now).toBeGreaterThan(counted)
+    expect(now).toBeGreaterThanOrEqual(counted)
     counted = now
   }
 
@@ -141,6 +141,10 @@ describe.skipIf(missing !== null)('a platform on Kafka, Elasticsearch and Redis'
     },
     ROUND_MS_MAX,
   )
+
+  test('they were rounds with events in them', () => {
+    expect(counted).toBeGreaterThan(2_000)
+  })
 
   async function acknowledgedMore(events: number): Promise<void> {
     const wanted = client.acknowledged.length + events
