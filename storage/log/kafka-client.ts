@@ -1,5 +1,7 @@
 /** Makes the library's client from our settings: explicit retries (its defaults depend on NODE_ENV), and its log lines as one function. */
-import kafkajs, { type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
+import { connect, isIP } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
+import kafkajs, { type ISocketFactory, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
 import type { KafkaClientSettings } from './kafka-settings.ts'
 
 const { logLevel } = kafkajs
@@ -11,6 +13,7 @@ export const DEFAULT_OUTAGE_MS_MAX = 30_000
 const CONNECT_MS_MAX = 3_000
 export const REQUEST_MS_MAX = 15_000
 const RETRY_MS_MAX = 1_000
+const KEEP_ALIVE_MS = 60_000
 
 /** `patientMs`: for about how long one call of the library repeats what fails; 0: a single try, who calls it repeats. */
 export function kafkaClient(settings: KafkaClientSettings, patientMs: number, notice: KafkaNotice = () => {}): Kafka {
@@ -28,6 +31,7 @@ export function kafkaClient(settings: KafkaClientSettings, patientMs: number, no
       multiplier: 2,
       retries: triesIn(patientMs),
     },
+    socketFactory,
     logLevel: logLevel.WARN,
     logCreator:
       () =>
@@ -37,6 +41,14 @@ export function kafkaClient(settings: KafkaClientSettings, patientMs: number, no
     ...(settings.sasl === undefined ? {} : { sasl: settings.sasl as SASLOptions }),
   }
   return new kafkajs.Kafka(config)
+}
+
+/** As the library's own. Each time that it gives up on a socket which never connected it adds a listener: no leak to warn of. */
+const socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
+  const name = isIP(host) === 0 ? { servername: host } : {}
+  const socket = ssl ? tlsConnect({ host, port, ...name, ...ssl }, onConnect) : connect({ host, port }, onConnect)
+  socket.setMaxListeners(0)
+  return socket.setKeepAlive(true, KEEP_ALIVE_MS)
 }
 
 /** Tries with waits of 100, 200, 400, 800 ms and then 1 s each. */

@@ -17,8 +17,13 @@ import {
 } from './kafka-requests.ts'
 import { KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
 
+interface PoolOfLibrary {
+  getConnectionByRequest(request: Pick<RawRequest<unknown>, 'request'>): Promise<unknown>
+  send<Answer>(request: RawRequest<Answer>): Promise<Answer>
+}
+
 interface BrokerOfLibrary {
-  readonly connectionPool: { send<Answer>(request: RawRequest<Answer>): Promise<Answer> }
+  readonly connectionPool: PoolOfLibrary
 }
 
 /** What kafkajs 2.2.4 makes inside of each of its clients; the exact version is pinned for this. */
@@ -73,6 +78,8 @@ export class KafkaWire {
   readonly #closing = new AbortController()
   #known: TopicMetadata | null = null
   #connected: Promise<void> | null = null
+  /** by kind of request: connections that are being opened */
+  readonly #opening = new Map<string, Map<PoolOfLibrary, Promise<unknown>>>()
   /** the topic is not there at the moment */
   #gone = false
   #asking: Promise<readonly (TopicEnds | null)[]> | null = null
@@ -135,7 +142,7 @@ export class KafkaWire {
     return this.persist(`reading partition ${partition} from offset ${from}`, async () => {
       const broker = await this.#leader(partition)
       const place = { topicId: this.known.topicId, partition, from, bytesMax }
-      const fetched = await broker.connectionPool.send(fetchRequest(place))
+      const fetched = await this.#send(broker, fetchRequest(place))
       if (fetched.errorCode === KAFKA_ERRORS.none || fetched.errorCode === KAFKA_ERRORS.offsetOutOfRange) return fetched
       throw new KafkaAnswerError('fetch', fetched.errorCode)
     })
@@ -149,7 +156,20 @@ export class KafkaWire {
   async #askMetadata(): Promise<TopicMetadata> {
     await this.#connect()
     const broker = await this.#cluster.findControllerBroker()
-    return broker.connectionPool.send(metadataRequest(this.#topic))
+    return this.#send(broker, metadataRequest(this.#topic))
+  }
+
+  /** The library opens a socket for every request that comes before the first one is open, and forgets all but one of them. */
+  async #send<Answer>({ connectionPool }: BrokerOfLibrary, request: RawRequest<Answer>): Promise<Answer> {
+    const { apiName } = request.request
+    const pools = this.#opening.get(apiName) ?? new Map<PoolOfLibrary, Promise<unknown>>()
+    this.#opening.set(apiName, pools)
+    const opening =
+      pools.get(connectionPool) ??
+      connectionPool.getConnectionByRequest(request).finally(() => pools.delete(connectionPool))
+    pools.set(connectionPool, opening)
+    await opening
+    return connectionPool.send(request)
   }
 
   #learn(found: TopicMetadata): TopicMetadata {
