@@ -2,7 +2,9 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { compileDataset } from '#core/compile-dataset.ts'
 import type { SqlColumn } from '#core/compiled.ts'
+import { count, type DatasetDefinition, sum } from '#core/definition.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { emptySegment } from './lake-contract.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
@@ -76,4 +78,31 @@ it('reads files of the present and of older columns as one', async () => {
     { _offset: 1, guests: 12, city: null, topic: null, raw: null },
     { _offset: 2, guests: null, city: null, topic: null, raw: null },
   ])
+})
+
+it('gives NULL, not the default, for a column that was added after the file was written', async () => {
+  const definition: DatasetDefinition = {
+    name: 'winds',
+    time: 'at',
+    key: 'id',
+    columns: {
+      id: { type: 'BIGINT', path: '$.id' },
+      at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms' },
+      gust: { type: 'INTEGER', path: '$.gust', default: 0 },
+      place: { type: 'VARCHAR', path: '$.place', required: true },
+    },
+    views: {
+      all: {
+        dimensions: { place: 'place' },
+        measures: { n: count(), total: sum('gust'), known: count({ where: 'gust IS NOT NULL' }) },
+      },
+    },
+  }
+  const later = await compileDataset(definition, connection)
+  const columns = later.rowColumns.filter(({ name }) => name !== 'gust' && name !== 'place')
+  const older = await segment(columns, "7::BIGINT AS id, TIMESTAMP '1970-01-01' AS at")
+  const rows = typedRowsSql(later, [older], (file) => file.path)
+  const view = later.views.get('all')!
+  const found = await connection.rows(view.presentSql(`(${view.partialSql(rows)})`, ['place']))
+  expect(found).toEqual([{ place: null, n: 1, total: null, known: 0 }])
 })

@@ -1,0 +1,148 @@
+/** Holds docs/reference/definitions.md against the code: its examples compile, and its tables have exactly the names, options and limits that there are. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import { compileDataset } from './compile-dataset.ts'
+import type { CompiledDataset } from './compiled.ts'
+import * as language from './definition.ts'
+import { DefinitionError } from './definition-error.ts'
+import { DEFINITION_LIMITS } from './definition-limits.ts'
+import { DEFINITION_MEMBERS } from './definition-shape.ts'
+import { ALLOWED_FUNCTIONS } from './expression.ts'
+import { CALENDAR_GRAINS, GRAIN_MS } from './grains.ts'
+import { JSON_DEPTH_MAX } from './json-text.ts'
+
+const text = readFileSync(fileURLToPath(new URL('../docs/reference/definitions.md', import.meta.url)), 'utf8')
+const blocks = (kind: string): string[] =>
+  [...text.matchAll(new RegExp(`^\`\`\`${kind}\n([^]*?)^\`\`\``, 'gm'))].map((match) => match[1]!)
+/** the cells of a table, without its head: the first one behind the heading whose first cell is this */
+function table(first: string, heading = '# Definitions'): string[][] {
+  const lines = text.slice(text.indexOf(`${heading}\n`)).split('\n')
+  const head = lines.findIndex((line, at) => line.startsWith(`| ${first} |`) && lines[at + 1]!.startsWith('|---'))
+  const end = lines.indexOf('', head)
+  return lines.slice(head + 2, end).map((row) =>
+    row
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  )
+}
+const codes = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!)
+const firstCodes = (...where: Parameters<typeof table>): string[] => table(...where).flatMap(([cell]) => codes(cell!))
+
+let folder: string
+let engine: DuckDbEngine
+let connection: EngineConnection
+const examples = new Map<string, language.DatasetDefinition>()
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-reference-'))
+  engine = await DuckDbEngine.open({ folders: [], threads: 1 })
+  connection = await engine.connect()
+  const offered = new URL('./definition.ts', import.meta.url).href
+  for (const [index, block] of blocks('ts').entries()) {
+    const file = join(folder, `example-${index}.ts`)
+    writeFileSync(file, block.replace("'watershed'", JSON.stringify(offered)))
+    const { default: definition } = (await import(pathToFileURL(file).href)) as { default: language.DatasetDefinition }
+    examples.set(definition.name, definition)
+  }
+})
+afterAll(() => {
+  engine.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('every example compiles, and together they call every builder', async () => {
+  expect([...examples.keys()]).toEqual(['winds', 'answers', 'trips'])
+  for (const definition of examples.values()) await compileDataset(definition, connection)
+  const builders = Object.keys(language).filter((name) => name !== 'defineDataset')
+  const calls = blocks('ts').join('\n')
+  expect(builders.filter((name) => !calls.includes(`: ${name}(`))).toEqual([])
+})
+
+describe('the members', () => {
+  test('of a dataset, a column, a view, a window, a ranking and a look-up are all that there are', () => {
+    const { dataset, column, view, window, rank, lookup } = DEFINITION_MEMBERS
+    expect(firstCodes('member', '## Dataset')).toEqual(dataset)
+    expect(firstCodes('member', '## Columns')).toEqual(column)
+    expect(firstCodes('member', '## Views')).toEqual(view)
+    expect(firstCodes('`window`')).toEqual(window)
+    expect(firstCodes('`rank`')).toEqual(rank)
+    expect(firstCodes('`lookup(dictionary, key, attribute)`')).toEqual(lookup)
+  })
+
+  test('types, units and grains are all that there are', () => {
+    expect(firstCodes('type').toSorted()).toEqual([...SCALAR_TYPES, ...LIST_TYPES, 'DECIMAL(p,s)'].toSorted())
+    expect(firstCodes('unit')).toEqual([...TIME_UNITS])
+    expect(firstCodes('grain')).toEqual([...Object.keys(GRAIN_MS), ...CALENDAR_GRAINS])
+  })
+})
+
+describe('the measures', () => {
+  const rows = table('measure')
+  test('are all that there are, each with its options', () => {
+    const documented = rows.map(([name, options]) => [/^`(\w+)\(/.exec(name!)![1], codes(options!)])
+    expect(Object.fromEntries(documented)).toEqual(DEFINITION_MEMBERS.measures)
+  })
+
+  test('have the states and the exactness that they say', async () => {
+    const trips: CompiledDataset = await compileDataset(examples.get('trips')!, connection)
+    const { measures } = trips.views.get('daily')!
+    for (const [name, , state, exactness] of rows) {
+      const kind = /^`(\w+)\(/.exec(name!)![1]
+      for (const measure of measures.filter((entry) => entry.kind === kind)) {
+        const parts = measure.state.map((column) => [column.name.split('__')[1], column.type])
+        const documented = codes(state!).filter((code) => !code.startsWith('exact'))
+        expect(documented.map((code) => code.split(' ')[0])).toEqual(parts.map(([part]) => part))
+        for (const [index, code] of documented.entries())
+          if (code.includes(' ')) expect(code).toBe(parts[index]!.join(' '))
+        expect(exactness).toContain(measure.exactness.kind)
+      }
+    }
+  })
+})
+
+test('the functions are exactly those that an expression may call', () => {
+  const words = blocks('functions').join(' ').trim().split(/\s+/)
+  const named = [...ALLOWED_FUNCTIONS].filter((name) => /^\w+$/.test(name))
+  expect(words).toEqual(named.toSorted())
+})
+
+test('the limits have the names and values of the code', () => {
+  expect(table('limit').map(([name, value]) => [codes(name!)[0], Number(value)])).toEqual(
+    Object.entries(DEFINITION_LIMITS),
+  )
+  expect(text).toContain(`nested ${JSON_DEPTH_MAX.toLocaleString('en')} levels deep`)
+})
+
+test('the problems that it shows are what such mistakes give', async () => {
+  const trips = examples.get('trips')!
+  const daily = trips.views.daily!
+  const { sum } = language
+  const view = (change: object) => ({ ...trips, views: { daily: { ...daily, ...change } } })
+  const fares = (measure: object) => view({ measures: { ...daily.measures, fares: measure } })
+  const mistakes = [
+    fares(sum('fair')),
+    fares({ ...sum('fare'), were: 'cancelled' }),
+    fares(sum('trip')),
+    fares(sum('random()')),
+    view({ where: 'km' }),
+    view({ time: ['minutes'] }),
+    view({ time: undefined, window: { size: '5m', every: '40s' } }),
+    view({ rank: { by: 'trip', limit: 10 } }),
+    { ...trips, columns: { ...trips.columns, km: { ...trips.columns.km, default: 'far' } } },
+    { ...trips, key: 'km' },
+  ]
+  const told: string[] = []
+  for (const mistake of mistakes) {
+    const problem = await compileDataset(mistake as language.DatasetDefinition, connection).catch(
+      (error: Error) => error,
+    )
+    expect(problem).toBeInstanceOf(DefinitionError)
+    told.push(...(problem as DefinitionError).problems)
+  }
+  expect(told).toEqual(blocks('problems').join('').trimEnd().split('\n'))
+})
