@@ -37,7 +37,7 @@ interface Compose {
 
 const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose
 const services = Object.entries(compose.services)
-const ROLES = ['serve', 'stream', 'batch'] as const
+const ROLES = ['serve', 'stream', 'batch', 'present'] as const
 const roles = ROLES.map((name) => [name, compose.services[name]!] as const)
 const ignored = read('.dockerignore').split('\n')
 const own = JSON.parse(read('package.json')) as { readonly version: string }
