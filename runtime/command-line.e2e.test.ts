@@ -56,7 +56,11 @@ async function start(words: readonly string[], data = 'data'): Promise<Started> 
 
 interface Answer {
   readonly data: readonly Record<string, unknown>[]
-  readonly meta: { readonly position: readonly number[]; readonly generation: { id: string } | null }
+  readonly meta: {
+    readonly position: readonly number[]
+    readonly generation: { id: string } | null
+    readonly rows: { readonly open: number }
+  }
 }
 
 /** Asks until so many offsets are counted. */
@@ -155,15 +159,32 @@ test('a dictionary of the user is published, listed, used by answers, and restor
   expect(watershed(['generate', '--count', '200', '--output', events]).code).toBe(0)
   expect(watershed(['ingest', 'meetup_rsvps', events, '--keep-unusable'], 'words').code).toBe(0)
   expect(watershed(['batch', 'run'], 'words').code).toBe(0)
-  const { url, stop } = await start(['--no-demo'], 'words')
+  const { url, stop } = await start(['--no-demo', '--set', 'segmentAgeMsMax=50'], 'words')
   const path = '/v1/datasets/meetup_rsvps/views/responses_by_country?dimensions=country&filter=country:eq:us'
   const { data } = await answerOf(url, path, 200)
+  await expect.poll(async () => (await answerOf(url, path, 200)).meta.rows.open, { timeout: 30_000 }).toBe(0)
   expect(await stop()).toBe(0)
   expect(data[0]).toMatchObject({ country: 'us', country_name: 'Yankeeland' })
+  expect(watershed(['batch', 'run'], 'words').code).toBe(0)
+  const generations = JSON.parse(watershed(['generations', 'list', '--json'], 'words').stdout) as {
+    dictionaries: { countries: { unknownKeys: number; unknownByLookup: Record<string, number> } }
+  }[]
+  const { unknownKeys, unknownByLookup } = generations.at(-1)!.dictionaries.countries
+  expect(unknownKeys).toBeGreaterThan(0)
+  expect(unknownByLookup['responses_by_country.country_name']).toBe(unknownKeys)
+  const [examined] = JSON.parse(watershed(['doctor', '--json'], 'words').stdout) as {
+    findings: { part: string; state: string; message: string }[]
+  }[]
+  expect(examined!.findings).toContainEqual(
+    expect.objectContaining({
+      part: 'dictionaries',
+      message: expect.stringContaining(`countries lacks ${unknownKeys}`),
+    }),
+  )
   const listed = (): unknown => JSON.parse(watershed(['dictionaries', 'list', '--json'], 'words').stdout)
   expect(listed()).toMatchObject([
     { dictionary: 'countries', source: 'file', file: 'countries.csv', entries: 1 },
-    { dictionary: 'group_details', source: null, entries: 0 },
+    { dictionary: 'group_details', source: null },
     { dictionary: 'topic_categories', source: 'shipped' },
   ])
   expect(watershed(['dictionaries', 'restore', 'countries'], 'words').code).toBe(0)

@@ -5,7 +5,7 @@ import type { Marker } from '#storage/speed-store/speed-store.ts'
 import type { OpenDataset } from './open-dataset.ts'
 
 export interface Finding {
-  readonly part: 'log' | 'lake' | 'speed store' | 'generation' | 'definition' | 'files'
+  readonly part: 'log' | 'lake' | 'speed store' | 'generation' | 'dictionaries' | 'definition' | 'files'
   /** 'note': nothing to do, but worth knowing; 'attention': do what `advice` says */
   readonly state: 'ok' | 'note' | 'attention'
   readonly message: string
@@ -46,6 +46,7 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   await look('lake', () => examineLake(open))
   await look('speed store', () => examineStore(open, now))
   await look('generation', () => examineGeneration(open, now))
+  await look('dictionaries', () => examineDictionaries(open))
   await look('definition', () => examineDefinition(open))
   if (options.deep) await look('files', () => examineFiles(open))
   const well = findings.every((finding) => finding.state !== 'attention')
@@ -220,6 +221,23 @@ async function examineDefinition({ lake, dataset }: OpenDataset): Promise<Findin
     advice: `run \`watershed backfill ${dataset.name}\``,
     numbers,
   }
+}
+
+/** Keys that look-ups did not find when the generation was made. */
+async function examineDictionaries({ lake }: OpenDataset): Promise<Finding[]> {
+  const pins = Object.entries((await lake.current())?.dictionaries ?? {})
+  return pins.map(([name, { unknownKeys, unknownByLookup = {} }]) => {
+    const lacking = Object.entries(unknownByLookup).filter(([, unknown]) => unknown > 0)
+    const where = lacking.map(([place, unknown]) => `${place} ${unknown}`).join(', ')
+    const lacks = `${name} lacks ${unknownKeys} keys${where === '' ? '' : ` (${where})`}`
+    const message = unknownKeys === 0 ? `${name} has every key` : lacks
+    const advice =
+      unknownKeys === 0
+        ? null
+        : 'their rows are counted, and not enriched; publish more entries with `watershed dictionaries publish`'
+    const state = unknownKeys === 0 ? 'ok' : 'note'
+    return { part: 'dictionaries', state, message, advice, numbers: { dictionary: name, unknownKeys } }
+  })
 }
 
 async function examineFiles({ lake }: OpenDataset): Promise<Finding> {

@@ -99,15 +99,21 @@ async function generationsOf({ lake }: ServedDataset): Promise<z.output<typeof G
   const [current, generations] = [await lake.current(), await lake.generations()]
   return {
     current: current?.id ?? null,
-    generations: generations.map(({ id, mode, boundary, rows, deadLetters, lateRows, startedAtMs, finishedAtMs }) => ({
+    generations: generations.map(({ id, mode, boundary, rows, deadLetters, lateRows, dictionaries, ...times }) => ({
       id,
       mode,
       boundary: [...boundary],
       rows,
       deadLetters,
       lateRows,
-      finishedAt: new Date(finishedAtMs).toISOString(),
-      tookMs: finishedAtMs - startedAtMs,
+      finishedAt: new Date(times.finishedAtMs).toISOString(),
+      tookMs: times.finishedAtMs - times.startedAtMs,
+      dictionaries: Object.fromEntries(
+        Object.entries(dictionaries).map(([name, { version, unknownKeys, unknownByLookup }]) => [
+          name,
+          { version, unknownKeys, unknownByLookup },
+        ]),
+      ),
     })),
   }
 }

@@ -64,6 +64,14 @@ export const GENERATIONS = z.strictObject({
       lateRows: z.number(),
       finishedAt: moment,
       tookMs: z.number(),
+      dictionaries: z.record(
+        z.string(),
+        z.strictObject({
+          version: z.string(),
+          unknownKeys: z.number().describe('distinct keys that were looked up and that it does not have'),
+          unknownByLookup: z.record(z.string(), z.number()).optional().describe('the same for each view.look-up'),
+        }),
+      ),
     }),
   ),
 })

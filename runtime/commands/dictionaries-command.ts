@@ -10,7 +10,8 @@ import { commandWith, type SharedOptions, withWorkspace } from './command-option
 
 interface Listed {
   readonly dictionary: string
-  readonly source: 'shipped' | 'file' | null
+  /** 'fetched': key by key, from a source in the configuration. null: not published yet */
+  readonly source: 'shipped' | 'file' | 'fetched' | null
   readonly file: string | null
   readonly version: string | null
   readonly entries: number
@@ -67,7 +68,7 @@ async function describe(store: DictionaryStore, name: string, usedBy: readonly s
   const version = await store.version(name)
   const origin = await originOf(store, name)
   const entries = version === null ? 0 : (await store.entries(name, version)).length
-  const source = version === null ? null : (origin?.source ?? 'shipped')
+  const source = version === null ? null : (origin?.source ?? (isShipped(name) ? 'shipped' : 'fetched'))
   const { file = null, publishedAt = null } = origin ?? {}
   return { dictionary: name, source, file, version, entries, publishedAt, usedBy }
 }

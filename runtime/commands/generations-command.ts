@@ -36,6 +36,9 @@ export function generationSummary(generation: GenerationManifest): Record<string
     lateRows,
     finishedAt,
     tookMs: finishedAtMs - startedAtMs,
+    dictionaries: Object.fromEntries(
+      Object.entries(generation.dictionaries).map(([name, { file, ...pin }]) => [name, pin]),
+    ),
   }
 }
 
