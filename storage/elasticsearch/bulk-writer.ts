@@ -1,6 +1,6 @@
 /**
  * Many small writes in few requests, bounded by bytes, documents and requests in flight. An operation counts as done only when the
- * server said so: 429 and 5xx are tried again with jitter, a version conflict means that a newer value is there already, anything
+ * server said so: 429 and 5xx are tried again with jitter, a version conflict means that a newer value is there already (or was, and is deleted: the caller is told which), anything
  * else fails the whole call with the server's reason. Operations carry their own ids and versions, so a request whose answer was
  * lost is sent again as it was.
  *
@@ -42,10 +42,16 @@ export interface BulkWrite {
 export interface BulkTally {
   /** written or deleted */
   readonly done: number
-  /** a newer value was there */
-  readonly superseded: number
+  /** positions of the operations whose version was lower than the one that the server remembers for their id */
+  readonly superseded: readonly number[]
   /** to be deleted, but not there */
   readonly absent: number
+}
+
+interface Tally {
+  done: number
+  readonly superseded: number[]
+  absent: number
 }
 
 interface ItemAnswer {
@@ -63,7 +69,7 @@ const FILTER = 'errors,items.*.status,items.*.error.type,items.*.error.reason,it
 /** Resolves when every operation is done. @throws ElasticsearchError 'missing' for an absent index, 'refused' with the reason, 'unavailable' */
 export async function writeBulk(connection: ElasticsearchConnection, write: BulkWrite): Promise<BulkTally> {
   const limits = { ...DEFAULT_BULK_LIMITS, ...write.limits }
-  const tally = { done: 0, superseded: 0, absent: 0 }
+  const tally: Tally = { done: 0, superseded: [], absent: 0 }
   const batches = cut(write.operations, limits)
   const sendAll = async (): Promise<void> => {
     for (let next = batches.next(); !next.done; next = batches.next())
@@ -95,7 +101,7 @@ async function sendBatch(
   connection: ElasticsearchConnection,
   write: BulkWrite,
   batch: readonly number[],
-  tally: { done: number; superseded: number; absent: number },
+  tally: Tally,
 ): Promise<void> {
   const retry = { ...DEFAULT_RETRY_LIMITS, ...write.retry }
   const startedMs = performance.now()
@@ -127,7 +133,7 @@ function settle(
   write: BulkWrite,
   sent: readonly number[],
   answer: BulkAnswer,
-  tally: { done: number; superseded: number; absent: number },
+  tally: Tally,
 ): number[] {
   if (answer.items?.length !== sent.length) {
     const message = `Elasticsearch at ${connection.node}: ${write.doing}: ${sent.length} operations were sent, ${answer.items?.length ?? 0} were answered`
@@ -138,7 +144,7 @@ function settle(
     const { status, error } = Object.values(item)[0]!
     const at = sent[position]!
     if (status < 300) tally.done++
-    else if (status === 409) tally.superseded++
+    else if (status === 409) tally.superseded.push(at)
     else if (status === 404 && error === undefined) tally.absent++
     else if (status === 429 || status >= 500) again.push(at)
     else giveUp(refused(connection, write, at, status, error), write, at)

@@ -23,6 +23,8 @@ export interface ElasticsearchPresentedStoreOptions extends ElasticsearchConnect
   readonly replicas?: number
 }
 
+const SWAP_TRIES_MAX = 10
+
 interface Mapped {
   readonly mappings?: { readonly _meta?: Partial<PresentedProgress> & { readonly presented_by?: string } }
 }
@@ -197,21 +199,27 @@ export class ElasticsearchPresentedStore implements PresentedStore {
     this.#guarded.add(name)
   }
 
-  /** The alias leaves whatever it named and names `fresh`, in one change of the cluster's state; then what it named is deleted. */
+  /**
+   * The alias leaves whatever it named and names `fresh`, in one change of the cluster's state; then what it named is deleted. Where
+   * another process swaps at the same time, the change is refused as a whole and made again.
+   */
   async #swap(index: PresentedIndex, fresh: string, doing: string): Promise<void> {
-    const old = [...(await this.#members(index)).keys()]
-    await this.#connection.request({
-      doing,
-      method: 'POST',
-      path: '/_aliases',
-      body: {
-        actions: [
-          ...old.map((name) => ({ remove: { index: name, alias: index.name } })),
-          { add: { index: fresh, alias: index.name } },
-        ],
-      },
-    })
-    for (const name of old) await this.#delete(name, doing)
+    for (let attempt = 1; attempt <= SWAP_TRIES_MAX; attempt++) {
+      const old = [...(await this.#members(index)).keys()]
+      const removals = old.map((name) => ({ remove: { index: name, alias: index.name } }))
+      const { status } = await this.#connection.request({
+        doing,
+        method: 'POST',
+        path: '/_aliases',
+        body: { actions: [...removals, { add: { index: fresh, alias: index.name } }] },
+        accept: [404],
+      })
+      if (status === 404) continue
+      for (const name of old) await this.#delete(name, doing)
+      return
+    }
+    const message = `Elasticsearch at ${this.#connection.node}: ${doing}: other processes changed it under ${SWAP_TRIES_MAX} tries`
+    throw new ElasticsearchError('unavailable', message)
   }
 
   async #note(name: string, progress: PresentedProgress, doing: string): Promise<void> {

@@ -16,9 +16,10 @@ import {
   type ElasticsearchConnectionOptions,
 } from '#storage/elasticsearch/elasticsearch-connection.ts'
 import { ElasticsearchError, isReason, reasonText } from '#storage/elasticsearch/elasticsearch-error.ts'
-import { markerOf, partialOperation, SpeedIndexNames } from './elasticsearch-speed-index.ts'
+import { markerOf, SpeedIndexNames } from './elasticsearch-speed-index.ts'
 import { ElasticsearchSpeedMarker } from './elasticsearch-speed-marker.ts'
 import { DEFAULT_SPEED_READ_LIMITS, pagesOf, readOpen, type SpeedReadLimits } from './elasticsearch-speed-reader.ts'
+import { writePartials } from './elasticsearch-speed-writer.ts'
 import type { Marker, OpenPartials, PartialRow, SpeedStore } from './speed-store.ts'
 
 export interface ElasticsearchSpeedStoreOptions extends ElasticsearchConnectionOptions {
@@ -80,7 +81,8 @@ export class ElasticsearchSpeedStore implements SpeedStore {
     const doing = `flushing partition ${partition} through offset ${through}`
     try {
       const { index, marker: stored } = await this.#place(partition, doing)
-      await this.#writePartials(index, partials, doing)
+      const { retry, limits } = this.#options
+      await writePartials({ connection: this.#connection, index, doing, retry, limits }, partials)
       await stored.move(marker, doing)
       await this.#refresh(index, doing)
     } catch (error) {
@@ -207,18 +209,6 @@ export class ElasticsearchSpeedStore implements SpeedStore {
       `Elasticsearch at ${this.#connection.node}: ${doing}: index ${index} can not be created: ${reasonText(body)}`,
       status,
     )
-  }
-
-  async #writePartials(index: string, partials: readonly PartialRow[], doing: string): Promise<void> {
-    if (partials.length === 0) return
-    await writeBulk(this.#connection, {
-      doing,
-      index,
-      operations: partials.map(partialOperation),
-      describe: (at) => `key ${partials[at]!.key} of view ${partials[at]!.view}`,
-      limits: this.#options.limits,
-      retry: this.#options.retry,
-    })
   }
 
   async #refresh(index: string, doing: string): Promise<void> {

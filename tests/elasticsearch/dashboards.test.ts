@@ -13,6 +13,8 @@ import { lensQuery, mapQuery } from './lens-query.ts'
 import { RsvpSite } from './rsvp-site.ts'
 
 const missing = await elasticsearchMissing()
+/** a server starts in ten seconds, and on a busy machine in minutes */
+const SERVER_MS_MAX = 300_000
 const MINUTE = 60_000
 const objects = readFileSync(KIBANA_FILE, 'utf8')
   .trimEnd()
@@ -77,7 +79,7 @@ describe.skipIf(missing !== null)('on a real server', () => {
     await new Presenter({ served: site.served, store, emit: (event) => site.events.push(event) }).presentOnce()
     await store.close()
     expect(site.events.filter(({ level }) => level === 'error')).toEqual([])
-  })
+  }, SERVER_MS_MAX)
   afterAll(async () => {
     await site?.close()
     await server?.stop()

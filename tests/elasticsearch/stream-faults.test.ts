@@ -5,6 +5,8 @@ import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } fr
 import { RsvpSite } from './rsvp-site.ts'
 
 const missing = await elasticsearchMissing()
+/** a server starts in ten seconds, and on a busy machine in minutes */
+const SERVER_MS_MAX = 300_000
 const START = 1_700_000_000_000
 type Counts = Record<string, { responses: number; yes: number; guests: number }>
 
@@ -15,7 +17,7 @@ describe.skipIf(missing !== null)('the stream role on a real server', () => {
   let lines: string[]
   beforeAll(async () => {
     server = await startElasticsearch()
-  })
+  }, SERVER_MS_MAX)
   afterAll(() => server?.stop())
   beforeEach(async () => {
     site = await RsvpSite.open(server, START)

@@ -2,12 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from './elasticsearch-server.ts'
 
 const missing = await elasticsearchMissing()
+/** a server starts in ten seconds, and on a busy machine in minutes */
+const SERVER_MS_MAX = 300_000
 
 describe.skipIf(missing !== null)('the real server', () => {
   let server: ElasticsearchServer
   beforeAll(async () => {
     server = await startElasticsearch()
-  })
+  }, SERVER_MS_MAX)
   afterAll(() => server?.stop())
 
   const count = async (): Promise<number> => {
