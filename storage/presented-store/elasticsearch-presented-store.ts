@@ -201,22 +201,32 @@ export class ElasticsearchPresentedStore implements PresentedStore {
 
   /**
    * The alias leaves whatever it named and names `fresh`, in one change of the cluster's state; then what it named is deleted. Where
-   * another process swaps at the same time, the change is refused as a whole and made again.
+   * another process swaps at the same time, the server refuses the change as a whole (what is to be removed is gone, or there would be
+   * two write indices), and it is made again: so the name never stands for two fillings.
    */
   async #swap(index: PresentedIndex, fresh: string, doing: string): Promise<void> {
     for (let attempt = 1; attempt <= SWAP_TRIES_MAX; attempt++) {
       const old = [...(await this.#members(index)).keys()]
       const removals = old.map((name) => ({ remove: { index: name, alias: index.name } }))
-      const { status } = await this.#connection.request({
+      const addition = { add: { index: fresh, alias: index.name, is_write_index: true } }
+      const { status, body } = await this.#connection.request({
         doing,
         method: 'POST',
         path: '/_aliases',
-        body: { actions: [...removals, { add: { index: fresh, alias: index.name } }] },
-        accept: [404],
+        body: { actions: [...removals, addition] },
+        accept: [400, 404, 500],
       })
-      if (status === 404) continue
-      for (const name of old) await this.#delete(name, doing)
-      return
+      if (status < 300) {
+        for (const name of old) await this.#delete(name, doing)
+        return
+      }
+      if (status === 404 || /more than one write index/.test(reasonText(body))) continue
+      const reason = status >= 500 ? 'unavailable' : 'refused'
+      throw new ElasticsearchError(
+        reason,
+        `Elasticsearch at ${this.#connection.node}: ${doing}: ${reasonText(body)}`,
+        status,
+      )
     }
     const message = `Elasticsearch at ${this.#connection.node}: ${doing}: other processes changed it under ${SWAP_TRIES_MAX} tries`
     throw new ElasticsearchError('unavailable', message)

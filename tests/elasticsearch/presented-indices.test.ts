@@ -96,8 +96,8 @@ describe.skipIf(missing !== null)('presented indices', () => {
   }
 
   test('the first round presents everything, before and after a generation', async () => {
-    await site.take(4_000)
-    nowMs = startMs + 8 * MINUTE
+    await site.take(3_000)
+    nowMs = startMs + 6 * MINUTE
     const presenter = make()
     const first = await changes(presenter)
     expect(errors()).toEqual([])
@@ -127,7 +127,7 @@ describe.skipIf(missing !== null)('presented indices', () => {
     await presenter.presentOnce()
     const before = await indices()
     await site.take(600)
-    nowMs = startMs + 9 * MINUTE
+    nowMs = startMs + 7 * MINUTE
     expect(await changes(presenter)).toMatchObject({
       responses_by_country: 'some',
       trending_topics: 'some',
@@ -168,7 +168,7 @@ describe.skipIf(missing !== null)('presented indices', () => {
     await presenter.presentOnce()
     const chains = await site.served.lake.chains(site.served.partitions)
     const rows = chains.flatMap(({ segments }) => segments).reduce((sum, segment) => sum + segment.rows, 0)
-    expect(rows).toBeGreaterThan(4_000)
+    expect(rows).toBeGreaterThan(2_500)
     const answer = await search('meetup_rsvps-events', {
       size: 1,
       track_total_hits: true,
