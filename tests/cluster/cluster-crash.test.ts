@@ -129,7 +129,7 @@ describe.skipIf(missing !== null)('a platform on Kafka, Elasticsearch and Redis'
         client,
         async ([, worker]) => {
           await acknowledgedMore(300)
-          worker!.suspend()
+          worker!.pause()
           await sleep(2 * SESSION_MS)
           await acknowledgedMore(300)
           worker!.resume()

@@ -52,11 +52,15 @@ async function* recordsOf(log: EventLog): AsyncGenerator<Place & { id: number }>
       const batch = await log.read(partition, from, { recordsMax: 50_000, bytesMax: 16 * 1024 * 1024 })
       if (batch === null)
         throw new Error(`partition ${partition}: nothing at offset ${from}, but the log ends at ${end}`)
-      const lines = batch.lines.toString('utf8').trimEnd().split('\n')
+      const lines = batch.lines.toString('utf8').split('\n').slice(0, -1)
       if (lines.length !== batch.count)
         throw new Error(`partition ${partition}, offset ${from}: ${lines.length} lines in a batch of ${batch.count}`)
       for (const [index, line] of lines.entries()) {
-        yield { partition, offset: batch.start + index, id: (JSON.parse(line) as { id: number }).id }
+        yield {
+          partition,
+          offset: batch.offsets?.[index] ?? batch.start + index,
+          id: (JSON.parse(line) as { id: number }).id,
+        }
       }
       from = batch.end
     }

@@ -1,18 +1,11 @@
 /** A data folder that platforms are killed on: starts them, looks at what they left, and says what is wrong with it. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { loadConfiguration } from '#runtime/configuration.ts'
-import type { OpenDataset } from '#runtime/open-dataset.ts'
-import { mergedSnapshot } from '#runtime/verify/merged-snapshot.ts'
-import { type VerifyReport, verifyDataset } from '#runtime/verify/verify-dataset.ts'
-import { Workspace } from '#runtime/workspace.ts'
-import { takeSnapshot } from '#serving/snapshot.ts'
-import { silent } from '#telemetry/emit.ts'
-import { checkAcknowledged } from './check-acknowledged.ts'
+import { checkCounted } from './check-counted.ts'
 import { type Death, describeDeath } from './crash-plan.ts'
 import type { EventClient } from './event-client.ts'
+import { placeDefinition } from './place-definition.ts'
 import { type Exit, PlatformProcess } from './platform-process.ts'
 
 /** Everything happens often, so that a crash meets it. */
@@ -42,10 +35,7 @@ export class CrashSite {
   /** @param settings beside the shared ones: the services that the platforms stand on */
   static async make(settings: Readonly<Record<string, unknown>> = {}): Promise<CrashSite> {
     const folder = await mkdtemp(join(tmpdir(), 'watershed-crash-'))
-    // The package name is for people's own files; the test runner resolves imports itself and knows only addresses.
-    const definition = await readFile(new URL('./crash-events.ts', import.meta.url), 'utf8')
-    const language = new URL('../../core/definition.ts', import.meta.url).href
-    await writeFile(join(folder, 'crash-events.ts'), definition.replace("'watershed'", `'${language}'`))
+    await placeDefinition(folder)
     const file = join(folder, 'watershed.json')
     await writeFile(file, JSON.stringify({ ...SETTINGS, ...settings, data: 'data', datasets: ['./crash-events.ts'] }))
     return new CrashSite(folder, file)
@@ -114,20 +104,10 @@ export class CrashSite {
   async check(client: EventClient, end: 'stop' | 'kill'): Promise<number> {
     const platform = this.#start({})
     try {
-      const address = await platform.address
-      const workspace = await this.#workspace()
-      try {
-        const open = await workspace.dataset('crash_events')
-        await drained(open)
-        const report = await this.#verify(open, workspace.scratchFolder)
-        const log = await checkAcknowledged(open.log, client.acknowledged, client.sent)
-        await this.#checkAnswer(address, report)
-        if (log.problems.length > 0) throw new Error(log.problems.slice(0, 10).join('\n'))
-        if (/found differences/.test(platform.said)) throw new Error('its own verify found differences')
-        return log.events
-      } finally {
-        await workspace.close()
-      }
+      const place = { configuration: this.#file, addresses: [await platform.address], drainMsMax: DRAIN_MS_MAX }
+      const events = await checkCounted(place, client)
+      if (/found differences/.test(platform.said)) throw new Error('its own verify found differences')
+      return events
     } catch (error) {
       throw new Error(`${(error as Error).message}\nthe platform said:\n${platform.said}`, { cause: error })
     } finally {
@@ -139,47 +119,10 @@ export class CrashSite {
     return new PlatformProcess({ command, arguments: ['--config', this.#file], environment })
   }
 
-  async #workspace(): Promise<Workspace> {
-    return Workspace.open(await loadConfiguration({ file: this.#file }), 'serve', silent)
-  }
-
-  async #verify(open: OpenDataset, scratchFolder: string): Promise<VerifyReport> {
-    const report = await verifyDataset({ ...open, scratchFolder, snapshot: () => mergedSnapshot(open) })
-    if (report.equal) return report
-    const first = report.views.flatMap(({ view, first: rows }) => rows.map((row) => `${view}: ${JSON.stringify(row)}`))
-    throw new Error(`verify is not equal: ${[...report.problems, ...first.slice(0, 10)].join('\n')}`)
-  }
-
-  /** What a client is told must be what the recount says. */
-  async #checkAnswer(address: string, report: VerifyReport): Promise<void> {
-    const url = `${address}/v1/datasets/crash_events/views/by_kind?dimensions=&measures=events`
-    const answer = (await (await fetch(url)).json()) as { data: { events: number }[] }
-    const rows = report.partitions.reduce((sum, count) => sum + count.rows, 0)
-    const events = answer.data[0]?.events ?? 0
-    if (events !== rows)
-      throw new Error(`the answer counts ${events} events, the recount ${rows}: ${JSON.stringify(answer)}`)
-  }
-
   async #end(platform: PlatformProcess, end: 'stop' | 'kill'): Promise<void> {
     const exit: Exit = await (end === 'stop' ? platform.stop() : platform.kill())
     if (end === 'stop' && exit.code !== 0) {
       throw new Error(`a clean stop ended with ${exit.signal ?? exit.code}:\n${platform.said}`)
     }
-  }
-}
-
-/** Resolves when every event in the log is counted. */
-async function drained(open: OpenDataset): Promise<void> {
-  const deadline = performance.now() + DRAIN_MS_MAX
-  for (;;) {
-    const { partitions } = await takeSnapshot(open)
-    const behind: string[] = []
-    for (const { partition, position } of partitions) {
-      const { end } = await open.log.range(partition)
-      if (position < end) behind.push(`partition ${partition}: ${position} of ${end}`)
-    }
-    if (behind.length === 0) return
-    if (performance.now() > deadline) throw new Error(`not drained in ${DRAIN_MS_MAX} ms: ${behind.join(', ')}`)
-    await sleep(20)
   }
 }

@@ -41,13 +41,17 @@ export class PlatformProcess {
     this.address.catch(() => {})
   }
 
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
   /** the last lines that it wrote to stderr */
   get said(): string {
     return this.#said.join('\n')
   }
 
-  /** It stands still, as a process does whose machine hangs, until `resume`. */
-  suspend(): void {
+  /** Freezes it: its connections stay open, it does nothing. */
+  pause(): void {
     this.#child.kill('SIGSTOP')
   }
 

@@ -1,0 +1,69 @@
+/** What must hold when everything was counted: verify is equal, every acknowledged event is in the log once, and the answer says the same. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { loadConfiguration } from '#runtime/configuration.ts'
+import type { OpenDataset } from '#runtime/open-dataset.ts'
+import { mergedSnapshot } from '#runtime/verify/merged-snapshot.ts'
+import { type VerifyReport, verifyDataset } from '#runtime/verify/verify-dataset.ts'
+import { Workspace } from '#runtime/workspace.ts'
+import { takeSnapshot } from '#serving/snapshot.ts'
+import { silent } from '#telemetry/emit.ts'
+import { checkAcknowledged } from './check-acknowledged.ts'
+import type { EventClient } from './event-client.ts'
+
+export interface CountedPlace {
+  /** configuration of the platform under test */
+  readonly configuration: string
+  /** of processes that answer queries: all must answer alike */
+  readonly addresses: readonly string[]
+  readonly drainMsMax: number
+}
+
+/** Waits until the running platform has counted every event, and checks. Returns the number of events. @throws with what is wrong */
+export async function checkCounted(place: CountedPlace, client: EventClient): Promise<number> {
+  const configuration = await loadConfiguration({ file: place.configuration })
+  const workspace = await Workspace.open(configuration, 'serve', silent)
+  try {
+    const open = await workspace.dataset('crash_events')
+    await drained(open, place.drainMsMax)
+    const report = await verified(open, workspace.scratchFolder)
+    const log = await checkAcknowledged(open.log, client.acknowledged, client.sent)
+    for (const address of place.addresses) await checkAnswer(address, report)
+    if (log.problems.length > 0) throw new Error(log.problems.slice(0, 10).join('\n'))
+    return log.events
+  } finally {
+    await workspace.close()
+  }
+}
+
+async function verified(open: OpenDataset, scratchFolder: string): Promise<VerifyReport> {
+  const report = await verifyDataset({ ...open, scratchFolder, snapshot: () => mergedSnapshot(open) })
+  if (report.equal) return report
+  const first = report.views.flatMap(({ view, first: rows }) => rows.map((row) => `${view}: ${JSON.stringify(row)}`))
+  throw new Error(`verify is not equal: ${[...report.problems, ...first.slice(0, 10)].join('\n')}`)
+}
+
+/** What a client is told must be what the recount says. */
+async function checkAnswer(address: string, report: VerifyReport): Promise<void> {
+  const url = `${address}/v1/datasets/crash_events/views/by_kind?dimensions=&measures=events`
+  const answer = (await (await fetch(url)).json()) as { data: { events: number }[] }
+  const rows = report.partitions.reduce((sum, count) => sum + count.rows, 0)
+  const events = answer.data[0]?.events ?? 0
+  if (events !== rows)
+    throw new Error(`the answer counts ${events} events, the recount ${rows}: ${JSON.stringify(answer)}`)
+}
+
+/** Resolves when every event in the log is counted. */
+async function drained(open: OpenDataset, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs
+  for (;;) {
+    const { partitions } = await takeSnapshot(open)
+    const behind: string[] = []
+    for (const { partition, position } of partitions) {
+      const { end } = await open.log.range(partition)
+      if (position < end) behind.push(`partition ${partition}: ${position} of ${end}`)
+    }
+    if (behind.length === 0) return
+    if (performance.now() > deadline) throw new Error(`not drained in ${withinMs} ms: ${behind.join(', ')}`)
+    await sleep(20)
+  }
+}
