@@ -1,0 +1,22 @@
+/**
+ * Cluster mode over the real services, and its faults. Each scenario ends with the same check: every acknowledged event is in the log
+ * once, the naive recount of every view is equal to the merged answers, and each serving process says the same number.
+ */
+import { afterAll, beforeAll, describe } from 'vitest'
+import { type ClusterServices, servicesMissing, startServices } from './cluster-services.ts'
+import { workerFaults } from './worker-faults.ts'
+
+/** three servers at once, on a machine that has other work */
+const START_MS_MAX = 400_000
+
+const missing = await servicesMissing()
+
+describe.skipIf(missing !== null)('a cluster on Kafka, Elasticsearch and Redis', () => {
+  let services: ClusterServices
+  beforeAll(async () => {
+    services = await startServices()
+  }, START_MS_MAX)
+  afterAll(() => services?.stop())
+
+  workerFaults(() => services)
+})
