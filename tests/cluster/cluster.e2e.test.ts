@@ -3,7 +3,9 @@
  * once, the naive recount of every view is equal to the merged answers, and each serving process says the same number.
  */
 import { afterAll, beforeAll, describe } from 'vitest'
+import { brokerFaults } from './broker-faults.ts'
 import { type ClusterServices, servicesMissing, startServices } from './cluster-services.ts'
+import { speedStoreFaults } from './speed-store-faults.ts'
 import { workerFaults } from './worker-faults.ts'
 
 /** three servers at once, on a machine that has other work */
@@ -19,4 +21,6 @@ describe.skipIf(missing !== null)('a cluster on Kafka, Elasticsearch and Redis',
   afterAll(() => services?.stop())
 
   workerFaults(() => services)
+  brokerFaults(() => services)
+  speedStoreFaults(() => services)
 })
