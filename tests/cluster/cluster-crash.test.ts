@@ -1,7 +1,7 @@
 /**
- * The crash rounds on real servers: log on Kafka, speed store on Elasticsearch, dictionaries and schedule on Redis. Platforms are
- * killed at named steps, servers are killed, frozen and emptied under a running platform, and two stream workers own the same
- * partitions. After each: every acknowledged event is in the log once, the answers are the recount, and verify is equal.
+ * Crash rounds of a whole platform in one process on real servers: log on Kafka, speed store on Elasticsearch, dictionaries and
+ * schedule on Redis. It is killed where the batch layer publishes, and Redis is emptied and killed under it. After each: every
+ * acknowledged event is in the log once, the answers are the recount, and verify is equal.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -21,10 +21,7 @@ const SESSION_MS = 2_000
 const ROUND_MS_MAX = 180_000
 /** where the two layers meet: what was flushed, closed or published must not be counted twice, nor be lost */
 const DEATHS: readonly [step: StepName, nth: number][] = [
-  ['flush:before', 15],
   ['flush:written', 15],
-  ['segment:files-linked', 2],
-  ['segment:manifest-linked', 2],
   ['generation:published', 2],
   ['generation:before-current', 2],
 ]
@@ -72,40 +69,6 @@ describe.skipIf(missing !== null)('a platform on Kafka, Elasticsearch and Redis'
   )
 
   test(
-    'the broker killed and started again, while records are appended and read',
-    async () => {
-      await site.survive(client, async () => {
-        await acknowledgedMore(300)
-        await kafka.kill9()
-        await sleep(1_000)
-        await kafka.restart()
-        await acknowledgedMore(300)
-      })
-      await check()
-    },
-    ROUND_MS_MAX,
-  )
-
-  test(
-    'Elasticsearch frozen, killed and started again',
-    async () => {
-      await site.survive(client, async () => {
-        await acknowledgedMore(200)
-        elasticsearch.pause()
-        await acknowledgedMore(200)
-        elasticsearch.resume()
-        await acknowledgedMore(100)
-        await elasticsearch.kill9()
-        await acknowledgedMore(200)
-        await elasticsearch.restart()
-        await acknowledgedMore(200)
-      })
-      await check()
-    },
-    ROUND_MS_MAX,
-  )
-
-  test(
     'Redis emptied, killed and started again while generations are made',
     async () => {
       await site.survive(client, async () => {
@@ -122,28 +85,8 @@ describe.skipIf(missing !== null)('a platform on Kafka, Elasticsearch and Redis'
     ROUND_MS_MAX,
   )
 
-  test(
-    'a stream worker that hangs past its session goes on beside the one that took over',
-    async () => {
-      await site.survive(
-        client,
-        async ([, worker]) => {
-          await acknowledgedMore(300)
-          worker!.pause()
-          await sleep(2 * SESSION_MS)
-          await acknowledgedMore(300)
-          worker!.resume()
-          await acknowledgedMore(300)
-        },
-        ['serve', 'stream', 'stream', 'batch'],
-      )
-      await check()
-    },
-    ROUND_MS_MAX,
-  )
-
   test('they were rounds with events in them', () => {
-    expect(counted).toBeGreaterThan(2_000)
+    expect(counted).toBeGreaterThan(800)
   })
 
   async function acknowledgedMore(events: number): Promise<void> {
