@@ -43,7 +43,7 @@ export function workerFaults(services: () => ClusterServices): void {
       )
       for (let round = 0; round < FREEZES; round++) {
         const [frozen, heir] = round % 2 === 0 ? [one, two] : [two, one]
-        frozen.pause()
+        frozen.suspend()
         await site.allOwned(heir)
         // Enough for the heir to close segments that the frozen one still has open.
         await site.acknowledged(300)
