@@ -66,6 +66,8 @@ export class SnapshotError extends Error {
 }
 
 export const SNAPSHOT_TRIES_MAX = 8
+/** an answer waits no longer to be told where the log ends */
+const LOG_LOOK_MS_MAX = 1_000
 
 /** @param views whose open partials to read; default: all. @throws SnapshotError when the parts disagree */
 export async function takeSnapshot(served: ServedDataset, views?: readonly CompiledView[]): Promise<Snapshot> {
@@ -149,15 +151,29 @@ function assemble(
   }
 }
 
-/** Looks at the log last: what was counted can not be more than it holds then. A log that can not be read does not keep answers from being given. */
+/**
+ * Looks at the log last: what was counted can not be more than it holds then. A log that can not be read, or does not answer soon,
+ * does not keep answers from being given: they say that they do not know how far behind they are.
+ */
 async function behindLog({ log }: ServedDataset, snapshot: Snapshot): Promise<Snapshot> {
   if (log === undefined) return snapshot
   const partitions = snapshot.partitions.map(async (place): Promise<PartitionPosition> => {
     const atMs = Date.now()
-    const range = await log.range(place.partition).catch(() => null)
+    const range = await soon(log.range(place.partition))
     if (range === null) return place
     const behind = Math.max(0, range.end - place.position)
     return { ...place, behind, asOfMs: behind === 0 ? atMs : place.asOfMs }
   })
   return { ...snapshot, partitions: await Promise.all(partitions) }
+}
+
+/** What comes within LOG_LOOK_MS_MAX; null when nothing does. The log itself waits for brokers that are away much longer. */
+async function soon<T>(asked: Promise<T>): Promise<T | null> {
+  const over = Promise.withResolvers<null>()
+  const timer = setTimeout(() => over.resolve(null), LOG_LOOK_MS_MAX)
+  try {
+    return await Promise.race([asked.catch(() => null), over.promise])
+  } finally {
+    clearTimeout(timer)
+  }
 }
