@@ -33,6 +33,8 @@ export interface ElasticsearchRequest {
   readonly accept?: readonly number[]
   /** overrides the connection's deadline for all tries together */
   readonly retryMsMax?: number
+  /** overrides the connection's limit for one try */
+  readonly requestMsMax?: number
 }
 
 export interface ElasticsearchAnswer<T> {
@@ -124,11 +126,17 @@ export class ElasticsearchConnection {
     return Object.values(body.nodes ?? {})[0]?.version ?? '0'
   }
 
-  async #once<T>({ method, path, query, body, lines, accept }: ElasticsearchRequest): Promise<ElasticsearchAnswer<T>> {
+  async #once<T>(request: ElasticsearchRequest): Promise<ElasticsearchAnswer<T>> {
+    const { method, path, query, body, lines, accept, requestMsMax: requestTimeout } = request
     const what = lines === undefined ? { body } : { bulkBody: lines }
     const answer = await this.#client.transport.request<T>(
       { method, path, querystring: { ...query }, ...what },
-      { meta: true, ignore: [...(accept ?? [])], signal: this.#closing.signal },
+      {
+        meta: true,
+        ignore: [...(accept ?? [])],
+        signal: this.#closing.signal,
+        ...(requestTimeout && { requestTimeout }),
+      },
     )
     return { status: answer.statusCode, body: answer.body }
   }

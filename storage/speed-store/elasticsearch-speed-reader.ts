@@ -9,9 +9,15 @@ export interface SpeedReadLimits {
   readonly pageRowsMax: number
   /** of one read, over all views and partitions */
   readonly readRowsMax: number
+  /** all tries of one request together: who asks is waiting, and is better told than kept */
+  readonly readMsMax: number
 }
 
-export const DEFAULT_SPEED_READ_LIMITS: SpeedReadLimits = { pageRowsMax: 2_000, readRowsMax: 2_000_000 }
+export const DEFAULT_SPEED_READ_LIMITS: SpeedReadLimits = {
+  pageRowsMax: 2_000,
+  readRowsMax: 2_000_000,
+  readMsMax: 10_000,
+}
 const KEEP_ALIVE = '1m'
 
 export interface SpeedHit {
@@ -35,7 +41,9 @@ export async function* pagesOf(
   limits: SpeedReadLimits,
 ): AsyncGenerator<readonly SpeedHit[]> {
   const doing = 'reading partials'
+  const patience = { retryMsMax: limits.readMsMax, requestMsMax: limits.readMsMax }
   const opened = await connection.request<{ id: string }>({
+    ...patience,
     doing,
     method: 'POST',
     path: `/${indices}/_pit`,
@@ -46,6 +54,7 @@ export async function* pagesOf(
   try {
     for (;;) {
       const { body } = await connection.request<SearchAnswer>({
+        ...patience,
         doing,
         method: 'POST',
         path: '/_search',
