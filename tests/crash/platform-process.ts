@@ -51,7 +51,7 @@ export class PlatformProcess {
   }
 
   /** Freezes it: its connections stay open, it does nothing. */
-  pause(): void {
+  suspend(): void {
     this.#child.kill('SIGSTOP')
   }
 
