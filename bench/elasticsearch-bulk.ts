@@ -64,7 +64,7 @@ export async function elasticsearchBulk(): Promise<Record<string, number>> {
     const [own, theirs] = [names.fresh(0), names.fresh(1)]
     for (const index of [own, theirs]) await client.indices.create({ index })
     const ownRound = async (rows: readonly PartialRow[]): Promise<void> => {
-      const operations = rows.map(partialOperation)
+      const operations = rows.values().map(partialOperation)
       const { done } = await writeBulk(connection, { doing: 'measuring', index: own, operations, describe: String })
       if (done !== rows.length) throw new Error(`${done} of ${rows.length} documents were written`)
     }

@@ -29,8 +29,11 @@ export interface BulkWrite {
   readonly doing: string
   /** the index that operations without `_index` go to */
   readonly index: string
-  /** the action's line and, unless it deletes, the document's, each ended by a newline */
-  readonly operations: readonly string[]
+  /**
+   * The action's line and, unless it deletes, the document's, each ended by a newline. Taken one after the other as requests have room:
+   * where they are made on the way, that happens while the server is at work.
+   */
+  readonly operations: Iterable<string>
   /** names an operation in messages, e.g. 'key ["us"] of view 12ab' */
   readonly describe: (index: number) => string
   /** told of each operation that the server refuses for good, with its reason; without it the first one fails the call */
@@ -81,56 +84,64 @@ export async function writeBulk(connection: ElasticsearchConnection, write: Bulk
   return tally
 }
 
-/** Indices of the operations of one request after the other. */
-function* cut(operations: readonly string[], limits: BulkLimits): Generator<number[], undefined> {
-  let batch: number[] = []
-  let chars = 0
-  for (const [index, { length }] of operations.entries()) {
-    if (batch.length > 0 && (chars + length > limits.bulkCharsMax || batch.length >= limits.bulkOperationsMax)) {
-      yield batch
-      batch = []
+interface Batch {
+  /** position of its first operation among all */
+  readonly first: number
+  readonly texts: readonly string[]
+}
+
+/** The operations of one request after the other. */
+function* cut(operations: Iterable<string>, limits: BulkLimits): Generator<Batch, undefined> {
+  let texts: string[] = []
+  let [first, chars] = [0, 0]
+  for (const text of operations) {
+    if (texts.length > 0 && (chars + text.length > limits.bulkCharsMax || texts.length >= limits.bulkOperationsMax)) {
+      yield { first, texts }
+      first += texts.length
+      texts = []
       chars = 0
     }
-    batch.push(index)
-    chars += length
+    texts.push(text)
+    chars += text.length
   }
-  if (batch.length > 0) yield batch
+  if (texts.length > 0) yield { first, texts }
 }
 
 async function sendBatch(
   connection: ElasticsearchConnection,
   write: BulkWrite,
-  batch: readonly number[],
+  { first, texts }: Batch,
   tally: Tally,
 ): Promise<void> {
   const retry = { ...DEFAULT_RETRY_LIMITS, ...write.retry }
   const startedMs = performance.now()
-  let left = batch
+  let left: readonly number[] = [...texts.keys()]
   for (let attempt = 1; left.length > 0; attempt++) {
-    const { doing, index, operations } = write
+    const { doing, index } = write
     const answer = await connection.request<BulkAnswer>({
       doing,
       method: 'POST',
       path: `/${encodeURIComponent(index)}/_bulk`,
       query: { filter_path: FILTER },
-      lines: left.map((at) => operations[at]).join(''),
+      lines: left.length === texts.length ? texts.join('') : left.map((at) => texts[at]).join(''),
       ...(write.retry?.retryMsMax === undefined ? {} : { retryMsMax: write.retry.retryMsMax }),
     })
-    left = settle(connection, write, left, answer.body, tally)
+    left = settle(connection, write, first, left, answer.body, tally)
     if (left.length === 0) return
     const wait = waitMs(attempt, retry.retryMsMax - (performance.now() - startedMs), retry)
     if (wait === null) {
-      const message = `Elasticsearch at ${connection.node}: ${doing}: ${left.length} of ${batch.length} operations are still put off after ${retry.retryMsMax} ms`
+      const message = `Elasticsearch at ${connection.node}: ${doing}: ${left.length} of ${texts.length} operations are still put off after ${retry.retryMsMax} ms`
       throw new ElasticsearchError('unavailable', message, 429)
     }
     await connection.pause(wait, doing)
   }
 }
 
-/** Counts what is done; gives back what must be sent again. */
+/** Counts what is done; gives back what must be sent again, as positions within the batch. */
 function settle(
   connection: ElasticsearchConnection,
   write: BulkWrite,
+  first: number,
   sent: readonly number[],
   answer: BulkAnswer,
   tally: Tally,
@@ -142,11 +153,12 @@ function settle(
   const again: number[] = []
   for (const [position, item] of answer.items.entries()) {
     const { status, error } = Object.values(item)[0]!
-    const at = sent[position]!
+    const within = sent[position]!
+    const at = first + within
     if (status < 300) tally.done++
     else if (status === 409) tally.superseded.push(at)
     else if (status === 404 && error === undefined) tally.absent++
-    else if (status === 429 || status >= 500) again.push(at)
+    else if (status === 429 || status >= 500) again.push(within)
     else giveUp(refused(connection, write, at, status, error), write, at)
   }
   return again

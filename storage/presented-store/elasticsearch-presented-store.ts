@@ -140,7 +140,7 @@ export class ElasticsearchPresentedStore implements PresentedStore {
       await writeBulk(this.#connection, {
         doing,
         index: place(batch[0]!),
-        operations: batch.map((row) => rowOperation(place(row), row)),
+        operations: batch.values().map((row) => rowOperation(place(row), row)),
         describe: (at) => `row ${batch[at]!.id}: ${batch[at]!.json.slice(0, 200)}`,
         onRefused: (message) => {
           tally.refused++

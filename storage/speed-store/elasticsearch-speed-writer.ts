@@ -49,7 +49,7 @@ async function writeOnce(place: PartialsPlace, partials: readonly PartialRow[]):
   const { superseded } = await writeBulk(connection, {
     doing,
     index,
-    operations: partials.map(partialOperation),
+    operations: partials.values().map(partialOperation),
     describe: (at) => `key ${partials[at]!.key} of view ${partials[at]!.view}`,
     limits,
     retry,
