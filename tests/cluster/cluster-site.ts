@@ -6,6 +6,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { loadConfiguration } from '#runtime/configuration.ts'
+import { Workspace } from '#runtime/workspace.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
+import { silent } from '#telemetry/emit.ts'
 import { checkCounted } from '#tests/crash/check-counted.ts'
 import { EventClient } from '#tests/crash/event-client.ts'
 import { placeDefinition } from '#tests/crash/place-definition.ts'
@@ -162,6 +166,16 @@ export class ClusterSite {
       return events
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${this.said}`, { cause: error })
+    }
+  }
+
+  /** Looks into the log. */
+  async withLog<T>(look: (log: EventLog) => Promise<T>): Promise<T> {
+    const workspace = await Workspace.open(await loadConfiguration({ file: this.configuration }), 'serve', silent)
+    try {
+      return await look(await workspace.log('crash_events'))
+    } finally {
+      await workspace.close()
     }
   }
 

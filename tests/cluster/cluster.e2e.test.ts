@@ -3,8 +3,10 @@
  * once, the naive recount of every view is equal to the merged answers, and each serving process says the same number.
  */
 import { afterAll, beforeAll, describe } from 'vitest'
+import { batchFaults } from './batch-faults.ts'
 import { brokerFaults } from './broker-faults.ts'
 import { type ClusterServices, servicesMissing, startServices } from './cluster-services.ts'
+import { serveFaults } from './serve-faults.ts'
 import { speedStoreFaults } from './speed-store-faults.ts'
 import { workerFaults } from './worker-faults.ts'
 
@@ -23,4 +25,6 @@ describe.skipIf(missing !== null)('a cluster on Kafka, Elasticsearch and Redis',
   workerFaults(() => services)
   brokerFaults(() => services)
   speedStoreFaults(() => services)
+  batchFaults(() => services)
+  serveFaults(() => services)
 })

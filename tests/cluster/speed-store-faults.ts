@@ -16,7 +16,7 @@ export function speedStoreFaults(services: () => ClusterServices): void {
     })
     afterEach(() => site.remove())
 
-    test('killed, away for a while, and hanging: events are taken in, segments close, and it is caught up', async () => {
+    test('killed, away for a while, and hanging: events are taken in, queries say so, and it is caught up', async () => {
       const { elasticsearch } = services()
       const [serve, stream] = [site.run('serve'), site.run('stream')]
       await site.post(serve)
