@@ -2,6 +2,7 @@
 import { commandLine } from './command-line.ts'
 import { endOf, exitCode } from './end-of.ts'
 import { say } from './output.ts'
+import { endAnyway } from './signals.ts'
 
 try {
   await commandLine().parseAsync()
@@ -10,3 +11,4 @@ try {
   if (message !== '') say(`watershed: ${message}`)
   process.exitCode = exitCode(exit)
 }
+endAnyway()

@@ -28,6 +28,17 @@ export function stopSignal(onFirst: () => void = () => {}): { readonly signal: A
   }
 }
 
+/** what a client's library may leave open when everything of ours is closed: it gets this long to go by itself */
+const LEFTOVER_MS_MAX = 5_000
+
+/**
+ * Ends this thread (the process, on its main thread) although something keeps it alive: a socket that a client's library forgot. Only for
+ * when all work is done: an engine at work would take the process with it. Where nothing is left over, the end comes by itself, before.
+ */
+export function endAnyway(afterMs = LEFTOVER_MS_MAX): void {
+  setTimeout(() => process.exit(), afterMs).unref()
+}
+
 /** Resolves when the signal is aborted. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -1,6 +1,7 @@
 /** Runs a role inside a worker thread: tells the main thread what happens, and stops when told to. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Emit } from '#telemetry/emit.ts'
+import { endAnyway } from '../signals.ts'
 import type { FromRole, PartStatus, RoleInput, ToRole } from './role-messages.ts'
 
 /** how often the main thread hears of a role's state */
@@ -39,4 +40,5 @@ export async function runRole(open: (input: RoleInput, emit: Emit) => Promise<Ru
   if (fault === null) tell({ type: 'stopped' })
   else tell({ type: 'fault', message: fault.message, stack: fault.stack ?? '' })
   port.close()
+  endAnyway()
 }
