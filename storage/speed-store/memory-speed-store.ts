@@ -25,10 +25,19 @@ export interface MemorySpeedStoreOptions {
   readonly pause?: () => Promise<void>
 }
 
+class PartialsGoneError extends Error {
+  readonly reason = 'replaced'
+  constructor({ partition, segmentStart }: Marker) {
+    super(`partition ${partition}: what was flushed of the segment from ${segmentStart} on was deleted; fold it again`)
+  }
+}
+
 export class MemorySpeedStore implements SpeedStore {
   readonly contents: MemorySpeedContents
   readonly #step: StepHook
   readonly #pause: () => Promise<void>
+  /** by marker, how far this handle flushed */
+  readonly #flushed = new Map<string, Offset>()
 
   constructor(options: MemorySpeedStoreOptions = {}) {
     this.contents = options.contents ?? memorySpeedContents()
@@ -47,6 +56,10 @@ export class MemorySpeedStore implements SpeedStore {
     await this.#pause()
     const id = markerId(marker.partition, marker.segmentStart)
     const stored = this.contents.markers.get(id)
+    const before = this.#flushed.get(id)
+    this.#flushed.delete(id)
+    if (before !== undefined && (stored === undefined || stored.through < before)) throw new PartialsGoneError(marker)
+    this.#flushed.set(id, marker.through)
     if (stored === undefined || marker.through >= stored.through) this.contents.markers.set(id, { ...marker })
     await this.#step('flush:written')
   }
@@ -82,10 +95,10 @@ export class MemorySpeedStore implements SpeedStore {
     return newest
   }
 
-  /** Partials first: a marker says that its partials are there. */
+  /** Markers first: a marker says that its partials are there. */
   async deleteClosed(partition: number, before: Offset, limit: number): Promise<number> {
     let deleted = 0
-    for (const rows of [this.contents.partials, this.contents.markers]) {
+    for (const rows of [this.contents.markers, this.contents.partials]) {
       for (const [id, row] of rows) {
         if (deleted === limit) return deleted
         if (row.partition !== partition || row.segmentStart >= before) continue

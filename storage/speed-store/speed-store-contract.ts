@@ -120,6 +120,16 @@ export function speedStoreContract(driver: string, make: () => Promise<SpeedStor
       expect((await store.read(['v1'], at([0, 9], [1, 0]))).rows.get('v1')).toHaveLength(2)
     })
 
+    test('an owner whose partials were deleted is told so, instead of putting its marker over what is not there', async () => {
+      const [owner, other] = [await open(), await open()]
+      await owner.flush([partial('a', 4)], marker(4))
+      while ((await other.deleteClosed(0, 1, 100)) > 0);
+      await expect(owner.flush([partial('b', 6)], marker(6))).rejects.toMatchObject({ reason: 'replaced' })
+      expect((await other.read(['v1'], at([0, 0]))).markers.size).toBe(0)
+      await owner.flush([partial('a', 6), partial('b', 6)], marker(6))
+      expect((await other.read(['v1'], at([0, 0]))).rows.get('v1')).toHaveLength(2)
+    })
+
     const actions = fc.array(
       fc.record({ owner: fc.constantFrom<0 | 1>(0, 1), events: fc.nat(4), flush: fc.boolean() }),
       { maxLength: 25 },

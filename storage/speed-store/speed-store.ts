@@ -49,7 +49,10 @@ export interface OpenPartials {
 }
 
 export interface SpeedStore {
-  /** Writes partials first, then the marker. Embedded: one transaction. Lower versions than stored are ignored, silently. */
+  /**
+   * Writes partials first, then the marker. Embedded: one transaction. Lower versions than stored are ignored, silently.
+   * @throws an error with `reason: 'replaced'` when what this handle flushed of the segment was deleted or went back: fold it again
+   */
   flush(partials: readonly PartialRow[], marker: Marker): Promise<void>
   /**
    * Partials and markers of the open segments that start at `starts` (partition → segment start), for the given view hashes.
@@ -59,7 +62,7 @@ export interface SpeedStore {
   read(views: readonly string[], starts: Positions): Promise<OpenPartials>
   /** the newest marker (highest segment start) of each partition */
   markers(): Promise<ReadonlyMap<number, Marker>>
-  /** Deletes partials and markers of the partition's segments that start before `before`; at most `limit` rows; returns how many (0 = done). */
+  /** Deletes markers, then partials, of the partition's segments that start before `before`; at most `limit` rows; returns how many (0 = done). */
   deleteClosed(partition: number, before: Offset, limit: number): Promise<number>
   close(): Promise<void>
 }

@@ -29,6 +29,14 @@ export interface SqliteSpeedStoreOptions {
 const APPLICATION_ID = 0x57_73_70_64
 const AGAIN = 'the open segments are folded again from the log'
 
+/** What this handle flushed last of a partition. */
+interface Flushed {
+  /** in another file, what was flushed before is missing under the next marker */
+  readonly into: SqliteFile
+  readonly segmentStart: Offset
+  readonly through: Offset
+}
+
 interface Opened {
   readonly file: SqliteFile
   readonly tables: SqliteSpeedTables
@@ -37,8 +45,8 @@ interface Opened {
 export class SqliteSpeedStore implements SpeedStore {
   readonly #options: SqliteSpeedStoreOptions
   readonly #step: StepHook
-  /** per partition, the file of its last flush: in another file, what was flushed before is missing under the next marker */
-  readonly #flushedInto = new Map<number, SqliteFile>()
+  /** per partition */
+  readonly #flushed = new Map<number, Flushed>()
   #opened: Opened
   #reopening: Promise<void> | null = null
 
@@ -53,24 +61,37 @@ export class SqliteSpeedStore implements SpeedStore {
     this.#step = options.step ?? noSteps
   }
 
-  /** @throws StorageFileError also when the file was replaced or damaged meanwhile: fold the open segment again from its start */
+  /** @throws StorageFileError also when the file was replaced or damaged, or what was flushed was deleted: fold the open segment again from its start */
   async flush(partials: readonly PartialRow[], marker: Marker): Promise<void> {
     await this.#step('flush:before')
-    const doing = `flushing partition ${marker.partition} through offset ${marker.through}`
+    const { partition, segmentStart, through } = marker
+    const doing = `flushing partition ${partition} through offset ${through}`
     const { file, tables } = await this.#present()
-    const before = this.#flushedInto.get(marker.partition)
-    this.#flushedInto.set(marker.partition, file)
-    if (before !== undefined && before !== file) throw this.#anew('replaced', doing, 'the file was deleted or replaced')
+    const before = this.#flushed.get(partition)
+    this.#flushed.delete(partition)
+    if (before !== undefined && before.into !== file)
+      throw this.#anew('replaced', doing, 'the file was deleted or replaced; a new one is open')
     try {
-      await file.write(doing, () => tables.upsert(partials, marker))
+      await file.write(doing, () => {
+        if (before?.segmentStart === segmentStart) this.#assertKept(tables, partition, before, doing)
+        tables.upsert(partials, marker)
+      })
     } catch (error) {
       if (!isReason(error, 'damaged')) throw error
       await this.#reopen()
-      this.#flushedInto.set(marker.partition, this.#opened.file)
-      throw this.#anew('damaged', doing, `the file is damaged (${whyOf(error)})`, error)
+      throw this.#anew('damaged', doing, `the file is damaged (${whyOf(error)}); a new one is open`, error)
     }
+    this.#flushed.set(partition, { into: file, segmentStart, through })
     file.boundWal()
     await this.#step('flush:written')
+  }
+
+  /** No marker may be put over partials that were deleted. */
+  #assertKept(tables: SqliteSpeedTables, partition: number, before: Flushed, doing: string): void {
+    const through = tables.through(partition, before.segmentStart)
+    if (through !== null && through >= before.through) return
+    const found = through === null ? 'no marker' : `a marker through offset ${through}`
+    throw this.#anew('replaced', doing, `offset ${before.through} was flushed before, but there is ${found}`)
   }
 
   async read(views: readonly string[], starts: Positions): Promise<OpenPartials> {
@@ -103,7 +124,7 @@ export class SqliteSpeedStore implements SpeedStore {
 
   #anew(reason: 'replaced' | 'damaged', doing: string, why: string, cause?: unknown): StorageFileError {
     const { file } = this.#options
-    const message = `speed store ${file}: ${doing}: ${why}; a new one is open, and ${AGAIN}`
+    const message = `speed store ${file}: ${doing}: ${why}; ${AGAIN}`
     return new StorageFileError(file, reason, message, cause)
   }
 

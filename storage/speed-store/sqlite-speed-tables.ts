@@ -90,11 +90,17 @@ export class SqliteSpeedTables {
     return new Map(rows.map((row) => [row.partition, markerOf(row)]))
   }
 
-  /** Partials first: a marker says that its partials are there. */
+  /** How far the segment's partials reach; null when there is no marker. */
+  through(partition: number, segmentStart: Offset): Offset | null {
+    const found = this.#marker.get(partition, segmentStart) as MarkerRow | undefined
+    return found?.through ?? null
+  }
+
+  /** Markers first: a marker says that its partials are there. */
   deleteBefore(partition: number, before: Offset, limit: number): number {
-    const partials = Number(this.#deletePartials.run(partition, before, limit).changes)
-    const left = limit - partials
-    return partials + (left > 0 ? Number(this.#deleteMarkers.run(partition, before, left).changes) : 0)
+    const markers = Number(this.#deleteMarkers.run(partition, before, limit).changes)
+    const left = limit - markers
+    return markers + (left > 0 ? Number(this.#deletePartials.run(partition, before, left).changes) : 0)
   }
 
   /** Makes the file the store of `owner`. Returns who had it before: null for nobody. Another log's partials are dropped. */
