@@ -1,7 +1,8 @@
-/** Looks at every part of a dataset in the data folder and says how it is and what to do. Reads only. */
+/** Looks at every part of a dataset in the data folder and says how it is and what to do. `examine` reads only. */
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { Marker } from '#storage/speed-store/speed-store.ts'
+import { disagreements } from './disagreements.ts'
 import type { OpenDataset } from './open-dataset.ts'
 
 export interface Finding {
@@ -13,8 +14,17 @@ export interface Finding {
   readonly numbers: Readonly<Record<string, number | string | null>>
 }
 
+export interface Repair {
+  readonly part: Finding['part']
+  readonly outcome: 'repaired' | 'refused'
+  /** what was done; or why not, and what to do */
+  readonly message: string
+}
+
 export interface DoctorReport {
   readonly dataset: string
+  /** what was repaired, where that was asked for */
+  readonly repairs?: readonly Repair[]
   readonly findings: readonly Finding[]
   readonly well: boolean
 }
@@ -46,11 +56,33 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   await look('lake', () => examineLake(open))
   await look('speed store', () => examineStore(open, now))
   await look('generation', () => examineGeneration(open, now))
+  await look('speed store', () => examineAgreement(open))
   await look('dictionaries', () => examineDictionaries(open))
   await look('definition', () => examineDefinition(open))
   if (options.deep) await look('files', () => examineFiles(open))
   const well = findings.every((finding) => finding.state !== 'attention')
   return { dataset: open.dataset.name, findings, well }
+}
+
+/** Makes well what can be made well without losing anything, then looks again. What was refused says what to do. */
+export async function repair(open: OpenDataset, options: DoctorOptions = {}): Promise<DoctorReport> {
+  const repairs: Repair[] = []
+  for (const { part, message, advice, repair: mend } of await disagreements(open)) {
+    if (mend === null) repairs.push({ part, outcome: 'refused', message: `${message}; ${advice}` })
+    else
+      repairs.push(
+        await mend().then(
+          (done): Repair => ({ part, outcome: 'repaired', message: done }),
+          (error: Error): Repair => ({ part, outcome: 'refused', message: `${message}; ${error.message}` }),
+        ),
+      )
+  }
+  return { ...(await examine(open, options)), repairs }
+}
+
+async function examineAgreement(open: OpenDataset): Promise<Finding[]> {
+  const found = (await disagreements(open)).filter(({ part }) => part === 'speed store')
+  return found.map(({ part, message, advice, numbers }) => ({ part, state: 'attention', message, advice, numbers }))
 }
 
 async function examineLog({ log }: OpenDataset): Promise<Finding> {

@@ -58,6 +58,21 @@ export class LakeCutError extends Error {
   }
 }
 
+/** The log has lost records that were counted: a fold would put other events under offsets that partials already count. */
+export class LogCutError extends Error {
+  constructor(dataset: string, partition: number, end: Offset, { segmentStart, through }: OffsetsCounted) {
+    super(
+      `dataset '${dataset}', partition ${partition}: the log ends at offset ${end}, but the speed store has counted [${segmentStart}, ${through}). The log went back: restore a newer copy of it, or count what it holds now with \`watershed doctor --repair\``,
+    )
+    this.name = 'LogCutError'
+  }
+}
+
+interface OffsetsCounted {
+  readonly segmentStart: Offset
+  readonly through: Offset
+}
+
 export class PartitionOwner {
   readonly #parts: PartitionOwnerParts
   readonly #step: StepHook
@@ -67,6 +82,8 @@ export class PartitionOwner {
   #flushedThrough = -1
   #flushMs = 0
   #behind = false
+  /** the log was seen to hold everything that the speed store counts */
+  #held = false
   /** offsets of the open segment that have no record */
   #holes = 0
 
@@ -87,6 +104,7 @@ export class PartitionOwner {
 
   /** Begins at the end of the last manifest; records a gap where the log no longer holds what follows. @throws LogReplacedError, LakeCutError */
   async open(): Promise<void> {
+    this.#held = false
     for (;;) {
       const start = await this.#chainEnd()
       const range = await this.#parts.log.range(this.#parts.partition)
@@ -132,9 +150,13 @@ export class PartitionOwner {
     }
   }
 
-  /** Writes the touched keys' absolute values, then the marker. Also when nothing changed: the marker's time says that we live. */
+  /**
+   * Writes the touched keys' absolute values, then the marker. Also when nothing changed: the marker's time says that we live.
+   * @throws LogCutError before the first one
+   */
   async flush(): Promise<void> {
     const { fold, store, emit, dataset, partition } = this.#parts
+    if (!this.#held) await this.#assertLogHolds()
     const atMs = this.#clock()
     const { partials, marker } = await fold.dirty(atMs)
     await store.flush(partials, marker)
@@ -260,6 +282,16 @@ export class PartitionOwner {
     if (newest === undefined || newest.segmentStart <= start) return
     const but = `the speed store knows a segment from ${newest.segmentStart} on, and the log no longer holds what lies between`
     throw new LakeCutError(dataset, partition, start, but)
+  }
+
+  /** Not in open(): a segment can close while the speed store is away. */
+  async #assertLogHolds(): Promise<void> {
+    const { store, log, dataset, partition } = this.#parts
+    const newest = (await store.markers()).get(partition)
+    // After the marker: what was counted then, a log that lost nothing holds.
+    const { end } = await log.range(partition)
+    if (newest !== undefined && newest.through > end) throw new LogCutError(dataset, partition, end, newest)
+    this.#held = true
   }
 
   /** Says in the lake that [start, range.start) was never read. Losing to another owner is fine: open() looks again. */

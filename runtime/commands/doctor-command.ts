@@ -1,24 +1,28 @@
 /** watershed doctor: how each part is, and what to do. */
 import type { Command } from 'commander'
-import { type DoctorReport, examine } from '../doctor.ts'
+import { type DoctorReport, examine, repair } from '../doctor.ts'
 import { EXIT_CODES } from '../exit-codes.ts'
-import { printJson, printTable } from '../output.ts'
+import { printJson, printTable, say } from '../output.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 
 export function doctorCommand(): Command {
   return commandWith('doctor', 'Say how each part is, and what to do')
     .option('--deep', 'also read every file in the lake and compare checksums')
+    .option('--repair', 'mend what can be mended without losing anything, and say what was done')
     .action(doctor)
 }
 
-async function doctor(options: SharedOptions & { deep?: boolean }): Promise<void> {
+async function doctor(options: SharedOptions & { deep?: boolean; repair?: boolean }): Promise<void> {
   const reports = await withWorkspace(options, 'serve', async (workspace) => {
     const examined: DoctorReport[] = []
-    for (const open of await workspace.all()) examined.push(await examine(open, { deep: options.deep }))
+    for (const open of await workspace.all())
+      examined.push(await (options.repair ? repair : examine)(open, { deep: options.deep }))
     return examined
   })
   if (options.json) printJson(reports)
   else {
+    for (const { dataset, repairs = [] } of reports)
+      for (const { part, outcome, message } of repairs) say(`${dataset}, ${part}: ${outcome}: ${message}`)
     const rows = reports.flatMap(({ dataset, findings }) =>
       findings.map(({ part, state, message, advice }) => [dataset, part, state, message, advice ?? '']),
     )
