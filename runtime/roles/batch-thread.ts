@@ -34,6 +34,7 @@ interface BatchParts {
 class BatchOfDataset {
   readonly open: OpenDataset
   readonly #parts: BatchParts
+  readonly #stopping = new AbortController()
   #schedule: BatchSchedule | null = null
   #newest: GenerationManifest | null = null
 
@@ -58,7 +59,9 @@ class BatchOfDataset {
     this.#schedule.start()
   }
 
+  /** A verification after a run is given up: it is made again after the next full one. */
   async stop(): Promise<void> {
+    this.#stopping.abort()
     await this.#schedule?.stop()
     await closeDataset(this.open)
   }
@@ -98,7 +101,7 @@ class BatchOfDataset {
   async #verify(generation: GenerationManifest): Promise<void> {
     const { open, configuration, scratchFolder, emit } = this.#parts
     if (generation.mode !== 'full' || !configuration.verifyAfterFull) return
-    await verifyAndTell(open, { scratchFolder, emit })
+    await verifyAndTell(open, { scratchFolder, emit, signal: this.#stopping.signal })
   }
 }
 

@@ -70,3 +70,10 @@ test('a role that fails while it stops is told of, and the stop goes on', async 
   await role.stop()
   expect((await happened('role-stop-failed')).message).toContain('could not flush')
 })
+
+test('a role that leaves something open when it is stopped ends all the same', async () => {
+  const { role } = await supervise('leave')
+  await role.start()
+  await role.stop()
+  expect(role.state()).toMatchObject({ state: 'stopped', fault: null })
+})
