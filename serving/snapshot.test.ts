@@ -149,9 +149,10 @@ test('says how many events of the log are not counted yet; caught up, it is of n
   expect(place!.asOfMs).toBeGreaterThanOrEqual(before)
 })
 
-test('a log that fails or does not answer keeps no answer back: how far behind it is, it does not know', async () => {
+test('a log that fails, does not answer or went back keeps no answer back: how far behind it is, it does not know', async () => {
   const { served } = dataset({ chains: [chain(segment(0, 10))], open: marker(10, 14) })
-  for (const range of [() => Promise.reject(new Error('away')), () => new Promise<never>(() => {})]) {
+  const wentBack = async () => ({ partition: 0, start: 0, end: 12 })
+  for (const range of [() => Promise.reject(new Error('away')), () => new Promise<never>(() => {}), wentBack]) {
     const snapshot = await takeSnapshot({ ...served, log: { range } })
     expect(snapshot.partitions[0]).toMatchObject({ position: 14, behind: null, asOfMs: 900 })
   }

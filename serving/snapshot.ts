@@ -160,8 +160,9 @@ async function behindLog({ log }: ServedDataset, snapshot: Snapshot): Promise<Sn
   const partitions = snapshot.partitions.map(async (place): Promise<PartitionPosition> => {
     const atMs = Date.now()
     const range = await soon(log.range(place.partition))
-    if (range === null) return place
-    const behind = Math.max(0, range.end - place.position)
+    // A log that ends before what was counted went back, or is another one: how far behind it we are has no meaning.
+    if (range === null || range.end < place.position) return place
+    const behind = range.end - place.position
     return { ...place, behind, asOfMs: behind === 0 ? atMs : place.asOfMs }
   })
   return { ...snapshot, partitions: await Promise.all(partitions) }
