@@ -46,9 +46,9 @@ async function javaMajor(java: string): Promise<number | null> {
   }
 }
 
-/** The folder with Kafka's jars, fetched when missing. @throws when Maven can not bring them */
+/** The folder with the jars of Kafka and its tools, fetched when missing. @throws when Maven can not bring them */
 export async function provisionKafka(): Promise<string> {
-  const folder = join(SERVERS, `kafka-${KAFKA_VERSION}`)
+  const folder = join(SERVERS, `kafka-${KAFKA_VERSION}-with-tools`)
   await mkdir(SERVERS, { recursive: true })
   await withLock(`${folder}.lock`, async () => {
     if (!existsSync(folder)) await fetchJars(folder)
@@ -81,7 +81,7 @@ function pomText(): string {
     `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`
   return `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
   <groupId>watershed.tests</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies>${dependency('org.apache.kafka', 'kafka_2.13', KAFKA_VERSION)}${dependency('org.slf4j', 'slf4j-simple', SLF4J_VERSION)}</dependencies>
+  <dependencies>${dependency('org.apache.kafka', 'kafka_2.13', KAFKA_VERSION)}${dependency('org.apache.kafka', 'kafka-tools', KAFKA_VERSION)}${dependency('org.slf4j', 'slf4j-simple', SLF4J_VERSION)}</dependencies>
 </project>`
 }
 
