@@ -2,10 +2,13 @@
  * A cluster of real processes on real services: its roles, a client that posts all the time, and the check at the end. A site has a
  * data folder, a topic, indices and keys of its own, so that several can use the same services one after the other.
  */
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { loadConfiguration } from '#runtime/configuration.ts'
 import { Workspace } from '#runtime/workspace.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
@@ -16,7 +19,7 @@ import { placeDefinition } from '#tests/crash/place-definition.ts'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
 import type { ClusterServices } from './cluster-services.ts'
 
-export type Role = 'serve' | 'intake' | 'stream' | 'batch'
+export type Role = 'serve' | 'intake' | 'stream' | 'batch' | 'present'
 
 export interface Part {
   readonly name: string
@@ -24,6 +27,9 @@ export interface Part {
   readonly state: string
   readonly numbers?: Readonly<Record<string, number>>
 }
+
+const MAIN = fileURLToPath(new URL('../../runtime/main.ts', import.meta.url))
+const BYTES_MAX = 16 * 1024 * 1024
 
 export const PARTITIONS = 2
 /** of the group of stream workers */
@@ -167,6 +173,17 @@ export class ClusterSite {
     } catch (error) {
       throw new Error(`${(error as Error).message}\n${this.said}`, { cause: error })
     }
+  }
+
+  /** Runs a command to its end. */
+  async watershed(...words: string[]): Promise<{ readonly stdout: string; readonly stderr: string }> {
+    const all = [MAIN, ...words, '--config', this.configuration, '--json']
+    return promisify(execFile)(process.execPath, all, { maxBuffer: BYTES_MAX }).catch(
+      (error: Error & { stdout?: string; stderr?: string }) => {
+        if (!error.stdout) throw error
+        return { stdout: error.stdout, stderr: error.stderr ?? '' }
+      },
+    )
   }
 
   /** Looks into the log. */

@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import { batchFaults } from './batch-faults.ts'
 import { brokerFaults } from './broker-faults.ts'
 import { type ClusterServices, servicesMissing, startServices } from './cluster-services.ts'
+import { otherReaders } from './other-readers.ts'
+import { restores } from './restores.ts'
 import { serveFaults } from './serve-faults.ts'
 import { speedStoreFaults } from './speed-store-faults.ts'
 import { workerFaults } from './worker-faults.ts'
@@ -27,4 +29,6 @@ describe.skipIf(missing !== null)('a cluster on Kafka, Elasticsearch and Redis',
   speedStoreFaults(() => services)
   batchFaults(() => services)
   serveFaults(() => services)
+  restores(() => services)
+  otherReaders(() => services)
 })
