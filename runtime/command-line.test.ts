@@ -53,6 +53,7 @@ describe('endOf', () => {
     [new LakeError('disk-full', 'x'), 'storage'],
     [new Error('line 7: x', { cause: new LakeError('disk-full', 'x') }), 'storage'],
     [new LakeError('generation-unknown', 'x'), 'usage'],
+    [new LakeError('generation-lost', 'x'), 'storage'],
     [new DictionaryFileError('a.csv', 'line 3', 'x'), 'definition'],
     [new DictionaryFileError('a.csv', null, 'x', Object.assign(new Error(), { code: 'ENOENT' })), 'storage'],
     [Object.assign(new Error('x'), { code: 'ENOENT' }), 'storage'],

@@ -12,6 +12,8 @@ export const LAKE_ERROR_CODES = {
   'log-mismatch': { retryable: false },
   /** a generation that does not exist, or that may not be removed */
   'generation-unknown': { retryable: false },
+  /** CURRENT names a generation that is not there: lost, or restored without it */
+  'generation-lost': { retryable: false },
   'generation-current': { retryable: false },
   /** a manifest of the same name exists already with other content */
   'already-committed': { retryable: false },

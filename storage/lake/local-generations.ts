@@ -42,7 +42,7 @@ export class LocalGenerations {
     const manifest = await this.#load(id)
     if (manifest) return manifest
     throw new LakeError(
-      'generation-unknown',
+      'generation-lost',
       `lake, dataset '${this.#dataset}': CURRENT names generation ${id}, which is not there; restore its folder, or roll back to one that is`,
     )
   }

@@ -106,7 +106,7 @@ describe('a manifest that can not be believed', () => {
     await writeFile(join(folder, DATASET, 'CURRENT'), '')
     await expect(lake.current()).rejects.toThrow(/CURRENT' is damaged or foreign: it should hold a generation's id/)
     await writeFile(join(folder, DATASET, 'CURRENT'), 'g000009\n')
-    await expect(lake.current()).rejects.toMatchObject({ code: 'generation-unknown' })
+    await expect(lake.current()).rejects.toMatchObject({ code: 'generation-lost' })
   })
 })
 

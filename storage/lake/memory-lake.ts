@@ -145,7 +145,7 @@ export class MemoryLake implements Lake {
     if (this.folder.current === null) return null
     const manifest = this.folder.generations.get(this.folder.current)
     if (!manifest)
-      throw new LakeError('generation-unknown', `lake: CURRENT names ${this.folder.current}, which is gone`)
+      throw new LakeError('generation-lost', `lake: CURRENT names ${this.folder.current}, which is gone`)
     return manifest
   }
 
