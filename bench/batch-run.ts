@@ -12,7 +12,7 @@ import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import { median, PARTITIONS, RsvpPlatform } from './rsvp-platform.ts'
 
-const EVENTS = Number(process.env.BENCH_EVENTS ?? 1_000_000)
+const EVENTS = Number(process.env.BENCH_EVENTS ?? 2_000_000)
 const ROUNDS = 3
 
 const COUNTS = `count(*) AS responses, count(*) FILTER (response = 'yes') AS yes, count(*) FILTER (response = 'no') AS no,
