@@ -109,7 +109,7 @@ export const SETTINGS = z.strictObject({
     .default(256 * MIB)
     .describe('a segment closes at this many bytes'),
   segmentAgeMsMax: count(10).default(60_000).describe('a segment closes at this age'),
-  flushEveryMs: count(10).default(1_000).describe('how often new partials go to the speed store'),
+  flushEveryMs: count(10).default(700).describe('how often new partials go to the speed store'),
   pollEveryMs: count(1).default(25).describe('how long the stream role waits when the log has nothing new'),
   readerGraceMs: count(100)
     .default(60_000)

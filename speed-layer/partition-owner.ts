@@ -34,7 +34,7 @@ export interface PartitionOwnerParts {
 }
 
 /** between two flushes lies at least this many times what the last one took */
-const FLUSH_PAUSES = 3
+const FLUSH_PAUSES = 2
 /** a flush is slow when it takes more than this part of the time between two */
 const SLOW_FLUSHES = 4
 
@@ -241,15 +241,16 @@ export class PartitionOwner {
         closeMs: this.#clock() - atMs,
       },
     })
-    await this.#begin(manifest.end)
+    await this.#begin(manifest.end, atMs)
     return manifest
   }
 
-  async #begin(start: Offset): Promise<void> {
+  /** @param shownAtMs when what was read by then was last flushed or began to be landed: the next flush is due after that */
+  async #begin(start: Offset, shownAtMs = this.#clock()): Promise<void> {
     await this.#parts.fold.begin(start)
     this.#holes = 0
     this.#openedAtMs = this.#clock()
-    this.#flushedAtMs = this.#clock()
+    this.#flushedAtMs = shownAtMs
     this.#flushedThrough = -1
     this.#flushMs = 0
   }

@@ -33,7 +33,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   segmentBytesMax: 256 * 1024 * 1024,
   segmentAgeMsMax: 60_000,
   slowSegmentRecordsMin: 20_000,
-  flushEveryMs: 1_000,
+  flushEveryMs: 700,
   flushBehindEveryMs: 10_000,
   pollEveryMs: 25,
   readerGraceMs: 60_000,

@@ -19,7 +19,7 @@ import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 
 /** how often at the most a role that keeps up with the log reads it between two flushes */
-const BATCHES_PER_FLUSH = 4
+const BATCHES_PER_FLUSH = 2
 
 /** what a person must act on */
 const REFUSALS = [LogReplacedError, LogCutError, LakeCutError]

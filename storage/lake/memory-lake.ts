@@ -144,8 +144,7 @@ export class MemoryLake implements Lake {
     await this.#pause()
     if (this.folder.current === null) return null
     const manifest = this.folder.generations.get(this.folder.current)
-    if (!manifest)
-      throw new LakeError('generation-lost', `lake: CURRENT names ${this.folder.current}, which is gone`)
+    if (!manifest) throw new LakeError('generation-lost', `lake: CURRENT names ${this.folder.current}, which is gone`)
     return manifest
   }
 
