@@ -20,8 +20,8 @@ export interface BulkLimits {
 
 export const DEFAULT_BULK_LIMITS: BulkLimits = {
   bulkCharsMax: 4 * 1024 * 1024,
-  bulkOperationsMax: 5_000,
-  bulksInFlightMax: 2,
+  bulkOperationsMax: 2_500,
+  bulksInFlightMax: 3,
 }
 
 export interface BulkWrite {
