@@ -8,6 +8,7 @@ import { elasticsearchBulk } from './elasticsearch-bulk.ts'
 import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
 import { kafkaTakeover } from './kafka-takeover.ts'
+import { kafkaWorkers } from './kafka-workers.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { streamRate } from './stream-rate.ts'
 
@@ -20,6 +21,7 @@ const BENCHES = {
   'kafka-clients': kafkaClients,
   'kafka-stream': kafkaStream,
   'kafka-takeover': kafkaTakeover,
+  'kafka-workers': kafkaWorkers,
   'elasticsearch-bulk': elasticsearchBulk,
 }
 
