@@ -35,6 +35,7 @@ const definition = defineDataset({
     big: { type: 'BIGINT', path: '$.big' },
     small: { type: 'INTEGER', path: '$.small' },
     price: { type: 'DECIMAL(12,3)', path: '$.price' },
+    wide: { type: 'DECIMAL(28,8)', path: '$.wide' },
     x: { type: 'DOUBLE', path: '$.x' },
     tags: { type: 'VARCHAR[]', path: '$.tags' },
   },
@@ -57,6 +58,9 @@ const definition = defineDataset({
         last_k: latest('upper(k)'),
         last_tags: latest('tags'),
         last_price: latest('price'),
+        first_wide: first('wide'),
+        last_wide: latest('wide'),
+        lowest_wide: min('wide'),
         people: countDistinct('big'),
         people_exact: countDistinct('k', { exact: true, where: 'small >= 0' }),
         median: quantile('x', 0.5),
@@ -83,6 +87,8 @@ interface Row {
   big: bigint | null
   small: number | null
   price: number | null
+  /** in units of the last of its eight places */
+  wide: bigint | null
   x: number | null
   tags: (string | null)[] | null
 }
@@ -95,6 +101,7 @@ const row: fc.Arbitrary<Row> = fc.record({
   big: fc.option(fc.bigInt({ min: -(2n ** 63n) + 1n, max: 2n ** 63n - 1n })),
   small: fc.option(fc.integer({ min: -5, max: 5 })),
   price: fc.option(fc.integer({ min: -(10 ** 9), max: 10 ** 9 })),
+  wide: fc.option(fc.bigInt({ min: -(10n ** 28n) + 1n, max: 10n ** 28n - 1n })),
   x: fc.option(fc.double({ min: -1e6, max: 1e6, noNaN: true }).map((x) => (Math.abs(x) < 1e-6 ? 0 : x))),
   tags: fc.option(fc.array(fc.option(names), { maxLength: 3 })),
 })
@@ -123,7 +130,8 @@ async function table(name: string, cases: readonly (readonly Row[])[], partition
   const values = rows.map((r, offset) => {
     const tags = r.tags === null ? 'NULL' : `[${r.tags.map(text).join(', ')}]::VARCHAR[]`
     const price = r.price === null ? 'NULL' : `${r.price}::DECIMAL(38,0) / 1000`
-    return `(${partition}, ${offset}, ${r.at}, ${r.at}, ${r.run}, ${r.id}, epoch_ms(${r.at}), ${text(r.k)}, ${r.big ?? 'NULL'}, ${r.small ?? 'NULL'}, ${price}, ${r.x ?? 'NULL'}::DOUBLE, ${tags})`
+    const wide = r.wide === null ? 'NULL' : `${r.wide}::DECIMAL(28,0) * 0.00000001`
+    return `(${partition}, ${offset}, ${r.at}, ${r.at}, ${r.run}, ${r.id}, epoch_ms(${r.at}), ${text(r.k)}, ${r.big ?? 'NULL'}, ${r.small ?? 'NULL'}, ${price}, ${wide}, ${r.x ?? 'NULL'}::DOUBLE, ${tags})`
   })
   await connection.run(`INSERT INTO ${name} VALUES ${values.join(', ')}`)
 }
@@ -322,7 +330,7 @@ test('one row whose expression fails is NULL there, and the others count', async
     views: { v: { dimensions: {}, measures: { n: count(), huge: sum('small * 2147483647') } } },
   })
   const view = (await compileDataset(overflowing, connection)).views.get('v')!
-  const blank: Row = { id: 1, at: 0, k: null, big: null, small: null, price: null, x: null, tags: null }
+  const blank: Row = { id: 1, at: 0, k: null, big: null, small: null, price: null, wide: null, x: null, tags: null }
   await table(
     'a',
     [

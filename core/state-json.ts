@@ -4,14 +4,18 @@
 import type { CompiledView, SqlColumn } from './compiled.ts'
 import { quoteName, quoteText } from './sql-names.ts'
 
-const AS_TEXT = /^DECIMAL/
+const DECIMAL = /^(STRUCT\(v )?DECIMAL\([^)]*\)/
+
+/** The type in which JSON carries a state: VARCHAR where a decimal stands, alone or as the value of first and latest. */
+function wireType(type: string): string {
+  return type.replace(DECIMAL, '$1VARCHAR')
+}
 
 /** SQL expression over a state row: its JSON object text. */
 export function stateJsonSql(view: Pick<CompiledView, 'stateColumns'>): string {
-  const members = view.stateColumns.map(({ name, type }) => {
-    const value = AS_TEXT.test(type) ? `${quoteName(name)}::VARCHAR` : quoteName(name)
-    return `${quoteText(name)}, ${value}`
-  })
+  const members = view.stateColumns.map(
+    ({ name, type }) => `${quoteText(name)}, ${castSql(quoteName(name), type, wireType(type))}`,
+  )
   return `json_object(${members.join(', ')})`
 }
 
@@ -23,11 +27,15 @@ export function keyJsonSql(view: Pick<CompiledView, 'paneMs' | 'dimensions'>): s
 
 /** A relation with one VARCHAR column `row` → state rows with their exact types. */
 export function statesFromJsonSql(view: Pick<CompiledView, 'stateColumns'>, relation: string): string {
-  const wire = view.stateColumns.map(({ name, type }) => `${quoteName(name)} ${AS_TEXT.test(type) ? 'VARCHAR' : type}`)
+  const wire = view.stateColumns.map(({ name, type }) => `${quoteName(name)} ${wireType(type)}`)
   const columns = view.stateColumns.map((column) => `${unpacked(column)} AS ${quoteName(column.name)}`)
   return `SELECT ${columns.join(', ')} FROM (SELECT CAST("row"::JSON AS STRUCT(${wire.join(', ')})) AS s FROM ${relation})`
 }
 
 function unpacked({ name, type }: SqlColumn): string {
-  return AS_TEXT.test(type) ? `CAST(s.${quoteName(name)} AS ${type})` : `s.${quoteName(name)}`
+  return castSql(`s.${quoteName(name)}`, wireType(type), type)
+}
+
+function castSql(value: string, from: string, to: string): string {
+  return from === to ? value : `CAST(${value} AS ${to})`
 }

@@ -25,12 +25,19 @@ const definition = defineDataset({
     said_at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
     topic: { type: 'VARCHAR', path: '$.topic' },
     big: { type: 'BIGINT', path: '$.big' },
+    price: { type: 'DECIMAL(18,2)', path: '$.price' },
   },
   views: {
     by_topic: {
       dimensions: { topic: 'topic' },
       time: ['minute', 'hour', 'day'],
-      measures: { n: count(), ids: countDistinct('id'), total: sum('big'), last: latest('said_at') },
+      measures: {
+        n: count(),
+        ids: countDistinct('id'),
+        total: sum('big'),
+        last: latest('said_at'),
+        price: latest('price'),
+      },
     },
     trending: {
       dimensions: { topic: 'topic' },
@@ -46,6 +53,8 @@ interface Event {
   readonly at: number
   readonly topic: string | null
   readonly big: bigint
+  /** the text of a DECIMAL(18,2) */
+  readonly price: string
 }
 
 const START = Date.UTC(2026, 0, 31, 22, 58)
@@ -54,6 +63,7 @@ const EVENTS: Event[] = Array.from({ length: 120 }, (_, i) => ({
   at: START + ((i * 7_919) % 900_000),
   topic: i % 11 === 0 ? null : ['a', 'b', "c'; DROP TABLE x", 'é😀'][i % 4]!,
   big: 2n ** 61n + BigInt(i),
+  price: `9999999999999${i + 100}.99`,
 }))
 
 let folder: string
@@ -82,7 +92,7 @@ afterEach(async () => {
 function rowsSql(events: readonly Event[], from: number): string {
   const rows = events.map(
     (e, i) =>
-      `(0, ${from + i}, ${e.at}, ${e.at}, ${e.id}, epoch_ms(${e.at}), ${e.topic === null ? 'NULL' : quoteText(e.topic)}, ${e.big})`,
+      `(0, ${from + i}, ${e.at}, ${e.at}, ${e.id}, epoch_ms(${e.at}), ${e.topic === null ? 'NULL' : quoteText(e.topic)}, ${e.big}, ${e.price})`,
   )
   const names = dataset.rowColumns.map(({ name }) => `"${name}"`).join(', ')
   const types = dataset.rowColumns.map(({ name, type }) => `"${name}"::${type} AS "${name}"`).join(', ')
@@ -216,8 +226,10 @@ test.each([
   expect(
     rows.map(({ topic, n, ids, last }: Record<string, unknown>) => ({ topic, n, ids, last })).sort(byTopic),
   ).toEqual(naive.sort(byTopic))
-  for (const [, group] of Map.groupBy(EVENTS, (e) => e.topic))
+  for (const [, group] of Map.groupBy(EVENTS, (e) => e.topic)) {
     expect(json).toContain(`"total":${group.reduce((sum, e) => sum + e.big, 0n)}`)
+    expect(json).toContain(`"price":${group.reduce((a, b) => (b.at >= a.at ? b : a)).price}`)
+  }
   expect(meta).toMatchObject({
     boundary: [boundary],
     position: [120],
