@@ -43,7 +43,8 @@ export class DuckDbEngine {
     const connection = await instance.connect()
     const folders = options.folders.map(quoteText).join(', ')
     const settings = [
-      "SET TimeZone = 'UTC'",
+      // GLOBAL: connections that are opened later have it, too.
+      "SET GLOBAL TimeZone = 'UTC'",
       `SET allowed_directories = [${folders}]`,
       `SET temp_directory = ${quoteText(options.spillFolder ?? '')}`,
       'SET autoinstall_known_extensions = false',
