@@ -88,3 +88,11 @@ test('an event nested so deep that the engine would end the process is a dead le
   expect(kept.map(([offset]) => offset)).toEqual([0, 5, 6, 7])
   expect(dataset.explain(deep[0]!)).toBe('it is nested deeper than 1000 levels')
 })
+
+test('events that are larger than what the engine reads by itself are kept, and so are their neighbours', async () => {
+  const large = (id: number, mebibytes: number) =>
+    `{"id":${id},"t":1700000000000,"who":{"text":"${'x'.repeat(mebibytes * 1024 * 1024)}"}}`
+  const { dead, kept } = await decode([good(1), large(2, 17), large(3, 33), '{"broken', large(4, 31), good(5)])
+  expect(dead).toEqual([[3, '{"broken']])
+  expect(kept.map(([offset]) => offset)).toEqual([0, 1, 2, 4, 5])
+})

@@ -31,6 +31,16 @@ export interface DecodeTarget {
   readonly scratchFolder: string
 }
 
+/** A batch's lines, as the engine reads them. */
+interface LinesFile {
+  readonly path: string
+  /** at least as long as every line */
+  readonly objectBytesMax: number
+}
+
+/** The engine reads longer lines only when it is told how long they are: it makes its buffer twice that. */
+const OBJECT_BYTES_DEFAULT = 16 * 1024 * 1024
+
 const UNREAD = 'the engine could not read the record as JSON'
 
 let scratchFiles = 0
@@ -53,29 +63,30 @@ export async function decodeBatch(
   target: DecodeTarget,
 ): Promise<readonly DeadLetter[]> {
   if (batch.count === 0) return []
-  const file = join(
+  const path = join(
     target.scratchFolder,
     `batch-${process.pid}-${batch.partition}-${batch.start}-${++scratchFiles}.ndjson`,
   )
   const lines = hideDeep(batch.lines)
+  const file = { path, objectBytesMax: objectBytesMax(lines) }
   try {
-    await writeScratch(file, lines)
+    await writeScratch(path, lines)
     try {
       const dead = await insertRows(connection, dataset, batch, target.table, file)
       if (!dead.some(({ reason }) => reason === UNREAD)) return dead
       // A line that is cut behind a colon takes the good one after it along: hide the cut ones and read again.
       await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE _offset >= ${batch.start}`)
-      await writeScratch(file, hideBroken(batch, lines, dead), 'latin1')
+      await writeScratch(path, hideBroken(batch, lines, dead), 'latin1')
       return await insertRows(connection, dataset, batch, target.table, file)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== undefined || error instanceof StorageFileError || isEngineFault(error)) throw error
       // The reader refused the file as a whole: hide the lines that are no JSON from it; they become dead letters as they would have.
-      await writeScratch(file, blankUnparsable(lines))
+      await writeScratch(path, blankUnparsable(lines))
       return await insertRows(connection, dataset, batch, target.table, file)
     }
   } finally {
-    await rm(file, { force: true })
+    await rm(path, { force: true })
   }
 }
 
@@ -84,7 +95,7 @@ async function insertRows(
   dataset: CompiledDataset,
   batch: RecordBatch,
   table: string,
-  file: string,
+  file: LinesFile,
 ): Promise<readonly DeadLetter[]> {
   const into = quoteName(table)
   await connection.run('BEGIN TRANSACTION')
@@ -108,9 +119,9 @@ async function insertRows(
 }
 
 /** SELECT that gives one typed row per record, in order, unusable ones included. */
-function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: string): string {
+function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesFile): string {
   const names = dataset.columns.map((column) => quoteName(column.name)).join(', ')
-  const reader = `read_json(${quoteText(file)}, format = 'newline_delimited', ignore_errors = true, columns = ${dataset.decode.jsonColumns})`
+  const reader = `read_json(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax}, columns = ${dataset.decode.jsonColumns})`
   const rows = `SELECT ${dataset.decode.project} FROM ${reader}`
   const partition = `${batch.partition}::INTEGER AS _partition`
   const [only] = batch.arrivals
@@ -152,6 +163,14 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
     from = end + 1
   }
   return found
+}
+
+function objectBytesMax(lines: Buffer): number {
+  let longest = OBJECT_BYTES_DEFAULT
+  if (lines.length <= longest) return longest
+  for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from))
+    longest = Math.max(longest, end + 1 - from)
+  return longest
 }
 
 /** Out of memory or disk is no fault of a line. */
