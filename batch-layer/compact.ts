@@ -40,8 +40,8 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
   const lock = await lake.tryLock()
   if (lock === null) return null
   const connection = await engine.connect()
-  const interrupt = (): void => connection.interrupt()
-  signal?.addEventListener('abort', interrupt)
+  const stop = (): void => connection.stop()
+  signal?.addEventListener('abort', stop)
   try {
     const boundary = commonBoundary(await lake.generations(), partitions)
     const chains = await lake.chains(partitions, { compacted: true })
@@ -68,7 +68,7 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
     signal?.throwIfAborted()
     throw error
   } finally {
-    signal?.removeEventListener('abort', interrupt)
+    signal?.removeEventListener('abort', stop)
     connection.close()
     await lock.release()
   }

@@ -97,12 +97,13 @@ async function writeViews(publication: Publication, staged: StagedGeneration): P
 }
 
 async function writeView(
-  { compute, plan, lake }: Publication,
+  { compute, plan, lake, signal }: Publication,
   definition: CompiledView,
   view: ViewPlan,
   writePath: string,
 ): Promise<number> {
   await lake.check(filesRead(view, plan.all))
+  signal?.throwIfAborted()
   if (view.kind === 'recount') return compute.recount(definition, plan.all, writePath)
   return compute.merge(definition, view.kind === 'merge' ? view.base : [], view.partials, writePath)
 }

@@ -3,12 +3,13 @@ import { once } from 'node:events'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { count, defineDataset, sum } from '#core/definition.ts'
 import type { StepName } from '#core/steps.ts'
 import { type GenerationManifest, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import { LocalLake } from '#storage/lake/local-lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
+import { DuckDbCompute } from './batch-compute.ts'
 import { BatchFixture, crashAt, definition } from './batch-fixture.ts'
 import { rollback } from './rollback.ts'
 
@@ -135,6 +136,18 @@ describe('a batch run', () => {
     const running = batch.run({ mode: 'full', signal: stop.signal, onProgress: () => stop.abort(new Error('stopped')) })
     await expect(running).rejects.toThrow('stopped')
     expect(await batch.lake.generations()).toEqual([])
+    await batch.expectRecount(await batch.run({ mode: 'full' }))
+  })
+
+  it('stops when asked while it compares files, and computes nothing more', async () => {
+    await batch.land(0, 100)
+    const stop = new AbortController()
+    const recount = vi.spyOn(DuckDbCompute.prototype, 'recount')
+    const check = vi.spyOn(batch.lake, 'check').mockImplementation(async () => stop.abort(new Error('stopped')))
+    await expect(batch.run({ mode: 'full', signal: stop.signal })).rejects.toThrow('stopped')
+    expect(recount).not.toHaveBeenCalled()
+    check.mockRestore()
+    recount.mockRestore()
     await batch.expectRecount(await batch.run({ mode: 'full' }))
   })
 })

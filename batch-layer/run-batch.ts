@@ -83,8 +83,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const compacted = await lake.chains(partitions, { compacted: true })
   const plan = planRun({ dataset, mode: options.mode, logIdentity, base, closed, compacted })
   const connection = await engine.connect()
-  const interrupt = (): void => connection.interrupt()
-  signal?.addEventListener('abort', interrupt)
+  const stop = (): void => connection.stop()
+  signal?.addEventListener('abort', stop)
   try {
     const pinning = new DuckDbPinning({
       connection,
@@ -120,7 +120,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     signal?.throwIfAborted()
     throw error
   } finally {
-    signal?.removeEventListener('abort', interrupt)
+    signal?.removeEventListener('abort', stop)
     connection.close()
   }
 }

@@ -2,7 +2,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { count, countDistinct, defineDataset, latest, sliding, sum } from '#core/definition.ts'
@@ -330,4 +331,15 @@ test('partials of another definition are never mixed in', async () => {
   served = { ...served, dataset: changed }
   await expect(ask('by_topic', {})).rejects.toThrow(/watershed backfill talks/)
   expect((await ask('trending', {})).meta.rows.closed).toBe(10)
+})
+
+test('the time of a query is over also where no statement runs at that moment', async () => {
+  await close(EVENTS.slice(0, 10), 0)
+  const check = lake.check.bind(lake)
+  vi.spyOn(lake, 'check').mockImplementation(async (files) => {
+    await sleep(30)
+    await check(files)
+  })
+  const query = parseQuery('talks', 'by_topic', {})
+  await expect(answerQuery(served, query, { queryMsMax: 10 })).rejects.toThrow('queryMsMax = 10 ms')
 })

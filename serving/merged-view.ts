@@ -73,7 +73,7 @@ export async function answerPlan(
   let expired = false
   const timer = setTimeout(() => {
     expired = true
-    connection.interrupt()
+    connection.stop()
   }, msMax)
   try {
     const pins = Object.entries(snapshot.generation?.dictionaries ?? {})

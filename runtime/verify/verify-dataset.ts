@@ -44,8 +44,8 @@ export interface VerifyReport {
 export async function verifyDataset(parts: VerifyParts): Promise<VerifyReport> {
   const startedMs = performance.now()
   const connection = await parts.engine.connect()
-  const interrupt = (): void => connection.interrupt()
-  parts.signal?.addEventListener('abort', interrupt)
+  const stop = (): void => connection.stop()
+  parts.signal?.addEventListener('abort', stop)
   try {
     for (let tries = 1; ; tries++) {
       parts.signal?.throwIfAborted()
@@ -58,7 +58,7 @@ export async function verifyDataset(parts: VerifyParts): Promise<VerifyReport> {
       }
     }
   } finally {
-    parts.signal?.removeEventListener('abort', interrupt)
+    parts.signal?.removeEventListener('abort', stop)
     connection.close()
   }
 }

@@ -66,10 +66,14 @@ export class DuckDbEngine {
   }
 }
 
+/** How often a stopped connection is interrupted, for as long as it is open. */
+const INTERRUPT_EVERY_MS = 100
+
 /** One connection: statements run one after the other; tables made with CREATE TEMP TABLE belong to it alone. */
 export class EngineConnection {
   readonly #connection: DuckDBConnection
   readonly #turns: LimitFunction
+  #interrupts: NodeJS.Timeout | null = null
   constructor(connection: DuckDBConnection, turns: LimitFunction) {
     this.#connection = connection
     this.#turns = turns
@@ -78,7 +82,7 @@ export class EngineConnection {
   /** Runs one statement for its effect; returns the number of rows changed where the statement has one. */
   async run(sql: string, parameters?: Record<string, Parameter>): Promise<number> {
     const values = parameters as Record<string, DuckDBValue> | undefined
-    return (await this.#turns(() => this.#connection.run(sql, values))).rowsChanged
+    return (await this.#unlessStopped(() => this.#connection.run(sql, values))).rowsChanged
   }
 
   /** All rows as objects; BIGINT and HUGEINT as number where that is safe, else bigint; times as text. For small results. */
@@ -108,18 +112,30 @@ export class EngineConnection {
     return JSON.parse(row!.tree)
   }
 
-  /** Stops the running statement; it rejects, the connection stays usable. */
-  interrupt(): void {
+  /**
+   * Ends the running statement and all later ones: they reject. The engine forgets an interrupt when a statement begins, so
+   * it is repeated until the connection is closed.
+   */
+  stop(): void {
     this.#connection.interrupt()
+    this.#interrupts ??= setInterval(() => this.#connection.interrupt(), INTERRUPT_EVERY_MS)
   }
 
   close(): void {
+    if (this.#interrupts !== null) clearInterval(this.#interrupts)
     this.#connection.closeSync()
   }
 
   #read(sql: string, parameters?: Record<string, Parameter>): Promise<DuckDBResultReader> {
     const values = parameters as Record<string, DuckDBValue> | undefined
-    return this.#turns(() => this.#connection.runAndReadAll(sql, values))
+    return this.#unlessStopped(() => this.#connection.runAndReadAll(sql, values))
+  }
+
+  #unlessStopped<T>(statement: () => Promise<T>): Promise<T> {
+    return this.#turns(() => {
+      if (this.#interrupts !== null) throw new Error('INTERRUPT: the connection was told to stop')
+      return statement()
+    })
   }
 }
 
