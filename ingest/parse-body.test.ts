@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import fc from 'fast-check'
+import { expect, test, vi } from 'vitest'
 import { OfferTooLargeError } from './ingest-limits.ts'
 import { BodyError, rowsOfBody } from './parse-body.ts'
 
@@ -36,4 +37,24 @@ test('limits are checked by name, the bytes before parsing', () => {
   )
   expect(() => rows('[1,2,3]', 'json', { rowsMax: 2 })).toThrow(OfferTooLargeError)
   expect(() => rows('1\n2\n3\n', 'ndjson', { rowsMax: 2 })).toThrow(/limit rowsMax is 2/)
+})
+
+test('an array of too many events is refused before it is parsed', () => {
+  const parse = vi.spyOn(JSON, 'parse')
+  expect(() => rows(`\uFEFF [${'0,'.repeat(1_000_000)}0]`, 'json', { rowsMax: 50 })).toThrow(/51 events at once/)
+  expect(parse).not.toHaveBeenCalled()
+  parse.mockRestore()
+})
+
+test('only the events of an array count, whatever is in them', () => {
+  fc.assert(
+    fc.property(fc.array(fc.jsonValue(), { minLength: 1 }), fc.constantFrom(undefined, 2), (events, space) => {
+      const text = JSON.stringify(events, null, space)
+      expect(rows(text, 'json', { rowsMax: events.length })).toHaveLength(events.length)
+      expect(() => rows(text, 'json', { rowsMax: events.length - 1 })).toThrow(OfferTooLargeError)
+    }),
+  )
+  const hard = ['"],[{', '\\', '\\"', [1, [2, 3]], { ',': ',"' }]
+  expect(rows(JSON.stringify(hard), 'json', { rowsMax: 5 })).toHaveLength(5)
+  expect(rows('{"a":1,"b":2,"c":3}', 'json', { rowsMax: 1 })).toHaveLength(1)
 })

@@ -1,7 +1,10 @@
-/** From the body of a request to one row per event. Sizes are checked before anything is parsed. */
+/** From the body of a request to one row per event. Sizes and numbers of events are checked before anything is parsed. */
 import { isUtf8 } from 'node:buffer'
 import { type BodyLimits, DEFAULT_BODY_LIMITS, OfferTooLargeError } from './ingest-limits.ts'
-import { linesOf } from './ndjson-lines.ts'
+import { linesOf, withoutByteOrderMark } from './ndjson-lines.ts'
+
+const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 export type BodyFormat = 'json' | 'ndjson'
 
@@ -21,6 +24,8 @@ export function rowsOfBody(body: Buffer, format: BodyFormat, limits: Partial<Bod
   const { bodyBytesMax, rowsMax } = { ...DEFAULT_BODY_LIMITS, ...limits }
   if (body.length > bodyBytesMax)
     throw new OfferTooLargeError('the body', body.length, 'bytes', 'bodyBytesMax', bodyBytesMax)
+  if (format === 'json' && hasMoreElements(body, rowsMax))
+    throw new OfferTooLargeError('the body', rowsMax + 1, 'events', 'rowsMax', rowsMax)
   const rows = format === 'ndjson' ? linesOf(body, rowsMax) : rowsOfJson(body)
   if (rows.length > rowsMax) throw new OfferTooLargeError('the body', rows.length, 'events', 'rowsMax', rowsMax)
   return rows
@@ -36,6 +41,36 @@ function rowsOfJson(body: Buffer): Buffer[] {
   } catch (error) {
     throw new BodyError(`the body is no JSON: ${(error as Error).message}; ${advice}`)
   }
+}
+
+/** Whether the text is an array of more elements. Looks at commas only, for the text may be no JSON, and no further than it must. */
+function hasMoreElements(body: Buffer, elementsMax: number): boolean {
+  const bytes = withoutByteOrderMark(body)
+  if (!hasMore(bytes, COMMA, elementsMax - 1)) return false
+  let [depth, commas] = [0, 0]
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!
+    if (byte === QUOTE) at = stringEnd(bytes, at)
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      if (depth++ === 0 && byte === OPEN_OBJECT) return false
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--
+    else if (byte === COMMA && depth === 1 && ++commas >= elementsMax) return true
+  }
+  return false
+}
+
+/** Whether the byte occurs more often, in strings as well: quick, and for most bodies the answer. */
+function hasMore(bytes: Buffer, byte: number, times: number): boolean {
+  let count = 0
+  for (let at = bytes.indexOf(byte); at !== -1 && count <= times; at = bytes.indexOf(byte, at + 1)) count++
+  return count > times
+}
+
+/** Place of the quote that ends the text which begins at `start`. */
+function stringEnd(bytes: Buffer, start: number): number {
+  let at = start + 1
+  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1
+  return at
 }
 
 interface RawJson {
