@@ -37,7 +37,10 @@ export const KAFKA_SETTINGS = z.strictObject({
     .enum(['json', 'confluent'])
     .default('json')
     .describe('`json`, or `confluent`: records framed with the id of a schema in `kafka.registryUrl`'),
-  registryUrl: text().optional().describe('schema registry for the format `confluent`: http(s)://host:port'),
+  registryUrl: text()
+    .optional()
+    .meta({ secret: 'url' })
+    .describe('schema registry for the format `confluent`: http(s)://host:port'),
   registryUsername: text().optional().describe('user to log in to the registry as'),
   registryPassword: secret().optional().describe('password of that user'),
   trim: z

@@ -133,8 +133,14 @@ describe('secrets', () => {
     WATERSHED_KAFKA_SASL_USERNAME: 'me',
     WATERSHED_KAFKA_SASL_PASSWORD: 'kafka-password',
     WATERSHED_ELASTICSEARCH_API_KEY: 'elastic-key',
+    WATERSHED_KAFKA_REGISTRY_URL: 'http://me:registry-password@host:8081',
+    WATERSHED_DICTIONARY_SOURCES:
+      'groups=https://me:source-password@host/{key}?token=source-token,places=https://host/?id={key}&key=place-token',
   }
-  const SECRETS = [KEY, 'another-long-enough-key', 'p%40ssword', 'p@ssword', 'kafka-password', 'elastic-key']
+  const SECRETS = [
+    ...[KEY, 'another-long-enough-key', 'p%40ssword', 'p@ssword', 'kafka-password', 'elastic-key'],
+    ...['registry-password', 'source-password', 'token=source-token', 'key=place-token'],
+  ]
 
   test('are masked where settings are shown, with the place that each came from', async () => {
     const shown = await settingsInForce({ environment, flags: { port: 1 }, set: ['log=kafka'] })
@@ -145,6 +151,11 @@ describe('secrets', () => {
     expect(of('keys')).toEqual([['***', '***'], 'environment WATERSHED_KEYS'])
     expect(of('redis.url')).toEqual(['redis://me:***@host:6379/1', 'environment WATERSHED_REDIS_URL'])
     expect(of('kafka.saslUsername')).toEqual(['me', 'environment WATERSHED_KAFKA_SASL_USERNAME'])
+    expect(of('kafka.registryUrl')[0]).toBe('http://me:***@host:8081')
+    expect(of('dictionarySources')[0]).toEqual({
+      groups: 'https://me:***@host/{key}?token=***',
+      places: 'https://host/?id={key}&key=***',
+    })
     expect(of('port')).toEqual([1, 'flag'])
     expect(of('log')).toEqual(['kafka', '--set'])
     expect(of('host')).toEqual(['127.0.0.1', 'default'])
@@ -160,6 +171,10 @@ describe('secrets', () => {
     const wrong = loadConfiguration({ environment: { WATERSHED_KEYS: 'short-key' } })
     await expect(wrong).rejects.toThrow(/^keys \(environment WATERSHED_KEYS\)/)
     await expect(wrong).rejects.not.toThrow(/short-key/)
+    for (const sources of ['groups=https://me:source-password@host/', 'https://me:source-password@host/{key}'])
+      await expect(loadConfiguration({ environment: { WATERSHED_DICTIONARY_SOURCES: sources } })).rejects.toThrow(
+        /^dictionarySources (?!.*source-password)/,
+      )
   })
 })
 

@@ -6,7 +6,7 @@ import pino, { type DestinationStream, type Logger } from 'pino'
 import { isColorSupported, prettyFactory } from 'pino-pretty'
 import type { Emit, PlatformEvent } from '#telemetry/emit.ts'
 import { say, stderrLines } from './output.ts'
-import { MASK } from './secrets.ts'
+import { masked } from './secrets.ts'
 import type { Configuration } from './settings.ts'
 
 export type LogSettings = Pick<Configuration, 'logLevel' | 'logFormat'>
@@ -85,8 +85,4 @@ function fieldsOf({ name, dataset, fields = {} }: PlatformEvent, secrets: readon
     typeof value === 'string' ? masked(value, secrets) : value,
   ])
   return { event: name, ...(dataset === undefined ? {} : { dataset }), ...Object.fromEntries(own) }
-}
-
-function masked(text: string, secrets: readonly string[]): string {
-  return secrets.reduce((shown, secret) => shown.replaceAll(secret, MASK), text)
 }

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { Intake } from '#ingest/intake.ts'
+import type { ServedPart } from '#serving/health-routes.ts'
 import { buildServeApp } from '#serving/serve-app.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
@@ -20,7 +21,8 @@ import { intakeLimits, intakePort } from './intake-port.ts'
 import type { OpenDataset } from './open-dataset.ts'
 import type { RoleInput } from './roles/role-messages.ts'
 import { RoleSupervisor } from './roles/role-supervisor.ts'
-import { servedParts } from './served-parts.ts'
+import { secretsOf } from './secrets.ts'
+import { servedParts, withoutSecrets } from './served-parts.ts'
 import type { Configuration } from './settings.ts'
 import { stateReadings } from './state-readings.ts'
 import { Workspace } from './workspace.ts'
@@ -121,6 +123,7 @@ export class Platform {
     const { answers, intake } = this.#shape
     const ports = [...this.intakes].map(([name, own]) => [name, intakePort(own, configuration)] as const)
     const board = await this.#jobBoard()
+    const secrets = secretsOf(configuration)
     this.#app = buildServeApp({
       datasets: answers ? new Map(this.#datasets.map((open) => [open.dataset.name, open])) : null,
       intakes: intake ? new Map(ports) : null,
@@ -129,10 +132,7 @@ export class Platform {
       limits: configuration,
       keys,
       ownKeyPaths: board === null ? [] : [board.path],
-      parts: async () => [
-        ...this.#roles.flatMap((role) => servedParts(role.state())),
-        ...((await this.#answering?.look()) ?? []),
-      ],
+      parts: async () => (await this.#parts()).map((part) => withoutSecrets(part, secrets)),
     })
     if (board !== null) this.#app.register(board.plugin, { prefix: board.path })
     try {
@@ -148,6 +148,10 @@ export class Platform {
     }
     const bound = this.#app.server.address() as AddressInfo
     this.#address = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  async #parts(): Promise<ServedPart[]> {
+    return [...this.#roles.flatMap((role) => servedParts(role.state())), ...((await this.#answering?.look()) ?? [])]
   }
 
   /** The page of batch jobs, where there is a queue and a key for it. */

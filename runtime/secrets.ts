@@ -8,34 +8,51 @@ export const MASK = '***'
 /** shorter ones would mask ordinary words in a log */
 const SECRET_CHARS_MIN = 6
 
+const PASSWORD = /(?<=:\/\/[^/?#@]*:)[^/@]+(?=@)/g
+const QUERY_PAIR = /(?<=[?&])[^=&#\s]+=[^&#\s]+/g
+const QUERY_VALUE = /(?<=[?&][^=&#\s]+=)[^&#\s]+/g
+
 /** The value as people may see it. */
 export function shownValue(setting: Setting | undefined, value: unknown): unknown {
   if (setting === undefined || value === undefined || setting.secrecy === 'none') return value
   if (Array.isArray(value)) return value.map(() => MASK)
   if (setting.secrecy === 'whole') return MASK
-  const password = typeof value === 'string' ? passwordOf(value) : null
-  return password === null ? value : (value as string).replace(password, MASK)
+  if (typeof value === 'string') return shownAddresses(value)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, own]) => [name, shownValue(setting, own)]))
 }
 
-/** Texts that must not appear in a log: secrets, and the passwords in addresses. */
+/** The text with a mask for each secret in it. */
+export function masked(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((shown, secret) => shown.replaceAll(secret, MASK), text)
+}
+
+/** Texts that must not appear in a log: secrets, and the passwords and query values in addresses. */
 export function secretsOf(configuration: Configuration): readonly string[] {
   const found: string[] = []
   for (const { name, secrecy } of ALL_SETTINGS.values()) {
     if (secrecy === 'none') continue
     const [section, own] = name.split('.') as [keyof Configuration, string?]
     const value = own === undefined ? configuration[section] : (configuration[section] as Record<string, unknown>)[own]
-    for (const text of [value].flat()) {
-      if (typeof text !== 'string') continue
-      const secret = secrecy === 'url' ? passwordOf(text) : text
-      if (secret !== null) found.push(secret, decoded(secret))
-    }
+    for (const text of textsOf(value))
+      for (const secret of secrecy === 'url' ? secretsIn(text) : [text]) found.push(secret, decoded(secret))
   }
   return [...new Set(found)].filter((secret) => secret.length >= SECRET_CHARS_MIN)
 }
 
-/** As it stands in the address, which may be encoded; null where there is none. */
-function passwordOf(url: string): string | null {
-  return /^[a-z][a-z0-9+.-]*:\/\/[^/@]*?:([^/@]+)@/i.exec(url)?.[1] ?? null
+function textsOf(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : []
+}
+
+function shownAddresses(text: string): string {
+  return text.replace(PASSWORD, MASK).replace(QUERY_VALUE, (value) => (value.includes('{') ? value : MASK))
+}
+
+/** As they stand in the address, which may be encoded. A query's values with their names: alone they may be ordinary words. */
+function secretsIn(address: string): string[] {
+  const named = address.match(QUERY_PAIR) ?? []
+  return [...(address.match(PASSWORD) ?? []), ...named.filter((pair) => !pair.includes('{'))]
 }
 
 function decoded(text: string): string {

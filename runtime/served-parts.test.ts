@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { PartStatus } from './roles/role-messages.ts'
-import { servedParts } from './served-parts.ts'
+import { servedParts, withoutSecrets } from './served-parts.ts'
 
 const part = (state: PartStatus['state'], fault: string | null = null): PartStatus => ({
   name: 'batch of shop',
@@ -28,4 +28,9 @@ test('faults and restarts are told; nothing of a thread that is down is ready', 
     { name: 'batch role', ready: false, state: 'restarting', detail: '2 restarts, it died' },
     { name: 'batch of shop', ready: false, state: 'running', detail: 'no space, generation g000003' },
   ])
+})
+
+test('secrets are masked in what a part tells', () => {
+  const told = { name: 'batch role', ready: false, state: 'failing', detail: 'no answer of http://me:pass-word@host' }
+  expect(withoutSecrets(told, ['pass-word'])).toEqual({ ...told, detail: 'no answer of http://me:***@host' })
 })

@@ -2,6 +2,7 @@
 import type { ServedPart } from '#serving/health-routes.ts'
 import { PART_STATES, type PartStatus } from './roles/role-messages.ts'
 import type { RoleState } from './roles/role-supervisor.ts'
+import { masked } from './secrets.ts'
 
 export function servedParts({ name, state, restarts, fault, parts }: RoleState): ServedPart[] {
   const running = state === 'running'
@@ -12,6 +13,11 @@ export function servedParts({ name, state, restarts, fault, parts }: RoleState):
     detail: textOf([restarts > 0 ? `${restarts} restarts` : null, fault]),
   }
   return [thread, ...parts.map((part) => servedPart(part, running))]
+}
+
+/** Whoever asks /readyz may have no key. */
+export function withoutSecrets(part: ServedPart, secrets: readonly string[]): ServedPart {
+  return { ...part, detail: masked(part.detail, secrets) }
 }
 
 /** A part of a thread that does not run does not work, whatever it said last. */

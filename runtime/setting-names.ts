@@ -5,7 +5,7 @@ import { SETTINGS } from './settings.ts'
 /** How a setting is written where there are only texts: the environment, and --set. */
 export type SettingKind = 'text' | 'number' | 'boolean' | 'list' | 'map'
 
-/** 'whole': never shown; 'url': shown without its password */
+/** 'whole': never shown; 'url': shown without the passwords and query values of addresses */
 export type Secrecy = 'none' | 'whole' | 'url'
 
 export interface Setting {

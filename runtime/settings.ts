@@ -131,6 +131,7 @@ export const SETTINGS = z.strictObject({
   dictionarySources: z
     .record(z.string().min(1), z.string().regex(/^https?:\/\/.*\{key\}/, 'an http or https URL with {key} in it'))
     .default({})
+    .meta({ secret: 'url' })
     .describe(
       'where batch processes fetch keys that a dictionary lacks: dictionary to URL with `{key}` in it, answered with a JSON object of attributes',
     ),

@@ -302,6 +302,15 @@ describe('an HTTP source', () => {
     expect(() => httpFetchKey({ url: 'file:///{key}' })).toThrow(/no template/)
   })
 
+  test('gets the login of its address as a header; messages tell neither it nor the query', async () => {
+    const source = { url: `${url.replace('//', '//me:p%40ss@')}?token=abc&id={key}` }
+    answer = (request, response) => json({ login: request.headers.authorization })(request, response)
+    expect(await ask('1', source)).toEqual({ login: `Basic ${btoa('me:p@ss')}` })
+    expect(asked).toEqual(['/groups/1?token=abc&id=1'])
+    answer = (_request, response) => void response.writeHead(500).end()
+    await expect(ask('1', source)).rejects.toThrow(/^http:\/\/127\.0\.0\.1:\d+\/groups\/1 answered 500/)
+  })
+
   test('that is busy is left alone for as long as it says, and asked again then', async () => {
     let busy = true
     answer = (request, response) => {

@@ -1,4 +1,5 @@
 /** Asks an HTTP source for one key: GET of a URL made from a template, the answer a JSON object. */
+import { httpAddress, shownAddress } from '#storage/http/http-address.ts'
 import { type FetchKey, FetchRefused, SourceBusy } from './dictionary-fetcher.ts'
 import type { Attributes } from './fetched-entries.ts'
 
@@ -18,13 +19,18 @@ export interface HttpSource {
 /** @throws RangeError when the template can not be used */
 export function httpFetchKey(source: HttpSource): FetchKey {
   assertTemplate(source.url)
+  const { url: template, headers } = httpAddress(source.url)
   return async (key, signal) => {
-    const url = source.url.replaceAll(PLACE, encodeURIComponent(key))
-    const response = await fetch(url, { headers: { accept: 'application/json', ...source.headers }, signal })
+    const url = template.replaceAll(PLACE, encodeURIComponent(key))
+    const shown = shownAddress(url)
+    const response = await fetch(url, {
+      headers: { accept: 'application/json', ...headers, ...source.headers },
+      signal,
+    })
     try {
       if (response.status === 404 || response.status === 410) return null
-      assertUsable(response, url)
-      return attributesOf(await boundedJson(response, url), source.attributes, url)
+      assertUsable(response, shown)
+      return attributesOf(await boundedJson(response, shown), source.attributes, shown)
     } finally {
       // An answer that is not wanted must not hold its connection.
       await response.body?.cancel().catch(() => {})
@@ -37,13 +43,13 @@ function assertTemplate(url: string): void {
   const usable = url.includes(PLACE) && URL.canParse(probe) && /^https?:$/.test(new URL(probe).protocol)
   if (usable) return
   throw new RangeError(
-    `'${url}' is no template of an http or https URL with ${PLACE} in it; write for example https://api.example.org/groups/${PLACE}`,
+    `'${shownAddress(url)}' is no template of an http or https URL with ${PLACE} in it; write for example https://api.example.org/groups/${PLACE}`,
   )
 }
 
-function assertUsable(response: Response, url: string): void {
+function assertUsable(response: Response, shown: string): void {
   if (response.ok) return
-  const said = `${url} answered ${response.status} ${response.statusText}`
+  const said = `${shown} answered ${response.status} ${response.statusText}`
   if (response.status === 429 || response.status === 503) throw new SourceBusy(said, restMs(response))
   if (response.status >= 500 || response.status === 408) throw new Error(said)
   throw new FetchRefused(said)
@@ -57,24 +63,24 @@ function restMs(response: Response): number {
   return Number.isFinite(ms) ? Math.max(0, ms) : REST_MS
 }
 
-async function boundedJson(response: Response, url: string): Promise<unknown> {
+async function boundedJson(response: Response, shown: string): Promise<unknown> {
   const pieces: Uint8Array[] = []
   let bytes = 0
   for await (const piece of response.body ?? []) {
     bytes += piece.byteLength
-    if (bytes > ANSWER_BYTES_MAX) throw new FetchRefused(`${url} answered more than ${ANSWER_BYTES_MAX} bytes`)
+    if (bytes > ANSWER_BYTES_MAX) throw new FetchRefused(`${shown} answered more than ${ANSWER_BYTES_MAX} bytes`)
     pieces.push(piece)
   }
   try {
     return JSON.parse(Buffer.concat(pieces).toString('utf8'))
   } catch (error) {
-    throw new FetchRefused(`${url} answered no JSON: ${(error as Error).message}`, { cause: error })
+    throw new FetchRefused(`${shown} answered no JSON: ${(error as Error).message}`, { cause: error })
   }
 }
 
-function attributesOf(answer: unknown, wanted: HttpSource['attributes'], url: string): Attributes {
+function attributesOf(answer: unknown, wanted: HttpSource['attributes'], shown: string): Attributes {
   if (answer === null || typeof answer !== 'object' || Array.isArray(answer))
-    throw new FetchRefused(`${url} answered no JSON object`)
+    throw new FetchRefused(`${shown} answered no JSON object`)
   const paths = wanted ?? Object.fromEntries(Object.keys(answer).map((field) => [field, field]))
   const found = Object.entries(paths).map(([name, path]) => [name, valueAt(answer, wanted ? path.split('.') : [path])])
   return Object.fromEntries(found.filter(([, value]) => value !== null))

@@ -3,6 +3,7 @@ import avro from 'avsc'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { confluentRecords } from './confluent-records.ts'
 import { type RecordDecoder, Unreadable } from './record-format.ts'
+import { SchemaRegistry } from './schema-registry.ts'
 
 /** A registry of the test's own: answers as Confluent's does. */
 const schemas = new Map<number, object>()
@@ -112,6 +113,16 @@ test('what can not be read says why', async () => {
   expect(await why(framed(4, Buffer.from([1])))).toMatch(/schema 4 is Protobuf/)
   expect(await why(framed(5, Buffer.from([1])))).toMatch(/schema 5 can not be used: /)
   expect(await why(framed(99, Buffer.from([1])))).toMatch(/knows no schema 99/)
+})
+
+test('messages do not tell the login that an address has', async () => {
+  const { port } = server.address() as { port: number }
+  const registry = new SchemaRegistry({ url: `http://me:secret@127.0.0.1:${port}/` })
+  down = true
+  await expect(registry.schema(8)).rejects.toThrow(
+    `schema registry http://127.0.0.1:${port}: GET /schemas/ids/8 did not work (status 503)`,
+  )
+  down = false
 })
 
 test('each schema is asked for once; a registry that is down is a fault that passes, not a dead letter', async () => {

@@ -1,5 +1,7 @@
 /** Looks schemas up in a registry with Confluent's HTTP interface, each once: a schema never changes under its id. */
 
+import { httpAddress, shownAddress } from '#storage/http/http-address.ts'
+
 export interface SchemaRegistrySettings {
   /** http(s)://host:port */
   readonly url: string
@@ -31,7 +33,7 @@ const TYPES = ['AVRO', 'JSON', 'PROTOBUF'] as const
 export class SchemaRegistryError extends Error {
   constructor(url: string, doing: string, why: string, options?: ErrorOptions) {
     super(
-      `schema registry ${url}: ${doing} did not work (${why}); look whether it runs and the credentials are right`,
+      `schema registry ${shownAddress(url)}: ${doing} did not work (${why}); look whether it runs and the credentials are right`,
       options,
     )
     this.name = 'SchemaRegistryError'
@@ -71,9 +73,11 @@ export class SchemaRegistry {
 
   async #get(path: string): Promise<SchemaAnswer | null> {
     const { url, username, password = '', requestMsMax = REQUEST_MS_MAX } = this.#settings
-    const login = username === undefined ? {} : { authorization: `Basic ${btoa(`${username}:${password}`)}` }
+    const address = httpAddress(url)
+    const login =
+      username === undefined ? address.headers : { authorization: `Basic ${btoa(`${username}:${password}`)}` }
     try {
-      const response = await fetch(`${url}${path}`, {
+      const response = await fetch(`${address.url}${path}`, {
         headers: { accept: 'application/vnd.schemaregistry.v1+json, application/json', ...login },
         signal: AbortSignal.timeout(requestMsMax),
       })
