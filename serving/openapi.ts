@@ -21,7 +21,7 @@ declare module 'fastify' {
 }
 
 /** Problems that every route can have. */
-const ALWAYS: readonly ProblemType[] = ['unauthorized', 'internal']
+const ALWAYS: readonly ProblemType[] = ['unauthorized', 'forbidden', 'internal']
 
 /** Registers the document; routes that are registered behind it are in it. @param keyed whether requests need an API key */
 export function describeApi(app: FastifyInstance, keyed: boolean): void {

@@ -15,6 +15,7 @@ export const PROBLEMS = {
   'bad-query': { status: 400, title: 'The query does not fit the view', retryable: false },
   'all-rejected': { status: 400, title: 'No event could be used', retryable: false },
   unauthorized: { status: 401, title: 'An API key is needed', retryable: false },
+  forbidden: { status: 403, title: 'The request comes from elsewhere', retryable: false },
   'not-found': { status: 404, title: 'There is no such thing here', retryable: false },
   'needs-backfill': { status: 409, title: 'The view was changed; its history must be recomputed', retryable: false },
   'too-large': { status: 413, title: 'The request is larger than the limit', retryable: false },

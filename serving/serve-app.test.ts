@@ -119,6 +119,46 @@ test('with keys, only health is open', async () => {
   await locked.close()
 })
 
+const FOREIGN: Record<string, string>[] = [
+  { host: 'attacker.example' },
+  { host: 'localhost.attacker.example:8787' },
+  { host: '192.168.1.5:8787' },
+  { host: '127.0.0.1:8787', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
+  { host: 'localhost', origin: 'https://attacker.example' },
+  { host: 'localhost', origin: 'null' },
+]
+const OWN: Record<string, string>[] = [
+  { host: '127.0.0.1:8787' },
+  { host: '[::1]:8787' },
+  { host: 'LOCALHOST' },
+  { host: 'shop.localhost:1' },
+  { host: 'localhost', origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' },
+]
+const FOLLOWED = { host: 'localhost', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }
+
+test.each([...FOREIGN.map((headers) => [headers, 403] as const), ...OWN.map((headers) => [headers, 202] as const)])(
+  'without keys, a request with %j is %i',
+  async (headers, status) => {
+    const asked = { method: 'POST', url: '/v1/datasets/shop/events', payload: 'good' } as const
+    const reply = await app.inject({ ...asked, headers: { 'content-type': 'text/plain', ...headers } })
+    expect(reply.statusCode).toBe(status)
+    if (status === 403) expect(reply.json().type).toBe('urn:watershed:problem:forbidden')
+    expect((await app.inject({ url: '/v1/datasets', headers })).statusCode).toBe(status === 403 ? 403 : 200)
+    expect((await app.inject({ url: '/livez', headers })).statusCode).toBe(200)
+    const keyed = buildServeApp({ ...shop.parts, keys: [KEY] })
+    const withKey = { authorization: `Bearer ${KEY}`, ...headers }
+    expect((await keyed.inject({ url: '/v1/datasets', headers: withKey })).statusCode).toBe(200)
+    await keyed.close()
+  },
+)
+
+test('without keys, a link on another site may lead here, and a form may not', async () => {
+  expect((await app.inject({ url: '/v1/datasets', headers: FOLLOWED })).statusCode).toBe(200)
+  const form = { method: 'POST', url: '/v1/datasets/shop/events', payload: 'good' } as const
+  const headers = { 'content-type': 'text/plain', ...FOLLOWED }
+  expect((await app.inject({ ...form, headers })).statusCode).toBe(403)
+})
+
 test('docs/reference/http.md names every route and parameter', async () => {
   const text = readFileSync(fileURLToPath(new URL('../docs/reference/http.md', import.meta.url)), 'utf8')
   const inDocs = [...text.matchAll(/^\| `((?:GET|POST) \/[^`]*)` \|/gm)].map((match) => match[1]!)

@@ -7,6 +7,7 @@ import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoute, type IntakePort } from './event-route.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
 import { problemOfInvalid } from './invalid-request.ts'
+import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
@@ -34,7 +35,7 @@ export interface ServeAppParts {
   readonly metrics: Metrics
   readonly emit: Emit
   readonly limits?: Partial<ServeLimits>
-  /** when given, every request but the health checks must carry one as `Authorization: Bearer <key>` */
+  /** when given, every request but the health checks must carry one as `Authorization: Bearer <key>`; else it must come from this machine */
   readonly keys?: readonly string[]
   /** paths under which something asks for a key of its own */
   readonly ownKeyPaths?: readonly string[]
@@ -54,8 +55,10 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   })
   app.addHook('onRequest', async (request) => {
     const path = request.url.split('?')[0]!
-    if (!parts.keys?.length || OPEN_ROUTES.has(path) || isUnder(path, parts.ownKeyPaths ?? [])) return
-    checkKey(request, parts.keys)
+    if (OPEN_ROUTES.has(path) || isUnder(path, parts.ownKeyPaths ?? [])) return
+    if (parts.keys?.length) return checkKey(request, parts.keys)
+    const why = whyForeign(request)
+    if (why !== null) throw new ProblemError('forbidden', why)
   })
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
