@@ -3,12 +3,13 @@ import { type Command, CommanderError } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
+import { QueryTimeoutError } from '#serving/query-error.ts'
 import { SnapshotError } from '#serving/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { commandLine } from './command-line.ts'
 import { ConfigurationError } from './configuration-error.ts'
 import { endOf, exitCode } from './end-of.ts'
-import { CommandError, EXIT_CODES } from './exit-codes.ts'
+import { CommandError, EXIT_CODES, listenError } from './exit-codes.ts'
 
 /** every command that does something, with its path */
 function leaves(command: Command, path: readonly string[]): [string, Command][] {
@@ -45,6 +46,8 @@ describe('docs/reference/command-line.md', async () => {
   })
 })
 
+const listening = (code: string): Error => listenError('127.0.0.1', 80, Object.assign(new Error(code), { code }))
+
 describe('endOf', () => {
   test.each([
     [new CommandError('busy', 'x'), 'busy'],
@@ -60,6 +63,10 @@ describe('endOf', () => {
     [new CommanderError(1, 'commander.unknownOption', 'x'), 'usage'],
     [new CommanderError(0, 'commander.help', 'x'), 'done'],
     [new SnapshotError('x', 'y'), 'storage'],
+    [new QueryTimeoutError(10), 'timeout'],
+    [listening('EADDRINUSE'), 'busy'],
+    [listening('EACCES'), 'configuration'],
+    [listening('EADDRNOTAVAIL'), 'configuration'],
     [new TypeError('x'), 'fault'],
   ] as const)('%s ends with %s', (error, exit) => {
     expect(endOf(error).exit).toBe(exit)

@@ -12,10 +12,20 @@ export const EXIT_CODES = {
   },
   busy: { code: 75, meaning: 'another process is doing the same; try again later' },
   configuration: { code: 78, meaning: 'the configuration can not be used, or the project is not installed' },
+  timeout: { code: 124, meaning: '`query` took longer than `queryMsMax` and was stopped' },
   interrupted: { code: 130, meaning: 'stopped by Ctrl-C or SIGTERM before the work was done' },
 } as const satisfies Record<string, { code: number; meaning: string }>
 
 export type ExitName = keyof typeof EXIT_CODES
+
+/** Why a port could not be had, as a command ends with it. */
+export function listenError(host: string, port: number, error: NodeJS.ErrnoException): CommandError {
+  const message = `can not listen on ${host}:${port}: ${error.message}`
+  const elsewhere = 'choose another with --port'
+  if (error.code === 'EADDRINUSE') return new CommandError('busy', `${message}; ${elsewhere}`, { cause: error })
+  const advice = error.code === 'EACCES' ? elsewhere : "set 'host' to an address of this machine"
+  return new CommandError('configuration', `${message}; ${advice}`, { cause: error })
+}
 
 /** An error that already knows how the command ends; its message is for people. */
 export class CommandError extends Error {

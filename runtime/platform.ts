@@ -15,7 +15,7 @@ import type { Emit } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 import { AnswerProbe } from './answer-probe.ts'
 import { queuePrefixOf } from './drivers/open-schedule.ts'
-import { CommandError } from './exit-codes.ts'
+import { listenError } from './exit-codes.ts'
 import { firstQuestions } from './first-questions.ts'
 import { intakeLimits, intakePort } from './intake-port.ts'
 import type { OpenDataset } from './open-dataset.ts'
@@ -138,13 +138,7 @@ export class Platform {
     try {
       await this.#app.listen({ host, port })
     } catch (error) {
-      throw new CommandError(
-        'busy',
-        `can not listen on ${host}:${port}: ${(error as Error).message}; choose another with --port`,
-        {
-          cause: error,
-        },
-      )
+      throw listenError(host, port, error as NodeJS.ErrnoException)
     }
     const bound = this.#app.server.address() as AddressInfo
     this.#address = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`

@@ -1,6 +1,6 @@
 /** watershed verify: recounts every view from raw events and compares with the merged answers, row by row. */
 import type { Command } from 'commander'
-import { EXIT_CODES } from '../exit-codes.ts'
+import { CommandError, EXIT_CODES } from '../exit-codes.ts'
 import { printJson, printTable, say } from '../output.ts'
 import { stopSignal } from '../signals.ts'
 import { mergedSnapshot } from '../verify/merged-snapshot.ts'
@@ -22,7 +22,8 @@ async function verify(options: SharedOptions): Promise<void> {
   if (reports.some((report) => !report.equal)) process.exitCode = EXIT_CODES.different.code
 }
 
-async function verifyAll(workspace: Workspace, signal: AbortSignal): Promise<VerifyReport[]> {
+/** @throws CommandError 'interrupted' when the signal came before the end */
+export async function verifyAll(workspace: Workspace, signal: AbortSignal): Promise<VerifyReport[]> {
   const reports: VerifyReport[] = []
   for (const open of await workspace.all()) {
     const report = await verifyDataset({
@@ -33,6 +34,9 @@ async function verifyAll(workspace: Workspace, signal: AbortSignal): Promise<Ver
       onView: (view, done, total) => {
         if (process.stderr.isTTY) say(`${open.dataset.name}: view ${done + 1} of ${total}, ${view}`)
       },
+    }).catch((error) => {
+      if (!signal.aborted) throw error
+      throw new CommandError('interrupted', `verify was stopped before '${open.dataset.name}' was compared`)
     })
     reports.push(report)
   }
