@@ -64,7 +64,7 @@ const DEAD_LETTERS_OF = {
   summary: 'The newest unusable events of closed segments, with their bytes',
   params: DATASET_PARAMS,
   querystring: DEAD_LETTERS_QUERY,
-  response: responsesOf(200, 'the newest first', JSON_TYPE, DEAD_LETTERS, [...READS, 'busy']),
+  response: responsesOf(200, 'the newest first', JSON_TYPE, DEAD_LETTERS, [...READS, 'busy', 'query-timeout']),
 }
 
 export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts): void {
@@ -91,7 +91,9 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
   app.get('/v1/datasets/:dataset/dead-letters', { schema: DEAD_LETTERS_OF }, async (request, reply) => {
     const { limit } = request.query
     const target = servedUnder(datasets, request.params.dataset)
-    return reply.type(JSON_TEXT).send(`{"data":${await gate.run(() => deadLettersJson(target, limit))}}`)
+    return reply
+      .type(JSON_TEXT)
+      .send(`{"data":${await gate.run(() => deadLettersJson(target, limit, parts.queryMsMax))}}`)
   })
 }
 

@@ -1,35 +1,55 @@
 /** The newest dead letters in closed segments, with their bytes. */
 import { quoteText } from '#core/sql-names.ts'
+import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import type { ServedDataset } from './snapshot.ts'
+import { QUERY_MS_MAX, withinTime } from './time-limit.ts'
 
 export const DEAD_LETTERS_MAX = 1_000
+/** What is shown of one dead letter; its segment keeps all of it. */
+export const DEAD_LETTER_BYTES_MAX = 64 * 1024
+/** A character of UTF-8 that is cut has up to three bytes left. */
+const CUT_CHARACTER_BYTES = [0, 1, 2, 3]
 
-/** @returns JSON array text: partition, offset, arrival, reason, and the bytes as text (or base64 where they are no UTF-8) */
-export async function deadLettersJson(served: ServedDataset, limit: number): Promise<string> {
+/**
+ * @returns JSON array text: partition, offset, arrival, reason, how many bytes it has, and the first DEAD_LETTER_BYTES_MAX of
+ * them as base64 and as text (null where they are no UTF-8)
+ * @throws QueryTimeoutError
+ */
+export async function deadLettersJson(
+  served: ServedDataset,
+  limit: number,
+  queryMsMax: number = QUERY_MS_MAX,
+): Promise<string> {
   const chains = await served.lake.chains(served.partitions)
   const files = chains
     .flatMap(({ segments }) =>
       segments.flatMap(({ deadLetterFile, createdAtMs }) => (deadLetterFile ? [{ deadLetterFile, createdAtMs }] : [])),
     )
     .sort((a, b) => b.createdAtMs - a.createdAtMs)
-  const wanted: string[] = []
+  const wanted: LakeFile[] = []
   let rows = 0
   for (const { deadLetterFile } of files) {
     if (rows >= limit) break
-    await served.lake.check([deadLetterFile])
-    wanted.push(served.lake.resolve(deadLetterFile))
+    wanted.push(deadLetterFile)
     rows += deadLetterFile.rows
   }
   if (wanted.length === 0) return '[]'
-  const connection = await served.engine.connect()
-  try {
+  return withinTime(served.engine, queryMsMax, async (connection) => {
+    await served.lake.check(wanted)
+    const paths = wanted.map((file) => quoteText(served.lake.resolve(file)))
     const [texts] = await connection.columns(
       `SELECT json_object('partition', _partition, 'offset', _offset, 'arrivedAt', strftime(epoch_ms(_arrival), '%Y-%m-%dT%H:%M:%S.%gZ'),
-         'reason', reason, 'base64', to_base64(bytes), 'text', try(decode(bytes)))::VARCHAR
-       FROM read_parquet([${wanted.map(quoteText).join(', ')}]) ORDER BY _arrival DESC, _partition, _offset DESC LIMIT ${limit}`,
+         'reason', reason, 'bytes', size, 'truncated', size > ${DEAD_LETTER_BYTES_MAX}, 'base64', to_base64(shown), 'text', ${textSql()})::VARCHAR
+       FROM (SELECT * EXCLUDE (bytes), octet_length(bytes) AS size, array_slice(bytes, 1, ${DEAD_LETTER_BYTES_MAX}) AS shown FROM read_parquet([${paths.join(', ')}]))
+       ORDER BY _arrival DESC, _partition, _offset DESC LIMIT ${limit}`,
     )
     return `[${(texts as string[]).join(',')}]`
-  } finally {
-    connection.close()
-  }
+  })
+}
+
+function textSql(): string {
+  const decoded = CUT_CHARACTER_BYTES.map(
+    (bytes) => `try(decode(array_slice(shown, 1, octet_length(shown) - ${bytes})))`,
+  )
+  return `CASE WHEN size > ${DEAD_LETTER_BYTES_MAX} THEN coalesce(${decoded.join(', ')}) ELSE try(decode(shown)) END`
 }

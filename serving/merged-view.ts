@@ -10,10 +10,11 @@ import { isoSql, jsonValueSql } from './json-value.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
 import { openTable } from './open-table.ts'
-import { QueryError, QueryTimeoutError, UnknownViewError } from './query-error.ts'
+import { QueryError, UnknownViewError } from './query-error.ts'
 import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { PANE_CUT } from './time-bucket.ts'
+import { QUERY_MS_MAX, withinTime } from './time-limit.ts'
 import { unknownName } from './unknown-name.ts'
 
 export interface Answer {
@@ -30,7 +31,6 @@ export interface AnswerOptions {
   readonly queryMsMax?: number
 }
 
-export const QUERY_MS_MAX = 30_000
 const TRIES_MAX = 3
 
 /** @throws QueryError, NeedsBackfillError, QueryTimeoutError, SnapshotError, LakeError */
@@ -67,14 +67,17 @@ export async function answerPlan(
   snapshot: Snapshot,
   options: AnswerOptions = {},
 ): Promise<Answer> {
-  const nowMs = options.nowMs ?? Date.now()
-  const msMax = options.queryMsMax ?? QUERY_MS_MAX
-  const connection = await served.engine.connect()
-  let expired = false
-  const timer = setTimeout(() => {
-    expired = true
-    connection.stop()
-  }, msMax)
+  const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX } = options
+  return withinTime(served.engine, queryMsMax, (connection) => answerOn(connection, served, plan, snapshot, nowMs))
+}
+
+async function answerOn(
+  connection: EngineConnection,
+  served: ServedDataset,
+  plan: QueryPlan,
+  snapshot: Snapshot,
+  nowMs: number,
+): Promise<Answer> {
   try {
     const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
     await served.lake.check([...stateFiles(plan.view, snapshot), ...pins.map(([, pin]) => pin.file)])
@@ -90,10 +93,7 @@ export async function answerPlan(
     const meta = metaOf({ plan, snapshot, range, nowMs, truncated: texts.length > most, estimated })
     return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, meta }
   } catch (error) {
-    throw expired ? new QueryTimeoutError(msMax) : explained(error, plan)
-  } finally {
-    clearTimeout(timer)
-    connection.close()
+    throw explained(error, plan)
   }
 }
 

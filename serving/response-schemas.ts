@@ -83,6 +83,8 @@ export const DEAD_LETTERS = z.strictObject({
       offset,
       arrivedAt: moment,
       reason: z.string(),
+      bytes: z.number().int().describe('how many the event has'),
+      truncated: z.boolean().describe('only the first of them are shown'),
       base64: z.string(),
       text: z.string().nullable(),
     }),
