@@ -116,6 +116,9 @@ test('ne counts rows without a value; values are typed', async () => {
   expect(
     await count('TIMESTAMP', "['2017-03-19 10:00:00', '2017-03-19 08:00:00']", 'gte', '2017-03-19T10:30:00+02:00'),
   ).toBe(1)
+  const moments = ['2017-03-19T10:00:00.123456Z', '1969-12-31T23:59:59.999999Z', '2017-03-19T10:00:00.120Z']
+  const stored = `[${moments.map((moment) => quoteText(moment.slice(0, -1))).join(', ')}]`
+  for (const moment of moments) expect(await count('TIMESTAMP', stored, 'eq', moment)).toBe(1)
 })
 
 test('look-ups are joined last: by key, by a list of keys, and null where nothing is known', async () => {

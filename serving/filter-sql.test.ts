@@ -16,6 +16,7 @@ test.each([
   ['DOUBLE', 'NaN'],
   ['BOOLEAN', 'yes'],
   ['TIMESTAMP', '2026-02-30'],
+  ['TIMESTAMP', '2017-03-19T10:00:00.1234567Z'],
   ['DATE', '2026-13-01'],
   ['VARCHAR[]', 'a'],
 ])('%s refuses %s instead of rounding it or finding nothing', (type, value) => {
@@ -30,6 +31,7 @@ test.each([
   ['BOOLEAN', 'false'],
   ['TIMESTAMP', '2026-01-31T12:00:00+01:00'],
   ['TIMESTAMP', '1769860800000'],
+  ['TIMESTAMP', '2017-03-19T10:00:00.123456Z'],
   ['DATE', '2024-02-29'],
   ['VARCHAR', "'; DROP TABLE x"],
 ])('%s takes %s', (type, value) => {

@@ -7,7 +7,7 @@ import { type Filter, type FilterOperator, QUERY_LIMITS } from '#core/query.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { BoundValues } from './bound-values.ts'
 import { QueryError } from './query-error.ts'
-import { timeTextMs } from './time-text.ts'
+import { timeTextMs, timeTextUs } from './time-text.ts'
 
 const COMPARISONS = { eq: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' } as const
 const WITHOUT_VALUE: readonly FilterOperator[] = ['null', 'notnull']
@@ -81,7 +81,7 @@ function valueProblem(type: string, value: string): string | null {
     case 'BOOLEAN':
       return value === 'true' || value === 'false' ? null : `'${value}' is neither true nor false`
     case 'TIMESTAMP':
-      return timeTextMs(value) === null ? `'${value}' is no time; write 2026-01-31T12:00:00Z` : null
+      return timeTextUs(value) === null ? `'${value}' is no time; write 2026-01-31T12:00:00Z` : null
     case 'DATE':
       return /^\d{4}-\d\d-\d\d$/.test(value) && timeTextMs(value) !== null
         ? null
@@ -103,6 +103,6 @@ function isDecimal(value: string, precision: number, scale: number): boolean {
 }
 
 function typedSql(type: string, value: string, bound: BoundValues): string {
-  if (type === 'TIMESTAMP') return `make_timestamp(${bound.bind(BigInt(timeTextMs(value)!) * 1_000n)}::BIGINT)`
+  if (type === 'TIMESTAMP') return `make_timestamp(${bound.bind(timeTextUs(value)!)}::BIGINT)`
   return `CAST(${bound.bind(value)}::VARCHAR AS ${type})`
 }

@@ -1,14 +1,23 @@
 /** Moments as people and programs write them. */
 
-const ISO = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)?)?$/
+const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.(\d{1,6}))?)?(?:Z|[+-]\d\d:\d\d)?)?$/
 
-/** Milliseconds since 1970 of ISO 8601 text (UTC where it names no offset) or of a whole number of milliseconds; null for anything else. */
+/** Milliseconds since 1970; null also for a text that says more than that. */
 export function timeTextMs(text: string): number | null {
-  if (/^-?\d{1,15}$/.test(text)) return Number(text)
-  if (!ISO.test(text)) return null
-  const zoned = /T.*(Z|[+-]\d\d:\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`
+  const us = timeTextUs(text)
+  return us === null || us % 1_000n !== 0n ? null : Number(us / 1_000n)
+}
+
+/** Microseconds since 1970 of ISO 8601 text (UTC where it names no offset) or of a whole number of milliseconds; null for anything else. */
+export function timeTextUs(text: string): bigint | null {
+  if (/^-?\d{1,15}$/.test(text)) return BigInt(text) * 1_000n
+  const match = ISO.exec(text)
+  if (match === null) return null
+  const seconds = text.replace(/\.\d+/, '')
+  const zoned = /T.*(Z|[+-]\d\d:\d\d)$/.test(seconds) || !seconds.includes('T') ? seconds : `${seconds}Z`
   const ms = Date.parse(zoned)
-  return Number.isNaN(ms) || !isDay(text.slice(0, 10)) ? null : ms
+  if (Number.isNaN(ms) || !isDay(text.slice(0, 10))) return null
+  return BigInt(ms) * 1_000n + BigInt((match[1] ?? '').padEnd(6, '0'))
 }
 
 /** Date.parse takes the 31st of every month. */
