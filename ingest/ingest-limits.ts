@@ -1,10 +1,10 @@
-/** Bounds of taking events in, by name. */
+/** Bounds of taking events in. Messages name the setting that each comes from. */
 export interface IngestLimits {
   /** one event */
   readonly recordBytesMax: number
-  /** events of one offer */
+  /** events of one offer: requestRowsMax */
   readonly rowsMax: number
-  /** events offered and not yet durable, over all offers; beyond it IntakeBusyError */
+  /** events of one dataset offered and not yet durable, over all offers; beyond it IntakeBusyError */
   readonly inFlightBytesMax: number
 }
 
@@ -16,7 +16,9 @@ export const DEFAULT_INGEST_LIMITS: IngestLimits = {
 
 /** Bounds of one request's body. */
 export interface BodyLimits {
+  /** requestBytesMax */
   readonly bodyBytesMax: number
+  /** requestRowsMax */
   readonly rowsMax: number
 }
 
@@ -27,7 +29,7 @@ export const DEFAULT_BODY_LIMITS: BodyLimits = {
 
 /** More than can ever be taken at once, however often it is tried: make it smaller. */
 export class OfferTooLargeError extends RangeError {
-  /** name of the limit */
+  /** name of the setting */
   readonly limit: string
   constructor(where: string, amount: number, unit: 'bytes' | 'events', limit: string, max: number) {
     super(`${where}: ${amount} ${unit} at once, the limit ${limit} is ${max}; send it in smaller parts`)

@@ -99,7 +99,7 @@ describe('bounds', () => {
   test('more events than rowsMax are refused before any is looked at', async () => {
     const intake = new Intake({ dataset: visits, log: scratch.log, limits: { rowsMax: 3 } })
     await expect(intake.offer([1, 2, 3, 4].map((id) => visit(id)))).rejects.toThrow(
-      /4 events at once, the limit rowsMax is 3/,
+      /4 events at once, the limit requestRowsMax is 3/,
     )
     await expect(intake.offer(Buffer.from('{}\n'.repeat(10)))).rejects.toBeInstanceOf(OfferTooLargeError)
     expect((await intake.offer(Buffer.from(`${visit(1)}\n\n\n\n\n${visit(2)}`))).accepted).toBe(2)

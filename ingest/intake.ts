@@ -93,11 +93,11 @@ export class Intake {
     const { rowsMax } = this.limits
     const where = `dataset '${this.#dataset.name}'`
     if (!Buffer.isBuffer(offered) && offered.length > rowsMax)
-      throw new OfferTooLargeError(where, offered.length, 'events', 'rowsMax', rowsMax)
+      throw new OfferTooLargeError(where, offered.length, 'events', 'requestRowsMax', rowsMax)
     const rows = Buffer.isBuffer(offered)
       ? linesOf(offered, rowsMax)
       : offered.map((row) => (typeof row === 'string' ? Buffer.from(row) : row)).filter((row) => !isBlank(row))
-    if (rows.length > rowsMax) throw new OfferTooLargeError(where, rows.length, 'events', 'rowsMax', rowsMax)
+    if (rows.length > rowsMax) throw new OfferTooLargeError(where, rows.length, 'events', 'requestRowsMax', rowsMax)
     return rows
   }
 

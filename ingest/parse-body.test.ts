@@ -33,10 +33,10 @@ test('a body that is no JSON, no text, or nested without end is refused with adv
 
 test('limits are checked by name, the bytes before parsing', () => {
   expect(() => rows('[nonsense that is never parsed', 'json', { bodyBytesMax: 10 })).toThrow(
-    /30 bytes at once, the limit bodyBytesMax is 10/,
+    /30 bytes at once, the limit requestBytesMax is 10/,
   )
   expect(() => rows('[1,2,3]', 'json', { rowsMax: 2 })).toThrow(OfferTooLargeError)
-  expect(() => rows('1\n2\n3\n', 'ndjson', { rowsMax: 2 })).toThrow(/limit rowsMax is 2/)
+  expect(() => rows('1\n2\n3\n', 'ndjson', { rowsMax: 2 })).toThrow(/limit requestRowsMax is 2/)
 })
 
 test('an array of too many events is refused before it is parsed', () => {

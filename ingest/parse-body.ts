@@ -23,11 +23,11 @@ export class BodyError extends Error {
 export function rowsOfBody(body: Buffer, format: BodyFormat, limits: Partial<BodyLimits> = {}): Buffer[] {
   const { bodyBytesMax, rowsMax } = { ...DEFAULT_BODY_LIMITS, ...limits }
   if (body.length > bodyBytesMax)
-    throw new OfferTooLargeError('the body', body.length, 'bytes', 'bodyBytesMax', bodyBytesMax)
+    throw new OfferTooLargeError('the body', body.length, 'bytes', 'requestBytesMax', bodyBytesMax)
   if (format === 'json' && hasMoreElements(body, rowsMax))
-    throw new OfferTooLargeError('the body', rowsMax + 1, 'events', 'rowsMax', rowsMax)
+    throw new OfferTooLargeError('the body', rowsMax + 1, 'events', 'requestRowsMax', rowsMax)
   const rows = format === 'ndjson' ? linesOf(body, rowsMax) : rowsOfJson(body)
-  if (rows.length > rowsMax) throw new OfferTooLargeError('the body', rows.length, 'events', 'rowsMax', rowsMax)
+  if (rows.length > rowsMax) throw new OfferTooLargeError('the body', rows.length, 'events', 'requestRowsMax', rowsMax)
   return rows
 }
 

@@ -95,7 +95,9 @@ export const SETTINGS = z.strictObject({
     .describe('largest single event'),
   inFlightBytesMax: count(1_024)
     .default(64 * MIB)
-    .describe('bytes of events accepted but not yet durable, all requests together; above it requests get 429'),
+    .describe(
+      'bytes of events of one dataset accepted but not yet durable, all requests together; above it requests get 429',
+    ),
   queryMsMax: count(10).default(10_000).describe('a query that takes longer is stopped'),
   queriesMax: count(1, 64).default(4).describe('queries that run at the same time'),
   queriesWaitingMax: count(0).default(64).describe('queries that wait for their turn; above it requests get 429'),

@@ -74,7 +74,9 @@ export function problemOfError(error: unknown): Problem {
   if (error instanceof SnapshotError) return problemOf('storage-fault', error.message)
   const { name, code, message, statusCode } = error as Error & { code?: string; statusCode?: number }
   if (name === 'IntakeBusyError') return problemOf('busy', message)
-  if (name === 'OfferTooLargeError' || code === 'FST_ERR_CTP_BODY_TOO_LARGE') return problemOf('too-large', message)
+  if (name === 'OfferTooLargeError') return problemOf('too-large', message)
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return problemOf('too-large', 'the body has more bytes than the limit requestBytesMax; send it in smaller parts')
   if (name === 'BodyError') return problemOf('bad-request', message)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return problemOf('unsupported-type', 'send application/json or application/x-ndjson')

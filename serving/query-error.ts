@@ -1,4 +1,5 @@
 import type { OffsetRange } from '#core/offsets.ts'
+import type { GateLimits } from './query-gate.ts'
 
 /** A question that can not be answered as asked: which part of it, and what would do. */
 export class QueryError extends Error {
@@ -39,8 +40,10 @@ export class PartialsCompactedError extends Error {
 
 /** More queries than the limit wait. */
 export class TooManyQueriesError extends Error {
-  constructor(limit: number) {
-    super(`more than queriesMax = ${limit} queries are running; ask again in a second`)
+  constructor({ queriesMax, queriesWaitingMax }: GateLimits) {
+    super(
+      `queriesMax = ${queriesMax} queries are running and queriesWaitingMax = ${queriesWaitingMax} wait for their turn; ask again in a second`,
+    )
     this.name = 'TooManyQueriesError'
   }
 }

@@ -18,8 +18,7 @@ export class QueryGate {
   /** Runs the work when there is a place. @throws TooManyQueriesError when too many wait already */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#limits.queriesMax) {
-      if (this.#waiting.length >= this.#limits.queriesWaitingMax)
-        throw new TooManyQueriesError(this.#limits.queriesWaitingMax)
+      if (this.#waiting.length >= this.#limits.queriesWaitingMax) throw new TooManyQueriesError(this.#limits)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     } else this.#running++
     try {

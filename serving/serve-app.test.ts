@@ -40,6 +40,7 @@ test.each([
   expect(reply.headers['content-type']).toMatch(/^application\/problem\+json/)
   expect(reply.json()).toMatchObject({ type: `urn:watershed:problem:${problem}`, status })
   expect(reply.headers['retry-after']).toBe(status === 429 ? '1' : undefined)
+  if (status === 413) expect(reply.json().detail).toContain('requestBytesMax')
 })
 
 test('an unknown parameter, and an unknown dataset, take nothing in', async () => {
