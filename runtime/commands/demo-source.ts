@@ -6,10 +6,15 @@ import type { Service } from './service.ts'
 
 const DEMO_DATASET = 'meetup_rsvps'
 
-/** Resolves when the stream has stopped: at once, where none is wanted. */
+/** Resolves when the stream has stopped: at once, where none is wanted or its dataset is not there. */
 export async function runDemo(platform: Platform, { configuration, emit, signal }: Service): Promise<void> {
   const intake = platform.intakes.get(DEMO_DATASET)
-  if (!configuration.demo || intake === undefined) return
+  if (!configuration.demo) return
+  if (intake === undefined) {
+    const message = `demo: there is none, for it goes into ${DEMO_DATASET}, which is not among the datasets; name it, too, with --dataset ${DEMO_DATASET}`
+    emit({ name: 'demo-impossible', level: 'warn', message })
+    return
+  }
   const { demoEventsPerSecond: eventsPerSecond, demoSeed: seed } = configuration
   emit({
     name: 'demo-started',
