@@ -3,10 +3,12 @@ import { cpSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import { takeSnapshot } from '#serving/snapshot.ts'
+import type { StreamLimits } from '#speed-layer/stream-limits.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { silent } from '#telemetry/emit.ts'
@@ -53,7 +55,10 @@ async function append(count: number): Promise<void> {
 }
 
 /** Runs a stream role until `isSo`. */
-async function streamUntil(isSo: (events: readonly PlatformEvent[]) => void | Promise<void>): Promise<void> {
+async function streamUntil(
+  isSo: (events: readonly PlatformEvent[]) => void | Promise<void>,
+  otherLimits: Partial<StreamLimits> = {},
+): Promise<void> {
   const events: PlatformEvent[] = []
   const limits = {
     segmentRecordsMax: SEGMENT,
@@ -62,6 +67,7 @@ async function streamUntil(isSo: (events: readonly PlatformEvent[]) => void | Pr
     flushEveryMs: 5,
     retryMsFirst: 1,
     retryMsMax: 20,
+    ...otherLimits,
   }
   const role = new StreamRole({
     ...open,
@@ -148,6 +154,46 @@ test('a log that went back under the open segment: the owner refuses, the repair
   expect(await equal()).toBe(true)
 })
 
+/** What a broker does that comes back without what it had not synced. */
+function cutLog(end: number): void {
+  const file = new DatabaseSync(log())
+  file.exec(`DELETE FROM log_blocks WHERE start >= ${end}; UPDATE log_ends SET "end" = ${end}`)
+  file.close()
+}
+const lakeEnd = async (): Promise<number> => (await open.lake.chains(1))[0]!.end
+
+test('a log that goes back under a running owner: nothing of it is landed, and it stays refused when the log grows again', async () => {
+  for (const count of [45, 3, 10]) await append(count)
+  let [cut, grown] = [false, false]
+  await streamUntil(async (events) => {
+    if (!cut) {
+      await countedAll()
+      cutLog(48)
+      cut = true
+    }
+    const refusals = events.filter(({ name }) => name === 'stream-refused').length
+    if (refusals > 0 && !grown) {
+      await append(30)
+      grown = true
+    }
+    expect(refusals).toBeGreaterThan(8)
+  })
+  expect((await open.log.range(0)).end).toBeGreaterThan(58)
+  expect(await lakeEnd()).toBe(40)
+  await expect(takeSnapshot(open)).rejects.toThrow(/watershed doctor/)
+  expect((await repair(open)).repairs).toMatchObject([{ part: 'speed store', outcome: 'repaired' }])
+  await streamUntil(countedAll)
+  expect(await equal()).toBe(true)
+})
+
+test('a log that went back: no segment closes before the owner has looked', async () => {
+  for (const count of [45, 3, 10]) await append(count)
+  await streamUntil(countedAll)
+  await whileClosed(() => cutLog(48))
+  await streamUntil(refused, { segmentRecordsMax: 4, flushEveryMs: 60_000, flushBehindEveryMs: 60_000 })
+  expect(await lakeEnd()).toBe(40)
+})
+
 test('a repair that died half way is found and made again, and no answer is given in between', async () => {
   await append(45)
   await streamUntil(countedAll)
@@ -157,7 +203,7 @@ test('a repair that died half way is found and made again, and no answer is give
   await expect(takeSnapshot(open)).rejects.toThrow(/watershed doctor/)
   await streamUntil(refused)
   expect((await examine(open)).findings.map(({ message }) => message)).toContain(
-    'partition 0: a repair began and did not end',
+    'partition 0: the log went back under a running stream role, or a repair began and did not end',
   )
   expect((await repair(open)).repairs).toMatchObject([{ outcome: 'repaired' }])
   await streamUntil(countedAll)

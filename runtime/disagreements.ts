@@ -3,12 +3,13 @@
  * what is seen, what to do, and what can be repaired without losing anything.
  *
  * Partials are deleted only where no owner can be at work on them: owners refuse a log that ends before what was counted. While they
- * are deleted a barrier stays in the store, a marker that no owner and no reader accepts, and goes last. So a repair that dies half
- * way is found again and made again, and no answer is given in between.
+ * are deleted a barrier stays in the store, and goes last. So a repair that dies half way is found again and made again, and no answer
+ * is given in between. An owner that sees its log go back leaves a barrier, too.
  */
 import type { Offset, OffsetRange } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
+import { BARRIER_THROUGH, barrierOver } from '#storage/speed-store/barrier.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { OpenDataset } from './open-dataset.ts'
 
@@ -25,8 +26,6 @@ export interface Disagreement {
 const REPAIR_ADVICE = 'run `watershed doctor --repair`'
 const COUNT_WHAT_IS_LEFT = `restore a newer copy of the log; or count what it holds now, without the records that it lost: ${REPAIR_ADVICE}`
 const DELETE_ROWS_MAX = 5_000
-/** a barrier's: no log is as long */
-const BARRIER_THROUGH = Number.MAX_SAFE_INTEGER
 
 /** Looks at markers first and at lake and log later: while all is well, those have what the markers count. */
 export async function disagreements(open: OpenDataset): Promise<Disagreement[]> {
@@ -73,7 +72,8 @@ function storeAgainst(open: OpenDataset, { marker, chain, range, counted }: Seen
 }
 
 function wentBack({ partition, through }: Marker, { end }: OffsetRange): string {
-  if (through === BARRIER_THROUGH) return `partition ${partition}: a repair began and did not end`
+  if (through === BARRIER_THROUGH)
+    return `partition ${partition}: the log went back under a running stream role, or a repair began and did not end`
   return `partition ${partition}: the speed store has counted up to offset ${through}, but the log ends at ${end}: the log went back`
 }
 
@@ -91,11 +91,12 @@ function whyNot({ partition, end }: SegmentChain, range: OffsetRange, counted: O
 /** Deletes the partition's partials, the barrier last. */
 async function foldAgain(store: SpeedStore, marker: Marker, { end }: SegmentChain): Promise<string> {
   const { partition } = marker
-  const barrier = Math.max(marker.segmentStart, end) + 1
-  const nothing = { views: [], rows: 0, deadLetters: 0, lateRows: 0, timeMaxMs: null }
-  await store.flush([], { ...marker, ...nothing, segmentStart: barrier, through: BARRIER_THROUGH })
-  const deleted = (await deleteAll(store, partition, barrier)) + (await deleteAll(store, partition, barrier + 1)) - 1
-  return `partition ${partition}: deleted ${deleted} partials and markers from the speed store; the stream role folds the log from offset ${end} on again`
+  const barrier = barrierOver(marker, end)
+  await store.flush([], barrier)
+  const { segmentStart } = barrier
+  const deleted =
+    (await deleteAll(store, partition, segmentStart)) + (await deleteAll(store, partition, segmentStart + 1))
+  return `partition ${partition}: deleted ${deleted - 1} partials and markers from the speed store; the stream role folds the log from offset ${end} on again`
 }
 
 async function deleteAll(store: SpeedStore, partition: number, before: Offset): Promise<number> {

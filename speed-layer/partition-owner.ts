@@ -15,7 +15,8 @@ import { noSteps, type StepHook } from '#core/steps.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { type EventLog, LogRangeError } from '#storage/log/event-log.ts'
-import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { BARRIER_THROUGH, barrierOver } from '#storage/speed-store/barrier.ts'
+import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { SegmentFold } from './segment-fold.ts'
 import type { StreamLimits } from './stream-limits.ts'
@@ -61,8 +62,12 @@ export class LakeCutError extends Error {
 /** The log has lost records that were counted: a fold would put other events under offsets that partials already count. */
 export class LogCutError extends Error {
   constructor(dataset: string, partition: number, end: Offset, { segmentStart, through }: OffsetsCounted) {
+    const but =
+      through === BARRIER_THROUGH
+        ? 'it went back before, and the speed store counts what it lost'
+        : `[${segmentStart}, ${through}) was counted`
     super(
-      `dataset '${dataset}', partition ${partition}: the log ends at offset ${end}, but the speed store has counted [${segmentStart}, ${through}). The log went back: restore a newer copy of it, or count what it holds now with \`watershed doctor --repair\``,
+      `dataset '${dataset}', partition ${partition}: the log ends at offset ${end}, but ${but}. The log went back: restore a newer copy of it, or count what it holds now with \`watershed doctor --repair\``,
     )
     this.name = 'LogCutError'
   }
@@ -84,6 +89,8 @@ export class PartitionOwner {
   #behind = false
   /** the log was seen to hold everything that the speed store counts */
   #held = false
+  /** the speed store did not say what it counts: segments close all the same, until it does */
+  #storeAway = false
   /** offsets of the open segment that have no record */
   #holes = 0
 
@@ -105,16 +112,11 @@ export class PartitionOwner {
   /** Begins at the end of the last manifest; records a gap where the log no longer holds what follows. @throws LogReplacedError, LakeCutError */
   async open(): Promise<void> {
     this.#held = false
+    this.#storeAway = false
     for (;;) {
       const start = await this.#chainEnd()
       const range = await this.#parts.log.range(this.#parts.partition)
-      if (start > range.end) {
-        throw new LogReplacedError(
-          this.#parts.dataset,
-          this.#parts.partition,
-          `the lake reaches to offset ${start}, but the log ends at ${range.end}`,
-        )
-      }
+      if (start > range.end) throw this.#endsBefore(start, range)
       if (start >= range.start) {
         await this.#begin(start)
         return
@@ -124,7 +126,7 @@ export class PartitionOwner {
     }
   }
 
-  /** Reads and folds one micro-batch. Returns false when the log has nothing more for now. */
+  /** Reads and folds one micro-batch. Returns false when the log has nothing more for now. @throws LogCutError, LogReplacedError when the log ends before that */
   async fill(): Promise<boolean> {
     const { fold, log, limits, partition } = this.#parts
     const room = limits.segmentRecordsMax - fold.records
@@ -143,6 +145,7 @@ export class PartitionOwner {
       return true
     } catch (error) {
       if (!(error instanceof LogRangeError)) throw error
+      if (error.wanted > error.range.end) throw await this.#cutFault(error.range)
       // Retention overtook us: keep what was read, then let open() find the gap.
       if (fold.end > fold.start) await this.close()
       await this.open()
@@ -206,10 +209,14 @@ export class PartitionOwner {
     )
   }
 
-  /** Lands the open segment and commits its manifest; begins the next one behind the manifest that won, ours or not. */
+  /**
+   * Lands the open segment and commits its manifest; begins the next one behind the manifest that won, ours or not.
+   * @throws LogCutError before the first one
+   */
   async close(): Promise<SegmentManifest | null> {
     const { fold, emit, dataset, partition } = this.#parts
     if (fold.end === fold.start) return null
+    if (!this.#held && !this.#storeAway) await this.#assertLogHoldsIfTold()
     const atMs = this.#clock()
     const landed = await fold.land(atMs)
     const manifest = this.#holes > 0 ? { ...landed, holes: this.#holes } : landed
@@ -287,12 +294,45 @@ export class PartitionOwner {
 
   /** Not in open(): a segment can close while the speed store is away. */
   async #assertLogHolds(): Promise<void> {
-    const { store, log, dataset, partition } = this.#parts
-    const newest = (await store.markers()).get(partition)
+    const { store, partition } = this.#parts
+    await this.#assertHolds((await store.markers()).get(partition))
+  }
+
+  async #assertLogHoldsIfTold(): Promise<void> {
+    const { store, partition } = this.#parts
+    const newest = await store.markers().catch(() => null)
+    this.#storeAway = newest === null
+    if (newest !== null) await this.#assertHolds(newest.get(partition))
+  }
+
+  async #assertHolds(newest: Marker | undefined): Promise<void> {
+    const { log, dataset, partition } = this.#parts
     // After the marker: what was counted then, a log that lost nothing holds.
     const { end } = await log.range(partition)
     if (newest !== undefined && newest.through > end) throw new LogCutError(dataset, partition, end, newest)
     this.#held = true
+  }
+
+  /**
+   * The log ends before what is folded. Where the speed store counts more than it holds, a barrier stays there: soon the log may be
+   * as long again, with other events under the same offsets.
+   */
+  async #cutFault(range: OffsetRange): Promise<Error> {
+    const { fold, store, dataset, partition } = this.#parts
+    if (fold.start > range.end) return this.#endsBefore(fold.start, range)
+    try {
+      const newest = (await store.markers()).get(partition)
+      if (newest !== undefined && newest.through > range.end && newest.through !== BARRIER_THROUGH)
+        await store.flush([], barrierOver(newest, fold.start))
+    } catch {
+      // Refused all the same: the speed store is not needed to see it.
+    }
+    return new LogCutError(dataset, partition, range.end, { segmentStart: fold.start, through: fold.end })
+  }
+
+  #endsBefore(start: Offset, { end }: OffsetRange): LogReplacedError {
+    const { dataset, partition } = this.#parts
+    return new LogReplacedError(dataset, partition, `the lake reaches to offset ${start}, but the log ends at ${end}`)
   }
 
   /** Says in the lake that [start, range.start) was never read. Losing to another owner is fine: open() looks again. */
