@@ -28,6 +28,10 @@ export interface LandingPlace {
   readonly step: StepHook
 }
 
+/** what the engine reads of one line, unless it is told more */
+const ENGINE_LINE_BYTES_MAX = 16 * 1024 * 1024
+const PIECE_BYTES = 1024 * 1024
+
 type SegmentFiles = Pick<SegmentManifest, 'events' | 'deadLetterFile' | 'partials'>
 
 interface WrittenFile {
@@ -83,22 +87,46 @@ async function withLetterFile(
   use: (select: string) => Promise<void>,
 ): Promise<void> {
   const file = join(place.scratchFolder, `letters-${process.pid}-${segment.partition}-${segment.start}.ndjson`)
-  const lines = segment.deadLetters.map((letter) =>
-    JSON.stringify({
-      p: letter.partition,
-      o: letter.offset,
-      a: letter.arrivalMs,
-      r: letter.reason.toWellFormed(),
-      b: letter.bytes.toString('base64'),
-    }),
-  )
+  const letters = new LetterLines(segment.deadLetters)
   try {
-    await writeScratch(file, `${lines.join('\n')}\n`)
+    await writeScratch(file, letters.pieces())
+    const largest = Math.max(ENGINE_LINE_BYTES_MAX, letters.lineBytesMax)
     await use(
       `SELECT p AS _partition, o AS _offset, a AS _arrival, r AS reason, from_base64(b) AS bytes FROM read_json(${quoteText(file)},
-        format = 'newline_delimited', columns = {p: 'INTEGER', o: 'BIGINT', a: 'BIGINT', r: 'VARCHAR', b: 'VARCHAR'}) ORDER BY o`,
+        format = 'newline_delimited', maximum_object_size = ${largest},
+        columns = {p: 'INTEGER', o: 'BIGINT', a: 'BIGINT', r: 'VARCHAR', b: 'VARCHAR'}) ORDER BY o`,
     )
   } finally {
     await rm(file, { force: true })
   }
+}
+
+/** In pieces: all letters of a segment can be longer than a string may be. */
+class LetterLines {
+  readonly #letters: readonly DeadLetter[]
+  /** of the lines that were given */
+  lineBytesMax = 0
+
+  constructor(letters: readonly DeadLetter[]) {
+    this.#letters = letters
+  }
+
+  *pieces(): Iterable<Buffer> {
+    let [lines, bytes] = [[] as Buffer[], 0]
+    for (const letter of this.#letters) {
+      const line = lineOf(letter)
+      this.lineBytesMax = Math.max(this.lineBytesMax, line.length)
+      lines.push(line)
+      bytes += line.length
+      if (bytes < PIECE_BYTES) continue
+      yield Buffer.concat(lines)
+      ;[lines, bytes] = [[], 0]
+    }
+    if (lines.length > 0) yield Buffer.concat(lines)
+  }
+}
+
+function lineOf({ partition, offset, arrivalMs, reason, bytes }: DeadLetter): Buffer {
+  const letter = { p: partition, o: offset, a: arrivalMs, r: reason.toWellFormed(), b: bytes.toString('base64') }
+  return Buffer.from(`${JSON.stringify(letter)}\n`)
 }

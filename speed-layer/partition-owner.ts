@@ -14,7 +14,7 @@ import type { Offset, OffsetRange } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { type EventLog, LogRangeError } from '#storage/log/event-log.ts'
+import { bytesHeld, type EventLog, LogRangeError } from '#storage/log/event-log.ts'
 import { BARRIER_THROUGH, barrierOver } from '#storage/speed-store/barrier.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
@@ -137,7 +137,7 @@ export class PartitionOwner {
         recordsMax: Math.min(limits.batchRecordsMax, room),
       })
       this.#behind =
-        batch !== null && (batch.count >= limits.batchRecordsMax || batch.lines.length >= limits.batchBytesMax / 2)
+        batch !== null && (batch.count >= limits.batchRecordsMax || bytesHeld(batch) >= limits.batchBytesMax / 2)
       if (batch === null) return false
       if (fold.records === 0) this.#openedAtMs = this.#clock()
       await fold.append(batch)

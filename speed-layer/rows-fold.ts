@@ -12,7 +12,7 @@ import { createRowsTable, type DeadLetter, decodeBatch } from '#storage/engine/d
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import type { RecordBatch } from '#storage/log/event-log.ts'
+import { bytesHeld, type RecordBatch } from '#storage/log/event-log.ts'
 import type { Marker, PartialRow } from '#storage/speed-store/speed-store.ts'
 import { landSegment } from './land-segment.ts'
 import type { SegmentFold } from './segment-fold.ts'
@@ -85,7 +85,7 @@ export class RowsFold implements SegmentFold {
     const dead = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
     this.#deadLetters.push(...dead)
     this.#records += batch.count
-    this.#bytes += batch.lines.length
+    this.#bytes += bytesHeld(batch)
     this.#end = batch.end
   }
 

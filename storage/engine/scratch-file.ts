@@ -10,8 +10,12 @@ const FAULTS = {
   ENOENT: { reason: 'unreachable', what: 'its folder was removed; start again' },
 } as const
 
-/** @throws StorageFileError that names the file and what to do */
-export async function writeScratch(file: string, contents: string | Buffer, encoding?: BufferEncoding): Promise<void> {
+/** @param contents several pieces are written one after the other; @throws StorageFileError that names the file and what to do */
+export async function writeScratch(
+  file: string,
+  contents: string | Buffer | Iterable<Buffer>,
+  encoding?: BufferEncoding,
+): Promise<void> {
   try {
     await writeFile(file, contents, encoding)
   } catch (error) {

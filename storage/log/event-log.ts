@@ -39,10 +39,17 @@ export interface RecordBatch extends OffsetRange {
   readonly arrivals: readonly ArrivalRun[]
   /** by line number, of records that were written by others; dead letters keep these bytes */
   readonly originals?: ReadonlyMap<number, OriginalRecord>
+  /** of lines and originals; absent: of the lines alone */
+  readonly bytes?: number
+}
+
+/** What the batch holds in memory: what limits in bytes are about. */
+export function bytesHeld({ bytes, lines }: RecordBatch): number {
+  return bytes ?? lines.length
 }
 
 export interface ReadLimits {
-  /** at least one record is returned, even when it alone is larger */
+  /** of lines and originals; at least one record is returned, even when it alone is larger */
   readonly bytesMax: number
   readonly recordsMax: number
   /** no record from this offset on: where holes are, a number of records says nothing about their end */

@@ -174,11 +174,11 @@ class TakenRecords {
     if (until > line) {
       const lines = batch.lines.subarray(begin, batch.ends[until - 1]!)
       this.#lines.push(lines)
-      this.#bytes += lines.length
     }
     for (let index = line; index < until; index++) {
       const original = batch.originals.get(index)
       if (original !== undefined) this.#originals.set(this.#offsets.length, original)
+      this.#bytes += bytesOf(batch, index)
       this.#offsets.push(batch.offsets[index]!)
       this.#arrived(batch.arrivals[index]!)
     }
@@ -192,7 +192,7 @@ class TakenRecords {
 
   batch(): RecordBatch {
     const { length } = this.#offsets
-    const originals = this.#originals.size > 0 ? { originals: this.#originals } : {}
+    const originals = this.#originals.size > 0 ? { originals: this.#originals, bytes: this.#bytes } : {}
     return {
       partition: this.#partition,
       start: this.#start,
@@ -207,11 +207,11 @@ class TakenRecords {
 
   #fitting(batch: DecodedBatch, line: number): number {
     const { recordsMax, bytesMax, before = Number.POSITIVE_INFINITY } = this.#limits
-    const begin = line === 0 ? 0 : batch.ends[line - 1]!
     const most = Math.min(batch.ends.length, line + Math.max(1, recordsMax) - this.#offsets.length)
     let until = line
+    let bytes = this.#bytes
     while (until < most && batch.offsets[until]! < before) {
-      const bytes = this.#bytes + batch.ends[until]! - begin
+      bytes += bytesOf(batch, until)
       const first = this.#offsets.length === 0 && until === line
       if (bytes > bytesMax && !first) break
       until++
@@ -224,4 +224,10 @@ class TakenRecords {
     if (last?.atMs === atMs) this.#arrivals[this.#arrivals.length - 1] = { count: last.count + 1, atMs }
     else this.#arrivals.push({ count: 1, atMs })
   }
+}
+
+/** A record that could not become a line is held as it came. */
+function bytesOf({ ends, originals }: DecodedBatch, line: number): number {
+  const begin = line === 0 ? 0 : ends[line - 1]!
+  return ends[line]! - begin + (originals.get(line)?.bytes.length ?? 0)
 }

@@ -1,0 +1,65 @@
+/** The limits of a read, on record batches as a broker sends them. */
+import { expect, test } from 'vitest'
+import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
+import type { Fetched } from './kafka-requests.ts'
+import { jsonRecords } from './record-format.ts'
+
+/** Kafka's varint: zigzag, seven bits a byte. */
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let left = value >= 0 ? value * 2 : -value * 2 - 1
+  for (; left > 127; left = Math.floor(left / 128)) bytes.push((left % 128) | 128)
+  return Buffer.from([...bytes, left])
+}
+
+/** One uncompressed record batch from offset 0 on. */
+function batchOf(values: readonly Buffer[]): Buffer {
+  const records = values.map((value, delta) => {
+    const body = Buffer.concat([
+      Buffer.of(0),
+      varint(0),
+      varint(delta),
+      varint(-1),
+      varint(value.length),
+      value,
+      varint(0),
+    ])
+    return Buffer.concat([varint(body.length), body])
+  })
+  const head = Buffer.alloc(61)
+  const all = Buffer.concat([head, ...records])
+  all.writeInt32BE(all.length - 12, 8)
+  all.writeInt8(2, 16)
+  all.writeInt32BE(values.length - 1, 23)
+  all.writeBigInt64BE(-1n, 43)
+  all.writeInt32BE(values.length, 57)
+  return all
+}
+
+function reader(values: readonly Buffer[], recordBytesMax: number): KafkaPartitionReader {
+  const records = batchOf(values)
+  const whole: Fetched = { errorCode: 0, lastStableOffset: values.length, logStartOffset: 0, aborted: [], records }
+  return new KafkaPartitionReader({
+    partition: 0,
+    fetch: async (from) => (from < values.length ? whole : { ...whole, records: Buffer.alloc(0) }),
+    decoder: jsonRecords,
+    fetchBytesMax: 1_000_000,
+    recordBytesMax,
+  })
+}
+
+test('records that can not become lines count with their own bytes', async () => {
+  const large = Buffer.from(`"${'x'.repeat(998)}"`)
+  const read = reader([large, Buffer.from('{"a":1}'), large, large, large], 100)
+  const counts: [number, number][] = []
+  for (let from = 0; from < 5; ) {
+    const batch = await read.read(from, { bytesMax: 2_100, recordsMax: 100 })
+    if (batch === null || batch instanceof OutOfRange) throw new Error(`nothing at offset ${from}`)
+    counts.push([batch.count, batch.bytes ?? batch.lines.length])
+    from = batch.end
+  }
+  expect(counts).toEqual([
+    [3, 2_018],
+    [2, 2_010],
+  ])
+})
