@@ -7,7 +7,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { DeadLetter } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import { writeScratch } from '#storage/engine/scratch-file.ts'
+import { ENGINE_LINE_BYTES_MAX, writeScratch } from '#storage/engine/scratch-file.ts'
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 
@@ -28,8 +28,6 @@ export interface LandingPlace {
   readonly step: StepHook
 }
 
-/** what the engine reads of one line, unless it is told more */
-const ENGINE_LINE_BYTES_MAX = 16 * 1024 * 1024
 const PIECE_BYTES = 1024 * 1024
 
 type SegmentFiles = Pick<SegmentManifest, 'events' | 'deadLetterFile' | 'partials'>

@@ -12,7 +12,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { StorageFileError } from '#storage/log/sqlite-fault.ts'
 import type { EngineConnection } from './duckdb-engine.ts'
-import { writeScratch } from './scratch-file.ts'
+import { ENGINE_LINE_BYTES_MAX, writeScratch } from './scratch-file.ts'
 
 /** An event that could not be used, with all that is needed to see why and to send it again. */
 export interface DeadLetter {
@@ -38,8 +38,6 @@ interface LinesFile {
   readonly objectBytesMax: number
 }
 
-/** The engine reads longer lines only when it is told how long they are: it makes its buffer twice that. */
-const OBJECT_BYTES_DEFAULT = 16 * 1024 * 1024
 
 const UNREAD = 'the engine could not read the record as JSON'
 
@@ -166,7 +164,7 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
 }
 
 function objectBytesMax(lines: Buffer): number {
-  let longest = OBJECT_BYTES_DEFAULT
+  let longest = ENGINE_LINE_BYTES_MAX
   if (lines.length <= longest) return longest
   for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from))
     longest = Math.max(longest, end + 1 - from)

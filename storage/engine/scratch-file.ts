@@ -2,6 +2,9 @@
 import { writeFile } from 'node:fs/promises'
 import { StorageFileError } from '#storage/log/sqlite-fault.ts'
 
+/** what the engine reads of one line, unless it is told more */
+export const ENGINE_LINE_BYTES_MAX = 16 * 1024 * 1024
+
 const FAULTS = {
   ENOSPC: { reason: 'full', what: 'the disk is full; free space, then it goes on by itself' },
   EDQUOT: { reason: 'full', what: 'the disk quota is used up; raise it or free space, then it goes on by itself' },
