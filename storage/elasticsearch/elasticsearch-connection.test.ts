@@ -105,3 +105,21 @@ test('a reason is one line without the document that the server repeats', () => 
   expect(reasonText({ error })).toBe("document_parsing_exception: Duplicate field 'a'")
   expect(reasonText('bad gateway')).toBe('bad gateway')
 })
+
+test('the password of an address is in no message', async () => {
+  const { node } = await connect({ '/': { status: 401, body: { error: 'no' } } })
+  await connection!.close()
+  for (const [address, status] of [
+    [node.replace('//', '//elastic:hush-%41@'), 401],
+    ['http://elastic:hush-%41@127.0.0.1:9', null],
+  ] as const) {
+    connection = new ElasticsearchConnection({ node: address, retry: { retryMsMax: 10, waitMsFirst: 5 } })
+    const fault = await connection.checkVersion().catch((error: Error) => error)
+    expect(fault).toMatchObject({ status })
+    expect(connection.node).not.toMatch(/hush|elastic/)
+    expect((fault as Error).message).toContain(`Elasticsearch at ${connection.node}: `)
+    expect((fault as Error).message).not.toMatch(/hush/)
+    await connection.close()
+    await expect(connection.checkVersion()).rejects.toThrow(/^(?!.*hush).*the connection was closed/)
+  }
+})

@@ -47,6 +47,7 @@ const TELL_EVERY_MS = 10_000
 export const CLIENT_MAJOR = Number(client.version.split('.')[0])
 
 export class ElasticsearchConnection {
+  /** for messages: without user and password */
   readonly node: string
   readonly #client: Client
   readonly #retry: RetryLimits
@@ -54,7 +55,7 @@ export class ElasticsearchConnection {
   readonly #closing = new AbortController()
 
   constructor(options: ElasticsearchConnectionOptions) {
-    this.node = options.node
+    this.node = placeOf(options.node)
     this.#retry = { ...DEFAULT_RETRY_LIMITS, ...options.retry }
     this.#onRetry = options.onRetry ?? (() => {})
     this.#client = new Client({
@@ -179,4 +180,11 @@ export class ElasticsearchConnection {
   #closed(doing: string): ElasticsearchError {
     return new ElasticsearchError('closed', `Elasticsearch at ${this.node}: ${doing}: the connection was closed`)
   }
+}
+
+/** What is not a URL is shown in no part: a password may be anywhere in it. */
+function placeOf(node: string): string {
+  if (!URL.canParse(node)) return 'an address that is no URL'
+  const { protocol, host, pathname } = new URL(node)
+  return `${protocol}//${host}${pathname === '/' ? '' : pathname}`
 }
