@@ -2,15 +2,21 @@
 import type { Offset } from '#core/offsets.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
+import type { Emit } from '#telemetry/emit.ts'
 import type { StreamLimits } from './stream-limits.ts'
 
 export interface SweepParts {
+  readonly dataset: string
   readonly partition: number
   readonly log: EventLog
   readonly store: SpeedStore
   readonly limits: Pick<StreamLimits, 'readerGraceMs' | 'logRetentionMs' | 'cleanUpRowsMax'>
+  readonly emit: Emit
   readonly clock?: () => number
 }
+
+/** what can not be cleaned up is tried again after this long: it may take a person to allow it */
+const REST_MS = 60_000
 
 export class ClosedSegmentSweep {
   readonly #parts: SweepParts
@@ -18,6 +24,8 @@ export class ClosedSegmentSweep {
   /** open-segment starts with the moment since which the segments before them are closed, oldest first */
   #closed: { readonly start: Offset; readonly sinceMs: number }[] = []
   #committedEnd: Offset = 0
+  /** by what was tried */
+  readonly #restUntilMs = new Map<string, number>()
 
   constructor(parts: SweepParts) {
     this.#parts = parts
@@ -31,14 +39,38 @@ export class ClosedSegmentSweep {
     this.#closed.push({ start, sinceMs: this.#clock() })
   }
 
-  /** One bounded step of each kind. */
+  /** One bounded step of each kind. One that fails is told and rests for a while: nothing that counts depends on it. */
   async run(): Promise<void> {
-    const { store, log, partition, limits } = this.#parts
+    const { log, partition, limits } = this.#parts
     const now = this.#clock()
-    if (this.#committedEnd > 0) await log.trim(partition, this.#committedEnd, now - limits.logRetentionMs)
+    if (this.#committedEnd > 0)
+      await this.#attempt("dropping the log's records", () =>
+        log.trim(partition, this.#committedEnd, now - limits.logRetentionMs),
+      )
     const due = this.#closed.findLastIndex((entry) => entry.sinceMs <= now - limits.readerGraceMs)
-    if (due < 0) return
+    if (due >= 0) await this.#attempt('deleting partials', () => this.#deletePartials(due))
+  }
+
+  async #deletePartials(due: number): Promise<void> {
+    const { store, partition, limits } = this.#parts
     const deleted = await store.deleteClosed(partition, this.#closed[due]!.start, limits.cleanUpRowsMax)
     if (deleted === 0) this.#closed = this.#closed.slice(due + 1)
+  }
+
+  async #attempt(doing: string, step: () => Promise<unknown>): Promise<void> {
+    if (this.#clock() < (this.#restUntilMs.get(doing) ?? 0)) return
+    try {
+      await step()
+    } catch (error) {
+      this.#restUntilMs.set(doing, this.#clock() + REST_MS)
+      const { dataset, partition, emit } = this.#parts
+      emit({
+        name: 'clean-up-failed',
+        level: 'warn',
+        dataset,
+        message: `partition ${partition}: ${doing} of closed segments failed: ${(error as Error).message}; trying again in ${REST_MS} ms, everything else goes on`,
+        fields: { partition },
+      })
+    }
   }
 }

@@ -32,6 +32,14 @@ export interface PartitionOwnerParts {
   readonly emit: Emit
   readonly step?: StepHook
   readonly clock?: () => number
+  /** of the owner before, which a fault ended: the age of a segment that is folded again goes on */
+  readonly openSince?: OpenSince
+}
+
+/** When the first record of the segment from `start` on was folded first. */
+export interface OpenSince {
+  start: Offset
+  atMs: number
 }
 
 /** between two flushes lies at least this many times what the last one took */
@@ -82,7 +90,7 @@ export class PartitionOwner {
   readonly #parts: PartitionOwnerParts
   readonly #step: StepHook
   readonly #clock: () => number
-  #openedAtMs = 0
+  readonly #openSince: OpenSince
   #flushedAtMs = 0
   #flushedThrough = -1
   #flushMs = 0
@@ -98,6 +106,7 @@ export class PartitionOwner {
     this.#parts = parts
     this.#step = parts.step ?? noSteps
     this.#clock = parts.clock ?? Date.now
+    this.#openSince = parts.openSince ?? { start: -1, atMs: 0 }
   }
 
   /** first offset not folded yet */
@@ -139,7 +148,8 @@ export class PartitionOwner {
       this.#behind =
         batch !== null && (batch.count >= limits.batchRecordsMax || bytesHeld(batch) >= limits.batchBytesMax / 2)
       if (batch === null) return false
-      if (fold.records === 0) this.#openedAtMs = this.#clock()
+      if (this.#openSince.start !== fold.start)
+        Object.assign(this.#openSince, { start: fold.start, atMs: this.#clock() })
       await fold.append(batch)
       this.#holes += batch.end - batch.start - batch.count
       return true
@@ -204,7 +214,7 @@ export class PartitionOwner {
     return (
       fold.records >= limits.segmentRecordsMax ||
       fold.bytes >= limits.segmentBytesMax ||
-      this.#clock() - this.#openedAtMs >= limits.segmentAgeMsMax ||
+      this.#clock() - this.#openSince.atMs >= limits.segmentAgeMsMax ||
       (fold.records >= limits.slowSegmentRecordsMin && this.#flushMs > limits.flushEveryMs / SLOW_FLUSHES)
     )
   }
@@ -256,7 +266,6 @@ export class PartitionOwner {
   async #begin(start: Offset, shownAtMs = this.#clock()): Promise<void> {
     await this.#parts.fold.begin(start)
     this.#holes = 0
-    this.#openedAtMs = this.#clock()
     this.#flushedAtMs = shownAtMs
     this.#flushedThrough = -1
     this.#flushMs = 0

@@ -8,7 +8,9 @@ import { avg, count, countDistinct, defineDataset, latest, sum } from '#core/def
 import { quoteText } from '#core/sql-names.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LocalLake } from '#storage/lake/local-lake.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
 import { SqliteLog } from '#storage/log/sqlite-log.ts'
+import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { StreamRole } from './stream-role.ts'
@@ -56,7 +58,7 @@ afterEach(() => {
 const MINUTE = 60_000
 const line = (id: number, page: string | null) => JSON.stringify({ id, at: id * 1_000, page, spent: id / 4 })
 
-async function parts(limits: object) {
+async function parts(limits: object, faulty: { log?: Partial<EventLog>; store?: Partial<SpeedStore> } = {}) {
   const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: 'clicks' })
   const log = await SqliteLog.open({ file: join(folder, 'log.sqlite'), dataset: 'clicks', partitions: 2 })
   const store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: 'clicks' })
@@ -73,15 +75,25 @@ async function parts(limits: object) {
     new Promise((resolve) => waiters.push({ name, left: times, through, resolve }))
   const role = new StreamRole({
     dataset,
-    log,
+    log: but(log, faulty.log),
     lake,
-    store,
+    store: but(store, faulty.store),
     engine,
     scratchFolder: join(folder, 'scratch'),
     limits: { pollEveryMs: 2, flushEveryMs: 5, ...limits },
     emit,
   })
   return { lake, log, store, role, events, seen }
+}
+
+/** `port` with other methods. */
+function but<Port extends object>(port: Port, methods: Partial<Port> = {}): Port {
+  return new Proxy(port, {
+    get: (_, name) => {
+      const own = Reflect.get(port, name)
+      return Reflect.get(methods, name) ?? (typeof own === 'function' ? own.bind(port) : own)
+    },
+  })
 }
 
 const append = (log: SqliteLog, partition: number, texts: readonly string[]) =>
@@ -286,6 +298,48 @@ test('records that retention took before they were read are a gap in the lake', 
     ['gap', 0, 20],
     ['events', 20, 30],
   ])
+})
+
+test('a clean-up that fails is told once, and neither ends the fold nor keeps the other one from being made', async () => {
+  const tried: string[] = []
+  const fails = (what: string) => async () => {
+    tried.push(what)
+    throw new Error(`no right to ${what}`)
+  }
+  const { role, log, seen, events } = await parts(
+    { segmentRecordsMax: 10, readerGraceMs: 0 },
+    { log: { trim: fails('trim') }, store: { deleteClosed: fails('delete') } },
+  )
+  await role.start()
+  for (const end of [12, 24, 36]) {
+    const flushed = seen('flush-written', 1, end)
+    await append(
+      log,
+      0,
+      Array.from({ length: 12 }, (_, i) => line(end - 12 + i, 'a')),
+    )
+    await flushed
+  }
+  await role.stop()
+  expect(tried.toSorted()).toEqual(['delete', 'trim'])
+  const told = events.filter(({ level }) => level === 'warn' || level === 'error')
+  expect(told.map(({ name }) => name)).toEqual(['clean-up-failed', 'clean-up-failed'])
+  expect(told[0]!.message).toMatch(/partition 0: dropping the log's records.*no right to trim; trying again/)
+})
+
+test('while the speed store is away a segment still closes at its age', async () => {
+  const away = async (): Promise<never> => {
+    throw new Error('away')
+  }
+  const limits = { segmentAgeMsMax: 300, retryMsFirst: 1, retryMsMax: 20 }
+  const { role, log, lake, seen, events } = await parts(limits, { store: { flush: away, markers: away } })
+  const closed = seen('segment-closed')
+  await role.start()
+  await append(log, 0, [line(1, 'a')])
+  await closed
+  await role.stop()
+  expect((await lake.chains(2))[0]!.end).toBe(1)
+  expect(events.filter(({ name }) => name === 'stream-fault').length).toBeGreaterThan(2)
 })
 
 test('decoding keeps what real records say', async (context) => {

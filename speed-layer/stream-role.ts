@@ -14,7 +14,7 @@ import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
-import { LakeCutError, LogCutError, LogReplacedError, PartitionOwner } from './partition-owner.ts'
+import { LakeCutError, LogCutError, LogReplacedError, type OpenSince, PartitionOwner } from './partition-owner.ts'
 import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 
@@ -137,12 +137,13 @@ export class StreamRole {
 
   async #own(partition: number, lost: AbortSignal, opened: () => void): Promise<void> {
     let waitMs = this.#limits.retryMsFirst
+    const openSince: OpenSince = { start: -1, atMs: 0 }
     this.#note(partition, { state: 'starting' })
     while (!lost.aborted) {
       const connection = await this.#parts.engine.connect()
       const progressed = { yes: false }
       try {
-        await this.#run(partition, connection, lost, {
+        await this.#run(partition, connection, lost, openSince, {
           opened,
           flushed: () => {
             progressed.yes = true
@@ -166,6 +167,7 @@ export class StreamRole {
     partition: number,
     connection: EngineConnection,
     lost: AbortSignal,
+    openSince: OpenSince,
     tell: { opened(): void; flushed(): void },
   ): Promise<void> {
     const { dataset, log, lake, store, scratchFolder, step, emit } = this.#parts
@@ -180,8 +182,9 @@ export class StreamRole {
       limits: this.#limits,
       emit,
       step,
+      openSince,
     })
-    const sweep = new ClosedSegmentSweep({ partition, log, store, limits: this.#limits })
+    const sweep = new ClosedSegmentSweep({ dataset: dataset.name, partition, log, store, limits: this.#limits, emit })
     await owner.open()
     tell.opened()
     sweep.closedUpTo(owner.openStart)
