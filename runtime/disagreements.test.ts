@@ -1,5 +1,5 @@
 /** Log, speed store and lake after a restore of one of them: seen, explained, and repaired or refused. */
-import { cpSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -257,6 +257,27 @@ test('a torn CURRENT, or one that names what is not there: the newest generation
     expect((await open.lake.current())!.id).toBe('g000002')
     expect(await equal()).toBe(true)
   }
+})
+
+test('a generation that is damaged itself is not made current, and hides none that is whole', async () => {
+  await append(45)
+  await streamUntil(countedAll)
+  for (let runs = 0; runs < 4; runs++) await generation()
+  const place = join(lake(), 'meetup_rsvps/generations')
+  const parquet = (id: string) =>
+    join(place, id, readdirSync(join(place, id)).find((name) => name.endsWith('.parquet'))!)
+  await whileClosed(() => {
+    writeFileSync(join(place, 'g000002/manifest.json'), 'torn')
+    const bytes = readFileSync(parquet('g000003'))
+    bytes[10]! ^= 1
+    writeFileSync(parquet('g000003'), bytes)
+    rmSync(parquet('g000004'))
+    writeFileSync(join(lake(), 'meetup_rsvps/CURRENT'), 'torn')
+  })
+  expect((await repair(open)).repairs).toMatchObject([
+    { part: 'generation', outcome: 'repaired', message: expect.stringContaining('g000001 is current') },
+  ])
+  expect(await equal()).toBe(true)
 })
 
 test('a speed store that was emptied is filled again by the stream role', async () => {

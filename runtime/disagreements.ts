@@ -7,8 +7,9 @@
  * is given in between. An owner that sees its log go back leaves a barrier, too.
  */
 import type { Offset, OffsetRange } from '#core/offsets.ts'
-import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
 import { BARRIER_THROUGH, barrierOver } from '#storage/speed-store/barrier.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { OpenDataset } from './open-dataset.ts'
@@ -113,13 +114,14 @@ async function currentUnreadable(
   chains: readonly SegmentChain[],
   error: Error,
 ): Promise<Disagreement> {
-  const kept = await open.lake.generations().catch(() => [])
-  const whole = kept.findLast((generation) => fits(generation, chains, open.log.identity))
+  const kept = await open.lake.generationIds()
+  const whole = await newestWhole(open, chains, kept)
   const base = { part: 'generation' as const, message: error.message, numbers: { kept: kept.length } }
-  if (whole === undefined)
+  if (whole === null)
     return {
       ...base,
-      advice: "not repaired: no kept generation fits the lake's segments. Restore the lake's folder from a copy",
+      advice:
+        "not repaired: no kept generation is whole and fits the lake's segments. Restore the lake's folder from a copy",
       repair: null,
     }
   const repair = async (): Promise<string> => {
@@ -133,6 +135,25 @@ async function currentUnreadable(
     }
   }
   return { ...base, advice: `make ${whole.id} current, which gives the same answers: ${REPAIR_ADVICE}`, repair }
+}
+
+/** One that is damaged hides none of the others. */
+async function newestWhole(
+  { lake, log }: OpenDataset,
+  chains: readonly SegmentChain[],
+  ids: readonly string[],
+): Promise<GenerationManifest | null> {
+  for (const id of ids.toReversed()) {
+    try {
+      const generation = await lake.generation(id)
+      if (generation === null || !fits(generation, chains, log.identity)) continue
+      await lake.check(generationFiles(generation))
+      return generation
+    } catch (error) {
+      if (!(error instanceof LakeError)) throw error
+    }
+  }
+  return null
 }
 
 function fits({ boundary, log }: GenerationManifest, chains: readonly SegmentChain[], identity: string): boolean {

@@ -48,6 +48,10 @@ export interface Lake {
   current(): Promise<GenerationManifest | null>
   /** all published generations, oldest first */
   generations(): Promise<readonly GenerationManifest[]>
+  /** ids of all generations, oldest first; some may be unpublished, or can not be read */
+  generationIds(): Promise<readonly string[]>
+  /** a published generation; null when there is none of that id. @throws LakeError when its manifest is damaged */
+  generation(id: string): Promise<GenerationManifest | null>
   /** Begins a generation: an exclusive, fresh id and a folder for its files. */
   beginGeneration(): Promise<StagedGeneration>
   /** Swaps CURRENT to a kept generation with one rename, durably. @throws when the generation does not exist */

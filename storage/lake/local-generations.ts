@@ -39,7 +39,7 @@ export class LocalGenerations {
         path,
         `it should hold a generation's id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` writes it anew)`,
       )
-    const manifest = await this.#load(id)
+    const manifest = await this.load(id)
     if (manifest) return manifest
     throw new LakeError(
       'generation-lost',
@@ -48,8 +48,30 @@ export class LocalGenerations {
   }
 
   async list(): Promise<readonly GenerationManifest[]> {
-    const loaded = await Promise.all((await this.ids()).map((id) => this.#load(id)))
+    const loaded = await Promise.all((await this.ids()).map((id) => this.load(id)))
     return loaded.filter((manifest) => manifest !== null)
+  }
+
+  /** A published generation, parsed once; null when it is not there, also where another process removed it meanwhile. */
+  async load(id: string): Promise<GenerationManifest | null> {
+    const path = join(this.#place(id), MANIFEST)
+    const known = this.#parsed.get(id)
+    let text = ''
+    try {
+      if (known) await access(path)
+      else text = await readFile(path, 'utf8')
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      this.#parsed.delete(id)
+      return null
+    }
+    if (known) return known
+    const manifest = readGenerationManifest(text, path)
+    if (manifest.id !== id || manifest.dataset !== this.#dataset) {
+      throw damaged(path, `fields 'dataset' and 'id' are '${manifest.dataset}' and '${manifest.id}'`)
+    }
+    this.#parsed.set(id, manifest)
+    return manifest
   }
 
   /** Ids of all folders, published or not, oldest first. */
@@ -78,7 +100,7 @@ export class LocalGenerations {
   }
 
   async setCurrent(id: string): Promise<void> {
-    if (!isGenerationId(id) || !(await this.#load(id))) throw this.#unknown(id)
+    if (!isGenerationId(id) || !(await this.load(id))) throw this.#unknown(id)
     await replaceAtomically(join(this.#folder, 'CURRENT'), `${id}\n`, {
       before: () => this.#step('generation:before-current'),
       after: () => this.#step('generation:current-swapped'),
@@ -86,7 +108,7 @@ export class LocalGenerations {
   }
 
   async remove(id: string): Promise<void> {
-    if (!isGenerationId(id) || !(await this.#load(id))) throw this.#unknown(id)
+    if (!isGenerationId(id) || !(await this.load(id))) throw this.#unknown(id)
     if ((await this.current())?.id === id) {
       throw new LakeError(
         'generation-current',
@@ -127,7 +149,7 @@ export class LocalGenerations {
       },
       commit: (manifest) => this.#commit(id, manifest),
       discard: async () => {
-        if (await this.#load(id)) throw new RangeError(`lake: generation ${id} is published; remove it instead`)
+        if (await this.load(id)) throw new RangeError(`lake: generation ${id} is published; remove it instead`)
         await rm(this.#place(id), { recursive: true, force: true })
       },
     }
@@ -149,28 +171,6 @@ export class LocalGenerations {
     }
     for (const file of generationFiles(manifest)) this.#unnamed.delete(file.path)
     await this.#step('generation:published')
-  }
-
-  /** A published generation, parsed once; null when it is not there, also where another process removed it meanwhile. */
-  async #load(id: string): Promise<GenerationManifest | null> {
-    const path = join(this.#place(id), MANIFEST)
-    const known = this.#parsed.get(id)
-    let text = ''
-    try {
-      if (known) await access(path)
-      else text = await readFile(path, 'utf8')
-    } catch (error) {
-      if (!isMissing(error)) throw error
-      this.#parsed.delete(id)
-      return null
-    }
-    if (known) return known
-    const manifest = readGenerationManifest(text, path)
-    if (manifest.id !== id || manifest.dataset !== this.#dataset) {
-      throw damaged(path, `fields 'dataset' and 'id' are '${manifest.dataset}' and '${manifest.id}'`)
-    }
-    this.#parsed.set(id, manifest)
-    return manifest
   }
 }
 

@@ -111,6 +111,14 @@ export class LocalLake implements Lake {
     return this.#generations.list()
   }
 
+  generationIds(): Promise<readonly string[]> {
+    return this.#generations.ids()
+  }
+
+  generation(id: string): Promise<GenerationManifest | null> {
+    return this.#generations.load(id)
+  }
+
   beginGeneration(): Promise<StagedGeneration> {
     return this.#generations.begin()
   }

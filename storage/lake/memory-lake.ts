@@ -153,6 +153,15 @@ export class MemoryLake implements Lake {
     return [...this.folder.generations.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
+  async generationIds(): Promise<readonly string[]> {
+    return (await this.generations()).map(({ id }) => id)
+  }
+
+  async generation(id: string): Promise<GenerationManifest | null> {
+    await this.#pause()
+    return this.folder.generations.get(id) ?? null
+  }
+
   async beginGeneration(): Promise<StagedGeneration> {
     await this.#pause()
     const id = generationId(++this.folder.begun)
