@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Kafka } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/kafka-server.ts'
@@ -128,4 +129,60 @@ describe.skipIf(skip !== null)('a group on a real Kafka', () => {
     await kafka.restart()
     await vi.waitFor(() => expect(a.own()).toEqual([0, 1, 2, 3]), DEADLINE)
   })
+})
+
+describe('a group whose Kafka is away', () => {
+  afterEach(() => void vi.restoreAllMocks())
+
+  /** Consumers of a library that does not reach its broker. */
+  function consumers(connect: () => Promise<void>) {
+    let made = 0
+    vi.spyOn(Kafka.prototype, 'consumer').mockImplementation(() => {
+      made++
+      const listeners = new Map<string, (event: object) => void>()
+      let beat: NodeJS.Timeout | undefined
+      const consumer = {
+        events: { HEARTBEAT: 'heartbeat', GROUP_JOIN: 'join', CRASH: 'crash' },
+        on: (name: string, listener: (event: object) => void) => listeners.set(name, listener),
+        connect,
+        subscribe: async () => {},
+        run: async () => {
+          beat = setInterval(() => listeners.get('heartbeat')!({}), 10)
+          listeners.get('join')!({ payload: { memberAssignment: { t: [0] } } })
+        },
+        pause: () => {},
+        commitOffsets: async () => {},
+        disconnect: async () => clearInterval(beat),
+      }
+      return consumer as unknown as ReturnType<Kafka['consumer']>
+    })
+    return { made: () => made }
+  }
+  const options = { brokers: ['127.0.0.1:1'], topic: 't', groupId: 'g', silentMsMax: 100, outageMsMax: 10 }
+
+  test('joins once when it is back, however long that took', async () => {
+    let back = false
+    const library = consumers(async () => {
+      await sleep(400)
+      if (!back) throw new Error('away')
+    })
+    const group = new KafkaGroup(options)
+    const told: (readonly number[])[] = []
+    await group.start((partitions) => told.push(partitions))
+    await sleep(3_000)
+    back = true
+    await vi.waitFor(() => expect(told).toEqual([[0]]), DEADLINE)
+    const made = library.made()
+    await sleep(1_500)
+    expect(library.made()).toBe(made)
+    expect(told).toEqual([[0]])
+    await group.stop()
+  })
+
+  test('stops although a join gets no answer', async () => {
+    consumers(() => new Promise(() => {}))
+    const group = new KafkaGroup(options)
+    await group.start(() => {})
+    await group.stop()
+  }, 20_000)
 })

@@ -52,6 +52,10 @@ export class KafkaGroup implements PartitionAssignment {
   #watch: NodeJS.Timeout | null = null
   #commit: NodeJS.Timeout | null = null
   #building: Promise<void> = Promise.resolve()
+  /** a consumer is on its way; its client has patience of its own */
+  #atWork = false
+  /** of the newest rebuild */
+  #turn = 0
 
   constructor(options: KafkaGroupOptions) {
     this.#options = options
@@ -77,7 +81,7 @@ export class KafkaGroup implements PartitionAssignment {
   async stop(): Promise<void> {
     this.#stopping.abort()
     for (const timer of [this.#watch, this.#commit]) if (timer !== null) clearInterval(timer)
-    await this.#building
+    await withDeadline(this.#building, GOODBYE_MS_MAX)
     await this.#commitPositions()
     await this.#leave()
   }
@@ -87,22 +91,27 @@ export class KafkaGroup implements PartitionAssignment {
     return silentMsMax ?? Math.max(3 * sessionMsMax, SILENT_MS_MIN)
   }
 
-  /** A new consumer instead of the one there is; one after the other. */
+  /** A new consumer instead of the one there is; one after the other. Of several that wait only the newest is built. */
   #rebuild(why: string, afterMs: number): void {
     this.#aliveAtMs = performance.now()
     const { topic, groupId, notice } = this.#options
+    const turn = ++this.#turn
     this.#building = this.#building.then(async () => {
-      if (afterMs > 0) {
-        notice?.('warn', `Kafka group '${groupId}' of topic '${topic}': ${why}; joining again`)
-        await this.#leave()
-        await sleep(afterMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
-      }
-      if (this.#stopping.signal.aborted) return
+      if (turn !== this.#turn || this.#stopping.signal.aborted) return
+      this.#atWork = true
       try {
-        await this.#join()
+        if (afterMs > 0) {
+          notice?.('warn', `Kafka group '${groupId}' of topic '${topic}': ${why}; joining again`)
+          await this.#leave()
+          await sleep(afterMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
+        }
+        if (!this.#stopping.signal.aborted) await this.#join()
       } catch (error) {
         // Not awaited by anything that holds the lock: the next try follows this one.
         setImmediate(() => this.#rebuild(`joining failed: ${(error as Error).message}`, REBUILD_AFTER_MS))
+      } finally {
+        this.#atWork = false
+        this.#aliveAtMs = performance.now()
       }
     })
   }
@@ -160,6 +169,7 @@ export class KafkaGroup implements PartitionAssignment {
   }
 
   #lookAlive(): void {
+    if (this.#atWork) return
     const silentMs = performance.now() - this.#aliveAtMs
     if (silentMs > this.#silentMsMax) this.#rebuild(`no heartbeat for ${Math.round(silentMs)} ms`, REBUILD_AFTER_MS)
   }
