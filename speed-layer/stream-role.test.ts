@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { avg, count, countDistinct, defineDataset, latest, sum } from '#core/definition.ts'
@@ -325,6 +325,22 @@ test('a clean-up that fails is told once, and neither ends the fold nor keeps th
   const told = events.filter(({ level }) => level === 'warn' || level === 'error')
   expect(told.map(({ name }) => name)).toEqual(['clean-up-failed', 'clean-up-failed'])
   expect(told[0]!.message).toMatch(/partition 0: dropping the log's records.*no right to trim; trying again/)
+})
+
+test('an owner that only closes segments, catching up, tells where it is and cleans up', async () => {
+  let trims = 0
+  const trim = async (): Promise<number> => ++trims
+  const limits = { segmentRecordsMax: 10, batchRecordsMax: 10, flushEveryMs: 600_000, flushBehindEveryMs: 600_000 }
+  const { role, log } = await parts(limits, { log: { trim } })
+  const lines = Array.from({ length: 60 }, (_, id) => line(id, 'a'))
+  await append(log, 0, lines)
+  await role.start()
+  await vi.waitFor(
+    () => expect(role.status()[0]).toMatchObject({ state: 'running', position: 60, segmentStart: 60, logEnd: 60 }),
+    { timeout: 60_000 },
+  )
+  expect(trims).toBeGreaterThan(0)
+  await role.stop()
 })
 
 test('while the speed store is away a segment still closes at its age', async () => {

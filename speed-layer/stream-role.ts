@@ -190,13 +190,18 @@ export class StreamRole {
     sweep.closedUpTo(owner.openStart)
     while (!lost.aborted) {
       const more = await owner.fill()
-      if (owner.closeDue) {
+      const closed = owner.closeDue
+      if (closed) {
         await owner.close()
         sweep.closedUpTo(owner.openStart)
       }
-      if (owner.flushDue) {
+      const flushed = owner.flushDue
+      if (flushed) {
         await owner.flush()
         tell.flushed()
+      }
+      // Also without a flush: who catches up fast closes segments more often than it flushes.
+      if (closed || flushed) {
         await this.#observe(partition, owner)
         await sweep.run()
       }
