@@ -1,6 +1,7 @@
 /** The reader's order against a speed store and a lake that move on underneath it. */
 import { expect, test } from 'vitest'
 import type { CompiledDataset } from '#core/compiled.ts'
+import type { OffsetRange } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
@@ -156,4 +157,37 @@ test('a log that fails, does not answer or went back keeps no answer back: how f
     const snapshot = await takeSnapshot({ ...served, log: { range } })
     expect(snapshot.partitions[0]).toMatchObject({ position: 14, behind: null, asOfMs: 900 })
   }
+})
+
+test('a log that does not answer keeps one answer waiting, and is not asked again before it has given up', async () => {
+  const { served } = dataset({ chains: [chain(segment(0, 10))], open: marker(10, 14) })
+  const asked: PromiseWithResolvers<OffsetRange>[] = []
+  const log = {
+    range: () => {
+      asked.push(Promise.withResolvers<OffsetRange>())
+      return asked.at(-1)!.promise
+    },
+  }
+  const answered = async () => (await takeSnapshot({ ...served, log })).partitions[0]!.behind
+  expect(await answered()).toBeNull()
+  const startedMs = performance.now()
+  for (let query = 0; query < 20; query++) expect(await answered()).toBeNull()
+  expect(performance.now() - startedMs).toBeLessThan(1_000)
+  expect(asked).toHaveLength(1)
+  asked[0]!.reject(new Error('away'))
+  await asked[0]!.promise.catch(() => {})
+  expect(await answered()).toBeNull()
+  expect(asked).toHaveLength(1)
+})
+
+test('a log that answers again is asked again', async () => {
+  const { served } = dataset({ chains: [chain(segment(0, 10))], open: marker(10, 14) })
+  const late = Promise.withResolvers<OffsetRange>()
+  const ends = [late.promise, Promise.resolve({ partition: 0, start: 0, end: 20 })]
+  const log = { range: () => ends.shift()! }
+  const answered = async () => (await takeSnapshot({ ...served, log })).partitions[0]!.behind
+  expect(await answered()).toBeNull()
+  late.resolve({ partition: 0, start: 0, end: 19 })
+  await late.promise
+  expect(await answered()).toBe(6)
 })

@@ -5,7 +5,7 @@
  * while a segment closes, and a lost owner's writes are never seen.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
-import type { Offset, Positions } from '#core/offsets.ts'
+import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
@@ -68,6 +68,8 @@ export class SnapshotError extends Error {
 export const SNAPSHOT_TRIES_MAX = 8
 /** an answer waits no longer to be told where the log ends */
 const LOG_LOOK_MS_MAX = 1_000
+/** after a look that failed, answers do without one for so long */
+const LOG_REST_MS = 5_000
 
 /** @param views whose open partials to read; default: all. @throws SnapshotError when the parts disagree */
 export async function takeSnapshot(served: ServedDataset, views?: readonly CompiledView[]): Promise<Snapshot> {
@@ -157,9 +159,10 @@ function assemble(
  */
 async function behindLog({ log }: ServedDataset, snapshot: Snapshot): Promise<Snapshot> {
   if (log === undefined) return snapshot
+  const look = lookOf(log)
   const partitions = snapshot.partitions.map(async (place): Promise<PartitionPosition> => {
     const atMs = Date.now()
-    const range = await soon(log.range(place.partition))
+    const range = await look.range(place.partition)
     // A log that ends before what was counted went back, or is another one: how far behind it we are has no meaning.
     if (range === null || range.end < place.position) return place
     const behind = range.end - place.position
@@ -168,13 +171,52 @@ async function behindLog({ log }: ServedDataset, snapshot: Snapshot): Promise<Sn
   return { ...snapshot, partitions: await Promise.all(partitions) }
 }
 
-/** What comes within LOG_LOOK_MS_MAX; null when nothing does. The log itself waits for brokers that are away much longer. */
-async function soon<T>(asked: Promise<T>): Promise<T | null> {
-  const over = Promise.withResolvers<null>()
-  const timer = setTimeout(() => over.resolve(null), LOG_LOOK_MS_MAX)
-  try {
-    return await Promise.race([asked.catch(() => null), over.promise])
-  } finally {
-    clearTimeout(timer)
+type Ranges = NonNullable<ServedDataset['log']>
+
+const looks = new WeakMap<Ranges, LogLook>()
+
+function lookOf(log: Ranges): LogLook {
+  const look = looks.get(log) ?? new LogLook(log)
+  looks.set(log, look)
+  return look
+}
+
+/**
+ * Looks at a log that wait for a moment only. A log that is away goes on trying for much longer, so it is asked again only when it
+ * has given up, and not at once: meanwhile answers neither wait for it nor leave it more to do.
+ */
+class LogLook {
+  readonly #log: Ranges
+  /** by partition: without an answer for now */
+  readonly #restUntilMs = new Map<number, number>()
+
+  constructor(log: Ranges) {
+    this.#log = log
+  }
+
+  /** null: nothing came within LOG_LOOK_MS_MAX, now or shortly before */
+  async range(partition: number): Promise<OffsetRange | null> {
+    if (performance.now() < (this.#restUntilMs.get(partition) ?? 0)) return null
+    const over = Promise.withResolvers<null>()
+    const timer = setTimeout(() => {
+      this.#restUntilMs.set(partition, Number.POSITIVE_INFINITY)
+      over.resolve(null)
+    }, LOG_LOOK_MS_MAX)
+    try {
+      return await Promise.race([this.#ask(partition), over.promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #ask(partition: number): Promise<OffsetRange | null> {
+    try {
+      const range = await this.#log.range(partition)
+      this.#restUntilMs.delete(partition)
+      return range
+    } catch {
+      this.#restUntilMs.set(partition, performance.now() + LOG_REST_MS)
+      return null
+    }
   }
 }
