@@ -38,7 +38,6 @@ interface LinesFile {
   readonly objectBytesMax: number
 }
 
-
 const UNREAD = 'the engine could not read the record as JSON'
 
 let scratchFiles = 0
