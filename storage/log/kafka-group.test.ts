@@ -131,15 +131,18 @@ describe.skipIf(skip !== null)('a group on a real Kafka', () => {
   })
 })
 
-describe('a group whose Kafka is away', () => {
+describe('a group whose library is made up', () => {
   afterEach(() => void vi.restoreAllMocks())
 
-  /** Consumers of a library that does not reach its broker. */
+  /** Consumers whose broker is reached when `connect` resolves. */
   function consumers(connect: () => Promise<void>) {
     let made = 0
+    const committed: object[] = []
+    const listeners = new Map<string, (event: object) => void>()
+    const assign = (partitions: readonly number[]) =>
+      listeners.get('join')!({ payload: { memberAssignment: { t: partitions } } })
     vi.spyOn(Kafka.prototype, 'consumer').mockImplementation(() => {
       made++
-      const listeners = new Map<string, (event: object) => void>()
       let beat: NodeJS.Timeout | undefined
       const consumer = {
         events: { HEARTBEAT: 'heartbeat', GROUP_JOIN: 'join', CRASH: 'crash' },
@@ -148,15 +151,15 @@ describe('a group whose Kafka is away', () => {
         subscribe: async () => {},
         run: async () => {
           beat = setInterval(() => listeners.get('heartbeat')!({}), 10)
-          listeners.get('join')!({ payload: { memberAssignment: { t: [0] } } })
+          assign([0])
         },
         pause: () => {},
-        commitOffsets: async () => {},
+        commitOffsets: async (offsets: readonly object[]) => void committed.push(...offsets),
         disconnect: async () => clearInterval(beat),
       }
       return consumer as unknown as ReturnType<Kafka['consumer']>
     })
-    return { made: () => made }
+    return { made: () => made, assign, committed }
   }
   const options = { brokers: ['127.0.0.1:1'], topic: 't', groupId: 'g', silentMsMax: 100, outageMsMax: 10 }
 
@@ -177,6 +180,18 @@ describe('a group whose Kafka is away', () => {
     expect(library.made()).toBe(made)
     expect(told).toEqual([[0]])
     await group.stop()
+  })
+
+  test('commits nothing for a partition that it has lost', async () => {
+    const { assign, committed } = consumers(async () => {})
+    const group = new KafkaGroup({ ...options, silentMsMax: 60_000 })
+    await group.start(() => {})
+    assign([1, 2])
+    for (const partition of [0, 1, 2]) group.progressed(partition, 7)
+    assign([2])
+    group.progressed(1, 8)
+    await group.stop()
+    expect(committed).toEqual([{ topic: 't', partition: 2, offset: '7' }])
   })
 
   test('stops although a join gets no answer', async () => {

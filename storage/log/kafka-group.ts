@@ -74,8 +74,9 @@ export class KafkaGroup implements PartitionAssignment {
     late.abort()
   }
 
+  /** The last word of an owner whose partition was given to another worker is not ours to commit. */
   progressed(partition: number, position: Offset): void {
-    this.#positions.set(partition, position)
+    if (this.#own.includes(partition)) this.#positions.set(partition, position)
   }
 
   async stop(): Promise<void> {
