@@ -240,7 +240,8 @@ export class ElasticsearchSpeedStore implements SpeedStore {
     })
     const ids = (body.hits?.hits ?? []).map(({ _id }) => _id)
     if (ids.length === 0) return 0
-    const { done } = await writeBulk(this.#connection, {
+    // Those that were gone already count, too: a bulk whose answer was lost is sent again, and finds none of them.
+    await writeBulk(this.#connection, {
       doing,
       index,
       operations: ids.map((id) => `{"delete":{"_id":${JSON.stringify(id)}}}\n`),
@@ -248,6 +249,6 @@ export class ElasticsearchSpeedStore implements SpeedStore {
       retry: this.#options.retry,
     })
     await this.#refresh(index, doing)
-    return done
+    return ids.length
   }
 }
