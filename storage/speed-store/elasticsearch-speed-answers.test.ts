@@ -46,3 +46,11 @@ test('deleting rows that are gone already counts: more may be left', async () =>
   })
   expect(await store.deleteClosed(0, 10, 2)).toBe(2)
 })
+
+test('an answer does not wait until its search is closed', async () => {
+  await open((path, method) => {
+    if (method === 'DELETE') return null
+    return path.endsWith('/_pit') ? { id: 'p' } : { hits: { hits: [] } }
+  })
+  expect(await store.markers()).toEqual(new Map())
+}, 10_000)

@@ -84,9 +84,9 @@ export async function* pagesOf(
       after = hits.at(-1)!.sort
     }
   } finally {
-    // It would end by itself; what fails here must not hide what failed before.
-    await connection
-      .request({ doing, method: 'DELETE', path: '/_pit', body: { id }, accept: [404], retryMsMax: 0 })
+    // It would end by itself: nobody waits for this, and what fails here must not hide what failed before.
+    connection
+      .request({ ...patience, doing, method: 'DELETE', path: '/_pit', body: { id }, accept: [404], retryMsMax: 0 })
       .catch(() => {})
   }
 }
