@@ -94,6 +94,11 @@ describe.skipIf(whyNoRedis() !== null)('the dictionary on Redis', () => {
     const content = `watershed:dictionary:{c}:content:${version}`
     await bare.lset(content, 1, JSON.stringify(['a', JSON.stringify({ name: '9' })]))
     await expect(store.entries('c', version)).rejects.toThrow(/'c'.*not the ones that were published/)
+    expect(await store.publish('c', [entry('a', '1'), entry('b', '2')])).toBe(version)
+    expect(await store.entries('c', version)).toEqual([entry('a', '1'), entry('b', '2')])
+    await bare.lset(content, 2, 'no row')
+    await store.publish('c', [entry('a', '1'), entry('b', '2')])
+    expect(await store.entries('c', version)).toEqual([entry('a', '1'), entry('b', '2')])
     await bare.rpop(content)
     await expect(store.entries('c', version)).rejects.toThrow(/publish the dictionary again/)
     await store.publish('c', [entry('a', '1'), entry('b', '2')])

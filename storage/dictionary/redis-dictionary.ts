@@ -86,11 +86,11 @@ export class RedisDictionary implements DictionaryStore {
 
   async #publish(dictionary: string, version: string, rows: readonly DictionaryRow[]): Promise<void> {
     const keys = this.#keys(dictionary)
-    const content = keys.contents + version
-    if ((await this.version(dictionary)) === version && (await this.#client.llen(content)) === rows.length + 1) return
     for (let tries = 1; tries <= STAGE_TRIES_MAX; tries++) {
+      const whole = await this.#isWhole(keys.contents + version, version, rows.length + 1)
+      if (whole && (await this.version(dictionary)) === version) return
       const staged = keys.staged()
-      if ((await this.#client.llen(content)) !== rows.length + 1) await this.#stage(staged, rows)
+      if (!whole) await this.#stage(staged, rows)
       if (await this.#makeNewest(keys, staged, version, rows.length + 1)) return
     }
     throw new RedisFault(
@@ -116,18 +116,33 @@ export class RedisDictionary implements DictionaryStore {
 
   async #rows(dictionary: string, version: string): Promise<DictionaryRow[]> {
     const { versions, contents } = this.#keys(dictionary)
-    const rows: DictionaryRow[] = []
-    for (let from = 1; ; from += ROWS_PER_REQUEST_MAX) {
-      const texts = await this.#client.lrange(contents + version, from, from + ROWS_PER_REQUEST_MAX - 1)
-      for (const text of texts) rows.push(JSON.parse(text) as DictionaryRow)
-      if (texts.length < ROWS_PER_REQUEST_MAX) break
-    }
+    const rows = await this.#listed(contents + version)
     if ((await this.#client.zscore(versions, version)) === null) throw new VersionGoneError(dictionary, version)
     if (versionOf(rows) === version) return rows
     throw new RedisFault(
       'failing',
       `dictionary '${dictionary}': the ${rows.length} rows that Redis holds of version ${version} are not the ones that were published: something else changed them; publish the dictionary again`,
     )
+  }
+
+  async #listed(content: string): Promise<DictionaryRow[]> {
+    const rows: DictionaryRow[] = []
+    for (let from = 1; ; from += ROWS_PER_REQUEST_MAX) {
+      const texts = await this.#client.lrange(content, from, from + ROWS_PER_REQUEST_MAX - 1)
+      for (const text of texts) rows.push(JSON.parse(text) as DictionaryRow)
+      if (texts.length < ROWS_PER_REQUEST_MAX) return rows
+    }
+  }
+
+  /** Rows that something else changed can be as many as before. */
+  async #isWhole(content: string, version: string, elements: number): Promise<boolean> {
+    if ((await this.#client.llen(content)) !== elements) return false
+    try {
+      return versionOf(await this.#listed(content)) === version
+    } catch (error) {
+      if (error instanceof SyntaxError) return false
+      throw error
+    }
   }
 
   #keys(dictionary: string): Keys {
