@@ -9,15 +9,16 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LocalLake } from '#storage/lake/local-lake.ts'
 import { KafkaLog } from '#storage/log/kafka-log.ts'
 import { KafkaSite, median, PARTITIONS, rsvpBatches } from './kafka-site.ts'
 
-const EVENTS = Number(process.env.BENCH_KAFKA_WORKERS_EVENTS ?? 200_000)
+const EVENTS = Number(process.env.BENCH_KAFKA_WORKERS_EVENTS ?? 400_000)
 const ROUNDS = Number(process.env.BENCH_KAFKA_WORKERS_ROUNDS ?? 3)
 const DATASET = 'meetup_rsvps'
-const SEGMENT_RECORDS = 5_000
+const SEGMENT_RECORDS = 25_000
 const WAIT_MS_MAX = 120_000
 /** of /proc/<pid>/stat; the same on every Linux that Node runs on */
 const TICKS_PER_SECOND = 100
@@ -73,10 +74,10 @@ async function run(site: KafkaSite, topic: string, count: number): Promise<Run> 
   const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: DATASET })
   const landed = async (): Promise<number> => (await lake.chains(PARTITIONS)).reduce((sum, { end }) => sum + end, 0)
   const workers = Array.from({ length: count }, (_, core) => startWorker(site, topic, folder, core))
-  const pids = workers.map(({ pid }) => pid!)
+  const pids = workers.map(({ process }) => process.pid!)
   try {
-    // From the first landed segment of every worker's partitions on: starting and joining the group are no part of the pace.
-    await until(async () => (await landed()) >= count * SEGMENT_RECORDS)
+    // From when every worker has closed a segment: starting and joining the group are no part of the pace.
+    await until(async () => workers.every(({ hasClosed }) => hasClosed()))
     const [from, began] = [await landed(), performance.now()]
     const [cpu, brokerCpu] = [pids.map(cpuSeconds), cpuSeconds(site.kafka.pid)]
     await until(async () => (await landed()) >= EVENTS)
@@ -86,7 +87,7 @@ async function run(site: KafkaSite, topic: string, count: number): Promise<Run> 
       brokerCpu: cpuSeconds(site.kafka.pid) - brokerCpu,
     }
   } finally {
-    for (const worker of workers) {
+    for (const { process: worker } of workers) {
       worker.kill('SIGKILL')
       if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit')
     }
@@ -94,10 +95,15 @@ async function run(site: KafkaSite, topic: string, count: number): Promise<Run> 
   }
 }
 
-function startWorker(site: KafkaSite, topic: string, folder: string, core: number): ChildProcess {
+interface Worker {
+  readonly process: ChildProcess
+  hasClosed(): boolean
+}
+
+function startWorker(site: KafkaSite, topic: string, folder: string, core: number): Worker {
   const main = join(import.meta.dirname, '../runtime/main.ts')
-  return spawn('taskset', ['--cpu-list', String(core), process.execPath, main, 'stream'], {
-    stdio: ['ignore', 'ignore', 'ignore'],
+  const worker = spawn('taskset', ['--cpu-list', String(core), process.execPath, main, 'stream'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
     env: {
       PATH: process.env.PATH,
       WATERSHED_DATA: folder,
@@ -109,8 +115,14 @@ function startWorker(site: KafkaSite, topic: string, folder: string, core: numbe
       WATERSHED_KAFKA_GROUP_PREFIX: `${folder.slice(-6)}-`,
       WATERSHED_SEGMENT_RECORDS_MAX: String(SEGMENT_RECORDS),
       WATERSHED_PORT: '0',
+      WATERSHED_LOG_FORMAT: 'json',
     },
   })
+  let closed = false
+  createInterface({ input: worker.stderr! }).on('line', (line) => {
+    closed ||= line.includes('"event":"segment-closed"')
+  })
+  return { process: worker, hasClosed: () => closed }
 }
 
 /** User and system time of a process. */

@@ -23,7 +23,9 @@ export function say(text: string): void {
 /** Aligned columns; numbers to the right. An empty table prints its heads only. */
 export function printTable(heads: readonly string[], rows: readonly (readonly unknown[])[]): void {
   const cells = [heads, ...rows.map((row) => row.map(textOf))]
-  const widths = heads.map((_, column) => Math.max(...cells.map((row) => [...(row[column] ?? '')].length)))
+  const widths = heads.map((_, column) =>
+    cells.reduce((widest, row) => Math.max(widest, [...(row[column] ?? '')].length), 0),
+  )
   const numeric = heads.map((_, column) => rows.length > 0 && rows.every((row) => isNumber(row[column])))
   for (const row of cells) {
     const padded = row.map((cell, column) => {

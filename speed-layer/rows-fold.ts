@@ -83,16 +83,16 @@ export class RowsFold implements SegmentFold {
     }
     const { connection, dataset, scratchFolder } = this.#parts
     const dead = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
-    this.#deadLetters.push(...dead)
+    for (const letter of dead) this.#deadLetters.push(letter)
     this.#records += batch.count
     this.#bytes += bytesHeld(batch)
     this.#end = batch.end
   }
 
   async dirty(atMs: number): Promise<{ partials: PartialRow[]; marker: Marker }> {
-    const partials: PartialRow[] = []
+    const dirty: PartialRow[][] = []
     if (this.#end > this.#settled && this.#records > this.#deadLetters.length) {
-      for (const view of this.#parts.dataset.views.values()) partials.push(...(await this.#dirtyOf(view)))
+      for (const view of this.#parts.dataset.views.values()) dirty.push(await this.#dirtyOf(view))
     }
     const totals = await this.#totals()
     const marker: Marker = {
@@ -106,7 +106,8 @@ export class RowsFold implements SegmentFold {
       timeMaxMs: totals.timeMaxMs,
       views: [...this.#parts.dataset.views.values()].map((view) => view.hash),
     }
-    return { partials, marker }
+    // Hundreds of thousands where an owner catches up: too many to be arguments of a call.
+    return { partials: dirty.flat(), marker }
   }
 
   settle(through: Offset): void {
