@@ -170,9 +170,7 @@ test('a log that does not answer keeps one answer waiting, and is not asked agai
   }
   const answered = async () => (await takeSnapshot({ ...served, log })).partitions[0]!.behind
   expect(await answered()).toBeNull()
-  const startedMs = performance.now()
   for (let query = 0; query < 20; query++) expect(await answered()).toBeNull()
-  expect(performance.now() - startedMs).toBeLessThan(1_000)
   expect(asked).toHaveLength(1)
   asked[0]!.reject(new Error('away'))
   await asked[0]!.promise.catch(() => {})
