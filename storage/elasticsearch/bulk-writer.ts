@@ -21,7 +21,7 @@ export interface BulkLimits {
 export const DEFAULT_BULK_LIMITS: BulkLimits = {
   bulkCharsMax: 4 * 1024 * 1024,
   bulkOperationsMax: 2_500,
-  bulksInFlightMax: 3,
+  bulksInFlightMax: 4,
 }
 
 export interface BulkWrite {
