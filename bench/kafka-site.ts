@@ -33,14 +33,13 @@ export class KafkaSite {
   }
 }
 
-/** Batches of RSVPs of 1.1 to 1.4 KB. */
+/** RSVPs of 1.1 to 1.4 KB. */
+export function rsvpGenerator(): RsvpGenerator {
+  return new RsvpGenerator({ seed: 1, startMs: 1_700_000_000_000, eventsPerSecond: 1_000, malformedShare: 0 })
+}
+
 export function rsvpBatches(events: number): string[][] {
-  const generator = new RsvpGenerator({
-    seed: 1,
-    startMs: 1_700_000_000_000,
-    eventsPerSecond: 1_000,
-    malformedShare: 0,
-  })
+  const generator = rsvpGenerator()
   return Array.from({ length: events / BATCH }, () => Array.from({ length: BATCH }, () => generator.next()))
 }
 

@@ -3,7 +3,7 @@
  * turns. CPU is of our process; the broker has its own and shares the machine's cores with us.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compileDataset } from '#core/compile-dataset.ts'
 import rsvps from '#datasets/meetup-rsvps.ts'
@@ -15,9 +15,9 @@ import { KafkaLog } from '#storage/log/kafka-log.ts'
 import { SqliteLog } from '#storage/log/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
 import { silent } from '#telemetry/emit.ts'
-import { KafkaSite, median, PARTITIONS, rsvpBatches } from './kafka-site.ts'
+import { BATCH, KafkaSite, median, PARTITIONS, rsvpGenerator } from './kafka-site.ts'
 
-const EVENTS = Number(process.env.BENCH_KAFKA_STREAM_EVENTS ?? 200_000)
+const EVENTS = Number(process.env.BENCH_KAFKA_STREAM_EVENTS ?? 400_000)
 const ROUNDS = Number(process.env.BENCH_KAFKA_STREAM_ROUNDS ?? 3)
 
 interface Spent {
@@ -30,14 +30,13 @@ export async function kafkaStream(): Promise<Record<string, number>> {
   const site = await KafkaSite.start()
   const folder = mkdtempSync(join(tmpdir(), 'watershed-bench-'))
   try {
-    const batches = rsvpBatches(EVENTS)
     const kafka = await KafkaLog.open({ brokers: site.brokers, dataset: 'meetup_rsvps', topic: await site.topic() })
     const embedded = await SqliteLog.open({
       file: join(folder, 'log.sqlite'),
       dataset: 'meetup_rsvps',
       partitions: PARTITIONS,
     })
-    for (const log of [kafka, embedded]) await fill(log, batches)
+    await fill([kafka, embedded])
     const runs: Record<'kafka' | 'embedded', Spent[]> = { kafka: [], embedded: [] }
     for (let round = 0; round <= ROUNDS; round++) {
       const [fromEmbedded, fromKafka] = [await stream(embedded, folder), await stream(kafka, folder)]
@@ -61,16 +60,23 @@ export async function kafkaStream(): Promise<Record<string, number>> {
   }
 }
 
-async function fill(log: EventLog, batches: readonly (readonly string[])[]): Promise<void> {
-  for (const [index, lines] of batches.entries()) {
-    const batch = { partition: index % PARTITIONS, lines: Buffer.from(`${lines.join('\n')}\n`), count: lines.length }
-    await log.append([batch])
+/** A batch at a time: a heap full of events would cost the measured process its collector's time. */
+async function fill(logs: readonly EventLog[]): Promise<void> {
+  const generator = rsvpGenerator()
+  for (let index = 0; index < EVENTS / BATCH; index++) {
+    const lines = Buffer.from(Array.from({ length: BATCH }, () => `${generator.next()}\n`).join(''))
+    for (const log of logs) await log.append([{ partition: index % PARTITIONS, lines, count: BATCH }])
   }
 }
 
 async function stream(log: EventLog, parent: string): Promise<Spent> {
   const folder = mkdtempSync(join(parent, 'run-'))
-  const engine = await DuckDbEngine.open({ folders: [folder], threads: 1, memoryLimit: '2GB' })
+  const engine = await DuckDbEngine.open({
+    folders: [folder],
+    threads: 1,
+    memoryLimit: '2GB',
+    statementsAtOnce: availableParallelism(),
+  })
   const dataset = await compileDataset(rsvps, await engine.connect())
   const store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: dataset.name })
   const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: dataset.name })

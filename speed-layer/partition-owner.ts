@@ -207,7 +207,7 @@ export class PartitionOwner {
     return Math.max(everyMs, FLUSH_PAUSES * this.#flushMs) - (this.#clock() - this.#flushedAtMs)
   }
 
-  /** The open segment reached its size, row or age limit, or is so large that flushing it takes long. */
+  /** The open segment reached its size, row or age limit, or is so large that landing it is better than flushing it. */
   get closeDue(): boolean {
     const { fold, limits } = this.#parts
     if (fold.end === fold.start) return false
@@ -215,8 +215,13 @@ export class PartitionOwner {
       fold.records >= limits.segmentRecordsMax ||
       fold.bytes >= limits.segmentBytesMax ||
       this.#clock() - this.#openSince.atMs >= limits.segmentAgeMsMax ||
-      (fold.records >= limits.slowSegmentRecordsMin && this.#flushMs > limits.flushEveryMs / SLOW_FLUSHES)
+      (fold.records >= limits.slowSegmentRecordsMin && this.#landsInsteadOfFlushing)
     )
+  }
+
+  /** A flush took long, or a large one is due while we catch up: landing costs as much, and need not be done again. */
+  get #landsInsteadOfFlushing(): boolean {
+    return this.#flushMs > this.#parts.limits.flushEveryMs / SLOW_FLUSHES || (this.#behind && this.flushDue)
   }
 
   /**

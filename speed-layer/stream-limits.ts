@@ -7,7 +7,7 @@ export interface StreamLimits {
   readonly segmentRecordsMax: number
   readonly segmentBytesMax: number
   readonly segmentAgeMsMax: number
-  /** a segment with this many records closes when a flush of it takes too long: what a flush costs grows with what is open */
+  /** a segment with this many records closes when a flush of it takes too long, or is due while the owner catches up: what a flush costs grows with what is open */
   readonly slowSegmentRecordsMin: number
   /** how often the touched partials go to the speed store */
   readonly flushEveryMs: number
