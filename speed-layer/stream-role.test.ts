@@ -375,3 +375,20 @@ test('decoding keeps what real records say', async (context) => {
     .filter((reason) => reason !== null)
   expect(refused).toEqual([])
 })
+
+test('an owner that catches up lands a large segment when a flush is due', async () => {
+  // Only that can close it: it is far from its limits, and no flush is slow.
+  const catchingUp = { batchRecordsMax: 10, slowSegmentRecordsMin: 30, flushBehindEveryMs: 0, flushEveryMs: 60_000 }
+  const { lake, log, store, role, seen } = await parts(catchingUp)
+  const closed = seen('segment-closed')
+  const texts = Array.from({ length: 95 }, (_, id) => line(id, '/p'))
+  await append(log, 0, texts)
+  await role.start()
+  await closed
+  await role.stop()
+  const [chain] = await lake.chains(2)
+  expect(chain!.segments[0]).toMatchObject({ start: 0, deadLetters: 0 })
+  expect(chain!.segments[0]!.rows).toBeGreaterThanOrEqual(30)
+  await store.close()
+  await log.close()
+})
