@@ -381,7 +381,7 @@ test('an owner that catches up lands a large segment when a flush is due', async
   const catchingUp = { batchRecordsMax: 10, slowSegmentRecordsMin: 30, flushBehindEveryMs: 0, flushEveryMs: 60_000 }
   const { lake, log, store, role, seen } = await parts(catchingUp)
   const closed = seen('segment-closed')
-  const texts = Array.from({ length: 95 }, (_, id) => line(id, '/p'))
+  const texts = Array.from({ length: 2_000 }, (_, id) => line(id, '/p'))
   await append(log, 0, texts)
   await role.start()
   await closed
