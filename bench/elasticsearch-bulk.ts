@@ -1,6 +1,7 @@
 /**
  * Partials to Elasticsearch: the speed store's bulk loop against the official client's `helpers.bulk`, on the same documents with the
- * same ids and versions, into indices with the same mapping, in turns. Ratios: documents per second, and this process's CPU time per document.
+ * same ids and versions, into indices with the same mapping, in turns. Ratios: documents per second, and this process's CPU time per document; for rows that are written again, as a flush
+ * does with touched keys, and for new ones, as in the first flush of a segment.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from '@elastic/elasticsearch'
@@ -30,7 +31,7 @@ async function spent(work: () => Promise<void>): Promise<Spent> {
 }
 
 /** Rows as large as those of the RSVP views: topics × country × 10 s. */
-function partials(version: number): PartialRow[] {
+function partials(version: number, segmentStart: number): PartialRow[] {
   return Array.from({ length: DOCUMENTS }, (_, at) => {
     const pane = 1_700_000_000_000 + (at % 300) * 10_000
     const topic = `Topic number ${at % 2_000}`
@@ -45,7 +46,7 @@ function partials(version: number): PartialRow[] {
     return {
       view: '0123456789abcdef',
       partition: 0,
-      segmentStart: 0,
+      segmentStart,
       key: JSON.stringify([pane, topic, at]),
       pane,
       version,
@@ -96,29 +97,38 @@ export async function elasticsearchBulk(): Promise<Record<string, number>> {
       await client.indices.refresh({ index: [own, theirs] })
       await sleep(SETTLE_MS)
     }
+    let version = 0
     for (let round = 0; round < WARM_ROUNDS; round++) {
-      const warm = partials(1 + round)
+      const warm = partials(++version, 0)
       await ownRound(warm)
       await helperRound(warm)
     }
-    const rounds: { own: Spent; helper: Spent }[] = []
-    for (let round = 0; round < ROUNDS; round++) {
-      const rows = partials(1 + WARM_ROUNDS + round)
-      // In turns, each side first every other time: the server's merges fall on both.
-      const ownFirst = round % 2 === 0
-      await settled()
-      const first = await spent(() => (ownFirst ? ownRound(rows) : helperRound(rows)))
-      await settled()
-      const second = await spent(() => (ownFirst ? helperRound(rows) : ownRound(rows)))
-      rounds.push(ownFirst ? { own: first, helper: second } : { own: second, helper: first })
+    const turns = async (rowsOf: () => PartialRow[]): Promise<Record<string, number>> => {
+      const rounds: { own: Spent; helper: Spent }[] = []
+      for (let round = 0; round < ROUNDS; round++) {
+        const rows = rowsOf()
+        // In turns, each side first every other time: the server's merges fall on both.
+        const ownFirst = round % 2 === 0
+        await settled()
+        const first = await spent(() => (ownFirst ? ownRound(rows) : helperRound(rows)))
+        await settled()
+        const second = await spent(() => (ownFirst ? helperRound(rows) : ownRound(rows)))
+        rounds.push(ownFirst ? { own: first, helper: second } : { own: second, helper: first })
+      }
+      const rate = ({ wallMs }: Spent): number => (DOCUMENTS * 1_000) / wallMs
+      return {
+        ownDocumentsPerSecond: median(rounds.map((round) => rate(round.own))),
+        helperDocumentsPerSecond: median(rounds.map((round) => rate(round.helper))),
+        rateAgainstHelper: median(rounds.map((round) => round.helper.wallMs / round.own.wallMs)),
+        cpuAgainstHelper: median(rounds.map((round) => round.own.cpuMs / round.helper.cpuMs)),
+      }
     }
-    const rate = ({ wallMs }: Spent): number => (DOCUMENTS * 1_000) / wallMs
+    const under = (what: string, figures: Record<string, number>): Record<string, number> =>
+      Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${what}:${name}`, value]))
     return {
       documents: DOCUMENTS,
-      ownDocumentsPerSecond: median(rounds.map((round) => rate(round.own))),
-      helperDocumentsPerSecond: median(rounds.map((round) => rate(round.helper))),
-      rateAgainstHelper: median(rounds.map((round) => round.helper.wallMs / round.own.wallMs)),
-      cpuAgainstHelper: median(rounds.map((round) => round.own.cpuMs / round.helper.cpuMs)),
+      ...under('again', await turns(() => partials(++version, 0))),
+      ...under('new', await turns(() => partials(++version, version))),
     }
   } finally {
     await connection.close()
