@@ -170,6 +170,18 @@ describe.each(['INTEGER', 'BIGINT', 'BOOLEAN', 'DATE', 'VARCHAR'] as const)('a k
   )
 })
 
+test('a DECIMAL has every digit of a JSON number with up to 15 of them, however large it is', async () => {
+  const column: ColumnDefinition = { type: 'DECIMAL(24,6)', path: '$.v', required: true }
+  const dataset = await compileDataset(definitionOf(column), connection)
+  const texts = ['999999999.5', '1000000000.5', '-1234567890.12345', '12345678901234.5']
+  const lines = texts.map((text) => `{"v":${text}}`)
+  expect(lines.map((line) => door(dataset, line).ok)).toEqual(texts.map(() => true))
+  expect((await engineValues(dataset, lines)).map(Number)).toEqual(texts.map(Number))
+  const tooLong = '{"v":123456789012345.67}'
+  expect(door(dataset, tooLong).ok).toBe(false)
+  expect(await engineValues(dataset, [tooLong])).toEqual([undefined])
+})
+
 test('whole events: cut, spaced, repeated, escaped and foreign texts are used by both or by neither', async () => {
   const column: ColumnDefinition = { type: 'BIGINT', path: '$.m.v', required: true }
   const dataset = await compileDataset(definitionOf(column), connection)

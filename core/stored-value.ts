@@ -49,11 +49,14 @@ export function isoDateSql(text: string): string {
 export function wideDecimalSql(json: string, type: string): string {
   const { scale } = decimalOf(type)!
   const [text, double] = [`${json}::VARCHAR`, `TRY_CAST(${json}::VARCHAR AS DOUBLE)`]
+  const shortest = `(${double})::VARCHAR`
   const cases = [
     `json_type(${json}) = 'VARCHAR' THEN TRY_CAST(json_extract_string(${json}, '$') AS ${type})`,
     `json_type(${json}) = 'BOOLEAN' THEN TRY_CAST(CAST(${json} AS BOOLEAN)::INTEGER AS ${type})`,
     `regexp_full_match(${text}, '-?[0-9]+') THEN TRY_CAST(${text} AS ${type})`,
     `abs(${double}) < 1e${15 - scale} THEN TRY_CAST(${double} AS ${type})`,
+    // Above that a double still says all digits of a text that has no more than 15: the shortest text that means it.
+    `regexp_full_match(${shortest}, '-?[0-9]+[.][0-9]+') AND length(regexp_replace(${shortest}, '[-.]', '', 'g')) <= 15 THEN TRY_CAST(${shortest} AS ${type})`,
     `abs(${double}) < 9007199254740992 AND ${double} = trunc(${double}) THEN TRY_CAST(TRY_CAST(${double} AS BIGINT) AS ${type})`,
   ]
   return `CASE ${cases.map((text) => `WHEN ${text}`).join(' ')} END`

@@ -13,6 +13,8 @@ const TRUTH = /^(true|t|yes|y|1|false|f|no|n|0)$/i
 const DATE = /^\d{4}-\d\d-\d\d(?:[T ]|$)/
 const TIME =
   /^(\d{4}-\d\d-\d\d)(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.\d{1,9})?)?(?:Z|([+-])(0\d|1[0-5])(?::?([0-5]\d))?)?)?$/
+/** The engine writes smaller numbers with an exponent. */
+const PLAIN_MIN = 1e-4
 /** Whole doubles beyond this have lost digits that the text may have had. */
 const WHOLE_MAX = 2 ** 53
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
@@ -92,7 +94,13 @@ function isDecimal(value: unknown, type: string): boolean {
     return NUMBER.test(trimmed(value)) && whole!.length + (fraction.length > scale ? 1 : 0) <= room
   }
   if (typeof value !== 'number' || Math.abs(value) > 10 ** room - 10 ** -scale) return false
-  return Math.abs(value) < 10 ** (15 - scale) || (Number.isInteger(value) && Math.abs(value) < WHOLE_MAX)
+  if (Math.abs(value) < 10 ** (15 - scale) || (Number.isInteger(value) && Math.abs(value) < WHOLE_MAX)) return true
+  return Math.abs(value) >= PLAIN_MIN && /^-?\d+\.\d+$/.test(String(value)) && digitsOf(value) <= 15
+}
+
+/** Of the shortest text that means the number. */
+function digitsOf(value: number): number {
+  return String(value).replace(/[-.]/g, '').length
 }
 
 function isTime(value: unknown, unit: 's' | 'ms' | 'us' | 'iso'): boolean {
