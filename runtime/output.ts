@@ -36,7 +36,9 @@ export function printTable(heads: readonly string[], rows: readonly (readonly un
   }
 }
 
+/** Also one that is kept as text, so that no digit is lost. */
 function isNumber(value: unknown): boolean {
+  if (typeof value === 'string') return /^-?\d+(\.\d+)?$/.test(value)
   return value === null || typeof value === 'number' || typeof value === 'bigint'
 }
 

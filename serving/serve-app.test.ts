@@ -116,6 +116,7 @@ test('with keys, only health is open', async () => {
   expect((await get('/v1/datasets')).statusCode).toBe(401)
   expect((await get('/v1/datasets', `Bearer ${KEY}x`)).statusCode).toBe(401)
   expect((await get('/v1/datasets', `Bearer ${KEY}`)).statusCode).toBe(200)
+  expect((await get('/v1/datasets', `bearer ${KEY}`)).statusCode).toBe(200)
   expect((await get('/livez')).statusCode).toBe(200)
   await locked.close()
 })

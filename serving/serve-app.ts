@@ -99,7 +99,7 @@ function isUnder(path: string, parents: readonly string[]): boolean {
 
 /** Compares in constant time, against every key. */
 function checkKey(request: FastifyRequest, keys: readonly string[]): void {
-  const given = Buffer.from(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '')
+  const given = Buffer.from(/^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
   let known = false
   for (const key of keys) {
     const wanted = Buffer.from(key)

@@ -55,9 +55,12 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
   if (!meta.complete) say(`incomplete: ${meta.gaps.length} gaps in the log; see \`watershed doctor\``)
 }
 
-/** A whole number that JavaScript would round is shown with the digits that it came with. */
+/** A number that JavaScript would round is shown with the digits that it came with. */
 function keepDigits(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
-  return typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
-    ? (context?.source ?? value)
-    : value
+  const source = context?.source
+  if (typeof value !== 'number' || source === undefined || !PLAIN_NUMBER.test(source)) return value
+  return String(value) === source ? value : source
 }
+
+/** as whole numbers and decimals are written; not as every double is */
+const PLAIN_NUMBER = /^-?\d+(\.\d+)?$/
