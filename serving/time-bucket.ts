@@ -27,7 +27,14 @@ export function timeBucketSql(
   const offset = `(epoch_ms(${local}) - pane)`
   const bucket =
     fixedMs === undefined || fixedMs >= GRAIN_MS.day
-      ? `epoch_ms(timezone(${zone}, date_trunc(${quoteText(grain)}, ${local})))`
+      ? calendarStartSql(`date_trunc(${quoteText(grain)}, ${local})`, zone)
       : `pane - (((pane + ${offset}) % ${fixedMs}) + ${fixedMs}) % ${fixedMs}`
   return `CASE WHEN ${offset} % ${paneMs} <> 0 THEN error(${quoteText(PANE_CUT)}) ELSE ${bucket} END`
+}
+
+/** Local midnight, epoch ms: the first one where a clock that goes back at 1:00 has two, of which the engine takes the second. */
+function calendarStartSql(midnight: string, zone: string): string {
+  const start = `epoch_ms(timezone(${zone}, ${midnight}))`
+  const before = `(${start} - ${GRAIN_MS.hour})`
+  return `CASE WHEN timezone(${zone}, make_timestamptz(${before} * 1000)) = ${midnight} THEN ${before} ELSE ${start} END`
 }
