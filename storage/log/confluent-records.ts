@@ -19,6 +19,7 @@ export function confluentRecords(settings: SchemaRegistrySettings): RecordDecode
   const readers = new Map<number, Reader>()
   const unknown: number[] = []
   return {
+    plain: false,
     prepare: async (values) => {
       const needed = new Set<number>()
       for (const value of values) if (isFramed(value)) needed.add(idOf(value))

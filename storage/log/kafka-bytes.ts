@@ -62,21 +62,26 @@ export class KafkaReader {
   }
 
   int8(): number {
-    return this.bytes.readInt8(this.#skip(1))
+    return this.bytes.readInt8(this.skip(1))
   }
   int16(): number {
-    return this.bytes.readInt16BE(this.#skip(2))
+    return this.bytes.readInt16BE(this.skip(2))
   }
   int32(): number {
-    return this.bytes.readInt32BE(this.#skip(4))
+    return this.bytes.readInt32BE(this.skip(4))
   }
   int64(): bigint {
-    return this.bytes.readBigInt64BE(this.#skip(8))
+    return this.bytes.readBigInt64BE(this.skip(8))
   }
   uvarint(): number {
+    const only = this.bytes[this.at]
+    if (only !== undefined && only < 0x80) {
+      this.at++
+      return only
+    }
     let [value, scale] = [0, 1]
     for (;;) {
-      const byte = this.bytes.readUInt8(this.#skip(1))
+      const byte = this.bytes.readUInt8(this.skip(1))
       value += (byte & 0x7f) * scale
       if (byte < 0x80) return value
       scale *= 128
@@ -100,21 +105,21 @@ export class KafkaReader {
     return Array.from({ length: Math.max(0, count) }, read)
   }
   take(length: number): Buffer {
-    const from = this.#skip(length)
+    const from = this.skip(length)
     return this.bytes.subarray(from, from + length)
+  }
+  /** Goes on behind `length` bytes; gives where they began. */
+  skip(length: number): number {
+    const from = this.at
+    if (from + length > this.bytes.length)
+      throw new RangeError(`an answer of Kafka ends early: ${from + length} bytes wanted, ${this.bytes.length} came`)
+    this.at += length
+    return from
   }
   tags(): void {
     for (let left = this.uvarint(); left > 0; left--) {
       this.uvarint()
       this.take(this.uvarint())
     }
-  }
-
-  #skip(length: number): number {
-    const from = this.at
-    if (from + length > this.bytes.length)
-      throw new RangeError(`an answer of Kafka ends early: ${from + length} bytes wanted, ${this.bytes.length} came`)
-    this.at += length
-    return from
   }
 }

@@ -47,9 +47,11 @@ export function registerCodecs(): void {
     compress: ({ buffer }: Encoded) =>
       zstd(buffer, {
         params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+        // Into the frame: who reads it makes room for what comes out, once.
+        pledgedSrcSize: buffer.length,
         ...roomy(buffer.length / GROWTH),
       }),
-    decompress: (bytes: Buffer) => unzstd(bytes, roomy(bytes.length * GROWTH)),
+    decompress: (bytes: Buffer) => unzstd(bytes, roomy(zstdContentBytes(bytes) ?? bytes.length * GROWTH)),
   })
 }
 
@@ -65,9 +67,31 @@ export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> 
     case 3:
       return decompressFrame(bytes)
     case 4:
-      return unzstd(bytes, roomy(bytes.length * GROWTH))
+      return unzstd(bytes, roomy(zstdContentBytes(bytes) ?? bytes.length * GROWTH))
     default:
       throw new Error(`records are compressed with codec ${codec}, which is not known here`)
+  }
+}
+
+const ZSTD_MAGIC = 0xfd2fb528
+/** room for the end of a stream to be seen */
+const END_BYTES = 64
+
+/** What a zstd frame says that comes out of it (RFC 8878, 3.1.1.1); null when it does not say. */
+function zstdContentBytes(bytes: Buffer): number | null {
+  if (bytes.length < 14 || bytes.readUInt32LE(0) !== ZSTD_MAGIC) return null
+  const descriptor = bytes[4]!
+  const single = (descriptor & 0x20) !== 0
+  const at = 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 0b11]!
+  switch (descriptor >>> 6) {
+    case 0:
+      return single ? bytes[at]! + END_BYTES : null
+    case 1:
+      return bytes.readUInt16LE(at) + 256 + END_BYTES
+    case 2:
+      return bytes.readUInt32LE(at) + END_BYTES
+    default:
+      return Number(bytes.readBigUInt64LE(at)) + END_BYTES
   }
 }
 

@@ -1,5 +1,7 @@
 /** The limits of a read, on record batches as a broker sends them. */
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { OriginalRecord } from './event-log.ts'
 import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
 import type { Fetched } from './kafka-requests.ts'
 import { jsonRecords } from './record-format.ts'
@@ -13,15 +15,15 @@ function varint(value: number): Buffer {
 }
 
 /** One uncompressed record batch from offset 0 on. */
-function batchOf(values: readonly Buffer[]): Buffer {
+function batchOf(values: readonly (Buffer | null)[]): Buffer {
   const records = values.map((value, delta) => {
     const body = Buffer.concat([
       Buffer.of(0),
       varint(0),
       varint(delta),
       varint(-1),
-      varint(value.length),
-      value,
+      varint(value?.length ?? -1),
+      value ?? Buffer.alloc(0),
       varint(0),
     ])
     return Buffer.concat([varint(body.length), body])
@@ -36,7 +38,7 @@ function batchOf(values: readonly Buffer[]): Buffer {
   return all
 }
 
-function reader(values: readonly Buffer[], recordBytesMax: number): KafkaPartitionReader {
+function reader(values: readonly (Buffer | null)[], recordBytesMax: number): KafkaPartitionReader {
   const records = batchOf(values)
   const whole: Fetched = { errorCode: 0, lastStableOffset: values.length, logStartOffset: 0, aborted: [], records }
   return new KafkaPartitionReader({
@@ -63,3 +65,41 @@ test('records that can not become lines count with their own bytes', async () =>
     [2, 2_010],
   ])
 })
+
+test('lines, originals and offsets are the records, whatever they are and wherever a read ends', async () => {
+  const value = fc.oneof(
+    { weight: 4, arbitrary: fc.json().map((text) => Buffer.from(text)) },
+    fc.constant(null),
+    fc.constantFrom('', ' ', '\n', '{"a":\n1}', 'no\njson', 'x'.repeat(200)).map((text) => Buffer.from(text)),
+  )
+  const limits = fc.record({ bytesMax: fc.integer({ min: 1, max: 400 }), recordsMax: fc.integer({ min: 1, max: 9 }) })
+  await fc.assert(
+    fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 40 }), limits, async (values, most) => {
+      const read = reader(values, 150)
+      let at = 0
+      while (at < values.length) {
+        const batch = await read.read(at, most)
+        if (batch === null || batch instanceof OutOfRange) throw new Error(`nothing at offset ${at}`)
+        const lines = batch.lines.toString('utf8').split('\n')
+        expect(lines.pop()).toBe('')
+        expect([batch.start, batch.end, batch.offsets, lines.length]).toEqual([at, at + batch.count, null, batch.count])
+        expect(batch.arrivals.reduce((sum, { count }) => sum + count, 0)).toBe(batch.count)
+        for (const [index, line] of lines.entries())
+          expectRecord(values[at + index]!, line, batch.originals?.get(index))
+        at = batch.end
+      }
+    }),
+  )
+})
+
+function expectRecord(value: Buffer | null, line: string, original: OriginalRecord | undefined): void {
+  const text = value?.toString('utf8') ?? ''
+  const plain = text.trim() !== '' && (value?.length ?? 0) <= 150 && !text.includes('\n')
+  if (plain) {
+    expect([line, original]).toEqual([text, undefined])
+    return
+  }
+  expect(original?.bytes).toEqual(value ?? Buffer.alloc(0))
+  const joined = text === '{"a":\n1}'
+  expect([line, original?.reason === null]).toEqual([joined ? '{"a": 1}' : 'null', joined])
+}

@@ -149,9 +149,10 @@ class TakenRecords {
   readonly #start: Offset
   readonly #limits: ReadLimits
   readonly #lines: Buffer[] = []
-  readonly #offsets: number[] = []
+  readonly #offsets: Float64Array[] = []
   readonly #arrivals: ArrivalRun[] = []
   readonly #originals = new Map<number, OriginalRecord>()
+  #count = 0
   #bytes = 0
   end: Offset
   full = false
@@ -170,36 +171,38 @@ class TakenRecords {
   /** Takes lines from number `line` on, as many as fit; returns the first one that was left. */
   take(batch: DecodedBatch, line: number): number {
     const until = this.#fitting(batch, line)
-    const begin = line === 0 ? 0 : batch.ends[line - 1]!
-    if (until > line) {
-      const lines = batch.lines.subarray(begin, batch.ends[until - 1]!)
-      this.#lines.push(lines)
-    }
-    for (let index = line; index < until; index++) {
-      const original = batch.originals.get(index)
-      if (original !== undefined) this.#originals.set(this.#offsets.length, original)
-      this.#bytes += bytesOf(batch, index)
-      this.#offsets.push(batch.offsets[index]!)
-      this.#arrived(batch.arrivals[index]!)
-    }
+    if (until > line) this.#takeUntil(until, batch, line)
     const { before = Number.POSITIVE_INFINITY } = this.#limits
     const next = until < batch.ends.length ? batch.offsets[until]! : batch.end
     this.end = Math.min(next, before)
-    if (until < batch.ends.length || this.end >= before || this.#offsets.length >= this.#limits.recordsMax)
-      this.full = true
+    if (until < batch.ends.length || this.end >= before || this.#count >= this.#limits.recordsMax) this.full = true
     return until
   }
 
+  #takeUntil(until: number, batch: DecodedBatch, line: number): void {
+    const lines = batch.lines.subarray(line === 0 ? 0 : batch.ends[line - 1]!, batch.ends[until - 1]!)
+    this.#lines.push(lines)
+    this.#bytes += lines.length
+    for (let index = line; index < until && batch.originals.size > 0; index++) {
+      const original = batch.originals.get(index)
+      if (original === undefined) continue
+      this.#originals.set(this.#count + index - line, original)
+      this.#bytes += original.bytes.length
+    }
+    this.#offsets.push(batch.offsets.subarray(line, until))
+    this.#arrived(batch.arrivals, line, until)
+    this.#count += until - line
+  }
+
   batch(): RecordBatch {
-    const { length } = this.#offsets
     const originals = this.#originals.size > 0 ? { originals: this.#originals, bytes: this.#bytes } : {}
     return {
       partition: this.#partition,
       start: this.#start,
       end: this.end,
       lines: this.#lines.length === 1 ? this.#lines[0]! : Buffer.concat(this.#lines),
-      count: length,
-      offsets: this.end - this.#start === length ? null : Float64Array.from(this.#offsets),
+      count: this.#count,
+      offsets: this.end - this.#start === this.#count ? null : concatenated(this.#offsets, this.#count),
       arrivals: this.#arrivals,
       ...originals,
     }
@@ -207,27 +210,45 @@ class TakenRecords {
 
   #fitting(batch: DecodedBatch, line: number): number {
     const { recordsMax, bytesMax, before = Number.POSITIVE_INFINITY } = this.#limits
-    const most = Math.min(batch.ends.length, line + Math.max(1, recordsMax) - this.#offsets.length)
+    const most = Math.min(batch.ends.length, line + Math.max(1, recordsMax) - this.#count)
     let until = line
     let bytes = this.#bytes
     while (until < most && batch.offsets[until]! < before) {
       bytes += bytesOf(batch, until)
-      const first = this.#offsets.length === 0 && until === line
+      const first = this.#count === 0 && until === line
       if (bytes > bytesMax && !first) break
       until++
     }
     return until
   }
 
-  #arrived(atMs: number): void {
+  #arrived(times: Float64Array, from: number, until: number): void {
     const last = this.#arrivals.at(-1)
-    if (last?.atMs === atMs) this.#arrivals[this.#arrivals.length - 1] = { count: last.count + 1, atMs }
-    else this.#arrivals.push({ count: 1, atMs })
+    let [atMs, count] = [times[from]!, 0]
+    if (last?.atMs === atMs) count = this.#arrivals.pop()!.count
+    for (let index = from; index < until; index++, count++) {
+      if (times[index] === atMs) continue
+      this.#arrivals.push({ count, atMs })
+      atMs = times[index]!
+      count = 0
+    }
+    this.#arrivals.push({ count, atMs })
   }
+}
+
+function concatenated(parts: readonly Float64Array[], length: number): Float64Array {
+  const whole = new Float64Array(length)
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }
 
 /** A record that could not become a line is held as it came. */
 function bytesOf({ ends, originals }: DecodedBatch, line: number): number {
   const begin = line === 0 ? 0 : ends[line - 1]!
-  return ends[line]! - begin + (originals.get(line)?.bytes.length ?? 0)
+  const original = originals.size === 0 ? undefined : originals.get(line)
+  return ends[line]! - begin + (original?.bytes.length ?? 0)
 }

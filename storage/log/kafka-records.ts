@@ -107,11 +107,16 @@ export function isAbortMarker(records: Buffer): boolean {
   return key.length >= 4 && key.readInt16BE(2) === 0
 }
 
-interface RawRecord {
-  readonly offset: Offset
-  readonly atMs: number
-  /** null: a tombstone */
-  readonly value: Buffer | null
+/** Where the records of a batch are in its bytes; arrays by record, for a batch has thousands. */
+interface RecordPlaces {
+  readonly bytes: Buffer
+  readonly count: number
+  readonly begins: Uint32Array
+  /** of the value; −1: a tombstone */
+  readonly sizes: Int32Array
+  readonly offsets: Float64Array
+  /** epoch ms */
+  readonly arrivals: Float64Array
 }
 
 export interface RecordLimits {
@@ -132,9 +137,9 @@ export async function decodeRecords(
 ): Promise<DecodedBatch> {
   const records = await decompress(head.codec, body)
   const leftOut = aborted.leavesOut(head, head.control && head.records > 0 && isAbortMarker(records))
-  const raw = leftOut ? [] : rawRecords(head, records, from)
-  await decoder.prepare(valuesOf(raw))
-  return layOut(head, raw, from, decoder, limits)
+  const places = placesOf(leftOut ? { ...head, records: 0 } : head, records, from)
+  await decoder.prepare(valuesOf(places))
+  return layOut(head, places, from, decoder, limits)
 }
 
 /** Where a fetched buffer's batch has its records. */
@@ -142,63 +147,113 @@ export function bodyOf(bytes: Buffer, at: number, head: BatchHead): Buffer {
   return bytes.subarray(at + HEAD_BYTES, at + head.bytes)
 }
 
-function rawRecords(head: BatchHead, bytes: Buffer, from: Offset): RawRecord[] {
+/** @throws RangeError when the records end early */
+function placesOf(head: BatchHead, bytes: Buffer, from: Offset): RecordPlaces {
   const reader = new KafkaReader(bytes)
-  const records: RawRecord[] = []
+  if (head.records > bytes.length)
+    throw new RangeError(`a batch of Kafka ends early: ${head.records} records wanted, ${bytes.length} bytes came`)
+  const most = Math.max(0, head.records)
+  const [begins, sizes] = [new Uint32Array(most), new Int32Array(most)]
+  const [offsets, arrivals] = [new Float64Array(most), new Float64Array(most)]
+  let count = 0
   for (let left = head.records; left > 0; left--) {
     const length = reader.varint()
     const end = reader.at + length
     reader.int8()
     const ownMs = head.firstTimeMs + reader.varint()
     const offset = head.firstOffset + reader.varint()
-    const keyBytes = reader.varint()
-    if (keyBytes > 0) reader.take(keyBytes)
-    const valueBytes = reader.varint()
-    const value = valueBytes < 0 ? null : reader.take(valueBytes)
+    reader.skip(Math.max(0, reader.varint()))
+    const size = reader.varint()
+    const begin = reader.skip(Math.max(0, size))
     reader.at = end
+    if (offset < from) continue
+    begins[count] = begin
+    sizes[count] = size
+    offsets[count] = offset
     // A record without a time has −1: it never counts as late.
-    if (offset >= from) records.push({ offset, atMs: Math.max(0, head.appendedAtMs ?? ownMs), value })
+    arrivals[count] = Math.max(0, head.appendedAtMs ?? ownMs)
+    count++
   }
-  return records
+  return {
+    bytes,
+    count,
+    begins,
+    sizes,
+    offsets: offsets.subarray(0, count),
+    arrivals: arrivals.subarray(0, count),
+  }
 }
 
-function* valuesOf(records: readonly RawRecord[]): Iterable<Buffer> {
-  for (const { value } of records) if (value !== null && value.length > 0) yield value
+function valueAt({ bytes, begins, sizes }: RecordPlaces, index: number): Buffer | null {
+  const [begin, size] = [begins[index]!, sizes[index]!]
+  return size < 0 ? null : bytes.subarray(begin, begin + size)
+}
+
+function* valuesOf(places: RecordPlaces): Iterable<Buffer> {
+  for (let index = 0; index < places.count; index++) {
+    const value = valueAt(places, index)
+    if (value !== null && value.length > 0) yield value
+  }
 }
 
 function layOut(
   head: BatchHead,
-  raw: readonly RawRecord[],
+  places: RecordPlaces,
   from: Offset,
   decoder: RecordDecoder,
   limits: RecordLimits,
 ): DecodedBatch {
-  const lines = new Array<Buffer>(raw.length)
+  const { bytes, count, begins, sizes, offsets, arrivals } = places
+  const isLine = decoder.plain ? linesIn(places, limits) : () => false
+  /** lines that are not a value as it stands */
+  const made = new Map<number, Buffer>()
   const originals = new Map<number, OriginalRecord>()
-  let bytes = 0
-  for (const [index, { value }] of raw.entries()) {
-    const line = lineOf(value, decoder, limits)
-    lines[index] = line.line
-    if (line.original !== undefined) originals.set(index, line.original)
-    bytes += line.line.length + 1
+  const ends = new Uint32Array(count)
+  let length = 0
+  for (let index = 0; index < count; index++) {
+    if (isLine(index)) {
+      length += sizes[index]! + 1
+    } else {
+      const { line, original } = lineOf(valueAt(places, index), decoder, limits)
+      made.set(index, line)
+      if (original !== undefined) originals.set(index, original)
+      length += line.length + 1
+    }
+    ends[index] = length
   }
-  const all = Buffer.allocUnsafe(bytes)
-  const ends = new Uint32Array(raw.length)
-  let at = 0
-  for (const [index, line] of lines.entries()) {
-    line.copy(all, at)
-    at += line.length
-    all[at++] = NEWLINE
-    ends[index] = at
+  // Values as they stand move to the front of their own bytes: a record is longer than its line.
+  const lines = made.size === 0 ? bytes.subarray(0, length) : Buffer.allocUnsafe(length)
+  for (let index = 0, at = 0; index < count; index++) {
+    const line = made.size === 0 ? undefined : made.get(index)
+    if (line === undefined) bytes.copy(lines, at, begins[index]!, begins[index]! + sizes[index]!)
+    else line.copy(lines, at)
+    at = ends[index]!
+    lines[at - 1] = NEWLINE
   }
   return {
     start: Math.max(from, head.firstOffset),
     end: head.lastOffset + 1,
-    lines: all,
+    lines,
     ends,
-    offsets: Float64Array.from(raw, ({ offset }) => offset),
-    arrivals: Float64Array.from(raw, ({ atMs }) => atMs),
+    offsets,
+    arrivals,
     originals,
+  }
+}
+
+/** Tells of the values, asked for in order, which can be lines as they are. */
+function linesIn({ bytes, begins, sizes }: RecordPlaces, { recordBytesMax }: RecordLimits): (index: number) => boolean {
+  let lineBreak = -1
+  return (index) => {
+    const begin = begins[index]!
+    const end = begin + sizes[index]!
+    if (end <= begin || end - begin > recordBytesMax || isBlank(bytes, begin, end)) return false
+    // One search goes over many records.
+    if (lineBreak < begin) {
+      const found = bytes.indexOf(NEWLINE, begin)
+      lineBreak = found < 0 ? bytes.length : found
+    }
+    return lineBreak >= end
   }
 }
 

@@ -13,6 +13,8 @@ export class Unreadable {
 
 /** Turns values into lines. A line may still be no JSON: who decodes it makes it a dead letter. */
 export interface RecordDecoder {
+  /** every value is its own line: `line` need not be asked */
+  readonly plain: boolean
   /** what `line` will need for these values, fetched once. @throws when it can not be had now: nothing is lost, try again */
   prepare(values: Iterable<Buffer>): Promise<void>
   /** the record as one line without line end, or why not */
@@ -20,4 +22,4 @@ export interface RecordDecoder {
 }
 
 /** Values are JSON texts already. */
-export const jsonRecords: RecordDecoder = { prepare: async () => {}, line: (value) => value }
+export const jsonRecords: RecordDecoder = { plain: true, prepare: async () => {}, line: (value) => value }
