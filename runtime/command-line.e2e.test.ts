@@ -73,6 +73,21 @@ async function answerOf(url: string, path: string, offsets: number): Promise<Ans
 }
 
 describe('from a file to an answer', () => {
+  test('generate can end at the present', () => {
+    const before = Date.now()
+    const { stdout } = watershed(['generate', '--count', '100', '--rate', '100', '--start', 'now'])
+    const times = [...stdout.matchAll(/"mtime":(\d+)/g)].map(([, time]) => Number(time))
+    // A few events in a hundred are late by a while, or malformed.
+    const recent = times.filter((time) => time > before - 5_000 && time < Date.now() + 5_000)
+    expect(recent.length).toBeGreaterThan(80)
+  })
+
+  test('generate ends without a word when nobody reads on', () => {
+    const command = `"${process.execPath}" "${MAIN}" generate --count 100000 | head -c 1`
+    const { stdout, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' })
+    expect([stdout, stderr]).toEqual(['{', ''])
+  })
+
   test('generate gives the same bytes for the same seed', () => {
     const words = ['generate', '--seed', '3', '--count', '1500']
     const { code, stdout } = watershed(words)

@@ -1,4 +1,4 @@
-/** watershed generate: a seeded stream of RSVPs as NDJSON, to stdout or a file. The same flags give the same bytes. */
+/** watershed generate: a seeded stream of RSVPs as NDJSON, to stdout or a file. The same flags give the same bytes, unless the start is 'now'. */
 import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
@@ -12,7 +12,7 @@ interface GenerateOptions extends SharedOptions {
   readonly seed: number
   readonly count: number
   readonly rate: number
-  readonly start: number
+  readonly start: number | 'now'
   readonly output?: string
 }
 
@@ -25,19 +25,26 @@ export function generateCommand(): Command {
     .option('--seed <n>', 'the same seed gives the same stream', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--count <n>', 'number of lines', wholeNumber(0), 1_000)
     .option('--rate <n>', 'events per second of event time', wholeNumber(1, 1_000_000), 100)
-    .option('--start <time>', 'event time of the first, ISO 8601 or epoch ms', timeOf, START_MS)
+    .option(
+      '--start <time>',
+      "event time of the first, ISO 8601 or epoch ms; 'now': so that the last is now",
+      timeOf,
+      START_MS,
+    )
     .option('--output <file>', 'file to write (default: stdout)')
     .action(generate)
 }
 
-function timeOf(text: string): number {
+function timeOf(text: string): number | 'now' {
+  if (text === 'now') return text
   const ms = /^-?\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (!Number.isFinite(ms)) throw new InvalidArgumentError('write it like 2017-03-19T12:00:00Z, or as epoch ms.')
+  if (!Number.isFinite(ms)) throw new InvalidArgumentError('write it like 2017-03-19T12:00:00Z, as epoch ms, or now.')
   return ms
 }
 
 async function generate(options: GenerateOptions): Promise<void> {
-  const { seed, count, rate, start: startMs, output } = options
+  const { seed, count, rate, start, output } = options
+  const startMs = start === 'now' ? Date.now() - Math.ceil((count / rate) * 1_000) : start
   const generator = new RsvpGenerator({ seed, startMs, eventsPerSecond: rate })
   const target = output === undefined ? process.stdout : createWriteStream(output)
   try {
@@ -58,13 +65,16 @@ async function generate(options: GenerateOptions): Promise<void> {
 async function writeLines(target: Writable, count: number, next: () => string): Promise<number> {
   const failed = Promise.withResolvers<never>()
   failed.promise.catch(() => {})
-  target.once('error', failed.reject)
+  target.on('error', failed.reject)
   let bytes = 0
   for (let made = 0; made < count; ) {
     let chunk = ''
     for (const end = Math.min(count, made + CHUNK_LINES); made < end; made++) chunk += `${next()}\n`
     bytes += Buffer.byteLength(chunk)
-    const written = new Promise<void>((resolve) => target.write(chunk, () => resolve()))
+    // The write's own answer can come before the stream's error: it must not go on to the next one then.
+    const written = new Promise<void>((resolve, reject) =>
+      target.write(chunk, (error) => (error ? reject(error) : resolve())),
+    )
     await Promise.race([written, failed.promise])
   }
   return bytes

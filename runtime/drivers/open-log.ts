@@ -54,11 +54,27 @@ function registryOf({
   return url === undefined ? undefined : { url, username, password }
 }
 
+const SAME_AGAIN_MS = 30_000
+const REMEMBERED_MAX = 100
+
+/** While brokers are away the library says the same again and again: told once in a while. */
+function eachOnce(tell: (message: string) => void): (message: string) => void {
+  const told = new Map<string, number>()
+  return (message) => {
+    const nowMs = performance.now()
+    if (nowMs - (told.get(message) ?? -SAME_AGAIN_MS) < SAME_AGAIN_MS) return
+    if (told.size >= REMEMBERED_MAX) told.clear()
+    told.set(message, nowMs)
+    tell(message)
+  }
+}
+
 /** How every client of a dataset's topic reaches it. */
 export function kafkaClientOf({ kafka }: Pick<Configuration, 'kafka'>, dataset: string, emit: Emit) {
   const { brokers, clientId, outageMsMax, ssl } = kafka
-  const notice = (level: 'warn' | 'error', message: string): void =>
-    emit({ name: 'kafka-notice', level, dataset, message: `Kafka: ${message}` })
+  const notice = eachOnce((message) =>
+    emit({ name: 'kafka-notice', level: 'warn', dataset, message: `Kafka: ${message}` }),
+  )
   return {
     topic: topicOf(kafka, dataset),
     brokers,

@@ -6,8 +6,11 @@ import type { KafkaClientSettings } from './kafka-settings.ts'
 
 const { logLevel } = kafkajs
 
-/** told what the library would print: 'warn' and 'error' only */
-export type KafkaNotice = (level: 'warn' | 'error', message: string) => void
+/** told what the library would print. Nothing of it is a failure yet: we repeat what fails, and throw when it stays */
+export type KafkaNotice = (message: string) => void
+
+/** Said of every producer that is made for fewer than endless retries; what we do then is in KafkaAppender. */
+const NO_NEWS = 'Limiting retries for the idempotent producer'
 
 export const DEFAULT_OUTAGE_MS_MAX = 30_000
 const CONNECT_MS_MAX = 3_000
@@ -35,8 +38,9 @@ export function kafkaClient(settings: KafkaClientSettings, patientMs: number, no
     logLevel: logLevel.WARN,
     logCreator:
       () =>
-      ({ level, log }) =>
-        notice(level === logLevel.WARN ? 'warn' : 'error', log.error ? `${log.message}: ${log.error}` : log.message),
+      ({ log }) => {
+        if (!log.message.startsWith(NO_NEWS)) notice(log.error ? `${log.message}: ${log.error}` : log.message)
+      },
     ...(settings.ssl === undefined ? {} : { ssl: settings.ssl }),
     ...(settings.sasl === undefined ? {} : { sasl: settings.sasl as SASLOptions }),
   }

@@ -37,7 +37,7 @@ describe.skipIf(skip !== null)('a group on a real Kafka', () => {
     const notices: string[] = []
     const group = new KafkaGroup({
       ...{ brokers: kafka.brokers, topic, groupId: `${topic}-stream`, sessionMsMax: 2_000, topicEveryMs: 200 },
-      notice: (_, message) => notices.push(message),
+      notice: (message) => notices.push(message),
       commitEveryMs: 50,
       ...more,
     })

@@ -102,7 +102,7 @@ export class KafkaGroup implements PartitionAssignment {
       this.#atWork = true
       try {
         if (afterMs > 0) {
-          notice?.('warn', `Kafka group '${groupId}' of topic '${topic}': ${why}; joining again`)
+          notice?.(`Kafka group '${groupId}' of topic '${topic}': ${why}; joining again`)
           await this.#leave()
           await sleep(afterMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
         }

@@ -57,10 +57,7 @@ export class KafkaLog implements EventLog {
         asAdmin(kafka, (admin) => topicLimits(admin, topic)),
       )
       if (limits.compacted)
-        notice?.(
-          'warn',
-          `Kafka topic '${topic}' is compacted: what it drops before we read it is a hole that nobody sees`,
-        )
+        notice?.(`Kafka topic '${topic}' is compacted: what it drops before we read it is a hole that nobody sees`)
       return new KafkaLog(options, wire, kafka, limits, decoder)
     } catch (error) {
       await wire.close()

@@ -34,7 +34,7 @@ const settings = JSON.parse(process.argv[2]!) as WorkerSettings
 const { brokers, topic, folder, sessionMsMax, segmentRecordsMax } = settings
 const print = (line: Omit<WorkerLine, 'atMs'>): void =>
   void process.stdout.write(`${JSON.stringify({ ...line, atMs: Date.now() })}\n`)
-const notice = (level: string, message: string): void => print({ name: `kafka-${level}`, message })
+const notice = (message: string): void => print({ name: 'kafka-notice', message })
 
 const scratchFolder = mkdtempSync(join(folder, 'scratch-'))
 const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
