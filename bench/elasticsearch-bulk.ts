@@ -10,6 +10,7 @@ import { ElasticsearchConnection } from '#storage/elasticsearch/elasticsearch-co
 import { partialId, partialOperation, SpeedIndexNames } from '#storage/speed-store/elasticsearch-speed-index.ts'
 import type { PartialRow } from '#storage/speed-store/speed-store.ts'
 import { startElasticsearch } from '#tests/servers/elasticsearch-server.ts'
+import { holdToShare } from './cpu-share.ts'
 
 const DOCUMENTS = Number(process.env.BENCH_DOCUMENTS ?? 25_000)
 // Many short pairs: what else the machine does falls on both sides of a pair alike.
@@ -17,6 +18,8 @@ const ROUNDS = 21
 const SETTLE_MS = 400
 /** until the server's own compiler has seen enough: a cold server is what both sides wait for */
 const WARM_ROUNDS = 40
+const SHARE = 0.25
+const SHARE_ROUNDS = 11
 
 interface Spent {
   readonly wallMs: number
@@ -103,9 +106,9 @@ export async function elasticsearchBulk(): Promise<Record<string, number>> {
       await ownRound(warm)
       await helperRound(warm)
     }
-    const turns = async (rowsOf: () => PartialRow[]): Promise<Record<string, number>> => {
+    const turns = async (rowsOf: () => PartialRow[], count = ROUNDS): Promise<Record<string, number>> => {
       const rounds: { own: Spent; helper: Spent }[] = []
-      for (let round = 0; round < ROUNDS; round++) {
+      for (let round = 0; round < count; round++) {
         const rows = rowsOf()
         // In turns, each side first every other time: the server's merges fall on both.
         const ownFirst = round % 2 === 0
@@ -125,10 +128,28 @@ export async function elasticsearchBulk(): Promise<Record<string, number>> {
     }
     const under = (what: string, figures: Record<string, number>): Record<string, number> =>
       Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${what}:${name}`, value]))
-    return {
+    const [again, fresh] = [
+      (): PartialRow[] => partials(++version, 0),
+      (): PartialRow[] => partials(++version, version),
+    ]
+    const figures = {
       documents: DOCUMENTS,
-      ...under('again', await turns(() => partials(++version, 0))),
-      ...under('new', await turns(() => partials(++version, version))),
+      ...under('again', await turns(again)),
+      ...under('new', await turns(fresh)),
+    }
+    const release = holdToShare(SHARE)
+    if (release === null) {
+      process.stderr.write('no control groups for us here: nothing is measured with a quarter of a core\n')
+      return figures
+    }
+    try {
+      return {
+        ...figures,
+        ...under('quarterCore:again', await turns(again, SHARE_ROUNDS)),
+        ...under('quarterCore:new', await turns(fresh, SHARE_ROUNDS)),
+      }
+    } finally {
+      release()
     }
   } finally {
     await connection.close()

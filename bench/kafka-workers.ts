@@ -15,7 +15,8 @@ import { LocalLake } from '#storage/lake/local-lake.ts'
 import { KafkaLog } from '#storage/log/kafka-log.ts'
 import { KafkaSite, median, PARTITIONS, rsvpBatches } from './kafka-site.ts'
 
-const EVENTS = Number(process.env.BENCH_KAFKA_WORKERS_EVENTS ?? 400_000)
+/** so many that what the first worker read alone, before the second one had joined, counts little */
+const EVENTS = Number(process.env.BENCH_KAFKA_WORKERS_EVENTS ?? 1_200_000)
 const ROUNDS = Number(process.env.BENCH_KAFKA_WORKERS_ROUNDS ?? 3)
 const DATASET = 'meetup_rsvps'
 const SEGMENT_RECORDS = 25_000

@@ -13,13 +13,13 @@ import { DEFAULT_RETRY_LIMITS, type RetryLimits, waitMs } from './retry-waits.ts
 
 export interface BulkLimits {
   /** of one request; an operation that is larger goes alone */
-  readonly bulkCharsMax: number
+  readonly bulkBytesMax: number
   readonly bulkOperationsMax: number
   readonly bulksInFlightMax: number
 }
 
 export const DEFAULT_BULK_LIMITS: BulkLimits = {
-  bulkCharsMax: 4 * 1024 * 1024,
+  bulkBytesMax: 4 * 1024 * 1024,
   bulkOperationsMax: 2_500,
   bulksInFlightMax: 4,
 }
@@ -87,35 +87,88 @@ export async function writeBulk(connection: ElasticsearchConnection, write: Bulk
 interface Batch {
   /** position of its first operation among all */
   readonly first: number
-  readonly texts: readonly string[]
+  readonly lines: Buffer
+  /** of operation i: its end in `lines` */
+  readonly ends: readonly number[]
 }
+
+/** Where a request's lines are put together: each text is gone as soon as its bytes are there. */
+class BatchLines {
+  readonly #first: number
+  readonly #ends: number[] = []
+  #bytes: Buffer
+  #at = 0
+
+  constructor(first: number, room: number) {
+    this.#first = first
+    this.#bytes = Buffer.allocUnsafe(room)
+  }
+
+  get count(): number {
+    return this.#ends.length
+  }
+  get bytes(): number {
+    return this.#at
+  }
+
+  add(text: string): void {
+    // No UTF-16 unit takes more than three bytes.
+    const need = this.#at + text.length * 3
+    if (need > this.#bytes.length) this.#grow(need)
+    this.#at += this.#bytes.write(text, this.#at, 'utf8')
+    this.#ends.push(this.#at)
+  }
+
+  /** Takes the last operation back. */
+  drop(): void {
+    this.#ends.pop()
+    this.#at = this.#ends.at(-1) ?? 0
+  }
+
+  batch(): Batch {
+    return { first: this.#first, lines: this.#bytes.subarray(0, this.#at), ends: this.#ends }
+  }
+
+  #grow(need: number): void {
+    const larger = Buffer.allocUnsafe(Math.max(need, this.#bytes.length * 2))
+    this.#bytes.copy(larger, 0, 0, this.#at)
+    this.#bytes = larger
+  }
+}
+
+const ROOM_BYTES = 512 * 1024
 
 /** The operations of one request after the other. */
 function* cut(operations: Iterable<string>, limits: BulkLimits): Generator<Batch, undefined> {
-  let texts: string[] = []
-  let [first, chars] = [0, 0]
-  for (const text of operations) {
-    if (texts.length > 0 && (chars + text.length > limits.bulkCharsMax || texts.length >= limits.bulkOperationsMax)) {
-      yield { first, texts }
-      first += texts.length
-      texts = []
-      chars = 0
-    }
-    texts.push(text)
-    chars += text.length
+  let [first, room] = [0, ROOM_BYTES]
+  let lines = new BatchLines(first, room)
+  const next = (): Batch => {
+    first += lines.count
+    room = Math.max(ROOM_BYTES, Math.ceil(lines.bytes * 1.25))
+    const batch = lines.batch()
+    lines = new BatchLines(first, room)
+    return batch
   }
-  if (texts.length > 0) yield { first, texts }
+  for (const text of operations) {
+    if (lines.count >= limits.bulkOperationsMax) yield next()
+    lines.add(text)
+    if (lines.bytes <= limits.bulkBytesMax || lines.count === 1) continue
+    lines.drop()
+    yield next()
+    lines.add(text)
+  }
+  if (lines.count > 0) yield lines.batch()
 }
 
 async function sendBatch(
   connection: ElasticsearchConnection,
   write: BulkWrite,
-  { first, texts }: Batch,
+  { first, lines, ends }: Batch,
   tally: Tally,
 ): Promise<void> {
   const retry = { ...DEFAULT_RETRY_LIMITS, ...write.retry }
   const startedMs = performance.now()
-  let left: readonly number[] = [...texts.keys()]
+  let left: readonly number[] = [...ends.keys()]
   for (let attempt = 1; left.length > 0; attempt++) {
     const { doing, index } = write
     const answer = await connection.request<BulkAnswer>({
@@ -123,14 +176,17 @@ async function sendBatch(
       method: 'POST',
       path: `/${encodeURIComponent(index)}/_bulk`,
       query: { filter_path: FILTER },
-      lines: left.length === texts.length ? texts.join('') : left.map((at) => texts[at]).join(''),
+      lines:
+        left.length === ends.length
+          ? lines
+          : Buffer.concat(left.map((at) => lines.subarray(ends[at - 1] ?? 0, ends[at]))),
       ...(write.retry?.retryMsMax === undefined ? {} : { retryMsMax: write.retry.retryMsMax }),
     })
     left = settle(connection, write, first, left, answer.body, tally)
     if (left.length === 0) return
     const wait = waitMs(attempt, retry.retryMsMax - (performance.now() - startedMs), retry)
     if (wait === null) {
-      const message = `Elasticsearch at ${connection.node}: ${doing}: ${left.length} of ${texts.length} operations are still put off after ${retry.retryMsMax} ms`
+      const message = `Elasticsearch at ${connection.node}: ${doing}: ${left.length} of ${ends.length} operations are still put off after ${retry.retryMsMax} ms`
       throw new ElasticsearchError('unavailable', message, 429)
     }
     await connection.pause(wait, doing)

@@ -28,7 +28,7 @@ export interface ElasticsearchRequest {
   readonly query?: Readonly<Record<string, string | number | boolean>>
   readonly body?: object
   /** newline-delimited JSON, instead of `body` */
-  readonly lines?: string
+  readonly lines?: Buffer
   /** statuses that the caller understands: they are answered instead of thrown or tried again */
   readonly accept?: readonly number[]
   /** overrides the connection's deadline for all tries together */
