@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { count, defineDataset } from '#core/definition.ts'
+import type { ArrivalRun } from '#storage/log/event-log.ts'
 import { createRowsTable, decodeBatch } from './decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
 
@@ -63,6 +64,27 @@ test('a line that is cut anywhere is the only dead letter, and the records besid
     expect(kept.map(([offset]) => offset)).toEqual([start, start + 2])
     start += 3
   }
+})
+
+test.each([
+  ['one after the other, arrived in a few runs', 3_000, () => 1],
+  ['with a hole here and there', 1_000, (index: number) => (index % 700 === 0 ? 5 : 1)],
+  ['each behind a hole, each at its own time', 1, () => 2],
+])('many records keep their offsets and arrivals: %s', async (_, perRun, step) => {
+  const count = 20_000
+  const offsets = new Float64Array(count)
+  for (let index = 0, at = 7; index < count; at += step(++index)) offsets[index] = at
+  const arrivals: ArrivalRun[] = []
+  for (let at = 0; at < count; at += perRun) arrivals.push({ count: Math.min(perRun, count - at), atMs: 10_000 + at })
+  const lines = Buffer.from(Array.from({ length: count }, (_, index) => `${good(index)}\n`).join(''))
+  const [start, end] = [offsets[0]!, offsets.at(-1)! + 1]
+  const holes = end - start > count
+  const batch = { partition: 0, start, end, lines, count, offsets: holes ? offsets : null, arrivals }
+  expect(await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })).toEqual([])
+  const [ids, found, times] = await connection.columns('SELECT id, _offset, _arrival FROM rows ORDER BY rowid')
+  expect(ids!.map(Number)).toEqual(Array.from({ length: count }, (_, index) => index))
+  expect(found!.map(Number)).toEqual([...offsets])
+  expect(times!.map(Number)).toEqual(arrivals.flatMap((run) => Array.from({ length: run.count }, () => run.atMs)))
 })
 
 test('offsets with holes and arrivals stay with their records', async () => {

@@ -125,17 +125,51 @@ function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesF
   if (batch.offsets === null && batch.arrivals.length === 1) {
     return `SELECT ${partition}, ${batch.start} + row_number() OVER () - 1 AS _offset, _time, ${only!.atMs}::BIGINT AS _arrival, ${names} FROM (${rows})`
   }
-  const places = `SELECT unnest(from_json(${quoteText(offsetsJson(batch))}, '["BIGINT"]')) AS _offset, unnest(from_json(${quoteText(arrivalsJson(batch))}, '["BIGINT"]')) AS _arrival`
-  return `SELECT ${partition}, places._offset, _time, places._arrival, ${names} FROM (${places}) AS places POSITIONAL JOIN (${rows}) AS decoded`
+  return `SELECT ${partition}, places._offset, _time, places._arrival, ${names} FROM (${placesSelect(batch)}) AS places POSITIONAL JOIN (${rows}) AS decoded`
 }
 
-function offsetsJson(batch: RecordBatch): string {
+/** neighbouring records with neighbouring offsets that arrived together: [first offset, behind the last, arrival] */
+type PlaceRun = [from: Offset, until: Offset, atMs: number]
+
+/** a list of runs costs about as much as one of records when there are this many records to a run */
+const RECORDS_PER_RUN_MIN = 4
+
+/** SELECT of offset and arrival of each record, in order. */
+function placesSelect(batch: RecordBatch): string {
+  const runs = placeRuns(batch, batch.count / RECORDS_PER_RUN_MIN)
+  if (runs !== null) {
+    const list = `SELECT unnest(from_json(${quoteText(JSON.stringify(runs))}, '[["BIGINT"]]')) AS run`
+    return `SELECT unnest(range(run[1], run[2])) AS _offset, run[3] AS _arrival FROM (${list})`
+  }
   const offsets = batch.offsets ?? Float64Array.from({ length: batch.count }, (_, index) => batch.start + index)
-  return `[${offsets.join(',')}]`
+  const arrivals = batch.arrivals.flatMap((run) => new Array<number>(run.count).fill(run.atMs))
+  const list = (numbers: ArrayLike<number>): string =>
+    `unnest(from_json(${quoteText(`[${Array.prototype.join.call(numbers, ',')}]`)}, '["BIGINT"]'))`
+  return `SELECT ${list(offsets)} AS _offset, ${list(arrivals)} AS _arrival`
 }
 
-function arrivalsJson(batch: RecordBatch): string {
-  return `[${batch.arrivals.flatMap((run) => new Array<number>(run.count).fill(run.atMs)).join(',')}]`
+/** Null: they are more than `runsMax`. */
+function placeRuns({ start, offsets, arrivals }: RecordBatch, runsMax: number): PlaceRun[] | null {
+  const runs: PlaceRun[] = []
+  let index = 0
+  for (const { count, atMs } of arrivals) {
+    for (const end = index + count; index < end; ) {
+      if (runs.length >= runsMax) return null
+      const from = offsets?.[index] ?? start + index
+      let until = from
+      if (offsets === null) {
+        until += end - index
+        index = end
+      } else {
+        while (index < end && offsets[index] === until) {
+          until++
+          index++
+        }
+      }
+      runs.push([from, until, atMs])
+    }
+  }
+  return runs
 }
 
 function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: readonly Offset[]): DeadLetter[] {
