@@ -24,7 +24,7 @@ export interface FileResult {
   /** acknowledged: durable in the log */
   readonly accepted: number
   readonly rejected: number
-  /** of the accepted ones, those that will become dead letters (only with acceptUnusable) */
+  /** of the accepted ones, those that the door would have rejected (only with acceptUnusable): dead letters, where the engine can not use them either */
   readonly unusable: number
   /** the first rejects, at most REJECTS_SHOWN_MAX */
   readonly rejects: readonly FileReject[]

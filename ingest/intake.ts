@@ -23,7 +23,7 @@ export interface IntakeResult {
   readonly verdicts: readonly RowVerdict[]
   readonly accepted: number
   readonly rejected: number
-  /** of the accepted ones, those that will become dead letters (only with acceptUnusable) */
+  /** of the accepted ones, those that the door would have rejected (only with acceptUnusable): dead letters, where the engine can not use them either */
   readonly unusable: number
 }
 
@@ -36,7 +36,7 @@ export interface IntakeParts {
 }
 
 export interface OfferOptions {
-  /** append what can not be used as well: it becomes a dead letter with its bytes */
+  /** append what would be rejected as well: what the engine can not use becomes a dead letter with its bytes */
   readonly acceptUnusable?: boolean
 }
 

@@ -4,6 +4,7 @@ import { type BodyLimits, DEFAULT_BODY_LIMITS, OfferTooLargeError } from './inge
 import { linesOf, withoutByteOrderMark } from './ndjson-lines.ts'
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
+const [SPACE, TAB, LINE_FEED, CARRIAGE_RETURN] = [0x20, 0x09, 0x0a, 0x0d]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 export type BodyFormat = 'json' | 'ndjson'
@@ -31,32 +32,68 @@ export function rowsOfBody(body: Buffer, format: BodyFormat, limits: Partial<Bod
   return rows
 }
 
-/** An array of events, or one event. Each is written on a line of its own; numbers keep every digit they came with. */
+/** An array of events, or one event. Each comes as it was written, on a line of its own: what is wrong with it is said of it alone. */
 function rowsOfJson(body: Buffer): Buffer[] {
   const advice = 'send an array of events, or NDJSON with content-type application/x-ndjson'
   if (!isUtf8(body)) throw new BodyError(`the body is not UTF-8 text; ${advice}`)
+  const bytes = withoutByteOrderMark(body)
   try {
-    const parsed: unknown = JSON.parse(body.toString('utf8').replace(/^\uFEFF/, ''), keepDigits)
-    return (Array.isArray(parsed) ? parsed : [parsed]).map((event) => Buffer.from(JSON.stringify(event)))
+    JSON.parse(bytes.toString('utf8'))
   } catch (error) {
     throw new BodyError(`the body is no JSON: ${(error as Error).message}; ${advice}`)
   }
+  const open = afterSpace(bytes, 0)
+  if (bytes[open] !== OPEN_LIST) return [onOneLine(bytes)]
+  if (bytes[afterSpace(bytes, open + 1)] === CLOSE_LIST) return []
+  const rows: Buffer[] = []
+  let from = open + 1
+  for (const end of elementEnds(bytes)) {
+    rows.push(onOneLine(bytes.subarray(from, end)))
+    from = end + 1
+  }
+  return rows
 }
 
-/** Whether the text is an array of more elements. Looks at commas only, for the text may be no JSON, and no further than it must. */
+/** In JSON a line break stands between tokens only, where a space means the same. */
+function onOneLine(json: Buffer): Buffer {
+  let end = json.length
+  while (isSpace(json[end - 1])) end--
+  const line = json.subarray(afterSpace(json, 0), end)
+  if (!line.includes(LINE_FEED) && !line.includes(CARRIAGE_RETURN)) return line
+  return Buffer.from(line.map((byte) => (byte === LINE_FEED || byte === CARRIAGE_RETURN ? SPACE : byte)))
+}
+
+function afterSpace(bytes: Buffer, from: number): number {
+  let at = from
+  while (isSpace(bytes[at])) at++
+  return at
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB || byte === LINE_FEED || byte === CARRIAGE_RETURN
+}
+
+/** Whether the text is an array of more elements. The text may be no JSON: looks no further than it must. */
 function hasMoreElements(body: Buffer, elementsMax: number): boolean {
   const bytes = withoutByteOrderMark(body)
   if (!hasMore(bytes, COMMA, elementsMax - 1)) return false
-  let [depth, commas] = [0, 0]
+  let count = 0
+  for (const end of elementEnds(bytes)) if (bytes[end] === COMMA && ++count >= elementsMax) return true
+  return false
+}
+
+/** Where the elements of an array end: at a comma of its own, or at its bracket. None when the text is no array. */
+function* elementEnds(bytes: Buffer): Generator<number> {
+  let depth = 0
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]!
     if (byte === QUOTE) at = stringEnd(bytes, at)
     else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
-      if (depth++ === 0 && byte === OPEN_OBJECT) return false
-    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--
-    else if (byte === COMMA && depth === 1 && ++commas >= elementsMax) return true
+      if (depth++ === 0 && byte === OPEN_OBJECT) return
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) {
+      if (--depth === 0) yield at
+    } else if (byte === COMMA && depth === 1) yield at
   }
-  return false
 }
 
 /** Whether the byte occurs more often, in strings as well: quick, and for most bodies the answer. */
@@ -71,15 +108,4 @@ function stringEnd(bytes: Buffer, start: number): number {
   let at = start + 1
   while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1
   return at
-}
-
-interface RawJson {
-  rawJSON(text: string): unknown
-}
-
-/** Numbers whose text JavaScript would change stay as they were written (JSON.parse source text access, ECMA-262). */
-function keepDigits(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== 'number' || context?.source === undefined || String(value) === context.source) return value
-  // TypeScript's library does not know rawJSON yet.
-  return (JSON as unknown as RawJson).rawJSON(context.source)
 }
