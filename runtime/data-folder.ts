@@ -3,7 +3,7 @@
  *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, scratch/<machine>@<process>-<n>/
  * Scratch folders live as long as their process; those of dead processes are removed at start.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { CommandError } from './exit-codes.ts'
@@ -28,6 +28,15 @@ export class DataFolder {
       )
     }
     return new DataFolder(path, scratch)
+  }
+
+  /** Opens what is there: who only reads must not make a folder of a name that was mistyped. @throws CommandError 'storage' */
+  static openExisting(path: string, scratch?: string): DataFolder {
+    if (existsSync(join(path, 'lake'))) return DataFolder.open(path, scratch)
+    throw new CommandError(
+      'storage',
+      `there is no data folder '${path}'; name another with --data, or make it with \`watershed start\` or \`watershed ingest\``,
+    )
   }
 
   private constructor(path: string, scratchFolder: string) {

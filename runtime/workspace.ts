@@ -28,10 +28,11 @@ export class Workspace {
   readonly #logs = new Map<string, Promise<EventLog>>()
   readonly #opened = new Map<string, Promise<OpenDataset>>()
 
-  /** @throws CommandError, DefinitionError: say what is wrong and where */
-  static async open(configuration: Configuration, role: EngineRole, emit: Emit): Promise<Workspace> {
+  /** @param make whether a data folder that is not there is made. @throws CommandError, DefinitionError: say what is wrong and where */
+  static async open(configuration: Configuration, role: EngineRole, emit: Emit, make = true): Promise<Workspace> {
     const step = crashStep(process.env)
-    const folder = DataFolder.open(configuration.data, configuration.scratch)
+    const { data, scratch } = configuration
+    const folder = make ? DataFolder.open(data, scratch) : DataFolder.openExisting(data, scratch)
     folder.sweepScratch()
     const scratchFolder = folder.makeScratch()
     const engine = await openEngine(role, configuration, folder, scratchFolder)

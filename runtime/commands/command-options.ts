@@ -76,15 +76,16 @@ export function configurationSources(
   }
 }
 
-/** Opens the workspace, runs the command's work on it, and closes it whatever happens. */
+/** Opens the workspace, runs the command's work on it, and closes it whatever happens. `make`: also where there is no data folder yet. */
 export async function withWorkspace<T>(
   options: SharedOptions,
   role: EngineRole,
   work: (workspace: Workspace) => Promise<T>,
+  make = false,
 ): Promise<T> {
   const configuration = await configurationOf(options)
   const emit = commandLog(configuration, { role: 'command', secrets: secretsOf(configuration) })
-  const workspace = await Workspace.open(configuration, role, emit)
+  const workspace = await Workspace.open(configuration, role, emit, make)
   try {
     return await work(workspace)
   } finally {

@@ -125,12 +125,13 @@ function withDictionary<T>(
   options: SharedOptions,
   work: (store: DictionaryStore, workspace: Workspace) => Promise<T>,
 ): Promise<T> {
-  return withWorkspace(options, 'serve', async (workspace) => {
+  const withStore = async (workspace: Workspace): Promise<T> => {
     const store = await workspace.openDictionary()
     try {
       return await work(store, workspace)
     } finally {
       await store.close()
     }
-  })
+  }
+  return withWorkspace(options, 'serve', withStore, true)
 }

@@ -1,13 +1,15 @@
 /** watershed ingest <dataset> <file|->: takes a file of NDJSON in, durably, and names the lines that can not be used. */
+import { access, constants, stat } from 'node:fs/promises'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { type FileProgress, type FileResult, ingestFile } from '#ingest/file-source.ts'
 import { Intake } from '#ingest/intake.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import { EXIT_CODES } from '../exit-codes.ts'
+import { CommandError, EXIT_CODES } from '../exit-codes.ts'
 import { intakeLimits } from '../intake-port.ts'
 import { printJson, say } from '../output.ts'
 import { stopSignal } from '../signals.ts'
+import type { Workspace } from '../workspace.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 
 interface IngestOptions extends SharedOptions {
@@ -29,8 +31,9 @@ export function ingestCommand(): Command {
 }
 
 async function ingest(name: string, file: string, options: IngestOptions): Promise<void> {
+  await assertReadable(file)
   const stop = stopSignal()
-  const result = await withWorkspace(options, 'serve', async (workspace) => {
+  const takeIn = async (workspace: Workspace): Promise<FileResult> => {
     const dataset = workspace.definition(name)
     const log = await workspace.log(name)
     const emit = exceptRejects(workspace.emit)
@@ -45,10 +48,21 @@ async function ingest(name: string, file: string, options: IngestOptions): Promi
     } finally {
       bar.stop()
     }
-  }).finally(stop.dispose)
+  }
+  const result = await withWorkspace(options, 'serve', takeIn, true).finally(stop.dispose)
   if (options.json) printJson({ dataset: name, file, ...result })
   else sayResult(name, result)
   process.exitCode = exitCodeOf(result)
+}
+
+/** Before anything is opened or made. @throws CommandError 'storage' */
+async function assertReadable(file: string): Promise<void> {
+  if (file === '-') return
+  const why = await access(file, constants.R_OK).then(
+    async () => ((await stat(file)).isDirectory() ? 'it is a folder' : null),
+    (error: Error) => error.message,
+  )
+  if (why !== null) throw new CommandError('storage', `'${file}' can not be read: ${why}; nothing was taken in`)
 }
 
 function exitCodeOf(result: FileResult): number {
@@ -63,7 +77,9 @@ function sayResult(name: string, result: FileResult): void {
   const end = result.interrupted ? '; interrupted: what follows was not read' : ''
   say(`${name}: ${result.accepted} events are in the log, ${result.rejected} lines rejected${end}`)
   if (result.unusable > 0)
-    say(`${result.unusable} of them can not be used and become dead letters, with their bytes and the reason`)
+    say(
+      `${result.unusable} of them would be rejected: those that can not be used become dead letters, with their bytes and the reason`,
+    )
 }
 
 /** Rejected rows are told with their line numbers instead of their places in a batch. */
