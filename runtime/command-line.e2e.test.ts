@@ -88,6 +88,17 @@ describe('from a file to an answer', () => {
     expect([stdout, stderr]).toEqual(['{', ''])
   })
 
+  test.each([
+    [['query', 'meetup_rsvps', 'responses_by_country'], /there is no data folder .*nowhere'; name another with --data/],
+    [['verify'], /there is no data folder/],
+    [['doctor'], /there is no data folder/],
+    [['ingest', 'meetup_rsvps', '/nowhere.ndjson'], /'\/nowhere.ndjson' can not be read: .*; nothing was taken in/],
+  ])('%j makes no folder for what is not there', (words, message) => {
+    const { code, stderr } = watershed(words, 'nowhere')
+    expect([code, existsSync(join(folder, 'nowhere'))]).toEqual([74, false])
+    expect(stderr).toMatch(message)
+  })
+
   test('generate gives the same bytes for the same seed', () => {
     const words = ['generate', '--seed', '3', '--count', '1500']
     const { code, stdout } = watershed(words)
@@ -117,7 +128,7 @@ describe('from a file to an answer', () => {
     expect(said.stderr).toContain(`line ${line}: rejected: ${reason}`)
     expect(said.stdout).toBe('')
     const unusable = watershed(['ingest', 'meetup_rsvps', file, '--data', join(folder, 'said'), '--keep-unusable'])
-    expect(unusable.stderr).toContain(`${result.rejected} of them can not be used and become dead letters`)
+    expect(unusable.stderr).toContain(`${result.rejected} of them would be rejected`)
   })
 
   test('start counts them, answers, and stops cleanly; what it made stays for the other commands', async () => {
