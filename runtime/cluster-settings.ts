@@ -48,7 +48,10 @@ export const KAFKA_SETTINGS = z.strictObject({
     .default('broker')
     .describe("`broker`: only Kafka's own retention removes records; `delete-records`: `logRetentionMs` does, too"),
   compression: z.enum(['none', 'gzip', 'zstd']).default('zstd').describe('`none`, `gzip` or `zstd`'),
-  ssl: z.boolean().default(false).describe("talk TLS, with the system's certificates"),
+  ssl: z
+    .boolean()
+    .default(false)
+    .describe("talk TLS, with the system's certificates; `NODE_EXTRA_CA_CERTS` names a file with more"),
   saslMechanism: z
     .enum(['plain', 'scram-sha-256', 'scram-sha-512'])
     .optional()

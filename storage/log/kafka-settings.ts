@@ -76,10 +76,18 @@ export class KafkaTopicError extends Error {
 export class KafkaUnavailableError extends Error {
   constructor(topic: string, doing: string, waitedMs: number, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    super(
-      `Kafka topic '${topic}': ${doing} did not work for ${Math.round(waitedMs)} ms (${why}); look whether the brokers run and can be reached`,
-      { cause },
-    )
+    super(`Kafka topic '${topic}': ${doing} did not work for ${Math.round(waitedMs)} ms (${why}); ${adviceFor(why)}`, {
+      cause,
+    })
     this.name = 'KafkaUnavailableError'
   }
+}
+
+function adviceFor(why: string): string {
+  if (/certificate/i.test(why))
+    return "make the authority of the brokers' certificate known: NODE_EXTRA_CA_CERTS=<PEM file> in the environment"
+  const look = 'look whether the brokers run and can be reached'
+  return /closed connection/i.test(why)
+    ? `${look}, and whether they want TLS (kafka.ssl) or a login (kafka.sasl…)`
+    : look
 }

@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { javaPath, KAFKA_VERSION, kafkaMissing, provisionKafka } from './kafka-provision.ts'
@@ -20,6 +20,8 @@ const CLUSTER_ID = 'd2F0ZXJzaGVkLXRlc3RzMQ'
 export interface KafkaServer {
   /** host:port, to hand to a client */
   readonly brokers: readonly string[]
+  /** the same with TLS and SASL (plain, scram-sha-256, scram-sha-512), and the certificate to trust (PEM); null without a user */
+  readonly secure: { readonly brokers: readonly string[]; readonly ca: string } | null
   /** of the process that runs now */
   readonly pid: number
   /** SIGTERM and wait; removes the folder */
@@ -33,6 +35,13 @@ export interface KafkaServer {
 export interface KafkaServerOptions {
   /** more lines of server.properties */
   readonly properties?: Readonly<Record<string, string>>
+  /** also listens with TLS and SASL, under a certificate of its own */
+  readonly user?: KafkaUser
+}
+
+export interface KafkaUser {
+  readonly username: string
+  readonly password: string
 }
 
 /**
@@ -50,13 +59,16 @@ export async function kafkaSkipReason(): Promise<string | null> {
 export async function startKafka(options: KafkaServerOptions = {}): Promise<KafkaServer> {
   const [java, jars] = [await javaPath(), await provisionKafka()]
   const folder = await mkdtemp(join(tmpdir(), 'watershed-kafka-'))
-  const [port, controllerPort] = await freePorts(2)
+  const [port, controllerPort, securePort] = (await freePorts(3)) as [number, number, number]
   const properties = join(folder, 'server.properties')
-  await writeFile(properties, propertiesText(folder, port!, controllerPort!, options))
-  const broker = new Broker(java, jars, folder, port!)
+  await writeFile(properties, propertiesText(folder, port, controllerPort, securePort, options))
+  const ca = options.user && (await makeCertificate(java, folder))
+  const secure = ca === undefined ? null : { brokers: [`127.0.0.1:${securePort}`], ca }
+  const broker = new Broker(java, jars, folder, port, secure)
   await promisify(execFile)(java, [
     ...['-cp', `${jars}/*`, 'kafka.tools.StorageTool'],
     ...['format', '--cluster-id', CLUSTER_ID, '--config', properties],
+    ...scramUsers(options.user),
   ])
   await broker.start()
   return broker
@@ -64,13 +76,15 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
 
 class Broker implements KafkaServer {
   readonly brokers: readonly string[]
+  readonly secure: KafkaServer['secure']
   readonly #java: string
   readonly #jars: string
   readonly #folder: string
   readonly #port: number
   #process: ChildProcess | null = null
 
-  constructor(java: string, jars: string, folder: string, port: number) {
+  constructor(java: string, jars: string, folder: string, port: number, secure: KafkaServer['secure']) {
+    this.secure = secure
     this.#java = java
     this.#jars = jars
     this.#folder = folder
@@ -138,13 +152,61 @@ class Broker implements KafkaServer {
   }
 }
 
-function propertiesText(folder: string, port: number, controllerPort: number, options: KafkaServerOptions): string {
+/** of the keystore: a file that lives as long as the test */
+const STORE_PASSWORD = 'watershed-tests'
+
+/** A key of the broker's own and a certificate that it signed itself, which is returned. */
+async function makeCertificate(java: string, folder: string): Promise<string> {
+  const keytool = join(dirname(java), 'keytool')
+  const store = ['-keystore', join(folder, 'broker.p12'), '-storetype', 'PKCS12', '-storepass', STORE_PASSWORD]
+  const subject = ['-dname', 'CN=watershed tests', '-ext', 'SAN=IP:127.0.0.1', '-ext', 'BC=ca:true', '-validity', '2']
+  const key = ['-genkeypair', '-alias', 'broker', '-keyalg', 'EC', '-groupname', 'secp256r1']
+  await promisify(execFile)(keytool, [...key, ...store, ...subject])
+  const { stdout } = await promisify(execFile)(keytool, ['-exportcert', '-rfc', '-alias', 'broker', ...store])
+  return stdout
+}
+
+function scramUsers(user: KafkaUser | undefined): string[] {
+  if (user === undefined) return []
+  const { username, password } = user
+  return ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+    '--add-scram',
+    `${mechanism}=[name=${username},password=${password}]`,
+  ])
+}
+
+function secureProperties(folder: string, { username, password }: KafkaUser): Record<string, string> {
+  const listener = 'listener.name.secure'
+  const module = 'org.apache.kafka.common.security'
+  const scram = `${module}.scram.ScramLoginModule required;`
+  return {
+    [`${listener}.ssl.keystore.type`]: 'PKCS12',
+    [`${listener}.ssl.keystore.location`]: join(folder, 'broker.p12'),
+    [`${listener}.ssl.keystore.password`]: STORE_PASSWORD,
+    [`${listener}.ssl.key.password`]: STORE_PASSWORD,
+    [`${listener}.sasl.enabled.mechanisms`]: 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    [`${listener}.plain.sasl.jaas.config`]: `${module}.plain.PlainLoginModule required user_${username}="${password}";`,
+    [`${listener}.scram-sha-256.sasl.jaas.config`]: scram,
+    [`${listener}.scram-sha-512.sasl.jaas.config`]: scram,
+  }
+}
+
+function propertiesText(
+  folder: string,
+  port: number,
+  controllerPort: number,
+  securePort: number,
+  options: KafkaServerOptions,
+): string {
+  const client = [`PLAINTEXT://127.0.0.1:${port}`, ...(options.user ? [`SECURE://127.0.0.1:${securePort}`] : [])].join()
   const properties: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `${client},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'advertised.listeners': client,
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL',
     'controller.listener.names': 'CONTROLLER',
     'log.dirs': join(folder, 'data'),
     'auto.create.topics.enable': 'false',
@@ -162,6 +224,7 @@ function propertiesText(folder: string, port: number, controllerPort: number, op
     'log.initial.task.delay.ms': '500',
     'log.retention.check.interval.ms': '500',
     'log.segment.delete.delay.ms': '100',
+    ...(options.user && secureProperties(folder, options.user)),
     ...options.properties,
   }
   return Object.entries(properties)
