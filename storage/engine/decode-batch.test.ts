@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { count, defineDataset } from '#core/definition.ts'
-import type { ArrivalRun } from '#storage/log/event-log.ts'
+import type { ArrivalRun, RecordBatch } from '#storage/log/event-log.ts'
 import { createRowsTable, decodeBatch } from './decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
 
@@ -85,6 +85,24 @@ test.each([
   expect(ids!.map(Number)).toEqual(Array.from({ length: count }, (_, index) => index))
   expect(found!.map(Number)).toEqual([...offsets])
   expect(times!.map(Number)).toEqual(arrivals.flatMap((run) => Array.from({ length: run.count }, () => run.atMs)))
+})
+
+test('a line that is cut takes no rows of another partition in the same table along', async () => {
+  const batchOf = (partition: number, start: number, rows: readonly string[]): RecordBatch => ({
+    partition,
+    start,
+    end: start + rows.length,
+    lines: Buffer.from(`${rows.join('\n')}\n`),
+    count: rows.length,
+    offsets: null,
+    arrivals: [{ count: rows.length, atMs: 5 }],
+  })
+  const target = { table: 'rows', scratchFolder: folder }
+  await decodeBatch(connection, dataset, batchOf(0, 10, [good(1), good(2)]), target)
+  const dead = await decodeBatch(connection, dataset, batchOf(1, 3, [good(3), '{"id":', good(4)]), target)
+  expect(dead.map(({ partition, offset }) => [partition, offset])).toEqual([[1, 4]])
+  const [ids] = await connection.columns('SELECT id FROM rows ORDER BY id')
+  expect(ids!.map(Number)).toEqual([1, 2, 3, 4])
 })
 
 test('offsets with holes and arrivals stay with their records', async () => {

@@ -72,7 +72,7 @@ export async function decodeBatch(
       const dead = await insertRows(connection, dataset, batch, target.table, file)
       if (!dead.some(({ reason }) => reason === UNREAD)) return dead
       // A line that is cut behind a colon takes the good one after it along: hide the cut ones and read again.
-      await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE _offset >= ${batch.start}`)
+      await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE ${ofBatch(batch)}`)
       await writeScratch(path, hideBroken(batch, lines, dead), 'latin1')
       return await insertRows(connection, dataset, batch, target.table, file)
     } catch (error) {
@@ -104,7 +104,7 @@ async function insertRows(
           `${batch.count} records gave ${inserted} rows; the log holds a blank line or a record with a line break`,
       )
     }
-    const fresh = `_offset >= ${batch.start} AND (${dataset.decode.rejectWhere})`
+    const fresh = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
     const [offsets] = await connection.columns(`SELECT _offset FROM ${into} WHERE ${fresh} ORDER BY _offset`)
     if (offsets!.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${fresh}`)
     await connection.run('COMMIT')
@@ -113,6 +113,11 @@ async function insertRows(
     await connection.run('ROLLBACK').catch(() => {})
     throw error
   }
+}
+
+/** Which rows of the table are the batch's: a recount has all partitions in one table. */
+function ofBatch({ partition, start }: RecordBatch): string {
+  return `_partition = ${partition} AND _offset >= ${start}`
 }
 
 /** SELECT that gives one typed row per record, in order, unusable ones included. */
