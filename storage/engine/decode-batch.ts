@@ -136,7 +136,7 @@ function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesF
 /** neighbouring records with neighbouring offsets that arrived together: [first offset, behind the last, arrival] */
 type PlaceRun = [from: Offset, until: Offset, atMs: number]
 
-/** a list of runs costs about as much as one of records when there are this many records to a run */
+/** with fewer records to a run, a list of the records is the shorter one */
 const RECORDS_PER_RUN_MIN = 4
 
 /** SELECT of offset and arrival of each record, in order. */

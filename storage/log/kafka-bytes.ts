@@ -111,7 +111,7 @@ export class KafkaReader {
   /** Goes on behind `length` bytes; gives where they began. */
   skip(length: number): number {
     const from = this.at
-    if (from + length > this.bytes.length)
+    if (length < 0 || from + length > this.bytes.length)
       throw new RangeError(`an answer of Kafka ends early: ${from + length} bytes wanted, ${this.bytes.length} came`)
     this.at += length
     return from

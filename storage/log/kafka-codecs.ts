@@ -55,7 +55,7 @@ export function registerCodecs(): void {
   })
 }
 
-/** @throws when the bytes are not what the codec makes, or more than BATCH_BYTES_MAX come out */
+/** @throws when the bytes are not what the codec makes, or, of gzip and zstd, when more than BATCH_BYTES_MAX come out */
 export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> {
   switch (codec) {
     case 0:
@@ -74,12 +74,16 @@ export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> 
 }
 
 const ZSTD_MAGIC = 0xfd2fb528
+/** magic, descriptor, window, dictionary and size; a shorter frame holds next to nothing */
+const ZSTD_HEAD_BYTES_MAX = 18
+/** written where the size is not known */
+const ZSTD_SIZE_UNKNOWN = 2 ** 64
 /** room for the end of a stream to be seen */
 const END_BYTES = 64
 
 /** What a zstd frame says that comes out of it (RFC 8878, 3.1.1.1); null when it does not say. */
 function zstdContentBytes(bytes: Buffer): number | null {
-  if (bytes.length < 14 || bytes.readUInt32LE(0) !== ZSTD_MAGIC) return null
+  if (bytes.length < ZSTD_HEAD_BYTES_MAX || bytes.readUInt32LE(0) !== ZSTD_MAGIC) return null
   const descriptor = bytes[4]!
   const single = (descriptor & 0x20) !== 0
   const at = 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 0b11]!
@@ -90,8 +94,10 @@ function zstdContentBytes(bytes: Buffer): number | null {
       return bytes.readUInt16LE(at) + 256 + END_BYTES
     case 2:
       return bytes.readUInt32LE(at) + END_BYTES
-    default:
-      return Number(bytes.readBigUInt64LE(at)) + END_BYTES
+    default: {
+      const size = Number(bytes.readBigUInt64LE(at))
+      return size === ZSTD_SIZE_UNKNOWN ? null : size + END_BYTES
+    }
   }
 }
 

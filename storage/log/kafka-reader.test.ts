@@ -38,8 +38,13 @@ function batchOf(values: readonly (Buffer | null)[]): Buffer {
   return all
 }
 
-function reader(values: readonly (Buffer | null)[], recordBytesMax: number): KafkaPartitionReader {
+function reader(
+  values: readonly (Buffer | null)[],
+  recordBytesMax: number,
+  damage: (batch: Buffer) => void = () => {},
+): KafkaPartitionReader {
   const records = batchOf(values)
+  damage(records)
   const whole: Fetched = { errorCode: 0, lastStableOffset: values.length, logStartOffset: 0, aborted: [], records }
   return new KafkaPartitionReader({
     partition: 0,
@@ -90,6 +95,14 @@ test('lines, originals and offsets are the records, whatever they are and wherev
       }
     }),
   )
+})
+
+test('a record that goes on behind its own end is refused: it would lie over the next one', async () => {
+  const shorter = (batch: Buffer): void => {
+    batch[61]! -= 4
+  }
+  const read = reader([Buffer.from('{"a":1}'), Buffer.from('{"a":2}')], 100, shorter)
+  await expect(read.read(0, { bytesMax: 1_000, recordsMax: 10 })).rejects.toThrow(/offset 0 is longer than it says/)
 })
 
 function expectRecord(value: Buffer | null, line: string, original: OriginalRecord | undefined): void {

@@ -10,6 +10,7 @@ import type { RecordDecoder } from './record-format.ts'
 
 export interface KafkaReaderParts {
   readonly partition: number
+  /** its records are ours: they are overwritten when they are taken apart */
   readonly fetch: (from: Offset, bytesMax: number) => Promise<Fetched>
   readonly decoder: RecordDecoder
   readonly fetchBytesMax: number

@@ -44,6 +44,8 @@ const MAGIC_AT = 16
 const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
+/** the last moment that a date can be (ECMA-262, 21.4.1.1): other clients' times may be any number */
+const TIME_MS_MAX = 8.64e15
 const NULL_LINE = Buffer.from('null')
 
 /** The batch that begins at `at`; null when it is not there as a whole. @throws for formats from before Kafka 0.11 */
@@ -124,7 +126,7 @@ export interface RecordLimits {
 }
 
 /**
- * The batch's records from `from` on. `body` is the buffer's part behind the head.
+ * The batch's records from `from` on. `body` is the buffer's part behind the head; its bytes may be overwritten, so nobody else may use them.
  * @throws when the batch can not be taken apart, or the decoder lacks what it needs at the moment
  */
 export async function decodeRecords(
@@ -137,7 +139,7 @@ export async function decodeRecords(
 ): Promise<DecodedBatch> {
   const records = await decompress(head.codec, body)
   const leftOut = aborted.leavesOut(head, head.control && head.records > 0 && isAbortMarker(records))
-  const places = placesOf(leftOut ? { ...head, records: 0 } : head, records, from)
+  const places = placesOf(head, leftOut ? 0 : head.records, records, from)
   await decoder.prepare(valuesOf(places))
   return layOut(head, places, from, decoder, limits)
 }
@@ -148,15 +150,15 @@ export function bodyOf(bytes: Buffer, at: number, head: BatchHead): Buffer {
 }
 
 /** @throws RangeError when the records end early */
-function placesOf(head: BatchHead, bytes: Buffer, from: Offset): RecordPlaces {
+function placesOf(head: BatchHead, records: number, bytes: Buffer, from: Offset): RecordPlaces {
   const reader = new KafkaReader(bytes)
-  if (head.records > bytes.length)
-    throw new RangeError(`a batch of Kafka ends early: ${head.records} records wanted, ${bytes.length} bytes came`)
-  const most = Math.max(0, head.records)
+  if (records > bytes.length)
+    throw new RangeError(`a batch of Kafka ends early: ${records} records wanted, ${bytes.length} bytes came`)
+  const most = Math.max(0, records)
   const [begins, sizes] = [new Uint32Array(most), new Int32Array(most)]
   const [offsets, arrivals] = [new Float64Array(most), new Float64Array(most)]
   let count = 0
-  for (let left = head.records; left > 0; left--) {
+  for (let left = records; left > 0; left--) {
     const length = reader.varint()
     const end = reader.at + length
     reader.int8()
@@ -165,13 +167,16 @@ function placesOf(head: BatchHead, bytes: Buffer, from: Offset): RecordPlaces {
     reader.skip(Math.max(0, reader.varint()))
     const size = reader.varint()
     const begin = reader.skip(Math.max(0, size))
+    // So records never overlap, and a line can be moved without touching the next value.
+    if (reader.at > end || end > bytes.length)
+      throw new RangeError(`Kafka's record at offset ${offset} is longer than it says`)
     reader.at = end
     if (offset < from) continue
     begins[count] = begin
-    sizes[count] = size
+    sizes[count] = Math.max(-1, size)
     offsets[count] = offset
     // A record without a time has −1: it never counts as late.
-    arrivals[count] = Math.max(0, head.appendedAtMs ?? ownMs)
+    arrivals[count] = Math.min(Math.max(0, head.appendedAtMs ?? ownMs), TIME_MS_MAX)
     count++
   }
   return {
@@ -221,8 +226,7 @@ function layOut(
     }
     ends[index] = length
   }
-  // Values as they stand move to the front of their own bytes: a record is longer than its line.
-  const lines = made.size === 0 ? bytes.subarray(0, length) : Buffer.allocUnsafe(length)
+  const lines = made.size === 0 && fills(length, head, bytes) ? bytes.subarray(0, length) : Buffer.allocUnsafe(length)
   for (let index = 0, at = 0; index < count; index++) {
     const line = made.size === 0 ? undefined : made.get(index)
     if (line === undefined) bytes.copy(lines, at, begins[index]!, begins[index]! + sizes[index]!)
@@ -241,14 +245,23 @@ function layOut(
   }
 }
 
-/** Tells of the values, asked for in order, which can be lines as they are. */
+/**
+ * Whether the lines are most of the memory that their bytes hold: then they move to the front of it, over what is no longer needed, for a
+ * record is longer than its line. Else they are copied, so that a few lines do not keep much memory until they are read.
+ */
+function fills(length: number, { codec }: BatchHead, bytes: Buffer): boolean {
+  const held = codec === 0 ? bytes.length : bytes.buffer.byteLength
+  return length * 2 >= held
+}
+
+/** Tells which values can be lines as they are. To be asked in order: the next line break, wherever it is, is looked for once. */
 function linesIn({ bytes, begins, sizes }: RecordPlaces, { recordBytesMax }: RecordLimits): (index: number) => boolean {
   let lineBreak = -1
   return (index) => {
     const begin = begins[index]!
     const end = begin + sizes[index]!
     if (end <= begin || end - begin > recordBytesMax || isBlank(bytes, begin, end)) return false
-    // One search goes over many records.
+    // It may be in keys and headers: then this value and others before it have none.
     if (lineBreak < begin) {
       const found = bytes.indexOf(NEWLINE, begin)
       lineBreak = found < 0 ? bytes.length : found

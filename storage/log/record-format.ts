@@ -13,7 +13,7 @@ export class Unreadable {
 
 /** Turns values into lines. A line may still be no JSON: who decodes it makes it a dead letter. */
 export interface RecordDecoder {
-  /** every value is its own line: `line` need not be asked */
+  /** `line` gives every value as it is: it need not be asked of a value that can be a line */
   readonly plain: boolean
   /** what `line` will need for these values, fetched once. @throws when it can not be had now: nothing is lost, try again */
   prepare(values: Iterable<Buffer>): Promise<void>
