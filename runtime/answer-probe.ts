@@ -40,8 +40,12 @@ export class AnswerProbe {
     })
     try {
       const { partitions, generation } = await Promise.race([takeSnapshot(served, []), late])
-      const behind = partitions.reduce((sum, partition) => sum + (partition.behind ?? 0), 0)
-      const detail = `generation ${generation?.id ?? 'none'}, ${behind} events behind the log`
+      const behind = partitions.reduce<number | null>((sum, one) => addKnown(sum, one.behind), 0)
+      const lag =
+        behind === null
+          ? 'the log can not be reached: how far behind it is not known'
+          : `${behind} events behind the log`
+      const detail = `generation ${generation?.id ?? 'none'}, ${lag}`
       return { name, ready: true, state: 'running', detail }
     } catch (error) {
       return { name, ready: false, state: 'failing', detail: (error as Error).message }
@@ -49,4 +53,8 @@ export class AnswerProbe {
       clearTimeout(timer)
     }
   }
+}
+
+function addKnown(sum: number | null, more: number | null): number | null {
+  return sum === null || more === null ? null : sum + more
 }

@@ -1,6 +1,7 @@
 /** watershed verify: recounts every view from raw events and compares with the merged answers, row by row. */
 import type { Command } from 'commander'
 import { CommandError, EXIT_CODES } from '../exit-codes.ts'
+import type { OpenDataset } from '../open-dataset.ts'
 import { printJson, printTable, say } from '../output.ts'
 import { stopSignal } from '../signals.ts'
 import { mergedSnapshot } from '../verify/merged-snapshot.ts'
@@ -10,6 +11,11 @@ import { commandWith, type SharedOptions, withWorkspace } from './command-option
 
 export function verifyCommand(): Command {
   return commandWith('verify', 'Recount every view of all loaded datasets from raw events, and compare').action(verify)
+}
+
+interface ToldReport extends VerifyReport {
+  /** offsets in the log that no answer counts yet */
+  readonly behind: number
 }
 
 async function verify(options: SharedOptions): Promise<void> {
@@ -23,8 +29,8 @@ async function verify(options: SharedOptions): Promise<void> {
 }
 
 /** @throws CommandError 'interrupted' when the signal came before the end */
-export async function verifyAll(workspace: Workspace, signal: AbortSignal): Promise<VerifyReport[]> {
-  const reports: VerifyReport[] = []
+export async function verifyAll(workspace: Workspace, signal: AbortSignal): Promise<ToldReport[]> {
+  const reports: ToldReport[] = []
   for (const open of await workspace.all()) {
     const report = await verifyDataset({
       ...open,
@@ -38,12 +44,18 @@ export async function verifyAll(workspace: Workspace, signal: AbortSignal): Prom
       if (!signal.aborted) throw error
       throw new CommandError('interrupted', `verify was stopped before '${open.dataset.name}' was compared`)
     })
-    reports.push(report)
+    reports.push({ ...report, behind: await behindOf(open, report) })
   }
   return reports
 }
 
-function show(report: VerifyReport): void {
+/** What the log has beyond what was compared: it comes into the answers when a stream role has read it. */
+async function behindOf({ log }: OpenDataset, { partitions }: VerifyReport): Promise<number> {
+  const ranges = await Promise.all(partitions.map(({ partition }) => log.range(partition)))
+  return ranges.reduce((sum, { end }, index) => sum + Math.max(0, end - partitions[index]!.positions), 0)
+}
+
+function show(report: ToldReport): void {
   const heads = ['dataset', 'view', 'merged rows', 'recounted rows', 'different']
   printTable(
     heads,
@@ -54,6 +66,7 @@ function show(report: VerifyReport): void {
   say(
     `${report.dataset}: ${sum((count) => count.positions)} offsets = ${sum((count) => count.rows)} rows + ${sum((count) => count.deadLetters)} dead letters + ${sum((count) => count.gaps)} in gaps`,
   )
+  if (report.behind > 0) say(`${report.dataset}: ${report.behind} offsets more are in the log, and in no answer yet`)
   for (const problem of report.problems) say(`different: ${problem}`)
   for (const { view, first } of report.views) for (const row of first) say(`  ${view}: ${JSON.stringify(row)}`)
   const took = `generation ${report.generation ?? 'none'}, ${(report.tookMs / 1_000).toFixed(1)} s`

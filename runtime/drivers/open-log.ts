@@ -73,7 +73,12 @@ function eachOnce(tell: (message: string) => void): (message: string) => void {
 export function kafkaClientOf({ kafka }: Pick<Configuration, 'kafka'>, dataset: string, emit: Emit) {
   const { brokers, clientId, outageMsMax, ssl } = kafka
   const notice = eachOnce((message) =>
-    emit({ name: 'kafka-notice', level: 'warn', dataset, message: `Kafka: ${message}` }),
+    emit({
+      name: 'kafka-notice',
+      level: 'warn',
+      dataset,
+      message: message.startsWith('Kafka') ? message : `Kafka: ${message}`,
+    }),
   )
   return {
     topic: topicOf(kafka, dataset),

@@ -9,8 +9,8 @@ const { logLevel } = kafkajs
 /** told what the library would print. Nothing of it is a failure yet: we repeat what fails, and throw when it stays */
 export type KafkaNotice = (message: string) => void
 
-/** Said of every producer that is made for fewer than endless retries; what we do then is in KafkaAppender. */
-const NO_NEWS = 'Limiting retries for the idempotent producer'
+/** Said of every producer that is made for fewer than endless retries (what we do then is in KafkaAppender), and of answers, which we judge ourselves. */
+const NO_NEWS = ['Limiting retries for the idempotent producer', 'Response ']
 
 export const DEFAULT_OUTAGE_MS_MAX = 30_000
 const CONNECT_MS_MAX = 3_000
@@ -39,7 +39,8 @@ export function kafkaClient(settings: KafkaClientSettings, patientMs: number, no
     logCreator:
       () =>
       ({ log }) => {
-        if (!log.message.startsWith(NO_NEWS)) notice(log.error ? `${log.message}: ${log.error}` : log.message)
+        if (NO_NEWS.some((start) => log.message.startsWith(start))) return
+        notice(log.error ? `${log.message}: ${log.error}` : log.message)
       },
     ...(settings.ssl === undefined ? {} : { ssl: settings.ssl }),
     ...(settings.sasl === undefined ? {} : { sasl: settings.sasl as SASLOptions }),
