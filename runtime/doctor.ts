@@ -1,4 +1,6 @@
 /** Looks at every part of a dataset in the data folder and says how it is and what to do. `examine` reads only. */
+
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { Marker } from '#storage/speed-store/speed-store.ts'
@@ -6,7 +8,15 @@ import { disagreements } from './disagreements.ts'
 import type { OpenDataset } from './open-dataset.ts'
 
 export interface Finding {
-  readonly part: 'log' | 'lake' | 'speed store' | 'generation' | 'dictionaries' | 'definition' | 'files'
+  readonly part:
+    | 'log'
+    | 'lake'
+    | 'speed store'
+    | 'generation'
+    | 'dictionaries'
+    | 'dictionary store'
+    | 'definition'
+    | 'files'
   /** 'note': nothing to do, but worth knowing; 'attention': do what `advice` says */
   readonly state: 'ok' | 'note' | 'attention'
   readonly message: string
@@ -32,6 +42,8 @@ export interface DoctorReport {
 export interface DoctorOptions {
   /** also reads every file that a manifest names and compares checksums */
   readonly deep?: boolean
+  /** looked at as well, where the dataset's views look anything up */
+  readonly dictionary?: DictionaryStore
   readonly clock?: () => number
 }
 
@@ -58,6 +70,8 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   await look('generation', () => examineGeneration(open, now))
   await look('speed store', () => examineAgreement(open))
   await look('dictionaries', () => examineDictionaries(open))
+  const { dictionary } = options
+  if (dictionary !== undefined) await look('dictionary store', () => examineDictionaryStore(open, dictionary))
   await look('definition', () => examineDefinition(open))
   if (options.deep) await look('files', () => examineFiles(open))
   const well = findings.every((finding) => finding.state !== 'attention')
@@ -270,6 +284,20 @@ async function examineDictionaries({ lake }: OpenDataset): Promise<Finding[]> {
     const state = unknownKeys === 0 ? 'ok' : 'note'
     return { part: 'dictionaries', state, message, advice, numbers: { dictionary: name, unknownKeys } }
   })
+}
+
+async function examineDictionaryStore({ dataset }: OpenDataset, store: DictionaryStore): Promise<Finding[]> {
+  const names = new Set([...dataset.views.values()].flatMap(({ lookups }) => lookups.map((one) => one.dictionary)))
+  if (names.size === 0) return []
+  const versions = await Promise.all([...names].map((name) => store.version(name)))
+  const absent = [...names].filter((_, index) => versions[index] === null)
+  const message = `${names.size - absent.length} of ${names.size} dictionaries are published`
+  const advice =
+    absent.length === 0
+      ? null
+      : `without ${absent.join(', ')} rows are not enriched by it: \`watershed dictionaries publish\``
+  const numbers = { dictionaries: names.size, absent: absent.length }
+  return [{ part: 'dictionary store', state: absent.length === 0 ? 'ok' : 'note', message, advice, numbers }]
 }
 
 async function examineFiles({ lake }: OpenDataset): Promise<Finding> {

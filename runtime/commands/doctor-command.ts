@@ -15,8 +15,13 @@ export function doctorCommand(): Command {
 async function doctor(options: SharedOptions & { deep?: boolean; repair?: boolean }): Promise<void> {
   const reports = await withWorkspace(options, 'serve', async (workspace) => {
     const examined: DoctorReport[] = []
-    for (const open of await workspace.all())
-      examined.push(await (options.repair ? repair : examine)(open, { deep: options.deep }))
+    const dictionary = await workspace.openDictionary()
+    try {
+      for (const open of await workspace.all())
+        examined.push(await (options.repair ? repair : examine)(open, { deep: options.deep, dictionary }))
+    } finally {
+      await dictionary.close()
+    }
     return examined
   })
   if (options.json) printJson(reports)

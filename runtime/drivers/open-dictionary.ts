@@ -14,6 +14,14 @@ export async function openDictionary(
   if (configuration.dictionary === 'sqlite') return SqliteDictionary.open({ file: folder.dictionaryFile })
   const { RedisDictionary } = await import('#storage/dictionary/redis-dictionary.ts')
   const { url, keyPrefix } = configuration.redis
-  const onLost = (message: string): void => emit({ name: 'redis-lost', level: 'warn', message })
-  return RedisDictionary.open({ url, keyPrefix, onLost })
+  let lost = false
+  const onLost = (message: string): void => {
+    lost = true
+    emit({ name: 'redis-lost', level: 'warn', message })
+  }
+  const onReady = (): void => {
+    if (lost) emit({ name: 'redis-back', level: 'info', message: 'Redis is back, and used again' })
+    lost = false
+  }
+  return RedisDictionary.open({ url, keyPrefix, onLost, onReady })
 }

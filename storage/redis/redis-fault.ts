@@ -48,7 +48,9 @@ export function redisFault(url: string, doing: string, error: unknown): RedisFau
   const said = first instanceof Error ? first.message || first.name : String(first)
   const reason = PREFIXES.find(([pattern]) => pattern.test(said))?.[1] ?? 'failing'
   const { host } = new URL(url)
-  return new RedisFault(reason, `Redis at ${host}: ${doing}: ${said}; ${ADVICE[reason]}`, error)
+  // The client speaks of its own setting there.
+  const why = /max retries per request/i.test(said) ? 'it can not be reached' : said
+  return new RedisFault(reason, `Redis at ${host}: ${doing}: ${why}; ${ADVICE[reason]}`, error)
 }
 
 /** A transaction that was given up says only that it was; why is in the errors before. */
