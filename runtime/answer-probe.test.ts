@@ -18,6 +18,12 @@ test('is ready when a snapshot can be taken', async () => {
   ])
 })
 
+test('says that how far behind it is can not be known while the log is away', async () => {
+  const log = { range: () => Promise.reject(new Error('the broker is away')) }
+  const [part] = await new AnswerProbe([{ ...served, log }]).look()
+  expect(part).toMatchObject({ ready: true, detail: expect.stringMatching(/^generation none, .*is not known$/) })
+})
+
 test('tells why it is not, and does not wait for a store that does not answer', async () => {
   const away = { ...served.store, read: () => Promise.reject(new Error('the store is away')) }
   const silent = { ...served.store, read: () => new Promise<never>(() => {}) }

@@ -131,6 +131,19 @@ describe('from a file to an answer', () => {
     expect(unusable.stderr).toContain(`${result.rejected} of them would be rejected`)
   })
 
+  test('verify tells what no answer counts yet; a batch run goes on without a dictionary store', () => {
+    const file = join(folder, 'uncounted.ndjson')
+    expect(watershed(['generate', '--count', '50', '--output', file]).code).toBe(0)
+    expect(watershed(['ingest', 'meetup_rsvps', file, '--keep-unusable'], 'uncounted').code).toBe(0)
+    const verified = watershed(['verify'], 'uncounted')
+    expect(verified.code).toBe(0)
+    expect(verified.stderr).toContain('meetup_rsvps: 50 offsets more are in the log, and in no answer yet')
+    const away = ['--set', 'dictionary=redis', '--set', 'redis.url=redis://127.0.0.1:1']
+    const run = watershed(['batch', 'run', ...away], 'uncounted')
+    expect(run.stderr).toContain('the run goes on without')
+    expect([run.code, run.stdout]).toEqual([0, expect.stringContaining('g000001')])
+  })
+
   test('start counts them, answers, and stops cleanly; what it made stays for the other commands', async () => {
     const logged = JSON.parse(watershed(['doctor', '--json']).stdout) as {
       findings: { part: string; numbers: { events: number } }[]

@@ -39,6 +39,17 @@ test('an empty data folder is well: nothing is waiting, and there is no generati
   expect(finding(report, 'generation')).toMatchObject({ state: 'note', advice: expect.stringContaining('batch run') })
 })
 
+test('a dictionary store that is away needs attention, one without a dictionary a word', async () => {
+  const dictionary = await workspace.openDictionary()
+  const report = await examine(open, { dictionary })
+  expect(finding(report, 'dictionary store')).toMatchObject({ state: 'note', numbers: { dictionaries: 3, absent: 3 } })
+  const version = (): Promise<never> => Promise.reject(new Error('Redis can not be reached'))
+  const away = await examine(open, { dictionary: { ...dictionary, version } as typeof dictionary })
+  expect(finding(away, 'dictionary store')).toMatchObject({ state: 'attention', advice: 'Redis can not be reached' })
+  expect(away.well).toBe(false)
+  await dictionary.close()
+})
+
 test('events that nobody counts need attention', async () => {
   await open.log.append([{ partition: 1, lines: Buffer.from('{"a":1}\n{"a":2}\n'), count: 2 }])
   const report = await examine(open)
