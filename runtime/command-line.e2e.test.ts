@@ -131,7 +131,7 @@ describe('from a file to an answer', () => {
     expect(unusable.stderr).toContain(`${result.rejected} of them would be rejected`)
   })
 
-  test('verify tells what no answer counts yet; a batch run goes on without a dictionary store', () => {
+  test('verify tells what no answer counts yet; batch run and doctor go on without a service', () => {
     const file = join(folder, 'uncounted.ndjson')
     expect(watershed(['generate', '--count', '50', '--output', file]).code).toBe(0)
     expect(watershed(['ingest', 'meetup_rsvps', file, '--keep-unusable'], 'uncounted').code).toBe(0)
@@ -142,6 +142,12 @@ describe('from a file to an answer', () => {
     const run = watershed(['batch', 'run', ...away], 'uncounted')
     expect(run.stderr).toContain('the run goes on without')
     expect([run.code, run.stdout]).toEqual([0, expect.stringContaining('g000001')])
+    const noLog = ['--set', 'log=kafka', '--set', 'kafka.brokers=127.0.0.1:1', '--set', 'kafka.outageMsMax=1000']
+    const looked = watershed(['doctor', ...noLog], 'uncounted')
+    expect([looked.code, looked.stdout]).toEqual([
+      1,
+      expect.stringMatching(/services +attention +can not be opened +Kafka/),
+    ])
   })
 
   test('start counts them, answers, and stops cleanly; what it made stays for the other commands', async () => {

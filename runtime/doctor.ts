@@ -17,6 +17,8 @@ export interface Finding {
     | 'dictionary store'
     | 'definition'
     | 'files'
+    /** the dataset could not be opened */
+    | 'services'
   /** 'note': nothing to do, but worth knowing; 'attention': do what `advice` says */
   readonly state: 'ok' | 'note' | 'attention'
   readonly message: string

@@ -17,8 +17,11 @@ async function doctor(options: SharedOptions & { deep?: boolean; repair?: boolea
     const examined: DoctorReport[] = []
     const dictionary = await workspace.openDictionary()
     try {
-      for (const open of await workspace.all())
-        examined.push(await (options.repair ? repair : examine)(open, { deep: options.deep, dictionary }))
+      for (const name of workspace.datasets.keys()) {
+        const open = await workspace.dataset(name).catch((error: Error) => error)
+        if (open instanceof Error) examined.push(unopened(name, open))
+        else examined.push(await (options.repair ? repair : examine)(open, { deep: options.deep, dictionary }))
+      }
     } finally {
       await dictionary.close()
     }
@@ -34,4 +37,16 @@ async function doctor(options: SharedOptions & { deep?: boolean; repair?: boolea
     printTable(['dataset', 'part', 'state', 'how it is', 'what to do'], rows)
   }
   if (reports.some((report) => !report.well)) process.exitCode = EXIT_CODES.different.code
+}
+
+/** One dataset whose log or speed store is away does not hide how the others are. */
+function unopened(dataset: string, { message }: Error): DoctorReport {
+  const finding = {
+    part: 'services',
+    state: 'attention',
+    message: 'can not be opened',
+    advice: message,
+    numbers: {},
+  } as const
+  return { dataset, findings: [finding], well: false }
 }

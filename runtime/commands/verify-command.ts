@@ -14,8 +14,8 @@ export function verifyCommand(): Command {
 }
 
 interface ToldReport extends VerifyReport {
-  /** offsets in the log that no answer counts yet */
-  readonly behind: number
+  /** offsets in the log that no answer counts yet; null: the log can not be reached */
+  readonly behind: number | null
 }
 
 async function verify(options: SharedOptions): Promise<void> {
@@ -50,8 +50,9 @@ export async function verifyAll(workspace: Workspace, signal: AbortSignal): Prom
 }
 
 /** What the log has beyond what was compared: it comes into the answers when a stream role has read it. */
-async function behindOf({ log }: OpenDataset, { partitions }: VerifyReport): Promise<number> {
-  const ranges = await Promise.all(partitions.map(({ partition }) => log.range(partition)))
+async function behindOf({ log }: OpenDataset, { partitions }: VerifyReport): Promise<number | null> {
+  const ranges = await Promise.all(partitions.map(({ partition }) => log.range(partition))).catch(() => null)
+  if (ranges === null) return null
   return ranges.reduce((sum, { end }, index) => sum + Math.max(0, end - partitions[index]!.positions), 0)
 }
 
@@ -66,7 +67,8 @@ function show(report: ToldReport): void {
   say(
     `${report.dataset}: ${sum((count) => count.positions)} offsets = ${sum((count) => count.rows)} rows + ${sum((count) => count.deadLetters)} dead letters + ${sum((count) => count.gaps)} in gaps`,
   )
-  if (report.behind > 0) say(`${report.dataset}: ${report.behind} offsets more are in the log, and in no answer yet`)
+  if (report.behind !== null && report.behind > 0)
+    say(`${report.dataset}: ${report.behind} offsets more are in the log, and in no answer yet`)
   for (const problem of report.problems) say(`different: ${problem}`)
   for (const { view, first } of report.views) for (const row of first) say(`  ${view}: ${JSON.stringify(row)}`)
   const took = `generation ${report.generation ?? 'none'}, ${(report.tookMs / 1_000).toFixed(1)} s`
