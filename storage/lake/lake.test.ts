@@ -1,7 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DATASET, lakeContract } from './lake-contract.ts'
+import { lakeContract } from './lake-contract.ts'
+import { DATASET } from './lake-contract-fixture.ts'
 import { LocalLake } from './local-lake.ts'
 import { MemoryLake, memoryLakeFolder } from './memory-lake.ts'
 

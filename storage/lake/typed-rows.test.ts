@@ -6,7 +6,7 @@ import { compileDataset } from '#core/compile-dataset.ts'
 import type { SqlColumn } from '#core/compiled.ts'
 import { count, type DatasetDefinition, sum } from '#core/definition.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import { emptySegment } from './lake-contract.ts'
+import { emptySegment } from './lake-contract-fixture.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
 import { typedRowsSql } from './typed-rows.ts'
 

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest'
+import { compact, land, type WithLake } from './lake-contract-fixture.ts'
+import type { SegmentManifest } from './segment-manifest.ts'
+
+/** What every driver must do with segments: commits, chains, compaction. */
+export function segmentsContract(driver: string, withLake: WithLake): void {
+  describe(`lake contract, segments: ${driver}`, () => {
+    it(
+      'gives committed segments back, to every handle, in order',
+      withLake(async (under) => {
+        const [writer, reader] = [await under.open(), await under.open()]
+        await reader.chains(2)
+        const first = await land(under, writer, 0, 0, 10, 'a')
+        const second = await land(under, writer, 0, 10, 15, 'b')
+        await land(under, writer, 1, 0, 3, 'c')
+        expect(first.commit).toEqual({ outcome: 'committed' })
+        const [chain, other] = await reader.chains(2)
+        expect(chain).toEqual({ partition: 0, segments: [first.manifest, second.manifest], end: 15 })
+        expect(other!.end).toBe(3)
+        expect(await under.read(reader, chain!.segments[1]!.events!)).toBe('events b')
+        expect((await reader.verifyFiles()).problems).toEqual([])
+      }),
+    )
+
+    it(
+      'commits a start once: the other owner gets the winner, and its files go',
+      withLake(async (under) => {
+        const [one, two] = [await under.open(), await under.open()]
+        const won = await land(under, one, 0, 0, 10, 'won')
+        const lost = await land(under, two, 0, 0, 12, 'lost')
+        expect(lost.commit).toEqual({ outcome: 'lost', winner: won.manifest })
+        expect((await two.chains(1))[0]!.segments).toEqual([won.manifest])
+        expect(() => two.resolve(lost.manifest.events!)).toThrow(/not there/)
+        expect(await under.read(two, won.manifest.events!)).toBe('events won')
+      }),
+    )
+
+    it(
+      'lets exactly one of many owners commit at the same time',
+      withLake(async (under) => {
+        const lakes = await Promise.all(Array.from({ length: 8 }, () => under.open()))
+        const results = await Promise.all(lakes.map((lake, index) => land(under, lake, 0, 0, 10 + index, `o${index}`)))
+        const winners = results.filter((result) => result.commit.outcome === 'committed')
+        expect(winners).toHaveLength(1)
+        for (const { commit } of results) {
+          if (commit.outcome === 'lost') expect(commit.winner).toEqual(winners[0]!.manifest)
+        }
+      }),
+    )
+
+    it(
+      'refuses a chain with a hole',
+      withLake(async (under) => {
+        const lake = await under.open()
+        await land(under, lake, 0, 0, 10, 'a')
+        await land(under, lake, 0, 20, 30, 'c')
+        await expect(lake.chains(1)).rejects.toMatchObject({
+          code: 'chain-broken',
+          message: expect.stringContaining('[10, 20)'),
+        })
+      }),
+    )
+
+    it(
+      'refuses overlapping segments and partitions that the log does not have',
+      withLake(async (under) => {
+        const lake = await under.open()
+        await land(under, lake, 0, 0, 10, 'a')
+        await land(under, lake, 0, 5, 15, 'b')
+        await expect(lake.chains(1)).rejects.toMatchObject({ code: 'chain-broken' })
+        await land(under, lake, 3, 0, 1, 'd')
+        await expect(lake.chains(1)).rejects.toMatchObject({ code: 'log-mismatch' })
+      }),
+    )
+
+    it(
+      'gives compacted segments where asked, and else the originals while they are there',
+      withLake(async (under) => {
+        const [lake, other] = [await under.open(), await under.open()]
+        const parts: SegmentManifest[] = []
+        for (let start = 0; start < 40; start += 10)
+          parts.push((await land(under, lake, 0, start, start + 10, 'x')).manifest)
+        const small = await compact(under, lake, parts.slice(0, 2))
+        const large = await compact(under, lake, [small, parts[2]!])
+        expect((await other.chains(1))[0]!.segments).toEqual(parts)
+        expect((await other.chains(1, { compacted: true }))[0]!.segments).toEqual([large, parts[3]])
+        await expect(lake.commitCompacted(large)).rejects.toMatchObject({ code: 'already-committed' })
+      }),
+    )
+
+    it(
+      'removes what was replaced and counted, and nothing else',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const parts: SegmentManifest[] = []
+        for (let start = 0; start < 40; start += 10)
+          parts.push((await land(under, lake, 0, start, start + 10, 'x')).manifest)
+        const large = await compact(under, lake, parts.slice(0, 2))
+        expect(await lake.removeReplaced([10], 5_000)).toBe(parts[0]!.partials.by_country!.file.bytes)
+        expect(await lake.removeReplaced([30], 1_000)).toBe(0)
+        expect(await lake.removeReplaced([30], 5_000)).toBeGreaterThan(0)
+        const fresh = await under.open()
+        expect((await fresh.chains(1))[0]!.segments).toEqual([large, parts[2], parts[3]])
+        expect(() => fresh.resolve(parts[1]!.events!)).toThrow(/not there/)
+        expect(() => fresh.resolve(parts[2]!.partials.by_country!.file)).toThrow(/not there/)
+        expect(await under.read(fresh, parts[2]!.events!)).toBe('events x')
+        expect(await under.read(fresh, parts[3]!.partials.by_country!.file)).toBe('partial-by_country x')
+        expect(await under.read(fresh, large.events!)).toBe('compacted')
+        expect(await lake.removeReplaced([30], 5_000)).toBe(0)
+      }),
+    )
+
+    it(
+      'refuses an owner from long ago whose start was replaced and removed',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const parts: SegmentManifest[] = []
+        for (let start = 0; start < 30; start += 10)
+          parts.push((await land(under, lake, 0, start, start + 10, 'x')).manifest)
+        const large = await compact(under, lake, parts)
+        await lake.removeReplaced([30], 5_000)
+        const zombie = await land(under, await under.open(), 0, 10, 17, 'zombie')
+        expect(zombie.commit).toEqual({ outcome: 'lost', winner: large })
+        expect((await lake.chains(1))[0]).toEqual({ partition: 0, segments: [large], end: 30 })
+      }),
+    )
+  })
+}
