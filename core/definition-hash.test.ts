@@ -1,16 +1,10 @@
 /** What changes the hashes of a definition, and so what is recomputed: exactly what changes stored values. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { expect, test } from 'vitest'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { compileDataset } from './compile-dataset.ts'
 import { count, type DatasetDefinition, latest, sum } from './definition.ts'
 
-let engine: DuckDbEngine
-let connection: EngineConnection
-beforeAll(async () => {
-  engine = await DuckDbEngine.open({ folders: [], threads: 1 })
-  connection = await engine.connect()
-})
-afterAll(() => engine.close())
+const connection = await testConnection()
 
 const plain = {
   name: 'winds',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import { compileDataset } from './compile-dataset.ts'
 import type { CompiledDataset } from './compiled.ts'
@@ -35,13 +35,10 @@ const codes = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map((
 const firstCodes = (...where: Parameters<typeof table>): string[] => table(...where).flatMap(([cell]) => codes(cell!))
 
 let folder: string
-let engine: DuckDbEngine
-let connection: EngineConnection
+const connection = await testConnection()
 const examples = new Map<string, language.DatasetDefinition>()
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'watershed-reference-'))
-  engine = await DuckDbEngine.open({ folders: [], threads: 1 })
-  connection = await engine.connect()
   const offered = new URL('./definition.ts', import.meta.url).href
   for (const [index, block] of blocks('ts').entries()) {
     const file = join(folder, `example-${index}.ts`)
@@ -51,7 +48,6 @@ beforeAll(async () => {
   }
 })
 afterAll(() => {
-  engine.close()
   rmSync(folder, { recursive: true, force: true })
 })
 

@@ -3,8 +3,8 @@
  * zero; present(merge(partial(a), partial(b))) = present(partial(a ∪ b)); the recount, which shares nothing with them, agrees.
  */
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { compileDataset } from './compile-dataset.ts'
 import type { CompiledDataset, CompiledView } from './compiled.ts'
 import {
@@ -106,16 +106,12 @@ const row: fc.Arbitrary<Row> = fc.record({
   tags: fc.option(fc.array(fc.option(names), { maxLength: 3 })),
 })
 
-let engine: DuckDbEngine
-let connection: EngineConnection
+const connection = await testConnection()
 let dataset: CompiledDataset
 
 beforeAll(async () => {
-  engine = await DuckDbEngine.open({ folders: [], threads: 1 })
-  connection = await engine.connect()
   dataset = await compileDataset(definition, connection)
 })
-afterAll(() => engine.close())
 
 /** One property run holds this many cases side by side, kept apart by the dimension `run`: planning a query costs more than running it. */
 const CASES = 25

@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledView } from '#core/compiled.ts'
 import { count, countDistinct, defineDataset, sum } from '#core/definition.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { openTable } from './open-table.ts'
 import type { Snapshot } from './snapshot.ts'
 
-let engine: DuckDbEngine
-let connection: EngineConnection
+const connection = await testConnection()
 let view: CompiledView
 beforeAll(async () => {
-  engine = await DuckDbEngine.open({ folders: [], threads: 1 })
-  connection = await engine.connect()
   const definition = defineDataset({
     name: 'shop',
     time: 'at',
@@ -31,7 +28,6 @@ beforeAll(async () => {
   })
   view = (await compileDataset(definition, connection)).views.get('kinds')!
 })
-afterAll(() => engine.close())
 
 const snapshotOf = (rows: readonly string[]) => ({ open: new Map([[view.hash, rows]]) }) as unknown as Snapshot
 

@@ -1,14 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { expect, test } from 'vitest'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { timeBucketSql } from './time-bucket.ts'
 
-let engine: DuckDbEngine
-let connection: EngineConnection
-beforeAll(async () => {
-  engine = await DuckDbEngine.open({ folders: [], threads: 1 })
-  connection = await engine.connect()
-})
-afterAll(() => engine.close())
+const connection = await testConnection()
 
 /** Clocks in the Azores and Havana go back at 1:00, so midnight comes twice: the day begins at the first. */
 test.each([

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledView } from '#core/compiled.ts'
 import { avg, count, countDistinct, defineDataset, quantile, sum } from '#core/definition.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { compareView, type Relation } from './compare-view.ts'
 
 const definition = defineDataset({
@@ -31,21 +31,14 @@ const definition = defineDataset({
   },
 })
 
-let engine: DuckDbEngine
-let connection: EngineConnection
+const connection = await testConnection()
 let view: CompiledView
 let allTime: CompiledView
 
 beforeAll(async () => {
-  engine = await DuckDbEngine.open({ folders: [], threads: 1 })
-  connection = await engine.connect()
   const dataset = await compileDataset(definition, connection)
   view = dataset.views.get('by_kind')!
   allTime = dataset.views.get('all_time')!
-})
-afterAll(() => {
-  connection.close()
-  engine.close()
 })
 
 interface Row {
