@@ -4,12 +4,13 @@
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
+import { isBlank } from '#core/json-bytes.ts'
 import type { Offset, OffsetRange } from '#core/offsets.ts'
 import type { AppendBatch, EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
 import { DEFAULT_INGEST_LIMITS, type IngestLimits, IntakeBusyError, OfferTooLargeError } from './ingest-limits.ts'
-import { isBlank, linesOf } from './ndjson-lines.ts'
+import { linesOf } from './ndjson-lines.ts'
 import { partitionOf } from './partitioner.ts'
 
 export { IntakeBusyError, OfferTooLargeError }

@@ -1,13 +1,9 @@
 /** Cuts NDJSON into lines without changing a byte of them: only '\n' ends a line, and a '\r' before it belongs to the line end. */
+import { isBlank } from '#core/json-bytes.ts'
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
-
-/** Only the four characters that JSON calls white space; the log refuses such records. */
-export function isBlank(line: Buffer): boolean {
-  return line.every((byte) => byte === 32 || byte === 9 || byte === CARRIAGE_RETURN || byte === NEWLINE)
-}
 
 /** Without the byte order mark that some editors put at the start of a file. */
 export function withoutByteOrderMark(bytes: Buffer): Buffer {

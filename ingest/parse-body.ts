@@ -1,10 +1,10 @@
 /** From the body of a request to one row per event. Sizes and numbers of events are checked before anything is parsed. */
 import { isUtf8 } from 'node:buffer'
+import { isJsonSpace, onOneLine } from '#core/json-bytes.ts'
 import { type BodyLimits, DEFAULT_BODY_LIMITS, OfferTooLargeError } from './ingest-limits.ts'
 import { linesOf, withoutByteOrderMark } from './ndjson-lines.ts'
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
-const [SPACE, TAB, LINE_FEED, CARRIAGE_RETURN] = [0x20, 0x09, 0x0a, 0x0d]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 export type BodyFormat = 'json' | 'ndjson'
@@ -54,23 +54,10 @@ function rowsOfJson(body: Buffer): Buffer[] {
   return rows
 }
 
-/** In JSON a line break stands between tokens only, where a space means the same. */
-function onOneLine(json: Buffer): Buffer {
-  let end = json.length
-  while (isSpace(json[end - 1])) end--
-  const line = json.subarray(afterSpace(json, 0), end)
-  if (!line.includes(LINE_FEED) && !line.includes(CARRIAGE_RETURN)) return line
-  return Buffer.from(line.map((byte) => (byte === LINE_FEED || byte === CARRIAGE_RETURN ? SPACE : byte)))
-}
-
 function afterSpace(bytes: Buffer, from: number): number {
   let at = from
-  while (isSpace(bytes[at])) at++
+  while (isJsonSpace(bytes[at])) at++
   return at
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === SPACE || byte === TAB || byte === LINE_FEED || byte === CARRIAGE_RETURN
 }
 
 /** Whether the text is an array of more elements. The text may be no JSON: looks no further than it must. */

@@ -3,12 +3,13 @@
  * comes out once: as a line, or as the line `null` with its original bytes and the reason beside it. Only control
  * records and those of aborted transactions do not: they are holes.
  */
+import { isBlank, onOneLine } from '#core/json-bytes.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { OriginalRecord } from './event-log.ts'
 import { KafkaReader } from './kafka-bytes.ts'
 import { CODEC_MASK, decompress } from './kafka-codecs.ts'
 import type { Fetched } from './kafka-requests.ts'
-import { isBlank, NEWLINE } from './log-blocks.ts'
+import { NEWLINE } from './log-blocks.ts'
 import { type RecordDecoder, Unreadable } from './record-format.ts'
 
 /** Lines of one record batch; `[start, end)` covers its holes. */
@@ -282,14 +283,14 @@ function lineOf(value: Buffer | null, decoder: RecordDecoder, { recordBytesMax }
   if (value.length > recordBytesMax) {
     return unusable(value, `the record has ${value.length} bytes, the limit recordBytesMax is ${recordBytesMax}`)
   }
-  if (isBlank(value, 0, value.length)) return unusable(value, 'the record is blank')
+  if (isBlank(value)) return unusable(value, 'the record is blank')
   const line = decoder.line(value)
   if (line instanceof Unreadable) return unusable(value, line.reason)
   if (line.includes(NEWLINE)) return reLined(value, line)
   return line === value ? { line } : { line, original: { bytes: value, reason: null } }
 }
 
-/** In JSON a line break can only stand between tokens, where a space means the same. */
+/** A text of JSON whose line breaks stand between its tokens. */
 function reLined(value: Buffer, line: Buffer): Line {
   const text = line.toString('utf8')
   try {
@@ -297,7 +298,7 @@ function reLined(value: Buffer, line: Buffer): Line {
   } catch (error) {
     return unusable(value, `no JSON: ${(error as Error).message}`)
   }
-  return { line: Buffer.from(text.replaceAll(/[\r\n]/g, ' ')), original: { bytes: value, reason: null } }
+  return { line: onOneLine(Buffer.from(text)), original: { bytes: value, reason: null } }
 }
 
 function unusable(bytes: Buffer, reason: string): Line {

@@ -1,4 +1,5 @@
 /** Cuts what is appended into blocks of whole lines, checks the lines on the way, and takes lines out of blocks again. */
+import { isBlank } from '#core/json-bytes.ts'
 import type { AppendBatch, EventLog } from './event-log.ts'
 
 export const NEWLINE = 10
@@ -34,15 +35,6 @@ export function blocksOf(
   }
   blocks.push({ partition, lines: lines.subarray(begin), count })
   return blocks
-}
-
-/** only characters that a JSON reader skips */
-export function isBlank(lines: Buffer, at: number, end: number): boolean {
-  for (let index = at; index < end; index++) {
-    const byte = lines[index]!
-    if (byte !== 32 && byte !== 9 && byte !== 13 && byte !== 10) return false
-  }
-  return true
 }
 
 /**
