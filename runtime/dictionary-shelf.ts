@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import { loadDictionaryFile } from '#datasets/dictionaries/dictionary-file.ts'
 import { SHIPPED_DICTIONARIES } from '#datasets/dictionaries/shipped.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
-import type { Emit } from '#telemetry/emit.ts'
+import type { Emit, PlatformEvent } from '#telemetry/emit.ts'
 
 /** Where a dictionary's newest version came from. */
 export interface DictionaryOrigin {
@@ -43,6 +43,12 @@ export async function publishShipped(store: DictionaryStore, which: 'all' | 'mis
   }
 }
 
+/** @param then what goes on meanwhile */
+export function unpublished(why: string, then: string): PlatformEvent {
+  const message = `the shipped dictionaries could not be published: ${why}; ${then}`
+  return { name: 'dictionaries-unpublished', level: 'warn', message }
+}
+
 /**
  * Publishes the shipped dictionaries now, and again while the store is away: on a service it may come later, or come back empty. A batch
  * run does without meanwhile.
@@ -62,8 +68,7 @@ export function keepShipped(
     } catch (error) {
       const { message } = error as Error
       if (message !== told) {
-        const advice = `the shipped dictionaries could not be published: ${message}; tried again every ${everyMs} ms`
-        emit({ name: 'dictionaries-unpublished', level: 'warn', message: advice })
+        emit(unpublished(message, `tried again every ${everyMs} ms`))
       }
       told = message
     }

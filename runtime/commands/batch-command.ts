@@ -3,8 +3,7 @@ import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import type { PlatformEvent } from '#telemetry/emit.ts'
-import { publishShipped } from '../dictionary-shelf.ts'
+import { publishShipped, unpublished } from '../dictionary-shelf.ts'
 import { CommandError } from '../exit-codes.ts'
 import type { OpenDataset } from '../open-dataset.ts'
 import { printJson, printTable } from '../output.ts'
@@ -59,7 +58,10 @@ async function runOne(
   const dictionary = await workspace.openDictionary()
   const bar = progressBar()
   try {
-    await publishShipped(dictionary).catch(({ message }: Error) => workspace.emit(unpublished(message)))
+    // No reason to fail: the run keeps the versions that the generation before it pinned.
+    await publishShipped(dictionary).catch(({ message }: Error) =>
+      workspace.emit(unpublished(message, 'the run goes on without')),
+    )
     const generation = await runBatch({
       ...open,
       dictionary,
@@ -84,12 +86,6 @@ async function runOne(
     bar.stop()
     await dictionary.close()
   }
-}
-
-/** No reason to fail: the run keeps the versions that the generation before it pinned. */
-function unpublished(why: string): PlatformEvent {
-  const message = `the shipped dictionaries could not be published: ${why}; the run goes on without`
-  return { name: 'dictionaries-unpublished', level: 'warn', message }
 }
 
 function progressBar(): { show(progress: { name: string; done: number; total: number }): void; stop(): void } {
