@@ -94,13 +94,11 @@ interface Batch {
 
 /** Where a request's lines are put together: each text is gone as soon as its bytes are there. */
 class BatchLines {
-  readonly #first: number
   readonly #ends: number[] = []
   #bytes: Buffer
   #at = 0
 
-  constructor(first: number, room: number) {
-    this.#first = first
+  constructor(room: number) {
     this.#bytes = Buffer.allocUnsafe(room)
   }
 
@@ -127,8 +125,9 @@ class BatchLines {
     this.#at = this.#ends.at(-1) ?? 0
   }
 
-  batch(): Batch {
-    return { first: this.#first, lines: this.#bytes.subarray(0, this.#at), ends: this.#ends }
+  /** @param first position of the first operation among all */
+  batch(first: number): Batch {
+    return { first, lines: this.#bytes.subarray(0, this.#at), ends: this.#ends }
   }
 
   #grow(need: number): void {
@@ -142,13 +141,12 @@ const ROOM_BYTES = 512 * 1024
 
 /** The operations of one request after the other. */
 function* cut(operations: Iterable<string>, limits: BulkLimits): Generator<Batch, undefined> {
-  let [first, room] = [0, ROOM_BYTES]
-  let lines = new BatchLines(first, room)
+  let first = 0
+  let lines = new BatchLines(ROOM_BYTES)
   const next = (): Batch => {
+    const batch = lines.batch(first)
     first += lines.count
-    room = Math.max(ROOM_BYTES, Math.min(Math.ceil(lines.bytes * 1.25), limits.bulkBytesMax))
-    const batch = lines.batch()
-    lines = new BatchLines(first, room)
+    lines = new BatchLines(Math.max(ROOM_BYTES, Math.min(Math.ceil(lines.bytes * 1.25), limits.bulkBytesMax)))
     return batch
   }
   for (const text of operations) {
@@ -159,7 +157,7 @@ function* cut(operations: Iterable<string>, limits: BulkLimits): Generator<Batch
     yield next()
     lines.add(text)
   }
-  if (lines.count > 0) yield lines.batch()
+  if (lines.count > 0) yield lines.batch(first)
 }
 
 async function sendBatch(
