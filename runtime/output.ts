@@ -36,9 +36,12 @@ export function printTable(heads: readonly string[], rows: readonly (readonly un
   }
 }
 
+/** As whole numbers and decimals are written; not as every double is. */
+export const PLAIN_NUMBER = /^-?\d+(\.\d+)?$/
+
 /** Also one that is kept as text, so that no digit is lost. */
 function isNumber(value: unknown): boolean {
-  if (typeof value === 'string') return /^-?\d+(\.\d+)?$/.test(value)
+  if (typeof value === 'string') return PLAIN_NUMBER.test(value)
   return value === null || typeof value === 'number' || typeof value === 'bigint'
 }
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { answerQuery } from '#serving/merged-view.ts'
 import { parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/parse-query.ts'
-import { print, printTable, say } from '../output.ts'
+import { PLAIN_NUMBER, print, printTable, say } from '../output.ts'
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 
 type QueryOptions = SharedOptions & QueryTexts
@@ -61,6 +61,3 @@ function keepDigits(this: unknown, _key: string, value: unknown, context?: { sou
   if (typeof value !== 'number' || source === undefined || !PLAIN_NUMBER.test(source)) return value
   return String(value) === source ? value : source
 }
-
-/** as whole numbers and decimals are written; not as every double is */
-const PLAIN_NUMBER = /^-?\d+(\.\d+)?$/
