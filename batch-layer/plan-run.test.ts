@@ -1,28 +1,11 @@
 import { expect, test } from 'vitest'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
+import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { planRun } from './plan-run.ts'
 
-const segment = (start: number, end: number): SegmentManifest => ({
-  format: 1,
-  dataset: 'd',
-  log: 'l',
-  kind: 'events',
-  partition: 0,
-  start,
-  end,
-  events: null,
-  deadLetterFile: null,
-  partials: {},
-  rows: 0,
-  deadLetters: 0,
-  timeRange: null,
-  late: { rows: 0, maxMs: 0 },
-  schemaHash: 's',
-  columns: [],
-  createdAtMs: 1,
-})
+const segment = (start: number, end: number): SegmentManifest => emptySegment(0, start, end)
 const chain = (...segments: SegmentManifest[]): SegmentChain => ({ partition: 0, segments, end: segments.at(-1)!.end })
 
 test('a segment that closes while the chains are read is not counted before the boundary', () => {
@@ -30,7 +13,7 @@ test('a segment that closes while the chains are read is not counted before the 
   const plan = planRun({
     dataset,
     mode: 'full',
-    logIdentity: 'l',
+    logIdentity: 'log-1',
     base: null,
     closed: [chain(segment(0, 10))],
     compacted: [chain(segment(0, 10), segment(10, 20))],

@@ -41,6 +41,28 @@ export function emptySegment(partition: number, start: number, end: number): Seg
   }
 }
 
+/** A generation's manifest without views. */
+export function emptyGeneration(id: string, boundary: readonly number[]): GenerationManifest {
+  return {
+    format: 2,
+    dataset: DATASET,
+    id,
+    log: 'log-1',
+    mode: 'full',
+    boundary,
+    segments: [],
+    base: null,
+    views: {},
+    dictionaries: {},
+    rows: 0,
+    deadLetters: 0,
+    lateRows: 0,
+    gaps: [],
+    startedAtMs: 1,
+    finishedAtMs: 2,
+  }
+}
+
 export type WithLake = (use: (under: LakeUnderTest) => Promise<void>) => () => Promise<void>
 
 /** Gives each test a lake of its own. */
@@ -78,28 +100,20 @@ export async function land(
   return { manifest, commit: await lake.commitSegment(manifest) }
 }
 
+/** Lands segments of ten offsets each, up to `end` of partition 0. */
+export async function landTens(under: LakeUnderTest, lake: Lake, end: number): Promise<SegmentManifest[]> {
+  const landed: SegmentManifest[] = []
+  for (let start = 0; start < end; start += 10)
+    landed.push((await land(under, lake, 0, start, start + 10, 'x')).manifest)
+  return landed
+}
+
 export async function publish(under: LakeUnderTest, lake: Lake, boundary: number[]): Promise<GenerationManifest> {
   const staged: StagedGeneration = await lake.beginGeneration()
   const view = await staged.stageFile('by_country.parquet')
   await under.write(lake, view, `states up to ${boundary}`)
-  const manifest: GenerationManifest = {
-    format: 2,
-    dataset: DATASET,
-    id: staged.id,
-    log: 'log-1',
-    mode: 'full',
-    boundary,
-    segments: [],
-    base: null,
-    views: { by_country: { hash: HASH, files: [await view.finish(1)] } },
-    dictionaries: {},
-    rows: 0,
-    deadLetters: 0,
-    lateRows: 0,
-    gaps: [],
-    startedAtMs: 1,
-    finishedAtMs: 2,
-  }
+  const views = { by_country: { hash: HASH, files: [await view.finish(1)] } }
+  const manifest: GenerationManifest = { ...emptyGeneration(staged.id, boundary), views }
   await staged.commit(manifest)
   return manifest
 }

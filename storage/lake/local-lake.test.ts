@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { smallDisk } from '#storage/log/small-disk.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
-import { DATASET, emptySegment } from './lake-contract-fixture.ts'
+import { DATASET, emptyGeneration, emptySegment } from './lake-contract-fixture.ts'
 import { LocalLake } from './local-lake.ts'
 import { segmentManifestName } from './manifest-names.ts'
 import { manifestText } from './manifest-text.ts'
@@ -29,24 +29,8 @@ async function publish(lake: LocalLake): Promise<GenerationManifest> {
   const staged = await lake.beginGeneration()
   const view = await staged.stageFile('v.parquet')
   await writeFile(view.writePath, 'states')
-  const manifest: GenerationManifest = {
-    format: 2,
-    dataset: DATASET,
-    id: staged.id,
-    log: 'log-1',
-    mode: 'full',
-    boundary: [10],
-    segments: [],
-    base: null,
-    views: { v: { hash: 'h', files: [await view.finish(1)] } },
-    dictionaries: {},
-    rows: 10,
-    deadLetters: 0,
-    lateRows: 0,
-    gaps: [],
-    startedAtMs: 1,
-    finishedAtMs: 2,
-  }
+  const views = { v: { hash: 'h', files: [await view.finish(1)] } }
+  const manifest: GenerationManifest = { ...emptyGeneration(staged.id, [10]), views, rows: 10 }
   await staged.commit(manifest)
   await lake.setCurrent(staged.id)
   return manifest

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { compact, land, type WithLake } from './lake-contract-fixture.ts'
-import type { SegmentManifest } from './segment-manifest.ts'
+import { compact, land, landTens, type WithLake } from './lake-contract-fixture.ts'
 
 /** What every driver must do with segments: commits, chains, compaction. */
 export function segmentsContract(driver: string, withLake: WithLake): void {
@@ -77,9 +76,7 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
       'gives compacted segments where asked, and else the originals while they are there',
       withLake(async (under) => {
         const [lake, other] = [await under.open(), await under.open()]
-        const parts: SegmentManifest[] = []
-        for (let start = 0; start < 40; start += 10)
-          parts.push((await land(under, lake, 0, start, start + 10, 'x')).manifest)
+        const parts = await landTens(under, lake, 40)
         const small = await compact(under, lake, parts.slice(0, 2))
         const large = await compact(under, lake, [small, parts[2]!])
         expect((await other.chains(1))[0]!.segments).toEqual(parts)
@@ -92,9 +89,7 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
       'removes what was replaced and counted, and nothing else',
       withLake(async (under) => {
         const lake = await under.open()
-        const parts: SegmentManifest[] = []
-        for (let start = 0; start < 40; start += 10)
-          parts.push((await land(under, lake, 0, start, start + 10, 'x')).manifest)
+        const parts = await landTens(under, lake, 40)
         const large = await compact(under, lake, parts.slice(0, 2))
         expect(await lake.removeReplaced([10], 5_000)).toBe(parts[0]!.partials.by_country!.file.bytes)
         expect(await lake.removeReplaced([30], 1_000)).toBe(0)
@@ -114,9 +109,7 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
       'refuses an owner from long ago whose start was replaced and removed',
       withLake(async (under) => {
         const lake = await under.open()
-        const parts: SegmentManifest[] = []
-        for (let start = 0; start < 30; start += 10)
-          parts.push((await land(under, lake, 0, start, start + 10, 'x')).manifest)
+        const parts = await landTens(under, lake, 30)
         const large = await compact(under, lake, parts)
         await lake.removeReplaced([30], 5_000)
         const zombie = await land(under, await under.open(), 0, 10, 17, 'zombie')
