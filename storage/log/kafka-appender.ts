@@ -30,6 +30,8 @@ export interface KafkaAppenderOptions {
   readonly requestMsMax: number
   /** for how long a send is repeated */
   readonly outageMsMax: number
+  /** how old the producer's knowledge of the topic may be: a partition that was added since is unknown to it for this long */
+  readonly topicEveryMs: number
 }
 
 /** A block that waits to be sent. */
@@ -212,7 +214,7 @@ export class KafkaAppender {
     const producer = this.#kafka.producer({
       idempotent: true,
       allowAutoTopicCreation: false,
-      metadataMaxAge: 60_000,
+      metadataMaxAge: this.#options.topicEveryMs,
       createPartitioner:
         () =>
         ({ message }) =>

@@ -219,8 +219,9 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
       expect(again.identity.split(':')[1]).toBe(log.identity.split(':')[1])
     })
 
-    test('partitions that are added are seen', async () => {
-      const log = await open({ topicEveryMs: 50 })
+    test('partitions that are added are seen, also by a producer that knew the topic without them', async () => {
+      const log = await open({ topicEveryMs: 50, outageMsMax: 10_000 })
+      await log.append([lines(0, '0')])
       await expect(log.append([lines(3, '1')])).rejects.toThrow(/partition 3 does not exist/)
       await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
       await vi.waitFor(() => expect(log.partitions).toBe(4), DEADLINE)

@@ -80,6 +80,7 @@ export class KafkaLog implements EventLog {
     this.#kafka = kafka
     const batchBytesMax = limits.batchBytesMax - BATCH_OVERHEAD_BYTES
     const recordBytesMax = Math.min(options.recordBytesMax ?? MEBIBYTE, batchBytesMax)
+    const topicEveryMs = options.topicEveryMs ?? TOPIC_EVERY_MS
     this.#appender = new KafkaAppender(kafka, {
       topic: options.topic,
       compression: options.compression ?? 'zstd',
@@ -89,8 +90,9 @@ export class KafkaLog implements EventLog {
       waitingBytesMax: options.waitingBytesMax ?? 64 * MEBIBYTE,
       requestMsMax: options.requestMsMax ?? REQUEST_MS_MAX,
       outageMsMax: options.outageMsMax ?? DEFAULT_OUTAGE_MS_MAX,
+      topicEveryMs,
     })
-    this.#watch = setInterval(() => void this.#look(), options.topicEveryMs ?? TOPIC_EVERY_MS)
+    this.#watch = setInterval(() => void this.#look(), topicEveryMs)
     this.#watch.unref()
   }
 
