@@ -9,6 +9,7 @@ const SCRIPT = fileURLToPath(new URL('./stream-worker.ts', import.meta.url))
 
 export class WorkerProcess {
   readonly lines: WorkerLine[] = []
+  /** it has ended, and all that it printed is in `lines` */
   readonly exited: Promise<unknown>
   readonly #child: ChildProcess
   #said = ''
@@ -19,7 +20,7 @@ export class WorkerProcess {
       env: { PATH: process.env.PATH, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    this.exited = once(this.#child, 'exit')
+    this.exited = once(this.#child, 'close')
     createInterface({ input: this.#child.stdout! }).on('line', (line) =>
       this.lines.push(JSON.parse(line) as WorkerLine),
     )
