@@ -23,8 +23,19 @@ interface Running {
   readonly total: number[]
 }
 
+interface Given {
+  /** which process */
+  readonly by: number
+  readonly answer: Answer
+}
+
+/** read at one moment */
+const isWhole = ({ answer }: Given): boolean => answer.meta.ahead.length === 0
+const generationOf = ({ answer }: Given): string | undefined => answer.meta.generation?.id
+const distinct = <T>(given: readonly Given[], of: (one: Given) => T): number => new Set(given.map(of)).size
+
 export class CountedAnswers {
-  readonly #answers: { readonly by: number; readonly answer: Answer }[] = []
+  readonly #answers: Given[] = []
 
   /** Asks these processes in parallel until the signal. @throws when one does not answer with 200 */
   async ask(processes: readonly PlatformProcess[], signal: AbortSignal): Promise<void> {
@@ -42,6 +53,12 @@ export class CountedAnswers {
     }
   }
 
+  /** answers so far that check() will compare, and from how many generations they are */
+  get collected(): { readonly answers: number; readonly generations: number } {
+    const whole = this.#answers.filter(isWhole)
+    return { answers: whole.length, generations: distinct(whole, generationOf) }
+  }
+
   /** Holds each answer that was read at one moment against a count of the log's records. Returns what was compared. */
   async check(
     log: EventLog,
@@ -49,7 +66,7 @@ export class CountedAnswers {
     const running = await Promise.all(
       Array.from({ length: log.partitions }, (_, partition) => runningOf(log, partition)),
     )
-    const whole = this.#answers.filter(({ answer }) => answer.meta.ahead.length === 0)
+    const whole = this.#answers.filter(isWhole)
     for (const { by, answer } of whole) {
       const { position } = answer.meta
       const sum = (of: (counts: Running) => number[]): number =>
@@ -59,12 +76,7 @@ export class CountedAnswers {
       expect(counted.events, at).toBe(sum(({ events }) => events))
       if (counted.events > 0) expect(Number(counted.total), at).toBe(sum(({ total }) => total))
     }
-    const distinct = <T>(of: (entry: (typeof whole)[number]) => T): number => new Set(whole.map(of)).size
-    return {
-      compared: whole.length,
-      generations: distinct(({ answer }) => answer.meta.generation?.id),
-      by: distinct(({ by }) => by),
-    }
+    return { compared: whole.length, generations: distinct(whole, generationOf), by: distinct(whole, ({ by }) => by) }
   }
 }
 

@@ -4,6 +4,9 @@ import type { ClusterServices } from './cluster-services.ts'
 import { ClusterSite } from './cluster-site.ts'
 import { CountedAnswers } from './counted-answers.ts'
 
+const ANSWERS_MIN = 40
+const GENERATIONS_MIN = 2
+
 export function serveFaults(services: () => ClusterServices): void {
   describe('serve processes', () => {
     let site: ClusterSite
@@ -29,14 +32,18 @@ export function serveFaults(services: () => ClusterServices): void {
         await two.address
         site.run('batch')
         await site.acknowledged(2_500)
+        await site.until('both have answered enough, from several generations', () => {
+          const { answers: given, generations } = answers.collected
+          return given > ANSWERS_MIN && generations > GENERATIONS_MIN
+        })
       } finally {
         over.abort()
       }
       await asking
       expect(await site.check(one, two)).toBeGreaterThan(2_500)
       const { compared, generations, by } = await site.withLog((log) => answers.check(log))
-      expect(compared).toBeGreaterThan(40)
-      expect(generations).toBeGreaterThan(2)
+      expect(compared).toBeGreaterThan(ANSWERS_MIN)
+      expect(generations).toBeGreaterThan(GENERATIONS_MIN)
       expect(by).toBe(2)
     })
   })

@@ -34,6 +34,9 @@ const DECK_MS_MAX = 8_000
 const APPEND_ROWS_MAX = 18
 const APPEND_PAUSE_MS_MAX = 25
 const ACT_PAUSE_MS_MAX = 100
+/** the acts are followed by as many answers and segments as it takes */
+const ANSWERS_MIN = 100
+const SEGMENTS_MIN = 50
 /** how long two owners believe that they have the same partitions */
 const OVERLAP_MS = 150
 const DRAIN_MS_MAX = 60_000
@@ -138,6 +141,8 @@ class Run {
       else await platform.publish(act)
       await sleep(random.below(ACT_PAUSE_MS_MAX))
     }
+    const enough = (): boolean => this.answers > ANSWERS_MIN && platform.count('segment-closed') > SEGMENTS_MIN
+    while (!enough() && !this.#over.signal.aborted) await sleep(20)
   }
 
   /** The new owners begin while the old ones still go on. */
@@ -188,10 +193,10 @@ test('every answer is the recount at its own positions, whatever is published, r
   }
   console.log(`seed ${seed}: ${ledger.events} events, ${answers} answers, ${refused} refused`, happened)
   // All of it must have happened, or the answers prove nothing.
-  expect(answers).toBeGreaterThan(100)
+  expect(answers).toBeGreaterThan(ANSWERS_MIN)
   expect(refused).toBeLessThan(answers / 20)
   expect(generations.size).toBeGreaterThan(2)
-  expect(happened.segments).toBeGreaterThan(50)
+  expect(happened.segments).toBeGreaterThan(SEGMENTS_MIN)
   expect(happened.rolledBack).toBeGreaterThan(0)
   expect(happened.compacted).toBeGreaterThan(0)
   expect(happened.removed).toBeGreaterThan(0)
