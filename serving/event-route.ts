@@ -1,6 +1,7 @@
 /** POST /v1/datasets/{dataset}/events: 202 only after the accepted events are durable. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { unpackedBody } from './body-encoding.ts'
 import { type DescribedBody, JSON_TYPE, responsesOf } from './openapi.ts'
 import { ProblemError, problemOf } from './problems.ts'
 import { DATASET_PARAMS, EVENTS_QUERY } from './request-schemas.ts'
@@ -33,7 +34,7 @@ const FORMATS = {
 const EVENT = { type: 'object', description: 'one event, as the dataset defines it' }
 
 const BODY: DescribedBody = {
-  description: 'events: a JSON array (or one object), or NDJSON',
+  description: 'events: a JSON array (or one object), or NDJSON; plain or with content-encoding gzip',
   content: Object.fromEntries(
     Object.entries(FORMATS).map(([type, format]) => [
       type,
@@ -73,7 +74,9 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
     if (!Buffer.isBuffer(request.body) || request.body.length === 0)
       throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
     const { verdicts } = request.query
-    const result = await intake.offerBody(request.body, formatOf(request))
+    const bytesMax = request.routeOptions.bodyLimit
+    const body = await unpackedBody(request.body, request.headers['content-encoding'], bytesMax)
+    const result = await intake.offerBody(body, formatOf(request))
     const rows = verdicts === 'all' ? result.verdicts : result.verdicts.filter(({ status }) => status === 'rejected')
     const answer = { accepted: result.accepted, rejected: result.rejected, rows }
     if (result.accepted > 0 || result.rejected === 0) return reply.code(202).send(answer)

@@ -89,8 +89,10 @@ test('every problem of the table is documented, under its own status', () => {
       }
     }
   }
+  // A path with another method has no operation that could document it.
+  const { 'wrong-method': _, ...documented } = PROBLEMS
   expect([...seen].sort()).toEqual(
-    Object.keys(PROBLEMS)
+    Object.keys(documented)
       .map((type) => `urn:watershed:problem:${type}`)
       .sort(),
   )

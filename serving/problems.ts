@@ -17,6 +17,7 @@ export const PROBLEMS = {
   unauthorized: { status: 401, title: 'An API key is needed', retryable: false },
   forbidden: { status: 403, title: 'The request comes from elsewhere', retryable: false },
   'not-found': { status: 404, title: 'There is no such thing here', retryable: false },
+  'wrong-method': { status: 405, title: 'The method does not fit the path', retryable: false },
   'needs-backfill': { status: 409, title: 'The view was changed; its history must be recomputed', retryable: false },
   'too-large': { status: 413, title: 'The request is larger than the limit', retryable: false },
   'unsupported-type': { status: 415, title: 'The content type is not understood', retryable: false },

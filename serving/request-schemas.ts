@@ -5,6 +5,7 @@ import { DEAD_LETTERS_MAX } from './dead-letters.ts'
 import type { QUERY_PARAMETERS } from './parse-query.ts'
 
 const DEAD_LETTERS_DEFAULT = 100
+const DEAD_LETTERS_LIMIT = `must be a whole number from 1 to ${DEAD_LETTERS_MAX}`
 
 export const NO_QUERY = z.strictObject({})
 
@@ -21,10 +22,10 @@ export const EVENTS_QUERY = z.strictObject({
 
 export const DEAD_LETTERS_QUERY = z.strictObject({
   limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(DEAD_LETTERS_MAX)
+    .number(DEAD_LETTERS_LIMIT)
+    .int(DEAD_LETTERS_LIMIT)
+    .min(1, DEAD_LETTERS_LIMIT)
+    .max(DEAD_LETTERS_MAX, DEAD_LETTERS_LIMIT)
     .default(DEAD_LETTERS_DEFAULT)
     .describe('rows at the most'),
 })

@@ -1,6 +1,7 @@
 /** The HTTP surface through inject: the real application, a small real dataset. */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { QUERY_PARAMETERS } from './parse-query.ts'
@@ -19,6 +20,11 @@ afterAll(() => shop.close())
 
 const post = (payload: string, url = '/v1/datasets/shop/events', type = 'application/x-ndjson') =>
   app.inject({ method: 'POST', url, payload, headers: { 'content-type': type } })
+
+const postPacked = (payload: Buffer, encoding: string) => {
+  const headers = { 'content-type': 'application/x-ndjson', 'content-encoding': encoding }
+  return app.inject({ method: 'POST', url: '/v1/datasets/shop/events', payload, headers })
+}
 
 test('accepted events are 202 with the verdicts of the rejected ones, or of all', async () => {
   const some = await post('good\nbad\ngood')
@@ -41,6 +47,53 @@ test.each([
   expect(reply.json()).toMatchObject({ type: `urn:watershed:problem:${problem}`, status })
   expect(reply.headers['retry-after']).toBe(status === 429 ? '1' : undefined)
   if (status === 413) expect(reply.json().detail).toContain('requestBytesMax')
+})
+
+test('a body may come as gzip, also in several members', async () => {
+  const members = Buffer.concat([gzipSync('good\nbad\n'), gzipSync('good')])
+  const reply = await postPacked(members, 'gzip')
+  expect(reply.statusCode).toBe(202)
+  expect(reply.json()).toMatchObject({ accepted: 2, rejected: 1, rows: [{ index: 1 }] })
+  expect((await postPacked(Buffer.from('good'), 'identity')).json().accepted).toBe(1)
+})
+
+test.each([
+  [
+    'unpacks to more than the limit',
+    gzipSync('good'.repeat(300)),
+    'gzip',
+    413,
+    /more than 1000 bytes.*requestBytesMax/,
+  ],
+  ['is cut off', gzipSync('good').subarray(0, -4), 'gzip', 400, /not whole gzip.*unexpected end/],
+  ['is no gzip', Buffer.from('good'), 'gzip', 400, /not whole gzip/],
+  ['has something behind it', Buffer.concat([gzipSync('good'), Buffer.from('more')]), 'gzip', 400, /not whole gzip/],
+  ['has zeros behind it', Buffer.concat([gzipSync('good'), Buffer.from('\0more')]), 'gzip', 400, /5 bytes behind/],
+  ['is packed otherwise', Buffer.from('good'), 'br', 415, /'br' is not understood; send gzip/],
+])('a packed body that %s is refused', async (_name, body, encoding, status, detail) => {
+  const reply = await postPacked(body, encoding)
+  expect(reply.statusCode).toBe(status)
+  expect(reply.json().detail).toMatch(detail)
+})
+
+test('a path with another method says which it has', async () => {
+  for (const [method, url, allow] of [
+    ['GET', '/v1/datasets/shop/events', 'POST'],
+    ['DELETE', '/v1/datasets/shop/views/by_kind?x=1', 'GET, HEAD'],
+    ['POST', '/', 'GET, HEAD'],
+  ] as const) {
+    const reply = await app.inject({ method, url })
+    expect(reply.statusCode).toBe(405)
+    expect(reply.headers.allow).toBe(allow)
+    expect(reply.json()).toMatchObject({ type: 'urn:watershed:problem:wrong-method', allowed: allow.split(', ') })
+  }
+  expect((await app.inject({ method: 'DELETE', url: '/v1/dataset' })).statusCode).toBe(404)
+})
+
+test.each(['0', '1001', '1.5', 'ten', ''])('dead letters: the limit %j is refused with its bounds', async (limit) => {
+  const reply = await app.inject(`/v1/datasets/shop/dead-letters?limit=${limit}`)
+  expect(reply.statusCode).toBe(400)
+  expect(reply.json()).toMatchObject({ field: 'limit', detail: 'limit: must be a whole number from 1 to 1000' })
 })
 
 test('an unknown parameter, and an unknown dataset, take nothing in', async () => {

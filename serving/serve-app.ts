@@ -3,6 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
+import { watchMethods } from './allowed-methods.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoute, type IntakePort } from './event-route.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
@@ -78,9 +79,16 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (problem.status === 429) reply.header('retry-after', '1')
     return reply.code(problem.status).type('application/problem+json').send(problem)
   })
+  const methodsOf = watchMethods(app)
   app.setNotFoundHandler((request, reply) => {
-    const detail = `${request.method} ${request.url.split('?')[0]} is unknown; GET / lists what there is`
-    return reply.code(404).type('application/problem+json').send(problemOf('not-found', detail))
+    const path = request.url.split('?')[0]!
+    const methods = methodsOf(path)
+    const problem =
+      methods.length === 0
+        ? problemOf('not-found', `${request.method} ${path} is unknown; GET / lists what there is`)
+        : problemOf('wrong-method', `${path} has ${methods.join(', ')}, not ${request.method}`, { allowed: methods })
+    if (methods.length > 0) reply.header('allow', methods.join(', '))
+    return reply.code(problem.status).type('application/problem+json').send(problem)
   })
   const gate = new QueryGate(limits)
   describeApi(app, (parts.keys ?? []).length > 0)
