@@ -9,9 +9,10 @@ import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+const DEADLINE = { timeout: 30_000, interval: 100 }
 const REAL_EVENTS = fileURLToPath(new URL('../../shared/data/meetup-rsvps-2017.ndjson', import.meta.url))
 
 let folder: string
@@ -157,6 +158,11 @@ describe('from a file to an answer', () => {
     const { events } = logged[0]!.findings.find((finding) => finding.part === 'log')!.numbers
     const { url, stop } = await start(['--no-demo'])
     const answer = await answerOf(url, '/v1/datasets/meetup_rsvps/views/responses_by_country?dimensions=', events)
+    // Another process publishes, and this one tells of it.
+    await vi.waitFor(() => expect(watershed(['batch', 'run', '--full']).code).toBe(0), DEADLINE)
+    const listed = JSON.parse(watershed(['generations', 'list', '--json']).stdout) as { id: string; current: boolean }[]
+    const { id } = listed.find(({ current }) => current)!
+    await vi.waitFor(async () => expect(await (await fetch(`${url}/readyz`)).text()).toContain(id), DEADLINE)
     expect(await stop()).toBe(0)
     const queried = watershed(['query', 'meetup_rsvps', 'responses_by_country', '--dimensions', '', '--json'])
     expect((JSON.parse(queried.stdout) as Answer).data).toEqual(answer.data)

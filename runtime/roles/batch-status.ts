@@ -3,7 +3,7 @@ import type { ScheduleState } from '#batch-layer/schedule.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { PartStatus } from './role-messages.ts'
 
-export function batchStatus(dataset: string, schedule: ScheduleState, newest: GenerationManifest | null): PartStatus {
+export function batchStatus(dataset: string, schedule: ScheduleState, current: GenerationManifest | null): PartStatus {
   const { running, failingSinceMs } = schedule
   return {
     name: `batch of ${dataset}`,
@@ -12,8 +12,8 @@ export function batchStatus(dataset: string, schedule: ScheduleState, newest: Ge
     fault: faultOf(schedule),
     numbers: {
       run: running,
-      generation: newest?.id ?? null,
-      finishedAt: timeText(newest?.finishedAtMs),
+      generation: current?.id ?? null,
+      finishedAt: timeText(current?.finishedAtMs),
       failingSince: timeText(failingSinceMs),
     },
   }

@@ -21,6 +21,8 @@ import { batchStatus } from './batch-status.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
 
+const LOOK_EVERY_MS = 2_000
+
 interface BatchParts {
   readonly open: OpenDataset
   readonly dictionary: DictionaryStore
@@ -36,7 +38,8 @@ class BatchOfDataset {
   readonly #parts: BatchParts
   readonly #stopping = new AbortController()
   #schedule: BatchSchedule | null = null
-  #newest: GenerationManifest | null = null
+  #current: GenerationManifest | null = null
+  #watch: NodeJS.Timeout | null = null
 
   constructor(parts: BatchParts) {
     this.#parts = parts
@@ -46,7 +49,8 @@ class BatchOfDataset {
   async start(): Promise<void> {
     const { configuration, emit } = this.#parts
     const { lake } = this.open
-    this.#newest = await lake.current()
+    this.#current = await lake.current()
+    this.#watch = setInterval(() => void this.#look(), LOOK_EVERY_MS)
     this.#schedule = await openSchedule(configuration, {
       lake,
       run: (mode, signal, onProgress) => this.#run(mode, signal, onProgress),
@@ -62,12 +66,13 @@ class BatchOfDataset {
   /** A verification after a run is given up: it is made again after the next full one. */
   async stop(): Promise<void> {
     this.#stopping.abort()
+    if (this.#watch !== null) clearInterval(this.#watch)
     await this.#schedule?.stop()
     await closeDataset(this.open)
   }
 
   status(): PartStatus {
-    return batchStatus(this.open.dataset.name, this.#schedule!.state(), this.#newest)
+    return batchStatus(this.open.dataset.name, this.#schedule!.state(), this.#current)
   }
 
   #compact(signal: AbortSignal): Promise<unknown> {
@@ -94,8 +99,13 @@ class BatchOfDataset {
       emit,
       signal,
     })
-    this.#newest = generation ?? this.#newest
+    this.#current = generation ?? this.#current
     return generation
+  }
+
+  /** Another worker may have published, and somebody rolled back. What can not be read now is read the next time. */
+  async #look(): Promise<void> {
+    this.#current = await this.open.lake.current().catch(() => this.#current)
   }
 
   async #verify(generation: GenerationManifest): Promise<void> {
