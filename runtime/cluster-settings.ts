@@ -68,6 +68,7 @@ export const ELASTICSEARCH_SETTINGS = z.strictObject({
   password: secret().optional().describe('password of that user'),
   indexPrefix: text().default('watershed').describe("begins every index's name"),
   replicas: count(0, 10).optional().describe("copies of each index; default: the driver's"),
+  outageMsMax: count(1_000).default(60_000).describe('how long one request waits for a server that is away or busy'),
 })
 
 export const REDIS_SETTINGS = z.strictObject({

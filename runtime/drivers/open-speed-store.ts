@@ -28,11 +28,20 @@ export async function openSpeedStore(options: OpenSpeedStoreOptions): Promise<Sp
   return ElasticsearchSpeedStore.open({ ...connection, indexPrefix, dataset, log, step, onRebuilt })
 }
 
+const REQUEST_MS_MAX = 30_000
+
 /** How every client of Elasticsearch reaches it. */
 export function elasticsearchOf({ elasticsearch }: Pick<Configuration, 'elasticsearch'>, dataset: string, emit: Emit) {
-  const { node, replicas } = elasticsearch
+  const { node, replicas, outageMsMax } = elasticsearch
   const onRetry = (message: string): void => emit({ name: 'elasticsearch-retry', level: 'warn', dataset, message })
-  return { node, auth: authOf(elasticsearch), replicas, onRetry }
+  return {
+    node,
+    auth: authOf(elasticsearch),
+    replicas,
+    onRetry,
+    requestMsMax: Math.min(REQUEST_MS_MAX, outageMsMax),
+    retry: { retryMsMax: outageMsMax },
+  }
 }
 
 function authOf({ apiKey, username, password }: Configuration['elasticsearch']) {

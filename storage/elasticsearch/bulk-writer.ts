@@ -234,6 +234,12 @@ function refused(
 ): ElasticsearchError {
   const reason = detailText(error ?? {})
   const kind = error?.type === 'index_not_found_exception' ? 'missing' : 'refused'
+  if (kind === 'missing')
+    return new ElasticsearchError(
+      kind,
+      `Elasticsearch at ${node}: ${doing}: index ${index} is not there any more`,
+      status,
+    )
   const message = `Elasticsearch at ${node}: ${doing}: index ${index} refuses ${describe(at)} (${status}, ${reason})`
   return new ElasticsearchError(kind, message, status)
 }

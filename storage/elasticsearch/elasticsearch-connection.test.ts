@@ -21,6 +21,7 @@ afterEach(async () => {
 async function connect(
   answers: Readonly<Record<string, { readonly status: number; readonly body: object }>>,
   product = 'Elasticsearch',
+  requestMsMax = 30_000,
 ): Promise<ElasticsearchConnection> {
   server = createServer((request, response) => {
     const { status, body } = answers[request.url!.split('?')[0]!] ?? { status: 404, body: {} }
@@ -30,7 +31,7 @@ async function connect(
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const node = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  connection = new ElasticsearchConnection({ node, retry: { retryMsMax: 200, waitMsFirst: 5 } })
+  connection = new ElasticsearchConnection({ node, requestMsMax, retry: { retryMsMax: 200, waitMsFirst: 5 } })
   return connection
 }
 
@@ -77,6 +78,21 @@ test('a user without rights is not tried again and told what to check', async ()
   await expect(refused).rejects.toThrow(
     /answered 401, security_exception: unable to authenticate.*check the user and its rights/,
   )
+})
+
+test.each([
+  ['hangs', 0],
+  ['hangs in the middle of its answer', 5],
+])('a server that %s is said to be too slow', async (_, bytes) => {
+  const slow = await connect({}, 'Elasticsearch', 100)
+  server!.removeAllListeners('request')
+  server!.on('request', (_request, response) => {
+    const headers = { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch', 'content-length': 20 }
+    response.writeHead(200, headers)
+    if (bytes > 0) response.write('{'.padEnd(bytes))
+  })
+  const asked = slow.request({ doing: 'asking', method: 'GET', path: '/x' })
+  await expect(asked).rejects.toThrow(/: asking: it did not answer in time$/)
 })
 
 test('closing ends a request that waits for its next try', async () => {

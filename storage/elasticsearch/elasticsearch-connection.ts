@@ -44,6 +44,8 @@ export interface ElasticsearchAnswer<T> {
 
 const REQUEST_MS_MAX = 30_000
 const TELL_EVERY_MS = 10_000
+/** What the client also says of its own timeouts: with a signal of ours, and in the middle of an answer. */
+const TOO_LATE = ['Request aborted', 'Headers Timeout Error', 'Body Timeout Error']
 export const CLIENT_MAJOR = Number(client.version.split('.')[0])
 
 export class ElasticsearchConnection {
@@ -154,8 +156,11 @@ export class ElasticsearchConnection {
         null,
         error,
       )
-    if (error instanceof errors.ElasticsearchClientError && !(error instanceof errors.ConfigurationError))
-      return new ElasticsearchError('unavailable', `${where}: ${error.name}, ${error.message}`, null, error)
+    if (error instanceof errors.ElasticsearchClientError && !(error instanceof errors.ConfigurationError)) {
+      const late = error instanceof errors.TimeoutError || TOO_LATE.includes(error.message)
+      const why = late ? 'it did not answer in time' : `${error.name}, ${error.message}`
+      return new ElasticsearchError('unavailable', `${where}: ${why}`, null, error)
+    }
     return new ElasticsearchError('refused', `${where}: ${(error as Error).message}`, null, error)
   }
 
