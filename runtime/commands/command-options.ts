@@ -76,14 +76,21 @@ export function configurationSources(
   }
 }
 
-/** Opens the workspace, runs the command's work on it, and closes it whatever happens. `make`: also where there is no data folder yet. */
+export interface WorkspaceNeeds {
+  /** also where there is no data folder yet. Default false */
+  readonly make?: boolean
+  /** what the command changes in the configuration */
+  readonly adjust?: (configuration: Configuration) => Configuration
+}
+
+/** Opens the workspace, runs the command's work on it, and closes it whatever happens. */
 export async function withWorkspace<T>(
   options: SharedOptions,
   role: EngineRole,
   work: (workspace: Workspace) => Promise<T>,
-  make = false,
+  { make = false, adjust = (as) => as }: WorkspaceNeeds = {},
 ): Promise<T> {
-  const configuration = await configurationOf(options)
+  const configuration = adjust(await configurationOf(options))
   const emit = commandLog(configuration, { role: 'command', secrets: secretsOf(configuration) })
   const workspace = await Workspace.open(configuration, role, emit, make)
   try {

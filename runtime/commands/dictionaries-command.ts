@@ -133,5 +133,5 @@ function withDictionary<T>(
       await store.close()
     }
   }
-  return withWorkspace(options, 'serve', withStore, true)
+  return withWorkspace(options, 'serve', withStore, { make: true })
 }

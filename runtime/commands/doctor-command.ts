@@ -3,6 +3,8 @@ import type { Command } from 'commander'
 import { type DoctorReport, examine, repair } from '../doctor.ts'
 import { EXIT_CODES } from '../exit-codes.ts'
 import { printJson, printTable, say } from '../output.ts'
+import type { Configuration } from '../settings.ts'
+import type { Workspace } from '../workspace.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 
 export function doctorCommand(): Command {
@@ -12,20 +14,16 @@ export function doctorCommand(): Command {
     .action(doctor)
 }
 
-async function doctor(options: SharedOptions & { deep?: boolean; repair?: boolean }): Promise<void> {
-  const reports = await withWorkspace(options, 'serve', async (workspace) => {
-    const examined: DoctorReport[] = []
-    const dictionary = await workspace.openDictionary()
-    try {
-      for (const name of workspace.datasets.keys()) {
-        const open = await workspace.dataset(name).catch((error: Error) => error)
-        if (open instanceof Error) examined.push(unopened(name, open))
-        else examined.push(await (options.repair ? repair : examine)(open, { deep: options.deep, dictionary }))
-      }
-    } finally {
-      await dictionary.close()
-    }
-    return examined
+interface DoctorOptions extends SharedOptions {
+  readonly deep?: boolean
+  readonly repair?: boolean
+}
+
+const OUTAGE_MS_MAX = 5_000
+
+async function doctor(options: DoctorOptions): Promise<void> {
+  const reports = await withWorkspace(options, 'serve', (workspace) => reportsOf(workspace, options), {
+    adjust: options.repair ? undefined : impatient,
   })
   if (options.json) printJson(reports)
   else {
@@ -37,6 +35,33 @@ async function doctor(options: SharedOptions & { deep?: boolean; repair?: boolea
     printTable(['dataset', 'part', 'state', 'how it is', 'what to do'], rows)
   }
   if (reports.some((report) => !report.well)) process.exitCode = EXIT_CODES.different.code
+}
+
+async function reportsOf(workspace: Workspace, { deep, repair: mend }: DoctorOptions): Promise<DoctorReport[]> {
+  const examined: DoctorReport[] = []
+  const dictionary = await workspace.openDictionary()
+  try {
+    const names = [...workspace.datasets.keys()]
+    // All at once: what is away is waited for once, not once for each.
+    const opened = await Promise.all(names.map((name) => workspace.dataset(name).catch((error: Error) => error)))
+    for (const [index, open] of opened.entries()) {
+      if (open instanceof Error) examined.push(unopened(names[index]!, open))
+      else examined.push(await (mend ? repair : examine)(open, { deep, dictionary }))
+    }
+  } finally {
+    await dictionary.close()
+  }
+  return examined
+}
+
+/** Who looks wants to know now that something is away; only who mends waits as long as the roles do. */
+function impatient(configuration: Configuration): Configuration {
+  const { kafka, elasticsearch } = configuration
+  const soon = <Settings extends { readonly outageMsMax: number }>(settings: Settings): Settings => ({
+    ...settings,
+    outageMsMax: Math.min(settings.outageMsMax, OUTAGE_MS_MAX),
+  })
+  return { ...configuration, kafka: soon(kafka), elasticsearch: soon(elasticsearch) }
 }
 
 /** One dataset whose log or speed store is away does not hide how the others are. */
