@@ -119,6 +119,37 @@ test('parts that go on disagreeing are an error, never half an answer', async ()
   expect(asked).toHaveLength(SNAPSHOT_TRIES_MAX)
 })
 
+test('partitions that were added are counted as soon as anything of them is, also when only others know of them', async () => {
+  const of = <Part extends object>(part: Part): Part => ({ ...part, partition: 1 })
+  const added: SegmentChain = { ...of(chain(of(segment(0, 5)))) }
+  const { served } = dataset({ chains: [chain(segment(0, 10))], open: marker(10, 14) })
+  const lake = {
+    current: served.lake.current,
+    chains: async (partitions: number) => [chain(segment(0, 10)), added].slice(0, partitions),
+  } as unknown as Lake
+  const markers = new Map([
+    [0, marker(10, 14)],
+    [1, of(marker(5, 7))],
+  ])
+  const store = {
+    ...served.store,
+    markers: async () => markers,
+    read: async (_: unknown, starts: ReadonlyMap<number, number>) => ({
+      markers: new Map([...markers].filter(([partition]) => starts.has(partition))),
+      rows: new Map(),
+    }),
+  } as unknown as SpeedStore
+  const opened = await takeSnapshot({ ...served, lake, store })
+  expect(opened.partitions.map(({ position }) => position)).toEqual([14, 7])
+  const generation = { id: 'g000001', log: 'l', boundary: [10, 5], gaps: [] }
+  const published = { ...lake, current: async () => generation } as unknown as Lake
+  const counted = await takeSnapshot({ ...served, lake: published })
+  expect(counted.partitions.map(({ boundary, position }) => [boundary, position])).toEqual([
+    [10, 14],
+    [5, 5],
+  ])
+})
+
 test('a boundary that the lake does not reach, or that no segment ends at, is refused', async () => {
   const generation = { id: 'g000001', log: 'l', boundary: [15], gaps: [] }
   const short = dataset({ chains: [chain(segment(0, 10))], generation })

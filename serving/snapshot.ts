@@ -73,17 +73,25 @@ const LOG_REST_MS = 5_000
 
 /** @param views whose open partials to read; default: all. @throws SnapshotError when the parts disagree */
 export async function takeSnapshot(served: ServedDataset, views?: readonly CompiledView[]): Promise<Snapshot> {
-  const { dataset, lake, store, partitions } = served
+  const { dataset, lake, store } = served
   const hashes = (views ?? [...dataset.views.values()]).map((view) => view.hash)
   let why = ''
+  let marked = 0
   for (let attempt = 0; attempt < SNAPSHOT_TRIES_MAX; attempt++) {
     const generation = await lake.current()
+    // A log can have got partitions that this process does not know of yet: what was counted of them is part of the answer.
+    const partitions = Math.max(served.partitions, generation?.boundary.length ?? 0, marked)
     const chains = await lake.chains(partitions)
     const wrong = boundaryFault(generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
     const open = await readOpen(store, hashes, ends)
     const newest = await store.markers()
+    marked = 1 + Math.max(-1, ...newest.keys())
+    if (marked > partitions) {
+      why = `the speed store has ${marked} partitions, but the log ${partitions}`
+      continue
+    }
     const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))
     if (stale === undefined) return behindLog(served, assemble(generation, chains, open))
     why = `partition ${stale.partition}: the speed store has an open segment from offset ${stale.segmentStart}, but the lake ends at ${ends.get(stale.partition)}`

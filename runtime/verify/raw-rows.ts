@@ -86,10 +86,10 @@ export async function rawRows(parts: RawParts, positions: readonly RawPosition[]
 
 /** Compacted segments where there are any: the originals may be gone. */
 async function segmentsUpTo(
-  { dataset, lake, log }: RawParts,
+  { dataset, lake }: RawParts,
   positions: readonly RawPosition[],
 ): Promise<SegmentManifest[]> {
-  const chains = await lake.chains(log.partitions, { compacted: true })
+  const chains = await lake.chains(positions.length, { compacted: true })
   return positions.flatMap(({ partition, closedEnd }) => {
     const segments = chains[partition]!.segments.filter((segment) => segment.start < closedEnd)
     if ((segments.at(-1)?.end ?? 0) !== closedEnd) throw new MovedOnError(dataset.name, partition, closedEnd)

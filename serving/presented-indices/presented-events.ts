@@ -30,7 +30,9 @@ export interface EventStep {
 }
 
 /** The next closed segments behind `since`, oldest first. */
-export async function nextEvents({ lake, partitions }: ServedDataset, since: readonly Offset[]): Promise<EventStep> {
+export async function nextEvents(served: ServedDataset, since: readonly Offset[]): Promise<EventStep> {
+  const { lake } = served
+  const partitions = Math.max(served.partitions, since.length)
   const chains = await lake.chains(partitions, { compacted: true })
   const waiting = chains
     .flatMap(({ segments }) => segments.filter(({ partition, end }) => end > (since[partition] ?? 0)))

@@ -14,7 +14,8 @@ export async function touchedPanes(
   snapshot: Snapshot,
   since: readonly Offset[],
 ): Promise<readonly number[]> {
-  const { dataset, lake, partitions } = served
+  const { dataset, lake } = served
+  const partitions = snapshot.partitions.length
   const behind = (partition: number): Offset => since[partition] ?? 0
   const chains = await lake.chains(partitions, { compacted: true })
   const segments = chains.flatMap((chain) => chain.segments.filter(({ end, partition }) => end > behind(partition)))

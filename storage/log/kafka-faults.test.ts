@@ -229,6 +229,16 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
       expect(textOf(await readAll(log, 3))).toBe('1\n')
     })
 
+    test('a partition that is asked for before the next look is looked for', async () => {
+      const log = await open({ topicEveryMs: 3_600_000 })
+      await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
+      const found = () => log.range(3)
+      await vi.waitFor(async () => expect(await found()).toEqual({ partition: 3, start: 0, end: 0 }), DEADLINE)
+      expect(log.partitions).toBe(4)
+      expect(await log.read(3, 0, LIMITS)).toBeNull()
+      await expect(log.range(4)).rejects.toThrow(/partition 4 does not exist/)
+    })
+
     test('retention that overtakes a reader is told as a range error, also with records fetched ahead', async () => {
       const log = await open({ fetchBytesMax: 200, compression: 'none' })
       for (let i = 0; i < 30; i++) await log.append([lines(0, `"${i}${'x'.repeat(100)}"`)])

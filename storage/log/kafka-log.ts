@@ -101,8 +101,8 @@ export class KafkaLog implements EventLog {
   }
 
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
-    this.#assertUsable()
-    for (const { partition } of batches) assertPartition(this, partition)
+    const partitions = batches.map(({ partition }) => partition)
+    if (!this.#isKnown(...partitions)) await this.#find(...partitions)
     const appended = this.#appender.append(batches)
     this.#appends.add(appended)
     try {
@@ -113,15 +113,13 @@ export class KafkaLog implements EventLog {
   }
 
   async range(partition: number): Promise<OffsetRange> {
-    this.#assertUsable()
-    assertPartition(this, partition)
+    if (!this.#isKnown(partition)) await this.#find(partition)
     const { start, end } = await this.#wire.endsOf(partition)
     return { partition, start, end }
   }
 
   async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
-    this.#assertUsable()
-    assertPartition(this, partition)
+    if (!this.#isKnown(partition)) await this.#find(partition)
     const read = await this.#reader(partition).read(assertOffset(from, 'reading the log'), limits)
     if (!(read instanceof OutOfRange)) return read
     const range = await this.range(partition)
@@ -179,6 +177,18 @@ export class KafkaLog implements EventLog {
     } catch (error) {
       if (error instanceof KafkaTopicError && error.reason === 'replaced') this.#replaced = error
     }
+  }
+
+  #isKnown(...partitions: readonly number[]): boolean {
+    this.#assertUsable()
+    return partitions.every((partition) => this.#wire.known.partitions[partition] !== undefined)
+  }
+
+  /** One that is not known may have been added since the last look. @throws RangeError when it was not */
+  async #find(...partitions: readonly number[]): Promise<void> {
+    await this.#wire.refresh()
+    this.#assertUsable()
+    for (const partition of partitions) assertPartition(this, partition)
   }
 
   #assertUsable(): void {
