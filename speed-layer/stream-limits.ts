@@ -22,6 +22,8 @@ export interface StreamLimits {
   /** after a fault the owner starts again from the lake, waiting this long at first, doubling up to the maximum */
   readonly retryMsFirst: number
   readonly retryMsMax: number
+  /** how long a stop waits for the last flushes; what a part that is away keeps from being flushed is folded again at the next start */
+  readonly stopMsMax: number
   /** rows that one clean-up statement deletes at the most */
   readonly cleanUpRowsMax: number
 }
@@ -40,5 +42,6 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   logRetentionMs: 3_600_000,
   retryMsFirst: 200,
   retryMsMax: 10_000,
+  stopMsMax: 10_000,
   cleanUpRowsMax: 20_000,
 }

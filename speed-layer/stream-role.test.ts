@@ -343,6 +343,32 @@ test('an owner that only closes segments, catching up, tells where it is and cle
   await role.stop()
 })
 
+test('a stop waits for a part that is away for so long only; closing the parts ends what waits', async () => {
+  const closed = Promise.withResolvers<never>()
+  const waits = Promise.withResolvers<void>()
+  const flush = (): Promise<never> => {
+    waits.resolve()
+    return closed.promise
+  }
+  const { role, log, store, lake, events } = await parts({ stopMsMax: 20 }, { store: { flush } })
+  await append(log, 0, [line(1, 'a')])
+  await role.start()
+  await waits.promise
+  const ended = { yes: false }
+  const all = role.ended().then(() => {
+    ended.yes = true
+  })
+  await role.stop()
+  expect(ended.yes).toBe(false)
+  closed.reject(new Error('the connection was closed'))
+  await all
+  expect(events.filter(({ level }) => level !== 'info').map(({ name }) => name)).toContain('stream-unflushed')
+  expect(events.filter(({ name }) => name === 'stream-fault')).toEqual([])
+  expect((await lake.chains(2))[0]!.end).toBe(0)
+  await log.close()
+  await store.close()
+})
+
 test('while the speed store is away a segment still closes at its age', async () => {
   const away = async (): Promise<never> => {
     throw new Error('away')

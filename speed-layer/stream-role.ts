@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
+import { endsWithin } from '#core/ends-within.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -82,13 +83,21 @@ export class StreamRole {
     this.#starting = null
   }
 
-  /** Flushes what was folded, stops, and gives the partitions up. Open segments stay open: the next owner replays them. */
+  /**
+   * Flushes what was folded, stops, and gives the partitions up. Open segments stay open: the next owner replays them. Owners that
+   * wait for a part that is away are left waiting after `stopMsMax`: closing the log and the speed store ends them.
+   */
   async stop(): Promise<void> {
     this.#stopped = true
     for (const { lost } of this.#owned.values()) lost.abort()
+    await endsWithin(this.ended(), this.#limits.stopMsMax)
+    await this.#assignment.stop()
+  }
+
+  /** Resolves when no owner is at work any more. */
+  async ended(): Promise<void> {
     await Promise.all([...this.#owned.values()].map(({ ended }) => ended))
     await Promise.all(this.#ending.values())
-    await this.#assignment.stop()
   }
 
   /** Of the partitions that this process owns. */
@@ -150,6 +159,10 @@ export class StreamRole {
           },
         })
       } catch (error) {
+        if (lost.aborted) {
+          this.#leftUnflushed(partition, error as Error)
+          continue
+        }
         if (progressed.yes) waitMs = this.#limits.retryMsFirst
         this.#faulted(partition, error as Error, waitMs)
         opened()
@@ -226,6 +239,16 @@ export class StreamRole {
       segmentStart: owner.openStart,
       logEnd: end,
       fault: null,
+    })
+  }
+
+  #leftUnflushed(partition: number, { message }: Error): void {
+    this.#parts.emit({
+      name: 'stream-unflushed',
+      level: 'warn',
+      dataset: this.#parts.dataset.name,
+      message: `partition ${partition}: given up without a last flush (${message}); who takes it up folds it again, nothing is lost`,
+      fields: { partition },
     })
   }
 

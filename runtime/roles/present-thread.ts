@@ -1,4 +1,5 @@
 /** The presented indices of all datasets in a worker thread of its own, with its own engine. */
+import { endsWithin } from '#core/ends-within.ts'
 import { PresentLoop } from '#serving/presented-indices/present-loop.ts'
 import { Presenter } from '#serving/presented-indices/presenter.ts'
 import type { PresentedStore } from '#storage/presented-store/presented-store.ts'
@@ -12,6 +13,8 @@ import { openEngine } from '../open-engine.ts'
 import type { Configuration } from '../settings.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
+
+const STOP_MS_MAX = 10_000
 
 class PresentedDataset {
   readonly #open: OpenDataset
@@ -45,10 +48,13 @@ class PresentedDataset {
     return { name: `indices of ${name}`, dataset: name, state, fault: this.#fault, numbers: { rounds: this.#rounds } }
   }
 
+  /** A round that waits for a part that is away ends when the parts are closed. */
   async stop(): Promise<void> {
-    await this.#loop.stop()
+    const ended = this.#loop.stop()
+    await endsWithin(ended, STOP_MS_MAX)
     await this.#store.close()
     await closeDataset(this.#open)
+    await ended
   }
 
   async #noting(presenter: Presenter): ReturnType<Presenter['presentOnce']> {
@@ -78,7 +84,7 @@ await runRole(async ({ configuration, scratchFolder }, emit) => {
   return {
     parts: () => running.map((presented) => presented.status()),
     stop: async () => {
-      for (const presented of running) await presented.stop()
+      await Promise.all(running.map((presented) => presented.stop()))
       engine.close()
     },
   }

@@ -29,6 +29,7 @@ await runRole(async ({ configuration, scratchFolder }, emit) => {
     stop: async () => {
       await Promise.all(running.map(({ role }) => role.stop()))
       for (const { open } of running) await closeDataset(open)
+      await Promise.all(running.map(({ role }) => role.ended()))
       engine.close()
     },
   }

@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Consumer, type Kafka, type PartitionAssigner } from 'kafkajs'
+import { endsWithin } from '#core/ends-within.ts'
 import type { Offset } from '#core/offsets.ts'
 import { DEFAULT_OUTAGE_MS_MAX, type KafkaNotice, kafkaClient } from './kafka-client.ts'
 import type { KafkaClientSettings } from './kafka-settings.ts'
@@ -69,9 +70,7 @@ export class KafkaGroup implements PartitionAssignment {
     this.#watch = setInterval(() => this.#lookAlive(), this.#silentMsMax / 10)
     this.#commit = setInterval(() => void this.#commitPositions(), commitEveryMs)
     for (const timer of [this.#watch, this.#commit]) timer.unref()
-    const late = new AbortController()
-    await Promise.race([this.#first.promise, sleep(outageMsMax, undefined, { signal: late.signal }).catch(() => {})])
-    late.abort()
+    await endsWithin(this.#first.promise, outageMsMax)
   }
 
   /** The last word of an owner whose partition was given to another worker is not ours to commit. */
@@ -82,7 +81,7 @@ export class KafkaGroup implements PartitionAssignment {
   async stop(): Promise<void> {
     this.#stopping.abort()
     for (const timer of [this.#watch, this.#commit]) if (timer !== null) clearInterval(timer)
-    await withDeadline(this.#building, GOODBYE_MS_MAX)
+    await endsWithin(this.#building, GOODBYE_MS_MAX)
     await this.#commitPositions()
     await this.#leave()
   }
@@ -180,20 +179,15 @@ export class KafkaGroup implements PartitionAssignment {
     const offsets = [...this.#positions].map(([partition, offset]) => ({ topic, partition, offset: String(offset) }))
     if (offsets.length === 0) return
     // A commit that fails only makes the lag look larger until the next one.
-    await withDeadline(Promise.resolve(this.#consumer?.commitOffsets(offsets)), GOODBYE_MS_MAX).catch(() => {})
+    await endsWithin(Promise.resolve(this.#consumer?.commitOffsets(offsets)), GOODBYE_MS_MAX).catch(() => {})
   }
 
   /** Tells the group that we go, so that the others need not wait for the session's end; not for ever. */
   async #leave(): Promise<void> {
     const consumer = this.#consumer
     this.#consumer = null
-    if (consumer !== null) await withDeadline(consumer.disconnect(), GOODBYE_MS_MAX).catch(() => {})
+    if (consumer !== null) await endsWithin(consumer.disconnect(), GOODBYE_MS_MAX).catch(() => {})
   }
-}
-
-async function withDeadline(work: Promise<void>, ms: number): Promise<void> {
-  const done = new AbortController()
-  await Promise.race([work, sleep(ms, undefined, { signal: done.signal }).catch(() => {})]).finally(() => done.abort())
 }
 
 /** Members tell which partitions they have; the leader moves as few as it can. */
