@@ -2,8 +2,8 @@
 FROM node:24.21.0-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# No install scripts: the image has its Node, and nothing else needs one. Not `npm ci`: it wants every platform's binaries in the lock file.
-RUN npm install --omit=dev --ignore-scripts --no-save --no-audit --no-fund
+# No install scripts: the image has its Node, and nothing else needs one.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24.21.0-bookworm-slim
 WORKDIR /app
