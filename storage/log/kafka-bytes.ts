@@ -62,16 +62,16 @@ export class KafkaReader {
   }
 
   int8(): number {
-    return this.bytes.readInt8(this.skip(1))
+    return this.bytes.readInt8(this.advance(1))
   }
   int16(): number {
-    return this.bytes.readInt16BE(this.skip(2))
+    return this.bytes.readInt16BE(this.advance(2))
   }
   int32(): number {
-    return this.bytes.readInt32BE(this.skip(4))
+    return this.bytes.readInt32BE(this.advance(4))
   }
   int64(): bigint {
-    return this.bytes.readBigInt64BE(this.skip(8))
+    return this.bytes.readBigInt64BE(this.advance(8))
   }
   uvarint(): number {
     const only = this.bytes[this.at]
@@ -81,7 +81,7 @@ export class KafkaReader {
     }
     let [value, scale] = [0, 1]
     for (;;) {
-      const byte = this.bytes.readUInt8(this.skip(1))
+      const byte = this.bytes.readUInt8(this.advance(1))
       value += (byte & 0x7f) * scale
       if (byte < 0x80) return value
       scale *= 128
@@ -105,11 +105,11 @@ export class KafkaReader {
     return Array.from({ length: Math.max(0, count) }, read)
   }
   take(length: number): Buffer {
-    const from = this.skip(length)
+    const from = this.advance(length)
     return this.bytes.subarray(from, from + length)
   }
   /** Goes on behind `length` bytes; gives where they began. */
-  skip(length: number): number {
+  advance(length: number): number {
     const from = this.at
     if (length < 0 || from + length > this.bytes.length)
       throw new RangeError(`an answer of Kafka ends early: ${from + length} bytes wanted, ${this.bytes.length} came`)
