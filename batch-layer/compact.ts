@@ -46,7 +46,7 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
     const boundary = commonBoundary(await lake.generations(), partitions)
     const chains = await lake.chains(partitions, { compacted: true })
     const groups = chains.flatMap((chain) => {
-      const counted = chain.segments.filter((segment) => segment.end <= boundary[chain.partition]!)
+      const counted = chain.segments.filter((segment) => segment.end <= (boundary[chain.partition] ?? 0))
       return groupSmall(counted, rowsTarget)
     })
     for (const group of groups) {

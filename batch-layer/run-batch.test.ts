@@ -320,6 +320,24 @@ describe('retention', () => {
   })
 })
 
+describe('partitions that were added', () => {
+  it('are counted by a run that knows fewer than the lake has, or than the generation before it', async () => {
+    await batch.land(0, 50)
+    await batch.land(1, 30)
+    const first = await batch.run({ mode: 'incremental', partitions: 1 })
+    expect(first!.boundary.slice(0, 2)).toEqual([50, 30])
+    await batch.expectRecount(first)
+    const wide = await batch.run({ mode: 'incremental', partitions: 5 })
+    expect(wide!.boundary).toEqual([50, 30, 0, 0, 0])
+    await batch.land(0, 20)
+    for (const mode of ['incremental', 'full'] as const) {
+      const next = await batch.run({ mode, partitions: 1 })
+      expect(next!.boundary).toEqual([70, 30, 0, 0, 0])
+      await batch.expectRecount(next)
+    }
+  })
+})
+
 describe('a lake that does not fit', () => {
   it('refuses segments and generations of another log', async () => {
     await batch.land(0, 10)

@@ -76,9 +76,11 @@ export async function runBatch(options: BatchRunOptions): Promise<GenerationMani
 }
 
 async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> {
-  const { dataset, lake, engine, partitions, logIdentity, signal, emit = silent, clock = Date.now } = options
+  const { dataset, lake, engine, logIdentity, signal, emit = silent, clock = Date.now } = options
   const startedAtMs = clock()
   const base = await lake.current()
+  // Another worker can have seen an added partition before this one, and have published a generation that has it.
+  const partitions = Math.max(options.partitions, base?.boundary.length ?? 0)
   const closed = await lake.chains(partitions)
   const compacted = await lake.chains(partitions, { compacted: true })
   const plan = planRun({ dataset, mode: options.mode, logIdentity, base, closed, compacted })

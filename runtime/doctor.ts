@@ -124,7 +124,7 @@ async function examineLake({ lake, log, partitions }: OpenDataset): Promise<Find
   const message = `${numbers.segments} closed segments with ${numbers.rows} rows, ${numbers.deadLetters} dead letters, ${numbers.lateRows} late rows`
   const findings: Finding[] = [{ part: 'lake', state: 'ok', message, advice: null, numbers }]
   if (segments.some((segment) => segment.log !== log.identity)) {
-    findings.push(foreignLog(log.identity))
+    return [...findings, foreignLog(log.identity)]
   }
   if (numbers.gaps > 0) findings.push(gapsFound(chains))
   const behind = await chainsBeyondLog(chains, log)

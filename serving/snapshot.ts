@@ -80,16 +80,15 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
   for (let attempt = 0; attempt < SNAPSHOT_TRIES_MAX; attempt++) {
     const generation = await lake.current()
     // A log can have got partitions that this process does not know of yet: what was counted of them is part of the answer.
-    const partitions = Math.max(served.partitions, generation?.boundary.length ?? 0, marked)
-    const chains = await lake.chains(partitions)
+    const chains = await lake.chains(Math.max(served.partitions, generation?.boundary.length ?? 0, marked))
     const wrong = boundaryFault(generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
     const open = await readOpen(store, hashes, ends)
     const newest = await store.markers()
     marked = 1 + Math.max(-1, ...newest.keys())
-    if (marked > partitions) {
-      why = `the speed store has ${marked} partitions, but the log ${partitions}`
+    if (marked > chains.length) {
+      why = `the speed store has ${marked} partitions, but the lake was read for ${chains.length}`
       continue
     }
     const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))

@@ -280,9 +280,7 @@ export class PartitionOwner {
     const { lake, log, partition, dataset } = this.#parts
     // Before the chain: what a generation has counted then, the chain that is read later can only reach or pass.
     const generation = await lake.current()
-    const chain = (await lake.chains(log.partitions))[partition]
-    if (chain === undefined)
-      throw new RangeError(`dataset '${dataset}': the lake gave no chain for partition ${partition}`)
+    const chain = (await lake.chains(Math.max(log.partitions, partition + 1)))[partition]!
     const last = chain.segments.at(-1)
     if (last !== undefined && last.log !== log.identity) {
       throw new LogReplacedError(

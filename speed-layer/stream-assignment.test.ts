@@ -7,6 +7,7 @@ import { compileDataset } from '#core/compile-dataset.ts'
 import { count, defineDataset } from '#core/definition.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { LocalLake } from '#storage/lake/local-lake.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
 import { MemoryLog, memoryLogRecords } from '#storage/log/memory-log.ts'
 import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-assignment.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
@@ -63,9 +64,9 @@ async function site(partitions: number) {
   const dataset = await compileDataset(definition, await engine.connect())
   const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: 'clicks' })
   const events: PlatformEvent[] = []
-  const worker = async (name: string, assignment: PartitionAssignment): Promise<StreamRole> =>
+  const worker = async (name: string, assignment: PartitionAssignment, of: EventLog = log): Promise<StreamRole> =>
     new StreamRole({
-      ...{ dataset, log, lake, engine, assignment, emit: (event) => events.push(event) },
+      ...{ dataset, log: of, lake, engine, assignment, emit: (event) => events.push(event) },
       store: await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: 'clicks' }),
       scratchFolder: join(folder, name),
       limits: { pollEveryMs: 2, flushEveryMs: 5, segmentRecordsMax: 10, retryMsFirst: 1 },
@@ -101,6 +102,23 @@ test('a partition that moves is continued by its new owner, with every offset on
   await Promise.all([a.stop(), b.stop()])
   const chain = (await lake.chains(2))[1]!
   expect(chain.segments.reduce((sum, { rows }) => sum + rows, 0)).toBe(60)
+})
+
+test('a partition that was added is worked on also where the log was not looked at since', async () => {
+  const { log, worker, ends, events } = await site(3)
+  const before = new Proxy(log, {
+    get: (_, name) => {
+      const own = Reflect.get(log, name)
+      if (name === 'partitions') return 2
+      return typeof own === 'function' ? own.bind(log) : own
+    },
+  })
+  const role = await worker('a', new ToldAssignment([0, 2]), before)
+  await log.append([batch(0, 0, 10), batch(2, 0, 20)])
+  await role.start()
+  await vi.waitFor(async () => expect(await ends()).toEqual([10, 0, 20]), 10_000)
+  await role.stop()
+  expect(events.filter(({ level }) => level === 'error')).toEqual([])
 })
 
 test('partitions that are added while it runs are taken up', async () => {

@@ -30,15 +30,13 @@ export interface EventStep {
 }
 
 /** The next closed segments behind `since`, oldest first. */
-export async function nextEvents(served: ServedDataset, since: readonly Offset[]): Promise<EventStep> {
-  const { lake } = served
-  const partitions = Math.max(served.partitions, since.length)
-  const chains = await lake.chains(partitions, { compacted: true })
+export async function nextEvents({ lake, partitions }: ServedDataset, since: readonly Offset[]): Promise<EventStep> {
+  const chains = await lake.chains(Math.max(partitions, since.length), { compacted: true })
   const waiting = chains
     .flatMap(({ segments }) => segments.filter(({ partition, end }) => end > (since[partition] ?? 0)))
     .sort((a, b) => a.createdAtMs - b.createdAtMs || a.start - b.start)
     .slice(0, SEGMENTS_PER_ROUND_MAX)
-  const positions = Array.from({ length: partitions }, (_, partition) =>
+  const positions = chains.map(({ partition }) =>
     Math.max(
       since[partition] ?? 0,
       ...waiting.filter((segment) => segment.partition === partition).map(({ end }) => end),

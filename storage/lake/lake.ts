@@ -39,7 +39,7 @@ export interface Lake {
   commitSegment(
     manifest: SegmentManifest,
   ): Promise<{ readonly outcome: 'committed' } | { readonly outcome: 'lost'; readonly winner: SegmentManifest }>
-  /** Chains of all partitions 0 … partitions-1. Where a compacted segment replaces others, `compacted: true` gives it instead of them. */
+  /** Chains of all partitions 0 … partitions-1, and of those behind them that have segments. Where a compacted segment replaces others, `compacted: true` gives it instead of them. */
   chains(partitions: number, options?: { readonly compacted?: boolean }): Promise<readonly SegmentChain[]>
   /** Commits a compacted segment beside those it replaces (they stay until removed). */
   commitCompacted(manifest: SegmentManifest): Promise<void>

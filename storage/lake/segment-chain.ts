@@ -15,23 +15,19 @@ export interface Chains {
   readonly compacted: readonly SegmentChain[]
 }
 
-/** @throws LakeError 'chain-broken' when segments are missing or overlap, 'log-mismatch' for a partition that the log does not have */
+/**
+ * @param partitions chains at the least: a partition that a manifest names has one as well, for a Kafka topic can have got more since
+ * the caller looked
+ * @throws LakeError 'chain-broken' when segments are missing or overlap
+ */
 export function buildChains(
   dataset: string,
   manifests: ReadonlyMap<string, SegmentManifest>,
   partitions: number,
 ): Chains {
-  const all = Array.from({ length: partitions }, (): SegmentManifest[] => [])
-  for (const [name, manifest] of manifests) {
-    const place = all[manifest.partition]
-    if (!place) {
-      throw new LakeError(
-        'log-mismatch',
-        `lake, dataset '${dataset}': '${name}' belongs to partition ${manifest.partition}, but the log has ${partitions}; open it with the log and the number of partitions that it was made with`,
-      )
-    }
-    place.push(manifest)
-  }
+  const named = [...manifests.values()].reduce((most, { partition }) => Math.max(most, partition + 1), 0)
+  const all = Array.from({ length: Math.max(partitions, named) }, (): SegmentManifest[] => [])
+  for (const manifest of manifests.values()) all[manifest.partition]!.push(manifest)
   const tops = all.map(uncovered)
   const chain = (segments: readonly SegmentManifest[], partition: number): SegmentChain => {
     assertContiguous(dataset, partition, segments)

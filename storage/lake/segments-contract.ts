@@ -61,14 +61,31 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'refuses overlapping segments and partitions that the log does not have',
+      'refuses overlapping segments',
       withLake(async (under) => {
         const lake = await under.open()
         await land(under, lake, 0, 0, 10, 'a')
         await land(under, lake, 0, 5, 15, 'b')
         await expect(lake.chains(1)).rejects.toMatchObject({ code: 'chain-broken' })
-        await land(under, lake, 3, 0, 1, 'd')
-        await expect(lake.chains(1)).rejects.toMatchObject({ code: 'log-mismatch' })
+      }),
+    )
+
+    it(
+      'has a chain for every partition that is asked for, and for those that have segments',
+      withLake(async (under) => {
+        const [lake, other] = [await under.open(), await under.open()]
+        expect((await other.chains(2)).map(({ end }) => end)).toEqual([0, 0])
+        await land(under, lake, 3, 0, 10, 'd')
+        for (const compacted of [false, true]) {
+          const chains = await other.chains(2, { compacted })
+          expect(chains.map(({ partition, end }) => [partition, end])).toEqual([
+            [0, 0],
+            [1, 0],
+            [2, 0],
+            [3, 10],
+          ])
+        }
+        expect(await other.chains(6)).toHaveLength(6)
       }),
     )
 
