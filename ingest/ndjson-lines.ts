@@ -1,5 +1,5 @@
 /** Cuts NDJSON into lines without changing a byte of them: only '\n' ends a line, and a '\r' before it belongs to the line end. */
-import { isBlank } from '#core/json-bytes.ts'
+import { isBlank, isJsonSpace } from '#core/json-bytes.ts'
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
@@ -14,11 +14,14 @@ export function withoutByteOrderMark(bytes: Buffer): Buffer {
 export function linesOf(body: Buffer, rowsMax: number): Buffer[] {
   const bytes = withoutByteOrderMark(body)
   const lines: Buffer[] = []
-  for (let from = 0; from < bytes.length && lines.length <= rowsMax; ) {
-    const at = bytes.indexOf(NEWLINE, from)
+  for (let from = 0; lines.length <= rowsMax; ) {
+    // Blank lines cost a step for each byte, and no more.
+    let begin = from
+    for (; isJsonSpace(bytes[begin]); begin++) if (bytes[begin] === NEWLINE) from = begin + 1
+    if (begin >= bytes.length) break
+    const at = bytes.indexOf(NEWLINE, begin)
     const end = at === -1 ? bytes.length : at
-    const line = withoutReturn(bytes.subarray(from, end))
-    if (!isBlank(line)) lines.push(line)
+    lines.push(withoutReturn(bytes.subarray(from, end)))
     from = end + 1
   }
   return lines

@@ -6,7 +6,7 @@ export function watchMethods(app: FastifyInstance): (path: string) => string[] {
   const routes: { readonly path: RegExp; readonly methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ method, url }) => {
     const literal = url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    routes.push({ path: new RegExp(`^${literal.replace(/:\w+/g, '[^/]+')}$`), methods: [method].flat() })
+    routes.push({ path: new RegExp(`^${literal.replace(/:\w+/g, '[^/]*')}$`), methods: [method].flat() })
   })
   return (path) =>
     [...new Set(routes.filter((route) => route.path.test(path)).flatMap(({ methods }) => methods))].sort()

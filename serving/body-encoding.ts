@@ -8,15 +8,21 @@ const unpack = promisify(gunzip) as unknown as (
   options: ZlibOptions,
 ) => Promise<{ readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }>
 
-/** One body is unpacked at a time: what small requests can take of the memory stays at one body. */
+/** One body is unpacked at a time: unpacking holds one body more than the limits of what is under way count. */
 let turn: Promise<unknown> = Promise.resolve()
 
 /**
  * The body as it was before `content-encoding`.
  * @param bytesMax of the unpacked body
+ * @param isGone whether nobody waits for the answer any more
  * @throws ProblemError 'unsupported-type', 'too-large', or 'bad-request' when it is not whole
  */
-export async function unpackedBody(body: Buffer, encoding: string | undefined, bytesMax: number): Promise<Buffer> {
+export async function unpackedBody(
+  body: Buffer,
+  encoding: string | undefined,
+  bytesMax: number,
+  isGone: () => boolean = () => false,
+): Promise<Buffer> {
   const name = (encoding ?? 'identity').trim().toLowerCase()
   if (name === 'identity' || name === '') return body
   if (name !== 'gzip' && name !== 'x-gzip')
@@ -26,7 +32,10 @@ export async function unpackedBody(body: Buffer, encoding: string | undefined, b
     )
   let unpacked: Awaited<ReturnType<typeof unpack>>
   try {
-    const own = turn.then(() => unpack(body, { maxOutputLength: bytesMax, info: true }))
+    const own = turn.then(() => {
+      if (isGone()) throw new Error('the sender went away')
+      return unpack(body, { maxOutputLength: bytesMax, info: true })
+    })
     turn = own.catch(() => {})
     unpacked = await own
   } catch (error) {

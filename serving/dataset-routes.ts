@@ -10,7 +10,14 @@ import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { parseQuery } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
 import type { QueryGate } from './query-gate.ts'
-import { DATASET_PARAMS, DEAD_LETTERS_QUERY, NO_QUERY, VIEW_PARAMS, VIEW_QUERY } from './request-schemas.ts'
+import {
+  DATASET_PARAMS,
+  DEAD_LETTERS_DEFAULT,
+  DEAD_LETTERS_QUERY,
+  NO_QUERY,
+  VIEW_PARAMS,
+  VIEW_QUERY,
+} from './request-schemas.ts'
 import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response-schemas.ts'
 import type { ServedDataset } from './snapshot.ts'
 import { servedUnder } from './unknown-name.ts'
@@ -89,7 +96,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     generationsOf(servedUnder(datasets, request.params.dataset)),
   )
   app.get('/v1/datasets/:dataset/dead-letters', { schema: DEAD_LETTERS_OF }, async (request, reply) => {
-    const { limit } = request.query
+    const limit = Number(request.query.limit ?? DEAD_LETTERS_DEFAULT)
     const target = servedUnder(datasets, request.params.dataset)
     return reply
       .type(JSON_TEXT)

@@ -71,11 +71,10 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
   const options = { schema: SCHEMA, config: { describedBody: BODY } }
   app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', options, async (request, reply) => {
     const intake = servedUnder(intakes, request.params.dataset)
-    if (!Buffer.isBuffer(request.body) || request.body.length === 0)
-      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
     const { verdicts } = request.query
-    const bytesMax = request.routeOptions.bodyLimit
-    const body = await unpackedBody(request.body, request.headers['content-encoding'], bytesMax)
+    const body = await bodyOf(request)
+    if (body.length === 0)
+      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
     const result = await intake.offerBody(body, formatOf(request))
     const rows = verdicts === 'all' ? result.verdicts : result.verdicts.filter(({ status }) => status === 'rejected')
     const answer = { accepted: result.accepted, rejected: result.rejected, rows }
@@ -87,6 +86,11 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
     )
     return reply.code(problem.status).type('application/problem+json').send(problem)
   })
+}
+
+async function bodyOf({ body, headers, raw, routeOptions }: FastifyRequest): Promise<Buffer> {
+  if (!Buffer.isBuffer(body) || body.length === 0) return Buffer.alloc(0)
+  return unpackedBody(body, headers['content-encoding'], routeOptions.bodyLimit, () => raw.socket.destroyed)
 }
 
 function formatOf(request: FastifyRequest): 'json' | 'ndjson' {

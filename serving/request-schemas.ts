@@ -4,7 +4,7 @@ import { QUERY_LIMITS } from '#core/query.ts'
 import { DEAD_LETTERS_MAX } from './dead-letters.ts'
 import type { QUERY_PARAMETERS } from './parse-query.ts'
 
-const DEAD_LETTERS_DEFAULT = 100
+export const DEAD_LETTERS_DEFAULT = 100
 const DEAD_LETTERS_LIMIT = `must be a whole number from 1 to ${DEAD_LETTERS_MAX}`
 
 export const NO_QUERY = z.strictObject({})
@@ -21,12 +21,14 @@ export const EVENTS_QUERY = z.strictObject({
 })
 
 export const DEAD_LETTERS_QUERY = z.strictObject({
-  limit: z.coerce
-    .number(DEAD_LETTERS_LIMIT)
-    .int(DEAD_LETTERS_LIMIT)
-    .min(1, DEAD_LETTERS_LIMIT)
-    .max(DEAD_LETTERS_MAX, DEAD_LETTERS_LIMIT)
-    .default(DEAD_LETTERS_DEFAULT)
+  limit: z
+    .string()
+    .refine(
+      (text) => /^\d{1,9}$/.test(text) && Number(text) >= 1 && Number(text) <= DEAD_LETTERS_MAX,
+      DEAD_LETTERS_LIMIT,
+    )
+    .meta({ type: 'integer', minimum: 1, maximum: DEAD_LETTERS_MAX, default: DEAD_LETTERS_DEFAULT })
+    .optional()
     .describe('rows at the most'),
 })
 

@@ -69,6 +69,7 @@ test.each([
   ['is no gzip', Buffer.from('good'), 'gzip', 400, /not whole gzip/],
   ['has something behind it', Buffer.concat([gzipSync('good'), Buffer.from('more')]), 'gzip', 400, /not whole gzip/],
   ['has zeros behind it', Buffer.concat([gzipSync('good'), Buffer.from('\0more')]), 'gzip', 400, /5 bytes behind/],
+  ['is empty', gzipSync(''), 'gzip', 400, /the body is empty/],
   ['is packed otherwise', Buffer.from('good'), 'br', 415, /'br' is not understood; send gzip/],
 ])('a packed body that %s is refused', async (_name, body, encoding, status, detail) => {
   const reply = await postPacked(body, encoding)
@@ -81,6 +82,7 @@ test('a path with another method says which it has', async () => {
     ['GET', '/v1/datasets/shop/events', 'POST'],
     ['DELETE', '/v1/datasets/shop/views/by_kind?x=1', 'GET, HEAD'],
     ['POST', '/', 'GET, HEAD'],
+    ['DELETE', '/v1/datasets/', 'GET, HEAD'],
   ] as const) {
     const reply = await app.inject({ method, url })
     expect(reply.statusCode).toBe(405)
@@ -90,11 +92,29 @@ test('a path with another method says which it has', async () => {
   expect((await app.inject({ method: 'DELETE', url: '/v1/dataset' })).statusCode).toBe(404)
 })
 
-test.each(['0', '1001', '1.5', 'ten', ''])('dead letters: the limit %j is refused with its bounds', async (limit) => {
-  const reply = await app.inject(`/v1/datasets/shop/dead-letters?limit=${limit}`)
+test.each([
+  ['/v1/datasets/%', /the path is no URL/],
+  ['/v1/datasets/%zz/events', /the path is no URL/],
+  [`/v1/datasets/${'x'.repeat(129)}`, /longer than 128 characters/],
+])('%s is a problem that says so', async (url, detail) => {
+  const reply = await app.inject(url)
   expect(reply.statusCode).toBe(400)
-  expect(reply.json()).toMatchObject({ field: 'limit', detail: 'limit: must be a whole number from 1 to 1000' })
+  expect(reply.headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+  expect(reply.headers['content-type']).toMatch(/^application\/problem\+json/)
+  expect(reply.json()).toMatchObject({
+    type: 'urn:watershed:problem:bad-request',
+    detail: expect.stringMatching(detail),
+  })
 })
+
+test.each(['0', '1001', '1.5', 'ten', '', '0x10', '1e2', '+5', ' 5'])(
+  'dead letters: the limit %j is refused with its bounds',
+  async (limit) => {
+    const reply = await app.inject(`/v1/datasets/shop/dead-letters?limit=${encodeURIComponent(limit)}`)
+    expect(reply.statusCode).toBe(400)
+    expect(reply.json()).toMatchObject({ field: 'limit', detail: 'limit: must be a whole number from 1 to 1000' })
+  },
+)
 
 test('an unknown parameter, and an unknown dataset, take nothing in', async () => {
   const misspelt = await post('good', '/v1/datasets/shop/events?verdict=all')

@@ -1,6 +1,6 @@
 /** The HTTP surface: events in, answers out, and what operators look at. Wiring passes everything in; nothing is global. */
 import { timingSafeEqual } from 'node:crypto'
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { watchMethods } from './allowed-methods.ts'
@@ -44,6 +44,8 @@ export interface ServeAppParts {
   readonly parts: () => Promise<readonly ServedPart[]>
 }
 
+/** of a dataset or view in a path */
+const NAME_CHARS_MAX = 128
 const OPEN_ROUTES = new Set(['/livez', '/readyz'])
 
 /** Builds the application; the caller listens and closes. */
@@ -51,7 +53,13 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const limits = { ...DEFAULT_SERVE_LIMITS, ...parts.limits }
   const app = Fastify({
     bodyLimit: limits.requestBytesMax,
-    routerOptions: { maxParamLength: 128 },
+    routerOptions: { maxParamLength: NAME_CHARS_MAX },
+    frameworkErrors: (error, request, reply) => {
+      const long = error.code === 'FST_ERR_MAX_PARAM_LENGTH'
+      const why = long ? `a name in the path is longer than ${NAME_CHARS_MAX} characters` : 'the path is no URL'
+      const problem = problemOf('bad-request', `${request.method}: ${why}; GET / lists what there is`)
+      secured(reply).code(problem.status).type('application/problem+json').send(problem)
+    },
     forceCloseConnections: true,
   })
   app.addHook('onRequest', async (request) => {
@@ -62,7 +70,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (why !== null) throw new ProblemError('forbidden', why)
   })
   app.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+    secured(reply)
   })
   app.addHook('onResponse', async (request, reply) => {
     parts.metrics.httpAnswered(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
@@ -99,6 +107,10 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (datasets !== null) datasetRoutes(routes, { datasets, gate, queryMsMax: limits.queryMsMax, metrics })
   })
   return app
+}
+
+function secured(reply: FastifyReply): FastifyReply {
+  return reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
 }
 
 function isUnder(path: string, parents: readonly string[]): boolean {

@@ -69,6 +69,8 @@ function eachOnce(tell: (message: string) => void): (message: string) => void {
   }
 }
 
+const REQUEST_MS_MAX = 15_000
+
 /** How every client of a dataset's topic reaches it. */
 export function kafkaClientOf({ kafka }: Pick<Configuration, 'kafka'>, dataset: string, emit: Emit) {
   const { brokers, clientId, outageMsMax, ssl } = kafka
@@ -85,6 +87,7 @@ export function kafkaClientOf({ kafka }: Pick<Configuration, 'kafka'>, dataset: 
     brokers,
     clientId,
     outageMsMax,
+    requestMsMax: Math.min(REQUEST_MS_MAX, outageMsMax),
     ssl: ssl || undefined,
     sasl: saslOf(kafka),
     notice,

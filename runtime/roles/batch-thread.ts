@@ -50,7 +50,6 @@ class BatchOfDataset {
     const { configuration, emit } = this.#parts
     const { lake } = this.open
     this.#current = await lake.current()
-    this.#watch = setInterval(() => void this.#look(), LOOK_EVERY_MS)
     this.#schedule = await openSchedule(configuration, {
       lake,
       run: (mode, signal, onProgress) => this.#run(mode, signal, onProgress),
@@ -61,6 +60,7 @@ class BatchOfDataset {
       emit,
     })
     this.#schedule.start()
+    this.#watch = setInterval(() => void this.#look(), LOOK_EVERY_MS)
   }
 
   /** A verification after a run is given up: it is made again after the next full one. */
