@@ -143,6 +143,11 @@ describe('from a file to an answer', () => {
     const run = watershed(['batch', 'run', ...away], 'uncounted')
     expect(run.stderr).toContain('the run goes on without')
     expect([run.code, run.stdout]).toEqual([0, expect.stringContaining('g000001')])
+    const noSchedule = watershed(['doctor', '--set', 'schedule=bullmq', ...away.slice(2)], 'uncounted')
+    expect([noSchedule.code, noSchedule.stdout]).toEqual([
+      1,
+      expect.stringMatching(/schedule +attention +can not be read +Redis at 127.0.0.1:1: connecting: .*ECONNREFUSED/),
+    ])
     const noLog = ['--set', 'log=kafka', '--set', 'kafka.brokers=127.0.0.1:1', '--set', 'kafka.outageMsMax=1000']
     const looked = watershed(['doctor', ...noLog], 'uncounted')
     expect([looked.code, looked.stdout]).toEqual([

@@ -50,6 +50,18 @@ test('a dictionary store that is away needs attention, one without a dictionary 
   await dictionary.close()
 })
 
+test('a shared schedule is looked at: there, not there yet, or away', async () => {
+  const looked = async (hasSchedules: () => Promise<boolean>) =>
+    finding(await examine(open, { schedule: { hasSchedules } }), 'schedule')
+  expect(await looked(async () => true)).toMatchObject({ state: 'ok' })
+  expect(await looked(async () => false)).toMatchObject({
+    state: 'note',
+    advice: expect.stringContaining('batch role'),
+  })
+  const away = await looked(() => Promise.reject(new Error('Redis can not be reached')))
+  expect(away).toMatchObject({ state: 'attention', advice: 'Redis can not be reached' })
+})
+
 test('events that nobody counts need attention', async () => {
   await open.log.append([{ partition: 1, lines: Buffer.from('{"a":1}\n{"a":2}\n'), count: 2 }])
   const report = await examine(open)

@@ -5,6 +5,7 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { Marker } from '#storage/speed-store/speed-store.ts'
 import { disagreements } from './disagreements.ts'
+import type { ScheduleLook } from './drivers/open-schedule.ts'
 import type { OpenDataset } from './open-dataset.ts'
 
 export interface Finding {
@@ -15,6 +16,7 @@ export interface Finding {
     | 'generation'
     | 'dictionaries'
     | 'dictionary store'
+    | 'schedule'
     | 'definition'
     | 'files'
     /** the dataset could not be opened */
@@ -46,6 +48,8 @@ export interface DoctorOptions {
   readonly deep?: boolean
   /** looked at as well, where the dataset's views look anything up */
   readonly dictionary?: DictionaryStore
+  /** looked at as well, where processes share a schedule */
+  readonly schedule?: Pick<ScheduleLook, 'hasSchedules'> | null
   readonly clock?: () => number
 }
 
@@ -74,6 +78,8 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   await look('dictionaries', () => examineDictionaries(open))
   const { dictionary } = options
   if (dictionary !== undefined) await look('dictionary store', () => examineDictionaryStore(open, dictionary))
+  const { schedule } = options
+  if (schedule) await look('schedule', () => examineSchedule(schedule))
   await look('definition', () => examineDefinition(open))
   if (options.deep) await look('files', () => examineFiles(open))
   const well = findings.every((finding) => finding.state !== 'attention')
@@ -300,6 +306,14 @@ async function examineDictionaryStore({ dataset }: OpenDataset, store: Dictionar
       : `without ${absent.join(', ')} rows are not enriched by it: \`watershed dictionaries publish\``
   const numbers = { dictionaries: names.size, absent: absent.length }
   return [{ part: 'dictionary store', state: absent.length === 0 ? 'ok' : 'note', message, advice, numbers }]
+}
+
+async function examineSchedule(schedule: Pick<ScheduleLook, 'hasSchedules'>): Promise<Finding> {
+  const part = 'schedule'
+  if (await schedule.hasSchedules())
+    return { part, state: 'ok', message: 'batch runs are scheduled', advice: null, numbers: {} }
+  const advice = 'a running batch role makes the schedules within half a minute: run `watershed batch`'
+  return { part, state: 'note', message: 'no batch runs are scheduled', advice, numbers: {} }
 }
 
 async function examineFiles({ lake }: OpenDataset): Promise<Finding> {

@@ -1,6 +1,7 @@
 /** watershed doctor: how each part is, and what to do. */
 import type { Command } from 'commander'
 import { type DoctorReport, examine, repair } from '../doctor.ts'
+import { openScheduleLook } from '../drivers/open-schedule.ts'
 import { EXIT_CODES } from '../exit-codes.ts'
 import { printJson, printTable, say } from '../output.ts'
 import type { Configuration } from '../settings.ts'
@@ -45,8 +46,14 @@ async function reportsOf(workspace: Workspace, { deep, repair: mend }: DoctorOpt
     // All at once: what is away is waited for once, not once for each.
     const opened = await Promise.all(names.map((name) => workspace.dataset(name).catch((error: Error) => error)))
     for (const [index, open] of opened.entries()) {
-      if (open instanceof Error) examined.push(unopened(names[index]!, open))
-      else examined.push(await (mend ? repair : examine)(open, { deep, dictionary }))
+      const name = names[index]!
+      const schedule = await openScheduleLook(workspace.configuration, name)
+      try {
+        if (open instanceof Error) examined.push(unopened(name, open))
+        else examined.push(await (mend ? repair : examine)(open, { deep, dictionary, schedule }))
+      } finally {
+        await schedule?.close()
+      }
     }
   } finally {
     await dictionary.close()

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { DoctorReport } from '#runtime/doctor.ts'
 import type { PlatformProcess } from '#tests/crash/platform-process.ts'
 import type { ClusterServices } from './cluster-services.ts'
 import { ClusterSite } from './cluster-site.ts'
@@ -45,6 +46,8 @@ export function batchFaults(services: () => ClusterServices): void {
       expect(reply.status, 'no query needs Redis').toBe(200)
       await redis.restart()
       await anotherGeneration('after Redis was down')
+      const [report] = JSON.parse((await site.watershed('doctor')).stdout) as DoctorReport[]
+      expect(report!.findings.find(({ part }) => part === 'schedule')).toMatchObject({ state: 'ok' })
       expect(await site.check(serve)).toBeGreaterThan(300)
       expect([serve, stream, batch].map(({ alive }) => alive)).toEqual([true, true, true])
     })
