@@ -1,7 +1,7 @@
 /**
  * The roles that one process has: all of them, or some, beside other processes over the same lake. The main thread takes events in and
  * answers queries; the stream role and the batch role each have a worker thread with an engine of its own. Stopping goes the way of the
- * data: nothing more is taken in, then the stream role flushes what it folded, then the batch role stops between two steps. What was
+ * data: nothing more is taken in, then the stream role flushes what it folded, while the batch role stops between two steps. What was
  * acknowledged is in the log whatever happens.
  */
 import { mkdirSync } from 'node:fs'
@@ -87,10 +87,10 @@ export class Platform {
     return firstQuestions({ address: this.#address, data, datasets: asked, keyed: keys.length > 0 })
   }
 
-  /** Stops in the order of the data's way and closes everything. Sources of events that the caller started must have stopped. */
+  /** Takes nothing more in, stops the roles, and closes everything. Sources of events that the caller started must have stopped. */
   async stop(): Promise<void> {
     await this.#app?.close()
-    for (const role of this.#roles) await role.stop()
+    await Promise.all(this.#roles.map((role) => role.stop()))
     await this.#workspace.close()
   }
 

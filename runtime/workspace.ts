@@ -110,13 +110,14 @@ export class Workspace {
   }
 
   async close(): Promise<void> {
-    for (const opened of this.#opened.values()) {
+    const datasets = [...this.#opened.values()].map(async (opened) => {
       const open = await opened.catch(() => null)
       if (open !== null) await closeDataset(open)
-    }
-    for (const [name, opening] of this.#logs) {
+    })
+    const logs = [...this.#logs].map(async ([name, opening]) => {
       if (!this.#opened.has(name)) await (await opening.catch(() => null))?.close()
-    }
+    })
+    await Promise.all([...datasets, ...logs])
     this.engine.close()
     rmSync(this.scratchFolder, { recursive: true, force: true })
   }

@@ -11,13 +11,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
+import { endsWithin } from '#core/ends-within.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import { ByteGate } from './byte-gate.ts'
 import type { AppendBatch } from './event-log.ts'
 import { registerCodecs } from './kafka-codecs.ts'
 import { baseOffset, byRecords, joined, messagesOf } from './kafka-messages.ts'
 import { explained, isFinal } from './kafka-send-errors.ts'
-import type { KafkaCompression } from './kafka-settings.ts'
+import { type KafkaCompression, KafkaTopicError } from './kafka-settings.ts'
 import { blocksOf, bytesOf } from './log-blocks.ts'
 
 export interface KafkaAppenderOptions {
@@ -55,6 +56,8 @@ interface Sender {
   retired: boolean
 }
 
+/** how long a close waits for producers to disconnect */
+const GOODBYE_MS_MAX = 2_000
 const SENT_MAX = 2 ** 30
 const AGAIN_AFTER_MS = 200
 const COMPRESSION: Readonly<Record<KafkaCompression, CompressionTypes>> = {
@@ -69,6 +72,7 @@ export class KafkaAppender {
   readonly #gate: ByteGate
   readonly #lanes = new Map<number, Lane>()
   readonly #retiring = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
   #sender: Sender | null = null
 
   constructor(kafka: Kafka, options: KafkaAppenderOptions) {
@@ -95,10 +99,11 @@ export class KafkaAppender {
     }
   }
 
-  /** When all appends are settled. */
+  /** Appends that are still under way end with an error soon: they may be in the log or not. */
   async close(): Promise<void> {
+    this.#closing.abort()
     if (this.#sender !== null) this.#retire(this.#sender)
-    await Promise.all(this.#retiring)
+    await endsWithin(Promise.all(this.#retiring), GOODBYE_MS_MAX)
   }
 
   #blocks(batch: AppendBatch): AppendBatch[] {
@@ -152,6 +157,7 @@ export class KafkaAppender {
   /** Returns the offset of the first record. */
   async #send(partition: number, group: readonly Waiting[]): Promise<number> {
     const { topic, outageMsMax } = this.#options
+    if (this.#closing.signal.aborted) throw new KafkaTopicError(topic, 'closed', 'it was closed before this was sent')
     const messages = group.flatMap(({ block }) => messagesOf(block))
     const sender = await this.#connected(partition, messages.length)
     const began = performance.now()
@@ -163,11 +169,11 @@ export class KafkaAppender {
           return await this.#sendOnce(sender.producer, partition, messages)
         } catch (error) {
           const waitedMs = performance.now() - began
-          if (isFinal(error as Error) || waitedMs >= outageMsMax) {
+          if (isFinal(error as Error) || waitedMs >= outageMsMax || this.#closing.signal.aborted) {
             this.#retire(sender)
             throw explained(error as Error, topic, partition, messages.length, waitedMs)
           }
-          await sleep(AGAIN_AFTER_MS)
+          await this.#pause()
         }
       }
     } finally {
@@ -194,11 +200,16 @@ export class KafkaAppender {
         sender.users--
         this.#retire(sender)
         const waitedMs = performance.now() - began
-        if (waitedMs >= this.#options.outageMsMax)
+        if (waitedMs >= this.#options.outageMsMax || this.#closing.signal.aborted)
           throw explained(error as Error, this.#options.topic, partition, records, waitedMs)
-        await sleep(AGAIN_AFTER_MS)
+        await this.#pause()
       }
     }
+  }
+
+  /** Ends early when the log is closed. */
+  async #pause(): Promise<void> {
+    await sleep(AGAIN_AFTER_MS, undefined, { signal: this.#closing.signal }).catch(() => {})
   }
 
   #take(partition: number, records: number): Sender {

@@ -341,6 +341,30 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
       expect(found.filter(([, text]) => text === '"unknown"').length).toBeLessThanOrEqual(1)
     })
 
+    test('a close does not wait for a broker that takes nothing; what was sent before is in the log once, the rest says so', async () => {
+      const log = await open({ outageMsMax: 120_000, requestMsMax: 60_000 })
+      await log.append([lines(0, '"before"')])
+      process.kill(kafka.pid, 'SIGSTOP')
+      const ends: (string | Error)[] = []
+      const sent = ['"a"', '"b"', '"c"'].map(async (text) => {
+        await log.append([lines(0, text)]).then(
+          () => ends.push(text),
+          (error: Error) => ends.push(error),
+        )
+      })
+      await log.close()
+      expect(ends.length).toBeLessThan(sent.length)
+      process.kill(kafka.pid, 'SIGCONT')
+      await Promise.all(sent)
+      const reader = await open()
+      const texts = recordsOf((await vi.waitFor(() => reader.read(0, 0, LIMITS), DEADLINE))!).map(([, text]) => text)
+      expect(new Set(texts).size).toBe(texts.length)
+      for (const end of ends) {
+        if (typeof end === 'string') expect(texts).toContain(end)
+        else expect(end.message).toMatch(/they may be in the log or not|closed before this was sent/)
+      }
+    })
+
     test('a read waits for a broker that comes back, and says so when it does not', async () => {
       const [patient, hasty] = [await open({ outageMsMax: 90_000 }), await open({ outageMsMax: 2_000 })]
       await patient.append([lines(0, '1')])

@@ -9,6 +9,7 @@
  * broker's append time on topics made here; on others whatever time their records carry.
  */
 import type { Admin, Kafka } from 'kafkajs'
+import { endsWithin } from '#core/ends-within.ts'
 import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
 import { type AppendBatch, type EventLog, LogRangeError, type ReadLimits, type RecordBatch } from './event-log.ts'
 import { KafkaAppender } from './kafka-appender.ts'
@@ -20,6 +21,8 @@ import { KafkaWire } from './kafka-wire.ts'
 import { assertPartition } from './log-blocks.ts'
 import { jsonRecords, type RecordDecoder } from './record-format.ts'
 
+/** appends that brokers do not take within this time after a close are given up */
+const CLOSE_MS_MAX = 10_000
 const MEBIBYTE = 1024 * 1024
 const TOPIC_EVERY_MS = 5_000
 /** what the library repeats by itself; beyond that we do */
@@ -142,7 +145,7 @@ export class KafkaLog implements EventLog {
     })
   }
 
-  /** Sends what was asked for before, and disconnects. */
+  /** Sends what was asked for before, for `CLOSE_MS_MAX` at the most, and disconnects. */
   close(): Promise<void> {
     this.#closing ??= this.#closeNow()
     return this.#closing
@@ -150,9 +153,13 @@ export class KafkaLog implements EventLog {
 
   async #closeNow(): Promise<void> {
     clearInterval(this.#watch)
-    while (this.#appends.size > 0) await Promise.allSettled(this.#appends)
+    await endsWithin(this.#appended(), CLOSE_MS_MAX)
     await this.#appender.close()
     await this.#wire.close()
+  }
+
+  async #appended(): Promise<void> {
+    while (this.#appends.size > 0) await Promise.allSettled(this.#appends)
   }
 
   #reader(partition: number): KafkaPartitionReader {
