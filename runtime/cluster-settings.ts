@@ -66,7 +66,9 @@ export const ELASTICSEARCH_SETTINGS = z.strictObject({
   apiKey: secret().optional().describe('API key; or `username` and `password`'),
   username: text().optional().describe('user to log in as'),
   password: secret().optional().describe('password of that user'),
-  indexPrefix: text().default('watershed').describe("begins every index's name"),
+  indexPrefix: text()
+    .default('watershed')
+    .describe('begins the name of every index that is not for people: presented ones are `<dataset>-<view>`'),
   replicas: count(0, 10).optional().describe("copies of each index; default: the driver's"),
   outageMsMax: count(1_000).default(60_000).describe('how long one request waits for a server that is away or busy'),
 })

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { runBatch } from '#batch-layer/run-batch.ts'
+import { takeSnapshot } from '#serving/snapshot.ts'
+import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { silent } from '#telemetry/emit.ts'
 import { loadConfiguration } from './configuration.ts'
 import { type DoctorReport, examine, type Finding } from './doctor.ts'
@@ -60,6 +62,17 @@ test('a shared schedule is looked at: there, not there yet, or away', async () =
   })
   const away = await looked(() => Promise.reject(new Error('Redis can not be reached')))
   expect(away).toMatchObject({ state: 'attention', advice: 'Redis can not be reached' })
+})
+
+test('a lake of another log is said to be that, also where it has more partitions, and is not answered from', async () => {
+  const { name } = open.dataset
+  await open.lake.commitSegment({ ...emptySegment(9, 0, 10), dataset: name, kind: 'gap', log: 'another' })
+  const report = await examine(open)
+  const states = report.findings.filter(({ state }) => state === 'attention')
+  expect(states.map(({ part, message }) => [part, message])).toEqual([
+    ['lake', expect.stringContaining('segments belong to another log than')],
+  ])
+  await expect(takeSnapshot(open)).rejects.toThrow(/belong to log another, but this log is/)
 })
 
 test('events that nobody counts need attention', async () => {

@@ -200,7 +200,7 @@ async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
 /** Events in the log that neither a closed segment nor a marker reaches. */
 async function lagOf({ lake, log, partitions }: OpenDataset, markers: ReadonlyMap<number, Marker>): Promise<number> {
   let lag = 0
-  for (const chain of await lake.chains(partitions)) {
+  for (const chain of (await lake.chains(partitions)).slice(0, log.partitions)) {
     const { end } = await log.range(chain.partition)
     const marker = markers.get(chain.partition)
     const open = marker?.segmentStart === chain.end ? marker.through : chain.end
@@ -312,8 +312,9 @@ async function examineSchedule(schedule: Pick<ScheduleLook, 'hasSchedules'>): Pr
   const part = 'schedule'
   if (await schedule.hasSchedules())
     return { part, state: 'ok', message: 'batch runs are scheduled', advice: null, numbers: {} }
-  const advice = 'a running batch role makes the schedules within half a minute: run `watershed batch`'
-  return { part, state: 'note', message: 'no batch runs are scheduled', advice, numbers: {} }
+  const advice =
+    'a running batch role makes the schedules within half a minute, as it is configured: run `watershed batch`'
+  return { part, state: 'note', message: 'batch runs are not scheduled as they are configured', advice, numbers: {} }
 }
 
 async function examineFiles({ lake }: OpenDataset): Promise<Finding> {

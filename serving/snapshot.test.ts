@@ -1,5 +1,5 @@
 /** The reader's order against a speed store and a lake that move on underneath it. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
@@ -119,35 +119,56 @@ test('parts that go on disagreeing are an error, never half an answer', async ()
   expect(asked).toHaveLength(SNAPSHOT_TRIES_MAX)
 })
 
-test('partitions that were added are counted as soon as anything of them is, also when only others know of them', async () => {
+describe('partitions that were added', () => {
   const of = <Part extends object>(part: Part): Part => ({ ...part, partition: 1 })
-  const added: SegmentChain = { ...of(chain(of(segment(0, 5)))) }
-  const { served } = dataset({ chains: [chain(segment(0, 10))], open: marker(10, 14) })
-  const lake = {
-    current: served.lake.current,
-    chains: async () => [chain(segment(0, 10)), added],
-  } as unknown as Lake
-  const markers = new Map([
-    [0, marker(10, 14)],
-    [1, of(marker(5, 7))],
-  ])
-  const store = {
-    ...served.store,
-    markers: async () => markers,
-    read: async (_: unknown, starts: ReadonlyMap<number, number>) => ({
-      markers: new Map([...markers].filter(([partition]) => starts.has(partition))),
-      rows: new Map(),
-    }),
-  } as unknown as SpeedStore
-  const opened = await takeSnapshot({ ...served, lake, store })
-  expect(opened.partitions.map(({ position }) => position)).toEqual([14, 7])
-  const generation = { id: 'g000001', log: 'l', boundary: [10, 5], gaps: [] }
-  const published = { ...lake, current: async () => generation } as unknown as Lake
-  const counted = await takeSnapshot({ ...served, lake: published })
-  expect(counted.partitions.map(({ boundary, position }) => [boundary, position])).toEqual([
-    [10, 14],
-    [5, 5],
-  ])
+  /** A lake as it is: a chain for each partition that is asked for, and for each that has segments. */
+  const lakeOf = (landed: readonly SegmentChain[], generation: Partial<GenerationManifest> | null = null): Lake =>
+    ({
+      current: async () => generation,
+      chains: async (partitions: number) =>
+        Array.from(
+          { length: Math.max(partitions, landed.length) },
+          (_, partition) => landed[partition] ?? { partition, segments: [], end: 0 },
+        ),
+    }) as unknown as Lake
+  const storeOf = (...open: readonly Marker[]): SpeedStore => {
+    const markers = new Map(open.map((one) => [one.partition, one]))
+    return {
+      markers: async () => markers,
+      read: async (_: unknown, starts: ReadonlyMap<number, number>) => ({
+        markers: new Map([...markers].filter(([partition, one]) => starts.get(partition) === one.segmentStart)),
+        rows: new Map(),
+      }),
+    } as unknown as SpeedStore
+  }
+  const { served } = dataset({ chains: [chain(segment(0, 10))] })
+  const first = chain(segment(0, 10))
+  const positions = async (lake: Lake, store: SpeedStore): Promise<readonly number[]> =>
+    (await takeSnapshot({ ...served, lake, store })).partitions.map(({ position }) => position)
+
+  test('are counted when only the speed store knows of them', async () => {
+    expect(await positions(lakeOf([first]), storeOf(marker(10, 14), of(marker(0, 7))))).toEqual([14, 7])
+  })
+
+  test('are counted when they have closed segments', async () => {
+    const landed = [first, of(chain(of(segment(0, 5))))]
+    expect(await positions(lakeOf(landed), storeOf(marker(10, 14), of(marker(5, 7))))).toEqual([14, 7])
+  })
+
+  test('are named when only a generation has them', async () => {
+    const generation = { id: 'g000001', log: 'l', boundary: [10, 0, 0], gaps: [] }
+    expect(await positions(lakeOf([first], generation), storeOf(marker(10, 14)))).toEqual([14, 0, 0])
+  })
+})
+
+test('the segments of another log are not counted under the offsets of this one', async () => {
+  const { served } = dataset({ chains: [chain(segment(0, 10))], logEnd: 12 })
+  const log = { range: served.log!.range }
+  expect((await takeSnapshot({ ...served, log: { ...log, identity: 'l' } })).partitions[0]!.position).toBe(10)
+  const other = takeSnapshot({ ...served, log: { ...log, identity: 'another' } })
+  await expect(other).rejects.toThrow(
+    /belong to log l, but this log is another: it was re-created or replaced; restore/,
+  )
 })
 
 test('a boundary that the lake does not reach, or that no segment ends at, is refused', async () => {

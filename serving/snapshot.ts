@@ -19,8 +19,8 @@ export interface ServedDataset {
   readonly store: SpeedStore
   readonly engine: DuckDbEngine
   readonly partitions: number
-  /** where it is at hand, answers say how many events of the log they do not count yet */
-  readonly log?: Pick<EventLog, 'range'>
+  /** where it is at hand, answers say how many events of the log they do not count yet, and count no other log's */
+  readonly log?: Pick<EventLog, 'range'> & Partial<Pick<EventLog, 'identity'>>
 }
 
 export interface PartitionPosition {
@@ -81,7 +81,7 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     const generation = await lake.current()
     // A log can have got partitions that this process does not know of yet: what was counted of them is part of the answer.
     const chains = await lake.chains(Math.max(served.partitions, generation?.boundary.length ?? 0, marked))
-    const wrong = boundaryFault(generation, chains)
+    const wrong = foreignFault(served.log?.identity, chains) ?? boundaryFault(generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
     const open = await readOpen(store, hashes, ends)
@@ -110,6 +110,14 @@ async function readOpen(store: SpeedStore, hashes: readonly string[], ends: Posi
     if (other.length === 0) return open
     for (const { partition } of other) starts.delete(partition)
   }
+}
+
+/** Under the offsets of this log the lake has counted another one's events. */
+function foreignFault(identity: string | undefined, chains: readonly SegmentChain[]): string | null {
+  if (identity === undefined) return null
+  const foreign = chains.find(({ segments }) => segments.length > 0 && segments.at(-1)!.log !== identity)
+  if (foreign === undefined) return null
+  return `the lake's segments belong to log ${foreign.segments.at(-1)!.log}, but this log is ${identity}: it was re-created or replaced; restore the log that belongs to this lake, or start with an empty data folder`
 }
 
 function boundaryFault(generation: GenerationManifest | null, chains: readonly SegmentChain[]): string | null {
