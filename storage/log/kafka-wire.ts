@@ -5,8 +5,10 @@
  * Every operation is repeated while its fault may pass, until `outageMsMax` is over. The topic is held by its id: when
  * another one has its name, everything fails with KafkaTopicError 'replaced'.
  */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka } from 'kafkajs'
+import { endsWithin } from '#core/ends-within.ts'
 import {
   type Fetched,
   fetchRequest,
@@ -52,6 +54,8 @@ type MakeCluster = (options: {
 
 const READ_COMMITTED = 1
 const METADATA_MS_MAX = 60_000
+/** how long a close waits for the library to disconnect */
+const GOODBYE_MS_MAX = 2_000
 const NO_LEADER = 5
 const RETRY_MS_FIRST = 50
 const RETRY_MS_MAX = 1_000
@@ -89,6 +93,8 @@ export class KafkaWire {
     this.#cluster = clusterOf(kafka)
     this.#topic = options.topic
     this.#outageMsMax = options.outageMsMax
+    // One for each request that is under way.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /** Of the topic as it was looked at last. @throws when it was not yet */
@@ -148,9 +154,10 @@ export class KafkaWire {
     })
   }
 
+  /** Ends what waits. The library would wait for the answer to every request that is under way. */
   async close(): Promise<void> {
     this.#closing.abort()
-    await this.#cluster.disconnect()
+    await endsWithin(this.#cluster.disconnect(), GOODBYE_MS_MAX)
   }
 
   async #askMetadata(): Promise<TopicMetadata> {
@@ -230,16 +237,33 @@ export class KafkaWire {
   async persist<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
     const began = performance.now()
     for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
-      if (this.#closing.signal.aborted) throw new KafkaTopicError(this.#topic, 'closed', 'it is closed')
+      if (this.#closing.signal.aborted) throw this.#closed()
       try {
-        return await work()
+        return await this.#untilClosed(work())
       } catch (error) {
         if (error instanceof KafkaTopicError || isFinal(error)) throw error
         const waitedMs = performance.now() - began
         if (waitedMs >= this.#outageMsMax) throw this.#unavailable(doing, waitedMs, error)
         await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal: this.#closing.signal }).catch(() => {})
-        await this.#recover(error)
+        await this.#untilClosed(this.#recover(error))
       }
+    }
+  }
+
+  #closed(): KafkaTopicError {
+    return new KafkaTopicError(this.#topic, 'closed', 'it is closed')
+  }
+
+  /** What `work` gives. @throws KafkaTopicError 'closed' as soon as it is closed, whatever becomes of the work */
+  async #untilClosed<Result>(work: Promise<Result>): Promise<Result> {
+    const { signal } = this.#closing
+    const closed = Promise.withResolvers<never>()
+    const close = (): void => closed.reject(this.#closed())
+    signal.addEventListener('abort', close)
+    try {
+      return await Promise.race([work, closed.promise])
+    } finally {
+      signal.removeEventListener('abort', close)
     }
   }
 
