@@ -79,8 +79,12 @@ export function restores(services: () => ClusterServices): void {
       expect(foreign.advice).toMatch(/restore the log that belongs to this lake/)
       const last = site.run('serve')
       const query = `${await last.address}/v1/datasets/crash_events/views/by_kind?dimensions=&measures=events`
-      const answer = (await (await fetch(query)).json()) as { meta: { behind: number | null } }
-      expect(answer.meta.behind, 'what was counted is of another log: how far behind has no meaning').toBeNull()
+      const reply = await fetch(query)
+      const { detail } = (await reply.json()) as { detail: string }
+      expect([reply.status, detail]).toEqual([
+        503,
+        expect.stringMatching(/segments belong to log .*, but this log is .*restore/),
+      ])
     })
   })
 }
