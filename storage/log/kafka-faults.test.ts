@@ -13,6 +13,7 @@ import {
 import { compressFrame } from 'lz4-napi'
 import { compress as snappy } from 'snappy'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { freeze, thaw } from '#tests/servers/freeze.ts'
 import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/kafka-server.ts'
 import { LogRangeError, type RecordBatch } from './event-log.ts'
 import { kafkaClient } from './kafka-client.ts'
@@ -329,11 +330,14 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
       const log = await open({ outageMsMax: 3_000, requestMsMax: 2_000 })
       await log.append([lines(0, '"before"')])
       // It accepts connections and answers nothing: the record may arrive later, and nobody knows.
-      process.kill(kafka.pid, 'SIGSTOP')
-      await expect(log.append([lines(0, '"unknown"')])).rejects.toThrow(
-        /they may be in the log or not, none is acknowledged/,
-      )
-      process.kill(kafka.pid, 'SIGCONT')
+      await freeze(kafka.pid)
+      try {
+        await expect(log.append([lines(0, '"unknown"')])).rejects.toThrow(
+          /they may be in the log or not, none is acknowledged/,
+        )
+      } finally {
+        thaw(kafka.pid)
+      }
       const [range] = await vi.waitFor(() => log.append([lines(0, '"after"')]), DEADLINE)
       const reader = await open()
       const found = recordsOf((await reader.read(0, 0, LIMITS))!)
@@ -344,7 +348,7 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
     test('a close does not wait for a broker that takes nothing; what was sent before is in the log once, the rest says so', async () => {
       const log = await open({ outageMsMax: 120_000, requestMsMax: 60_000 })
       await log.append([lines(0, '"before"')])
-      process.kill(kafka.pid, 'SIGSTOP')
+      await freeze(kafka.pid)
       const ends: (string | Error)[] = []
       const sent = ['"a"', '"b"', '"c"'].map(async (text) => {
         await log.append([lines(0, text)]).then(
@@ -353,9 +357,10 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
         )
       })
       await log.close()
-      expect(ends.length).toBeLessThan(sent.length)
-      process.kill(kafka.pid, 'SIGCONT')
+      const endedBefore = ends.length
+      thaw(kafka.pid)
       await Promise.all(sent)
+      expect(endedBefore).toBeLessThan(sent.length)
       const reader = await open()
       const texts = recordsOf((await vi.waitFor(() => reader.read(0, 0, LIMITS), DEADLINE))!).map(([, text]) => text)
       expect(new Set(texts).size).toBe(texts.length)
