@@ -12,7 +12,7 @@ import type { DictionaryEntry, DictionaryStore } from '#storage/dictionary/dicti
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
-import { LocalLake } from '#storage/lake/local-lake.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'

@@ -1,7 +1,7 @@
 /** Batch runs whose dictionaries are on a real Redis that is emptied, killed and brought back: enrichment waits, counting goes on. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { DictionaryFetcher } from '#storage/dictionary/dictionary-fetcher.ts'
-import { RedisDictionary } from '#storage/dictionary/redis-dictionary.ts'
+import { RedisDictionary } from '#storage/dictionary/redis/redis-dictionary.ts'
 import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
 import { BatchFixture } from './batch-fixture.ts'
 

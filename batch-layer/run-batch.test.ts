@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { count, defineDataset, sum } from '#core/definition.ts'
 import type { StepName } from '#core/steps.ts'
 import { type GenerationManifest, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
-import { LocalLake } from '#storage/lake/local-lake.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { DuckDbCompute } from './batch-compute.ts'
 import { BatchFixture, crashAt, definition } from './batch-fixture.ts'
@@ -277,7 +277,7 @@ describe('one run at a time', () => {
   })
 
   it('a holder killed with SIGKILL loses the lock', async () => {
-    const module = fileURLToPath(import.meta.resolve('../storage/lake/local-lake.ts'))
+    const module = fileURLToPath(import.meta.resolve('../storage/lake/local/local-lake.ts'))
     const code = `const { LocalLake } = await import(${JSON.stringify(module)})
       const lake = await LocalLake.open({ folder: ${JSON.stringify(batch.folder)}, dataset: 'answers' })
       console.log(await lake.tryLock() === null ? 'refused' : 'held')

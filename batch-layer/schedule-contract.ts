@@ -1,7 +1,7 @@
 /** What every driver of the schedule must do; schedule.test.ts calls this with a way to make each. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import { MemoryLake } from '#storage/lake/memory-lake.ts'
+import { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { publishEmpty } from './empty-generation-fixture.ts'
 import type { BatchMode } from './plan-run.ts'

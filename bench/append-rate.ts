@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
-import { SqliteLog } from '#storage/log/sqlite-log.ts'
+import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 
 const EVENTS = 100_000
 const BATCH = 1_000

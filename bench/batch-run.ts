@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import { quoteText } from '#core/sql-names.ts'
-import { SqliteDictionary } from '#storage/dictionary/sqlite-dictionary.ts'
+import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import { median, PARTITIONS, RsvpPlatform } from './rsvp-platform.ts'

@@ -7,7 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from '@elastic/elasticsearch'
 import { writeBulk } from '#storage/elasticsearch/bulk-writer.ts'
 import { ElasticsearchConnection } from '#storage/elasticsearch/elasticsearch-connection.ts'
-import { partialId, partialOperation, SpeedIndexNames } from '#storage/speed-store/elasticsearch-speed-index.ts'
+import {
+  partialId,
+  partialOperation,
+  SpeedIndexNames,
+} from '#storage/speed-store/elasticsearch/elasticsearch-speed-index.ts'
 import type { PartialRow } from '#storage/speed-store/speed-store.ts'
 import { startElasticsearch } from '#tests/servers/elasticsearch-server.ts'
 import { holdToShare } from './cpu-share.ts'

@@ -5,10 +5,10 @@
  */
 import { MessagesStreamModes, Consumer as OtherConsumer, Producer as OtherProducer } from '@platformatic/kafka'
 import kafkajs from 'kafkajs'
-import { kafkaClient } from '#storage/log/kafka-client.ts'
-import { registerCodecs } from '#storage/log/kafka-codecs.ts'
-import { KafkaLog } from '#storage/log/kafka-log.ts'
-import { KAFKA_COMPRESSIONS, type KafkaCompression } from '#storage/log/kafka-settings.ts'
+import { kafkaClient } from '#storage/log/kafka/kafka-client.ts'
+import { registerCodecs } from '#storage/log/kafka/kafka-codecs.ts'
+import { KafkaLog } from '#storage/log/kafka/kafka-log.ts'
+import { KAFKA_COMPRESSIONS, type KafkaCompression } from '#storage/log/kafka/kafka-settings.ts'
 import { BATCH, figuresOf, KafkaSite, PARTITIONS, type Pace, paceOf, rsvpBatches } from './kafka-site.ts'
 
 const EVENTS = Number(process.env.BENCH_KAFKA_EVENTS ?? 60_000)

@@ -11,8 +11,8 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LocalLake } from '#storage/lake/local-lake.ts'
-import { KafkaLog } from '#storage/log/kafka-log.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { KafkaLog } from '#storage/log/kafka/kafka-log.ts'
 import { KafkaSite, median, PARTITIONS, rsvpBatches } from './kafka-site.ts'
 
 /** so many that what the first worker read alone, before the second one had joined, counts little */

@@ -9,9 +9,9 @@ import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import type { StreamLimits } from '#speed-layer/stream-limits.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { LocalLake } from '#storage/lake/local-lake.ts'
-import { SqliteLog } from '#storage/log/sqlite-log.ts'
-import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 
 export const PARTITIONS = 4

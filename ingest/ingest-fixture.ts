@@ -6,7 +6,7 @@ import { eventCheck } from '#core/check-event.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { defineDataset } from '#core/definition.ts'
 import type { AppendBatch, EventLog } from '#storage/log/event-log.ts'
-import { SqliteLog } from '#storage/log/sqlite-log.ts'
+import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 
 const definition = defineDataset({
   name: 'visits',

@@ -1,7 +1,7 @@
 /** WATERSHED_CRASH_AT=<step>[:<nth>]: the process kills itself with SIGKILL the nth time it comes to the step. For crash tests only. */
 import { nearest } from '#core/definition-error.ts'
 import { noSteps, STEPS, type StepHook, type StepName } from '#core/steps.ts'
-import { ConfigurationError } from './configuration-error.ts'
+import { ConfigurationError } from './settings/configuration-error.ts'
 
 /** The hook that the variable asks for; each thread counts for itself. @throws ConfigurationError when it names no step */
 export function crashStep(environment: Readonly<Record<string, string | undefined>>): StepHook {

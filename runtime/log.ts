@@ -5,9 +5,9 @@
 import pino, { type DestinationStream, type Logger } from 'pino'
 import { isColorSupported, prettyFactory } from 'pino-pretty'
 import type { Emit, PlatformEvent } from '#telemetry/emit.ts'
-import { say, stderrLines } from './output.ts'
-import { masked } from './secrets.ts'
-import type { Configuration } from './settings.ts'
+import { say, stderrLines } from './commands/output.ts'
+import { masked } from './settings/secrets.ts'
+import type { Configuration } from './settings/settings.ts'
 
 export type LogSettings = Pick<Configuration, 'logLevel' | 'logFormat'>
 

@@ -1,7 +1,7 @@
 /** The watershed command line. */
-import { commandLine } from './command-line.ts'
-import { endOf, exitCode } from './end-of.ts'
-import { say } from './output.ts'
+import { commandLine } from './commands/command-line.ts'
+import { endOf, exitCode } from './commands/end-of.ts'
+import { say } from './commands/output.ts'
 import { endAnyway } from './signals.ts'
 
 try {

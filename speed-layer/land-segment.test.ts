@@ -9,7 +9,7 @@ import { count, defineDataset } from '#core/definition.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { noSteps } from '#core/steps.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { LocalLake } from '#storage/lake/local-lake.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { landSegment } from './land-segment.ts'
 
 const definition = defineDataset({

@@ -5,8 +5,8 @@ import { expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import { count, defineDataset } from '#core/definition.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { MemoryLake } from '#storage/lake/memory-lake.ts'
-import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
+import { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import { RowsFold } from './rows-fold.ts'
 
 const definition = defineDataset({

@@ -7,11 +7,11 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import { avg, count, countDistinct, defineDataset, latest, sum } from '#core/definition.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import { LocalLake } from '#storage/lake/local-lake.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import { SqliteLog } from '#storage/log/sqlite-log.ts'
+import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
-import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { StreamRole } from './stream-role.ts'
 
@@ -393,7 +393,7 @@ test('decoding keeps what real records say', async (context) => {
     console.log('skipped: ../shared/data/meetup-rsvps-2017.ndjson is not in this checkout')
     return context.skip()
   }
-  const rsvps = await compileDataset((await import('../datasets/meetup-rsvps.ts')).default, connection)
+  const rsvps = await compileDataset((await import('#datasets/meetup-rsvps.ts')).default, connection)
   const refused = text
     .trim()
     .split('\n')

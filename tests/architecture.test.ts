@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'speed-layer': ['speed-layer', 'core', 'storage', 'telemetry'],
   'batch-layer': ['batch-layer', 'core', 'storage', 'telemetry'],
   serving: ['serving', 'core', 'storage', 'telemetry'],
+  verification: ['verification', 'core', 'storage', 'telemetry'],
   datasets: ['datasets', 'core'],
 }
 
@@ -23,7 +24,7 @@ const DRIVERS_ONLY: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['storage', 'bench', 'tests'],
   'node-cron': ['batch-layer'],
   ioredis: ['storage/redis', 'storage/dictionary', 'batch-layer', 'tests'],
-  bullmq: ['batch-layer', 'serving/job-board.ts'],
+  bullmq: ['batch-layer', 'serving/http/job-board.ts'],
   kafkajs: ['storage/log'],
   '@elastic/elasticsearch': ['storage/elasticsearch', 'bench'],
 }
@@ -66,6 +67,7 @@ describe('imports', () => {
       'speed-layer',
       'batch-layer',
       'serving',
+      'verification',
       'datasets',
       'runtime',
     ]

@@ -1,12 +1,12 @@
 /** Flags that every command has, and how a command opens what it works on. */
 import { Command, InvalidArgumentError } from 'commander'
-import { type ConfigurationSources, loadConfiguration } from '../configuration.ts'
-import { offerPackageName } from '../definitions.ts'
+import { offerPackageName } from '../drivers/definitions.ts'
+import type { EngineRole } from '../drivers/open-engine.ts'
 import { commandLog } from '../log.ts'
-import type { EngineRole } from '../open-engine.ts'
-import { secretsOf } from '../secrets.ts'
-import type { Configuration } from '../settings.ts'
-import { Workspace } from '../workspace.ts'
+import { type ConfigurationSources, loadConfiguration } from '../settings/configuration.ts'
+import { secretsOf } from '../settings/secrets.ts'
+import type { Configuration } from '../settings/settings.ts'
+import { Workspace } from './workspace.ts'
 
 export interface SharedOptions {
   readonly data?: string

@@ -1,8 +1,8 @@
 /** watershed config: every setting in force, where it came from, secrets masked. */
 import type { Command } from 'commander'
-import { settingsInForce } from '../configuration.ts'
-import { printJson, printTable } from '../output.ts'
+import { settingsInForce } from '../settings/configuration.ts'
 import { commandWith, configurationSources, type SharedOptions } from './command-options.ts'
+import { printJson, printTable } from './output.ts'
 
 export function configCommand(): Command {
   return commandWith('config', 'Show every setting in force and where it came from; secrets are masked').action(show)

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
-import { CommandError } from '../exit-codes.ts'
 import { dashboardsCommand } from './dashboards-command.ts'
+import { CommandError } from './exit-codes.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 

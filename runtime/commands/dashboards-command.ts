@@ -1,9 +1,9 @@
 /** watershed dashboards install: puts the shipped dashboards into a Kibana. */
 import { Command } from 'commander'
 import { installDashboards, KibanaError } from '#dashboards/install-dashboards.ts'
-import { CommandError } from '../exit-codes.ts'
-import { printJson, say } from '../output.ts'
 import { commandWith, type SharedOptions } from './command-options.ts'
+import { CommandError } from './exit-codes.ts'
+import { printJson, say } from './output.ts'
 
 interface InstallOptions extends SharedOptions {
   readonly kibana: string

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { PlatformEvent } from '#telemetry/emit.ts'
-import type { Platform } from '../platform.ts'
+import type { Platform } from '../roles/platform.ts'
 import { runDemo } from './demo-source.ts'
 import type { Service } from './service.ts'
 

@@ -1,7 +1,7 @@
 /** The demo stream of `watershed start`: made-up RSVPs, through the same door as everything else. */
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import { runGenerator } from '#ingest/generator-source.ts'
-import type { Platform } from '../platform.ts'
+import type { Platform } from '../roles/platform.ts'
 import type { Service } from './service.ts'
 
 const DEMO_DATASET = 'meetup_rsvps'

@@ -2,11 +2,11 @@
 import { Command } from 'commander'
 import { nearest } from '#core/definition-error.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
-import { isShipped, originOf, type Published, publishFile, restoreShipped } from '../dictionary-shelf.ts'
-import { CommandError } from '../exit-codes.ts'
-import { printJson, printTable, say } from '../output.ts'
-import type { Workspace } from '../workspace.ts'
+import { isShipped, originOf, type Published, publishFile, restoreShipped } from '../drivers/dictionary-shelf.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { CommandError } from './exit-codes.ts'
+import { printJson, printTable, say } from './output.ts'
+import type { Workspace } from './workspace.ts'
 
 interface Listed {
   readonly dictionary: string

@@ -1,12 +1,12 @@
 /** watershed doctor: how each part is, and what to do. */
 import type { Command } from 'commander'
-import { type DoctorReport, examine, repair } from '../doctor.ts'
 import { openScheduleLook } from '../drivers/open-schedule.ts'
-import { EXIT_CODES } from '../exit-codes.ts'
-import { printJson, printTable, say } from '../output.ts'
-import type { Configuration } from '../settings.ts'
-import type { Workspace } from '../workspace.ts'
+import { type DoctorReport, examine, repair } from '../health/doctor.ts'
+import type { Configuration } from '../settings/settings.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { EXIT_CODES } from './exit-codes.ts'
+import { printJson, printTable, say } from './output.ts'
+import type { Workspace } from './workspace.ts'
 
 export function doctorCommand(): Command {
   return commandWith('doctor', 'Say how each part is, and what to do')

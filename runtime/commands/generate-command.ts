@@ -4,9 +4,9 @@ import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
-import { CommandError } from '../exit-codes.ts'
-import { printJson, say } from '../output.ts'
 import { commandWith, type SharedOptions, wholeNumber } from './command-options.ts'
+import { CommandError } from './exit-codes.ts'
+import { printJson, say } from './output.ts'
 
 interface GenerateOptions extends SharedOptions {
   readonly seed: number

@@ -2,9 +2,9 @@
 import { Command } from 'commander'
 import { rollback } from '#batch-layer/rollback.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import { CommandError } from '../exit-codes.ts'
-import { printJson, printTable } from '../output.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { CommandError } from './exit-codes.ts'
+import { printJson, printTable } from './output.ts'
 
 export const GENERATION_HEADS = ['dataset', 'generation', 'mode', 'finished', 'rows', 'boundary']
 

@@ -5,12 +5,12 @@ import type { Command } from 'commander'
 import { type FileProgress, type FileResult, ingestFile } from '#ingest/file-source.ts'
 import { Intake } from '#ingest/intake.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import { CommandError, EXIT_CODES } from '../exit-codes.ts'
-import { intakeLimits } from '../intake-port.ts'
-import { printJson, say } from '../output.ts'
+import { intakeLimits } from '../roles/intake-port.ts'
 import { stopSignal } from '../signals.ts'
-import type { Workspace } from '../workspace.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { CommandError, EXIT_CODES } from './exit-codes.ts'
+import { printJson, say } from './output.ts'
+import type { Workspace } from './workspace.ts'
 
 interface IngestOptions extends SharedOptions {
   readonly keepUnusable?: boolean

@@ -1,9 +1,9 @@
 /** watershed query <dataset> <view>: asks a view as GET /v1/datasets/{dataset}/views/{view} does; a table for people, JSON for programs. */
 import type { Command } from 'commander'
-import { answerQuery } from '#serving/merged-view.ts'
-import { parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/parse-query.ts'
-import { PLAIN_NUMBER, print, printTable, say } from '../output.ts'
+import { answerQuery } from '#serving/answers/merged-view.ts'
+import { parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/http/parse-query.ts'
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { PLAIN_NUMBER, print, printTable, say } from './output.ts'
 
 type QueryOptions = SharedOptions & QueryTexts
 

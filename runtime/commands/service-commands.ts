@@ -1,11 +1,11 @@
 /** watershed start: all roles in one process. serve, intake, stream, batch: one role each, as processes of their own over the same parts. */
 import type { Command } from 'commander'
-import { CommandError } from '../exit-codes.ts'
-import { print, printJson, say } from '../output.ts'
-import { Platform, type PlatformShape } from '../platform.ts'
+import { Platform, type PlatformShape } from '../roles/platform.ts'
 import { aborted } from '../signals.ts'
 import { commandWith, configurationOf, type SharedOptions, wholeNumber } from './command-options.ts'
 import { runDemo } from './demo-source.ts'
+import { CommandError } from './exit-codes.ts'
+import { print, printJson, say } from './output.ts'
 import { runService, type Service } from './service.ts'
 
 interface ServiceOptions extends SharedOptions {

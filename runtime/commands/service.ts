@@ -1,11 +1,11 @@
 /** What every process that runs until it is stopped does alike: its log, its signals, and how it ends. */
 import type { Emit } from '#telemetry/emit.ts'
-import { endOf } from '../end-of.ts'
-import { CommandError } from '../exit-codes.ts'
 import { serviceLog } from '../log.ts'
-import { secretsOf } from '../secrets.ts'
-import type { Configuration } from '../settings.ts'
+import { secretsOf } from '../settings/secrets.ts'
+import type { Configuration } from '../settings/settings.ts'
 import { stopSignal } from '../signals.ts'
+import { endOf } from './end-of.ts'
+import { CommandError } from './exit-codes.ts'
 
 export interface Service {
   readonly configuration: Configuration

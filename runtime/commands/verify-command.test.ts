@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { endOf } from '../end-of.ts'
-import type { Workspace } from '../workspace.ts'
+import { endOf } from './end-of.ts'
 import { verifyAll } from './verify-command.ts'
+import type { Workspace } from './workspace.ts'
 
 test('Ctrl-C ends it as interrupted, with a sentence', async () => {
   const connection = { stop: () => {}, close: () => {} }

@@ -1,13 +1,13 @@
 /** watershed verify: recounts every view from raw events and compares with the merged answers, row by row. */
 import type { Command } from 'commander'
-import { CommandError, EXIT_CODES } from '../exit-codes.ts'
-import type { OpenDataset } from '../open-dataset.ts'
-import { printJson, printTable, say } from '../output.ts'
+import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
+import type { OpenDataset } from '../drivers/open-dataset.ts'
+import { mergedSnapshot } from '../health/merged-snapshot.ts'
 import { stopSignal } from '../signals.ts'
-import { mergedSnapshot } from '../verify/merged-snapshot.ts'
-import { type VerifyReport, verifyDataset } from '../verify/verify-dataset.ts'
-import type { Workspace } from '../workspace.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { CommandError, EXIT_CODES } from './exit-codes.ts'
+import { printJson, printTable, say } from './output.ts'
+import type { Workspace } from './workspace.ts'
 
 export function verifyCommand(): Command {
   return commandWith('verify', 'Recount every view of all loaded datasets from raw events, and compare').action(verify)

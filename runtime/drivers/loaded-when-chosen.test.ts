@@ -41,11 +41,11 @@ test('nothing that starts loads the library of a service', () => {
 
 test('the drivers do load them: the search above would find one', () => {
   const { packages } = loadedWith([
-    'storage/log/kafka-log.ts',
-    'storage/speed-store/elasticsearch-speed-store.ts',
-    'storage/dictionary/redis-dictionary.ts',
+    'storage/log/kafka/kafka-log.ts',
+    'storage/speed-store/elasticsearch/elasticsearch-speed-store.ts',
+    'storage/dictionary/redis/redis-dictionary.ts',
     'batch-layer/bullmq-schedule.ts',
-    'serving/job-board.ts',
+    'serving/http/job-board.ts',
   ])
   expect(SERVICES.filter((name) => !packages.has(name))).toEqual([])
 })

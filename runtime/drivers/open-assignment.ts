@@ -2,7 +2,7 @@
 import type { EventLog } from '#storage/log/event-log.ts'
 import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-assignment.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import type { Configuration } from '../settings.ts'
+import type { Configuration } from '../settings/settings.ts'
 import { kafkaClientOf } from './open-log.ts'
 
 /** Made, not started. */
@@ -13,7 +13,7 @@ export async function openAssignment(
   emit: Emit,
 ): Promise<PartitionAssignment> {
   if (configuration.log === 'sqlite') return new AllPartitions(log)
-  const { KafkaGroup } = await import('#storage/log/kafka-group.ts')
+  const { KafkaGroup } = await import('#storage/log/kafka/kafka-group.ts')
   const { groupPrefix, sessionMsMax } = configuration.kafka
   const groupId = `${groupPrefix}${dataset}`
   return new KafkaGroup({ ...kafkaClientOf(configuration, dataset, emit), groupId, sessionMsMax })

@@ -1,9 +1,9 @@
 /** The dictionary store that the configuration chooses. A driver's library is loaded only where it is chosen. */
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
-import { SqliteDictionary } from '#storage/dictionary/sqlite-dictionary.ts'
+import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import type { DataFolder } from '../data-folder.ts'
-import type { Configuration } from '../settings.ts'
+import type { Configuration } from '../settings/settings.ts'
+import type { DataFolder } from './data-folder.ts'
 
 /** @throws when it can not be opened; a Redis that is away is no reason */
 export async function openDictionary(
@@ -12,7 +12,7 @@ export async function openDictionary(
   emit: Emit,
 ): Promise<DictionaryStore> {
   if (configuration.dictionary === 'sqlite') return SqliteDictionary.open({ file: folder.dictionaryFile })
-  const { RedisDictionary } = await import('#storage/dictionary/redis-dictionary.ts')
+  const { RedisDictionary } = await import('#storage/dictionary/redis/redis-dictionary.ts')
   const { url, keyPrefix } = configuration.redis
   let lost = false
   const onLost = (message: string): void => {

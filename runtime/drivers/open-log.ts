@@ -1,10 +1,10 @@
 /** The log that the configuration chooses. A driver's library is loaded only where it is chosen. */
 import type { StepHook } from '#core/steps.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import { SqliteLog } from '#storage/log/sqlite-log.ts'
+import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import type { DataFolder } from '../data-folder.ts'
-import type { Configuration } from '../settings.ts'
+import type { Configuration } from '../settings/settings.ts'
+import type { DataFolder } from './data-folder.ts'
 
 export interface OpenLogOptions {
   readonly dataset: string
@@ -28,7 +28,7 @@ export function topicOf({ topics, topicPrefix }: Configuration['kafka'], dataset
 }
 
 async function openKafkaLog({ dataset, configuration, emit }: OpenLogOptions): Promise<EventLog> {
-  const { KafkaLog } = await import('#storage/log/kafka-log.ts')
+  const { KafkaLog } = await import('#storage/log/kafka/kafka-log.ts')
   const { kafka, partitions, recordBytesMax } = configuration
   const { createTopics, replication, retentionMs, format, trim, compression } = kafka
   return KafkaLog.open({

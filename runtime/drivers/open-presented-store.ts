@@ -1,7 +1,7 @@
 /** Where presented indices are kept. The driver's library is loaded only where it is chosen. */
 import type { PresentedStore } from '#storage/presented-store/presented-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import type { Configuration } from '../settings.ts'
+import type { Configuration } from '../settings/settings.ts'
 import { elasticsearchOf } from './open-speed-store.ts'
 
 /** @throws ElasticsearchError when the server can not be used */
@@ -10,6 +10,8 @@ export async function openPresentedStore(
   dataset: string,
   emit: Emit,
 ): Promise<PresentedStore> {
-  const { ElasticsearchPresentedStore } = await import('#storage/presented-store/elasticsearch-presented-store.ts')
+  const { ElasticsearchPresentedStore } = await import(
+    '#storage/presented-store/elasticsearch/elasticsearch-presented-store.ts'
+  )
   return ElasticsearchPresentedStore.open(elasticsearchOf(configuration, dataset, emit))
 }

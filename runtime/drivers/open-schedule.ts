@@ -2,7 +2,7 @@
 import { CronSchedule } from '#batch-layer/cron-schedule.ts'
 import type { BatchSchedule, BatchScheduleOptions } from '#batch-layer/schedule.ts'
 import { endsWithin } from '#core/ends-within.ts'
-import type { Configuration } from '../settings.ts'
+import type { Configuration } from '../settings/settings.ts'
 
 /** Made, not started. @throws RangeError for a cron pattern that is none */
 export async function openSchedule(

@@ -1,10 +1,10 @@
 /** The speed store that the configuration chooses. A driver's library is loaded only where it is chosen. */
 import type { StepHook } from '#core/steps.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
-import { SqliteSpeedStore } from '#storage/speed-store/sqlite-speed-store.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import type { DataFolder } from '../data-folder.ts'
-import type { Configuration } from '../settings.ts'
+import type { Configuration } from '../settings/settings.ts'
+import type { DataFolder } from './data-folder.ts'
 
 export interface OpenSpeedStoreOptions {
   readonly dataset: string
@@ -22,7 +22,7 @@ export async function openSpeedStore(options: OpenSpeedStoreOptions): Promise<Sp
   const onRebuilt = (message: string): void => emit({ name: 'speed-store-rebuilt', level: 'warn', dataset, message })
   if (configuration.speedStore === 'sqlite')
     return SqliteSpeedStore.open({ file: folder.speedFile(dataset), log, dataset, step, onRebuilt })
-  const { ElasticsearchSpeedStore } = await import('#storage/speed-store/elasticsearch-speed-store.ts')
+  const { ElasticsearchSpeedStore } = await import('#storage/speed-store/elasticsearch/elasticsearch-speed-store.ts')
   const { indexPrefix } = configuration.elasticsearch
   const connection = elasticsearchOf(configuration, dataset, emit)
   return ElasticsearchSpeedStore.open({ ...connection, indexPrefix, dataset, log, step, onRebuilt })

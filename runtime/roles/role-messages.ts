@@ -1,6 +1,6 @@
 /** What the main thread and a role's thread say to each other. Everything is structured-cloneable. */
 import type { PlatformEvent } from '#telemetry/emit.ts'
-import type { Configuration } from '../settings.ts'
+import type { Configuration } from '../settings/settings.ts'
 
 /** What a role's thread is started with. */
 export interface RoleInput {

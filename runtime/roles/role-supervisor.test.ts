@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { PlatformEvent } from '#telemetry/emit.ts'
-import { loadConfiguration } from '../configuration.ts'
+import { loadConfiguration } from '../settings/configuration.ts'
 import { RoleSupervisor } from './role-supervisor.ts'
 
 interface Supervised {

@@ -2,7 +2,7 @@
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { PresentedField, PresentedType } from '#storage/presented-store/presented-store.ts'
-import { isoSql, jsonValueSql } from '../json-value.ts'
+import { isoSql, jsonValueSql } from '../answers/json-value.ts'
 
 export interface PresentedMember extends PresentedField {
   /** SQL over a presented row; what it gives is written as JSON */

@@ -1,7 +1,7 @@
 /** Where the values of a dimension are on the map: the middle of everything that a summary knows to be there. */
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
-import { BoundValues } from '../bound-values.ts'
+import { BoundValues } from '../answers/bound-values.ts'
 import { mergedStates, type SnapshotSource } from './presented-view.ts'
 import type { Place } from './presented-windows.ts'
 

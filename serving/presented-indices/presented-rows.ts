@@ -1,7 +1,7 @@
 /** Runs the SQL of presented rows and gives them in batches: the result is kept by the engine, not in this process's memory. */
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { PresentedRow } from '#storage/presented-store/presented-store.ts'
-import type { BoundValues } from '../bound-values.ts'
+import type { BoundValues } from '../answers/bound-values.ts'
 import { objectSql, type PresentedMember } from './presented-fields.ts'
 
 export interface RowSource {

@@ -5,9 +5,9 @@
  */
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
-import { BoundValues } from '../bound-values.ts'
-import { enrichedSql } from '../lookup-sql.ts'
-import { planQuery } from '../query-plan.ts'
+import { BoundValues } from '../answers/bound-values.ts'
+import { enrichedSql } from '../answers/lookup-sql.ts'
+import { planQuery } from '../answers/query-plan.ts'
 import { columnMember, momentMember, type PresentedMember, placeMember, textMember } from './presented-fields.ts'
 import type { RowSource } from './presented-rows.ts'
 import {

@@ -13,7 +13,7 @@ import type {
   PresentedTally,
 } from '#storage/presented-store/presented-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import { type ServedDataset, type Snapshot, takeSnapshot } from '../snapshot.ts'
+import { type ServedDataset, type Snapshot, takeSnapshot } from '../answers/snapshot.ts'
 import { type EventStep, eventMembers, eventSource, nextEvents } from './presented-events.ts'
 import { fieldsOf } from './presented-fields.ts'
 import { placesOf } from './presented-places.ts'

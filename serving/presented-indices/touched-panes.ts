@@ -3,8 +3,8 @@ import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { typedRowsSql } from '#storage/lake/typed-rows.ts'
-import { openTable } from '../open-table.ts'
-import type { ServedDataset, Snapshot } from '../snapshot.ts'
+import { openTable } from '../answers/open-table.ts'
+import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
 
 /** Pane starts, epoch ms, ascending. Events that the view leaves out count as well: some panes too many, never too few. */
 export async function touchedPanes(

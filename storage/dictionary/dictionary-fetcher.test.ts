@@ -9,8 +9,8 @@ import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-s
 import type { DictionaryStore } from './dictionary.ts'
 import { DictionaryFetcher, type DictionaryFetcherOptions, type FetchKey, FetchRefused } from './dictionary-fetcher.ts'
 import { httpFetchKey } from './http-fetch-key.ts'
-import { RedisDictionary } from './redis-dictionary.ts'
-import { SqliteDictionary } from './sqlite-dictionary.ts'
+import { RedisDictionary } from './redis/redis-dictionary.ts'
+import { SqliteDictionary } from './sqlite/sqlite-dictionary.ts'
 
 const WAIT = { timeout: 20_000, interval: 5 }
 const QUICK = { requestsPerSecondMax: 1_000, retryMs: 1, publishEveryMs: 3_600_000 }

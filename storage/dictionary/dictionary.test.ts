@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
 import { DICTIONARY_VERSIONS_MAX } from './dictionary-content.ts'
 import { dictionaryContract } from './dictionary-contract.ts'
-import { RedisDictionary } from './redis-dictionary.ts'
-import { SqliteDictionary } from './sqlite-dictionary.ts'
+import { RedisDictionary } from './redis/redis-dictionary.ts'
+import { SqliteDictionary } from './sqlite/sqlite-dictionary.ts'
 
 dictionaryContract('sqlite', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'dictionary-'))

@@ -10,7 +10,7 @@ import { isTooDeep } from '#core/json-text.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
-import { StorageFileError } from '#storage/log/sqlite-fault.ts'
+import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import type { EngineConnection } from './duckdb-engine.ts'
 import { ENGINE_LINE_BYTES_MAX, writeScratch } from './scratch-file.ts'
 

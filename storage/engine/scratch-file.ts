@@ -1,6 +1,6 @@
 /** Files that live for one statement of the engine. */
 import { writeFile } from 'node:fs/promises'
-import { StorageFileError } from '#storage/log/sqlite-fault.ts'
+import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 
 /** what the engine reads of one line, unless it is told more */
 export const ENGINE_LINE_BYTES_MAX = 16 * 1024 * 1024

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lakeContract } from './lake-contract.ts'
 import { DATASET } from './lake-contract-fixture.ts'
-import { LocalLake } from './local-lake.ts'
-import { MemoryLake, memoryLakeFolder } from './memory-lake.ts'
+import { LocalLake } from './local/local-lake.ts'
+import { MemoryLake, memoryLakeFolder } from './memory/memory-lake.ts'
 
 lakeContract('local', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'lake-'))

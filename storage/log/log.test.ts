@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type LogHarness, logContract } from './log-contract.ts'
-import { MemoryLog, memoryLogRecords } from './memory-log.ts'
-import { SqliteLog, type SqliteLogOptions } from './sqlite-log.ts'
+import { MemoryLog, memoryLogRecords } from './memory/memory-log.ts'
+import { SqliteLog, type SqliteLogOptions } from './sqlite/sqlite-log.ts'
 
 async function sqlite(more: Partial<SqliteLogOptions> = {}): Promise<LogHarness> {
   const folder = await mkdtemp(join(tmpdir(), 'log-'))

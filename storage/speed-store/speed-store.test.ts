@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import { MemorySpeedStore, memorySpeedContents } from './memory-speed-store.ts'
+import { MemorySpeedStore, memorySpeedContents } from './memory/memory-speed-store.ts'
 import { speedStoreContract } from './speed-store-contract.ts'
-import { SqliteSpeedStore } from './sqlite-speed-store.ts'
+import { SqliteSpeedStore } from './sqlite/sqlite-speed-store.ts'
 
 speedStoreContract('sqlite', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'speed-'))

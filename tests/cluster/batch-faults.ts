@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { DoctorReport } from '#runtime/doctor.ts'
+import type { DoctorReport } from '#runtime/health/doctor.ts'
 import type { PlatformProcess } from '#tests/crash/platform-process.ts'
 import type { ClusterServices } from './cluster-services.ts'
 import { ClusterSite } from './cluster-site.ts'

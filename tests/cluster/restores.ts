@@ -2,8 +2,8 @@
 import { cp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { DoctorReport } from '#runtime/doctor.ts'
-import { kafkaClient } from '#storage/log/kafka-client.ts'
+import type { DoctorReport } from '#runtime/health/doctor.ts'
+import { kafkaClient } from '#storage/log/kafka/kafka-client.ts'
 import type { ClusterServices } from './cluster-services.ts'
 import { ClusterSite, PARTITIONS } from './cluster-site.ts'
 

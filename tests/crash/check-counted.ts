@@ -1,12 +1,12 @@
 /** What must hold when everything was counted: verify is equal, every acknowledged event is in the log once, and the answer says the same. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { loadConfiguration } from '#runtime/configuration.ts'
-import type { OpenDataset } from '#runtime/open-dataset.ts'
-import { mergedSnapshot } from '#runtime/verify/merged-snapshot.ts'
-import { type VerifyReport, verifyDataset } from '#runtime/verify/verify-dataset.ts'
-import { Workspace } from '#runtime/workspace.ts'
-import { SnapshotError, takeSnapshot } from '#serving/snapshot.ts'
+import { Workspace } from '#runtime/commands/workspace.ts'
+import type { OpenDataset } from '#runtime/drivers/open-dataset.ts'
+import { mergedSnapshot } from '#runtime/health/merged-snapshot.ts'
+import { loadConfiguration } from '#runtime/settings/configuration.ts'
+import { SnapshotError, takeSnapshot } from '#serving/answers/snapshot.ts'
 import { silent } from '#telemetry/emit.ts'
+import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 import { checkAcknowledged } from './check-acknowledged.ts'
 import type { EventClient } from './event-client.ts'
 

@@ -1,7 +1,7 @@
 /** What Elasticsearch's own users find is what the product answers: recounted row by row on a real server. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Presenter } from '#serving/presented-indices/presenter.ts'
-import { ElasticsearchPresentedStore } from '#storage/presented-store/elasticsearch-presented-store.ts'
+import { ElasticsearchPresentedStore } from '#storage/presented-store/elasticsearch/elasticsearch-presented-store.ts'
 import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from '../servers/elasticsearch-server.ts'
 import { RsvpSite } from './rsvp-site.ts'
 

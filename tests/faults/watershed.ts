@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { AnswerMeta } from '#serving/answer-meta.ts'
+import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
 
 const MAIN = fileURLToPath(new URL('../../runtime/main.ts', import.meta.url))

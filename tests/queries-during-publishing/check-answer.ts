@@ -1,5 +1,5 @@
 /** Holds one answer, rows and provenance, against the recount of exactly the events before the positions that it reports. */
-import type { AnswerMeta } from '#serving/answer-meta.ts'
+import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { type AskedQuery, urlOf } from './asked-query.ts'
 import type { Ledger, Recorded } from './ledger.ts'
 import { type Naive, type NaiveRow, recount, type Window, windowAt } from './recount.ts'

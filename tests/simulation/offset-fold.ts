@@ -2,7 +2,7 @@
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { SegmentFold } from '#speed-layer/segment-fold.ts'
-import type { MemoryLake } from '#storage/lake/memory-lake.ts'
+import type { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import type { Marker, PartialRow } from '#storage/speed-store/speed-store.ts'

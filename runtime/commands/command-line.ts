@@ -1,0 +1,46 @@
+/** The command line as data: all commands. */
+import { Command } from 'commander'
+import { backfillCommand, batchCommand } from './batch-command.ts'
+import { configCommand } from './config-command.ts'
+import { dashboardsCommand } from './dashboards-command.ts'
+import { dictionariesCommand } from './dictionaries-command.ts'
+import { doctorCommand } from './doctor-command.ts'
+import { generateCommand } from './generate-command.ts'
+import { generationsCommand } from './generations-command.ts'
+import { ingestCommand } from './ingest-command.ts'
+import { queryCommand } from './query-command.ts'
+import { intakeCommand, presentCommand, serveCommand, startCommand, streamCommand } from './service-commands.ts'
+import { verifyCommand } from './verify-command.ts'
+
+export function commandLine(): Command {
+  const program = new Command('watershed')
+    .description('Lambda-architecture analytics: live windows and exact batch results, merged by log position')
+    .helpCommand(true)
+    .showHelpAfterError('(watershed help shows all commands)')
+  const commands = [
+    startCommand(),
+    serveCommand(),
+    intakeCommand(),
+    streamCommand(),
+    batchCommand(),
+    presentCommand(),
+    ingestCommand(),
+    generateCommand(),
+    queryCommand(),
+    verifyCommand(),
+    generationsCommand(),
+    backfillCommand(),
+    dictionariesCommand(),
+    dashboardsCommand(),
+    doctorCommand(),
+    configCommand(),
+  ]
+  for (const command of commands) program.addCommand(command)
+  throwInsteadOfExit(program)
+  return program
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride()
+  for (const inner of command.commands) throwInsteadOfExit(inner)
+}

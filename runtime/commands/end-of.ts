@@ -1,0 +1,52 @@
+/** How each kind of fault ends a command. */
+import { CommanderError } from 'commander'
+import { DefinitionError } from '#core/definition-error.ts'
+import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
+import {
+  NeedsBackfillError,
+  PartialsCompactedError,
+  QueryError,
+  QueryTimeoutError,
+} from '#serving/answers/query-error.ts'
+import { SnapshotError } from '#serving/answers/snapshot.ts'
+import { isStorageFault } from '#serving/http/problems.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
+import { ConfigurationError } from '../settings/configuration-error.ts'
+import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
+
+/** How a command that threw ends, and what it says. */
+export function endOf(error: unknown): { readonly exit: ExitName; readonly message: string } {
+  if (error instanceof CommanderError) return { exit: error.exitCode === 0 ? 'done' : 'usage', message: '' }
+  if (!(error instanceof Error)) return { exit: 'fault', message: String(error) }
+  return { exit: exitOf(error), message: messageOf(error) }
+}
+
+function exitOf(error: Error): ExitName {
+  if (error instanceof CommandError) return error.exit
+  if (error instanceof ConfigurationError) return 'configuration'
+  if (error instanceof QueryError) return 'usage'
+  if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
+  if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
+  if (error instanceof QueryTimeoutError) return 'timeout'
+  if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
+  if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
+  // A file that is not there is storage's fault, one that can not be understood is its writer's.
+  if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'
+  return isSystemError(error) || isSystemError(error.cause) ? 'storage' : 'fault'
+}
+
+/** ENOENT, EACCES, ENOSPC …, or SQLite's. */
+function isSystemError(error: unknown): boolean {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  return code !== undefined && /^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(code)
+}
+
+/** An unexpected fault shows its place as well. */
+function messageOf(error: Error): string {
+  if (error instanceof CommandError) return error.message
+  return exitOf(error) === 'fault' ? (error.stack ?? error.message) : error.message
+}
+
+export function exitCode(exit: ExitName): number {
+  return EXIT_CODES[exit].code
+}

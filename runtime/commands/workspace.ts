@@ -1,0 +1,130 @@
+/** What a command works on: the configuration, the data folder, an engine, and the datasets, opened when asked for. With or without a running `start`. */
+import { rmSync } from 'node:fs'
+import type { CompiledDataset } from '#core/compiled.ts'
+import { nearest } from '#core/definition-error.ts'
+import type { StepHook } from '#core/steps.ts'
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
+import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import { crashStep } from '../crash-step.ts'
+import { DataFolder } from '../drivers/data-folder.ts'
+import { loadDatasets } from '../drivers/definitions.ts'
+import { closeDataset, type OpenDataset, openDataset } from '../drivers/open-dataset.ts'
+import { openDictionary } from '../drivers/open-dictionary.ts'
+import { type EngineRole, openEngine } from '../drivers/open-engine.ts'
+import { openLog } from '../drivers/open-log.ts'
+import type { Configuration } from '../settings/settings.ts'
+import { CommandError } from './exit-codes.ts'
+
+export class Workspace {
+  readonly configuration: Configuration
+  readonly folder: DataFolder
+  readonly scratchFolder: string
+  readonly engine: DuckDbEngine
+  readonly datasets: ReadonlyMap<string, CompiledDataset>
+  readonly step: StepHook
+  readonly emit: Emit
+  readonly #logs = new Map<string, Promise<EventLog>>()
+  readonly #opened = new Map<string, Promise<OpenDataset>>()
+
+  /** @param make whether a data folder that is not there is made. @throws CommandError, DefinitionError: say what is wrong and where */
+  static async open(configuration: Configuration, role: EngineRole, emit: Emit, make = true): Promise<Workspace> {
+    const step = crashStep(process.env)
+    const { data, scratch } = configuration
+    const folder = make ? DataFolder.open(data, scratch) : DataFolder.openExisting(data, scratch)
+    folder.sweepScratch()
+    const scratchFolder = folder.makeScratch()
+    const engine = await openEngine(role, configuration, folder, scratchFolder)
+    try {
+      const datasets = await loadDatasets(configuration.datasets, engine)
+      return new Workspace({ configuration, folder, scratchFolder, engine, datasets, step, emit })
+    } catch (error) {
+      engine.close()
+      rmSync(scratchFolder, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  private constructor(
+    parts: Pick<Workspace, 'configuration' | 'folder' | 'scratchFolder' | 'engine' | 'datasets' | 'step' | 'emit'>,
+  ) {
+    this.configuration = parts.configuration
+    this.folder = parts.folder
+    this.scratchFolder = parts.scratchFolder
+    this.engine = parts.engine
+    this.datasets = parts.datasets
+    this.step = parts.step
+    this.emit = parts.emit
+  }
+
+  /** The parts of one dataset, opened once. @throws CommandError 'usage' when it is not among the loaded ones */
+  dataset(name: string): Promise<OpenDataset> {
+    const opened = this.#opened.get(name) ?? this.#open(this.definition(name))
+    this.#opened.set(name, opened)
+    return opened
+  }
+
+  /** A dataset's log alone: what takes events in needs no more. @throws CommandError 'usage' when it is not among the loaded ones */
+  log(name: string): Promise<EventLog> {
+    const { configuration, folder, emit, step } = this
+    const dataset = this.definition(name).name
+    const opened = this.#logs.get(name) ?? openLog({ dataset, folder, configuration, emit, step })
+    this.#logs.set(name, opened)
+    return opened
+  }
+
+  /** @throws CommandError 'usage' when it is not among the loaded ones */
+  definition(name: string): CompiledDataset {
+    const dataset = this.datasets.get(name)
+    if (dataset === undefined) {
+      throw new CommandError(
+        'usage',
+        `there is no dataset '${name}'${nearest(name, this.datasets.keys())}; loaded are: ${[...this.datasets.keys()].join(', ')}. Name its definition file with --dataset`,
+      )
+    }
+    return dataset
+  }
+
+  /** All loaded datasets, opened. */
+  async all(): Promise<OpenDataset[]> {
+    const all: OpenDataset[] = []
+    for (const name of this.datasets.keys()) all.push(await this.dataset(name))
+    return all
+  }
+
+  /** The only loaded dataset. @throws CommandError 'usage' when there are several */
+  only(): Promise<OpenDataset> {
+    const [name, ...more] = this.datasets.keys()
+    if (more.length > 0) {
+      throw new CommandError(
+        'usage',
+        `there are several datasets (${[name, ...more].join(', ')}): choose one with --dataset`,
+      )
+    }
+    return this.dataset(name!)
+  }
+
+  openDictionary(): Promise<DictionaryStore> {
+    return openDictionary(this.configuration, this.folder, this.emit)
+  }
+
+  async close(): Promise<void> {
+    const datasets = [...this.#opened.values()].map(async (opened) => {
+      const open = await opened.catch(() => null)
+      if (open !== null) await closeDataset(open)
+    })
+    const logs = [...this.#logs].map(async ([name, opening]) => {
+      if (!this.#opened.has(name)) await (await opening.catch(() => null))?.close()
+    })
+    await Promise.all([...datasets, ...logs])
+    this.engine.close()
+    rmSync(this.scratchFolder, { recursive: true, force: true })
+  }
+
+  async #open(dataset: CompiledDataset): Promise<OpenDataset> {
+    const { configuration, folder, engine, emit, step } = this
+    const log = await this.log(dataset.name)
+    return openDataset({ dataset, folder, configuration, engine, emit, step, log })
+  }
+}

@@ -1,0 +1,80 @@
+/** Dataset definitions by shipped name or by file; files anywhere may `import … from 'watershed'`. */
+import { existsSync } from 'node:fs'
+import { registerHooks } from 'node:module'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { compileDataset } from '#core/compile-dataset.ts'
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { DatasetDefinition } from '#core/definition.ts'
+import { nearest } from '#core/definition-error.ts'
+import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { CommandError } from '../commands/exit-codes.ts'
+import { isDefinitionPath } from '../settings/setting-sources.ts'
+
+/** The datasets that come with the product: name → module. */
+const SHIPPED: Readonly<Record<string, string>> = {
+  meetup_rsvps: '../../datasets/meetup-rsvps.ts',
+}
+
+let hooked = false
+
+/** Lets definition files outside this project import 'watershed'. Once per thread. */
+export function offerPackageName(): void {
+  if (hooked) return
+  hooked = true
+  const url = new URL('../../core/definition.ts', import.meta.url).href
+  registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === 'watershed' ? { url, format: 'module-typescript', shortCircuit: true } : next(specifier, context),
+  })
+}
+
+/** Loads and compiles all named datasets. @throws CommandError 'definition' or 'usage' that names the file and the place in it */
+export async function loadDatasets(
+  entries: readonly string[],
+  engine: DuckDbEngine,
+): Promise<ReadonlyMap<string, CompiledDataset>> {
+  offerPackageName()
+  const connection = await engine.connect()
+  try {
+    const datasets = new Map<string, CompiledDataset>()
+    for (const entry of new Set(entries)) {
+      const { definition, url } = await importDefinition(entry)
+      const dataset = await compileDataset(definition, connection).catch((error: Error) => {
+        throw new CommandError('definition', `${url}: ${error.message}`, { cause: error })
+      })
+      if (datasets.has(dataset.name)) {
+        throw new CommandError('definition', `${url}: a dataset named '${dataset.name}' is loaded already; rename one`)
+      }
+      datasets.set(dataset.name, dataset)
+    }
+    return datasets
+  } finally {
+    connection.close()
+  }
+}
+
+async function importDefinition(entry: string): Promise<{ definition: DatasetDefinition; url: string }> {
+  const path = isDefinitionPath(entry) ? resolve(entry) : null
+  const shipped = SHIPPED[entry]
+  if (path === null && shipped === undefined) {
+    throw new CommandError(
+      'usage',
+      `no dataset '${entry}' is shipped${nearest(entry, Object.keys(SHIPPED))}; for a file write its path, for example ./${entry}.ts`,
+    )
+  }
+  if (path !== null && !existsSync(path))
+    throw new CommandError('definition', `definition file '${path}' does not exist`)
+  const url = path === null ? new URL(shipped!, import.meta.url).href : pathToFileURL(path).href
+  try {
+    const module = (await import(url)) as { default?: DatasetDefinition }
+    if (module.default === undefined)
+      throw new Error('it has no default export; write `export default defineDataset({ … })`')
+    return { definition: module.default, url: path ?? entry }
+  } catch (error) {
+    const fault = error as Error
+    throw new CommandError('definition', `definition file '${path ?? entry}' can not be loaded: ${fault.message}`, {
+      cause: error,
+    })
+  }
+}

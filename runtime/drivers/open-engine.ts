@@ -1,0 +1,26 @@
+/** An engine for one role, within the role's share of threads and memory, and within the data folder. */
+import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { Configuration } from '../settings/settings.ts'
+import type { DataFolder } from './data-folder.ts'
+
+export type EngineRole = 'serve' | 'stream' | 'batch' | 'present'
+
+export async function openEngine(
+  role: EngineRole,
+  configuration: Configuration,
+  folder: DataFolder,
+  scratchFolder: string,
+): Promise<DuckDbEngine> {
+  const spillFolder = join(scratchFolder, 'spill')
+  mkdirSync(spillFolder, { recursive: true })
+  return DuckDbEngine.open({
+    threads: configuration[`${role}Threads`],
+    memoryLimit: `${configuration[`${role}MemoryMb`]}MB`,
+    folders: [folder.lakeFolder, scratchFolder],
+    spillFolder,
+    ...(role === 'stream' ? { statementsAtOnce: availableParallelism() } : {}),
+  })
+}

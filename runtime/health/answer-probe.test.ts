@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ServedDataset } from '#serving/answers/snapshot.ts'
+import { type ServedShop, serveShop } from '#serving/http/serve-app-fixture.ts'
+import { AnswerProbe } from './answer-probe.ts'
+
+let shop: ServedShop
+let served: ServedDataset
+beforeAll(async () => {
+  shop = await serveShop()
+  served = [...shop.parts.datasets!.values()][0]!
+})
+afterAll(() => shop.close())
+
+test('is ready when a snapshot can be taken', async () => {
+  const log = { range: async (partition: number) => ({ partition, start: 0, end: 7 }) }
+  expect(await new AnswerProbe([{ ...served, log }]).look()).toEqual([
+    { name: 'answers of shop', ready: true, state: 'running', detail: 'generation none, 7 events behind the log' },
+  ])
+})
+
+test('says that how far behind it is can not be known while the log is away', async () => {
+  const log = { range: () => Promise.reject(new Error('the broker is away')) }
+  const [part] = await new AnswerProbe([{ ...served, log }]).look()
+  expect(part).toMatchObject({ ready: true, detail: expect.stringMatching(/^generation none, .*is not known$/) })
+})
+
+test('tells why it is not, and does not wait for a store that does not answer', async () => {
+  const away = { ...served.store, read: () => Promise.reject(new Error('the store is away')) }
+  const silent = { ...served.store, read: () => new Promise<never>(() => {}) }
+  const probe = new AnswerProbe(
+    [
+      { ...served, store: away },
+      { ...served, store: silent },
+    ],
+    { lookMsMax: 50 },
+  )
+  expect(await probe.look()).toEqual([
+    { name: 'answers of shop', ready: false, state: 'failing', detail: 'the store is away' },
+    { name: 'answers of shop', ready: false, state: 'failing', detail: 'no snapshot within 50 ms' },
+  ])
+})
+
+test('many probes at once are one look', async () => {
+  let looks = 0
+  const counting = {
+    ...served,
+    get lake() {
+      looks++
+      return served.lake
+    },
+  }
+  const probe = new AnswerProbe([counting], { lookAgainMs: 60_000 })
+  const [first, second] = await Promise.all([probe.look(), probe.look()])
+  expect(second).toBe(first)
+  expect(looks).toBe(1)
+})

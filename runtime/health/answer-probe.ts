@@ -1,0 +1,61 @@
+/** Whether this process can answer: takes a snapshot of each dataset as an answer would, for /readyz. */
+
+import { type ServedDataset, takeSnapshot } from '#serving/answers/snapshot.ts'
+import type { ServedPart } from '#serving/http/health-routes.ts'
+
+/** probes come often, and may come from several places */
+const LOOK_AGAIN_MS = 1_000
+/** a dataset that takes longer is not ready */
+export const LOOK_MS_MAX = 3_000
+
+export interface AnswerProbeOptions {
+  readonly lookAgainMs?: number
+  readonly lookMsMax?: number
+}
+
+export class AnswerProbe {
+  readonly #datasets: readonly ServedDataset[]
+  readonly #options: Required<AnswerProbeOptions>
+  #looked: { readonly atMs: number; readonly parts: Promise<readonly ServedPart[]> } | null = null
+
+  constructor(datasets: readonly ServedDataset[], options: AnswerProbeOptions = {}) {
+    this.#datasets = datasets
+    this.#options = { lookAgainMs: LOOK_AGAIN_MS, lookMsMax: LOOK_MS_MAX, ...options }
+  }
+
+  /** One part per dataset; never rejects, and takes lookMsMax at the most. */
+  look(): Promise<readonly ServedPart[]> {
+    const nowMs = performance.now()
+    if (this.#looked !== null && nowMs - this.#looked.atMs < this.#options.lookAgainMs) return this.#looked.parts
+    const parts = Promise.all(this.#datasets.map((served) => this.#lookAt(served)))
+    this.#looked = { atMs: nowMs, parts }
+    return parts
+  }
+
+  async #lookAt(served: ServedDataset): Promise<ServedPart> {
+    const { lookMsMax } = this.#options
+    const name = `answers of ${served.dataset.name}`
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no snapshot within ${lookMsMax} ms`)), lookMsMax)
+    })
+    try {
+      const { partitions, generation } = await Promise.race([takeSnapshot(served, []), late])
+      const behind = partitions.reduce<number | null>((sum, one) => addKnown(sum, one.behind), 0)
+      const lag =
+        behind === null
+          ? 'the log can not be reached: how far behind it is not known'
+          : `${behind} events behind the log`
+      const detail = `generation ${generation?.id ?? 'none'}, ${lag}`
+      return { name, ready: true, state: 'running', detail }
+    } catch (error) {
+      return { name, ready: false, state: 'failing', detail: (error as Error).message }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+function addKnown(sum: number | null, more: number | null): number | null {
+  return sum === null || more === null ? null : sum + more
+}

@@ -1,0 +1,334 @@
+/** Looks at every part of a dataset in the data folder and says how it is and what to do. `examine` reads only. */
+
+import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { SegmentChain } from '#storage/lake/lake.ts'
+import type { Marker } from '#storage/speed-store/speed-store.ts'
+import { disagreements } from '#verification/disagreements.ts'
+import type { OpenDataset } from '../drivers/open-dataset.ts'
+import type { ScheduleLook } from '../drivers/open-schedule.ts'
+
+export interface Finding {
+  readonly part:
+    | 'log'
+    | 'lake'
+    | 'speed store'
+    | 'generation'
+    | 'dictionaries'
+    | 'dictionary store'
+    | 'schedule'
+    | 'definition'
+    | 'files'
+    /** the dataset could not be opened */
+    | 'services'
+  /** 'note': nothing to do, but worth knowing; 'attention': do what `advice` says */
+  readonly state: 'ok' | 'note' | 'attention'
+  readonly message: string
+  readonly advice: string | null
+  readonly numbers: Readonly<Record<string, number | string | null>>
+}
+
+export interface Repair {
+  readonly part: Finding['part']
+  readonly outcome: 'repaired' | 'refused'
+  /** what was done; or why not, and what to do */
+  readonly message: string
+}
+
+export interface DoctorReport {
+  readonly dataset: string
+  /** what was repaired, where that was asked for */
+  readonly repairs?: readonly Repair[]
+  readonly findings: readonly Finding[]
+  readonly well: boolean
+}
+
+export interface DoctorOptions {
+  /** also reads every file that a manifest names and compares checksums */
+  readonly deep?: boolean
+  /** looked at as well, where the dataset's views look anything up */
+  readonly dictionary?: DictionaryStore
+  /** looked at as well, where processes share a schedule */
+  readonly schedule?: Pick<ScheduleLook, 'hasSchedules'> | null
+  readonly clock?: () => number
+}
+
+/** A marker older than this means that no stream role is at work. */
+const MARKER_FRESH_MS = 10_000
+/** A generation older than this is worth a word. */
+const GENERATION_OLD_MS = 36 * 3_600_000
+
+/** Examines the dataset; a part that can not be read is a finding, not an error. */
+export async function examine(open: OpenDataset, options: DoctorOptions = {}): Promise<DoctorReport> {
+  const now = (options.clock ?? Date.now)()
+  const findings: Finding[] = []
+  const look = async (part: Finding['part'], examined: () => Promise<Finding | Finding[]>): Promise<void> => {
+    try {
+      findings.push(...[await examined()].flat())
+    } catch (error) {
+      const { message } = error as Error
+      findings.push({ part, state: 'attention', message: 'can not be read', advice: message, numbers: {} })
+    }
+  }
+  await look('log', () => examineLog(open))
+  await look('lake', () => examineLake(open))
+  await look('speed store', () => examineStore(open, now))
+  await look('generation', () => examineGeneration(open, now))
+  await look('speed store', () => examineAgreement(open))
+  await look('dictionaries', () => examineDictionaries(open))
+  const { dictionary } = options
+  if (dictionary !== undefined) await look('dictionary store', () => examineDictionaryStore(open, dictionary))
+  const { schedule } = options
+  if (schedule) await look('schedule', () => examineSchedule(schedule))
+  await look('definition', () => examineDefinition(open))
+  if (options.deep) await look('files', () => examineFiles(open))
+  const well = findings.every((finding) => finding.state !== 'attention')
+  return { dataset: open.dataset.name, findings, well }
+}
+
+/** Makes well what can be made well without losing anything, then looks again. What was refused says what to do. */
+export async function repair(open: OpenDataset, options: DoctorOptions = {}): Promise<DoctorReport> {
+  const repairs: Repair[] = []
+  for (const { part, message, advice, repair: mend } of await disagreements(open)) {
+    if (mend === null) repairs.push({ part, outcome: 'refused', message: `${message}; ${advice}` })
+    else
+      repairs.push(
+        await mend().then(
+          (done): Repair => ({ part, outcome: 'repaired', message: done }),
+          (error: Error): Repair => ({ part, outcome: 'refused', message: `${message}; ${error.message}` }),
+        ),
+      )
+  }
+  return { ...(await examine(open, options)), repairs }
+}
+
+async function examineAgreement(open: OpenDataset): Promise<Finding[]> {
+  const found = (await disagreements(open)).filter(({ part }) => part === 'speed store')
+  return found.map(({ part, message, advice, numbers }) => ({ part, state: 'attention', message, advice, numbers }))
+}
+
+async function examineLog({ log }: OpenDataset): Promise<Finding> {
+  const ranges = await Promise.all(Array.from({ length: log.partitions }, (_, partition) => log.range(partition)))
+  const held = ranges.reduce((sum, range) => sum + range.end - range.start, 0)
+  const end = ranges.reduce((sum, range) => sum + range.end, 0)
+  const message = `${log.partitions} partitions, ${end} events ever, ${held} still held`
+  return { part: 'log', state: 'ok', message, advice: null, numbers: { partitions: log.partitions, events: end, held } }
+}
+
+async function examineLake({ lake, log, partitions }: OpenDataset): Promise<Finding[]> {
+  const chains = await lake.chains(partitions)
+  const segments = chains.flatMap((chain) => chain.segments)
+  const sum = (of: (segment: (typeof segments)[number]) => number): number =>
+    segments.reduce((total, segment) => total + of(segment), 0)
+  const numbers = {
+    segments: segments.length,
+    rows: sum((segment) => segment.rows),
+    deadLetters: sum((segment) => segment.deadLetters),
+    lateRows: sum((segment) => segment.late.rows),
+    gaps: segments.filter((segment) => segment.kind === 'gap').length,
+  }
+  const message = `${numbers.segments} closed segments with ${numbers.rows} rows, ${numbers.deadLetters} dead letters, ${numbers.lateRows} late rows`
+  const findings: Finding[] = [{ part: 'lake', state: 'ok', message, advice: null, numbers }]
+  if (segments.some((segment) => segment.log !== log.identity)) {
+    return [...findings, foreignLog(log.identity)]
+  }
+  if (numbers.gaps > 0) findings.push(gapsFound(chains))
+  const behind = await chainsBeyondLog(chains, log)
+  return behind === null ? findings : [...findings, behind]
+}
+
+function foreignLog(identity: string): Finding {
+  return {
+    part: 'lake',
+    state: 'attention',
+    message: `segments belong to another log than ${identity}`,
+    advice: 'restore the log that belongs to this lake, or start with an empty data folder',
+    numbers: {},
+  }
+}
+
+function gapsFound(chains: readonly SegmentChain[]): Finding {
+  const gaps = chains.flatMap((chain) => chain.segments.filter((segment) => segment.kind === 'gap'))
+  const lost = gaps.reduce((sum, gap) => sum + gap.end - gap.start, 0)
+  return {
+    part: 'lake',
+    state: 'note',
+    message: `${lost} offsets in ${gaps.length} gaps were never read; answers that they touch say so`,
+    advice: 'raise logRetentionMs, or find what kept the stream role from reading',
+    numbers: { gaps: gaps.length, lost },
+  }
+}
+
+async function chainsBeyondLog(chains: readonly SegmentChain[], log: OpenDataset['log']): Promise<Finding | null> {
+  for (const chain of chains) {
+    const range = await log.range(chain.partition)
+    if (chain.end <= range.end) continue
+    return {
+      part: 'lake',
+      state: 'attention',
+      message: `partition ${chain.partition}: the lake reaches to offset ${chain.end}, but the log ends at ${range.end}`,
+      advice: 'the log was re-created or cut; restore it, or start with an empty data folder',
+      numbers: { partition: chain.partition, lakeEnd: chain.end, logEnd: range.end },
+    }
+  }
+  return null
+}
+
+async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
+  const markers = await open.store.markers()
+  const lag = await lagOf(open, markers)
+  const newest = Math.max(0, ...[...markers.values()].map((marker) => marker.atMs))
+  const numbers = { lag, markerAgeMs: newest === 0 ? null : now - newest }
+  if (newest !== 0 && now - newest <= MARKER_FRESH_MS) {
+    return {
+      part: 'speed store',
+      state: 'ok',
+      message: `a stream role is at work, ${lag} events behind the log`,
+      advice: null,
+      numbers,
+    }
+  }
+  return {
+    part: 'speed store',
+    state: lag > 0 ? 'attention' : 'note',
+    message: `no stream role is at work; ${lag} events are not counted yet`,
+    advice: lag > 0 ? 'run `watershed start`; if it runs already, see its log' : null,
+    numbers,
+  }
+}
+
+/** Events in the log that neither a closed segment nor a marker reaches. */
+async function lagOf({ lake, log, partitions }: OpenDataset, markers: ReadonlyMap<number, Marker>): Promise<number> {
+  let lag = 0
+  for (const chain of (await lake.chains(partitions)).slice(0, log.partitions)) {
+    const { end } = await log.range(chain.partition)
+    const marker = markers.get(chain.partition)
+    const open = marker?.segmentStart === chain.end ? marker.through : chain.end
+    lag += Math.max(0, end - open)
+  }
+  return lag
+}
+
+async function examineGeneration({ lake, partitions }: OpenDataset, now: number): Promise<Finding> {
+  const current = await lake.current()
+  if (current === null) {
+    const advice = 'run `watershed batch run`, or leave `watershed start` running'
+    return {
+      part: 'generation',
+      state: 'note',
+      message: 'none yet; answers come from the speed side',
+      advice,
+      numbers: {},
+    }
+  }
+  const chains = await lake.chains(partitions)
+  const short = chains.find((chain) => chain.end < (current.boundary[chain.partition] ?? 0))
+  if (short !== undefined) return manifestsMissing(current, short)
+  const after = chains.reduce(
+    (sum, chain) => sum + Math.max(0, chain.end - (current.boundary[chain.partition] ?? 0)),
+    0,
+  )
+  const ageMs = now - current.finishedAtMs
+  const numbers = { id: current.id, ageMs, rows: current.rows, after, kept: (await lake.generations()).length }
+  const message = `${current.id} (${current.mode}) is ${agoOf(ageMs)} old, has ${current.rows} rows; ${after} closed offsets come after it`
+  const old = ageMs > GENERATION_OLD_MS && after > 0
+  const advice = old ? 'the schedule does not run: leave `watershed start` running, or run `watershed batch run`' : null
+  return { part: 'generation', state: old ? 'attention' : 'ok', message, advice, numbers }
+}
+
+function manifestsMissing(current: GenerationManifest, { partition, end }: SegmentChain): Finding {
+  const counted = current.boundary[partition]!
+  return {
+    part: 'generation',
+    state: 'attention',
+    message: `${current.id} has counted partition ${partition} up to offset ${counted}, but the lake's segments end at ${end}: manifests are missing`,
+    advice: "restore the lake's folder 'manifests' from a copy; nothing of the partition is read until then",
+    numbers: { id: current.id, partition, counted, end },
+  }
+}
+
+function agoOf(ms: number): string {
+  const minutes = Math.round(ms / 60_000)
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`
+}
+
+/** Views whose definition changed since the generation was made. */
+async function examineDefinition({ lake, dataset }: OpenDataset): Promise<Finding> {
+  const current: GenerationManifest | null = await lake.current()
+  const changed = [...dataset.views.values()]
+    .filter((view) => current !== null && current.views[view.name]?.hash !== view.hash)
+    .map((view) => view.name)
+  const numbers = { views: dataset.views.size, changed: changed.length }
+  if (changed.length === 0) {
+    return {
+      part: 'definition',
+      state: 'ok',
+      message: `${dataset.views.size} views, as in the generation`,
+      advice: null,
+      numbers,
+    }
+  }
+  return {
+    part: 'definition',
+    state: 'attention',
+    message: `changed since the generation was made: ${changed.join(', ')}`,
+    advice: `run \`watershed backfill ${dataset.name}\``,
+    numbers,
+  }
+}
+
+/** Keys that look-ups did not find when the generation was made. */
+async function examineDictionaries({ lake }: OpenDataset): Promise<Finding[]> {
+  const pins = Object.entries((await lake.current())?.dictionaries ?? {})
+  return pins.map(([name, { unknownKeys, unknownByLookup = {} }]) => {
+    const lacking = Object.entries(unknownByLookup).filter(([, unknown]) => unknown > 0)
+    const where = lacking.map(([place, unknown]) => `${place} ${unknown}`).join(', ')
+    const lacks = `${name} lacks ${unknownKeys} keys${where === '' ? '' : ` (${where})`}`
+    const message = unknownKeys === 0 ? `${name} has every key` : lacks
+    const advice =
+      unknownKeys === 0
+        ? null
+        : 'their rows are counted, and not enriched; publish more entries with `watershed dictionaries publish`'
+    const state = unknownKeys === 0 ? 'ok' : 'note'
+    return { part: 'dictionaries', state, message, advice, numbers: { dictionary: name, unknownKeys } }
+  })
+}
+
+async function examineDictionaryStore({ dataset }: OpenDataset, store: DictionaryStore): Promise<Finding[]> {
+  const names = new Set([...dataset.views.values()].flatMap(({ lookups }) => lookups.map((one) => one.dictionary)))
+  if (names.size === 0) return []
+  const versions = await Promise.all([...names].map((name) => store.version(name)))
+  const absent = [...names].filter((_, index) => versions[index] === null)
+  const message = `${names.size - absent.length} of ${names.size} dictionaries are published`
+  const advice =
+    absent.length === 0
+      ? null
+      : `without ${absent.join(', ')} rows are not enriched by it: \`watershed dictionaries publish\``
+  const numbers = { dictionaries: names.size, absent: absent.length }
+  return [{ part: 'dictionary store', state: absent.length === 0 ? 'ok' : 'note', message, advice, numbers }]
+}
+
+async function examineSchedule(schedule: Pick<ScheduleLook, 'hasSchedules'>): Promise<Finding> {
+  const part = 'schedule'
+  if (await schedule.hasSchedules())
+    return { part, state: 'ok', message: 'batch runs are scheduled', advice: null, numbers: {} }
+  const advice =
+    'a running batch role makes the schedules within half a minute, as it is configured: run `watershed batch`'
+  return { part, state: 'note', message: 'batch runs are not scheduled as they are configured', advice, numbers: {} }
+}
+
+async function examineFiles({ lake }: OpenDataset): Promise<Finding> {
+  const { files, bytes, problems } = await lake.verifyFiles()
+  const numbers = { files, bytes, problems: problems.length }
+  if (problems.length === 0) {
+    return {
+      part: 'files',
+      state: 'ok',
+      message: `${files} files, ${bytes} bytes: all as their manifests say`,
+      advice: null,
+      numbers,
+    }
+  }
+  const message = `${problems.length} of ${files} files are not what their manifests say: ${problems.slice(0, 5).join('; ')}`
+  return { part: 'files', state: 'attention', message, advice: 'restore them from a copy', numbers }
+}

@@ -1,0 +1,36 @@
+/** The serving stage's own view of a moment, at the finest grain: what verify holds against the recount. */
+import type { CompiledView } from '#core/compiled.ts'
+import { BoundValues, stateFiles, statesSql } from '#serving/answers/merged-sql.ts'
+import { type ServedDataset, type Snapshot, SnapshotError, takeSnapshot } from '#serving/answers/snapshot.ts'
+import type { MergedSnapshot } from '#verification/verify-dataset.ts'
+
+const TRIES_MAX = 20
+
+/** Takes one snapshot of all views, as every answer does, at a moment when no flush is half written. @throws SnapshotError, LakeError */
+export async function mergedSnapshot(served: ServedDataset): Promise<MergedSnapshot> {
+  const snapshot = await wholeSnapshot(served)
+  for (const view of served.dataset.views.values()) await served.lake.check(stateFiles(view, snapshot))
+  return {
+    generation: snapshot.generation?.id ?? null,
+    positions: snapshot.partitions,
+    merged: (view: CompiledView) => {
+      const bound = new BoundValues()
+      const keep = [...(view.paneMs === undefined ? [] : ['pane']), ...view.dimensions.map(({ name }) => name)]
+      const merged = view.mergeSql(statesSql(view, snapshot, served.lake, bound))
+      return { sql: `(${view.presentSql(`(${merged})`, keep)})`, parameters: bound.parameters }
+    },
+  }
+}
+
+async function wholeSnapshot(served: ServedDataset): Promise<Snapshot> {
+  for (let attempt = 1; ; attempt++) {
+    const snapshot = await takeSnapshot(served)
+    const ahead = snapshot.partitions.find((place) => place.ahead !== null)
+    if (ahead === undefined) return snapshot
+    if (attempt < TRIES_MAX) continue
+    throw new SnapshotError(
+      served.dataset.name,
+      `partition ${ahead.partition}: a flush through offset ${ahead.ahead} stays half written in the speed store; is a stream role running?`,
+    )
+  }
+}

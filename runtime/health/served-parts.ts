@@ -1,0 +1,32 @@
+/** What /readyz says of a role: its thread, and each of its parts. */
+import type { ServedPart } from '#serving/http/health-routes.ts'
+import { PART_STATES, type PartStatus } from '../roles/role-messages.ts'
+import type { RoleState } from '../roles/role-supervisor.ts'
+import { masked } from '../settings/secrets.ts'
+
+export function servedParts({ name, state, restarts, fault, parts }: RoleState): ServedPart[] {
+  const running = state === 'running'
+  const thread = {
+    name: `${name} role`,
+    ready: running,
+    state,
+    detail: textOf([restarts > 0 ? `${restarts} restarts` : null, fault]),
+  }
+  return [thread, ...parts.map((part) => servedPart(part, running))]
+}
+
+/** Whoever asks /readyz may have no key. */
+export function withoutSecrets(part: ServedPart, secrets: readonly string[]): ServedPart {
+  return { ...part, detail: masked(part.detail, secrets) }
+}
+
+/** A part of a thread that does not run does not work, whatever it said last. */
+function servedPart(part: PartStatus, running: boolean): ServedPart {
+  const { name, state, fault, numbers } = part
+  const counted = Object.entries(numbers).map(([number, value]) => (value === null ? null : `${number} ${value}`))
+  return { name, ready: running && PART_STATES[state].ready, state, detail: textOf([fault, ...counted]) }
+}
+
+function textOf(texts: readonly (string | null)[]): string {
+  return texts.filter((text) => text !== null && text !== '').join(', ')
+}

@@ -1,0 +1,46 @@
+/** Verifies a dataset and makes the result known: a log line and a metric. Never throws: what can not be verified is told as such. */
+import type { Emit } from '#telemetry/emit.ts'
+import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
+import type { OpenDataset } from '../drivers/open-dataset.ts'
+import { mergedSnapshot } from './merged-snapshot.ts'
+
+export interface VerifyAndTellOptions {
+  /** a folder that the engine may use */
+  readonly scratchFolder: string
+  readonly emit: Emit
+  readonly signal?: AbortSignal
+}
+
+/** @returns null when the verification itself failed */
+export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOptions): Promise<VerifyReport | null> {
+  const { emit, scratchFolder, signal } = options
+  const dataset = open.dataset.name
+  try {
+    const report = await verifyDataset({
+      ...open,
+      scratchFolder,
+      signal,
+      snapshot: () => mergedSnapshot(open),
+    })
+    const different = report.views.reduce((sum, view) => sum + view.different, 0)
+    emit({
+      name: report.equal ? 'verify-equal' : 'verify-different',
+      level: report.equal ? 'info' : 'error',
+      dataset,
+      message: report.equal
+        ? `verify of '${dataset}': ${report.views.length} views are equal to the recount`
+        : `verify of '${dataset}' found differences: ${report.problems.join('; ')}. Run \`watershed verify\` for the rows, and \`watershed batch run --full\` to publish a recount`,
+      fields: { different, views: report.views.length, tookMs: report.tookMs },
+    })
+    return report
+  } catch (error) {
+    if (signal?.aborted) return null
+    emit({
+      name: 'verify-failed',
+      level: 'error',
+      dataset,
+      message: `verify of '${dataset}' could not be finished: ${(error as Error).message}; it is tried again after the next full run`,
+    })
+    return null
+  }
+}

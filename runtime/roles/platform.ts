@@ -1,0 +1,166 @@
+/**
+ * The roles that one process has: all of them, or some, beside other processes over the same lake. The main thread takes events in and
+ * answers queries; the stream role and the batch role each have a worker thread with an engine of its own. Stopping goes the way of the
+ * data: nothing more is taken in, then the stream role flushes what it folded, while the batch role stops between two steps. What was
+ * acknowledged is in the log whatever happens.
+ */
+import { mkdirSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { Intake } from '#ingest/intake.ts'
+import type { ServedPart } from '#serving/http/health-routes.ts'
+import { buildServeApp } from '#serving/http/serve-app.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import { Metrics } from '#telemetry/metrics.ts'
+import { listenError } from '../commands/exit-codes.ts'
+import { firstQuestions } from '../commands/first-questions.ts'
+import { Workspace } from '../commands/workspace.ts'
+import type { OpenDataset } from '../drivers/open-dataset.ts'
+import { queuePrefixOf } from '../drivers/open-schedule.ts'
+import { AnswerProbe } from '../health/answer-probe.ts'
+import { servedParts, withoutSecrets } from '../health/served-parts.ts'
+import { stateReadings } from '../health/state-readings.ts'
+import { secretsOf } from '../settings/secrets.ts'
+import type { Configuration } from '../settings/settings.ts'
+import { intakeLimits, intakePort } from './intake-port.ts'
+import type { RoleInput } from './role-messages.ts'
+import { RoleSupervisor } from './role-supervisor.ts'
+
+/** What of the platform one process does. */
+export interface PlatformShape {
+  /** roles with a thread of their own */
+  readonly threads: readonly ('stream' | 'batch' | 'present')[]
+  /** answers queries */
+  readonly answers: boolean
+  /** takes events in */
+  readonly intake: boolean
+}
+
+export class Platform {
+  readonly intakes = new Map<string, Intake>()
+  readonly #shape: PlatformShape
+  readonly #workspace: Workspace
+  readonly #emit: Emit
+  readonly #metrics: Metrics
+  readonly #roles: RoleSupervisor[] = []
+  #datasets: readonly OpenDataset[] = []
+  #answering: AnswerProbe | null = null
+  #app: FastifyInstance | null = null
+  #address = ''
+
+  /** Opens everything, starts the roles, and listens. @throws what keeps a part from starting; nothing is left running then */
+  static async start(configuration: Configuration, shape: PlatformShape, log: Emit): Promise<Platform> {
+    let platform: Platform | null = null
+    const metrics = new Metrics(() => stateReadings(platform === null ? [] : platform.#datasets))
+    const emit: Emit = (event) => {
+      metrics.count(event)
+      log(event)
+    }
+    platform = new Platform(shape, await Workspace.open(configuration, 'serve', emit), metrics, emit)
+    try {
+      await platform.#open()
+      return platform
+    } catch (error) {
+      await platform.stop()
+      throw error
+    }
+  }
+
+  private constructor(shape: PlatformShape, workspace: Workspace, metrics: Metrics, emit: Emit) {
+    this.#shape = shape
+    this.#workspace = workspace
+    this.#metrics = metrics
+    this.#emit = emit
+  }
+
+  /** where it listens, e.g. http://127.0.0.1:8787 */
+  get address(): string {
+    return this.#address
+  }
+
+  /** for whoever starts it at a terminal */
+  get firstQuestions(): string {
+    const { configuration, datasets } = this.#workspace
+    const { data, keys } = configuration
+    const asked = this.#shape.answers ? [...datasets.values()] : []
+    return firstQuestions({ address: this.#address, data, datasets: asked, keyed: keys.length > 0 })
+  }
+
+  /** Takes nothing more in, stops the roles, and closes everything. Sources of events that the caller started must have stopped. */
+  async stop(): Promise<void> {
+    await this.#app?.close()
+    await Promise.all(this.#roles.map((role) => role.stop()))
+    await this.#workspace.close()
+  }
+
+  async #open(): Promise<void> {
+    const { answers, intake, threads } = this.#shape
+    if (answers) this.#datasets = await this.#workspace.all()
+    if (answers) this.#answering = new AnswerProbe(this.#datasets)
+    if (intake) await this.#openIntakes()
+    for (const name of threads) {
+      if (name === 'present' && this.#workspace.configuration.presented === 'none') continue
+      const module = new URL(`./${name}-thread.ts`, import.meta.url)
+      const role = new RoleSupervisor({ name, module, input: this.#inputOf(name), emit: this.#emit })
+      this.#roles.push(role)
+      await role.start()
+    }
+    await this.#listen()
+  }
+
+  async #openIntakes(): Promise<void> {
+    const limits = intakeLimits(this.#workspace.configuration)
+    for (const [name, dataset] of this.#workspace.datasets) {
+      const log = await this.#workspace.log(name)
+      this.intakes.set(name, new Intake({ dataset, log, limits, emit: this.#emit }))
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const { configuration } = this.#workspace
+    const { host, port, keys } = configuration
+    const { answers, intake } = this.#shape
+    const ports = [...this.intakes].map(([name, own]) => [name, intakePort(own, configuration)] as const)
+    const board = await this.#jobBoard()
+    const secrets = secretsOf(configuration)
+    this.#app = buildServeApp({
+      datasets: answers ? new Map(this.#datasets.map((open) => [open.dataset.name, open])) : null,
+      intakes: intake ? new Map(ports) : null,
+      metrics: this.#metrics,
+      emit: this.#emit,
+      limits: configuration,
+      keys,
+      ownKeyPaths: board === null ? [] : [board.path],
+      parts: async () => (await this.#parts()).map((part) => withoutSecrets(part, secrets)),
+    })
+    if (board !== null) this.#app.register(board.plugin, { prefix: board.path })
+    try {
+      await this.#app.listen({ host, port })
+    } catch (error) {
+      throw listenError(host, port, error as NodeJS.ErrnoException)
+    }
+    const bound = this.#app.server.address() as AddressInfo
+    this.#address = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  async #parts(): Promise<ServedPart[]> {
+    return [...this.#roles.flatMap((role) => servedParts(role.state())), ...((await this.#answering?.look()) ?? [])]
+  }
+
+  /** The page of batch jobs, where there is a queue and a key for it. */
+  async #jobBoard(): Promise<{ readonly path: string; readonly plugin: FastifyPluginAsync } | null> {
+    const { schedule, adminKey, redis } = this.#workspace.configuration
+    if (schedule !== 'bullmq' || adminKey === undefined) return null
+    const { jobBoard, JOB_BOARD_PATH: path } = await import('#serving/http/job-board.ts')
+    const { batchQueueName } = await import('#batch-layer/bullmq-queue.ts')
+    const queues = [...this.#workspace.datasets.keys()].map(batchQueueName)
+    return { path, plugin: jobBoard({ adminKey, url: redis.url, prefix: queuePrefixOf({ redis }), queues }) }
+  }
+
+  #inputOf(role: string): RoleInput {
+    const scratchFolder = join(this.#workspace.scratchFolder, role)
+    mkdirSync(scratchFolder, { recursive: true })
+    return { configuration: this.#workspace.configuration, scratchFolder }
+  }
+}

@@ -1,0 +1,59 @@
+/** Dead letters of a real file, as the route answers them. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { quoteText } from '#core/sql-names.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { DEAD_LETTERS } from '../http/response-schemas.ts'
+import { DEAD_LETTER_BYTES_MAX, deadLettersJson } from './dead-letters.ts'
+import type { ServedDataset } from './snapshot.ts'
+
+let folder: string
+let engine: DuckDbEngine
+let served: ServedDataset
+let checkMs = 0
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-letters-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  const path = join(folder, 'letters.parquet')
+  const connection = await engine.connect()
+  const large = `repeat('é', ${DEAD_LETTER_BYTES_MAX})`
+  await connection.run(
+    `COPY (SELECT 0 AS _partition, o AS _offset, o AS _arrival, 'no good' AS reason, bytes FROM (VALUES
+      (1, encode('é')), (2, '\\xFF'::BLOB), (3, encode(${large})), (4, encode('x' || ${large})), (5, from_hex(repeat('ff', 100000)))) AS t(o, bytes))
+     TO ${quoteText(path)} (FORMAT parquet)`,
+  )
+  connection.close()
+  const segments = [{ deadLetterFile: { rows: 5 }, createdAtMs: 1 }]
+  const lake = { chains: async () => [{ segments }], check: () => sleep(checkMs), resolve: () => path }
+  served = { engine, lake, partitions: 1 } as unknown as ServedDataset
+})
+afterAll(() => {
+  engine.close()
+  rmSync(folder, { recursive: true })
+})
+
+test('a small one is whole, a large one is cut between two characters and says its size', async () => {
+  const data = JSON.parse(await deadLettersJson(served, 10))
+  expect(DEAD_LETTERS.safeParse({ data }).error).toBeUndefined()
+  const [broken, odd, even, byte, text] = DEAD_LETTERS.parse({ data }).data
+  expect(text).toMatchObject({ offset: 1, bytes: 2, truncated: false, text: 'é', base64: 'w6k=' })
+  expect(byte).toMatchObject({ offset: 2, bytes: 1, truncated: false, text: null, base64: '/w==' })
+  for (const [letter, shown, bytes] of [
+    [even, 'é'.repeat(DEAD_LETTER_BYTES_MAX / 2), 2 * DEAD_LETTER_BYTES_MAX],
+    [odd, `x${'é'.repeat(DEAD_LETTER_BYTES_MAX / 2 - 1)}`, 2 * DEAD_LETTER_BYTES_MAX + 1],
+  ] as const) {
+    expect(letter).toMatchObject({ bytes, truncated: true })
+    expect(letter!.text === shown).toBe(true)
+    expect(Buffer.from(letter!.base64, 'base64').length).toBe(DEAD_LETTER_BYTES_MAX)
+  }
+  expect(broken).toMatchObject({ bytes: 100_000, truncated: true, text: null })
+})
+
+test('it is stopped as queries are', async () => {
+  checkMs = 30
+  await expect(deadLettersJson(served, 10, 10)).rejects.toThrow('queryMsMax = 10 ms')
+})

@@ -1,0 +1,128 @@
+/** What can be asked: definitions, merged views, generations and dead letters. */
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { z } from 'zod'
+import type { Metrics } from '#telemetry/metrics.ts'
+import { deadLettersJson } from '../answers/dead-letters.ts'
+import { answerQuery } from '../answers/merged-view.ts'
+import type { ServedDataset } from '../answers/snapshot.ts'
+import { servedUnder } from '../answers/unknown-name.ts'
+import { describeDataset } from './describe-dataset.ts'
+import { JSON_TYPE, responsesOf } from './openapi.ts'
+import { parseQuery } from './parse-query.ts'
+import type { ProblemType } from './problems.ts'
+import type { QueryGate } from './query-gate.ts'
+import {
+  DATASET_PARAMS,
+  DEAD_LETTERS_DEFAULT,
+  DEAD_LETTERS_QUERY,
+  NO_QUERY,
+  VIEW_PARAMS,
+  VIEW_QUERY,
+} from './request-schemas.ts'
+import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response-schemas.ts'
+
+export interface DatasetRouteParts {
+  readonly datasets: ReadonlyMap<string, ServedDataset>
+  readonly gate: QueryGate
+  readonly queryMsMax: number
+  readonly metrics: Metrics
+}
+
+/** Text that is JSON already. */
+const JSON_TEXT = 'application/json; charset=utf-8'
+
+const READS: readonly ProblemType[] = ['bad-query', 'not-found', 'storage-fault']
+
+const LIST = {
+  operationId: 'listDatasets',
+  summary: 'All definitions: columns, views, dimensions, measures with their exactness',
+  querystring: NO_QUERY,
+  response: responsesOf(200, 'the definitions', JSON_TYPE, DATASETS, ['bad-query']),
+}
+const DESCRIBE = {
+  operationId: 'describeDataset',
+  summary: 'One definition',
+  params: DATASET_PARAMS,
+  querystring: NO_QUERY,
+  response: responsesOf(200, 'the definition', JSON_TYPE, DATASET, ['bad-query', 'not-found']),
+}
+const ASK = {
+  operationId: 'askView',
+  summary: 'A merged answer with its provenance',
+  params: VIEW_PARAMS,
+  querystring: VIEW_QUERY,
+  response: responsesOf(200, 'the rows, and what they were made of', JSON_TYPE, ANSWER, [
+    ...READS,
+    'needs-backfill',
+    'busy',
+    'query-timeout',
+  ]),
+}
+const GENERATIONS_OF = {
+  operationId: 'listGenerations',
+  summary: 'What the batch layer published, oldest first, and which one is current',
+  params: DATASET_PARAMS,
+  querystring: NO_QUERY,
+  response: responsesOf(200, 'the kept generations', JSON_TYPE, GENERATIONS, READS),
+}
+const DEAD_LETTERS_OF = {
+  operationId: 'listDeadLetters',
+  summary: 'The newest unusable events of closed segments, with their bytes',
+  params: DATASET_PARAMS,
+  querystring: DEAD_LETTERS_QUERY,
+  response: responsesOf(200, 'the newest first', JSON_TYPE, DEAD_LETTERS, [...READS, 'busy', 'query-timeout']),
+}
+
+export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts): void {
+  const { datasets, gate, metrics } = parts
+  const app = plain.withTypeProvider<ZodTypeProvider>()
+  app.get('/v1/datasets', { schema: LIST }, async () => ({
+    datasets: [...datasets.values()].map(({ dataset }) => describeDataset(dataset)),
+  }))
+  app.get('/v1/datasets/:dataset', { schema: DESCRIBE }, async (request) =>
+    describeDataset(servedUnder(datasets, request.params.dataset).dataset),
+  )
+  app.get('/v1/datasets/:dataset/views/:view', { schema: ASK }, async (request, reply) => {
+    const { dataset, view } = request.params
+    const target = servedUnder(datasets, dataset)
+    const query = parseQuery(dataset, view, request.query)
+    const began = performance.now()
+    const answer = await gate.run(() => answerQuery(target, query, { queryMsMax: parts.queryMsMax }))
+    metrics.queryAnswered(dataset, view, performance.now() - began)
+    return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
+  })
+  app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request) =>
+    generationsOf(servedUnder(datasets, request.params.dataset)),
+  )
+  app.get('/v1/datasets/:dataset/dead-letters', { schema: DEAD_LETTERS_OF }, async (request, reply) => {
+    const limit = Number(request.query.limit ?? DEAD_LETTERS_DEFAULT)
+    const target = servedUnder(datasets, request.params.dataset)
+    return reply
+      .type(JSON_TEXT)
+      .send(`{"data":${await gate.run(() => deadLettersJson(target, limit, parts.queryMsMax))}}`)
+  })
+}
+
+async function generationsOf({ lake }: ServedDataset): Promise<z.output<typeof GENERATIONS>> {
+  const [current, generations] = [await lake.current(), await lake.generations()]
+  return {
+    current: current?.id ?? null,
+    generations: generations.map(({ id, mode, boundary, rows, deadLetters, lateRows, dictionaries, ...times }) => ({
+      id,
+      mode,
+      boundary: [...boundary],
+      rows,
+      deadLetters,
+      lateRows,
+      finishedAt: new Date(times.finishedAtMs).toISOString(),
+      tookMs: times.finishedAtMs - times.startedAtMs,
+      dictionaries: Object.fromEntries(
+        Object.entries(dictionaries).map(([name, { version, unknownKeys, unknownByLookup }]) => [
+          name,
+          { version, unknownKeys, unknownByLookup },
+        ]),
+      ),
+    })),
+  }
+}

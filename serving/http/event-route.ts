@@ -1,0 +1,99 @@
+/** POST /v1/datasets/{dataset}/events: 202 only after the accepted events are durable. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { servedUnder } from '../answers/unknown-name.ts'
+import { unpackedBody } from './body-encoding.ts'
+import { type DescribedBody, JSON_TYPE, responsesOf } from './openapi.ts'
+import { ProblemError, problemOf } from './problems.ts'
+import { DATASET_PARAMS, EVENTS_QUERY } from './request-schemas.ts'
+import { TAKEN } from './response-schemas.ts'
+
+export interface EventVerdict {
+  readonly index: number
+  readonly status: 'accepted' | 'rejected'
+  readonly partition?: number
+  readonly offset?: number
+  readonly reason?: string
+}
+
+/** What takes events in; the wiring passes the ingest stage's intake. */
+export interface IntakePort {
+  offerBody(
+    body: Buffer,
+    format: 'json' | 'ndjson',
+  ): Promise<{ readonly verdicts: readonly EventVerdict[]; readonly accepted: number; readonly rejected: number }>
+}
+
+const FORMATS = {
+  'application/json': 'json',
+  'application/x-ndjson': 'ndjson',
+  'application/jsonl': 'ndjson',
+  'text/plain': 'ndjson',
+} as const
+
+const EVENT = { type: 'object', description: 'one event, as the dataset defines it' }
+
+const BODY: DescribedBody = {
+  description: 'events: a JSON array (or one object), or NDJSON; plain or with content-encoding gzip',
+  content: Object.fromEntries(
+    Object.entries(FORMATS).map(([type, format]) => [
+      type,
+      {
+        schema:
+          format === 'json'
+            ? { oneOf: [{ type: 'array', items: EVENT }, EVENT] }
+            : { type: 'string', description: 'one event per line' },
+      },
+    ]),
+  ),
+}
+
+const SCHEMA = {
+  operationId: 'takeEvents',
+  summary: 'Take events in; 202 once the accepted ones are durable',
+  params: DATASET_PARAMS,
+  querystring: EVENTS_QUERY,
+  response: responsesOf(202, 'the accepted events are durable', JSON_TYPE, TAKEN, [
+    'bad-request',
+    'bad-query',
+    'all-rejected',
+    'not-found',
+    'too-large',
+    'unsupported-type',
+    'busy',
+    'storage-fault',
+  ]),
+}
+
+export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, IntakePort>): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(Object.keys(FORMATS), { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  const options = { schema: SCHEMA, config: { describedBody: BODY } }
+  app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', options, async (request, reply) => {
+    const intake = servedUnder(intakes, request.params.dataset)
+    const { verdicts } = request.query
+    const body = await bodyOf(request)
+    if (body.length === 0)
+      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
+    const result = await intake.offerBody(body, formatOf(request))
+    const rows = verdicts === 'all' ? result.verdicts : result.verdicts.filter(({ status }) => status === 'rejected')
+    const answer = { accepted: result.accepted, rejected: result.rejected, rows }
+    if (result.accepted > 0 || result.rejected === 0) return reply.code(202).send(answer)
+    const problem = problemOf(
+      'all-rejected',
+      `all ${result.rejected} events were rejected; the first because: ${result.verdicts[0]?.reason}`,
+      answer,
+    )
+    return reply.code(problem.status).type('application/problem+json').send(problem)
+  })
+}
+
+async function bodyOf({ body, headers, raw, routeOptions }: FastifyRequest): Promise<Buffer> {
+  if (!Buffer.isBuffer(body) || body.length === 0) return Buffer.alloc(0)
+  return unpackedBody(body, headers['content-encoding'], routeOptions.bodyLimit, () => raw.socket.destroyed)
+}
+
+function formatOf(request: FastifyRequest): 'json' | 'ndjson' {
+  const type = (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+  return FORMATS[type as keyof typeof FORMATS] ?? 'json'
+}

@@ -1,0 +1,32 @@
+/** Bounds how many queries run and wait at once: the others are told to come again instead of growing a queue. */
+import { TooManyQueriesError } from '../answers/query-error.ts'
+
+export interface GateLimits {
+  readonly queriesMax: number
+  readonly queriesWaitingMax: number
+}
+
+export class QueryGate {
+  readonly #limits: GateLimits
+  #running = 0
+  readonly #waiting: (() => void)[] = []
+
+  constructor(limits: GateLimits) {
+    this.#limits = limits
+  }
+
+  /** Runs the work when there is a place. @throws TooManyQueriesError when too many wait already */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running >= this.#limits.queriesMax) {
+      if (this.#waiting.length >= this.#limits.queriesWaitingMax) throw new TooManyQueriesError(this.#limits)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    } else this.#running++
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#running--
+    }
+  }
+}

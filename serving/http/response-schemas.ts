@@ -1,0 +1,140 @@
+/** What answers look like, for GET /openapi.json; tests hold real answers against these. */
+import { z } from 'zod'
+import type { AnswerMeta } from '../answers/answer-meta.ts'
+
+const offset = z.number().int().min(0)
+const name = z.string()
+const moment = z.string().describe('ISO 8601 in UTC')
+
+export const INDEX = z.strictObject({
+  product: z.literal('watershed'),
+  document: z.string().describe('path of the OpenAPI document'),
+  datasets: z.array(z.string()),
+  routes: z.array(z.string()),
+})
+
+export const ALIVE = z.strictObject({ status: z.literal('alive') })
+
+export const READINESS = z.strictObject({
+  status: z.enum(['ready', 'not ready']),
+  parts: z.array(z.strictObject({ name, ready: z.boolean(), state: z.string(), detail: z.string() })),
+})
+
+export const METRICS_TEXT = z.string().describe("metrics in Prometheus' text format")
+
+const exactness = z
+  .looseObject({ kind: z.enum(['exact', 'float', 'sketch', 'bounded']) })
+  .describe('how far a value may be from the truth, with its bound')
+
+const view = z.strictObject({
+  name,
+  label: name.optional(),
+  definition: z.string().describe('hash of the definition'),
+  paneMs: z.number().nullable(),
+  grains: z.array(z.string()),
+  window: z.strictObject({ sizeMs: z.number(), everyMs: z.number() }).nullable(),
+  rank: z
+    .strictObject({ by: name, limit: z.number(), dimensions: z.array(name), having: z.string().optional() })
+    .nullable(),
+  dimensions: z.array(z.strictObject({ name, type: z.string() })),
+  measures: z.array(z.strictObject({ name, kind: z.string(), type: z.string(), label: name.optional(), exactness })),
+  enrich: z.array(z.strictObject({ name, dictionary: name, key: name, attribute: name })),
+})
+
+export const DATASET = z.strictObject({
+  name,
+  label: name.optional(),
+  time: name.describe('column of the event time'),
+  key: name.describe('column that decides the partition'),
+  columns: z.array(z.strictObject({ name, type: z.string(), path: z.string(), required: z.boolean() })),
+  views: z.array(view),
+})
+
+export const DATASETS = z.strictObject({ datasets: z.array(DATASET) })
+
+export const GENERATIONS = z.strictObject({
+  current: z.string().nullable(),
+  generations: z.array(
+    z.strictObject({
+      id: z.string(),
+      mode: z.enum(['full', 'incremental']),
+      boundary: z.array(offset),
+      rows: z.number(),
+      deadLetters: z.number(),
+      lateRows: z.number(),
+      finishedAt: moment,
+      tookMs: z.number(),
+      dictionaries: z.record(
+        z.string(),
+        z.strictObject({
+          version: z.string(),
+          unknownKeys: z.number().describe('distinct keys that were looked up and that it does not have'),
+          unknownByLookup: z.record(z.string(), z.number()).optional().describe('the same for each view.look-up'),
+        }),
+      ),
+    }),
+  ),
+})
+
+export const DEAD_LETTERS = z.strictObject({
+  data: z.array(
+    z.strictObject({
+      partition: z.number().int(),
+      offset,
+      arrivedAt: moment,
+      reason: z.string(),
+      bytes: z.number().int().describe('how many the event has'),
+      truncated: z.boolean().describe('only the first of them are shown'),
+      base64: z.string(),
+      text: z.string().nullable(),
+    }),
+  ),
+})
+
+export const TAKEN = z.strictObject({
+  accepted: z.number().int(),
+  rejected: z.number().int(),
+  rows: z.array(
+    z.strictObject({
+      index: z.number().int().describe('place in the body, 0 is the first'),
+      status: z.enum(['accepted', 'rejected']),
+      partition: z.number().int().optional(),
+      offset: offset.optional(),
+      reason: z.string().optional(),
+    }),
+  ),
+})
+
+const gap = z.strictObject({ partition: z.number().int(), start: offset, end: offset })
+
+const ANSWER_META = z.strictObject({
+  dataset: name,
+  view: name,
+  definition: z.string(),
+  generation: z.strictObject({ id: z.string(), mode: z.string(), finishedAt: moment }).nullable(),
+  boundary: z.array(offset).describe('per partition: the generation counts everything before it'),
+  position: z.array(offset).describe('per partition: the answer counts everything before it, and nothing after it'),
+  asOf: moment.nullable(),
+  freshnessMs: z.number().nullable(),
+  behind: z.number().nullable().describe('events in the log that the answer does not count yet'),
+  rows: z.strictObject({ batch: z.number(), closed: z.number(), open: z.number() }),
+  lateRows: z.number(),
+  deadLetters: z.number(),
+  complete: z.boolean(),
+  gaps: z.array(gap),
+  ahead: z
+    .array(z.strictObject({ partition: z.number().int(), position: offset, through: offset }))
+    .describe('partitions that were read while a flush was being written: some keys count events up to `through`'),
+  exact: z.boolean(),
+  estimates: z.record(z.string(), z.strictObject({ bound: z.string(), rows: z.number().optional() })),
+  from: moment.nullable(),
+  to: moment.nullable(),
+  window: z.strictObject({ from: moment, to: moment, complete: z.boolean() }).nullable(),
+  dictionaries: z.record(z.string(), z.string()),
+  truncated: z.boolean(),
+}) satisfies z.ZodType<AnswerMeta>
+
+export const ANSWER = z.strictObject({
+  data: z.array(z.record(z.string(), z.unknown())).describe('rows: time, dimensions, measures and look-ups by name'),
+  meta: ANSWER_META.describe('provenance: what the answer was made of, and how far it is exact'),
+})

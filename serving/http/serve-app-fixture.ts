@@ -1,0 +1,76 @@
+/** For tests: the real application over a small real dataset, and an intake that takes rows which contain "good". */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { compileDataset } from '#core/compile-dataset.ts'
+import { count, defineDataset } from '#core/definition.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
+import type { PlatformEvent } from '#telemetry/emit.ts'
+import { Metrics } from '#telemetry/metrics.ts'
+import type { EventVerdict, IntakePort } from './event-route.ts'
+import { buildServeApp, type ServeAppParts } from './serve-app.ts'
+
+const definition = defineDataset({
+  name: 'shop',
+  time: 'at',
+  key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
+    kind: { type: 'VARCHAR', path: '$.kind' },
+  },
+  views: { by_kind: { dimensions: { kind: 'kind', id: 'id' }, time: ['minute'], measures: { n: count() } } },
+})
+
+export interface ServedShop {
+  readonly app: FastifyInstance
+  readonly parts: ServeAppParts
+  readonly events: readonly PlatformEvent[]
+  close(): Promise<void>
+}
+
+const intake: IntakePort = {
+  offerBody: async (body) => {
+    const rows = body.toString('utf8').split('\n').filter(Boolean)
+    if (rows.includes('busy')) throw Object.assign(new Error('come again'), { name: 'IntakeBusyError' })
+    if (rows.includes('crash')) throw new Error('secret /path')
+    const verdicts = rows.map(
+      (row, index): EventVerdict =>
+        row.includes('good')
+          ? { index, status: 'accepted', partition: 0, offset: index }
+          : { index, status: 'rejected', reason: 'no good' },
+    )
+    const accepted = verdicts.filter(({ status }) => status === 'accepted').length
+    return { verdicts, accepted, rejected: rows.length - accepted }
+  },
+}
+
+export async function serveShop(): Promise<ServedShop> {
+  const folder = mkdtempSync(join(tmpdir(), 'watershed-http-'))
+  const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  const connection = await engine.connect()
+  const dataset = await compileDataset(definition, connection)
+  connection.close()
+  const lake = await LocalLake.open({ folder, dataset: 'shop' })
+  const store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: 'shop' })
+  const events: PlatformEvent[] = []
+  const parts: ServeAppParts = {
+    datasets: new Map([['shop', { dataset, lake, store, engine, partitions: 1 }]]),
+    intakes: new Map([['shop', intake]]),
+    metrics: new Metrics(),
+    emit: (event) => events.push(event),
+    limits: { requestBytesMax: 1_000 },
+    parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],
+  }
+  const app = buildServeApp(parts)
+  const close = async (): Promise<void> => {
+    await app.close()
+    await store.close()
+    engine.close()
+    rmSync(folder, { recursive: true })
+  }
+  return { app, parts, events, close }
+}

@@ -1,0 +1,247 @@
+/** The HTTP surface through inject: the real application, a small real dataset. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import type { FastifyInstance } from 'fastify'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { QUERY_PARAMETERS } from './parse-query.ts'
+import { buildServeApp } from './serve-app.ts'
+import { type ServedShop, serveShop } from './serve-app-fixture.ts'
+
+const KEY = 'a-key-of-sixteen-or-more'
+let shop: ServedShop
+let app: FastifyInstance
+
+beforeAll(async () => {
+  shop = await serveShop()
+  app = shop.app
+})
+afterAll(() => shop.close())
+
+const post = (payload: string, url = '/v1/datasets/shop/events', type = 'application/x-ndjson') =>
+  app.inject({ method: 'POST', url, payload, headers: { 'content-type': type } })
+
+const postPacked = (payload: Buffer, encoding: string) => {
+  const headers = { 'content-type': 'application/x-ndjson', 'content-encoding': encoding }
+  return app.inject({ method: 'POST', url: '/v1/datasets/shop/events', payload, headers })
+}
+
+test('accepted events are 202 with the verdicts of the rejected ones, or of all', async () => {
+  const some = await post('good\nbad\ngood')
+  expect(some.statusCode).toBe(202)
+  expect(some.json()).toEqual({ accepted: 2, rejected: 1, rows: [{ index: 1, status: 'rejected', reason: 'no good' }] })
+  const all = await post('good', '/v1/datasets/shop/events?verdicts=all')
+  expect(all.json().rows).toEqual([{ index: 0, status: 'accepted', partition: 0, offset: 0 }])
+})
+
+test.each([
+  ['all rejected', 'bad', undefined, 400, 'all-rejected'],
+  ['an empty body', '', undefined, 400, 'bad-request'],
+  ['too large', 'good'.repeat(300), undefined, 413, 'too-large'],
+  ['too much under way', 'busy', undefined, 429, 'busy'],
+  ['an unknown type', 'good', 'application/xml', 415, 'unsupported-type'],
+])('%s', async (_name, body, type, status, problem) => {
+  const reply = await post(body, undefined, type)
+  expect(reply.statusCode).toBe(status)
+  expect(reply.headers['content-type']).toMatch(/^application\/problem\+json/)
+  expect(reply.json()).toMatchObject({ type: `urn:watershed:problem:${problem}`, status })
+  expect(reply.headers['retry-after']).toBe(status === 429 ? '1' : undefined)
+  if (status === 413) expect(reply.json().detail).toContain('requestBytesMax')
+})
+
+test('a body may come as gzip, also in several members', async () => {
+  const members = Buffer.concat([gzipSync('good\nbad\n'), gzipSync('good')])
+  const reply = await postPacked(members, 'gzip')
+  expect(reply.statusCode).toBe(202)
+  expect(reply.json()).toMatchObject({ accepted: 2, rejected: 1, rows: [{ index: 1 }] })
+  expect((await postPacked(Buffer.from('good'), 'identity')).json().accepted).toBe(1)
+})
+
+test.each([
+  [
+    'unpacks to more than the limit',
+    gzipSync('good'.repeat(300)),
+    'gzip',
+    413,
+    /more than 1000 bytes.*requestBytesMax/,
+  ],
+  ['is cut off', gzipSync('good').subarray(0, -4), 'gzip', 400, /not whole gzip.*unexpected end/],
+  ['is no gzip', Buffer.from('good'), 'gzip', 400, /not whole gzip/],
+  ['has something behind it', Buffer.concat([gzipSync('good'), Buffer.from('more')]), 'gzip', 400, /not whole gzip/],
+  ['has zeros behind it', Buffer.concat([gzipSync('good'), Buffer.from('\0more')]), 'gzip', 400, /5 bytes behind/],
+  ['is empty', gzipSync(''), 'gzip', 400, /the body is empty/],
+  ['is packed otherwise', Buffer.from('good'), 'br', 415, /'br' is not understood; send gzip/],
+])('a packed body that %s is refused', async (_name, body, encoding, status, detail) => {
+  const reply = await postPacked(body, encoding)
+  expect(reply.statusCode).toBe(status)
+  expect(reply.json().detail).toMatch(detail)
+})
+
+test('a path with another method says which it has', async () => {
+  for (const [method, url, allow] of [
+    ['GET', '/v1/datasets/shop/events', 'POST'],
+    ['DELETE', '/v1/datasets/shop/views/by_kind?x=1', 'GET, HEAD'],
+    ['POST', '/', 'GET, HEAD'],
+    ['DELETE', '/v1/datasets/', 'GET, HEAD'],
+  ] as const) {
+    const reply = await app.inject({ method, url })
+    expect(reply.statusCode).toBe(405)
+    expect(reply.headers.allow).toBe(allow)
+    expect(reply.json()).toMatchObject({ type: 'urn:watershed:problem:wrong-method', allowed: allow.split(', ') })
+  }
+  expect((await app.inject({ method: 'DELETE', url: '/v1/dataset' })).statusCode).toBe(404)
+})
+
+test.each([
+  ['/v1/datasets/%', /the path is no URL/],
+  ['/v1/datasets/%zz/events', /the path is no URL/],
+  [`/v1/datasets/${'x'.repeat(129)}`, /longer than 128 characters/],
+])('%s is a problem that says so', async (url, detail) => {
+  const reply = await app.inject(url)
+  expect(reply.statusCode).toBe(400)
+  expect(reply.headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+  expect(reply.headers['content-type']).toMatch(/^application\/problem\+json/)
+  expect(reply.json()).toMatchObject({
+    type: 'urn:watershed:problem:bad-request',
+    detail: expect.stringMatching(detail),
+  })
+})
+
+test.each(['0', '1001', '1.5', 'ten', '', '0x10', '1e2', '+5', ' 5'])(
+  'dead letters: the limit %j is refused with its bounds',
+  async (limit) => {
+    const reply = await app.inject(`/v1/datasets/shop/dead-letters?limit=${encodeURIComponent(limit)}`)
+    expect(reply.statusCode).toBe(400)
+    expect(reply.json()).toMatchObject({ field: 'limit', detail: 'limit: must be a whole number from 1 to 1000' })
+  },
+)
+
+test('an unknown parameter, and an unknown dataset, take nothing in', async () => {
+  const misspelt = await post('good', '/v1/datasets/shop/events?verdict=all')
+  expect(misspelt.statusCode).toBe(400)
+  expect(misspelt.json()).toMatchObject({
+    field: 'verdict',
+    detail: expect.stringContaining("did you mean 'verdicts'"),
+  })
+  const elsewhere = await post('good', '/v1/datasets/shoop/events')
+  expect(elsewhere.statusCode).toBe(404)
+  expect(elsewhere.json().allowed).toEqual(['shop'])
+})
+
+test('an unforeseen fault tells the log, not the asker', async () => {
+  const reply = await post('crash')
+  expect(reply.statusCode).toBe(500)
+  expect(reply.body).not.toMatch(/secret|at .*\.ts/)
+  expect(shop.events.at(-1)).toMatchObject({ name: 'request-failed', message: expect.stringContaining('secret') })
+})
+
+test('an answer has rows and provenance; before there is anything it is empty, not an error', async () => {
+  const reply = await app.inject('/v1/datasets/shop/views/by_kind')
+  expect(reply.statusCode).toBe(200)
+  expect(reply.json()).toMatchObject({ data: [], meta: { view: 'by_kind', generation: null, position: [0] } })
+})
+
+test.each([
+  ['/v1/datasets/shopp', 404, /'shopp' is unknown \(did you mean 'shop'\?\); there are: shop/],
+  ['/v1/datasets/zoo/views/by_kind', 404, /there are: shop/],
+  ['/v1/datasets/zoo/generations', 404, /there are: shop/],
+  ['/v1/datasets/shop/views/by_knid', 404, /did you mean 'by_kind'\?\); there are: by_kind/],
+  ['/v1/datasets/shop/views/by_kind?view=x', 400, /^view: this parameter is unknown/],
+  ['/v1/datasets/shop/views/by_kind?limit=1&limit=2', 400, /^limit: is given twice/],
+  ['/v1/datasets/shop/generations?limit=1', 400, /^limit: this parameter is unknown; this route takes none/],
+  ['/v1/datasets/shop/dead-letters?limit=1001', 400, /^limit: .*1000/],
+  ['/v1/datasets/shop/views/by_kind?measurs=n', 400, /did you mean 'measures'/],
+  ['/v1/datasets/shop/views/by_kind?filter=id:eq:5.5', 400, /no whole number/],
+  ['/v1/datasets/shop/views/by_kind?grain=minute&timezone=Mars/North', 400, /IANA/],
+  ['/v1/datasets/shop/dead-letters?limit=0', 400, /limit/],
+  ['/nothing', 404, /GET \/ lists/],
+])('GET %s is %i', async (url, status, detail) => {
+  const reply = await app.inject(url)
+  expect(reply.statusCode).toBe(status)
+  expect(reply.json().detail).toMatch(detail)
+})
+
+test('definitions, generations, dead letters, health and metrics answer', async () => {
+  const [shop] = (await app.inject('/v1/datasets')).json().datasets
+  expect(shop.views[0]).toMatchObject({ name: 'by_kind', grains: ['minute'], measures: [{ name: 'n', kind: 'count' }] })
+  expect((await app.inject('/v1/datasets/shop/generations')).json()).toEqual({ current: null, generations: [] })
+  expect((await app.inject('/v1/datasets/shop/dead-letters')).json()).toEqual({ data: [] })
+  expect((await app.inject('/livez')).statusCode).toBe(200)
+  expect((await app.inject('/readyz')).json().status).toBe('ready')
+  expect((await app.inject('/metrics')).body).toContain('watershed_http_request_seconds')
+})
+
+test('a part that does not work makes it not ready, with the reason', async () => {
+  const broken = buildServeApp({
+    ...shop.parts,
+    parts: async () => [{ name: 'batch role', ready: false, state: 'restarting', detail: '3 restarts' }],
+  })
+  const reply = await broken.inject('/readyz')
+  expect(reply.statusCode).toBe(503)
+  expect(reply.json().parts).toEqual([{ name: 'batch role', ready: false, state: 'restarting', detail: '3 restarts' }])
+  await broken.close()
+})
+
+test('with keys, only health is open', async () => {
+  const locked = buildServeApp({ ...shop.parts, keys: [KEY] })
+  const get = (url: string, authorization?: string) =>
+    locked.inject({ url, headers: authorization === undefined ? {} : { authorization } })
+  expect((await get('/v1/datasets')).statusCode).toBe(401)
+  expect((await get('/v1/datasets', `Bearer ${KEY}x`)).statusCode).toBe(401)
+  expect((await get('/v1/datasets', `Bearer ${KEY}`)).statusCode).toBe(200)
+  expect((await get('/v1/datasets', `bearer ${KEY}`)).statusCode).toBe(200)
+  expect((await get('/livez')).statusCode).toBe(200)
+  await locked.close()
+})
+
+const FOREIGN: Record<string, string>[] = [
+  { host: 'attacker.example' },
+  { host: 'localhost.attacker.example:8787' },
+  { host: '192.168.1.5:8787' },
+  { host: '127.0.0.1:8787', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
+  { host: 'localhost', origin: 'https://attacker.example' },
+  { host: 'localhost', origin: 'null' },
+]
+const OWN: Record<string, string>[] = [
+  { host: '127.0.0.1:8787' },
+  { host: '[::1]:8787' },
+  { host: 'LOCALHOST' },
+  { host: 'shop.localhost:1' },
+  { host: 'localhost', origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' },
+]
+const FOLLOWED = { host: 'localhost', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }
+
+test.each([...FOREIGN.map((headers) => [headers, 403] as const), ...OWN.map((headers) => [headers, 202] as const)])(
+  'without keys, a request with %j is %i',
+  async (headers, status) => {
+    const asked = { method: 'POST', url: '/v1/datasets/shop/events', payload: 'good' } as const
+    const reply = await app.inject({ ...asked, headers: { 'content-type': 'text/plain', ...headers } })
+    expect(reply.statusCode).toBe(status)
+    if (status === 403) expect(reply.json().type).toBe('urn:watershed:problem:forbidden')
+    expect((await app.inject({ url: '/v1/datasets', headers })).statusCode).toBe(status === 403 ? 403 : 200)
+    expect((await app.inject({ url: '/livez', headers })).statusCode).toBe(200)
+    const keyed = buildServeApp({ ...shop.parts, keys: [KEY] })
+    const withKey = { authorization: `Bearer ${KEY}`, ...headers }
+    expect((await keyed.inject({ url: '/v1/datasets', headers: withKey })).statusCode).toBe(200)
+    await keyed.close()
+  },
+)
+
+test('without keys, a link on another site may lead here, and a form may not', async () => {
+  expect((await app.inject({ url: '/v1/datasets', headers: FOLLOWED })).statusCode).toBe(200)
+  const form = { method: 'POST', url: '/v1/datasets/shop/events', payload: 'good' } as const
+  const headers = { 'content-type': 'text/plain', ...FOLLOWED }
+  expect((await app.inject({ ...form, headers })).statusCode).toBe(403)
+})
+
+test('docs/reference/http.md names every route and parameter', async () => {
+  const text = readFileSync(fileURLToPath(new URL('../../docs/reference/http.md', import.meta.url)), 'utf8')
+  const inDocs = [...text.matchAll(/^\| `((?:GET|POST) \/[^`]*)` \|/gm)].map((match) => match[1]!)
+  const index = (await app.inject('/')).json().routes as string[]
+  expect(inDocs.filter((route) => route !== 'GET /').sort()).toEqual([...index].sort())
+  const section = text.slice(text.indexOf('## Merged answers'), text.indexOf('### Values'))
+  const parameters = [...section.matchAll(/^\| ((?:`\w+`(?:, )?)+) \|/gm)].flatMap((row) =>
+    [...row[1]!.matchAll(/\w+/g)].map(String),
+  )
+  expect(parameters.sort()).toEqual([...QUERY_PARAMETERS].sort())
+})

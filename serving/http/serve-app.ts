@@ -1,0 +1,129 @@
+/** The HTTP surface: events in, answers out, and what operators look at. Wiring passes everything in; nothing is global. */
+import { timingSafeEqual } from 'node:crypto'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Emit } from '#telemetry/emit.ts'
+import type { Metrics } from '#telemetry/metrics.ts'
+import type { ServedDataset } from '../answers/snapshot.ts'
+import { watchMethods } from './allowed-methods.ts'
+import { datasetRoutes } from './dataset-routes.ts'
+import { eventRoute, type IntakePort } from './event-route.ts'
+import { healthRoutes, type ServedPart } from './health-routes.ts'
+import { problemOfInvalid } from './invalid-request.ts'
+import { whyForeign } from './local-request.ts'
+import { describeApi } from './openapi.ts'
+import { ProblemError, problemOf, problemOfError } from './problems.ts'
+import { QueryGate } from './query-gate.ts'
+
+export interface ServeLimits {
+  readonly requestBytesMax: number
+  readonly queryMsMax: number
+  readonly queriesMax: number
+  readonly queriesWaitingMax: number
+}
+
+export const DEFAULT_SERVE_LIMITS: ServeLimits = {
+  requestBytesMax: 16 * 1024 * 1024,
+  queryMsMax: 10_000,
+  queriesMax: 4,
+  queriesWaitingMax: 64,
+}
+
+export interface ServeAppParts {
+  /** what is answered; null: this process answers nothing */
+  readonly datasets: ReadonlyMap<string, ServedDataset> | null
+  /** what takes events in; null: this process takes none */
+  readonly intakes: ReadonlyMap<string, IntakePort> | null
+  readonly metrics: Metrics
+  readonly emit: Emit
+  readonly limits?: Partial<ServeLimits>
+  /** when given, every request but the health checks must carry one as `Authorization: Bearer <key>`; else it must come from this machine */
+  readonly keys?: readonly string[]
+  /** paths under which something asks for a key of its own */
+  readonly ownKeyPaths?: readonly string[]
+  /** state of what this process does, for /readyz */
+  readonly parts: () => Promise<readonly ServedPart[]>
+}
+
+/** of a dataset or view in a path */
+const NAME_CHARS_MAX = 128
+const OPEN_ROUTES = new Set(['/livez', '/readyz'])
+
+/** Builds the application; the caller listens and closes. */
+export function buildServeApp(parts: ServeAppParts): FastifyInstance {
+  const limits = { ...DEFAULT_SERVE_LIMITS, ...parts.limits }
+  const app = Fastify({
+    bodyLimit: limits.requestBytesMax,
+    routerOptions: { maxParamLength: NAME_CHARS_MAX },
+    frameworkErrors: (error, request, reply) => {
+      const long = error.code === 'FST_ERR_MAX_PARAM_LENGTH'
+      const why = long ? `a name in the path is longer than ${NAME_CHARS_MAX} characters` : 'the path is no URL'
+      const problem = problemOf('bad-request', `${request.method}: ${why}; GET / lists what there is`)
+      secured(reply).code(problem.status).type('application/problem+json').send(problem)
+    },
+    forceCloseConnections: true,
+  })
+  app.addHook('onRequest', async (request) => {
+    const path = request.url.split('?')[0]!
+    if (OPEN_ROUTES.has(path) || isUnder(path, parts.ownKeyPaths ?? [])) return
+    if (parts.keys?.length) return checkKey(request, parts.keys)
+    const why = whyForeign(request)
+    if (why !== null) throw new ProblemError('forbidden', why)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    secured(reply)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    parts.metrics.httpAnswered(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOfInvalid(error, request) ?? problemOfError(error)
+    if (problem.status >= 500) {
+      parts.emit({
+        name: 'request-failed',
+        level: 'error',
+        message: `${request.method} ${request.routeOptions.url}: ${(error as Error).message}`,
+      })
+    }
+    if (problem.status === 429) reply.header('retry-after', '1')
+    return reply.code(problem.status).type('application/problem+json').send(problem)
+  })
+  const methodsOf = watchMethods(app)
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0]!
+    const methods = methodsOf(path)
+    const problem =
+      methods.length === 0
+        ? problemOf('not-found', `${request.method} ${path} is unknown; GET / lists what there is`)
+        : problemOf('wrong-method', `${path} has ${methods.join(', ')}, not ${request.method}`, { allowed: methods })
+    if (methods.length > 0) reply.header('allow', methods.join(', '))
+    return reply.code(problem.status).type('application/problem+json').send(problem)
+  })
+  const gate = new QueryGate(limits)
+  describeApi(app, (parts.keys ?? []).length > 0)
+  app.register(async (routes) => {
+    healthRoutes(routes, parts)
+    const { datasets, intakes, metrics } = parts
+    if (intakes !== null) eventRoute(routes, intakes)
+    if (datasets !== null) datasetRoutes(routes, { datasets, gate, queryMsMax: limits.queryMsMax, metrics })
+  })
+  return app
+}
+
+function secured(reply: FastifyReply): FastifyReply {
+  return reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+}
+
+function isUnder(path: string, parents: readonly string[]): boolean {
+  return parents.some((parent) => path === parent || path.startsWith(`${parent}/`))
+}
+
+/** Compares in constant time, against every key. */
+function checkKey(request: FastifyRequest, keys: readonly string[]): void {
+  const given = Buffer.from(/^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
+  let known = false
+  for (const key of keys) {
+    const wanted = Buffer.from(key)
+    if (wanted.length === given.length && timingSafeEqual(wanted, given)) known = true
+  }
+  if (!known) throw new ProblemError('unauthorized', 'send the header Authorization: Bearer <key>')
+}

@@ -1,0 +1,180 @@
+/** Generations in a local or shared folder: `generations/g000001/`, and the file CURRENT that names the one that is served. */
+import { access, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { StepHook } from '#core/steps.ts'
+import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
+import type { StagedFile, StagedGeneration } from '../lake.ts'
+import { explainFault, isMissing, LakeError } from '../lake-error.ts'
+import { generationId, generationNumber, isGenerationId } from '../manifest-names.ts'
+import { damaged, manifestText, readGenerationManifest } from '../manifest-text.ts'
+import { createExclusive, fsyncFolder, linkOrCopy, makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
+import { stageFile, type Unnamed } from './local-staged-file.ts'
+
+const MANIFEST = 'manifest.json'
+
+export class LocalGenerations {
+  readonly #folder: string
+  readonly #dataset: string
+  readonly #step: StepHook
+  readonly #unnamed: Unnamed = new Set()
+  readonly #parsed = new Map<string, GenerationManifest>()
+
+  constructor(folder: string, dataset: string, step: StepHook) {
+    this.#folder = folder
+    this.#dataset = dataset
+    this.#step = step
+  }
+
+  async current(): Promise<GenerationManifest | null> {
+    const path = join(this.#folder, 'CURRENT')
+    let id: string
+    try {
+      id = (await readFile(path, 'utf8')).trimEnd()
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+    if (!isGenerationId(id))
+      throw damaged(
+        path,
+        `it should hold a generation's id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` writes it anew)`,
+      )
+    const manifest = await this.load(id)
+    if (manifest) return manifest
+    throw new LakeError(
+      'generation-lost',
+      `lake, dataset '${this.#dataset}': CURRENT names generation ${id}, which is not there; restore its folder, or roll back to one that is`,
+    )
+  }
+
+  async list(): Promise<readonly GenerationManifest[]> {
+    const loaded = await Promise.all((await this.ids()).map((id) => this.load(id)))
+    return loaded.filter((manifest) => manifest !== null)
+  }
+
+  /** A published generation, parsed once; null when it is not there, also where another process removed it meanwhile. */
+  async load(id: string): Promise<GenerationManifest | null> {
+    const path = join(this.#place(id), MANIFEST)
+    const known = this.#parsed.get(id)
+    let text = ''
+    try {
+      if (known) await access(path)
+      else text = await readFile(path, 'utf8')
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      this.#parsed.delete(id)
+      return null
+    }
+    if (known) return known
+    const manifest = readGenerationManifest(text, path)
+    if (manifest.id !== id || manifest.dataset !== this.#dataset) {
+      throw damaged(path, `fields 'dataset' and 'id' are '${manifest.dataset}' and '${manifest.id}'`)
+    }
+    this.#parsed.set(id, manifest)
+    return manifest
+  }
+
+  /** Ids of all folders, published or not, oldest first. */
+  async ids(): Promise<string[]> {
+    try {
+      const names = await readdir(join(this.#folder, 'generations'))
+      return names.filter(isGenerationId).sort((a, b) => generationNumber(a) - generationNumber(b))
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw error
+    }
+  }
+
+  async begin(): Promise<StagedGeneration> {
+    await makeFolder(join(this.#folder, 'generations'))
+    for (let number = generationNumber((await this.ids()).at(-1) ?? 'g0') + 1; ; number++) {
+      try {
+        await mkdir(this.#place(generationId(number)))
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
+        throw explainFault(error, 'can not make the folder', this.#place(generationId(number)))
+      }
+      await fsyncFolder(join(this.#folder, 'generations'))
+      return this.#staged(generationId(number))
+    }
+  }
+
+  async setCurrent(id: string): Promise<void> {
+    if (!isGenerationId(id) || !(await this.load(id))) throw this.#unknown(id)
+    await replaceAtomically(join(this.#folder, 'CURRENT'), `${id}\n`, {
+      before: () => this.#step('generation:before-current'),
+      after: () => this.#step('generation:current-swapped'),
+    })
+  }
+
+  async remove(id: string): Promise<void> {
+    if (!isGenerationId(id) || !(await this.load(id))) throw this.#unknown(id)
+    if ((await this.current())?.id === id) {
+      throw new LakeError(
+        'generation-current',
+        `lake, dataset '${this.#dataset}': generation ${id} is the current one and is not removed; make another one current first`,
+      )
+    }
+    await removeFile(join(this.#place(id), MANIFEST))
+    this.#parsed.delete(id)
+    await this.clear(id)
+  }
+
+  /** Removes what is in the folder of a generation that is not published. The newest folder itself stays, so that its id is never given again. */
+  async clear(id: string): Promise<void> {
+    for (const name of await readdir(this.#place(id))) await removeFile(join(this.#place(id), name))
+    if ((await this.ids()).at(-1) !== id) await rmdir(this.#place(id))
+  }
+
+  #place(id: string): string {
+    return join(this.#folder, 'generations', id)
+  }
+
+  #unknown(id: string): LakeError {
+    return new LakeError(
+      'generation-unknown',
+      `lake, dataset '${this.#dataset}': there is no published generation '${id}'`,
+    )
+  }
+
+  #staged(id: string): StagedGeneration {
+    return {
+      id,
+      stageFile: async (name): Promise<StagedFile> =>
+        stageFile(this.#folder, `generations/${id}/${fileName(name)}`, this.#unnamed),
+      takeOver: async (file, name) => {
+        const path = `generations/${id}/${fileName(name)}`
+        await linkOrCopy(join(this.#folder, file.path), join(this.#folder, path))
+        return { ...file, path }
+      },
+      commit: (manifest) => this.#commit(id, manifest),
+      discard: async () => {
+        if (await this.load(id)) throw new RangeError(`lake: generation ${id} is published; remove it instead`)
+        await rm(this.#place(id), { recursive: true, force: true })
+      },
+    }
+  }
+
+  async #commit(id: string, manifest: GenerationManifest): Promise<void> {
+    const path = join(this.#place(id), MANIFEST)
+    if (manifest.id !== id || manifest.dataset !== this.#dataset) {
+      throw new RangeError(
+        `lake: the manifest of ${manifest.dataset} ${manifest.id} does not belong to ${this.#dataset} ${id}`,
+      )
+    }
+    const text = manifestText(manifest, path)
+    if (!(await createExclusive(path, text))) {
+      throw new LakeError(
+        'already-committed',
+        `lake, dataset '${this.#dataset}': generation ${id} is published already`,
+      )
+    }
+    for (const file of generationFiles(manifest)) this.#unnamed.delete(file.path)
+    await this.#step('generation:published')
+  }
+}
+
+function fileName(name: string): string {
+  if (/^[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet$/.test(name)) return name
+  throw new RangeError(`lake: '${name}' is no file name for a generation`)
+}

@@ -1,0 +1,156 @@
+/**
+ * The lake in a local or shared folder:
+ *   <folder>/<dataset>/segments/p0000/<start>-<kind>-<random>.parquet
+ *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json of compacted segments
+ *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
+ *   <folder>/<dataset>/CURRENT
+ * Nothing that a reader uses is modified in place: files are linked to their names when they are whole and durable.
+ * A shared folder must have hard links, atomic rename and file locks (NFS 4 has); stray files are left alone.
+ */
+import { statSync } from 'node:fs'
+import { resolve as absolutePath, join } from 'node:path'
+import type { Offset } from '#core/offsets.ts'
+import { noSteps, type StepHook } from '#core/steps.ts'
+import type { GenerationManifest } from '../generation-manifest.ts'
+import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration } from '../lake.ts'
+import { isMissing, LakeError } from '../lake-error.ts'
+import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import { CheckedFiles } from './checked-files.ts'
+import { makeFolder } from './durable-files.ts'
+import { LocalGenerations } from './local-generations.ts'
+import { tryLocalLock } from './local-lock.ts'
+import { LocalSegments, type SegmentCommit } from './local-segments.ts'
+import { sweepLocalOrphans } from './local-sweep.ts'
+import { verifyLocalFiles } from './local-verify.ts'
+
+export interface LocalLakeOptions {
+  /** the lake's folder; the dataset gets its own below it */
+  readonly folder: string
+  readonly dataset: string
+  readonly step?: StepHook
+}
+
+export class LocalLake implements Lake {
+  readonly dataset: string
+  /** absolute path of the dataset's folder: the engine must be allowed to read and write it */
+  readonly folder: string
+  readonly #segments: LocalSegments
+  readonly #generations: LocalGenerations
+  readonly #checked = new CheckedFiles()
+
+  private constructor(folder: string, dataset: string, step: StepHook) {
+    this.folder = folder
+    this.dataset = dataset
+    this.#segments = new LocalSegments({ folder, dataset, step, resolve: (file) => this.resolve(file) })
+    this.#generations = new LocalGenerations(folder, dataset, step)
+  }
+
+  /** Opens the dataset's folder, and makes it where it does not exist. @throws LakeError when that is not possible */
+  static async open(options: LocalLakeOptions): Promise<LocalLake> {
+    if (!/^[a-z][a-z0-9_]{0,62}$/.test(options.dataset)) {
+      throw new RangeError(`lake: '${options.dataset}' is not a dataset's name (lower case letters, digits and _)`)
+    }
+    const folder = join(absolutePath(options.folder), options.dataset)
+    await makeFolder(folder)
+    return new LocalLake(folder, options.dataset, options.step ?? noSteps)
+  }
+
+  /** @throws LakeError 'file-missing' or 'file-damaged' (by its size; verifyFiles compares checksums) */
+  resolve(file: LakeFile): string {
+    const path = join(this.folder, file.path)
+    let bytes: number
+    try {
+      bytes = statSync(path).size
+    } catch (error) {
+      throw isMissing(error) ? this.#missing(path, error) : error
+    }
+    if (bytes === file.bytes) return path
+    throw this.#damaged(path, `has ${bytes} bytes, but its manifest says ${file.bytes}`)
+  }
+
+  async check(files: Iterable<LakeFile>): Promise<void> {
+    const placed = Array.from(files, (file): [string, LakeFile] => [this.resolve(file), file])
+    try {
+      await this.#checked.check(placed, (path) => this.#damaged(path, 'has another checksum than its manifest says'))
+    } catch (error) {
+      const path = (error as NodeJS.ErrnoException).path ?? ''
+      throw isMissing(error) ? this.#missing(path, error) : error
+    }
+  }
+
+  #missing(path: string, cause: unknown): LakeError {
+    const what = `'${path}' is named in a manifest, but is not there; take a new snapshot, and if it is still missing`
+    return new LakeError('file-missing', `lake, dataset '${this.dataset}': ${what} ${remedyOf(path)}`, { cause })
+  }
+
+  #damaged(path: string, what: string): LakeError {
+    return new LakeError('file-damaged', `lake, dataset '${this.dataset}': '${path}' ${what}; ${remedyOf(path)}`)
+  }
+
+  stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
+    return this.#segments.stage(partition, start, kind)
+  }
+
+  commitSegment(manifest: SegmentManifest): Promise<SegmentCommit> {
+    return this.#segments.commit(manifest)
+  }
+
+  chains(partitions: number, options?: { readonly compacted?: boolean }): Promise<readonly SegmentChain[]> {
+    return this.#segments.chains(partitions, options?.compacted === true)
+  }
+
+  commitCompacted(manifest: SegmentManifest): Promise<void> {
+    return this.#segments.commitCompacted(manifest)
+  }
+
+  current(): Promise<GenerationManifest | null> {
+    return this.#generations.current()
+  }
+
+  generations(): Promise<readonly GenerationManifest[]> {
+    return this.#generations.list()
+  }
+
+  generationIds(): Promise<readonly string[]> {
+    return this.#generations.ids()
+  }
+
+  generation(id: string): Promise<GenerationManifest | null> {
+    return this.#generations.load(id)
+  }
+
+  beginGeneration(): Promise<StagedGeneration> {
+    return this.#generations.begin()
+  }
+
+  setCurrent(id: string): Promise<void> {
+    return this.#generations.setCurrent(id)
+  }
+
+  removeGeneration(id: string): Promise<void> {
+    return this.#generations.remove(id)
+  }
+
+  removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
+    return this.#segments.removeReplaced(boundary, olderThanMs)
+  }
+
+  sweepOrphans(olderThanMs: number): Promise<number> {
+    return sweepLocalOrphans(this.folder, this.#segments, this.#generations, olderThanMs)
+  }
+
+  verifyFiles(): Promise<FileReport> {
+    return verifyLocalFiles(this.folder, this.#segments, this.#generations)
+  }
+
+  async tryLock(): Promise<{ release(): Promise<void> } | null> {
+    return tryLocalLock(this.folder)
+  }
+}
+
+/** Raw events are only once in the lake; what generations hold can be made from them again. */
+function remedyOf(path: string): string {
+  return path.includes('/generations/')
+    ? 'restore it from a copy, or make a new generation with `watershed batch run --full`'
+    : 'restore it from a copy'
+}

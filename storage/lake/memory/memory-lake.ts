@@ -1,0 +1,311 @@
+/**
+ * The lake in memory, for the protocol simulation: the same order of effects as the local lake, with an await point between any two of
+ * them. Several handles share one `MemoryLakeFolder`, as processes share a folder; each has its own step hook and dies alone.
+ */
+import { createHash } from 'node:crypto'
+import type { Offset } from '#core/offsets.ts'
+import { noSteps, type StepHook } from '#core/steps.ts'
+import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
+import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration } from '../lake.ts'
+import { LakeError } from '../lake-error.ts'
+import { coveringName, generationId, offsetName, partitionName, segmentManifestName } from '../manifest-names.ts'
+import { manifestText } from '../manifest-text.ts'
+import { buildChains } from '../segment-chain.ts'
+import { needlessSegmentFiles, rawFiles, segmentFiles } from '../segment-files.ts'
+import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+
+/** What a folder would hold. */
+export interface MemoryLakeFolder {
+  /** path → contents; contents are opaque to the lake */
+  readonly files: Map<string, string>
+  readonly manifests: Map<string, SegmentManifest>
+  readonly generations: Map<string, GenerationManifest>
+  /** ids ever begun, so that none is given twice */
+  begun: number
+  current: string | null
+  lockedBy: MemoryLake | null
+  fileCount: number
+}
+
+export function memoryLakeFolder(): MemoryLakeFolder {
+  return {
+    files: new Map(),
+    manifests: new Map(),
+    generations: new Map(),
+    begun: 0,
+    current: null,
+    lockedBy: null,
+    fileCount: 0,
+  }
+}
+
+export interface MemoryLakeOptions {
+  readonly dataset: string
+  readonly folder?: MemoryLakeFolder
+  readonly step?: StepHook
+  /** awaited between any two effects */
+  readonly pause?: () => Promise<void>
+}
+
+const UNFINISHED = '.inprogress'
+
+export class MemoryLake implements Lake {
+  readonly dataset: string
+  readonly folder: MemoryLakeFolder
+  readonly #step: StepHook
+  readonly #pause: () => Promise<void>
+  readonly #unnamed = new Set<string>()
+
+  constructor(options: MemoryLakeOptions) {
+    this.dataset = options.dataset
+    this.folder = options.folder ?? memoryLakeFolder()
+    this.#step = options.step ?? noSteps
+    this.#pause = options.pause ?? (() => Promise.resolve())
+  }
+
+  /** What the engine would write to a staged file's `writePath`. */
+  put(writePath: string, contents: string): void {
+    this.folder.files.set(writePath, contents)
+  }
+
+  /** What the engine would read from a file that a manifest names. @throws LakeError when it is gone */
+  get(file: LakeFile): string {
+    return this.folder.files.get(this.resolve(file))!
+  }
+
+  /** The process of this handle is dead: its lock goes, what it wrote stays. */
+  die(): void {
+    if (this.folder.lockedBy === this) this.folder.lockedBy = null
+  }
+
+  resolve(file: LakeFile): string {
+    const contents = this.folder.files.get(file.path)
+    if (contents === undefined) throw new LakeError('file-missing', `lake: '${file.path}' is named, but not there`)
+    if (Buffer.byteLength(contents) !== file.bytes) {
+      throw new LakeError('file-damaged', `lake: '${file.path}' has not the ${file.bytes} bytes of its manifest`)
+    }
+    return file.path
+  }
+
+  async check(files: Iterable<LakeFile>): Promise<void> {
+    for (const file of files) {
+      await this.#pause()
+      if (sha256(this.folder.files.get(this.resolve(file))!) !== file.sha256)
+        throw new LakeError('file-damaged', `lake: '${file.path}' has another checksum than its manifest says`)
+    }
+  }
+
+  async stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
+    await this.#pause()
+    const unique = String(++this.folder.fileCount).padStart(12, '0')
+    return this.#stage(`segments/${partitionName(partition)}/${offsetName(start)}-${kind}-${unique}.parquet`)
+  }
+
+  async commitSegment(
+    manifest: SegmentManifest,
+  ): Promise<{ readonly outcome: 'committed' } | { readonly outcome: 'lost'; readonly winner: SegmentManifest }> {
+    const mine = this.#claim(manifest)
+    await this.#step('segment:before-manifest')
+    await this.#pause()
+    const { manifests } = this.folder
+    const name = segmentManifestName(manifest)
+    let winner = manifests.get(name)
+    if (!winner) {
+      manifests.set(name, copyOf(manifest))
+      await this.#step('segment:manifest-linked')
+      await this.#pause()
+      const covering = coveringName(manifests.keys(), manifest.partition, manifest.start)
+      if (covering === null) return { outcome: 'committed' }
+      manifests.delete(name)
+      winner = manifests.get(covering)!
+    }
+    await this.#pause()
+    const named = new Set(segmentFiles(winner).map((file) => file.path))
+    for (const path of mine) if (!named.has(path)) this.folder.files.delete(path)
+    return { outcome: 'lost', winner }
+  }
+
+  async commitCompacted(manifest: SegmentManifest): Promise<void> {
+    this.#claim(manifest)
+    await this.#pause()
+    const name = segmentManifestName(manifest)
+    if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' exists already`)
+    this.folder.manifests.set(name, copyOf(manifest))
+    await this.#pause()
+  }
+
+  async chains(partitions: number, options?: { readonly compacted?: boolean }): Promise<readonly SegmentChain[]> {
+    await this.#pause()
+    const chains = buildChains(this.dataset, this.folder.manifests, partitions)
+    return options?.compacted ? chains.compacted : chains.closed
+  }
+
+  async current(): Promise<GenerationManifest | null> {
+    await this.#pause()
+    if (this.folder.current === null) return null
+    const manifest = this.folder.generations.get(this.folder.current)
+    if (!manifest) throw new LakeError('generation-lost', `lake: CURRENT names ${this.folder.current}, which is gone`)
+    return manifest
+  }
+
+  async generations(): Promise<readonly GenerationManifest[]> {
+    await this.#pause()
+    return [...this.folder.generations.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+
+  async generationIds(): Promise<readonly string[]> {
+    return (await this.generations()).map(({ id }) => id)
+  }
+
+  async generation(id: string): Promise<GenerationManifest | null> {
+    await this.#pause()
+    return this.folder.generations.get(id) ?? null
+  }
+
+  async beginGeneration(): Promise<StagedGeneration> {
+    await this.#pause()
+    const id = generationId(++this.folder.begun)
+    return {
+      id,
+      stageFile: async (name) => {
+        await this.#pause()
+        return this.#stage(`generations/${id}/${name}`)
+      },
+      takeOver: async (file, name) => {
+        await this.#pause()
+        const path = `generations/${id}/${name}`
+        this.folder.files.set(path, this.get(file))
+        return { ...file, path }
+      },
+      commit: async (manifest) => {
+        await this.#pause()
+        if (this.folder.generations.has(id))
+          throw new LakeError('already-committed', `lake: ${id} is published already`)
+        if (manifest.id !== id) throw new RangeError(`lake: the manifest of ${manifest.id} does not belong to ${id}`)
+        this.folder.generations.set(id, copyOf(manifest))
+        await this.#step('generation:published')
+      },
+      discard: async () => {
+        await this.#pause()
+        if (this.folder.generations.has(id))
+          throw new RangeError(`lake: generation ${id} is published; remove it instead`)
+        this.#removeBelow(`generations/${id}/`)
+      },
+    }
+  }
+
+  async setCurrent(id: string): Promise<void> {
+    await this.#pause()
+    if (!this.folder.generations.has(id))
+      throw new LakeError('generation-unknown', `lake: there is no generation '${id}'`)
+    await this.#step('generation:before-current')
+    this.folder.current = id
+    await this.#step('generation:current-swapped')
+  }
+
+  async removeGeneration(id: string): Promise<void> {
+    await this.#pause()
+    if (!this.folder.generations.has(id))
+      throw new LakeError('generation-unknown', `lake: there is no generation '${id}'`)
+    if (this.folder.current === id)
+      throw new LakeError('generation-current', `lake: generation ${id} is the current one`)
+    this.folder.generations.delete(id)
+    await this.#pause()
+    this.#removeBelow(`generations/${id}/`)
+  }
+
+  async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
+    await this.#pause()
+    const needless = needlessSegmentFiles(this.folder.manifests, boundary, olderThanMs)
+    for (const name of needless.manifests) {
+      this.folder.manifests.delete(name)
+      await this.#pause()
+    }
+    let freed = 0
+    for (const file of needless.files) {
+      if (this.folder.files.delete(file.path)) freed += file.bytes
+      await this.#pause()
+    }
+    return freed
+  }
+
+  /** Files have no times here: all orphans are old. */
+  async sweepOrphans(): Promise<number> {
+    await this.#pause()
+    const named = new Set([...this.folder.manifests.values()].flatMap(segmentFiles).map((file) => file.path))
+    let freed = 0
+    for (const [path, contents] of this.folder.files) {
+      const [kind, id] = path.split('/')
+      const needed = kind === 'segments' ? named.has(path) : this.folder.generations.has(id!)
+      if (needed) continue
+      this.folder.files.delete(path)
+      freed += Buffer.byteLength(contents)
+    }
+    return freed
+  }
+
+  async verifyFiles(): Promise<FileReport> {
+    await this.#pause()
+    const segments = [...this.folder.manifests.values()].flatMap(rawFiles)
+    const files = [...segments, ...[...this.folder.generations.values()].flatMap(generationFiles)]
+    const problems = files
+      .filter((file) => sha256(this.folder.files.get(file.path) ?? '') !== file.sha256)
+      .map((file) => `'${file.path}' is missing or has another checksum than its manifest says`)
+    return { files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0), problems }
+  }
+
+  async tryLock(): Promise<{ release(): Promise<void> } | null> {
+    await this.#pause()
+    if (this.folder.lockedBy !== null) return null
+    this.folder.lockedBy = this
+    return {
+      release: async () => {
+        await this.#pause()
+        this.die()
+      },
+    }
+  }
+
+  #stage(path: string): StagedFile {
+    const writePath = `${path}${UNFINISHED}`
+    return {
+      writePath,
+      finish: async (rows) => {
+        await this.#pause()
+        const contents = this.folder.files.get(writePath)
+        if (contents === undefined)
+          throw new LakeError('file-missing', `lake: the staged file '${writePath}' was not written`)
+        this.folder.files.delete(writePath)
+        this.folder.files.set(path, contents)
+        this.#unnamed.add(path)
+        await this.#pause()
+        return { path, bytes: Buffer.byteLength(contents), rows, sha256: sha256(contents) }
+      },
+      discard: async () => {
+        await this.#pause()
+        this.folder.files.delete(writePath)
+        if (this.#unnamed.delete(path)) this.folder.files.delete(path)
+      },
+    }
+  }
+
+  #claim(manifest: SegmentManifest): string[] {
+    manifestText(manifest, segmentManifestName(manifest))
+    const files = segmentFiles(manifest)
+    for (const file of files) this.resolve(file)
+    return files.map((file) => file.path).filter((path) => this.#unnamed.delete(path))
+  }
+
+  #removeBelow(prefix: string): void {
+    for (const path of this.folder.files.keys()) if (path.startsWith(prefix)) this.folder.files.delete(path)
+  }
+}
+
+function sha256(contents: string): string {
+  return createHash('sha256').update(contents).digest('hex')
+}
+
+/** A manifest that nobody can change afterwards. */
+function copyOf<Manifest>(manifest: Manifest): Manifest {
+  return structuredClone(manifest)
+}

@@ -1,0 +1,252 @@
+/**
+ * Appends to a topic. Each partition has a lane of its own: what waits is sent together, one send under way per partition,
+ * so the order of the calls is the order in the log, and a partition without a leader holds up no other one.
+ *
+ * Guarantee: a send is acknowledged when all in-sync replicas have it; repeats inside of a send are recognised by the broker
+ * (idempotent producer), so an acknowledged record is there once. Three rules keep that true with kafkajs 2.2.4:
+ *  - one partition per send: with several, a leader that moves between two tries makes a partition silently forgotten;
+ *  - a producer on which a send was given up is never used again: the next send would reuse the sequence numbers, and the broker
+ *    would take it for the one that was given up and drop it;
+ *  - a producer is replaced long before its 31-bit sequence ends: the library begins again at 0, which no broker accepts.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
+import { endsWithin } from '#core/ends-within.ts'
+import type { OffsetRange } from '#core/offsets.ts'
+import { ByteGate } from '../byte-gate.ts'
+import type { AppendBatch } from '../event-log.ts'
+import { blocksOf, bytesOf } from '../log-blocks.ts'
+import { registerCodecs } from './kafka-codecs.ts'
+import { baseOffset, byRecords, joined, messagesOf } from './kafka-messages.ts'
+import { explained, isFinal } from './kafka-send-errors.ts'
+import { type KafkaCompression, KafkaTopicError } from './kafka-settings.ts'
+
+export interface KafkaAppenderOptions {
+  readonly topic: string
+  readonly compression: KafkaCompression
+  readonly recordBytesMax: number
+  readonly sendBytesMax: number
+  readonly sendRecordsMax: number
+  readonly waitingBytesMax: number
+  readonly requestMsMax: number
+  /** for how long a send is repeated */
+  readonly outageMsMax: number
+  /** how old the producer's knowledge of the topic may be: a partition that was added since is unknown to it for this long */
+  readonly topicEveryMs: number
+}
+
+/** A block that waits to be sent. */
+interface Waiting {
+  readonly block: AppendBatch
+  readonly resolve: (range: OffsetRange) => void
+  readonly reject: (error: unknown) => void
+}
+
+interface Lane {
+  readonly waiting: Waiting[]
+  sending: boolean
+}
+
+/** A producer and how much it has sent to each partition. `retired`: no new send may use it. */
+interface Sender {
+  readonly producer: Producer
+  readonly connected: Promise<void>
+  readonly sent: Map<number, number>
+  users: number
+  retired: boolean
+}
+
+/** how long a close waits for producers to disconnect */
+const GOODBYE_MS_MAX = 2_000
+const SENT_MAX = 2 ** 30
+const AGAIN_AFTER_MS = 200
+const COMPRESSION: Readonly<Record<KafkaCompression, CompressionTypes>> = {
+  none: kafkajs.CompressionTypes.None,
+  gzip: kafkajs.CompressionTypes.GZIP,
+  zstd: kafkajs.CompressionTypes.ZSTD,
+}
+
+export class KafkaAppender {
+  readonly #kafka: Kafka
+  readonly #options: KafkaAppenderOptions
+  readonly #gate: ByteGate
+  readonly #lanes = new Map<number, Lane>()
+  readonly #retiring = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
+  #sender: Sender | null = null
+
+  constructor(kafka: Kafka, options: KafkaAppenderOptions) {
+    registerCodecs()
+    this.#kafka = kafka
+    this.#options = options
+    this.#gate = new ByteGate(options.waitingBytesMax)
+  }
+
+  /** @throws RangeError before anything is sent; KafkaUnavailableError when some of it may be in the log */
+  async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
+    const blocks = batches.map((batch) => this.#blocks(batch))
+    const bytes = bytesOf(batches)
+    await this.#gate.enter(bytes)
+    try {
+      // Entered in the order of the calls, in one go: nothing is awaited between two lanes.
+      const sent = blocks.map((own) => own.map((block) => this.#enqueue(block)))
+      const settled = await Promise.allSettled(sent.flat())
+      const failed = settled.find((one) => one.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      return (await Promise.all(sent.map((own) => Promise.all(own)))).flatMap(joined)
+    } finally {
+      this.#gate.leave(bytes)
+    }
+  }
+
+  /** Appends that are still under way end with an error soon: they may be in the log or not. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    if (this.#sender !== null) this.#retire(this.#sender)
+    await endsWithin(Promise.all(this.#retiring), GOODBYE_MS_MAX)
+  }
+
+  #blocks(batch: AppendBatch): AppendBatch[] {
+    const { sendBytesMax, recordBytesMax, sendRecordsMax } = this.#options
+    let line = 0
+    return blocksOf(batch, { blockBytesMax: sendBytesMax, recordBytesMax }).flatMap((block) => {
+      const keys = batch.keys?.slice(line, line + block.count)
+      line += block.count
+      return byRecords({ ...block, ...(keys ? { keys } : {}) }, sendRecordsMax)
+    })
+  }
+
+  #enqueue(block: AppendBatch): Promise<OffsetRange> {
+    const lane = this.#lanes.get(block.partition) ?? { waiting: [], sending: false }
+    this.#lanes.set(block.partition, lane)
+    return new Promise((resolve, reject) => {
+      lane.waiting.push({ block, resolve, reject })
+      if (!lane.sending) void this.#drain(block.partition, lane)
+    })
+  }
+
+  async #drain(partition: number, lane: Lane): Promise<void> {
+    lane.sending = true
+    while (lane.waiting.length > 0) {
+      const group = lane.waiting.splice(0, this.#groupSize(lane.waiting))
+      try {
+        let start = await this.#send(partition, group)
+        for (const { block, resolve } of group) {
+          resolve({ partition, start, end: start + block.count })
+          start += block.count
+        }
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+    lane.sending = false
+  }
+
+  /** How many of the waiting blocks go together: at least one. */
+  #groupSize(waiting: readonly Waiting[]): number {
+    const { sendBytesMax, sendRecordsMax } = this.#options
+    let [bytes, records] = [0, 0]
+    const over = waiting.findIndex(({ block }, index) => {
+      bytes += block.lines.length
+      records += block.count
+      return index > 0 && (bytes > sendBytesMax || records > sendRecordsMax)
+    })
+    return over < 0 ? waiting.length : over
+  }
+
+  /** Returns the offset of the first record. */
+  async #send(partition: number, group: readonly Waiting[]): Promise<number> {
+    const { topic, outageMsMax } = this.#options
+    if (this.#closing.signal.aborted) throw new KafkaTopicError(topic, 'closed', 'it was closed before this was sent')
+    const messages = group.flatMap(({ block }) => messagesOf(block))
+    const sender = await this.#connected(partition, messages.length)
+    const began = performance.now()
+    try {
+      // The library takes back the sequence numbers of a send that failed: the same records again, on the same producer and
+      // with nothing of the partition in between, are the same batch to the broker, and kept once.
+      for (;;) {
+        try {
+          return await this.#sendOnce(sender.producer, partition, messages)
+        } catch (error) {
+          const waitedMs = performance.now() - began
+          if (isFinal(error as Error) || waitedMs >= outageMsMax || this.#closing.signal.aborted) {
+            this.#retire(sender)
+            throw explained(error as Error, topic, partition, messages.length, waitedMs)
+          }
+          await this.#pause()
+        }
+      }
+    } finally {
+      sender.users--
+      if (sender.retired) this.#disconnectUnused(sender)
+    }
+  }
+
+  async #sendOnce(producer: Producer, partition: number, messages: Message[]): Promise<number> {
+    const { topic, compression, requestMsMax } = this.#options
+    const sent = { topic, acks: -1, compression: COMPRESSION[compression], timeout: requestMsMax, messages }
+    return baseOffset(await producer.send(sent), partition)
+  }
+
+  /** A producer that was connected once: whatever fails before has sent nothing. */
+  async #connected(partition: number, records: number): Promise<Sender> {
+    const began = performance.now()
+    for (;;) {
+      const sender = this.#take(partition, records)
+      try {
+        await sender.connected
+        return sender
+      } catch (error) {
+        sender.users--
+        this.#retire(sender)
+        const waitedMs = performance.now() - began
+        if (waitedMs >= this.#options.outageMsMax || this.#closing.signal.aborted)
+          throw explained(error as Error, this.#options.topic, partition, records, waitedMs)
+        await this.#pause()
+      }
+    }
+  }
+
+  /** Ends early when the log is closed. */
+  async #pause(): Promise<void> {
+    await sleep(AGAIN_AFTER_MS, undefined, { signal: this.#closing.signal }).catch(() => {})
+  }
+
+  #take(partition: number, records: number): Sender {
+    if ((this.#sender?.sent.get(partition) ?? 0) + records > SENT_MAX) this.#retire(this.#sender!)
+    this.#sender ??= this.#makeSender()
+    const { sent } = this.#sender
+    sent.set(partition, (sent.get(partition) ?? 0) + records)
+    this.#sender.users++
+    return this.#sender
+  }
+
+  #makeSender(): Sender {
+    const producer = this.#kafka.producer({
+      idempotent: true,
+      allowAutoTopicCreation: false,
+      metadataMaxAge: this.#options.topicEveryMs,
+      createPartitioner:
+        () =>
+        ({ message }) =>
+          message.partition!,
+    })
+    const connected = producer.connect()
+    connected.catch(() => {})
+    return { producer, connected, sent: new Map(), users: 0, retired: false }
+  }
+
+  /** No new send uses it; it is disconnected when its last one is through. */
+  #retire(sender: Sender): void {
+    if (this.#sender === sender) this.#sender = null
+    sender.retired = true
+    this.#disconnectUnused(sender)
+  }
+
+  #disconnectUnused(sender: Sender): void {
+    if (sender.users > 0) return
+    const gone = sender.producer.disconnect().catch(() => {})
+    this.#retiring.add(gone)
+    void gone.then(() => this.#retiring.delete(gone))
+  }
+}

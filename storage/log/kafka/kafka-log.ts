@@ -1,0 +1,235 @@
+/**
+ * The log on Kafka: one topic per dataset, made here or written by others.
+ *
+ * Guarantees: an acknowledged append is on all in-sync replicas, once (see KafkaAppender). Reads are by topic id and of
+ * committed records only, every offset of a range is a line or a hole; nothing is skipped by a policy of the client,
+ * because no consumer is in the way. Brokers that go away are waited for, up to `outageMsMax` per call.
+ *
+ * The identity is cluster id and topic id: a topic that was deleted and created again is another log. Arrival is the
+ * broker's append time on topics made here; on others whatever time their records carry.
+ */
+import type { Admin, Kafka } from 'kafkajs'
+import { endsWithin } from '#core/ends-within.ts'
+import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
+import { type AppendBatch, type EventLog, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
+import { assertPartition } from '../log-blocks.ts'
+import { jsonRecords, type RecordDecoder } from '../record-format.ts'
+import { KafkaAppender } from './kafka-appender.ts'
+import { DEFAULT_OUTAGE_MS_MAX, type KafkaNotice, kafkaClient, REQUEST_MS_MAX } from './kafka-client.ts'
+import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
+import { type KafkaLogSettings, KafkaTopicError } from './kafka-settings.ts'
+import { BATCH_OVERHEAD_BYTES, createTopic, type TopicLimits, topicLimits } from './kafka-topic.ts'
+import { KafkaWire } from './kafka-wire.ts'
+
+/** appends that brokers do not take within this time after a close are given up */
+const CLOSE_MS_MAX = 10_000
+const MEBIBYTE = 1024 * 1024
+const TOPIC_EVERY_MS = 5_000
+/** what the library repeats by itself; beyond that we do */
+const LIBRARY_PATIENT_MS = 2_000
+
+export interface KafkaLogOptions extends KafkaLogSettings {
+  /** told what the client library warns of, and what is odd about the topic */
+  readonly notice?: KafkaNotice
+}
+
+export class KafkaLog implements EventLog {
+  readonly identity: string
+  readonly #options: KafkaLogOptions
+  readonly #wire: KafkaWire
+  readonly #kafka: Kafka
+  readonly #decoder: RecordDecoder
+  readonly #appender: KafkaAppender
+  readonly #readers = new Map<number, KafkaPartitionReader>()
+  readonly #appends = new Set<Promise<unknown>>()
+  readonly #watch: NodeJS.Timeout
+  /** the topic is another one now */
+  #replaced: KafkaTopicError | null = null
+  #closing: Promise<void> | null = null
+
+  /** Finds or makes the topic. @throws KafkaTopicError, KafkaUnavailableError: say what is wrong and what to do */
+  static async open(options: KafkaLogOptions): Promise<KafkaLog> {
+    const { topic, outageMsMax = DEFAULT_OUTAGE_MS_MAX, recordBytesMax = MEBIBYTE, notice } = options
+    const decoder = await decoderOf(options)
+    const wire = new KafkaWire(kafkaClient(options, 0, notice), { topic, outageMsMax })
+    try {
+      const kafka = kafkaClient(options, Math.min(outageMsMax, LIBRARY_PATIENT_MS), notice)
+      if ((await wire.find()) === null) await makeTopic(kafka, options, recordBytesMax)
+      await wire.refresh()
+      const limits = await wire.persist('asking what the topic allows', () =>
+        asAdmin(kafka, (admin) => topicLimits(admin, topic)),
+      )
+      if (limits.compacted)
+        notice?.(`Kafka topic '${topic}' is compacted: what it drops before we read it is a hole that nobody sees`)
+      return new KafkaLog(options, wire, kafka, limits, decoder)
+    } catch (error) {
+      await wire.close()
+      throw error
+    }
+  }
+
+  private constructor(
+    options: KafkaLogOptions,
+    wire: KafkaWire,
+    kafka: Kafka,
+    limits: TopicLimits,
+    decoder: RecordDecoder,
+  ) {
+    this.#decoder = decoder
+    const { clusterId, topicId } = wire.known
+    this.identity = `kafka:${clusterId}:${topicId}`
+    this.#options = options
+    this.#wire = wire
+    this.#kafka = kafka
+    const batchBytesMax = limits.batchBytesMax - BATCH_OVERHEAD_BYTES
+    const recordBytesMax = Math.min(options.recordBytesMax ?? MEBIBYTE, batchBytesMax)
+    const topicEveryMs = options.topicEveryMs ?? TOPIC_EVERY_MS
+    this.#appender = new KafkaAppender(kafka, {
+      topic: options.topic,
+      compression: options.compression ?? 'zstd',
+      recordBytesMax,
+      sendBytesMax: Math.min(options.sendBytesMax ?? MEBIBYTE, batchBytesMax),
+      sendRecordsMax: options.sendRecordsMax ?? 2_000,
+      waitingBytesMax: options.waitingBytesMax ?? 64 * MEBIBYTE,
+      requestMsMax: options.requestMsMax ?? REQUEST_MS_MAX,
+      outageMsMax: options.outageMsMax ?? DEFAULT_OUTAGE_MS_MAX,
+      topicEveryMs,
+    })
+    this.#watch = setInterval(() => void this.#look(), topicEveryMs)
+    this.#watch.unref()
+  }
+
+  get partitions(): number {
+    return this.#wire.known.partitions.length
+  }
+
+  async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
+    const partitions = batches.map(({ partition }) => partition)
+    if (!this.#isKnown(...partitions)) await this.#find(...partitions)
+    const appended = this.#appender.append(batches)
+    this.#appends.add(appended)
+    try {
+      return await appended
+    } finally {
+      this.#appends.delete(appended)
+    }
+  }
+
+  async range(partition: number): Promise<OffsetRange> {
+    if (!this.#isKnown(partition)) await this.#find(partition)
+    const { start, end } = await this.#wire.endsOf(partition)
+    return { partition, start, end }
+  }
+
+  async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
+    if (!this.#isKnown(partition)) await this.#find(partition)
+    const read = await this.#reader(partition).read(assertOffset(from, 'reading the log'), limits)
+    if (!(read instanceof OutOfRange)) return read
+    const range = await this.range(partition)
+    if (from >= range.start && from <= range.end) return null
+    throw new LogRangeError(from, range)
+  }
+
+  /** With trim 'broker' Kafka's own retention decides: nothing is done. With 'delete-records' other readers of the topic lose the records, too. */
+  async trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset> {
+    const { start, end } = await this.range(partition)
+    if (this.#options.trim !== 'delete-records' || before <= start) return start
+    const { topic } = this.#options
+    return asAdmin(this.#kafka, async (admin) => {
+      const younger = await admin.fetchTopicOffsetsByTimestamp(topic, olderThanMs)
+      const found = Number(younger.find((place) => place.partition === partition)?.offset ?? start)
+      const to = Math.min(before, end, found < 0 ? end : found)
+      if (to <= start) return start
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(to) }] })
+      return to
+    })
+  }
+
+  /** Sends what was asked for before, for `CLOSE_MS_MAX` at the most, and disconnects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeNow()
+    return this.#closing
+  }
+
+  async #closeNow(): Promise<void> {
+    clearInterval(this.#watch)
+    await endsWithin(this.#appended(), CLOSE_MS_MAX)
+    await this.#appender.close()
+    await this.#wire.close()
+  }
+
+  async #appended(): Promise<void> {
+    while (this.#appends.size > 0) await Promise.allSettled(this.#appends)
+  }
+
+  #reader(partition: number): KafkaPartitionReader {
+    const { fetchBytesMax = 4 * MEBIBYTE, recordBytesMax = MEBIBYTE } = this.#options
+    const reader =
+      this.#readers.get(partition) ??
+      new KafkaPartitionReader({
+        partition,
+        fetch: (from, bytesMax) => this.#wire.fetch(partition, from, bytesMax),
+        decoder: this.#decoder,
+        fetchBytesMax,
+        recordBytesMax,
+      })
+    this.#readers.set(partition, reader)
+    return reader
+  }
+
+  /** Added partitions are found, and a topic that was replaced. A look that fails is made again. */
+  async #look(): Promise<void> {
+    try {
+      await this.#wire.refresh()
+    } catch (error) {
+      if (error instanceof KafkaTopicError && error.reason === 'replaced') this.#replaced = error
+    }
+  }
+
+  #isKnown(...partitions: readonly number[]): boolean {
+    this.#assertUsable()
+    return partitions.every((partition) => this.#wire.known.partitions[partition] !== undefined)
+  }
+
+  /** One that is not known may have been added since the last look. @throws RangeError when it was not */
+  async #find(...partitions: readonly number[]): Promise<void> {
+    await this.#wire.refresh()
+    this.#assertUsable()
+    for (const partition of partitions) assertPartition(this, partition)
+  }
+
+  #assertUsable(): void {
+    if (this.#closing) throw new KafkaTopicError(this.#options.topic, 'closed', 'it is closed')
+    if (this.#replaced) throw this.#replaced
+  }
+}
+
+async function decoderOf({ format = 'json', registry, topic }: KafkaLogOptions): Promise<RecordDecoder> {
+  if (format === 'json') return jsonRecords
+  if (registry === undefined)
+    throw new KafkaTopicError(
+      topic,
+      'refused',
+      "its format is 'confluent', but no schema registry is given; set its address",
+    )
+  const { confluentRecords } = await import('./confluent-records.ts')
+  return confluentRecords(registry)
+}
+
+async function makeTopic(kafka: Kafka, options: KafkaLogOptions, recordBytesMax: number): Promise<void> {
+  if (options.createTopic === false) {
+    const why = 'there is no such topic, and createTopic is off; create it, or turn it on'
+    throw new KafkaTopicError(options.topic, 'missing', why)
+  }
+  await asAdmin(kafka, (admin) => createTopic(admin, options, recordBytesMax))
+}
+
+async function asAdmin<Result>(kafka: Kafka, work: (admin: Admin) => Promise<Result>): Promise<Result> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}

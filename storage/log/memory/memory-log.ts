@@ -1,0 +1,203 @@
+/**
+ * The log in memory, for simulations and tests: the order of effects of the embedded log, with an await point between any two of
+ * them, and the hardships of others: holes, retention that overtakes a reader, re-creation. Several handles share one
+ * `MemoryLogRecords`, as processes share a file; each has its own step hook.
+ */
+import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
+import { noSteps, type StepHook } from '#core/steps.ts'
+import {
+  type AppendBatch,
+  type ArrivalRun,
+  type EventLog,
+  LogRangeError,
+  type ReadLimits,
+  type RecordBatch,
+} from '../event-log.ts'
+import { assertPartition, blocksOf } from '../log-blocks.ts'
+
+interface MemoryRecord {
+  readonly offset: Offset
+  readonly line: Buffer
+  readonly atMs: number
+  /** end of the run it was appended with: runs are trimmed as a whole */
+  readonly runEnd: Offset
+}
+
+interface MemoryPartition {
+  start: Offset
+  end: Offset
+  records: MemoryRecord[]
+}
+
+/** What a log's file would hold. */
+export interface MemoryLogRecords {
+  readonly dataset: string
+  /** how often it was created */
+  created: number
+  partitions: MemoryPartition[]
+}
+
+export function memoryLogRecords(options: {
+  readonly partitions: number
+  readonly dataset?: string
+}): MemoryLogRecords {
+  return { dataset: options.dataset ?? 'memory', created: 1, partitions: emptyPartitions(options.partitions) }
+}
+
+export interface MemoryLogOptions {
+  readonly records: MemoryLogRecords
+  readonly recordBytesMax?: number
+  readonly step?: StepHook
+  /** awaited between any two effects */
+  readonly pause?: () => Promise<void>
+  readonly clock?: () => number
+}
+
+export class MemoryLog implements EventLog {
+  /** of the log as it was when this handle was made */
+  readonly identity: string
+  readonly partitions: number
+  readonly #records: MemoryLogRecords
+  readonly #limits: { readonly blockBytesMax: number; readonly recordBytesMax: number }
+  readonly #step: StepHook
+  readonly #pause: () => Promise<void>
+  readonly #clock: () => number
+  #closed = false
+
+  constructor(options: MemoryLogOptions) {
+    const { records } = options
+    this.identity = `${records.dataset}-log-${records.created}`
+    this.partitions = records.partitions.length
+    this.#records = records
+    this.#limits = { blockBytesMax: Number.POSITIVE_INFINITY, recordBytesMax: options.recordBytesMax ?? 1024 * 1024 }
+    this.#step = options.step ?? noSteps
+    this.#pause = options.pause ?? (() => Promise.resolve())
+    this.#clock = options.clock ?? Date.now
+  }
+
+  async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
+    this.#assertOpen()
+    for (const batch of batches) {
+      assertPartition(this, batch.partition)
+      blocksOf(batch, this.#limits)
+    }
+    // What the caller does with its buffers afterwards is not ours.
+    const copies = batches.map(({ partition, lines }) => ({ partition, lines: linesOf(Buffer.from(lines)) }))
+    await this.#step('append:before-commit')
+    await this.#pause()
+    const atMs = this.#clock()
+    const ranges = copies.map(({ partition, lines }) => addRun(this.#partition(partition), partition, lines, atMs))
+    await this.#step('append:committed')
+    await this.#pause()
+    return ranges
+  }
+
+  async range(partition: number): Promise<OffsetRange> {
+    this.#assertOpen()
+    assertPartition(this, partition)
+    await this.#pause()
+    const { start, end } = this.#partition(partition)
+    return { partition, start, end }
+  }
+
+  async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
+    this.#assertOpen()
+    assertPartition(this, partition)
+    await this.#pause()
+    const { start, end, records } = this.#partition(partition)
+    if (assertOffset(from, 'reading the log') < start || from > end)
+      throw new LogRangeError(from, { partition, start, end })
+    const { before = Number.POSITIVE_INFINITY } = limits
+    const first = records.findIndex((record) => record.offset >= from)
+    const taken = first < 0 ? [] : takeRecords(records, first, limits)
+    // Holes behind the last record belong to the batch, so that a reader comes to the end.
+    const next = first < 0 ? end : (records[first + taken.length]?.offset ?? end)
+    const to = Math.min(next, before)
+    return to > from ? batchOf(partition, from, to, taken) : null
+  }
+
+  async trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset> {
+    this.#assertOpen()
+    assertPartition(this, partition)
+    await this.#pause()
+    const own = this.#partition(partition)
+    const kept = own.records.find((record) => record.runEnd > before || record.atMs >= olderThanMs)
+    this.dropBefore(partition, Math.max(own.start, kept?.offset ?? Math.min(before, own.end)))
+    return this.#partition(partition).start
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  /** A hole: the next `count` offsets have no record, ever (as after an aborted transaction of Kafka). */
+  skip(partition: number, count: number): void {
+    this.#partition(partition).end += count
+  }
+
+  /** Retention that asks nobody: the records before `before` are gone, also in the middle of a run. */
+  dropBefore(partition: number, before: Offset): void {
+    const own = this.#partition(partition)
+    own.start = Math.max(own.start, Math.min(before, own.end))
+    own.records = own.records.filter((record) => record.offset >= own.start)
+  }
+
+  /** Everything is gone and offsets begin at 0 again; handles made from now on see another identity. */
+  recreate(): void {
+    this.#records.created++
+    this.#records.partitions = emptyPartitions(this.#records.partitions.length)
+  }
+
+  #partition(partition: number): MemoryPartition {
+    return this.#records.partitions[partition]!
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new Error(`log of '${this.#records.dataset}' in memory: it is closed`)
+  }
+}
+
+function emptyPartitions(count: number): MemoryPartition[] {
+  return Array.from({ length: count }, () => ({ start: 0, end: 0, records: [] }))
+}
+
+function linesOf(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(10, at) + 1
+    lines.push(bytes.subarray(at, end))
+    at = end
+  }
+  return lines
+}
+
+function addRun(to: MemoryPartition, partition: number, lines: readonly Buffer[], atMs: number): OffsetRange {
+  const start = to.end
+  to.end += lines.length
+  for (const [index, line] of lines.entries()) to.records.push({ offset: start + index, line, atMs, runEnd: to.end })
+  return { partition, start, end: to.end }
+}
+
+function takeRecords(records: readonly MemoryRecord[], first: number, limits: ReadLimits): MemoryRecord[] {
+  const taken: MemoryRecord[] = []
+  let bytes = 0
+  for (const record of records.slice(first)) {
+    bytes += record.line.length
+    if (limits.before !== undefined && record.offset >= limits.before) break
+    if (taken.length > 0 && (taken.length >= limits.recordsMax || bytes > limits.bytesMax)) break
+    taken.push(record)
+  }
+  return taken
+}
+
+function batchOf(partition: number, start: Offset, end: Offset, records: readonly MemoryRecord[]): RecordBatch {
+  const arrivals: ArrivalRun[] = []
+  for (const [index, { atMs, runEnd }] of records.entries()) {
+    const before = records[index - 1]
+    if (before?.runEnd === runEnd) arrivals.push({ count: arrivals.pop()!.count + 1, atMs })
+    else arrivals.push({ count: 1, atMs })
+  }
+  const offsets = end - start === records.length ? null : Float64Array.from(records, (record) => record.offset)
+  const lines = Buffer.concat(records.map((record) => record.line))
+  return { partition, start, end, lines, count: records.length, offsets, arrivals }
+}

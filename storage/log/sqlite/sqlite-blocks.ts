@@ -1,0 +1,131 @@
+/** The rows of the log's file, on one connection: blocks of lines, and per partition where they start and end. Called inside transactions. */
+import type { StatementSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
+import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
+import { StorageFileError } from '../../sqlite/sqlite-fault.ts'
+import type { SqliteFile } from '../../sqlite/sqlite-file.ts'
+import { type AppendBatch, type ArrivalRun, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
+import { takeLines } from '../log-blocks.ts'
+
+/** blocks that one step of trimming deletes at the most: about as long as one large commit */
+const TRIM_BLOCKS_MAX = 16
+
+interface BlockRow {
+  readonly start: number
+  readonly count: number
+  readonly at_ms: number
+  readonly crc: number
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+
+export class SqliteBlocks {
+  readonly #file: SqliteFile
+  readonly #insert: StatementSync
+  readonly #moveEnd: StatementSync
+  readonly #moveStart: StatementSync
+  readonly #range: StatementSync
+  readonly #from: StatementSync
+  readonly #oldest: StatementSync
+  readonly #delete: StatementSync
+
+  constructor(file: SqliteFile) {
+    this.#file = file
+    this.#insert = file.prepare('INSERT INTO log_blocks VALUES (?, ?, ?, ?, ?, ?)')
+    this.#moveEnd = file.prepare('UPDATE log_ends SET "end" = "end" + ? WHERE partition = ? RETURNING "end"')
+    this.#moveStart = file.prepare('UPDATE log_ends SET start = ? WHERE partition = ?')
+    this.#range = file.prepare('SELECT start, "end" FROM log_ends WHERE partition = ?')
+    this.#from = file.prepare(
+      `SELECT start, count, at_ms, crc, bytes FROM log_blocks
+       WHERE partition = ?1 AND start >= (SELECT max(start) FROM log_blocks WHERE partition = ?1 AND start <= ?2) ORDER BY start`,
+    )
+    this.#oldest = file.prepare(
+      `SELECT start, count, at_ms FROM log_blocks WHERE partition = ? ORDER BY start LIMIT ${TRIM_BLOCKS_MAX}`,
+    )
+    this.#delete = file.prepare('DELETE FROM log_blocks WHERE partition = ? AND start < ?')
+  }
+
+  range(partition: number): OffsetRange {
+    const found = this.#range.get(partition) as { readonly start: number; readonly end: number } | undefined
+    if (found === undefined) throw this.#damaged(`partition ${partition} has no row of its own`)
+    return { partition, start: found.start, end: found.end }
+  }
+
+  /** The blocks of one batch, under neighbouring offsets. */
+  append(blocks: readonly AppendBatch[], atMs: number): OffsetRange {
+    const partition = blocks[0]!.partition
+    const records = blocks.reduce((sum, block) => sum + block.count, 0)
+    const { end } = this.#moveEnd.get(records, partition) as { readonly end: number }
+    let at = assertOffset(end, `log ${this.#file.path}, partition ${partition}`) - records
+    for (const { lines, count } of blocks) {
+      this.#insert.run(partition, at, count, atMs, crc32(lines), lines)
+      at += count
+    }
+    return { partition, start: end - records, end }
+  }
+
+  read(partition: number, from: Offset, limits: ReadLimits): RecordBatch | null {
+    const range = this.range(partition)
+    if (assertOffset(from, `reading log ${this.#file.path}`) < range.start || from > range.end)
+      throw new LogRangeError(from, range)
+    if (from === range.end) return null
+    const parts: Buffer[] = []
+    const arrivals: ArrivalRun[] = []
+    let [count, bytes] = [0, 0]
+    for (const row of this.#from.iterate(partition, from) as Iterable<unknown>) {
+      const block = row as BlockRow
+      this.#assertBlock(block, partition, from + count)
+      const taken = takeLines(asBuffer(block.bytes), block.count, from + count - block.start, {
+        recordsMax: limits.recordsMax - count,
+        bytesMax: limits.bytesMax - bytes,
+        atLeast: count === 0 ? 1 : 0,
+      })
+      if (taken === null) break
+      parts.push(taken.lines)
+      arrivals.push({ count: taken.count, atMs: block.at_ms })
+      count += taken.count
+      bytes += taken.lines.length
+      // A block that was not taken to its end is the last: what follows it is not our neighbour.
+      const whole = from + count === block.start + block.count
+      if (!whole || count >= limits.recordsMax || bytes >= limits.bytesMax) break
+    }
+    if (count === 0) throw this.#damaged(`partition ${partition} lacks offset ${from}`)
+    const lines = parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes)
+    return { partition, start: from, end: from + count, lines, count, offsets: null, arrivals }
+  }
+
+  /** Where the log would start after one more step of trimming; null when there is nothing to trim. */
+  trimmable(partition: number, before: Offset, olderThanMs: number): Offset | null {
+    let start: Offset | null = null
+    for (const row of this.#oldest.iterate(partition) as Iterable<unknown>) {
+      const block = row as Omit<BlockRow, 'bytes' | 'crc'>
+      if (block.start + block.count > before || block.at_ms >= olderThanMs) break
+      start = block.start + block.count
+    }
+    return start
+  }
+
+  trimOnce(partition: number, before: Offset, olderThanMs: number): void {
+    const start = this.trimmable(partition, before, olderThanMs)
+    if (start === null) return
+    this.#delete.run(partition, start)
+    this.#moveStart.run(start, partition)
+  }
+
+  #assertBlock(block: BlockRow, partition: number, next: Offset): void {
+    if (next < block.start || next >= block.start + block.count)
+      throw this.#damaged(`partition ${partition} lacks offset ${next}`)
+    if (crc32(block.bytes) !== block.crc)
+      throw this.#damaged(
+        `partition ${partition}: the records [${block.start}, ${block.start + block.count}) are not as they were appended`,
+      )
+  }
+
+  #damaged(what: string): StorageFileError {
+    const { path } = this.#file
+    return new StorageFileError(path, 'damaged', `log ${path}: ${what}; the file is damaged, restore it from a copy`)
+  }
+}
+
+function asBuffer(bytes: Uint8Array<ArrayBuffer>): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,266 @@
+/**
+ * The embedded log: one SQLite file per dataset, records in blocks. One block is one run of lines appended together, so
+ * that an append of a thousand events is one row. WAL with synchronous=FULL: a commit is on disk before it is acknowledged.
+ * Guarantee: an acknowledged append survives kill -9 and power loss, once; an append is all or nothing. Several processes
+ * may append: offsets are given inside the transaction.
+ *
+ * Two connections: what is being committed on one is never seen by reads on the other.
+ */
+import { randomUUID } from 'node:crypto'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Offset, OffsetRange } from '#core/offsets.ts'
+import { noSteps, type StepHook } from '#core/steps.ts'
+import { StorageFileError } from '../../sqlite/sqlite-fault.ts'
+import { SqliteFile, type SqliteFileOptions } from '../../sqlite/sqlite-file.ts'
+import { ByteGate } from '../byte-gate.ts'
+import type { AppendBatch, EventLog, ReadLimits, RecordBatch } from '../event-log.ts'
+import { assertPartition, blocksOf, bytesOf } from '../log-blocks.ts'
+import { SqliteBlocks } from './sqlite-blocks.ts'
+
+export interface SqliteLogOptions {
+  readonly file: string
+  readonly dataset: string
+  readonly partitions: number
+  /** a block's size at the most; larger appends are split. Default 1 MiB */
+  readonly blockBytesMax?: number
+  /** one record's size at the most. Default 1 MiB */
+  readonly recordBytesMax?: number
+  /** appends that wait for the next commit; beyond it append() waits. Default 64 MiB */
+  readonly waitingBytesMax?: number
+  /** what one commit takes together at the most; one append is never split. Default 8 MiB */
+  readonly commitBytesMax?: number
+  readonly step?: StepHook
+  /** epoch ms */
+  readonly clock?: () => number
+}
+
+interface Waiting {
+  /** per batch of the append */
+  readonly blocks: readonly (readonly AppendBatch[])[]
+  readonly bytes: number
+  readonly resolve: (ranges: readonly OffsetRange[]) => void
+  readonly reject: (error: unknown) => void
+}
+
+const MEBIBYTE = 1024 * 1024
+const PARTITIONS_MAX = 1_024
+/** 'Wlog' */
+const APPLICATION_ID = 0x57_6c_6f_67
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS log_identity (id INTEGER PRIMARY KEY CHECK (id = 1), identity TEXT NOT NULL, dataset TEXT NOT NULL, partitions INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS log_ends (partition INTEGER PRIMARY KEY, start INTEGER NOT NULL, "end" INTEGER NOT NULL);
+  CREATE TABLE IF NOT EXISTS log_blocks (partition INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL, at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL);
+  CREATE UNIQUE INDEX IF NOT EXISTS log_blocks_place ON log_blocks (partition, start);
+`
+
+export class SqliteLog implements EventLog {
+  readonly identity: string
+  readonly partitions: number
+  readonly #options: Required<SqliteLogOptions>
+  readonly #writer: SqliteFile
+  readonly #reader: SqliteFile
+  readonly #written: SqliteBlocks
+  readonly #blocks: SqliteBlocks
+  readonly #gate: ByteGate
+  readonly #appends = new Set<Promise<unknown>>()
+  #waiting: Waiting[] = []
+  #committing: Promise<void> | null = null
+  /** one use of the writer after the other */
+  #writing: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | null = null
+
+  /** Opens or creates the log. @throws StorageFileError when the file is no log, another dataset's, has another number of partitions, or can not be used */
+  static async open(options: SqliteLogOptions): Promise<SqliteLog> {
+    const { file, dataset, partitions } = options
+    if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
+      throw new RangeError(`log of '${dataset}': ${partitions} partitions; there are 1 to ${PARTITIONS_MAX}`)
+    const kind = { what: 'log', applicationId: APPLICATION_ID, format: 1, schema: SCHEMA, synchronous: 'FULL' } as const
+    const sqlite: SqliteFileOptions = { file, ...kind }
+    const opened: SqliteFile[] = []
+    try {
+      for (const _ of ['writer', 'reader']) opened.push(await SqliteFile.open(sqlite))
+      const identity = await claim(opened[0]!, options)
+      return new SqliteLog(identity, opened[0]!, opened[1]!, options)
+    } catch (error) {
+      for (const each of opened) each.close()
+      throw error
+    }
+  }
+
+  private constructor(identity: string, writer: SqliteFile, reader: SqliteFile, options: SqliteLogOptions) {
+    this.identity = identity
+    this.partitions = options.partitions
+    this.#options = {
+      file: options.file,
+      dataset: options.dataset,
+      partitions: options.partitions,
+      blockBytesMax: options.blockBytesMax ?? MEBIBYTE,
+      recordBytesMax: options.recordBytesMax ?? MEBIBYTE,
+      waitingBytesMax: options.waitingBytesMax ?? 64 * MEBIBYTE,
+      commitBytesMax: options.commitBytesMax ?? 8 * MEBIBYTE,
+      step: options.step ?? noSteps,
+      clock: options.clock ?? Date.now,
+    }
+    this.#writer = writer
+    this.#reader = reader
+    this.#written = new SqliteBlocks(writer)
+    this.#blocks = new SqliteBlocks(reader)
+    this.#gate = new ByteGate(this.#options.waitingBytesMax)
+  }
+
+  /** Appends in the order of the calls. @throws RangeError for what no log takes; StorageFileError when it can not be kept (then nothing of it is) */
+  async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
+    this.#assertOpen()
+    for (const { partition } of batches) assertPartition(this, partition)
+    const blocks = batches.map((batch) => blocksOf(batch, this.#options))
+    if (blocks.length === 0) return []
+    const appended = this.#enqueue(blocks, bytesOf(batches))
+    this.#appends.add(appended)
+    try {
+      return await appended
+    } finally {
+      this.#appends.delete(appended)
+    }
+  }
+
+  async range(partition: number): Promise<OffsetRange> {
+    this.#assertOpen()
+    assertPartition(this, partition)
+    return this.#reader.look(`looking at partition ${partition}`, () => this.#blocks.range(partition))
+  }
+
+  async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
+    const { end } = await this.range(partition)
+    const { bytesMax, recordsMax, before = Number.POSITIVE_INFINITY } = limits
+    if (from === end || before <= from) return null
+    const within = { bytesMax, recordsMax: Math.min(recordsMax, before - from) }
+    return this.#reader.read(`reading partition ${partition} from offset ${from}`, () =>
+      this.#blocks.read(partition, from, within),
+    )
+  }
+
+  /** In bounded steps, between which appends go on. */
+  async trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset> {
+    for (;;) {
+      const { start } = await this.range(partition)
+      const doing = `trimming partition ${partition}`
+      const due = await this.#reader.look(doing, () => this.#blocks.trimmable(partition, before, olderThanMs))
+      if (due === null) return start
+      await this.#exclusively(() =>
+        this.#writer.write(doing, () => this.#written.trimOnce(partition, before, olderThanMs)),
+      )
+      await turn()
+    }
+  }
+
+  /** Takes no more appends, commits those that wait, and closes. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeNow()
+    return this.#closing
+  }
+
+  async #closeNow(): Promise<void> {
+    while (this.#appends.size > 0) await Promise.allSettled(this.#appends)
+    await this.#writing
+    this.#reader.close()
+    this.#writer.close()
+  }
+
+  async #enqueue(blocks: AppendBatch[][], bytes: number): Promise<readonly OffsetRange[]> {
+    await this.#gate.enter(bytes)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ blocks, bytes, resolve, reject })
+      this.#committing ??= this.#commitAll()
+    })
+  }
+
+  /** What waits goes into one transaction; what comes meanwhile goes into the next. */
+  async #commitAll(): Promise<void> {
+    await turn()
+    while (this.#waiting.length > 0) {
+      const group = this.#nextGroup()
+      try {
+        const ranges = await this.#exclusively(() => this.#commit(group))
+        for (const [index, waiting] of group.entries()) waiting.resolve(ranges[index]!)
+      } catch (error) {
+        for (const waiting of group) waiting.reject(error)
+      }
+      for (const { bytes } of group) this.#gate.leave(bytes)
+      await turn()
+    }
+    this.#committing = null
+  }
+
+  #nextGroup(): readonly Waiting[] {
+    let bytes = 0
+    const over = this.#waiting.findIndex((waiting, index) => {
+      bytes += waiting.bytes
+      return index > 0 && bytes > this.#options.commitBytesMax
+    })
+    return this.#waiting.splice(0, over < 0 ? this.#waiting.length : over)
+  }
+
+  async #commit(group: readonly Waiting[]): Promise<OffsetRange[][]> {
+    const { step, clock, file } = this.#options
+    if (this.#writer.replaced) {
+      const message = `log ${file}: the file was deleted or replaced while it was open, nothing is appended to it; stop, restore it, and start again`
+      throw new StorageFileError(file, 'replaced', message)
+    }
+    const ranges = await this.#writer.writeAround(
+      'appending',
+      () => {
+        const atMs = clock()
+        return group.map(({ blocks }) => blocks.map((own) => this.#written.append(own, atMs)))
+      },
+      () => step('append:before-commit'),
+    )
+    await step('append:committed')
+    this.#writer.boundWal()
+    return ranges
+  }
+
+  #exclusively<Result>(use: () => Promise<Result>): Promise<Result> {
+    const used = this.#writing.then(use)
+    this.#writing = used.catch(() => {})
+    return used
+  }
+
+  #assertOpen(): void {
+    const { file } = this.#options
+    if (this.#closing) throw new StorageFileError(file, 'closed', `log ${file}: it is closed`)
+  }
+}
+
+/** Writes who the log is into a new file, and reads it from one that exists. */
+async function claim(file: SqliteFile, options: SqliteLogOptions): Promise<string> {
+  const look = file.prepare('SELECT identity, dataset, partitions FROM log_identity')
+  if ((await file.look('opening it', () => look.get())) === undefined) {
+    await file.write('creating it', () => {
+      file
+        .prepare('INSERT OR IGNORE INTO log_identity VALUES (1, ?, ?, ?)')
+        .run(randomUUID(), options.dataset, options.partitions)
+      const { partitions } = look.get() as { partitions: number }
+      const end = file.prepare('INSERT OR IGNORE INTO log_ends VALUES (?, 0, 0)')
+      for (let partition = 0; partition < partitions; partition++) end.run(partition)
+    })
+  }
+  const stored = (await file.look('opening it', () => look.get())) as {
+    identity: string
+    dataset: string
+    partitions: number
+  }
+  const wrong = mismatch(stored, options)
+  if (wrong) throw new StorageFileError(options.file, 'foreign', `log ${options.file}: ${wrong}`)
+  return stored.identity
+}
+
+function mismatch(
+  stored: { readonly dataset: string; readonly partitions: number },
+  options: SqliteLogOptions,
+): string | null {
+  if (stored.dataset !== options.dataset) return `it belongs to dataset '${stored.dataset}', not '${options.dataset}'`
+  if (stored.partitions !== options.partitions)
+    return `it has ${stored.partitions} partitions, but ${options.partitions} are configured; keep ${stored.partitions}`
+  return null
+}
