@@ -20,6 +20,7 @@ export interface ViewParts {
 
 export interface ViewSql {
   partialSql(rows: string): string
+  partialByPartitionSql(rows: string): string
   keysSql(rows: string): string
   partialOfKeysSql(rows: string, keys: string): string
   mergeSql(states: string, by?: readonly GroupBy[], measures?: readonly string[]): string
@@ -49,20 +50,20 @@ export function viewSql(parts: ViewParts): ViewSql {
   ]
   const source = (rows: string): string => sourceSql(parts, rows)
   const prepared = (rows: string): string => `SELECT ${items.join(', ')} FROM ${source(rows)}`
-  const partialFrom = (from: string): string =>
+  const partialFrom = (from: string, by: readonly string[] = keys): string =>
     aggregateSql(
-      keys,
+      by,
       parts.measures,
       from,
       (sql) => sql.partial,
       (name, list) => ({
         value: list.element,
-        explode: `SELECT ${[...keys, `${list.element} AS _e`, '1 AS _n'].join(', ')} FROM (${valuesOf(quoteName(`${name}#x`), list)})`,
+        explode: `SELECT ${[...by, `${list.element} AS _e`, '1 AS _n'].join(', ')} FROM (${valuesOf(quoteName(`${name}#x`), list, by)})`,
       }),
     )
   /** What a set holds once is hashed once. */
-  const valuesOf = (x: string, { kind }: ListState): string =>
-    `SELECT ${kind === 'distinct' ? 'DISTINCT ' : ''}${[...keys, x].join(', ')} FROM _src WHERE ${x} IS NOT NULL`
+  const valuesOf = (x: string, { kind }: ListState, by: readonly string[]): string =>
+    `SELECT ${kind === 'distinct' ? 'DISTINCT ' : ''}${[...by, x].join(', ')} FROM _src WHERE ${x} IS NOT NULL`
   const keysSql = (rows: string): string =>
     keyItems.length === 0
       ? `SELECT 1 AS _one FROM ${source(rows)} LIMIT 1`
@@ -70,6 +71,7 @@ export function viewSql(parts: ViewParts): ViewSql {
   return {
     keysSql,
     partialSql: (rows) => partialFrom(prepared(rows)),
+    partialByPartitionSql: (rows) => partialFrom(prepared(rows), ['_partition', ...keys]),
     partialOfKeysSql: (rows, touched) =>
       keys.length === 0
         ? partialFrom(prepared(rows))

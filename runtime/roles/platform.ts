@@ -11,6 +11,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { Intake } from '#ingest/intake.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
+import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 import { listenError } from '../commands/exit-codes.ts'
@@ -46,6 +47,7 @@ export class Platform {
   readonly #roles: RoleSupervisor[] = []
   #datasets: readonly OpenDataset[] = []
   #answering: AnswerProbe | null = null
+  readonly #live: LiveAnswers[] = []
   #app: FastifyInstance | null = null
   #address = ''
 
@@ -90,6 +92,7 @@ export class Platform {
   /** Takes nothing more in, stops the roles, and closes everything. Sources of events that the caller started must have stopped. */
   async stop(): Promise<void> {
     await this.#app?.close()
+    await Promise.all(this.#live.map((live) => live.stop()))
     await Promise.all(this.#roles.map((role) => role.stop()))
     await this.#workspace.close()
   }
@@ -125,7 +128,7 @@ export class Platform {
     const board = await this.#jobBoard()
     const secrets = secretsOf(configuration)
     this.#app = buildServeApp({
-      datasets: answers ? new Map(this.#datasets.map((open) => [open.dataset.name, open])) : null,
+      datasets: answers ? this.#answered() : null,
       intakes: intake ? new Map(ports) : null,
       metrics: this.#metrics,
       emit: this.#emit,
@@ -142,6 +145,25 @@ export class Platform {
     }
     const bound = this.#app.server.address() as AddressInfo
     this.#address = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  /** From resident states, which follow the log and the lake. */
+  #answered(): ReadonlyMap<string, AnsweredDataset> {
+    const { scratchFolder } = this.#workspace
+    const answered = this.#datasets.map((open): readonly [string, AnsweredDataset] => {
+      const { dataset, lake, store, engine, log } = open
+      const parts = {
+        ...{ dataset, lake, store, engine, log },
+        get partitions() {
+          return open.partitions
+        },
+      }
+      const live = new LiveAnswers({ ...parts, scratchFolder })
+      live.start()
+      this.#live.push(live)
+      return [dataset.name, { ...parts, live }]
+    })
+    return new Map(answered)
   }
 
   async #parts(): Promise<ServedPart[]> {

@@ -1,7 +1,7 @@
 /** Provenance: what an answer was made of, and how far it is exact. */
 import type { Offset } from '#core/offsets.ts'
 import type { QueryPlan } from './query-plan.ts'
-import type { Gap, Snapshot } from './snapshot.ts'
+import type { Gap, PartitionPosition, Snapshot } from './snapshot.ts'
 
 /** event time, epoch ms, half-open; an absent end is open */
 export interface AnswerRange {
@@ -59,8 +59,6 @@ export interface MetaInput {
 export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: MetaInput): AnswerMeta {
   const { generation, segments, partitions, gaps } = snapshot
   const markers = [...snapshot.markers.values()]
-  const silent = partitions.some(({ asOfMs }) => asOfMs === null)
-  const asOf = silent ? null : Math.min(...partitions.map(({ asOfMs }) => asOfMs!))
   const estimates = estimatesOf(plan, estimated)
   const ahead = partitions.flatMap(({ partition, position, ahead: through }) =>
     through === null ? [] : [{ partition, position, through }],
@@ -72,9 +70,7 @@ export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: M
     generation: generation && { id: generation.id, mode: generation.mode, finishedAt: iso(generation.finishedAtMs)! },
     boundary: partitions.map(({ boundary }) => boundary),
     position: partitions.map(({ position }) => position),
-    asOf: iso(asOf),
-    freshnessMs: asOf === null ? null : Math.max(0, nowMs - asOf),
-    behind: partitions.some(({ behind }) => behind === null) ? null : sum(partitions, ({ behind }) => behind!),
+    ...freshnessOf(partitions, nowMs),
     rows: {
       batch: generation?.rows ?? 0,
       closed: sum(segments, ({ rows }) => rows),
@@ -93,12 +89,46 @@ export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: M
     estimates,
     from: iso(range.fromMs),
     to: iso(range.toMs),
-    window: plan.windowed ? { from: iso(range.fromMs)!, to: iso(range.toMs)!, complete: range.toMs! <= nowMs } : null,
+    window: plan.windowed ? windowOf(range.fromMs!, range.toMs!, nowMs) : null,
     dictionaries: Object.fromEntries(
       Object.entries(generation?.dictionaries ?? {}).map(([name, pin]) => [name, pin.version]),
     ),
     truncated,
   }
+}
+
+function windowOf(fromMs: number, toMs: number, nowMs: number): NonNullable<AnswerMeta['window']> {
+  return { from: iso(fromMs)!, to: iso(toMs)!, complete: toMs <= nowMs }
+}
+
+type Freshness = Pick<AnswerMeta, 'asOf' | 'freshnessMs' | 'behind'>
+
+function freshnessOf(partitions: readonly PartitionPosition[], nowMs: number): Freshness {
+  const silent = partitions.some(({ asOfMs }) => asOfMs === null)
+  const asOf = silent ? null : Math.min(...partitions.map(({ asOfMs }) => asOfMs!))
+  return {
+    asOf: iso(asOf),
+    freshnessMs: asOf === null ? null : Math.max(0, nowMs - asOf),
+    behind: partitions.some(({ behind }) => behind === null) ? null : sum(partitions, ({ behind }) => behind!),
+  }
+}
+
+/** Members of the provenance that change with the clock, and with what arrived since. */
+export type AnswerAge = Pick<AnswerMeta, 'asOf' | 'freshnessMs' | 'behind' | 'window'>
+
+/** @param partitions as they were last seen */
+export function ageOf({ window }: AnswerMeta, partitions: readonly PartitionPosition[], nowMs: number): AnswerAge {
+  const to = window === null ? 0 : Date.parse(window.to)
+  return {
+    ...freshnessOf(partitions, nowMs),
+    window: window === null ? null : { ...window, complete: to <= nowMs },
+  }
+}
+
+/** The other members: they stay what they are for as long as the answer is kept. */
+export function withoutAge(meta: AnswerMeta): Omit<AnswerMeta, keyof AnswerAge> {
+  const { asOf: _asOf, freshnessMs: _freshnessMs, behind: _behind, window: _window, ...rest } = meta
+  return rest
 }
 
 function estimatesOf(plan: QueryPlan, estimated: ReadonlyMap<string, number>): AnswerMeta['estimates'] {

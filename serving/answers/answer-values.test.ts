@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from './bound-values.ts'
 import { filterSql } from './filter-sql.ts'
 import { jsonValueSql } from './json-value.ts'
@@ -141,7 +142,7 @@ test('look-ups are joined last: by key, by a list of keys, and null where nothin
     },
   } as unknown as QueryPlan
   const rows = `SELECT * FROM (VALUES (1, 'a', ['b', 'a', 'c', '?']), (2, '?', []), (3, NULL, NULL)) AS t(_n, topic, topics)`
-  const { sql, names } = enrichedSql(plan, rows, new Map([['topics', file]]))
+  const { sql, names } = enrichedSql(plan, rows, new Map([['topics', readParquetSql([file])]]))
   expect(names).toEqual(['kind', 'kinds'])
   expect(await connection.rows(`SELECT _n, kind, kinds FROM (${sql}) ORDER BY _n`)).toEqual([
     { _n: 1, kind: 'x', kinds: ['x', 'y'] },

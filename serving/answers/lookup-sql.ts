@@ -10,13 +10,13 @@ export interface EnrichedRows {
 
 /**
  * Joins the look-ups whose key is shown to `rows`, a SELECT with a unique column _n.
- * @param files dictionary → its pinned Parquet; a look-up in another dictionary is left out
+ * @param dictionaries dictionary → relation of its pinned version; a look-up in another one is left out
  */
-export function enrichedSql(plan: QueryPlan, rows: string, files: ReadonlyMap<string, string>): EnrichedRows {
+export function enrichedSql(plan: QueryPlan, rows: string, dictionaries: ReadonlyMap<string, string>): EnrichedRows {
   const shown = new Set([...plan.dimensions, ...plan.measures.map(({ name }) => name)])
-  const lookups = plan.view.lookups.filter(({ key, dictionary }) => shown.has(key) && files.has(dictionary))
+  const lookups = plan.view.lookups.filter(({ key, dictionary }) => shown.has(key) && dictionaries.has(dictionary))
   if (lookups.length === 0) return { sql: rows, names: [] }
-  const joins = lookups.map((lookup, index) => joinSql(lookup, `l${index}`, files.get(lookup.dictionary)!))
+  const joins = lookups.map((lookup, index) => joinSql(lookup, `l${index}`, dictionaries.get(lookup.dictionary)!))
   const values = lookups.map(({ name }, index) => `l${index}.v AS ${quoteName(name)}`)
   return {
     sql: `WITH r AS MATERIALIZED (${rows}) SELECT ${['r.*', ...values].join(', ')} FROM r ${joins.join(' ')}`,
@@ -25,10 +25,10 @@ export function enrichedSql(plan: QueryPlan, rows: string, files: ReadonlyMap<st
 }
 
 /** Per row: the attribute; of a list of keys the distinct attributes, sorted; null where none is known. */
-function joinSql({ key, attribute, list }: CompiledLookup, alias: string, file: string): string {
+function joinSql({ key, attribute, list }: CompiledLookup, alias: string, relation: string): string {
   const column = list ? `unnest(${quoteName(key)})` : quoteName(key)
   const keys = `SELECT _n, ${column}::VARCHAR AS k FROM r`
-  const dictionary = `SELECT "key", attributes[${quoteText(attribute)}] AS v FROM read_parquet(${quoteText(file)})`
+  const dictionary = `SELECT "key", attributes[${quoteText(attribute)}] AS v FROM ${relation}`
   const value = list ? 'list(DISTINCT d.v ORDER BY d.v) FILTER (WHERE d.v IS NOT NULL)' : 'any_value(d.v)'
   const found = `SELECT _n, ${value} AS v FROM (${keys}) AS k JOIN (${dictionary}) AS d ON d."key" = k.k GROUP BY _n`
   return `LEFT JOIN (${found}) AS ${alias} ON ${alias}._n = r._n`

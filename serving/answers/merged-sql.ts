@@ -42,15 +42,25 @@ export function statesSql(
 }
 
 /** The files that hold the view's states at a snapshot. @throws NeedsBackfillError, PartialsCompactedError */
-export function stateFiles(view: CompiledView, snapshot: Snapshot): LakeFile[] {
+export function stateFiles(view: CompiledView, snapshot: Pick<Snapshot, 'generation' | 'segments'>): LakeFile[] {
+  return [...generationFilesOf(view, snapshot), ...closedFilesOf(view, snapshot)]
+}
+
+/** Those of the generation. @throws NeedsBackfillError */
+export function generationFilesOf(
+  view: CompiledView,
+  { generation }: Pick<Snapshot, 'generation'>,
+): readonly LakeFile[] {
+  if (generation === null || generation.rows === 0) return []
+  const stored = generation.views[view.name]
+  if (stored?.hash !== view.hash) throw new NeedsBackfillError(view)
+  return stored.files
+}
+
+/** Those of the closed segments behind the boundary. @throws NeedsBackfillError, PartialsCompactedError */
+export function closedFilesOf(view: CompiledView, { segments }: Pick<Snapshot, 'segments'>): LakeFile[] {
   const files: LakeFile[] = []
-  const { generation } = snapshot
-  if (generation !== null && generation.rows > 0) {
-    const stored = generation.views[view.name]
-    if (stored?.hash !== view.hash) throw new NeedsBackfillError(view)
-    files.push(...stored.files)
-  }
-  for (const segment of snapshot.segments) {
+  for (const segment of segments) {
     if (segment.rows === 0) continue
     const partial = segment.partials[view.name]
     if (partial === undefined && segment.replaces) throw new PartialsCompactedError(view, segment)

@@ -4,6 +4,7 @@ import type { ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type AnswerMeta, type AnswerRange, metaOf } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
 import { isoSql, jsonValueSql } from './json-value.ts'
@@ -55,12 +56,12 @@ export async function answerQuery(
 }
 
 /** Retention took a file while an older snapshot was being read: a new one does not name it. */
-function isVanishedFile(error: unknown): boolean {
+export function isVanishedFile(error: unknown): boolean {
   if (error instanceof LakeError) return error.code === 'file-missing'
   return error instanceof Error && /No files found|Cannot open file/i.test(error.message)
 }
 
-/** The answer to a plan at a given snapshot. */
+/** The answer to a plan at a given snapshot of the stores. */
 export async function answerPlan(
   served: ServedDataset,
   plan: QueryPlan,
@@ -68,25 +69,38 @@ export async function answerPlan(
   options: AnswerOptions = {},
 ): Promise<Answer> {
   const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX } = options
-  return withinTime(served.engine, queryMsMax, (connection) => answerOn(connection, served, plan, snapshot, nowMs))
-}
-
-async function answerOn(
-  connection: EngineConnection,
-  served: ServedDataset,
-  plan: QueryPlan,
-  snapshot: Snapshot,
-  nowMs: number,
-): Promise<Answer> {
-  try {
+  return withinTime(served.engine, queryMsMax, async (connection) => {
     const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
     await served.lake.check([...stateFiles(plan.view, snapshot), ...pins.map(([, pin]) => pin.file)])
     const bound = new BoundValues()
-    const all = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
-    const range = await rangeOf(plan, all, connection, nowMs)
-    const states = filteredSql(plan.view, all, range, plan.query.filters ?? [], bound)
-    const files = new Map(pins.map(([name, pin]) => [name, served.lake.resolve(pin.file)]))
-    const enriched = enrichedSql(plan, answerSql(plan, states, bound), files)
+    const sql = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
+    const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
+    return answerStates(connection, plan, { snapshot, sql, bound, dictionaries }, nowMs)
+  })
+}
+
+/** A view's states at a moment, of all layers together. */
+export interface StatesAt {
+  readonly snapshot: Snapshot
+  /** relation of state rows */
+  readonly sql: string
+  /** what is bound in it already */
+  readonly bound: BoundValues
+  /** dictionary → relation of its pinned version */
+  readonly dictionaries: ReadonlyMap<string, string>
+}
+
+/** From states to rows: filtered, merged, presented, ranked, enriched. */
+export async function answerStates(
+  connection: EngineConnection,
+  plan: QueryPlan,
+  { snapshot, sql, bound, dictionaries }: StatesAt,
+  nowMs: number,
+): Promise<Answer> {
+  try {
+    const range = await rangeOf(plan, sql, connection, nowMs)
+    const states = filteredSql(plan.view, sql, range, plan.query.filters ?? [], bound)
+    const enriched = enrichedSql(plan, answerSql(plan, states, bound), dictionaries)
     const { texts, estimated } = await rowTexts(connection, plan, enriched, bound)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)

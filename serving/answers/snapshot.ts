@@ -81,7 +81,7 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     const generation = await lake.current()
     // A log can have got partitions that this process does not know of yet: what was counted of them is part of the answer.
     const chains = await lake.chains(Math.max(served.partitions, generation?.boundary.length ?? 0, marked))
-    const wrong = foreignFault(served.log?.identity, chains) ?? boundaryFault(generation, chains)
+    const wrong = disagreementOf(served.log?.identity, generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
     const open = await readOpen(store, hashes, ends)
@@ -110,6 +110,15 @@ async function readOpen(store: SpeedStore, hashes: readonly string[], ends: Posi
     if (other.length === 0) return open
     for (const { partition } of other) starts.delete(partition)
   }
+}
+
+/** Why the log, the current generation and the closed segments do not belong together; null when they do. */
+export function disagreementOf(
+  identity: string | undefined,
+  generation: GenerationManifest | null,
+  chains: readonly SegmentChain[],
+): string | null {
+  return foreignFault(identity, chains) ?? boundaryFault(generation, chains)
 }
 
 /** Under the offsets of this log the lake has counted another one's events. */
@@ -142,10 +151,7 @@ function assemble(
   chains: readonly SegmentChain[],
   { markers, rows, ahead }: OpenPartials,
 ): Snapshot {
-  const boundaryOf = (partition: number): Offset => generation?.boundary[partition] ?? 0
-  const segments = chains.flatMap((chain) =>
-    chain.segments.filter((segment) => segment.start >= boundaryOf(chain.partition)),
-  )
+  const segments = segmentsBehind(generation, chains)
   return {
     generation,
     segments,
@@ -153,7 +159,7 @@ function assemble(
     open: rows,
     partitions: chains.map(({ partition, segments, end }) => ({
       partition,
-      boundary: boundaryOf(partition),
+      boundary: generation?.boundary[partition] ?? 0,
       closedEnd: end,
       position: markers.get(partition)?.through ?? end,
       // Between closing a segment and the first flush of the next one there is no marker, but the closing tells as much.
@@ -161,11 +167,27 @@ function assemble(
       ahead: ahead?.get(partition) ?? null,
       behind: null,
     })),
-    gaps: [
-      ...(generation?.gaps ?? []),
-      ...segments.filter(({ kind }) => kind === 'gap').map(({ partition, start, end }) => ({ partition, start, end })),
-    ],
+    gaps: gapsOf(generation, segments),
   }
+}
+
+/** Closed segments that the generation does not count. */
+export function segmentsBehind(
+  generation: GenerationManifest | null,
+  chains: readonly SegmentChain[],
+): readonly SegmentManifest[] {
+  return chains.flatMap(({ partition, segments }) => {
+    const boundary = generation?.boundary[partition] ?? 0
+    return segments.filter((segment) => segment.start >= boundary)
+  })
+}
+
+/** Offsets that were lost before they were read: before the boundary and behind it. */
+export function gapsOf(generation: GenerationManifest | null, segments: readonly SegmentManifest[]): readonly Gap[] {
+  return [
+    ...(generation?.gaps ?? []),
+    ...segments.filter(({ kind }) => kind === 'gap').map(({ partition, start, end }) => ({ partition, start, end })),
+  ]
 }
 
 /**

@@ -5,8 +5,8 @@ import type { z } from 'zod'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { deadLettersJson } from '../answers/dead-letters.ts'
 import { answerQuery } from '../answers/merged-view.ts'
-import type { ServedDataset } from '../answers/snapshot.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
+import type { AnsweredDataset } from '../live/live-answers.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { parseQuery } from './parse-query.ts'
@@ -23,7 +23,7 @@ import {
 import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response-schemas.ts'
 
 export interface DatasetRouteParts {
-  readonly datasets: ReadonlyMap<string, ServedDataset>
+  readonly datasets: ReadonlyMap<string, AnsweredDataset>
   readonly gate: QueryGate
   readonly queryMsMax: number
   readonly metrics: Metrics
@@ -88,9 +88,22 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const target = servedUnder(datasets, dataset)
     const query = parseQuery(dataset, view, request.query)
     const began = performance.now()
-    const answer = await gate.run(() => answerQuery(target, query, { queryMsMax: parts.queryMsMax }))
+    const { live } = target
+    if (live === undefined) {
+      const answer = await gate.run(() => answerQuery(target, query, { queryMsMax: parts.queryMsMax }))
+      metrics.queryAnswered(dataset, view, performance.now() - began)
+      return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
+    }
+    const nowMs = Date.now()
+    const kept =
+      live.answerNow(query, nowMs) ??
+      (await gate.run(() => live.answer(query, { nowMs, queryMsMax: parts.queryMsMax })))
     metrics.queryAnswered(dataset, view, performance.now() - began)
-    return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
+    const etag = `W/"${kept.tag}"`
+    reply.header('etag', etag).header('cache-control', 'private, no-cache')
+    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+    const age = live.ageJson(kept, Date.now()).slice(1)
+    return reply.type(JSON_TEXT).send(`{"data":${kept.rowsJson},"meta":${kept.metaJson},${age}}`)
   })
   app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request) =>
     generationsOf(servedUnder(datasets, request.params.dataset)),
@@ -104,7 +117,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
   })
 }
 
-async function generationsOf({ lake }: ServedDataset): Promise<z.output<typeof GENERATIONS>> {
+async function generationsOf({ lake }: AnsweredDataset): Promise<z.output<typeof GENERATIONS>> {
   const [current, generations] = [await lake.current(), await lake.generations()]
   return {
     current: current?.id ?? null,

@@ -3,7 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
-import type { ServedDataset } from '../answers/snapshot.ts'
+import type { AnsweredDataset } from '../live/live-answers.ts'
 import { watchMethods } from './allowed-methods.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoute, type IntakePort } from './event-route.ts'
@@ -30,7 +30,7 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
 
 export interface ServeAppParts {
   /** what is answered; null: this process answers nothing */
-  readonly datasets: ReadonlyMap<string, ServedDataset> | null
+  readonly datasets: ReadonlyMap<string, AnsweredDataset> | null
   /** what takes events in; null: this process takes none */
   readonly intakes: ReadonlyMap<string, IntakePort> | null
   readonly metrics: Metrics
@@ -110,7 +110,8 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
 }
 
 function secured(reply: FastifyReply): FastifyReply {
-  return reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+  reply.header('x-content-type-options', 'nosniff')
+  return reply.hasHeader('cache-control') ? reply : reply.header('cache-control', 'no-store')
 }
 
 function isUnder(path: string, parents: readonly string[]): boolean {

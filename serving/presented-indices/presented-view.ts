@@ -2,6 +2,7 @@
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { enrichedSql } from '../answers/lookup-sql.ts'
 import { answerSql, statesSql } from '../answers/merged-sql.ts'
@@ -39,9 +40,10 @@ export async function mergedStates(source: SnapshotSource, view: CompiledView, b
   return statesSql(view, snapshot, served.lake, bound, await openTable(connection, view, snapshot))
 }
 
-export function dictionaryFiles({ served, snapshot }: SnapshotSource): ReadonlyMap<string, string> {
+/** Dictionary → relation of the version that the generation pinned. */
+export function dictionaryRelations({ served, snapshot }: SnapshotSource): ReadonlyMap<string, string> {
   const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
-  return new Map(pins.map(([name, pin]) => [name, served.lake.resolve(pin.file)]))
+  return new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
 }
 
 /** Fields of a row of buckets or of a summary. */
@@ -67,7 +69,7 @@ export async function viewSource(
     panes === null ? all : `(SELECT * FROM ${all} WHERE pane IN (SELECT unnest(${numbersSql(panes, bound)})))`
   const grain = view.paneGrain === undefined ? {} : { grain: view.paneGrain }
   const plan = unlimited(planQuery(view, { dataset: view.dataset, view: view.name, ...grain }))
-  const files = dictionaryFiles(source)
+  const files = dictionaryRelations(source)
   const { sql, names } = enrichedSql(plan, answerSql(plan, states, bound), files)
   return {
     sql: withMissing(sql, view, names),

@@ -11,7 +11,7 @@ import { planQuery } from '../answers/query-plan.ts'
 import { columnMember, momentMember, type PresentedMember, placeMember, textMember } from './presented-fields.ts'
 import type { RowSource } from './presented-rows.ts'
 import {
-  dictionaryFiles,
+  dictionaryRelations,
   mergedStates,
   numbersSql,
   type SnapshotSource,
@@ -81,7 +81,7 @@ export async function windowSource(
   )
   const ranked = rankedSql(view, view.presentSql(`(${merged})`, groups), ['_end', ...per], shown)
   const plan = planQuery(view, { dataset: view.dataset, view: view.name, dimensions: shown })
-  const { sql, names } = enrichedSql(plan, ranked, dictionaryFiles(source))
+  const { sql, names } = enrichedSql(plan, ranked, dictionaryRelations(source))
   const absent = view.dimensions.filter(({ name }) => !shown.includes(name))
   const columns = [
     'r.*',

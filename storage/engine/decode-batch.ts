@@ -48,8 +48,13 @@ export async function createRowsTable(
   dataset: CompiledDataset,
   table: string,
 ): Promise<void> {
+  await connection.run(rowsTableSql(dataset, quoteName(table), 'TEMP '))
+}
+
+/** The statement that makes an empty table for typed rows. @param table its name in SQL; @param kind 'TEMP ': of one connection */
+export function rowsTableSql(dataset: Pick<CompiledDataset, 'rowColumns'>, table: string, kind = ''): string {
   const columns = dataset.rowColumns.map((column) => `${quoteName(column.name)} ${column.type}`)
-  await connection.run(`CREATE TEMP TABLE ${quoteName(table)} (${columns.join(', ')})`)
+  return `CREATE ${kind}TABLE ${table} (${columns.join(', ')})`
 }
 
 /** Appends the batch's usable rows to the table and returns the unusable records. @throws when the table would not hold one row or dead letter per record */
@@ -85,6 +90,72 @@ export async function decodeBatch(
   } finally {
     await rm(path, { force: true })
   }
+}
+
+/**
+ * Appends the usable rows of several partitions' batches by one statement: for small batches, whose fixed cost it shares.
+ * Where a record needs the slow path, each batch is decoded by itself.
+ */
+export async function decodeBatches(
+  connection: EngineConnection,
+  dataset: CompiledDataset,
+  batches: readonly RecordBatch[],
+  target: DecodeTarget,
+): Promise<readonly DeadLetter[]> {
+  const filled = batches.filter(({ count }) => count > 0)
+  if (filled.length > 1) {
+    const dead = await decodeTogether(connection, dataset, filled, target)
+    if (dead !== null) return dead
+  }
+  const dead: DeadLetter[] = []
+  for (const batch of filled) dead.push(...(await decodeBatch(connection, dataset, batch, target)))
+  return dead
+}
+
+/** @returns null, and leaves the table as it was, when a line cannot be read together with the others */
+async function decodeTogether(
+  connection: EngineConnection,
+  dataset: CompiledDataset,
+  batches: readonly RecordBatch[],
+  { table, scratchFolder }: DecodeTarget,
+): Promise<readonly DeadLetter[] | null> {
+  const lines = hideDeep(Buffer.concat(batches.map((batch) => batch.lines)))
+  const path = join(scratchFolder, `batches-${process.pid}-${++scratchFiles}.ndjson`)
+  const into = quoteName(table)
+  const fresh = `(${batches.map((batch) => `(${ofBatch(batch)})`).join(' OR ')}) AND (${dataset.decode.rejectWhere})`
+  const count = batches.reduce((sum, batch) => sum + batch.count, 0)
+  try {
+    await writeScratch(path, lines)
+    await connection.run('BEGIN TRANSACTION')
+    const select = decodeTogetherSelect(dataset, batches, { path, objectBytesMax: objectBytesMax(lines) })
+    const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
+    const [partitions, offsets] = await connection.columns(`SELECT _partition, _offset FROM ${into} WHERE ${fresh}`)
+    const dead = batches.flatMap((batch) => {
+      const own = offsets!.filter((_, index) => partitions![index] === batch.partition).map(Number)
+      return deadLetters(dataset, batch, own)
+    })
+    if (inserted !== count || dead.some(({ reason }) => reason === UNREAD)) {
+      await connection.run('ROLLBACK')
+      return null
+    }
+    if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${fresh}`)
+    await connection.run('COMMIT')
+    return dead
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => {})
+    if (error instanceof StorageFileError || isEngineFault(error)) throw error
+    return null
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+function decodeTogetherSelect(dataset: CompiledDataset, batches: readonly RecordBatch[], file: LinesFile): string {
+  const names = dataset.columns.map((column) => quoteName(column.name)).join(', ')
+  const places = batches
+    .map((batch) => `SELECT ${batch.partition}::INTEGER AS _partition, * FROM (${placesSelect(batch)})`)
+    .join(' UNION ALL ')
+  return `SELECT places._partition, places._offset, _time, places._arrival, ${names} FROM (${places}) AS places POSITIONAL JOIN (SELECT ${dataset.decode.project} FROM ${readerSql(dataset, file)}) AS decoded`
 }
 
 async function insertRows(
@@ -123,14 +194,17 @@ function ofBatch({ partition, start }: RecordBatch): string {
 /** SELECT that gives one typed row per record, in order, unusable ones included. */
 function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesFile): string {
   const names = dataset.columns.map((column) => quoteName(column.name)).join(', ')
-  const reader = `read_json(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax}, columns = ${dataset.decode.jsonColumns})`
-  const rows = `SELECT ${dataset.decode.project} FROM ${reader}`
+  const rows = `SELECT ${dataset.decode.project} FROM ${readerSql(dataset, file)}`
   const partition = `${batch.partition}::INTEGER AS _partition`
   const [only] = batch.arrivals
   if (batch.offsets === null && batch.arrivals.length === 1) {
     return `SELECT ${partition}, ${batch.start} + row_number() OVER () - 1 AS _offset, _time, ${only!.atMs}::BIGINT AS _arrival, ${names} FROM (${rows})`
   }
   return `SELECT ${partition}, places._offset, _time, places._arrival, ${names} FROM (${placesSelect(batch)}) AS places POSITIONAL JOIN (${rows}) AS decoded`
+}
+
+function readerSql(dataset: CompiledDataset, file: LinesFile): string {
+  return `read_json(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax}, columns = ${dataset.decode.jsonColumns})`
 }
 
 /** neighbouring records with neighbouring offsets that arrived together: [first offset, behind the last, arrival] */

@@ -1,4 +1,5 @@
 /** The real embedded parts of one dataset, each role with handles of its own as if it were another process. */
+import { mkdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +15,7 @@ import { Random } from '#datasets/random.ts'
 import { Intake } from '#ingest/intake.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
+import { LiveAnswers } from '#serving/live/live-answers.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
@@ -39,6 +41,15 @@ const STREAM_LIMITS = {
   cleanUpRowsMax: 120,
   logRetentionMs: 50,
 }
+const LIVE_LIMITS = {
+  refreshRecordsMax: 40,
+  refreshPauseMs: 2,
+  refreshPauses: 0.2,
+  coldEveryMs: 100,
+  generationFileBytesMax: 3_000,
+  closedBytesMax: 30_000,
+  reuseFactor: 1,
+}
 const KEEP_GENERATIONS = 3
 /** files stay as long as this for readers that began before: longer than a query takes here, shorter than the test */
 const LAKE_GRACE_MS = 1_500
@@ -50,6 +61,8 @@ export type ServedOrders = ServedDataset & { readonly log: EventLog }
 
 /** Faults put in on purpose, to see that the test finds them. */
 export interface Sabotage {
+  /** changes what the resident side reads of the log */
+  readonly tail?: (log: EventLog) => Pick<EventLog, 'range' | 'read' | 'identity'>
   readonly store?: (store: SpeedStore) => SpeedStore
   readonly served?: (served: ServedOrders) => ServedOrders
 }
@@ -73,17 +86,22 @@ export class OrdersPlatform {
   #dictionary: SqliteDictionary | null = null
   #app: FastifyInstance | null = null
   #roles = 0
+  readonly #resident: boolean
+  /** null: answers come from the stores */
+  live: LiveAnswers | null = null
   intake: Intake | null = null
 
-  static async open(seed: number, sabotage: Sabotage = {}): Promise<OrdersPlatform> {
+  /** @param resident answers come from resident states */
+  static async open(seed: number, resident: boolean, sabotage: Sabotage = {}): Promise<OrdersPlatform> {
     const folder = await mkdtemp(join(tmpdir(), 'watershed-publishing-'))
-    const platform = new OrdersPlatform(folder, seed, sabotage)
+    const platform = new OrdersPlatform(folder, seed, resident, sabotage)
     await platform.#open()
     return platform
   }
 
-  private constructor(folder: string, seed: number, sabotage: Sabotage) {
+  private constructor(folder: string, seed: number, resident: boolean, sabotage: Sabotage) {
     this.folder = folder
+    this.#resident = resident
     this.random = new Random(seed)
     this.#sabotage = sabotage
   }
@@ -161,14 +179,26 @@ export class OrdersPlatform {
     this.#closers.push(() => this.#dictionary!.close())
     const { dataset, log } = this.#front
     this.intake = new Intake({ dataset, log })
-    const served = { ...this.#front, store: this.#slow(this.#front.store), partitions: PARTITIONS }
+    const slow = { ...this.#front, store: this.#slow(this.#front.store), partitions: PARTITIONS }
+    const served = this.#sabotage.served?.(slow) ?? slow
+    if (this.#resident) this.live = this.#startLive(served)
     this.#app = buildServeApp({
-      datasets: new Map([[orders.name, this.#sabotage.served?.(served) ?? served]]),
+      datasets: new Map([[orders.name, { ...served, ...(this.live === null ? {} : { live: this.live }) }]]),
       intakes: null,
       parts: async () => [],
       metrics: new Metrics(),
       emit: (event) => this.events.push(event),
     })
+  }
+
+  #startLive(served: ServedOrders): LiveAnswers {
+    const log = this.#sabotage.tail?.(served.log) ?? served.log
+    const scratchFolder = join(this.folder, 'scratch-serve')
+    mkdirSync(scratchFolder)
+    const live = new LiveAnswers({ ...served, log, scratchFolder, limits: LIVE_LIMITS })
+    live.start()
+    this.#closers.push(() => live.stop())
+    return live
   }
 
   async #handles(threads: number): Promise<Handles> {

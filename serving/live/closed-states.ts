@@ -1,0 +1,90 @@
+/**
+ * One view's states of the closed segments behind the boundary: each file is read once, when its segment has closed, and merged with
+ * the others from time to time. A generation that counts some of the segments begins another table with those that it does not.
+ */
+import type { CompiledView } from '#core/compiled.ts'
+import { quoteName } from '#core/sql-names.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import { MERGE_ROWS_MIN } from './live-limits.ts'
+import { ResidentTable, stateKeys } from './resident-table.ts'
+
+export class ClosedStates {
+  readonly #view: CompiledView
+  readonly #connection: EngineConnection
+  readonly #lake: Lake
+  readonly #bytesMax: number
+  #table: ResidentTable | null = null
+  /** paths of the files whose rows are in the table */
+  #held = new Map<string, number>()
+  #rows = 0
+  #added = 0
+
+  constructor(view: CompiledView, connection: EngineConnection, lake: Lake, bytesMax: number) {
+    this.#view = view
+    this.#connection = connection
+    this.#lake = lake
+    this.#bytesMax = bytesMax
+  }
+
+  /** null: nothing is held */
+  get table(): ResidentTable | null {
+    return this.#table
+  }
+
+  /** Brings the table to these files. @returns those that it does not hold: more bytes than are kept as a table. @throws LakeError */
+  async hold(files: readonly LakeFile[], seq: number): Promise<readonly LakeFile[]> {
+    const wanted = new Map(files.map((file) => [file.path, file]))
+    if ([...this.#held.keys()].some((path) => !wanted.has(path))) this.drop()
+    const missing: LakeFile[] = []
+    const left: LakeFile[] = []
+    let bytes = [...this.#held.values()].reduce((sum, each) => sum + each, 0)
+    for (const [path, file] of wanted) {
+      if (this.#held.has(path)) continue
+      if (bytes + file.bytes > this.#bytesMax) left.push(file)
+      else {
+        missing.push(file)
+        bytes += file.bytes
+      }
+    }
+    if (missing.length > 0) await this.#add(missing, seq)
+    if (this.#added > Math.max(MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#merge(seq)
+    return left
+  }
+
+  drop(): void {
+    this.#table?.retire()
+    this.#table = null
+    this.#held.clear()
+    this.#rows = 0
+    this.#added = 0
+  }
+
+  async #add(files: readonly LakeFile[], seq: number): Promise<void> {
+    await this.#lake.check(files)
+    this.#table ??= await ResidentTable.ofStates(this.#connection, this.#view)
+    const columns = this.#view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
+    const paths = files.map((file) => this.#lake.resolve(file))
+    const added = await this.#connection.run(
+      `INSERT INTO ${this.#table.name} SELECT ${seq}, NULL, ${columns} FROM ${readParquetSql(paths)}`,
+    )
+    for (const { path, bytes } of files) this.#held.set(path, bytes)
+    this.#rows += added
+    this.#added += added
+  }
+
+  /** Rows of one pane lie together afterwards, so that a range of time skips the others. */
+  async #merge(seq: number): Promise<void> {
+    const before = this.#table!
+    const keys = stateKeys(this.#view)
+    const merged = this.#view.mergeSql(before.name)
+    const order = keys[0] === 'pane' ? ' ORDER BY pane' : ''
+    const table = await ResidentTable.ofStates(this.#connection, this.#view)
+    this.#rows = await table.fill(`SELECT ${seq}, NULL, * FROM (${merged})${order}`)
+    this.#added = 0
+    this.#table = table
+    before.retire()
+  }
+}

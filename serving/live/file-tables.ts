@@ -1,0 +1,44 @@
+/** Small immutable files of the lake (a generation's states, pinned dictionaries) as tables, each read once, whatever names it. */
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import { ResidentTable } from './resident-table.ts'
+
+export class FileTables {
+  readonly #connection: EngineConnection
+  readonly #lake: Lake
+  readonly #fileBytesMax: number
+  /** by checksum: an incremental generation names its base's files anew */
+  readonly #tables = new Map<string, ResidentTable>()
+
+  constructor(connection: EngineConnection, lake: Lake, fileBytesMax: number) {
+    this.#connection = connection
+    this.#lake = lake
+    this.#fileBytesMax = fileBytesMax
+  }
+
+  /** The file's table; null: it is too large to be one, and is read from disk. @throws LakeError */
+  async table(file: LakeFile): Promise<ResidentTable | null> {
+    const held = this.#tables.get(file.sha256)
+    if (held !== undefined) return held
+    await this.#lake.check([file])
+    if (file.bytes > this.#fileBytesMax) return null
+    const table = await ResidentTable.of(
+      this.#connection,
+      `SELECT * FROM ${readParquetSql([this.#lake.resolve(file)])}`,
+    )
+    this.#tables.set(file.sha256, table)
+    return table
+  }
+
+  /** Keeps the tables of these files only. */
+  keep(files: Iterable<LakeFile>): void {
+    const wanted = new Set([...files].map(({ sha256 }) => sha256))
+    for (const [sha256, table] of this.#tables) {
+      if (wanted.has(sha256)) continue
+      this.#tables.delete(sha256)
+      table.retire()
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * What the lake holds now: the current generation first, then the chains of closed segments. Whatever is derived from them is made
+ * once per change, not per answer. The speed store's markers tell whether the lake has lost manifests.
+ */
+import type { Offset } from '#core/offsets.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { SegmentChain } from '#storage/lake/lake.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import {
+  disagreementOf,
+  type Gap,
+  gapsOf,
+  type ServedDataset,
+  SNAPSHOT_TRIES_MAX,
+  SnapshotError,
+  segmentsBehind,
+} from '../answers/snapshot.ts'
+
+export interface LakeState {
+  readonly generation: GenerationManifest | null
+  readonly chains: readonly SegmentChain[]
+  /** partition → end of its last closed segment */
+  readonly ends: ReadonlyMap<number, Offset>
+  /** closed segments behind the boundary */
+  readonly segments: readonly SegmentManifest[]
+  readonly gaps: readonly Gap[]
+}
+
+/** markers are compared with the lake when it changed, and at least this often */
+const MARKERS_EVERY_MS = 1_000
+
+export class LakeLook {
+  readonly #served: ServedDataset
+  #state: LakeState | null = null
+  #markedAtMs = Number.NEGATIVE_INFINITY
+  #marked = 0
+
+  constructor(served: ServedDataset) {
+    this.#served = served
+  }
+
+  /** The same object as long as nothing changed. @throws SnapshotError when the parts disagree; LakeError */
+  async look(): Promise<LakeState> {
+    let why = ''
+    for (let attempt = 0; attempt < SNAPSHOT_TRIES_MAX; attempt++) {
+      const state = await this.#read()
+      if (state === this.#state && performance.now() - this.#markedAtMs < MARKERS_EVERY_MS) return state
+      const fault = await this.#markerFault(state)
+      if (fault === null) {
+        this.#markedAtMs = performance.now()
+        this.#state = state
+        return state
+      }
+      why = fault
+    }
+    throw new SnapshotError(this.#served.dataset.name, why)
+  }
+
+  async #read(): Promise<LakeState> {
+    const { lake, log, partitions, dataset } = this.#served
+    const generation = await lake.current()
+    const chains = await lake.chains(Math.max(partitions, generation?.boundary.length ?? 0, this.#marked))
+    if (this.#state !== null && this.#state.generation === generation && this.#state.chains === chains)
+      return this.#state
+    const wrong = disagreementOf(log?.identity, generation, chains)
+    if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
+    const segments = segmentsBehind(generation, chains)
+    return {
+      generation,
+      chains,
+      ends: new Map(chains.map(({ partition, end }) => [partition, end])),
+      segments,
+      gaps: gapsOf(generation, segments),
+    }
+  }
+
+  /** A store that cannot be read says nothing: the answers do not need it. */
+  async #markerFault({ chains, ends }: LakeState): Promise<string | null> {
+    const newest = await this.#served.store.markers().catch(() => null)
+    if (newest === null) return null
+    this.#marked = 1 + Math.max(-1, ...newest.keys())
+    if (this.#marked > chains.length)
+      return `the speed store has ${this.#marked} partitions, but the lake was read for ${chains.length}`
+    const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))
+    if (stale === undefined) return null
+    return `partition ${stale.partition}: the speed store has an open segment from offset ${stale.segmentStart}, but the lake ends at ${ends.get(stale.partition)}`
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Answers from resident states. An answer is computed once for all who ask the same at one moment, and kept: asked again before
+ * anything changed, it is given as it is. Its own position says what it counts; how old that is, is said anew each time.
+ */
+import type { CompiledView } from '#core/compiled.ts'
+import type { ViewQuery } from '#core/query.ts'
+import { ageOf, withoutAge } from '../answers/answer-meta.ts'
+import { BoundValues } from '../answers/bound-values.ts'
+import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
+import { UnknownViewError } from '../answers/query-error.ts'
+import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
+import type { ServedDataset } from '../answers/snapshot.ts'
+import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
+import { unknownName } from '../answers/unknown-name.ts'
+import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
+import { LiveDataset, type LiveDatasetParts } from './live-dataset.ts'
+import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
+import type { ViewHead } from './live-view.ts'
+
+const TRIES_MAX = 3
+
+/** A dataset that is answered from resident states, where it has them. */
+export interface AnsweredDataset extends ServedDataset {
+  readonly live?: LiveAnswers
+}
+
+/** How an answer is come by. */
+export type AnswerSource = 'kept' | 'joined' | 'computed'
+
+export class LiveAnswers {
+  readonly #live: LiveDataset
+  readonly #limits: LiveLimits
+  readonly #cache: AnswerCache
+  readonly #plans = new Map<string, QueryPlan>()
+  readonly #flights = new Map<string, Promise<KeptAnswer>>()
+  /** how often each way was gone */
+  readonly counts: Record<AnswerSource, number> = { kept: 0, joined: 0, computed: 0 }
+
+  constructor(parts: LiveDatasetParts) {
+    this.#limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
+    this.#live = new LiveDataset(parts)
+    this.#cache = new AnswerCache(this.#limits)
+  }
+
+  get live(): LiveDataset {
+    return this.#live
+  }
+
+  start(): void {
+    this.#live.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#live.stop()
+  }
+
+  /** The kept answer, where it can be given as it is: nothing is awaited, read or computed. @throws QueryError */
+  answerNow(query: ViewQuery, nowMs: number): KeptAnswer | null {
+    const plan = this.#plan(query)
+    const kept = this.#cache.get(keyOf(plan, nowMs))
+    if (kept === undefined) return null
+    const head = this.#live.headNow(plan.view.name)
+    if (head === null) return null
+    if (kept.moment !== head.moment && performance.now() - kept.doneAtMs > this.#reuseMs(kept)) return null
+    this.counts.kept++
+    return kept
+  }
+
+  /** @throws QueryError, NeedsBackfillError, PartialsCompactedError, QueryTimeoutError, SnapshotError, LakeError */
+  async answer(query: ViewQuery, options: AnswerOptions = {}): Promise<KeptAnswer> {
+    const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX } = options
+    const kept = this.answerNow(query, nowMs)
+    if (kept !== null) return kept
+    const plan = this.#plan(query)
+    const key = keyOf(plan, nowMs)
+    const flight = this.#flights.get(key)
+    if (flight !== undefined) {
+      this.counts.joined++
+      return flight
+    }
+    const begun = this.#compute(key, plan, nowMs, queryMsMax).finally(() => this.#flights.delete(key))
+    this.#flights.set(key, begun)
+    return begun
+  }
+
+  /** The answer's JSON members that change with the clock. */
+  ageJson(kept: KeptAnswer, nowMs: number): string {
+    return JSON.stringify(ageOf(kept.meta, this.#live.seen(kept.snapshot), nowMs))
+  }
+
+  #reuseMs({ tookMs }: KeptAnswer): number {
+    return Math.min(this.#limits.reuseMsMax, this.#limits.reuseFactor * tookMs)
+  }
+
+  async #compute(key: string, plan: QueryPlan, nowMs: number, queryMsMax: number): Promise<KeptAnswer> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const head = await this.#live.head(plan.view.name)
+        const began = performance.now()
+        const answer = await this.#answerAt(head, plan, nowMs, queryMsMax)
+        this.counts.computed++
+        const kept = keptOf(answer, head, performance.now() - began)
+        this.#cache.keep(key, kept)
+        return kept
+      } catch (error) {
+        if (!isVanishedFile(error) || attempt >= TRIES_MAX) throw error
+        await this.#live.refresh()
+      }
+    }
+  }
+
+  async #answerAt(head: ViewHead, plan: QueryPlan, nowMs: number, queryMsMax: number): Promise<Answer> {
+    const { snapshot } = head.moment
+    try {
+      const states = { snapshot, sql: head.sql, bound: new BoundValues(), dictionaries: head.dictionaries }
+      return await withinTime(this.#live.served.engine, queryMsMax, (connection) =>
+        answerStates(connection, plan, states, nowMs),
+      )
+    } finally {
+      head.release()
+    }
+  }
+
+  #plan(query: ViewQuery): QueryPlan {
+    const text = JSON.stringify(query)
+    const known = this.#plans.get(text)
+    if (known !== undefined) return known
+    const plan = planQuery(this.#viewOf(query), query)
+    if (this.#plans.size >= this.#limits.answersMax) this.#plans.delete(this.#plans.keys().next().value!)
+    this.#plans.set(text, plan)
+    return plan
+  }
+
+  #viewOf({ view: name }: ViewQuery): CompiledView {
+    const { views } = this.#live.served.dataset
+    const view = views.get(name)
+    if (view !== undefined) return view
+    throw new UnknownViewError('view', unknownName(name, [...views.keys()]), [...views.keys()])
+  }
+}
+
+/** What is asked, and of which window, where the clock decides that: the one that ends next, or the panes that have begun. */
+function keyOf({ view, query, windowed }: QueryPlan, nowMs: number): string {
+  const text = JSON.stringify(query)
+  if (!windowed || typeof query.at === 'number') return text
+  const windows = nowMs / view.window!.everyMs
+  return `${text}@${query.at === 'latest' ? Math.floor(windows) : Math.ceil(windows)}`
+}
+
+function keptOf({ rowsJson, rowCount, meta }: Answer, head: ViewHead, tookMs: number): KeptAnswer {
+  const { moment } = head
+  const metaJson = JSON.stringify(withoutAge(meta)).slice(0, -1)
+  const tag = `${moment.snapshot.generation?.id ?? 'g0'}-${moment.snapshot.partitions.map(({ position }) => position).join('.')}`
+  const made = { moment, snapshot: moment.snapshot, rowsJson, rowCount, meta, metaJson, tag, tookMs }
+  return { ...made, doneAtMs: performance.now() }
+}

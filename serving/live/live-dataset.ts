@@ -1,0 +1,253 @@
+/**
+ * The resident side of one dataset in a serving process: it follows the lake and the log's tail, and keeps the states of the views
+ * that are asked for as tables of the engine, each always of one moment. Changes are made one after the other; answers read beside
+ * them and never wait for one.
+ *
+ * What a moment counts is decided by offsets: the generation up to its boundary, closed segments from there to the end of the chain,
+ * and the log from that end to where the tail was read.
+ */
+import pLimit from 'p-limit'
+import type { Offset } from '#core/offsets.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
+import type { Marker } from '#storage/speed-store/speed-store.ts'
+import type { PartitionPosition, ServedDataset, Snapshot } from '../answers/snapshot.ts'
+import { FileTables } from './file-tables.ts'
+import { LakeLook, type LakeState } from './lake-look.ts'
+import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
+import { LiveView, type Moment, type ViewHead } from './live-view.ts'
+import { LogTail, type TailCounts, type TailPlace } from './log-tail.ts'
+import { TailTable } from './tail-rows.ts'
+
+export interface LiveDatasetParts extends ServedDataset {
+  readonly log: Pick<EventLog, 'range' | 'read' | 'identity'>
+  /** a folder that the engine may read */
+  readonly scratchFolder: string
+  readonly limits?: Partial<LiveLimits>
+  readonly clock?: () => number
+}
+
+/** a head is given without another look when the last refresh ended at most this long ago */
+const FRESH_MS = 1_000
+/** the pause after refreshes that found nothing grows by this factor, up to the maximum */
+const QUIET_GROWTH = 1.5
+const QUIET_PAUSE_MS_MAX = 60
+
+export class LiveDataset {
+  readonly served: ServedDataset
+  readonly #parts: LiveDatasetParts
+  readonly #limits: LiveLimits
+  readonly #lake: LakeLook
+  readonly #oneChange = pLimit(1)
+  readonly #views = new Map<string, LiveView>()
+  readonly #stopping = new AbortController()
+  #connection: EngineConnection | null = null
+  #tail: LogTail | null = null
+  #rows: TailTable | null = null
+  #files: FileTables | null = null
+  #state: LakeState | null = null
+  #moment: Moment | null = null
+  #seq = 0
+  #fault: unknown = null
+  #refreshedAtMs = Number.NEGATIVE_INFINITY
+  #loop: Promise<void> | null = null
+  #wake: (() => void) | null = null
+
+  constructor(parts: LiveDatasetParts) {
+    this.served = parts
+    this.#parts = parts
+    this.#limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
+    this.#lake = new LakeLook(parts)
+  }
+
+  /** Begins to follow lake and log. */
+  start(): void {
+    this.#loop ??= this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#wake?.()
+    await this.#loop
+    await this.#oneChange(() => this.#connection?.close())
+  }
+
+  /** Whether the newest refresh succeeded, and not too long ago: then heads may be given as they are. */
+  get fresh(): boolean {
+    return this.#fault === null && performance.now() - this.#refreshedAtMs < FRESH_MS
+  }
+
+  /** The head of a view that every refresh brings up to date, without waiting; null: it has to be brought up to date first. */
+  headNow(name: string): ViewHead | null {
+    const view = this.#views.get(name)
+    if (view === undefined || !this.fresh || !this.#isHot(view)) return null
+    view.askedAtMs = performance.now()
+    return view.head
+  }
+
+  /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
+  async head(name: string): Promise<ViewHead> {
+    const ready = this.headNow(name)
+    if (ready !== null) return retained(ready)
+    await this.refresh()
+    return this.#oneChange(async () => {
+      if (this.#fault !== null) throw this.#fault
+      const view = this.#view(name)
+      view.askedAtMs = performance.now()
+      this.#wake?.()
+      return retained(await view.follow(this.#moment!))
+    })
+  }
+
+  /** Positions as they were last seen: what a head does not count yet, it says by them. */
+  seen(snapshot: Snapshot): readonly PartitionPosition[] {
+    const places = new Map((this.#tail?.places() ?? []).map((place) => [place.partition, place]))
+    return snapshot.partitions.map((partition) => {
+      const place = places.get(partition.partition)
+      if (place === undefined) return partition
+      return {
+        ...partition,
+        asOfMs: place.end === partition.position ? place.asOfMs : partition.asOfMs,
+        behind: place.logEnd === null ? null : Math.max(0, place.logEnd - partition.position),
+      }
+    })
+  }
+
+  /** Looks at lake and log once, and brings the views that are asked for up to date. Never throws: a fault is what heads throw. */
+  refresh(): Promise<boolean> {
+    return this.#oneChange(async () => {
+      try {
+        const changed = await this.#follow(await this.#lake.look())
+        this.#fault = null
+        await this.#followViews()
+        return changed
+      } catch (error) {
+        this.#fault = error
+        return false
+      } finally {
+        this.#refreshedAtMs = performance.now()
+      }
+    })
+  }
+
+  async #run(): Promise<void> {
+    let quietMs = this.#limits.refreshPauseMs
+    while (!this.#stopping.signal.aborted) {
+      const began = performance.now()
+      const changed = await this.refresh()
+      const took = performance.now() - began
+      quietMs = changed ? this.#limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
+      const pause = Math.max(quietMs, took * this.#limits.refreshPauses)
+      const asked = [...this.#views.values()].some((view) => this.#isHot(view))
+      await this.#pause(asked ? pause : Math.max(pause, this.#limits.idleRefreshMs))
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#stopping.signal.aborted) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#wake = resolve
+    const timer = setTimeout(resolve, ms)
+    await promise
+    clearTimeout(timer)
+    this.#wake = null
+  }
+
+  async #follow(state: LakeState): Promise<boolean> {
+    const { tail, rows } = await this.#opened()
+    try {
+      await tail.follow(state.ends)
+      const read = await tail.advance()
+      const changed = read || state !== this.#state || this.#moment === null
+      if (changed) this.#moment = this.#momentOf(state, tail, rows)
+      this.#state = state
+      return changed
+    } catch (error) {
+      // What is half done must not be counted: the tail is read again from the end of the lake.
+      await this.#reset()
+      throw error
+    }
+  }
+
+  async #opened(): Promise<{ readonly tail: LogTail; readonly rows: TailTable }> {
+    const { dataset, engine, log, lake, scratchFolder, clock } = this.#parts
+    this.#connection ??= await engine.connect()
+    const connection = this.#connection
+    this.#files ??= new FileTables(connection, lake, this.#limits.generationFileBytesMax)
+    this.#rows ??= new TailTable({ dataset, connection, scratchFolder })
+    this.#tail ??= new LogTail(log, this.#rows, this.#limits, clock)
+    return { tail: this.#tail, rows: this.#rows }
+  }
+
+  async #reset(): Promise<void> {
+    for (const view of this.#views.values()) view.drop()
+    const rows = this.#rows
+    this.#rows = null
+    this.#tail = null
+    this.#moment = null
+    await rows?.remove().catch(() => {})
+  }
+
+  async #followViews(): Promise<void> {
+    for (const name of this.#parts.dataset.views.keys()) {
+      const view = this.#view(name)
+      const began = performance.now()
+      if (!this.#isHot(view) && began < view.dueAtMs) continue
+      // What is wrong with one view is said to whoever asks for it.
+      await view.follow(this.#moment!).catch(() => view.drop())
+      const { coldEveryMs, coldPauses } = this.#limits
+      view.dueAtMs = performance.now() + Math.max(coldEveryMs, coldPauses * (performance.now() - began))
+    }
+    const { generation } = this.#moment!.snapshot
+    this.#files!.keep(generation === null ? [] : generationFiles(generation))
+  }
+
+  #isHot(view: LiveView): boolean {
+    return performance.now() - view.askedAtMs < this.#limits.hotMs
+  }
+
+  #view(name: string): LiveView {
+    const known = this.#views.get(name)
+    if (known !== undefined) return known
+    const { dataset, lake } = this.#parts
+    const parts = { connection: this.#connection!, lake, files: this.#files!, limits: this.#limits }
+    const view = new LiveView({ view: dataset.views.get(name)!, ...parts })
+    this.#views.set(name, view)
+    return view
+  }
+
+  #momentOf({ generation, segments, gaps, chains }: LakeState, tail: LogTail, rows: TailTable): Moment {
+    const places = tail.places()
+    const of = new Map(places.map((place) => [place.partition, place]))
+    const hashes = [...this.#parts.dataset.views.values()].map(({ hash }) => hash)
+    const open = places.filter(({ start, end }) => end > start)
+    const snapshot: Snapshot = {
+      generation,
+      segments,
+      gaps,
+      markers: new Map(open.map((place) => [place.partition, markerOf(place, rows.counts(place.partition), hashes)])),
+      open: new Map(),
+      partitions: chains.map(({ partition, end }) => positionOf(of.get(partition)!, generation, end)),
+    }
+    return { seq: ++this.#seq, snapshot, places, tail: rows.table }
+  }
+}
+
+function retained(head: ViewHead): ViewHead {
+  head.retain()
+  return head
+}
+
+function positionOf(place: TailPlace, generation: GenerationManifest | null, closedEnd: Offset): PartitionPosition {
+  const { partition, end, asOfMs, logEnd } = place
+  const boundary = generation?.boundary[partition] ?? 0
+  const behind = logEnd === null ? null : logEnd - end
+  return { partition, boundary, closedEnd, position: end, asOfMs, ahead: null, behind }
+}
+
+/** What an owner of these records would say of them. */
+function markerOf(place: TailPlace, counts: TailCounts, views: readonly string[]): Marker {
+  const { partition, start, end, asOfMs } = place
+  return { partition, segmentStart: start, through: end, atMs: asOfMs ?? 0, views, ...counts, timeMaxMs: null }
+}

@@ -1,0 +1,52 @@
+/** Bounds of what a serving process keeps resident and of the work it does unasked, by name. */
+export interface LiveLimits {
+  /** records of the log's tail that one refresh decodes at the most, over all partitions */
+  readonly refreshRecordsMax: number
+  readonly refreshBytesMax: number
+  /** bytes of the records behind the closed segments that are kept decoded; beyond it answers stay where they are until segments close */
+  readonly tailBytesMax: number
+  /** Parquet bytes of closed segments' partials that one view keeps as a table; the rest is read from the files */
+  readonly closedBytesMax: number
+  /** Parquet bytes of one generation file that is kept as a table; larger ones are read from disk */
+  readonly generationFileBytesMax: number
+  /** a view that was asked for within so long is brought up to date by every refresh */
+  readonly hotMs: number
+  /** the others are brought up to date this often at the most, so that a first answer has little left to do … */
+  readonly coldEveryMs: number
+  /** … and after at least this many times what it took before */
+  readonly coldPauses: number
+  /** between two refreshes while views are asked for, at least */
+  readonly refreshPauseMs: number
+  /** a pause lasts at least this many times what the refresh before it took: bounds the share of a processor */
+  readonly refreshPauses: number
+  /** between two refreshes while nothing is asked for */
+  readonly idleRefreshMs: number
+  /** of each dataset: answers that are kept for being asked again */
+  readonly answersMax: number
+  readonly answerBytesMax: number
+  /** an answer is given again for this many times what computing it took, also when newer events are folded meanwhile … */
+  readonly reuseFactor: number
+  /** … but not for longer */
+  readonly reuseMsMax: number
+}
+
+export const DEFAULT_LIVE_LIMITS: LiveLimits = {
+  refreshRecordsMax: 20_000,
+  refreshBytesMax: 32 * 1024 * 1024,
+  tailBytesMax: 512 * 1024 * 1024,
+  closedBytesMax: 48 * 1024 * 1024,
+  generationFileBytesMax: 8 * 1024 * 1024,
+  hotMs: 10_000,
+  coldEveryMs: 5_000,
+  coldPauses: 50,
+  refreshPauseMs: 20,
+  refreshPauses: 2,
+  idleRefreshMs: 500,
+  answersMax: 1_000,
+  answerBytesMax: 64 * 1024 * 1024,
+  reuseFactor: 2,
+  reuseMsMax: 500,
+}
+
+/** A delta table is merged when what was added since outweighs what it held, from this many rows on. */
+export const MERGE_ROWS_MIN = 50_000

@@ -1,0 +1,69 @@
+/** A table of the serving engine that answers read: dropped when a newer one has taken its place and nobody reads it any more. */
+import type { CompiledView } from '#core/compiled.ts'
+import { quoteName } from '#core/sql-names.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+
+let made = 0
+
+export class ResidentTable {
+  /** name in SQL */
+  readonly name = `resident_${++made}`
+  readonly #connection: EngineConnection
+  #readers = 0
+  #retired = false
+
+  private constructor(connection: EngineConnection) {
+    this.#connection = connection
+  }
+
+  /** For a view's state rows, each with the refresh that added it (`_seq`) and its partition (NULL: of closed segments, merged). */
+  static async ofStates(connection: EngineConnection, view: CompiledView): Promise<ResidentTable> {
+    const table = new ResidentTable(connection)
+    const columns = view.stateColumns.map(({ name, type }) => `${quoteName(name)} ${type}`)
+    await connection.run(`CREATE TABLE ${table.name} (${['_seq BIGINT', '_partition INTEGER', ...columns].join(', ')})`)
+    return table
+  }
+
+  static async of(connection: EngineConnection, select: string): Promise<ResidentTable> {
+    const table = new ResidentTable(connection)
+    await connection.run(`CREATE TABLE ${table.name} AS ${select}`)
+    return table
+  }
+
+  /** Inserts rows. @returns how many; the table is given up when that fails */
+  async fill(select: string): Promise<number> {
+    try {
+      return await this.#connection.run(`INSERT INTO ${this.name} ${select}`)
+    } catch (error) {
+      this.retire()
+      throw error
+    }
+  }
+
+  retain(): void {
+    this.#readers++
+  }
+
+  release(): void {
+    this.#readers--
+    this.#dropIfDone()
+  }
+
+  /** No new reader comes. */
+  retire(): void {
+    this.#retired = true
+    this.#dropIfDone()
+  }
+
+  #dropIfDone(): void {
+    if (!this.#retired || this.#readers > 0) return
+    // An engine that was closed meanwhile has dropped it already.
+    void this.#connection.run(`DROP TABLE IF EXISTS ${this.name}`).catch(() => {})
+  }
+}
+
+/** Names of the columns that identify a state row: pane and dimensions. */
+export function stateKeys(view: CompiledView): string[] {
+  const keys = (view.paneMs === undefined ? 0 : 1) + view.dimensions.length
+  return view.stateColumns.slice(0, keys).map(({ name }) => name)
+}

@@ -1,0 +1,112 @@
+/** The tail's typed rows, in a table of the serving process's own engine. */
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
+import { quoteName } from '#core/sql-names.ts'
+import { decodeBatches, rowsTableSql } from '#storage/engine/decode-batch.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { RecordBatch } from '#storage/log/event-log.ts'
+import type { TailCounts, TailRows } from './log-tail.ts'
+
+export interface TailTableParts {
+  readonly dataset: CompiledDataset
+  /** of all changes of the resident side */
+  readonly connection: EngineConnection
+  readonly scratchFolder: string
+}
+
+/** The table is written anew without its removed rows from so many on, when they are more than those that are left. */
+const REMOVED_ROWS_MIN = 20_000
+
+/** tables made by this process */
+let made = 0
+
+interface Held {
+  rows: number
+  lateRows: number
+  /** offsets, ascending */
+  dead: Offset[]
+}
+
+export class TailTable implements TailRows {
+  readonly #parts: TailTableParts
+  readonly #held = new Map<number, Held>()
+  #version = ++made
+  #removed = 0
+  #made = false
+
+  constructor(parts: TailTableParts) {
+    this.#parts = parts
+  }
+
+  /** name in SQL */
+  get table(): string {
+    return quoteName(`tail_${this.#parts.dataset.name}_${this.#version}`)
+  }
+
+  counts(partition: number): TailCounts {
+    const { rows, lateRows, dead } = this.#held.get(partition) ?? { rows: 0, lateRows: 0, dead: [] }
+    return { rows, lateRows, deadLetters: dead.length }
+  }
+
+  async append(batches: readonly RecordBatch[]): Promise<void> {
+    const { dataset, connection, scratchFolder } = this.#parts
+    if (!this.#made) await connection.run(rowsTableSql(dataset, this.table))
+    this.#made = true
+    const table = `tail_${dataset.name}_${this.#version}`
+    const dead = await decodeBatches(connection, dataset, batches, { table, scratchFolder })
+    for (const { partition, offset } of dead) this.#of(partition).dead.push(offset)
+    await this.#count(
+      batches.map(({ partition, start }) => `(_partition = ${partition} AND _offset >= ${start})`).join(' OR '),
+    )
+  }
+
+  async drop(partition: number, from: Offset): Promise<void> {
+    const held = this.#held.get(partition)
+    this.#held.delete(partition)
+    if (held === undefined) return
+    const before = Number.isFinite(from) ? ` AND _offset < ${from}` : ''
+    this.#removed += await this.#parts.connection.run(
+      `DELETE FROM ${this.table} WHERE _partition = ${partition}${before}`,
+    )
+    if (Number.isFinite(from)) {
+      this.#of(partition).dead = held.dead.filter((offset) => offset >= from)
+      await this.#count(`_partition = ${partition}`)
+    }
+    await this.#compactIfDue()
+  }
+
+  /** Gives the table up. */
+  async remove(): Promise<void> {
+    await this.#parts.connection.run(`DROP TABLE IF EXISTS ${this.table}`)
+  }
+
+  /** Adds what the matching rows come to. */
+  async #count(condition: string): Promise<void> {
+    const late = `_arrival - _time > ${this.#parts.dataset.lateAfterMs}`
+    const counts = await this.#parts.connection.rows<{ p: number; n: number; l: number }>(
+      `SELECT _partition AS p, count(*) AS n, count(*) FILTER (${late}) AS l FROM ${this.table} WHERE ${condition} GROUP BY 1`,
+    )
+    for (const { p, n, l } of counts) {
+      this.#of(p).rows += n
+      this.#of(p).lateRows += l
+    }
+  }
+
+  /** The engine keeps removed rows until a table is written anew. */
+  async #compactIfDue(): Promise<void> {
+    const left = [...this.#held.values()].reduce((sum, { rows }) => sum + rows, 0)
+    if (this.#removed < Math.max(REMOVED_ROWS_MIN, left)) return
+    const before = this.table
+    this.#version = ++made
+    const { connection } = this.#parts
+    await connection.run(`CREATE TABLE ${this.table} AS SELECT * FROM ${before}`)
+    await connection.run(`DROP TABLE ${before}`)
+    this.#removed = 0
+  }
+
+  #of(partition: number): Held {
+    const held = this.#held.get(partition) ?? { rows: 0, lateRows: 0, dead: [] }
+    this.#held.set(partition, held)
+    return held
+  }
+}
