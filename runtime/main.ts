@@ -1,4 +1,5 @@
 /** The watershed command line. */
+import './thread-pool.ts'
 import { commandLine } from './commands/command-line.ts'
 import { endOf, exitCode } from './commands/end-of.ts'
 import { say } from './commands/output.ts'
