@@ -5,14 +5,14 @@ import type { ServedDataset } from './snapshot.ts'
 import { QUERY_MS_MAX, withinTime } from './time-limit.ts'
 
 export const DEAD_LETTERS_MAX = 1_000
-/** What is shown of one dead letter; its segment keeps all of it. */
+/** Bytes shown per dead letter; its segment keeps all of them. */
 export const DEAD_LETTER_BYTES_MAX = 64 * 1024
-/** A character of UTF-8 that is cut has up to three bytes left. */
+/** A truncated UTF-8 character leaves up to three bytes. */
 const CUT_CHARACTER_BYTES = [0, 1, 2, 3]
 
 /**
- * @returns JSON array text: partition, offset, arrival, reason, how many bytes it has, and the first DEAD_LETTER_BYTES_MAX of
- * them as base64 and as text (null where they are no UTF-8)
+ * @returns JSON array text: partition, offset, arrival, reason, size in bytes, and the first DEAD_LETTER_BYTES_MAX bytes
+ * as base64 and as text (null if they are not UTF-8)
  * @throws QueryTimeoutError
  */
 export async function deadLettersJson(

@@ -39,10 +39,10 @@ test.each([
 })
 
 test('operators have the values that they need, within limits by name', () => {
-  expect(() => check('VARCHAR', 'eq')).toThrow(/a value is missing; write d:eq:<value>/)
+  expect(() => check('VARCHAR', 'eq')).toThrow(/the value is missing; write d:eq:<value>/)
   expect(() => check('VARCHAR', 'null', 'x')).toThrow(/takes no value/)
   expect(() => check('VARCHAR', 'in', ...Array.from({ length: 1_001 }, String))).toThrow(/filterValuesMax = 1000/)
   expect(() => check('VARCHAR', 'eq', 'x'.repeat(1_025))).toThrow(/filterValueCharsMax = 1024/)
-  expect(() => check('BIGINT', 'contains', '1')).toThrow(/needs a text or a list/)
+  expect(() => check('BIGINT', 'contains', '1')).toThrow(/requires a VARCHAR or list dimension/)
   expect(() => check('BIGINT[]', 'contains', '1')).not.toThrow()
 })

@@ -1,6 +1,6 @@
 /**
- * Filters on dimensions. A value that is none of the dimension's type is refused: converting it silently would round it
- * ('5.5' to 6), or find nothing where the answer should have been an error.
+ * Filters on dimensions. A value that is not of the dimension's type is refused: a silent conversion would round it
+ * ('5.5' to 6) or match nothing, where the caller needs an error.
  */
 import type { SqlColumn } from '#core/compiled.ts'
 import { type Filter, type FilterOperator, QUERY_LIMITS } from '#core/query.ts'
@@ -11,10 +11,10 @@ import { timeTextMs, timeTextUs } from './time-text.ts'
 
 const COMPARISONS = { eq: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' } as const
 const WITHOUT_VALUE: readonly FilterOperator[] = ['null', 'notnull']
-/** bits of the engine's whole numbers */
+/** bits of the engine's integer types */
 const WHOLE_BITS: Readonly<Record<string, number>> = { TINYINT: 8, SMALLINT: 16, INTEGER: 32, BIGINT: 64, HUGEINT: 128 }
 
-/** @throws QueryError for more than the limits, an operator that the type does not have, or a value that is none of it */
+/** @throws QueryError if a limit is exceeded, the type does not support the operator, or a value is not of the type */
 export function checkFilter(dimension: SqlColumn, filter: Filter): void {
   const { operator, values } = filter
   const { filterValuesMax, filterValueCharsMax } = QUERY_LIMITS
@@ -25,19 +25,19 @@ export function checkFilter(dimension: SqlColumn, filter: Filter): void {
     if (values.length > 0) refuse('takes no value')
     return
   }
-  if (values.length === 0) refuse(`a value is missing; write ${dimension.name}:${operator}:<value>`)
-  if (values.length > filterValuesMax) refuse(`at most filterValuesMax = ${filterValuesMax} values`)
-  if (operator !== 'in' && values.length > 1) refuse('takes one value; for several use in')
+  if (values.length === 0) refuse(`the value is missing; write ${dimension.name}:${operator}:<value>`)
+  if (values.length > filterValuesMax) refuse(`has more than filterValuesMax = ${filterValuesMax} values`)
+  if (operator !== 'in' && values.length > 1) refuse("takes one value; use 'in' for several")
   for (const value of values) {
     if (value.length > filterValueCharsMax)
-      refuse(`a value has at most filterValueCharsMax = ${filterValueCharsMax} characters`)
+      refuse(`a value is longer than filterValueCharsMax = ${filterValueCharsMax} characters`)
     const problem =
       operator === 'contains' ? containsProblem(dimension.type, value) : valueProblem(dimension.type, value)
     if (problem) refuse(problem)
   }
 }
 
-/** SQL condition over state rows; the filter has been checked. `ne` is true for rows without a value, too. */
+/** SQL condition over state rows, for a checked filter. `ne` also matches rows without a value. */
 export function filterSql(dimension: SqlColumn, filter: Filter, bound: BoundValues): string {
   const name = quoteName(dimension.name)
   const value = (text: string): string => typedSql(dimension.type, text, bound)
@@ -61,33 +61,35 @@ export function filterSql(dimension: SqlColumn, filter: Filter, bound: BoundValu
 
 function containsProblem(type: string, value: string): string | null {
   if (type === 'VARCHAR') return null
-  return type.endsWith('[]') ? valueProblem(type.slice(0, -2), value) : `needs a text or a list, this is ${type}`
+  return type.endsWith('[]')
+    ? valueProblem(type.slice(0, -2), value)
+    : `requires a VARCHAR or list dimension, but this one has type ${type}`
 }
 
-/** Why the text is no value of the type; null when it is one. */
+/** Why the text is not a value of the type; null if it is one. */
 function valueProblem(type: string, value: string): string | null {
   const bits = WHOLE_BITS[type] ?? WHOLE_BITS[type.slice(1)]
   if (bits !== undefined)
-    return isWhole(value, bits, type.startsWith('U')) ? null : `'${value}' is no whole number of type ${type}`
+    return isWhole(value, bits, type.startsWith('U')) ? null : `'${value}' is not an integer of type ${type}`
   const decimal = /^DECIMAL\((\d+),\s*(\d+)\)$/.exec(type)
-  if (decimal) return isDecimal(value, Number(decimal[1]), Number(decimal[2])) ? null : `'${value}' is no ${type}`
+  if (decimal) return isDecimal(value, Number(decimal[1]), Number(decimal[2])) ? null : `'${value}' is not a ${type}`
   switch (type) {
     case 'VARCHAR':
     case 'JSON':
       return null
     case 'DOUBLE':
     case 'FLOAT':
-      return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(value) ? null : `'${value}' is no number`
+      return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(value) ? null : `'${value}' is not a number`
     case 'BOOLEAN':
-      return value === 'true' || value === 'false' ? null : `'${value}' is neither true nor false`
+      return value === 'true' || value === 'false' ? null : `'${value}' is not true or false`
     case 'TIMESTAMP':
-      return timeTextUs(value) === null ? `'${value}' is no time; write 2026-01-31T12:00:00Z` : null
+      return timeTextUs(value) === null ? `'${value}' is not a time (example: 2026-01-31T12:00:00Z)` : null
     case 'DATE':
       return /^\d{4}-\d\d-\d\d$/.test(value) && timeTextMs(value) !== null
         ? null
-        : `'${value}' is no date; write 2026-01-31`
+        : `'${value}' is not a date (example: 2026-01-31)`
     default:
-      return `a dimension of type ${type} can only be filtered with ${type.endsWith('[]') ? 'contains, ' : ''}null and notnull`
+      return `a dimension of type ${type} supports only the operators ${type.endsWith('[]') ? 'contains, ' : ''}null and notnull`
   }
 }
 

@@ -294,7 +294,7 @@ test.each([
   ['by_topic', { dimensions: 'topik' }, /did you mean 'topic'/],
   ['by_topic', { filter: 'topic' }, /dimension:operator:value/],
   ['by_topic', { grain: '10s' }, /grain/],
-  ['by_topic', { from: '2026-01-31T23:00:01Z' }, /must fall on a multiple/],
+  ['by_topic', { from: '2026-01-31T23:00:01Z' }, /must be a multiple/],
   ['by_topic', { at: 'now' }, /no window/],
   ['by_topic', { limit: '0' }, /limit/],
   ['by_topic', { grain: 'day', timezone: 'Mars/North' }, /IANA/],

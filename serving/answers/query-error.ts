@@ -1,11 +1,11 @@
 import type { OffsetRange } from '#core/offsets.ts'
 import type { GateLimits } from '../http/query-gate.ts'
 
-/** A question that can not be answered as asked: which part of it, and what would do. */
+/** An invalid query: names the parameter and, where there is a list, its valid values. */
 export class QueryError extends Error {
   /** the query parameter */
   readonly field: string
-  /** names that are allowed there, where there is a list */
+  /** the valid names; empty if there is no list */
   readonly allowed: readonly string[]
   constructor(field: string, message: string, allowed: readonly string[] = []) {
     super(`${field}: ${message}`)
@@ -15,34 +15,34 @@ export class QueryError extends Error {
   }
 }
 
-/** A view that the dataset does not have. */
+/** The dataset has no view of that name. */
 export class UnknownViewError extends QueryError {}
 
-/** The view's definition is newer than what is stored: mixing the two would be wrong. */
+/** The view's definition is newer than its stored states, and the two must not be mixed. */
 export class NeedsBackfillError extends Error {
   constructor({ dataset, name }: { readonly dataset: string; readonly name: string }) {
     super(
-      `view '${name}' of '${dataset}' was changed and its history is not recomputed yet; run \`watershed backfill ${dataset}\``,
+      `the definition of view '${name}' of dataset '${dataset}' has changed and its history has not been recomputed; run \`watershed backfill ${dataset}\``,
     )
     this.name = 'NeedsBackfillError'
   }
 }
 
-/** A rollback went back behind segments that were compacted since: their partials are gone, their raw events are not. */
+/** After a rollback to a generation before segments that were compacted since: their partials are deleted, their raw events are kept. */
 export class PartialsCompactedError extends Error {
   constructor(view: { readonly dataset: string; readonly name: string }, range: OffsetRange) {
     super(
-      `view '${view.name}' of '${view.dataset}', partition ${range.partition}: the partials of offsets [${range.start}, ${range.end}) were compacted away, and the current generation has not counted them; run \`watershed batch run --full\``,
+      `view '${view.name}' of dataset '${view.dataset}', partition ${range.partition}: the partials of offsets [${range.start}, ${range.end}) were deleted by compaction, and the current generation does not include these offsets; run \`watershed batch run --full\``,
     )
     this.name = 'PartialsCompactedError'
   }
 }
 
-/** More queries than the limit wait. */
+/** The limit of waiting queries is reached. */
 export class TooManyQueriesError extends Error {
   constructor({ queriesMax, queriesWaitingMax }: GateLimits) {
     super(
-      `queriesMax = ${queriesMax} queries are running and queriesWaitingMax = ${queriesWaitingMax} wait for their turn; ask again in a second`,
+      `queriesMax = ${queriesMax} queries are running and queriesWaitingMax = ${queriesWaitingMax} are waiting; retry in a second`,
     )
     this.name = 'TooManyQueriesError'
   }
@@ -50,9 +50,7 @@ export class TooManyQueriesError extends Error {
 
 export class QueryTimeoutError extends Error {
   constructor(ms: number) {
-    super(
-      `the query ran longer than queryMsMax = ${ms} ms and was stopped; ask for a shorter range or fewer dimensions`,
-    )
+    super(`the query exceeded queryMsMax = ${ms} ms and was cancelled; request a shorter range or fewer dimensions`)
     this.name = 'QueryTimeoutError'
   }
 }

@@ -34,7 +34,7 @@ export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
   const keep = [...(query.grain === undefined ? [] : ['time']), ...dimensions]
   known('per', per, keep)
   if (per.length > 0 && query.order === undefined && view.rank === undefined)
-    throw new QueryError('per', 'needs an order: by what the rows of each combination are ranked')
+    throw new QueryError('per', "requires 'order', which ranks the rows of each combination")
   known(
     'order',
     (query.order ?? []).map(({ by }) => by),
@@ -46,7 +46,7 @@ export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
   checkTime(view, query, windowed)
   const limit = query.limit ?? view.rank?.limit ?? QUERY_LIMITS.rowsDefault
   if (!Number.isInteger(limit) || limit < 1 || limit > QUERY_LIMITS.rowsMax) {
-    throw new QueryError('limit', `must be a whole number from 1 to rowsMax = ${QUERY_LIMITS.rowsMax}`)
+    throw new QueryError('limit', `must be an integer from 1 to rowsMax = ${QUERY_LIMITS.rowsMax}`)
   }
   const ranked: Order[] =
     view.rank && (query.grain === undefined || per.length > 0) ? [{ by: view.rank.by, direction: 'desc' }] : []
@@ -78,13 +78,14 @@ function known(field: string, wanted: readonly string[], allowed: readonly strin
   for (const name of wanted) {
     if (!allowed.includes(name)) throw new QueryError(field, `'${name}' is unknown${nearest(name, allowed)}`, allowed)
   }
-  if (new Set(wanted).size !== wanted.length) throw new QueryError(field, 'a name is given twice')
+  if (new Set(wanted).size !== wanted.length) throw new QueryError(field, 'a name is given more than once')
 }
 
 function checkFilters(view: CompiledView, query: ViewQuery, names: readonly string[]): void {
   const filters = query.filters ?? []
   const { filtersMax } = QUERY_LIMITS
-  if (filters.length > filtersMax) throw new QueryError('filter', `at most filtersMax = ${filtersMax}`)
+  if (filters.length > filtersMax)
+    throw new QueryError('filter', `more than filtersMax = ${filtersMax} filters are given`)
   for (const filter of filters) {
     known('filter', [filter.dimension], names)
     checkFilter(view.dimensions.find(({ name }) => name === filter.dimension)!, filter)
@@ -96,14 +97,14 @@ function checkTime(view: CompiledView, query: ViewQuery, windowed: boolean): voi
   const { fromMs, toMs, grain, at } = query
   if (paneMs === undefined) {
     for (const [field, value] of Object.entries({ from: fromMs, to: toMs, grain, at, timezone: query.timezone })) {
-      if (value !== undefined) throw new QueryError(field, `view '${view.name}' has no time`)
+      if (value !== undefined) throw new QueryError(field, `view '${view.name}' has no time dimension`)
     }
     return
   }
   if (at !== undefined && !windowed) {
     throw new QueryError(
       'at',
-      view.window ? 'goes with a window; leave out from, to and grain' : `view '${view.name}' has no window`,
+      view.window ? "cannot be combined with 'from', 'to' or 'grain'" : `view '${view.name}' has no window`,
     )
   }
   for (const [field, ms] of Object.entries({ from: fromMs, to: toMs })) {
@@ -111,13 +112,13 @@ function checkTime(view: CompiledView, query: ViewQuery, windowed: boolean): voi
       const near = [Math.floor(ms / paneMs), Math.ceil(ms / paneMs)].map((n) => new Date(n * paneMs).toISOString())
       throw new QueryError(
         field,
-        `must fall on a multiple of the view's pane of ${paneMs / 1_000} s, for example ${near.join(' or ')}`,
+        `must be a multiple of the view's pane of ${paneMs / 1_000} s (nearest: ${near.join(' or ')})`,
       )
     }
   }
   if (fromMs !== undefined && toMs !== undefined && fromMs >= toMs) throw new QueryError('to', 'must be after from')
   if (grain !== undefined && !view.grains.includes(grain)) {
-    throw new QueryError('grain', `'${grain}' is not one of the view's${nearest(grain, view.grains)}`, view.grains)
+    throw new QueryError('grain', `'${grain}' is not a grain of this view${nearest(grain, view.grains)}`, view.grains)
   }
   checkTimezone(query)
 }
@@ -125,7 +126,7 @@ function checkTime(view: CompiledView, query: ViewQuery, windowed: boolean): voi
 /** Whether the zone's offsets fit the panes is known when the panes are read (time-bucket.ts). */
 function checkTimezone({ timezone, grain }: ViewQuery): void {
   if (timezone === undefined) return
-  if (grain === undefined) throw new QueryError('timezone', 'goes with grain')
+  if (grain === undefined) throw new QueryError('timezone', "can be used only with 'grain'")
   try {
     new Intl.DateTimeFormat('en', { timeZone: timezone })
   } catch {
@@ -134,5 +135,5 @@ function checkTimezone({ timezone, grain }: ViewQuery): void {
 }
 
 export function unknownTimezone(timezone: string): QueryError {
-  return new QueryError('timezone', `'${timezone}' is no IANA time zone; write for example Europe/Berlin`)
+  return new QueryError('timezone', `'${timezone}' is not an IANA time zone (example: Europe/Berlin)`)
 }

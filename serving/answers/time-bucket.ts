@@ -1,15 +1,15 @@
 /**
- * Panes to the buckets of a grain. Panes are cut in UTC; in another time zone a bucket is exact only where its borders fall
- * on panes, so each pane's own offset is looked at, and one that does not fit ends the query instead of being rounded.
+ * Groups panes into the buckets of a grain. Panes are aligned to UTC; in another time zone a bucket is exact only if its boundaries fall
+ * on pane boundaries. The zone's offset is therefore checked for each pane, and a pane that does not fit fails the query instead of being rounded.
  */
 import { type FixedGrain, GRAIN_MS, type Grain } from '#core/grains.ts'
 import { quoteText } from '#core/sql-names.ts'
 import type { BoundValues } from './bound-values.ts'
 
-/** Begins the engine's message when a time zone's offset cuts through a pane. */
-export const PANE_CUT = 'watershed: the offset of the time zone cuts through a pane'
+/** Prefix of the engine's error message if a time zone's offset is not a multiple of the pane. */
+export const PANE_CUT = 'watershed: the time zone offset is not a multiple of the pane'
 
-/** SQL over state rows: start of the pane's bucket, epoch ms. An hour that a clock change repeats stays two hours. */
+/** SQL over state rows: start of the pane's bucket, epoch ms. An hour that a clock change repeats remains two buckets. */
 export function timeBucketSql(
   grain: Grain,
   timezone: string,
@@ -32,7 +32,7 @@ export function timeBucketSql(
   return `CASE WHEN ${offset} % ${paneMs} <> 0 THEN error(${quoteText(PANE_CUT)}) ELSE ${bucket} END`
 }
 
-/** Local midnight, epoch ms: the first one where a clock that goes back at 1:00 has two, of which the engine takes the second. */
+/** Local midnight, epoch ms. Where a clock change repeats midnight, this is the first one; the engine alone would take the second. */
 function calendarStartSql(midnight: string, zone: string): string {
   const start = `epoch_ms(timezone(${zone}, ${midnight}))`
   const before = `(${start} - ${GRAIN_MS.hour})`

@@ -1,11 +1,11 @@
-/** Bounds how long an answer may take. */
+/** Limits how long a query may run. */
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { QueryTimeoutError } from './query-error.ts'
 import type { ServedDataset } from './snapshot.ts'
 
 export const QUERY_MS_MAX = 30_000
 
-/** Works on a connection of its own, which is stopped after so long. @throws QueryTimeoutError then */
+/** Runs the work on its own connection and interrupts it after `msMax` milliseconds. @throws QueryTimeoutError in that case */
 export async function withinTime<T>(
   engine: ServedDataset['engine'],
   msMax: number,

@@ -1,7 +1,7 @@
-/** Which methods a path has routes for: what a request with another method is told. */
+/** The methods that a path has routes for: the basis of 405 answers and their `Allow` header. */
 import type { FastifyInstance } from 'fastify'
 
-/** Watches the routes that are registered from now on. Returns the methods of a path, in order; none: the path is unknown. */
+/** Records the routes that are registered after this call. The returned function gives a path's methods, sorted; empty if the path is unknown. */
 export function watchMethods(app: FastifyInstance): (path: string) => string[] {
   const routes: { readonly path: RegExp; readonly methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ method, url }) => {

@@ -1,4 +1,4 @@
-/** Bodies that come compressed: gzip, bounded by what they unpack to. */
+/** Compressed request bodies: gzip, with a limit on the decompressed size. */
 import { promisify } from 'node:util'
 import { gunzip, type InputType, type ZlibOptions } from 'node:zlib'
 import { ProblemError } from './problems.ts'
@@ -8,14 +8,14 @@ const unpack = promisify(gunzip) as unknown as (
   options: ZlibOptions,
 ) => Promise<{ readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }>
 
-/** One body is unpacked at a time: unpacking holds one body more than the limits of what is under way count. */
+/** Bodies are decompressed one at a time: decompression holds one body in memory that the in-flight limits do not count. */
 let turn: Promise<unknown> = Promise.resolve()
 
 /**
- * The body as it was before `content-encoding`.
- * @param bytesMax of the unpacked body
- * @param isGone whether nobody waits for the answer any more
- * @throws ProblemError 'unsupported-type', 'too-large', or 'bad-request' when it is not whole
+ * The body, decompressed according to its `content-encoding`.
+ * @param bytesMax limit on the decompressed size
+ * @param isGone whether the client has disconnected
+ * @throws ProblemError 'unsupported-type', 'too-large', or 'bad-request' if the body is truncated or is not gzip
  */
 export async function unpackedBody(
   body: Buffer,
@@ -28,12 +28,12 @@ export async function unpackedBody(
   if (name !== 'gzip' && name !== 'x-gzip')
     throw new ProblemError(
       'unsupported-type',
-      `content-encoding '${name}' is not understood; send gzip, or the body as it is`,
+      `content-encoding '${name}' is not supported; send gzip or an uncompressed body`,
     )
   let unpacked: Awaited<ReturnType<typeof unpack>>
   try {
     const own = turn.then(() => {
-      if (isGone()) throw new Error('the sender went away')
+      if (isGone()) throw new Error('the client disconnected')
       return unpack(body, { maxOutputLength: bytesMax, info: true })
     })
     turn = own.catch(() => {})
@@ -43,12 +43,15 @@ export async function unpackedBody(
     if (code === 'ERR_BUFFER_TOO_LARGE')
       throw new ProblemError(
         'too-large',
-        `the body unpacks to more than ${bytesMax} bytes, the limit requestBytesMax; send it in smaller parts`,
+        `the decompressed body exceeds the limit requestBytesMax = ${bytesMax} bytes; send it in smaller parts`,
       )
-    throw new ProblemError('bad-request', `the body is not whole gzip, as its content-encoding says: ${message}`)
+    throw new ProblemError(
+      'bad-request',
+      `the body is not complete gzip data, although content-encoding says gzip: ${message}`,
+    )
   }
   const { buffer, engine } = unpacked
   if (engine.bytesWritten === body.length) return buffer
   const behind = body.length - engine.bytesWritten
-  throw new ProblemError('bad-request', `the body has ${behind} bytes behind its gzip data`)
+  throw new ProblemError('bad-request', `the body has ${behind} bytes after its gzip data`)
 }

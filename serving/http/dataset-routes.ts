@@ -1,4 +1,4 @@
-/** What can be asked: definitions, merged views, generations and dead letters. */
+/** The read routes: definitions, merged views, generations and dead letters. */
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
@@ -29,30 +29,30 @@ export interface DatasetRouteParts {
   readonly metrics: Metrics
 }
 
-/** Text that is JSON already. */
+/** For payloads that are already JSON text. */
 const JSON_TEXT = 'application/json; charset=utf-8'
 
 const READS: readonly ProblemType[] = ['bad-query', 'not-found', 'storage-fault']
 
 const LIST = {
   operationId: 'listDatasets',
-  summary: 'All definitions: columns, views, dimensions, measures with their exactness',
+  summary: 'List all datasets: columns, views, dimensions, and measures with their exactness',
   querystring: NO_QUERY,
-  response: responsesOf(200, 'the definitions', JSON_TYPE, DATASETS, ['bad-query']),
+  response: responsesOf(200, 'The definitions', JSON_TYPE, DATASETS, ['bad-query']),
 }
 const DESCRIBE = {
   operationId: 'describeDataset',
-  summary: 'One definition',
+  summary: 'Describe one dataset',
   params: DATASET_PARAMS,
   querystring: NO_QUERY,
-  response: responsesOf(200, 'the definition', JSON_TYPE, DATASET, ['bad-query', 'not-found']),
+  response: responsesOf(200, 'The definition', JSON_TYPE, DATASET, ['bad-query', 'not-found']),
 }
 const ASK = {
   operationId: 'askView',
-  summary: 'A merged answer with its provenance',
+  summary: 'Query a view; the answer merges batch and speed layer and reports its provenance',
   params: VIEW_PARAMS,
   querystring: VIEW_QUERY,
-  response: responsesOf(200, 'the rows, and what they were made of', JSON_TYPE, ANSWER, [
+  response: responsesOf(200, 'The rows and their provenance', JSON_TYPE, ANSWER, [
     ...READS,
     'needs-backfill',
     'busy',
@@ -61,17 +61,21 @@ const ASK = {
 }
 const GENERATIONS_OF = {
   operationId: 'listGenerations',
-  summary: 'What the batch layer published, oldest first, and which one is current',
+  summary: 'List the generations that the batch layer published, oldest first, and the current one',
   params: DATASET_PARAMS,
   querystring: NO_QUERY,
-  response: responsesOf(200, 'the kept generations', JSON_TYPE, GENERATIONS, READS),
+  response: responsesOf(200, 'The retained generations', JSON_TYPE, GENERATIONS, READS),
 }
 const DEAD_LETTERS_OF = {
   operationId: 'listDeadLetters',
-  summary: 'The newest unusable events of closed segments, with their bytes',
+  summary: 'List the newest dead letters of closed segments, with their raw bytes',
   params: DATASET_PARAMS,
   querystring: DEAD_LETTERS_QUERY,
-  response: responsesOf(200, 'the newest first', JSON_TYPE, DEAD_LETTERS, [...READS, 'busy', 'query-timeout']),
+  response: responsesOf(200, 'The dead letters, newest first', JSON_TYPE, DEAD_LETTERS, [
+    ...READS,
+    'busy',
+    'query-timeout',
+  ]),
 }
 
 export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts): void {

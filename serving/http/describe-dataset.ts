@@ -1,4 +1,4 @@
-/** A dataset as its users see it: what can be asked, and how exact it is. */
+/** A dataset as the API describes it: what can be queried, and how exact each measure is. */
 import type { z } from 'zod'
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { DATASET } from './response-schemas.ts'

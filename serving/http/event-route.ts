@@ -1,4 +1,4 @@
-/** POST /v1/datasets/{dataset}/events: 202 only after the accepted events are durable. */
+/** POST /v1/datasets/{dataset}/events: answers 202 only after the accepted events are durable. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { servedUnder } from '../answers/unknown-name.ts'
@@ -16,7 +16,7 @@ export interface EventVerdict {
   readonly reason?: string
 }
 
-/** What takes events in; the wiring passes the ingest stage's intake. */
+/** Accepts events; the composition root passes the ingest tier's intake. */
 export interface IntakePort {
   offerBody(
     body: Buffer,
@@ -31,10 +31,10 @@ const FORMATS = {
   'text/plain': 'ndjson',
 } as const
 
-const EVENT = { type: 'object', description: 'one event, as the dataset defines it' }
+const EVENT = { type: 'object', description: 'One event, as the dataset defines it' }
 
 const BODY: DescribedBody = {
-  description: 'events: a JSON array (or one object), or NDJSON; plain or with content-encoding gzip',
+  description: 'Events: a JSON array, one JSON object, or NDJSON; uncompressed, or with content-encoding gzip',
   content: Object.fromEntries(
     Object.entries(FORMATS).map(([type, format]) => [
       type,
@@ -42,7 +42,7 @@ const BODY: DescribedBody = {
         schema:
           format === 'json'
             ? { oneOf: [{ type: 'array', items: EVENT }, EVENT] }
-            : { type: 'string', description: 'one event per line' },
+            : { type: 'string', description: 'One event per line' },
       },
     ]),
   ),
@@ -50,10 +50,10 @@ const BODY: DescribedBody = {
 
 const SCHEMA = {
   operationId: 'takeEvents',
-  summary: 'Take events in; 202 once the accepted ones are durable',
+  summary: 'Ingest events; answers 202 once the accepted ones are durable',
   params: DATASET_PARAMS,
   querystring: EVENTS_QUERY,
-  response: responsesOf(202, 'the accepted events are durable', JSON_TYPE, TAKEN, [
+  response: responsesOf(202, 'The accepted events are durable', JSON_TYPE, TAKEN, [
     'bad-request',
     'bad-query',
     'all-rejected',
@@ -74,14 +74,14 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
     const { verdicts } = request.query
     const body = await bodyOf(request)
     if (body.length === 0)
-      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
+      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events or NDJSON')
     const result = await intake.offerBody(body, formatOf(request))
     const rows = verdicts === 'all' ? result.verdicts : result.verdicts.filter(({ status }) => status === 'rejected')
     const answer = { accepted: result.accepted, rejected: result.rejected, rows }
     if (result.accepted > 0 || result.rejected === 0) return reply.code(202).send(answer)
     const problem = problemOf(
       'all-rejected',
-      `all ${result.rejected} events were rejected; the first because: ${result.verdicts[0]?.reason}`,
+      `all ${result.rejected} events were rejected; reason for the first: ${result.verdicts[0]?.reason}`,
       answer,
     )
     return reply.code(problem.status).type('application/problem+json').send(problem)

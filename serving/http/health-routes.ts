@@ -1,17 +1,17 @@
-/** What operators and programs look at first: what there is, whether it lives, whether it works, how much. */
+/** Routes for operators and probes: index, liveness, readiness, metrics and the OpenAPI document. */
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { JSON_TYPE, OPENAPI_ROUTE, responsesOf } from './openapi.ts'
 import { ANY_QUERY, NO_QUERY } from './request-schemas.ts'
 import { ALIVE, INDEX, METRICS_TEXT, READINESS } from './response-schemas.ts'
 
-/** One part of the platform as /readyz tells of it. */
+/** One component of the platform, as /readyz reports it. */
 export interface ServedPart {
   readonly name: string
   readonly ready: boolean
   /** one word: running, idle, retrying … */
   readonly state: string
-  /** numbers, and since when what is wrong */
+  /** free text: numbers, and for a fault what is wrong and since when */
   readonly detail: string
 }
 
@@ -23,31 +23,31 @@ export interface HealthRouteParts {
 
 const INDEX_SCHEMA = {
   operationId: 'index',
-  summary: 'What is here',
+  summary: 'List datasets and routes',
   querystring: NO_QUERY,
-  response: responsesOf(200, 'datasets and routes', JSON_TYPE, INDEX, ['bad-query']),
+  response: responsesOf(200, 'Datasets and routes', JSON_TYPE, INDEX, ['bad-query']),
 }
 const LIVE_SCHEMA = {
   operationId: 'isAlive',
   security: [],
-  summary: 'The process runs',
+  summary: 'Liveness: the process runs',
   querystring: ANY_QUERY,
-  response: responsesOf(200, 'it does', JSON_TYPE, ALIVE, []),
+  response: responsesOf(200, 'The process runs', JSON_TYPE, ALIVE, []),
 }
 const READY_SCHEMA = {
   operationId: 'isReady',
   security: [],
-  summary: 'Whether every part works; each with its state',
+  summary: 'Readiness: the state of every component',
   querystring: ANY_QUERY,
-  response: Object.assign(responsesOf(200, 'every part works', JSON_TYPE, READINESS, []), {
-    503: { description: 'at least one part does not work', content: { [JSON_TYPE]: { schema: READINESS } } },
+  response: Object.assign(responsesOf(200, 'Every component is ready', JSON_TYPE, READINESS, []), {
+    503: { description: 'At least one component is not ready', content: { [JSON_TYPE]: { schema: READINESS } } },
   }) as FastifySchema['response'],
 }
 const METRICS_SCHEMA = {
   operationId: 'metrics',
-  summary: 'Metrics for Prometheus',
+  summary: 'Metrics in the Prometheus text format',
   querystring: ANY_QUERY,
-  response: responsesOf(200, 'the metrics', 'text/plain', METRICS_TEXT, []),
+  response: responsesOf(200, 'The metrics', 'text/plain', METRICS_TEXT, []),
 }
 
 export function healthRoutes(app: FastifyInstance, parts: HealthRouteParts): void {

@@ -1,23 +1,23 @@
-/** A request that does not fit its route's schema, as a problem that names the parameter. */
+/** Turns a schema validation error into a problem document that names the parameter. */
 import type { FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { nearest } from '#core/definition-error.ts'
 import { type Problem, problemOf } from './problems.ts'
 
-/** null when the error is another one */
+/** null if the error is not a validation error */
 export function problemOfInvalid(error: unknown, request: FastifyRequest): Problem | null {
   if (!hasZodFastifySchemaValidationErrors(error)) return null
   const issue = error.validation[0]!
   const allowed = parametersOf(request)
   if (issue.keyword === 'unrecognized_keys') {
     const [field = ''] = (issue.params as { keys?: string[] }).keys ?? []
-    const known = allowed.length === 0 ? '; this route takes none' : nearest(field, allowed)
-    return problemOf('bad-query', `${field}: this parameter is unknown${known}`, { field, allowed })
+    const known = allowed.length === 0 ? '; this route has no parameters' : nearest(field, allowed)
+    return problemOf('bad-query', `${field}: unknown parameter${known}`, { field, allowed })
   }
   const field = issue.instancePath.split('/')[1] ?? ''
   const given = (request.query as Record<string, unknown>)[field]
-  const why = Array.isArray(given) ? 'is given twice' : issue.message
+  const why = Array.isArray(given) ? 'is given more than once' : issue.message
   return problemOf('bad-query', `${field}: ${why}`, { field })
 }
 

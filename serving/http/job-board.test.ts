@@ -7,7 +7,7 @@ import { JOB_BOARD_PATH, jobBoard } from './job-board.ts'
 const KEY = 'an-admin-key-of-32-characters-xx'
 const basic = (password: string) => ({ authorization: `Basic ${Buffer.from(`any:${password}`).toString('base64')}` })
 
-test('needs a key that is worth the name', () => {
+test('requires an admin key of sufficient length', () => {
   const options = { url: 'redis://127.0.0.1:1', prefix: 'watershed', queues: [] }
   expect(() => jobBoard({ ...options, adminKey: '' })).toThrow(/at least 16/)
   expect(() => jobBoard({ ...options, adminKey: 'short' })).toThrow(/at least 16/)
@@ -40,7 +40,7 @@ describe.skipIf(whyNoRedis() !== null)('the job board', () => {
     ['a part of the key', basic(KEY.slice(0, -1))],
     ['no scheme', { authorization: KEY }],
     ['a wrong bearer', { authorization: 'Bearer wrong' }],
-  ])('refuses who sends %s, whatever is asked for', async (_what, headers) => {
+  ])('refuses a request with %s, for every path', async (_what, headers) => {
     for (const url of ['', '/', '/api/queues', '/static/favicon.ico', '/queue/batch-d']) {
       const answer = await app.inject({ url: JOB_BOARD_PATH + url, headers })
       expect([url, answer.statusCode]).toEqual([url, 401])
@@ -54,7 +54,7 @@ describe.skipIf(whyNoRedis() !== null)('the job board', () => {
   })
 
   test.each([basic(KEY), { authorization: `Bearer ${KEY}` }])(
-    'shows the queues to who has the key',
+    'shows the queues to a client with the key',
     async (headers) => {
       const page = await app.inject({ url: `${JOB_BOARD_PATH}/`, headers })
       expect(page.statusCode).toBe(200)
@@ -65,7 +65,7 @@ describe.skipIf(whyNoRedis() !== null)('the job board', () => {
     },
   )
 
-  test('lets another site change nothing with a log-in that the browser remembers', async () => {
+  test('refuses changes that another site makes with credentials that the browser remembers', async () => {
     const url = `${JOB_BOARD_PATH}/api/queues/batch-d/clean/delayed`
     const foreign = await app.inject({ method: 'PUT', url, headers: { ...basic(KEY), 'sec-fetch-site': 'cross-site' } })
     expect(foreign.statusCode).toBe(401)
@@ -80,7 +80,7 @@ describe.skipIf(whyNoRedis() !== null)('the job board', () => {
     expect(await queue.getDelayedCount()).toBe(0)
   })
 
-  test('checks nothing but its own pages', async () => {
+  test('checks only its own routes', async () => {
     expect((await app.inject('/other')).statusCode).toBe(200)
   })
 })

@@ -1,7 +1,7 @@
 /**
- * The web page of the batch jobs (bull-board): what waits, runs and failed, with its progress, and buttons that retry or remove. Off unless an
- * admin key is set; every request must carry it, as the password of a browser's log-in (any user name) or as Authorization: Bearer <key>.
- * A Fastify plugin to be registered under the prefix that it is given; its check is its own, beside the one for API keys.
+ * The web page for batch jobs (bull-board): waiting, running and failed jobs with their progress, and buttons to retry or remove them.
+ * Disabled unless an admin key is set. Every request must carry that key, as the password of HTTP Basic authentication (any user name) or as
+ * Authorization: Bearer <key>. A Fastify plugin with its own key check, independent of the API keys.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createBullBoard } from '@bull-board/api'
@@ -15,31 +15,31 @@ import { problemOf } from './problems.ts'
 export const ADMIN_KEY_CHARACTERS_MIN = 16
 export const JOB_BOARD_PATH = '/admin/jobs'
 const REALM = 'watershed jobs'
-/** The page gets nothing from other hosts (it would load fonts), and no other page may frame its buttons. */
+/** Prevents the page from loading anything from other hosts (it would load fonts), and other pages from framing it. */
 const CONTENT_POLICY =
   "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 export interface JobBoardOptions {
   /** at least ADMIN_KEY_CHARACTERS_MIN characters */
   readonly adminKey: string
-  /** address of the Redis that holds the queues */
+  /** URL of the Redis that holds the queues */
   readonly url: string
-  /** what all keys of the queues begin with */
+  /** key prefix of the queues */
   readonly prefix: string
   /** BullMQ names of the queues to show */
   readonly queues: readonly string[]
-  /** where it is mounted; default JOB_BOARD_PATH */
+  /** mount path; default JOB_BOARD_PATH */
   readonly path?: string
 }
 
 /**
- * The plugin: `app.register(jobBoard(options), { prefix: JOB_BOARD_PATH })`. Closing the application closes its connection.
- * @throws RangeError when the key is too short; RedisFault 'refused' when the URL is none
+ * Creates the plugin: `app.register(jobBoard(options), { prefix: JOB_BOARD_PATH })`. Closing the application closes its connection.
+ * @throws RangeError if the key is too short; RedisFault 'refused' if the URL is invalid
  */
 export function jobBoard(options: JobBoardOptions): FastifyPluginAsync {
   const { adminKey, url, prefix, path = JOB_BOARD_PATH } = options
   if (adminKey.length < ADMIN_KEY_CHARACTERS_MIN)
-    throw new RangeError(`the admin key needs at least ${ADMIN_KEY_CHARACTERS_MIN} characters`)
+    throw new RangeError(`the admin key must have at least ${ADMIN_KEY_CHARACTERS_MIN} characters`)
   return async (app) => {
     const client = connectRedis({ url }, { connectionName: 'watershed-job-board' })
     const queues = options.queues.map((name) => new Queue(name, { connection: client, prefix }))
@@ -63,14 +63,14 @@ export function jobBoard(options: JobBoardOptions): FastifyPluginAsync {
   }
 }
 
-/** Why a request may not go on; null when it may. */
+/** Why a request is refused; null if it is allowed. */
 function refusal(request: FastifyRequest, adminKey: string): string | null {
   if (!isSame(givenKey(request.headers.authorization ?? ''), adminKey))
-    return 'log in with any user name and the admin key as password, or send the header Authorization: Bearer <admin key>'
-  // A browser sends a remembered log-in along with requests that other sites make; those may look, and change nothing.
+    return 'log in with any user name and the admin key as the password, or send the header Authorization: Bearer <admin key>'
+  // A browser attaches remembered credentials to requests that other sites trigger; those may read, but must not change anything.
   const site = request.headers['sec-fetch-site'] ?? 'same-origin'
   const changes = request.method !== 'GET' && request.method !== 'HEAD'
-  if (changes && site !== 'same-origin') return 'jobs can only be changed from the page itself'
+  if (changes && site !== 'same-origin') return 'jobs can be changed only from this page, not from another site'
   return null
 }
 
@@ -82,7 +82,7 @@ function givenKey(authorization: string): string {
   return login.slice(login.indexOf(':') + 1)
 }
 
-/** In a time that does not tell how much of the key was right. */
+/** Compares in constant time, so that the duration does not reveal how much of the key matched. */
 function isSame(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(wanted))

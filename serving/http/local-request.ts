@@ -1,28 +1,30 @@
 /**
- * Whether a request that carries no key comes from this machine's own programs and people. Where no keys are set the platform
- * listens on this machine only, but a browser here takes requests of any web page along: to write events it needs no answer,
- * and a page whose name comes to mean 127.0.0.1 may read answers, too.
+ * Decides whether a request without a key originates from this machine. Without keys the platform listens on loopback only, but a local browser
+ * also sends requests on behalf of any web page: a page can write events without reading the response (cross-site request), and a page
+ * whose host name resolves to 127.0.0.1 can read responses, too (DNS rebinding).
  */
 import type { FastifyRequest } from 'fastify'
 
-/** Why a request is not answered without a key; null when it is. */
+/** Why a request without a key is refused; null if it is allowed. */
 export function whyForeign({ method, headers }: FastifyRequest): string | null {
   const { host, origin } = headers
   if (host !== undefined && !isLocal(host))
-    return `without API keys only names of this machine are answered, such as 127.0.0.1 and localhost, not '${host}'`
-  // A link on another site may lead here: who follows it sees the answer, the site does not.
+    return `the host '${host}' is not a loopback name such as localhost or 127.0.0.1; to serve other hosts, configure API keys`
+  // Following a link from another site is allowed: the user sees the response, the site does not.
   const followed = method === 'GET' && headers['sec-fetch-mode'] === 'navigate'
   const foreign = headers['sec-fetch-site'] === 'cross-site' || (origin !== undefined && isForeign(origin))
-  return foreign && !followed ? 'without API keys web pages of other sites are not answered' : null
+  return foreign && !followed
+    ? 'requests from web pages of other sites are refused; to allow them, configure API keys'
+    : null
 }
 
-/** Browsers that tell no site tell the origin of a request that writes. */
+/** Browsers that do not send Sec-Fetch-Site send the Origin of a request that writes. */
 function isForeign(origin: string): boolean {
   const [, host] = /^https?:\/\/(.*)$/.exec(origin) ?? []
   return origin === 'null' || (host !== undefined && !isLocal(host))
 }
 
-/** localhost, app.localhost, 127.0.0.1, [::1]; with any port. */
+/** localhost, app.localhost, 127.0.0.1, [::1]; any port. */
 function isLocal(host: string): boolean {
   const name = host.replace(/:\d*$/, '').toLowerCase()
   return name === '[::1]' || /^(.+\.)?localhost\.?$/.test(name) || /^127(\.\d{1,3}){3}$/.test(name)

@@ -1,4 +1,4 @@
-/** GET /openapi.json against the application itself: its routes, its answers, its problems. */
+/** Compares GET /openapi.json with the application: routes, responses and problems. */
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
@@ -33,13 +33,13 @@ beforeAll(async () => {
 })
 afterAll(() => shop.close())
 
-test('it is a valid OpenAPI 3.1 document', async () => {
+test('is a valid OpenAPI 3.1 document', async () => {
   const result = await new Validator().validate(structuredClone(document))
   expect(result.errors).toBeUndefined()
   expect(document).toMatchObject({ openapi: '3.1.0' })
 })
 
-test('it has exactly the routes that the application answers', async () => {
+test('lists exactly the routes of the application', async () => {
   const index = (await shop.app.inject('/')).json() as { routes: string[]; document: string }
   const documented = operations().map(([route]) => route)
   expect([...documented, `GET ${index.document}`].sort()).toEqual(['GET /', ...index.routes].sort())
@@ -47,7 +47,7 @@ test('it has exactly the routes that the application answers', async () => {
   expect(new Set(ids).size).toBe(ids.length)
 })
 
-test('it has the parameters of each route', () => {
+test('lists the parameters of each route', () => {
   const named = (route: string, place: string): string[] =>
     (Object.fromEntries(operations())[route]!.parameters ?? [])
       .filter((parameter) => parameter.in === place)
@@ -58,7 +58,7 @@ test('it has the parameters of each route', () => {
   expect(named('POST /v1/datasets/{dataset}/events', 'query')).toEqual(['verdicts'])
 })
 
-test('the body of events is described for every content type', () => {
+test('describes the request body of events for every content type', () => {
   const { requestBody } = Object.fromEntries(operations())['POST /v1/datasets/{dataset}/events']!
   expect(Object.keys(requestBody!.content)).toEqual([
     'application/json',
@@ -68,7 +68,7 @@ test('the body of events is described for every content type', () => {
   ])
 })
 
-/** status → problem types that a route documents */
+/** Status → problem types that a route documents. */
 function problemsOf(route: string): Map<string, readonly string[]> {
   const { responses } = Object.fromEntries(operations())[route]!
   return new Map(
@@ -79,7 +79,7 @@ function problemsOf(route: string): Map<string, readonly string[]> {
   )
 }
 
-test('every problem of the table is documented, under its own status', () => {
+test('documents every problem under its status', () => {
   const seen = new Set<string>()
   for (const [route] of operations()) {
     for (const [status, types] of problemsOf(route)) {
@@ -89,7 +89,7 @@ test('every problem of the table is documented, under its own status', () => {
       }
     }
   }
-  // A path with another method has no operation that could document it.
+  // A 405 belongs to no operation, so none can document it.
   const { 'wrong-method': _, ...documented } = PROBLEMS
   expect([...seen].sort()).toEqual(
     Object.keys(documented)
@@ -111,7 +111,7 @@ test.each([
   [EVENTS, '/v1/datasets/shop/events', 'crash'],
   [EVENTS, '/v1/datasets/shop/events', 'good'.repeat(300)],
   [EVENTS, '/v1/datasets/zoo/events', 'good'],
-])('the problem that %s answers to %s %s is one that it documents', async (route, url, payload) => {
+])('%s documents the problem that it answers to %s %s', async (route, url, payload) => {
   const headers = { 'content-type': 'application/x-ndjson' }
   const reply = await shop.app.inject(payload === '' ? { url } : { method: 'POST', url, payload, headers })
   const problem = reply.json() as { type: string }
@@ -127,6 +127,6 @@ test.each<[string, z.ZodType]>([
   ['/v1/datasets/shop/views/by_kind', ANSWER],
   ['/v1/datasets/shop/generations', GENERATIONS],
   ['/v1/datasets/shop/dead-letters', DEAD_LETTERS],
-])('GET %s answers what its schema says', async (url, schema) => {
+])('the response of GET %s matches its schema', async (url, schema) => {
   expect(schema.safeParse((await shop.app.inject(url)).json()).error).toBeUndefined()
 })

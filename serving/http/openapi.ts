@@ -1,4 +1,4 @@
-/** GET /openapi.json: the surface as an OpenAPI 3.1 document, made from the schemas that the routes validate with. */
+/** GET /openapi.json: the API as an OpenAPI 3.1 document, generated from the schemas that validate requests. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod'
@@ -7,7 +7,7 @@ import { PROBLEMS, type ProblemType } from './problems.ts'
 
 export const OPENAPI_ROUTE = '/openapi.json'
 
-/** A request body that is taken as bytes: described, not parsed by a schema. */
+/** A request body that is read as bytes: documented, but not validated by a schema. */
 export interface DescribedBody {
   readonly description: string
   /** content type → JSON schema */
@@ -20,13 +20,13 @@ declare module 'fastify' {
   }
 }
 
-/** Problems that every route can have. */
+/** Problems that every route can return. */
 const ALWAYS: readonly ProblemType[] = ['unauthorized', 'forbidden', 'internal']
 
-/** Registers the document; routes that are registered behind it are in it. @param keyed whether requests need an API key */
+/** Registers the document; it covers the routes that are registered afterwards. @param keyed whether requests need an API key */
 export function describeApi(app: FastifyInstance, keyed: boolean): void {
   app.setValidatorCompiler(validatorCompiler)
-  // Answers are made by this code and held against their schemas by tests: no second look at each in production.
+  // Responses are produced by this code and tests compare them with their schemas, so they are not validated again in production.
   app.setSerializerCompiler(() => JSON.stringify)
   app.register(swagger, {
     openapi: {
@@ -34,7 +34,8 @@ export function describeApi(app: FastifyInstance, keyed: boolean): void {
       info: {
         title: 'Watershed',
         version: '1',
-        description: 'Merged answers of a batch and a speed layer, exact at a position in the log, with provenance.',
+        description:
+          'Answers merged from a batch layer and a speed layer, exact at a reported log position, with their provenance.',
       },
       security: keyed ? [{ key: [] }] : [],
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
@@ -48,7 +49,7 @@ export function describeApi(app: FastifyInstance, keyed: boolean): void {
   })
 }
 
-/** A route's responses: the answer, and every problem that it can have, by status. */
+/** A route's responses by status: the answer, and every problem that the route can return. */
 export function responsesOf(
   status: number,
   description: string,
@@ -74,10 +75,10 @@ function problemResponse(status: number, types: readonly ProblemType[]): unknown
       type: z.enum(urns),
       title: z.string(),
       status: z.literal(status),
-      detail: z.string().describe('what happened, where, and what to do'),
-      retryable: z.boolean().describe('the same request can succeed later without anyone doing anything'),
-      field: z.string().optional().describe('the parameter that is wrong'),
-      allowed: z.array(z.string()).optional().describe('names that would do'),
+      detail: z.string().describe('What happened, where, and what to do'),
+      retryable: z.boolean().describe('Whether the same request can succeed later without intervention'),
+      field: z.string().optional().describe('The invalid parameter'),
+      allowed: z.array(z.string()).optional().describe('The valid names'),
     })
     .describe('RFC 9457 problem document')
   const description = types.map((type) => `${type}: ${PROBLEMS[type].title}`).join('; ')

@@ -1,4 +1,4 @@
-/** From texts (HTTP parameters or command-line flags) to a query. Unknown names are refused, with the nearest known one. */
+/** Parses HTTP parameters or command-line flags into a query. Unknown names are refused, with the nearest known name as a suggestion. */
 import { nearest } from '#core/definition-error.ts'
 import type { Filter, FilterOperator, ViewQuery } from '#core/query.ts'
 import { QueryError } from '../answers/query-error.ts'
@@ -23,18 +23,18 @@ const OPERATORS: readonly FilterOperator[] = ['eq', 'ne', 'in', 'gt', 'gte', 'lt
 export type QueryTexts = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * Lists are separated by commas; `filter` may be repeated; times are ISO 8601 or epoch milliseconds; `order` takes -name for descending.
+ * Lists are comma-separated; `filter` may be repeated; times are ISO 8601 or epoch milliseconds; in `order`, -name means descending.
  * @throws QueryError that names the parameter
  */
 export function parseQuery(dataset: string, view: string, texts: QueryTexts): ViewQuery {
   for (const name of Object.keys(texts)) {
     if (!(QUERY_PARAMETERS as readonly string[]).includes(name)) {
-      throw new QueryError(name, `this parameter is unknown${nearest(name, QUERY_PARAMETERS)}`, QUERY_PARAMETERS)
+      throw new QueryError(name, `unknown parameter${nearest(name, QUERY_PARAMETERS)}`, QUERY_PARAMETERS)
     }
   }
   const one = (name: string): string | undefined => {
     const value = texts[name]
-    if (Array.isArray(value)) throw new QueryError(name, 'is given twice')
+    if (Array.isArray(value)) throw new QueryError(name, 'is given more than once')
     return value === '' ? undefined : (value as string | undefined)
   }
   const list = (name: string): string[] | undefined =>
@@ -65,33 +65,41 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
 function parseFilter(text: string): Filter {
   const [, dimension, operator, rest] = /^([^:]+):([a-z]+)(?::(.*))?$/s.exec(text) ?? []
   if (dimension === undefined || !OPERATORS.includes(operator as FilterOperator)) {
-    throw new QueryError('filter', `'${text}' is not dimension:operator:value, for example country:eq:us`, OPERATORS)
+    throw new QueryError(
+      'filter',
+      `'${text}' does not have the form dimension:operator:value (example: country:eq:us)`,
+      OPERATORS,
+    )
   }
   const values = rest === undefined ? [] : operator === 'in' ? listOf(rest) : [rest]
   return { dimension, operator: operator as FilterOperator, values }
 }
 
-/** Separated by commas; or a JSON array of texts, for values that hold commas themselves. */
+/** A comma-separated list, or a JSON array of strings for values that contain commas. */
 function listOf(text: string): readonly string[] {
   if (!text.startsWith('[')) return text.split(',')
   try {
     const list: unknown = JSON.parse(text)
     if (Array.isArray(list) && list.every((entry) => typeof entry === 'string')) return list
   } catch {}
-  throw new QueryError('filter', `'${text}' begins like a JSON array, but is no array of texts such as ["a,b","c"]`)
+  throw new QueryError(
+    'filter',
+    `'${text}' starts like a JSON array, but is not an array of strings (example: ["a,b","c"])`,
+  )
 }
 
 function timeMs(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const ms = timeTextMs(text)
   if (ms === null) {
-    throw new QueryError(field, `'${text}' is no time; write 2026-01-31T12:00:00Z or milliseconds since 1970`)
+    throw new QueryError(field, `'${text}' is not a time (examples: 2026-01-31T12:00:00Z, or milliseconds since 1970)`)
   }
   return ms
 }
 
 function wholeNumber(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (!/^\d{1,9}$/.test(text)) throw new QueryError(field, `'${text}' is no whole number`)
+  if (!/^\d{1,9}$/.test(text))
+    throw new QueryError(field, `'${text}' is not a non-negative integer of at most 9 digits`)
   return Number(text)
 }

@@ -8,7 +8,7 @@ import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import { NeedsBackfillError, QueryError, TooManyQueriesError, UnknownViewError } from '../answers/query-error.ts'
 import { PROBLEMS, problemOfError } from './problems.ts'
 
-test('docs/reference/errors.md is the table of the code', () => {
+test('docs/reference/errors.md lists the problems of the code', () => {
   const text = readFileSync(fileURLToPath(new URL('../../docs/reference/errors.md', import.meta.url)), 'utf8')
   const inDocs = [...text.matchAll(/^\| `urn:watershed:problem:([a-z-]+)` \| (\d+) \| (.+) \| (yes|no) \|$/gm)]
   const inCode = Object.entries(PROBLEMS).map(([type, { status, title, retryable }]) =>
@@ -19,18 +19,18 @@ test('docs/reference/errors.md is the table of the code', () => {
 
 test.each([
   [new QueryError('grain', "'x' is unknown", ['day']), 'bad-query', 400],
-  [new QueryError('view', 'this parameter is unknown'), 'bad-query', 400],
+  [new QueryError('view', 'unknown parameter'), 'bad-query', 400],
   [new UnknownViewError('view', "'x' is unknown"), 'not-found', 404],
   [new NeedsBackfillError({ dataset: 'd', name: 'v' }), 'needs-backfill', 409],
   [new TooManyQueriesError({ queriesMax: 4, queriesWaitingMax: 64 }), 'busy', 429],
   [new StorageFileError('/x', 'full', 'the disk is full'), 'storage-fault', 503],
   [new KafkaUnavailableError('t', 'reading', 30_000, 'gone'), 'storage-fault', 503],
-  [new ElasticsearchError('unavailable', 'it is away'), 'storage-fault', 503],
-  [new RedisFault('unreachable', 'it is away'), 'storage-fault', 503],
+  [new ElasticsearchError('unavailable', 'not reachable'), 'storage-fault', 503],
+  [new RedisFault('unreachable', 'not reachable'), 'storage-fault', 503],
 ])('%s is %s', (error, type, status) => {
   expect(problemOfError(error)).toMatchObject({ type: `urn:watershed:problem:${type}`, status, detail: error.message })
 })
 
-test('what was not foreseen does not tell its text', () => {
+test('an unexpected error does not reveal its message', () => {
   expect(JSON.stringify(problemOfError(new Error('secret /path')))).not.toContain('secret')
 })

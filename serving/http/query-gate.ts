@@ -1,4 +1,4 @@
-/** Bounds how many queries run and wait at once: the others are told to come again instead of growing a queue. */
+/** Limits how many queries run and wait at once; further queries are refused immediately instead of growing a queue. */
 import { TooManyQueriesError } from '../answers/query-error.ts'
 
 export interface GateLimits {
@@ -15,7 +15,7 @@ export class QueryGate {
     this.#limits = limits
   }
 
-  /** Runs the work when there is a place. @throws TooManyQueriesError when too many wait already */
+  /** Runs the work as soon as a slot is free. @throws TooManyQueriesError if too many queries already wait */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#limits.queriesMax) {
       if (this.#waiting.length >= this.#limits.queriesWaitingMax) throw new TooManyQueriesError(this.#limits)

@@ -1,4 +1,4 @@
-/** What answers look like, for GET /openapi.json; tests hold real answers against these. */
+/** Response schemas for GET /openapi.json; tests compare real responses with them. */
 import { z } from 'zod'
 import type { AnswerMeta } from '../answers/answer-meta.ts'
 
@@ -8,7 +8,7 @@ const moment = z.string().describe('ISO 8601 in UTC')
 
 export const INDEX = z.strictObject({
   product: z.literal('watershed'),
-  document: z.string().describe('path of the OpenAPI document'),
+  document: z.string().describe('Path of the OpenAPI document'),
   datasets: z.array(z.string()),
   routes: z.array(z.string()),
 })
@@ -20,16 +20,16 @@ export const READINESS = z.strictObject({
   parts: z.array(z.strictObject({ name, ready: z.boolean(), state: z.string(), detail: z.string() })),
 })
 
-export const METRICS_TEXT = z.string().describe("metrics in Prometheus' text format")
+export const METRICS_TEXT = z.string().describe('Metrics in the Prometheus text format')
 
 const exactness = z
   .looseObject({ kind: z.enum(['exact', 'float', 'sketch', 'bounded']) })
-  .describe('how far a value may be from the truth, with its bound')
+  .describe('How far a value may deviate from the exact one, with its bound')
 
 const view = z.strictObject({
   name,
   label: name.optional(),
-  definition: z.string().describe('hash of the definition'),
+  definition: z.string().describe('Hash of the definition'),
   paneMs: z.number().nullable(),
   grains: z.array(z.string()),
   window: z.strictObject({ sizeMs: z.number(), everyMs: z.number() }).nullable(),
@@ -44,8 +44,8 @@ const view = z.strictObject({
 export const DATASET = z.strictObject({
   name,
   label: name.optional(),
-  time: name.describe('column of the event time'),
-  key: name.describe('column that decides the partition'),
+  time: name.describe('Column that holds the event time'),
+  key: name.describe('Column whose value determines the partition'),
   columns: z.array(z.strictObject({ name, type: z.string(), path: z.string(), required: z.boolean() })),
   views: z.array(view),
 })
@@ -68,8 +68,8 @@ export const GENERATIONS = z.strictObject({
         z.string(),
         z.strictObject({
           version: z.string(),
-          unknownKeys: z.number().describe('distinct keys that were looked up and that it does not have'),
-          unknownByLookup: z.record(z.string(), z.number()).optional().describe('the same for each view.look-up'),
+          unknownKeys: z.number().describe('Number of distinct keys that were looked up but are not in the dictionary'),
+          unknownByLookup: z.record(z.string(), z.number()).optional().describe('The same, per `view.lookup`'),
         }),
       ),
     }),
@@ -83,8 +83,8 @@ export const DEAD_LETTERS = z.strictObject({
       offset,
       arrivedAt: moment,
       reason: z.string(),
-      bytes: z.number().int().describe('how many the event has'),
-      truncated: z.boolean().describe('only the first of them are shown'),
+      bytes: z.number().int().describe('Size of the event'),
+      truncated: z.boolean().describe('Whether `base64` and `text` hold only the beginning of the event'),
       base64: z.string(),
       text: z.string().nullable(),
     }),
@@ -96,7 +96,7 @@ export const TAKEN = z.strictObject({
   rejected: z.number().int(),
   rows: z.array(
     z.strictObject({
-      index: z.number().int().describe('place in the body, 0 is the first'),
+      index: z.number().int().describe('Position in the body; the first event is 0'),
       status: z.enum(['accepted', 'rejected']),
       partition: z.number().int().optional(),
       offset: offset.optional(),
@@ -112,11 +112,13 @@ const ANSWER_META = z.strictObject({
   view: name,
   definition: z.string(),
   generation: z.strictObject({ id: z.string(), mode: z.string(), finishedAt: moment }).nullable(),
-  boundary: z.array(offset).describe('per partition: the generation counts everything before it'),
-  position: z.array(offset).describe('per partition: the answer counts everything before it, and nothing after it'),
+  boundary: z.array(offset).describe('Per partition: the generation includes every offset before this one'),
+  position: z
+    .array(offset)
+    .describe('Per partition: the answer includes every offset before this one, and none from it on'),
   asOf: moment.nullable(),
   freshnessMs: z.number().nullable(),
-  behind: z.number().nullable().describe('events in the log that the answer does not count yet'),
+  behind: z.number().nullable().describe('Events in the log that the answer does not include yet'),
   rows: z.strictObject({ batch: z.number(), closed: z.number(), open: z.number() }),
   lateRows: z.number(),
   deadLetters: z.number(),
@@ -124,7 +126,7 @@ const ANSWER_META = z.strictObject({
   gaps: z.array(gap),
   ahead: z
     .array(z.strictObject({ partition: z.number().int(), position: offset, through: offset }))
-    .describe('partitions that were read while a flush was being written: some keys count events up to `through`'),
+    .describe('Partitions that were read during a flush: some keys already include events up to `through`'),
   exact: z.boolean(),
   estimates: z.record(z.string(), z.strictObject({ bound: z.string(), rows: z.number().optional() })),
   from: moment.nullable(),
@@ -135,6 +137,6 @@ const ANSWER_META = z.strictObject({
 }) satisfies z.ZodType<AnswerMeta>
 
 export const ANSWER = z.strictObject({
-  data: z.array(z.record(z.string(), z.unknown())).describe('rows: time, dimensions, measures and look-ups by name'),
-  meta: ANSWER_META.describe('provenance: what the answer was made of, and how far it is exact'),
+  data: z.array(z.record(z.string(), z.unknown())).describe('Rows: time, dimensions, measures and lookups, by name'),
+  meta: ANSWER_META.describe('Provenance: what the answer was computed from, and how exact it is'),
 })

@@ -1,4 +1,4 @@
-/** For tests: the real application over a small real dataset, and an intake that takes rows which contain "good". */
+/** For tests: the real application over a small real dataset, and an intake that accepts rows which contain "good". */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -26,7 +26,7 @@ const postPacked = (payload: Buffer, encoding: string) => {
   return app.inject({ method: 'POST', url: '/v1/datasets/shop/events', payload, headers })
 }
 
-test('accepted events are 202 with the verdicts of the rejected ones, or of all', async () => {
+test('accepted events answer 202 with the verdicts of the rejected ones, or of all', async () => {
   const some = await post('good\nbad\ngood')
   expect(some.statusCode).toBe(202)
   expect(some.json()).toEqual({ accepted: 2, rejected: 1, rows: [{ index: 1, status: 'rejected', reason: 'no good' }] })
@@ -38,7 +38,7 @@ test.each([
   ['all rejected', 'bad', undefined, 400, 'all-rejected'],
   ['an empty body', '', undefined, 400, 'bad-request'],
   ['too large', 'good'.repeat(300), undefined, 413, 'too-large'],
-  ['too much under way', 'busy', undefined, 429, 'busy'],
+  ['too much in flight', 'busy', undefined, 429, 'busy'],
   ['an unknown type', 'good', 'application/xml', 415, 'unsupported-type'],
 ])('%s', async (_name, body, type, status, problem) => {
   const reply = await post(body, undefined, type)
@@ -49,7 +49,7 @@ test.each([
   if (status === 413) expect(reply.json().detail).toContain('requestBytesMax')
 })
 
-test('a body may come as gzip, also in several members', async () => {
+test('a body may be gzip, also with several members', async () => {
   const members = Buffer.concat([gzipSync('good\nbad\n'), gzipSync('good')])
   const reply = await postPacked(members, 'gzip')
   expect(reply.statusCode).toBe(202)
@@ -59,25 +59,25 @@ test('a body may come as gzip, also in several members', async () => {
 
 test.each([
   [
-    'unpacks to more than the limit',
+    'decompresses to more than the limit',
     gzipSync('good'.repeat(300)),
     'gzip',
     413,
-    /more than 1000 bytes.*requestBytesMax/,
+    /exceeds the limit requestBytesMax = 1000 bytes/,
   ],
-  ['is cut off', gzipSync('good').subarray(0, -4), 'gzip', 400, /not whole gzip.*unexpected end/],
-  ['is no gzip', Buffer.from('good'), 'gzip', 400, /not whole gzip/],
-  ['has something behind it', Buffer.concat([gzipSync('good'), Buffer.from('more')]), 'gzip', 400, /not whole gzip/],
-  ['has zeros behind it', Buffer.concat([gzipSync('good'), Buffer.from('\0more')]), 'gzip', 400, /5 bytes behind/],
+  ['is truncated', gzipSync('good').subarray(0, -4), 'gzip', 400, /not complete gzip.*unexpected end/],
+  ['is not gzip', Buffer.from('good'), 'gzip', 400, /not complete gzip/],
+  ['has trailing data', Buffer.concat([gzipSync('good'), Buffer.from('more')]), 'gzip', 400, /not complete gzip/],
+  ['has trailing zeros', Buffer.concat([gzipSync('good'), Buffer.from('\0more')]), 'gzip', 400, /5 bytes after/],
   ['is empty', gzipSync(''), 'gzip', 400, /the body is empty/],
-  ['is packed otherwise', Buffer.from('good'), 'br', 415, /'br' is not understood; send gzip/],
-])('a packed body that %s is refused', async (_name, body, encoding, status, detail) => {
+  ['has another encoding', Buffer.from('good'), 'br', 415, /'br' is not supported; send gzip/],
+])('a compressed body that %s is refused', async (_name, body, encoding, status, detail) => {
   const reply = await postPacked(body, encoding)
   expect(reply.statusCode).toBe(status)
   expect(reply.json().detail).toMatch(detail)
 })
 
-test('a path with another method says which it has', async () => {
+test('a wrong method answers 405 with the methods that the path supports', async () => {
   for (const [method, url, allow] of [
     ['GET', '/v1/datasets/shop/events', 'POST'],
     ['DELETE', '/v1/datasets/shop/views/by_kind?x=1', 'GET, HEAD'],
@@ -93,10 +93,10 @@ test('a path with another method says which it has', async () => {
 })
 
 test.each([
-  ['/v1/datasets/%', /the path is no URL/],
-  ['/v1/datasets/%zz/events', /the path is no URL/],
+  ['/v1/datasets/%', /the path is not a valid URL/],
+  ['/v1/datasets/%zz/events', /the path is not a valid URL/],
   [`/v1/datasets/${'x'.repeat(129)}`, /longer than 128 characters/],
-])('%s is a problem that says so', async (url, detail) => {
+])('the malformed path %s answers a problem', async (url, detail) => {
   const reply = await app.inject(url)
   expect(reply.statusCode).toBe(400)
   expect(reply.headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
@@ -112,11 +112,11 @@ test.each(['0', '1001', '1.5', 'ten', '', '0x10', '1e2', '+5', ' 5'])(
   async (limit) => {
     const reply = await app.inject(`/v1/datasets/shop/dead-letters?limit=${encodeURIComponent(limit)}`)
     expect(reply.statusCode).toBe(400)
-    expect(reply.json()).toMatchObject({ field: 'limit', detail: 'limit: must be a whole number from 1 to 1000' })
+    expect(reply.json()).toMatchObject({ field: 'limit', detail: 'limit: must be an integer from 1 to 1000' })
   },
 )
 
-test('an unknown parameter, and an unknown dataset, take nothing in', async () => {
+test('a request with an unknown parameter or dataset accepts no events', async () => {
   const misspelt = await post('good', '/v1/datasets/shop/events?verdict=all')
   expect(misspelt.statusCode).toBe(400)
   expect(misspelt.json()).toMatchObject({
@@ -128,30 +128,30 @@ test('an unknown parameter, and an unknown dataset, take nothing in', async () =
   expect(elsewhere.json().allowed).toEqual(['shop'])
 })
 
-test('an unforeseen fault tells the log, not the asker', async () => {
+test('an unexpected fault is logged, but not revealed to the client', async () => {
   const reply = await post('crash')
   expect(reply.statusCode).toBe(500)
   expect(reply.body).not.toMatch(/secret|at .*\.ts/)
   expect(shop.events.at(-1)).toMatchObject({ name: 'request-failed', message: expect.stringContaining('secret') })
 })
 
-test('an answer has rows and provenance; before there is anything it is empty, not an error', async () => {
+test('an answer has rows and provenance; before the first event it is empty, not an error', async () => {
   const reply = await app.inject('/v1/datasets/shop/views/by_kind')
   expect(reply.statusCode).toBe(200)
   expect(reply.json()).toMatchObject({ data: [], meta: { view: 'by_kind', generation: null, position: [0] } })
 })
 
 test.each([
-  ['/v1/datasets/shopp', 404, /'shopp' is unknown \(did you mean 'shop'\?\); there are: shop/],
-  ['/v1/datasets/zoo/views/by_kind', 404, /there are: shop/],
-  ['/v1/datasets/zoo/generations', 404, /there are: shop/],
-  ['/v1/datasets/shop/views/by_knid', 404, /did you mean 'by_kind'\?\); there are: by_kind/],
-  ['/v1/datasets/shop/views/by_kind?view=x', 400, /^view: this parameter is unknown/],
-  ['/v1/datasets/shop/views/by_kind?limit=1&limit=2', 400, /^limit: is given twice/],
-  ['/v1/datasets/shop/generations?limit=1', 400, /^limit: this parameter is unknown; this route takes none/],
+  ['/v1/datasets/shopp', 404, /'shopp' is unknown \(did you mean 'shop'\?\); known names: shop/],
+  ['/v1/datasets/zoo/views/by_kind', 404, /known names: shop/],
+  ['/v1/datasets/zoo/generations', 404, /known names: shop/],
+  ['/v1/datasets/shop/views/by_knid', 404, /did you mean 'by_kind'\?\); known names: by_kind/],
+  ['/v1/datasets/shop/views/by_kind?view=x', 400, /^view: unknown parameter/],
+  ['/v1/datasets/shop/views/by_kind?limit=1&limit=2', 400, /^limit: is given more than once/],
+  ['/v1/datasets/shop/generations?limit=1', 400, /^limit: unknown parameter; this route has no parameters/],
   ['/v1/datasets/shop/dead-letters?limit=1001', 400, /^limit: .*1000/],
   ['/v1/datasets/shop/views/by_kind?measurs=n', 400, /did you mean 'measures'/],
-  ['/v1/datasets/shop/views/by_kind?filter=id:eq:5.5', 400, /no whole number/],
+  ['/v1/datasets/shop/views/by_kind?filter=id:eq:5.5', 400, /not an integer/],
   ['/v1/datasets/shop/views/by_kind?grain=minute&timezone=Mars/North', 400, /IANA/],
   ['/v1/datasets/shop/dead-letters?limit=0', 400, /limit/],
   ['/nothing', 404, /GET \/ lists/],
@@ -171,7 +171,7 @@ test('definitions, generations, dead letters, health and metrics answer', async 
   expect((await app.inject('/metrics')).body).toContain('watershed_http_request_seconds')
 })
 
-test('a part that does not work makes it not ready, with the reason', async () => {
+test('a component that is not ready makes /readyz answer 503 with the reason', async () => {
   const broken = buildServeApp({
     ...shop.parts,
     parts: async () => [{ name: 'batch role', ready: false, state: 'restarting', detail: '3 restarts' }],
@@ -182,7 +182,7 @@ test('a part that does not work makes it not ready, with the reason', async () =
   await broken.close()
 })
 
-test('with keys, only health is open', async () => {
+test('with keys, only the health checks need no key', async () => {
   const locked = buildServeApp({ ...shop.parts, keys: [KEY] })
   const get = (url: string, authorization?: string) =>
     locked.inject({ url, headers: authorization === undefined ? {} : { authorization } })
@@ -227,7 +227,7 @@ test.each([...FOREIGN.map((headers) => [headers, 403] as const), ...OWN.map((hea
   },
 )
 
-test('without keys, a link on another site may lead here, and a form may not', async () => {
+test('without keys, a followed link from another site is answered, and a form post is refused', async () => {
   expect((await app.inject({ url: '/v1/datasets', headers: FOLLOWED })).statusCode).toBe(200)
   const form = { method: 'POST', url: '/v1/datasets/shop/events', payload: 'good' } as const
   const headers = { 'content-type': 'text/plain', ...FOLLOWED }

@@ -1,4 +1,4 @@
-/** The HTTP surface: events in, answers out, and what operators look at. Wiring passes everything in; nothing is global. */
+/** The HTTP application: event ingestion, queries, and routes for operators. All dependencies are passed in. */
 import { timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Emit } from '#telemetry/emit.ts'
@@ -29,22 +29,22 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
 }
 
 export interface ServeAppParts {
-  /** what is answered; null: this process answers nothing */
+  /** datasets to query; null: this process serves no queries */
   readonly datasets: ReadonlyMap<string, AnsweredDataset> | null
-  /** what takes events in; null: this process takes none */
+  /** event intakes; null: this process accepts no events */
   readonly intakes: ReadonlyMap<string, IntakePort> | null
   readonly metrics: Metrics
   readonly emit: Emit
   readonly limits?: Partial<ServeLimits>
-  /** when given, every request but the health checks must carry one as `Authorization: Bearer <key>`; else it must come from this machine */
+  /** if given, every request except health checks must carry one as `Authorization: Bearer <key>`; otherwise it must come from this machine */
   readonly keys?: readonly string[]
-  /** paths under which something asks for a key of its own */
+  /** path prefixes that check a key of their own */
   readonly ownKeyPaths?: readonly string[]
-  /** state of what this process does, for /readyz */
+  /** state of the components of this process, for /readyz */
   readonly parts: () => Promise<readonly ServedPart[]>
 }
 
-/** of a dataset or view in a path */
+/** Length limit of a dataset or view name in a path. */
 const NAME_CHARS_MAX = 128
 const OPEN_ROUTES = new Set(['/livez', '/readyz'])
 
@@ -56,8 +56,10 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     routerOptions: { maxParamLength: NAME_CHARS_MAX },
     frameworkErrors: (error, request, reply) => {
       const long = error.code === 'FST_ERR_MAX_PARAM_LENGTH'
-      const why = long ? `a name in the path is longer than ${NAME_CHARS_MAX} characters` : 'the path is no URL'
-      const problem = problemOf('bad-request', `${request.method}: ${why}; GET / lists what there is`)
+      const why = long
+        ? `a name in the path is longer than ${NAME_CHARS_MAX} characters`
+        : 'the path is not a valid URL'
+      const problem = problemOf('bad-request', `${request.method}: ${why}; GET / lists all datasets and routes`)
       secured(reply).code(problem.status).type('application/problem+json').send(problem)
     },
     forceCloseConnections: true,
@@ -93,8 +95,10 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     const methods = methodsOf(path)
     const problem =
       methods.length === 0
-        ? problemOf('not-found', `${request.method} ${path} is unknown; GET / lists what there is`)
-        : problemOf('wrong-method', `${path} has ${methods.join(', ')}, not ${request.method}`, { allowed: methods })
+        ? problemOf('not-found', `no route for ${request.method} ${path}; GET / lists all routes`)
+        : problemOf('wrong-method', `${path} supports ${methods.join(', ')}, not ${request.method}`, {
+            allowed: methods,
+          })
     if (methods.length > 0) reply.header('allow', methods.join(', '))
     return reply.code(problem.status).type('application/problem+json').send(problem)
   })
@@ -118,7 +122,7 @@ function isUnder(path: string, parents: readonly string[]): boolean {
   return parents.some((parent) => path === parent || path.startsWith(`${parent}/`))
 }
 
-/** Compares in constant time, against every key. */
+/** Compares with every key, each in constant time. */
 function checkKey(request: FastifyRequest, keys: readonly string[]): void {
   const given = Buffer.from(/^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
   let known = false
@@ -126,5 +130,5 @@ function checkKey(request: FastifyRequest, keys: readonly string[]): void {
     const wanted = Buffer.from(key)
     if (wanted.length === given.length && timingSafeEqual(wanted, given)) known = true
   }
-  if (!known) throw new ProblemError('unauthorized', 'send the header Authorization: Bearer <key>')
+  if (!known) throw new ProblemError('unauthorized', 'send the header Authorization: Bearer <API key>')
 }
