@@ -1,4 +1,4 @@
-/** Why an event can not be used, in plain JavaScript: the check at the door, and the reason in a dead letter. */
+/** Validates events in plain JavaScript: at ingest, and to find the reason of a dead letter. */
 import type { CompiledDataset } from './compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
@@ -16,7 +16,7 @@ export function eventCheck(definition: DatasetDefinition): { check: Check; expla
   const keyPath = parseJsonPath(keyColumn.path)!
   const check: Check = (value) => {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-      return { ok: false, reason: 'an event is a JSON object' }
+      return { ok: false, reason: 'an event must be a JSON object' }
     }
     for (const { name, column, path } of needed) {
       const reason = whyUnusable(valueAt(value, path), column)
@@ -25,7 +25,10 @@ export function eventCheck(definition: DatasetDefinition): { check: Check; expla
     const key = valueAt(value, keyPath)
     const unclear = key === undefined || key === null ? null : whyUnusable(key, keyColumn)
     if (unclear)
-      return { ok: false, reason: `${definition.key} (${keyColumn.path}): ${unclear}, and decides the partition` }
+      return {
+        ok: false,
+        reason: `${definition.key} (${keyColumn.path}): ${unclear}; this key determines the partition`,
+      }
     return { ok: true, key: keyText(key, keyColumn) }
   }
   const explain = (line: string): string | null => {
@@ -34,7 +37,7 @@ export function eventCheck(definition: DatasetDefinition): { check: Check; expla
       const verdict = check(value)
       return verdict.ok ? whyUnreadable(line, value) : verdict.reason
     } catch (error) {
-      return `the record is no JSON: ${(error as Error).message}`
+      return `the record is not valid JSON: ${(error as Error).message}`
     }
   }
   return { check, explain }

@@ -1,9 +1,9 @@
-/** The types that a column may have, and how the JSON of an event may say a time. */
+/** The types of columns, and the JSON encodings of times. */
 import { decimalOf } from './stored-value.ts'
 
 export const SCALAR_TYPES = ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'] as const
 export const LIST_TYPES = ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VARCHAR[]'] as const
-/** Types of which equal values have one text, so that all events of a key go to one partition. */
+/** Types whose equal values have one text, so that all events of a key go to one partition. */
 export const KEY_TYPES = ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'] as const
 /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
 export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const

@@ -1,4 +1,4 @@
-/** What a definition is refused for when it is loaded, with the place that is named; and what odd but right ones do. */
+/** Problems for which a definition is refused when it is loaded, with their places; and unusual but valid definitions. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,7 +34,7 @@ const columns = {
 const view = { dimensions: {}, measures: { n: count() } }
 const winds: DatasetDefinition = { name: 'winds', time: 'at', key: 'id', columns, views: { all: view } }
 
-/** A definition as a file without types could hold it. */
+/** A definition as an unchecked file could contain it. */
 function written(change: object): DatasetDefinition {
   return { ...winds, ...change } as DatasetDefinition
 }
@@ -55,47 +55,47 @@ describe('misspelt and mistyped members', () => {
   test.each<[DatasetDefinition, string]>([
     [
       written({ veiws: {} }),
-      "there is no 'veiws' here (did you mean 'views'?); it has name, label, time, key, lateAfter, columns, views",
+      "unknown member 'veiws' (did you mean 'views'?); known members: name, label, time, key, lateAfter, columns, views",
     ],
     [
       withColumn({ type: 'DOUBLE', path: '$.x', requird: true }),
-      "column 'x': there is no 'requird' here (did you mean 'required'?); it has type, path, required, default, unit, label",
+      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, required, default, unit, label",
     ],
     [
       withView({ dimension: {} }),
-      "view 'all': there is no 'dimension' here (did you mean 'dimensions'?); it has label, unnest, dimensions, where, time, window, measures, rank, enrich",
+      "view 'all': unknown member 'dimension' (did you mean 'dimensions'?); known members: label, unnest, dimensions, where, time, window, measures, rank, enrich",
     ],
     [
       withView({ measures: { n: { kind: 'count', were: 'calm' } } }),
-      "view 'all', measure 'n': there is no 'were' here (did you mean 'where'?); it has where, label",
+      "view 'all', measure 'n': unknown member 'were' (did you mean 'where'?); known members: where, label",
     ],
     [
       withView({ measures: { n: { kind: 'sum', expression: 'gust', exact: true } } }),
-      "view 'all', measure 'n': there is no 'exact' here; it has where, label",
+      "view 'all', measure 'n': unknown member 'exact'; known members: where, label",
     ],
     [
       withView({ window: { size: '5m', evry: '10s', every: '10s' } }),
-      "view 'all', window: there is no 'evry' here (did you mean 'every'?); it has size, every",
+      "view 'all', window: unknown member 'evry' (did you mean 'every'?); known members: size, every",
     ],
     [
       withView({ rank: { by: 'n', limit: 1, haveing: 'n > 1' } }),
-      "view 'all', rank: there is no 'haveing' here (did you mean 'having'?); it has by, limit, dimensions, having",
+      "view 'all', rank: unknown member 'haveing' (did you mean 'having'?); known members: by, limit, dimensions, having",
     ],
     [
       withView({ enrich: { x: { dictionary: 'd', key: 'n', attribute: 'a', atribute: 'b' } } }),
-      "view 'all', enrich 'x': there is no 'atribute' here (did you mean 'attribute'?); it has dictionary, key, attribute",
+      "view 'all', enrich 'x': unknown member 'atribute' (did you mean 'attribute'?); known members: dictionary, key, attribute",
     ],
     [
       withView({ measures: { n: count } }),
-      "view 'all', measure 'n': is no measure; use count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, for example count()",
+      "view 'all', measure 'n': is not a measure; use one of count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, for example count()",
     ],
     [
       withView({ measures: { n: { kind: 'mode', expression: 'gust' } } }),
-      "view 'all', measure 'n', kind: is no measure; use count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, for example count()",
+      "view 'all', measure 'n', kind: is not a measure; use one of count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, for example count()",
     ],
-    [withColumn({ type: 'DOUBLE', path: '$.x', required: 'yes' }), "column 'x', required: must be true or false"],
-    [withColumn({ type: 'DOUBLE' }), "column 'x', path: must be a text"],
-    [withView({ dimensions: { gust: 1 } }), "view 'all', dimension 'gust': must be a text"],
+    [withColumn({ type: 'DOUBLE', path: '$.x', required: 'yes' }), "column 'x', required: must be a boolean"],
+    [withColumn({ type: 'DOUBLE' }), "column 'x', path: must be a string"],
+    [withView({ dimensions: { gust: 1 } }), "view 'all', dimension 'gust': must be a string"],
     [withView({ time: 'minute' }), "view 'all', time: must be a list"],
     [written({ columns: [] }), 'columns: must be an object'],
   ])('%#', async (definition, problem) => {
@@ -109,33 +109,33 @@ describe('misspelt and mistyped members', () => {
       ])
   })
 
-  test('all problems are told at once', async () => {
+  test('all problems are reported at once', async () => {
     const definition = written({ name: 'Winds', time: 'gust', key: 'tags', lateAfter: '90' })
     expect(await problemsOf(definition)).toEqual([
       "name 'Winds' must match ^[a-z][a-z0-9_]{0,62}$",
       "time: column 'gust' must be a TIMESTAMP",
-      "key: column 'tags' is VARCHAR[]; a key is one of BOOLEAN, INTEGER, BIGINT, VARCHAR, DATE",
-      "lateAfter: '90' is not a duration; write for example 10s, 5m, 1h or 1d",
+      "key: column 'tags' has type VARCHAR[]; a key must be one of BOOLEAN, INTEGER, BIGINT, VARCHAR, DATE",
+      "lateAfter: '90' is not a duration (examples: 10s, 5m, 1h, 1d)",
     ])
   })
 })
 
 describe('an expression', () => {
-  const unknown = (name: string) => expect.stringContaining(`names the unknown column '${name}'`)
-  const calls = (name: string) => `calls ${name}(), which is not one of the scalar functions a definition may use`
+  const unknown = (name: string) => expect.stringContaining(`refers to unknown column '${name}'`)
+  const calls = (name: string) => `calls ${name}(), which is not one of the allowed scalar functions`
   test.each<[string, unknown]>([
-    ['(SELECT 1)', 'uses subquery, which a definition may not'],
-    ['gust IN (SELECT 1)', 'uses subquery, which a definition may not'],
-    ['EXISTS (SELECT 1)', 'uses subquery, which a definition may not'],
+    ['(SELECT 1)', 'contains a subquery expression, which is not allowed'],
+    ['gust IN (SELECT 1)', 'contains a subquery expression, which is not allowed'],
+    ['EXISTS (SELECT 1)', 'contains a subquery expression, which is not allowed'],
     ['sum(gust)', calls('sum')],
     ['count(*)', calls('count_star')],
     ['max(gust) FILTER (WHERE calm)', calls('max')],
-    ['row_number() OVER ()', 'uses window, which a definition may not'],
-    ['lag(gust) OVER (ORDER BY id)', 'uses window, which a definition may not'],
+    ['row_number() OVER ()', 'contains a window expression, which is not allowed'],
+    ['lag(gust) OVER (ORDER BY id)', 'contains a window expression, which is not allowed'],
     ['random()', calls('random')],
     ['now()', calls('now')],
     ['uuid()', calls('uuid')],
-    ['nextval(order)', expect.stringContaining('is no SQL expression')],
+    ['nextval(order)', expect.stringContaining('is not an SQL expression')],
     ["nextval('s')", calls('nextval')],
     ["current_setting('threads')", calls('current_setting')],
     ["getvariable('x')", calls('getvariable')],
@@ -147,35 +147,35 @@ describe('an expression', () => {
     ["read_text('/etc/passwd')", calls('read_text')],
     ["read_csv('x.csv')", calls('read_csv')],
     ["query('SELECT 1')", calls('query')],
-    ['?', 'uses parameter, which a definition may not'],
-    ['$1', 'uses parameter, which a definition may not'],
-    ['$name', 'uses parameter, which a definition may not'],
-    ['1; SELECT 2', expect.stringContaining('is no SQL expression')],
-    ['1;', expect.stringContaining('is no SQL expression')],
-    [';', expect.stringContaining('is no SQL expression')],
-    ['gust -- always', 'has a comment, which a definition may not; write it in the file instead'],
-    ['gust /* km/h */', 'has a comment, which a definition may not; write it in the file instead'],
-    ['gust) FROM rows --', 'has a comment, which a definition may not; write it in the file instead'],
-    ['gust) FROM rows; SELECT (1', expect.stringContaining('is no SQL expression')],
+    ['?', 'contains a parameter expression, which is not allowed'],
+    ['$1', 'contains a parameter expression, which is not allowed'],
+    ['$name', 'contains a parameter expression, which is not allowed'],
+    ['1; SELECT 2', expect.stringContaining('is not an SQL expression')],
+    ['1;', expect.stringContaining('is not an SQL expression')],
+    [';', expect.stringContaining('is not an SQL expression')],
+    ['gust -- always', 'contains a comment, which is not allowed; put it in the definition file'],
+    ['gust /* km/h */', 'contains a comment, which is not allowed; put it in the definition file'],
+    ['gust) FROM rows --', 'contains a comment, which is not allowed; put it in the definition file'],
+    ['gust) FROM rows; SELECT (1', expect.stringContaining('is not an SQL expression')],
     ['gust, id', calls('row')],
-    ['gust AS x', expect.stringContaining('is no SQL expression')],
-    ['gust FROM rows', expect.stringContaining('is no SQL expression')],
-    ['*', 'uses star, which a definition may not'],
-    ['COLUMNS(*)', 'uses star, which a definition may not'],
+    ['gust AS x', expect.stringContaining('is not an SQL expression')],
+    ['gust FROM rows', expect.stringContaining('is not an SQL expression')],
+    ['*', 'contains a star expression, which is not allowed'],
+    ['COLUMNS(*)', 'contains a star expression, which is not allowed'],
     ['rows.gust', unknown('rows.gust')],
     ['_offset', unknown('_offset')],
-    ['GUST', expect.stringContaining("names the unknown column 'GUST' (did you mean 'gust'?)")],
-    ['gusts', expect.stringContaining("names the unknown column 'gusts' (did you mean 'gust'?)")],
+    ['GUST', expect.stringContaining("refers to unknown column 'GUST' (did you mean 'gust'?)")],
+    ['gusts', expect.stringContaining("refers to unknown column 'gusts' (did you mean 'gust'?)")],
     ['lambda x: x', expect.stringContaining('lambda')],
     ['list_transform(tags, lambda x: upper(x))', expect.anything()],
-    ['list_sort(DISTINCT tags)', 'uses DISTINCT or FILTER, which a definition may not'],
+    ['list_sort(DISTINCT tags)', 'uses DISTINCT or FILTER, which is not allowed'],
     ["'2024-01-01'::TIMESTAMPTZ", expect.stringContaining('casts to a type with time zone')],
     ['timezone(\'Asia/Tokyo\', "at")', calls('timezone')],
-    ['order || id', expect.stringContaining('the name order is a word of SQL: write "order"')],
-    [' ', 'an expression has 1 to 4096 characters'],
-    [`'${'x'.repeat(4_100)}'`, 'an expression has 1 to 4096 characters'],
-    ['gust +', expect.stringContaining('is no SQL expression')],
-  ])('%s is refused wherever it stands', async (sql, reason) => {
+    ['order || id', expect.stringContaining('order is an SQL keyword: write "order"')],
+    [' ', 'an expression must have 1 to 4096 characters'],
+    [`'${'x'.repeat(4_100)}'`, 'an expression must have 1 to 4096 characters'],
+    ['gust +', expect.stringContaining('is not an SQL expression')],
+  ])('%s is refused in every place', async (sql, reason) => {
     const places: [string, object][] = [
       ["dimension 'x'", { dimensions: { x: sql } }],
       ["measure 'n'", { measures: { n: max(sql) } }],
@@ -192,9 +192,9 @@ describe('an expression', () => {
     expect(having).toEqual([expect.stringMatching(/^view 'all', rank, having: /)])
   })
 
-  test('a condition is true or false', async () => {
+  test('a condition must be BOOLEAN', async () => {
     const say = (place: string, sql: string, type: string) =>
-      `view 'all', ${place}: a condition is true or false, but '${sql}' is ${type}`
+      `view 'all', ${place}: '${sql}' must be a BOOLEAN expression, but has type ${type}`
     expect(await problemsOf(withView({ where: 'gust' }))).toEqual([say('where', 'gust', 'DOUBLE')])
     expect(await problemsOf(withView({ where: "'yes'" }))).toEqual([say('where', "'yes'", 'VARCHAR')])
     expect(await problemsOf(withView({ measures: { n: count({ where: 'id' }) } }))).toEqual([
@@ -226,7 +226,7 @@ async function decode(dataset: CompiledDataset, lines: readonly object[]): Promi
   expect(dead).toEqual([])
 }
 
-test('names that are words of SQL work as bare names everywhere', async () => {
+test('SQL keywords work as bare names everywhere', async () => {
   const words = ['order', 'select', 'at', 'end', 'table', 'when', 'user', 'true', 'current_date', 'row_number']
   const texts = Object.fromEntries(words.map((word) => [word, { type: 'VARCHAR', path: `$.${word}` } as const]))
   const definition: DatasetDefinition = {
@@ -283,7 +283,7 @@ test('names that are words of SQL work as bare names everywhere', async () => {
     expect(await connection.rows(`SELECT * REPLACE ("where"::VARCHAR AS "where") FROM (${select})`)).toEqual([expected])
 })
 
-test('a default is written as it would stand in the event, and used where the event has none or none that converts', async () => {
+test('a default is written as in the event, and used if the event has no value or one that cannot be converted', async () => {
   const dataset = await compileDataset(
     written({
       columns: {
@@ -332,26 +332,26 @@ test('a default is written as it would stand in the event, and used where the ev
   ])
 })
 
-test('an unknown type is refused, also a DECIMAL that can not be', async () => {
+test('an unknown type is refused, also an impossible DECIMAL', async () => {
   for (const type of ['FLOAT', 'varchar', 'DECIMAL', 'DECIMAL(39,2)', 'DECIMAL(4,5)', 'DECIMAL(0,0)', 'JSON[]'])
     expect(await problemsOf(withColumn({ type, path: '$.x' }))).toEqual([
-      `column 'x': type '${type}' is unknown; use BOOLEAN, INTEGER, BIGINT, DOUBLE, VARCHAR, TIMESTAMP, DATE, JSON, DECIMAL(p,s), BOOLEAN[], INTEGER[], BIGINT[], DOUBLE[], VARCHAR[]`,
+      `column 'x': unknown type '${type}'; use one of BOOLEAN, INTEGER, BIGINT, DOUBLE, VARCHAR, TIMESTAMP, DATE, JSON, DECIMAL(p,s), BOOLEAN[], INTEGER[], BIGINT[], DOUBLE[], VARCHAR[]`,
     ])
 })
 
 test.each<[object, string]>([
-  [{ type: 'INTEGER', default: 'many' }, '"many" is no INTEGER'],
-  [{ type: 'INTEGER', default: 2 ** 31 }, '2147483648 is no INTEGER'],
-  [{ type: 'DOUBLE', default: Number.POSITIVE_INFINITY }, 'must be a text, a number'],
-  [{ type: 'DECIMAL(4,2)', default: '100.00' }, '"100.00" is no DECIMAL(4,2)'],
-  [{ type: 'BOOLEAN', default: 'maybe' }, '"maybe" is no BOOLEAN'],
-  [{ type: 'DATE', default: '2023-02-29' }, '"2023-02-29" is no DATE'],
-  [{ type: 'TIMESTAMP', default: 'yesterday' }, '"yesterday" is no time (iso, years 1 to 9999)'],
-  [{ type: 'TIMESTAMP', unit: 's', default: 1e12 }, '1000000000000 is no time (s, years 1 to 9999)'],
-  [{ type: 'BIGINT[]', default: 1 }, '1 is no BIGINT[]'],
-  [{ type: 'BIGINT[]', default: [1, 'x'] }, '"x" is no BIGINT'],
-  [{ type: 'VARCHAR', default: ['x'] }, '["x"] is no VARCHAR'],
-])('a default that does not convert is refused: %j', async (column, problem) => {
+  [{ type: 'INTEGER', default: 'many' }, '"many" is not a valid INTEGER'],
+  [{ type: 'INTEGER', default: 2 ** 31 }, '2147483648 is not a valid INTEGER'],
+  [{ type: 'DOUBLE', default: Number.POSITIVE_INFINITY }, 'must be a string, a number'],
+  [{ type: 'DECIMAL(4,2)', default: '100.00' }, '"100.00" is not a valid DECIMAL(4,2)'],
+  [{ type: 'BOOLEAN', default: 'maybe' }, '"maybe" is not a valid BOOLEAN'],
+  [{ type: 'DATE', default: '2023-02-29' }, '"2023-02-29" is not a valid DATE'],
+  [{ type: 'TIMESTAMP', default: 'yesterday' }, '"yesterday" is not a valid time (iso, years 1 to 9999)'],
+  [{ type: 'TIMESTAMP', unit: 's', default: 1e12 }, '1000000000000 is not a valid time (s, years 1 to 9999)'],
+  [{ type: 'BIGINT[]', default: 1 }, '1 is not a valid BIGINT[]'],
+  [{ type: 'BIGINT[]', default: [1, 'x'] }, '"x" is not a valid BIGINT'],
+  [{ type: 'VARCHAR', default: ['x'] }, '["x"] is not a valid VARCHAR'],
+])('a default that cannot be converted is refused: %j', async (column, problem) => {
   const problems = await problemsOf(withColumn({ path: '$.x', ...column }))
   expect(problems.join()).toMatch(/^column 'x'(, default)?: /)
   expect(problems.join()).toContain(problem)

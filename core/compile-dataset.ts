@@ -1,4 +1,4 @@
-/** From a definition to what every tier works with. Collects all problems before it gives up, each with its place. */
+/** Compiles a definition into the form that every tier works with. Collects all problems, each with its place, before it fails. */
 import { eventCheck } from './check-event.ts'
 import { isColumnType, KEY_TYPES, LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
@@ -12,7 +12,7 @@ import type { SqlDialect } from './dialect.ts'
 import { durationMs } from './grains.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
 
-/** @throws DefinitionError that lists every problem with its place */
+/** Checks and compiles a definition. @throws DefinitionError that lists every problem with its place */
 export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
   const problems = shapeProblems(definition)
   if (problems.length === 0) checkDataset(definition, problems)
@@ -60,19 +60,19 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   if (!NAME.test(definition.name)) problems.push(`name '${definition.name}' must match ${NAME.source}`)
   const columns = Object.entries<ColumnDefinition>(definition.columns)
   if (columns.length === 0 || columns.length > DEFINITION_LIMITS.columnsMax)
-    problems.push(`a dataset has 1 to ${DEFINITION_LIMITS.columnsMax} columns`)
+    problems.push(`a dataset must have 1 to ${DEFINITION_LIMITS.columnsMax} columns`)
   if (Object.keys(definition.views).length > DEFINITION_LIMITS.viewsMax)
-    problems.push(`a dataset has at most ${DEFINITION_LIMITS.viewsMax} views`)
+    problems.push(`a dataset can have at most ${DEFINITION_LIMITS.viewsMax} views`)
   for (const [name, column] of columns) checkColumn(name, column, problems)
   const names = columns.map(([name]) => name)
   for (const role of ['time', 'key'] as const) {
     if (!names.includes(definition[role]))
-      problems.push(`${role} names the unknown column '${definition[role]}'${nearest(definition[role], names)}`)
+      problems.push(`${role}: unknown column '${definition[role]}'${nearest(definition[role], names)}`)
   }
   const { [definition.time]: time, [definition.key]: key } = definition.columns
   if (time && time.type !== 'TIMESTAMP') problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
   if (key && !KEY_TYPES.some((type) => type === key.type))
-    problems.push(`key: column '${definition.key}' is ${key.type}; a key is one of ${KEY_TYPES.join(', ')}`)
+    problems.push(`key: column '${definition.key}' has type ${key.type}; a key must be one of ${KEY_TYPES.join(', ')}`)
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
   } catch (error) {
@@ -84,16 +84,16 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
   if (!NAME.test(name)) problems.push(`column '${name}': a name must match ${NAME.source}`)
   if (!isColumnType(column.type))
     problems.push(
-      `column '${name}': type '${column.type}' is unknown; use ${[...SCALAR_TYPES, 'DECIMAL(p,s)', ...LIST_TYPES].join(', ')}`,
+      `column '${name}': unknown type '${column.type}'; use one of ${[...SCALAR_TYPES, 'DECIMAL(p,s)', ...LIST_TYPES].join(', ')}`,
     )
   if (column.path.includes('[*]') && !String(column.type).endsWith('[]'))
     problems.push(
-      `column '${name}': path '${column.path}' gives a list, so its type must be a list, for example VARCHAR[]`,
+      `column '${name}': path '${column.path}' yields a list, so the type must be a list type, for example VARCHAR[]`,
     )
   if (column.unit !== undefined && column.type !== 'TIMESTAMP')
-    problems.push(`column '${name}': only a TIMESTAMP has a unit`)
+    problems.push(`column '${name}': only a TIMESTAMP can have a unit`)
   if (column.unit !== undefined && !TIME_UNITS.includes(column.unit))
-    problems.push(`column '${name}': unit '${column.unit}' is unknown; use ${TIME_UNITS.join(', ')}`)
+    problems.push(`column '${name}': unknown unit '${column.unit}'; use one of ${TIME_UNITS.join(', ')}`)
   const unusable = isColumnType(column.type) && column.default !== undefined && whyDefaultUnusable(column)
   if (unusable) problems.push(`column '${name}': its default ${unusable}`)
 }

@@ -1,10 +1,10 @@
-/** From the columns' JSON paths to the two texts that read a batch: one struct type with only what is needed, and a projection. */
+/** Compiles the columns' JSON paths into the SQL that reads a batch: a struct type with only the needed fields, and a projection. */
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
 import { quoteName, quoteText } from './sql-names.ts'
 import { decimalOf, finiteSql, isoDateSql, isoTimeSql, wideDecimalSql } from './stored-value.ts'
 
-/** Event times that a TIMESTAMP can hold: years 1 to 9999. */
+/** Range of event times: years 1 to 9999. */
 export const TIME_MS_MIN = -62_135_596_800_000
 export const TIME_MS_MAX = 253_402_300_799_999
 
@@ -23,7 +23,7 @@ export interface DecodeTexts {
   readonly rejectWhere: string
 }
 
-/** @returns the texts, or the problems with the paths */
+/** Returns the SQL texts, or the problems with the paths. */
 export function compileDecode(
   columns: Readonly<Record<string, ColumnDefinition>>,
   timeColumn: string,
@@ -35,7 +35,7 @@ export function compileDecode(
     const path = parseJsonPath(column.path)
     const problem =
       path === null
-        ? `'${column.path}' is no path; write for example $.member.id, $."odd name" or $.topics[*].name`
+        ? `'${column.path}' is not a JSON path (examples: $.member.id, $."odd name", $.topics[*].name)`
         : (addPath(root, path, rawType(column)) ?? null)
     if (problem) problems.push(`column '${name}': ${problem}`)
     else paths.set(name, path!)
@@ -60,17 +60,17 @@ function addPath(root: Field, path: JsonPath, type: string): string | undefined 
   for (const [depth, name] of names.entries()) {
     const other = [...field.members.keys()].find((key) => key !== name && key.toLowerCase() === name.toLowerCase())
     if (other !== undefined)
-      return `its path differs from another only by case ('${name}' and '${other}'); the engine can not tell them apart`
+      return `its path differs from another only in letter case ('${name}' and '${other}'), which the engine cannot distinguish`
     const next = field.members.get(name) ?? { name, type: null, members: new Map<string, Field>(), list: false }
     const list = path.element !== null && depth === path.members.length - 1
     const fresh = !field.members.has(name)
-    if (!fresh && next.list !== list) return `'${name}' is read as a list by one column and not by another`
+    if (!fresh && next.list !== list) return `'${name}' is read as a list by one column, but not by another`
     next.list = list
     field.members.set(name, next)
-    if (next.type !== null) return `its path goes through, or is the same as, the path of another column ('${name}')`
+    if (next.type !== null) return `its path equals or extends the path of another column ('${name}')`
     field = next
   }
-  if (field.members.size > 0 || field.type !== null) return 'its path is also the beginning of another column’s path'
+  if (field.members.size > 0 || field.type !== null) return "its path is a prefix of another column's path"
   field.type = type
   return undefined
 }
@@ -81,12 +81,12 @@ function typeText(field: Field): string {
   return field.list ? `${type}[]` : type
 }
 
-/** Digits that a double keeps, and so every number of JSON that has a fraction. */
+/** Decimal digits that a double preserves, and therefore a JSON number with a fraction. */
 const DOUBLE_DIGITS = 15
 
 /**
- * The type that the reader gives, before units are applied; of one element where the path has [*]. INTEGER is read as BIGINT,
- * because the engine makes -2147483648 of 2147483647.5.
+ * The type that the reader returns before units are applied; for a path with [*], the type of one element. INTEGER is read as BIGINT,
+ * because the engine converts 2147483647.5 to -2147483648.
  */
 function rawType(column: ColumnDefinition): string {
   const list = column.type.endsWith('[]') && column.path.includes('[*]')
@@ -97,7 +97,7 @@ function rawType(column: ColumnDefinition): string {
   return type.replace('INTEGER', 'BIGINT')
 }
 
-/** DECIMALs that the reader gets wrong: of more digits than a double has, and without a digit before the point (true is 0.01 then). */
+/** DECIMALs that the reader converts incorrectly: with more digits than a double, or without a digit before the point (true becomes 0.01). */
 function isWide(type: string): boolean {
   const decimal = decimalOf(type)
   return decimal !== null && (decimal.digits > DOUBLE_DIGITS || decimal.digits === decimal.scale)
@@ -113,7 +113,7 @@ function columnSql(column: ColumnDefinition, path: JsonPath): string {
   return column.default === undefined ? value : `coalesce(${value}, ${converted(column, defaultSql(column))})`
 }
 
-/** The default as the reader would give it, had it stood in the event. */
+/** The default in the form that the reader would return if it were in the event. */
 function defaultSql(column: ColumnDefinition): string {
   const { type, default: value } = column
   if (Array.isArray(value)) return `[${value.map((item) => quoteText(String(item))).join(', ')}]::${type}`

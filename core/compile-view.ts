@@ -40,10 +40,10 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
   for (const { name: as, column } of unnest) {
     const type = definition.columns[column]?.type
     if (type === undefined)
-      say(`unnest '${as}'`, `the column '${column}' is unknown${nearest(column, Object.keys(definition.columns))}`)
-    else if (!type.endsWith('[]')) say(`unnest '${as}'`, `the column '${column}' is no list`)
+      say(`unnest '${as}'`, `unknown column '${column}'${nearest(column, Object.keys(definition.columns))}`)
+    else if (!type.endsWith('[]')) say(`unnest '${as}'`, `column '${column}' is not a list`)
     if (!NAME.test(as) || as in definition.columns)
-      say(`unnest '${as}'`, `a name must match ${NAME.source} and not be a column's; choose another`)
+      say(`unnest '${as}'`, `a name must match ${NAME.source} and differ from all column names`)
   }
   const known = new Set([...Object.keys(definition.columns), ...unnest.map((entry) => entry.name)])
   const used = new Set<string>(unnest.map(({ column }) => column))
@@ -76,16 +76,16 @@ function checkNames(name: string, view: ViewDefinition, say: Say): void {
     ['enrich', view.enrich ?? {}, DEFINITION_LIMITS.measuresMax],
   ]
   for (const [kind, names, most] of groups) {
-    if (Object.keys(names).length > most) say('', `at most ${most} entries under ${kind}`)
+    if (Object.keys(names).length > most) say('', `more than ${most} entries under ${kind}`)
     for (const entry of Object.keys(names)) {
       if (!NAME.test(entry) || entry.includes('__'))
         say(`${kind} '${entry}'`, `a name must match ${NAME.source}, without '__'`)
       if (RESERVED.has(entry)) say(`${kind} '${entry}'`, 'this name is reserved')
-      if (seen.has(entry)) say(`${kind} '${entry}'`, `the name is already taken by a ${seen.get(entry)}`)
+      if (seen.has(entry)) say(`${kind} '${entry}'`, `the name is already used by a ${seen.get(entry)}`)
       seen.set(entry, kind)
     }
   }
-  if (Object.keys(view.measures).length === 0) say('', 'a view has at least one measure')
+  if (Object.keys(view.measures).length === 0) say('', 'a view must have at least one measure')
 }
 
 async function assemble(
@@ -137,14 +137,20 @@ async function assemble(
     const { sql: x, type: xType } = stored(`measure '${measure}'`, valueX, types[at]!)
     const { sql: y, type: yType } = stored(`measure '${measure}', denominator`, valueY, types[at + 1]!)
     if (wantsNumber(entry.kind) && !isNumeric(types[at]!))
-      say(`measure '${measure}'`, `${entry.kind} needs a number, but '${entry.expression}' is ${types[at]}`)
+      say(
+        `measure '${measure}'`,
+        `${entry.kind} requires a numeric expression, but '${entry.expression}' has type ${types[at]}`,
+      )
     if (entry.kind === 'ratio' && !isNumeric(types[at + 1]!))
-      say(`measure '${measure}'`, `ratio needs a number, but '${entry.denominator}' is ${types[at + 1]}`)
+      say(
+        `measure '${measure}'`,
+        `ratio requires a numeric expression, but '${entry.denominator}' has type ${types[at + 1]}`,
+      )
     for (const [at, type] of [xType, yType].entries())
       if (wantsSum(entry.kind) && (decimalOf(type)?.digits ?? 0) > DEFINITION_LIMITS.sumDigitsMax)
         say(
           `measure '${measure}'${at === 0 ? '' : ', denominator'}`,
-          `${entry.kind} of ${type} could need more than 38 digits; cast to at most ${DEFINITION_LIMITS.sumDigitsMax}, for example ::DECIMAL(28,2)`,
+          `${entry.kind} of ${type} may need more than 38 digits; cast to at most ${DEFINITION_LIMITS.sumDigitsMax} digits, for example ::DECIMAL(28,2)`,
         )
     if (entry.kind === 'quantile' && !(entry.q! >= 0 && entry.q! <= 1))
       say(`measure '${measure}'`, `the quantile ${entry.q} is not between 0 and 1`)
@@ -198,7 +204,7 @@ function valueSql(expression: string | undefined, where: string | undefined, kno
 }
 
 function sayUnlessBoolean(say: Say, place: string, condition: string | undefined, type: string): void {
-  if (type !== 'BOOLEAN') say(place, `a condition is true or false, but '${condition}' is ${type}`)
+  if (type !== 'BOOLEAN') say(place, `'${condition}' must be a BOOLEAN expression, but has type ${type}`)
 }
 
 async function describe(
@@ -212,7 +218,7 @@ async function describe(
       `SELECT ${expressions.map((sql, index) => `(${sql}\n) AS c${index}`).join(', ')} FROM ${source}`,
     )
   } catch (error) {
-    say('', `the engine can not type its expressions: ${(error as Error).message.split('\n')[0]}`)
+    say('', `the engine cannot determine the types of its expressions: ${(error as Error).message.split('\n')[0]}`)
     return undefined
   }
 }
@@ -223,7 +229,7 @@ function lookupsOf(view: ViewDefinition, columns: readonly SqlColumn[], say: Say
     if (column === undefined)
       say(
         `enrich '${name}'`,
-        `the key '${key}' is no dimension or measure${nearest(
+        `the key '${key}' is not a dimension or measure${nearest(
           key,
           columns.map((entry) => entry.name),
         )}`,
@@ -241,12 +247,12 @@ async function rankOf(
   const { rank } = view
   if (rank === undefined) return undefined
   const measures = Object.keys(view.measures)
-  if (!measures.includes(rank.by)) say('rank', `'${rank.by}' is no measure${nearest(rank.by, measures)}`)
+  if (!measures.includes(rank.by)) say('rank', `'${rank.by}' is not a measure${nearest(rank.by, measures)}`)
   if (!Number.isInteger(rank.limit) || rank.limit < 1 || rank.limit > DEFINITION_LIMITS.rankMax)
     say('rank', `limit ${rank.limit} is not between 1 and ${DEFINITION_LIMITS.rankMax}`)
   for (const dimension of rank.dimensions ?? []) {
     if (!(dimension in view.dimensions))
-      say('rank', `'${dimension}' is no dimension${nearest(dimension, Object.keys(view.dimensions))}`)
+      say('rank', `'${dimension}' is not a dimension${nearest(dimension, Object.keys(view.dimensions))}`)
   }
   const known = new Set(measures)
   const having = rank.having === undefined ? undefined : expressionSql(rank.having, known)

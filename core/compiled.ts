@@ -1,6 +1,6 @@
 /**
- * What the compiler makes of a dataset definition: the shapes that every tier works with. All functions return SQL text
- * in DuckDB's dialect; a "relation" argument is anything that can stand behind FROM: a table's name or `(SELECT …)`.
+ * The compiled form of a dataset definition, with which every tier works. All functions return SQL text
+ * in DuckDB's dialect; a "relation" argument is anything that can follow FROM: a table name or `(SELECT …)`.
  *
  * Typed rows (what a segment holds) have these columns, in this order:
  *   _partition INTEGER, _offset BIGINT, _time BIGINT (event time, epoch ms), _arrival BIGINT (log append time, epoch ms),
@@ -25,12 +25,12 @@ export interface CompiledColumn extends SqlColumn {
   readonly label?: string
 }
 
-/** How far a measure's presented number may be from the truth. */
+/** How far a measure's presented value may deviate from the exact one. */
 export type Exactness =
   | { readonly kind: 'exact' }
-  /** exact within 1e-9 relative: sums of doubles, whose order of adding is not fixed */
+  /** exact within 1e-9 relative: sums of doubles, whose order of addition is not fixed */
   | { readonly kind: 'float' }
-  /** KMV: exact while at most k distinct values; then ±relativeSigma (1 σ) */
+  /** KMV: exact up to k distinct values; then ±relativeSigma (1 σ) */
   | { readonly kind: 'sketch'; readonly k: number; readonly relativeSigma: number }
   /** quantile sketch: |answer - truth| <= relativeError * |truth| */
   | { readonly kind: 'bounded'; readonly relativeError: number }
@@ -51,7 +51,7 @@ export interface CompiledLookup {
   readonly dictionary: string
   /** dimension or measure of the view whose value is the key; a list value gives the list of distinct found values */
   readonly key: string
-  /** true when the key's presented type is a list */
+  /** whether the key's presented type is a list */
   readonly list: boolean
   /** attribute of the dictionary's entry */
   readonly attribute: string
@@ -60,7 +60,7 @@ export interface CompiledLookup {
 export interface CompiledRank {
   readonly by: string
   readonly limit: number
-  /** dimensions that a ranking shows when the query names none */
+  /** dimensions of a ranked answer if the query names none */
   readonly dimensions: readonly string[]
   /** SQL over presented measures, already validated; e.g. "mentions" > 5 */
   readonly having?: string
@@ -76,7 +76,7 @@ export interface CompiledView {
   readonly dataset: string
   readonly name: string
   readonly label?: string
-  /** hash of everything that changes what is stored: two definitions with one hash may share partials */
+  /** hash of everything that affects the stored states: definitions with equal hashes can share partials */
   readonly hash: string
   /** undefined: an all-time view without panes */
   readonly paneMs?: number
@@ -119,11 +119,11 @@ export interface CompiledView {
 export interface CompiledDataset {
   readonly name: string
   readonly label?: string
-  /** hash of columns, paths, event time: changes when typed rows would differ */
+  /** hash of columns, paths and event time: changes if typed rows would differ */
   readonly schemaHash: string
   readonly timeColumn: string
   readonly keyColumn: string
-  /** a row is late when it arrived more than this after its event time */
+  /** a row is late if it arrived more than this after its event time */
   readonly lateAfterMs: number
   readonly columns: readonly CompiledColumn[]
   /** all columns of typed rows, system columns first */
@@ -135,14 +135,14 @@ export interface CompiledDataset {
     /** for read_json(columns = {…}): the struct literal's text, with only the fields that the columns need */
     readonly jsonColumns: string
     /**
-     * SELECT list that turns read_json's row into the event time (`_time` BIGINT, NULL when absent or no valid time) and the
-     * dataset's columns (a NULL replaced by the column's default, if it has one), in rowColumns' order without _partition, _offset, _arrival.
+     * SELECT list that turns read_json's row into the event time (`_time` BIGINT, NULL if absent or invalid) and the
+     * dataset's columns (NULL replaced by the column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival.
      */
     readonly project: string
-    /** SQL condition over the projected row: true when the event can not be used (a required column or the time is NULL) */
+    /** SQL condition over the projected row: true if the event is unusable (a required column or the time is NULL) */
     readonly rejectWhere: string
   }
-  /** Why a line can not be used (names the field), or null when it can. Plain JSON.parse; the slow path, for single rows. */
+  /** Why a line is unusable (names the field); null if it is usable. Uses JSON.parse: the slow path, for single rows. */
   explain(line: string): string | null
   /** Same check on a parsed value, plus the text of its key (for partitioning). */
   check(value: unknown): { readonly ok: true; readonly key: string } | { readonly ok: false; readonly reason: string }

@@ -105,7 +105,7 @@ const RUNS = { numRuns: Number(process.env.AGREEMENT_RUNS ?? 3), endOnFailure: t
 const VALUES = { minLength: 150, maxLength: 150 }
 
 describe.each(COLUMNS.map((column) => [title(column), column] as const))('%s', (_, column) => {
-  test('what the door accepts has the value that its text says; a dead letter has a reason', async () => {
+  test('an event accepted at ingest keeps the exact value of its text; a dead letter has a reason', async () => {
     const dataset = await compileDataset(definitionOf({ ...column, required: true }), connection)
     await fc.assert(
       fc.asyncProperty(fc.array(valueText, VALUES), async (texts) => {

@@ -1,6 +1,6 @@
 /**
- * What TypeScript checks of a definition while it is written: bare names of columns, unnested names, measures and dimensions.
- * Types only. A text that is more than a bare name is an expression, checked when the definition is loaded.
+ * Types that let TypeScript check a definition in the editor: bare names of columns, unnested names, measures and dimensions.
+ * A text that is not a bare name is an expression, which is checked when the definition is loaded.
  */
 import type { KEY_TYPES } from './column-types.ts'
 import type { ColumnType, LookupDefinition, MeasureDefinition, RankDefinition, ViewDefinition } from './definition.ts'
@@ -20,7 +20,7 @@ type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null'
     ? AllNameChars<Rest>
     : false
 
-/** The name that a bare text is; never for an expression, and for a text that is only known when the program runs. */
+/** The text itself if it is a bare name; never for an expression, and for a text that is known only at run time. */
 export type ColumnIn<Text extends string> = string extends Text
   ? never
   : Text extends unknown
@@ -38,7 +38,7 @@ export type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Type
 
 type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string
 type Member<View, Name extends string> = View extends { readonly [Key in Name]: infer Value } ? Value : never
-/** what expressions of a view may name */
+/** names that expressions of a view may use */
 type Names<Column extends string, View> = Column | NamesOf<Member<View, 'unnest'>>
 /** dimensions and measures */
 type Outputs<View> = NamesOf<Member<View, 'dimensions'>> | NamesOf<Member<View, 'measures'>>
@@ -74,7 +74,7 @@ interface CheckedMembers<Column extends string, View> {
   readonly window: View extends { readonly time: readonly string[] } ? never : ViewDefinition['window']
 }
 
-/** Members that a view does not have become never, so that a misspelt one is refused where it stands. */
+/** Unknown members of a view become never, so that a misspelt one is reported where it is. */
 type CheckedView<Column extends string, View> = {
   readonly [Key in keyof View]: Key extends keyof CheckedMembers<Column, View>
     ? CheckedMembers<Column, View>[Key]

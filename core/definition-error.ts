@@ -1,14 +1,16 @@
-/** Everything that is wrong with a definition, each with its place, so that one look mends all. */
+/** Lists all problems of a definition, each with its place, so that they can be fixed in one pass. */
 export class DefinitionError extends Error {
   readonly problems: readonly string[]
   constructor(dataset: string, problems: readonly string[]) {
-    super(`dataset '${dataset}' can not be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    super(
+      `the definition of dataset '${dataset}' is invalid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
+    )
     this.name = 'DefinitionError'
     this.problems = problems
   }
 }
 
-/** The known name that is nearest to a wrong one, as ` (did you mean 'x'?)`; empty when none is near. */
+/** The known name nearest to a wrong one, as ` (did you mean 'x'?)`; empty if none is close. */
 export function nearest(wrong: string, known: Iterable<string>): string {
   let best = ''
   let bestDistance = Math.max(2, Math.floor(wrong.length / 3)) + 1
@@ -19,7 +21,7 @@ export function nearest(wrong: string, known: Iterable<string>): string {
   return best === '' ? '' : ` (did you mean '${best}'?)`
 }
 
-/** Levenshtein distance, by the usual two-row table. */
+/** Levenshtein distance, with two rows of the table. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {

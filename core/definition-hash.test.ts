@@ -32,7 +32,7 @@ const withColumns = (columns: DatasetDefinition['columns']): DatasetDefinition =
 })
 const withView = (view: object): DatasetDefinition => ({ ...plain, views: { all: { ...plain.views.all, ...view } } })
 
-test('labels, the order of options, coarser grains, ranks and look-ups change no hash', async () => {
+test('labels, the order of options, coarser grains, ranks and lookups change no hash', async () => {
   const before = await hashes(plain)
   const { gust, id, at } = plain.columns
   const same: DatasetDefinition[] = [
@@ -92,6 +92,6 @@ test('sums that might need more than 38 digits are refused with their place', as
     })
   await expect(price('DECIMAL(28,2)')).resolves.toBeDefined()
   await expect(price('DECIMAL(29,2)')).rejects.toThrow(
-    "view 'all', measure 'total': sum of DECIMAL(29,2) could need more than 38 digits; cast to at most 28",
+    "view 'all', measure 'total': sum of DECIMAL(29,2) may need more than 38 digits; cast to at most 28",
   )
 })

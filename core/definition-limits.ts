@@ -1,4 +1,4 @@
-/** Bounds of a definition, and the hash that tells two definitions apart. */
+/** Limits of a definition, and the hash that identifies it. */
 import { createHash } from 'node:crypto'
 import type { ColumnDefinition } from './definition.ts'
 
@@ -13,7 +13,7 @@ export const DEFINITION_LIMITS = {
   pathCharsMax: 1_024,
   /** rows of a ranking */
   rankMax: 10_000,
-  /** digits of a DECIMAL that is summed: 10^10 of the largest fit the 38 digits of a sum */
+  /** digits of a DECIMAL that is summed: 10^10 of the largest values fit into the 38 digits of a sum */
   sumDigitsMax: 28,
 } as const
 
@@ -25,7 +25,7 @@ export function hashOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)
 }
 
-/** What of a column decides its stored values, always in the same order: a label, or the order of the options, changes nothing. */
+/** The options of a column that determine its stored values, in a fixed order: labels and the order of the options do not matter. */
 export function storedColumn({ type, path, required, default: absent, unit }: ColumnDefinition): unknown {
   return {
     type,

@@ -1,4 +1,4 @@
-/** The shape of a definition file: every member that there is, so that a misspelt one is refused with its place. */
+/** The schema of a definition file: it lists every member, so that a misspelt one is refused with its place. */
 import { z } from 'zod'
 import type { DatasetDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
@@ -56,7 +56,7 @@ const dataset = z.strictObject({
   views: z.record(text, view),
 })
 
-/** Names of the members that each part of a definition has; of a measure, those of its options. */
+/** Member names of each part of a definition; for a measure, the names of its options. */
 export const DEFINITION_MEMBERS = {
   dataset: Object.keys(dataset.shape),
   column: Object.keys(column.shape),
@@ -72,7 +72,7 @@ export const DEFINITION_MEMBERS = {
   ),
 }
 
-/** Every misspelt, missing or mistyped member, with its place; empty when the value has the shape of a definition. */
+/** Every misspelt, missing or mistyped member, with its place; empty if the value matches the schema. */
 export function shapeProblems(definition: unknown): string[] {
   if (definition === null || typeof definition !== 'object')
     return ['the file must export default defineDataset({ name, time, key, columns, views })']
@@ -109,31 +109,32 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
   if (issue.code === 'unrecognized_keys') {
     const known = membersAt(path, definition)
     return issue.keys
-      .map((key) => `there is no '${key}' here${nearest(key, known)}; it has ${known.join(', ')}`)
+      .map((key) => `unknown member '${key}'${nearest(key, known)}; known members: ${known.join(', ')}`)
       .join('; ')
   }
   const isMeasure = path[2] === 'measures' && (path.length === 4 || path[4] === 'kind')
-  if (isMeasure) return `is no measure; use ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
-  if (issue.code === 'invalid_union') return 'must be a text, a number, true or false, or a list of these'
+  if (isMeasure)
+    return `is not a measure; use one of ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
+  if (issue.code === 'invalid_union') return 'must be a string, a number, a boolean, or a list of these'
   return issue.code === 'invalid_type' ? `must be ${TYPES[issue.expected] ?? issue.expected}` : issue.message
 }
 
-/** The members that the part at a path may have. */
+/** The known members of the part at a path. */
 function membersAt(path: readonly PropertyKey[], definition: unknown): readonly string[] {
   const [, name, part, entry] = path.map(String)
   if (name === undefined) return DEFINITION_MEMBERS.dataset
   if (part === undefined) return path[0] === 'columns' ? DEFINITION_MEMBERS.column : DEFINITION_MEMBERS.view
   if (part === 'window' || part === 'rank') return DEFINITION_MEMBERS[part]
   if (part === 'enrich') return DEFINITION_MEMBERS.lookup
-  // The shape told a measure of a known kind before it told of its members.
+  // The measure has a known kind: otherwise the schema would have reported its kind, not its members.
   const { kind } = (definition as DatasetDefinition).views[name]!.measures[entry!]!
   return DEFINITION_MEMBERS.measures[kind]!
 }
 
 const TYPES: Readonly<Record<string, string>> = {
-  string: 'a text',
+  string: 'a string',
   number: 'a number',
-  boolean: 'true or false',
+  boolean: 'a boolean',
   array: 'a list',
   object: 'an object',
   record: 'an object',

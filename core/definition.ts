@@ -1,6 +1,6 @@
 /**
- * The language of dataset files: what a user writes, and nothing of how it is computed. See docs/reference/definitions.md.
- * Names are checked by TypeScript where a text is a bare name; everything else is checked when loaded.
+ * The API for dataset files: what a user writes, without how it is computed. See docs/reference/definitions.md.
+ * TypeScript checks texts that are bare names; everything else is checked when the file is loaded.
  */
 import type { LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import type { CheckedViews, ColumnIn, KeyColumn, TimeColumn } from './definition-checks.ts'
@@ -10,11 +10,11 @@ type ListType = (typeof LIST_TYPES)[number]
 /** SQL types a column may have. */
 export type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType
 
-/** How the JSON says a time: numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
+/** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
 export type TimeUnit = (typeof TIME_UNITS)[number]
 
 type Scalar = string | number | boolean
-/** What the JSON of an event could have at the path of a column of this type. */
+/** Values that the JSON of an event can have at the path of a column of this type. */
 type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN'
   ? boolean
   : Type extends 'VARCHAR' | 'DATE'
@@ -33,7 +33,7 @@ export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
   readonly path: string
   /** an event without a usable value is a dead letter */
   readonly required?: boolean
-  /** value where the event has none (or one that does not convert), written as it would stand in the event */
+  /** value if the event has none, or one that cannot be converted; written as in the event */
   readonly default?: DefaultOf<Type>
   /** only for TIMESTAMP; default 'iso' */
   readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never
@@ -56,7 +56,7 @@ export interface MeasureDefinition<Column extends string = string> {
   readonly exact?: boolean
   /** quantile: 0 … 1 */
   readonly q?: number
-  /** only for TypeScript: the columns that bare names mean */
+  /** only for TypeScript: the columns that bare names refer to */
   readonly column?: Column
 }
 
@@ -116,14 +116,14 @@ export function latest<const Text extends string, const Where extends string = n
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'latest', expression, ...options }
 }
-/** Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), and answers say so; `exact: true` keeps every hash (use where groups stay moderate). */
+/** Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), which answers report; `exact: true` keeps every hash (use it if groups stay moderate in size). */
 export function countDistinct<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> & { readonly exact?: boolean } = {},
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'countDistinct', expression, ...options }
 }
-/** The value below which the share `q` of the values lies, within 1 % relative. */
+/** The value below which the fraction `q` of the values lies, within 1 % relative. */
 export function quantile<const Text extends string, const Where extends string = never>(
   expression: Text,
   q: number,
@@ -161,7 +161,7 @@ export function lookup<const Key extends string>(
 export interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
   readonly by: Measure
   readonly limit: number
-  /** dimensions shown when a query names none; default: all */
+  /** dimensions of an answer if the query names none; default: all */
   readonly dimensions?: readonly Dimension[]
   /** SQL condition over the presented measures, e.g. 'mentions > 5' */
   readonly having?: string
@@ -175,12 +175,12 @@ export interface ViewDefinition<Column extends string = string> {
   readonly dimensions: Readonly<Record<string, string>>
   /** only rows where this SQL condition is true */
   readonly where?: string
-  /** grains in which the view can be asked; the finest is what is stored. Neither `time` nor `window`: an all-time view */
+  /** grains in which the view can be queried; the finest one is stored. Neither `time` nor `window`: an all-time view */
   readonly time?: readonly Grain[]
   readonly window?: WindowDefinition
   readonly measures: Readonly<Record<string, MeasureDefinition>>
   readonly rank?: RankDefinition
-  /** name of the added column → look-up */
+  /** name of the added column → lookup */
   readonly enrich?: Readonly<Record<string, LookupDefinition>>
 }
 
@@ -190,7 +190,7 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly label?: string
   /** the TIMESTAMP column that is the event time */
   readonly time: Column
-  /** the column whose value decides the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+  /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
   readonly key: Column
   /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
   readonly lateAfter?: Duration
@@ -198,12 +198,12 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
 }
 
-/** What a dataset file hands over: as DatasetDefinition, with every bare name checked against the others. */
+/** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
 export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views>
   extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>
-  /** the column whose value decides the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+  /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
   readonly key: KeyColumn<NoInfer<Types>>
   readonly columns: { readonly [Name in keyof Types]: ColumnDefinition<Types[Name]> }
   readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>

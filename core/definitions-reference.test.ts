@@ -1,4 +1,4 @@
-/** Holds docs/reference/definitions.md against the code: its examples compile, and its tables have exactly the names, options and limits that there are. */
+/** Compares docs/reference/definitions.md with the code: its examples compile, and its tables list exactly the names, options and limits of the code. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,7 +60,7 @@ test('every example compiles, and together they call every builder', async () =>
 })
 
 describe('the members', () => {
-  test('of a dataset, a column, a view, a window, a ranking and a look-up are all that there are', () => {
+  test('of a dataset, a column, a view, a window, a ranking and a lookup are complete', () => {
     const { dataset, column, view, window, rank, lookup } = DEFINITION_MEMBERS
     expect(firstCodes('member', '## Dataset')).toEqual(dataset)
     expect(firstCodes('member', '## Columns')).toEqual(column)
@@ -70,7 +70,7 @@ describe('the members', () => {
     expect(firstCodes('`lookup(dictionary, key, attribute)`')).toEqual(lookup)
   })
 
-  test('types, units and grains are all that there are', () => {
+  test('types, units and grains are complete', () => {
     expect(firstCodes('type').toSorted()).toEqual([...SCALAR_TYPES, ...LIST_TYPES, 'DECIMAL(p,s)'].toSorted())
     expect(firstCodes('unit')).toEqual([...TIME_UNITS])
     expect(firstCodes('grain')).toEqual([...Object.keys(GRAIN_MS), ...CALENDAR_GRAINS])
@@ -79,12 +79,12 @@ describe('the members', () => {
 
 describe('the measures', () => {
   const rows = table('measure')
-  test('are all that there are, each with its options', () => {
+  test('are complete, each with its options', () => {
     const documented = rows.map(([name, options]) => [/^`(\w+)\(/.exec(name!)![1], codes(options!)])
     expect(Object.fromEntries(documented)).toEqual(DEFINITION_MEMBERS.measures)
   })
 
-  test('have the states and the exactness that they say', async () => {
+  test('have the documented states and exactness', async () => {
     const trips: CompiledDataset = await compileDataset(examples.get('trips')!, connection)
     const { measures } = trips.views.get('daily')!
     for (const [name, , state, exactness] of rows) {
@@ -114,7 +114,7 @@ test('the limits have the names and values of the code', () => {
   expect(text).toContain(`nested ${JSON_DEPTH_MAX.toLocaleString('en')} levels deep`)
 })
 
-test('the problems that it shows are what such mistakes give', async () => {
+test('the listed problems are what such mistakes report', async () => {
   const trips = examples.get('trips')!
   const daily = trips.views.daily!
   const { sum } = language

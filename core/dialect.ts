@@ -1,9 +1,9 @@
-/** What the compiler asks of the SQL engine: its parser and its type inference. core/ itself does no I/O. */
+/** What the compiler needs from the SQL engine: its parser and its type inference. core/ itself does no I/O. */
 import type { SqlColumn } from './compiled.ts'
 
 export interface SqlDialect {
-  /** the engine's syntax tree of a SELECT (DuckDB: json_serialize_sql), parsed; `{ error: true, error_message }` when it is no SELECT */
+  /** the engine's syntax tree of a SELECT (DuckDB: json_serialize_sql), parsed; `{ error: true, error_message }` if it is not a SELECT */
   parse(select: string): Promise<unknown>
-  /** names and types that a SELECT would give, without running it */
+  /** names and types of a SELECT's result columns, without running it */
   describe(select: string): Promise<readonly SqlColumn[]>
 }

@@ -1,7 +1,7 @@
-/** Waiting for something, but not for ever. */
+/** Waiting with a time limit. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Whether `work` ended within the time; if not, it goes on. @throws what it throws within the time */
+/** Whether `work` ended within `ms` milliseconds; if not, it continues to run. @throws what `work` throws within that time */
 export async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
   const done = new AbortController()
   const late = sleep(ms, false, { signal: done.signal }).catch(() => false)

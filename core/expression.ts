@@ -1,6 +1,6 @@
 /**
- * Checks that a text of a definition is one scalar SQL expression over known names: no subquery, no aggregate, no window,
- * nothing that reads files, the clock or chance. The engine's own parser reads it; this walks the tree that it gives.
+ * Checks that a text of a definition is a single scalar SQL expression over known names: no subqueries, aggregates or window functions, and
+ * nothing that reads files, the clock or random numbers. The engine's own parser parses it; this module walks the resulting tree.
  */
 import { nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS } from './definition-limits.ts'
@@ -19,7 +19,7 @@ const CLASSES = new Set([
   'BETWEEN',
 ])
 
-/** Deterministic scalar functions; the same rows always give the same value, in every role and at every time. */
+/** Deterministic scalar functions: the same row gives the same value in every process and at every time. */
 export const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set(
   `+ - * / // % ** ^ || ~~ !~~ ~~* !~~* & | << >> abs ceil ceiling floor round trunc sign sqrt cbrt exp ln log log2 log10 pow power
   mod pi radians degrees sin cos tan asin acos atan atan2 greatest least coalesce nullif ifnull if
@@ -44,7 +44,7 @@ interface TreeNode {
   readonly cast_type?: { readonly id?: string }
 }
 
-/** @returns the problem as a sentence, or null; `used` collects the column names that the expression reads */
+/** Returns the problem as a sentence, or null; adds the names that the expression reads to `used`. */
 export async function checkExpression(
   dialect: SqlDialect,
   expression: string,
@@ -52,33 +52,33 @@ export async function checkExpression(
   used: Set<string>,
 ): Promise<string | null> {
   if (expression.trim() === '' || expression.length > DEFINITION_LIMITS.expressionCharsMax)
-    return `an expression has 1 to ${DEFINITION_LIMITS.expressionCharsMax} characters`
+    return `an expression must have 1 to ${DEFINITION_LIMITS.expressionCharsMax} characters`
   if (known.has(expression.trim())) {
     used.add(expression.trim())
     return null
   }
   if (/--|\/\*/.test(expression.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, '')))
-    return `'${expression}' has a comment, which a definition may not; write it in the file instead`
-  // Parsed alone, brackets must balance; parsed as it is embedded, no comment can reach what stands behind it.
+    return `'${expression}' contains a comment, which is not allowed; put it in the definition file`
+  // Parsed alone, its parentheses must balance; parsed as embedded below, it cannot comment out the SQL that follows.
   const alone = (await dialect.parse(`SELECT ${expression}\n`)) as { error?: boolean; error_message?: string }
   if (alone.error) {
     const reserved = await reservedName(dialect, expression, known)
-    const advice = reserved === null ? '' : `; the name ${reserved} is a word of SQL: write "${reserved}"`
-    return `'${expression}' is no SQL expression: ${alone.error_message?.split('\n')[0]}${advice}`
+    const advice = reserved === null ? '' : `; ${reserved} is an SQL keyword: write "${reserved}"`
+    return `'${expression}' is not an SQL expression: ${alone.error_message?.split('\n')[0]}${advice}`
   }
   const tree = (await dialect.parse(`SELECT (${expression}\n)`)) as {
     error?: boolean
     error_message?: string
     statements?: { node: Record<string, unknown> }[]
   }
-  if (tree.error) return `'${expression}' is no SQL expression: ${tree.error_message}`
+  if (tree.error) return `'${expression}' is not an SQL expression: ${tree.error_message}`
   const node = tree.statements?.[0]?.node
   if (node === undefined || !isOneScalar(node, tree.statements!.length))
     return `'${expression}' must be a single scalar expression`
   return walk((node.select_list as unknown[])[0], known, used, expression)
 }
 
-/** A known name in the text that SQL does not take without quotes. */
+/** A known name in the text that SQL does not accept without quotes. */
 async function reservedName(dialect: SqlDialect, text: string, known: ReadonlySet<string>): Promise<string | null> {
   for (const word of new Set(text.match(/(?<!")\b[a-z][a-z0-9_]*\b(?!")/g) ?? [])) {
     if (!known.has(word)) continue
@@ -88,7 +88,7 @@ async function reservedName(dialect: SqlDialect, text: string, known: ReadonlySe
   return null
 }
 
-/** The text as it is put into SQL: a bare name is quoted, for it may be a word of SQL. */
+/** The text as it is embedded in SQL: a bare name is quoted, because it may be an SQL keyword. */
 export function expressionSql(expression: string, known: ReadonlySet<string>): string {
   const name = expression.trim()
   return known.has(name) ? quoteName(name) : `${expression}\n`
@@ -128,20 +128,21 @@ function walk(value: unknown, known: ReadonlySet<string>, used: Set<string>, tex
 
 function checkNode(node: TreeNode, known: ReadonlySet<string>, used: Set<string>, text: string): string | null {
   if (node.class === undefined) return null
-  if (!CLASSES.has(node.class)) return `'${text}' uses ${node.class.toLowerCase()}, which a definition may not`
+  if (!CLASSES.has(node.class))
+    return `'${text}' contains a ${node.class.toLowerCase()} expression, which is not allowed`
   if (node.class === 'COLUMN_REF') {
     const name = node.column_names?.join('.') ?? ''
-    if (!known.has(name)) return `'${text}' names the unknown column '${name}'${nearest(name, known)}`
+    if (!known.has(name)) return `'${text}' refers to unknown column '${name}'${nearest(name, known)}`
     used.add(name)
   }
-  // Casts of text to these read zone names, and then later rows of the same batch in that zone: not deterministic.
+  // Not deterministic: a cast of text to these types accepts zone names, and then reads later rows of the same batch in that zone.
   if (node.class === 'CAST' && / WITH TIME ZONE$/.test(node.cast_type?.id ?? ''))
-    return `'${text}' casts to a type with time zone, which a definition may not; cast to TIMESTAMP, which is UTC`
+    return `'${text}' casts to a type with time zone, which is not allowed; cast to TIMESTAMP, which is UTC`
   if (node.class === 'FUNCTION') {
     const name = node.function_name ?? ''
     if (!ALLOWED_FUNCTIONS.has(name.toLowerCase()))
-      return `'${text}' calls ${name}(), which is not one of the scalar functions a definition may use`
-    if (node.distinct || node.filter) return `'${text}' uses DISTINCT or FILTER, which a definition may not`
+      return `'${text}' calls ${name}(), which is not one of the allowed scalar functions`
+    if (node.distinct || node.filter) return `'${text}' uses DISTINCT or FILTER, which is not allowed`
   }
   return null
 }

@@ -1,4 +1,4 @@
-/** The grains a time dimension can have, with their fixed length in ms where they have one (week, month, quarter and year have none: they depend on the calendar). */
+/** Grains of fixed length, in milliseconds; week, month, quarter and year depend on the calendar. */
 export const GRAIN_MS = {
   second: 1_000,
   '10s': 10_000,
@@ -18,11 +18,11 @@ const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as c
 
 /**
  * A duration such as '10s', '5m', '1h', '500ms' or '1d' in milliseconds.
- * @throws RangeError that names `where` when the text is no duration
+ * @throws RangeError that names `where` if the text is not a duration
  */
 export function durationMs(text: string, where: string): number {
   const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text)
   const ms = match ? Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS] : 0
-  if (ms <= 0) throw new RangeError(`${where}: '${text}' is not a duration; write for example 10s, 5m, 1h or 1d`)
+  if (ms <= 0) throw new RangeError(`${where}: '${text}' is not a duration (examples: 10s, 5m, 1h, 1d)`)
   return ms
 }

@@ -1,17 +1,17 @@
-/** White space in the bytes of JSON (RFC 8259, 2): it stands between tokens only, where every kind of it means the same. */
+/** White space in the bytes of JSON (RFC 8259, 2): it occurs only between tokens, where all kinds are equivalent. */
 const [SPACE, TAB, LINE_FEED, CARRIAGE_RETURN] = [0x20, 0x09, 0x0a, 0x0d]
 
 export function isJsonSpace(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB || byte === LINE_FEED || byte === CARRIAGE_RETURN
 }
 
-/** Nothing but white space. */
+/** Whether the range contains only white space. */
 export function isBlank(bytes: Buffer, from = 0, end = bytes.length): boolean {
   for (let at = from; at < end; at++) if (!isJsonSpace(bytes[at])) return false
   return true
 }
 
-/** Without the white space around it, line breaks as spaces. A view of the same bytes when there are none. */
+/** Trims surrounding white space and replaces line breaks with spaces. Returns a view of the same bytes if there are no line breaks. */
 export function onOneLine(json: Buffer): Buffer {
   let [from, end] = [0, json.length]
   while (from < end && isJsonSpace(json[from])) from++

@@ -1,17 +1,17 @@
-/** JSON paths of columns: $.a.b, $."odd name", $.a[*], $.a[*].b (one [*] at the most). */
+/** JSON paths of columns: $.a.b, $."odd name", $.a[*], $.a[*].b (at most one [*]). */
 
 import { DEFINITION_LIMITS } from './definition-limits.ts'
 
 export interface JsonPath {
   /** member names before the [*], or all of them */
   readonly members: readonly string[]
-  /** member names behind the [*]; null when the path has none */
+  /** member names after the [*]; null if the path has no [*] */
   readonly element: readonly string[] | null
 }
 
 const STEP = /^(?:\.([A-Za-z_][A-Za-z0-9_]*)|\."([^"\\]+)"|(\[\*\]))/
 
-/** @returns the path, or null when the text is none */
+/** Returns the path; null if the text is not one. */
 export function parseJsonPath(text: string): JsonPath | null {
   if (!text.startsWith('$') || text.length > DEFINITION_LIMITS.pathCharsMax) return null
   const members: string[] = []
@@ -28,7 +28,7 @@ export function parseJsonPath(text: string): JsonPath | null {
   return members.length === 0 ? null : { members, element }
 }
 
-/** What a parsed JSON value has at the path; undefined where it has nothing. Lists give the list of their elements' members. */
+/** The part of a parsed JSON value at the path; undefined if there is none. A path with [*] gives the list of the elements' members. */
 export function valueAt(value: unknown, path: JsonPath): unknown {
   const at = follow(value, path.members)
   if (path.element === null) return at

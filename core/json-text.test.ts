@@ -4,7 +4,7 @@ import { isTooDeep, JSON_DEPTH_MAX, whyUnreadable } from './json-text.ts'
 
 const why = (text: string) => whyUnreadable(text, JSON.parse(text))
 
-test('tells a name that occurs twice in one object, however it is written', () => {
+test('finds a duplicate name in one object, however it is written', () => {
   expect(why('{"id":1,"id":2}')).toBe('the name "id" occurs twice in one object')
   expect(why('{"a":{"id":1 , "i\\u0064"\n:2}}')).toBe('the name "id" occurs twice in one object')
   expect(why('{"a":[{"b":1},{"b":2,"c":{},"b":3}]}')).toBe('the name "b" occurs twice in one object')
@@ -46,7 +46,7 @@ function repeats(tree: Tree): boolean {
   return new Set(names).size < names.length || tree.members.some(([, value]) => repeats(value))
 }
 
-test('finds repeated names exactly where they are, in generated texts', () => {
+test('finds duplicate names in generated texts, and only those', () => {
   fc.assert(
     fc.property(tree, space, (value, gap) => {
       expect(why(write(value, gap)) !== null).toBe(repeats(value))
@@ -55,7 +55,7 @@ test('finds repeated names exactly where they are, in generated texts', () => {
   )
 })
 
-test('tells what is nested too deep, and only that', () => {
+test('finds excessive nesting, and only that', () => {
   const nested = (levels: number): string => `${'[{"a":'.repeat(levels / 2)}1${'}]'.repeat(levels / 2)}`
   const wide = `[${'{"a":[]},'.repeat(JSON_DEPTH_MAX)}"${'[{'.repeat(JSON_DEPTH_MAX)}\\""]`
   for (const [text, deep] of [
@@ -67,11 +67,11 @@ test('tells what is nested too deep, and only that', () => {
     expect(isTooDeep(Buffer.from(text))).toBe(deep)
   expect(why(nested(JSON_DEPTH_MAX))).toBeNull()
   expect(why(wide)).toBeNull()
-  expect(why(nested(JSON_DEPTH_MAX + 2))).toBe(`it is nested deeper than ${JSON_DEPTH_MAX} levels`)
+  expect(why(nested(JSON_DEPTH_MAX + 2))).toBe(`the event is nested deeper than ${JSON_DEPTH_MAX} levels`)
 })
 
-test('half of a surrogate pair is no character; a whole pair and an escaped backslash are fine', () => {
-  expect(why('{"a":["\\ud800"]}')).toMatch(/half of a surrogate pair/)
-  expect(why('{"\\udfff":1}')).toMatch(/half of a surrogate pair/)
+test('refuses an unpaired surrogate, but not a pair or an escaped backslash', () => {
+  expect(why('{"a":["\\ud800"]}')).toMatch(/unpaired surrogate/)
+  expect(why('{"\\udfff":1}')).toMatch(/unpaired surrogate/)
   expect(why('{"a":"\\ud83d\\ude00","b":"\\\\ud800"}')).toBeNull()
 })

@@ -1,12 +1,12 @@
 /**
- * What may stand in the text of an event beyond being JSON. Readers differ on a name that occurs twice in one object (the
- * first or the last counts), and SQL engines walk nested values by recursion, until their stack ends and the process with it.
+ * Checks of an event's text beyond JSON syntax. JSON readers differ on duplicate names in an object (the first or the last one
+ * counts), and SQL engines recurse into nested values until the stack overflows and the process dies.
  */
 
-/** Levels of objects and arrays that an event may have. */
+/** Maximum nesting depth of an event. */
 export const JSON_DEPTH_MAX = 1_000
 
-/** An escape that may be half of a surrogate pair; rare, so that the walk over all strings is rare, too. */
+/** An escape that may be an unpaired surrogate; it is rare, and so is the walk over all strings. */
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
 
 const QUOTE = 0x22
@@ -14,8 +14,8 @@ const BACKSLASH = 0x5c
 const COLON = 0x3a
 
 /**
- * Why readers would not agree on a text of JSON, or could not bear it; null when there is no reason.
- * @param value what JSON.parse made of it; so the text itself is walked only when something may be wrong
+ * Why JSON readers would disagree on a text, or could not process it; null if there is no problem.
+ * @param value the result of JSON.parse, so that the text itself is scanned only if it may have a problem
  */
 export function whyUnreadable(text: string, value: unknown): string | null {
   const deep = text.length > 2 * JSON_DEPTH_MAX && countOf(text, '{') + countOf(text, '[') > JSON_DEPTH_MAX
@@ -24,7 +24,7 @@ export function whyUnreadable(text: string, value: unknown): string | null {
     if (problem !== null) return problem
   }
   return SURROGATE_ESCAPE.test(text) && !isWellFormed(value)
-    ? 'a text holds half of a surrogate pair (\\ud800 to \\udfff), which is no character'
+    ? 'a string contains an unpaired surrogate (\\ud800 to \\udfff), which is not a character'
     : null
 }
 
@@ -40,7 +40,7 @@ function isWellFormed(value: unknown): boolean {
   return true
 }
 
-/** How many names the text has at the most: a quote, white space and a colon may also stand inside a text. */
+/** An upper bound of the number of names: a quote, white space and a colon can also occur inside a string. */
 function namesAtMost(text: string): number {
   let count = 0
   for (let colon = text.indexOf(':'); colon !== -1; colon = text.indexOf(':', colon + 1)) {
@@ -51,7 +51,7 @@ function namesAtMost(text: string): number {
   return count
 }
 
-/** How many names are left in the value: of a name that occurs twice in one object, one. */
+/** Number of names in the parsed value; a duplicate name in one object counts once. */
 function namesKept(value: unknown): number {
   let count = 0
   const open: unknown[] = [value]
@@ -60,7 +60,7 @@ function namesKept(value: unknown): number {
       for (const item of next) if (typeof item === 'object' && item !== null) open.push(item)
       continue
     }
-    // What JSON.parse gives is an object or a value without names.
+    // JSON.parse returns plain objects and values without names.
     const members = next as Record<string, unknown>
     for (const name in members) {
       count++
@@ -77,7 +77,7 @@ function countOf(text: string, char: string): number {
   return count
 }
 
-/** @param text of well-formed JSON @returns why readers would not agree on it or could not bear it, or null */
+/** The duplicate name or excessive nesting in a well-formed JSON text, as a sentence; null if there is none. */
 function jsonTextProblem(text: string): string | null {
   const names: (Set<string> | null)[] = []
   for (let at = 0; at < text.length; at++) {
@@ -92,14 +92,14 @@ function jsonTextProblem(text: string): string | null {
       }
       at = end
     } else if (char === 0x7b || char === 0x5b) {
-      if (names.length === JSON_DEPTH_MAX) return `it is nested deeper than ${JSON_DEPTH_MAX} levels`
+      if (names.length === JSON_DEPTH_MAX) return `the event is nested deeper than ${JSON_DEPTH_MAX} levels`
       names.push(char === 0x7b ? new Set() : null)
     } else if (char === 0x7d || char === 0x5d) names.pop()
   }
   return null
 }
 
-/** Whether a line, of JSON or not, is nested deeper than readers bear. Short lines and lines with few brackets cost next to nothing. */
+/** Whether a line, valid JSON or not, exceeds the nesting limit. Short lines and lines with few brackets cost next to nothing. */
 export function isTooDeep(line: Buffer): boolean {
   if (line.length <= 2 * JSON_DEPTH_MAX) return false
   const text = line.toString('latin1')
@@ -115,7 +115,7 @@ export function isTooDeep(line: Buffer): boolean {
   return false
 }
 
-/** Place of the quote that ends the text which begins at `start`. */
+/** Index of the closing quote of the string that begins at `start`. */
 function stringEnd(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
     let slashes = 0

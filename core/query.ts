@@ -1,4 +1,4 @@
-/** A question to a view, after parsing and before validation against the view. */
+/** A query of a view, after parsing and before validation against the view. */
 import type { Grain } from './grains.ts'
 
 export type FilterOperator = 'eq' | 'ne' | 'in' | 'gt' | 'gte' | 'lt' | 'lte' | 'contains' | 'null' | 'notnull'
@@ -6,7 +6,7 @@ export type FilterOperator = 'eq' | 'ne' | 'in' | 'gt' | 'gte' | 'lt' | 'lte' | 
 export interface Filter {
   readonly dimension: string
   readonly operator: FilterOperator
-  /** texts; cast to the dimension's type; bound as parameters, never put into SQL text */
+  /** texts, cast to the dimension's type; bound as parameters, never embedded in SQL text */
   readonly values: readonly string[]
 }
 
@@ -18,7 +18,7 @@ export interface ViewQuery {
   /** default: all of the view's, or its rank's */
   readonly dimensions?: readonly string[]
   readonly filters?: readonly Filter[]
-  /** event time, epoch ms, `[from, to)`; must fall on pane starts (else a clear error) */
+  /** event time, epoch ms, `[from, to)`; must fall on pane starts, otherwise the query is refused */
   readonly fromMs?: number
   readonly toMs?: number
   /** adds a `time` column with the start of each grain */
@@ -27,7 +27,7 @@ export interface ViewQuery {
   readonly timezone?: string
   readonly order?: readonly { readonly by: string; readonly direction: 'asc' | 'desc' }[]
   readonly limit?: number
-  /** windowed views: the instant whose window is asked for, epoch ms, or 'now', or 'latest' (newest event not in the future) */
+  /** windowed views: the time whose window is wanted, epoch ms, or 'now', or 'latest' (newest event not in the future) */
   readonly at?: number | 'now' | 'latest'
   /** rank within each combination of these dimensions instead of over all rows */
   readonly per?: readonly string[]

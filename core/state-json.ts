@@ -1,12 +1,12 @@
 /**
- * State rows as JSON text and back, digit by digit: decimals travel as text, because JSON readers may make them doubles.
+ * Converts state rows to JSON text and back without loss: decimals are encoded as strings, because JSON readers may parse them as doubles.
  */
 import type { CompiledView, SqlColumn } from './compiled.ts'
 import { quoteName, quoteText } from './sql-names.ts'
 
 const DECIMAL = /^(STRUCT\(v )?DECIMAL\([^)]*\)/
 
-/** The type in which JSON carries a state: VARCHAR where a decimal stands, alone or as the value of first and latest. */
+/** The type that encodes a state in JSON: VARCHAR for a decimal, alone or as the value of first and latest. */
 function wireType(type: string): string {
   return type.replace(DECIMAL, '$1VARCHAR')
 }

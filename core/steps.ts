@@ -1,7 +1,7 @@
 /**
- * Named steps of the protocol. Production code awaits `step(name)` between two effects; by default that does nothing.
- * The deterministic simulation replaces it to interleave actors and to crash between any two steps; the crash tests set
- * WATERSHED_CRASH_AT=<step>[:<nth>] so that the real process kills itself with SIGKILL there.
+ * Named steps of the protocol. Production code awaits `step(name)` between two effects; by default this does nothing.
+ * The deterministic simulation replaces it to interleave actors and to crash between any two steps. The crash tests set
+ * WATERSHED_CRASH_AT=<step>[:<nth>], which makes the real process kill itself with SIGKILL at that step.
  */
 export const STEPS = [
   'append:before-commit',
@@ -22,5 +22,5 @@ export const STEPS = [
 export type StepName = (typeof STEPS)[number]
 export type StepHook = (name: StepName) => void | Promise<void>
 
-/** Does nothing: what production code gets unless a test says otherwise. */
+/** Does nothing: the default in production. */
 export const noSteps: StepHook = () => {}

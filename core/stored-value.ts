@@ -1,6 +1,6 @@
 /**
- * Which SQL types a view may store, and the form in which it stores them. What is stored is compared, hashed, written as
- * JSON and read back, so one value has one form: no NaN, no infinity, no negative zero, no time zone, no year past 9999.
+ * The SQL types that a view can store, and the canonical form of their values. Stored values are compared, hashed, written as
+ * JSON and read back, so each value has exactly one form: no NaN, infinity, negative zero, time zone, or year after 9999.
  */
 
 const PLAIN =
@@ -11,40 +11,40 @@ const ZONE = '(Z|[+-][0-9]{2}(:?[0-9]{2})?)'
 const PLAIN_TIME = `${DATE_PART}(${CLOCK}(:[0-9]{2}([.][0-9]{1,9})?Z?)?)?`
 const OFFSET_TIME = `${DATE_PART}${CLOCK}:[0-9]{2}([.][0-9]{1,9})?${ZONE}`
 
-/** SQL: the double, or NULL when it is none or not finite; -0 becomes 0, for they are equal, but their texts are not. */
+/** SQL: the double; NULL if it is missing or not finite. -0 becomes 0, because the two are equal but have different texts. */
 export function finiteSql(value: string): string {
   return `CASE WHEN isfinite(${value}) THEN ${value} + 0.0 END`
 }
 
-/** SQL: NULL instead of infinities and of years that JSON and other engines can not tell. */
+/** SQL: NULL instead of infinities and of years that JSON and other engines cannot represent. */
 export function inYearsSql(value: string, type: 'TIMESTAMP' | 'DATE'): string {
   const last = type === 'DATE' ? '9999-12-31' : '9999-12-31 23:59:59.999999'
   return `CASE WHEN ${value} BETWEEN ${type} '0001-01-01' AND ${type} '${last}' THEN ${value} END`
 }
 
 /**
- * SQL: ISO 8601 text → TIMESTAMP in UTC, NULL when it is none. The pattern comes first, because the engine's cast also takes
- * 'infinity' and zone names, and after a zone name reads the following rows of a batch in that zone.
+ * SQL: ISO 8601 text → TIMESTAMP in UTC; NULL if it is not one. The pattern is checked first, because the engine's cast also accepts
+ * 'infinity' and zone names, and after a zone name it reads the following rows of the batch in that zone.
  */
 export function isoTimeSql(text: string): string {
   const zoned = (value: string): string => `timezone('UTC', TRY_CAST(${value} AS TIMESTAMPTZ))`
   const plain = `WHEN regexp_full_match(${text}, '${PLAIN_TIME}') THEN TRY_CAST(${text} AS TIMESTAMP)`
   const offset = `WHEN regexp_full_match(${text}, '${OFFSET_TIME}') THEN ${zoned(text)}`
-  // The engine wants seconds before a zone.
+  // The engine requires seconds before a zone.
   const noSeconds = `WHEN regexp_full_match(${text}, '${DATE_PART}${CLOCK}${ZONE}') THEN ${zoned(`concat(substr(${text}, 1, 16), ':00', substr(${text}, 17))`)}`
   const read = `CASE ${plain} ${offset} ${noSeconds} END`
   return inYearsSql(read, 'TIMESTAMP')
 }
 
-/** SQL: text that begins with YYYY-MM-DD → DATE, NULL when it does not. */
+/** SQL: text that begins with YYYY-MM-DD → DATE; NULL for other text. */
 export function isoDateSql(text: string): string {
   const read = `CASE WHEN regexp_full_match(${text}, '${DATE_PART}([T ].*)?') THEN TRY_CAST(substr(${text}, 1, 10) AS DATE) END`
   return inYearsSql(read, 'DATE')
 }
 
 /**
- * SQL: a JSON value → DECIMAL, NULL where a number does not say all its digits: the reader makes a fraction a double. Texts
- * and whole numbers are read digit by digit.
+ * SQL: a JSON value → DECIMAL; NULL if a number may have lost digits, because the reader parses fractions as doubles. Strings
+ * and integers are read digit by digit.
  */
 export function wideDecimalSql(json: string, type: string): string {
   const { scale } = decimalOf(type)!
@@ -55,7 +55,7 @@ export function wideDecimalSql(json: string, type: string): string {
     `json_type(${json}) = 'BOOLEAN' THEN TRY_CAST(CAST(${json} AS BOOLEAN)::INTEGER AS ${type})`,
     `regexp_full_match(${text}, '-?[0-9]+') THEN TRY_CAST(${text} AS ${type})`,
     `abs(${double}) < 1e${15 - scale} THEN TRY_CAST(${double} AS ${type})`,
-    // Above that a double still says all digits of a text that has no more than 15: the shortest text that means it.
+    // Larger doubles still determine a text of at most 15 digits: it is the shortest text that parses to the double.
     `regexp_full_match(${shortest}, '-?[0-9]+[.][0-9]+') AND length(regexp_replace(${shortest}, '[-.]', '', 'g')) <= 15 THEN TRY_CAST(${shortest} AS ${type})`,
     `abs(${double}) < 9007199254740992 AND ${double} = trunc(${double}) THEN TRY_CAST(TRY_CAST(${double} AS BIGINT) AS ${type})`,
   ]
@@ -68,7 +68,7 @@ export function decimalOf(type: string): { readonly digits: number; readonly sca
   return match && { digits: Number(match[1]), scale: Number(match[2]) }
 }
 
-/** The expression in the form that is stored. @returns the problem as a sentence when its type can not be stored */
+/** The expression in the form that is stored; a sentence with the problem if its type cannot be stored. */
 export function storedValue(sql: string, type: string): { readonly sql: string; readonly type: string } | string {
   if (PLAIN.test(type)) return { sql, type }
   if (type === 'FLOAT' || type === 'DOUBLE') return { sql: finiteSql(`(${sql})::DOUBLE`), type: 'DOUBLE' }
@@ -80,5 +80,5 @@ export function storedValue(sql: string, type: string): { readonly sql: string; 
   if (type === 'TIMESTAMP WITH TIME ZONE')
     return { sql: inYearsSql(`timezone('UTC', (${sql}))`, 'TIMESTAMP'), type: 'TIMESTAMP' }
   if (type === 'JSON') return { sql: `(${sql})::VARCHAR`, type: 'VARCHAR' }
-  return `gives ${type}, which can not be stored; cast it, for example ::VARCHAR, ::BIGINT, ::DECIMAL(28,2) or ::DOUBLE`
+  return `has type ${type}, which cannot be stored; cast it, for example ::VARCHAR, ::BIGINT, ::DECIMAL(28,2) or ::DOUBLE`
 }

@@ -1,7 +1,7 @@
 /**
- * What the engine makes of a JSON value in a column, told without the engine: at the door, for defaults, and as the reason
- * in a dead letter. Where this says that a value is usable, the engine uses it; the few that only the engine reads are
- * listed in docs/reference/definitions.md. Held against the engine by core/decode-agreement.test.ts.
+ * Predicts, without the engine, whether it can convert a JSON value to a column's type: for validation at ingest, for defaults, and for the
+ * reason of a dead letter. Every value that this module accepts, the engine converts; the few that only the engine accepts are
+ * listed in docs/reference/definitions.md. core/decode-agreement.test.ts compares the two.
  */
 import { TIME_MS_MAX, TIME_MS_MIN } from './compile-decode.ts'
 import type { ColumnDefinition } from './definition.ts'
@@ -13,28 +13,28 @@ const TRUTH = /^(true|t|yes|y|1|false|f|no|n|0)$/i
 const DATE = /^\d{4}-\d\d-\d\d(?:[T ]|$)/
 const TIME =
   /^(\d{4}-\d\d-\d\d)(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.\d{1,9})?)?(?:Z|([+-])(0\d|1[0-5])(?::?([0-5]\d))?)?)?$/
-/** The engine writes smaller numbers with an exponent. */
+/** The engine formats smaller numbers with an exponent. */
 const PLAIN_MIN = 1e-4
-/** Whole doubles beyond this have lost digits that the text may have had. */
+/** Integers beyond this may have lost digits as a double. */
 const WHOLE_MAX = 2 ** 53
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
-/** Why the value is of no use for the column, as the end of a sentence; null when the engine uses it. */
+/** Why the value cannot be converted to the column's type, as the end of a sentence; null if the engine converts it. */
 export function whyUnusable(value: unknown, column: ColumnDefinition): string | null {
-  if (value === undefined || value === null) return 'is missing, and required'
+  if (value === undefined || value === null) return 'is required but missing'
   if (isUsable(value, column)) return null
   const shown = (typeof value === 'number' ? String(value) : JSON.stringify(value)).slice(0, 80)
-  if (column.type.endsWith('[]')) return `${shown} is no list`
+  if (column.type.endsWith('[]')) return `${shown} is not a list`
   return column.type === 'TIMESTAMP'
-    ? `${shown} is no time (${column.unit ?? 'iso'}, years 1 to 9999)`
-    : `${shown} is no ${column.type}`
+    ? `${shown} is not a valid time (${column.unit ?? 'iso'}, years 1 to 9999)`
+    : `${shown} is not a valid ${column.type}`
 }
 
-/** Why a column's default is no value of its type, as the end of a sentence; null when it is one. */
+/** Why a column's default is not a value of its type, as the end of a sentence; null if it is one. */
 export function whyDefaultUnusable(column: ColumnDefinition): string | null {
   const { type, default: value } = column
-  if (Array.isArray(value) !== type.endsWith('[]')) return `${JSON.stringify(value)} is no ${type}`
-  // What a list holds are types that a column may have, too.
+  if (Array.isArray(value) !== type.endsWith('[]')) return `${JSON.stringify(value)} is not a valid ${type}`
+  // The element type of a list is also a column type.
   const element = { ...column, type: type.replace('[]', '') as ColumnDefinition['type'] }
   const wrong = (Array.isArray(value) ? value : [value]).find((item) => whyUnusable(item, element) !== null)
   return wrong === undefined ? null : whyUnusable(wrong, element)
@@ -67,7 +67,7 @@ function isTruth(value: unknown): boolean {
   return typeof value === 'boolean' || (typeof value === 'string' && TRUTH.test(value))
 }
 
-/** Fractions are rounded. For JavaScript ±2^63 are one with their neighbours, so both are out of range here. */
+/** Fractions are rounded. As doubles, ±2^63 are indistinguishable from their neighbours, so both count as out of range. */
 function isWhole(value: unknown, limit: number): boolean {
   const fits = (whole: number): boolean => whole < limit - 0.5 && (whole > -limit || whole === -(2 ** 31))
   if (typeof value === 'boolean') return true
@@ -98,7 +98,7 @@ function isDecimal(value: unknown, type: string): boolean {
   return Math.abs(value) >= PLAIN_MIN && /^-?\d+\.\d+$/.test(String(value)) && digitsOf(value) <= 15
 }
 
-/** Of the shortest text that means the number. */
+/** Digits of the shortest text that parses to the number. */
 function digitsOf(value: number): number {
   return String(value).replace(/[-.]/g, '').length
 }
@@ -120,7 +120,7 @@ function isIsoTime(text: string): boolean {
   return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX
 }
 
-/** Start of the day, or null when the calendar has none such in the years 1 to 9999. */
+/** Start of the day; null if the calendar has no such day in the years 1 to 9999. */
 function dayMs(text: string): number | null {
   const day = new Date(`${text}T00:00:00Z`)
   const right = !text.startsWith('0000') && !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === text
@@ -128,8 +128,8 @@ function dayMs(text: string): number | null {
 }
 
 /**
- * A text that decides the partition of an event, from a usable value or none: events whose keys are equal to the engine have equal texts. (The reverse
- * does not hold, which does no harm: whole numbers past 2^53 share the texts of their neighbours.)
+ * The text whose hash determines the partition of an event, for a valid or missing key: keys that are equal for the engine have equal texts. (The
+ * reverse does not hold, and need not: integers beyond 2^53 share the texts of their neighbours.)
  */
 export function keyText(value: unknown, column: ColumnDefinition): string {
   const key =
@@ -147,7 +147,7 @@ export function keyText(value: unknown, column: ColumnDefinition): string {
   }
 }
 
-/** As the engine rounds: numbers half to even, texts half away from zero. */
+/** Rounds like the engine: numbers half to even, texts half away from zero. */
 function wholeText(key: unknown): string {
   const number = Number(typeof key === 'string' ? trimmed(key) : key)
   if (!Number.isFinite(number)) return String(key)
@@ -158,7 +158,7 @@ function wholeText(key: unknown): string {
   return String((tie ? away : Math.round(number)) + 0)
 }
 
-/** One text for 1, "1", 1.0 and "1.0", and one for an object and its text, however it was spaced. */
+/** One text for 1, "1", 1.0 and "1.0", and one for an object and its JSON text, whatever its white space. */
 function plainText(key: unknown): string {
   if (typeof key !== 'string') return typeof key === 'object' ? JSON.stringify(key) : String(key)
   if (JSON_NUMBER.test(key)) return String(Number(key))

@@ -1,8 +1,8 @@
-/** From a view's `time` or `window` to its pane, the slice of event time that is stored. */
+/** Derives from a view's `time` or `window` its pane: the unit of event time in which its states are stored. */
 import type { ViewDefinition } from './definition.ts'
 import { CALENDAR_GRAINS, durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
 
-/** Takes a problem and its place in the view. */
+/** Reports a problem and its place in the view. */
 export type Say = (where: string, problem: string) => void
 
 const CALENDAR = new Set<string>(CALENDAR_GRAINS)
@@ -14,10 +14,10 @@ export interface Panes {
   readonly window?: { readonly sizeMs: number; readonly everyMs: number }
 }
 
-/** The pane of a view and the grains that it can be asked in; null when a problem was told. */
+/** The pane of a view and the grains that a query may use; null if a problem was reported. */
 export function paneOf(view: ViewDefinition, say: Say): Panes | null {
   if (view.window !== undefined && view.time !== undefined) {
-    say('', 'has both time and window; a view has one of them')
+    say('', 'has both time and window; use only one of them')
     return null
   }
   try {
@@ -25,7 +25,7 @@ export function paneOf(view: ViewDefinition, say: Say): Panes | null {
       const sizeMs = durationMs(view.window.size, 'window.size')
       const everyMs = durationMs(view.window.every, 'window.every')
       if (sizeMs % everyMs !== 0) {
-        say('window', `its pane of ${view.window.every} does not divide its size of ${view.window.size}`)
+        say('window', `size ${view.window.size} is not a multiple of every ${view.window.every}`)
         return null
       }
       const grains = [
@@ -46,7 +46,7 @@ export function paneOf(view: ViewDefinition, say: Say): Panes | null {
   if (view.time === undefined || view.time.length === 0) return { grains: [] }
   const unknown = view.time.filter((grain) => !(grain in GRAIN_MS) && !CALENDAR.has(grain))
   if (unknown.length > 0) {
-    say('time', `the grain '${unknown[0]}' is unknown; use ${[...Object.keys(GRAIN_MS), ...CALENDAR].join(', ')}`)
+    say('time', `unknown grain '${unknown[0]}'; use one of ${[...Object.keys(GRAIN_MS), ...CALENDAR].join(', ')}`)
     return null
   }
   const fixed = view.time
@@ -55,7 +55,7 @@ export function paneOf(view: ViewDefinition, say: Say): Panes | null {
   const pane = fixed[0] ?? 'day'
   const odd = fixed.find((grain) => GRAIN_MS[grain] % GRAIN_MS[pane] !== 0)
   if (odd) {
-    say('time', `the grain '${odd}' is no multiple of the finest one, '${pane}'`)
+    say('time', `the grain '${odd}' is not a multiple of the finest one, '${pane}'`)
     return null
   }
   return { paneMs: GRAIN_MS[pane], paneGrain: pane, grains: view.time }

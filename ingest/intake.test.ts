@@ -32,7 +32,7 @@ describe('verdicts', () => {
     const records = await scratch.records()
     expect(records.size).toBe(180)
     for (const verdict of verdicts) {
-      if (verdict.status === 'rejected') expect(verdict.reason).toBe('at ($.at): is missing, and required')
+      if (verdict.status === 'rejected') expect(verdict.reason).toBe('at ($.at): is required but missing')
       else expect(records.get(`${verdict.partition}/${verdict.offset}`)!.toString()).toBe(rows[verdict.index])
     }
   })
@@ -40,12 +40,12 @@ describe('verdicts', () => {
   test('say what is wrong with rows that the engine could not read either', async () => {
     const bad: readonly (readonly [Buffer | string, RegExp])[] = [
       ['{"id":1,', /no JSON/],
-      ['[{"id":1,"at":1}]', /an event is a JSON object/],
-      ['{"id":"x","at":1}', /id \(\$\.id\): "x" is no BIGINT/],
+      ['[{"id":1,"at":1}]', /an event must be a JSON object/],
+      ['{"id":"x","at":1}', /id \(\$\.id\): "x" is not a valid BIGINT/],
       ['{"id":1,"at":1}{"id":2,"at":1}', /no JSON/],
       [Buffer.from([...Buffer.from('{"id":1,"at":1,"note":"'), 0xff, ...Buffer.from('"}')]), /not UTF-8/],
-      ['{"id":1,"at":1,"note":"\\ud83d"}', /half of a surrogate pair/],
-      ['{"id":1,"at":1,"\\udE00":1}', /half of a surrogate pair/],
+      ['{"id":1,"at":1,"note":"\\ud83d"}', /unpaired surrogate/],
+      ['{"id":1,"at":1,"\\udE00":1}', /unpaired surrogate/],
       ['{"id":1,\n"at":1}', /line break/],
       ['\u00a0', /no JSON/],
     ]

@@ -120,7 +120,7 @@ test('what is folded is flushed, what closes is in the lake, what can not be use
     `SELECT _offset, reason, bytes FROM read_parquet(${quoteText(lake.resolve(chain!.segments[0]!.deadLetterFile!))}) ORDER BY 1`,
   )
   expect(letters[0]!.map(Number)).toEqual([7, 57])
-  expect(letters[1]![0]).toMatch(/no JSON/)
+  expect(letters[1]![0]).toMatch(/not valid JSON/)
   expect(Buffer.from((letters[2]![0] as { bytes: Uint8Array }).bytes ?? letters[2]![0]).toString()).toBe(texts[7])
 
   const open = await store.read([dataset.views.get('pages')!.hash], new Map([[1, 200]]))

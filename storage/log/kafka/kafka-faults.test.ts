@@ -91,7 +91,7 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
           Buffer.from(bytes).toString('latin1'),
         ),
       )
-      const reasons = [null, /no JSON/, /tombstone/, /blank/, /blank/, /1002 bytes.*recordBytesMax is 1000/]
+      const reasons = [null, /not valid JSON/, /tombstone/, /blank/, /blank/, /1002 bytes.*recordBytesMax is 1000/]
       for (const [index, reason] of reasons.entries()) {
         if (reason === null) expect(letters[index]![2]).toBeNull()
         else expect(letters[index]![2]).toMatch(reason)
