@@ -10,14 +10,15 @@
  * Nothing here assumes to be the only owner. A lost owner that goes on writes equal values under equal identities, or
  * values of a segment start that no reader asks for.
  */
-import type { Offset, OffsetRange } from '#core/offsets.ts'
+import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { bytesHeld, type EventLog, LogRangeError } from '#storage/log/event-log.ts'
-import { BARRIER_THROUGH, barrierOver } from '#storage/speed-store/barrier.ts'
-import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import { commitGap } from './commit-gap.ts'
+import { OwnerAgreement } from './owner-agreement.ts'
 import type { SegmentFold } from './segment-fold.ts'
 import type { StreamLimits } from './stream-limits.ts'
 
@@ -47,47 +48,9 @@ const FLUSH_PAUSES = 2
 /** a flush is slow when it takes more than this part of the time between two */
 const SLOW_FLUSHES = 4
 
-/** The log is not the one that the lake's offsets belong to; going on would count other events under old offsets. */
-export class LogReplacedError extends Error {
-  constructor(dataset: string, partition: number, why: string) {
-    super(
-      `dataset '${dataset}', partition ${partition}: ${why}. The log was re-created or replaced. Restore the log that belongs to this lake, or start with an empty data folder`,
-    )
-    this.name = 'LogReplacedError'
-  }
-}
-
-/** The lake has lost manifests; going on would land the same offsets again in other segments, or take them for lost. */
-export class LakeCutError extends Error {
-  constructor(dataset: string, partition: number, end: Offset, but: string) {
-    super(
-      `dataset '${dataset}', partition ${partition}: the lake's segments end at offset ${end}, but ${but}. Manifests are missing: restore the lake's folder 'manifests' from a copy; nothing is read until then`,
-    )
-    this.name = 'LakeCutError'
-  }
-}
-
-/** The log has lost records that were counted: a fold would put other events under offsets that partials already count. */
-export class LogCutError extends Error {
-  constructor(dataset: string, partition: number, end: Offset, { segmentStart, through }: OffsetsCounted) {
-    const but =
-      through === BARRIER_THROUGH
-        ? 'it went back before, and the speed store counts what it lost'
-        : `[${segmentStart}, ${through}) was counted`
-    super(
-      `dataset '${dataset}', partition ${partition}: the log ends at offset ${end}, but ${but}. The log went back: restore a newer copy of it, or count what it holds now with \`watershed doctor --repair\``,
-    )
-    this.name = 'LogCutError'
-  }
-}
-
-interface OffsetsCounted {
-  readonly segmentStart: Offset
-  readonly through: Offset
-}
-
 export class PartitionOwner {
   readonly #parts: PartitionOwnerParts
+  readonly #agreement: OwnerAgreement
   readonly #step: StepHook
   readonly #clock: () => number
   readonly #openSince: OpenSince
@@ -95,15 +58,12 @@ export class PartitionOwner {
   #flushedThrough = -1
   #flushMs = 0
   #behind = false
-  /** the log was seen to hold everything that the speed store counts */
-  #held = false
-  /** the speed store did not say what it counts: segments close all the same, until it does */
-  #storeAway = false
   /** offsets of the open segment that have no record */
   #holes = 0
 
   constructor(parts: PartitionOwnerParts) {
     this.#parts = parts
+    this.#agreement = new OwnerAgreement(parts)
     this.#step = parts.step ?? noSteps
     this.#clock = parts.clock ?? Date.now
     this.#openSince = parts.openSince ?? { start: -1, atMs: 0 }
@@ -120,18 +80,11 @@ export class PartitionOwner {
 
   /** Begins at the end of the last manifest; records a gap where the log no longer holds what follows. @throws LogReplacedError, LakeCutError */
   async open(): Promise<void> {
-    this.#held = false
-    this.#storeAway = false
+    const { dataset, lake, log, emit } = this.#parts
     for (;;) {
-      const start = await this.#chainEnd()
-      const range = await this.#parts.log.range(this.#parts.partition)
-      if (start > range.end) throw this.#endsBefore(start, range)
-      if (start >= range.start) {
-        await this.#begin(start)
-        return
-      }
-      await this.#assertNeverLanded(start)
-      await this.#commitGap(start, range)
+      const { start, gap } = await this.#agreement.opening()
+      if (gap === null) return this.#begin(start)
+      await commitGap({ dataset, lake, logIdentity: log.identity, emit }, gap, this.#clock())
     }
   }
 
@@ -155,7 +108,10 @@ export class PartitionOwner {
       return true
     } catch (error) {
       if (!(error instanceof LogRangeError)) throw error
-      if (error.wanted > error.range.end) throw await this.#cutFault(error.range)
+      if (error.wanted > error.range.end) {
+        const folded = { segmentStart: fold.start, through: fold.end }
+        throw (await this.#agreement.cutFault(error.range, folded)) ?? error
+      }
       // Retention overtook us: keep what was read, then let open() find the gap.
       if (fold.end > fold.start) await this.close()
       await this.open()
@@ -169,7 +125,7 @@ export class PartitionOwner {
    */
   async flush(): Promise<void> {
     const { fold, store, emit, dataset, partition } = this.#parts
-    if (!this.#held) await this.#assertLogHolds()
+    await this.#agreement.assertLogHolds()
     const atMs = this.#clock()
     const { partials, marker } = await fold.dirty(atMs)
     await store.flush(partials, marker)
@@ -231,7 +187,7 @@ export class PartitionOwner {
   async close(): Promise<SegmentManifest | null> {
     const { fold, emit, dataset, partition } = this.#parts
     if (fold.end === fold.start) return null
-    if (!this.#held && !this.#storeAway) await this.#assertLogHoldsIfTold()
+    await this.#agreement.assertLogHoldsIfKnown()
     const atMs = this.#clock()
     const landed = await fold.land(atMs)
     const manifest = this.#holes > 0 ? { ...landed, holes: this.#holes } : landed
@@ -242,7 +198,7 @@ export class PartitionOwner {
         name: 'segment-lost',
         level: 'warn',
         dataset,
-        message: `partition ${partition}: another owner closed the segment at offset ${manifest.start} first (to ${commit.winner.end}); starting again behind it`,
+        message: `partition ${partition}: another owner closed the segment from offset ${manifest.start} first, up to offset ${commit.winner.end}; continuing from there`,
         fields: { partition, start: manifest.start, winnerEnd: commit.winner.end },
       })
       await this.open()
@@ -274,107 +230,5 @@ export class PartitionOwner {
     this.#flushedAtMs = shownAtMs
     this.#flushedThrough = -1
     this.#flushMs = 0
-  }
-
-  async #chainEnd(): Promise<Offset> {
-    const { lake, log, partition, dataset } = this.#parts
-    // Before the chain: what a generation has counted then, the chain that is read later can only reach or pass.
-    const generation = await lake.current()
-    const chain = (await lake.chains(Math.max(log.partitions, partition + 1)))[partition]!
-    const last = chain.segments.at(-1)
-    if (last !== undefined && last.log !== log.identity) {
-      throw new LogReplacedError(
-        dataset,
-        partition,
-        `the lake belongs to log ${last.log}, but this log is ${log.identity}`,
-      )
-    }
-    const counted = generation?.boundary[partition] ?? 0
-    if (chain.end < counted)
-      throw new LakeCutError(dataset, partition, chain.end, `generation ${generation!.id} has counted up to ${counted}`)
-    return chain.end
-  }
-
-  /** A segment was opened behind `start` once: what lies between was landed, and is no gap. */
-  async #assertNeverLanded(start: Offset): Promise<void> {
-    const { store, dataset, partition } = this.#parts
-    const newest = (await store.markers()).get(partition)
-    if (newest === undefined || newest.segmentStart <= start) return
-    const but = `the speed store knows a segment from ${newest.segmentStart} on, and the log no longer holds what lies between`
-    throw new LakeCutError(dataset, partition, start, but)
-  }
-
-  /** Not in open(): a segment can close while the speed store is away. */
-  async #assertLogHolds(): Promise<void> {
-    const { store, partition } = this.#parts
-    await this.#assertHolds((await store.markers()).get(partition))
-  }
-
-  async #assertLogHoldsIfTold(): Promise<void> {
-    const { store, partition } = this.#parts
-    const newest = await store.markers().catch(() => null)
-    this.#storeAway = newest === null
-    if (newest !== null) await this.#assertHolds(newest.get(partition))
-  }
-
-  async #assertHolds(newest: Marker | undefined): Promise<void> {
-    const { log, dataset, partition } = this.#parts
-    // After the marker: what was counted then, a log that lost nothing holds.
-    const { end } = await log.range(partition)
-    if (newest !== undefined && newest.through > end) throw new LogCutError(dataset, partition, end, newest)
-    this.#held = true
-  }
-
-  /**
-   * The log ends before what is folded. Where the speed store counts more than it holds, a barrier stays there: soon the log may be
-   * as long again, with other events under the same offsets.
-   */
-  async #cutFault(range: OffsetRange): Promise<Error> {
-    const { fold, store, dataset, partition } = this.#parts
-    if (fold.start > range.end) return this.#endsBefore(fold.start, range)
-    try {
-      const newest = (await store.markers()).get(partition)
-      if (newest !== undefined && newest.through > range.end && newest.through !== BARRIER_THROUGH)
-        await store.flush([], barrierOver(newest, fold.start))
-    } catch {
-      // Refused all the same: the speed store is not needed to see it.
-    }
-    return new LogCutError(dataset, partition, range.end, { segmentStart: fold.start, through: fold.end })
-  }
-
-  #endsBefore(start: Offset, { end }: OffsetRange): LogReplacedError {
-    const { dataset, partition } = this.#parts
-    return new LogReplacedError(dataset, partition, `the lake reaches to offset ${start}, but the log ends at ${end}`)
-  }
-
-  /** Says in the lake that [start, range.start) was never read. Losing to another owner is fine: open() looks again. */
-  async #commitGap(start: Offset, range: OffsetRange): Promise<void> {
-    const { dataset, partition, log, lake, emit } = this.#parts
-    emit({
-      name: 'gap-recorded',
-      level: 'error',
-      dataset,
-      message: `partition ${partition}: offsets [${start}, ${range.start}) are gone from the log before they were read; answers say so. Keep the log longer or read it faster`,
-      fields: { partition, start, end: range.start },
-    })
-    await lake.commitSegment({
-      format: 1,
-      dataset,
-      log: log.identity,
-      kind: 'gap',
-      partition,
-      start,
-      end: range.start,
-      events: null,
-      deadLetterFile: null,
-      partials: {},
-      rows: 0,
-      deadLetters: 0,
-      timeRange: null,
-      late: { rows: 0, maxMs: 0 },
-      schemaHash: '',
-      columns: [],
-      createdAtMs: this.#clock(),
-    })
   }
 }

@@ -256,7 +256,9 @@ describe('a lake that lost manifests', () => {
     const flushed = second.seen('flush-written', 1, 90)
     await second.role.start()
     await refused
-    expect(second.role.status()[0]!.fault).toMatch(/end at offset 40, but generation g000001 has counted up to 80/)
+    expect(second.role.status()[0]!.fault).toMatch(
+      /generation g000001 counts up to offset 80, but the lake ends at offset 40/,
+    )
     expect(readdirSync(manifests())).toHaveLength(2)
     renameSync(`${newest}.away`, newest)
     await flushed
@@ -271,7 +273,9 @@ describe('a lake that lost manifests', () => {
     const second = await parts({ retryMsFirst: 1 })
     await second.role.start()
     await second.role.stop()
-    expect(second.events.find(({ name }) => name === 'stream-refused')!.message).toMatch(/knows a segment from 80 on/)
+    expect(second.events.find(({ name }) => name === 'stream-refused')!.message).toMatch(
+      /has a segment from offset 80, but the lake ends at offset 0 and the log begins at offset 80/,
+    )
     expect((await second.lake.chains(2))[0]!.segments).toEqual([])
   })
 })

@@ -15,15 +15,13 @@ import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
-import { LakeCutError, LogCutError, LogReplacedError, type OpenSince, PartitionOwner } from './partition-owner.ts'
+import { type OpenSince, PartitionOwner } from './partition-owner.ts'
 import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
+import { isRefusal } from './stream-refusals.ts'
 
 /** how often at the most a role that keeps up with the log reads it between two flushes */
 const BATCHES_PER_FLUSH = 2
-
-/** what a person must act on */
-const REFUSALS = [LogReplacedError, LogCutError, LakeCutError]
 
 export interface StreamRoleParts {
   readonly dataset: CompiledDataset
@@ -253,7 +251,7 @@ export class StreamRole {
   }
 
   #faulted(partition: number, error: Error, waitMs: number): void {
-    const refused = REFUSALS.some((refusal) => error instanceof refusal)
+    const refused = isRefusal(error)
     this.#note(partition, { state: refused ? 'refused' : 'retrying', fault: error.message })
     this.#parts.emit({
       name: refused ? 'stream-refused' : 'stream-fault',

@@ -72,7 +72,7 @@ export function restores(services: () => ClusterServices): void {
       await admin.disconnect()
       const other = site.run('stream')
       await other.address
-      await site.until('the worker refuses', () => /"event":"stream-refused".*belongs to log/.test(other.said))
+      await site.until('the worker refuses', () => /"event":"stream-refused".*belong to log/.test(other.said))
       const { well, findings } = await doctor('--repair')
       expect(well).toBe(false)
       const foreign = findings.find(({ message }) => /segments belong to another log/.test(message))!

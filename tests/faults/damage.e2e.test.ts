@@ -200,7 +200,7 @@ test('a platform on a lake that lost manifests takes events, lands nothing, says
       const ready = await platform.get('/readyz')
       return ready.status === 503 ? ready : null
     })
-    expect(body).toMatch(/refused.*segments end at offset 0, but generation g000002 has counted up to 150/)
+    expect(body).toMatch(/refused.*generation g000002 counts up to offset 150, but the lake ends at offset 0/)
     expect((await platform.post(DATASET, linesOf(notes(600, 700)))).status).toBe(202)
     expect((await platform.get(BY_TOPIC)).status).toBe(503)
     expect(await readdir(manifests).catch(() => [])).toEqual([])
