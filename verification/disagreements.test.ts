@@ -143,12 +143,12 @@ test('a log that went back under the open segment: the owner refuses, the repair
 
   const before = await examine(open)
   expect(before.well).toBe(false)
-  const finding = before.findings.find(({ message }) => message.includes('the log went back'))!
-  expect(finding.message).toMatch(/counted up to offset 58, but the log ends at 48/)
+  const finding = before.findings.find(({ message }) => message.includes('lost its newest records'))!
+  expect(finding.message).toMatch(/\[40, 58\) are counted, but the log ends at offset 48/)
   expect(finding.advice).toMatch(/doctor --repair/)
   const after = await repair(open)
   expect(after.repairs).toMatchObject([{ part: 'speed store', outcome: 'repaired' }])
-  expect(after.repairs![0]!.message).toMatch(/folds the log from offset 40 on again/)
+  expect(after.repairs![0]!.message).toMatch(/replays the log from offset 40/)
   expect((await repair(open)).repairs).toEqual([])
   await streamUntil(countedAll)
   expect(await equal()).toBe(true)
@@ -203,7 +203,7 @@ test('a repair that died half way is found and made again, and no answer is give
   await expect(takeSnapshot(open)).rejects.toThrow(/watershed doctor/)
   await streamUntil(refused)
   expect((await examine(open)).findings.map(({ message }) => message)).toContain(
-    'partition 0: the log went back under a running stream role, or a repair began and did not end',
+    'partition 0: the log lost records while a stream role was running, or a repair was interrupted',
   )
   expect((await repair(open)).repairs).toMatchObject([{ outcome: 'repaired' }])
   await streamUntil(countedAll)
@@ -217,10 +217,12 @@ test('a lake that went back: the stream role reads the log again, and answers wa
   await append(60)
   await streamUntil(countedAll)
   await whileClosed(restore)
-  await expect(takeSnapshot(open)).rejects.toThrow(/the lake ends at 20/)
+  await expect(takeSnapshot(open)).rejects.toThrow(/the lake ends at offset 20/)
   const { repairs } = await repair(open)
-  expect(repairs).toMatchObject([{ outcome: 'refused', message: expect.stringContaining('the lake went back') }])
-  expect(repairs![0]!.message).toMatch(/reads the log from offset 20 on again/)
+  expect(repairs).toMatchObject([
+    { outcome: 'refused', message: expect.stringContaining('the lake has lost its newest segments') },
+  ])
+  expect(repairs![0]!.message).toMatch(/reads the log again from offset 20/)
   await streamUntil(countedAll)
   expect(await equal()).toBe(true)
   expect((await repair(open)).repairs).toEqual([])
@@ -237,7 +239,7 @@ test('what only a person can mend is refused, and says what to do', async () => 
   expect(well).toBe(false)
   expect(repairs).toMatchObject([{ outcome: 'refused' }])
   expect(repairs![0]!.message).toMatch(
-    /the generation has counted up to offset 40.*Restore the lake's folder 'manifests'/,
+    /generation g000001 counts up to offset 40.*Restore the lake's folder 'manifests'/,
   )
   renameSync(join(data, newest), join(manifests, newest))
   expect(await counted()).toBe(45)

@@ -1,18 +1,20 @@
 /**
- * Where the log, the speed store and the lake of a dataset do not fit together, as after a restore of one of them from an older copy:
- * what is seen, what to do, and what can be repaired without losing anything.
+ * Where the log, the speed store and the lake of a dataset do not agree, as after a restore of one of them from an older copy: what is
+ * found, what to do, and what can be repaired without losing anything.
  *
  * Partials are deleted only where no owner can be at work on them: owners refuse a log that ends before what was counted. While they
  * are deleted a barrier stays in the store, and goes last. So a repair that dies half way is found again and made again, and no answer
  * is given in between. An owner that sees its log go back leaves a barrier, too.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
-import type { Offset, OffsetRange } from '#core/offsets.ts'
+import { type KnownParts, type LogVerdict, logAgreement } from '#core/log-agreement.ts'
+import { verdictText } from '#core/log-verdict-text.ts'
+import type { Offset } from '#core/offsets.ts'
 import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import { BARRIER_THROUGH, barrierOver } from '#storage/speed-store/barrier.ts'
+import { barrierOver } from '#storage/speed-store/barrier.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 
 /** The parts that are compared, opened. */
@@ -35,7 +37,7 @@ export interface Disagreement {
 }
 
 const REPAIR_ADVICE = 'run `watershed doctor --repair`'
-const COUNT_WHAT_IS_LEFT = `restore a newer copy of the log; or count what it holds now, without the records that it lost: ${REPAIR_ADVICE}`
+const COUNT_WHAT_IS_LEFT = `restore a newer copy of the log, or ${REPAIR_ADVICE} to count what it holds now, without the records that it lost`
 const DELETE_ROWS_MAX = 5_000
 
 /** Looks at markers first and at lake and log later: while all is well, those have what the markers count. */
@@ -46,68 +48,71 @@ export async function disagreements(open: ComparedParts): Promise<Disagreement[]
   const found: Disagreement[] = []
   const current = await lake.current().catch((error: Error) => error)
   if (current instanceof Error) found.push(await currentUnreadable(open, chains, current))
-  for (const chain of chains) {
-    const marker = markers.get(chain.partition)
+  const generation = current instanceof Error ? null : current
+  for (const lake of chains) {
+    const { partition } = lake
+    const marker = markers.get(partition)
     if (marker === undefined) continue
-    const range = await log.range(chain.partition)
-    const counted = current instanceof Error ? 0 : (current?.boundary[chain.partition] ?? 0)
-    const one = storeAgainst(open, { marker, chain, range, counted })
+    const logRange = await log.range(partition)
+    const one = storeAgainst(open, { partition, logIdentity: log.identity, logRange, lake, generation }, marker)
     if (one !== null) found.push(one)
   }
   return found
 }
 
-interface Seen {
-  readonly marker: Marker
-  readonly chain: SegmentChain
-  readonly range: OffsetRange
-  /** by the generation */
-  readonly counted: Offset
-}
+/** Log, lake and generation of one partition. */
+type Seen = Required<Omit<KnownParts, 'marker' | 'folded'>>
 
-function storeAgainst(open: ComparedParts, { marker, chain, range, counted }: Seen): Disagreement | null {
-  const { partition, segmentStart, through } = marker
-  const numbers = { partition, lakeEnd: chain.end, segmentStart, through, logStart: range.start, logEnd: range.end }
-  const why = whyNot(chain, range, counted)
-  const part = 'speed store'
-  if (through > range.end) {
-    const repair = why === null ? () => foldAgain(open.store, marker, chain) : null
-    return { part, message: wentBack(marker, range), advice: why ?? COUNT_WHAT_IS_LEFT, numbers, repair }
+/** The speed store is held against the log and the lake one by one; whether its open segment can be folded again is theirs to say. */
+function storeAgainst(open: ComparedParts, seen: Seen, marker: Marker): Disagreement | null {
+  const { partition, logRange, lake } = seen
+  const againstLog = logAgreement({ partition, logRange, marker })
+  const store = againstLog.kind === 'agrees' ? logAgreement({ partition, lake, marker }) : againstLog
+  if (store.kind === 'agrees') return null
+  const { segmentStart, through } = marker
+  const base = {
+    part: 'speed store' as const,
+    message: `partition ${partition}: ${verdictText(store)}`,
+    numbers: { partition, lakeEnd: lake.end, segmentStart, through, logStart: logRange.start, logEnd: logRange.end },
   }
-  if (segmentStart > chain.end) {
-    const message = `partition ${partition}: the speed store has an open segment from offset ${segmentStart}, but the lake ends at ${chain.end}: the lake went back`
-    const advice = `nothing to repair: a running stream role reads the log from offset ${chain.end} on again, and queries are refused until it is through`
-    return { part, message, advice: why ?? advice, numbers, repair: null }
+  const why = whyNotFoldedAgain(logAgreement(seen))
+  if (why !== null) return { ...base, advice: `not repaired: ${why}`, repair: null }
+  if (store.kind === 'log-cut')
+    return { ...base, advice: COUNT_WHAT_IS_LEFT, repair: () => foldAgain(open.store, marker, lake.end) }
+  const advice = `nothing to repair: a running stream role reads the log again from offset ${lake.end}; queries are refused until it has caught up`
+  return { ...base, advice, repair: null }
+}
+
+/** Why the log cannot give the open segment again, and what to do; null when it can. */
+function whyNotFoldedAgain(verdict: LogVerdict): string | null {
+  switch (verdict.kind) {
+    case 'log-replaced':
+    case 'log-ends-before-lake':
+      return `${verdictText(verdict)}. Restore the log that belongs to this lake, or start with an empty data folder`
+    case 'lake-cut':
+    case 'lake-cut-unreadable':
+    case 'gap':
+    case 'gap-or-lake-cut':
+      return `${verdictText(verdict)}. Restore the lake's folder 'manifests' from a copy`
+    // Where the generation alone does not fit, the log still holds everything behind the lake's end.
+    case 'agrees':
+    case 'log-cut':
+    case 'lake-behind':
+    case 'boundary-inside-segment':
+    case 'generation-of-other-log':
+      return null
   }
-  return null
-}
-
-function wentBack({ partition, through }: Marker, { end }: OffsetRange): string {
-  if (through === BARRIER_THROUGH)
-    return `partition ${partition}: the log went back under a running stream role, or a repair began and did not end`
-  return `partition ${partition}: the speed store has counted up to offset ${through}, but the log ends at ${end}: the log went back`
-}
-
-/** Why the open segment can not be folded again from the log; null when it can. */
-function whyNot({ partition, end }: SegmentChain, range: OffsetRange, counted: Offset): string | null {
-  if (end < counted)
-    return `not repaired: the generation has counted up to offset ${counted}, and the lake's segments end at ${end}. Restore the lake's folder 'manifests' from a copy`
-  if (end > range.end)
-    return `not repaired: the lake reaches to offset ${end}, and the log of partition ${partition} only to ${range.end}. Restore the log, or start with an empty data folder`
-  if (end < range.start)
-    return `not repaired: the log begins at offset ${range.start}, so [${end}, ${range.start}) can not be read again. Restore the lake's folder 'manifests' from a copy`
-  return null
 }
 
 /** Deletes the partition's partials, the barrier last. */
-async function foldAgain(store: SpeedStore, marker: Marker, { end }: SegmentChain): Promise<string> {
+async function foldAgain(store: SpeedStore, marker: Marker, lakeEnd: Offset): Promise<string> {
   const { partition } = marker
-  const barrier = barrierOver(marker, end)
+  const barrier = barrierOver(marker, lakeEnd)
   await store.flush([], barrier)
   const { segmentStart } = barrier
   const deleted =
     (await deleteAll(store, partition, segmentStart)) + (await deleteAll(store, partition, segmentStart + 1))
-  return `partition ${partition}: deleted ${deleted - 1} partials and markers from the speed store; the stream role folds the log from offset ${end} on again`
+  return `partition ${partition}: deleted ${deleted - 1} partials and markers from the speed store; the stream role replays the log from offset ${lakeEnd}`
 }
 
 async function deleteAll(store: SpeedStore, partition: number, before: Offset): Promise<number> {
@@ -131,20 +136,20 @@ async function currentUnreadable(
     return {
       ...base,
       advice:
-        "not repaired: no kept generation is whole and fits the lake's segments. Restore the lake's folder from a copy",
+        "not repaired: no kept generation is intact and matches the lake's segments. Restore the lake's folder from a copy",
       repair: null,
     }
   const repair = async (): Promise<string> => {
     const lock = await open.lake.tryLock()
-    if (lock === null) throw new Error('a batch run is going on: try again when it is over')
+    if (lock === null) throw new Error('a batch run is in progress; try again when it has finished')
     try {
       await open.lake.setCurrent(whole.id)
-      return `${whole.id} is current: the newest generation that is whole and fits the lake`
+      return `${whole.id} is current: the newest generation that is intact and matches the lake`
     } finally {
       await lock.release()
     }
   }
-  return { ...base, advice: `make ${whole.id} current, which gives the same answers: ${REPAIR_ADVICE}`, repair }
+  return { ...base, advice: `${REPAIR_ADVICE} to make ${whole.id} current; answers stay the same`, repair }
 }
 
 /** One that is damaged hides none of the others. */
@@ -166,10 +171,7 @@ async function newestWhole(
   return null
 }
 
-function fits({ boundary, log }: GenerationManifest, chains: readonly SegmentChain[], identity: string): boolean {
-  if (log !== identity) return false
-  return chains.every(({ partition, segments, end }) => {
-    const counted = boundary[partition] ?? 0
-    return counted <= end && !segments.some((segment) => segment.start < counted && segment.end > counted)
-  })
+function fits(generation: GenerationManifest, chains: readonly SegmentChain[], identity: string): boolean {
+  if (generation.log !== identity) return false
+  return chains.every((lake) => logAgreement({ partition: lake.partition, lake, generation }).kind === 'agrees')
 }

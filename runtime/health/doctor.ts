@@ -1,5 +1,7 @@
 /** Looks at every part of a dataset in the data folder and says how it is and what to do. `examine` reads only. */
 
+import { logAgreement } from '#core/log-agreement.ts'
+import { verdictText } from '#core/log-verdict-text.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
@@ -160,15 +162,16 @@ function gapsFound(chains: readonly SegmentChain[]): Finding {
 }
 
 async function chainsBeyondLog(chains: readonly SegmentChain[], log: OpenDataset['log']): Promise<Finding | null> {
-  for (const chain of chains) {
-    const range = await log.range(chain.partition)
-    if (chain.end <= range.end) continue
+  for (const lake of chains) {
+    const { partition } = lake
+    const verdict = logAgreement({ partition, lake, logRange: await log.range(partition) })
+    if (verdict.kind !== 'log-ends-before-lake') continue
     return {
       part: 'lake',
       state: 'attention',
-      message: `partition ${chain.partition}: the lake reaches to offset ${chain.end}, but the log ends at ${range.end}`,
-      advice: 'the log was re-created or cut; restore it, or start with an empty data folder',
-      numbers: { partition: chain.partition, lakeEnd: chain.end, logEnd: range.end },
+      message: `partition ${partition}: ${verdictText(verdict)}`,
+      advice: 'restore the log that belongs to this lake, or start with an empty data folder',
+      numbers: { partition, lakeEnd: verdict.lakeEnd, logEnd: verdict.logEnd },
     }
   }
   return null
@@ -222,8 +225,8 @@ async function examineGeneration({ lake, partitions }: OpenDataset, now: number)
     }
   }
   const chains = await lake.chains(partitions)
-  const short = chains.find((chain) => chain.end < (current.boundary[chain.partition] ?? 0))
-  if (short !== undefined) return manifestsMissing(current, short)
+  const missing = manifestsMissing(current, chains)
+  if (missing !== null) return missing
   const after = chains.reduce(
     (sum, chain) => sum + Math.max(0, chain.end - (current.boundary[chain.partition] ?? 0)),
     0,
@@ -236,15 +239,20 @@ async function examineGeneration({ lake, partitions }: OpenDataset, now: number)
   return { part: 'generation', state: old ? 'attention' : 'ok', message, advice, numbers }
 }
 
-function manifestsMissing(current: GenerationManifest, { partition, end }: SegmentChain): Finding {
-  const counted = current.boundary[partition]!
-  return {
-    part: 'generation',
-    state: 'attention',
-    message: `${current.id} has counted partition ${partition} up to offset ${counted}, but the lake's segments end at ${end}: manifests are missing`,
-    advice: "restore the lake's folder 'manifests' from a copy; nothing of the partition is read until then",
-    numbers: { id: current.id, partition, counted, end },
+function manifestsMissing(generation: GenerationManifest, chains: readonly SegmentChain[]): Finding | null {
+  for (const lake of chains) {
+    const { partition } = lake
+    const verdict = logAgreement({ partition, lake, generation })
+    if (verdict.kind !== 'lake-cut') continue
+    return {
+      part: 'generation',
+      state: 'attention',
+      message: `partition ${partition}: ${verdictText(verdict)}`,
+      advice: "restore the lake's folder 'manifests' from a copy; the partition is not read until then",
+      numbers: { id: generation.id, partition, counted: verdict.counted, end: verdict.lakeEnd },
+    }
   }
+  return null
 }
 
 function agoOf(ms: number): string {

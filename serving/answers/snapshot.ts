@@ -5,6 +5,8 @@
  * while a segment closes, and a lost owner's writes are never seen.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { type LogVerdict, logAgreement } from '#core/log-agreement.ts'
+import { verdictText } from '#core/log-verdict-text.ts'
 import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
@@ -81,7 +83,7 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     const generation = await lake.current()
     // A log can have got partitions that this process does not know of yet: what was counted of them is part of the answer.
     const chains = await lake.chains(Math.max(served.partitions, generation?.boundary.length ?? 0, marked))
-    const wrong = disagreementOf(served.log?.identity, generation, chains)
+    const wrong = lakeFault(served.log?.identity, generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
     const open = await readOpen(store, hashes, ends)
@@ -91,9 +93,9 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
       why = `the speed store has ${marked} partitions, but the lake was read for ${chains.length}`
       continue
     }
-    const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))
-    if (stale === undefined) return behindLog(served, assemble(generation, chains, open))
-    why = `partition ${stale.partition}: the speed store has an open segment from offset ${stale.segmentStart}, but the lake ends at ${ends.get(stale.partition)}`
+    const fault = openFault(newest.values(), chains)
+    if (fault === null) return behindLog(served, assemble(generation, chains, open))
+    why = fault
   }
   throw new SnapshotError(dataset.name, why)
 }
@@ -112,36 +114,31 @@ async function readOpen(store: SpeedStore, hashes: readonly string[], ends: Posi
   }
 }
 
-/** Why the log, the current generation and the closed segments do not belong together; null when they do. */
-export function disagreementOf(
-  identity: string | undefined,
+/** Why no exact answer can be given, whatever the speed store holds. A lake of another log is reported first. */
+export function lakeFault(
+  logIdentity: string | undefined,
   generation: GenerationManifest | null,
   chains: readonly SegmentChain[],
 ): string | null {
-  return foreignFault(identity, chains) ?? boundaryFault(generation, chains)
+  const faults = chains
+    .map((lake) => ({ lake, verdict: logAgreement({ partition: lake.partition, logIdentity, lake, generation }) }))
+    .filter(({ verdict }) => verdict.kind !== 'agrees')
+  const first = faults.find(({ verdict }) => verdict.kind === 'log-replaced') ?? faults[0]
+  return first === undefined ? null : `partition ${first.lake.partition}: ${faultText(first.verdict)}`
 }
 
-/** Under the offsets of this log the lake has counted another one's events. */
-function foreignFault(identity: string | undefined, chains: readonly SegmentChain[]): string | null {
-  if (identity === undefined) return null
-  const foreign = chains.find(({ segments }) => segments.length > 0 && segments.at(-1)!.log !== identity)
-  if (foreign === undefined) return null
-  return `the lake's segments belong to log ${foreign.segments.at(-1)!.log}, but this log is ${identity}: it was re-created or replaced; restore the log that belongs to this lake, or start with an empty data folder`
+function faultText(verdict: LogVerdict): string {
+  const text = verdictText(verdict)
+  if (verdict.kind !== 'log-replaced') return text
+  return `${text}; restore the log that belongs to this lake, or start with an empty data folder`
 }
 
-function boundaryFault(generation: GenerationManifest | null, chains: readonly SegmentChain[]): string | null {
-  if (generation === null) return null
-  for (const { partition, segments, end } of chains) {
-    const boundary = generation.boundary[partition] ?? 0
-    if (boundary > end) {
-      return `partition ${partition}: generation ${generation.id} counts up to offset ${boundary}, but the lake ends at ${end}`
-    }
-    if (segments.some((segment) => segment.start < boundary && segment.end > boundary)) {
-      return `partition ${partition}: the boundary ${boundary} of generation ${generation.id} is inside a segment`
-    }
-    if (boundary > 0 && segments.length > 0 && generation.log !== segments[0]!.log) {
-      return `generation ${generation.id} belongs to another log than the segments`
-    }
+/** The first open segment that starts behind the end of the lake. */
+export function openFault(markers: Iterable<Marker>, chains: readonly SegmentChain[]): string | null {
+  for (const marker of markers) {
+    const { partition } = marker
+    const verdict = logAgreement({ partition, lake: chains[partition], marker })
+    if (verdict.kind !== 'agrees') return `partition ${partition}: ${verdictText(verdict)}`
   }
   return null
 }

@@ -7,9 +7,10 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import {
-  disagreementOf,
   type Gap,
   gapsOf,
+  lakeFault,
+  openFault,
   type ServedDataset,
   SNAPSHOT_TRIES_MAX,
   SnapshotError,
@@ -62,7 +63,7 @@ export class LakeLook {
     const chains = await lake.chains(Math.max(partitions, generation?.boundary.length ?? 0, this.#marked))
     if (this.#state !== null && this.#state.generation === generation && this.#state.chains === chains)
       return this.#state
-    const wrong = disagreementOf(log?.identity, generation, chains)
+    const wrong = lakeFault(log?.identity, generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const segments = segmentsBehind(generation, chains)
     return {
@@ -75,14 +76,12 @@ export class LakeLook {
   }
 
   /** A store that cannot be read says nothing: the answers do not need it. */
-  async #markerFault({ chains, ends }: LakeState): Promise<string | null> {
+  async #markerFault({ chains }: LakeState): Promise<string | null> {
     const newest = await this.#served.store.markers().catch(() => null)
     if (newest === null) return null
     this.#marked = 1 + Math.max(-1, ...newest.keys())
     if (this.#marked > chains.length)
       return `the speed store has ${this.#marked} partitions, but the lake was read for ${chains.length}`
-    const stale = [...newest.values()].find((marker) => marker.segmentStart > (ends.get(marker.partition) ?? 0))
-    if (stale === undefined) return null
-    return `partition ${stale.partition}: the speed store has an open segment from offset ${stale.segmentStart}, but the lake ends at ${ends.get(stale.partition)}`
+    return openFault(newest.values(), chains)
   }
 }

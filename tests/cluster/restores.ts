@@ -48,7 +48,7 @@ export function restores(services: () => ClusterServices): void {
       const found = await doctor('--repair')
       expect(found.well).toBe(false)
       expect(found.repairs!.map(({ message }) => message).join('\n')).toMatch(
-        /the lake went back.*nothing to repair.*reads the log/,
+        /the lake has lost its newest segments.*nothing to repair.*reads the log/,
       )
       site.run('stream')
       site.run('batch')

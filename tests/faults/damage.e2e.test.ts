@@ -190,10 +190,14 @@ test('a platform on a lake that lost manifests takes events, lands nothing, says
   await rename(manifests, away)
   const doctor = await command(['doctor'], data)
   expect(doctor.code).toBe(1)
-  expect(doctor.stdout).toMatch(/segments end at 0: manifests are missing.*restore the lake's folder 'manifests'/)
+  expect(doctor.stdout).toMatch(
+    /the lake ends at offset 0: manifests are missing.*restore the lake's folder 'manifests'/,
+  )
   const query = await command(COMMANDS.query, data)
   expect(query.code).toBe(STORAGE)
-  expect(query.stderr).toMatch(/g000002 counts up to offset 150, but the lake ends at 0; see `watershed doctor`/)
+  expect(query.stderr).toMatch(
+    /g000002 counts up to offset 150, but the lake ends at offset 0: manifests are missing; see `watershed doctor`/,
+  )
   const platform = await RunningPlatform.start(data, ['--dataset', definition])
   try {
     const { body } = await eventually('it is not ready, and says why', async () => {
