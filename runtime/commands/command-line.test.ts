@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { type Command, CommanderError } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '#core/definition-error.ts'
@@ -11,9 +13,9 @@ import { commandLine } from './command-line.ts'
 import { endOf, exitCode } from './end-of.ts'
 import { CommandError, EXIT_CODES, listenError } from './exit-codes.ts'
 
-/** every command that does something, with its path */
+/** every command that does something, with its path; the program itself only shows its help and version */
 function leaves(command: Command, path: readonly string[]): [string, Command][] {
-  const own: [string, Command][] = command.options.length > 0 ? [[path.join(' '), command]] : []
+  const own: [string, Command][] = command.parent && command.options.length > 0 ? [[path.join(' '), command]] : []
   return [...own, ...command.commands.flatMap((inner) => leaves(inner, [...path, inner.name()]))]
 }
 
@@ -47,6 +49,13 @@ describe('docs/reference/command-line.md', async () => {
 })
 
 const listening = (code: string): Error => listenError('127.0.0.1', 80, Object.assign(new Error(code), { code }))
+
+test.each(['--version', '-V'])('%s prints the version of package.json', async (flag) => {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, flag], { encoding: 'utf8' })
+  expect([status, stdout, stderr]).toEqual([0, `${version}\n`, ''])
+})
 
 describe('endOf', () => {
   test.each([

@@ -1,5 +1,6 @@
 /** The command line as data: all commands. */
 import { Command } from 'commander'
+import manifest from '../../package.json' with { type: 'json' }
 import { backfillCommand, batchCommand } from './batch-command.ts'
 import { configCommand } from './config-command.ts'
 import { dashboardsCommand } from './dashboards-command.ts'
@@ -15,6 +16,7 @@ import { verifyCommand } from './verify-command.ts'
 export function commandLine(): Command {
   const program = new Command('watershed')
     .description('Lambda-architecture analytics: live windows and exact batch results, merged by log position')
+    .version(manifest.version)
     .helpCommand(true)
     .showHelpAfterError('(watershed help shows all commands)')
   const commands = [
