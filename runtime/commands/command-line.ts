@@ -11,6 +11,7 @@ import { generationsCommand } from './generations-command.ts'
 import { ingestCommand } from './ingest-command.ts'
 import { queryCommand } from './query-command.ts'
 import { intakeCommand, presentCommand, serveCommand, startCommand, streamCommand } from './service-commands.ts'
+import { typesCommand } from './types-command.ts'
 import { verifyCommand } from './verify-command.ts'
 
 export function commandLine(): Command {
@@ -36,6 +37,7 @@ export function commandLine(): Command {
     dashboardsCommand(),
     doctorCommand(),
     configCommand(),
+    typesCommand(),
   ]
   for (const command of commands) program.addCommand(command)
   throwInsteadOfExit(program)

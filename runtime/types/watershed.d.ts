@@ -1,0 +1,199 @@
+/**
+ * What a dataset definition imports from 'watershed'. Generated: `watershed types` writes it again, for example after an update.
+ * TypeScript 5.8 or newer.
+ */
+declare module 'watershed' {
+  type ListType = (typeof LIST_TYPES)[number];
+  /** SQL types a column may have. */
+  export type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType;
+  /** How the JSON says a time: numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
+  export type TimeUnit = (typeof TIME_UNITS)[number];
+  type Scalar = string | number | boolean;
+  /** What the JSON of an event could have at the path of a column of this type. */
+  type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
+  export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
+    readonly type: Type;
+    /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
+    readonly path: string;
+    /** an event without a usable value is a dead letter */
+    readonly required?: boolean;
+    /** value where the event has none (or one that does not convert), written as it would stand in the event */
+    readonly default?: DefaultOf<Type>;
+    /** only for TIMESTAMP; default 'iso' */
+    readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never;
+    readonly label?: string;
+  }
+  export interface MeasureOptions<Where extends string = string> {
+    /** SQL condition over the columns: only rows where it is true are aggregated */
+    readonly where?: Where;
+    readonly label?: string;
+  }
+  export interface MeasureDefinition<Column extends string = string> {
+    readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile';
+    readonly expression?: string;
+    readonly denominator?: string;
+    readonly where?: string;
+    readonly label?: string;
+    /** countDistinct: keep every hash instead of the smallest 2,048 */
+    readonly exact?: boolean;
+    /** quantile: 0 … 1 */
+    readonly q?: number;
+    /** only for TypeScript: the columns that bare names mean */
+    readonly column?: Column;
+  }
+  /** Number of rows (where a condition holds). */
+  export function count<const Where extends string = never>(options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Where>>;
+  /** Sum; exact for integers and decimals, within 1e-9 relative for doubles; NULL where no row had a value. */
+  export function sum<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /** Smallest non-NULL value. */
+  export function min<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /** Largest non-NULL value. */
+  export function max<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /** Mean of the non-NULL values. */
+  export function avg<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /** Sum of one expression divided by the sum of another; NULL where the latter is 0 or absent. */
+  export function ratio<const A extends string, const B extends string, const Where extends string = never>(numerator: A, denominator: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /** The non-NULL value of the earliest row, by event time, partition, offset; of an event's unnested elements the smallest value. */
+  export function first<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /** The non-NULL value of the newest row, by event time, partition, offset; of an event's unnested elements the largest value. */
+  export function latest<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /** Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), and answers say so; `exact: true` keeps every hash (use where groups stay moderate). */
+  export function countDistinct<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where> & {
+    readonly exact?: boolean;
+  }): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /** The value below which the share `q` of the values lies, within 1 % relative. */
+  export function quantile<const Text extends string, const Where extends string = never>(expression: Text, q: number, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
+  export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+  export interface WindowDefinition {
+    readonly size: Duration;
+    readonly every: Duration;
+  }
+  /** A window of event time: `size` long, ending at every multiple of `every`; `every` is its pane and divides `size`. */
+  export function sliding(window: WindowDefinition): WindowDefinition;
+  export interface LookupDefinition<Key extends string = string> {
+    readonly dictionary: string;
+    readonly key: Key;
+    readonly attribute: string;
+  }
+  /** Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list). */
+  export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
+  export interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
+    readonly by: Measure;
+    readonly limit: number;
+    /** dimensions shown when a query names none; default: all */
+    readonly dimensions?: readonly Dimension[];
+    /** SQL condition over the presented measures, e.g. 'mentions > 5' */
+    readonly having?: string;
+  }
+  export interface ViewDefinition<Column extends string = string> {
+    readonly label?: string;
+    /** name → column that holds a list: one row per element, under the new name */
+    readonly unnest?: Readonly<Record<string, Column>>;
+    /** name → SQL expression over columns and unnested names */
+    readonly dimensions: Readonly<Record<string, string>>;
+    /** only rows where this SQL condition is true */
+    readonly where?: string;
+    /** grains in which the view can be asked; the finest is what is stored. Neither `time` nor `window`: an all-time view */
+    readonly time?: readonly Grain[];
+    readonly window?: WindowDefinition;
+    readonly measures: Readonly<Record<string, MeasureDefinition>>;
+    readonly rank?: RankDefinition;
+    /** name of the added column → look-up */
+    readonly enrich?: Readonly<Record<string, LookupDefinition>>;
+  }
+  export interface DatasetDefinition<Column extends string = string> {
+    /** lower case letters, digits and _; starts with a letter; at most 63 */
+    readonly name: string;
+    readonly label?: string;
+    /** the TIMESTAMP column that is the event time */
+    readonly time: Column;
+    /** the column whose value decides the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+    readonly key: Column;
+    /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
+    readonly lateAfter?: Duration;
+    readonly columns: Readonly<Record<Column, ColumnDefinition>>;
+    readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
+  }
+  /** What a dataset file hands over: as DatasetDefinition, with every bare name checked against the others. */
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
+    /** the TIMESTAMP column that is the event time */
+    readonly time: TimeColumn<NoInfer<Types>>;
+    /** the column whose value decides the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+    readonly key: KeyColumn<NoInfer<Types>>;
+    readonly columns: {
+      readonly [Name in keyof Types]: ColumnDefinition<Types[Name]>;
+    };
+    readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>;
+  }
+  /** Defines a dataset; the value is plain data, `compileDataset` checks and compiles it. */
+  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>>(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string>;
+  export type { FixedGrain, Grain };
+  const LIST_TYPES: readonly ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VARCHAR[]'];
+  const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
+  /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
+  const TIME_UNITS: readonly ['s', 'ms', 'us', 'iso'];
+  /** The name that a bare text is; never for an expression, and for a text that is only known when the program runs. */
+  type ColumnIn<Text extends string> = string extends Text ? never : Text extends unknown ? IsBareName<Text> extends true ? Text : never : never;
+  type Grain = FixedGrain | CalendarGrain;
+  type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>;
+  type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, (typeof KEY_TYPES)[number]>;
+  type CheckedViews<Column extends string, Views> = {
+    readonly [View in keyof Views]: string extends NamesOf<Member<Views[View], 'measures'>> ? ViewDefinition : CheckedView<Column, Views[View]>;
+  };
+  type FixedGrain = keyof typeof GRAIN_MS;
+  type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
+  type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
+  type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
+    [Name in keyof Types]: Types[Name] extends Allowed ? Name : [ColumnType] extends [Types[Name]] ? Name : never;
+  }[keyof Types] & string;
+  /** Types of which equal values have one text, so that all events of a key go to one partition. */
+  const KEY_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'];
+  type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string;
+  type Member<View, Name extends string> = View extends {
+    readonly [Key in Name]: infer Value;
+  } ? Value : never;
+  /** Members that a view does not have become never, so that a misspelt one is refused where it stands. */
+  type CheckedView<Column extends string, View> = {
+    readonly [Key in keyof View]: Key extends keyof CheckedMembers<Column, View> ? CheckedMembers<Column, View>[Key] : Key extends keyof ViewDefinition ? ViewDefinition[Key] : never;
+  };
+  /** The grains a time dimension can have, with their fixed length in ms where they have one (week, month, quarter and year have none: they depend on the calendar). */
+  const GRAIN_MS: {
+    readonly second: 1000;
+    readonly '10s': 10000;
+    readonly minute: 60000;
+    readonly '5m': 300000;
+    readonly '15m': 900000;
+    readonly hour: 3600000;
+    readonly day: 86400000;
+  };
+  type Letter = ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm') | ('n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z');
+  type AllNameChars<Text extends string> = Text extends '' ? true : Text extends `${NameChar}${infer Rest}` ? AllNameChars<Rest> : false;
+  const CALENDAR_GRAINS: readonly ['week', 'month', 'quarter', 'year'];
+  interface CheckedMembers<Column extends string, View> {
+    readonly unnest: {
+      readonly [Name in keyof Member<View, 'unnest'>]: Column;
+    };
+    readonly dimensions: {
+      readonly [Name in keyof Member<View, 'dimensions'>]: CheckedText<Member<View, 'dimensions'>[Name], Names<Column, View>>;
+    };
+    readonly where: CheckedText<Member<View, 'where'>, Names<Column, View>>;
+    readonly measures: CheckedMeasures<Names<Column, View>, Member<View, 'measures'>>;
+    readonly rank: RankDefinition<NamesOf<Member<View, 'measures'>>, NamesOf<Member<View, 'dimensions'>>>;
+    readonly enrich: {
+      readonly [Name in keyof Member<View, 'enrich'>]: LookupDefinition<Outputs<View>>;
+    };
+    readonly window: View extends {
+      readonly time: readonly string[];
+    } ? never : ViewDefinition['window'];
+  }
+  type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
+  type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
+  /** what expressions of a view may name */
+  type Names<Column extends string, View> = Column | NamesOf<Member<View, 'unnest'>>;
+  type CheckedMeasures<Name extends string, Measures> = {
+    readonly [Measure in keyof Measures]: Measures[Measure] extends MeasureDefinition<infer Column> ? [Column] extends [Name] ? MeasureDefinition : string extends Column ? MeasureDefinition : MeasureDefinition<Name> : MeasureDefinition;
+  };
+  /** dimensions and measures */
+  type Outputs<View> = NamesOf<Member<View, 'dimensions'>> | NamesOf<Member<View, 'measures'>>;
+}
