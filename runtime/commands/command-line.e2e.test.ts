@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { until } from '#tests/until.ts'
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 const DEADLINE = { timeout: 30_000, interval: 100 }
@@ -65,12 +65,11 @@ interface Answer {
 }
 
 /** Asks until so many offsets are counted. */
-async function answerOf(url: string, path: string, offsets: number): Promise<Answer> {
-  for (;;) {
+function answerOf(url: string, path: string, offsets: number): Promise<Answer> {
+  return until(`${path} counts ${offsets} offsets`, async () => {
     const answer = (await (await fetch(`${url}${path}`)).json()) as Answer
-    if (answer.meta.position.reduce((sum, position) => sum + position, 0) >= offsets) return answer
-    await sleep(20)
-  }
+    return answer.meta.position.reduce((sum, position) => sum + position, 0) >= offsets && answer
+  })
 }
 
 describe('from a file to an answer', () => {

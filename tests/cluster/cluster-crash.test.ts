@@ -3,7 +3,6 @@
  * schedule on Redis. It is killed where the batch layer publishes, and Redis is emptied and killed under it. After each: every
  * acknowledged event is in the log once, the answers are the recount, and verify is equal.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { StepName } from '#core/steps.ts'
 import {
@@ -15,6 +14,7 @@ import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/ka
 import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
 import { CrashSite } from '../crash/crash-site.ts'
 import { EventClient } from '../crash/event-client.ts'
+import { until } from '../until.ts'
 
 const missing = (await kafkaSkipReason()) ?? (await elasticsearchMissing()) ?? whyNoRedis()
 const SESSION_MS = 2_000
@@ -91,11 +91,8 @@ describe.skipIf(missing !== null)('a platform on Kafka, Elasticsearch and Redis'
 
   async function acknowledgedMore(events: number): Promise<void> {
     const wanted = client.acknowledged.length + events
-    const deadline = Date.now() + 90_000
-    while (client.acknowledged.length < wanted) {
-      if (Date.now() > deadline)
-        throw new Error(`${wanted - client.acknowledged.length} of ${events} events were not acknowledged`)
-      await sleep(20)
-    }
+    const said = (): string => `${wanted - client.acknowledged.length} of them are not`
+    const enough = (): boolean => client.acknowledged.length >= wanted
+    await until(`${events} more events are acknowledged`, enough, { withinMs: 90_000, said })
   }
 })

@@ -17,6 +17,7 @@ import { checkCounted } from '#tests/crash/check-counted.ts'
 import { EventClient } from '#tests/crash/event-client.ts'
 import { placeDefinition } from '#tests/crash/place-definition.ts'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
+import { until } from '../until.ts'
 import type { ClusterServices } from './cluster-services.ts'
 
 export type Role = 'serve' | 'intake' | 'stream' | 'batch' | 'present'
@@ -130,17 +131,13 @@ export class ClusterSite {
 
   /** Resolves when so many more events are acknowledged than now. */
   async acknowledged(more: number): Promise<void> {
-    const until = this.client.acknowledged.length + more
-    await this.until(`${more} more events are acknowledged`, () => this.client.acknowledged.length >= until)
+    const wanted = this.client.acknowledged.length + more
+    await this.until(`${more} more events are acknowledged`, () => this.client.acknowledged.length >= wanted)
   }
 
   /** Resolves when it is so. @throws at the deadline, with what the processes said */
   async until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-    const deadline = performance.now() + DEADLINE_MS
-    while (!(await isSo())) {
-      if (performance.now() > deadline) throw new Error(`not so within ${DEADLINE_MS} ms: ${what}\n${this.said}`)
-      await sleep(50)
-    }
+    await until(what, isSo, { withinMs: DEADLINE_MS, everyMs: 50, said: () => this.said })
   }
 
   /** Partitions that the worker says it works on, in order. */

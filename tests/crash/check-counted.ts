@@ -1,11 +1,11 @@
 /** What must hold when everything was counted: verify is equal, every acknowledged event is in the log once, and the answer says the same. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Workspace } from '#runtime/commands/workspace.ts'
 import type { OpenDataset } from '#runtime/drivers/open-dataset.ts'
 import { mergedSnapshot } from '#runtime/health/merged-snapshot.ts'
 import { loadConfiguration } from '#runtime/settings/configuration.ts'
 import { SnapshotError, takeSnapshot } from '#serving/answers/snapshot.ts'
 import { silent } from '#telemetry/emit.ts'
+import { until } from '#tests/until.ts'
 import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 import { checkAcknowledged } from './check-acknowledged.ts'
 import type { EventClient } from './event-client.ts'
@@ -54,13 +54,12 @@ async function checkAnswer(address: string, report: VerifyReport): Promise<void>
 
 /** Resolves when every event in the log is counted. */
 async function drained(open: OpenDataset, withinMs: number): Promise<void> {
-  const deadline = performance.now() + withinMs
-  for (;;) {
-    const why = await notCounted(open)
-    if (why === null) return
-    if (performance.now() > deadline) throw new Error(`not drained in ${withinMs} ms: ${why}`)
-    await sleep(20)
+  let why: string | null = null
+  const counted = async (): Promise<boolean> => {
+    why = await notCounted(open)
+    return why === null
   }
+  await until('every event in the log is counted', counted, { withinMs, said: () => `${why}` })
 }
 
 /** What is not counted yet; null when all is. */

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
@@ -20,6 +19,7 @@ import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { ElasticsearchSpeedStore } from '#storage/speed-store/elasticsearch/elasticsearch-speed-store.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import type { ElasticsearchServer } from '../servers/elasticsearch-server.ts'
+import { until } from '../until.ts'
 
 const PARTITIONS = 2
 const CAUGHT_UP_MS_MAX = 150_000
@@ -100,11 +100,10 @@ export class RsvpSite {
 
   /** Until readers see everything that is in the log. */
   async caughtUp(): Promise<void> {
-    const deadline = Date.now() + CAUGHT_UP_MS_MAX
-    while ((await this.ask('responses_by_country', { limit: '1', measures: 'yes' })).meta.behind !== 0) {
-      if (Date.now() > deadline) throw new Error(`not caught up: ${JSON.stringify(this.#role.status())}`)
-      await sleep(20)
-    }
+    const caughtUp = async (): Promise<boolean> =>
+      (await this.ask('responses_by_country', { limit: '1', measures: 'yes' })).meta.behind === 0
+    const said = (): string => JSON.stringify(this.#role.status())
+    await until('readers see everything', caughtUp, { withinMs: CAUGHT_UP_MS_MAX, said })
   }
 
   async batch(mode: 'full' | 'incremental'): Promise<void> {

@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../until.ts'
 import { byTopic, DATASET, linesOf, type Note, notes, notesDefinition } from './notes.ts'
-import { type Answer, eventually, RunningPlatform, watershed } from './watershed.ts'
+import { type Answer, RunningPlatform, watershed } from './watershed.ts'
 
 const BY_TOPIC = `/v1/datasets/${DATASET}/views/by_topic`
 const ALL = `/v1/datasets/${DATASET}/views/all`
@@ -33,14 +34,14 @@ const start = () => RunningPlatform.start(data, ['--dataset', definition], NO_BA
 async function take(platform: RunningPlatform, from: number, to: number): Promise<void> {
   expect((await platform.post(DATASET, linesOf(notes(from, to)))).status).toBe(202)
   kept.push(...notes(from, to))
-  await eventually('all segments are closed', async () => {
+  await until('all segments are closed', async () => {
     const { meta } = await platform.answer(ALL)
     return meta.behind === 0 && meta.rows.open === 0 ? meta : null
   })
 }
 
 async function counted(platform: RunningPlatform): Promise<Answer> {
-  return eventually('all is counted', async () => {
+  return until('all is counted', async () => {
     const answer = await platform.answer(ALL)
     return answer.meta.behind === 0 ? answer : null
   })
@@ -123,7 +124,7 @@ test('what only an open segment holds, folded by the old definition, is never ta
   expect((await watershed(['verify', ...words], fresh)).code).toBe(0)
   const second = await RunningPlatform.start(fresh, words, open)
   try {
-    const answer = await eventually('all is counted', async () => {
+    const answer = await until('all is counted', async () => {
       const found = await second.answer(BY_TOPIC)
       const places = found.meta.position.reduce((sum, position) => sum + position, 0)
       if (places < 200) expect(found.data).toEqual([])

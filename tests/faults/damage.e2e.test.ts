@@ -3,8 +3,9 @@ import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../until.ts'
 import { byTopic, DATASET, linesOf, type Note, notes, notesDefinition } from './notes.ts'
-import { eventually, type Ran, RunningPlatform, watershed } from './watershed.ts'
+import { type Answer, type Ran, RunningPlatform, watershed } from './watershed.ts'
 
 const BY_TOPIC = `/v1/datasets/${DATASET}/views/by_topic`
 const STORAGE = 74
@@ -24,7 +25,7 @@ beforeAll(async () => {
   for (const from of [0, 300]) {
     await platform.post(DATASET, linesOf(notes(from, from + 300)))
     kept.push(...notes(from, from + 300))
-    await eventually('all segments are closed', async () => {
+    await until('all segments are closed', async () => {
       const { meta } = await platform.answer(BY_TOPIC)
       return meta.rows.open === 0 && meta.rows.batch + meta.rows.closed === kept.length ? meta : null
     })
@@ -200,7 +201,7 @@ test('a platform on a lake that lost manifests takes events, lands nothing, says
   )
   const platform = await RunningPlatform.start(data, ['--dataset', definition])
   try {
-    const { body } = await eventually('it is not ready, and says why', async () => {
+    const { body } = await until('it is not ready, and says why', async () => {
       const ready = await platform.get('/readyz')
       return ready.status === 503 ? ready : null
     })
@@ -210,12 +211,14 @@ test('a platform on a lake that lost manifests takes events, lands nothing, says
     expect(await readdir(manifests).catch(() => [])).toEqual([])
     await rm(manifests, { recursive: true, force: true })
     await rename(away, manifests)
-    const answer = await eventually('all is counted', async () => {
+    // Refused until the stream role has read the manifests again.
+    const counted = async (): Promise<Answer | null> => {
       const found = await platform.answer(BY_TOPIC)
       return found.meta.behind === 0 ? found : null
-    })
+    }
+    const answer = await until('all is counted', counted, { faultsPass: true })
     expect(answer.data).toEqual(byTopic([...kept, ...notes(600, 700)]))
-    await eventually('it is ready', async () => ((await platform.get('/readyz')).status === 200 ? true : null))
+    await until('it is ready', async () => (await platform.get('/readyz')).status === 200)
   } finally {
     expect(await platform.stop()).toBe(0)
   }

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type SmallDisk, smallDisk } from '#storage/log/small-disk.ts'
+import { until } from '../until.ts'
 import { byTopic, DATASET, linesOf, type Note, notes, notesDefinition } from './notes.ts'
-import { type Answer, eventually, RunningPlatform, watershed } from './watershed.ts'
+import { type Answer, RunningPlatform, watershed } from './watershed.ts'
 
 const BY_TOPIC = `/v1/datasets/${DATASET}/views/by_topic`
 const COMMANDS: readonly (readonly string[])[] = [
@@ -40,7 +41,7 @@ afterAll(async () => {
 
 const command = (words: readonly string[]) => watershed([...words, '--dataset', definition], data)
 const counted = (platform: RunningPlatform): Promise<Answer> =>
-  eventually(`${kept.length} notes are counted`, async () => {
+  until(`${kept.length} notes are counted`, async () => {
     const answer = await platform.answer(BY_TOPIC)
     return answer.meta.behind === 0 ? answer : null
   })
@@ -65,7 +66,7 @@ test('a running platform on a disk that fills up refuses events, answers, and go
       expect(JSON.parse(refused.body)).toMatchObject({ type: 'urn:watershed:problem:storage-fault', retryable: true })
       expect(refused.body).toMatch(/notes\.sqlite: appending: .*Free space/)
     }
-    await eventually('it says that it is not ready, and why', async () => {
+    await until('it says that it is not ready, and why', async () => {
       const { status, body } = await platform.get('/readyz')
       return status === 503 && /disk is full/.test(body) ? body : null
     })
@@ -76,12 +77,12 @@ test('a running platform on a disk that fills up refuses events, answers, and go
     expect(batch.stderr).toMatch(/disk is full/)
     expect((await command(['ingest', DATASET, file])).code).toBe(74)
     disk.free()
-    await eventually('it takes events again', async () => {
+    await until('it takes events again', async () => {
       const { status } = await platform.post(DATASET, linesOf(notes(600, 800)))
       return status === 202 ? status : null
     })
     kept.push(...notes(600, 800))
-    await eventually('it is ready again', async () => ((await platform.get('/readyz')).status === 200 ? true : null))
+    await until('it is ready again', async () => (await platform.get('/readyz')).status === 200)
     expect((await counted(platform)).data).toEqual(byTopic(kept))
   } finally {
     expect(await platform.stop()).toBe(0)

@@ -4,8 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../until.ts'
 import { byTopic, DATASET, linesOf, type Note, notes, notesDefinition } from './notes.ts'
-import { type Answer, eventually, RunningPlatform, watershed } from './watershed.ts'
+import { type Answer, RunningPlatform, watershed } from './watershed.ts'
 
 const BY_TOPIC = `/v1/datasets/${DATASET}/views/by_topic`
 const ALL = `/v1/datasets/${DATASET}/views/all`
@@ -43,7 +44,7 @@ async function take(from: number, to: number): Promise<void> {
 }
 
 const counted = (): Promise<Answer> =>
-  eventually('all is counted', async () => {
+  until('all is counted', async () => {
     const answer = await platform.answer(BY_TOPIC)
     return answer.meta.behind === 0 ? answer : null
   })
@@ -73,7 +74,7 @@ async function role(name: string): Promise<{ status: number; ready: boolean; sta
 async function lightFuse(name: string): Promise<void> {
   const fuse = join(folder, `fuse-${name}`)
   await writeFile(fuse, '')
-  await eventually('the fuse has burnt', async () => (existsSync(fuse) ? null : true))
+  await until('the fuse has burnt', () => !existsSync(fuse))
 }
 
 test('the stream role', async () => {
@@ -81,7 +82,7 @@ test('the stream role', async () => {
   expect((await counted()).data).toEqual(byTopic(kept))
   for (const restarts of [1, 2]) {
     await lightFuse('stream')
-    const down = await eventually('it is not ready', async () => {
+    const down = await until('it is not ready', async () => {
       const seen = await role('stream')
       return seen.ready ? null : seen
     })
@@ -92,7 +93,7 @@ test('the stream role', async () => {
     })
     await take(200 * restarts, 200 * restarts + 200)
     await exact()
-    const up = await eventually('it is ready', async () => {
+    const up = await until('it is ready', async () => {
       const seen = await role('stream')
       return seen.ready && seen.status === 200 ? seen : null
     })
@@ -103,15 +104,15 @@ test('the stream role', async () => {
 
 test('the batch role', async () => {
   await lightFuse('batch')
-  const down = await eventually('it is not ready', async () => {
+  const down = await until('it is not ready', async () => {
     const seen = await role('batch')
     return seen.ready ? null : seen
   })
   expect(down.status).toBe(503)
   await take(600, 800)
   await exact()
-  await eventually('it is ready', async () => ((await role('batch')).ready ? true : null))
-  await eventually('a generation counts everything', async () => {
+  await until('it is ready', async () => (await role('batch')).ready)
+  await until('a generation counts everything', async () => {
     const { meta } = await platform.answer(ALL)
     return meta.rows.batch === kept.length ? meta : null
   })

@@ -2,13 +2,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
 
 const MAIN = fileURLToPath(new URL('../../runtime/main.ts', import.meta.url))
-const EVENTUALLY_MS_MAX = 60_000
 
 /** Everything happens often. */
 const OFTEN = {
@@ -97,20 +95,4 @@ export class RunningPlatform {
   async stop(): Promise<number | null> {
     return (await this.#process.stop()).code
   }
-}
-
-/** Looks until it finds something. @throws with what was looked for, and what was seen last, when the deadline is over */
-export async function eventually<Found>(what: string, look: () => Promise<Found | null>): Promise<Found> {
-  const deadline = performance.now() + EVENTUALLY_MS_MAX
-  let last = 'nothing'
-  while (performance.now() < deadline) {
-    try {
-      const found = await look()
-      if (found !== null) return found
-    } catch (error) {
-      last = (error as Error).message
-    }
-    await sleep(50)
-  }
-  throw new Error(`not seen in ${EVENTUALLY_MS_MAX} ms: ${what}; last: ${last}`)
 }

@@ -10,6 +10,7 @@ import { Random } from '#datasets/random.ts'
 
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { OpenPartials, PartialRow, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { until } from '../until.ts'
 import { type AskedQuery, randomQuery, urlOf } from './asked-query.ts'
 import { checkAnswer, parseAnswer } from './check-answer.ts'
 import { Ledger } from './ledger.ts'
@@ -37,6 +38,7 @@ const ACT_PAUSE_MS_MAX = 100
 /** the acts are followed by as many answers and segments as it takes */
 const ANSWERS_MIN = 100
 const SEGMENTS_MIN = 50
+const ENOUGH_MS_MAX = 90_000
 /** how long two owners believe that they have the same partitions */
 const OVERLAP_MS = 150
 const DRAIN_MS_MAX = 60_000
@@ -79,7 +81,6 @@ class Run {
 
   /** Asks once more when everything is counted. */
   async drain(): Promise<void> {
-    const deadline = performance.now() + DRAIN_MS_MAX
     const query: AskedQuery = {
       view: 'by_kind',
       dimensions: ['kind', 'shop'],
@@ -87,12 +88,13 @@ class Run {
       grain: 'day',
       limit: 10_000,
     }
-    for (;;) {
-      const position = await this.#ask(query)
-      if (position?.every((offset, partition) => offset === this.ledger.ends[partition])) return
-      if (performance.now() > deadline) throw new Error(`not drained: ${position} of ${this.ledger.ends}`)
-      await sleep(20)
+    let position: readonly number[] | null = null
+    const counted = async (): Promise<boolean> => {
+      position = await this.#ask(query)
+      return position?.every((offset, partition) => offset === this.ledger.ends[partition]) ?? false
     }
+    const said = (): string => `${position} of ${this.ledger.ends}`
+    await until('everything is counted', counted, { withinMs: DRAIN_MS_MAX, said })
   }
 
   async #append(random: Random): Promise<void> {
@@ -142,7 +144,8 @@ class Run {
       await sleep(random.below(ACT_PAUSE_MS_MAX))
     }
     const enough = (): boolean => this.answers > ANSWERS_MIN && platform.count('segment-closed') > SEGMENTS_MIN
-    while (!enough() && !this.#over.signal.aborted) await sleep(20)
+    const over = (): boolean => this.#over.signal.aborted
+    await until('enough has happened', () => enough() || over(), { withinMs: ENOUGH_MS_MAX })
   }
 
   /** The new owners begin while the old ones still go on. */

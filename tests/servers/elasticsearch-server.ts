@@ -5,7 +5,7 @@ import { chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../until.ts'
 import {
   type ElasticsearchDistribution,
   provisionElasticsearch,
@@ -193,16 +193,12 @@ async function launch(site: Site): Promise<Running> {
   }
   child.stdout!.on('data', hear)
   child.stderr!.on('data', hear)
-  const deadline = Date.now() + START_MS_MAX
-  while (!(await answers(site))) {
-    const gone = child.exitCode !== null || child.signalCode !== null
-    if (!gone && Date.now() < deadline) {
-      await sleep(POLL_MS)
-      continue
-    }
+  const futile = (): boolean => child.exitCode !== null || child.signalCode !== null
+  const patience = { withinMs: START_MS_MAX, everyMs: POLL_MS, futile, said: () => said }
+  await until('Elasticsearch answers', () => answers(site), patience).catch((error: unknown) => {
     child.kill('SIGKILL')
-    throw new Error(`Elasticsearch ${gone ? 'ended' : `did not answer in ${START_MS_MAX} ms`}. It wrote:\n${said}`)
-  }
+    throw error
+  })
   return { child, pid: Number(readFileSync(pidFile, 'utf8')) }
 }
 

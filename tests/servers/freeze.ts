@@ -1,13 +1,13 @@
 /** Stops a process without ending it: its connections stay open, and it answers nothing. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../until.ts'
 
 const LOOK_EVERY_MS = 5
 
 /** Resolves when every thread of it stands still: the signal alone leaves them the time to answer one request more. */
 export async function freeze(pid: number): Promise<void> {
   process.kill(pid, 'SIGSTOP')
-  while (!standsStill(pid)) await sleep(LOOK_EVERY_MS)
+  await until(`process ${pid} stands still`, () => standsStill(pid), { everyMs: LOOK_EVERY_MS })
 }
 
 export function thaw(pid: number): void {

@@ -6,8 +6,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { until } from '../until.ts'
 import { javaPath, KAFKA_VERSION, kafkaMissing, provisionKafka } from './kafka-provision.ts'
 
 export { KAFKA_VERSION, kafkaMissing, provisionKafka }
@@ -140,14 +140,14 @@ class Broker implements KafkaServer {
   }
 
   async #answers(child: ChildProcess): Promise<void> {
-    const deadline = Date.now() + START_MS_MAX
-    while (!(await accepts(this.#port))) {
-      if (child.exitCode !== null || Date.now() > deadline) {
-        child.kill('SIGKILL')
-        const said = await readFile(join(this.#folder, 'kafka.out'), 'utf8').catch(() => '')
-        throw new Error(`Kafka ${KAFKA_VERSION} did not come up on port ${this.#port}:\n${said.slice(-4_000)}`)
-      }
-      await sleep(50)
+    const futile = (): boolean => child.exitCode !== null
+    const patience = { withinMs: START_MS_MAX, everyMs: 50, futile }
+    try {
+      await until(`Kafka ${KAFKA_VERSION} takes connections`, () => accepts(this.#port), patience)
+    } catch (cause) {
+      child.kill('SIGKILL')
+      const said = await readFile(join(this.#folder, 'kafka.out'), 'utf8').catch(() => '')
+      throw new Error(`Kafka did not come up on port ${this.#port}:\n${said.slice(-4_000)}`, { cause })
     }
   }
 }

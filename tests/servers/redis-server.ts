@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { until } from '../until.ts'
 import { mustRun } from './must-run.ts'
 
 /** the series that docker-compose.yml runs; tests take a newer one, too */
@@ -106,8 +107,11 @@ async function launch(folder: string, port: number): Promise<ChildProcess> {
   process.once('exit', endWithUs)
   child.once('exit', () => process.off('exit', endWithUs))
   const failed = once(child, 'error').then(([error]) => error as Error)
-  const ready = untilReady(child, `redis://127.0.0.1:${port}`)
-  const fault = await Promise.race([ready.then(() => null), failed])
+  const ready = untilReady(child, `redis://127.0.0.1:${port}`).then(
+    () => null,
+    (error: Error) => error,
+  )
+  const fault = await Promise.race([ready, failed])
   if (fault === null && child.exitCode === null) return child
   endWithUs()
   const said = await readFile(logFile, 'utf8').catch(() => '')
@@ -117,12 +121,9 @@ async function launch(folder: string, port: number): Promise<ChildProcess> {
 }
 
 async function untilReady(child: ChildProcess, url: string): Promise<void> {
-  const endMs = Date.now() + READY_MS_MAX
-  while (child.exitCode === null && Date.now() < endMs) {
-    const answer = await askOnce(url, (client) => client.ping()).catch(() => null)
-    if (answer === 'PONG') return
-    await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS))
-  }
+  const ready = async (): Promise<boolean> => (await askOnce(url, (client) => client.ping())) === 'PONG'
+  const patience = { withinMs: READY_MS_MAX, everyMs: ASK_EVERY_MS, faultsPass: true }
+  await until('Redis answers', ready, { ...patience, futile: () => child.exitCode !== null })
 }
 
 /** One request on a connection of its own that is not tried again. */
