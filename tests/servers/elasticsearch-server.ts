@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from '../until.ts'
@@ -11,6 +10,7 @@ import {
   provisionElasticsearch,
   ServerUnavailableError,
 } from './elasticsearch-distribution.ts'
+import { freePorts } from './free-ports.ts'
 import { mustRun } from './must-run.ts'
 
 export { ELASTICSEARCH_VERSION, provisionElasticsearch } from './elasticsearch-distribution.ts'
@@ -106,7 +106,7 @@ interface Site {
 
 async function makeSite({ home, javaHome }: ElasticsearchDistribution, security: boolean): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'watershed-elasticsearch-'))
-  const [http, transport] = [await freePort(), await freePort()]
+  const [http, transport] = (await freePorts(2)) as [number, number]
   for (const name of ['config', 'config/jvm.options.d', 'data', 'logs', 'tmp']) mkdirSync(join(folder, name))
   for (const name of ['jvm.options', 'log4j2.properties'])
     copyFileSync(join(home, 'config', name), join(folder, 'config', name))
@@ -212,16 +212,6 @@ async function answers({ node, security }: Site): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

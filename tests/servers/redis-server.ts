@@ -2,11 +2,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { until } from '../until.ts'
+import { freePorts } from './free-ports.ts'
 import { mustRun } from './must-run.ts'
 
 /** the series that docker-compose.yml runs; tests take a newer one, too */
@@ -60,7 +60,7 @@ export function whyNoRedis(): string | null {
 /** @throws when the program is missing or does not answer in time; the message holds the last lines that it wrote */
 export async function startRedis(): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'watershed-redis-'))
-  const port = await freePort()
+  const [port] = (await freePorts(1)) as [number]
   const url = `redis://127.0.0.1:${port}`
   let child = await launch(folder, port)
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -136,14 +136,4 @@ async function askOnce<Answer>(url: string, ask: (client: Redis) => Promise<Answ
   } finally {
     client.disconnect()
   }
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
