@@ -13,11 +13,11 @@ import type { PlatformEvent } from '#telemetry/emit.ts'
 import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
 import { batchQueueName } from './bullmq-queue.ts'
 import { BullMqSchedule, type BullMqTimes } from './bullmq-schedule.ts'
-import type { WorkerOptions } from './bullmq-worker.fixture.ts'
+import type { WorkerOptions } from './bullmq-worker-fixture.ts'
 import { publishEmpty } from './empty-generation-fixture.ts'
 import type { BatchScheduleOptions } from './schedule.ts'
 
-const FIXTURE = fileURLToPath(new URL('./bullmq-worker.fixture.ts', import.meta.url))
+const FIXTURE = fileURLToPath(new URL('./bullmq-worker-fixture.ts', import.meta.url))
 const TIMES: BullMqTimes = { lookEveryMs: 300, workerSilentMsMax: 1_000, postponeMs: 100, retryMs: 100 }
 const WAIT = { timeout: 60_000, interval: 20 }
 

@@ -1,5 +1,5 @@
 /**
- * A batch worker in a process of its own, to be killed: node bullmq-worker.fixture.ts <options as JSON>. It tells on stdout what its
+ * A batch worker in a process of its own, to be killed: node bullmq-worker-fixture.ts <options as JSON>. It tells on stdout what its
  * run does, one word a line, and takes the dataset's lock for it, as a batch run does.
  */
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
