@@ -5,7 +5,8 @@ import { nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression, expressionSql } from './expression.ts'
-import { compiledMeasure, isNumeric, measureSql, wantsNumber, wantsSum } from './measures.ts'
+import { compiledMeasure, measureSql, wantsNumber, wantsSum } from './measures/by-kind.ts'
+import { isNumeric } from './measures/number-types.ts'
 import { quoteName } from './sql-names.ts'
 import { decimalOf, storedValue } from './stored-value.ts'
 import { type Panes, paneOf, type Say } from './view-panes.ts'
@@ -154,13 +155,16 @@ async function assemble(
         )
     if (entry.kind === 'quantile' && !(entry.q! >= 0 && entry.q! <= 1))
       say(`measure '${measure}'`, `the quantile ${entry.q} is not between 0 and 1`)
-    const names = {
+    const sql = measureSql({
+      definition: entry,
+      type: xType,
+      second: yType,
       x: quoteName(`${measure}#x`),
       y: quoteName(`${measure}#y`),
-      s: (part: string) => `${measure}__${part}`,
+      s: (part) => `${measure}__${part}`,
       unnested: unnest.length > 0,
-    }
-    return { name: measure, entry, x, y, sql: measureSql(entry, xType, yType, names) }
+    })
+    return { name: measure, entry, x, y, sql }
   })
   const dimensionColumns = groups.map((group) => ({ name: group.name, type: group.type }))
   const presented = measures.map((entry) => ({ name: entry.name, type: entry.sql.type }))

@@ -1,6 +1,7 @@
 /** The SQL texts of one view: partial, merge, present and the independent recount. */
 import type { GroupBy, SqlColumn } from './compiled.ts'
-import { type ListState, type MeasureSql, ORDER_SQL } from './measures.ts'
+import { ORDER_SQL } from './measures/first-latest.ts'
+import type { ListState, MeasureSql } from './measures/measure-sql.ts'
 import { quoteName } from './sql-names.ts'
 
 export interface ViewParts {

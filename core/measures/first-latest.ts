@@ -1,0 +1,41 @@
+import { type MeasureInput, type MeasureSql, SCALAR } from './measure-sql.ts'
+
+/** (time, partition, offset) as one number: time in the upper 64 bits, partition in the next 16, offset in the last 48 */
+const TIME_STEP = `${2n ** 64n}::HUGEINT`
+const PARTITION_STEP = `${2n ** 48n}::HUGEINT`
+export const ORDER_SQL = orderSql('_time', '_partition', '_offset')
+
+function orderSql(time: string, partition: string, offset: string): string {
+  return `${time}::HUGEINT * ${TIME_STEP} + ${partition}::HUGEINT * ${PARTITION_STEP} + ${offset}::HUGEINT`
+}
+
+/**
+ * The state of first and latest from two aggregates: the value, and the order that it has. (An aggregate over whole structs
+ * gives the same, but encodes every row: four times the time.)
+ */
+function orderedState(value: string, order: string): string {
+  const [time, partition, offset] = [`(${order}) >> 64`, `((${order}) >> 48) & 65535`, `(${order}) & 281474976710655`]
+  return `CASE WHEN ${order} IS NOT NULL THEN struct_pack(v := ${value}, t := (${time})::BIGINT, p := (${partition})::INTEGER, o := (${offset})::BIGINT) END`
+}
+
+/**
+ * Value of the earliest or newest row, by time, partition and offset; NULL where there was none. The earlier or newer of two
+ * states: associative, commutative and idempotent, with the zero NULL; a merge does not keep the other state, so it has no inverse.
+ */
+export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested }: MeasureInput): MeasureSql {
+  const [best, of, direction] = kind === 'first' ? ['min', 'arg_min', ''] : ['max', 'arg_max', ' DESC']
+  const v = s('v')
+  const stateOrder = orderSql(`${v}.t`, `${v}.p`, `${v}.o`)
+  // Of the elements of one event, which share time, partition and offset, the smallest is first and the largest latest.
+  const by = (order: string, value: string): string => (unnested ? `struct_pack(o := ${order}, v := ${value})` : order)
+  return {
+    ...SCALAR,
+    state: [{ name: v, type: `STRUCT(v ${type}, t BIGINT, p INTEGER, o BIGINT)` }],
+    type,
+    exactness: { kind: 'exact' },
+    partial: [orderedState(`${of}(${x}, ${by('_order', x)})`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
+    merge: [orderedState(`${of}(${v}.v, ${by(stateOrder, `${v}.v`)})`, `${best}(${stateOrder})`)],
+    present: `${v}.v`,
+    recount: `first(${x} ORDER BY _time${direction}, _partition${direction}, _offset${direction}${unnested ? `, ${x}${direction}` : ''}) FILTER (WHERE ${x} IS NOT NULL)`,
+  }
+}

@@ -1,0 +1,51 @@
+/** What every kind of measure gives: its state, and the SQL that makes, merges and presents it. Only states cross the boundary. */
+import type { Exactness, SqlColumn } from '../compiled.ts'
+import type { MeasureDefinition } from '../definition.ts'
+
+export interface MeasureInput {
+  readonly definition: MeasureDefinition
+  /** type of the expression */
+  readonly type: string
+  /** type of the second expression, a ratio's denominator */
+  readonly second: string
+  /** prepared columns: the value and the second value */
+  readonly x: string
+  readonly y: string
+  /** name of a state column */
+  readonly s: (part: string) => string
+  /** one event may give several rows */
+  readonly unnested: boolean
+}
+
+/**
+ * SQL over columns named x (value), y (second value), _time, _partition, _offset, _order.
+ *
+ * Scalar states are plain aggregates. List states (distinct hashes, quantile buckets) are made by a query of their own that
+ * explodes, deduplicates or adds, and collects again; the view joins it to the rest by its keys.
+ */
+export interface MeasureSql {
+  readonly state: readonly SqlColumn[]
+  readonly type: string
+  readonly exactness: Exactness
+  /** one aggregate per state column, over prepared rows; null for list states */
+  readonly partial: readonly string[] | null
+  /** one aggregate per state column, over state rows; null for list states */
+  readonly merge: readonly string[] | null
+  readonly list: ListState | null
+  readonly present: string
+  /** BOOLEAN: whether the presented value is an estimate; null where it never is */
+  readonly estimated: string | null
+  readonly recount: string
+}
+
+export interface ListState {
+  /** element of one prepared row */
+  readonly element: string
+  /** 'distinct': a set of elements; 'counted': elements with how often */
+  readonly kind: 'distinct' | 'counted'
+  /** keeps only this many of the smallest; null keeps all */
+  readonly keep: number | null
+}
+
+/** Of a measure whose states are plain aggregates, and whose value is never an estimate. */
+export const SCALAR = { list: null, estimated: null } as const
