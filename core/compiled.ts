@@ -35,6 +35,12 @@ export type Exactness =
   /** quantile sketch: |answer - truth| <= relativeError * |truth| */
   | { readonly kind: 'bounded'; readonly relativeError: number }
 
+/**
+ * Whether a state can be taken out of a merge again: merge(a, b) - b = a. 'null-as-zero': a sum that had no value comes back
+ * as 0. Sums of doubles are not invertible, because adding them rounds.
+ */
+export type Invertible = 'yes' | 'null-as-zero' | 'no'
+
 export interface CompiledMeasure {
   readonly name: string
   readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile'
@@ -42,6 +48,7 @@ export interface CompiledMeasure {
   readonly type: string
   readonly state: readonly SqlColumn[]
   readonly exactness: Exactness
+  readonly invertible: Invertible
   readonly label?: string
 }
 

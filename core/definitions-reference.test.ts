@@ -15,6 +15,7 @@ import { DEFINITION_MEMBERS } from './definition-shape.ts'
 import { ALLOWED_FUNCTIONS } from './expression.ts'
 import { CALENDAR_GRAINS, GRAIN_MS } from './grains.ts'
 import { JSON_DEPTH_MAX } from './json-text.ts'
+import { measureSql } from './measures/by-kind.ts'
 
 const text = readFileSync(fileURLToPath(new URL('../docs/reference/definitions.md', import.meta.url)), 'utf8')
 const blocks = (kind: string): string[] =>
@@ -98,6 +99,18 @@ describe('the measures', () => {
         expect(exactness).toContain(measure.exactness.kind)
       }
     }
+  })
+
+  test('are invertible as they say, over integers, decimals and doubles', () => {
+    const flags = (kind: language.MeasureDefinition['kind']): string[] => {
+      const definition = { kind, expression: 'x', denominator: 'y', q: 0.5 }
+      const names = { x: 'x', y: 'y', s: (part: string) => part, unnested: false }
+      const of = (type: string): string => measureSql({ definition, type, second: type, ...names }).invertible
+      return [...new Set(['INTEGER', 'DECIMAL(9,2)', 'DOUBLE'].map(of))]
+    }
+    const kinds = Object.keys(DEFINITION_MEMBERS.measures) as language.MeasureDefinition['kind'][]
+    const documented = rows.map(([name, , , , invertible]) => [/^`(\w+)\(/.exec(name!)![1], codes(invertible!)])
+    expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(kinds.map((kind) => [kind, flags(kind)])))
   })
 })
 

@@ -1,12 +1,13 @@
 /**
  * The laws of every measure, through the real engine on generated rows: merge is associative and commutative and has a
- * zero; present(merge(partial(a), partial(b))) = present(partial(a ∪ b)); the recount, which shares nothing with them, agrees.
+ * zero; present(merge(partial(a), partial(b))) = present(partial(a ∪ b)); the recount, which shares nothing with them, agrees;
+ * merge(a, b) - b = a where a measure says that it is invertible.
  */
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { compileDataset } from './compile-dataset.ts'
-import type { CompiledDataset, CompiledView } from './compiled.ts'
+import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
 import {
   avg,
   count,
@@ -235,6 +236,47 @@ describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
       { numRuns },
     )
   })
+})
+
+/** SQL of a state column of `merged` without that of `taken`, and of the one that `kept` has; NULL counts as 0 or []. */
+function takenOut({ name, type }: SqlColumn): { rest: string; kept: string } {
+  if (!type.endsWith('[]'))
+    return { rest: `coalesce(merged.${name}, 0) - coalesce(taken.${name}, 0)`, kept: `coalesce(kept.${name}, 0)` }
+  const taken = `coalesce(list_sum(list_transform(list_filter(taken.${name}, lambda _t: _t.b = _e.b), lambda _t: _t.n)), 0)`
+  const buckets = `list_transform(merged.${name}, lambda _e: struct_pack(b := _e.b, n := (_e.n - ${taken})::BIGINT))`
+  return { rest: `list_filter(${buckets}, lambda _e: _e.n > 0)`, kept: `coalesce(kept.${name}, []::${type})` }
+}
+
+test('what a merge added to an invertible state can be taken out again', async () => {
+  const view = dataset.views.get('all')!
+  const invertible = view.measures.filter((measure) => measure.invertible !== 'no')
+  expect(invertible.map(({ name }) => name)).toEqual(
+    ['n', 'n_pos', 'sum_small', 'sum_big', 'sum_price', 'mean', 'share', 'median'], // sums of doubles are not
+  )
+  const whole = { ...view, measures: invertible.filter((measure) => measure.invertible === 'yes') }
+  const wholeNames = whole.measures.map(({ name }) => name)
+  const keys = keysOf(view)
+  const sameAs = (side: string): string =>
+    keys.map((key) => `merged.${key} IS NOT DISTINCT FROM ${side}.${key}`).join(' AND ')
+  const states = invertible.flatMap(({ state }) => state).map((column) => ({ ...column, ...takenOut(column) }))
+  const rest = states.map((state) => `${state.rest} AS ${state.name}`)
+  const differs = states.map((state) => `${state.rest} IS DISTINCT FROM ${state.kept}`)
+  await fc.assert(
+    fc.asyncProperty(casesOf(CASES, 12), casesOf(CASES, 12), async (a, b) => {
+      await table('a', a, 0)
+      await table('b', b, 1)
+      const kept = await save('pa', view.partialSql('a'))
+      const taken = await save('pb', view.partialSql('b'))
+      const merged = await save('pm', view.mergeSql(together(kept, taken)))
+      const joined = `${merged} AS merged LEFT JOIN ${taken} AS taken ON ${sameAs('taken')} LEFT JOIN ${kept} AS kept ON ${sameAs('kept')}`
+      expect(await connection.rows(`SELECT merged.* FROM ${joined} WHERE ${differs.join(' OR ')}`)).toEqual([])
+      const back = `SELECT ${[...keys.map((key) => `merged.${key}`), ...rest].join(', ')} FROM ${joined} WHERE kept.pane IS NOT NULL`
+      expect(await numbers(whole, view.presentSql(`(${back})`, keys, wholeNames))).toEqual(
+        await numbers(whole, view.presentSql(kept, keys, wholeNames)),
+      )
+    }),
+    { numRuns: 3 },
+  )
 })
 
 test('plain lines count the same', async () => {

@@ -15,6 +15,7 @@ export function avgSql({ type, x, s }: MeasureInput): MeasureSql {
     ],
     type: 'DOUBLE',
     exactness: { kind: 'float' },
+    invertible: total === 'DOUBLE' ? 'no' : 'yes',
     partial: [`sum(${x})::${total}`, `count(${x})`],
     merge: [`sum(${s('s')})::${total}`, `sum(${s('n')})::BIGINT`],
     present: `${s('s')}::DOUBLE / nullif(${s('n')}, 0)`,

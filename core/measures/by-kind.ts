@@ -32,8 +32,8 @@ export function measureSql(input: MeasureInput): MeasureSql {
 
 /** The measure as the other tiers see it. */
 export function compiledMeasure(name: string, { kind, label }: MeasureDefinition, sql: MeasureSql): CompiledMeasure {
-  const { type, state, exactness } = sql
-  return { name, kind, type, state, exactness, label }
+  const { type, state, exactness, invertible } = sql
+  return { name, kind, type, state, exactness, invertible, label }
 }
 
 /** Kinds that need numbers. */

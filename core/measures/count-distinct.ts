@@ -17,6 +17,7 @@ export function countDistinctSql({ definition, x, s }: MeasureInput): MeasureSql
     state: [{ name: h, type: 'BIGINT[]' }],
     type: 'BIGINT',
     exactness: definition.exact ? { kind: 'exact' } : { kind: 'sketch', k: KMV_K, relativeSigma: KMV_SIGMA },
+    invertible: 'no',
     partial: null,
     merge: null,
     list: {

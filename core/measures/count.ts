@@ -8,6 +8,7 @@ export function countSql({ definition, x, s }: MeasureInput): MeasureSql {
     state: [{ name: s('n'), type: 'BIGINT' }],
     type: 'BIGINT',
     exactness: { kind: 'exact' },
+    invertible: 'yes',
     partial: [n],
     merge: [`sum(${s('n')})::BIGINT`],
     present: s('n'),

@@ -33,6 +33,7 @@ export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested 
     state: [{ name: v, type: `STRUCT(v ${type}, t BIGINT, p INTEGER, o BIGINT)` }],
     type,
     exactness: { kind: 'exact' },
+    invertible: 'no',
     partial: [orderedState(`${of}(${x}, ${by('_order', x)})`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
     merge: [orderedState(`${of}(${v}.v, ${by(stateOrder, `${v}.v`)})`, `${best}(${stateOrder})`)],
     present: `${v}.v`,

@@ -1,5 +1,5 @@
 /** What every kind of measure gives: its state, and the SQL that makes, merges and presents it. Only states cross the boundary. */
-import type { Exactness, SqlColumn } from '../compiled.ts'
+import type { Exactness, Invertible, SqlColumn } from '../compiled.ts'
 import type { MeasureDefinition } from '../definition.ts'
 
 export interface MeasureInput {
@@ -27,6 +27,7 @@ export interface MeasureSql {
   readonly state: readonly SqlColumn[]
   readonly type: string
   readonly exactness: Exactness
+  readonly invertible: Invertible
   /** one aggregate per state column, over prepared rows; null for list states */
   readonly partial: readonly string[] | null
   /** one aggregate per state column, over state rows; null for list states */

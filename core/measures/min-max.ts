@@ -10,6 +10,7 @@ export function minMaxSql(f: 'min' | 'max', { type, x, s }: MeasureInput): Measu
     state: [{ name: s('v'), type }],
     type,
     exactness: { kind: 'exact' },
+    invertible: 'no',
     partial: [`${f}(${x})`],
     merge: [`${f}(${s('v')})`],
     present: s('v'),

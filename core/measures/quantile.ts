@@ -21,6 +21,7 @@ export function quantileSql({ definition, x, s }: MeasureInput): MeasureSql {
     state: [{ name: q, type: 'STRUCT(b INTEGER, n BIGINT)[]' }],
     type: 'DOUBLE',
     exactness: { kind: 'bounded', relativeError: 0.01 },
+    invertible: 'yes',
     partial: null,
     merge: null,
     list: {

@@ -15,6 +15,7 @@ export function ratioSql({ type, second, x, y, s }: MeasureInput): MeasureSql {
     ],
     type: 'DOUBLE',
     exactness: { kind: 'float' },
+    invertible: a === 'DOUBLE' || b === 'DOUBLE' ? 'no' : 'null-as-zero',
     partial: [`sum(${x})::${a}`, `sum(${y})::${b}`],
     merge: [`sum(${s('a')})::${a}`, `sum(${s('b')})::${b}`],
     present: `${s('a')}::DOUBLE / nullif(${s('b')}::DOUBLE, 0)`,

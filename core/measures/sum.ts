@@ -13,6 +13,7 @@ export function sumSql({ type, x, s }: MeasureInput): MeasureSql {
     state: [{ name: s('s'), type: total }],
     type: total,
     exactness: float ? { kind: 'float' } : { kind: 'exact' },
+    invertible: float ? 'no' : 'null-as-zero',
     partial: [`sum(${x})::${total}`],
     merge: [`sum(${s('s')})::${total}`],
     present: s('s'),
