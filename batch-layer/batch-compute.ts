@@ -54,7 +54,7 @@ export class DuckDbCompute implements BatchCompute {
 
 /** Only states that new partials touch are merged; the others pass through, in the order that they have: sorted by pane but for the newest. */
 function mergeTouchedSql(view: CompiledView, counted: string, added: string): string {
-  const keys = view.paneMs === undefined ? view.dimensions.map(({ name }) => quoteName(name)) : [quoteName('pane')]
+  const keys = view.time.kind === 'panes' ? [quoteName('pane')] : view.dimensions.map(({ name }) => quoteName(name))
   if (keys.length === 0) return view.mergeSql(`(SELECT * FROM ${counted} UNION ALL BY NAME SELECT * FROM ${added})`)
   const same = keys.map((key) => `counted.${key} IS NOT DISTINCT FROM touched.${key}`).join(' AND ')
   const touched = `(SELECT counted.* FROM ${counted} AS counted SEMI JOIN touched ON ${same})`
@@ -65,5 +65,5 @@ function mergeTouchedSql(view: CompiledView, counted: string, added: string): st
 
 /** Rows of one pane lie together, so that a query for a range of time skips the other row groups. */
 function orderBy(view: CompiledView): string {
-  return view.paneMs === undefined ? '' : ` ORDER BY ${quoteName('pane')}`
+  return view.time.kind === 'panes' ? ` ORDER BY ${quoteName('pane')}` : ''
 }

@@ -8,6 +8,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import { count, countDistinct, type DatasetDefinition, defineDataset, latest, lookup, sum } from '#core/definition.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { StepHook, StepName } from '#core/steps.ts'
+import { keyNames } from '#core/view-time.ts'
 import type { DictionaryEntry, DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
@@ -191,7 +192,7 @@ export class BatchFixture {
     )
     const rows = typedRowsSql(this.dataset, segments, (file) => lake.resolve(file))
     for (const view of this.dataset.views.values()) {
-      const keys = [...(view.paneMs === undefined ? [] : ['pane']), ...view.dimensions.map(({ name }) => name)]
+      const keys = keyNames(view)
       const columns = [...keys, ...view.measures.map(({ name }) => name)].map(quoteName).join(', ')
       const states = `(SELECT * FROM ${readParquetSql(generation!.views[view.name]!.files.map((file) => lake.resolve(file)))})`
       const answered = `SELECT ${columns} FROM (${view.presentSql(`(${view.mergeSql(states)})`, keys)})`

@@ -1,5 +1,5 @@
 /** Checks one view of a definition and compiles its SQL. */
-import type { CompiledLookup, CompiledRank, CompiledView, SqlColumn } from './compiled.ts'
+import type { CompiledLookup, CompiledRank, CompiledView, SqlColumn, ViewTime } from './compiled.ts'
 import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
@@ -9,7 +9,7 @@ import { compiledMeasure, measureSql, wantsNumber, wantsSum } from './measures/b
 import { isNumeric } from './measures/number-types.ts'
 import { quoteName } from './sql-names.ts'
 import { decimalOf, storedValue } from './stored-value.ts'
-import { type Panes, paneOf, type Say } from './view-panes.ts'
+import { type Say, timeOf } from './view-panes.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 
 export interface ViewInput {
@@ -63,9 +63,9 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
     const problem = expression === undefined ? null : await checkExpression(dialect, expression, known, used)
     if (problem) say(where, problem)
   }
-  const panes = paneOf(view, say)
-  if (input.problems.length > before || panes === null) return null
-  return assemble(input, unnest, panes, { known, used }, say)
+  const time = timeOf(view, say)
+  if (input.problems.length > before || time === null) return null
+  return assemble(input, unnest, time, { known, used }, say)
 }
 
 function checkNames(name: string, view: ViewDefinition, say: Say): void {
@@ -92,7 +92,7 @@ function checkNames(name: string, view: ViewDefinition, say: Say): void {
 async function assemble(
   input: ViewInput,
   unnest: ViewParts['unnest'],
-  panes: Panes,
+  time: ViewTime,
   { known, used }: { readonly known: ReadonlySet<string>; readonly used: ReadonlySet<string> },
   say: Say,
 ): Promise<CompiledView | null> {
@@ -172,7 +172,7 @@ async function assemble(
   const rank = await rankOf(view, presented, dialect, say)
   if (input.problems.length > 0) return null
   const texts = viewSql({
-    paneMs: panes.paneMs,
+    time,
     dimensions: groups,
     unnest,
     where: view.where && tried(view.where, known),
@@ -187,13 +187,13 @@ async function assemble(
     name,
     label: view.label,
     hash: hashOf([texts.partialSql('rows'), definition.time, columns]),
-    ...panes,
+    time,
     rank,
     dimensions: dimensionColumns,
     measures: measures.map((entry) => compiledMeasure(entry.name, entry.entry, entry.sql)),
     lookups,
     stateColumns: [
-      ...(panes.paneMs === undefined ? [] : [{ name: 'pane', type: 'BIGINT' }]),
+      ...(time.kind === 'panes' ? [{ name: 'pane', type: 'BIGINT' }] : []),
       ...dimensionColumns,
       ...measures.flatMap((entry) => entry.sql.state),
     ],

@@ -79,18 +79,33 @@ export interface GroupBy {
   readonly sql: string
 }
 
+export interface SlidingWindow {
+  readonly sizeMs: number
+  /** from the end of one window to the next; the view's pane */
+  readonly everyMs: number
+}
+
+/** Event time cut into panes: slices of equal length, which are what is stored. */
+export interface PanesTime {
+  readonly kind: 'panes'
+  readonly paneMs: number
+  /** the grain that is as long as a pane, if there is one */
+  readonly paneGrain?: FixedGrain
+  /** grains that a query may ask for (all are multiples of the pane) */
+  readonly grains: readonly Grain[]
+  readonly window?: SlidingWindow
+}
+
+/** What a view keeps of event time: panes, or nothing. */
+export type ViewTime = PanesTime | { readonly kind: 'all-time' }
+
 export interface CompiledView {
   readonly dataset: string
   readonly name: string
   readonly label?: string
   /** hash of everything that affects the stored states: definitions with equal hashes can share partials */
   readonly hash: string
-  /** undefined: an all-time view without panes */
-  readonly paneMs?: number
-  readonly paneGrain?: FixedGrain
-  /** grains that a query may ask for (all are multiples of the pane) */
-  readonly grains: readonly Grain[]
-  readonly window?: { readonly sizeMs: number; readonly everyMs: number }
+  readonly time: ViewTime
   readonly rank?: CompiledRank
   readonly dimensions: readonly SqlColumn[]
   readonly measures: readonly CompiledMeasure[]

@@ -23,6 +23,7 @@ import {
 } from './definition.ts'
 import { quoteText } from './sql-names.ts'
 import { stateJsonSql, statesFromJsonSql } from './state-json.ts'
+import { keyNames } from './view-time.ts'
 
 const definition = defineDataset({
   name: 'law_events',
@@ -133,11 +134,6 @@ async function table(name: string, cases: readonly (readonly Row[])[], partition
   await connection.run(`INSERT INTO ${name} VALUES ${values.join(', ')}`)
 }
 
-const keysOf = (view: CompiledView): string[] => [
-  ...(view.paneMs === undefined ? [] : ['pane']),
-  ...view.dimensions.map((column) => column.name),
-]
-
 async function save(name: string, select: string): Promise<string> {
   await connection.run(`CREATE OR REPLACE TABLE ${name} AS ${select}`)
   return name
@@ -146,10 +142,10 @@ const together = (...relations: readonly string[]): string =>
   `(${relations.map((relation) => `SELECT * FROM ${relation}`).join(' UNION ALL ')})`
 
 /** presented rows as sorted texts; doubles rounded to 9 digits, for their sums depend on the order of adding */
-async function presented(view: CompiledView, states: string, keys = keysOf(view)): Promise<string[]> {
+async function presented(view: CompiledView, states: string, keys = keyNames(view)): Promise<string[]> {
   return numbers(view, view.presentSql(`(${states})`, keys), keys)
 }
-async function numbers(view: CompiledView, select: string, keys = keysOf(view)): Promise<string[]> {
+async function numbers(view: CompiledView, select: string, keys = keyNames(view)): Promise<string[]> {
   const items = view.measures.map((measure) =>
     measure.type === 'DOUBLE' ? `printf('%.9e', round("${measure.name}", 6) + 0.0)` : `"${measure.name}"::VARCHAR`,
   )
@@ -213,7 +209,7 @@ describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
       fc.asyncProperty(casesOf(cases, 20), async (rows) => {
         await table('a', rows, 0)
         const exact = { ...view, measures: view.measures.filter((measure) => measure.kind !== 'quantile') }
-        const ours = await numbers(exact, view.presentSql(`(${view.partialSql('a')})`, keysOf(view)))
+        const ours = await numbers(exact, view.presentSql(`(${view.partialSql('a')})`, keyNames(view)))
         expect(ours).toEqual(await numbers(exact, view.recountSql('a')))
       }),
       { numRuns },
@@ -230,7 +226,7 @@ describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
         const whole = new Set(await presented(view, view.partialSql('a')))
         expect(some.filter((text) => !whole.has(text))).toEqual([])
         expect(some.length).toBe(
-          keysOf(view).length === 0 ? whole.size : (await connection.columns(`SELECT 1 FROM ${touched}`))[0]!.length,
+          keyNames(view).length === 0 ? whole.size : (await connection.columns(`SELECT 1 FROM ${touched}`))[0]!.length,
         )
       }),
       { numRuns },
@@ -255,7 +251,7 @@ test('what a merge added to an invertible state can be taken out again', async (
   )
   const whole = { ...view, measures: invertible.filter((measure) => measure.invertible === 'yes') }
   const wholeNames = whole.measures.map(({ name }) => name)
-  const keys = keysOf(view)
+  const keys = keyNames(view)
   const sameAs = (side: string): string =>
     keys.map((key) => `merged.${key} IS NOT DISTINCT FROM ${side}.${key}`).join(' AND ')
   const states = invertible.flatMap(({ state }) => state).map((column) => ({ ...column, ...takenOut(column) }))

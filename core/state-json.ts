@@ -3,6 +3,7 @@
  */
 import type { CompiledView, SqlColumn } from './compiled.ts'
 import { quoteName, quoteText } from './sql-names.ts'
+import { keyNames } from './view-time.ts'
 
 const DECIMAL = /^(STRUCT\(v )?DECIMAL\([^)]*\)/
 
@@ -20,9 +21,8 @@ export function stateJsonSql(view: Pick<CompiledView, 'stateColumns'>): string {
 }
 
 /** SQL expression over a state row: canonical JSON array text of pane and dimensions. */
-export function keyJsonSql(view: Pick<CompiledView, 'paneMs' | 'dimensions'>): string {
-  const keys = [...(view.paneMs === undefined ? [] : ['pane']), ...view.dimensions.map(({ name }) => name)]
-  return `json_array(${keys.map(quoteName).join(', ')})`
+export function keyJsonSql(view: Pick<CompiledView, 'time' | 'dimensions'>): string {
+  return `json_array(${keyNames(view).map(quoteName).join(', ')})`
 }
 
 /** A relation with one VARCHAR column `row` → state rows with their exact types. */

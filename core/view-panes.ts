@@ -1,4 +1,5 @@
 /** Derives from a view's `time` or `window` its pane: the unit of event time in which its states are stored. */
+import type { ViewTime } from './compiled.ts'
 import type { ViewDefinition } from './definition.ts'
 import { CALENDAR_GRAINS, durationMs, type FixedGrain, GRAIN_MS, type Grain } from './grains.ts'
 
@@ -7,15 +8,8 @@ export type Say = (where: string, problem: string) => void
 
 const CALENDAR = new Set<string>(CALENDAR_GRAINS)
 
-export interface Panes {
-  readonly paneMs?: number
-  readonly paneGrain?: FixedGrain
-  readonly grains: readonly Grain[]
-  readonly window?: { readonly sizeMs: number; readonly everyMs: number }
-}
-
-/** The pane of a view and the grains that a query may use; null if a problem was reported. */
-export function paneOf(view: ViewDefinition, say: Say): Panes | null {
+/** The pane of a view and the grains that it can be asked in; null if a problem was reported. */
+export function timeOf(view: ViewDefinition, say: Say): ViewTime | null {
   if (view.window !== undefined && view.time !== undefined) {
     say('', 'has both time and window; use only one of them')
     return null
@@ -33,6 +27,7 @@ export function paneOf(view: ViewDefinition, say: Say): Panes | null {
         ...CALENDAR_GRAINS,
       ] as Grain[]
       return {
+        kind: 'panes',
         paneMs: everyMs,
         paneGrain: grainOf(everyMs),
         grains: 86_400_000 % everyMs === 0 ? grains : grains.filter((grain) => !CALENDAR.has(grain)),
@@ -43,7 +38,7 @@ export function paneOf(view: ViewDefinition, say: Say): Panes | null {
     say('window', (error as Error).message)
     return null
   }
-  if (view.time === undefined || view.time.length === 0) return { grains: [] }
+  if (view.time === undefined || view.time.length === 0) return { kind: 'all-time' }
   const unknown = view.time.filter((grain) => !(grain in GRAIN_MS) && !CALENDAR.has(grain))
   if (unknown.length > 0) {
     say('time', `unknown grain '${unknown[0]}'; use one of ${[...Object.keys(GRAIN_MS), ...CALENDAR].join(', ')}`)
@@ -58,7 +53,7 @@ export function paneOf(view: ViewDefinition, say: Say): Panes | null {
     say('time', `the grain '${odd}' is not a multiple of the finest one, '${pane}'`)
     return null
   }
-  return { paneMs: GRAIN_MS[pane], paneGrain: pane, grains: view.time }
+  return { kind: 'panes', paneMs: GRAIN_MS[pane], paneGrain: pane, grains: view.time }
 }
 
 function grainOf(ms: number): FixedGrain | undefined {

@@ -1,11 +1,12 @@
 /** The SQL texts of one view: partial, merge, present and the independent recount. */
-import type { GroupBy, SqlColumn } from './compiled.ts'
+import type { GroupBy, SqlColumn, ViewTime } from './compiled.ts'
 import { ORDER_SQL } from './measures/first-latest.ts'
 import type { ListState, MeasureSql } from './measures/measure-sql.ts'
 import { quoteName } from './sql-names.ts'
+import { keyNames } from './view-time.ts'
 
 export interface ViewParts {
-  readonly paneMs?: number
+  readonly time: ViewTime
   /** name and SQL expression */
   readonly dimensions: readonly { readonly name: string; readonly sql: string }[]
   /** unnested name → list column */
@@ -30,13 +31,9 @@ export interface ViewSql {
 }
 
 export function viewSql(parts: ViewParts): ViewSql {
-  const keys = [...(parts.paneMs === undefined ? [] : ['pane']), ...parts.dimensions.map(({ name }) => name)].map(
-    quoteName,
-  )
+  const keys = keyNames(parts).map(quoteName)
   const keyItems = [
-    ...(parts.paneMs === undefined
-      ? []
-      : [`_time - ((_time % ${parts.paneMs}) + ${parts.paneMs}) % ${parts.paneMs} AS pane`]),
+    ...paneItems(parts.time),
     ...parts.dimensions.map(({ name, sql }) => `(${sql}) AS ${quoteName(name)}`),
   ]
   const usesOrder = parts.measures.some(({ sql }) => sql.partial?.some((text) => text.includes('_order')))
@@ -86,6 +83,12 @@ export function viewSql(parts: ViewParts): ViewSql {
       return `SELECT ${columns.join(', ')} FROM (${prepared(rows)}) ${groupBy(keys)}`
     },
   }
+}
+
+function paneItems(time: ViewTime): string[] {
+  if (time.kind === 'all-time') return []
+  const { paneMs } = time
+  return [`_time - ((_time % ${paneMs}) + ${paneMs}) % ${paneMs} AS pane`]
 }
 
 /** typed rows behind FROM, with unnested columns and the view's condition */

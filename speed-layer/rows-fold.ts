@@ -145,7 +145,7 @@ export class RowsFold implements SegmentFold {
     const first = this.#settled === this.#start
     const touched = `(${view.keysSql(`(SELECT * FROM ${rows} WHERE _offset >= ${this.#settled})`)})`
     const states = first ? view.partialSql(rows) : view.partialOfKeysSql(rows, touched)
-    const pane = view.paneMs === undefined ? 'NULL::BIGINT' : 'pane'
+    const pane = view.time.kind === 'panes' ? 'pane' : 'NULL::BIGINT'
     const [keys, panes, texts] = await this.#parts.connection.columns(
       `SELECT ${keyJsonSql(view)}::VARCHAR, ${pane}, ${stateJsonSql(view)}::VARCHAR FROM (${states})`,
     )

@@ -1,6 +1,7 @@
 /** Compares two relations of one view's presented rows in SQL: what the merged answer says, and what an independent recount says. */
 import type { CompiledMeasure, CompiledView } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
+import { keyNames } from '#core/view-time.ts'
 import type { EngineConnection, Parameter } from '#storage/engine/duckdb-engine.ts'
 
 /** sums of doubles depend on the order of adding */
@@ -61,7 +62,7 @@ export async function compareView(
 }
 
 async function firstDifferences(connection: EngineConnection, view: CompiledView, joined: string): Promise<unknown[]> {
-  const keys = keysOf(view).map((key) => `${quoteText(key)}, coalesce(m.${quoteName(key)}, r.${quoteName(key)})`)
+  const keys = keyNames(view).map((key) => `${quoteText(key)}, coalesce(m.${quoteName(key)}, r.${quoteName(key)})`)
   const values = (side: 'm' | 'r'): string => {
     const members = view.measures.map(({ name }) => `${quoteText(name)}, ${side}.${quoteName(name)}`)
     return `CASE WHEN ${side}._here IS NULL THEN NULL ELSE json_object(${members.join(', ')}) END`
@@ -73,13 +74,9 @@ async function firstDifferences(connection: EngineConnection, view: CompiledView
   return rows.map((row) => JSON.parse(row.text) as unknown)
 }
 
-function keysOf(view: CompiledView): string[] {
-  return [...(view.paneMs === undefined ? [] : ['pane']), ...view.dimensions.map(({ name }) => name)]
-}
-
 /** NULL is a legal key. `_here` makes the join an equality also for a view without keys. */
 function joinSql(view: CompiledView, tables: { merged: string; recounted: string }): string {
-  const same = keysOf(view).map((key) => `m.${quoteName(key)} IS NOT DISTINCT FROM r.${quoteName(key)}`)
+  const same = keyNames(view).map((key) => `m.${quoteName(key)} IS NOT DISTINCT FROM r.${quoteName(key)}`)
   return `${quoteName(tables.merged)} AS m FULL OUTER JOIN ${quoteName(tables.recounted)} AS r ON ${['m._here = r._here', ...same].join(' AND ')}`
 }
 

@@ -1,5 +1,6 @@
 /** What somebody who starts it for the first time can type next. */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { hasWindow } from '#core/view-time.ts'
 
 export interface FirstQuestions {
   readonly address: string
@@ -29,5 +30,5 @@ export function firstQuestions({ address, data, datasets, keyed }: FirstQuestion
 /** A ranking within a window says most. */
 function shownFirst({ views }: CompiledDataset): CompiledView | undefined {
   const all = [...views.values()]
-  return all.find((view) => view.window && view.rank) ?? all.find((view) => view.rank) ?? all[0]
+  return all.find((view) => hasWindow(view) && view.rank) ?? all.find((view) => view.rank) ?? all[0]
 }

@@ -1,5 +1,6 @@
 /** The serving stage's own view of a moment, at the finest grain: what verify holds against the recount. */
 import type { CompiledView } from '#core/compiled.ts'
+import { keyNames } from '#core/view-time.ts'
 import { BoundValues, stateFiles, statesSql } from '#serving/answers/merged-sql.ts'
 import { type ServedDataset, type Snapshot, SnapshotError, takeSnapshot } from '#serving/answers/snapshot.ts'
 import type { MergedSnapshot } from '#verification/verify-dataset.ts'
@@ -15,9 +16,8 @@ export async function mergedSnapshot(served: ServedDataset): Promise<MergedSnaps
     positions: snapshot.partitions,
     merged: (view: CompiledView) => {
       const bound = new BoundValues()
-      const keep = [...(view.paneMs === undefined ? [] : ['pane']), ...view.dimensions.map(({ name }) => name)]
       const merged = view.mergeSql(statesSql(view, snapshot, served.lake, bound))
-      return { sql: `(${view.presentSql(`(${merged})`, keep)})`, parameters: bound.parameters }
+      return { sql: `(${view.presentSql(`(${merged})`, keyNames(view))})`, parameters: bound.parameters }
     },
   }
 }

@@ -89,7 +89,7 @@ export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: M
     estimates,
     from: iso(range.fromMs),
     to: iso(range.toMs),
-    window: plan.windowed ? windowOf(range.fromMs!, range.toMs!, nowMs) : null,
+    window: plan.window && windowOf(range.fromMs!, range.toMs!, nowMs),
     dictionaries: Object.fromEntries(
       Object.entries(generation?.dictionaries ?? {}).map(([name, pin]) => [name, pin.version]),
     ),

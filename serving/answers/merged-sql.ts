@@ -93,9 +93,9 @@ function dimensionOf(view: CompiledView, name: string): SqlColumn {
 /** What to merge by: the time bucket, if asked for, and the dimensions. */
 function groupsOf(plan: QueryPlan, bound: BoundValues): GroupBy[] {
   const groups = plan.dimensions.map((name) => ({ name, sql: quoteName(name) }))
-  const { grain } = plan.query
-  if (grain === undefined) return groups
-  return [{ name: 'time', sql: timeBucketSql(grain, plan.timezone, plan.view.paneMs!, bound) }, ...groups]
+  if (plan.buckets === null) return groups
+  const { grain, paneMs } = plan.buckets
+  return [{ name: 'time', sql: timeBucketSql(grain, plan.timezone, paneMs, bound) }, ...groups]
 }
 
 /** The presented, ranked and limited rows; a column _n numbers them in order. One row more than the limit tells that there are more. */

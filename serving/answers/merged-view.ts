@@ -1,5 +1,4 @@
 /** Answers a query from one snapshot, as if batch and speed were one, and says where the boundary was. */
-import type { CompiledView } from '#core/compiled.ts'
 import type { ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -115,11 +114,11 @@ export async function answerStates(
 function explained(error: unknown, plan: QueryPlan): unknown {
   const message = error instanceof Error ? error.message : ''
   if (/Unknown TimeZone/i.test(message)) return unknownTimezone(plan.timezone)
-  if (!message.includes(PANE_CUT)) return error
-  const minutes = plan.view.paneMs! / 60_000
+  if (plan.buckets === null || !message.includes(PANE_CUT)) return error
+  const { grain, paneMs } = plan.buckets
   return new QueryError(
     'timezone',
-    `the offsets of ${plan.timezone} are no multiples of the view's pane of ${minutes} minutes, so its ${plan.query.grain}s can not be told apart; ask in UTC`,
+    `the offsets of ${plan.timezone} are no multiples of the view's pane of ${paneMs / 60_000} minutes, so its ${grain}s can not be told apart; ask in UTC`,
   )
 }
 
@@ -129,26 +128,21 @@ async function rangeOf(
   connection: EngineConnection,
   nowMs: number,
 ): Promise<AnswerRange> {
-  const { view, query } = plan
-  if (!plan.windowed) return { fromMs: query.fromMs, toMs: query.toMs }
-  const { sizeMs, everyMs } = view.window!
+  const { query, window } = plan
+  if (window === null) return { fromMs: query.fromMs, toMs: query.toMs }
+  const { sizeMs, everyMs } = window
   const named = query.at === undefined || query.at === 'now' ? nowMs : query.at
-  const at = named === 'latest' ? await latestMs(view, states, connection, nowMs) : named
+  const at = named === 'latest' ? await latestMs(everyMs, states, connection, nowMs) : named
   const toMs = Math.ceil(at / everyMs) * everyMs
   return { fromMs: toMs - sizeMs, toMs }
 }
 
 /** End of the newest pane that does not begin in the future; now when there is none. */
-async function latestMs(
-  view: CompiledView,
-  states: string,
-  connection: EngineConnection,
-  nowMs: number,
-): Promise<number> {
+async function latestMs(paneMs: number, states: string, connection: EngineConnection, nowMs: number): Promise<number> {
   const bound = new BoundValues()
   const newest = `SELECT max(pane) AS pane FROM ${states} WHERE pane <= ${bound.bind(BigInt(nowMs))}::BIGINT`
   const [row] = await connection.rows<{ pane: number | null }>(newest, bound.parameters)
-  return row === undefined || row.pane === null ? nowMs : row.pane + view.window!.everyMs
+  return row === undefined || row.pane === null ? nowMs : row.pane + paneMs
 }
 
 interface RowTexts {

@@ -1,6 +1,7 @@
 /** Checks a query against its view and settles everything that it leaves open. */
-import type { CompiledMeasure, CompiledView } from '#core/compiled.ts'
+import type { CompiledMeasure, CompiledView, SlidingWindow } from '#core/compiled.ts'
 import { nearest } from '#core/definition-error.ts'
+import type { Grain } from '#core/grains.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { checkFilter } from './filter-sql.ts'
 import { QueryError } from './query-error.ts'
@@ -19,8 +20,10 @@ export interface QueryPlan {
   readonly order: readonly Order[]
   readonly limit: number
   readonly per: readonly string[]
-  /** a window is asked for: `at` decides the range */
-  readonly windowed: boolean
+  /** the time buckets that are asked for */
+  readonly buckets: { readonly grain: Grain; readonly paneMs: number } | null
+  /** the window that is asked for: `at` decides the range */
+  readonly window: SlidingWindow | null
 }
 
 /** @throws QueryError that names the parameter */
@@ -41,9 +44,7 @@ export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
     [...keep, ...measureNames],
   )
   checkFilters(view, query, names)
-  const windowed =
-    view.window !== undefined && query.fromMs === undefined && query.toMs === undefined && query.grain === undefined
-  checkTime(view, query, windowed)
+  const time = timeAsked(view, query)
   const limit = query.limit ?? view.rank?.limit ?? QUERY_LIMITS.rowsDefault
   if (!Number.isInteger(limit) || limit < 1 || limit > QUERY_LIMITS.rowsMax) {
     throw new QueryError('limit', `must be an integer from 1 to rowsMax = ${QUERY_LIMITS.rowsMax}`)
@@ -65,7 +66,7 @@ export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
     order: [...wanted, ...tie],
     limit,
     per,
-    windowed,
+    ...time,
   }
 }
 
@@ -92,19 +93,21 @@ function checkFilters(view: CompiledView, query: ViewQuery, names: readonly stri
   }
 }
 
-function checkTime(view: CompiledView, query: ViewQuery, windowed: boolean): void {
-  const { paneMs } = view
+function timeAsked({ name, time }: CompiledView, query: ViewQuery): Pick<QueryPlan, 'buckets' | 'window'> {
   const { fromMs, toMs, grain, at } = query
-  if (paneMs === undefined) {
+  if (time.kind === 'all-time') {
     for (const [field, value] of Object.entries({ from: fromMs, to: toMs, grain, at, timezone: query.timezone })) {
-      if (value !== undefined) throw new QueryError(field, `view '${view.name}' has no time dimension`)
+      if (value !== undefined) throw new QueryError(field, `view '${name}' has no time dimension`)
     }
-    return
+    return { buckets: null, window: null }
   }
-  if (at !== undefined && !windowed) {
+  const { paneMs, grains } = time
+  const windowed = fromMs === undefined && toMs === undefined && grain === undefined
+  const window = windowed ? (time.window ?? null) : null
+  if (at !== undefined && window === null) {
     throw new QueryError(
       'at',
-      view.window ? "cannot be combined with 'from', 'to' or 'grain'" : `view '${view.name}' has no window`,
+      time.window ? "cannot be combined with 'from', 'to' or 'grain'" : `view '${name}' has no window`,
     )
   }
   for (const [field, ms] of Object.entries({ from: fromMs, to: toMs })) {
@@ -117,10 +120,11 @@ function checkTime(view: CompiledView, query: ViewQuery, windowed: boolean): voi
     }
   }
   if (fromMs !== undefined && toMs !== undefined && fromMs >= toMs) throw new QueryError('to', 'must be after from')
-  if (grain !== undefined && !view.grains.includes(grain)) {
-    throw new QueryError('grain', `'${grain}' is not a grain of this view${nearest(grain, view.grains)}`, view.grains)
+  if (grain !== undefined && !grains.includes(grain)) {
+    throw new QueryError('grain', `'${grain}' is not a grain of this view${nearest(grain, grains)}`, grains)
   }
   checkTimezone(query)
+  return { buckets: grain === undefined ? null : { grain, paneMs }, window }
 }
 
 /** Whether the zone's offsets fit the panes is known when the panes are read (time-bucket.ts). */

@@ -1,6 +1,6 @@
 /** A dataset as the API describes it: what can be queried, and how exact each measure is. */
 import type { z } from 'zod'
-import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import type { CompiledDataset, CompiledView, ViewTime } from '#core/compiled.ts'
 import type { DATASET } from './response-schemas.ts'
 
 type Described = z.output<typeof DATASET>
@@ -21,12 +21,15 @@ function describeView(view: CompiledView): Described['views'][number] {
     name: view.name,
     label: view.label,
     definition: view.hash,
-    paneMs: view.paneMs ?? null,
-    grains: [...view.grains],
-    window: view.window ?? null,
+    ...describeTime(view.time),
     rank: view.rank === undefined ? null : { ...view.rank, dimensions: [...view.rank.dimensions] },
     dimensions: [...view.dimensions],
     measures: view.measures.map(({ name, kind, type, label, exactness }) => ({ name, kind, type, label, exactness })),
     enrich: view.lookups.map(({ name, dictionary, key, attribute }) => ({ name, dictionary, key, attribute })),
   }
+}
+
+function describeTime(time: ViewTime): Pick<Described['views'][number], 'paneMs' | 'grains' | 'window'> {
+  if (time.kind === 'all-time') return { paneMs: null, grains: [], window: null }
+  return { paneMs: time.paneMs, grains: [...time.grains], window: time.window ?? null }
 }

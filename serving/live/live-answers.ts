@@ -140,10 +140,10 @@ export class LiveAnswers {
 }
 
 /** What is asked, and of which window, where the clock decides that: the one that ends next, or the panes that have begun. */
-function keyOf({ view, query, windowed }: QueryPlan, nowMs: number): string {
+function keyOf({ query, window }: QueryPlan, nowMs: number): string {
   const text = JSON.stringify(query)
-  if (!windowed || typeof query.at === 'number') return text
-  const windows = nowMs / view.window!.everyMs
+  if (window === null || typeof query.at === 'number') return text
+  const windows = nowMs / window.everyMs
   return `${text}@${query.at === 'latest' ? Math.floor(windows) : Math.ceil(windows)}`
 }
 

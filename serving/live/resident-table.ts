@@ -64,6 +64,6 @@ export class ResidentTable {
 
 /** Names of the columns that identify a state row: pane and dimensions. */
 export function stateKeys(view: CompiledView): string[] {
-  const keys = (view.paneMs === undefined ? 0 : 1) + view.dimensions.length
+  const keys = (view.time.kind === 'panes' ? 1 : 0) + view.dimensions.length
   return view.stateColumns.slice(0, keys).map(({ name }) => name)
 }

@@ -8,8 +8,8 @@ import type { Place } from './presented-windows.ts'
 /** The all-time view that has `dimension`, `lat` and `lon` among its measures, if there is one. */
 function placeView(source: SnapshotSource, dimension: string): CompiledView | undefined {
   return [...source.served.dataset.views.values()].find(
-    ({ paneMs, measures }) =>
-      paneMs === undefined &&
+    ({ time, measures }) =>
+      time.kind === 'all-time' &&
       ['lat', 'lon', dimension].every((name) => measures.some((measure) => measure.name === name)),
   )
 }

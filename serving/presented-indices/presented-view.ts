@@ -1,6 +1,11 @@
-/** How each kind of view is presented, and the SQL of its rows at a snapshot. */
+/**
+ * The SQL of a view's presented rows at a snapshot. A view with panes has buckets: one row per pane and dimensions, changed where
+ * events came. An all-time view has a summary: one row per key, all of them anew after each generation. The rankings of a view
+ * with a window are made in presented-windows.ts.
+ */
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
+import { hasPanes } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
@@ -11,17 +16,6 @@ import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
 import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
 import { columnMember, momentMember, type PresentedMember, placeMembers, textMember } from './presented-fields.ts'
 import { PRESENTED_LIMITS, type RowSource } from './presented-rows.ts'
-
-/**
- * 'windows': the ranking of each window, in days that are dropped later. 'buckets': one row per pane and dimensions, changed where
- * events came. 'summary': one row per key, all of them anew after each generation.
- */
-export type PresentedKind = 'windows' | 'buckets' | 'summary'
-
-export function kindOf(view: CompiledView): PresentedKind {
-  if (view.window !== undefined) return 'windows'
-  return view.paneMs === undefined ? 'summary' : 'buckets'
-}
 
 export interface SnapshotSource {
   readonly served: ServedDataset
@@ -50,7 +44,7 @@ export function dictionaryRelations({ served, snapshot }: SnapshotSource): Reado
 export function viewMembers(view: CompiledView): PresentedMember[] {
   const columns = [...view.dimensions, ...view.measures]
   return [
-    ...(view.paneMs === undefined ? [] : [momentMember('time', 'time')]),
+    ...(hasPanes(view) ? [momentMember('time', 'time')] : []),
     ...columns.map(columnMember),
     ...placeMembers(columns),
     ...view.lookups.map(({ name }) => textMember(name)),
@@ -67,7 +61,7 @@ export async function viewSource(
   const all = await mergedStates(source, view, bound)
   const states =
     panes === null ? all : `(SELECT * FROM ${all} WHERE pane IN (SELECT unnest(${numbersSql(panes, bound)})))`
-  const grain = view.paneGrain === undefined ? {} : { grain: view.paneGrain }
+  const grain = hasPanes(view) ? { grain: view.time.paneGrain } : {}
   const plan = unlimited(planQuery(view, { dataset: view.dataset, view: view.name, ...grain }))
   const files = dictionaryRelations(source)
   const { sql, names } = enrichedSql(plan, answerSql(plan, states, bound), files)
@@ -75,7 +69,7 @@ export async function viewSource(
     sql: withMissing(sql, view, names),
     bound,
     members: viewMembers(view),
-    identity: [...(view.paneMs === undefined ? [] : ['time']), ...view.dimensions.map(({ name }) => quoteName(name))],
+    identity: [...(hasPanes(view) ? ['time'] : []), ...view.dimensions.map(({ name }) => quoteName(name))],
     version: versionOf(source.snapshot),
   }
 }

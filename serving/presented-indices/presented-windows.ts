@@ -5,6 +5,7 @@
  */
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { WindowedView } from '#core/view-time.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { enrichedSql } from '../answers/lookup-sql.ts'
 import { planQuery } from '../answers/query-plan.ts'
@@ -50,8 +51,8 @@ export function windowMembers(view: CompiledView): PresentedMember[] {
 }
 
 /** Ends of the windows that a pane is in, epoch ms. */
-export function windowEnds(view: CompiledView, panes: readonly number[]): number[] {
-  const { sizeMs, everyMs } = view.window!
+export function windowEnds(view: WindowedView, panes: readonly number[]): number[] {
+  const { sizeMs, everyMs } = view.time.window
   const ends = new Set<number>()
   for (const pane of panes) {
     for (let end = Math.floor(pane / everyMs) * everyMs + everyMs; end <= pane + sizeMs; end += everyMs) ends.add(end)
@@ -62,13 +63,13 @@ export function windowEnds(view: CompiledView, panes: readonly number[]): number
 /** Rows of one scope of the windows that end at `ends`. @param places of the scope's values */
 export async function windowSource(
   source: SnapshotSource,
-  view: CompiledView,
+  view: WindowedView,
   scope: string,
   ends: readonly number[],
   places: readonly Place[],
 ): Promise<RowSource> {
   const bound = new BoundValues()
-  const { sizeMs } = view.window!
+  const { sizeMs } = view.time.window
   const windows = `(SELECT unnest(${numbersSql(ends, bound)}) AS _end)`
   const all = await mergedStates(source, view, bound)
   const states = `(SELECT * FROM ${all} AS s JOIN ${windows} AS w ON s.pane >= w._end - ${sizeMs} AND s.pane < w._end)`

@@ -6,6 +6,7 @@
 import { hash } from 'node:crypto'
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
+import { hasPanes, hasWindow, type WindowedView } from '#core/view-time.ts'
 import type {
   PresentedIndex,
   PresentedProgress,
@@ -18,7 +19,7 @@ import { type EventStep, eventMembers, eventSource, nextEvents } from './present
 import { fieldsOf } from './presented-fields.ts'
 import { placesOf } from './presented-places.ts'
 import { type RowSource, settledRows, settleRows } from './presented-rows.ts'
-import { kindOf, type SnapshotSource, viewMembers, viewSource } from './presented-view.ts'
+import { type SnapshotSource, viewMembers, viewSource } from './presented-view.ts'
 import {
   GLOBAL,
   type Place,
@@ -109,12 +110,11 @@ export class Presenter {
     const connection = await served.engine.connect()
     try {
       const source: SnapshotSource = { served, snapshot, connection }
-      const kind = kindOf(view)
       const noted = await this.#noted(view, snapshot)
-      if (kind === 'windows') return await this.#presentWindows(source, view, noted)
+      if (hasWindow(view)) return await this.#presentWindows(source, view, noted)
       const index = indexOf(view)
       const progress = progressOf(view, snapshot, null)
-      if (noted === null || (kind === 'summary' && noted.generation !== progress.generation)) {
+      if (noted === null || (!hasPanes(view) && noted.generation !== progress.generation)) {
         return reportOf(
           'all',
           await this.#fill(source, await viewSource(source, view, null), (rows) =>
@@ -122,7 +122,7 @@ export class Presenter {
           ),
         )
       }
-      if (kind === 'summary' || sameList(noted.positions, progress.positions)) return NONE
+      if (!hasPanes(view) || sameList(noted.positions, progress.positions)) return NONE
       const panes = await touchedPanes(served, connection, view, snapshot, noted.positions)
       const rows = await viewSource(source, view, panes)
       return reportOf('some', await this.#fill(source, rows, (batches) => store.update(index, batches, progress)))
@@ -139,7 +139,7 @@ export class Presenter {
 
   async #presentWindows(
     source: SnapshotSource,
-    view: CompiledView,
+    view: WindowedView,
     noted: PresentedProgress | null,
   ): Promise<Omit<PresentedReport, 'index'>> {
     const { served, store, windowRetentionMs = WINDOW_RETENTION_MS } = this.#parts
@@ -155,7 +155,7 @@ export class Presenter {
     const ends = endsToPresent(view, panes, noted?.throughMs ?? null, nowMs).filter(
       (end) => end > oldestMs && end <= nowMs,
     )
-    const throughMs = Math.floor(nowMs / view.window!.everyMs) * view.window!.everyMs
+    const throughMs = Math.floor(nowMs / view.time.window.everyMs) * view.time.window.everyMs
     const progress = progressOf(view, source.snapshot, throughMs)
     const before = { ...progress, positions: since, throughMs: noted?.throughMs ?? null }
     const tally = { rows: 0, refused: 0 }
@@ -241,7 +241,7 @@ function reportOf(
 
 /** The presented index of a view, as people query it. */
 export function indexOf(view: CompiledView): PresentedIndex {
-  const windows = kindOf(view) === 'windows'
+  const windows = hasWindow(view)
   const fields = fieldsOf(windows ? windowMembers(view) : viewMembers(view))
   return { name: `${view.dataset}-${view.name}`, fields, daily: windows }
 }
@@ -266,7 +266,7 @@ function definitionOf(view: CompiledView, snapshot: Snapshot): string {
   return definitionHash([
     view.hash,
     indexOf(view).fields,
-    view.window,
+    hasWindow(view) ? view.time.window : undefined,
     view.rank,
     view.lookups,
     pins.map(([name, { version }]) => [name, version]),
@@ -279,12 +279,12 @@ function definitionHash(parts: readonly unknown[]): string {
 
 /** Windows whose ranking can have changed, and those that ended since the last round. */
 function endsToPresent(
-  view: CompiledView,
+  view: WindowedView,
   panes: readonly number[],
   throughMs: number | null,
   nowMs: number,
 ): number[] {
-  const { everyMs } = view.window!
+  const { everyMs } = view.time.window
   const ends = new Set(windowEnds(view, panes))
   if (throughMs !== null) for (let end = throughMs + everyMs; end <= nowMs; end += everyMs) ends.add(end)
   return [...ends].sort((a, b) => a - b)

@@ -1,6 +1,6 @@
 /** Which panes of a view can have changed since an index was filled: those of every event that came behind its positions. */
-import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
+import type { PanedView } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { openTable } from '../answers/open-table.ts'
@@ -10,7 +10,7 @@ import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
 export async function touchedPanes(
   served: ServedDataset,
   connection: EngineConnection,
-  view: CompiledView,
+  view: PanedView,
   snapshot: Snapshot,
   since: readonly Offset[],
 ): Promise<readonly number[]> {
@@ -19,7 +19,7 @@ export async function touchedPanes(
   const behind = (partition: number): Offset => since[partition] ?? 0
   const chains = await lake.chains(partitions, { compacted: true })
   const segments = chains.flatMap((chain) => chain.segments.filter(({ end, partition }) => end > behind(partition)))
-  const paneMs = view.paneMs!
+  const { paneMs } = view.time
   const newer = Array.from({ length: partitions }, (_, p) => `(_partition = ${p} AND _offset >= ${behind(p)})`)
   const rows = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
   const closed = `SELECT DISTINCT _time - ((_time % ${paneMs}) + ${paneMs}) % ${paneMs} AS pane FROM ${rows} WHERE ${newer.join(' OR ')}`
