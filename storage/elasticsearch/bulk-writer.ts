@@ -7,9 +7,9 @@
  * The lines are made by the caller as text, whose bytes are put together where they are sent from, and of the answer only what is needed is asked for: that takes about
  * half of the processor time of having each document serialised and described.
  */
-import type { ElasticsearchConnection } from './elasticsearch-connection.ts'
+import { Backoff, type RetryLimits } from '#core/backoff.ts'
+import { ELASTICSEARCH_RETRY_LIMITS, type ElasticsearchConnection } from './elasticsearch-connection.ts'
 import { detailText, ElasticsearchError, type FaultDetail } from './elasticsearch-error.ts'
-import { DEFAULT_RETRY_LIMITS, type RetryLimits, waitMs } from './retry-waits.ts'
 
 export interface BulkLimits {
   /** of one request; an operation that is larger goes alone */
@@ -166,10 +166,10 @@ async function sendBatch(
   { first, lines, ends }: Batch,
   tally: Tally,
 ): Promise<void> {
-  const retry = { ...DEFAULT_RETRY_LIMITS, ...write.retry }
-  const startedMs = performance.now()
+  const retry = { ...ELASTICSEARCH_RETRY_LIMITS, ...write.retry }
+  const tries = new Backoff(retry)
   let left: readonly number[] = [...ends.keys()]
-  for (let attempt = 1; left.length > 0; attempt++) {
+  while (left.length > 0) {
     const { doing, index } = write
     const answer = await connection.request<BulkAnswer>({
       doing,
@@ -184,12 +184,12 @@ async function sendBatch(
     })
     left = settle(connection, write, first, left, answer.body, tally)
     if (left.length === 0) return
-    const wait = waitMs(attempt, retry.retryMsMax - (performance.now() - startedMs), retry)
-    if (wait === null) {
+    const waitMs = tries.nextMs()
+    if (waitMs === null) {
       const message = `Elasticsearch at ${connection.node}: ${doing}: ${left.length} of ${ends.length} operations are still put off after ${retry.retryMsMax} ms`
       throw new ElasticsearchError('unavailable', message, 429)
     }
-    await connection.pause(wait, doing)
+    await connection.pause(waitMs, doing)
   }
 }
 

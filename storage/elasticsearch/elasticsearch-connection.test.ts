@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { ElasticsearchConnection } from './elasticsearch-connection.ts'
 import { reasonText } from './elasticsearch-error.ts'
-import { DEFAULT_RETRY_LIMITS, waitMs } from './retry-waits.ts'
 
 let server: Server | undefined
 let connection: ElasticsearchConnection | undefined
@@ -101,16 +100,6 @@ test('closing ends a request that waits for its next try', async () => {
   const ended = expect(waiting).rejects.toMatchObject({ reason: 'closed' })
   await busy.close()
   await ended
-})
-
-test('waits double, stay within their bounds, and never pass the deadline', () => {
-  const limits = { ...DEFAULT_RETRY_LIMITS, waitMsFirst: 100, waitMsMax: 1_000 }
-  expect([1, 2, 3, 9, 200].map((attempt) => waitMs(attempt, 60_000, limits, () => 1))).toEqual([
-    100, 200, 400, 1_000, 1_000,
-  ])
-  expect(waitMs(9, 60_000, limits, () => 0)).toBe(500)
-  expect(waitMs(9, 70, limits, () => 1)).toBe(70)
-  expect(waitMs(1, 0, limits)).toBeNull()
 })
 
 test('a reason is one line without the document that the server repeats', () => {

@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, errors } from '@elastic/elasticsearch'
 import client from '@elastic/elasticsearch/package.json' with { type: 'json' }
+import { Backoff, type RetryLimits } from '#core/backoff.ts'
 import { ElasticsearchError, reasonText } from './elasticsearch-error.ts'
-import { DEFAULT_RETRY_LIMITS, type RetryLimits, waitMs } from './retry-waits.ts'
 
 export interface ElasticsearchConnectionOptions {
   /** e.g. http://127.0.0.1:9200 */
@@ -42,6 +42,8 @@ export interface ElasticsearchAnswer<T> {
   readonly body: T
 }
 
+/** of every request, where nothing else is said */
+export const ELASTICSEARCH_RETRY_LIMITS: RetryLimits = { retryMsMax: 60_000, waitMsFirst: 100, waitMsMax: 5_000 }
 const REQUEST_MS_MAX = 30_000
 const TELL_EVERY_MS = 10_000
 /** What the client also says of its own timeouts: with a signal of ours, and in the middle of an answer. */
@@ -58,7 +60,7 @@ export class ElasticsearchConnection {
 
   constructor(options: ElasticsearchConnectionOptions) {
     this.node = placeOf(options.node)
-    this.#retry = { ...DEFAULT_RETRY_LIMITS, ...options.retry }
+    this.#retry = { ...ELASTICSEARCH_RETRY_LIMITS, ...options.retry }
     this.#onRetry = options.onRetry ?? (() => {})
     this.#client = new Client({
       node: options.node,
@@ -70,24 +72,21 @@ export class ElasticsearchConnection {
 
   /** @throws ElasticsearchError; 'unavailable' only after the deadline */
   async request<T>(request: ElasticsearchRequest): Promise<ElasticsearchAnswer<T>> {
-    const startedMs = performance.now()
-    const retryMsMax = request.retryMsMax ?? this.#retry.retryMsMax
+    const tries = new Backoff({ ...this.#retry, retryMsMax: request.retryMsMax ?? this.#retry.retryMsMax })
     let toldMs = Number.NEGATIVE_INFINITY
-    for (let attempt = 1; ; attempt++) {
+    for (;;) {
       try {
         return await this.#once<T>(request)
       } catch (error) {
         const fault = this.#faultOf(error, request)
-        const passedMs = performance.now() - startedMs
-        const wait = fault.reason === 'unavailable' ? waitMs(attempt, retryMsMax - passedMs, this.#retry) : null
-        if (wait === null) throw fault
+        const { leftMs } = tries
+        const waitMs = fault.reason === 'unavailable' ? tries.nextMs() : null
+        if (waitMs === null) throw fault
         if (performance.now() - toldMs >= TELL_EVERY_MS) {
           toldMs = performance.now()
-          this.#onRetry(
-            `${fault.message}; trying again for up to ${Math.ceil((retryMsMax - passedMs) / 1_000)} s, nothing is lost`,
-          )
+          this.#onRetry(`${fault.message}; trying again for up to ${Math.ceil(leftMs / 1_000)} s, nothing is lost`)
         }
-        await this.pause(wait, request.doing)
+        await this.pause(waitMs, request.doing)
       }
     }
   }

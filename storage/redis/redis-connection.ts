@@ -3,6 +3,7 @@
  * when it is back, without a restart of ours.
  */
 import { Redis, type RedisOptions } from 'ioredis'
+import { backoffMs } from '#core/backoff.ts'
 import { RedisFault, redisFault } from './redis-fault.ts'
 
 /** how long one request may take */
@@ -10,7 +11,7 @@ export const REDIS_REQUEST_MS_MAX = 10_000
 const CONNECT_MS_MAX = 5_000
 /** a request is sent again over so many new connections before it fails */
 const RETRIES_MAX = 2
-const RETRY_MS_MAX = 300
+const RECONNECT_WAITS = { waitMsFirst: 100, waitMsMax: 300 }
 
 export interface RedisConnectionOptions {
   /** redis://[[user]:password@]host[:port][/database], or rediss:// for TLS */
@@ -30,7 +31,7 @@ export function connectRedis(options: RedisConnectionOptions, own: RedisOptions 
     maxRetriesPerRequest: RETRIES_MAX,
     commandTimeout: REDIS_REQUEST_MS_MAX,
     connectTimeout: CONNECT_MS_MAX,
-    retryStrategy: (tries) => Math.min(tries * 100, RETRY_MS_MAX),
+    retryStrategy: (tries) => backoffMs(tries, RECONNECT_WAITS),
     ...own,
   })
   let lost = false

@@ -5,13 +5,14 @@
 import { statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Backoff } from '#core/backoff.ts'
 import { fileFault, reasonOf, StorageFileError } from './sqlite-fault.ts'
 
 /** how long a lock that another process holds is waited for */
 export const LOCK_WAIT_MS_MAX = 10_000
 /** of that, at once and blocking this thread: most locks are held for less */
 const LOCK_BLOCK_MS_MAX = 50
-const LOCK_RETRY_MS = 10
+const LOCK_RETRY_LIMITS = { retryMsMax: LOCK_WAIT_MS_MAX, waitMsFirst: 10, waitMsMax: 10 }
 
 /** pages in the write-ahead file after which a commit moves them to the main file */
 const WAL_PAGES = 4_000
@@ -194,13 +195,14 @@ async function retryWhileBusy<Result>(
   doing: string,
   attempt: () => Result,
 ): Promise<Result> {
-  const giveUpAtMs = performance.now() + LOCK_WAIT_MS_MAX
+  const tries = new Backoff(LOCK_RETRY_LIMITS)
   for (;;) {
     try {
       return attempt()
     } catch (error) {
-      if (reasonOf(error) !== 'busy' || performance.now() >= giveUpAtMs) throw fileFault(what, file, doing, error)
-      await sleep(LOCK_RETRY_MS)
+      const waitMs = reasonOf(error) === 'busy' ? tries.nextMs() : null
+      if (waitMs === null) throw fileFault(what, file, doing, error)
+      await sleep(waitMs)
     }
   }
 }

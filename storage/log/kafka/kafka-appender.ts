@@ -11,6 +11,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
+import { Backoff } from '#core/backoff.ts'
 import { endsWithin } from '#core/ends-within.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import { ByteGate } from '../byte-gate.ts'
@@ -59,7 +60,7 @@ interface Sender {
 /** how long a close waits for producers to disconnect */
 const GOODBYE_MS_MAX = 2_000
 const SENT_MAX = 2 ** 30
-const AGAIN_AFTER_MS = 200
+const RETRY_WAITS = { waitMsFirst: 200, waitMsMax: 200 }
 const COMPRESSION: Readonly<Record<KafkaCompression, CompressionTypes>> = {
   none: kafkajs.CompressionTypes.None,
   gzip: kafkajs.CompressionTypes.GZIP,
@@ -156,11 +157,11 @@ export class KafkaAppender {
 
   /** Returns the offset of the first record. */
   async #send(partition: number, group: readonly Waiting[]): Promise<number> {
-    const { topic, outageMsMax } = this.#options
+    const { topic } = this.#options
     if (this.#closing.signal.aborted) throw new KafkaTopicError(topic, 'closed', 'it was closed before this was sent')
     const messages = group.flatMap(({ block }) => messagesOf(block))
     const sender = await this.#connected(partition, messages.length)
-    const began = performance.now()
+    const tries = this.#tries()
     try {
       // The library takes back the sequence numbers of a send that failed: the same records again, on the same producer and
       // with nothing of the partition in between, are the same batch to the broker, and kept once.
@@ -168,12 +169,12 @@ export class KafkaAppender {
         try {
           return await this.#sendOnce(sender.producer, partition, messages)
         } catch (error) {
-          const waitedMs = performance.now() - began
-          if (isFinal(error as Error) || waitedMs >= outageMsMax || this.#closing.signal.aborted) {
+          const waitMs = isFinal(error as Error) ? null : tries.nextMs()
+          if (waitMs === null || this.#closing.signal.aborted) {
             this.#retire(sender)
-            throw explained(error as Error, topic, partition, messages.length, waitedMs)
+            throw explained(error as Error, topic, partition, messages.length, tries.passedMs)
           }
-          await this.#pause()
+          await this.#pause(waitMs)
         }
       }
     } finally {
@@ -190,7 +191,7 @@ export class KafkaAppender {
 
   /** A producer that was connected once: whatever fails before has sent nothing. */
   async #connected(partition: number, records: number): Promise<Sender> {
-    const began = performance.now()
+    const tries = this.#tries()
     for (;;) {
       const sender = this.#take(partition, records)
       try {
@@ -199,17 +200,21 @@ export class KafkaAppender {
       } catch (error) {
         sender.users--
         this.#retire(sender)
-        const waitedMs = performance.now() - began
-        if (waitedMs >= this.#options.outageMsMax || this.#closing.signal.aborted)
-          throw explained(error as Error, this.#options.topic, partition, records, waitedMs)
-        await this.#pause()
+        const waitMs = tries.nextMs()
+        if (waitMs === null || this.#closing.signal.aborted)
+          throw explained(error as Error, this.#options.topic, partition, records, tries.passedMs)
+        await this.#pause(waitMs)
       }
     }
   }
 
+  #tries(): Backoff {
+    return new Backoff({ ...RETRY_WAITS, retryMsMax: this.#options.outageMsMax })
+  }
+
   /** Ends early when the log is closed. */
-  async #pause(): Promise<void> {
-    await sleep(AGAIN_AFTER_MS, undefined, { signal: this.#closing.signal }).catch(() => {})
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => {})
   }
 
   #take(partition: number, records: number): Sender {

@@ -8,6 +8,7 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka } from 'kafkajs'
+import { Backoff } from '#core/backoff.ts'
 import { endsWithin } from '#core/ends-within.ts'
 import {
   type Fetched,
@@ -57,8 +58,7 @@ const METADATA_MS_MAX = 60_000
 /** how long a close waits for the library to disconnect */
 const GOODBYE_MS_MAX = 2_000
 const NO_LEADER = 5
-const RETRY_MS_FIRST = 50
-const RETRY_MS_MAX = 1_000
+const RETRY_WAITS = { waitMsFirst: 50, waitMsMax: 1_000 }
 
 /** A code in an answer; most pass when leaders settle. */
 export class KafkaAnswerError extends Error {
@@ -235,16 +235,16 @@ export class KafkaWire {
 
   /** Repeats what fails while it may pass. @throws KafkaUnavailableError when it did not, KafkaTopicError at once */
   async persist<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
-    const began = performance.now()
-    for (let waitMs = RETRY_MS_FIRST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+    const tries = new Backoff({ ...RETRY_WAITS, retryMsMax: this.#outageMsMax })
+    for (;;) {
       if (this.#closing.signal.aborted) throw this.#closed()
       try {
         return await this.#untilClosed(work())
       } catch (error) {
         if (error instanceof KafkaTopicError || isFinal(error)) throw error
-        const waitedMs = performance.now() - began
-        if (waitedMs >= this.#outageMsMax) throw this.#unavailable(doing, waitedMs, error)
-        await sleep(waitMs * (0.5 + Math.random() / 2), undefined, { signal: this.#closing.signal }).catch(() => {})
+        const waitMs = tries.nextMs()
+        if (waitMs === null) throw this.#unavailable(doing, tries.passedMs, error)
+        await sleep(waitMs, undefined, { signal: this.#closing.signal }).catch(() => {})
         await this.#untilClosed(this.#recover(error))
       }
     }

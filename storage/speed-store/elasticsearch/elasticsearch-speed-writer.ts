@@ -5,10 +5,13 @@
  * deleted. Where closed segments were cleaned up and the lake then went back, their partials are folded again with lower versions;
  * so what was refused is looked up, and what is not there is written again once the server has forgotten it.
  */
+import { Backoff, type RetryLimits } from '#core/backoff.ts'
 import { type BulkLimits, writeBulk } from '#storage/elasticsearch/bulk-writer.ts'
-import type { ElasticsearchConnection } from '#storage/elasticsearch/elasticsearch-connection.ts'
+import {
+  ELASTICSEARCH_RETRY_LIMITS,
+  type ElasticsearchConnection,
+} from '#storage/elasticsearch/elasticsearch-connection.ts'
 import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
-import { DEFAULT_RETRY_LIMITS, type RetryLimits, waitMs } from '#storage/elasticsearch/retry-waits.ts'
 import type { PartialRow } from '../speed-store.ts'
 import { partialId, partialOperation } from './elasticsearch-speed-index.ts'
 
@@ -25,19 +28,18 @@ const LOOK_UP_IDS_MAX = 5_000
 
 /** @throws ElasticsearchError; nothing is acknowledged then */
 export async function writePartials(place: PartialsPlace, partials: readonly PartialRow[]): Promise<void> {
-  const retry = { ...DEFAULT_RETRY_LIMITS, ...place.retry }
-  const startedMs = performance.now()
+  const tries = new Backoff({ ...ELASTICSEARCH_RETRY_LIMITS, ...place.retry })
   let left = partials
-  for (let attempt = 1; left.length > 0; attempt++) {
+  while (left.length > 0) {
     left = await writeOnce(place, left)
     if (left.length === 0) return
-    const wait = waitMs(attempt, retry.retryMsMax - (performance.now() - startedMs), retry)
+    const waitMs = tries.nextMs()
     const { connection, index, doing } = place
-    if (wait === null) {
+    if (waitMs === null) {
       const message = `Elasticsearch at ${connection.node}: ${doing}: index ${index} still keeps out ${left.length} rows that were deleted with a higher version`
       throw new ElasticsearchError('unavailable', message, 409)
     }
-    await connection.pause(wait, doing)
+    await connection.pause(waitMs, doing)
     // Deleted ids are forgotten when the index refreshes.
     await connection.request({ doing, method: 'POST', path: `/${index}/_refresh` })
   }
