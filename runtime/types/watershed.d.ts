@@ -6,10 +6,10 @@ declare module 'watershed' {
   type ListType = (typeof LIST_TYPES)[number];
   /** SQL types a column may have. */
   export type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType;
-  /** How the JSON says a time: numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
+  /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   export type TimeUnit = (typeof TIME_UNITS)[number];
   type Scalar = string | number | boolean;
-  /** What the JSON of an event could have at the path of a column of this type. */
+  /** Values that the JSON of an event can have at the path of a column of this type. */
   type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
     readonly type: Type;
@@ -17,7 +17,7 @@ declare module 'watershed' {
     readonly path: string;
     /** an event without a usable value is a dead letter */
     readonly required?: boolean;
-    /** value where the event has none (or one that does not convert), written as it would stand in the event */
+    /** value if the event has none, or one that cannot be converted; written as in the event */
     readonly default?: DefaultOf<Type>;
     /** only for TIMESTAMP; default 'iso' */
     readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never;
@@ -38,7 +38,7 @@ declare module 'watershed' {
     readonly exact?: boolean;
     /** quantile: 0 … 1 */
     readonly q?: number;
-    /** only for TypeScript: the columns that bare names mean */
+    /** only for TypeScript: the columns that bare names refer to */
     readonly column?: Column;
   }
   /** Number of rows (where a condition holds). */
@@ -57,11 +57,11 @@ declare module 'watershed' {
   export function first<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
   /** The non-NULL value of the newest row, by event time, partition, offset; of an event's unnested elements the largest value. */
   export function latest<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /** Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), and answers say so; `exact: true` keeps every hash (use where groups stay moderate). */
+  /** Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), which answers report; `exact: true` keeps every hash (use it if groups stay moderate in size). */
   export function countDistinct<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where> & {
     readonly exact?: boolean;
   }): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /** The value below which the share `q` of the values lies, within 1 % relative. */
+  /** The value below which the fraction `q` of the values lies, within 1 % relative. */
   export function quantile<const Text extends string, const Where extends string = never>(expression: Text, q: number, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
   /** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
   export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
@@ -81,7 +81,7 @@ declare module 'watershed' {
   export interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
     readonly by: Measure;
     readonly limit: number;
-    /** dimensions shown when a query names none; default: all */
+    /** dimensions of an answer if the query names none; default: all */
     readonly dimensions?: readonly Dimension[];
     /** SQL condition over the presented measures, e.g. 'mentions > 5' */
     readonly having?: string;
@@ -94,12 +94,12 @@ declare module 'watershed' {
     readonly dimensions: Readonly<Record<string, string>>;
     /** only rows where this SQL condition is true */
     readonly where?: string;
-    /** grains in which the view can be asked; the finest is what is stored. Neither `time` nor `window`: an all-time view */
+    /** grains in which the view can be queried; the finest one is stored. Neither `time` nor `window`: an all-time view */
     readonly time?: readonly Grain[];
     readonly window?: WindowDefinition;
     readonly measures: Readonly<Record<string, MeasureDefinition>>;
     readonly rank?: RankDefinition;
-    /** name of the added column → look-up */
+    /** name of the added column → lookup */
     readonly enrich?: Readonly<Record<string, LookupDefinition>>;
   }
   export interface DatasetDefinition<Column extends string = string> {
@@ -108,18 +108,18 @@ declare module 'watershed' {
     readonly label?: string;
     /** the TIMESTAMP column that is the event time */
     readonly time: Column;
-    /** the column whose value decides the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+    /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
     readonly key: Column;
     /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
     readonly lateAfter?: Duration;
     readonly columns: Readonly<Record<Column, ColumnDefinition>>;
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
   }
-  /** What a dataset file hands over: as DatasetDefinition, with every bare name checked against the others. */
+  /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
   export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
-    /** the column whose value decides the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+    /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
     readonly key: KeyColumn<NoInfer<Types>>;
     readonly columns: {
       readonly [Name in keyof Types]: ColumnDefinition<Types[Name]>;
@@ -133,7 +133,7 @@ declare module 'watershed' {
   const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
   /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
   const TIME_UNITS: readonly ['s', 'ms', 'us', 'iso'];
-  /** The name that a bare text is; never for an expression, and for a text that is only known when the program runs. */
+  /** The text itself if it is a bare name; never for an expression, and for a text that is known only at run time. */
   type ColumnIn<Text extends string> = string extends Text ? never : Text extends unknown ? IsBareName<Text> extends true ? Text : never : never;
   type Grain = FixedGrain | CalendarGrain;
   type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>;
@@ -147,17 +147,17 @@ declare module 'watershed' {
   type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
     [Name in keyof Types]: Types[Name] extends Allowed ? Name : [ColumnType] extends [Types[Name]] ? Name : never;
   }[keyof Types] & string;
-  /** Types of which equal values have one text, so that all events of a key go to one partition. */
+  /** Types whose equal values have one text, so that all events of a key go to one partition. */
   const KEY_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'];
   type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string;
   type Member<View, Name extends string> = View extends {
     readonly [Key in Name]: infer Value;
   } ? Value : never;
-  /** Members that a view does not have become never, so that a misspelt one is refused where it stands. */
+  /** Unknown members of a view become never, so that a misspelt one is reported where it is. */
   type CheckedView<Column extends string, View> = {
     readonly [Key in keyof View]: Key extends keyof CheckedMembers<Column, View> ? CheckedMembers<Column, View>[Key] : Key extends keyof ViewDefinition ? ViewDefinition[Key] : never;
   };
-  /** The grains a time dimension can have, with their fixed length in ms where they have one (week, month, quarter and year have none: they depend on the calendar). */
+  /** Grains of fixed length, in milliseconds; week, month, quarter and year depend on the calendar. */
   const GRAIN_MS: {
     readonly second: 1000;
     readonly '10s': 10000;
@@ -189,7 +189,7 @@ declare module 'watershed' {
   }
   type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
   type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
-  /** what expressions of a view may name */
+  /** names that expressions of a view may use */
   type Names<Column extends string, View> = Column | NamesOf<Member<View, 'unnest'>>;
   type CheckedMeasures<Name extends string, Measures> = {
     readonly [Measure in keyof Measures]: Measures[Measure] extends MeasureDefinition<infer Column> ? [Column] extends [Name] ? MeasureDefinition : string extends Column ? MeasureDefinition : MeasureDefinition<Name> : MeasureDefinition;
