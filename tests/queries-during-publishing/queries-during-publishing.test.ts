@@ -38,7 +38,7 @@ const ACT_PAUSE_MS_MAX = 100
 /** the acts are followed by as many answers and segments as it takes */
 const ANSWERS_MIN = 100
 const SEGMENTS_MIN = 50
-const ENOUGH_MS_MAX = 90_000
+const ENOUGH_MS_MAX = 150_000
 /** how long two owners believe that they have the same partitions */
 const OVERLAP_MS = 150
 const DRAIN_MS_MAX = 60_000
@@ -212,7 +212,7 @@ test.each([
     expect(Math.min(...logStarts)).toBeGreaterThan(0)
     expect(platform.events.filter(({ level }) => level === 'error')).toEqual([])
   },
-  120_000,
+  240_000,
 )
 
 /** A store that leaves the segment start out of a partial's identity. */
