@@ -43,8 +43,6 @@ export interface OpenSince {
   atMs: number
 }
 
-/** between two flushes lies at least this many times what the last one took */
-const FLUSH_PAUSES = 2
 /** a flush is slow when it takes more than this part of the time between two */
 const SLOW_FLUSHES = 4
 
@@ -158,9 +156,9 @@ export class PartitionOwner {
    * up. Slow flushes are rarer, too, so that most of the time is left for what comes in.
    */
   get flushDueInMs(): number {
-    const { flushEveryMs, flushBehindEveryMs } = this.#parts.limits
+    const { flushEveryMs, flushBehindEveryMs, flushPauses } = this.#parts.limits
     const everyMs = this.#behind ? flushBehindEveryMs : flushEveryMs
-    return Math.max(everyMs, FLUSH_PAUSES * this.#flushMs) - (this.#clock() - this.#flushedAtMs)
+    return Math.max(everyMs, flushPauses * this.#flushMs) - (this.#clock() - this.#flushedAtMs)
   }
 
   /** The open segment reached its size, row or age limit, or is so large that landing it is better than flushing it. */

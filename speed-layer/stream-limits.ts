@@ -13,6 +13,8 @@ export interface StreamLimits {
   readonly flushEveryMs: number
   /** the same while the owner is far behind the log: its micro-batches are full */
   readonly flushBehindEveryMs: number
+  /** between two flushes of a partition lies at least this many times what the last one took */
+  readonly flushPauses: number
   /** how long to wait for new records when there are none */
   readonly pollEveryMs: number
   /** partials of closed segments stay this long for readers that saw the lake before */
@@ -37,6 +39,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   slowSegmentRecordsMin: 20_000,
   flushEveryMs: 700,
   flushBehindEveryMs: 10_000,
+  flushPauses: 2,
   pollEveryMs: 25,
   readerGraceMs: 60_000,
   logRetentionMs: 3_600_000,

@@ -11,6 +11,9 @@ import type { Configuration } from '../settings/settings.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
 
+/** keeps the flushes of four partitions below a fifth of a processor */
+const EMBEDDED_FLUSH_PAUSES = 20
+
 await runRole(async ({ configuration, scratchFolder }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)
   const step = crashStep(process.env)
@@ -44,6 +47,8 @@ function limitsOf(configuration: Configuration): ConstructorParameters<typeof St
     segmentBytesMax,
     segmentAgeMsMax,
     flushEveryMs,
+    // Queries read the embedded log's tail themselves: its flushes are for other readers of the store, and may take their time.
+    ...(configuration.log === 'sqlite' ? { flushPauses: EMBEDDED_FLUSH_PAUSES } : {}),
     pollEveryMs,
     readerGraceMs: configuration.readerGraceMs,
     logRetentionMs: configuration.logRetentionMs,

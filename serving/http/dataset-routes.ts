@@ -12,6 +12,7 @@ import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { parseQuery } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
 import type { QueryGate } from './query-gate.ts'
+import { ANSWER_HEADERS, bodyOf, etagOf, type RepeatedRequests } from './repeated-requests.ts'
 import {
   DATASET_PARAMS,
   DEAD_LETTERS_DEFAULT,
@@ -27,6 +28,7 @@ export interface DatasetRouteParts {
   readonly gate: QueryGate
   readonly queryMsMax: number
   readonly metrics: Metrics
+  readonly repeated: RepeatedRequests
 }
 
 /** For payloads that are already JSON text. */
@@ -99,15 +101,16 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
       return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
     }
     const nowMs = Date.now()
+    const asked = live.asked(query)
     const kept =
-      live.answerNow(query, nowMs) ??
-      (await gate.run(() => live.answer(query, { nowMs, queryMsMax: parts.queryMsMax })))
+      live.answerNow(asked, nowMs) ??
+      (await gate.run(() => live.answer(asked, { nowMs, queryMsMax: parts.queryMsMax })))
     metrics.queryAnswered(dataset, view, performance.now() - began)
-    const etag = `W/"${kept.tag}"`
-    reply.header('etag', etag).header('cache-control', 'private, no-cache')
+    parts.repeated.remember(request.raw, { live, asked, dataset, view, route: request.routeOptions.url! })
+    const etag = etagOf(kept)
+    reply.headers({ ...ANSWER_HEADERS, etag })
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()
-    const age = live.ageJson(kept, Date.now()).slice(1)
-    return reply.type(JSON_TEXT).send(`{"data":${kept.rowsJson},"meta":${kept.metaJson},${age}}`)
+    return reply.send(bodyOf(live, kept))
   })
   app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request) =>
     generationsOf(servedUnder(datasets, request.params.dataset)),

@@ -1,5 +1,6 @@
 /** The HTTP application: event ingestion, queries, and routes for operators. All dependencies are passed in. */
 import { timingSafeEqual } from 'node:crypto'
+import { createServer } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
@@ -13,6 +14,7 @@ import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
+import { RepeatedRequests } from './repeated-requests.ts'
 
 export interface ServeLimits {
   readonly requestBytesMax: number
@@ -45,13 +47,23 @@ export interface ServeAppParts {
 }
 
 /** Length limit of a dataset or view name in a path. */
+/** how long an idle connection stays open: longer than the idle timeouts of common proxies */
+const KEEP_ALIVE_MS = 72_000
 const NAME_CHARS_MAX = 128
 const OPEN_ROUTES = new Set(['/livez', '/readyz'])
 
 /** Builds the application; the caller listens and closes. */
 export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const limits = { ...DEFAULT_SERVE_LIMITS, ...parts.limits }
+  const repeated = new RepeatedRequests(parts.metrics)
   const app = Fastify({
+    serverFactory: (application) => {
+      const server = createServer((request, response) => {
+        if (!repeated.answer(request, response)) application(request, response)
+      })
+      server.keepAliveTimeout = KEEP_ALIVE_MS
+      return server
+    },
     bodyLimit: limits.requestBytesMax,
     routerOptions: { maxParamLength: NAME_CHARS_MAX },
     frameworkErrors: (error, request, reply) => {
@@ -108,7 +120,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     healthRoutes(routes, parts)
     const { datasets, intakes, metrics } = parts
     if (intakes !== null) eventRoute(routes, intakes)
-    if (datasets !== null) datasetRoutes(routes, { datasets, gate, queryMsMax: limits.queryMsMax, metrics })
+    if (datasets !== null) datasetRoutes(routes, { datasets, gate, queryMsMax: limits.queryMsMax, metrics, repeated })
   })
   return app
 }

@@ -24,14 +24,21 @@ export interface AnsweredDataset extends ServedDataset {
   readonly live?: LiveAnswers
 }
 
-/** How an answer is come by. */
+/** How an answer is come by: kept from before, from a computation that was under way, or computed. */
 export type AnswerSource = 'kept' | 'joined' | 'computed'
+
+/** A query that was checked against its view. */
+export interface AskedQuery {
+  readonly plan: QueryPlan
+  /** tells it from all others */
+  readonly text: string
+}
 
 export class LiveAnswers {
   readonly #live: LiveDataset
   readonly #limits: LiveLimits
   readonly #cache: AnswerCache
-  readonly #plans = new Map<string, QueryPlan>()
+  readonly #plans = new Map<string, AskedQuery>()
   readonly #flights = new Map<string, Promise<KeptAnswer>>()
   /** how often each way was gone */
   readonly counts: Record<AnswerSource, number> = { kept: 0, joined: 0, computed: 0 }
@@ -54,31 +61,38 @@ export class LiveAnswers {
     return this.#live.stop()
   }
 
-  /** The kept answer, where it can be given as it is: nothing is awaited, read or computed. @throws QueryError */
-  answerNow(query: ViewQuery, nowMs: number): KeptAnswer | null {
-    const plan = this.#plan(query)
-    const kept = this.#cache.get(keyOf(plan, nowMs))
+  /** @throws QueryError */
+  asked(query: ViewQuery): AskedQuery {
+    const text = JSON.stringify(query)
+    const known = this.#plans.get(text)
+    if (known !== undefined) return known
+    const asked = { plan: planQuery(this.#viewOf(query), query), text }
+    if (this.#plans.size >= this.#limits.answersMax) this.#plans.delete(this.#plans.keys().next().value!)
+    this.#plans.set(text, asked)
+    return asked
+  }
+
+  /** The kept answer, where it can be given as it is: nothing is awaited, read or computed. */
+  answerNow(asked: AskedQuery, nowMs: number): KeptAnswer | null {
+    const kept = this.#cache.get(keyOf(asked, nowMs))
     if (kept === undefined) return null
-    const head = this.#live.headNow(plan.view.name)
+    const head = this.#live.headNow(asked.plan.view.name)
     if (head === null) return null
     if (kept.moment !== head.moment && performance.now() - kept.doneAtMs > this.#reuseMs(kept)) return null
     this.counts.kept++
     return kept
   }
 
-  /** @throws QueryError, NeedsBackfillError, PartialsCompactedError, QueryTimeoutError, SnapshotError, LakeError */
-  async answer(query: ViewQuery, options: AnswerOptions = {}): Promise<KeptAnswer> {
+  /** @throws NeedsBackfillError, PartialsCompactedError, QueryTimeoutError, SnapshotError, LakeError */
+  async answer(asked: AskedQuery, options: AnswerOptions = {}): Promise<KeptAnswer> {
     const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX } = options
-    const kept = this.answerNow(query, nowMs)
-    if (kept !== null) return kept
-    const plan = this.#plan(query)
-    const key = keyOf(plan, nowMs)
+    const key = keyOf(asked, nowMs)
     const flight = this.#flights.get(key)
     if (flight !== undefined) {
       this.counts.joined++
       return flight
     }
-    const begun = this.#compute(key, plan, nowMs, queryMsMax).finally(() => this.#flights.delete(key))
+    const begun = this.#compute(key, asked.plan, nowMs, queryMsMax).finally(() => this.#flights.delete(key))
     this.#flights.set(key, begun)
     return begun
   }
@@ -121,16 +135,6 @@ export class LiveAnswers {
     }
   }
 
-  #plan(query: ViewQuery): QueryPlan {
-    const text = JSON.stringify(query)
-    const known = this.#plans.get(text)
-    if (known !== undefined) return known
-    const plan = planQuery(this.#viewOf(query), query)
-    if (this.#plans.size >= this.#limits.answersMax) this.#plans.delete(this.#plans.keys().next().value!)
-    this.#plans.set(text, plan)
-    return plan
-  }
-
   #viewOf({ view: name }: ViewQuery): CompiledView {
     const { views } = this.#live.served.dataset
     const view = views.get(name)
@@ -140,8 +144,7 @@ export class LiveAnswers {
 }
 
 /** What is asked, and of which window, where the clock decides that: the one that ends next, or the panes that have begun. */
-function keyOf({ query, window }: QueryPlan, nowMs: number): string {
-  const text = JSON.stringify(query)
+function keyOf({ plan: { query, window }, text }: AskedQuery, nowMs: number): string {
   if (window === null || typeof query.at === 'number') return text
   const windows = nowMs / window.everyMs
   return `${text}@${query.at === 'latest' ? Math.floor(windows) : Math.ceil(windows)}`

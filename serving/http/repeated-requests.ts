@@ -1,0 +1,106 @@
+/**
+ * Requests that were answered before: one with the same method, URL and headers that access depends on has passed every check, so
+ * while its answer is kept it is given without going through routing, validation and parsing again. Polling costs little more
+ * than sending the bytes.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Metrics } from '#telemetry/metrics.ts'
+import type { KeptAnswer } from '../live/answer-cache.ts'
+import type { AskedQuery, LiveAnswers } from '../live/live-answers.ts'
+
+export interface RepeatableAnswer {
+  readonly live: LiveAnswers
+  readonly asked: AskedQuery
+  readonly route: string
+  readonly dataset: string
+  readonly view: string
+}
+
+interface Written {
+  readonly kept: KeptAnswer
+  /** a text, which the server sends together with the headers */
+  readonly body: string
+  readonly bytes: number
+  /** monotonic, ms */
+  readonly atMs: number
+}
+
+/** different requests that are remembered */
+const REQUESTS_MAX = 1_000
+const KEY_CHARS_MAX = 8_192
+/** what an answer says of its age is written anew after this long */
+const AGE_MS_MAX = 5
+/** what the checks of a request look at */
+const HEADERS = ['authorization', 'host', 'origin', 'sec-fetch-mode', 'sec-fetch-site'] as const
+
+export const ANSWER_HEADERS = {
+  'content-type': 'application/json; charset=utf-8',
+  'cache-control': 'private, no-cache',
+  'x-content-type-options': 'nosniff',
+} as const
+
+export class RepeatedRequests {
+  readonly #metrics: Metrics
+  readonly #known = new Map<string, RepeatableAnswer>()
+  readonly #written = new WeakMap<RepeatableAnswer, Written>()
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics
+  }
+
+  /** Remembers a request that was answered. */
+  remember(request: IncomingMessage, answer: RepeatableAnswer): void {
+    const key = keyOf(request)
+    if (key.length > KEY_CHARS_MAX) return
+    this.#known.delete(key)
+    if (this.#known.size >= REQUESTS_MAX) this.#known.delete(this.#known.keys().next().value!)
+    this.#known.set(key, answer)
+  }
+
+  /** Answers a request that was answered before and whose answer can be given as it is. @returns false: it is for the application */
+  answer(request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.method !== 'GET') return false
+    const answer = this.#known.get(keyOf(request))
+    if (answer === undefined) return false
+    const began = performance.now()
+    const kept = answer.live.answerNow(answer.asked, Date.now())
+    if (kept === null) return false
+    const etag = etagOf(kept)
+    const status = request.headers['if-none-match'] === etag ? 304 : 200
+    if (status === 304) response.writeHead(304, { etag, ...ANSWER_HEADERS }).end()
+    else {
+      const { body, bytes } = this.#write(answer, kept, began)
+      response.writeHead(200, { etag, ...ANSWER_HEADERS, 'content-length': bytes }).end(body)
+    }
+    const tookMs = performance.now() - began
+    this.#metrics.httpAnswered('GET', answer.route, status, tookMs)
+    this.#metrics.queryAnswered(answer.dataset, answer.view, tookMs)
+    return true
+  }
+
+  #write(answer: RepeatableAnswer, kept: KeptAnswer, nowMs: number): Written {
+    const before = this.#written.get(answer)
+    if (before !== undefined && before.kept === kept && nowMs - before.atMs < AGE_MS_MAX) return before
+    const body = bodyOf(answer.live, kept)
+    const written = { kept, body, bytes: Buffer.byteLength(body), atMs: nowMs }
+    this.#written.set(answer, written)
+    return written
+  }
+}
+
+/** Weak: the provenance says anew how old the answer is, its rows and positions are those. */
+export function etagOf({ tag }: KeptAnswer): string {
+  return `W/"${tag}"`
+}
+
+/** The answer with its provenance, as of now. */
+export function bodyOf(live: LiveAnswers, kept: KeptAnswer): string {
+  const age = live.ageJson(kept, Date.now()).slice(1)
+  return `{"data":${kept.rowsJson},"meta":${kept.metaJson},${age}}`
+}
+
+function keyOf({ url, headers }: IncomingMessage): string {
+  let key = url!
+  for (const name of HEADERS) key += `\n${headers[name] ?? ''}`
+  return key
+}
