@@ -40,7 +40,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   coldEveryMs: 5_000,
   coldPauses: 50,
   refreshPauseMs: 20,
-  refreshPauses: 2,
+  refreshPauses: 3,
   idleRefreshMs: 500,
   answersMax: 1_000,
   answerBytesMax: 64 * 1024 * 1024,
