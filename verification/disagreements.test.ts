@@ -17,6 +17,7 @@ import type { StreamLimits } from '#speed-layer/stream-limits.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { silent } from '#telemetry/emit.ts'
+import { disagreements } from './disagreements.ts'
 import { verifyDataset } from './verify-dataset.ts'
 
 const SEGMENT = 20
@@ -192,6 +193,16 @@ test('a log that went back: no segment closes before the owner has looked', asyn
   await whileClosed(() => cutLog(48))
   await streamUntil(refused, { segmentRecordsMax: 4, flushEveryMs: 60_000, flushBehindEveryMs: 60_000 })
   expect(await lakeEnd()).toBe(40)
+})
+
+test('a log that was replaced is not folded again in place of the one that lost records', async () => {
+  await append(45)
+  await streamUntil(countedAll)
+  await whileClosed(() => cutLog(40))
+  const range = (partition: number) => open.log.range(partition)
+  const [found] = await disagreements({ ...open, log: { identity: 'another', range } })
+  expect(found).toMatchObject({ part: 'speed store', repair: null })
+  expect(found!.advice).toMatch(/not repaired: the lake's segments belong to log .*, but this log is another/)
 })
 
 test('a repair that died half way is found and made again, and no answer is given in between', async () => {

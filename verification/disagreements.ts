@@ -21,7 +21,7 @@ import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 export interface ComparedParts {
   readonly dataset: Pick<CompiledDataset, 'name'>
   readonly partitions: number
-  readonly log: EventLog
+  readonly log: Pick<EventLog, 'identity' | 'range'>
   readonly store: SpeedStore
   readonly lake: Lake
 }
