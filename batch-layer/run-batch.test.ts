@@ -314,7 +314,7 @@ describe('retention', () => {
     expect(() => batch.lake.resolve(first.partials.by_topic!.file)).not.toThrow()
     batch.nowMs += 60_000
     await batch.run({ mode: 'incremental', keepGenerations: 2, readersGraceMs: 30_000, force: true })
-    expect(() => batch.lake.resolve(first.partials.by_topic!.file)).toThrow(/not there/)
+    expect(() => batch.lake.resolve(first.partials.by_topic!.file)).toThrow(/does not exist/)
     expect((await batch.lake.verifyFiles()).problems).toEqual([])
     await batch.expectRecount(await batch.run({ mode: 'full' }))
   })

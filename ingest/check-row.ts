@@ -1,11 +1,11 @@
-/** Looks at one row at the door: is it text, JSON, and an event of the dataset? What the engine could not read is told here, not later. */
+/** Validates one row at ingest: UTF-8, JSON, and an event of the dataset. What the engine could not read is rejected here, not later. */
 import { isUtf8 } from 'node:buffer'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { whyUnreadable } from '#core/json-text.ts'
 
 export type RowCheck = ReturnType<CompiledDataset['check']>
 
-/** Never throws: whatever is wrong with the row is the reason. */
+/** Never throws: any problem with the row is returned as the reason. */
 export function checkRow(dataset: Pick<CompiledDataset, 'check'>, bytes: Buffer): RowCheck {
   if (!isUtf8(bytes)) return { ok: false, reason: 'the row is not UTF-8 text' }
   const text = bytes.toString('utf8')
@@ -14,6 +14,6 @@ export function checkRow(dataset: Pick<CompiledDataset, 'check'>, bytes: Buffer)
     const reason = whyUnreadable(text, value)
     return reason === null ? dataset.check(value) : { ok: false, reason }
   } catch (error) {
-    return { ok: false, reason: `the row is no JSON: ${(error as Error).message}` }
+    return { ok: false, reason: `the row is not valid JSON: ${(error as Error).message}` }
   }
 }

@@ -27,7 +27,7 @@ test('takes every line in, names the rejected ones by line number, and reports p
   const result = await ingestFile(intake, path, { onProgress: (at) => void progress.push(at) })
   expect(result).toMatchObject({ accepted: 3, rejected: 2, linesSettled: 6, interrupted: false })
   expect(result.rejects.map(({ line }) => line)).toEqual([3, 5])
-  expect(result.rejects[0]!.reason).toMatch(/no JSON/)
+  expect(result.rejects[0]!.reason).toMatch(/not valid JSON/)
   expect(result.rejects[1]!.reason).toMatch(/recordBytesMax = 1000/)
   const last = progress.at(-1)!
   expect(last.bytesRead).toBe(last.bytesTotal)

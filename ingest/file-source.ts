@@ -1,4 +1,4 @@
-/** Takes a file or stdin in: bounded memory, one offer per batch of lines, rejects with their line numbers. */
+/** Ingests a file or stdin with bounded memory: one offer per batch of lines; rejected lines are reported by number. */
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
@@ -15,7 +15,7 @@ export interface FileProgress {
 }
 
 export interface FileReject {
-  /** 1 is the first; blank lines count */
+  /** starts at 1; blank lines count */
   readonly line: number
   readonly reason: string
 }
@@ -24,13 +24,13 @@ export interface FileResult {
   /** acknowledged: durable in the log */
   readonly accepted: number
   readonly rejected: number
-  /** of the accepted ones, those that the door would have rejected (only with acceptUnusable): dead letters, where the engine can not use them either */
+  /** accepted lines that fail validation (only with acceptUnusable): they become dead letters if the engine cannot use them either */
   readonly unusable: number
   /** the first rejects, at most REJECTS_SHOWN_MAX */
   readonly rejects: readonly FileReject[]
-  /** every line up to this one is accepted, rejected or blank; behind it none is in the log */
+  /** every line up to this one is accepted, rejected or blank; no later line is in the log */
   readonly linesSettled: number
-  /** true when the signal ended it early */
+  /** whether the signal ended it early */
   readonly interrupted: boolean
 }
 
@@ -43,19 +43,19 @@ export interface FileSourceOptions {
   readonly acceptUnusable?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: FileProgress) => void
-  /** waits before a batch is offered again to a busy intake; default: a timer that the signal ends */
+  /** waits before a batch is offered again to a busy intake; default: a timer that the signal cancels */
   readonly wait?: (ms: number) => Promise<void>
   /** read for '-'; default: process.stdin */
   readonly stdin?: Readable
 }
 
-/** Reading failed, or the log did not take a batch; says what is in the log. */
+/** Reading failed, or the log did not accept a batch; the message says which lines are in the log. */
 export class FileSourceError extends Error {
   readonly accepted: number
   readonly linesSettled: number
   constructor(path: string, cause: Error, accepted: number, linesSettled: number) {
     super(
-      `${path}, after line ${linesSettled}: ${cause.message}; ${accepted} events up to that line are in the log, go on behind it`,
+      `${path}, after line ${linesSettled}: ${cause.message}; ${accepted} events up to that line are in the log; continue after it`,
       { cause },
     )
     this.name = 'FileSourceError'
@@ -66,7 +66,7 @@ export class FileSourceError extends Error {
 
 /**
  * Offers every line of the file ('-': stdin), in order, one batch at a time.
- * @throws FileSourceError when the file can not be read or the log does not take events
+ * @throws FileSourceError if the file cannot be read or the log does not accept events
  */
 export async function ingestFile(intake: Intake, path: string, options: FileSourceOptions = {}): Promise<FileResult> {
   const run = new FileRun(intake, options)
@@ -146,7 +146,7 @@ class FileRun {
     this.#batchBytes += bytes + 1
   }
 
-  /** Settles the batch: accepted lines are durable when this returns true. false: the signal came first, nothing was offered. */
+  /** Offers the batch: accepted lines are durable when this returns true. false: the signal came first, and nothing was offered. */
   async #offer(): Promise<boolean> {
     if (this.#batch.length === 0) return true
     const whole = this.#batch.filter((line) => line.bytes !== null)

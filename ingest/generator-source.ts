@@ -1,4 +1,4 @@
-/** Drives a generator of lines into an intake at a steady rate, in small batches, until stopped. */
+/** Offers generated lines to an intake at a steady rate, in small batches, until stopped. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Intake, IntakeBusyError } from './intake.ts'
 
@@ -7,7 +7,7 @@ export interface LineGenerator {
   next(nowMs: number): string
 }
 
-/** What tells the time and lets it pass. */
+/** The source of time and waiting. */
 export interface SourceClock {
   /** monotonic, ms: paces the stream */
   elapsedMs(): number
@@ -20,7 +20,7 @@ export interface SourceClock {
 export interface GeneratorSourceOptions {
   readonly eventsPerSecond: number
   readonly signal: AbortSignal
-  /** told about faults of the log; the source waits and offers the same lines again */
+  /** receives faults of the log; the source then waits and offers the same lines again */
   readonly onFault?: (error: Error) => void
   readonly clock?: SourceClock
 }
@@ -36,8 +36,8 @@ const REAL_CLOCK: SourceClock = {
 }
 
 /**
- * Resolves when the signal says stop; returns how many lines are in the log. What is unusable goes in as well, to become
- * dead letters. Back-pressure: the next batch is made when the last one is durable; a slow log makes a slower stream.
+ * Resolves when the signal aborts; returns the number of lines in the log. Unusable lines are appended as well, and become
+ * dead letters. Back-pressure: the next batch is generated when the last one is durable, so a slow log slows the stream down.
  * At most 50,000 events per second (a batch of 5,000 every 100 ms).
  */
 export async function runGenerator(
@@ -53,7 +53,7 @@ export async function runGenerator(
   while (!options.signal.aborted) {
     await clock.wait(TICK_MS, options.signal)
     const now = clock.elapsedMs()
-    // What could not be sent in time is not owed for ever: at most one second's worth.
+    // A backlog is bounded: at most one second's worth of lines is caught up.
     owed = Math.min(owed + ((now - last) * options.eventsPerSecond) / 1_000, owedMax)
     last = now
     const count = Math.floor(owed)
@@ -66,7 +66,7 @@ export async function runGenerator(
   return taken
 }
 
-/** The same lines again after a fault, so that a seeded stream has no holes; 0 when stopped before they were taken. */
+/** Offers the same lines again after a fault, so that a seeded stream has no holes; 0 if stopped before they were accepted. */
 async function offerUntilTaken(
   intake: Intake,
   rows: readonly string[],

@@ -1,4 +1,4 @@
-/** A small dataset and a log in a temporary folder, for the tests of this stage. */
+/** A small dataset and a log in a temporary folder, for the tests of this tier. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ const definition = defineDataset({
   views: {},
 })
 
-/** Only what the door needs of a compiled dataset. */
+/** Only what validation needs of a compiled dataset. */
 export const visits = { name: 'visits', ...eventCheck(definition) } as unknown as CompiledDataset
 
 export const visit = (id: number, note = ''): string => JSON.stringify({ id, at: 1_700_000_000_000 + id, note })
@@ -28,7 +28,7 @@ export const visit = (id: number, note = ''): string => JSON.stringify({ id, at:
 export interface Scratch {
   readonly folder: string
   readonly log: EventLog
-  /** the records of all partitions, each with its place */
+  /** the records of all partitions, by position */
   records(): Promise<Map<string, Buffer>>
   remove(): Promise<void>
 }
@@ -64,7 +64,7 @@ async function recordsOf(log: EventLog): Promise<Map<string, Buffer>> {
   return found
 }
 
-/** A log whose appends wait until the test lets them through, or fail as it says. */
+/** A log whose appends wait until the test releases or fails them. */
 export function gatedLog(): {
   readonly log: EventLog
   readonly appends: AppendBatch[][]

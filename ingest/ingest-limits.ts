@@ -1,10 +1,10 @@
-/** Bounds of taking events in. Messages name the setting that each comes from. */
+/** Limits of ingestion. Messages name the setting of each limit. */
 export interface IngestLimits {
   /** one event */
   readonly recordBytesMax: number
   /** events of one offer: requestRowsMax */
   readonly rowsMax: number
-  /** events of one dataset offered and not yet durable, over all offers; beyond it IntakeBusyError */
+  /** events of one dataset that are offered and not yet durable, over all offers; beyond it IntakeBusyError */
   readonly inFlightBytesMax: number
 }
 
@@ -14,7 +14,7 @@ export const DEFAULT_INGEST_LIMITS: IngestLimits = {
   inFlightBytesMax: 128 * 1024 * 1024,
 }
 
-/** Bounds of one request's body. */
+/** Limits of one request body. */
 export interface BodyLimits {
   /** requestBytesMax */
   readonly bodyBytesMax: number
@@ -27,23 +27,23 @@ export const DEFAULT_BODY_LIMITS: BodyLimits = {
   rowsMax: DEFAULT_INGEST_LIMITS.rowsMax,
 }
 
-/** More than can ever be taken at once, however often it is tried: make it smaller. */
+/** The offer exceeds a limit; retrying does not help, it must be split. */
 export class OfferTooLargeError extends RangeError {
   /** name of the setting */
   readonly limit: string
   constructor(where: string, amount: number, unit: 'bytes' | 'events', limit: string, max: number) {
-    super(`${where}: ${amount} ${unit} at once, the limit ${limit} is ${max}; send it in smaller parts`)
+    super(`${where}: ${amount} ${unit} in one request, but the limit ${limit} is ${max}; send it in smaller parts`)
     this.name = 'OfferTooLargeError'
     this.limit = limit
   }
 }
 
-/** Too much is on its way to the log: try again a little later. */
+/** Too many bytes are in flight to the log; retry later. */
 export class IntakeBusyError extends Error {
   readonly retryAfterMs = 1_000
   constructor(dataset: string, bytes: number, limit: number) {
     super(
-      `dataset '${dataset}': ${bytes} bytes would be on their way to the log, the limit inFlightBytesMax is ${limit}; send them again in a second`,
+      `dataset '${dataset}': ${bytes} bytes would be in flight to the log, but the limit inFlightBytesMax is ${limit}; retry in a second`,
     )
     this.name = 'IntakeBusyError'
   }

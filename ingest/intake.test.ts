@@ -39,15 +39,15 @@ describe('verdicts', () => {
 
   test('say what is wrong with rows that the engine could not read either', async () => {
     const bad: readonly (readonly [Buffer | string, RegExp])[] = [
-      ['{"id":1,', /no JSON/],
+      ['{"id":1,', /not valid JSON/],
       ['[{"id":1,"at":1}]', /an event must be a JSON object/],
       ['{"id":"x","at":1}', /id \(\$\.id\): "x" is not a valid BIGINT/],
-      ['{"id":1,"at":1}{"id":2,"at":1}', /no JSON/],
+      ['{"id":1,"at":1}{"id":2,"at":1}', /not valid JSON/],
       [Buffer.from([...Buffer.from('{"id":1,"at":1,"note":"'), 0xff, ...Buffer.from('"}')]), /not UTF-8/],
       ['{"id":1,"at":1,"note":"\\ud83d"}', /unpaired surrogate/],
       ['{"id":1,"at":1,"\\udE00":1}', /unpaired surrogate/],
       ['{"id":1,\n"at":1}', /line break/],
-      ['\u00a0', /no JSON/],
+      ['\u00a0', /not valid JSON/],
     ]
     const { verdicts, accepted } = await new Intake({ dataset: visits, log: scratch.log }).offer(
       bad.map(([row]) => row),
@@ -90,7 +90,7 @@ test('acceptUnusable appends what can not be used with its bytes, but never what
     acceptUnusable: true,
   })
   expect([result.accepted, result.rejected, result.unusable]).toEqual([3, 1, 2])
-  expect(reasonOf(result.verdicts[3])).toMatch(/202 bytes, the limit recordBytesMax is 100/)
+  expect(reasonOf(result.verdicts[3])).toMatch(/202 bytes, but the limit recordBytesMax is 100/)
   const bytes = [...(await scratch.records()).values()]
   expect(bytes.some((record) => record.equals(broken))).toBe(true)
 })
@@ -99,7 +99,7 @@ describe('bounds', () => {
   test('more events than rowsMax are refused before any is looked at', async () => {
     const intake = new Intake({ dataset: visits, log: scratch.log, limits: { rowsMax: 3 } })
     await expect(intake.offer([1, 2, 3, 4].map((id) => visit(id)))).rejects.toThrow(
-      /4 events at once, the limit requestRowsMax is 3/,
+      /4 events in one request, but the limit requestRowsMax is 3/,
     )
     await expect(intake.offer(Buffer.from('{}\n'.repeat(10)))).rejects.toBeInstanceOf(OfferTooLargeError)
     expect((await intake.offer(Buffer.from(`${visit(1)}\n\n\n\n\n${visit(2)}`))).accepted).toBe(2)
@@ -145,5 +145,5 @@ test('tells how many rows came in and which was rejected first', async () => {
     ['rows-accepted', 2],
     ['rows-rejected', 1],
   ])
-  expect(events[1]!.message).toMatch(/1 of 3 rows were rejected; the first is row 1: the row is no JSON/)
+  expect(events[1]!.message).toMatch(/1 of 3 rows were rejected; the first one is row 1: the row is not valid JSON/)
 })

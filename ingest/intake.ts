@@ -1,6 +1,6 @@
 /**
- * The door of one dataset: looks at each event, tells why it can not be used or appends it to the log. Resolves when the
- * accepted events are durable: an accepted verdict survives kill -9. A rejected event is not in the log; its sender knows.
+ * Validates the events of one dataset and appends the valid ones to the log. Resolves when the accepted events are durable:
+ * they survive kill -9. A rejected event is not in the log; its verdict gives the reason.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
@@ -20,11 +20,11 @@ export type RowVerdict =
   | { readonly index: number; readonly status: 'rejected'; readonly reason: string }
 
 export interface IntakeResult {
-  /** one per row, in the order they were offered; blank lines are no rows */
+  /** one per row, in the order of the rows; blank lines are not rows */
   readonly verdicts: readonly RowVerdict[]
   readonly accepted: number
   readonly rejected: number
-  /** of the accepted ones, those that the door would have rejected (only with acceptUnusable): dead letters, where the engine can not use them either */
+  /** accepted rows that fail validation (only with acceptUnusable): they become dead letters if the engine cannot use them either */
   readonly unusable: number
 }
 
@@ -32,12 +32,12 @@ export interface IntakeParts {
   readonly dataset: CompiledDataset
   readonly log: EventLog
   readonly limits?: Partial<IngestLimits>
-  /** told: rows-accepted, rows-rejected, intake-busy, append-failed */
+  /** receives rows-accepted, rows-rejected, intake-busy, append-failed */
   readonly emit?: Emit
 }
 
 export interface OfferOptions {
-  /** append what would be rejected as well: what the engine can not use becomes a dead letter with its bytes */
+  /** also append rows that fail validation: those that the engine cannot use become dead letters with their bytes */
   readonly acceptUnusable?: boolean
 }
 
@@ -46,7 +46,7 @@ export type OfferedRows = Buffer | readonly (string | Buffer)[]
 
 interface Placed {
   readonly partition: number
-  /** place among the partition's events of this offer */
+  /** index among the partition's events of this offer */
   readonly place: number
 }
 
@@ -56,7 +56,7 @@ interface PartitionLines {
   count: number
 }
 
-/** Rows looked at before other work of the process gets its turn. */
+/** Rows validated before the event loop is yielded to. */
 const ROWS_PER_TURN = 2_000
 const LINE_END = Buffer.from('\n')
 
@@ -76,8 +76,8 @@ export class Intake {
 
   /**
    * Offers events; accepted ones keep their bytes. All of them are appended at once, or none.
-   * @throws OfferTooLargeError for more than the limits ever allow; IntakeBusyError when too much is under way; whatever
-   * the log throws when it can not store them (then none of them is acknowledged)
+   * @throws OfferTooLargeError if a limit is exceeded; IntakeBusyError if too much is in flight; whatever
+   * the log throws if it cannot store them (then none of them is acknowledged)
    */
   async offer(offered: OfferedRows, options: OfferOptions = {}): Promise<IntakeResult> {
     const rows = this.#rows(offered)
@@ -133,7 +133,7 @@ export class Intake {
     return result
   }
 
-  /** Where the events of each partition are, in the order of their lines. */
+  /** Positions of each partition's events, in the order of their lines. */
   async #append(lines: ReadonlyMap<number, PartitionLines>): Promise<ReadonlyMap<number, readonly OffsetRange[]>> {
     if (lines.size === 0) return new Map()
     const batches = [...lines].map(
@@ -144,20 +144,20 @@ export class Intake {
       return Map.groupBy(ranges, (range) => range.partition)
     } catch (error) {
       const { name } = this.#dataset
-      const message = `dataset '${name}': the log did not take the events, none is acknowledged: ${(error as Error).message}`
+      const message = `dataset '${name}': the log did not accept the events, none is acknowledged: ${(error as Error).message}`
       this.#emit({ name: 'append-failed', level: 'error', message, dataset: name })
       throw error
     }
   }
 
-  /** Where the event goes, or why it does not. */
+  /** The event's position, or the reason why it is rejected. */
   #place(
     row: Buffer,
     acceptUnusable: boolean,
     lines: Map<number, PartitionLines>,
   ): { readonly place: Placed | string; readonly usable: boolean } {
     if (row.length > this.limits.recordBytesMax) {
-      const reason = `the row has ${row.length} bytes, the limit recordBytesMax is ${this.limits.recordBytesMax}`
+      const reason = `the row has ${row.length} bytes, but the limit recordBytesMax is ${this.limits.recordBytesMax}`
       return { place: reason, usable: false }
     }
     if (row.includes(LINE_END)) return { place: 'the row contains a line break', usable: false }
@@ -175,13 +175,13 @@ export class Intake {
   #tell({ verdicts, accepted, rejected, unusable }: IntakeResult, bytes: number): void {
     const { name } = this.#dataset
     if (accepted > 0) {
-      const message = `dataset '${name}': ${accepted} events are in the log`
+      const message = `dataset '${name}': ${accepted} events were appended to the log`
       const fields = { accepted, unusable, bytes }
       this.#emit({ name: 'rows-accepted', level: 'debug', message, dataset: name, fields })
     }
     const first = verdicts.find((verdict) => verdict.status === 'rejected')
     if (first) {
-      const message = `dataset '${name}': ${rejected} of ${verdicts.length} rows were rejected; the first is row ${first.index}: ${first.reason}`
+      const message = `dataset '${name}': ${rejected} of ${verdicts.length} rows were rejected; the first one is row ${first.index}: ${first.reason}`
       this.#emit({ name: 'rows-rejected', level: 'info', message, dataset: name, fields: { rejected } })
     }
   }
@@ -197,12 +197,12 @@ function verdictOf(
   return { index, status: 'accepted', partition: place.partition, offset }
 }
 
-/** The log may have cut the lines of a partition into several ranges. */
+/** The log may have split the lines of a partition into several ranges. */
 function offsetOf(ranges: readonly OffsetRange[], place: number): Offset {
   let left = place
   for (const { start, end } of ranges) {
     if (left < end - start) return start + left
     left -= end - start
   }
-  throw new RangeError(`the log gave no offset to line ${place} of what it took`)
+  throw new RangeError(`the log returned no offset for line ${place} of the appended lines`)
 }

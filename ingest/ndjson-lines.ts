@@ -1,21 +1,21 @@
-/** Cuts NDJSON into lines without changing a byte of them: only '\n' ends a line, and a '\r' before it belongs to the line end. */
+/** Splits NDJSON into lines without changing their bytes: a line ends at '\n', and a '\r' before it belongs to the line end. */
 import { isBlank, isJsonSpace } from '#core/json-bytes.ts'
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 
-/** Without the byte order mark that some editors put at the start of a file. */
+/** Strips the byte order mark that some editors put at the start of a file. */
 export function withoutByteOrderMark(bytes: Buffer): Buffer {
   return bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? bytes.subarray(3) : bytes
 }
 
-/** The lines of a whole body that are not blank, as views of its bytes; stops behind `rowsMax + 1`, so that a caller can tell too many. */
+/** The non-blank lines of a body, as views of its bytes; stops after `rowsMax + 1`, so that the caller can detect an excess. */
 export function linesOf(body: Buffer, rowsMax: number): Buffer[] {
   const bytes = withoutByteOrderMark(body)
   const lines: Buffer[] = []
   for (let from = 0; lines.length <= rowsMax; ) {
-    // Blank lines cost a step for each byte, and no more.
+    // Blank lines cost one step per byte.
     let begin = from
     for (; isJsonSpace(bytes[begin]); begin++) if (bytes[begin] === NEWLINE) from = begin + 1
     if (begin >= bytes.length) break
@@ -28,13 +28,13 @@ export function linesOf(body: Buffer, rowsMax: number): Buffer[] {
 }
 
 export interface NumberedLine {
-  /** 1 is the first of the file; blank lines count */
+  /** starts at 1 in the file; blank lines count */
   readonly number: number
   /** null: longer than the limit, its bytes were not kept */
   readonly bytes: Buffer | null
 }
 
-/** Cuts a stream of chunks into lines. Holds one unfinished line at the most, and never more than `lineBytesMax` of it. */
+/** Splits a stream of chunks into lines. Holds at most one unfinished line, and at most `lineBytesMax` bytes of it. */
 export class LineSplitter {
   readonly #lineBytesMax: number
   #held: Buffer[] = []
@@ -46,12 +46,12 @@ export class LineSplitter {
     this.#lineBytesMax = lineBytesMax
   }
 
-  /** Lines that ended so far, blank ones included. */
+  /** Number of lines that have ended, including blank ones. */
   get lines(): number {
     return this.#number
   }
 
-  /** Lines that end in this chunk, blank ones left out. */
+  /** Non-blank lines that end in this chunk. */
   *push(chunk: Buffer): Generator<NumberedLine> {
     for (let from = 0; ; ) {
       const end = chunk.indexOf(NEWLINE, from)
@@ -62,7 +62,7 @@ export class LineSplitter {
     }
   }
 
-  /** The last line, when no line end follows it. */
+  /** The last line, if no line end follows it. */
   *end(): Generator<NumberedLine> {
     if (this.#heldBytes > 0 || this.#tooLong) yield* this.#finish()
   }

@@ -26,15 +26,15 @@ test('NDJSON keeps its rows as they came', () => {
   expect(rows('{"a": 1.0}\r\n\r\n[1]\nno', 'ndjson')).toEqual(['{"a": 1.0}', '[1]', 'no'])
 })
 
-test('a body that is no JSON or no text is refused with advice', () => {
-  expect(() => rows('[{"a":1}', 'json')).toThrow(/the body is no JSON: .*x-ndjson/)
+test('a body that is not JSON or not text is refused with advice', () => {
+  expect(() => rows('[{"a":1}', 'json')).toThrow(/the body is not valid JSON: .*x-ndjson/)
   expect(() => rows(Buffer.from([0x22, 0xff, 0x22]), 'json')).toThrow(/not UTF-8/)
   expect(() => rows('', 'json')).toThrow(BodyError)
 })
 
 test('limits are checked by name, the bytes before parsing', () => {
   expect(() => rows('[nonsense that is never parsed', 'json', { bodyBytesMax: 10 })).toThrow(
-    /30 bytes at once, the limit requestBytesMax is 10/,
+    /30 bytes in one request, but the limit requestBytesMax is 10/,
   )
   expect(() => rows('[1,2,3]', 'json', { rowsMax: 2 })).toThrow(OfferTooLargeError)
   expect(() => rows('1\n2\n3\n', 'ndjson', { rowsMax: 2 })).toThrow(/limit requestRowsMax is 2/)
@@ -42,7 +42,9 @@ test('limits are checked by name, the bytes before parsing', () => {
 
 test('an array of too many events is refused before it is parsed', () => {
   const parse = vi.spyOn(JSON, 'parse')
-  expect(() => rows(`\uFEFF [${'0,'.repeat(1_000_000)}0]`, 'json', { rowsMax: 50 })).toThrow(/51 events at once/)
+  expect(() => rows(`\uFEFF [${'0,'.repeat(1_000_000)}0]`, 'json', { rowsMax: 50 })).toThrow(
+    /51 events in one request, but/,
+  )
   expect(parse).not.toHaveBeenCalled()
   parse.mockRestore()
 })

@@ -1,4 +1,4 @@
-/** From the body of a request to one row per event. Sizes and numbers of events are checked before anything is parsed. */
+/** Splits a request body into one row per event. Its size and number of events are checked before anything is parsed. */
 import { isUtf8 } from 'node:buffer'
 import { isJsonSpace, onOneLine } from '#core/json-bytes.ts'
 import { type BodyLimits, DEFAULT_BODY_LIMITS, OfferTooLargeError } from './ingest-limits.ts'
@@ -9,7 +9,7 @@ const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x
 
 export type BodyFormat = 'json' | 'ndjson'
 
-/** A body that is no list of events at all; single bad events are verdicts, not this. */
+/** The body is not a list of events; a single invalid event gives a verdict instead. */
 export class BodyError extends Error {
   constructor(message: string) {
     super(message)
@@ -19,7 +19,7 @@ export class BodyError extends Error {
 
 /**
  * The rows of a body, ready for Intake.offer.
- * @throws OfferTooLargeError for more bytes or events than the limits; BodyError for JSON that is none
+ * @throws OfferTooLargeError for more bytes or events than the limits; BodyError for invalid JSON
  */
 export function rowsOfBody(body: Buffer, format: BodyFormat, limits: Partial<BodyLimits> = {}): Buffer[] {
   const { bodyBytesMax, rowsMax } = { ...DEFAULT_BODY_LIMITS, ...limits }
@@ -32,7 +32,7 @@ export function rowsOfBody(body: Buffer, format: BodyFormat, limits: Partial<Bod
   return rows
 }
 
-/** An array of events, or one event. Each comes as it was written, on a line of its own: what is wrong with it is said of it alone. */
+/** An array of events, or one event. Each keeps its text, on a line of its own, so that a problem concerns only that event. */
 function rowsOfJson(body: Buffer): Buffer[] {
   const advice = 'send an array of events, or NDJSON with content-type application/x-ndjson'
   if (!isUtf8(body)) throw new BodyError(`the body is not UTF-8 text; ${advice}`)
@@ -40,7 +40,7 @@ function rowsOfJson(body: Buffer): Buffer[] {
   try {
     JSON.parse(bytes.toString('utf8'))
   } catch (error) {
-    throw new BodyError(`the body is no JSON: ${(error as Error).message}; ${advice}`)
+    throw new BodyError(`the body is not valid JSON: ${(error as Error).message}; ${advice}`)
   }
   const open = afterSpace(bytes, 0)
   if (bytes[open] !== OPEN_LIST) return [onOneLine(bytes)]
@@ -60,7 +60,7 @@ function afterSpace(bytes: Buffer, from: number): number {
   return at
 }
 
-/** Whether the text is an array of more elements. The text may be no JSON: looks no further than it must. */
+/** Whether the text is an array with more elements than the limit. The text may be invalid JSON; reads no further than necessary. */
 function hasMoreElements(body: Buffer, elementsMax: number): boolean {
   const bytes = withoutByteOrderMark(body)
   if (!hasMore(bytes, COMMA, elementsMax - 1)) return false
@@ -69,7 +69,7 @@ function hasMoreElements(body: Buffer, elementsMax: number): boolean {
   return false
 }
 
-/** Where the elements of an array end: at a comma of its own, or at its bracket. None when the text is no array. */
+/** Ends of an array's elements: at a comma on its level, or at its closing bracket. None if the text is not an array. */
 function* elementEnds(bytes: Buffer): Generator<number> {
   let depth = 0
   for (let at = 0; at < bytes.length; at++) {
@@ -83,14 +83,14 @@ function* elementEnds(bytes: Buffer): Generator<number> {
   }
 }
 
-/** Whether the byte occurs more often, in strings as well: quick, and for most bodies the answer. */
+/** Whether the byte occurs more often, including inside strings: a fast check that decides for most bodies. */
 function hasMore(bytes: Buffer, byte: number, times: number): boolean {
   let count = 0
   for (let at = bytes.indexOf(byte); at !== -1 && count <= times; at = bytes.indexOf(byte, at + 1)) count++
   return count > times
 }
 
-/** Place of the quote that ends the text which begins at `start`. */
+/** Index of the closing quote of the string that begins at `start`. */
 function stringEnd(bytes: Buffer, start: number): number {
   let at = start + 1
   while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1

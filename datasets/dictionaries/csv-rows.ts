@@ -26,7 +26,7 @@ export function* csvRows(text: string): Generator<CsvRow> {
   for (let at = 0; at < text.length || fields.length > 0; ) {
     FIELD.lastIndex = at
     const match = FIELD.exec(text)
-    if (match === null) throw new CsvError(line, 'a double quote is out of place, or never closed')
+    if (match === null) throw new CsvError(line, 'a double quote is misplaced or never closed')
     const [whole, quoted, bare, end] = match
     fields.push(quoted === undefined ? bare! : quoted.replaceAll('""', '"'))
     line += (whole.match(/\r\n|\n|\r/g) ?? []).length

@@ -38,21 +38,21 @@ test('an object of keys may have an attribute that is called key', async () => {
 
 describe('errors name the file, the line and what is wrong', () => {
   test.each([
-    ['d.ndjson', '{"key":"a","x":1}\n\n{"key":"b"', /d\.ndjson, line 3: no JSON/],
-    ['e.ndjson', '{"key":"a","x":1}\n{"key":"a","x":2}', /line 2: the key "a" was there already \(line 1\)/],
+    ['d.ndjson', '{"key":"a","x":1}\n\n{"key":"b"', /d\.ndjson, line 3: not valid JSON/],
+    ['e.ndjson', '{"key":"a","x":1}\n{"key":"a","x":2}', /line 2: the key "a" occurs twice \(first at line 1\)/],
     ['f.ndjson', '{"x":1}', /line 1: its key is missing/],
     ['g.ndjson', '{"key":"a"}', /line 1: it has no attributes/],
-    ['h.ndjson', '{"key":"a","x":[1]}', /line 1: attribute 'x' is no text/],
+    ['h.ndjson', '{"key":"a","x":[1]}', /line 1: attribute 'x' is not a string/],
     ['i.csv', 'name,x\na,b', /line 1: the header has no column 'key'; it has name, x/],
     ['j.csv', 'key,x,x\na,b,c', /line 1: the header has the column 'x' twice/],
-    ['k.csv', 'key,x\n"a\nb",c\nd,e,f', /line 4: 3 fields, the header has 2/],
-    ['l.csv', 'key,x\na,"b', /line 2: a double quote is out of place/],
-    ['m.json', '[{"key":"a","x":1},\n{"key":"b",}]', /m\.json, line 2: no JSON/],
-    ['n.json', '[{"key":"a","x":1},7]', /entry 2: an entry is an object/],
+    ['k.csv', 'key,x\n"a\nb",c\nd,e,f', /line 4: the row has 3 fields, but the header has 2/],
+    ['l.csv', 'key,x\na,"b', /line 2: a double quote is misplaced/],
+    ['m.json', '[{"key":"a","x":1},\n{"key":"b",}]', /m\.json, line 2: not valid JSON/],
+    ['n.json', '[{"key":"a","x":1},7]', /entry 2: an entry must be an object/],
     ['o.json', '"x"', /neither an array of entries nor an object/],
     ['p.txt', 'x', /must end in/],
     ['q.ndjson', '\n\n', /it has no entries/],
-    ['r.ndjson', `{"key":"${'x'.repeat(2_000)}","x":1}`, /2000 characters, the limit keyCharsMax is 1024/],
+    ['r.ndjson', `{"key":"${'x'.repeat(2_000)}","x":1}`, /2000 characters, but the limit keyCharsMax is 1024/],
     ['s.csv', Buffer.from([0x6b, 0xff]), /not UTF-8/],
   ])('%s', async (name, contents, message) => {
     await expect(loadDictionaryFile(file(name, contents))).rejects.toThrow(message)

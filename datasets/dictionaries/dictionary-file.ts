@@ -40,7 +40,7 @@ interface PlacedEntry {
 
 /**
  * All entries of a dictionary file, in its order. Whole or not at all.
- * @throws DictionaryFileError that names the file and the line of the first entry that can not be used
+ * @throws DictionaryFileError that names the file and the line of the first invalid entry
  */
 export async function loadDictionaryFile(path: string): Promise<readonly DictionaryEntry[]> {
   const text = await textOf(path)
@@ -53,7 +53,7 @@ export async function loadDictionaryFile(path: string): Promise<readonly Diction
       throw new DictionaryFileError(path, placed.place, `more than entriesMax = ${entriesMax} entries`)
     const earlier = places.get(entry.key)
     if (earlier !== undefined) {
-      const message = `the key ${JSON.stringify(entry.key)} was there already (${earlier}); keep one of them`
+      const message = `the key ${JSON.stringify(entry.key)} occurs twice (first at ${earlier}); keep one of them`
       throw new DictionaryFileError(path, placed.place, message)
     }
     places.set(entry.key, placed.place)
@@ -68,7 +68,11 @@ async function textOf(path: string): Promise<string> {
     const { size } = await stat(path)
     const { fileBytesMax } = DICTIONARY_FILE_LIMITS
     if (size > fileBytesMax)
-      throw new DictionaryFileError(path, null, `${size} bytes, the limit fileBytesMax is ${fileBytesMax}`)
+      throw new DictionaryFileError(
+        path,
+        null,
+        `the file has ${size} bytes, but the limit fileBytesMax is ${fileBytesMax}`,
+      )
     return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path))
   } catch (error) {
     if (error instanceof DictionaryFileError) throw error
@@ -111,7 +115,7 @@ function* ofCsv(path: string, text: string): Generator<PlacedEntry> {
         continue
       }
       if (fields.length !== header.length) {
-        const message = `${fields.length} fields, the header has ${header.length}; put fields with commas in double quotes`
+        const message = `the row has ${fields.length} fields, but the header has ${header.length}; put fields with commas in double quotes`
         throw new DictionaryFileError(path, place, message)
       }
       const cells = header.map((name, index) => [name, fields[index]!] as const)
@@ -136,7 +140,7 @@ function* ofJson(path: string, text: string): Generator<PlacedEntry> {
     for (const [index, value] of whole.entries()) yield { place: `entry ${index + 1}`, value }
   } else if (isObject(whole)) {
     for (const [key, value] of Object.entries(whole)) yield { place: `key ${JSON.stringify(key)}`, key, value }
-  } else throw new DictionaryFileError(path, null, 'it holds neither an array of entries nor an object of keys')
+  } else throw new DictionaryFileError(path, null, 'it is neither an array of entries nor an object of keys')
 }
 
 function parsed(path: string, place: string | null, text: string): unknown {
@@ -146,7 +150,7 @@ function parsed(path: string, place: string | null, text: string): unknown {
     const { message } = error as Error
     const at = /at position (\d+)/.exec(message)
     const line = at ? `line ${text.slice(0, Number(at[1])).split('\n').length}` : null
-    throw new DictionaryFileError(path, place ?? line, `no JSON: ${message}`, error)
+    throw new DictionaryFileError(path, place ?? line, `not valid JSON: ${message}`, error)
   }
 }
 
@@ -154,18 +158,18 @@ function entryOf(path: string, { place, key: givenKey, value }: PlacedEntry): Di
   const fail = (message: string): never => {
     throw new DictionaryFileError(path, place, message)
   }
-  if (!isObject(value)) return fail('an entry is an object, for example {"key": "de", "name": "Germany"}')
+  if (!isObject(value)) return fail('an entry must be an object, for example {"key": "de", "name": "Germany"}')
   const { key: ownKey, ...others } = value
   const key = givenKey ?? ownKey
   const { keyCharsMax, attributesMax } = DICTIONARY_FILE_LIMITS
-  if (typeof key !== 'string' || key === '') return fail('its key is missing, or no text')
+  if (typeof key !== 'string' || key === '') return fail('its key is missing or not a string')
   if (key.length > keyCharsMax)
-    return fail(`its key has ${key.length} characters, the limit keyCharsMax is ${keyCharsMax}`)
+    return fail(`its key has ${key.length} characters, but the limit keyCharsMax is ${keyCharsMax}`)
   const from = givenKey === undefined ? (isObject(others.attributes) ? others.attributes : others) : value
   const attributes = Object.entries(from).filter(([, attribute]) => attribute !== null)
   if (attributes.length === 0) return fail('it has no attributes')
   if (attributes.length > attributesMax)
-    return fail(`${attributes.length} attributes, the limit attributesMax is ${attributesMax}`)
+    return fail(`${attributes.length} attributes, but the limit attributesMax is ${attributesMax}`)
   const texts = attributes.map(([name, attribute]) => [name, attributeText(attribute, name, fail)])
   return { key, attributes: Object.fromEntries(texts) }
 }
@@ -173,11 +177,11 @@ function entryOf(path: string, { place, key: givenKey, value }: PlacedEntry): Di
 function attributeText(value: unknown, name: string, fail: (message: string) => never): string {
   const { valueCharsMax } = DICTIONARY_FILE_LIMITS
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
-    return fail(`attribute '${name}' is no text, number or boolean`)
+    return fail(`attribute '${name}' is not a string, number or boolean`)
   }
   const text = String(value)
   if (text.length > valueCharsMax)
-    return fail(`attribute '${name}' has ${text.length} characters, the limit valueCharsMax is ${valueCharsMax}`)
+    return fail(`attribute '${name}' has ${text.length} characters, but the limit valueCharsMax is ${valueCharsMax}`)
   return text
 }
 

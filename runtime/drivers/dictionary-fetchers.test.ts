@@ -40,7 +40,7 @@ test('fetches unknown keys of the dictionaries that have a source, publishes the
   expect(asked).toHaveLength(4)
   expect(await store.version('countries')).toBeNull()
   expect(events).toMatchObject([{ name: 'dictionary-fetch-failed', level: 'warn' }])
-  expect(events[0]!.message).toMatch(/'group_details' key '4' can not be fetched: .*403/)
+  expect(events[0]!.message).toMatch(/'group_details' key '4' cannot be fetched: .*403/)
   await store.close()
   http.close()
   rmSync(folder, { recursive: true })
@@ -50,7 +50,7 @@ test('refuses a template that is none, and a dictionary that has its content alr
   const folder = mkdtempSync(join(tmpdir(), 'fetchers-'))
   const store = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
   const sources = { group_details: 'https://example.org/groups' }
-  expect(() => DictionaryFetchers.start({ store, sources, emit: () => {} })).toThrow(/no template/)
+  expect(() => DictionaryFetchers.start({ store, sources, emit: () => {} })).toThrow(/not an http or https URL/)
   const shipped = { countries: 'https://example.org/countries/{key}' }
   expect(() => DictionaryFetchers.start({ store, sources: shipped, emit: () => {} })).toThrow(/'countries' comes with/)
   await store.close()

@@ -49,7 +49,9 @@ test('the same content again changes nothing; a file that can not be used change
   const { version } = await publishFile(store, 'countries', good)
   expect(await publishFile(store, 'countries', good)).toMatchObject({ version, changed: false })
   const bad = file('bad.csv', 'key,name\nde,Deutschland\nfr\n')
-  await expect(publishFile(store, 'countries', bad)).rejects.toThrow(/bad\.csv, line 3: 1 fields, the header has 2/)
+  await expect(publishFile(store, 'countries', bad)).rejects.toThrow(
+    /bad\.csv, line 3: the row has 1 fields, but the header has 2/,
+  )
   expect(await store.version('countries')).toBe(version)
   expect(await originOf(store, 'countries')).toMatchObject({ file: 'good.json' })
 })

@@ -315,7 +315,7 @@ test('a file that was edited in place gives an error that names it, not another 
     edited[at]! ^= 1
     writeFileSync(path, edited)
     await expect(ask('by_topic', {})).rejects.toThrow(
-      /by_topic\.parquet' has another checksum.*`watershed batch run --full`/,
+      /by_topic\.parquet' does not have the checksum.*`watershed batch run --full`/,
     )
   }
   writeFileSync(path, bytes)

@@ -21,7 +21,7 @@ export function sortedRows(dictionary: string, entries: Iterable<DictionaryEntry
     const before = rows.get(key)
     if (before !== undefined && before !== text)
       throw new RangeError(
-        `dictionary '${dictionary}': key '${key}' comes twice, with ${before} and ${text}; keep one of them`,
+        `dictionary '${dictionary}': key '${key}' occurs twice, with ${before} and ${text}; keep one of them`,
       )
     rows.set(key, text)
     if (rows.size > DICTIONARY_ENTRIES_MAX)
@@ -43,7 +43,7 @@ export function entryOf([key, attributes]: DictionaryRow): DictionaryEntry {
 export class VersionGoneError extends Error {
   constructor(dictionary: string, version: string) {
     super(
-      `dictionary '${dictionary}': version ${version} is not kept any more (the newest ${DICTIONARY_VERSIONS_MAX} are); enrich again with the newest`,
+      `dictionary '${dictionary}': version ${version} is no longer kept (only the newest ${DICTIONARY_VERSIONS_MAX} are); use the newest version`,
     )
     this.name = 'VersionGoneError'
   }

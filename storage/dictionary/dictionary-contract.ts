@@ -83,14 +83,14 @@ export function dictionaryContract(driver: string, make: () => Promise<Dictionar
       const kept = await store.publish('other', [entry('a', '0')])
       const versions: string[] = []
       for (let i = 0; i <= harness.versionsMax; i++) versions.push(await store.publish('c', [entry('a', String(i))]))
-      await expect(store.entries('c', versions[0]!)).rejects.toThrow(/'c'.*not kept any more/)
+      await expect(store.entries('c', versions[0]!)).rejects.toThrow(/'c'.*no longer kept/)
       for (const version of versions.slice(1)) expect(await other.entries('c', version)).toHaveLength(1)
       expect(await store.entries('other', kept)).toHaveLength(1)
     })
 
     test('refuses a key with two meanings, and keeps what was', async () => {
       const first = await store.publish('c', [entry('a', '1'), entry('a', '1')])
-      await expect(store.publish('c', [entry('a', '1'), entry('a', '2')])).rejects.toThrow(/'c': key 'a' comes twice/)
+      await expect(store.publish('c', [entry('a', '1'), entry('a', '2')])).rejects.toThrow(/'c': key 'a' occurs twice/)
       expect(await store.version('c')).toBe(first)
     })
 

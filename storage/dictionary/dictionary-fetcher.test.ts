@@ -180,7 +180,7 @@ test('retries what failed, gives up what is refused, and leaves both alone for a
   fetcher.want(keys)
   await idle(fetcher)
   expect(tries.get('forbidden')).toBe(2)
-  expect(faults[0]).toMatch(/'groups' key '(forbidden|down)' can not be fetched: (403|503)/)
+  expect(faults[0]).toMatch(/'groups' key '(forbidden|down)' cannot be fetched: (403|503)/)
 })
 
 test('has room for so many keys and no more', async () => {
@@ -233,7 +233,7 @@ describe.skipIf(whyNoRedis() !== null)('on Redis', () => {
     fetcher.want(['2'])
     await idle(fetcher)
     await fetcher.publish()
-    expect(faults).toEqual([expect.stringMatching(/'groups' can not be published: Redis at .*published later/)])
+    expect(faults).toEqual([expect.stringMatching(/'groups' cannot be published: Redis at .*published later/)])
     await server.restart()
     await fetcher.publish()
     expect(await published(redis)).toEqual({ '1': { name: '1' }, '2': { name: '2' } })
@@ -293,13 +293,13 @@ describe('an HTTP source', () => {
     status(429, { 'retry-after': '7' })
     await expect(ask('1')).rejects.toMatchObject({ restMs: 7_000 })
     answer = (_request, response) => void response.end('<html>')
-    await expect(ask('1')).rejects.toThrow(/answered no JSON/)
+    await expect(ask('1')).rejects.toThrow(/did not return JSON/)
     answer = json([1])
-    await expect(ask('1')).rejects.toThrow(/no JSON object/)
+    await expect(ask('1')).rejects.toThrow(/did not return a JSON object/)
     answer = json({ name: 'x'.repeat(300_000) })
     await expect(ask('1')).rejects.toThrow(/more than \d+ bytes/)
-    expect(() => httpFetchKey({ url: 'https://example.org/groups' })).toThrow(/no template.*\{key\}/)
-    expect(() => httpFetchKey({ url: 'file:///{key}' })).toThrow(/no template/)
+    expect(() => httpFetchKey({ url: 'https://example.org/groups' })).toThrow(/not an http or https URL.*\{key\}/)
+    expect(() => httpFetchKey({ url: 'file:///{key}' })).toThrow(/not an http or https URL/)
   })
 
   test('gets the login of its address as a header; messages tell neither it nor the query', async () => {

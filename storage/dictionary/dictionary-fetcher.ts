@@ -160,7 +160,10 @@ export class DictionaryFetcher {
       await this.#entries.exchange()
       this.#faults.publishing = null
     } catch (error) {
-      return this.#tell('publishing', `can not be published: ${textOf(error)}; it is kept here and published later`)
+      return this.#tell(
+        'publishing',
+        `cannot be published: ${textOf(error)}; its content is kept in memory and published later`,
+      )
     }
     if (this.#stop.signal.aborted) return
     const room = this.#limits.keysWaitingMax - this.#waiting.size
@@ -210,7 +213,7 @@ export class DictionaryFetcher {
     this.#resting.set(key, this.#nowMs + this.#limits.failedRestMs)
     this.#tell(
       'fetching',
-      `key '${key}' can not be fetched: ${textOf(error)}; it is left out for now and asked for again later`,
+      `key '${key}' cannot be fetched: ${textOf(error)}; it is missing for now and is requested again later`,
     )
   }
 
@@ -218,7 +221,7 @@ export class DictionaryFetcher {
     this.#counts.refused++
     this.#tell(
       'fetching',
-      `has no room for more keys (keysWaitingMax = ${this.#limits.keysWaitingMax}, keysMax = ${this.#limits.keysMax}); they are left out, and a later run tells of them again`,
+      `has no room for more keys (keysWaitingMax = ${this.#limits.keysWaitingMax}, keysMax = ${this.#limits.keysMax}); further keys are missing until a later run requests them`,
     )
   }
 

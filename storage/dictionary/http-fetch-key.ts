@@ -4,7 +4,7 @@ import { type FetchKey, FetchRefused, SourceBusy } from './dictionary-fetcher.ts
 import type { Attributes } from './fetched-entries.ts'
 
 const ANSWER_BYTES_MAX = 256 * 1024
-/** how long a source rests that says 429 or 503, and not for how long */
+/** pause after 429 or 503 without Retry-After */
 const REST_MS = 5_000
 const PLACE = '{key}'
 
@@ -16,7 +16,7 @@ export interface HttpSource {
   readonly attributes?: Readonly<Record<string, string>>
 }
 
-/** @throws RangeError when the template can not be used */
+/** @throws RangeError if the template is invalid */
 export function httpFetchKey(source: HttpSource): FetchKey {
   assertTemplate(source.url)
   const { url: template, headers } = httpAddress(source.url)
@@ -43,7 +43,7 @@ function assertTemplate(url: string): void {
   const usable = url.includes(PLACE) && URL.canParse(probe) && /^https?:$/.test(new URL(probe).protocol)
   if (usable) return
   throw new RangeError(
-    `'${shownAddress(url)}' is no template of an http or https URL with ${PLACE} in it; write for example https://api.example.org/groups/${PLACE}`,
+    `'${shownAddress(url)}' is not an http or https URL with the placeholder ${PLACE} (example: https://api.example.org/groups/${PLACE})`,
   )
 }
 
@@ -68,19 +68,19 @@ async function boundedJson(response: Response, shown: string): Promise<unknown> 
   let bytes = 0
   for await (const piece of response.body ?? []) {
     bytes += piece.byteLength
-    if (bytes > ANSWER_BYTES_MAX) throw new FetchRefused(`${shown} answered more than ${ANSWER_BYTES_MAX} bytes`)
+    if (bytes > ANSWER_BYTES_MAX) throw new FetchRefused(`${shown} returned more than ${ANSWER_BYTES_MAX} bytes`)
     pieces.push(piece)
   }
   try {
     return JSON.parse(Buffer.concat(pieces).toString('utf8'))
   } catch (error) {
-    throw new FetchRefused(`${shown} answered no JSON: ${(error as Error).message}`, { cause: error })
+    throw new FetchRefused(`${shown} did not return JSON: ${(error as Error).message}`, { cause: error })
   }
 }
 
 function attributesOf(answer: unknown, wanted: HttpSource['attributes'], shown: string): Attributes {
   if (answer === null || typeof answer !== 'object' || Array.isArray(answer))
-    throw new FetchRefused(`${shown} answered no JSON object`)
+    throw new FetchRefused(`${shown} did not return a JSON object`)
   const paths = wanted ?? Object.fromEntries(Object.keys(answer).map((field) => [field, field]))
   const found = Object.entries(paths).map(([name, path]) => [name, valueAt(answer, wanted ? path.split('.') : [path])])
   return Object.fromEntries(found.filter(([, value]) => value !== null))

@@ -186,7 +186,7 @@ async function sendBatch(
     if (left.length === 0) return
     const waitMs = tries.nextMs()
     if (waitMs === null) {
-      const message = `Elasticsearch at ${connection.node}: ${doing}: ${left.length} of ${ends.length} operations are still put off after ${retry.retryMsMax} ms`
+      const message = `Elasticsearch at ${connection.node}: ${doing}: ${left.length} of ${ends.length} operations are still rejected as busy after ${retry.retryMsMax} ms`
       throw new ElasticsearchError('unavailable', message, 429)
     }
     await connection.pause(waitMs, doing)
@@ -203,7 +203,7 @@ function settle(
   tally: Tally,
 ): number[] {
   if (answer.items?.length !== sent.length) {
-    const message = `Elasticsearch at ${connection.node}: ${write.doing}: ${sent.length} operations were sent, ${answer.items?.length ?? 0} were answered`
+    const message = `Elasticsearch at ${connection.node}: ${write.doing}: ${sent.length} operations were sent, but the response covers ${answer.items?.length ?? 0}`
     throw new ElasticsearchError('unavailable', message)
   }
   const again: number[] = []
@@ -235,11 +235,7 @@ function refused(
   const reason = detailText(error ?? {})
   const kind = error?.type === 'index_not_found_exception' ? 'missing' : 'refused'
   if (kind === 'missing')
-    return new ElasticsearchError(
-      kind,
-      `Elasticsearch at ${node}: ${doing}: index ${index} is not there any more`,
-      status,
-    )
+    return new ElasticsearchError(kind, `Elasticsearch at ${node}: ${doing}: index ${index} no longer exists`, status)
   const message = `Elasticsearch at ${node}: ${doing}: index ${index} refuses ${describe(at)} (${status}, ${reason})`
   return new ElasticsearchError(kind, message, status)
 }

@@ -59,30 +59,30 @@ test.each([
 })
 
 test.each([
-  [{ '/': at('8.19.21') }, /is of version 8\.19\.21, but this needs 9\.x: run a server of major 9/],
-  [{ '/': noRoot, '/_nodes/http': nodes('10.0.0') }, /is of version 10\.0\.0, but this needs 9\.x/],
-  [{ '/': mediaType }, /is of another major version, but this needs 9\.x/],
-])('a server of another major is refused in plain words: %j', async (answers, message) => {
+  [{ '/': at('8.19.21') }, /has version 8\.19\.21, but 9\.x is required: run a server of major version 9/],
+  [{ '/': noRoot, '/_nodes/http': nodes('10.0.0') }, /has version 10\.0\.0, but 9\.x is required/],
+  [{ '/': mediaType }, /has another major version, but 9\.x is required/],
+])('a server of another major version is refused with a clear message: %j', async (answers, message) => {
   const refused = (await connect(answers)).checkVersion()
   await expect(refused).rejects.toMatchObject({ reason: 'version', message: expect.stringMatching(message) })
 })
 
-test('something that is not Elasticsearch is said to be none', async () => {
-  await expect((await connect({ '/': at('9.5.0') }, 'Other')).checkVersion()).rejects.toThrow(/not Elasticsearch/)
+test('a server that is not Elasticsearch is reported as such', async () => {
+  await expect((await connect({ '/': at('9.5.0') }, 'Other')).checkVersion()).rejects.toThrow(/is not Elasticsearch/)
 })
 
-test('a user without rights is not tried again and told what to check', async () => {
+test('a request without privileges is not retried; the message says what to check', async () => {
   const body = { error: { type: 'security_exception', reason: 'unable to authenticate user [x]' }, status: 401 }
   const refused = (await connect({ '/': { status: 401, body } })).checkVersion()
   await expect(refused).rejects.toThrow(
-    /answered 401, security_exception: unable to authenticate.*check the user and its rights/,
+    /responded 401, security_exception: unable to authenticate.*check the user and its privileges/,
   )
 })
 
 test.each([
   ['hangs', 0],
   ['hangs in the middle of its answer', 5],
-])('a server that %s is said to be too slow', async (_, bytes) => {
+])('a server that %s is reported as too slow', async (_, bytes) => {
   const slow = await connect({}, 'Elasticsearch', 100)
   server!.removeAllListeners('request')
   server!.on('request', (_request, response) => {
@@ -91,7 +91,7 @@ test.each([
     if (bytes > 0) response.write('{'.padEnd(bytes))
   })
   const asked = slow.request({ doing: 'asking', method: 'GET', path: '/x' })
-  await expect(asked).rejects.toThrow(/: asking: it did not answer in time$/)
+  await expect(asked).rejects.toThrow(/: asking: the server did not respond in time$/)
 })
 
 test('closing ends a request that waits for its next try', async () => {

@@ -84,7 +84,7 @@ export class ElasticsearchConnection {
         if (waitMs === null) throw fault
         if (performance.now() - toldMs >= TELL_EVERY_MS) {
           toldMs = performance.now()
-          this.#onRetry(`${fault.message}; trying again for up to ${Math.ceil(leftMs / 1_000)} s, nothing is lost`)
+          this.#onRetry(`${fault.message}; retrying for up to ${Math.ceil(leftMs / 1_000)} s, no data is lost`)
         }
         await this.pause(waitMs, request.doing)
       }
@@ -101,7 +101,7 @@ export class ElasticsearchConnection {
 
   /** @throws ElasticsearchError 'version' when the server is of another major than the client, which it could not talk to */
   async checkVersion(): Promise<void> {
-    const doing = 'asking for its version'
+    const doing = 'reading the server version'
     const root = await this.request<{ version?: { number?: string } }>({
       doing,
       method: 'GET',
@@ -149,15 +149,10 @@ export class ElasticsearchConnection {
     const where = `Elasticsearch at ${this.node}: ${doing}`
     if (error instanceof errors.ResponseError) return this.#answered(error, where)
     if (error instanceof errors.ProductNotSupportedError)
-      return new ElasticsearchError(
-        'refused',
-        `${where}: something that is not Elasticsearch answers there`,
-        null,
-        error,
-      )
+      return new ElasticsearchError('refused', `${where}: the server at this address is not Elasticsearch`, null, error)
     if (error instanceof errors.ElasticsearchClientError && !(error instanceof errors.ConfigurationError)) {
       const late = error instanceof errors.TimeoutError || TOO_LATE.includes(error.message)
-      const why = late ? 'it did not answer in time' : `${error.name}, ${error.message}`
+      const why = late ? 'the server did not respond in time' : `${error.name}, ${error.message}`
       return new ElasticsearchError('unavailable', `${where}: ${why}`, null, error)
     }
     return new ElasticsearchError('refused', `${where}: ${(error as Error).message}`, null, error)
@@ -167,17 +162,22 @@ export class ElasticsearchConnection {
     const status = error.statusCode ?? 0
     const reason = reasonText(error.body)
     if (status === 429 || status >= 500 || status === 408)
-      return new ElasticsearchError('unavailable', `${where}: it answered ${status}, ${reason}`, status, error)
+      return new ElasticsearchError('unavailable', `${where}: the server responded ${status}, ${reason}`, status, error)
     if (/compatible-with|media.type/i.test(reason)) return this.#otherMajor('another major version')
     if (status === 404) return new ElasticsearchError('missing', `${where}: ${reason}`, status, error)
-    const advice = status === 401 || status === 403 ? '; check the user and its rights' : ''
-    return new ElasticsearchError('refused', `${where}: it answered ${status}, ${reason}${advice}`, status, error)
+    const advice = status === 401 || status === 403 ? '; check the user and its privileges' : ''
+    return new ElasticsearchError(
+      'refused',
+      `${where}: the server responded ${status}, ${reason}${advice}`,
+      status,
+      error,
+    )
   }
 
   #otherMajor(version: string): ElasticsearchError {
     return new ElasticsearchError(
       'version',
-      `Elasticsearch at ${this.node} is of ${version}, but this needs ${CLIENT_MAJOR}.x: run a server of major ${CLIENT_MAJOR}`,
+      `Elasticsearch at ${this.node} has ${version}, but ${CLIENT_MAJOR}.x is required: run a server of major version ${CLIENT_MAJOR}`,
     )
   }
 
@@ -188,7 +188,7 @@ export class ElasticsearchConnection {
 
 /** What is not a URL is shown in no part: a password may be anywhere in it. */
 function placeOf(node: string): string {
-  if (!URL.canParse(node)) return 'an address that is no URL'
+  if (!URL.canParse(node)) return 'an invalid URL'
   const { protocol, host, pathname } = new URL(node)
   return `${protocol}//${host}${pathname === '/' ? '' : pathname}`
 }

@@ -172,7 +172,7 @@ async function insertRows(
     if (inserted !== batch.count) {
       throw new Error(
         `dataset '${dataset.name}', partition ${batch.partition}, offsets [${batch.start}, ${batch.end}): ` +
-          `${batch.count} records gave ${inserted} rows; the log holds a blank line or a record with a line break`,
+          `${batch.count} records gave ${inserted} rows; the log contains a blank line or a record with a line break`,
       )
     }
     const fresh = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`

@@ -6,8 +6,11 @@ import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 export const ENGINE_LINE_BYTES_MAX = 16 * 1024 * 1024
 
 const FAULTS = {
-  ENOSPC: { reason: 'full', what: 'the disk is full; free space, then it goes on by itself' },
-  EDQUOT: { reason: 'full', what: 'the disk quota is used up; raise it or free space, then it goes on by itself' },
+  ENOSPC: { reason: 'full', what: 'the disk is full; free space, work then resumes automatically' },
+  EDQUOT: {
+    reason: 'full',
+    what: 'the disk quota is used up; raise it or free space, work then resumes automatically',
+  },
   EROFS: { reason: 'read-only', what: 'the file system is read-only; mount it writable' },
   EACCES: { reason: 'unreachable', what: 'permission denied; give this user write access' },
   ENOENT: { reason: 'unreachable', what: 'its folder was removed; start again' },

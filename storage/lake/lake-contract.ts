@@ -25,7 +25,7 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
         const edited = { ...files[0]!, sha256: 'f'.repeat(64) }
         await expect(lake.check([files[1]!, edited])).rejects.toMatchObject({
           code: 'file-damaged',
-          message: expect.stringMatching(`${edited.path}.*another checksum`),
+          message: expect.stringMatching(`${edited.path}.*does not have the checksum`),
         })
       }),
     )
@@ -54,7 +54,7 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
         await under.write(lake, finished, 'whole')
         const file = await finished.finish(1)
         await finished.discard()
-        expect(() => lake.resolve(file)).toThrow(/not there/)
+        expect(() => lake.resolve(file)).toThrow(/does not exist/)
         await expect((await lake.stageSegmentFile(0, 0, 'events')).finish(0)).rejects.toThrow(/not written/)
       }),
     )
@@ -100,7 +100,7 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
         const begun = await lake.beginGeneration()
         await under.write(lake, await begun.stageFile('by_country.parquet'), 'half')
         expect(await lake.sweepOrphans(Date.now() + 60_000)).toBe('orphan'.length + 'half'.length * 2)
-        expect(() => lake.resolve(file)).toThrow(/not there/)
+        expect(() => lake.resolve(file)).toThrow(/does not exist/)
         expect(await under.read(lake, kept.manifest.events!)).toBe('events kept')
         expect(await under.read(lake, published.views.by_country!.files[0]!)).toBe('states up to 10')
         expect((await lake.verifyFiles()).problems).toEqual([])

@@ -1,18 +1,18 @@
-/** What can go wrong with the lake's files, as a closed table: who catches one can decide by `code`. */
+/** Faults of the lake's files, as a closed table: handlers decide by `code`. */
 export const LAKE_ERROR_CODES = {
   /** a manifest or CURRENT is torn, foreign or edited */
   'manifest-damaged': { retryable: false },
-  /** a file that a manifest names is gone: removed by retention under a slow reader, or lost */
+  /** a file that a manifest names does not exist: removed by retention under a slow reader, or lost */
   'file-missing': { retryable: true },
-  /** a file that a manifest names has not the bytes that it had when it was committed */
+  /** the bytes of a file that a manifest names differ from those that were committed */
   'file-damaged': { retryable: false },
   /** the segments of a partition are not contiguous from offset 0, or overlap */
   'chain-broken': { retryable: true },
   /** segments or generations of another log, or a boundary that the segments do not reach */
   'log-mismatch': { retryable: false },
-  /** a generation that does not exist, or that may not be removed */
+  /** a generation that does not exist, or that must not be removed */
   'generation-unknown': { retryable: false },
-  /** CURRENT names a generation that is not there: lost, or restored without it */
+  /** CURRENT names a generation that does not exist: lost, or not restored */
   'generation-lost': { retryable: false },
   'generation-current': { retryable: false },
   /** a manifest of the same name exists already with other content */
@@ -26,7 +26,7 @@ export type LakeErrorCode = keyof typeof LAKE_ERROR_CODES
 /** A fault of the lake: says what happened, where, and what to do. */
 export class LakeError extends Error {
   readonly code: LakeErrorCode
-  /** the same call may succeed later without anyone repairing files */
+  /** whether the same call can succeed later without a repair of files */
   readonly retryable: boolean
 
   constructor(code: LakeErrorCode, message: string, options?: { readonly cause?: unknown }) {
@@ -38,7 +38,7 @@ export class LakeError extends Error {
 }
 
 const FAULTS: Readonly<Record<string, { readonly code: LakeErrorCode; readonly what: string }>> = {
-  ENOSPC: { code: 'disk-full', what: 'the disk is full; free some space, the work goes on by itself' },
+  ENOSPC: { code: 'disk-full', what: 'the disk is full; free some space, work then resumes automatically' },
   EDQUOT: { code: 'disk-full', what: 'the disk quota is used up; raise it or free some space' },
   EROFS: {
     code: 'not-writable',
@@ -48,10 +48,10 @@ const FAULTS: Readonly<Record<string, { readonly code: LakeErrorCode; readonly w
     code: 'not-writable',
     what: 'permission denied; give this user write access or choose another data folder',
   },
-  EPERM: { code: 'not-writable', what: 'the operation is not permitted here; check the owner and the file system' },
+  EPERM: { code: 'not-writable', what: 'the operation is not permitted; check the owner and the file system' },
 }
 
-/** The engine tells the system's errors by their texts only. */
+/** The engine reports system errors only as text. */
 const FAULT_TEXTS: readonly (readonly [RegExp, string])[] = [
   [/no space left on device|database or disk is full/i, 'ENOSPC'],
   [/disk quota exceeded/i, 'EDQUOT'],
@@ -59,7 +59,7 @@ const FAULT_TEXTS: readonly (readonly [RegExp, string])[] = [
   [/permission denied/i, 'EACCES'],
 ]
 
-/** Turns the system's or the engine's error into one that names the file and the remedy; other errors pass unchanged. */
+/** Converts an error of the system or the engine into one that names the file and the remedy; other errors are returned unchanged. */
 export function explainFault(error: unknown, doing: string, path: string): unknown {
   if (error instanceof LakeError) return error
   const fault = FAULTS[faultCode(error)]
@@ -73,7 +73,7 @@ function faultCode(error: unknown): string {
   return FAULT_TEXTS.find(([pattern]) => pattern.test(text))?.[1] ?? ''
 }
 
-/** True for the error code of a file or folder that is not there. */
+/** Whether the error means that a file or folder does not exist. */
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
 }

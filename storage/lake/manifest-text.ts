@@ -44,7 +44,7 @@ const segment: z.ZodType<SegmentManifest> = z
   .refine((manifest) => manifest.end > manifest.start, { path: ['end'], error: 'must be greater than start' })
   .refine((manifest) => manifest.rows > 0 === (manifest.events !== null), {
     path: ['events'],
-    error: 'must be a file where there are rows, and null where there are none',
+    error: 'must be a file if there are rows, and null otherwise',
   })
   .refine((manifest) => manifest.kind === 'events' || (manifest.rows === 0 && manifest.deadLetters === 0), {
     path: ['rows'],
@@ -108,13 +108,14 @@ function unsealed(text: string, where: string): object {
   try {
     sealed = JSON.parse(text)
   } catch (error) {
-    throw damaged(where, `it is no whole JSON text (${text.length} characters)`, error)
+    throw damaged(where, `it is not complete JSON (${text.length} characters)`, error)
   }
   if (sealed === null || typeof sealed !== 'object' || !('checksum' in sealed)) {
     throw damaged(where, "field 'checksum' is missing")
   }
   const { checksum: told, ...manifest } = sealed
-  if (told !== checksum(manifest)) throw damaged(where, "field 'checksum' does not fit the rest: the file was changed")
+  if (told !== checksum(manifest))
+    throw damaged(where, "field 'checksum' does not match the content: the file was modified")
   return manifest
 }
 
@@ -125,11 +126,11 @@ function check<Manifest>(schema: z.ZodType<Manifest>, value: unknown, where: str
   throw damaged(where, `field '${issue.path.join('.') || '(top)'}': ${issue.message}`, result.error)
 }
 
-/** The error for a file of the lake that can not be believed. */
+/** The error for a file of the lake that is damaged or foreign. */
 export function damaged(where: string, what: string, cause?: unknown): LakeError {
   return new LakeError(
     'manifest-damaged',
-    `lake: '${where}' is damaged or foreign: ${what}. Restore the file from a copy; if it was never part of this lake, move it away`,
+    `lake: '${where}' is damaged or foreign: ${what}. Restore the file from a copy; if it was never part of this lake, move it out of the folder`,
     { cause },
   )
 }

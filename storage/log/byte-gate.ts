@@ -1,4 +1,4 @@
-/** Bounds the bytes that are under way; who does not fit waits, first come, first served. */
+/** Limits the bytes in flight; callers beyond the limit wait, first come, first served. */
 export class ByteGate {
   readonly #bytesMax: number
   #bytes = 0
@@ -8,7 +8,7 @@ export class ByteGate {
     this.#bytesMax = bytesMax
   }
 
-  /** Resolves when there is room. More than the whole limit enters alone. */
+  /** Resolves when there is room. A request above the whole limit is admitted alone. */
   async enter(bytes: number): Promise<void> {
     if (this.#queue.length === 0 && this.#fits(bytes)) {
       this.#bytes += bytes

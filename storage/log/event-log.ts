@@ -9,25 +9,25 @@ export interface AppendBatch {
   readonly partition: number
   readonly lines: Buffer
   readonly count: number
-  /** one per line, for drivers that keep a key beside the record for other readers (Kafka); the partition is chosen already */
+  /** one per line, for drivers that store a key with the record for other readers (Kafka); the partition is already chosen */
   readonly keys?: readonly string[]
 }
 
-/** A run of neighbouring records that were appended at the same moment. */
+/** A run of adjacent records that were appended at the same time. */
 export interface ArrivalRun {
   readonly count: number
   /** time of the append on the log's clock, epoch ms */
   readonly atMs: number
 }
 
-/** A record whose line is not its bytes: it had line breaks, was framed, or could not become a line at all. */
+/** A record whose line differs from its bytes: it had line breaks, was framed, or could not be converted to a line. */
 export interface OriginalRecord {
   readonly bytes: Buffer
-  /** why its line is the placeholder `null`, to be a dead letter; null: the line says what the bytes say */
+  /** why its line is the placeholder `null`, which becomes a dead letter; null: the line is equivalent to the bytes */
   readonly reason: string | null
 }
 
-/** What a read gives: whole records of one partition, in order. `[start, end)` covers holes as well. */
+/** The result of a read: whole records of one partition, in order. `[start, end)` also covers holes. */
 export interface RecordBatch extends OffsetRange {
   /** NDJSON: exactly `count` lines, each ended by '\n', none blank */
   readonly lines: Buffer
@@ -39,46 +39,46 @@ export interface RecordBatch extends OffsetRange {
   readonly arrivals: readonly ArrivalRun[]
   /** by line number, of records that were written by others; dead letters keep these bytes */
   readonly originals?: ReadonlyMap<number, OriginalRecord>
-  /** of lines and originals; absent: of the lines alone */
+  /** size of lines and originals; absent: size of the lines alone */
   readonly bytes?: number
 }
 
-/** What the batch holds in memory: what limits in bytes are about. */
+/** The batch's size in memory, to which byte limits apply. */
 export function bytesHeld({ bytes, lines }: RecordBatch): number {
   return bytes ?? lines.length
 }
 
 export interface ReadLimits {
-  /** of lines and originals; at least one record is returned, even when it alone is larger */
+  /** size of lines and originals; at least one record is returned, even if it is larger */
   readonly bytesMax: number
   readonly recordsMax: number
-  /** no record from this offset on: where holes are, a number of records says nothing about their end */
+  /** exclusive end offset: with holes, a number of records does not determine the end */
   readonly before?: Offset
 }
 
 export interface EventLog {
-  /** made when the log is created; another value means another log */
+  /** generated when the log is created; another value means another log */
   readonly identity: string
-  /** never falls; may grow while the log is open (Kafka) */
+  /** never decreases; can grow while the log is open (Kafka) */
   readonly partitions: number
   /**
    * Resolves when all the records are durable (survive kill -9 and power loss), with the offsets given to each batch, in the
-   * order of `batches`. A log that has to cut a large batch gives several ranges for it, in the order of its lines.
+   * order of `batches`. A log that splits a large batch returns several ranges for it, in the order of its lines.
    *
-   * A RangeError means that none of them is in the log. After any other rejection nothing is acknowledged, but where the
-   * log is on other machines some or all of the records may be in it: who sends them again may have them twice.
+   * A RangeError means that none of them is in the log. After any other rejection nothing is acknowledged, but if the
+   * log is remote, some or all of the records may be in it, so a retry may duplicate them.
    */
   append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]>
-  /** `start`: first offset still held; `end`: offset of the next append (with transactions of others open: the first undecided one) */
+  /** `start`: first offset still held; `end`: offset of the next append (with open transactions of others: the first undecided offset) */
   range(partition: number): Promise<OffsetRange>
-  /** Records from `from` on; null when there are none yet. @throws LogRangeError when `from` is outside [start, end] */
+  /** Records from `from` on; null if there are none yet. @throws LogRangeError if `from` is outside [start, end] */
   read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>
-  /** Drops records before `before`, if they were appended before `olderThanMs`. Whole blocks only: may keep more. Returns the new start. */
+  /** Drops records before `before`, if they were appended before `olderThanMs`. Removes whole blocks only, so it may keep more. Returns the new start. */
   trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset>
   close(): Promise<void>
 }
 
-/** A read from an offset that the log does not hold. */
+/** A read from an offset that the log does not contain. */
 export class LogRangeError extends Error {
   readonly wanted: Offset
   readonly range: OffsetRange

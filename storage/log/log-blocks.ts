@@ -17,7 +17,7 @@ export function blocksOf(
     if (end === 0) throw new RangeError(`append to partition ${partition}: the last record has no line end`)
     if (end - at - 1 > limits.recordBytesMax) {
       throw new RangeError(
-        `append to partition ${partition}: record ${total} has ${end - at - 1} bytes, the limit recordBytesMax is ${limits.recordBytesMax}`,
+        `append to partition ${partition}: record ${total} has ${end - at - 1} bytes, but the limit recordBytesMax is ${limits.recordBytesMax}`,
       )
     }
     if (isBlank(lines, at, end)) throw new RangeError(`append to partition ${partition}: record ${total} is blank`)
@@ -31,7 +31,9 @@ export function blocksOf(
     at = end
   }
   if (total !== batch.count || total === 0) {
-    throw new RangeError(`append to partition ${partition}: ${batch.count} records were announced, ${total} came`)
+    throw new RangeError(
+      `append to partition ${partition}: ${batch.count} records were announced, but it contains ${total}`,
+    )
   }
   blocks.push({ partition, lines: lines.subarray(begin), count })
   return blocks

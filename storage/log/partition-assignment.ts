@@ -1,26 +1,26 @@
 /**
  * Port: which partitions of a log this process owns. Drivers: all of them (embedded, or a single worker), a Kafka group
- * (several workers share them). Nothing rests on an owner being the only one: one that lost its partition may go on for a
- * while beside the new one, and the lake decides which of them commits. So an assignment may be late, but not forgotten.
+ * (several workers share them). Correctness does not depend on exclusive ownership: a worker that lost its partition may continue for a
+ * while beside the new owner, and the lake decides which of them commits. So an assignment may be late, but must not be lost.
  */
 import type { Offset } from '#core/offsets.ts'
 import type { EventLog } from './event-log.ts'
 
 export interface PartitionAssignment {
   /**
-   * From now on `changed` is told the whole set of own partitions, whenever it is another one. Resolves when the first
-   * set was told, or when it can not be had at the moment: it will be told when it can.
+   * Starts to report the complete set of own partitions to `changed` whenever it changes. Resolves when the first set was
+   * reported, or if it is not available yet: it is then reported later.
    */
   start(changed: (partitions: readonly number[]) => void): Promise<void>
-  /** How far the owner of a partition is. Only for who watches lag: nothing ever starts from it. */
+  /** Reports the position of a partition's owner. Only for lag monitoring: nothing ever resumes from it. */
   progressed(partition: number, position: Offset): void
-  /** Gives all partitions up. */
+  /** Releases all partitions. */
   stop(): Promise<void>
 }
 
 const LOOK_EVERY_MS = 1_000
 
-/** Every partition of the log, those included that are added later. */
+/** Every partition of the log, including those that are added later. */
 export class AllPartitions implements PartitionAssignment {
   readonly #log: Pick<EventLog, 'partitions'>
   readonly #lookEveryMs: number

@@ -1,6 +1,6 @@
 /**
- * A connection to Redis that comes back by itself: requests fail within seconds while Redis is away, in plain words, and succeed again
- * when it is back, without a restart of ours.
+ * A connection to Redis that reconnects automatically: while Redis is unavailable, requests fail within seconds with a clear message; when it
+ * is available again they succeed without a restart.
  */
 import { Redis, type RedisOptions } from 'ioredis'
 import { backoffMs } from '#core/backoff.ts'
@@ -9,22 +9,22 @@ import { RedisFault, redisFault } from './redis-fault.ts'
 /** how long one request may take */
 export const REDIS_REQUEST_MS_MAX = 10_000
 const CONNECT_MS_MAX = 5_000
-/** a request is sent again over so many new connections before it fails */
+/** on how many new connections a request is retried before it fails */
 const RETRIES_MAX = 2
 const RECONNECT_WAITS = { waitMsFirst: 100, waitMsMax: 300 }
 
 export interface RedisConnectionOptions {
   /** redis://[[user]:password@]host[:port][/database], or rediss:// for TLS */
   readonly url: string
-  /** called at the first connection and each time that it is back */
+  /** called at the first connection and after each reconnection */
   readonly onReady?: () => void
-  /** called when the connection is lost or can not be made, once until it is ready again */
+  /** called if the connection is lost or cannot be made; once until it is ready again */
   readonly onLost?: (message: string) => void
 }
 
 /**
- * Begins to connect; never waits for it.
- * @throws RedisFault 'refused' when the URL is none
+ * Starts to connect, and does not wait for it.
+ * @throws RedisFault 'refused' if the URL is invalid
  */
 export function connectRedis(options: RedisConnectionOptions, own: RedisOptions = {}): Redis {
   const client = new Redis(checkedUrl(options.url), {
@@ -51,7 +51,7 @@ export function connectRedis(options: RedisConnectionOptions, own: RedisOptions 
   return client
 }
 
-/** Where a URL points to, without user and password: what messages may show. */
+/** Host and port of a URL, without user and password, for messages. */
 export function redisPlace(url: string): string {
   const { protocol, host, pathname } = new URL(url)
   return `${protocol}//${host}${pathname.replace(/^\/$/, '')}`
@@ -62,6 +62,6 @@ function checkedUrl(url: string): string {
   if (protocol === 'redis:' || protocol === 'rediss:') return url
   throw new RedisFault(
     'refused',
-    'the address of Redis is no URL that begins with redis:// or rediss://; write for example redis://127.0.0.1:6379',
+    'the address of Redis is not a redis:// or rediss:// URL (example: redis://127.0.0.1:6379)',
   )
 }

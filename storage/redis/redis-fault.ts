@@ -1,20 +1,20 @@
-/** Faults of Redis, in words that a person can act on. */
+/** Faults of Redis, with messages that an operator can act on. */
 
 /**
- * Why Redis did not do what it was asked: 'unreachable' (down, starting, too slow), 'refused' (address, user or password),
+ * Why a request to Redis failed: 'unreachable' (down, starting, too slow), 'refused' (address, user or password),
  * 'full' (its memory limit), 'read-only' (a replica, or its disk is full), 'failing' (anything else that it answers).
  */
 export type RedisFaultReason = 'unreachable' | 'refused' | 'full' | 'read-only' | 'failing'
 
 const ADVICE = {
-  unreachable: 'check that it runs and can be reached; it is used again by itself as soon as it answers',
-  refused: 'check user and password in its address',
+  unreachable: 'check that Redis runs and is reachable; work resumes automatically as soon as it answers',
+  refused: 'check the user and password in its address',
   full: 'give it more memory (maxmemory), with maxmemory-policy noeviction',
   'read-only': 'connect to the primary, and check its disk',
-  failing: 'look into the log of Redis',
+  failing: 'see the Redis log',
 } as const satisfies Record<RedisFaultReason, string>
 
-/** what Redis's error texts begin with, https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
+/** prefixes of Redis error messages, https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const PREFIXES: readonly (readonly [RegExp, RedisFaultReason])[] = [
   [/^(NOAUTH|WRONGPASS|NOPERM)|invalid password/, 'refused'],
   [/^OOM/, 'full'],
@@ -35,7 +35,7 @@ export class RedisFault extends Error {
     this.reason = reason
   }
 
-  /** the same request can succeed later without anybody's doing */
+  /** whether the same request can succeed later without intervention */
   get retryable(): boolean {
     return this.reason === 'unreachable'
   }
@@ -48,12 +48,12 @@ export function redisFault(url: string, doing: string, error: unknown): RedisFau
   const said = first instanceof Error ? first.message || first.name : String(first)
   const reason = PREFIXES.find(([pattern]) => pattern.test(said))?.[1] ?? 'failing'
   const { host } = new URL(url)
-  // The client speaks of its own setting there.
-  const why = /max retries per request/i.test(said) ? 'it can not be reached' : said
+  // The client's message refers to its own setting.
+  const why = /max retries per request/i.test(said) ? 'it is not reachable' : said
   return new RedisFault(reason, `Redis at ${host}: ${doing}: ${why}; ${ADVICE[reason]}`, error)
 }
 
-/** A transaction that was given up says only that it was; why is in the errors before. */
+/** The error of an aborted transaction does not contain the cause; the errors before it do. */
 function firstOf(error: unknown): unknown {
   const { previousErrors } = error as { readonly previousErrors?: unknown }
   return Array.isArray(previousErrors) && previousErrors.length > 0 ? previousErrors[0] : error

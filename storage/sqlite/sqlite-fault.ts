@@ -1,9 +1,9 @@
-/** Faults of the embedded files, in words that a person can act on; none names SQLite's types. */
+/** Faults of the embedded files, with messages that an operator can act on; none exposes SQLite's types. */
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
- * Why a file could not be used: 'full', 'read-only', 'unreachable' (missing folder, no permission), 'damaged', 'foreign' (another
+ * Why a file is unusable: 'full', 'read-only', 'unreachable' (missing folder, no permission), 'damaged', 'foreign' (another
  * program's or dataset's), 'other-format' (another version's), 'busy' (another process holds it), 'failing' (the disk gives errors),
  * 'replaced' (deleted or replaced while it was open), 'closed'.
  */
@@ -29,13 +29,13 @@ export class StorageFileError extends Error {
     this.reason = reason
   }
 
-  /** the same request can succeed later without anybody's doing */
+  /** whether the same request can succeed later without intervention */
   get retryable(): boolean {
     return ['full', 'busy', 'failing'].includes(this.reason)
   }
 }
 
-/** less room than SQLite takes to open a file */
+/** less space than SQLite needs to open a file */
 const FULL_BYTES = 64 * 1024
 
 /** SQLite's primary result codes, https://sqlite.org/rescode.html */
@@ -53,15 +53,15 @@ const REASONS: Readonly<Record<number, keyof typeof ADVICE>> = {
 }
 
 const ADVICE = {
-  full: 'the disk is full; nothing of this was kept. Free space, then it goes on by itself',
-  'read-only': 'the file or its folder can not be written; check permissions and how the disk is mounted',
+  full: 'the disk is full; nothing was written. Free space, work then resumes automatically',
+  'read-only': 'the file or its folder cannot be written; check permissions and mount options',
   unreachable: 'check that its folder exists and that this user may write there',
-  damaged: 'the file is damaged or of another program; stop, and restore it from a copy',
-  busy: 'another process held it for too long; try again',
-  failing: 'the disk gives errors (or is full); check it. Nothing of this was kept',
+  damaged: 'the file is damaged or belongs to another program; stop the platform and restore the file from a copy',
+  busy: 'another process held the lock for too long; retry',
+  failing: 'the disk reports errors or is full; check it. Nothing was written',
 } as const satisfies Partial<Record<FileFaultReason, string>>
 
-/** What a driver throws for a fault of its file: says which file, during what, and what to do. Other errors come back unchanged. */
+/** The error of a driver for a fault of its file: names the file, the operation and the remedy. Other errors are returned unchanged. */
 export function fileFault(what: string, file: string, doing: string, error: unknown): unknown {
   const told = reasonOf(error)
   if (told === null) return error
@@ -70,7 +70,7 @@ export function fileFault(what: string, file: string, doing: string, error: unkn
   return new StorageFileError(file, reason, message, error)
 }
 
-/** SQLite says of a disk that has no room for its shared memory, or for one more page, that it fails. */
+/** SQLite reports a disk without space for its shared memory, or for one more page, as an I/O error. */
 function isFull(file: string): boolean {
   try {
     const { bavail, bsize } = statfsSync(dirname(file))
@@ -80,7 +80,7 @@ function isFull(file: string): boolean {
   }
 }
 
-/** null when the error is not SQLite's */
+/** null if the error is not one of SQLite */
 export function reasonOf(error: unknown): keyof typeof ADVICE | null {
   if (error instanceof StorageFileError) return null
   const code = (error as { readonly errcode?: unknown }).errcode

@@ -1,6 +1,6 @@
 /**
- * One of our SQLite files: opened by several processes and threads at once, told apart from other programs' files, its
- * write-ahead file kept small. Transactions run without an await inside, so nothing else on the connection sees them half done.
+ * A SQLite file of the platform: usable by several processes and threads at once, distinguished from files of other programs, with a
+ * bounded write-ahead log. Transactions contain no await, so no other code on the connection sees them incomplete.
  */
 import { statSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -8,15 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Backoff } from '#core/backoff.ts'
 import { fileFault, reasonOf, StorageFileError } from './sqlite-fault.ts'
 
-/** how long a lock that another process holds is waited for */
+/** how long to wait for a lock that another process holds */
 export const LOCK_WAIT_MS_MAX = 10_000
-/** of that, at once and blocking this thread: most locks are held for less */
+/** the part of that wait which blocks this thread: most locks are held for less */
 const LOCK_BLOCK_MS_MAX = 50
 const LOCK_RETRY_LIMITS = { retryMsMax: LOCK_WAIT_MS_MAX, waitMsFirst: 10, waitMsMax: 10 }
 
-/** pages in the write-ahead file after which a commit moves them to the main file */
+/** pages in the write-ahead log after which a commit checkpoints them */
 const WAL_PAGES = 4_000
-/** a write-ahead file that grew beyond this, because a reader was always on it, is emptied when the readers let go */
+/** a write-ahead log that grew beyond this, because a reader always held it, is truncated when the readers release it */
 export const WAL_BYTES_MAX = 128 * 1024 * 1024
 
 export interface SqliteFileOptions {
@@ -25,12 +25,12 @@ export interface SqliteFileOptions {
   readonly what: string
   /** marks the file as one of this kind, https://sqlite.org/pragma.html#pragma_application_id */
   readonly applicationId: number
-  /** format of the tables; another one is refused */
+  /** format version of the tables; another one is refused */
   readonly format: number
   readonly schema: string
-  /** FULL: a commit is on disk when it returns. NORMAL: a power cut may take back the newest commits, whole ones only, newest first */
+  /** FULL: a commit is on disk when it returns. NORMAL: a power failure may roll back the newest commits, only whole ones */
   readonly synchronous: 'FULL' | 'NORMAL'
-  /** looks for damage when opening; reads the whole file */
+  /** checks for damage when opening; reads the whole file */
   readonly checked?: boolean
 }
 
@@ -63,17 +63,17 @@ export class SqliteFile {
     return this.#db.prepare(sql)
   }
 
-  /** Looks at the file, in one statement. @throws StorageFileError */
+  /** Reads in one statement. @throws StorageFileError */
   async look<Result>(doing: string, look: () => Result): Promise<Result> {
     return retryWhileBusy(this.#options, doing, look)
   }
 
-  /** Several reads of one moment. `look` must not await. @throws StorageFileError */
+  /** Several reads in one read transaction. `look` must not await. @throws StorageFileError */
   async read<Result>(doing: string, look: () => Result): Promise<Result> {
     return this.look(doing, () => this.#transaction('BEGIN', look))
   }
 
-  /** One transaction that writes: all of it is kept, or nothing. `change` must not await. @throws StorageFileError */
+  /** One write transaction, all or nothing. `change` must not await. @throws StorageFileError */
   async write<Result>(doing: string, change: () => Result): Promise<Result> {
     return this.look(doing, () => this.#transaction('BEGIN IMMEDIATE', change))
   }
@@ -96,12 +96,12 @@ export class SqliteFile {
     }
   }
 
-  /** The file was deleted or replaced since it was opened: what is written to it now, nobody else sees. */
+  /** Whether the file was deleted or replaced since it was opened: other processes would not see what is written to it. */
   get replaced(): boolean {
     return statSync(this.path, { throwIfNoEntry: false })?.ino !== this.#inode
   }
 
-  /** Empties the write-ahead file when it grew too long, unless a reader holds it: then a later call tries again. */
+  /** Truncates the write-ahead log if it grew too long, unless a reader holds it: then a later call tries again. */
   boundWal(): void {
     const bytes = statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0
     if (bytes <= this.#walBytesMax) return
@@ -110,9 +110,9 @@ export class SqliteFile {
       const found = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number }
       emptied = found.busy === 0
     } catch {
-      // What was committed stays in the write-ahead file; a disk that fails is told by the next commit.
+      // What was committed stays in the write-ahead log; the next commit reports a failing disk.
     }
-    // Held by a reader: look again after some more has been written, so that not every commit waits for it.
+    // Held by a reader: try again after some more writes, so that not every commit waits for it.
     this.#walBytesMax = emptied ? WAL_BYTES_MAX : bytes + WAL_BYTES_MAX / 4
   }
 
@@ -136,7 +136,7 @@ export class SqliteFile {
     try {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
     } catch {
-      // the fault that led here is the one to tell
+      // the original fault is the one to report
     }
   }
 }
@@ -160,22 +160,22 @@ function prepareFile(db: DatabaseSync, options: SqliteFileOptions): void {
   }
 }
 
-/** Looks before anything is changed: another program's file stays as it is. */
+/** Checks before anything is changed: a file of another program is left unchanged. */
 function assertOurs(db: DatabaseSync, { file, what, applicationId, format }: SqliteFileOptions): void {
   if (isNew(db)) return
   const id = pragma(db, 'application_id')
   if (id !== applicationId) {
-    const why = 'the file belongs to another program and is left alone; choose another data folder'
+    const why = 'the file belongs to another program and was left unchanged; choose another data folder'
     throw new StorageFileError(file, 'foreign', `${what} ${file}: ${why}`)
   }
   const found = pragma(db, 'user_version')
   if (found !== format) {
-    const why = `it has format ${found}, this version reads ${format}; use the version that wrote it`
+    const why = `it has format ${found}, but this version reads format ${format}; use the version that wrote it`
     throw new StorageFileError(file, 'other-format', `${what} ${file}: ${why}`)
   }
 }
 
-/** Nothing was ever created in it. A schema of ours and its mark come in one transaction. */
+/** The file is empty: the schema and its application id are created in one transaction. */
 function isNew(db: DatabaseSync): boolean {
   return pragma(db, 'schema_version') === 0 && pragma(db, 'application_id') === 0
 }

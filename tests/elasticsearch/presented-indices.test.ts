@@ -195,7 +195,7 @@ describe.skipIf(missing !== null)('presented indices', () => {
     expect([row.status, await row.text()]).toEqual([400, expect.stringContaining('strict_dynamic_mapping_exception')])
     const foreign = { name: 'somebodys', fields: [], daily: false }
     await fetch(`${server.node}/somebodys`, { method: 'PUT' })
-    await expect(store.progress(foreign)).rejects.toThrow(/not made by this/)
+    await expect(store.progress(foreign)).rejects.toThrow(/not created by this platform/)
   })
 
   test('several processes that fill the same index at once leave one whole filling', async () => {

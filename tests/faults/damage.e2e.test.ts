@@ -91,21 +91,21 @@ const DAMAGES: readonly Damage[] = [
     file: 'p0000/0000000000000000-events',
     harm: flipOneBit,
     refused: ['verify', 'full', 'deep'],
-    says: /another checksum than its manifest says.*restore/,
+    says: /does not have the checksum in its manifest.*restore/,
   },
   {
     name: 'raw events that are gone',
     file: 'p0001/0000000000000000-events',
     harm: rm,
     refused: ['verify', 'full', 'deep'],
-    says: /(is not there|is missing).*restore/,
+    says: /(does not exist|is missing).*restore/,
   },
   {
     name: 'a view of the generation with one bit changed',
     file: 'g000002/by_topic.parquet',
     harm: flipOneBit,
     refused: ['query', 'verify', 'incremental', 'deep'],
-    says: /another checksum than its manifest says.*(restore|batch run --full)/,
+    says: /does not have the checksum in its manifest.*(restore|batch run --full)/,
   },
   {
     name: 'partials of a closed segment that another file was copied over',
@@ -119,21 +119,21 @@ const DAMAGES: readonly Damage[] = [
     file: FIRST_MANIFEST,
     harm: torn,
     refused: ALL,
-    says: /damaged or foreign: it is no whole JSON text.*Restore the file from a copy/,
+    says: /damaged or foreign: it is not complete JSON.*Restore the file from a copy/,
   },
   {
     name: 'an edited manifest',
     file: FIRST_MANIFEST,
     harm: async (path) => writeFile(path, (await readFile(path, 'utf8')).replace(/"rows": \d+/, '"rows": 7')),
     refused: ALL,
-    says: /'checksum' does not fit the rest: the file was changed/,
+    says: /'checksum' does not match the content: the file was modified/,
   },
   {
     name: 'a torn CURRENT',
     file: 'CURRENT',
     harm: (path) => writeFile(path, 'g0'),
     refused: ALL,
-    says: /it should hold a generation's id such as g000001/,
+    says: /it must contain a generation id such as g000001/,
   },
 ]
 
@@ -170,7 +170,7 @@ test('a generation can be made current again where CURRENT is torn', async () =>
   await cp(whole, data, { recursive: true })
   await writeFile(join(lakeOf(data), 'CURRENT'), '')
   const refused = await command(COMMANDS.query, data)
-  expect(refused.stderr).toMatch(/CURRENT' is damaged.*`watershed generations rollback <id>` writes it anew/)
+  expect(refused.stderr).toMatch(/CURRENT' is damaged.*`watershed generations rollback <id>` rewrites it/)
   expect((await command(['generations', 'rollback', 'g000002'], data)).code).toBe(0)
   expect(JSON.parse((await command(COMMANDS.query, data)).stdout).data).toEqual(byTopic(kept))
 })

@@ -57,7 +57,9 @@ describe.skipIf(whyNoRedis() !== null)('the dictionary on Redis', () => {
       await expect(store.version('c')).rejects.toMatchObject({
         reason: 'unreachable',
         retryable: true,
-        message: expect.stringMatching(/^Redis at 127\.0\.0\.1:\d+: looking for dictionary 'c': .*by itself/),
+        message: expect.stringMatching(
+          /^Redis at 127\.0\.0\.1:\d+: reading the version of dictionary 'c': .*automatically/,
+        ),
       })
     }
     await server.restart()
@@ -78,7 +80,7 @@ describe.skipIf(whyNoRedis() !== null)('the dictionary on Redis', () => {
     const version = await store.publish('c', large)
     await bare.flushall()
     expect(await store.version('c')).toBeNull()
-    await expect(store.entries('c', version)).rejects.toThrow(/not kept any more/)
+    await expect(store.entries('c', version)).rejects.toThrow(/no longer kept/)
     expect(await store.publish('c', large)).toBe(version)
     await bare.flushall()
 
@@ -93,7 +95,7 @@ describe.skipIf(whyNoRedis() !== null)('the dictionary on Redis', () => {
     const version = await store.publish('c', [entry('a', '1'), entry('b', '2')])
     const content = `watershed:dictionary:{c}:content:${version}`
     await bare.lset(content, 1, JSON.stringify(['a', JSON.stringify({ name: '9' })]))
-    await expect(store.entries('c', version)).rejects.toThrow(/'c'.*not the ones that were published/)
+    await expect(store.entries('c', version)).rejects.toThrow(/'c'.*differ from the published ones/)
     expect(await store.publish('c', [entry('a', '1'), entry('b', '2')])).toBe(version)
     expect(await store.entries('c', version)).toEqual([entry('a', '1'), entry('b', '2')])
     await bare.lset(content, 2, 'no row')

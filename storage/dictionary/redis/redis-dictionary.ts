@@ -69,7 +69,7 @@ export class RedisDictionary implements DictionaryStore {
 
   async version(dictionary: string): Promise<string | null> {
     const { versions } = this.#keys(dictionary)
-    const newest = await this.#asking(`looking for dictionary '${dictionary}'`, () =>
+    const newest = await this.#asking(`reading the version of dictionary '${dictionary}'`, () =>
       this.#client.zrange(versions, '-1', '-1'),
     )
     return newest[0] ?? null
@@ -95,7 +95,7 @@ export class RedisDictionary implements DictionaryStore {
     }
     throw new RedisFault(
       'failing',
-      `dictionary '${dictionary}': Redis lost the staged rows ${STAGE_TRIES_MAX} times, as if it were emptied again and again; check that its maxmemory-policy is noeviction`,
+      `dictionary '${dictionary}': Redis lost the staged rows ${STAGE_TRIES_MAX} times, as if it were emptied repeatedly; check that its maxmemory-policy is noeviction`,
     )
   }
 
@@ -121,7 +121,7 @@ export class RedisDictionary implements DictionaryStore {
     if (versionOf(rows) === version) return rows
     throw new RedisFault(
       'failing',
-      `dictionary '${dictionary}': the ${rows.length} rows that Redis holds of version ${version} are not the ones that were published: something else changed them; publish the dictionary again`,
+      `dictionary '${dictionary}': the ${rows.length} rows of version ${version} in Redis differ from the published ones: another program changed them; publish the dictionary again`,
     )
   }
 

@@ -43,7 +43,9 @@ export class SqliteDictionary implements DictionaryStore {
   }
 
   async version(dictionary: string): Promise<string | null> {
-    const row = await this.#file.look(`looking for dictionary '${dictionary}'`, () => this.#newest.get(dictionary))
+    const row = await this.#file.look(`reading the version of dictionary '${dictionary}'`, () =>
+      this.#newest.get(dictionary),
+    )
     return (row?.version as string | undefined) ?? null
   }
 

@@ -31,7 +31,7 @@ export async function makeFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true })
     await fsyncFolder(dirname(folder))
   } catch (error) {
-    throw explainFault(error, 'can not make the folder', folder)
+    throw explainFault(error, 'cannot create the folder', folder)
   }
 }
 
@@ -90,8 +90,10 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
     await fsyncFolder(dirname(to))
   } catch (error) {
     if (isMissing(error))
-      throw new LakeError('file-missing', `lake: '${from}' is named, but not there`, { cause: error })
-    throw explainFault(error, 'can not link', to)
+      throw new LakeError('file-missing', `lake: '${from}' is named in a manifest, but does not exist`, {
+        cause: error,
+      })
+    throw explainFault(error, 'cannot link', to)
   }
 }
 
@@ -105,7 +107,7 @@ export async function createExclusive(path: string, text: string): Promise<boole
     await link(staged, path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw explainFault(error, 'can not create', path)
+    throw explainFault(error, 'cannot create', path)
   } finally {
     await rm(staged, { force: true }).catch(() => {})
   }
@@ -125,7 +127,7 @@ export async function replaceAtomically(
     await rename(staged, path)
   } catch (error) {
     await rm(staged, { force: true }).catch(() => {})
-    throw explainFault(error, 'can not replace', path)
+    throw explainFault(error, 'cannot replace', path)
   }
   await fsyncFolder(dirname(path))
   await around.after()
@@ -144,7 +146,7 @@ async function writeStaged(path: string, text: string): Promise<string> {
     return staged
   } catch (error) {
     await rm(staged, { force: true }).catch(() => {})
-    throw explainFault(error, 'can not write', staged)
+    throw explainFault(error, 'cannot write', staged)
   }
 }
 
@@ -155,7 +157,7 @@ export async function removeFile(path: string): Promise<boolean> {
     return true
   } catch (error) {
     if (isMissing(error)) return false
-    throw explainFault(error, 'can not remove', path)
+    throw explainFault(error, 'cannot remove', path)
   }
 }
 

@@ -37,13 +37,13 @@ export class LocalGenerations {
     if (!isGenerationId(id))
       throw damaged(
         path,
-        `it should hold a generation's id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` writes it anew)`,
+        `it must contain a generation id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` rewrites it)`,
       )
     const manifest = await this.load(id)
     if (manifest) return manifest
     throw new LakeError(
       'generation-lost',
-      `lake, dataset '${this.#dataset}': CURRENT names generation ${id}, which is not there; restore its folder, or roll back to one that is`,
+      `lake, dataset '${this.#dataset}': CURRENT names generation ${id}, which does not exist; restore its folder, or roll back to an existing generation`,
     )
   }
 
@@ -92,7 +92,7 @@ export class LocalGenerations {
         await mkdir(this.#place(generationId(number)))
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
-        throw explainFault(error, 'can not make the folder', this.#place(generationId(number)))
+        throw explainFault(error, 'cannot create the folder', this.#place(generationId(number)))
       }
       await fsyncFolder(join(this.#folder, 'generations'))
       return this.#staged(generationId(number))
@@ -112,7 +112,7 @@ export class LocalGenerations {
     if ((await this.current())?.id === id) {
       throw new LakeError(
         'generation-current',
-        `lake, dataset '${this.#dataset}': generation ${id} is the current one and is not removed; make another one current first`,
+        `lake, dataset '${this.#dataset}': generation ${id} is the current one and cannot be removed; make another generation current first`,
       )
     }
     await removeFile(join(this.#place(id), MANIFEST))
@@ -166,7 +166,7 @@ export class LocalGenerations {
     if (!(await createExclusive(path, text))) {
       throw new LakeError(
         'already-committed',
-        `lake, dataset '${this.#dataset}': generation ${id} is published already`,
+        `lake, dataset '${this.#dataset}': generation ${id} is already published`,
       )
     }
     for (const file of generationFiles(manifest)) this.#unnamed.delete(file.path)
@@ -176,5 +176,5 @@ export class LocalGenerations {
 
 function fileName(name: string): string {
   if (/^[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet$/.test(name)) return name
-  throw new RangeError(`lake: '${name}' is no file name for a generation`)
+  throw new RangeError(`lake: '${name}' is not a valid file name in a generation`)
 }

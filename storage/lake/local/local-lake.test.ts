@@ -41,10 +41,10 @@ describe('a manifest that can not be believed', () => {
     join(folder, DATASET, 'manifests', segmentManifestName(emptySegment(0, start, start + 10)))
 
   const edits: Record<string, { edit(text: string): string; says: RegExp }> = {
-    'is torn': { edit: (text) => text.slice(0, text.length / 2), says: /no whole JSON text/ },
-    'is empty': { edit: () => '', says: /no whole JSON text/ },
-    'is zeros': { edit: (text) => '\0'.repeat(text.length), says: /no whole JSON text/ },
-    'was edited': { edit: (text) => text.replace('"rows": 10', '"rows": 11'), says: /'checksum' does not fit/ },
+    'is torn': { edit: (text) => text.slice(0, text.length / 2), says: /not complete JSON/ },
+    'is empty': { edit: () => '', says: /not complete JSON/ },
+    'is zeros': { edit: (text) => '\0'.repeat(text.length), says: /not complete JSON/ },
+    'was edited': { edit: (text) => text.replace('"rows": 10', '"rows": 11'), says: /'checksum' does not match/ },
     'is foreign': { edit: () => '{"hello":"world"}', says: /'checksum' is missing/ },
     'belongs to another dataset': {
       edit: () => manifestText({ ...emptySegment(0, 0, 10), dataset: 'other' }, 'x'),
@@ -52,7 +52,7 @@ describe('a manifest that can not be believed', () => {
     },
     'has another name': {
       edit: () => manifestText(emptySegment(0, 5, 10), 'x'),
-      says: /belong to the name 'p0000-0*5\.json'/,
+      says: /belong to 'p0000-0*5\.json'/,
     },
   }
   for (const [what, { edit, says }] of Object.entries(edits)) {
@@ -88,7 +88,7 @@ describe('a manifest that can not be believed', () => {
     await writeFile(path, good)
     expect(await (await open()).current()).toEqual(generation)
     await writeFile(join(folder, DATASET, 'CURRENT'), '')
-    await expect(lake.current()).rejects.toThrow(/CURRENT' is damaged or foreign: it should hold a generation's id/)
+    await expect(lake.current()).rejects.toThrow(/CURRENT' is damaged or foreign: it must contain a generation id/)
     await writeFile(join(folder, DATASET, 'CURRENT'), 'g000009\n')
     await expect(lake.current()).rejects.toMatchObject({ code: 'generation-lost' })
   })
@@ -126,7 +126,7 @@ describe('files', () => {
     await truncate(lake.resolve(second.events!), 3)
     const thirdPath = lake.resolve(third.events!)
     await writeFile(thirdPath, 'EVENTS from 20')
-    expect(() => lake.resolve(first.events!)).toThrow(/named in a manifest, but is not there/)
+    expect(() => lake.resolve(first.events!)).toThrow(/named in a manifest, but does not exist/)
     expect(() => lake.resolve(second.events!)).toThrow(/has 3 bytes, but its manifest says 14/)
     expect(lake.resolve(third.events!)).toBe(thirdPath)
     const { files, problems } = await lake.verifyFiles()
@@ -134,7 +134,7 @@ describe('files', () => {
     expect(problems).toEqual([
       expect.stringContaining('is missing'),
       expect.stringContaining('has 3 bytes'),
-      expect.stringContaining('has another checksum'),
+      expect.stringContaining('does not have the checksum'),
     ])
   })
 

@@ -48,7 +48,7 @@ export class LocalLake implements Lake {
   /** Opens the dataset's folder, and makes it where it does not exist. @throws LakeError when that is not possible */
   static async open(options: LocalLakeOptions): Promise<LocalLake> {
     if (!/^[a-z][a-z0-9_]{0,62}$/.test(options.dataset)) {
-      throw new RangeError(`lake: '${options.dataset}' is not a dataset's name (lower case letters, digits and _)`)
+      throw new RangeError(`lake: '${options.dataset}' is not a valid dataset name (lower-case letters, digits and _)`)
     }
     const folder = join(absolutePath(options.folder), options.dataset)
     await makeFolder(folder)
@@ -71,7 +71,7 @@ export class LocalLake implements Lake {
   async check(files: Iterable<LakeFile>): Promise<void> {
     const placed = Array.from(files, (file): [string, LakeFile] => [this.resolve(file), file])
     try {
-      await this.#checked.check(placed, (path) => this.#damaged(path, 'has another checksum than its manifest says'))
+      await this.#checked.check(placed, (path) => this.#damaged(path, 'does not have the checksum in its manifest'))
     } catch (error) {
       const path = (error as NodeJS.ErrnoException).path ?? ''
       throw isMissing(error) ? this.#missing(path, error) : error
@@ -79,7 +79,7 @@ export class LocalLake implements Lake {
   }
 
   #missing(path: string, cause: unknown): LakeError {
-    const what = `'${path}' is named in a manifest, but is not there; take a new snapshot, and if it is still missing`
+    const what = `'${path}' is named in a manifest, but does not exist; take a new snapshot, and if the file is still missing,`
     return new LakeError('file-missing', `lake, dataset '${this.dataset}': ${what} ${remedyOf(path)}`, { cause })
   }
 
@@ -151,6 +151,6 @@ export class LocalLake implements Lake {
 /** Raw events are only once in the lake; what generations hold can be made from them again. */
 function remedyOf(path: string): string {
   return path.includes('/generations/')
-    ? 'restore it from a copy, or make a new generation with `watershed batch run --full`'
+    ? 'restore it from a copy, or build a new generation with `watershed batch run --full`'
     : 'restore it from a copy'
 }

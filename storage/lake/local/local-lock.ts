@@ -1,12 +1,12 @@
 /**
- * A lock that a dead owner loses: an exclusive transaction on a tiny SQLite file, held for the whole run. The operating system drops
- * it with the process, however that ends. Nothing else may open and close that file: POSIX locks would go with it.
+ * A lock that is released automatically when its holder dies: an exclusive transaction on a tiny SQLite file, held for the whole run. The
+ * operating system releases it when the process ends. Nothing else in the process may open and close that file: this would release the POSIX lock.
  */
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { explainFault, LakeError } from '../lake-error.ts'
 
-/** Holds the lock in `folder` until `release`; null when someone else holds it, in this process or another one. */
+/** Holds the lock in `folder` until `release`; null if another holder has it, in this process or another one. */
 export function tryLocalLock(folder: string): { release(): Promise<void> } | null {
   const path = join(folder, 'batch.lock.sqlite')
   const file = openLockFile(path)
@@ -40,18 +40,18 @@ function unusable(path: string, error: unknown): unknown {
   if (/not a database|malformed/i.test(message)) {
     return new LakeError(
       'manifest-damaged',
-      `lake: the lock file '${path}' was overwritten by something else; remove it while no batch runs, it holds no data`,
+      `lake: the lock file '${path}' was overwritten by another program; remove it while no batch runs, it contains no data`,
       { cause: error },
     )
   }
   if (/unable to open|readonly|read-only/i.test(message)) {
     return new LakeError(
       'not-writable',
-      `lake: can not open the lock file '${path}': ${message}; check the folder's permissions`,
+      `lake: cannot open the lock file '${path}': ${message}; check the folder's permissions`,
       {
         cause: error,
       },
     )
   }
-  return explainFault(error, 'can not lock', path)
+  return explainFault(error, 'cannot lock', path)
 }

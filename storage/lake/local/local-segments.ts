@@ -44,7 +44,7 @@ export class LocalSegments {
   }
 
   async stage(partition: number, start: Offset, kind: string): Promise<StagedFile> {
-    if (!/^[a-z0-9][a-z0-9_-]*$/.test(kind)) throw new RangeError(`lake: '${kind}' can not be part of a file name`)
+    if (!/^[a-z0-9][a-z0-9_-]*$/.test(kind)) throw new RangeError(`lake: '${kind}' is not allowed in a file name`)
     const path = `segments/${partitionName(partition)}/${offsetName(start)}-${kind}-${randomName()}.parquet`
     await makeFolder(join(this.#options.folder, 'segments', partitionName(partition)))
     return stageFile(this.#options.folder, path, this.#unnamed)
@@ -74,7 +74,7 @@ export class LocalSegments {
     if (await this.#create(name, manifest)) return
     throw new LakeError(
       'already-committed',
-      `lake, dataset '${this.#options.dataset}': '${name}' exists already; a compacted segment is committed once`,
+      `lake, dataset '${this.#options.dataset}': '${name}' already exists; a compacted segment is committed only once`,
     )
   }
 
@@ -170,7 +170,10 @@ export class LocalSegments {
       )
     }
     if (segmentManifestName(manifest) !== name) {
-      throw damaged(path, `fields 'partition', 'start', 'end' belong to the name '${segmentManifestName(manifest)}'`)
+      throw damaged(
+        path,
+        `fields 'partition', 'start' and 'end' do not match the file name; they belong to '${segmentManifestName(manifest)}'`,
+      )
     }
     return manifest
   }

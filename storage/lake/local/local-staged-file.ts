@@ -17,12 +17,12 @@ export function stageFile(folder: string, path: string, unnamed: Unnamed): Stage
     writePath,
     async finish(rows: number): Promise<LakeFile> {
       const print = await fingerprint(writePath, true).catch((error: unknown) => {
-        throw isMissing(error) ? neverWritten(writePath, error) : explainFault(error, 'can not make durable', writePath)
+        throw isMissing(error) ? neverWritten(writePath, error) : explainFault(error, 'cannot make durable', writePath)
       })
       try {
         await linkFinal(writePath, finalPath)
       } catch (error) {
-        throw explainFault(error, 'can not link to its final name', writePath)
+        throw explainFault(error, 'cannot link to its final name', writePath)
       }
       unnamed.add(path)
       return { path, bytes: print.bytes, rows, sha256: print.sha256 }

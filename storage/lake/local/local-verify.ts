@@ -42,9 +42,9 @@ async function neededFiles(segments: LocalSegments, generations: LocalGeneration
 async function compare(path: string, file: LakeFile): Promise<string | null> {
   try {
     const print = await fingerprint(path)
-    if (print.bytes !== file.bytes) return `'${path}' has ${print.bytes} bytes, its manifest says ${file.bytes}`
-    return print.sha256 === file.sha256 ? null : `'${path}' has another checksum than its manifest says`
+    if (print.bytes !== file.bytes) return `'${path}' has ${print.bytes} bytes, but its manifest says ${file.bytes}`
+    return print.sha256 === file.sha256 ? null : `'${path}' does not have the checksum in its manifest`
   } catch (error) {
-    return isMissing(error) ? `'${path}' is missing` : `'${path}' can not be read: ${String(error)}`
+    return isMissing(error) ? `'${path}' is missing` : `'${path}' cannot be read: ${String(error)}`
   }
 }

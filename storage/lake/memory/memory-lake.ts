@@ -80,9 +80,10 @@ export class MemoryLake implements Lake {
 
   resolve(file: LakeFile): string {
     const contents = this.folder.files.get(file.path)
-    if (contents === undefined) throw new LakeError('file-missing', `lake: '${file.path}' is named, but not there`)
+    if (contents === undefined)
+      throw new LakeError('file-missing', `lake: '${file.path}' is named in a manifest, but does not exist`)
     if (Buffer.byteLength(contents) !== file.bytes) {
-      throw new LakeError('file-damaged', `lake: '${file.path}' has not the ${file.bytes} bytes of its manifest`)
+      throw new LakeError('file-damaged', `lake: '${file.path}' does not have the ${file.bytes} bytes in its manifest`)
     }
     return file.path
   }
@@ -91,7 +92,7 @@ export class MemoryLake implements Lake {
     for (const file of files) {
       await this.#pause()
       if (sha256(this.folder.files.get(this.resolve(file))!) !== file.sha256)
-        throw new LakeError('file-damaged', `lake: '${file.path}' has another checksum than its manifest says`)
+        throw new LakeError('file-damaged', `lake: '${file.path}' does not have the checksum in its manifest`)
     }
   }
 
@@ -129,7 +130,7 @@ export class MemoryLake implements Lake {
     this.#claim(manifest)
     await this.#pause()
     const name = segmentManifestName(manifest)
-    if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' exists already`)
+    if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' already exists`)
     this.folder.manifests.set(name, copyOf(manifest))
     await this.#pause()
   }
@@ -144,7 +145,8 @@ export class MemoryLake implements Lake {
     await this.#pause()
     if (this.folder.current === null) return null
     const manifest = this.folder.generations.get(this.folder.current)
-    if (!manifest) throw new LakeError('generation-lost', `lake: CURRENT names ${this.folder.current}, which is gone`)
+    if (!manifest)
+      throw new LakeError('generation-lost', `lake: CURRENT names ${this.folder.current}, which does not exist`)
     return manifest
   }
 
@@ -180,7 +182,7 @@ export class MemoryLake implements Lake {
       commit: async (manifest) => {
         await this.#pause()
         if (this.folder.generations.has(id))
-          throw new LakeError('already-committed', `lake: ${id} is published already`)
+          throw new LakeError('already-committed', `lake: ${id} is already published`)
         if (manifest.id !== id) throw new RangeError(`lake: the manifest of ${manifest.id} does not belong to ${id}`)
         this.folder.generations.set(id, copyOf(manifest))
         await this.#step('generation:published')
@@ -250,7 +252,7 @@ export class MemoryLake implements Lake {
     const files = [...segments, ...[...this.folder.generations.values()].flatMap(generationFiles)]
     const problems = files
       .filter((file) => sha256(this.folder.files.get(file.path) ?? '') !== file.sha256)
-      .map((file) => `'${file.path}' is missing or has another checksum than its manifest says`)
+      .map((file) => `'${file.path}' is missing or does not have the checksum in its manifest`)
     return { files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0), problems }
   }
 

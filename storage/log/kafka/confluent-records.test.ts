@@ -109,10 +109,10 @@ test('what can not be read says why', async () => {
   schemas.set(4, { schema: 'syntax = "proto3";', schemaType: 'PROTOBUF' })
   schemas.set(5, { schema: '{"type":"nothing"}' })
   const why = async (value: Buffer) => ((await lineOf(value)) as Unreadable).reason
-  expect(await why(framed(3, Buffer.from([200, 1])))).toMatch(/not of schema 3: /)
+  expect(await why(framed(3, Buffer.from([200, 1])))).toMatch(/does not match schema 3: /)
   expect(await why(framed(4, Buffer.from([1])))).toMatch(/schema 4 is Protobuf/)
-  expect(await why(framed(5, Buffer.from([1])))).toMatch(/schema 5 can not be used: /)
-  expect(await why(framed(99, Buffer.from([1])))).toMatch(/knows no schema 99/)
+  expect(await why(framed(5, Buffer.from([1])))).toMatch(/schema 5 is unusable: /)
+  expect(await why(framed(99, Buffer.from([1])))).toMatch(/has no schema 99/)
 })
 
 test('messages do not tell the login that an address has', async () => {
@@ -120,7 +120,7 @@ test('messages do not tell the login that an address has', async () => {
   const registry = new SchemaRegistry({ url: `http://me:secret@127.0.0.1:${port}/` })
   down = true
   await expect(registry.schema(8)).rejects.toThrow(
-    `schema registry http://127.0.0.1:${port}: GET /schemas/ids/8 did not work (status 503)`,
+    `schema registry http://127.0.0.1:${port}: GET /schemas/ids/8 failed (status 503)`,
   )
   down = false
 })
@@ -130,7 +130,7 @@ test('each schema is asked for once; a registry that is down is a fault that pas
   const value = framed(7, Buffer.from('{}'))
   down = true
   await expect(decoder.prepare([value])).rejects.toThrow(
-    /schema registry .*GET \/schemas\/ids\/7 did not work \(status 503\)/,
+    /schema registry .*GET \/schemas\/ids\/7 failed \(status 503\)/,
   )
   down = false
   expect(await lineOf(value)).toBe('{}')

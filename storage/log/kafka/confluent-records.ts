@@ -52,21 +52,21 @@ function idOf(value: Buffer): number {
 }
 
 function readerOf(id: number, schema: RegisteredSchema | null): Reader {
-  if (schema === null) return () => new Unreadable(`the schema registry knows no schema ${id}`)
+  if (schema === null) return () => new Unreadable(`the schema registry has no schema ${id}`)
   if (schema.type === 'JSON') return (data) => data
-  if (schema.type === 'PROTOBUF') return () => new Unreadable(`schema ${id} is Protobuf, which is not read`)
+  if (schema.type === 'PROTOBUF') return () => new Unreadable(`schema ${id} is Protobuf, which is not supported`)
   let type: Type
   try {
     type = typeOf(schema)
   } catch (error) {
-    const reason = `schema ${id} can not be used: ${(error as Error).message}`
+    const reason = `schema ${id} is unusable: ${(error as Error).message}`
     return () => new Unreadable(reason)
   }
   return (data) => {
     try {
       return Buffer.from(JSON.stringify(type.fromBuffer(data), withBytes))
     } catch (error) {
-      return new Unreadable(`the record is not of schema ${id}: ${(error as Error).message}`)
+      return new Unreadable(`the record does not match schema ${id}: ${(error as Error).message}`)
     }
   }
 }

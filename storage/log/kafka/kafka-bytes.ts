@@ -112,7 +112,9 @@ export class KafkaReader {
   advance(length: number): number {
     const from = this.at
     if (length < 0 || from + length > this.bytes.length)
-      throw new RangeError(`an answer of Kafka ends early: ${from + length} bytes wanted, ${this.bytes.length} came`)
+      throw new RangeError(
+        `a Kafka response is truncated: expected ${from + length} bytes, received ${this.bytes.length}`,
+      )
     this.at += length
     return from
   }

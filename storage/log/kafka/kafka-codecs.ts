@@ -69,7 +69,7 @@ export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> 
     case 4:
       return unzstd(bytes, roomy(zstdContentBytes(bytes) ?? bytes.length * GROWTH))
     default:
-      throw new Error(`records are compressed with codec ${codec}, which is not known here`)
+      throw new Error(`records are compressed with the unsupported codec ${codec}`)
   }
 }
 

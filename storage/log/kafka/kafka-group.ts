@@ -66,7 +66,7 @@ export class KafkaGroup implements PartitionAssignment {
   async start(changed: (partitions: readonly number[]) => void): Promise<void> {
     this.#changed = changed
     const { outageMsMax = DEFAULT_OUTAGE_MS_MAX, commitEveryMs = COMMIT_EVERY_MS } = this.#options
-    this.#rebuild('it starts', 0)
+    this.#rebuild('starting', 0)
     this.#watch = setInterval(() => this.#lookAlive(), this.#silentMsMax / 10)
     this.#commit = setInterval(() => void this.#commitPositions(), commitEveryMs)
     for (const timer of [this.#watch, this.#commit]) timer.unref()
@@ -101,7 +101,7 @@ export class KafkaGroup implements PartitionAssignment {
       this.#atWork = true
       try {
         if (afterMs > 0) {
-          notice?.(`Kafka group '${groupId}' of topic '${topic}': ${why}; joining again`)
+          notice?.(`Kafka group '${groupId}' of topic '${topic}': ${why}; rejoining`)
           await this.#leave()
           await sleep(afterMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
         }

@@ -56,11 +56,13 @@ export class KafkaLog implements EventLog {
       const kafka = kafkaClient(options, Math.min(outageMsMax, LIBRARY_PATIENT_MS), notice)
       if ((await wire.find()) === null) await makeTopic(kafka, options, recordBytesMax)
       await wire.refresh()
-      const limits = await wire.persist('asking what the topic allows', () =>
+      const limits = await wire.persist('reading the topic configuration', () =>
         asAdmin(kafka, (admin) => topicLimits(admin, topic)),
       )
       if (limits.compacted)
-        notice?.(`Kafka topic '${topic}' is compacted: what it drops before we read it is a hole that nobody sees`)
+        notice?.(
+          `Kafka topic '${topic}' is compacted: records that it removes before they are read become unreported holes`,
+        )
       return new KafkaLog(options, wire, kafka, limits, decoder)
     } catch (error) {
       await wire.close()
@@ -210,7 +212,7 @@ async function decoderOf({ format = 'json', registry, topic }: KafkaLogOptions):
     throw new KafkaTopicError(
       topic,
       'refused',
-      "its format is 'confluent', but no schema registry is given; set its address",
+      "the record format is 'confluent', but no schema registry is configured; set its address",
     )
   const { confluentRecords } = await import('./confluent-records.ts')
   return confluentRecords(registry)
@@ -218,7 +220,7 @@ async function decoderOf({ format = 'json', registry, topic }: KafkaLogOptions):
 
 async function makeTopic(kafka: Kafka, options: KafkaLogOptions, recordBytesMax: number): Promise<void> {
   if (options.createTopic === false) {
-    const why = 'there is no such topic, and createTopic is off; create it, or turn it on'
+    const why = 'the topic does not exist, and createTopic is off; create the topic, or turn createTopic on'
     throw new KafkaTopicError(options.topic, 'missing', why)
   }
   await asAdmin(kafka, (admin) => createTopic(admin, options, recordBytesMax))

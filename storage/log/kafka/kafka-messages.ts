@@ -19,7 +19,7 @@ export function baseOffset(answers: readonly RecordMetadata[], partition: number
   const answer = answers.find((one) => one.partition === partition)
   const offset = Number(answer?.baseOffset ?? -1)
   if (answer === undefined || answer.errorCode !== 0 || !Number.isSafeInteger(offset) || offset < 0)
-    throw new Error(`the broker's answer does not say where the records are: ${JSON.stringify(answers)}`)
+    throw new Error(`the broker's response does not contain the offsets of the records: ${JSON.stringify(answers)}`)
   return offset
 }
 

@@ -102,7 +102,9 @@ test('a record that goes on behind its own end is refused: it would lie over the
     batch[61]! -= 4
   }
   const read = reader([Buffer.from('{"a":1}'), Buffer.from('{"a":2}')], 100, shorter)
-  await expect(read.read(0, { bytesMax: 1_000, recordsMax: 10 })).rejects.toThrow(/offset 0 is longer than it says/)
+  await expect(read.read(0, { bytesMax: 1_000, recordsMax: 10 })).rejects.toThrow(
+    /offset 0 is longer than its length field says/,
+  )
 })
 
 function expectRecord(value: Buffer | null, line: string, original: OriginalRecord | undefined): void {

@@ -154,7 +154,9 @@ export function bodyOf(bytes: Buffer, at: number, head: BatchHead): Buffer {
 function placesOf(head: BatchHead, records: number, bytes: Buffer, from: Offset): RecordPlaces {
   const reader = new KafkaReader(bytes)
   if (records > bytes.length)
-    throw new RangeError(`a batch of Kafka ends early: ${records} records wanted, ${bytes.length} bytes came`)
+    throw new RangeError(
+      `a Kafka record batch is truncated: expected ${records} records, received ${bytes.length} bytes`,
+    )
   const most = Math.max(0, records)
   const [begins, sizes] = [new Uint32Array(most), new Int32Array(most)]
   const [offsets, arrivals] = [new Float64Array(most), new Float64Array(most)]
@@ -170,7 +172,7 @@ function placesOf(head: BatchHead, records: number, bytes: Buffer, from: Offset)
     const begin = reader.advance(Math.max(0, size))
     // So records never overlap, and a line can be moved without touching the next value.
     if (reader.at > end || end > bytes.length)
-      throw new RangeError(`Kafka's record at offset ${offset} is longer than it says`)
+      throw new RangeError(`the Kafka record at offset ${offset} is longer than its length field says`)
     reader.at = end
     if (offset < from) continue
     begins[count] = begin
@@ -281,7 +283,7 @@ interface Line {
 function lineOf(value: Buffer | null, decoder: RecordDecoder, { recordBytesMax }: RecordLimits): Line {
   if (value === null) return unusable(Buffer.alloc(0), 'the record has no value (a tombstone)')
   if (value.length > recordBytesMax) {
-    return unusable(value, `the record has ${value.length} bytes, the limit recordBytesMax is ${recordBytesMax}`)
+    return unusable(value, `the record has ${value.length} bytes, but the limit recordBytesMax is ${recordBytesMax}`)
   }
   if (isBlank(value)) return unusable(value, 'the record is blank')
   const line = decoder.line(value)
@@ -296,7 +298,7 @@ function reLined(value: Buffer, line: Buffer): Line {
   try {
     JSON.parse(text)
   } catch (error) {
-    return unusable(value, `no JSON: ${(error as Error).message}`)
+    return unusable(value, `the record is not valid JSON: ${(error as Error).message}`)
   }
   return { line: onOneLine(Buffer.from(text)), original: { bytes: value, reason: null } }
 }

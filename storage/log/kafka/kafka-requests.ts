@@ -58,7 +58,7 @@ export function metadataRequest(topic: string): RawRequest<TopicMetadata> {
     const clusterId = reader.compactText() ?? ''
     reader.int32()
     const [found] = reader.compactArray(() => readTopic(reader))
-    if (found === undefined) throw new Error('Kafka answered a metadata request with no topic')
+    if (found === undefined) throw new Error('the response to a Kafka metadata request contains no topic')
     return { clusterId, ...found }
   })
 }

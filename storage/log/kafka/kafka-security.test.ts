@@ -63,8 +63,8 @@ describe.skipIf(skip !== null)('Kafka with TLS and SASL', () => {
   })
 
   test.each([
-    ['a certificate that nobody vouches for', { ssl: true }, /self.signed certificate.*NODE_EXTRA_CA_CERTS/],
-    ['no TLS where there is TLS', { ssl: undefined }, /whether they want TLS/],
+    ['an untrusted certificate', { ssl: true }, /self.signed certificate.*NODE_EXTRA_CA_CERTS/],
+    ['no TLS where there is TLS', { ssl: undefined }, /whether they require TLS/],
   ])('%s', async (_, more, message) => {
     expect((await failure(more)).message).toMatch(message)
   })

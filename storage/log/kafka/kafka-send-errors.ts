@@ -1,18 +1,18 @@
-/** Why a send failed: whether to send the same again, and what to tell. */
+/** Why a send failed: whether to retry it, and the message. */
 import { KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
 
 const REFUSED: Readonly<Record<string, string>> = {
-  TOPIC_AUTHORIZATION_FAILED: 'the broker does not allow us to write to it; grant WRITE',
-  CLUSTER_AUTHORIZATION_FAILED: 'the broker does not allow us to write idempotently; grant IDEMPOTENT_WRITE',
+  TOPIC_AUTHORIZATION_FAILED: 'the broker denies write access to the topic; grant WRITE',
+  CLUSTER_AUTHORIZATION_FAILED: 'the broker denies idempotent writes; grant IDEMPOTENT_WRITE',
   MESSAGE_TOO_LARGE:
     "the broker refuses records of this size; raise the topic's max.message.bytes or lower sendBytesMax",
   RECORD_LIST_TOO_LARGE:
     "the broker refuses batches of this size; raise the topic's segment.bytes or lower sendBytesMax",
   POLICY_VIOLATION: 'a policy of the broker refuses the records',
-  INVALID_RECORD: 'the broker refuses the records (a compacted topic wants keys)',
+  INVALID_RECORD: 'the broker refuses the records (a compacted topic requires keys)',
 }
 
-/** The broker says that it will never take these records from this producer. */
+/** Errors after which the broker will never accept these records from this producer. */
 const FINAL = [
   'OUT_OF_ORDER_SEQUENCE_NUMBER',
   'DUPLICATE_SEQUENCE_NUMBER',
@@ -37,6 +37,6 @@ export function explained(error: Error, topic: string, partition: number, record
   const refused = REFUSED[typeOf(error)]
   if (refused !== undefined)
     return new KafkaTopicError(topic, 'refused', `partition ${partition}: ${refused}`, { cause: error })
-  const doing = `appending ${records} records to partition ${partition} (they may be in the log or not, none is acknowledged)`
+  const doing = `appending ${records} records to partition ${partition} (they may or may not be in the log; none is acknowledged)`
   return new KafkaUnavailableError(topic, doing, ms, error)
 }

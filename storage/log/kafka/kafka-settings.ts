@@ -60,7 +60,7 @@ export interface KafkaLogSettings extends KafkaClientSettings {
   readonly topicEveryMs?: number
 }
 
-/** A Kafka topic that can not be a dataset's log, or is no longer the one that was opened. */
+/** The Kafka topic cannot be a dataset's log, or is no longer the one that was opened. */
 export class KafkaTopicError extends Error {
   readonly topic: string
   readonly reason: 'missing' | 'replaced' | 'refused' | 'closed'
@@ -72,11 +72,11 @@ export class KafkaTopicError extends Error {
   }
 }
 
-/** Brokers were away for longer than we wait. What was asked for did not happen, or nobody knows whether it did. */
+/** Brokers were unavailable for longer than the limit. The operation did not happen, or its outcome is unknown. */
 export class KafkaUnavailableError extends Error {
   constructor(topic: string, doing: string, waitedMs: number, cause: unknown) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    super(`Kafka topic '${topic}': ${doing} did not work for ${Math.round(waitedMs)} ms (${why}); ${adviceFor(why)}`, {
+    super(`Kafka topic '${topic}': ${doing} failed for ${Math.round(waitedMs)} ms (${why}); ${adviceFor(why)}`, {
       cause,
     })
     this.name = 'KafkaUnavailableError'
@@ -85,9 +85,9 @@ export class KafkaUnavailableError extends Error {
 
 function adviceFor(why: string): string {
   if (/certificate/i.test(why))
-    return "make the authority of the brokers' certificate known: NODE_EXTRA_CA_CERTS=<PEM file> in the environment"
-  const look = 'look whether the brokers run and can be reached'
+    return "trust the CA of the brokers' certificate: set NODE_EXTRA_CA_CERTS=<PEM file> in the environment"
+  const look = 'check that the brokers run and are reachable'
   return /closed connection/i.test(why)
-    ? `${look}, and whether they want TLS (kafka.ssl) or a login (kafka.sasl…)`
+    ? `${look}, and whether they require TLS (kafka.ssl) or authentication (kafka.sasl…)`
     : look
 }

@@ -32,7 +32,7 @@ export async function createTopic(admin: Admin, settings: KafkaLogSettings, reco
       waitForLeaders: false,
     })
   } catch (error) {
-    throw new KafkaTopicError(topic, 'refused', `it could not be made: ${reasonOf(error)}`, { cause: error })
+    throw new KafkaTopicError(topic, 'refused', `it could not be created: ${reasonOf(error)}`, { cause: error })
   }
 }
 

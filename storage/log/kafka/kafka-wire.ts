@@ -99,25 +99,25 @@ export class KafkaWire {
 
   /** Of the topic as it was looked at last. @throws when it was not yet */
   get known(): TopicMetadata {
-    if (this.#known === null) throw new KafkaTopicError(this.#topic, 'missing', 'it was not looked at yet')
+    if (this.#known === null) throw new KafkaTopicError(this.#topic, 'missing', 'its metadata has not been read yet')
     return this.#known
   }
 
   /** Looks at the topic; null when there is none. Does not wait for it. @throws KafkaUnavailableError, KafkaTopicError */
   async find(): Promise<TopicMetadata | null> {
-    const found = await this.persist('looking at the topic', () => this.#askMetadata())
+    const found = await this.persist('reading the topic metadata', () => this.#askMetadata())
     if (found.errorCode === KAFKA_ERRORS.unknownTopic) return null
     return this.#learn(found)
   }
 
   /** Looks again, and waits while the topic is being made or has no leaders. @throws KafkaTopicError 'replaced' */
   async refresh(): Promise<TopicMetadata> {
-    return this.persist('looking at the topic', async () => this.#learn(await this.#askMetadata()))
+    return this.persist('reading the topic metadata', async () => this.#learn(await this.#askMetadata()))
   }
 
   /** First and last offset of a partition, asked for after the call. */
   endsOf(partition: number): Promise<TopicEnds> {
-    return this.persist(`looking at the offsets of partition ${partition}`, async () => {
+    return this.persist(`reading the offsets of partition ${partition}`, async () => {
       const ends = (await this.#ends())[partition]
       if (!ends) throw new KafkaAnswerError(`partition ${partition} has no leader`, NO_LEADER)
       return ends
@@ -184,7 +184,7 @@ export class KafkaWire {
       throw new KafkaTopicError(
         this.#topic,
         'refused',
-        'the broker does not allow us to describe it; grant DESCRIBE, READ and WRITE',
+        'the broker denies access to the topic; grant DESCRIBE, READ and WRITE',
       )
     if (found.errorCode !== KAFKA_ERRORS.none) throw new KafkaAnswerError('metadata', found.errorCode)
     const before = this.#known
@@ -192,7 +192,7 @@ export class KafkaWire {
       throw new KafkaTopicError(
         this.#topic,
         'replaced',
-        `it was deleted and created again (its id was ${before.topicId} and is ${found.topicId}): its offsets mean other records now. Start again to have it judged against the lake`,
+        `it was deleted and created again (its id was ${before.topicId} and is now ${found.topicId}), so its offsets refer to other records. Start again to check it against the lake`,
       )
     }
     this.#known = found
@@ -269,7 +269,7 @@ export class KafkaWire {
 
   #unavailable(doing: string, waitedMs: number, error: unknown): Error {
     if (!this.#gone) return new KafkaUnavailableError(this.#topic, doing, waitedMs, error)
-    return new KafkaTopicError(this.#topic, 'missing', `${doing} did not work: there is no such topic any more`, {
+    return new KafkaTopicError(this.#topic, 'missing', `${doing} failed: the topic no longer exists`, {
       cause: error,
     })
   }
@@ -308,8 +308,7 @@ function clusterOf(kafka: Kafka): ClusterOfLibrary {
   const symbol = Object.getOwnPropertySymbols(kafka).find(
     ({ description }) => description === 'private:Kafka:createCluster',
   )
-  if (symbol === undefined)
-    throw new Error('this version of kafkajs is not the one that the log was written for (2.2.4)')
+  if (symbol === undefined) throw new Error('this version of kafkajs is not supported; the Kafka log requires 2.2.4')
   const make = (kafka as unknown as Record<symbol, MakeCluster>)[symbol]!
   return make({ metadataMaxAge: METADATA_MS_MAX, allowAutoTopicCreation: false, isolationLevel: READ_COMMITTED })
 }

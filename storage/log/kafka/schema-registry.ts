@@ -33,7 +33,7 @@ const TYPES = ['AVRO', 'JSON', 'PROTOBUF'] as const
 export class SchemaRegistryError extends Error {
   constructor(url: string, doing: string, why: string, options?: ErrorOptions) {
     super(
-      `schema registry ${shownAddress(url)}: ${doing} did not work (${why}); look whether it runs and the credentials are right`,
+      `schema registry ${shownAddress(url)}: ${doing} failed (${why}); check that it runs and that the credentials are correct`,
       options,
     )
     this.name = 'SchemaRegistryError'
@@ -60,12 +60,20 @@ export class SchemaRegistry {
 
   async #references(answer: SchemaAnswer, depth: number): Promise<string[]> {
     if (depth > DEPTH_MAX)
-      throw new SchemaRegistryError(this.#settings.url, 'following references', `they are deeper than ${DEPTH_MAX}`)
+      throw new SchemaRegistryError(
+        this.#settings.url,
+        'following references',
+        `they are nested deeper than ${DEPTH_MAX}`,
+      )
     const texts: string[] = []
     for (const { subject, version } of answer.references ?? []) {
       const referred = await this.#get(`/subjects/${encodeURIComponent(subject)}/versions/${version}`)
       if (referred === null)
-        throw new SchemaRegistryError(this.#settings.url, `reading version ${version} of '${subject}'`, 'there is none')
+        throw new SchemaRegistryError(
+          this.#settings.url,
+          `reading version ${version} of '${subject}'`,
+          'it does not exist',
+        )
       texts.push(...(await this.#references(referred, depth + 1)), referred.schema)
     }
     return texts

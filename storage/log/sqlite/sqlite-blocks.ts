@@ -88,7 +88,7 @@ export class SqliteBlocks {
       const whole = from + count === block.start + block.count
       if (!whole || count >= limits.recordsMax || bytes >= limits.bytesMax) break
     }
-    if (count === 0) throw this.#damaged(`partition ${partition} lacks offset ${from}`)
+    if (count === 0) throw this.#damaged(`partition ${partition} has no offset ${from}`)
     const lines = parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes)
     return { partition, start: from, end: from + count, lines, count, offsets: null, arrivals }
   }
@@ -113,16 +113,16 @@ export class SqliteBlocks {
 
   #assertBlock(block: BlockRow, partition: number, next: Offset): void {
     if (next < block.start || next >= block.start + block.count)
-      throw this.#damaged(`partition ${partition} lacks offset ${next}`)
+      throw this.#damaged(`partition ${partition} has no offset ${next}`)
     if (crc32(block.bytes) !== block.crc)
       throw this.#damaged(
-        `partition ${partition}: the records [${block.start}, ${block.start + block.count}) are not as they were appended`,
+        `partition ${partition}: the records [${block.start}, ${block.start + block.count}) differ from those that were appended`,
       )
   }
 
   #damaged(what: string): StorageFileError {
     const { path } = this.#file
-    return new StorageFileError(path, 'damaged', `log ${path}: ${what}; the file is damaged, restore it from a copy`)
+    return new StorageFileError(path, 'damaged', `log ${path}: ${what}; the file is damaged; restore it from a copy`)
   }
 }
 

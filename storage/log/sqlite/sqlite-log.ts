@@ -74,7 +74,9 @@ export class SqliteLog implements EventLog {
   static async open(options: SqliteLogOptions): Promise<SqliteLog> {
     const { file, dataset, partitions } = options
     if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
-      throw new RangeError(`log of '${dataset}': ${partitions} partitions; there are 1 to ${PARTITIONS_MAX}`)
+      throw new RangeError(
+        `log of '${dataset}': ${partitions} is not a valid number of partitions (1 to ${PARTITIONS_MAX})`,
+      )
     const kind = { what: 'log', applicationId: APPLICATION_ID, format: 1, schema: SCHEMA, synchronous: 'FULL' } as const
     const sqlite: SqliteFileOptions = { file, ...kind }
     const opened: SqliteFile[] = []
@@ -127,7 +129,7 @@ export class SqliteLog implements EventLog {
   async range(partition: number): Promise<OffsetRange> {
     this.#assertOpen()
     assertPartition(this, partition)
-    return this.#reader.look(`looking at partition ${partition}`, () => this.#blocks.range(partition))
+    return this.#reader.look(`reading the offsets of partition ${partition}`, () => this.#blocks.range(partition))
   }
 
   async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
@@ -204,7 +206,7 @@ export class SqliteLog implements EventLog {
   async #commit(group: readonly Waiting[]): Promise<OffsetRange[][]> {
     const { step, clock, file } = this.#options
     if (this.#writer.replaced) {
-      const message = `log ${file}: the file was deleted or replaced while it was open, nothing is appended to it; stop, restore it, and start again`
+      const message = `log ${file}: the file was deleted or replaced while it was open, so nothing is appended to it; stop the platform, restore the file, and start again`
       throw new StorageFileError(file, 'replaced', message)
     }
     const ranges = await this.#writer.writeAround(

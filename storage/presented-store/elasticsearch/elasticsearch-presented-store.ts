@@ -74,8 +74,7 @@ export class ElasticsearchPresentedStore implements PresentedStore {
     await this.#create(index, fresh, false, progress, doing)
     try {
       const tally = await this.#write(rows, () => fresh, doing)
-      if (tally.refused > 0)
-        throw new ElasticsearchError('refused', `${tally.reasons[0]}; the rows that were there stay`)
+      if (tally.refused > 0) throw new ElasticsearchError('refused', `${tally.reasons[0]}; the existing rows are kept`)
       await this.#refresh(fresh, doing)
       await this.#swap(index, fresh, doing)
       return tally
@@ -164,7 +163,7 @@ export class ElasticsearchPresentedStore implements PresentedStore {
     if (!members.has(index.name)) return members
     throw new ElasticsearchError(
       'refused',
-      `Elasticsearch at ${this.#connection.node}: there is an index of the name ${index.name} that was not made by this; rename or delete it`,
+      `Elasticsearch at ${this.#connection.node}: the index ${index.name} already exists and was not created by this platform; rename or delete it`,
     )
   }
 
@@ -228,7 +227,7 @@ export class ElasticsearchPresentedStore implements PresentedStore {
         status,
       )
     }
-    const message = `Elasticsearch at ${this.#connection.node}: ${doing}: other processes changed it under ${SWAP_TRIES_MAX} tries`
+    const message = `Elasticsearch at ${this.#connection.node}: ${doing}: other processes changed it during all ${SWAP_TRIES_MAX} attempts`
     throw new ElasticsearchError('unavailable', message)
   }
 
@@ -255,5 +254,5 @@ export class ElasticsearchPresentedStore implements PresentedStore {
 function onlyOf(index: PresentedIndex, present: ReadonlySet<string>): string {
   const [name] = present
   if (name !== undefined) return name
-  throw new RangeError(`${index.name}: there is nothing to change yet; present all of it first`)
+  throw new RangeError(`${index.name}: the index is not filled yet; present all rows first`)
 }

@@ -54,7 +54,7 @@ export class ElasticsearchSpeedMarker {
       if (written !== null) return this.#note(marker, written)
       stored = await this.#read(marker, doing)
     }
-    const message = `Elasticsearch at ${this.#connection.node}: ${doing}: the marker changed under ${TRIES_MAX} tries; another owner writes it all the time`
+    const message = `Elasticsearch at ${this.#connection.node}: ${doing}: the marker changed during all ${TRIES_MAX} attempts; another owner keeps writing it`
     throw new ElasticsearchError('unavailable', message)
   }
 
@@ -102,7 +102,7 @@ export class ElasticsearchSpeedMarker {
   }
 
   #replaced(doing: string, why: string): ElasticsearchError {
-    const message = `Elasticsearch at ${this.#connection.node}, index ${this.#index}: ${doing}: ${why}; it was deleted, restored, or cleared by another owner. The open segment is folded again from the log`
+    const message = `Elasticsearch at ${this.#connection.node}, index ${this.#index}: ${doing}: ${why}; the index was deleted, restored, or cleared by another owner. The open segment is folded again from the log`
     return new ElasticsearchError('replaced', message)
   }
 }

@@ -75,7 +75,7 @@ export async function* pagesOf(
       if (body.timed_out === true || (body._shards?.failed ?? 0) > 0)
         throw new ElasticsearchError(
           'unavailable',
-          `Elasticsearch at ${connection.node}: ${doing}: a part of the index did not answer`,
+          `Elasticsearch at ${connection.node}: ${doing}: a shard of the index did not respond`,
         )
       id = body.pit_id ?? id
       const hits = body.hits?.hits ?? []

@@ -118,7 +118,7 @@ describe.skipIf(missing !== null)('on a real server', () => {
     await (await open({ log: 'one' })).flush([partial('a', 5)], marker(5))
     const told: string[] = []
     const next = await open({ log: 'two', onRebuilt: (reason) => told.push(reason) })
-    expect(told).toEqual([expect.stringMatching(/holds partials of log one, this one is two/)])
+    expect(told).toEqual([expect.stringMatching(/contains partials of log one, but this log is two/)])
     expect((await next.markers()).size).toBe(0)
     await next.flush([partial('b', 2)], marker(2))
     expect(await rowsOf(next)).toEqual([partial('b', 2).row])
@@ -210,7 +210,7 @@ describe.skipIf(missing !== null)('on a real server', () => {
       proxy.answer(({ path }) => path.includes('_bulk'), [429, 503, 429])
       await store.flush(many(1), marker(1))
       expect(proxy.injected).toBe(3)
-      expect(told[0]).toMatch(/flushing partition 0 through offset 1: it answered 429.*trying again/)
+      expect(told[0]).toMatch(/flushing partition 0 through offset 1: the server responded 429.*retrying/)
       expect(await rowsOf(store)).toEqual(rowTexts(many(1)))
     })
 
@@ -282,7 +282,7 @@ test.skipIf(missing !== null)(
     try {
       const wrong = ElasticsearchSpeedStore.open({ ...own, auth: { username: 'elastic', password: 'guessed' } })
       await expect(wrong).rejects.toMatchObject({ reason: 'refused', status: 401 })
-      await expect(wrong).rejects.toThrow(/check the user and its rights/)
+      await expect(wrong).rejects.toThrow(/check the user and its privileges/)
       const store = await ElasticsearchSpeedStore.open({ ...own, auth: server.auth })
       await store.flush([partial('a', 1)], marker(1))
       expect((await store.read(['v1'], START)).rows.get('v1')).toEqual([partial('a', 1).row])

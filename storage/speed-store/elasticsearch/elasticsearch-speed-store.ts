@@ -160,7 +160,7 @@ export class ElasticsearchSpeedStore implements SpeedStore {
       const log = mappings?._meta?.log
       if (log === undefined || log === owner.log) continue
       this.#options.onRebuilt?.(
-        `speed store at ${this.#connection.node}: index ${index} holds partials of log ${log}, this one is ${owner.log}: they are not used, and the open segments are folded again from the log. Delete the index when nothing uses that log any more`,
+        `speed store at ${this.#connection.node}: index ${index} contains partials of log ${log}, but this log is ${owner.log}: they are ignored, and the open segments are folded again from this log. Delete the index if that log is no longer used`,
       )
     }
   }
@@ -206,7 +206,7 @@ export class ElasticsearchSpeedStore implements SpeedStore {
     const reason = status >= 500 ? 'unavailable' : 'refused'
     throw new ElasticsearchError(
       reason,
-      `Elasticsearch at ${this.#connection.node}: ${doing}: index ${index} can not be created: ${reasonText(body)}`,
+      `Elasticsearch at ${this.#connection.node}: ${doing}: index ${index} cannot be created: ${reasonText(body)}`,
       status,
     )
   }

@@ -36,7 +36,7 @@ export async function writePartials(place: PartialsPlace, partials: readonly Par
     const waitMs = tries.nextMs()
     const { connection, index, doing } = place
     if (waitMs === null) {
-      const message = `Elasticsearch at ${connection.node}: ${doing}: index ${index} still keeps out ${left.length} rows that were deleted with a higher version`
+      const message = `Elasticsearch at ${connection.node}: ${doing}: index ${index} still rejects ${left.length} rows, because it remembers deleted rows with a higher version`
       throw new ElasticsearchError('unavailable', message, 409)
     }
     await connection.pause(waitMs, doing)

@@ -152,7 +152,7 @@ async function openOrRebuild(options: SqliteSpeedStoreOptions): Promise<Opened> 
     if (fileMark(options.file) === seen) {
       // The write-ahead file first: beside a new main file it would be taken for its own.
       for (const suffix of ['-wal', '-shm', '']) rmSync(`${options.file}${suffix}`, { force: true })
-      options.onRebuilt?.(`speed store ${options.file} can not be used (${whyOf(error)}): made anew; ${AGAIN}`)
+      options.onRebuilt?.(`speed store ${options.file} is unusable (${whyOf(error)}) and was recreated; ${AGAIN}`)
     }
     return openFile(options)
   }
@@ -173,11 +173,13 @@ async function openFile(options: SqliteSpeedStoreOptions): Promise<Opened> {
     const tables = new SqliteSpeedTables(file)
     const before = await file.write('opening it', () => tables.claim({ dataset, log }))
     if (before && before.dataset !== dataset) {
-      const message = `speed store ${options.file}: it belongs to dataset '${before.dataset}', not '${dataset}'; give each dataset its own file`
+      const message = `speed store ${options.file}: the file belongs to dataset '${before.dataset}', not '${dataset}'; give each dataset its own file`
       throw new StorageFileError(options.file, 'foreign', message)
     }
     if (before?.log && log && before.log !== log)
-      options.onRebuilt?.(`speed store ${options.file} was of log ${before.log}, now it is ${log}: emptied; ${AGAIN}`)
+      options.onRebuilt?.(
+        `speed store ${options.file} belonged to log ${before.log}, but this log is ${log}, so it was emptied; ${AGAIN}`,
+      )
     return { file, tables }
   } catch (error) {
     file.close()
