@@ -1,6 +1,6 @@
 /**
- * What becomes of platform events on stderr. A service writes one JSON object per line, or readable lines on a terminal; a command that
- * ends by itself talks to people, unless JSON is asked for. Written synchronously: what happened before a crash is there.
+ * Writes platform events to stderr. A service writes one JSON object per line, or readable lines on a terminal; a short-lived command
+ * writes messages for the user, unless JSON is requested. Written synchronously, so that the log is complete up to a crash.
  */
 import pino, { type DestinationStream, type Logger } from 'pino'
 import { isColorSupported, prettyFactory } from 'pino-pretty'
@@ -18,14 +18,14 @@ export interface LogOptions {
   readonly secrets?: readonly string[]
   /** default: stderr */
   readonly destination?: DestinationStream
-  /** whether stderr is a terminal; default: looks */
+  /** whether stderr is a terminal; default: detected */
   readonly terminal?: boolean
 }
 
-/** names that every line has; an event's field of such a name gets a _ behind it */
+/** fields of every line; an event's field of the same name gets the suffix _ */
 const OWN_FIELDS = new Set(['level', 'time', 'role', 'pid', 'event', 'dataset', 'message'])
 
-/** The log of a process that runs until it is stopped. */
+/** The log of a long-running process. */
 export function serviceLog(settings: LogSettings, options: LogOptions): Emit {
   const { terminal = process.stderr.isTTY === true } = options
   const readable = settings.logFormat === 'readable' || (settings.logFormat === 'auto' && terminal)
@@ -33,7 +33,7 @@ export function serviceLog(settings: LogSettings, options: LogOptions): Emit {
   return emitTo(loggerOf(settings, options, readable ? readableLines(target, terminal) : target), options.secrets ?? [])
 }
 
-/** The log of a command that ends by itself: sentences for people, or JSON when that is asked for. */
+/** The log of a short-lived command: messages for the user, or JSON if requested. */
 export function commandLog(settings: LogSettings, options: LogOptions): Emit {
   if (settings.logFormat === 'json') return serviceLog(settings, options)
   const shown = pino.levels.values[settings.logLevel] ?? Number.POSITIVE_INFINITY
@@ -70,7 +70,7 @@ function readableLines(destination: DestinationStream, terminal: boolean): Desti
   return { write: (line) => destination.write(pretty(line)) }
 }
 
-/** The lines of several datasets stand side by side. */
+/** Lines of several datasets are interleaved. */
 function sentenceOf(message: string, dataset: string | undefined): string {
   return dataset === undefined || message.includes(dataset) ? message : `${dataset}, ${message}`
 }

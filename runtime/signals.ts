@@ -1,15 +1,15 @@
-/** Ctrl-C and SIGTERM: the first asks to stop, a later one ends the process at once. */
+/** Ctrl-C and SIGTERM: the first one requests a stop, a later one ends the process immediately. */
 
-/** npm and timeout pass a signal on that the process has already: what comes this soon after the first is the same one. */
+/** npm and timeout forward a signal that the process has already received: a second one within this time is the same signal. */
 const SAME_SIGNAL_MS = 500
 
-/** Aborts at the first signal; `dispose` gives the signals back. */
+/** Aborts at the first signal; `dispose` restores the default handling. */
 export function stopSignal(onFirst: () => void = () => {}): { readonly signal: AbortSignal; dispose(): void } {
   const controller = new AbortController()
   let firstMs = 0
   const listener = (): void => {
     if (controller.signal.aborted) {
-      // Not process.exit: that ends threads while their engine is at work. Everything here survives a kill.
+      // Not process.exit, which would end threads while their engine is running. All durable state survives a kill.
       if (performance.now() - firstMs > SAME_SIGNAL_MS) process.kill(process.pid, 'SIGKILL')
       return
     }
@@ -28,12 +28,12 @@ export function stopSignal(onFirst: () => void = () => {}): { readonly signal: A
   }
 }
 
-/** what a client's library may leave open when everything of ours is closed: it gets this long to go by itself */
+/** time for handles that a client library left open to close by themselves */
 const LEFTOVER_MS_MAX = 5_000
 
 /**
- * Ends this thread (the process, on its main thread) although something keeps it alive: a socket that a client's library forgot. Only for
- * when all work is done: an engine at work would take the process with it. Where nothing is left over, the end comes by itself, before.
+ * Ends this thread (on the main thread: the process) even if a socket that a client library left open keeps it alive. Only for use
+ * when all work is done, because a running engine would crash the process. If nothing is left open, the thread has ended before.
  */
 export function endAnyway(afterMs = LEFTOVER_MS_MAX): void {
   setTimeout(() => process.exit(), afterMs).unref()

@@ -1,12 +1,12 @@
-/** One object per thing of interest that happened; whoever wires a role decides what becomes of it (log line, metric, message to another thread). */
+/** Platform events: one object per event; the wiring of a role decides whether it becomes a log line, a metric or a message to another thread. */
 export interface PlatformEvent {
   /** stable, kebab-case: segment-closed, flush-written, generation-published, dead-letters, batch-failed … */
   readonly name: string
   readonly level: 'debug' | 'info' | 'warn' | 'error'
-  /** a sentence for people that says what happened, where, and what to do next if anything */
+  /** what happened, where, and what to do about it, if anything */
   readonly message: string
   readonly dataset?: string
-  /** numbers and texts that become log fields; structured-cloneable */
+  /** values that become log fields; structured-cloneable */
   readonly fields?: Readonly<Record<string, string | number | boolean | null>>
 }
 

@@ -1,4 +1,4 @@
-/** Prometheus metrics of one process: what happened, counted as it happens, and states that are read when asked for. */
+/** Prometheus metrics of one process: counters of events, and gauges that are read at each scrape. */
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { PlatformEvent } from './emit.ts'
 
@@ -12,12 +12,12 @@ export interface StateReading {
 
 export const STATE_METRICS = {
   watershed_log_end_offset: 'offset of the next append, per partition',
-  watershed_position_offset: 'answers count everything before this offset, per partition',
-  watershed_boundary_offset: 'the current generation counts everything before this offset, per partition',
-  watershed_generation_age_seconds: 'seconds since the current generation was finished',
-  watershed_rows: 'usable events that answers count',
-  watershed_dead_letters: 'events that could not be used',
-  watershed_late_rows: 'events that arrived late',
+  watershed_position_offset: 'answers include every offset before this one, per partition',
+  watershed_boundary_offset: 'the current generation includes every offset before this one, per partition',
+  watershed_generation_age_seconds: 'seconds since the current generation was completed',
+  watershed_rows: 'usable events included in answers',
+  watershed_dead_letters: 'unusable events',
+  watershed_late_rows: 'late events',
   watershed_gap_offsets: 'offsets that were lost before they were read',
 } as const
 
@@ -38,7 +38,7 @@ export class Metrics {
   readonly #http = this.#own(
     new Histogram({
       name: 'watershed_http_request_seconds',
-      help: 'duration of requests',
+      help: 'duration of HTTP requests',
       labelNames: ['method', 'route', 'status'],
       buckets: SECONDS,
       registers: [],
@@ -56,7 +56,7 @@ export class Metrics {
   readonly #verified = this.#own(
     new Gauge({
       name: 'watershed_verify_equal',
-      help: '1 when the last verify found every view equal to its recount, else 0',
+      help: '1 if the last verify found every view equal to its recount, otherwise 0',
       labelNames: ['dataset'],
       registers: [],
     }),

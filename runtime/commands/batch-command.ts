@@ -1,4 +1,4 @@
-/** watershed batch run, watershed backfill: one batch run now, as the schedule would make it. */
+/** watershed batch run, watershed backfill: one batch run now, as the schedule would start it. */
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { runBatch } from '#batch-layer/run-batch.ts'
@@ -16,10 +16,10 @@ import type { Workspace } from './workspace.ts'
 type BatchMode = 'full' | 'incremental'
 
 export function batchCommand(): Command {
-  const run = commandWith('run', 'Make a generation of all loaded datasets now')
+  const run = commandWith('run', 'Build a generation of every loaded dataset now')
     .option('--full', 'recompute everything from raw events')
     .action((_options: unknown, command: Command) => {
-      // Flags may stand before `run` as well: those are the batch service's.
+      // Flags can also precede `run`: they belong to the batch service.
       const options = command.optsWithGlobals<SharedOptions & { full?: boolean }>()
       return runAll(options, options.full ? 'full' : 'incremental', (workspace) => workspace.all())
     })
@@ -27,7 +27,10 @@ export function batchCommand(): Command {
 }
 
 export function backfillCommand(): Command {
-  return commandWith('backfill', 'Recompute every view of a dataset from its raw events, after its definition changed')
+  return commandWith(
+    'backfill',
+    'Recompute every view of a dataset from its raw events, after a change of its definition',
+  )
     .argument('<dataset>', 'name of the dataset')
     .action((name: string, options: SharedOptions) =>
       runAll(options, 'full', async (workspace) => [await workspace.dataset(name)]),
@@ -58,9 +61,9 @@ async function runOne(
   const dictionary = await workspace.openDictionary()
   const bar = progressBar()
   try {
-    // No reason to fail: the run keeps the versions that the generation before it pinned.
+    // Not a reason to fail: the run keeps the versions that the previous generation pinned.
     await publishShipped(dictionary).catch(({ message }: Error) =>
-      workspace.emit(unpublished(message, 'the run goes on without')),
+      workspace.emit(unpublished(message, 'the run continues without them')),
     )
     const generation = await runBatch({
       ...open,
@@ -75,12 +78,15 @@ async function runOne(
       signal,
     })
     if (generation !== null) return generation
-    throw new CommandError('busy', `another batch run of '${open.dataset.name}' is at work; try again when it is over`)
+    throw new CommandError(
+      'busy',
+      `another batch run of '${open.dataset.name}' is in progress; retry when it has finished`,
+    )
   } catch (error) {
     if (!signal.aborted) throw error
     throw new CommandError(
       'interrupted',
-      'the batch run was stopped; nothing was published, the old generation is served',
+      'the batch run was stopped; nothing was published, and the previous generation is still served',
     )
   } finally {
     bar.stop()

@@ -89,11 +89,14 @@ describe('from a file to an answer', () => {
   })
 
   test.each([
-    [['query', 'meetup_rsvps', 'responses_by_country'], /there is no data folder .*nowhere'; name another with --data/],
-    [['verify'], /there is no data folder/],
-    [['doctor'], /there is no data folder/],
-    [['ingest', 'meetup_rsvps', '/nowhere.ndjson'], /'\/nowhere.ndjson' can not be read: .*; nothing was taken in/],
-  ])('%j makes no folder for what is not there', (words, message) => {
+    [
+      ['query', 'meetup_rsvps', 'responses_by_country'],
+      /data folder '.*nowhere' does not exist; choose another with --data/,
+    ],
+    [['verify'], /data folder '.*' does not exist/],
+    [['doctor'], /data folder '.*' does not exist/],
+    [['ingest', 'meetup_rsvps', '/nowhere.ndjson'], /'\/nowhere.ndjson' cannot be read: .*; nothing was ingested/],
+  ])('%j does not create a missing data folder', (words, message) => {
     const { code, stderr } = watershed(words, 'nowhere')
     expect([code, existsSync(join(folder, 'nowhere'))]).toEqual([74, false])
     expect(stderr).toMatch(message)
@@ -128,7 +131,7 @@ describe('from a file to an answer', () => {
     expect(said.stderr).toContain(`line ${line}: rejected: ${reason}`)
     expect(said.stdout).toBe('')
     const unusable = watershed(['ingest', 'meetup_rsvps', file, '--data', join(folder, 'said'), '--keep-unusable'])
-    expect(unusable.stderr).toContain(`${result.rejected} of them would be rejected`)
+    expect(unusable.stderr).toContain(`${result.rejected} of them do not pass validation`)
   })
 
   test('verify tells what no answer counts yet; batch run and doctor go on without a service', () => {
@@ -137,21 +140,21 @@ describe('from a file to an answer', () => {
     expect(watershed(['ingest', 'meetup_rsvps', file, '--keep-unusable'], 'uncounted').code).toBe(0)
     const verified = watershed(['verify'], 'uncounted')
     expect(verified.code).toBe(0)
-    expect(verified.stderr).toContain('meetup_rsvps: 50 offsets more are in the log, and in no answer yet')
+    expect(verified.stderr).toContain('meetup_rsvps: the log has 50 more offsets, which no answer includes yet')
     const away = ['--set', 'dictionary=redis', '--set', 'redis.url=redis://127.0.0.1:1']
     const run = watershed(['batch', 'run', ...away], 'uncounted')
-    expect(run.stderr).toContain('the run goes on without')
+    expect(run.stderr).toContain('the run continues without them')
     expect([run.code, run.stdout]).toEqual([0, expect.stringContaining('g000001')])
     const noSchedule = watershed(['doctor', '--set', 'schedule=bullmq', ...away.slice(2)], 'uncounted')
     expect([noSchedule.code, noSchedule.stdout]).toEqual([
       1,
-      expect.stringMatching(/schedule +attention +can not be read +Redis at 127.0.0.1:1: connecting: .*ECONNREFUSED/),
+      expect.stringMatching(/schedule +attention +cannot be read +Redis at 127.0.0.1:1: connecting: .*ECONNREFUSED/),
     ])
     const noLog = ['--set', 'log=kafka', '--set', 'kafka.brokers=127.0.0.1:1', '--set', 'kafka.outageMsMax=1000']
     const looked = watershed(['doctor', ...noLog], 'uncounted')
     expect([looked.code, looked.stdout]).toEqual([
       1,
-      expect.stringMatching(/services +attention +can not be opened +Kafka/),
+      expect.stringMatching(/services +attention +cannot be opened +Kafka/),
     ])
   })
 

@@ -1,4 +1,4 @@
-/** Flags that every command has, and how a command opens what it works on. */
+/** Flags shared by all commands, and how a command opens its workspace. */
 import { Command, InvalidArgumentError } from 'commander'
 import { offerPackageName } from '../drivers/definitions.ts'
 import type { EngineRole } from '../drivers/open-engine.ts'
@@ -27,7 +27,10 @@ export function commandWith(name: string, description: string): Command {
     .option('--config <file>', 'configuration file, JSON or .ts')
     .option('--set <name=value>', 'any setting, for example --set log=kafka; repeatable', collect)
     .option('--json', 'one JSON value on stdout, for programs')
-    .option('--log-level <level>', 'what is logged on stderr: debug, info, warn, error or silent (default: info)')
+    .option(
+      '--log-level <level>',
+      'lowest level that is logged on stderr: debug, info, warn, error or silent (default: info)',
+    )
     .option('--log-format <format>', 'json or readable (default: readable on a terminal, else JSON)')
     .showHelpAfterError('(watershed help shows all commands)')
 }
@@ -37,12 +40,12 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value]
 }
 
-/** A whole number within bounds, for flags. */
+/** An integer within bounds, for flags. */
 export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text)
     if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max) {
-      throw new InvalidArgumentError(`it must be a whole number from ${min} to ${max}.`)
+      throw new InvalidArgumentError(`it must be an integer from ${min} to ${max}.`)
     }
     return value
   }
@@ -56,7 +59,7 @@ export async function configurationOf(
   return loadConfiguration({ ...configurationSources(options, more), defaults })
 }
 
-/** Where the settings of a command come from. */
+/** The sources of a command's settings. */
 export function configurationSources(
   options: SharedOptions,
   more: Readonly<Record<string, unknown>> = {},
@@ -77,13 +80,13 @@ export function configurationSources(
 }
 
 export interface WorkspaceNeeds {
-  /** also where there is no data folder yet. Default false */
+  /** create the data folder if it does not exist. Default false */
   readonly make?: boolean
-  /** what the command changes in the configuration */
+  /** settings that the command overrides */
   readonly adjust?: (configuration: Configuration) => Configuration
 }
 
-/** Opens the workspace, runs the command's work on it, and closes it whatever happens. */
+/** Opens the workspace, runs the command's work on it, and always closes it. */
 export async function withWorkspace<T>(
   options: SharedOptions,
   role: EngineRole,

@@ -1,11 +1,11 @@
-/** watershed config: every setting in force, where it came from, secrets masked. */
+/** watershed config: every effective setting and its source, with secrets masked. */
 import type { Command } from 'commander'
 import { settingsInForce } from '../settings/configuration.ts'
 import { commandWith, configurationSources, type SharedOptions } from './command-options.ts'
 import { printJson, printTable } from './output.ts'
 
 export function configCommand(): Command {
-  return commandWith('config', 'Show every setting in force and where it came from; secrets are masked').action(show)
+  return commandWith('config', 'Show every effective setting and its source; secrets are masked').action(show)
 }
 
 async function show(options: SharedOptions): Promise<void> {

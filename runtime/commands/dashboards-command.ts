@@ -1,4 +1,4 @@
-/** watershed dashboards install: puts the shipped dashboards into a Kibana. */
+/** watershed dashboards install: imports the shipped dashboards into Kibana. */
 import { Command } from 'commander'
 import { installDashboards, KibanaError } from '#dashboards/install-dashboards.ts'
 import { commandWith, type SharedOptions } from './command-options.ts'
@@ -16,7 +16,7 @@ export function dashboardsCommand(): Command {
     'Import data views and dashboards into Kibana; those of an earlier import are replaced',
   )
     .option('--kibana <url>', 'address of Kibana', 'http://127.0.0.1:5601')
-    .option('--space <name>', "Kibana's space (default: the default one)")
+    .option('--space <name>', 'Kibana space (default: the default space)')
     .action(importAll)
   return new Command('dashboards').description('Dashboards over the presented indices').addCommand(install)
 }
@@ -27,10 +27,10 @@ async function importAll(options: InstallOptions): Promise<void> {
     throw error instanceof KibanaError ? new CommandError('storage', error.message, { cause: error }) : error
   })
   if (json) printJson(done)
-  else say(`${done.installed} objects are in Kibana; open ${done.address}`)
+  else say(`${done.installed} objects were imported into Kibana; open ${done.address}`)
 }
 
-/** From the environment, so that no secret is in the list of processes: KIBANA_API_KEY, or KIBANA_USERNAME and KIBANA_PASSWORD. */
+/** From the environment, so that no secret appears in the process list: KIBANA_API_KEY, or KIBANA_USERNAME and KIBANA_PASSWORD. */
 function authOf({ KIBANA_API_KEY: apiKey, KIBANA_USERNAME: username, KIBANA_PASSWORD: password }: NodeJS.ProcessEnv) {
   if (apiKey) return { apiKey }
   return username && password ? { username, password } : null

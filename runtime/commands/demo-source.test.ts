@@ -5,9 +5,9 @@ import { runDemo } from './demo-source.ts'
 import type { Service } from './service.ts'
 
 test.each([
-  [true, [/goes into meetup_rsvps, which is not among the datasets.*--dataset meetup_rsvps/]],
+  [true, [/not started, because its dataset meetup_rsvps is not loaded.*--dataset meetup_rsvps/]],
   [false, []],
-])('a demo that is wanted (%s) and has no dataset says so', async (demo, messages) => {
+])('a requested demo (%s) without its dataset is reported', async (demo, messages) => {
   const told: PlatformEvent[] = []
   const service = { configuration: { demo }, emit: (event: PlatformEvent) => told.push(event) }
   await runDemo({ intakes: new Map() } as unknown as Platform, service as unknown as Service)

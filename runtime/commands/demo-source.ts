@@ -1,4 +1,4 @@
-/** The demo stream of `watershed start`: made-up RSVPs, through the same door as everything else. */
+/** The demo stream of `watershed start`: generated RSVPs, ingested like all other events. */
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import { runGenerator } from '#ingest/generator-source.ts'
 import type { Platform } from '../roles/platform.ts'
@@ -6,12 +6,12 @@ import type { Service } from './service.ts'
 
 const DEMO_DATASET = 'meetup_rsvps'
 
-/** Resolves when the stream has stopped: at once, where none is wanted or its dataset is not there. */
+/** Resolves when the stream has stopped; immediately if it is disabled or its dataset is not loaded. */
 export async function runDemo(platform: Platform, { configuration, emit, signal }: Service): Promise<void> {
   const intake = platform.intakes.get(DEMO_DATASET)
   if (!configuration.demo) return
   if (intake === undefined) {
-    const message = `demo: there is none, for it goes into ${DEMO_DATASET}, which is not among the datasets; name it, too, with --dataset ${DEMO_DATASET}`
+    const message = `demo: not started, because its dataset ${DEMO_DATASET} is not loaded; add --dataset ${DEMO_DATASET}`
     emit({ name: 'demo-impossible', level: 'warn', message })
     return
   }
@@ -20,7 +20,7 @@ export async function runDemo(platform: Platform, { configuration, emit, signal 
     name: 'demo-started',
     level: 'info',
     dataset: DEMO_DATASET,
-    message: `demo: ${eventsPerSecond} made-up RSVPs per second go into ${DEMO_DATASET}; --no-demo starts without, or name your own --dataset`,
+    message: `demo: ingesting ${eventsPerSecond} generated RSVPs per second into ${DEMO_DATASET}; disable it with --no-demo, or load your own dataset with --dataset`,
     fields: { eventsPerSecond, seed },
   })
   const generator = new RsvpGenerator({ seed, startMs: Date.now() })

@@ -1,4 +1,4 @@
-/** watershed dictionaries list | publish <name> <file> | restore <name>: the look-up data that enriches answers. */
+/** watershed dictionaries list | publish <name> <file> | restore <name>: the lookup data that enriches answers. */
 import { Command } from 'commander'
 import { nearest } from '#core/definition-error.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
@@ -23,18 +23,18 @@ interface Listed {
 const VERSION_CHARS_SHOWN = 12
 
 export function dictionariesCommand(): Command {
-  const list = commandWith('list', 'List the dictionaries that loaded datasets look up').action(listAll)
-  const publish = commandWith('publish', 'Replace a dictionary by the entries of a file; it is kept over restarts')
-    .argument('<name>', 'name of a dictionary that a loaded dataset looks up')
+  const list = commandWith('list', 'List the dictionaries that loaded datasets use').action(listAll)
+  const publish = commandWith('publish', 'Replace a dictionary with the entries of a file; it persists across restarts')
+    .argument('<name>', 'name of a dictionary that a loaded dataset uses')
     .argument('<file>', '.json, .csv, .ndjson or .jsonl')
     .action((name: string, file: string, options: SharedOptions) =>
       change(name, options, (store) => publishFile(store, name, file)),
     )
-  const restore = commandWith('restore', 'Go back to the shipped entries of a dictionary')
+  const restore = commandWith('restore', 'Restore the shipped entries of a dictionary')
     .argument('<name>', 'name of a shipped dictionary')
     .action((name: string, options: SharedOptions) => change(name, options, (store) => restoreKnown(store, name)))
   return new Command('dictionaries')
-    .description('Look-up data that enriches answers')
+    .description('Lookup data that enriches answers')
     .addCommand(list)
     .addCommand(publish)
     .addCommand(restore)
@@ -87,27 +87,27 @@ async function change(
     return
   }
   const { entries, version, changed } = published
-  const what = changed ? 'are published' : 'were there already'
+  const what = changed ? 'were published' : 'were already published'
   say(`${name}: ${entries} entries ${what} as version ${version.slice(0, VERSION_CHARS_SHOWN)}`)
-  if (changed) say('answers use them from the next generation on; `watershed batch run` makes one now')
+  if (changed) say('answers use them from the next generation on; `watershed batch run` builds one now')
 }
 
 function restoreKnown(store: DictionaryStore, name: string): Promise<Published> {
   if (isShipped(name)) return restoreShipped(store, name)
-  throw new CommandError('usage', `no dictionary '${name}' is shipped: publish a file instead`)
+  throw new CommandError('usage', `'${name}' is not a shipped dictionary; publish a file instead`)
 }
 
-/** A name that nothing looks up is a misspelt one. */
+/** A dictionary that no dataset uses is treated as misspelt. */
 function assertLookedUp(name: string, workspace: Workspace): void {
   const names = [...lookupsOf(workspace).keys()]
   if (names.includes(name)) return
   throw new CommandError(
     'usage',
-    `no loaded dataset looks up a dictionary '${name}'${nearest(name, names)}; they look up: ${names.join(', ') || 'none'}. Name the definition that does with --dataset`,
+    `no loaded dataset uses a dictionary '${name}'${nearest(name, names)}; used dictionaries: ${names.join(', ') || 'none'}. Load the definition that uses it with --dataset`,
   )
 }
 
-/** dictionary → the views that look it up; sorted */
+/** dictionary → the views that use it; sorted */
 function lookupsOf({ datasets }: Workspace): ReadonlyMap<string, readonly string[]> {
   const lookups = new Map<string, Set<string>>()
   for (const dataset of datasets.values()) {

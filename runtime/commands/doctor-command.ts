@@ -1,4 +1,4 @@
-/** watershed doctor: how each part is, and what to do. */
+/** watershed doctor: the state of each component, and what to do. */
 import type { Command } from 'commander'
 import { openScheduleLook } from '../drivers/open-schedule.ts'
 import { type DoctorReport, examine, repair } from '../health/doctor.ts'
@@ -9,9 +9,9 @@ import { printJson, printTable, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
 export function doctorCommand(): Command {
-  return commandWith('doctor', 'Say how each part is, and what to do')
+  return commandWith('doctor', 'Report the state of each component, and what to do')
     .option('--deep', 'also read every file in the lake and compare checksums')
-    .option('--repair', 'mend what can be mended without losing anything, and say what was done')
+    .option('--repair', 'repair what can be repaired without data loss, and report what was done')
     .action(doctor)
 }
 
@@ -33,7 +33,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
     const rows = reports.flatMap(({ dataset, findings }) =>
       findings.map(({ part, state, message, advice }) => [dataset, part, state, message, advice ?? '']),
     )
-    printTable(['dataset', 'part', 'state', 'how it is', 'what to do'], rows)
+    printTable(['dataset', 'component', 'state', 'finding', 'action'], rows)
   }
   if (reports.some((report) => !report.well)) process.exitCode = EXIT_CODES.different.code
 }
@@ -43,7 +43,7 @@ async function reportsOf(workspace: Workspace, { deep, repair: mend }: DoctorOpt
   const dictionary = await workspace.openDictionary()
   try {
     const names = [...workspace.datasets.keys()]
-    // All at once: what is away is waited for once, not once for each.
+    // Concurrently, so that an unavailable service delays the command only once.
     const opened = await Promise.all(names.map((name) => workspace.dataset(name).catch((error: Error) => error)))
     for (const [index, open] of opened.entries()) {
       const name = names[index]!
@@ -61,7 +61,7 @@ async function reportsOf(workspace: Workspace, { deep, repair: mend }: DoctorOpt
   return examined
 }
 
-/** Who looks wants to know now that something is away; only who mends waits as long as the roles do. */
+/** An examination reports an unavailable service quickly; only a repair waits as long as the roles do. */
 function impatient(configuration: Configuration): Configuration {
   const { kafka, elasticsearch } = configuration
   const soon = <Settings extends { readonly outageMsMax: number }>(settings: Settings): Settings => ({
@@ -71,12 +71,12 @@ function impatient(configuration: Configuration): Configuration {
   return { ...configuration, kafka: soon(kafka), elasticsearch: soon(elasticsearch) }
 }
 
-/** One dataset whose log or speed store is away does not hide how the others are. */
+/** A dataset whose log or speed store is unavailable must not hide the state of the others. */
 function unopened(dataset: string, { message }: Error): DoctorReport {
   const finding = {
     part: 'services',
     state: 'attention',
-    message: 'can not be opened',
+    message: 'cannot be opened',
     advice: message,
     numbers: {},
   } as const

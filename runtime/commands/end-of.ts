@@ -1,4 +1,4 @@
-/** How each kind of fault ends a command. */
+/** Maps each kind of fault to an exit code. */
 import { CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
@@ -14,7 +14,7 @@ import { LakeError } from '#storage/lake/lake-error.ts'
 import { ConfigurationError } from '../settings/configuration-error.ts'
 import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
 
-/** How a command that threw ends, and what it says. */
+/** The exit code and message for an error of a command. */
 export function endOf(error: unknown): { readonly exit: ExitName; readonly message: string } {
   if (error instanceof CommanderError) return { exit: error.exitCode === 0 ? 'done' : 'usage', message: '' }
   if (!(error instanceof Error)) return { exit: 'fault', message: String(error) }
@@ -30,7 +30,7 @@ function exitOf(error: Error): ExitName {
   if (error instanceof QueryTimeoutError) return 'timeout'
   if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
   if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
-  // A file that is not there is storage's fault, one that can not be understood is its writer's.
+  // A missing file is a storage fault; an invalid one is a fault of its content.
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'
   return isSystemError(error) || isSystemError(error.cause) ? 'storage' : 'fault'
 }
@@ -41,7 +41,7 @@ function isSystemError(error: unknown): boolean {
   return code !== undefined && /^(E[A-Z]+|ERR_SQLITE_ERROR)$/.test(code)
 }
 
-/** An unexpected fault shows its place as well. */
+/** An unexpected fault also shows its stack. */
 function messageOf(error: Error): string {
   if (error instanceof CommandError) return error.message
   return exitOf(error) === 'fault' ? (error.stack ?? error.message) : error.message

@@ -1,11 +1,11 @@
-/** What somebody who starts it for the first time can type next. */
+/** Suggestions printed after `watershed start`. */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { hasWindow } from '#core/view-time.ts'
 
 export interface FirstQuestions {
   readonly address: string
   readonly data: string
-  /** that are answered here */
+  /** datasets that this process serves */
   readonly datasets: readonly CompiledDataset[]
   /** requests need an API key */
   readonly keyed: boolean

@@ -27,7 +27,7 @@ export function generateCommand(): Command {
     .option('--rate <n>', 'events per second of event time', wholeNumber(1, 1_000_000), 100)
     .option(
       '--start <time>',
-      "event time of the first, ISO 8601 or epoch ms; 'now': so that the last is now",
+      "event time of the first line, ISO 8601 or epoch ms; 'now': the stream ends now",
       timeOf,
       START_MS,
     )
@@ -38,7 +38,8 @@ export function generateCommand(): Command {
 function timeOf(text: string): number | 'now' {
   if (text === 'now') return text
   const ms = /^-?\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (!Number.isFinite(ms)) throw new InvalidArgumentError('write it like 2017-03-19T12:00:00Z, as epoch ms, or now.')
+  if (!Number.isFinite(ms))
+    throw new InvalidArgumentError("use ISO 8601 such as 2017-03-19T12:00:00Z, epoch ms, or 'now'.")
   return ms
 }
 
@@ -53,10 +54,10 @@ async function generate(options: GenerateOptions): Promise<void> {
     target.end()
     await finished(target)
     if (options.json) printJson({ file: output, lines: count, bytes })
-    else say(`${count} lines, ${bytes} bytes in ${output}`)
+    else say(`wrote ${count} lines, ${bytes} bytes to ${output}`)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') return
-    throw new CommandError('storage', `${output ?? 'stdout'} can not be written: ${(error as Error).message}`, {
+    throw new CommandError('storage', `${output ?? 'stdout'} cannot be written: ${(error as Error).message}`, {
       cause: error,
     })
   }
@@ -71,7 +72,7 @@ async function writeLines(target: Writable, count: number, next: () => string): 
     let chunk = ''
     for (const end = Math.min(count, made + CHUNK_LINES); made < end; made++) chunk += `${next()}\n`
     bytes += Buffer.byteLength(chunk)
-    // The write's own answer can come before the stream's error: it must not go on to the next one then.
+    // A write can complete before the stream reports its error: the next write must not start then.
     const written = new Promise<void>((resolve, reject) =>
       target.write(chunk, (error) => (error ? reject(error) : resolve())),
     )

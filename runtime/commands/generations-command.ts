@@ -9,12 +9,14 @@ import { printJson, printTable } from './output.ts'
 export const GENERATION_HEADS = ['dataset', 'generation', 'mode', 'finished', 'rows', 'boundary']
 
 export function generationsCommand(): Command {
-  const list = commandWith('list', 'List the kept generations of all loaded datasets, oldest first').action(listAll)
+  const list = commandWith('list', 'List the retained generations of every loaded dataset, oldest first').action(
+    listAll,
+  )
   const back = commandWith(
     'rollback',
-    'Serve an older generation again; answers stay the same, the speed side counts the rest',
+    'Make an older generation current; answers stay the same, the speed layer covers the rest',
   )
-    .argument('[id]', 'for example g000012; default: the one before the current')
+    .argument('[id]', 'for example g000012; default: the one before the current one')
     .action(rollBack)
   return new Command('generations')
     .description('Published results of the batch layer')
@@ -68,7 +70,7 @@ async function rollBack(id: string | undefined, options: SharedOptions): Promise
     const { lake, dataset } = await workspace.only()
     const target = await rollback({ lake, id, emit: workspace.emit })
     if (target !== null) return target
-    throw new CommandError('busy', `a batch run of '${dataset.name}' is at work; try again when it is over`)
+    throw new CommandError('busy', `a batch run of '${dataset.name}' is in progress; retry when it has finished`)
   })
   if (options.json) printJson(generationSummary(generation))
   else printTable(GENERATION_HEADS, [generationRow(generation)])

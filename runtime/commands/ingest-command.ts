@@ -1,4 +1,4 @@
-/** watershed ingest <dataset> <file|->: takes a file of NDJSON in, durably, and names the lines that can not be used. */
+/** watershed ingest <dataset> <file|->: ingests an NDJSON file durably, and reports the rejected lines. */
 import { access, constants, stat } from 'node:fs/promises'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
@@ -16,14 +16,11 @@ interface IngestOptions extends SharedOptions {
   readonly keepUnusable?: boolean
 }
 
-/** rejected lines that are named on stderr; --json lists more */
+/** rejected lines that are listed on stderr; --json lists more */
 const REJECTS_SAID_MAX = 20
 
 export function ingestCommand(): Command {
-  return commandWith(
-    'ingest',
-    'Take a file of NDJSON in ("-" reads stdin); resolves when every accepted event is durable',
-  )
+  return commandWith('ingest', 'Ingest an NDJSON file ("-" reads stdin); ends when every accepted event is durable')
     .argument('<dataset>', 'name of the dataset')
     .argument('<file>', 'path of the file, or - for stdin')
     .option('--keep-unusable', 'keep unusable lines as dead letters instead of rejecting them')
@@ -55,14 +52,14 @@ async function ingest(name: string, file: string, options: IngestOptions): Promi
   process.exitCode = exitCodeOf(result)
 }
 
-/** Before anything is opened or made. @throws CommandError 'storage' */
+/** Checked before anything is opened or created. @throws CommandError 'storage' */
 async function assertReadable(file: string): Promise<void> {
   if (file === '-') return
   const why = await access(file, constants.R_OK).then(
     async () => ((await stat(file)).isDirectory() ? 'it is a folder' : null),
     (error: Error) => error.message,
   )
-  if (why !== null) throw new CommandError('storage', `'${file}' can not be read: ${why}; nothing was taken in`)
+  if (why !== null) throw new CommandError('storage', `'${file}' cannot be read: ${why}; nothing was ingested`)
 }
 
 function exitCodeOf(result: FileResult): number {
@@ -74,15 +71,15 @@ function sayResult(name: string, result: FileResult): void {
   for (const { line, reason } of result.rejects.slice(0, REJECTS_SAID_MAX)) say(`line ${line}: rejected: ${reason}`)
   const unsaid = result.rejected - Math.min(result.rejects.length, REJECTS_SAID_MAX)
   if (unsaid > 0) say(`… and ${unsaid} more rejected lines (--json lists the first ${result.rejects.length})`)
-  const end = result.interrupted ? '; interrupted: what follows was not read' : ''
-  say(`${name}: ${result.accepted} events are in the log, ${result.rejected} lines rejected${end}`)
+  const end = result.interrupted ? '; interrupted: the rest of the file was not read' : ''
+  say(`${name}: ${result.accepted} events ingested, ${result.rejected} lines rejected${end}`)
   if (result.unusable > 0)
     say(
-      `${result.unusable} of them would be rejected: those that can not be used become dead letters, with their bytes and the reason`,
+      `${result.unusable} of them do not pass validation: those that the engine cannot use become dead letters, with their bytes and the reason`,
     )
 }
 
-/** Rejected rows are told with their line numbers instead of their places in a batch. */
+/** Rejected rows are reported with their line numbers instead of their index in a batch. */
 function exceptRejects(emit: Emit): Emit {
   return (event) => {
     if (event.name !== 'rows-rejected') emit(event)

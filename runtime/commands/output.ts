@@ -1,4 +1,4 @@
-/** How results reach people and programs: data on stdout, everything else on stderr. */
+/** Output of commands: data on stdout, everything else on stderr. */
 import { writeSync } from 'node:fs'
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
@@ -15,12 +15,12 @@ export function print(text: string): void {
 /** stderr for whole lines, as a log writes them. */
 export const stderrLines = { write: (line: string): void => write(2, line) }
 
-/** For people: progress, warnings, what to do next. */
+/** Messages for the user: progress, warnings, next steps. */
 export function say(text: string): void {
   write(2, `${text}\n`)
 }
 
-/** Aligned columns; numbers to the right. An empty table prints its heads only. */
+/** Aligned columns; numbers are right-aligned. An empty table prints only its header. */
 export function printTable(heads: readonly string[], rows: readonly (readonly unknown[])[]): void {
   const cells = [heads, ...rows.map((row) => row.map(textOf))]
   const widths = heads.map((_, column) =>
@@ -36,10 +36,10 @@ export function printTable(heads: readonly string[], rows: readonly (readonly un
   }
 }
 
-/** As whole numbers and decimals are written; not as every double is. */
+/** The text form of integers and decimals, but not of every double. */
 export const PLAIN_NUMBER = /^-?\d+(\.\d+)?$/
 
-/** Also one that is kept as text, so that no digit is lost. */
+/** Also a number that is kept as text to preserve its digits. */
 function isNumber(value: unknown): boolean {
   if (typeof value === 'string') return PLAIN_NUMBER.test(value)
   return value === null || typeof value === 'number' || typeof value === 'bigint'
@@ -53,7 +53,7 @@ function textOf(value: unknown): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
 }
 
-/** Synchronous, so that nothing is lost when the process ends; a closed pipe (head) is no fault. */
+/** Synchronous, so that nothing is lost when the process exits; a closed pipe (head) is not an error. */
 function write(descriptor: 1 | 2, text: string): void {
   const bytes = Buffer.from(text)
   for (let at = 0; at < bytes.length; ) {
@@ -63,7 +63,7 @@ function write(descriptor: 1 | 2, text: string): void {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EPIPE') return
       if (code !== 'EAGAIN') throw error
-      // The reader of a full pipe is slow: wait a little.
+      // The pipe is full because its reader is slow: wait a moment.
       Atomics.wait(PAUSE, 0, 0, 5)
     }
   }

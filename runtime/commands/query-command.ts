@@ -1,4 +1,4 @@
-/** watershed query <dataset> <view>: asks a view as GET /v1/datasets/{dataset}/views/{view} does; a table for people, JSON for programs. */
+/** watershed query <dataset> <view>: queries a view like GET /v1/datasets/{dataset}/views/{view}; prints a table, or JSON for programs. */
 import type { Command } from 'commander'
 import { answerQuery } from '#serving/answers/merged-view.ts'
 import { parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/http/parse-query.ts'
@@ -9,21 +9,21 @@ type QueryOptions = SharedOptions & QueryTexts
 
 /** One flag per HTTP parameter. */
 const FLAGS: Readonly<Record<(typeof QUERY_PARAMETERS)[number], readonly [placeholder: string, meaning: string]>> = {
-  measures: ['<names>', 'measures, separated by commas (default: all)'],
-  dimensions: ['<names>', 'dimensions, separated by commas (default: all, or those of the ranking)'],
+  measures: ['<names>', 'comma-separated measures (default: all)'],
+  dimensions: ['<names>', 'comma-separated dimensions (default: those of the ranking, or all)'],
   filter: ['<dimension:operator:value>', 'for example country:eq:us; repeatable'],
-  from: ['<time>', 'start of the range of event time, ISO 8601 or epoch ms'],
+  from: ['<time>', 'start of the event-time range, ISO 8601 or epoch ms'],
   to: ['<time>', 'end of the range, exclusive'],
   grain: ['<grain>', 'adds a time column: minute, hour, day …'],
   timezone: ['<name>', 'IANA time zone of the grain (default: UTC)'],
-  order: ['<names>', 'columns to order by, separated by commas; -name for descending'],
-  limit: ['<n>', 'rows at the most'],
-  at: ['<time>', 'windowed views: the instant whose window is asked for; also now, latest'],
+  order: ['<names>', 'comma-separated columns to order by; -name for descending'],
+  limit: ['<n>', 'maximum number of rows'],
+  at: ['<time>', 'windowed views: the time whose window is wanted; also now, latest'],
   per: ['<names>', 'rank within each combination of these dimensions'],
 }
 
 export function queryCommand(): Command {
-  const command = commandWith('query', 'Ask a view')
+  const command = commandWith('query', 'Query a view')
     .argument('<dataset>', 'name of the dataset')
     .argument('<view>', 'name of the view')
   for (const [name, [placeholder, meaning]] of Object.entries(FLAGS)) {
@@ -50,12 +50,12 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
     rows.map((row) => heads.map((head) => row[head])),
   )
   say(
-    `${rows.length} rows${meta.truncated ? ' (there are more: --limit)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
+    `${rows.length} rows${meta.truncated ? ' (truncated; raise --limit)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
   )
-  if (!meta.complete) say(`incomplete: ${meta.gaps.length} gaps in the log; see \`watershed doctor\``)
+  if (!meta.complete) say(`incomplete: ${meta.gaps.length} gaps in the log; run \`watershed doctor\``)
 }
 
-/** A number that JavaScript would round is shown with the digits that it came with. */
+/** Keeps all digits of a number that JavaScript would round. */
 function keepDigits(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
   if (typeof value !== 'number' || source === undefined || !PLAIN_NUMBER.test(source)) return value

@@ -1,4 +1,4 @@
-/** watershed start: all roles in one process. serve, intake, stream, batch: one role each, as processes of their own over the same parts. */
+/** watershed start: all roles in one process. serve, intake, stream, batch, present: one role each, as separate processes. */
 import type { Command } from 'commander'
 import { Platform, type PlatformShape } from '../roles/platform.ts'
 import { aborted } from '../signals.ts'
@@ -22,8 +22,8 @@ const ALL: PlatformShape = { threads: ['stream', 'batch', 'present'], answers: t
 const FREE_PORT = 'a free one'
 
 export function startCommand(): Command {
-  return serviceCommand('start', 'Start everything in one process; prints its address, and runs until Ctrl-C')
-    .option('--demo', 'generate the RSVP demo stream, also when datasets are named')
+  return serviceCommand('start', 'Start all roles in one process; prints its address, and runs until Ctrl-C')
+    .option('--demo', 'generate the RSVP demo stream, even if datasets are given')
     .option('--no-demo', 'do not generate the RSVP demo stream')
     .option('--demo-rate <n>', 'events per second of the demo stream (default: 50)', wholeNumber(1, 50_000))
     .action(({ demo, demoRate: demoEventsPerSecond, ...options }: StartOptions) =>
@@ -32,17 +32,18 @@ export function startCommand(): Command {
 }
 
 export function serveCommand(): Command {
-  return serviceCommand('serve', 'Answer queries, and take events in over HTTP; several may run side by side')
-    .option('--no-intake', 'answer only: take no events in')
+  return serviceCommand('serve', 'Serve queries and ingest events over HTTP; several can run in parallel')
+    .option('--no-intake', 'serve queries only, accept no events')
     .action(({ intake, ...options }: ServiceOptions & { intake: boolean }) =>
       run('serve', { threads: [], answers: true, intake }, options),
     )
 }
 
 export function intakeCommand(): Command {
-  return serviceCommand('intake', 'Take events in over HTTP, and nothing else; several may run side by side').action(
-    (options: ServiceOptions) => run('intake', { threads: [], answers: false, intake: true }, options),
-  )
+  return serviceCommand(
+    'intake',
+    'Ingest events over HTTP, without serving queries; several can run in parallel',
+  ).action((options: ServiceOptions) => run('intake', { threads: [], answers: false, intake: true }, options))
 }
 
 export function streamCommand(): Command {
@@ -52,8 +53,11 @@ export function streamCommand(): Command {
 }
 
 export function presentCommand(): Command {
-  return serviceCommand('present', 'Keep the presented indices as the answers are', FREE_PORT)
-    .addHelpText('after', '\nNeeds the setting presented=elasticsearch. One is enough; two end in the same rows.')
+  return serviceCommand('present', 'Keep the presented indices up to date with the answers', FREE_PORT)
+    .addHelpText(
+      'after',
+      '\nRequires the setting presented=elasticsearch. One process is enough; two produce the same rows.',
+    )
     .action((options: ServiceOptions) =>
       run('present', { threads: ['present'], answers: false, intake: false }, options),
     )
@@ -61,15 +65,15 @@ export function presentCommand(): Command {
 
 /** `watershed batch run` is a command of its own below it. */
 export function batchServiceCommand(): Command {
-  return serviceCommand('batch', 'Make generations when they are due; see also: batch run', FREE_PORT).action(
+  return serviceCommand('batch', 'Build generations when they are due; see also: batch run', FREE_PORT).action(
     (options: ServiceOptions) => run('batch', { threads: ['batch'], answers: false, intake: false }, options),
   )
 }
 
 function serviceCommand(name: string, description: string, port = '8787'): Command {
   return commandWith(name, description)
-    .option('--port <n>', `port to listen on; 0 takes a free one (default: ${port})`, wholeNumber(0, 65_535))
-    .option('--host <address>', 'address to listen on (default: 127.0.0.1); one that others can reach needs keys')
+    .option('--port <n>', `port to listen on; 0 selects a free one (default: ${port})`, wholeNumber(0, 65_535))
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1); a non-loopback address requires keys')
 }
 
 async function run(
@@ -79,13 +83,13 @@ async function run(
   flags: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const { port, host } = options
-  // Who only wants to know how a role is finds its address in its first line; 8787 is for those that are asked.
+  // Roles that serve no requests print their address in their first line; 8787 is for those that do.
   const defaults = shape.answers || shape.intake ? {} : { port: 0 }
   const configuration = await configurationOf(options, { port, host, ...flags }, defaults)
   if (role === 'present' && configuration.presented === 'none')
     throw new CommandError(
       'configuration',
-      "presented is 'none': there is nothing to present; set presented=elasticsearch",
+      "nothing to present, because the setting presented is 'none'; set presented=elasticsearch",
     )
   await runService(role, configuration, async (service) => {
     const platform = await Platform.start(configuration, shape, service.emit)

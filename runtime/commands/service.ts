@@ -1,4 +1,4 @@
-/** What every process that runs until it is stopped does alike: its log, its signals, and how it ends. */
+/** Shared by all long-running processes: logging, signals, and termination. */
 import type { Emit } from '#telemetry/emit.ts'
 import { serviceLog } from '../log.ts'
 import { secretsOf } from '../settings/secrets.ts'
@@ -14,7 +14,7 @@ export interface Service {
   readonly signal: AbortSignal
 }
 
-/** Runs `work` until it resolves; it should when the signal is aborted. A fault is the last line of the log. @throws CommandError */
+/** Runs `work` until it resolves, which it must do when the signal is aborted. A fault is the last line of the log. @throws CommandError */
 export async function runService(
   role: string,
   configuration: Configuration,
@@ -25,7 +25,7 @@ export async function runService(
     emit({
       name: 'stopping',
       level: 'info',
-      message: 'stopping: everything accepted is kept; press Ctrl-C again to stop at once',
+      message: 'stopping; all accepted events are kept. Press Ctrl-C again to stop immediately',
     }),
   )
   try {

@@ -10,11 +10,11 @@ import { printJson, printTable, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
 export function verifyCommand(): Command {
-  return commandWith('verify', 'Recount every view of all loaded datasets from raw events, and compare').action(verify)
+  return commandWith('verify', 'Recount every view of every loaded dataset from raw events, and compare').action(verify)
 }
 
 interface ToldReport extends VerifyReport {
-  /** offsets in the log that no answer counts yet; null: the log can not be reached */
+  /** offsets in the log that no answer includes yet; null: the log is unavailable */
   readonly behind: number | null
 }
 
@@ -28,7 +28,7 @@ async function verify(options: SharedOptions): Promise<void> {
   if (reports.some((report) => !report.equal)) process.exitCode = EXIT_CODES.different.code
 }
 
-/** @throws CommandError 'interrupted' when the signal came before the end */
+/** @throws CommandError 'interrupted' if the signal came before the end */
 export async function verifyAll(workspace: Workspace, signal: AbortSignal): Promise<ToldReport[]> {
   const reports: ToldReport[] = []
   for (const open of await workspace.all()) {
@@ -49,7 +49,7 @@ export async function verifyAll(workspace: Workspace, signal: AbortSignal): Prom
   return reports
 }
 
-/** What the log has beyond what was compared: it comes into the answers when a stream role has read it. */
+/** Events in the log beyond those compared: answers include them when a stream role has read them. */
 async function behindOf({ log }: OpenDataset, { partitions }: VerifyReport): Promise<number | null> {
   const ranges = await Promise.all(partitions.map(({ partition }) => log.range(partition))).catch(() => null)
   if (ranges === null) return null
@@ -68,7 +68,7 @@ function show(report: ToldReport): void {
     `${report.dataset}: ${sum((count) => count.positions)} offsets = ${sum((count) => count.rows)} rows + ${sum((count) => count.deadLetters)} dead letters + ${sum((count) => count.gaps)} in gaps`,
   )
   if (report.behind !== null && report.behind > 0)
-    say(`${report.dataset}: ${report.behind} offsets more are in the log, and in no answer yet`)
+    say(`${report.dataset}: the log has ${report.behind} more offsets, which no answer includes yet`)
   for (const problem of report.problems) say(`different: ${problem}`)
   for (const { view, first } of report.views) for (const row of first) say(`  ${view}: ${JSON.stringify(row)}`)
   const took = `generation ${report.generation ?? 'none'}, ${(report.tookMs / 1_000).toFixed(1)} s`

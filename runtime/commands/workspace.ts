@@ -1,4 +1,4 @@
-/** What a command works on: the configuration, the data folder, an engine, and the datasets, opened when asked for. With or without a running `start`. */
+/** The resources of a command: configuration, data folder, engine, and datasets, which are opened on demand. Works with or without a running `start`. */
 import { rmSync } from 'node:fs'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { nearest } from '#core/definition-error.ts'
@@ -28,7 +28,7 @@ export class Workspace {
   readonly #logs = new Map<string, Promise<EventLog>>()
   readonly #opened = new Map<string, Promise<OpenDataset>>()
 
-  /** @param make whether a data folder that is not there is made. @throws CommandError, DefinitionError: say what is wrong and where */
+  /** @param make whether to create a missing data folder. @throws CommandError, DefinitionError */
   static async open(configuration: Configuration, role: EngineRole, emit: Emit, make = true): Promise<Workspace> {
     const step = crashStep(process.env)
     const { data, scratch } = configuration
@@ -58,14 +58,14 @@ export class Workspace {
     this.emit = parts.emit
   }
 
-  /** The parts of one dataset, opened once. @throws CommandError 'usage' when it is not among the loaded ones */
+  /** The parts of one dataset, opened once. @throws CommandError 'usage' if it is not loaded */
   dataset(name: string): Promise<OpenDataset> {
     const opened = this.#opened.get(name) ?? this.#open(this.definition(name))
     this.#opened.set(name, opened)
     return opened
   }
 
-  /** A dataset's log alone: what takes events in needs no more. @throws CommandError 'usage' when it is not among the loaded ones */
+  /** A dataset's log alone, which is all that ingestion needs. @throws CommandError 'usage' if it is not loaded */
   log(name: string): Promise<EventLog> {
     const { configuration, folder, emit, step } = this
     const dataset = this.definition(name).name
@@ -74,13 +74,13 @@ export class Workspace {
     return opened
   }
 
-  /** @throws CommandError 'usage' when it is not among the loaded ones */
+  /** @throws CommandError 'usage' if it is not loaded */
   definition(name: string): CompiledDataset {
     const dataset = this.datasets.get(name)
     if (dataset === undefined) {
       throw new CommandError(
         'usage',
-        `there is no dataset '${name}'${nearest(name, this.datasets.keys())}; loaded are: ${[...this.datasets.keys()].join(', ')}. Name its definition file with --dataset`,
+        `dataset '${name}' is unknown${nearest(name, this.datasets.keys())}; loaded datasets: ${[...this.datasets.keys()].join(', ')}. Load its definition file with --dataset`,
       )
     }
     return dataset
@@ -93,13 +93,13 @@ export class Workspace {
     return all
   }
 
-  /** The only loaded dataset. @throws CommandError 'usage' when there are several */
+  /** The only loaded dataset. @throws CommandError 'usage' if several are loaded */
   only(): Promise<OpenDataset> {
     const [name, ...more] = this.datasets.keys()
     if (more.length > 0) {
       throw new CommandError(
         'usage',
-        `there are several datasets (${[name, ...more].join(', ')}): choose one with --dataset`,
+        `several datasets are loaded (${[name, ...more].join(', ')}); choose one with --dataset`,
       )
     }
     return this.dataset(name!)

@@ -1,5 +1,5 @@
 /**
- * Where everything is in the data folder:
+ * Layout of the data folder:
  *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, scratch/<machine>@<process>-<n>/
  * Scratch folders live as long as their process; those of dead processes are removed at start.
  */
@@ -8,14 +8,14 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { CommandError } from '../commands/exit-codes.ts'
 
-/** Scratch folders that this process made: of the same number may be an earlier process's, too. */
+/** Scratch folders of this process: an earlier process may have had the same process id. */
 const own = new Set<string>()
 
 export class DataFolder {
   readonly path: string
   readonly scratchFolder: string
 
-  /** Opens the folder and makes it where it does not exist. @param scratch default: in the folder. @throws CommandError 'storage' */
+  /** Opens the folder, and creates it if it does not exist. @param scratch default: in the folder. @throws CommandError 'storage' */
   static open(path: string, scratch = join(path, 'scratch')): DataFolder {
     try {
       for (const part of ['log', 'speed', 'lake']) mkdirSync(join(path, part), { recursive: true })
@@ -23,19 +23,19 @@ export class DataFolder {
     } catch (error) {
       throw new CommandError(
         'storage',
-        `data folder '${path}' can not be made: ${(error as Error).message}; choose another with --data (or --set scratch=<folder>)`,
+        `data folder '${path}' cannot be created: ${(error as Error).message}; choose another with --data (or --set scratch=<folder>)`,
         { cause: error },
       )
     }
     return new DataFolder(path, scratch)
   }
 
-  /** Opens what is there: who only reads must not make a folder of a name that was mistyped. @throws CommandError 'storage' */
+  /** Opens an existing folder: a command that only reads must not create a folder for a mistyped path. @throws CommandError 'storage' */
   static openExisting(path: string, scratch?: string): DataFolder {
     if (existsSync(join(path, 'lake'))) return DataFolder.open(path, scratch)
     throw new CommandError(
       'storage',
-      `there is no data folder '${path}'; name another with --data, or make it with \`watershed start\` or \`watershed ingest\``,
+      `data folder '${path}' does not exist; choose another with --data, or create it with \`watershed start\` or \`watershed ingest\``,
     )
   }
 
@@ -57,7 +57,7 @@ export class DataFolder {
     return join(this.path, 'lake')
   }
 
-  /** A fresh folder for files that live no longer than this process. @throws CommandError 'storage' */
+  /** A new folder for temporary files of this process. @throws CommandError 'storage' */
   makeScratch(): string {
     try {
       const made = mkdtempSync(join(this.scratchFolder, `${machine()}${process.pid}-`))
@@ -66,13 +66,13 @@ export class DataFolder {
     } catch (error) {
       throw new CommandError(
         'storage',
-        `data folder '${this.path}' can not be written: ${(error as Error).message}; free space, make it writable for this user, or choose another with --data`,
+        `data folder '${this.path}' cannot be written: ${(error as Error).message}; free space, make it writable for this user, or choose another with --data`,
         { cause: error },
       )
     }
   }
 
-  /** Removes what processes of this machine that are gone left in scratch/. Others' are theirs: their numbers say nothing here. */
+  /** Removes scratch folders of dead processes of this machine. Process ids of other machines cannot be checked here. */
   sweepScratch(): void {
     for (const name of readdirSync(this.scratchFolder)) {
       if (!name.startsWith(machine())) continue
@@ -84,7 +84,7 @@ export class DataFolder {
   }
 }
 
-/** A container has a name and process numbers of its own. */
+/** A container has its own host name and process ids. */
 function machine(): string {
   return `${hostname()}@`
 }

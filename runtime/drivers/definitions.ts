@@ -44,7 +44,10 @@ export async function loadDatasets(
         throw new CommandError('definition', `${url}: ${error.message}`, { cause: error })
       })
       if (datasets.has(dataset.name)) {
-        throw new CommandError('definition', `${url}: a dataset named '${dataset.name}' is loaded already; rename one`)
+        throw new CommandError(
+          'definition',
+          `${url}: a dataset named '${dataset.name}' is already loaded; rename one of them`,
+        )
       }
       datasets.set(dataset.name, dataset)
     }
@@ -60,7 +63,7 @@ async function importDefinition(entry: string): Promise<{ definition: DatasetDef
   if (path === null && shipped === undefined) {
     throw new CommandError(
       'usage',
-      `no dataset '${entry}' is shipped${nearest(entry, Object.keys(SHIPPED))}; for a file write its path, for example ./${entry}.ts`,
+      `'${entry}' is not a shipped dataset${nearest(entry, Object.keys(SHIPPED))}; for a definition file give its path, for example ./${entry}.ts`,
     )
   }
   if (path !== null && !existsSync(path))
@@ -69,11 +72,11 @@ async function importDefinition(entry: string): Promise<{ definition: DatasetDef
   try {
     const module = (await import(url)) as { default?: DatasetDefinition }
     if (module.default === undefined)
-      throw new Error('it has no default export; write `export default defineDataset({ … })`')
+      throw new Error('it has no default export; add `export default defineDataset({ … })`')
     return { definition: module.default, url: path ?? entry }
   } catch (error) {
     const fault = error as Error
-    throw new CommandError('definition', `definition file '${path ?? entry}' can not be loaded: ${fault.message}`, {
+    throw new CommandError('definition', `definition file '${path ?? entry}' cannot be loaded: ${fault.message}`, {
       cause: error,
     })
   }

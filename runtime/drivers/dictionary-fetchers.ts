@@ -1,4 +1,4 @@
-/** The fetchers of the batch role: one for each dictionary that has a source, fed with the keys that runs did not find. */
+/** The fetchers of the batch role: one per dictionary with a source; they fetch the keys that runs did not find. */
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import { DictionaryFetcher, type FetcherState, type FetchLimits } from '#storage/dictionary/dictionary-fetcher.ts'
 import { httpFetchKey } from '#storage/dictionary/http-fetch-key.ts'
@@ -16,7 +16,7 @@ export interface DictionaryFetchersOptions {
 export class DictionaryFetchers {
   readonly #fetchers: ReadonlyMap<string, DictionaryFetcher>
 
-  /** Starts them; waits neither for the store nor for a source. @throws RangeError for a source that can not be used */
+  /** Starts the fetchers, without waiting for the store or a source. @throws RangeError for an invalid source */
   static start(options: DictionaryFetchersOptions): DictionaryFetchers {
     const fetchers = new DictionaryFetchers(options)
     for (const fetcher of fetchers.#fetchers.values()) fetcher.start()
@@ -28,7 +28,7 @@ export class DictionaryFetchers {
       Object.entries(sources).map(([dictionary, url]) => {
         if (isShipped(dictionary))
           throw new RangeError(
-            `dictionarySources: '${dictionary}' comes with the platform and can not be fetched; publish a file in its place with watershed dictionaries publish`,
+            `dictionarySources: '${dictionary}' is a shipped dictionary and cannot be fetched; replace it with \`watershed dictionaries publish\``,
           )
         const onFault = (message: string): void =>
           emit({ name: 'dictionary-fetch-failed', level: 'warn', message, fields: { dictionary } })
@@ -37,7 +37,7 @@ export class DictionaryFetchers {
     )
   }
 
-  /** For a batch run: takes up what it told of. A dictionary without a source is left as it is. */
+  /** Called by a batch run with its missing keys. Ignores dictionaries without a source. */
   readonly onUnknownKeys = (dictionary: string, keys: readonly string[]): void => {
     this.#fetchers.get(dictionary)?.want(keys)
   }
@@ -46,7 +46,7 @@ export class DictionaryFetchers {
     return new Map([...this.#fetchers].map(([dictionary, fetcher]) => [dictionary, fetcher.state()]))
   }
 
-  /** Publishes what came. The store must be open still. */
+  /** Publishes what was fetched. The store must still be open. */
   async stop(): Promise<void> {
     await Promise.all([...this.#fetchers.values()].map((fetcher) => fetcher.stop()))
   }

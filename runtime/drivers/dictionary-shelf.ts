@@ -1,6 +1,6 @@
 /**
- * Which content a dictionary has: the shipped one, kept up to date at every start, or what somebody published from a file, which no
- * start touches. The store itself says which: beside each dictionary stands a small one that names its origin.
+ * Manages the content of dictionaries: shipped content, which every start updates, or content published from a file, which no
+ * start overwrites. The store records which: next to each dictionary a small one holds its origin.
  */
 import { basename } from 'node:path'
 import { loadDictionaryFile } from '#datasets/dictionaries/dictionary-file.ts'
@@ -21,7 +21,7 @@ export interface Published {
   readonly dictionary: string
   readonly version: string
   readonly entries: number
-  /** false: the same content was there already */
+  /** false: the same content was already published */
   readonly changed: boolean
 }
 
@@ -33,7 +33,7 @@ export function isShipped(name: string): boolean {
 }
 
 /**
- * Puts the shipped dictionaries into the store, but for those that somebody replaced. Unchanged ones keep their version.
+ * Publishes the shipped dictionaries, except those that were replaced. Unchanged ones keep their version.
  * @param which 'missing': only those that the store does not have at all
  */
 export async function publishShipped(store: DictionaryStore, which: 'all' | 'missing' = 'all'): Promise<void> {
@@ -43,15 +43,15 @@ export async function publishShipped(store: DictionaryStore, which: 'all' | 'mis
   }
 }
 
-/** @param then what goes on meanwhile */
+/** @param then how the platform continues */
 export function unpublished(why: string, then: string): PlatformEvent {
   const message = `the shipped dictionaries could not be published: ${why}; ${then}`
   return { name: 'dictionaries-unpublished', level: 'warn', message }
 }
 
 /**
- * Publishes the shipped dictionaries now, and again while the store is away: on a service it may come later, or come back empty. A batch
- * run does without meanwhile.
+ * Publishes the shipped dictionaries now, and retries while the store is unavailable: as a service it may start later, or return empty.
+ * Batch runs continue without them meanwhile.
  */
 export function keepShipped(
   store: DictionaryStore,
@@ -68,7 +68,7 @@ export function keepShipped(
     } catch (error) {
       const { message } = error as Error
       if (message !== told) {
-        emit(unpublished(message, `tried again every ${everyMs} ms`))
+        emit(unpublished(message, `retrying every ${everyMs} ms`))
       }
       told = message
     }
@@ -84,19 +84,19 @@ export function keepShipped(
 /** Makes a file's entries the dictionary's newest version. @throws DictionaryFileError with the file and the line; what the store throws */
 export async function publishFile(store: DictionaryStore, name: string, file: string): Promise<Published> {
   const entries = await loadDictionaryFile(file)
-  // The origin first: a crash behind it leaves the content before, and no start would overwrite the content that follows.
+  // The origin first: after a crash in between the old content remains, and no start overwrites the content published later.
   await noteOrigin(store, name, { source: 'file', file: basename(file) })
   return publish(store, name, entries)
 }
 
-/** Goes back to the shipped content. */
+/** Restores the shipped content. */
 export async function restoreShipped(store: DictionaryStore, name: string): Promise<Published> {
   const published = await publish(store, name, [...SHIPPED_DICTIONARIES[name]!()])
   await noteOrigin(store, name, { source: 'shipped', file: '' })
   return published
 }
 
-/** null when nobody said: a shipped one that was never replaced, or none at all */
+/** null if not recorded: a shipped dictionary that was never replaced, or none at all */
 export async function originOf(store: DictionaryStore, name: string): Promise<DictionaryOrigin | null> {
   const version = await store.version(originName(name))
   if (version === null) return null

@@ -1,11 +1,11 @@
-/** Which partitions a stream worker owns: all of an embedded log; of a log on Kafka its share among the workers of the group. */
+/** The partitions that a stream worker owns: all of an embedded log; on Kafka, its share within the consumer group. */
 import type { EventLog } from '#storage/log/event-log.ts'
 import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-assignment.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { kafkaClientOf } from './open-log.ts'
 
-/** Made, not started. */
+/** Creates it without starting it. */
 export async function openAssignment(
   configuration: Configuration,
   dataset: string,

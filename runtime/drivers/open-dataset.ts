@@ -29,11 +29,11 @@ export interface OpenDatasetOptions {
   readonly engine: DuckDbEngine
   readonly emit: Emit
   readonly step?: StepHook
-  /** the log, where it is open already; it is closed with the dataset */
+  /** the log, if it is already open; it is closed with the dataset */
   readonly log?: EventLog
 }
 
-/** @throws when a part can not be opened; the message names it and what to do */
+/** @throws if a component cannot be opened; the message names it and what to do */
 export async function openDataset(options: OpenDatasetOptions): Promise<OpenDataset> {
   const { dataset, folder, configuration, engine, emit, step = noSteps } = options
   const shared = { dataset: dataset.name, folder, configuration, emit, step }

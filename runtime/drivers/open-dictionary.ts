@@ -5,7 +5,7 @@ import type { Emit } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
 
-/** @throws when it can not be opened; a Redis that is away is no reason */
+/** @throws if it cannot be opened; an unavailable Redis is not a reason */
 export async function openDictionary(
   configuration: Configuration,
   folder: DataFolder,
@@ -20,7 +20,7 @@ export async function openDictionary(
     emit({ name: 'redis-lost', level: 'warn', message })
   }
   const onReady = (): void => {
-    if (lost) emit({ name: 'redis-back', level: 'info', message: 'Redis is back, and used again' })
+    if (lost) emit({ name: 'redis-back', level: 'info', message: 'Redis is available again' })
     lost = false
   }
   return RedisDictionary.open({ url, keyPrefix, onLost, onReady })

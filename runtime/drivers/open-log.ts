@@ -57,7 +57,7 @@ function registryOf({
 const SAME_AGAIN_MS = 30_000
 const REMEMBERED_MAX = 100
 
-/** While brokers are away the library says the same again and again: told once in a while. */
+/** While brokers are unavailable the library repeats the same message; it is logged only once in a while. */
 function eachOnce(tell: (message: string) => void): (message: string) => void {
   const told = new Map<string, number>()
   return (message) => {

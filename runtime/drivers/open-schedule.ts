@@ -4,7 +4,7 @@ import type { BatchSchedule, BatchScheduleOptions } from '#batch-layer/schedule.
 import { endsWithin } from '#core/ends-within.ts'
 import type { Configuration } from '../settings/settings.ts'
 
-/** Made, not started. @throws RangeError for a cron pattern that is none */
+/** Creates it without starting it. @throws RangeError for an invalid cron pattern */
 export async function openSchedule(
   configuration: Configuration,
   options: BatchScheduleOptions,
@@ -17,14 +17,14 @@ export async function openSchedule(
 
 const LOOK_MS_MAX = 5_000
 
-/** What a doctor asks of a schedule that processes share. */
+/** The state of a shared schedule, for doctor. */
 export interface ScheduleLook {
   /** whether the schedules are there, as they are configured. @throws RedisFault */
   hasSchedules(): Promise<boolean>
   close(): Promise<void>
 }
 
-/** null: each process has its own schedule, there is nothing to look at */
+/** null: each process has its own schedule, so there is nothing to check */
 export async function openScheduleLook(configuration: Configuration, dataset: string): Promise<ScheduleLook | null> {
   if (configuration.schedule === 'node-cron') return null
   const { BatchQueue } = await import('#batch-layer/bullmq-queue.ts')
@@ -43,7 +43,7 @@ export async function openScheduleLook(configuration: Configuration, dataset: st
   })
   return {
     hasSchedules: async () => {
-      const doing = `looking at the schedules of '${dataset}'`
+      const doing = `reading the schedules of '${dataset}'`
       const found = Promise.race([queue.hasSchedulers(), lost.promise])
       try {
         if (await endsWithin(found, LOOK_MS_MAX)) return await found

@@ -18,7 +18,7 @@ test('is ready when a snapshot can be taken', async () => {
   ])
 })
 
-test('says that how far behind it is can not be known while the log is away', async () => {
+test('reports an unknown lag while the log is unavailable', async () => {
   const log = { range: () => Promise.reject(new Error('the broker is away')) }
   const [part] = await new AnswerProbe([{ ...served, log }]).look()
   expect(part).toMatchObject({ ready: true, detail: expect.stringMatching(/^generation none, .*is not known$/) })

@@ -1,9 +1,9 @@
-/** Whether this process can answer: takes a snapshot of each dataset as an answer would, for /readyz. */
+/** Whether this process can serve queries, for /readyz: takes a snapshot of each dataset as a query would. */
 
 import { type ServedDataset, takeSnapshot } from '#serving/answers/snapshot.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
 
-/** probes come often, and may come from several places */
+/** probes are frequent and can come from several places */
 const LOOK_AGAIN_MS = 1_000
 /** a dataset that takes longer is not ready */
 export const LOOK_MS_MAX = 3_000
@@ -23,7 +23,7 @@ export class AnswerProbe {
     this.#options = { lookAgainMs: LOOK_AGAIN_MS, lookMsMax: LOOK_MS_MAX, ...options }
   }
 
-  /** One part per dataset; never rejects, and takes lookMsMax at the most. */
+  /** One component per dataset; never rejects, and takes at most lookMsMax milliseconds. */
   look(): Promise<readonly ServedPart[]> {
     const nowMs = performance.now()
     if (this.#looked !== null && nowMs - this.#looked.atMs < this.#options.lookAgainMs) return this.#looked.parts
@@ -43,9 +43,7 @@ export class AnswerProbe {
       const { partitions, generation } = await Promise.race([takeSnapshot(served, []), late])
       const behind = partitions.reduce<number | null>((sum, one) => addKnown(sum, one.behind), 0)
       const lag =
-        behind === null
-          ? 'the log can not be reached: how far behind it is not known'
-          : `${behind} events behind the log`
+        behind === null ? 'the log is unavailable, so the lag is not known' : `${behind} events behind the log`
       const detail = `generation ${generation?.id ?? 'none'}, ${lag}`
       return { name, ready: true, state: 'running', detail }
     } catch (error) {

@@ -45,14 +45,14 @@ test('a dictionary store that is away needs attention, one without a dictionary 
   const dictionary = await workspace.openDictionary()
   const report = await examine(open, { dictionary })
   expect(finding(report, 'dictionary store')).toMatchObject({ state: 'note', numbers: { dictionaries: 3, absent: 3 } })
-  const version = (): Promise<never> => Promise.reject(new Error('Redis can not be reached'))
+  const version = (): Promise<never> => Promise.reject(new Error('Redis is not reachable'))
   const away = await examine(open, { dictionary: { ...dictionary, version } as typeof dictionary })
-  expect(finding(away, 'dictionary store')).toMatchObject({ state: 'attention', advice: 'Redis can not be reached' })
+  expect(finding(away, 'dictionary store')).toMatchObject({ state: 'attention', advice: 'Redis is not reachable' })
   expect(away.well).toBe(false)
   await dictionary.close()
 })
 
-test('a shared schedule is looked at: there, not there yet, or away', async () => {
+test('a shared schedule is examined: present, missing, or unavailable', async () => {
   const looked = async (hasSchedules: () => Promise<boolean>) =>
     finding(await examine(open, { schedule: { hasSchedules } }), 'schedule')
   expect(await looked(async () => true)).toMatchObject({ state: 'ok' })
@@ -60,8 +60,8 @@ test('a shared schedule is looked at: there, not there yet, or away', async () =
     state: 'note',
     advice: expect.stringContaining('batch role'),
   })
-  const away = await looked(() => Promise.reject(new Error('Redis can not be reached')))
-  expect(away).toMatchObject({ state: 'attention', advice: 'Redis can not be reached' })
+  const away = await looked(() => Promise.reject(new Error('Redis is not reachable')))
+  expect(away).toMatchObject({ state: 'attention', advice: 'Redis is not reachable' })
 })
 
 test('a lake of another log is said to be that, also where it has more partitions, and is not answered from', async () => {
@@ -70,7 +70,7 @@ test('a lake of another log is said to be that, also where it has more partition
   const report = await examine(open)
   const states = report.findings.filter(({ state }) => state === 'attention')
   expect(states.map(({ part, message }) => [part, message])).toEqual([
-    ['lake', expect.stringContaining('segments belong to another log than')],
+    ['lake', expect.stringContaining('segments belong to a log other than')],
   ])
   await expect(takeSnapshot(open)).rejects.toThrow(/belong to log another, but this log is/)
 })
@@ -98,7 +98,7 @@ test('a view that changed since the generation needs a backfill', async () => {
   })
 })
 
-test('a damaged file is found by a deep look, and what can not be read is a finding', async () => {
+test('a deep examination finds a damaged file, and a component that cannot be read is a finding', async () => {
   await generation()
   const current = await open.lake.current()
   const file = Object.values(current!.views)[0]!.files[0]!
@@ -109,5 +109,5 @@ test('a damaged file is found by a deep look, and what can not be read is a find
   expect(finding(report, 'files')).toMatchObject({ state: 'attention', numbers: { problems: 1 } })
 
   await writeFile(join(data, 'lake', 'meetup_rsvps', 'CURRENT'), 'torn')
-  expect(finding(await examine(open), 'generation')).toMatchObject({ state: 'attention', message: 'can not be read' })
+  expect(finding(await examine(open), 'generation')).toMatchObject({ state: 'attention', message: 'cannot be read' })
 })

@@ -1,4 +1,4 @@
-/** Looks at every part of a dataset in the data folder and says how it is and what to do. `examine` reads only. */
+/** Examines every component of a dataset and reports its state and what to do. `examine` only reads. */
 
 import { logAgreement } from '#core/log-agreement.ts'
 import { verdictText } from '#core/log-verdict-text.ts'
@@ -23,7 +23,7 @@ export interface Finding {
     | 'files'
     /** the dataset could not be opened */
     | 'services'
-  /** 'note': nothing to do, but worth knowing; 'attention': do what `advice` says */
+  /** 'note': for information; 'attention': do what `advice` says */
   readonly state: 'ok' | 'note' | 'attention'
   readonly message: string
   readonly advice: string | null
@@ -33,13 +33,13 @@ export interface Finding {
 export interface Repair {
   readonly part: Finding['part']
   readonly outcome: 'repaired' | 'refused'
-  /** what was done; or why not, and what to do */
+  /** what was done; or why it was refused, and what to do */
   readonly message: string
 }
 
 export interface DoctorReport {
   readonly dataset: string
-  /** what was repaired, where that was asked for */
+  /** what was repaired, if a repair was requested */
   readonly repairs?: readonly Repair[]
   readonly findings: readonly Finding[]
   readonly well: boolean
@@ -48,19 +48,19 @@ export interface DoctorReport {
 export interface DoctorOptions {
   /** also reads every file that a manifest names and compares checksums */
   readonly deep?: boolean
-  /** looked at as well, where the dataset's views look anything up */
+  /** also examined, if views of the dataset use dictionaries */
   readonly dictionary?: DictionaryStore
-  /** looked at as well, where processes share a schedule */
+  /** also examined, if processes share a schedule */
   readonly schedule?: Pick<ScheduleLook, 'hasSchedules'> | null
   readonly clock?: () => number
 }
 
-/** A marker older than this means that no stream role is at work. */
+/** A marker older than this means that no stream role is running. */
 const MARKER_FRESH_MS = 10_000
-/** A generation older than this is worth a word. */
+/** A generation older than this is reported. */
 const GENERATION_OLD_MS = 36 * 3_600_000
 
-/** Examines the dataset; a part that can not be read is a finding, not an error. */
+/** Examines the dataset; a component that cannot be read is a finding, not an error. */
 export async function examine(open: OpenDataset, options: DoctorOptions = {}): Promise<DoctorReport> {
   const now = (options.clock ?? Date.now)()
   const findings: Finding[] = []
@@ -69,7 +69,7 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
       findings.push(...[await examined()].flat())
     } catch (error) {
       const { message } = error as Error
-      findings.push({ part, state: 'attention', message: 'can not be read', advice: message, numbers: {} })
+      findings.push({ part, state: 'attention', message: 'cannot be read', advice: message, numbers: {} })
     }
   }
   await look('log', () => examineLog(open))
@@ -88,7 +88,7 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   return { dataset: open.dataset.name, findings, well }
 }
 
-/** Makes well what can be made well without losing anything, then looks again. What was refused says what to do. */
+/** Repairs what can be repaired without data loss, then examines again. A refused repair says what to do. */
 export async function repair(open: OpenDataset, options: DoctorOptions = {}): Promise<DoctorReport> {
   const repairs: Repair[] = []
   for (const { part, message, advice, repair: mend } of await disagreements(open)) {
@@ -113,7 +113,7 @@ async function examineLog({ log }: OpenDataset): Promise<Finding> {
   const ranges = await Promise.all(Array.from({ length: log.partitions }, (_, partition) => log.range(partition)))
   const held = ranges.reduce((sum, range) => sum + range.end - range.start, 0)
   const end = ranges.reduce((sum, range) => sum + range.end, 0)
-  const message = `${log.partitions} partitions, ${end} events ever, ${held} still held`
+  const message = `${log.partitions} partitions, ${end} events appended in total, ${held} retained`
   return { part: 'log', state: 'ok', message, advice: null, numbers: { partitions: log.partitions, events: end, held } }
 }
 
@@ -143,7 +143,7 @@ function foreignLog(identity: string): Finding {
   return {
     part: 'lake',
     state: 'attention',
-    message: `segments belong to another log than ${identity}`,
+    message: `segments belong to a log other than ${identity}`,
     advice: 'restore the log that belongs to this lake, or start with an empty data folder',
     numbers: {},
   }
@@ -155,8 +155,8 @@ function gapsFound(chains: readonly SegmentChain[]): Finding {
   return {
     part: 'lake',
     state: 'note',
-    message: `${lost} offsets in ${gaps.length} gaps were never read; answers that they touch say so`,
-    advice: 'raise logRetentionMs, or find what kept the stream role from reading',
+    message: `${lost} offsets in ${gaps.length} gaps were never read; answers report them`,
+    advice: 'raise logRetentionMs, or find out why the stream role did not read them in time',
     numbers: { gaps: gaps.length, lost },
   }
 }
@@ -186,7 +186,7 @@ async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
     return {
       part: 'speed store',
       state: 'ok',
-      message: `a stream role is at work, ${lag} events behind the log`,
+      message: `a stream role is running, ${lag} events behind the log`,
       advice: null,
       numbers,
     }
@@ -194,8 +194,8 @@ async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
   return {
     part: 'speed store',
     state: lag > 0 ? 'attention' : 'note',
-    message: `no stream role is at work; ${lag} events are not counted yet`,
-    advice: lag > 0 ? 'run `watershed start`; if it runs already, see its log' : null,
+    message: `no stream role is running; ${lag} events are not included in answers yet`,
+    advice: lag > 0 ? 'run `watershed start`; if it is already running, see its log' : null,
     numbers,
   }
 }
@@ -215,11 +215,11 @@ async function lagOf({ lake, log, partitions }: OpenDataset, markers: ReadonlyMa
 async function examineGeneration({ lake, partitions }: OpenDataset, now: number): Promise<Finding> {
   const current = await lake.current()
   if (current === null) {
-    const advice = 'run `watershed batch run`, or leave `watershed start` running'
+    const advice = 'run `watershed batch run`, or keep `watershed start` running'
     return {
       part: 'generation',
       state: 'note',
-      message: 'none yet; answers come from the speed side',
+      message: 'none yet; answers come from the speed layer',
       advice,
       numbers: {},
     }
@@ -233,9 +233,11 @@ async function examineGeneration({ lake, partitions }: OpenDataset, now: number)
   )
   const ageMs = now - current.finishedAtMs
   const numbers = { id: current.id, ageMs, rows: current.rows, after, kept: (await lake.generations()).length }
-  const message = `${current.id} (${current.mode}) is ${agoOf(ageMs)} old, has ${current.rows} rows; ${after} closed offsets come after it`
+  const message = `${current.id} (${current.mode}) is ${agoOf(ageMs)} old and has ${current.rows} rows; ${after} closed offsets follow it`
   const old = ageMs > GENERATION_OLD_MS && after > 0
-  const advice = old ? 'the schedule does not run: leave `watershed start` running, or run `watershed batch run`' : null
+  const advice = old
+    ? 'the schedule is not running: keep `watershed start` running, or run `watershed batch run`'
+    : null
   return { part: 'generation', state: old ? 'attention' : 'ok', message, advice, numbers }
 }
 
@@ -260,7 +262,7 @@ function agoOf(ms: number): string {
   return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`
 }
 
-/** Views whose definition changed since the generation was made. */
+/** Views whose definition changed since the generation was built. */
 async function examineDefinition({ lake, dataset }: OpenDataset): Promise<Finding> {
   const current: GenerationManifest | null = await lake.current()
   const changed = [...dataset.views.values()]
@@ -279,24 +281,24 @@ async function examineDefinition({ lake, dataset }: OpenDataset): Promise<Findin
   return {
     part: 'definition',
     state: 'attention',
-    message: `changed since the generation was made: ${changed.join(', ')}`,
+    message: `changed since the generation was built: ${changed.join(', ')}`,
     advice: `run \`watershed backfill ${dataset.name}\``,
     numbers,
   }
 }
 
-/** Keys that look-ups did not find when the generation was made. */
+/** Keys that lookups did not find when the generation was built. */
 async function examineDictionaries({ lake }: OpenDataset): Promise<Finding[]> {
   const pins = Object.entries((await lake.current())?.dictionaries ?? {})
   return pins.map(([name, { unknownKeys, unknownByLookup = {} }]) => {
     const lacking = Object.entries(unknownByLookup).filter(([, unknown]) => unknown > 0)
     const where = lacking.map(([place, unknown]) => `${place} ${unknown}`).join(', ')
     const lacks = `${name} lacks ${unknownKeys} keys${where === '' ? '' : ` (${where})`}`
-    const message = unknownKeys === 0 ? `${name} has every key` : lacks
+    const message = unknownKeys === 0 ? `${name} contains every key` : lacks
     const advice =
       unknownKeys === 0
         ? null
-        : 'their rows are counted, and not enriched; publish more entries with `watershed dictionaries publish`'
+        : 'their rows are included, but not enriched; publish more entries with `watershed dictionaries publish`'
     const state = unknownKeys === 0 ? 'ok' : 'note'
     return { part: 'dictionaries', state, message, advice, numbers: { dictionary: name, unknownKeys } }
   })
@@ -311,7 +313,7 @@ async function examineDictionaryStore({ dataset }: OpenDataset, store: Dictionar
   const advice =
     absent.length === 0
       ? null
-      : `without ${absent.join(', ')} rows are not enriched by it: \`watershed dictionaries publish\``
+      : `rows are not enriched by ${absent.join(', ')}; publish with \`watershed dictionaries publish\``
   const numbers = { dictionaries: names.size, absent: absent.length }
   return [{ part: 'dictionary store', state: absent.length === 0 ? 'ok' : 'note', message, advice, numbers }]
 }
@@ -320,9 +322,14 @@ async function examineSchedule(schedule: Pick<ScheduleLook, 'hasSchedules'>): Pr
   const part = 'schedule'
   if (await schedule.hasSchedules())
     return { part, state: 'ok', message: 'batch runs are scheduled', advice: null, numbers: {} }
-  const advice =
-    'a running batch role makes the schedules within half a minute, as it is configured: run `watershed batch`'
-  return { part, state: 'note', message: 'batch runs are not scheduled as they are configured', advice, numbers: {} }
+  const advice = 'a running batch role creates the configured schedules within half a minute: run `watershed batch`'
+  return {
+    part,
+    state: 'note',
+    message: 'the schedules of batch runs do not match the configuration',
+    advice,
+    numbers: {},
+  }
 }
 
 async function examineFiles({ lake }: OpenDataset): Promise<Finding> {
@@ -332,11 +339,11 @@ async function examineFiles({ lake }: OpenDataset): Promise<Finding> {
     return {
       part: 'files',
       state: 'ok',
-      message: `${files} files, ${bytes} bytes: all as their manifests say`,
+      message: `${files} files, ${bytes} bytes: all match their manifests`,
       advice: null,
       numbers,
     }
   }
-  const message = `${problems.length} of ${files} files are not what their manifests say: ${problems.slice(0, 5).join('; ')}`
+  const message = `${problems.length} of ${files} files do not match their manifests: ${problems.slice(0, 5).join('; ')}`
   return { part: 'files', state: 'attention', message, advice: 'restore them from a copy', numbers }
 }

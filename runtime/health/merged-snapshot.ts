@@ -1,4 +1,4 @@
-/** The serving stage's own view of a moment, at the finest grain: what verify holds against the recount. */
+/** A snapshot of the serving tier at the finest grain, which verify compares with the recount. */
 import type { CompiledView } from '#core/compiled.ts'
 import { keyNames } from '#core/view-time.ts'
 import { BoundValues, stateFiles, statesSql } from '#serving/answers/merged-sql.ts'
@@ -7,7 +7,7 @@ import type { MergedSnapshot } from '#verification/verify-dataset.ts'
 
 const TRIES_MAX = 20
 
-/** Takes one snapshot of all views, as every answer does, at a moment when no flush is half written. @throws SnapshotError, LakeError */
+/** Takes one snapshot of all views, as queries do, at a time when no flush is in progress. @throws SnapshotError, LakeError */
 export async function mergedSnapshot(served: ServedDataset): Promise<MergedSnapshot> {
   const snapshot = await wholeSnapshot(served)
   for (const view of served.dataset.views.values()) await served.lake.check(stateFiles(view, snapshot))
@@ -30,7 +30,7 @@ async function wholeSnapshot(served: ServedDataset): Promise<Snapshot> {
     if (attempt < TRIES_MAX) continue
     throw new SnapshotError(
       served.dataset.name,
-      `partition ${ahead.partition}: a flush through offset ${ahead.ahead} stays half written in the speed store; is a stream role running?`,
+      `partition ${ahead.partition}: a flush through offset ${ahead.ahead} remains incomplete in the speed store; check that a stream role is running`,
     )
   }
 }

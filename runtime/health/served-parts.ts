@@ -1,4 +1,4 @@
-/** What /readyz says of a role: its thread, and each of its parts. */
+/** The components of a role for /readyz: its thread, and each of its parts. */
 import type { ServedPart } from '#serving/http/health-routes.ts'
 import { PART_STATES, type PartStatus } from '../roles/role-messages.ts'
 import type { RoleState } from '../roles/role-supervisor.ts'
@@ -15,12 +15,12 @@ export function servedParts({ name, state, restarts, fault, parts }: RoleState):
   return [thread, ...parts.map((part) => servedPart(part, running))]
 }
 
-/** Whoever asks /readyz may have no key. */
+/** Clients of /readyz need no key. */
 export function withoutSecrets(part: ServedPart, secrets: readonly string[]): ServedPart {
   return { ...part, detail: masked(part.detail, secrets) }
 }
 
-/** A part of a thread that does not run does not work, whatever it said last. */
+/** Parts of a thread that is not running are not ready, whatever state they last reported. */
 function servedPart(part: PartStatus, running: boolean): ServedPart {
   const { name, state, fault, numbers } = part
   const counted = Object.entries(numbers).map(([number, value]) => (value === null ? null : `${number} ${value}`))

@@ -1,9 +1,9 @@
-/** The numbers of the data folder that metrics show at each scrape, read from log, lake and speed store. */
+/** Gauges that are read from log, lake and speed store at each scrape. */
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { StateReading } from '#telemetry/metrics.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 
-/** Readings of all datasets; one that can not be read is left out, so that a scrape never fails. */
+/** Readings of all datasets; one that cannot be read is omitted, so that a scrape never fails. */
 export async function stateReadings(datasets: readonly OpenDataset[]): Promise<StateReading[]> {
   const all = await Promise.all(datasets.map((open) => readingsOf(open).catch(() => [])))
   return all.flat()

@@ -1,4 +1,4 @@
-/** Verifies a dataset and makes the result known: a log line and a metric. Never throws: what can not be verified is told as such. */
+/** Verifies a dataset and reports the result as a log line and a metric. Never throws: a failed verification is reported as such. */
 import type { Emit } from '#telemetry/emit.ts'
 import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
@@ -28,7 +28,7 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
       level: report.equal ? 'info' : 'error',
       dataset,
       message: report.equal
-        ? `verify of '${dataset}': ${report.views.length} views are equal to the recount`
+        ? `verify of '${dataset}': ${report.views.length} views match the recount`
         : `verify of '${dataset}' found differences: ${report.problems.join('; ')}. Run \`watershed verify\` for the rows, and \`watershed batch run --full\` to publish a recount`,
       fields: { different, views: report.views.length, tookMs: report.tookMs },
     })
@@ -39,7 +39,7 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
       name: 'verify-failed',
       level: 'error',
       dataset,
-      message: `verify of '${dataset}' could not be finished: ${(error as Error).message}; it is tried again after the next full run`,
+      message: `verify of '${dataset}' failed: ${(error as Error).message}; it is retried after the next full run`,
     })
     return null
   }

@@ -1,4 +1,4 @@
-/** Settings of the services that a cluster runs on. Read only where a driver of theirs is chosen. */
+/** Settings of the services of a cluster. They are used only if a driver for the service is chosen. */
 import { z } from 'zod'
 
 const text = (): z.ZodString => z.string().min(1)
@@ -8,69 +8,66 @@ const count = (min: number, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.num
 const secret = (): z.ZodString => text().meta({ secret: true })
 
 export const KAFKA_SETTINGS = z.strictObject({
-  brokers: z
-    .array(text())
-    .min(1)
-    .max(64)
-    .default(['127.0.0.1:9092'])
-    .describe('some brokers, each host:port; the others are found through them'),
-  clientId: text().default('watershed').describe("our name in the brokers' logs and quotas"),
-  topicPrefix: z.string().max(100).default('').describe("a dataset's topic is this and the dataset's name"),
+  brokers: z.array(text()).min(1).max(64).default(['127.0.0.1:9092']).describe('bootstrap brokers, each host:port'),
+  clientId: text().default('watershed').describe("client id in the brokers' logs and quotas"),
+  topicPrefix: z.string().max(100).default('').describe("prefix of a dataset's topic; the rest is the dataset's name"),
   topics: z
     .record(text(), text())
     .default({})
-    .describe('topics with names of their own: dataset to topic; in the environment `dataset=topic,dataset=topic`'),
-  createTopics: z.boolean().default(true).describe('make a topic that is missing, with `partitions` partitions'),
-  replication: count(1, 100)
-    .optional()
-    .describe("copies of each partition of a topic made here; default: the broker's"),
-  retentionMs: count(1)
-    .optional()
-    .describe("how long Kafka keeps records of a topic made here; default: the broker's (7 days)"),
+    .describe('topics with other names: dataset to topic; in the environment `dataset=topic,dataset=topic`'),
+  createTopics: z.boolean().default(true).describe('create a missing topic, with `partitions` partitions'),
+  replication: count(1, 100).optional().describe("replication factor of a created topic; default: the broker's"),
+  retentionMs: count(1).optional().describe("retention of a created topic; default: the broker's (7 days)"),
   groupPrefix: text()
     .default('watershed-')
-    .describe('stream workers share the partitions in the group of this and the name of the dataset'),
+    .describe("prefix of the consumer group in which stream workers share partitions; the rest is the dataset's name"),
   sessionMsMax: count(500)
     .default(10_000)
-    .describe('a stream worker that is silent for so long has lost its partitions; the broker has bounds of its own'),
+    .describe('session timeout after which a silent stream worker loses its partitions; the broker limits its range'),
   format: z
     .enum(['json', 'confluent'])
     .default('json')
-    .describe('`json`, or `confluent`: records framed with the id of a schema in `kafka.registryUrl`'),
+    .describe('`json`, or `confluent`: records framed with a schema id of `kafka.registryUrl`'),
   registryUrl: text()
     .optional()
     .meta({ secret: 'url' })
     .describe('schema registry for the format `confluent`: http(s)://host:port'),
-  registryUsername: text().optional().describe('user to log in to the registry as'),
+  registryUsername: text().optional().describe('user for the registry'),
   registryPassword: secret().optional().describe('password of that user'),
   trim: z
     .enum(['broker', 'delete-records'])
     .default('broker')
-    .describe("`broker`: only Kafka's own retention removes records; `delete-records`: `logRetentionMs` does, too"),
+    .describe(
+      "`broker`: only Kafka's own retention removes records; `delete-records`: `logRetentionMs` removes them, too",
+    ),
   compression: z.enum(['none', 'gzip', 'zstd']).default('zstd').describe('`none`, `gzip` or `zstd`'),
   ssl: z
     .boolean()
     .default(false)
-    .describe("talk TLS, with the system's certificates; `NODE_EXTRA_CA_CERTS` names a file with more"),
+    .describe("use TLS, with the system's CA certificates; `NODE_EXTRA_CA_CERTS` names a file with more"),
   saslMechanism: z
     .enum(['plain', 'scram-sha-256', 'scram-sha-512'])
     .optional()
-    .describe('log in: `plain`, `scram-sha-256` or `scram-sha-512`'),
-  saslUsername: text().optional().describe('user to log in as'),
+    .describe('SASL mechanism: `plain`, `scram-sha-256` or `scram-sha-512`'),
+  saslUsername: text().optional().describe('SASL user'),
   saslPassword: secret().optional().describe('password of that user'),
-  outageMsMax: count(1_000).default(30_000).describe('how long one request waits for brokers that are away'),
+  outageMsMax: count(1_000)
+    .default(30_000)
+    .describe('how long a request waits for unavailable brokers before it fails'),
 })
 
 export const ELASTICSEARCH_SETTINGS = z.strictObject({
-  node: text().meta({ secret: 'url' }).default('http://127.0.0.1:9200').describe('address of the cluster'),
+  node: text().meta({ secret: 'url' }).default('http://127.0.0.1:9200').describe('URL of the cluster'),
   apiKey: secret().optional().describe('API key; or `username` and `password`'),
-  username: text().optional().describe('user to log in as'),
+  username: text().optional().describe('user for basic authentication'),
   password: secret().optional().describe('password of that user'),
   indexPrefix: text()
     .default('watershed')
-    .describe('begins the name of every index that is not for people: presented ones are `<dataset>-<view>`'),
-  replicas: count(0, 10).optional().describe("copies of each index; default: the driver's"),
-  outageMsMax: count(1_000).default(60_000).describe('how long one request waits for a server that is away or busy'),
+    .describe('name prefix of internal indices; presented ones are `<dataset>-<view>`'),
+  replicas: count(0, 10).optional().describe("replicas of each index; default: the driver's"),
+  outageMsMax: count(1_000)
+    .default(60_000)
+    .describe('how long a request waits for an unavailable or busy server before it fails'),
 })
 
 export const REDIS_SETTINGS = z.strictObject({
@@ -78,5 +75,5 @@ export const REDIS_SETTINGS = z.strictObject({
     .meta({ secret: 'url' })
     .default('redis://127.0.0.1:6379')
     .describe('redis://[[user]:password@]host[:port][/database]; rediss:// for TLS'),
-  keyPrefix: text().default('watershed:').describe('begins every key'),
+  keyPrefix: text().default('watershed:').describe('prefix of every key'),
 })

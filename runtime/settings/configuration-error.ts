@@ -1,7 +1,7 @@
-/** Something in the configuration is wrong: says which setting, from where, and what would be right. */
+/** An invalid configuration: the message names the setting, its source, and the valid values. */
 export class ConfigurationError extends Error {
   constructor(problems: readonly string[]) {
-    super(problems.length === 1 ? problems[0]! : `the configuration can not be used:\n  - ${problems.join('\n  - ')}`)
+    super(problems.length === 1 ? problems[0]! : `the configuration is invalid:\n  - ${problems.join('\n  - ')}`)
     this.name = 'ConfigurationError'
   }
 }

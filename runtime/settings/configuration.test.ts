@@ -60,7 +60,7 @@ describe('configuration', () => {
   test('an unknown key is refused with the nearest name', async () => {
     const file = await fileWith('{ "segmentAgeMaxMs": 1 }')
     await expect(loadConfiguration({ file })).rejects.toThrow(
-      /'segmentAgeMaxMs' is no setting \(did you mean 'segmentAgeMsMax'\?\)/,
+      /'segmentAgeMaxMs' is not a setting \(did you mean 'segmentAgeMsMax'\?\)/,
     )
     await expect(loadConfiguration({ environment: { WATERSHED_PROT: '1' } })).rejects.toThrow(/WATERSHED_PORT/)
   })
@@ -98,7 +98,7 @@ describe('sections', () => {
   })
 
   test.each([
-    ['{ "kafka": { "broker": [] } }', /'kafka.broker' is no setting \(did you mean 'kafka.brokers'\?\)/],
+    ['{ "kafka": { "broker": [] } }', /'kafka.broker' is not a setting \(did you mean 'kafka.brokers'\?\)/],
     ['{ "kafka": "a:1" }', /'kafka' is a section/],
     ['{ "kafka": { "brokers": "a:1" } }', /^kafka\.brokers \(file .*"a:1"$/],
     ['{ "kafka.brokers": ["a:1"], "log": "kafak" }', /^log \(file .*"kafak"$/],
@@ -106,20 +106,20 @@ describe('sections', () => {
     await expect(loadConfiguration({ file: await fileWith(text) })).rejects.toThrow(message)
   })
 
-  test('--set names what it does not know, and what it can not read', async () => {
+  test('--set reports unknown names and malformed values', async () => {
     await expect(loadConfiguration({ set: ['redis.ur=x'] })).rejects.toThrow(/did you mean 'redis.url'/)
-    await expect(loadConfiguration({ set: ['redis.url'] })).rejects.toThrow(/write it like --set port=8080/)
+    await expect(loadConfiguration({ set: ['redis.url'] })).rejects.toThrow(/example: --set port=8080/)
     await expect(loadConfiguration({ set: ['port=x'] })).rejects.toThrow(/^port \(--set\)/)
   })
 
   test.each([
     [['kafka.saslUsername=me'], /set all three, or none/],
     [['elasticsearch.username=me'], /set both, or none/],
-    [['elasticsearch.apiKey=k', 'elasticsearch.username=me', 'elasticsearch.password=p'], /set one of them/],
-    [['adminKey=sixteen-characters'], /only with schedule 'bullmq'/],
-    [['kafka.format=confluent'], /needs kafka.registryUrl/],
+    [['elasticsearch.apiKey=k', 'elasticsearch.username=me', 'elasticsearch.password=p'], /set only one of them/],
+    [['adminKey=sixteen-characters'], /requires schedule 'bullmq'/],
+    [['kafka.format=confluent'], /requires kafka.registryUrl/],
     [['kafka.registryUsername=me'], /set both, or none/],
-  ])('%j do not go together', async (set, message) => {
+  ])('%j is refused as a combination', async (set, message) => {
     await expect(loadConfiguration({ set })).rejects.toThrow(message)
   })
 })

@@ -1,4 +1,4 @@
-/** Configuration from its three places, later ones first: flags, environment, file. Whatever is wrong names its place. */
+/** Merges the three sources of the configuration; flags override the environment, which overrides the file. Every problem names its source. */
 import { resolve } from 'node:path'
 import { ConfigurationError } from './configuration-error.ts'
 import { shownValue } from './secrets.ts'
@@ -9,7 +9,7 @@ import { type Configuration, SETTINGS } from './settings.ts'
 export interface ConfigurationSources {
   /** defaults of the command, instead of the schema's */
   readonly defaults?: Readonly<Record<string, unknown>>
-  /** values of flags that were given; undefined ones are ignored */
+  /** values of the given flags; undefined ones are ignored */
   readonly flags?: Readonly<Record<string, unknown>>
   /** values of --set: name=value */
   readonly set?: readonly string[]
@@ -18,10 +18,10 @@ export interface ConfigurationSources {
   readonly file?: string
 }
 
-/** A setting as it is in force. */
+/** An effective setting. */
 export interface SettingInForce {
   readonly name: string
-  /** secrets are masked; null where there is none */
+  /** secrets are masked; null if there is no value */
   readonly value: unknown
   /** 'default', or the file, variable or flag */
   readonly from: string
@@ -37,7 +37,7 @@ export async function loadConfiguration(sources: ConfigurationSources): Promise<
   return (await load(sources)).configuration
 }
 
-/** Every setting with its value and where that came from. @throws ConfigurationError */
+/** Every setting with its value and source. @throws ConfigurationError */
 export async function settingsInForce(given: ConfigurationSources): Promise<readonly SettingInForce[]> {
   const { configuration, sources } = await load(given)
   return [...ALL_SETTINGS.values()].map((setting) => {
@@ -67,7 +67,7 @@ async function load({
       parsed.error.issues.map((issue) => {
         const name = issue.path.slice(0, SECTIONS.includes(String(issue.path[0])) ? 2 : 1).join('.')
         const shown = shownValue(ALL_SETTINGS.get(name), merged.get(name))
-        return `${name} (${fromOf(name, sources)}): ${issue.message}, but it is ${JSON.stringify(shown)}`
+        return `${name} (${fromOf(name, sources)}): ${issue.message}, but the value is ${JSON.stringify(shown)}`
       }),
     )
   }
@@ -77,33 +77,35 @@ async function load({
   return { configuration: { ...configuration, data: resolve(configuration.data), scratch }, sources }
 }
 
-/** What no single setting can say. */
+/** Checks that concern several settings. */
 function assertConsistent(configuration: Configuration): void {
   const { host, keys, adminKey, schedule, kafka, elasticsearch } = configuration
   const problems: string[] = []
   if (!isLoopback(host) && keys.length === 0) {
     problems.push(
-      `host ${host} can be reached from other machines: set 'keys' (or WATERSHED_KEYS) to a list of API keys, or listen on 127.0.0.1`,
+      `host ${host} is reachable from other machines: set 'keys' (or WATERSHED_KEYS) to a list of API keys, or listen on 127.0.0.1`,
     )
   }
   if (adminKey !== undefined && schedule !== 'bullmq')
-    problems.push("adminKey shows the page of batch jobs, which there is only with schedule 'bullmq'")
+    problems.push("adminKey enables the page of batch jobs, which requires schedule 'bullmq'")
   const sasl = [kafka.saslMechanism, kafka.saslUsername, kafka.saslPassword].filter((part) => part !== undefined)
   if (sasl.length !== 0 && sasl.length !== 3)
-    problems.push('kafka.saslMechanism, kafka.saslUsername and kafka.saslPassword go together: set all three, or none')
+    problems.push(
+      'kafka.saslMechanism, kafka.saslUsername and kafka.saslPassword must be set together: set all three, or none',
+    )
   if (kafka.format === 'confluent' && kafka.registryUrl === undefined)
-    problems.push("kafka.format 'confluent' needs kafka.registryUrl")
+    problems.push("kafka.format 'confluent' requires kafka.registryUrl")
   if ((kafka.registryUsername === undefined) !== (kafka.registryPassword === undefined))
-    problems.push('kafka.registryUsername and kafka.registryPassword go together: set both, or none')
+    problems.push('kafka.registryUsername and kafka.registryPassword must be set together: set both, or none')
   const { apiKey, username, password } = elasticsearch
   if ((username === undefined) !== (password === undefined))
-    problems.push('elasticsearch.username and elasticsearch.password go together: set both, or none')
+    problems.push('elasticsearch.username and elasticsearch.password must be set together: set both, or none')
   if (apiKey !== undefined && username !== undefined)
-    problems.push('elasticsearch.apiKey and elasticsearch.username are two ways to log in: set one of them')
+    problems.push('elasticsearch.apiKey and elasticsearch.username are mutually exclusive: set only one of them')
   if (problems.length > 0) throw new ConfigurationError(problems)
 }
 
-/** Whether only this machine can reach the address. */
+/** Whether the address is a loopback address. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

@@ -1,18 +1,18 @@
-/** Secrets in settings: what is shown instead of them, and what must not be in a log. */
+/** Masks secrets in settings, messages and logs. */
 import type { Setting } from './setting-names.ts'
 import { ALL_SETTINGS } from './setting-names.ts'
 import type { Configuration } from './settings.ts'
 
 export const MASK = '***'
 
-/** shorter ones would mask ordinary words in a log */
+/** shorter secrets would mask ordinary words in a log */
 const SECRET_CHARS_MIN = 6
 
 const PASSWORD = /(?<=:\/\/[^/?#@]*:)[^/@]+(?=@)/g
 const QUERY_PAIR = /(?<=[?&])[^=&#\s]+=[^&#\s]+/g
 const QUERY_VALUE = /(?<=[?&][^=&#\s]+=)[^&#\s]+/g
 
-/** The value as people may see it. */
+/** The value with secrets masked, for display. */
 export function shownValue(setting: Setting | undefined, value: unknown): unknown {
   if (setting === undefined || value === undefined || setting.secrecy === 'none') return value
   if (Array.isArray(value)) return value.map(() => MASK)
@@ -49,7 +49,7 @@ function shownAddresses(text: string): string {
   return text.replace(PASSWORD, MASK).replace(QUERY_VALUE, (value) => (value.includes('{') ? value : MASK))
 }
 
-/** As they stand in the address, which may be encoded. A query's values with their names: alone they may be ordinary words. */
+/** In the form of the address, which may be percent-encoded. Query values include their names: alone they could be ordinary words. */
 function secretsIn(address: string): string[] {
   const named = address.match(QUERY_PAIR) ?? []
   return [...(address.match(PASSWORD) ?? []), ...named.filter((pair) => !pair.includes('{'))]

@@ -1,8 +1,8 @@
-/** Settings by name: those of a section are written with a dot, as in kafka.brokers. How each is written in the environment, and which are secret. */
+/** Settings by name (those of a section have a dot, as in kafka.brokers), with their environment variables and whether they are secret. */
 import { z } from 'zod'
 import { SETTINGS } from './settings.ts'
 
-/** How a setting is written where there are only texts: the environment, and --set. */
+/** How a setting is encoded as text: in the environment, and with --set. */
 export type SettingKind = 'text' | 'number' | 'boolean' | 'list' | 'map'
 
 /** 'whole': never shown; 'url': shown without the passwords and query values of addresses */
@@ -38,7 +38,7 @@ export function variableOf(name: string): string {
   return `WATERSHED_${words.toUpperCase()}`
 }
 
-/** The value in a text. One that does not convert stays a text, so that the schema's message shows it. */
+/** Converts a text to a value. A text that cannot be converted is kept, so that the schema's message shows it. */
 export function valueFrom({ kind }: Setting, text: string): unknown {
   switch (kind) {
     case 'number':
@@ -48,7 +48,7 @@ export function valueFrom({ kind }: Setting, text: string): unknown {
     case 'list':
       return partsOf(text)
     case 'map': {
-      // A value may hold further equals signs, as addresses do.
+      // A value can contain further equals signs, for example in a URL.
       const pairs = partsOf(text).map((part) => /^([^=]*)=(.*)$/.exec(part)?.slice(1))
       return pairs.every((pair) => pair !== undefined) ? Object.fromEntries(pairs) : text
     }
@@ -74,13 +74,13 @@ function kindOf(inner: z.ZodType): SettingKind {
   return inner instanceof z.ZodArray ? 'list' : 'text'
 }
 
-/** What is behind defaults and optional. */
+/** Unwraps defaults and optionals. */
 function innermost(schema: z.ZodType): z.ZodType {
   const wrapped = schema instanceof z.ZodDefault || schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault
   return wrapped ? innermost(schema.def.innerType as z.ZodType) : schema
 }
 
-/** `secret` stands in the metadata of the schema or of what it wraps. */
+/** `secret` is in the metadata of the schema or of the schema that it wraps. */
 function secrecyOf(schema: z.ZodType): Secrecy {
   const { secret } = (schema.meta() ?? {}) as { readonly secret?: true | 'url' }
   if (secret !== undefined) return secret === 'url' ? 'url' : 'whole'

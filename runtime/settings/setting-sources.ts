@@ -1,4 +1,4 @@
-/** Where settings come from: a file, the environment, flags. Each gives values by name; an unknown name is refused with the nearest known one. */
+/** Sources of settings: file, environment, flags. Each gives values by name; an unknown name is refused, with the nearest known one as a suggestion. */
 import { readFile } from 'node:fs/promises'
 import { dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -6,14 +6,14 @@ import { nearest } from '#core/definition-error.ts'
 import { ConfigurationError } from './configuration-error.ts'
 import { ALL_SETTINGS, SECTIONS, valueFrom } from './setting-names.ts'
 
-/** Values by setting name, and where each came from, in words. */
+/** Values by setting name, and a description of each value's source. */
 export interface SettingSource {
   readonly values: ReadonlyMap<string, unknown>
   /** e.g. environment WATERSHED_PORT */
   from(name: string): string
 }
 
-/** Variables with our prefix that are no settings. */
+/** Variables with the prefix that are not settings. */
 const OTHER_VARIABLES = ['WATERSHED_CONFIG', 'WATERSHED_CRASH_AT', 'WATERSHED_REQUIRE_SERVERS']
 
 /** @throws ConfigurationError */
@@ -21,7 +21,7 @@ export async function settingsOfFile(file: string): Promise<SettingSource> {
   const path = resolve(file)
   const place = `file '${path}'`
   const whole = await readValues(path)
-  if (!isObject(whole)) throw new ConfigurationError([`configuration ${place} must hold one object of settings`])
+  if (!isObject(whole)) throw new ConfigurationError([`configuration ${place} must contain one object of settings`])
   const values = flat(whole, place)
   return { values: withPaths(values, dirname(path)), from: () => place }
 }
@@ -35,7 +35,7 @@ export function settingsOfEnvironment(environment: Readonly<Record<string, strin
     if (text === undefined || !variable.startsWith('WATERSHED_') || OTHER_VARIABLES.includes(variable)) continue
     const setting = settings.get(variable)
     if (setting === undefined)
-      problems.push(`environment: ${variable} is no setting${nearest(variable, settings.keys())}`)
+      problems.push(`environment: ${variable} is not a setting${nearest(variable, settings.keys())}`)
     else values.set(setting.name, valueFrom(setting, text))
   }
   if (problems.length > 0) throw new ConfigurationError(problems)
@@ -48,9 +48,10 @@ export function settingsOfFlags(flags: Readonly<Record<string, unknown>>, set: r
   const given = new Set<string>()
   for (const text of set) {
     const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
-    if (name === undefined) throw new ConfigurationError([`--set ${text}: write it like --set port=8080`])
+    if (name === undefined)
+      throw new ConfigurationError([`--set ${text}: use the form name=value (example: --set port=8080)`])
     const setting = ALL_SETTINGS.get(name)
-    if (setting === undefined) throw new ConfigurationError([`--set: '${name}' is no setting${near(name)}`])
+    if (setting === undefined) throw new ConfigurationError([`--set: '${name}' is not a setting${near(name)}`])
     values.set(name, valueFrom(setting, value!))
     given.add(name)
   }
@@ -62,7 +63,7 @@ export function settingsOfFlags(flags: Readonly<Record<string, unknown>>, set: r
   return { values, from: (name) => (given.has(name) ? '--set' : 'flag') }
 }
 
-/** A dataset is named by a shipped name or by the path of its definition file. */
+/** A dataset is given by a shipped name or by the path of its definition file. */
 export function isDefinitionPath(entry: string): boolean {
   return /[./\\]/.test(entry)
 }
@@ -72,7 +73,7 @@ async function readValues(path: string): Promise<unknown> {
     if (extname(path) !== '.ts') return JSON.parse(await readFile(path, 'utf8'))
     return ((await import(pathToFileURL(path).href)) as { default?: unknown }).default
   } catch (error) {
-    throw new ConfigurationError([`configuration file '${path}' can not be read: ${(error as Error).message}`])
+    throw new ConfigurationError([`configuration file '${path}' cannot be read: ${(error as Error).message}`])
   }
 }
 
@@ -82,12 +83,12 @@ function flat(whole: Readonly<Record<string, unknown>>, place: string): Map<stri
   const problems: string[] = []
   const take = (name: string, value: unknown): void => {
     if (ALL_SETTINGS.has(name)) values.set(name, value)
-    else problems.push(`${place}: '${name}' is no setting${near(name)}`)
+    else problems.push(`${place}: '${name}' is not a setting${near(name)}`)
   }
   for (const [name, value] of Object.entries(whole)) {
     if (!SECTIONS.includes(name)) take(name, value)
     else if (isObject(value)) for (const [own, inner] of Object.entries(value)) take(`${name}.${own}`, inner)
-    else problems.push(`${place}: '${name}' is a section: write an object of its settings`)
+    else problems.push(`${place}: '${name}' is a section; it must be an object of settings`)
   }
   if (problems.length > 0) throw new ConfigurationError(problems)
   return values

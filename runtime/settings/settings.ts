@@ -1,6 +1,6 @@
 /**
  * Every setting of the platform, with its default and meaning: one table for the configuration file, the environment
- * (WATERSHED_<NAME>) and the flags, for all roles. docs/reference/configuration.md is compared with it by a test.
+ * (WATERSHED_<NAME>) and the flags, for all roles. A test compares it with docs/reference/configuration.md.
  */
 import { z } from 'zod'
 import { ELASTICSEARCH_SETTINGS, KAFKA_SETTINGS, REDIS_SETTINGS } from './cluster-settings.ts'
@@ -14,47 +14,45 @@ export const SETTINGS = z.strictObject({
     .string()
     .min(1)
     .default('./watershed-data')
-    .describe('folder of the lake, and of the log, speed store and dictionary where those are files'),
-  scratch: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('folder for files that live no longer than a process, on this machine; default: `scratch` in `data`'),
+    .describe('folder of the lake, and of the log, speed store and dictionaries if they are embedded'),
+  scratch: z.string().min(1).optional().describe('local folder for temporary files; default: `scratch` in `data`'),
   datasets: z
     .array(z.string().min(1))
     .min(1)
     .max(64)
     .default(['meetup_rsvps'])
     .describe('datasets to serve: names of shipped ones, or paths of definition files'),
-  log: z.enum(['sqlite', 'kafka']).default('sqlite').describe('where the log is: `sqlite` or `kafka`'),
+  log: z.enum(['sqlite', 'kafka']).default('sqlite').describe('driver of the log: `sqlite` or `kafka`'),
   speedStore: z
     .enum(['sqlite', 'elasticsearch'])
     .default('sqlite')
-    .describe('where open partials are: `sqlite` or `elasticsearch`'),
-  dictionary: z.enum(['sqlite', 'redis']).default('sqlite').describe('where dictionaries are: `sqlite` or `redis`'),
+    .describe('driver of the speed store (open partials): `sqlite` or `elasticsearch`'),
+  dictionary: z.enum(['sqlite', 'redis']).default('sqlite').describe('driver of the dictionaries: `sqlite` or `redis`'),
   schedule: z
     .enum(['node-cron', 'bullmq'])
     .default('node-cron')
-    .describe('what wakes batch runs: `node-cron` in the process, or `bullmq` on Redis, for several batch processes'),
+    .describe(
+      'what triggers batch runs: `node-cron` in the process, or `bullmq` on Redis, for several batch processes',
+    ),
 
   presented: z
     .enum(['none', 'elasticsearch'])
     .default('none')
     .describe(
-      "whether `present` keeps indices of answers for Elasticsearch's own users and Kibana: `none` or `elasticsearch`",
+      'where `present` maintains indices of answers for Kibana and other Elasticsearch users: `none` or `elasticsearch`',
     ),
-  presentEveryMs: count(100).default(10_000).describe('how long presented indices rest between two rounds'),
+  presentEveryMs: count(100).default(10_000).describe('pause between two updates of presented indices'),
   presentWindowsMs: count(60_000)
     .default(2 * 86_400_000)
-    .describe('days of presented windows are dropped so long after they end'),
+    .describe('days of presented windows are dropped this long after they end'),
   presentEventsMs: count(60_000)
     .optional()
-    .describe('also presents raw events, and drops their days so long after they end; default: no events'),
+    .describe('also presents raw events, and drops their days this long after they end; default: no events'),
 
-  host: z.string().min(1).default('127.0.0.1').describe('address to listen on; one that others can reach needs `keys`'),
+  host: z.string().min(1).default('127.0.0.1').describe('address to listen on; a non-loopback address requires `keys`'),
   port: count(0, 65_535)
     .default(8_787)
-    .describe('port to listen on; 0 takes a free one, as `stream` and `batch` do where nothing is set'),
+    .describe('port to listen on; 0 selects a free one, which is the default of `stream`, `batch` and `present`'),
   keys: z
     .array(z.string().min(16))
     .max(64)
@@ -67,18 +65,20 @@ export const SETTINGS = z.strictObject({
     .optional()
     .meta({ secret: true })
     .describe(
-      'with `schedule: bullmq`: shows the page of batch jobs at /admin/jobs to who has this key; default: no page',
+      'with `schedule: bullmq`: enables the page of batch jobs at /admin/jobs, which requires this key; default: no page',
     ),
-  partitions: count(1, 256).default(4).describe('partitions of the log of each dataset; fixed when it is made'),
+  partitions: count(1, 256).default(4).describe("partitions of each dataset's log; fixed when the log is created"),
 
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
-    .describe('what is logged on stderr: `debug`, `info`, `warn`, `error` or `silent`'),
+    .describe('lowest level that is logged on stderr: `debug`, `info`, `warn`, `error` or `silent`'),
   logFormat: z
     .enum(['auto', 'readable', 'json'])
     .default('auto')
-    .describe('`json`: one object per line; `readable`: lines for people; `auto`: readable on a terminal, else JSON'),
+    .describe(
+      '`json`: one object per line; `readable`: human-readable lines; `auto`: readable on a terminal, otherwise JSON',
+    ),
 
   demo: z.boolean().optional().describe('generate the RSVP demo stream; default: only when `datasets` is not set'),
   demoEventsPerSecond: count(1, 50_000).default(50).describe('rate of the demo stream'),
@@ -88,64 +88,68 @@ export const SETTINGS = z.strictObject({
 
   requestBytesMax: count(1_024, 1_024 * MIB)
     .default(16 * MIB)
-    .describe('largest request body'),
-  requestRowsMax: count().default(50_000).describe('rows in one request'),
+    .describe('maximum size of a request body, compressed and decompressed'),
+  requestRowsMax: count().default(50_000).describe('maximum number of events in one request'),
   recordBytesMax: count(64, 64 * MIB)
     .default(MIB)
-    .describe('largest single event'),
+    .describe('maximum size of one event'),
   inFlightBytesMax: count(1_024)
     .default(64 * MIB)
     .describe(
-      'bytes of events of one dataset accepted but not yet durable, all requests together; above it requests get 429',
+      'maximum bytes of events of one dataset that are accepted but not yet durable, over all requests; beyond it requests get 429',
     ),
-  queryMsMax: count(10).default(10_000).describe('a query that takes longer is stopped'),
-  queriesMax: count(1, 64).default(4).describe('queries that run at the same time'),
-  queriesWaitingMax: count(0).default(64).describe('queries that wait for their turn; above it requests get 429'),
+  queryMsMax: count(10).default(10_000).describe('time limit of a query'),
+  queriesMax: count(1, 64).default(4).describe('maximum number of concurrent queries'),
+  queriesWaitingMax: count(0).default(64).describe('maximum number of waiting queries; beyond it requests get 429'),
 
-  microBatchRecordsMax: count().default(25_000).describe('events that the stream role reads from the log at once'),
+  microBatchRecordsMax: count().default(25_000).describe('maximum number of events in one read of the stream role'),
   microBatchBytesMax: count(MIB)
     .default(48 * MIB)
-    .describe('bytes that the stream role reads from the log at once'),
+    .describe('maximum number of bytes in one read of the stream role'),
   segmentRecordsMax: count().default(100_000).describe('a segment closes at this many events'),
   segmentBytesMax: count(1_024)
     .default(256 * MIB)
     .describe('a segment closes at this many bytes'),
   segmentAgeMsMax: count(10).default(60_000).describe('a segment closes at this age'),
-  flushEveryMs: count(10).default(700).describe('how often new partials go to the speed store'),
-  pollEveryMs: count(1).default(25).describe('how long the stream role waits when the log has nothing new'),
+  flushEveryMs: count(10).default(700).describe('how often new partials are written to the speed store'),
+  pollEveryMs: count(1).default(25).describe('how long the stream role waits if the log has no new events'),
   readerGraceMs: count(100)
     .default(60_000)
-    .describe('partials of closed segments stay this long for readers that began before'),
+    .describe('how long partials of closed segments are kept for running readers'),
   lakeGraceMs: count(0)
     .default(600_000)
-    .describe('files in the lake that nothing needs any more stay this long for readers that began before'),
-  logRetentionMs: count(0)
-    .default(3_600_000)
-    .describe('the log keeps events this long after they are in a closed segment'),
+    .describe('how long unreferenced files in the lake are kept for running readers'),
+  logRetentionMs: count(0).default(3_600_000).describe('how long the log keeps events after their segment has closed'),
 
   batchIncrementalCron: z
     .string()
     .default('*/5 * * * *')
-    .describe('when a new generation is made from the one before (cron, UTC)'),
-  batchFullCron: z.string().default('0 2 * * *').describe('when everything is recomputed from raw events (cron, UTC)'),
-  keepGenerations: count(2, 1_000).default(5).describe('generations kept for rollback'),
-  verifyAfterFull: z.boolean().default(true).describe('recount everything and compare after each full run'),
+    .describe('schedule of incremental runs, which build on the previous generation (cron, UTC)'),
+  batchFullCron: z
+    .string()
+    .default('0 2 * * *')
+    .describe('schedule of full runs, which recompute everything from raw events (cron, UTC)'),
+  keepGenerations: count(2, 1_000).default(5).describe('number of generations kept for rollback'),
+  verifyAfterFull: z.boolean().default(true).describe('run `verify` after each full run'),
   dictionarySources: z
-    .record(z.string().min(1), z.string().regex(/^https?:\/\/.*\{key\}/, 'an http or https URL with {key} in it'))
+    .record(
+      z.string().min(1),
+      z.string().regex(/^https?:\/\/.*\{key\}/, 'an http or https URL with the placeholder {key}'),
+    )
     .default({})
     .meta({ secret: 'url' })
     .describe(
-      'where batch processes fetch keys that a dictionary lacks: dictionary to URL with `{key}` in it, answered with a JSON object of attributes',
+      'sources of keys missing from a dictionary: dictionary to URL with the placeholder `{key}`, which returns a JSON object of attributes',
     ),
 
-  serveThreads: count(1, 64).default(2).describe('threads of the engine that answers queries'),
-  serveMemoryMb: count(64).default(1_024).describe('memory of the engine that answers queries'),
+  serveThreads: count(1, 64).default(2).describe('threads of the query engine'),
+  serveMemoryMb: count(64).default(1_024).describe('memory of the query engine in MB'),
   streamThreads: count(1, 64).default(1).describe('threads of the engine of the stream role'),
-  streamMemoryMb: count(64).default(1_024).describe('memory of the engine of the stream role'),
+  streamMemoryMb: count(64).default(1_024).describe('memory of the engine of the stream role in MB'),
   presentThreads: count(1, 64).default(1).describe('threads of the engine of presented indices'),
-  presentMemoryMb: count(64).default(768).describe('memory of the engine of presented indices'),
+  presentMemoryMb: count(64).default(768).describe('memory of the engine of presented indices in MB'),
   batchThreads: count(1, 64).default(1).describe('threads of the engine of the batch role'),
-  batchMemoryMb: count(64).default(768).describe('memory of the engine of the batch role'),
+  batchMemoryMb: count(64).default(768).describe('memory of the engine of the batch role in MB'),
 
   kafka: KAFKA_SETTINGS.prefault({}),
   elasticsearch: ELASTICSEARCH_SETTINGS.prefault({}),

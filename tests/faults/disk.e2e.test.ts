@@ -111,7 +111,7 @@ test('every command says that the data folder is read-only, and goes on when it 
   for (const words of [['ingest', DATASET, file], ...COMMANDS]) {
     const { code, stderr } = await command(words)
     expect(stderr, words.join(' ')).toMatch(
-      new RegExp(`data folder '${data}' can not be written: .*read-only.*make it writable`),
+      new RegExp(`data folder '${data}' cannot be written: .*read-only.*make it writable`),
     )
     expect(code, words.join(' ')).toBe(74)
   }
