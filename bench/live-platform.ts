@@ -102,9 +102,14 @@ class LivePlatform {
     return acknowledged
   }
 
+  /** of all its processes; pages that they share are counted in each */
   residentMib(): number {
-    const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.#process.pid}/status`, 'utf8'))!
-    return Number(kib) / 1_024
+    const { pid } = this.#process
+    const roles = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
+    return [pid, ...roles].reduce<number>((sum, each) => {
+      const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${each}/status`, 'utf8'))!
+      return sum + Number(kib) / 1_024
+    }, 0)
   }
 
   async stop(): Promise<void> {

@@ -1,4 +1,4 @@
-/** watershed start: all roles in one process. serve, intake, stream, batch, present: one role each, as separate processes. */
+/** watershed start: all roles. serve, intake, stream, batch, present: one role each, as separate processes. */
 import type { Command } from 'commander'
 import { Platform, type PlatformShape } from '../roles/platform.ts'
 import { aborted } from '../signals.ts'
@@ -18,11 +18,11 @@ interface StartOptions extends ServiceOptions {
   readonly demoRate?: number
 }
 
-const ALL: PlatformShape = { threads: ['stream', 'batch', 'present'], answers: true, intake: true }
+const ALL: PlatformShape = { threads: ['stream'], processes: ['batch', 'present'], answers: true, intake: true }
 const FREE_PORT = 'a free one'
 
 export function startCommand(): Command {
-  return serviceCommand('start', 'Start all roles in one process; prints its address, and runs until Ctrl-C')
+  return serviceCommand('start', 'Start all roles; prints its address, and runs until Ctrl-C')
     .option('--demo', 'generate the RSVP demo stream, even if datasets are given')
     .option('--no-demo', 'do not generate the RSVP demo stream')
     .option('--demo-rate <n>', 'events per second of the demo stream (default: 50)', wholeNumber(1, 50_000))

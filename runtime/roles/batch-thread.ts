@@ -1,4 +1,4 @@
-/** The batch role of all datasets in a worker thread of its own, with its own engine, so that it does not slow serving. */
+/** The batch role of all datasets in a process or worker thread of its own, with its own engine, so that it does not slow serving. */
 import { compactSegments } from '#batch-layer/compact.ts'
 import { type BatchProgress, runBatch } from '#batch-layer/run-batch.ts'
 import type { BatchSchedule } from '#batch-layer/schedule.ts'
@@ -115,9 +115,9 @@ class BatchOfDataset {
   }
 }
 
-await runRole(async ({ configuration, scratchFolder }, emit) => {
+await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)
-  const step = crashStep(process.env)
+  const step = crashStep(process.env, platformPid)
   const engine = await openEngine('batch', configuration, folder, scratchFolder)
   const dictionary = await openDictionary(configuration, folder, emit)
   const shelf = keepShipped(dictionary, emit)

@@ -1,7 +1,7 @@
 /**
- * The roles that one process has: all of them, or some, beside other processes over the same lake. The main thread takes events in and
- * answers queries; the stream role and the batch role each have a worker thread with an engine of its own. Stopping goes the way of the
- * data: nothing more is taken in, then the stream role flushes what it folded, while the batch role stops between two steps. What was
+ * The roles that one platform has: all of them, or some, beside other processes over the same lake. The main thread takes events in and
+ * answers queries; the other roles each have an engine of their own, in a worker thread or in a process of lower priority, so that
+ * a batch run does not slow answers. Stopping goes the way of the data: nothing more is taken in, then the stream role flushes what it folded, while the batch role stops between two steps. What was
  * acknowledged is in the log whatever happens.
  */
 import { mkdirSync } from 'node:fs'
@@ -32,6 +32,8 @@ import { RoleSupervisor } from './role-supervisor.ts'
 export interface PlatformShape {
   /** roles with a thread of their own */
   readonly threads: readonly ('stream' | 'batch' | 'present')[]
+  /** roles with a process of their own, which ends with this one */
+  readonly processes?: readonly ('batch' | 'present')[]
   /** answers queries */
   readonly answers: boolean
   /** takes events in */
@@ -98,18 +100,23 @@ export class Platform {
   }
 
   async #open(): Promise<void> {
-    const { answers, intake, threads } = this.#shape
+    const { answers, intake, threads, processes = [] } = this.#shape
     if (answers) this.#datasets = await this.#workspace.all()
     if (answers) this.#answering = new AnswerProbe(this.#datasets)
     if (intake) await this.#openIntakes()
-    for (const name of threads) {
-      if (name === 'present' && this.#workspace.configuration.presented === 'none') continue
-      const module = new URL(`./${name}-thread.ts`, import.meta.url)
-      const role = new RoleSupervisor({ name, module, input: this.#inputOf(name), emit: this.#emit })
-      this.#roles.push(role)
-      await role.start()
-    }
+    await Promise.all([
+      ...threads.map((name) => this.#startRole(name, 'thread')),
+      ...processes.map((name) => this.#startRole(name, 'process')),
+    ])
     await this.#listen()
+  }
+
+  async #startRole(name: string, runsIn: 'thread' | 'process'): Promise<void> {
+    if (name === 'present' && this.#workspace.configuration.presented === 'none') return
+    const module = new URL(`./${name}-thread.ts`, import.meta.url)
+    const role = new RoleSupervisor({ name, module, runsIn, input: this.#inputOf(name), emit: this.#emit })
+    this.#roles.push(role)
+    await role.start()
   }
 
   async #openIntakes(): Promise<void> {
@@ -183,6 +190,6 @@ export class Platform {
   #inputOf(role: string): RoleInput {
     const scratchFolder = join(this.#workspace.scratchFolder, role)
     mkdirSync(scratchFolder, { recursive: true })
-    return { configuration: this.#workspace.configuration, scratchFolder }
+    return { configuration: this.#workspace.configuration, scratchFolder, platformPid: process.pid }
   }
 }

@@ -1,4 +1,4 @@
-/** The presented indices of all datasets in a worker thread of its own, with its own engine. */
+/** The presented indices of all datasets in a process or worker thread of its own, with its own engine. */
 import { endsWithin } from '#core/ends-within.ts'
 import { PresentLoop } from '#serving/presented-indices/present-loop.ts'
 import { Presenter } from '#serving/presented-indices/presenter.ts'
@@ -71,9 +71,9 @@ class PresentedDataset {
   }
 }
 
-await runRole(async ({ configuration, scratchFolder }, emit) => {
+await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)
-  const step = crashStep(process.env)
+  const step = crashStep(process.env, platformPid)
   const engine = await openEngine('present', configuration, folder, scratchFolder)
   const running: PresentedDataset[] = []
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {

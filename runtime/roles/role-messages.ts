@@ -1,23 +1,49 @@
-/** What the main thread and a role's thread say to each other. Everything is structured-cloneable. */
+/** What a role and its supervisor say to each other. Everything is structured-cloneable. */
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 
-/** What a role's thread is started with. */
+/** What a role is started with. */
 export interface RoleInput {
   readonly configuration: Configuration
   /** of this role alone; exists */
   readonly scratchFolder: string
+  /** the process of the platform that the role belongs to */
+  readonly platformPid: number
 }
 
-export type ToRole = { readonly type: 'stop' }
+export type ToRole =
+  /** the first message to a process; a thread is made with its input */
+  { readonly type: 'start'; readonly input: RoleInput } | { readonly type: 'stop' }
 
 export type FromRole =
   | { readonly type: 'started' }
   /** the last message: it ended as it was told, or after a fault that nothing caught */
   | { readonly type: 'stopped' }
-  | { readonly type: 'fault'; readonly message: string; readonly stack: string }
+  | RoleFault
   | { readonly type: 'event'; readonly event: PlatformEvent }
   | { readonly type: 'status'; readonly parts: readonly PartStatus[] }
+
+/** An error as far as it says how a command ends: see end-of.ts. */
+export interface RoleFault {
+  readonly type: 'fault'
+  readonly name: string
+  readonly message: string
+  readonly stack: string
+  /** of the error or of its cause, e.g. ENOSPC */
+  readonly code: string | undefined
+}
+
+export function roleFault(thrown: unknown): RoleFault {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  const { name, message, stack = '' } = error
+  const { code } = error as NodeJS.ErrnoException
+  return { type: 'fault', name, message, stack, code: code ?? (error.cause as NodeJS.ErrnoException | undefined)?.code }
+}
+
+/** The error that a fault tells of. */
+export function errorOf({ name, message, stack, code }: RoleFault): Error {
+  return Object.assign(new Error(message), { name, stack, ...(code === undefined ? {} : { code }) })
+}
 
 export const PART_STATES = {
   starting: { ready: false },

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { loadConfiguration } from '../settings/configuration.ts'
 import { RoleSupervisor } from './role-supervisor.ts'
@@ -13,7 +13,7 @@ interface Supervised {
   happened(name: string): Promise<PlatformEvent>
 }
 
-async function supervise(script: string): Promise<Supervised> {
+async function supervise(script: string, runsIn: 'thread' | 'process'): Promise<Supervised> {
   const scratchFolder = mkdtempSync(join(tmpdir(), 'watershed-role-'))
   writeFileSync(join(scratchFolder, 'script'), script)
   const events: PlatformEvent[] = []
@@ -21,7 +21,8 @@ async function supervise(script: string): Promise<Supervised> {
   const role = new RoleSupervisor({
     name: 'fixture',
     module: new URL('./dying-role.fixture.ts', import.meta.url),
-    input: { configuration: await loadConfiguration({}), scratchFolder },
+    runsIn,
+    input: { configuration: await loadConfiguration({}), scratchFolder, platformPid: process.pid },
     emit: (event) => {
       events.push(event)
       waiting.get(event.name)?.(event)
@@ -36,44 +37,54 @@ async function supervise(script: string): Promise<Supervised> {
   return { role, scratchFolder, happened }
 }
 
-test('runs a role, passes its events and state on, and stops it cleanly', async () => {
-  const { role, scratchFolder, happened } = await supervise('live')
-  await role.start()
-  await happened('life-1')
-  expect(role.state()).toMatchObject({ state: 'running', restarts: 0, parts: [{ name: 'part', state: 'running' }] })
-  await role.stop()
-  expect(role.state()).toMatchObject({ state: 'stopped', fault: null })
-  expect(readFileSync(join(scratchFolder, 'stops'), 'utf8')).toBe('|')
+describe.each(['thread', 'process'] as const)('a role in a %s', (runsIn) => {
+  test('runs a role, passes its events and state on, and stops it cleanly', async () => {
+    const { role, scratchFolder, happened } = await supervise('live', runsIn)
+    await role.start()
+    await happened('life-1')
+    expect(role.state()).toMatchObject({ state: 'running', restarts: 0, parts: [{ name: 'part', state: 'running' }] })
+    await role.stop()
+    expect(role.state()).toMatchObject({ state: 'stopped', fault: null })
+    expect(readFileSync(join(scratchFolder, 'stops'), 'utf8')).toBe('|')
+  })
+
+  test('a role that dies of something uncaught stops its parts first, says so, and starts again', async () => {
+    const { role, scratchFolder, happened } = await supervise('reject live', runsIn)
+    await role.start()
+    const died = await happened('role-restarted')
+    expect(died.message).toContain('nothing caught this')
+    expect(role.state()).toMatchObject({ state: 'restarting', restarts: 1, fault: 'nothing caught this' })
+    expect(readFileSync(join(scratchFolder, 'stops'), 'utf8')).toBe('|')
+    await happened('life-2')
+    await role.stop()
+    expect(role.state()).toMatchObject({ state: 'stopped', restarts: 1 })
+  })
+
+  test('a role that can not start the first time tells why and is not tried again', async () => {
+    const { role } = await supervise('refuse', runsIn)
+    await expect(role.start()).rejects.toThrow('the configuration is wrong')
+    expect(role.state()).toMatchObject({ state: 'stopped', restarts: 0 })
+  })
+
+  test('a role that fails while it stops is told of, and the stop goes on', async () => {
+    const { role, happened } = await supervise('stumble', runsIn)
+    await role.start()
+    await role.stop()
+    expect((await happened('role-stop-failed')).message).toContain('could not flush')
+  })
+
+  test('a role that leaves something open when it is stopped ends all the same', async () => {
+    const { role } = await supervise('leave', runsIn)
+    await role.start()
+    await role.stop()
+    expect(role.state()).toMatchObject({ state: 'stopped', fault: null })
+  })
 })
 
-test('a role that dies of something uncaught stops its parts first, says so, and starts again', async () => {
-  const { role, scratchFolder, happened } = await supervise('reject live')
+test('a process that Ctrl-C ends before it ignores that is started again at once', async () => {
+  const { role, happened } = await supervise('interrupt live', 'process')
   await role.start()
-  const died = await happened('role-restarted')
-  expect(died.message).toContain('nothing caught this')
-  expect(role.state()).toMatchObject({ state: 'restarting', restarts: 1, fault: 'nothing caught this' })
-  expect(readFileSync(join(scratchFolder, 'stops'), 'utf8')).toBe('|')
   await happened('life-2')
+  expect(role.state()).toMatchObject({ state: 'running', restarts: 0 })
   await role.stop()
-  expect(role.state()).toMatchObject({ state: 'stopped', restarts: 1 })
-})
-
-test('a role that can not start the first time tells why and is not tried again', async () => {
-  const { role } = await supervise('refuse')
-  await expect(role.start()).rejects.toThrow('the configuration is wrong')
-  expect(role.state()).toMatchObject({ state: 'stopped', restarts: 0 })
-})
-
-test('a role that fails while it stops is told of, and the stop goes on', async () => {
-  const { role, happened } = await supervise('stumble')
-  await role.start()
-  await role.stop()
-  expect((await happened('role-stop-failed')).message).toContain('could not flush')
-})
-
-test('a role that leaves something open when it is stopped ends all the same', async () => {
-  const { role } = await supervise('leave')
-  await role.start()
-  await role.stop()
-  expect(role.state()).toMatchObject({ state: 'stopped', fault: null })
 })

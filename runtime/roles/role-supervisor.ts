@@ -1,18 +1,19 @@
-/** Keeps a role's worker thread alive: starts it, hears its events and state, and starts it again with growing pauses when it dies. */
+/** Keeps a role's worker thread or process alive: starts it, hears its events and state, and starts it again with growing pauses when it dies. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
 import type { Emit } from '#telemetry/emit.ts'
-import type { FromRole, PartStatus, RoleInput, ToRole } from './role-messages.ts'
+import { EndedBySignal, ROLE_LIVES, type RoleLife } from './role-life.ts'
+import { errorOf, type FromRole, type PartStatus, type RoleInput } from './role-messages.ts'
 
 const RESTART_MS_FIRST = 500
 const RESTART_MS_MAX = 30_000
-/** a thread that lived this long begins again with the first pause */
+/** a role that lived this long begins again with the first pause */
 const STEADY_MS = 60_000
 
 export interface RoleSupervisorParts {
   /** stream, batch */
   readonly name: string
   readonly module: URL
+  readonly runsIn: keyof typeof ROLE_LIVES
   readonly input: RoleInput
   readonly emit: Emit
 }
@@ -28,7 +29,7 @@ export interface RoleState {
 export class RoleSupervisor {
   readonly #parts: RoleSupervisorParts
   readonly #stopping = new AbortController()
-  #worker: Worker | null = null
+  #life: RoleLife | null = null
   #loop: Promise<void> = Promise.resolve()
   #state: RoleState
 
@@ -48,10 +49,10 @@ export class RoleSupervisor {
     await first.promise
   }
 
-  /** Stops the role cleanly and resolves when its thread has ended. */
+  /** Stops the role cleanly and resolves when its thread or process has ended. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    this.#worker?.postMessage({ type: 'stop' } satisfies ToRole)
+    this.#life?.stop()
     await this.#loop
     this.#note({ state: 'stopped' })
   }
@@ -68,6 +69,7 @@ export class RoleSupervisor {
         first.resolve()
       })
       if (signal.aborted) return first.resolve(this.#stopped(ended))
+      if (!ran.started && ended instanceof EndedBySignal && ended.isOfTerminal) continue
       const fault = ended ?? new Error(`the ${this.#parts.name} role stopped without being told to`)
       if (!ran.started && this.#state.restarts === 0) {
         this.#note({ state: 'stopped', fault: fault.message })
@@ -80,28 +82,25 @@ export class RoleSupervisor {
     }
   }
 
-  /** One life of the thread; resolves with why it ended; null: it stopped as it was told. */
-  #runOnce(started: () => void): Promise<Error | null> {
-    const { module, input, name } = this.#parts
-    return new Promise((resolve) => {
-      const worker = new Worker(module, { workerData: input, name })
-      let fault: Error | null = null
-      let stopped = false
-      worker.on('message', (message: FromRole) => {
-        stopped ||= message.type === 'stopped'
-        if (message.type === 'fault') fault = Object.assign(new Error(message.message), { stack: message.stack })
-        this.#hear(message, started)
-      })
-      worker.on('error', (error: Error) => {
-        fault = error
-      })
-      worker.on('exit', () => {
-        this.#worker = null
-        resolve(stopped ? fault : (fault ?? new Error(`the ${name} role's thread ended by itself`)))
-      })
-      this.#worker = worker
-      if (this.#stopping.signal.aborted) worker.postMessage({ type: 'stop' } satisfies ToRole)
-    })
+  /** One life of the role; resolves with why it ended; null: it stopped as it was told. */
+  async #runOnce(started: () => void): Promise<Error | null> {
+    const { module, input, name, runsIn } = this.#parts
+    let told: Error | null = null
+    let stopped = false
+    const hear = (message: FromRole): void => {
+      stopped ||= message.type === 'stopped'
+      if (message.type === 'fault') told = errorOf(message)
+      this.#hear(message, started)
+    }
+    try {
+      this.#life = ROLE_LIVES[runsIn]({ name, module, input, hear })
+    } catch (error) {
+      return error as Error
+    }
+    if (this.#stopping.signal.aborted) this.#life.stop()
+    const fault = await this.#life.ended
+    this.#life = null
+    return stopped ? fault : (told ?? fault ?? new Error(`the ${name} role's ${runsIn} ended by itself`))
   }
 
   #hear(message: FromRole, started: () => void): void {

@@ -1,10 +1,10 @@
-/** Runs a role inside a worker thread: tells the main thread what happens, and stops when told to. */
-import { parentPort, workerData } from 'node:worker_threads'
+/** Runs a role inside its worker thread or process: tells the supervisor what happens, and stops when told to. */
 import type { Emit } from '#telemetry/emit.ts'
 import { endAnyway } from '../signals.ts'
-import type { FromRole, PartStatus, RoleInput, ToRole } from './role-messages.ts'
+import { failProcess, roleChannel } from './role-channel.ts'
+import { type PartStatus, type RoleInput, roleFault } from './role-messages.ts'
 
-/** how often the main thread hears of a role's state */
+/** how often the supervisor hears of a role's state */
 const STATUS_EVERY_MS = 500
 
 export interface RunningRole {
@@ -14,22 +14,19 @@ export interface RunningRole {
 }
 
 /**
- * Starts the role that `open` makes; a fault ends the thread and reaches the main thread as its error. An uncaught one stops
- * the role first: a thread that ends while its engine is at work would take the whole process with it.
+ * Starts the role that `open` makes; a fault ends the thread or process and reaches the supervisor as its error. An uncaught one
+ * stops the role first: a thread that ends while its engine is at work would take the whole process with it.
  */
 export async function runRole(open: (input: RoleInput, emit: Emit) => Promise<RunningRole>): Promise<void> {
-  const port = parentPort
-  if (port === null) throw new Error('a role runs in a worker thread')
-  const tell = (message: FromRole): void => port.postMessage(message)
+  const channel = roleChannel()
   const ending = Promise.withResolvers<Error | null>()
-  port.on('message', (message: ToRole) => {
-    if (message.type === 'stop') ending.resolve(null)
-  })
-  const role = await open(workerData as RoleInput, (event) => tell({ type: 'event', event }))
+  void channel.stop.then(() => ending.resolve(null))
+  const role = await open(await channel.input, (event) => channel.tell({ type: 'event', event }))
+  process.off('uncaughtException', failProcess)
   process.on('uncaughtException', (error) => ending.resolve(error))
-  const report = (): void => tell({ type: 'status', parts: role.parts() })
+  const report = (): void => channel.tell({ type: 'status', parts: role.parts() })
   report()
-  tell({ type: 'started' })
+  channel.started()
   const reporting = setInterval(report, STATUS_EVERY_MS)
   let fault = await ending.promise
   clearInterval(reporting)
@@ -37,8 +34,6 @@ export async function runRole(open: (input: RoleInput, emit: Emit) => Promise<Ru
     fault ??= error
   })
   report()
-  if (fault === null) tell({ type: 'stopped' })
-  else tell({ type: 'fault', message: fault.message, stack: fault.stack ?? '' })
-  port.close()
+  await channel.end(fault === null ? { type: 'stopped' } : roleFault(fault))
   endAnyway()
 }

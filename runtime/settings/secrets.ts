@@ -40,6 +40,13 @@ export function secretsOf(configuration: Configuration): readonly string[] {
   return [...new Set(found)].filter((secret) => secret.length >= SECRET_CHARS_MIN)
 }
 
+/** The environment without the variables of settings that hold secrets. */
+export function withoutSecretVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const secret = new Set<string>()
+  for (const { variable, secrecy } of ALL_SETTINGS.values()) if (secrecy !== 'none') secret.add(variable)
+  return Object.fromEntries(Object.entries(environment).filter(([variable]) => !secret.has(variable)))
+}
+
 function textsOf(value: unknown): string[] {
   if (typeof value === 'string') return [value]
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : []

@@ -1,4 +1,4 @@
-/** A role's thread dies of a fault that nothing caught: the platform says so, goes on taking events and answering, and starts it again; nothing is lost. */
+/** A role's thread or process dies of a fault that nothing caught: the platform says so, goes on taking events and answering, and starts it again; nothing is lost. */
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,15 +17,16 @@ let definition: string
 let platform: RunningPlatform
 const kept: Note[] = []
 
-/** Code of a user's own: in the thread of a role, it throws from a timer when there is a file of the role's name. */
+/** Code of a user's own: in the thread or process of a role, it throws from a timer when there is a file of the role's name. */
 const FUSE = (folder: string) => `
 import { existsSync, rmSync } from 'node:fs'
 import { isMainThread, threadName } from 'node:worker_threads'
-const fuse = ${JSON.stringify(folder)} + '/fuse-' + threadName
-if (!isMainThread) setInterval(() => {
+const role = isMainThread ? /(\\w+)-thread\\.ts$/.exec(process.argv[2])?.[1] : threadName
+const fuse = ${JSON.stringify(folder)} + '/fuse-' + role
+if (role !== undefined) setInterval(() => {
   if (!existsSync(fuse)) return
   rmSync(fuse)
-  throw new Error('the fuse of the ' + threadName + ' role was lit')
+  throw new Error('the fuse of the ' + role + ' role was lit')
 }, 20).unref()
 `
 

@@ -1,0 +1,81 @@
+/** One life of a role, seen from its supervisor: in a worker thread, or in a process of its own. */
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { withoutSecretVariables } from '../settings/secrets.ts'
+import type { FromRole, RoleInput, ToRole } from './role-messages.ts'
+
+export interface RoleStart {
+  readonly name: string
+  readonly module: URL
+  readonly input: RoleInput
+  readonly hear: (message: FromRole) => void
+}
+
+export interface RoleLife {
+  /** tells it to stop */
+  stop(): void
+  /** resolves when it has ended and all its messages were heard, with the fault that ended it; null: none that is known of */
+  readonly ended: Promise<Error | null>
+}
+
+export class EndedBySignal extends Error {
+  /** Ctrl-C reaches every process of a terminal, also one that does not ignore it yet. */
+  readonly isOfTerminal: boolean
+  constructor(signal: NodeJS.Signals) {
+    super(`its process was ended by ${signal}`)
+    this.isOfTerminal = signal === 'SIGINT' || signal === 'SIGTERM'
+  }
+}
+
+const PROCESS = fileURLToPath(new URL('./role-process.ts', import.meta.url))
+
+const STDERR = 2
+
+export const ROLE_LIVES = { thread: liveInThread, process: liveInProcess } as const
+
+function liveInThread({ name, module, input, hear }: RoleStart): RoleLife {
+  const worker = new Worker(module, { workerData: input, name })
+  let fault: Error | null = null
+  worker.on('message', hear)
+  worker.on('error', (error: Error) => {
+    fault = error
+  })
+  return {
+    stop: () => worker.postMessage({ type: 'stop' } satisfies ToRole),
+    ended: new Promise((resolve) => worker.on('exit', () => resolve(fault))),
+  }
+}
+
+/**
+ * The input goes through the channel: whoever lists processes sees arguments and environment, and it may hold secrets. The process
+ * stays in the platform's session, where priorities are compared; what it prints goes to stderr.
+ */
+function liveInProcess({ module, input, hear }: RoleStart): RoleLife {
+  const child = fork(PROCESS, [module.href], {
+    serialization: 'advanced',
+    stdio: ['ignore', STDERR, STDERR, 'ipc'],
+    env: withoutSecretVariables(process.env),
+  })
+  // One that is gone hears nothing, and `ended` tells of it.
+  const tell = (message: ToRole): void => void child.send(message, () => {})
+  child.on('message', (message) => hear(message as FromRole))
+  tell({ type: 'start', input })
+  const heardAll = new Promise((resolve) => child.on('disconnect', resolve))
+  const exited = new Promise<Error | null>((resolve) => {
+    child.on('error', resolve)
+    child.on('exit', (code, signal) => resolve(endOfProcess(code, signal)))
+  })
+  return {
+    stop: () => tell({ type: 'stop' }),
+    ended: exited.then(async (fault) => {
+      if (child.pid !== undefined) await heardAll
+      return fault
+    }),
+  }
+}
+
+function endOfProcess(code: number | null, signal: NodeJS.Signals | null): Error | null {
+  if (signal !== null) return new EndedBySignal(signal)
+  return code === 0 ? null : new Error(`its process ended with exit code ${code}`)
+}
