@@ -13,20 +13,22 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 
-const REQUEST = 1_000
+/** events in one request */
+export const REQUEST = 1_000
 /** requests made before the run, so that making events takes none of the measured time; sent again from the first on */
 const PREPARED = 300
 const IN_FLIGHT = 4
 /** between two questions at half the rate: a look ten times a second takes little of what is measured */
 const ASK_PAUSE_MS = 100
 
-interface Acknowledged {
+export interface Acknowledged {
   readonly sentMs: number
   /** per partition: the offset behind the request's last event */
   readonly ends: ReadonlyMap<number, number>
 }
 
-class LivePlatform {
+/** The platform, and events for it that were made before. */
+export class LivePlatform {
   readonly #process: ChildProcess
   readonly #folder: string
   readonly #url: string
@@ -119,7 +121,7 @@ class LivePlatform {
   }
 }
 
-const isShown = (ends: ReadonlyMap<number, number>, position: readonly number[]): boolean =>
+export const isShown = (ends: ReadonlyMap<number, number>, position: readonly number[]): boolean =>
   [...ends].every(([partition, end]) => position[partition]! >= end)
 
 /** @returns the top rate in events per second, and milliseconds at half of it */

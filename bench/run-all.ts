@@ -10,6 +10,7 @@ import { kafkaStream } from './kafka-stream.ts'
 import { kafkaTakeover } from './kafka-takeover.ts'
 import { kafkaWorkers } from './kafka-workers.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
+import { serving } from './serving/rows.ts'
 import { streamRate } from './stream-rate.ts'
 
 const BENCHES = {
@@ -18,6 +19,7 @@ const BENCHES = {
   'batch-run': batchRun,
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
+  serving,
   'kafka-clients': kafkaClients,
   'kafka-stream': kafkaStream,
   'kafka-takeover': kafkaTakeover,
