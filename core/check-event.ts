@@ -1,13 +1,14 @@
 /** Validates events in plain JavaScript: at ingest, and to find the reason of a dead letter. */
 import type { CompiledDataset } from './compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
+import { EventScan } from './event-scan.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
 import { whyUnreadable } from './json-text.ts'
 import { keyText, whyUnusable } from './usable-value.ts'
 
 type Check = CompiledDataset['check']
 
-export function eventCheck(definition: DatasetDefinition): { check: Check; explain: CompiledDataset['explain'] } {
+export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset, 'check' | 'scanKey' | 'explain'> {
   const needed = Object.entries<ColumnDefinition>(definition.columns)
     .filter(([name, column]) => column.required || name === definition.time)
     .filter(([, column]) => column.default === undefined)
@@ -40,5 +41,8 @@ export function eventCheck(definition: DatasetDefinition): { check: Check; expla
       return `the record is not valid JSON: ${(error as Error).message}`
     }
   }
-  return { check, explain }
+  const checked = needed.map(({ name, column }) => ({ column, needed: true, key: name === definition.key }))
+  const all = checked.some(({ key }) => key) ? checked : [...checked, { column: keyColumn, needed: false, key: true }]
+  const scan = new EventScan(all)
+  return { check, scanKey: (bytes, from, end) => scan.keyOf(bytes, from, end), explain }
 }

@@ -168,4 +168,9 @@ export interface CompiledDataset {
   explain(line: string): string | null
   /** Same check on a parsed value, plus the text of its key (for partitioning). */
   check(value: unknown): { readonly ok: true; readonly key: string } | { readonly ok: false; readonly reason: string }
+  /**
+   * Fast path for ordinary events: the key of the event in the bytes [from, end), which must be UTF-8. When it returns a key, the
+   * text is one readable line and `check` accepts it with the same key; null: undecided, parse the text and call `check`.
+   */
+  scanKey(bytes: Buffer, from: number, end: number): string | null
 }

@@ -38,8 +38,16 @@ const definitionOf = (v: ColumnDefinition, key: 'id' | 'v' = 'id'): DatasetDefin
   views: { all: { dimensions: {}, measures: { n: count() } } },
 })
 
-/** The door, as ingest checks a row: UTF-8 text, JSON, readable, an event of the dataset. */
+/** The door, as ingest checks a row: UTF-8 text, JSON, readable, an event of the dataset. Its fast path never disagrees. */
 function door(dataset: CompiledDataset, line: string): { ok: true; key: string } | { ok: false; reason: string } {
+  const verdict = checkOf(dataset, line)
+  const bytes = Buffer.from(line)
+  const key = dataset.scanKey(bytes, 0, bytes.length)
+  if (key !== null) expect([line, verdict]).toEqual([line, { ok: true, key }])
+  return verdict
+}
+
+function checkOf(dataset: CompiledDataset, line: string): ReturnType<CompiledDataset['check']> {
   try {
     const value: unknown = JSON.parse(line)
     const reason = whyUnreadable(line, value)
