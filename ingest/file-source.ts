@@ -180,7 +180,7 @@ class FileRun {
     const wait = this.#options.wait ?? ((ms) => sleep(ms, undefined, { signal }).catch(() => {}))
     while (!signal?.aborted) {
       try {
-        return await this.#intake.offer(rows, { acceptUnusable })
+        return await this.#intake.offer(rows, { acceptUnusable, verdicts: 'rejected' })
       } catch (error) {
         if (!(error instanceof IntakeBusyError)) throw error
         await wait(error.retryAfterMs)

@@ -75,7 +75,7 @@ async function offerUntilTaken(
 ): Promise<number> {
   while (!signal.aborted) {
     try {
-      return (await intake.offer(rows, { acceptUnusable: true })).accepted
+      return (await intake.offer(rows, { acceptUnusable: true, verdicts: 'rejected' })).accepted
     } catch (error) {
       if (!(error instanceof IntakeBusyError)) onFault?.(error as Error)
       await clock.wait(FAULT_WAIT_MS, signal)

@@ -7,6 +7,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import { defineDataset } from '#core/definition.ts'
 import type { AppendBatch, EventLog } from '#storage/log/event-log.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
+import { type Rows, rowOf } from './rows.ts'
 
 const definition = defineDataset({
   name: 'visits',
@@ -24,6 +25,8 @@ const definition = defineDataset({
 export const visits = { name: 'visits', ...eventCheck(definition) } as unknown as CompiledDataset
 
 export const visit = (id: number, note = ''): string => JSON.stringify({ id, at: 1_700_000_000_000 + id, note })
+
+export const textsOf = (rows: Rows): string[] => rows.starts.map((_, index) => String(rowOf(rows, index)))
 
 export interface Scratch {
   readonly folder: string

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { gatedLog, openScratch, type Scratch, visit, visits } from './ingest-fixture.ts'
@@ -81,6 +82,55 @@ test('an NDJSON body keeps its bytes: odd spacing, long numbers, line and paragr
     if (verdict.status !== 'accepted') continue
     expect(records.get(`${verdict.partition}/${verdict.offset}`)!.toString()).toBe(rows[verdict.index])
   }
+})
+
+test('rows of any body keep their bytes and their order in each partition, whatever is between them', async () => {
+  const good = fc.nat(50).map((id) => visit(id, 'é'))
+  const odd = fc.constantFrom('{"id":1}', '', ' ', 'é', `${visit(7)} `, `${visit(8)}\r`)
+  const end = fc.constantFrom('\n', '\n', '\r\n', '\n\n', '\n \n')
+  const lines = fc.array(fc.tuple(fc.oneof({ weight: 4, arbitrary: good }, odd), end), { maxLength: 40 })
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom('', '\uFEFF'), lines, odd, async (mark, ended, last) => {
+      const text = ended.flat().join('') + last
+      const { log, appends, waiting } = gatedLog()
+      const offering = new Intake({ dataset: visits, log }).offer(Buffer.from(mark + text))
+      waiting[0]?.resolve()
+      const { verdicts } = await offering
+      const rows = text.split('\n').map((row) => row.replace(/\r$/, ''))
+      const placed = rows.filter((row) => row.trim() !== '').map((row, index) => ({ row, verdict: verdicts[index]! }))
+      expect(placed).toHaveLength(verdicts.length)
+      for (const partition of [0, 1]) {
+        const own = placed.filter(({ verdict }) => verdict.status === 'accepted' && verdict.partition === partition)
+        const batch = appends.flat().find((each) => each.partition === partition)
+        expect(String(batch?.lines ?? '')).toBe(own.map(({ row }) => `${row}\n`).join(''))
+        expect(batch?.keys ?? []).toEqual(own.map(({ row }) => String((JSON.parse(row) as { id: number }).id)))
+        expect(own.map(({ verdict }) => verdict.status === 'accepted' && verdict.offset)).toEqual(own.map((_, n) => n))
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a row that is not text does not affect the others', async () => {
+  const body = Buffer.concat([
+    Buffer.from(`${visit(1)}\n{"id":2,"at":1,"note":"`),
+    Buffer.from([0xff]),
+    Buffer.from(`"}\n${visit(3)}`),
+  ])
+  const { verdicts } = await new Intake({ dataset: visits, log: scratch.log }).offer(body)
+  expect(verdicts.map(({ status }) => status)).toEqual(['accepted', 'rejected', 'accepted'])
+})
+
+test('only the verdicts that are asked for are made', async () => {
+  const result = await new Intake({ dataset: visits, log: scratch.log }).offer([visit(1), '5', visit(2)], {
+    verdicts: 'rejected',
+  })
+  expect(result).toEqual({
+    verdicts: [{ index: 1, status: 'rejected', reason: 'an event is a JSON object' }],
+    accepted: 2,
+    rejected: 1,
+    unusable: 0,
+  })
 })
 
 test('acceptUnusable appends what can not be used with its bytes, but never what the log refuses', async () => {

@@ -2,25 +2,25 @@
  * Validates the events of one dataset and appends the valid ones to the log. Resolves when the accepted events are durable:
  * they survive kill -9. A rejected event is not in the log; its verdict gives the reason.
  */
+import { isUtf8 } from 'node:buffer'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
-import { isBlank } from '#core/json-bytes.ts'
-import type { Offset, OffsetRange } from '#core/offsets.ts'
-import type { AppendBatch, EventLog } from '#storage/log/event-log.ts'
+import type { OffsetRange } from '#core/offsets.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
 import { DEFAULT_INGEST_LIMITS, type IngestLimits, IntakeBusyError, OfferTooLargeError } from './ingest-limits.ts'
 import { linesOf } from './ndjson-lines.ts'
 import { partitionOf } from './partitioner.ts'
+import { type AcceptedRow, PlacedRows, type RejectedRow } from './placed-rows.ts'
+import { type Rows, rowOf, rowsOfList } from './rows.ts'
 
 export { IntakeBusyError, OfferTooLargeError }
 
-export type RowVerdict =
-  | { readonly index: number; readonly status: 'accepted'; readonly partition: number; readonly offset: Offset }
-  | { readonly index: number; readonly status: 'rejected'; readonly reason: string }
+export type RowVerdict = AcceptedRow | RejectedRow
 
 export interface IntakeResult {
-  /** one per row, in the order of the rows; blank lines are not rows */
+  /** those that were asked for, in the order of the rows; blank lines are not rows */
   readonly verdicts: readonly RowVerdict[]
   readonly accepted: number
   readonly rejected: number
@@ -39,26 +39,16 @@ export interface IntakeParts {
 export interface OfferOptions {
   /** also append rows that fail validation: those that the engine cannot use become dead letters with their bytes */
   readonly acceptUnusable?: boolean
+  /** rows that get a verdict in the result; default: all, which takes an object per row */
+  readonly verdicts?: 'all' | 'rejected'
 }
 
-/** One row per element, without line ends; or a whole NDJSON body. */
-export type OfferedRows = Buffer | readonly (string | Buffer)[]
-
-interface Placed {
-  readonly partition: number
-  /** index among the partition's events of this offer */
-  readonly place: number
-}
-
-interface PartitionLines {
-  readonly parts: Buffer[]
-  readonly keys: string[]
-  count: number
-}
+/** One row per element, without line ends; a whole NDJSON body; or the rows of a body. */
+export type OfferedRows = Rows | Buffer | readonly (string | Buffer)[]
 
 /** Rows validated before the event loop is yielded to. */
 const ROWS_PER_TURN = 2_000
-const LINE_END = Buffer.from('\n')
+const LINE_FEED = 10
 
 export class Intake {
   readonly #dataset: CompiledDataset
@@ -81,25 +71,29 @@ export class Intake {
    */
   async offer(offered: OfferedRows, options: OfferOptions = {}): Promise<IntakeResult> {
     const rows = this.#rows(offered)
-    const bytes = rows.reduce((sum, row) => sum + row.length + 1, 0)
+    const bytes = rows.starts.reduce((sum, start, index) => sum + rows.ends[index]! - start + 1, 0)
     this.#reserve(bytes)
     try {
-      return await this.#take(rows, bytes, options.acceptUnusable ?? false)
+      return await this.#take(rows, bytes, options)
     } finally {
       this.#inFlightBytes -= bytes
     }
   }
 
-  #rows(offered: OfferedRows): readonly Buffer[] {
-    const { rowsMax } = this.limits
-    const where = `dataset '${this.#dataset.name}'`
-    if (!Buffer.isBuffer(offered) && offered.length > rowsMax)
-      throw new OfferTooLargeError(where, offered.length, 'events', 'requestRowsMax', rowsMax)
-    const rows = Buffer.isBuffer(offered)
-      ? linesOf(offered, rowsMax)
-      : offered.map((row) => (typeof row === 'string' ? Buffer.from(row) : row)).filter((row) => !isBlank(row))
-    if (rows.length > rowsMax) throw new OfferTooLargeError(where, rows.length, 'events', 'requestRowsMax', rowsMax)
+  #rows(offered: OfferedRows): Rows {
+    if (Array.isArray(offered)) {
+      this.#assertCount(offered.length)
+      return rowsOfList(offered)
+    }
+    const rows = Buffer.isBuffer(offered) ? linesOf(offered, this.limits.rowsMax) : (offered as Rows)
+    this.#assertCount(rows.starts.length)
     return rows
+  }
+
+  #assertCount(count: number): void {
+    const { rowsMax } = this.limits
+    if (count > rowsMax)
+      throw new OfferTooLargeError(`dataset '${this.#dataset.name}'`, count, 'events', 'requestRowsMax', rowsMax)
   }
 
   #reserve(bytes: number): void {
@@ -115,33 +109,39 @@ export class Intake {
     this.#inFlightBytes += bytes
   }
 
-  async #take(rows: readonly Buffer[], bytes: number, acceptUnusable: boolean): Promise<IntakeResult> {
-    const places: (Placed | string)[] = []
-    const lines = new Map<number, PartitionLines>()
+  async #take(rows: Rows, bytes: number, options: OfferOptions): Promise<IntakeResult> {
+    const { acceptUnusable = false, verdicts = 'all' } = options
+    const placed = new PlacedRows(rows)
+    const text = isUtf8(rows.bytes)
     let unusable = 0
-    for (const [index, row] of rows.entries()) {
+    for (let index = 0; index < rows.starts.length; index++) {
       if (index > 0 && index % ROWS_PER_TURN === 0) await turn()
-      const { place, usable } = this.#place(row, acceptUnusable, lines)
-      if (!usable && typeof place !== 'string') unusable++
-      places.push(place)
+      const key = text || isUtf8(rowOf(rows, index)) ? this.#quickKey(rows, index) : null
+      if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
+      else if (this.#place(rows, index, acceptUnusable, placed) === 'unusable') unusable++
     }
-    const ranges = await this.#append(lines)
-    const verdicts = places.map((place, index): RowVerdict => verdictOf(place, index, ranges))
-    const accepted = verdicts.filter((verdict) => verdict.status === 'accepted').length
-    const result = { verdicts, accepted, rejected: verdicts.length - accepted, unusable }
-    this.#tell(result, bytes)
-    return result
+    const ranges = await this.#append(placed)
+    const { accepted, rejected } = placed
+    this.#tell({ accepted, rejected, unusable, rows: rows.starts.length, bytes })
+    return {
+      verdicts: verdicts === 'all' ? placed.verdicts(ranges) : rejected,
+      accepted,
+      rejected: rejected.length,
+      unusable,
+    }
   }
 
-  /** Positions of each partition's events, in the order of their lines. */
-  async #append(lines: ReadonlyMap<number, PartitionLines>): Promise<ReadonlyMap<number, readonly OffsetRange[]>> {
-    if (lines.size === 0) return new Map()
-    const batches = [...lines].map(
-      ([partition, { parts, count, keys }]): AppendBatch => ({ partition, lines: Buffer.concat(parts), count, keys }),
-    )
+  /** The key of an ordinary row; null: only the full check can decide. */
+  #quickKey({ bytes, starts, ends }: Rows, index: number): string | null {
+    const [start, end] = [starts[index]!, ends[index]!]
+    return end - start > this.limits.recordBytesMax ? null : this.#dataset.scanKey(bytes, start, end)
+  }
+
+  /** Where the events of each partition are, in the order of their lines. */
+  async #append(placed: PlacedRows): Promise<readonly OffsetRange[]> {
+    if (placed.accepted === 0) return []
     try {
-      const ranges = await this.#log.append(batches)
-      return Map.groupBy(ranges, (range) => range.partition)
+      return await this.#log.append(placed.batches())
     } catch (error) {
       const { name } = this.#dataset
       const message = `dataset '${name}': the log did not accept the events, none is acknowledged: ${(error as Error).message}`
@@ -150,59 +150,44 @@ export class Intake {
     }
   }
 
-  /** The event's position, or the reason why it is rejected. */
-  #place(
-    row: Buffer,
-    acceptUnusable: boolean,
-    lines: Map<number, PartitionLines>,
-  ): { readonly place: Placed | string; readonly usable: boolean } {
-    if (row.length > this.limits.recordBytesMax) {
-      const reason = `the row has ${row.length} bytes, but the limit recordBytesMax is ${this.limits.recordBytesMax}`
-      return { place: reason, usable: false }
+  /** Decides where a row goes, with the full check. */
+  #place(rows: Rows, index: number, acceptUnusable: boolean, placed: PlacedRows): 'usable' | 'unusable' | 'rejected' {
+    const row = rowOf(rows, index)
+    const { recordBytesMax } = this.limits
+    const verdict = (reason: string): 'rejected' => {
+      placed.reject(index, reason)
+      return 'rejected'
     }
-    if (row.includes(LINE_END)) return { place: 'the row contains a line break', usable: false }
+    if (row.length > recordBytesMax)
+      return verdict(`the row has ${row.length} bytes, the limit recordBytesMax is ${recordBytesMax}`)
+    if (row.includes(LINE_FEED)) return verdict('the row contains a line break')
     const check = checkRow(this.#dataset, row)
-    if (!check.ok && !acceptUnusable) return { place: check.reason, usable: false }
+    if (!check.ok && !acceptUnusable) return verdict(check.reason)
     const key = check.ok ? check.key : row.toString('latin1')
-    const partition = partitionOf(key, this.#log.partitions)
-    const own = lines.get(partition) ?? { parts: [], keys: [], count: 0 }
-    lines.set(partition, own)
-    own.parts.push(row, LINE_END)
-    own.keys.push(key)
-    return { place: { partition, place: own.count++ }, usable: check.ok }
+    placed.accept(index, partitionOf(key, this.#log.partitions), key)
+    return check.ok ? 'usable' : 'unusable'
   }
 
-  #tell({ verdicts, accepted, rejected, unusable }: IntakeResult, bytes: number): void {
+  #tell({ accepted, rejected, unusable, rows, bytes }: Told): void {
     const { name } = this.#dataset
     if (accepted > 0) {
       const message = `dataset '${name}': ${accepted} events were appended to the log`
       const fields = { accepted, unusable, bytes }
       this.#emit({ name: 'rows-accepted', level: 'debug', message, dataset: name, fields })
     }
-    const first = verdicts.find((verdict) => verdict.status === 'rejected')
+    const [first] = rejected
     if (first) {
-      const message = `dataset '${name}': ${rejected} of ${verdicts.length} rows were rejected; the first one is row ${first.index}: ${first.reason}`
-      this.#emit({ name: 'rows-rejected', level: 'info', message, dataset: name, fields: { rejected } })
+      const message = `dataset '${name}': ${rejected.length} of ${rows} rows were rejected; the first is row ${first.index}: ${first.reason}`
+      const fields = { rejected: rejected.length }
+      this.#emit({ name: 'rows-rejected', level: 'info', message, dataset: name, fields })
     }
   }
 }
 
-function verdictOf(
-  place: Placed | string,
-  index: number,
-  ranges: ReadonlyMap<number, readonly OffsetRange[]>,
-): RowVerdict {
-  if (typeof place === 'string') return { index, status: 'rejected', reason: place }
-  const offset = offsetOf(ranges.get(place.partition)!, place.place)
-  return { index, status: 'accepted', partition: place.partition, offset }
-}
-
-/** The log may have split the lines of a partition into several ranges. */
-function offsetOf(ranges: readonly OffsetRange[], place: number): Offset {
-  let left = place
-  for (const { start, end } of ranges) {
-    if (left < end - start) return start + left
-    left -= end - start
-  }
-  throw new RangeError(`the log returned no offset for line ${place} of the appended lines`)
+interface Told {
+  readonly accepted: number
+  readonly rejected: readonly RejectedRow[]
+  readonly unusable: number
+  readonly rows: number
+  readonly bytes: number
 }

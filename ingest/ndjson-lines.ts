@@ -1,5 +1,6 @@
 /** Splits NDJSON into lines without changing their bytes: a line ends at '\n', and a '\r' before it belongs to the line end. */
 import { isBlank, isJsonSpace } from '#core/json-bytes.ts'
+import type { Rows } from './rows.ts'
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
@@ -10,21 +11,23 @@ export function withoutByteOrderMark(bytes: Buffer): Buffer {
   return bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? bytes.subarray(3) : bytes
 }
 
-/** The non-blank lines of a body, as views of its bytes; stops after `rowsMax + 1`, so that the caller can detect an excess. */
-export function linesOf(body: Buffer, rowsMax: number): Buffer[] {
+/** The lines of a whole body that are not blank; stops behind `rowsMax + 1`, so that a caller can tell too many. */
+export function linesOf(body: Buffer, rowsMax: number): Rows {
   const bytes = withoutByteOrderMark(body)
-  const lines: Buffer[] = []
-  for (let from = 0; lines.length <= rowsMax; ) {
-    // Blank lines cost one step per byte.
+  const starts: number[] = []
+  const ends: number[] = []
+  for (let from = 0; starts.length <= rowsMax; ) {
+    // Blank lines cost a step for each byte, and no more.
     let begin = from
     for (; isJsonSpace(bytes[begin]); begin++) if (bytes[begin] === NEWLINE) from = begin + 1
     if (begin >= bytes.length) break
     const at = bytes.indexOf(NEWLINE, begin)
     const end = at === -1 ? bytes.length : at
-    lines.push(withoutReturn(bytes.subarray(from, end)))
+    starts.push(from)
+    ends.push(bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end)
     from = end + 1
   }
-  return lines
+  return { bytes, starts, ends }
 }
 
 export interface NumberedLine {

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
+import { textsOf } from './ingest-fixture.ts'
 import { OfferTooLargeError } from './ingest-limits.ts'
 import { BodyError, rowsOfBody } from './parse-body.ts'
 
 const rows = (text: string | Buffer, format: 'json' | 'ndjson', limits = {}): string[] =>
-  rowsOfBody(Buffer.from(text), format, limits).map(String)
+  textsOf(rowsOfBody(Buffer.from(text), format, limits))
 
 test('a JSON array becomes one line per event, each as it was written', () => {
   const text = ' [{"id": 9007199254740993, "x": 1.10,\r\n"y": 1e400, "id": [1]},\n {"a": "é\\n,]"}\t]\n'

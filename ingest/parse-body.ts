@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { isJsonSpace, onOneLine } from '#core/json-bytes.ts'
 import { type BodyLimits, DEFAULT_BODY_LIMITS, OfferTooLargeError } from './ingest-limits.ts'
 import { linesOf, withoutByteOrderMark } from './ndjson-lines.ts'
+import { type Rows, rowsOfList } from './rows.ts'
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
@@ -21,14 +22,15 @@ export class BodyError extends Error {
  * The rows of a body, ready for Intake.offer.
  * @throws OfferTooLargeError for more bytes or events than the limits; BodyError for invalid JSON
  */
-export function rowsOfBody(body: Buffer, format: BodyFormat, limits: Partial<BodyLimits> = {}): Buffer[] {
+export function rowsOfBody(body: Buffer, format: BodyFormat, limits: Partial<BodyLimits> = {}): Rows {
   const { bodyBytesMax, rowsMax } = { ...DEFAULT_BODY_LIMITS, ...limits }
   if (body.length > bodyBytesMax)
     throw new OfferTooLargeError('the body', body.length, 'bytes', 'requestBytesMax', bodyBytesMax)
   if (format === 'json' && hasMoreElements(body, rowsMax))
     throw new OfferTooLargeError('the body', rowsMax + 1, 'events', 'requestRowsMax', rowsMax)
-  const rows = format === 'ndjson' ? linesOf(body, rowsMax) : rowsOfJson(body)
-  if (rows.length > rowsMax) throw new OfferTooLargeError('the body', rows.length, 'events', 'requestRowsMax', rowsMax)
+  const rows = format === 'ndjson' ? linesOf(body, rowsMax) : rowsOfList(rowsOfJson(body))
+  const count = rows.starts.length
+  if (count > rowsMax) throw new OfferTooLargeError('the body', count, 'events', 'requestRowsMax', rowsMax)
   return rows
 }
 

@@ -18,5 +18,5 @@ export function intakeLimits(configuration: IntakeSettings): IngestLimits {
 /** Takes whole request bodies for an intake. */
 export function intakePort(intake: Intake, configuration: IntakeSettings): IntakePort {
   const limits = { bodyBytesMax: configuration.requestBytesMax, rowsMax: configuration.requestRowsMax }
-  return { offerBody: async (body, format) => intake.offer(rowsOfBody(body, format, limits)) }
+  return { offerBody: async (body, format, verdicts) => intake.offer(rowsOfBody(body, format, limits), { verdicts }) }
 }

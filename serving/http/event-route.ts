@@ -18,9 +18,11 @@ export interface EventVerdict {
 
 /** Accepts events; the composition root passes the ingest tier's intake. */
 export interface IntakePort {
+  /** @param verdicts rows that get a verdict */
   offerBody(
     body: Buffer,
     format: 'json' | 'ndjson',
+    verdicts: 'all' | 'rejected',
   ): Promise<{ readonly verdicts: readonly EventVerdict[]; readonly accepted: number; readonly rejected: number }>
 }
 
@@ -71,13 +73,11 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
   const options = { schema: SCHEMA, config: { describedBody: BODY } }
   app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', options, async (request, reply) => {
     const intake = servedUnder(intakes, request.params.dataset)
-    const { verdicts } = request.query
     const body = await bodyOf(request)
     if (body.length === 0)
-      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events or NDJSON')
-    const result = await intake.offerBody(body, formatOf(request))
-    const rows = verdicts === 'all' ? result.verdicts : result.verdicts.filter(({ status }) => status === 'rejected')
-    const answer = { accepted: result.accepted, rejected: result.rejected, rows }
+      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
+    const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected')
+    const answer = { accepted: result.accepted, rejected: result.rejected, rows: result.verdicts }
     if (result.accepted > 0 || result.rejected === 0) return reply.code(202).send(answer)
     const problem = problemOf(
       'all-rejected',

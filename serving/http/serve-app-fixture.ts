@@ -33,17 +33,19 @@ export interface ServedShop {
 }
 
 const intake: IntakePort = {
-  offerBody: async (body) => {
+  offerBody: async (body, _format, wanted) => {
     const rows = body.toString('utf8').split('\n').filter(Boolean)
     if (rows.includes('busy')) throw Object.assign(new Error('come again'), { name: 'IntakeBusyError' })
     if (rows.includes('crash')) throw new Error('secret /path')
-    const verdicts = rows.map(
+    const all = rows.map(
       (row, index): EventVerdict =>
         row.includes('good')
           ? { index, status: 'accepted', partition: 0, offset: index }
           : { index, status: 'rejected', reason: 'no good' },
     )
-    const accepted = verdicts.filter(({ status }) => status === 'accepted').length
+    const rejects = all.filter(({ status }) => status === 'rejected')
+    const accepted = all.length - rejects.length
+    const verdicts = wanted === 'all' ? all : rejects
     return { verdicts, accepted, rejected: rows.length - accepted }
   },
 }

@@ -1,0 +1,32 @@
+/** Rows as ranges of one buffer: nothing is allocated per row. */
+import { isBlank } from '#core/json-bytes.ts'
+
+/** Row i is [starts[i], ends[i]) of `bytes`, without its line end. Blank lines are not rows. */
+export interface Rows {
+  readonly bytes: Buffer
+  readonly starts: readonly number[]
+  readonly ends: readonly number[]
+}
+
+const LINE_FEED = 10
+
+/** A view of one row's bytes. */
+export function rowOf({ bytes, starts, ends }: Rows, index: number): Buffer {
+  return bytes.subarray(starts[index], ends[index])
+}
+
+/** Copies single rows into one buffer, each with a line end; blank ones are left out. */
+export function rowsOfList(list: readonly (string | Buffer)[]): Rows {
+  const rows = list.map((row) => (typeof row === 'string' ? Buffer.from(row) : row)).filter((row) => !isBlank(row))
+  const bytes = Buffer.allocUnsafe(rows.reduce((sum, row) => sum + row.length + 1, 0))
+  const starts: number[] = []
+  const ends: number[] = []
+  let at = 0
+  for (const row of rows) {
+    starts.push(at)
+    at += row.copy(bytes, at)
+    ends.push(at)
+    bytes[at++] = LINE_FEED
+  }
+  return { bytes, starts, ends }
+}
