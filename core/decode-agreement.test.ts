@@ -202,7 +202,7 @@ test('whole events: cut, spaced, repeated, escaped and foreign texts are used by
         else if (value !== undefined)
           expect([line, verdict.reason]).toEqual([
             line,
-            expect.stringMatching(/twice in one object|half of a surrogate|decides the partition|JSON|token/),
+            expect.stringMatching(/twice in one object|half of a surrogate|determines the partition|JSON|token/),
           ])
       }
     }),
