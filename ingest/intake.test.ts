@@ -126,7 +126,7 @@ test('only the verdicts that are asked for are made', async () => {
     verdicts: 'rejected',
   })
   expect(result).toEqual({
-    verdicts: [{ index: 1, status: 'rejected', reason: 'an event is a JSON object' }],
+    verdicts: [{ index: 1, status: 'rejected', reason: 'an event must be a JSON object' }],
     accepted: 2,
     rejected: 1,
     unusable: 0,

@@ -159,7 +159,7 @@ export class Intake {
       return 'rejected'
     }
     if (row.length > recordBytesMax)
-      return verdict(`the row has ${row.length} bytes, the limit recordBytesMax is ${recordBytesMax}`)
+      return verdict(`the row has ${row.length} bytes, but the limit recordBytesMax is ${recordBytesMax}`)
     if (row.includes(LINE_FEED)) return verdict('the row contains a line break')
     const check = checkRow(this.#dataset, row)
     if (!check.ok && !acceptUnusable) return verdict(check.reason)
@@ -177,7 +177,7 @@ export class Intake {
     }
     const [first] = rejected
     if (first) {
-      const message = `dataset '${name}': ${rejected.length} of ${rows} rows were rejected; the first is row ${first.index}: ${first.reason}`
+      const message = `dataset '${name}': ${rejected.length} of ${rows} rows were rejected; the first one is row ${first.index}: ${first.reason}`
       const fields = { rejected: rejected.length }
       this.#emit({ name: 'rows-rejected', level: 'info', message, dataset: name, fields })
     }
