@@ -12,6 +12,7 @@ import { Intake } from '#ingest/intake.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
+import type { LiveDatasetParts } from '#serving/live/live-dataset.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 import { listenError } from '../commands/exit-codes.ts'
@@ -27,6 +28,7 @@ import type { Configuration } from '../settings/settings.ts'
 import { intakeLimits, intakePort } from './intake-port.ts'
 import type { RoleInput } from './role-messages.ts'
 import { RoleSupervisor } from './role-supervisor.ts'
+import { StorageReader } from './storage-reader.ts'
 
 /** What of the platform one process does. */
 export interface PlatformShape {
@@ -50,13 +52,16 @@ export class Platform {
   #datasets: readonly OpenDataset[] = []
   #answering: AnswerProbe | null = null
   readonly #live: LiveAnswers[] = []
+  #reader: StorageReader | null = null
+  /** what this process answers; null: nothing */
+  #answered: ReadonlyMap<string, AnsweredDataset> | null = null
   #app: FastifyInstance | null = null
   #address = ''
 
   /** Opens everything, starts the roles, and listens. @throws what keeps a part from starting; nothing is left running then */
   static async start(configuration: Configuration, shape: PlatformShape, log: Emit): Promise<Platform> {
     let platform: Platform | null = null
-    const metrics = new Metrics(() => stateReadings(platform === null ? [] : platform.#datasets))
+    const metrics = new Metrics(() => stateReadings(platform === null ? [] : platform.#live))
     const emit: Emit = (event) => {
       metrics.count(event)
       log(event)
@@ -95,6 +100,7 @@ export class Platform {
   async stop(): Promise<void> {
     await this.#app?.close()
     await Promise.all(this.#live.map((live) => live.stop()))
+    await this.#reader?.close()
     await Promise.all(this.#roles.map((role) => role.stop()))
     await this.#workspace.close()
   }
@@ -102,7 +108,8 @@ export class Platform {
   async #open(): Promise<void> {
     const { answers, intake, threads, processes = [] } = this.#shape
     if (answers) this.#datasets = await this.#workspace.all()
-    if (answers) this.#answering = new AnswerProbe(this.#datasets)
+    if (answers) this.#answered = this.#answer()
+    if (answers) this.#answering = new AnswerProbe(this.#live)
     if (intake) await this.#openIntakes()
     await Promise.all([
       ...threads.map((name) => this.#startRole(name, 'thread')),
@@ -130,12 +137,12 @@ export class Platform {
   async #listen(): Promise<void> {
     const { configuration } = this.#workspace
     const { host, port, keys } = configuration
-    const { answers, intake } = this.#shape
+    const { intake } = this.#shape
     const ports = [...this.intakes].map(([name, own]) => [name, intakePort(own, configuration)] as const)
     const board = await this.#jobBoard()
     const secrets = secretsOf(configuration)
     this.#app = buildServeApp({
-      datasets: answers ? this.#answered() : null,
+      datasets: this.#answered,
       intakes: intake ? new Map(ports) : null,
       metrics: this.#metrics,
       emit: this.#emit,
@@ -155,7 +162,7 @@ export class Platform {
   }
 
   /** From resident states, which follow the log and the lake. */
-  #answered(): ReadonlyMap<string, AnsweredDataset> {
+  #answer(): ReadonlyMap<string, AnsweredDataset> {
     const { scratchFolder } = this.#workspace
     const answered = this.#datasets.map((open): readonly [string, AnsweredDataset] => {
       const { dataset, lake, store, engine, log } = open
@@ -165,12 +172,23 @@ export class Platform {
           return open.partitions
         },
       }
-      const live = new LiveAnswers({ ...parts, scratchFolder })
+      const live = new LiveAnswers({ ...parts, ...this.#readElsewhere(open), scratchFolder })
       live.start()
       this.#live.push(live)
       return [dataset.name, { ...parts, live }]
     })
     return new Map(answered)
+  }
+
+  /** Embedded parts, whose reads would block the thread that serves HTTP, are read by another one. */
+  #readElsewhere({ dataset: { name }, log }: OpenDataset): Partial<Pick<LiveDatasetParts, 'log' | 'store'>> {
+    const { configuration } = this.#workspace
+    this.#reader ??= new StorageReader(configuration)
+    const reader = this.#reader
+    return {
+      ...(configuration.log === 'sqlite' ? { log: reader.log(name, log.identity) } : {}),
+      ...(configuration.speedStore === 'sqlite' ? { store: { markers: () => reader.markers(name) } } : {}),
+    }
   }
 
   async #parts(): Promise<ServedPart[]> {

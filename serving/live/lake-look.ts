@@ -6,6 +6,7 @@ import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import {
   type Gap,
   gapsOf,
@@ -27,16 +28,25 @@ export interface LakeState {
   readonly gaps: readonly Gap[]
 }
 
+export interface FollowedLake extends Pick<ServedDataset, 'lake' | 'partitions'> {
+  readonly dataset: Pick<ServedDataset['dataset'], 'name'>
+  readonly store: Pick<SpeedStore, 'markers'>
+  readonly log?: { readonly identity?: string }
+}
+
 /** markers are compared with the lake when it changed, and at least this often */
 const MARKERS_EVERY_MS = 1_000
+/** a refresh waits no longer for a speed store that does not answer */
+const MARKERS_MS_MAX = 1_000
 
 export class LakeLook {
-  readonly #served: ServedDataset
+  readonly #served: FollowedLake
   #state: LakeState | null = null
   #markedAtMs = Number.NEGATIVE_INFINITY
   #marked = 0
+  #asking: Promise<ReadonlyMap<number, Marker> | null> | null = null
 
-  constructor(served: ServedDataset) {
+  constructor(served: FollowedLake) {
     this.#served = served
   }
 
@@ -77,11 +87,27 @@ export class LakeLook {
 
   /** A store that cannot be read says nothing: the answers do not need it. */
   async #markerFault({ chains }: LakeState): Promise<string | null> {
-    const newest = await this.#served.store.markers().catch(() => null)
+    const newest = await this.#markers()
     if (newest === null) return null
     this.#marked = 1 + Math.max(-1, ...newest.keys())
     if (this.#marked > chains.length)
       return `the speed store has ${this.#marked} partitions, but the lake was read for ${chains.length}`
     return openFault(newest.values(), chains)
+  }
+
+  /** A store that does not answer is waited for once, and then no more until it does. */
+  async #markers(): Promise<ReadonlyMap<number, Marker> | null> {
+    const waited = this.#asking !== null
+    this.#asking ??= this.#served.store
+      .markers()
+      .catch(() => null)
+      .finally(() => {
+        this.#asking = null
+      })
+    const over = Promise.withResolvers<null>()
+    const timer = setTimeout(() => over.resolve(null), waited ? 0 : MARKERS_MS_MAX)
+    const newest = await Promise.race([this.#asking, over.promise])
+    clearTimeout(timer)
+    return newest
   }
 }

@@ -9,7 +9,7 @@ import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
 import { UnknownViewError } from '../answers/query-error.ts'
 import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
-import type { ServedDataset } from '../answers/snapshot.ts'
+import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
 import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
 import { unknownName } from '../answers/unknown-name.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
@@ -49,8 +49,14 @@ export class LiveAnswers {
     this.#cache = new AnswerCache(this.#limits)
   }
 
-  get live(): LiveDataset {
-    return this.#live
+  /** of the dataset */
+  get name(): string {
+    return this.#live.served.dataset.name
+  }
+
+  /** The moment that a query would be answered from now. @throws SnapshotError, LakeError */
+  snapshot(): Promise<Snapshot> {
+    return this.#live.snapshot()
   }
 
   start(): void {

@@ -11,7 +11,7 @@ import type { Offset } from '#core/offsets.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import type { Marker } from '#storage/speed-store/speed-store.ts'
+import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { PartitionPosition, ServedDataset, Snapshot } from '../answers/snapshot.ts'
 import { FileTables } from './file-tables.ts'
 import { LakeLook, type LakeState } from './lake-look.ts'
@@ -20,7 +20,8 @@ import { LiveView, type Moment, type ViewHead } from './live-view.ts'
 import { LogTail, type TailCounts, type TailPlace } from './log-tail.ts'
 import { TailTable } from './tail-rows.ts'
 
-export interface LiveDatasetParts extends ServedDataset {
+export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
+  readonly store: Pick<SpeedStore, 'markers'>
   readonly log: Pick<EventLog, 'range' | 'read' | 'identity'>
   /** a folder that the engine may read */
   readonly scratchFolder: string
@@ -35,7 +36,7 @@ const QUIET_GROWTH = 1.5
 const QUIET_PAUSE_MS_MAX = 60
 
 export class LiveDataset {
-  readonly served: ServedDataset
+  readonly served: LiveDatasetParts
   readonly #parts: LiveDatasetParts
   readonly #limits: LiveLimits
   readonly #lake: LakeLook
@@ -98,6 +99,14 @@ export class LiveDataset {
       this.#wake?.()
       return retained(await view.follow(this.#moment!))
     })
+  }
+
+  /** The newest moment, without any view. @throws SnapshotError, LakeError */
+  async snapshot(): Promise<Snapshot> {
+    if (!this.fresh) await this.refresh()
+    if (this.#fault !== null) throw this.#fault
+    const { snapshot } = this.#moment!
+    return { ...snapshot, partitions: this.seen(snapshot) }
   }
 
   /** Positions as they were last seen: what a head does not count yet, it says by them. */

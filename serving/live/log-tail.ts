@@ -4,7 +4,7 @@
  * and wherever it was cut, and a lost owner's work is never seen.
  */
 import type { Offset, Positions } from '#core/offsets.ts'
-import { bytesHeld, type EventLog, type RecordBatch } from '#storage/log/event-log.ts'
+import { bytesHeld, type EventLog, type ReadLimits, type RecordBatch } from '#storage/log/event-log.ts'
 import type { LiveLimits } from './live-limits.ts'
 
 export interface TailCounts {
@@ -36,13 +36,17 @@ export interface TailPlace {
   readonly logEnd: Offset | null
 }
 
+/** a refresh waits no longer for a log that does not answer */
+const LOOK_MS_MAX = 1_000
+
 export class LogTail {
   readonly #log: Pick<EventLog, 'range' | 'read'>
   readonly #rows: TailRows
   readonly #limits: LiveLimits
   readonly #clock: () => number
   readonly #places = new Map<number, TailPlace>()
-  #turn = 0
+  /** by partition: what was not answered yet */
+  readonly #looks = new Map<number, Look>()
 
   constructor(
     log: Pick<EventLog, 'range' | 'read'>,
@@ -78,47 +82,58 @@ export class LogTail {
 
   /** Reads on, within the limits of one refresh. @returns whether something was read; a partition that cannot be read stays where it is */
   async advance(): Promise<boolean> {
-    const { refreshRecordsMax, refreshBytesMax, tailBytesMax } = this.#limits
-    const batches: RecordBatch[] = []
-    const seen: TailPlace[] = []
-    let [records, bytes] = [refreshRecordsMax, refreshBytesMax]
-    const places = this.#inTurn()
-    if (places.reduce((sum, place) => sum + place.bytes, 0) >= tailBytesMax) records = 0
-    for (const [index, place] of places.entries()) {
-      const left = places.length - index
-      const atMs = this.#clock()
-      const found = await this.#read(place, Math.ceil(records / left), Math.ceil(bytes / left))
-      if (found.batch !== null) {
-        batches.push(found.batch)
-        records -= found.batch.count
-        bytes -= bytesHeld(found.batch)
-      }
-      seen.push(seenPlace(place, found, atMs))
-    }
+    const places = this.places()
+    const full = places.reduce((sum, place) => sum + place.bytes, 0) >= this.#limits.tailBytesMax
+    const share: ReadLimits | null = full
+      ? null
+      : {
+          recordsMax: Math.ceil(this.#limits.refreshRecordsMax / places.length),
+          bytesMax: Math.ceil(this.#limits.refreshBytesMax / places.length),
+        }
+    const atMs = this.#clock()
+    const found = await Promise.all(places.map((place) => this.#look(place, share)))
+    const batches = found.map(({ batch }) => batch).filter((batch) => batch !== null)
     if (batches.length > 0) await this.#rows.append(batches)
-    for (const place of seen) this.#places.set(place.partition, place)
+    for (const [index, place] of places.entries())
+      this.#places.set(place.partition, seenPlace(place, found[index]!, atMs))
     return batches.length > 0
   }
 
-  /** Another partition first each time: none waits for the others' backlog. */
-  #inTurn(): readonly TailPlace[] {
-    const places = this.places()
-    const first = this.#turn++ % Math.max(1, places.length)
-    return [...places.slice(first), ...places.slice(0, first)]
+  /** Waits for a log that does not answer once, and then no more until it does: the other partitions go on. */
+  async #look(place: TailPlace, share: ReadLimits | null): Promise<Found> {
+    const before = this.#looks.get(place.partition)
+    const look = before?.from === place.end ? before : this.#begin(place, share)
+    const over = Promise.withResolvers<null>()
+    const timer = setTimeout(() => over.resolve(null), look === before ? 0 : LOOK_MS_MAX)
+    const found = await Promise.race([look.found, over.promise])
+    clearTimeout(timer)
+    if (found !== null) this.#looks.delete(place.partition)
+    return found ?? NOTHING
   }
 
-  async #read({ partition, end }: TailPlace, recordsMax: number, bytesMax: number): Promise<Found> {
+  #begin(place: TailPlace, share: ReadLimits | null): Look {
+    const look = { from: place.end, found: this.#read(place, share) }
+    this.#looks.set(place.partition, look)
+    return look
+  }
+
+  async #read({ partition, end }: TailPlace, share: ReadLimits | null): Promise<Found> {
     try {
       const range = await this.#log.range(partition)
       if (range.end < end) return NOTHING
-      if (range.end === end || recordsMax <= 0 || bytesMax <= 0) return { batch: null, logEnd: range.end }
-      const batch = await this.#log.read(partition, end, { recordsMax, bytesMax })
+      if (range.end === end || share === null) return { batch: null, logEnd: range.end }
+      const batch = await this.#log.read(partition, end, share)
       return { batch, logEnd: Math.max(range.end, batch?.end ?? end) }
     } catch {
-      // Away, or trimmed behind us: what is counted stays exact, and how far behind it is, nobody knows.
+      // Unavailable, or trimmed behind us: what is counted stays exact, and how far behind it is, is not known.
       return NOTHING
     }
   }
+}
+
+interface Look {
+  readonly from: Offset
+  readonly found: Promise<Found>
 }
 
 const NOTHING: Found = { batch: null, logEnd: null }

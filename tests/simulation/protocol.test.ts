@@ -18,6 +18,7 @@ import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
 import { MemorySpeedStore, memorySpeedContents } from '#storage/speed-store/memory/memory-speed-store.ts'
 import type { PartialRow, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { silent } from '#telemetry/emit.ts'
+import { LiveReader, type TailFault } from './live-reader.ts'
 import { type KeyState, OffsetFold, VIEW } from './offset-fold.ts'
 import { type Actor, Scheduler } from './scheduler.ts'
 
@@ -33,6 +34,12 @@ const TURNS = 260
 
 type Pause = () => Promise<void>
 
+/** put in on purpose */
+interface Faults {
+  readonly breakIdentity?: boolean
+  readonly tailFault?: TailFault
+}
+
 class World {
   readonly random: Random
   readonly scheduler: Scheduler
@@ -41,10 +48,13 @@ class World {
   readonly contents = memorySpeedContents()
   readonly keys: string[] = []
   readonly breakIdentity: boolean
+  readonly tailFault: TailFault | null
   reads = 0
+  liveReads = 0
   now = 0
 
-  constructor(seed: number, breakIdentity: boolean) {
+  constructor(seed: number, { breakIdentity = false, tailFault }: Faults) {
+    this.tailFault = tailFault ?? null
     this.random = new Random(seed)
     this.scheduler = new Scheduler(this.random)
     this.breakIdentity = breakIdentity
@@ -169,6 +179,34 @@ class World {
     }
   }
 
+  /** A reader that keeps what it read, and follows lake and log. */
+  async follow(pause: Pause): Promise<void> {
+    const [lake, log] = [this.lake(pause), new MemoryLog({ records: this.records, pause })]
+    const served = { dataset, lake, store: this.store(pause), log, partitions: 1 } as unknown as ServedDataset
+    const reader = new LiveReader(served, log, 1 + this.random.below(6), this.tailFault)
+    for (;;) {
+      await pause()
+      const { state, open, position } = await reader.read()
+      const files = [
+        ...(state.generation ? state.generation.views[VIEW.name]!.files : []),
+        ...state.segments.map((segment) => segment.partials[VIEW.name]!.file),
+      ]
+      const states = [...files.flatMap((file) => JSON.parse(lake.get(file)) as KeyState[]), ...open]
+      this.checkExactly(mergeStates(states), position)
+      this.liveReads++
+    }
+  }
+
+  /** Every offset before the position once, and none after it. */
+  checkExactly(merged: ReadonlyMap<string, readonly number[]>, position: number): void {
+    for (const key of KEYS) {
+      const got = [...(merged.get(key) ?? [])].sort((a, b) => a - b)
+      const wanted = this.keys.flatMap((k, offset) => (k === key && offset < position ? [offset] : []))
+      if (JSON.stringify(got) !== JSON.stringify(wanted))
+        throw new Error(`resident, key ${key} at position ${position}: counted ${got}, wanted ${wanted}`)
+    }
+  }
+
   /** Within one flush a key may be newer than the marker, never older; and what it holds has neither holes nor doubles. */
   check(merged: ReadonlyMap<string, readonly number[]>, position: number): void {
     for (const key of KEYS) {
@@ -202,9 +240,9 @@ function withoutSegmentStart(store: SpeedStore): SpeedStore {
   }
 }
 
-async function simulate(seed: number, breakIdentity = false): Promise<World> {
-  const world = new World(seed, breakIdentity)
-  const roles = [world.own, world.own, world.batch, world.read].map((role) => role.bind(world))
+async function simulate(seed: number, faults: Faults = {}): Promise<World> {
+  const world = new World(seed, faults)
+  const roles = [world.own, world.own, world.batch, world.read, world.follow].map((role) => role.bind(world))
   const actors: Actor[] = roles.map((role) => world.scheduler.start(role))
   await world.produce()
   for (let turn = 0; turn < TURNS; turn++) {
@@ -222,11 +260,12 @@ async function simulate(seed: number, breakIdentity = false): Promise<World> {
 test('every read is exact, whatever the order and whoever dies', async () => {
   const only = process.env.SIMULATION_SEED
   const seeds = only === undefined ? Array.from({ length: SCHEDULES }, (_, seed) => seed + 1) : [Number(only)]
-  let [reads, generations, segments] = [0, 0, 0]
+  let [reads, liveReads, generations, segments] = [0, 0, 0, 0]
   for (const seed of seeds) {
     try {
       const world = await simulate(seed)
       reads += world.reads
+      liveReads += world.liveReads
       generations += world.folder.generations.size
       segments += (await world.lake(async () => {}).chains(1))[0]!.segments.length
     } catch (error) {
@@ -235,15 +274,31 @@ test('every read is exact, whatever the order and whoever dies', async () => {
   }
   // The schedules must have got somewhere, or the reads prove nothing.
   expect(reads).toBeGreaterThan(seeds.length)
+  expect(liveReads).toBeGreaterThan(seeds.length)
   if (only === undefined) {
     expect(segments).toBeGreaterThan(seeds.length)
     expect(generations).toBeGreaterThan(seeds.length / 4)
   }
-  console.log(`${seeds.length} schedules, ${reads} reads, ${segments} segments, ${generations} generations: all exact`)
+  console.log(
+    `${seeds.length} schedules, ${reads} reads, ${liveReads} resident ones, ${segments} segments, ${generations} generations: all exact`,
+  )
 })
 
 test('the same simulation finds the fault when the segment start is left out of a partial’s identity', async () => {
   const wrong: number[] = []
-  for (let seed = 1; seed <= 200; seed++) await simulate(seed, true).catch(() => wrong.push(seed))
+  for (let seed = 1; seed <= 200; seed++) await simulate(seed, { breakIdentity: true }).catch(() => wrong.push(seed))
   expect(wrong.length).toBeGreaterThan(10)
+})
+
+test.each<TailFault>([
+  'a record is skipped',
+  'a batch is applied twice',
+  'rows of a closed segment are kept',
+  'rows behind a closed segment are dropped with it',
+  'a kept answer is given at another position',
+])('the same simulation finds the fault when %s', async (tailFault) => {
+  const wrong: string[] = []
+  for (let seed = 1; seed <= 100; seed++)
+    await simulate(seed, { tailFault }).catch((error: Error) => wrong.push(error.message))
+  expect(wrong.filter((message) => message.includes('resident')).length).toBeGreaterThan(10)
 })

@@ -1,0 +1,52 @@
+/** Reads the embedded logs and the markers of the speed stores, whose reads block their thread, for the thread that serves HTTP. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { noSteps } from '#core/steps.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
+import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { silent } from '#telemetry/emit.ts'
+import { DataFolder } from '../drivers/data-folder.ts'
+import { openLog } from '../drivers/open-log.ts'
+import { openSpeedStore } from '../drivers/open-speed-store.ts'
+import type { Configuration } from '../settings/settings.ts'
+import type { AskedReader, ReaderReply, ReaderRequest } from './reader-messages.ts'
+
+const { configuration } = workerData as { configuration: Configuration }
+const folder = DataFolder.open(configuration.data, configuration.scratch)
+const port = parentPort!
+const logs = new Map<string, Promise<EventLog>>()
+const stores = new Map<string, Promise<SpeedStore>>()
+
+/** Opened when it is asked for first; one that could not be opened is tried again. */
+function kept<Part>(parts: Map<string, Promise<Part>>, dataset: string, open: () => Promise<Part>): Promise<Part> {
+  const part = parts.get(dataset) ?? open()
+  parts.set(dataset, part)
+  part.catch(() => parts.delete(dataset))
+  return part
+}
+
+function logOf(dataset: string): Promise<EventLog> {
+  return kept(logs, dataset, () => openLog({ dataset, folder, configuration, emit: silent, step: noSteps }))
+}
+
+function storeOf(dataset: string): Promise<SpeedStore> {
+  return kept(stores, dataset, async () => {
+    const log = (await logOf(dataset)).identity
+    return openSpeedStore({ dataset, folder, configuration, emit: silent, step: noSteps, log })
+  })
+}
+
+async function answer(dataset: string, request: ReaderRequest): Promise<unknown> {
+  if (request.ask === 'markers') return (await storeOf(dataset)).markers()
+  const log = await logOf(dataset)
+  return request.ask === 'range'
+    ? log.range(request.partition)
+    : log.read(request.partition, request.from, request.limits)
+}
+
+port.on('message', async ({ id, dataset, request }: AskedReader) => {
+  try {
+    port.postMessage({ id, answer: await answer(dataset, request) } satisfies ReaderReply)
+  } catch (error) {
+    port.postMessage({ id, fault: (error as Error).message } satisfies ReaderReply)
+  }
+})

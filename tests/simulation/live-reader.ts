@@ -1,0 +1,94 @@
+/**
+ * The resident reader of the simulation: the real LakeLook and LogTail, over rows in memory. One reader lives long and follows; what it
+ * holds at each moment is what it gives to be checked.
+ */
+import type { Offset } from '#core/offsets.ts'
+import type { ServedDataset } from '#serving/answers/snapshot.ts'
+import { LakeLook, type LakeState } from '#serving/live/lake-look.ts'
+import { DEFAULT_LIVE_LIMITS } from '#serving/live/live-limits.ts'
+import { LogTail, type TailCounts, type TailRows } from '#serving/live/log-tail.ts'
+import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
+import type { KeyState } from './offset-fold.ts'
+
+/** Faults put in on purpose, each of which the simulation must find. */
+export type TailFault =
+  | 'a record is skipped'
+  | 'a batch is applied twice'
+  | 'rows of a closed segment are kept'
+  | 'rows behind a closed segment are dropped with it'
+  | 'a kept answer is given at another position'
+
+export interface LiveRead {
+  readonly state: LakeState
+  /** of the tail */
+  readonly open: readonly KeyState[]
+  readonly position: Offset
+}
+
+interface Row {
+  readonly k: string
+  readonly offset: Offset
+}
+
+class MemoryRows implements TailRows {
+  readonly #fault: TailFault | null
+  rows: Row[] = []
+
+  constructor(fault: TailFault | null) {
+    this.#fault = fault
+  }
+
+  async append(batches: readonly RecordBatch[]): Promise<void> {
+    for (const { lines, start } of batches) {
+      const texts = lines.toString().trimEnd().split('\n')
+      const added = texts.map((text, index) => ({ k: (JSON.parse(text) as Row).k, offset: start + index }))
+      if (this.#fault === 'a record is skipped' && start > 3) added.pop()
+      this.rows.push(...added)
+      if (this.#fault === 'a batch is applied twice' && start > 3) this.rows.push(...added)
+    }
+  }
+
+  async drop(_partition: number, from: Offset): Promise<void> {
+    if (this.#fault === 'rows of a closed segment are kept') return
+    if (this.#fault === 'rows behind a closed segment are dropped with it') this.rows = []
+    this.rows = this.rows.filter(({ offset }) => offset >= from)
+  }
+
+  counts(): TailCounts {
+    return { rows: this.rows.length, deadLetters: 0, lateRows: 0 }
+  }
+}
+
+export class LiveReader {
+  readonly #look: LakeLook
+  readonly #tail: LogTail
+  readonly #rows: MemoryRows
+  readonly #fault: TailFault | null
+  #kept: LiveRead | null = null
+
+  constructor(
+    served: ServedDataset,
+    log: Pick<EventLog, 'range' | 'read'>,
+    recordsMax: number,
+    fault: TailFault | null,
+  ) {
+    this.#fault = fault
+    this.#look = new LakeLook(served)
+    this.#rows = new MemoryRows(fault)
+    this.#tail = new LogTail(log, this.#rows, { ...DEFAULT_LIVE_LIMITS, refreshRecordsMax: recordsMax }, () => 0)
+  }
+
+  async read(): Promise<LiveRead> {
+    const state = await this.#look.look()
+    await this.#tail.follow(state.ends)
+    await this.#tail.advance()
+    const position = this.#tail.places()[0]!.end
+    const open = this.#rows.rows.map(({ k, offset }) => ({ k, offsets: [offset] }))
+    const kept = this.#kept
+    if (this.#fault === 'a kept answer is given at another position' && kept !== null) {
+      return { ...kept, position }
+    }
+    this.#kept = { state, open, position }
+    return this.#kept
+  }
+}
