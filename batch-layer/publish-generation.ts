@@ -8,7 +8,13 @@ import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
-import type { BatchProgress } from './run-batch.ts'
+
+export interface BatchProgress {
+  /** the view or dictionary that is being written */
+  readonly name: string
+  readonly done: number
+  readonly total: number
+}
 
 export interface Publication {
   readonly dataset: CompiledDataset

@@ -14,15 +14,10 @@ import { type Emit, silent } from '#telemetry/emit.ts'
 import { DuckDbCompute } from './batch-compute.ts'
 import { DuckDbPinning } from './pin-dictionaries.ts'
 import { type BatchMode, planRun } from './plan-run.ts'
-import { publishGeneration } from './publish-generation.ts'
+import { type BatchProgress, publishGeneration } from './publish-generation.ts'
 import { removeUnneeded } from './retention.ts'
 
-export interface BatchProgress {
-  /** the view or dictionary that is being written */
-  readonly name: string
-  readonly done: number
-  readonly total: number
-}
+export type { BatchProgress }
 
 export interface BatchRunOptions {
   readonly dataset: CompiledDataset

@@ -3,7 +3,13 @@
  * A text that is not a bare name is an expression, which is checked when the definition is loaded.
  */
 import type { KEY_TYPES } from './column-types.ts'
-import type { ColumnType, LookupDefinition, MeasureDefinition, RankDefinition, ViewDefinition } from './definition.ts'
+import type {
+  ColumnType,
+  LookupDefinition,
+  MeasureDefinition,
+  RankDefinition,
+  ViewDefinition,
+} from './definition-parts.ts'
 
 type Letter =
   | ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm')

@@ -40,10 +40,31 @@ function imports(file: string): string[] {
   return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1]!)
 }
 
-function folderOf(file: string, specifier: string): string | null {
-  if (specifier.startsWith('#')) return specifier.slice(1).split('/')[0]!
-  if (specifier.startsWith('.')) return relative(root, resolve(root, file, '..', specifier)).split('/')[0]!
+/** The file of ours that is meant; null for packages. */
+function fileOf(file: string, specifier: string): string | null {
+  if (specifier.startsWith('#')) return specifier.slice(1)
+  if (specifier.startsWith('.')) return relative(root, resolve(root, file, '..', specifier))
   return null
+}
+
+function folderOf(file: string, specifier: string): string | null {
+  return fileOf(file, specifier)?.split('/')[0] ?? null
+}
+
+type Graph = ReadonlyMap<string, Iterable<string>>
+
+function reachable(graph: Graph, from: string): Set<string> {
+  const found = new Set(graph.get(from))
+  for (const next of found) for (const further of graph.get(next) ?? []) found.add(further)
+  return found
+}
+
+/** Those that reach themselves, each with those of its neighbours that lead back to it. */
+function circles(graph: Graph): Record<string, string[]> {
+  const around = new Map([...graph.keys()].map((one) => [one, reachable(graph, one)]))
+  const circular = [...around].filter(([one, found]) => found.has(one))
+  const within = (one: string): string[] => [...graph.get(one)!].filter((next) => around.get(next)?.has(one))
+  return Object.fromEntries(circular.map(([one]) => [one, within(one)]))
 }
 
 describe('imports', () => {
@@ -78,6 +99,17 @@ describe('imports', () => {
     expect(wrong).toEqual([])
   })
 
+  test('no file imports itself in a circle, not even for types', () => {
+    const files = [...Object.keys(ALLOWED), 'runtime', 'dashboards', 'tests', 'bench'].flatMap(sources)
+    const targets = (file: string): string[] => imports(file).flatMap((specifier) => fileOf(file, specifier) ?? [])
+    expect(circles(new Map(files.map((file) => [file, targets(file)])))).toEqual({})
+  })
+
+  test('a circle is found wherever it is', () => {
+    const graph = { a: ['b', 'c'], b: ['b', 'c'], c: [], d: ['a', 'e'], e: ['f'], f: ['d', 'a'] }
+    expect(circles(new Map(Object.entries(graph)))).toEqual({ b: ['b'], d: ['e'], e: ['f'], f: ['d'] })
+  })
+
   test('no module of a folder imports itself in a circle across folders', () => {
     const edges = new Map<string, Set<string>>()
     for (const folder of Object.keys(ALLOWED)) {
@@ -86,11 +118,6 @@ describe('imports', () => {
         .flatMap((file) => imports(file).map((specifier) => folderOf(file, specifier)))
       edges.set(folder, new Set(targets.filter((target): target is string => target !== null && target !== folder)))
     }
-    const reachable = (from: string): Set<string> => {
-      const found = new Set(edges.get(from) ?? [])
-      for (const next of found) for (const further of edges.get(next) ?? []) found.add(further)
-      return found
-    }
-    expect([...edges.keys()].filter((folder) => reachable(folder).has(folder))).toEqual([])
+    expect(circles(edges)).toEqual({})
   })
 })

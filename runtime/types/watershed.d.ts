@@ -3,44 +3,6 @@
  * TypeScript 5.8 or newer.
  */
 declare module 'watershed' {
-  type ListType = (typeof LIST_TYPES)[number];
-  /** SQL types a column may have. */
-  export type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType;
-  /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
-  export type TimeUnit = (typeof TIME_UNITS)[number];
-  type Scalar = string | number | boolean;
-  /** Values that the JSON of an event can have at the path of a column of this type. */
-  type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
-  export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
-    readonly type: Type;
-    /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
-    readonly path: string;
-    /** an event without a usable value is a dead letter */
-    readonly required?: boolean;
-    /** value if the event has none, or one that cannot be converted; written as in the event */
-    readonly default?: DefaultOf<Type>;
-    /** only for TIMESTAMP; default 'iso' */
-    readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never;
-    readonly label?: string;
-  }
-  export interface MeasureOptions<Where extends string = string> {
-    /** SQL condition over the columns: only rows where it is true are aggregated */
-    readonly where?: Where;
-    readonly label?: string;
-  }
-  export interface MeasureDefinition<Column extends string = string> {
-    readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile';
-    readonly expression?: string;
-    readonly denominator?: string;
-    readonly where?: string;
-    readonly label?: string;
-    /** countDistinct: keep every hash instead of the smallest 2,048 */
-    readonly exact?: boolean;
-    /** quantile: 0 … 1 */
-    readonly q?: number;
-    /** only for TypeScript: the columns that bare names refer to */
-    readonly column?: Column;
-  }
   /** Number of rows (where a condition holds). */
   export function count<const Where extends string = never>(options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Where>>;
   /** Sum; exact for integers and decimals, within 1e-9 relative for doubles; NULL where no row had a value. */
@@ -63,30 +25,86 @@ declare module 'watershed' {
   }): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
   /** The value below which the fraction `q` of the values lies, within 1 % relative. */
   export function quantile<const Text extends string, const Where extends string = never>(expression: Text, q: number, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
-  export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
-  export interface WindowDefinition {
+  /** A window of event time: `size` long, ending at every multiple of `every`; `every` is its pane and divides `size`. */
+  export function sliding(window: WindowDefinition): WindowDefinition;
+  /** Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list). */
+  export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
+  /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
+    /** the TIMESTAMP column that is the event time */
+    readonly time: TimeColumn<NoInfer<Types>>;
+    /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+    readonly key: KeyColumn<NoInfer<Types>>;
+    readonly columns: {
+      readonly [Name in keyof Types]: ColumnDefinition<Types[Name]>;
+    };
+    readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>;
+  }
+  /** Defines a dataset; the value is plain data, `compileDataset` checks and compiles it. */
+  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>>(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string>;
+  export type { ColumnDefinition, ColumnType, DatasetDefinition, Duration, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
+  interface MeasureOptions<Where extends string = string> {
+    /** SQL condition over the columns: only rows where it is true are aggregated */
+    readonly where?: Where;
+    readonly label?: string;
+  }
+  interface MeasureDefinition<Column extends string = string> {
+    readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile';
+    readonly expression?: string;
+    readonly denominator?: string;
+    readonly where?: string;
+    readonly label?: string;
+    /** countDistinct: keep every hash instead of the smallest 2,048 */
+    readonly exact?: boolean;
+    /** quantile: 0 … 1 */
+    readonly q?: number;
+    /** only for TypeScript: the columns that bare names refer to */
+    readonly column?: Column;
+  }
+  /** The text itself if it is a bare name; never for an expression, and for a text that is known only at run time. */
+  type ColumnIn<Text extends string> = string extends Text ? never : Text extends unknown ? IsBareName<Text> extends true ? Text : never : never;
+  interface WindowDefinition {
     readonly size: Duration;
     readonly every: Duration;
   }
-  /** A window of event time: `size` long, ending at every multiple of `every`; `every` is its pane and divides `size`. */
-  export function sliding(window: WindowDefinition): WindowDefinition;
-  export interface LookupDefinition<Key extends string = string> {
+  interface LookupDefinition<Key extends string = string> {
     readonly dictionary: string;
     readonly key: Key;
     readonly attribute: string;
   }
-  /** Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list). */
-  export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
-  export interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
-    readonly by: Measure;
-    readonly limit: number;
-    /** dimensions of an answer if the query names none; default: all */
-    readonly dimensions?: readonly Dimension[];
-    /** SQL condition over the presented measures, e.g. 'mentions > 5' */
-    readonly having?: string;
+  /** SQL types a column may have. */
+  type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType;
+  interface DatasetDefinition<Column extends string = string> {
+    /** lower case letters, digits and _; starts with a letter; at most 63 */
+    readonly name: string;
+    readonly label?: string;
+    /** the TIMESTAMP column that is the event time */
+    readonly time: Column;
+    /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+    readonly key: Column;
+    /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
+    readonly lateAfter?: Duration;
+    readonly columns: Readonly<Record<Column, ColumnDefinition>>;
+    readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
   }
-  export interface ViewDefinition<Column extends string = string> {
+  type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>;
+  type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, (typeof KEY_TYPES)[number]>;
+  interface ColumnDefinition<Type extends ColumnType = ColumnType> {
+    readonly type: Type;
+    /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
+    readonly path: string;
+    /** an event without a usable value is a dead letter */
+    readonly required?: boolean;
+    /** value if the event has none, or one that cannot be converted; written as in the event */
+    readonly default?: DefaultOf<Type>;
+    /** only for TIMESTAMP; default 'iso' */
+    readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never;
+    readonly label?: string;
+  }
+  type CheckedViews<Column extends string, Views> = {
+    readonly [View in keyof Views]: string extends NamesOf<Member<Views[View], 'measures'>> ? ViewDefinition : CheckedView<Column, Views[View]>;
+  };
+  interface ViewDefinition<Column extends string = string> {
     readonly label?: string;
     /** name → column that holds a list: one row per element, under the new name */
     readonly unnest?: Readonly<Record<string, Column>>;
@@ -102,53 +120,30 @@ declare module 'watershed' {
     /** name of the added column → lookup */
     readonly enrich?: Readonly<Record<string, LookupDefinition>>;
   }
-  export interface DatasetDefinition<Column extends string = string> {
-    /** lower case letters, digits and _; starts with a letter; at most 63 */
-    readonly name: string;
-    readonly label?: string;
-    /** the TIMESTAMP column that is the event time */
-    readonly time: Column;
-    /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
-    readonly key: Column;
-    /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
-    readonly lateAfter?: Duration;
-    readonly columns: Readonly<Record<Column, ColumnDefinition>>;
-    readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
-  }
-  /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
-    /** the TIMESTAMP column that is the event time */
-    readonly time: TimeColumn<NoInfer<Types>>;
-    /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
-    readonly key: KeyColumn<NoInfer<Types>>;
-    readonly columns: {
-      readonly [Name in keyof Types]: ColumnDefinition<Types[Name]>;
-    };
-    readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>;
-  }
-  /** Defines a dataset; the value is plain data, `compileDataset` checks and compiles it. */
-  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>>(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string>;
-  export type { FixedGrain, Grain };
-  const LIST_TYPES: readonly ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VARCHAR[]'];
-  const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
-  /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
-  const TIME_UNITS: readonly ['s', 'ms', 'us', 'iso'];
-  /** The text itself if it is a bare name; never for an expression, and for a text that is known only at run time. */
-  type ColumnIn<Text extends string> = string extends Text ? never : Text extends unknown ? IsBareName<Text> extends true ? Text : never : never;
-  type Grain = FixedGrain | CalendarGrain;
-  type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>;
-  type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, (typeof KEY_TYPES)[number]>;
-  type CheckedViews<Column extends string, Views> = {
-    readonly [View in keyof Views]: string extends NamesOf<Member<Views[View], 'measures'>> ? ViewDefinition : CheckedView<Column, Views[View]>;
-  };
+  /** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
+  type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
   type FixedGrain = keyof typeof GRAIN_MS;
+  type Grain = FixedGrain | CalendarGrain;
+  interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
+    readonly by: Measure;
+    readonly limit: number;
+    /** dimensions of an answer if the query names none; default: all */
+    readonly dimensions?: readonly Dimension[];
+    /** SQL condition over the presented measures, e.g. 'mentions > 5' */
+    readonly having?: string;
+  }
+  /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
+  type TimeUnit = (typeof TIME_UNITS)[number];
   type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
-  type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
+  const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
+  type ListType = (typeof LIST_TYPES)[number];
   type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
     [Name in keyof Types]: Types[Name] extends Allowed ? Name : [ColumnType] extends [Types[Name]] ? Name : never;
   }[keyof Types] & string;
   /** Types whose equal values have one text, so that all events of a key go to one partition. */
   const KEY_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'];
+  /** Values that the JSON of an event can have at the path of a column of this type. */
+  type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string;
   type Member<View, Name extends string> = View extends {
     readonly [Key in Name]: infer Value;
@@ -167,9 +162,13 @@ declare module 'watershed' {
     readonly hour: 3600000;
     readonly day: 86400000;
   };
+  type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
+  /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
+  const TIME_UNITS: readonly ['s', 'ms', 'us', 'iso'];
   type Letter = ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm') | ('n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z');
   type AllNameChars<Text extends string> = Text extends '' ? true : Text extends `${NameChar}${infer Rest}` ? AllNameChars<Rest> : false;
-  const CALENDAR_GRAINS: readonly ['week', 'month', 'quarter', 'year'];
+  const LIST_TYPES: readonly ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VARCHAR[]'];
+  type Scalar = string | number | boolean;
   interface CheckedMembers<Column extends string, View> {
     readonly unnest: {
       readonly [Name in keyof Member<View, 'unnest'>]: Column;
@@ -187,6 +186,7 @@ declare module 'watershed' {
       readonly time: readonly string[];
     } ? never : ViewDefinition['window'];
   }
+  const CALENDAR_GRAINS: readonly ['week', 'month', 'quarter', 'year'];
   type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
   type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
   /** names that expressions of a view may use */

@@ -1,5 +1,4 @@
 import type { OffsetRange } from '#core/offsets.ts'
-import type { GateLimits } from '../http/query-gate.ts'
 
 /** An invalid query: names the parameter and, where there is a list, its valid values. */
 export class QueryError extends Error {
@@ -35,16 +34,6 @@ export class PartialsCompactedError extends Error {
       `view '${view.name}' of dataset '${view.dataset}', partition ${range.partition}: the partials of offsets [${range.start}, ${range.end}) were deleted by compaction, and the current generation does not include these offsets; run \`watershed batch run --full\``,
     )
     this.name = 'PartialsCompactedError'
-  }
-}
-
-/** The limit of waiting queries is reached. */
-export class TooManyQueriesError extends Error {
-  constructor({ queriesMax, queriesWaitingMax }: GateLimits) {
-    super(
-      `queriesMax = ${queriesMax} queries are running and queriesWaitingMax = ${queriesWaitingMax} are waiting; retry in a second`,
-    )
-    this.name = 'TooManyQueriesError'
   }
 }
 

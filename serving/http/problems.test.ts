@@ -5,8 +5,9 @@ import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.t
 import { KafkaUnavailableError } from '#storage/log/kafka/kafka-settings.ts'
 import { RedisFault } from '#storage/redis/redis-fault.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
-import { NeedsBackfillError, QueryError, TooManyQueriesError, UnknownViewError } from '../answers/query-error.ts'
+import { NeedsBackfillError, QueryError, UnknownViewError } from '../answers/query-error.ts'
 import { PROBLEMS, problemOfError } from './problems.ts'
+import { TooManyQueriesError } from './query-gate.ts'
 
 test('docs/reference/errors.md lists the problems of the code', () => {
   const text = readFileSync(fileURLToPath(new URL('../../docs/reference/errors.md', import.meta.url)), 'utf8')

@@ -5,10 +5,10 @@ import {
   PartialsCompactedError,
   QueryError,
   QueryTimeoutError,
-  TooManyQueriesError,
   UnknownViewError,
 } from '../answers/query-error.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
+import { TooManyQueriesError } from './query-gate.ts'
 
 export const PROBLEMS = {
   'bad-request': { status: 400, title: 'The request is malformed', retryable: false },

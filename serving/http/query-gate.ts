@@ -1,9 +1,18 @@
 /** Limits how many queries run and wait at once; further queries are refused immediately instead of growing a queue. */
-import { TooManyQueriesError } from '../answers/query-error.ts'
 
 export interface GateLimits {
   readonly queriesMax: number
   readonly queriesWaitingMax: number
+}
+
+/** The limit of waiting queries is reached. */
+export class TooManyQueriesError extends Error {
+  constructor({ queriesMax, queriesWaitingMax }: GateLimits) {
+    super(
+      `queriesMax = ${queriesMax} queries are running and queriesWaitingMax = ${queriesWaitingMax} are waiting; retry in a second`,
+    )
+    this.name = 'TooManyQueriesError'
+  }
 }
 
 export class QueryGate {

@@ -1,0 +1,109 @@
+/** The parts of a dataset file: what a definition may have, before its names are checked against each other. */
+import type { LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import type { Grain } from './grains.ts'
+
+type ListType = (typeof LIST_TYPES)[number]
+/** SQL types a column may have. */
+export type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType
+
+/** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
+export type TimeUnit = (typeof TIME_UNITS)[number]
+
+type Scalar = string | number | boolean
+/** Values that the JSON of an event can have at the path of a column of this type. */
+type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN'
+  ? boolean
+  : Type extends 'VARCHAR' | 'DATE'
+    ? string
+    : Type extends 'JSON'
+      ? Scalar
+      : Type extends 'DOUBLE'
+        ? number
+        : Type extends ListType
+          ? readonly Scalar[]
+          : number | string
+
+export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
+  readonly type: Type
+  /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
+  readonly path: string
+  /** an event without a usable value is a dead letter */
+  readonly required?: boolean
+  /** value if the event has none, or one that cannot be converted; written as in the event */
+  readonly default?: DefaultOf<Type>
+  /** only for TIMESTAMP; default 'iso' */
+  readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never
+  readonly label?: string
+}
+
+export interface MeasureOptions<Where extends string = string> {
+  /** SQL condition over the columns: only rows where it is true are aggregated */
+  readonly where?: Where
+  readonly label?: string
+}
+
+export interface MeasureDefinition<Column extends string = string> {
+  readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile'
+  readonly expression?: string
+  readonly denominator?: string
+  readonly where?: string
+  readonly label?: string
+  /** countDistinct: keep every hash instead of the smallest 2,048 */
+  readonly exact?: boolean
+  /** quantile: 0 … 1 */
+  readonly q?: number
+  /** only for TypeScript: the columns that bare names refer to */
+  readonly column?: Column
+}
+
+/** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
+export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+
+export interface WindowDefinition {
+  readonly size: Duration
+  readonly every: Duration
+}
+export interface LookupDefinition<Key extends string = string> {
+  readonly dictionary: string
+  readonly key: Key
+  readonly attribute: string
+}
+export interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
+  readonly by: Measure
+  readonly limit: number
+  /** dimensions of an answer if the query names none; default: all */
+  readonly dimensions?: readonly Dimension[]
+  /** SQL condition over the presented measures, e.g. 'mentions > 5' */
+  readonly having?: string
+}
+
+export interface ViewDefinition<Column extends string = string> {
+  readonly label?: string
+  /** name → column that holds a list: one row per element, under the new name */
+  readonly unnest?: Readonly<Record<string, Column>>
+  /** name → SQL expression over columns and unnested names */
+  readonly dimensions: Readonly<Record<string, string>>
+  /** only rows where this SQL condition is true */
+  readonly where?: string
+  /** grains in which the view can be queried; the finest one is stored. Neither `time` nor `window`: an all-time view */
+  readonly time?: readonly Grain[]
+  readonly window?: WindowDefinition
+  readonly measures: Readonly<Record<string, MeasureDefinition>>
+  readonly rank?: RankDefinition
+  /** name of the added column → lookup */
+  readonly enrich?: Readonly<Record<string, LookupDefinition>>
+}
+
+export interface DatasetDefinition<Column extends string = string> {
+  /** lower case letters, digits and _; starts with a letter; at most 63 */
+  readonly name: string
+  readonly label?: string
+  /** the TIMESTAMP column that is the event time */
+  readonly time: Column
+  /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
+  readonly key: Column
+  /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
+  readonly lateAfter?: Duration
+  readonly columns: Readonly<Record<Column, ColumnDefinition>>
+  readonly views: Readonly<Record<string, ViewDefinition<Column>>>
+}
