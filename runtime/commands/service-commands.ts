@@ -18,7 +18,7 @@ interface StartOptions extends ServiceOptions {
   readonly demoRate?: number
 }
 
-const ALL: PlatformShape = { threads: ['stream'], processes: ['batch', 'present'], answers: true, intake: true }
+const ALL: PlatformShape = { threads: [], processes: ['stream', 'batch', 'present'], answers: true, intake: true }
 const FREE_PORT = 'a free one'
 
 export function startCommand(): Command {

@@ -30,12 +30,16 @@ import type { RoleInput } from './role-messages.ts'
 import { RoleSupervisor } from './role-supervisor.ts'
 import { StorageReader } from './storage-reader.ts'
 
+/** What intake and answers leave to the others when all want the processors: half to the stream role, a tenth to each of the others. */
+const YIELDS = { stream: 3, batch: 10, present: 10 } as const
+type RoleName = keyof typeof YIELDS
+
 /** What of the platform one process does. */
 export interface PlatformShape {
   /** roles with a thread of their own */
-  readonly threads: readonly ('stream' | 'batch' | 'present')[]
+  readonly threads: readonly RoleName[]
   /** roles with a process of their own, which ends with this one */
-  readonly processes?: readonly ('batch' | 'present')[]
+  readonly processes?: readonly RoleName[]
   /** answers queries */
   readonly answers: boolean
   /** takes events in */
@@ -118,7 +122,7 @@ export class Platform {
     await this.#listen()
   }
 
-  async #startRole(name: string, runsIn: 'thread' | 'process'): Promise<void> {
+  async #startRole(name: RoleName, runsIn: 'thread' | 'process'): Promise<void> {
     if (name === 'present' && this.#workspace.configuration.presented === 'none') return
     const module = new URL(`./${name}-thread.ts`, import.meta.url)
     const role = new RoleSupervisor({ name, module, runsIn, input: this.#inputOf(name), emit: this.#emit })
@@ -205,9 +209,10 @@ export class Platform {
     return { path, plugin: jobBoard({ adminKey, url: redis.url, prefix: queuePrefixOf({ redis }), queues }) }
   }
 
-  #inputOf(role: string): RoleInput {
+  #inputOf(role: RoleName): RoleInput {
     const scratchFolder = join(this.#workspace.scratchFolder, role)
     mkdirSync(scratchFolder, { recursive: true })
-    return { configuration: this.#workspace.configuration, scratchFolder, platformPid: process.pid }
+    const { configuration } = this.#workspace
+    return { configuration, scratchFolder, platformPid: process.pid, yields: YIELDS[role] }
   }
 }

@@ -51,9 +51,9 @@ function processChannel(): RoleChannel {
     input: input.promise,
     stop: stop.promise,
     tell: (message) => void tellPlatform(message),
-    started() {
+    async started() {
       void tellPlatform({ type: 'started' })
-      const refused = yieldProcessors()
+      const refused = yieldProcessors((await input.promise).yields)
       if (refused !== null) void tellPlatform({ type: 'event', event: priorityKept(refused) })
     },
     async end(last) {

@@ -9,6 +9,8 @@ export interface RoleInput {
   readonly scratchFolder: string
   /** the process of the platform that the role belongs to */
   readonly platformPid: number
+  /** how many steps below the platform's the priority of the role's own process is */
+  readonly yields: number
 }
 
 export type ToRole =

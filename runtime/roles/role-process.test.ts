@@ -23,7 +23,7 @@ async function facts(configuration: Configuration): Promise<ProcessFacts> {
     name: 'facts',
     module: new URL('./process-facts.fixture.ts', import.meta.url),
     runsIn: 'process',
-    input: { configuration, scratchFolder, platformPid: process.pid },
+    input: { configuration, scratchFolder, platformPid: process.pid, yields: 10 },
     emit: ({ message }) => told.resolve(message),
   })
   await role.start()

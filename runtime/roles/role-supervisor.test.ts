@@ -22,7 +22,7 @@ async function supervise(script: string, runsIn: 'thread' | 'process'): Promise<
     name: 'fixture',
     module: new URL('./dying-role.fixture.ts', import.meta.url),
     runsIn,
-    input: { configuration: await loadConfiguration({}), scratchFolder, platformPid: process.pid },
+    input: { configuration: await loadConfiguration({}), scratchFolder, platformPid: process.pid, yields: 10 },
     emit: (event) => {
       events.push(event)
       waiting.get(event.name)?.(event)

@@ -14,9 +14,9 @@ import { runRole } from './role-thread.ts'
 /** keeps the flushes of four partitions below a fifth of a processor */
 const EMBEDDED_FLUSH_PAUSES = 20
 
-await runRole(async ({ configuration, scratchFolder }, emit) => {
+await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)
-  const step = crashStep(process.env)
+  const step = crashStep(process.env, platformPid)
   const engine = await openEngine('stream', configuration, folder, scratchFolder)
   const running: { open: OpenDataset; role: StreamRole }[] = []
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {

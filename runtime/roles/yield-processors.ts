@@ -2,13 +2,14 @@
 import { readdirSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
 
-/** on Linux: a tenth of the processor time of another thread that wants it as well */
-const STEPS_LOWER = 10
-
-/** Lowers the priority of all threads of this process; threads that they make later inherit it. @returns what the system refused it with, else null */
-export function yieldProcessors(): Error | null {
+/**
+ * Lowers the priority of all threads of this process; threads that they make later inherit it.
+ * @param steps on Linux: 3 are half, 10 a tenth of the processor time of another thread that wants it as well
+ * @returns what the system refused it with, else null
+ */
+export function yieldProcessors(steps: number): Error | null {
   try {
-    const priority = Math.min(getPriority() + STEPS_LOWER, constants.priority.PRIORITY_LOW)
+    const priority = Math.min(getPriority() + steps, constants.priority.PRIORITY_LOW)
     for (const thread of threads()) setPriority(thread, priority)
     return null
   } catch (error) {
