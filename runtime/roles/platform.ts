@@ -12,7 +12,7 @@ import { Intake } from '#ingest/intake.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
-import type { LiveDatasetParts } from '#serving/live/live-dataset.ts'
+import { LiveDataset, type LiveDatasetParts } from '#serving/live/live-dataset.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 import { listenError } from '../commands/exit-codes.ts'
@@ -176,7 +176,7 @@ export class Platform {
           return open.partitions
         },
       }
-      const live = new LiveAnswers({ ...parts, ...this.#readElsewhere(open), scratchFolder })
+      const live = new LiveAnswers(new LiveDataset({ ...parts, ...this.#readElsewhere(open), scratchFolder }))
       live.start()
       this.#live.push(live)
       return [dataset.name, { ...parts, live }]

@@ -13,8 +13,8 @@ import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
 import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
 import { unknownName } from '../answers/unknown-name.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
-import { LiveDataset, type LiveDatasetParts } from './live-dataset.ts'
-import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
+import type { LiveDataset } from './live-dataset.ts'
+import type { LiveLimits } from './live-limits.ts'
 import type { ViewHead } from './live-view.ts'
 
 const TRIES_MAX = 3
@@ -43,9 +43,9 @@ export class LiveAnswers {
   /** how often each way was gone */
   readonly counts: Record<AnswerSource, number> = { kept: 0, joined: 0, computed: 0 }
 
-  constructor(parts: LiveDatasetParts) {
-    this.#limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
-    this.#live = new LiveDataset(parts)
+  constructor(live: LiveDataset) {
+    this.#live = live
+    this.#limits = live.limits
     this.#cache = new AnswerCache(this.#limits)
   }
 

@@ -38,7 +38,7 @@ const QUIET_PAUSE_MS_MAX = 60
 export class LiveDataset {
   readonly served: LiveDatasetParts
   readonly #parts: LiveDatasetParts
-  readonly #limits: LiveLimits
+  readonly limits: LiveLimits
   readonly #lake: LakeLook
   readonly #oneChange = pLimit(1)
   readonly #views = new Map<string, LiveView>()
@@ -58,7 +58,7 @@ export class LiveDataset {
   constructor(parts: LiveDatasetParts) {
     this.served = parts
     this.#parts = parts
-    this.#limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
+    this.limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
     this.#lake = new LakeLook(parts)
   }
 
@@ -141,15 +141,15 @@ export class LiveDataset {
   }
 
   async #run(): Promise<void> {
-    let quietMs = this.#limits.refreshPauseMs
+    let quietMs = this.limits.refreshPauseMs
     while (!this.#stopping.signal.aborted) {
       const began = performance.now()
       const changed = await this.refresh()
       const took = performance.now() - began
-      quietMs = changed ? this.#limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
-      const pause = Math.max(quietMs, took * this.#limits.refreshPauses)
+      quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
+      const pause = Math.max(quietMs, took * this.limits.refreshPauses)
       const asked = [...this.#views.values()].some((view) => this.#isHot(view))
-      await this.#pause(asked ? pause : Math.max(pause, this.#limits.idleRefreshMs))
+      await this.#pause(asked ? pause : Math.max(pause, this.limits.idleRefreshMs))
     }
   }
 
@@ -183,9 +183,9 @@ export class LiveDataset {
     const { dataset, engine, log, lake, scratchFolder, clock } = this.#parts
     this.#connection ??= await engine.connect()
     const connection = this.#connection
-    this.#files ??= new FileTables(connection, lake, this.#limits.generationFileBytesMax)
+    this.#files ??= new FileTables(connection, lake, this.limits.generationFileBytesMax)
     this.#rows ??= new TailTable({ dataset, connection, scratchFolder })
-    this.#tail ??= new LogTail(log, this.#rows, this.#limits, clock)
+    this.#tail ??= new LogTail(log, this.#rows, this.limits, clock)
     return { tail: this.#tail, rows: this.#rows }
   }
 
@@ -205,7 +205,7 @@ export class LiveDataset {
       if (!this.#isHot(view) && began < view.dueAtMs) continue
       // What is wrong with one view is said to whoever asks for it.
       await view.follow(this.#moment!).catch(() => view.drop())
-      const { coldEveryMs, coldPauses } = this.#limits
+      const { coldEveryMs, coldPauses } = this.limits
       view.dueAtMs = performance.now() + Math.max(coldEveryMs, coldPauses * (performance.now() - began))
     }
     const { generation } = this.#moment!.snapshot
@@ -213,14 +213,14 @@ export class LiveDataset {
   }
 
   #isHot(view: LiveView): boolean {
-    return performance.now() - view.askedAtMs < this.#limits.hotMs
+    return performance.now() - view.askedAtMs < this.limits.hotMs
   }
 
   #view(name: string): LiveView {
     const known = this.#views.get(name)
     if (known !== undefined) return known
     const { dataset, lake } = this.#parts
-    const parts = { connection: this.#connection!, lake, files: this.#files!, limits: this.#limits }
+    const parts = { connection: this.#connection!, lake, files: this.#files!, limits: this.limits }
     const view = new LiveView({ view: dataset.views.get(name)!, ...parts })
     this.#views.set(name, view)
     return view

@@ -16,6 +16,7 @@ import { Intake } from '#ingest/intake.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { LiveAnswers } from '#serving/live/live-answers.ts'
+import { LiveDataset } from '#serving/live/live-dataset.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
@@ -195,7 +196,7 @@ export class OrdersPlatform {
     const log = this.#sabotage.tail?.(served.log) ?? served.log
     const scratchFolder = join(this.folder, 'scratch-serve')
     mkdirSync(scratchFolder)
-    const live = new LiveAnswers({ ...served, log, scratchFolder, limits: LIVE_LIMITS })
+    const live = new LiveAnswers(new LiveDataset({ ...served, log, scratchFolder, limits: LIVE_LIMITS }))
     live.start()
     this.#closers.push(() => live.stop())
     return live

@@ -1,0 +1,256 @@
+/** What resident answers read and compute: every file once, nothing twice for an unchanged moment, and no rows of other panes or keys. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { runBatch } from '#batch-layer/run-batch.ts'
+import { compileDataset } from '#core/compile-dataset.ts'
+import type { CompiledDataset } from '#core/compiled.ts'
+import { count, countDistinct, defineDataset, sliding } from '#core/definition.ts'
+import type { ViewQuery } from '#core/query.ts'
+import { StreamRole } from '#speed-layer/stream-role.ts'
+import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
+import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
+import { silent } from '#telemetry/emit.ts'
+import { until } from '#tests/until.ts'
+import { BoundValues } from '../answers/bound-values.ts'
+import { filteredSql } from '../answers/merged-sql.ts'
+import { LiveAnswers } from './live-answers.ts'
+import { LiveDataset } from './live-dataset.ts'
+
+const definition = defineDataset({
+  name: 'visits',
+  time: 'at',
+  key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
+    page: { type: 'VARCHAR', path: '$.page' },
+  },
+  views: {
+    by_page: {
+      dimensions: { page: 'page' },
+      time: ['minute', 'hour'],
+      measures: { visits: count(), visitors: countDistinct('id') },
+    },
+    trending: {
+      dimensions: { page: 'page' },
+      window: sliding({ size: '1m', every: '10s' }),
+      measures: { visits: count() },
+      rank: { by: 'visits', limit: 3 },
+    },
+  },
+})
+
+const START = Date.UTC(2026, 5, 1)
+const PAGES = ['/', '/a', '/b', "/'c"]
+
+let folder: string
+let engine: DuckDbEngine
+let log: SqliteLog
+let lake: LocalLake
+let store: SqliteSpeedStore
+let dataset: CompiledDataset
+let live: LiveDataset
+let answers: LiveAnswers
+let appended: number
+let connections: number
+let filesRead: string[]
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-live-'))
+  mkdirSync(join(folder, 'scratch'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  dataset = await compileDataset(definition, await engine.connect())
+  log = await SqliteLog.open({ file: join(folder, 'log.sqlite'), dataset: 'visits', partitions: 2 })
+  lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: 'visits' })
+  store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: 'visits', log: log.identity })
+  appended = 0
+  connections = 0
+  filesRead = []
+  live = new LiveDataset({
+    ...{ dataset, store, log, partitions: 2 },
+    lake: countingLake(),
+    engine: countingEngine(),
+    scratchFolder: join(folder, 'scratch'),
+    // Only when a test says so, and then at once.
+    limits: { idleRefreshMs: 3_600_000, refreshPauseMs: 3_600_000, reuseFactor: 0 },
+  })
+  answers = new LiveAnswers(live)
+})
+afterEach(async () => {
+  await live.stop()
+  await log.close()
+  await store.close()
+  engine.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function countingLake(): Lake {
+  const counting = Object.create(lake) as LocalLake
+  Object.assign(counting, {
+    current: () => lake.current(),
+    chains: (partitions: number) => lake.chains(partitions),
+    check: (files: Parameters<Lake['check']>[0]) => lake.check(files),
+    resolve: (file: Parameters<Lake['resolve']>[0]) => {
+      filesRead.push(file.path)
+      return lake.resolve(file)
+    },
+  })
+  return counting
+}
+
+function countingEngine(): DuckDbEngine {
+  const counting = Object.create(engine) as DuckDbEngine
+  counting.connect = (): Promise<EngineConnection> => {
+    connections++
+    return engine.connect()
+  }
+  return counting
+}
+
+/** One event a second, to both partitions in turn. */
+async function append(events: number): Promise<void> {
+  for (const partition of [0, 1]) {
+    const lines = Array.from({ length: events / 2 }, (_, index) => {
+      const id = appended + index * 2 + partition
+      return `${JSON.stringify({ id, at: START + id * 1_000, page: PAGES[id % PAGES.length] })}\n`
+    })
+    await log.append([{ partition, lines: Buffer.from(lines.join('')), count: events / 2 }])
+  }
+  appended += events
+}
+
+/** Lands everything in closed segments. */
+async function close(): Promise<void> {
+  const limits = { segmentRecordsMax: 1_000_000, segmentAgeMsMax: 1, pollEveryMs: 1 }
+  const own = { log, lake, store, engine, dataset, limits, scratchFolder: join(folder, 'scratch-stream'), emit: silent }
+  const role = new StreamRole(own)
+  await role.start()
+  await until('everything is in closed segments', async () =>
+    (await lake.chains(2)).every(({ end }) => end === appended / 2),
+  )
+  await role.stop()
+}
+
+async function publish(mode: 'full' | 'incremental'): Promise<void> {
+  const dictionary = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
+  const own = { lake, store, engine, dataset, dictionary, partitions: 2, logIdentity: log.identity, emit: silent }
+  await runBatch({ ...own, mode, keepGenerations: 3, readersGraceMs: 0 })
+  await dictionary.close()
+}
+
+interface Given {
+  readonly rows: readonly Record<string, unknown>[]
+  readonly position: readonly number[]
+}
+
+async function ask(query: Omit<ViewQuery, 'dataset'>): Promise<Given> {
+  const asked = answers.asked({ dataset: 'visits', ...query })
+  const kept = answers.answerNow(asked, Date.now()) ?? (await answers.answer(asked))
+  return { rows: JSON.parse(kept.rowsJson) as Given['rows'], position: kept.meta.position }
+}
+
+const visits = ({ rows }: Given): number => rows.reduce((sum, row) => sum + Number(row.visits), 0)
+
+test('an answer is kept: asked again, neither files nor the engine are touched, and many at once are computed once', async () => {
+  await append(100)
+  const first = await ask({ view: 'by_page' })
+  expect(visits(first)).toBe(100)
+  const [usedConnections, usedFiles] = [connections, filesRead.length]
+  const again = await Promise.all(Array.from({ length: 20 }, () => ask({ view: 'by_page' })))
+  expect(again.every((answer) => visits(answer) === 100)).toBe(true)
+  expect([connections, filesRead.length]).toEqual([usedConnections, usedFiles])
+  const others = Array.from({ length: 20 }, () => ask({ view: 'by_page', dimensions: [] }))
+  expect((await Promise.all(others)).map(visits)).toEqual(new Array(20).fill(100))
+  expect(connections).toBe(usedConnections + 1)
+  expect(answers.counts).toEqual({ kept: 20, joined: 19, computed: 2 })
+})
+
+test('an answer at another position is computed anew: a kept one is never given for it', async () => {
+  await append(10)
+  const first = await ask({ view: 'by_page' })
+  await append(10)
+  await live.refresh()
+  const second = await ask({ view: 'by_page' })
+  expect([visits(first), first.position]).toEqual([10, [5, 5]])
+  expect([visits(second), second.position]).toEqual([20, [10, 10]])
+})
+
+test('each file is read once: of a closed segment when it closed, of a generation what it added', async () => {
+  await append(100)
+  await close()
+  await ask({ view: 'by_page' })
+  const closed = filesRead.filter((path) => path.includes('by_page'))
+  expect(closed).toHaveLength(2)
+  for (const events of [10, 20]) {
+    await append(events)
+    await live.refresh()
+    expect(visits(await ask({ view: 'by_page' }))).toBe(appended)
+  }
+  expect(filesRead.filter((path) => path.includes('by_page'))).toEqual(closed)
+  await close()
+  await live.refresh()
+  expect(visits(await ask({ view: 'by_page' }))).toBe(130)
+  expect(filesRead.filter((path) => path.includes('segments/') && path.includes('by_page'))).toHaveLength(4)
+
+  await publish('full')
+  await live.refresh()
+  expect(visits(await ask({ view: 'by_page' }))).toBe(130)
+  expect(filesRead.filter((path) => path.includes('generations/') && path.includes('by_page'))).toHaveLength(1)
+  await append(4)
+  await close()
+  await publish('incremental')
+  await live.refresh()
+  expect(visits(await ask({ view: 'by_page' }))).toBe(134)
+  const generations = filesRead.filter((path) => path.includes('generations/') && path.includes('by_page'))
+  expect(generations).toHaveLength(2)
+})
+
+test('rows of other panes and keys do not leave the scans', async () => {
+  await append(600)
+  await close()
+  await append(600)
+  await live.refresh()
+  expect(visits(await ask({ view: 'by_page' }))).toBe(1_200)
+  const [closed, open] = [300_000, 900_000]
+  for (const fromMs of [START + closed, START + open]) {
+    const query = { view: 'by_page', fromMs, toMs: fromMs + 120_000, filters: [] }
+    expect(visits(await ask(query))).toBe(120)
+    // Two minutes of each page: a page's events are all in one partition.
+    expect(await rowsScanned(query)).toBe(2 * PAGES.length)
+    expect(await rowsScanned({ ...query, filters: [{ dimension: 'page', operator: 'eq', values: ['/a'] }] })).toBe(2)
+  }
+})
+
+interface PlanNode {
+  readonly name?: string
+  readonly operator_type?: string
+  readonly operator_cardinality?: number
+  readonly children?: readonly PlanNode[]
+}
+
+/** Rows that leave the scans of the answer's states. */
+async function rowsScanned(query: Omit<ViewQuery, 'dataset'>): Promise<number> {
+  const view = dataset.views.get(query.view)!
+  const head = await live.head(query.view)
+  const bound = new BoundValues()
+  const states = filteredSql(view, head.sql, query, query.filters ?? [], bound)
+  const connection = await engine.connect()
+  const [row] = await connection.rows<{ explain_value: string }>(
+    `EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM ${states}`,
+    bound.parameters,
+  )
+  connection.close()
+  head.release()
+  return scans(JSON.parse(row!.explain_value) as PlanNode)
+}
+
+function scans({ operator_type: type = '', operator_cardinality: rows = 0, children = [] }: PlanNode): number {
+  const own = /SCAN/.test(type) ? rows : 0
+  return children.reduce((sum, child) => sum + scans(child), own)
+}
