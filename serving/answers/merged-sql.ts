@@ -98,15 +98,50 @@ function groupsOf(plan: QueryPlan, bound: BoundValues): GroupBy[] {
   return [{ name: 'time', sql: timeBucketSql(grain, plan.timezone, paneMs, bound) }, ...groups]
 }
 
-/** The presented, ranked and limited rows; a column _n numbers them in order. One row more than the limit tells that there are more. */
+/**
+ * The presented, ranked and limited rows; a column _n numbers them in order. One row more than the limit tells that there are more.
+ * What the ranking does not look at is merged for the rows that are shown only: sets and sketches of all the others stay unread.
+ */
 export function answerSql(plan: QueryPlan, states: string, bound: BoundValues): string {
   const groups = groupsOf(plan, bound)
-  const measures = measuresNeeded(plan)
-  const presented = plan.view.presentSql(
-    `(${plan.view.mergeSql(states, groups, measures)})`,
+  const needed = measuresNeeded(plan)
+  const ranking = measuresRanking(plan)
+  const later = needed.filter((name) => !ranking.includes(name))
+  if (groups.length === 0 || later.length === 0 || rowsShownMax(plan) > QUERY_LIMITS.rowsMax)
+    return rankedSql(plan, presentedSql(plan, states, groups, needed))
+  const names = groups.map(({ name }) => quoteName(name))
+  const keyed = groups.map(({ name, sql }) => ({ name, sql, key: quoteName(`${name}#key`) }))
+  const ofShown = keyed
+    .map(({ name, key }) => `_s.${key} IS NOT DISTINCT FROM _ranked.${quoteName(name)}`)
+    .join(' AND ')
+  const few = `(SELECT _s.* FROM (SELECT *, ${keyed.map(({ sql, key }) => `${sql} AS ${key}`).join(', ')} FROM ${states}) AS _s SEMI JOIN _ranked ON ${ofShown})`
+  const rest = presentedSql(
+    plan,
+    few,
+    keyed.map(({ name, key }) => ({ name, sql: key })),
+    later,
+  )
+  const same = names.map((name) => `_rest.${name} IS NOT DISTINCT FROM _ranked.${name}`).join(' AND ')
+  return `WITH _ranked AS MATERIALIZED (${rankedSql(plan, presentedSql(plan, states, groups, ranking))})
+    SELECT _ranked.*, _rest.* EXCLUDE (${names.join(', ')}) FROM _ranked JOIN (${rest}) AS _rest ON ${same} ORDER BY _n`
+}
+
+/** States merged by `groups`, and the values of `measures`. */
+function presentedSql(
+  { view }: QueryPlan,
+  states: string,
+  groups: readonly GroupBy[],
+  measures: readonly string[],
+): string {
+  const merged = `(${view.mergeSql(states, groups, measures)})`
+  return view.presentSql(
+    merged,
     groups.map(({ name }) => name),
     measures,
   )
+}
+
+function rankedSql(plan: QueryPlan, presented: string): string {
   const order = plan.order.map(({ by, direction }) => `${quoteName(by)} ${direction} NULLS LAST`).join(', ') || '1'
   const having = plan.view.rank?.having === undefined ? '' : ` WHERE (${plan.view.rank.having}\n)`
   const within = plan.per.map(quoteName).join(', ')
@@ -116,11 +151,17 @@ export function answerSql(plan: QueryPlan, states: string, bound: BoundValues): 
   return `SELECT *, row_number() OVER (ORDER BY ${order}) AS _n FROM (SELECT * FROM (${presented})${having}${per}) ORDER BY _n LIMIT ${most}`
 }
 
-/** What is shown, ordered by or filtered by: only their states are merged. (Names in `having` are found by their text: one too many does no harm.) */
-function measuresNeeded({ view, measures, order }: QueryPlan): string[] {
+/** What is shown, ordered by or filtered by: only their states are merged. */
+function measuresNeeded(plan: QueryPlan): string[] {
+  const shown = new Set([...plan.measures.map(({ name }) => name), ...measuresRanking(plan)])
+  return plan.view.measures.map(({ name }) => name).filter((name) => shown.has(name))
+}
+
+/** What is ordered or filtered by. (Names in `having` are found by their text: one too many does no harm.) */
+function measuresRanking({ view, order }: QueryPlan): string[] {
   const having = view.rank?.having?.toLowerCase() ?? ''
-  const needed = new Set([...measures.map(({ name }) => name), ...order.map(({ by }) => by)])
-  return view.measures.map(({ name }) => name).filter((name) => needed.has(name) || having.includes(name.toLowerCase()))
+  const by = new Set(order.map((each) => each.by))
+  return view.measures.map(({ name }) => name).filter((name) => by.has(name) || having.includes(name.toLowerCase()))
 }
 
 /** With `per` the limit holds within each combination, and the general one over all. */
