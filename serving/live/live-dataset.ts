@@ -29,8 +29,8 @@ export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
   readonly clock?: () => number
 }
 
-/** a head is given without another look when the last refresh ended at most this long ago */
-const FRESH_MS = 1_000
+/** a head is given without another look when the last refresh ended at most this long ago: far longer than one takes */
+const FRESH_MS = 5_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
 const QUIET_GROWTH = 1.5
 const QUIET_PAUSE_MS_MAX = 60
@@ -53,6 +53,7 @@ export class LiveDataset {
   #fault: unknown = null
   #refreshedAtMs = Number.NEGATIVE_INFINITY
   #loop: Promise<void> | null = null
+  #refreshing: Promise<boolean> | null = null
   #wake: (() => void) | null = null
 
   constructor(parts: LiveDatasetParts) {
@@ -123,8 +124,18 @@ export class LiveDataset {
     })
   }
 
-  /** Looks at lake and log once, and brings the views that are asked for up to date. Never throws: a fault is what heads throw. */
+  /**
+   * Looks at lake and log once, and brings the views that are asked for up to date; who calls it meanwhile joins it.
+   * Never throws: a fault is what heads throw.
+   */
   refresh(): Promise<boolean> {
+    this.#refreshing ??= this.#refreshOnce().finally(() => {
+      this.#refreshing = null
+    })
+    return this.#refreshing
+  }
+
+  #refreshOnce(): Promise<boolean> {
     return this.#oneChange(async () => {
       try {
         const changed = await this.#follow(await this.#lake.look())
@@ -147,7 +158,8 @@ export class LiveDataset {
       const changed = await this.refresh()
       const took = performance.now() - began
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
-      const pause = Math.max(quietMs, took * this.limits.refreshPauses)
+      const share = Math.min(took * this.limits.refreshPauses, Math.max(took, this.limits.refreshPauseMsMax))
+      const pause = Math.max(quietMs, share)
       const asked = [...this.#views.values()].some((view) => this.#isHot(view))
       await this.#pause(asked ? pause : Math.max(pause, this.limits.idleRefreshMs))
     }

@@ -17,8 +17,10 @@ export interface LiveLimits {
   readonly coldPauses: number
   /** between two refreshes while views are asked for, at least */
   readonly refreshPauseMs: number
-  /** a pause lasts at least this many times what the refresh before it took: bounds the share of a processor */
+  /** a pause lasts at least this many times what the refresh before it took: bounds the share of a processor … */
   readonly refreshPauses: number
+  /** … but no longer than this, or than the refresh itself: who is behind catches up with half a processor */
+  readonly refreshPauseMsMax: number
   /** between two refreshes while nothing is asked for */
   readonly idleRefreshMs: number
   /** of each dataset: answers that are kept for being asked again */
@@ -41,6 +43,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   coldPauses: 50,
   refreshPauseMs: 20,
   refreshPauses: 3,
+  refreshPauseMsMax: 100,
   idleRefreshMs: 500,
   answersMax: 1_000,
   answerBytesMax: 64 * 1024 * 1024,
