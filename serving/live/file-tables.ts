@@ -1,4 +1,5 @@
 /** Small immutable files of the lake (a generation's states, pinned dictionaries) as tables, each read once, whatever names it. */
+import pLimit from 'p-limit'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
@@ -9,8 +10,10 @@ export class FileTables {
   readonly #connection: EngineConnection
   readonly #lake: Lake
   readonly #fileBytesMax: number
+  /** of the connection */
+  readonly #oneAtATime = pLimit(1)
   /** by checksum: an incremental generation names its base's files anew */
-  readonly #tables = new Map<string, ResidentTable>()
+  readonly #tables = new Map<string, Promise<ResidentTable | null>>()
 
   constructor(connection: EngineConnection, lake: Lake, fileBytesMax: number) {
     this.#connection = connection
@@ -19,17 +22,13 @@ export class FileTables {
   }
 
   /** The file's table; null: it is too large to be one, and is read from disk. @throws LakeError */
-  async table(file: LakeFile): Promise<ResidentTable | null> {
+  table(file: LakeFile): Promise<ResidentTable | null> {
     const held = this.#tables.get(file.sha256)
     if (held !== undefined) return held
-    await this.#lake.check([file])
-    if (file.bytes > this.#fileBytesMax) return null
-    const table = await ResidentTable.of(
-      this.#connection,
-      `SELECT * FROM ${readParquetSql([this.#lake.resolve(file)])}`,
-    )
-    this.#tables.set(file.sha256, table)
-    return table
+    const made = this.#make(file)
+    this.#tables.set(file.sha256, made)
+    made.catch(() => this.#tables.delete(file.sha256))
+    return made
   }
 
   /** Keeps the tables of these files only. */
@@ -38,7 +37,15 @@ export class FileTables {
     for (const [sha256, table] of this.#tables) {
       if (wanted.has(sha256)) continue
       this.#tables.delete(sha256)
-      table.retire()
+      void table.then((made) => made?.retire()).catch(() => {})
     }
+  }
+
+  async #make(file: LakeFile): Promise<ResidentTable | null> {
+    await this.#lake.check([file])
+    if (file.bytes > this.#fileBytesMax) return null
+    return this.#oneAtATime(() =>
+      ResidentTable.of(this.#connection, `SELECT * FROM ${readParquetSql([this.#lake.resolve(file)])}`),
+    )
   }
 }

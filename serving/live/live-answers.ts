@@ -13,6 +13,7 @@ import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
 import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
 import { unknownName } from '../answers/unknown-name.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
+import { ComputeShare } from './compute-share.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { ViewHead } from './live-view.ts'
@@ -38,6 +39,7 @@ export class LiveAnswers {
   readonly #live: LiveDataset
   readonly #limits: LiveLimits
   readonly #cache: AnswerCache
+  readonly #share: ComputeShare
   readonly #plans = new Map<string, AskedQuery>()
   readonly #flights = new Map<string, Promise<KeptAnswer>>()
   /** how often each way was gone */
@@ -46,6 +48,7 @@ export class LiveAnswers {
   constructor(live: LiveDataset) {
     this.#live = live
     this.#limits = live.limits
+    this.#share = new ComputeShare(live.limits.recomputeShare)
     this.#cache = new AnswerCache(this.#limits)
   }
 
@@ -108,8 +111,10 @@ export class LiveAnswers {
     return JSON.stringify(ageOf(kept.meta, this.#live.seen(kept.snapshot), nowMs))
   }
 
+  /** For how long a kept answer is given although newer events are folded: longer while computing answers takes more than its share. */
   #reuseMs({ tookMs }: KeptAnswer): number {
-    return Math.min(this.#limits.reuseMsMax, this.#limits.reuseFactor * tookMs)
+    const { reuseMsMax, reuseFactor } = this.#limits
+    return this.#share.isUsedUp(performance.now()) ? reuseMsMax : Math.min(reuseMsMax, reuseFactor * tookMs)
   }
 
   async #compute(key: string, plan: QueryPlan, nowMs: number, queryMsMax: number): Promise<KeptAnswer> {
@@ -120,6 +125,7 @@ export class LiveAnswers {
         const answer = await this.#answerAt(head, plan, nowMs, queryMsMax)
         this.counts.computed++
         const kept = keptOf(answer, head, performance.now() - began)
+        this.#share.use(kept.tookMs, kept.doneAtMs)
         this.#cache.keep(key, kept)
         return kept
       } catch (error) {

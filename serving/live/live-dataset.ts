@@ -12,7 +12,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
-import type { PartitionPosition, ServedDataset, Snapshot } from '../answers/snapshot.ts'
+import { type PartitionPosition, type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { FileTables } from './file-tables.ts'
 import { LakeLook, type LakeState } from './lake-look.ts'
 import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
@@ -50,6 +50,8 @@ export class LiveDataset {
   #state: LakeState | null = null
   #moment: Moment | null = null
   #seq = 0
+  /** of the tail: another one begins anew */
+  #epoch = 0
   #fault: unknown = null
   #refreshedAtMs = Number.NEGATIVE_INFINITY
   #loop: Promise<void> | null = null
@@ -72,6 +74,7 @@ export class LiveDataset {
     this.#stopping.abort()
     this.#wake?.()
     await this.#loop
+    for (const view of this.#views.values()) await view.close()
     await this.#oneChange(() => this.#connection?.close())
   }
 
@@ -92,19 +95,17 @@ export class LiveDataset {
   async head(name: string): Promise<ViewHead> {
     const ready = this.headNow(name)
     if (ready !== null) return retained(ready)
-    await this.refresh()
-    return this.#oneChange(async () => {
-      if (this.#fault !== null) throw this.#fault
-      const view = this.#view(name)
-      view.askedAtMs = performance.now()
-      this.#wake?.()
-      return retained(await view.follow(this.#moment!))
-    })
+    await this.#refreshed()
+    if (this.#fault !== null) throw this.#fault
+    const view = await this.#view(name)
+    view.askedAtMs = performance.now()
+    this.#wake?.()
+    return retained(await view.follow())
   }
 
   /** The newest moment, without any view. @throws SnapshotError, LakeError */
   async snapshot(): Promise<Snapshot> {
-    if (!this.fresh) await this.refresh()
+    if (!this.fresh) await this.#refreshed()
     if (this.#fault !== null) throw this.#fault
     const { snapshot } = this.#moment!
     return { ...snapshot, partitions: this.seen(snapshot) }
@@ -124,11 +125,14 @@ export class LiveDataset {
     })
   }
 
-  /**
-   * Looks at lake and log once, and brings the views that are asked for up to date; who calls it meanwhile joins it.
-   * Never throws: a fault is what heads throw.
-   */
-  refresh(): Promise<boolean> {
+  /** Looks at lake and log once, and brings the views that are asked for up to date. Never throws: a fault is what heads throw. */
+  async refresh(): Promise<void> {
+    await this.#refreshed()
+    await Promise.all(this.#followViews())
+  }
+
+  /** Looks at lake and log once; who calls it meanwhile joins it. @returns whether something changed */
+  #refreshed(): Promise<boolean> {
     this.#refreshing ??= this.#refreshOnce().finally(() => {
       this.#refreshing = null
     })
@@ -140,7 +144,6 @@ export class LiveDataset {
       try {
         const changed = await this.#follow(await this.#lake.look())
         this.#fault = null
-        await this.#followViews()
         return changed
       } catch (error) {
         this.#fault = error
@@ -155,7 +158,8 @@ export class LiveDataset {
     let quietMs = this.limits.refreshPauseMs
     while (!this.#stopping.signal.aborted) {
       const began = performance.now()
-      const changed = await this.refresh()
+      const changed = await this.#refreshed()
+      this.#followViews()
       const took = performance.now() - began
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
       const share = Math.min(took * this.limits.refreshPauses, Math.max(took, this.limits.refreshPauseMsMax))
@@ -202,40 +206,57 @@ export class LiveDataset {
   }
 
   async #reset(): Promise<void> {
-    for (const view of this.#views.values()) view.drop()
     const rows = this.#rows
     this.#rows = null
     this.#tail = null
     this.#moment = null
+    this.#epoch++
     await rows?.remove().catch(() => {})
   }
 
-  async #followViews(): Promise<void> {
-    for (const name of this.#parts.dataset.views.keys()) {
-      const view = this.#view(name)
-      const began = performance.now()
-      if (!this.#isHot(view) && began < view.dueAtMs) continue
-      // What is wrong with one view is said to whoever asks for it.
-      await view.follow(this.#moment!).catch(() => view.drop())
-      const { coldEveryMs, coldPauses } = this.limits
-      view.dueAtMs = performance.now() + Math.max(coldEveryMs, coldPauses * (performance.now() - began))
-    }
-    const { generation } = this.#moment!.snapshot
+  /** Begins to bring views up to date: those that are asked for, and others where little is left to do. */
+  #followViews(): Promise<unknown>[] {
+    if (this.#fault !== null || this.#moment === null) return []
+    const { generation } = this.#moment.snapshot
     this.#files!.keep(generation === null ? [] : generationFiles(generation))
+    return [...this.#parts.dataset.views.keys()].map(async (name) => {
+      const view = await this.#view(name)
+      const began = performance.now()
+      if (began < view.dueAtMs) return
+      // What would take long is done when somebody asks, and until then nothing is kept.
+      if (!this.#isHot(view) && view.behind > this.limits.coldRecordsMax) return view.drop()
+      view.dueAtMs = Number.POSITIVE_INFINITY
+      // What is wrong with one view is said to whoever asks for it.
+      await view.follow().catch(() => view.drop())
+      const took = performance.now() - began
+      const { coldEveryMs, coldPauses } = this.limits
+      view.dueAtMs = performance.now() + (this.#isHot(view) ? took : Math.max(coldEveryMs, coldPauses * took))
+    })
   }
 
   #isHot(view: LiveView): boolean {
     return performance.now() - view.askedAtMs < this.limits.hotMs
   }
 
-  #view(name: string): LiveView {
+  async #view(name: string): Promise<LiveView> {
     const known = this.#views.get(name)
     if (known !== undefined) return known
-    const { dataset, lake } = this.#parts
-    const parts = { connection: this.#connection!, lake, files: this.#files!, limits: this.limits }
+    const { dataset, lake, engine } = this.#parts
+    const connection = await engine.connect()
+    const moments = {
+      now: () => this.#now(),
+      whileStill: <T>(work: (now: Moment) => Promise<T>) => this.#oneChange(() => work(this.#now())),
+    }
+    const parts = { connection, moments, lake, files: this.#files!, limits: this.limits }
     const view = new LiveView({ view: dataset.views.get(name)!, ...parts })
     this.#views.set(name, view)
     return view
+  }
+
+  /** @throws what keeps it from being known */
+  #now(): Moment {
+    if (this.#moment !== null) return this.#moment
+    throw this.#fault ?? new SnapshotError(this.#parts.dataset.name, 'what is counted is not known yet')
   }
 
   #momentOf({ generation, segments, gaps, chains }: LakeState, tail: LogTail, rows: TailTable): Moment {
@@ -251,7 +272,7 @@ export class LiveDataset {
       open: new Map(),
       partitions: chains.map(({ partition, end }) => positionOf(of.get(partition)!, generation, end)),
     }
-    return { seq: ++this.#seq, snapshot, places, tail: rows.table }
+    return { seq: ++this.#seq, epoch: this.#epoch, snapshot, places, tail: rows.table }
   }
 }
 

@@ -13,8 +13,10 @@ export interface LiveLimits {
   readonly hotMs: number
   /** the others are brought up to date this often at the most, so that a first answer has little left to do … */
   readonly coldEveryMs: number
-  /** … and after at least this many times what it took before */
+  /** … after at least this many times what it took before … */
   readonly coldPauses: number
+  /** … and while no more than so many records are left to fold */
+  readonly coldRecordsMax: number
   /** between two refreshes while views are asked for, at least */
   readonly refreshPauseMs: number
   /** a pause lasts at least this many times what the refresh before it took: bounds the share of a processor … */
@@ -28,8 +30,9 @@ export interface LiveLimits {
   readonly answerBytesMax: number
   /** an answer is given again for this many times what computing it took, also when newer events are folded meanwhile … */
   readonly reuseFactor: number
-  /** … but not for longer */
+  /** … but not for longer; and for as long, while computing answers takes more than `recomputeShare` of one processor */
   readonly reuseMsMax: number
+  readonly recomputeShare: number
 }
 
 export const DEFAULT_LIVE_LIMITS: LiveLimits = {
@@ -41,6 +44,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   hotMs: 10_000,
   coldEveryMs: 5_000,
   coldPauses: 50,
+  coldRecordsMax: 5_000,
   refreshPauseMs: 20,
   refreshPauses: 3,
   refreshPauseMsMax: 100,
@@ -48,7 +52,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   answersMax: 1_000,
   answerBytesMax: 64 * 1024 * 1024,
   reuseFactor: 2,
-  reuseMsMax: 500,
+  reuseMsMax: 2_000,
+  recomputeShare: 0.3,
 }
 
 /** A delta table is merged when what was added since outweighs what it held, from this many rows on. */

@@ -1,4 +1,5 @@
 /** One view's resident states, and the head: the newest moment of which all of them are at hand. */
+import pLimit from 'p-limit'
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { emptyRelation } from '#core/view-sql.ts'
@@ -19,10 +20,26 @@ import { TailStates } from './tail-states.ts'
 export interface Moment {
   /** grows with every change of what is counted */
   readonly seq: number
+  /** places of another epoch say nothing about what was folded */
+  readonly epoch: number
   readonly snapshot: Snapshot
   readonly places: readonly TailPlace[]
   /** the tail's table of typed rows */
   readonly tail: string
+}
+
+interface PinnedDictionary {
+  readonly name: string
+  readonly table: ResidentTable | null
+  /** relation of the pinned version */
+  readonly sql: string
+}
+
+interface Settled {
+  readonly tables: readonly ResidentTable[]
+  /** of files that are too large to be tables */
+  readonly paths: readonly string[]
+  readonly dictionaries: readonly PinnedDictionary[]
 }
 
 /** A view's states at a moment, as relations of the engine. */
@@ -56,9 +73,24 @@ export class ViewHead {
   }
 }
 
+/** The dataset's moments, for its views. */
+export interface Moments {
+  /** the newest */
+  now(): Moment
+  /** Runs the work while the tail's table does not change. */
+  whileStill<T>(work: (now: Moment) => Promise<T>): Promise<T>
+}
+
+/** Whether the places begin where they began. */
+function isSameLake(one: Moment, other: Moment): boolean {
+  const { generation, segments } = other.snapshot
+  return one.epoch === other.epoch && one.snapshot.segments === segments && one.snapshot.generation === generation
+}
+
 export interface LiveViewParts {
   readonly view: CompiledView
-  /** of all changes of the resident side */
+  readonly moments: Moments
+  /** of this view's changes */
   readonly connection: EngineConnection
   readonly lake: Lake
   readonly files: FileTables
@@ -73,8 +105,10 @@ export class LiveView {
   #head: ViewHead | null = null
   /** monotonic, ms */
   askedAtMs = Number.NEGATIVE_INFINITY
-  /** when it should be brought up to date also unasked; monotonic, ms */
+  /** when it should be brought up to date again, at the earliest; monotonic, ms */
   dueAtMs = 0
+  readonly #oneChange = pLimit(1)
+  #following: Promise<ViewHead> | null = null
 
   constructor(parts: LiveViewParts) {
     const { view, connection, lake, limits } = parts
@@ -89,34 +123,73 @@ export class LiveView {
     return this.#head
   }
 
-  /** Brings the states to the moment. Not while another change is under way. @throws NeedsBackfillError, PartialsCompactedError, LakeError */
-  async follow(moment: Moment): Promise<ViewHead> {
-    if (this.#head?.moment === moment) return this.#head
+  /** Records that the head does not count. */
+  get behind(): number {
+    return this.#tail.unfolded(this.#parts.moments.now().places)
+  }
+
+  /**
+   * Brings the states to the newest moment; who calls it meanwhile joins it. What takes long is done beside the tail: only the fold
+   * itself holds it still.
+   * @throws NeedsBackfillError, PartialsCompactedError, LakeError
+   */
+  follow(): Promise<ViewHead> {
+    this.#following ??= this.#oneChange(() => this.#followOnce()).finally(() => {
+      this.#following = null
+    })
+    return this.#following
+  }
+
+  async #followOnce(): Promise<ViewHead> {
+    const { moments } = this.#parts
+    for (;;) {
+      const moment = moments.now()
+      if (this.#head?.moment === moment) return this.#head
+      const settled = await this.#settled(moment)
+      await this.#tail.prepare(moment.places, moment.epoch)
+      const folded = await moments.whileStill(async (now) => {
+        if (!isSameLake(now, moment)) return null
+        await this.#tail.fold(now.places, now.tail, now.seq)
+        return now
+      })
+      if (folded !== null) return this.#replaceHead(this.#headOf(folded, settled))
+    }
+  }
+
+  /** What the lake holds of the view. */
+  async #settled({ snapshot, seq }: Moment): Promise<Settled> {
     const { view } = this
-    const { snapshot, places, tail, seq } = moment
     const { tables, left } = await this.#generation(generationFilesOf(view, snapshot))
     left.push(...(await this.#closed.hold(closedFilesOf(view, snapshot), seq)))
-    await this.#tail.fold(places, tail, seq)
     const dictionaries = await this.#dictionaries(snapshot)
-    const columns = view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
+    return { tables, paths: await this.#paths(left), dictionaries }
+  }
+
+  #headOf(moment: Moment, { tables, paths, dictionaries }: Settled): ViewHead {
+    const columns = this.view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
     const growing = [this.#closed.table, this.#tail.table].filter((table) => table !== null)
     const parts = [
       ...tables.map(({ name }) => `SELECT ${columns} FROM ${name}`),
-      ...(left.length === 0 ? [] : [`SELECT ${columns} FROM ${readParquetSql(await this.#paths(left))}`]),
-      ...growing.map(({ name }) => `SELECT ${columns} FROM ${name} WHERE _seq <= ${seq}`),
+      ...(paths.length === 0 ? [] : [`SELECT ${columns} FROM ${readParquetSql(paths)}`]),
+      ...growing.map(({ name }) => `SELECT ${columns} FROM ${name} WHERE _seq <= ${moment.seq}`),
     ]
-    const sql = parts.length === 0 ? emptyRelation(view.stateColumns) : `(${parts.join(' UNION ALL ')})`
+    const sql = parts.length === 0 ? emptyRelation(this.view.stateColumns) : `(${parts.join(' UNION ALL ')})`
     const all = [...tables, ...growing, ...dictionaries.map(({ table }) => table)].filter((table) => table !== null)
-    const relations = new Map(dictionaries.map((each) => [each.name, each.sql]))
-    return this.#replaceHead(new ViewHead(moment, sql, relations, all))
+    return new ViewHead(moment, sql, new Map(dictionaries.map((each) => [each.name, each.sql])), all)
   }
 
-  /** Gives up what only this view keeps. */
-  drop(): void {
-    this.#closed.drop()
-    this.#tail.drop()
-    this.#head?.release()
-    this.#head = null
+  /** Gives up what only this view keeps, when no change of it is under way. */
+  async drop(): Promise<void> {
+    await this.#oneChange(() => {
+      this.#closed.drop()
+      this.#tail.drop()
+      this.#head?.release()
+      this.#head = null
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#oneChange(() => this.#parts.connection.close())
   }
 
   /** The head itself is a reader of its tables: they stay as long as somebody can still be given it. */
@@ -137,7 +210,7 @@ export class LiveView {
     return { tables, left }
   }
 
-  async #dictionaries({ generation }: Snapshot): Promise<{ name: string; table: ResidentTable | null; sql: string }[]> {
+  async #dictionaries({ generation }: Snapshot): Promise<PinnedDictionary[]> {
     const wanted = new Set(this.view.lookups.map(({ dictionary }) => dictionary))
     const pins = Object.entries(generation?.dictionaries ?? {}).filter(([name]) => wanted.has(name))
     return Promise.all(
@@ -149,6 +222,7 @@ export class LiveView {
   }
 
   async #paths(files: readonly LakeFile[]): Promise<string[]> {
+    if (files.length === 0) return []
     await this.#parts.lake.check(files)
     return files.map((file) => this.#parts.lake.resolve(file))
   }

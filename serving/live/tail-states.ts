@@ -21,6 +21,9 @@ export class TailStates {
   #table: ResidentTable | null = null
   /** what the table holds of each partition */
   #folded = new Map<number, Folded>()
+  #epoch = 0
+  /** of the last fold */
+  #seq = 0
   #rows = 0
   /** rows added since the table was merged */
   #added = 0
@@ -35,18 +38,40 @@ export class TailStates {
     return this.#table
   }
 
+  /** Records of the places that are not folded. */
+  unfolded(places: readonly TailPlace[]): number {
+    const folded = (place: TailPlace): Offset => {
+      const own = this.#folded.get(place.partition)
+      return own?.start === place.start ? own.end : place.start
+    }
+    return places.reduce((sum, place) => sum + place.end - folded(place), 0)
+  }
+
+  /**
+   * What has to be done before the next fold and takes long, but needs no typed rows: forgets partitions whose segment closed, and
+   * merges what was added when it outweighs the rest.
+   */
+  async prepare(places: readonly TailPlace[], epoch: number): Promise<void> {
+    if (epoch !== this.#epoch) this.drop()
+    this.#epoch = epoch
+    const anew = places.filter(({ partition, start }) => (this.#folded.get(partition)?.start ?? start) !== start)
+    if (anew.length > 0) await this.#forget(new Set(anew.map(({ partition }) => partition)))
+    if (this.#added > Math.max(MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#rewrite('true')
+  }
+
   /**
    * Folds what the places hold and the table does not. Rows that it adds have `_seq` = seq: who reads those up to an earlier seq sees
-   * what was there then.
+   * what was there then. `prepare` was called for the same starts.
    * @param rows the tail's table of typed rows; it holds nothing before the places' starts
    */
   async fold(places: readonly TailPlace[], rows: string, seq: number): Promise<void> {
-    const anew = places.filter(({ partition, start }) => (this.#folded.get(partition)?.start ?? start) !== start)
-    if (anew.length > 0) await this.#forget(new Set(anew.map(({ partition }) => partition)), seq)
+    const over = places.find(({ partition, end }) => (this.#folded.get(partition)?.end ?? end) > end)
+    if (over !== undefined)
+      throw new Error(`view '${this.#view.name}', partition ${over.partition}: more is folded than offset ${over.end}`)
     const due = places.filter(({ partition, start, end }) => end > (this.#folded.get(partition)?.end ?? start))
     if (due.length > 0) await this.#add(due, rows, seq)
     for (const { partition, start, end } of places) this.#folded.set(partition, { start, end })
-    if (this.#added > Math.max(MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#rewrite('true', seq)
+    this.#seq = seq
   }
 
   drop(): void {
@@ -57,9 +82,9 @@ export class TailStates {
     this.#added = 0
   }
 
-  async #forget(partitions: ReadonlySet<number>, seq: number): Promise<void> {
+  async #forget(partitions: ReadonlySet<number>): Promise<void> {
     const kept = [...this.#folded.keys()].filter((partition) => !partitions.has(partition))
-    if (this.#table !== null && kept.length > 0) await this.#rewrite(`_partition IN (${kept.join(', ')})`, seq)
+    if (this.#table !== null && kept.length > 0) await this.#rewrite(`_partition IN (${kept.join(', ')})`)
     else this.drop()
     for (const partition of partitions) this.#folded.delete(partition)
   }
@@ -77,12 +102,12 @@ export class TailStates {
   }
 
   /** The states that match, merged, in a new table. */
-  async #rewrite(condition: string, seq: number): Promise<void> {
+  async #rewrite(condition: string): Promise<void> {
     const before = this.#table!
     const by = ['_partition', ...stateKeys(this.#view)].map((name) => ({ name, sql: quoteName(name) }))
     const merged = this.#view.mergeSql(`(SELECT * FROM ${before.name} WHERE ${condition})`, by)
     const table = await ResidentTable.ofStates(this.#connection, this.#view)
-    this.#rows = await table.fill(`SELECT ${seq}, * FROM (${merged})`)
+    this.#rows = await table.fill(`SELECT ${this.#seq}, * FROM (${merged})`)
     this.#added = 0
     this.#table = table
     before.retire()

@@ -49,7 +49,7 @@ const LIVE_LIMITS = {
   coldEveryMs: 100,
   generationFileBytesMax: 3_000,
   closedBytesMax: 30_000,
-  reuseFactor: 1,
+  reuseMsMax: 20,
 }
 const KEEP_GENERATIONS = 3
 /** files stay as long as this for readers that began before: longer than a query takes here, shorter than the test */

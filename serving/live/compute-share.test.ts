@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { ComputeShare } from './compute-share.ts'
+
+test('is used up by more than its share, and comes back with time', () => {
+  const share = new ComputeShare(0.3)
+  expect(share.isUsedUp(0)).toBe(false)
+  share.use(400, 0)
+  expect(share.isUsedUp(100)).toBe(true)
+  expect(share.isUsedUp(400)).toBe(false)
+})
+
+test('neither savings nor debts grow without end', () => {
+  const share = new ComputeShare(0.5)
+  expect(share.isUsedUp(1e9)).toBe(false)
+  share.use(301, 1e9)
+  expect(share.isUsedUp(1e9)).toBe(true)
+  share.use(1e9, 1e9)
+  expect(share.isUsedUp(1e9 + 5_999)).toBe(true)
+  expect(share.isUsedUp(1e9 + 6_001)).toBe(false)
+})
