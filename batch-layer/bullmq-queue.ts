@@ -1,6 +1,6 @@
 /**
- * The queue of a dataset's batch runs on Redis: one job scheduler per mode, in UTC, and jobs for what the manifests say is due and
- * nobody has taken up. Whatever is missing is made again, so that an emptied Redis has its schedules back by itself.
+ * The queue of a dataset's batch runs on Redis: one job scheduler per mode, in UTC, and jobs for runs that are due according to the
+ * manifests and not queued yet. Missing schedulers are recreated, so the schedules recover automatically after Redis was emptied.
  */
 import { type Job, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
@@ -8,18 +8,18 @@ import { connectRedis, type RedisConnectionOptions } from '#storage/redis/redis-
 import type { DueRun } from './due-runs.ts'
 import type { BatchMode } from './plan-run.ts'
 
-/** what the names of all queues in Redis begin with, if nothing else is said */
+/** default key prefix of the queues in Redis */
 export const BATCH_QUEUE_PREFIX = 'watershed'
 
-/** the newest jobs of a queue that are looked at and, when they are over, kept */
+/** number of newest jobs of a queue that are examined and, when they have finished, kept */
 const JOBS_KEPT_MAX = 100
-/** a run that failed for good is not begun anew before */
+/** a run that failed permanently is not started again earlier than this */
 const FAILED_REST_MS = 300_000
 
 export interface BatchJob {
   readonly dataset: string
 }
-/** A run of one mode, its name; the result is a sentence for people. */
+/** A run of one mode, which is its name; the result is a human-readable sentence. */
 export type BatchRunJob = Job<BatchJob, string, BatchMode>
 
 export interface BatchQueueOptions {
@@ -32,7 +32,7 @@ export interface BatchQueueOptions {
   readonly retryMs: number
 }
 
-/** The name of a dataset's queue in BullMQ, for dashboards too. */
+/** The name of a dataset's queue in BullMQ, also for the job board. */
 export function batchQueueName(dataset: string): string {
   return `batch-${dataset}`
 }
@@ -43,7 +43,7 @@ export class BatchQueue {
   readonly #options: BatchQueueOptions
   readonly #jobOptions: JobsOptions
 
-  /** Does not wait for Redis. @throws RedisFault 'refused' when the URL is none */
+  /** Does not wait for Redis. @throws RedisFault 'refused' if the URL is invalid */
   constructor(options: BatchQueueOptions) {
     this.#options = options
     const { attempts, retryMs } = options
@@ -55,11 +55,11 @@ export class BatchQueue {
     }
     this.#client = connectRedis(options.redis, { connectionName: 'watershed-schedule' })
     this.#queue = new Queue(batchQueueName(options.dataset), { connection: this.#client, prefix: options.prefix })
-    // The connection tells of its faults itself; an event without a listener would end the process.
+    // The connection reports its faults itself; an error event without a listener would end the process.
     this.#queue.on('error', () => {})
   }
 
-  /** Makes the schedulers what the patterns say, also where they are that already. */
+  /** Creates or updates the schedulers to match the patterns. */
   async assertSchedulers(): Promise<void> {
     for (const [mode, pattern] of this.#patterns()) {
       if (pattern === null) await this.#queue.removeJobScheduler(mode)
@@ -70,7 +70,7 @@ export class BatchQueue {
     }
   }
 
-  /** Whether Redis has exactly the schedulers that it should have. */
+  /** Whether Redis has exactly the configured schedulers. */
   async hasSchedulers(): Promise<boolean> {
     for (const [mode, pattern] of this.#patterns()) {
       const found = await this.#queue.getJobScheduler(mode)
@@ -79,7 +79,7 @@ export class BatchQueue {
     return true
   }
 
-  /** Adds a job for each run that is due, unless one waits, goes on, or has been over since. @returns the modes of the added jobs */
+  /** Adds a job for each due run, unless one is waiting, running, or has finished since. @returns the modes of the added jobs */
   async addDue(due: readonly DueRun[]): Promise<readonly BatchMode[]> {
     if (due.length === 0) return []
     const jobs = await this.#jobs()
@@ -119,6 +119,6 @@ function isTakenUp({ state, job }: KnownJob, run: DueRun): boolean {
   const finishedMs = job.finishedOn ?? 0
   if (state === 'completed') return run.sinceMs > 0 && finishedMs >= run.sinceMs
   if (state === 'failed') return finishedMs > Date.now() - FAILED_REST_MS
-  // The scheduler's next job is delayed and was never begun; one that was begun waits for its retry or for the lock.
+  // The scheduler's next job is delayed and was never started; a delayed job that was started waits for its retry or for the lock.
   return state !== 'delayed' || job.processedOn !== undefined
 }

@@ -153,7 +153,7 @@ describe.skipIf(whyNoRedis() !== null)('the schedule on Redis', () => {
     await server.restart()
     await expect.poll(published, WAIT).toBe(1)
     await expect.poll(() => made.state().asleep, WAIT).toBeNull()
-    expect(events.filter(({ message }) => message.includes('no batch run is woken'))).toHaveLength(1)
+    expect(events.filter(({ message }) => message.includes('no batch run is triggered'))).toHaveLength(1)
   })
 
   test.each(['killed', 'emptied'])('a run goes on while Redis is %s, and the schedule after it', async (fault) => {

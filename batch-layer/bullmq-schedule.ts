@@ -1,9 +1,9 @@
 /**
- * The schedule of several processes: BullMQ on Redis hands each job to one of them. Redis only wakes them; the manifests say whether a
- * run is due at all, and the lake's lock lets one go on at a time, so jobs may be lost, doubled or handed out twice without harm:
+ * The schedule shared by several processes: BullMQ on Redis gives each job to one of them. Redis only triggers runs; the manifests decide
+ * whether a run is due, and the lake's lock allows one run at a time, so lost, duplicated or redelivered jobs are harmless:
  *   - a job that finds the lock held is postponed, not failed;
- *   - a worker that dies leaves its job to the next one, however often that happens;
- *   - schedules are asserted at start, whenever Redis is back, and where they are missing; what is due and not taken up is added.
+ *   - if a worker dies, another one takes over its job, however often this happens;
+ *   - schedules are recreated at start, after a reconnection, and if they are missing; due runs that are not queued are added.
  */
 import { DelayedError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
@@ -18,18 +18,18 @@ import type { BatchSchedule, BatchScheduleOptions, ScheduleState } from './sched
 export interface BullMqScheduleOptions extends BatchScheduleOptions {
   /** redis://[[user]:password@]host[:port][/database]; its maxmemory-policy must be noeviction */
   readonly url: string
-  /** what all its keys begin with; default BATCH_QUEUE_PREFIX */
+  /** prefix of all its keys; default BATCH_QUEUE_PREFIX */
   readonly prefix?: string
   readonly times?: Partial<BullMqTimes>
 }
 
 /** All in ms. */
 export interface BullMqTimes {
-  /** how often it looks whether the schedules are there and something is due that nobody has taken up */
+  /** how often it checks that the schedules exist and that every due run is queued */
   readonly lookEveryMs: number
-  /** a job of a worker that has said nothing for so long is another one's */
+  /** a job of a worker that was silent for this long is given to another one */
   readonly workerSilentMsMax: number
-  /** how long a job waits that found the lock held */
+  /** how long a job that found the lock held is postponed */
   readonly postponeMs: number
   /** before the first retry of a failed run; doubles each time */
   readonly retryMs: number
@@ -41,16 +41,16 @@ export const BULLMQ_TIMES: BullMqTimes = {
   postponeMs: 15_000,
   retryMs: 10_000,
 }
-/** tries of one job; after that the next due time, or the next look, makes another */
+/** attempts of one job; after that the next due time, or the next check, creates another */
 const ATTEMPTS_MAX = 5
-/** deaths of its workers that a job survives: as good as all of them */
+/** number of worker deaths that a job survives: practically unlimited */
 const WORKER_DEATHS_MAX = 1_000_000
-/** a due time of the scheduler's clock that ours has not reached yet counts as reached */
+/** tolerance for clock skew: a due time of the scheduler's clock counts as reached this much earlier */
 const CLOCKS_APART_MS_MAX = 60_000
-/** how long a stop waits until Redis knows of it; a job that it does not know of is taken up after workerSilentMsMax */
+/** how long a stop waits to release its job in Redis; an unreleased job is given to another worker after workerSilentMsMax */
 const CLOSE_MS_MAX = 5_000
 
-/** What becomes of a job: it is over, with a sentence for people, or another time or worker makes it. */
+/** The outcome of a job: done, with a human-readable sentence, or left to a later attempt or another worker. */
 type JobOutcome = { readonly done: string } | { readonly postponeMs: number }
 
 export class BullMqSchedule implements BatchSchedule {
@@ -65,9 +65,9 @@ export class BullMqSchedule implements BatchSchedule {
   #looking: Promise<void> = Promise.resolve()
   #running: Promise<unknown> = Promise.resolve()
   #timer: NodeJS.Timeout | null = null
-  #asleep: string | null = 'it was not started yet'
+  #asleep: string | null = 'it has not been started yet'
 
-  /** @throws RangeError for a pattern that is none; RedisFault 'refused' when the URL is none */
+  /** @throws RangeError for an invalid pattern; RedisFault 'refused' if the URL is invalid */
   constructor(options: BullMqScheduleOptions) {
     const { url, prefix = BATCH_QUEUE_PREFIX, emit = silent, lake } = options
     this.#options = options
@@ -87,7 +87,7 @@ export class BullMqSchedule implements BatchSchedule {
   start(): void {
     const { url, prefix = BATCH_QUEUE_PREFIX, lake } = this.#options
     const { workerSilentMsMax } = this.#times
-    // Of a worker, requests wait as long as Redis is away: it goes on where it was.
+    // A worker's requests wait while Redis is unavailable, so that it continues where it was.
     const patient = { maxRetriesPerRequest: null, commandTimeout: undefined, connectionName: 'watershed-batch' }
     this.#client = connectRedis({ url }, patient)
     this.#worker = new Worker(batchQueueName(lake.dataset), (job, token) => this.#work(job, token!), {
@@ -99,12 +99,14 @@ export class BullMqSchedule implements BatchSchedule {
       maxStalledCount: WORKER_DEATHS_MAX,
     })
     this.#worker.on('error', (error) => this.#tell('debug', `a request to Redis failed: ${error.message}`))
-    this.#worker.on('stalled', (id) => this.#tell('warn', `the worker of job ${id} is gone; another one takes it up`))
+    this.#worker.on('stalled', (id) =>
+      this.#tell('warn', `the worker of job ${id} died; another worker takes over the job`),
+    )
     this.#timer = setInterval(() => void this.#look({ again: false }), this.#times.lookEveryMs)
     void this.#look({ again: true })
   }
 
-  /** Resolves when jobs for all that is due are in the queue. */
+  /** Resolves when the queue has a job for every due run. */
   wake(): Promise<void> {
     return this.#look({ again: false })
   }
@@ -123,7 +125,7 @@ export class BullMqSchedule implements BatchSchedule {
     return { ...this.#runs.state(), asleep: this.#asleep }
   }
 
-  /** Without waiting for a Redis that is away. */
+  /** Does not wait for an unavailable Redis. */
   async #closeWorker(): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => {
@@ -133,7 +135,7 @@ export class BullMqSchedule implements BatchSchedule {
     clearTimeout(timer)
   }
 
-  /** One after the other. @param again asserts the schedules also where they are */
+  /** Sequential. @param again also updates existing schedules */
   #look(how: { readonly again: boolean }): Promise<void> {
     this.#looking = this.#looking.then(() => this.#lookNow(how.again))
     return this.#looking
@@ -149,9 +151,12 @@ export class BullMqSchedule implements BatchSchedule {
     }
     try {
       const added = await this.#queue.addDue(await this.#runs.due())
-      if (added.length > 0) this.#tell('info', `due and not taken up: ${added.join(', ')}; added to the queue`)
+      if (added.length > 0) this.#tell('info', `added due runs to the queue: ${added.join(', ')}`)
     } catch (error) {
-      this.#tell('warn', `can not tell what is due: ${error instanceof Error ? error.message : error}; looks again`)
+      this.#tell(
+        'warn',
+        `cannot determine which runs are due: ${error instanceof Error ? error.message : error}; retrying`,
+      )
     }
   }
 
@@ -164,13 +169,13 @@ export class BullMqSchedule implements BatchSchedule {
     throw new DelayedError()
   }
 
-  /** @throws why the run failed: the job is tried again */
+  /** @throws the reason why the run failed: the job is retried */
   async #outcomeOf(job: BatchRunJob): Promise<JobOutcome> {
     const { signal } = this.#stop
     try {
       signal.throwIfAborted()
       const due = await this.#runs.due(this.#timeOf(job))
-      if (!due.some(({ mode }) => mode === job.name)) return { done: 'not due any more: a run since then counts' }
+      if (!due.some(({ mode }) => mode === job.name)) return { done: 'no longer due: another run has finished since' }
       const generation = await this.#runs.run(job.name, signal, (progress) => this.#report(job, progress))
       if (generation === null) return { postponeMs: this.#times.postponeMs }
       return { done: `generation ${generation.id} is current` }
@@ -180,7 +185,7 @@ export class BullMqSchedule implements BatchSchedule {
     }
   }
 
-  /** The moment of which due times are asked: now, or when the job was due, if only the clocks are a little apart. */
+  /** The time for which due runs are determined: now, or the job's due time if the clocks differ slightly. */
   #timeOf(job: BatchRunJob): number {
     const { nowMs } = this.#runs
     const dueMs = job.opts.prevMillis ?? 0
@@ -193,7 +198,7 @@ export class BullMqSchedule implements BatchSchedule {
 
   #fallAsleep(message: string): void {
     if (this.#asleep !== message && !this.#stop.signal.aborted)
-      this.#tell('warn', `no batch run is woken: ${message}; a run that goes on is not stopped`)
+      this.#tell('warn', `no batch run is triggered: ${message}; a running one continues`)
     this.#asleep = message
   }
 

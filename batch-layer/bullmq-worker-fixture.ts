@@ -1,6 +1,6 @@
 /**
- * A batch worker in a process of its own, to be killed: node bullmq-worker-fixture.ts <options as JSON>. It tells on stdout what its
- * run does, one word a line, and takes the dataset's lock for it, as a batch run does.
+ * A batch worker in a separate process, to be killed: node bullmq-worker-fixture.ts <options as JSON>. It prints the progress of its
+ * run to stdout, one word per line, and takes the dataset's lock, as a batch run does.
  */
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { BullMqSchedule, type BullMqTimes } from './bullmq-schedule.ts'

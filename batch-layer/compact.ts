@@ -1,6 +1,6 @@
 /**
- * Merges neighbouring small segments into large ones. Only segments that every kept generation has counted: readers need partials of
- * later ones, and a compacted segment has none. The originals stay until the retention after a later run removes them.
+ * Merges adjacent small segments into large ones. Only segments that every kept generation has counted are merged: readers need the partials
+ * of later ones, and a compacted segment has none. The originals are kept until the retention of a later run removes them.
  */
 
 import { noSteps, type StepHook } from '#core/steps.ts'
@@ -17,7 +17,7 @@ export interface CompactOptions {
   readonly lake: Lake
   readonly engine: DuckDbEngine
   readonly partitions: number
-  /** rows of a large segment; default 1,000,000. Segments with more than half of it are left as they are */
+  /** rows of a large segment; default 1,000,000. Segments with more than half of that are not merged */
   readonly rowsTarget?: number
   readonly step?: StepHook
   readonly emit?: Emit
@@ -26,7 +26,7 @@ export interface CompactOptions {
 }
 
 export interface Compaction {
-  /** segments that were replaced, and those that replace them */
+  /** number of replaced segments, and of those that replace them */
   readonly replaced: number
   readonly made: number
 }
@@ -34,7 +34,7 @@ export interface Compaction {
 const ROWS_TARGET = 1_000_000
 const SEGMENTS_PER_MERGE_MAX = 1_000
 
-/** @returns null when a batch run holds the lock */
+/** @returns null if a batch run holds the lock */
 export async function compactSegments(options: CompactOptions): Promise<Compaction | null> {
   const { lake, engine, partitions, emit = silent, signal, rowsTarget = ROWS_TARGET } = options
   const lock = await lake.tryLock()
@@ -74,7 +74,7 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
   }
 }
 
-/** Runs of neighbours that together make one large segment. A gap, or another log or schema, ends a run. */
+/** Groups of adjacent segments that together form one large segment. A gap, or another log or schema, ends a group. */
 export function groupSmall(segments: readonly SegmentManifest[], rowsTarget: number): SegmentManifest[][] {
   const groups: SegmentManifest[][] = []
   let open: SegmentManifest[] = []
@@ -123,7 +123,7 @@ async function compactGroup(
     const expected = files.reduce((sum, file) => sum + file.rows, 0)
     if (rows === expected) return staged.finish(rows)
     throw new Error(
-      `compaction, dataset '${lake.dataset}', partition ${partition} from offset ${start}: ${files.length} ${kind} files hold ${rows} rows, but their manifests say ${expected}; check them with doctor --deep`,
+      `compaction, dataset '${lake.dataset}', partition ${partition} from offset ${start}: ${files.length} ${kind} files have ${rows} rows, but their manifests say ${expected}; check them with \`watershed doctor --deep\``,
     )
   }
   try {

@@ -1,4 +1,4 @@
-/** The schedule of one process: node-cron in UTC wakes it. Never two runs at once. */
+/** The schedule of one process, triggered by node-cron in UTC. Never two runs at once. */
 import { createTask, type ScheduledTask } from 'node-cron'
 import { DueRuns } from './due-runs.ts'
 import type { BatchMode } from './plan-run.ts'
@@ -11,7 +11,7 @@ export class CronSchedule implements BatchSchedule {
   #running: Promise<void> | null = null
   #wokenAgain = false
 
-  /** @throws RangeError for a pattern that is none */
+  /** @throws RangeError for an invalid pattern */
   constructor(options: BatchScheduleOptions) {
     this.#runs = new DueRuns(options)
   }
@@ -36,7 +36,7 @@ export class CronSchedule implements BatchSchedule {
     return { ...this.#runs.state(), asleep: null }
   }
 
-  /** Runs what is due now; while a run is going on, looks again when it is over. Resolves when nothing is left to do. */
+  /** Runs what is due now; during a run, checks again when it has finished. Resolves when nothing is left to do. */
   wake(): Promise<void> {
     if (this.#running) {
       this.#wokenAgain = true
@@ -55,12 +55,12 @@ export class CronSchedule implements BatchSchedule {
         this.#runs.failed('incremental', error)
         return []
       })
-      // A full run that fails must not hold up the incremental ones: the boundary has to go on.
+      // A failing full run must not block the incremental ones: the boundary must advance.
       for (const { mode } of due) if (this.#stop.signal.aborted || (await this.#run(mode))) break
     } while (this.#wokenAgain && !this.#stop.signal.aborted)
   }
 
-  /** @returns whether the mode needs no other one in its place */
+  /** @returns whether no other mode has to run in its place */
   #run(mode: BatchMode): Promise<boolean> {
     return this.#runs.run(mode, this.#stop.signal).then(
       () => true,

@@ -1,11 +1,11 @@
 /**
- * What a batch run takes from the dictionary store. Enrichment never fails a run: where the store is away, was emptied or gives faults,
- * the run goes on with what the generation before it pinned, and says so; the next run takes the newest version again.
+ * Reads dictionaries from the store for a batch run. Enrichment never fails a run: if the store is unavailable, was emptied or fails,
+ * the run continues with what the previous generation pinned, and reports it; the next run uses the newest version again.
  */
 import type { DictionaryEntry, DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { Emit } from '#telemetry/emit.ts'
 
-/** a version can be dropped between asking for it and reading it, when dictionaries are published quickly one after the other */
+/** a version can be dropped between reading its name and its entries, if dictionaries are published in quick succession */
 const VERSION_TRIES = 3
 
 export interface NewestVersion {
@@ -26,20 +26,20 @@ export class DictionarySource {
   }
 
   /**
-   * @param pinned the version that the generation before pinned
-   * @returns whether the store has another version for sure
+   * @param pinned the version that the previous generation pinned
+   * @returns whether the store certainly has another version
    */
   async changed(name: string, pinned: string | undefined): Promise<boolean> {
     const version = await this.#orNull(name, pinned, () => this.#store.version(name))
     return version !== null && version !== pinned
   }
 
-  /** The newest version with its entries, if it is another than the pinned one; else, and where the store has none to give, null. */
+  /** The newest version with its entries, if it differs from the pinned one; otherwise, or if the store cannot provide one, null. */
   async newer(name: string, pinned: string | undefined): Promise<NewestVersion | null> {
     return this.#orNull(name, pinned, async () => {
       for (let tries = 1; ; tries++) {
         const version = await this.#store.version(name)
-        if (version === null && pinned !== undefined) throw new Error('the store does not have it any more')
+        if (version === null && pinned !== undefined) throw new Error('the store no longer has it')
         if (version === null || version === pinned) return null
         try {
           return { version, entries: await this.#store.entries(name, version) }
@@ -68,13 +68,13 @@ export class DictionarySource {
     const why = error instanceof Error ? error.message : String(error)
     const instead =
       pinned === undefined
-        ? 'answers come without it until a run can read it'
-        : `the run keeps version ${pinned}, which the generation before it pinned; publish it again if it does not come back by itself`
+        ? 'answers are not enriched by it until a run can read it'
+        : `the run keeps version ${pinned}, which the previous generation pinned; publish the dictionary again if it does not recover`
     this.#emit({
       name: 'dictionary-unavailable',
       level: 'warn',
       dataset: this.#dataset,
-      message: `dictionary '${dictionary}', which '${this.#dataset}' looks up: ${why}. For now ${instead}`,
+      message: `dictionary '${dictionary}', used by '${this.#dataset}': ${why}. For now ${instead}`,
       fields: { dictionary },
     })
   }

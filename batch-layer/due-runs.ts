@@ -1,4 +1,4 @@
-/** Which batch runs of a dataset are due, decided from its manifests, and how one is made. What every driver of the schedule shares. */
+/** Determines from the manifests which batch runs of a dataset are due, and executes one. Shared by all drivers of the schedule. */
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { assertPattern, latestDueMs } from './due-time.ts'
@@ -8,7 +8,7 @@ import { type BatchScheduleOptions, FULL_PATTERN, INCREMENTAL_PATTERN, type Sche
 
 export interface DueRun {
   readonly mode: BatchMode
-  /** since when, epoch ms; 0 where there is no generation at all */
+  /** since when, epoch ms; 0 if there is no generation */
   readonly sinceMs: number
 }
 
@@ -20,7 +20,7 @@ export class DueRuns {
   #running: BatchMode | null = null
   #locked = false
 
-  /** @throws RangeError for a pattern that is none */
+  /** @throws RangeError for an invalid pattern */
   constructor(options: BatchScheduleOptions) {
     const { incrementalPattern = INCREMENTAL_PATTERN, fullPattern = FULL_PATTERN, emit = silent } = options
     if (incrementalPattern !== null) assertPattern(incrementalPattern, 'incremental schedule')
@@ -40,7 +40,7 @@ export class DueRuns {
     return { running: this.#running, locked: this.#locked, failingSinceMs, fault: failures[0]?.fault ?? null }
   }
 
-  /** What to try at this moment, in this order. @param atMs epoch ms */
+  /** The modes to run at this time, in this order. @param atMs epoch ms */
   async due(atMs = this.nowMs): Promise<readonly DueRun[]> {
     const generations = await this.#options.lake.generations()
     if (generations.length === 0) return [{ mode: 'incremental', sinceMs: 0 }]
@@ -58,9 +58,9 @@ export class DueRuns {
   }
 
   /**
-   * One run, compaction after a full one, and what follows a new generation.
-   * @returns the current generation; null when another process holds the lock
-   * @throws why it failed, after `failed` told of it; the signal's reason when that stopped it
+   * Executes one run, the compaction after a full one, and the follow-up of a new generation.
+   * @returns the current generation; null if another process holds the lock
+   * @throws the reason for its failure, which `failed` has then reported; the signal's reason if it was stopped
    */
   async run(
     mode: BatchMode,
@@ -88,7 +88,7 @@ export class DueRuns {
     }
   }
 
-  /** Tells of a run that failed, or of manifests that can not be read. */
+  /** Reports a failed run, or manifests that cannot be read. */
   failed(mode: BatchMode, error: unknown): void {
     const { dataset } = this.#options.lake
     const fault = error instanceof Error ? error.message : String(error)
@@ -97,7 +97,7 @@ export class DueRuns {
       name: 'batch-failed',
       level: 'error',
       dataset,
-      message: `${mode} batch run of '${dataset}' failed: ${fault}. The generation before it stays current; it is tried again`,
+      message: `${mode} batch run of '${dataset}' failed: ${fault}. The previous generation stays current; the run is retried`,
       fields: { mode },
     })
   }

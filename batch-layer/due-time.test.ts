@@ -23,7 +23,7 @@ describe('the latest due time', () => {
 
   it('is never asked of a day that never comes', () => {
     expect(() => assertPattern('0 0 31 2 *', 'full schedule')).toThrow(
-      /full schedule: '0 0 31 2 \*' is no cron pattern/,
+      /full schedule: '0 0 31 2 \*' is not a cron pattern/,
     )
   })
 })

@@ -1,8 +1,8 @@
-/** When a cron pattern was last due, in UTC: what is due is decided from that and from the manifests, so that a missed night is seen. */
+/** When a cron pattern was last due, in UTC. Due runs follow from this and the manifests, so a missed run is detected. */
 import { createTask, parse, validateDetailed } from 'node-cron'
 
 const DAY_MS = 86_400_000
-/** a pattern that is not due once in so many days (29 February is, in four years and a century's gap) counts as never due */
+/** a pattern that is not due within this many days counts as never due; 29 February is due within them, even across a century */
 const LOOK_BACK_DAYS = 8 * 366
 
 /** @throws RangeError that names the setting and what is wrong with the pattern */
@@ -10,12 +10,10 @@ export function assertPattern(pattern: string, setting: string): void {
   const { valid, errors } = validateDetailed(pattern)
   if (valid) return
   const why = errors.map((error) => error.message).join('; ')
-  throw new RangeError(
-    `${setting}: '${pattern}' is no cron pattern (${why}); write for example '0 2 * * *' for 02:00 UTC`,
-  )
+  throw new RangeError(`${setting}: '${pattern}' is not a cron pattern (${why}); example: '0 2 * * *' for 02:00 UTC`)
 }
 
-/** The latest moment at or before `nowMs` that the pattern matches in UTC, epoch ms; null when there is none in years. */
+/** The latest time at or before `nowMs` that the pattern matches in UTC, epoch ms; null if there is none within years. */
 export function latestDueMs(pattern: string, nowMs: number): number | null {
   const { hour, minute, second } = parse(pattern)
   const [hours, minutes, seconds] = [hour, minute, second].map((values) => values.toSorted((a, b) => b - a))

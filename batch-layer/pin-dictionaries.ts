@@ -12,19 +12,19 @@ import { DictionarySource, type NewestVersion } from './dictionary-source.ts'
 import { writeParquet } from './write-parquet.ts'
 
 const ENTRIES_PER_INSERT = 5_000
-/** unknown keys of one dictionary that a run tells of */
+/** maximum number of missing keys per dictionary that a run reports */
 const UNKNOWN_KEYS_TOLD_MAX = 10_000
 
 export type DictionaryPins = Readonly<Record<string, DictionaryPin>>
 
-/** Where a generation's files go. */
+/** Destination of a generation's files. */
 export type GenerationFiles = Pick<StagedGeneration, 'stageFile' | 'takeOver'>
 
 /** The part of a run that pins dictionaries. */
 export interface DictionaryPinning {
-  /** true when a dictionary has another version than the base generation pinned */
+  /** whether a dictionary has a version other than the one that the base generation pinned */
   changed(base: GenerationManifest | null): Promise<boolean>
-  /** Writes the newest version and counts the keys that it lacks; null when the dictionary was never published. */
+  /** Writes the newest version and counts its missing keys; null if the dictionary was never published. */
   pin(
     name: string,
     base: GenerationManifest | null,
@@ -39,7 +39,7 @@ export interface PinningParts {
   readonly store: DictionaryStore
   readonly resolve: (file: LakeFile) => string
   readonly emit: Emit
-  /** called with keys that a pinned dictionary lacks, UNKNOWN_KEYS_TOLD_MAX at most: somebody may fetch them for a later run */
+  /** called with at most UNKNOWN_KEYS_TOLD_MAX keys that a pinned dictionary lacks, to be fetched for a later run */
   readonly onUnknownKeys?: ((dictionary: string, keys: readonly string[]) => void) | undefined
 }
 
@@ -138,7 +138,7 @@ export class DuckDbPinning implements DictionaryPinning {
   }
 }
 
-/** A key of a view, and the look-ups that use it. */
+/** A key of a view, and the lookups that use it. */
 interface AskedKey {
   readonly view: CompiledView
   readonly key: string

@@ -1,5 +1,5 @@
 /**
- * What one batch run has to read, decided from manifests alone.
+ * Plans what a batch run has to read, from manifests alone.
  * Invariant: a generation counts, per partition, exactly the offsets [0, boundary), and every boundary is a segment's end.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
@@ -12,13 +12,13 @@ import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.t
 
 export type BatchMode = 'full' | 'incremental'
 
-/** How one view's file is made. */
+/** How a view's file is computed. */
 export type ViewPlan =
   /** from all raw segments */
   | { readonly kind: 'recount' }
-  /** the base generation's files as they are, and one more with the partials of the segments since (none where there is nothing new) */
+  /** the base generation's files unchanged, and one more with the partials of the segments since (none if nothing is new) */
   | { readonly kind: 'extend'; readonly base: readonly LakeFile[]; readonly partials: readonly LakeFile[] }
-  /** one file of the base generation's states with the partials of the segments since */
+  /** one file that merges the base generation's states with the partials of the segments since */
   | { readonly kind: 'merge'; readonly base: readonly LakeFile[]; readonly partials: readonly LakeFile[] }
 
 export interface RunPlan {
@@ -49,7 +49,7 @@ export function planRun(input: PlanInput): RunPlan {
   const { dataset, base, closed, compacted } = input
   const mode = base === null ? 'full' : input.mode
   const boundary = closed.map((chain) => chain.end)
-  // The two chains are read one after the other: what closed in between lies behind the boundary and is not of this run.
+  // The two chains are read one after the other: segments that closed in between are after the boundary and not part of this run.
   const all = compacted.flatMap(({ partition, segments }) =>
     segments.filter((segment) => segment.end <= boundary[partition]!),
   )
@@ -71,7 +71,7 @@ export function planRun(input: PlanInput): RunPlan {
   }
 }
 
-/** The base's states and the partials since, if all were made by the view's present definition; else null. */
+/** The base's states and the partials since, if all have the view's current definition; otherwise null. */
 function mergePlan(
   dataset: CompiledDataset,
   name: string,
@@ -91,7 +91,7 @@ function mergePlan(
   return { kind: worthMerging(counted.files, partials) ? 'merge' : 'extend', base: counted.files, partials }
 }
 
-/** Whole again when the files would be too many, or when what was added since the last time has more bytes than what was there. */
+/** Rewritten as one file if there would be too many files, or if the files added since the last rewrite have more bytes than the first one. */
 function worthMerging([first, ...added]: readonly LakeFile[], partials: readonly LakeFile[]): boolean {
   if (partials.length === 0) return false
   const bytes = [...added, ...partials].reduce((sum, file) => sum + file.bytes, 0)
@@ -114,7 +114,7 @@ function assertOneLog({ dataset, logIdentity, base, closed }: PlanInput): void {
   const mismatch = (what: string): LakeError =>
     new LakeError(
       'log-mismatch',
-      `batch, dataset '${dataset.name}': ${what}. The log or the lake was replaced: restore the one that belongs to the other, or start with an empty data folder`,
+      `batch, dataset '${dataset.name}': ${what}. The log or the lake was replaced: restore the matching one, or start with an empty data folder`,
     )
   if (base !== null && base.log !== logIdentity) {
     throw mismatch(`generation ${base.id} belongs to log ${base.log}, but this log is ${logIdentity}`)
@@ -132,7 +132,7 @@ function assertOneLog({ dataset, logIdentity, base, closed }: PlanInput): void {
     const counted = countedBy(base, chain)
     if (counted > 0 && !chain.segments.some((segment) => segment.end === counted)) {
       throw mismatch(
-        `generation ${base!.id} counted partition ${chain.partition} up to offset ${counted}, where no segment ends (the last one ends at ${chain.end})`,
+        `generation ${base!.id} counts partition ${chain.partition} up to offset ${counted}, where no segment ends (the last one ends at ${chain.end})`,
       )
     }
   }

@@ -10,7 +10,7 @@ import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
 
 export interface BatchProgress {
-  /** the view or dictionary that is being written */
+  /** the view or dictionary being written */
   readonly name: string
   readonly done: number
   readonly total: number
@@ -33,7 +33,7 @@ export interface Publication {
 
 type ViewFiles = GenerationManifest['views']
 
-/** @returns the generation, which is current now. On any fault before its manifest exists its files are removed. */
+/** @returns the generation, which is now current. On any fault before its manifest exists, its files are removed. */
 export async function publishGeneration(publication: Publication): Promise<GenerationManifest> {
   const { lake, step, clock, emit, dataset } = publication
   const staged = await lake.beginGeneration()
@@ -46,7 +46,7 @@ export async function publishGeneration(publication: Publication): Promise<Gener
     manifest = describeGeneration(publication, staged.id, views, dictionaries, clock())
     await staged.commit(manifest)
   } catch (error) {
-    // A manifest that is there already stays (discard refuses): published, but not current.
+    // An existing manifest is kept (discard refuses): published, but not current.
     await staged.discard().catch(() => {})
     throw error
   }
@@ -114,7 +114,7 @@ async function writeView(
   return compute.merge(definition, view.kind === 'merge' ? view.base : [], view.partials, writePath)
 }
 
-/** What is taken over as it is, is compared by whoever reads it. */
+/** Files that are taken over unchanged are verified by their readers. */
 function filesRead(view: ViewPlan, all: RunPlan['all']): readonly LakeFile[] {
   if (view.kind === 'recount') return all.flatMap(({ events }) => events ?? [])
   return view.kind === 'merge' ? [...view.base, ...view.partials] : view.partials
@@ -145,10 +145,10 @@ async function writeDictionaries(
     else {
       emit({
         name: 'dictionary-missing',
-        // News for the first generation, and when it was there before; else it is known.
+        // Reported for the first generation, and if the dictionary was pinned before; otherwise it is already known.
         level: plan.base === null || Object.hasOwn(plan.base.dictionaries, name) ? 'info' : 'debug',
         dataset: dataset.name,
-        message: `dictionary '${name}', which '${dataset.name}' looks up, has no version that a run could read; answers come without it until one is published`,
+        message: `dictionary '${name}', used by '${dataset.name}', has no readable version; answers are not enriched by it until one is published`,
         fields: { dictionary: name },
       })
     }
@@ -157,7 +157,7 @@ async function writeDictionaries(
   return pins
 }
 
-/** The base generation, unless the dictionary that it pinned is damaged: then it is written anew. */
+/** The base generation, unless the dictionary that it pinned is damaged: then the dictionary is written again. */
 async function wholeBase({ lake, plan }: Publication, dictionary: string): Promise<GenerationManifest | null> {
   const pinned = plan.base?.dictionaries[dictionary]
   if (pinned === undefined) return plan.base

@@ -1,4 +1,4 @@
-/** What goes after a run: generations beyond those that are kept, and files that none of those needs. */
+/** Post-run cleanup: deletes surplus generations and unreferenced segment files. */
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
@@ -6,7 +6,7 @@ import type { Emit } from '#telemetry/emit.ts'
 
 export const KEEP_GENERATIONS = 5
 export const READERS_GRACE_MS = 600_000
-/** a staged file that nobody touched for so long belongs to a process that is dead */
+/** a staged file that was not touched for this long belongs to a dead process */
 const ORPHAN_GRACE_MS = 3_600_000
 
 export interface RetentionOptions {
@@ -18,7 +18,7 @@ export interface RetentionOptions {
   readonly clock: () => number
 }
 
-/** The offset per partition that every one of the generations has counted. */
+/** Per partition, the offset up to which all of the generations have counted. */
 export function commonBoundary(generations: readonly GenerationManifest[], partitions: number): Offset[] {
   return Array.from({ length: partitions }, (_, partition) =>
     generations.length === 0 ? 0 : Math.min(...generations.map((generation) => generation.boundary[partition] ?? 0)),
@@ -26,9 +26,9 @@ export function commonBoundary(generations: readonly GenerationManifest[], parti
 }
 
 /**
- * Keeps the newest generations and the current one, and removes the rest. Segment files go only when the oldest kept generation is
- * older than the readers' grace, so that a reader which began with a removed one still finds them.
- * A failure is emitted and tried again after the next run: the new generation is published already.
+ * Keeps the newest generations and the current one, and removes the rest. Segment files are removed only if the oldest kept generation is
+ * older than the readers' grace period, so that a reader that started with a removed generation still finds them.
+ * A failure is emitted and retried after the next run, because the new generation is already published.
  *
  * @param served the generation that was current before this run: readers may still use it
  */
@@ -50,7 +50,7 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
       name: 'lake-files-removed',
       level: 'debug',
       dataset: lake.dataset,
-      message: `removed ${freed} bytes of files in the lake of '${lake.dataset}' that nothing needs any more`,
+      message: `removed ${freed} bytes of unreferenced files in the lake of '${lake.dataset}'`,
       fields: { bytes: freed },
     })
   } catch (error) {
@@ -58,7 +58,7 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
       name: 'retention-failed',
       level: 'warn',
       dataset: lake.dataset,
-      message: `old files in the lake of '${lake.dataset}' could not be removed: ${error instanceof Error ? error.message : error}; tried again after the next run`,
+      message: `old files in the lake of '${lake.dataset}' could not be removed: ${error instanceof Error ? error.message : error}; retried after the next run`,
     })
   }
 }

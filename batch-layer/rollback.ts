@@ -1,4 +1,4 @@
-/** Goes back to an older generation. Its boundary goes back with it, so answers stay the same: the speed side counts the rest. */
+/** Makes an older generation current. Its boundary is older, too, so answers stay the same: the speed layer covers the rest. */
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
@@ -14,8 +14,8 @@ export interface RollbackOptions {
 /**
  * Makes a kept generation current. The next incremental run builds on it.
  *
- * @returns the generation that is current now; null when a batch run holds the lock (try again when it is over)
- * @throws LakeError 'generation-unknown' when there is no such generation
+ * @returns the generation that is now current; null if a batch run holds the lock (retry when it has finished)
+ * @throws LakeError 'generation-unknown' if the generation does not exist
  */
 export async function rollback({ lake, id, emit = silent }: RollbackOptions): Promise<GenerationManifest | null> {
   const lock = await lake.tryLock()
@@ -47,6 +47,6 @@ async function find(lake: Lake, id: string | undefined): Promise<GenerationManif
   const kept = generations.map((generation) => generation.id).join(', ') || 'none'
   throw new LakeError(
     'generation-unknown',
-    `lake, dataset '${lake.dataset}': there is no generation ${id === undefined ? 'before the current one' : `'${id}'`} to roll back to; kept are: ${kept}`,
+    `lake, dataset '${lake.dataset}': there is no generation ${id === undefined ? 'before the current one' : `'${id}'`} to roll back to; kept generations: ${kept}`,
   )
 }

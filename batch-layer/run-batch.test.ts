@@ -232,9 +232,9 @@ describe('rollback', () => {
   })
 
   it('says which generations there are when there is none to go back to', async () => {
-    await expect(rollback({ lake: batch.lake })).rejects.toThrow(/kept are: none/)
+    await expect(rollback({ lake: batch.lake })).rejects.toThrow(/kept generations: none/)
     await batch.run({ mode: 'full' })
-    await expect(rollback({ lake: batch.lake, id: 'g000007' })).rejects.toThrow(/'g000007'.*kept are: g000001/)
+    await expect(rollback({ lake: batch.lake, id: 'g000007' })).rejects.toThrow(/'g000007'.*kept generations: g000001/)
   })
 
   it('waits for nobody: null while a run holds the lock', async () => {

@@ -1,8 +1,8 @@
 /**
- * One batch run: from closed segments to a published generation, in the order that keeps the old one served whatever happens:
- *   1. take the lock; 2. plan from manifests; 3. write the views' and dictionaries' files, unseen; 4. publish the generation's manifest;
- *   5. swap CURRENT with one rename; 6. remove what no kept generation needs.
- * A crash after any of them leaves a whole generation current, and the next run starts again from the manifests.
+ * One batch run: from closed segments to a published generation, in an order that keeps the old one served in every case:
+ *   1. take the lock; 2. plan from manifests; 3. write the files of views and dictionaries, invisible to readers; 4. publish the generation's
+ *   manifest; 5. switch CURRENT with one rename; 6. remove what no kept generation needs.
+ * After a crash in any step a complete generation is current, and the next run starts again from the manifests.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
@@ -28,15 +28,15 @@ export interface BatchRunOptions {
   readonly partitions: number
   readonly logIdentity: string
   readonly mode: BatchMode
-  /** publishes a generation also when there is nothing new; a full run always does */
+  /** publishes a generation even if nothing is new; a full run always does */
   readonly force?: boolean
-  /** newest generations that are kept besides the current one; default 5 */
+  /** number of newest generations kept besides the current one; default 5 */
   readonly keepGenerations?: number
-  /** how long a reader may go on with what it found; default 10 minutes */
+  /** how long a reader may use what it found; default 10 minutes */
   readonly readersGraceMs?: number
   readonly step?: StepHook
   readonly onProgress?: (progress: BatchProgress) => void
-  /** called with keys that a dictionary lacks, a bounded number of them: somebody may fetch them for a later run */
+  /** called with a bounded number of keys that a dictionary lacks, to be fetched for a later run */
   readonly onUnknownKeys?: (dictionary: string, keys: readonly string[]) => void
   readonly emit?: Emit
   /** stops the running statement; the run rejects and nothing is published */
@@ -45,10 +45,10 @@ export interface BatchRunOptions {
 }
 
 /**
- * Computes and publishes a generation. Where the dataset has none yet, an incremental run is a full one.
+ * Computes and publishes a generation. If the dataset has none yet, an incremental run is a full one.
  *
- * @returns the current generation: the new one, or the present one when there was nothing new; null when another run holds the lock
- * @throws LakeError when files are damaged, foreign or can not be written; the old generation stays current
+ * @returns the current generation: the new one, or the existing one if nothing was new; null if another run holds the lock
+ * @throws LakeError if files are damaged, foreign or cannot be written; the old generation stays current
  */
 export async function runBatch(options: BatchRunOptions): Promise<GenerationManifest | null> {
   const { lake, dataset, emit = silent } = options
@@ -59,7 +59,7 @@ export async function runBatch(options: BatchRunOptions): Promise<GenerationMani
       name: 'batch-locked',
       level: 'info',
       dataset: dataset.name,
-      message: `batch run of '${dataset.name}' skipped: another run holds the lock; it is tried again at the next due time`,
+      message: `batch run of '${dataset.name}' skipped: another run holds the lock; it is retried at the next due time`,
     })
     return null
   }
@@ -74,7 +74,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const { dataset, lake, engine, logIdentity, signal, emit = silent, clock = Date.now } = options
   const startedAtMs = clock()
   const base = await lake.current()
-  // Another worker can have seen an added partition before this one, and have published a generation that has it.
+  // Another worker can have detected an added partition before this one, and published a generation that includes it.
   const partitions = Math.max(options.partitions, base?.boundary.length ?? 0)
   const closed = await lake.chains(partitions)
   const compacted = await lake.chains(partitions, { compacted: true })

@@ -221,7 +221,7 @@ export function scheduleContract(driver: string, make: () => Promise<ScheduleHar
     })
 
     it('refuses a pattern that is none, and names the setting', () => {
-      expect(() => start({ fullPattern: 'every night' })).toThrow(/full schedule: 'every night' is no cron pattern/)
+      expect(() => start({ fullPattern: 'every night' })).toThrow(/full schedule: 'every night' is not a cron pattern/)
     })
   })
 }

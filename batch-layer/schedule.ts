@@ -1,7 +1,7 @@
 /**
- * Port: when the batch runs of a dataset happen. Drivers: cron-schedule (embedded), bullmq-schedule (cluster). A driver only wakes;
- * what is due is decided from the manifests (due-runs.ts), so that a missed night is caught up at start, a run that another process
- * made counts, and a failed one is tried again. The lake's lock lets one run at a time go on, whoever started it.
+ * Port: triggers the batch runs of a dataset. Drivers: cron-schedule (embedded), bullmq-schedule (cluster). A driver only triggers;
+ * the manifests decide what is due (due-runs.ts), so a missed run is caught up at start, a run of another process
+ * counts, and a failed one is retried. The lake's lock allows one run at a time, whoever started it.
  */
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
@@ -13,9 +13,9 @@ export const INCREMENTAL_PATTERN = '*/5 * * * *'
 export const FULL_PATTERN = '0 2 * * *'
 
 export interface BatchSchedule {
-  /** Runs at once what is due already, then at each due time until `stop`. Waits for nothing; faults are emitted. */
+  /** Immediately starts what is already due, then runs at each due time until `stop`. Returns without waiting; faults are emitted. */
   start(): void
-  /** Looks now for what is due, as at a due time. Never rejects: faults are emitted. */
+  /** Checks now what is due, as at a due time. Never rejects: faults are emitted. */
   wake(): Promise<void>
   /** Starts nothing more, stops the running statement, and waits until the run has cleaned up. */
   stop(): Promise<void>
@@ -24,7 +24,7 @@ export interface BatchSchedule {
 
 export interface BatchScheduleOptions {
   readonly lake: Lake
-  /** one batch run (runBatch with the role's parts); null when another process holds the lock */
+  /** one batch run (runBatch with the role's resources); null if another process holds the lock */
   readonly run: (
     mode: BatchMode,
     signal: AbortSignal,
@@ -41,16 +41,16 @@ export interface BatchScheduleOptions {
   readonly clock?: () => number
 }
 
-/** What a schedule does at this moment, for health checks. */
+/** The current state of a schedule, for health checks. */
 export interface ScheduleState {
-  /** the run that goes on here; null when none does */
+  /** the run in progress in this process; null if none is */
   readonly running: BatchMode | null
-  /** the run that was tried last found that another process holds the lock */
+  /** whether the last attempted run found the lock held by another process */
   readonly locked: boolean
-  /** since when a mode's runs fail here without one that succeeded, epoch ms */
+  /** since when a mode's runs have failed in this process without a success, epoch ms */
   readonly failingSinceMs: number | null
-  /** why the last run failed, while they do */
+  /** why the last run failed, while runs fail */
   readonly fault: string | null
-  /** why nothing wakes it at present; null when all is well */
+  /** why nothing triggers it at present; null if it is triggered normally */
   readonly asleep: string | null
 }

@@ -65,6 +65,6 @@ test.each([
 
 test('says that nothing answers there', async () => {
   await expect(installDashboards({ url: 'http://127.0.0.1:9' })).rejects.toThrow(
-    /Kibana at http:\/\/127.0.0.1:9: it can not be reached/,
+    /Kibana at http:\/\/127.0.0.1:9: it is not reachable/,
   )
 })

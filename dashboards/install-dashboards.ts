@@ -1,4 +1,4 @@
-/** Puts the shipped dashboards into a Kibana through its saved-objects import. */
+/** Imports the shipped dashboards into Kibana through its saved-objects API. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -9,7 +9,7 @@ const FAILURES_TOLD_MAX = 5
 export interface KibanaAddress {
   /** e.g. http://127.0.0.1:5601, with its base path if it has one */
   readonly url: string
-  /** Kibana's space; default: the default one */
+  /** Kibana space; default: the default space */
   readonly space?: string
   readonly auth?: { readonly username: string; readonly password: string } | { readonly apiKey: string } | null
 }
@@ -38,7 +38,7 @@ interface ImportAnswer {
   }[]
 }
 
-/** Imports all of them; objects of an earlier import are replaced. @throws KibanaError that says what Kibana did not take */
+/** Imports all of them; objects of an earlier import are replaced. @throws KibanaError that lists what Kibana refused */
 export async function installDashboards(kibana: KibanaAddress, file = KIBANA_FILE): Promise<InstalledDashboards> {
   const base = `${kibana.url.replace(/\/+$/, '')}${kibana.space === undefined ? '' : `/s/${encodeURIComponent(kibana.space)}`}`
   const form = new FormData()
@@ -59,7 +59,7 @@ async function send(url: string, body: FormData, { url: node, auth }: KibanaAddr
     })
   } catch (error) {
     const { cause, message } = error as Error
-    throw new KibanaError(node, `it can not be reached: ${cause instanceof Error ? cause.message : message}`, error)
+    throw new KibanaError(node, `it is not reachable: ${cause instanceof Error ? cause.message : message}`, error)
   }
 }
 
@@ -70,7 +70,8 @@ function authorization(auth: KibanaAddress['auth']): Record<string, string> {
 }
 
 function reasonOf(status: number, { message, errors = [] }: ImportAnswer): string {
-  if (status === 401 || status === 403) return `it refuses the user (${status}); give one who may manage saved objects`
+  if (status === 401 || status === 403)
+    return `it refuses the user (${status}); use one with the privilege to manage saved objects`
   const some = errors
     .slice(0, FAILURES_TOLD_MAX)
     .map(({ type, id, error }) => `${type} ${id}: ${error?.message ?? error?.type ?? 'refused'}`)

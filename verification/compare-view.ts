@@ -1,21 +1,21 @@
-/** Compares two relations of one view's presented rows in SQL: what the merged answer says, and what an independent recount says. */
+/** Compares two relations of a view's presented rows in SQL: the merged answer and an independent recount. */
 import type { CompiledMeasure, CompiledView } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import { keyNames } from '#core/view-time.ts'
 import type { EngineConnection, Parameter } from '#storage/engine/duckdb-engine.ts'
 
-/** sums of doubles depend on the order of adding */
+/** sums of doubles depend on the order of addition */
 const FLOAT_TOLERANCE = 1e-9
-/** estimates of sketches may be this many standard deviations off */
+/** allowed deviation of sketch estimates, in standard deviations */
 const SIGMAS_MAX = 5
-/** differences that a report shows per view */
+/** maximum number of differences that a report shows per view */
 export const DIFFERENCES_SHOWN_MAX = 10
 
 export interface ViewComparison {
   readonly view: string
-  /** rows that the merged answer has */
+  /** rows of the merged answer */
   readonly merged: number
-  /** rows that the recount has */
+  /** rows of the recount */
   readonly recounted: number
   /** rows that only one side has, or whose measures differ by more than their exactness allows */
   readonly different: number
@@ -23,7 +23,7 @@ export interface ViewComparison {
   readonly first: readonly unknown[]
 }
 
-/** What can stand behind FROM, and the values bound in it. */
+/** A relation that can follow FROM, and the values bound in it. */
 export interface Relation {
   readonly sql: string
   readonly parameters?: Record<string, Parameter>
@@ -35,7 +35,7 @@ export interface ViewSides {
   readonly recounted: Relation
 }
 
-/** Reads each side once. The two must be of the same moment: the caller sees to that. */
+/** Reads each side once. The caller ensures that both have the same position. */
 export async function compareView(
   connection: EngineConnection,
   view: CompiledView,
@@ -74,7 +74,7 @@ async function firstDifferences(connection: EngineConnection, view: CompiledView
   return rows.map((row) => JSON.parse(row.text) as unknown)
 }
 
-/** NULL is a legal key. `_here` makes the join an equality also for a view without keys. */
+/** NULL is a valid key. `_here` makes the join an equality join even for a view without keys. */
 function joinSql(view: CompiledView, tables: { merged: string; recounted: string }): string {
   const same = keyNames(view).map((key) => `m.${quoteName(key)} IS NOT DISTINCT FROM r.${quoteName(key)}`)
   return `${quoteName(tables.merged)} AS m FULL OUTER JOIN ${quoteName(tables.recounted)} AS r ON ${['m._here = r._here', ...same].join(' AND ')}`

@@ -1,6 +1,6 @@
 /**
- * All usable events up to given positions, read again from where they were kept: raw events of closed segments from the
- * lake, and behind them the log, decoded anew. Nothing of partials or generations is read.
+ * All usable events up to given positions, read again from their sources: raw events of closed segments from the
+ * lake, and after them the log, decoded again. Partials and generations are not read.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
@@ -26,15 +26,15 @@ export interface RawPosition {
   readonly partition: number
   /** end of the last closed segment */
   readonly closedEnd: Offset
-  /** everything before is recounted */
+  /** exclusive end of the recount */
   readonly position: Offset
 }
 
-/** Where every offset of a partition went: rows + deadLetters + gaps + holes = positions. */
+/** Accounts for every offset of a partition: rows + deadLetters + gaps + holes = positions. */
 export interface PartitionCount {
   readonly partition: number
   readonly positions: number
-  /** counted in the files and the decoded log, not taken from manifests */
+  /** counted in the files and the decoded log, not read from manifests */
   readonly rows: number
   /** offsets that more than one row has: always 0 */
   readonly doubles: number
@@ -48,21 +48,21 @@ export interface RawRows {
   /** relation with the dataset's typed rows */
   readonly relation: string
   readonly counts: readonly PartitionCount[]
-  /** frees what the relation needs */
+  /** releases the relation's resources */
   drop(): Promise<void>
 }
 
-/** The lake's segments and the asked positions do not fit together (a compaction came between): take a new snapshot. */
+/** The lake's segments do not match the requested positions (a compaction happened in between): take a new snapshot. */
 export class MovedOnError extends Error {
   constructor(dataset: string, partition: number, end: Offset) {
-    super(`dataset '${dataset}', partition ${partition}: no chain of segments ends at offset ${end} any more`)
+    super(`dataset '${dataset}', partition ${partition}: no chain of segments ends at offset ${end} any longer`)
     this.name = 'MovedOnError'
   }
 }
 
 let tables = 0
 
-/** @throws MovedOnError, LogRangeError (retention passed the positions): both mean to begin again with a new snapshot */
+/** @throws MovedOnError, LogRangeError (retention passed the positions): in both cases retry with a new snapshot */
 export async function rawRows(parts: RawParts, positions: readonly RawPosition[]): Promise<RawRows> {
   const { dataset, lake, connection } = parts
   const segments = await segmentsUpTo(parts, positions)
@@ -84,7 +84,7 @@ export async function rawRows(parts: RawParts, positions: readonly RawPosition[]
   }
 }
 
-/** Compacted segments where there are any: the originals may be gone. */
+/** Prefers compacted segments: the originals may have been removed. */
 async function segmentsUpTo(
   { dataset, lake }: RawParts,
   positions: readonly RawPosition[],

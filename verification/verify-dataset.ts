@@ -1,7 +1,7 @@
 /**
- * The proof that nothing was lost or counted twice: at one snapshot, every view's merged rows against a recount from raw
- * events. The two share the definition's expressions and nothing else: no partial, no merge, no generation is read for the
- * recount. Works while events come in and generations are published; when the lake moves on underneath, it begins again.
+ * Verifies that no event was lost or counted twice: at one snapshot, compares every view's merged rows with a recount from raw
+ * events. The two share only the definition's expressions: the recount reads no partials, merges nothing and reads no generation.
+ * Works while events arrive and generations are published; if the lake changes underneath, it starts again.
  */
 import type { CompiledView } from '#core/compiled.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -10,10 +10,10 @@ import { LogRangeError } from '#storage/log/event-log.ts'
 import { compareView, type Relation, type ViewComparison } from './compare-view.ts'
 import { MovedOnError, type PartitionCount, type RawParts, type RawPosition, rawRows } from './raw-rows.ts'
 
-/** How often a verification begins again before it gives up. */
+/** How often a verification is restarted before it fails. */
 const TRIES_MAX = 5
 
-/** What a reader sees at one moment. */
+/** What a reader sees at one snapshot. */
 export interface MergedSnapshot {
   /** id of the generation; null before the first */
   readonly generation: string | null
@@ -35,12 +35,12 @@ export interface VerifyReport {
   readonly generation: string | null
   readonly partitions: readonly PartitionCount[]
   readonly views: readonly ViewComparison[]
-  /** one sentence per kind of difference; empty when equal */
+  /** one sentence per kind of difference; empty if equal */
   readonly problems: readonly string[]
   readonly tookMs: number
 }
 
-/** @throws when a part can not be read, or when the lake moved on TRIES_MAX times; never returns a report of half a comparison */
+/** @throws if something cannot be read, or if the lake changed TRIES_MAX times; never returns an incomplete report */
 export async function verifyDataset(parts: VerifyParts): Promise<VerifyReport> {
   const startedMs = performance.now()
   const connection = await parts.engine.connect()
@@ -63,7 +63,7 @@ export async function verifyDataset(parts: VerifyParts): Promise<VerifyReport> {
   }
 }
 
-/** Retention, compaction or a new generation came between the snapshot and the recount. */
+/** Retention, compaction or a new generation changed the lake between the snapshot and the recount. */
 function movedOn(error: unknown): boolean {
   if (error instanceof MovedOnError || error instanceof LogRangeError) return true
   if (error instanceof LakeError) return error.retryable

@@ -203,7 +203,7 @@ describe('from a file to an answer', () => {
     expect(listed.at(-1)!.current).toBe(true)
     const unknown = watershed(['generations', 'rollback', 'g999999'])
     expect(unknown.code).toBe(64)
-    expect(unknown.stderr).toContain("no generation 'g999999' to roll back to; kept are: g000001")
+    expect(unknown.stderr).toContain("no generation 'g999999' to roll back to; kept generations: g000001")
     expect(watershed(['verify']).code).toBe(0)
   })
 })

@@ -1,6 +1,6 @@
 /**
- * How values are written in answers (docs/reference/http.md): whole numbers and decimals with all of their digits, doubles in
- * the shortest text that gives them back, times as ISO 8601 in UTC, null for what has no value or no number (NaN, ±infinity).
+ * JSON encoding of values in answers (docs/reference/http.md): integers and decimals with all of their digits, doubles as
+ * the shortest text that parses to the same double, times as ISO 8601 in UTC, null for missing values, NaN and infinities.
  */
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'

@@ -1,4 +1,4 @@
-/** Look-ups come last, for the few rows that are shown: each is one hash join with the pinned dictionary. */
+/** Lookups are applied last, to the few rows of the answer: each is one hash join with the pinned dictionary. */
 import type { CompiledLookup } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { QueryPlan } from './query-plan.ts'
@@ -9,8 +9,8 @@ export interface EnrichedRows {
 }
 
 /**
- * Joins the look-ups whose key is shown to `rows`, a SELECT with a unique column _n.
- * @param dictionaries dictionary → relation of its pinned version; a look-up in another one is left out
+ * Joins the lookups whose key is in the answer to `rows`, a SELECT with a unique column _n.
+ * @param dictionaries dictionary → relation of its pinned version; lookups in other dictionaries are omitted
  */
 export function enrichedSql(plan: QueryPlan, rows: string, dictionaries: ReadonlyMap<string, string>): EnrichedRows {
   const shown = new Set([...plan.dimensions, ...plan.measures.map(({ name }) => name)])
@@ -24,7 +24,7 @@ export function enrichedSql(plan: QueryPlan, rows: string, dictionaries: Readonl
   }
 }
 
-/** Per row: the attribute; of a list of keys the distinct attributes, sorted; null where none is known. */
+/** Per row: the attribute; for a list of keys the distinct attributes, sorted; null if none is known. */
 function joinSql({ key, attribute, list }: CompiledLookup, alias: string, relation: string): string {
   const column = list ? `unnest(${quoteName(key)})` : quoteName(key)
   const keys = `SELECT _n, ${column}::VARCHAR AS k FROM r`

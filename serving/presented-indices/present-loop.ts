@@ -1,4 +1,4 @@
-/** Presents again and again until it is stopped. */
+/** Updates the presented indices in rounds until it is stopped. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Presenter } from './presenter.ts'
@@ -26,7 +26,7 @@ export class PresentLoop {
     this.#running ??= this.#run()
   }
 
-  /** Resolves when the round that is at work is done. */
+  /** Resolves when the running round has finished. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#running
@@ -41,7 +41,7 @@ export class PresentLoop {
           name: 'present-failed',
           level: 'error',
           dataset,
-          message: `presented indices: ${error.message}; the next round tries again`,
+          message: `presented indices: ${error.message}; retried in the next round`,
         })
       })
       await sleep(everyMs, undefined, { signal }).catch(() => {})

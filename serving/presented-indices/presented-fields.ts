@@ -58,7 +58,7 @@ export function fieldsOf(members: readonly PresentedMember[]): PresentedField[] 
   const names = members.map(({ name }) => name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined)
-    throw new RangeError(`field '${twice}' of the presented index is there twice; rename that column`)
+    throw new RangeError(`field '${twice}' of the presented index occurs twice; rename the column`)
   return members.map(({ name, type }) => ({ name, type }))
 }
 

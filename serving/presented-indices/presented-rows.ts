@@ -38,7 +38,7 @@ export async function settleRows(connection: EngineConnection, source: RowSource
     bound.parameters,
   )
   if (rows <= PRESENTED_LIMITS.rowsMax) return rows
-  throw new RangeError(`${rows} rows are more than presented at once (rowsMax = ${PRESENTED_LIMITS.rowsMax})`)
+  throw new RangeError(`${rows} rows exceed the limit of one update (rowsMax = ${PRESENTED_LIMITS.rowsMax})`)
 }
 
 /** The rows fixed last on this connection. */

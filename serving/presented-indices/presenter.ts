@@ -1,7 +1,7 @@
 /**
- * Keeps the presented indices of one dataset as the answers are: `presentOnce` is one round over all of them. Every row is a merged
- * answer. What changed since the last round is known from the log's positions that each index notes with its rows; so a round that
- * is repeated, or made by two processes at once, ends in the same rows.
+ * Keeps the presented indices of one dataset up to date with the answers: `presentOnce` is one round over all of them. Every row is a merged
+ * answer. Each index stores the log positions of its rows, from which the changes since the last round follow; so a round that
+ * is repeated, or executed by two processes at once, results in the same rows.
  */
 import { hash } from 'node:crypto'
 import type { CompiledView } from '#core/compiled.ts'
@@ -70,7 +70,7 @@ export class Presenter {
     return [...this.#views().map(indexOf), ...events]
   }
 
-  /** Brings every index up to date. A fault of one is told and leaves the others alone; the next round tries again. */
+  /** Updates every index. A fault of one is reported and does not affect the others; the next round retries. */
   async presentOnce(): Promise<readonly PresentedReport[]> {
     const { served } = this.#parts
     const snapshot = await takeSnapshot(served, this.#views())
@@ -99,7 +99,7 @@ export class Presenter {
       }
       return report
     } catch (error) {
-      const message = `index ${index.name}: ${(error as Error).message}; it stays as it was, the next round tries again`
+      const message = `index ${index.name}: ${(error as Error).message}; it is unchanged, and retried in the next round`
       this.#parts.emit({ name: 'present-failed', level: 'error', dataset, message })
       return { index: index.name, change: 'failed', rows: 0, refused: 0 }
     }
@@ -217,7 +217,7 @@ export class Presenter {
     return write(settledRows(connection, rows.version))
   }
 
-  /** Places change slowly: they are looked up again after each generation. */
+  /** Places change slowly: they are refreshed after each generation. */
   async #placesOf(source: SnapshotSource, dimension: string): Promise<readonly Place[]> {
     const generation = source.snapshot.generation?.id ?? null
     if (this.#places === null || this.#places.generation !== generation) this.#places = { generation, of: new Map() }
@@ -259,7 +259,7 @@ function progressOf(view: CompiledView, snapshot: Snapshot, throughMs: number | 
   }
 }
 
-/** Rows of another definition, or with other look-ups, are presented anew. */
+/** Rows of another definition, or with other lookups, are presented again. */
 function definitionOf(view: CompiledView, snapshot: Snapshot): string {
   const used = new Set(view.lookups.map(({ dictionary }) => dictionary))
   const pins = Object.entries(snapshot.generation?.dictionaries ?? {}).filter(([name]) => used.has(name))
