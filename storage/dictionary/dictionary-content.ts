@@ -1,4 +1,4 @@
-/** A dictionary's content as rows in one order, and the version that is its name: the same for every driver. */
+/** Canonical rows of a dictionary's content, and the version derived from them: the same for every driver. */
 import { createHash } from 'node:crypto'
 import type { DictionaryEntry } from './dictionary.ts'
 
@@ -11,8 +11,8 @@ export const DICTIONARY_ENTRIES_MAX = 1_000_000
 export type DictionaryRow = readonly [key: string, attributes: string]
 
 /**
- * The same rows for the same content, in whatever order it comes.
- * @throws RangeError when a key comes twice with different attributes, or entries are too many
+ * Returns the same rows for the same content, whatever its order.
+ * @throws RangeError if a key occurs twice with different attributes, or there are too many entries
  */
 export function sortedRows(dictionary: string, entries: Iterable<DictionaryEntry>): DictionaryRow[] {
   const rows = new Map<string, string>()
@@ -39,7 +39,7 @@ export function entryOf([key, attributes]: DictionaryRow): DictionaryEntry {
   return { key, attributes: JSON.parse(attributes) as Record<string, string> }
 }
 
-/** A version that was asked for and is not there any more. */
+/** The requested version no longer exists. */
 export class VersionGoneError extends Error {
   constructor(dictionary: string, version: string) {
     super(

@@ -1,15 +1,15 @@
-/** What every driver of the dictionary must do; dictionary.test.ts calls this with a way to make each. */
+/** Contract suite of the dictionary; dictionary.test.ts runs it for every driver. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { DictionaryStore } from './dictionary.ts'
 
 /** An empty store. */
 export interface DictionaryHarness {
-  /** versions of one dictionary that it keeps */
+  /** number of versions kept per dictionary */
   readonly versionsMax: number
-  /** one more handle on it, as another process would have */
+  /** another handle on it, as in another process */
   open(): Promise<DictionaryStore>
-  /** takes it away; all handles are closed by then */
+  /** removes it; all handles are closed by then */
   close(): Promise<void>
 }
 

@@ -1,8 +1,8 @@
 /**
- * Fills a dictionary from a source that is asked key by key, e.g. details of groups: never faster than its rate limit, never for more
- * keys at once than fit in the queue, again when a request fails, and again when an entry expires. What came is published now and then
- * as one new version; a batch run pins whatever version is the newest, and counts the keys that it lacks. So a slow or a dead source
- * makes answers poorer, and never wrong or late.
+ * Fills a dictionary from a source, key by key, e.g. details of groups: within a rate limit and a queue limit, with retries of failed
+ * requests, and with refreshes of expired entries. Fetched entries are published periodically
+ * as one new version; a batch run pins the newest version, and counts the keys missing from it. A slow or dead source
+ * therefore leaves answers less enriched, but never wrong or late.
  */
 import PQueue from 'p-queue'
 import pRetry, { AbortError } from 'p-retry'
@@ -10,15 +10,15 @@ import type { DictionaryStore } from './dictionary.ts'
 import { type Attributes, FetchedEntries } from './fetched-entries.ts'
 
 /**
- * Asks the source for one key; null: it has no such key, which is remembered until it expires.
- * @throws FetchRefused when asking again is of no use; SourceBusy when it wants to be left alone for a while; anything else is retried
+ * Requests one key from the source; null: the source does not have it, which is remembered until it expires.
+ * @throws FetchRefused if a retry is useless; SourceBusy if the source requests a pause; anything else is retried
  */
 export type FetchKey = (key: string, signal: AbortSignal) => Promise<Attributes | null>
 
-/** The source will not answer this request, however often it is asked. */
+/** The source permanently refuses this request. */
 export class FetchRefused extends Error {}
 
-/** The source has had too many requests: none is sent for a while. */
+/** The source is rate-limiting: no request is sent for a while. */
 export class SourceBusy extends Error {
   readonly restMs: number
   constructor(message: string, restMs: number) {
@@ -31,21 +31,21 @@ export interface FetchLimits {
   readonly requestsPerSecondMax: number
   readonly requestsAtOnceMax: number
   readonly requestMsMax: number
-  /** keys that wait for their request; others are refused until there is room, and are told again by a later run */
+  /** maximum number of waiting keys; further keys are refused, and reported again by a later run */
   readonly keysWaitingMax: number
-  /** keys of the dictionary, those included that the source does not have */
+  /** maximum number of keys in the dictionary, including those that the source does not have */
   readonly keysMax: number
   /** retries of one key's request */
   readonly retriesMax: number
   /** before the first retry; doubles each time */
   readonly retryMs: number
-  /** a key whose requests all failed is left alone for so long */
+  /** pause for a key whose requests all failed */
   readonly failedRestMs: number
-  /** the longest rest that a busy source gets */
+  /** maximum pause for a busy source */
   readonly busyRestMsMax: number
-  /** an entry is fetched again after this; until that succeeds the old one stays */
+  /** an entry is fetched again after this time; the old one is kept until that succeeds */
   readonly expiresAfterMs: number
-  /** how often what came is published, and expired entries are looked for */
+  /** how often fetched entries are published, and expired ones are detected */
   readonly publishEveryMs: number
 }
 
@@ -68,20 +68,20 @@ export interface DictionaryFetcherOptions {
   readonly dictionary: string
   readonly fetch: FetchKey
   readonly limits?: Partial<FetchLimits>
-  /** told what fails, in a sentence: the first of a row of failures, not each */
+  /** receives faults as sentences: only the first of consecutive failures */
   readonly onFault?: (message: string) => void
   readonly clock?: () => number
 }
 
 export interface FetcherState {
-  /** keys that wait for their request or its answer */
+  /** number of keys waiting for their request or its response */
   readonly waiting: number
-  /** since the start: keys that were found, that the source does not have, whose requests all failed, that found no room */
+  /** since the start: keys that were found, do not exist in the source, failed, or were refused for lack of room */
   readonly found: number
   readonly absent: number
   readonly failed: number
   readonly refused: number
-  /** why the last request or publication failed; null since one succeeded */
+  /** why the last request or publication failed; null after a success */
   readonly fault: string | null
 }
 
@@ -92,7 +92,7 @@ export class DictionaryFetcher {
   readonly #queue: PQueue
   readonly #stop = new AbortController()
   readonly #waiting = new Set<string>()
-  /** key → epoch ms until which it is left alone */
+  /** key → epoch ms until which it is not requested */
   readonly #resting = new Map<string, number>()
   readonly #counts = { found: 0, absent: 0, failed: 0, refused: 0 }
   readonly #faults: Record<'fetching' | 'publishing', string | null> = { fetching: null, publishing: null }
@@ -112,13 +112,13 @@ export class DictionaryFetcher {
     })
   }
 
-  /** Publishes an empty version where there is none, so that runs begin to count what it lacks, and goes on until `stop`. */
+  /** Publishes an empty version if there is none, so that runs start to count missing keys, and runs until `stop`. */
   start(): void {
     this.#timer = setInterval(() => void this.publish(), this.#limits.publishEveryMs)
     void this.publish()
   }
 
-  /** Takes up the keys that are not known, or have expired, as far as there is room. Returns at once. */
+  /** Queues the keys that are unknown or expired, as far as there is room. Returns immediately. */
   want(keys: Iterable<string>): void {
     const nowMs = this.#nowMs
     for (const key of keys) {
@@ -130,7 +130,7 @@ export class DictionaryFetcher {
     }
   }
 
-  /** Publishes what came, takes over what others published, and fetches what has expired. Never rejects: faults are told. */
+  /** Publishes fetched entries, reads those of other processes, and fetches expired ones. Never rejects: faults are reported. */
   publish(): Promise<void> {
     this.#publishing = this.#publishing.then(() => this.#publishNow())
     return this.#publishing
@@ -141,7 +141,7 @@ export class DictionaryFetcher {
     return { waiting: this.#waiting.size, ...this.#counts, fault: fetching ?? publishing }
   }
 
-  /** Gives up what waits, and publishes what came. */
+  /** Drops waiting keys, and publishes fetched entries. */
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer)
     this.#stop.abort(new Error('the fetcher was stopped'))
@@ -180,7 +180,7 @@ export class DictionaryFetcher {
       .finally(() => this.#waiting.delete(key))
   }
 
-  /** Each try is a request of its own for the rate limit. */
+  /** Each attempt counts as a request for the rate limit. */
   #tries(key: string): Promise<Attributes | null> {
     const { retriesMax, retryMs, requestMsMax } = this.#limits
     const { signal } = this.#stop
@@ -238,7 +238,7 @@ export class DictionaryFetcher {
   }
 }
 
-/** p-retry takes a TypeError for a mistake in the program; of a source it is a failed request. */
+/** p-retry treats a TypeError as a programming error; from fetch it is a failed request. */
 function asError(error: unknown): Error {
   return error instanceof TypeError ? new Error(textOf(error), { cause: error }) : (error as Error)
 }

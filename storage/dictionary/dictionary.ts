@@ -1,4 +1,4 @@
-/** Port: look-up data used to enrich answers, versioned. Drivers: sqlite-dictionary (embedded), Redis (cluster). */
+/** Port: versioned lookup data that enriches answers. Drivers: sqlite-dictionary (embedded), Redis (cluster). */
 
 export interface DictionaryEntry {
   readonly key: string
@@ -8,9 +8,9 @@ export interface DictionaryEntry {
 export interface DictionaryStore {
   /** Replaces a dictionary's whole content as a new version, in one atomic change. Same content = same version (a hash): no change. Returns the version. */
   publish(dictionary: string, entries: Iterable<DictionaryEntry>): Promise<string>
-  /** the newest version; null when the dictionary was never published */
+  /** the newest version; null if the dictionary was never published */
   version(dictionary: string): Promise<string | null>
-  /** all entries of one version. @throws when the version is gone */
+  /** all entries of one version. @throws if the version no longer exists */
   entries(dictionary: string, version: string): Promise<readonly DictionaryEntry[]>
   close(): Promise<void>
 }

@@ -1,8 +1,8 @@
 /**
- * What was fetched, when, kept as two dictionaries of a store, whichever that is: `<name>` with what was found, and `<name>.fetched`
- * with the time of each key, also of those that the source does not have. Entries without a time came from a file and never expire.
- * Several processes may fetch for one dictionary: each takes over what the others published, the later fetch of a key wins, and a key
- * that is lost when two publish at once is fetched again.
+ * Fetched entries and their times, stored as two dictionaries in any store: `<name>` with the entries, and `<name>.fetched`
+ * with the time of each key, including those that the source does not have. Entries without a time came from a file and never expire.
+ * Several processes can fetch for one dictionary: each reads what the others published, the later fetch of a key wins, and a key
+ * that is lost if two publish concurrently is fetched again.
  */
 import type { DictionaryEntry, DictionaryStore } from './dictionary.ts'
 
@@ -11,7 +11,7 @@ export type Attributes = DictionaryEntry['attributes']
 interface Known {
   /** null: the source has no such key */
   readonly attributes: Attributes | null
-  /** epoch ms of the fetch; null: not fetched, but from a file */
+  /** epoch ms of the fetch; null: the entry came from a file */
   readonly fetchedAtMs: number | null
 }
 
@@ -19,7 +19,7 @@ export class FetchedEntries {
   readonly #store: DictionaryStore
   readonly #name: string
   readonly #known = new Map<string, Known>()
-  /** of the store, when it was looked at last */
+  /** version in the store when it was last read */
   #version: string | null = null
   #changed = false
 
@@ -28,7 +28,7 @@ export class FetchedEntries {
     this.#name = dictionary
   }
 
-  /** keys that were found, and those that are known not to exist */
+  /** number of keys that were found, and of those known not to exist */
   get size(): number {
     return this.#known.size
   }
@@ -56,9 +56,9 @@ export class FetchedEntries {
   }
 
   /**
-   * Takes over what the store has, and publishes what is new here, or what the store has lost.
+   * Reads what the store has, and publishes what is new here or was lost in the store.
    * @returns the newest version
-   * @throws what the store throws; nothing is lost then, the next call tries again
+   * @throws what the store throws; no entry is lost then, the next call retries
    */
   async exchange(): Promise<string> {
     const version = await this.#store.version(this.#name)
@@ -66,7 +66,7 @@ export class FetchedEntries {
     if (version !== null && !this.#changed) return version
     this.#changed = false
     try {
-      // The times first: a time without its entry is a key to fetch, an entry without its time would count as one from a file.
+      // The times first: a time without an entry leads to a fetch, but an entry without a time would count as one from a file.
       await this.#store.publish(`${this.#name}.fetched`, this.#times())
       this.#version = await this.#store.publish(this.#name, this.#found())
       return this.#version

@@ -1,4 +1,4 @@
-/** Asks an HTTP source for one key: GET of a URL made from a template, the answer a JSON object. */
+/** Requests one key from an HTTP source: GET of a URL template; the response is a JSON object. */
 import { httpAddress, shownAddress } from '#storage/http/http-address.ts'
 import { type FetchKey, FetchRefused, SourceBusy } from './dictionary-fetcher.ts'
 import type { Attributes } from './fetched-entries.ts'
@@ -9,7 +9,7 @@ const REST_MS = 5_000
 const PLACE = '{key}'
 
 export interface HttpSource {
-  /** an http or https URL with {key} where the key goes, e.g. https://api.example.org/groups/{key} */
+  /** an http or https URL with the placeholder {key}, e.g. https://api.example.org/groups/{key} */
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
   /** attribute → path of its value in the answer, e.g. { category: 'category.name' }; default: all top fields that are texts, numbers or booleans */
@@ -32,7 +32,7 @@ export function httpFetchKey(source: HttpSource): FetchKey {
       assertUsable(response, shown)
       return attributesOf(await boundedJson(response, shown), source.attributes, shown)
     } finally {
-      // An answer that is not wanted must not hold its connection.
+      // An unread response body would keep its connection open.
       await response.body?.cancel().catch(() => {})
     }
   }
@@ -86,7 +86,7 @@ function attributesOf(answer: unknown, wanted: HttpSource['attributes'], shown: 
   return Object.fromEntries(found.filter(([, value]) => value !== null))
 }
 
-/** The text of a scalar; null for anything else. */
+/** The text of a scalar value; null for anything else. */
 function valueAt(answer: object, path: readonly string[]): string | null {
   let value: unknown = answer
   for (const field of path) {

@@ -1,6 +1,6 @@
 /**
- * The way to one Elasticsearch cluster, with the official client inside. Every request is tried again after 429, 5xx, a lost
- * connection or a timeout, until a deadline: so everything sent through here must be safe to send twice.
+ * A connection to one Elasticsearch cluster, with the official client. Every request is retried after 429, 5xx, a lost
+ * connection or a timeout, until a deadline, so every request sent here must be idempotent.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, errors } from '@elastic/elasticsearch'
@@ -12,10 +12,10 @@ export interface ElasticsearchConnectionOptions {
   /** e.g. http://127.0.0.1:9200 */
   readonly node: string
   readonly auth?: { readonly username: string; readonly password: string } | { readonly apiKey: string } | null
-  /** one try of one request */
+  /** one attempt of one request */
   readonly requestMsMax?: number
   readonly retry?: Partial<RetryLimits>
-  /** told when a request has to be tried again: at its first failure, and every `TELL_EVERY_MS` while it goes on */
+  /** called if a request is retried: at its first failure, and every `TELL_EVERY_MS` while it keeps failing */
   readonly onRetry?: (message: string) => void
 }
 
@@ -29,11 +29,11 @@ export interface ElasticsearchRequest {
   readonly body?: object
   /** newline-delimited JSON, instead of `body` */
   readonly lines?: Buffer
-  /** statuses that the caller understands: they are answered instead of thrown or tried again */
+  /** statuses that the caller handles: they are returned instead of thrown or retried */
   readonly accept?: readonly number[]
-  /** overrides the connection's deadline for all tries together */
+  /** overrides the connection's deadline for all attempts together */
   readonly retryMsMax?: number
-  /** overrides the connection's limit for one try */
+  /** overrides the connection's limit for one attempt */
   readonly requestMsMax?: number
 }
 
@@ -46,12 +46,12 @@ export interface ElasticsearchAnswer<T> {
 export const ELASTICSEARCH_RETRY_LIMITS: RetryLimits = { retryMsMax: 60_000, waitMsFirst: 100, waitMsMax: 5_000 }
 const REQUEST_MS_MAX = 30_000
 const TELL_EVERY_MS = 10_000
-/** What the client also says of its own timeouts: with a signal of ours, and in the middle of an answer. */
+/** Other messages of the client's own timeouts: with our abort signal, and in the middle of a response. */
 const TOO_LATE = ['Request aborted', 'Headers Timeout Error', 'Body Timeout Error']
 export const CLIENT_MAJOR = Number(client.version.split('.')[0])
 
 export class ElasticsearchConnection {
-  /** for messages: without user and password */
+  /** URL for messages, without user and password */
   readonly node: string
   readonly #client: Client
   readonly #retry: RetryLimits
@@ -91,7 +91,7 @@ export class ElasticsearchConnection {
     }
   }
 
-  /** Waits; ends early, by throwing, when the connection is closed. */
+  /** Waits; throws early if the connection is closed. */
   async pause(ms: number, doing: string): Promise<void> {
     const { signal } = this.#closing
     await sleep(ms, undefined, { signal }).catch(() => {
@@ -99,7 +99,7 @@ export class ElasticsearchConnection {
     })
   }
 
-  /** @throws ElasticsearchError 'version' when the server is of another major than the client, which it could not talk to */
+  /** @throws ElasticsearchError 'version' if the server's major version differs from the client's, which is incompatible */
   async checkVersion(): Promise<void> {
     const doing = 'reading the server version'
     const root = await this.request<{ version?: { number?: string } }>({
@@ -117,7 +117,7 @@ export class ElasticsearchConnection {
     await this.#client.close()
   }
 
-  /** Where `GET /` is not there, as in distributions made for tests. */
+  /** For servers without `GET /`, such as test distributions. */
   async #nodeVersion(doing: string): Promise<string> {
     const { body } = await this.request<{ nodes?: Record<string, { version: string }> }>({
       doing,
@@ -186,7 +186,7 @@ export class ElasticsearchConnection {
   }
 }
 
-/** What is not a URL is shown in no part: a password may be anywhere in it. */
+/** No part of an invalid URL is shown: a password may be anywhere in it. */
 function placeOf(node: string): string {
   if (!URL.canParse(node)) return 'an invalid URL'
   const { protocol, host, pathname } = new URL(node)

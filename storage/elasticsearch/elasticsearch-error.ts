@@ -1,9 +1,9 @@
-/** Faults of an Elasticsearch server, in words that a person can act on; none names the client's types. */
+/** Faults of an Elasticsearch server, with messages that an operator can act on; none exposes the client's types. */
 
 /**
  * Why a request failed: 'unavailable' (down, overloaded or too slow, for longer than the deadline), 'refused' (it does not accept
- * what was sent, or who sent it), 'missing' (an index is not there), 'version' (server and client have different majors),
- * 'replaced' (an index was deleted or restored while it was in use), 'too-large' (a result passes its limit), 'closed'.
+ * the request, or its sender), 'missing' (an index does not exist), 'version' (server and client have different major versions),
+ * 'replaced' (an index was deleted or restored while it was in use), 'too-large' (a result exceeds its limit), 'closed'.
  */
 export type ElasticsearchFaultReason =
   | 'unavailable'
@@ -16,7 +16,7 @@ export type ElasticsearchFaultReason =
 
 export class ElasticsearchError extends Error {
   readonly reason: ElasticsearchFaultReason
-  /** HTTP status; null when nothing was answered */
+  /** HTTP status; null without a response */
   readonly status: number | null
   constructor(reason: ElasticsearchFaultReason, message: string, status: number | null = null, cause?: unknown) {
     super(message, { cause })
@@ -25,7 +25,7 @@ export class ElasticsearchError extends Error {
     this.status = status
   }
 
-  /** the same request can succeed later without anybody's doing */
+  /** whether the same request can succeed later without intervention */
   get retryable(): boolean {
     return this.reason === 'unavailable' || this.reason === 'replaced'
   }
@@ -35,7 +35,7 @@ export function isReason(error: unknown, reason: ElasticsearchFaultReason): bool
   return error instanceof ElasticsearchError && error.reason === reason
 }
 
-/** What the server says of a fault: `{ error: { type, reason } }`, `{ error: 'text' }`, or something in front of it says. */
+/** The server's error body: `{ error: { type, reason } }`, `{ error: 'text' }`, or the text of a proxy. */
 export interface FaultBody {
   readonly error?: string | FaultDetail
 }
@@ -53,7 +53,7 @@ export function reasonText(body: unknown): string {
   return String(error ?? body ?? 'no reason given').slice(0, REASON_CHARS_MAX)
 }
 
-/** The server repeats the whole document behind "at [Source": that part is left out. */
+/** The server repeats the whole document after "at [Source": that part is omitted. */
 export function detailText({ type, reason, caused_by }: FaultDetail): string {
   const parts = [type, reason, caused_by?.reason].map((part) => part?.split(/\s+at \[Source/)[0])
   return parts.filter(Boolean).join(': ').slice(0, REASON_CHARS_MAX)

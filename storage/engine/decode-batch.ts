@@ -1,7 +1,7 @@
 /**
- * Decodes one micro-batch of the log into typed rows, once, for all that need them: the stream role's fold and the
- * independent recount. DuckDB reads the batch as a file of JSON lines; a line that it can not use comes back as a row of
- * NULLs in its place, so that dead letters are found by position and keep their original bytes.
+ * Decodes one micro-batch of the log into typed rows, for the stream role's fold and the independent recount.
+ * DuckDB reads the batch as a file of JSON lines; it returns an unusable line as a row of
+ * NULLs in its place, so that dead letters are identified by position and keep their original bytes.
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import type { EngineConnection } from './duckdb-engine.ts'
 import { ENGINE_LINE_BYTES_MAX, writeScratch } from './scratch-file.ts'
 
-/** An event that could not be used, with all that is needed to see why and to send it again. */
+/** An unusable event, with what is needed to diagnose and resend it. */
 export interface DeadLetter {
   readonly partition: number
   readonly offset: Offset
@@ -42,7 +42,7 @@ const UNREAD = 'the engine could not read the record as JSON'
 
 let scratchFiles = 0
 
-/** Makes an empty table for typed rows; it belongs to the connection and goes with it. */
+/** Creates an empty temporary table for typed rows; it is dropped with the connection. */
 export async function createRowsTable(
   connection: EngineConnection,
   dataset: CompiledDataset,
@@ -57,7 +57,7 @@ export function rowsTableSql(dataset: Pick<CompiledDataset, 'rowColumns'>, table
   return `CREATE ${kind}TABLE ${table} (${columns.join(', ')})`
 }
 
-/** Appends the batch's usable rows to the table and returns the unusable records. @throws when the table would not hold one row or dead letter per record */
+/** Appends the batch's usable rows to the table and returns the unusable records. @throws if the result is not one row or dead letter per record */
 export async function decodeBatch(
   connection: EngineConnection,
   dataset: CompiledDataset,
@@ -76,14 +76,14 @@ export async function decodeBatch(
     try {
       const dead = await insertRows(connection, dataset, batch, target.table, file)
       if (!dead.some(({ reason }) => reason === UNREAD)) return dead
-      // A line that is cut behind a colon takes the good one after it along: hide the cut ones and read again.
+      // A line truncated after a colon also spoils the valid line after it: hide the truncated lines and read again.
       await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE ${ofBatch(batch)}`)
       await writeScratch(path, hideBroken(batch, lines, dead), 'latin1')
       return await insertRows(connection, dataset, batch, target.table, file)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== undefined || error instanceof StorageFileError || isEngineFault(error)) throw error
-      // The reader refused the file as a whole: hide the lines that are no JSON from it; they become dead letters as they would have.
+      // The reader refused the whole file: hide the lines that are not JSON; they become dead letters in any case.
       await writeScratch(path, blankUnparsable(lines))
       return await insertRows(connection, dataset, batch, target.table, file)
     }
@@ -186,12 +186,12 @@ async function insertRows(
   }
 }
 
-/** Which rows of the table are the batch's: a recount has all partitions in one table. */
+/** Condition for the batch's rows: a recount has all partitions in one table. */
 function ofBatch({ partition, start }: RecordBatch): string {
   return `_partition = ${partition} AND _offset >= ${start}`
 }
 
-/** SELECT that gives one typed row per record, in order, unusable ones included. */
+/** SELECT that returns one typed row per record, in order, including unusable ones. */
 function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesFile): string {
   const names = dataset.columns.map((column) => quoteName(column.name)).join(', ')
   const rows = `SELECT ${dataset.decode.project} FROM ${readerSql(dataset, file)}`
@@ -207,10 +207,10 @@ function readerSql(dataset: CompiledDataset, file: LinesFile): string {
   return `read_json(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax}, columns = ${dataset.decode.jsonColumns})`
 }
 
-/** neighbouring records with neighbouring offsets that arrived together: [first offset, behind the last, arrival] */
+/** contiguous records that arrived together: [first offset, end offset, arrival] */
 type PlaceRun = [from: Offset, until: Offset, atMs: number]
 
-/** with fewer records to a run, a list of the records is the shorter one */
+/** with fewer records per run, a list of the records is shorter */
 const RECORDS_PER_RUN_MIN = 4
 
 /** SELECT of offset and arrival of each record, in order. */
@@ -227,7 +227,7 @@ function placesSelect(batch: RecordBatch): string {
   return `SELECT ${list(offsets)} AS _offset, ${list(arrivals)} AS _arrival`
 }
 
-/** Null: they are more than `runsMax`. */
+/** Null if there are more than `runsMax` runs. */
 function placeRuns({ start, offsets, arrivals }: RecordBatch, runsMax: number): PlaceRun[] | null {
   const runs: PlaceRun[] = []
   let index = 0
@@ -283,12 +283,12 @@ function objectBytesMax(lines: Buffer): number {
   return longest
 }
 
-/** Out of memory or disk is no fault of a line. */
+/** Running out of memory or disk is not caused by a line. */
 function isEngineFault(error: unknown): boolean {
   return error instanceof Error && /Out of Memory|No space left|IO Error|INTERRUPT/i.test(error.message)
 }
 
-/** The lines with every one replaced by `null` that is nested so deep that the engine's stack could end, and with it the process. */
+/** Replaces with `null` every line whose nesting could overflow the engine's stack and crash the process. */
 function hideDeep(lines: Buffer): Buffer {
   const parts: Buffer[] = []
   let kept = 0
@@ -300,7 +300,7 @@ function hideDeep(lines: Buffer): Buffer {
   return kept === 0 ? lines : Buffer.concat([...parts, lines.subarray(kept)])
 }
 
-/** The batch's bytes with every dead letter that is no JSON replaced by `null`; latin1 keeps all other bytes as they are. */
+/** Replaces with `null` every dead letter that is not JSON; latin1 preserves all other bytes. */
 function hideBroken(batch: RecordBatch, lines: Buffer, dead: readonly DeadLetter[]): string {
   const texts = lines.toString('latin1').split('\n')
   const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])

@@ -1,6 +1,6 @@
 /**
- * The query engine of all roles: one in-memory DuckDB per process or worker thread, hardened: it reads and writes only the
- * folders that it is given, loads no extension from outside, and has bounded memory and threads.
+ * The query engine of all roles: one in-memory DuckDB per process or worker thread, hardened: it accesses only the
+ * given folders, loads no external extensions, and has limited memory and threads.
  */
 import { type DuckDBConnection, DuckDBInstance, type DuckDBResultReader, type DuckDBValue } from '@duckdb/node-api'
 import pLimit, { type LimitFunction } from 'p-limit'
@@ -14,7 +14,7 @@ export interface EngineOptions {
   readonly memoryLimit?: string
   /** absolute folders that SQL may read and write */
   readonly folders: readonly string[]
-  /** folder for spilling; one of `folders` or below one */
+  /** folder for spilling; one of `folders` or a subfolder */
   readonly spillFolder?: string
   /**
    * Statements of all connections that run at the same time, the others wait their turn; default: no limit. For work that
@@ -66,7 +66,7 @@ export class DuckDbEngine {
   }
 }
 
-/** How often a stopped connection is interrupted, for as long as it is open. */
+/** How often a stopped connection is interrupted until it is closed. */
 const INTERRUPT_EVERY_MS = 100
 
 /** One connection: statements run one after the other; tables made with CREATE TEMP TABLE belong to it alone. */
@@ -79,26 +79,26 @@ export class EngineConnection {
     this.#turns = turns
   }
 
-  /** Runs one statement for its effect; returns the number of rows changed where the statement has one. */
+  /** Runs one statement for its effect; returns the number of changed rows, if the statement has one. */
   async run(sql: string, parameters?: Record<string, Parameter>): Promise<number> {
     const values = parameters as Record<string, DuckDBValue> | undefined
     return (await this.#unlessStopped(() => this.#connection.run(sql, values))).rowsChanged
   }
 
-  /** All rows as objects; BIGINT and HUGEINT as number where that is safe, else bigint; times as text. For small results. */
+  /** All rows as objects; BIGINT and HUGEINT as number if that is safe, otherwise bigint; times as text. For small results. */
   async rows<T = Record<string, unknown>>(sql: string, parameters?: Record<string, Parameter>): Promise<T[]> {
     const reader = await this.#read(sql, parameters)
     return reader.getRowObjectsJS().map((row) => plainNumbers(row) as T)
   }
 
-  /** One array of values per column, also when there are no rows; unconverted (BIGINT as bigint). The fastest way out for wide results. */
+  /** One array of values per column, even without rows; unconverted (BIGINT as bigint). The fastest format for large results. */
   async columns(sql: string, parameters?: Record<string, Parameter>): Promise<unknown[][]> {
     const reader = await this.#read(sql, parameters)
     const columns = reader.getColumnsJS() as unknown[][]
     return columns.length > 0 ? columns : Array.from({ length: reader.columnCount }, () => [])
   }
 
-  /** Names and types that a SELECT would give, without running it. */
+  /** Names and types of a SELECT's result columns, without running it. */
   async describe(select: string): Promise<SqlColumn[]> {
     const rows = await this.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${select}`)
     return rows.map((row) => ({ name: row.column_name, type: row.column_type }))
@@ -113,7 +113,7 @@ export class EngineConnection {
   }
 
   /**
-   * Ends the running statement and all later ones: they reject. The engine forgets an interrupt when a statement begins, so
+   * Interrupts the running statement and all later ones: they reject. The engine forgets an interrupt when a statement begins, so
    * it is repeated until the connection is closed.
    */
   stop(): void {
@@ -133,7 +133,7 @@ export class EngineConnection {
 
   #unlessStopped<T>(statement: () => Promise<T>): Promise<T> {
     return this.#turns(() => {
-      if (this.#interrupts !== null) throw new Error('INTERRUPT: the connection was told to stop')
+      if (this.#interrupts !== null) throw new Error('INTERRUPT: the connection was stopped')
       return statement()
     })
   }

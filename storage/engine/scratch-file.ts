@@ -1,8 +1,8 @@
-/** Files that live for one statement of the engine. */
+/** Temporary files for one statement of the engine. */
 import { writeFile } from 'node:fs/promises'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 
-/** what the engine reads of one line, unless it is told more */
+/** default line length limit of the engine */
 export const ENGINE_LINE_BYTES_MAX = 16 * 1024 * 1024
 
 const FAULTS = {

@@ -1,13 +1,13 @@
 /**
- * Addresses of HTTP services, as they are asked and as they are told. A login in an address goes as a header, for fetch
- * refuses it where it stands; messages name neither the login nor the query, which may hold a token.
+ * URLs of HTTP services, for requests and for messages. Credentials in a URL are sent as a header, because fetch
+ * refuses them in the URL; messages contain neither the credentials nor the query, which may contain a token.
  */
 
 const LOGIN = /^(https?:\/\/)([^/?#]*)@/i
 
 export interface HttpAddress {
   readonly url: string
-  /** the login, where the address has one */
+  /** the credentials, if the URL has any */
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -18,7 +18,7 @@ export function httpAddress(address: string): HttpAddress {
   return { url: address.replace(LOGIN, '$1'), headers: { authorization } }
 }
 
-/** The address as messages name it. */
+/** The URL for messages. */
 export function shownAddress(address: string): string {
   return address.replace(LOGIN, '$1').replace(/[?#].*$/s, '')
 }

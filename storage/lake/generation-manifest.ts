@@ -6,19 +6,19 @@ export interface DictionaryPin {
   readonly version: string
   /** Parquet: key VARCHAR, attributes MAP(VARCHAR, VARCHAR) */
   readonly file: LakeFile
-  /** keys that views looked up in this run and that the dictionary does not have: distinct, over all look-ups */
+  /** number of distinct keys, over all lookups of this run, that are missing from the dictionary */
   readonly unknownKeys: number
-  /** the same for each look-up, `view.name`; not in manifests of earlier versions */
+  /** the same per lookup, `view.name`; absent in manifests of earlier versions */
   readonly unknownByLookup?: Readonly<Record<string, number>>
 }
 
-/** Files that one view of one generation may have at the most: what an answer has to read and merge stays bounded. */
+/** Maximum number of files of one view of a generation; bounds what an answer has to read and merge. */
 export const VIEW_FILES_MAX = 8
 
-/** The states of one view: the rows of all files together, merged by whoever reads them. */
+/** The states of one view: the rows of all files together, which readers merge. */
 export interface ViewStates {
   readonly hash: string
-  /** oldest first: what the last whole writing gave, then what each incremental run since added. One or more */
+  /** at least one, oldest first: the file of the last complete rewrite, then one per incremental run since */
   readonly files: readonly LakeFile[]
 }
 
@@ -29,9 +29,9 @@ export interface GenerationManifest {
   readonly id: string
   readonly log: string
   readonly mode: 'full' | 'incremental'
-  /** partition → end offset of the last segment counted (always a segment end); index in the array is the partition */
+  /** by partition (array index): end offset of the last counted segment */
   readonly boundary: readonly Offset[]
-  /** manifest names of the segments, in order, that the run read (full: all; incremental: those since the base) */
+  /** manifest names, in order, of the segments that the run read (full: all; incremental: those since the base) */
   readonly segments: readonly string[]
   /** incremental: id of the generation it builds on */
   readonly base: string | null
@@ -46,7 +46,7 @@ export interface GenerationManifest {
   readonly gaps: readonly { readonly partition: number; readonly start: Offset; readonly end: Offset }[]
   readonly startedAtMs: number
   readonly finishedAtMs: number
-  /** when the newest full run that this generation builds on finished (its own, for a full one): tells the schedule what is due */
+  /** when the newest full run that this generation builds on finished (for a full one, its own): determines when the next one is due */
   readonly fullFinishedAtMs?: number
 }
 

@@ -5,7 +5,7 @@ import { HASH, publish, type WithLake } from './lake-contract-fixture.ts'
 export function generationsContract(driver: string, withLake: WithLake): void {
   describe(`lake contract, generations: ${driver}`, () => {
     it(
-      'takes files of another generation over, which stay when that one goes',
+      'takes over files of another generation, which remain when that generation is removed',
       withLake(async (under) => {
         const lake = await under.open()
         const first = await publish(under, lake, [10])
@@ -34,7 +34,7 @@ export function generationsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'publishes generations, swaps CURRENT and goes back',
+      'publishes generations, switches CURRENT and rolls back',
       withLake(async (under) => {
         const [lake, reader] = [await under.open(), await under.open()]
         const first = await publish(under, lake, [10])
@@ -54,7 +54,7 @@ export function generationsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'removes a generation, but never the current one, and never gives its id again',
+      'removes a generation, but never the current one, and never reuses its id',
       withLake(async (under) => {
         const lake = await under.open()
         const first = await publish(under, lake, [10])
@@ -77,7 +77,7 @@ export function generationsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'lists no generation that was begun only',
+      'does not list a generation that was only started',
       withLake(async (under) => {
         const lake = await under.open()
         const staged = await lake.beginGeneration()

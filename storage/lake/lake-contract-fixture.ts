@@ -1,4 +1,4 @@
-/** What the suites of the lake's contract work with: a lake to open as often as wanted, and segments and generations to put into it. */
+/** Fixture of the lake's contract suites: opens any number of handles, and lands segments and generations. */
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { Lake, StagedFile, StagedGeneration } from './lake.ts'
@@ -6,12 +6,12 @@ import { segmentManifestName } from './manifest-names.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 
 export interface LakeUnderTest {
-  /** opens one more handle on the same folder */
+  /** opens another handle on the same folder */
   open(step?: StepHook): Promise<Lake>
-  /** writes what the engine would write */
+  /** writes a file in place of the engine */
   write(lake: Lake, staged: StagedFile, contents: string): Promise<void>
   read(lake: Lake, file: LakeFile): Promise<string>
-  /** ends this test's folder */
+  /** removes this test's folder */
   close(): Promise<void>
 }
 
@@ -65,7 +65,7 @@ export function emptyGeneration(id: string, boundary: readonly number[]): Genera
 
 export type WithLake = (use: (under: LakeUnderTest) => Promise<void>) => () => Promise<void>
 
-/** Gives each test a lake of its own. */
+/** Gives each test its own lake. */
 export function lakesOf(make: () => Promise<LakeUnderTest>): WithLake {
   return (use) => async () => {
     const under = await make()

@@ -1,4 +1,4 @@
-/** What every driver of the lake must do; each driver's test runs this suite with its own way to open handles. */
+/** Contract suite of the lake, run for every driver. */
 import { describe, expect, it } from 'vitest'
 import type { StepName } from '#core/steps.ts'
 import { generationsContract } from './generations-contract.ts'
@@ -16,7 +16,7 @@ export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>)
 function wholeLakeContract(driver: string, withLake: WithLake): void {
   describe(`lake contract, as a whole: ${driver}`, () => {
     it(
-      'finds files whole by their checksums, as often as it is asked',
+      'verifies files by their checksums, any number of times',
       withLake(async (under) => {
         const lake = await under.open()
         const { manifest } = await land(under, lake, 0, 0, 10, 'a')
@@ -60,7 +60,7 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'keeps a file that a manifest names, whatever its writer does afterwards',
+      'keeps a file that a manifest names, even if its writer discards it',
       withLake(async (under) => {
         const lake = await under.open()
         const staged = await lake.stageSegmentFile(0, 0, 'events')
@@ -88,7 +88,7 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'sweeps what no manifest names',
+      'sweeps files that no manifest names',
       withLake(async (under) => {
         const lake = await under.open()
         const kept = await land(under, lake, 0, 0, 10, 'kept')

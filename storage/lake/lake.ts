@@ -6,68 +6,68 @@ import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 
-/** A file being written: never under its final name before it is whole and durable. */
+/** A file being written: it gets its final name only when it is complete and durable. */
 export interface StagedFile {
   /** absolute path to write to (ends in .inprogress) */
   readonly writePath: string
-  /** fsyncs, links to the final name, fsyncs the folder; returns what a manifest says of it. `rows` is taken as told. */
+  /** fsyncs, links to the final name, fsyncs the folder; returns its manifest entry. `rows` is not checked. */
   finish(rows: number): Promise<LakeFile>
-  /** removes the unfinished file; also a finished one, unless a manifest that names it was handed to the lake */
+  /** removes the unfinished file, or a finished one, unless a manifest that names it was given to the lake */
   discard(): Promise<void>
 }
 
 export interface SegmentChain {
   readonly partition: number
-  /** contiguous from the first segment on: each starts where the one before ends */
+  /** contiguous: each segment starts where the previous one ends */
   readonly segments: readonly SegmentManifest[]
-  /** end of the last one; 0 when there is none */
+  /** end of the last one; 0 if there is none */
   readonly end: Offset
 }
 
 export interface Lake {
   readonly dataset: string
-  /** absolute path of a file named in a manifest, for read_parquet. @throws LakeError when it is missing or has another size */
+  /** absolute path of a file named in a manifest, for read_parquet. @throws LakeError if it is missing or has another size */
   resolve(file: LakeFile): string
   /**
-   * Compares the files' bytes with their manifests' checksums: a file that was edited in place can still be read, and would give
-   * wrong answers. Once per file and handle, and again when the file was touched since. @throws LakeError when one is missing or damaged
+   * Compares the files' bytes with the checksums in their manifests: a file that was edited in place could still be read, and would give
+   * wrong answers. Done once per file and handle, and again if the file was touched since. @throws LakeError if one is missing or damaged
    */
   check(files: Iterable<LakeFile>): Promise<void>
-  /** stages a segment's file; the name is unique per call, so two owners never write the same file */
+  /** stages a segment file; its name is unique per call, so two owners never write the same file */
   stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile>
   /** Creates the manifest exclusively, durably. 'lost': another owner committed this (partition, start) first; its manifest is `winner`. */
   commitSegment(
     manifest: SegmentManifest,
   ): Promise<{ readonly outcome: 'committed' } | { readonly outcome: 'lost'; readonly winner: SegmentManifest }>
-  /** Chains of all partitions 0 … partitions-1, and of those behind them that have segments. Where a compacted segment replaces others, `compacted: true` gives it instead of them. */
+  /** Chains of the partitions 0 … partitions-1, and of higher ones that have segments. With `compacted: true`, compacted segments take the place of those that they replace. */
   chains(partitions: number, options?: { readonly compacted?: boolean }): Promise<readonly SegmentChain[]>
-  /** Commits a compacted segment beside those it replaces (they stay until removed). */
+  /** Commits a compacted segment next to those it replaces (they are kept until removed). */
   commitCompacted(manifest: SegmentManifest): Promise<void>
 
   /** the generation that CURRENT names; null before the first */
   current(): Promise<GenerationManifest | null>
   /** all published generations, oldest first */
   generations(): Promise<readonly GenerationManifest[]>
-  /** ids of all generations, oldest first; some may be unpublished, or can not be read */
+  /** ids of all generations, oldest first; some may be unpublished or unreadable */
   generationIds(): Promise<readonly string[]>
-  /** a published generation; null when there is none of that id. @throws LakeError when its manifest is damaged */
+  /** a published generation; null if the id does not exist. @throws LakeError if its manifest is damaged */
   generation(id: string): Promise<GenerationManifest | null>
-  /** Begins a generation: an exclusive, fresh id and a folder for its files. */
+  /** Starts a generation: reserves a new id exclusively and creates a folder for its files. */
   beginGeneration(): Promise<StagedGeneration>
-  /** Swaps CURRENT to a kept generation with one rename, durably. @throws when the generation does not exist */
+  /** Switches CURRENT to a kept generation with one rename, durably. @throws if the generation does not exist */
   setCurrent(id: string): Promise<void>
   /** Removes a generation's files. Refuses the current one. */
   removeGeneration(id: string): Promise<void>
   /**
-   * Removes segment files and manifests that nothing needs: replaced by a compacted one, and partials, both of segments that end at or
-   * before `boundary` and were replaced or closed before `olderThanMs` (epoch). Returns bytes freed.
+   * Removes segment files and manifests that were replaced by a compacted segment, and partials, in both cases of segments that end at or
+   * before `boundary` and were replaced or closed before `olderThanMs` (epoch). Returns the number of bytes freed.
    */
   removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number>
-  /** Removes files that crashes left behind: named by no manifest, and untouched since `olderThanMs` (epoch). Returns bytes freed. */
+  /** Removes orphans of crashes: files that no manifest names and that were not touched since `olderThanMs` (epoch). Returns the number of bytes freed. */
   sweepOrphans(olderThanMs: number): Promise<number>
   /** Reads every file that a manifest names and compares bytes and checksums. */
   verifyFiles(): Promise<FileReport>
-  /** Holds the dataset's batch lock until `release`; null when another living process holds it. A dead holder loses it. */
+  /** Holds the dataset's batch lock until `release`; null if another process holds it. The lock is released automatically when its holder dies. */
   tryLock(): Promise<{ release(): Promise<void> } | null>
 }
 
@@ -75,11 +75,11 @@ export interface StagedGeneration {
   readonly id: string
   stageFile(name: string): Promise<StagedFile>
   /**
-   * Takes a file of another generation over as it is, under a name of this one, so that it stays whatever becomes of the other:
-   * a hard link where the folder can have them, else a copy. @throws LakeError when the file is missing or has another size
+   * Takes over a file of another generation unchanged, under a name in this one, so that it outlives the other generation:
+   * a hard link if the file system supports it, otherwise a copy. @throws LakeError if the file is missing or has another size
    */
   takeOver(file: LakeFile, name: string): Promise<LakeFile>
-  /** writes the manifest durably into the folder: from now on it is listed, but not current */
+  /** writes the manifest durably: the generation is then listed, but not current */
   commit(manifest: GenerationManifest): Promise<void>
   discard(): Promise<void>
 }
@@ -87,6 +87,6 @@ export interface StagedGeneration {
 export interface FileReport {
   readonly files: number
   readonly bytes: number
-  /** one sentence per file that is missing or not what its manifest says */
+  /** one sentence per file that is missing or does not match its manifest */
   readonly problems: readonly string[]
 }

@@ -1,6 +1,6 @@
 /**
- * Manifests as text, and back with every field checked. The text ends with a checksum of the rest: a manifest that was torn,
- * edited or made by something else is refused, with the file and the field in the message.
+ * Serializes manifests, and parses them with every field checked. The text ends with a checksum of the rest: a torn, edited or
+ * foreign manifest is refused, with the file and the field in the message.
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
@@ -82,7 +82,7 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
   fullFinishedAtMs: count.optional(),
 })
 
-/** The manifest's text, ready to be written. @throws LakeError when a field could not be read back */
+/** The manifest's text, ready to be written. @throws LakeError if a field could not be parsed again */
 export function manifestText(manifest: SegmentManifest | GenerationManifest, where: string): string {
   if ('id' in manifest) check(generation, manifest, where)
   else check(segment, manifest, where)

@@ -1,6 +1,6 @@
 /**
- * From the manifests of a lake to one contiguous chain per partition.
- * Invariant: a chain covers every offset from 0 to its end exactly once; a lake where that can not be is refused, never guessed.
+ * Builds one contiguous chain per partition from the manifests of a lake.
+ * Invariant: a chain covers every offset from 0 to its end exactly once; a lake without such chains is refused.
  */
 
 import type { SegmentChain } from './lake.ts'
@@ -9,16 +9,16 @@ import { segmentManifestName } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
 
 export interface Chains {
-  /** every segment as its owner closed it, as far as those are still there */
+  /** every segment as its owner closed it, as far as it still exists */
   readonly closed: readonly SegmentChain[]
-  /** compacted segments instead of those they replace */
+  /** compacted segments in place of those they replace */
   readonly compacted: readonly SegmentChain[]
 }
 
 /**
- * @param partitions chains at the least: a partition that a manifest names has one as well, for a Kafka topic can have got more since
- * the caller looked
- * @throws LakeError 'chain-broken' when segments are missing or overlap
+ * @param partitions minimum number of chains: further partitions that manifests name also have one, because a Kafka topic can have gained
+ * partitions since the caller read their number
+ * @throws LakeError 'chain-broken' if segments are missing or overlap
  */
 export function buildChains(
   dataset: string,
@@ -45,8 +45,8 @@ export function buildChains(
 }
 
 /**
- * Without the segments that start inside a compacted one: those it replaces, and those that an owner which had lost its partition long
- * ago committed after they were removed. In order of their starts.
+ * Drops the segments that start inside a compacted one: those it replaces, and those that a former owner of the partition
+ * committed after they were removed. Ordered by start.
  */
 function uncovered(segments: readonly SegmentManifest[]): SegmentManifest[] {
   const sorted = segments.toSorted(
@@ -60,7 +60,7 @@ function uncovered(segments: readonly SegmentManifest[]): SegmentManifest[] {
   })
 }
 
-/** The segments that a compacted one replaces, if all are still there; else itself. */
+/** The segments that a compacted one replaces, if all still exist; otherwise the compacted one. */
 function originals(
   segment: SegmentManifest,
   manifests: ReadonlyMap<string, SegmentManifest>,

@@ -1,4 +1,4 @@
-/** Which files segments name, and which of them nothing needs any more. Shared by all drivers of the lake. */
+/** The files that segments name, and which of them are no longer needed. Shared by all drivers of the lake. */
 import type { Offset } from '#core/offsets.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 
@@ -10,13 +10,13 @@ export function segmentFiles(manifest: SegmentManifest): readonly LakeFile[] {
 export interface NeedlessFiles {
   /** manifests that a compacted segment replaces */
   readonly manifests: readonly string[]
-  /** raw files of those, and partials of all segments that every kept generation has counted */
+  /** raw files of the replaced segments, and partials of all segments that every kept generation has counted */
   readonly files: readonly LakeFile[]
 }
 
 /**
- * What may go once every generation that is kept has counted up to `boundary`: manifests and files that were replaced before
- * `olderThanMs`, and partials of segments closed before it. Raw events always stay, as they are or compacted.
+ * What can be removed once every kept generation has counted up to `boundary`: manifests and files that were replaced before
+ * `olderThanMs`, and partials of segments closed before it. Raw events are always kept, as they are or compacted.
  */
 export function needlessSegmentFiles(
   manifests: ReadonlyMap<string, SegmentManifest>,
@@ -38,14 +38,14 @@ export function needlessSegmentFiles(
   return { manifests: gone.sort(), files }
 }
 
-/** By range, not by name: also what was left when a removal was cut off, or committed by an owner that had lost its partition. */
+/** By range, not by name: also leftovers of an interrupted removal, and segments committed by a former owner of the partition. */
 function replaces(wide: SegmentManifest, segment: SegmentManifest): boolean {
   if (wide === segment || wide.partition !== segment.partition) return false
   const inside = wide.start <= segment.start && segment.start < wide.end
   return inside && (segment.replaces === undefined || wide.end - wide.start > segment.end - segment.start)
 }
 
-/** Typed events and dead letters: what is kept for ever. */
+/** Typed events and dead letters, which are kept permanently. */
 export function rawFiles(manifest: SegmentManifest): readonly LakeFile[] {
   return [manifest.events, manifest.deadLetterFile].filter((file) => file !== null)
 }

@@ -1,4 +1,4 @@
-/** The commit record of one closed segment. Immutable; its file's name holds partition and start, so one start commits once. */
+/** The commit record of one closed segment. Immutable; its file name contains partition and start, so each start commits only once. */
 import type { OffsetRange } from '#core/offsets.ts'
 
 export interface LakeFile {
@@ -15,9 +15,9 @@ export interface SegmentManifest extends OffsetRange {
   readonly dataset: string
   /** identity of the log that the offsets belong to */
   readonly log: string
-  /** 'gap': the log no longer held these offsets when they should have been read; rows = 0 and no files */
+  /** 'gap': the log no longer had these offsets when they should have been read; rows = 0 and no files */
   readonly kind: 'events' | 'gap'
-  /** typed rows in Parquet, ordered by offset; null when the segment has no usable row */
+  /** typed rows in Parquet, ordered by offset; null if the segment has no usable row */
   readonly events: LakeFile | null
   /** unusable records in Parquet: _partition INTEGER, _offset BIGINT, _arrival BIGINT, reason VARCHAR, bytes BLOB; null when none */
   readonly deadLetterFile: LakeFile | null
@@ -26,15 +26,15 @@ export interface SegmentManifest extends OffsetRange {
   /** usable rows */
   readonly rows: number
   readonly deadLetters: number
-  /** offsets of the range that never had a record for us (aborted transactions, markers, compaction); absent when none */
+  /** number of offsets in the range without a record (aborted transactions, control records, compaction); absent if none */
   readonly holes?: number
-  /** event times of the rows, epoch ms, both inclusive; null when rows = 0 */
+  /** range of the rows' event times, epoch ms, both inclusive; null if rows = 0 */
   readonly timeRange: { readonly minMs: number; readonly maxMs: number } | null
   readonly late: { readonly rows: number; readonly maxMs: number }
-  /** CompiledDataset.schemaHash and the typed columns that the events file has */
+  /** CompiledDataset.schemaHash, and the typed columns of the events file */
   readonly schemaHash: string
   readonly columns: readonly { readonly name: string; readonly type: string }[]
   readonly createdAtMs: number
-  /** a compacted segment: file names of the manifests it replaces, in order; absent in segments that an owner closed */
+  /** in a compacted segment: file names of the manifests it replaces, in order; absent in segments that an owner closed */
   readonly replaces?: readonly string[]
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { compact, land, landTens, type WithLake } from './lake-contract-fixture.ts'
 
-/** What every driver must do with segments: commits, chains, compaction. */
+/** Contract suite of segments, run for every driver: commits, chains, compaction. */
 export function segmentsContract(driver: string, withLake: WithLake): void {
   describe(`lake contract, segments: ${driver}`, () => {
     it(
-      'gives committed segments back, to every handle, in order',
+      'returns committed segments to every handle, in order',
       withLake(async (under) => {
         const [writer, reader] = [await under.open(), await under.open()]
         await reader.chains(2)
@@ -22,7 +22,7 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'commits a start once: the other owner gets the winner, and its files go',
+      'commits a start once: the other owner gets the winner, and its own files are removed',
       withLake(async (under) => {
         const [one, two] = [await under.open(), await under.open()]
         const won = await land(under, one, 0, 0, 10, 'won')
@@ -71,7 +71,7 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'has a chain for every partition that is asked for, and for those that have segments',
+      'has a chain for every requested partition, and for those that have segments',
       withLake(async (under) => {
         const [lake, other] = [await under.open(), await under.open()]
         expect((await other.chains(2)).map(({ end }) => end)).toEqual([0, 0])
@@ -90,7 +90,7 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'gives compacted segments where asked, and else the originals while they are there',
+      'returns compacted segments if requested, otherwise the originals while they exist',
       withLake(async (under) => {
         const [lake, other] = [await under.open(), await under.open()]
         const parts = await landTens(under, lake, 40)
@@ -103,7 +103,7 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'removes what was replaced and counted, and nothing else',
+      'removes only what was replaced and counted',
       withLake(async (under) => {
         const lake = await under.open()
         const parts = await landTens(under, lake, 40)
@@ -123,7 +123,7 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
-      'refuses an owner from long ago whose start was replaced and removed',
+      'refuses a former owner whose start was replaced and removed',
       withLake(async (under) => {
         const lake = await under.open()
         const parts = await landTens(under, lake, 30)

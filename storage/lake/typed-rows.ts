@@ -1,11 +1,11 @@
-/** Raw events of segments as one relation with the dataset's present columns, also where files were written with older ones. */
+/** Raw events of segments as one relation with the dataset's current columns, also for files that were written with older columns. */
 import { type CompiledDataset, type SqlColumn, SYSTEM_COLUMNS } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 
 /**
  * SQL text `(SELECT …)` over the events files of the segments, with exactly `dataset.rowColumns`. Files written with an older column
- * set: a column that they lack is NULL, another type is converted (NULL where a value does not convert, as when decoding).
+ * set: a missing column is NULL, another type is converted (NULL if a value cannot be converted, as in decoding).
  * No rows: an empty relation of the right types.
  *
  * @param resolve path of a file for read_parquet, as Lake.resolve gives it (which throws when the file is missing or damaged)

@@ -1,10 +1,10 @@
-/** Cuts what is appended into blocks of whole lines, checks the lines on the way, and takes lines out of blocks again. */
+/** Splits appended lines into blocks of whole lines, validates the lines, and extracts lines from blocks. */
 import { isBlank } from '#core/json-bytes.ts'
 import type { AppendBatch, EventLog } from './event-log.ts'
 
 export const NEWLINE = 10
 
-/** @throws RangeError when a line is blank or too long, or when the lines are not `count` */
+/** @throws RangeError if a line is blank or too long, or if the number of lines is not `count` */
 export function blocksOf(
   batch: AppendBatch,
   limits: { readonly blockBytesMax: number; readonly recordBytesMax: number },

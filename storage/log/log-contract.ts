@@ -1,13 +1,13 @@
-/** What every driver of the log must do; log.test.ts calls this with a way to make each. */
+/** Contract suite of the log; log.test.ts runs it for every driver. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type AppendBatch, type EventLog, LogRangeError, type RecordBatch } from './event-log.ts'
 
 /** An empty log of three partitions. */
 export interface LogHarness {
-  /** one more handle on it, as another process would have */
+  /** another handle on it, as in another process */
   open(): Promise<EventLog>
-  /** takes it away; all handles are closed by then */
+  /** removes it; all handles are closed by then */
   close(): Promise<void>
 }
 

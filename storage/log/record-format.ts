@@ -1,9 +1,9 @@
-/** What the values of a topic are made of, and how one becomes a line of NDJSON. */
+/** The format of a topic's values, and their conversion to lines of NDJSON. */
 
 export const RECORD_FORMATS = ['json', 'confluent'] as const
 export type RecordFormat = (typeof RECORD_FORMATS)[number]
 
-/** A record that can not become a line; its bytes are kept beside the reason. */
+/** A record that cannot be converted to a line; its bytes are kept with the reason. */
 export class Unreadable {
   readonly reason: string
   constructor(reason: string) {
@@ -11,7 +11,7 @@ export class Unreadable {
   }
 }
 
-/** Turns values into lines. A line may still be no JSON: who decodes it makes it a dead letter. */
+/** Converts values to lines. A line may still be invalid JSON: the decoder then makes it a dead letter. */
 export interface RecordDecoder {
   /** `line` gives every value as it is: it need not be asked of a value that can be a line */
   readonly plain: boolean

@@ -1,4 +1,4 @@
-/** For tests: a file system of a few kilobytes, so that a full or read-only disk is a real one. */
+/** For tests: a real file system of a few kilobytes that can be full or read-only. */
 import { execFileSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,9 +9,9 @@ export interface SmallDisk {
   /** nothing may have a file open on it */
   makeReadOnly(): void
   makeWritable(): void
-  /** takes all the room that is left */
+  /** fills the remaining space */
   fill(): void
-  /** gives back what `fill` took */
+  /** releases what `fill` used */
   free(): void
   remove(): void
 }
@@ -19,7 +19,7 @@ export interface SmallDisk {
 const BALLAST = 'ballast'
 const CHUNK_BYTES = 64 * 1024
 
-/** null, with the reason printed, where this user can not mount one */
+/** null, with the reason printed, if this user cannot mount one */
 export function smallDisk(size: string): SmallDisk | null {
   const folder = mkdtempSync(join(tmpdir(), 'small-disk-'))
   const run = (command: string, ...words: string[]) => execFileSync(command, words, { stdio: 'pipe' })

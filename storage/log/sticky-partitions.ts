@@ -1,15 +1,15 @@
 /**
- * Spreads partitions over the members of a group, evenly, and moves as few as possible: each move costs the new owner the
+ * Distributes partitions evenly over the members of a group, and moves as few as possible: each move costs the new owner the
  * replay of an open segment.
  */
 
 export interface GroupMember {
   readonly id: string
-  /** partitions that it had before, as it says */
+  /** partitions that it reports to have had before */
   readonly owned: readonly number[]
 }
 
-/** Each partition to exactly one member; the numbers differ by one at the most. The same for the same input. */
+/** Assigns each partition to exactly one member; the counts differ by at most one. Deterministic. */
 export function spread(partitions: readonly number[], members: readonly GroupMember[]): Map<string, number[]> {
   const order = members.toSorted((a, b) => b.owned.length - a.owned.length || (a.id < b.id ? -1 : 1))
   const shares = new Map(order.map(({ id }): [string, number[]] => [id, []]))

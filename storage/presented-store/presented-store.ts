@@ -1,6 +1,6 @@
 /**
- * Port: presented rows for people who work with the cluster's own tools. One index per view, under the name that they query; its
- * contents are answers, not states, and nothing of the product ever reads them back.
+ * Port: presented rows for users of the cluster's own tools. One index per view, under the name that users query; it
+ * contains answers, not states, and the platform never reads them back.
  * Driver: elasticsearch-presented-store.
  */
 import type { Offset } from '#core/offsets.ts'
@@ -13,28 +13,28 @@ export interface PresentedField {
 }
 
 export interface PresentedIndex {
-  /** what people query, e.g. meetup_rsvps-trending_topics */
+  /** the name that users query, e.g. meetup_rsvps-trending_topics */
   readonly name: string
-  /** every field that a row may have; a row with another one is refused */
+  /** all fields of a row; a row with another field is refused */
   readonly fields: readonly PresentedField[]
-  /** rows are kept by UTC day, and whole days are dropped */
+  /** rows are stored by UTC day, and dropped by whole days */
   readonly daily: boolean
 }
 
 export interface PresentedRow {
-  /** the same id is the same row: written again it is replaced */
+  /** identifies the row: writing the same id replaces it */
   readonly id: string
   /** a JSON object on one line, fields of the index only */
   readonly json: string
   /** a lower version never overwrites a higher one */
   readonly version: number
-  /** epoch ms; decides the day of a daily index */
+  /** epoch ms; determines the day of a daily index */
   readonly dayMs?: number
 }
 
-/** What an index shows. */
+/** The position of an index. */
 export interface PresentedProgress {
-  /** changes when all rows have to be presented anew */
+  /** changes if all rows must be presented again */
   readonly definition: string
   readonly generation: string | null
   /** per partition: events before it are presented */
@@ -45,7 +45,7 @@ export interface PresentedProgress {
 
 export interface PresentedTally {
   readonly rows: number
-  /** rows that the server did not take, with its reason; at most `REFUSALS_TOLD_MAX` are told */
+  /** rows that the server refused, with its reason; at most `REFUSALS_TOLD_MAX` are reported */
   readonly refused: number
   readonly reasons: readonly string[]
 }
@@ -55,14 +55,14 @@ export const REFUSALS_TOLD_MAX = 10
 export type PresentedRows = AsyncIterable<readonly PresentedRow[]> | Iterable<readonly PresentedRow[]>
 
 export interface PresentedStore {
-  /** null when there is no such index */
+  /** null if the index does not exist */
   progress(index: PresentedIndex): Promise<PresentedProgress | null>
   /**
-   * Fills a new index and puts it in the place of the old one in one step: queries see all of the old rows or all of the new ones.
-   * Fails, and leaves the old one, when a row is refused. For indices that are not daily.
+   * Fills a new index and atomically replaces the old one: queries see either all old rows or all new ones.
+   * Fails, and keeps the old index, if a row is refused. For indices that are not daily.
    */
   replace(index: PresentedIndex, rows: PresentedRows, progress: PresentedProgress): Promise<PresentedTally>
-  /** Adds and replaces rows; queries see none of them before all are there. Then the progress is noted. */
+  /** Adds and replaces rows, which become visible to queries together. Then stores the position. */
   update(index: PresentedIndex, rows: PresentedRows, progress: PresentedProgress): Promise<PresentedTally>
   /** Drops the days of a daily index that end at or before `beforeMs`. Returns how many. */
   dropDays(index: PresentedIndex, beforeMs: number): Promise<number>

@@ -1,5 +1,5 @@
 /**
- * Port: absolute partial values of open segments, and per partition and segment a marker that says how far they reach.
+ * Port: absolute partial values of open segments, and per partition and segment a marker with the position that they cover.
  * Drivers: sqlite-speed-store (embedded), Elasticsearch (cluster). One store object serves one dataset.
  */
 import type { Offset, Positions } from '#core/offsets.ts'
@@ -27,7 +27,7 @@ export interface Marker {
   /** exclusive */
   readonly through: Offset
   readonly atMs: number
-  /** hashes of the views: partials of another definition were not folded by who wrote this */
+  /** hashes of the folded views: the writer did not fold partials of other definitions */
   readonly views: readonly string[]
   /** so that readers can tell late and unusable rows of the open segment, absolute values like the partials */
   readonly rows: number
@@ -37,27 +37,27 @@ export interface Marker {
 }
 
 export interface OpenPartials {
-  /** markers of exactly the asked (partition, segmentStart); absent when nothing was flushed for it */
+  /** markers of exactly the requested (partition, segmentStart); absent if nothing was flushed for it */
   readonly markers: ReadonlyMap<number, Marker>
-  /** state rows as JSON texts, of the asked view hashes: view hash → rows */
+  /** state rows as JSON texts: requested view hash → rows */
   readonly rows: ReadonlyMap<string, readonly string[]>
   /**
-   * Partitions that were read while a flush was half written: some of their rows already count events up to this offset (exclusive),
-   * behind the marker. Absent or empty: rows and markers are of one moment.
+   * Partitions that were read during a flush: some of their rows already include events up to this offset (exclusive),
+   * beyond the marker. Absent or empty: rows and markers are consistent.
    */
   readonly ahead?: ReadonlyMap<number, Offset>
 }
 
 export interface SpeedStore {
   /**
-   * Writes partials first, then the marker. Embedded: one transaction. Lower versions than stored are ignored, silently.
-   * @throws an error with `reason: 'replaced'` when what this handle flushed of the segment was deleted or went back: fold it again
+   * Writes partials first, then the marker. Embedded: one transaction. Versions lower than the stored ones are silently ignored.
+   * @throws an error with `reason: 'replaced'` if what this handle flushed of the segment was deleted or reverted: fold it again
    */
   flush(partials: readonly PartialRow[], marker: Marker): Promise<void>
   /**
    * Partials and markers of the open segments that start at `starts` (partition → segment start), for the given view hashes.
-   * Rows are never older than the marker returned with them; where they are newer, `ahead` says so. The embedded driver reads both
-   * at one moment (exactly equal).
+   * Rows are never older than the marker returned with them; `ahead` reports if they are newer. The embedded driver reads both
+   * in one transaction (exactly consistent).
    */
   read(views: readonly string[], starts: Positions): Promise<OpenPartials>
   /** the newest marker (highest segment start) of each partition */

@@ -1,7 +1,7 @@
 /**
- * The dictionary on Redis. A version's rows are staged under a key of their own in bounded requests, and one script makes them the
- * newest version: a reader sees a version as a whole, or not at all. Versions are named after their content, and rows that are read are
- * checked against that name, so that what an emptied or a damaged Redis gives is never taken for a dictionary.
+ * The dictionary on Redis. A version's rows are staged under a separate key in bounded requests, and one script makes them the
+ * newest version: a reader sees a version completely or not at all. Versions are named by a hash of their content, which is
+ * verified on reading, so data of an emptied or damaged Redis is never mistaken for a dictionary.
  *
  *   <prefix>dictionary:{<name>}:versions            zset: version → number, the highest is the newest
  *   <prefix>dictionary:{<name>}:content:<version>   list: {"rows":n}, then one ["key","attributes"] per row, sorted by key
@@ -24,17 +24,17 @@ import {
 
 export const REDIS_KEY_PREFIX = 'watershed:'
 
-/** one request carries at most so many rows and, but for a single row, characters */
+/** limits of one request: rows, and characters (except for a single row) */
 const ROWS_PER_REQUEST_MAX = 1_000
 const CHARACTERS_PER_REQUEST_MAX = 1_000_000
-/** staged rows of a publisher that died are gone after this */
+/** expiry of staged rows of a dead publisher */
 const STAGED_MS_MAX = 600_000
 /** Redis can be emptied while rows are staged */
 const STAGE_TRIES_MAX = 3
 const PUBLISH_SCRIPT = readFileSync(new URL('./publish-version.lua', import.meta.url), 'utf8')
 
 export interface RedisDictionaryOptions extends RedisConnectionOptions {
-  /** all keys begin with it; default REDIS_KEY_PREFIX */
+  /** prefix of all keys; default REDIS_KEY_PREFIX */
   readonly keyPrefix?: string
 }
 
@@ -44,12 +44,12 @@ interface Keys {
   staged(): string
 }
 
-/** All requests fail with a RedisFault within seconds while Redis is away, and succeed again when it is back. */
+/** While Redis is unavailable, all requests fail with a RedisFault within seconds; they succeed again when it is available. */
 export class RedisDictionary implements DictionaryStore {
   readonly #client: Redis
   readonly #options: RedisDictionaryOptions
 
-  /** Does not wait for Redis: it may come later. @throws RedisFault 'refused' when the URL is none */
+  /** Does not wait for Redis, which may start later. @throws RedisFault 'refused' if the URL is invalid */
   static async open(options: RedisDictionaryOptions): Promise<RedisDictionary> {
     return new RedisDictionary(connectRedis(options, { connectionName: 'watershed-dictionary' }), options)
   }
@@ -59,7 +59,7 @@ export class RedisDictionary implements DictionaryStore {
     this.#options = options
   }
 
-  /** @throws RangeError when a key comes twice with different attributes, or entries are too many; RedisFault */
+  /** @throws RangeError if a key occurs twice with different attributes, or there are too many entries; RedisFault */
   async publish(dictionary: string, entries: Iterable<DictionaryEntry>): Promise<string> {
     const rows = sortedRows(dictionary, entries)
     const version = versionOf(rows)
@@ -134,7 +134,7 @@ export class RedisDictionary implements DictionaryStore {
     }
   }
 
-  /** Rows that something else changed can be as many as before. */
+  /** Rows that another program changed can be equal in number. */
   async #isWhole(content: string, version: string, elements: number): Promise<boolean> {
     if ((await this.#client.llen(content)) !== elements) return false
     try {
@@ -160,7 +160,7 @@ export class RedisDictionary implements DictionaryStore {
   }
 }
 
-/** The header and the rows as texts, in pieces that fit in one request each. */
+/** The header and the rows as texts, in chunks that fit into one request each. */
 function* requestsOf(rows: readonly DictionaryRow[]): Generator<readonly string[]> {
   yield [JSON.stringify({ rows: rows.length })]
   let texts: string[] = []

@@ -1,4 +1,4 @@
-/** The embedded dictionary: one SQLite file, whole versions side by side; the highest number is the newest of a dictionary. */
+/** The embedded dictionary: one SQLite file with complete versions side by side; the highest number is a dictionary's newest one. */
 import type { StatementSync } from 'node:sqlite'
 import { SqliteFile } from '#storage/sqlite/sqlite-file.ts'
 import type { DictionaryEntry, DictionaryStore } from '../dictionary.ts'
@@ -33,7 +33,7 @@ export class SqliteDictionary implements DictionaryStore {
     this.#newest = file.prepare('SELECT version FROM versions WHERE dictionary = ? ORDER BY number DESC LIMIT 1')
   }
 
-  /** @throws RangeError when a key comes twice with different attributes, or entries are too many; StorageFileError */
+  /** @throws RangeError if a key occurs twice with different attributes, or there are too many entries; StorageFileError */
   async publish(dictionary: string, entries: Iterable<DictionaryEntry>): Promise<string> {
     const rows = sortedRows(dictionary, entries)
     const version = versionOf(rows)

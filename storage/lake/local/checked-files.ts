@@ -1,17 +1,17 @@
-/** Which files of the lake were compared with their checksums, and have not been touched since: a comparison costs once, then a look. */
+/** Remembers which files were compared with their checksums and not touched since: a file is hashed once, and then only its metadata is checked. */
 import { type BigIntStats, promises as fs } from 'node:fs'
 import type { LakeFile } from '../segment-manifest.ts'
 import { fingerprint } from './durable-files.ts'
 
-/** files that are remembered; one that was forgotten is compared again */
+/** maximum number of remembered files; an evicted one is compared again */
 const CHECKED_MAX = 50_000
 const CHECKS_AT_ONCE = 8
 
 export class CheckedFiles {
-  /** path → what the file was like when it was compared; the oldest first */
+  /** path → the file's metadata when it was compared; oldest first */
   readonly #checked = new Map<string, string>()
 
-  /** Compares those that are not known yet. @throws the system's error for one that can not be read; `differs` makes the one for others */
+  /** Compares files that are not known yet. @throws the system's error for an unreadable file; `differs` creates the error for a mismatch */
   async check(files: Iterable<[path: string, file: LakeFile]>, differs: (path: string) => Error): Promise<void> {
     const waiting = [...files]
     const work = async (): Promise<void> => {
@@ -31,7 +31,7 @@ export class CheckedFiles {
   }
 }
 
-/** The change time can not be set back by whoever edits a file. */
+/** An editor of the file cannot set back its change time. */
 function markOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [ino, size, mtimeNs, ctimeNs].join(':')
 }

@@ -1,10 +1,10 @@
-/** Writing so that a crash at any point leaves a file whole under its final name, or not there at all. */
+/** Durable writes: after a crash at any point a file is complete under its final name, or does not exist. */
 import { createHash, randomBytes } from 'node:crypto'
 import { constants, copyFile, link, mkdir, open, rename, rm, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { explainFault, isMissing, LakeError } from '../lake-error.ts'
 
-/** Names that end so are unfinished: readers ignore them, the sweep removes them when they are old. */
+/** Suffix of unfinished files: readers ignore them, and the sweep removes old ones. */
 export const UNFINISHED = '.inprogress'
 
 const READ_CHUNK_BYTES = 1024 * 1024
@@ -13,7 +13,7 @@ export function randomName(): string {
   return randomBytes(6).toString('hex')
 }
 
-/** Makes the names in a folder durable. */
+/** Makes a folder's directory entries durable. */
 export async function fsyncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
@@ -23,7 +23,7 @@ export async function fsyncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Makes a folder and those above it, durably. (Node's recursive mkdir says ENOENT on a read-only file system.) */
+/** Creates a folder and its parents, durably. (Node's recursive mkdir reports ENOENT on a read-only file system.) */
 export async function makeFolder(folder: string): Promise<void> {
   try {
     if (await tryMakeFolder(folder)) return
@@ -35,7 +35,7 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** false: the folder above it is missing */
+/** false: the parent folder is missing */
 async function tryMakeFolder(folder: string): Promise<boolean> {
   try {
     await mkdir(folder)
@@ -48,7 +48,7 @@ async function tryMakeFolder(folder: string): Promise<boolean> {
   return true
 }
 
-/** Bytes and SHA-256 of a file; with `sync`, after making its content durable. */
+/** Size and SHA-256 of a file; with `sync`, after making its content durable. */
 export async function fingerprint(path: string, sync = false): Promise<{ bytes: number; sha256: string }> {
   const handle = await open(path, sync ? 'r+' : 'r')
   try {
@@ -67,7 +67,7 @@ export async function fingerprint(path: string, sync = false): Promise<{ bytes: 
   }
 }
 
-/** Gives a whole, durable file its final name. @throws when the name is taken (EEXIST): nothing is ever overwritten */
+/** Gives a complete, durable file its final name. @throws EEXIST if the name is taken: nothing is ever overwritten */
 export async function linkFinal(from: string, to: string): Promise<void> {
   await link(from, to)
   await unlink(from)
@@ -77,8 +77,8 @@ export async function linkFinal(from: string, to: string): Promise<void> {
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'])
 
 /**
- * Gives a whole, durable file one more name, durably; where the folder can not have hard links, the name gets a copy.
- * @throws LakeError when the file is missing, or the folder can not be written
+ * Gives a complete, durable file another name, durably; without hard links in the file system, the name gets a copy.
+ * @throws LakeError if the file is missing, or the folder cannot be written
  */
 export async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
@@ -98,8 +98,8 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
 }
 
 /**
- * Creates a file exclusively and durably: of many who try, one gets `true`. `linked` runs after the name exists.
- * @throws LakeError for a full disk or a folder that can not be written
+ * Creates a file exclusively and durably: of several concurrent callers only one gets `true`. `linked` runs after the name exists.
+ * @throws LakeError if the disk is full or the folder cannot be written
  */
 export async function createExclusive(path: string, text: string): Promise<boolean> {
   const staged = await writeStaged(path, text)
@@ -115,7 +115,7 @@ export async function createExclusive(path: string, text: string): Promise<boole
   return true
 }
 
-/** Replaces a small file by one rename, durably. `before` and `after` run around the rename. */
+/** Replaces a small file with one rename, durably. `before` and `after` run around the rename. */
 export async function replaceAtomically(
   path: string,
   text: string,
@@ -150,7 +150,7 @@ async function writeStaged(path: string, text: string): Promise<string> {
   }
 }
 
-/** Removes a file; one that is gone already is fine. Returns whether it was there. */
+/** Removes a file if it exists. Returns whether it existed. */
 export async function removeFile(path: string): Promise<boolean> {
   try {
     await unlink(path)

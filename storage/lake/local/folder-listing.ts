@@ -1,6 +1,6 @@
 /**
- * The names in a folder, for readers that ask often. A listing is reused while the folder's modification time stands still, but only
- * one that was read well after that time was first seen: a name added within the clock's granularity would not change it again.
+ * Caches the names in a folder for frequent readers. A listing is reused while the folder's modification time is unchanged, but only
+ * if it was read well after that time was first seen: a name added within the clock's granularity would not change the time again.
  */
 import { readdir, stat } from 'node:fs/promises'
 import { isMissing } from '../lake-error.ts'
@@ -27,7 +27,7 @@ export class FolderListing {
     this.#accepts = accepts
   }
 
-  /** Reads the folder again next time, whatever its modification time says. */
+  /** Forces the next call to read the folder, whatever its modification time. */
   forget(): void {
     this.#settled = false
     this.#modified = null

@@ -52,7 +52,7 @@ export class LocalGenerations {
     return loaded.filter((manifest) => manifest !== null)
   }
 
-  /** A published generation, parsed once; null when it is not there, also where another process removed it meanwhile. */
+  /** A published generation, parsed once; null if it does not exist, also if another process has just removed it. */
   async load(id: string): Promise<GenerationManifest | null> {
     const path = join(this.#place(id), MANIFEST)
     const known = this.#parsed.get(id)
@@ -120,7 +120,7 @@ export class LocalGenerations {
     await this.clear(id)
   }
 
-  /** Removes what is in the folder of a generation that is not published. The newest folder itself stays, so that its id is never given again. */
+  /** Empties the folder of an unpublished generation. The newest folder itself is kept, so that its id is never reused. */
   async clear(id: string): Promise<void> {
     for (const name of await readdir(this.#place(id))) await removeFile(join(this.#place(id), name))
     if ((await this.ids()).at(-1) !== id) await rmdir(this.#place(id))

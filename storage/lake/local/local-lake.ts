@@ -4,8 +4,8 @@
  *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json of compacted segments
  *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
  *   <folder>/<dataset>/CURRENT
- * Nothing that a reader uses is modified in place: files are linked to their names when they are whole and durable.
- * A shared folder must have hard links, atomic rename and file locks (NFS 4 has); stray files are left alone.
+ * Files that readers use are never modified in place: they are linked to their names when they are complete and durable.
+ * A shared folder must support hard links, atomic renames and file locks (NFS 4 does); unknown files are not touched.
  */
 import { statSync } from 'node:fs'
 import { resolve as absolutePath, join } from 'node:path'
@@ -24,7 +24,7 @@ import { sweepLocalOrphans } from './local-sweep.ts'
 import { verifyLocalFiles } from './local-verify.ts'
 
 export interface LocalLakeOptions {
-  /** the lake's folder; the dataset gets its own below it */
+  /** the lake's folder; each dataset has a subfolder */
   readonly folder: string
   readonly dataset: string
   readonly step?: StepHook
@@ -45,7 +45,7 @@ export class LocalLake implements Lake {
     this.#generations = new LocalGenerations(folder, dataset, step)
   }
 
-  /** Opens the dataset's folder, and makes it where it does not exist. @throws LakeError when that is not possible */
+  /** Opens the dataset's folder, and creates it if it does not exist. @throws LakeError if that fails */
   static async open(options: LocalLakeOptions): Promise<LocalLake> {
     if (!/^[a-z][a-z0-9_]{0,62}$/.test(options.dataset)) {
       throw new RangeError(`lake: '${options.dataset}' is not a valid dataset name (lower-case letters, digits and _)`)
@@ -148,7 +148,7 @@ export class LocalLake implements Lake {
   }
 }
 
-/** Raw events are only once in the lake; what generations hold can be made from them again. */
+/** Raw events exist only once in the lake; generations can be rebuilt from them. */
 function remedyOf(path: string): string {
   return path.includes('/generations/')
     ? 'restore it from a copy, or build a new generation with `watershed batch run --full`'

@@ -15,7 +15,7 @@ import { FolderListing } from './folder-listing.ts'
 import { stageFile, type Unnamed } from './local-staged-file.ts'
 
 const READS_AT_ONCE = 32
-/** a listing that raced with a commit or a removal is read again this often before the lake counts as broken */
+/** how often a listing that raced with a commit or a removal is read again before the lake counts as broken */
 const LISTING_TRIES = 3
 
 export interface LocalSegmentsOptions {
@@ -91,13 +91,13 @@ export class LocalSegments {
     }
   }
 
-  /** Every manifest there is, replaced ones included. */
+  /** All manifests, including replaced ones. */
   async all(): Promise<ReadonlyMap<string, SegmentManifest>> {
     const { names } = await this.#listing.read()
     return this.#loadAll(names)
   }
 
-  /** See Lake.removeReplaced. Manifests go before the files that they name, so that none ever names a missing one. */
+  /** See Lake.removeReplaced. Manifests are removed before the files that they name, so that no manifest names a missing file. */
   async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
     this.#listing.forget()
     const needless = needlessSegmentFiles(await this.all(), boundary, olderThanMs)
@@ -121,14 +121,14 @@ export class LocalSegments {
     return paths
   }
 
-  /** The manifest's files have a name from now on; returns those that this handle staged. @throws when one is missing or damaged */
+  /** Marks the manifest's files as referenced; returns those that this handle staged. @throws if one is missing or damaged */
   #claim(manifest: SegmentManifest): string[] {
     const files = segmentFiles(manifest)
     for (const file of files) this.#options.resolve(file)
     return files.map((file) => file.path).filter((path) => this.#unnamed.delete(path))
   }
 
-  /** A compacted segment that holds these offsets already: the name was free only because the segment that won was replaced long ago. */
+  /** A compacted segment that already contains these offsets: the name was free only because the winning segment was replaced. */
   async #covering(manifest: SegmentManifest): Promise<string | null> {
     return coveringName((await this.#listing.read()).names, manifest.partition, manifest.start)
   }

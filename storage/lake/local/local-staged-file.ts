@@ -6,7 +6,7 @@ import { explainFault, isMissing } from '../lake-error.ts'
 import type { LakeFile } from '../segment-manifest.ts'
 import { fingerprint, linkFinal, neverWritten, removeFile, UNFINISHED } from './durable-files.ts'
 
-/** Files that have their final name, but no manifest yet: the only ones that `discard` may still take away. */
+/** Files with their final name, but without a manifest yet: only these may still be discarded. */
 export type Unnamed = Set<string>
 
 /** @param path relative to the dataset's folder */

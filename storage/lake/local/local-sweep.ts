@@ -1,4 +1,4 @@
-/** Removes what crashes left behind: files that no manifest names. Only names that the lake itself gives are touched. */
+/** Removes orphans of crashes: files that no manifest names. Only names that the lake itself generates are touched. */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMissing } from '../lake-error.ts'
@@ -9,7 +9,7 @@ import type { LocalSegments } from './local-segments.ts'
 
 const SEGMENT_FILE = /^segments\/p\d{4}\/(tmp_)?\d{16}-[a-z0-9_-]+-[0-9a-f]{12}\.parquet(\.inprogress)?$/
 
-/** @returns bytes freed. Listed before the manifests are read, so that a file committed meanwhile is seen as named. */
+/** @returns bytes freed. Files are listed before the manifests are read, so that a file committed in between counts as referenced. */
 export async function sweepLocalOrphans(
   folder: string,
   segments: LocalSegments,

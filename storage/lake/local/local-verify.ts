@@ -25,7 +25,7 @@ export async function verifyLocalFiles(
   return { files: files.length, bytes, problems }
 }
 
-/** Partials before every generation's boundary may be gone; all other files must be there. */
+/** Partials before every generation's boundary may have been removed; all other files must exist. */
 async function neededFiles(segments: LocalSegments, generations: LocalGenerations): Promise<LakeFile[]> {
   const kept = await generations.list()
   const counted = (partition: number): number =>

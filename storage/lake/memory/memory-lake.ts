@@ -1,6 +1,6 @@
 /**
  * The lake in memory, for the protocol simulation: the same order of effects as the local lake, with an await point between any two of
- * them. Several handles share one `MemoryLakeFolder`, as processes share a folder; each has its own step hook and dies alone.
+ * them. Several handles share one `MemoryLakeFolder`, as processes share a folder; each has its own step hook and can die separately.
  */
 import { createHash } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
@@ -14,13 +14,13 @@ import { buildChains } from '../segment-chain.ts'
 import { needlessSegmentFiles, rawFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 
-/** What a folder would hold. */
+/** The contents of a folder. */
 export interface MemoryLakeFolder {
   /** path → contents; contents are opaque to the lake */
   readonly files: Map<string, string>
   readonly manifests: Map<string, SegmentManifest>
   readonly generations: Map<string, GenerationManifest>
-  /** ids ever begun, so that none is given twice */
+  /** ids ever used, so that none is reused */
   begun: number
   current: string | null
   lockedBy: MemoryLake | null
@@ -63,17 +63,17 @@ export class MemoryLake implements Lake {
     this.#pause = options.pause ?? (() => Promise.resolve())
   }
 
-  /** What the engine would write to a staged file's `writePath`. */
+  /** Writes a staged file's content in place of the engine. */
   put(writePath: string, contents: string): void {
     this.folder.files.set(writePath, contents)
   }
 
-  /** What the engine would read from a file that a manifest names. @throws LakeError when it is gone */
+  /** Reads a file that a manifest names in place of the engine. @throws LakeError if it does not exist */
   get(file: LakeFile): string {
     return this.folder.files.get(this.resolve(file))!
   }
 
-  /** The process of this handle is dead: its lock goes, what it wrote stays. */
+  /** Simulates the death of this handle's process: its lock is released, what it wrote remains. */
   die(): void {
     if (this.folder.lockedBy === this) this.folder.lockedBy = null
   }

@@ -1,7 +1,7 @@
 /**
- * Records framed as Confluent's serializers do: a zero byte, the schema's id in four bytes, the data. JSON is taken as it is,
- * Avro becomes JSON: names as in the schema, 64-bit integers in full, decimals as exact numbers, bytes as text of latin1,
- * unions without a wrapper where their branches can be told apart, numbers that are none (NaN, infinities) as null. Records without a frame are taken for JSON texts.
+ * Records framed by Confluent's serializers: a zero byte, the schema id in four bytes, the data. JSON is used unchanged,
+ * Avro is converted to JSON: names as in the schema, 64-bit integers with all digits, decimals as exact numbers, bytes as latin1 text,
+ * unions without a wrapper if their branches can be distinguished, NaN and infinities as null. Records without a frame are treated as JSON texts.
  */
 import avro, { type Schema, type Type } from 'avsc'
 import { type RecordDecoder, Unreadable } from '../record-format.ts'
@@ -9,7 +9,7 @@ import { type RegisteredSchema, SchemaRegistry, type SchemaRegistrySettings } fr
 
 const MAGIC = 0
 const FRAME_BYTES = 5
-/** schemas kept; a topic has a handful */
+/** maximum number of cached schemas; a topic has a handful */
 const SCHEMAS_MAX = 1_000
 
 type Reader = (data: Buffer) => Buffer | Unreadable
@@ -23,7 +23,7 @@ export function confluentRecords(settings: SchemaRegistrySettings): RecordDecode
     prepare: async (values) => {
       const needed = new Set<number>()
       for (const value of values) if (isFramed(value)) needed.add(idOf(value))
-      // What the registry does not know yet it may know for the next batch.
+      // A schema that the registry does not have yet may be there for the next batch.
       for (const id of unknown.splice(0)) readers.delete(id)
       if (readers.size + needed.size > SCHEMAS_MAX) readers.clear()
       for (const id of needed) {
@@ -103,13 +103,13 @@ function exactTypes(schema: Schema): Type | undefined {
   return name === 'long' ? LONG : undefined
 }
 
-/** Bytes as the Avro specification writes them in JSON. */
+/** Bytes in the JSON encoding of the Avro specification. */
 function withBytes(this: unknown, key: string, value: unknown): unknown {
   const own = (this as Record<string, unknown>)[key]
   return Buffer.isBuffer(own) ? own.toString('latin1') : value
 }
 
-/** An exact number: the unscaled integer with its point set. */
+/** An exact decimal number from an unscaled integer and a scale. */
 class DecimalType extends avro.types.LogicalType {
   readonly #scale: number
   constructor(schema: Schema, options?: unknown) {

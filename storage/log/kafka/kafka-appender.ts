@@ -1,13 +1,13 @@
 /**
- * Appends to a topic. Each partition has a lane of its own: what waits is sent together, one send under way per partition,
- * so the order of the calls is the order in the log, and a partition without a leader holds up no other one.
+ * Appends to a topic. Each partition has its own lane: waiting records are sent together, with one send in flight per partition,
+ * so the order of the calls is the order in the log, and a partition without a leader does not block the others.
  *
  * Guarantee: a send is acknowledged when all in-sync replicas have it; repeats inside of a send are recognised by the broker
  * (idempotent producer), so an acknowledged record is there once. Three rules keep that true with kafkajs 2.2.4:
- *  - one partition per send: with several, a leader that moves between two tries makes a partition silently forgotten;
- *  - a producer on which a send was given up is never used again: the next send would reuse the sequence numbers, and the broker
- *    would take it for the one that was given up and drop it;
- *  - a producer is replaced long before its 31-bit sequence ends: the library begins again at 0, which no broker accepts.
+ *  - one partition per send: with several, the library silently drops a partition whose leader moves between two attempts;
+ *  - a producer on which a send was abandoned is never used again: the next send would reuse its sequence numbers, and the broker
+ *    would drop it as a duplicate of the abandoned one;
+ *  - a producer is replaced long before its 31-bit sequence overflows: the library restarts at 0, which no broker accepts.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
@@ -30,9 +30,9 @@ export interface KafkaAppenderOptions {
   readonly sendRecordsMax: number
   readonly waitingBytesMax: number
   readonly requestMsMax: number
-  /** for how long a send is repeated */
+  /** how long a send is retried */
   readonly outageMsMax: number
-  /** how old the producer's knowledge of the topic may be: a partition that was added since is unknown to it for this long */
+  /** maximum age of the producer's topic metadata: a new partition is unknown to it for up to this long */
   readonly topicEveryMs: number
 }
 
@@ -57,7 +57,7 @@ interface Sender {
   retired: boolean
 }
 
-/** how long a close waits for producers to disconnect */
+/** how long closing waits for producers to disconnect */
 const GOODBYE_MS_MAX = 2_000
 const SENT_MAX = 2 ** 30
 const RETRY_WAITS = { waitMsFirst: 200, waitMsMax: 200 }
@@ -89,7 +89,7 @@ export class KafkaAppender {
     const bytes = bytesOf(batches)
     await this.#gate.enter(bytes)
     try {
-      // Entered in the order of the calls, in one go: nothing is awaited between two lanes.
+      // Enqueued synchronously, in the order of the calls: nothing is awaited between two lanes.
       const sent = blocks.map((own) => own.map((block) => this.#enqueue(block)))
       const settled = await Promise.allSettled(sent.flat())
       const failed = settled.find((one) => one.status === 'rejected')
@@ -100,7 +100,7 @@ export class KafkaAppender {
     }
   }
 
-  /** Appends that are still under way end with an error soon: they may be in the log or not. */
+  /** Appends still in flight fail soon: they may or may not be in the log. */
   async close(): Promise<void> {
     this.#closing.abort()
     if (this.#sender !== null) this.#retire(this.#sender)
@@ -143,7 +143,7 @@ export class KafkaAppender {
     lane.sending = false
   }
 
-  /** How many of the waiting blocks go together: at least one. */
+  /** Number of waiting blocks to send together: at least one. */
   #groupSize(waiting: readonly Waiting[]): number {
     const { sendBytesMax, sendRecordsMax } = this.#options
     let [bytes, records] = [0, 0]
@@ -163,8 +163,8 @@ export class KafkaAppender {
     const sender = await this.#connected(partition, messages.length)
     const tries = this.#tries()
     try {
-      // The library takes back the sequence numbers of a send that failed: the same records again, on the same producer and
-      // with nothing of the partition in between, are the same batch to the broker, and kept once.
+      // The library resets the sequence numbers of a failed send: the same records, sent again on the same producer without
+      // other records of the partition in between, are the same batch to the broker, which stores it once.
       for (;;) {
         try {
           return await this.#sendOnce(sender.producer, partition, messages)
@@ -189,7 +189,7 @@ export class KafkaAppender {
     return baseOffset(await producer.send(sent), partition)
   }
 
-  /** A producer that was connected once: whatever fails before has sent nothing. */
+  /** A producer that has connected: a failure before that has sent nothing. */
   async #connected(partition: number, records: number): Promise<Sender> {
     const tries = this.#tries()
     for (;;) {
@@ -212,7 +212,7 @@ export class KafkaAppender {
     return new Backoff({ ...RETRY_WAITS, retryMsMax: this.#options.outageMsMax })
   }
 
-  /** Ends early when the log is closed. */
+  /** Ends early if the log is closed. */
   async #pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => {})
   }
@@ -241,7 +241,7 @@ export class KafkaAppender {
     return { producer, connected, sent: new Map(), users: 0, retired: false }
   }
 
-  /** No new send uses it; it is disconnected when its last one is through. */
+  /** No new send uses it; it is disconnected when its last send has finished. */
   #retire(sender: Sender): void {
     if (this.#sender === sender) this.#sender = null
     sender.retired = true

@@ -1,4 +1,4 @@
-/** Writes and reads the numbers and texts of Kafka's protocol (flexible versions: compact lengths, tagged fields). */
+/** Encodes and decodes primitive types of the Kafka protocol (flexible versions: compact lengths, tagged fields). */
 
 export class KafkaWriter {
   readonly #parts: Buffer[] = []
@@ -51,7 +51,7 @@ export class KafkaWriter {
   }
 }
 
-/** Reads on from `at`. @throws RangeError behind the end */
+/** Reads sequentially from `at`. @throws RangeError beyond the end */
 export class KafkaReader {
   readonly bytes: Buffer
   at: number
@@ -92,7 +92,7 @@ export class KafkaReader {
     const value = this.uvarint()
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2
   }
-  /** null when the length is that of null */
+  /** null if the length encodes null */
   compactBytes(): Buffer | null {
     const length = this.uvarint() - 1
     return length < 0 ? null : this.take(length)
@@ -108,7 +108,7 @@ export class KafkaReader {
     const from = this.advance(length)
     return this.bytes.subarray(from, from + length)
   }
-  /** Goes on behind `length` bytes; gives where they began. */
+  /** Skips `length` bytes; returns where they begin. */
   advance(length: number): number {
     const from = this.at
     if (length < 0 || from + length > this.bytes.length)

@@ -1,4 +1,4 @@
-/** Makes the library's client from our settings: explicit retries (its defaults depend on NODE_ENV), and its log lines as one function. */
+/** Creates the library's client from our settings: explicit retries (its defaults depend on NODE_ENV), and one function for its log lines. */
 import { connect, isIP } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import kafkajs, { type ISocketFactory, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
@@ -6,10 +6,10 @@ import type { KafkaClientSettings } from './kafka-settings.ts'
 
 const { logLevel } = kafkajs
 
-/** told what the library would print. Nothing of it is a failure yet: we repeat what fails, and throw when it stays */
+/** receives the library's log lines. None of them is a failure yet: failed requests are retried, and throw if they keep failing */
 export type KafkaNotice = (message: string) => void
 
-/** Said of every producer that is made for fewer than endless retries (what we do then is in KafkaAppender), and of answers, which we judge ourselves. */
+/** Ignored log lines: about producers with limited retries (handled in KafkaAppender), and about responses, which are checked here. */
 const NO_NEWS = ['Limiting retries for the idempotent producer', 'Response ']
 
 export const DEFAULT_OUTAGE_MS_MAX = 30_000
@@ -18,7 +18,7 @@ export const REQUEST_MS_MAX = 15_000
 const RETRY_MS_MAX = 1_000
 const KEEP_ALIVE_MS = 60_000
 
-/** `patientMs`: for about how long one call of the library repeats what fails; 0: a single try, who calls it repeats. */
+/** `patientMs`: for about how long one call of the library retries; 0: a single attempt, the caller retries. */
 export function kafkaClient(settings: KafkaClientSettings, patientMs: number, notice: KafkaNotice = () => {}): Kafka {
   const config: KafkaConfig = {
     clientId: settings.clientId ?? 'watershed',
@@ -48,7 +48,7 @@ export function kafkaClient(settings: KafkaClientSettings, patientMs: number, no
   return new kafkajs.Kafka(config)
 }
 
-/** As the library's own. Each time that it gives up on a socket which never connected it adds a listener: no leak to warn of. */
+/** Like the library's own socket factory. The library adds a listener for each socket that never connected, which is not a leak. */
 const socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
   const name = isIP(host) === 0 ? { servername: host } : {}
   const socket = ssl ? tlsConnect({ host, port, ...name, ...ssl }, onConnect) : connect({ host, port }, onConnect)

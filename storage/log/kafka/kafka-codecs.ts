@@ -1,4 +1,4 @@
-/** The compressions of Kafka's record batches. zstd and gzip are Node's own, snappy and lz4 come from packages. */
+/** Compression codecs of Kafka record batches. zstd and gzip are built into Node; snappy and lz4 come from packages. */
 import { promisify } from 'node:util'
 import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
@@ -10,13 +10,13 @@ const { CompressionCodecs, CompressionTypes } = kafkajs
 /** Bits 0–2 of a record batch's attributes. */
 export const CODEC_MASK = 0b111
 
-/** A level that is faster than the network at little more size; measured in the decision on the client. */
+/** A level that is faster than the network at slightly larger size; measured in the decision on the client. */
 const ZSTD_LEVEL = 1
 const GZIP_LEVEL = 1
-/** what a record batch may grow to when it is taken apart: a guard against bombs */
+/** limit of a decompressed record batch: protects against decompression bombs */
 export const BATCH_BYTES_MAX = 256 * 1024 * 1024
 
-/** Records shrink to an eighth or so: room for what comes out in one piece or few, where the default is 16 KiB. */
+/** Records compress to about an eighth: larger output chunks than the default of 16 KiB. */
 const CHUNK_BYTES_MIN = 64 * 1024
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024
 
@@ -37,7 +37,7 @@ interface Encoded {
   readonly buffer: Buffer
 }
 
-/** Gives the client library the compressions that we send with. Process-wide, as the library has it. */
+/** Registers the send codecs with the client library, which keeps them process-wide. */
 export function registerCodecs(): void {
   CompressionCodecs[CompressionTypes.GZIP] = () => ({
     compress: ({ buffer }: Encoded) => zip(buffer, { level: GZIP_LEVEL, ...roomy(buffer.length / GROWTH) }),
@@ -47,7 +47,7 @@ export function registerCodecs(): void {
     compress: ({ buffer }: Encoded) =>
       zstd(buffer, {
         params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
-        // Into the frame: who reads it makes room for what comes out, once.
+        // Stored in the frame, so that a reader can allocate its output once.
         pledgedSrcSize: buffer.length,
         ...roomy(buffer.length / GROWTH),
       }),
@@ -55,7 +55,7 @@ export function registerCodecs(): void {
   })
 }
 
-/** @throws when the bytes are not what the codec makes, or, of gzip and zstd, when more than BATCH_BYTES_MAX come out */
+/** @throws if the bytes do not match the codec, or, for gzip and zstd, if the output exceeds BATCH_BYTES_MAX */
 export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> {
   switch (codec) {
     case 0:
@@ -74,14 +74,14 @@ export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> 
 }
 
 const ZSTD_MAGIC = 0xfd2fb528
-/** magic, descriptor, window, dictionary and size; a shorter frame holds next to nothing */
+/** size of magic, descriptor, window, dictionary and content size */
 const ZSTD_HEAD_BYTES_MAX = 18
-/** written where the size is not known */
+/** encodes an unknown size */
 const ZSTD_SIZE_UNKNOWN = 2 ** 64
-/** room for the end of a stream to be seen */
+/** extra space in which the end of a stream is detected */
 const END_BYTES = 64
 
-/** What a zstd frame says that comes out of it (RFC 8878, 3.1.1.1); null when it does not say. */
+/** Decompressed size in a zstd frame header (RFC 8878, 3.1.1.1); null if it is absent. */
 function zstdContentBytes(bytes: Buffer): number | null {
   if (bytes.length < ZSTD_HEAD_BYTES_MAX || bytes.readUInt32LE(0) !== ZSTD_MAGIC) return null
   const descriptor = bytes[4]!
@@ -104,7 +104,7 @@ function zstdContentBytes(bytes: Buffer): number | null {
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
 const XERIAL_HEADER = 16
 
-/** Java writes snappy in blocks behind a header of its own; others write one bare block. */
+/** Java clients write snappy as blocks after their own header; others write one plain block. */
 async function unsnappy(bytes: Buffer): Promise<Buffer> {
   if (!bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) return snappyBlock(bytes)
   const blocks: Buffer[] = []

@@ -1,10 +1,10 @@
 /**
- * Shares the partitions of a topic among workers, by a consumer group of Kafka. The group is used for membership only: its
- * consumer is paused and reads nothing, where an owner starts is the lake's to say, and committed offsets are for who
- * watches lag. A worker that dies loses its partitions when the session timeout is over.
+ * Shares the partitions of a topic among workers with a Kafka consumer group. The group is used only for membership: its
+ * consumer is paused and reads nothing, the lake determines where an owner starts, and committed offsets serve only lag
+ * monitoring. A worker that dies loses its partitions after the session timeout.
  *
- * Rebuilds itself: when the library's consumer stops for good, and when it shows no sign of life for too long. Until the
- * group has spoken again, the last assignment stays: a lost owner does no harm, a forgotten partition does.
+ * Rebuilds its consumer if it stops permanently, and if it is silent for too long. Until the next assignment the last one
+ * remains in force: two owners of a partition are harmless, a partition without an owner is not.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Consumer, type Kafka, type PartitionAssigner } from 'kafkajs'
@@ -17,15 +17,15 @@ import type { KafkaClientSettings } from './kafka-settings.ts'
 
 export interface KafkaGroupOptions extends KafkaClientSettings {
   readonly topic: string
-  /** workers with the same one share the partitions */
+  /** workers with the same group id share the partitions */
   readonly groupId: string
-  /** a worker that is silent for this long has lost its partitions. Default 10,000; the broker has its own bounds (6 s to 30 min) */
+  /** session timeout: a worker that is silent for this long loses its partitions. Default 10,000; the broker's limits are 6 s to 30 min */
   readonly sessionMsMax?: number
   /** how often positions are committed for lag. Default 5,000 */
   readonly commitEveryMs?: number
-  /** how often the topic is looked at for added partitions. Default 5,000 */
+  /** how often the topic is checked for added partitions. Default 5,000 */
   readonly topicEveryMs?: number
-  /** without a heartbeat for this long the consumer is built anew. Default: three sessions, at least 30,000 */
+  /** the consumer is rebuilt after this long without a heartbeat. Default: three sessions, at least 30,000 */
   readonly silentMsMax?: number
   readonly notice?: KafkaNotice
 }
@@ -73,7 +73,7 @@ export class KafkaGroup implements PartitionAssignment {
     await endsWithin(this.#first.promise, outageMsMax)
   }
 
-  /** The last word of an owner whose partition was given to another worker is not ours to commit. */
+  /** A final position of an owner whose partition was reassigned must not be committed. */
   progressed(partition: number, position: Offset): void {
     if (this.#own.includes(partition)) this.#positions.set(partition, position)
   }
@@ -91,7 +91,7 @@ export class KafkaGroup implements PartitionAssignment {
     return silentMsMax ?? Math.max(3 * sessionMsMax, SILENT_MS_MIN)
   }
 
-  /** A new consumer instead of the one there is; one after the other. Of several that wait only the newest is built. */
+  /** Replaces the consumer, sequentially. Of several waiting rebuilds only the newest is executed. */
   #rebuild(why: string, afterMs: number): void {
     this.#aliveAtMs = performance.now()
     const { topic, groupId, notice } = this.#options
@@ -107,7 +107,7 @@ export class KafkaGroup implements PartitionAssignment {
         }
         if (!this.#stopping.signal.aborted) await this.#join()
       } catch (error) {
-        // Not awaited by anything that holds the lock: the next try follows this one.
+        // Not awaited by a holder of the lock: the next attempt follows this one.
         setImmediate(() => this.#rebuild(`joining failed: ${(error as Error).message}`, REBUILD_AFTER_MS))
       } finally {
         this.#atWork = false
@@ -129,7 +129,7 @@ export class KafkaGroup implements PartitionAssignment {
       metadataMaxAge: topicEveryMs,
       allowAutoTopicCreation: false,
       partitionAssigners: [stickyAssigner(topic, () => this.#own)],
-      // It never starts again by itself: one that we left would come back as a member that nobody listens to.
+      // It must not restart by itself: an abandoned consumer would rejoin as a member that owns partitions nobody reads.
       retry: { restartOnFailure: async () => false },
     })
     this.#consumer = consumer
@@ -141,7 +141,7 @@ export class KafkaGroup implements PartitionAssignment {
 
   #listen(consumer: Consumer): void {
     const { topic } = this.#options
-    // One that we left in the middle of joining may still become a member, with partitions that nobody owns then.
+    // A consumer that was abandoned while joining may still become a member, with partitions that nobody would read.
     const alive = (): boolean => {
       if (this.#consumer === consumer) this.#aliveAtMs = performance.now()
       else void consumer.disconnect().catch(() => {})
@@ -150,7 +150,7 @@ export class KafkaGroup implements PartitionAssignment {
     consumer.on(consumer.events.HEARTBEAT, () => void alive())
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       if (!alive()) return
-      // Before its first fetch: it is a member and nothing else.
+      // Paused before its first fetch: it is only a member.
       consumer.pause([{ topic }])
       this.#assign(payload.memberAssignment[topic] ?? [])
     })
@@ -178,11 +178,11 @@ export class KafkaGroup implements PartitionAssignment {
     const { topic } = this.#options
     const offsets = [...this.#positions].map(([partition, offset]) => ({ topic, partition, offset: String(offset) }))
     if (offsets.length === 0) return
-    // A commit that fails only makes the lag look larger until the next one.
+    // A failed commit only makes the lag look larger until the next one.
     await endsWithin(Promise.resolve(this.#consumer?.commitOffsets(offsets)), GOODBYE_MS_MAX).catch(() => {})
   }
 
-  /** Tells the group that we go, so that the others need not wait for the session's end; not for ever. */
+  /** Leaves the group, with a time limit, so that the others need not wait for the session timeout. */
   async #leave(): Promise<void> {
     const consumer = this.#consumer
     this.#consumer = null
@@ -190,7 +190,7 @@ export class KafkaGroup implements PartitionAssignment {
   }
 }
 
-/** Members tell which partitions they have; the leader moves as few as it can. */
+/** Members report their partitions; the leader moves as few as possible. */
 function stickyAssigner(topic: string, owned: () => readonly number[]): PartitionAssigner {
   return ({ cluster }) => ({
     name: 'watershed-sticky',

@@ -1,9 +1,9 @@
 /**
- * The log on Kafka: one topic per dataset, made here or written by others.
+ * The log on Kafka: one topic per dataset, created here or written by others.
  *
- * Guarantees: an acknowledged append is on all in-sync replicas, once (see KafkaAppender). Reads are by topic id and of
- * committed records only, every offset of a range is a line or a hole; nothing is skipped by a policy of the client,
- * because no consumer is in the way. Brokers that go away are waited for, up to `outageMsMax` per call.
+ * Guarantees: an acknowledged append is on all in-sync replicas, exactly once (see KafkaAppender). Reads are by topic id and return only
+ * committed records; every offset of a range is a line or a hole. No client policy can skip records, because reads do not use a
+ * consumer. Unavailable brokers are waited for, up to `outageMsMax` per call.
  *
  * The identity is cluster id and topic id: a topic that was deleted and created again is another log. Arrival is the
  * broker's append time on topics made here; on others whatever time their records carry.
@@ -29,7 +29,7 @@ const TOPIC_EVERY_MS = 5_000
 const LIBRARY_PATIENT_MS = 2_000
 
 export interface KafkaLogOptions extends KafkaLogSettings {
-  /** told what the client library warns of, and what is odd about the topic */
+  /** receives warnings of the client library, and unusual properties of the topic */
   readonly notice?: KafkaNotice
 }
 
@@ -43,11 +43,11 @@ export class KafkaLog implements EventLog {
   readonly #readers = new Map<number, KafkaPartitionReader>()
   readonly #appends = new Set<Promise<unknown>>()
   readonly #watch: NodeJS.Timeout
-  /** the topic is another one now */
+  /** the topic was replaced by another one */
   #replaced: KafkaTopicError | null = null
   #closing: Promise<void> | null = null
 
-  /** Finds or makes the topic. @throws KafkaTopicError, KafkaUnavailableError: say what is wrong and what to do */
+  /** Opens or creates the topic. @throws KafkaTopicError, KafkaUnavailableError */
   static async open(options: KafkaLogOptions): Promise<KafkaLog> {
     const { topic, outageMsMax = DEFAULT_OUTAGE_MS_MAX, recordBytesMax = MEBIBYTE, notice } = options
     const decoder = await decoderOf(options)
@@ -147,7 +147,7 @@ export class KafkaLog implements EventLog {
     })
   }
 
-  /** Sends what was asked for before, for `CLOSE_MS_MAX` at the most, and disconnects. */
+  /** Sends pending appends, for at most `CLOSE_MS_MAX`, and disconnects. */
   close(): Promise<void> {
     this.#closing ??= this.#closeNow()
     return this.#closing
@@ -179,7 +179,7 @@ export class KafkaLog implements EventLog {
     return reader
   }
 
-  /** Added partitions are found, and a topic that was replaced. A look that fails is made again. */
+  /** Detects added partitions, and a replaced topic. A failed check is retried. */
   async #look(): Promise<void> {
     try {
       await this.#wire.refresh()
@@ -193,7 +193,7 @@ export class KafkaLog implements EventLog {
     return partitions.every((partition) => this.#wire.known.partitions[partition] !== undefined)
   }
 
-  /** One that is not known may have been added since the last look. @throws RangeError when it was not */
+  /** An unknown partition may have been added since the last check. @throws RangeError if it was not */
   async #find(...partitions: readonly number[]): Promise<void> {
     await this.#wire.refresh()
     this.#assertUsable()

@@ -1,4 +1,4 @@
-/** Blocks of lines as the client library's messages, and its answers as ranges. */
+/** Converts blocks of lines to the client library's messages, and its responses to ranges. */
 import type { Message, RecordMetadata } from 'kafkajs'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { AppendBatch } from '../event-log.ts'
@@ -14,7 +14,7 @@ export function messagesOf({ lines, count, partition, keys }: AppendBatch): Mess
   return messages
 }
 
-/** The answer must speak of our partition: a send that was not answered for it is not acknowledged. */
+/** The response must contain our partition: otherwise the send is not acknowledged. */
 export function baseOffset(answers: readonly RecordMetadata[], partition: number): number {
   const answer = answers.find((one) => one.partition === partition)
   const offset = Number(answer?.baseOffset ?? -1)
@@ -38,7 +38,7 @@ export function byRecords(block: AppendBatch, recordsMax: number): AppendBatch[]
   return blocks
 }
 
-/** Neighbouring ranges of one batch as one. */
+/** Merges adjacent ranges of one batch. */
 export function joined(ranges: readonly OffsetRange[]): OffsetRange[] {
   const whole: OffsetRange[] = []
   for (const range of ranges) {

@@ -1,6 +1,6 @@
 /**
- * Reads one partition as the port wants it: from any offset, whole records, within limits. Fetches one step ahead; what is
- * held is bounded by two fetches and one record batch taken apart.
+ * Reads one partition as the port requires: from any offset, whole records, within limits. Fetches one step ahead; memory is
+ * bounded by two fetches and one decoded record batch.
  */
 import type { Offset } from '#core/offsets.ts'
 import type { ArrivalRun, OriginalRecord, ReadLimits, RecordBatch } from '../event-log.ts'
@@ -17,7 +17,7 @@ export interface KafkaReaderParts {
   readonly recordBytesMax: number
 }
 
-/** What was fetched and not yet taken apart. */
+/** Fetched, but not yet decoded. */
 interface Remainder {
   readonly fetched: Fetched
   readonly aborted: AbortedTransactions
@@ -34,9 +34,9 @@ export class OutOfRange {
 
 export class KafkaPartitionReader {
   readonly #parts: KafkaReaderParts
-  /** where the next record to hand out is */
+  /** index of the next record to return */
   #next: Offset = -1
-  /** first offset that was not taken apart yet */
+  /** first offset that is not yet decoded */
   #position: Offset = 0
   #remainder: Remainder | null = null
   #decoded: { readonly batch: DecodedBatch; line: number } | null = null
@@ -75,7 +75,7 @@ export class KafkaPartitionReader {
     this.#decoded = next < batch.ends.length || !taken.reached(batch.end) ? { batch, line: next } : null
   }
 
-  /** Takes the next record batch apart, fetching when there is none. False when there is nothing more for now. */
+  /** Decodes the next record batch, and fetches if there is none. False if there is no more data for now. */
   async #decodeNext(any: boolean): Promise<boolean | OutOfRange> {
     for (;;) {
       const batch = await this.#fromRemainder()
@@ -83,7 +83,7 @@ export class KafkaPartitionReader {
         this.#decoded = { batch, line: 0 }
         return true
       }
-      // With something in hand, only wait for what is known to be there.
+      // If there are already lines to return, wait only for data that is known to exist.
       const at = this.#position
       const known = this.#remainder?.fetched.lastStableOffset ?? Number.POSITIVE_INFINITY
       if (any && at >= known) return false
@@ -247,7 +247,7 @@ function concatenated(parts: readonly Float64Array[], length: number): Float64Ar
   return whole
 }
 
-/** A record that could not become a line is held as it came. */
+/** A record that could not be converted to a line keeps its original bytes. */
 function bytesOf({ ends, originals }: DecodedBatch, line: number): number {
   const begin = line === 0 ? 0 : ends[line - 1]!
   const original = originals.size === 0 ? undefined : originals.get(line)

@@ -1,7 +1,7 @@
 /**
- * Takes Kafka's record batches apart, straight into lines of NDJSON. Every record of the range
- * comes out once: as a line, or as the line `null` with its original bytes and the reason beside it. Only control
- * records and those of aborted transactions do not: they are holes.
+ * Decodes Kafka record batches directly into lines of NDJSON. Every record of the range
+ * is returned once: as a line, or as the line `null` with its original bytes and the reason. Control
+ * records and those of aborted transactions are not returned: they are holes.
  */
 import { isBlank, onOneLine } from '#core/json-bytes.ts'
 import type { Offset } from '#core/offsets.ts'
@@ -45,11 +45,11 @@ const MAGIC_AT = 16
 const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
-/** the last moment that a date can be (ECMA-262, 21.4.1.1): other clients' times may be any number */
+/** maximum time of a Date (ECMA-262, 21.4.1.1): timestamps of other clients can be any number */
 const TIME_MS_MAX = 8.64e15
 const NULL_LINE = Buffer.from('null')
 
-/** The batch that begins at `at`; null when it is not there as a whole. @throws for formats from before Kafka 0.11 */
+/** The batch that begins at `at`; null if it is incomplete. @throws for formats older than Kafka 0.11 */
 export function readHead(bytes: Buffer, at: number): BatchHead | null {
   if (bytes.length - at < HEAD_BYTES) return null
   const length = bytes.readInt32BE(at + LENGTH_AT)
@@ -78,7 +78,7 @@ export function readHead(bytes: Buffer, at: number): BatchHead | null {
   }
 }
 
-/** Which transactions of a fetched range were aborted; batches must be shown to it in order, each once. */
+/** Tracks the aborted transactions of a fetched range; batches must be passed in order, each once. */
 export class AbortedTransactions {
   readonly #coming: Fetched['aborted'][number][]
   readonly #open = new Set<bigint>()
@@ -87,7 +87,7 @@ export class AbortedTransactions {
     this.#coming = [...aborted]
   }
 
-  /** whether the batch's records are to be left out; `abortMarker`: it is a control batch that ends an aborted transaction */
+  /** whether the batch's records must be skipped; `abortMarker`: it is a control batch that ends an aborted transaction */
   leavesOut(head: BatchHead, abortMarker: boolean): boolean {
     while (this.#coming.length > 0 && this.#coming[0]!.firstOffset <= head.lastOffset)
       this.#open.add(this.#coming.shift()!.producerId)
@@ -110,7 +110,7 @@ export function isAbortMarker(records: Buffer): boolean {
   return key.length >= 4 && key.readInt16BE(2) === 0
 }
 
-/** Where the records of a batch are in its bytes; arrays by record, for a batch has thousands. */
+/** Positions of the records in a batch's bytes; one array per field, because a batch has thousands of records. */
 interface RecordPlaces {
   readonly bytes: Buffer
   readonly count: number
@@ -170,7 +170,7 @@ function placesOf(head: BatchHead, records: number, bytes: Buffer, from: Offset)
     reader.advance(Math.max(0, reader.varint()))
     const size = reader.varint()
     const begin = reader.advance(Math.max(0, size))
-    // So records never overlap, and a line can be moved without touching the next value.
+    // This ensures that records do not overlap, so that a line can be moved without overwriting the next value.
     if (reader.at > end || end > bytes.length)
       throw new RangeError(`the Kafka record at offset ${offset} is longer than its length field says`)
     reader.at = end

@@ -1,7 +1,7 @@
 /**
- * The two requests that the client library does not offer, over its connections: metadata with the topic's id, and a
- * fetch by topic id. A topic that was deleted and created again has another id: a fetch by id can never give the
- * records of another topic under the offsets of this one. Brokers from 3.1 on know both.
+ * Two requests that the client library does not offer, sent over its connections: metadata with the topic id, and a
+ * fetch by topic id. A topic that was deleted and created again has another id, so a fetch by id can never return the
+ * records of another topic under the offsets of this one. Supported by brokers from 3.1 on.
  */
 import { KafkaReader, KafkaWriter } from './kafka-bytes.ts'
 

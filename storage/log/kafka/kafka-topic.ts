@@ -1,23 +1,23 @@
-/** The topic of a dataset's log: made when it is missing, and asked what it allows. */
+/** The topic of a dataset's log: creates it if it is missing, and reads its configuration. */
 import kafkajs, { type Admin } from 'kafkajs'
 import { type KafkaLogSettings, KafkaTopicError } from './kafka-settings.ts'
 
 export interface TopicLimits {
   /** one record batch, as it is sent */
   readonly batchBytesMax: number
-  /** arrivals are the broker's times, not those of whoever wrote the records */
+  /** whether arrival times are those of the broker, not of the producer */
   readonly appendTime: boolean
-  /** Kafka may drop records that later ones of the same key replace */
+  /** whether Kafka may remove records that later records with the same key replace */
   readonly compacted: boolean
 }
 
 /** Kafka's own default of max.message.bytes */
 const BATCH_BYTES_DEFAULT = 1_048_588
-/** what a record batch and its record add to a value, at the most (keys aside) */
+/** maximum overhead of a record batch and its record per value (without keys) */
 export const BATCH_OVERHEAD_BYTES = 16 * 1024
 const PARTITIONS_DEFAULT = 4
 
-/** Makes the topic with the broker's append time as arrival. One that another process makes at the same time is taken. */
+/** Creates the topic with the broker's append time as arrival time. If another process creates it concurrently, that topic is used. */
 export async function createTopic(admin: Admin, settings: KafkaLogSettings, recordBytesMax: number): Promise<void> {
   const { topic, partitions = PARTITIONS_DEFAULT, replication = -1, retentionMs } = settings
   const configEntries = [
@@ -36,7 +36,7 @@ export async function createTopic(admin: Admin, settings: KafkaLogSettings, reco
   }
 }
 
-/** What the topic allows. Where the broker does not let us ask, Kafka's defaults. */
+/** The topic's limits; Kafka's defaults if the broker denies access to its configuration. */
 export async function topicLimits(admin: Admin, topic: string): Promise<TopicLimits> {
   const names = ['max.message.bytes', 'message.timestamp.type', 'cleanup.policy']
   const { resources } = await admin

@@ -1,9 +1,9 @@
 /**
- * One connection to a cluster for one topic: looks, reads, and waits for brokers that are away. The client library brings
- * connections, TLS, SASL and request queues; `ClusterOfLibrary` is the one place that touches what it does not export.
+ * One connection to a cluster for one topic: reads metadata and records, and waits for unavailable brokers. The client library provides
+ * connections, TLS, SASL and request queues; `ClusterOfLibrary` is the only place that uses what it does not export.
  *
- * Every operation is repeated while its fault may pass, until `outageMsMax` is over. The topic is held by its id: when
- * another one has its name, everything fails with KafkaTopicError 'replaced'.
+ * Every operation is retried while its fault may be transient, for up to `outageMsMax`. The topic is identified by its id: if
+ * its name refers to another topic, everything fails with KafkaTopicError 'replaced'.
  */
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -55,12 +55,12 @@ type MakeCluster = (options: {
 
 const READ_COMMITTED = 1
 const METADATA_MS_MAX = 60_000
-/** how long a close waits for the library to disconnect */
+/** how long closing waits for the library to disconnect */
 const GOODBYE_MS_MAX = 2_000
 const NO_LEADER = 5
 const RETRY_WAITS = { waitMsFirst: 50, waitMsMax: 1_000 }
 
-/** A code in an answer; most pass when leaders settle. */
+/** An error code in a response; most are transient until leaders are elected. */
 export class KafkaAnswerError extends Error {
   readonly code: number
   constructor(what: string, code: number) {
@@ -82,7 +82,7 @@ export class KafkaWire {
   readonly #closing = new AbortController()
   #known: TopicMetadata | null = null
   #connected: Promise<void> | null = null
-  /** by kind of request: connections that are being opened */
+  /** connections being opened, by kind of request */
   readonly #opening = new Map<string, Map<PoolOfLibrary, Promise<unknown>>>()
   /** the topic is not there at the moment */
   #gone = false
@@ -103,19 +103,19 @@ export class KafkaWire {
     return this.#known
   }
 
-  /** Looks at the topic; null when there is none. Does not wait for it. @throws KafkaUnavailableError, KafkaTopicError */
+  /** Reads the topic's metadata; null if it does not exist. Does not wait for it. @throws KafkaUnavailableError, KafkaTopicError */
   async find(): Promise<TopicMetadata | null> {
     const found = await this.persist('reading the topic metadata', () => this.#askMetadata())
     if (found.errorCode === KAFKA_ERRORS.unknownTopic) return null
     return this.#learn(found)
   }
 
-  /** Looks again, and waits while the topic is being made or has no leaders. @throws KafkaTopicError 'replaced' */
+  /** Reads the metadata again, and waits while the topic is being created or has no leaders. @throws KafkaTopicError 'replaced' */
   async refresh(): Promise<TopicMetadata> {
     return this.persist('reading the topic metadata', async () => this.#learn(await this.#askMetadata()))
   }
 
-  /** First and last offset of a partition, asked for after the call. */
+  /** First and last offset of a partition, requested after the call. */
   endsOf(partition: number): Promise<TopicEnds> {
     return this.persist(`reading the offsets of partition ${partition}`, async () => {
       const ends = (await this.#ends())[partition]
@@ -124,7 +124,7 @@ export class KafkaWire {
     })
   }
 
-  /** Of all partitions, null for those without a leader. One question under way; who comes meanwhile shares the next. */
+  /** Offsets of all partitions; null for those without a leader. One request is in flight; concurrent callers share the next one. */
   #ends(): Promise<readonly (TopicEnds | null)[]> {
     if (this.#asking === null) return this.#ask()
     this.#askingNext ??= this.#asking.then(nothing, nothing).then(() => {
@@ -154,7 +154,7 @@ export class KafkaWire {
     })
   }
 
-  /** Ends what waits. The library would wait for the answer to every request that is under way. */
+  /** Fails waiting calls. The library alone would wait for the response to every request in flight. */
   async close(): Promise<void> {
     this.#closing.abort()
     await endsWithin(this.#cluster.disconnect(), GOODBYE_MS_MAX)
@@ -166,7 +166,7 @@ export class KafkaWire {
     return this.#send(broker, metadataRequest(this.#topic))
   }
 
-  /** The library opens a socket for every request that comes before the first one is open, and forgets all but one of them. */
+  /** The library opens a socket for every request that arrives before the first one is open, and loses track of all but one of them. */
   async #send<Answer>({ connectionPool }: BrokerOfLibrary, request: RawRequest<Answer>): Promise<Answer> {
     const { apiName } = request.request
     const pools = this.#opening.get(apiName) ?? new Map<PoolOfLibrary, Promise<unknown>>()
@@ -216,7 +216,7 @@ export class KafkaWire {
     const [ends, starts] = [await ask(false), await ask(true)]
     return partitions.map(({ partition }): TopicEnds | null => {
       const [start, end] = [starts.get(partition) ?? -1, ends.get(partition) ?? -1]
-      // Retention may have moved the start between the two questions.
+      // Retention may have moved the start between the two requests.
       return start < 0 || end < 0 ? null : { start, end: Math.max(start, end) }
     })
   }
@@ -233,7 +233,7 @@ export class KafkaWire {
     }
   }
 
-  /** Repeats what fails while it may pass. @throws KafkaUnavailableError when it did not, KafkaTopicError at once */
+  /** Retries transient faults. @throws KafkaUnavailableError after the time limit, KafkaTopicError immediately */
   async persist<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
     const tries = new Backoff({ ...RETRY_WAITS, retryMsMax: this.#outageMsMax })
     for (;;) {
@@ -254,7 +254,7 @@ export class KafkaWire {
     return new KafkaTopicError(this.#topic, 'closed', 'it is closed')
   }
 
-  /** What `work` gives. @throws KafkaTopicError 'closed' as soon as it is closed, whatever becomes of the work */
+  /** The result of `work`. @throws KafkaTopicError 'closed' as soon as it is closed, whatever the outcome of the work */
   async #untilClosed<Result>(work: Promise<Result>): Promise<Result> {
     const { signal } = this.#closing
     const closed = Promise.withResolvers<never>()
@@ -274,7 +274,7 @@ export class KafkaWire {
     })
   }
 
-  /** New metadata, new connections. Its own faults are those of the next try. */
+  /** Refreshes metadata and connections. Its own faults are reported by the next attempt. */
   async #recover(error: unknown): Promise<void> {
     const { host, port } = error as { host?: string; port?: number }
     if (host !== undefined && port !== undefined) this.#cluster.removeBroker({ host, port })
@@ -291,7 +291,7 @@ export class KafkaWire {
   }
 }
 
-/** Faults that no waiting mends: they are ours, or the credentials are wrong. */
+/** Permanent faults: programming errors, or wrong credentials. */
 function isFinal(error: unknown): boolean {
   if (!(error instanceof Error)) return true
   if (error.name === 'KafkaJSSASLAuthenticationError') return true

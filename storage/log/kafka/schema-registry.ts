@@ -1,4 +1,4 @@
-/** Looks schemas up in a registry with Confluent's HTTP interface, each once: a schema never changes under its id. */
+/** Reads schemas from a registry with Confluent's HTTP API, each once: the schema of an id never changes. */
 
 import { httpAddress, shownAddress } from '#storage/http/http-address.ts'
 
@@ -14,13 +14,13 @@ export interface SchemaRegistrySettings {
 export interface RegisteredSchema {
   readonly type: 'AVRO' | 'JSON' | 'PROTOBUF'
   readonly text: string
-  /** schemas that it refers to by name, those they refer to first */
+  /** referenced schemas, dependencies first */
   readonly references: readonly string[]
 }
 
 interface SchemaAnswer {
   readonly schema: string
-  /** AVRO when missing */
+  /** AVRO if absent */
   readonly schemaType?: string
   readonly references?: readonly { readonly name: string; readonly subject: string; readonly version: number }[]
 }
@@ -29,7 +29,7 @@ const REQUEST_MS_MAX = 10_000
 const DEPTH_MAX = 16
 const TYPES = ['AVRO', 'JSON', 'PROTOBUF'] as const
 
-/** The registry can not be asked now. Nothing is lost: what needs it is tried again. */
+/** The registry is unavailable. No data is lost: the operation is retried. */
 export class SchemaRegistryError extends Error {
   constructor(url: string, doing: string, why: string, options?: ErrorOptions) {
     super(
@@ -47,7 +47,7 @@ export class SchemaRegistry {
     this.#settings = { ...settings, url: settings.url.replace(/\/+$/, '') }
   }
 
-  /** Null when the registry knows no schema of this id. @throws SchemaRegistryError */
+  /** Null if the registry has no schema with this id. @throws SchemaRegistryError */
   async schema(id: number): Promise<RegisteredSchema | null> {
     const answer = await this.#get(`/schemas/ids/${id}`)
     if (answer === null) return null

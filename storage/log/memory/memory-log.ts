@@ -1,6 +1,6 @@
 /**
  * The log in memory, for simulations and tests: the order of effects of the embedded log, with an await point between any two of
- * them, and the hardships of others: holes, retention that overtakes a reader, re-creation. Several handles share one
+ * them, and the difficulties of other logs: holes, retention that overtakes a reader, re-creation. Several handles share one
  * `MemoryLogRecords`, as processes share a file; each has its own step hook.
  */
 import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
@@ -19,7 +19,7 @@ interface MemoryRecord {
   readonly offset: Offset
   readonly line: Buffer
   readonly atMs: number
-  /** end of the run it was appended with: runs are trimmed as a whole */
+  /** end of its append run: runs are trimmed as a whole */
   readonly runEnd: Offset
 }
 
@@ -29,7 +29,7 @@ interface MemoryPartition {
   records: MemoryRecord[]
 }
 
-/** What a log's file would hold. */
+/** The contents of a log file. */
 export interface MemoryLogRecords {
   readonly dataset: string
   /** how often it was created */
@@ -54,7 +54,7 @@ export interface MemoryLogOptions {
 }
 
 export class MemoryLog implements EventLog {
-  /** of the log as it was when this handle was made */
+  /** identity of the log when this handle was opened */
   readonly identity: string
   readonly partitions: number
   readonly #records: MemoryLogRecords
@@ -81,7 +81,7 @@ export class MemoryLog implements EventLog {
       assertPartition(this, batch.partition)
       blocksOf(batch, this.#limits)
     }
-    // What the caller does with its buffers afterwards is not ours.
+    // The caller may reuse its buffers afterwards.
     const copies = batches.map(({ partition, lines }) => ({ partition, lines: linesOf(Buffer.from(lines)) }))
     await this.#step('append:before-commit')
     await this.#pause()
@@ -110,7 +110,7 @@ export class MemoryLog implements EventLog {
     const { before = Number.POSITIVE_INFINITY } = limits
     const first = records.findIndex((record) => record.offset >= from)
     const taken = first < 0 ? [] : takeRecords(records, first, limits)
-    // Holes behind the last record belong to the batch, so that a reader comes to the end.
+    // Holes after the last record belong to the batch, so that a reader reaches the end.
     const next = first < 0 ? end : (records[first + taken.length]?.offset ?? end)
     const to = Math.min(next, before)
     return to > from ? batchOf(partition, from, to, taken) : null
@@ -135,14 +135,14 @@ export class MemoryLog implements EventLog {
     this.#partition(partition).end += count
   }
 
-  /** Retention that asks nobody: the records before `before` are gone, also in the middle of a run. */
+  /** External retention: removes the records before `before`, even in the middle of a run. */
   dropBefore(partition: number, before: Offset): void {
     const own = this.#partition(partition)
     own.start = Math.max(own.start, Math.min(before, own.end))
     own.records = own.records.filter((record) => record.offset >= own.start)
   }
 
-  /** Everything is gone and offsets begin at 0 again; handles made from now on see another identity. */
+  /** Re-creates the log: it is empty, offsets restart at 0, and handles opened from now on see another identity. */
   recreate(): void {
     this.#records.created++
     this.#records.partitions = emptyPartitions(this.#records.partitions.length)

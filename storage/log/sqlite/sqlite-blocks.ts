@@ -1,4 +1,4 @@
-/** The rows of the log's file, on one connection: blocks of lines, and per partition where they start and end. Called inside transactions. */
+/** The tables of the log's file, on one connection: blocks of lines, and the start and end of each partition. Called inside transactions. */
 import type { StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
@@ -7,7 +7,7 @@ import type { SqliteFile } from '../../sqlite/sqlite-file.ts'
 import { type AppendBatch, type ArrivalRun, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
 import { takeLines } from '../log-blocks.ts'
 
-/** blocks that one step of trimming deletes at the most: about as long as one large commit */
+/** maximum number of blocks deleted in one trimming step, which takes about as long as one large commit */
 const TRIM_BLOCKS_MAX = 16
 
 interface BlockRow {
@@ -50,7 +50,7 @@ export class SqliteBlocks {
     return { partition, start: found.start, end: found.end }
   }
 
-  /** The blocks of one batch, under neighbouring offsets. */
+  /** The blocks of one batch, with contiguous offsets. */
   append(blocks: readonly AppendBatch[], atMs: number): OffsetRange {
     const partition = blocks[0]!.partition
     const records = blocks.reduce((sum, block) => sum + block.count, 0)
@@ -84,7 +84,7 @@ export class SqliteBlocks {
       arrivals.push({ count: taken.count, atMs: block.at_ms })
       count += taken.count
       bytes += taken.lines.length
-      // A block that was not taken to its end is the last: what follows it is not our neighbour.
+      // A partially read block is the last one: the next block would not be contiguous.
       const whole = from + count === block.start + block.count
       if (!whole || count >= limits.recordsMax || bytes >= limits.bytesMax) break
     }
@@ -93,7 +93,7 @@ export class SqliteBlocks {
     return { partition, start: from, end: from + count, lines, count, offsets: null, arrivals }
   }
 
-  /** Where the log would start after one more step of trimming; null when there is nothing to trim. */
+  /** Where the log would start after one more trimming step; null if there is nothing to trim. */
   trimmable(partition: number, before: Offset, olderThanMs: number): Offset | null {
     let start: Offset | null = null
     for (const row of this.#oldest.iterate(partition) as Iterable<unknown>) {

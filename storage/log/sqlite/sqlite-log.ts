@@ -1,10 +1,10 @@
 /**
  * The embedded log: one SQLite file per dataset, records in blocks. One block is one run of lines appended together, so
  * that an append of a thousand events is one row. WAL with synchronous=FULL: a commit is on disk before it is acknowledged.
- * Guarantee: an acknowledged append survives kill -9 and power loss, once; an append is all or nothing. Several processes
- * may append: offsets are given inside the transaction.
+ * Guarantee: an acknowledged append survives kill -9 and power loss, and is stored once; an append is all or nothing. Several processes
+ * can append: offsets are assigned inside the transaction.
  *
- * Two connections: what is being committed on one is never seen by reads on the other.
+ * Uses two connections: reads on one never see an uncommitted write on the other.
  */
 import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -21,13 +21,13 @@ export interface SqliteLogOptions {
   readonly file: string
   readonly dataset: string
   readonly partitions: number
-  /** a block's size at the most; larger appends are split. Default 1 MiB */
+  /** maximum size of a block; larger appends are split. Default 1 MiB */
   readonly blockBytesMax?: number
-  /** one record's size at the most. Default 1 MiB */
+  /** maximum size of one record. Default 1 MiB */
   readonly recordBytesMax?: number
   /** appends that wait for the next commit; beyond it append() waits. Default 64 MiB */
   readonly waitingBytesMax?: number
-  /** what one commit takes together at the most; one append is never split. Default 8 MiB */
+  /** maximum bytes in one commit; an append is never split across commits. Default 8 MiB */
   readonly commitBytesMax?: number
   readonly step?: StepHook
   /** epoch ms */
@@ -66,11 +66,11 @@ export class SqliteLog implements EventLog {
   readonly #appends = new Set<Promise<unknown>>()
   #waiting: Waiting[] = []
   #committing: Promise<void> | null = null
-  /** one use of the writer after the other */
+  /** serializes the use of the writer */
   #writing: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | null = null
 
-  /** Opens or creates the log. @throws StorageFileError when the file is no log, another dataset's, has another number of partitions, or can not be used */
+  /** Opens or creates the log. @throws StorageFileError if the file is not a log, belongs to another dataset, has another number of partitions, or is unusable */
   static async open(options: SqliteLogOptions): Promise<SqliteLog> {
     const { file, dataset, partitions } = options
     if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
@@ -111,7 +111,7 @@ export class SqliteLog implements EventLog {
     this.#gate = new ByteGate(this.#options.waitingBytesMax)
   }
 
-  /** Appends in the order of the calls. @throws RangeError for what no log takes; StorageFileError when it can not be kept (then nothing of it is) */
+  /** Appends in the order of the calls. @throws RangeError for invalid records; StorageFileError if they cannot be stored (then none of them is) */
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
     this.#assertOpen()
     for (const { partition } of batches) assertPartition(this, partition)
@@ -142,7 +142,7 @@ export class SqliteLog implements EventLog {
     )
   }
 
-  /** In bounded steps, between which appends go on. */
+  /** In bounded steps, between which appends can run. */
   async trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset> {
     for (;;) {
       const { start } = await this.range(partition)
@@ -156,7 +156,7 @@ export class SqliteLog implements EventLog {
     }
   }
 
-  /** Takes no more appends, commits those that wait, and closes. */
+  /** Refuses further appends, commits the waiting ones, and closes. */
   close(): Promise<void> {
     this.#closing ??= this.#closeNow()
     return this.#closing
@@ -177,7 +177,7 @@ export class SqliteLog implements EventLog {
     })
   }
 
-  /** What waits goes into one transaction; what comes meanwhile goes into the next. */
+  /** Commits all waiting appends in one transaction; those that arrive meanwhile go into the next one. */
   async #commitAll(): Promise<void> {
     await turn()
     while (this.#waiting.length > 0) {
@@ -234,7 +234,7 @@ export class SqliteLog implements EventLog {
   }
 }
 
-/** Writes who the log is into a new file, and reads it from one that exists. */
+/** Writes the log's identity into a new file, or reads it from an existing one. */
 async function claim(file: SqliteFile, options: SqliteLogOptions): Promise<string> {
   const look = file.prepare('SELECT identity, dataset, partitions FROM log_identity')
   if ((await file.look('opening it', () => look.get())) === undefined) {

@@ -11,7 +11,7 @@ import type {
 const DAY_MS = 86_400_000
 
 const MAPPING: Readonly<Record<PresentedType, object>> = {
-  // Longer texts are kept, but not searched: a single one over 32,766 bytes would make the server refuse the row.
+  // Longer texts are stored, but not indexed: one over 32,766 bytes would make the server refuse the row.
   keyword: { type: 'keyword', ignore_above: 8_191 },
   long: { type: 'long' },
   double: { type: 'double' },
@@ -20,7 +20,7 @@ const MAPPING: Readonly<Record<PresentedType, object>> = {
   geo_point: { type: 'geo_point' },
 }
 
-/** An index of its own for each filling: the name that people query is its alias. */
+/** A separate index for each filling: the name that users query is its alias. */
 export function freshName(index: PresentedIndex): string {
   return `${index.name}-${Date.now()}-${randomUUID().slice(0, 8)}`
 }
@@ -30,7 +30,7 @@ export function dayName(index: PresentedIndex, dayMs: number): string {
   return `${index.name}-${new Date(dayMs).toISOString().slice(0, 10).replaceAll('-', '.')}`
 }
 
-/** First moment behind the day that the name ends in, epoch ms; null for other names. */
+/** End of the day in the name's suffix, epoch ms; null for other names. */
 export function dayEndMs(name: string): number | null {
   const match = /-(\d{4})\.(\d\d)\.(\d\d)$/.exec(name)
   return match === null ? null : Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3])) + DAY_MS
@@ -47,7 +47,7 @@ export function creationBody(
     settings: {
       number_of_shards: 1,
       number_of_replicas: replicas,
-      // Rows become visible when all of a filling are there.
+      // Rows become visible when a filling is complete.
       refresh_interval: '-1',
     },
     mappings: {

@@ -1,6 +1,6 @@
 /**
- * Presented rows in Elasticsearch. An index has one shard and refreshes only when a filling is whole, so queries never see half of
- * one; a new filling of everything takes the alias over in one step.
+ * Presented rows in Elasticsearch. An index has one shard and is refreshed only when a filling is complete, so queries never see
+ * a part of it; a complete new filling takes over the alias atomically.
  */
 import { writeBulk } from '#storage/elasticsearch/bulk-writer.ts'
 import {
@@ -38,10 +38,10 @@ interface Tally {
 export class ElasticsearchPresentedStore implements PresentedStore {
   readonly #connection: ElasticsearchConnection
   readonly #replicas: number
-  /** names whose indices the server will not make by itself */
+  /** names for which the server must not create indices automatically */
   readonly #guarded = new Set<string>()
 
-  /** @throws ElasticsearchError when the server can not be reached or is of another major */
+  /** @throws ElasticsearchError if the server is not reachable or has another major version */
   static async open(options: ElasticsearchPresentedStoreOptions): Promise<ElasticsearchPresentedStore> {
     const store = new ElasticsearchPresentedStore(options)
     try {
@@ -112,7 +112,7 @@ export class ElasticsearchPresentedStore implements PresentedStore {
     await this.#connection.close()
   }
 
-  /** Makes the indices of days that a batch of rows needs, before it is written. */
+  /** Creates the daily indices that a batch of rows needs, before it is written. */
   async *#withDays(
     index: PresentedIndex,
     rows: PresentedRows,
@@ -190,7 +190,7 @@ export class ElasticsearchPresentedStore implements PresentedStore {
     )
   }
 
-  /** A row for an index that somebody deleted meanwhile must fail, and not make an index with guessed types. */
+  /** A write to a deleted index must fail instead of creating an index with guessed types. */
   async #guard({ name }: PresentedIndex, doing: string): Promise<void> {
     if (this.#guarded.has(name)) return
     const body = { index_patterns: [`${name}-*`], priority: 500 + name.length, allow_auto_create: false, template: {} }
@@ -199,9 +199,9 @@ export class ElasticsearchPresentedStore implements PresentedStore {
   }
 
   /**
-   * The alias leaves whatever it named and names `fresh`, in one change of the cluster's state; then what it named is deleted. Where
-   * another process swaps at the same time, the server refuses the change as a whole (what is to be removed is gone, or there would be
-   * two write indices), and it is made again: so the name never stands for two fillings.
+   * Atomically moves the alias from its old indices to `fresh`, then deletes the old ones. If
+   * another process swaps concurrently, the server refuses the whole change (an index to remove is missing, or there would be
+   * two write indices), and it is retried: so the alias never refers to two fillings.
    */
   async #swap(index: PresentedIndex, fresh: string, doing: string): Promise<void> {
     for (let attempt = 1; attempt <= SWAP_TRIES_MAX; attempt++) {
