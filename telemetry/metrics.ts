@@ -47,9 +47,17 @@ export class Metrics {
   readonly #query = this.#own(
     new Histogram({
       name: 'watershed_query_seconds',
-      help: 'duration of merged queries',
+      help: 'duration of merged queries that were computed, waiting included',
       labelNames: ['dataset', 'view'],
       buckets: SECONDS,
+      registers: [],
+    }),
+  )
+  readonly #answers = this.#own(
+    new Counter({
+      name: 'watershed_answers_total',
+      help: 'answers by how they were made: computed, joined to a computation in progress, or kept from before',
+      labelNames: ['dataset', 'source'],
       registers: [],
     }),
   )
@@ -91,6 +99,10 @@ export class Metrics {
 
   queryAnswered(dataset: string, view: string, ms: number): void {
     this.#query.observe({ dataset, view }, ms / 1_000)
+  }
+
+  answerGiven(dataset: string, source: 'computed' | 'joined' | 'kept'): void {
+    this.#answers.inc({ dataset, source })
   }
 
   async text(): Promise<string> {

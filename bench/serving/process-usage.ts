@@ -1,16 +1,42 @@
 /** What a process used so far, from Linux' /proc. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** of /proc/<pid>/stat; Linux shows user programs 100 ticks a second on every platform */
 const TICKS_PER_SECOND = 100
+const PARENT = 1
 const UTIME = 11
 
-/** CPU time of all threads of a process, in user and kernel mode, seconds; resolution 10 ms. */
+/** CPU time of all threads of a process and of the processes that it started and that still run, in user and kernel mode, seconds; resolution 10 ms. */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The command's name may hold spaces; the fields after it do not.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[UTIME]) + Number(fields[UTIME + 1])) / TICKS_PER_SECOND
+  return familyOf(pid).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND
+}
+
+interface Usage {
+  readonly pid: number
+  readonly parent: number
+  readonly ticks: number
+}
+
+/** A process and those below it. */
+function familyOf(pid: number): readonly Usage[] {
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => usageOf(Number(name)) ?? [])
+  const below = (of: number): Usage[] =>
+    all.filter(({ parent }) => parent === of).flatMap((one) => [one, ...below(one.pid)])
+  return [...all.filter((one) => one.pid === pid), ...below(pid)]
+}
+
+/** null: it has ended */
+function usageOf(pid: number): Usage | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The command's name may hold spaces; the fields after it do not.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { pid, parent: Number(fields[PARENT]), ticks: Number(fields[UTIME]) + Number(fields[UTIME + 1]) }
+  } catch {
+    return null
+  }
 }
 
 /** CPU time that everything on this machine used since it started, seconds. */

@@ -176,7 +176,8 @@ export class Platform {
           return open.partitions
         },
       }
-      const live = new LiveAnswers(new LiveDataset({ ...parts, ...this.#readElsewhere(open), scratchFolder }))
+      const followed = new LiveDataset({ ...parts, ...this.#readElsewhere(open), scratchFolder })
+      const live = new LiveAnswers(followed, (source) => this.#metrics.answerGiven(dataset.name, source))
       live.start()
       this.#live.push(live)
       return [dataset.name, { ...parts, live }]

@@ -11,8 +11,8 @@ import type { Configuration } from '../settings/settings.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
 
-/** keeps the flushes of four partitions below a fifth of a processor */
-const EMBEDDED_FLUSH_PAUSES = 20
+/** keeps the flushes of four partitions below a tenth of a processor */
+const EMBEDDED_FLUSH_PAUSES = 60
 
 await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)

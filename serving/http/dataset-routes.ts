@@ -102,11 +102,12 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     }
     const nowMs = Date.now()
     const asked = live.asked(query)
-    const kept =
-      live.answerNow(asked, nowMs) ??
-      (await gate.run(() => live.answer(asked, { nowMs, queryMsMax: parts.queryMsMax })))
-    metrics.queryAnswered(dataset, view, performance.now() - began)
-    parts.repeated.remember(request.raw, { live, asked, dataset, view, route: request.routeOptions.url! })
+    let kept = live.answerNow(asked, nowMs)
+    if (kept === null) {
+      kept = await gate.run(() => live.answer(asked, { nowMs, queryMsMax: parts.queryMsMax }))
+      metrics.queryAnswered(dataset, view, performance.now() - began)
+    }
+    parts.repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
     const etag = etagOf(kept)
     reply.headers({ ...ANSWER_HEADERS, etag })
     if (request.headers['if-none-match'] === etag) return reply.code(304).send()

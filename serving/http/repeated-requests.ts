@@ -12,8 +12,6 @@ export interface RepeatableAnswer {
   readonly live: LiveAnswers
   readonly asked: AskedQuery
   readonly route: string
-  readonly dataset: string
-  readonly view: string
 }
 
 interface Written {
@@ -72,9 +70,7 @@ export class RepeatedRequests {
       const { body, bytes } = this.#write(answer, kept, began)
       response.writeHead(200, { etag, ...ANSWER_HEADERS, 'content-length': bytes }).end(body)
     }
-    const tookMs = performance.now() - began
-    this.#metrics.httpAnswered('GET', answer.route, status, tookMs)
-    this.#metrics.queryAnswered(answer.dataset, answer.view, tookMs)
+    this.#metrics.httpAnswered('GET', answer.route, status, performance.now() - began)
     return true
   }
 

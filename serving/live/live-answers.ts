@@ -37,6 +37,7 @@ export interface AskedQuery {
 
 export class LiveAnswers {
   readonly #live: LiveDataset
+  readonly #given: (source: AnswerSource) => void
   readonly #limits: LiveLimits
   readonly #cache: AnswerCache
   readonly #share: ComputeShare
@@ -45,7 +46,9 @@ export class LiveAnswers {
   /** how often each way was gone */
   readonly counts: Record<AnswerSource, number> = { kept: 0, joined: 0, computed: 0 }
 
-  constructor(live: LiveDataset) {
+  /** @param given told of each answer */
+  constructor(live: LiveDataset, given: (source: AnswerSource) => void = () => {}) {
+    this.#given = given
     this.#live = live
     this.#limits = live.limits
     this.#share = new ComputeShare(live.limits.recomputeShare)
@@ -88,7 +91,7 @@ export class LiveAnswers {
     const head = this.#live.headNow(asked.plan.view.name)
     if (head === null) return null
     if (kept.moment !== head.moment && performance.now() - kept.doneAtMs > this.#reuseMs(kept)) return null
-    this.counts.kept++
+    this.#count('kept')
     return kept
   }
 
@@ -98,7 +101,7 @@ export class LiveAnswers {
     const key = keyOf(asked, nowMs)
     const flight = this.#flights.get(key)
     if (flight !== undefined) {
-      this.counts.joined++
+      this.#count('joined')
       return flight
     }
     const begun = this.#compute(key, asked.plan, nowMs, queryMsMax).finally(() => this.#flights.delete(key))
@@ -109,6 +112,11 @@ export class LiveAnswers {
   /** The answer's JSON members that change with the clock. */
   ageJson(kept: KeptAnswer, nowMs: number): string {
     return JSON.stringify(ageOf(kept.meta, this.#live.seen(kept.snapshot), nowMs))
+  }
+
+  #count(source: AnswerSource): void {
+    this.counts[source]++
+    this.#given(source)
   }
 
   /** For how long a kept answer is given although newer events are folded: longer while computing answers takes more than its share. */
@@ -123,7 +131,7 @@ export class LiveAnswers {
         const head = await this.#live.head(plan.view.name)
         const began = performance.now()
         const answer = await this.#answerAt(head, plan, nowMs, queryMsMax)
-        this.counts.computed++
+        this.#count('computed')
         const kept = keptOf(answer, head, performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
         this.#cache.keep(key, kept)

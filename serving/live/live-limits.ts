@@ -43,7 +43,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   generationFileBytesMax: 8 * 1024 * 1024,
   hotMs: 10_000,
   coldEveryMs: 5_000,
-  coldPauses: 50,
+  coldPauses: 100,
   coldRecordsMax: 5_000,
   refreshPauseMs: 20,
   refreshPauses: 3,
@@ -53,7 +53,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   answerBytesMax: 64 * 1024 * 1024,
   reuseFactor: 2,
   reuseMsMax: 2_000,
-  recomputeShare: 0.3,
+  recomputeShare: 0.2,
 }
 
 /** A delta table is merged when what was added since outweighs what it held, from this many rows on. */
