@@ -14,8 +14,8 @@ export const LOCK_WAIT_MS_MAX = 10_000
 const LOCK_BLOCK_MS_MAX = 50
 const LOCK_RETRY_LIMITS = { retryMsMax: LOCK_WAIT_MS_MAX, waitMsFirst: 10, waitMsMax: 10 }
 
-/** pages in the write-ahead log after which a commit checkpoints them */
-const WAL_PAGES = 4_000
+/** size of the write-ahead log after which a commit checkpoints it */
+const CHECKPOINT_BYTES = 16 * 1024 * 1024
 /** a write-ahead log that grew beyond this, because a reader always held it, is truncated when the readers release it */
 export const WAL_BYTES_MAX = 128 * 1024 * 1024
 
@@ -30,6 +30,8 @@ export interface SqliteFileOptions {
   readonly schema: string
   /** FULL: a commit is on disk when it returns. NORMAL: a power failure may roll back the newest commits, only whole ones */
   readonly synchronous: 'FULL' | 'NORMAL'
+  /** page size of a new file: a power of two from 512 to 65,536; an existing file keeps its own. Default: SQLite's, 4,096 */
+  readonly pageBytes?: number
   /** checks for damage when opening; reads the whole file */
   readonly checked?: boolean
 }
@@ -143,8 +145,10 @@ export class SqliteFile {
 
 function prepareFile(db: DatabaseSync, options: SqliteFileOptions): void {
   assertOurs(db, options)
+  // SQLite ignores this for a file that has pages already.
+  if (options.pageBytes !== undefined) db.exec(`PRAGMA page_size = ${options.pageBytes}`)
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous};
-    PRAGMA wal_autocheckpoint = ${WAL_PAGES}; PRAGMA cache_size = -16000; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`)
+    PRAGMA wal_autocheckpoint = ${Math.floor(CHECKPOINT_BYTES / pragma(db, 'page_size'))}; PRAGMA cache_size = -16000; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`)
   if (!isNew(db)) {
     checkPages(db, options)
     return

@@ -169,6 +169,23 @@ test('deleted under an open log, nothing more is acknowledged', async () => {
   await expect(log.append([lines(0, '{}')])).rejects.toMatchObject({ reason: 'replaced', retryable: false, file })
 })
 
+test('a file with smaller pages, as earlier versions made it, is read and appended to', async () => {
+  const log = await open()
+  await log.append([lines(0, '{"a":1}')])
+  await log.close()
+  const db = new DatabaseSync(file)
+  expect(db.prepare('PRAGMA page_size').get()).toEqual({ page_size: 16_384 })
+  db.exec('PRAGMA journal_mode = DELETE; PRAGMA page_size = 4096; VACUUM')
+  db.close()
+  const again = await open()
+  await again.append([lines(0, '{"a":2}')])
+  expect(textOf(await readAll(again, 0))).toBe('{"a":1}\n{"a":2}\n')
+  await again.close()
+  const seen = new DatabaseSync(file)
+  expect(seen.prepare('PRAGMA page_size').get()).toEqual({ page_size: 4_096 })
+  seen.close()
+})
+
 test('a torn file is told as damaged, whether on opening or on reading', async () => {
   const log = await open()
   await log.append([lines(0, ...Array.from({ length: 3_000 }, (_, i) => `{"i":${i},"text":"${'x'.repeat(50)}"}`))])

