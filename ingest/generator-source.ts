@@ -1,6 +1,6 @@
 /** Offers generated lines to an intake at a steady rate, in small batches, until stopped. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Intake, IntakeBusyError } from './intake.ts'
+import { type EventIntake, IntakeBusyError } from './intake.ts'
 
 export interface LineGenerator {
   /** the next line at the given time, epoch ms */
@@ -41,7 +41,7 @@ const REAL_CLOCK: SourceClock = {
  * At most 50,000 events per second (a batch of 5,000 every 100 ms).
  */
 export async function runGenerator(
-  intake: Intake,
+  intake: EventIntake,
   generator: LineGenerator,
   options: GeneratorSourceOptions,
 ): Promise<number> {
@@ -68,7 +68,7 @@ export async function runGenerator(
 
 /** Offers the same lines again after a fault, so that a seeded stream has no holes; 0 if stopped before they were accepted. */
 async function offerUntilTaken(
-  intake: Intake,
+  intake: EventIntake,
   rows: readonly string[],
   clock: SourceClock,
   { signal, onFault }: GeneratorSourceOptions,

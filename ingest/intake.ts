@@ -9,6 +9,7 @@ import type { OffsetRange } from '#core/offsets.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
+import { InFlight } from './in-flight.ts'
 import { DEFAULT_INGEST_LIMITS, type IngestLimits, IntakeBusyError, OfferTooLargeError } from './ingest-limits.ts'
 import { linesOf } from './ndjson-lines.ts'
 import { partitionOf } from './partitioner.ts'
@@ -29,7 +30,7 @@ export interface IntakeResult {
 }
 
 export interface IntakeParts {
-  readonly dataset: CompiledDataset
+  readonly dataset: Pick<CompiledDataset, 'name' | 'check' | 'scanKey'>
   readonly log: EventLog
   readonly limits?: Partial<IngestLimits>
   /** receives rows-accepted, rows-rejected, intake-busy, append-failed */
@@ -50,18 +51,26 @@ export type OfferedRows = Rows | Buffer | readonly (string | Buffer)[]
 const ROWS_PER_TURN = 2_000
 const LINE_FEED = 10
 
-export class Intake {
-  readonly #dataset: CompiledDataset
+/** What sources of events need of an intake. */
+export interface EventIntake {
+  readonly limits: IngestLimits
+  /** As Intake.offer, one row per element. */
+  offer(rows: readonly string[], options?: OfferOptions): Promise<IntakeResult>
+}
+
+export class Intake implements EventIntake {
+  readonly #dataset: IntakeParts['dataset']
   readonly #log: EventLog
   readonly #emit: Emit
   readonly limits: IngestLimits
-  #inFlightBytes = 0
+  readonly #inFlight: InFlight
 
   constructor(parts: IntakeParts) {
     this.#dataset = parts.dataset
     this.#log = parts.log
     this.#emit = parts.emit ?? silent
     this.limits = { ...DEFAULT_INGEST_LIMITS, ...parts.limits }
+    this.#inFlight = new InFlight(parts.dataset.name, this.limits.inFlightBytesMax, this.#emit)
   }
 
   /**
@@ -72,12 +81,7 @@ export class Intake {
   async offer(offered: OfferedRows, options: OfferOptions = {}): Promise<IntakeResult> {
     const rows = this.#rows(offered)
     const bytes = rows.starts.reduce((sum, start, index) => sum + rows.ends[index]! - start + 1, 0)
-    this.#reserve(bytes)
-    try {
-      return await this.#take(rows, bytes, options)
-    } finally {
-      this.#inFlightBytes -= bytes
-    }
+    return this.#inFlight.during(bytes, () => this.#take(rows, bytes, options))
   }
 
   #rows(offered: OfferedRows): Rows {
@@ -94,19 +98,6 @@ export class Intake {
     const { rowsMax } = this.limits
     if (count > rowsMax)
       throw new OfferTooLargeError(`dataset '${this.#dataset.name}'`, count, 'events', 'requestRowsMax', rowsMax)
-  }
-
-  #reserve(bytes: number): void {
-    const { inFlightBytesMax } = this.limits
-    const { name } = this.#dataset
-    if (bytes > inFlightBytesMax)
-      throw new OfferTooLargeError(`dataset '${name}'`, bytes, 'bytes', 'inFlightBytesMax', inFlightBytesMax)
-    if (this.#inFlightBytes + bytes > inFlightBytesMax) {
-      const busy = new IntakeBusyError(name, this.#inFlightBytes + bytes, inFlightBytesMax)
-      this.#emit({ name: 'intake-busy', level: 'warn', message: busy.message, dataset: name, fields: { bytes } })
-      throw busy
-    }
-    this.#inFlightBytes += bytes
   }
 
   async #take(rows: Rows, bytes: number, options: OfferOptions): Promise<IntakeResult> {

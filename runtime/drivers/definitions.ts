@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { eventCheck } from '#core/check-event.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { DatasetDefinition } from '#core/definition.ts'
@@ -55,6 +56,19 @@ export async function loadDatasets(
   } finally {
     connection.close()
   }
+}
+
+/** What checking events at ingest needs of a dataset. */
+export type EventChecks = Pick<CompiledDataset, 'name' | 'check' | 'scanKey'>
+
+/**
+ * The checks of all named datasets, without an engine. Definitions are not validated here: only for those that `loadDatasets` accepted.
+ * @throws CommandError as `loadDatasets`
+ */
+export async function loadEventChecks(entries: readonly string[]): Promise<EventChecks[]> {
+  offerPackageName()
+  const definitions = await Promise.all([...new Set(entries)].map(importDefinition))
+  return definitions.map(({ definition }) => ({ name: definition.name, ...eventCheck(definition) }))
 }
 
 async function importDefinition(entry: string): Promise<{ definition: DatasetDefinition; url: string }> {

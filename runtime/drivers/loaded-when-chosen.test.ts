@@ -31,7 +31,7 @@ function loadedWith(entries: readonly string[]): {
 }
 
 test('nothing that starts loads the library of a service', () => {
-  const threads = ['stream', 'batch', 'present'].map((role) => `runtime/roles/${role}-thread.ts`)
+  const threads = ['intake', 'stream', 'batch', 'present'].map((role) => `runtime/roles/${role}-thread.ts`)
   const { files, packages } = loadedWith(['runtime/main.ts', ...threads])
   expect(files.size).toBeGreaterThan(100)
   expect([...files].filter((file) => !existsSync(file))).toEqual([])

@@ -1,6 +1,6 @@
 /**
- * The roles that one platform has: all of them, or some, beside other processes over the same lake. The main thread takes events in and
- * answers queries; the other roles each have an engine of their own, in a worker thread or in a process of lower priority, so that
+ * The roles that one platform has: all of them, or some, beside other processes over the same lake. The main thread serves HTTP and
+ * answers queries, a worker thread takes events in; the other roles each have an engine of their own, in a worker thread or in a process of lower priority, so that
  * a batch run does not slow answers. Stopping goes the way of the data: nothing more is taken in, then the stream role flushes what it folded, while the batch role stops between two steps. What was
  * acknowledged is in the log whatever happens.
  */
@@ -8,7 +8,6 @@ import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import { Intake } from '#ingest/intake.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
@@ -25,13 +24,14 @@ import { servedParts, withoutSecrets } from '../health/served-parts.ts'
 import { stateReadings } from '../health/state-readings.ts'
 import { secretsOf } from '../settings/secrets.ts'
 import type { Configuration } from '../settings/settings.ts'
-import { intakeLimits, intakePort } from './intake-port.ts'
+import { intakeLimits } from './intake-limits.ts'
+import { IntakeLink, LinkedIntake } from './intake-link.ts'
 import type { RoleInput } from './role-messages.ts'
-import { RoleSupervisor } from './role-supervisor.ts'
+import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
 import { StorageReader } from './storage-reader.ts'
 
 /** What intake and answers leave to the others when all want the processors: half to the stream role, a tenth to each of the others. */
-const YIELDS = { stream: 3, batch: 10, present: 10 } as const
+const YIELDS = { intake: 0, stream: 3, batch: 10, present: 10 } as const
 type RoleName = keyof typeof YIELDS
 
 /** What of the platform one process does. */
@@ -47,7 +47,7 @@ export interface PlatformShape {
 }
 
 export class Platform {
-  readonly intakes = new Map<string, Intake>()
+  readonly intakes = new Map<string, LinkedIntake>()
   readonly #shape: PlatformShape
   readonly #workspace: Workspace
   readonly #emit: Emit
@@ -122,32 +122,31 @@ export class Platform {
     await this.#listen()
   }
 
-  async #startRole(name: RoleName, runsIn: 'thread' | 'process'): Promise<void> {
+  async #startRole(name: RoleName, runsIn: 'thread' | 'process', link?: RoleSupervisorParts['link']): Promise<void> {
     if (name === 'present' && this.#workspace.configuration.presented === 'none') return
     const module = new URL(`./${name}-thread.ts`, import.meta.url)
-    const role = new RoleSupervisor({ name, module, runsIn, input: this.#inputOf(name), emit: this.#emit })
+    const role = new RoleSupervisor({ name, module, runsIn, input: this.#inputOf(name), emit: this.#emit, link })
     this.#roles.push(role)
     await role.start()
   }
 
   async #openIntakes(): Promise<void> {
     const limits = intakeLimits(this.#workspace.configuration)
-    for (const [name, dataset] of this.#workspace.datasets) {
-      const log = await this.#workspace.log(name)
-      this.intakes.set(name, new Intake({ dataset, log, limits, emit: this.#emit }))
-    }
+    const link = new IntakeLink(this.#emit)
+    for (const name of this.#workspace.datasets.keys())
+      this.intakes.set(name, new LinkedIntake(name, link, limits, this.#emit))
+    await this.#startRole('intake', 'thread', (port) => link.connect(port))
   }
 
   async #listen(): Promise<void> {
     const { configuration } = this.#workspace
     const { host, port, keys } = configuration
     const { intake } = this.#shape
-    const ports = [...this.intakes].map(([name, own]) => [name, intakePort(own, configuration)] as const)
     const board = await this.#jobBoard()
     const secrets = secretsOf(configuration)
     this.#app = buildServeApp({
       datasets: this.#answered,
-      intakes: intake ? new Map(ports) : null,
+      intakes: intake ? this.intakes : null,
       metrics: this.#metrics,
       emit: this.#emit,
       limits: configuration,

@@ -1,7 +1,7 @@
 /** One life of a role, seen from its supervisor: in a worker thread, or in a process of its own. */
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { withoutSecretVariables } from '../settings/secrets.ts'
 import type { FromRole, RoleInput, ToRole } from './role-messages.ts'
 
@@ -10,6 +10,8 @@ export interface RoleStart {
   readonly module: URL
   readonly input: RoleInput
   readonly hear: (message: FromRole) => void
+  /** receives one end of a channel whose other end the role gets as its port; threads only */
+  readonly link?: (port: MessagePort) => void
 }
 
 export interface RoleLife {
@@ -34,8 +36,11 @@ const STDERR = 2
 
 export const ROLE_LIVES = { thread: liveInThread, process: liveInProcess } as const
 
-function liveInThread({ name, module, input, hear }: RoleStart): RoleLife {
-  const worker = new Worker(module, { workerData: input, name })
+function liveInThread({ name, module, input, hear, link }: RoleStart): RoleLife {
+  const channel = link && new MessageChannel()
+  const workerData: RoleInput = { ...input, port: channel?.port2 }
+  const worker = new Worker(module, { workerData, transferList: channel ? [channel.port2] : [], name })
+  if (channel) link(channel.port1)
   let fault: Error | null = null
   worker.on('message', hear)
   worker.on('error', (error: Error) => {

@@ -1,4 +1,5 @@
 /** What a role and its supervisor say to each other. Everything is structured-cloneable. */
+import type { MessagePort } from 'node:worker_threads'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 
@@ -11,6 +12,8 @@ export interface RoleInput {
   readonly platformPid: number
   /** how many steps below the platform's the priority of the role's own process is */
   readonly yields: number
+  /** to the platform's main thread, for a role that is linked with it; threads only */
+  readonly port?: MessagePort
 }
 
 export type ToRole =

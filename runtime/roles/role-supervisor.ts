@@ -1,7 +1,7 @@
 /** Keeps a role's worker thread or process alive: starts it, hears its events and state, and starts it again with growing pauses when it dies. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Emit } from '#telemetry/emit.ts'
-import { EndedBySignal, ROLE_LIVES, type RoleLife } from './role-life.ts'
+import { EndedBySignal, ROLE_LIVES, type RoleLife, type RoleStart } from './role-life.ts'
 import { errorOf, type FromRole, type PartStatus, type RoleInput } from './role-messages.ts'
 
 const RESTART_MS_FIRST = 500
@@ -16,6 +16,8 @@ export interface RoleSupervisorParts {
   readonly runsIn: keyof typeof ROLE_LIVES
   readonly input: RoleInput
   readonly emit: Emit
+  /** receives a port to each new life of the role */
+  readonly link?: RoleStart['link']
 }
 
 export interface RoleState {
@@ -84,7 +86,7 @@ export class RoleSupervisor {
 
   /** One life of the role; resolves with why it ended; null: it stopped as it was told. */
   async #runOnce(started: () => void): Promise<Error | null> {
-    const { module, input, name, runsIn } = this.#parts
+    const { module, input, name, runsIn, link } = this.#parts
     let told: Error | null = null
     let stopped = false
     const hear = (message: FromRole): void => {
@@ -93,7 +95,7 @@ export class RoleSupervisor {
       this.#hear(message, started)
     }
     try {
-      this.#life = ROLE_LIVES[runsIn]({ name, module, input, hear })
+      this.#life = ROLE_LIVES[runsIn]({ name, module, input, hear, link })
     } catch (error) {
       return error as Error
     }

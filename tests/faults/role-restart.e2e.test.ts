@@ -120,6 +120,23 @@ test('the batch role', async () => {
   expect((await counted()).data).toEqual(byTopic(kept))
 })
 
+test('the intake role', async () => {
+  await lightFuse('intake')
+  const down = await until('it is not ready', async () => {
+    const seen = await role('intake')
+    return seen.ready ? null : seen
+  })
+  expect(down).toMatchObject({ status: 503, state: 'restarting' })
+  const { status } = await platform.post(DATASET, linesOf(notes(800, 810)))
+  // It may be back by now.
+  expect([202, 503]).toContain(status)
+  if (status === 202) kept.push(...notes(800, 810))
+  await exact()
+  await until('it is ready', async () => (await role('intake')).ready)
+  await take(810, 1_000)
+  expect((await counted()).data).toEqual(byTopic(kept))
+})
+
 test('all of it is there afterwards, once', async () => {
   expect(await platform.stop()).toBe(0)
   const { code, stdout } = await watershed(['verify', '--json', '--dataset', definition], data)

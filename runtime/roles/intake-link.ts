@@ -1,0 +1,110 @@
+/** The main thread's end of the intake role: passes offers to its thread, and the replies back. */
+import type { MessagePort } from 'node:worker_threads'
+import { InFlight } from '#ingest/in-flight.ts'
+import type { IngestLimits } from '#ingest/ingest-limits.ts'
+import type { EventIntake, IntakeResult, OfferOptions } from '#ingest/intake.ts'
+import type { BodyFormat } from '#ingest/parse-body.ts'
+import type { IntakePort } from '#serving/http/event-route.ts'
+import type { Emit } from '#telemetry/emit.ts'
+import type { FromIntake, OfferedContent, OfferRequest } from './intake-messages.ts'
+
+/** The thread ended or does not run. Its name is one of a storage fault: the request may be repeated. */
+export class LogThreadError extends Error {
+  constructor(dataset: string, what: string) {
+    super(`dataset '${dataset}': ${what}`)
+    this.name = 'LogThreadError'
+  }
+}
+
+interface Waiting extends PromiseWithResolvers<IntakeResult> {
+  readonly dataset: string
+}
+
+/** One life of the thread. */
+interface Life {
+  readonly port: MessagePort
+  readonly waiting: Map<number, Waiting>
+}
+
+export class IntakeLink {
+  readonly #emit: Emit
+  #life: Life | null = null
+  #offers = 0
+
+  /** @param emit receives the events of the thread's intakes, each before the reply that it is about */
+  constructor(emit: Emit) {
+    this.#emit = emit
+  }
+
+  /** Uses a new life of the thread. What it leaves unanswered when it ends is rejected. */
+  connect(port: MessagePort): void {
+    const life: Life = { port, waiting: new Map() }
+    this.#life = life
+    port.on('message', (message: FromIntake) => {
+      if (message.type === 'event') this.#emit(message.event)
+      else settle(life, message)
+    })
+    port.on('close', () => {
+      if (this.#life === life) this.#life = null
+      abandon(life)
+    })
+  }
+
+  /** @throws LogThreadError; what the thread's intake refused with, as an error of that name */
+  async offer(dataset: string, content: OfferedContent, options: OfferOptions): Promise<IntakeResult> {
+    if (this.#life === null)
+      throw new LogThreadError(dataset, 'the intake role is being restarted, nothing was taken; send the events again')
+    const { port, waiting } = this.#life
+    const request: OfferRequest = { id: this.#offers++, dataset, content, options }
+    const reply: Waiting = { dataset, ...Promise.withResolvers<IntakeResult>() }
+    waiting.set(request.id, reply)
+    port.postMessage(request, 'body' in content ? [content.body.buffer] : [])
+    return reply.promise
+  }
+}
+
+function settle({ waiting }: Life, reply: Exclude<FromIntake, { readonly type: 'event' }>): void {
+  const { resolve, reject } = waiting.get(reply.id)!
+  waiting.delete(reply.id)
+  if (reply.type === 'taken') resolve(reply.result)
+  else reject(Object.assign(new Error(reply.message), { name: reply.name }))
+}
+
+function abandon({ waiting }: Life): void {
+  const what = 'the intake role ended before it acknowledged the events; they may be in the log or not'
+  for (const { dataset, reject } of waiting.values()) reject(new LogThreadError(dataset, what))
+  waiting.clear()
+}
+
+/** One dataset's intake in the other thread. */
+export class LinkedIntake implements EventIntake, IntakePort {
+  readonly limits: IngestLimits
+  readonly #dataset: string
+  readonly #link: IntakeLink
+  readonly #inFlight: InFlight
+
+  constructor(dataset: string, link: IntakeLink, limits: IngestLimits, emit: Emit) {
+    this.#dataset = dataset
+    this.#link = link
+    this.limits = limits
+    this.#inFlight = new InFlight(dataset, limits.inFlightBytesMax, emit)
+  }
+
+  offer(rows: readonly string[], options: OfferOptions = {}): Promise<IntakeResult> {
+    const bytes = rows.reduce((sum, row) => sum + Buffer.byteLength(row) + 1, 0)
+    return this.#inFlight.during(bytes, () => this.#link.offer(this.#dataset, { rows }, options))
+  }
+
+  /** The body is handed over: it must not be used afterwards. */
+  offerBody(body: Buffer, format: BodyFormat, verdicts: 'all' | 'rejected'): Promise<IntakeResult> {
+    return this.#inFlight.during(body.length, () =>
+      this.#link.offer(this.#dataset, { body: transferable(body), format }, { verdicts }),
+    )
+  }
+}
+
+/** The same bytes with memory of their own: small buffers share theirs with others. */
+function transferable(body: Buffer): Uint8Array<ArrayBuffer> {
+  const whole = body.buffer instanceof ArrayBuffer && body.buffer.byteLength === body.length
+  return whole ? new Uint8Array(body.buffer as ArrayBuffer) : new Uint8Array(body)
+}

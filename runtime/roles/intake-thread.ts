@@ -1,0 +1,61 @@
+/**
+ * Takes events in for all datasets, in a worker thread of its own: checking a large body and waiting for the disk hold up neither
+ * HTTP nor answers. Offers come on a port of their own and are answered when they are durable.
+ */
+import { Intake } from '#ingest/intake.ts'
+import { rowsOfBody } from '#ingest/parse-body.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
+import { crashStep } from '../crash-step.ts'
+import { DataFolder } from '../drivers/data-folder.ts'
+import { loadEventChecks } from '../drivers/definitions.ts'
+import { openLog } from '../drivers/open-log.ts'
+import { bodyLimits, intakeLimits } from './intake-limits.ts'
+import type { FromIntake, OfferRequest } from './intake-messages.ts'
+import { runRole } from './role-thread.ts'
+
+await runRole(async ({ configuration, port }, emit) => {
+  if (port === undefined) throw new Error('the intake role needs a port for offers')
+  const tell = (message: FromIntake): void => port.postMessage(message)
+  const folder = DataFolder.open(configuration.data, configuration.scratch)
+  const step = crashStep(process.env)
+  // Who sends to the port bounds what is in flight, before it waits here.
+  const limits = { ...intakeLimits(configuration), inFlightBytesMax: Number.POSITIVE_INFINITY }
+  const logs: EventLog[] = []
+  const intakes = new Map<string, Intake>()
+  for (const dataset of await loadEventChecks(configuration.datasets)) {
+    const log = await openLog({ dataset: dataset.name, folder, configuration, emit, step })
+    logs.push(log)
+    const intake = new Intake({ dataset, log, limits, emit: (event) => tell({ type: 'event', event }) })
+    intakes.set(dataset.name, intake)
+  }
+  const take = async ({ id, dataset, content, options }: OfferRequest): Promise<void> => {
+    try {
+      const intake = intakes.get(dataset)!
+      const rows =
+        'rows' in content ? content.rows : rowsOfBody(asBuffer(content.body), content.format, bodyLimits(configuration))
+      tell({ type: 'taken', id, result: await intake.offer(rows, options) })
+    } catch (error) {
+      const { name, message } = error as Error
+      tell({ type: 'refused', id, name, message })
+    }
+  }
+  const active = new Set<Promise<void>>()
+  const receive = (request: OfferRequest): void => {
+    const taking = take(request).finally(() => active.delete(taking))
+    active.add(taking)
+  }
+  port.on('message', receive)
+  return {
+    parts: () => [],
+    stop: async () => {
+      port.off('message', receive)
+      await Promise.all(active)
+      await Promise.all(logs.map((log) => log.close()))
+      port.close()
+    },
+  }
+})
+
+function asBuffer(bytes: Uint8Array<ArrayBuffer>): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
