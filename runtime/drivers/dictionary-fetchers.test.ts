@@ -52,7 +52,7 @@ test('refuses a template that is none, and a dictionary that has its content alr
   const sources = { group_details: 'https://example.org/groups' }
   expect(() => DictionaryFetchers.start({ store, sources, emit: () => {} })).toThrow(/not an http or https URL/)
   const shipped = { countries: 'https://example.org/countries/{key}' }
-  expect(() => DictionaryFetchers.start({ store, sources: shipped, emit: () => {} })).toThrow(/'countries' comes with/)
+  expect(() => DictionaryFetchers.start({ store, sources: shipped, emit: () => {} })).toThrow(/'countries' is a/)
   await store.close()
   rmSync(folder, { recursive: true })
 })

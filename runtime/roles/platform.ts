@@ -1,15 +1,9 @@
 /**
-<<<<<<< HEAD
  * The roles that one platform has: all of them, or some, beside other processes over the same lake. The main thread serves HTTP and
- * answers queries, a worker thread takes events in; the other roles each have an engine of their own, in a worker thread or in a process of lower priority, so that
- * a batch run does not slow answers. Stopping goes the way of the data: nothing more is taken in, then the stream role flushes what it folded, while the batch role stops between two steps. What was
- * acknowledged is in the log whatever happens.
-=======
- * The roles that one platform has: all of them, or some, beside other processes over the same lake. The main thread takes events in and
- * answers queries; the other roles each have an engine of their own, in a worker thread or in a process of lower priority, so that
- * neither a batch run nor the stream role slows answers. Stopping goes the way of the data: nothing more is taken in, then the stream
- * role flushes what it folded, while the batch role stops between two steps. What was acknowledged is in the log whatever happens.
->>>>>>> 17fc50c (Describe the stream role of start as the process that it is)
+ * answers queries, and a worker thread takes events in. The other roles each have an engine of their own, in a worker thread or in a
+ * process of lower priority, so that neither a batch run nor the stream role slows answers. Stopping goes the way of the data: nothing
+ * more is taken in, then the stream role flushes what it folded, while the batch role stops between two steps. What was acknowledged
+ * is in the log whatever happens.
  */
 import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
