@@ -20,6 +20,8 @@ const REMOVED_ROWS_MIN = 20_000
 /** tables made by this process */
 let made = 0
 
+const ARRIVED = 'arrived'
+
 interface Held {
   rows: number
   lateRows: number
@@ -52,12 +54,12 @@ export class TailTable implements TailRows {
     const { dataset, connection, scratchFolder } = this.#parts
     if (!this.#made) await connection.run(rowsTableSql(dataset, this.table))
     this.#made = true
-    const table = `tail_${dataset.name}_${this.#version}`
-    const dead = await decodeBatches(connection, dataset, batches, { table, scratchFolder })
+    // Decoded in a table of their own: what is looked for in new rows is not looked for in all that is open.
+    await connection.run(`CREATE OR REPLACE ${rowsTableSql(dataset, ARRIVED, 'TEMP ').slice('CREATE '.length)}`)
+    const dead = await decodeBatches(connection, dataset, batches, { table: ARRIVED, scratchFolder })
+    await connection.run(`INSERT INTO ${this.table} SELECT * FROM ${ARRIVED}`)
     for (const { partition, offset } of dead) this.#of(partition).dead.push(offset)
-    await this.#count(
-      batches.map(({ partition, start }) => `(_partition = ${partition} AND _offset >= ${start})`).join(' OR '),
-    )
+    await this.#count(ARRIVED, 'true')
   }
 
   async drop(partition: number, from: Offset): Promise<void> {
@@ -70,7 +72,7 @@ export class TailTable implements TailRows {
     )
     if (Number.isFinite(from)) {
       this.#of(partition).dead = held.dead.filter((offset) => offset >= from)
-      await this.#count(`_partition = ${partition}`)
+      await this.#count(this.table, `_partition = ${partition}`)
     }
     await this.#compactIfDue()
   }
@@ -81,10 +83,10 @@ export class TailTable implements TailRows {
   }
 
   /** Adds what the matching rows come to. */
-  async #count(condition: string): Promise<void> {
+  async #count(table: string, condition: string): Promise<void> {
     const late = `_arrival - _time > ${this.#parts.dataset.lateAfterMs}`
     const counts = await this.#parts.connection.rows<{ p: number; n: number; l: number }>(
-      `SELECT _partition AS p, count(*) AS n, count(*) FILTER (${late}) AS l FROM ${this.table} WHERE ${condition} GROUP BY 1`,
+      `SELECT _partition AS p, count(*) AS n, count(*) FILTER (${late}) AS l FROM ${table} WHERE ${condition} GROUP BY 1`,
     )
     for (const { p, n, l } of counts) {
       this.#of(p).rows += n
