@@ -2,7 +2,7 @@
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
-import { decodeBatches, rowsTableSql } from '#storage/engine/decode-batch.ts'
+import { createRowsTable, decodeBatches, rowsTableSql } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import type { TailCounts, TailRows } from './log-tail.ts'
@@ -55,7 +55,8 @@ export class TailTable implements TailRows {
     if (!this.#made) await connection.run(rowsTableSql(dataset, this.table))
     this.#made = true
     // Decoded in a table of their own: what is looked for in new rows is not looked for in all that is open.
-    await connection.run(`CREATE OR REPLACE ${rowsTableSql(dataset, ARRIVED, 'TEMP ').slice('CREATE '.length)}`)
+    await connection.run(`DROP TABLE IF EXISTS ${ARRIVED}`)
+    await createRowsTable(connection, dataset, ARRIVED)
     const dead = await decodeBatches(connection, dataset, batches, { table: ARRIVED, scratchFolder })
     await connection.run(`INSERT INTO ${this.table} SELECT * FROM ${ARRIVED}`)
     for (const { partition, offset } of dead) this.#of(partition).dead.push(offset)
