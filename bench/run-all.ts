@@ -11,6 +11,7 @@ import { kafkaTakeover } from './kafka-takeover.ts'
 import { kafkaWorkers } from './kafka-workers.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { serving } from './serving/rows.ts'
+import { sustained } from './serving/sustained.ts'
 import { streamRate } from './stream-rate.ts'
 
 const BENCHES = {
@@ -20,6 +21,7 @@ const BENCHES = {
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
   serving,
+  sustained,
   'kafka-clients': kafkaClients,
   'kafka-stream': kafkaStream,
   'kafka-takeover': kafkaTakeover,

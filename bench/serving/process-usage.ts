@@ -11,6 +11,16 @@ export function cpuSeconds(pid: number): number {
   return familyOf(pid).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND
 }
 
+/** CPU seconds of a platform's processes, by what they do: 'main' serves HTTP and answers. */
+export function usageByRole(pid: number): ReadonlyMap<string, number> {
+  const byRole = new Map<string, number>()
+  for (const { pid: own, ticks } of familyOf(pid)) {
+    const role = /(\w+)-thread\.ts/.exec(readFileSync(`/proc/${own}/cmdline`, 'utf8'))?.[1] ?? 'main'
+    byRole.set(role, (byRole.get(role) ?? 0) + ticks / TICKS_PER_SECOND)
+  }
+  return byRole
+}
+
 interface Usage {
   readonly pid: number
   readonly parent: number

@@ -99,6 +99,13 @@ export async function recomputeFully(options: ServerOptions): Promise<void> {
   await resultOf(child, 'batch run')
 }
 
+/** Whether `watershed verify` finds every view equal to its recount. */
+export async function verified(folder: string): Promise<boolean> {
+  const child = spawnNode(MAIN, ['verify', '--json', '--log-level', 'error', ...sharedFlags({ folder })])
+  const [report] = await resultOf<readonly { readonly equal: boolean }[]>(child, 'verify')
+  return report!.equal
+}
+
 function sharedFlags({ folder, datasets = [], settings = {} }: ServerOptions): string[] {
   return [
     ...['--data', folder],
