@@ -80,7 +80,7 @@ export function gatedLog(): {
     const gate = Promise.withResolvers<void>()
     waiting.push(gate)
     await gate.promise
-    appends.push([...batches])
+    appends.push(batches.map((batch) => ({ ...batch, lines: Buffer.from(batch.lines) })))
     return batches.map(({ partition, count }) => {
       const start = ends[partition]!
       ends[partition] = start + count

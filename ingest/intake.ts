@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { OffsetRange } from '#core/offsets.ts'
+import { releaseMemory } from '#core/release-memory.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
@@ -131,8 +132,11 @@ export class Intake implements EventIntake {
   /** Where the events of each partition are, in the order of their lines. */
   async #append(placed: PlacedRows): Promise<readonly OffsetRange[]> {
     if (placed.accepted === 0) return []
+    const batches = placed.batches()
     try {
-      return await this.#log.append(placed.batches())
+      const ranges = await this.#log.append(batches)
+      for (const { lines } of batches) releaseMemory(lines)
+      return ranges
     } catch (error) {
       const { name } = this.#dataset
       const message = `dataset '${name}': the log did not accept the events, none is acknowledged: ${(error as Error).message}`

@@ -2,7 +2,8 @@
  * Takes events in for all datasets, in a worker thread of its own: checking a large body and waiting for the disk hold up neither
  * HTTP nor answers. Offers come on a port of their own and are answered when they are durable.
  */
-import { Intake } from '#ingest/intake.ts'
+import { releaseMemory } from '#core/release-memory.ts'
+import { Intake, type IntakeResult } from '#ingest/intake.ts'
 import { rowsOfBody } from '#ingest/parse-body.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { crashStep } from '../crash-step.ts'
@@ -28,15 +29,20 @@ await runRole(async ({ configuration, port }, emit) => {
     const intake = new Intake({ dataset, log, limits, emit: (event) => tell({ type: 'event', event }) })
     intakes.set(dataset.name, intake)
   }
-  const take = async ({ id, dataset, content, options }: OfferRequest): Promise<void> => {
+  const offer = async ({ dataset, content, options }: OfferRequest): Promise<IntakeResult> => {
+    const rows =
+      'rows' in content ? content.rows : rowsOfBody(asBuffer(content.body), content.format, bodyLimits(configuration))
+    return intakes.get(dataset)!.offer(rows, options)
+  }
+  const take = async (request: OfferRequest): Promise<void> => {
+    const { id, content } = request
     try {
-      const intake = intakes.get(dataset)!
-      const rows =
-        'rows' in content ? content.rows : rowsOfBody(asBuffer(content.body), content.format, bodyLimits(configuration))
-      tell({ type: 'taken', id, result: await intake.offer(rows, options) })
+      tell({ type: 'taken', id, result: await offer(request) })
     } catch (error) {
       const { name, message } = error as Error
       tell({ type: 'refused', id, name, message })
+    } finally {
+      if ('body' in content) releaseMemory(content.body)
     }
   }
   const active = new Set<Promise<void>>()

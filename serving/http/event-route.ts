@@ -1,10 +1,12 @@
 /** POST /v1/datasets/{dataset}/events: answers 202 only after the accepted events are durable. */
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { servedUnder } from '../answers/unknown-name.ts'
 import { unpackedBody } from './body-encoding.ts'
 import { type DescribedBody, JSON_TYPE, responsesOf } from './openapi.ts'
 import { ProblemError, problemOf } from './problems.ts'
+import { receivedBody } from './received-body.ts'
 import { DATASET_PARAMS, EVENTS_QUERY } from './request-schemas.ts'
 import { TAKEN } from './response-schemas.ts'
 
@@ -69,7 +71,9 @@ const SCHEMA = {
 
 export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, IntakePort>): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(Object.keys(FORMATS), { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser(Object.keys(FORMATS), (request: FastifyRequest, payload: IncomingMessage) =>
+    receivedBody(payload, request.headers['content-length'], request.routeOptions.bodyLimit),
+  )
   const options = { schema: SCHEMA, config: { describedBody: BODY } }
   app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', options, async (request, reply) => {
     const intake = servedUnder(intakes, request.params.dataset)

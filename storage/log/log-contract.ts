@@ -119,6 +119,14 @@ export function logContract(driver: string, make: () => Promise<LogHarness>): vo
       expect((await log.read(0, 4, { ...LIMITS, before: 99 }))!.lines.toString()).toBe('4\n')
     })
 
+    test('does not use the appended bytes any more once append has resolved', async () => {
+      const log = await open()
+      const batch = lines(0, '{"a":1}', '{"a":2}')
+      await log.append([batch])
+      batch.lines.fill('x')
+      expect(textOf(await readAll(log, 0))).toBe('{"a":1}\n{"a":2}\n')
+    })
+
     test('keys go along and change nothing', async () => {
       const log = await open()
       const keyed = { ...lines(0, '{"k":"a"}', '{"k":"b"}'), keys: ['a', 'b'] }
