@@ -219,19 +219,26 @@ export class LiveDataset {
     if (this.#fault !== null || this.#moment === null) return []
     const { generation } = this.#moment.snapshot
     this.#files!.keep(generation === null ? [] : generationFiles(generation))
-    return [...this.#parts.dataset.views.keys()].map(async (name) => {
-      const view = await this.#view(name)
-      const began = performance.now()
-      if (began < view.dueAtMs) return
-      // What would take long is done when somebody asks, and until then nothing is kept.
-      if (!this.#isHot(view) && view.behind > this.limits.coldRecordsMax) return view.drop()
-      view.dueAtMs = Number.POSITIVE_INFINITY
-      // What is wrong with one view is said to whoever asks for it.
-      await view.follow().catch(() => view.drop())
+    // What is wrong with one view is said to whoever asks for it.
+    return [...this.#parts.dataset.views.keys()].map((name) => this.#followView(name).catch(() => {}))
+  }
+
+  async #followView(name: string): Promise<void> {
+    const view = await this.#view(name)
+    const began = performance.now()
+    if (began < view.dueAtMs) return
+    // What would take long is done when somebody asks, and until then nothing is kept.
+    if (!this.#isHot(view) && view.behind > this.limits.coldRecordsMax) return view.drop()
+    view.dueAtMs = Number.POSITIVE_INFINITY
+    try {
+      await view.follow()
+    } catch {
+      await view.drop()
+    } finally {
       const took = performance.now() - began
       const { coldEveryMs, coldPauses } = this.limits
       view.dueAtMs = performance.now() + (this.#isHot(view) ? took : Math.max(coldEveryMs, coldPauses * took))
-    })
+    }
   }
 
   #isHot(view: LiveView): boolean {
