@@ -29,6 +29,8 @@ export interface AnswerOptions {
   readonly nowMs?: number
   /** the query is stopped after this long */
   readonly queryMsMax?: number
+  /** aborted when the client is gone; for answers from resident states */
+  readonly signal?: AbortSignal
 }
 
 const TRIES_MAX = 3

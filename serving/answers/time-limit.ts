@@ -10,8 +10,12 @@ export async function withinTime<T>(
   engine: ServedDataset['engine'],
   msMax: number,
   work: (connection: EngineConnection) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   const connection = await engine.connect()
+  const stop = (): void => connection.stop()
+  signal?.addEventListener('abort', stop, { once: true })
+  if (signal?.aborted) stop()
   let expired = false
   const timer = setTimeout(() => {
     expired = true
@@ -23,6 +27,7 @@ export async function withinTime<T>(
     throw expired ? new QueryTimeoutError(msMax) : error
   } finally {
     clearTimeout(timer)
+    signal?.removeEventListener('abort', stop)
     connection.close()
   }
 }

@@ -1,5 +1,5 @@
 /** The read routes: definitions, merged views, generations and dead letters. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import type { Metrics } from '#telemetry/metrics.ts'
@@ -104,7 +104,8 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const asked = live.asked(query)
     let kept = live.answerNow(asked, nowMs)
     if (kept === null) {
-      kept = await gate.run(() => live.answer(asked, { nowMs, queryMsMax: parts.queryMsMax }))
+      const signal = whenGone(reply)
+      kept = await gate.run(() => live.answer(asked, { nowMs, queryMsMax: parts.queryMsMax, signal }))
       metrics.queryAnswered(dataset, view, performance.now() - began)
     }
     parts.repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
@@ -123,6 +124,15 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
       .type(JSON_TEXT)
       .send(`{"data":${await gate.run(() => deadLettersJson(target, limit, parts.queryMsMax))}}`)
   })
+}
+
+/** Aborted when the client closes the connection before the answer was sent. */
+function whenGone({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  raw.once('close', () => {
+    if (!raw.writableFinished) gone.abort()
+  })
+  return gone.signal
 }
 
 async function generationsOf({ lake }: AnsweredDataset): Promise<z.output<typeof GENERATIONS>> {

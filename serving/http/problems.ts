@@ -8,6 +8,7 @@ import {
   UnknownViewError,
 } from '../answers/query-error.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
+import { ClientGoneError } from '../live/shared-work.ts'
 import { TooManyQueriesError } from './query-gate.ts'
 
 export const PROBLEMS = {
@@ -73,6 +74,8 @@ export function problemOfError(error: unknown): Problem {
   if (error instanceof TooManyQueriesError) return problemOf('busy', error.message)
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
   if (error instanceof SnapshotError) return problemOf('storage-fault', error.message)
+  // Nobody is there to read it; it is no fault of ours.
+  if (error instanceof ClientGoneError) return problemOf('bad-request', error.message)
   const { name, code, message, statusCode } = error as Error & { code?: string; statusCode?: number }
   if (name === 'IntakeBusyError') return problemOf('busy', message)
   if (name === 'OfferTooLargeError') return problemOf('too-large', message)

@@ -4,6 +4,7 @@
  */
 import type { CompiledView } from '#core/compiled.ts'
 import type { ViewQuery } from '#core/query.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { ageOf, withoutAge } from '../answers/answer-meta.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
@@ -17,6 +18,7 @@ import { ComputeShare } from './compute-share.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { ViewHead } from './live-view.ts'
+import { SharedWork } from './shared-work.ts'
 
 const TRIES_MAX = 3
 
@@ -42,7 +44,7 @@ export class LiveAnswers {
   readonly #cache: AnswerCache
   readonly #share: ComputeShare
   readonly #plans = new Map<string, AskedQuery>()
-  readonly #flights = new Map<string, Promise<KeptAnswer>>()
+  readonly #flights = new Map<string, SharedWork<KeptAnswer>>()
   /** how often each way was gone */
   readonly counts: Record<AnswerSource, number> = { kept: 0, joined: 0, computed: 0 }
 
@@ -95,18 +97,13 @@ export class LiveAnswers {
     return kept
   }
 
-  /** @throws NeedsBackfillError, PartialsCompactedError, QueryTimeoutError, SnapshotError, LakeError */
+  /** @throws NeedsBackfillError, PartialsCompactedError, QueryTimeoutError, ClientGoneError, SnapshotError, LakeError */
   async answer(asked: AskedQuery, options: AnswerOptions = {}): Promise<KeptAnswer> {
-    const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX } = options
-    const key = keyOf(asked, nowMs)
+    const key = keyOf(asked, options.nowMs ?? Date.now())
     const flight = this.#flights.get(key)
-    if (flight !== undefined) {
-      this.#count('joined')
-      return flight
-    }
-    const begun = this.#compute(key, asked.plan, nowMs, queryMsMax).finally(() => this.#flights.delete(key))
-    this.#flights.set(key, begun)
-    return begun
+    if (flight === undefined) return this.#begin(key, asked.plan, options).join(options.signal)
+    this.#count('joined')
+    return flight.join(options.signal)
   }
 
   /** The answer's JSON members that change with the clock. */
@@ -125,12 +122,21 @@ export class LiveAnswers {
     return this.#share.isUsedUp(performance.now()) ? reuseMsMax : Math.min(reuseMsMax, reuseFactor * tookMs)
   }
 
-  async #compute(key: string, plan: QueryPlan, nowMs: number, queryMsMax: number): Promise<KeptAnswer> {
+  #begin(key: string, plan: QueryPlan, options: AnswerOptions): SharedWork<KeptAnswer> {
+    const over = (): void => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key)
+    }
+    const flight = new SharedWork((signal) => this.#compute(key, plan, { ...options, signal }).finally(over), over)
+    this.#flights.set(key, flight)
+    return flight
+  }
+
+  async #compute(key: string, plan: QueryPlan, options: AnswerOptions): Promise<KeptAnswer> {
     for (let attempt = 1; ; attempt++) {
       try {
         const head = await this.#live.head(plan.view.name)
         const began = performance.now()
-        const answer = await this.#answerAt(head, plan, nowMs, queryMsMax)
+        const answer = await this.#answerAt(head, plan, options)
         this.#count('computed')
         const kept = keptOf(answer, head, performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
@@ -143,13 +149,13 @@ export class LiveAnswers {
     }
   }
 
-  async #answerAt(head: ViewHead, plan: QueryPlan, nowMs: number, queryMsMax: number): Promise<Answer> {
+  async #answerAt(head: ViewHead, plan: QueryPlan, options: AnswerOptions): Promise<Answer> {
+    const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX, signal } = options
     const { snapshot } = head.moment
     try {
       const states = { snapshot, sql: head.sql, bound: new BoundValues(), dictionaries: head.dictionaries }
-      return await withinTime(this.#live.served.engine, queryMsMax, (connection) =>
-        answerStates(connection, plan, states, nowMs),
-      )
+      const answer = (connection: EngineConnection): Promise<Answer> => answerStates(connection, plan, states, nowMs)
+      return await withinTime(this.#live.served.engine, queryMsMax, answer, signal)
     } finally {
       head.release()
     }
