@@ -28,6 +28,8 @@ export interface IntakeResult {
   readonly rejected: number
   /** accepted rows that fail validation (only with acceptUnusable): they become dead letters if the engine cannot use them either */
   readonly unusable: number
+  /** where the accepted rows are in the log */
+  readonly appended: readonly OffsetRange[]
 }
 
 export interface IntakeParts {
@@ -120,6 +122,7 @@ export class Intake implements EventIntake {
       accepted,
       rejected: rejected.length,
       unusable,
+      appended: ranges,
     }
   }
 

@@ -1,5 +1,6 @@
 /** The main thread's end of the intake role: passes offers to its thread, and the replies back. */
 import type { MessagePort } from 'node:worker_threads'
+import type { OffsetRange } from '#core/offsets.ts'
 import { InFlight } from '#ingest/in-flight.ts'
 import type { IngestLimits } from '#ingest/ingest-limits.ts'
 import type { EventIntake, IntakeResult, OfferOptions } from '#ingest/intake.ts'
@@ -82,8 +83,17 @@ export class LinkedIntake implements EventIntake, IntakePort {
   readonly #dataset: string
   readonly #link: IntakeLink
   readonly #inFlight: InFlight
+  readonly #appended: (ranges: readonly OffsetRange[]) => void
 
-  constructor(dataset: string, link: IntakeLink, limits: IngestLimits, emit: Emit) {
+  /** @param appended told where acknowledged events are in the log, before their sender is */
+  constructor(
+    dataset: string,
+    link: IntakeLink,
+    limits: IngestLimits,
+    emit: Emit,
+    appended: (ranges: readonly OffsetRange[]) => void = () => {},
+  ) {
+    this.#appended = appended
     this.#dataset = dataset
     this.#link = link
     this.limits = limits
@@ -92,14 +102,18 @@ export class LinkedIntake implements EventIntake, IntakePort {
 
   offer(rows: readonly string[], options: OfferOptions = {}): Promise<IntakeResult> {
     const bytes = rows.reduce((sum, row) => sum + Buffer.byteLength(row) + 1, 0)
-    return this.#inFlight.during(bytes, () => this.#link.offer(this.#dataset, { rows }, options))
+    return this.#inFlight.during(bytes, () => this.#offer({ rows }, options))
   }
 
   /** The body is handed over: it must not be used afterwards. */
   offerBody(body: Buffer, format: BodyFormat, verdicts: 'all' | 'rejected'): Promise<IntakeResult> {
-    return this.#inFlight.during(body.length, () =>
-      this.#link.offer(this.#dataset, { body: transferable(body), format }, { verdicts }),
-    )
+    return this.#inFlight.during(body.length, () => this.#offer({ body: transferable(body), format }, { verdicts }))
+  }
+
+  async #offer(content: OfferedContent, options: OfferOptions): Promise<IntakeResult> {
+    const result = await this.#link.offer(this.#dataset, content, options)
+    this.#appended(result.appended)
+    return result
   }
 }
 

@@ -9,6 +9,7 @@ import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { OffsetRange } from '#core/offsets.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
@@ -134,8 +135,11 @@ export class Platform {
   async #openIntakes(): Promise<void> {
     const limits = intakeLimits(this.#workspace.configuration)
     const link = new IntakeLink(this.#emit)
-    for (const name of this.#workspace.datasets.keys())
-      this.intakes.set(name, new LinkedIntake(name, link, limits, this.#emit))
+    for (const name of this.#workspace.datasets.keys()) {
+      const live = this.#live.find((each) => each.name === name)
+      const appended = (ranges: readonly OffsetRange[]): void => live?.appended(ranges)
+      this.intakes.set(name, new LinkedIntake(name, link, limits, this.#emit, appended))
+    }
     await this.#startRole('intake', 'thread', (port) => link.connect(port))
   }
 

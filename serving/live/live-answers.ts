@@ -3,6 +3,7 @@
  * anything changed, it is given as it is. Its own position says what it counts; how old that is, is said anew each time.
  */
 import type { CompiledView } from '#core/compiled.ts'
+import type { OffsetRange } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { ageOf, withoutAge } from '../answers/answer-meta.ts'
@@ -73,6 +74,11 @@ export class LiveAnswers {
 
   stop(): Promise<void> {
     return this.#live.stop()
+  }
+
+  /** Told of events that this process put into the log: until they are counted, `behind` says so. */
+  appended(ranges: readonly OffsetRange[]): void {
+    this.#live.appended(ranges)
   }
 
   /** @throws QueryError */

@@ -7,7 +7,7 @@
  * and the log from that end to where the tail was read.
  */
 import pLimit from 'p-limit'
-import type { Offset } from '#core/offsets.ts'
+import type { Offset, OffsetRange } from '#core/offsets.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
@@ -31,6 +31,8 @@ export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
 
 /** a head is given without another look when the last refresh ended at most this long ago: far longer than one takes */
 const FRESH_MS = 5_000
+/** a view that follows within so long is waited for */
+const FOLLOW_MS_QUICK = 50
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
 const QUIET_GROWTH = 1.5
 const QUIET_PAUSE_MS_MAX = 60
@@ -50,6 +52,8 @@ export class LiveDataset {
   #state: LakeState | null = null
   #moment: Moment | null = null
   #seq = 0
+  /** partition → the log's end after what this process put into it */
+  readonly #appended = new Map<number, Offset>()
   /** of the tail: another one begins anew */
   #epoch = 0
   #fault: unknown = null
@@ -83,24 +87,31 @@ export class LiveDataset {
     return this.#fault === null && performance.now() - this.#refreshedAtMs < FRESH_MS
   }
 
-  /** The head of a view that every refresh brings up to date, without waiting; null: it has to be brought up to date first. */
+  /**
+   * The view's head, without waiting; null: it has to be brought up to date first. A view that is asked for all the time and takes long to
+   * follow is given as it is; any other one counts what the newest moment counts, as answers from other views do.
+   */
   headNow(name: string): ViewHead | null {
     const view = this.#views.get(name)
     if (view === undefined || !this.fresh || !this.#isHot(view)) return null
     view.askedAtMs = performance.now()
-    return view.head
+    return view.head?.moment === this.#moment || view.followMs > FOLLOW_MS_QUICK ? view.head : null
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
   async head(name: string): Promise<ViewHead> {
     const ready = this.headNow(name)
     if (ready !== null) return retained(ready)
-    await this.#refreshed()
+    const known = this.#views.get(name)
+    if (known === undefined || !this.fresh || !this.#isHot(known)) await this.#refreshed()
     if (this.#fault !== null) throw this.#fault
     const view = await this.#view(name)
     view.askedAtMs = performance.now()
     this.#wake?.()
-    return retained(await view.follow())
+    const { seq } = this.#now()
+    const head = await view.follow()
+    // One that was under way may have begun before.
+    return retained(head.moment.seq >= seq ? head : await view.follow())
   }
 
   /** The newest moment, without any view. @throws SnapshotError, LakeError */
@@ -109,6 +120,12 @@ export class LiveDataset {
     if (this.#fault !== null) throw this.#fault
     const { snapshot } = this.#moment!
     return { ...snapshot, partitions: this.seen(snapshot) }
+  }
+
+  /** The log reaches at least to the ends of these ranges. */
+  appended(ranges: readonly OffsetRange[]): void {
+    for (const { partition, end } of ranges)
+      this.#appended.set(partition, Math.max(end, this.#appended.get(partition) ?? 0))
   }
 
   /** Positions as they were last seen: what a head does not count yet, it says by them. */
@@ -120,9 +137,14 @@ export class LiveDataset {
       return {
         ...partition,
         asOfMs: place.end === partition.position ? place.asOfMs : partition.asOfMs,
-        behind: place.logEnd === null ? null : Math.max(0, place.logEnd - partition.position),
+        behind:
+          place.logEnd === null ? null : Math.max(0, this.#logEnd(place.logEnd, place.partition) - partition.position),
       }
     })
+  }
+
+  #logEnd(seen: Offset, partition: number): Offset {
+    return Math.max(seen, this.#appended.get(partition) ?? 0)
   }
 
   /** Looks at lake and log once, and brings the views that are asked for up to date. Never throws: a fault is what heads throw. */
