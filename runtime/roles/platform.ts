@@ -32,8 +32,8 @@ import type { RoleInput } from './role-messages.ts'
 import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
 import { StorageReader } from './storage-reader.ts'
 
-/** What intake and answers leave to the others when all want the processors: half to the stream role, a tenth to each of the others. */
-const YIELDS = { intake: 0, stream: 3, batch: 10, present: 10 } as const
+/** What intake and answers leave to the others when all want the processors: half to the stream role, a third to each of the others. */
+const YIELDS = { intake: 0, stream: 3, batch: 5, present: 5 } as const
 type RoleName = keyof typeof YIELDS
 
 /** What of the platform one process does. */

@@ -11,7 +11,7 @@ import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
 import { UnknownViewError } from '../answers/query-error.ts'
 import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
-import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
+import { type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
 import { unknownName } from '../answers/unknown-name.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
@@ -22,6 +22,7 @@ import type { ViewHead } from './live-view.ts'
 import { SharedWork } from './shared-work.ts'
 
 const TRIES_MAX = 3
+const VANISHED = 'files of the lake were removed again and again while they were read'
 
 /** A dataset that is answered from resident states, where it has them. */
 export interface AnsweredDataset extends ServedDataset {
@@ -149,8 +150,9 @@ export class LiveAnswers {
         this.#cache.keep(key, kept)
         return kept
       } catch (error) {
-        if (!isVanishedFile(error) || attempt >= TRIES_MAX) throw error
-        await this.#live.refresh()
+        if (!isVanishedFile(error)) throw error
+        if (attempt >= TRIES_MAX) throw new SnapshotError(this.name, VANISHED)
+        await this.#live.renew(plan.view.name)
       }
     }
   }

@@ -33,6 +33,8 @@ export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
 const FRESH_MS = 5_000
 /** a view that follows within so long is waited for */
 const FOLLOW_MS_QUICK = 50
+/** one that takes longer is given as it was at most so long ago */
+const HEAD_AGE_MS_MAX = 2_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
 const QUIET_GROWTH = 1.5
 const QUIET_PAUSE_MS_MAX = 60
@@ -46,6 +48,7 @@ export class LiveDataset {
   readonly #views = new Map<string, LiveView>()
   readonly #stopping = new AbortController()
   #connection: EngineConnection | null = null
+  #fileConnection: EngineConnection | null = null
   #tail: LogTail | null = null
   #rows: TailTable | null = null
   #files: FileTables | null = null
@@ -79,7 +82,10 @@ export class LiveDataset {
     this.#wake?.()
     await this.#loop
     for (const view of this.#views.values()) await view.close()
-    await this.#oneChange(() => this.#connection?.close())
+    await this.#oneChange(() => {
+      this.#fileConnection?.close()
+      this.#connection?.close()
+    })
   }
 
   /** Whether the newest refresh succeeded, and not too long ago: then heads may be given as they are. */
@@ -95,7 +101,10 @@ export class LiveDataset {
     const view = this.#views.get(name)
     if (view === undefined || !this.fresh || !this.#isHot(view)) return null
     view.askedAtMs = performance.now()
-    return view.head?.moment === this.#moment || view.followMs > FOLLOW_MS_QUICK ? view.head : null
+    const { head } = view
+    if (head === null || head.moment === this.#moment) return head
+    const isRecent = performance.now() - head.moment.atMs < HEAD_AGE_MS_MAX
+    return isRecent && view.followMs > FOLLOW_MS_QUICK ? head : null
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
@@ -112,6 +121,12 @@ export class LiveDataset {
     const head = await view.follow()
     // One that was under way may have begun before.
     return retained(head.moment.seq >= seq ? head : await view.follow())
+  }
+
+  /** Brings the view to the newest moment, whatever it has: what it read is gone. @throws as `head` */
+  async renew(name: string): Promise<void> {
+    await this.#refreshed()
+    await (await this.#view(name)).follow()
   }
 
   /** The newest moment, without any view. @throws SnapshotError, LakeError */
@@ -221,7 +236,9 @@ export class LiveDataset {
     const { dataset, engine, log, lake, scratchFolder, clock } = this.#parts
     this.#connection ??= await engine.connect()
     const connection = this.#connection
-    this.#files ??= new FileTables(connection, lake, this.limits.generationFileBytesMax)
+    // Of its own: what is made on the tail's connection while a decode is undone would be undone with it.
+    this.#fileConnection ??= await engine.connect()
+    this.#files ??= new FileTables(this.#fileConnection, lake, this.limits.generationFileBytesMax)
     this.#rows ??= new TailTable({ dataset, connection, scratchFolder })
     this.#tail ??= new LogTail(log, this.#rows, this.limits, clock)
     return { tail: this.#tail, rows: this.#rows }
@@ -301,7 +318,7 @@ export class LiveDataset {
       open: new Map(),
       partitions: chains.map(({ partition, end }) => positionOf(of.get(partition)!, generation, end)),
     }
-    return { seq: ++this.#seq, epoch: this.#epoch, snapshot, places, tail: rows.table }
+    return { seq: ++this.#seq, atMs: performance.now(), epoch: this.#epoch, snapshot, places, tail: rows.table }
   }
 }
 

@@ -20,6 +20,8 @@ import { TailStates } from './tail-states.ts'
 export interface Moment {
   /** grows with every change of what is counted */
   readonly seq: number
+  /** when lake and log were looked at; monotonic, ms */
+  readonly atMs: number
   /** places of another epoch say nothing about what was folded */
   readonly epoch: number
   readonly snapshot: Snapshot

@@ -73,6 +73,9 @@ const INTERRUPT_EVERY_MS = 100
 export class EngineConnection {
   readonly #connection: DuckDBConnection
   readonly #turns: LimitFunction
+  /** the engine gives up a connection's statement when another one begins */
+  readonly #oneStatement = pLimit(1)
+  #closed = false
   #interrupts: NodeJS.Timeout | null = null
   constructor(connection: DuckDBConnection, turns: LimitFunction) {
     this.#connection = connection
@@ -123,7 +126,11 @@ export class EngineConnection {
 
   close(): void {
     if (this.#interrupts !== null) clearInterval(this.#interrupts)
-    this.#connection.closeSync()
+    this.#closed = true
+    // Behind the statement that still runs: the engine does not survive a connection that goes away under one.
+    const { activeCount, pendingCount } = this.#oneStatement
+    if (activeCount + pendingCount === 0) this.#connection.closeSync()
+    else void this.#oneStatement(() => this.#connection.closeSync())
   }
 
   #read(sql: string, parameters?: Record<string, Parameter>): Promise<DuckDBResultReader> {
@@ -132,10 +139,12 @@ export class EngineConnection {
   }
 
   #unlessStopped<T>(statement: () => Promise<T>): Promise<T> {
-    return this.#turns(() => {
+    const unlessStopped = (): Promise<T> => {
+      if (this.#closed) throw new Error('the connection is closed')
       if (this.#interrupts !== null) throw new Error('INTERRUPT: the connection was stopped')
       return statement()
-    })
+    }
+    return this.#oneStatement(() => this.#turns(unlessStopped))
   }
 }
 

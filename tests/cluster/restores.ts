@@ -75,7 +75,7 @@ export function restores(services: () => ClusterServices): void {
       await site.until('the worker refuses', () => /"event":"stream-refused".*belong to log/.test(other.said))
       const { well, findings } = await doctor('--repair')
       expect(well).toBe(false)
-      const foreign = findings.find(({ message }) => /segments belong to another log/.test(message))!
+      const foreign = findings.find(({ message }) => /segments belong to a log other than/.test(message))!
       expect(foreign.advice).toMatch(/restore the log that belongs to this lake/)
       const last = site.run('serve')
       const query = `${await last.address}/v1/datasets/crash_events/views/by_kind?dimensions=&measures=events`

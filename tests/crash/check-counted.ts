@@ -27,7 +27,7 @@ export async function checkCounted(place: CountedPlace, client: EventClient): Pr
     await drained(open, place.drainMsMax)
     const report = await verified(open, workspace.scratchFolder)
     const log = await checkAcknowledged(open.log, client.acknowledged, client.sent)
-    for (const address of place.addresses) await checkAnswer(address, report)
+    for (const address of place.addresses) await checkAnswer(address, report, place.drainMsMax)
     if (log.problems.length > 0) throw new Error(log.problems.slice(0, 10).join('\n'))
     return log.events
   } finally {
@@ -42,14 +42,27 @@ async function verified(open: OpenDataset, scratchFolder: string): Promise<Verif
   throw new Error(`verify is not equal: ${[...report.problems, ...first.slice(0, 10)].join('\n')}`)
 }
 
-/** What a client is told must be what the recount says. */
-async function checkAnswer(address: string, report: VerifyReport): Promise<void> {
+/** What a client is told must be what the recount says, once the answer was made after everything was in the log. */
+async function checkAnswer(address: string, report: VerifyReport, withinMs: number): Promise<void> {
   const url = `${address}/v1/datasets/crash_events/views/by_kind?dimensions=&measures=events`
-  const answer = (await (await fetch(url)).json()) as { data: { events: number }[] }
+  const begunMs = Date.now()
+  const answer = await until(
+    'an answer of after the last event',
+    async () => {
+      const { data, meta } = (await (await fetch(url)).json()) as CountedAnswer
+      return meta.behind === 0 && Date.parse(meta.asOf ?? '') >= begunMs && { data, meta }
+    },
+    { withinMs },
+  )
   const rows = report.partitions.reduce((sum, count) => sum + count.rows, 0)
   const events = answer.data[0]?.events ?? 0
   if (events !== rows)
     throw new Error(`the answer counts ${events} events, the recount ${rows}: ${JSON.stringify(answer)}`)
+}
+
+interface CountedAnswer {
+  readonly data: readonly { readonly events: number }[]
+  readonly meta: { readonly behind: number | null; readonly asOf: string | null }
 }
 
 /** Resolves when every event in the log is counted. */

@@ -236,7 +236,7 @@ describe.skipIf(missing !== null)('presented indices', () => {
     await store.replace(index, [[{ id: 'a', json: '{"n":1}', version: 1 }]], progress)
     const bad = store.replace(index, [[{ id: 'a', json: '{"n":"many"}', version: 2 }]], progress)
     await expect(bad).rejects.toThrow(
-      /refuses row a: \{"n":"many"\} \(400, document_parsing_exception.*the rows that were there stay/,
+      /refuses row a: \{"n":"many"\} \(400, document_parsing_exception.*the existing rows are kept/,
     )
     expect((await search('whole', {})).hits.hits.map(({ _source }) => _source)).toEqual([{ n: 1 }])
   })

@@ -123,7 +123,10 @@ class Run {
       this.refused++
       return null
     }
-    if (reply.statusCode !== 200) throw new Error(`${urlOf(query)}: ${reply.statusCode} ${reply.body}`)
+    if (reply.statusCode !== 200) {
+      const logged = this.platform.events.findLast(({ name }) => name === 'request-failed')?.message ?? ''
+      throw new Error(`${urlOf(query)}: ${reply.statusCode} ${reply.body} ${logged}`)
+    }
     const answer = parseAnswer(reply.body)
     await checkAnswer({ query, beganMs, endedMs: Date.now() }, answer, this.ledger)
     this.answers++

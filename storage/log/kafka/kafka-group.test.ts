@@ -106,7 +106,7 @@ describe.skipIf(skip !== null)('a group on a real Kafka', () => {
     await vi.waitFor(() => expect(consumers).toBe(2), DEADLINE)
     await vi.waitFor(() => expect(a.told.length).toBeGreaterThanOrEqual(2), DEADLINE)
     expect(a.own()).toEqual([0, 1, 2, 3])
-    expect(a.notices.some((notice) => /its consumer stopped: a broken handler; joining again/.test(notice))).toBe(true)
+    expect(a.notices.some((notice) => /its consumer stopped: a broken handler; rejoining/.test(notice))).toBe(true)
   })
 
   test('a broker that is killed and comes back finds its workers again', async () => {
