@@ -5,6 +5,14 @@ export class BoundValues {
   readonly parameters: Record<string, Parameter> = {}
   #count = 0
 
+  /** The same values, to which others can be added apart. */
+  copy(): BoundValues {
+    const copy = new BoundValues()
+    Object.assign(copy.parameters, this.parameters)
+    copy.#count = this.#count
+    return copy
+  }
+
   /** @returns the placeholder for the text */
   bind(value: Parameter): string {
     const name = `p${this.#count++}`

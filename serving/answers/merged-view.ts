@@ -99,7 +99,7 @@ export async function answerStates(
   nowMs: number,
 ): Promise<Answer> {
   try {
-    const range = await rangeOf(plan, sql, connection, nowMs)
+    const range = await rangeOf(plan, { sql, bound }, connection, nowMs)
     const states = filteredSql(plan.view, sql, range, plan.query.filters ?? [], bound)
     const enriched = enrichedSql(plan, answerSql(plan, states, bound), dictionaries)
     const { texts, estimated } = await rowTexts(connection, plan, enriched, bound)
@@ -126,7 +126,7 @@ function explained(error: unknown, plan: QueryPlan): unknown {
 
 async function rangeOf(
   plan: QueryPlan,
-  states: string,
+  states: Pick<StatesAt, 'sql' | 'bound'>,
   connection: EngineConnection,
   nowMs: number,
 ): Promise<AnswerRange> {
@@ -140,9 +140,14 @@ async function rangeOf(
 }
 
 /** End of the newest pane that does not begin in the future; now when there is none. */
-async function latestMs(paneMs: number, states: string, connection: EngineConnection, nowMs: number): Promise<number> {
-  const bound = new BoundValues()
-  const newest = `SELECT max(pane) AS pane FROM ${states} WHERE pane <= ${bound.bind(BigInt(nowMs))}::BIGINT`
+async function latestMs(
+  paneMs: number,
+  states: Pick<StatesAt, 'sql' | 'bound'>,
+  connection: EngineConnection,
+  nowMs: number,
+): Promise<number> {
+  const bound = states.bound.copy()
+  const newest = `SELECT max(pane) AS pane FROM ${states.sql} WHERE pane <= ${bound.bind(BigInt(nowMs))}::BIGINT`
   const [row] = await connection.rows<{ pane: number | null }>(newest, bound.parameters)
   return row === undefined || row.pane === null ? nowMs : row.pane + paneMs
 }

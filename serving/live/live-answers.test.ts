@@ -239,7 +239,7 @@ async function rowsScanned(query: Omit<ViewQuery, 'dataset'>): Promise<number> {
   const view = dataset.views.get(query.view)!
   const head = await live.head(query.view)
   const bound = new BoundValues()
-  const states = filteredSql(view, head.sql, query, query.filters ?? [], bound)
+  const states = filteredSql(view, head.sql(bound), query, query.filters ?? [], bound)
   const connection = await engine.connect()
   const [row] = await connection.rows<{ explain_value: string }>(
     `EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM ${states}`,

@@ -161,7 +161,8 @@ export class LiveAnswers {
     const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX, signal } = options
     const { snapshot } = head.moment
     try {
-      const states = { snapshot, sql: head.sql, bound: new BoundValues(), dictionaries: head.dictionaries }
+      const bound = new BoundValues()
+      const states = { snapshot, sql: head.sql(bound), bound, dictionaries: head.dictionaries }
       const answer = (connection: EngineConnection): Promise<Answer> => answerStates(connection, plan, states, nowMs)
       return await withinTime(this.#live.served.engine, queryMsMax, answer, signal)
     } finally {

@@ -7,6 +7,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import type { BoundValues } from '../answers/bound-values.ts'
 import { closedFilesOf, generationFilesOf } from '../answers/merged-sql.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
 import { ClosedStates } from './closed-states.ts'
@@ -47,22 +48,29 @@ interface Settled {
 /** A view's states at a moment, as relations of the engine. */
 export class ViewHead {
   readonly moment: Moment
-  /** relation of state rows */
-  readonly sql: string
   /** dictionary → relation of its pinned version */
   readonly dictionaries: ReadonlyMap<string, string>
+  readonly #relation: (seq: () => string) => string
   readonly #tables: readonly ResidentTable[]
 
   constructor(
     moment: Moment,
-    sql: string,
+    relation: (seq: () => string) => string,
     dictionaries: ReadonlyMap<string, string>,
     tables: readonly ResidentTable[],
   ) {
     this.moment = moment
-    this.sql = sql
+    this.#relation = relation
     this.dictionaries = dictionaries
     this.#tables = tables
+  }
+
+  /**
+   * Relation of state rows. The number of the refresh is bound, not written: the engine plans a statement before it begins the
+   * transaction that runs it, and a condition that holds for all rows there are is left out of the plan.
+   */
+  sql(bound: BoundValues): string {
+    return this.#relation(() => `${bound.bind(BigInt(this.moment.seq))}::BIGINT`)
   }
 
   /** Keeps the tables that the relations name until `release`. */
@@ -174,14 +182,16 @@ export class LiveView {
   #headOf(moment: Moment, { tables, paths, dictionaries }: Settled): ViewHead {
     const columns = this.view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
     const growing = [this.#closed.table, this.#tail.table].filter((table) => table !== null)
-    const parts = [
+    const still = [
       ...tables.map(({ name }) => `SELECT ${columns} FROM ${name}`),
       ...(paths.length === 0 ? [] : [`SELECT ${columns} FROM ${readParquetSql(paths)}`]),
-      ...growing.map(({ name }) => `SELECT ${columns} FROM ${name} WHERE _seq <= ${moment.seq}`),
     ]
-    const sql = parts.length === 0 ? emptyRelation(this.view.stateColumns) : `(${parts.join(' UNION ALL ')})`
+    const relation = (seq: () => string): string => {
+      const parts = [...still, ...growing.map(({ name }) => `SELECT ${columns} FROM ${name} WHERE _seq <= ${seq()}`)]
+      return parts.length === 0 ? emptyRelation(this.view.stateColumns) : `(${parts.join(' UNION ALL ')})`
+    }
     const all = [...tables, ...growing, ...dictionaries.map(({ table }) => table)].filter((table) => table !== null)
-    return new ViewHead(moment, sql, new Map(dictionaries.map((each) => [each.name, each.sql])), all)
+    return new ViewHead(moment, relation, new Map(dictionaries.map((each) => [each.name, each.sql])), all)
   }
 
   /** Gives up what only this view keeps, when no change of it is under way. */
