@@ -6,13 +6,14 @@ import type { Metrics } from '#telemetry/metrics.ts'
 import { deadLettersJson } from '../answers/dead-letters.ts'
 import { answerQuery } from '../answers/merged-view.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
+import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { parseQuery } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
 import type { QueryGate } from './query-gate.ts'
-import { ANSWER_HEADERS, bodyOf, etagOf, type RepeatedRequests } from './repeated-requests.ts'
+import { ANSWER_HEADERS, bodyOf, etagOf, isKnown, type RepeatedRequests } from './repeated-requests.ts'
 import {
   DATASET_PARAMS,
   DEAD_LETTERS_DEFAULT,
@@ -105,13 +106,14 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     let kept = live.answerNow(asked, nowMs)
     if (kept === null) {
       const signal = whenGone(reply)
-      kept = await gate.run(() => live.answer(asked, { nowMs, queryMsMax: parts.queryMsMax, signal }))
+      const answer = (): Promise<KeptAnswer> => live.answer(asked, { nowMs, queryMsMax: parts.queryMsMax, signal })
+      kept = await (live.isUnderWay(asked, nowMs) ? answer() : gate.run(answer))
       metrics.queryAnswered(dataset, view, performance.now() - began)
     }
     parts.repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
     const etag = etagOf(kept)
     reply.headers({ ...ANSWER_HEADERS, etag })
-    if (request.headers['if-none-match'] === etag) return reply.code(304).send()
+    if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
     return reply.send(bodyOf(live, kept))
   })
   app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request) =>

@@ -26,6 +26,8 @@ interface Written {
 /** different requests that are remembered */
 const REQUESTS_MAX = 1_000
 const KEY_CHARS_MAX = 8_192
+/** larger bodies are not kept beside their answers */
+const WRITTEN_BYTES_MAX = 64 * 1024
 /** what an answer says of its age is written anew after this long */
 const AGE_MS_MAX = 5
 /** what the checks of a request look at */
@@ -64,7 +66,7 @@ export class RepeatedRequests {
     const kept = answer.live.answerNow(answer.asked, Date.now())
     if (kept === null) return false
     const etag = etagOf(kept)
-    const status = request.headers['if-none-match'] === etag ? 304 : 200
+    const status = isKnown(request.headers['if-none-match'], etag) ? 304 : 200
     if (status === 304) response.writeHead(304, { etag, ...ANSWER_HEADERS }).end()
     else {
       const { body, bytes } = this.#write(answer, kept, began)
@@ -79,7 +81,7 @@ export class RepeatedRequests {
     if (before !== undefined && before.kept === kept && nowMs - before.atMs < AGE_MS_MAX) return before
     const body = bodyOf(answer.live, kept)
     const written = { kept, body, bytes: Buffer.byteLength(body), atMs: nowMs }
-    this.#written.set(answer, written)
+    if (written.bytes <= WRITTEN_BYTES_MAX) this.#written.set(answer, written)
     return written
   }
 }
@@ -87,6 +89,13 @@ export class RepeatedRequests {
 /** Weak: the provenance says anew how old the answer is, its rows and positions are those. */
 export function etagOf({ tag }: KeptAnswer): string {
   return `W/"${tag}"`
+}
+
+/** Whether a request's If-None-Match names the answer (RFC 9110, 13.1.2: compared weakly). */
+export function isKnown(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  const weak = (tag: string): string => tag.trim().replace(/^W\//, '')
+  return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some((tag) => weak(tag) === weak(etag))
 }
 
 /** The answer with its provenance, as of now. */

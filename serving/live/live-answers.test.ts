@@ -181,6 +181,28 @@ test('an answer at another position is computed anew: a kept one is never given 
   expect([visits(second), second.position]).toEqual([20, [10, 10]])
 })
 
+test('the tag of an answer changes with its rows, also where only the window moved on', async () => {
+  await append(100)
+  const tagAt = async (nowMs: number): Promise<string> => {
+    const asked = answers.asked({ dataset: 'visits', view: 'trending' })
+    return (await answers.answer(asked, { nowMs })).tag
+  }
+  const first = await tagAt(START + 60_000)
+  expect(await tagAt(START + 60_000)).toBe(first)
+  expect(await tagAt(START + 90_000)).not.toBe(first)
+})
+
+test('a view that was left alone follows again as soon as it is asked for', async () => {
+  await append(10)
+  await live.refresh()
+  expect(visits(await ask({ view: 'by_page' }))).toBe(10)
+  for (let events = 20; events <= 60; events += 10) {
+    await append(10)
+    await live.refresh()
+    expect(visits(await ask({ view: 'by_page' }))).toBe(events)
+  }
+})
+
 test('each file is read once: of a closed segment when it closed, of a generation what it added', async () => {
   await append(100)
   await close()

@@ -2,6 +2,7 @@
  * Answers from resident states. An answer is computed once for all who ask the same at one moment, and kept: asked again before
  * anything changed, it is given as it is. Its own position says what it counts; how old that is, is said anew each time.
  */
+import { createHash } from 'node:crypto'
 import type { CompiledView } from '#core/compiled.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
@@ -104,6 +105,11 @@ export class LiveAnswers {
     return kept
   }
 
+  /** Whether the answer is being computed: then waiting for it is no work of its own. */
+  isUnderWay(asked: AskedQuery, nowMs: number): boolean {
+    return this.#flights.has(keyOf(asked, nowMs))
+  }
+
   /** @throws NeedsBackfillError, PartialsCompactedError, QueryTimeoutError, ClientGoneError, SnapshotError, LakeError */
   async answer(asked: AskedQuery, options: AnswerOptions = {}): Promise<KeptAnswer> {
     const key = keyOf(asked, options.nowMs ?? Date.now())
@@ -188,7 +194,7 @@ function keyOf({ plan: { query, window }, text }: AskedQuery, nowMs: number): st
 function keptOf({ rowsJson, rowCount, meta }: Answer, head: ViewHead, tookMs: number): KeptAnswer {
   const { moment } = head
   const metaJson = JSON.stringify(withoutAge(meta)).slice(0, -1)
-  const tag = `${moment.snapshot.generation?.id ?? 'g0'}-${moment.snapshot.partitions.map(({ position }) => position).join('.')}`
+  const tag = createHash('md5').update(rowsJson).update(metaJson).digest('base64url')
   const made = { moment, snapshot: moment.snapshot, rowsJson, rowCount, meta, metaJson, tag, tookMs }
   return { ...made, doneAtMs: performance.now() }
 }

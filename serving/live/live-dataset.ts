@@ -46,6 +46,7 @@ export class LiveDataset {
   readonly #lake: LakeLook
   readonly #oneChange = pLimit(1)
   readonly #views = new Map<string, LiveView>()
+  readonly #opening = new Map<string, Promise<LiveView>>()
   readonly #stopping = new AbortController()
   #connection: EngineConnection | null = null
   #fileConnection: EngineConnection | null = null
@@ -116,6 +117,8 @@ export class LiveDataset {
     if (this.#fault !== null) throw this.#fault
     const view = await this.#view(name)
     view.askedAtMs = performance.now()
+    // From now on it follows every refresh, however long it was left alone before.
+    view.dueAtMs = 0
     this.#wake?.()
     const { seq } = this.#now()
     const head = await view.follow()
@@ -284,9 +287,14 @@ export class LiveDataset {
     return performance.now() - view.askedAtMs < this.limits.hotMs
   }
 
-  async #view(name: string): Promise<LiveView> {
-    const known = this.#views.get(name)
-    if (known !== undefined) return known
+  #view(name: string): Promise<LiveView> {
+    const opening = this.#opening.get(name) ?? this.#openView(name)
+    this.#opening.set(name, opening)
+    opening.catch(() => this.#opening.delete(name))
+    return opening
+  }
+
+  async #openView(name: string): Promise<LiveView> {
     const { dataset, lake, engine } = this.#parts
     const connection = await engine.connect()
     const moments = {
