@@ -85,8 +85,9 @@ export class ServerProcess {
     }
   }
 
-  /** Stops it as Ctrl-C does; with `hard` as kill -9 does. */
+  /** Stops it as Ctrl-C does; with `hard` as kill -9 does. Nothing to do where it has ended. */
   async stop(hard = false): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = once(this.#child, 'exit')
     this.#child.kill(hard ? 'SIGKILL' : 'SIGTERM')
     await ended
