@@ -28,7 +28,7 @@ interface Usage {
 }
 
 /** A process and those below it. */
-function familyOf(pid: number): readonly Usage[] {
+export function familyOf(pid: number): readonly Usage[] {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => usageOf(Number(name)) ?? [])
@@ -55,8 +55,16 @@ export function machineCpuSeconds(): number {
   return [user, nice, system, irq, softIrq].reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND
 }
 
-/** Resident memory, MiB. */
+/** Resident memory of a process and of those below it, MiB; pages that they share are counted in each. */
 export function residentMib(pid: number): number {
-  const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
-  return Number(kib) / 1_024
+  return familyOf(pid).reduce((sum, one) => sum + ownResidentMib(one.pid), 0)
+}
+
+function ownResidentMib(pid: number): number {
+  try {
+    const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
+    return Number(kib) / 1_024
+  } catch {
+    return 0
+  }
 }

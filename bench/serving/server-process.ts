@@ -1,11 +1,12 @@
-/** The whole platform as its own process, and what can be read of it from outside. */
+/** The whole platform as a process of its own, with those that it starts, and what can be read of it from outside. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ConnectionPool } from './http-connection.ts'
 import { resultOf, spawnNode } from './pinned-process.ts'
-import { cpuSeconds, residentMib } from './process-usage.ts'
+import { cpuSeconds, familyOf, residentMib } from './process-usage.ts'
 
 const MAIN = join(import.meta.dirname, '../../runtime/main.ts')
 /** no batch run of the schedule falls into a row by chance */
@@ -30,6 +31,7 @@ export interface ServedMeta {
 export class ServerProcess {
   readonly url: string
   readonly #child: ChildProcess
+  readonly #connections: ConnectionPool
   readonly pid: number
 
   static async start(options: ServerOptions): Promise<ServerProcess> {
@@ -46,6 +48,7 @@ export class ServerProcess {
 
   private constructor(child: ChildProcess, url: string, pid: number) {
     this.#child = child
+    this.#connections = new ConnectionPool(url)
     this.url = url
     this.pid = pid
   }
@@ -60,20 +63,25 @@ export class ServerProcess {
 
   /** @throws Error for any status but 200 */
   async get<Body>(path: string): Promise<Body> {
-    const reply = await fetch(`${this.url}${path}`)
-    if (reply.status !== 200) throw new Error(`${path} was answered with ${reply.status}: ${await reply.text()}`)
-    return (await reply.json()) as Body
+    return JSON.parse(await this.#text(path)) as Body
   }
 
   answer<Row = unknown>(path: string): Promise<{ readonly data: readonly Row[]; readonly meta: ServedMeta }> {
     return this.get(path)
   }
 
-  /** The sum of a metric over all its labels. */
-  async metric(name: string): Promise<number> {
-    const text = await (await fetch(`${this.url}/metrics`)).text()
-    const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+  /** The sum of a metric over all its labels, or over those lines that have `label`; 0 where there are none. */
+  async metric(name: string, label = ''): Promise<number> {
+    const lines = (await this.#text('/metrics'))
+      .split('\n')
+      .filter((line) => /^\w+/.exec(line)?.[0] === name && line.includes(label))
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+  }
+
+  async #text(path: string): Promise<string> {
+    const { status, body } = await this.#connections.use((connection) => connection.get(path))
+    if (status !== 200) throw new Error(`${path} was answered with ${status}: ${body}`)
+    return body.toString('utf8')
   }
 
   /** Waits until an answer to the path is as wanted, asking every 100 ms. */
@@ -88,9 +96,20 @@ export class ServerProcess {
   /** Stops it as Ctrl-C does; with `hard` as kill -9 does. Nothing to do where it has ended. */
   async stop(hard = false): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    this.#connections.close()
     const ended = once(this.#child, 'exit')
+    const roles = familyOf(this.pid).filter(({ pid }) => pid !== this.pid)
     this.#child.kill(hard ? 'SIGKILL' : 'SIGTERM')
     await ended
+    for (const { pid } of hard ? roles : []) killIfThere(pid)
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended with the process that started it.
   }
 }
 
