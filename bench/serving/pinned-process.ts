@@ -7,12 +7,22 @@ import { text } from 'node:stream/consumers'
 /** On a machine with two cores, a server that is measured "on one core" shares that core with no client. */
 export const SERVER_CORE = 0
 export const CLIENT_CORE = 1
+const EXIT_INTERRUPTED = 130
+
+/** A benchmark that is stopped leaves none of them behind: a platform would go on taking time from whatever is measured next. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT_INTERRUPTED))
 
 /** Starts a script; stdin and stdout are pipes, stderr is shown. @param core needs `taskset` (util-linux) */
 export function spawnNode(script: string, parameters: readonly string[] = [], core?: number): ChildProcess {
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', script, ...parameters]
   const [file, ...rest] = core === undefined ? command : ['taskset', '-c', String(core), ...command]
-  return spawn(file!, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(file!, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
+  running.add(child.once('exit', () => running.delete(child)))
+  return child
 }
 
 /** Runs a script of this folder to its end: it reads `input` as JSON from stdin and writes its result as JSON to stdout. */

@@ -15,13 +15,16 @@ export const TRENDING = '/v1/datasets/meetup_rsvps/views/trending_topics?at=late
 /** Segments stay open for as long as a row takes, and however many events there are. */
 export const STAY_OPEN = { segmentAgeMsMax: 86_400_000, segmentRecordsMax: 10_000_000 }
 
-/** Makes a folder, and removes it when the work is over. */
+/** Makes a folder, and removes it when the work is over, also when the benchmark is stopped. */
 export async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'watershed-bench-'))
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', remove)
   try {
     return await work(folder)
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    process.off('exit', remove)
+    remove()
   }
 }
 
