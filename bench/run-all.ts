@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { appendRate } from './append-rate.ts'
 import { batchRun } from './batch-run.ts'
 import { elasticsearchBulk } from './elasticsearch-bulk.ts'
+import { intakeRate } from './intake-rate.ts'
 import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
 import { kafkaTakeover } from './kafka-takeover.ts'
@@ -16,6 +17,7 @@ import { streamRate } from './stream-rate.ts'
 
 const BENCHES = {
   'append-rate': appendRate,
+  'intake-rate': intakeRate,
   'stream-rate': streamRate,
   'batch-run': batchRun,
   'event-to-answer': eventToAnswer,

@@ -48,20 +48,23 @@ export class HttpConnection {
   }
 
   /** Sends events as NDJSON. */
-  post(path: string, ndjson: string): Promise<HttpAnswer> {
+  post(path: string, ndjson: string | Buffer): Promise<HttpAnswer> {
     const type = `content-type: application/x-ndjson\r\ncontent-length: ${Buffer.byteLength(ndjson)}`
-    return this.#send(`POST ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${type}${HEAD_END}${ndjson}`)
+    return this.#send(`POST ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${type}${HEAD_END}`, ndjson)
   }
 
   close(): void {
     this.#socket.destroy()
   }
 
-  #send(request: string): Promise<HttpAnswer> {
+  #send(head: string, body: string | Buffer = ''): Promise<HttpAnswer> {
     if (this.#waiting !== null) throw new Error('a connection carries one request at a time')
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject }
-      this.#socket.write(request)
+      this.#socket.cork()
+      this.#socket.write(head)
+      if (body.length > 0) this.#socket.write(body)
+      this.#socket.uncork()
     })
   }
 
