@@ -12,6 +12,7 @@ import { StreamRole } from '#speed-layer/stream-role.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
@@ -19,6 +20,7 @@ import { silent } from '#telemetry/emit.ts'
 import { until } from '#tests/until.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { filteredSql } from '../answers/merged-sql.ts'
+import { SnapshotError } from '../answers/snapshot.ts'
 import { LiveAnswers } from './live-answers.ts'
 import { LiveDataset } from './live-dataset.ts'
 
@@ -60,6 +62,8 @@ let answers: LiveAnswers
 let appended: number
 let connections: number
 let filesRead: string[]
+/** so many reads of the lake find that their files are gone */
+let vanishing: number
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'watershed-live-'))
@@ -72,6 +76,7 @@ beforeEach(async () => {
   appended = 0
   connections = 0
   filesRead = []
+  vanishing = 0
   live = new LiveDataset({
     ...{ dataset, store, log, partitions: 2 },
     lake: countingLake(),
@@ -95,7 +100,10 @@ function countingLake(): Lake {
   Object.assign(counting, {
     current: () => lake.current(),
     chains: (partitions: number) => lake.chains(partitions),
-    check: (files: Parameters<Lake['check']>[0]) => lake.check(files),
+    check: async (files: Parameters<Lake['check']>[0]) => {
+      if (vanishing-- > 0) throw new LakeError('file-missing', 'a file of the test is gone')
+      return lake.check(files)
+    },
     resolve: (file: Parameters<Lake['resolve']>[0]) => {
       filesRead.push(file.path)
       return lake.resolve(file)
@@ -231,6 +239,15 @@ test('each file is read once: of a closed segment when it closed, of a generatio
   expect(visits(await ask({ view: 'by_page' }))).toBe(134)
   const generations = filesRead.filter((path) => path.includes('generations/') && path.includes('by_page'))
   expect(generations).toHaveLength(2)
+})
+
+test('files that are gone before they are read are looked for anew, also while a view is brought up to date', async () => {
+  await append(100)
+  await close()
+  vanishing = Number.POSITIVE_INFINITY
+  await expect(ask({ view: 'by_page' })).rejects.toThrow(SnapshotError)
+  vanishing = 2
+  expect(visits(await ask({ view: 'by_page' }))).toBe(100)
 })
 
 test('rows of other panes and keys do not leave the scans', async () => {

@@ -147,6 +147,8 @@ export class LiveAnswers {
   async #compute(key: string, plan: QueryPlan, options: AnswerOptions): Promise<KeptAnswer> {
     for (let attempt = 1; ; attempt++) {
       try {
+        // Bringing the view up to date reads files too, which may be gone as well.
+        if (attempt > 1) await this.#live.renew(plan.view.name)
         const head = await this.#live.head(plan.view.name)
         const began = performance.now()
         const answer = await this.#answerAt(head, plan, options)
@@ -158,7 +160,6 @@ export class LiveAnswers {
       } catch (error) {
         if (!isVanishedFile(error)) throw error
         if (attempt >= TRIES_MAX) throw new SnapshotError(this.name, VANISHED)
-        await this.#live.renew(plan.view.name)
       }
     }
   }

@@ -126,10 +126,14 @@ export class LiveDataset {
     return retained(head.moment.seq >= seq ? head : await view.follow())
   }
 
-  /** Brings the view to the newest moment, whatever it has: what it read is gone. @throws as `head` */
+  /** Brings the view to a moment that is looked at from now on: files that it read are gone. @throws as `head` */
   async renew(name: string): Promise<void> {
+    // What is under way may have begun before they went.
+    await this.#refreshing
     await this.#refreshed()
-    await (await this.#view(name)).follow()
+    const view = await this.#view(name)
+    await view.settle()
+    await view.follow()
   }
 
   /** The newest moment, without any view. @throws SnapshotError, LakeError */

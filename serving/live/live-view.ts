@@ -154,6 +154,11 @@ export class LiveView {
     return this.#following
   }
 
+  /** Waits until no change is under way, whatever comes of it. */
+  async settle(): Promise<void> {
+    await this.#following?.catch(() => {})
+  }
+
   async #followOnce(): Promise<ViewHead> {
     const { moments } = this.#parts
     for (;;) {
