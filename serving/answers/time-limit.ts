@@ -12,7 +12,7 @@ export async function withinTime<T>(
   work: (connection: EngineConnection) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const connection = await engine.connect()
+  const connection = await engine.connect({ keepFooters: true })
   const stop = (): void => connection.stop()
   signal?.addEventListener('abort', stop, { once: true })
   if (signal?.aborted) stop()

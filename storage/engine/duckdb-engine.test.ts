@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DuckDbEngine } from './duckdb-engine.ts'
+import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
 
 const zone = process.env.TZ
 let engine: DuckDbEngine
@@ -35,4 +38,40 @@ test('a connection that is told to stop ends what it runs and does nothing more'
   between.stop()
   await expect(between.run('SELECT 1')).rejects.toThrow(/INTERRUPT/)
   between.close()
+})
+
+test('a connection may keep the footers of files: what was modified is read again, and other settings stay locked', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'engine-'))
+  const own = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  const file = join(folder, 'states.parquet')
+  const keeping = await own.connect({ keepFooters: true })
+  /** Footers of files that were modified just now are not kept. */
+  const write = async (rows: number, secondsAgo: number): Promise<void> => {
+    await keeping.run(`COPY (FROM range(${rows}) AS r(n)) TO '${file}' (FORMAT parquet)`)
+    const at = Date.now() / 1_000 - secondsAgo
+    utimesSync(file, at, at)
+  }
+  const count = async (connection: EngineConnection): Promise<number> =>
+    (await connection.rows<{ n: number }>(`SELECT count(*) AS n FROM read_parquet('${file}')`))[0]!.n
+  const kept = async (): Promise<number> => {
+    const tag = "tag = 'OBJECT_CACHE'"
+    return (
+      await keeping.rows<{ bytes: number }>(`SELECT memory_usage_bytes AS bytes FROM duckdb_memory() WHERE ${tag}`)
+    )[0]!.bytes
+  }
+  try {
+    await write(10, 100)
+    expect(await count(await own.connect())).toBe(10)
+    const before = await kept()
+    expect(await count(await own.connect())).toBe(10)
+    expect(await kept()).toBe(before)
+    expect(await count(keeping)).toBe(10)
+    expect(await kept()).toBeGreaterThan(before)
+    await write(20, 50)
+    expect(await count(keeping)).toBe(20)
+    await expect(keeping.run('SET threads = 4')).rejects.toThrow(/locked/)
+  } finally {
+    own.close()
+    rmSync(folder, { recursive: true })
+  }
 })

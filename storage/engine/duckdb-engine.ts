@@ -23,6 +23,15 @@ export interface EngineOptions {
   readonly statementsAtOnce?: number
 }
 
+export interface ConnectOptions {
+  /**
+   * Keeps the parsed footers of the Parquet files that this connection reads, for all connections that keep them; a file that was
+   * modified is parsed again. For large files that are read again and again: a footer takes several times its size on disk, and is
+   * only given up when the engine reaches its memory limit. Default false
+   */
+  readonly keepFooters?: boolean
+}
+
 /** A value bound to a `$name` of the SQL text. */
 export type Parameter = string | number | bigint | boolean | null
 
@@ -50,6 +59,8 @@ export class DuckDbEngine {
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',
       'SET enable_external_access = false',
+      // What a connection may still set for itself.
+      "SET allowed_configs = ['parquet_metadata_cache']",
       'SET lock_configuration = true',
     ]
     for (const setting of settings) await connection.run(setting)
@@ -57,8 +68,10 @@ export class DuckDbEngine {
     return new DuckDbEngine(instance, pLimit(options.statementsAtOnce ?? Number.POSITIVE_INFINITY))
   }
 
-  async connect(): Promise<EngineConnection> {
-    return new EngineConnection(await this.#instance.connect(), this.#turns)
+  async connect({ keepFooters = false }: ConnectOptions = {}): Promise<EngineConnection> {
+    const connection = await this.#instance.connect()
+    if (keepFooters) await connection.run('SET SESSION parquet_metadata_cache = true')
+    return new EngineConnection(connection, this.#turns)
   }
 
   close(): void {
