@@ -107,23 +107,56 @@ export function answerSql(plan: QueryPlan, states: string, bound: BoundValues): 
   const needed = measuresNeeded(plan)
   const ranking = measuresRanking(plan)
   const later = needed.filter((name) => !ranking.includes(name))
-  if (groups.length === 0 || later.length === 0 || rowsShownMax(plan) > QUERY_LIMITS.rowsMax)
+  if (isOneKey(plan) || later.length === 0 || rowsShownMax(plan) > QUERY_LIMITS.rowsMax)
     return rankedSql(plan, presentedSql(plan, states, groups, needed))
   const names = groups.map(({ name }) => quoteName(name))
   const keyed = groups.map(({ name, sql }) => ({ name, sql, key: quoteName(`${name}#key`) }))
-  const ofShown = keyed
-    .map(({ name, key }) => `_s.${key} IS NOT DISTINCT FROM _ranked.${quoteName(name)}`)
-    .join(' AND ')
-  const few = `(SELECT _s.* FROM (SELECT *, ${keyed.map(({ sql, key }) => `${sql} AS ${key}`).join(', ')} FROM ${states}) AS _s SEMI JOIN _ranked ON ${ofShown})`
   const rest = presentedSql(
     plan,
-    few,
+    ofShownSql(plan, states, keyed),
     keyed.map(({ name, key }) => ({ name, sql: key })),
     later,
   )
   const same = names.map((name) => `_rest.${name} IS NOT DISTINCT FROM _ranked.${name}`).join(' AND ')
   return `WITH _ranked AS MATERIALIZED (${rankedSql(plan, presentedSql(plan, states, groups, ranking))})
     SELECT _ranked.*, _rest.* EXCLUDE (${names.join(', ')}) FROM _ranked JOIN (${rest}) AS _rest ON ${same} ORDER BY _n`
+}
+
+/** Nothing to rank: without groups, or with each of them filtered to one value. */
+function isOneKey({ dimensions, buckets, query }: QueryPlan): boolean {
+  const fixed = new Set(query.filters?.filter(({ operator }) => operator === 'eq').map(({ dimension }) => dimension))
+  return buckets === null && dimensions.every((name) => fixed.has(name))
+}
+
+interface ShownKey {
+  /** column of _ranked */
+  readonly name: string
+  /** of a state row */
+  readonly sql: string
+  /** column of the result */
+  readonly key: string
+}
+
+/**
+ * The states of the keys in _ranked. Only for `=` does the engine skip the row groups of a file that cannot hold one of the keys; keys
+ * with a NULL match in a join of their own, which reads nothing if there are none.
+ */
+function ofShownSql(plan: QueryPlan, states: string, keys: readonly ShownKey[]): string {
+  const keyed = `(SELECT *, ${keys.map(({ sql, key }) => `${sql} AS ${key}`).join(', ')} FROM ${states})`
+  const joined = (ranked: string, operator: string): string => {
+    const same = keys.map(({ name, key }) => `_s.${key} ${operator} _r.${quoteName(name)}`).join(' AND ')
+    return `SELECT _s.* FROM ${keyed} AS _s SEMI JOIN ${ranked} AS _r ON ${same}`
+  }
+  const missing = nullableKeys(plan).map((name) => `${quoteName(name)} IS NULL`)
+  if (missing.length === 0) return `(${joined('_ranked', '=')})`
+  const incomplete = `(SELECT * FROM _ranked WHERE ${missing.join(' OR ')})`
+  return `(${joined('_ranked', '=')} UNION ALL ${joined(incomplete, 'IS NOT DISTINCT FROM')})`
+}
+
+/** Dimensions that no filter keeps from being NULL. */
+function nullableKeys({ dimensions, query }: QueryPlan): string[] {
+  const set = query.filters?.filter(({ operator }) => operator !== 'null' && operator !== 'ne') ?? []
+  return dimensions.filter((name) => !set.some(({ dimension }) => dimension === name))
 }
 
 /** States merged by `groups`, and the values of `measures`. */
