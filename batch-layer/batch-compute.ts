@@ -4,7 +4,7 @@ import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql, typedRowsSql } from '#storage/lake/typed-rows.ts'
-import { writeParquet } from './write-parquet.ts'
+import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
 export type ResolveFile = (file: LakeFile) => string
 
@@ -33,8 +33,7 @@ export class DuckDbCompute implements BatchCompute {
   }
 
   recount(view: CompiledView, segments: readonly SegmentManifest[], writePath: string): Promise<number> {
-    const states = view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve))
-    return writeParquet(this.#connection, `SELECT * FROM (${states})${orderBy(view)}`, writePath)
+    return this.#write(view, view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve)), writePath)
   }
 
   merge(
@@ -45,16 +44,21 @@ export class DuckDbCompute implements BatchCompute {
   ): Promise<number> {
     const added = readParquetSql([...later, ...partials].map(this.#resolve))
     const states =
-      first === undefined
-        ? `SELECT * FROM (${view.mergeSql(added)})${orderBy(view)}`
-        : mergeTouchedSql(view, readParquetSql([this.#resolve(first)]), added)
-    return writeParquet(this.#connection, states, writePath)
+      first === undefined ? view.mergeSql(added) : mergeTouchedSql(view, readParquetSql([this.#resolve(first)]), added)
+    return this.#write(view, states, writePath)
+  }
+
+  /** In the order of panes, then of keys: a query for either reads the row groups that can hold it, and skips the others. */
+  #write(view: CompiledView, states: string, writePath: string): Promise<number> {
+    const keys = keysOf(view)
+    const order = keys.length === 0 ? '' : ` ORDER BY ${keys.join(', ')}`
+    return writeParquet(this.#connection, `SELECT * FROM (${states})${order}`, writePath, VIEW_ROW_GROUP_ROWS)
   }
 }
 
-/** Only states that new partials touch are merged; the others pass through, in the order that they have: sorted by pane but for the newest. */
+/** Only states that new partials touch are merged; the others pass through. */
 function mergeTouchedSql(view: CompiledView, counted: string, added: string): string {
-  const keys = view.time.kind === 'panes' ? [quoteName('pane')] : view.dimensions.map(({ name }) => quoteName(name))
+  const keys = view.time.kind === 'panes' ? [quoteName('pane')] : keysOf(view)
   if (keys.length === 0) return view.mergeSql(`(SELECT * FROM ${counted} UNION ALL BY NAME SELECT * FROM ${added})`)
   const same = keys.map((key) => `counted.${key} IS NOT DISTINCT FROM touched.${key}`).join(' AND ')
   const touched = `(SELECT counted.* FROM ${counted} AS counted SEMI JOIN touched ON ${same})`
@@ -63,7 +67,7 @@ function mergeTouchedSql(view: CompiledView, counted: string, added: string): st
     UNION ALL BY NAME (${view.mergeSql(`(SELECT * FROM ${touched} UNION ALL BY NAME SELECT * FROM ${added})`)})`
 }
 
-/** Rows of one pane lie together, so that a query for a range of time skips the other row groups. */
-function orderBy(view: CompiledView): string {
-  return view.time.kind === 'panes' ? ` ORDER BY ${quoteName('pane')}` : ''
+function keysOf(view: CompiledView): string[] {
+  const names = view.dimensions.map(({ name }) => name)
+  return (view.time.kind === 'panes' ? ['pane', ...names] : names).map(quoteName)
 }
