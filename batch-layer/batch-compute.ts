@@ -12,13 +12,8 @@ export type ResolveFile = (file: LakeFile) => string
 export interface BatchCompute {
   /** states of everything in the segments' raw events */
   recount(view: CompiledView, segments: readonly SegmentManifest[], writePath: string): Promise<number>
-  /** the base's states (none: a file of its own) and the partials as one */
-  merge(
-    view: CompiledView,
-    base: readonly LakeFile[],
-    partials: readonly LakeFile[],
-    writePath: string,
-  ): Promise<number>
+  /** the states of the files, merged: quickest with the largest file first */
+  merge(view: CompiledView, files: readonly LakeFile[], writePath: string): Promise<number>
 }
 
 export class DuckDbCompute implements BatchCompute {
@@ -36,15 +31,12 @@ export class DuckDbCompute implements BatchCompute {
     return this.#write(view, view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve)), writePath)
   }
 
-  merge(
-    view: CompiledView,
-    [first, ...later]: readonly LakeFile[],
-    partials: readonly LakeFile[],
-    writePath: string,
-  ): Promise<number> {
-    const added = readParquetSql([...later, ...partials].map(this.#resolve))
+  merge(view: CompiledView, files: readonly LakeFile[], writePath: string): Promise<number> {
+    const [first, ...later] = files.map(this.#resolve)
     const states =
-      first === undefined ? view.mergeSql(added) : mergeTouchedSql(view, readParquetSql([this.#resolve(first)]), added)
+      later.length === 0
+        ? view.mergeSql(readParquetSql([first!]))
+        : mergeTouchedSql(view, readParquetSql([first!]), readParquetSql(later))
     return this.#write(view, states, writePath)
   }
 

@@ -16,10 +16,8 @@ export type BatchMode = 'full' | 'incremental'
 export type ViewPlan =
   /** from all raw segments */
   | { readonly kind: 'recount' }
-  /** the base generation's files unchanged, and one more with the partials of the segments since (none if nothing is new) */
-  | { readonly kind: 'extend'; readonly base: readonly LakeFile[]; readonly partials: readonly LakeFile[] }
-  /** one file that merges the base generation's states with the partials of the segments since */
-  | { readonly kind: 'merge'; readonly base: readonly LakeFile[]; readonly partials: readonly LakeFile[] }
+  /** the base generation's first files unchanged, and one that merges its others with the partials of the segments since (none if nothing is new) */
+  | { readonly kind: 'extend'; readonly kept: readonly LakeFile[]; readonly merged: readonly LakeFile[] }
 
 export interface RunPlan {
   readonly mode: BatchMode
@@ -88,14 +86,19 @@ function mergePlan(
     if (partial?.hash !== hash) return null
     if (partial.file.rows > 0) partials.push(partial.file)
   }
-  return { kind: worthMerging(counted.files, partials) ? 'merge' : 'extend', base: counted.files, partials }
+  return extendPlan(counted.files, partials)
 }
 
-/** Rewritten as one file if there would be too many files, or if the files added since the last rewrite have more bytes than the first one. */
-function worthMerging([first, ...added]: readonly LakeFile[], partials: readonly LakeFile[]): boolean {
-  if (partials.length === 0) return false
-  const bytes = [...added, ...partials].reduce((sum, file) => sum + file.bytes, 0)
-  return 1 + added.length + 1 > VIEW_FILES_MAX || bytes > first!.bytes
+/**
+ * A new file takes in the newest files that are not larger than it becomes: each has at least the bytes of what comes after it, so a
+ * state is written again once per doubling, not once per run, and the largest file only when as much was added.
+ */
+function extendPlan(files: readonly LakeFile[], partials: readonly LakeFile[]): ViewPlan {
+  if (partials.length === 0) return { kind: 'extend', kept: files, merged: [] }
+  let kept = files.length
+  let bytes = partials.reduce((sum, file) => sum + file.bytes, 0)
+  while (kept > 0 && (kept >= VIEW_FILES_MAX || bytes >= files[kept - 1]!.bytes)) bytes += files[--kept]!.bytes
+  return { kind: 'extend', kept: files.slice(0, kept), merged: [...files.slice(kept), ...partials] }
 }
 
 function sameViews(dataset: CompiledDataset, base: GenerationManifest): boolean {

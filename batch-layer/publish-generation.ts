@@ -81,8 +81,8 @@ async function writeViews(publication: Publication, staged: StagedGeneration): P
       signal?.throwIfAborted()
       onProgress({ name, done, total })
       const definition = dataset.views.get(name)!
-      const kept = view.kind === 'extend' ? await takeOver(staged, name, view.base) : []
-      if (view.kind === 'extend' && view.partials.length === 0) {
+      const kept = view.kind === 'extend' ? await takeOver(staged, name, view.kept) : []
+      if (view.kind === 'extend' && view.merged.length === 0) {
         states[name] = { hash: definition.hash, files: kept }
         continue
       }
@@ -111,13 +111,12 @@ async function writeView(
   await lake.check(filesRead(view, plan.all))
   signal?.throwIfAborted()
   if (view.kind === 'recount') return compute.recount(definition, plan.all, writePath)
-  return compute.merge(definition, view.kind === 'merge' ? view.base : [], view.partials, writePath)
+  return compute.merge(definition, view.merged, writePath)
 }
 
 /** Files that are taken over unchanged are verified by their readers. */
 function filesRead(view: ViewPlan, all: RunPlan['all']): readonly LakeFile[] {
-  if (view.kind === 'recount') return all.flatMap(({ events }) => events ?? [])
-  return view.kind === 'merge' ? [...view.base, ...view.partials] : view.partials
+  return view.kind === 'recount' ? all.flatMap(({ events }) => events ?? []) : view.merged
 }
 
 function takeOver(staged: StagedGeneration, view: string, files: readonly LakeFile[]): Promise<LakeFile[]> {

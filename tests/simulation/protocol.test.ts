@@ -153,7 +153,7 @@ class World {
               path,
               segments.flatMap((segment) => (segment.events ? [segment.events] : [])),
             ),
-          merge: (_view, base, partials, path) => write(path, [...base, ...partials]),
+          merge: (_view, files, path) => write(path, files),
         },
         pinning: { changed: async () => false, pin: async () => null },
       })
