@@ -3,11 +3,7 @@ import { type MeasureInput, type MeasureSql, SCALAR } from './measure-sql.ts'
 /** (time, partition, offset) as one number: time in the upper 64 bits, partition in the next 16, offset in the last 48 */
 const TIME_STEP = `${2n ** 64n}::HUGEINT`
 const PARTITION_STEP = `${2n ** 48n}::HUGEINT`
-export const ORDER_SQL = orderSql('_time', '_partition', '_offset')
-
-function orderSql(time: string, partition: string, offset: string): string {
-  return `${time}::HUGEINT * ${TIME_STEP} + ${partition}::HUGEINT * ${PARTITION_STEP} + ${offset}::HUGEINT`
-}
+export const ORDER_SQL = `_time::HUGEINT * ${TIME_STEP} + _partition::HUGEINT * ${PARTITION_STEP} + _offset::HUGEINT`
 
 /**
  * The state of first and latest from two aggregates: the value, and the order that it has. (An aggregate over whole structs
@@ -25,17 +21,21 @@ function orderedState(value: string, order: string): string {
 export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested }: MeasureInput): MeasureSql {
   const [best, of, direction] = kind === 'first' ? ['min', 'arg_min', ''] : ['max', 'arg_max', ' DESC']
   const v = s('v')
-  const stateOrder = orderSql(`${v}.t`, `${v}.p`, `${v}.o`)
+  const [stored, ordered] = [
+    `STRUCT(v ${type}, t BIGINT, p INTEGER, o BIGINT)`,
+    `STRUCT(t BIGINT, p INTEGER, o BIGINT, v ${type})`,
+  ]
   // Of the elements of one event, which share time, partition and offset, the smallest is first and the largest latest.
-  const by = (order: string, value: string): string => (unnested ? `struct_pack(o := ${order}, v := ${value})` : order)
+  const by = unnested ? `struct_pack(o := _order, v := ${x})` : '_order'
   return {
     ...SCALAR,
-    state: [{ name: v, type: `STRUCT(v ${type}, t BIGINT, p INTEGER, o BIGINT)` }],
+    state: [{ name: v, type: stored }],
     type,
     exactness: { kind: 'exact' },
     invertible: 'no',
-    partial: [orderedState(`${of}(${x}, ${by('_order', x)})`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
-    merge: [orderedState(`${of}(${v}.v, ${by(stateOrder, `${v}.v`)})`, `${best}(${stateOrder})`)],
+    partial: [orderedState(`${of}(${x}, ${by})`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
+    // Structs compare by their fields in turn, and casts between them go by name.
+    merge: [`${best}(${v}::${ordered})::${stored}`],
     present: `${v}.v`,
     recount: `first(${x} ORDER BY _time${direction}, _partition${direction}, _offset${direction}${unnested ? `, ${x}${direction}` : ''}) FILTER (WHERE ${x} IS NOT NULL)`,
   }
