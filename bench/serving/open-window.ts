@@ -72,6 +72,7 @@ async function whileEventsArrive(server: ServerProcess): Promise<Record<string, 
 /** With nothing arriving and one question at a time: the server's own time, the time with HTTP and the client, and DuckDB alone. */
 async function computedAnswers(server: ServerProcess, folder: string): Promise<Record<string, number>> {
   await server.until(TRENDING, ({ behind }) => behind === 0)
+  await server.untilIdle()
   const { data, meta } = await server.answer<Mentioned>(TRENDING)
   const spent = (): Promise<number> => server.metric(`${QUERY_SECONDS}_sum`)
   const answered = (): Promise<number> => server.metric(`${QUERY_SECONDS}_count`)

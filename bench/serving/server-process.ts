@@ -93,6 +93,15 @@ export class ServerProcess {
     }
   }
 
+  /** Waits until it has done what it began with: half a second in which it uses less than a tenth of a core. */
+  async untilIdle(): Promise<void> {
+    for (;;) {
+      const before = this.cpuSeconds
+      await sleep(500)
+      if (this.cpuSeconds - before < 0.05) return
+    }
+  }
+
   /** Stops it as Ctrl-C does; with `hard` as kill -9 does. Nothing to do where it has ended. */
   async stop(hard = false): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return

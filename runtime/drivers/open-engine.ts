@@ -17,10 +17,15 @@ export async function openEngine(
   const spillFolder = join(scratchFolder, 'spill')
   mkdirSync(spillFolder, { recursive: true })
   return DuckDbEngine.open({
-    threads: configuration[`${role}Threads`],
+    threads: configuration[`${role}Threads`] ?? threadsOfOneQuery(),
     memoryLimit: `${configuration[`${role}MemoryMb`]}MB`,
     folders: [folder.lakeFolder, scratchFolder],
     spillFolder,
     ...(role === 'stream' ? { statementsAtOnce: availableParallelism() } : {}),
   })
+}
+
+/** Queries run beside one another; a second thread on processors that are all busy costs a query a third more of their time. */
+function threadsOfOneQuery(): number {
+  return Math.max(1, Math.floor(availableParallelism() / 2))
 }

@@ -142,7 +142,9 @@ export const SETTINGS = z.strictObject({
       'sources of keys missing from a dictionary: dictionary to URL with the placeholder `{key}`, which returns a JSON object of attributes',
     ),
 
-  serveThreads: count(1, 64).default(2).describe('threads of the query engine'),
+  serveThreads: count(1, 64)
+    .optional()
+    .describe('threads of the query engine that one query may use; default: half of the processors'),
   serveMemoryMb: count(64).default(1_024).describe('memory of the query engine in MB'),
   streamThreads: count(1, 64).default(1).describe('threads of the engine of the stream role'),
   streamMemoryMb: count(64).default(1_024).describe('memory of the engine of the stream role in MB'),

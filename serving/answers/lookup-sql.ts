@@ -24,12 +24,12 @@ export function enrichedSql(plan: QueryPlan, rows: string, dictionaries: Readonl
   }
 }
 
-/** Per row: the attribute; for a list of keys the distinct attributes, sorted; null if none is known. */
+/** Per row: the attribute; for a list of keys the distinct attributes, sorted; null if none is known. A dictionary has each key once. */
 function joinSql({ key, attribute, list }: CompiledLookup, alias: string, relation: string): string {
-  const column = list ? `unnest(${quoteName(key)})` : quoteName(key)
-  const keys = `SELECT _n, ${column}::VARCHAR AS k FROM r`
   const dictionary = `SELECT "key", attributes[${quoteText(attribute)}] AS v FROM ${relation}`
-  const value = list ? 'list(DISTINCT d.v ORDER BY d.v) FILTER (WHERE d.v IS NOT NULL)' : 'any_value(d.v)'
-  const found = `SELECT _n, ${value} AS v FROM (${keys}) AS k JOIN (${dictionary}) AS d ON d."key" = k.k GROUP BY _n`
+  if (!list) return `LEFT JOIN (${dictionary}) AS ${alias} ON ${alias}."key" = r.${quoteName(key)}::VARCHAR`
+  const keys = `SELECT _n, unnest(${quoteName(key)})::VARCHAR AS k FROM r`
+  const values = 'list(DISTINCT d.v ORDER BY d.v) FILTER (WHERE d.v IS NOT NULL) AS v'
+  const found = `SELECT _n, ${values} FROM (${keys}) AS k JOIN (${dictionary}) AS d ON d."key" = k.k GROUP BY _n`
   return `LEFT JOIN (${found}) AS ${alias} ON ${alias}._n = r._n`
 }

@@ -9,6 +9,7 @@ import { BoundValues } from './bound-values.ts'
 import { isoSql, jsonValueSql } from './json-value.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
+import { NewestPane } from './newest-pane.ts'
 import { openTable } from './open-table.ts'
 import { QueryError, UnknownViewError } from './query-error.ts'
 import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
@@ -76,7 +77,7 @@ export async function answerPlan(
     const bound = new BoundValues()
     const sql = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
     const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
-    return answerStates(connection, plan, { snapshot, sql, bound, dictionaries }, nowMs)
+    return answerStates(connection, plan, { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }, nowMs)
   })
 }
 
@@ -89,17 +90,20 @@ export interface StatesAt {
   readonly bound: BoundValues
   /** dictionary → relation of its pinned version */
   readonly dictionaries: ReadonlyMap<string, string>
+  /** of these states */
+  readonly newestPane: NewestPane
 }
 
 /** From states to rows: filtered, merged, presented, ranked, enriched. */
 export async function answerStates(
   connection: EngineConnection,
   plan: QueryPlan,
-  { snapshot, sql, bound, dictionaries }: StatesAt,
+  at: StatesAt,
   nowMs: number,
 ): Promise<Answer> {
+  const { snapshot, sql, bound, dictionaries } = at
   try {
-    const range = await rangeOf(plan, { sql, bound }, connection, nowMs)
+    const range = await rangeOf(plan, at, connection, nowMs)
     const states = filteredSql(plan.view, sql, range, plan.query.filters ?? [], bound)
     const enriched = enrichedSql(plan, answerSql(plan, states, bound), dictionaries)
     const { texts, estimated } = await rowTexts(connection, plan, enriched, bound)
@@ -126,7 +130,7 @@ function explained(error: unknown, plan: QueryPlan): unknown {
 
 async function rangeOf(
   plan: QueryPlan,
-  states: Pick<StatesAt, 'sql' | 'bound'>,
+  states: StatesAt,
   connection: EngineConnection,
   nowMs: number,
 ): Promise<AnswerRange> {
@@ -142,14 +146,12 @@ async function rangeOf(
 /** End of the newest pane that does not begin in the future; now when there is none. */
 async function latestMs(
   paneMs: number,
-  states: Pick<StatesAt, 'sql' | 'bound'>,
+  { sql, bound, newestPane }: StatesAt,
   connection: EngineConnection,
   nowMs: number,
 ): Promise<number> {
-  const bound = states.bound.copy()
-  const newest = `SELECT max(pane) AS pane FROM ${states.sql} WHERE pane <= ${bound.bind(BigInt(nowMs))}::BIGINT`
-  const [row] = await connection.rows<{ pane: number | null }>(newest, bound.parameters)
-  return row === undefined || row.pane === null ? nowMs : row.pane + paneMs
+  const pane = await newestPane.at(nowMs, connection, sql, bound)
+  return pane === null ? nowMs : pane + paneMs
 }
 
 interface RowTexts {

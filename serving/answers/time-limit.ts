@@ -5,14 +5,14 @@ import type { ServedDataset } from './snapshot.ts'
 
 export const QUERY_MS_MAX = 30_000
 
-/** Runs the work on its own connection and interrupts it after `msMax` milliseconds. @throws QueryTimeoutError in that case */
+/** Runs the work on a connection of its own, which must be left without temporary tables where it is pooled, and interrupts it after `msMax` milliseconds. @throws QueryTimeoutError in that case */
 export async function withinTime<T>(
   engine: ServedDataset['engine'],
   msMax: number,
   work: (connection: EngineConnection) => Promise<T>,
-  signal?: AbortSignal,
+  { signal, pooled = false }: { readonly signal?: AbortSignal; readonly pooled?: boolean } = {},
 ): Promise<T> {
-  const connection = await engine.connect({ keepFooters: true })
+  const connection = await engine.connect({ keepFooters: true, pooled })
   const stop = (): void => connection.stop()
   signal?.addEventListener('abort', stop, { once: true })
   if (signal?.aborted) stop()

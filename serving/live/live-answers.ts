@@ -169,9 +169,10 @@ export class LiveAnswers {
     const { snapshot } = head.moment
     try {
       const bound = new BoundValues()
-      const states = { snapshot, sql: head.sql(bound), bound, dictionaries: head.dictionaries }
+      const { dictionaries, newestPane } = head
+      const states = { snapshot, sql: head.sql(bound), bound, dictionaries, newestPane }
       const answer = (connection: EngineConnection): Promise<Answer> => answerStates(connection, plan, states, nowMs)
-      return await withinTime(this.#live.served.engine, queryMsMax, answer, signal)
+      return await withinTime(this.#live.served.engine, queryMsMax, answer, { signal, pooled: true })
     } finally {
       head.release()
     }

@@ -31,9 +31,9 @@ export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
 
 /** a head is given without another look when the last refresh ended at most this long ago: far longer than one takes */
 const FRESH_MS = 5_000
-/** a view that follows within so long is waited for */
-const FOLLOW_MS_QUICK = 50
-/** one that takes longer is given as it was at most so long ago */
+/** a view that rests no longer than this between two times of following is waited for */
+const REST_MS_QUICK = 50
+/** one that rests longer is given as it was at most so long ago */
 const HEAD_AGE_MS_MAX = 2_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
 const QUIET_GROWTH = 1.5
@@ -95,8 +95,8 @@ export class LiveDataset {
   }
 
   /**
-   * The view's head, without waiting; null: it has to be brought up to date first. A view that is asked for all the time and takes long to
-   * follow is given as it is; any other one counts what the newest moment counts, as answers from other views do.
+   * The view's head, without waiting; null: it has to be brought up to date first. Where following takes its whole share of a processor,
+   * a view that rests is given as it is; otherwise it counts what the newest moment counts, as answers from other views do.
    */
   headNow(name: string): ViewHead | null {
     const view = this.#views.get(name)
@@ -105,7 +105,7 @@ export class LiveDataset {
     const { head } = view
     if (head === null || head.moment === this.#moment) return head
     const isRecent = performance.now() - head.moment.atMs < HEAD_AGE_MS_MAX
-    return isRecent && view.followMs > FOLLOW_MS_QUICK ? head : null
+    return isRecent && this.#restMs(view) > REST_MS_QUICK ? head : null
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
@@ -208,8 +208,10 @@ export class LiveDataset {
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
       const share = Math.min(took * this.limits.refreshPauses, Math.max(took, this.limits.refreshPauseMsMax))
       const pause = Math.max(quietMs, share)
-      const asked = [...this.#views.values()].some((view) => this.#isHot(view))
-      await this.#pause(asked ? pause : Math.max(pause, this.limits.idleRefreshMs))
+      const hot = this.#hotViews()
+      // As long as all of them rest, what was read would not be folded.
+      const restMs = Math.min(...hot.map(({ dueAtMs }) => dueAtMs)) - performance.now()
+      await this.#pause(hot.length > 0 ? Math.max(pause, restMs) : Math.max(pause, this.limits.idleRefreshMs))
     }
   }
 
@@ -283,8 +285,19 @@ export class LiveDataset {
     } finally {
       const took = performance.now() - began
       const { coldEveryMs, coldPauses } = this.limits
-      view.dueAtMs = performance.now() + (this.#isHot(view) ? took : Math.max(coldEveryMs, coldPauses * took))
+      const restMs = this.#isHot(view) ? this.#restMs(view) : Math.max(coldEveryMs, coldPauses * took)
+      view.dueAtMs = performance.now() + restMs
     }
+  }
+
+  /** How long a view rests after it followed, so that all that are asked for take no more than their share together. */
+  #restMs({ followMs }: LiveView): number {
+    const { followShare, restMsMax } = this.limits
+    return Math.min(restMsMax, followMs * (this.#hotViews().length / followShare - 1))
+  }
+
+  #hotViews(): readonly LiveView[] {
+    return [...this.#views.values()].filter((view) => this.#isHot(view))
   }
 
   #isHot(view: LiveView): boolean {

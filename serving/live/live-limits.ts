@@ -11,6 +11,10 @@ export interface LiveLimits {
   readonly generationFileBytesMax: number
   /** a view that was asked for within so long is brought up to date by every refresh */
   readonly hotMs: number
+  /** all views that are asked for take this share of a processor for being brought up to date, each resting in between … */
+  readonly followShare: number
+  /** … but no longer than this */
+  readonly restMsMax: number
   /** the others are brought up to date this often at the most, so that a first answer has little left to do … */
   readonly coldEveryMs: number
   /** … after at least this many times what it took before … */
@@ -42,6 +46,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   closedBytesMax: 48 * 1024 * 1024,
   generationFileBytesMax: 8 * 1024 * 1024,
   hotMs: 10_000,
+  followShare: 0.5,
+  restMsMax: 1_000,
   coldEveryMs: 5_000,
   coldPauses: 100,
   coldRecordsMax: 5_000,

@@ -9,6 +9,7 @@ import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { BoundValues } from '../answers/bound-values.ts'
 import { closedFilesOf, generationFilesOf } from '../answers/merged-sql.ts'
+import { NewestPane } from '../answers/newest-pane.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
 import { ClosedStates } from './closed-states.ts'
 import type { FileTables } from './file-tables.ts'
@@ -50,6 +51,7 @@ export class ViewHead {
   readonly moment: Moment
   /** dictionary → relation of its pinned version */
   readonly dictionaries: ReadonlyMap<string, string>
+  readonly newestPane = new NewestPane()
   readonly #relation: (seq: () => string) => string
   readonly #tables: readonly ResidentTable[]
 

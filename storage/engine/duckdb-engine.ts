@@ -27,10 +27,18 @@ export interface ConnectOptions {
   /**
    * Keeps the parsed footers of the Parquet files that this connection reads, for all connections that keep them; a file that was
    * modified is parsed again. For large files that are read again and again: a footer takes several times its size on disk, and is
-   * only given up when the engine reaches its memory limit. Default false
+   * only given up when the engine reaches its memory limit. Pooled connections always do. Default false
    */
   readonly keepFooters?: boolean
+  /**
+   * Closing the connection leaves it to the next who asks for a pooled one, unless it was stopped. For statements that leave nothing
+   * behind: no temporary tables, no settings. Default false
+   */
+  readonly pooled?: boolean
 }
+
+/** connections of one engine that wait to be used again */
+const POOLED_MAX = 8
 
 /** A value bound to a `$name` of the SQL text. */
 export type Parameter = string | number | bigint | boolean | null
@@ -38,6 +46,8 @@ export type Parameter = string | number | bigint | boolean | null
 export class DuckDbEngine {
   readonly #instance: DuckDBInstance
   readonly #turns: LimitFunction
+  readonly #idle: DuckDBConnection[] = []
+  #closed = false
   private constructor(instance: DuckDBInstance, turns: LimitFunction) {
     this.#instance = instance
     this.#turns = turns
@@ -68,16 +78,32 @@ export class DuckDbEngine {
     return new DuckDbEngine(instance, pLimit(options.statementsAtOnce ?? Number.POSITIVE_INFINITY))
   }
 
-  async connect({ keepFooters = false }: ConnectOptions = {}): Promise<EngineConnection> {
+  async connect({ keepFooters = false, pooled = false }: ConnectOptions = {}): Promise<EngineConnection> {
+    if (pooled) return this.#pooled()
     const connection = await this.#instance.connect()
-    if (keepFooters) await connection.run('SET SESSION parquet_metadata_cache = true')
+    if (keepFooters) await connection.run(KEEP_FOOTERS)
     return new EngineConnection(connection, this.#turns)
   }
 
+  async #pooled(): Promise<EngineConnection> {
+    const idle = this.#idle.pop()
+    const connection = idle ?? (await this.#instance.connect())
+    if (idle === undefined) await connection.run(KEEP_FOOTERS)
+    return new EngineConnection(connection, this.#turns, () => {
+      if (this.#closed || this.#idle.length >= POOLED_MAX) return false
+      this.#idle.push(connection)
+      return true
+    })
+  }
+
   close(): void {
+    this.#closed = true
+    for (const connection of this.#idle.splice(0)) connection.closeSync()
     this.#instance.closeSync()
   }
 }
+
+const KEEP_FOOTERS = 'SET SESSION parquet_metadata_cache = true'
 
 /** How often a stopped connection is interrupted until it is closed. */
 const INTERRUPT_EVERY_MS = 100
@@ -90,9 +116,13 @@ export class EngineConnection {
   readonly #oneStatement = pLimit(1)
   #closed = false
   #interrupts: NodeJS.Timeout | null = null
-  constructor(connection: DuckDBConnection, turns: LimitFunction) {
+  readonly #giveBack: () => boolean
+
+  /** @param giveBack takes the closed connection, or says that it does not */
+  constructor(connection: DuckDBConnection, turns: LimitFunction, giveBack: () => boolean = () => false) {
     this.#connection = connection
     this.#turns = turns
+    this.#giveBack = giveBack
   }
 
   /** Runs one statement for its effect; returns the number of changed rows, if the statement has one. */
@@ -142,8 +172,9 @@ export class EngineConnection {
     this.#closed = true
     // Behind the statement that still runs: the engine does not survive a connection that goes away under one.
     const { activeCount, pendingCount } = this.#oneStatement
-    if (activeCount + pendingCount === 0) this.#connection.closeSync()
-    else void this.#oneStatement(() => this.#connection.closeSync())
+    if (activeCount + pendingCount === 0) {
+      if (this.#interrupts !== null || !this.#giveBack()) this.#connection.closeSync()
+    } else void this.#oneStatement(() => this.#connection.closeSync())
   }
 
   #read(sql: string, parameters?: Record<string, Parameter>): Promise<DuckDBResultReader> {
