@@ -94,13 +94,18 @@ export class LiveAnswers {
     return asked
   }
 
-  /** The kept answer, where it can be given as it is: nothing is awaited, read or computed. */
+  /**
+   * The kept answer, where it can be given as it is: nothing is awaited. One that is asked for all the time is computed anew before it
+   * is too old to be given, so that nobody waits for it.
+   */
   answerNow(asked: AskedQuery, nowMs: number): KeptAnswer | null {
     const kept = this.#cache.get(keyOf(asked, nowMs))
-    if (kept === undefined) return null
-    const head = this.#live.headNow(asked.plan.view.name)
-    if (head === null) return null
-    if (kept.moment !== head.moment && performance.now() - kept.doneAtMs > this.#reuseMs(kept)) return null
+    if (kept === undefined || !this.#live.isFollowed(asked.plan.view.name)) return null
+    if (kept.moment !== this.#live.headNow(asked.plan.view.name)?.moment) {
+      const [ageMs, reuseMs] = [performance.now() - kept.doneAtMs, this.#reuseMs(kept)]
+      if (ageMs > reuseMs + this.#aheadMs(kept)) return null
+      if (ageMs > reuseMs) this.#computeAhead(asked, nowMs)
+    }
     this.#count('kept')
     return kept
   }
@@ -133,6 +138,21 @@ export class LiveAnswers {
   #reuseMs({ tookMs }: KeptAnswer): number {
     const { reuseMsMax, reuseFactor } = this.#limits
     return this.#share.isUsedUp(performance.now()) ? reuseMsMax : Math.min(reuseMsMax, reuseFactor * tookMs)
+  }
+
+  /** For how long it is still given while it is computed anew. */
+  #aheadMs({ tookMs }: KeptAnswer): number {
+    const { reuseMsMax, aheadFactor, aheadMsMin } = this.#limits
+    return Math.min(reuseMsMax, Math.max(aheadMsMin, aheadFactor * tookMs))
+  }
+
+  #computeAhead(asked: AskedQuery, nowMs: number): void {
+    const key = keyOf(asked, nowMs)
+    if (this.#flights.has(key) || this.#flights.size >= this.#limits.aheadMax) return
+    // Whoever asks when the kept one is too old is told what is wrong.
+    this.#begin(key, asked.plan, { nowMs })
+      .join()
+      .catch(() => {})
   }
 
   #begin(key: string, plan: QueryPlan, options: AnswerOptions): SharedWork<KeptAnswer> {

@@ -94,6 +94,14 @@ export class LiveDataset {
     return this.#fault === null && performance.now() - this.#refreshedAtMs < FRESH_MS
   }
 
+  /** Whether the view is brought up to date all the time, because it is asked for, and nothing keeps it from being. */
+  isFollowed(name: string): boolean {
+    const view = this.#views.get(name)
+    if (view === undefined || !this.fresh || !this.#isHot(view)) return false
+    view.askedAtMs = performance.now()
+    return view.head !== null
+  }
+
   /**
    * The view's head, without waiting; null: it has to be brought up to date first. Where following takes its whole share of a processor,
    * a view that rests is given as it is; otherwise it counts what the newest moment counts, as answers from other views do.

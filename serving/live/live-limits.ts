@@ -34,7 +34,12 @@ export interface LiveLimits {
   readonly answerBytesMax: number
   /** an answer is given again for this many times what computing it took, also when newer events are folded meanwhile … */
   readonly reuseFactor: number
-  /** … but not for longer; and for as long, while computing answers takes more than `recomputeShare` of one processor */
+  /** … then for so many times longer, at least `aheadMsMin`, while it is computed anew: who asks all the time never waits … */
+  readonly aheadFactor: number
+  readonly aheadMsMin: number
+  /** … as long as fewer than so many answers are being computed */
+  readonly aheadMax: number
+  /** bounds both times; the first is as long while computing answers takes more than `recomputeShare` of one processor */
   readonly reuseMsMax: number
   readonly recomputeShare: number
 }
@@ -57,7 +62,10 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   idleRefreshMs: 500,
   answersMax: 1_000,
   answerBytesMax: 64 * 1024 * 1024,
-  reuseFactor: 2,
+  reuseFactor: 1,
+  aheadFactor: 4,
+  aheadMsMin: 50,
+  aheadMax: 2,
   reuseMsMax: 2_000,
   recomputeShare: 0.2,
 }
