@@ -13,6 +13,7 @@ const CLIENTS = 20
 const EVERY_S = 2
 const POLLED_MS = 16_000
 const UNPOLLED_MS = 6_000
+const UNASKED_MS = 10_000
 
 const RSVPS = '/v1/datasets/meetup_rsvps/views'
 const PANELS = [
@@ -34,6 +35,9 @@ export function polledPanels(): Promise<Record<string, number>> {
     const server = await ServerProcess.start({ folder, core: SERVER_CORE, settings: STAY_OPEN })
     try {
       await server.until(TRENDING, ({ behind }) => behind === 0)
+      // What was asked for just now is followed for a while.
+      await sleep(UNASKED_MS)
+      await server.untilIdle()
       const feed = await Feed.start({ url: server.url, dataset: 'meetup_rsvps', perSecond: EVENTS_PER_SECOND })
       const unpolledShare = await cpuShare(server, UNPOLLED_MS)
       const before = await computedBy(server)

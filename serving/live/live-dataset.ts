@@ -300,8 +300,9 @@ export class LiveDataset {
 
   /** How long a view rests after it followed, so that all that are asked for take no more than their share together. */
   #restMs({ followMs }: LiveView): number {
-    const { followShare, restMsMax } = this.limits
-    return Math.min(restMsMax, followMs * (this.#hotViews().length / followShare - 1))
+    const { followShareAlone, followShare, restMsMax } = this.limits
+    const hot = this.#hotViews().length
+    return Math.min(restMsMax, followMs * (hot > 1 ? hot / followShare - 1 : 1 / followShareAlone - 1))
   }
 
   #hotViews(): readonly LiveView[] {

@@ -11,7 +11,9 @@ export interface LiveLimits {
   readonly generationFileBytesMax: number
   /** a view that was asked for within so long is brought up to date by every refresh */
   readonly hotMs: number
-  /** all views that are asked for take this share of a processor for being brought up to date, each resting in between … */
+  /** a view that is asked for alone takes up to this share of a processor for being brought up to date … */
+  readonly followShareAlone: number
+  /** … several together this, each resting in between … */
   readonly followShare: number
   /** … but no longer than this */
   readonly restMsMax: number
@@ -51,7 +53,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   closedBytesMax: 48 * 1024 * 1024,
   generationFileBytesMax: 8 * 1024 * 1024,
   hotMs: 10_000,
-  followShare: 0.5,
+  followShareAlone: 0.5,
+  followShare: 0.25,
   restMsMax: 1_000,
   coldEveryMs: 5_000,
   coldPauses: 100,
