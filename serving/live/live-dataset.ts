@@ -216,11 +216,16 @@ export class LiveDataset {
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
       const share = Math.min(took * this.limits.refreshPauses, Math.max(took, this.limits.refreshPauseMsMax))
       const pause = Math.max(quietMs, share)
-      const hot = this.#hotViews()
-      // As long as all of them rest, what was read would not be folded.
-      const restMs = Math.min(...hot.map(({ dueAtMs }) => dueAtMs)) - performance.now()
-      await this.#pause(hot.length > 0 ? Math.max(pause, restMs) : Math.max(pause, this.limits.idleRefreshMs))
+      await this.#pause(Math.max(pause, this.#restingMs()))
     }
+  }
+
+  /** As long as all views that are asked for rest, what is read would not be folded. */
+  #restingMs(): number {
+    const hot = this.#hotViews()
+    if (hot.length === 0) return this.limits.idleRefreshMs
+    const dueAtMs = Math.min(...hot.map((view) => view.dueAtMs))
+    return Number.isFinite(dueAtMs) ? dueAtMs - performance.now() : 0
   }
 
   async #pause(ms: number): Promise<void> {
