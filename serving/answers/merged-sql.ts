@@ -107,7 +107,7 @@ export function answerSql(plan: QueryPlan, states: string, bound: BoundValues): 
   const needed = measuresNeeded(plan)
   const ranking = measuresRanking(plan)
   const later = needed.filter((name) => !ranking.includes(name))
-  if (isOneKey(plan) || later.length === 0 || rowsShownMax(plan) > QUERY_LIMITS.rowsMax)
+  if (isOneKey(plan) || !later.some((name) => isLarge(plan, name)) || rowsShownMax(plan) > QUERY_LIMITS.rowsMax)
     return rankedSql(plan, presentedSql(plan, states, groups, needed))
   const names = groups.map(({ name }) => quoteName(name))
   const keyed = groups.map(({ name, sql }) => ({ name, sql, key: quoteName(`${name}#key`) }))
@@ -126,6 +126,13 @@ export function answerSql(plan: QueryPlan, states: string, bound: BoundValues): 
 function isOneKey({ dimensions, buckets, query }: QueryPlan): boolean {
   const fixed = new Set(query.filters?.filter(({ operator }) => operator === 'eq').map(({ dimension }) => dimension))
   return buckets === null && dimensions.every((name) => fixed.has(name))
+}
+
+/** Whether a measure's states are more than numbers: reading them for the shown rows only is worth a second look at the states. */
+function isLarge({ view }: QueryPlan, measure: string): boolean {
+  return view.stateColumns.some(
+    ({ name, type }) => name.startsWith(`${measure}__`) && /\[\]$|^STRUCT|^VARCHAR/.test(type),
+  )
 }
 
 interface ShownKey {
