@@ -83,7 +83,7 @@ beforeEach(async () => {
     engine: countingEngine(),
     scratchFolder: join(folder, 'scratch'),
     // Only when a test says so, and then at once.
-    limits: { idleRefreshMs: 3_600_000, refreshPauseMs: 3_600_000, reuseMsMax: 0 },
+    limits: { idleRefreshMs: 3_600_000, refreshPauseMs: 3_600_000, reuseMsMax: 0, followWaitMsMax: 60_000 },
   })
   answers = new LiveAnswers(live)
 })

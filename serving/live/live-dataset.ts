@@ -34,7 +34,7 @@ const FRESH_MS = 5_000
 /** a view that rests no longer than this between two times of following is waited for */
 const REST_MS_QUICK = 50
 /** one that rests longer is given as it was at most so long ago */
-const HEAD_AGE_MS_MAX = 2_000
+const HEAD_AGE_MS_MAX = 5_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
 const QUIET_GROWTH = 1.5
 const QUIET_PAUSE_MS_MAX = 60
@@ -112,8 +112,7 @@ export class LiveDataset {
     view.askedAtMs = performance.now()
     const { head } = view
     if (head === null || head.moment === this.#moment) return head
-    const isRecent = performance.now() - head.moment.atMs < HEAD_AGE_MS_MAX
-    return isRecent && this.#restMs(view) > REST_MS_QUICK ? head : null
+    return isRecent(head) && this.#restMs(view) > REST_MS_QUICK ? head : null
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
@@ -128,10 +127,27 @@ export class LiveDataset {
     // From now on it follows every refresh, however long it was left alone before.
     view.dueAtMs = 0
     this.#wake?.()
+    return this.#followed(view)
+  }
+
+  /** What is being brought up to date by others, or behind them, is waited for a while only: queries of one view must not wait for another. */
+  async #followed(view: LiveView): Promise<ViewHead> {
     const { seq } = this.#now()
-    const head = await view.follow()
-    // One that was under way may have begun before.
-    return retained(head.moment.seq >= seq ? head : await view.follow())
+    const newest = (async () => {
+      const head = await view.follow()
+      // One that was under way may have begun before.
+      return head.moment.seq >= seq ? head : await view.follow()
+    })()
+    const over = Promise.withResolvers<null>()
+    const timer = setTimeout(() => over.resolve(null), this.limits.followWaitMsMax)
+    try {
+      if (view.head === null || !isRecent(view.head)) return retained(await newest)
+      const head = (await Promise.race([newest, over.promise])) ?? view.head
+      return retained(head ?? (await newest))
+    } finally {
+      clearTimeout(timer)
+      newest.catch(() => {})
+    }
   }
 
   /** Brings the view to a moment that is looked at from now on: files that it read are gone. @throws as `head` */
@@ -359,6 +375,10 @@ export class LiveDataset {
     }
     return { seq: ++this.#seq, atMs: performance.now(), epoch: this.#epoch, snapshot, places, tail: rows.table }
   }
+}
+
+function isRecent({ moment }: ViewHead): boolean {
+  return performance.now() - moment.atMs < HEAD_AGE_MS_MAX
 }
 
 function retained(head: ViewHead): ViewHead {

@@ -17,6 +17,8 @@ export interface LiveLimits {
   readonly followShare: number
   /** … but no longer than this */
   readonly restMsMax: number
+  /** a query waits this long for its view to be brought up to date, where the view was not long ago */
+  readonly followWaitMsMax: number
   /** the others are brought up to date this often at the most, so that a first answer has little left to do … */
   readonly coldEveryMs: number
   /** … after at least this many times what it took before … */
@@ -56,6 +58,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   followShareAlone: 0.5,
   followShare: 0.25,
   restMsMax: 1_000,
+  followWaitMsMax: 25,
   coldEveryMs: 5_000,
   coldPauses: 100,
   coldRecordsMax: 5_000,

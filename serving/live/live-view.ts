@@ -46,18 +46,21 @@ interface Settled {
   readonly dictionaries: readonly PinnedDictionary[]
 }
 
+/** Binds the number of a refresh. @returns its place in the SQL text */
+type BindSeq = (seq: number) => string
+
 /** A view's states at a moment, as relations of the engine. */
 export class ViewHead {
   readonly moment: Moment
   /** dictionary → relation of its pinned version */
   readonly dictionaries: ReadonlyMap<string, string>
   readonly newestPane = new NewestPane()
-  readonly #relation: (seq: () => string) => string
+  readonly #relation: (seq: BindSeq) => string
   readonly #tables: readonly ResidentTable[]
 
   constructor(
     moment: Moment,
-    relation: (seq: () => string) => string,
+    relation: (seq: BindSeq) => string,
     dictionaries: ReadonlyMap<string, string>,
     tables: readonly ResidentTable[],
   ) {
@@ -72,7 +75,7 @@ export class ViewHead {
    * transaction that runs it, and a condition that holds for all rows there are is left out of the plan.
    */
   sql(bound: BoundValues): string {
-    return this.#relation(() => `${bound.bind(BigInt(this.moment.seq))}::BIGINT`)
+    return this.#relation((seq) => `${bound.bind(BigInt(seq))}::BIGINT`)
   }
 
   /** Keeps the tables that the relations name until `release`. */
@@ -188,16 +191,26 @@ export class LiveView {
 
   #headOf(moment: Moment, { tables, paths, dictionaries }: Settled): ViewHead {
     const columns = this.view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
-    const growing = [this.#closed.table, this.#tail.table].filter((table) => table !== null)
+    const [closed, open] = [this.#closed.table, this.#tail.table]
     const still = [
       ...tables.map(({ name }) => `SELECT ${columns} FROM ${name}`),
       ...(paths.length === 0 ? [] : [`SELECT ${columns} FROM ${readParquetSql(paths)}`]),
     ]
-    const relation = (seq: () => string): string => {
-      const parts = [...still, ...growing.map(({ name }) => `SELECT ${columns} FROM ${name} WHERE _seq <= ${seq()}`)]
+    const forgotten = this.#tail.forgotten
+    const relation = (seq: BindSeq): string => {
+      const upTo = ({ name }: ResidentTable): string =>
+        `SELECT ${columns} FROM ${name} WHERE _seq <= ${seq(moment.seq)}`
+      const gone = [...forgotten].map(
+        ([partition, last]) => ` AND NOT (_partition = ${partition} AND _seq <= ${seq(last)})`,
+      )
+      const parts = [
+        ...still,
+        ...(closed === null ? [] : [upTo(closed)]),
+        ...(open === null ? [] : [upTo(open) + gone.join('')]),
+      ]
       return parts.length === 0 ? emptyRelation(this.view.stateColumns) : `(${parts.join(' UNION ALL ')})`
     }
-    const all = [...tables, ...growing, ...dictionaries.map(({ table }) => table)].filter((table) => table !== null)
+    const all = [...tables, closed, open, ...dictionaries.map(({ table }) => table)].filter((table) => table !== null)
     return new ViewHead(moment, relation, new Map(dictionaries.map((each) => [each.name, each.sql])), all)
   }
 

@@ -1,6 +1,7 @@
 /**
  * One view's states of the log's tail, by partition. Each fold adds the partials of the rows that came since; merging adds them up.
- * Where a segment closed, the states of its partition are folded anew from the rows that are left, into another table.
+ * Where a segment closed, the states of its partition are forgotten, and folded anew from the rows that are left: the table keeps them
+ * until it is merged, and who reads it leaves them out. So a close costs what is left of its partition, not what all others hold.
  */
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
@@ -25,8 +26,9 @@ export class TailStates {
   /** of the last fold */
   #seq = 0
   #rows = 0
-  /** rows added since the table was merged */
+  /** rows added or forgotten since the table was merged */
   #added = 0
+  #forgotten: ReadonlyMap<number, number> = new Map()
 
   constructor(view: CompiledView, connection: EngineConnection) {
     this.#view = view
@@ -36,6 +38,11 @@ export class TailStates {
   /** null: nothing is open */
   get table(): ResidentTable | null {
     return this.#table
+  }
+
+  /** partition → `_seq` of the last rows that do not count any more */
+  get forgotten(): ReadonlyMap<number, number> {
+    return this.#forgotten
   }
 
   /** Records of the places that are not folded. */
@@ -55,8 +62,8 @@ export class TailStates {
     if (epoch !== this.#epoch) this.drop()
     this.#epoch = epoch
     const anew = places.filter(({ partition, start }) => (this.#folded.get(partition)?.start ?? start) !== start)
-    if (anew.length > 0) await this.#forget(new Set(anew.map(({ partition }) => partition)))
-    if (this.#added > Math.max(MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#rewrite('true')
+    if (anew.length > 0) this.#forget(anew.map(({ partition }) => partition))
+    if (this.#added > Math.max(MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#merge()
   }
 
   /**
@@ -78,15 +85,18 @@ export class TailStates {
     this.#table?.retire()
     this.#table = null
     this.#folded.clear()
+    this.#forgotten = new Map()
     this.#rows = 0
     this.#added = 0
   }
 
-  async #forget(partitions: ReadonlySet<number>): Promise<void> {
-    const kept = [...this.#folded.keys()].filter((partition) => !partitions.has(partition))
-    if (this.#table !== null && kept.length > 0) await this.#rewrite(`_partition IN (${kept.join(', ')})`)
-    else this.drop()
+  #forget(partitions: readonly number[]): void {
+    // As if each partition had as many.
+    this.#added += Math.ceil((this.#rows * partitions.length) / this.#folded.size)
     for (const partition of partitions) this.#folded.delete(partition)
+    const gone = partitions.map((partition) => [partition, this.#seq] as const)
+    this.#forgotten = new Map([...this.#forgotten, ...gone])
+    if (this.#folded.size === 0) this.drop()
   }
 
   async #add(due: readonly TailPlace[], rows: string, seq: number): Promise<void> {
@@ -101,14 +111,18 @@ export class TailStates {
     this.#added += added
   }
 
-  /** The states that match, merged, in a new table. */
-  async #rewrite(condition: string): Promise<void> {
-    const before = this.#table!
+  /** The states that count, merged, in a new table. */
+  async #merge(): Promise<void> {
+    const before = this.#table
+    if (before === null) return
     const by = ['_partition', ...stateKeys(this.#view)].map((name) => ({ name, sql: quoteName(name) }))
-    const merged = this.#view.mergeSql(`(SELECT * FROM ${before.name} WHERE ${condition})`, by)
+    const gone = [...this.#forgotten].map(([partition, seq]) => `_partition = ${partition} AND _seq <= ${seq}`)
+    const kept = gone.length === 0 ? before.name : `(SELECT * FROM ${before.name} WHERE NOT (${gone.join(' OR ')}))`
+    const merged = this.#view.mergeSql(kept, by)
     const table = await ResidentTable.ofStates(this.#connection, this.#view)
     this.#rows = await table.fill(`SELECT ${this.#seq}, * FROM (${merged})`)
     this.#added = 0
+    this.#forgotten = new Map()
     this.#table = table
     before.retire()
   }
