@@ -103,7 +103,8 @@ export class LiveAnswers {
     if (kept === undefined || !this.#live.isFollowed(asked.plan.view.name)) return null
     if (kept.moment !== this.#live.headNow(asked.plan.view.name)?.moment) {
       const [ageMs, reuseMs] = [performance.now() - kept.doneAtMs, this.#reuseMs(kept)]
-      if (ageMs > reuseMs + this.#aheadMs(kept)) return null
+      const newerMs = this.isUnderWay(asked, nowMs) ? this.#limits.reuseMsMax : this.#aheadMs(kept)
+      if (ageMs > reuseMs + newerMs) return null
       if (ageMs > reuseMs) this.#computeAhead(asked, nowMs)
     }
     this.#count('kept')
@@ -140,7 +141,7 @@ export class LiveAnswers {
     return this.#share.isUsedUp(performance.now()) ? reuseMsMax : Math.min(reuseMsMax, reuseFactor * tookMs)
   }
 
-  /** For how long it is still given while it is computed anew. */
+  /** For how long it is still given, so that it is asked for before it has to be waited for. */
   #aheadMs({ tookMs }: KeptAnswer): number {
     const { reuseMsMax, aheadFactor, aheadMsMin } = this.#limits
     return Math.min(reuseMsMax, Math.max(aheadMsMin, aheadFactor * tookMs))

@@ -38,12 +38,12 @@ export interface LiveLimits {
   readonly answerBytesMax: number
   /** an answer is given again for this many times what computing it took, also when newer events are folded meanwhile … */
   readonly reuseFactor: number
-  /** … then for so many times longer, at least `aheadMsMin`, while it is computed anew: who asks all the time never waits … */
+  /** … then for so many times longer, at least `aheadMsMin`, in which whoever asks has it computed anew without waiting for it … */
   readonly aheadFactor: number
   readonly aheadMsMin: number
   /** … as long as fewer than so many answers are being computed */
   readonly aheadMax: number
-  /** bounds both times; the first is as long while computing answers takes more than `recomputeShare` of one processor */
+  /** bounds both times, and the second ends when the new one is there; the first is as long while computing answers takes more than `recomputeShare` of one processor */
   readonly reuseMsMax: number
   readonly recomputeShare: number
 }
