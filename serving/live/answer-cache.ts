@@ -6,6 +6,8 @@ import type { Moment } from './live-view.ts'
 
 export interface KeptAnswer {
   readonly moment: Moment
+  /** number of the window that the clock gave; null where it gives none */
+  readonly window: number | null
   readonly snapshot: Snapshot
   readonly rowsJson: string
   readonly rowCount: number

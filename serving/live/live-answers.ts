@@ -99,9 +99,10 @@ export class LiveAnswers {
    * is too old to be given, so that nobody waits for it.
    */
   answerNow(asked: AskedQuery, nowMs: number): KeptAnswer | null {
-    const kept = this.#cache.get(keyOf(asked, nowMs))
+    const kept = this.#cache.get(asked.text)
     if (kept === undefined || !this.#live.isFollowed(asked.plan.view.name)) return null
-    if (kept.moment !== this.#live.headNow(asked.plan.view.name)?.moment) {
+    const head = this.#live.headNow(asked.plan.view.name)
+    if (kept.moment !== head?.moment || kept.window !== windowOf(asked.plan, nowMs)) {
       const [ageMs, reuseMs] = [performance.now() - kept.doneAtMs, this.#reuseMs(kept)]
       const newerMs = this.isUnderWay(asked, nowMs) ? this.#limits.reuseMsMax : this.#aheadMs(kept)
       if (ageMs > reuseMs + newerMs) return null
@@ -120,7 +121,7 @@ export class LiveAnswers {
   async answer(asked: AskedQuery, options: AnswerOptions = {}): Promise<KeptAnswer> {
     const key = keyOf(asked, options.nowMs ?? Date.now())
     const flight = this.#flights.get(key)
-    if (flight === undefined) return this.#begin(key, asked.plan, options).join(options.signal)
+    if (flight === undefined) return this.#begin(key, asked, options).join(options.signal)
     this.#count('joined')
     return flight.join(options.signal)
   }
@@ -151,32 +152,33 @@ export class LiveAnswers {
     const key = keyOf(asked, nowMs)
     if (this.#flights.has(key) || this.#flights.size >= this.#limits.aheadMax) return
     // Whoever asks when the kept one is too old is told what is wrong.
-    this.#begin(key, asked.plan, { nowMs })
+    this.#begin(key, asked, { nowMs })
       .join()
       .catch(() => {})
   }
 
-  #begin(key: string, plan: QueryPlan, options: AnswerOptions): SharedWork<KeptAnswer> {
+  #begin(key: string, asked: AskedQuery, options: AnswerOptions): SharedWork<KeptAnswer> {
     const over = (): void => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
     }
-    const flight = new SharedWork((signal) => this.#compute(key, plan, { ...options, signal }).finally(over), over)
+    const flight = new SharedWork((signal) => this.#compute(asked, { ...options, signal }).finally(over), over)
     this.#flights.set(key, flight)
     return flight
   }
 
-  async #compute(key: string, plan: QueryPlan, options: AnswerOptions): Promise<KeptAnswer> {
+  async #compute({ plan, text }: AskedQuery, options: AnswerOptions): Promise<KeptAnswer> {
+    const nowMs = options.nowMs ?? Date.now()
     for (let attempt = 1; ; attempt++) {
       try {
         // Bringing the view up to date reads files too, which may be gone as well.
         if (attempt > 1) await this.#live.renew(plan.view.name)
         const head = await this.#live.head(plan.view.name)
         const began = performance.now()
-        const answer = await this.#answerAt(head, plan, options)
+        const answer = await this.#answerAt(head, plan, { ...options, nowMs })
         this.#count('computed')
-        const kept = keptOf(answer, head, performance.now() - began)
+        const kept = keptOf(answer, head, windowOf(plan, nowMs), performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
-        this.#cache.keep(key, kept)
+        this.#cache.keep(text, kept)
         return kept
       } catch (error) {
         if (!isVanishedFile(error)) throw error
@@ -207,17 +209,27 @@ export class LiveAnswers {
   }
 }
 
-/** What is asked, and of which window, where the clock decides that: the one that ends next, or the panes that have begun. */
-function keyOf({ plan: { query, window }, text }: AskedQuery, nowMs: number): string {
-  if (window === null || typeof query.at === 'number') return text
-  const windows = nowMs / window.everyMs
-  return `${text}@${query.at === 'latest' ? Math.floor(windows) : Math.ceil(windows)}`
+/** What is asked, and of which window. */
+function keyOf({ plan, text }: AskedQuery, nowMs: number): string {
+  return `${text}@${windowOf(plan, nowMs)}`
 }
 
-function keptOf({ rowsJson, rowCount, meta }: Answer, head: ViewHead, tookMs: number): KeptAnswer {
+/** The window's number, where the clock decides which one it is: the one that ends next, or the one of panes that have begun. */
+function windowOf({ query, window }: QueryPlan, nowMs: number): number | null {
+  if (window === null || typeof query.at === 'number') return null
+  const windows = nowMs / window.everyMs
+  return query.at === 'latest' ? Math.floor(windows) : Math.ceil(windows)
+}
+
+function keptOf(
+  { rowsJson, rowCount, meta }: Answer,
+  head: ViewHead,
+  window: number | null,
+  tookMs: number,
+): KeptAnswer {
   const { moment } = head
   const metaJson = JSON.stringify(withoutAge(meta)).slice(0, -1)
   const tag = createHash('md5').update(rowsJson).update(metaJson).digest('base64url')
-  const made = { moment, snapshot: moment.snapshot, rowsJson, rowCount, meta, metaJson, tag, tookMs }
+  const made = { moment, window, snapshot: moment.snapshot, rowsJson, rowCount, meta, metaJson, tag, tookMs }
   return { ...made, doneAtMs: performance.now() }
 }
