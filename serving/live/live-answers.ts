@@ -16,13 +16,14 @@ import { type ServedDataset, type Snapshot, SnapshotError } from '../answers/sna
 import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
 import { unknownName } from '../answers/unknown-name.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
-import { ComputeShare } from './compute-share.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { ViewHead } from './live-view.ts'
 import { SharedWork } from './shared-work.ts'
+import { WorkShare } from './work-share.ts'
 
 const TRIES_MAX = 3
+const RECOMPUTE_PAUSE_MS_MAX = 10_000
 const VANISHED = 'files of the lake were removed again and again while they were read'
 
 /** A dataset that is answered from resident states, where it has them. */
@@ -45,7 +46,7 @@ export class LiveAnswers {
   readonly #given: (source: AnswerSource) => void
   readonly #limits: LiveLimits
   readonly #cache: AnswerCache
-  readonly #share: ComputeShare
+  readonly #share: WorkShare
   readonly #plans = new Map<string, AskedQuery>()
   readonly #flights = new Map<string, SharedWork<KeptAnswer>>()
   /** how often each way was gone */
@@ -56,7 +57,7 @@ export class LiveAnswers {
     this.#given = given
     this.#live = live
     this.#limits = live.limits
-    this.#share = new ComputeShare(live.limits.recomputeShare)
+    this.#share = new WorkShare(live.limits.recomputeShare, RECOMPUTE_PAUSE_MS_MAX)
     this.#cache = new AnswerCache(this.#limits)
   }
 

@@ -19,6 +19,7 @@ import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
 import { LiveView, type Moment, type ViewHead } from './live-view.ts'
 import { LogTail, type TailCounts, type TailPlace } from './log-tail.ts'
 import { TailTable } from './tail-rows.ts'
+import { WorkShare } from './work-share.ts'
 
 export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
   readonly store: Pick<SpeedStore, 'markers'>
@@ -31,10 +32,12 @@ export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
 
 /** a head is given without another look when the last refresh ended at most this long ago: far longer than one takes */
 const FRESH_MS = 5_000
-/** a view that rests no longer than this between two times of following is waited for */
-const REST_MS_QUICK = 50
-/** one that rests longer is given as it was at most so long ago */
+/** while following takes its share, and less than so much of it is saved up, queries do not wait for their view … */
+const SPARED_MS = 100
+/** … that was brought up to date at most so long ago */
 const HEAD_AGE_MS_MAX = 5_000
+/** views are brought up to date this often, however long it takes */
+const FOLLOW_PAUSE_MS_MAX = 1_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
 const QUIET_GROWTH = 1.5
 const QUIET_PAUSE_MS_MAX = 60
@@ -63,6 +66,9 @@ export class LiveDataset {
   #fault: unknown = null
   #refreshedAtMs = Number.NEGATIVE_INFINITY
   #loop: Promise<void> | null = null
+  /** views that are being brought up to date together */
+  #round: Promise<void> | null = null
+  readonly #followed: WorkShare
   #refreshing: Promise<boolean> | null = null
   #wake: (() => void) | null = null
 
@@ -70,6 +76,7 @@ export class LiveDataset {
     this.served = parts
     this.#parts = parts
     this.limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
+    this.#followed = new WorkShare(this.limits.followShare, FOLLOW_PAUSE_MS_MAX)
     this.#lake = new LakeLook(parts)
   }
 
@@ -103,8 +110,8 @@ export class LiveDataset {
   }
 
   /**
-   * The view's head, without waiting; null: it has to be brought up to date first. Where following takes its whole share of a processor,
-   * a view that rests is given as it is; otherwise it counts what the newest moment counts, as answers from other views do.
+   * The view's head, without waiting; null: it has to be brought up to date first. While following takes its share of a
+   * processor, a view is given as it is; otherwise it counts what the newest moment counts, as answers from other views do.
    */
   headNow(name: string): ViewHead | null {
     const view = this.#views.get(name)
@@ -112,7 +119,7 @@ export class LiveDataset {
     view.askedAtMs = performance.now()
     const { head } = view
     if (head === null || head.moment === this.#moment) return head
-    return isRecent(head) && this.#restMs(view) > REST_MS_QUICK ? head : null
+    return isRecent(head) && this.#followed.savedUpMs(performance.now()) < SPARED_MS ? head : null
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
@@ -125,13 +132,12 @@ export class LiveDataset {
     const view = await this.#view(name)
     view.askedAtMs = performance.now()
     // From now on it follows every refresh, however long it was left alone before.
-    view.dueAtMs = 0
     this.#wake?.()
-    return this.#followed(view)
+    return this.#broughtUpToDate(view)
   }
 
   /** What is being brought up to date by others, or behind them, is waited for a while only: queries of one view must not wait for another. */
-  async #followed(view: LiveView): Promise<ViewHead> {
+  async #broughtUpToDate(view: LiveView): Promise<ViewHead> {
     const { seq } = this.#now()
     const newest = (async () => {
       const head = await view.follow()
@@ -196,7 +202,8 @@ export class LiveDataset {
   /** Looks at lake and log once, and brings the views that are asked for up to date. Never throws: a fault is what heads throw. */
   async refresh(): Promise<void> {
     await this.#refreshed()
-    await Promise.all(this.#followViews())
+    await this.#round
+    await this.#followViews()
   }
 
   /** Looks at lake and log once; who calls it meanwhile joins it. @returns whether something changed */
@@ -227,7 +234,7 @@ export class LiveDataset {
     while (!this.#stopping.signal.aborted) {
       const began = performance.now()
       const changed = await this.#refreshed()
-      this.#followViews()
+      void this.#followViews()
       const took = performance.now() - began
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
       const share = Math.min(took * this.limits.refreshPauses, Math.max(took, this.limits.refreshPauseMsMax))
@@ -236,12 +243,10 @@ export class LiveDataset {
     }
   }
 
-  /** As long as all views that are asked for rest, what is read would not be folded. */
+  /** For so long nothing that is read would be folded. */
   #restingMs(): number {
-    const hot = this.#hotViews()
-    if (hot.length === 0) return this.limits.idleRefreshMs
-    const dueAtMs = Math.min(...hot.map((view) => view.dueAtMs))
-    return Number.isFinite(dueAtMs) ? dueAtMs - performance.now() : 0
+    const asked = [...this.#views.values()].some((view) => this.#isHot(view))
+    return asked ? this.#followed.usedUpMs(performance.now()) : this.limits.idleRefreshMs
   }
 
   async #pause(ms: number): Promise<void> {
@@ -291,43 +296,42 @@ export class LiveDataset {
     await rows?.remove().catch(() => {})
   }
 
-  /** Begins to bring views up to date: those that are asked for, and others where little is left to do. */
-  #followViews(): Promise<unknown>[] {
-    if (this.#fault !== null || this.#moment === null) return []
+  /** Brings views up to date: those that are asked for, and others where little is left to do. Who calls it meanwhile joins it. */
+  #followViews(): Promise<void> {
+    if (this.#fault !== null || this.#moment === null) return Promise.resolve()
     const { generation } = this.#moment.snapshot
     this.#files!.keep(generation === null ? [] : generationFiles(generation))
-    // What is wrong with one view is said to whoever asks for it.
-    return [...this.#parts.dataset.views.keys()].map((name) => this.#followView(name).catch(() => {}))
+    this.#round ??= this.#followEach().finally(() => {
+      this.#round = null
+    })
+    return this.#round
+  }
+
+  async #followEach(): Promise<void> {
+    const began = performance.now()
+    if (this.#followed.isUsedUp(began)) return
+    // One after the other: queries need the processors, too. What is wrong with one view is said to whoever asks for it.
+    for (const name of this.#parts.dataset.views.keys()) await this.#followView(name).catch(() => {})
+    const endedMs = performance.now()
+    this.#followed.use(endedMs - began, endedMs)
   }
 
   async #followView(name: string): Promise<void> {
     const view = await this.#view(name)
     const began = performance.now()
-    if (began < view.dueAtMs) return
+    const { coldRecordsMax, coldEveryMs, coldPauses } = this.limits
+    const isHot = this.#isHot(view)
+    if (!isHot && began < view.dueAtMs) return
     // What would take long is done when somebody asks, and until then nothing is kept.
-    if (!this.#isHot(view) && view.behind > this.limits.coldRecordsMax) return view.drop()
-    view.dueAtMs = Number.POSITIVE_INFINITY
+    if (!isHot && view.behind > coldRecordsMax) return view.drop()
     try {
       await view.follow()
     } catch {
       await view.drop()
     } finally {
-      const took = performance.now() - began
-      const { coldEveryMs, coldPauses } = this.limits
-      const restMs = this.#isHot(view) ? this.#restMs(view) : Math.max(coldEveryMs, coldPauses * took)
-      view.dueAtMs = performance.now() + restMs
+      const endedMs = performance.now()
+      view.dueAtMs = endedMs + Math.max(coldEveryMs, coldPauses * (endedMs - began))
     }
-  }
-
-  /** How long a view rests after it followed, so that all that are asked for take no more than their share together. */
-  #restMs({ followMs }: LiveView): number {
-    const { followShareAlone, followShare, restMsMax } = this.limits
-    const hot = this.#hotViews().length
-    return Math.min(restMsMax, followMs * (hot > 1 ? hot / followShare - 1 : 1 / followShareAlone - 1))
-  }
-
-  #hotViews(): readonly LiveView[] {
-    return [...this.#views.values()].filter((view) => this.#isHot(view))
   }
 
   #isHot(view: LiveView): boolean {

@@ -11,12 +11,8 @@ export interface LiveLimits {
   readonly generationFileBytesMax: number
   /** a view that was asked for within so long is brought up to date by every refresh */
   readonly hotMs: number
-  /** a view that is asked for alone takes up to this share of a processor for being brought up to date … */
-  readonly followShareAlone: number
-  /** … several together this, each resting in between … */
+  /** for which all of them together take this share of a processor in the long run */
   readonly followShare: number
-  /** … but no longer than this */
-  readonly restMsMax: number
   /** a query waits this long for its view to be brought up to date, where the view was not long ago */
   readonly followWaitMsMax: number
   /** the others are brought up to date this often at the most, so that a first answer has little left to do … */
@@ -55,10 +51,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   closedBytesMax: 48 * 1024 * 1024,
   generationFileBytesMax: 8 * 1024 * 1024,
   hotMs: 10_000,
-  followShareAlone: 0.5,
-  followShare: 0.25,
-  restMsMax: 1_000,
-  followWaitMsMax: 25,
+  followShare: 0.3,
+  followWaitMsMax: 250,
   coldEveryMs: 5_000,
   coldPauses: 100,
   coldRecordsMax: 5_000,

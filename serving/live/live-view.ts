@@ -120,9 +120,7 @@ export class LiveView {
   #head: ViewHead | null = null
   /** monotonic, ms */
   askedAtMs = Number.NEGATIVE_INFINITY
-  /** what following took the last time */
-  followMs = 0
-  /** when it should be brought up to date again, at the earliest; monotonic, ms */
+  /** when it should be brought up to date unasked, at the earliest; monotonic, ms */
   dueAtMs = 0
   readonly #oneChange = pLimit(1)
   #following: Promise<ViewHead> | null = null
@@ -151,10 +149,8 @@ export class LiveView {
    * @throws NeedsBackfillError, PartialsCompactedError, LakeError
    */
   follow(): Promise<ViewHead> {
-    const began = performance.now()
     this.#following ??= this.#oneChange(() => this.#followOnce()).finally(() => {
       this.#following = null
-      this.followMs = performance.now() - began
     })
     return this.#following
   }
