@@ -105,8 +105,8 @@ export class LiveAnswers {
     const head = this.#live.headNow(asked.plan.view.name)
     if (kept.moment !== head?.moment || kept.window !== windowOf(asked.plan, nowMs)) {
       const [ageMs, reuseMs] = [performance.now() - kept.doneAtMs, this.#reuseMs(kept)]
-      const newerMs = this.isUnderWay(asked, nowMs) ? this.#limits.reuseMsMax : this.#aheadMs(kept)
-      if (ageMs > reuseMs + newerMs) return null
+      const comes = this.isUnderWay(asked, nowMs) || this.#flights.size >= this.#limits.aheadMax
+      if (ageMs > reuseMs + (comes ? this.#limits.reuseMsMax : this.#aheadMs(kept))) return null
       if (ageMs > reuseMs) this.#computeAhead(asked, nowMs)
     }
     this.#count('kept')

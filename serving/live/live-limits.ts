@@ -37,7 +37,7 @@ export interface LiveLimits {
   /** … then for so many times longer, at least `aheadMsMin`, in which whoever asks has it computed anew without waiting for it … */
   readonly aheadFactor: number
   readonly aheadMsMin: number
-  /** … as long as fewer than so many answers are being computed */
+  /** … as long as fewer than so many answers are being computed: behind them it is given as it is */
   readonly aheadMax: number
   /** bounds both times, and the second ends when the new one is there; the first is as long while computing answers takes more than `recomputeShare` of one processor */
   readonly reuseMsMax: number
