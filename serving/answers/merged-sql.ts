@@ -182,13 +182,14 @@ function presentedSql(
 }
 
 function rankedSql(plan: QueryPlan, presented: string): string {
-  const order = plan.order.map(({ by, direction }) => `${quoteName(by)} ${direction} NULLS LAST`).join(', ') || '1'
+  const order = plan.order.map(({ by, direction }) => `${quoteName(by)} ${direction} NULLS LAST`).join(', ')
+  const ordered = order === '' ? '' : `ORDER BY ${order}`
   const having = plan.view.rank?.having === undefined ? '' : ` WHERE (${plan.view.rank.having}\n)`
   const within = plan.per.map(quoteName).join(', ')
-  const per =
-    within === '' ? '' : ` QUALIFY row_number() OVER (PARTITION BY ${within} ORDER BY ${order}) <= ${plan.limit}`
+  const per = within === '' ? '' : ` QUALIFY row_number() OVER (PARTITION BY ${within} ${ordered}) <= ${plan.limit}`
   const most = rowsShownMax(plan) + 1
-  return `SELECT *, row_number() OVER (ORDER BY ${order}) AS _n FROM (SELECT * FROM (${presented})${having}${per}) ORDER BY _n LIMIT ${most}`
+  // Numbered after the limit: only what is shown is sorted whole.
+  return `SELECT *, row_number() OVER (${ordered}) AS _n FROM (SELECT * FROM (${presented})${having}${per} ${ordered} LIMIT ${most})`
 }
 
 /** What is shown, ordered by or filtered by: only their states are merged. */

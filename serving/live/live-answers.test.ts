@@ -62,6 +62,7 @@ let answers: LiveAnswers
 let appended: number
 let connections: number
 let filesRead: string[]
+let beforeCheck: () => Promise<void>
 /** so many reads of the lake find that their files are gone */
 let vanishing: number
 
@@ -77,6 +78,7 @@ beforeEach(async () => {
   connections = 0
   filesRead = []
   vanishing = 0
+  beforeCheck = async () => {}
   live = new LiveDataset({
     ...{ dataset, store, log, partitions: 2 },
     lake: countingLake(),
@@ -102,6 +104,7 @@ function countingLake(): Lake {
     chains: (partitions: number) => lake.chains(partitions),
     check: async (files: Parameters<Lake['check']>[0]) => {
       if (vanishing-- > 0) throw new LakeError('file-missing', 'a file of the test is gone')
+      await beforeCheck()
       return lake.check(files)
     },
     resolve: (file: Parameters<Lake['resolve']>[0]) => {
@@ -248,6 +251,20 @@ test('files that are gone before they are read are looked for anew, also while a
   await expect(ask({ view: 'by_page' })).rejects.toThrow(SnapshotError)
   vanishing = 2
   expect(visits(await ask({ view: 'by_page' }))).toBe(100)
+})
+
+test('a view is brought up to date although segments close faster than it takes them in', async () => {
+  await append(100)
+  await close()
+  let closes = 0
+  beforeCheck = async () => {
+    if (++closes > 20) return
+    await append(2)
+    await close()
+    void live.refresh()
+  }
+  expect(visits(await ask({ view: 'by_page' }))).toBeGreaterThan(100)
+  expect(closes).toBeLessThanOrEqual(6)
 })
 
 test('rows of other panes and keys do not leave the scans', async () => {

@@ -10,7 +10,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { ageOf, withoutAge } from '../answers/answer-meta.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
-import { UnknownViewError } from '../answers/query-error.ts'
+import { QueryTimeoutError, UnknownViewError } from '../answers/query-error.ts'
 import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
 import { type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
@@ -57,7 +57,7 @@ export class LiveAnswers {
     this.#given = given
     this.#live = live
     this.#limits = live.limits
-    this.#share = new WorkShare(live.limits.recomputeShare, RECOMPUTE_PAUSE_MS_MAX)
+    this.#share = new WorkShare(() => live.limits.recomputeShare, RECOMPUTE_PAUSE_MS_MAX)
     this.#cache = new AnswerCache(this.#limits)
   }
 
@@ -173,7 +173,7 @@ export class LiveAnswers {
       try {
         // Bringing the view up to date reads files too, which may be gone as well.
         if (attempt > 1) await this.#live.renew(plan.view.name)
-        const head = await this.#live.head(plan.view.name)
+        const head = await this.#headWithin(plan.view.name, options.queryMsMax ?? QUERY_MS_MAX)
         const began = performance.now()
         const answer = await this.#answerAt(head, plan, { ...options, nowMs })
         this.#count('computed')
@@ -185,6 +185,21 @@ export class LiveAnswers {
         if (!isVanishedFile(error)) throw error
         if (attempt >= TRIES_MAX) throw new SnapshotError(this.name, VANISHED)
       }
+    }
+  }
+
+  /** @throws QueryTimeoutError; else as `head` */
+  async #headWithin(view: string, msMax: number): Promise<ViewHead> {
+    const head = this.#live.head(view)
+    const over = Promise.withResolvers<never>()
+    const timer = setTimeout(() => {
+      over.reject(new QueryTimeoutError(msMax))
+      head.then((late) => late.release()).catch(() => {})
+    }, msMax)
+    try {
+      return await Promise.race([head, over.promise])
+    } finally {
+      clearTimeout(timer)
     }
   }
 

@@ -76,7 +76,7 @@ export class LiveDataset {
     this.served = parts
     this.#parts = parts
     this.limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
-    this.#followed = new WorkShare(this.limits.followShare, FOLLOW_PAUSE_MS_MAX)
+    this.#followed = new WorkShare(() => this.#followShare(), FOLLOW_PAUSE_MS_MAX)
     this.#lake = new LakeLook(parts)
   }
 
@@ -307,6 +307,13 @@ export class LiveDataset {
     return this.#round
   }
 
+  /** The more arrives, the more it is worth: what a round costs for few records, it costs for many. */
+  #followShare(): number {
+    const { followShareMin, followShareMax, followShareMaxAt } = this.limits
+    const busy = Math.min(1, (this.#tail?.recordsPerSecond ?? 0) / followShareMaxAt)
+    return followShareMin + (followShareMax - followShareMin) * busy
+  }
+
   async #followEach(): Promise<void> {
     const began = performance.now()
     if (this.#followed.isUsedUp(began)) return
@@ -350,7 +357,7 @@ export class LiveDataset {
     const connection = await engine.connect()
     const moments = {
       now: () => this.#now(),
-      whileStill: <T>(work: (now: Moment) => Promise<T>) => this.#oneChange(() => work(this.#now())),
+      whileStill: <T>(work: (now: Moment) => Promise<T> | T) => this.#oneChange(() => work(this.#now())),
     }
     const parts = { connection, moments, lake, files: this.#files!, limits: this.limits }
     const view = new LiveView({ view: dataset.views.get(name)!, ...parts })

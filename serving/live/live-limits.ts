@@ -11,8 +11,11 @@ export interface LiveLimits {
   readonly generationFileBytesMax: number
   /** a view that was asked for within so long is brought up to date by every refresh */
   readonly hotMs: number
-  /** for which all of them together take this share of a processor in the long run */
-  readonly followShare: number
+  /** for which all of them together take this share of a processor in the long run: the first while little arrives … */
+  readonly followShareMin: number
+  /** … and this one from so many records a second on */
+  readonly followShareMax: number
+  readonly followShareMaxAt: number
   /** a query waits this long for its view to be brought up to date, where the view was not long ago */
   readonly followWaitMsMax: number
   /** the others are brought up to date this often at the most, so that a first answer has little left to do … */
@@ -51,7 +54,9 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   closedBytesMax: 48 * 1024 * 1024,
   generationFileBytesMax: 8 * 1024 * 1024,
   hotMs: 10_000,
-  followShare: 0.3,
+  followShareMin: 0.15,
+  followShareMax: 0.35,
+  followShareMaxAt: 5_000,
   followWaitMsMax: 250,
   coldEveryMs: 5_000,
   coldPauses: 100,

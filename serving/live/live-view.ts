@@ -93,7 +93,7 @@ export interface Moments {
   /** the newest */
   now(): Moment
   /** Runs the work while the tail's table does not change. */
-  whileStill<T>(work: (now: Moment) => Promise<T>): Promise<T>
+  whileStill<T>(work: (now: Moment) => Promise<T> | T): Promise<T>
 }
 
 /** Whether the places begin where they began. */
@@ -101,6 +101,9 @@ function isSameLake(one: Moment, other: Moment): boolean {
   const { generation, segments } = other.snapshot
   return one.epoch === other.epoch && one.snapshot.segments === segments && one.snapshot.generation === generation
 }
+
+/** how often a view is brought up to date beside the lake's changes, before it makes them wait */
+const FOLLOW_TRIES = 2
 
 export interface LiveViewParts {
   readonly view: CompiledView
@@ -162,18 +165,26 @@ export class LiveView {
 
   async #followOnce(): Promise<ViewHead> {
     const { moments } = this.#parts
-    for (;;) {
+    for (let attempt = 0; attempt < FOLLOW_TRIES; attempt++) {
       const moment = moments.now()
       if (this.#head?.moment === moment) return this.#head
-      const settled = await this.#settled(moment)
-      await this.#tail.prepare(moment.places, moment.epoch)
-      const folded = await moments.whileStill(async (now) => {
-        if (!isSameLake(now, moment)) return null
-        await this.#tail.fold(now.places, now.tail, now.seq)
-        return now
-      })
-      if (folded !== null) return this.#replaceHead(this.#headOf(folded, settled))
+      const settled = await this.#prepared(moment)
+      const head = await moments.whileStill((now) => (isSameLake(now, moment) ? this.#folded(now, settled) : null))
+      if (head !== null) return head
     }
+    // Segments close faster than this view takes them in: all waits, or it never would.
+    return moments.whileStill(async (now) => this.#folded(now, await this.#prepared(now)))
+  }
+
+  async #prepared(moment: Moment): Promise<Settled> {
+    const settled = await this.#settled(moment)
+    await this.#tail.prepare(moment.places, moment.epoch)
+    return settled
+  }
+
+  async #folded(moment: Moment, settled: Settled): Promise<ViewHead> {
+    await this.#tail.fold(moment.places, moment.tail, moment.seq)
+    return this.#replaceHead(this.#headOf(moment, settled))
   }
 
   /** What the lake holds of the view. */

@@ -36,6 +36,8 @@ export interface TailPlace {
   readonly logEnd: Offset | null
 }
 
+/** over which the rate of records is taken */
+const RATE_MS = 1_000
 /** a refresh waits no longer for a log that does not answer */
 const LOOK_MS_MAX = 1_000
 
@@ -45,6 +47,8 @@ export class LogTail {
   readonly #limits: LiveLimits
   readonly #clock: () => number
   readonly #places = new Map<number, TailPlace>()
+  #recordsPerSecond = 0
+  #measuredAtMs = performance.now()
   /** by partition: what was not answered yet */
   readonly #looks = new Map<number, Look>()
 
@@ -58,6 +62,11 @@ export class LogTail {
     this.#rows = rows
     this.#limits = limits
     this.#clock = clock
+  }
+
+  /** read of late */
+  get recordsPerSecond(): number {
+    return this.#recordsPerSecond
   }
 
   places(): readonly TailPlace[] {
@@ -93,10 +102,19 @@ export class LogTail {
     const atMs = this.#clock()
     const found = await Promise.all(places.map((place) => this.#look(place, share)))
     const batches = found.map(({ batch }) => batch).filter((batch) => batch !== null)
+    this.#measure(batches.reduce((sum, { count }) => sum + count, 0))
     if (batches.length > 0) await this.#rows.append(batches)
     for (const [index, place] of places.entries())
       this.#places.set(place.partition, seenPlace(place, found[index]!, atMs))
     return batches.length > 0
+  }
+
+  #measure(records: number): void {
+    const nowMs = performance.now()
+    const passedMs = nowMs - this.#measuredAtMs
+    this.#measuredAtMs = nowMs
+    const weight = Math.min(1, passedMs / RATE_MS)
+    this.#recordsPerSecond += weight * ((records * 1_000) / Math.max(1, passedMs) - this.#recordsPerSecond)
   }
 
   /** Waits for a log that does not answer once, and then no more until it does: the other partitions go on. */

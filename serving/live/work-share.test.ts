@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { WorkShare } from './work-share.ts'
 
 test('is used up by more than its share, and comes back with time', () => {
-  const share = new WorkShare(0.3, 10_000)
+  const share = new WorkShare(() => 0.3, 10_000)
   expect(share.isUsedUp(0)).toBe(false)
   share.use(400, 0)
   expect(share.isUsedUp(100)).toBe(true)
@@ -10,7 +10,7 @@ test('is used up by more than its share, and comes back with time', () => {
 })
 
 test('neither savings nor debts grow without end', () => {
-  const share = new WorkShare(0.5, 6_000)
+  const share = new WorkShare(() => 0.5, 6_000)
   expect(share.isUsedUp(1e9)).toBe(false)
   share.use(301, 1e9)
   expect(share.isUsedUp(1e9)).toBe(true)

@@ -5,7 +5,7 @@ const CREDIT_MS_MAX = 300
 
 /**
  * ```ts
- * const share = new WorkShare(0.3, 10_000)
+ * const share = new WorkShare(() => 0.3, 10_000)
  * share.use(400, 0) // 400 ms of work: 100 more than was saved up
  * share.isUsedUp(100) // true: 30 ms were earned since
  * share.usedUpMs(100) // 233.3…: until it is not
@@ -13,21 +13,21 @@ const CREDIT_MS_MAX = 300
  * ```
  */
 export class WorkShare {
-  readonly #share: number
-  readonly #debtMsMax: number
+  readonly #share: () => number
+  readonly #usedUpMsMax: number
   #creditMs = CREDIT_MS_MAX
   #atMs: number | null = null
 
-  /** @param share of one processor, e.g. 0.3; @param usedUpMsMax it comes back after so long, however much was used */
-  constructor(share: number, usedUpMsMax: number) {
+  /** @param share of one processor, e.g. 0.3, as it is now; @param usedUpMsMax it comes back after so long, however much was used */
+  constructor(share: () => number, usedUpMsMax: number) {
     this.#share = share
-    this.#debtMsMax = share * usedUpMsMax
+    this.#usedUpMsMax = usedUpMsMax
   }
 
   /** @param tookMs of work that ended at `atMs`, on a monotonic clock */
   use(tookMs: number, atMs: number): void {
     this.#earn(atMs)
-    this.#creditMs = Math.max(-this.#debtMsMax, this.#creditMs - tookMs)
+    this.#creditMs = Math.max(-this.#share() * this.#usedUpMsMax, this.#creditMs - tookMs)
   }
 
   isUsedUp(atMs: number): boolean {
@@ -42,12 +42,12 @@ export class WorkShare {
 
   /** @returns how long it is used up, ms; 0: it is not */
   usedUpMs(atMs: number): number {
-    return Math.max(0, -this.savedUpMs(atMs) / this.#share)
+    return Math.max(0, -this.savedUpMs(atMs) / this.#share())
   }
 
   #earn(atMs: number): void {
     const passedMs = atMs - (this.#atMs ?? atMs)
     this.#atMs = atMs
-    this.#creditMs = Math.min(CREDIT_MS_MAX, this.#creditMs + passedMs * this.#share)
+    this.#creditMs = Math.min(CREDIT_MS_MAX, this.#creditMs + passedMs * this.#share())
   }
 }
