@@ -50,7 +50,7 @@ type Question = Omit<ViewQuery, 'dataset'>
 /** Of an engine that has read nothing before: column → how many row groups of all files it read, and the answer's rows. */
 async function reads(query: Question): Promise<{ groups: Record<string, number>; rows: Record<string, unknown>[] }> {
   const { dataset, lake, folder } = fixture
-  const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  const engine = await DuckDbEngine.open({ folders: [folder], threads: 1, keepFileData: true })
   try {
     const served = { dataset, lake, engine, store: new MemorySpeedStore(), partitions: PARTITIONS }
     const { rowsJson } = await answerQuery(served, { dataset: dataset.name, ...query })

@@ -40,6 +40,25 @@ test('a connection that is told to stop ends what it runs and does nothing more'
   between.close()
 })
 
+test('what was read of a file does not stay in memory', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'engine-'))
+  const kept = async (keepFileData: boolean): Promise<number> => {
+    const own = await DuckDbEngine.open({ folders: [folder], threads: 1, keepFileData })
+    const connection = await own.connect()
+    const file = join(folder, `${keepFileData}.parquet`)
+    await connection.run(`COPY (SELECT hash(n) AS h FROM range(100000) AS r(n)) TO '${file}' (FORMAT parquet)`)
+    await connection.rows(`SELECT sum(h) AS h FROM read_parquet('${file}')`)
+    const [row] = await connection.rows<{ bytes: number }>(
+      `SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT AS bytes FROM duckdb_memory() WHERE tag = 'EXTERNAL_FILE_CACHE'`,
+    )
+    own.close()
+    return row!.bytes
+  }
+  expect(await kept(true)).toBeGreaterThan(0)
+  expect(await kept(false)).toBe(0)
+  rmSync(folder, { recursive: true })
+})
+
 test('a connection may keep the footers of files: what was modified is read again, and other settings stay locked', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'engine-'))
   const own = await DuckDbEngine.open({ folders: [folder], threads: 1 })

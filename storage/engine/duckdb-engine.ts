@@ -21,6 +21,11 @@ export interface EngineOptions {
    * keeps every processor busy, more than one each only push one another out of the caches.
    */
   readonly statementsAtOnce?: number
+  /**
+   * Keeps what is read of files in the engine's memory, up to its limit. The system keeps local files already, and a process that reads
+   * each file once would grow to its limit; default false
+   */
+  readonly keepFileData?: boolean
 }
 
 export interface ConnectOptions {
@@ -66,6 +71,7 @@ export class DuckDbEngine {
       "SET GLOBAL TimeZone = 'UTC'",
       `SET allowed_directories = [${folders}]`,
       `SET temp_directory = ${quoteText(options.spillFolder ?? '')}`,
+      `SET enable_external_file_cache = ${options.keepFileData ?? false}`,
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',
       'SET enable_external_access = false',
