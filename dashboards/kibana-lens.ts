@@ -50,7 +50,7 @@ function bucketColumn(bucket: Bucket): object {
       return {
         label: bucket.label,
         customLabel: true,
-        dataType: 'string',
+        dataType: bucket.type ?? 'string',
         operationType: 'terms',
         scale: 'ordinal',
         sourceField: bucket.field,

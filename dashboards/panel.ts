@@ -7,9 +7,19 @@ export interface Metric {
   readonly label: string
 }
 
-/** How rows are grouped; outer groups first. `terms` are ordered by the panel's first metric, largest first. */
+/** Groups of equal values, ordered by the panel's first metric, largest first. */
+export interface TermsBucket {
+  readonly kind: 'terms'
+  readonly field: string
+  readonly size: number
+  readonly label: string
+  /** of the field in the index; default: a keyword */
+  readonly type?: 'number'
+}
+
+/** How rows are grouped; outer groups first. */
 export type Bucket =
-  | { readonly kind: 'terms'; readonly field: string; readonly size: number; readonly label: string }
+  | TermsBucket
   | { readonly kind: 'time'; readonly field: string }
   | { readonly kind: 'values'; readonly field: string; readonly values: readonly string[] }
 

@@ -1,5 +1,5 @@
 /** The four dashboards over the presented indices of meetup_rsvps. */
-import type { Bucket, Dashboard, Metric, PresentedData } from './panel.ts'
+import type { Bucket, Dashboard, Metric, PresentedData, TermsBucket } from './panel.ts'
 
 export const DATASET = 'meetup_rsvps'
 
@@ -14,14 +14,15 @@ export const DATA_VIEWS: readonly PresentedData[] = [
 
 const sum = (field: string, label: string): Metric => ({ kind: 'sum', field, label })
 const count = (label: string): Metric => ({ kind: 'count', label })
-const top = (size: number, field: string, label: string): Bucket => ({ kind: 'terms', field, size, label })
+const top = (size: number, field: string, label: string): TermsBucket => ({ kind: 'terms', field, size, label })
 const over = (field: string): Bucket => ({ kind: 'time', field })
 
 const responses = sum('responses', 'Responses')
 const attendees = sum('attendees', 'Attendees')
 const guests = sum('guests', 'Guests')
-const members = sum('members', 'Members')
-const events = sum('events', 'Events')
+// A member of two groups would count twice in a sum: distinct counts are shown where a group of the panel is one row, and nowhere else.
+const members: Metric = { kind: 'max', field: 'members', label: 'Members' }
+const events: Metric = { kind: 'max', field: 'events', label: 'Events' }
 // Windows overlap: a topic's mentions are those of its strongest window, never a sum over windows.
 const mentions: Metric = { kind: 'max', field: 'mentions', label: 'Mentions in 5 minutes' }
 const third = { width: 16, height: 14 } as const
@@ -172,7 +173,7 @@ const TRENDING: Dashboard = {
 const GROUPS: Dashboard = {
   id: 'groups',
   title: 'RSVPs: groups',
-  description: 'Groups as of the last batch result',
+  description: 'Groups as of the last batch result. Members of several groups together are not a sum: ask the HTTP API',
   from: 'now-30d',
   panels: [
     {
@@ -185,21 +186,21 @@ const GROUPS: Dashboard = {
       ...tile,
     },
     {
-      id: 'groups-members',
-      title: 'Members who answered',
+      id: 'groups-responses',
+      title: 'Responses',
       shape: 'number',
       view: 'group_summary',
       by: [],
-      show: [members],
+      show: [responses],
       ...tile,
     },
     {
       id: 'groups-events',
       title: 'Events answered to',
       shape: 'number',
-      view: 'group_summary',
+      view: 'event_summary',
       by: [],
-      show: [events],
+      show: [count('Events')],
       ...tile,
     },
     {
@@ -234,26 +235,26 @@ const GROUPS: Dashboard = {
       title: 'Members, events and attendees by group',
       shape: 'table',
       view: 'group_summary',
-      by: [top(50, 'name', 'Group')],
+      by: [top(50, 'name', 'Group'), { ...top(5, 'group_id', 'Id'), type: 'number' }],
       show: [members, events, attendees],
       ...half,
     },
     {
       id: 'groups-by-country',
-      title: 'Members, events and attendees by country',
+      title: 'Groups, responses and attendees by country',
       shape: 'table',
       view: 'group_summary',
       by: [top(50, 'country_name', 'Country')],
-      show: [members, events, attendees],
+      show: [count('Groups'), responses, attendees],
       ...half,
     },
     {
       id: 'groups-by-date',
       title: 'Groups by the date of their last answer',
-      shape: 'stacked',
+      shape: 'bars',
       view: 'group_summary',
       by: [over('last_activity')],
-      show: [members, attendees],
+      show: [count('Groups')],
       ...whole,
     },
   ],
