@@ -12,7 +12,10 @@ export interface SweepParts {
   readonly store: SpeedStore
   readonly limits: Pick<StreamLimits, 'readerGraceMs' | 'logRetentionMs' | 'cleanUpRowsMax'>
   readonly emit: Emit
+  /** epoch ms, on which the log dates its records */
   readonly clock?: () => number
+  /** monotonic ms, for how long a segment has been closed */
+  readonly elapsed?: () => number
 }
 
 /** what can not be cleaned up is tried again after this long: it may take a person to allow it */
@@ -21,6 +24,7 @@ const REST_MS = 60_000
 export class ClosedSegmentSweep {
   readonly #parts: SweepParts
   readonly #clock: () => number
+  readonly #elapsed: () => number
   /** open-segment starts with the moment since which the segments before them are closed, oldest first */
   #closed: { readonly start: Offset; readonly sinceMs: number }[] = []
   #committedEnd: Offset = 0
@@ -30,24 +34,25 @@ export class ClosedSegmentSweep {
   constructor(parts: SweepParts) {
     this.#parts = parts
     this.#clock = parts.clock ?? Date.now
+    this.#elapsed = parts.elapsed ?? (() => performance.now())
   }
 
   /** Every segment that ends at or before `start` has a manifest. */
   closedUpTo(start: Offset): void {
     if (start <= this.#committedEnd) return
     this.#committedEnd = start
-    this.#closed.push({ start, sinceMs: this.#clock() })
+    this.#closed.push({ start, sinceMs: this.#elapsed() })
   }
 
   /** One bounded step of each kind. One that fails is told and rests for a while: nothing that counts depends on it. */
   async run(): Promise<void> {
     const { log, partition, limits } = this.#parts
-    const now = this.#clock()
     if (this.#committedEnd > 0)
       await this.#attempt("dropping the log's records", () =>
-        log.trim(partition, this.#committedEnd, now - limits.logRetentionMs),
+        log.trim(partition, this.#committedEnd, this.#clock() - limits.logRetentionMs),
       )
-    const due = this.#closed.findLastIndex((entry) => entry.sinceMs <= now - limits.readerGraceMs)
+    const oldMs = this.#elapsed() - limits.readerGraceMs
+    const due = this.#closed.findLastIndex((entry) => entry.sinceMs <= oldMs)
     if (due >= 0) await this.#attempt('deleting partials', () => this.#deletePartials(due))
   }
 
@@ -58,11 +63,11 @@ export class ClosedSegmentSweep {
   }
 
   async #attempt(doing: string, step: () => Promise<unknown>): Promise<void> {
-    if (this.#clock() < (this.#restUntilMs.get(doing) ?? 0)) return
+    if (this.#elapsed() < (this.#restUntilMs.get(doing) ?? 0)) return
     try {
       await step()
     } catch (error) {
-      this.#restUntilMs.set(doing, this.#clock() + REST_MS)
+      this.#restUntilMs.set(doing, this.#elapsed() + REST_MS)
       const { dataset, partition, emit } = this.#parts
       emit({
         name: 'clean-up-failed',

@@ -32,12 +32,15 @@ export interface PartitionOwnerParts {
   readonly limits: StreamLimits
   readonly emit: Emit
   readonly step?: StepHook
+  /** epoch ms, for what others read: markers and manifests. It may be set back or forward while we run */
   readonly clock?: () => number
+  /** monotonic ms, for intervals: a clock that is set back must not delay a flush */
+  readonly elapsed?: () => number
   /** of the owner before, which a fault ended: the age of a segment that is folded again goes on */
   readonly openSince?: OpenSince
 }
 
-/** When the first record of the segment from `start` on was folded first. */
+/** When the first record of the segment from `start` on was folded first, on the monotonic clock of this process. */
 export interface OpenSince {
   start: Offset
   atMs: number
@@ -51,7 +54,9 @@ export class PartitionOwner {
   readonly #agreement: OwnerAgreement
   readonly #step: StepHook
   readonly #clock: () => number
+  readonly #elapsed: () => number
   readonly #openSince: OpenSince
+  /** monotonic, like all that is compared with it */
   #flushedAtMs = 0
   #flushedThrough = -1
   #flushMs = 0
@@ -64,6 +69,7 @@ export class PartitionOwner {
     this.#agreement = new OwnerAgreement(parts)
     this.#step = parts.step ?? noSteps
     this.#clock = parts.clock ?? Date.now
+    this.#elapsed = parts.elapsed ?? (() => performance.now())
     this.#openSince = parts.openSince ?? { start: -1, atMs: 0 }
   }
 
@@ -100,7 +106,7 @@ export class PartitionOwner {
         batch !== null && (batch.count >= limits.batchRecordsMax || bytesHeld(batch) >= limits.batchBytesMax / 2)
       if (batch === null) return false
       if (this.#openSince.start !== fold.start)
-        Object.assign(this.#openSince, { start: fold.start, atMs: this.#clock() })
+        Object.assign(this.#openSince, { start: fold.start, atMs: this.#elapsed() })
       await fold.append(batch)
       this.#holes += batch.end - batch.start - batch.count
       return true
@@ -124,22 +130,22 @@ export class PartitionOwner {
   async flush(): Promise<void> {
     const { fold, store, emit, dataset, partition } = this.#parts
     await this.#agreement.assertLogHolds()
-    const atMs = this.#clock()
-    const { partials, marker } = await fold.dirty(atMs)
+    const began = this.#elapsed()
+    const { partials, marker } = await fold.dirty(this.#clock())
     await store.flush(partials, marker)
     fold.settle(marker.through)
-    this.#flushedAtMs = atMs
+    this.#flushedAtMs = began
+    this.#flushMs = this.#elapsed() - began
     if (marker.through !== this.#flushedThrough && partials.length > 0) {
       emit({
         name: 'flush-written',
         level: 'debug',
         dataset,
         message: `partition ${partition}: ${partials.length} partials through offset ${marker.through}`,
-        fields: { partition, partials: partials.length, through: marker.through, flushMs: this.#clock() - atMs },
+        fields: { partition, partials: partials.length, through: marker.through, flushMs: Math.round(this.#flushMs) },
       })
     }
     this.#flushedThrough = marker.through
-    this.#flushMs = this.#clock() - atMs
   }
 
   /** The last micro-batch was full: the log holds more already. */
@@ -158,7 +164,7 @@ export class PartitionOwner {
   get flushDueInMs(): number {
     const { flushEveryMs, flushBehindEveryMs, flushPauses } = this.#parts.limits
     const everyMs = this.#behind ? flushBehindEveryMs : flushEveryMs
-    return Math.max(everyMs, flushPauses * this.#flushMs) - (this.#clock() - this.#flushedAtMs)
+    return Math.max(everyMs, flushPauses * this.#flushMs) - (this.#elapsed() - this.#flushedAtMs)
   }
 
   /** The open segment reached its size, row or age limit, or is so large that landing it is better than flushing it. */
@@ -168,7 +174,7 @@ export class PartitionOwner {
     return (
       fold.records >= limits.segmentRecordsMax ||
       fold.bytes >= limits.segmentBytesMax ||
-      this.#clock() - this.#openSince.atMs >= limits.segmentAgeMsMax ||
+      this.#elapsed() - this.#openSince.atMs >= limits.segmentAgeMsMax ||
       (fold.records >= limits.slowSegmentRecordsMin && this.#landsInsteadOfFlushing)
     )
   }
@@ -186,8 +192,8 @@ export class PartitionOwner {
     const { fold, emit, dataset, partition } = this.#parts
     if (fold.end === fold.start) return null
     await this.#agreement.assertLogHoldsIfKnown()
-    const atMs = this.#clock()
-    const landed = await fold.land(atMs)
+    const began = this.#elapsed()
+    const landed = await fold.land(this.#clock())
     const manifest = this.#holes > 0 ? { ...landed, holes: this.#holes } : landed
     await this.#step('segment:files-linked')
     const commit = await this.#parts.lake.commitSegment(manifest)
@@ -214,15 +220,15 @@ export class PartitionOwner {
         rows: manifest.rows,
         deadLetters: manifest.deadLetters,
         lateRows: manifest.late.rows,
-        closeMs: this.#clock() - atMs,
+        closeMs: Math.round(this.#elapsed() - began),
       },
     })
-    await this.#begin(manifest.end, atMs)
+    await this.#begin(manifest.end, began)
     return manifest
   }
 
   /** @param shownAtMs when what was read by then was last flushed or began to be landed: the next flush is due after that */
-  async #begin(start: Offset, shownAtMs = this.#clock()): Promise<void> {
+  async #begin(start: Offset, shownAtMs = this.#elapsed()): Promise<void> {
     await this.#parts.fold.begin(start)
     this.#holes = 0
     this.#flushedAtMs = shownAtMs

@@ -1,0 +1,83 @@
+/** When an owner flushes, closes and cleans up, while the clock of its machine is set. */
+import { beforeEach, expect, test } from 'vitest'
+import { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
+import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
+import { MemorySpeedStore } from '#storage/speed-store/memory/memory-speed-store.ts'
+import { silent } from '#telemetry/emit.ts'
+import { OffsetFold } from '#tests/simulation/offset-fold.ts'
+import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
+import { PartitionOwner } from './partition-owner.ts'
+import { DEFAULT_STREAM_LIMITS } from './stream-limits.ts'
+
+const HOUR_MS = 3_600_000
+const limits = { ...DEFAULT_STREAM_LIMITS, flushEveryMs: 700, segmentAgeMsMax: 60_000, readerGraceMs: 60_000 }
+
+let clockMs: number
+let elapsedMs: number
+let log: MemoryLog
+let store: MemorySpeedStore
+let owner: PartitionOwner
+
+beforeEach(async () => {
+  clockMs = 1_700_000_000_000
+  elapsedMs = 5_000
+  const times = { clock: () => clockMs, elapsed: () => elapsedMs }
+  const lake = new MemoryLake({ dataset: 'd' })
+  log = new MemoryLog({ records: memoryLogRecords({ partitions: 1, dataset: 'd' }), clock: times.clock })
+  store = new MemorySpeedStore()
+  const fold = new OffsetFold(lake, log.identity, async () => {})
+  owner = new PartitionOwner({ dataset: 'd', partition: 0, log, lake, store, fold, limits, emit: silent, ...times })
+  await owner.open()
+  await log.append([{ partition: 0, lines: Buffer.from('{"k":"a"}\n'), count: 1 }])
+  await owner.fill()
+  await owner.flush()
+})
+
+test('a clock that is set back by an hour does not delay the next flush, whose marker has the new time', async () => {
+  clockMs -= HOUR_MS
+  elapsedMs += 700
+  expect([owner.flushDue, owner.flushDueInMs]).toEqual([true, 0])
+  await owner.flush()
+  expect((await store.markers()).get(0)!.atMs).toBe(clockMs)
+})
+
+test('a clock that is set forward by an hour neither closes a young segment nor flushes early', () => {
+  clockMs += HOUR_MS
+  elapsedMs += 100
+  expect([owner.closeDue, owner.flushDue, owner.flushDueInMs]).toEqual([false, false, 600])
+})
+
+test('a segment closes at its age, wherever the clock is set', () => {
+  clockMs -= HOUR_MS
+  elapsedMs += 59_999
+  expect(owner.closeDue).toBe(false)
+  elapsedMs += 1
+  expect(owner.closeDue).toBe(true)
+})
+
+test('partials of a closed segment are deleted after the grace of readers, wherever the clock is set', async () => {
+  const deleted: number[] = []
+  const deleteClosed = async (_partition: number, start: number): Promise<number> => {
+    deleted.push(start)
+    return 0
+  }
+  const times = { clock: () => clockMs, elapsed: () => elapsedMs }
+  const watched = Object.assign(store, { deleteClosed })
+  const sweep = new ClosedSegmentSweep({
+    dataset: 'd',
+    partition: 0,
+    log,
+    store: watched,
+    limits,
+    emit: silent,
+    ...times,
+  })
+  sweep.closedUpTo(1)
+  clockMs -= HOUR_MS
+  elapsedMs += 59_999
+  await sweep.run()
+  expect(deleted).toEqual([])
+  elapsedMs += 1
+  await sweep.run()
+  expect(deleted).toEqual([1])
+})
