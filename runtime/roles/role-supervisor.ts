@@ -63,7 +63,7 @@ export class RoleSupervisor {
     const { signal } = this.#stopping
     let waitMs = RESTART_MS_FIRST
     while (!signal.aborted) {
-      const startedAtMs = Date.now()
+      const startedAtMs = performance.now()
       const ran = { started: false }
       const ended = await this.#runOnce(() => {
         ran.started = true
@@ -77,7 +77,7 @@ export class RoleSupervisor {
         this.#note({ state: 'stopped', fault: fault.message })
         return first.reject(fault)
       }
-      if (Date.now() - startedAtMs >= STEADY_MS) waitMs = RESTART_MS_FIRST
+      if (performance.now() - startedAtMs >= STEADY_MS) waitMs = RESTART_MS_FIRST
       this.#died(fault, waitMs)
       await sleep(waitMs, undefined, { signal }).catch(() => {})
       waitMs = Math.min(waitMs * 2, RESTART_MS_MAX)

@@ -70,7 +70,10 @@ export interface DictionaryFetcherOptions {
   readonly limits?: Partial<FetchLimits>
   /** receives faults as sentences: only the first of consecutive failures */
   readonly onFault?: (message: string) => void
+  /** epoch ms, by which entries expire: other processes read when they were fetched */
   readonly clock?: () => number
+  /** monotonic ms, for how long a key whose requests failed is left alone */
+  readonly elapsed?: () => number
 }
 
 export interface FetcherState {
@@ -92,7 +95,7 @@ export class DictionaryFetcher {
   readonly #queue: PQueue
   readonly #stop = new AbortController()
   readonly #waiting = new Set<string>()
-  /** key → epoch ms until which it is not requested */
+  /** key → until when it is not requested, monotonic ms */
   readonly #resting = new Map<string, number>()
   readonly #counts = { found: 0, absent: 0, failed: 0, refused: 0 }
   readonly #faults: Record<'fetching' | 'publishing', string | null> = { fetching: null, publishing: null }
@@ -123,7 +126,7 @@ export class DictionaryFetcher {
     const nowMs = this.#nowMs
     for (const key of keys) {
       const fresh = this.#entries.isFresh(key, nowMs - this.#limits.expiresAfterMs)
-      if (fresh || this.#waiting.has(key) || (this.#resting.get(key) ?? 0) > nowMs) continue
+      if (fresh || this.#waiting.has(key) || this.#isResting(key)) continue
       const { keysWaitingMax, keysMax } = this.#limits
       if (this.#waiting.size >= keysWaitingMax || this.#entries.size + this.#waiting.size >= keysMax) this.#refuse()
       else this.#fetch(key)
@@ -153,9 +156,18 @@ export class DictionaryFetcher {
     return (this.#options.clock ?? Date.now)()
   }
 
+  get #elapsedMs(): number {
+    return this.#options.elapsed?.() ?? performance.now()
+  }
+
+  #isResting(key: string): boolean {
+    const untilMs = this.#resting.get(key)
+    return untilMs !== undefined && untilMs > this.#elapsedMs
+  }
+
   async #publishNow(): Promise<void> {
     const nowMs = this.#nowMs
-    for (const [key, untilMs] of this.#resting) if (untilMs <= nowMs) this.#resting.delete(key)
+    for (const key of this.#resting.keys()) if (!this.#isResting(key)) this.#resting.delete(key)
     try {
       await this.#entries.exchange()
       this.#faults.publishing = null
@@ -210,7 +222,7 @@ export class DictionaryFetcher {
   #failed(key: string, error: unknown): void {
     if (this.#stop.signal.aborted) return
     this.#counts.failed++
-    this.#resting.set(key, this.#nowMs + this.#limits.failedRestMs)
+    this.#resting.set(key, this.#elapsedMs + this.#limits.failedRestMs)
     this.#tell(
       'fetching',
       `key '${key}' cannot be fetched: ${textOf(error)}; it is missing for now and is requested again later`,
