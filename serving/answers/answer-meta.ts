@@ -21,6 +21,7 @@ export interface AnswerMeta {
   readonly position: readonly Offset[]
   /** the oldest moment at which a partition's position was known to be current */
   readonly asOf: string | null
+  /** age of `asOf`; negative: it is dated in the future, because this machine's clock was set back or another one's is ahead */
   readonly freshnessMs: number | null
   /** events in the log that the answer does not count yet; null where the log is not at hand */
   readonly behind: number | null
@@ -51,12 +52,16 @@ export interface MetaInput {
   readonly plan: QueryPlan
   readonly snapshot: Snapshot
   readonly range: AnswerRange
+  /** the clock that windows are asked by */
   readonly nowMs: number
+  /** when the answer is given: after the snapshot that it is made of */
+  readonly givenAtMs: number
   readonly truncated: boolean
   readonly estimated: ReadonlyMap<string, number>
 }
 
-export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: MetaInput): AnswerMeta {
+export function metaOf(input: MetaInput): AnswerMeta {
+  const { plan, snapshot, range, nowMs, givenAtMs, truncated, estimated } = input
   const { generation, segments, partitions, gaps } = snapshot
   const markers = [...snapshot.markers.values()]
   const estimates = estimatesOf(plan, estimated)
@@ -70,7 +75,7 @@ export function metaOf({ plan, snapshot, range, nowMs, truncated, estimated }: M
     generation: generation && { id: generation.id, mode: generation.mode, finishedAt: iso(generation.finishedAtMs)! },
     boundary: partitions.map(({ boundary }) => boundary),
     position: partitions.map(({ position }) => position),
-    ...freshnessOf(partitions, nowMs),
+    ...freshnessOf(partitions, givenAtMs),
     rows: {
       batch: generation?.rows ?? 0,
       closed: sum(segments, ({ rows }) => rows),
@@ -108,7 +113,7 @@ function freshnessOf(partitions: readonly PartitionPosition[], nowMs: number): F
   const asOf = silent ? null : Math.min(...partitions.map(({ asOfMs }) => asOfMs!))
   return {
     asOf: iso(asOf),
-    freshnessMs: asOf === null ? null : Math.max(0, nowMs - asOf),
+    freshnessMs: asOf === null ? null : nowMs - asOf,
     behind: partitions.some(({ behind }) => behind === null) ? null : sum(partitions, ({ behind }) => behind!),
   }
 }

@@ -109,7 +109,8 @@ export async function answerStates(
     const { texts, estimated } = await rowTexts(connection, plan, enriched, bound)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
-    const meta = metaOf({ plan, snapshot, range, nowMs, truncated: texts.length > most, estimated })
+    const truncated = texts.length > most
+    const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated })
     return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, meta }
   } catch (error) {
     throw explained(error, plan)
