@@ -5,7 +5,8 @@
 import { type Job, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { connectRedis, type RedisConnectionOptions } from '#storage/redis/redis-connection.ts'
-import type { DueRun } from './due-runs.ts'
+import { CLOCKS_APART_MS_MAX, type DueRun } from './due-runs.ts'
+import { nextDueMs } from './due-time.ts'
 import type { BatchMode } from './plan-run.ts'
 
 /** default key prefix of the queues in Redis */
@@ -70,11 +71,13 @@ export class BatchQueue {
     }
   }
 
-  /** Whether Redis has exactly the configured schedulers. */
+  /** Whether Redis has exactly the configured schedulers, and none of them waits for a time that a wrong clock gave it. */
   async hasSchedulers(): Promise<boolean> {
+    const nowMs = Date.now()
     for (const [mode, pattern] of this.#patterns()) {
       const found = await this.#queue.getJobScheduler(mode)
-      if ((found?.pattern ?? null) !== pattern || (found && found.next === null)) return false
+      if ((found?.pattern ?? null) !== pattern) return false
+      if (found && pattern !== null && !isSoonEnough(found.next ?? null, pattern, nowMs)) return false
     }
     return true
   }
@@ -83,7 +86,8 @@ export class BatchQueue {
   async addDue(due: readonly DueRun[]): Promise<readonly BatchMode[]> {
     if (due.length === 0) return []
     const jobs = await this.#jobs()
-    const added = due.filter((run) => !jobs.some((job) => isTakenUp(job, run)))
+    const nowMs = Date.now()
+    const added = due.filter((run) => !jobs.some((job) => isTakenUp(job, run, nowMs)))
     for (const { mode } of added) await this.#queue.add(mode, { dataset: this.#options.dataset }, this.#jobOptions)
     return added.map(({ mode }) => mode)
   }
@@ -109,16 +113,24 @@ export class BatchQueue {
 
 const STATES = ['wait', 'prioritized', 'active', 'delayed', 'completed', 'failed'] as const
 
-interface KnownJob {
+export interface KnownJob {
   readonly state: (typeof STATES)[number]
-  readonly job: BatchRunJob
+  readonly job: Pick<BatchRunJob, 'name' | 'finishedOn' | 'processedOn'>
 }
 
-function isTakenUp({ state, job }: KnownJob, run: DueRun): boolean {
+/** Whether the job's run is the due one: it waits, runs, or finished since; one that finished in the future counts for nothing. */
+export function isTakenUp({ state, job }: KnownJob, run: DueRun, nowMs: number): boolean {
   if (job.name !== run.mode) return false
   const finishedMs = job.finishedOn ?? 0
-  if (state === 'completed') return run.sinceMs > 0 && finishedMs >= run.sinceMs
-  if (state === 'failed') return finishedMs > Date.now() - FAILED_REST_MS
+  const believed = finishedMs <= nowMs + CLOCKS_APART_MS_MAX
+  if (state === 'completed') return run.sinceMs > 0 && finishedMs >= run.sinceMs && believed
+  if (state === 'failed') return finishedMs > nowMs - FAILED_REST_MS && believed
   // The scheduler's next job is delayed and was never started; a delayed job that was started waits for its retry or for the lock.
   return state !== 'delayed' || job.processedOn !== undefined
+}
+
+/** The next time of a scheduler is not later than the pattern's by this machine's clock. */
+function isSoonEnough(nextMs: number | null, pattern: string, nowMs: number): boolean {
+  const dueMs = nextDueMs(pattern, nowMs + CLOCKS_APART_MS_MAX)
+  return nextMs !== null && (dueMs === null || nextMs <= dueMs)
 }

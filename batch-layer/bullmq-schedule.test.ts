@@ -20,6 +20,7 @@ import type { BatchScheduleOptions } from './schedule.ts'
 const FIXTURE = fileURLToPath(new URL('./bullmq-worker-fixture.ts', import.meta.url))
 const TIMES: BullMqTimes = { lookEveryMs: 300, workerSilentMsMax: 1_000, postponeMs: 100, retryMs: 100 }
 const WAIT = { timeout: 60_000, interval: 20 }
+const DAY_MS = 86_400_000
 
 describe.skipIf(whyNoRedis() !== null)('the schedule on Redis', () => {
   let server: RedisServer
@@ -143,6 +144,16 @@ describe.skipIf(whyNoRedis() !== null)('the schedule on Redis', () => {
     await before.stop()
     schedule({ incrementalPattern: '*/9 * * * *', fullPattern: null })
     await expect.poll(patterns, WAIT).toEqual([['incremental', '*/9 * * * *', 'UTC']])
+  })
+
+  test('a schedule that waits for a time that a wrong clock gave it is set right', async () => {
+    schedule({ incrementalPattern: null })
+    await expect.poll(patterns, WAIT).toHaveLength(1)
+    const startDate = Date.now() + 400 * DAY_MS
+    await queue.upsertJobScheduler('full', { pattern: '0 2 * * *', tz: 'UTC', startDate }, { name: 'full' })
+    const untilNextMs = async () => (await queue.getJobScheduler('full'))!.next! - Date.now()
+    expect(await untilNextMs()).toBeGreaterThan(399 * DAY_MS)
+    await expect.poll(untilNextMs, WAIT).toBeLessThanOrEqual(DAY_MS)
   })
 
   test('starts while Redis is away, says so, and works as soon as it is there', async () => {

@@ -10,7 +10,7 @@ import type { Redis } from 'ioredis'
 import { connectRedis } from '#storage/redis/redis-connection.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { BATCH_QUEUE_PREFIX, type BatchJob, BatchQueue, type BatchRunJob, batchQueueName } from './bullmq-queue.ts'
-import { DueRuns } from './due-runs.ts'
+import { CLOCKS_APART_MS_MAX, DueRuns } from './due-runs.ts'
 import type { BatchMode } from './plan-run.ts'
 import type { BatchProgress } from './run-batch.ts'
 import type { BatchSchedule, BatchScheduleOptions, ScheduleState } from './schedule.ts'
@@ -45,8 +45,6 @@ export const BULLMQ_TIMES: BullMqTimes = {
 const ATTEMPTS_MAX = 5
 /** number of worker deaths that a job survives: practically unlimited */
 const WORKER_DEATHS_MAX = 1_000_000
-/** tolerance for clock skew: a due time of the scheduler's clock counts as reached this much earlier */
-const CLOCKS_APART_MS_MAX = 60_000
 /** how long a stop waits to release its job in Redis; an unreleased job is given to another worker after workerSilentMsMax */
 const CLOSE_MS_MAX = 5_000
 
@@ -185,7 +183,7 @@ export class BullMqSchedule implements BatchSchedule {
     }
   }
 
-  /** The time for which due runs are determined: now, or the job's due time if the clocks differ slightly. */
+  /** The time for which due runs are determined: now, or the job's due time if the clock of the scheduler is slightly ahead. */
   #timeOf(job: BatchRunJob): number {
     const { nowMs } = this.#runs
     const dueMs = job.opts.prevMillis ?? 0

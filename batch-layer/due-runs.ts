@@ -6,6 +6,9 @@ import type { BatchMode } from './plan-run.ts'
 import type { BatchProgress } from './run-batch.ts'
 import { type BatchScheduleOptions, FULL_PATTERN, INCREMENTAL_PATTERN, type ScheduleState } from './schedule.ts'
 
+/** How far the clocks of machines that share a lake may differ: a time that is further ahead than this is not believed. */
+export const CLOCKS_APART_MS_MAX = 60_000
+
 export interface DueRun {
   readonly mode: BatchMode
   /** since when, epoch ms; 0 if there is no generation */
@@ -40,19 +43,21 @@ export class DueRuns {
     return { running: this.#running, locked: this.#locked, failingSinceMs, fault: failures[0]?.fault ?? null }
   }
 
-  /** The modes to run at this time, in this order. @param atMs epoch ms */
+  /**
+   * The modes to run at this time, in this order. Decided by the current generation and what it builds on: what was published but never
+   * became current, or was rolled back, has no part in answers.
+   *
+   * @param atMs epoch ms
+   */
   async due(atMs = this.nowMs): Promise<readonly DueRun[]> {
-    const generations = await this.#options.lake.generations()
-    if (generations.length === 0) return [{ mode: 'incremental', sinceMs: 0 }]
-    const finishedAtMs = {
-      full: Math.max(...generations.map(fullFinishedAtMs)),
-      incremental: Math.max(...generations.map((generation) => generation.finishedAtMs)),
-    }
+    const current = await this.#options.lake.current()
+    if (current === null) return [{ mode: 'incremental', sinceMs: 0 }]
+    const finishedAtMs = { full: fullFinishedAtMs(current), incremental: current.finishedAtMs }
     const runs: DueRun[] = []
     for (const mode of ['full', 'incremental'] as const) {
       const pattern = this.patterns[mode]
       const sinceMs = pattern === null ? null : latestDueMs(pattern, atMs)
-      if (sinceMs !== null && finishedAtMs[mode] < sinceMs) runs.push({ mode, sinceMs })
+      if (sinceMs !== null && !isDoneSince(finishedAtMs[mode], sinceMs, atMs)) runs.push({ mode, sinceMs })
     }
     return runs
   }
@@ -101,6 +106,11 @@ export class DueRuns {
       fields: { mode },
     })
   }
+}
+
+/** A run that finished in the future was made under a clock that was ahead: when it really finished is not known, so it counts for nothing. */
+function isDoneSince(finishedAtMs: number, sinceMs: number, atMs: number): boolean {
+  return finishedAtMs >= sinceMs && finishedAtMs <= atMs + CLOCKS_APART_MS_MAX
 }
 
 function fullFinishedAtMs(generation: GenerationManifest): number {

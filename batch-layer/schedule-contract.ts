@@ -94,6 +94,31 @@ export function scheduleContract(driver: string, make: () => Promise<ScheduleHar
       expect(ran).toEqual([])
     })
 
+    it('goes on when a generation was made under a clock that was 400 days ahead', async () => {
+      await publish('full', nowMs + 400 * DAY_MS, nowMs + 400 * DAY_MS)
+      const schedule = start()
+      await expect.poll(() => ran, WAIT).toEqual(['full'])
+      nowMs += 3 * MINUTE_MS
+      await harness.settle(schedule)
+      await expect.poll(() => ran, WAIT).toEqual(['full', 'incremental'])
+      await harness.settle(schedule)
+      expect(ran).toEqual(['full', 'incremental'])
+    })
+
+    it('takes a clock of another machine that is a few seconds ahead for no reason to run', async () => {
+      await publish('full', nowMs + 5_000, nowMs + 5_000)
+      await harness.settle(start())
+      expect(ran).toEqual([])
+    })
+
+    it('does not count a generation that never became current, or was rolled back', async () => {
+      const old = await publish('full', nowMs - 2 * DAY_MS, nowMs - 2 * DAY_MS)
+      await publish('full', nowMs - MINUTE_MS, nowMs - MINUTE_MS)
+      await lake.setCurrent(old.id)
+      await harness.settle(start())
+      await expect.poll(() => ran, WAIT).toEqual(['full'])
+    })
+
     it('never runs what has no pattern', async () => {
       await publish('full', nowMs - 2 * DAY_MS, nowMs - 2 * DAY_MS)
       await harness.settle(start({ incrementalPattern: null, fullPattern: null }))
@@ -122,11 +147,11 @@ export function scheduleContract(driver: string, make: () => Promise<ScheduleHar
     })
 
     it('says what it can not read, and looks again', async () => {
-      const generations = lake.generations.bind(lake)
+      const current = lake.current.bind(lake)
       let torn = true
-      lake.generations = async () => {
+      lake.current = async () => {
         if (torn) throw new Error('generation 3 is torn')
-        return generations()
+        return current()
       }
       const schedule = start()
       const said = () => events.some(({ message }) => message.includes('generation 3 is torn'))
