@@ -1,13 +1,20 @@
-/** The schedule of one process, triggered by node-cron in UTC. Never two runs at once. */
-import { createTask, type ScheduledTask } from 'node-cron'
+/**
+ * The schedule of one process, for cron patterns in UTC. Never two runs at once. It does not sleep until a due time, because the clock may
+ * be set meanwhile: it looks at the clock at least once a minute, and wakes whenever another due time has become the latest one.
+ */
 import { DueRuns } from './due-runs.ts'
 import type { BatchMode } from './plan-run.ts'
 import type { BatchSchedule, BatchScheduleOptions, ScheduleState } from './schedule.ts'
 
+/** a clock that was set is noticed within this time */
+const LOOK_EVERY_MS_MAX = 60_000
+
 export class CronSchedule implements BatchSchedule {
   readonly #runs: DueRuns
   readonly #stop = new AbortController()
-  #tasks: ScheduledTask[] = []
+  #timer: NodeJS.Timeout | null = null
+  /** the latest due times by which it was woken last; null: never woken */
+  #wokenFor: string | null = null
   #running: Promise<void> | null = null
   #wokenAgain = false
 
@@ -17,18 +24,12 @@ export class CronSchedule implements BatchSchedule {
   }
 
   start(): void {
-    for (const pattern of Object.values(this.#runs.patterns)) {
-      if (pattern === null) continue
-      const task = createTask(pattern, () => this.wake(), { timezone: 'UTC', suppressMissedWarning: true })
-      this.#tasks.push(task)
-      void task.start()
-    }
-    void this.wake()
+    this.#look(false)
   }
 
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the batch schedule was stopped'))
-    for (const task of this.#tasks.splice(0)) await task.destroy()
+    if (this.#timer !== null) clearTimeout(this.#timer)
     await this.#running
   }
 
@@ -46,6 +47,15 @@ export class CronSchedule implements BatchSchedule {
       this.#running = null
     })
     return this.#running
+  }
+
+  /** @param awaited whether it slept until a due time, and not only until the next look */
+  #look(awaited: boolean): void {
+    const { latestDueTimes, untilNextDueMs } = this.#runs.times()
+    if (awaited || latestDueTimes !== this.#wokenFor) void this.wake()
+    this.#wokenFor = latestDueTimes
+    const awaits = untilNextDueMs <= LOOK_EVERY_MS_MAX
+    this.#timer = setTimeout(() => this.#look(awaits), awaits ? untilNextDueMs : LOOK_EVERY_MS_MAX)
   }
 
   async #runUntilDone(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Determines from the manifests which batch runs of a dataset are due, and executes one. Shared by all drivers of the schedule. */
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
-import { assertPattern, latestDueMs } from './due-time.ts'
+import { assertPattern, latestDueMs, nextDueMs } from './due-time.ts'
 import type { BatchMode } from './plan-run.ts'
 import type { BatchProgress } from './run-batch.ts'
 import { type BatchScheduleOptions, FULL_PATTERN, INCREMENTAL_PATTERN, type ScheduleState } from './schedule.ts'
@@ -60,6 +60,20 @@ export class DueRuns {
       if (sinceMs !== null && !isDoneSince(finishedAtMs[mode], sinceMs, atMs)) runs.push({ mode, sinceMs })
     }
     return runs
+  }
+
+  /**
+   * What the clock says now of the patterns: their latest due times, as a text to compare, and how long it is until the next one, in
+   * ms; infinite if none is ever due.
+   */
+  times(): { readonly latestDueTimes: string; readonly untilNextDueMs: number } {
+    const { nowMs } = this
+    const patterns = Object.values(this.patterns).filter((pattern) => pattern !== null)
+    const next = patterns.map((pattern) => nextDueMs(pattern, nowMs) ?? Number.POSITIVE_INFINITY)
+    return {
+      latestDueTimes: patterns.map((pattern) => latestDueMs(pattern, nowMs)).join(),
+      untilNextDueMs: Math.min(...next) - nowMs,
+    }
   }
 
   /**
