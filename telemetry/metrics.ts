@@ -14,7 +14,8 @@ export const STATE_METRICS = {
   watershed_log_end_offset: 'offset of the next append, per partition',
   watershed_position_offset: 'answers include every offset before this one, per partition',
   watershed_boundary_offset: 'the current generation includes every offset before this one, per partition',
-  watershed_generation_age_seconds: 'seconds since the current generation was completed',
+  watershed_generation_age_seconds:
+    'seconds since the current generation was completed; negative if a clock was ahead then',
   watershed_rows: 'usable events included in answers',
   watershed_dead_letters: 'unusable events',
   watershed_late_rows: 'late events',

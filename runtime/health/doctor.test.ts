@@ -98,6 +98,17 @@ test('a view that changed since the generation needs a backfill', async () => {
   })
 })
 
+test('a generation and a marker of a clock that was ahead are said to be that, not fresh', async () => {
+  await generation()
+  const { finishedAtMs } = (await open.lake.current())!
+  const marker = { partition: 0, segmentStart: 0, through: 0, rows: 0, deadLetters: 0, lateRows: 0, timeMaxMs: null }
+  await open.store.flush([], { ...marker, atMs: finishedAtMs, views: [] })
+  const report = await examine(open, { clock: () => finishedAtMs - 3 * 3_600_000 })
+  const future = { state: 'attention', message: expect.stringContaining('3 h in the future') }
+  expect(finding(report, 'generation')).toMatchObject(future)
+  expect(finding(report, 'speed store')).toMatchObject(future)
+})
+
 test('a deep examination finds a damaged file, and a component that cannot be read is a finding', async () => {
   await generation()
   const current = await open.lake.current()

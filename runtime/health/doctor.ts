@@ -1,5 +1,6 @@
 /** Examines every component of a dataset and reports its state and what to do. `examine` only reads. */
 
+import { CLOCKS_APART_MS_MAX } from '#batch-layer/due-runs.ts'
 import { logAgreement } from '#core/log-agreement.ts'
 import { verdictText } from '#core/log-verdict-text.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
@@ -59,6 +60,9 @@ export interface DoctorOptions {
 const MARKER_FRESH_MS = 10_000
 /** A generation older than this is reported. */
 const GENERATION_OLD_MS = 36 * 3_600_000
+/** What a time in the future means. */
+const CLOCK_WAS_WRONG =
+  'a clock was ahead then, or this one is behind: check the clocks of the machines; freshness is right again once both agree'
 
 /** Examines the dataset; a component that cannot be read is a finding, not an error. */
 export async function examine(open: OpenDataset, options: DoctorOptions = {}): Promise<DoctorReport> {
@@ -183,6 +187,11 @@ async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
   const newest = Math.max(0, ...[...markers.values()].map((marker) => marker.atMs))
   const numbers = { lag, markerAgeMs: newest === 0 ? null : now - newest }
   if (newest !== 0 && now - newest <= MARKER_FRESH_MS) {
+  if (newest > now + CLOCKS_APART_MS_MAX) {
+    const ahead = agoOf(newest - now)
+    const message = `the stream role wrote last at a time that is ${ahead} in the future; ${lag} events are not included in answers yet`
+    return { part: 'speed store', state: 'attention', message, advice: CLOCK_WAS_WRONG, numbers }
+  }
     return {
       part: 'speed store',
       state: 'ok',
@@ -233,7 +242,13 @@ async function examineGeneration({ lake, partitions }: OpenDataset, now: number)
   )
   const ageMs = now - current.finishedAtMs
   const numbers = { id: current.id, ageMs, rows: current.rows, after, kept: (await lake.generations()).length }
-  const message = `${current.id} (${current.mode}) is ${agoOf(ageMs)} old and has ${current.rows} rows; ${after} closed offsets follow it`
+  const counts = `has ${current.rows} rows; ${after} closed offsets follow it`
+  if (ageMs < -CLOCKS_APART_MS_MAX) {
+    const message = `${current.id} (${current.mode}) was completed at a time that is ${agoOf(-ageMs)} in the future, and ${counts}`
+    const advice = `${CLOCK_WAS_WRONG}; the schedule does not wait for that time`
+    return { part: 'generation', state: 'attention', message, advice, numbers }
+  }
+  const message = `${current.id} (${current.mode}) is ${agoOf(ageMs)} old and ${counts}`
   const old = ageMs > GENERATION_OLD_MS && after > 0
   const advice = old
     ? 'the schedule is not running: keep `watershed start` running, or run `watershed batch run`'
