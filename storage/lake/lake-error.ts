@@ -2,6 +2,8 @@
 export const LAKE_ERROR_CODES = {
   /** a manifest or CURRENT is torn, foreign or edited */
   'manifest-damaged': { retryable: false },
+  /** a manifest in the format of a newer version of Watershed, or of one that is too old */
+  'manifest-format': { retryable: false },
   /** a file that a manifest names does not exist: removed by retention under a slow reader, or lost */
   'file-missing': { retryable: true },
   /** the bytes of a file that a manifest names differ from those that were committed */

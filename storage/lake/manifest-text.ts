@@ -9,6 +9,9 @@ import { LakeError } from './lake-error.ts'
 import { isGenerationId } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
 
+const SEGMENT_FORMAT = 1
+const GENERATION_FORMAT = 2
+
 const count = z.int().min(0)
 const file = z.strictObject({
   path: z.string().regex(/^(segments\/p\d{4}|generations\/g\d{6,})\/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet$/),
@@ -21,7 +24,7 @@ const generationName = z.string().refine(isGenerationId, 'not a generation id su
 
 const segment: z.ZodType<SegmentManifest> = z
   .strictObject({
-    format: z.literal(1),
+    format: z.literal(SEGMENT_FORMAT),
     dataset: z.string().min(1),
     log: z.string().min(1),
     partition: count,
@@ -52,7 +55,7 @@ const segment: z.ZodType<SegmentManifest> = z
   })
 
 const generation: z.ZodType<GenerationManifest> = z.strictObject({
-  format: z.literal(2),
+  format: z.literal(GENERATION_FORMAT),
   dataset: z.string().min(1),
   id: generationName,
   log: z.string().min(1),
@@ -89,27 +92,28 @@ export function manifestText(manifest: SegmentManifest | GenerationManifest, whe
   return `${JSON.stringify({ ...manifest, checksum: checksum(manifest) }, null, 1)}\n`
 }
 
-/** @throws LakeError that names the file and the field */
+/** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
 export function readSegmentManifest(text: string, where: string): SegmentManifest {
-  return check(segment, unsealed(text, where), where)
+  return check(segment, unsealed(text, where, SEGMENT_FORMAT), where)
 }
 
-/** @throws LakeError that names the file and the field */
+/** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
 export function readGenerationManifest(text: string, where: string): GenerationManifest {
-  return check(generation, unsealed(text, where), where)
+  return check(generation, unsealed(text, where, GENERATION_FORMAT), where)
 }
 
 function checksum(manifest: object): string {
   return createHash('sha256').update(JSON.stringify(manifest)).digest('hex')
 }
 
-function unsealed(text: string, where: string): object {
+function unsealed(text: string, where: string, format: number): object {
   let sealed: unknown
   try {
     sealed = JSON.parse(text)
   } catch (error) {
     throw damaged(where, `it is not complete JSON (${text.length} characters)`, error)
   }
+  assertFormat(sealed, where, format)
   if (sealed === null || typeof sealed !== 'object' || !('checksum' in sealed)) {
     throw damaged(where, "field 'checksum' is missing")
   }
@@ -117,6 +121,20 @@ function unsealed(text: string, where: string): object {
   if (told !== checksum(manifest))
     throw damaged(where, "field 'checksum' does not match the content: the file was modified")
   return manifest
+}
+
+/** Before the checksum, which another format may compute otherwise: what is intact must not be taken for damaged. */
+function assertFormat(sealed: unknown, where: string, known: number): void {
+  const { format } = (sealed ?? {}) as { readonly format?: unknown }
+  if (format === known || !Number.isInteger(format)) return
+  const [by, remedy] =
+    (format as number) > known
+      ? ['a newer', 'upgrade this process, or restore the lake as it was before the upgrade']
+      : ['an older', 'upgrade the lake with a version that reads both']
+  throw new LakeError(
+    'manifest-format',
+    `lake: '${where}' was written by ${by} version of Watershed: it has format ${format}, but this version reads format ${known}. It is not damaged: ${remedy}`,
+  )
 }
 
 function check<Manifest>(schema: z.ZodType<Manifest>, value: unknown, where: string): Manifest {

@@ -78,6 +78,21 @@ describe('a manifest that can not be believed', () => {
     expect(() => manifestText({ ...emptySegment(0, 0, 10), rows: 1, events: outside }, 'here')).toThrow(/'events.path'/)
   })
 
+  it('is not said to be damaged if another version wrote it', async () => {
+    await land(await open(), 0, 10)
+    const text = await readFile(manifestPath(0), 'utf8')
+    const lake = await open()
+    await writeFile(manifestPath(0), text.replace('"format": 1', '"format": 3'))
+    await expect(lake.chains(1)).rejects.toMatchObject({
+      code: 'manifest-format',
+      message: expect.stringMatching(/a newer version of Watershed: it has format 3, but this version reads format 1/),
+    })
+    const generation = await publish(lake)
+    const path = join(folder, DATASET, 'generations', generation.id, 'manifest.json')
+    await writeFile(path, (await readFile(path, 'utf8')).replace('"format": 2', '"format": 1'))
+    await expect((await open()).current()).rejects.toThrow(/an older version .* format 1, .* reads format 2/)
+  })
+
   it('covers CURRENT and generations', async () => {
     const lake = await open()
     const generation = await publish(lake)
