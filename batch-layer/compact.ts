@@ -10,7 +10,7 @@ import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
-import { commonBoundary } from './retention.ts'
+import { keptBoundary } from './retention.ts'
 import { writeParquet } from './write-parquet.ts'
 
 export interface CompactOptions {
@@ -43,7 +43,7 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
   const stop = (): void => connection.stop()
   signal?.addEventListener('abort', stop)
   try {
-    const boundary = commonBoundary(await lake.generations(), partitions)
+    const boundary = await keptBoundary(lake, partitions)
     const chains = await lake.chains(partitions, { compacted: true })
     const groups = chains.flatMap((chain) => {
       const counted = chain.segments.filter((segment) => segment.end <= (boundary[chain.partition] ?? 0))

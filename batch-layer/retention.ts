@@ -2,6 +2,7 @@
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
+import { generationNumber } from '#storage/lake/manifest-names.ts'
 import type { Emit } from '#telemetry/emit.ts'
 
 export const KEEP_GENERATIONS = 5
@@ -19,10 +20,20 @@ export interface RetentionOptions {
 }
 
 /** Per partition, the offset up to which all of the generations have counted. */
-export function commonBoundary(generations: readonly GenerationManifest[], partitions: number): Offset[] {
+function commonBoundary(generations: readonly GenerationManifest[], partitions: number): Offset[] {
   return Array.from({ length: partitions }, (_, partition) =>
     generations.length === 0 ? 0 : Math.min(...generations.map((generation) => generation.boundary[partition] ?? 0)),
   )
+}
+
+/**
+ * Per partition, the offset up to which every kept generation has counted; nothing where that is not known. Later generations never count
+ * less, so one that cannot be read has counted at least what an older one has.
+ */
+export async function keptBoundary(lake: Lake, partitions: number): Promise<Offset[]> {
+  const [readable, unreadable] = [await lake.generations(), await lake.unreadableGenerations()]
+  const isKnown = unreadable.every(({ id }) => readable.some((generation) => comesBefore(generation.id, id)))
+  return commonBoundary(isKnown ? readable : [], partitions)
 }
 
 /**
@@ -42,8 +53,11 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
     const oldest = Math.min(...kept.map((generation) => generation.finishedAtMs))
     let freed = await lake.sweepOrphans(now - ORPHAN_GRACE_MS)
     if (oldest <= now - graceMs) {
-      const needed = served ? [...kept, served] : kept
-      freed += await lake.removeReplaced(commonBoundary(needed, options.partitions), now - graceMs)
+      const boundary = await keptBoundary(lake, options.partitions)
+      const needed = served
+        ? boundary.map((end, partition) => Math.min(end, served.boundary[partition] ?? 0))
+        : boundary
+      freed += await lake.removeReplaced(needed, now - graceMs)
     }
     if (freed === 0) return
     emit({
@@ -65,7 +79,12 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
 
 async function removeGenerations({ lake, keepGenerations = KEEP_GENERATIONS }: RetentionOptions): Promise<void> {
   const current = await lake.current()
-  const generations = await lake.generations()
-  const surplus = generations.slice(0, Math.max(0, generations.length - Math.max(1, keepGenerations)))
-  for (const { id } of surplus) if (id !== current?.id) await lake.removeGeneration(id)
+  const published = [...(await lake.generations()), ...(await lake.unreadableGenerations())].map(({ id }) => id)
+  const ids = published.sort((a, b) => (comesBefore(a, b) ? -1 : 1))
+  const surplus = ids.slice(0, Math.max(0, ids.length - Math.max(1, keepGenerations)))
+  for (const id of surplus) if (id !== current?.id) await lake.removeGeneration(id)
+}
+
+function comesBefore(id: string, other: string): boolean {
+  return generationNumber(id) < generationNumber(other)
 }

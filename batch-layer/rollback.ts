@@ -44,6 +44,8 @@ async function find(lake: Lake, id: string | undefined): Promise<GenerationManif
       ? generations.findLast((generation) => current !== null && generation.id < current.id)
       : generations.find((generation) => generation.id === id)
   if (target) return target
+  const unreadable = (await lake.unreadableGenerations()).find((generation) => generation.id === id)
+  if (unreadable) throw unreadable.error
   const kept = generations.map((generation) => generation.id).join(', ') || 'none'
   throw new LakeError(
     'generation-unknown',

@@ -313,6 +313,39 @@ describe('retention', () => {
     await batch.expectRecount(next)
   })
 
+  it('goes on around an old generation whose manifest cannot be read, and removes it in its turn', async () => {
+    for (let run = 0; run < 3; run++) {
+      await batch.land(0, 50)
+      await batch.run({ mode: 'incremental', keepGenerations: 3 })
+    }
+    await writeFile(join(batch.lake.folder, 'generations', 'g000002', 'manifest.json'), '{"format": 9}')
+    batch.lake = await batch.openLake()
+    await expect(rollback({ lake: batch.lake, id: 'g000002' })).rejects.toThrow(/a newer version of Watershed/)
+    for (let run = 0; run < 2; run++) {
+      await batch.land(0, 50)
+      await batch.run({ mode: 'incremental', keepGenerations: 3 })
+    }
+    expect(await batch.lake.generationIds()).toEqual(['g000003', 'g000004', 'g000005'])
+    expect(batch.events.filter(({ name }) => name === 'retention-failed')).toEqual([])
+  })
+
+  it('keeps the partials that an unreadable generation may need once it is repaired', async () => {
+    const first = await batch.land(0, 50)
+    await batch.run({ mode: 'incremental' })
+    await batch.land(0, 50)
+    await batch.run({ mode: 'incremental' })
+    const path = join(batch.lake.folder, 'generations', 'g000001', 'manifest.json')
+    await writeFile(path, 'torn')
+    batch.lake = await batch.openLake()
+    batch.nowMs += 60_000
+    const after = { mode: 'incremental', readersGraceMs: 30_000, force: true } as const
+    await batch.run(after)
+    expect(() => batch.lake.resolve(first.partials.by_topic!.file)).not.toThrow()
+    await batch.lake.removeGeneration('g000001')
+    await batch.run(after)
+    expect(() => batch.lake.resolve(first.partials.by_topic!.file)).toThrow(/does not exist/)
+  })
+
   it('removes counted partials only after the grace for readers', async () => {
     const first = await batch.land(0, 50)
     await batch.run({ mode: 'incremental', keepGenerations: 1 })

@@ -4,7 +4,7 @@ import { rollback } from '#batch-layer/rollback.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
-import { printJson, printTable } from './output.ts'
+import { printJson, printTable, say } from './output.ts'
 
 export const GENERATION_HEADS = ['dataset', 'generation', 'mode', 'finished', 'rows', 'boundary']
 
@@ -49,10 +49,12 @@ export function generationRow(generation: GenerationManifest): unknown[] {
   return [dataset, id, mode, new Date(finishedAtMs).toISOString(), rows, boundary.join(' ')]
 }
 
+/** What cannot be read is reported beside the list: on standard error, also with --json. */
 async function listAll(options: SharedOptions): Promise<void> {
   const listed = await withWorkspace(options, 'serve', async (workspace) => {
     const lists = (await workspace.all()).map(async ({ lake }) => {
       const current = await lake.current()
+      for (const { id, error } of await lake.unreadableGenerations()) say(`${id} is not listed: ${error.message}`)
       return (await lake.generations()).map((generation) => ({ generation, current: generation.id === current?.id }))
     })
     return (await Promise.all(lists)).flat()

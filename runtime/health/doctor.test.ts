@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import { takeSnapshot } from '#serving/answers/snapshot.ts'
 import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { silent } from '#telemetry/emit.ts'
 import { Workspace } from '../commands/workspace.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
@@ -107,6 +108,20 @@ test('a generation and a marker of a clock that was ahead are said to be that, n
   const future = { state: 'attention', message: expect.stringContaining('3 h in the future') }
   expect(finding(report, 'generation')).toMatchObject(future)
   expect(finding(report, 'speed store')).toMatchObject(future)
+})
+
+test('an old generation that cannot be read is a finding, and does not hide the current one', async () => {
+  await generation()
+  await generation()
+  const path = join(data, 'lake', 'meetup_rsvps', 'generations', 'g000001', 'manifest.json')
+  await writeFile(path, '{"format": 3}')
+  const other = await LocalLake.open({ folder: join(data, 'lake'), dataset: 'meetup_rsvps' })
+  const report = await examine({ ...open, lake: other })
+  const found = report.findings.filter(({ part }) => part === 'generation')
+  expect(found).toMatchObject([
+    { state: 'ok', numbers: { id: 'g000002', kept: 1 } },
+    { state: 'attention', message: expect.stringMatching(/^g000001 cannot be read: .* a newer version/) },
+  ])
 })
 
 test('a deep examination finds a damaged file, and a component that cannot be read is a finding', async () => {

@@ -80,6 +80,7 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   await look('lake', () => examineLake(open))
   await look('speed store', () => examineStore(open, now))
   await look('generation', () => examineGeneration(open, now))
+  await look('generation', () => examineUnreadable(open))
   await look('speed store', () => examineAgreement(open))
   await look('dictionaries', () => examineDictionaries(open))
   const { dictionary } = options
@@ -186,12 +187,12 @@ async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
   const lag = await lagOf(open, markers)
   const newest = Math.max(0, ...[...markers.values()].map((marker) => marker.atMs))
   const numbers = { lag, markerAgeMs: newest === 0 ? null : now - newest }
-  if (newest !== 0 && now - newest <= MARKER_FRESH_MS) {
   if (newest > now + CLOCKS_APART_MS_MAX) {
     const ahead = agoOf(newest - now)
     const message = `the stream role wrote last at a time that is ${ahead} in the future; ${lag} events are not included in answers yet`
     return { part: 'speed store', state: 'attention', message, advice: CLOCK_WAS_WRONG, numbers }
   }
+  if (newest !== 0 && now - newest <= MARKER_FRESH_MS) {
     return {
       part: 'speed store',
       state: 'ok',
@@ -254,6 +255,17 @@ async function examineGeneration({ lake, partitions }: OpenDataset, now: number)
     ? 'the schedule is not running: keep `watershed start` running, or run `watershed batch run`'
     : null
   return { part: 'generation', state: old ? 'attention' : 'ok', message, advice, numbers }
+}
+
+/** Kept generations that nobody could roll back to. The current one is examined by itself. */
+async function examineUnreadable({ lake }: OpenDataset): Promise<Finding[]> {
+  return (await lake.unreadableGenerations()).map(({ id, error }) => ({
+    part: 'generation',
+    state: 'attention',
+    message: `${id} cannot be read: ${error.message}`,
+    advice: `if it is not the current one, answers and batch runs do without it, and it is removed once enough newer generations are kept`,
+    numbers: { id },
+  }))
 }
 
 function manifestsMissing(generation: GenerationManifest, chains: readonly SegmentChain[]): Finding | null {

@@ -4,6 +4,7 @@
  */
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
+import type { LakeError } from './lake-error.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 
 /** A file being written: it gets its final name only when it is complete and durable. */
@@ -46,8 +47,10 @@ export interface Lake {
 
   /** the generation that CURRENT names; null before the first */
   current(): Promise<GenerationManifest | null>
-  /** all published generations, oldest first */
+  /** all published generations whose manifest can be read, oldest first: one that is damaged must not keep the others from being used */
   generations(): Promise<readonly GenerationManifest[]>
+  /** the published generations whose manifest cannot be read, oldest first */
+  unreadableGenerations(): Promise<readonly UnreadableGeneration[]>
   /** ids of all generations, oldest first; some may be unpublished or unreadable */
   generationIds(): Promise<readonly string[]>
   /** a published generation; null if the id does not exist. @throws LakeError if its manifest is damaged */
@@ -56,7 +59,7 @@ export interface Lake {
   beginGeneration(): Promise<StagedGeneration>
   /** Switches CURRENT to a kept generation with one rename, durably. @throws if the generation does not exist */
   setCurrent(id: string): Promise<void>
-  /** Removes a generation's files. Refuses the current one. */
+  /** Removes a generation's files, also if its manifest cannot be read. Refuses the current one. */
   removeGeneration(id: string): Promise<void>
   /**
    * Removes segment files and manifests that were replaced by a compacted segment, and partials, in both cases of segments that end at or
@@ -69,6 +72,13 @@ export interface Lake {
   verifyFiles(): Promise<FileReport>
   /** Holds the dataset's batch lock until `release`; null if another process holds it. The lock is released automatically when its holder dies. */
   tryLock(): Promise<{ release(): Promise<void> } | null>
+}
+
+/** A published generation that only a repair, or its removal, makes an end of. */
+export interface UnreadableGeneration {
+  readonly id: string
+  /** why its manifest cannot be read, and what to do */
+  readonly error: LakeError
 }
 
 export interface StagedGeneration {

@@ -3,7 +3,7 @@ import { access, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StepHook } from '#core/steps.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
-import type { StagedFile, StagedGeneration } from '../lake.ts'
+import type { StagedFile, StagedGeneration, UnreadableGeneration } from '../lake.ts'
 import { explainFault, isMissing, LakeError } from '../lake-error.ts'
 import { generationId, generationNumber, isGenerationId } from '../manifest-names.ts'
 import { damaged, manifestText, readGenerationManifest } from '../manifest-text.ts'
@@ -11,6 +11,11 @@ import { createExclusive, fsyncFolder, linkOrCopy, makeFolder, removeFile, repla
 import { stageFile, type Unnamed } from './local-staged-file.ts'
 
 const MANIFEST = 'manifest.json'
+
+/** A generation that has a manifest. */
+type Published =
+  | { readonly id: string; readonly manifest: GenerationManifest; readonly error: null }
+  | { readonly id: string; readonly manifest: null; readonly error: LakeError }
 
 export class LocalGenerations {
   readonly #folder: string
@@ -26,19 +31,8 @@ export class LocalGenerations {
   }
 
   async current(): Promise<GenerationManifest | null> {
-    const path = join(this.#folder, 'CURRENT')
-    let id: string
-    try {
-      id = (await readFile(path, 'utf8')).trimEnd()
-    } catch (error) {
-      if (isMissing(error)) return null
-      throw error
-    }
-    if (!isGenerationId(id))
-      throw damaged(
-        path,
-        `it must contain a generation id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` rewrites it)`,
-      )
+    const id = await this.#currentId()
+    if (id === null) return null
     const manifest = await this.load(id)
     if (manifest) return manifest
     throw new LakeError(
@@ -47,9 +41,50 @@ export class LocalGenerations {
     )
   }
 
+  /** Those whose manifest can be read. */
   async list(): Promise<readonly GenerationManifest[]> {
-    const loaded = await Promise.all((await this.ids()).map((id) => this.load(id)))
-    return loaded.filter((manifest) => manifest !== null)
+    return (await this.#published()).flatMap(({ manifest }) => manifest ?? [])
+  }
+
+  /** The others. */
+  async unreadable(): Promise<readonly UnreadableGeneration[]> {
+    return (await this.#published()).flatMap(({ id, error }) => (error === null ? [] : [{ id, error }]))
+  }
+
+  /** Ids of all that have a manifest, readable or not: their files belong to them. */
+  async publishedIds(): Promise<string[]> {
+    return (await this.#published()).map(({ id }) => id)
+  }
+
+  async #published(): Promise<readonly Published[]> {
+    const loaded = await Promise.all((await this.ids()).map((id) => this.#tryLoad(id)))
+    return loaded.filter((published) => published !== null)
+  }
+
+  async #tryLoad(id: string): Promise<Published | null> {
+    try {
+      const manifest = await this.load(id)
+      return manifest && { id, manifest, error: null }
+    } catch (error) {
+      if (!(error instanceof LakeError)) throw error
+      return { id, manifest: null, error }
+    }
+  }
+
+  async #currentId(): Promise<string | null> {
+    const path = join(this.#folder, 'CURRENT')
+    let id: string
+    try {
+      id = (await readFile(path, 'utf8')).trimEnd()
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+    if (isGenerationId(id)) return id
+    throw damaged(
+      path,
+      `it must contain a generation id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` rewrites it)`,
+    )
   }
 
   /** A published generation, parsed once; null if it does not exist, also if another process has just removed it. */
@@ -108,8 +143,8 @@ export class LocalGenerations {
   }
 
   async remove(id: string): Promise<void> {
-    if (!isGenerationId(id) || !(await this.load(id))) throw this.#unknown(id)
-    if ((await this.current())?.id === id) {
+    if (!isGenerationId(id) || (await this.#tryLoad(id)) === null) throw this.#unknown(id)
+    if ((await this.#currentId()) === id) {
       throw new LakeError(
         'generation-current',
         `lake, dataset '${this.#dataset}': generation ${id} is the current one and cannot be removed; make another generation current first`,

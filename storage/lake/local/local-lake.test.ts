@@ -93,6 +93,26 @@ describe('a manifest that can not be believed', () => {
     await expect((await open()).current()).rejects.toThrow(/an older version .* format 1, .* reads format 2/)
   })
 
+  it('of a generation that is not current keeps no other one from being listed, swept around and removed', async () => {
+    const lake = await open()
+    const [old, next] = [await publish(lake), await publish(lake)]
+    const path = join(folder, DATASET, 'generations', old.id, 'manifest.json')
+    await writeFile(path, 'torn')
+    const reader = await open()
+    expect(await reader.generations()).toEqual([next])
+    expect(await reader.unreadableGenerations()).toEqual([
+      {
+        id: old.id,
+        error: expect.objectContaining({ code: 'manifest-damaged', message: expect.stringContaining(path) }),
+      },
+    ])
+    expect((await reader.verifyFiles()).problems).toEqual([expect.stringContaining(path)])
+    await reader.sweepOrphans(Date.now() + 60_000)
+    expect(await readFile(path, 'utf8')).toBe('torn')
+    await reader.removeGeneration(old.id)
+    expect([await reader.unreadableGenerations(), await reader.generationIds()]).toEqual([[], [next.id]])
+  })
+
   it('covers CURRENT and generations', async () => {
     const lake = await open()
     const generation = await publish(lake)

@@ -12,7 +12,7 @@ import { resolve as absolutePath, join } from 'node:path'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
-import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration } from '../lake.ts'
+import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration, UnreadableGeneration } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import { CheckedFiles } from './checked-files.ts'
@@ -109,6 +109,10 @@ export class LocalLake implements Lake {
 
   generations(): Promise<readonly GenerationManifest[]> {
     return this.#generations.list()
+  }
+
+  unreadableGenerations(): Promise<readonly UnreadableGeneration[]> {
+    return this.#generations.unreadable()
   }
 
   generationIds(): Promise<readonly string[]> {

@@ -44,7 +44,7 @@ async function unfinished(folder: string, below: string): Promise<string[]> {
 }
 
 async function unpublished(generations: LocalGenerations): Promise<string[]> {
-  const published = new Set((await generations.list()).map((manifest) => manifest.id))
+  const published = new Set(await generations.publishedIds())
   return (await generations.ids()).filter((id) => !published.has(id))
 }
 

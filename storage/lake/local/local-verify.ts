@@ -14,7 +14,7 @@ export async function verifyLocalFiles(
   segments: LocalSegments,
   generations: LocalGenerations,
 ): Promise<FileReport> {
-  const problems: string[] = []
+  const problems = (await generations.unreadable()).map(({ error }) => error.message)
   let bytes = 0
   const files = await neededFiles(segments, generations)
   for (const file of files) {

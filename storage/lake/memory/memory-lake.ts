@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
-import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration } from '../lake.ts'
+import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration, UnreadableGeneration } from '../lake.ts'
 import { LakeError } from '../lake-error.ts'
 import { coveringName, generationId, offsetName, partitionName, segmentManifestName } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
@@ -153,6 +153,12 @@ export class MemoryLake implements Lake {
   async generations(): Promise<readonly GenerationManifest[]> {
     await this.#pause()
     return [...this.folder.generations.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+
+  /** Nothing can be damaged here. */
+  async unreadableGenerations(): Promise<readonly UnreadableGeneration[]> {
+    await this.#pause()
+    return []
   }
 
   async generationIds(): Promise<readonly string[]> {
