@@ -20,6 +20,9 @@ export const STATE_METRICS = {
   watershed_dead_letters: 'unusable events',
   watershed_late_rows: 'late events',
   watershed_gap_offsets: 'offsets that were lost before they were read',
+  watershed_verify_equal:
+    '1 if the last completed verify found every view equal to its recount, 0 if it found a difference, -1 if none was completed yet',
+  watershed_verify_timestamp_seconds: 'Unix time at which the last verify was completed; 0 if none was completed yet',
 } as const
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -62,15 +65,6 @@ export class Metrics {
       registers: [],
     }),
   )
-  readonly #verified = this.#own(
-    new Gauge({
-      name: 'watershed_verify_equal',
-      help: '1 if the last verify found every view equal to its recount, otherwise 0',
-      labelNames: ['dataset'],
-      registers: [],
-    }),
-  )
-
   /** @param read states at scrape time; a fault there must not fail the scrape, so it should not throw */
   constructor(read: () => Promise<readonly StateReading[]> = async () => []) {
     this.#read = read
@@ -83,15 +77,9 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  /** Counts an event; verify results set their gauge. */
+  /** Counts an event by name and level. */
   count(event: PlatformEvent): void {
     this.#events.inc({ name: event.name, level: event.level, dataset: event.dataset ?? '' })
-    if (event.name === 'verify-equal' || event.name === 'verify-different')
-      this.verified(event.dataset ?? '', event.name === 'verify-equal')
-  }
-
-  verified(dataset: string, equal: boolean): void {
-    this.#verified.set({ dataset }, equal ? 1 : 0)
   }
 
   httpAnswered(method: string, route: string, status: number, ms: number): void {

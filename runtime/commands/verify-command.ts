@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { mergedSnapshot } from '../health/merged-snapshot.ts'
+import { recordVerification } from '../health/record-verification.ts'
 import { stopSignal } from '../signals.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
@@ -44,6 +45,9 @@ export async function verifyAll(workspace: Workspace, signal: AbortSignal): Prom
       if (!signal.aborted) throw error
       throw new CommandError('interrupted', `verify was stopped before '${open.dataset.name}' was compared`)
     })
+    await recordVerification(open.lake, report).catch((error: Error) =>
+      say(`${open.dataset.name}: the result could not be recorded for metrics: ${error.message}`),
+    )
     reports.push({ ...report, behind: await behindOf(open, report) })
   }
   return reports

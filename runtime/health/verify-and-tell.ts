@@ -1,8 +1,9 @@
-/** Verifies a dataset and reports the result as a log line and a metric. Never throws: a failed verification is reported as such. */
+/** Verifies a dataset, records the result in the lake, and reports it as a log line. Never throws: a failed verification is reported as such. */
 import type { Emit } from '#telemetry/emit.ts'
 import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { mergedSnapshot } from './merged-snapshot.ts'
+import { recordVerification } from './record-verification.ts'
 
 export interface VerifyAndTellOptions {
   /** a folder that the engine may use */
@@ -32,6 +33,14 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
         : `verify of '${dataset}' found differences: ${report.problems.join('; ')}. Run \`watershed verify\` for the rows, and \`watershed batch run --full\` to publish a recount`,
       fields: { different, views: report.views.length, tookMs: report.tookMs },
     })
+    await recordVerification(open.lake, report).catch((error: Error) =>
+      emit({
+        name: 'verify-unrecorded',
+        level: 'warn',
+        dataset,
+        message: `the result of the verify of '${dataset}' could not be recorded: ${error.message}; it is verified again later`,
+      }),
+    )
     return report
   } catch (error) {
     if (signal?.aborted) return null
@@ -39,7 +48,7 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
       name: 'verify-failed',
       level: 'error',
       dataset,
-      message: `verify of '${dataset}' failed: ${(error as Error).message}; it is retried after the next full run`,
+      message: `verify of '${dataset}' failed: ${(error as Error).message}; it is retried in a while`,
     })
     return null
   }

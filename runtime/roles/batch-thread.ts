@@ -16,6 +16,7 @@ import { openDictionary } from '../drivers/open-dictionary.ts'
 import { openEngine } from '../drivers/open-engine.ts'
 import { openSchedule } from '../drivers/open-schedule.ts'
 import { verifyAndTell } from '../health/verify-and-tell.ts'
+import { VerifyTurns } from '../health/verify-turns.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { batchStatus } from './batch-status.ts'
 import type { PartStatus } from './role-messages.ts'
@@ -37,6 +38,7 @@ class BatchOfDataset {
   readonly open: OpenDataset
   readonly #parts: BatchParts
   readonly #stopping = new AbortController()
+  readonly #verifyTurns: VerifyTurns
   #schedule: BatchSchedule | null = null
   #current: GenerationManifest | null = null
   #watch: NodeJS.Timeout | null = null
@@ -44,6 +46,11 @@ class BatchOfDataset {
   constructor(parts: BatchParts) {
     this.#parts = parts
     this.open = parts.open
+    this.#verifyTurns = new VerifyTurns({
+      lake: this.open.lake,
+      verify: () => this.#verify(),
+      isFree: () => this.#schedule?.state().running === null,
+    })
   }
 
   async start(): Promise<void> {
@@ -54,7 +61,7 @@ class BatchOfDataset {
       lake,
       run: (mode, signal, onProgress) => this.#run(mode, signal, onProgress),
       compact: (signal) => this.#compact(signal),
-      afterRun: (generation) => this.#verify(generation),
+      afterRun: (generation) => this.#afterRun(generation),
       incrementalPattern: configuration.batchIncrementalCron,
       fullPattern: configuration.batchFullCron,
       emit,
@@ -63,11 +70,12 @@ class BatchOfDataset {
     this.#watch = setInterval(() => void this.#look(), LOOK_EVERY_MS)
   }
 
-  /** A verification after a run is given up: it is made again after the next full one. */
+  /** A running verification is given up: the next process makes it. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     if (this.#watch !== null) clearInterval(this.#watch)
     await this.#schedule?.stop()
+    await this.#verifyTurns.stop()
     await closeDataset(this.open)
   }
 
@@ -106,11 +114,15 @@ class BatchOfDataset {
   /** Another worker may have published, and somebody rolled back. What can not be read now is read the next time. */
   async #look(): Promise<void> {
     this.#current = await this.open.lake.current().catch(() => this.#current)
+    if (this.#parts.configuration.verifyAfterFull) await this.#verifyTurns.look()
   }
 
-  async #verify(generation: GenerationManifest): Promise<void> {
-    const { open, configuration, scratchFolder, emit } = this.#parts
-    if (generation.mode !== 'full' || !configuration.verifyAfterFull) return
+  async #afterRun(generation: GenerationManifest): Promise<void> {
+    if (generation.mode === 'full' && this.#parts.configuration.verifyAfterFull) await this.#verifyTurns.afterFull()
+  }
+
+  async #verify(): Promise<void> {
+    const { open, scratchFolder, emit } = this.#parts
     await verifyAndTell(open, { scratchFolder, emit, signal: this.#stopping.signal })
   }
 }

@@ -14,8 +14,10 @@ import type { ServedPart } from '#serving/http/health-routes.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
 import { LiveDataset, type LiveDatasetParts } from '#serving/live/live-dataset.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import { Metrics } from '#telemetry/metrics.ts'
+import { Metrics, type StateReading } from '#telemetry/metrics.ts'
 import { listenError } from '../commands/exit-codes.ts'
 import { firstQuestions } from '../commands/first-questions.ts'
 import { Workspace } from '../commands/workspace.ts'
@@ -24,6 +26,7 @@ import { queuePrefixOf } from '../drivers/open-schedule.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { servedParts, withoutSecrets } from '../health/served-parts.ts'
 import { stateReadings } from '../health/state-readings.ts'
+import { verifyReadings } from '../health/verify-readings.ts'
 import { secretsOf } from '../settings/secrets.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { intakeLimits } from './intake-limits.ts'
@@ -58,6 +61,8 @@ export class Platform {
   #datasets: readonly OpenDataset[] = []
   #answering: AnswerProbe | null = null
   readonly #live: LiveAnswers[] = []
+  /** whose verifications are reported here */
+  #lakes: readonly Lake[] = []
   #reader: StorageReader | null = null
   /** what this process answers; null: nothing */
   #answered: ReadonlyMap<string, AnsweredDataset> | null = null
@@ -67,7 +72,7 @@ export class Platform {
   /** Opens everything, starts the roles, and listens. @throws what keeps a part from starting; nothing is left running then */
   static async start(configuration: Configuration, shape: PlatformShape, log: Emit): Promise<Platform> {
     let platform: Platform | null = null
-    const metrics = new Metrics(() => stateReadings(platform === null ? [] : platform.#live))
+    const metrics = new Metrics(async () => (platform === null ? [] : platform.#readings()))
     const emit: Emit = (event) => {
       metrics.count(event)
       log(event)
@@ -116,6 +121,7 @@ export class Platform {
     if (answers) this.#datasets = await this.#workspace.all()
     if (answers) this.#answered = this.#answer()
     if (answers) this.#answering = new AnswerProbe(this.#live)
+    this.#lakes = await this.#openLakes()
     if (intake) await this.#openIntakes()
     await Promise.all([
       ...threads.map((name) => this.#startRole(name, 'thread')),
@@ -167,6 +173,19 @@ export class Platform {
     }
     const bound = this.#app.server.address() as AddressInfo
     this.#address = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  /** Of the datasets that are answered here, or whose generations are built here. */
+  async #openLakes(): Promise<readonly Lake[]> {
+    const { answers, threads, processes = [] } = this.#shape
+    if (answers) return this.#datasets.map(({ lake }) => lake)
+    if (![...threads, ...processes].includes('batch')) return []
+    const { folder, datasets } = this.#workspace
+    return Promise.all([...datasets.keys()].map((dataset) => LocalLake.open({ folder: folder.lakeFolder, dataset })))
+  }
+
+  async #readings(): Promise<readonly StateReading[]> {
+    return [...(await stateReadings(this.#live)), ...(await verifyReadings(this.#lakes))]
   }
 
   /** From resident states, which follow the log and the lake. */

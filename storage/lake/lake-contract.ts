@@ -31,6 +31,20 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
     )
 
     it(
+      'keeps the result of the newest verification for every handle',
+      withLake(async (under) => {
+        const [lake, reader] = [await under.open(), await under.open()]
+        expect(await reader.verification()).toBeNull()
+        const first = { atMs: 5, equal: true, generation: null, fullFinishedAtMs: null }
+        await lake.recordVerification(first)
+        expect(await reader.verification()).toEqual(first)
+        const second = { atMs: 9, equal: false, generation: 'g000001', fullFinishedAtMs: 7 }
+        await reader.recordVerification(second)
+        expect(await lake.verification()).toEqual(second)
+      }),
+    )
+
+    it(
       'starts empty',
       withLake(async ({ open }) => {
         const lake = await open()

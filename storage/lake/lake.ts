@@ -6,6 +6,7 @@ import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeError } from './lake-error.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
+import type { VerificationRecord } from './verification-record.ts'
 
 /** A file being written: it gets its final name only when it is complete and durable. */
 export interface StagedFile {
@@ -70,6 +71,10 @@ export interface Lake {
   sweepOrphans(olderThanMs: number): Promise<number>
   /** Reads every file that a manifest names and compares bytes and checksums. */
   verifyFiles(): Promise<FileReport>
+  /** the result of the newest complete verification; null if none is known */
+  verification(): Promise<VerificationRecord | null>
+  /** Replaces it, durably. @throws LakeError if the lake cannot be written */
+  recordVerification(record: VerificationRecord): Promise<void>
   /** Holds the dataset's batch lock until `release`; null if another process holds it. The lock is released automatically when its holder dies. */
   tryLock(): Promise<{ release(): Promise<void> } | null>
 }

@@ -1,7 +1,7 @@
 import { link, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { smallDisk } from '#storage/log/small-disk.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
 import { DATASET, emptyGeneration, emptySegment } from '../lake-contract-fixture.ts'
@@ -127,6 +127,15 @@ describe('a manifest that can not be believed', () => {
     await writeFile(join(folder, DATASET, 'CURRENT'), 'g000009\n')
     await expect(lake.current()).rejects.toMatchObject({ code: 'generation-lost' })
   })
+})
+
+test('a torn record of a verification counts for nothing, and is replaced by the next one', async () => {
+  const lake = await open()
+  await writeFile(join(folder, DATASET, 'VERIFIED'), '{"atMs": 5, "equ')
+  expect(await lake.verification()).toBeNull()
+  const record = { atMs: 5, equal: true, generation: 'g000001', fullFinishedAtMs: 4 }
+  await lake.recordVerification(record)
+  expect(await lake.verification()).toEqual(record)
 })
 
 describe('files', () => {

@@ -4,10 +4,12 @@
  *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json of compacted segments
  *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
  *   <folder>/<dataset>/CURRENT
+ *   <folder>/<dataset>/VERIFIED
  * Files that readers use are never modified in place: they are linked to their names when they are complete and durable.
  * A shared folder must support hard links, atomic renames and file locks (NFS 4 does); unknown files are not touched.
  */
 import { statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { resolve as absolutePath, join } from 'node:path'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
@@ -15,13 +17,16 @@ import type { GenerationManifest } from '../generation-manifest.ts'
 import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration, UnreadableGeneration } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
 import { CheckedFiles } from './checked-files.ts'
-import { makeFolder } from './durable-files.ts'
+import { makeFolder, replaceAtomically } from './durable-files.ts'
 import { LocalGenerations } from './local-generations.ts'
 import { tryLocalLock } from './local-lock.ts'
 import { LocalSegments, type SegmentCommit } from './local-segments.ts'
 import { sweepLocalOrphans } from './local-sweep.ts'
 import { verifyLocalFiles } from './local-verify.ts'
+
+const VERIFIED = 'VERIFIED'
 
 export interface LocalLakeOptions {
   /** the lake's folder; each dataset has a subfolder */
@@ -145,6 +150,21 @@ export class LocalLake implements Lake {
 
   verifyFiles(): Promise<FileReport> {
     return verifyLocalFiles(this.folder, this.#segments, this.#generations)
+  }
+
+  async verification(): Promise<VerificationRecord | null> {
+    try {
+      return readVerification(await readFile(join(this.folder, VERIFIED), 'utf8'))
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+  }
+
+  recordVerification(record: VerificationRecord): Promise<void> {
+    const nothing = (): void => {}
+    const around = { before: nothing, after: nothing }
+    return replaceAtomically(join(this.folder, VERIFIED), verificationText(record), around)
   }
 
   async tryLock(): Promise<{ release(): Promise<void> } | null> {

@@ -13,6 +13,7 @@ import { manifestText } from '../manifest-text.ts'
 import { buildChains } from '../segment-chain.ts'
 import { needlessSegmentFiles, rawFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import type { VerificationRecord } from '../verification-record.ts'
 
 /** The contents of a folder. */
 export interface MemoryLakeFolder {
@@ -23,6 +24,7 @@ export interface MemoryLakeFolder {
   /** ids ever used, so that none is reused */
   begun: number
   current: string | null
+  verified: VerificationRecord | null
   lockedBy: MemoryLake | null
   fileCount: number
 }
@@ -34,6 +36,7 @@ export function memoryLakeFolder(): MemoryLakeFolder {
     generations: new Map(),
     begun: 0,
     current: null,
+    verified: null,
     lockedBy: null,
     fileCount: 0,
   }
@@ -260,6 +263,16 @@ export class MemoryLake implements Lake {
       .filter((file) => sha256(this.folder.files.get(file.path) ?? '') !== file.sha256)
       .map((file) => `'${file.path}' is missing or does not have the checksum in its manifest`)
     return { files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0), problems }
+  }
+
+  async verification(): Promise<VerificationRecord | null> {
+    await this.#pause()
+    return this.folder.verified
+  }
+
+  async recordVerification(record: VerificationRecord): Promise<void> {
+    await this.#pause()
+    this.folder.verified = copyOf(record)
   }
 
   async tryLock(): Promise<{ release(): Promise<void> } | null> {
