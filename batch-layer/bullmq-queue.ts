@@ -118,15 +118,16 @@ export interface KnownJob {
   readonly job: Pick<BatchRunJob, 'name' | 'finishedOn' | 'processedOn'>
 }
 
-/** Whether the job's run is the due one: it waits, runs, or finished since; one that finished in the future counts for nothing. */
+/** Whether the job's run is the due one: it waits, runs, or finished since. What a job did in the future counts for nothing. */
 export function isTakenUp({ state, job }: KnownJob, run: DueRun, nowMs: number): boolean {
   if (job.name !== run.mode) return false
-  const finishedMs = job.finishedOn ?? 0
-  const believed = finishedMs <= nowMs + CLOCKS_APART_MS_MAX
-  if (state === 'completed') return run.sinceMs > 0 && finishedMs >= run.sinceMs && believed
-  if (state === 'failed') return finishedMs > nowMs - FAILED_REST_MS && believed
+  const isBelieved = (atMs: number): boolean => atMs <= nowMs + CLOCKS_APART_MS_MAX
+  const { finishedOn = 0, processedOn } = job
+  if (state === 'completed') return run.sinceMs > 0 && finishedOn >= run.sinceMs && isBelieved(finishedOn)
+  if (state === 'failed') return finishedOn > nowMs - FAILED_REST_MS && isBelieved(finishedOn)
+  if (state !== 'delayed') return true
   // The scheduler's next job is delayed and was never started; a delayed job that was started waits for its retry or for the lock.
-  return state !== 'delayed' || job.processedOn !== undefined
+  return processedOn !== undefined && isBelieved(processedOn)
 }
 
 /** The next time of a scheduler is not later than the pattern's by this machine's clock. */
