@@ -51,7 +51,7 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
     const graceMs = options.readersGraceMs ?? READERS_GRACE_MS
     const kept = await lake.generations()
     const oldest = Math.min(...kept.map((generation) => generation.finishedAtMs))
-    let freed = await lake.sweepOrphans(now - ORPHAN_GRACE_MS)
+    let freed = await lake.sweepOrphans(ORPHAN_GRACE_MS)
     if (oldest <= now - graceMs) {
       const boundary = await keptBoundary(lake, options.partitions)
       const needed = served

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -311,6 +311,16 @@ describe('retention', () => {
     const next = await batch.run({ mode: 'incremental', keepGenerations: 3 })
     expect(await ids()).toEqual(['g000003', 'g000004', 'g000005'])
     await batch.expectRecount(next)
+  })
+
+  it('spares what another process is writing, also under a clock that is 400 days ahead', async () => {
+    await batch.land(0, 50)
+    const staged = await batch.lake.stageSegmentFile(1, 0, 'events')
+    await writeFile(staged.writePath, 'half')
+    batch.nowMs = Date.now() + 400 * 86_400_000
+    await batch.run({ mode: 'full' })
+    expect(await readFile(staged.writePath, 'utf8')).toBe('half')
+    expect(batch.events.filter(({ name }) => name === 'retention-failed')).toEqual([])
   })
 
   it('goes on around an old generation whose manifest cannot be read, and removes it in its turn', async () => {

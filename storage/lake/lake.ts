@@ -67,8 +67,11 @@ export interface Lake {
    * before `boundary` and were replaced or closed before `olderThanMs` (epoch). Returns the number of bytes freed.
    */
   removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number>
-  /** Removes orphans of crashes: files that no manifest names and that were not touched since `olderThanMs` (epoch). Returns the number of bytes freed. */
-  sweepOrphans(olderThanMs: number): Promise<number>
+  /**
+   * Removes orphans of crashes: files that no manifest names and that were not touched for `untouchedMs`, by the clock that dates them. This
+   * machine's clock may be another one, and wrong: what another process is writing must not look old. Returns the number of bytes freed.
+   */
+  sweepOrphans(untouchedMs: number): Promise<number>
   /** Reads every file that a manifest names and compares bytes and checksums. */
   verifyFiles(): Promise<FileReport>
   /** the result of the newest complete verification; null if none is known */

@@ -144,8 +144,8 @@ export class LocalLake implements Lake {
     return this.#segments.removeReplaced(boundary, olderThanMs)
   }
 
-  sweepOrphans(olderThanMs: number): Promise<number> {
-    return sweepLocalOrphans(this.folder, this.#segments, this.#generations, olderThanMs)
+  sweepOrphans(untouchedMs: number): Promise<number> {
+    return sweepLocalOrphans(this.folder, this.#segments, this.#generations, untouchedMs)
   }
 
   verifyFiles(): Promise<FileReport> {

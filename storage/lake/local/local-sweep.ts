@@ -1,9 +1,9 @@
 /** Removes orphans of crashes: files that no manifest names. Only names that the lake itself generates are touched. */
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isMissing } from '../lake-error.ts'
+import { explainFault, isMissing } from '../lake-error.ts'
 import { segmentFiles } from '../segment-files.ts'
-import { removeFile, UNFINISHED } from './durable-files.ts'
+import { randomName, removeFile, UNFINISHED } from './durable-files.ts'
 import type { LocalGenerations } from './local-generations.ts'
 import type { LocalSegments } from './local-segments.ts'
 
@@ -14,8 +14,9 @@ export async function sweepLocalOrphans(
   folder: string,
   segments: LocalSegments,
   generations: LocalGenerations,
-  olderThanMs: number,
+  untouchedMs: number,
 ): Promise<number> {
+  const olderThanMs = (await fileSystemNowMs(folder)) - untouchedMs
   const present = [...(await segments.present())].filter((path) => SEGMENT_FILE.test(path))
   const manifests = await segments.all()
   const named = new Set([...manifests.values()].flatMap(segmentFiles).map((file) => file.path))
@@ -31,6 +32,19 @@ export async function sweepLocalOrphans(
     if ((await readdir(place)).length === 0) await generations.clear(id)
   }
   return freed
+}
+
+/** Now, by the clock that dates the files of this folder. */
+async function fileSystemNowMs(folder: string): Promise<number> {
+  const probe = join(folder, `.now-${randomName()}${UNFINISHED}`)
+  try {
+    await writeFile(probe, '')
+    return (await stat(probe)).mtimeMs
+  } catch (error) {
+    throw explainFault(error, 'cannot write', probe)
+  } finally {
+    await removeFile(probe)
+  }
 }
 
 async function unfinished(folder: string, below: string): Promise<string[]> {
