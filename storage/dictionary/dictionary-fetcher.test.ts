@@ -140,6 +140,29 @@ test('fetches again what has expired; the old entry stays until that succeeds, a
   expect(fetcher.state()).toMatchObject({ found: 2, absent: 1, failed: 1 })
 })
 
+test('fetches again what was fetched under a clock that was ahead', async () => {
+  let nowMs = 1_700_000_000_000 + 400 * 86_400_000
+  let name = 'old'
+  const fetcher = open(async () => ({ name }), { clock: () => nowMs })
+  fetcher.want(['1'])
+  await idle(fetcher)
+  await fetcher.publish()
+  nowMs = 1_700_000_000_000
+  name = 'new'
+  const other = open(async () => ({ name }), { clock: () => nowMs })
+  await other.publish()
+  await idle(other)
+  await other.publish()
+  expect(await published()).toEqual({ '1': { name: 'new' } })
+  // The one that fetched it believes its own time no more, either.
+  await fetcher.publish()
+  await idle(fetcher)
+  await fetcher.publish()
+  expect(await published()).toEqual({ '1': { name: 'new' } })
+  other.want(['1'])
+  expect(other.state()).toMatchObject({ waiting: 0, found: 1 })
+})
+
 test('never asks faster than its rate, retries included', async () => {
   const startedMs: number[] = []
   const fetcher = open(

@@ -105,7 +105,7 @@ export class DictionaryFetcher {
   constructor(options: DictionaryFetcherOptions) {
     this.#options = options
     this.#limits = { ...FETCH_LIMITS, ...options.limits }
-    this.#entries = new FetchedEntries(options.store, options.dictionary)
+    this.#entries = new FetchedEntries(options.store, options.dictionary, () => this.#nowMs)
     const { requestsAtOnceMax, requestsPerSecondMax } = this.#limits
     this.#queue = new PQueue({
       concurrency: requestsAtOnceMax,

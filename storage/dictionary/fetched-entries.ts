@@ -15,17 +15,23 @@ interface Known {
   readonly fetchedAtMs: number | null
 }
 
+/** A fetch that is dated further ahead was made under a wrong clock: when it was made is not known. */
+const FUTURE_MS_MAX = 60_000
+
 export class FetchedEntries {
   readonly #store: DictionaryStore
   readonly #name: string
+  readonly #clock: () => number
   readonly #known = new Map<string, Known>()
   /** version in the store when it was last read */
   #version: string | null = null
   #changed = false
 
-  constructor(store: DictionaryStore, dictionary: string) {
+  /** @param clock epoch ms */
+  constructor(store: DictionaryStore, dictionary: string, clock: () => number) {
     this.#store = store
     this.#name = dictionary
+    this.#clock = clock
   }
 
   /** number of keys that were found, and of those known not to exist */
@@ -36,17 +42,18 @@ export class FetchedEntries {
   /** Whether the key needs no fetch: it came from a file, or was fetched after `sinceMs` (epoch). */
   isFresh(key: string, sinceMs: number): boolean {
     const known = this.#known.get(key)
-    return known !== undefined && (known.fetchedAtMs === null || known.fetchedAtMs > sinceMs)
+    return known !== undefined && (known.fetchedAtMs === null || this.#believed(known.fetchedAtMs) > sinceMs)
   }
 
   /** Found keys that were fetched at or before `untilMs` (epoch), the oldest first. */
   expired(untilMs: number): string[] {
     return [...this.#known]
-      .filter(
-        ([, { attributes, fetchedAtMs }]) => attributes !== null && fetchedAtMs !== null && fetchedAtMs <= untilMs,
+      .flatMap(([key, { attributes, fetchedAtMs }]) =>
+        attributes === null || fetchedAtMs === null ? [] : [{ key, atMs: this.#believed(fetchedAtMs) }],
       )
-      .sort(([, a], [, b]) => a.fetchedAtMs! - b.fetchedAtMs!)
-      .map(([key]) => key)
+      .filter(({ atMs }) => atMs <= untilMs)
+      .sort((a, b) => a.atMs - b.atMs)
+      .map(({ key }) => key)
   }
 
   /** @param attributes null: the source has no such key */
@@ -88,8 +95,13 @@ export class FetchedEntries {
   }
 
   #takeOverOne(key: string, attributes: Attributes | null, fetchedAtMs: number | null): void {
-    const own = this.#known.get(key)?.fetchedAtMs ?? Number.NEGATIVE_INFINITY
-    if ((fetchedAtMs ?? 0) >= own) this.#known.set(key, { attributes, fetchedAtMs })
+    const own = this.#known.get(key)?.fetchedAtMs
+    const ownMs = own === undefined || own === null ? Number.NEGATIVE_INFINITY : this.#believed(own)
+    if (this.#believed(fetchedAtMs ?? 0) >= ownMs) this.#known.set(key, { attributes, fetchedAtMs })
+  }
+
+  #believed(fetchedAtMs: number): number {
+    return fetchedAtMs > this.#clock() + FUTURE_MS_MAX ? 0 : fetchedAtMs
   }
 
   async #storedTimes(): Promise<Map<string, { readonly found: boolean; readonly atMs: number }>> {
