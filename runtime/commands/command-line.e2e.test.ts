@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -205,6 +205,20 @@ describe('from a file to an answer', () => {
     expect(unknown.code).toBe(64)
     expect(unknown.stderr).toContain("no generation 'g999999' to roll back to; kept generations: g000001")
     expect(watershed(['verify']).code).toBe(0)
+  })
+
+  test('an old generation of a newer version is told beside the list', async () => {
+    const list = () => watershed(['generations', 'list', '--json'])
+    const idsOf = (text: string): string[] => (JSON.parse(text) as { id: string }[]).map(({ id }) => id)
+    const [oldest, ...newer] = idsOf(list().stdout)
+    const manifest = join(folder, 'data', 'lake', 'meetup_rsvps', 'generations', oldest!, 'manifest.json')
+    const good = await readFile(manifest)
+    await writeFile(manifest, '{"format": 9}')
+    const { code, stdout, stderr } = list()
+    await writeFile(manifest, good)
+    expect([code, idsOf(stdout)]).toEqual([0, newer])
+    expect(newer.length).toBeGreaterThan(0)
+    expect(stderr).toMatch(new RegExp(`^${oldest} is not listed: .*written by a newer version of Watershed`, 'm'))
   })
 })
 

@@ -184,6 +184,15 @@ export function rolesApartContract(name: string, prepare: () => Promise<RolesGro
         expect(index.routes.sort()).toEqual(['GET /livez', 'GET /metrics', 'GET /openapi.json', 'GET /readyz'])
       })
 
+      test('report the last verification, those that answer and those that build generations', async () => {
+        const sample = /^watershed_verify_timestamp_seconds\{dataset="meetup_rsvps",partition=""\} \d/m
+        const metrics = async (process: PlatformProcess): Promise<string> =>
+          (await fetch(`${await process.address}/metrics`)).text()
+        expect(await metrics(one)).toMatch(sample)
+        expect(await metrics(batch)).toMatch(sample)
+        expect(await metrics(stream)).not.toMatch(sample)
+      })
+
       test('a second stream process beside the first does no harm', async () => {
         const second = run('stream')
         await second.address
