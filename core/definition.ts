@@ -81,7 +81,10 @@ export function countDistinct<const Text extends string, const Where extends str
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'countDistinct', expression, ...options }
 }
-/** The value below which the fraction `q` of the values lies, within 1 % relative. */
+/**
+ * The value at rank ⌈q · n⌉ of the n non-NULL values in ascending order (nearest rank), within 1 % of it and never outside the
+ * values: for nine 10s and one 1000, `quantile('ms', 0.9)` is 10 and `quantile('ms', 0.95)` is 1000.
+ */
 export function quantile<const Text extends string, const Where extends string = never>(
   expression: Text,
   q: number,

@@ -66,6 +66,7 @@ const definition = defineDataset({
         people: countDistinct('big'),
         people_exact: countDistinct('k', { exact: true, where: 'small >= 0' }),
         median: quantile('x', 0.5),
+        high: quantile('small', 0.95),
       },
     },
     total: { dimensions: {}, measures: { n: count(), people: countDistinct('id'), last: latest('k') } },
@@ -208,7 +209,7 @@ describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
     await fc.assert(
       fc.asyncProperty(casesOf(cases, 20), async (rows) => {
         await table('a', rows, 0)
-        const exact = { ...view, measures: view.measures.filter((measure) => measure.kind !== 'quantile') }
+        const exact = { ...view, measures: view.measures.filter(({ name }) => name !== 'median') }
         const ours = await numbers(exact, view.presentSql(`(${view.partialSql('a')})`, keyNames(view)))
         expect(ours).toEqual(await numbers(exact, view.recountSql('a')))
       }),
@@ -234,20 +235,16 @@ describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
   })
 })
 
-/** SQL of a state column of `merged` without that of `taken`, and of the one that `kept` has; NULL counts as 0 or []. */
-function takenOut({ name, type }: SqlColumn): { rest: string; kept: string } {
-  if (!type.endsWith('[]'))
-    return { rest: `coalesce(merged.${name}, 0) - coalesce(taken.${name}, 0)`, kept: `coalesce(kept.${name}, 0)` }
-  const taken = `coalesce(list_sum(list_transform(list_filter(taken.${name}, lambda _t: _t.b = _e.b), lambda _t: _t.n)), 0)`
-  const buckets = `list_transform(merged.${name}, lambda _e: struct_pack(b := _e.b, n := (_e.n - ${taken})::BIGINT))`
-  return { rest: `list_filter(${buckets}, lambda _e: _e.n > 0)`, kept: `coalesce(kept.${name}, []::${type})` }
+/** SQL of a state column of `merged` without that of `taken`, and of the one that `kept` has; NULL counts as 0. */
+function takenOut({ name }: SqlColumn): { rest: string; kept: string } {
+  return { rest: `coalesce(merged.${name}, 0) - coalesce(taken.${name}, 0)`, kept: `coalesce(kept.${name}, 0)` }
 }
 
 test('what a merge added to an invertible state can be taken out again', async () => {
   const view = dataset.views.get('all')!
   const invertible = view.measures.filter((measure) => measure.invertible !== 'no')
   expect(invertible.map(({ name }) => name)).toEqual(
-    ['n', 'n_pos', 'sum_small', 'sum_big', 'sum_price', 'mean', 'share', 'median'], // sums of doubles are not
+    ['n', 'n_pos', 'sum_small', 'sum_big', 'sum_price', 'mean', 'share'], // sums of doubles are not
   )
   const whole = { ...view, measures: invertible.filter((measure) => measure.invertible === 'yes') }
   const wholeNames = whole.measures.map(({ name }) => name)
@@ -349,7 +346,7 @@ test('quantiles keep their bound', async () => {
       expect(sketches.length).toBe(cases.filter((rows) => rows.length > 0).length)
       for (const { run, median } of sketches) {
         const values = cases[run]!.flatMap((r) => (r.x === null ? [] : [r.x])).sort((a, b) => a - b)
-        const truth = values[Math.floor(0.5 * (values.length - 1))] ?? null
+        const truth = values[Math.ceil(0.5 * values.length) - 1] ?? null
         if (truth === null) expect(median).toBeNull()
         else expect(Math.abs(median! - truth)).toBeLessThanOrEqual(0.01 * Math.abs(truth) + 1e-12)
       }

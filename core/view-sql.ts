@@ -36,7 +36,7 @@ export function viewSql(parts: ViewParts): ViewSql {
     ...paneItems(parts.time),
     ...parts.dimensions.map(({ name, sql }) => `(${sql}) AS ${quoteName(name)}`),
   ]
-  const usesOrder = parts.measures.some(({ sql }) => sql.partial?.some((text) => text.includes('_order')))
+  const usesOrder = parts.measures.some(({ sql }) => sql.partial.some((text) => text.includes('_order')))
   const items = [
     ...keyItems,
     ...parts.measures.flatMap(({ x, y, name }) => [
@@ -112,11 +112,11 @@ function aggregateSql(
   keys: readonly string[],
   measures: ViewParts['measures'],
   from: string,
-  scalars: (sql: MeasureSql) => readonly string[] | null,
+  scalars: (sql: MeasureSql) => readonly string[],
   exploded: (name: string, list: NonNullable<MeasureSql['list']>) => { value: string; explode: string },
 ): string {
   const scalarItems = measures.flatMap(({ sql }) =>
-    (scalars(sql) ?? []).map((text, index) => `${text} AS ${quoteName(sql.state[index]!.name)}`),
+    scalars(sql).map((text, index) => `${text} AS ${quoteName(sql.state[index]!.name)}`),
   )
   const lists = measures.filter(({ sql }) => sql.list !== null)
   if (lists.length === 0)
@@ -127,7 +127,7 @@ function aggregateSql(
   )
   const out = measures.flatMap(({ sql }) =>
     sql.state.map((column) =>
-      sql.list === null
+      sql.list === null || column !== sql.state.at(-1)
         ? `_main.${quoteName(column.name)}`
         : `coalesce(list_${lists.findIndex((other) => other.sql === sql)}._l, []::${column.type}) AS ${quoteName(column.name)}`,
     ),
@@ -168,7 +168,7 @@ function mergeStates(
     from,
     (sql) => sql.merge,
     (name, list) => {
-      const state = quoteName(measures.find((measure) => measure.name === name)!.sql.state[0]!.name)
+      const state = quoteName(measures.find((measure) => measure.name === name)!.sql.state.at(-1)!.name)
       const unnested = `SELECT ${[...groups, `unnest(${state}) AS _u`].join(', ')} FROM _src`
       const items = list.kind === 'counted' ? ['_u.b AS _e', '_u.n AS _n'] : ['_u AS _e']
       return { value: state, explode: `SELECT ${[...groups, ...items].join(', ')} FROM (${unnested})` }

@@ -18,8 +18,8 @@ export function countDistinctSql({ definition, x, s }: MeasureInput): MeasureSql
     type: 'BIGINT',
     exactness: definition.exact ? { kind: 'exact' } : { kind: 'sketch', k: KMV_K, relativeSigma: KMV_SIGMA },
     invertible: 'no',
-    partial: null,
-    merge: null,
+    partial: [],
+    merge: [],
     list: {
       element: `CAST('0x' || substr(md5(${x}::VARCHAR), 1, 13) AS BIGINT)`,
       kind: 'distinct',

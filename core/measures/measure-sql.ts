@@ -21,17 +21,18 @@ export interface MeasureInput {
  * SQL over columns named x (value), y (second value), _time, _partition, _offset, _order.
  *
  * Scalar states are plain aggregates. List states (distinct hashes, quantile buckets) are made by a query of their own that
- * explodes, deduplicates or adds, and collects again; the view joins it to the rest by its keys.
+ * explodes, deduplicates or adds, and collects again; the view joins it to the rest by its keys. A measure has one at most.
  */
 export interface MeasureSql {
+  /** scalar states first; a list state comes last */
   readonly state: readonly SqlColumn[]
   readonly type: string
   readonly exactness: Exactness
   readonly invertible: Invertible
-  /** one aggregate per state column, over prepared rows; null for list states */
-  readonly partial: readonly string[] | null
-  /** one aggregate per state column, over state rows; null for list states */
-  readonly merge: readonly string[] | null
+  /** one aggregate per scalar state, over prepared rows */
+  readonly partial: readonly string[]
+  /** one aggregate per scalar state, over state rows */
+  readonly merge: readonly string[]
   readonly list: ListState | null
   readonly present: string
   /** BOOLEAN: whether the presented value is an estimate; null where it never is */

@@ -7,6 +7,11 @@ export function isNumeric(type: string): boolean {
   return NUMERIC.test(type)
 }
 
+/** Whether every value of the type is a whole number. */
+export function isWhole(type: string): boolean {
+  return /^U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/.test(type) || decimalOf(type)?.scale === 0
+}
+
 /** A type that holds the sum exactly (2^32 INTEGERs fit a BIGINT, 10^19 BIGINTs a DECIMAL(38,0)); DOUBLE where none does. */
 export function sumType(type: string): string {
   if (/^(U?TINYINT|U?SMALLINT|U?INTEGER|BOOLEAN)$/.test(type)) return 'BIGINT'

@@ -52,7 +52,7 @@ const MEASURES: Readonly<Record<ViewName, Readonly<Record<string, Measure>>>> = 
     members: (facts) => distinct(facts, ({ member }) => member),
     median: (facts) => {
       const sorted = facts.map(({ amount }) => amount).sort((a, b) => a - b)
-      return { near: sorted[Math.floor(0.5 * (sorted.length - 1))]!, within: 0.01 }
+      return { near: sorted[Math.ceil(0.5 * sorted.length) - 1]!, within: 0.01 }
     },
   },
   members: {
