@@ -45,7 +45,7 @@ interface Row {
   readonly pane?: number
   readonly kind?: string | null
   readonly n?: number | bigint
-  readonly weight?: number | null
+  readonly weight?: number | string | null
   readonly ids?: number
   readonly median?: number
 }
@@ -88,6 +88,16 @@ describe('compareView', () => {
     expect(await different([{ weight: 1 + 5e-10 }], [{ weight: 1 }])).toBe(0)
     expect(await different([{ weight: 1 + 5e-9 }], [{ weight: 1 }])).toBe(1)
     expect(await different([{ weight: null }], [{ weight: 0 }])).toBe(1)
+  })
+
+  test('what is not a number is a difference, and is shown as text', async () => {
+    for (const wrong of ["'inf'", "'-inf'", "'nan'"])
+      expect(await different([{ weight: wrong }], [{ weight: 1 }])).toBe(1)
+    const { first } = await compareView(connection, view, {
+      merged: relation({ weight: "'inf'" }),
+      recounted: relation({ weight: 1 }),
+    })
+    expect(first).toMatchObject([{ merged: { weight: 'inf', mean: 'inf' }, recounted: { weight: 1 } }])
   })
 
   test('distinct counts are equal up to k, and within 5 sigma beyond', async () => {

@@ -64,7 +64,9 @@ export async function compareView(
 async function firstDifferences(connection: EngineConnection, view: CompiledView, joined: string): Promise<unknown[]> {
   const keys = keyNames(view).map((key) => `${quoteText(key)}, coalesce(m.${quoteName(key)}, r.${quoteName(key)})`)
   const values = (side: 'm' | 'r'): string => {
-    const members = view.measures.map(({ name }) => `${quoteText(name)}, ${side}.${quoteName(name)}`)
+    const members = view.measures.map(
+      ({ name, type }) => `${quoteText(name)}, ${shownSql(`${side}.${quoteName(name)}`, type)}`,
+    )
     return `CASE WHEN ${side}._here IS NULL THEN NULL ELSE json_object(${members.join(', ')}) END`
   }
   const rows = await connection.rows<{ text: string }>(
@@ -72,6 +74,13 @@ async function firstDifferences(connection: EngineConnection, view: CompiledView
      FROM ${joined} WHERE ${differsSql(view)} ORDER BY text LIMIT ${DIFFERENCES_SHOWN_MAX}`,
   )
   return rows.map((row) => JSON.parse(row.text) as unknown)
+}
+
+/** JSON has no infinity: one that should not be there is shown as text. */
+function shownSql(value: string, type: string): string {
+  return type === 'DOUBLE'
+    ? `CASE WHEN isfinite(${value}) THEN to_json(${value}) ELSE to_json(${value}::VARCHAR) END`
+    : value
 }
 
 /** NULL is a valid key. `_here` makes the join an equality join even for a view without keys. */
@@ -94,7 +103,7 @@ function measureDiffersSql({ name, exactness }: CompiledMeasure): string {
     case 'exact':
       return distinct
     case 'float':
-      return beyond(`${FLOAT_TOLERANCE} * greatest(abs(${m}::DOUBLE), abs(${r}::DOUBLE))`)
+      return beyond(`${FLOAT_TOLERANCE} * abs(${r}::DOUBLE)`)
     case 'bounded':
       return beyond(`${exactness.relativeError} * abs(${r}::DOUBLE) * (1 + ${FLOAT_TOLERANCE})`)
     case 'sketch':
