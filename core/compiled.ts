@@ -28,8 +28,11 @@ export interface CompiledColumn extends SqlColumn {
 /** How far a measure's presented value may deviate from the exact one. */
 export type Exactness =
   | { readonly kind: 'exact' }
-  /** exact within 1e-9 relative: sums of doubles, whose order of addition is not fixed */
-  | { readonly kind: 'float' }
+  /**
+   * rounded to a double. of 'value': |answer - truth| <= relativeError * |truth|, whatever the cut; of 'magnitude':
+   * |answer - truth| <= relativeError * Σ|x| (for a mean, divided by the count), because sums of doubles depend on the order of addition
+   */
+  | { readonly kind: 'float'; readonly relativeError: number; readonly of: 'value' | 'magnitude' }
   /** KMV: exact up to k distinct values; then ±relativeSigma (1 σ) */
   | { readonly kind: 'sketch'; readonly k: number; readonly relativeSigma: number }
   /** quantile sketch: |answer - truth| <= relativeError * |truth| */
@@ -133,7 +136,8 @@ export interface CompiledView {
   /**
    * typed rows → presented values directly, by plain aggregates that share nothing with partial/merge/present
    * (count(DISTINCT …), row_number for first/latest, quantile_disc …): the independent recount that `verify` uses.
-   * Result columns: [pane], dimensions, measures.
+   * Result columns: [pane], dimensions, measures, and for each measure whose exactness is of 'magnitude' a DOUBLE column
+   * `<measure>__within`: how far the merged value may be from the recounted one.
    */
   recountSql(rows: string): string
 }

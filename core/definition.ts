@@ -24,7 +24,7 @@ export function count<const Where extends string = never>(
 ): MeasureDefinition<ColumnIn<Where>> {
   return { kind: 'count', ...options }
 }
-/** Sum; exact for integers and decimals, within 1e-9 relative for doubles; NULL where no row had a value. */
+/** Sum; exact for integers and decimals, within 1e-12 of the sum of the absolute values for doubles; NULL where no row had a value. */
 export function sum<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> = {},

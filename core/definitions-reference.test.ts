@@ -92,7 +92,9 @@ describe('the measures', () => {
       const kind = /^`(\w+)\(/.exec(name!)![1]
       for (const measure of measures.filter((entry) => entry.kind === kind)) {
         const parts = measure.state.map((column) => [column.name.split('__')[1], column.type])
-        const documented = codes(state!).filter((code) => !code.startsWith('exact'))
+        const ofDoubles = 'of' in measure.exactness && measure.exactness.of === 'magnitude'
+        const stored = state!.split('; of doubles ').at(ofDoubles ? -1 : 0)!
+        const documented = codes(stored).filter((code) => !code.startsWith('exact'))
         expect(documented.map((code) => code.split(' ')[0])).toEqual(parts.map(([part]) => part))
         for (const [index, code] of documented.entries())
           if (code.includes(' ')) expect(code).toBe(parts[index]!.join(' '))

@@ -79,7 +79,13 @@ export function viewSql(parts: ViewParts): ViewSql {
     mergeSql: (states, by, wanted) => mergeStates(measuresOf(parts, wanted), keys, states, by),
     presentSql: (merged, keep, measures) => presentStates(parts, merged, keep, measures),
     recountSql: (rows) => {
-      const columns = [...keys, ...parts.measures.map(({ name, sql }) => `${sql.recount} AS ${quoteName(name)}`)]
+      const columns = [
+        ...keys,
+        ...parts.measures.map(({ name, sql }) => `${sql.recount} AS ${quoteName(name)}`),
+        ...parts.measures.flatMap(({ name, sql }) =>
+          sql.within === null ? [] : [`${sql.within} AS ${quoteName(`${name}__within`)}`],
+        ),
+      ]
       return `SELECT ${columns.join(', ')} FROM (${prepared(rows)}) ${groupBy(keys)}`
     },
   }

@@ -46,16 +46,25 @@ interface Row {
   readonly kind?: string | null
   readonly n?: number | bigint
   readonly weight?: number | string | null
+  /** sum of the absolute weights */
+  readonly size?: number | string
   readonly ids?: number
   readonly median?: number
 }
 
 function relation(...rows: readonly Row[]): Relation {
-  const selects = rows.map(({ pane = 0, kind = 'a', n = 1, weight = 1, ids = 1, median = 1 }) => {
+  const selects = rows.map(({ pane = 0, kind = 'a', n = 1, weight = 1, size = 1, ids = 1, median = 1 }) => {
+    const within = `${size}::DOUBLE * 1e-12`
     const key = kind === null ? 'NULL::VARCHAR' : `'${kind}'`
-    return `SELECT ${pane}::BIGINT AS pane, ${key} AS kind, ${n}::BIGINT AS n, ${weight}::DOUBLE AS weight, ${weight}::DOUBLE AS mean, ${ids}::BIGINT AS ids, ${median}::DOUBLE AS median`
+    return `SELECT ${pane}::BIGINT AS pane, ${key} AS kind, ${n}::BIGINT AS n, ${weight}::DOUBLE AS weight, ${weight}::DOUBLE AS mean, ${ids}::BIGINT AS ids, ${median}::DOUBLE AS median, ${within} AS weight__within, ${within} AS mean__within`
   })
   return { sql: `(${selects.join(' UNION ALL ')})` }
+}
+
+function typedRows(weights: readonly (number | null)[], start: number): string {
+  const list = `[${weights.map((weight) => weight?.toExponential() ?? 'NULL').join(', ')}]::DOUBLE[]`
+  return `(SELECT 0::INTEGER AS _partition, o AS _offset, 0::BIGINT AS _time, 0::BIGINT AS _arrival, o AS id, epoch_ms(0) AS at, 'a' AS kind, weight
+    FROM (SELECT unnest(range(${start}, ${start + weights.length})) AS o, unnest(${list}) AS weight))`
 }
 
 async function different(merged: readonly Row[], recounted: readonly Row[]): Promise<number> {
@@ -84,10 +93,19 @@ describe('compareView', () => {
     expect(await different([{ n: big + 1n }], [{ n: big }])).toBe(1)
   })
 
-  test('sums of doubles may differ by 1e-9 relative, and a NULL is no number', async () => {
-    expect(await different([{ weight: 1 + 5e-10 }], [{ weight: 1 }])).toBe(0)
-    expect(await different([{ weight: 1 + 5e-9 }], [{ weight: 1 }])).toBe(1)
+  test('sums of doubles may differ by 1e-12 of the sum of the absolute values, and a NULL is not a number', async () => {
+    expect(await different([{ weight: 1 + 5e-13 }], [{ weight: 1 }])).toBe(0)
+    expect(await different([{ weight: 1 + 5e-12 }], [{ weight: 1 }])).toBe(1)
+    expect(await different([{ weight: 1e-9 }], [{ weight: 0, size: 1e6 }])).toBe(0)
+    expect(await different([{ weight: 1e-5 }], [{ weight: 0, size: 1e6 }])).toBe(1)
     expect(await different([{ weight: null }], [{ weight: 0 }])).toBe(1)
+    expect(await different([{ weight: 0 }], [{ weight: null, size: 'NULL' }])).toBe(1)
+  })
+
+  test('a value that its error leaves open is not compared', async () => {
+    const open = { weight: null, size: "'inf'" }
+    expect(await different([{ weight: 5 }], [open])).toBe(0)
+    expect(await different([open], [{ weight: 5, size: "'inf'" }])).toBe(0)
   })
 
   test('what is not a number is a difference, and is shown as text', async () => {
@@ -120,6 +138,23 @@ describe('compareView', () => {
         recounted: expect.objectContaining({ n: 1 }),
       }),
     ])
+  })
+
+  test.each([
+    ['refunds that cancel', [123456789.1, 0.1, -123456789.1, 0.2, -0.3, 77777777.7, -77777777.7]],
+    ['refunds that cancel to nothing', [19.99, 0.1, -19.99, -0.1]],
+    ['sums beyond the largest double', [1e308, 1e308, 5]],
+    ['values without any', [null, null]],
+  ])('finds merged and recounted values equal: %s', async (_, weights) => {
+    for (let border = 0; border <= weights.length; border++) {
+      const parts = [weights.slice(0, border), weights.slice(border)].map((part, index) => typedRows(part, index * 100))
+      const states = parts.map((rows) => `SELECT * FROM (${view.partialSql(rows)})`).join(' UNION ALL ')
+      const merged = { sql: `(${view.presentSql(`(${view.mergeSql(`(${states})`)})`, ['pane', 'kind'])})` }
+      const rows = `(SELECT * FROM ${parts[0]} UNION ALL SELECT * FROM ${parts[1]})`
+      expect(await compareView(connection, view, { merged, recounted: { sql: `(${view.recountSql(rows)})` } })).toEqual(
+        { view: 'by_kind', merged: 1, recounted: 1, different: 0, first: [] },
+      )
+    }
   })
 
   test('a view without keys is one row', async () => {

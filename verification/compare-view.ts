@@ -4,8 +4,8 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import { keyNames } from '#core/view-time.ts'
 import type { EngineConnection, Parameter } from '#storage/engine/duckdb-engine.ts'
 
-/** sums of doubles depend on the order of addition */
-const FLOAT_TOLERANCE = 1e-9
+/** room for the rounding of the comparison itself */
+const ROUNDING = 1e-9
 /** allowed deviation of sketch estimates, in standard deviations */
 const SIGMAS_MAX = 5
 /** maximum number of differences that a report shows per view */
@@ -102,10 +102,14 @@ function measureDiffersSql({ name, exactness }: CompiledMeasure): string {
   switch (exactness.kind) {
     case 'exact':
       return distinct
-    case 'float':
-      return beyond(`${FLOAT_TOLERANCE} * abs(${r}::DOUBLE)`)
+    case 'float': {
+      if (exactness.of === 'value') return beyond(`${exactness.relativeError} * abs(${r}::DOUBLE)`)
+      const within = `r.${quoteName(`${name}__within`)}`
+      // Infinite: the value is undetermined, and one side may have none.
+      return `${distinct} AND NOT coalesce(abs(${m} - ${r}) <= ${within} OR ${within} = 'inf'::DOUBLE, false)`
+    }
     case 'bounded':
-      return beyond(`${exactness.relativeError} * abs(${r}::DOUBLE) * (1 + ${FLOAT_TOLERANCE})`)
+      return beyond(`${exactness.relativeError} * abs(${r}::DOUBLE) * (1 + ${ROUNDING})`)
     case 'sketch':
       return beyond(
         `CASE WHEN ${r} <= ${exactness.k} THEN 0 ELSE ${SIGMAS_MAX * exactness.relativeSigma} * ${r}::DOUBLE END`,

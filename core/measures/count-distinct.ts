@@ -28,5 +28,6 @@ export function countDistinctSql({ definition, x, s }: MeasureInput): MeasureSql
     present: definition.exact ? `len(${h})` : estimate,
     estimated: definition.exact ? null : `len(${h}) > ${KMV_K}`,
     recount: `count(DISTINCT ${x})`,
+    within: null,
   }
 }

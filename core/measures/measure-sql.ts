@@ -38,6 +38,8 @@ export interface MeasureSql {
   /** BOOLEAN: whether the presented value is an estimate; null where it never is */
   readonly estimated: string | null
   readonly recount: string
+  /** how far the recounted value may be from the exact one, over prepared rows; null where the exactness says it */
+  readonly within: string | null
 }
 
 export interface ListState {
@@ -50,4 +52,7 @@ export interface ListState {
 }
 
 /** Of a measure whose states are plain aggregates, and whose value is never an estimate. */
-export const SCALAR = { list: null, estimated: null } as const
+export const SCALAR = { list: null, estimated: null, within: null } as const
+
+/** Of exact sums, converted to doubles and divided. */
+export const QUOTIENT: Exactness = { kind: 'float', relativeError: 1e-15, of: 'value' }

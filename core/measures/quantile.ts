@@ -43,6 +43,7 @@ export function quantileSql({ definition, type, x, s }: MeasureInput): MeasureSq
     present: `CASE WHEN ${q} * ${n} <= 1 THEN ${lo} WHEN ${n} - ${q} * ${n} < 1 THEN ${hi} ELSE greatest(${lo}, least(${hi}, ${near})) END`,
     estimated: null,
     recount: `quantile_disc(${x}, ${q})::DOUBLE`,
+    within: null,
   }
 }
 

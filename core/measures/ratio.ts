@@ -1,12 +1,16 @@
-import { type MeasureInput, type MeasureSql, SCALAR } from './measure-sql.ts'
+import { finiteSql } from '../stored-value.ts'
+import { DOUBLE_SUM_ERROR, doubleSum, recountedError, recountedSum } from './double-sum.ts'
+import { type MeasureInput, type MeasureSql, QUOTIENT, SCALAR } from './measure-sql.ts'
 import { sumType } from './number-types.ts'
 
 /**
  * One sum divided by another, NULL where the latter is 0 or absent. Both sums add up: associative and commutative, with the
- * zero (NULL, NULL); of doubles only within 1e-9. As with a sum, subtracting all values leaves 0, not NULL.
+ * zero (NULL, NULL); of doubles within their bound. As with a sum, subtracting all values leaves 0, not NULL.
  */
-export function ratioSql({ type, second, x, y, s }: MeasureInput): MeasureSql {
+export function ratioSql(input: MeasureInput): MeasureSql {
+  const { type, second, x, y, s } = input
   const [a, b] = [sumType(type), sumType(second)]
+  if (a === 'DOUBLE' || b === 'DOUBLE') return ratioOfDoubles(input)
   return {
     ...SCALAR,
     state: [
@@ -14,11 +18,34 @@ export function ratioSql({ type, second, x, y, s }: MeasureInput): MeasureSql {
       { name: s('b'), type: b },
     ],
     type: 'DOUBLE',
-    exactness: { kind: 'float' },
-    invertible: a === 'DOUBLE' || b === 'DOUBLE' ? 'no' : 'null-as-zero',
+    exactness: QUOTIENT,
+    invertible: 'null-as-zero',
     partial: [`sum(${x})::${a}`, `sum(${y})::${b}`],
     merge: [`sum(${s('a')})::${a}`, `sum(${s('b')})::${b}`],
     present: `${s('a')}::DOUBLE / nullif(${s('b')}::DOUBLE, 0)`,
     recount: `sum(${x})::DOUBLE / nullif(sum(${y})::DOUBLE, 0)`,
+  }
+}
+
+/** Of doubles, or of doubles and other numbers: both sums are kept alike. */
+function ratioOfDoubles({ x, y, s }: MeasureInput): MeasureSql {
+  const [dividend, divisor] = [`${x}::DOUBLE`, `${y}::DOUBLE`]
+  const a = doubleSum(dividend, s('a'), s('ae'))
+  const b = doubleSum(divisor, s('b'), s('be'))
+  const [sumA, sumB] = [recountedSum(dividend), recountedSum(divisor)]
+  const [errorA, errorB] = [recountedError(dividend), recountedError(divisor)]
+  return {
+    ...SCALAR,
+    state: [...a.state, ...b.state],
+    type: 'DOUBLE',
+    exactness: { kind: 'float', relativeError: DOUBLE_SUM_ERROR, of: 'magnitude' },
+    invertible: 'no',
+    partial: [...a.partial, ...b.partial],
+    merge: [...a.merge, ...b.merge],
+    present: finiteSql(`(${a.scaled} / nullif(${b.scaled}, 0))`),
+    recount: finiteSql(`(${sumA} / nullif(${sumB}, 0))`),
+    // A divisor that cancels to nothing within its error leaves the quotient open.
+    within: `CASE WHEN ${errorB} > 0 AND abs(${sumB}) <= ${errorB} THEN 'inf'::DOUBLE
+      ELSE (${errorA} + abs(${sumA} / nullif(${sumB}, 0)) * ${errorB}) / nullif(abs(${sumB}) - ${errorB}, 0) END`,
   }
 }

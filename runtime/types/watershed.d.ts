@@ -5,7 +5,7 @@
 declare module 'watershed' {
   /** Number of rows (where a condition holds). */
   export function count<const Where extends string = never>(options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Where>>;
-  /** Sum; exact for integers and decimals, within 1e-9 relative for doubles; NULL where no row had a value. */
+  /** Sum; exact for integers and decimals, within 1e-12 of the sum of the absolute values for doubles; NULL where no row had a value. */
   export function sum<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
   /** Smallest non-NULL value. */
   export function min<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
