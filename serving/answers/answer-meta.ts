@@ -1,4 +1,5 @@
 /** Provenance: what an answer was made of, and how far it is exact. */
+import type { CompiledMeasure } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { QueryPlan } from './query-plan.ts'
 import type { Gap, PartitionPosition, Snapshot } from './snapshot.ts'
@@ -136,10 +137,19 @@ export function withoutAge(meta: AnswerMeta): Omit<AnswerMeta, keyof AnswerAge> 
   return rest
 }
 
+/** What the bound of a sum of doubles is relative to, in the measures that are made of such sums. */
+const ADDED: Partial<Record<CompiledMeasure['kind'], string>> = {
+  sum: 'sum of the absolute values',
+  avg: 'mean of the absolute values',
+  ratio: 'absolute values of both sums',
+}
+
 function estimatesOf(plan: QueryPlan, estimated: ReadonlyMap<string, number>): AnswerMeta['estimates'] {
   return Object.fromEntries(
-    plan.measures.flatMap(({ name, exactness }): [string, { bound: string; rows?: number }][] => {
+    plan.measures.flatMap(({ name, kind, exactness }): [string, { bound: string; rows?: number }][] => {
       if (exactness.kind === 'bounded') return [[name, { bound: `±${exactness.relativeError * 100} %` }]]
+      if (exactness.kind === 'float' && exactness.of === 'magnitude')
+        return [[name, { bound: `±${exactness.relativeError} of the ${ADDED[kind] ?? 'absolute values'}` }]]
       const rows = estimated.get(name) ?? 0
       if (exactness.kind !== 'sketch' || rows === 0) return []
       return [[name, { bound: `±${(exactness.relativeSigma * 100).toFixed(1)} % (1 σ)`, rows }]]
