@@ -1,8 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type FileProgress, ingestFile } from './file-source.ts'
+import { type FileProgress, type FileResult, ingestFile } from './file-source.ts'
 import { gatedLog, openScratch, type Scratch, visit, visits } from './ingest-fixture.ts'
 import { Intake } from './intake.ts'
 
@@ -78,6 +78,86 @@ test('waits for a busy intake instead of losing the batch', async () => {
   waiting[1]!.resolve()
   expect((await result).accepted).toBe(1)
   expect(waits).toBeGreaterThan(0)
+})
+
+test('the lines of a live pipe are offered although more would fit into the batch', async () => {
+  const stdin = new PassThrough()
+  const intake = new Intake({ dataset: visits, log: scratch.log })
+  const offered = Promise.withResolvers<FileProgress>()
+  const result = ingestFile(intake, '-', { stdin, onProgress: offered.resolve })
+  stdin.write(`${visitLines(2)}{"id":2,`)
+  expect(await offered.promise).toMatchObject({ accepted: 2, rejected: 0, bytesTotal: null })
+  expect((await scratch.records()).size).toBe(2)
+  stdin.end('"at":1}')
+  expect(await result).toMatchObject({ accepted: 3, rejected: 0, linesSettled: 3, interrupted: false })
+})
+
+test.each([
+  ['ends with a whole line', '', { accepted: 3, rejected: 1, linesSettled: 4, unfinishedLine: null }],
+  ['ends within a line', '{"id":9,"at":', { accepted: 3, rejected: 1, linesSettled: 4, unfinishedLine: 5 }],
+  [
+    'ends with an event without line end',
+    visit(9),
+    { accepted: 4, rejected: 1, linesSettled: 5, unfinishedLine: null },
+  ],
+])('interrupted, it still offers all that was written to a pipe that %s', async (_, last, expected) => {
+  const stdin = new PassThrough()
+  const stop = new AbortController()
+  const intake = new Intake({ dataset: visits, log: scratch.log })
+  const result = ingestFile(intake, '-', { stdin, signal: stop.signal })
+  stdin.write(`${visitLines(2)}no\n`)
+  stop.abort()
+  stdin.write(`${visit(3)}\n${last}`)
+  expect(await result).toMatchObject({ ...expected, interrupted: true })
+  expect((await scratch.records()).size).toBe(expected.accepted)
+})
+
+test('interrupted, it does not wait until a pipe that is always full becomes empty', async () => {
+  const stop = new AbortController()
+  const intake = new Intake({ dataset: visits, log: scratch.log })
+  let written = 0
+  const stdin = new Readable({
+    read() {
+      written++
+      this.push(Buffer.from(`${visit(written)}\n`))
+    },
+  })
+  const result = await ingestFile(intake, '-', { stdin, signal: stop.signal, onProgress: () => stop.abort() })
+  expect(result).toMatchObject({ accepted: written, linesSettled: written, interrupted: true })
+})
+
+test('interrupted while the intake is busy, it lets go of the lines of a file, but not of those of a pipe', async () => {
+  const busy = async (path: string, appends: number): Promise<FileResult> => {
+    const { log, waiting } = gatedLog()
+    const intake = new Intake({ dataset: visits, log, limits: { inFlightBytesMax: 120 } })
+    const other = intake.offer([visit(99, 'x'.repeat(60))])
+    const stop = new AbortController()
+    const result = ingestFile(intake, path, {
+      stdin: Readable.from([Buffer.from(visitLines(1))]),
+      signal: stop.signal,
+      wait: async () => {
+        stop.abort()
+        waiting[0]!.resolve()
+        await other
+      },
+    })
+    await other
+    while (waiting.length < appends) await new Promise<void>((resolve) => setImmediate(resolve))
+    waiting[1]?.resolve()
+    return result
+  }
+  expect(await busy(fileOf(visitLines(1)), 1)).toMatchObject({ accepted: 0, linesSettled: 0, interrupted: true })
+  expect(await busy('-', 2)).toMatchObject({ accepted: 1, linesSettled: 1 })
+})
+
+test('a pipe that breaks is an error, and the lines before that are in the log', async () => {
+  const stdin = new PassThrough()
+  const intake = new Intake({ dataset: visits, log: scratch.log })
+  const broken = expect(ingestFile(intake, '-', { stdin })).rejects.toThrow(/-, after line 2: the pipe broke; 2 events/)
+  stdin.write(visitLines(2))
+  setImmediate(() => stdin.destroy(new Error('the pipe broke')))
+  await broken
+  expect((await scratch.records()).size).toBe(2)
 })
 
 test('a missing file, or a log that fails on the way, is an error that says what is in the log', async () => {

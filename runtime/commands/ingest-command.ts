@@ -1,4 +1,4 @@
-/** watershed ingest <dataset> <file|->: ingests an NDJSON file durably, and reports the rejected lines. */
+/** watershed ingest <dataset> <file|->: ingests an NDJSON file or a live pipe durably, and reports the rejected lines. */
 import { access, constants, stat } from 'node:fs/promises'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
@@ -71,12 +71,20 @@ function sayResult(name: string, result: FileResult): void {
   for (const { line, reason } of result.rejects.slice(0, REJECTS_SAID_MAX)) say(`line ${line}: rejected: ${reason}`)
   const unsaid = result.rejected - Math.min(result.rejects.length, REJECTS_SAID_MAX)
   if (unsaid > 0) say(`… and ${unsaid} more rejected lines (--json lists the first ${result.rejects.length})`)
-  const end = result.interrupted ? '; interrupted: the rest of the file was not read' : ''
-  say(`${name}: ${result.accepted} events ingested, ${result.rejected} lines rejected${end}`)
+  say(`${name}: ${result.accepted} events ingested, ${result.rejected} lines rejected`)
+  if (result.interrupted) say(`interrupted: ${whereInterrupted(result)}`)
   if (result.unusable > 0)
     say(
       `${result.unusable} of them do not pass validation: those that the engine cannot use become dead letters, with their bytes and the reason`,
     )
+}
+
+function whereInterrupted({ linesSettled, unfinishedLine }: FileResult): string {
+  const settled =
+    linesSettled === 0
+      ? 'no line is in the log'
+      : `lines 1 to ${linesSettled} are in the log or were rejected, and no later line is in the log`
+  return unfinishedLine === null ? settled : `${settled}; line ${unfinishedLine} had not ended, and was not ingested`
 }
 
 /** Rejected rows are reported with their line numbers instead of their index in a batch. */
