@@ -52,7 +52,7 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
   say(
     `${rows.length} rows${meta.truncated ? ' (truncated; raise --limit)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
   )
-  if (!meta.complete) say(`incomplete: ${meta.gaps.length} gaps in the log; run \`watershed doctor\``)
+  if (!meta.gapFree) say(`the log has ${meta.gaps.length} gaps, whose events were lost; run \`watershed doctor\``)
 }
 
 /** Keeps all digits of a number that JavaScript would round. */

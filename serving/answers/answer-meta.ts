@@ -24,26 +24,27 @@ export interface AnswerMeta {
   readonly asOf: string | null
   /** age of `asOf`; negative: it is dated in the future, because this machine's clock was set back or another one's is ahead */
   readonly freshnessMs: number | null
-  /** events in the log that the answer does not count yet; null where the log is not at hand */
+  /** events in the log that the answer does not count yet: 0 for an answer that counts all of them; null where the log is not at hand */
   readonly behind: number | null
   /** usable events: before the boundary, in closed segments behind it, in open ones */
   readonly rows: { readonly batch: number; readonly closed: number; readonly open: number }
   readonly lateRows: number
   readonly deadLetters: number
-  /** false when events were lost to a gap before they were read */
-  readonly complete: boolean
+  /** whether every offset before `position` was read; false when the log lost some before that. Tells nothing about events after `position`: see `behind` */
+  readonly gapFree: boolean
   readonly gaps: readonly Gap[]
   /**
    * Partitions whose open events were read while a flush was being written: some keys count events up to `through`, behind `position`.
    * The next answer is whole again.
    */
   readonly ahead: readonly { readonly partition: number; readonly position: Offset; readonly through: Offset }[]
-  /** true when every number shown is exact at `position` */
+  /** true when every number shown is exact at `position`. Tells nothing about events after it: see `behind` */
   readonly exact: boolean
   readonly estimates: Readonly<Record<string, { readonly bound: string; readonly rows?: number }>>
   readonly from: string | null
   readonly to: string | null
-  readonly window: { readonly from: string; readonly to: string; readonly complete: boolean } | null
+  /** `ended`: its end was not after the time of the answer; events of it can still arrive */
+  readonly window: { readonly from: string; readonly to: string; readonly ended: boolean } | null
   readonly dictionaries: Readonly<Record<string, string>>
   /** there were more rows than the limit */
   readonly truncated: boolean
@@ -88,7 +89,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
       (generation?.deadLetters ?? 0) +
       sum(segments, (segment) => segment.deadLetters) +
       sum(markers, (marker) => marker.deadLetters),
-    complete: gaps.length === 0,
+    gapFree: gaps.length === 0,
     gaps,
     ahead,
     exact: Object.keys(estimates).length === 0 && ahead.length === 0,
@@ -104,7 +105,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
 }
 
 function windowOf(fromMs: number, toMs: number, nowMs: number): NonNullable<AnswerMeta['window']> {
-  return { from: iso(fromMs)!, to: iso(toMs)!, complete: toMs <= nowMs }
+  return { from: iso(fromMs)!, to: iso(toMs)!, ended: toMs <= nowMs }
 }
 
 type Freshness = Pick<AnswerMeta, 'asOf' | 'freshnessMs' | 'behind'>
@@ -127,7 +128,7 @@ export function ageOf({ window }: AnswerMeta, partitions: readonly PartitionPosi
   const to = window === null ? 0 : Date.parse(window.to)
   return {
     ...freshnessOf(partitions, nowMs),
-    window: window === null ? null : { ...window, complete: to <= nowMs },
+    window: window === null ? null : { ...window, ended: to <= nowMs },
   }
 }
 

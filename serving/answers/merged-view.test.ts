@@ -236,7 +236,7 @@ test.each([
     position: [120],
     rows: { batch: boundary, closed: closed - boundary, open: 120 - closed },
     exact: true,
-    complete: true,
+    gapFree: true,
   })
 })
 
@@ -284,7 +284,7 @@ test('a window merges first and ranks last', async () => {
   expect(meta.window).toEqual({
     from: new Date(to - 300_000).toISOString(),
     to: new Date(to).toISOString(),
-    complete: false,
+    ended: false,
   })
 })
 

@@ -1,4 +1,5 @@
 /** Compares GET /openapi.json with the application: routes, responses and problems. */
+import { readFileSync } from 'node:fs'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
@@ -129,4 +130,11 @@ test.each<[string, z.ZodType]>([
   ['/v1/datasets/shop/dead-letters', DEAD_LETTERS],
 ])('the response of GET %s matches its schema', async (url, schema) => {
   expect(schema.safeParse((await shop.app.inject(url)).json()).error).toBeUndefined()
+})
+
+test('docs/reference/http.md describes each member of the provenance', () => {
+  const text = readFileSync(new URL('../../docs/reference/http.md', import.meta.url), 'utf8')
+  const table = text.slice(text.indexOf('| `meta` | meaning |')).split('\n\n')[0]!
+  const documented = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, member]) => member!)
+  expect(documented.slice(1).toSorted()).toEqual(Object.keys(ANSWER.shape.meta.shape).toSorted())
 })

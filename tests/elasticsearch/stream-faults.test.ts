@@ -55,7 +55,7 @@ describe.skipIf(missing !== null)('the stream role on a real server', () => {
 
   async function answered(): Promise<Counts> {
     const { rows, meta } = await site.ask('responses_by_country', { measures: 'responses,yes,guests', limit: '10000' })
-    expect(meta).toMatchObject({ exact: true, complete: true, ahead: [], behind: 0 })
+    expect(meta).toMatchObject({ exact: true, gapFree: true, ahead: [], behind: 0 })
     return Object.fromEntries(
       rows.map(({ country, responses, yes, guests }) => [country, { responses, yes, guests }]),
     ) as Counts

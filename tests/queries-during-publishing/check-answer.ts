@@ -48,7 +48,7 @@ function metaFaults(meta: AnswerMeta, recorded: readonly Recorded[]): string[] {
     batch: counted.length,
     dead: recorded.length - usable.length,
     late: usable.filter(({ order }) => order!.late).length,
-    complete: true,
+    gapFree: true,
   }
   const { batch, closed, open } = meta.rows
   const told: Record<keyof typeof wanted, number | boolean> = {
@@ -56,7 +56,7 @@ function metaFaults(meta: AnswerMeta, recorded: readonly Recorded[]): string[] {
     batch,
     dead: meta.deadLetters,
     late: meta.lateRows,
-    complete: meta.complete,
+    gapFree: meta.gapFree,
   }
   const names = Object.keys(wanted) as (keyof typeof wanted)[]
   return names
