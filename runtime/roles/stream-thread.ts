@@ -7,12 +7,9 @@ import { loadDatasets } from '../drivers/definitions.ts'
 import { openAssignment } from '../drivers/open-assignment.ts'
 import { closeDataset, type OpenDataset, openDataset } from '../drivers/open-dataset.ts'
 import { openEngine } from '../drivers/open-engine.ts'
-import type { Configuration } from '../settings/settings.ts'
+import { streamLimits } from '../drivers/stream-limits.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
-
-/** keeps the flushes of four partitions below a tenth of a processor */
-const EMBEDDED_FLUSH_PAUSES = 60
 
 await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)
@@ -23,7 +20,7 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
     const scratch = join(scratchFolder, dataset.name)
     const assignment = await openAssignment(configuration, dataset.name, open.log, emit)
-    const limits = limitsOf(configuration)
+    const limits = streamLimits(configuration)
     running.push({ open, role: new StreamRole({ ...open, assignment, scratchFolder: scratch, limits, step, emit }) })
   }
   await Promise.all(running.map(({ role }) => role.start()))
@@ -37,23 +34,6 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
     },
   }
 })
-
-function limitsOf(configuration: Configuration): ConstructorParameters<typeof StreamRole>[0]['limits'] {
-  const { segmentRecordsMax, segmentBytesMax, segmentAgeMsMax, flushEveryMs, pollEveryMs } = configuration
-  return {
-    batchRecordsMax: configuration.microBatchRecordsMax,
-    batchBytesMax: configuration.microBatchBytesMax,
-    segmentRecordsMax,
-    segmentBytesMax,
-    segmentAgeMsMax,
-    flushEveryMs,
-    // Queries read the embedded log's tail themselves: its flushes are for other readers of the store, and may take their time.
-    ...(configuration.log === 'sqlite' ? { flushPauses: EMBEDDED_FLUSH_PAUSES } : {}),
-    pollEveryMs,
-    readerGraceMs: configuration.readerGraceMs,
-    logRetentionMs: configuration.logRetentionMs,
-  }
-}
 
 function statusOf(dataset: string, role: StreamRole): PartStatus[] {
   return role.status().map((status) => ({
