@@ -27,7 +27,7 @@ const schedule = new BullMqSchedule({
   incrementalPattern: '0 0 29 2 *',
   emit: ({ name, message }) => tell(`${name}: ${message}`),
   run: async (mode, signal) => {
-    const lock = await lake.tryLock()
+    const lock = await lake.tryLock('batch')
     tell(lock === null ? 'locked' : 'began')
     if (lock === null) return null
     try {

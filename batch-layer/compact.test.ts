@@ -93,7 +93,7 @@ describe('compaction', () => {
   })
 
   it('waits for nobody: null while a run holds the lock', async () => {
-    const lock = await (await batch.openLake()).tryLock()
+    const lock = await (await batch.openLake()).tryLock('batch')
     expect(await compact()).toBeNull()
     await lock!.release()
   })

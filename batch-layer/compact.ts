@@ -37,7 +37,7 @@ const SEGMENTS_PER_MERGE_MAX = 1_000
 /** @returns null if a batch run holds the lock */
 export async function compactSegments(options: CompactOptions): Promise<Compaction | null> {
   const { lake, engine, partitions, emit = silent, signal, rowsTarget = ROWS_TARGET } = options
-  const lock = await lake.tryLock()
+  const lock = await lake.tryLock('batch')
   if (lock === null) return null
   const connection = await engine.connect()
   const stop = (): void => connection.stop()

@@ -18,7 +18,7 @@ export interface RollbackOptions {
  * @throws LakeError 'generation-unknown' if the generation does not exist
  */
 export async function rollback({ lake, id, emit = silent }: RollbackOptions): Promise<GenerationManifest | null> {
-  const lock = await lake.tryLock()
+  const lock = await lake.tryLock('batch')
   if (lock === null) return null
   try {
     const target = await find(lake, id)

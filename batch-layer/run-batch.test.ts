@@ -246,7 +246,7 @@ describe('rollback', () => {
 
   it('waits for nobody: null while a run holds the lock', async () => {
     await batch.run({ mode: 'full' })
-    const lock = await (await batch.openLake()).tryLock()
+    const lock = await (await batch.openLake()).tryLock('batch')
     expect(await rollback({ lake: batch.lake, id: 'g000001' })).toBeNull()
     await lock!.release()
   })
@@ -287,7 +287,7 @@ describe('one run at a time', () => {
     const module = fileURLToPath(import.meta.resolve('../storage/lake/local/local-lake.ts'))
     const code = `const { LocalLake } = await import(${JSON.stringify(module)})
       const lake = await LocalLake.open({ folder: ${JSON.stringify(batch.folder)}, dataset: 'answers' })
-      console.log(await lake.tryLock() === null ? 'refused' : 'held')
+      console.log(await lake.tryLock('batch') === null ? 'refused' : 'held')
       setInterval(() => {}, 1000)`
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
     const [line] = await once(child.stdout, 'data')

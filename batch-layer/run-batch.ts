@@ -53,7 +53,7 @@ export interface BatchRunOptions {
 export async function runBatch(options: BatchRunOptions): Promise<GenerationManifest | null> {
   const { lake, dataset, emit = silent } = options
   options.signal?.throwIfAborted()
-  const lock = await lake.tryLock()
+  const lock = await lake.tryLock('batch')
   if (lock === null) {
     emit({
       name: 'batch-locked',

@@ -140,7 +140,7 @@ async function currentUnreadable(
       repair: null,
     }
   const repair = async (): Promise<string> => {
-    const lock = await open.lake.tryLock()
+    const lock = await open.lake.tryLock('batch')
     if (lock === null) throw new Error('a batch run is in progress; try again when it has finished')
     try {
       await open.lake.setCurrent(whole.id)

@@ -10,6 +10,7 @@ import { openEngine } from '../drivers/open-engine.ts'
 import { streamLimits } from '../drivers/stream-limits.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
+import { holdStreamLock } from './stream-lock.ts'
 
 await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)
@@ -23,11 +24,13 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
     const limits = streamLimits(configuration)
     running.push({ open, role: new StreamRole({ ...open, assignment, scratchFolder: scratch, limits, step, emit }) })
   }
+  const locks = running.map(({ open }) => holdStreamLock(open.lake))
   await Promise.all(running.map(({ role }) => role.start()))
   return {
     parts: () => running.flatMap(({ open, role }) => statusOf(open.dataset.name, role)),
     stop: async () => {
       await Promise.all(running.map(({ role }) => role.stop()))
+      for (const lock of locks) await lock.release()
       for (const { open } of running) await closeDataset(open)
       await Promise.all(running.map(({ role }) => role.ended()))
       engine.close()

@@ -87,15 +87,31 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
     )
 
     it(
+      'has a lock for each work',
+      withLake(async (under) => {
+        const [one, two] = [await under.open(), await under.open()]
+        const batch = await one.tryLock('batch')
+        const stream = await two.tryLock('stream')
+        expect(stream).not.toBeNull()
+        await batch!.release()
+        expect(await one.tryLock('stream')).toBeNull()
+        await stream!.release()
+        const next = await one.tryLock('stream')
+        expect(next).not.toBeNull()
+        await next!.release()
+      }),
+    )
+
+    it(
       'gives its lock to one holder at a time',
       withLake(async (under) => {
         const [one, two] = [await under.open(), await under.open()]
-        const held = await one.tryLock()
+        const held = await one.tryLock('batch')
         expect(held).not.toBeNull()
-        expect(await two.tryLock()).toBeNull()
-        expect(await one.tryLock()).toBeNull()
+        expect(await two.tryLock('batch')).toBeNull()
+        expect(await one.tryLock('batch')).toBeNull()
         await held!.release()
-        const next = await two.tryLock()
+        const next = await two.tryLock('batch')
         expect(next).not.toBeNull()
         await next!.release()
       }),

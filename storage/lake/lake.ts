@@ -18,6 +18,12 @@ export interface StagedFile {
   discard(): Promise<void>
 }
 
+/**
+ * `batch`: only the holder publishes, compacts and removes. `stream`: the holder folds the log; others may do the same, which is harmless, but
+ * the lock tells them that they need not.
+ */
+export type LakeWork = 'batch' | 'stream'
+
 export interface SegmentChain {
   readonly partition: number
   /** contiguous: each segment starts where the previous one ends */
@@ -78,8 +84,8 @@ export interface Lake {
   verification(): Promise<VerificationRecord | null>
   /** Replaces it, durably. @throws LakeError if the lake cannot be written */
   recordVerification(record: VerificationRecord): Promise<void>
-  /** Holds the dataset's batch lock until `release`; null if another process holds it. The lock is released automatically when its holder dies. */
-  tryLock(): Promise<{ release(): Promise<void> } | null>
+  /** Holds the dataset's lock for this work until `release`; null if another process holds it. The lock is released automatically when its holder dies. */
+  tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null>
 }
 
 /** A published generation that only a repair, or its removal, makes an end of. */

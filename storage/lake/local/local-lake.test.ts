@@ -283,7 +283,7 @@ describe('a disk', () => {
       await expect(lake.stageSegmentFile(1, 0, 'events')).rejects.toMatchObject(readOnly)
       await expect(lake.beginGeneration()).rejects.toMatchObject(readOnly)
       await expect(lake.setCurrent(generation.id)).rejects.toMatchObject(readOnly)
-      await expect(lake.tryLock()).rejects.toMatchObject(readOnly)
+      await expect(lake.tryLock('batch')).rejects.toMatchObject(readOnly)
     } finally {
       disk.remove()
     }

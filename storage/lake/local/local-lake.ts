@@ -5,6 +5,7 @@
  *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
  *   <folder>/<dataset>/CURRENT
  *   <folder>/<dataset>/VERIFIED
+ *   <folder>/<dataset>/{batch,stream}.lock.sqlite
  * Files that readers use are never modified in place: they are linked to their names when they are complete and durable.
  * A shared folder must support hard links, atomic renames and file locks (NFS 4 does); unknown files are not touched.
  */
@@ -14,7 +15,15 @@ import { resolve as absolutePath, join } from 'node:path'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
-import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration, UnreadableGeneration } from '../lake.ts'
+import type {
+  FileReport,
+  Lake,
+  LakeWork,
+  SegmentChain,
+  StagedFile,
+  StagedGeneration,
+  UnreadableGeneration,
+} from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
@@ -167,8 +176,8 @@ export class LocalLake implements Lake {
     return replaceAtomically(join(this.folder, VERIFIED), verificationText(record), around)
   }
 
-  async tryLock(): Promise<{ release(): Promise<void> } | null> {
-    return tryLocalLock(this.folder)
+  async tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null> {
+    return tryLocalLock(this.folder, work)
   }
 }
 

@@ -4,11 +4,12 @@
  */
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { LakeWork } from '../lake.ts'
 import { explainFault, LakeError } from '../lake-error.ts'
 
-/** Holds the lock in `folder` until `release`; null if another holder has it, in this process or another one. */
-export function tryLocalLock(folder: string): { release(): Promise<void> } | null {
-  const path = join(folder, 'batch.lock.sqlite')
+/** Holds the lock of a work in `folder` until `release`; null if another holder has it, in this process or another one. */
+export function tryLocalLock(folder: string, work: LakeWork): { release(): Promise<void> } | null {
+  const path = join(folder, `${work}.lock.sqlite`)
   const file = openLockFile(path)
   try {
     file.exec('PRAGMA busy_timeout = 0')
@@ -40,7 +41,7 @@ function unusable(path: string, error: unknown): unknown {
   if (/not a database|malformed/i.test(message)) {
     return new LakeError(
       'manifest-damaged',
-      `lake: the lock file '${path}' was overwritten by another program; remove it while no batch runs, it contains no data`,
+      `lake: the lock file '${path}' was overwritten by another program; remove it while nothing else uses the data folder, it contains no data`,
       { cause: error },
     )
   }

@@ -6,7 +6,15 @@ import { createHash } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
-import type { FileReport, Lake, SegmentChain, StagedFile, StagedGeneration, UnreadableGeneration } from '../lake.ts'
+import type {
+  FileReport,
+  Lake,
+  LakeWork,
+  SegmentChain,
+  StagedFile,
+  StagedGeneration,
+  UnreadableGeneration,
+} from '../lake.ts'
 import { LakeError } from '../lake-error.ts'
 import { coveringName, generationId, offsetName, partitionName, segmentManifestName } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
@@ -25,7 +33,7 @@ export interface MemoryLakeFolder {
   begun: number
   current: string | null
   verified: VerificationRecord | null
-  lockedBy: MemoryLake | null
+  readonly locks: Map<LakeWork, MemoryLake>
   fileCount: number
 }
 
@@ -37,7 +45,7 @@ export function memoryLakeFolder(): MemoryLakeFolder {
     begun: 0,
     current: null,
     verified: null,
-    lockedBy: null,
+    locks: new Map(),
     fileCount: 0,
   }
 }
@@ -78,7 +86,7 @@ export class MemoryLake implements Lake {
 
   /** Simulates the death of this handle's process: its lock is released, what it wrote remains. */
   die(): void {
-    if (this.folder.lockedBy === this) this.folder.lockedBy = null
+    for (const [work, holder] of this.folder.locks) if (holder === this) this.folder.locks.delete(work)
   }
 
   resolve(file: LakeFile): string {
@@ -275,14 +283,14 @@ export class MemoryLake implements Lake {
     this.folder.verified = copyOf(record)
   }
 
-  async tryLock(): Promise<{ release(): Promise<void> } | null> {
+  async tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null> {
     await this.#pause()
-    if (this.folder.lockedBy !== null) return null
-    this.folder.lockedBy = this
+    if (this.folder.locks.has(work)) return null
+    this.folder.locks.set(work, this)
     return {
       release: async () => {
         await this.#pause()
-        this.die()
+        if (this.folder.locks.get(work) === this) this.folder.locks.delete(work)
       },
     }
   }
