@@ -6,10 +6,11 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { publishShipped, unpublished } from '../drivers/dictionary-shelf.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { stopSignal } from '../signals.ts'
+import { bringUpToDate, type UpToDate } from './bring-up-to-date.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
-import { CommandError } from './exit-codes.ts'
+import { CommandError, EXIT_CODES } from './exit-codes.ts'
 import { GENERATION_HEADS, generationRow, generationSummary } from './generations-command.ts'
-import { printJson, printTable } from './output.ts'
+import { printJson, printTable, say } from './output.ts'
 import { batchServiceCommand } from './service-commands.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -45,11 +46,33 @@ async function runAll(
   const stop = stopSignal()
   const made = await withWorkspace(options, 'batch', async (workspace) => {
     const generations: GenerationManifest[] = []
-    for (const open of await choose(workspace)) generations.push(await runOne(workspace, open, mode, stop.signal))
+    for (const open of await choose(workspace)) {
+      const upToDate = await bringUpToDate(workspace, open, 'closed', stop.signal)
+      const generation = await runOne(workspace, open, mode, stop.signal)
+      generations.push(generation)
+      await sayUncounted(open, generation, upToDate)
+    }
     return generations
   }).finally(stop.dispose)
   if (options.json) printJson(made.map(generationSummary))
   else printTable(GENERATION_HEADS, made.map(generationRow))
+}
+
+/** What of the log the generation does not count, and who does. */
+async function sayUncounted(open: OpenDataset, { boundary }: GenerationManifest, upToDate: UpToDate): Promise<void> {
+  if (upToDate.kind === 'counted') return
+  const { name } = open.dataset
+  if (upToDate.kind === 'nobody') {
+    say(`${name}: the generation does not include every event of the log: ${upToDate.why}`)
+    process.exitCode = EXIT_CODES.behind.code
+    return
+  }
+  const ranges = await Promise.all(boundary.map((_, partition) => open.log.range(partition))).catch(() => [])
+  const rest = ranges.reduce((sum, { end }, partition) => sum + Math.max(0, end - boundary[partition]!), 0)
+  if (rest > 0)
+    say(
+      `${name}: ${rest} events are not in the generation, but in segments that the running stream role has not closed`,
+    )
 }
 
 async function runOne(

@@ -3,6 +3,11 @@ export const EXIT_CODES = {
   done: { code: 0, meaning: 'success; also `start` after a clean stop' },
   different: { code: 1, meaning: '`verify` found a difference, or `doctor` found a component that needs attention' },
   rejected: { code: 2, meaning: '`ingest` rejected at least one line; all others are in the log' },
+  behind: {
+    code: 3,
+    meaning:
+      '`query`, `batch run` or `backfill` succeeded without counting every event of the log, and no stream role is counting the rest; stderr says why',
+  },
   usage: { code: 64, meaning: 'an unknown command, flag, dataset, view, measure, generation, dictionary or value' },
   definition: { code: 65, meaning: 'a dataset definition or an input file is invalid' },
   fault: { code: 70, meaning: 'an unexpected fault' },

@@ -1,11 +1,17 @@
 /** watershed query <dataset> <view>: queries a view like GET /v1/datasets/{dataset}/views/{view}; prints a table, or JSON for programs. */
 import type { Command } from 'commander'
-import { answerQuery } from '#serving/answers/merged-view.ts'
+import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
+import { type Answer, answerQuery } from '#serving/answers/merged-view.ts'
 import { parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/http/parse-query.ts'
+import type { OpenDataset } from '../drivers/open-dataset.ts'
+import { stopSignal } from '../signals.ts'
+import { bringUpToDate, foldedByOthers, type UpToDate } from './bring-up-to-date.ts'
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { EXIT_CODES } from './exit-codes.ts'
 import { PLAIN_NUMBER, print, printTable, say } from './output.ts'
+import type { Workspace } from './workspace.ts'
 
-type QueryOptions = SharedOptions & QueryTexts
+type QueryOptions = SharedOptions & QueryTexts & { readonly catchUp: boolean }
 
 /** One flag per HTTP parameter. */
 const FLAGS: Readonly<Record<(typeof QUERY_PARAMETERS)[number], readonly [placeholder: string, meaning: string]>> = {
@@ -30,19 +36,46 @@ export function queryCommand(): Command {
     if (name === 'filter') command.option(`--${name} ${placeholder}`, meaning, collect)
     else command.option(`--${name} ${placeholder}`, meaning)
   }
-  return command.action(query)
+  return command.option('--no-catch-up', 'answer without folding events that no stream role has folded').action(query)
 }
 
 async function query(dataset: string, view: string, options: QueryOptions): Promise<void> {
   const texts = Object.fromEntries(QUERY_PARAMETERS.map((name) => [name, options[name]]))
-  const { rowsJson, meta } = await withWorkspace(options, 'serve', async (workspace) => {
+  const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', async (workspace) => {
     const open = await workspace.dataset(dataset)
-    return answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax: workspace.configuration.queryMsMax })
+    const { queryMsMax } = workspace.configuration
+    const ask = (): Promise<Answer> => answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax })
+    return askUpToDate(workspace, open, ask, options.catchUp)
   })
-  if (options.json) {
-    print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
-    return
-  }
+  if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
+  else show(rowsJson, meta)
+  sayBehind(meta, upToDate)
+}
+
+const UNKNOWN_END = 'the log cannot be read, or ends before what was counted; run `watershed doctor`'
+
+interface Asked extends Answer {
+  readonly upToDate: UpToDate
+}
+
+/** Asks again after folding what the answer does not count; a wrong question is refused before that. */
+async function askUpToDate(
+  workspace: Workspace,
+  open: OpenDataset,
+  ask: () => Promise<Answer>,
+  catchUp: boolean,
+): Promise<Asked> {
+  const answer = await ask()
+  const { behind } = answer.meta
+  if (behind === 0) return { ...answer, upToDate: { kind: 'counted' } }
+  if (behind === null) return { ...answer, upToDate: { kind: 'nobody', why: UNKNOWN_END } }
+  if (!catchUp) return { ...answer, upToDate: await foldedByOthers(open) }
+  const stop = stopSignal()
+  const upToDate = await bringUpToDate(workspace, open, 'flushed', stop.signal).finally(stop.dispose)
+  return { ...(upToDate.kind === 'counted' ? await ask() : answer), upToDate }
+}
+
+function show(rowsJson: string, meta: AnswerMeta): void {
   const rows = JSON.parse(rowsJson, keepDigits) as Record<string, unknown>[]
   const heads = Object.keys(rows[0] ?? {})
   printTable(
@@ -53,6 +86,21 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
     `${rows.length} rows${meta.truncated ? ' (truncated; raise --limit)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
   )
   if (!meta.gapFree) say(`the log has ${meta.gaps.length} gaps, whose events were lost; run \`watershed doctor\``)
+}
+
+/** How far the answer is behind the log, and who counts the rest. */
+function sayBehind({ behind }: AnswerMeta, upToDate: UpToDate): void {
+  const lacks =
+    behind === null
+      ? 'whether the answer includes every event of the log is unknown'
+      : `${behind} events of the log are not included yet`
+  say(behind === 0 ? 'the answer includes every event of the log' : `${lacks}: ${whyBehind(upToDate)}`)
+  if (behind !== 0 && upToDate.kind === 'nobody') process.exitCode = EXIT_CODES.behind.code
+}
+
+function whyBehind(upToDate: UpToDate): string {
+  if (upToDate.kind === 'counted') return 'they arrived after the command had started'
+  return upToDate.kind === 'stream-role' ? 'a stream role is folding them, query again' : upToDate.why
 }
 
 /** Keeps all digits of a number that JavaScript would round. */
