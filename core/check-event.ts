@@ -3,7 +3,7 @@ import type { CompiledDataset } from './compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { EventScan } from './event-scan.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
-import { whyUnreadable } from './json-text.ts'
+import { isTooDeep, TOO_DEEP, whyUnreadable } from './json-text.ts'
 import { keyText, whyUnusable } from './usable-value.ts'
 
 type Check = CompiledDataset['check']
@@ -33,6 +33,7 @@ export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset,
     return { ok: true, key: keyText(key, keyColumn) }
   }
   const explain = (line: string): string | null => {
+    if (isTooDeep(Buffer.from(line))) return TOO_DEEP
     try {
       const value: unknown = JSON.parse(line)
       const verdict = check(value)

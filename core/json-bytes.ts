@@ -13,10 +13,22 @@ export function isBlank(bytes: Buffer, from = 0, end = bytes.length): boolean {
 
 /** Trims surrounding white space and replaces line breaks with spaces. Returns a view of the same bytes if there are no line breaks. */
 export function onOneLine(json: Buffer): Buffer {
-  let [from, end] = [0, json.length]
-  while (from < end && isJsonSpace(json[from])) from++
-  while (end > from && isJsonSpace(json[end - 1])) end--
-  const line = json.subarray(from, end)
-  if (!line.includes(LINE_FEED) && !line.includes(CARRIAGE_RETURN)) return line
-  return Buffer.from(line.map((byte) => (byte === LINE_FEED || byte === CARRIAGE_RETURN ? SPACE : byte)))
+  const [from, end] = trimmed(json, 0, json.length)
+  return withoutLineBreaks(json.subarray(from, end))
+}
+
+/** The range without white space around it. */
+export function trimmed(json: Buffer, from: number, end: number): readonly [from: number, end: number] {
+  let [first, last] = [from, end]
+  while (first < last && isJsonSpace(json[first])) first++
+  while (last > first && isJsonSpace(json[last - 1])) last--
+  return [first, last]
+}
+
+/** Replaces line breaks with spaces, each at its place. Returns the same bytes if there are none. */
+export function withoutLineBreaks(json: Buffer): Buffer {
+  if (!json.includes(LINE_FEED) && !json.includes(CARRIAGE_RETURN)) return json
+  const line = Buffer.from(json)
+  for (let at = 0; at < line.length; at++) if (line[at] === LINE_FEED || line[at] === CARRIAGE_RETURN) line[at] = SPACE
+  return line
 }

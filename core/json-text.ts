@@ -6,6 +6,9 @@
 /** Maximum nesting depth of an event. */
 export const JSON_DEPTH_MAX = 1_000
 
+/** The reason why an event that exceeds it is unusable. */
+export const TOO_DEEP = `the event is nested deeper than ${JSON_DEPTH_MAX} levels`
+
 /** An escape that may be an unpaired surrogate; it is rare, and so is the walk over all strings. */
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
 
@@ -92,7 +95,7 @@ function jsonTextProblem(text: string): string | null {
       }
       at = end
     } else if (char === 0x7b || char === 0x5b) {
-      if (names.length === JSON_DEPTH_MAX) return `the event is nested deeper than ${JSON_DEPTH_MAX} levels`
+      if (names.length === JSON_DEPTH_MAX) return TOO_DEEP
       names.push(char === 0x7b ? new Set() : null)
     } else if (char === 0x7d || char === 0x5d) names.pop()
   }

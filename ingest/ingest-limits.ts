@@ -20,11 +20,14 @@ export interface BodyLimits {
   readonly bodyBytesMax: number
   /** requestRowsMax */
   readonly rowsMax: number
+  /** a larger element of a JSON array is not parsed; the intake rejects it */
+  readonly recordBytesMax: number
 }
 
 export const DEFAULT_BODY_LIMITS: BodyLimits = {
   bodyBytesMax: 32 * 1024 * 1024,
   rowsMax: DEFAULT_INGEST_LIMITS.rowsMax,
+  recordBytesMax: DEFAULT_INGEST_LIMITS.recordBytesMax,
 }
 
 /** The offer exceeds a limit; retrying does not help, it must be split. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { gatedLog, openScratch, type Scratch, visit, visits } from './ingest-fixture.ts'
 import { Intake, IntakeBusyError, OfferTooLargeError, type RowVerdict } from './intake.ts'
@@ -56,6 +56,15 @@ describe('verdicts', () => {
     expect(accepted).toBe(0)
     for (const [index, [, pattern]] of bad.entries()) expect(reasonOf(verdicts[index])).toMatch(pattern)
     expect((await scratch.records()).size).toBe(0)
+  })
+
+  test('refuse a row of brackets without parsing it', async () => {
+    const parse = vi.spyOn(JSON, 'parse')
+    const rows = ['['.repeat(500_000), `${'{"a":'.repeat(1_001)}1${'}'.repeat(1_001)}`]
+    const { verdicts } = await new Intake({ dataset: visits, log: scratch.log }).offer(rows)
+    expect(verdicts.map(reasonOf)).toEqual(rows.map(() => 'the event is nested deeper than 1000 levels'))
+    expect(parse).not.toHaveBeenCalled()
+    parse.mockRestore()
   })
 
   test('accept whole pairs, and a text that only looks like an escape', async () => {

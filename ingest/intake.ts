@@ -50,8 +50,9 @@ export interface OfferOptions {
 /** One row per element, without line ends; a whole NDJSON body; or the rows of a body. */
 export type OfferedRows = Rows | Buffer | readonly (string | Buffer)[]
 
-/** Rows validated before the event loop is yielded to. */
+/** Rows and bytes validated before the event loop is yielded to. */
 const ROWS_PER_TURN = 2_000
+const BYTES_PER_TURN = 1024 * 1024
 const LINE_FEED = 10
 
 /** What sources of events need of an intake. */
@@ -108,8 +109,12 @@ export class Intake implements EventIntake {
     const placed = new PlacedRows(rows)
     const text = isUtf8(rows.bytes)
     let unusable = 0
+    let first = 0
     for (let index = 0; index < rows.starts.length; index++) {
-      if (index > 0 && index % ROWS_PER_TURN === 0) await turn()
+      if (index - first >= ROWS_PER_TURN || rows.starts[index]! - rows.starts[first]! >= BYTES_PER_TURN) {
+        await turn()
+        first = index
+      }
       const key = text || isUtf8(rowOf(rows, index)) ? this.#quickKey(rows, index) : null
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
       else if (this.#place(rows, index, acceptUnusable, placed) === 'unusable') unusable++

@@ -13,6 +13,7 @@ export function intakeLimits({
 export function bodyLimits({
   requestBytesMax,
   requestRowsMax,
-}: Pick<Configuration, 'requestBytesMax' | 'requestRowsMax'>): BodyLimits {
-  return { bodyBytesMax: requestBytesMax, rowsMax: requestRowsMax }
+  recordBytesMax,
+}: Pick<Configuration, 'requestBytesMax' | 'requestRowsMax' | 'recordBytesMax'>): BodyLimits {
+  return { bodyBytesMax: requestBytesMax, rowsMax: requestRowsMax, recordBytesMax }
 }

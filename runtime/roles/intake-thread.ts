@@ -31,7 +31,9 @@ await runRole(async ({ configuration, port }, emit) => {
   }
   const offer = async ({ dataset, content, options }: OfferRequest): Promise<IntakeResult> => {
     const rows =
-      'rows' in content ? content.rows : rowsOfBody(asBuffer(content.body), content.format, bodyLimits(configuration))
+      'rows' in content
+        ? content.rows
+        : await rowsOfBody(asBuffer(content.body), content.format, bodyLimits(configuration))
     return intakes.get(dataset)!.offer(rows, options)
   }
   const take = async (request: OfferRequest): Promise<void> => {
