@@ -1,7 +1,7 @@
 /** The main thread's end of the intake role: passes offers to its thread, and the replies back. */
 import type { MessagePort } from 'node:worker_threads'
 import type { OffsetRange } from '#core/offsets.ts'
-import { InFlight } from '#ingest/in-flight.ts'
+import { type BodyRoom, InFlight } from '#ingest/in-flight.ts'
 import type { IngestLimits } from '#ingest/ingest-limits.ts'
 import type { EventIntake, IntakeResult, OfferOptions } from '#ingest/intake.ts'
 import type { BodyFormat } from '#ingest/parse-body.ts'
@@ -103,6 +103,11 @@ export class LinkedIntake implements EventIntake, IntakePort {
   offer(rows: readonly string[], options: OfferOptions = {}): Promise<IntakeResult> {
     const bytes = rows.reduce((sum, row) => sum + Buffer.byteLength(row) + 1, 0)
     return this.#inFlight.during(bytes, () => this.#offer({ rows }, options))
+  }
+
+  /** For a body while it is received. */
+  room(): BodyRoom {
+    return this.#inFlight.room()
   }
 
   /** The body is handed over: it must not be used afterwards. */

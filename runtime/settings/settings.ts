@@ -96,7 +96,7 @@ export const SETTINGS = z.strictObject({
   inFlightBytesMax: count(1_024)
     .default(64 * MIB)
     .describe(
-      'maximum bytes of events of one dataset that are accepted but not yet durable, over all requests; beyond it requests get 429',
+      'maximum bytes of events of one dataset that were received but are not yet durable, over all requests, unfinished bodies included; beyond it requests get 429',
     ),
   queryMsMax: count(10).default(10_000).describe('time limit of a query'),
   queriesMax: count(1, 64).default(4).describe('maximum number of concurrent queries'),

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { servedUnder } from '../answers/unknown-name.ts'
 import { unpackedBody } from './body-encoding.ts'
+import type { BodyRoom } from './body-room.ts'
 import { type DescribedBody, JSON_TYPE, responsesOf } from './openapi.ts'
 import { ProblemError, problemOf } from './problems.ts'
 import { receivedBody } from './received-body.ts'
@@ -20,6 +21,8 @@ export interface EventVerdict {
 
 /** Accepts events; the composition root passes the ingest tier's intake. */
 export interface IntakePort {
+  /** for one body, while it is received; an offered one counts by itself */
+  room(): BodyRoom
   /** @param verdicts rows that get a verdict */
   offerBody(
     body: Buffer,
@@ -70,31 +73,47 @@ const SCHEMA = {
 }
 
 export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, IntakePort>): void {
+  const rooms = new WeakMap<FastifyRequest, BodyRoom>()
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(Object.keys(FORMATS), (request: FastifyRequest, payload: IncomingMessage) =>
-    receivedBody(payload, request.headers['content-length'], request.routeOptions.bodyLimit),
-  )
+  app.addContentTypeParser(Object.keys(FORMATS), (request: FastifyRequest, payload: IncomingMessage) => {
+    const { headers, routeOptions } = request
+    return receivedBody(payload, headers['content-length'], routeOptions.bodyLimit, rooms.get(request))
+  })
   const options = { schema: SCHEMA, config: { describedBody: BODY } }
-  app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', options, async (request, reply) => {
-    const intake = servedUnder(intakes, request.params.dataset)
-    const body = await bodyOf(request)
-    if (body.length === 0)
-      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
-    const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected')
-    const answer = { accepted: result.accepted, rejected: result.rejected, rows: result.verdicts }
-    if (result.accepted > 0 || result.rejected === 0) return reply.code(202).send(answer)
-    const problem = problemOf(
-      'all-rejected',
-      `all ${result.rejected} events were rejected; reason for the first: ${result.verdicts[0]?.reason}`,
-      answer,
-    )
-    return reply.code(problem.status).type('application/problem+json').send(problem)
+  app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', {
+    ...options,
+    preParsing: async (request, reply) => {
+      const room = servedUnder(intakes, request.params.dataset).room()
+      rooms.set(request, room)
+      // However the request ends, also when it is refused before its handler runs, or its client is gone.
+      reply.raw.once('close', () => room.free())
+    },
+    handler: async (request, reply) => {
+      const intake = servedUnder(intakes, request.params.dataset)
+      const room = rooms.get(request)!
+      const body = await bodyOf(request, room)
+      if (body.length === 0)
+        throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
+      room.free()
+      const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected')
+      const answer = { accepted: result.accepted, rejected: result.rejected, rows: result.verdicts }
+      if (result.accepted > 0 || result.rejected === 0) return reply.code(202).send(answer)
+      const problem = problemOf(
+        'all-rejected',
+        `all ${result.rejected} events were rejected; reason for the first: ${result.verdicts[0]?.reason}`,
+        answer,
+      )
+      return reply.code(problem.status).type('application/problem+json').send(problem)
+    },
   })
 }
 
-async function bodyOf({ body, headers, raw, routeOptions }: FastifyRequest): Promise<Buffer> {
+async function bodyOf({ body, headers, raw, routeOptions }: FastifyRequest, room: BodyRoom): Promise<Buffer> {
   if (!Buffer.isBuffer(body) || body.length === 0) return Buffer.alloc(0)
-  return unpackedBody(body, headers['content-encoding'], routeOptions.bodyLimit, () => raw.socket.destroyed)
+  const isGone = (): boolean => raw.socket.destroyed
+  const unpacked = await unpackedBody(body, headers['content-encoding'], routeOptions.bodyLimit, isGone)
+  room.take(unpacked.length)
+  return unpacked
 }
 
 function formatOf(request: FastifyRequest): 'json' | 'ndjson' {

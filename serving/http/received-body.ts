@@ -3,6 +3,7 @@ import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { errorCodes } from 'fastify'
 import { releaseMemory } from '#core/release-memory.ts'
+import type { BodyRoom } from './body-room.ts'
 import { ProblemError } from './problems.ts'
 
 const { FST_ERR_CTP_BODY_TOO_LARGE, FST_ERR_CTP_INVALID_CONTENT_LENGTH } = errorCodes
@@ -11,21 +12,34 @@ const { FST_ERR_CTP_BODY_TOO_LARGE, FST_ERR_CTP_INVALID_CONTENT_LENGTH } = error
  * The whole body, in memory of its own.
  * @param contentLength as the request's headers give it
  * @param bytesMax limit on the body's size
- * @throws Fastify's errors for bodies that are too large or do not have the given length; ProblemError 'bad-request' if the connection broke
+ * @param room takes what has arrived so far
+ * @throws Fastify's errors for bodies that are too large or do not have the given length; ProblemError 'bad-request' if the connection broke;
+ * what the room throws
  */
-export function receivedBody(payload: Readable, contentLength: string | undefined, bytesMax: number): Promise<Buffer> {
+export function receivedBody(
+  payload: Readable,
+  contentLength: string | undefined,
+  bytesMax: number,
+  room?: Pick<BodyRoom, 'take'>,
+): Promise<Buffer> {
   const announced = contentLength === undefined ? null : Number(contentLength)
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
   const chunks: Buffer[] = []
   let bytes = 0
   const take = (chunk: Buffer): void => {
     bytes += chunk.length
-    if (bytes <= bytesMax) chunks.push(chunk)
-    else fail(new FST_ERR_CTP_BODY_TOO_LARGE())
+    try {
+      if (bytes > bytesMax) throw new FST_ERR_CTP_BODY_TOO_LARGE()
+      room?.take(bytes)
+      chunks.push(chunk)
+    } catch (error) {
+      fail(error as Error)
+    }
   }
-  /** What is left of the body stays unread; Fastify closes the connection after its answer. */
+  /** Nothing is kept of the body. What is left of it stays unread; behind a body that is too large Fastify closes the connection. */
   const fail = (error: Error): void => {
     payload.off('data', take)
+    chunks.length = 0
     reject(error)
   }
   if (announced !== null && announced > bytesMax) {

@@ -33,6 +33,7 @@ export interface ServedShop {
 }
 
 const intake: IntakePort = {
+  room: () => ({ take: () => {}, free: () => {} }),
   offerBody: async (body, _format, wanted) => {
     const rows = body.toString('utf8').split('\n').filter(Boolean)
     if (rows.includes('busy')) throw Object.assign(new Error('come again'), { name: 'IntakeBusyError' })
