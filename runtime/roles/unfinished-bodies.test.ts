@@ -7,7 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { BodyRoom } from '#ingest/in-flight.ts'
 import { DEFAULT_INGEST_LIMITS } from '#ingest/ingest-limits.ts'
-import { buildServeApp } from '#serving/http/serve-app.ts'
+import { buildServeApp, type ServeLimits } from '#serving/http/serve-app.ts'
 import { silent } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 import { until } from '#tests/until.ts'
@@ -25,6 +25,15 @@ let taken: number
 beforeEach(async () => {
   sockets = []
   taken = 0
+  await serve()
+})
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy()
+  await app.close()
+  channel.port2.close()
+})
+
+async function serve(served: Partial<ServeLimits> = {}): Promise<void> {
   channel = new MessageChannel()
   const link = new IntakeLink(silent)
   link.connect(channel.port1)
@@ -48,15 +57,11 @@ beforeEach(async () => {
     intakes: new Map([['visits', { room, offerBody }]]),
     metrics: new Metrics(),
     emit: silent,
+    limits: served,
     parts: async () => [],
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
-})
-afterEach(async () => {
-  for (const socket of sockets) socket.destroy()
-  await app.close()
-  channel.port2.close()
-})
+}
 
 /** Sends the first bytes of a body. */
 function begin(bodyBytes: number, sentBytes: number): Socket {
@@ -117,5 +122,16 @@ test('a request that is refused before its handler runs leaves nothing behind', 
     ['/v1/datasets/vistis/events', 404],
   ] as const)
     expect((await app.inject({ method: 'POST', url, payload: 'y'.repeat(900), headers })).statusCode).toBe(status)
+  expect(await isFree()).toBe(true)
+})
+
+test('a body that does not arrive in time is answered 408, and takes no room any more', async () => {
+  channel.port2.close()
+  await app.close()
+  await serve({ requestMsMax: 200 })
+  const slow = await begun(900, 800)
+  const answer = String((await once(slow, 'data'))[0])
+  expect(answer).toMatch(/^HTTP\/1.1 408/)
+  expect(answer).toContain('urn:watershed:problem:request-timeout')
   expect(await isFree()).toBe(true)
 })

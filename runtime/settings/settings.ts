@@ -89,6 +89,15 @@ export const SETTINGS = z.strictObject({
   requestBytesMax: count(1_024, 1_024 * MIB)
     .default(16 * MIB)
     .describe('maximum size of a request body, compressed and decompressed'),
+  requestMsMax: count(100, 3_600_000)
+    .default(60_000)
+    .describe('time in which a request must arrive completely, headers and body; beyond it it gets 408'),
+  headerBytesMax: count(1_024, MIB)
+    .default(16 * 1024)
+    .describe('maximum size of the request line and the headers together; beyond it requests get 431'),
+  connectionsMax: count(1, 65_535)
+    .default(1_000)
+    .describe('maximum number of open HTTP connections; beyond it new ones are closed at once'),
   requestRowsMax: count().default(50_000).describe('maximum number of events in one request'),
   recordBytesMax: count(64, 64 * MIB)
     .default(MIB)

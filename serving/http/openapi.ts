@@ -21,7 +21,15 @@ declare module 'fastify' {
 }
 
 /** Problems that every route can return. */
-const ALWAYS: readonly ProblemType[] = ['unauthorized', 'forbidden', 'internal']
+const ALWAYS: readonly ProblemType[] = [
+  'bad-request',
+  'unauthorized',
+  'forbidden',
+  'request-timeout',
+  'expectation-failed',
+  'headers-too-large',
+  'internal',
+]
 
 /** Registers the document; it covers the routes that are registered afterwards. @param keyed whether requests need an API key */
 export function describeApi(app: FastifyInstance, keyed: boolean): void {
@@ -58,7 +66,7 @@ export function responsesOf(
   problems: readonly ProblemType[],
 ): NonNullable<FastifySchema['response']> {
   const byStatus = new Map<number, ProblemType[]>()
-  for (const type of [...problems, ...ALWAYS]) {
+  for (const type of new Set([...problems, ...ALWAYS])) {
     const own = PROBLEMS[type].status
     byStatus.set(own, [...(byStatus.get(own) ?? []), type])
   }

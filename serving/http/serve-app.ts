@@ -1,6 +1,5 @@
 /** The HTTP application: event ingestion, queries, and routes for operators. All dependencies are passed in. */
 import { timingSafeEqual } from 'node:crypto'
-import { createServer } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
@@ -9,6 +8,7 @@ import { watchMethods } from './allowed-methods.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoute, type IntakePort } from './event-route.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
+import { httpServer, refuseUnreadable } from './http-server.ts'
 import { problemOfInvalid } from './invalid-request.ts'
 import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
@@ -18,6 +18,9 @@ import { RepeatedRequests } from './repeated-requests.ts'
 
 export interface ServeLimits {
   readonly requestBytesMax: number
+  readonly requestMsMax: number
+  readonly headerBytesMax: number
+  readonly connectionsMax: number
   readonly queryMsMax: number
   readonly queriesMax: number
   readonly queriesWaitingMax: number
@@ -25,6 +28,9 @@ export interface ServeLimits {
 
 export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   requestBytesMax: 16 * 1024 * 1024,
+  requestMsMax: 60_000,
+  headerBytesMax: 16 * 1024,
+  connectionsMax: 1_000,
   queryMsMax: 10_000,
   queriesMax: 4,
   queriesWaitingMax: 64,
@@ -47,8 +53,6 @@ export interface ServeAppParts {
 }
 
 /** Length limit of a dataset or view name in a path. */
-/** how long an idle connection stays open: longer than the idle timeouts of common proxies */
-const KEEP_ALIVE_MS = 72_000
 const NAME_CHARS_MAX = 128
 const OPEN_ROUTES = new Set(['/livez', '/readyz'])
 
@@ -57,13 +61,11 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const limits = { ...DEFAULT_SERVE_LIMITS, ...parts.limits }
   const repeated = new RepeatedRequests(parts.metrics)
   const app = Fastify({
-    serverFactory: (application) => {
-      const server = createServer((request, response) => {
+    serverFactory: (application) =>
+      httpServer(limits, parts.emit, (request, response) => {
         if (!repeated.answer(request, response)) application(request, response)
-      })
-      server.keepAliveTimeout = KEEP_ALIVE_MS
-      return server
-    },
+      }),
+    clientErrorHandler: refuseUnreadable,
     bodyLimit: limits.requestBytesMax,
     routerOptions: { maxParamLength: NAME_CHARS_MAX },
     frameworkErrors: (error, request, reply) => {
@@ -77,6 +79,8 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     forceCloseConnections: true,
   })
   app.addHook('onRequest', async (request) => {
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+      throw new ProblemError('bad-request', 'the request has no Host header, which HTTP/1.1 requires')
     const path = request.url.split('?')[0]!
     if (OPEN_ROUTES.has(path) || isUnder(path, parts.ownKeyPaths ?? [])) return
     if (parts.keys?.length) return checkKey(request, parts.keys)
