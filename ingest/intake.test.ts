@@ -58,6 +58,15 @@ describe('verdicts', () => {
     expect((await scratch.records()).size).toBe(0)
   })
 
+  test('show control characters of a row as escapes', async () => {
+    const rows = ['\u001b[2Jx', '{"id":1,"at":"\\u001b\\u009b"}']
+    const { verdicts } = await new Intake({ dataset: visits, log: scratch.log }).offer(rows)
+    expect(reasonOf(verdicts[0])).toMatch(/not valid JSON: .*\\u001b/)
+    expect(reasonOf(verdicts[1])).toMatch(/\\u001b.*\\u009b/)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: none may be left
+    for (const verdict of verdicts) expect(reasonOf(verdict)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/)
+  })
+
   test('refuse a row of brackets without parsing it', async () => {
     const parse = vi.spyOn(JSON, 'parse')
     const rows = ['['.repeat(500_000), `${'{"a":'.repeat(1_001)}1${'}'.repeat(1_001)}`]

@@ -1,5 +1,6 @@
 /** The rows of one offer on their way to the log: which partition each goes to, or why it is rejected. */
 import type { Offset, OffsetRange } from '#core/offsets.ts'
+import { visibleText } from '#core/visible-text.ts'
 import type { AppendBatch } from '#storage/log/event-log.ts'
 import type { Rows } from './rows.ts'
 
@@ -53,7 +54,7 @@ export class PlacedRows {
   }
 
   reject(index: number, reason: string): void {
-    this.rejected.push({ index, status: 'rejected', reason })
+    this.rejected.push({ index, status: 'rejected', reason: visibleText(reason) })
   }
 
   /** The accepted rows of each partition, in their order. Rows that follow one another in the offer are copied together. */

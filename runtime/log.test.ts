@@ -56,6 +56,19 @@ describe('a service', () => {
     expect(shown('silent')).toEqual([])
   })
 
+  test('escapes control characters of data, and keeps the lines of a stack apart from others', () => {
+    const foreign = {
+      name: 'x',
+      level: 'warn',
+      message: "no '\u001b[2J\r\u009b'\nFORGED",
+      fields: { key: '\u0007' },
+    } as const
+    const [line] = written({ logLevel: 'info', logFormat: 'json' }, (emit) => emit(foreign))
+    expect(JSON.parse(line!)).toMatchObject({ message: "no '\\u001b[2J\\r\\u009b'\n    FORGED", key: '\\u0007' })
+    const [shown] = written({ logLevel: 'info', logFormat: 'readable' }, (emit) => emit(foreign))
+    expect(shown).toContain("no '\\u001b[2J\\r\\u009b'\n    FORGED\n")
+  })
+
   test('shows no secret, in a message or in a field', () => {
     const [line] = written({ logLevel: 'info', logFormat: 'json' }, (emit) =>
       emit({ name: 'x', level: 'error', message: 'redis://me:hunter22@host', fields: { url: 'hunter22' } }),

@@ -4,6 +4,7 @@
  */
 import pino, { type DestinationStream, type Logger } from 'pino'
 import { isColorSupported, prettyFactory } from 'pino-pretty'
+import { visibleLines } from '#core/visible-text.ts'
 import type { Emit, PlatformEvent } from '#telemetry/emit.ts'
 import { say, stderrLines } from './commands/output.ts'
 import { masked } from './settings/secrets.ts'
@@ -40,7 +41,7 @@ export function commandLog(settings: LogSettings, options: LogOptions): Emit {
   return (event) => {
     if (pino.levels.values[event.level]! < shown) return
     const sentence = sentenceOf(event.message, event.dataset)
-    say(masked(event.level === 'info' ? sentence : `${event.level}: ${sentence}`, options.secrets ?? []))
+    say(shownText(event.level === 'info' ? sentence : `${event.level}: ${sentence}`, options.secrets ?? []))
   }
 }
 
@@ -76,13 +77,18 @@ function sentenceOf(message: string, dataset: string | undefined): string {
 }
 
 function emitTo(logger: Logger, secrets: readonly string[]): Emit {
-  return (event) => logger[event.level](fieldsOf(event, secrets), masked(event.message, secrets))
+  return (event) => logger[event.level](fieldsOf(event, secrets), shownText(event.message, secrets))
+}
+
+/** Messages and fields quote names, paths and data of others. */
+function shownText(text: string, secrets: readonly string[]): string {
+  return visibleLines(masked(text, secrets))
 }
 
 function fieldsOf({ name, dataset, fields = {} }: PlatformEvent, secrets: readonly string[]): Record<string, unknown> {
   const own = Object.entries(fields).map(([field, value]) => [
     OWN_FIELDS.has(field) ? `${field}_` : field,
-    typeof value === 'string' ? masked(value, secrets) : value,
+    typeof value === 'string' ? shownText(value, secrets) : value,
   ])
   return { event: name, ...(dataset === undefined ? {} : { dataset }), ...Object.fromEntries(own) }
 }

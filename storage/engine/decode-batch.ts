@@ -9,6 +9,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import { isTooDeep } from '#core/json-text.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
+import { visibleText } from '#core/visible-text.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import type { EngineConnection } from './duckdb-engine.ts'
@@ -267,7 +268,7 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
       const original = batch.originals?.get(index)
       const line = batch.lines.subarray(from, end)
       const bytes = Buffer.from(original?.bytes ?? line)
-      const reason = original?.reason ?? dataset.explain(line.toString('utf8')) ?? UNREAD
+      const reason = visibleText(original?.reason ?? dataset.explain(line.toString('utf8')) ?? UNREAD)
       found.push({ partition: batch.partition, offset, arrivalMs: batch.arrivals[arrivalRun]!.atMs, reason, bytes })
     }
     from = end + 1
