@@ -186,8 +186,13 @@ test('with keys, only the health checks need no key', async () => {
   const locked = buildServeApp({ ...shop.parts, keys: [KEY] })
   const get = (url: string, authorization?: string) =>
     locked.inject({ url, headers: authorization === undefined ? {} : { authorization } })
-  expect((await get('/v1/datasets')).statusCode).toBe(401)
-  expect((await get('/v1/datasets', `Bearer ${KEY}x`)).statusCode).toBe(401)
+  for (const [given, challenge] of [
+    [undefined, 'Bearer realm="watershed"'],
+    [`Bearer ${KEY}x`, 'Bearer realm="watershed", error="invalid_token"'],
+  ]) {
+    const { statusCode, headers } = await get('/v1/datasets', given)
+    expect([statusCode, headers['www-authenticate']]).toEqual([401, challenge])
+  }
   expect((await get('/v1/datasets', `Bearer ${KEY}`)).statusCode).toBe(200)
   expect((await get('/v1/datasets', `bearer ${KEY}`)).statusCode).toBe(200)
   expect((await get('/livez')).statusCode).toBe(200)

@@ -103,6 +103,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       })
     }
     if (problem.status === 429) reply.header('retry-after', '1')
+    if (problem.status === 401) reply.header('www-authenticate', challengeOf(request))
     return reply.code(problem.status).type('application/problem+json').send(problem)
   })
   const methodsOf = watchMethods(app)
@@ -136,6 +137,12 @@ function secured(reply: FastifyReply): FastifyReply {
 
 function isUnder(path: string, parents: readonly string[]): boolean {
   return parents.some((parent) => path === parent || path.startsWith(`${parent}/`))
+}
+
+/** RFC 6750, 3: says how to authenticate, and whether a given key was refused. */
+function challengeOf({ headers }: FastifyRequest): string {
+  const refused = headers.authorization === undefined ? '' : ', error="invalid_token"'
+  return `Bearer realm="watershed"${refused}`
 }
 
 /** Compares with every key, each in constant time. */
