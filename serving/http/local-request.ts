@@ -12,16 +12,22 @@ export function whyForeign({ method, headers }: FastifyRequest): string | null {
     return `the host '${host}' is not a loopback name such as localhost or 127.0.0.1; to serve other hosts, configure API keys`
   // Following a link from another site is allowed: the user sees the response, the site does not.
   const followed = method === 'GET' && headers['sec-fetch-mode'] === 'navigate'
-  const foreign = headers['sec-fetch-site'] === 'cross-site' || (origin !== undefined && isForeign(origin))
+  const site = headers['sec-fetch-site']
+  // No site triggers what a user enters in the address bar, which navigates, or what a privileged extension requests, which does not.
+  const extended = site === 'none' && headers['sec-fetch-mode'] !== 'navigate'
+  const foreign = site === 'cross-site' || extended || (origin !== undefined && isForeign(origin))
   return foreign && !followed
-    ? 'requests from web pages of other sites are refused; to allow them, configure API keys'
+    ? 'requests from web pages of other sites and from browser extensions are refused; to allow them, configure API keys'
     : null
 }
 
-/** Browsers that do not send Sec-Fetch-Site send the Origin of a request that writes. */
+/**
+ * Browsers that do not send Sec-Fetch-Site send the Origin of a request that writes. Pages of browser extensions have schemes of their own
+ * (chrome-extension:, moz-extension:), sandboxed ones the origin null: only a page that this machine serves is not foreign.
+ */
 function isForeign(origin: string): boolean {
   const [, host] = /^https?:\/\/(.*)$/.exec(origin) ?? []
-  return origin === 'null' || (host !== undefined && !isLocal(host))
+  return host === undefined || !isLocal(host)
 }
 
 /** localhost, app.localhost, 127.0.0.1, [::1]; any port. */

@@ -206,6 +206,12 @@ const FOREIGN: Record<string, string>[] = [
   { host: '127.0.0.1:8787', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
   { host: 'localhost', origin: 'https://attacker.example' },
   { host: 'localhost', origin: 'null' },
+  { host: 'localhost', origin: 'chrome-extension://abcdefghijklmnop' },
+  { host: 'localhost', origin: 'moz-extension://b5b1a5a4-0d8e-4a2e-9e58-0c2f5a3a1b11' },
+  { host: 'localhost', 'sec-fetch-site': 'none', 'sec-fetch-mode': 'cors' },
+  { host: 'localhost', origin: 'file://' },
+  { host: 'localhost', origin: 'http://localhost.attacker.example' },
+  { host: 'localhost', origin: '' },
 ]
 const OWN: Record<string, string>[] = [
   { host: '127.0.0.1:8787' },
@@ -214,6 +220,7 @@ const OWN: Record<string, string>[] = [
   { host: 'shop.localhost:1' },
   { host: 'localhost', origin: 'http://localhost:3000', 'sec-fetch-site': 'same-site' },
 ]
+const TYPED = { host: 'localhost', 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }
 const FOLLOWED = { host: 'localhost', 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }
 
 test.each([...FOREIGN.map((headers) => [headers, 403] as const), ...OWN.map((headers) => [headers, 202] as const)])(
@@ -234,6 +241,7 @@ test.each([...FOREIGN.map((headers) => [headers, 403] as const), ...OWN.map((hea
 
 test('without keys, a followed link from another site is answered, and a form post is refused', async () => {
   expect((await app.inject({ url: '/v1/datasets', headers: FOLLOWED })).statusCode).toBe(200)
+  expect((await app.inject({ url: '/v1/datasets', headers: TYPED })).statusCode).toBe(200)
   const form = { method: 'POST', url: '/v1/datasets/shop/events', payload: 'good' } as const
   const headers = { 'content-type': 'text/plain', ...FOLLOWED }
   expect((await app.inject({ ...form, headers })).statusCode).toBe(403)
