@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { PartStatus } from '../roles/role-messages.ts'
-import { servedParts, withoutSecrets } from './served-parts.ts'
+import { forEveryone, servedParts } from './served-parts.ts'
 
 const part = (state: PartStatus['state'], fault: string | null = null): PartStatus => ({
   name: 'batch of shop',
@@ -30,7 +30,9 @@ test('faults and restarts are told; nothing of a thread that is down is ready', 
   ])
 })
 
-test('secrets are masked in what a part tells', () => {
+test('secrets are masked in what a part tells, and paths and control characters are left out', () => {
   const told = { name: 'batch role', ready: false, state: 'failing', detail: 'no answer of http://me:pass-word@host' }
-  expect(withoutSecrets(told, ['pass-word'])).toEqual({ ...told, detail: 'no answer of http://me:***@host' })
+  expect(forEveryone(told, ['pass-word'])).toEqual({ ...told, detail: 'no answer of http://me:***@host' })
+  const fault = { ...told, detail: 'log /d/log/shop.sqlite: the file was \u001bdeleted' }
+  expect(forEveryone(fault, []).detail).toBe('log shop.sqlite: the file was \\u001bdeleted')
 })

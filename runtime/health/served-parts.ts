@@ -1,5 +1,7 @@
 /** The components of a role for /readyz: its thread, and each of its parts. */
+import { visibleText } from '#core/visible-text.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
+import { withoutPaths } from '#serving/http/without-paths.ts'
 import { PART_STATES, type PartStatus } from '../roles/role-messages.ts'
 import type { RoleState } from '../roles/role-supervisor.ts'
 import { masked } from '../settings/secrets.ts'
@@ -15,9 +17,9 @@ export function servedParts({ name, state, restarts, fault, parts }: RoleState):
   return [thread, ...parts.map((part) => servedPart(part, running))]
 }
 
-/** Clients of /readyz need no key. */
-export function withoutSecrets(part: ServedPart, secrets: readonly string[]): ServedPart {
-  return { ...part, detail: masked(part.detail, secrets) }
+/** What everyone may see: clients of /readyz need no key. */
+export function forEveryone(part: ServedPart, secrets: readonly string[]): ServedPart {
+  return { ...part, detail: visibleText(withoutPaths(masked(part.detail, secrets))) }
 }
 
 /** Parts of a thread that is not running are not ready, whatever state they last reported. */

@@ -24,7 +24,7 @@ import { Workspace } from '../commands/workspace.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
-import { servedParts, withoutSecrets } from '../health/served-parts.ts'
+import { forEveryone, servedParts } from '../health/served-parts.ts'
 import { stateReadings } from '../health/state-readings.ts'
 import { verifyReadings } from '../health/verify-readings.ts'
 import { secretsOf } from '../settings/secrets.ts'
@@ -163,7 +163,7 @@ export class Platform {
       limits: configuration,
       keys,
       ownKeyPaths: board === null ? [] : [board.path],
-      parts: async () => (await this.#parts()).map((part) => withoutSecrets(part, secrets)),
+      parts: async () => (await this.#parts()).map((part) => forEveryone(part, secrets)),
     })
     if (board !== null) this.#app.register(board.plugin, { prefix: board.path })
     try {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
 import { KafkaUnavailableError } from '#storage/log/kafka/kafka-settings.ts'
 import { RedisFault } from '#storage/redis/redis-fault.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
@@ -30,6 +31,14 @@ test.each([
   [new RedisFault('unreachable', 'not reachable'), 'storage-fault', 503],
 ])('%s is %s', (error, type, status) => {
   expect(problemOfError(error)).toMatchObject({ type: `urn:watershed:problem:${type}`, status, detail: error.message })
+})
+
+test('a fault of storage names the file, but not where it is', () => {
+  const fault = new StorageFileError('/d/log/shop.sqlite', 'replaced', 'log /d/log/shop.sqlite: the file was deleted')
+  expect(problemOfError(fault).detail).toBe('log shop.sqlite: the file was deleted')
+  expect(problemOfError(new LakeError('disk-full', "lake: writing '/d/lake/CURRENT': full")).detail).toBe(
+    "lake: writing 'CURRENT': full",
+  )
 })
 
 test('an unexpected error does not reveal its message', () => {

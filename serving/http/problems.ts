@@ -1,4 +1,5 @@
 /** All error responses, as RFC 9457 problem documents: a closed table, which a test compares with docs/reference/errors.md. */
+import { visibleText } from '#core/visible-text.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import {
   NeedsBackfillError,
@@ -10,6 +11,7 @@ import {
 import { SnapshotError } from '../answers/snapshot.ts'
 import { ClientGoneError } from '../live/shared-work.ts'
 import { TooManyQueriesError } from './query-gate.ts'
+import { withoutPaths } from './without-paths.ts'
 
 export const PROBLEMS = {
   'bad-request': { status: 400, title: 'The request is malformed', retryable: false },
@@ -52,7 +54,8 @@ export class ProblemError extends Error {
 
 export function problemOf(type: ProblemType, detail: string, more: Readonly<Record<string, unknown>> = {}): Problem {
   const { status, title, retryable } = PROBLEMS[type]
-  return { type: `urn:watershed:problem:${type}`, title, status, detail, retryable, ...more }
+  const shown = visibleText(type === 'storage-fault' ? withoutPaths(detail) : detail)
+  return { type: `urn:watershed:problem:${type}`, title, status, detail: shown, retryable, ...more }
 }
 
 /** Faults of logs and stores, recognised by error name, so that no driver has to be loaded here. */

@@ -128,6 +128,12 @@ test('a request with an unknown parameter or dataset accepts no events', async (
   expect(elsewhere.json().allowed).toEqual(['shop'])
 })
 
+test('control characters of a request are shown as escapes', async () => {
+  const reply = await app.inject({ url: '/v1/datasets', headers: { host: 'evil\u009b31m' } })
+  expect(reply.statusCode).toBe(403)
+  expect(reply.json().detail).toContain("'evil\\u009b31m'")
+})
+
 test('an unexpected fault is logged, but not revealed to the client', async () => {
   const reply = await post('crash')
   expect(reply.statusCode).toBe(500)
