@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { PlatformEvent } from '#telemetry/emit.ts'
@@ -203,6 +205,38 @@ describe('bounds', () => {
     const again = intake.offer([visit(1)])
     waiting[1]!.resolve()
     expect((await again).accepted).toBe(1)
+  })
+})
+
+describe('its status', () => {
+  test('is failing after an append that failed, until one succeeds or ten seconds are over', async () => {
+    let nowMs = 0
+    const { log, waiting } = gatedLog()
+    const intake = new Intake({ dataset: visits, log, clock: () => nowMs })
+    const failing = { state: 'failing', fault: 'the disk is full' }
+    const running = { state: 'running', fault: null }
+    expect(intake.status).toEqual(running)
+    const offerThat = async (end: (append: (typeof waiting)[number]) => void): Promise<void> => {
+      const offering = intake.offer([visit(1)]).catch(() => {})
+      end(waiting.at(-1)!)
+      await offering
+    }
+    await offerThat(({ reject }) => reject(new Error('the disk is full')))
+    expect(intake.status).toEqual(failing)
+    await offerThat(({ resolve }) => resolve())
+    expect(intake.status).toEqual(running)
+    await offerThat(({ reject }) => reject(new Error('the disk is full')))
+    nowMs = 9_999
+    expect(intake.status).toEqual(failing)
+    nowMs = 10_000
+    expect(intake.status).toEqual(running)
+  })
+
+  test('is refused when the log file is gone, before anything is offered', () => {
+    const intake = new Intake({ dataset: visits, log: scratch.log })
+    expect(intake.status).toEqual({ state: 'running', fault: null })
+    rmSync(join(scratch.folder, 'log.sqlite'))
+    expect(intake.status).toEqual({ state: 'refused', fault: expect.stringContaining('was deleted or replaced') })
   })
 })
 

@@ -38,6 +38,8 @@ export interface IntakeParts {
   readonly limits?: Partial<IngestLimits>
   /** receives rows-accepted, rows-rejected, intake-busy, append-failed */
   readonly emit?: Emit
+  /** monotonic, ms */
+  readonly clock?: () => number
 }
 
 export interface OfferOptions {
@@ -55,6 +57,16 @@ const ROWS_PER_TURN = 2_000
 const BYTES_PER_TURN = 1024 * 1024
 const LINE_FEED = 10
 
+/** Whether events are taken, as far as it is known without offering any. */
+export interface IntakeStatus {
+  /** refused: until somebody acts; failing: the newest append failed, not long ago */
+  readonly state: 'running' | 'failing' | 'refused'
+  readonly fault: string | null
+}
+
+/** for so long a failed append is taken for the state; who sends nothing because of it must be able to try again */
+const FAILURE_MS = 10_000
+
 /** What sources of events need of an intake. */
 export interface EventIntake {
   readonly limits: IngestLimits
@@ -68,13 +80,24 @@ export class Intake implements EventIntake {
   readonly #emit: Emit
   readonly limits: IngestLimits
   readonly #inFlight: InFlight
+  readonly #clock: () => number
+  #failure: { readonly message: string; readonly atMs: number } | null = null
 
   constructor(parts: IntakeParts) {
     this.#dataset = parts.dataset
     this.#log = parts.log
     this.#emit = parts.emit ?? silent
+    this.#clock = parts.clock ?? (() => performance.now())
     this.limits = { ...DEFAULT_INGEST_LIMITS, ...parts.limits }
     this.#inFlight = new InFlight(parts.dataset.name, this.limits.inFlightBytesMax, this.#emit)
+  }
+
+  get status(): IntakeStatus {
+    const { refusal = null } = this.#log
+    if (refusal !== null) return { state: 'refused', fault: refusal }
+    const failure = this.#failure
+    if (failure === null || this.#clock() - failure.atMs >= FAILURE_MS) return { state: 'running', fault: null }
+    return { state: 'failing', fault: failure.message }
   }
 
   /**
@@ -143,11 +166,13 @@ export class Intake implements EventIntake {
     const batches = placed.batches()
     try {
       const ranges = await this.#log.append(batches)
+      this.#failure = null
       for (const { lines } of batches) releaseMemory(lines)
       return ranges
     } catch (error) {
       const { name } = this.#dataset
       const message = `dataset '${name}': the log did not accept the events, none is acknowledged: ${(error as Error).message}`
+      this.#failure = { message: (error as Error).message, atMs: this.#clock() }
       this.#emit({ name: 'append-failed', level: 'error', message, dataset: name })
       throw error
     }

@@ -3,7 +3,7 @@
  * HTTP nor answers. Offers come on a port of their own and are answered when they are durable.
  */
 import { releaseMemory } from '#core/release-memory.ts'
-import { Intake, type IntakeResult } from '#ingest/intake.ts'
+import { Intake, type IntakeResult, type IntakeStatus } from '#ingest/intake.ts'
 import { rowsOfBody } from '#ingest/parse-body.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { crashStep } from '../crash-step.ts'
@@ -12,6 +12,7 @@ import { loadEventChecks } from '../drivers/definitions.ts'
 import { openLog } from '../drivers/open-log.ts'
 import { bodyLimits, intakeLimits } from './intake-limits.ts'
 import type { FromIntake, OfferRequest } from './intake-messages.ts'
+import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
 
 await runRole(async ({ configuration, port }, emit) => {
@@ -54,7 +55,7 @@ await runRole(async ({ configuration, port }, emit) => {
   }
   port.on('message', receive)
   return {
-    parts: () => [],
+    parts: () => [...intakes].map(([name, { status }]) => statusOf(name, status)),
     stop: async () => {
       port.off('message', receive)
       await Promise.all(active)
@@ -63,6 +64,10 @@ await runRole(async ({ configuration, port }, emit) => {
     },
   }
 })
+
+function statusOf(dataset: string, status: IntakeStatus): PartStatus {
+  return { name: `intake of ${dataset}`, dataset, ...status, numbers: {} }
+}
 
 function asBuffer(bytes: Uint8Array<ArrayBuffer>): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -168,7 +168,11 @@ export function rolesApartContract(name: string, prepare: () => Promise<RolesGro
       test('tell how each is', async () => {
         const parts = async (process: PlatformProcess): Promise<string[]> =>
           (await ask<Readiness>(process, '/readyz')).parts.map(({ name, ready }) => `${name}: ${ready}`)
-        expect(await parts(one)).toEqual(['intake role: true', 'answers of meetup_rsvps: true'])
+        expect(await parts(one)).toEqual([
+          'intake role: true',
+          'intake of meetup_rsvps: true',
+          'answers of meetup_rsvps: true',
+        ])
         // Answers do not wait for the stream role that began last.
         await until(
           () => parts(stream),

@@ -62,6 +62,8 @@ export interface EventLog {
   readonly identity: string
   /** never decreases; can grow while the log is open (Kafka) */
   readonly partitions: number
+  /** why it takes no appends until somebody acts, as far as this is known without trying one; null or absent: nothing of the kind is known */
+  readonly refusal?: string | null
   /**
    * Resolves when all the records are durable (survive kill -9 and power loss), with the offsets given to each batch, in the
    * order of `batches`. A log that splits a large batch returns several ranges for it, in the order of its lines.

@@ -105,6 +105,10 @@ export class KafkaLog implements EventLog {
     return this.#wire.known.partitions.length
   }
 
+  get refusal(): string | null {
+    return this.#replaced?.message ?? null
+  }
+
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
     const partitions = batches.map(({ partition }) => partition)
     if (!this.#isKnown(...partitions)) await this.#find(...partitions)

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -165,7 +165,11 @@ test('a block that is not as it was appended, or is gone, is told and never read
 test('deleted under an open log, nothing more is acknowledged', async () => {
   const log = await open()
   await log.append([lines(0, '{}')])
+  expect(log.refusal).toBeNull()
   rmSync(file)
+  expect(log.refusal).toMatch(/the file was deleted or replaced/)
+  symlinkSync(file, file)
+  expect(log.refusal).toMatch(/the file cannot be found any more.*ELOOP/)
   await expect(log.append([lines(0, '{}')])).rejects.toMatchObject({ reason: 'replaced', retryable: false, file })
 })
 

@@ -113,6 +113,16 @@ export class SqliteLog implements EventLog {
     this.#gate = new ByteGate(this.#options.waitingBytesMax)
   }
 
+  get refusal(): string | null {
+    const { file } = this.#options
+    try {
+      if (!this.#writer.replaced) return null
+    } catch (error) {
+      return `log ${file}: the file cannot be found any more, so nothing is appended to it: ${(error as Error).message}`
+    }
+    return `log ${file}: the file was deleted or replaced while it was open, so nothing is appended to it; stop the platform, restore the file, and start again`
+  }
+
   /** Appends in the order of the calls. @throws RangeError for invalid records; StorageFileError if they cannot be stored (then none of them is) */
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
     this.#assertOpen()
@@ -207,10 +217,8 @@ export class SqliteLog implements EventLog {
 
   async #commit(group: readonly Waiting[]): Promise<OffsetRange[][]> {
     const { step, clock, file } = this.#options
-    if (this.#writer.replaced) {
-      const message = `log ${file}: the file was deleted or replaced while it was open, so nothing is appended to it; stop the platform, restore the file, and start again`
-      throw new StorageFileError(file, 'replaced', message)
-    }
+    const { refusal } = this
+    if (refusal !== null) throw new StorageFileError(file, 'replaced', refusal)
     const ranges = await this.#writer.writeAround(
       'appending',
       () => {
