@@ -2,6 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { positionAfter, positionText } from '#core/log-position.ts'
+import type { OffsetRange } from '#core/offsets.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import { unpackedBody } from './body-encoding.ts'
 import type { BodyRoom } from './body-room.ts'
@@ -24,11 +26,15 @@ export interface IntakePort {
   /** for one body, while it is received; an offered one counts by itself */
   room(): BodyRoom
   /** @param verdicts rows that get a verdict */
-  offerBody(
-    body: Buffer,
-    format: 'json' | 'ndjson',
-    verdicts: 'all' | 'rejected',
-  ): Promise<{ readonly verdicts: readonly EventVerdict[]; readonly accepted: number; readonly rejected: number }>
+  offerBody(body: Buffer, format: 'json' | 'ndjson', verdicts: 'all' | 'rejected'): Promise<OfferResult>
+}
+
+export interface OfferResult {
+  readonly verdicts: readonly EventVerdict[]
+  readonly accepted: number
+  readonly rejected: number
+  /** where the accepted events are in the log */
+  readonly appended: readonly OffsetRange[]
 }
 
 const FORMATS = {
@@ -97,7 +103,10 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
       room.free()
       const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected')
       const answer = { accepted: result.accepted, rejected: result.rejected, rows: result.verdicts }
-      if (result.accepted > 0 || result.rejected === 0) return reply.code(202).send(answer)
+      if (result.accepted > 0 || result.rejected === 0) {
+        const position = positionText(positionAfter(result.appended))
+        return reply.code(202).send({ ...answer, position })
+      }
       const problem = problemOf(
         'all-rejected',
         `all ${result.rejected} events were rejected; reason for the first: ${result.verdicts[0]?.reason}`,

@@ -5,7 +5,17 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { QUERY_PARAMETERS } from './parse-query.ts'
 import { PROBLEMS } from './problems.ts'
-import { ALIVE, ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS, INDEX, READINESS } from './response-schemas.ts'
+import {
+  ALIVE,
+  ANSWER,
+  DATASET,
+  DATASETS,
+  DEAD_LETTERS,
+  GENERATIONS,
+  INDEX,
+  READINESS,
+  TAKEN,
+} from './response-schemas.ts'
 import { type ServedShop, serveShop } from './serve-app-fixture.ts'
 
 interface Operation {
@@ -117,6 +127,12 @@ test.each([
   const reply = await shop.app.inject(payload === '' ? { url } : { method: 'POST', url, payload, headers })
   const problem = reply.json() as { type: string }
   expect(problemsOf(route).get(String(reply.statusCode))).toContain(problem.type)
+})
+
+test('the answer to sent events matches its schema', async () => {
+  const headers = { 'content-type': 'application/x-ndjson' }
+  const sent = { method: 'POST', url: '/v1/datasets/shop/events?verdicts=all', payload: 'good\nbad', headers } as const
+  expect(TAKEN.safeParse((await shop.app.inject(sent)).json()).error).toBeUndefined()
 })
 
 test.each<[string, z.ZodType]>([

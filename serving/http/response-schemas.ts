@@ -94,6 +94,7 @@ export const DEAD_LETTERS = z.strictObject({
 export const TAKEN = z.strictObject({
   accepted: z.number().int(),
   rejected: z.number().int(),
+  position: z.string().describe('Position in the log after the accepted events, for `atLeast` of a query'),
   rows: z.array(
     z.strictObject({
       index: z.number().int().describe('Position in the body; the first event is 0'),

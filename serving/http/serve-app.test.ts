@@ -29,7 +29,12 @@ const postPacked = (payload: Buffer, encoding: string) => {
 test('accepted events answer 202 with the verdicts of the rejected ones, or of all', async () => {
   const some = await post('good\nbad\ngood')
   expect(some.statusCode).toBe(202)
-  expect(some.json()).toEqual({ accepted: 2, rejected: 1, rows: [{ index: 1, status: 'rejected', reason: 'no good' }] })
+  expect(some.json()).toEqual({
+    accepted: 2,
+    rejected: 1,
+    rows: [{ index: 1, status: 'rejected', reason: 'no good' }],
+    position: '0:7',
+  })
   const all = await post('good', '/v1/datasets/shop/events?verdicts=all')
   expect(all.json().rows).toEqual([{ index: 0, status: 'accepted', partition: 0, offset: 0 }])
 })
