@@ -171,8 +171,14 @@ describe('from a file to an answer', () => {
     const { id } = listed.find(({ current }) => current)!
     await vi.waitFor(async () => expect(await (await fetch(`${url}/readyz`)).text()).toContain(id), DEADLINE)
     expect(await stop()).toBe(0)
-    const queried = watershed(['query', 'meetup_rsvps', 'responses_by_country', '--dimensions', '', '--json'])
-    expect((JSON.parse(queried.stdout) as Answer).data).toEqual(answer.data)
+    const query = ['query', 'meetup_rsvps', 'responses_by_country', '--dimensions', '', '--json']
+    for (const wait of [[], ['--wait'], ['--at-least', '0:1']])
+      expect((JSON.parse(watershed([...query, ...wait]).stdout) as Answer).data).toEqual(answer.data)
+    const early = watershed([...query, '--at-least', '0:999999', '--set', 'waitMsMax=1'])
+    expect([early.code, early.stdout]).toEqual([124, ''])
+    expect(early.stderr).toMatch(
+      /after waitMsMax = 1 ms the answer counts events up to 0:\d+, but not yet up to 0:999999/,
+    )
     expect(await readdir(join(folder, 'data', 'scratch'))).toEqual([])
   })
 

@@ -5,7 +5,7 @@ import { type Command, CommanderError } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
-import { QueryTimeoutError } from '#serving/answers/query-error.ts'
+import { PositionNotReachedError, QueryTimeoutError } from '#serving/answers/query-error.ts'
 import { SnapshotError } from '#serving/answers/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { ConfigurationError } from '../settings/configuration-error.ts'
@@ -73,6 +73,7 @@ describe('endOf', () => {
     [new CommanderError(0, 'commander.help', 'x'), 'done'],
     [new SnapshotError('x', 'y'), 'storage'],
     [new QueryTimeoutError(10), 'timeout'],
+    [new PositionNotReachedError(new Map([[0, 5]]), [4], 10), 'timeout'],
     [listening('EADDRINUSE'), 'busy'],
     [listening('EACCES'), 'configuration'],
     [listening('EADDRNOTAVAIL'), 'configuration'],

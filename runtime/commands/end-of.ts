@@ -5,6 +5,7 @@ import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import {
   NeedsBackfillError,
   PartialsCompactedError,
+  PositionNotReachedError,
   QueryError,
   QueryTimeoutError,
 } from '#serving/answers/query-error.ts'
@@ -27,7 +28,7 @@ function exitOf(error: Error): ExitName {
   if (error instanceof QueryError) return 'usage'
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
-  if (error instanceof QueryTimeoutError) return 'timeout'
+  if (error instanceof QueryTimeoutError || error instanceof PositionNotReachedError) return 'timeout'
   if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
   if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
   // A missing file is a storage fault; an invalid one is a fault of its content.

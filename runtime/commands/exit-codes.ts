@@ -17,7 +17,10 @@ export const EXIT_CODES = {
   },
   busy: { code: 75, meaning: 'another process is doing the same work, or uses the port; retry later' },
   configuration: { code: 78, meaning: 'the configuration is invalid, or the project is not installed' },
-  timeout: { code: 124, meaning: '`query` exceeded `queryMsMax` and was cancelled' },
+  timeout: {
+    code: 124,
+    meaning: '`query` exceeded `queryMsMax` and was cancelled, or waited for a position longer than `waitMsMax`',
+  },
   interrupted: { code: 130, meaning: 'interrupted by Ctrl-C or SIGTERM before the work was done' },
 } as const satisfies Record<string, { code: number; meaning: string }>
 

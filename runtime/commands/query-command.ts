@@ -1,8 +1,11 @@
 /** watershed query <dataset> <view>: queries a view like GET /v1/datasets/{dataset}/views/{view}; prints a table, or JSON for programs. */
 import type { Command } from 'commander'
+import { isReached, positionAfter } from '#core/log-position.ts'
+import type { Positions } from '#core/offsets.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
+import { answerAtLeast } from '#serving/answers/at-least.ts'
 import { type Answer, answerQuery } from '#serving/answers/merged-view.ts'
-import { parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/http/parse-query.ts'
+import { parseAtLeast, parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/http/parse-query.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { stopSignal } from '../signals.ts'
 import { bringUpToDate, foldedByOthers, type UpToDate } from './bring-up-to-date.ts'
@@ -11,7 +14,7 @@ import { EXIT_CODES } from './exit-codes.ts'
 import { PLAIN_NUMBER, print, printTable, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
-type QueryOptions = SharedOptions & QueryTexts & { readonly catchUp: boolean }
+type QueryOptions = SharedOptions & QueryTexts & { readonly catchUp: boolean; readonly wait?: boolean }
 
 /** One flag per HTTP parameter. */
 const FLAGS: Readonly<Record<(typeof QUERY_PARAMETERS)[number], readonly [placeholder: string, meaning: string]>> = {
@@ -26,6 +29,7 @@ const FLAGS: Readonly<Record<(typeof QUERY_PARAMETERS)[number], readonly [placeh
   limit: ['<n>', 'maximum number of rows'],
   at: ['<time>', 'windowed views: the time whose window is wanted; also now, latest'],
   per: ['<names>', 'rank within each combination of these dimensions'],
+  atLeast: ['<position>', 'wait until the answer counts this position, as the answer to sent events has it'],
 }
 
 export function queryCommand(): Command {
@@ -33,19 +37,25 @@ export function queryCommand(): Command {
     .argument('<dataset>', 'name of the dataset')
     .argument('<view>', 'name of the view')
   for (const [name, [placeholder, meaning]] of Object.entries(FLAGS)) {
-    if (name === 'filter') command.option(`--${name} ${placeholder}`, meaning, collect)
-    else command.option(`--${name} ${placeholder}`, meaning)
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${placeholder}`
+    if (name === 'filter') command.option(flag, meaning, collect)
+    else command.option(flag, meaning)
   }
-  return command.option('--no-catch-up', 'answer without folding events that no stream role has folded').action(query)
+  command.option('--wait', 'wait until the answer counts every event that is in the log now')
+  command.option('--no-catch-up', 'answer without folding events that no stream role has folded')
+  return command.action(query)
 }
 
 async function query(dataset: string, view: string, options: QueryOptions): Promise<void> {
   const texts = Object.fromEntries(QUERY_PARAMETERS.map((name) => [name, options[name]]))
   const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', async (workspace) => {
     const open = await workspace.dataset(dataset)
-    const { queryMsMax } = workspace.configuration
+    const { queryMsMax, waitMsMax } = workspace.configuration
     const ask = (): Promise<Answer> => answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax })
-    return askUpToDate(workspace, open, ask, options.catchUp)
+    const position = options.wait ? await logEnd(open) : parseAtLeast(texts)
+    const asked = await askUpToDate(workspace, open, ask, options.catchUp)
+    if (position === null || isReached(position, asked.meta.position)) return asked
+    return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }
   })
   if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
   else show(rowsJson, meta)
@@ -101,6 +111,12 @@ function sayBehind({ behind }: AnswerMeta, upToDate: UpToDate): void {
 function whyBehind(upToDate: UpToDate): string {
   if (upToDate.kind === 'counted') return 'they arrived after the command had started'
   return upToDate.kind === 'stream-role' ? 'a stream role is folding them, query again' : upToDate.why
+}
+
+/** The position after everything that is in the log now. */
+async function logEnd({ log }: OpenDataset): Promise<Positions> {
+  const partitions = Array.from({ length: log.partitions }, (_, partition) => partition)
+  return positionAfter(await Promise.all(partitions.map((partition) => log.range(partition))))
 }
 
 /** Keeps all digits of a number that JavaScript would round. */

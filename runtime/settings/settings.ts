@@ -108,6 +108,9 @@ export const SETTINGS = z.strictObject({
       'maximum bytes of events of one dataset that were received but are not yet durable, over all requests, unfinished bodies included; beyond it requests get 429',
     ),
   queryMsMax: count(10).default(10_000).describe('time limit of a query'),
+  waitMsMax: count(1, 600_000)
+    .default(10_000)
+    .describe('how long a query waits until its answer counts the position given as `atLeast`; beyond it it gets 504'),
   queriesMax: count(1, 64).default(4).describe('maximum number of concurrent queries'),
   queriesWaitingMax: count(0).default(64).describe('maximum number of waiting queries; beyond it requests get 429'),
 

@@ -1,4 +1,5 @@
-import type { OffsetRange } from '#core/offsets.ts'
+import { positionText } from '#core/log-position.ts'
+import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
 
 /** An invalid query: names the parameter and, where there is a list, its valid values. */
 export class QueryError extends Error {
@@ -34,6 +35,21 @@ export class PartialsCompactedError extends Error {
       `view '${view.name}' of dataset '${view.dataset}', partition ${range.partition}: the partials of offsets [${range.start}, ${range.end}) were deleted by compaction, and the current generation does not include these offsets; run \`watershed batch run --full\``,
     )
     this.name = 'PartialsCompactedError'
+  }
+}
+
+/** The answer did not count everything before a wanted position in time. */
+export class PositionNotReachedError extends Error {
+  /** per partition, the offset up to which answers count events now */
+  readonly position: readonly Offset[]
+  constructor(wanted: Positions, position: readonly Offset[], waitMsMax: number) {
+    const missing = new Map([...wanted].filter(([partition, offset]) => (position[partition] ?? 0) < offset))
+    const reached = new Map([...missing.keys()].map((partition) => [partition, position[partition] ?? 0]))
+    super(
+      `after waitMsMax = ${waitMsMax} ms the answer counts events up to ${positionText(reached)}, but not yet up to ${positionText(missing)}; retry, or ask without atLeast`,
+    )
+    this.name = 'PositionNotReachedError'
+    this.position = position
   }
 }
 

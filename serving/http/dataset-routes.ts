@@ -3,14 +3,14 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import type { Metrics } from '#telemetry/metrics.ts'
+import { answerAtLeast } from '../answers/at-least.ts'
 import { deadLettersJson } from '../answers/dead-letters.ts'
-import { answerQuery } from '../answers/merged-view.ts'
+import { type Answer, answerQuery } from '../answers/merged-view.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
-import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { JSON_TYPE, responsesOf } from './openapi.ts'
-import { parseQuery } from './parse-query.ts'
+import { parseAtLeast, parseQuery } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
 import type { QueryGate } from './query-gate.ts'
 import { ANSWER_HEADERS, bodyOf, etagOf, isKnown, type RepeatedRequests } from './repeated-requests.ts'
@@ -27,7 +27,7 @@ import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response
 export interface DatasetRouteParts {
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
   readonly gate: QueryGate
-  readonly queryMsMax: number
+  readonly limits: { readonly queryMsMax: number; readonly waitMsMax: number }
   readonly metrics: Metrics
   readonly repeated: RepeatedRequests
 }
@@ -60,6 +60,7 @@ const ASK = {
     'needs-backfill',
     'busy',
     'query-timeout',
+    'position-not-reached',
   ]),
 }
 const GENERATIONS_OF = {
@@ -83,6 +84,7 @@ const DEAD_LETTERS_OF = {
 
 export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts): void {
   const { datasets, gate, metrics } = parts
+  const { queryMsMax, waitMsMax } = parts.limits
   const app = plain.withTypeProvider<ZodTypeProvider>()
   app.get('/v1/datasets', { schema: LIST }, async () => ({
     datasets: [...datasets.values()].map(({ dataset }) => describeDataset(dataset)),
@@ -94,23 +96,29 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const { dataset, view } = request.params
     const target = servedUnder(datasets, dataset)
     const query = parseQuery(dataset, view, request.query)
+    const position = parseAtLeast(request.query)
+    const atLeast = position === null ? null : { position, waitMsMax }
     const began = performance.now()
     const { live } = target
     if (live === undefined) {
-      const answer = await gate.run(() => answerQuery(target, query, { queryMsMax: parts.queryMsMax }))
+      const ask = (): Promise<Answer> => gate.run(() => answerQuery(target, query, { queryMsMax }))
+      const answer = await (atLeast === null ? ask() : answerAtLeast(atLeast, ask))
       metrics.queryAnswered(dataset, view, performance.now() - began)
       return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
     }
     const nowMs = Date.now()
     const asked = live.asked(query)
-    let kept = live.answerNow(asked, nowMs)
+    let kept = atLeast === null ? live.answerNow(asked, nowMs) : null
     if (kept === null) {
       const signal = whenGone(reply)
-      const answer = (): Promise<KeptAnswer> => live.answer(asked, { nowMs, queryMsMax: parts.queryMsMax, signal })
-      kept = await (live.isUnderWay(asked, nowMs) ? answer() : gate.run(answer))
+      const run = <T>(work: () => Promise<T>): Promise<T> => (live.isUnderWay(asked, nowMs) ? work() : gate.run(work))
+      kept = await (atLeast === null
+        ? run(() => live.answer(asked, { nowMs, queryMsMax, signal }))
+        : live.answerAtLeast(asked, atLeast, { queryMsMax, signal, run }))
       metrics.queryAnswered(dataset, view, performance.now() - began)
     }
-    parts.repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
+    // A kept answer may be older than the position that the next request with the same URL must wait for.
+    if (atLeast === null) parts.repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
     const etag = etagOf(kept)
     reply.headers({ ...ANSWER_HEADERS, etag })
     if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
@@ -122,9 +130,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
   app.get('/v1/datasets/:dataset/dead-letters', { schema: DEAD_LETTERS_OF }, async (request, reply) => {
     const limit = Number(request.query.limit ?? DEAD_LETTERS_DEFAULT)
     const target = servedUnder(datasets, request.params.dataset)
-    return reply
-      .type(JSON_TEXT)
-      .send(`{"data":${await gate.run(() => deadLettersJson(target, limit, parts.queryMsMax))}}`)
+    return reply.type(JSON_TEXT).send(`{"data":${await gate.run(() => deadLettersJson(target, limit, queryMsMax))}}`)
   })
 }
 

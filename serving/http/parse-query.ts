@@ -1,5 +1,7 @@
 /** Parses HTTP parameters or command-line flags into a query. Unknown names are refused, with the nearest known name as a suggestion. */
 import { nearest } from '#core/definition-error.ts'
+import { parsePosition } from '#core/log-position.ts'
+import type { Positions } from '#core/offsets.ts'
 import type { Filter, FilterOperator, ViewQuery } from '#core/query.ts'
 import { QueryError } from '../answers/query-error.ts'
 import { timeTextMs } from '../answers/time-text.ts'
@@ -16,6 +18,7 @@ export const QUERY_PARAMETERS = [
   'limit',
   'at',
   'per',
+  'atLeast',
 ] as const
 
 const OPERATORS: readonly FilterOperator[] = ['eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'contains', 'null', 'notnull']
@@ -60,6 +63,21 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     at: at === 'now' || at === 'latest' ? at : timeMs('at', at),
     per: list('per'),
   }
+}
+
+/**
+ * The position that an answer must count; null if it need not count a certain one. A log can get partitions, so their number is not checked.
+ * @throws QueryError
+ */
+export function parseAtLeast({ atLeast }: QueryTexts): Positions | null {
+  if (Array.isArray(atLeast)) throw new QueryError('atLeast', 'is given more than once')
+  if (atLeast === undefined || atLeast === '') return null
+  const position = parsePosition(atLeast as string)
+  if (position !== null) return position
+  throw new QueryError(
+    'atLeast',
+    `'${atLeast}' is not a position, as the answer to sent events has it (example: 0:1200,3:845)`,
+  )
 }
 
 function parseFilter(text: string): Filter {

@@ -4,6 +4,7 @@ import { LakeError } from '#storage/lake/lake-error.ts'
 import {
   NeedsBackfillError,
   PartialsCompactedError,
+  PositionNotReachedError,
   QueryError,
   QueryTimeoutError,
   UnknownViewError,
@@ -30,6 +31,7 @@ export const PROBLEMS = {
   'headers-too-large': { status: 431, title: 'The request headers are too large', retryable: false },
   'storage-fault': { status: 503, title: 'A storage dependency is unavailable', retryable: true },
   'query-timeout': { status: 503, title: 'The query exceeded its time limit', retryable: false },
+  'position-not-reached': { status: 504, title: 'The position was not reached in time', retryable: true },
   internal: { status: 500, title: 'Internal error', retryable: false },
 } as const
 
@@ -78,6 +80,8 @@ export function problemOfError(error: unknown): Problem {
   if (error instanceof NeedsBackfillError || error instanceof PartialsCompactedError)
     return problemOf('needs-backfill', error.message)
   if (error instanceof TooManyQueriesError) return problemOf('busy', error.message)
+  if (error instanceof PositionNotReachedError)
+    return problemOf('position-not-reached', error.message, { position: error.position })
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
   if (error instanceof SnapshotError) return problemOf('storage-fault', error.message)
   // Nobody is there to read it; it is no fault of ours.

@@ -56,5 +56,9 @@ export const VIEW_QUERY = z.strictObject({
     .optional()
     .describe(`Maximum number of rows; default: the ranking's, or ${QUERY_LIMITS.rowsDefault}`),
   at: time('For views with a window: `now`, `latest`, or the time whose window is wanted'),
+  atLeast: z
+    .string()
+    .optional()
+    .describe('Waits until the answer counts everything before this position: `position` of the answer to sent events'),
   per: names('Ranks within each combination of these dimensions'),
 } satisfies Record<(typeof QUERY_PARAMETERS)[number], z.ZodType>)

@@ -66,7 +66,7 @@ export async function serveShop(): Promise<ServedShop> {
     intakes: new Map([['shop', intake]]),
     metrics: new Metrics(),
     emit: (event) => events.push(event),
-    limits: { requestBytesMax: 1_000 },
+    limits: { requestBytesMax: 1_000, waitMsMax: 1 },
     parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],
   }
   const app = buildServeApp(parts)

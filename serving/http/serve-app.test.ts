@@ -152,6 +152,21 @@ test('an answer has rows and provenance; before the first event it is empty, not
   expect(reply.json()).toMatchObject({ data: [], meta: { view: 'by_kind', generation: null, position: [0] } })
 })
 
+test('a query for a position that is not reached is 504, and says how far answers count', async () => {
+  const view = '/v1/datasets/shop/views/by_kind'
+  expect((await app.inject(`${view}?atLeast=0:0`)).statusCode).toBe(200)
+  expect((await app.inject(`${view}?atLeast=`)).statusCode).toBe(200)
+  const reply = await app.inject(`${view}?atLeast=0:5`)
+  expect(reply.statusCode).toBe(504)
+  expect(reply.json()).toMatchObject({
+    type: 'urn:watershed:problem:position-not-reached',
+    retryable: true,
+    position: [0],
+    detail: expect.stringContaining('up to 0:0, but not yet up to 0:5'),
+  })
+  expect(shop.events.at(-1)).toMatchObject({ name: 'request-failed', level: 'info' })
+})
+
 test.each([
   ['/v1/datasets/shopp', 404, /'shopp' is unknown \(did you mean 'shop'\?\); known names: shop/],
   ['/v1/datasets/zoo/views/by_kind', 404, /known names: shop/],
@@ -159,6 +174,9 @@ test.each([
   ['/v1/datasets/shop/views/by_knid', 404, /did you mean 'by_kind'\?\); known names: by_kind/],
   ['/v1/datasets/shop/views/by_kind?view=x', 400, /^view: unknown parameter/],
   ['/v1/datasets/shop/views/by_kind?limit=1&limit=2', 400, /^limit: is given more than once/],
+  ['/v1/datasets/shop/views/by_kind?atLeast=5', 400, /^atLeast: '5' is not a position/],
+  ['/v1/datasets/shop/views/by_kind?atLeast=1:5', 504, /up to 1:0, but not yet up to 1:5/],
+  ['/v1/datasets/shop/views/by_kind?atLeast=0:5&atLeast=0:6', 400, /^atLeast: is given more than once/],
   ['/v1/datasets/shop/generations?limit=1', 400, /^limit: unknown parameter; this route has no parameters/],
   ['/v1/datasets/shop/dead-letters?limit=1001', 400, /^limit: .*1000/],
   ['/v1/datasets/shop/views/by_kind?measurs=n', 400, /did you mean 'measures'/],

@@ -3,6 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
+import { WAIT_MS_MAX } from '../answers/at-least.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { watchMethods } from './allowed-methods.ts'
 import { datasetRoutes } from './dataset-routes.ts'
@@ -22,6 +23,8 @@ export interface ServeLimits {
   readonly headerBytesMax: number
   readonly connectionsMax: number
   readonly queryMsMax: number
+  /** for the position that a query asks for */
+  readonly waitMsMax: number
   readonly queriesMax: number
   readonly queriesWaitingMax: number
 }
@@ -32,6 +35,7 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   headerBytesMax: 16 * 1024,
   connectionsMax: 1_000,
   queryMsMax: 10_000,
+  waitMsMax: WAIT_MS_MAX,
   queriesMax: 4,
   queriesWaitingMax: 64,
 }
@@ -98,7 +102,8 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (problem.status >= 500) {
       parts.emit({
         name: 'request-failed',
-        level: 'error',
+        // A position that is not reached may be one that no event will ever have.
+        level: problem.status === 504 ? 'info' : 'error',
         message: `${request.method} ${request.routeOptions.url}: ${(error as Error).message}`,
       })
     }
@@ -125,7 +130,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     healthRoutes(routes, parts)
     const { datasets, intakes, metrics } = parts
     if (intakes !== null) eventRoute(routes, intakes)
-    if (datasets !== null) datasetRoutes(routes, { datasets, gate, queryMsMax: limits.queryMsMax, metrics, repeated })
+    if (datasets !== null) datasetRoutes(routes, { datasets, gate, limits, metrics, repeated })
   })
   return app
 }

@@ -7,6 +7,7 @@ import { runBatch } from '#batch-layer/run-batch.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { count, countDistinct, defineDataset, sliding } from '#core/definition.ts'
+import { parsePosition } from '#core/log-position.ts'
 import type { ViewQuery } from '#core/query.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
@@ -23,6 +24,7 @@ import { filteredSql } from '../answers/merged-sql.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
 import { LiveAnswers } from './live-answers.ts'
 import { LiveDataset } from './live-dataset.ts'
+import { ClientGoneError } from './shared-work.ts'
 
 const definition = defineDataset({
   name: 'visits',
@@ -201,6 +203,46 @@ test('the tag of an answer changes with its rows, also where only the window mov
   const first = await tagAt(START + 60_000)
   expect(await tagAt(START + 60_000)).toBe(first)
   expect(await tagAt(START + 90_000)).not.toBe(first)
+})
+
+/** Whoever computes does so at once. */
+const atOnce = <T>(work: () => Promise<T>): Promise<T> => work()
+
+async function askAtLeast(text: string, waitMsMax = 60_000, signal = new AbortController().signal): Promise<Given> {
+  const asked = answers.asked({ dataset: 'visits', view: 'by_page' })
+  const atLeast = { position: parsePosition(text)!, waitMsMax }
+  const { rowsJson, meta } = await answers.answerAtLeast(asked, atLeast, { signal, run: atOnce })
+  return { rows: JSON.parse(rowsJson) as Given['rows'], position: meta.position }
+}
+
+test('an answer that must count a position waits for it, and for nothing else', async () => {
+  await append(10)
+  expect(visits(await askAtLeast('0:5,1:5'))).toBe(10)
+  expect(visits(await askAtLeast('1:3'))).toBe(10)
+  expect(answers.counts).toEqual({ kept: 1, joined: 0, computed: 1 })
+  const waiting = Promise.all(['0:10,1:5', '1:6', '1:12'].map((text) => askAtLeast(text)))
+  await append(10)
+  await live.refresh()
+  expect(visits(await ask({ view: 'by_page' }))).toBe(20)
+  await append(10)
+  await live.refresh()
+  const all = await waiting
+  expect(all.every(({ position: [first, second] }) => first! >= 10 && second! >= 10)).toBe(true)
+  expect(all[2]!.position).toEqual([15, 15])
+  expect(visits(all[2]!)).toBe(30)
+})
+
+test('a position that is not reached in time is refused with how far answers count', async () => {
+  await append(10)
+  await expect(askAtLeast('0:5,1:6', 1)).rejects.toMatchObject({
+    name: 'PositionNotReachedError',
+    message: expect.stringMatching(/waitMsMax = 1 ms .* up to 1:5, but not yet up to 1:6/),
+    position: [5, 5],
+  })
+  const gone = new AbortController()
+  const waiting = askAtLeast('0:6', 60_000, gone.signal)
+  gone.abort()
+  await expect(waiting).rejects.toThrow(ClientGoneError)
 })
 
 test('a view that was left alone follows again as soon as it is asked for', async () => {

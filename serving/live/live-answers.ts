@@ -4,13 +4,15 @@
  */
 import { createHash } from 'node:crypto'
 import type { CompiledView } from '#core/compiled.ts'
+import { isReached } from '#core/log-position.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { ageOf, withoutAge } from '../answers/answer-meta.ts'
+import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
-import { QueryTimeoutError, UnknownViewError } from '../answers/query-error.ts'
+import { PositionNotReachedError, QueryTimeoutError, UnknownViewError } from '../answers/query-error.ts'
 import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
 import { type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
@@ -19,7 +21,7 @@ import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { ViewHead } from './live-view.ts'
-import { SharedWork } from './shared-work.ts'
+import { ClientGoneError, SharedWork } from './shared-work.ts'
 import { WorkShare } from './work-share.ts'
 
 const TRIES_MAX = 3
@@ -33,6 +35,12 @@ export interface AnsweredDataset extends ServedDataset {
 
 /** How an answer is come by: kept from before, from a computation that was under way, or computed. */
 export type AnswerSource = 'kept' | 'joined' | 'computed'
+
+export interface WaitOptions extends Pick<AnswerOptions, 'queryMsMax'> {
+  /** aborted when the client is gone */
+  readonly signal: AbortSignal
+  readonly run: <T>(work: () => Promise<T>) => Promise<T>
+}
 
 /** A query that was checked against its view. */
 export interface AskedQuery {
@@ -125,6 +133,24 @@ export class LiveAnswers {
     if (flight === undefined) return this.#begin(key, asked, options).join(options.signal)
     this.#count('joined')
     return flight.join(options.signal)
+  }
+
+  /**
+   * As `answer`, but of a moment that counts everything before the position, for which it waits.
+   * @param run bounds how many compute at the same time; nobody waits in it
+   * @throws as `answer`; PositionNotReachedError
+   */
+  async answerAtLeast(asked: AskedQuery, { position, waitMsMax }: AtLeast, options: WaitOptions): Promise<KeptAnswer> {
+    const kept = this.answerNow(asked, Date.now())
+    if (kept !== null && isReached(position, kept.meta.position)) return kept
+    const { signal, queryMsMax, run } = options
+    const over = AbortSignal.any([signal, AbortSignal.timeout(waitMsMax)])
+    while (await this.#live.reach(asked.plan.view.name, position, over)) {
+      const answer = await run(() => this.answer(asked, { queryMsMax, signal }))
+      // One that it joined may have begun before.
+      if (isReached(position, answer.meta.position)) return answer
+    }
+    throw signal.aborted ? new ClientGoneError() : new PositionNotReachedError(position, this.#live.counted, waitMsMax)
   }
 
   /** The answer's JSON members that change with the clock. */

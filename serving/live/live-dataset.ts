@@ -7,7 +7,8 @@
  * and the log from that end to where the tail was read.
  */
 import pLimit from 'p-limit'
-import type { Offset, OffsetRange } from '#core/offsets.ts'
+import { isReached } from '#core/log-position.ts'
+import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
@@ -71,6 +72,8 @@ export class LiveDataset {
   readonly #followed: WorkShare
   #refreshing: Promise<boolean> | null = null
   #wake: (() => void) | null = null
+  /** settled when another moment, or a fault, is known */
+  #news = Promise.withResolvers<void>()
 
   constructor(parts: LiveDatasetParts) {
     this.served = parts
@@ -88,6 +91,7 @@ export class LiveDataset {
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#wake?.()
+    this.#announce()
     await this.#loop
     for (const view of this.#views.values()) await view.close()
     await this.#oneChange(() => {
@@ -166,6 +170,47 @@ export class LiveDataset {
     await view.follow()
   }
 
+  /** Per partition, the offset up to which the newest moment counts events; empty before the first. */
+  get counted(): readonly Offset[] {
+    return countedAt(this.#moment)
+  }
+
+  /**
+   * Waits until the view's head counts everything before the position.
+   * @returns false if `signal` was aborted before. @throws as `head`
+   */
+  async reach(name: string, position: Positions, signal: AbortSignal): Promise<boolean> {
+    if (!this.fresh) await this.#refreshed()
+    for (;;) {
+      if (this.#fault !== null) throw this.#fault
+      const view = await this.#view(name)
+      const wasHot = this.#isHot(view)
+      view.askedAtMs = performance.now()
+      if (!wasHot) this.#wake?.()
+      if (isReached(position, this.counted)) {
+        const { moment } = await view.follow()
+        // One that was under way may have begun before.
+        if (isReached(position, countedAt(moment))) return true
+      } else {
+        if (signal.aborted || this.#stopping.signal.aborted) return false
+        await this.#newsOr(signal)
+      }
+    }
+  }
+
+  async #newsOr(signal: AbortSignal): Promise<void> {
+    const over = Promise.withResolvers<void>()
+    const end = (): void => over.resolve()
+    signal.addEventListener('abort', end, { once: true })
+    await Promise.race([this.#news.promise, over.promise])
+    signal.removeEventListener('abort', end)
+  }
+
+  #announce(): void {
+    this.#news.resolve()
+    this.#news = Promise.withResolvers()
+  }
+
   /** The newest moment, without any view. @throws SnapshotError, LakeError */
   async snapshot(): Promise<Snapshot> {
     if (!this.fresh) await this.#refreshed()
@@ -219,9 +264,11 @@ export class LiveDataset {
       try {
         const changed = await this.#follow(await this.#lake.look())
         this.#fault = null
+        if (changed) this.#announce()
         return changed
       } catch (error) {
         this.#fault = error
+        this.#announce()
         return false
       } finally {
         this.#refreshedAtMs = performance.now()
@@ -386,6 +433,10 @@ export class LiveDataset {
     }
     return { seq: ++this.#seq, atMs: performance.now(), epoch: this.#epoch, snapshot, places, tail: rows.table }
   }
+}
+
+function countedAt(moment: Moment | null): readonly Offset[] {
+  return moment === null ? [] : moment.snapshot.partitions.map(({ position }) => position)
 }
 
 function isRecent({ moment }: ViewHead): boolean {
