@@ -1,0 +1,91 @@
+/** One process with the intake role and answers, as `serve` runs it, over real sockets and a real log. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { silent } from '#telemetry/emit.ts'
+import { DATASET, linesOf, notes, notesDefinition } from '#tests/faults/notes.ts'
+import { until } from '#tests/until.ts'
+import { loadConfiguration } from '../settings/configuration.ts'
+import { Platform } from './platform.ts'
+
+const LANGUAGE = fileURLToPath(new URL('../../core/definition.ts', import.meta.url))
+
+let folder: string
+let platform: Platform
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'watershed-http-'))
+  const definition = join(folder, 'notes.ts')
+  await writeFile(definition, notesDefinition(LANGUAGE))
+  const flags = { data: join(folder, 'data'), datasets: [definition], port: 0, partitions: 2 }
+  const shape = { threads: [], answers: true, intake: true }
+  platform = await Platform.start(await loadConfiguration({ flags }), shape, silent)
+})
+afterAll(async () => {
+  await platform.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const bodyOf = (from: number, to: number): string => linesOf(notes(from, to)).join('\n')
+
+interface Reply {
+  readonly status: number
+  readonly text: string
+}
+
+async function get(path: string): Promise<Reply> {
+  const response = await fetch(platform.address + path)
+  return { status: response.status, text: await response.text() }
+}
+
+async function post(body: string | Buffer<ArrayBuffer>, headers: Record<string, string> = {}): Promise<Reply> {
+  const type = { 'content-type': 'application/x-ndjson', ...headers }
+  const response = await fetch(`${platform.address}/v1/datasets/${DATASET}/events`, {
+    method: 'POST',
+    body,
+    headers: type,
+  })
+  return { status: response.status, text: await response.text() }
+}
+
+test('a small body that unpacks to nothing but brackets is refused, and other events are taken meanwhile', async () => {
+  const levels = 8 * 2 ** 20 - 50
+  const body = gzipSync(Buffer.alloc(2 * levels, '[').fill(']', levels))
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+  const hostile = [1, 2, 3, 4].map(() => post(body, headers))
+  expect((await post(bodyOf(0, 10))).status).toBe(202)
+  for (const { status, text } of await Promise.all(hostile)) {
+    expect(status).toBe(400)
+    expect(JSON.parse(text).detail).toContain('the limit recordBytesMax is 1048576')
+  }
+})
+
+test('a query with the position of a 202 counts what was sent', async () => {
+  for (let from = 10; from < 60; from += 10) {
+    const sent = await post(bodyOf(from, from + 10))
+    const { position } = JSON.parse(sent.text) as { position: string }
+    const { status, text } = await get(`/v1/datasets/${DATASET}/views/all?atLeast=${position}`)
+    expect(status).toBe(200)
+    expect(JSON.parse(text).meta.rows.open).toBe(from + 10)
+  }
+})
+
+test('when the log file is gone, readiness says so, and no answer names its path', async () => {
+  expect((await get('/readyz')).status).toBe(200)
+  await rm(join(folder, 'data', 'log', `${DATASET}.sqlite`))
+  const ready = await until('it is not ready', async () => {
+    const reply = await get('/readyz')
+    return reply.status === 503 && reply
+  })
+  const { parts } = JSON.parse(ready.text) as { parts: { name: string; state: string; detail: string }[] }
+  expect(parts.find(({ name }) => name === `intake of ${DATASET}`)).toMatchObject({
+    ready: false,
+    state: 'refused',
+    detail: expect.stringMatching(/^log notes\.sqlite: the file was deleted or replaced/),
+  })
+  const refused = await post(bodyOf(60, 61))
+  expect(refused.status).toBe(503)
+  for (const { text } of [ready, refused]) expect(text).not.toContain(folder)
+})
