@@ -33,7 +33,7 @@ export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
 
 /** a head is given without another look when the last refresh ended at most this long ago: far longer than one takes */
 const FRESH_MS = 5_000
-/** while following takes its share, and less than so much of it is saved up, queries do not wait for their view … */
+/** where much arrives and less than so much of the share for following is saved up, queries do not wait for their view … */
 const SPARED_MS = 100
 /** … that was brought up to date at most so long ago */
 const HEAD_AGE_MS_MAX = 5_000
@@ -114,8 +114,8 @@ export class LiveDataset {
   }
 
   /**
-   * The view's head, without waiting; null: it has to be brought up to date first. While following takes its share of a
-   * processor, a view is given as it is; otherwise it counts what the newest moment counts, as answers from other views do.
+   * The view's head, without waiting; null: it has to be brought up to date first. Where much arrives and following takes its share of
+   * a processor, a view is given as it is; otherwise it counts what the newest moment counts, as answers from other views do.
    */
   headNow(name: string): ViewHead | null {
     const view = this.#views.get(name)
@@ -123,7 +123,13 @@ export class LiveDataset {
     view.askedAtMs = performance.now()
     const { head } = view
     if (head === null || head.moment === this.#moment) return head
-    return isRecent(head) && this.#followed.savedUpMs(performance.now()) < SPARED_MS ? head : null
+    return isRecent(head) && this.#isBusy ? head : null
+  }
+
+  /** Whether more arrives than views can follow at once within their share. */
+  get #isBusy(): boolean {
+    const arrives = (this.#tail?.recordsPerSecond ?? 0) >= this.limits.followShareMaxAt
+    return arrives && this.#followed.savedUpMs(performance.now()) < SPARED_MS
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
@@ -143,10 +149,14 @@ export class LiveDataset {
   /** What is being brought up to date by others, or behind them, is waited for a while only: queries of one view must not wait for another. */
   async #broughtUpToDate(view: LiveView): Promise<ViewHead> {
     const { seq } = this.#now()
+    const began = performance.now()
     const newest = (async () => {
       const head = await view.follow()
       // One that was under way may have begun before.
-      return head.moment.seq >= seq ? head : await view.follow()
+      const own = head.moment.seq >= seq ? head : await view.follow()
+      // In a round it is counted with the others.
+      if (this.#round === null) this.#followed.use(performance.now() - began, performance.now())
+      return own
     })()
     const over = Promise.withResolvers<null>()
     const timer = setTimeout(() => over.resolve(null), this.limits.followWaitMsMax)
