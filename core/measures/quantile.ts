@@ -8,16 +8,15 @@ const ZERO_SHIFT = 50_000
 const ONE_WHOLE_BELOW = 50
 
 /**
- * The value at rank ceil(q * n) in ascending order, NULL where there were none. The counts of equal buckets add up, and of two
- * extremes the outer one stays: associative and commutative, with the zero (NULL, NULL, []); a merge does not keep the inner
+ * The value at rank ceil(q * n) in ascending order, NULL where there were none. Counts of values and of equal buckets add up, and of two
+ * extremes the outer one stays: associative and commutative, with the zero (NULL, NULL, 0, []); a merge does not keep the inner
  * extreme, so it has no inverse.
  */
 export function quantileSql({ definition, type, x, s }: MeasureInput): MeasureSql {
-  const [lo, hi, buckets] = [s('lo'), s('hi'), s('q')]
+  const [lo, hi, n, buckets] = [s('lo'), s('hi'), s('n'), s('q')]
   const value = `(${x})::DOUBLE`
   const index = `ceil(ln(abs(${value})) / ln(${QUANTILE_GAMMA}))::INTEGER`
   const q = decimalText(definition.q!)
-  const n = `list_sum(list_transform(${buckets}, lambda _e: _e.n))::BIGINT`
   // Takes each bucket's count from the rank until nothing of it is left: one step per bucket.
   const found = `list_reduce(list_prepend(struct_pack(b := NULL::INTEGER, n := ceil(${q} * ${n})::BIGINT), ${buckets}), lambda _a, _e: CASE WHEN _a.n <= 0 THEN _a ELSE struct_pack(b := _e.b, n := _a.n - _e.n) END).b`
   const middle = `list_transform([${found}], lambda _b: ${middleSql('_b')})[1]::DOUBLE`
@@ -28,13 +27,14 @@ export function quantileSql({ definition, type, x, s }: MeasureInput): MeasureSq
     state: [
       { name: lo, type: 'DOUBLE' },
       { name: hi, type: 'DOUBLE' },
+      { name: n, type: 'BIGINT' },
       { name: buckets, type: 'STRUCT(b INTEGER, n BIGINT)[]' },
     ],
     type: 'DOUBLE',
     exactness: { kind: 'bounded', relativeError: 0.01 },
     invertible: 'no',
-    partial: [`min(${value})`, `max(${value})`],
-    merge: [`min(${lo})`, `max(${hi})`],
+    partial: [`min(${value})`, `max(${value})`, `count(${x})`],
+    merge: [`min(${lo})`, `max(${hi})`, `sum(${n})::BIGINT`],
     list: {
       element: `CASE WHEN ${value} = 0 THEN 0 ELSE (sign(${value}) * (${index} + ${ZERO_SHIFT}))::INTEGER END`,
       kind: 'counted',
