@@ -1,41 +1,19 @@
 /**
- * The resident side of one dataset in a serving process: it follows the lake and the log's tail, and keeps the states of the views
- * that are asked for as tables of the engine, each always of one moment. Changes are made one after the other; answers read beside
- * them and never wait for one.
- *
- * What a moment counts is decided by offsets: the generation up to its boundary, closed segments from there to the end of the chain,
- * and the log from that end to where the tail was read.
+ * The resident side of one dataset in a serving process: keeps the states of the views that are queried as tables of the engine, each
+ * always of one moment. Changes are made one after the other; answers read beside them and never wait for one.
  */
-import pLimit from 'p-limit'
 import { isReached } from '#core/log-position.ts'
 import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
-import type { EventLog } from '#storage/log/event-log.ts'
-import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
-import { type PartitionPosition, type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
-import { FileTables } from './file-tables.ts'
-import { LakeLook, type LakeState } from './lake-look.ts'
+import { generationFiles } from '#storage/lake/generation-manifest.ts'
+import type { PartitionPosition, Snapshot } from '../answers/snapshot.ts'
+import { countedAt, DatasetMoments, type LiveDatasetParts } from './dataset-moments.ts'
 import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
-import { LiveView, type Moment, type ViewHead } from './live-view.ts'
-import { LogTail, type TailCounts, type TailPlace } from './log-tail.ts'
-import { TailTable } from './tail-rows.ts'
+import { LiveView, type ViewHead } from './live-view.ts'
 import { WorkShare } from './work-share.ts'
 
-export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
-  readonly store: Pick<SpeedStore, 'markers'>
-  readonly log: Pick<EventLog, 'range' | 'read' | 'identity'>
-  /** a folder that the engine may read */
-  readonly scratchFolder: string
-  readonly limits?: Partial<LiveLimits>
-  readonly clock?: () => number
-}
-
-/** a head is given without another look when the last refresh ended at most this long ago: far longer than one takes */
-const FRESH_MS = 5_000
-/** where much arrives and less than so much of the share for following is saved up, queries do not wait for their view … */
+/** above the rate for the full share, and with less than this saved up, queries do not wait for a view … */
 const SPARED_MS = 100
-/** … that was brought up to date at most so long ago */
+/** … that was brought up to date at most this long ago */
 const HEAD_AGE_MS_MAX = 5_000
 /** views are brought up to date this often, however long it takes */
 const FOLLOW_PAUSE_MS_MAX = 1_000
@@ -45,42 +23,22 @@ const QUIET_PAUSE_MS_MAX = 60
 
 export class LiveDataset {
   readonly served: LiveDatasetParts
-  readonly #parts: LiveDatasetParts
   readonly limits: LiveLimits
-  readonly #lake: LakeLook
-  readonly #oneChange = pLimit(1)
+  readonly #moments: DatasetMoments
   readonly #views = new Map<string, LiveView>()
   readonly #opening = new Map<string, Promise<LiveView>>()
   readonly #stopping = new AbortController()
-  #connection: EngineConnection | null = null
-  #fileConnection: EngineConnection | null = null
-  #tail: LogTail | null = null
-  #rows: TailTable | null = null
-  #files: FileTables | null = null
-  #state: LakeState | null = null
-  #moment: Moment | null = null
-  #seq = 0
-  /** partition → the log's end after what this process put into it */
-  readonly #appended = new Map<number, Offset>()
-  /** of the tail: another one begins anew */
-  #epoch = 0
-  #fault: unknown = null
-  #refreshedAtMs = Number.NEGATIVE_INFINITY
   #loop: Promise<void> | null = null
   /** views that are being brought up to date together */
   #round: Promise<void> | null = null
   readonly #followed: WorkShare
-  #refreshing: Promise<boolean> | null = null
   #wake: (() => void) | null = null
-  /** settled when another moment, or a fault, is known */
-  #news = Promise.withResolvers<void>()
 
   constructor(parts: LiveDatasetParts) {
     this.served = parts
-    this.#parts = parts
     this.limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
+    this.#moments = new DatasetMoments(parts, this.limits)
     this.#followed = new WorkShare(() => this.#followShare(), FOLLOW_PAUSE_MS_MAX)
-    this.#lake = new LakeLook(parts)
   }
 
   /** Begins to follow lake and log. */
@@ -91,70 +49,63 @@ export class LiveDataset {
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#wake?.()
-    this.#announce()
+    this.#moments.announce()
     await this.#loop
     for (const view of this.#views.values()) await view.close()
-    await this.#oneChange(() => {
-      this.#fileConnection?.close()
-      this.#connection?.close()
-    })
+    await this.#moments.close()
   }
 
-  /** Whether the newest refresh succeeded, and not too long ago: then heads may be given as they are. */
-  get fresh(): boolean {
-    return this.#fault === null && performance.now() - this.#refreshedAtMs < FRESH_MS
-  }
-
-  /** Whether the view is brought up to date all the time, because it is asked for, and nothing keeps it from being. */
+  /** Whether the view is brought up to date all the time, because it is queried, and nothing prevents it. */
   isFollowed(name: string): boolean {
-    const view = this.#views.get(name)
-    if (view === undefined || !this.fresh || !this.#isHot(view)) return false
-    view.askedAtMs = performance.now()
-    return view.head !== null
+    return (this.#followedView(name)?.head ?? null) !== null
   }
 
   /**
-   * The view's head, without waiting; null: it has to be brought up to date first. Where much arrives and following takes its share of
-   * a processor, a view is given as it is; otherwise it counts what the newest moment counts, as answers from other views do.
+   * The view's head, without waiting; null: it has to be brought up to date first. At a high rate of events, while following uses up its
+   * share of a processor, the head may be an older one; otherwise it counts what the newest moment counts, as answers from other views do.
    */
   headNow(name: string): ViewHead | null {
-    const view = this.#views.get(name)
-    if (view === undefined || !this.fresh || !this.#isHot(view)) return null
-    view.askedAtMs = performance.now()
-    const { head } = view
-    if (head === null || head.moment === this.#moment) return head
+    const head = this.#followedView(name)?.head ?? null
+    if (head === null || head.moment === this.#moments.newest) return head
     return isRecent(head) && this.#isBusy ? head : null
+  }
+
+  /** The view, if it is brought up to date by every round; it stays so for a while. */
+  #followedView(name: string): LiveView | null {
+    const view = this.#views.get(name)
+    if (view === undefined || !this.#moments.fresh || !this.#isHot(view)) return null
+    view.askedAtMs = performance.now()
+    return view
   }
 
   /** Whether more arrives than views can follow at once within their share. */
   get #isBusy(): boolean {
-    const arrives = (this.#tail?.recordsPerSecond ?? 0) >= this.limits.followShareMaxAt
-    return arrives && this.#followed.savedUpMs(performance.now()) < SPARED_MS
+    const isRateHigh = this.#moments.recordsPerSecond >= this.limits.followShareMaxAt
+    return isRateHigh && this.#followed.savedUpMs(performance.now()) < SPARED_MS
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
   async head(name: string): Promise<ViewHead> {
     const ready = this.headNow(name)
     if (ready !== null) return retained(ready)
-    const known = this.#views.get(name)
-    if (known === undefined || !this.fresh || !this.#isHot(known)) await this.#refreshed()
-    if (this.#fault !== null) throw this.#fault
+    if (this.#followedView(name) === null) await this.#moments.refresh()
+    this.#moments.assertKnown()
     const view = await this.#view(name)
     view.askedAtMs = performance.now()
-    // From now on it follows every refresh, however long it was left alone before.
+    // From now on every round includes it.
     this.#wake?.()
     return this.#broughtUpToDate(view)
   }
 
-  /** What is being brought up to date by others, or behind them, is waited for a while only: queries of one view must not wait for another. */
+  /** Waits for other views' changes for a limited time only: queries of one view must not be held up by another. */
   async #broughtUpToDate(view: LiveView): Promise<ViewHead> {
-    const { seq } = this.#now()
+    const { seq } = this.#moments.now()
     const began = performance.now()
     const newest = (async () => {
       const head = await view.follow()
       // One that was under way may have begun before.
       const own = head.moment.seq >= seq ? head : await view.follow()
-      // In a round it is counted with the others.
+      // A round is charged as a whole.
       if (this.#round === null) this.#followed.use(performance.now() - began, performance.now())
       return own
     })()
@@ -170,11 +121,9 @@ export class LiveDataset {
     }
   }
 
-  /** Brings the view to a moment that is looked at from now on: files that it read are gone. @throws as `head` */
+  /** Brings the view to a moment that is read after this call, because files of an earlier one are gone. @throws as `head` */
   async renew(name: string): Promise<void> {
-    // What is under way may have begun before they went.
-    await this.#refreshing
-    await this.#refreshed()
+    await this.#moments.refreshAnew()
     const view = await this.#view(name)
     await view.settle()
     await view.follow()
@@ -182,7 +131,7 @@ export class LiveDataset {
 
   /** Per partition, the offset up to which the newest moment counts events; empty before the first. */
   get counted(): readonly Offset[] {
-    return countedAt(this.#moment)
+    return this.#moments.counted
   }
 
   /**
@@ -190,9 +139,9 @@ export class LiveDataset {
    * @returns false if `signal` was aborted before. @throws as `head`
    */
   async reach(name: string, position: Positions, signal: AbortSignal): Promise<boolean> {
-    if (!this.fresh) await this.#refreshed()
+    if (!this.#moments.fresh) await this.#moments.refresh()
     for (;;) {
-      if (this.#fault !== null) throw this.#fault
+      this.#moments.assertKnown()
       const view = await this.#view(name)
       const wasHot = this.#isHot(view)
       view.askedAtMs = performance.now()
@@ -203,104 +152,50 @@ export class LiveDataset {
         if (isReached(position, countedAt(moment))) return true
       } else {
         if (signal.aborted || this.#stopping.signal.aborted) return false
-        await this.#newsOr(signal)
+        await this.#moments.changed(signal)
       }
     }
   }
 
-  async #newsOr(signal: AbortSignal): Promise<void> {
-    const over = Promise.withResolvers<void>()
-    const end = (): void => over.resolve()
-    signal.addEventListener('abort', end, { once: true })
-    await Promise.race([this.#news.promise, over.promise])
-    signal.removeEventListener('abort', end)
-  }
-
-  #announce(): void {
-    this.#news.resolve()
-    this.#news = Promise.withResolvers()
-  }
-
   /** The newest moment, without any view. @throws SnapshotError, LakeError */
   async snapshot(): Promise<Snapshot> {
-    if (!this.fresh) await this.#refreshed()
-    if (this.#fault !== null) throw this.#fault
-    const { snapshot } = this.#moment!
+    if (!this.#moments.fresh) await this.#moments.refresh()
+    this.#moments.assertKnown()
+    const { snapshot } = this.#moments.now()
     return { ...snapshot, partitions: this.seen(snapshot) }
   }
 
   /** The log reaches at least to the ends of these ranges. */
   appended(ranges: readonly OffsetRange[]): void {
-    for (const { partition, end } of ranges)
-      this.#appended.set(partition, Math.max(end, this.#appended.get(partition) ?? 0))
+    this.#moments.appended(ranges)
   }
 
-  /** Positions as they were last seen: what a head does not count yet, it says by them. */
+  /** The snapshot's positions, with their age and distance from the log's end as last read. */
   seen(snapshot: Snapshot): readonly PartitionPosition[] {
-    const places = new Map((this.#tail?.places() ?? []).map((place) => [place.partition, place]))
-    return snapshot.partitions.map((partition) => {
-      const place = places.get(partition.partition)
-      if (place === undefined) return partition
-      return {
-        ...partition,
-        asOfMs: place.end === partition.position ? place.asOfMs : partition.asOfMs,
-        behind:
-          place.logEnd === null ? null : Math.max(0, this.#logEnd(place.logEnd, place.partition) - partition.position),
-      }
-    })
+    return this.#moments.seen(snapshot)
   }
 
-  #logEnd(seen: Offset, partition: number): Offset {
-    return Math.max(seen, this.#appended.get(partition) ?? 0)
-  }
-
-  /** Looks at lake and log once, and brings the views that are asked for up to date. Never throws: a fault is what heads throw. */
+  /** Reads lake and log once, and brings the views that are queried up to date. Never throws: `head` throws the fault. */
   async refresh(): Promise<void> {
-    await this.#refreshed()
+    await this.#moments.refresh()
     await this.#round
     await this.#followViews()
-  }
-
-  /** Looks at lake and log once; who calls it meanwhile joins it. @returns whether something changed */
-  #refreshed(): Promise<boolean> {
-    this.#refreshing ??= this.#refreshOnce().finally(() => {
-      this.#refreshing = null
-    })
-    return this.#refreshing
-  }
-
-  #refreshOnce(): Promise<boolean> {
-    return this.#oneChange(async () => {
-      try {
-        const changed = await this.#follow(await this.#lake.look())
-        this.#fault = null
-        if (changed) this.#announce()
-        return changed
-      } catch (error) {
-        this.#fault = error
-        this.#announce()
-        return false
-      } finally {
-        this.#refreshedAtMs = performance.now()
-      }
-    })
   }
 
   async #run(): Promise<void> {
     let quietMs = this.limits.refreshPauseMs
     while (!this.#stopping.signal.aborted) {
       const began = performance.now()
-      const changed = await this.#refreshed()
+      const changed = await this.#moments.refresh()
       void this.#followViews()
       const took = performance.now() - began
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
       const share = Math.min(took * this.limits.refreshPauses, Math.max(took, this.limits.refreshPauseMsMax))
-      const pause = Math.max(quietMs, share)
-      await this.#pause(Math.max(pause, this.#restingMs()))
+      await this.#pause(Math.max(quietMs, share, this.#restingMs()))
     }
   }
 
-  /** For so long nothing that is read would be folded. */
+  /** How long nothing that is read would be folded. */
   #restingMs(): number {
     const asked = [...this.#views.values()].some((view) => this.#isHot(view))
     return asked ? this.#followed.usedUpMs(performance.now()) : this.limits.idleRefreshMs
@@ -316,66 +211,30 @@ export class LiveDataset {
     this.#wake = null
   }
 
-  async #follow(state: LakeState): Promise<boolean> {
-    const { tail, rows } = await this.#opened()
-    try {
-      await tail.follow(state.ends)
-      const read = await tail.advance()
-      const changed = read || state !== this.#state || this.#moment === null
-      if (changed) this.#moment = this.#momentOf(state, tail, rows)
-      this.#state = state
-      return changed
-    } catch (error) {
-      // What is half done must not be counted: the tail is read again from the end of the lake.
-      await this.#reset()
-      throw error
-    }
-  }
-
-  async #opened(): Promise<{ readonly tail: LogTail; readonly rows: TailTable }> {
-    const { dataset, engine, log, lake, scratchFolder, clock } = this.#parts
-    this.#connection ??= await engine.connect()
-    const connection = this.#connection
-    // Of its own: what is made on the tail's connection while a decode is undone would be undone with it.
-    this.#fileConnection ??= await engine.connect()
-    this.#files ??= new FileTables(this.#fileConnection, lake, this.limits.generationFileBytesMax)
-    this.#rows ??= new TailTable({ dataset, connection, scratchFolder })
-    this.#tail ??= new LogTail(log, this.#rows, this.limits, clock)
-    return { tail: this.#tail, rows: this.#rows }
-  }
-
-  async #reset(): Promise<void> {
-    const rows = this.#rows
-    this.#rows = null
-    this.#tail = null
-    this.#moment = null
-    this.#epoch++
-    await rows?.remove().catch(() => {})
-  }
-
-  /** Brings views up to date: those that are asked for, and others where little is left to do. Who calls it meanwhile joins it. */
+  /** Brings views up to date: those that are queried, and others where little is left to do. Concurrent calls share one round. */
   #followViews(): Promise<void> {
-    if (this.#fault !== null || this.#moment === null) return Promise.resolve()
-    const { generation } = this.#moment.snapshot
-    this.#files!.keep(generation === null ? [] : generationFiles(generation))
+    const { newest, failed, files } = this.#moments
+    if (failed || newest === null) return Promise.resolve()
+    const { generation } = newest.snapshot
+    files.keep(generation === null ? [] : generationFiles(generation))
     this.#round ??= this.#followEach().finally(() => {
       this.#round = null
     })
     return this.#round
   }
 
-  /** The more arrives, the more it is worth: what a round costs for few records, it costs for many. */
+  /** Grows with the rate of events: a round costs nearly the same for few records as for many. */
   #followShare(): number {
     const { followShareMin, followShareMax, followShareMaxAt } = this.limits
-    const busy = Math.min(1, (this.#tail?.recordsPerSecond ?? 0) / followShareMaxAt)
+    const busy = Math.min(1, this.#moments.recordsPerSecond / followShareMaxAt)
     return followShareMin + (followShareMax - followShareMin) * busy
   }
 
   async #followEach(): Promise<void> {
     const began = performance.now()
     if (this.#followed.isUsedUp(began)) return
-    // One after the other: queries need the processors, too. What is wrong with one view is said to whoever asks for it.
-    for (const name of this.#parts.dataset.views.keys()) await this.#followView(name).catch(() => {})
+    // One after the other: queries need the processors, too. A view's error is reported to its queries.
+    for (const name of this.served.dataset.views.keys()) await this.#followView(name).catch(() => {})
     const endedMs = performance.now()
     this.#followed.use(endedMs - began, endedMs)
   }
@@ -386,7 +245,7 @@ export class LiveDataset {
     const { coldRecordsMax, coldEveryMs, coldPauses } = this.limits
     const isHot = this.#isHot(view)
     if (!isHot && began < view.dueAtMs) return
-    // What would take long is done when somebody asks, and until then nothing is kept.
+    // What would take long is left to the next query, and until then nothing is kept.
     if (!isHot && view.behind > coldRecordsMax) return view.drop()
     try {
       await view.follow()
@@ -410,43 +269,13 @@ export class LiveDataset {
   }
 
   async #openView(name: string): Promise<LiveView> {
-    const { dataset, lake, engine } = this.#parts
+    const { dataset, lake, engine } = this.served
     const connection = await engine.connect()
-    const moments = {
-      now: () => this.#now(),
-      whileStill: <T>(work: (now: Moment) => Promise<T> | T) => this.#oneChange(() => work(this.#now())),
-    }
-    const parts = { connection, moments, lake, files: this.#files!, limits: this.limits }
+    const parts = { connection, moments: this.#moments, lake, files: this.#moments.files, limits: this.limits }
     const view = new LiveView({ view: dataset.views.get(name)!, ...parts })
     this.#views.set(name, view)
     return view
   }
-
-  /** @throws what keeps it from being known */
-  #now(): Moment {
-    if (this.#moment !== null) return this.#moment
-    throw this.#fault ?? new SnapshotError(this.#parts.dataset.name, 'what is counted is not known yet')
-  }
-
-  #momentOf({ generation, segments, gaps, chains }: LakeState, tail: LogTail, rows: TailTable): Moment {
-    const places = tail.places()
-    const of = new Map(places.map((place) => [place.partition, place]))
-    const hashes = [...this.#parts.dataset.views.values()].map(({ hash }) => hash)
-    const open = places.filter(({ start, end }) => end > start)
-    const snapshot: Snapshot = {
-      generation,
-      segments,
-      gaps,
-      markers: new Map(open.map((place) => [place.partition, markerOf(place, rows.counts(place.partition), hashes)])),
-      open: new Map(),
-      partitions: chains.map(({ partition, end }) => positionOf(of.get(partition)!, generation, end)),
-    }
-    return { seq: ++this.#seq, atMs: performance.now(), epoch: this.#epoch, snapshot, places, tail: rows.table }
-  }
-}
-
-function countedAt(moment: Moment | null): readonly Offset[] {
-  return moment === null ? [] : moment.snapshot.partitions.map(({ position }) => position)
 }
 
 function isRecent({ moment }: ViewHead): boolean {
@@ -456,17 +285,4 @@ function isRecent({ moment }: ViewHead): boolean {
 function retained(head: ViewHead): ViewHead {
   head.retain()
   return head
-}
-
-function positionOf(place: TailPlace, generation: GenerationManifest | null, closedEnd: Offset): PartitionPosition {
-  const { partition, end, asOfMs, logEnd } = place
-  const boundary = generation?.boundary[partition] ?? 0
-  const behind = logEnd === null ? null : logEnd - end
-  return { partition, boundary, closedEnd, position: end, asOfMs, ahead: null, behind }
-}
-
-/** What an owner of these records would say of them. */
-function markerOf(place: TailPlace, counts: TailCounts, views: readonly string[]): Marker {
-  const { partition, start, end, asOfMs } = place
-  return { partition, segmentStart: start, through: end, atMs: asOfMs ?? 0, views, ...counts, timeMaxMs: null }
 }
