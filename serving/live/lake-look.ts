@@ -2,6 +2,7 @@
  * What the lake holds now: the current generation first, then the chains of closed segments. Whatever is derived from them is made
  * once per change, not per answer. The speed store's markers tell whether the lake has lost manifests.
  */
+import { endsWithin } from '#core/ends-within.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
@@ -104,10 +105,7 @@ export class LakeLook {
       .finally(() => {
         this.#asking = null
       })
-    const over = Promise.withResolvers<null>()
-    const timer = setTimeout(() => over.resolve(null), waited ? 0 : MARKERS_MS_MAX)
-    const newest = await Promise.race([this.#asking, over.promise])
-    clearTimeout(timer)
-    return newest
+    const newest = this.#asking
+    return (await endsWithin(newest, waited ? 0 : MARKERS_MS_MAX)) ? newest : null
   }
 }

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { CompiledView } from '#core/compiled.ts'
+import { endsWithin } from '#core/ends-within.ts'
 import { isReached } from '#core/log-position.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
@@ -217,16 +218,9 @@ export class LiveAnswers {
   /** @throws QueryTimeoutError; else as `head` */
   async #headWithin(view: string, msMax: number): Promise<ViewHead> {
     const head = this.#live.head(view)
-    const over = Promise.withResolvers<never>()
-    const timer = setTimeout(() => {
-      over.reject(new QueryTimeoutError(msMax))
-      head.then((late) => late.release()).catch(() => {})
-    }, msMax)
-    try {
-      return await Promise.race([head, over.promise])
-    } finally {
-      clearTimeout(timer)
-    }
+    if (await endsWithin(head, msMax)) return head
+    head.then((late) => late.release()).catch(() => {})
+    throw new QueryTimeoutError(msMax)
   }
 
   async #answerAt(head: ViewHead, plan: QueryPlan, options: AnswerOptions): Promise<Answer> {

@@ -2,6 +2,7 @@
  * The resident side of one dataset in a serving process: keeps the states of the views that are queried as tables of the engine, each
  * always of one moment. Changes are made one after the other; answers read beside them and never wait for one.
  */
+import { endsWithin } from '#core/ends-within.ts'
 import { isReached } from '#core/log-position.ts'
 import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
 import { generationFiles } from '#storage/lake/generation-manifest.ts'
@@ -109,16 +110,11 @@ export class LiveDataset {
       if (this.#round === null) this.#followed.use(performance.now() - began, performance.now())
       return own
     })()
-    const over = Promise.withResolvers<null>()
-    const timer = setTimeout(() => over.resolve(null), this.limits.followWaitMsMax)
-    try {
-      if (view.head === null || !isRecent(view.head)) return retained(await newest)
-      const head = (await Promise.race([newest, over.promise])) ?? view.head
-      return retained(head ?? (await newest))
-    } finally {
-      clearTimeout(timer)
-      newest.catch(() => {})
-    }
+    // Nobody may be left to hear of its error.
+    newest.catch(() => {})
+    if (view.head === null || !isRecent(view.head)) return retained(await newest)
+    const inTime = await endsWithin(newest, this.limits.followWaitMsMax)
+    return retained(inTime || view.head === null ? await newest : view.head)
   }
 
   /** Brings the view to a moment that is read after this call, because files of an earlier one are gone. @throws as `head` */

@@ -3,6 +3,7 @@
  * decided by offsets alone: `[end of the chain, read up to)`. So nothing is counted twice when a segment closes, whoever closed it
  * and wherever it was cut, and a lost owner's work is never seen.
  */
+import { endsWithin } from '#core/ends-within.ts'
 import type { Offset, Positions } from '#core/offsets.ts'
 import { bytesHeld, type EventLog, type ReadLimits, type RecordBatch } from '#storage/log/event-log.ts'
 import type { LiveLimits } from './live-limits.ts'
@@ -121,12 +122,9 @@ export class LogTail {
   async #look(place: TailPlace, share: ReadLimits | null): Promise<Found> {
     const before = this.#looks.get(place.partition)
     const look = before?.from === place.end ? before : this.#begin(place, share)
-    const over = Promise.withResolvers<null>()
-    const timer = setTimeout(() => over.resolve(null), look === before ? 0 : LOOK_MS_MAX)
-    const found = await Promise.race([look.found, over.promise])
-    clearTimeout(timer)
-    if (found !== null) this.#looks.delete(place.partition)
-    return found ?? NOTHING
+    if (!(await endsWithin(look.found, look === before ? 0 : LOOK_MS_MAX))) return NOTHING
+    this.#looks.delete(place.partition)
+    return look.found
   }
 
   #begin(place: TailPlace, share: ReadLimits | null): Look {
