@@ -1,6 +1,6 @@
 /**
  * The schedule of one process, for cron patterns in UTC. Never two runs at once. It does not sleep until a due time, because the clock may
- * be set meanwhile: it looks at the clock at least once a minute, and wakes whenever another due time has become the latest one.
+ * be changed in between: it reads the clock at least once a minute, and wakes when the latest due time has changed.
  */
 import { DueRuns } from './due-runs.ts'
 import type { BatchMode } from './plan-run.ts'

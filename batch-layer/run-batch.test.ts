@@ -323,7 +323,7 @@ describe('retention', () => {
     expect(batch.events.filter(({ name }) => name === 'retention-failed')).toEqual([])
   })
 
-  it('goes on around an old generation whose manifest cannot be read, and removes it in its turn', async () => {
+  it('continues despite an old generation with an unreadable manifest, and removes it by retention', async () => {
     for (let run = 0; run < 3; run++) {
       await batch.land(0, 50)
       await batch.run({ mode: 'incremental', keepGenerations: 3 })

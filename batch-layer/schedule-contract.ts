@@ -94,7 +94,7 @@ export function scheduleContract(driver: string, make: () => Promise<ScheduleHar
       expect(ran).toEqual([])
     })
 
-    it('goes on when a generation was made under a clock that was 400 days ahead', async () => {
+    it('continues after a generation that was made with a clock 400 days ahead', async () => {
       await publish('full', nowMs + 400 * DAY_MS, nowMs + 400 * DAY_MS)
       const schedule = start()
       await expect.poll(() => ran, WAIT).toEqual(['full'])

@@ -1,6 +1,6 @@
 /**
- * Whether a panel's numbers mean what they are called. A panel aggregates presented rows, and Kibana adds up whatever it is told to: a
- * member of two groups would count twice in a sum of their members. The view's definition decides what may be aggregated how.
+ * Checks that a panel's numbers mean what their labels say. A panel aggregates presented rows, and Kibana sums any field: in a sum of
+ * distinct counts over groups, a member of two groups counts twice. The view's definition decides which aggregations are valid.
  */
 import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from '#core/definition-parts.ts'
 import type { Metric, Panel } from './panel.ts'
@@ -16,7 +16,7 @@ const NUMBERS: readonly MeasureDefinition['kind'][] = [...ADDITIVE, 'countDistin
  */
 export function panelFaults(panel: Panel, definition: Pick<DatasetDefinition, 'views'>): string[] {
   const view = definition.views[panel.view]
-  if (view === undefined) return [`${panel.id}: there is no view '${panel.view}'`]
+  if (view === undefined) return [`${panel.id}: unknown view '${panel.view}'`]
   const faults = panel.show.map((metric) => metricFault(metric, panel, view))
   return [...faults, scopeFault(panel, view)].filter((fault) => fault !== null).map((fault) => `${panel.id}: ${fault}`)
 }

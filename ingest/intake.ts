@@ -64,7 +64,7 @@ export interface IntakeStatus {
   readonly fault: string | null
 }
 
-/** for so long a failed append is taken for the state; who sends nothing because of it must be able to try again */
+/** how long a failed append is reported as the state of the intake; then a client that stopped sending because of it can retry */
 const FAILURE_MS = 10_000
 
 /** What sources of events need of an intake. */

@@ -33,7 +33,7 @@ export function elementsOf(bytes: Buffer, elementsMax: number): JsonElements {
   const tooDeep = new Set<number>()
   const take = (from: number, to: number, depth: number): void => {
     const [start, end] = trimmed(bytes, from, to)
-    if (start === end) throw new SyntaxError(`there is no value at byte ${to}`)
+    if (start === end) throw new SyntaxError(`expected a value at byte ${to}`)
     if (depth > JSON_DEPTH_MAX) tooDeep.add(starts.length)
     starts.push(start)
     ends.push(end)

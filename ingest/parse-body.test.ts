@@ -68,8 +68,8 @@ test('a body of brackets is one row, and nothing of it is parsed', async () => {
 test.each([
   ['[1,2', /the array is not closed/],
   ['[1,2}', /closed by a brace/],
-  ['[1,,2]', /there is no value at byte 3/],
-  ['[1,2,]', /there is no value at byte 5/],
+  ['[1,,2]', /expected a value at byte 3/],
+  ['[1,2,]', /expected a value at byte 5/],
   ['[1] 2', /more text follows the array at byte 4/],
   ['[1]]', /more text follows/],
   ['["a]', /the array is not closed/],

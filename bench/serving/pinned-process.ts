@@ -9,7 +9,7 @@ export const SERVER_CORE = 0
 export const CLIENT_CORE = 1
 const EXIT_INTERRUPTED = 130
 
-/** A benchmark that is stopped leaves none of them behind: a platform would go on taking time from whatever is measured next. */
+/** A stopped benchmark leaves no process running, because it would distort the next measurement. */
 const running = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')

@@ -1,4 +1,4 @@
-/** What a command does that must count every event of the log: it folds them itself, unless a stream role runs. */
+/** For commands that must count every event of the log: they fold the events themselves unless a stream role is running. */
 import { join } from 'node:path'
 import { backlogOf, type Counted, foldBacklog } from '#speed-layer/catch-up.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
@@ -8,8 +8,8 @@ import { say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
 /**
- * Who counts what is in the log. `counted`: every event that was in it when we asked is counted. `stream-role`: another process folds the
- * log. `nobody`: `why` says what keeps the events from being counted.
+ * Who counts the events of the log. `counted`: every event that it held when it was read is counted. `stream-role`: another process folds
+ * them. `nobody`: they stay uncounted, for the reason in `why`.
  */
 export type UpToDate =
   | { readonly kind: 'counted' }
@@ -64,7 +64,7 @@ function foldingParts(workspace: Workspace, open: OpenDataset): Parameters<typeo
     scratchFolder: join(scratchFolder, `fold-${open.dataset.name}`),
     limits: streamLimits(configuration),
     step,
-    // That segments close is of no interest to who asks for an answer.
+    // A user who queries need not see which segments close.
     emit: (event) => {
       if (event.level === 'warn' || event.level === 'error') emit(event)
     },

@@ -1,6 +1,6 @@
 /**
- * When a dataset is verified: after each full run, and again after a while if that was given up or its process ended, so that a night's
- * proof is not lost. Which full run was verified is read from the lake, so the work of other processes counts.
+ * Decides when a dataset is verified: after each full run, and again later if the verification was cancelled or its process ended. The
+ * lake records which full run was verified, so verifications by other processes count.
  */
 import type { Lake } from '#storage/lake/lake.ts'
 

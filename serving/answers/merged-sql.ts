@@ -128,7 +128,7 @@ function isOneKey({ dimensions, buckets, query }: QueryPlan): boolean {
   return buckets === null && dimensions.every((name) => fixed.has(name))
 }
 
-/** Whether a measure's states are more than numbers: reading them for the shown rows only is worth a second look at the states. */
+/** Whether a measure's states are more than numbers, so that it pays to read them in a second pass, for the shown rows only. */
 function isLarge({ view }: QueryPlan, measure: string): boolean {
   return view.stateColumns.some(
     ({ name, type }) => name.startsWith(`${measure}__`) && /\[\]$|^STRUCT|^VARCHAR/.test(type),

@@ -68,7 +68,7 @@ function lastHeaders(body: string): Readonly<Record<string, string | number>> {
 
 /** Answers what the parser could not read as a request, and closes the connection. */
 export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
-  // What follows on a connection that is being closed is no new problem.
+  // Further errors of a connection that is being closed are ignored.
   if (socket.destroyed || socket.writableEnded) return
   if (!socket.writable || error.code === 'ECONNRESET' || isAnswering(socket)) return void socket.destroy()
   socket.end(responseText(unreadableProblem(error.code)))

@@ -179,7 +179,7 @@ export class LiveAnswers {
   #computeAhead(asked: AskedQuery, nowMs: number): void {
     const key = keyOf(asked, nowMs)
     if (this.#flights.has(key) || this.#flights.size >= this.#limits.aheadMax) return
-    // Whoever asks when the kept one is too old is told what is wrong.
+    // An error is reported to the first query that needs a new answer.
     this.#begin(key, asked, { nowMs })
       .join()
       .catch(() => {})

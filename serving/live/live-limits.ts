@@ -9,40 +9,40 @@ export interface LiveLimits {
   readonly closedBytesMax: number
   /** Parquet bytes of one generation file that is kept as a table; larger ones are read from disk */
   readonly generationFileBytesMax: number
-  /** a view that was asked for within so long is brought up to date by every refresh */
+  /** a view that was queried within this time is brought up to date continuously */
   readonly hotMs: number
-  /** for which all of them together take this share of a processor in the long run: the first while little arrives … */
+  /** long-term share of a processor for bringing those views up to date, at low rates of events */
   readonly followShareMin: number
-  /** … and this one from so many records a second on */
+  /** the same at `followShareMaxAt` events per second and above; in between it grows linearly */
   readonly followShareMax: number
   readonly followShareMaxAt: number
-  /** a query waits this long for its view to be brought up to date, where the view was not long ago */
+  /** how long a query waits for its view to be brought up to date, if a recent state exists */
   readonly followWaitMsMax: number
-  /** the others are brought up to date this often at the most, so that a first answer has little left to do … */
+  /** minimum interval between updates of a view that is not queried, so that a first answer has little left to do */
   readonly coldEveryMs: number
-  /** … after at least this many times what it took before … */
+  /** the same as a multiple of the duration of the previous update */
   readonly coldPauses: number
-  /** … and while no more than so many records are left to fold */
+  /** a view that is not queried and has more records left to fold is dropped */
   readonly coldRecordsMax: number
-  /** between two refreshes while views are asked for, at least */
+  /** minimum pause between two refreshes while views are queried */
   readonly refreshPauseMs: number
-  /** a pause lasts at least this many times what the refresh before it took: bounds the share of a processor … */
+  /** minimum pause after a refresh, as a multiple of its duration; bounds its share of a processor */
   readonly refreshPauses: number
-  /** … but no longer than this, or than the refresh itself: who is behind catches up with half a processor */
+  /** upper bound of that minimum, unless the refresh itself took longer: a process that is behind catches up with half a processor */
   readonly refreshPauseMsMax: number
-  /** between two refreshes while nothing is asked for */
+  /** pause between two refreshes while no view is queried */
   readonly idleRefreshMs: number
-  /** of each dataset: answers that are kept for being asked again */
+  /** cached answers, per dataset */
   readonly answersMax: number
   readonly answerBytesMax: number
-  /** an answer is given again for this many times what computing it took, also when newer events are folded meanwhile … */
+  /** how long an outdated answer is reused, as a multiple of the time that computing it took */
   readonly reuseFactor: number
-  /** … then for so many times longer, at least `aheadMsMin`, in which whoever asks has it computed anew without waiting for it … */
+  /** how long it is reused after that while a new one is computed in the background, as the same multiple; at least `aheadMsMin` */
   readonly aheadFactor: number
   readonly aheadMsMin: number
-  /** … as long as fewer than so many answers are being computed: behind them it is given as it is */
+  /** answers that are computed at the same time, beyond which none is computed in the background */
   readonly aheadMax: number
-  /** bounds both times, and the second ends when the new one is there; the first is as long while computing answers takes more than `recomputeShare` of one processor */
+  /** upper bound of each of these times, and the first of them while computing takes more than `recomputeShare` of a processor */
   readonly reuseMsMax: number
   readonly recomputeShare: number
 }

@@ -1,7 +1,7 @@
 /**
- * One view's states of the log's tail, by partition. Each fold adds the partials of the rows that came since; merging adds them up.
- * Where a segment closed, the states of its partition are forgotten, and folded anew from the rows that are left: the table keeps them
- * until it is merged, and who reads it leaves them out. So a close costs what is left of its partition, not what all others hold.
+ * One view's states of the log's tail, by partition. Each fold adds the partials of newly read rows; merging combines them. When a segment
+ * closes, the states of its partition become obsolete and are folded anew from the remaining rows. Readers exclude obsolete rows until the
+ * next merge deletes them, so a close costs only what remains of its own partition.
  */
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'

@@ -22,8 +22,8 @@ export interface EngineOptions {
    */
   readonly statementsAtOnce?: number
   /**
-   * Keeps what is read of files in the engine's memory, up to its limit. The system keeps local files already, and a process that reads
-   * each file once would grow to its limit; default false
+   * Caches file data in the engine's memory, up to its limit. The operating system already caches local files, and a process that reads
+   * each file once would grow to its limit. Default false
    */
   readonly keepFileData?: boolean
 }
@@ -36,8 +36,8 @@ export interface ConnectOptions {
    */
   readonly keepFooters?: boolean
   /**
-   * Closing the connection leaves it to the next who asks for a pooled one, unless it was stopped. For statements that leave nothing
-   * behind: no temporary tables, no settings. Default false
+   * Takes the connection from a pool, and returns it there when it is closed, unless it was stopped. Its statements must not leave
+   * temporary tables or settings behind. Default false
    */
   readonly pooled?: boolean
 }

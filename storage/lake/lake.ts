@@ -88,7 +88,7 @@ export interface Lake {
   tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null>
 }
 
-/** A published generation that only a repair, or its removal, makes an end of. */
+/** A published generation whose manifest cannot be read, until it is repaired or removed. */
 export interface UnreadableGeneration {
   readonly id: string
   /** why its manifest cannot be read, and what to do */

@@ -42,7 +42,7 @@ async function verified(open: OpenDataset, scratchFolder: string): Promise<Verif
   throw new Error(`verify is not equal: ${[...report.problems, ...first.slice(0, 10)].join('\n')}`)
 }
 
-/** What a client is told must be what the recount says, once the answer was made after everything was in the log. */
+/** An answer that was computed after all events were in the log must equal the recount. */
 async function checkAnswer(address: string, report: VerifyReport, withinMs: number): Promise<void> {
   const url = `${address}/v1/datasets/crash_events/views/by_kind?dimensions=&measures=events`
   const begunMs = Date.now()
