@@ -3,25 +3,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
-import { count, defineDataset, sum } from '#core/definition.ts'
+import { count, type DatasetDefinition, sum } from '#core/definition.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import { silent } from '#telemetry/emit.ts'
+import clicks from '#tests/cluster/clicks.ts'
 import { backlogOf, type CatchUpParts, foldBacklog } from './catch-up.ts'
 
-const definition = (measure: string) =>
-  defineDataset({
-    name: 'clicks',
-    time: 'at',
-    key: 'id',
-    columns: {
-      id: { type: 'BIGINT', path: '$.id', required: true },
-      at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
-    },
-    views: { all: { dimensions: {}, measures: { clicks: count(), [measure]: sum('id') } } },
-  })
+const definition = (measure: string): DatasetDefinition => ({
+  ...clicks,
+  views: { all: { dimensions: {}, measures: { clicks: count(), [measure]: sum('id') } } },
+})
 
 let folder: string
 let engine: DuckDbEngine

@@ -3,7 +3,7 @@
  * that were asked for. Every read of a column chunk begins at its first page, which the engine's file cache records.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BatchFixture, PARTITIONS } from '#batch-layer/batch-fixture.ts'
+import { definition as answers, BatchFixture, PARTITIONS } from '#batch-layer/batch-fixture.ts'
 import { VIEW_ROW_GROUP_ROWS } from '#batch-layer/write-parquet.ts'
 import { count, countDistinct, type DatasetDefinition, latest, sum } from '#core/definition.ts'
 import type { Filter, ViewQuery } from '#core/query.ts'
@@ -13,16 +13,7 @@ import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engi
 import { MemorySpeedStore } from '#storage/speed-store/memory/memory-speed-store.ts'
 
 const definition: DatasetDefinition = {
-  name: 'answers',
-  time: 'at',
-  key: 'id',
-  columns: {
-    id: { type: 'BIGINT', path: '$.id', required: true },
-    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
-    guests: { type: 'INTEGER', path: '$.guests' },
-    member: { type: 'BIGINT', path: '$.member' },
-    topics: { type: 'VARCHAR[]', path: '$.topics' },
-  },
+  ...answers,
   views: {
     by_name: {
       dimensions: { name: "CASE WHEN id > 0 THEN 'answer ' || id END" },
