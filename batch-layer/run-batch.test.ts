@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -12,7 +12,6 @@ import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { DuckDbCompute } from './batch-compute.ts'
 import { BatchFixture, crashAt, definition } from './batch-fixture.ts'
-import { rollback } from './rollback.ts'
 
 let batch: BatchFixture
 beforeEach(async () => {
@@ -222,36 +221,6 @@ describe('a changed definition', () => {
   })
 })
 
-describe('rollback', () => {
-  it('goes back one, and the next incremental run counts the same as ever', async () => {
-    await batch.land(0, 500)
-    const first = await batch.run({ mode: 'full' })
-    await batch.land(0, 300)
-    const second = await batch.run({ mode: 'incremental' })
-    expect(await rollback({ lake: batch.lake })).toEqual(first)
-    expect(await batch.lake.current()).toEqual(first)
-    await batch.land(1, 200)
-    const third = await batch.run({ mode: 'incremental' })
-    expect(third).toMatchObject({ id: 'g000003', base: first!.id, boundary: [800, 200] })
-    await batch.expectRecount(third)
-    expect(await rollback({ lake: batch.lake, id: second!.id })).toEqual(second)
-    await batch.expectRecount(await batch.run({ mode: 'incremental' }))
-  })
-
-  it('says which generations there are when there is none to go back to', async () => {
-    await expect(rollback({ lake: batch.lake })).rejects.toThrow(/kept generations: none/)
-    await batch.run({ mode: 'full' })
-    await expect(rollback({ lake: batch.lake, id: 'g000007' })).rejects.toThrow(/'g000007'.*kept generations: g000001/)
-  })
-
-  it('waits for nobody: null while a run holds the lock', async () => {
-    await batch.run({ mode: 'full' })
-    const lock = await (await batch.openLake()).tryLock('batch')
-    expect(await rollback({ lake: batch.lake, id: 'g000001' })).toBeNull()
-    await lock!.release()
-  })
-})
-
 describe('a crash', () => {
   for (const name of STEPS_OF_A_RUN) {
     it(`at ${name} leaves a whole generation served, and the next run succeeds`, async () => {
@@ -296,77 +265,6 @@ describe('one run at a time', () => {
     child.kill('SIGKILL')
     await once(child, 'exit')
     expect(await batch.run({ mode: 'full' })).not.toBeNull()
-  })
-})
-
-describe('retention', () => {
-  it('keeps the newest generations and the current one', async () => {
-    for (let run = 0; run < 4; run++) {
-      await batch.land(0, 50)
-      await batch.run({ mode: 'incremental', keepGenerations: 3 })
-    }
-    const ids = async () => (await batch.lake.generations()).map((generation) => generation.id)
-    expect(await ids()).toEqual(['g000002', 'g000003', 'g000004'])
-    await rollback({ lake: batch.lake, id: 'g000002' })
-    const next = await batch.run({ mode: 'incremental', keepGenerations: 3 })
-    expect(await ids()).toEqual(['g000003', 'g000004', 'g000005'])
-    await batch.expectRecount(next)
-  })
-
-  it('spares what another process is writing, also under a clock that is 400 days ahead', async () => {
-    await batch.land(0, 50)
-    const staged = await batch.lake.stageSegmentFile(1, 0, 'events')
-    await writeFile(staged.writePath, 'half')
-    batch.nowMs = Date.now() + 400 * 86_400_000
-    await batch.run({ mode: 'full' })
-    expect(await readFile(staged.writePath, 'utf8')).toBe('half')
-    expect(batch.events.filter(({ name }) => name === 'retention-failed')).toEqual([])
-  })
-
-  it('continues despite an old generation with an unreadable manifest, and removes it by retention', async () => {
-    for (let run = 0; run < 3; run++) {
-      await batch.land(0, 50)
-      await batch.run({ mode: 'incremental', keepGenerations: 3 })
-    }
-    await writeFile(join(batch.lake.folder, 'generations', 'g000002', 'manifest.json'), '{"format": 9}')
-    batch.lake = await batch.openLake()
-    await expect(rollback({ lake: batch.lake, id: 'g000002' })).rejects.toThrow(/a newer version of Watershed/)
-    for (let run = 0; run < 2; run++) {
-      await batch.land(0, 50)
-      await batch.run({ mode: 'incremental', keepGenerations: 3 })
-    }
-    expect(await batch.lake.generationIds()).toEqual(['g000003', 'g000004', 'g000005'])
-    expect(batch.events.filter(({ name }) => name === 'retention-failed')).toEqual([])
-  })
-
-  it('keeps the partials that an unreadable generation may need once it is repaired', async () => {
-    const first = await batch.land(0, 50)
-    await batch.run({ mode: 'incremental' })
-    await batch.land(0, 50)
-    await batch.run({ mode: 'incremental' })
-    const path = join(batch.lake.folder, 'generations', 'g000001', 'manifest.json')
-    await writeFile(path, 'torn')
-    batch.lake = await batch.openLake()
-    batch.nowMs += 60_000
-    const after = { mode: 'incremental', readersGraceMs: 30_000, force: true } as const
-    await batch.run(after)
-    expect(() => batch.lake.resolve(first.partials.by_topic!.file)).not.toThrow()
-    await batch.lake.removeGeneration('g000001')
-    await batch.run(after)
-    expect(() => batch.lake.resolve(first.partials.by_topic!.file)).toThrow(/does not exist/)
-  })
-
-  it('removes counted partials only after the grace for readers', async () => {
-    const first = await batch.land(0, 50)
-    await batch.run({ mode: 'incremental', keepGenerations: 1 })
-    batch.nowMs += 60_000
-    await batch.run({ mode: 'incremental', keepGenerations: 1, force: true })
-    expect(() => batch.lake.resolve(first.partials.by_topic!.file)).not.toThrow()
-    batch.nowMs += 60_000
-    await batch.run({ mode: 'incremental', keepGenerations: 2, readersGraceMs: 30_000, force: true })
-    expect(() => batch.lake.resolve(first.partials.by_topic!.file)).toThrow(/does not exist/)
-    expect((await batch.lake.verifyFiles()).problems).toEqual([])
-    await batch.expectRecount(await batch.run({ mode: 'full' }))
   })
 })
 
