@@ -7,10 +7,21 @@ import type { Readable } from 'node:stream'
 /** `end`: nothing follows. `pause`: nothing came within the time, or the signal was aborted. */
 export type Chunk = Buffer | 'end' | 'pause'
 
-export class ChunkReader {
+export interface Chunks {
+  /** The next chunk, as soon as it is there; see ChunkReader. */
+  next(waitMs: number, signal?: AbortSignal): Promise<Chunk>
+  stop(): Buffer[]
+}
+
+export class ChunkReader implements Chunks {
   readonly #input: Readable
   #ended: 'no' | 'yes' | Error = 'no'
+  #bytesRead = 0
   #arrival = Promise.withResolvers<void>()
+
+  get bytesRead(): number {
+    return this.#bytesRead
+  }
 
   constructor(input: Readable) {
     this.#input = input
@@ -33,7 +44,7 @@ export class ChunkReader {
       while (!signal?.aborted) {
         const arrival = this.#arrival.promise
         const chunk = this.#input.read() as Buffer | null
-        if (chunk !== null) return chunk
+        if (chunk !== null) return this.#counted(chunk)
         if (this.#ended instanceof Error) throw this.#ended
         if (this.#ended === 'yes') return 'end'
         if ((await Promise.race([arrival, tooLate.promise])) === 'pause') return 'pause'
@@ -52,13 +63,18 @@ export class ChunkReader {
     // Before what it holds is taken: taking it makes an open stream read on.
     this.#input.destroy()
     const rest: Buffer[] = []
-    for (let chunk = this.#input.read(); chunk !== null; chunk = this.#input.read()) rest.push(chunk as Buffer)
+    for (let chunk = this.#input.read(); chunk !== null; chunk = this.#input.read()) rest.push(this.#counted(chunk))
     return rest
   }
 
   #endedWith(end: 'yes' | Error): void {
     if (this.#ended === 'no') this.#ended = end
     this.#arrived()
+  }
+
+  #counted(chunk: Buffer): Buffer {
+    this.#bytesRead += chunk.length
+    return chunk
   }
 
   readonly #arrived = (): void => {

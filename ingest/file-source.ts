@@ -1,11 +1,15 @@
-/** Ingests a file or stdin with bounded memory: one offer per batch of lines; rejected lines are reported by number. */
-import { stat } from 'node:fs/promises'
+/** Ingests a file or stdin with bounded memory: one offer per batch of records; rejected records are reported by number. */
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Chunk, ChunkReader } from './chunk-reader.ts'
+import { onOneLine } from '#core/json-bytes.ts'
+import { type Chunk, ChunkReader, type Chunks } from './chunk-reader.ts'
+import { InflatingReader } from './formats/inflate.ts'
+import type { Recognised } from './formats/recognise.ts'
+import { type FormatOptions, RecognisingSplitter } from './formats/recognising-splitter.ts'
+import type { NumberedRecord, RecordSplitter, RecordUnit } from './formats/records.ts'
 import { type Intake, IntakeBusyError, type IntakeResult } from './intake.ts'
-import { LineSplitter, type NumberedLine } from './ndjson-lines.ts'
-import { openInput } from './open-input.ts'
+import { LineSplitter } from './ndjson-lines.ts'
+import { type OpenedInput, openInput } from './open-input.ts'
 
 export interface FileProgress {
   readonly bytesRead: number
@@ -16,12 +20,14 @@ export interface FileProgress {
 }
 
 export interface FileReject {
-  /** starts at 1; blank lines count */
+  /** number of the line where the record begins, or of the element or row; starts at 1, and blank lines count */
   readonly line: number
   readonly reason: string
 }
 
 export interface FileResult {
+  /** what `linesSettled`, `unfinishedLine` and the rejects count: lines of a text, elements of a JSON array, or rows of a table */
+  readonly unit: RecordUnit
   /** acknowledged: durable in the log */
   readonly accepted: number
   readonly rejected: number
@@ -47,7 +53,11 @@ const REST_QUIET_MS = 50
 /** after the signal: what a pipe holds at most, unless its limits were raised; a fast writer would never let it become empty */
 const REST_BYTES_MAX = 1024 * 1024
 
-export interface FileSourceOptions {
+export interface FileSourceOptions extends FormatOptions {
+  /** records up to this line, element or row are left out: those that an earlier run has settled. The header of a CSV file is still read */
+  readonly after?: number
+  /** which format was recognised */
+  readonly onRecognised?: (format: Recognised) => void
   readonly acceptUnusable?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: FileProgress) => void
@@ -61,9 +71,9 @@ export interface FileSourceOptions {
 export class FileSourceError extends Error {
   readonly accepted: number
   readonly linesSettled: number
-  constructor(path: string, cause: Error, accepted: number, linesSettled: number) {
+  constructor(path: string, unit: RecordUnit, cause: Error, accepted: number, linesSettled: number) {
     super(
-      `${path}, after line ${linesSettled}: ${cause.message}; ${accepted} events up to that line are in the log; continue after it`,
+      `${path}, after ${unit} ${linesSettled}: ${cause.message}; ${accepted} events up to that ${unit} are in the log; continue after it with --after ${linesSettled}`,
       { cause },
     )
     this.name = 'FileSourceError'
@@ -73,56 +83,57 @@ export class FileSourceError extends Error {
 }
 
 /**
- * Offers every line of the file ('-': stdin), in order, one batch at a time. On the signal, a file is left at the end of a batch; of
+ * Offers every event of the file ('-': stdin), in order, one batch at a time. On the signal, a file is left at the end of a batch; of
  * a pipe, every line that was written to it is still offered.
  * @throws FileSourceError if the file cannot be read or the log does not accept events
  */
 export async function ingestFile(intake: Intake, path: string, options: FileSourceOptions = {}): Promise<FileResult> {
-  const settled = { accepted: 0, linesSettled: 0 }
+  let run: FileRun | null = null
   try {
-    const file = path === '-' ? null : await stat(path)
-    const run = new FileRun(intake, options, file?.isFile() ? file.size : null, settled)
-    await run.take(file === null ? (options.stdin ?? process.stdin) : openInput(path, file))
+    const input = await openInput(path, options.stdin)
+    run = new FileRun(intake, options, path, input)
+    await run.take()
     return run.result()
   } catch (error) {
-    throw new FileSourceError(path, error as Error, settled.accepted, settled.linesSettled)
+    const { unit, accepted, linesSettled } = run?.result() ?? { unit: 'line', accepted: 0, linesSettled: 0 }
+    throw new FileSourceError(path, unit, error as Error, accepted, linesSettled)
   }
 }
 
-/** What is certain so far, also when the run ends with a fault. */
-type Settled = { -readonly [Name in 'accepted' | 'linesSettled']: FileResult[Name] }
-
 class FileRun {
-  readonly #settled: Settled
   readonly #intake: Intake
   readonly #options: FileSourceOptions
-  readonly #bytesTotal: number | null
+  readonly #input: OpenedInput
+  readonly #reader: InflatingReader
   /** what ends an offer that waits for room: only the lines of a file can be read again */
   readonly #letsGo: AbortSignal | undefined
-  readonly #splitter: LineSplitter
+  readonly #splitter: RecordSplitter
   readonly #rejects: FileReject[] = []
+  #accepted = 0
+  #settled = 0
   #rejected = 0
   #unusable = 0
-  #bytesRead = 0
-  #batch: NumberedLine[] = []
+  #batch: NumberedRecord[] = []
   #batchBytes = 0
   #batchSinceMs = 0
   #finished = false
   #unfinishedLine: number | null = null
 
-  /** @param bytesTotal of a file; null: a pipe */
-  constructor(intake: Intake, options: FileSourceOptions, bytesTotal: number | null, settled: Settled) {
-    this.#settled = settled
+  constructor(intake: Intake, options: FileSourceOptions, path: string, input: OpenedInput) {
     this.#intake = intake
     this.#options = options
-    this.#bytesTotal = bytesTotal
-    this.#letsGo = bytesTotal === null ? undefined : options.signal
-    this.#splitter = new LineSplitter(intake.limits.recordBytesMax)
+    this.#input = input
+    this.#reader = new InflatingReader(new ChunkReader(input.stream))
+    this.#letsGo = input.isFile ? options.signal : undefined
+    const { recordBytesMax } = intake.limits
+    this.#splitter = input.isTable
+      ? new LineSplitter(recordBytesMax, 'row')
+      : new RecognisingSplitter(path, recordBytesMax, options, options.onRecognised)
   }
 
-  async take(input: Readable): Promise<void> {
+  async take(): Promise<void> {
     const { signal } = this.#options
-    const reader = new ChunkReader(input)
+    const reader = this.#reader
     try {
       while (!signal?.aborted) {
         const chunk = await this.#next(reader, this.#offerDueInMs, signal)
@@ -130,7 +141,7 @@ class FileRun {
         if (chunk !== 'pause') await this.#split(chunk)
         if (this.#offerDueInMs <= 0) await this.#offer()
       }
-      if (this.#bytesTotal === null) await this.#takeRest(reader)
+      if (!this.#input.isFile) await this.#takeRest(reader)
     } finally {
       reader.stop()
     }
@@ -138,7 +149,9 @@ class FileRun {
 
   result(): FileResult {
     return {
-      ...this.#settled,
+      unit: this.#splitter.unit,
+      accepted: this.#accepted,
+      linesSettled: this.#settled,
       rejected: this.#rejected,
       unusable: this.#unusable,
       rejects: this.#rejects,
@@ -148,7 +161,7 @@ class FileRun {
   }
 
   /** If the input fails, the lines before the fault are offered before it is reported. */
-  async #next(reader: ChunkReader, waitMs: number, signal?: AbortSignal): Promise<Chunk> {
+  async #next(reader: Chunks, waitMs: number, signal?: AbortSignal): Promise<Chunk> {
     try {
       return await reader.next(waitMs, signal)
     } catch (error) {
@@ -158,31 +171,40 @@ class FileRun {
   }
 
   async #finish(): Promise<void> {
-    for (const line of this.#splitter.end()) await this.#add(line)
+    await this.#addAll(() => this.#splitter.end(false))
     this.#finished = await this.#offer()
-    if (this.#finished) this.#settled.linesSettled = this.#splitter.lines
+    if (this.#finished) this.#settled = this.#splitter.ended
   }
 
   /** What was written before the signal is taken, as far as its lines are whole: the writer cannot know that nobody read it. */
-  async #takeRest(reader: ChunkReader): Promise<void> {
-    for (const untilBytes = this.#bytesRead + REST_BYTES_MAX; this.#bytesRead < untilBytes; ) {
+  async #takeRest(reader: InflatingReader): Promise<void> {
+    for (const untilBytes = reader.bytesRead + REST_BYTES_MAX; reader.bytesRead < untilBytes; ) {
       const chunk = await this.#next(reader, REST_QUIET_MS)
       if (typeof chunk === 'string') break
       await this.#split(chunk)
     }
     for (const chunk of reader.stop()) await this.#split(chunk)
-    for (const line of this.#splitter.end()) {
-      if (isWholeEvent(line)) await this.#add(line)
-      else this.#unfinishedLine = line.number
+    for (const record of this.#splitter.end(true)) {
+      if (isWholeEvent(record)) await this.#add(record)
+      else this.#unfinishedLine = record.number
     }
     await this.#offer()
   }
 
   async #split(chunk: Buffer): Promise<void> {
-    this.#bytesRead += chunk.length
-    for (const line of this.#splitter.push(chunk)) {
-      await this.#add(line)
-      if (this.#letsGo?.aborted) return
+    await this.#addAll(() => this.#splitter.push(chunk))
+  }
+
+  /** What is wrong with the text as a whole, behind some record, is reported when the records before it were offered. */
+  async #addAll(records: () => Iterable<NumberedRecord>): Promise<void> {
+    try {
+      for (const record of records()) {
+        await this.#add(record)
+        if (this.#letsGo?.aborted) return
+      }
+    } catch (error) {
+      if (error instanceof SyntaxError) await this.#offer()
+      throw error
     }
   }
 
@@ -191,45 +213,50 @@ class FileRun {
     return HELD_MS_MAX - (performance.now() - this.#batchSinceMs)
   }
 
-  async #add(line: NumberedLine): Promise<void> {
-    const bytes = line.bytes?.length ?? 0
+  async #add(record: NumberedRecord): Promise<void> {
+    if (record.number <= (this.#options.after ?? 0)) return
+    const bytes = record.bytes?.length ?? 0
     const { rowsMax, inFlightBytesMax } = this.#intake.limits
     const full =
       this.#batch.length >= Math.min(BATCH_ROWS_MAX, rowsMax) ||
       this.#batchBytes + bytes + 1 > Math.min(BATCH_BYTES_MAX, inFlightBytesMax)
     if (full) await this.#offer()
     if (this.#batch.length === 0) this.#batchSinceMs = performance.now()
-    this.#batch.push(line)
+    this.#batch.push(record)
     this.#batchBytes += bytes + 1
   }
 
   /** Offers the batch: accepted lines are durable when this returns true. false: the signal came first, and nothing was offered. */
   async #offer(): Promise<boolean> {
     if (this.#batch.length === 0) return true
-    const whole = this.#batch.filter((line) => line.bytes !== null)
-    const result = await this.#offerUntilTaken(whole.map((line) => line.bytes!))
+    const { acceptUnusable = false } = this.#options
+    const whole = this.#batch.filter(({ bytes, fault }) => bytes !== null && (fault === undefined || acceptUnusable))
+    const result = await this.#offerUntilTaken(
+      whole.map(({ bytes, fault }) => (fault === undefined ? bytes! : onOneLine(bytes!))),
+    )
     if (result === null) return false
     const reasons = new Map(
       result.verdicts.flatMap((verdict) =>
         verdict.status === 'rejected' ? [[whole[verdict.index]!.number, verdict.reason] as const] : [],
       ),
     )
-    for (const { number, bytes } of this.#batch) {
-      const tooLong = `the line is longer than recordBytesMax = ${this.#intake.limits.recordBytesMax} bytes`
-      const reason = bytes === null ? tooLong : reasons.get(number)
+    const tooLong = `the ${this.#splitter.unit} is longer than recordBytesMax = ${this.#intake.limits.recordBytesMax} bytes`
+    for (const { number, bytes, fault } of this.#batch) {
+      const reason = bytes === null ? tooLong : acceptUnusable ? reasons.get(number) : (fault ?? reasons.get(number))
       if (reason === undefined) continue
       this.#rejected++
       if (this.#rejects.length < REJECTS_SHOWN_MAX) this.#rejects.push({ line: number, reason })
     }
-    this.#settled.accepted += result.accepted
+    this.#accepted += result.accepted
     this.#unusable += result.unusable
-    this.#settled.linesSettled = this.#batch.at(-1)?.number ?? this.#settled.linesSettled
+    const last = this.#batch.at(-1)!
+    this.#settled = last.through ?? last.number
     this.#batch = []
     this.#batchBytes = 0
     this.#options.onProgress?.({
-      bytesRead: this.#bytesRead,
-      bytesTotal: this.#bytesTotal,
-      accepted: this.#settled.accepted,
+      bytesRead: this.#reader.bytesRead,
+      bytesTotal: this.#input.bytesTotal,
+      accepted: this.#accepted,
       rejected: this.#rejected,
     })
     return true
@@ -253,8 +280,8 @@ class FileRun {
 }
 
 /** A part of a line is not taken for a line: the beginning of a JSON object is not valid JSON. */
-function isWholeEvent({ bytes }: NumberedLine): boolean {
-  if (bytes === null) return false
+function isWholeEvent({ bytes, fault }: NumberedRecord): boolean {
+  if (bytes === null || fault !== undefined) return false
   try {
     return typeof JSON.parse(bytes.toString()) === 'object'
   } catch {

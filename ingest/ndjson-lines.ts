@@ -1,5 +1,6 @@
 /** Splits NDJSON into lines without changing their bytes: a line ends at '\n', and a '\r' before it belongs to the line end. */
 import { isBlank, isJsonSpace } from '#core/json-bytes.ts'
+import type { NumberedRecord, RecordSplitter, RecordUnit } from './formats/records.ts'
 import type { Rows } from './rows.ts'
 
 const NEWLINE = 10
@@ -30,32 +31,27 @@ export function linesOf(body: Buffer, rowsMax: number): Rows {
   return { bytes, starts, ends }
 }
 
-export interface NumberedLine {
-  /** starts at 1 in the file; blank lines count */
-  readonly number: number
-  /** null: longer than the limit, its bytes were not kept */
-  readonly bytes: Buffer | null
-}
-
-/** Splits a stream of chunks into lines. Holds at most one unfinished line, and at most `lineBytesMax` bytes of it. */
-export class LineSplitter {
+/** Splits a stream of chunks into lines; blank ones count, and give no record. Holds at most `lineBytesMax` bytes of an unfinished line. */
+export class LineSplitter implements RecordSplitter {
+  readonly unit: RecordUnit
   readonly #lineBytesMax: number
   #held: Buffer[] = []
   #heldBytes = 0
   #tooLong = false
   #number = 0
 
-  constructor(lineBytesMax: number) {
+  /** @param unit what a line stands for */
+  constructor(lineBytesMax: number, unit: RecordUnit = 'line') {
     this.#lineBytesMax = lineBytesMax
+    this.unit = unit
   }
 
-  /** Number of lines that have ended, including blank ones. */
-  get lines(): number {
+  get ended(): number {
     return this.#number
   }
 
   /** Non-blank lines that end in this chunk. */
-  *push(chunk: Buffer): Generator<NumberedLine> {
+  *push(chunk: Buffer): Generator<NumberedRecord> {
     for (let from = 0; ; ) {
       const end = chunk.indexOf(NEWLINE, from)
       this.#hold(chunk.subarray(from, end === -1 ? chunk.length : end))
@@ -66,7 +62,7 @@ export class LineSplitter {
   }
 
   /** The last line, if no line end follows it. */
-  *end(): Generator<NumberedLine> {
+  *end(): Generator<NumberedRecord> {
     if (this.#heldBytes > 0 || this.#tooLong) yield* this.#finish()
   }
 
@@ -82,7 +78,7 @@ export class LineSplitter {
     }
   }
 
-  *#finish(): Generator<NumberedLine> {
+  *#finish(): Generator<NumberedRecord> {
     const number = ++this.#number
     const tooLong = this.#tooLong
     const whole = this.#held.length === 1 ? this.#held[0]! : Buffer.concat(this.#held, this.#heldBytes)

@@ -1,18 +1,21 @@
-/** watershed ingest <dataset> <file|->: ingests an NDJSON file or a live pipe durably, and reports the rejected lines. */
+/** watershed ingest <dataset> <file|->: ingests a file of any known format or a live pipe durably, and reports what is rejected. */
 import { access, constants, stat } from 'node:fs/promises'
 import { SingleBar } from 'cli-progress'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type FileProgress, type FileResult, ingestFile } from '#ingest/file-source.ts'
+import { FILE_FORMATS, type Recognised } from '#ingest/formats/recognise.ts'
+import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
 import { Intake } from '#ingest/intake.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { intakeLimits } from '../roles/intake-limits.ts'
 import { stopSignal } from '../signals.ts'
-import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { commandWith, type SharedOptions, wholeNumber, withWorkspace } from './command-options.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
 import { printJson, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
-interface IngestOptions extends SharedOptions {
+interface IngestOptions extends SharedOptions, FormatOptions {
+  readonly after?: number
   readonly keepUnusable?: boolean
 }
 
@@ -20,11 +23,34 @@ interface IngestOptions extends SharedOptions {
 const REJECTS_SAID_MAX = 20
 
 export function ingestCommand(): Command {
-  return commandWith('ingest', 'Ingest an NDJSON file ("-" reads stdin); ends when every accepted event is durable')
+  return commandWith(
+    'ingest',
+    'Ingest NDJSON, a JSON array, CSV or Parquet ("-" reads stdin); ends when every accepted event is durable',
+  )
     .argument('<dataset>', 'name of the dataset')
     .argument('<file>', 'path of the file, or - for stdin')
     .option('--keep-unusable', 'keep unusable lines as dead letters instead of rejecting them')
+    .option('--after <n>', 'leave out the lines (elements, rows) up to this one', wholeNumber(0))
+    .addOption(
+      new Option('--format <format>', 'default: recognised by the name and the first lines').choices(FILE_FORMATS),
+    )
+    .option('--delimiter <character>', 'CSV: what separates the fields (default: recognised)', delimiter)
+    .option('--columns <names>', 'CSV without a header: comma-separated names of the columns', names)
+    .option('--decimal-comma <names>', 'CSV: comma-separated columns with numbers such as 1.234,50', names)
     .action(ingest)
+}
+
+function delimiter(text: string): string {
+  const character = text === '\\t' ? '\t' : text
+  if (!/^[\t -~]$/.test(character) || character === '"')
+    throw new InvalidArgumentError('it must be one ASCII character, and not a quote; \\t is a tab.')
+  return character
+}
+
+function names(text: string): string[] {
+  const list = text.split(',')
+  if (list.includes('')) throw new InvalidArgumentError('a name is empty.')
+  return list
 }
 
 async function ingest(name: string, file: string, options: IngestOptions): Promise<void> {
@@ -38,7 +64,9 @@ async function ingest(name: string, file: string, options: IngestOptions): Promi
     const bar = progressBar()
     try {
       return await ingestFile(intake, file, {
+        ...options,
         acceptUnusable: options.keepUnusable,
+        onRecognised: sayFormat,
         signal: stop.signal,
         onProgress: bar.show,
       })
@@ -67,11 +95,18 @@ function exitCodeOf(result: FileResult): number {
   return result.rejected > 0 ? EXIT_CODES.rejected.code : EXIT_CODES.done.code
 }
 
+/** NDJSON is what is expected, and is not worth a line. */
+function sayFormat(recognised: Recognised): void {
+  if (recognised.format === 'json') say('read as a JSON array')
+  if (recognised.format === 'csv') say(`read as CSV, with ${JSON.stringify(recognised.delimiter)} between fields`)
+}
+
 function sayResult(name: string, result: FileResult): void {
-  for (const { line, reason } of result.rejects.slice(0, REJECTS_SAID_MAX)) say(`line ${line}: rejected: ${reason}`)
+  const { unit } = result
+  for (const { line, reason } of result.rejects.slice(0, REJECTS_SAID_MAX)) say(`${unit} ${line}: rejected: ${reason}`)
   const unsaid = result.rejected - Math.min(result.rejects.length, REJECTS_SAID_MAX)
-  if (unsaid > 0) say(`… and ${unsaid} more rejected lines (--json lists the first ${result.rejects.length})`)
-  say(`${name}: ${result.accepted} events ingested, ${result.rejected} lines rejected`)
+  if (unsaid > 0) say(`… and ${unsaid} more rejected ${unit}s (--json lists the first ${result.rejects.length})`)
+  say(`${name}: ${result.accepted} events ingested, ${result.rejected} ${unit}s rejected`)
   if (result.interrupted) say(`interrupted: ${whereInterrupted(result)}`)
   if (result.unusable > 0)
     say(
@@ -79,12 +114,12 @@ function sayResult(name: string, result: FileResult): void {
     )
 }
 
-function whereInterrupted({ linesSettled, unfinishedLine }: FileResult): string {
+function whereInterrupted({ unit, linesSettled, unfinishedLine }: FileResult): string {
   const settled =
     linesSettled === 0
-      ? 'no line is in the log'
-      : `lines 1 to ${linesSettled} are in the log or were rejected, and no later line is in the log`
-  return unfinishedLine === null ? settled : `${settled}; line ${unfinishedLine} had not ended, and was not ingested`
+      ? `no ${unit} is in the log`
+      : `${unit}s 1 to ${linesSettled} are in the log or were rejected, and no later ${unit} is in the log (--after ${linesSettled} continues)`
+  return unfinishedLine === null ? settled : `${settled}; ${unit} ${unfinishedLine} had not ended, and was not ingested`
 }
 
 /** Rejected rows are reported with their line numbers instead of their index in a batch. */

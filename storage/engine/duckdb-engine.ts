@@ -2,7 +2,13 @@
  * The query engine of all roles: one in-memory DuckDB per process or worker thread, hardened: it accesses only the
  * given folders, loads no external extensions, and has limited memory and threads.
  */
-import { type DuckDBConnection, DuckDBInstance, type DuckDBResultReader, type DuckDBValue } from '@duckdb/node-api'
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  type DuckDBResultReader,
+  type DuckDBValue,
+  JSDuckDBValueConverter,
+} from '@duckdb/node-api'
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
@@ -148,6 +154,16 @@ export class EngineConnection {
     const reader = await this.#read(sql, parameters)
     const columns = reader.getColumnsJS() as unknown[][]
     return columns.length > 0 ? columns : Array.from({ length: reader.columnCount }, () => [])
+  }
+
+  /** The rows as they are computed, some thousand at a time: one array of values per column, as `columns` has them. */
+  async *stream(sql: string): AsyncGenerator<unknown[][]> {
+    const result = await this.#unlessStopped(() => this.#connection.stream(sql))
+    for (;;) {
+      const chunk = await this.#unlessStopped(() => result.fetchChunk())
+      if (chunk === null || chunk.rowCount === 0) return
+      yield chunk.convertColumns(JSDuckDBValueConverter) as unknown[][]
+    }
   }
 
   /** Names and types of a SELECT's result columns, without running it. */
