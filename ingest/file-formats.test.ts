@@ -57,7 +57,7 @@ test('a zstd file is read, and a cut one is reported', async () => {
   expect(await ingestFile(intake, fileOf('x.zst', bytes))).toMatchObject({ accepted: 20, rejected: 0 })
   expect(await texts()).toEqual(visitsOf(0, 20).toSorted())
   await expect(ingestFile(intake, fileOf('cut.zst', bytes.subarray(0, -9)))).rejects.toThrow(
-    /after line \d+: unexpected EOF/,
+    /after line \d+: unexpected end of file/,
   )
 })
 

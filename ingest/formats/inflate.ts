@@ -1,8 +1,7 @@
 /** Reads a stream that may be compressed with gzip or zstd, which its first bytes tell. */
 import { once } from 'node:events'
-import { Transform } from 'node:stream'
-import { createGunzip } from 'node:zlib'
-import { Decompress } from 'fzstd'
+import type { Transform } from 'node:stream'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { type Chunk, ChunkReader, type Chunks } from '../chunk-reader.ts'
 
 const GZIP = Buffer.from([0x1f, 0x8b])
@@ -66,7 +65,7 @@ export class InflatingReader implements Chunks {
       this.#plain = this.#packed
       return
     }
-    const inflated = this.#compression === 'gzip' ? createGunzip() : unzstd()
+    const inflated = this.#compression === 'gzip' ? createGunzip() : createZstdDecompress()
     this.#plain = new ChunkReader(inflated)
     void this.#fill(inflated).catch((error: Error) => inflated.destroy(error))
   }
@@ -85,29 +84,4 @@ export class InflatingReader implements Chunks {
 /** Whether more bytes are needed to tell. */
 function isPartOfMark(head: Buffer): boolean {
   return [GZIP, ZSTD].some((mark) => head.length < mark.length && mark.subarray(0, head.length).equals(head))
-}
-
-function unzstd(): Transform {
-  const plain = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      attempt(() => decompress.push(chunk), done)
-    },
-    flush(done) {
-      attempt(() => decompress.push(new Uint8Array(0), true), done)
-    },
-  })
-  const decompress = new Decompress((part) => {
-    if (part.length > 0) plain.push(Buffer.from(part))
-  })
-  return plain
-}
-
-function attempt(work: () => void, done: (error?: Error) => void): void {
-  try {
-    work()
-  } catch (error) {
-    done(error as Error)
-    return
-  }
-  done()
 }
