@@ -88,6 +88,7 @@ test('a wrong method answers 405 with the methods that the path supports', async
     ['DELETE', '/v1/datasets/shop/views/by_kind?x=1', 'GET, HEAD'],
     ['POST', '/', 'GET, HEAD'],
     ['DELETE', '/v1/datasets/', 'GET, HEAD'],
+    ['QUERY', '/v1/datasets/shop', 'GET, HEAD'],
   ] as const) {
     const reply = await app.inject({ method, url })
     expect(reply.statusCode).toBe(405)

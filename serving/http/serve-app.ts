@@ -97,7 +97,22 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   app.addHook('onResponse', async (request, reply) => {
     parts.metrics.httpAnswered(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
   })
+  const methodsOf = watchMethods(app)
+  const answerUnrouted = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const path = request.url.split('?')[0]!
+    const methods = methodsOf(path)
+    const problem =
+      methods.length === 0
+        ? problemOf('not-found', `no route for ${request.method} ${path}; GET / lists all routes`)
+        : problemOf('wrong-method', `${path} supports ${methods.join(', ')}, not ${request.method}`, {
+            allowed: methods,
+          })
+    if (methods.length > 0) reply.header('allow', methods.join(', '))
+    return reply.code(problem.status).type('application/problem+json').send(problem)
+  }
   app.setErrorHandler((error, request, reply) => {
+    // What is wrong with the body of a request for no route does not matter.
+    if (request.is404) return answerUnrouted(request, reply)
     const problem = problemOfInvalid(error, request) ?? problemOfError(error)
     if (problem.status >= 500) {
       parts.emit({
@@ -111,19 +126,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (problem.status === 401) reply.header('www-authenticate', challengeOf(request))
     return reply.code(problem.status).type('application/problem+json').send(problem)
   })
-  const methodsOf = watchMethods(app)
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0]!
-    const methods = methodsOf(path)
-    const problem =
-      methods.length === 0
-        ? problemOf('not-found', `no route for ${request.method} ${path}; GET / lists all routes`)
-        : problemOf('wrong-method', `${path} supports ${methods.join(', ')}, not ${request.method}`, {
-            allowed: methods,
-          })
-    if (methods.length > 0) reply.header('allow', methods.join(', '))
-    return reply.code(problem.status).type('application/problem+json').send(problem)
-  })
+  app.setNotFoundHandler(answerUnrouted)
   const gate = new QueryGate(limits)
   describeApi(app, (parts.keys ?? []).length > 0)
   app.register(async (routes) => {

@@ -1,0 +1,152 @@
+/** Requests that a client could send, right and wrong, for every route of the API. */
+import fc from 'fast-check'
+
+export interface GeneratedRequest {
+  readonly method: string
+  /** with the query string */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Buffer
+}
+
+/** What the application says of a view; see GET /v1/datasets/{dataset}. */
+export interface ViewNames {
+  readonly dataset: string
+  readonly view: string
+  readonly dimensions: readonly string[]
+  readonly measures: readonly string[]
+}
+
+const oddText = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 12 }),
+  fc.constantFrom(
+    '',
+    ',',
+    '-',
+    ':',
+    '__proto__',
+    'constructor',
+    "'; DROP TABLE x; --",
+    '%',
+    '\0',
+    '𝕏',
+    '9'.repeat(400),
+    'x'.repeat(5_000),
+  ),
+)
+const number = fc.oneof(
+  fc.integer({ min: -5, max: 2_000 }).map(String),
+  fc.constantFrom('1e3', '0x10', 'NaN', '-0', '10001', '9007199254740993', '99999999999999999999'),
+)
+const time = fc.oneof(
+  fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+  fc.integer({ min: -(10 ** 13), max: 10 ** 13 }).map(String),
+  fc.constantFrom('latest', 'now', '2017-03-19', '0000-01-01', '-271821-04-20T00:00:00Z', '+275760-09-13T00:00:00Z'),
+)
+const zone = fc.constantFrom(
+  'UTC',
+  'Europe/Berlin',
+  'America/St_Johns',
+  'Asia/Kathmandu',
+  'Pacific/Apia',
+  'Mars/Base',
+  '+05:30',
+)
+const grain = fc.constantFrom('minute', 'hour', 'day', 'week', 'month', 'quarter', 'year', 'all', 'eon')
+const operator = fc.constantFrom('eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'contains', 'null', 'notnull', 'like')
+
+/** mostly what is right, so that the requests reach deep, and sometimes anything */
+const mostly = <T>(right: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T> =>
+  fc.oneof({ weight: 12, arbitrary: right }, { weight: 1, arbitrary: odd })
+
+function someOf(names: readonly string[]): fc.Arbitrary<string> {
+  const right = names.length === 0 ? fc.constant('') : fc.subarray([...names]).map((some) => some.join(','))
+  return mostly(right, oddText)
+}
+
+function queryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arbitrary<GeneratedRequest> {
+  const named = [...dimensions, ...measures]
+  const filter = fc
+    .tuple(mostly(fc.constantFrom(...dimensions, 'nothing'), oddText), operator, fc.oneof(oddText, number, time))
+    .map((parts) => parts.join(':'))
+  const order = fc
+    .tuple(fc.constantFrom('', '-'), mostly(fc.constantFrom(...named, 'time'), oddText))
+    .map((parts) => parts.join(''))
+  const position = fc.constantFrom('', '0:0', '0:0,1:0', '0:', 'x', '-1:5', '0:1.5')
+  const parameters = fc.record(
+    {
+      measures: someOf(measures),
+      dimensions: someOf(dimensions),
+      filter: mostly(filter, oddText),
+      from: mostly(time, oddText),
+      to: mostly(time, oddText),
+      grain: mostly(grain, oddText),
+      timezone: mostly(zone, oddText),
+      order: mostly(order, oddText),
+      limit: mostly(number, oddText),
+      at: mostly(time, oddText),
+      per: someOf(dimensions),
+      atLeast: mostly(position, oddText),
+    },
+    { requiredKeys: [] },
+  )
+  return parameters.map((given) => ({
+    method: 'GET',
+    path: `/v1/datasets/${dataset}/views/${view}?${new URLSearchParams(given)}`,
+    headers: {},
+  }))
+}
+
+function bodyOf(event: fc.Arbitrary<string>): fc.Arbitrary<Buffer> {
+  const lines = fc.array(fc.oneof({ weight: 4, arbitrary: event }, { weight: 1, arbitrary: oddText }), { maxLength: 6 })
+  return fc.oneof(
+    lines.map((some) => Buffer.from(some.join('\n'))),
+    lines.map((some) => Buffer.from(`[${some.join(',')}]`)),
+    fc.jsonValue({ maxDepth: 6 }).map((value) => Buffer.from(JSON.stringify(value))),
+    fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
+    fc.integer({ min: 1, max: 5_000 }).map((depth) => Buffer.from('['.repeat(depth) + ']'.repeat(depth))),
+  )
+}
+
+function postOf(dataset: string, event: fc.Arbitrary<string>): fc.Arbitrary<GeneratedRequest> {
+  const type = fc.constantFrom('application/json', 'application/x-ndjson', 'text/plain', 'text/html', 'x', '')
+  const encoding = fc.constantFrom('', '', '', 'gzip', 'br', 'identity')
+  return fc
+    .tuple(bodyOf(event), type, encoding, fc.constantFrom('', '?verdicts=all', '?verdicts=x'))
+    .map(([body, contentType, contentEncoding, query]) => ({
+      method: 'POST',
+      path: `/v1/datasets/${dataset}/events${query}`,
+      headers: {
+        ...(contentType === '' ? {} : { 'content-type': contentType }),
+        ...(contentEncoding === '' ? {} : { 'content-encoding': contentEncoding }),
+      },
+      body,
+    }))
+}
+
+/** Any method and path, also those of no route. */
+function otherOf(dataset: string): fc.Arbitrary<GeneratedRequest> {
+  const known = ['/', '/livez', '/readyz', '/metrics', '/openapi.json', '/v1/datasets', `/v1/datasets/${dataset}`]
+  const parts = ['generations', 'dead-letters', 'views', 'events'].map((part) => `/v1/datasets/${dataset}/${part}`)
+  const strange = oddText.map((text) => `/v1/datasets/${encodeURIComponent(text.toWellFormed())}/views/x`)
+  const path = mostly(fc.constantFrom(...known, ...parts), strange)
+  const method = mostly(
+    fc.constant('GET'),
+    fc.constantFrom('HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY'),
+  )
+  return fc.tuple(method, path, fc.option(mostly(number, oddText))).map(([method, path, limit]) => ({
+    method,
+    path: limit === null ? path : `${path}?${new URLSearchParams({ limit })}`,
+    headers: {},
+  }))
+}
+
+/** @param event texts of events, of which some are usable */
+export function requestsTo(views: readonly ViewNames[], event: fc.Arbitrary<string>): fc.Arbitrary<GeneratedRequest> {
+  const { dataset } = views[0]!
+  return fc.oneof(
+    { weight: 6, arbitrary: fc.oneof(...views.map(queryOf)) },
+    { weight: 3, arbitrary: postOf(dataset, event) },
+    { weight: 1, arbitrary: otherOf(dataset) },
+  )
+}
