@@ -9,6 +9,7 @@ import { doctorCommand } from './doctor-command.ts'
 import { generateCommand } from './generate-command.ts'
 import { generationsCommand } from './generations-command.ts'
 import { ingestCommand } from './ingest-command.ts'
+import { initCommand } from './init-command.ts'
 import { queryCommand } from './query-command.ts'
 import { intakeCommand, presentCommand, serveCommand, startCommand, streamCommand } from './service-commands.ts'
 import { typesCommand } from './types-command.ts'
@@ -27,6 +28,7 @@ export function commandLine(): Command {
     streamCommand(),
     batchCommand(),
     presentCommand(),
+    initCommand(),
     ingestCommand(),
     generateCommand(),
     queryCommand(),

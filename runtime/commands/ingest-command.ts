@@ -1,9 +1,9 @@
 /** watershed ingest <dataset> <file|->: ingests a file of any known format or a live pipe durably, and reports what is rejected. */
 import { access, constants, stat } from 'node:fs/promises'
 import { SingleBar } from 'cli-progress'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Command } from 'commander'
 import { type FileProgress, type FileResult, ingestFile } from '#ingest/file-source.ts'
-import { FILE_FORMATS, type Recognised } from '#ingest/formats/recognise.ts'
+import type { Recognised } from '#ingest/formats/recognise.ts'
 import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
 import { Intake } from '#ingest/intake.ts'
 import type { Emit } from '#telemetry/emit.ts'
@@ -11,6 +11,7 @@ import { intakeLimits } from '../roles/intake-limits.ts'
 import { stopSignal } from '../signals.ts'
 import { commandWith, type SharedOptions, wholeNumber, withWorkspace } from './command-options.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
+import { withFormatOptions } from './format-options.ts'
 import { printJson, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -23,7 +24,7 @@ interface IngestOptions extends SharedOptions, FormatOptions {
 const REJECTS_SAID_MAX = 20
 
 export function ingestCommand(): Command {
-  return commandWith(
+  const command = commandWith(
     'ingest',
     'Ingest NDJSON, a JSON array, CSV or Parquet ("-" reads stdin); ends when every accepted event is durable',
   )
@@ -31,26 +32,7 @@ export function ingestCommand(): Command {
     .argument('<file>', 'path of the file, or - for stdin')
     .option('--keep-unusable', 'keep unusable lines as dead letters instead of rejecting them')
     .option('--after <n>', 'leave out the lines (elements, rows) up to this one', wholeNumber(0))
-    .addOption(
-      new Option('--format <format>', 'default: recognised by the name and the first lines').choices(FILE_FORMATS),
-    )
-    .option('--delimiter <character>', 'CSV: what separates the fields (default: recognised)', delimiter)
-    .option('--columns <names>', 'CSV without a header: comma-separated names of the columns', names)
-    .option('--decimal-comma <names>', 'CSV: comma-separated columns with numbers such as 1.234,50', names)
-    .action(ingest)
-}
-
-function delimiter(text: string): string {
-  const character = text === '\\t' ? '\t' : text
-  if (!/^[\t -~]$/.test(character) || character === '"')
-    throw new InvalidArgumentError('it must be one ASCII character, and not a quote; \\t is a tab.')
-  return character
-}
-
-function names(text: string): string[] {
-  const list = text.split(',')
-  if (list.includes('')) throw new InvalidArgumentError('a name is empty.')
-  return list
+  return withFormatOptions(command).action(ingest)
 }
 
 async function ingest(name: string, file: string, options: IngestOptions): Promise<void> {

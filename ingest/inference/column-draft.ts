@@ -1,0 +1,216 @@
+/** Turns what was surveyed into columns, each with what is doubtful about it. */
+import type { ColumnType, TimeUnit } from '#core/definition-parts.ts'
+import { DISTINCT_MAX, EVERY_ELEMENT, type FieldSurvey, MEMBERS_MAX, type Survey, type TextForm } from './survey.ts'
+
+export interface ColumnDraft {
+  readonly name: string
+  readonly path: string
+  readonly type: ColumnType
+  readonly unit?: TimeUnit
+  /** every event of the sample has a value */
+  readonly isAlways: boolean
+  readonly distinct: number
+  /** there are more than were counted */
+  readonly isManyMore: boolean
+  readonly survey: FieldSurvey
+  /** sentences for its user */
+  readonly doubts: readonly string[]
+}
+
+export interface ColumnDrafts {
+  readonly columns: readonly ColumnDraft[]
+  /** what is left out, and why */
+  readonly doubts: readonly string[]
+}
+
+const COLUMNS_MAX = 200
+const NAME_MAX = 60
+/** names that a view cannot use */
+const TAKEN = ['pane', 'time', 'row']
+const TIME_NAME = /time|date|_at$|^at$|^ts$|^t$|when|created|updated|modified|stamp/i
+/** [unit, smallest, largest number of 1980 to 2100] */
+const EPOCHS: readonly (readonly [TimeUnit, number, number])[] = [
+  ['s', 315_532_800, 4_102_444_800],
+  ['ms', 315_532_800_000, 4_102_444_800_000],
+  ['us', 315_532_800_000_000, 4_102_444_800_000_000],
+]
+/** beyond these, fractions are not prices or shares but measurements */
+const DECIMAL_SCALE_MAX = 4
+const DECIMAL_DIGITS_MAX = 15
+
+/** @param keywords words that SQL does not take for a name */
+export function draftColumns(survey: Survey, keywords: ReadonlySet<string>): ColumnDrafts {
+  const doubts: string[] = []
+  const leaves = leavesOf(survey, doubts)
+  if (leaves.length > COLUMNS_MAX)
+    doubts.push(`${leaves.length - COLUMNS_MAX} more places have values: only the first ${COLUMNS_MAX} became columns`)
+  if (survey.leftOut > 0) doubts.push('the events have more members than were looked at')
+  const names = new Names(keywords)
+  const columns = leaves.slice(0, COLUMNS_MAX).map((field) => draftColumn(field, survey, names.of(field.path)))
+  return { columns, doubts }
+}
+
+/** Places with values of their own: an object is given by its members, unless it is a dictionary. */
+function leavesOf(survey: Survey, doubts: string[]): FieldSurvey[] {
+  const fields = [...survey.fields.values()]
+  const dictionaries = fields.filter((field) => isDictionary(field, fields))
+  const within = (field: FieldSurvey): boolean =>
+    dictionaries.some(
+      ({ path }) => path.length < field.path.length && path.every((name, at) => field.path[at] === name),
+    )
+  const nestedLists = fields.filter(({ path, kinds }) => path.includes(EVERY_ELEMENT) && kinds.has('list'))
+  for (const { path } of nestedLists)
+    doubts.push(`${pathText(path)} is a list within a list, which a column cannot hold: it is left out`)
+  return fields.filter((field) => {
+    if (within(field) || nestedLists.includes(field)) return false
+    if (dictionaries.includes(field)) return true
+    const { kinds } = field
+    const scalars = [...kinds].filter(([kind]) => kind !== 'object' && kind !== 'list')
+    const isContainer = kinds.has('object') || kinds.has('list')
+    if (isContainer && scalars.length > 0)
+      doubts.push(
+        `${pathText(field.path)} is sometimes a value and sometimes an object or list: only what is within became columns`,
+      )
+    return !isContainer && scalars.length > 0
+  })
+}
+
+function isDictionary(field: FieldSurvey, fields: readonly FieldSurvey[]): boolean {
+  if (!field.kinds.has('object') || field.path.includes(EVERY_ELEMENT)) return false
+  const depth = field.path.length
+  const members = fields.filter(
+    ({ path }) => path.length === depth + 1 && field.path.every((name, at) => path[at] === name),
+  )
+  const present = members.reduce((sum, member) => sum + member.present, 0)
+  return members.length > MEMBERS_MAX && present < field.present * members.length * 0.2
+}
+
+function draftColumn(field: FieldSurvey, { events }: Survey, name: string): ColumnDraft {
+  const doubts: string[] = []
+  const isList = field.path.includes(EVERY_ELEMENT)
+  const scalar = typeOf(field, name, doubts)
+  const type = isList ? listOf(scalar.type, doubts) : scalar.type
+  const distinct = field.distinct.size
+  return {
+    name,
+    path: pathText(field.path),
+    type,
+    ...(type === 'TIMESTAMP' && scalar.unit !== undefined && scalar.unit !== 'iso' ? { unit: scalar.unit } : {}),
+    isAlways: field.present === events && !isList,
+    distinct,
+    isManyMore: distinct >= DISTINCT_MAX,
+    survey: field,
+    doubts,
+  }
+}
+
+interface Scalar {
+  readonly type: ColumnType
+  readonly unit?: TimeUnit
+}
+
+function typeOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
+  const { kinds, values } = field
+  const of = (...some: ('integer' | 'fraction' | 'boolean' | 'text')[]): number =>
+    some.reduce((sum, kind) => sum + (kinds.get(kind) ?? 0), 0)
+  if (kinds.has('object')) return { type: 'JSON' }
+  if (of('boolean') === values) return { type: 'BOOLEAN' }
+  if (of('integer', 'fraction') === values) return numberOf(field, name)
+  if (of('text') === values) return textOf(field, name, doubts)
+  // Values of several kinds: numbers that are sometimes written as text are numbers.
+  const numeric = of('integer', 'fraction') + formsOf(field, 'integer', 'fraction')
+  if (numeric === values) return numberOf(field, name)
+  doubts.push(`its values are of several kinds (${[...kinds].map(([kind, count]) => `${count} × ${kind}`).join(', ')})`)
+  return { type: 'VARCHAR' }
+}
+
+function numberOf(field: FieldSurvey, name: string): Scalar {
+  const { lowest, highest, digits, scale } = field
+  const epoch = EPOCHS.find(([, from, to]) => lowest >= from && highest <= to)
+  if (epoch !== undefined && scale === 0 && TIME_NAME.test(name)) return { type: 'TIMESTAMP', unit: epoch[0] }
+  if (scale === 0 && digits <= 18) return { type: 'BIGINT' }
+  if (scale <= DECIMAL_SCALE_MAX && digits + scale <= DECIMAL_DIGITS_MAX) return { type: `DECIMAL(18,${scale})` }
+  return { type: 'DOUBLE' }
+}
+
+function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
+  const { values, texts } = field
+  if (formsOf(field, 'date') === values) return { type: TIME_NAME.test(name) ? 'TIMESTAMP' : 'DATE', unit: 'iso' }
+  if (formsOf(field, 'time', 'date') === values) return { type: 'TIMESTAMP', unit: 'iso' }
+  if (formsOf(field, 'boolean') === values) return { type: 'BOOLEAN' }
+  const numbers = formsOf(field, 'integer', 'fraction')
+  // A code with leading zeros is no number.
+  const isCode = [...field.distinct].some((text) => /^"[+-]?0\d/.test(text))
+  if (numbers === values && !isCode) return numberOf(field, name)
+  if (formsOf(field, 'decimal comma') > 0 && formsOf(field, 'decimal comma') + numbers === values)
+    doubts.push(
+      `its numbers have a decimal comma (${field.example}): ingest with --decimal-comma, and change the type to DECIMAL(18,2)`,
+    )
+  else if (formsOf(field, 'time-like') > values / 2)
+    doubts.push(`it looks like a time in a form that is not ISO 8601 (${field.example})`)
+  else if (numbers > 0.9 * values && !isCode)
+    doubts.push(
+      `${values - numbers} of ${values} values are not numbers${field.example === null ? '' : ` (${field.example.slice(0, 40)})`}`,
+    )
+  else if ((texts.get('time') ?? 0) > 0.9 * values)
+    doubts.push(`${values - formsOf(field, 'time', 'date')} of ${values} values are not times`)
+  return { type: 'VARCHAR' }
+}
+
+function formsOf({ texts }: FieldSurvey, ...forms: TextForm[]): number {
+  return forms.reduce((sum, form) => sum + (texts.get(form) ?? 0), 0)
+}
+
+function listOf(type: ColumnType, doubts: string[]): ColumnType {
+  if (type === 'BOOLEAN' || type === 'BIGINT' || type === 'DOUBLE' || type === 'VARCHAR') return `${type}[]`
+  if (type.startsWith('DECIMAL')) return 'DOUBLE[]'
+  if (type === 'TIMESTAMP') doubts.push('its times stay texts: there are no lists of times')
+  return 'VARCHAR[]'
+}
+
+/** @example pathText(['a', 'odd name', '[*]']) // $.a."odd name"[*] */
+function pathText(path: readonly string[]): string {
+  const steps = path.map((name) => {
+    if (name === EVERY_ELEMENT) return name
+    return /^[A-Za-z_]\w*$/.test(name) ? `.${name}` : `.${JSON.stringify(name)}`
+  })
+  return `$${steps.join('')}`
+}
+
+/** Names of columns, each once: that of the member, with the members above it where it is taken. */
+class Names {
+  readonly #taken: Set<string>
+
+  constructor(keywords: ReadonlySet<string>) {
+    this.#taken = new Set([...TAKEN, ...keywords])
+  }
+
+  of(path: readonly string[]): string {
+    const words = path.filter((name) => name !== EVERY_ELEMENT).map(wordOf)
+    const candidates = words.map((_, at) =>
+      words
+        .slice(words.length - 1 - at)
+        .join('_')
+        .slice(0, NAME_MAX),
+    )
+    const numbered = Array.from(
+      { length: COLUMNS_MAX + 1 },
+      (_, at) => `${candidates.at(-1)!.slice(0, NAME_MAX - 4)}_${at + 2}`,
+    )
+    const name = [...candidates, `${candidates[0]}_value`, ...numbered].find((one) => !this.#taken.has(one))!
+    this.#taken.add(name)
+    return name
+  }
+}
+
+/** @example wordOf('Départ (UTC)') // 'depart_utc' */
+function wordOf(name: string): string {
+  const word = name
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+    .replace(/[^a-z\d]+/g, '_')
+    .replace(/^_+|_+$/g, '')
+  return /^[a-z]/.test(word) ? word : `c_${word}`.replace(/_$/, '')
+}

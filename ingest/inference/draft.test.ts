@@ -1,0 +1,150 @@
+import { expect, test } from 'vitest'
+import { type ColumnDraft, draftColumns } from './column-draft.ts'
+import { draftDataset } from './dataset-draft.ts'
+import { definitionText } from './definition-text.ts'
+import { MEMBERS_MAX, Survey } from './survey.ts'
+
+function columnsOf(events: readonly object[], keywords: readonly string[] = []): ReturnType<typeof draftColumns> {
+  const survey = new Survey()
+  for (const event of events) survey.add(event)
+  return draftColumns(survey, new Set(keywords))
+}
+const typeOf = (...values: unknown[]): string => {
+  const [column] = columnsOf(values.map((created_at) => ({ created_at }))).columns
+  return column!.unit === undefined ? column!.type : `${column!.type} ${column!.unit}`
+}
+const doubtsOf = (...values: unknown[]): string => columnsOf(values.map((v) => ({ v }))).columns[0]!.doubts.join('; ')
+
+test.each<[string, unknown[]]>([
+  ['BIGINT', [1, -2, null]],
+  ['DECIMAL(18,2)', [1, 2.5, 3.25]],
+  ['DOUBLE', [0.123456, 1]],
+  ['DOUBLE', [1e-7, 1]],
+  ['BOOLEAN', [true, false]],
+  ['BOOLEAN', ['true', 'False']],
+  ['VARCHAR', ['a', '2']],
+  ['VARCHAR', ['007', '12']],
+  ['BIGINT', ['7', '12']],
+  ['DECIMAL(18,1)', ['7', '12.5']],
+  ['DECIMAL(18,1)', [7, '12.5']],
+  ['VARCHAR', [7, 'x']],
+  ['TIMESTAMP', ['2026-01-01T10:00:00Z', '2026-01-02']],
+  ['TIMESTAMP s', [1_767_225_600]],
+  ['TIMESTAMP ms', [1_767_225_600_000]],
+  ['TIMESTAMP us', ['1767225600000000']],
+  ['VARCHAR[]', [['a', null], []]],
+  ['BIGINT[]', [[1], [2, 3]]],
+  ['DOUBLE[]', [[1.5], [2]]],
+  ['VARCHAR[]', [['2026-01-01T10:00:00Z']]],
+])('%s for %j', (type, values) => {
+  expect(typeOf(...values)).toBe(type)
+})
+
+test('a whole number is a time only under the name of one', () => {
+  expect(columnsOf([{ views: 1_767_225_600 }]).columns[0]!.type).toBe('BIGINT')
+})
+
+test('says what is doubtful, with an example', () => {
+  expect(doubtsOf('-3,5', '12,0')).toMatch(/decimal comma \(-3,5\): ingest with --decimal-comma/)
+  expect(doubtsOf('2001/01/01 01:10')).toMatch(
+    /looks like a time in a form that is not ISO 8601 \(2001\/01\/01 01:10\)/,
+  )
+  expect(doubtsOf(7, 'x', true)).toMatch(/several kinds \(1 × integer, 1 × text, 1 × boolean\)/)
+  expect(doubtsOf(...Array(19).fill('7'), 'n/a')).toMatch(/1 of 20 values are not numbers \(n\/a\)/)
+})
+
+test('columns are the innermost values, named by their member, and by those above it where that is taken', () => {
+  const { columns } = columnsOf(
+    [
+      {
+        id: 1,
+        user: { id: 2, 'Full Name': 'a' },
+        'Départ (UTC)': 'x',
+        order: 1,
+        '7': 'y',
+        time: 'z',
+        tags: [{ id: 1 }],
+      },
+    ],
+    ['order'],
+  )
+  expect(columns.map(({ name, path }) => [name, path])).toEqual([
+    ['c_7', '$."7"'],
+    ['id', '$.id'],
+    ['user_id', '$.user.id'],
+    ['full_name', '$.user."Full Name"'],
+    ['depart_utc', '$."Départ (UTC)"'],
+    ['order_value', '$.order'],
+    ['time_value', '$.time'],
+    ['tags_id', '$.tags[*].id'],
+  ])
+})
+
+test('a member that is sometimes an object, a list within a list and a dictionary are told', () => {
+  const dictionary = (at: number): object => ({ [`key${at}`]: 1 })
+  const events = Array.from({ length: MEMBERS_MAX + 10 }, (_, at) => ({
+    course: at === 0 ? 'text' : { slug: 'a' },
+    grid: [[1, 2]],
+    scores: dictionary(at),
+  }))
+  const { columns, doubts } = columnsOf(events)
+  expect(columns.map(({ name, type }) => `${name} ${type}`)).toEqual(['scores JSON', 'slug VARCHAR'])
+  expect(doubts.join('\n')).toMatch(/\$\.grid\[\*\] is a list within a list/)
+  expect(doubts.join('\n')).toMatch(/\$\.course is sometimes a value and sometimes an object/)
+})
+
+const draft = (
+  events: readonly object[],
+): { draft: ReturnType<typeof draftDataset>; columns: readonly ColumnDraft[] } => {
+  const { columns } = columnsOf(events)
+  return { columns, draft: draftDataset('x', columns, events.length) }
+}
+
+test('the event time is always there and named like one, the key identifies, and what repeats is grouped by', () => {
+  const events = Array.from({ length: 40 }, (_, at) => ({
+    id: `e${at}`,
+    updated_at: '2026-01-01T10:00:00Z',
+    occurred_at: `2026-01-01T10:00:${10 + at}Z`,
+    city: ['Oslo', 'Bergen', 'Bodø'][at % 3],
+    price: at / 4,
+    seconds: at / 7,
+    user_id: at % 9,
+    lat: 1.5,
+    labels: ['x', `l${at % 5}`],
+  }))
+  const { time, key, views, doubts } = draft(events).draft
+  expect([time.name, key.name]).toEqual(['occurred_at', 'id'])
+  expect(doubts).toEqual(['occurred_at is the event time; updated_at could be it as well'])
+  expect(views).toMatchObject([
+    {
+      name: 'by_city',
+      dimensions: ['city'],
+      time: { grains: ['minute', 'hour', 'day'] },
+      measures: [
+        { text: 'count()' },
+        { text: "countDistinct('user_id')" },
+        { text: "sum('price')" },
+        { text: "avg('price')" },
+        { text: "avg('seconds')" },
+        { text: "quantile('seconds', 0.95)" },
+      ],
+    },
+    { name: 'top_labels', unnest: 'labels', dimensions: ['labels'], time: { size: '10m', every: '1m' } },
+  ])
+})
+
+test('without a time the message says what was seen', () => {
+  expect(() => draft([{ a: 1, when: '2001/01/01' }])).toThrow(/no column is an event time .*\$\.when \(2001\/01\/01\)/)
+  expect(() => draft([{ a: 1 }])).toThrow(/no column is an event time .*; \$\.a$/)
+})
+
+test('doubts and odd names are written so that the file stays valid', () => {
+  const { columns, draft: drafted } = draft([
+    { at: '2026-01-01', "it's": 'a\nb', n: 1 },
+    { at: '2026-01-02', "it's": 7, n: 2 },
+  ])
+  const text = definitionText(drafted, columns, 'x.ndjson')
+  expect(text).toContain(
+    `// Please check: its values are of several kinds (1 × text, 1 × integer).\n    it_s: { type: 'VARCHAR', path: "$.\\"it's\\"", required: true },`,
+  )
+})

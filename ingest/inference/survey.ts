@@ -1,0 +1,139 @@
+/** What the values of a sample of events have in common, by their place in the event. */
+import { whyUnusable } from '#core/usable-value.ts'
+
+export type ValueKind = 'integer' | 'fraction' | 'boolean' | 'text' | 'object' | 'list'
+
+/** Values at one place: `path` are the names of members; `[*]` is every element of an array. */
+export interface FieldSurvey {
+  readonly path: readonly string[]
+  /** events that have a value here which is not null */
+  present: number
+  /** values: several of an event where the path goes through an array */
+  values: number
+  readonly kinds: Map<ValueKind, number>
+  /** different scalar values, as JSON; at most DISTINCT_MAX */
+  readonly distinct: Set<string>
+  /** of numbers, also of those written as text: smallest and largest, and the most digits before and after the point */
+  lowest: number
+  highest: number
+  digits: number
+  scale: number
+  /** texts of each form */
+  readonly texts: Map<TextForm, number>
+  /** one of the texts of no form, to show */
+  example: string | null
+}
+
+export type TextForm = 'time' | 'date' | 'integer' | 'fraction' | 'decimal comma' | 'boolean' | 'time-like' | 'other'
+
+export const DISTINCT_MAX = 5_000
+export const EVERY_ELEMENT = '[*]'
+const DEPTH_MAX = 8
+/** an object with more members than this, of which an event has few, is a dictionary and not a record */
+export const MEMBERS_MAX = 60
+const FIELDS_MAX = 1_000
+
+const INTEGER = /^[+-]?\d{1,18}$/
+const FRACTION = /^[+-]?\d{1,30}\.\d{1,30}$/
+const DECIMAL_COMMA = /^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$/
+const TIME_LIKE = /^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d\d/
+
+export class Survey {
+  readonly fields = new Map<string, FieldSurvey>()
+  events = 0
+  /** places that were left out because there are more than FIELDS_MAX */
+  leftOut = 0
+
+  add(event: object): void {
+    this.events++
+    const seen = new Set<FieldSurvey>()
+    this.#walk(event, [], seen)
+    for (const field of seen) field.present++
+  }
+
+  #walk(value: unknown, path: readonly string[], seen: Set<FieldSurvey>): void {
+    if (value === null || value === undefined) return
+    if (path.length > 0) {
+      const field = this.#field(path)
+      if (field === null) return
+      seen.add(field)
+      note(field, value)
+    }
+    if (typeof value !== 'object' || path.length >= DEPTH_MAX) return
+    if (!Array.isArray(value))
+      for (const [name, member] of Object.entries(value)) this.#walk(member, [...path, name], seen)
+    // A path goes through one array only.
+    else if (!path.includes(EVERY_ELEMENT))
+      for (const element of value) this.#walk(element, [...path, EVERY_ELEMENT], seen)
+  }
+
+  #field(path: readonly string[]): FieldSurvey | null {
+    const key = JSON.stringify(path)
+    const known = this.fields.get(key)
+    if (known !== undefined) return known
+    if (this.fields.size >= FIELDS_MAX) {
+      this.leftOut++
+      return null
+    }
+    const field: FieldSurvey = {
+      path,
+      present: 0,
+      values: 0,
+      kinds: new Map(),
+      distinct: new Set(),
+      lowest: Number.POSITIVE_INFINITY,
+      highest: Number.NEGATIVE_INFINITY,
+      digits: 0,
+      scale: 0,
+      texts: new Map(),
+      example: null,
+    }
+    this.fields.set(key, field)
+    return field
+  }
+}
+
+function note(field: FieldSurvey, value: unknown): void {
+  field.values++
+  const kind = kindOf(value)
+  field.kinds.set(kind, (field.kinds.get(kind) ?? 0) + 1)
+  if (kind === 'object' || kind === 'list') return
+  if (field.distinct.size < DISTINCT_MAX) field.distinct.add(JSON.stringify(value))
+  if (typeof value === 'number') noteNumber(field, String(value))
+  if (typeof value !== 'string') return
+  const form = formOf(value)
+  field.texts.set(form, (field.texts.get(form) ?? 0) + 1)
+  if (form === 'integer' || form === 'fraction') noteNumber(field, value)
+  if (form === 'other' || form === 'time-like' || form === 'decimal comma') field.example ??= value
+}
+
+function noteNumber(field: FieldSurvey, text: string): void {
+  const number = Number(text)
+  field.lowest = Math.min(field.lowest, number)
+  field.highest = Math.max(field.highest, number)
+  const [whole, part = ''] = text.replace(/^[+-]/, '').split('.')
+  const isPlain = /^\d*$/.test(part) && /^\d+$/.test(whole!)
+  field.digits = Math.max(field.digits, isPlain ? whole!.length : Number.POSITIVE_INFINITY)
+  field.scale = Math.max(field.scale, part.length)
+}
+
+function kindOf(value: unknown): ValueKind {
+  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'fraction'
+  if (typeof value === 'boolean') return 'boolean'
+  if (typeof value === 'string') return 'text'
+  return Array.isArray(value) ? 'list' : 'object'
+}
+
+function formOf(text: string): TextForm {
+  if (/^\d{4}-\d\d-\d\d$/.test(text) && isTime(text)) return 'date'
+  if (isTime(text)) return 'time'
+  if (INTEGER.test(text)) return 'integer'
+  if (FRACTION.test(text)) return 'fraction'
+  if (DECIMAL_COMMA.test(text)) return 'decimal comma'
+  if (/^(true|false)$/i.test(text)) return 'boolean'
+  return TIME_LIKE.test(text) ? 'time-like' : 'other'
+}
+
+function isTime(text: string): boolean {
+  return whyUnusable(text, { type: 'TIMESTAMP', path: '$.t' }) === null
+}

@@ -1,0 +1,124 @@
+/** `watershed init` on files as people have them: the draft takes the very file in, and answers what plain code counts. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+
+const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+const run = promisify(execFile)
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'watershed-init-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+async function watershed(...words: string[]): Promise<Record<string, unknown>> {
+  const { stdout } = await run(process.execPath, [MAIN, ...words, '--json'], { cwd: folder })
+  return JSON.parse(stdout) as Record<string, unknown>
+}
+
+/** Drafts, ingests and asks; returns what was drafted and the rows of its first view, keyed by the first dimension. */
+async function tenMinutes(
+  file: string,
+  ...flags: string[]
+): Promise<{ drafted: Record<string, unknown>; rows: Record<string, unknown>[] }> {
+  const drafted = await watershed('init', file, ...flags)
+  const { dataset, views, rejected } = drafted as { dataset: string; views: string[]; rejected: number }
+  expect(rejected).toBe(0)
+  const shared = ['--dataset', `./${dataset}.ts`, '--data', 'data']
+  const csv = flags.filter((_, at) => flags[at - 1] === '--decimal-comma' || flags[at] === '--decimal-comma')
+  expect(await watershed('ingest', dataset, file, ...csv, ...shared)).toMatchObject({ rejected: 0 })
+  const { data } = (await watershed('query', dataset, views[0]!, ...shared)) as { data: Record<string, unknown>[] }
+  return { drafted, rows: data }
+}
+
+function countsBy(values: readonly string[]): Record<string, number> {
+  return Object.fromEntries([...Map.groupBy(values, (value) => value)].map(([value, all]) => [value, all.length]))
+}
+
+test('events of a code host: nested, optional, of mixed types, with arrays, compressed', async () => {
+  const types = ['PushEvent', 'IssuesEvent', 'WatchEvent']
+  const events = Array.from({ length: 90 }, (_, at) => ({
+    id: String(22_249_084_964 + at),
+    type: types[at % 3],
+    actor: { id: at % 7, login: `user-${at % 7}`, avatar_url: 'https://example.org/a' },
+    repo: { id: at % 5, name: `org/repo-${at % 5}` },
+    payload:
+      at % 3 === 0
+        ? { push_id: at, size: at % 4, commits: [{ sha: 'ab12', message: 'a\nb', distinct: true }, { sha: 'cd' }] }
+        : at % 3 === 1
+          ? { action: 'opened', issue: { number: at, labels: [], assignee: null } }
+          : { action: 'started' },
+    public: true,
+    created_at: new Date(Date.UTC(2026, 0, 1) + at * 61_000).toISOString().replace('.000', ''),
+    ...(at % 10 === 0 ? { org: { id: 1, login: 'org' } } : {}),
+  }))
+  await writeFile(
+    join(folder, '2026-01-01-15.json.gz'),
+    gzipSync(events.map((event) => JSON.stringify(event)).join('\n')),
+  )
+  const { drafted, rows } = await tenMinutes('2026-01-01-15.json.gz', '--name', 'gh')
+  expect(drafted).toMatchObject({ time: 'created_at', key: 'id', events: 90 })
+  const counted = rows.reduce<number>((sum, row) => sum + (row.events as number), 0)
+  expect(counted).toBe(90)
+  const byType = Map.groupBy(rows, (row) => row.type as string)
+  const sums = Object.fromEntries(
+    [...byType].map(([type, own]) => [type, own.reduce((sum, row) => sum + (row.events as number), 0)]),
+  )
+  expect(sums).toEqual(countsBy(events.map((event) => event.type!)))
+})
+
+test('a semicolon CSV with decimal commas', async () => {
+  const lines = Array.from(
+    { length: 60 },
+    (_, at) =>
+      `2026-01-0${1 + (at % 3)} 0${at % 9}:10;${at % 2 ? '-' : ''}${at},5;${['SFO', '"LAX; T4"', 'JFK'][at % 3]}`,
+  )
+  await writeFile(join(folder, 'delays.csv'), `Date;Delay;Origin\n${lines.join('\r\n')}\n`)
+  const { drafted, rows } = await tenMinutes('delays.csv', '--decimal-comma', 'Delay')
+  expect(drafted).toMatchObject({ format: 'csv', time: 'date', events: 60 })
+  const delays = new Map<string, number>()
+  for (let at = 0; at < 60; at++) {
+    const origin = ['SFO', 'LAX; T4', 'JFK'][at % 3]!
+    delays.set(origin, (delays.get(origin) ?? 0) + (at + 0.5) * (at % 2 ? -1 : 1))
+  }
+  expect(Object.fromEntries(rows.map((row) => [row.origin, row.total_delay]))).toEqual(Object.fromEntries(delays))
+})
+
+test('a Parquet file with decimals and nested lists', async () => {
+  const engine = await DuckDbEngine.open({ folders: [folder] })
+  const connection = await engine.connect()
+  await connection.run(
+    `COPY (SELECT i AS order_id, TIMESTAMP '2026-01-01' + INTERVAL (i) MINUTE AS ordered_at, ['a', 'b', 'c'][1 + i % 3] AS shop,
+       (i * 1.05)::DECIMAL(12, 2) AS amount, [{sku: 's' || (i % 4), n: 1}, {sku: 'x', n: 2}] AS items FROM range(120) AS t(i)) TO '${join(folder, 'orders.parquet')}'`,
+  )
+  connection.close()
+  engine.close()
+  const { drafted, rows } = await tenMinutes('orders.parquet')
+  expect(drafted).toMatchObject({
+    format: 'parquet',
+    time: 'ordered_at',
+    key: 'order_id',
+    views: ['by_shop', 'top_sku'],
+  })
+  const totals: Record<string, number> = { a: 0, b: 0, c: 0 }
+  for (let at = 0; at < 120; at++) totals[['a', 'b', 'c'][at % 3]!]! += at * 105
+  const found = Object.fromEntries(rows.map((row) => [row.shop, Math.round((row.total_amount as number) * 100)]))
+  expect(found).toEqual(totals)
+})
+
+test('an existing definition is kept, and what cannot be drafted is explained', async () => {
+  await writeFile(join(folder, 'x.ndjson'), '{"a":1,"when":"01/02/2026"}\n')
+  await expect(watershed('init', 'x.ndjson')).rejects.toThrow(/no column is an event time .*\$\.when \(01\/02\/2026\)/)
+  await writeFile(join(folder, 'y.ndjson'), '{"a":1,"at":"2026-01-01T00:00:00Z"}\n')
+  await writeFile(join(folder, 'y.ts'), '// mine')
+  await expect(watershed('init', 'y.ndjson')).rejects.toThrow(/'y.ts' exists; choose another with --output/)
+  expect(await readFile(join(folder, 'y.ts'), 'utf8')).toBe('// mine')
+  await expect(watershed('init', 'none.csv')).rejects.toThrow(/'none.csv' cannot be read: ENOENT/)
+})

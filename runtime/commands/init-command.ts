@@ -1,0 +1,160 @@
+/** watershed init <file|url>: drafts a definition from a sample of someone's own data, and checks that it takes that data in. */
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { basename, relative, resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
+import { type ColumnDraft, draftColumns } from '#ingest/inference/column-draft.ts'
+import { type DatasetDraft, draftDataset } from '#ingest/inference/dataset-draft.ts'
+import { definitionText } from '#ingest/inference/definition-text.ts'
+import { type Sample, sampleOf } from '#ingest/inference/sample.ts'
+import { Survey } from '#ingest/inference/survey.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { loadDatasets } from '../drivers/definitions.ts'
+import { commandWith, type SharedOptions } from './command-options.ts'
+import { CommandError } from './exit-codes.ts'
+import { withFormatOptions } from './format-options.ts'
+import { printJson, say } from './output.ts'
+
+interface InitOptions extends SharedOptions, FormatOptions {
+  readonly name?: string
+  readonly output?: string
+  readonly force?: boolean
+}
+
+interface Checked {
+  readonly events: number
+  readonly rejected: number
+  /** of the first rejected event */
+  readonly reason: string | null
+}
+
+export function initCommand(): Command {
+  const command = commandWith('init', 'Draft a definition from a sample of your own data, and check that it fits')
+    .argument('<source>', 'a file, - for stdin, or an http(s) address: NDJSON, a JSON array, CSV or Parquet')
+    .option('--name <name>', 'name of the dataset (default: from the file name)')
+    .option('--output <file>', 'definition file to write (default: <name>.ts)')
+    .option('--force', 'overwrite the definition file')
+  return withFormatOptions(command).action(init)
+}
+
+async function init(source: string, options: InitOptions): Promise<void> {
+  const name = options.name ?? nameOf(source)
+  const output = options.output ?? `${name}.ts`
+  if (existsSync(output) && !options.force)
+    throw new CommandError('usage', `'${output}' exists; choose another with --output, or overwrite it with --force`)
+  const sample = await sampleOf(source, options).catch((error: Error) => {
+    throw new CommandError('storage', `'${source}' cannot be read: ${error.message}`, { cause: error })
+  })
+  const { columns, draft } = await draftOf(name, source, sample)
+  await writeFile(output, definitionText(draft, columns, basename(source)))
+  const checked = await check(output, sample)
+  const doubts = [
+    ...draft.doubts,
+    ...columns.flatMap((column) => column.doubts.map((doubt) => `${column.name}: ${doubt}`)),
+  ]
+  if (options.json) {
+    const { format, isWhole, odd } = sample
+    const views = draft.views.map((view) => view.name)
+    const summary = { file: output, dataset: name, time: draft.time.name, key: draft.key.name, views }
+    printJson({ ...summary, format, columns: columns.length, isWhole, odd, doubts, ...checked })
+  } else sayDraft(source, output, draft, columns, sample, doubts, checked)
+}
+
+async function draftOf(
+  name: string,
+  source: string,
+  sample: Sample,
+): Promise<{ columns: readonly ColumnDraft[]; draft: DatasetDraft }> {
+  if (sample.events.length === 0) {
+    const [odd] = sample.odd
+    throw new CommandError(
+      'definition',
+      `'${source}' has no events${odd === undefined ? '' : `; ${odd.place}: ${odd.reason}`}`,
+    )
+  }
+  const survey = new Survey()
+  for (const event of sample.events) survey.add(event)
+  const { columns, doubts } = draftColumns(survey, await keywords())
+  try {
+    const draft = draftDataset(name, columns, sample.events.length)
+    return { columns, draft: { ...draft, doubts: [...draft.doubts, ...doubts] } }
+  } catch (error) {
+    throw new CommandError('definition', `'${source}': ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Loads what was written as every command does, and offers it the sample. */
+async function check(file: string, { events }: Sample): Promise<Checked> {
+  const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
+  try {
+    const [dataset] = [...(await loadDatasets([resolve(file)], engine)).values()]
+    const verdicts = events.map((event) => dataset!.check(event))
+    const rejected = verdicts.filter((verdict) => !verdict.ok)
+    return {
+      events: events.length,
+      rejected: rejected.length,
+      reason: rejected[0]?.ok === false ? rejected[0].reason : null,
+    }
+  } finally {
+    engine.close()
+  }
+}
+
+async function keywords(): Promise<ReadonlySet<string>> {
+  const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
+  const connection = await engine.connect()
+  try {
+    const rows = await connection.rows<{ name: string }>(
+      "SELECT keyword_name AS name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'",
+    )
+    return new Set(rows.map((row) => row.name))
+  } finally {
+    connection.close()
+    engine.close()
+  }
+}
+
+function sayDraft(
+  source: string,
+  output: string,
+  draft: DatasetDraft,
+  columns: readonly ColumnDraft[],
+  { format, events, odd, isWhole }: Sample,
+  doubts: readonly string[],
+  { rejected, reason }: Checked,
+): void {
+  const { name, time, key, views } = draft
+  const path = relative('.', resolve(output))
+  const file = path.startsWith('.') ? path : `./${path}`
+  const [view] = views
+  say(`read ${events.length} events as ${format}${isWhole ? '' : ', the beginning of the source'}`)
+  for (const { place, reason: why } of odd) say(`  ${place} is no event: ${why}`)
+  say(`wrote ${file}: ${columns.length} columns; event time ${time.name} (${time.path}), key ${key.name} (${key.path})`)
+  for (const doubt of doubts) say(`  please check: ${doubt}`)
+  if (rejected > 0) say(`  ${rejected} of ${events.length} events would be rejected; the first: ${reason}`)
+  const isFile = source !== '-' && !/^https?:/i.test(source)
+  say('next:')
+  if (isFile) say(`  ./watershed ingest ${name} ${source} --dataset ${file}`)
+  say(`  ./watershed query ${name} ${view!.name} --dataset ${file} --limit 10`)
+  say(`  ./watershed start --dataset ${file}`)
+}
+
+/** @example nameOf('/data/2015-Flights.csv.gz') // 'flights' */
+function nameOf(source: string): string {
+  const last =
+    source === '-'
+      ? 'events'
+      : (source
+          .split(/[?#]/)[0]!
+          .split('/')
+          .findLast((part) => part !== '') ?? 'events')
+  const name = last
+    .replace(/\.(gz|zst)$/i, '')
+    .replace(/\.[a-z0-9]+$/i, '')
+    .toLowerCase()
+    .replace(/[^a-z\d]+/g, '_')
+    .replace(/^[^a-z]+|_+$/g, '')
+    .slice(0, 60)
+  return name === '' ? 'events' : name
+}
