@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import manifest from '../../package.json' with { type: 'json' }
 import { backfillCommand, batchCommand } from './batch-command.ts'
+import { checkCommand } from './check-command.ts'
 import { configCommand } from './config-command.ts'
 import { dashboardsCommand } from './dashboards-command.ts'
 import { dictionariesCommand } from './dictionaries-command.ts'
@@ -29,6 +30,7 @@ export function commandLine(): Command {
     batchCommand(),
     presentCommand(),
     initCommand(),
+    checkCommand(),
     ingestCommand(),
     generateCommand(),
     queryCommand(),

@@ -2,7 +2,11 @@
 export const EXIT_CODES = {
   done: { code: 0, meaning: 'success; also `start` after a clean stop' },
   different: { code: 1, meaning: '`verify` found a difference, or `doctor` found a component that needs attention' },
-  rejected: { code: 2, meaning: '`ingest` rejected at least one line; all others are in the log' },
+  rejected: {
+    code: 2,
+    meaning:
+      '`ingest` rejected at least one line; all others are in the log. `check` found events that would be rejected',
+  },
   behind: {
     code: 3,
     meaning:

@@ -122,3 +122,37 @@ test('an existing definition is kept, and what cannot be drafted is explained', 
   expect(await readFile(join(folder, 'y.ts'), 'utf8')).toBe('// mine')
   await expect(watershed('init', 'none.csv')).rejects.toThrow(/'none.csv' cannot be read: ENOENT/)
 })
+
+test('check says what a definition makes of a file, before anything is ingested', async () => {
+  const lines = [
+    { id: 1, at: '2026-01-01T00:00:00Z', price: '19.99' },
+    { id: 2, at: '2026-01-01T00:00:00Z', price: '1,234.50' },
+    { id: 3, at: 'soon', price: null },
+    { id: 4, at: 'later' },
+  ]
+  await writeFile(join(folder, 'x.ndjson'), lines.map((line) => JSON.stringify(line)).join('\n'))
+  const definition = `import { count, defineDataset } from 'watershed'
+export default defineDataset({
+  name: 'x', time: 'at', key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', required: true },
+    price: { type: 'DECIMAL(9,2)', path: '$.price' },
+  },
+  views: { v: { dimensions: {}, measures: { n: count() } } },
+})`
+  await writeFile(join(folder, 'x.ts'), definition)
+  expect(await watershed('check', './x.ts')).toMatchObject({ dataset: 'x', views: ['v'], columns: [] })
+  const { stdout, code } = await run(process.execPath, [MAIN, 'check', './x.ts', 'x.ndjson', '--json'], {
+    cwd: folder,
+  }).catch((error) => error)
+  expect(code).toBe(2)
+  const { rejects, columns } = JSON.parse(stdout) as { rejects: unknown[]; columns: { column: string }[] }
+  expect(rejects).toEqual([{ reason: expect.stringMatching(/^at \(\$\.at\): "soon" is not a valid time/), events: 2 }])
+  expect(columns.find(({ column }) => column === 'price')).toMatchObject({
+    values: 1,
+    missing: 2,
+    unconverted: 1,
+    example: '"1,234.50" is not a valid DECIMAL(9,2)',
+  })
+})

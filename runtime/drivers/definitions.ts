@@ -71,7 +71,8 @@ export async function loadEventChecks(entries: readonly string[]): Promise<Event
   return definitions.map(({ definition }) => ({ name: definition.name, ...eventCheck(definition) }))
 }
 
-async function importDefinition(entry: string): Promise<{ definition: DatasetDefinition; url: string }> {
+/** As it was written, not validated. @throws CommandError as `loadDatasets` */
+export async function importDefinition(entry: string): Promise<{ definition: DatasetDefinition; url: string }> {
   const path = isDefinitionPath(entry) ? resolve(entry) : null
   const shipped = SHIPPED[entry]
   if (path === null && shipped === undefined) {

@@ -1,0 +1,131 @@
+/** watershed check <definition> [file]: what a definition makes of a file, before anything is ingested. */
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { DatasetDefinition } from '#core/definition.ts'
+import { parseJsonPath, valueAt } from '#core/json-path.ts'
+import { whyUnusable } from '#core/usable-value.ts'
+import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
+import { type Sample, sampleOf } from '#ingest/inference/sample.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { importDefinition, loadDatasets } from '../drivers/definitions.ts'
+import { isDefinitionPath } from '../settings/setting-sources.ts'
+import { commandWith, type SharedOptions } from './command-options.ts'
+import { CommandError, EXIT_CODES } from './exit-codes.ts'
+import { withFormatOptions } from './format-options.ts'
+import { printJson, printTable, say } from './output.ts'
+
+type CheckOptions = SharedOptions & FormatOptions
+
+interface ColumnCheck {
+  readonly column: string
+  readonly type: string
+  readonly path: string
+  readonly values: number
+  readonly missing: number
+  /** present, but not a value of the type: NULL, or the default */
+  readonly unconverted: number
+  readonly example: string | null
+}
+
+interface Rejected {
+  readonly reason: string
+  events: number
+}
+
+export function checkCommand(): Command {
+  const command = commandWith('check', 'Check a definition, and what it makes of a file')
+    .argument('<definition>', 'a definition file, or the name of a shipped dataset')
+    .argument('[file]', 'events to check it against: a file, - for stdin, or an http(s) address')
+  return withFormatOptions(command).action(check)
+}
+
+async function check(entry: string, file: string | undefined, options: CheckOptions): Promise<void> {
+  const path = isDefinitionPath(entry) ? resolve(entry) : entry
+  const dataset = await compiled(path)
+  const { definition } = await importDefinition(path)
+  const sample = file === undefined ? null : await sampleFrom(file, options)
+  const columns = sample === null ? [] : checkColumns(definition, sample.events)
+  const rejects = sample === null ? [] : rejectsOf(dataset, sample.events)
+  const rejected = rejects.reduce((sum, { events }) => sum + events, 0)
+  const views = [...dataset.views.keys()]
+  if (options.json)
+    printJson({ dataset: dataset.name, views, events: sample?.events.length ?? 0, rejected, rejects, columns })
+  else {
+    say(`${dataset.name}: the definition is valid; views ${views.join(', ')}`)
+    if (sample !== null) sayCheck(sample, columns, rejects, rejected)
+  }
+  if (rejected > 0) process.exitCode = EXIT_CODES.rejected.code
+}
+
+async function compiled(entry: string): Promise<CompiledDataset> {
+  const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
+  try {
+    const datasets = await loadDatasets([entry], engine)
+    return [...datasets.values()][0]!
+  } finally {
+    engine.close()
+  }
+}
+
+function sampleFrom(file: string, options: FormatOptions): Promise<Sample> {
+  return sampleOf(file, options).catch((error: Error) => {
+    throw new CommandError('storage', `'${file}' cannot be read: ${error.message}`, { cause: error })
+  })
+}
+
+function checkColumns(definition: DatasetDefinition, events: readonly object[]): ColumnCheck[] {
+  return Object.entries(definition.columns).map(([name, column]) => {
+    const path = parseJsonPath(column.path)!
+    const values = events.map((event) => valueAt(event, path)).filter((value) => value !== undefined && value !== null)
+    const wrong = values.map((value) => whyUnusable(value, column)).filter((reason) => reason !== null)
+    return {
+      column: name,
+      type: column.type,
+      path: column.path,
+      values: values.length - wrong.length,
+      missing: events.length - values.length,
+      unconverted: wrong.length,
+      example: wrong[0] ?? null,
+    }
+  })
+}
+
+function rejectsOf(dataset: CompiledDataset, events: readonly object[]): Rejected[] {
+  const reasons = new Map<string, Rejected>()
+  for (const event of events) {
+    const verdict = dataset.check(event)
+    if (verdict.ok) continue
+    // The value differs from event to event, the column and what is wrong with it do not.
+    const kind = verdict.reason.replace(/"(\\.|[^"\\])*"|-?\d+(\.\d+)?(e[+-]?\d+)?/gi, '…')
+    const known = reasons.get(kind)
+    if (known === undefined) reasons.set(kind, { reason: verdict.reason, events: 1 })
+    else known.events++
+  }
+  return [...reasons.values()].toSorted((a, b) => b.events - a.events)
+}
+
+function sayCheck(
+  sample: Sample,
+  columns: readonly ColumnCheck[],
+  rejects: readonly Rejected[],
+  rejected: number,
+): void {
+  const { events, odd, format, isWhole } = sample
+  say(`read ${events.length} events as ${format}${isWhole ? '' : ', the beginning of the file'}`)
+  for (const { place, reason } of odd) say(`  ${place} is no event: ${reason}`)
+  printTable(
+    ['column', 'type', 'path', 'values', 'missing', 'unconverted', 'example'],
+    columns.map(({ column, type, path, values, missing, unconverted, example }) => [
+      column,
+      type,
+      path,
+      values,
+      missing,
+      unconverted,
+      example,
+    ]),
+  )
+  for (const { reason, events: count } of rejects) say(`  ${count} events would be rejected, such as: ${reason}`)
+  if (rejected === 0) say('  no event would be rejected')
+}
