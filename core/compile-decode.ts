@@ -49,9 +49,14 @@ export function compileDecode(
   const required = Object.entries(columns).filter(([, column]) => column.required)
   return {
     jsonColumns: `{${fields.join(', ')}}`,
-    project: [`epoch_ms(${time}) AS _time`, ...projected].join(', '),
+    project: [`${epochMsSql(time)} AS _time`, ...projected].join(', '),
     rejectWhere: ['_time IS NULL', ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
   }
+}
+
+/** Of the millisecond that the time is in; the engine's epoch_ms gives the next one for a time before 1970. */
+function epochMsSql(time: string): string {
+  return `epoch_ms(date_trunc('millisecond', ${time}))`
 }
 
 function addPath(root: Field, path: JsonPath, type: string): string | undefined {

@@ -173,6 +173,7 @@ async function assemble(
   if (input.problems.length > 0) return null
   const texts = viewSql({
     time,
+    timeColumn: definition.time,
     dimensions: groups,
     unnest,
     where: view.where && tried(view.where, known),
