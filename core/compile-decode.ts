@@ -23,10 +23,11 @@ export interface DecodeTexts {
   readonly rejectWhere: string
 }
 
-/** Returns the SQL texts, or the problems with the paths. */
+/** Returns the SQL texts, or the problems with the paths. @param notAccepted SQL condition over typed rows: the event time is not accepted */
 export function compileDecode(
   columns: Readonly<Record<string, ColumnDefinition>>,
   timeColumn: string,
+  notAccepted: string,
 ): DecodeTexts | { readonly problems: string[] } {
   const root: Field = { name: '', type: null, members: new Map(), list: false }
   const problems: string[] = []
@@ -50,7 +51,7 @@ export function compileDecode(
   return {
     jsonColumns: `{${fields.join(', ')}}`,
     project: [`${epochMsSql(time)} AS _time`, ...projected].join(', '),
-    rejectWhere: ['_time IS NULL', ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
+    rejectWhere: ['_time IS NULL', notAccepted, ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
   }
 }
 
