@@ -2,7 +2,7 @@
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
 import { quoteName, quoteText } from './sql-names.ts'
-import { decimalOf, finiteSql, isoDateSql, isoTimeSql, wideDecimalSql } from './stored-value.ts'
+import { decimalOf, epochMsSql, finiteSql, isoDateSql, isoTimeSql, wideDecimalSql } from './stored-value.ts'
 
 /** Range of event times: years 1 to 9999. */
 export const TIME_MS_MIN = -62_135_596_800_000
@@ -53,11 +53,6 @@ export function compileDecode(
     project: [`${epochMsSql(time)} AS _time`, ...projected].join(', '),
     rejectWhere: ['_time IS NULL', notAccepted, ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
   }
-}
-
-/** Of the millisecond that the time is in; the engine's epoch_ms gives the next one for a time before 1970. */
-function epochMsSql(time: string): string {
-  return `epoch_ms(date_trunc('millisecond', ${time}))`
 }
 
 function addPath(root: Field, path: JsonPath, type: string): string | undefined {

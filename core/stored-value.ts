@@ -36,6 +36,11 @@ export function isoTimeSql(text: string): string {
   return inYearsSql(read, 'TIMESTAMP')
 }
 
+/** SQL: epoch ms of the millisecond that the time is in; the engine's epoch_ms gives the next one for a time before 1970. */
+export function epochMsSql(time: string): string {
+  return `epoch_ms(date_trunc('millisecond', ${time}))`
+}
+
 /** SQL: text that begins with YYYY-MM-DD → DATE; NULL for other text. */
 export function isoDateSql(text: string): string {
   const read = `CASE WHEN regexp_full_match(${text}, '${DATE_PART}([T ].*)?') THEN TRY_CAST(substr(${text}, 1, 10) AS DATE) END`
