@@ -118,3 +118,35 @@ test('two unnested lists give a row per combination, and none where one is empty
     ...['y', 'z'].map((tag) => ({ topic: 'b', tag, n: 1, events: 1, guests: 5 })),
   ])
 })
+
+test('a number is rounded to a DECIMAL as its text is: half away from zero', async () => {
+  for (const type of ['DECIMAL(9,2)', 'DECIMAL(20,2)'] as const) {
+    const dataset = await compileDataset(written({ v: { type, path: '$.v', required: true } }), connection)
+    const texts = ['1.005', '2.675', '-1.005', '19.999', '1.0049999999', '0.285', '1234567.005', '1e2', '0.00001']
+    const lines = texts.flatMap((text) => [`{"v":${text}}`, `{"v":"${text.replace('1e2', '100')}"}`])
+    expect(await decode(dataset, lines)).toEqual([])
+    const [values] = await connection.columns('SELECT v::VARCHAR FROM rows ORDER BY _offset')
+    const expected = ['1.01', '2.68', '-1.01', '20.00', '1.00', '0.29', '1234567.01', '100.00', '0.00']
+    expect([type, values]).toEqual([type, expected.flatMap((text) => [text, text])])
+  }
+  const narrow = await compileDataset(written({ v: { type: 'DECIMAL(9,2)', path: '$.v', required: true } }), connection)
+  expect(await decode(narrow, ['{"v":9999999.995}', '{"v":"9999999.995"}', '{"v":true}'])).toEqual([0, 1, 2])
+})
+
+test('true and false are no times, in any unit', async () => {
+  for (const unit of ['s', 'ms', 'us', 'iso'] as const) {
+    const time: ColumnDefinition = { type: 'TIMESTAMP', path: '$.v', unit }
+    const optional = await compileDataset(written({ v: time }), connection)
+    expect(await decode(optional, ['{"v":true}', '{"v":false}'])).toEqual([])
+    expect(await connection.columns('SELECT v IS NULL FROM rows')).toEqual([[true, true]])
+    const required = await compileDataset(written({ v: { ...time, required: true } as ColumnDefinition }), connection)
+    expect(await decode(required, ['{"v":true}', '{"v":false}'])).toEqual([0, 1])
+  }
+})
+
+test('a time in numbers is rounded as its text is', async () => {
+  const dataset = await compileDataset(written({ v: { type: 'TIMESTAMP', path: '$.v', unit: 'ms' } }), connection)
+  await decode(dataset, ['{"v":1764151200000.5}', '{"v":"1764151200001"}', '{"v":1.764151200001e12}'])
+  const [values] = await connection.columns('SELECT epoch_ms(v) FROM rows')
+  expect(values!.map(Number)).toEqual([1764151200001, 1764151200001, 1764151200001])
+})

@@ -95,10 +95,10 @@ function isNumber(value: unknown): boolean {
 function isDecimal(value: unknown, type: string): boolean {
   const { digits, scale } = decimalOf(type)!
   const room = digits - scale
-  if (typeof value === 'boolean') return room > 0 || !value
   if (typeof value === 'string') {
-    const [, whole, fraction = ''] = /^[+-]?0*(\d*)(?:\.(\d+))?$/.exec(trimmed(value)) ?? []
-    return NUMBER.test(trimmed(value)) && whole!.length + (fraction.length > scale ? 1 : 0) <= room
+    const [, whole = '', fraction = ''] = /^[+-]?0*(\d*)(?:\.(\d+))?$/.exec(trimmed(value)) ?? []
+    const full = /^9*$/.test(whole + fraction.slice(0, scale)) && whole.length === room
+    return NUMBER.test(trimmed(value)) && whole.length <= room && !(full && fraction[scale]! >= '5')
   }
   if (typeof value !== 'number' || Math.abs(value) > 10 ** room - 10 ** -scale) return false
   if (Math.abs(value) < 10 ** (15 - scale) || (Number.isInteger(value) && Math.abs(value) < WHOLE_MAX)) return true
@@ -113,10 +113,10 @@ function digitsOf(value: number): number {
 /** The millisecond that a time is in, since 1970; null if the engine does not convert it. */
 export function timeMs(value: unknown, unit: TimeUnit): number | null {
   if (unit === 'iso') return typeof value === 'string' ? isoTimeMs(value) : null
-  if (!isWhole(value, 2 ** 63)) return null
+  if (typeof value === 'boolean' || !isWhole(value, 2 ** 63)) return null
   const exact = Number(value) * { s: 1_000, ms: 1, us: 0.001 }[unit]
   if (!(exact >= TIME_MS_MIN && exact <= TIME_MS_MAX - 1_000)) return null
-  const whole = Number.isSafeInteger(value) ? (value as number) : Number(wholeText(value))
+  const whole = Number.isSafeInteger(value) ? (value as number) : Number(wholeText(String(value)))
   return unit === 'us' ? Math.floor(whole / 1_000) : whole * (unit === 's' ? 1_000 : 1)
 }
 
