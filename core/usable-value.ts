@@ -131,11 +131,12 @@ function isoTimeMs(text: string): number | null {
   return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX ? ms + fractionMs : null
 }
 
-/** Start of the day; null if the calendar has no such day in the years 1 to 9999. */
+/** Start of the day YYYY-MM-DD; null if the calendar has no such day in the years 1 to 9999. */
 function dayMs(text: string): number | null {
-  const day = new Date(`${text}T00:00:00Z`)
-  const right = !text.startsWith('0000') && !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === text
-  return right ? day.getTime() : null
+  const [year, month, day] = [Number(text.slice(0, 4)), Number(text.slice(5, 7)), Number(text.slice(8, 10))]
+  const start = new Date(0)
+  start.setUTCFullYear(year, month - 1, day)
+  return year > 0 && start.getUTCMonth() === month - 1 && start.getUTCDate() === day ? start.getTime() : null
 }
 
 /**
