@@ -1,4 +1,5 @@
 /** Compiles a definition into the form that every tier works with. Collects all problems, each with its place, before it fails. */
+import { acceptedTimes, notAcceptedSql } from './accepted-times.ts'
 import { eventCheck } from './check-event.ts'
 import { isColumnType, KEY_TYPES, LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
@@ -6,7 +7,7 @@ import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { DefinitionError, nearest } from './definition-error.ts'
-import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
+import { DEFINITION_LIMITS, hashOf, NAME, storedAccept, storedColumn } from './definition-limits.ts'
 import { shapeProblems } from './definition-shape.ts'
 import type { SqlDialect } from './dialect.ts'
 import { durationMs } from './grains.ts'
@@ -17,7 +18,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
   const problems = shapeProblems(definition)
   if (problems.length === 0) checkDataset(definition, problems)
   if (problems.length > 0) throw new DefinitionError(String(definition?.name), problems)
-  const decode = compileDecode(definition.columns, definition.time)
+  const decode = compileDecode(definition.columns, definition.time, notAcceptedSql(acceptedTimes(definition)))
   if ('problems' in decode) throw new DefinitionError(definition.name, decode.problems)
 
   const columns = Object.entries<ColumnDefinition>(definition.columns)
@@ -37,7 +38,11 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
   return {
     name: definition.name,
     label: definition.label,
-    schemaHash: hashOf([definition.time, columns.map(([name, column]) => [name, storedColumn(column)])]),
+    schemaHash: hashOf([
+      definition.time,
+      columns.map(([name, column]) => [name, storedColumn(column)]),
+      ...storedAccept(definition),
+    ]),
     timeColumn: definition.time,
     keyColumn: definition.key,
     lateAfterMs: durationMs(definition.lateAfter ?? '1m', `dataset '${definition.name}', lateAfter`),
@@ -75,6 +80,7 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
     problems.push(`key: column '${definition.key}' has type ${key.type}; a key must be one of ${KEY_TYPES.join(', ')}`)
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
+    if (time !== undefined) acceptedTimes(definition)
   } catch (error) {
     problems.push((error as Error).message)
   }

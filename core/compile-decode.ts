@@ -2,7 +2,7 @@
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
 import { quoteName, quoteText } from './sql-names.ts'
-import { decimalOf, finiteSql, isoDateSql, isoTimeSql, wideDecimalSql } from './stored-value.ts'
+import { decimalOf, decimalSql, epochMsSql, finiteSql, isoDateSql, isoTimeSql, wideDecimalSql } from './stored-value.ts'
 
 /** Range of event times: years 1 to 9999. */
 export const TIME_MS_MIN = -62_135_596_800_000
@@ -23,10 +23,11 @@ export interface DecodeTexts {
   readonly rejectWhere: string
 }
 
-/** Returns the SQL texts, or the problems with the paths. */
+/** Returns the SQL texts, or the problems with the paths. @param notAccepted SQL condition over typed rows: the event time is not accepted */
 export function compileDecode(
   columns: Readonly<Record<string, ColumnDefinition>>,
   timeColumn: string,
+  notAccepted: string,
 ): DecodeTexts | { readonly problems: string[] } {
   const root: Field = { name: '', type: null, members: new Map(), list: false }
   const problems: string[] = []
@@ -49,8 +50,8 @@ export function compileDecode(
   const required = Object.entries(columns).filter(([, column]) => column.required)
   return {
     jsonColumns: `{${fields.join(', ')}}`,
-    project: [`epoch_ms(${time}) AS _time`, ...projected].join(', '),
-    rejectWhere: ['_time IS NULL', ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
+    project: [`${epochMsSql(time)} AS _time`, ...projected].join(', '),
+    rejectWhere: ['_time IS NULL', notAccepted, ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
   }
 }
 
@@ -91,9 +92,9 @@ const DOUBLE_DIGITS = 15
 function rawType(column: ColumnDefinition): string {
   const list = column.type.endsWith('[]') && column.path.includes('[*]')
   const type = list ? column.type.slice(0, -2) : column.type
-  if (type === 'TIMESTAMP') return column.unit && column.unit !== 'iso' ? 'BIGINT' : 'VARCHAR'
-  if (type === 'DATE') return 'VARCHAR'
   if (isWide(type)) return 'JSON'
+  // As texts, numbers are rounded as they are written, and true is not 1.
+  if (type === 'TIMESTAMP' || type === 'DATE' || decimalOf(type) !== null) return 'VARCHAR'
   return type.replace('INTEGER', 'BIGINT')
 }
 
@@ -136,12 +137,14 @@ function converted(column: ColumnDefinition, raw: string): string {
     case 'TIMESTAMP':
       return timeSql(raw, column.unit ?? 'iso')
     default:
-      return isWide(column.type) ? wideDecimalSql(raw, column.type) : raw
+      if (isWide(column.type)) return wideDecimalSql(raw, column.type)
+      return decimalOf(column.type) === null ? raw : decimalSql(raw, column.type)
   }
 }
 
-function timeSql(raw: string, unit: TimeUnit): string {
-  if (unit === 'iso') return isoTimeSql(raw)
+function timeSql(text: string, unit: TimeUnit): string {
+  if (unit === 'iso') return isoTimeSql(text)
+  const raw = `TRY_CAST(${text} AS BIGINT)`
   const perSecond = UNIT_PER_SECOND[unit]
   const low = (TIME_MS_MIN / 1_000) * perSecond
   const high = Math.floor(TIME_MS_MAX / 1_000) * perSecond

@@ -2,7 +2,7 @@
 import type { CompiledLookup, CompiledRank, CompiledView, SqlColumn, ViewTime } from './compiled.ts'
 import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
-import { DEFINITION_LIMITS, hashOf, NAME, storedColumn } from './definition-limits.ts'
+import { DEFINITION_LIMITS, hashOf, NAME, storedAccept, storedColumn } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression, expressionSql } from './expression.ts'
 import { compiledMeasure, measureSql, wantsNumber, wantsSum } from './measures/by-kind.ts'
@@ -173,6 +173,7 @@ async function assemble(
   if (input.problems.length > 0) return null
   const texts = viewSql({
     time,
+    timeColumn: definition.time,
     dimensions: groups,
     unnest,
     where: view.where && tried(view.where, known),
@@ -186,7 +187,7 @@ async function assemble(
     dataset: definition.name,
     name,
     label: view.label,
-    hash: hashOf([texts.partialSql('rows'), definition.time, columns]),
+    hash: hashOf([texts.partialSql('rows'), definition.time, columns, ...storedAccept(definition)]),
     time,
     rank,
     dimensions: dimensionColumns,

@@ -165,16 +165,23 @@ export interface CompiledDataset {
      * dataset's columns (NULL replaced by the column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival.
      */
     readonly project: string
-    /** SQL condition over the projected row: true if the event is unusable (a required column or the time is NULL) */
+    /** SQL condition over the projected row and `_arrival`: true if the event is unusable (a required column or the time is NULL, or the time is not accepted) */
     readonly rejectWhere: string
   }
   /** Why a line is unusable (names the field); null if it is usable. Uses JSON.parse: the slow path, for single rows. */
-  explain(line: string): string | null
-  /** Same check on a parsed value, plus the text of its key (for partitioning). */
-  check(value: unknown): { readonly ok: true; readonly key: string } | { readonly ok: false; readonly reason: string }
+  explain(line: string, arrivalMs: number): string | null
+  /**
+   * Same check on a parsed value, plus the text of its key (for partitioning).
+   * @param text its JSON; @param arrivalMs when it arrives in the log, epoch ms, or now where it has not yet
+   */
+  check(
+    value: unknown,
+    text: string,
+    arrivalMs: number,
+  ): { readonly ok: true; readonly key: string } | { readonly ok: false; readonly reason: string }
   /**
    * Fast path for ordinary events: the key of the event in the bytes [from, end), which must be UTF-8. When it returns a key, the
    * text is one readable line and `check` accepts it with the same key; null: undecided, parse the text and call `check`.
    */
-  scanKey(bytes: Buffer, from: number, end: number): string | null
+  scanKey(bytes: Buffer, from: number, end: number, arrivalMs: number): string | null
 }

@@ -17,6 +17,8 @@ import { eventText, valueText } from './event-texts-fixture.ts'
 import { expectedText } from './expected-value-fixture.ts'
 import { whyUnreadable } from './json-text.ts'
 
+const ARRIVAL_MS = Date.UTC(2026, 10, 26)
+
 let folder: string
 let engine: DuckDbEngine
 let connection: EngineConnection
@@ -42,7 +44,7 @@ const definitionOf = (v: ColumnDefinition, key: 'id' | 'v' = 'id'): DatasetDefin
 function door(dataset: CompiledDataset, line: string): { ok: true; key: string } | { ok: false; reason: string } {
   const verdict = checkOf(dataset, line)
   const bytes = Buffer.from(line)
-  const key = dataset.scanKey(bytes, 0, bytes.length)
+  const key = dataset.scanKey(bytes, 0, bytes.length, ARRIVAL_MS)
   if (key !== null) expect([line, verdict]).toEqual([line, { ok: true, key }])
   return verdict
 }
@@ -51,7 +53,7 @@ function checkOf(dataset: CompiledDataset, line: string): ReturnType<CompiledDat
   try {
     const value: unknown = JSON.parse(line)
     const reason = whyUnreadable(line, value)
-    return reason === null ? dataset.check(value) : { ok: false, reason }
+    return reason === null ? dataset.check(value, line, ARRIVAL_MS) : { ok: false, reason }
   } catch (error) {
     return { ok: false, reason: (error as Error).message }
   }
@@ -65,7 +67,7 @@ async function engineValues(
   await connection.run('DROP TABLE IF EXISTS rows')
   await createRowsTable(connection, dataset, 'rows')
   const end = lines.length
-  const batch = { partition: 0, start: 0, end, count: end, offsets: null, arrivals: [{ count: end, atMs: 5 }] }
+  const batch = { partition: 0, start: 0, end, count: end, offsets: null, arrivals: [{ count: end, atMs: ARRIVAL_MS }] }
   await decodeBatch(
     connection,
     dataset,
@@ -126,7 +128,7 @@ describe.each(COLUMNS.map((column) => [title(column), column] as const))('%s', (
             const right = expected === undefined ? isSome(value, texts[index]!, column) : value === expected
             return right ? [] : [{ line, value, expected }]
           }
-          const reason = value === undefined ? dataset.explain(line) : verdict.reason
+          const reason = value === undefined ? dataset.explain(line, ARRIVAL_MS) : verdict.reason
           const right = value === undefined ? reason !== null : isLenient(texts[index]!, column)
           return right ? [] : [{ line, value, reason }]
         })

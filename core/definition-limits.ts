@@ -1,6 +1,6 @@
 /** Limits of a definition, and the hash that identifies it. */
 import { createHash } from 'node:crypto'
-import type { ColumnDefinition } from './definition.ts'
+import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 
 export const DEFINITION_LIMITS = {
   columnsMax: 256,
@@ -34,4 +34,9 @@ export function storedColumn({ type, path, required, default: absent, unit }: Co
     default: absent,
     unit: type === 'TIMESTAMP' ? (unit ?? 'iso') : unit,
   }
+}
+
+/** The accepted times in the same way; nothing where the definition states none. */
+export function storedAccept({ accept }: DatasetDefinition): unknown[] {
+  return accept === undefined ? [] : [{ from: accept.from, until: accept.until }]
 }

@@ -94,6 +94,14 @@ export interface ViewDefinition<Column extends string = string> {
   readonly enrich?: Readonly<Record<string, LookupDefinition>>
 }
 
+/** The event times that a dataset believes: an event with another one is a dead letter. */
+export interface AcceptDefinition {
+  /** the first one: ISO 8601; default 1970, in every time zone */
+  readonly from?: string
+  /** where they end: ISO 8601, or a duration after the arrival of the event; default '365d' */
+  readonly until?: string
+}
+
 export interface DatasetDefinition<Column extends string = string> {
   /** lower case letters, digits and _; starts with a letter; at most 63 */
   readonly name: string
@@ -104,6 +112,8 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly key: Column
   /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
   readonly lateAfter?: Duration
+  /** the event times that are believed; default: from 1970 to a year after arrival */
+  readonly accept?: AcceptDefinition
   readonly columns: Readonly<Record<Column, ColumnDefinition>>
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
 }

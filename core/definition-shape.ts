@@ -52,6 +52,7 @@ const dataset = z.strictObject({
   time: text,
   key: text,
   lateAfter: text.optional(),
+  accept: z.strictObject({ from: text.optional(), until: text.optional() }).optional(),
   columns: z.record(text, column),
   views: z.record(text, view),
 })
@@ -59,6 +60,7 @@ const dataset = z.strictObject({
 /** Member names of each part of a definition; for a measure, the names of its options. */
 export const DEFINITION_MEMBERS = {
   dataset: Object.keys(dataset.shape),
+  accept: Object.keys(dataset.shape.accept.unwrap().shape),
   column: Object.keys(column.shape),
   view: Object.keys(view.shape),
   window: Object.keys(view.shape.window.unwrap().shape),
@@ -122,7 +124,7 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
 /** The known members of the part at a path. */
 function membersAt(path: readonly PropertyKey[], definition: unknown): readonly string[] {
   const [, name, part, entry] = path.map(String)
-  if (name === undefined) return DEFINITION_MEMBERS.dataset
+  if (name === undefined) return path[0] === 'accept' ? DEFINITION_MEMBERS.accept : DEFINITION_MEMBERS.dataset
   if (part === undefined) return path[0] === 'columns' ? DEFINITION_MEMBERS.column : DEFINITION_MEMBERS.view
   if (part === 'window' || part === 'rank') return DEFINITION_MEMBERS[part]
   if (part === 'enrich') return DEFINITION_MEMBERS.lookup

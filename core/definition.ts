@@ -4,6 +4,7 @@
  */
 import type { CheckedViews, ColumnIn, KeyColumn, TimeColumn } from './definition-checks.ts'
 import type {
+  AcceptDefinition,
   ColumnDefinition,
   ColumnType,
   DatasetDefinition,
@@ -109,7 +110,7 @@ export function lookup<const Key extends string>(
 
 /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
 export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views>
-  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
+  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept'> {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>
   /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -128,6 +129,7 @@ export function defineDataset<
 }
 
 export type {
+  AcceptDefinition,
   ColumnDefinition,
   ColumnType,
   DatasetDefinition,

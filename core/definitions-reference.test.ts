@@ -61,9 +61,10 @@ test('every example compiles, and together they call every builder', async () =>
 })
 
 describe('the members', () => {
-  test('of a dataset, a column, a view, a window, a ranking and a lookup are complete', () => {
-    const { dataset, column, view, window, rank, lookup } = DEFINITION_MEMBERS
+  test('of a dataset, its accepted times, a column, a view, a window, a ranking and a lookup are complete', () => {
+    const { dataset, accept, column, view, window, rank, lookup } = DEFINITION_MEMBERS
     expect(firstCodes('member', '## Dataset')).toEqual(dataset)
+    expect(firstCodes('`accept`')).toEqual(accept)
     expect(firstCodes('member', '## Columns')).toEqual(column)
     expect(firstCodes('member', '## Views')).toEqual(view)
     expect(firstCodes('`window`')).toEqual(window)

@@ -4,10 +4,11 @@
  * the text is readable (json-text.ts). It may decline any event. Invalid and unusual ones (a line feed, an escape in a name, a pair of
  * surrogate escapes, a possibly repeated name, deep nesting) are left to the full check, which knows the reasons.
  */
+import { type AcceptedTimes, isAccepted } from './accepted-times.ts'
 import type { ColumnDefinition } from './definition.ts'
 import { parseJsonPath } from './json-path.ts'
 import { digitsEnd, endsPlainText, NONE, numberEnd, QUOTE, spaceEnd, stringEnd, wordEnd } from './json-tokens.ts'
-import { keyText, whyUnusable } from './usable-value.ts'
+import { keyText, timeMs, whyUnusable } from './usable-value.ts'
 
 const [COMMA, COLON, MINUS, ZERO, NINE, LETTER_N] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x6e]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
@@ -24,6 +25,8 @@ export interface CheckedColumn {
   /** the event is rejected without a usable value */
   readonly needed: boolean
   readonly key: boolean
+  /** of the event time: which times are usable */
+  readonly accepted: AcceptedTimes | null
 }
 
 interface ScannedColumn extends CheckedColumn {
@@ -52,6 +55,7 @@ export class EventScan {
   /** number of needed columns with a usable value */
   #found = 0
   #key: unknown
+  #arrivalMs = 0
 
   /** @param columns have valid paths; exactly one is the key */
   constructor(columns: readonly CheckedColumn[]) {
@@ -67,9 +71,11 @@ export class EventScan {
 
   /**
    * @param bytes UTF-8; the event is [from, end)
+   * @param arrivalMs when the event arrives, epoch ms
    * @returns the key's text, or null when only the full check can decide
    */
-  keyOf(bytes: Buffer, from: number, end: number): string | null {
+  keyOf(bytes: Buffer, from: number, end: number, arrivalMs: number): string | null {
+    this.#arrivalMs = arrivalMs
     this.#bytes = bytes
     this.#end = end
     this.#nameCount = 0
@@ -179,7 +185,7 @@ export class EventScan {
   }
 
   /** Whether the column's value is certainly usable. */
-  #isUsable(at: number, end: number, { column, takes, needed, key }: ScannedColumn): boolean {
+  #isUsable(at: number, end: number, { column, takes, needed, key, accepted }: ScannedColumn): boolean {
     const first = this.#bytes[at]!
     if (first === LETTER_N) return false
     if (needed) this.#found++
@@ -187,7 +193,10 @@ export class EventScan {
     if (takes === 'lists') return first === OPEN_LIST
     if (first === OPEN_OBJECT || first === OPEN_LIST) return false
     const value = this.#scalar(at, end)
-    if (whyUnusable(value, column) !== null) return false
+    if (accepted !== null) {
+      const at = timeMs(value, column.unit ?? 'iso')
+      if (at === null || !isAccepted(accepted, at, this.#arrivalMs)) return false
+    } else if (whyUnusable(value, column) !== null) return false
     if (key) this.#key = value
     return true
   }

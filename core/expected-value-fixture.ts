@@ -20,18 +20,20 @@ export function expectedText(json: string, column: ColumnDefinition): string | n
   return digits === scale ? plain?.replace('0.', '.') : plain
 }
 
-function wholeText(value: string | number | boolean | unknown, text: string): string {
+function wholeText(value: unknown, text: string, halves: 'to even' | 'away from zero' = 'to even'): string {
   if (typeof value === 'boolean') return value ? '1' : '0'
   const plain = text.trim()
   if (/^[+-]?\d+$/.test(plain)) return String(BigInt(plain.replace('+', '')))
   const number = Number(plain)
+  if (Number.isInteger(number)) return String(BigInt(halves === 'to even' ? number : String(number)))
+  if (halves === 'away from zero') return String(Math.sign(number) * Math.floor(Math.abs(number) + 0.5))
   const half = Math.abs(number % 1) === 0.5
   return String(BigInt(half ? 2 * Math.round(number / 2) : Math.round(number)))
 }
 
 function timeText(value: unknown, text: string, unit: 's' | 'ms' | 'us' | 'iso'): string | undefined {
   if (unit !== 'iso') {
-    const micros = BigInt(wholeText(value, text)) * { s: 1_000_000n, ms: 1_000n, us: 1n }[unit]
+    const micros = BigInt(wholeText(value, text, 'away from zero')) * { s: 1_000_000n, ms: 1_000n, us: 1n }[unit]
     return timeOf(micros)
   }
   const [, day, clock = '00:00', fraction = '', zone = 'Z'] =
@@ -51,7 +53,7 @@ function timeOf(micros: bigint): string {
   return rest === '' ? plain : `${plain}.${rest}`
 }
 
-/** undefined where the text lies within a hair of the middle between two values: a number of JSON is a double. */
+/** undefined where the engine reads a number as a double, and its text lies within a hair of the middle between two values. */
 function decimalText(value: unknown, text: string, scale: number): string | undefined {
   const isDouble = typeof value === 'number' && !/^-?\d+$/.test(text)
   const plain = typeof value === 'boolean' || isDouble ? String(Number(value)) : text.trim()
@@ -63,7 +65,7 @@ function decimalText(value: unknown, text: string, scale: number): string | unde
   const [below, rest] = [digits / unit, digits % unit]
   // by how much the double may lie beside the middle, in units
   const blur = Math.abs(Number(plain)) * 2 ** -51 * 10 ** scale + 1e-4
-  const nearMiddle = typeof value === 'number' && Math.abs(Number((rest * 1_000_000n) / unit) / 1e6 - 0.5) <= blur
+  const nearMiddle = plain.includes('e') && Math.abs(Number((rest * 1_000_000n) / unit) / 1e6 - 0.5) <= blur
   if (nearMiddle) return undefined
   const rounded = String(below + (rest * 2n >= unit ? 1n : 0n)).padStart(scale + 1, '0')
   const shown = scale === 0 ? rounded : `${rounded.slice(0, -scale)}.${rounded.slice(-scale)}`

@@ -88,7 +88,9 @@ const definition = defineDataset({
 
 interface Row {
   id: number
+  /** event time, epoch ms, and microseconds after it */
   at: number
+  us: number
   k: string | null
   big: bigint | null
   small: number | null
@@ -103,6 +105,7 @@ const names = fc.constantFrom('a', 'b', 'ü', '😀 "x"', "o'clock", '')
 const row: fc.Arbitrary<Row> = fc.record({
   id: fc.integer({ min: 0, max: 9 }),
   at: fc.constantFrom(-60_001, -1, 0, 59_999, 60_000, 1_489_925_470_960),
+  us: fc.constantFrom(0, 1, 999),
   k: fc.option(names),
   big: fc.option(fc.bigInt({ min: -(2n ** 63n) + 1n, max: 2n ** 63n - 1n })),
   small: fc.option(fc.integer({ min: -5, max: 5 })),
@@ -138,7 +141,7 @@ async function table(name: string, cases: readonly (readonly Row[])[], partition
     const tags = r.tags === null ? 'NULL' : `[${r.tags.map(text).join(', ')}]::VARCHAR[]`
     const price = r.price === null ? 'NULL' : `${r.price}::DECIMAL(38,0) / 1000`
     const wide = r.wide === null ? 'NULL' : `${r.wide}::DECIMAL(28,0) * 0.00000001`
-    return `(${partition}, ${offset}, ${r.at}, ${r.at}, ${r.run}, ${r.id}, epoch_ms(${r.at}), ${text(r.k)}, ${r.big ?? 'NULL'}, ${r.small ?? 'NULL'}, ${price}, ${wide}, ${r.x ?? 'NULL'}::DOUBLE, ${tags})`
+    return `(${partition}, ${offset}, ${r.at}, ${r.at}, ${r.run}, ${r.id}, make_timestamp(${r.at * 1_000 + r.us}), ${text(r.k)}, ${r.big ?? 'NULL'}, ${r.small ?? 'NULL'}, ${price}, ${wide}, ${r.x ?? 'NULL'}::DOUBLE, ${tags})`
   })
   await connection.run(`INSERT INTO ${name} VALUES ${values.join(', ')}`)
 }
@@ -324,7 +327,7 @@ test('of the names of one event the smallest is first and the largest latest, as
     fc.asyncProperty(casesOf(CASES, 8), async (cases) => {
       await table('a', cases, 0)
       const naive = cases.flatMap((rows, run) => {
-        const named = rows.flatMap((r, place) => (r.tags ?? []).map((tag) => ({ at: r.at, place, tag })))
+        const named = rows.flatMap((r, place) => (r.tags ?? []).map((tag) => ({ at: r.at * 1_000 + r.us, place, tag })))
         if (named.length === 0) return []
         const some = named.filter((entry): entry is { at: number; place: number; tag: string } => entry.tag !== null)
         some.sort((a, b) => a.at - b.at || a.place - b.place || Buffer.compare(Buffer.from(a.tag), Buffer.from(b.tag)))
@@ -344,7 +347,7 @@ test('distinct counts are exact to 2,048 and within 5 sigma beyond', async () =>
     [50_000, false],
   ] as const) {
     await connection.run(
-      `CREATE OR REPLACE TABLE many AS SELECT * REPLACE (range::BIGINT AS id) FROM (SELECT * EXCLUDE (range), range FROM (SELECT 0::INTEGER AS _partition, 0::BIGINT AS _offset, 0::BIGINT AS _time, 0::BIGINT AS _arrival, NULL::INTEGER AS run, NULL::BIGINT AS id, 'k' AS k), range(${n}))`,
+      `CREATE OR REPLACE TABLE many AS SELECT * REPLACE (range::BIGINT AS id) FROM (SELECT * EXCLUDE (range), range FROM (SELECT 0::INTEGER AS _partition, 0::BIGINT AS _offset, 0::BIGINT AS _time, 0::BIGINT AS _arrival, NULL::INTEGER AS run, NULL::BIGINT AS id, epoch_ms(0) AS at, 'k' AS k), range(${n}))`,
     )
     const [result] = await connection.rows<{ people: number; people__estimated: boolean }>(
       view.presentSql(`(${view.partialSql('many')})`, []),
@@ -381,7 +384,18 @@ test('one row whose expression fails is NULL there, and the others count', async
     views: { v: { dimensions: {}, measures: { n: count(), huge: sum('small * 2147483647') } } },
   })
   const view = (await compileDataset(overflowing, connection)).views.get('v')!
-  const blank: Row = { id: 1, at: 0, k: null, big: null, small: null, price: null, wide: null, x: null, tags: null }
+  const blank: Row = {
+    id: 1,
+    at: 0,
+    us: 0,
+    k: null,
+    big: null,
+    small: null,
+    price: null,
+    wide: null,
+    x: null,
+    tags: null,
+  }
   await table(
     'a',
     [

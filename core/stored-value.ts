@@ -36,10 +36,21 @@ export function isoTimeSql(text: string): string {
   return inYearsSql(read, 'TIMESTAMP')
 }
 
+/** SQL: epoch ms of the millisecond that the time is in; the engine's epoch_ms gives the next one for a time before 1970. */
+export function epochMsSql(time: string): string {
+  return `epoch_ms(date_trunc('millisecond', ${time}))`
+}
+
 /** SQL: text that begins with YYYY-MM-DD → DATE; NULL for other text. */
 export function isoDateSql(text: string): string {
   const read = `CASE WHEN regexp_full_match(${text}, '${DATE_PART}([T ].*)?') THEN TRY_CAST(substr(${text}, 1, 10) AS DATE) END`
   return inYearsSql(read, 'DATE')
+}
+
+/** SQL: text of a number → DECIMAL, rounded half away from zero as it is written. The engine misreads texts with small exponents. */
+export function decimalSql(text: string, type: string): string {
+  const exponent = `contains(${text}, 'e') OR contains(${text}, 'E')`
+  return `CASE WHEN ${exponent} THEN TRY_CAST(TRY_CAST(${text} AS DOUBLE) AS ${type}) ELSE TRY_CAST(${text} AS ${type}) END`
 }
 
 /**
@@ -52,9 +63,8 @@ export function wideDecimalSql(json: string, type: string): string {
   const shortest = `(${double})::VARCHAR`
   const cases = [
     `json_type(${json}) = 'VARCHAR' THEN TRY_CAST(json_extract_string(${json}, '$') AS ${type})`,
-    `json_type(${json}) = 'BOOLEAN' THEN TRY_CAST(CAST(${json} AS BOOLEAN)::INTEGER AS ${type})`,
     `regexp_full_match(${text}, '-?[0-9]+') THEN TRY_CAST(${text} AS ${type})`,
-    `abs(${double}) < 1e${15 - scale} THEN TRY_CAST(${double} AS ${type})`,
+    `abs(${double}) < 1e${15 - scale} THEN ${decimalSql(shortest, type)}`,
     // Larger doubles still determine a text of at most 15 digits: it is the shortest text that parses to the double.
     `regexp_full_match(${shortest}, '-?[0-9]+[.][0-9]+') AND length(regexp_replace(${shortest}, '[-.]', '', 'g')) <= 15 THEN TRY_CAST(${shortest} AS ${type})`,
     `abs(${double}) < 9007199254740992 AND ${double} = trunc(${double}) THEN TRY_CAST(TRY_CAST(${double} AS BIGINT) AS ${type})`,

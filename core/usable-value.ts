@@ -4,7 +4,7 @@
  * listed in docs/reference/definitions.md. core/decode-agreement.test.ts compares the two.
  */
 import { TIME_MS_MAX, TIME_MS_MIN } from './compile-decode.ts'
-import type { ColumnDefinition } from './definition.ts'
+import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { decimalOf } from './stored-value.ts'
 
 const WHOLE = /^[+-]?\d{1,18}$/
@@ -12,18 +12,25 @@ const NUMBER = /^[+-]?\d{1,38}(\.\d{1,38})?$/
 const TRUTH = /^(true|t|yes|y|1|false|f|no|n|0)$/i
 const DATE = /^\d{4}-\d\d-\d\d(?:[T ]|$)/
 const TIME =
-  /^(\d{4}-\d\d-\d\d)(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.\d{1,9})?)?(?:Z|([+-])(0\d|1[0-5])(?::?([0-5]\d))?)?)?$/
+  /^(\d{4}-\d\d-\d\d)(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:Z|([+-])(0\d|1[0-5])(?::?([0-5]\d))?)?)?$/
 /** The engine formats smaller numbers with an exponent. */
 const PLAIN_MIN = 1e-4
 /** Integers beyond this may have lost digits as a double. */
 const WHOLE_MAX = 2 ** 53
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
-/** Why the value cannot be converted to the column's type, as the end of a sentence; null if the engine converts it. */
-export function whyUnusable(value: unknown, column: ColumnDefinition): string | null {
+/**
+ * Why the value cannot be converted to the column's type, as the end of a sentence; null if the engine converts it.
+ * @param sent gives the value's JSON as it was sent
+ */
+export function whyUnusable(
+  value: unknown,
+  column: ColumnDefinition,
+  sent: () => string = () => JSON.stringify(value).slice(0, 80),
+): string | null {
   if (value === undefined || value === null) return 'is required but missing'
   if (isUsable(value, column)) return null
-  const shown = (typeof value === 'number' ? String(value) : JSON.stringify(value)).slice(0, 80)
+  const shown = sent()
   if (column.type.endsWith('[]')) return `${shown} is not a list`
   return column.type === 'TIMESTAMP'
     ? `${shown} is not a valid time (${column.unit ?? 'iso'}, years 1 to 9999)`
@@ -56,7 +63,7 @@ function isUsable(value: unknown, column: ColumnDefinition): boolean {
     case 'DATE':
       return typeof value === 'string' && DATE.test(value) && dayMs(value.slice(0, 10)) !== null
     case 'TIMESTAMP':
-      return isTime(value, column.unit ?? 'iso')
+      return timeMs(value, column.unit ?? 'iso') !== null
     default:
       return column.type.endsWith('[]') ? Array.isArray(value) : isDecimal(value, column.type)
   }
@@ -88,10 +95,10 @@ function isNumber(value: unknown): boolean {
 function isDecimal(value: unknown, type: string): boolean {
   const { digits, scale } = decimalOf(type)!
   const room = digits - scale
-  if (typeof value === 'boolean') return room > 0 || !value
   if (typeof value === 'string') {
-    const [, whole, fraction = ''] = /^[+-]?0*(\d*)(?:\.(\d+))?$/.exec(trimmed(value)) ?? []
-    return NUMBER.test(trimmed(value)) && whole!.length + (fraction.length > scale ? 1 : 0) <= room
+    const [, whole = '', fraction = ''] = /^[+-]?0*(\d*)(?:\.(\d+))?$/.exec(trimmed(value)) ?? []
+    const full = /^9*$/.test(whole + fraction.slice(0, scale)) && whole.length === room
+    return NUMBER.test(trimmed(value)) && whole.length <= room && !(full && fraction[scale]! >= '5')
   }
   if (typeof value !== 'number' || Math.abs(value) > 10 ** room - 10 ** -scale) return false
   if (Math.abs(value) < 10 ** (15 - scale) || (Number.isInteger(value) && Math.abs(value) < WHOLE_MAX)) return true
@@ -103,28 +110,33 @@ function digitsOf(value: number): number {
   return String(value).replace(/[-.]/g, '').length
 }
 
-function isTime(value: unknown, unit: 's' | 'ms' | 'us' | 'iso'): boolean {
-  if (unit === 'iso') return typeof value === 'string' && isIsoTime(value)
-  if (!isWhole(value, 2 ** 63)) return false
-  const ms = Number(value) * { s: 1_000, ms: 1, us: 0.001 }[unit]
-  return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX - 1_000
+/** The millisecond that a time is in, since 1970; null if the engine does not convert it. */
+export function timeMs(value: unknown, unit: TimeUnit): number | null {
+  if (unit === 'iso') return typeof value === 'string' ? isoTimeMs(value) : null
+  if (typeof value === 'boolean' || !isWhole(value, 2 ** 63)) return null
+  const exact = Number(value) * { s: 1_000, ms: 1, us: 0.001 }[unit]
+  if (!(exact >= TIME_MS_MIN && exact <= TIME_MS_MAX - 1_000)) return null
+  const whole = Number.isSafeInteger(value) ? (value as number) : Number(wholeText(String(value)))
+  return unit === 'us' ? Math.floor(whole / 1_000) : whole * (unit === 's' ? 1_000 : 1)
 }
 
-function isIsoTime(text: string): boolean {
+function isoTimeMs(text: string): number | null {
   const match = TIME.exec(text)
   const day = match === null ? null : dayMs(match[1]!)
-  if (match === null || day === null) return false
+  if (match === null || day === null) return null
   const [hours, minutes, seconds] = [match[2], match[3], match[4]].map((part) => Number(part ?? 0))
-  const offset = Number(`${match[5] ?? '+'}1`) * (Number(match[6] ?? 0) * 60 + Number(match[7] ?? 0))
+  const offset = Number(`${match[6] ?? '+'}1`) * (Number(match[7] ?? 0) * 60 + Number(match[8] ?? 0))
   const ms = day + ((hours! * 60 + minutes! - offset) * 60 + seconds!) * 1_000
-  return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX
+  const fractionMs = match[5] === undefined ? 0 : Number(match[5].slice(0, 3).padEnd(3, '0'))
+  return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX ? ms + fractionMs : null
 }
 
-/** Start of the day; null if the calendar has no such day in the years 1 to 9999. */
+/** Start of the day YYYY-MM-DD; null if the calendar has no such day in the years 1 to 9999. */
 function dayMs(text: string): number | null {
-  const day = new Date(`${text}T00:00:00Z`)
-  const right = !text.startsWith('0000') && !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === text
-  return right ? day.getTime() : null
+  const [year, month, day] = [Number(text.slice(0, 4)), Number(text.slice(5, 7)), Number(text.slice(8, 10))]
+  const start = new Date(0)
+  start.setUTCFullYear(year, month - 1, day)
+  return year > 0 && start.getUTCMonth() === month - 1 && start.getUTCDate() === day ? start.getTime() : null
 }
 
 /**

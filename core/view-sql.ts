@@ -1,12 +1,14 @@
 /** The SQL texts of one view: partial, merge, present and the independent recount. */
 import type { GroupBy, SqlColumn, ViewTime } from './compiled.ts'
-import { ORDER_SQL } from './measures/first-latest.ts'
+import { orderSql } from './measures/first-latest.ts'
 import type { ListState, MeasureSql } from './measures/measure-sql.ts'
 import { quoteName } from './sql-names.ts'
 import { keyNames } from './view-time.ts'
 
 export interface ViewParts {
   readonly time: ViewTime
+  /** the dataset's event time, a TIMESTAMP */
+  readonly timeColumn: string
   /** name and SQL expression */
   readonly dimensions: readonly { readonly name: string; readonly sql: string }[]
   /** unnested name → list column */
@@ -32,19 +34,24 @@ export interface ViewSql {
 
 export function viewSql(parts: ViewParts): ViewSql {
   const keys = keyNames(parts).map(quoteName)
-  const keyItems = [
-    ...paneItems(parts.time),
-    ...parts.dimensions.map(({ name, sql }) => `(${sql}) AS ${quoteName(name)}`),
-  ]
+  const dimensionItems = parts.dimensions.map(({ name, sql }) => `(${sql}) AS ${quoteName(name)}`)
+  const keyItems = [...paneItems(parts.time), ...dimensionItems]
   const usesOrder = parts.measures.some(({ sql }) => sql.partial.some((text) => text.includes('_order')))
+  const valueItems = parts.measures.flatMap(({ x, y, name }) => [
+    ...(x === '' ? [] : [`${x} AS ${quoteName(`${name}#x`)}`]),
+    ...(y === '' ? [] : [`${y} AS ${quoteName(`${name}#y`)}`]),
+  ])
   const items = [
     ...keyItems,
-    ...parts.measures.flatMap(({ x, y, name }) => [
-      ...(x === '' ? [] : [`${x} AS ${quoteName(`${name}#x`)}`]),
-      ...(y === '' ? [] : [`${y} AS ${quoteName(`${name}#y`)}`]),
-    ]),
+    ...valueItems,
     '_time, _partition, _offset',
-    ...(usesOrder ? [`${ORDER_SQL} AS _order`] : []),
+    ...(usesOrder ? [`${orderSql(timeUsSql(parts.timeColumn))} AS _order`] : []),
+  ]
+  const recountItems = [
+    ...recountPaneItems(parts.time, momentSql(parts.timeColumn)),
+    ...dimensionItems,
+    ...valueItems,
+    `${momentSql(parts.timeColumn)} AS _at, _partition, _offset`,
   ]
   const source = (rows: string): string => sourceSql(parts, rows)
   const prepared = (rows: string): string => `SELECT ${items.join(', ')} FROM ${source(rows)}`
@@ -86,7 +93,7 @@ export function viewSql(parts: ViewParts): ViewSql {
           sql.within === null ? [] : [`${sql.within} AS ${quoteName(`${name}__within`)}`],
         ),
       ]
-      return `SELECT ${columns.join(', ')} FROM (${prepared(rows)}) ${groupBy(keys)}`
+      return `SELECT ${columns.join(', ')} FROM (SELECT ${recountItems.join(', ')} FROM ${source(rows)}) ${groupBy(keys)}`
     },
   }
 }
@@ -95,6 +102,21 @@ function paneItems(time: ViewTime): string[] {
   if (time.kind === 'all-time') return []
   const { paneMs } = time
   return [`_time - ((_time % ${paneMs}) + ${paneMs}) % ${paneMs} AS pane`]
+}
+
+/** Event time of a typed row, epoch µs. A file that was written before the dataset had its time column has only milliseconds. */
+function timeUsSql(timeColumn: string): string {
+  return `coalesce(epoch_us(${quoteName(timeColumn)}), _time * 1000)`
+}
+
+/** The same as a TIMESTAMP, for the recount, which makes panes and orders rows from it by the engine's own functions. */
+function momentSql(timeColumn: string): string {
+  return `coalesce(${quoteName(timeColumn)}, make_timestamp(_time * 1000))`
+}
+
+function recountPaneItems(time: ViewTime, moment: string): string[] {
+  if (time.kind === 'all-time') return []
+  return [`epoch_ms(time_bucket(to_milliseconds(${time.paneMs}), ${moment}, TIMESTAMP '1970-01-01')) AS pane`]
 }
 
 /** typed rows behind FROM, with unnested columns and the view's condition */

@@ -6,7 +6,7 @@ import { isTooDeep, TOO_DEEP, whyUnreadable } from '#core/json-text.ts'
 export type RowCheck = ReturnType<CompiledDataset['check']>
 
 /** Never throws: any problem with the row is returned as the reason. */
-export function checkRow(dataset: Pick<CompiledDataset, 'check'>, bytes: Buffer): RowCheck {
+export function checkRow(dataset: Pick<CompiledDataset, 'check'>, bytes: Buffer, nowMs: number): RowCheck {
   if (!isUtf8(bytes)) return { ok: false, reason: 'the row is not UTF-8 text' }
   // Before parsing: a megabyte of brackets becomes a hundred times as much memory.
   if (isTooDeep(bytes)) return { ok: false, reason: TOO_DEEP }
@@ -14,7 +14,7 @@ export function checkRow(dataset: Pick<CompiledDataset, 'check'>, bytes: Buffer)
   try {
     const value: unknown = JSON.parse(text)
     const reason = whyUnreadable(text, value)
-    return reason === null ? dataset.check(value) : { ok: false, reason }
+    return reason === null ? dataset.check(value, text, nowMs) : { ok: false, reason }
   } catch (error) {
     return { ok: false, reason: `the row is not valid JSON: ${(error as Error).message}` }
   }

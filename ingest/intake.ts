@@ -131,6 +131,7 @@ export class Intake implements EventIntake {
     const { acceptUnusable = false, verdicts = 'all' } = options
     const placed = new PlacedRows(rows)
     const text = isUtf8(rows.bytes)
+    const nowMs = Date.now()
     let unusable = 0
     let first = 0
     for (let index = 0; index < rows.starts.length; index++) {
@@ -138,9 +139,9 @@ export class Intake implements EventIntake {
         await turn()
         first = index
       }
-      const key = text || isUtf8(rowOf(rows, index)) ? this.#quickKey(rows, index) : null
+      const key = text || isUtf8(rowOf(rows, index)) ? this.#quickKey(rows, index, nowMs) : null
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
-      else if (this.#place(rows, index, acceptUnusable, placed) === 'unusable') unusable++
+      else if (this.#place(rows, index, { acceptUnusable, nowMs }, placed) === 'unusable') unusable++
     }
     const ranges = await this.#append(placed)
     const { accepted, rejected } = placed
@@ -155,9 +156,9 @@ export class Intake implements EventIntake {
   }
 
   /** The key of an ordinary row; null: only the full check can decide. */
-  #quickKey({ bytes, starts, ends }: Rows, index: number): string | null {
+  #quickKey({ bytes, starts, ends }: Rows, index: number, nowMs: number): string | null {
     const [start, end] = [starts[index]!, ends[index]!]
-    return end - start > this.limits.recordBytesMax ? null : this.#dataset.scanKey(bytes, start, end)
+    return end - start > this.limits.recordBytesMax ? null : this.#dataset.scanKey(bytes, start, end, nowMs)
   }
 
   /** Where the events of each partition are, in the order of their lines. */
@@ -179,7 +180,12 @@ export class Intake implements EventIntake {
   }
 
   /** Decides where a row goes, with the full check. */
-  #place(rows: Rows, index: number, acceptUnusable: boolean, placed: PlacedRows): 'usable' | 'unusable' | 'rejected' {
+  #place(
+    rows: Rows,
+    index: number,
+    { acceptUnusable, nowMs }: { readonly acceptUnusable: boolean; readonly nowMs: number },
+    placed: PlacedRows,
+  ): 'usable' | 'unusable' | 'rejected' {
     const row = rowOf(rows, index)
     const { recordBytesMax } = this.limits
     const verdict = (reason: string): 'rejected' => {
@@ -189,7 +195,7 @@ export class Intake implements EventIntake {
     if (row.length > recordBytesMax)
       return verdict(`the row has ${row.length} bytes, but the limit recordBytesMax is ${recordBytesMax}`)
     if (row.includes(LINE_FEED)) return verdict('the row contains a line break')
-    const check = checkRow(this.#dataset, row)
+    const check = checkRow(this.#dataset, row, nowMs)
     if (!check.ok && !acceptUnusable) return verdict(check.reason)
     const key = check.ok ? check.key : row.toString('latin1')
     placed.accept(index, partitionOf(key, this.#log.partitions), key)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
-import { textsOf } from './ingest-fixture.ts'
+import { checkRow } from './check-row.ts'
+import { textsOf, visit, visits } from './ingest-fixture.ts'
 import { OfferTooLargeError } from './ingest-limits.ts'
 import { BodyError, rowsOfBody } from './parse-body.ts'
 
@@ -13,6 +14,14 @@ test('a JSON array becomes one line per event, each as it was written', async ()
     '{"id": 9007199254740993, "x": 1.10,  "y": 1e400, "id": [1]}',
     '{"a": "é\\n,]"}',
   ])
+})
+
+test('a name that occurs twice is rejected in an array as it is in NDJSON', async () => {
+  const event = visit(1).replace('{', '{"id":2,')
+  for (const list of [await rows(`[${event}]`, 'json'), await rows(event, 'ndjson')])
+    expect(list.map((row) => checkRow(visits, Buffer.from(row), Date.UTC(2026, 0)))).toEqual([
+      { ok: false, reason: 'the name "id" occurs twice in one object' },
+    ])
 })
 
 test('an event that is nested without end is a row like others', async () => {

@@ -1,9 +1,13 @@
 import { type MeasureInput, type MeasureSql, SCALAR } from './measure-sql.ts'
 
-/** (time, partition, offset) as one number: time in the upper 64 bits, partition in the next 16, offset in the last 48 */
+/** (time in microseconds, partition, offset) as one number: time in the upper 64 bits, partition in the next 16, offset in the last 48 */
 const TIME_STEP = `${2n ** 64n}::HUGEINT`
 const PARTITION_STEP = `${2n ** 48n}::HUGEINT`
-export const ORDER_SQL = `_time::HUGEINT * ${TIME_STEP} + _partition::HUGEINT * ${PARTITION_STEP} + _offset::HUGEINT`
+
+/** Where a typed row stands among all others. @param timeUs SQL: its event time, epoch µs */
+export function orderSql(timeUs: string): string {
+  return `${timeUs}::HUGEINT * ${TIME_STEP} + _partition::HUGEINT * ${PARTITION_STEP} + _offset::HUGEINT`
+}
 
 /**
  * The state of first and latest from two aggregates: the value, and the order that it has. (An aggregate over whole structs
@@ -37,6 +41,6 @@ export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested 
     // Structs compare by their fields in turn, and casts between them go by name.
     merge: [`${best}(${v}::${ordered})::${stored}`],
     present: `${v}.v`,
-    recount: `first(${x} ORDER BY _time${direction}, _partition${direction}, _offset${direction}${unnested ? `, ${x}${direction}` : ''}) FILTER (WHERE ${x} IS NOT NULL)`,
+    recount: `first(${x} ORDER BY _at${direction}, _partition${direction}, _offset${direction}${unnested ? `, ${x}${direction}` : ''}) FILTER (WHERE ${x} IS NOT NULL)`,
   }
 }

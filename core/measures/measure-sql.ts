@@ -18,7 +18,7 @@ export interface MeasureInput {
 }
 
 /**
- * SQL over columns named x (value), y (second value), _time, _partition, _offset, _order.
+ * SQL over columns named x (value), y (second value), _partition, _offset, _order; a recount's has _at, the event time, instead of _order.
  *
  * Scalar states are plain aggregates. List states (distinct hashes, quantile buckets) are made by a query of their own that
  * explodes, deduplicates or adds, and collects again; the view joins it to the rest by its keys. A measure has one at most.

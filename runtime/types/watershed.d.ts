@@ -33,7 +33,7 @@ declare module 'watershed' {
   /** Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list). */
   export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -45,7 +45,7 @@ declare module 'watershed' {
   }
   /** Defines a dataset; the value is plain data, `compileDataset` checks and compiles it. */
   export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>>(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string>;
-  export type { ColumnDefinition, ColumnType, DatasetDefinition, Duration, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, Duration, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
   interface MeasureOptions<Where extends string = string> {
     /** SQL condition over the columns: only rows where it is true are aggregated */
     readonly where?: Where;
@@ -87,6 +87,8 @@ declare module 'watershed' {
     readonly key: Column;
     /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
     readonly lateAfter?: Duration;
+    /** the event times that are believed; default: from 1970 to a year after arrival */
+    readonly accept?: AcceptDefinition;
     readonly columns: Readonly<Record<Column, ColumnDefinition>>;
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
   }
@@ -122,6 +124,13 @@ declare module 'watershed' {
     readonly rank?: RankDefinition;
     /** name of the added column → lookup */
     readonly enrich?: Readonly<Record<string, LookupDefinition>>;
+  }
+  /** The event times that a dataset believes: an event with another one is a dead letter. */
+  interface AcceptDefinition {
+    /** the first one: ISO 8601; default 1970, in every time zone */
+    readonly from?: string;
+    /** where they end: ISO 8601, or a duration after the arrival of the event; default '365d' */
+    readonly until?: string;
   }
   /** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
   type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;

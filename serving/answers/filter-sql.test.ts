@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import type { FilterOperator } from '#core/query.ts'
-import { checkFilter } from './filter-sql.ts'
+import { quoteText } from '#core/sql-names.ts'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
+import { BoundValues } from './bound-values.ts'
+import { checkFilter, filterSql } from './filter-sql.ts'
+
+const connection = await testConnection()
 
 const check = (type: string, operator: FilterOperator, ...values: string[]) => {
   checkFilter({ name: 'd', type }, { dimension: 'd', operator, values })
@@ -45,4 +50,48 @@ test('operators have the values that they need, within limits by name', () => {
   expect(() => check('VARCHAR', 'eq', 'x'.repeat(1_025))).toThrow(/filterValueCharsMax = 1024/)
   expect(() => check('BIGINT', 'contains', '1')).toThrow(/requires a VARCHAR or list dimension/)
   expect(() => check('BIGINT[]', 'contains', '1')).not.toThrow()
+})
+
+async function contains(text: string, value: string): Promise<boolean> {
+  const bound = new BoundValues()
+  const where = filterSql(
+    { name: 'd', type: 'VARCHAR' },
+    { dimension: 'd', operator: 'contains', values: [value] },
+    bound,
+  )
+  const [row] = await connection.rows<{ found: boolean }>(
+    `SELECT ${where} AS found FROM (SELECT ${quoteText(text)} AS d)`,
+    bound.parameters,
+  )
+  return row!.found
+}
+
+test.each([
+  ['New York', 'new y'],
+  ['caf\u00e9', 'CAFE\u0301'],
+  ['cafe\u0301', 'caf\u00c9'],
+  ['\u03bf\u03b4\u03bf\u03c2', '\u039f\u0394\u039f\u03a3'],
+  ['\u0130stanbul', 'istanbul'],
+  ['5 \u00b5m', '5 \u03bcm'],
+  ['a%b', '%'],
+])("'%s' contains '%s'", async (text, value) => {
+  expect(await contains(text, value)).toBe(true)
+})
+
+test.each([
+  ['caf\u00e9', 'cafe'],
+  ['cafe\u0301', 'cafe'],
+  ['stra\u00dfe', 'strasse'],
+  ['a_b', 'axb'],
+])("'%s' does not contain '%s'", async (text, value) => {
+  expect(await contains(text, value)).toBe(false)
+})
+
+test('elements of a list are found exactly', async () => {
+  const bound = new BoundValues()
+  const filter = { dimension: 'd', operator: 'contains', values: ['caf\u00e9'] } as const
+  const where = filterSql({ name: 'd', type: 'VARCHAR[]' }, filter, bound)
+  const lists = [['caf\u00e9'], ['cafe\u0301'], ['Caf\u00e9'], ['caf\u00e9s']].map((list) => `[${list.map(quoteText)}]`)
+  const [found] = await connection.columns(`SELECT ${where} FROM (SELECT unnest([${lists}]) AS d)`, bound.parameters)
+  expect(found).toEqual([true, false, false, false])
 })

@@ -52,11 +52,16 @@ export function filterSql(dimension: SqlColumn, filter: Filter, bound: BoundValu
       return `${name} IN (${filter.values.map(value).join(', ')})`
     case 'contains':
       return dimension.type === 'VARCHAR'
-        ? `contains(lower(${name}), lower(${bound.bind(filter.values[0]!)}::VARCHAR))`
+        ? `contains(${foldedSql(name)}, ${foldedSql(`${bound.bind(filter.values[0]!)}::VARCHAR`)})`
         : `list_contains(${name}, ${typedSql(dimension.type.slice(0, -2), filter.values[0]!, bound)})`
     default:
       return `${name} ${COMPARISONS[filter.operator]} ${value(filter.values[0]!)}`
   }
+}
+
+/** Without differences of case or of Unicode normal form. Upper case first: σ and ς, µ and μ have one upper case. */
+function foldedSql(text: string): string {
+  return `lower(upper(nfc_normalize(${text})))`
 }
 
 function containsProblem(type: string, value: string): string | null {

@@ -90,20 +90,30 @@ function dimensionOf(view: CompiledView, name: string): SqlColumn {
   return view.dimensions.find((dimension) => dimension.name === name)!
 }
 
-/** What to merge by: the time bucket, if asked for, and the dimensions. */
-function groupsOf(plan: QueryPlan, bound: BoundValues): GroupBy[] {
+interface GroupedStates {
+  readonly states: string
+  /** what to merge by: the time bucket, if asked for, and the dimensions */
+  readonly groups: readonly GroupBy[]
+}
+
+function groupedStates(plan: QueryPlan, states: string, bound: BoundValues): GroupedStates {
   const groups = plan.dimensions.map((name) => ({ name, sql: quoteName(name) }))
-  if (plan.buckets === null) return groups
+  if (plan.buckets === null) return { states, groups }
   const { grain, paneMs } = plan.buckets
-  return [{ name: 'time', sql: timeBucketSql(grain, plan.timezone, paneMs, bound) }, ...groups]
+  const bucket = timeBucketSql(grain, plan.timezone, paneMs, bound)
+  if (plan.timezone === 'UTC') return { states, groups: [{ name: 'time', sql: bucket }, ...groups] }
+  // Time zones are slow in the engine: they are asked once per pane.
+  const panes = `SELECT pane AS _pane, ${bucket} AS _bucket FROM (SELECT DISTINCT pane FROM ${states})`
+  const bucketed = `(SELECT * FROM ${states} AS _states JOIN (${panes}) AS _panes ON _pane = pane)`
+  return { states: bucketed, groups: [{ name: 'time', sql: '_bucket' }, ...groups] }
 }
 
 /**
  * The presented, ranked and limited rows; a column _n numbers them in order. One row more than the limit tells that there are more.
  * What the ranking does not look at is merged for the rows that are shown only: sets and sketches of all the others stay unread.
  */
-export function answerSql(plan: QueryPlan, states: string, bound: BoundValues): string {
-  const groups = groupsOf(plan, bound)
+export function answerSql(plan: QueryPlan, source: string, bound: BoundValues): string {
+  const { states, groups } = groupedStates(plan, source, bound)
   const needed = measuresNeeded(plan)
   const ranking = measuresRanking(plan)
   const later = needed.filter((name) => !ranking.includes(name))

@@ -264,6 +264,22 @@ test('local days, ranges, filters and limits', async () => {
   expect(some.meta.truncated).toBe(true)
 })
 
+test('a pane that a time zone cuts is refused with its time, and others are answered', async () => {
+  const at = (hour: number, minute: number) => Date.UTC(2006, 9, 29, hour, minute)
+  const times = [at(2, 31), at(3, 29), Date.UTC(1883, 0, 1)]
+  await open(
+    times.map((time, id) => ({ ...EVENTS[0]!, id, at: time })),
+    0,
+  )
+  const days = (timezone: string, from: number) =>
+    ask('by_topic', { dimensions: '', grain: 'day', timezone, measures: 'n', from: String(from) })
+  expect((await days('America/St_Johns', at(2, 31))).rows).toEqual([{ time: '2006-10-28T02:30:00.000Z', n: 2 }])
+  await expect(days('Europe/Berlin', times[2]!)).rejects.toThrow(
+    "timezone: the offset of Europe/Berlin at 1883-01-01T00:00:00.000Z is not a multiple of the view's pane of 1 minutes, so its events cannot be assigned to one day; leave this time out with 'from' and 'to', or query in UTC",
+  )
+  expect((await days('Europe/Berlin', at(2, 31))).rows).toEqual([{ time: '2006-10-28T22:00:00.000Z', n: 2 }])
+})
+
 test('a window merges first and ranks last', async () => {
   await close(EVENTS.slice(0, 60), 0)
   await open(EVENTS.slice(60), 60)

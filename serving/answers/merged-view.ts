@@ -14,7 +14,7 @@ import { openTable } from './open-table.ts'
 import { QueryError, UnknownViewError } from './query-error.ts'
 import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
-import { PANE_CUT } from './time-bucket.ts'
+import { paneCutOf } from './time-bucket.ts'
 import { QUERY_MS_MAX, withinTime } from './time-limit.ts'
 import { unknownName } from './unknown-name.ts'
 
@@ -117,15 +117,21 @@ export async function answerStates(
   }
 }
 
-/** What only the engine could tell: a zone that it does not know, or one whose offsets do not fit the panes. */
+/** What only the engine could tell: a zone that it does not know, or one whose buckets cut a pane. */
 function explained(error: unknown, plan: QueryPlan): unknown {
   const message = error instanceof Error ? error.message : ''
   if (/Unknown TimeZone/i.test(message)) return unknownTimezone(plan.timezone)
-  if (plan.buckets === null || !message.includes(PANE_CUT)) return error
+  const cut = paneCutOf(message)
+  if (plan.buckets === null || cut === null) return error
   const { grain, paneMs } = plan.buckets
+  const pane = new Date(cut.paneStartMs).toISOString()
+  const why = {
+    offset: `the offset of ${plan.timezone} at ${pane} is not a multiple of the view's pane of ${paneMs / 60_000} minutes`,
+    change: `the clocks of ${plan.timezone} change inside the pane of ${paneMs / 60_000} minutes that begins at ${pane}`,
+  }[cut.by]
   return new QueryError(
     'timezone',
-    `the offsets of ${plan.timezone} are no multiples of the view's pane of ${paneMs / 60_000} minutes, so its ${grain}s can not be told apart; ask in UTC`,
+    `${why}, so its events cannot be assigned to one ${grain}; leave this time out with 'from' and 'to', or query in UTC`,
   )
 }
 

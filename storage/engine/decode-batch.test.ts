@@ -126,7 +126,7 @@ test('an event nested so deep that the engine would end the process is a dead le
   // Not toEqual: a difference would print megabytes.
   expect(dead.every(([, bytes], index) => bytes === [...deep, broken][index])).toBe(true)
   expect(kept.map(([offset]) => offset)).toEqual([0, 5, 6, 7])
-  expect(dataset.explain(deep[0]!)).toBe('the event is nested deeper than 1000 levels')
+  expect(dataset.explain(deep[0]!, 5)).toBe('the event is nested deeper than 1000 levels')
 })
 
 test('events that are larger than what the engine reads by itself are kept, and so are their neighbours', async () => {

@@ -268,8 +268,9 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
       const original = batch.originals?.get(index)
       const line = batch.lines.subarray(from, end)
       const bytes = Buffer.from(original?.bytes ?? line)
-      const reason = visibleText(original?.reason ?? dataset.explain(line.toString('utf8')) ?? UNREAD)
-      found.push({ partition: batch.partition, offset, arrivalMs: batch.arrivals[arrivalRun]!.atMs, reason, bytes })
+      const arrivalMs = batch.arrivals[arrivalRun]!.atMs
+      const reason = visibleText(original?.reason ?? dataset.explain(line.toString('utf8'), arrivalMs) ?? UNREAD)
+      found.push({ partition: batch.partition, offset, arrivalMs, reason, bytes })
     }
     from = end + 1
   }

@@ -17,6 +17,8 @@ const SYSTEM: SqlColumn[] = [
   { name: '_arrival', type: 'BIGINT' },
 ]
 const dataset = {
+  timeColumn: 'at',
+  schemaHash: 'present',
   rowColumns: [
     ...SYSTEM,
     { name: 'guests', type: 'BIGINT' },
@@ -105,4 +107,16 @@ it('gives NULL, not the default, for a column that was added after the file was 
   const view = later.views.get('all')!
   const found = await connection.rows(view.presentSql(`(${view.partialSql(rows)})`, ['place']))
   expect(found).toEqual([{ place: null, n: 1, total: null, known: 0 }])
+})
+
+it('takes the event time from the present time column, also where another one was it when the file was written', async () => {
+  const at: SqlColumn[] = [...SYSTEM, { name: 'at', type: 'TIMESTAMP' }]
+  const written = [
+    { ...(await segment(at, "TIMESTAMP '1969-12-31 23:59:59.9999' AS at")), schemaHash: 'older' },
+    { ...(await segment(at, 'NULL::TIMESTAMP AS at')), schemaHash: 'older' },
+    { ...(await segment(SYSTEM, '1 AS one')), schemaHash: 'older' },
+    { ...(await segment(at, "TIMESTAMP '2026-01-01' AS at")), schemaHash: 'present' },
+  ]
+  const found = await connection.rows(`SELECT _time FROM ${rowsOf(written)} ORDER BY _offset`)
+  expect(found.map(({ _time }) => _time)).toEqual([-1, 5, 5, 5])
 })
