@@ -2,12 +2,11 @@
  * Merges adjacent small segments into large ones. Only segments that every kept generation has counted are merged: readers need the partials
  * of later ones, and a compacted segment has none. The originals are kept until the retention of a later run removes them.
  */
-
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
-import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { type LakeFile, type SegmentManifest, unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { keptBoundary } from './retention.ts'
@@ -165,6 +164,7 @@ function describeCompacted(
     partials: {},
     rows: total((segment) => segment.rows),
     deadLetters: total((segment) => segment.deadLetters),
+    ...unconvertedOf(group),
     ...holesOf(total((segment) => segment.holes ?? 0)),
     timeRange:
       times.length === 0

@@ -3,7 +3,7 @@ import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
-import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { type LakeFile, unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
@@ -190,6 +190,7 @@ function describeGeneration(
     rows: sum((segment) => segment.rows),
     deadLetters: sum((segment) => segment.deadLetters),
     lateRows: sum((segment) => segment.late.rows),
+    ...unconvertedOf(plan.all),
     gaps: gaps.map(({ partition, start, end }) => ({ partition, start, end })),
     startedAtMs,
     finishedAtMs,

@@ -1,5 +1,6 @@
 /** Validates events in plain JavaScript: at ingest, and to find the reason of a dead letter. */
 import type { CompiledDataset } from './compiled.ts'
+import { failureFinder } from './conversion-failures.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { EventScan } from './event-scan.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
@@ -15,7 +16,11 @@ export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset,
     .map(([name, column]) => ({ name, column, path: parseJsonPath(column.path)! }))
   const keyColumn: ColumnDefinition = definition.columns[definition.key]!
   const keyPath = parseJsonPath(keyColumn.path)!
-  const check: Check = (value) => {
+  const findFailures = failureFinder(definition.columns)
+  const rejecting = new Set(
+    Object.keys(definition.columns).filter((name) => definition.columns[name]!.onError === 'reject'),
+  )
+  const check: Check = (value, text) => {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) {
       return { ok: false, reason: 'an event must be a JSON object' }
     }
@@ -30,20 +35,32 @@ export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset,
         ok: false,
         reason: `${definition.key} (${keyColumn.path}): ${unclear}; this key determines the partition`,
       }
-    return { ok: true, key: keyText(key, keyColumn) }
+    const failures = findFailures(value, text)
+    const fatal = failures.find(({ column }) => rejecting.has(column))
+    if (fatal === undefined) return { ok: true, key: keyText(key, keyColumn), failures }
+    const { type, path }: ColumnDefinition = definition.columns[fatal.column]!
+    return {
+      ok: false,
+      reason: `${fatal.column} (${path}): ${fatal.value} cannot be converted to ${type}, and the column has onError 'reject'`,
+    }
   }
   const explain = (line: string): string | null => {
     if (isTooDeep(Buffer.from(line))) return TOO_DEEP
     try {
       const value: unknown = JSON.parse(line)
-      const verdict = check(value)
+      const verdict = check(value, line)
       return verdict.ok ? whyUnreadable(line, value) : verdict.reason
     } catch (error) {
       return `the record is not valid JSON: ${(error as Error).message}`
     }
   }
-  const checked = needed.map(({ name, column }) => ({ column, needed: true, key: name === definition.key }))
-  const all = checked.some(({ key }) => key) ? checked : [...checked, { column: keyColumn, needed: false, key: true }]
-  const scan = new EventScan(all)
+  const neededNames = new Set(needed.map(({ name }) => name))
+  const scan = new EventScan(
+    Object.entries<ColumnDefinition>(definition.columns).map(([name, column]) => ({
+      column,
+      needed: neededNames.has(name),
+      key: name === definition.key,
+    })),
+  )
   return { check, scanKey: (bytes, from, end) => scan.keyOf(bytes, from, end), explain }
 }

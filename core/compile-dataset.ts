@@ -1,6 +1,6 @@
 /** Compiles a definition into the form that every tier works with. Collects all problems, each with its place, before it fails. */
 import { eventCheck } from './check-event.ts'
-import { isColumnType, KEY_TYPES, LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import { isColumnType, KEY_TYPES, LIST_TYPES, ON_ERROR, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
@@ -41,11 +41,12 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     timeColumn: definition.time,
     keyColumn: definition.key,
     lateAfterMs: durationMs(definition.lateAfter ?? '1m', `dataset '${definition.name}', lateAfter`),
-    columns: columns.map(([name, { type, path, required, label }]) => ({
+    columns: columns.map(([name, { type, path, required, onError, label }]) => ({
       name,
       type,
       path,
       required: required ?? false,
+      onError: onError ?? 'null',
       label,
     })),
     rowColumns,
@@ -94,6 +95,8 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
     problems.push(`column '${name}': only a TIMESTAMP can have a unit`)
   if (column.unit !== undefined && !TIME_UNITS.includes(column.unit))
     problems.push(`column '${name}': unknown unit '${column.unit}'; use one of ${TIME_UNITS.join(', ')}`)
+  if (column.onError !== undefined && !ON_ERROR.includes(column.onError))
+    problems.push(`column '${name}': unknown onError '${column.onError}'; use one of ${ON_ERROR.join(', ')}`)
   const unusable = isColumnType(column.type) && column.default !== undefined && whyDefaultUnusable(column)
   if (unusable) problems.push(`column '${name}': its default ${unusable}`)
 }

@@ -1,4 +1,12 @@
 /** Compiles the columns' JSON paths into the SQL that reads a batch: a struct type with only the needed fields, and a projection. */
+import {
+  type DecodedColumn,
+  type FailedTexts,
+  failedSql,
+  type StructLook,
+  UNSET,
+  unsetSql,
+} from './conversion-failures-sql.ts'
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
 import { quoteName, quoteText } from './sql-names.ts'
@@ -19,9 +27,16 @@ interface Field {
 
 export interface DecodeTexts {
   readonly jsonColumns: string
+  readonly convert: string
   readonly project: string
   readonly rejectWhere: string
+  readonly rejecting: readonly string[]
+  readonly failures: FailedTexts & { readonly event: string }
 }
+
+/** the reader's top-level members keep their names beside these */
+const valueName = (column: string): string => quoteName(`_value ${column}`)
+const EVENT = quoteName('_event json')
 
 /** Returns the SQL texts, or the problems with the paths. */
 export function compileDecode(
@@ -42,16 +57,46 @@ export function compileDecode(
   }
   if (problems.length > 0) return { problems }
   const fields = [...root.members.values()].map((field) => `${quoteText(field.name)}: ${quoteText(typeText(field))}`)
-  const projected = Object.entries(columns).map(
-    ([name, column]) => `${columnSql(column, paths.get(name)!)} AS ${quoteName(name)}`,
-  )
-  const time = columnSql(columns[timeColumn]!, paths.get(timeColumn)!)
+  const decoded = Object.entries(columns).map(([name, column]): DecodedColumn => {
+    const path = paths.get(name)!
+    return { name, column, path, value: valueName(name), prefixes: prefixesOf(root, path) }
+  })
   const required = Object.entries(columns).filter(([, column]) => column.required)
+  const values = decoded.map(({ column, path, value }) => `${columnSql(column, path)} AS ${value}`)
+  const projected = decoded.map(({ name, column }) => `${presentSql(name, column)} AS ${quoteName(name)}`)
   return {
     jsonColumns: `{${fields.join(', ')}}`,
-    project: [`epoch_ms(${time}) AS _time`, ...projected].join(', '),
+    convert: ['*', ...values].join(', '),
+    project: [
+      `epoch_ms(${presentSql(timeColumn, columns[timeColumn]!)}) AS _time`,
+      ...projected,
+      `${unsetSql(decoded)} AS ${UNSET.name}`,
+    ].join(', '),
     rejectWhere: ['_time IS NULL', ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
+    rejecting: Object.entries(columns).flatMap(([name, { onError }]) => (onError === 'reject' ? [name] : [])),
+    failures: { ...failedSql(decoded, EVENT), event: EVENT },
   }
+}
+
+/** The column's value: its default if the event has none, or one that cannot be converted. */
+function presentSql(name: string, column: ColumnDefinition): string {
+  const value = valueName(name)
+  return column.default === undefined ? value : `coalesce(${value}, ${converted(column, defaultSql(column))})`
+}
+
+/** What the reader returns of the objects that a path leads through. */
+function prefixesOf(root: Field, { members }: JsonPath): StructLook[] {
+  let field = root
+  return members.slice(0, -1).map((name, depth) => {
+    field = field.members.get(name)!
+    return {
+      sql: members
+        .slice(0, depth + 1)
+        .map(quoteName)
+        .join('.'),
+      members: [...field.members.keys()].map(quoteName),
+    }
+  })
 }
 
 function addPath(root: Field, path: JsonPath, type: string): string | undefined {
@@ -109,8 +154,7 @@ function columnSql(column: ColumnDefinition, path: JsonPath): string {
     path.element === null || path.element.length === 0
       ? base
       : `list_transform(${base}, lambda x: x.${path.element.map(quoteName).join('.')})`
-  const value = converted(column, raw)
-  return column.default === undefined ? value : `coalesce(${value}, ${converted(column, defaultSql(column))})`
+  return converted(column, raw)
 }
 
 /** The default in the form that the reader would return if it were in the event. */

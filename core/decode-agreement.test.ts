@@ -43,7 +43,7 @@ function door(dataset: CompiledDataset, line: string): { ok: true; key: string }
   const verdict = checkOf(dataset, line)
   const bytes = Buffer.from(line)
   const key = dataset.scanKey(bytes, 0, bytes.length)
-  if (key !== null) expect([line, verdict]).toEqual([line, { ok: true, key }])
+  if (key !== null) expect([line, verdict]).toEqual([line, { ok: true, key, failures: [] }])
   return verdict
 }
 
@@ -51,7 +51,7 @@ function checkOf(dataset: CompiledDataset, line: string): ReturnType<CompiledDat
   try {
     const value: unknown = JSON.parse(line)
     const reason = whyUnreadable(line, value)
-    return reason === null ? dataset.check(value) : { ok: false, reason }
+    return reason === null ? dataset.check(value, line) : { ok: false, reason }
   } catch (error) {
     return { ok: false, reason: (error as Error).message }
   }

@@ -12,6 +12,7 @@ const column = z.strictObject({
   required: z.boolean().optional(),
   default: z.union([text, z.number(), z.boolean(), z.array(z.union([text, z.number(), z.boolean()]))]).optional(),
   unit: text.optional(),
+  onError: text.optional(),
   label,
 })
 

@@ -30,12 +30,12 @@ function scanned({ scanKey }: Checked, text: string, around = ''): string | null
   return scanKey(bytes, from, bytes.length - from)
 }
 
-/** The key found by the full check; null: it rejects the event. */
+/** The key found by the full check; null: it rejects the event, or has failed conversions. */
 function checked({ check }: Checked, text: string): string | null {
   try {
     const value: unknown = JSON.parse(text)
-    const verdict = whyUnreadable(text, value) === null ? check(value) : null
-    return verdict?.ok ? verdict.key : null
+    const verdict = whyUnreadable(text, value) === null ? check(value, text) : null
+    return verdict?.ok && verdict.failures.length === 0 ? verdict.key : null
   } catch {
     return null
   }

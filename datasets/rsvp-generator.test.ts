@@ -21,7 +21,7 @@ test('about one line in a hundred is spoiled; exactly those can not be used', ()
   const { check } = eventCheck(rsvps)
   const usable = (text: string): boolean => {
     try {
-      return check(JSON.parse(text)).ok
+      return check(JSON.parse(text), text).ok
     } catch {
       return false
     }

@@ -14,7 +14,7 @@ export function checkRow(dataset: Pick<CompiledDataset, 'check'>, bytes: Buffer)
   try {
     const value: unknown = JSON.parse(text)
     const reason = whyUnreadable(text, value)
-    return reason === null ? dataset.check(value) : { ok: false, reason }
+    return reason === null ? dataset.check(value, text) : { ok: false, reason }
   } catch (error) {
     return { ok: false, reason: `the row is not valid JSON: ${(error as Error).message}` }
   }

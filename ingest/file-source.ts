@@ -27,6 +27,8 @@ export interface FileResult {
   readonly rejected: number
   /** accepted lines that fail validation (only with acceptUnusable): they become dead letters if the engine cannot use them either */
   readonly unusable: number
+  /** column → accepted lines in which its value could not be converted */
+  readonly unconverted: Readonly<Record<string, number>>
   /** the first rejects, at most REJECTS_SHOWN_MAX */
   readonly rejects: readonly FileReject[]
   /** every line up to this one is accepted, rejected or blank; no later line is in the log */
@@ -103,6 +105,7 @@ class FileRun {
   readonly #rejects: FileReject[] = []
   #rejected = 0
   #unusable = 0
+  readonly #unconverted = new Map<string, number>()
   #bytesRead = 0
   #batch: NumberedLine[] = []
   #batchBytes = 0
@@ -141,6 +144,7 @@ class FileRun {
       ...this.#settled,
       rejected: this.#rejected,
       unusable: this.#unusable,
+      unconverted: Object.fromEntries(this.#unconverted),
       rejects: this.#rejects,
       interrupted: !this.#finished,
       unfinishedLine: this.#unfinishedLine,
@@ -223,6 +227,8 @@ class FileRun {
     }
     this.#settled.accepted += result.accepted
     this.#unusable += result.unusable
+    for (const { column, events } of result.warnings)
+      this.#unconverted.set(column, (this.#unconverted.get(column) ?? 0) + events)
     this.#settled.linesSettled = this.#batch.at(-1)?.number ?? this.#settled.linesSettled
     this.#batch = []
     this.#batchBytes = 0

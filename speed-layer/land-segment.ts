@@ -5,7 +5,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { StepHook } from '#core/steps.ts'
-import type { DeadLetter } from '#storage/engine/decode-batch.ts'
+import { type DeadLetter, typedColumnsSql } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { ENGINE_LINE_BYTES_MAX, writeScratch } from '#storage/engine/scratch-file.ts'
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
@@ -72,7 +72,7 @@ async function writeFiles(segment: SegmentRows, place: LandingPlace, written: Wr
   }
   const table = quoteName(segment.table)
   if (segment.rows > 0) {
-    await copy('events', `SELECT * FROM ${table}`)
+    await copy('events', `SELECT ${typedColumnsSql(segment.dataset)} FROM ${table}`)
     for (const view of segment.dataset.views.values()) await copy(`partial-${view.name}`, view.partialSql(table))
   }
   if (segment.deadLetters.length > 0) await withLetterFile(segment, place, (select) => copy('dead-letters', select))

@@ -4,11 +4,12 @@
  * computes all of them. So a flushed value and a landed value of the same rows can not differ.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { sumByColumn } from '#core/conversion-failures.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { keyJsonSql, stateJsonSql } from '#core/state-json.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
-import { createRowsTable, type DeadLetter, decodeBatch } from '#storage/engine/decode-batch.ts'
+import { createRowsTable, type DeadLetter, type Decoded, decodeBatch } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
@@ -44,6 +45,7 @@ export class RowsFold implements SegmentFold {
   #records = 0
   #bytes = 0
   #deadLetters: DeadLetter[] = []
+  #unconverted: Decoded['unconverted'] = {}
 
   constructor(parts: RowsFoldParts) {
     this.#parts = parts
@@ -73,6 +75,7 @@ export class RowsFold implements SegmentFold {
     this.#records = 0
     this.#bytes = 0
     this.#deadLetters = []
+    this.#unconverted = {}
   }
 
   async append(batch: RecordBatch): Promise<void> {
@@ -82,7 +85,8 @@ export class RowsFold implements SegmentFold {
       )
     }
     const { connection, dataset, scratchFolder } = this.#parts
-    const dead = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
+    const { dead, unconverted } = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
+    this.#unconverted = sumByColumn([this.#unconverted, unconverted])
     for (const letter of dead) this.#deadLetters.push(letter)
     this.#records += batch.count
     this.#bytes += bytesHeld(batch)
@@ -132,6 +136,7 @@ export class RowsFold implements SegmentFold {
       ...files,
       rows: totals.rows,
       deadLetters: this.#deadLetters.length,
+      ...(Object.keys(this.#unconverted).length > 0 && { unconverted: this.#unconverted }),
       timeRange: totals.timeMinMs === null ? null : { minMs: totals.timeMinMs, maxMs: totals.timeMaxMs! },
       late: { rows: totals.lateRows, maxMs: totals.lateMaxMs },
       schemaHash: dataset.schemaHash,

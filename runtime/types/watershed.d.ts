@@ -98,6 +98,11 @@ declare module 'watershed' {
     readonly path: string;
     /** an event without a usable value is a dead letter */
     readonly required?: boolean;
+    /**
+     * a value that is present but cannot be converted: 'null' (the default) stores NULL or the column's default, and counts it;
+     * 'reject' makes the event a dead letter
+     */
+    readonly onError?: (typeof ON_ERROR)[number];
     /** value if the event has none, or one that cannot be converted; written as in the event */
     readonly default?: DefaultOf<Type>;
     /** only for TIMESTAMP; default 'iso' */
@@ -145,6 +150,8 @@ declare module 'watershed' {
   }[keyof Types] & string;
   /** Types whose equal values have one text, so that all events of a key go to one partition. */
   const KEY_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'];
+  /** What becomes of an event whose value cannot be converted. */
+  const ON_ERROR: readonly ['null', 'reject'];
   /** Values that the JSON of an event can have at the path of a column of this type. */
   type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string;

@@ -1,4 +1,5 @@
 /** The commit record of one closed segment. Immutable; its file name contains partition and start, so each start commits only once. */
+import { sumByColumn } from '#core/conversion-failures.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 
 export interface LakeFile {
@@ -26,6 +27,8 @@ export interface SegmentManifest extends OffsetRange {
   /** usable rows */
   readonly rows: number
   readonly deadLetters: number
+  /** column → usable rows in which its value was present but could not be converted; absent if there are none */
+  readonly unconverted?: Readonly<Record<string, number>>
   /** number of offsets in the range without a record (aborted transactions, control records, compaction); absent if none */
   readonly holes?: number
   /** range of the rows' event times, epoch ms, both inclusive; null if rows = 0 */
@@ -37,4 +40,10 @@ export interface SegmentManifest extends OffsetRange {
   readonly createdAtMs: number
   /** in a compacted segment: file names of the manifests it replaces, in order; absent in segments that an owner closed */
   readonly replaces?: readonly string[]
+}
+
+/** The failed conversions of several segments, as a manifest states them. */
+export function unconvertedOf(segments: readonly SegmentManifest[]): Pick<SegmentManifest, 'unconverted'> {
+  const counts = segments.map(({ unconverted }) => unconverted).filter((each) => each !== undefined)
+  return counts.length === 0 ? {} : { unconverted: sumByColumn(counts) }
 }
