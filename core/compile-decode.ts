@@ -4,7 +4,6 @@ import {
   type FailedTexts,
   failedSql,
   type StructLook,
-  UNSET,
   unsetSql,
 } from './conversion-failures-sql.ts'
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
@@ -29,6 +28,7 @@ export interface DecodeTexts {
   readonly jsonColumns: string
   readonly convert: string
   readonly project: string
+  readonly unset: { readonly all: string; readonly reject: string }
   readonly rejectWhere: string
   readonly rejecting: readonly string[]
   readonly failures: FailedTexts & { readonly event: string }
@@ -67,11 +67,8 @@ export function compileDecode(
   return {
     jsonColumns: `{${fields.join(', ')}}`,
     convert: ['*', ...values].join(', '),
-    project: [
-      `epoch_ms(${presentSql(timeColumn, columns[timeColumn]!)}) AS _time`,
-      ...projected,
-      `${unsetSql(decoded)} AS ${UNSET.name}`,
-    ].join(', '),
+    project: [`epoch_ms(${presentSql(timeColumn, columns[timeColumn]!)}) AS _time`, ...projected].join(', '),
+    unset: { all: unsetSql(decoded), reject: unsetSql(decoded.filter(({ column }) => column.onError === 'reject')) },
     rejectWhere: ['_time IS NULL', ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
     rejecting: Object.entries(columns).flatMap(([name, { onError }]) => (onError === 'reject' ? [name] : [])),
     failures: { ...failedSql(decoded, EVENT), event: EVENT },

@@ -170,9 +170,11 @@ export interface CompiledDataset {
     readonly convert: string
     /**
      * SELECT list over `convert` that gives the event time (`_time` BIGINT, NULL if absent or invalid), the dataset's columns (NULL
-     * replaced by the column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival, and `_unset`
+     * replaced by the column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival
      */
     readonly project: string
+    /** SQL over `convert`: names of the columns whose conversion may have failed (`_unset`); of all columns, or of those with onError 'reject' */
+    readonly unset: { readonly all: string; readonly reject: string }
     /** SQL condition over the projected row: true if the event is unusable (a required column or the time is NULL) */
     readonly rejectWhere: string
     /** columns of which a failed conversion makes the event unusable */

@@ -28,23 +28,26 @@ export interface StructLook {
 
 /** SQL over decoded values: the names of the columns that may have failed; NULL where none may. */
 export function unsetSql(columns: readonly DecodedColumn[]): string {
-  const suspects = columns.flatMap((column) => {
-    const conditions = suspicions(column)
-    return conditions.length === 0 ? [] : [{ name: column.name, sql: `(${conditions.join(' OR ')})` }]
-  })
+  const suspects = columns
+    .map((column) => ({ name: column.name, conditions: suspicions(column) }))
+    .filter(({ conditions }) => conditions.length > 0)
   if (suspects.length === 0) return `NULL::${UNSET.type}`
-  const names = suspects.map(({ name, sql }) => `CASE WHEN ${sql} THEN ${quoteText(name)} END`)
-  const any = suspects.map(({ sql }) => sql).join(' OR ')
+  const names = suspects.map(
+    ({ name, conditions }) => `CASE WHEN ${conditions.join(' OR ')} THEN ${quoteText(name)} END`,
+  )
+  const any = [...new Set(suspects.flatMap(({ conditions }) => conditions))].join(' OR ')
   return `CASE WHEN ${any} THEN list_filter([${names.join(', ')}], lambda _x: _x IS NOT NULL) END`
 }
 
 function suspicions({ column, path, value, prefixes }: DecodedColumn): string[] {
+  const list = column.type.endsWith('[]')
+  // Without a value its event is a dead letter.
+  if (column.required && column.default === undefined && !list) return []
   const hollow = prefixes.map(
     ({ sql, members }) => `(${sql} IS NOT NULL AND ${members.map((name) => `${sql}.${name} IS NULL`).join(' AND ')})`,
   )
   const parent = prefixes.at(-1)
   const absent = `(${parent === undefined ? '' : `${parent.sql} IS NOT NULL AND `}${value} IS NULL)`
-  const list = column.type.endsWith('[]')
   if (!list) return isText(column.type) ? hollow : [absent, ...hollow]
   const lacking = `len(${value}) <> list_count(${value})`
   return [

@@ -41,8 +41,8 @@ interface Place {
   readonly columns: ScannedColumn[]
   /** of a list's elements, where not every one is usable */
   element: Place | null
-  /** whether anything below depends on more than this being an object */
-  isRead: boolean
+  /** columns are read from members: any other value than an object or null is a failed conversion */
+  isObject: boolean
 }
 
 export class EventScan {
@@ -66,11 +66,11 @@ export class EventScan {
       const { members, element } = parseJsonPath(path)!
       const whole = !checked.key && isText(type)
       const takes = type.endsWith('[]') ? 'lists' : whole ? 'anything' : 'nothing'
-      const place = placeAt(this.#root, members)
-      place.columns.push({ ...checked, takes })
-      if (takes === 'lists') addElements(place, checked.column, element ?? [])
+      const isNeeded = checked.needed || checked.key
+      if (takes === 'anything' && !isNeeded) placeAt(this.#root, members.slice(0, -1)).isObject = true
+      else placeAt(this.#root, members).columns.push({ ...checked, takes })
+      if (takes === 'lists') addElements(placeAt(this.#root, members), checked.column, element ?? [])
     }
-    markRead(this.#root)
     this.#needed = columns.filter(({ needed }) => needed).length
     this.#keyColumn = columns.find(({ key }) => key)!.column
   }
@@ -185,8 +185,8 @@ export class EventScan {
   #member(at: number, place: Place): number {
     if (at >= this.#end) return NONE
     const first = this.#bytes[at]!
-    if (place.members.length > 0 && first !== OPEN_OBJECT && first !== LETTER_N) return NONE
-    const end = this.#value(at, place.isRead ? place : null)
+    if (place.isObject && first !== OPEN_OBJECT && first !== LETTER_N) return NONE
+    const end = this.#value(at, place.members.length > 0 || place.element !== null ? place : null)
     if (end === NONE) return NONE
     for (const column of place.columns) if (!this.#isUsable(at, end, column)) return NONE
     return end
@@ -237,7 +237,7 @@ function hashOf(bytes: Buffer, from: number, end: number): number {
 
 function placeOf(name: string): Place {
   const bytes = Buffer.from(name)
-  return { name: bytes, hash: hashOf(bytes, 0, bytes.length), members: [], columns: [], element: null, isRead: false }
+  return { name: bytes, hash: hashOf(bytes, 0, bytes.length), members: [], columns: [], element: null, isObject: false }
 }
 
 /** Any JSON value is usable. */
@@ -249,19 +249,14 @@ function addElements(list: Place, column: ColumnDefinition, path: readonly strin
   const type = column.type.slice(0, -2) as ColumnDefinition['type']
   if (isText(type) && path.length === 0) return
   list.element ??= placeOf('')
-  const takes = isText(type) ? 'anything' : 'nothing'
-  placeAt(list.element, path).columns.push({ column: { ...column, type }, needed: false, key: false, takes })
-}
-
-function markRead(place: Place): boolean {
-  if (place.element !== null) markRead(place.element)
-  const inner = place.members.map((member) => markRead(member))
-  place.isRead = place.element !== null || inner.some((isRead) => isRead)
-  return (
-    place.isRead ||
-    place.members.length > 0 ||
-    place.columns.some(({ takes, needed, key }) => takes !== 'anything' || needed || key)
-  )
+  if (isText(type)) placeAt(list.element, path.slice(0, -1)).isObject = true
+  else
+    placeAt(list.element, path).columns.push({
+      column: { ...column, type },
+      needed: false,
+      key: false,
+      takes: 'nothing',
+    })
 }
 
 function placeAt(root: Place, names: readonly string[]): Place {
@@ -270,6 +265,7 @@ function placeAt(root: Place, names: readonly string[]): Place {
     const wanted = placeOf(name)
     const known = place.members.find((member) => member.name.equals(wanted.name))
     if (known === undefined) place.members.push(wanted)
+    place.isObject = true
     place = known ?? wanted
   }
   return place

@@ -149,7 +149,8 @@ async function decodeTogether(
   try {
     await writeScratch(path, lines)
     await connection.run('BEGIN TRANSACTION')
-    const select = decodeTogetherSelect(dataset, batches, { path, objectBytesMax: objectBytesMax(lines) })
+    const file = { path, objectBytesMax: objectBytesMax(lines) }
+    const select = decodeTogetherSelect(dataset, batches, decodedSql(dataset, file, target))
     const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
     const [partitions, offsets] = await connection.columns(`SELECT _partition, _offset FROM ${into} WHERE ${unusable}`)
     const failures: Failures[] = []
@@ -174,12 +175,12 @@ async function decodeTogether(
   }
 }
 
-function decodeTogetherSelect(dataset: CompiledDataset, batches: readonly RecordBatch[], file: LinesFile): string {
+function decodeTogetherSelect(dataset: CompiledDataset, batches: readonly RecordBatch[], decoded: string): string {
   const names = [...dataset.columns, UNSET].map((column) => quoteName(column.name)).join(', ')
   const places = batches
     .map((batch) => `SELECT ${batch.partition}::INTEGER AS _partition, * FROM (${placesSelect(batch)})`)
     .join(' UNION ALL ')
-  return `SELECT places._partition, places._offset, _time, places._arrival, ${names} FROM (${places}) AS places POSITIONAL JOIN (${decodedSql(dataset, file)}) AS decoded`
+  return `SELECT places._partition, places._offset, _time, places._arrival, ${names} FROM (${places}) AS places POSITIONAL JOIN (${decoded}) AS decoded`
 }
 
 async function insertRows(
@@ -192,7 +193,9 @@ async function insertRows(
   const into = quoteName(target.table)
   await connection.run('BEGIN TRANSACTION')
   try {
-    const inserted = await connection.run(`INSERT INTO ${into} ${decodeSelect(dataset, batch, file)}`)
+    const inserted = await connection.run(
+      `INSERT INTO ${into} ${decodeSelect(dataset, batch, decodedSql(dataset, file, target))}`,
+    )
     if (inserted !== batch.count) {
       throw new Error(
         `dataset '${dataset.name}', partition ${batch.partition}, offsets [${batch.start}, ${batch.end}): ` +
@@ -218,9 +221,8 @@ function ofBatch({ partition, start }: RecordBatch): string {
 }
 
 /** SELECT that returns one typed row per record, in order, including unusable ones. */
-function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesFile): string {
+function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, rows: string): string {
   const names = [...dataset.columns, UNSET].map((column) => quoteName(column.name)).join(', ')
-  const rows = decodedSql(dataset, file)
   const partition = `${batch.partition}::INTEGER AS _partition`
   const [only] = batch.arrivals
   if (batch.offsets === null && batch.arrivals.length === 1) {
@@ -230,8 +232,8 @@ function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesF
 }
 
 /** SELECT that returns each line's event time, columns and notes, in order. */
-function decodedSql({ decode }: CompiledDataset, file: LinesFile): string {
-  return `SELECT ${decode.project} FROM (SELECT ${decode.convert} FROM ${readerSql(decode, file)})`
+function decodedSql({ decode }: CompiledDataset, file: LinesFile, { failures = 'all' }: DecodeTarget): string {
+  return `SELECT ${decode.project}, ${decode.unset[failures]} AS ${UNSET.name} FROM (SELECT ${decode.convert} FROM ${readerSql(decode, file)})`
 }
 
 function readerSql({ jsonColumns }: CompiledDataset['decode'], file: LinesFile): string {
