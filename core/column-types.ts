@@ -9,6 +9,8 @@ export const KEY_TYPES = ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'] as 
 export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const
 /** What becomes of an event whose value cannot be converted. */
 export const ON_ERROR = ['null', 'reject'] as const
+/** Whether the JSON of events is kept in the lake. */
+export const RAW = ['keep', 'drop'] as const
 const DECIMAL_DIGITS_MAX = 38
 
 export function isColumnType(text: string): boolean {

@@ -1,6 +1,6 @@
 /** Compiles a definition into the form that every tier works with. Collects all problems, each with its place, before it fails. */
 import { eventCheck } from './check-event.ts'
-import { isColumnType, KEY_TYPES, LIST_TYPES, ON_ERROR, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import { isColumnType, KEY_TYPES, LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
@@ -47,14 +47,26 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
       path,
       required: required ?? false,
       onError: onError ?? 'null',
+      source: hashOf(storedColumn(definition.columns[name]!)),
       label,
     })),
     rowColumns,
+    keepsRaw: (definition.raw ?? 'keep') === 'keep',
     views,
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
     decode,
+    decodeOf: (names) => decodeOf(definition, names),
     ...eventCheck(definition),
   }
+}
+
+/** The texts that decode only some columns, and the event time. */
+function decodeOf({ columns, time }: DatasetDefinition, names: readonly string[]): CompiledDataset['decode'] {
+  const wanted = Object.entries<ColumnDefinition>(columns).filter(([name]) => name === time || names.includes(name))
+  const decode = compileDecode(Object.fromEntries(wanted), time)
+  // A part of what was compiled before.
+  if ('problems' in decode) throw new Error(decode.problems.join('; '))
+  return decode
 }
 
 function checkDataset(definition: DatasetDefinition, problems: string[]): void {
@@ -74,6 +86,8 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   if (time && time.type !== 'TIMESTAMP') problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
   if (key && !KEY_TYPES.some((type) => type === key.type))
     problems.push(`key: column '${definition.key}' has type ${key.type}; a key must be one of ${KEY_TYPES.join(', ')}`)
+  if (definition.raw !== undefined && !RAW.includes(definition.raw))
+    problems.push(`raw: unknown value '${definition.raw}'; use one of ${RAW.join(', ')}`)
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
   } catch (error) {

@@ -26,6 +26,8 @@ export interface CompiledColumn extends SqlColumn {
   readonly required: boolean
   /** what becomes of an event whose value cannot be converted */
   readonly onError: 'null' | 'reject'
+  /** hash of everything that determines its values from an event's JSON */
+  readonly source: string
   readonly label?: string
 }
 
@@ -160,6 +162,8 @@ export interface CompiledDataset {
   readonly columns: readonly CompiledColumn[]
   /** all columns of typed rows, system columns first */
   readonly rowColumns: readonly SqlColumn[]
+  /** whether segments keep the JSON of their events */
+  readonly keepsRaw: boolean
   readonly views: ReadonlyMap<string, CompiledView>
   /** dictionaries that any view looks up */
   readonly dictionaries: readonly string[]
@@ -182,6 +186,8 @@ export interface CompiledDataset {
     /** what tells a failed conversion from an absent value; `event` is the name that the event's JSON must have */
     readonly failures: FailedTexts & { readonly event: string }
   }
+  /** the same texts for some columns only, and the event time */
+  decodeOf(names: readonly string[]): CompiledDataset['decode']
   /** Why a line is unusable (names the field); null if it is usable. Uses JSON.parse: the slow path, for single rows. */
   explain(line: string): string | null
   /** Same check on a parsed value, plus the text of its key (for partitioning), and its failed conversions. @param text its JSON */

@@ -1,5 +1,5 @@
 /** The parts of a dataset file: what a definition may have, before its names are checked against each other. */
-import type { LIST_TYPES, ON_ERROR, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import type { LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import type { Grain } from './grains.ts'
 
 type ListType = (typeof LIST_TYPES)[number]
@@ -109,6 +109,8 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly key: Column
   /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
   readonly lateAfter?: Duration
+  /** whether each event's JSON is kept with its row, so that columns that are added or changed later get values from past events; default 'keep' */
+  readonly raw?: (typeof RAW)[number]
   readonly columns: Readonly<Record<Column, ColumnDefinition>>
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
 }

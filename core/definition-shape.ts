@@ -53,6 +53,7 @@ const dataset = z.strictObject({
   time: text,
   key: text,
   lateAfter: text.optional(),
+  raw: text.optional(),
   columns: z.record(text, column),
   views: z.record(text, view),
 })

@@ -109,7 +109,7 @@ export function lookup<const Key extends string>(
 
 /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
 export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views>
-  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
+  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'raw'> {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>
   /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */

@@ -9,7 +9,7 @@ import { createRowsTable, decodeBatch, typedColumnsSql } from '#storage/engine/d
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 
 const TAIL_BATCH = { recordsMax: 25_000, bytesMax: 48 * 1024 * 1024 } as const
@@ -66,7 +66,7 @@ let tables = 0
 export async function rawRows(parts: RawParts, positions: readonly RawPosition[]): Promise<RawRows> {
   const { dataset, lake, connection } = parts
   const segments = await segmentsUpTo(parts, positions)
-  await lake.check(segments.flatMap((segment) => segment.events ?? []))
+  await lake.check(rowFiles(dataset, segments))
   const table = `verify_tail_${dataset.name}_${++tables}`
   const drop = async (): Promise<void> => {
     await connection.run(`DROP TABLE IF EXISTS ${quoteName(table)}`)

@@ -33,7 +33,7 @@ declare module 'watershed' {
   /** Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list). */
   export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'raw'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -87,6 +87,8 @@ declare module 'watershed' {
     readonly key: Column;
     /** rows that arrive more than this after their event time count as late in provenance; default '1m' */
     readonly lateAfter?: Duration;
+    /** whether each event's JSON is kept with its row, so that columns that are added or changed later get values from past events; default 'keep' */
+    readonly raw?: (typeof RAW)[number];
     readonly columns: Readonly<Record<Column, ColumnDefinition>>;
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
   }
@@ -145,6 +147,8 @@ declare module 'watershed' {
   type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
   const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
   type ListType = (typeof LIST_TYPES)[number];
+  /** Whether the JSON of events is kept in the lake. */
+  const RAW: readonly ['keep', 'drop'];
   type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
     [Name in keyof Types]: Types[Name] extends Allowed ? Name : [ColumnType] extends [Types[Name]] ? Name : never;
   }[keyof Types] & string;

@@ -24,6 +24,11 @@ const dataset = {
     { name: 'topics', type: 'VARCHAR[]' },
     { name: 'raw', type: 'JSON' },
   ],
+  timeColumn: 'at',
+  columns: [],
+  decodeOf: (): never => {
+    throw new Error('no segment has the JSON of its events')
+  },
 }
 
 let folder: string
