@@ -18,6 +18,8 @@ export interface DecodedColumn {
   readonly value: string
   /** SQL conditions: whether the reader found an object at each prefix of the path, as far as it can tell; outermost first */
   readonly prefixes: readonly StructLook[]
+  /** SQL: the JSON that several columns are taken out of, this one among them; null if the reader gives the value */
+  readonly json: string | null
 }
 
 /** A struct that the reader returns. It returns one of NULLs for a value that is not an object, and NULL for none. */
@@ -39,16 +41,17 @@ export function unsetSql(columns: readonly DecodedColumn[]): string {
   return `CASE WHEN ${any} THEN list_filter([${names.join(', ')}], lambda _x: _x IS NOT NULL) END`
 }
 
-function suspicions({ column, path, value, prefixes }: DecodedColumn): string[] {
+function suspicions({ column, path, value, prefixes, json }: DecodedColumn): string[] {
   const list = column.type.endsWith('[]')
   // Without a value its event is a dead letter.
   if (column.required && column.default === undefined && !list) return []
   const hollow = prefixes.map(
     ({ sql, members }) => `(${sql} IS NOT NULL AND ${members.map((name) => `${sql}.${name} IS NULL`).join(' AND ')})`,
   )
-  const parent = prefixes.at(-1)
-  const absent = `(${parent === undefined ? '' : `${parent.sql} IS NOT NULL AND `}${value} IS NULL)`
-  if (!list) return isText(column.type) ? hollow : [absent, ...hollow]
+  const around = json ?? prefixes.at(-1)?.sql
+  const absent = `(${around === undefined ? '' : `${around} IS NOT NULL AND `}${value} IS NULL)`
+  // What is taken out of JSON may also be NULL because the JSON is not an object.
+  if (!list) return isText(column.type) && json === null ? hollow : [absent, ...hollow]
   const lacking = `len(${value}) <> list_count(${value})`
   return [
     absent,
