@@ -2,12 +2,14 @@
  * Merges adjacent small segments into large ones. Only segments that every kept generation has counted are merged: readers need the partials
  * of later ones, and a compacted segment has none. The originals are kept until the retention of a later run removes them.
  */
-
+import { createReadStream, createWriteStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
+import { explainFault } from '#storage/lake/lake-error.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
-import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { type LakeFile, type RawFile, type SegmentManifest, unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { keptBoundary } from './retention.ts'
@@ -90,7 +92,7 @@ export function groupSmall(segments: readonly SegmentManifest[], rowsTarget: num
       continue
     }
     const fits = rows + segment.rows <= rowsTarget && open.length < SEGMENTS_PER_MERGE_MAX
-    if (open.length > 0 && !(fits && sameShape(open[0]!, segment))) end()
+    if (open.length > 0 && !(fits && open.every((each) => sameShape(each, segment)))) end()
     open.push(segment)
     rows += segment.rows
   }
@@ -99,7 +101,14 @@ export function groupSmall(segments: readonly SegmentManifest[], rowsTarget: num
 }
 
 function sameShape(a: SegmentManifest, b: SegmentManifest): boolean {
-  return a.log === b.log && a.schemaHash === b.schemaHash && JSON.stringify(a.columns) === JSON.stringify(b.columns)
+  // A segment without rows fits those with the JSON of their events, and those without.
+  const sameRaw = a.rows === 0 || b.rows === 0 || (a.raw === undefined) === (b.raw === undefined)
+  return (
+    sameRaw &&
+    a.log === b.log &&
+    a.schemaHash === b.schemaHash &&
+    JSON.stringify(a.columns) === JSON.stringify(b.columns)
+  )
 }
 
 async function compactGroup(
@@ -131,11 +140,12 @@ async function compactGroup(
       'events',
       group.flatMap((segment) => segment.events ?? []),
     )
+    const raw = await concatRaw(lake, group, written)
     const letters = await merge(
       'dead-letters',
       group.flatMap((segment) => segment.deadLetterFile ?? []),
     )
-    await lake.commitCompacted(describeCompacted(group, events, letters, clock()))
+    await lake.commitCompacted(describeCompacted(group, events, raw, letters, clock()))
   } catch (error) {
     for (const staged of written) await staged.discard().catch(() => {})
     throw error
@@ -143,9 +153,32 @@ async function compactGroup(
   await step('compact:committed')
 }
 
+/** Files of zstd, one after the other, are one file of zstd. */
+async function concatRaw(
+  lake: Lake,
+  group: readonly SegmentManifest[],
+  written: StagedFile[],
+): Promise<RawFile | null> {
+  const parts = group.flatMap((segment) => segment.raw ?? [])
+  if (parts.length === 0) return null
+  const { partition, start } = group[0]!
+  const staged = await lake.stageSegmentFile(partition, start, 'raw')
+  written.push(staged)
+  await lake.check(parts.map(({ file }) => file))
+  try {
+    for (const { file } of parts)
+      await pipeline(createReadStream(lake.resolve(file)), createWriteStream(staged.writePath, { flags: 'a' }))
+  } catch (error) {
+    throw explainFault(error, 'cannot write', staged.writePath)
+  }
+  const rows = parts.reduce((sum, { file }) => sum + file.rows, 0)
+  return { file: await staged.finish(rows), lineBytesMax: Math.max(...parts.map(({ lineBytesMax }) => lineBytesMax)) }
+}
+
 function describeCompacted(
   group: readonly SegmentManifest[],
   events: LakeFile | null,
+  raw: RawFile | null,
   deadLetterFile: LakeFile | null,
   createdAtMs: number,
 ): SegmentManifest {
@@ -161,10 +194,12 @@ function describeCompacted(
     start: first.start,
     end: last.end,
     events,
+    ...(raw && { raw }),
     deadLetterFile,
     partials: {},
     rows: total((segment) => segment.rows),
     deadLetters: total((segment) => segment.deadLetters),
+    ...unconvertedOf(group),
     ...holesOf(total((segment) => segment.holes ?? 0)),
     timeRange:
       times.length === 0

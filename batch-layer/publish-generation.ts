@@ -3,7 +3,8 @@ import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
-import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { type LakeFile, unconvertedOf } from '#storage/lake/segment-manifest.ts'
+import { rowFiles } from '#storage/lake/typed-rows.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
@@ -102,21 +103,17 @@ async function writeViews(publication: Publication, staged: StagedGeneration): P
   }
 }
 
+/** Files that are taken over unchanged are verified by their readers. */
 async function writeView(
-  { compute, plan, lake, signal }: Publication,
+  { dataset, compute, plan, lake, signal }: Publication,
   definition: CompiledView,
   view: ViewPlan,
   writePath: string,
 ): Promise<number> {
-  await lake.check(filesRead(view, plan.all))
+  await lake.check(view.kind === 'recount' ? rowFiles(dataset, plan.all) : view.merged)
   signal?.throwIfAborted()
   if (view.kind === 'recount') return compute.recount(definition, plan.all, writePath)
   return compute.merge(definition, view.merged, writePath)
-}
-
-/** Files that are taken over unchanged are verified by their readers. */
-function filesRead(view: ViewPlan, all: RunPlan['all']): readonly LakeFile[] {
-  return view.kind === 'recount' ? all.flatMap(({ events }) => events ?? []) : view.merged
 }
 
 function takeOver(staged: StagedGeneration, view: string, files: readonly LakeFile[]): Promise<LakeFile[]> {
@@ -190,6 +187,7 @@ function describeGeneration(
     rows: sum((segment) => segment.rows),
     deadLetters: sum((segment) => segment.deadLetters),
     lateRows: sum((segment) => segment.late.rows),
+    ...unconvertedOf(plan.all),
     gaps: gaps.map(({ partition, start, end }) => ({ partition, start, end })),
     startedAtMs,
     finishedAtMs,

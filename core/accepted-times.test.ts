@@ -55,7 +55,7 @@ async function reasons(
     lines: Buffer.from(`${lines.join('\n')}\n`),
     arrivals: arrivals.map((atMs) => ({ count: 1, atMs })),
   }
-  const dead = await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })
+  const { dead } = await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })
   const found = lines.map((_, offset) => dead.find((letter) => letter.offset === offset)?.reason ?? null)
   for (const [index, line] of lines.entries()) {
     const verdict = dataset.check(JSON.parse(line), line, arrivals[index]!)

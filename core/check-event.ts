@@ -1,6 +1,7 @@
 /** Validates events in plain JavaScript: at ingest, and to find the reason of a dead letter. */
 import { acceptedTimes, whyNotAccepted } from './accepted-times.ts'
 import type { CompiledDataset } from './compiled.ts'
+import { failureFinder } from './conversion-failures.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { EventScan } from './event-scan.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
@@ -20,6 +21,10 @@ export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset,
   const timeColumn: ColumnDefinition = definition.columns[definition.time]!
   const timePath = parseJsonPath(timeColumn.path)!
   const accepted = acceptedTimes(definition)
+  const findFailures = failureFinder(definition.columns)
+  const rejecting = new Set(
+    Object.keys(definition.columns).filter((name) => definition.columns[name]!.onError === 'reject'),
+  )
   const check: Check = (value, text, arrivalMs) => {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) {
       return { ok: false, reason: 'an event must be a JSON object' }
@@ -43,7 +48,14 @@ export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset,
         ok: false,
         reason: `${definition.key} (${keyColumn.path}): ${unclear}; this key determines the partition`,
       }
-    return { ok: true, key: keyText(key, keyColumn) }
+    const failures = findFailures(value, text)
+    const fatal = failures.find(({ column }) => rejecting.has(column))
+    if (fatal === undefined) return { ok: true, key: keyText(key, keyColumn), failures }
+    const { type, path }: ColumnDefinition = definition.columns[fatal.column]!
+    return {
+      ok: false,
+      reason: `${fatal.column} (${path}): ${fatal.value} cannot be converted to ${type}, and the column has onError 'reject'`,
+    }
   }
   const explain = (line: string, arrivalMs: number): string | null => {
     if (isTooDeep(Buffer.from(line))) return TOO_DEEP
@@ -55,15 +67,14 @@ export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset,
       return `the record is not valid JSON: ${(error as Error).message}`
     }
   }
-  const checked = needed.map(({ name, column }) => ({
-    column,
-    needed: true,
-    key: name === definition.key,
-    accepted: name === definition.time ? accepted : null,
-  }))
-  // A default is always accepted, but a time that is given instead may not be.
-  if (timeColumn.default !== undefined) checked.push({ column: timeColumn, needed: false, key: false, accepted })
-  const key = { column: keyColumn, needed: false, key: true, accepted: null }
-  const scan = new EventScan(checked.some((each) => each.key) ? checked : [...checked, key])
+  const neededNames = new Set(needed.map(({ name }) => name))
+  const scan = new EventScan(
+    Object.entries<ColumnDefinition>(definition.columns).map(([name, column]) => ({
+      column,
+      needed: neededNames.has(name),
+      key: name === definition.key,
+      accepted: name === definition.time ? accepted : null,
+    })),
+  )
   return { check, scanKey: (bytes, from, end, arrivalMs) => scan.keyOf(bytes, from, end, arrivalMs), explain }
 }

@@ -7,6 +7,10 @@ export const LIST_TYPES = ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VA
 export const KEY_TYPES = ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'] as const
 /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
 export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const
+/** What becomes of an event whose value cannot be converted. */
+export const ON_ERROR = ['null', 'reject'] as const
+/** Whether the JSON of events is kept in the lake. */
+export const RAW = ['keep', 'drop'] as const
 const DECIMAL_DIGITS_MAX = 38
 
 export function isColumnType(text: string): boolean {

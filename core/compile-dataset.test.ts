@@ -55,11 +55,11 @@ describe('misspelt and mistyped members', () => {
   test.each<[DatasetDefinition, string]>([
     [
       written({ veiws: {} }),
-      "unknown member 'veiws' (did you mean 'views'?); known members: name, label, time, key, lateAfter, accept, columns, views",
+      "unknown member 'veiws' (did you mean 'views'?); known members: name, label, time, key, lateAfter, accept, raw, columns, views",
     ],
     [
       withColumn({ type: 'DOUBLE', path: '$.x', requird: true }),
-      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, required, default, unit, label",
+      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, required, default, unit, onError, label",
     ],
     [
       withView({ dimension: {} }),
@@ -222,7 +222,7 @@ async function decode(dataset: CompiledDataset, lines: readonly object[]): Promi
     offsets: null,
     arrivals: [{ count, atMs: 5 }],
   }
-  const dead = await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })
+  const { dead } = await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })
   expect(dead).toEqual([])
 }
 

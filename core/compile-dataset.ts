@@ -1,7 +1,7 @@
 /** Compiles a definition into the form that every tier works with. Collects all problems, each with its place, before it fails. */
 import { acceptedTimes, notAcceptedSql } from './accepted-times.ts'
 import { eventCheck } from './check-event.ts'
-import { isColumnType, KEY_TYPES, LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import { isColumnType, KEY_TYPES, LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
@@ -46,19 +46,33 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     timeColumn: definition.time,
     keyColumn: definition.key,
     lateAfterMs: durationMs(definition.lateAfter ?? '1m', `dataset '${definition.name}', lateAfter`),
-    columns: columns.map(([name, { type, path, required, label }]) => ({
+    columns: columns.map(([name, { type, path, required, onError, label }]) => ({
       name,
       type,
       path,
       required: required ?? false,
+      onError: onError ?? 'null',
+      source: hashOf(storedColumn(definition.columns[name]!)),
       label,
     })),
     rowColumns,
+    keepsRaw: (definition.raw ?? 'keep') === 'keep',
     views,
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
     decode,
+    decodeOf: (names) => decodeOf(definition, names),
     ...eventCheck(definition),
   }
+}
+
+/** The texts that decode only some columns, and the event time. */
+function decodeOf(definition: DatasetDefinition, names: readonly string[]): CompiledDataset['decode'] {
+  const { columns, time } = definition
+  const wanted = Object.entries<ColumnDefinition>(columns).filter(([name]) => name === time || names.includes(name))
+  const decode = compileDecode(Object.fromEntries(wanted), time, notAcceptedSql(acceptedTimes(definition)))
+  // A part of what was compiled before.
+  if ('problems' in decode) throw new Error(decode.problems.join('; '))
+  return decode
 }
 
 function checkDataset(definition: DatasetDefinition, problems: string[]): void {
@@ -78,6 +92,8 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   if (time && time.type !== 'TIMESTAMP') problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
   if (key && !KEY_TYPES.some((type) => type === key.type))
     problems.push(`key: column '${definition.key}' has type ${key.type}; a key must be one of ${KEY_TYPES.join(', ')}`)
+  if (definition.raw !== undefined && !RAW.includes(definition.raw))
+    problems.push(`raw: unknown value '${definition.raw}'; use one of ${RAW.join(', ')}`)
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
     if (time !== undefined) acceptedTimes(definition)
@@ -100,6 +116,8 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
     problems.push(`column '${name}': only a TIMESTAMP can have a unit`)
   if (column.unit !== undefined && !TIME_UNITS.includes(column.unit))
     problems.push(`column '${name}': unknown unit '${column.unit}'; use one of ${TIME_UNITS.join(', ')}`)
+  if (column.onError !== undefined && !ON_ERROR.includes(column.onError))
+    problems.push(`column '${name}': unknown onError '${column.onError}'; use one of ${ON_ERROR.join(', ')}`)
   const unusable = isColumnType(column.type) && column.default !== undefined && whyDefaultUnusable(column)
   if (unusable) problems.push(`column '${name}': its default ${unusable}`)
 }

@@ -1,6 +1,14 @@
 /** Compiles the columns' JSON paths into the SQL that reads a batch: a struct type with only the needed fields, and a projection. */
+import {
+  type DecodedColumn,
+  type FailedTexts,
+  failedSql,
+  type StructLook,
+  unsetSql,
+} from './conversion-failures-sql.ts'
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
+import { sharedValues, takenOutSql } from './shared-paths.ts'
 import { quoteName, quoteText } from './sql-names.ts'
 import { decimalOf, decimalSql, epochMsSql, finiteSql, isoDateSql, isoTimeSql, wideDecimalSql } from './stored-value.ts'
 
@@ -19,9 +27,17 @@ interface Field {
 
 export interface DecodeTexts {
   readonly jsonColumns: string
+  readonly convert: string
   readonly project: string
+  readonly unset: { readonly all: string; readonly reject: string }
   readonly rejectWhere: string
+  readonly rejecting: readonly string[]
+  readonly failures: FailedTexts & { readonly event: string }
 }
+
+/** the reader's top-level members keep their names beside these */
+const valueName = (column: string): string => quoteName(`_value ${column}`)
+const EVENT = quoteName('_event json')
 
 /** Returns the SQL texts, or the problems with the paths. @param notAccepted SQL condition over typed rows: the event time is not accepted */
 export function compileDecode(
@@ -34,25 +50,59 @@ export function compileDecode(
   const paths = new Map<string, JsonPath>()
   for (const [name, column] of Object.entries(columns)) {
     const path = parseJsonPath(column.path)
-    const problem =
-      path === null
-        ? `'${column.path}' is not a JSON path (examples: $.member.id, $."odd name", $.topics[*].name)`
-        : (addPath(root, path, rawType(column)) ?? null)
+    if (path !== null) paths.set(name, path)
+    else
+      problems.push(
+        `column '${name}': '${column.path}' is not a JSON path (examples: $.member.id, $."odd name", $.topics[*].name)`,
+      )
+  }
+  const shared = sharedValues([...paths.values()])
+  for (const [name, path] of paths) {
+    const depth = shared.get(path)
+    const read = depth === undefined ? path : { members: path.members.slice(0, depth), element: null }
+    const problem = addPath(root, read, depth === undefined ? rawType(columns[name]!) : 'JSON')
     if (problem) problems.push(`column '${name}': ${problem}`)
-    else paths.set(name, path!)
   }
   if (problems.length > 0) return { problems }
   const fields = [...root.members.values()].map((field) => `${quoteText(field.name)}: ${quoteText(typeText(field))}`)
-  const projected = Object.entries(columns).map(
-    ([name, column]) => `${columnSql(column, paths.get(name)!)} AS ${quoteName(name)}`,
-  )
-  const time = columnSql(columns[timeColumn]!, paths.get(timeColumn)!)
+  const decoded = Object.entries(columns).map(([name, column]): DecodedColumn => {
+    const path = paths.get(name)!
+    const json = jsonOf(path, shared.get(path))
+    return { name, column, path, value: valueName(name), prefixes: prefixesOf(root, path, shared.get(path)), json }
+  })
   const required = Object.entries(columns).filter(([, column]) => column.required)
+  const values = decoded.map(({ column, path, value }) => `${columnSql(column, path, shared.get(path))} AS ${value}`)
+  const projected = decoded.map(({ name, column }) => `${presentSql(name, column)} AS ${quoteName(name)}`)
   return {
     jsonColumns: `{${fields.join(', ')}}`,
-    project: [`${epochMsSql(time)} AS _time`, ...projected].join(', '),
+    convert: ['*', ...values].join(', '),
+    project: [`${epochMsSql(presentSql(timeColumn, columns[timeColumn]!))} AS _time`, ...projected].join(', '),
+    unset: { all: unsetSql(decoded), reject: unsetSql(decoded.filter(({ column }) => column.onError === 'reject')) },
     rejectWhere: ['_time IS NULL', notAccepted, ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
+    rejecting: Object.entries(columns).flatMap(([name, { onError }]) => (onError === 'reject' ? [name] : [])),
+    failures: { ...failedSql(decoded, EVENT), event: EVENT },
   }
+}
+
+/** The column's value: its default if the event has none, or one that cannot be converted. */
+function presentSql(name: string, column: ColumnDefinition): string {
+  const value = valueName(name)
+  return column.default === undefined ? value : `coalesce(${value}, ${converted(column, defaultSql(column))})`
+}
+
+/** What the reader returns of the objects that a path leads through. */
+function prefixesOf(root: Field, { members }: JsonPath, depth = members.length): StructLook[] {
+  let field = root
+  return members.slice(0, depth - 1).map((name, index) => {
+    field = field.members.get(name)!
+    return {
+      sql: members
+        .slice(0, index + 1)
+        .map(quoteName)
+        .join('.'),
+      members: [...field.members.keys()].map(quoteName),
+    }
+  })
 }
 
 function addPath(root: Field, path: JsonPath, type: string): string | undefined {
@@ -64,14 +114,10 @@ function addPath(root: Field, path: JsonPath, type: string): string | undefined 
       return `its path differs from another only in letter case ('${name}' and '${other}'), which the engine cannot distinguish`
     const next = field.members.get(name) ?? { name, type: null, members: new Map<string, Field>(), list: false }
     const list = path.element !== null && depth === path.members.length - 1
-    const fresh = !field.members.has(name)
-    if (!fresh && next.list !== list) return `'${name}' is read as a list by one column, but not by another`
     next.list = list
     field.members.set(name, next)
-    if (next.type !== null) return `its path equals or extends the path of another column ('${name}')`
     field = next
   }
-  if (field.members.size > 0 || field.type !== null) return "its path is a prefix of another column's path"
   field.type = type
   return undefined
 }
@@ -104,14 +150,23 @@ function isWide(type: string): boolean {
   return decimal !== null && (decimal.digits > DOUBLE_DIGITS || decimal.digits === decimal.scale)
 }
 
-function columnSql(column: ColumnDefinition, path: JsonPath): string {
-  const base = path.members.map(quoteName).join('.')
+/** SQL: the JSON that the column is taken out of; null if the reader gives its value. */
+function jsonOf({ members }: JsonPath, depth: number | undefined): string | null {
+  return depth === undefined ? null : members.slice(0, depth).map(quoteName).join('.')
+}
+
+/** @param depth of the shared value that the column is part of */
+function columnSql(column: ColumnDefinition, path: JsonPath, depth: number | undefined): string {
+  const rest = { members: path.members.slice(depth), element: path.element }
+  const base =
+    depth === undefined
+      ? path.members.map(quoteName).join('.')
+      : takenOutSql(jsonOf(path, depth)!, rest, rawType(column))
   const raw =
     path.element === null || path.element.length === 0
       ? base
       : `list_transform(${base}, lambda x: x.${path.element.map(quoteName).join('.')})`
-  const value = converted(column, raw)
-  return column.default === undefined ? value : `coalesce(${value}, ${converted(column, defaultSql(column))})`
+  return converted(column, raw)
 }
 
 /** The default in the form that the reader would return if it were in the event. */

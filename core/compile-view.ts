@@ -179,16 +179,19 @@ async function assemble(
     where: view.where && tried(view.where, known),
     measures,
   })
-  const columns = [...new Set([...used, definition.time])]
-    .filter((column) => column in definition.columns)
-    .sort()
-    .map((column) => [column, storedColumn(definition.columns[column]!)])
+  const reads = [...new Set([...used, definition.time])].filter((column) => column in definition.columns).sort()
   return {
     dataset: definition.name,
     name,
     label: view.label,
-    hash: hashOf([texts.partialSql('rows'), definition.time, columns, ...storedAccept(definition)]),
+    hash: hashOf([
+      texts.partialSql('rows'),
+      definition.time,
+      reads.map((column) => [column, storedColumn(definition.columns[column]!)]),
+      ...storedAccept(definition),
+    ]),
     time,
+    reads,
     rank,
     dimensions: dimensionColumns,
     measures: measures.map((entry) => compiledMeasure(entry.name, entry.entry, entry.sql)),

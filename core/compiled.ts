@@ -8,6 +8,8 @@
  * State rows (what partials and generations hold) have: pane BIGINT (epoch ms of the pane's start; only where the view has
  *   time), the view's dimensions, then the state columns of its measures, named `<measure>__<part>`.
  */
+import type { ConversionFailure } from './conversion-failures.ts'
+import type { FailedTexts } from './conversion-failures-sql.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 
 export const SYSTEM_COLUMNS = ['_partition', '_offset', '_time', '_arrival'] as const
@@ -22,6 +24,10 @@ export interface CompiledColumn extends SqlColumn {
   /** JSON path as written in the definition, e.g. $.group.group_topics[*].topic_name */
   readonly path: string
   readonly required: boolean
+  /** what becomes of an event whose value cannot be converted */
+  readonly onError: 'null' | 'reject'
+  /** hash of everything that determines its values from an event's JSON */
+  readonly source: string
   readonly label?: string
 }
 
@@ -109,6 +115,8 @@ export interface CompiledView {
   /** hash of everything that affects the stored states: definitions with equal hashes can share partials */
   readonly hash: string
   readonly time: ViewTime
+  /** columns whose values affect the stored states, the event time included */
+  readonly reads: readonly string[]
   readonly rank?: CompiledRank
   readonly dimensions: readonly SqlColumn[]
   readonly measures: readonly CompiledMeasure[]
@@ -154,34 +162,48 @@ export interface CompiledDataset {
   readonly columns: readonly CompiledColumn[]
   /** all columns of typed rows, system columns first */
   readonly rowColumns: readonly SqlColumn[]
+  /** whether segments keep the JSON of their events */
+  readonly keepsRaw: boolean
   readonly views: ReadonlyMap<string, CompiledView>
   /** dictionaries that any view looks up */
   readonly dictionaries: readonly string[]
   readonly decode: {
     /** for read_json(columns = {…}): the struct literal's text, with only the fields that the columns need */
     readonly jsonColumns: string
+    /** SELECT list over read_json's row: its members, and each column's converted value before its default */
+    readonly convert: string
     /**
-     * SELECT list that turns read_json's row into the event time (`_time` BIGINT, NULL if absent or invalid) and the
-     * dataset's columns (NULL replaced by the column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival.
+     * SELECT list over `convert` that gives the event time (`_time` BIGINT, NULL if absent or invalid), the dataset's columns (NULL
+     * replaced by the column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival
      */
     readonly project: string
+    /** SQL over `convert`: names of the columns whose conversion may have failed (`_unset`); of all columns, or of those with onError 'reject' */
+    readonly unset: { readonly all: string; readonly reject: string }
     /** SQL condition over the projected row and `_arrival`: true if the event is unusable (a required column or the time is NULL, or the time is not accepted) */
     readonly rejectWhere: string
+    /** columns of which a failed conversion makes the event unusable */
+    readonly rejecting: readonly string[]
+    /** what tells a failed conversion from an absent value; `event` is the name that the event's JSON must have */
+    readonly failures: FailedTexts & { readonly event: string }
   }
+  /** the same texts for some columns only, and the event time */
+  decodeOf(names: readonly string[]): CompiledDataset['decode']
   /** Why a line is unusable (names the field); null if it is usable. Uses JSON.parse: the slow path, for single rows. */
   explain(line: string, arrivalMs: number): string | null
   /**
-   * Same check on a parsed value, plus the text of its key (for partitioning).
+   * Same check on a parsed value, plus the text of its key (for partitioning), and its failed conversions.
    * @param text its JSON; @param arrivalMs when it arrives in the log, epoch ms, or now where it has not yet
    */
   check(
     value: unknown,
     text: string,
     arrivalMs: number,
-  ): { readonly ok: true; readonly key: string } | { readonly ok: false; readonly reason: string }
+  ):
+    | { readonly ok: true; readonly key: string; readonly failures: readonly ConversionFailure[] }
+    | { readonly ok: false; readonly reason: string }
   /**
    * Fast path for ordinary events: the key of the event in the bytes [from, end), which must be UTF-8. When it returns a key, the
-   * text is one readable line and `check` accepts it with the same key; null: undecided, parse the text and call `check`.
+   * text is one readable line and `check` accepts it with the same key and no failed conversion; null: undecided, parse the text and call `check`.
    */
   scanKey(bytes: Buffer, from: number, end: number, arrivalMs: number): string | null
 }

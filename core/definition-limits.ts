@@ -26,13 +26,14 @@ export function hashOf(value: unknown): string {
 }
 
 /** The options of a column that determine its stored values, in a fixed order: labels and the order of the options do not matter. */
-export function storedColumn({ type, path, required, default: absent, unit }: ColumnDefinition): unknown {
+export function storedColumn({ type, path, required, default: absent, unit, onError }: ColumnDefinition): unknown {
   return {
     type,
     path,
     required: required ?? false,
     default: absent,
     unit: type === 'TIMESTAMP' ? (unit ?? 'iso') : unit,
+    onError: onError === 'reject' ? onError : undefined,
   }
 }
 

@@ -1,5 +1,5 @@
 /** The parts of a dataset file: what a definition may have, before its names are checked against each other. */
-import type { LIST_TYPES, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import type { LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import type { Grain } from './grains.ts'
 
 type ListType = (typeof LIST_TYPES)[number]
@@ -29,6 +29,11 @@ export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
   readonly path: string
   /** an event without a usable value is a dead letter */
   readonly required?: boolean
+  /**
+   * a value that is present but cannot be converted: 'null' (the default) stores NULL or the column's default, and counts it;
+   * 'reject' makes the event a dead letter
+   */
+  readonly onError?: (typeof ON_ERROR)[number]
   /** value if the event has none, or one that cannot be converted; written as in the event */
   readonly default?: DefaultOf<Type>
   /** only for TIMESTAMP; default 'iso' */
@@ -114,6 +119,8 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly lateAfter?: Duration
   /** the event times that are believed; default: from 1970 to a year after arrival */
   readonly accept?: AcceptDefinition
+  /** whether each event's JSON is kept with its row, so that columns that are added or changed later get values from past events; default 'keep' */
+  readonly raw?: (typeof RAW)[number]
   readonly columns: Readonly<Record<Column, ColumnDefinition>>
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
 }

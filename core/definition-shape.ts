@@ -12,6 +12,7 @@ const column = z.strictObject({
   required: z.boolean().optional(),
   default: z.union([text, z.number(), z.boolean(), z.array(z.union([text, z.number(), z.boolean()]))]).optional(),
   unit: text.optional(),
+  onError: text.optional(),
   label,
 })
 
@@ -53,6 +54,7 @@ const dataset = z.strictObject({
   key: text,
   lateAfter: text.optional(),
   accept: z.strictObject({ from: text.optional(), until: text.optional() }).optional(),
+  raw: text.optional(),
   columns: z.record(text, column),
   views: z.record(text, view),
 })

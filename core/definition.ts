@@ -110,7 +110,7 @@ export function lookup<const Key extends string>(
 
 /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
 export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views>
-  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept'> {
+  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw'> {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>
   /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */

@@ -32,12 +32,12 @@ function scanned({ scanKey }: Checked, text: string, around = ''): string | null
   return scanKey(bytes, from, bytes.length - from, ARRIVAL_MS)
 }
 
-/** The key found by the full check; null: it rejects the event. */
+/** The key found by the full check; null: it rejects the event, or has failed conversions. */
 function checked({ check }: Checked, text: string): string | null {
   try {
     const value: unknown = JSON.parse(text)
     const verdict = whyUnreadable(text, value) === null ? check(value, text, ARRIVAL_MS) : null
-    return verdict?.ok ? verdict.key : null
+    return verdict?.ok && verdict.failures.length === 0 ? verdict.key : null
   } catch {
     return null
   }

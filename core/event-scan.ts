@@ -1,7 +1,7 @@
 /**
  * Fast path of the event check: validates an event's bytes in one pass, without parsing them into a value.
- * Invariant: whenever it returns a key, the full check of the parsed value (check-event.ts) accepts the event with the same key, and
- * the text is readable (json-text.ts). It may decline any event. Invalid and unusual ones (a line feed, an escape in a name, a pair of
+ * Invariant: whenever it returns a key, the full check of the parsed value (check-event.ts) accepts the event with the same key and
+ * without failed conversions, and the text is readable (json-text.ts). It may decline any event. Invalid and unusual ones (a line feed, an escape in a name, a pair of
  * surrogate escapes, a possibly repeated name, deep nesting) are left to the full check, which knows the reasons.
  */
 import { type AcceptedTimes, isAccepted } from './accepted-times.ts'
@@ -10,7 +10,7 @@ import { parseJsonPath } from './json-path.ts'
 import { digitsEnd, endsPlainText, NONE, numberEnd, QUOTE, spaceEnd, stringEnd, wordEnd } from './json-tokens.ts'
 import { keyText, timeMs, whyUnusable } from './usable-value.ts'
 
-const [COMMA, COLON, MINUS, ZERO, NINE, LETTER_N] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x6e]
+const [COMMA, COLON, MINUS, ZERO, NINE, LETTER_E, LETTER_N] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x65, 0x6e]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 const DEPTH_MAX = 32
@@ -18,6 +18,8 @@ const DEPTH_MAX = 32
 const NAMES_MAX = 512
 /** whole numbers of up to this many digits are exact as doubles */
 const DIGITS_MAX = 15
+/** a number of so many characters without an exponent, true and false are finite doubles */
+const DOUBLE_CHARS_MAX = 32
 
 /** A column that the check depends on. */
 export interface CheckedColumn {
@@ -34,12 +36,16 @@ interface ScannedColumn extends CheckedColumn {
   readonly takes: 'anything' | 'lists' | 'nothing'
 }
 
-/** A position in the event's structure that columns, or members with columns, are read from. */
+/** A position in the event's structure that columns, members with columns, or elements are read from. */
 interface Place {
   readonly name: Buffer
   readonly hash: number
   readonly members: Place[]
   readonly columns: ScannedColumn[]
+  /** of a list's elements, where not every one is usable */
+  element: Place | null
+  /** columns are read from members: any other value than an object or null is a failed conversion */
+  isObject: boolean
 }
 
 export class EventScan {
@@ -61,9 +67,13 @@ export class EventScan {
   constructor(columns: readonly CheckedColumn[]) {
     for (const checked of columns) {
       const { type, path } = checked.column
-      const whole = !checked.key && (type === 'VARCHAR' || type === 'JSON')
+      const { members, element } = parseJsonPath(path)!
+      const whole = !checked.key && isText(type)
       const takes = type.endsWith('[]') ? 'lists' : whole ? 'anything' : 'nothing'
-      placeAt(this.#root, parseJsonPath(path)!.members).columns.push({ ...checked, takes })
+      const isNeeded = checked.needed || checked.key
+      if (takes === 'anything' && !isNeeded) placeAt(this.#root, members.slice(0, -1)).isObject = true
+      else placeAt(this.#root, members).columns.push({ ...checked, takes })
+      if (takes === 'lists') addElements(placeAt(this.#root, members), checked.column, element ?? [])
     }
     this.#needed = columns.filter(({ needed }) => needed).length
     this.#keyColumn = columns.find(({ key }) => key)!.column
@@ -119,12 +129,13 @@ export class EventScan {
     return at
   }
 
-  #list(from: number): number {
+  #list(from: number, element: Place | null): number {
     let at = spaceEnd(this.#bytes, from, this.#end)
     if (at < this.#end && this.#bytes[at] === CLOSE_LIST) return at + 1
     if (++this.#depth > DEPTH_MAX) return NONE
     do {
-      at = this.#next(this.#value(spaceEnd(this.#bytes, at, this.#end), null), CLOSE_LIST)
+      at = spaceEnd(this.#bytes, at, this.#end)
+      at = this.#next(element === null ? this.#value(at, null) : this.#member(at, element), CLOSE_LIST)
       if (at === NONE) return NONE
     } while (this.#bytes[at - 1] !== CLOSE_LIST)
     this.#depth--
@@ -172,26 +183,37 @@ export class EventScan {
     const byte = this.#bytes[at]!
     if (byte === QUOTE) return stringEnd(this.#bytes, at + 1, this.#end)
     if (byte === OPEN_OBJECT) return this.#object(at + 1, place)
-    if (byte === OPEN_LIST) return this.#list(at + 1)
+    if (byte === OPEN_LIST) return this.#list(at + 1, place?.element ?? null)
     if (byte === MINUS || (byte >= ZERO && byte <= NINE)) return numberEnd(this.#bytes, at, this.#end)
     return wordEnd(this.#bytes, at, this.#end)
   }
 
   #member(at: number, place: Place): number {
-    const end = this.#value(at, place.members.length > 0 ? place : null)
+    if (at >= this.#end) return NONE
+    const first = this.#bytes[at]!
+    if (place.isObject && first !== OPEN_OBJECT && first !== LETTER_N) return NONE
+    const end = this.#value(at, place.members.length > 0 || place.element !== null ? place : null)
     if (end === NONE) return NONE
     for (const column of place.columns) if (!this.#isUsable(at, end, column)) return NONE
     return end
   }
 
-  /** Whether the column's value is certainly usable. */
+  /** Whether the column's value is certainly usable, or absent where it may be. */
   #isUsable(at: number, end: number, { column, takes, needed, key, accepted }: ScannedColumn): boolean {
     const first = this.#bytes[at]!
-    if (first === LETTER_N) return false
+    if (first === LETTER_N) return !needed
     if (needed) this.#found++
     if (takes === 'anything') return true
     if (takes === 'lists') return first === OPEN_LIST
     if (first === OPEN_OBJECT || first === OPEN_LIST) return false
+    if (
+      !key &&
+      column.type === 'DOUBLE' &&
+      first !== QUOTE &&
+      end - at <= DOUBLE_CHARS_MAX &&
+      !this.#hasExponent(at, end)
+    )
+      return true
     const value = this.#scalar(at, end)
     if (accepted !== null) {
       const at = timeMs(value, column.unit ?? 'iso')
@@ -199,6 +221,11 @@ export class EventScan {
     } else if (whyUnusable(value, column) !== null) return false
     if (key) this.#key = value
     return true
+  }
+
+  #hasExponent(at: number, end: number): boolean {
+    for (let place = at; place < end; place++) if ((this.#bytes[place]! | 0x20) === LETTER_E) return true
+    return false
   }
 
   /** What JSON.parse makes of [at, end). */
@@ -219,7 +246,27 @@ function hashOf(bytes: Buffer, from: number, end: number): number {
 
 function placeOf(name: string): Place {
   const bytes = Buffer.from(name)
-  return { name: bytes, hash: hashOf(bytes, 0, bytes.length), members: [], columns: [] }
+  return { name: bytes, hash: hashOf(bytes, 0, bytes.length), members: [], columns: [], element: null, isObject: false }
+}
+
+/** Any JSON value is usable. */
+function isText(type: string): boolean {
+  return type === 'VARCHAR' || type === 'JSON'
+}
+
+function addElements(list: Place, column: ColumnDefinition, path: readonly string[]): void {
+  const type = column.type.slice(0, -2) as ColumnDefinition['type']
+  if (isText(type) && path.length === 0) return
+  list.element ??= placeOf('')
+  if (isText(type)) placeAt(list.element, path.slice(0, -1)).isObject = true
+  else
+    placeAt(list.element, path).columns.push({
+      column: { ...column, type },
+      needed: false,
+      key: false,
+      accepted: null,
+      takes: 'nothing',
+    })
 }
 
 function placeAt(root: Place, names: readonly string[]): Place {
@@ -228,6 +275,7 @@ function placeAt(root: Place, names: readonly string[]): Place {
     const wanted = placeOf(name)
     const known = place.members.find((member) => member.name.equals(wanted.name))
     if (known === undefined) place.members.push(wanted)
+    place.isObject = true
     place = known ?? wanted
   }
   return place

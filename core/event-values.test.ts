@@ -31,7 +31,7 @@ async function decode(dataset: CompiledDataset, lines: readonly string[]): Promi
   const batch = { partition: 0, start: 0, end: lines.length, count: lines.length, offsets: null }
   const arrivals = [{ count: lines.length, atMs: ARRIVAL_MS }]
   const texts = Buffer.from(`${lines.join('\n')}\n`)
-  const dead = await decodeBatch(
+  const { dead } = await decodeBatch(
     connection,
     dataset,
     { ...batch, lines: texts, arrivals },

@@ -47,7 +47,8 @@ export function whyDefaultUnusable(column: ColumnDefinition): string | null {
   return wrong === undefined ? null : whyUnusable(wrong, element)
 }
 
-function isUsable(value: unknown, column: ColumnDefinition): boolean {
+/** Whether the value, which is neither undefined nor null, is valid for the column. */
+export function isUsable(value: unknown, column: ColumnDefinition): boolean {
   switch (column.type) {
     case 'VARCHAR':
     case 'JSON':

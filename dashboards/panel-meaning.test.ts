@@ -120,7 +120,8 @@ describe('the recount', () => {
     const lines = Buffer.from(rsvps.map((rsvp) => `${JSON.stringify(rsvp)}\n`).join(''))
     const arrivals = [{ count: RSVPS, atMs: START_MS }]
     const batch = { partition: 0, start: 0, end: RSVPS, lines, count: RSVPS, offsets: null, arrivals }
-    expect(await decodeBatch(connection, dataset, batch, { table: 'events', scratchFolder: folder })).toEqual([])
+    const target = { table: 'events', scratchFolder: folder }
+    expect((await decodeBatch(connection, dataset, batch, target)).dead).toEqual([])
   }
 
   /** The rows of the presented index, windows without the cut of their ranks. */

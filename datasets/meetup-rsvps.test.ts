@@ -60,7 +60,7 @@ async function decoded(lines: readonly string[]): Promise<{ table: string; dead:
     offsets: null,
     arrivals: [{ count, atMs: 1 }],
   }
-  const dead = await decodeBatch(connection, dataset, batch, { table, scratchFolder: folder })
+  const { dead } = await decodeBatch(connection, dataset, batch, { table, scratchFolder: folder })
   return { table, dead: dead.length }
 }
 

@@ -33,6 +33,8 @@ export interface FileResult {
   readonly rejected: number
   /** accepted lines that fail validation (only with acceptUnusable): they become dead letters if the engine cannot use them either */
   readonly unusable: number
+  /** column → accepted lines in which its value could not be converted */
+  readonly unconverted: Readonly<Record<string, number>>
   /** the first rejects, at most REJECTS_SHOWN_MAX */
   readonly rejects: readonly FileReject[]
   /** every line up to this one is accepted, rejected or blank; no later line is in the log */
@@ -113,6 +115,7 @@ class FileRun {
   #settled = 0
   #rejected = 0
   #unusable = 0
+  readonly #unconverted = new Map<string, number>()
   #batch: NumberedRecord[] = []
   #batchBytes = 0
   #batchSinceMs = 0
@@ -154,6 +157,7 @@ class FileRun {
       linesSettled: this.#settled,
       rejected: this.#rejected,
       unusable: this.#unusable,
+      unconverted: Object.fromEntries(this.#unconverted),
       rejects: this.#rejects,
       interrupted: !this.#finished,
       unfinishedLine: this.#unfinishedLine,
@@ -249,6 +253,8 @@ class FileRun {
     }
     this.#accepted += result.accepted
     this.#unusable += result.unusable
+    for (const { column, events } of result.warnings)
+      this.#unconverted.set(column, (this.#unconverted.get(column) ?? 0) + events)
     const last = this.#batch.at(-1)!
     this.#settled = last.through ?? last.number
     this.#batch = []

@@ -10,6 +10,7 @@ import { releaseMemory } from '#core/release-memory.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
+import { type ConversionWarning, ConversionWarnings } from './conversion-warnings.ts'
 import { InFlight } from './in-flight.ts'
 import { DEFAULT_INGEST_LIMITS, type IngestLimits, IntakeBusyError, OfferTooLargeError } from './ingest-limits.ts'
 import { linesOf } from './ndjson-lines.ts'
@@ -28,6 +29,8 @@ export interface IntakeResult {
   readonly rejected: number
   /** accepted rows that fail validation (only with acceptUnusable): they become dead letters if the engine cannot use them either */
   readonly unusable: number
+  /** values of accepted rows that could not be converted, by column */
+  readonly warnings: readonly ConversionWarning[]
   /** where the accepted rows are in the log */
   readonly appended: readonly OffsetRange[]
 }
@@ -36,7 +39,7 @@ export interface IntakeParts {
   readonly dataset: Pick<CompiledDataset, 'name' | 'check' | 'scanKey'>
   readonly log: EventLog
   readonly limits?: Partial<IngestLimits>
-  /** receives rows-accepted, rows-rejected, intake-busy, append-failed */
+  /** receives rows-accepted, rows-rejected, values-unconverted, intake-busy, append-failed */
   readonly emit?: Emit
   /** monotonic, ms */
   readonly clock?: () => number
@@ -130,6 +133,7 @@ export class Intake implements EventIntake {
   async #take(rows: Rows, bytes: number, options: OfferOptions): Promise<IntakeResult> {
     const { acceptUnusable = false, verdicts = 'all' } = options
     const placed = new PlacedRows(rows)
+    const warnings = new ConversionWarnings()
     const text = isUtf8(rows.bytes)
     const nowMs = Date.now()
     let unusable = 0
@@ -141,16 +145,18 @@ export class Intake implements EventIntake {
       }
       const key = text || isUtf8(rowOf(rows, index)) ? this.#quickKey(rows, index, nowMs) : null
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
-      else if (this.#place(rows, index, { acceptUnusable, nowMs }, placed) === 'unusable') unusable++
+      else if (this.#place(rows, index, { acceptUnusable, nowMs, warnings }, placed) === 'unusable') unusable++
     }
     const ranges = await this.#append(placed)
     const { accepted, rejected } = placed
-    this.#tell({ accepted, rejected, unusable, rows: rows.starts.length, bytes })
+    const told = warnings.list()
+    this.#tell({ accepted, rejected, unusable, warnings: told, rows: rows.starts.length, bytes })
     return {
       verdicts: verdicts === 'all' ? placed.verdicts(ranges) : rejected,
       accepted,
       rejected: rejected.length,
       unusable,
+      warnings: told,
       appended: ranges,
     }
   }
@@ -183,7 +189,7 @@ export class Intake implements EventIntake {
   #place(
     rows: Rows,
     index: number,
-    { acceptUnusable, nowMs }: { readonly acceptUnusable: boolean; readonly nowMs: number },
+    { acceptUnusable, nowMs, warnings }: PlaceOptions,
     placed: PlacedRows,
   ): 'usable' | 'unusable' | 'rejected' {
     const row = rowOf(rows, index)
@@ -197,12 +203,13 @@ export class Intake implements EventIntake {
     if (row.includes(LINE_FEED)) return verdict('the row contains a line break')
     const check = checkRow(this.#dataset, row, nowMs)
     if (!check.ok && !acceptUnusable) return verdict(check.reason)
+    if (check.ok) warnings.add(index, check.failures)
     const key = check.ok ? check.key : row.toString('latin1')
     placed.accept(index, partitionOf(key, this.#log.partitions), key)
     return check.ok ? 'usable' : 'unusable'
   }
 
-  #tell({ accepted, rejected, unusable, rows, bytes }: Told): void {
+  #tell({ accepted, rejected, unusable, warnings, rows, bytes }: Told): void {
     const { name } = this.#dataset
     if (accepted > 0) {
       const message = `dataset '${name}': ${accepted} events were appended to the log`
@@ -215,13 +222,28 @@ export class Intake implements EventIntake {
       const fields = { rejected: rejected.length }
       this.#emit({ name: 'rows-rejected', level: 'info', message, dataset: name, fields })
     }
+    if (warnings.length > 0) {
+      const columns = warnings.map(
+        ({ column, events, examples }) => `${column} in ${events} events, for example ${examples[0]!.value}`,
+      )
+      const message = `dataset '${name}': values could not be converted and are stored as NULL or the column's default: ${columns.join('; ')}`
+      const fields = Object.fromEntries(warnings.map(({ column, events }) => [column, events]))
+      this.#emit({ name: 'values-unconverted', level: 'info', message, dataset: name, fields })
+    }
   }
+}
+
+interface PlaceOptions {
+  readonly acceptUnusable: boolean
+  readonly nowMs: number
+  readonly warnings: ConversionWarnings
 }
 
 interface Told {
   readonly accepted: number
   readonly rejected: readonly RejectedRow[]
   readonly unusable: number
+  readonly warnings: readonly ConversionWarning[]
   readonly rows: number
   readonly bytes: number
 }

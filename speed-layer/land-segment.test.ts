@@ -49,7 +49,7 @@ test('a dead letter that is larger than the engine reads by itself lands with al
     bytes: Buffer.alloc(size, offset + 200),
   }))
   const files = await landSegment(
-    { dataset, partition: 0, start: 0, table: 'none', rows: 0, deadLetters },
+    { dataset, partition: 0, start: 0, table: 'none', rows: 0, raw: null, deadLetters },
     { connection, lake, scratchFolder, step: noSteps },
   )
   const letters = await connection.rows(

@@ -5,11 +5,12 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { StepHook } from '#core/steps.ts'
-import type { DeadLetter } from '#storage/engine/decode-batch.ts'
+import { type DeadLetter, typedColumnsSql } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { ENGINE_LINE_BYTES_MAX, writeScratch } from '#storage/engine/scratch-file.ts'
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { RawLines } from './raw-lines.ts'
 
 export interface SegmentRows {
   readonly dataset: CompiledDataset
@@ -18,6 +19,8 @@ export interface SegmentRows {
   /** table with the typed rows, in offset order */
   readonly table: string
   readonly rows: number
+  /** the JSON of these rows; null: not kept */
+  readonly raw: RawLines | null
   readonly deadLetters: readonly DeadLetter[]
 }
 
@@ -30,7 +33,7 @@ export interface LandingPlace {
 
 const PIECE_BYTES = 1024 * 1024
 
-type SegmentFiles = Pick<SegmentManifest, 'events' | 'deadLetterFile' | 'partials'>
+type SegmentFiles = Pick<SegmentManifest, 'events' | 'raw' | 'deadLetterFile' | 'partials'>
 
 interface WrittenFile {
   readonly kind: string
@@ -52,6 +55,7 @@ export async function landSegment(segment: SegmentRows, place: LandingPlace): Pr
     })
     return {
       events: finished.get('events') ?? null,
+      ...rawOf(segment, finished.get('raw')),
       deadLetterFile: finished.get('dead-letters') ?? null,
       partials: Object.fromEntries(partials),
     }
@@ -59,6 +63,10 @@ export async function landSegment(segment: SegmentRows, place: LandingPlace): Pr
     for (const file of written) await file.staged.discard().catch(() => {})
     throw error
   }
+}
+
+function rawOf({ raw }: SegmentRows, file: LakeFile | undefined): Pick<SegmentManifest, 'raw'> {
+  return raw === null || file === undefined ? {} : { raw: { file, lineBytesMax: raw.lineBytesMax } }
 }
 
 async function writeFiles(segment: SegmentRows, place: LandingPlace, written: WrittenFile[]): Promise<void> {
@@ -72,10 +80,26 @@ async function writeFiles(segment: SegmentRows, place: LandingPlace, written: Wr
   }
   const table = quoteName(segment.table)
   if (segment.rows > 0) {
-    await copy('events', `SELECT * FROM ${table}`)
+    await copy('events', `SELECT ${typedColumnsSql(segment.dataset)} FROM ${table}`)
+    if (segment.raw !== null) await copyRaw(segment, segment.raw, place, written)
     for (const view of segment.dataset.views.values()) await copy(`partial-${view.name}`, view.partialSql(table))
   }
   if (segment.deadLetters.length > 0) await withLetterFile(segment, place, (select) => copy('dead-letters', select))
+}
+
+async function copyRaw(
+  { dataset, partition, start, rows }: SegmentRows,
+  raw: RawLines,
+  { lake }: LandingPlace,
+  written: WrittenFile[],
+): Promise<void> {
+  if (raw.lines !== rows)
+    throw new Error(
+      `dataset '${dataset.name}', partition ${partition}: the segment from offset ${start} has ${rows} rows, but the JSON of ${raw.lines} events`,
+    )
+  const staged = await lake.stageSegmentFile(partition, start, 'raw')
+  written.push({ kind: 'raw', staged, rows })
+  await raw.copyTo(staged.writePath)
 }
 
 /** Dead letters go through a file of JSON lines with their bytes as base64, so that every byte survives. */

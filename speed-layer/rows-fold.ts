@@ -3,18 +3,22 @@
  * with the view's SQL, never from an earlier partial: a flush recomputes the keys that new rows touched, and landing
  * computes all of them. So a flushed value and a landed value of the same rows can not differ.
  */
+import { join } from 'node:path'
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { sumByColumn } from '#core/conversion-failures.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { keyJsonSql, stateJsonSql } from '#core/state-json.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
-import { createRowsTable, type DeadLetter, decodeBatch } from '#storage/engine/decode-batch.ts'
+import { createRowsTable, type DeadLetter, type Decoded, decodeBatch } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { storedColumns } from '#storage/lake/stored-columns.ts'
 import { bytesHeld, type RecordBatch } from '#storage/log/event-log.ts'
 import type { Marker, PartialRow } from '#storage/speed-store/speed-store.ts'
 import { landSegment } from './land-segment.ts'
+import { RawLines } from './raw-lines.ts'
 import type { SegmentFold } from './segment-fold.ts'
 
 export interface RowsFoldParts {
@@ -35,6 +39,9 @@ interface Totals {
   timeMaxMs: number | null
 }
 
+/** made by this process: an owner that starts again may meet the file of the one before */
+let folds = 0
+
 export class RowsFold implements SegmentFold {
   readonly #parts: RowsFoldParts
   readonly #table: string
@@ -44,10 +51,14 @@ export class RowsFold implements SegmentFold {
   #records = 0
   #bytes = 0
   #deadLetters: DeadLetter[] = []
+  #unconverted: Decoded['unconverted'] = {}
+  readonly #raw: RawLines | null
 
   constructor(parts: RowsFoldParts) {
     this.#parts = parts
     this.#table = `open_${parts.dataset.name}_${parts.partition}`
+    const raw = join(parts.scratchFolder, `raw-${parts.dataset.name}-${parts.partition}-${++folds}.zst`)
+    this.#raw = parts.dataset.keepsRaw ? new RawLines(raw) : null
   }
 
   get start(): Offset {
@@ -67,12 +78,14 @@ export class RowsFold implements SegmentFold {
     const { connection, dataset } = this.#parts
     await connection.run(`DROP TABLE IF EXISTS ${quoteName(this.#table)}`)
     await createRowsTable(connection, dataset, this.#table)
+    await this.#raw?.clear()
     this.#start = start
     this.#end = start
     this.#settled = start
     this.#records = 0
     this.#bytes = 0
     this.#deadLetters = []
+    this.#unconverted = {}
   }
 
   async append(batch: RecordBatch): Promise<void> {
@@ -82,7 +95,9 @@ export class RowsFold implements SegmentFold {
       )
     }
     const { connection, dataset, scratchFolder } = this.#parts
-    const dead = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
+    const { dead, unconverted } = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
+    this.#unconverted = sumByColumn([this.#unconverted, unconverted])
+    await this.#raw?.add(batch.lines, indexesOf(batch, dead))
     for (const letter of dead) this.#deadLetters.push(letter)
     this.#records += batch.count
     this.#bytes += bytesHeld(batch)
@@ -118,7 +133,15 @@ export class RowsFold implements SegmentFold {
     const { dataset, partition, logIdentity, connection, lake, step } = this.#parts
     const totals = await this.#totals()
     const files = await landSegment(
-      { dataset, partition, start: this.#start, table: this.#table, rows: totals.rows, deadLetters: this.#deadLetters },
+      {
+        dataset,
+        partition,
+        start: this.#start,
+        table: this.#table,
+        rows: totals.rows,
+        raw: this.#raw,
+        deadLetters: this.#deadLetters,
+      },
       { connection, lake, scratchFolder: this.#parts.scratchFolder, step: step ?? noSteps },
     )
     return {
@@ -132,10 +155,11 @@ export class RowsFold implements SegmentFold {
       ...files,
       rows: totals.rows,
       deadLetters: this.#deadLetters.length,
+      ...(Object.keys(this.#unconverted).length > 0 && { unconverted: this.#unconverted }),
       timeRange: totals.timeMinMs === null ? null : { minMs: totals.timeMinMs, maxMs: totals.timeMaxMs! },
       late: { rows: totals.lateRows, maxMs: totals.lateMaxMs },
       schemaHash: dataset.schemaHash,
-      columns: dataset.rowColumns.map(({ name, type }) => ({ name, type })),
+      columns: storedColumns(dataset),
       createdAtMs: atMs,
     }
   }
@@ -169,4 +193,11 @@ export class RowsFold implements SegmentFold {
     )
     return totals!
   }
+}
+
+/** Which lines of the batch are dead letters. */
+function indexesOf({ start, offsets }: RecordBatch, dead: readonly DeadLetter[]): number[] {
+  if (offsets === null) return dead.map(({ offset }) => offset - start)
+  const wanted = new Set(dead.map(({ offset }) => offset))
+  return Array.from(offsets.keys()).filter((index) => wanted.has(offsets[index]!))
 }

@@ -7,6 +7,8 @@ export interface StateReading {
   readonly name: keyof typeof STATE_METRICS
   readonly dataset: string
   readonly partition?: number
+  /** only of metrics in COLUMN_METRICS */
+  readonly column?: string
   readonly value: number
 }
 
@@ -19,18 +21,23 @@ export const STATE_METRICS = {
   watershed_rows: 'usable events included in answers',
   watershed_dead_letters: 'unusable events',
   watershed_late_rows: 'late events',
+  watershed_unconverted_values:
+    'events before the open segments in which the value of a column could not be converted; per column',
   watershed_gap_offsets: 'offsets that were lost before they were read',
   watershed_verify_equal:
     '1 if the last completed verify found every view equal to its recount, 0 if it found a difference, -1 if none was completed yet',
   watershed_verify_timestamp_seconds: 'Unix time at which the last verify was completed; 0 if none was completed yet',
 } as const
 
+/** Metrics that have the label `column` instead of `partition`. */
+export const COLUMN_METRICS: ReadonlySet<string> = new Set(['watershed_unconverted_values'])
+
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 export class Metrics {
   readonly #registry = new Registry()
   readonly #read: () => Promise<readonly StateReading[]>
-  readonly #states = new Map<string, Gauge<'dataset' | 'partition'>>()
+  readonly #states = new Map<string, Gauge<'dataset' | 'partition' | 'column'>>()
   readonly #events = this.#own(
     new Counter({
       name: 'watershed_events_total',
@@ -69,7 +76,10 @@ export class Metrics {
   constructor(read: () => Promise<readonly StateReading[]> = async () => []) {
     this.#read = read
     for (const [name, help] of Object.entries(STATE_METRICS)) {
-      this.#states.set(name, this.#own(new Gauge({ name, help, labelNames: ['dataset', 'partition'], registers: [] })))
+      this.#states.set(
+        name,
+        this.#own(new Gauge({ name, help, labelNames: ['dataset', labelOf(name)], registers: [] })),
+      )
     }
   }
 
@@ -95,8 +105,12 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
-    for (const { name, dataset, partition, value } of await this.#read()) {
-      this.#states.get(name)!.set({ dataset, partition: partition === undefined ? '' : String(partition) }, value)
+    for (const { name, dataset, partition, column, value } of await this.#read()) {
+      const label =
+        labelOf(name) === 'column'
+          ? { column: column! }
+          : { partition: partition === undefined ? '' : String(partition) }
+      this.#states.get(name)!.set({ dataset, ...label }, value)
     }
     return this.#registry.metrics()
   }
@@ -105,4 +119,8 @@ export class Metrics {
     this.#registry.registerMetric(metric)
     return metric
   }
+}
+
+function labelOf(metric: string): 'column' | 'partition' {
+  return COLUMN_METRICS.has(metric) ? 'column' : 'partition'
 }

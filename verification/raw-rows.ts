@@ -5,11 +5,11 @@
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
-import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
+import { createRowsTable, decodeBatch, typedColumnsSql } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 
 const TAIL_BATCH = { recordsMax: 25_000, bytesMax: 48 * 1024 * 1024 } as const
@@ -66,7 +66,7 @@ let tables = 0
 export async function rawRows(parts: RawParts, positions: readonly RawPosition[]): Promise<RawRows> {
   const { dataset, lake, connection } = parts
   const segments = await segmentsUpTo(parts, positions)
-  await lake.check(segments.flatMap((segment) => segment.events ?? []))
+  await lake.check(rowFiles(dataset, segments))
   const table = `verify_tail_${dataset.name}_${++tables}`
   const drop = async (): Promise<void> => {
     await connection.run(`DROP TABLE IF EXISTS ${quoteName(table)}`)
@@ -76,7 +76,7 @@ export async function rawRows(parts: RawParts, positions: readonly RawPosition[]
     const tails = new Map<number, TailCount>()
     for (const place of positions) tails.set(place.partition, await decodeTail(parts, place, table))
     const closed = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
-    const relation = `(SELECT * FROM ${closed} UNION ALL SELECT * FROM ${quoteName(table)})`
+    const relation = `(SELECT * FROM ${closed} UNION ALL SELECT ${typedColumnsSql(dataset)} FROM ${quoteName(table)})`
     return { relation, counts: await countRows(connection, relation, positions, segments, tails), drop }
   } catch (error) {
     await drop()
@@ -117,7 +117,8 @@ async function decodeTail(parts: RawParts, place: RawPosition, table: string): P
         `dataset '${dataset.name}', partition ${place.partition}: the log ends at offset ${from}, but ${place.position} were counted`,
       )
     }
-    deadLetters += (await decodeBatch(connection, dataset, batch, { table, scratchFolder })).length
+    const target = { table, scratchFolder, failures: 'reject' } as const
+    deadLetters += (await decodeBatch(connection, dataset, batch, target)).dead.length
     holes += batch.end - batch.start - batch.count
     from = batch.end
   }

@@ -51,6 +51,7 @@ async function runAll(
       const generation = await runOne(workspace, open, mode, stop.signal)
       generations.push(generation)
       await sayUncounted(open, generation, upToDate)
+      if (mode === 'full') await sayWithoutJson(open)
     }
     return generations
   }).finally(stop.dispose)
@@ -73,6 +74,19 @@ async function sayUncounted(open: OpenDataset, { boundary }: GenerationManifest,
     say(
       `${name}: ${rest} events are not in the generation, but in segments that the running stream role has not closed`,
     )
+}
+
+/** Past events that a changed definition cannot be applied to. */
+async function sayWithoutJson({ dataset, lake, partitions }: OpenDataset): Promise<void> {
+  const chains = await lake.chains(partitions, { compacted: true })
+  const without = chains
+    .flatMap(({ segments }) => segments)
+    .filter(({ rows, raw, schemaHash }) => rows > 0 && raw === undefined && schemaHash !== dataset.schemaHash)
+  if (without.length === 0) return
+  const events = without.reduce((sum, { rows }) => sum + rows, 0)
+  say(
+    `${dataset.name}: ${events} events in ${without.length} segments are stored without their JSON: columns that were added since are NULL for them, and columns that were changed keep their stored values`,
+  )
 }
 
 async function runOne(

@@ -94,7 +94,7 @@ function checkColumns(definition: DatasetDefinition, events: readonly object[]):
 function rejectsOf(dataset: CompiledDataset, events: readonly object[]): Rejected[] {
   const reasons = new Map<string, Rejected>()
   for (const event of events) {
-    const verdict = dataset.check(event)
+    const verdict = dataset.check(event, JSON.stringify(event), Date.now())
     if (verdict.ok) continue
     // The value differs from event to event, the column and what is wrong with it do not.
     const kind = verdict.reason.replace(/"(\\.|[^"\\])*"|-?\d+(\.\d+)?(e[+-]?\d+)?/gi, '…')

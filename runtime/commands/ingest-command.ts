@@ -89,11 +89,22 @@ function sayResult(name: string, result: FileResult): void {
   const unsaid = result.rejected - Math.min(result.rejects.length, REJECTS_SAID_MAX)
   if (unsaid > 0) say(`… and ${unsaid} more rejected ${unit}s (--json lists the first ${result.rejects.length})`)
   say(`${name}: ${result.accepted} events ingested, ${result.rejected} ${unit}s rejected`)
+  if (Object.keys(result.unconverted).length > 0)
+    say(
+      `values that could not be converted, stored as NULL or the column's default: ${columnCounts(result.unconverted)}`,
+    )
   if (result.interrupted) say(`interrupted: ${whereInterrupted(result)}`)
   if (result.unusable > 0)
     say(
       `${result.unusable} of them do not pass validation: those that the engine cannot use become dead letters, with their bytes and the reason`,
     )
+}
+
+/** 'price 2, course 1' */
+function columnCounts(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([column, count]) => `${column} ${count}`)
+    .join(', ')
 }
 
 function whereInterrupted({ unit, linesSettled, unfinishedLine }: FileResult): string {
@@ -107,7 +118,7 @@ function whereInterrupted({ unit, linesSettled, unfinishedLine }: FileResult): s
 /** Rejected rows are reported with their line numbers instead of their index in a batch. */
 function exceptRejects(emit: Emit): Emit {
   return (event) => {
-    if (event.name !== 'rows-rejected') emit(event)
+    if (event.name !== 'rows-rejected' && event.name !== 'values-unconverted') emit(event)
   }
 }
 

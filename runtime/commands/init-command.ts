@@ -89,7 +89,7 @@ async function check(file: string, { events }: Sample): Promise<Checked> {
   const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
   try {
     const [dataset] = [...(await loadDatasets([resolve(file)], engine)).values()]
-    const verdicts = events.map((event) => dataset!.check(event))
+    const verdicts = events.map((event) => dataset!.check(event, JSON.stringify(event), Date.now()))
     const rejected = verdicts.filter((verdict) => !verdict.ok)
     return {
       events: events.length,

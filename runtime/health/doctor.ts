@@ -6,6 +6,7 @@ import { verdictText } from '#core/log-verdict-text.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
+import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import type { Marker } from '#storage/speed-store/speed-store.ts'
 import { disagreements } from '#verification/disagreements.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
@@ -136,12 +137,25 @@ async function examineLake({ lake, log, partitions }: OpenDataset): Promise<Find
   }
   const message = `${numbers.segments} closed segments with ${numbers.rows} rows, ${numbers.deadLetters} dead letters, ${numbers.lateRows} late rows`
   const findings: Finding[] = [{ part: 'lake', state: 'ok', message, advice: null, numbers }]
+  const { unconverted } = unconvertedOf(segments)
+  if (unconverted !== undefined) findings.push(conversionsFailed(unconverted))
   if (segments.some((segment) => segment.log !== log.identity)) {
     return [...findings, foreignLog(log.identity)]
   }
   if (numbers.gaps > 0) findings.push(gapsFound(chains))
   const behind = await chainsBeyondLog(chains, log)
   return behind === null ? findings : [...findings, behind]
+}
+
+function conversionsFailed(unconverted: Readonly<Record<string, number>>): Finding {
+  const columns = Object.entries(unconverted).map(([column, events]) => `${column} in ${events} events`)
+  return {
+    part: 'lake',
+    state: 'note',
+    message: `values that could not be converted, and are NULL or the default of their column: ${columns.join(', ')}`,
+    advice: "correct the column's path, type or unit, or what is sent; onError 'reject' makes such events dead letters",
+    numbers: unconverted,
+  }
 }
 
 function foreignLog(identity: string): Finding {

@@ -1,5 +1,7 @@
 /** Gauges of what answers count, read at each scrape. */
+import { sumByColumn } from '#core/conversion-failures.ts'
 import type { Snapshot } from '#serving/answers/snapshot.ts'
+import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import type { StateReading } from '#telemetry/metrics.ts'
 
 /** A dataset whose answers this process gives. */
@@ -24,6 +26,7 @@ function readingsOf(dataset: string, { generation, segments, partitions, markers
       ? []
       : [{ name: 'watershed_log_end_offset' as const, dataset, partition, value: position + behind }]),
   ])
+  const unconverted = sumByColumn([generation?.unconverted ?? {}, unconvertedOf(segments).unconverted ?? {}])
   const total = (batch: number, closed: (segment: (typeof segments)[number]) => number, rest: number): number =>
     batch + segments.reduce((sum, segment) => sum + closed(segment), 0) + rest
   const sumOpen = (of: (marker: (typeof open)[number]) => number): number =>
@@ -58,6 +61,9 @@ function readingsOf(dataset: string, { generation, segments, partitions, markers
         sumOpen(({ lateRows }) => lateRows),
       ),
     },
+    ...Object.entries(unconverted).map(
+      ([column, value]): StateReading => ({ name: 'watershed_unconverted_values', dataset, column, value }),
+    ),
     { name: 'watershed_gap_offsets', dataset, value: gaps.reduce((sum, { start, end }) => sum + end - start, 0) },
     ...ageSeconds.map((value): StateReading => ({ name: 'watershed_generation_age_seconds', dataset, value })),
   ]

@@ -33,7 +33,7 @@ declare module 'watershed' {
   /** Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list). */
   export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -89,6 +89,8 @@ declare module 'watershed' {
     readonly lateAfter?: Duration;
     /** the event times that are believed; default: from 1970 to a year after arrival */
     readonly accept?: AcceptDefinition;
+    /** whether each event's JSON is kept with its row, so that columns that are added or changed later get values from past events; default 'keep' */
+    readonly raw?: (typeof RAW)[number];
     readonly columns: Readonly<Record<Column, ColumnDefinition>>;
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
   }
@@ -100,6 +102,11 @@ declare module 'watershed' {
     readonly path: string;
     /** an event without a usable value is a dead letter */
     readonly required?: boolean;
+    /**
+     * a value that is present but cannot be converted: 'null' (the default) stores NULL or the column's default, and counts it;
+     * 'reject' makes the event a dead letter
+     */
+    readonly onError?: (typeof ON_ERROR)[number];
     /** value if the event has none, or one that cannot be converted; written as in the event */
     readonly default?: DefaultOf<Type>;
     /** only for TIMESTAMP; default 'iso' */
@@ -149,11 +156,15 @@ declare module 'watershed' {
   type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
   const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
   type ListType = (typeof LIST_TYPES)[number];
+  /** Whether the JSON of events is kept in the lake. */
+  const RAW: readonly ['keep', 'drop'];
   type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
     [Name in keyof Types]: Types[Name] extends Allowed ? Name : [ColumnType] extends [Types[Name]] ? Name : never;
   }[keyof Types] & string;
   /** Types whose equal values have one text, so that all events of a key go to one partition. */
   const KEY_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'];
+  /** What becomes of an event whose value cannot be converted. */
+  const ON_ERROR: readonly ['null', 'reject'];
   /** Values that the JSON of an event can have at the path of a column of this type. */
   type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string;

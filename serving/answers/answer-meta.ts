@@ -1,6 +1,8 @@
 /** Provenance: what an answer was made of, and how far it is exact. */
 import type { CompiledMeasure } from '#core/compiled.ts'
+import { sumByColumn } from '#core/conversion-failures.ts'
 import type { Offset } from '#core/offsets.ts'
+import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import type { QueryPlan } from './query-plan.ts'
 import type { Gap, PartitionPosition, Snapshot } from './snapshot.ts'
 
@@ -30,6 +32,8 @@ export interface AnswerMeta {
   readonly rows: { readonly batch: number; readonly closed: number; readonly open: number }
   readonly lateRows: number
   readonly deadLetters: number
+  /** column of the view → events before the open segments in which its value could not be converted; only columns with such events */
+  readonly unconverted: Readonly<Record<string, number>>
   /** whether every offset before `position` was read; false when the log lost some before that. Tells nothing about events after `position`: see `behind` */
   readonly gapFree: boolean
   readonly gaps: readonly Gap[]
@@ -89,6 +93,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
       (generation?.deadLetters ?? 0) +
       sum(segments, (segment) => segment.deadLetters) +
       sum(markers, (marker) => marker.deadLetters),
+    unconverted: unconvertedIn(snapshot, plan.view.reads),
     gapFree: gaps.length === 0,
     gaps,
     ahead,
@@ -102,6 +107,12 @@ export function metaOf(input: MetaInput): AnswerMeta {
     ),
     truncated,
   }
+}
+
+/** Failed conversions before the open segments, of some columns. */
+function unconvertedIn({ generation, segments }: Snapshot, columns: readonly string[]): Record<string, number> {
+  const all = sumByColumn([generation?.unconverted ?? {}, unconvertedOf(segments).unconverted ?? {}])
+  return Object.fromEntries(Object.entries(all).filter(([column]) => columns.includes(column)))
 }
 
 function windowOf(fromMs: number, toMs: number, nowMs: number): NonNullable<AnswerMeta['window']> {

@@ -11,7 +11,13 @@ export function describeDataset(dataset: CompiledDataset): Described {
     label: dataset.label,
     time: dataset.timeColumn,
     key: dataset.keyColumn,
-    columns: dataset.columns.map(({ name, type, path, required }) => ({ name, type, path, required })),
+    columns: dataset.columns.map(({ name, type, path, required, onError }) => ({
+      name,
+      type,
+      path,
+      required,
+      onError,
+    })),
     views: [...dataset.views.values()].map(describeView),
   }
 }

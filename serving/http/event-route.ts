@@ -29,10 +29,19 @@ export interface IntakePort {
   offerBody(body: Buffer, format: 'json' | 'ndjson', verdicts: 'all' | 'rejected'): Promise<OfferResult>
 }
 
+/** Values of accepted events that could not be converted. */
+export interface ColumnWarning {
+  readonly column: string
+  /** events concerned */
+  readonly events: number
+  readonly examples: readonly { readonly index: number; readonly value: string }[]
+}
+
 export interface OfferResult {
   readonly verdicts: readonly EventVerdict[]
   readonly accepted: number
   readonly rejected: number
+  readonly warnings: readonly ColumnWarning[]
   /** where the accepted events are in the log */
   readonly appended: readonly OffsetRange[]
 }
@@ -105,7 +114,8 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
       const answer = { accepted: result.accepted, rejected: result.rejected, rows: result.verdicts }
       if (result.accepted > 0 || result.rejected === 0) {
         const position = positionText(positionAfter(result.appended))
-        return reply.code(202).send({ ...answer, position })
+        const { warnings } = result
+        return reply.code(202).send({ ...answer, position, ...(warnings.length > 0 && { warnings }) })
       }
       const problem = problemOf(
         'all-rejected',

@@ -46,7 +46,15 @@ export const DATASET = z.strictObject({
   label: name.optional(),
   time: name.describe('Column that holds the event time'),
   key: name.describe('Column whose value determines the partition'),
-  columns: z.array(z.strictObject({ name, type: z.string(), path: z.string(), required: z.boolean() })),
+  columns: z.array(
+    z.strictObject({
+      name,
+      type: z.string(),
+      path: z.string(),
+      required: z.boolean(),
+      onError: z.enum(['null', 'reject']),
+    }),
+  ),
   views: z.array(view),
 })
 
@@ -104,6 +112,18 @@ export const TAKEN = z.strictObject({
       reason: z.string().optional(),
     }),
   ),
+  warnings: z
+    .array(
+      z.strictObject({
+        column: name,
+        events: z.number().int().describe('Accepted events in which the value could not be converted'),
+        examples: z.array(
+          z.strictObject({ index: z.number().int(), value: z.string().describe('JSON of the value, cut') }),
+        ),
+      }),
+    )
+    .optional()
+    .describe('Values that are stored as NULL, or as the default of their column; absent if there are none'),
 })
 
 const gap = z.strictObject({ partition: z.number().int(), start: offset, end: offset })
@@ -123,6 +143,9 @@ const ANSWER_META = z.strictObject({
   rows: z.strictObject({ batch: z.number(), closed: z.number(), open: z.number() }),
   lateRows: z.number(),
   deadLetters: z.number(),
+  unconverted: z
+    .record(z.string(), z.number())
+    .describe('Per column of the view: events before the open segments in which its value could not be converted'),
   gapFree: z.boolean().describe('Whether every offset before `position` was read; tells nothing about events after it'),
   gaps: z.array(gap),
   ahead: z

@@ -48,7 +48,7 @@ const intake: IntakePort = {
     const accepted = all.length - rejects.length
     const verdicts = wanted === 'all' ? all : rejects
     const appended = accepted === 0 ? [] : [{ partition: 0, start: 5, end: 5 + accepted }]
-    return { verdicts, accepted, rejected: rows.length - accepted, appended }
+    return { verdicts, accepted, rejected: rows.length - accepted, warnings: [], appended }
   },
 }
 

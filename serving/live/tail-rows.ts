@@ -57,7 +57,8 @@ export class TailTable implements TailRows {
     // Decoded in a table of their own: what is looked for in new rows is not looked for in all that is open.
     await connection.run(`DROP TABLE IF EXISTS ${ARRIVED}`)
     await createRowsTable(connection, dataset, ARRIVED)
-    const dead = await decodeBatches(connection, dataset, batches, { table: ARRIVED, scratchFolder })
+    const target = { table: ARRIVED, scratchFolder, failures: 'reject' } as const
+    const { dead } = await decodeBatches(connection, dataset, batches, target)
     await connection.run(`INSERT INTO ${this.table} SELECT * FROM ${ARRIVED}`)
     for (const { partition, offset } of dead) this.#of(partition).dead.push(offset)
     await this.#count(ARRIVED, 'true')

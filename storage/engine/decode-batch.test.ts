@@ -44,7 +44,7 @@ async function decode(lines: readonly string[], start = 0, offsets: Float64Array
   const end = offsets ? offsets.at(-1)! + 1 : start + lines.length
   const arrivals = [{ count: 1, atMs: 5 }, ...(lines.length > 1 ? [{ count: lines.length - 1, atMs: 6 }] : [])]
   const batch = { partition: 0, start, end, lines: buffer, count: lines.length, offsets, arrivals }
-  const dead = await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })
+  const { dead } = await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })
   const kept = await connection.rows<{ o: number; a: number }>(
     'SELECT _offset AS o, _arrival AS a FROM rows ORDER BY 1',
   )
@@ -80,7 +80,8 @@ test.each([
   const [start, end] = [offsets[0]!, offsets.at(-1)! + 1]
   const holes = end - start > count
   const batch = { partition: 0, start, end, lines, count, offsets: holes ? offsets : null, arrivals }
-  expect(await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })).toEqual([])
+  const target = { table: 'rows', scratchFolder: folder }
+  expect((await decodeBatch(connection, dataset, batch, target)).dead).toEqual([])
   const [ids, found, times] = await connection.columns('SELECT id, _offset, _arrival FROM rows ORDER BY rowid')
   expect(ids!.map(Number)).toEqual(Array.from({ length: count }, (_, index) => index))
   expect(found!.map(Number)).toEqual([...offsets])
@@ -99,7 +100,7 @@ test('a line that is cut takes no rows of another partition in the same table al
   })
   const target = { table: 'rows', scratchFolder: folder }
   await decodeBatch(connection, dataset, batchOf(0, 10, [good(1), good(2)]), target)
-  const dead = await decodeBatch(connection, dataset, batchOf(1, 3, [good(3), '{"id":', good(4)]), target)
+  const { dead } = await decodeBatch(connection, dataset, batchOf(1, 3, [good(3), '{"id":', good(4)]), target)
   expect(dead.map(({ partition, offset }) => [partition, offset])).toEqual([[1, 4]])
   const [ids] = await connection.columns('SELECT id FROM rows ORDER BY id')
   expect(ids!.map(Number)).toEqual([1, 2, 3, 4])

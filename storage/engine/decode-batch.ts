@@ -6,6 +6,8 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
+import { sumByColumn } from '#core/conversion-failures.ts'
+import { UNSET } from '#core/conversion-failures-sql.ts'
 import { isTooDeep } from '#core/json-text.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
@@ -25,9 +27,18 @@ export interface DeadLetter {
   readonly bytes: Buffer
 }
 
+/** What became of a batch's records that are not simply rows. */
+export interface Decoded {
+  readonly dead: readonly DeadLetter[]
+  /** column → usable rows in which a value could not be converted; only columns with such rows */
+  readonly unconverted: Readonly<Record<string, number>>
+}
+
 export interface DecodeTarget {
   /** a table with the dataset's typed rows (see createRowsTable); the batch's usable rows are appended in offset order */
   readonly table: string
+  /** 'reject': only failed conversions that make a record unusable are looked for, which takes nothing where no column says so; default 'all' */
+  readonly failures?: 'all' | 'reject'
   /** a folder that the engine may read */
   readonly scratchFolder: string
 }
@@ -39,7 +50,10 @@ interface LinesFile {
   readonly objectBytesMax: number
 }
 
+const NOTHING: Decoded = { dead: [], unconverted: {} }
 const UNREAD = 'the engine could not read the record as JSON'
+
+const LINE_END = Buffer.from('\n')
 
 let scratchFiles = 0
 
@@ -52,20 +66,25 @@ export async function createRowsTable(
   await connection.run(rowsTableSql(dataset, quoteName(table), 'TEMP '))
 }
 
+/** A SELECT list that gives typed rows of such a table, without what only decoding needs. */
+export function typedColumnsSql(dataset: Pick<CompiledDataset, 'rowColumns'>): string {
+  return dataset.rowColumns.map(({ name }) => quoteName(name)).join(', ')
+}
+
 /** The statement that makes an empty table for typed rows. @param table its name in SQL; @param kind 'TEMP ': of one connection */
 export function rowsTableSql(dataset: Pick<CompiledDataset, 'rowColumns'>, table: string, kind = ''): string {
-  const columns = dataset.rowColumns.map((column) => `${quoteName(column.name)} ${column.type}`)
+  const columns = [...dataset.rowColumns, UNSET].map((column) => `${quoteName(column.name)} ${column.type}`)
   return `CREATE ${kind}TABLE ${table} (${columns.join(', ')})`
 }
 
-/** Appends the batch's usable rows to the table and returns the unusable records. @throws if the result is not one row or dead letter per record */
+/** Appends the batch's usable rows to the table and returns the unusable records and failed conversions. @throws if the result is not one row or dead letter per record */
 export async function decodeBatch(
   connection: EngineConnection,
   dataset: CompiledDataset,
   batch: RecordBatch,
   target: DecodeTarget,
-): Promise<readonly DeadLetter[]> {
-  if (batch.count === 0) return []
+): Promise<Decoded> {
+  if (batch.count === 0) return NOTHING
   const path = join(
     target.scratchFolder,
     `batch-${process.pid}-${batch.partition}-${batch.start}-${++scratchFiles}.ndjson`,
@@ -75,18 +94,18 @@ export async function decodeBatch(
   try {
     await writeScratch(path, lines)
     try {
-      const dead = await insertRows(connection, dataset, batch, target.table, file)
-      if (!dead.some(({ reason }) => reason === UNREAD)) return dead
+      const decoded = await insertRows(connection, dataset, batch, target, file)
+      if (!decoded.dead.some(({ reason }) => reason === UNREAD)) return decoded
       // A line truncated after a colon also spoils the valid line after it: hide the truncated lines and read again.
       await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE ${ofBatch(batch)}`)
-      await writeScratch(path, hideBroken(batch, lines, dead), 'latin1')
-      return await insertRows(connection, dataset, batch, target.table, file)
+      await writeScratch(path, hideBroken(batch, lines, decoded.dead), 'latin1')
+      return await insertRows(connection, dataset, batch, target, file)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== undefined || error instanceof StorageFileError || isEngineFault(error)) throw error
       // The reader refused the whole file: hide the lines that are not JSON; they become dead letters in any case.
       await writeScratch(path, blankUnparsable(lines))
-      return await insertRows(connection, dataset, batch, target.table, file)
+      return await insertRows(connection, dataset, batch, target, file)
     }
   } finally {
     await rm(path, { force: true })
@@ -102,15 +121,15 @@ export async function decodeBatches(
   dataset: CompiledDataset,
   batches: readonly RecordBatch[],
   target: DecodeTarget,
-): Promise<readonly DeadLetter[]> {
+): Promise<Decoded> {
   const filled = batches.filter(({ count }) => count > 0)
   if (filled.length > 1) {
-    const dead = await decodeTogether(connection, dataset, filled, target)
-    if (dead !== null) return dead
+    const decoded = await decodeTogether(connection, dataset, filled, target)
+    if (decoded !== null) return decoded
   }
-  const dead: DeadLetter[] = []
-  for (const batch of filled) dead.push(...(await decodeBatch(connection, dataset, batch, target)))
-  return dead
+  const all: Decoded[] = []
+  for (const batch of filled) all.push(await decodeBatch(connection, dataset, batch, target))
+  return { dead: all.flatMap(({ dead }) => dead), unconverted: sumByColumn(all.map((each) => each.unconverted)) }
 }
 
 /** @returns null, and leaves the table as it was, when a line cannot be read together with the others */
@@ -118,30 +137,35 @@ async function decodeTogether(
   connection: EngineConnection,
   dataset: CompiledDataset,
   batches: readonly RecordBatch[],
-  { table, scratchFolder }: DecodeTarget,
-): Promise<readonly DeadLetter[] | null> {
+  target: DecodeTarget,
+): Promise<Decoded | null> {
+  const { table, scratchFolder } = target
   const lines = hideDeep(Buffer.concat(batches.map((batch) => batch.lines)))
   const path = join(scratchFolder, `batches-${process.pid}-${++scratchFiles}.ndjson`)
   const into = quoteName(table)
-  const fresh = `(${batches.map((batch) => `(${ofBatch(batch)})`).join(' OR ')}) AND (${dataset.decode.rejectWhere})`
+  const fresh = `(${batches.map((batch) => `(${ofBatch(batch)})`).join(' OR ')})`
+  const unusable = `${fresh} AND (${dataset.decode.rejectWhere})`
   const count = batches.reduce((sum, batch) => sum + batch.count, 0)
   try {
     await writeScratch(path, lines)
     await connection.run('BEGIN TRANSACTION')
-    const select = decodeTogetherSelect(dataset, batches, { path, objectBytesMax: objectBytesMax(lines) })
+    const file = { path, objectBytesMax: objectBytesMax(lines) }
+    const select = decodeTogetherSelect(dataset, batches, decodedSql(dataset, file, target))
     const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
-    const [partitions, offsets] = await connection.columns(`SELECT _partition, _offset FROM ${into} WHERE ${fresh}`)
-    const dead = batches.flatMap((batch) => {
+    const [partitions, offsets] = await connection.columns(`SELECT _partition, _offset FROM ${into} WHERE ${unusable}`)
+    const failures: Failures[] = []
+    for (const batch of batches) failures.push(await failuresIn(connection, dataset, batch, target))
+    const dead = batches.flatMap((batch, at) => {
       const own = offsets!.filter((_, index) => partitions![index] === batch.partition).map(Number)
-      return deadLetters(dataset, batch, own)
+      return deadLetters(dataset, batch, [...own, ...failures[at]!.rejected])
     })
     if (inserted !== count || dead.some(({ reason }) => reason === UNREAD)) {
       await connection.run('ROLLBACK')
       return null
     }
-    if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${fresh}`)
+    if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${deadWhere(fresh, dead)}`)
     await connection.run('COMMIT')
-    return dead
+    return { dead, unconverted: sumByColumn(failures.map((each) => each.unconverted)) }
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => {})
     if (error instanceof StorageFileError || isEngineFault(error)) throw error
@@ -151,36 +175,40 @@ async function decodeTogether(
   }
 }
 
-function decodeTogetherSelect(dataset: CompiledDataset, batches: readonly RecordBatch[], file: LinesFile): string {
-  const names = dataset.columns.map((column) => quoteName(column.name)).join(', ')
+function decodeTogetherSelect(dataset: CompiledDataset, batches: readonly RecordBatch[], decoded: string): string {
+  const names = [...dataset.columns, UNSET].map((column) => quoteName(column.name)).join(', ')
   const places = batches
     .map((batch) => `SELECT ${batch.partition}::INTEGER AS _partition, * FROM (${placesSelect(batch)})`)
     .join(' UNION ALL ')
-  return `SELECT places._partition, places._offset, _time, places._arrival, ${names} FROM (${places}) AS places POSITIONAL JOIN (SELECT ${dataset.decode.project} FROM ${readerSql(dataset, file)}) AS decoded`
+  return `SELECT places._partition, places._offset, _time, places._arrival, ${names} FROM (${places}) AS places POSITIONAL JOIN (${decoded}) AS decoded`
 }
 
 async function insertRows(
   connection: EngineConnection,
   dataset: CompiledDataset,
   batch: RecordBatch,
-  table: string,
+  target: DecodeTarget,
   file: LinesFile,
-): Promise<readonly DeadLetter[]> {
-  const into = quoteName(table)
+): Promise<Decoded> {
+  const into = quoteName(target.table)
   await connection.run('BEGIN TRANSACTION')
   try {
-    const inserted = await connection.run(`INSERT INTO ${into} ${decodeSelect(dataset, batch, file)}`)
+    const inserted = await connection.run(
+      `INSERT INTO ${into} ${decodeSelect(dataset, batch, decodedSql(dataset, file, target))}`,
+    )
     if (inserted !== batch.count) {
       throw new Error(
         `dataset '${dataset.name}', partition ${batch.partition}, offsets [${batch.start}, ${batch.end}): ` +
           `${batch.count} records gave ${inserted} rows; the log contains a blank line or a record with a line break`,
       )
     }
-    const fresh = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
-    const [offsets] = await connection.columns(`SELECT _offset FROM ${into} WHERE ${fresh} ORDER BY _offset`)
-    if (offsets!.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${fresh}`)
+    const unusable = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
+    const [offsets] = await connection.columns(`SELECT _offset FROM ${into} WHERE ${unusable}`)
+    const { rejected, unconverted } = await failuresIn(connection, dataset, batch, target)
+    const dead = deadLetters(dataset, batch, [...offsets!.map(Number), ...rejected])
+    if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${deadWhere(ofBatch(batch), dead)}`)
     await connection.run('COMMIT')
-    return deadLetters(dataset, batch, offsets!.map(Number))
+    return { dead, unconverted }
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => {})
     throw error
@@ -193,9 +221,8 @@ function ofBatch({ partition, start }: RecordBatch): string {
 }
 
 /** SELECT that returns one typed row per record, in order, including unusable ones. */
-function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesFile): string {
-  const names = dataset.columns.map((column) => quoteName(column.name)).join(', ')
-  const rows = `SELECT ${dataset.decode.project} FROM ${readerSql(dataset, file)}`
+function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, rows: string): string {
+  const names = [...dataset.columns, UNSET].map((column) => quoteName(column.name)).join(', ')
   const partition = `${batch.partition}::INTEGER AS _partition`
   const [only] = batch.arrivals
   if (batch.offsets === null && batch.arrivals.length === 1) {
@@ -204,8 +231,13 @@ function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, file: LinesF
   return `SELECT ${partition}, places._offset, _time, places._arrival, ${names} FROM (${placesSelect(batch)}) AS places POSITIONAL JOIN (${rows}) AS decoded`
 }
 
-function readerSql(dataset: CompiledDataset, file: LinesFile): string {
-  return `read_json(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax}, columns = ${dataset.decode.jsonColumns})`
+/** SELECT that returns each line's event time, columns and notes, in order. */
+function decodedSql({ decode }: CompiledDataset, file: LinesFile, { failures = 'all' }: DecodeTarget): string {
+  return `SELECT ${decode.project}, ${decode.unset[failures]} AS ${UNSET.name} FROM (SELECT ${decode.convert} FROM ${readerSql(decode, file)})`
+}
+
+function readerSql({ jsonColumns }: CompiledDataset['decode'], file: LinesFile): string {
+  return `read_json(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax}, columns = ${jsonColumns})`
 }
 
 /** contiguous records that arrived together: [first offset, end offset, arrival] */
@@ -252,11 +284,96 @@ function placeRuns({ start, offsets, arrivals }: RecordBatch, runsMax: number): 
   return runs
 }
 
+interface Failures {
+  /** offsets of rows that a failed conversion makes unusable */
+  readonly rejected: readonly Offset[]
+  readonly unconverted: Decoded['unconverted']
+}
+
+/** The failed conversions in the batch's usable rows: of those that the decoding noted, the lines are read again, as JSON. */
+async function failuresIn(
+  connection: EngineConnection,
+  { decode }: CompiledDataset,
+  batch: RecordBatch,
+  { table, scratchFolder, failures = 'all' }: DecodeTarget,
+): Promise<Failures> {
+  const { event, types, failed } = decode.failures
+  const looked = failures === 'all' ? '' : ` AND list_has_any(_unset, ${textList(decode.rejecting)})`
+  if (failures === 'reject' && decode.rejecting.length === 0) return { rejected: [], unconverted: {} }
+  const noted = `SELECT * FROM ${quoteName(table)} WHERE ${ofBatch(batch)} AND _unset IS NOT NULL AND NOT (${decode.rejectWhere})${looked} ORDER BY _offset`
+  const [offsets] = await connection.columns(`SELECT _offset FROM (${noted})`)
+  if (offsets!.length === 0) return { rejected: [], unconverted: {} }
+  const path = join(scratchFolder, `noted-${process.pid}-${++scratchFiles}.ndjson`)
+  const lines = Buffer.concat([...linesAt(batch, offsets!.map(Number))].flatMap(({ line }) => [line, LINE_END]))
+  try {
+    await writeScratch(path, lines)
+    const file = { path, objectBytesMax: objectBytesMax(lines) }
+    const looks = `SELECT *, ${types} AS _types FROM (${noted}) POSITIONAL JOIN ${objectsSql(file)} AS objects(${event})`
+    const [found, names] = await connection.columns(
+      `SELECT _offset, failed FROM (SELECT _offset, ${failed} AS failed FROM (${looks})) WHERE failed <> ''`,
+    )
+    return failuresOf(
+      decode,
+      found!.map(Number),
+      (names as string[]).map((list) => list.split(',')),
+    )
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+function failuresOf(
+  { rejecting }: CompiledDataset['decode'],
+  offsets: readonly Offset[],
+  columns: readonly (readonly string[])[],
+): Failures {
+  const isRejected = columns.map((names) => names.some((name) => rejecting.includes(name)))
+  const kept = columns.filter((_, index) => !isRejected[index]).map((names) => names.map((name) => [name, 1] as const))
+  return {
+    rejected: offsets.filter((_, index) => isRejected[index]),
+    unconverted: sumByColumn(kept.map((names) => Object.fromEntries(names))),
+  }
+}
+
+function objectsSql(file: LinesFile): string {
+  return `read_json_objects(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax})`
+}
+
+function textList(names: readonly string[]): string {
+  return `[${names.map(quoteText).join(', ')}]`
+}
+
+/** Condition for the rows of dead letters. @param fresh condition for all rows of the batches */
+function deadWhere(fresh: string, dead: readonly DeadLetter[]): string {
+  const places = [...Map.groupBy(dead, ({ partition }) => partition)].map(([partition, letters]) => {
+    const offsets = `from_json(${quoteText(JSON.stringify(letters.map(({ offset }) => offset)))}, '["BIGINT"]')`
+    return `(_partition = ${partition} AND _offset IN (SELECT unnest(${offsets})))`
+  })
+  return `${fresh} AND (${places.join(' OR ')})`
+}
+
 function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: readonly Offset[]): DeadLetter[] {
-  if (offsets.length === 0) return []
+  return [...linesAt(batch, offsets)].map(({ index, offset, line, arrivalMs }) => {
+    const original = batch.originals?.get(index)
+    const bytes = Buffer.from(original?.bytes ?? line)
+    const reason = visibleText(original?.reason ?? dataset.explain(line.toString('utf8'), arrivalMs) ?? UNREAD)
+    return { partition: batch.partition, offset, arrivalMs, reason, bytes }
+  })
+}
+
+interface PlacedLine {
+  /** of the record in its batch */
+  readonly index: number
+  readonly offset: Offset
+  readonly line: Buffer
+  readonly arrivalMs: number
+}
+
+/** The lines of some records, in the order of the batch. */
+function* linesAt(batch: RecordBatch, offsets: readonly Offset[]): Generator<PlacedLine> {
+  if (offsets.length === 0) return
   const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
   const wanted = new Map(offsets.map((offset) => [batch.offsets ? indexOf.get(offset)! : offset - batch.start, offset]))
-  const found: DeadLetter[] = []
   let index = 0
   let arrivalRun = 0
   let runEnd = batch.arrivals[0]!.count
@@ -264,17 +381,10 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
     const end = batch.lines.indexOf(10, from)
     while (index >= runEnd) runEnd += batch.arrivals[++arrivalRun]!.count
     const offset = wanted.get(index)
-    if (offset !== undefined) {
-      const original = batch.originals?.get(index)
-      const line = batch.lines.subarray(from, end)
-      const bytes = Buffer.from(original?.bytes ?? line)
-      const arrivalMs = batch.arrivals[arrivalRun]!.atMs
-      const reason = visibleText(original?.reason ?? dataset.explain(line.toString('utf8'), arrivalMs) ?? UNREAD)
-      found.push({ partition: batch.partition, offset, arrivalMs, reason, bytes })
-    }
+    if (offset !== undefined)
+      yield { index, offset, line: batch.lines.subarray(from, end), arrivalMs: batch.arrivals[arrivalRun]!.atMs }
     from = end + 1
   }
-  return found
 }
 
 function objectBytesMax(lines: Buffer): number {

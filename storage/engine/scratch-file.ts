@@ -1,5 +1,5 @@
 /** Temporary files for one statement of the engine. */
-import { writeFile } from 'node:fs/promises'
+import { appendFile, writeFile } from 'node:fs/promises'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 
 /** default line length limit of the engine */
@@ -22,8 +22,17 @@ export async function writeScratch(
   contents: string | Buffer | Iterable<Buffer>,
   encoding?: BufferEncoding,
 ): Promise<void> {
+  await explained(file, () => writeFile(file, contents, encoding))
+}
+
+/** Appends to the file. @throws StorageFileError that names the file and what to do */
+export async function appendScratch(file: string, contents: Buffer): Promise<void> {
+  await explained(file, () => appendFile(file, contents))
+}
+
+async function explained(file: string, write: () => Promise<void>): Promise<void> {
   try {
-    await writeFile(file, contents, encoding)
+    await write()
   } catch (error) {
     const fault = FAULTS[(error as NodeJS.ErrnoException).code as keyof typeof FAULTS]
     if (fault === undefined) throw error

@@ -42,6 +42,8 @@ export interface GenerationManifest {
   readonly rows: number
   readonly deadLetters: number
   readonly lateRows: number
+  /** column → usable rows in which its value could not be converted; absent if there are none */
+  readonly unconverted?: Readonly<Record<string, number>>
   /** offsets before the boundary that were lost to gaps */
   readonly gaps: readonly { readonly partition: number; readonly start: Offset; readonly end: Offset }[]
   readonly startedAtMs: number

@@ -64,3 +64,8 @@ export function coveringName(names: Iterable<string>, partition: number, start: 
   }
   return widest?.name ?? null
 }
+
+/** The end of a segment file's name. */
+export function segmentFileEnding(kind: string): string {
+  return kind === 'raw' ? 'ndjson.zst' : 'parquet'
+}

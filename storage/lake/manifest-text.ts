@@ -14,7 +14,9 @@ const GENERATION_FORMAT = 2
 
 const count = z.int().min(0)
 const file = z.strictObject({
-  path: z.string().regex(/^(segments\/p\d{4}|generations\/g\d{6,})\/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet$/),
+  path: z
+    .string()
+    .regex(/^(segments\/p\d{4}|generations\/g\d{6,})\/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(parquet|ndjson\.zst)$/),
   bytes: count,
   rows: count,
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -32,15 +34,19 @@ const segment: z.ZodType<SegmentManifest> = z
     end: count,
     kind: z.enum(['events', 'gap']),
     events: file.nullable(),
+    raw: z.strictObject({ file, lineBytesMax: count }).optional(),
     deadLetterFile: file.nullable(),
     partials: z.record(z.string(), versionedFile),
     rows: count,
     deadLetters: count,
+    unconverted: z.record(z.string(), count).optional(),
     holes: count.optional(),
     timeRange: z.strictObject({ minMs: z.int(), maxMs: z.int() }).nullable(),
     late: z.strictObject({ rows: count, maxMs: z.int() }),
     schemaHash: z.string(),
-    columns: z.array(z.strictObject({ name: z.string().min(1), type: z.string().min(1) })),
+    columns: z.array(
+      z.strictObject({ name: z.string().min(1), type: z.string().min(1), source: z.string().min(1).optional() }),
+    ),
     createdAtMs: count,
     replaces: z.array(z.string()).min(1).optional(),
   })
@@ -48,6 +54,10 @@ const segment: z.ZodType<SegmentManifest> = z
   .refine((manifest) => manifest.rows > 0 === (manifest.events !== null), {
     path: ['events'],
     error: 'must be a file if there are rows, and null otherwise',
+  })
+  .refine((manifest) => manifest.raw === undefined || manifest.raw.file.rows === manifest.rows, {
+    path: ['raw'],
+    error: 'must have as many lines as there are rows',
   })
   .refine((manifest) => manifest.kind === 'events' || (manifest.rows === 0 && manifest.deadLetters === 0), {
     path: ['rows'],
@@ -79,6 +89,7 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
   rows: count,
   deadLetters: count,
   lateRows: count,
+  unconverted: z.record(z.string(), count).optional(),
   gaps: z.array(z.strictObject({ partition: count, start: count, end: count })),
   startedAtMs: count,
   finishedAtMs: count,

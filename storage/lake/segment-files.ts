@@ -45,9 +45,9 @@ function replaces(wide: SegmentManifest, segment: SegmentManifest): boolean {
   return inside && (segment.replaces === undefined || wide.end - wide.start > segment.end - segment.start)
 }
 
-/** Typed events and dead letters, which are kept permanently. */
+/** Events, typed and as JSON, and dead letters, which are kept permanently. */
 export function rawFiles(manifest: SegmentManifest): readonly LakeFile[] {
-  return [manifest.events, manifest.deadLetterFile].filter((file) => file !== null)
+  return [manifest.events, manifest.raw?.file ?? null, manifest.deadLetterFile].filter((file) => file !== null)
 }
 
 function partialFiles(manifest: SegmentManifest): readonly LakeFile[] {

@@ -1,4 +1,5 @@
 /** The commit record of one closed segment. Immutable; its file name contains partition and start, so each start commits only once. */
+import { sumByColumn } from '#core/conversion-failures.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 
 export interface LakeFile {
@@ -10,6 +11,21 @@ export interface LakeFile {
   readonly sha256: string
 }
 
+/** The JSON of a segment's usable events. */
+export interface RawFile {
+  /** zstd of one line per row of the events file, in the same order */
+  readonly file: LakeFile
+  /** of the longest line, its line feed included */
+  readonly lineBytesMax: number
+}
+
+export interface StoredColumn {
+  readonly name: string
+  readonly type: string
+  /** hash of everything that determines its values from an event's JSON; absent for system columns, and in manifests of earlier versions */
+  readonly source?: string
+}
+
 export interface SegmentManifest extends OffsetRange {
   readonly format: 1
   readonly dataset: string
@@ -19,6 +35,8 @@ export interface SegmentManifest extends OffsetRange {
   readonly kind: 'events' | 'gap'
   /** typed rows in Parquet, ordered by offset; null if the segment has no usable row */
   readonly events: LakeFile | null
+  /** absent: not kept (`raw: 'drop'`, or an earlier version), or no usable row */
+  readonly raw?: RawFile
   /** unusable records in Parquet: _partition INTEGER, _offset BIGINT, _arrival BIGINT, reason VARCHAR, bytes BLOB; null when none */
   readonly deadLetterFile: LakeFile | null
   /** view name → partial state rows of this segment, with the hash of the definition that made them (empty in compacted segments) */
@@ -26,6 +44,8 @@ export interface SegmentManifest extends OffsetRange {
   /** usable rows */
   readonly rows: number
   readonly deadLetters: number
+  /** column → usable rows in which its value was present but could not be converted; absent if there are none */
+  readonly unconverted?: Readonly<Record<string, number>>
   /** number of offsets in the range without a record (aborted transactions, control records, compaction); absent if none */
   readonly holes?: number
   /** range of the rows' event times, epoch ms, both inclusive; null if rows = 0 */
@@ -33,8 +53,14 @@ export interface SegmentManifest extends OffsetRange {
   readonly late: { readonly rows: number; readonly maxMs: number }
   /** CompiledDataset.schemaHash, and the typed columns of the events file */
   readonly schemaHash: string
-  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly columns: readonly StoredColumn[]
   readonly createdAtMs: number
   /** in a compacted segment: file names of the manifests it replaces, in order; absent in segments that an owner closed */
   readonly replaces?: readonly string[]
+}
+
+/** The failed conversions of several segments, as a manifest states them. */
+export function unconvertedOf(segments: readonly SegmentManifest[]): Pick<SegmentManifest, 'unconverted'> {
+  const counts = segments.map(({ unconverted }) => unconverted).filter((each) => each !== undefined)
+  return counts.length === 0 ? {} : { unconverted: sumByColumn(counts) }
 }

@@ -26,6 +26,10 @@ const dataset = {
     { name: 'topics', type: 'VARCHAR[]' },
     { name: 'raw', type: 'JSON' },
   ],
+  columns: [],
+  decodeOf: (): never => {
+    throw new Error('no segment has the JSON of its events')
+  },
 }
 
 let folder: string

@@ -1,43 +1,68 @@
-/** Raw events of segments as one relation with the dataset's current columns, also for files that were written with older columns. */
+/**
+ * Events of segments as one relation with the dataset's current columns. What a segment stores is taken as it is; columns that were added
+ * or changed since are decoded again from the JSON of its events, where it is kept.
+ */
 import { type CompiledDataset, type SqlColumn, SYSTEM_COLUMNS } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import { epochMsSql } from '#core/stored-value.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
+import { changedColumns } from './stored-columns.ts'
+
+export type RowsDataset = Pick<CompiledDataset, 'rowColumns' | 'columns' | 'timeColumn' | 'schemaHash' | 'decodeOf'>
+
+/** Line length for which the engine makes room by itself. */
+const LINE_BYTES = 16 * 1024 * 1024
+
+/** Segments whose files are read in the same way. */
+interface Group {
+  readonly columns: SegmentManifest['columns']
+  /** decoded again from the JSON; none if it is not kept */
+  readonly again: readonly string[]
+  /** written with another definition, whose event time may have been another column */
+  readonly older: boolean
+  readonly segments: SegmentManifest[]
+}
 
 /**
- * SQL text `(SELECT …)` over the events files of the segments, with exactly `dataset.rowColumns`. Files written with an older column
- * set: a missing column is NULL, another type is converted (NULL if a value cannot be converted, as in decoding). The event time is that of
- * the present time column, also where another column was it when the file was written.
- * No rows: an empty relation of the right types.
+ * SQL text `(SELECT …)` over the files of the segments, with exactly `dataset.rowColumns`. An event of a closed segment stays a row, whatever
+ * the definition says now: a value that its JSON does not have is NULL or the default, also if the column is required, and if there is no
+ * event time the stored one counts. Where the JSON is not kept, a column that was added is NULL, and one of another type is converted
+ * (NULL if a value cannot be converted, as in decoding). No rows: an empty relation of the right types.
  *
- * @param resolve path of a file for read_parquet, as Lake.resolve gives it (which throws when the file is missing or damaged)
+ * @param resolve path of a file, as Lake.resolve gives it (which throws when the file is missing or damaged)
  */
 export function typedRowsSql(
-  dataset: Pick<CompiledDataset, 'rowColumns' | 'timeColumn' | 'schemaHash'>,
+  dataset: RowsDataset,
   segments: readonly SegmentManifest[],
   resolve: (file: LakeFile) => string,
 ): string {
-  const groups = new Map<
-    string,
-    { readonly columns: SegmentManifest['columns']; readonly older: boolean; readonly paths: string[] }
-  >()
-  for (const { columns, events, schemaHash } of segments) {
-    if (events === null) continue
-    const older = schemaHash !== dataset.schemaHash
-    const key = JSON.stringify([columns, older])
-    const group = groups.get(key) ?? { columns, older, paths: [] }
-    group.paths.push(resolve(events))
+  const groups = new Map<string, Group>()
+  for (const segment of segments) {
+    if (segment.events === null) continue
+    const again = columnsAgain(dataset, segment)
+    const older = segment.schemaHash !== dataset.schemaHash
+    const key = JSON.stringify([segment.columns, again, older])
+    const group = groups.get(key) ?? { columns: segment.columns, again, older, segments: [] }
     groups.set(key, group)
+    group.segments.push(segment)
   }
   if (groups.size === 0) return `(SELECT ${dataset.rowColumns.map(nullColumn).join(', ')} WHERE false)`
-  const selects = [...groups.values()].map((group) => {
-    const types = new Map(group.columns.map((column) => [column.name, column.type]))
-    const list = dataset.rowColumns.map((column) =>
-      column.name === '_time' && group.older ? timeSql(dataset, types) : columnSql(column, types),
-    )
-    return `SELECT ${list.join(', ')} FROM ${readParquetSql(group.paths)}`
+  return `(${[...groups.values()].map((group) => groupSql(dataset, group, resolve)).join(' UNION ALL ')})`
+}
+
+/** Files that typedRowsSql reads of the segments. */
+export function rowFiles(
+  dataset: Pick<CompiledDataset, 'columns'>,
+  segments: readonly SegmentManifest[],
+): readonly LakeFile[] {
+  return segments.flatMap((segment) => {
+    if (segment.events === null) return []
+    return columnsAgain(dataset, segment).length === 0 ? [segment.events] : [segment.events, segment.raw!.file]
   })
-  return `(${selects.join(' UNION ALL ')})`
+}
+
+function columnsAgain(dataset: Pick<CompiledDataset, 'columns'>, segment: SegmentManifest): readonly string[] {
+  return segment.raw === undefined ? [] : changedColumns(dataset, segment)
 }
 
 /** `read_parquet([…])` over files with the same columns. */
@@ -45,16 +70,57 @@ export function readParquetSql(paths: readonly string[]): string {
   return `read_parquet([${paths.map(quoteText).join(', ')}])`
 }
 
-function timeSql({ timeColumn }: Pick<CompiledDataset, 'timeColumn'>, types: ReadonlyMap<string, string>): string {
-  if (types.get(timeColumn) !== 'TIMESTAMP') return '_time'
-  return `coalesce(${epochMsSql(quoteName(timeColumn))}, _time) AS _time`
+function groupSql(dataset: RowsDataset, group: Group, resolve: (file: LakeFile) => string): string {
+  const types = new Map(group.columns.map((column) => [column.name, column.type]))
+  const events = readParquetSql(group.segments.map(({ events }) => resolve(events!)))
+  if (group.again.length === 0) {
+    const stored = dataset.rowColumns.map((column) =>
+      column.name === '_time' && group.older ? `${storedTimeSql(dataset, types)} AS _time` : columnSql(column, types),
+    )
+    return `SELECT ${stored.join(', ')} FROM ${events}`
+  }
+  const list = dataset.rowColumns.map((column) => {
+    const name = quoteName(column.name)
+    if (column.name === '_time') return `${timeSql(dataset, group, types)} AS _time`
+    if (group.again.includes(column.name)) return `again.${name}`
+    return columnSql(column, types, 'stored.')
+  })
+  return `SELECT ${list.join(', ')} FROM ${events} AS stored POSITIONAL JOIN (${decodedAgainSql(dataset, group, resolve)}) AS again`
 }
 
-function columnSql(column: SqlColumn, types: ReadonlyMap<string, string>): string {
-  const name = quoteName(column.name)
+/** The event time is that of the present time column, also where another column was it when the file was written. */
+function storedTimeSql({ timeColumn }: RowsDataset, types: ReadonlyMap<string, string>, side = ''): string {
+  if (types.get(timeColumn) !== 'TIMESTAMP') return `${side}_time`
+  return `coalesce(${epochMsSql(`${side}${quoteName(timeColumn)}`)}, ${side}_time)`
+}
+
+/** Both sides have the events in the order of their offsets. The event time, which they have in common, shows that they match. */
+function timeSql(dataset: RowsDataset, { again }: Group, types: ReadonlyMap<string, string>): string {
+  if (again.includes(dataset.timeColumn)) return 'coalesce(again._time, stored._time)'
+  const stored = storedTimeSql(dataset, types, 'stored.')
+  const message = quoteText(
+    'the JSON of a segment does not match its rows: check its files with `watershed doctor --deep`',
+  )
+  return `CASE WHEN again._time IS NULL OR again._time = ${stored} THEN ${stored} ELSE error(${message}) END`
+}
+
+function decodedAgainSql(
+  dataset: RowsDataset,
+  { again, segments }: Group,
+  resolve: (file: LakeFile) => string,
+): string {
+  const { convert, project, jsonColumns } = dataset.decodeOf(again)
+  const paths = segments.map(({ raw }) => quoteText(resolve(raw!.file)))
+  const lineBytesMax = Math.max(LINE_BYTES, ...segments.map(({ raw }) => raw!.lineBytesMax))
+  const lines = `read_json([${paths.join(', ')}], format = 'newline_delimited', compression = 'zstd', ignore_errors = true, maximum_object_size = ${lineBytesMax}, columns = ${jsonColumns})`
+  return `SELECT ${project} FROM (SELECT ${convert} FROM ${lines})`
+}
+
+function columnSql(column: SqlColumn, types: ReadonlyMap<string, string>, side = ''): string {
+  const name = `${side}${quoteName(column.name)}`
   const stored = types.get(column.name) ?? (isSystemColumn(column.name) ? column.type : undefined)
   if (stored === undefined) return nullColumn(column)
-  return stored === column.type ? name : `TRY_CAST(${name} AS ${column.type}) AS ${name}`
+  return stored === column.type ? name : `TRY_CAST(${name} AS ${column.type}) AS ${quoteName(column.name)}`
 }
 
 function nullColumn(column: SqlColumn): string {

@@ -1,6 +1,6 @@
 /**
  * The lake in a local or shared folder:
- *   <folder>/<dataset>/segments/p0000/<start>-<kind>-<random>.parquet
+ *   <folder>/<dataset>/segments/p0000/<start>-<kind>-<random>.parquet, and <start>-raw-<random>.ndjson.zst
  *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json of compacted segments
  *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
  *   <folder>/<dataset>/CURRENT

@@ -5,7 +5,14 @@ import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { SegmentChain, StagedFile } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
-import { coveringName, offsetName, parseSegmentName, partitionName, segmentManifestName } from '../manifest-names.ts'
+import {
+  coveringName,
+  offsetName,
+  parseSegmentName,
+  partitionName,
+  segmentFileEnding,
+  segmentManifestName,
+} from '../manifest-names.ts'
 import { damaged, manifestText, readSegmentManifest } from '../manifest-text.ts'
 import { buildChains, type Chains } from '../segment-chain.ts'
 import { needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
@@ -45,7 +52,7 @@ export class LocalSegments {
 
   async stage(partition: number, start: Offset, kind: string): Promise<StagedFile> {
     if (!/^[a-z0-9][a-z0-9_-]*$/.test(kind)) throw new RangeError(`lake: '${kind}' is not allowed in a file name`)
-    const path = `segments/${partitionName(partition)}/${offsetName(start)}-${kind}-${randomName()}.parquet`
+    const path = `segments/${partitionName(partition)}/${offsetName(start)}-${kind}-${randomName()}.${segmentFileEnding(kind)}`
     await makeFolder(join(this.#options.folder, 'segments', partitionName(partition)))
     return stageFile(this.#options.folder, path, this.#unnamed)
   }

@@ -7,7 +7,7 @@ import { randomName, removeFile, UNFINISHED } from './durable-files.ts'
 import type { LocalGenerations } from './local-generations.ts'
 import type { LocalSegments } from './local-segments.ts'
 
-const SEGMENT_FILE = /^segments\/p\d{4}\/(tmp_)?\d{16}-[a-z0-9_-]+-[0-9a-f]{12}\.parquet(\.inprogress)?$/
+const SEGMENT_FILE = /^segments\/p\d{4}\/(tmp_)?\d{16}-[a-z0-9_-]+-[0-9a-f]{12}\.(parquet|ndjson\.zst)(\.inprogress)?$/
 
 /** @returns bytes freed. Files are listed before the manifests are read, so that a file committed in between counts as referenced. */
 export async function sweepLocalOrphans(

@@ -16,7 +16,14 @@ import type {
   UnreadableGeneration,
 } from '../lake.ts'
 import { LakeError } from '../lake-error.ts'
-import { coveringName, generationId, offsetName, partitionName, segmentManifestName } from '../manifest-names.ts'
+import {
+  coveringName,
+  generationId,
+  offsetName,
+  partitionName,
+  segmentFileEnding,
+  segmentManifestName,
+} from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
 import { buildChains } from '../segment-chain.ts'
 import { needlessSegmentFiles, rawFiles, segmentFiles } from '../segment-files.ts'
@@ -110,7 +117,9 @@ export class MemoryLake implements Lake {
   async stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
     await this.#pause()
     const unique = String(++this.folder.fileCount).padStart(12, '0')
-    return this.#stage(`segments/${partitionName(partition)}/${offsetName(start)}-${kind}-${unique}.parquet`)
+    return this.#stage(
+      `segments/${partitionName(partition)}/${offsetName(start)}-${kind}-${unique}.${segmentFileEnding(kind)}`,
+    )
   }
 
   async commitSegment(
