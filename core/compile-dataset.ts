@@ -11,6 +11,7 @@ import { shapeProblems } from './definition-shape.ts'
 import type { SqlDialect } from './dialect.ts'
 import { durationMs } from './grains.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
+import { type SizedValue, tooLargeConditions, tooLargeReasonSql } from './value-sizes.ts'
 
 /** Checks and compiles a definition. @throws DefinitionError that lists every problem with its place */
 export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
@@ -29,8 +30,9 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     ...columns.map(([name, { type }]) => ({ name, type })),
   ]
   const views = new Map<string, CompiledView>()
+  const sized: SizedValue[] = []
   for (const [name, view] of Object.entries(definition.views)) {
-    const compiled = await compileView({ definition, name, view, rowColumns, dialect, problems })
+    const compiled = await compileView({ definition, name, view, rowColumns, dialect, problems, sized })
     if (compiled) views.set(name, compiled)
   }
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
@@ -51,7 +53,11 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     rowColumns,
     views,
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
-    decode,
+    decode: {
+      ...decode,
+      rejectWhere: [decode.rejectWhere, ...tooLargeConditions(sized)].join(' OR '),
+      reason: tooLargeReasonSql(sized),
+    },
     ...eventCheck(definition),
   }
 }

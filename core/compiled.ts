@@ -165,8 +165,10 @@ export interface CompiledDataset {
      * dataset's columns (NULL replaced by the column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival.
      */
     readonly project: string
-    /** SQL condition over the projected row: true if the event is unusable (a required column or the time is NULL) */
+    /** SQL condition over the typed row: true if the event is unusable (a required column or the time is NULL, or a value is too large) */
     readonly rejectWhere: string
+    /** SQL over the typed row: what `explain` cannot tell of why it is unusable; NULL if there is nothing */
+    readonly reason: string
   }
   /** Why a line is unusable (names the field); null if it is usable. Uses JSON.parse: the slow path, for single rows. */
   explain(line: string): string | null

@@ -24,6 +24,8 @@ export interface CheckedColumn {
   /** the event is rejected without a usable value */
   readonly needed: boolean
   readonly key: boolean
+  /** a longer text of the value is left to the full check; default: any length */
+  readonly bytesMax?: number
 }
 
 interface ScannedColumn extends CheckedColumn {
@@ -179,9 +181,11 @@ export class EventScan {
   }
 
   /** Whether the column's value is certainly usable. */
-  #isUsable(at: number, end: number, { column, takes, needed, key }: ScannedColumn): boolean {
+  #isUsable(at: number, end: number, { column, takes, needed, key, bytesMax = end }: ScannedColumn): boolean {
     const first = this.#bytes[at]!
-    if (first === LETTER_N) return false
+    if (first === LETTER_N) return !needed && !key
+    if (end - at > bytesMax) return false
+    if (!needed && !key) return true
     if (needed) this.#found++
     if (takes === 'anything') return true
     if (takes === 'lists') return first === OPEN_LIST

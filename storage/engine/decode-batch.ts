@@ -130,10 +130,12 @@ async function decodeTogether(
     await connection.run('BEGIN TRANSACTION')
     const select = decodeTogetherSelect(dataset, batches, { path, objectBytesMax: objectBytesMax(lines) })
     const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
-    const [partitions, offsets] = await connection.columns(`SELECT _partition, _offset FROM ${into} WHERE ${fresh}`)
+    const [partitions, offsets, reasons] = await connection.columns(
+      `SELECT _partition, _offset, ${dataset.decode.reason} FROM ${into} WHERE ${fresh}`,
+    )
     const dead = batches.flatMap((batch) => {
-      const own = offsets!.filter((_, index) => partitions![index] === batch.partition).map(Number)
-      return deadLetters(dataset, batch, own)
+      const isOwn = (_: unknown, index: number): boolean => partitions![index] === batch.partition
+      return deadLetters(dataset, batch, rejectedOf(offsets!.filter(isOwn), reasons!.filter(isOwn)))
     })
     if (inserted !== count || dead.some(({ reason }) => reason === UNREAD)) {
       await connection.run('ROLLBACK')
@@ -177,10 +179,12 @@ async function insertRows(
       )
     }
     const fresh = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
-    const [offsets] = await connection.columns(`SELECT _offset FROM ${into} WHERE ${fresh} ORDER BY _offset`)
+    const [offsets, reasons] = await connection.columns(
+      `SELECT _offset, ${dataset.decode.reason} FROM ${into} WHERE ${fresh} ORDER BY _offset`,
+    )
     if (offsets!.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${fresh}`)
     await connection.run('COMMIT')
-    return deadLetters(dataset, batch, offsets!.map(Number))
+    return deadLetters(dataset, batch, rejectedOf(offsets!, reasons!))
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => {})
     throw error
@@ -252,10 +256,22 @@ function placeRuns({ start, offsets, arrivals }: RecordBatch, runsMax: number): 
   return runs
 }
 
-function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: readonly Offset[]): DeadLetter[] {
-  if (offsets.length === 0) return []
+/** An unusable record, and what the engine can tell of why it is one. */
+interface Rejected {
+  readonly offset: Offset
+  readonly reason: string | null
+}
+
+function rejectedOf(offsets: readonly unknown[], reasons: readonly unknown[]): Rejected[] {
+  return offsets.map((offset, index) => ({ offset: Number(offset), reason: reasons[index] as string | null }))
+}
+
+function deadLetters(dataset: CompiledDataset, batch: RecordBatch, rejected: readonly Rejected[]): DeadLetter[] {
+  if (rejected.length === 0) return []
   const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
-  const wanted = new Map(offsets.map((offset) => [batch.offsets ? indexOf.get(offset)! : offset - batch.start, offset]))
+  const wanted = new Map(
+    rejected.map((each) => [batch.offsets ? indexOf.get(each.offset)! : each.offset - batch.start, each]),
+  )
   const found: DeadLetter[] = []
   let index = 0
   let arrivalRun = 0
@@ -263,12 +279,14 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: read
   for (let from = 0; from < batch.lines.length; index++) {
     const end = batch.lines.indexOf(10, from)
     while (index >= runEnd) runEnd += batch.arrivals[++arrivalRun]!.count
-    const offset = wanted.get(index)
-    if (offset !== undefined) {
+    const unusable = wanted.get(index)
+    if (unusable !== undefined) {
+      const { offset } = unusable
       const original = batch.originals?.get(index)
       const line = batch.lines.subarray(from, end)
       const bytes = Buffer.from(original?.bytes ?? line)
-      const reason = visibleText(original?.reason ?? dataset.explain(line.toString('utf8')) ?? UNREAD)
+      const why = original?.reason ?? dataset.explain(line.toString('utf8')) ?? unusable.reason ?? UNREAD
+      const reason = visibleText(why)
       found.push({ partition: batch.partition, offset, arrivalMs: batch.arrivals[arrivalRun]!.atMs, reason, bytes })
     }
     from = end + 1
