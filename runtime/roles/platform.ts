@@ -191,7 +191,8 @@ export class Platform {
 
   /** From resident states, which follow the log and the lake. */
   #answer(): ReadonlyMap<string, AnsweredDataset> {
-    const { scratchFolder } = this.#workspace
+    const { scratchFolder, configuration } = this.#workspace
+    const limits = { answerBytesMax: configuration.answerBytesMax }
     const answered = this.#datasets.map((open): readonly [string, AnsweredDataset] => {
       const { dataset, lake, store, engine, log } = open
       const parts = {
@@ -200,7 +201,7 @@ export class Platform {
           return open.partitions
         },
       }
-      const followed = new LiveDataset({ ...parts, ...this.#readElsewhere(open), scratchFolder })
+      const followed = new LiveDataset({ ...parts, ...this.#readElsewhere(open), scratchFolder, limits })
       const live = new LiveAnswers(followed, (source) => this.#metrics.answerGiven(dataset.name, source))
       live.start()
       this.#live.push(live)

@@ -112,6 +112,9 @@ export const SETTINGS = z.strictObject({
     .default(10_000)
     .describe('how long a query waits until its answer counts the position given as `atLeast`; beyond it it gets 504'),
   queriesMax: count(1, 64).default(4).describe('maximum number of concurrent queries'),
+  answerBytesMax: count(1_024)
+    .default(16 * MIB)
+    .describe('maximum size of the rows of an answer, or of a list of dead letters; beyond it requests get 413'),
   queriesWaitingMax: count(0).default(64).describe('maximum number of waiting queries; beyond it requests get 429'),
 
   microBatchRecordsMax: count().default(25_000).describe('maximum number of events in one read of the stream role'),
@@ -164,6 +167,9 @@ export const SETTINGS = z.strictObject({
   presentMemoryMb: count(64).default(768).describe('memory of the engine of presented indices in MB'),
   batchThreads: count(1, 64).default(1).describe('threads of the engine of the batch role'),
   batchMemoryMb: count(64).default(768).describe('memory of the engine of the batch role in MB'),
+  spillMb: count(64)
+    .default(8_192)
+    .describe('disk space in MB that the engine of each role may use in `scratch` for what does not fit in its memory'),
 
   kafka: KAFKA_SETTINGS.prefault({}),
   elasticsearch: ELASTICSEARCH_SETTINGS.prefault({}),

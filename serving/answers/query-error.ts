@@ -59,3 +59,12 @@ export class QueryTimeoutError extends Error {
     this.name = 'QueryTimeoutError'
   }
 }
+
+export class AnswerTooLargeError extends Error {
+  constructor(answerBytesMax: number) {
+    super(
+      `the rows of the answer exceed answerBytesMax = ${answerBytesMax} bytes; request fewer rows (limit), dimensions or measures`,
+    )
+    this.name = 'AnswerTooLargeError'
+  }
+}

@@ -27,7 +27,7 @@ import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response
 export interface DatasetRouteParts {
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
   readonly gate: QueryGate
-  readonly limits: { readonly queryMsMax: number; readonly waitMsMax: number }
+  readonly limits: { readonly queryMsMax: number; readonly waitMsMax: number; readonly answerBytesMax: number }
   readonly metrics: Metrics
   readonly repeated: RepeatedRequests
 }
@@ -60,6 +60,8 @@ const ASK = {
     'needs-backfill',
     'busy',
     'query-timeout',
+    'answer-too-large',
+    'out-of-memory',
     'position-not-reached',
   ]),
 }
@@ -79,12 +81,15 @@ const DEAD_LETTERS_OF = {
     ...READS,
     'busy',
     'query-timeout',
+    'answer-too-large',
+    'out-of-memory',
   ]),
 }
 
 export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts): void {
   const { datasets, gate, metrics } = parts
-  const { queryMsMax, waitMsMax } = parts.limits
+  const { queryMsMax, waitMsMax, answerBytesMax } = parts.limits
+  const asking = { queryMsMax, answerBytesMax }
   const app = plain.withTypeProvider<ZodTypeProvider>()
   app.get('/v1/datasets', { schema: LIST }, async () => ({
     datasets: [...datasets.values()].map(({ dataset }) => describeDataset(dataset)),
@@ -101,7 +106,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const began = performance.now()
     const { live } = target
     if (live === undefined) {
-      const ask = (): Promise<Answer> => gate.run(() => answerQuery(target, query, { queryMsMax }))
+      const ask = (): Promise<Answer> => gate.run(() => answerQuery(target, query, asking))
       const answer = await (atLeast === null ? ask() : answerAtLeast(atLeast, ask))
       metrics.queryAnswered(dataset, view, performance.now() - began)
       return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
@@ -130,7 +135,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
   app.get('/v1/datasets/:dataset/dead-letters', { schema: DEAD_LETTERS_OF }, async (request, reply) => {
     const limit = Number(request.query.limit ?? DEAD_LETTERS_DEFAULT)
     const target = servedUnder(datasets, request.params.dataset)
-    return reply.type(JSON_TEXT).send(`{"data":${await gate.run(() => deadLettersJson(target, limit, queryMsMax))}}`)
+    return reply.type(JSON_TEXT).send(`{"data":${await gate.run(() => deadLettersJson(target, limit, asking))}}`)
   })
 }
 

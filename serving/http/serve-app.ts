@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { WAIT_MS_MAX } from '../answers/at-least.ts'
+import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { watchMethods } from './allowed-methods.ts'
 import { datasetRoutes } from './dataset-routes.ts'
@@ -25,6 +26,7 @@ export interface ServeLimits {
   readonly queryMsMax: number
   /** for the position that a query asks for */
   readonly waitMsMax: number
+  readonly answerBytesMax: number
   readonly queriesMax: number
   readonly queriesWaitingMax: number
 }
@@ -36,6 +38,7 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   connectionsMax: 1_000,
   queryMsMax: 10_000,
   waitMsMax: WAIT_MS_MAX,
+  answerBytesMax: ANSWER_BYTES_MAX,
   queriesMax: 4,
   queriesWaitingMax: 64,
 }

@@ -225,12 +225,14 @@ export class LiveAnswers {
 
   async #answerAt(head: ViewHead, plan: QueryPlan, options: AnswerOptions): Promise<Answer> {
     const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX, signal } = options
+    const { answerBytesMax } = this.#limits
     const { snapshot } = head.moment
     try {
       const bound = new BoundValues()
       const { dictionaries, newestPane } = head
       const states = { snapshot, sql: head.sql(bound), bound, dictionaries, newestPane }
-      const answer = (connection: EngineConnection): Promise<Answer> => answerStates(connection, plan, states, nowMs)
+      const answer = (connection: EngineConnection): Promise<Answer> =>
+        answerStates(connection, plan, states, { nowMs, answerBytesMax })
       return await withinTime(this.#live.served.engine, queryMsMax, answer, { signal, pooled: true })
     } finally {
       head.release()

@@ -12,7 +12,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import { visibleText } from '#core/visible-text.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
-import type { EngineConnection } from './duckdb-engine.ts'
+import { type EngineConnection, EngineMemoryError } from './duckdb-engine.ts'
 import { ENGINE_LINE_BYTES_MAX, writeScratch } from './scratch-file.ts'
 
 /** An unusable event, with what is needed to diagnose and resend it. */
@@ -304,7 +304,10 @@ function objectBytesMax(lines: Buffer): number {
 
 /** Running out of memory or disk is not caused by a line. */
 function isEngineFault(error: unknown): boolean {
-  return error instanceof Error && /Out of Memory|No space left|IO Error|INTERRUPT/i.test(error.message)
+  return (
+    error instanceof EngineMemoryError ||
+    (error instanceof Error && /No space left|IO Error|INTERRUPT/i.test(error.message))
+  )
 }
 
 /** Replaces with `null` every line whose nesting could overflow the engine's stack and crash the process. */
