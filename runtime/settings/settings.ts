@@ -107,11 +107,14 @@ export const SETTINGS = z.strictObject({
     .describe(
       'maximum bytes of events of one dataset that were received but are not yet durable, over all requests, unfinished bodies included; beyond it requests get 429',
     ),
-  queryMsMax: count(10).default(10_000).describe('time limit of a query'),
+  queryMsMax: count(10).default(10_000).describe('time limit of a query, waiting for its turn included'),
   waitMsMax: count(1, 600_000)
     .default(10_000)
     .describe('how long a query waits until its answer counts the position given as `atLeast`; beyond it it gets 504'),
   queriesMax: count(1, 64).default(4).describe('maximum number of concurrent queries'),
+  queriesPerClientMax: count(1, 64)
+    .default(3)
+    .describe('maximum number of concurrent queries of one client: of one API key, or without keys of one address'),
   answerBytesMax: count(1_024)
     .default(16 * MIB)
     .describe('maximum size of the rows of an answer, or of a list of dead letters; beyond it requests get 413'),

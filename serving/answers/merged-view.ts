@@ -16,7 +16,7 @@ import { QueryError, UnknownViewError } from './query-error.ts'
 import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { PANE_CUT } from './time-bucket.ts'
-import { QUERY_MS_MAX, withinTime } from './time-limit.ts'
+import { limited, onConnection, QUERY_MS_MAX } from './time-limit.ts'
 import { unknownName } from './unknown-name.ts'
 
 export interface Answer {
@@ -29,11 +29,11 @@ export interface Answer {
 export interface AnswerOptions {
   /** the clock that windows are asked by, epoch ms */
   readonly nowMs?: number
-  /** the query is stopped after this long */
+  /** the query is stopped after this long, snapshot and checksums included */
   readonly queryMsMax?: number
   /** of the rows together */
   readonly answerBytesMax?: number
-  /** aborted when the client is gone; for answers from resident states */
+  /** aborted when the client is gone */
   readonly signal?: AbortSignal
 }
 
@@ -51,13 +51,16 @@ export async function answerQuery(
     throw new UnknownViewError('view', unknownName(query.view, names), names)
   }
   const plan = planQuery(view, query)
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await answerPlan(served, plan, await takeSnapshot(served, [view]), options)
-    } catch (error) {
-      if (!isVanishedFile(error) || attempt >= TRIES_MAX) throw error
+  const { queryMsMax = QUERY_MS_MAX, signal: gone } = options
+  return limited(queryMsMax, gone, async (signal) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await answerPlan(served, plan, await takeSnapshot(served, [view]), { ...options, signal })
+      } catch (error) {
+        if (!isVanishedFile(error) || attempt >= TRIES_MAX || signal.aborted) throw error
+      }
     }
-  }
+  })
 }
 
 /** Retention took a file while an older snapshot was being read: a new one does not name it. */
@@ -67,14 +70,13 @@ export function isVanishedFile(error: unknown): boolean {
 }
 
 /** The answer to a plan at a given snapshot of the stores. */
-export async function answerPlan(
+async function answerPlan(
   served: ServedDataset,
   plan: QueryPlan,
   snapshot: Snapshot,
-  options: AnswerOptions = {},
+  options: AnswerOptions & { readonly signal: AbortSignal },
 ): Promise<Answer> {
-  const { queryMsMax = QUERY_MS_MAX } = options
-  return withinTime(served.engine, queryMsMax, async (connection) => {
+  return onConnection(served.engine, options.signal, async (connection) => {
     const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
     await served.lake.check([...stateFiles(plan.view, snapshot), ...pins.map(([, pin]) => pin.file)])
     const bound = new BoundValues()

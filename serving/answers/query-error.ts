@@ -68,3 +68,11 @@ export class AnswerTooLargeError extends Error {
     this.name = 'AnswerTooLargeError'
   }
 }
+
+/** Every client that waited has disconnected. */
+export class ClientGoneError extends Error {
+  constructor() {
+    super('the client closed the connection before its answer was computed')
+    this.name = 'ClientGoneError'
+  }
+}

@@ -4,6 +4,7 @@ import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import {
   AnswerTooLargeError,
+  ClientGoneError,
   NeedsBackfillError,
   PartialsCompactedError,
   PositionNotReachedError,
@@ -12,7 +13,6 @@ import {
   UnknownViewError,
 } from '../answers/query-error.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
-import { ClientGoneError } from '../live/shared-work.ts'
 import { TooManyQueriesError } from './query-gate.ts'
 import { withoutPaths } from './without-paths.ts'
 

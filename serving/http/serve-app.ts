@@ -28,6 +28,7 @@ export interface ServeLimits {
   readonly waitMsMax: number
   readonly answerBytesMax: number
   readonly queriesMax: number
+  readonly queriesPerClientMax: number
   readonly queriesWaitingMax: number
 }
 
@@ -40,6 +41,7 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   waitMsMax: WAIT_MS_MAX,
   answerBytesMax: ANSWER_BYTES_MAX,
   queriesMax: 4,
+  queriesPerClientMax: 3,
   queriesWaitingMax: 64,
 }
 
