@@ -53,7 +53,7 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
     const { queryMsMax, waitMsMax, answerBytesMax } = workspace.configuration
     const ask = (): Promise<Answer> =>
       answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax, answerBytesMax })
-    const position = options.wait ? await logEnd(open) : parseAtLeast(texts)
+    const position = options.wait ? await logEnd(open) : parseAtLeast(texts, open)
     const asked = await askUpToDate(workspace, open, ask, options.catchUp)
     if (position === null || isReached(position, asked.meta.position)) return asked
     return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }

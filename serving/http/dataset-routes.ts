@@ -110,7 +110,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const { dataset, view } = request.params
     const target = servedUnder(datasets, dataset)
     const query = parseQuery(dataset, view, request.query)
-    const position = parseAtLeast(request.query)
+    const position = parseAtLeast(request.query, target)
     const atLeast = position === null ? null : { position, waitMsMax }
     const began = performance.now()
     const gone = whenGone(reply)

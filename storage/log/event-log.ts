@@ -62,6 +62,8 @@ export interface EventLog {
   readonly identity: string
   /** never decreases; can grow while the log is open (Kafka) */
   readonly partitions: number
+  /** whether the log never gets more of them; default: it may */
+  readonly partitionsFixed?: boolean
   /** why it takes no appends until somebody acts, as far as this is known without trying one; null or absent: nothing of the kind is known */
   readonly refusal?: string | null
   /**

@@ -59,6 +59,7 @@ const SCHEMA = `
 export class SqliteLog implements EventLog {
   readonly identity: string
   readonly partitions: number
+  readonly partitionsFixed = true
   readonly #options: Required<SqliteLogOptions>
   readonly #writer: SqliteFile
   readonly #reader: SqliteFile
