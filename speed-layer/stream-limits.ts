@@ -7,6 +7,8 @@ export interface StreamLimits {
   readonly segmentRecordsMax: number
   readonly segmentBytesMax: number
   readonly segmentAgeMsMax: number
+  /** micro-batches and open segments of all partitions together */
+  readonly openBytesMax: number
   /** a segment with this many records closes when a flush of it takes too long, or is due while the owner catches up: what a flush costs grows with what is open */
   readonly slowSegmentRecordsMin: number
   /** how often the touched partials go to the speed store */
@@ -36,6 +38,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   segmentRecordsMax: 100_000,
   segmentBytesMax: 256 * 1024 * 1024,
   segmentAgeMsMax: 60_000,
+  openBytesMax: 768 * 1024 * 1024,
   slowSegmentRecordsMin: 20_000,
   flushEveryMs: 700,
   flushBehindEveryMs: 10_000,

@@ -1,6 +1,6 @@
 /**
  * The stream role of one dataset: an owner per assigned partition, each with an engine connection of its own so that they run
- * side by side. Owners come and go with the assignment; where one starts is the lake's to say. Memory is bounded by one micro-batch and one open segment per partition: a slow sink slows the reading.
+ * side by side. Owners come and go with the assignment; where one starts is the lake's to say. Memory is bounded by a budget over all of them: a slow sink slows the reading.
  */
 import { mkdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,6 +15,7 @@ import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
+import { OpenBudget } from './open-budget.ts'
 import { type OpenSince, PartitionOwner } from './partition-owner.ts'
 import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
@@ -34,6 +35,8 @@ export interface StreamRoleParts {
   /** which partitions are ours; default: all of them */
   readonly assignment?: PartitionAssignment
   readonly limits?: Partial<StreamLimits>
+  /** shared by the roles of one process; default: one of its own */
+  readonly budget?: OpenBudget
   readonly step?: StepHook
   readonly emit: Emit
 }
@@ -57,6 +60,7 @@ interface Owning {
 export class StreamRole {
   readonly #parts: StreamRoleParts
   readonly #limits: StreamLimits
+  readonly #budget: OpenBudget
   readonly #assignment: PartitionAssignment
   /** of the partitions that are ours, or were when we stopped */
   readonly #statuses = new Map<number, PartitionStatus>()
@@ -70,6 +74,7 @@ export class StreamRole {
   constructor(parts: StreamRoleParts) {
     this.#parts = parts
     this.#limits = { ...DEFAULT_STREAM_LIMITS, ...parts.limits }
+    this.#budget = parts.budget ?? new OpenBudget(this.#limits.openBytesMax)
     this.#assignment = parts.assignment ?? new AllPartitions(parts.log)
   }
 
@@ -194,7 +199,23 @@ export class StreamRole {
       emit,
       step,
       openSince,
+      budget: this.#budget,
     })
+    try {
+      await this.#work(partition, owner, lost, tell)
+    } finally {
+      owner.giveUp()
+      log.release?.(partition)
+    }
+  }
+
+  async #work(
+    partition: number,
+    owner: PartitionOwner,
+    lost: AbortSignal,
+    tell: { opened(): void; flushed(): void },
+  ): Promise<void> {
+    const { dataset, log, store, emit } = this.#parts
     const sweep = new ClosedSegmentSweep({ dataset: dataset.name, partition, log, store, limits: this.#limits, emit })
     await owner.open()
     tell.opened()

@@ -129,6 +129,11 @@ export const SETTINGS = z.strictObject({
     .default(256 * MIB)
     .describe('a segment closes at this many bytes'),
   segmentAgeMsMax: count(10).default(60_000).describe('a segment closes at this age'),
+  openBytesMax: count(MIB)
+    .default(768 * MIB)
+    .describe(
+      'maximum bytes of events that the stream role holds at a time, over all partitions: in reads and in open segments, of which the largest closes',
+    ),
   flushEveryMs: count(10).default(700).describe('how often new partials are written to the speed store'),
   pollEveryMs: count(1).default(25).describe('how long the stream role waits if the log has no new events'),
   readerGraceMs: count(100)

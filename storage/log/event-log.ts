@@ -80,6 +80,8 @@ export interface EventLog {
   read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>
   /** Drops records before `before`, if they were appended before `olderThanMs`. Removes whole blocks only, so it may keep more. Returns the new start. */
   trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset>
+  /** Gives up what reading the partition keeps in memory, because it will not be read on. */
+  release?(partition: number): void
   close(): Promise<void>
 }
 

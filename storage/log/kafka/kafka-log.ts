@@ -136,6 +136,11 @@ export class KafkaLog implements EventLog {
     throw new LogRangeError(from, range)
   }
 
+  /** A read that is under way ends with the reader that it began with. */
+  release(partition: number): void {
+    this.#readers.delete(partition)
+  }
+
   /** With trim 'broker' Kafka's own retention decides: nothing is done. With 'delete-records' other readers of the topic lose the records, too. */
   async trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset> {
     const { start, end } = await this.range(partition)
