@@ -59,6 +59,20 @@ export const SETTINGS = z.strictObject({
     .default([])
     .meta({ secret: true })
     .describe('API keys (at least 16 characters each) that requests must carry as `Authorization: Bearer <key>`'),
+  tlsCert: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'file with the certificate (PEM, followed by intermediate ones) with which the listener speaks TLS; default: no TLS',
+    ),
+  tlsKey: z.string().min(1).optional().describe('file with the private key of that certificate (PEM, unencrypted)'),
+  plaintextCredentials: z
+    .boolean()
+    .default(false)
+    .describe(
+      'allows credentials to be sent unencrypted to services on other machines (`http://`, `redis://`, Kafka without `kafka.ssl`)',
+    ),
   adminKey: z
     .string()
     .min(16)

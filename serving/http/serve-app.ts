@@ -10,7 +10,7 @@ import { watchMethods } from './allowed-methods.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoute, type IntakePort } from './event-route.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
-import { httpServer, refuseUnreadable } from './http-server.ts'
+import { httpServer, refuseUnreadable, type TlsFiles } from './http-server.ts'
 import { problemOfInvalid } from './invalid-request.ts'
 import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
@@ -53,6 +53,8 @@ export interface ServeAppParts {
   readonly metrics: Metrics
   readonly emit: Emit
   readonly limits?: Partial<ServeLimits>
+  /** null or absent: the server does not speak TLS */
+  readonly tls?: TlsFiles | null
   /** if given, every request except health checks must carry one as `Authorization: Bearer <key>`; otherwise it must come from this machine */
   readonly keys?: readonly string[]
   /** path prefixes that check a key of their own */
@@ -71,9 +73,14 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const repeated = new RepeatedRequests(parts.metrics)
   const app = Fastify({
     serverFactory: (application) =>
-      httpServer(limits, parts.emit, (request, response) => {
-        if (!repeated.answer(request, response)) application(request, response)
-      }),
+      httpServer(
+        limits,
+        parts.emit,
+        (request, response) => {
+          if (!repeated.answer(request, response)) application(request, response)
+        },
+        parts.tls,
+      ),
     clientErrorHandler: refuseUnreadable,
     bodyLimit: limits.requestBytesMax,
     routerOptions: { maxParamLength: NAME_CHARS_MAX },
