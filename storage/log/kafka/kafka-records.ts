@@ -8,6 +8,8 @@ import type { Offset } from '#core/offsets.ts'
 import type { OriginalRecord } from '../event-log.ts'
 import { NEWLINE } from '../log-blocks.ts'
 import { type RecordDecoder, Unreadable } from '../record-format.ts'
+import { crc32c } from './crc32c.ts'
+import { KafkaBatchError } from './kafka-batch-error.ts'
 import { KafkaReader } from './kafka-bytes.ts'
 import { CODEC_MASK, decompress } from './kafka-codecs.ts'
 import type { Fetched } from './kafka-requests.ts'
@@ -42,6 +44,9 @@ export interface BatchHead {
 const HEAD_BYTES = 61
 const LENGTH_AT = 8
 const MAGIC_AT = 16
+const CHECKSUM_AT = 17
+/** the checksum covers everything from the attributes on */
+const CHECKED_AT = 21
 const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
@@ -60,7 +65,7 @@ export function readHead(bytes: Buffer, at: number): BatchHead | null {
       `the batch at offset ${bytes.readBigInt64BE(at)} has Kafka's message format ${magic}; only format 2 (Kafka 0.11 and newer) can be read`,
     )
   }
-  const reader = new KafkaReader(bytes, at + 21)
+  const reader = new KafkaReader(bytes, at + CHECKED_AT)
   const [firstOffset, attributes] = [Number(bytes.readBigInt64BE(at)), reader.int16()]
   const lastOffset = firstOffset + reader.int32()
   const [firstTimeMs, timeMaxMs, producerId] = [Number(reader.int64()), Number(reader.int64()), reader.int64()]
@@ -138,15 +143,22 @@ export async function decodeRecords(
   decoder: RecordDecoder,
   limits: RecordLimits,
 ): Promise<DecodedBatch> {
-  const records = await decompress(head.codec, body)
+  const records = await decompress(head.codec, body).catch((error: Error) => {
+    throw new KafkaBatchError(head.firstOffset, `it cannot be decompressed: ${error.message}`, error)
+  })
   const leftOut = aborted.leavesOut(head, head.control && head.records > 0 && isAbortMarker(records))
   const places = placesOf(head, leftOut ? 0 : head.records, records, from)
   await decoder.prepare(valuesOf(places))
   return layOut(head, places, from, decoder, limits)
 }
 
-/** Where a fetched buffer's batch has its records. */
+/** Where a fetched buffer's batch has its records. @throws KafkaBatchError if the batch is not as its producer wrote it */
 export function bodyOf(bytes: Buffer, at: number, head: BatchHead): Buffer {
+  if (crc32c(bytes, at + CHECKED_AT, at + head.bytes) !== bytes.readUInt32BE(at + CHECKSUM_AT))
+    throw new KafkaBatchError(
+      head.firstOffset,
+      'its checksum differs: it was damaged on the way, or on the disk of its broker. It is read again; if this goes on, have another replica lead the partition',
+    )
   return bytes.subarray(at + HEAD_BYTES, at + head.bytes)
 }
 
