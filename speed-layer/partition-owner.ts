@@ -163,11 +163,12 @@ export class PartitionOwner {
 
   /**
    * While far behind the log, flushes are rarer: what they would show is about to be overtaken, and the time goes into catching
-   * up. Slow flushes are rarer, too, so that most of the time is left for what comes in.
+   * up. Slow flushes are rarer, too, so that most of the time is left for what comes in. Without news only the marker's time is written.
    */
   get flushDueInMs(): number {
-    const { flushEveryMs, flushBehindEveryMs, flushPauses } = this.#parts.limits
-    const everyMs = this.#behind ? flushBehindEveryMs : flushEveryMs
+    const { flushEveryMs, flushBehindEveryMs, flushPauses, markerEveryMs } = this.#parts.limits
+    const hasNews = this.position !== this.#flushedThrough
+    const everyMs = !hasNews ? Math.max(markerEveryMs, flushEveryMs) : this.#behind ? flushBehindEveryMs : flushEveryMs
     return Math.max(everyMs, flushPauses * this.#flushMs) - (this.#elapsed() - this.#flushedAtMs)
   }
 
@@ -182,6 +183,13 @@ export class PartitionOwner {
       this.#elapsed() - this.#openSince.atMs >= limits.segmentAgeMsMax ||
       (fold.records >= limits.slowSegmentRecordsMin && this.#landsInsteadOfFlushing)
     )
+  }
+
+  /** When the open segment reaches its age limit; an empty one never does. */
+  get closeDueInMs(): number {
+    const { fold, limits } = this.#parts
+    if (fold.end === fold.start) return Number.POSITIVE_INFINITY
+    return limits.segmentAgeMsMax - (this.#elapsed() - this.#openSince.atMs)
   }
 
   /** A flush took long, or a large one is due while we catch up: landing costs as much, and need not be done again. */

@@ -19,6 +19,10 @@ export interface StreamLimits {
   readonly flushPauses: number
   /** how long to wait for new records when there are none */
   readonly pollEveryMs: number
+  /** the same after many waits in vain */
+  readonly idlePollEveryMs: number
+  /** how often the marker of a partition without new records is written: it tells that its owner lives */
+  readonly markerEveryMs: number
   /** partials of closed segments stay this long for readers that saw the lake before */
   readonly readerGraceMs: number
   /** the log keeps records this long after they are in a closed segment */
@@ -44,6 +48,8 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   flushBehindEveryMs: 10_000,
   flushPauses: 2,
   pollEveryMs: 25,
+  idlePollEveryMs: 250,
+  markerEveryMs: 10_000,
   readerGraceMs: 60_000,
   logRetentionMs: 3_600_000,
   retryMsFirst: 200,

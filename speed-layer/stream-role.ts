@@ -15,12 +15,15 @@ import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
+import { LogWatch } from './log-watch.ts'
 import { OpenBudget } from './open-budget.ts'
 import { type OpenSince, PartitionOwner } from './partition-owner.ts'
 import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 import { isRefusal } from './stream-refusals.ts'
 
+/** an owner without records looks at itself at least this often */
+const LOOK_AGAIN_MS = 1_000
 /** how often at the most a role that keeps up with the log reads it between two flushes */
 const BATCHES_PER_FLUSH = 2
 
@@ -61,6 +64,7 @@ export class StreamRole {
   readonly #parts: StreamRoleParts
   readonly #limits: StreamLimits
   readonly #budget: OpenBudget
+  readonly #watch: LogWatch
   readonly #assignment: PartitionAssignment
   /** of the partitions that are ours, or were when we stopped */
   readonly #statuses = new Map<number, PartitionStatus>()
@@ -74,6 +78,7 @@ export class StreamRole {
   constructor(parts: StreamRoleParts) {
     this.#parts = parts
     this.#limits = { ...DEFAULT_STREAM_LIMITS, ...parts.limits }
+    this.#watch = new LogWatch(parts.log, this.#limits)
     this.#budget = parts.budget ?? new OpenBudget(this.#limits.openBytesMax)
     this.#assignment = parts.assignment ?? new AllPartitions(parts.log)
   }
@@ -237,7 +242,11 @@ export class StreamRole {
         await this.#observe(partition, owner)
         await sweep.run()
       }
-      if (!owner.behind) await pause(more ? this.#untilNextBatch(owner) : this.#limits.pollEveryMs, lost)
+      if (owner.behind) continue
+      if (more) {
+        this.#watch.came(partition)
+        await pause(this.#untilNextBatch(owner), lost)
+      } else await this.#watch.wait(partition, owner.position, this.#untilNextStep(owner), lost)
     }
     await owner.flush()
     await this.#observe(partition, owner)
@@ -247,6 +256,13 @@ export class StreamRole {
   #untilNextBatch(owner: PartitionOwner): number {
     const { flushEveryMs } = this.#limits
     return Math.max(0, Math.min(flushEveryMs / BATCHES_PER_FLUSH, owner.flushDueInMs))
+  }
+
+  /** How long there is nothing to do without new records. Other partitions' segments can make one close at any time. */
+  #untilNextStep(owner: PartitionOwner): number {
+    const { pollEveryMs } = this.#limits
+    if (this.#budget.full) return pollEveryMs
+    return Math.max(pollEveryMs, Math.min(owner.flushDueInMs, owner.closeDueInMs, LOOK_AGAIN_MS))
   }
 
   async #observe(partition: number, owner: PartitionOwner): Promise<void> {

@@ -76,6 +76,8 @@ export interface EventLog {
   append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]>
   /** `start`: first offset still held; `end`: offset of the next append (with open transactions of others: the first undecided offset) */
   range(partition: number): Promise<OffsetRange>
+  /** Per partition, the offset of the next append; absent where it costs as much as a range for each */
+  ends?(): Promise<readonly Offset[]>
   /** Records from `from` on; null if there are none yet. @throws LogRangeError if `from` is outside [start, end] */
   read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>
   /** Drops records before `before`, if they were appended before `olderThanMs`. Removes whole blocks only, so it may keep more. Returns the new start. */

@@ -145,6 +145,11 @@ export class SqliteLog implements EventLog {
     return this.#reader.look(`reading the offsets of partition ${partition}`, () => this.#blocks.range(partition))
   }
 
+  async ends(): Promise<readonly Offset[]> {
+    this.#assertOpen()
+    return this.#reader.look('reading the ends of all partitions', () => this.#blocks.ends())
+  }
+
   async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
     const { end } = await this.range(partition)
     const { bytesMax, recordsMax, before = Number.POSITIVE_INFINITY } = limits
