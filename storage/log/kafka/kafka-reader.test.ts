@@ -115,6 +115,15 @@ test('a record that goes on behind its own end is refused: it would lie over the
   )
 })
 
+test.each([-12, 0, 48])('a batch whose length field says %i is refused: it would never end', async (length) => {
+  const read = reader([Buffer.from('{"a":1}'), Buffer.from('{"a":2}')], 100, (batch) => {
+    batch.writeInt32BE(length, 8)
+  })
+  await expect(read.read(1, { bytesMax: 1_000, recordsMax: 10 })).rejects.toThrow(
+    `batch at offset 0: it is damaged: its length field says ${length} bytes`,
+  )
+})
+
 test('a batch that differs from its checksum is refused, and read again', async () => {
   const values = [Buffer.from('{"a":1}'), Buffer.from('{"a":2}')]
   let damaged: Buffer | null = null

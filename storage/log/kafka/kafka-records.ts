@@ -43,6 +43,8 @@ export interface BatchHead {
 
 const HEAD_BYTES = 61
 const LENGTH_AT = 8
+/** that the length field does not count */
+const BEFORE_LENGTH_BYTES = 12
 const MAGIC_AT = 16
 const CHECKSUM_AT = 17
 /** the checksum covers everything from the attributes on */
@@ -58,7 +60,9 @@ const NULL_LINE = Buffer.from('null')
 export function readHead(bytes: Buffer, at: number): BatchHead | null {
   if (bytes.length - at < HEAD_BYTES) return null
   const length = bytes.readInt32BE(at + LENGTH_AT)
-  if (bytes.length - at < 12 + length) return null
+  if (length < HEAD_BYTES - BEFORE_LENGTH_BYTES)
+    throw new KafkaBatchError(Number(bytes.readBigInt64BE(at)), `it is damaged: its length field says ${length} bytes`)
+  if (bytes.length - at < BEFORE_LENGTH_BYTES + length) return null
   const magic = bytes.readInt8(at + MAGIC_AT)
   if (magic !== 2) {
     throw new Error(
@@ -72,7 +76,7 @@ export function readHead(bytes: Buffer, at: number): BatchHead | null {
   return {
     firstOffset,
     lastOffset,
-    bytes: 12 + length,
+    bytes: BEFORE_LENGTH_BYTES + length,
     codec: attributes & CODEC_MASK,
     control: (attributes & CONTROL) !== 0,
     transactional: (attributes & TRANSACTIONAL) !== 0,
