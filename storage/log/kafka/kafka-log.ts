@@ -89,7 +89,7 @@ export class KafkaLog implements EventLog {
     const topicEveryMs = options.topicEveryMs ?? TOPIC_EVERY_MS
     this.#appender = new KafkaAppender(kafka, {
       topic: options.topic,
-      compression: options.compression ?? 'zstd',
+      compression: options.compression ?? 'gzip',
       recordBytesMax,
       sendBytesMax: Math.min(options.sendBytesMax ?? MEBIBYTE, batchBytesMax),
       sendRecordsMax: options.sendRecordsMax ?? 2_000,
