@@ -3,15 +3,17 @@ import { acceptedTimes, whyNotAccepted } from './accepted-times.ts'
 import type { CompiledDataset } from './compiled.ts'
 import { failureFinder } from './conversion-failures.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
-import { EventScan } from './event-scan.ts'
+import { type CheckedColumn, EventScan } from './event-scan.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
 import { isTooDeep, TOO_DEEP, whyUnreadable } from './json-text.ts'
 import { sentText } from './sent-value.ts'
 import { keyText, whyUnusable } from './usable-value.ts'
+import { type SizedColumn, sizedColumns, whyTooLarge } from './value-sizes.ts'
 
 type Check = CompiledDataset['check']
 
 export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset, 'check' | 'scanKey' | 'explain'> {
+  const sized = sizedColumns(definition)
   const needed = Object.entries<ColumnDefinition>(definition.columns)
     .filter(([name, column]) => column.required || name === definition.time)
     .filter(([, column]) => column.default === undefined)
@@ -48,6 +50,8 @@ export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset,
         ok: false,
         reason: `${definition.key} (${keyColumn.path}): ${unclear}; this key determines the partition`,
       }
+    const large = whyTooLarge(value, sized)
+    if (large) return { ok: false, reason: large }
     const failures = findFailures(value, text)
     const fatal = failures.find(({ column }) => rejecting.has(column))
     if (fatal === undefined) return { ok: true, key: keyText(key, keyColumn), failures }
@@ -68,13 +72,23 @@ export function eventCheck(definition: DatasetDefinition): Pick<CompiledDataset,
     }
   }
   const neededNames = new Set(needed.map(({ name }) => name))
-  const scan = new EventScan(
-    Object.entries<ColumnDefinition>(definition.columns).map(([name, column]) => ({
-      column,
-      needed: neededNames.has(name),
-      key: name === definition.key,
-      accepted: name === definition.time ? accepted : null,
-    })),
-  )
-  return { check, scanKey: (bytes, from, end, arrivalMs) => scan.keyOf(bytes, from, end, arrivalMs), explain }
+  const all = Object.entries<ColumnDefinition>(definition.columns).map(([name, column]) => ({
+    column,
+    needed: neededNames.has(name),
+    key: name === definition.key,
+    accepted: name === definition.time ? accepted : null,
+  }))
+  const scan = new EventScan(all)
+  // A value cannot be larger than its event: only of a large event each value is looked at.
+  const largest = Math.min(...sized.map(({ max }) => max))
+  const sizedScan = new EventScan(withSizes(all, sized))
+  const scanKey: CompiledDataset['scanKey'] = (bytes, from, end, arrivalMs) =>
+    (end - from > largest ? sizedScan : scan).keyOf(bytes, from, end, arrivalMs)
+  return { check, scanKey, explain }
+}
+
+function withSizes(checked: readonly CheckedColumn[], sized: readonly SizedColumn[]): CheckedColumn[] {
+  const sizes = new Map<ColumnDefinition, number>()
+  for (const { column, max } of sized) sizes.set(column, Math.min(max, sizes.get(column) ?? max))
+  return checked.map((each) => ({ ...each, bytesMax: sizes.get(each.column) }))
 }

@@ -12,6 +12,7 @@ import { shapeProblems } from './definition-shape.ts'
 import type { SqlDialect } from './dialect.ts'
 import { durationMs } from './grains.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
+import { type SizedValue, tooLargeConditions, tooLargeReasonSql } from './value-sizes.ts'
 
 /** Checks and compiles a definition. @throws DefinitionError that lists every problem with its place */
 export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
@@ -30,8 +31,9 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     ...columns.map(([name, { type }]) => ({ name, type })),
   ]
   const views = new Map<string, CompiledView>()
+  const sized: SizedValue[] = []
   for (const [name, view] of Object.entries(definition.views)) {
-    const compiled = await compileView({ definition, name, view, rowColumns, dialect, problems })
+    const compiled = await compileView({ definition, name, view, rowColumns, dialect, problems, sized })
     if (compiled) views.set(name, compiled)
   }
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
@@ -59,14 +61,18 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     keepsRaw: (definition.raw ?? 'keep') === 'keep',
     views,
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
-    decode,
+    decode: {
+      ...decode,
+      rejectWhere: [decode.rejectWhere, ...tooLargeConditions(sized)].join(' OR '),
+      reason: tooLargeReasonSql(sized),
+    },
     decodeOf: (names) => decodeOf(definition, names),
     ...eventCheck(definition),
   }
 }
 
 /** The texts that decode only some columns, and the event time. */
-function decodeOf(definition: DatasetDefinition, names: readonly string[]): CompiledDataset['decode'] {
+function decodeOf(definition: DatasetDefinition, names: readonly string[]): ReturnType<CompiledDataset['decodeOf']> {
   const { columns, time } = definition
   const wanted = Object.entries<ColumnDefinition>(columns).filter(([name]) => name === time || names.includes(name))
   const decode = compileDecode(Object.fromEntries(wanted), time, notAcceptedSql(acceptedTimes(definition)))

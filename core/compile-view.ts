@@ -9,6 +9,7 @@ import { compiledMeasure, measureSql, wantsNumber, wantsSum } from './measures/b
 import { isNumeric } from './measures/number-types.ts'
 import { quoteName } from './sql-names.ts'
 import { decimalOf, storedValue } from './stored-value.ts'
+import { KEEPS_VALUE, type SizedInput, type SizedValue, sizedValue } from './value-sizes.ts'
 import { type Say, timeOf } from './view-panes.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 
@@ -20,6 +21,8 @@ export interface ViewInput {
   readonly dialect: SqlDialect
   /** problems found are added here */
   readonly problems: string[]
+  /** values with a size limit that the view keeps are added here */
+  readonly sized: SizedValue[]
 }
 
 /** A row for which an expression fails (a cast, an overflow) gives NULL instead of stopping every later event. */
@@ -164,8 +167,22 @@ async function assemble(
       s: (part) => `${measure}__${part}`,
       unnested: unnest.length > 0,
     })
-    return { name: measure, entry, x, y, sql }
+    return { name: measure, entry, x, type: xType, y, sql }
   })
+  const limited = (what: string, limit: SizedInput['limit'], { sql, type }: { sql: string; type: string }): void => {
+    const value = sizedValue({
+      what: `${what} of view '${name}'`,
+      limit,
+      sql,
+      type,
+      unnest,
+      columns: definition.columns,
+    })
+    if (value !== null) input.sized.push(value)
+  }
+  for (const group of groups) limited(`dimension '${group.name}'`, 'dimensionBytesMax', group)
+  for (const { name: measure, entry, x, type } of measures)
+    if (KEEPS_VALUE.has(entry.kind)) limited(`measure '${measure}'`, 'measureBytesMax', { sql: x, type })
   const dimensionColumns = groups.map((group) => ({ name: group.name, type: group.type }))
   const presented = measures.map((entry) => ({ name: entry.name, type: entry.sql.type }))
   const lookups = lookupsOf(view, [...dimensionColumns, ...presented], say)

@@ -179,15 +179,20 @@ export interface CompiledDataset {
     readonly project: string
     /** SQL over `convert`: names of the columns whose conversion may have failed (`_unset`); of all columns, or of those with onError 'reject' */
     readonly unset: { readonly all: string; readonly reject: string }
-    /** SQL condition over the projected row and `_arrival`: true if the event is unusable (a required column or the time is NULL, or the time is not accepted) */
+    /**
+     * SQL condition over the typed row and `_arrival`: true if the event is unusable (a required column or the time is NULL, the time is not
+     * accepted, or a value is too large)
+     */
     readonly rejectWhere: string
     /** columns of which a failed conversion makes the event unusable */
     readonly rejecting: readonly string[]
     /** what tells a failed conversion from an absent value; `event` is the name that the event's JSON must have */
     readonly failures: FailedTexts & { readonly event: string }
+    /** SQL over the typed row: what `explain` cannot tell of why it is unusable; NULL if there is nothing */
+    readonly reason: string
   }
   /** the same texts for some columns only, and the event time */
-  decodeOf(names: readonly string[]): CompiledDataset['decode']
+  decodeOf(names: readonly string[]): Omit<CompiledDataset['decode'], 'reason'>
   /** Why a line is unusable (names the field); null if it is usable. Uses JSON.parse: the slow path, for single rows. */
   explain(line: string, arrivalMs: number): string | null
   /**

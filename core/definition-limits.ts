@@ -15,6 +15,10 @@ export const DEFINITION_LIMITS = {
   rankMax: 10_000,
   /** digits of a DECIMAL that is summed: 10^10 of the largest values fit into the 38 digits of a sum */
   sumDigitsMax: 28,
+  /** bytes of a dimension's value; an event with a larger one is unusable */
+  dimensionBytesMax: 8_192,
+  /** the same for a text or list that `first`, `latest`, `min` or `max` keeps */
+  measureBytesMax: 65_536,
 } as const
 
 /** Names of datasets, columns, views, dimensions and measures. */

@@ -29,6 +29,8 @@ export interface CheckedColumn {
   readonly key: boolean
   /** of the event time: which times are usable */
   readonly accepted: AcceptedTimes | null
+  /** a longer text of the value is left to the full check; default: any length */
+  readonly bytesMax?: number
 }
 
 interface ScannedColumn extends CheckedColumn {
@@ -71,8 +73,10 @@ export class EventScan {
       const whole = !checked.key && isText(type)
       const takes = type.endsWith('[]') ? 'lists' : whole ? 'anything' : 'nothing'
       const isNeeded = checked.needed || checked.key
-      if (takes === 'anything' && !isNeeded) placeAt(this.#root, members.slice(0, -1)).isObject = true
-      else placeAt(this.#root, members).columns.push({ ...checked, takes })
+      const isOptionalText = takes === 'anything' && !isNeeded
+      if (isOptionalText) placeAt(this.#root, members.slice(0, -1)).isObject = true
+      if (!isOptionalText || checked.bytesMax !== undefined)
+        placeAt(this.#root, members).columns.push({ ...checked, takes })
       if (takes === 'lists') addElements(placeAt(this.#root, members), checked.column, element ?? [])
     }
     this.#needed = columns.filter(({ needed }) => needed).length
@@ -199,9 +203,10 @@ export class EventScan {
   }
 
   /** Whether the column's value is certainly usable, or absent where it may be. */
-  #isUsable(at: number, end: number, { column, takes, needed, key, accepted }: ScannedColumn): boolean {
+  #isUsable(at: number, end: number, { column, takes, needed, key, accepted, bytesMax = end }: ScannedColumn): boolean {
     const first = this.#bytes[at]!
     if (first === LETTER_N) return !needed
+    if (end - at > bytesMax) return false
     if (needed) this.#found++
     if (takes === 'anything') return true
     if (takes === 'lists') return first === OPEN_LIST

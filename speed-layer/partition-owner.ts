@@ -18,6 +18,7 @@ import { bytesHeld, type EventLog, LogRangeError } from '#storage/log/event-log.
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { commitGap } from './commit-gap.ts'
+import type { OpenBudget } from './open-budget.ts'
 import { OwnerAgreement } from './owner-agreement.ts'
 import type { SegmentFold } from './segment-fold.ts'
 import type { StreamLimits } from './stream-limits.ts'
@@ -38,6 +39,8 @@ export interface PartitionOwnerParts {
   readonly elapsed?: () => number
   /** of the owner before, which a fault ended: the age of a segment that is folded again goes on */
   readonly openSince?: OpenSince
+  /** shared with the other owners of the process; default: none */
+  readonly budget?: OpenBudget
 }
 
 /** When the first record of the segment from `start` on was folded first, on the monotonic clock of this process. */
@@ -94,20 +97,21 @@ export class PartitionOwner {
 
   /** Reads and folds one micro-batch. Returns false when the log has nothing more for now. @throws LogCutError, LogReplacedError when the log ends before that */
   async fill(): Promise<boolean> {
-    const { fold, log, limits, partition } = this.#parts
+    const { fold, log, limits, partition, budget } = this.#parts
     const room = limits.segmentRecordsMax - fold.records
-    if (room <= 0) return false
+    if (room <= 0 || budget?.full) return false
     try {
+      const bytesMax = Math.min(limits.batchBytesMax, budget?.readBytesMax ?? limits.batchBytesMax)
       const batch = await log.read(partition, fold.end, {
-        bytesMax: limits.batchBytesMax,
+        bytesMax,
         recordsMax: Math.min(limits.batchRecordsMax, room),
       })
-      this.#behind =
-        batch !== null && (batch.count >= limits.batchRecordsMax || bytesHeld(batch) >= limits.batchBytesMax / 2)
+      this.#behind = batch !== null && (batch.count >= limits.batchRecordsMax || bytesHeld(batch) >= bytesMax / 2)
       if (batch === null) return false
       if (this.#openSince.start !== fold.start)
         Object.assign(this.#openSince, { start: fold.start, atMs: this.#elapsed() })
       await fold.append(batch)
+      budget?.hold(this, fold.bytes)
       this.#holes += batch.end - batch.start - batch.count
       return true
     } catch (error) {
@@ -159,24 +163,33 @@ export class PartitionOwner {
 
   /**
    * While far behind the log, flushes are rarer: what they would show is about to be overtaken, and the time goes into catching
-   * up. Slow flushes are rarer, too, so that most of the time is left for what comes in.
+   * up. Slow flushes are rarer, too, so that most of the time is left for what comes in. Without news only the marker's time is written.
    */
   get flushDueInMs(): number {
-    const { flushEveryMs, flushBehindEveryMs, flushPauses } = this.#parts.limits
-    const everyMs = this.#behind ? flushBehindEveryMs : flushEveryMs
+    const { flushEveryMs, flushBehindEveryMs, flushPauses, markerEveryMs } = this.#parts.limits
+    const hasNews = this.position !== this.#flushedThrough
+    const everyMs = !hasNews ? Math.max(markerEveryMs, flushEveryMs) : this.#behind ? flushBehindEveryMs : flushEveryMs
     return Math.max(everyMs, flushPauses * this.#flushMs) - (this.#elapsed() - this.#flushedAtMs)
   }
 
   /** The open segment reached its size, row or age limit, or is so large that landing it is better than flushing it. */
   get closeDue(): boolean {
-    const { fold, limits } = this.#parts
+    const { fold, limits, budget } = this.#parts
     if (fold.end === fold.start) return false
     return (
+      budget?.mustClose(this) ||
       fold.records >= limits.segmentRecordsMax ||
       fold.bytes >= limits.segmentBytesMax ||
       this.#elapsed() - this.#openSince.atMs >= limits.segmentAgeMsMax ||
       (fold.records >= limits.slowSegmentRecordsMin && this.#landsInsteadOfFlushing)
     )
+  }
+
+  /** When the open segment reaches its age limit; an empty one never does. */
+  get closeDueInMs(): number {
+    const { fold, limits } = this.#parts
+    if (fold.end === fold.start) return Number.POSITIVE_INFINITY
+    return limits.segmentAgeMsMax - (this.#elapsed() - this.#openSince.atMs)
   }
 
   /** A flush took long, or a large one is due while we catch up: landing costs as much, and need not be done again. */
@@ -227,9 +240,16 @@ export class PartitionOwner {
     return manifest
   }
 
+  /** Reads and holds nothing any more: its partition was given up, or its run ended. */
+  giveUp(): void {
+    this.#parts.budget?.release(this)
+  }
+
   /** @param shownAtMs when what was read by then was last flushed or began to be landed: the next flush is due after that */
   async #begin(start: Offset, shownAtMs = this.#elapsed()): Promise<void> {
-    await this.#parts.fold.begin(start)
+    const { fold, budget } = this.#parts
+    await fold.begin(start)
+    budget?.hold(this, fold.bytes)
     this.#holes = 0
     this.#flushedAtMs = shownAtMs
     this.#flushedThrough = -1

@@ -137,3 +137,17 @@ test('partitions that are added while it runs are taken up', async () => {
   ])
   await role.stop()
 })
+
+test('what the log keeps of a partition is given up with it', async () => {
+  const { log, worker, ends } = await site(2)
+  const released: number[] = []
+  const told = new ToldAssignment([0, 1])
+  const role = await worker('a', told, Object.assign(log, { release: (partition: number) => released.push(partition) }))
+  await log.append([batch(0, 0, 10), batch(1, 0, 10)])
+  await role.start()
+  await vi.waitFor(async () => expect(await ends()).toEqual([10, 10]), 10_000)
+  told.tell([0])
+  await vi.waitFor(() => expect(released).toEqual([1]), 10_000)
+  await role.stop()
+  expect(released).toEqual([1, 0])
+})

@@ -7,6 +7,8 @@ export interface StreamLimits {
   readonly segmentRecordsMax: number
   readonly segmentBytesMax: number
   readonly segmentAgeMsMax: number
+  /** micro-batches and open segments of all partitions together */
+  readonly openBytesMax: number
   /** a segment with this many records closes when a flush of it takes too long, or is due while the owner catches up: what a flush costs grows with what is open */
   readonly slowSegmentRecordsMin: number
   /** how often the touched partials go to the speed store */
@@ -17,6 +19,10 @@ export interface StreamLimits {
   readonly flushPauses: number
   /** how long to wait for new records when there are none */
   readonly pollEveryMs: number
+  /** the same after many waits in vain */
+  readonly idlePollEveryMs: number
+  /** how often the marker of a partition without new records is written: it tells that its owner lives */
+  readonly markerEveryMs: number
   /** partials of closed segments stay this long for readers that saw the lake before */
   readonly readerGraceMs: number
   /** the log keeps records this long after they are in a closed segment */
@@ -36,11 +42,14 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   segmentRecordsMax: 100_000,
   segmentBytesMax: 256 * 1024 * 1024,
   segmentAgeMsMax: 60_000,
+  openBytesMax: 768 * 1024 * 1024,
   slowSegmentRecordsMin: 20_000,
   flushEveryMs: 700,
   flushBehindEveryMs: 10_000,
   flushPauses: 2,
   pollEveryMs: 25,
+  idlePollEveryMs: 250,
+  markerEveryMs: 10_000,
   readerGraceMs: 60_000,
   logRetentionMs: 3_600_000,
   retryMsFirst: 200,

@@ -1,6 +1,6 @@
 /**
  * The stream role of one dataset: an owner per assigned partition, each with an engine connection of its own so that they run
- * side by side. Owners come and go with the assignment; where one starts is the lake's to say. Memory is bounded by one micro-batch and one open segment per partition: a slow sink slows the reading.
+ * side by side. Owners come and go with the assignment; where one starts is the lake's to say. Memory is bounded by a budget over all of them: a slow sink slows the reading.
  */
 import { mkdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,11 +15,15 @@ import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
+import { LogWatch } from './log-watch.ts'
+import { OpenBudget } from './open-budget.ts'
 import { type OpenSince, PartitionOwner } from './partition-owner.ts'
 import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 import { isRefusal } from './stream-refusals.ts'
 
+/** an owner without records looks at itself at least this often */
+const LOOK_AGAIN_MS = 1_000
 /** how often at the most a role that keeps up with the log reads it between two flushes */
 const BATCHES_PER_FLUSH = 2
 
@@ -34,6 +38,8 @@ export interface StreamRoleParts {
   /** which partitions are ours; default: all of them */
   readonly assignment?: PartitionAssignment
   readonly limits?: Partial<StreamLimits>
+  /** shared by the roles of one process; default: one of its own */
+  readonly budget?: OpenBudget
   readonly step?: StepHook
   readonly emit: Emit
 }
@@ -57,6 +63,8 @@ interface Owning {
 export class StreamRole {
   readonly #parts: StreamRoleParts
   readonly #limits: StreamLimits
+  readonly #budget: OpenBudget
+  readonly #watch: LogWatch
   readonly #assignment: PartitionAssignment
   /** of the partitions that are ours, or were when we stopped */
   readonly #statuses = new Map<number, PartitionStatus>()
@@ -70,6 +78,8 @@ export class StreamRole {
   constructor(parts: StreamRoleParts) {
     this.#parts = parts
     this.#limits = { ...DEFAULT_STREAM_LIMITS, ...parts.limits }
+    this.#watch = new LogWatch(parts.log, this.#limits)
+    this.#budget = parts.budget ?? new OpenBudget(this.#limits.openBytesMax)
     this.#assignment = parts.assignment ?? new AllPartitions(parts.log)
   }
 
@@ -194,7 +204,23 @@ export class StreamRole {
       emit,
       step,
       openSince,
+      budget: this.#budget,
     })
+    try {
+      await this.#work(partition, owner, lost, tell)
+    } finally {
+      owner.giveUp()
+      log.release?.(partition)
+    }
+  }
+
+  async #work(
+    partition: number,
+    owner: PartitionOwner,
+    lost: AbortSignal,
+    tell: { opened(): void; flushed(): void },
+  ): Promise<void> {
+    const { dataset, log, store, emit } = this.#parts
     const sweep = new ClosedSegmentSweep({ dataset: dataset.name, partition, log, store, limits: this.#limits, emit })
     await owner.open()
     tell.opened()
@@ -216,7 +242,11 @@ export class StreamRole {
         await this.#observe(partition, owner)
         await sweep.run()
       }
-      if (!owner.behind) await pause(more ? this.#untilNextBatch(owner) : this.#limits.pollEveryMs, lost)
+      if (owner.behind) continue
+      if (more) {
+        this.#watch.came(partition)
+        await pause(this.#untilNextBatch(owner), lost)
+      } else await this.#watch.wait(partition, owner.position, this.#untilNextStep(owner), lost)
     }
     await owner.flush()
     await this.#observe(partition, owner)
@@ -226,6 +256,13 @@ export class StreamRole {
   #untilNextBatch(owner: PartitionOwner): number {
     const { flushEveryMs } = this.#limits
     return Math.max(0, Math.min(flushEveryMs / BATCHES_PER_FLUSH, owner.flushDueInMs))
+  }
+
+  /** How long there is nothing to do without new records. Other partitions' segments can make one close at any time. */
+  #untilNextStep(owner: PartitionOwner): number {
+    const { pollEveryMs } = this.#limits
+    if (this.#budget.full) return pollEveryMs
+    return Math.max(pollEveryMs, Math.min(owner.flushDueInMs, owner.closeDueInMs, LOOK_AGAIN_MS))
   }
 
   async #observe(partition: number, owner: PartitionOwner): Promise<void> {

@@ -1,5 +1,6 @@
 /** Prometheus metrics of one process: counters of events, and gauges that are read at each scrape. */
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import { endsWithin } from '#core/ends-within.ts'
 import type { PlatformEvent } from './emit.ts'
 
 /** A state that is read at each scrape: name, labels and value. */
@@ -32,11 +33,14 @@ export const STATE_METRICS = {
 /** Metrics that have the label `column` instead of `partition`. */
 export const COLUMN_METRICS: ReadonlySet<string> = new Set(['watershed_unconverted_values'])
 
+const READ_MS_MAX = 3_000
+
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 export class Metrics {
   readonly #registry = new Registry()
   readonly #read: () => Promise<readonly StateReading[]>
+  readonly #readMsMax: number
   readonly #states = new Map<string, Gauge<'dataset' | 'partition' | 'column'>>()
   readonly #events = this.#own(
     new Counter({
@@ -72,9 +76,16 @@ export class Metrics {
       registers: [],
     }),
   )
-  /** @param read states at scrape time; a fault there must not fail the scrape, so it should not throw */
-  constructor(read: () => Promise<readonly StateReading[]> = async () => []) {
+  #scrape: Promise<string> | null = null
+  #reading: Promise<readonly StateReading[]> | null = null
+
+  /**
+   * @param read states at scrape time; a fault there must not fail the scrape, so it should not throw
+   * @param readMsMax a scrape waits no longer for it
+   */
+  constructor(read: () => Promise<readonly StateReading[]> = async () => [], readMsMax = READ_MS_MAX) {
     this.#read = read
+    this.#readMsMax = readMsMax
     for (const [name, help] of Object.entries(STATE_METRICS)) {
       this.#states.set(
         name,
@@ -104,8 +115,22 @@ export class Metrics {
     this.#answers.inc({ dataset, source })
   }
 
-  async text(): Promise<string> {
-    for (const { name, dataset, partition, column, value } of await this.#read()) {
+  /** Scrapes at the same time share one; states that cannot be read in time are omitted. */
+  text(): Promise<string> {
+    this.#scrape ??= this.#scrapeOnce().finally(() => {
+      this.#scrape = null
+    })
+    return this.#scrape
+  }
+
+  async #scrapeOnce(): Promise<string> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null
+    })
+    const reading = this.#reading
+    const read = await endsWithin(reading, this.#readMsMax)
+    for (const gauge of this.#states.values()) gauge.reset()
+    for (const { name, dataset, partition, column, value } of read ? await reading : []) {
       const label =
         labelOf(name) === 'column'
           ? { column: column! }

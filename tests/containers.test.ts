@@ -28,6 +28,11 @@ interface Service {
   readonly mem_limit?: string
   readonly restart?: string
   readonly read_only?: boolean
+  readonly user?: string
+  readonly init?: boolean
+  readonly cap_drop?: readonly string[]
+  readonly security_opt?: readonly string[]
+  readonly pids_limit?: number
 }
 
 interface Compose {
@@ -64,6 +69,59 @@ describe('docker-compose.yml', () => {
     // The roles' health check is in the Dockerfile.
     expect(service.healthcheck !== undefined || service.build === '.').toBe(true)
     for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:(\d+):\1$/)
+  })
+
+  test.each(services)('%s cannot gain privileges or make processes without end', (_name, service) => {
+    expect(service).toMatchObject({ init: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] })
+    expect(service.pids_limit).toBeGreaterThan(0)
+  })
+
+  test('starts no JVM to look after one', () => {
+    for (const [name, { healthcheck }] of services) {
+      const words = healthcheck?.test.join(' ') ?? ''
+      expect(words, name).not.toMatch(/\.sh\b|java|bin\//)
+    }
+    expect(compose.services.kafka!.healthcheck!.test.at(-1)).toContain('/dev/tcp/localhost/9092')
+  })
+
+  test('fits into the memory that the docs name, with every engine and heap within its limit', () => {
+    const megabytes = (text = ''): number => Number(text.slice(0, -1)) * (text.endsWith('g') ? 1_024 : 1)
+    const all = services.reduce((sum, [, { mem_limit }]) => sum + megabytes(mem_limit), 0)
+    const [, named] = /about (\d+) GB of memory/.exec(read('docs/cluster.md'))!
+    expect(all).toBeLessThanOrEqual(Number(named) * 1_024)
+    for (const [name, { environment, mem_limit }] of roles) {
+      const engine = Number(environment![`WATERSHED_${name.toUpperCase()}_MEMORY_MB`])
+      expect(engine, name).toBeLessThanOrEqual(megabytes(mem_limit) / 2)
+      expect(Number(environment!.WATERSHED_OPEN_BYTES_MAX) / 2 ** 20).toBeLessThanOrEqual(engine)
+    }
+    for (const [name, variable] of [
+      ['kafka', 'KAFKA_HEAP_OPTS'],
+      ['elasticsearch', 'ES_JAVA_OPTS'],
+    ] as const) {
+      const service = compose.services[name]!
+      const [, heap] = /-Xmx(\d+[mg])/.exec(String(service.environment![variable]))!
+      expect(megabytes(heap), name).toBeLessThanOrEqual(megabytes(service.mem_limit) / 2)
+    }
+  })
+
+  test('has every variable that must be chosen in .env.example, and .env is neither committed nor in the image', () => {
+    const text = read('docker-compose.yml')
+    const wanted = [...text.matchAll(/\$\{(\w+)/g)].map(([, name]) => name!)
+    const example = read('.env.example')
+    expect(wanted).toEqual(['WATERSHED_KEYS'])
+    for (const name of wanted) expect(example).toMatch(new RegExp(`^${name}=`, 'm'))
+    const named = [...example.matchAll(/^#?(WATERSHED_\w+)=/gm)].map(([, name]) => name!)
+    expect(Object.keys(compose.services.serve!.environment!)).toEqual(expect.arrayContaining(named))
+    expect(read('.gitignore').split('\n')).toContain('/.env')
+    expect(ignored).toContain('.env*')
+    expect(read('docs/cluster.md')).toContain('> .env')
+  })
+
+  test('compresses records as plain consumers read them, and waits for an Elasticsearch that boots', async () => {
+    const { kafka, elasticsearch } = await loadConfiguration({ environment: environmentOf(compose.services.stream!) })
+    expect(kafka.compression).toBe('gzip')
+    expect(SETTINGS.parse({}).kafka.compression).toBe('gzip')
+    expect(elasticsearch.outageMsMax).toBeGreaterThanOrEqual(180_000)
   })
 
   test('keeps data in volumes that it declares, and declares none in vain', () => {

@@ -179,6 +179,8 @@ describe('from a file to an answer', () => {
     expect(early.stderr).toMatch(
       /after waitMsMax = 1 ms the answer counts events up to 0:\d+, but not yet up to 0:999999/,
     )
+    for (const impossible of ['', '9:1'])
+      expect(watershed([...query, '--at-least', impossible]).code, impossible).toBe(64)
     expect(await readdir(join(folder, 'data', 'scratch'))).toEqual([])
   })
 

@@ -1,7 +1,8 @@
 /** watershed dashboards install: imports the shipped dashboards into Kibana. */
 import { Command } from 'commander'
 import { installDashboards, KibanaError } from '#dashboards/install-dashboards.ts'
-import { commandWith, type SharedOptions } from './command-options.ts'
+import { plaintextPlace, problemOf } from '../settings/plaintext-credentials.ts'
+import { commandWith, configurationOf, type SharedOptions } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
 import { printJson, say } from './output.ts'
 
@@ -23,7 +24,11 @@ export function dashboardsCommand(): Command {
 
 async function importAll(options: InstallOptions): Promise<void> {
   const { kibana: url, space, json } = options
-  const done = await installDashboards({ url, space, auth: authOf(process.env) }).catch((error: unknown) => {
+  const auth = authOf(process.env)
+  const place = plaintextPlace(url, auth !== null)
+  if (place !== null && !(await configurationOf(options)).plaintextCredentials)
+    throw new CommandError('configuration', problemOf('--kibana', place))
+  const done = await installDashboards({ url, space, auth }).catch((error: unknown) => {
     throw error instanceof KibanaError ? new CommandError('storage', error.message, { cause: error }) : error
   })
   if (json) printJson(done)

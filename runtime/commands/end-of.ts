@@ -3,6 +3,7 @@ import { CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import {
+  AnswerTooLargeError,
   NeedsBackfillError,
   PartialsCompactedError,
   PositionNotReachedError,
@@ -11,6 +12,7 @@ import {
 } from '#serving/answers/query-error.ts'
 import { SnapshotError } from '#serving/answers/snapshot.ts'
 import { isStorageFault } from '#serving/http/problems.ts'
+import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { ConfigurationError } from '../settings/configuration-error.ts'
 import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
@@ -25,10 +27,11 @@ export function endOf(error: unknown): { readonly exit: ExitName; readonly messa
 function exitOf(error: Error): ExitName {
   if (error instanceof CommandError) return error.exit
   if (error instanceof ConfigurationError) return 'configuration'
-  if (error instanceof QueryError) return 'usage'
+  if (error instanceof QueryError || error instanceof AnswerTooLargeError) return 'usage'
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof QueryTimeoutError || error instanceof PositionNotReachedError) return 'timeout'
+  if (error instanceof EngineMemoryError) return 'storage'
   if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
   if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
   // A missing file is a storage fault; an invalid one is a fault of its content.

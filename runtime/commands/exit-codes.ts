@@ -17,7 +17,8 @@ export const EXIT_CODES = {
   fault: { code: 70, meaning: 'an unexpected fault' },
   storage: {
     code: 74,
-    meaning: 'a file, folder or service is unusable: full, read-only, damaged, missing or unavailable',
+    meaning:
+      'a file, folder or service is unusable: full, read-only, damaged, missing or unavailable; or the engine is out of memory',
   },
   busy: { code: 75, meaning: 'another process is doing the same work, or uses the port; retry later' },
   configuration: { code: 78, meaning: 'the configuration is invalid, or the project is not installed' },

@@ -50,9 +50,10 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
   const texts = Object.fromEntries(QUERY_PARAMETERS.map((name) => [name, options[name]]))
   const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', async (workspace) => {
     const open = await workspace.dataset(dataset)
-    const { queryMsMax, waitMsMax } = workspace.configuration
-    const ask = (): Promise<Answer> => answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax })
-    const position = options.wait ? await logEnd(open) : parseAtLeast(texts)
+    const { queryMsMax, waitMsMax, answerBytesMax } = workspace.configuration
+    const ask = (): Promise<Answer> =>
+      answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax, answerBytesMax })
+    const position = options.wait ? await logEnd(open) : parseAtLeast(texts, open)
     const asked = await askUpToDate(workspace, open, ask, options.catchUp)
     if (position === null || isReached(position, asked.meta.position)) return asked
     return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }

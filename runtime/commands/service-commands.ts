@@ -11,6 +11,8 @@ import { runService, type Service } from './service.ts'
 interface ServiceOptions extends SharedOptions {
   readonly port?: number
   readonly host?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
 }
 
 interface StartOptions extends ServiceOptions {
@@ -74,6 +76,8 @@ function serviceCommand(name: string, description: string, port = '8787'): Comma
   return commandWith(name, description)
     .option('--port <n>', `port to listen on; 0 selects a free one (default: ${port})`, wholeNumber(0, 65_535))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1); a non-loopback address requires keys')
+    .option('--tls-cert <file>', 'certificate (PEM) with which to speak TLS (default: no TLS)')
+    .option('--tls-key <file>', 'private key of the certificate (PEM)')
 }
 
 async function run(
@@ -82,10 +86,10 @@ async function run(
   options: ServiceOptions,
   flags: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
-  const { port, host } = options
+  const { port, host, tlsCert, tlsKey } = options
   // Roles that serve no requests print their address in their first line; 8787 is for those that do.
   const defaults = shape.answers || shape.intake ? {} : { port: 0 }
-  const configuration = await configurationOf(options, { port, host, ...flags }, defaults)
+  const configuration = await configurationOf(options, { port, host, tlsCert, tlsKey, ...flags }, defaults)
   if (role === 'present' && configuration.presented === 'none')
     throw new CommandError(
       'configuration',

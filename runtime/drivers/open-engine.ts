@@ -16,9 +16,12 @@ export async function openEngine(
 ): Promise<DuckDbEngine> {
   const spillFolder = join(scratchFolder, 'spill')
   mkdirSync(spillFolder, { recursive: true })
+  const { [`${role}MemoryMb` as const]: memoryMb, spillMb } = configuration
   return DuckDbEngine.open({
     threads: configuration[`${role}Threads`] ?? threadsOfOneQuery(),
-    memoryLimit: `${configuration[`${role}MemoryMb`]}MB`,
+    memoryLimit: `${memoryMb}MB`,
+    spillLimit: `${spillMb}MB`,
+    limitNames: `${role}MemoryMb = ${memoryMb}, spillMb = ${spillMb}`,
     folders: [folder.lakeFolder, scratchFolder],
     spillFolder,
     ...(role === 'stream' ? { statementsAtOnce: availableParallelism() } : {}),

@@ -72,6 +72,12 @@ test('a query with the position of a 202 counts what was sent', async () => {
   }
 })
 
+test('a position in a partition that the log does not have is refused at once', async () => {
+  const { status, text } = await get(`/v1/datasets/${DATASET}/views/all?atLeast=0:1,999:1`)
+  expect(status).toBe(400)
+  expect(JSON.parse(text)).toMatchObject({ field: 'atLeast', detail: expect.stringContaining('no partition 999') })
+})
+
 test('when the log file is gone, readiness says so, and no answer names its path', async () => {
   expect((await get('/readyz')).status).toBe(200)
   await rm(join(folder, 'data', 'log', `${DATASET}.sqlite`))

@@ -28,6 +28,7 @@ import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
 import { stateReadings } from '../health/state-readings.ts'
 import { verifyReadings } from '../health/verify-readings.ts'
+import { listenerCertificate } from '../settings/listener-certificate.ts'
 import { secretsOf } from '../settings/secrets.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { intakeLimits } from './intake-limits.ts'
@@ -154,6 +155,13 @@ export class Platform {
     const { configuration } = this.#workspace
     const { host, port, keys } = configuration
     const { intake } = this.#shape
+    const tls = listenerCertificate(configuration)
+    if (tls !== null && tls.untilMs < Date.now())
+      this.#emit({
+        name: 'certificate-expired',
+        level: 'error',
+        message: `the certificate ${configuration.tlsCert} expired on ${new Date(tls.untilMs).toISOString()}; clients refuse it: renew it and restart`,
+      })
     const board = await this.#jobBoard()
     const secrets = secretsOf(configuration)
     this.#app = buildServeApp({
@@ -162,6 +170,7 @@ export class Platform {
       metrics: this.#metrics,
       emit: this.#emit,
       limits: configuration,
+      tls,
       keys,
       ownKeyPaths: board === null ? [] : [board.path],
       parts: async () => (await this.#parts()).map((part) => forEveryone(part, secrets)),
@@ -173,7 +182,8 @@ export class Platform {
       throw listenError(host, port, error as NodeJS.ErrnoException)
     }
     const bound = this.#app.server.address() as AddressInfo
-    this.#address = `http://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+    const protocol = tls === null ? 'http' : 'https'
+    this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
   }
 
   /** Of the datasets that are answered here, or whose generations are built here. */
@@ -191,7 +201,8 @@ export class Platform {
 
   /** From resident states, which follow the log and the lake. */
   #answer(): ReadonlyMap<string, AnsweredDataset> {
-    const { scratchFolder } = this.#workspace
+    const { scratchFolder, configuration } = this.#workspace
+    const limits = { answerBytesMax: configuration.answerBytesMax }
     const answered = this.#datasets.map((open): readonly [string, AnsweredDataset] => {
       const { dataset, lake, store, engine, log } = open
       const parts = {
@@ -200,7 +211,7 @@ export class Platform {
           return open.partitions
         },
       }
-      const followed = new LiveDataset({ ...parts, ...this.#readElsewhere(open), scratchFolder })
+      const followed = new LiveDataset({ ...parts, ...this.#readElsewhere(open), scratchFolder, limits })
       const live = new LiveAnswers(followed, (source) => this.#metrics.answerGiven(dataset.name, source))
       live.start()
       this.#live.push(live)

@@ -6,11 +6,13 @@ import type { Marker } from '#storage/speed-store/speed-store.ts'
 export type ReaderRequest =
   | { readonly ask: 'range'; readonly partition: number }
   | { readonly ask: 'read'; readonly partition: number; readonly from: Offset; readonly limits: ReadLimits }
+  | { readonly ask: 'ends' }
   | { readonly ask: 'markers' }
 
 export interface ReaderAnswers {
   readonly range: OffsetRange
   readonly read: RecordBatch | null
+  readonly ends: readonly Offset[]
   readonly markers: ReadonlyMap<number, Marker>
 }
 

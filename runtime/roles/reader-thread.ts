@@ -38,6 +38,7 @@ function storeOf(dataset: string): Promise<SpeedStore> {
 async function answer(dataset: string, request: ReaderRequest): Promise<unknown> {
   if (request.ask === 'markers') return (await storeOf(dataset)).markers()
   const log = await logOf(dataset)
+  if (request.ask === 'ends') return log.ends!()
   return request.ask === 'range'
     ? log.range(request.partition)
     : log.read(request.partition, request.from, request.limits)

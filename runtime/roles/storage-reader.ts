@@ -17,10 +17,11 @@ export class StorageReader {
   }
 
   /** The dataset's log, read in the other thread. */
-  log(dataset: string, identity: string): Pick<EventLog, 'range' | 'read' | 'identity'> {
+  log(dataset: string, identity: string): Pick<EventLog, 'range' | 'read' | 'ends' | 'identity'> {
     return {
       identity,
       range: (partition) => this.#ask<'range'>(dataset, { ask: 'range', partition }),
+      ends: () => this.#ask<'ends'>(dataset, { ask: 'ends' }),
       read: async (partition, from, limits) =>
         withBuffer(await this.#ask<'read'>(dataset, { ask: 'read', partition, from, limits })),
     }

@@ -1,5 +1,6 @@
 /** The stream role of all datasets in a worker thread of its own, with its own engine. */
 import { join } from 'node:path'
+import { OpenBudget } from '#speed-layer/open-budget.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
@@ -16,13 +17,17 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)
   const step = crashStep(process.env, platformPid)
   const engine = await openEngine('stream', configuration, folder, scratchFolder)
+  const budget = new OpenBudget(configuration.openBytesMax)
   const running: { open: OpenDataset; role: StreamRole }[] = []
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
     const scratch = join(scratchFolder, dataset.name)
     const assignment = await openAssignment(configuration, dataset.name, open.log, emit)
     const limits = streamLimits(configuration)
-    running.push({ open, role: new StreamRole({ ...open, assignment, scratchFolder: scratch, limits, step, emit }) })
+    running.push({
+      open,
+      role: new StreamRole({ ...open, assignment, scratchFolder: scratch, limits, budget, step, emit }),
+    })
   }
   const locks = running.map(({ open }) => holdStreamLock(open.lake))
   await Promise.all(running.map(({ role }) => role.start()))

@@ -40,7 +40,12 @@ export const KAFKA_SETTINGS = z.strictObject({
     .describe(
       "`broker`: only Kafka's own retention removes records; `delete-records`: `logRetentionMs` removes them, too",
     ),
-  compression: z.enum(['none', 'gzip', 'zstd']).default('zstd').describe('`none`, `gzip` or `zstd`'),
+  compression: z
+    .enum(['none', 'gzip', 'zstd'])
+    .default('gzip')
+    .describe(
+      '`gzip`, which every Kafka consumer reads; `zstd`, with less CPU time, which some need a package for; or `none`',
+    ),
   ssl: z
     .boolean()
     .default(false)

@@ -119,8 +119,46 @@ describe('sections', () => {
     [['adminKey=sixteen-characters'], /requires schedule 'bullmq'/],
     [['kafka.format=confluent'], /requires kafka.registryUrl/],
     [['kafka.registryUsername=me'], /set both, or none/],
+    [['tlsCert=cert.pem'], /tlsCert and tlsKey must be set together/],
   ])('%j is refused as a combination', async (set, message) => {
     await expect(loadConfiguration({ set })).rejects.toThrow(message)
+  })
+})
+
+describe('credentials that would be sent unencrypted to another machine', () => {
+  const KAFKA = ['log=kafka', 'kafka.brokers=b1:9092', 'kafka.saslMechanism=plain', 'kafka.saslUsername=me']
+  const elasticsearch = ['speedStore=elasticsearch', 'elasticsearch.node=http://es:9200']
+  const refused: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+    ['elasticsearch.node', [...elasticsearch, 'elasticsearch.apiKey=k'], ['elasticsearch.node=https://es:9200']],
+    [
+      'elasticsearch.node',
+      ['presented=elasticsearch', 'elasticsearch.node=http://me:pass@es:9200'],
+      ['elasticsearch.node=http://me:pass@127.0.0.1:9200'],
+    ],
+    ['redis.url', ['dictionary=redis', 'redis.url=redis://:pass@redis:6379'], ['redis.url=rediss://:pass@redis:6379']],
+    ['redis.url', ['schedule=bullmq', 'redis.url=redis://:pass@10.0.0.7'], ['redis.url=redis://:pass@localhost']],
+    ['kafka.brokers', [...KAFKA, 'kafka.saslPassword=p'], ['kafka.ssl=true']],
+    [
+      'kafka.registryUrl',
+      ['log=kafka', 'kafka.registryUrl=http://r', 'kafka.registryUsername=me', 'kafka.registryPassword=p'],
+      ['kafka.registryUrl=https://r'],
+    ],
+    [
+      'dictionarySources, g',
+      ['dictionarySources=g=http://h/{key}?api_key=abc'],
+      ['dictionarySources=g=http://h/{key}?fields=all'],
+    ],
+  ]
+  test.each(refused)('%s: %j is refused unless it is encrypted, local or allowed', async (name, set, right) => {
+    await expect(loadConfiguration({ set })).rejects.toThrow(`${name}`)
+    await expect(loadConfiguration({ set })).rejects.toThrow('unencrypted; use')
+    await expect(loadConfiguration({ set: [...set, 'plaintextCredentials=true'] })).resolves.toBeDefined()
+    await expect(loadConfiguration({ set: [...set, ...right] })).resolves.toBeDefined()
+  })
+
+  test('services that are not used, or need no credentials, are not looked at', async () => {
+    const set = ['elasticsearch.node=http://me:pass@es:9200', 'log=kafka', 'kafka.brokers=b1:9092']
+    await expect(loadConfiguration({ set })).resolves.toBeDefined()
   })
 })
 
@@ -133,7 +171,7 @@ describe('secrets', () => {
     WATERSHED_KAFKA_SASL_USERNAME: 'me',
     WATERSHED_KAFKA_SASL_PASSWORD: 'kafka-password',
     WATERSHED_ELASTICSEARCH_API_KEY: 'elastic-key',
-    WATERSHED_KAFKA_REGISTRY_URL: 'http://me:registry-password@host:8081',
+    WATERSHED_KAFKA_REGISTRY_URL: 'https://me:registry-password@host:8081',
     WATERSHED_DICTIONARY_SOURCES:
       'groups=https://me:source-password@host/{key}?token=source-token,places=https://host/?id={key}&key=place-token',
   }
@@ -151,7 +189,7 @@ describe('secrets', () => {
     expect(of('keys')).toEqual([['***', '***'], 'environment WATERSHED_KEYS'])
     expect(of('redis.url')).toEqual(['redis://me:***@host:6379/1', 'environment WATERSHED_REDIS_URL'])
     expect(of('kafka.saslUsername')).toEqual(['me', 'environment WATERSHED_KAFKA_SASL_USERNAME'])
-    expect(of('kafka.registryUrl')[0]).toBe('http://me:***@host:8081')
+    expect(of('kafka.registryUrl')[0]).toBe('https://me:***@host:8081')
     expect(of('dictionarySources')[0]).toEqual({
       groups: 'https://me:***@host/{key}?token=***',
       places: 'https://host/?id={key}&key=***',

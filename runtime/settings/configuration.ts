@@ -1,6 +1,8 @@
 /** Merges the three sources of the configuration; flags override the environment, which overrides the file. Every problem names its source. */
 import { resolve } from 'node:path'
 import { ConfigurationError } from './configuration-error.ts'
+import { isLoopback } from './loopback.ts'
+import { plaintextProblems } from './plaintext-credentials.ts'
 import { shownValue } from './secrets.ts'
 import { ALL_SETTINGS, SECTIONS } from './setting-names.ts'
 import { type SettingSource, settingsOfEnvironment, settingsOfFile, settingsOfFlags } from './setting-sources.ts'
@@ -79,7 +81,7 @@ async function load({
 
 /** Checks that concern several settings. */
 function assertConsistent(configuration: Configuration): void {
-  const { host, keys, adminKey, schedule, kafka, elasticsearch } = configuration
+  const { host, keys, adminKey, schedule, kafka, elasticsearch, tlsCert, tlsKey } = configuration
   const problems: string[] = []
   if (!isLoopback(host) && keys.length === 0) {
     problems.push(
@@ -102,12 +104,10 @@ function assertConsistent(configuration: Configuration): void {
     problems.push('elasticsearch.username and elasticsearch.password must be set together: set both, or none')
   if (apiKey !== undefined && username !== undefined)
     problems.push('elasticsearch.apiKey and elasticsearch.username are mutually exclusive: set only one of them')
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    problems.push('tlsCert and tlsKey must be set together: set both, or none')
+  problems.push(...plaintextProblems(configuration))
   if (problems.length > 0) throw new ConfigurationError(problems)
-}
-
-/** Whether the address is a loopback address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 function nested(values: ReadonlyMap<string, unknown>): Record<string, unknown> {

@@ -96,7 +96,7 @@ function flat(whole: Readonly<Record<string, unknown>>, place: string): Map<stri
 
 /** Paths in a file are relative to the file. */
 function withPaths(values: Map<string, unknown>, folder: string): Map<string, unknown> {
-  for (const name of ['data', 'scratch']) {
+  for (const name of ['data', 'scratch', 'tlsCert', 'tlsKey']) {
     const path = values.get(name)
     if (typeof path === 'string') values.set(name, resolve(folder, path))
   }

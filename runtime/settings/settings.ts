@@ -59,6 +59,20 @@ export const SETTINGS = z.strictObject({
     .default([])
     .meta({ secret: true })
     .describe('API keys (at least 16 characters each) that requests must carry as `Authorization: Bearer <key>`'),
+  tlsCert: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'file with the certificate (PEM, followed by intermediate ones) with which the listener speaks TLS; default: no TLS',
+    ),
+  tlsKey: z.string().min(1).optional().describe('file with the private key of that certificate (PEM, unencrypted)'),
+  plaintextCredentials: z
+    .boolean()
+    .default(false)
+    .describe(
+      'allows credentials to be sent unencrypted to services on other machines (`http://`, `redis://`, Kafka without `kafka.ssl`)',
+    ),
   adminKey: z
     .string()
     .min(16)
@@ -107,11 +121,17 @@ export const SETTINGS = z.strictObject({
     .describe(
       'maximum bytes of events of one dataset that were received but are not yet durable, over all requests, unfinished bodies included; beyond it requests get 429',
     ),
-  queryMsMax: count(10).default(10_000).describe('time limit of a query'),
+  queryMsMax: count(10).default(10_000).describe('time limit of a query, waiting for its turn included'),
   waitMsMax: count(1, 600_000)
     .default(10_000)
     .describe('how long a query waits until its answer counts the position given as `atLeast`; beyond it it gets 504'),
   queriesMax: count(1, 64).default(4).describe('maximum number of concurrent queries'),
+  queriesPerClientMax: count(1, 64)
+    .default(3)
+    .describe('maximum number of concurrent queries of one client: of one API key, or without keys of one address'),
+  answerBytesMax: count(1_024)
+    .default(16 * MIB)
+    .describe('maximum size of the rows of an answer, or of a list of dead letters; beyond it requests get 413'),
   queriesWaitingMax: count(0).default(64).describe('maximum number of waiting queries; beyond it requests get 429'),
 
   microBatchRecordsMax: count().default(25_000).describe('maximum number of events in one read of the stream role'),
@@ -123,6 +143,11 @@ export const SETTINGS = z.strictObject({
     .default(256 * MIB)
     .describe('a segment closes at this many bytes'),
   segmentAgeMsMax: count(10).default(60_000).describe('a segment closes at this age'),
+  openBytesMax: count(MIB)
+    .default(768 * MIB)
+    .describe(
+      'maximum bytes of events that the stream role holds at a time, over all partitions: in reads and in open segments, of which the largest closes',
+    ),
   flushEveryMs: count(10).default(700).describe('how often new partials are written to the speed store'),
   pollEveryMs: count(1).default(25).describe('how long the stream role waits if the log has no new events'),
   readerGraceMs: count(100)
@@ -164,6 +189,9 @@ export const SETTINGS = z.strictObject({
   presentMemoryMb: count(64).default(768).describe('memory of the engine of presented indices in MB'),
   batchThreads: count(1, 64).default(1).describe('threads of the engine of the batch role'),
   batchMemoryMb: count(64).default(768).describe('memory of the engine of the batch role in MB'),
+  spillMb: count(64)
+    .default(8_192)
+    .describe('disk space in MB that the engine of each role may use in `scratch` for what does not fit in its memory'),
 
   kafka: KAFKA_SETTINGS.prefault({}),
   elasticsearch: ELASTICSEARCH_SETTINGS.prefault({}),

@@ -53,7 +53,13 @@ test('a small one is whole, a large one is cut between two characters and says i
   expect(broken).toMatchObject({ bytes: 100_000, truncated: true, text: null })
 })
 
+test('a list beyond the size limit of an answer is refused', async () => {
+  await expect(deadLettersJson(served, 10, { answerBytesMax: 100_000 })).rejects.toThrow(
+    'answerBytesMax = 100000 bytes',
+  )
+})
+
 test('it is stopped as queries are', async () => {
   checkMs = 30
-  await expect(deadLettersJson(served, 10, 10)).rejects.toThrow('queryMsMax = 10 ms')
+  await expect(deadLettersJson(served, 10, { queryMsMax: 10 })).rejects.toThrow('queryMsMax = 10 ms')
 })

@@ -6,6 +6,7 @@ import { LakeError } from '#storage/lake/lake-error.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type AnswerMeta, type AnswerRange, metaOf } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
+import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
 import { isoSql, jsonValueSql } from './json-value.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
@@ -15,7 +16,7 @@ import { QueryError, UnknownViewError } from './query-error.ts'
 import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { paneCutOf } from './time-bucket.ts'
-import { QUERY_MS_MAX, withinTime } from './time-limit.ts'
+import { limited, onConnection, QUERY_MS_MAX } from './time-limit.ts'
 import { unknownName } from './unknown-name.ts'
 
 export interface Answer {
@@ -28,9 +29,11 @@ export interface Answer {
 export interface AnswerOptions {
   /** the clock that windows are asked by, epoch ms */
   readonly nowMs?: number
-  /** the query is stopped after this long */
+  /** the query is stopped after this long, snapshot and checksums included */
   readonly queryMsMax?: number
-  /** aborted when the client is gone; for answers from resident states */
+  /** of the rows together */
+  readonly answerBytesMax?: number
+  /** aborted when the client is gone */
   readonly signal?: AbortSignal
 }
 
@@ -48,13 +51,16 @@ export async function answerQuery(
     throw new UnknownViewError('view', unknownName(query.view, names), names)
   }
   const plan = planQuery(view, query)
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await answerPlan(served, plan, await takeSnapshot(served, [view]), options)
-    } catch (error) {
-      if (!isVanishedFile(error) || attempt >= TRIES_MAX) throw error
+  const { queryMsMax = QUERY_MS_MAX, signal: gone } = options
+  return limited(queryMsMax, gone, async (signal) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await answerPlan(served, plan, await takeSnapshot(served, [view]), { ...options, signal })
+      } catch (error) {
+        if (!isVanishedFile(error) || attempt >= TRIES_MAX || signal.aborted) throw error
+      }
     }
-  }
+  })
 }
 
 /** Retention took a file while an older snapshot was being read: a new one does not name it. */
@@ -64,20 +70,19 @@ export function isVanishedFile(error: unknown): boolean {
 }
 
 /** The answer to a plan at a given snapshot of the stores. */
-export async function answerPlan(
+async function answerPlan(
   served: ServedDataset,
   plan: QueryPlan,
   snapshot: Snapshot,
-  options: AnswerOptions = {},
+  options: AnswerOptions & { readonly signal: AbortSignal },
 ): Promise<Answer> {
-  const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX } = options
-  return withinTime(served.engine, queryMsMax, async (connection) => {
+  return onConnection(served.engine, options.signal, async (connection) => {
     const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
     await served.lake.check([...stateFiles(plan.view, snapshot), ...pins.map(([, pin]) => pin.file)])
     const bound = new BoundValues()
     const sql = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
     const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
-    return answerStates(connection, plan, { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }, nowMs)
+    return answerStates(connection, plan, { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }, options)
   })
 }
 
@@ -99,14 +104,14 @@ export async function answerStates(
   connection: EngineConnection,
   plan: QueryPlan,
   at: StatesAt,
-  nowMs: number,
+  { nowMs = Date.now(), answerBytesMax = ANSWER_BYTES_MAX }: Pick<AnswerOptions, 'nowMs' | 'answerBytesMax'>,
 ): Promise<Answer> {
   const { snapshot, sql, bound, dictionaries } = at
   try {
     const range = await rangeOf(plan, at, connection, nowMs)
     const states = filteredSql(plan.view, sql, range, plan.query.filters ?? [], bound)
     const enriched = enrichedSql(plan, answerSql(plan, states, bound), dictionaries)
-    const { texts, estimated } = await rowTexts(connection, plan, enriched, bound)
+    const { texts, estimated } = await rowTexts(connection, plan, enriched, bound, answerBytesMax)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
     const truncated = texts.length > most
@@ -172,6 +177,7 @@ async function rowTexts(
   plan: QueryPlan,
   enriched: { readonly sql: string; readonly names: readonly string[] },
   bound: BoundValues,
+  answerBytesMax: number,
 ): Promise<RowTexts> {
   const sketches = plan.measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name)
   const dimensions = plan.dimensions.map((name) => plan.view.dimensions.find((dimension) => dimension.name === name)!)
@@ -183,7 +189,7 @@ async function rowTexts(
   const object = `json_object(${members.map(({ name, sql }) => `${quoteText(name)}, ${sql}`).join(', ')})`
   const flags = sketches.map((name) => quoteName(`${name}__estimated`))
   const select = `SELECT ${[`${object}::VARCHAR`, ...flags].join(', ')} FROM (${enriched.sql}) ORDER BY _n`
-  const [texts, ...marks] = await connection.columns(select, bound.parameters)
+  const [texts, ...marks] = await boundedRows(connection, select, bound.parameters, answerBytesMax)
   return {
     texts: texts as string[],
     estimated: new Map(sketches.map((name, index) => [name, marks[index]!.filter((mark) => mark === true).length])),

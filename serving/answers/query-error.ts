@@ -59,3 +59,20 @@ export class QueryTimeoutError extends Error {
     this.name = 'QueryTimeoutError'
   }
 }
+
+export class AnswerTooLargeError extends Error {
+  constructor(answerBytesMax: number) {
+    super(
+      `the rows of the answer exceed answerBytesMax = ${answerBytesMax} bytes; request fewer rows (limit), dimensions or measures`,
+    )
+    this.name = 'AnswerTooLargeError'
+  }
+}
+
+/** Every client that waited has disconnected. */
+export class ClientGoneError extends Error {
+  constructor() {
+    super('the client closed the connection before its answer was computed')
+    this.name = 'ClientGoneError'
+  }
+}

@@ -22,7 +22,7 @@ export interface ServedDataset {
   readonly engine: DuckDbEngine
   readonly partitions: number
   /** where it is at hand, answers say how many events of the log they do not count yet, and count no other log's */
-  readonly log?: Pick<EventLog, 'range'> & Partial<Pick<EventLog, 'identity'>>
+  readonly log?: Pick<EventLog, 'range'> & Partial<Pick<EventLog, 'identity' | 'partitionsFixed'>>
 }
 
 export interface PartitionPosition {
@@ -77,9 +77,8 @@ const LOG_REST_MS = 5_000
 export async function takeSnapshot(served: ServedDataset, views?: readonly CompiledView[]): Promise<Snapshot> {
   const { dataset, lake, store } = served
   const hashes = (views ?? [...dataset.views.values()]).map((view) => view.hash)
-  let why = ''
   let marked = 0
-  for (let attempt = 0; attempt < SNAPSHOT_TRIES_MAX; attempt++) {
+  for (let attempt = 0; ; attempt++) {
     const generation = await lake.current()
     // A log can have got partitions that this process does not know of yet: what was counted of them is part of the answer.
     const chains = await lake.chains(Math.max(served.partitions, generation?.boundary.length ?? 0, marked))
@@ -89,15 +88,62 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     const open = await readOpen(store, hashes, ends)
     const newest = await store.markers()
     marked = 1 + Math.max(-1, ...newest.keys())
-    if (marked > chains.length) {
-      why = `the speed store has ${marked} partitions, but the lake was read for ${chains.length}`
-      continue
+    if (marked <= chains.length) {
+      const settled = await settle(served, hashes, { chains, open }, newest)
+      return behindLog(served, assemble(generation, settled.chains, settled.open))
     }
-    const fault = openFault(newest.values(), chains)
-    if (fault === null) return behindLog(served, assemble(generation, chains, open))
-    why = fault
+    if (attempt + 1 >= SNAPSHOT_TRIES_MAX)
+      throw new SnapshotError(
+        dataset.name,
+        `the speed store has ${marked} partitions, but the lake was read for ${chains.length}`,
+      )
   }
-  throw new SnapshotError(dataset.name, why)
+}
+
+interface ReadParts {
+  readonly chains: readonly SegmentChain[]
+  readonly open: OpenPartials
+}
+
+/**
+ * Where a segment was opened behind the end of a chain, the one before it closed since the chain was read. What was read of it as an open
+ * segment is whole all the same, because partials of closed segments stay for the grace of readers. If nothing was, that partition alone
+ * is read again: with many partitions, one of them closes a segment during almost every read.
+ * @throws SnapshotError if the lake goes on lacking the segment
+ */
+async function settle(
+  { dataset, lake, store }: ServedDataset,
+  hashes: readonly string[],
+  read: ReadParts,
+  markers: ReadonlyMap<number, Marker>,
+): Promise<ReadParts> {
+  let { chains, open } = read
+  let newest = markers
+  let why = ''
+  for (let attempt = 0; attempt < SNAPSHOT_TRIES_MAX; attempt++) {
+    const fault = openFault(newest.values(), chains)
+    if (fault === null) return { chains, open }
+    const fresh = await lake.chains(chains.length)
+    why = openFault(newest.values(), fresh) ?? ''
+    if (why !== '') continue
+    const moved = chains.filter(({ partition, end }) => fresh[partition]!.end > end && !open.markers.has(partition))
+    if (moved.length === 0) return { chains, open }
+    const again = new Map(moved.map(({ partition }) => [partition, fresh[partition]!.end]))
+    chains = chains.map((chain) => (again.has(chain.partition) ? fresh[chain.partition]! : chain))
+    open = both(open, await readOpen(store, hashes, again))
+    newest = await store.markers()
+  }
+  throw new SnapshotError(dataset.name, why || 'segments close faster than their partials can be read')
+}
+
+/** Partials of different partitions. */
+function both(a: OpenPartials, b: OpenPartials): OpenPartials {
+  const rows = new Map([...a.rows].map(([view, texts]) => [view, [...texts, ...(b.rows.get(view) ?? [])]]))
+  return {
+    markers: new Map([...a.markers, ...b.markers]),
+    rows,
+    ahead: new Map([...(a.ahead ?? []), ...(b.ahead ?? [])]),
+  }
 }
 
 /**

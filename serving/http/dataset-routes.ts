@@ -1,13 +1,14 @@
 /** The read routes: definitions, merged views, generations and dead letters. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { answerAtLeast } from '../answers/at-least.ts'
 import { deadLettersJson } from '../answers/dead-letters.ts'
 import { type Answer, answerQuery } from '../answers/merged-view.ts'
+import { limited } from '../answers/time-limit.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
-import type { AnsweredDataset } from '../live/live-answers.ts'
+import type { AnsweredDataset, WaitOptions } from '../live/live-answers.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { parseAtLeast, parseQuery } from './parse-query.ts'
@@ -27,13 +28,16 @@ import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response
 export interface DatasetRouteParts {
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
   readonly gate: QueryGate
-  readonly limits: { readonly queryMsMax: number; readonly waitMsMax: number }
+  readonly limits: { readonly queryMsMax: number; readonly waitMsMax: number; readonly answerBytesMax: number }
   readonly metrics: Metrics
   readonly repeated: RepeatedRequests
 }
 
 /** For payloads that are already JSON text. */
 const JSON_TEXT = 'application/json; charset=utf-8'
+
+/** generations that are listed */
+const GENERATIONS_MAX = 100
 
 const READS: readonly ProblemType[] = ['bad-query', 'not-found', 'storage-fault']
 
@@ -60,6 +64,8 @@ const ASK = {
     'needs-backfill',
     'busy',
     'query-timeout',
+    'answer-too-large',
+    'out-of-memory',
     'position-not-reached',
   ]),
 }
@@ -68,7 +74,7 @@ const GENERATIONS_OF = {
   summary: 'List the generations that the batch layer published, oldest first, and the current one',
   params: DATASET_PARAMS,
   querystring: NO_QUERY,
-  response: responsesOf(200, 'The retained generations', JSON_TYPE, GENERATIONS, READS),
+  response: responsesOf(200, 'The retained generations', JSON_TYPE, GENERATIONS, [...READS, 'busy', 'query-timeout']),
 }
 const DEAD_LETTERS_OF = {
   operationId: 'listDeadLetters',
@@ -79,12 +85,20 @@ const DEAD_LETTERS_OF = {
     ...READS,
     'busy',
     'query-timeout',
+    'answer-too-large',
+    'out-of-memory',
   ]),
 }
 
 export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts): void {
   const { datasets, gate, metrics } = parts
-  const { queryMsMax, waitMsMax } = parts.limits
+  const { queryMsMax, waitMsMax, answerBytesMax } = parts.limits
+  /** One query of a client: waits for its turn and computes within the time limit of queries, and ends when the client is gone. */
+  const inTurn = <T>(
+    request: FastifyRequest,
+    gone: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> => limited(queryMsMax, gone, (signal) => gate.run(clientOf(request), signal, () => work(signal)))
   const app = plain.withTypeProvider<ZodTypeProvider>()
   app.get('/v1/datasets', { schema: LIST }, async () => ({
     datasets: [...datasets.values()].map(({ dataset }) => describeDataset(dataset)),
@@ -96,12 +110,14 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const { dataset, view } = request.params
     const target = servedUnder(datasets, dataset)
     const query = parseQuery(dataset, view, request.query)
-    const position = parseAtLeast(request.query)
+    const position = parseAtLeast(request.query, target)
     const atLeast = position === null ? null : { position, waitMsMax }
     const began = performance.now()
+    const gone = whenGone(reply)
     const { live } = target
     if (live === undefined) {
-      const ask = (): Promise<Answer> => gate.run(() => answerQuery(target, query, { queryMsMax }))
+      const ask = (): Promise<Answer> =>
+        inTurn(request, gone, (signal) => answerQuery(target, query, { queryMsMax, answerBytesMax, signal }))
       const answer = await (atLeast === null ? ask() : answerAtLeast(atLeast, ask))
       metrics.queryAnswered(dataset, view, performance.now() - began)
       return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
@@ -110,11 +126,11 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const asked = live.asked(query)
     let kept = atLeast === null ? live.answerNow(asked, nowMs) : null
     if (kept === null) {
-      const signal = whenGone(reply)
-      const run = <T>(work: () => Promise<T>): Promise<T> => (live.isUnderWay(asked, nowMs) ? work() : gate.run(work))
+      const run: WaitOptions['run'] = (work) =>
+        live.isUnderWay(asked, nowMs) ? limited(queryMsMax, gone, work) : inTurn(request, gone, work)
       kept = await (atLeast === null
-        ? run(() => live.answer(asked, { nowMs, queryMsMax, signal }))
-        : live.answerAtLeast(asked, atLeast, { queryMsMax, signal, run }))
+        ? run((signal) => live.answer(asked, { nowMs, queryMsMax, signal }))
+        : live.answerAtLeast(asked, atLeast, { queryMsMax, signal: gone, run }))
       metrics.queryAnswered(dataset, view, performance.now() - began)
     }
     // A kept answer may be older than the position that the next request with the same URL must wait for.
@@ -124,14 +140,23 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
     return reply.send(bodyOf(live, kept))
   })
-  app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request) =>
-    generationsOf(servedUnder(datasets, request.params.dataset)),
-  )
+  app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request, reply) => {
+    const target = servedUnder(datasets, request.params.dataset)
+    return inTurn(request, whenGone(reply), () => generationsOf(target))
+  })
   app.get('/v1/datasets/:dataset/dead-letters', { schema: DEAD_LETTERS_OF }, async (request, reply) => {
     const limit = Number(request.query.limit ?? DEAD_LETTERS_DEFAULT)
     const target = servedUnder(datasets, request.params.dataset)
-    return reply.type(JSON_TEXT).send(`{"data":${await gate.run(() => deadLettersJson(target, limit, queryMsMax))}}`)
+    const letters = await inTurn(request, whenGone(reply), (signal) =>
+      deadLettersJson(target, limit, { queryMsMax, answerBytesMax, signal }),
+    )
+    return reply.type(JSON_TEXT).send(`{"data":${letters}}`)
   })
+}
+
+/** Whose query it is, for the gate: its key, or where there are none its address. */
+function clientOf({ headers, ip }: FastifyRequest): string {
+  return headers.authorization ?? ip
 }
 
 /** Aborted when the client closes the connection before the answer was sent. */
@@ -147,21 +172,23 @@ async function generationsOf({ lake }: AnsweredDataset): Promise<z.output<typeof
   const [current, generations] = [await lake.current(), await lake.generations()]
   return {
     current: current?.id ?? null,
-    generations: generations.map(({ id, mode, boundary, rows, deadLetters, lateRows, dictionaries, ...times }) => ({
-      id,
-      mode,
-      boundary: [...boundary],
-      rows,
-      deadLetters,
-      lateRows,
-      finishedAt: new Date(times.finishedAtMs).toISOString(),
-      tookMs: times.finishedAtMs - times.startedAtMs,
-      dictionaries: Object.fromEntries(
-        Object.entries(dictionaries).map(([name, { version, unknownKeys, unknownByLookup }]) => [
-          name,
-          { version, unknownKeys, unknownByLookup },
-        ]),
-      ),
-    })),
+    generations: generations
+      .slice(-GENERATIONS_MAX)
+      .map(({ id, mode, boundary, rows, deadLetters, lateRows, dictionaries, ...times }) => ({
+        id,
+        mode,
+        boundary: [...boundary],
+        rows,
+        deadLetters,
+        lateRows,
+        finishedAt: new Date(times.finishedAtMs).toISOString(),
+        tookMs: times.finishedAtMs - times.startedAtMs,
+        dictionaries: Object.fromEntries(
+          Object.entries(dictionaries).map(([name, { version, unknownKeys, unknownByLookup }]) => [
+            name,
+            { version, unknownKeys, unknownByLookup },
+          ]),
+        ),
+      })),
   }
 }

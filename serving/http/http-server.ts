@@ -3,6 +3,7 @@
  * documents what never becomes a request.
  */
 import { createServer, type IncomingMessage, type RequestListener, type Server, STATUS_CODES } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Emit } from '#telemetry/emit.ts'
 import { type Problem, type ProblemType, problemOf } from './problems.ts'
@@ -24,21 +25,33 @@ const LOOK_MS_MAX = 1_000
 const LINGER_MS = 1_000
 const REFUSALS_EVERY_MS = 10_000
 
+/** Certificate and private key, PEM. */
+export interface TlsFiles {
+  readonly cert: Buffer
+  readonly key: Buffer
+}
+
 /** @param emit receives connections-refused, once in a while */
-export function httpServer(limits: ConnectionLimits, emit: Emit, listener: RequestListener): Server {
+export function httpServer(
+  limits: ConnectionLimits,
+  emit: Emit,
+  listener: RequestListener,
+  tls: TlsFiles | null = null,
+): Server {
   const { requestMsMax, headerBytesMax, connectionsMax } = limits
-  const server = createServer(
-    {
-      requestTimeout: requestMsMax,
-      headersTimeout: requestMsMax,
-      connectionsCheckingInterval: Math.min(requestMsMax, LOOK_MS_MAX),
-      maxHeaderSize: headerBytesMax,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // The application refuses requests without a host, as a problem document.
-      requireHostHeader: false,
-    },
-    listener,
-  )
+  const options = {
+    requestTimeout: requestMsMax,
+    headersTimeout: requestMsMax,
+    connectionsCheckingInterval: Math.min(requestMsMax, LOOK_MS_MAX),
+    maxHeaderSize: headerBytesMax,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // The application refuses requests without a host, as a problem document.
+    requireHostHeader: false,
+  }
+  const server =
+    tls === null
+      ? createServer(options, listener)
+      : createTlsServer({ ...options, ...tls, handshakeTimeout: requestMsMax }, listener)
   server.maxConnections = connectionsMax
   let toldAtMs = Number.NEGATIVE_INFINITY
   server.on('drop', () => {

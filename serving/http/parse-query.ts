@@ -4,6 +4,7 @@ import { parsePosition } from '#core/log-position.ts'
 import type { Positions } from '#core/offsets.ts'
 import type { Filter, FilterOperator, ViewQuery } from '#core/query.ts'
 import { QueryError } from '../answers/query-error.ts'
+import type { ServedDataset } from '../answers/snapshot.ts'
 import { timeTextMs } from '../answers/time-text.ts'
 
 export const QUERY_PARAMETERS = [
@@ -66,13 +67,20 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
 }
 
 /**
- * The position that an answer must count; null if it need not count a certain one. A log can get partitions, so their number is not checked.
+ * The position that an answer must count; null if it need not count a certain one. The partitions of a log that can get more are not
+ * checked: an event can be in one that this process does not know yet.
  * @throws QueryError
  */
-export function parseAtLeast({ atLeast }: QueryTexts): Positions | null {
+export function parseAtLeast(
+  { atLeast }: QueryTexts,
+  { partitions, log }: Pick<ServedDataset, 'partitions' | 'log'>,
+): Positions | null {
   if (Array.isArray(atLeast)) throw new QueryError('atLeast', 'is given more than once')
-  if (atLeast === undefined || atLeast === '') return null
+  if (atLeast === undefined) return null
   const position = parsePosition(atLeast as string)
+  const missing = [...(position?.keys() ?? [])].find((partition) => partition >= partitions)
+  if (missing !== undefined && log?.partitionsFixed)
+    throw new QueryError('atLeast', `the log has no partition ${missing}; its partitions are 0 to ${partitions - 1}`)
   if (position !== null) return position
   throw new QueryError(
     'atLeast',

@@ -24,7 +24,7 @@ test.each([
   [new QueryError('view', 'unknown parameter'), 'bad-query', 400],
   [new UnknownViewError('view', "'x' is unknown"), 'not-found', 404],
   [new NeedsBackfillError({ dataset: 'd', name: 'v' }), 'needs-backfill', 409],
-  [new TooManyQueriesError({ queriesMax: 4, queriesWaitingMax: 64 }), 'busy', 429],
+  [new TooManyQueriesError({ queriesMax: 4, queriesPerClientMax: 3, queriesWaitingMax: 64 }), 'busy', 429],
   [new StorageFileError('/x', 'full', 'the disk is full'), 'storage-fault', 503],
   [new KafkaUnavailableError('t', 'reading', 30_000, 'gone'), 'storage-fault', 503],
   [new ElasticsearchError('unavailable', 'not reachable'), 'storage-fault', 503],

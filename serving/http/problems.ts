@@ -1,7 +1,10 @@
 /** All error responses, as RFC 9457 problem documents: a closed table, which a test compares with docs/reference/errors.md. */
 import { visibleText } from '#core/visible-text.ts'
+import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import {
+  AnswerTooLargeError,
+  ClientGoneError,
   NeedsBackfillError,
   PartialsCompactedError,
   PositionNotReachedError,
@@ -10,7 +13,6 @@ import {
   UnknownViewError,
 } from '../answers/query-error.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
-import { ClientGoneError } from '../live/shared-work.ts'
 import { TooManyQueriesError } from './query-gate.ts'
 import { withoutPaths } from './without-paths.ts'
 
@@ -25,11 +27,13 @@ export const PROBLEMS = {
   'request-timeout': { status: 408, title: 'The request did not arrive in time', retryable: true },
   'needs-backfill': { status: 409, title: 'The view needs a backfill', retryable: false },
   'too-large': { status: 413, title: 'The request exceeds a size limit', retryable: false },
+  'answer-too-large': { status: 413, title: 'The answer exceeds a size limit', retryable: false },
   'unsupported-type': { status: 415, title: 'Unsupported content type or encoding', retryable: false },
   'expectation-failed': { status: 417, title: 'The expectation cannot be met', retryable: false },
   busy: { status: 429, title: 'Too many requests in progress', retryable: true },
   'headers-too-large': { status: 431, title: 'The request headers are too large', retryable: false },
   'storage-fault': { status: 503, title: 'A storage dependency is unavailable', retryable: true },
+  'out-of-memory': { status: 503, title: 'The query engine is out of memory', retryable: true },
   'query-timeout': { status: 503, title: 'The query exceeded its time limit', retryable: false },
   'position-not-reached': { status: 504, title: 'The position was not reached in time', retryable: true },
   internal: { status: 500, title: 'Internal error', retryable: false },
@@ -83,6 +87,12 @@ export function problemOfError(error: unknown): Problem {
   if (error instanceof PositionNotReachedError)
     return problemOf('position-not-reached', error.message, { position: error.position })
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
+  if (error instanceof AnswerTooLargeError) return problemOf('answer-too-large', error.message)
+  if (error instanceof EngineMemoryError)
+    return problemOf(
+      'out-of-memory',
+      `${error.message}; request a shorter range or fewer dimensions, or retry when fewer queries run`,
+    )
   if (error instanceof SnapshotError) return problemOf('storage-fault', error.message)
   // Nobody is there to read it; it is no fault of ours.
   if (error instanceof ClientGoneError) return problemOf('bad-request', error.message)

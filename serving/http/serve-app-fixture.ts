@@ -52,7 +52,7 @@ const intake: IntakePort = {
   },
 }
 
-export async function serveShop(): Promise<ServedShop> {
+export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<ServedShop> {
   const folder = mkdtempSync(join(tmpdir(), 'watershed-http-'))
   const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
   const connection = await engine.connect()
@@ -66,7 +66,7 @@ export async function serveShop(): Promise<ServedShop> {
     intakes: new Map([['shop', intake]]),
     metrics: new Metrics(),
     emit: (event) => events.push(event),
-    limits: { requestBytesMax: 1_000, waitMsMax: 1 },
+    limits: { requestBytesMax: 1_000, waitMsMax: 1, ...limits },
     parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],
   }
   const app = buildServeApp(parts)

@@ -156,7 +156,6 @@ test('an answer has rows and provenance; before the first event it is empty, not
 test('a query for a position that is not reached is 504, and says how far answers count', async () => {
   const view = '/v1/datasets/shop/views/by_kind'
   expect((await app.inject(`${view}?atLeast=0:0`)).statusCode).toBe(200)
-  expect((await app.inject(`${view}?atLeast=`)).statusCode).toBe(200)
   const reply = await app.inject(`${view}?atLeast=0:5`)
   expect(reply.statusCode).toBe(504)
   expect(reply.json()).toMatchObject({
@@ -176,6 +175,7 @@ test.each([
   ['/v1/datasets/shop/views/by_kind?view=x', 400, /^view: unknown parameter/],
   ['/v1/datasets/shop/views/by_kind?limit=1&limit=2', 400, /^limit: is given more than once/],
   ['/v1/datasets/shop/views/by_kind?atLeast=5', 400, /^atLeast: '5' is not a position/],
+  ['/v1/datasets/shop/views/by_kind?atLeast=', 400, /^atLeast: '' is not a position/],
   ['/v1/datasets/shop/views/by_kind?atLeast=1:5', 504, /up to 1:0, but not yet up to 1:5/],
   ['/v1/datasets/shop/views/by_kind?atLeast=0:5&atLeast=0:6', 400, /^atLeast: is given more than once/],
   ['/v1/datasets/shop/generations?limit=1', 400, /^limit: unknown parameter; this route has no parameters/],

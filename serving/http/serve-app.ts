@@ -4,12 +4,13 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { WAIT_MS_MAX } from '../answers/at-least.ts'
+import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { watchMethods } from './allowed-methods.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { eventRoute, type IntakePort } from './event-route.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
-import { httpServer, refuseUnreadable } from './http-server.ts'
+import { httpServer, refuseUnreadable, type TlsFiles } from './http-server.ts'
 import { problemOfInvalid } from './invalid-request.ts'
 import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
@@ -25,7 +26,9 @@ export interface ServeLimits {
   readonly queryMsMax: number
   /** for the position that a query asks for */
   readonly waitMsMax: number
+  readonly answerBytesMax: number
   readonly queriesMax: number
+  readonly queriesPerClientMax: number
   readonly queriesWaitingMax: number
 }
 
@@ -36,7 +39,9 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   connectionsMax: 1_000,
   queryMsMax: 10_000,
   waitMsMax: WAIT_MS_MAX,
+  answerBytesMax: ANSWER_BYTES_MAX,
   queriesMax: 4,
+  queriesPerClientMax: 3,
   queriesWaitingMax: 64,
 }
 
@@ -48,6 +53,8 @@ export interface ServeAppParts {
   readonly metrics: Metrics
   readonly emit: Emit
   readonly limits?: Partial<ServeLimits>
+  /** null or absent: the server does not speak TLS */
+  readonly tls?: TlsFiles | null
   /** if given, every request except health checks must carry one as `Authorization: Bearer <key>`; otherwise it must come from this machine */
   readonly keys?: readonly string[]
   /** path prefixes that check a key of their own */
@@ -66,9 +73,14 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const repeated = new RepeatedRequests(parts.metrics)
   const app = Fastify({
     serverFactory: (application) =>
-      httpServer(limits, parts.emit, (request, response) => {
-        if (!repeated.answer(request, response)) application(request, response)
-      }),
+      httpServer(
+        limits,
+        parts.emit,
+        (request, response) => {
+          if (!repeated.answer(request, response)) application(request, response)
+        },
+        parts.tls,
+      ),
     clientErrorHandler: refuseUnreadable,
     bodyLimit: limits.requestBytesMax,
     routerOptions: { maxParamLength: NAME_CHARS_MAX },

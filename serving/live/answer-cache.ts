@@ -22,11 +22,11 @@ export interface KeptAnswer {
 }
 
 export class AnswerCache {
-  readonly #limits: Pick<LiveLimits, 'answersMax' | 'answerBytesMax'>
+  readonly #limits: Pick<LiveLimits, 'answersMax' | 'answersBytesMax'>
   readonly #answers = new Map<string, KeptAnswer>()
   #bytes = 0
 
-  constructor(limits: Pick<LiveLimits, 'answersMax' | 'answerBytesMax'>) {
+  constructor(limits: Pick<LiveLimits, 'answersMax' | 'answersBytesMax'>) {
     this.#limits = limits
   }
 
@@ -43,7 +43,7 @@ export class AnswerCache {
     this.#answers.set(key, answer)
     this.#bytes += sizeOf(key, answer)
     for (const oldest of this.#answers.keys()) {
-      if (this.#answers.size <= this.#limits.answersMax && this.#bytes <= this.#limits.answerBytesMax) return
+      if (this.#answers.size <= this.#limits.answersMax && this.#bytes <= this.#limits.answersBytesMax) return
       this.#remove(oldest)
     }
   }

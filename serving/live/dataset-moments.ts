@@ -21,7 +21,7 @@ import { TailTable } from './tail-rows.ts'
 
 export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
   readonly store: Pick<SpeedStore, 'markers'>
-  readonly log: Pick<EventLog, 'range' | 'read' | 'identity'>
+  readonly log: Pick<EventLog, 'range' | 'read' | 'ends' | 'identity'>
   /** a folder that the engine may read */
   readonly scratchFolder: string
   readonly limits?: Partial<LiveLimits>

@@ -21,10 +21,10 @@ import { silent } from '#telemetry/emit.ts'
 import { until } from '#tests/until.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { filteredSql } from '../answers/merged-sql.ts'
+import { ClientGoneError } from '../answers/query-error.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
 import { LiveAnswers } from './live-answers.ts'
 import { LiveDataset } from './live-dataset.ts'
-import { ClientGoneError } from './shared-work.ts'
 
 const definition = defineDataset({
   name: 'visits',
@@ -206,7 +206,7 @@ test('the tag of an answer changes with its rows, also where only the window mov
 })
 
 /** Whoever computes does so at once. */
-const atOnce = <T>(work: () => Promise<T>): Promise<T> => work()
+const atOnce = <T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> => work(new AbortController().signal)
 
 async function askAtLeast(text: string, waitMsMax = 60_000, signal = new AbortController().signal): Promise<Given> {
   const asked = answers.asked({ dataset: 'visits', view: 'by_page' })

@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto'
 import type { CompiledView } from '#core/compiled.ts'
-import { endsWithin } from '#core/ends-within.ts'
 import { isReached } from '#core/log-position.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
@@ -13,16 +12,16 @@ import { ageOf, withoutAge } from '../answers/answer-meta.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
-import { PositionNotReachedError, QueryTimeoutError, UnknownViewError } from '../answers/query-error.ts'
+import { PositionNotReachedError, UnknownViewError } from '../answers/query-error.ts'
 import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
 import { type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
-import { QUERY_MS_MAX, withinTime } from '../answers/time-limit.ts'
+import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
 import { unknownName } from '../answers/unknown-name.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { ViewHead } from './live-view.ts'
-import { ClientGoneError, SharedWork } from './shared-work.ts'
+import { SharedWork } from './shared-work.ts'
 import { WorkShare } from './work-share.ts'
 
 const TRIES_MAX = 3
@@ -40,7 +39,8 @@ export type AnswerSource = 'kept' | 'joined' | 'computed'
 export interface WaitOptions extends Pick<AnswerOptions, 'queryMsMax'> {
   /** aborted when the client is gone */
   readonly signal: AbortSignal
-  readonly run: <T>(work: () => Promise<T>) => Promise<T>
+  /** bounds how many compute at the same time, and for how long */
+  readonly run: <T>(work: (signal: AbortSignal) => Promise<T>) => Promise<T>
 }
 
 /** A query that was checked against its view. */
@@ -147,11 +147,11 @@ export class LiveAnswers {
     const { signal, queryMsMax, run } = options
     const over = AbortSignal.any([signal, AbortSignal.timeout(waitMsMax)])
     while (await this.#live.reach(asked.plan.view.name, position, over)) {
-      const answer = await run(() => this.answer(asked, { queryMsMax, signal }))
+      const answer = await run((within) => this.answer(asked, { queryMsMax, signal: within }))
       // One that it joined may have begun before.
       if (isReached(position, answer.meta.position)) return answer
     }
-    throw signal.aborted ? new ClientGoneError() : new PositionNotReachedError(position, this.#live.counted, waitMsMax)
+    throw signal.aborted ? whyOver(signal) : new PositionNotReachedError(position, this.#live.counted, waitMsMax)
   }
 
   /** The answer's JSON members that change with the clock. */
@@ -189,49 +189,44 @@ export class LiveAnswers {
     const over = (): void => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
     }
-    const flight = new SharedWork((signal) => this.#compute(asked, { ...options, signal }).finally(over), over)
+    const { queryMsMax = QUERY_MS_MAX, nowMs = Date.now() } = options
+    const compute = (signal: AbortSignal): Promise<KeptAnswer> => this.#compute(asked, nowMs, signal)
+    const flight = new SharedWork((signal) => limited(queryMsMax, signal, compute).finally(over), over)
     this.#flights.set(key, flight)
     return flight
   }
 
-  async #compute({ plan, text }: AskedQuery, options: AnswerOptions): Promise<KeptAnswer> {
-    const nowMs = options.nowMs ?? Date.now()
+  async #compute({ plan, text }: AskedQuery, nowMs: number, signal: AbortSignal): Promise<KeptAnswer> {
     for (let attempt = 1; ; attempt++) {
       try {
         // Bringing the view up to date reads files too, which may be gone as well.
         if (attempt > 1) await this.#live.renew(plan.view.name)
-        const head = await this.#headWithin(plan.view.name, options.queryMsMax ?? QUERY_MS_MAX)
+        const head = await this.#live.head(plan.view.name)
         const began = performance.now()
-        const answer = await this.#answerAt(head, plan, { ...options, nowMs })
+        const answer = await this.#answerAt(head, plan, nowMs, signal)
         this.#count('computed')
         const kept = keptOf(answer, head, windowOf(plan, nowMs), performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
         this.#cache.keep(text, kept)
         return kept
       } catch (error) {
-        if (!isVanishedFile(error)) throw error
+        if (!isVanishedFile(error) || signal.aborted) throw error
         if (attempt >= TRIES_MAX) throw new SnapshotError(this.name, VANISHED)
       }
     }
   }
 
-  /** @throws QueryTimeoutError; else as `head` */
-  async #headWithin(view: string, msMax: number): Promise<ViewHead> {
-    const head = this.#live.head(view)
-    if (await endsWithin(head, msMax)) return head
-    head.then((late) => late.release()).catch(() => {})
-    throw new QueryTimeoutError(msMax)
-  }
-
-  async #answerAt(head: ViewHead, plan: QueryPlan, options: AnswerOptions): Promise<Answer> {
-    const { nowMs = Date.now(), queryMsMax = QUERY_MS_MAX, signal } = options
+  async #answerAt(head: ViewHead, plan: QueryPlan, nowMs: number, signal: AbortSignal): Promise<Answer> {
+    const { answerBytesMax } = this.#limits
     const { snapshot } = head.moment
     try {
+      signal.throwIfAborted()
       const bound = new BoundValues()
       const { dictionaries, newestPane } = head
       const states = { snapshot, sql: head.sql(bound), bound, dictionaries, newestPane }
-      const answer = (connection: EngineConnection): Promise<Answer> => answerStates(connection, plan, states, nowMs)
-      return await withinTime(this.#live.served.engine, queryMsMax, answer, { signal, pooled: true })
+      const answer = (connection: EngineConnection): Promise<Answer> =>
+        answerStates(connection, plan, states, { nowMs, answerBytesMax })
+      return await onConnection(this.#live.served.engine, signal, answer, { pooled: true })
     } finally {
       head.release()
     }

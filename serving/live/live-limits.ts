@@ -1,3 +1,5 @@
+import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
+
 /** Bounds of what a serving process keeps resident and of the work it does unasked, by name. */
 export interface LiveLimits {
   /** records of the log's tail that one refresh decodes at the most, over all partitions */
@@ -34,6 +36,8 @@ export interface LiveLimits {
   readonly idleRefreshMs: number
   /** cached answers, per dataset */
   readonly answersMax: number
+  readonly answersBytesMax: number
+  /** rows of one answer */
   readonly answerBytesMax: number
   /** how long an outdated answer is reused, as a multiple of the time that computing it took */
   readonly reuseFactor: number
@@ -66,7 +70,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   refreshPauseMsMax: 50,
   idleRefreshMs: 500,
   answersMax: 1_000,
-  answerBytesMax: 64 * 1024 * 1024,
+  answersBytesMax: 64 * 1024 * 1024,
+  answerBytesMax: ANSWER_BYTES_MAX,
   reuseFactor: 1,
   aheadFactor: 4,
   aheadMsMin: 50,

@@ -42,8 +42,10 @@ const RATE_MS = 1_000
 /** a refresh waits no longer for a log that does not answer */
 const LOOK_MS_MAX = 1_000
 
+type ReadLog = Pick<EventLog, 'range' | 'read' | 'ends'>
+
 export class LogTail {
-  readonly #log: Pick<EventLog, 'range' | 'read'>
+  readonly #log: ReadLog
   readonly #rows: TailRows
   readonly #limits: LiveLimits
   readonly #clock: () => number
@@ -53,12 +55,7 @@ export class LogTail {
   /** by partition: what was not answered yet */
   readonly #looks = new Map<number, Look>()
 
-  constructor(
-    log: Pick<EventLog, 'range' | 'read'>,
-    rows: TailRows,
-    limits: LiveLimits,
-    clock: () => number = Date.now,
-  ) {
+  constructor(log: ReadLog, rows: TailRows, limits: LiveLimits, clock: () => number = Date.now) {
     this.#log = log
     this.#rows = rows
     this.#limits = limits
@@ -101,7 +98,13 @@ export class LogTail {
           bytesMax: Math.ceil(this.#limits.refreshBytesMax / places.length),
         }
     const atMs = this.#clock()
-    const found = await Promise.all(places.map((place) => this.#look(place, share)))
+    const ends = await this.#ends()
+    const found = await Promise.all(
+      places.map((place) => {
+        const logEnd = ends?.[place.partition]
+        return logEnd === place.end ? { batch: null, logEnd } : this.#look(place, share)
+      }),
+    )
     const batches = found.map(({ batch }) => batch).filter((batch) => batch !== null)
     this.#measure(batches.reduce((sum, { count }) => sum + count, 0))
     if (batches.length > 0) await this.#rows.append(batches)
@@ -116,6 +119,13 @@ export class LogTail {
     this.#measuredAtMs = nowMs
     const weight = Math.min(1, passedMs / RATE_MS)
     this.#recordsPerSecond += weight * ((records * 1_000) / Math.max(1, passedMs) - this.#recordsPerSecond)
+  }
+
+  /** One question for all partitions, most of which have nothing new; null: each is asked by itself. */
+  async #ends(): Promise<readonly Offset[] | null> {
+    if (this.#log.ends === undefined || this.#looks.size > 0) return null
+    const ends = this.#log.ends().catch(() => null)
+    return (await endsWithin(ends, LOOK_MS_MAX)) ? ends : null
   }
 
   /** Waits for a log that does not answer once, and then no more until it does: the other partitions go on. */

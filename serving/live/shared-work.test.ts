@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { ClientGoneError, SharedWork } from './shared-work.ts'
+import { ClientGoneError } from '../answers/query-error.ts'
+import { SharedWork } from './shared-work.ts'
 
 interface Begun {
   readonly work: SharedWork<string>

@@ -1,12 +1,6 @@
 /** Work that several clients wait for. It is stopped when the last of them is gone. */
 
-/** Every client that waited has gone away. */
-export class ClientGoneError extends Error {
-  constructor() {
-    super('the client closed the connection before its answer was computed')
-    this.name = 'ClientGoneError'
-  }
-}
+import { whyOver } from '../answers/time-limit.ts'
 
 export class SharedWork<Result> {
   readonly #stopping = new AbortController()
@@ -20,13 +14,13 @@ export class SharedWork<Result> {
     this.#result.catch(() => {})
   }
 
-  /** @throws what the work throws; ClientGoneError when `signal` is aborted before it ends */
+  /** @throws what the work throws; ClientGoneError or QueryTimeoutError when `signal` is aborted before it ends */
   async join(signal?: AbortSignal): Promise<Result> {
-    if (signal?.aborted) throw this.#leave(0)
+    if (signal?.aborted) throw this.#leave(0, signal)
     this.#waiting++
     if (signal === undefined) return this.#result
     const gone = Promise.withResolvers<never>()
-    const leave = (): void => gone.reject(this.#leave(1))
+    const leave = (): void => gone.reject(this.#leave(1, signal))
     signal.addEventListener('abort', leave, { once: true })
     try {
       return await Promise.race([this.#result, gone.promise])
@@ -35,9 +29,9 @@ export class SharedWork<Result> {
     }
   }
 
-  #leave(clients: number): ClientGoneError {
+  #leave(clients: number, signal: AbortSignal): Error {
     this.#waiting -= clients
     if (this.#waiting === 0) this.#stopping.abort()
-    return new ClientGoneError()
+    return whyOver(signal)
   }
 }

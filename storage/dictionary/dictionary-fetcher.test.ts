@@ -337,6 +337,42 @@ describe('an HTTP source', () => {
     await expect(ask('1', source)).rejects.toThrow(/^http:\/\/127\.0\.0\.1:\d+\/groups\/1 answered 500/)
   })
 
+  test('is followed within its host, but no redirect leaves it', async () => {
+    const other = createServer((request, response) => {
+      asked.push(`other ${request.url}`)
+      json({ name: 'other' })(request, response)
+    }).listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    const to = (location: string) => (request: IncomingMessage, response: ServerResponse) =>
+      request.url === '/moved'
+        ? json({ name: 'moved' })(request, response)
+        : response.writeHead(302, { location }).end()
+    answer = to('/moved')
+    expect(await ask('1')).toEqual({ name: 'moved' })
+    for (const location of [`http://127.0.0.1:${port}/x`, `http://localhost:${port}/x`, 'https://127.0.0.1/x', '//']) {
+      answer = to(location)
+      const refused = ask('1', { headers: { 'x-key': 'secret' } })
+      await expect(refused).rejects.toThrow(/redirects to .* which is not followed; use the final address/)
+      await expect(refused).rejects.toBeInstanceOf(FetchRefused)
+    }
+    answer = to('/groups/1')
+    await expect(ask('1')).rejects.toThrow(/redirects more than 5 times/)
+    expect(asked.filter((path) => path.startsWith('other'))).toEqual([])
+    other.close()
+  })
+
+  test('takes no key into the host part, and none that is a step in the path', async () => {
+    for (const template of [
+      'https://{key}.example.org/',
+      'https://example.org:{key}/',
+      'http://me:{key}@example.org/x',
+    ])
+      expect(() => httpFetchKey({ url: template })).toThrow(/\{key\} in its host part/)
+    answer = json({ name: 'x' })
+    expect([await ask('..'), await ask('.'), asked]).toEqual([null, null, []])
+  })
+
   test('that is busy is left alone for as long as it says, and asked again then', async () => {
     let busy = true
     answer = (request, response) => {

@@ -7,6 +7,8 @@ const ANSWER_BYTES_MAX = 256 * 1024
 /** pause after 429 or 503 without Retry-After */
 const REST_MS = 5_000
 const PLACE = '{key}'
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+const REDIRECTS_MAX = 5
 
 export interface HttpSource {
   /** an http or https URL with the placeholder {key}, e.g. https://api.example.org/groups/{key} */
@@ -20,13 +22,13 @@ export interface HttpSource {
 export function httpFetchKey(source: HttpSource): FetchKey {
   assertTemplate(source.url)
   const { url: template, headers } = httpAddress(source.url)
+  const sent = { accept: 'application/json', ...headers, ...source.headers }
   return async (key, signal) => {
+    // Any encoding of these is a step in the path: the request would go to another resource.
+    if (key === '.' || key === '..') return null
     const url = template.replaceAll(PLACE, encodeURIComponent(key))
     const shown = shownAddress(url)
-    const response = await fetch(url, {
-      headers: { accept: 'application/json', ...headers, ...source.headers },
-      signal,
-    })
+    const response = await fetchWithin(url, sent, signal)
     try {
       if (response.status === 404 || response.status === 410) return null
       assertUsable(response, shown)
@@ -38,7 +40,34 @@ export function httpFetchKey(source: HttpSource): FetchKey {
   }
 }
 
+/** Follows redirects, but not to another host or to an unencrypted address: the key, and credentials in headers, are for this source only. */
+async function fetchWithin(
+  address: string,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Response> {
+  const { host, protocol } = new URL(address)
+  let url = address
+  for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
+    const response = await fetch(url, { headers, signal, redirect: 'manual' })
+    const location = REDIRECTS.has(response.status) ? response.headers.get('location') : null
+    if (location === null) return response
+    await response.body?.cancel().catch(() => {})
+    const next = URL.canParse(location, url) ? new URL(location, url) : null
+    if (next?.host !== host || next.protocol !== protocol)
+      throw new FetchRefused(
+        `${shownAddress(url)} redirects to ${next === null ? 'an invalid address' : shownAddress(next.href)}, another host or protocol, which is not followed; use the final address as the source`,
+      )
+    url = next.href
+  }
+  throw new FetchRefused(`${shownAddress(address)} redirects more than ${REDIRECTS_MAX} times`)
+}
+
 function assertTemplate(url: string): void {
+  if (/^https?:\/\/[^/?#]*\{key\}/i.test(url))
+    throw new RangeError(
+      `'${shownAddress(url)}' has the placeholder ${PLACE} in its host part, so a key could choose the host; use it in the path or in the query (example: https://api.example.org/groups/${PLACE})`,
+    )
   const probe = url.replaceAll(PLACE, 'x')
   const usable = url.includes(PLACE) && URL.canParse(probe) && /^https?:$/.test(new URL(probe).protocol)
   if (usable) return

@@ -119,13 +119,22 @@ export class ElasticsearchConnection {
 
   /** For servers without `GET /`, such as test distributions. */
   async #nodeVersion(doing: string): Promise<string> {
-    const { body } = await this.request<{ nodes?: Record<string, { version: string }> }>({
-      doing,
-      method: 'GET',
-      path: '/_nodes/http',
-      query: { filter_path: 'nodes.*.version' },
-    })
-    return Object.values(body.nodes ?? {})[0]?.version ?? '0'
+    const tries = new Backoff(this.#retry)
+    for (;;) {
+      const { body } = await this.request<{ nodes?: Record<string, { version: string }> }>({
+        doing,
+        method: 'GET',
+        path: '/_nodes/http',
+        query: { filter_path: 'nodes.*.version' },
+      })
+      const [node] = Object.values(body.nodes ?? {})
+      if (node !== undefined) return node.version
+      // While it boots, a server answers before it knows itself.
+      const waitMs = tries.nextMs()
+      if (waitMs === null)
+        throw new ElasticsearchError('unavailable', `Elasticsearch at ${this.node}: ${doing}: it knows no node yet`)
+      await this.pause(waitMs, doing)
+    }
   }
 
   async #once<T>(request: ElasticsearchRequest): Promise<ElasticsearchAnswer<T>> {

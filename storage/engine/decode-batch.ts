@@ -14,7 +14,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import { visibleText } from '#core/visible-text.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
-import type { EngineConnection } from './duckdb-engine.ts'
+import { type EngineConnection, EngineMemoryError } from './duckdb-engine.ts'
 import { ENGINE_LINE_BYTES_MAX, writeScratch } from './scratch-file.ts'
 
 /** An unusable event, with what is needed to diagnose and resend it. */
@@ -152,12 +152,15 @@ async function decodeTogether(
     const file = { path, objectBytesMax: objectBytesMax(lines) }
     const select = decodeTogetherSelect(dataset, batches, decodedSql(dataset, file, target))
     const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
-    const [partitions, offsets] = await connection.columns(`SELECT _partition, _offset FROM ${into} WHERE ${unusable}`)
+    const [partitions, offsets, reasons] = await connection.columns(
+      `SELECT _partition, _offset, ${dataset.decode.reason} FROM ${into} WHERE ${unusable}`,
+    )
     const failures: Failures[] = []
     for (const batch of batches) failures.push(await failuresIn(connection, dataset, batch, target))
     const dead = batches.flatMap((batch, at) => {
-      const own = offsets!.filter((_, index) => partitions![index] === batch.partition).map(Number)
-      return deadLetters(dataset, batch, [...own, ...failures[at]!.rejected])
+      const isOwn = (_: unknown, index: number): boolean => partitions![index] === batch.partition
+      const own = rejectedOf(offsets!.filter(isOwn), reasons!.filter(isOwn))
+      return deadLetters(dataset, batch, [...own, ...failures[at]!.rejected.map(unexplained)])
     })
     if (inserted !== count || dead.some(({ reason }) => reason === UNREAD)) {
       await connection.run('ROLLBACK')
@@ -203,9 +206,11 @@ async function insertRows(
       )
     }
     const unusable = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
-    const [offsets] = await connection.columns(`SELECT _offset FROM ${into} WHERE ${unusable}`)
+    const [offsets, reasons] = await connection.columns(
+      `SELECT _offset, ${dataset.decode.reason} FROM ${into} WHERE ${unusable}`,
+    )
     const { rejected, unconverted } = await failuresIn(connection, dataset, batch, target)
-    const dead = deadLetters(dataset, batch, [...offsets!.map(Number), ...rejected])
+    const dead = deadLetters(dataset, batch, [...rejectedOf(offsets!, reasons!), ...rejected.map(unexplained)])
     if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${deadWhere(ofBatch(batch), dead)}`)
     await connection.run('COMMIT')
     return { dead, unconverted }
@@ -300,7 +305,7 @@ async function failuresIn(
   const { event, types, failed } = decode.failures
   const looked = failures === 'all' ? '' : ` AND list_has_any(_unset, ${textList(decode.rejecting)})`
   if (failures === 'reject' && decode.rejecting.length === 0) return { rejected: [], unconverted: {} }
-  const noted = `SELECT * FROM ${quoteName(table)} WHERE ${ofBatch(batch)} AND _unset IS NOT NULL AND NOT (${decode.rejectWhere})${looked} ORDER BY _offset`
+  const noted = `SELECT * FROM ${quoteName(table)} WHERE ${ofBatch(batch)} AND _unset IS NOT NULL AND (${decode.rejectWhere}) IS NOT TRUE${looked} ORDER BY _offset`
   const [offsets] = await connection.columns(`SELECT _offset FROM (${noted})`)
   if (offsets!.length === 0) return { rejected: [], unconverted: {} }
   const path = join(scratchFolder, `noted-${process.pid}-${++scratchFiles}.ndjson`)
@@ -352,12 +357,27 @@ function deadWhere(fresh: string, dead: readonly DeadLetter[]): string {
   return `${fresh} AND (${places.join(' OR ')})`
 }
 
-function deadLetters(dataset: CompiledDataset, batch: RecordBatch, offsets: readonly Offset[]): DeadLetter[] {
-  return [...linesAt(batch, offsets)].map(({ index, offset, line, arrivalMs }) => {
+/** An unusable record, and what the engine can tell of why it is one. */
+interface Rejected {
+  readonly offset: Offset
+  readonly reason: string | null
+}
+
+function rejectedOf(offsets: readonly unknown[], reasons: readonly unknown[]): Rejected[] {
+  return offsets.map((offset, index) => ({ offset: Number(offset), reason: reasons[index] as string | null }))
+}
+
+function unexplained(offset: Offset): Rejected {
+  return { offset, reason: null }
+}
+
+function deadLetters(dataset: CompiledDataset, batch: RecordBatch, rejected: readonly Rejected[]): DeadLetter[] {
+  const reasons = new Map(rejected.map(({ offset, reason }) => [offset, reason]))
+  return [...linesAt(batch, [...reasons.keys()])].map(({ index, offset, line, arrivalMs }) => {
     const original = batch.originals?.get(index)
     const bytes = Buffer.from(original?.bytes ?? line)
-    const reason = visibleText(original?.reason ?? dataset.explain(line.toString('utf8'), arrivalMs) ?? UNREAD)
-    return { partition: batch.partition, offset, arrivalMs, reason, bytes }
+    const told = original?.reason ?? dataset.explain(line.toString('utf8'), arrivalMs) ?? reasons.get(offset)
+    return { partition: batch.partition, offset, arrivalMs, reason: visibleText(told ?? UNREAD), bytes }
   })
 }
 
@@ -397,7 +417,10 @@ function objectBytesMax(lines: Buffer): number {
 
 /** Running out of memory or disk is not caused by a line. */
 function isEngineFault(error: unknown): boolean {
-  return error instanceof Error && /Out of Memory|No space left|IO Error|INTERRUPT/i.test(error.message)
+  return (
+    error instanceof EngineMemoryError ||
+    (error instanceof Error && /No space left|IO Error|INTERRUPT/i.test(error.message))
+  )
 }
 
 /** Replaces with `null` every line whose nesting could overflow the engine's stack and crash the process. */

@@ -22,6 +22,10 @@ export interface EngineOptions {
   readonly folders: readonly string[]
   /** folder for spilling; one of `folders` or a subfolder */
   readonly spillFolder?: string
+  /** how much may be spilled, e.g. '4GB'; default: most of the free disk */
+  readonly spillLimit?: string
+  /** the settings of these limits, for the message of EngineMemoryError */
+  readonly limitNames?: string
   /**
    * Statements of all connections that run at the same time, the others wait their turn; default: no limit. For work that
    * keeps every processor busy, more than one each only push one another out of the caches.
@@ -51,17 +55,29 @@ export interface ConnectOptions {
 /** connections of one engine that wait to be used again */
 const POOLED_MAX = 8
 
+/** A statement needed more memory, and more space on disk, than the engine has. It was undone; others go on. */
+export class EngineMemoryError extends Error {
+  constructor(limitNames: string, cause: Error) {
+    super(`the engine needs more memory than its limits (${limitNames}): ${firstLine(cause.message)}`, { cause })
+    this.name = 'EngineMemoryError'
+  }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0]!
+}
+
 /** A value bound to a `$name` of the SQL text. */
 export type Parameter = string | number | bigint | boolean | null
 
 export class DuckDbEngine {
   readonly #instance: DuckDBInstance
-  readonly #turns: LimitFunction
+  readonly #shared: SharedParts
   readonly #idle: DuckDBConnection[] = []
   #closed = false
-  private constructor(instance: DuckDBInstance, turns: LimitFunction) {
+  private constructor(instance: DuckDBInstance, shared: SharedParts) {
     this.#instance = instance
-    this.#turns = turns
+    this.#shared = shared
   }
 
   static async open(options: EngineOptions): Promise<DuckDbEngine> {
@@ -77,6 +93,7 @@ export class DuckDbEngine {
       "SET GLOBAL TimeZone = 'UTC'",
       `SET allowed_directories = [${folders}]`,
       `SET temp_directory = ${quoteText(options.spillFolder ?? '')}`,
+      ...(options.spillLimit === undefined ? [] : [`SET max_temp_directory_size = ${quoteText(options.spillLimit)}`]),
       `SET enable_external_file_cache = ${options.keepFileData ?? false}`,
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',
@@ -87,21 +104,22 @@ export class DuckDbEngine {
     ]
     for (const setting of settings) await connection.run(setting)
     connection.closeSync()
-    return new DuckDbEngine(instance, pLimit(options.statementsAtOnce ?? Number.POSITIVE_INFINITY))
+    const { statementsAtOnce = Number.POSITIVE_INFINITY, limitNames = 'memoryLimit, spillLimit' } = options
+    return new DuckDbEngine(instance, { turns: pLimit(statementsAtOnce), limitNames })
   }
 
   async connect({ keepFooters = false, pooled = false }: ConnectOptions = {}): Promise<EngineConnection> {
     if (pooled) return this.#pooled()
     const connection = await this.#instance.connect()
     if (keepFooters) await connection.run(KEEP_FOOTERS)
-    return new EngineConnection(connection, this.#turns)
+    return new EngineConnection(connection, this.#shared)
   }
 
   async #pooled(): Promise<EngineConnection> {
     const idle = this.#idle.pop()
     const connection = idle ?? (await this.#instance.connect())
     if (idle === undefined) await connection.run(KEEP_FOOTERS)
-    return new EngineConnection(connection, this.#turns, () => {
+    return new EngineConnection(connection, this.#shared, () => {
       if (this.#closed || this.#idle.length >= POOLED_MAX) return false
       this.#idle.push(connection)
       return true
@@ -117,13 +135,19 @@ export class DuckDbEngine {
 
 const KEEP_FOOTERS = 'SET SESSION parquet_metadata_cache = true'
 
+/** What the connections of an engine have in common. */
+interface SharedParts {
+  readonly turns: LimitFunction
+  readonly limitNames: string
+}
+
 /** How often a stopped connection is interrupted until it is closed. */
 const INTERRUPT_EVERY_MS = 100
 
 /** One connection: statements run one after the other; tables made with CREATE TEMP TABLE belong to it alone. */
 export class EngineConnection {
   readonly #connection: DuckDBConnection
-  readonly #turns: LimitFunction
+  readonly #shared: SharedParts
   /** the engine gives up a connection's statement when another one begins */
   readonly #oneStatement = pLimit(1)
   #closed = false
@@ -131,9 +155,9 @@ export class EngineConnection {
   readonly #giveBack: () => boolean
 
   /** @param giveBack takes the closed connection, or says that it does not */
-  constructor(connection: DuckDBConnection, turns: LimitFunction, giveBack: () => boolean = () => false) {
+  constructor(connection: DuckDBConnection, shared: SharedParts, giveBack: () => boolean = () => false) {
     this.#connection = connection
-    this.#turns = turns
+    this.#shared = shared
     this.#giveBack = giveBack
   }
 
@@ -164,6 +188,34 @@ export class EngineConnection {
       if (chunk === null || chunk.rowCount === 0) return
       yield chunk.convertColumns(JSDuckDBValueConverter) as unknown[][]
     }
+  }
+
+  /**
+   * As `columns`, for a SELECT whose first column is text, but bounded: null if these texts have more than `bytesMax` bytes together.
+   * Only the rows up to there are taken out of the engine.
+   */
+  async boundedColumns(
+    sql: string,
+    parameters: Record<string, Parameter> | undefined,
+    bytesMax: number,
+  ): Promise<unknown[][] | null> {
+    const values = parameters as Record<string, DuckDBValue> | undefined
+    return this.#unlessStopped(async () => {
+      const result = await this.#connection.run(sql, values)
+      const columns: unknown[][] = Array.from({ length: result.columnCount }, () => [])
+      let bytes = 0
+      for (let chunk = await result.fetchChunk(); chunk?.rowCount; chunk = await result.fetchChunk()) {
+        const vectors = columns.map((_, index) => chunk!.getColumnVector(index))
+        for (let row = 0; row < chunk.rowCount; row++) {
+          const text = vectors[0]!.getItem(row) as string
+          bytes += Buffer.byteLength(text)
+          if (bytes > bytesMax) return null
+          columns[0]!.push(text)
+          for (let index = 1; index < vectors.length; index++) columns[index]!.push(vectors[index]!.getItem(row))
+        }
+      }
+      return columns
+    })
   }
 
   /** Names and types of a SELECT's result columns, without running it. */
@@ -205,13 +257,22 @@ export class EngineConnection {
   }
 
   #unlessStopped<T>(statement: () => Promise<T>): Promise<T> {
-    const unlessStopped = (): Promise<T> => {
+    const { turns, limitNames } = this.#shared
+    const unlessStopped = async (): Promise<T> => {
       if (this.#closed) throw new Error('the connection is closed')
       if (this.#interrupts !== null) throw new Error('INTERRUPT: the connection was stopped')
-      return statement()
+      try {
+        return await statement()
+      } catch (error) {
+        throw isOutOfMemory(error) ? new EngineMemoryError(limitNames, error) : error
+      }
     }
-    return this.#oneStatement(() => this.#turns(unlessStopped))
+    return this.#oneStatement(() => turns(unlessStopped))
   }
+}
+
+function isOutOfMemory(error: unknown): error is Error {
+  return error instanceof Error && error.message.startsWith('Out of Memory Error')
 }
 
 function plainNumbers(value: unknown): unknown {

@@ -62,6 +62,8 @@ export interface EventLog {
   readonly identity: string
   /** never decreases; can grow while the log is open (Kafka) */
   readonly partitions: number
+  /** whether the log never gets more of them; default: it may */
+  readonly partitionsFixed?: boolean
   /** why it takes no appends until somebody acts, as far as this is known without trying one; null or absent: nothing of the kind is known */
   readonly refusal?: string | null
   /**
@@ -74,10 +76,14 @@ export interface EventLog {
   append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]>
   /** `start`: first offset still held; `end`: offset of the next append (with open transactions of others: the first undecided offset) */
   range(partition: number): Promise<OffsetRange>
+  /** Per partition, the offset of the next append; absent where it costs as much as a range for each */
+  ends?(): Promise<readonly Offset[]>
   /** Records from `from` on; null if there are none yet. @throws LogRangeError if `from` is outside [start, end] */
   read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>
   /** Drops records before `before`, if they were appended before `olderThanMs`. Removes whole blocks only, so it may keep more. Returns the new start. */
   trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset>
+  /** Gives up what reading the partition keeps in memory, because it will not be read on. */
+  release?(partition: number): void
   close(): Promise<void>
 }
 

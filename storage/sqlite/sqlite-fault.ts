@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 /**
  * Why a file is unusable: 'full', 'read-only', 'unreachable' (missing folder, no permission), 'damaged', 'foreign' (another
  * program's or dataset's), 'other-format' (another version's), 'busy' (another process holds it), 'failing' (the disk gives errors),
- * 'replaced' (deleted or replaced while it was open), 'closed'.
+ * 'replaced' (deleted or replaced while it was open), 'too-large' (a result exceeds its limit), 'closed'.
  */
 export type FileFaultReason =
   | 'full'
@@ -17,6 +17,7 @@ export type FileFaultReason =
   | 'busy'
   | 'failing'
   | 'replaced'
+  | 'too-large'
   | 'closed'
 
 export class StorageFileError extends Error {

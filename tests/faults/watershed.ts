@@ -70,8 +70,8 @@ export class RunningPlatform {
     return this.#process.said
   }
 
-  async get(path: string): Promise<Reply> {
-    const reply = await fetch(`${this.#address}${path}`)
+  async get(path: string, options: RequestInit = {}): Promise<Reply> {
+    const reply = await fetch(`${this.#address}${path}`, options)
     return { status: reply.status, body: await reply.text() }
   }
 

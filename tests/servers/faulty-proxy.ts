@@ -19,6 +19,8 @@ interface Fault {
 export class FaultyProxy {
   /** faults injected so far */
   injected = 0
+  /** requests that came so far */
+  requests = 0
   /** operations in each bulk request that came */
   readonly bulkSizes: number[] = []
   readonly #target: string
@@ -67,6 +69,7 @@ export class FaultyProxy {
   }
 
   async #forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.requests++
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const seen = { method: request.method ?? '', path: request.url ?? '' }

@@ -20,9 +20,11 @@ export class OffsetFold implements SegmentFold {
   readonly #lake: MemoryLake
   readonly #log: string
   readonly #step: StepHook
+  readonly #partition: number
 
-  constructor(lake: MemoryLake, log: string, step: StepHook) {
+  constructor(lake: MemoryLake, log: string, step: StepHook, partition = 0) {
     this.#lake = lake
+    this.#partition = partition
     this.#log = log
     this.#step = step
   }
@@ -54,7 +56,7 @@ export class OffsetFold implements SegmentFold {
     return {
       partials: touched.map(([k, offsets]) => ({
         view: VIEW.hash,
-        partition: 0,
+        partition: this.#partition,
         segmentStart: this.start,
         key: k,
         pane: null,
@@ -62,7 +64,7 @@ export class OffsetFold implements SegmentFold {
         row: JSON.stringify({ k, offsets } satisfies KeyState),
       })),
       marker: {
-        partition: 0,
+        partition: this.#partition,
         segmentStart: this.start,
         through: this.end,
         atMs,
@@ -83,7 +85,7 @@ export class OffsetFold implements SegmentFold {
     const states = JSON.stringify([...this.#counted].map(([k, offsets]) => ({ k, offsets })))
     const staged = []
     for (const kind of ['events', `partial-${VIEW.name}`]) {
-      const file = await this.#lake.stageSegmentFile(0, this.start, kind)
+      const file = await this.#lake.stageSegmentFile(this.#partition, this.start, kind)
       this.#lake.put(file.writePath, states)
       staged.push(file)
     }
@@ -95,7 +97,7 @@ export class OffsetFold implements SegmentFold {
       dataset: 'd',
       log: this.#log,
       kind: 'events',
-      partition: 0,
+      partition: this.#partition,
       start: this.start,
       end: this.end,
       events,

@@ -4,6 +4,7 @@ import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib
 import kafkajs from 'kafkajs'
 import { decompressFrame } from 'lz4-napi'
 import { uncompress } from 'snappy'
+import { KafkaReader } from './kafka-bytes.ts'
 
 const { CompressionCodecs, CompressionTypes } = kafkajs
 
@@ -55,7 +56,7 @@ export function registerCodecs(): void {
   })
 }
 
-/** @throws if the bytes do not match the codec, or, for gzip and zstd, if the output exceeds BATCH_BYTES_MAX */
+/** @throws if the bytes do not match the codec, or if the output exceeds BATCH_BYTES_MAX, before it is in memory */
 export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> {
   switch (codec) {
     case 0:
@@ -65,6 +66,7 @@ export async function decompress(codec: number, bytes: Buffer): Promise<Buffer> 
     case 2:
       return unsnappy(bytes)
     case 3:
+      assertBounded(lz4ContentBytesMax(bytes))
       return decompressFrame(bytes)
     case 4:
       return unzstd(bytes, roomy(zstdContentBytes(bytes) ?? bytes.length * GROWTH))
@@ -104,18 +106,54 @@ function zstdContentBytes(bytes: Buffer): number | null {
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
 const XERIAL_HEADER = 16
 
+function assertBounded(bytes: number): void {
+  if (bytes > BATCH_BYTES_MAX)
+    throw new RangeError(`its records have more than batchBytesMax = ${BATCH_BYTES_MAX} bytes when decompressed`)
+}
+
+const LZ4_HEAD_BYTES = 7
+/** of a block: one byte can stand for so many */
+const LZ4_RATIO_MAX = 255
+const LZ4_STORED = 0x80000000
+const LZ4_FLAGS = { blockChecksum: 0x10, contentSize: 0x08, dictionary: 0x01 }
+
+/** An upper bound of the decompressed size of an lz4 frame, from the heads of its blocks (lz4_Frame_format.md). */
+function lz4ContentBytesMax(bytes: Buffer): number {
+  if (bytes.length < LZ4_HEAD_BYTES) return 0
+  const [flags, descriptor] = [bytes[4]!, bytes[5]!]
+  const blockBytesMax = 2 ** (8 + 2 * ((descriptor >>> 4) & 0b111))
+  const checksum = (flags & LZ4_FLAGS.blockChecksum) === 0 ? 0 : 4
+  let at =
+    LZ4_HEAD_BYTES + ((flags & LZ4_FLAGS.contentSize) === 0 ? 0 : 8) + ((flags & LZ4_FLAGS.dictionary) === 0 ? 0 : 4)
+  let most = 0
+  while (at + 4 <= bytes.length) {
+    const head = bytes.readUInt32LE(at)
+    if (head === 0) break
+    const stored = head >= LZ4_STORED
+    const size = stored ? head - LZ4_STORED : head
+    most += stored ? size : Math.min(blockBytesMax, size * LZ4_RATIO_MAX)
+    at += 4 + size + checksum
+  }
+  return most
+}
+
 /** Java clients write snappy as blocks after their own header; others write one plain block. */
 async function unsnappy(bytes: Buffer): Promise<Buffer> {
   if (!bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) return snappyBlock(bytes)
   const blocks: Buffer[] = []
+  let before = 0
   for (let at = XERIAL_HEADER; at < bytes.length; ) {
     const length = bytes.readInt32BE(at)
-    blocks.push(await snappyBlock(bytes.subarray(at + 4, at + 4 + length)))
+    if (length < 0) throw new RangeError(`a snappy block has the length ${length}`)
+    blocks.push(await snappyBlock(bytes.subarray(at + 4, at + 4 + length), before))
+    before += blocks.at(-1)!.length
     at += 4 + length
   }
   return Buffer.concat(blocks)
 }
 
-async function snappyBlock(bytes: Buffer): Promise<Buffer> {
+/** @param before bytes of the blocks before it */
+async function snappyBlock(bytes: Buffer, before = 0): Promise<Buffer> {
+  assertBounded(before + new KafkaReader(bytes).uvarint())
   return (await uncompress(bytes, { asBuffer: true })) as Buffer
 }

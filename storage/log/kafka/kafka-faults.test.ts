@@ -1,5 +1,6 @@
 /** What a log on a real Kafka has to survive: brokers that die, topics that are not what they were, records written by others. */
 import { randomBytes } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Producer } from '@platformatic/kafka'
 import {
@@ -59,6 +60,27 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
     await producer.send({ topic, messages, compression })
     await producer.disconnect()
   }
+
+  test('trimming again and again keeps to one connection per broker, whatever the number of partitions', async () => {
+    const log = await open({ partitions: 32, trim: 'delete-records' })
+    await log.append(
+      Array.from({ length: 32 }, (_, partition) => ({ partition, lines: Buffer.from('{}\n{}\n'), count: 2 })),
+    )
+    let connections = 0
+    const count = (): void => void connections++
+    subscribe('net.client.socket', count)
+    try {
+      for (const before of [1, 2]) {
+        const all = Array.from({ length: 32 }, (_, partition) => log.trim(partition, before, Date.now() + 60_000))
+        expect(await Promise.all(all)).toEqual(Array(32).fill(before))
+      }
+      for (let turn = 0; turn < 100; turn++) expect(await log.trim(turn % 32, 2, Date.now() + 60_000)).toBe(2)
+    } finally {
+      unsubscribe('net.client.socket', count)
+    }
+    expect(connections).toBeGreaterThan(0)
+    expect(connections).toBeLessThanOrEqual(4)
+  })
 
   describe('records written by others', () => {
     test('each one is a line or a dead letter with its bytes, none is lost and no line breaks', async () => {

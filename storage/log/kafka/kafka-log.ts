@@ -19,6 +19,7 @@ import { DEFAULT_OUTAGE_MS_MAX, type KafkaNotice, kafkaClient, REQUEST_MS_MAX } 
 import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
 import { type KafkaLogSettings, KafkaTopicError } from './kafka-settings.ts'
 import { BATCH_OVERHEAD_BYTES, createTopic, type TopicLimits, topicLimits } from './kafka-topic.ts'
+import { KafkaTrim } from './kafka-trim.ts'
 import { KafkaWire } from './kafka-wire.ts'
 
 /** appends that brokers do not take within this time after a close are given up */
@@ -37,7 +38,7 @@ export class KafkaLog implements EventLog {
   readonly identity: string
   readonly #options: KafkaLogOptions
   readonly #wire: KafkaWire
-  readonly #kafka: Kafka
+  readonly #trim: KafkaTrim
   readonly #decoder: RecordDecoder
   readonly #appender: KafkaAppender
   readonly #readers = new Map<number, KafkaPartitionReader>()
@@ -82,13 +83,13 @@ export class KafkaLog implements EventLog {
     this.identity = `kafka:${clusterId}:${topicId}`
     this.#options = options
     this.#wire = wire
-    this.#kafka = kafka
+    this.#trim = new KafkaTrim(kafka, options.topic)
     const batchBytesMax = limits.batchBytesMax - BATCH_OVERHEAD_BYTES
     const recordBytesMax = Math.min(options.recordBytesMax ?? MEBIBYTE, batchBytesMax)
     const topicEveryMs = options.topicEveryMs ?? TOPIC_EVERY_MS
     this.#appender = new KafkaAppender(kafka, {
       topic: options.topic,
-      compression: options.compression ?? 'zstd',
+      compression: options.compression ?? 'gzip',
       recordBytesMax,
       sendBytesMax: Math.min(options.sendBytesMax ?? MEBIBYTE, batchBytesMax),
       sendRecordsMax: options.sendRecordsMax ?? 2_000,
@@ -136,19 +137,16 @@ export class KafkaLog implements EventLog {
     throw new LogRangeError(from, range)
   }
 
+  /** A read that is under way ends with the reader that it began with. */
+  release(partition: number): void {
+    this.#readers.delete(partition)
+  }
+
   /** With trim 'broker' Kafka's own retention decides: nothing is done. With 'delete-records' other readers of the topic lose the records, too. */
   async trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset> {
-    const { start, end } = await this.range(partition)
-    if (this.#options.trim !== 'delete-records' || before <= start) return start
-    const { topic } = this.#options
-    return asAdmin(this.#kafka, async (admin) => {
-      const younger = await admin.fetchTopicOffsetsByTimestamp(topic, olderThanMs)
-      const found = Number(younger.find((place) => place.partition === partition)?.offset ?? start)
-      const to = Math.min(before, end, found < 0 ? end : found)
-      if (to <= start) return start
-      await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(to) }] })
-      return to
-    })
+    const range = await this.range(partition)
+    if (this.#options.trim !== 'delete-records' || before <= range.start) return range.start
+    return this.#trim.trim(range, before, olderThanMs)
   }
 
   /** Sends pending appends, for at most `CLOSE_MS_MAX`, and disconnects. */
@@ -161,6 +159,7 @@ export class KafkaLog implements EventLog {
     clearInterval(this.#watch)
     await endsWithin(this.#appended(), CLOSE_MS_MAX)
     await this.#appender.close()
+    await this.#trim.close()
     await this.#wire.close()
   }
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { OriginalRecord } from '../event-log.ts'
 import { jsonRecords } from '../record-format.ts'
+import { crc32c } from './crc32c.ts'
 import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
 import type { Fetched } from './kafka-requests.ts'
 
@@ -35,7 +36,13 @@ function batchOf(values: readonly (Buffer | null)[]): Buffer {
   all.writeInt32BE(values.length - 1, 23)
   all.writeBigInt64BE(-1n, 43)
   all.writeInt32BE(values.length, 57)
-  return all
+  return sealed(all)
+}
+
+/** With the checksum that its producer gave it. */
+function sealed(batch: Buffer): Buffer {
+  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
+  return batch
 }
 
 function reader(
@@ -100,11 +107,37 @@ test('lines, originals and offsets are the records, whatever they are and wherev
 test('a record that goes on behind its own end is refused: it would lie over the next one', async () => {
   const shorter = (batch: Buffer): void => {
     batch[61]! -= 4
+    sealed(batch)
   }
   const read = reader([Buffer.from('{"a":1}'), Buffer.from('{"a":2}')], 100, shorter)
   await expect(read.read(0, { bytesMax: 1_000, recordsMax: 10 })).rejects.toThrow(
     /offset 0 is longer than its length field says/,
   )
+})
+
+test.each([-12, 0, 48])('a batch whose length field says %i is refused: it would never end', async (length) => {
+  const read = reader([Buffer.from('{"a":1}'), Buffer.from('{"a":2}')], 100, (batch) => {
+    batch.writeInt32BE(length, 8)
+  })
+  await expect(read.read(1, { bytesMax: 1_000, recordsMax: 10 })).rejects.toThrow(
+    `batch at offset 0: it is damaged: its length field says ${length} bytes`,
+  )
+})
+
+test('a batch that differs from its checksum is refused, and read again', async () => {
+  const values = [Buffer.from('{"a":1}'), Buffer.from('{"a":2}')]
+  let damaged: Buffer | null = null
+  const read = reader(values, 100, (batch) => {
+    batch[70]! ^= 1
+    damaged = batch
+  })
+  const limits = { bytesMax: 1_000, recordsMax: 10 }
+  await expect(read.read(0, limits)).rejects.toMatchObject({
+    name: 'KafkaBatchError',
+    message: expect.stringMatching(/batch at offset 0: its checksum differs/),
+  })
+  damaged![70]! ^= 1
+  expect(await read.read(0, limits)).toMatchObject({ start: 0, end: 2, count: 2 })
 })
 
 function expectRecord(value: Buffer | null, line: string, original: OriginalRecord | undefined): void {

@@ -8,6 +8,8 @@ import type { Offset } from '#core/offsets.ts'
 import type { OriginalRecord } from '../event-log.ts'
 import { NEWLINE } from '../log-blocks.ts'
 import { type RecordDecoder, Unreadable } from '../record-format.ts'
+import { crc32c } from './crc32c.ts'
+import { KafkaBatchError } from './kafka-batch-error.ts'
 import { KafkaReader } from './kafka-bytes.ts'
 import { CODEC_MASK, decompress } from './kafka-codecs.ts'
 import type { Fetched } from './kafka-requests.ts'
@@ -41,7 +43,12 @@ export interface BatchHead {
 
 const HEAD_BYTES = 61
 const LENGTH_AT = 8
+/** that the length field does not count */
+const BEFORE_LENGTH_BYTES = 12
 const MAGIC_AT = 16
+const CHECKSUM_AT = 17
+/** the checksum covers everything from the attributes on */
+const CHECKED_AT = 21
 const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
@@ -53,21 +60,23 @@ const NULL_LINE = Buffer.from('null')
 export function readHead(bytes: Buffer, at: number): BatchHead | null {
   if (bytes.length - at < HEAD_BYTES) return null
   const length = bytes.readInt32BE(at + LENGTH_AT)
-  if (bytes.length - at < 12 + length) return null
+  if (length < HEAD_BYTES - BEFORE_LENGTH_BYTES)
+    throw new KafkaBatchError(Number(bytes.readBigInt64BE(at)), `it is damaged: its length field says ${length} bytes`)
+  if (bytes.length - at < BEFORE_LENGTH_BYTES + length) return null
   const magic = bytes.readInt8(at + MAGIC_AT)
   if (magic !== 2) {
     throw new Error(
       `the batch at offset ${bytes.readBigInt64BE(at)} has Kafka's message format ${magic}; only format 2 (Kafka 0.11 and newer) can be read`,
     )
   }
-  const reader = new KafkaReader(bytes, at + 21)
+  const reader = new KafkaReader(bytes, at + CHECKED_AT)
   const [firstOffset, attributes] = [Number(bytes.readBigInt64BE(at)), reader.int16()]
   const lastOffset = firstOffset + reader.int32()
   const [firstTimeMs, timeMaxMs, producerId] = [Number(reader.int64()), Number(reader.int64()), reader.int64()]
   return {
     firstOffset,
     lastOffset,
-    bytes: 12 + length,
+    bytes: BEFORE_LENGTH_BYTES + length,
     codec: attributes & CODEC_MASK,
     control: (attributes & CONTROL) !== 0,
     transactional: (attributes & TRANSACTIONAL) !== 0,
@@ -138,15 +147,22 @@ export async function decodeRecords(
   decoder: RecordDecoder,
   limits: RecordLimits,
 ): Promise<DecodedBatch> {
-  const records = await decompress(head.codec, body)
+  const records = await decompress(head.codec, body).catch((error: Error) => {
+    throw new KafkaBatchError(head.firstOffset, `it cannot be decompressed: ${error.message}`, error)
+  })
   const leftOut = aborted.leavesOut(head, head.control && head.records > 0 && isAbortMarker(records))
   const places = placesOf(head, leftOut ? 0 : head.records, records, from)
   await decoder.prepare(valuesOf(places))
   return layOut(head, places, from, decoder, limits)
 }
 
-/** Where a fetched buffer's batch has its records. */
+/** Where a fetched buffer's batch has its records. @throws KafkaBatchError if the batch is not as its producer wrote it */
 export function bodyOf(bytes: Buffer, at: number, head: BatchHead): Buffer {
+  if (crc32c(bytes, at + CHECKED_AT, at + head.bytes) !== bytes.readUInt32BE(at + CHECKSUM_AT))
+    throw new KafkaBatchError(
+      head.firstOffset,
+      'its checksum differs: it was damaged on the way, or on the disk of its broker. It is read again; if this goes on, have another replica lead the partition',
+    )
   return bytes.subarray(at + HEAD_BYTES, at + head.bytes)
 }
 

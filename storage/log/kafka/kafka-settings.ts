@@ -44,7 +44,7 @@ export interface KafkaLogSettings extends KafkaClientSettings {
    * other readers of the topic lose it, too. Default 'broker'
    */
   readonly trim?: 'broker' | 'delete-records'
-  /** Default 'zstd' */
+  /** Default 'gzip', which every consumer reads */
   readonly compression?: KafkaCompression
   /** one record's size at the most: larger ones are refused at append; when read they are dead letters. Default 1 MiB */
   readonly recordBytesMax?: number

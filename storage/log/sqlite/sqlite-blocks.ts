@@ -24,6 +24,7 @@ export class SqliteBlocks {
   readonly #moveEnd: StatementSync
   readonly #moveStart: StatementSync
   readonly #range: StatementSync
+  readonly #ends: StatementSync
   readonly #from: StatementSync
   readonly #oldest: StatementSync
   readonly #delete: StatementSync
@@ -34,6 +35,7 @@ export class SqliteBlocks {
     this.#moveEnd = file.prepare('UPDATE log_ends SET "end" = "end" + ? WHERE partition = ? RETURNING "end"')
     this.#moveStart = file.prepare('UPDATE log_ends SET start = ? WHERE partition = ?')
     this.#range = file.prepare('SELECT start, "end" FROM log_ends WHERE partition = ?')
+    this.#ends = file.prepare('SELECT "end" FROM log_ends ORDER BY partition')
     this.#from = file.prepare(
       `SELECT start, count, at_ms, crc, bytes FROM log_blocks
        WHERE partition = ?1 AND start >= (SELECT max(start) FROM log_blocks WHERE partition = ?1 AND start <= ?2) ORDER BY start`,
@@ -48,6 +50,11 @@ export class SqliteBlocks {
     const found = this.#range.get(partition) as { readonly start: number; readonly end: number } | undefined
     if (found === undefined) throw this.#damaged(`partition ${partition} has no row of its own`)
     return { partition, start: found.start, end: found.end }
+  }
+
+  /** By partition. */
+  ends(): Offset[] {
+    return (this.#ends.all() as { readonly end: number }[]).map(({ end }) => end)
   }
 
   /** The blocks of one batch, with contiguous offsets. */

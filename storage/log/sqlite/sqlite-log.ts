@@ -59,6 +59,7 @@ const SCHEMA = `
 export class SqliteLog implements EventLog {
   readonly identity: string
   readonly partitions: number
+  readonly partitionsFixed = true
   readonly #options: Required<SqliteLogOptions>
   readonly #writer: SqliteFile
   readonly #reader: SqliteFile
@@ -142,6 +143,11 @@ export class SqliteLog implements EventLog {
     this.#assertOpen()
     assertPartition(this, partition)
     return this.#reader.look(`reading the offsets of partition ${partition}`, () => this.#blocks.range(partition))
+  }
+
+  async ends(): Promise<readonly Offset[]> {
+    this.#assertOpen()
+    return this.#reader.look('reading the ends of all partitions', () => this.#blocks.ends())
   }
 
   async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {

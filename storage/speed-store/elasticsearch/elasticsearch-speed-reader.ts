@@ -2,6 +2,7 @@
 import type { Positions } from '#core/offsets.ts'
 import type { ElasticsearchConnection } from '#storage/elasticsearch/elasticsearch-connection.ts'
 import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
+import { OPEN_ROWS_BYTES_MAX, tooManyRows } from '../read-limit.ts'
 import type { Marker, OpenPartials } from '../speed-store.ts'
 import { markerOf, type SpeedDocument, segmentOf } from './elasticsearch-speed-index.ts'
 
@@ -9,6 +10,7 @@ export interface SpeedReadLimits {
   readonly pageRowsMax: number
   /** of one read, over all views and partitions */
   readonly readRowsMax: number
+  readonly openRowsBytesMax: number
   /** all tries of one request together: who asks is waiting, and is better told than kept */
   readonly readMsMax: number
 }
@@ -16,6 +18,7 @@ export interface SpeedReadLimits {
 export const DEFAULT_SPEED_READ_LIMITS: SpeedReadLimits = {
   pageRowsMax: 2_000,
   readRowsMax: 2_000_000,
+  openRowsBytesMax: OPEN_ROWS_BYTES_MAX,
   readMsMax: 10_000,
 }
 const KEEP_ALIVE = '1m'
@@ -109,12 +112,17 @@ export async function readOpen(
   const query = { bool: { filter: [{ terms: { segment: [...partitions.keys()] } }, wanted] } }
   const markers = new Map<number, Marker>()
   const found = new Map<string, SpeedHit[]>()
-  let rows = 0
+  let [rows, bytes] = [0, 0]
   for await (const hits of pagesOf(connection, indices, query, limits)) {
     rows += hits.length
     if (rows > limits.readRowsMax) throw tooMany(connection, limits)
     for (const hit of hits) {
-      const { kind, segment } = hit._source
+      const { kind, segment, row } = hit._source
+      bytes += row?.length ?? 0
+      if (bytes > limits.openRowsBytesMax) {
+        const message = tooManyRows(`Elasticsearch at ${connection.node}`, limits.openRowsBytesMax)
+        throw new ElasticsearchError('too-large', message)
+      }
       if (kind === 'marker') markers.set(partitions.get(segment)!, markerOf(hit._source))
       else (found.get(segment) ?? found.set(segment, []).get(segment)!).push(hit)
     }

@@ -62,6 +62,27 @@ describe.skipIf(missing !== null)('on a real server', () => {
     }
   })
 
+  test('reads, lists and cleans up 128 partitions, each read with as many requests as of one', async () => {
+    const PARTITIONS = 128
+    const proxy = await FaultyProxy.start(server.node)
+    const store = await open({ node: proxy.url })
+    const all = Array.from({ length: PARTITIONS }, (_, partition) => partition)
+    const flush = (partition: number): Promise<void> =>
+      store.flush([partial('k', 2, { partition })], marker(2, { partition }))
+    for (let first = 0; first < PARTITIONS; first += 8) await Promise.all(all.slice(first, first + 8).map(flush))
+    const requestsOf = async (starts: ReadonlyMap<number, number>): Promise<number> => {
+      const before = proxy.requests
+      const { rows, markers } = await store.read(['v1'], starts)
+      expect([rows.get('v1')!.length, markers.size]).toEqual([starts.size, starts.size])
+      return proxy.requests - before
+    }
+    // To open, to search, to close; closing is not waited for.
+    expect(await requestsOf(new Map([[77, 0]]))).toBeLessThanOrEqual(4)
+    expect(await requestsOf(new Map(all.map((partition) => [partition, 0])))).toBeLessThanOrEqual(4)
+    expect((await store.markers()).size).toBe(PARTITIONS)
+    await proxy.stop()
+  }, 240_000)
+
   test('reads more rows than a page holds, of several views and partitions, and rows of any size', async () => {
     const store = await open({ limits: { pageRowsMax: 100, bulkOperationsMax: 70 } })
     const wide = partial('wide', 9, { row: JSON.stringify({ hashes: 'f'.repeat(300_000) }) })

@@ -97,10 +97,9 @@ export class ElasticsearchSpeedStore implements SpeedStore {
 
   async read(views: readonly string[], starts: Positions): Promise<OpenPartials> {
     if (starts.size === 0) return { markers: new Map(), rows: new Map(views.map((view) => [view, []])) }
-    const indices = [...starts.keys()].map((partition) => this.#names.alias(partition)).join(',')
     const triesMax = this.#options.limits?.settleTriesMax ?? SETTLE_TRIES_MAX
     for (let attempt = 1; ; attempt++) {
-      const open = await readOpen(this.#connection, indices, views, starts, this.#limits)
+      const open = await readOpen(this.#connection, this.#names.everyPartition, views, starts, this.#limits)
       if (open.ahead?.size === 0 || attempt >= triesMax) return open
       await this.#connection.pause(SETTLE_MS_FIRST * 2 ** (attempt - 1), 'reading partials')
     }

@@ -204,3 +204,14 @@ test('a full disk refuses the flush as a whole, still answers, and goes on when 
     disk.remove()
   }
 })
+
+test('a read of more rows than its limit is refused with its name, and takes nothing into memory', async () => {
+  const store = await open({ openRowsBytesMax: 2_000 })
+  await store.flush([partial('a', 1)], marker(1))
+  expect((await store.read([partial('a', 1).view], zero)).markers.size).toBe(1)
+  await store.flush(many(2), marker(2))
+  await expect(store.read([partial('a', 1).view], zero)).rejects.toMatchObject({
+    reason: 'too-large',
+    message: expect.stringMatching(/more than openRowsBytesMax = 2000 bytes of rows; close segments sooner/),
+  })
+})

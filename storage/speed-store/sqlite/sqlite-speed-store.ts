@@ -12,6 +12,7 @@ import type { Offset, Positions } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import { SqliteFile } from '#storage/sqlite/sqlite-file.ts'
+import { OPEN_ROWS_BYTES_MAX, tooManyRows } from '../read-limit.ts'
 import type { Marker, OpenPartials, PartialRow, SpeedStore } from '../speed-store.ts'
 import { SPEED_SCHEMA, SqliteSpeedTables } from './sqlite-speed-tables.ts'
 
@@ -20,6 +21,8 @@ export interface SqliteSpeedStoreOptions {
   readonly dataset: string
   /** EventLog.identity: partials of another log's offsets are dropped when the store is opened */
   readonly log?: string
+  /** rows that one read takes into memory; default OPEN_ROWS_BYTES_MAX */
+  readonly openRowsBytesMax?: number
   readonly step?: StepHook
   /** told when what the file held was dropped: it was damaged, of another version, or of another log */
   readonly onRebuilt?: (reason: string) => void
@@ -94,9 +97,13 @@ export class SqliteSpeedStore implements SpeedStore {
     throw this.#anew('replaced', doing, `offset ${before.through} was flushed before, but there is ${found}`)
   }
 
+  /** @throws StorageFileError; 'too-large' if the rows exceed openRowsBytesMax */
   async read(views: readonly string[], starts: Positions): Promise<OpenPartials> {
     const { file, tables } = await this.#present()
-    return file.read('reading partials', () => tables.read(views, starts))
+    const { openRowsBytesMax = OPEN_ROWS_BYTES_MAX, file: path } = this.#options
+    const open = await file.read('reading partials', () => tables.read(views, starts, openRowsBytesMax))
+    if (open !== null) return open
+    throw new StorageFileError(path, 'too-large', tooManyRows(`speed store ${path}`, openRowsBytesMax))
   }
 
   async markers(): Promise<ReadonlyMap<number, Marker>> {

@@ -72,7 +72,9 @@ export class SqliteSpeedTables {
     this.#upsertMarker.run(partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs, views)
   }
 
-  read(views: readonly string[], starts: Positions): OpenPartials {
+  /** @returns null if the rows have more than `bytesMax` bytes together */
+  read(views: readonly string[], starts: Positions, bytesMax: number): OpenPartials | null {
+    let bytes = 0
     const markers = new Map<number, Marker>()
     const rows = new Map<string, string[]>(views.map((view) => [view, []]))
     for (const [partition, start] of starts) {
@@ -80,7 +82,12 @@ export class SqliteSpeedTables {
       if (found === undefined) continue
       markers.set(partition, markerOf(found))
       for (const [view, into] of rows)
-        for (const entry of this.#rows.iterate(partition, start, view)) into.push(entry.row as string)
+        for (const entry of this.#rows.iterate(partition, start, view)) {
+          const row = entry.row as string
+          bytes += row.length
+          if (bytes > bytesMax) return null
+          into.push(row)
+        }
     }
     return { markers, rows }
   }

@@ -1,0 +1,53 @@
+/** What following the log asks of it, counted. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import type { RecordBatch } from '#storage/log/event-log.ts'
+import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
+import { DEFAULT_LIVE_LIMITS } from './live-limits.ts'
+import { LogTail, type TailRows } from './log-tail.ts'
+
+const PARTITIONS = 256
+const folder = mkdtempSync(join(tmpdir(), 'watershed-tail-'))
+const log = await SqliteLog.open({ file: join(folder, 'log.sqlite'), dataset: 'd', partitions: PARTITIONS })
+afterAll(async () => {
+  await log.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('a refresh asks the log once for all partitions, and reads only those that have something new', async () => {
+  const asked: string[] = []
+  const counting = {
+    ends: () => {
+      asked.push('ends')
+      return log.ends()
+    },
+    range: (partition: number) => {
+      asked.push(`range ${partition}`)
+      return log.range(partition)
+    },
+    read: (...words: Parameters<SqliteLog['read']>) => {
+      asked.push(`read ${words[0]}`)
+      return log.read(...words)
+    },
+  }
+  const appended: RecordBatch[] = []
+  const rows: TailRows = {
+    append: async (batches) => void appended.push(...batches),
+    drop: async () => {},
+    counts: () => ({ rows: 0, deadLetters: 0, lateRows: 0 }),
+  }
+  const tail = new LogTail(counting, rows, DEFAULT_LIVE_LIMITS)
+  await tail.follow(new Map(Array.from({ length: PARTITIONS }, (_, partition) => [partition, 0])))
+  expect(await tail.advance()).toBe(false)
+  expect(asked.splice(0)).toEqual(['ends'])
+  expect(tail.places().every(({ logEnd, asOfMs }) => logEnd === 0 && asOfMs !== null)).toBe(true)
+
+  await log.append([{ partition: 77, lines: Buffer.from('{}\n{}\n'), count: 2 }])
+  expect(await tail.advance()).toBe(true)
+  expect(asked.splice(0)).toEqual(['ends', 'range 77', 'read 77'])
+  expect(appended.map(({ partition, count }) => [partition, count])).toEqual([[77, 2]])
+  expect(await tail.advance()).toBe(false)
+  expect(asked).toEqual(['ends'])
+})
