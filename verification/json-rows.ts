@@ -8,15 +8,12 @@ import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { changedColumns } from '#storage/lake/stored-columns.ts'
 
-/** Line length for which the engine makes room by itself. */
-const LINE_BYTES = 16 * 1024 * 1024
-
 /** SQL text `(SELECT …)` with the dataset's typed rows. @param segment has JSON and rows */
 export function jsonRowsSql(dataset: CompiledDataset, segment: SegmentManifest, lake: Lake): string {
   const changed = changedColumns(dataset, segment)
   const { convert, project, jsonColumns } = dataset.decodeOf(changed)
   const { file, lineBytesMax } = segment.raw!
-  const objects = `read_json_objects(${quoteText(lake.resolve(file))}, format = 'newline_delimited', compression = 'zstd', maximum_object_size = ${Math.max(LINE_BYTES, lineBytesMax)})`
+  const objects = `read_json_objects(${quoteText(lake.resolve(file))}, format = 'newline_delimited', compression = 'zstd', maximum_object_size = ${lineBytesMax})`
   const parsed = `SELECT row_number() OVER () AS _line, unnest(json_transform(json, to_json(${jsonColumns}))) FROM ${objects}`
   const decoded = `SELECT _line, ${project} FROM (SELECT ${convert} FROM (${parsed}))`
   const stored = `SELECT row_number() OVER () AS _line, * FROM read_parquet(${quoteText(lake.resolve(segment.events!))})`
