@@ -5,6 +5,7 @@
 import { copyFile, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
+import { lineBytesMax } from '#storage/engine/decode-batch.ts'
 import { appendScratch } from '#storage/engine/scratch-file.ts'
 
 const compress = promisify(zstdCompress)
@@ -20,6 +21,8 @@ export class RawLines {
   #waiting: Buffer[] = []
   #waitingBytes = 0
   #lines = 0
+  /** the frame that is being written; what fails is thrown where it is waited for */
+  #written: Promise<void> = Promise.resolve()
   #lineBytesMax = 0
 
   /** @param file in the scratch folder */
@@ -31,13 +34,15 @@ export class RawLines {
     return this.#lines
   }
 
-  /** of the longest line, its line feed included */
+  /** no line is longer, its line feed included */
   get lineBytesMax(): number {
     return this.#lineBytesMax
   }
 
   /** Forgets everything. */
   async clear(): Promise<void> {
+    await this.#written.catch(() => {})
+    this.#written = Promise.resolve()
     await rm(this.#file, { force: true })
     this.#waiting = []
     this.#waitingBytes = 0
@@ -45,30 +50,21 @@ export class RawLines {
     this.#lineBytesMax = 0
   }
 
-  /** @param without indexes of lines to leave out, ascending */
-  async add(lines: Buffer, without: readonly number[]): Promise<void> {
-    const left = new Set(without)
-    let kept = 0
-    let index = 0
-    for (
-      let from = 0, end = lines.indexOf(LINE_FEED);
-      end !== -1;
-      from = end + 1, end = lines.indexOf(LINE_FEED, from)
-    ) {
-      if (left.has(index++)) {
-        this.#keep(lines.subarray(kept, from))
-        kept = end + 1
-        continue
-      }
-      this.#lines++
-      this.#lineBytesMax = Math.max(this.#lineBytesMax, end + 1 - from)
-    }
-    this.#keep(lines.subarray(kept))
-    if (this.#waitingBytes >= FRAME_BYTES) await this.#write()
+  /** @param count of the lines; @param without indexes of lines to leave out */
+  async add(lines: Buffer, count: number, without: readonly number[]): Promise<void> {
+    this.#lines += count - without.length
+    this.#lineBytesMax = Math.max(this.#lineBytesMax, lineBytesMax(lines))
+    for (const kept of withoutLines(lines, new Set(without))) this.#keep(kept)
+    if (this.#waitingBytes < FRAME_BYTES) return
+    // One frame is compressed while the next records are read and decoded.
+    await this.#written
+    this.#written = this.#write()
+    this.#written.catch(() => {})
   }
 
   /** Writes them to a file of their own; they are kept. */
   async copyTo(path: string): Promise<void> {
+    await this.#written
     await this.#write()
     await copyFile(this.#file, path)
   }
@@ -81,11 +77,28 @@ export class RawLines {
 
   async #write(): Promise<void> {
     if (this.#waitingBytes === 0) return
-    const frame = await compress(Buffer.concat(this.#waiting), {
-      params: { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
-    })
-    await appendScratch(this.#file, frame)
+    const lines = Buffer.concat(this.#waiting)
     this.#waiting = []
     this.#waitingBytes = 0
+    const params = { [constants.ZSTD_c_compressionLevel]: LEVEL, [constants.ZSTD_c_checksumFlag]: 1 }
+    await appendScratch(this.#file, await compress(lines, { params }))
   }
+}
+
+/** The runs of lines between those that are left out. */
+function* withoutLines(lines: Buffer, left: ReadonlySet<number>): Generator<Buffer> {
+  let kept = 0
+  if (left.size > 0) {
+    let index = 0
+    for (
+      let from = 0, end = lines.indexOf(LINE_FEED);
+      end !== -1;
+      from = end + 1, end = lines.indexOf(LINE_FEED, from)
+    ) {
+      if (!left.has(index++)) continue
+      yield lines.subarray(kept, from)
+      kept = end + 1
+    }
+  }
+  yield lines.subarray(kept)
 }

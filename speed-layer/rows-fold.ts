@@ -97,7 +97,7 @@ export class RowsFold implements SegmentFold {
     const { connection, dataset, scratchFolder } = this.#parts
     const { dead, unconverted } = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
     this.#unconverted = sumByColumn([this.#unconverted, unconverted])
-    await this.#raw?.add(batch.lines, indexesOf(batch, dead))
+    await this.#raw?.add(batch.lines, batch.count, indexesOf(batch, dead))
     for (const letter of dead) this.#deadLetters.push(letter)
     this.#records += batch.count
     this.#bytes += bytesHeld(batch)

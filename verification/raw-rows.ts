@@ -9,8 +9,10 @@ import { createRowsTable, decodeBatch, typedColumnsSql } from '#storage/engine/d
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { changedColumns } from '#storage/lake/stored-columns.ts'
 import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
+import { jsonRowsSql } from './json-rows.ts'
 
 const TAIL_BATCH = { recordsMax: 25_000, bytesMax: 48 * 1024 * 1024 } as const
 
@@ -75,13 +77,26 @@ export async function rawRows(parts: RawParts, positions: readonly RawPosition[]
     await createRowsTable(connection, dataset, table)
     const tails = new Map<number, TailCount>()
     for (const place of positions) tails.set(place.partition, await decodeTail(parts, place, table))
-    const closed = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
+    const closed = closedRowsSql(parts, segments)
     const relation = `(SELECT * FROM ${closed} UNION ALL SELECT ${typedColumnsSql(dataset)} FROM ${quoteName(table)})`
     return { relation, counts: await countRows(connection, relation, positions, segments, tails), drop }
   } catch (error) {
     await drop()
     throw error
   }
+}
+
+/** Rows as they are stored; where columns are defined otherwise now, from the JSON of the events, if it is kept. */
+function closedRowsSql({ dataset, lake }: RawParts, segments: readonly SegmentManifest[]): string {
+  const isChanged = (segment: SegmentManifest): boolean =>
+    segment.rows > 0 && segment.raw !== undefined && changedColumns(dataset, segment).length > 0
+  const stored = typedRowsSql(
+    dataset,
+    segments.filter((segment) => !isChanged(segment)),
+    (file) => lake.resolve(file),
+  )
+  const changed = segments.filter(isChanged).map((segment) => jsonRowsSql(dataset, segment, lake))
+  return `(${[stored, ...changed].map((rows) => `SELECT * FROM ${rows}`).join(' UNION ALL ')})`
 }
 
 /** Prefers compacted segments: the originals may have been removed. */

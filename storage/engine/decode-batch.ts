@@ -90,7 +90,7 @@ export async function decodeBatch(
     `batch-${process.pid}-${batch.partition}-${batch.start}-${++scratchFiles}.ndjson`,
   )
   const lines = hideDeep(batch.lines)
-  const file = { path, objectBytesMax: objectBytesMax(lines) }
+  const file = { path, objectBytesMax: lineBytesMax(lines) }
   try {
     await writeScratch(path, lines)
     try {
@@ -149,7 +149,7 @@ async function decodeTogether(
   try {
     await writeScratch(path, lines)
     await connection.run('BEGIN TRANSACTION')
-    const file = { path, objectBytesMax: objectBytesMax(lines) }
+    const file = { path, objectBytesMax: lineBytesMax(lines) }
     const select = decodeTogetherSelect(dataset, batches, decodedSql(dataset, file, target))
     const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
     const [partitions, offsets, reasons] = await connection.columns(
@@ -312,7 +312,7 @@ async function failuresIn(
   const lines = Buffer.concat([...linesAt(batch, offsets!.map(Number))].flatMap(({ line }) => [line, LINE_END]))
   try {
     await writeScratch(path, lines)
-    const file = { path, objectBytesMax: objectBytesMax(lines) }
+    const file = { path, objectBytesMax: lineBytesMax(lines) }
     const looks = `SELECT *, ${types} AS _types FROM (${noted}) POSITIONAL JOIN ${objectsSql(file)} AS objects(${event})`
     const [found, names] = await connection.columns(
       `SELECT _offset, failed FROM (SELECT _offset, ${failed} AS failed FROM (${looks})) WHERE failed <> ''`,
@@ -407,7 +407,8 @@ function* linesAt(batch: RecordBatch, offsets: readonly Offset[]): Generator<Pla
   }
 }
 
-function objectBytesMax(lines: Buffer): number {
+/** At least as long as every line, and as what the engine makes room for by itself: only larger texts are looked through. */
+export function lineBytesMax(lines: Buffer): number {
   let longest = ENGINE_LINE_BYTES_MAX
   if (lines.length <= longest) return longest
   for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from))

@@ -15,7 +15,7 @@ export interface LakeFile {
 export interface RawFile {
   /** zstd of one line per row of the events file, in the same order */
   readonly file: LakeFile
-  /** of the longest line, its line feed included */
+  /** no line is longer, its line feed included */
   readonly lineBytesMax: number
 }
 

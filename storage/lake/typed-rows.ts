@@ -10,9 +10,6 @@ import { changedColumns } from './stored-columns.ts'
 
 export type RowsDataset = Pick<CompiledDataset, 'rowColumns' | 'columns' | 'timeColumn' | 'schemaHash' | 'decodeOf'>
 
-/** Line length for which the engine makes room by itself. */
-const LINE_BYTES = 16 * 1024 * 1024
-
 /** Segments whose files are read in the same way. */
 interface Group {
   readonly columns: SegmentManifest['columns']
@@ -111,7 +108,7 @@ function decodedAgainSql(
 ): string {
   const { convert, project, jsonColumns } = dataset.decodeOf(again)
   const paths = segments.map(({ raw }) => quoteText(resolve(raw!.file)))
-  const lineBytesMax = Math.max(LINE_BYTES, ...segments.map(({ raw }) => raw!.lineBytesMax))
+  const lineBytesMax = Math.max(...segments.map(({ raw }) => raw!.lineBytesMax))
   const lines = `read_json([${paths.join(', ')}], format = 'newline_delimited', compression = 'zstd', ignore_errors = true, maximum_object_size = ${lineBytesMax}, columns = ${jsonColumns})`
   return `SELECT ${project} FROM (SELECT ${convert} FROM ${lines})`
 }
