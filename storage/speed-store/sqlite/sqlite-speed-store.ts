@@ -13,7 +13,7 @@ import { noSteps, type StepHook } from '#core/steps.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import { SqliteFile } from '#storage/sqlite/sqlite-file.ts'
 import type { Marker, OpenPartials, PartialRow, SpeedStore } from '../speed-store.ts'
-import { SPEED_SCHEMA, SqliteSpeedTables } from './sqlite-speed-tables.ts'
+import { SPEED_FORMAT, SPEED_SCHEMA, SPEED_UPGRADES, SqliteSpeedTables } from './sqlite-speed-tables.ts'
 
 export interface SqliteSpeedStoreOptions {
   readonly file: string
@@ -164,7 +164,8 @@ async function openFile(options: SqliteSpeedStoreOptions): Promise<Opened> {
     file: options.file,
     what: 'speed store',
     applicationId: APPLICATION_ID,
-    format: 2,
+    format: SPEED_FORMAT,
+    upgrades: SPEED_UPGRADES,
     schema: SPEED_SCHEMA,
     synchronous: 'NORMAL',
     checked: true,
