@@ -166,6 +166,7 @@ function describeCompacted(
     rows: total((segment) => segment.rows),
     deadLetters: total((segment) => segment.deadLetters),
     ...holesOf(total((segment) => segment.holes ?? 0)),
+    ...lastOf(group),
     timeRange:
       times.length === 0
         ? null
@@ -179,6 +180,11 @@ function describeCompacted(
     createdAtMs,
     replaces: group.map(segmentManifestName),
   }
+}
+
+function lastOf(group: readonly SegmentManifest[]): Pick<SegmentManifest, 'last'> {
+  const last = group.findLast((segment) => segment.last !== undefined)?.last
+  return last === undefined ? {} : { last }
 }
 
 function holesOf(holes: number): Pick<SegmentManifest, 'holes'> {

@@ -37,6 +37,7 @@ const segment: z.ZodType<SegmentManifest> = z
     rows: count,
     deadLetters: count,
     holes: count.optional(),
+    last: z.strictObject({ offset: count, arrivalMs: z.int(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }).optional(),
     timeRange: z.strictObject({ minMs: z.int(), maxMs: z.int() }).nullable(),
     late: z.strictObject({ rows: count, maxMs: z.int() }),
     schemaHash: z.string(),

@@ -78,6 +78,13 @@ export interface EventLog {
   read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>
   /** Drops records before `before`, if they were appended before `olderThanMs`. Removes whole blocks only, so it may keep more. Returns the new start. */
   trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset>
+  /**
+   * For repairs: gives the records from `from` on the offsets from `to` on, and drops those before, as one atomic change. Nobody may append
+   * meanwhile. Absent where offsets are not ours to give (Kafka). @throws RangeError unless start <= from <= end and from <= to
+   */
+  moveRecords?(partition: number, from: Offset, to: Offset): Promise<void>
+  /** Reads everything and compares it with its checksums. Absent where that is the work of others (Kafka). @throws for what is damaged */
+  examine?(partition: number): Promise<void>
   close(): Promise<void>
 }
 
