@@ -14,7 +14,9 @@ import {
 } from '#core/log-agreement.ts'
 import { verdictText } from '#core/log-verdict-text.ts'
 import type { Offset, OffsetRange } from '#core/offsets.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { recordsAt } from '#storage/log/record-prints.ts'
 import { barrierOver } from '#storage/speed-store/barrier.ts'
@@ -56,7 +58,7 @@ export class OwnerAgreement {
     this.#storeAway = false
     const { lake, log, partition } = this.#parts
     // Before the chain: what a generation has counted then, the chain that is read later can only reach or pass.
-    const generation = await lake.current()
+    const generation = await newestGeneration(lake)
     const chain = (await lake.chains(Math.max(log.partitions, partition + 1)))[partition]!
     const refusal = (await lake.refusals()).get(partition) ?? null
     const logRange = await log.range(partition)
@@ -141,5 +143,15 @@ export class OwnerAgreement {
 
   get #where(): string {
     return `dataset '${this.#parts.dataset}', partition ${this.#parts.partition}`
+  }
+}
+
+/** A current generation that cannot be read must not keep events from being counted: what an older one has counted, it has, too. */
+async function newestGeneration(lake: Lake): Promise<GenerationManifest | null> {
+  try {
+    return await lake.current()
+  } catch (error) {
+    if (!(error instanceof LakeError)) throw error
+    return (await lake.generations()).at(-1) ?? null
   }
 }

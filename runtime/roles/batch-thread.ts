@@ -60,7 +60,8 @@ class BatchOfDataset {
   async start(): Promise<void> {
     const { configuration, emit } = this.#parts
     const { lake } = this.open
-    this.#current = await lake.current()
+    // One that cannot be read is reported by the first run that is due.
+    this.#current = await lake.current().catch(() => null)
     this.#schedule = await openSchedule(configuration, {
       lake,
       run: (mode, signal, onProgress) => this.#run(mode, signal, onProgress),
