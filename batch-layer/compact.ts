@@ -143,7 +143,8 @@ async function compactGroup(
   await step('compact:committed')
 }
 
-function describeCompacted(
+/** The manifest of a segment that takes the place of `group`. */
+export function describeCompacted(
   group: readonly SegmentManifest[],
   events: LakeFile | null,
   deadLetterFile: LakeFile | null,

@@ -2,7 +2,7 @@
  * The world of the simulation: owners, a batch worker, readers and an operator who repairs run the real functions (PartitionOwner, planRun,
  * publishGeneration, removeUnneeded, takeSnapshot, disagreements, …) on ports in memory, one step at a time.
  */
-import { groupSmall } from '#batch-layer/compact.ts'
+import { describeCompacted, groupSmall } from '#batch-layer/compact.ts'
 import { planRun } from '#batch-layer/plan-run.ts'
 import { publishGeneration } from '#batch-layer/publish-generation.ts'
 import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
@@ -15,7 +15,6 @@ import { PartitionOwner } from '#speed-layer/partition-owner.ts'
 import { DEFAULT_STREAM_LIMITS } from '#speed-layer/stream-limits.ts'
 import { isRefusal } from '#speed-layer/stream-refusals.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
-import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { MemoryLake, memoryLakeFolder } from '#storage/lake/memory/memory-lake.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { LogRangeError } from '#storage/log/event-log.ts'
@@ -301,16 +300,7 @@ export class World {
         lake.put(staged.writePath, JSON.stringify(mergeStates(events.flatMap((file) => statesOf(lake, file)))))
         const rows = group.reduce((sum, segment) => sum + segment.rows, 0)
         const file = await staged.finish(rows)
-        const last = group.at(-1)!
-        await lake.commitCompacted({
-          ...last,
-          start: group[0]!.start,
-          events: file,
-          partials: {},
-          rows,
-          createdAtMs: clock(),
-          replaces: group.map(segmentManifestName),
-        })
+        await lake.commitCompacted(describeCompacted(group, file, null, clock()))
         this.seen.compactions++
       }
     }
