@@ -42,7 +42,6 @@ interface MarkerRow {
 }
 
 interface StoredPartial {
-  readonly key: string
   readonly row: string
   /** null: written by a version that wrote none */
   readonly crc: number | null
@@ -85,7 +84,7 @@ export class SqliteSpeedTables {
 
   upsert(partials: readonly PartialRow[], marker: Marker): void {
     for (const { view, partition, segmentStart, key, pane, version, row } of partials)
-      this.#upsertPartial.run(view, partition, segmentStart, key, pane, version, row, checksumOf(key, row))
+      this.#upsertPartial.run(view, partition, segmentStart, key, pane, version, row, crc32(row))
     const { partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs } = marker
     const views = JSON.stringify(marker.views)
     const last = marker.last === undefined ? null : JSON.stringify(marker.last)
@@ -106,10 +105,10 @@ export class SqliteSpeedTables {
     return { markers, rows }
   }
 
-  #checked({ key, row, crc }: StoredPartial, partition: number): string {
-    if (crc === null || crc === checksumOf(key, row)) return row
+  #checked({ row, crc }: StoredPartial, partition: number): string {
+    if (crc === null || crc === crc32(row)) return row
     const { path } = this.#file
-    const what = `the row of key ${key} in partition ${partition} differs from the one that was written; delete the file: what it held is folded again from the log`
+    const what = `a row of partition ${partition} differs from the one that was written; delete the file: what it held is folded again from the log`
     throw new StorageFileError(path, 'damaged', `speed store ${path}: ${what}`)
   }
 
@@ -159,9 +158,4 @@ function markerOf(row: MarkerRow): Marker {
     views: JSON.parse(row.views) as string[],
     ...(row.last === null ? {} : { last: JSON.parse(row.last) as RecordPrint }),
   }
-}
-
-/** Of a partial: its text, under its key. */
-function checksumOf(key: string, row: string): number {
-  return crc32(row, crc32(key))
 }
