@@ -108,6 +108,14 @@ export class OwnerAgreement {
     return refusalOf(verdict, this.#where)
   }
 
+  /** The error for a log that has other records before `at` than those that were read. The refusal stays. */
+  async divergedFault(at: Offset, { start }: { readonly start: Offset }): Promise<Error> {
+    const counted = at > start ? 'open' : 'closed'
+    const verdict: LogVerdict = { kind: 'log-diverged', offset: at - 1, counted }
+    await this.#remember(verdict)
+    return refusalOf(verdict, this.#where)!
+  }
+
   async #leaveBarrier(logRange: OffsetRange, lakeEnd: Offset): Promise<void> {
     const { partition, store } = this.#parts
     try {

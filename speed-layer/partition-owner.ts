@@ -15,7 +15,7 @@ import type { RecordPrint } from '#core/record-print.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { bytesHeld, type EventLog, LogRangeError } from '#storage/log/event-log.ts'
+import { bytesHeld, type EventLog, LogDivergedError, LogRangeError } from '#storage/log/event-log.ts'
 import { lastPrint } from '#storage/log/record-prints.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
@@ -118,6 +118,7 @@ export class PartitionOwner {
       this.#holes += batch.end - batch.start - batch.count
       return true
     } catch (error) {
+      if (error instanceof LogDivergedError) throw await this.#agreement.divergedFault(error.at, fold)
       if (!(error instanceof LogRangeError)) throw error
       if (error.wanted > error.range.end) {
         const folded = { segmentStart: fold.start, through: fold.end }

@@ -74,7 +74,7 @@ export interface EventLog {
   append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]>
   /** `start`: first offset still held; `end`: offset of the next append (with open transactions of others: the first undecided offset) */
   range(partition: number): Promise<OffsetRange>
-  /** Records from `from` on; null if there are none yet. @throws LogRangeError if `from` is outside [start, end] */
+  /** Records from `from` on; null if there are none yet. @throws LogRangeError if `from` is outside [start, end], LogDivergedError where a log can tell */
   read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>
   /** Drops records before `before`, if they were appended before `olderThanMs`. Removes whole blocks only, so it may keep more. Returns the new start. */
   trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset>
@@ -97,5 +97,17 @@ export class LogRangeError extends Error {
     this.name = 'LogRangeError'
     this.wanted = wanted
     this.range = range
+  }
+}
+
+/** The log has other records before `at` than those that were read from this handle: it lost them, and may have got others. */
+export class LogDivergedError extends Error {
+  readonly at: Offset
+  constructor({ partition, at }: { readonly partition: number; readonly at: Offset }) {
+    super(
+      `log partition ${partition}: the records before offset ${at} are not those that were read: the log lost records`,
+    )
+    this.name = 'LogDivergedError'
+    this.at = at
   }
 }

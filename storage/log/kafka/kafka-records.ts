@@ -27,6 +27,8 @@ export interface DecodedBatch {
 export interface BatchHead {
   readonly firstOffset: Offset
   readonly lastOffset: Offset
+  /** of the leader that appended it */
+  readonly leaderEpoch: number
   /** of the whole batch in the buffer */
   readonly bytes: number
   readonly codec: number
@@ -41,6 +43,7 @@ export interface BatchHead {
 
 const HEAD_BYTES = 61
 const LENGTH_AT = 8
+const EPOCH_AT = 12
 const MAGIC_AT = 16
 const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
@@ -67,6 +70,7 @@ export function readHead(bytes: Buffer, at: number): BatchHead | null {
   return {
     firstOffset,
     lastOffset,
+    leaderEpoch: bytes.readInt32BE(at + EPOCH_AT),
     bytes: 12 + length,
     codec: attributes & CODEC_MASK,
     control: (attributes & CONTROL) !== 0,
