@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { BatchFixture, crashAt, PARTITIONS } from './batch-fixture.ts'
-import { compactSegments, groupSmall } from './compact.ts'
+import { compactSegments, describeCompacted, groupSmall } from './compact.ts'
 
 let batch: BatchFixture
 beforeEach(async () => {
@@ -132,4 +133,17 @@ describe('groups of small segments', () => {
       [4, 5],
     ])
   })
+})
+
+it('a compacted segment tells of the last record that those it replaces have counted', () => {
+  const last = { offset: 17, arrivalMs: 5, sha256: 'a'.repeat(64) }
+  const group = [
+    { ...emptySegment(0, 0, 10), last: { ...last, offset: 9 } },
+    { ...emptySegment(0, 10, 20), last },
+    emptySegment(0, 20, 30),
+  ]
+  expect(describeCompacted(group, null, null, null, 1)).toMatchObject({ start: 0, end: 30, last })
+  expect(describeCompacted([emptySegment(0, 0, 10), emptySegment(0, 10, 20)], null, null, null, 1)).not.toHaveProperty(
+    'last',
+  )
 })

@@ -175,7 +175,8 @@ async function concatRaw(
   return { file: await staged.finish(rows), lineBytesMax: Math.max(...parts.map(({ lineBytesMax }) => lineBytesMax)) }
 }
 
-function describeCompacted(
+/** The manifest of a segment that takes the place of `group`. */
+export function describeCompacted(
   group: readonly SegmentManifest[],
   events: LakeFile | null,
   raw: RawFile | null,
@@ -201,6 +202,7 @@ function describeCompacted(
     deadLetters: total((segment) => segment.deadLetters),
     ...unconvertedOf(group),
     ...holesOf(total((segment) => segment.holes ?? 0)),
+    ...lastOf(group),
     timeRange:
       times.length === 0
         ? null
@@ -214,6 +216,11 @@ function describeCompacted(
     createdAtMs,
     replaces: group.map(segmentManifestName),
   }
+}
+
+function lastOf(group: readonly SegmentManifest[]): Pick<SegmentManifest, 'last'> {
+  const last = group.findLast((segment) => segment.last !== undefined)?.last
+  return last === undefined ? {} : { last }
 }
 
 function holesOf(holes: number): Pick<SegmentManifest, 'holes'> {

@@ -9,6 +9,7 @@ import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
+import { supersededBy } from './superseded-boundaries.ts'
 
 export interface BatchProgress {
   /** the view or dictionary being written */
@@ -192,5 +193,6 @@ function describeGeneration(
     startedAtMs,
     finishedAtMs,
     fullFinishedAtMs: plan.mode === 'full' ? finishedAtMs : plan.base?.fullFinishedAtMs,
+    superseded: supersededBy(plan.base, finishedAtMs),
   }
 }

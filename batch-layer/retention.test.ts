@@ -1,8 +1,14 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { BatchFixture } from './batch-fixture.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { GenerationManifest, SupersededBoundaries } from '#storage/lake/generation-manifest.ts'
+import { emptyGeneration } from '#storage/lake/lake-contract-fixture.ts'
+import { segmentManifestName } from '#storage/lake/manifest-names.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { BatchFixture, PARTITIONS } from './batch-fixture.ts'
+import { compactSegments } from './compact.ts'
 import { rollback } from './rollback.ts'
+import { boundariesReadSince, supersededBy } from './superseded-boundaries.ts'
 
 let batch: BatchFixture
 beforeEach(async () => {
@@ -77,4 +83,83 @@ test('removes counted partials only after the grace for readers', async () => {
   expect(() => batch.lake.resolve(first.partials.by_topic!.file)).toThrow(/does not exist/)
   expect((await batch.lake.verifyFiles()).problems).toEqual([])
   await batch.expectRecount(await batch.run({ mode: 'full' }))
+})
+
+test('frequent runs: what compaction replaced and what was counted is removed, although every kept generation is younger than the grace', async () => {
+  const GRACE = 600_000
+  const often = { mode: 'incremental', keepGenerations: 3, readersGraceMs: GRACE } as const
+  const landed: SegmentManifest[] = []
+  const next = async (): Promise<void> => {
+    landed.push(await batch.land(0, 10))
+    batch.nowMs += 60_000
+    await batch.run(often)
+  }
+  const isThere = ({ partials }: SegmentManifest): boolean => {
+    try {
+      batch.lake.resolve(partials.by_topic!.file)
+      return true
+    } catch {
+      return false
+    }
+  }
+  for (let run = 0; run < 6; run++) await next()
+  await compactSegments({ ...batch, partitions: PARTITIONS, clock: () => batch.nowMs })
+  for (let run = 0; run < 4; run++) await next()
+  expect(isThere(landed[0]!)).toBe(true)
+  // A reader can have begun ten minutes ago, with the generation of then: it needs the partials behind that one's boundary.
+  for (let run = 0; run < 5; run++) await next()
+  expect(landed.map(isThere)).toEqual([...Array(5).fill(false), ...Array(10).fill(true)])
+  for (let run = 0; run < 4; run++) await next()
+  const names = await readdir(join(batch.lake.folder, 'manifests'))
+  expect(names.filter((name) => name < segmentManifestName(landed[4]!))).toEqual([
+    expect.stringMatching(/^p0000-0{16}-0{14}40\.c\.json$/),
+  ])
+  expect(batch.events.filter(({ name }) => name === 'retention-failed')).toEqual([])
+  await batch.expectRecount(await batch.run({ mode: 'full' }))
+})
+
+describe('superseded boundaries', () => {
+  const generation = (
+    boundary: number,
+    finishedAtMs: number,
+    superseded?: SupersededBoundaries,
+  ): GenerationManifest => ({
+    ...emptyGeneration('g000001', [boundary]),
+    finishedAtMs,
+    superseded,
+  })
+  const following = (base: GenerationManifest, boundary: number, atMs: number): GenerationManifest =>
+    generation(boundary, atMs, supersededBy(base, atMs))
+
+  test('are known since the first manifest that tells of them', () => {
+    const first = generation(10, 1_000)
+    const third = following(following(first, 20, 2_000), 30, 3_000)
+    expect(boundariesReadSince(999, [third], third)).toBeNull()
+    expect(boundariesReadSince(1_500, [third], third)).toEqual([[10], [20]])
+    expect(boundariesReadSince(2_500, [third], third)).toEqual([[20]])
+    expect(boundariesReadSince(999, [first, third], third)).toBeNull()
+    expect(boundariesReadSince(1_000, [first, third], generation(10, 1_000))).toEqual([])
+    expect(supersededBy(null, 7)).toEqual({ sinceMs: 7, boundaries: [] })
+  })
+
+  test('are forgotten after a while, and then not known', () => {
+    let newest = generation(0, 0)
+    for (let run = 1; run <= 500; run++) newest = following(newest, run, run * 1_000)
+    expect(newest.superseded!.boundaries).toHaveLength(200)
+    expect(newest.superseded!.sinceMs).toBe(300_000)
+    newest = following(newest, 501, 10_000_000)
+    expect(newest.superseded).toEqual({ sinceMs: 500_000, boundaries: [{ boundary: [500], untilMs: 10_000_000 }] })
+  })
+
+  test('of a clock that was ahead do not stay', () => {
+    const ahead = following(following(generation(10, 1_000), 20, 2_000), 30, 9e12)
+    const next = following(ahead, 40, 3_000)
+    expect(next.superseded).toEqual({
+      sinceMs: 2_000,
+      boundaries: [
+        { boundary: [20], untilMs: 3_000 },
+        { boundary: [30], untilMs: 3_000 },
+      ],
+    })
+  })
 })

@@ -4,6 +4,7 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { generationNumber } from '#storage/lake/manifest-names.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import { boundariesReadSince } from './superseded-boundaries.ts'
 
 export const KEEP_GENERATIONS = 5
 export const READERS_GRACE_MS = 600_000
@@ -38,7 +39,8 @@ export async function keptBoundary(lake: Lake, partitions: number): Promise<Offs
 
 /**
  * Keeps the newest generations and the current one, and removes the rest. Segment files are removed only if the oldest kept generation is
- * older than the readers' grace period, so that a reader that started with a removed generation still finds them.
+ * older than the readers' grace period, or the current one tells which boundaries were read since: a reader that started with a removed
+ * generation still finds them.
  * A failure is emitted and retried after the next run, because the new generation is already published.
  *
  * @param served the generation that was current before this run: readers may still use it
@@ -50,13 +52,12 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
     const now = options.clock()
     const graceMs = options.readersGraceMs ?? READERS_GRACE_MS
     const kept = await lake.generations()
-    const oldest = Math.min(...kept.map((generation) => generation.finishedAtMs))
     let freed = await lake.sweepOrphans(ORPHAN_GRACE_MS)
-    if (oldest <= now - graceMs) {
+    const read = boundariesReadSince(now - graceMs, kept, await lake.current())
+    if (read !== null) {
       const boundary = await keptBoundary(lake, options.partitions)
-      const needed = served
-        ? boundary.map((end, partition) => Math.min(end, served.boundary[partition] ?? 0))
-        : boundary
+      const others = served ? [...read, served.boundary] : read
+      const needed = boundary.map((end, partition) => Math.min(end, ...others.map((other) => other[partition] ?? 0)))
       freed += await lake.removeReplaced(needed, now - graceMs)
     }
     if (freed === 0) return

@@ -10,6 +10,7 @@ import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
+import { isUnreadable } from '#storage/lake/lake-error.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { DuckDbCompute } from './batch-compute.ts'
 import { DuckDbPinning } from './pin-dictionaries.ts'
@@ -73,7 +74,7 @@ export async function runBatch(options: BatchRunOptions): Promise<GenerationMani
 async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> {
   const { dataset, lake, engine, logIdentity, signal, emit = silent, clock = Date.now } = options
   const startedAtMs = clock()
-  const base = await lake.current()
+  const base = await baseOf(options)
   // Another worker can have detected an added partition before this one, and published a generation that includes it.
   const partitions = Math.max(options.partitions, base?.boundary.length ?? 0)
   const closed = await lake.chains(partitions)
@@ -119,5 +120,17 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   } finally {
     signal?.removeEventListener('abort', stop)
     connection.close()
+  }
+}
+
+/** A full run reads nothing of the current generation, so it can take the place of one that is damaged or gone. */
+async function baseOf({ lake, mode, emit = silent }: BatchRunOptions): Promise<GenerationManifest | null> {
+  try {
+    return await lake.current()
+  } catch (error) {
+    if (mode !== 'full' || !isUnreadable(error)) throw error
+    const message = `the full run of '${lake.dataset}' builds on no generation: ${error.message}`
+    emit({ name: 'generation-unreadable', level: 'warn', dataset: lake.dataset, message })
+    return null
   }
 }

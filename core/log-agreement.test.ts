@@ -1,6 +1,6 @@
 /** Every way in which the parts of a partition can disagree, which one is reported where several hold, and that its text names all its numbers. */
 import { describe, expect, test } from 'vitest'
-import { type KnownParts, type KnownSegments, type LogVerdict, logAgreement } from './log-agreement.ts'
+import { countedRecords, type KnownParts, type KnownSegments, type LogVerdict, logAgreement } from './log-agreement.ts'
 import { verdictText } from './log-verdict-text.ts'
 
 const lakeTo = (...ends: number[]): KnownSegments => ({
@@ -116,6 +116,60 @@ describe('disagrees', () => {
     const { kind, ...numbers } = verdict
     const text = verdictText(verdict)
     for (const number of Object.values(numbers)) expect(text, kind).toContain(String(number))
+  })
+})
+
+describe('by content', () => {
+  const print = (offset: number, sha256 = 'a') => ({ offset, arrivalMs: 7, sha256 })
+  const held = (...prints: readonly ReturnType<typeof print>[]) => new Map(prints.map((each) => [each.offset, each]))
+  const [first, last] = lakeTo(20, 40).segments
+  const lake: KnownSegments = {
+    segments: [
+      { ...first!, last: print(19) },
+      { ...last!, last: print(39) },
+    ],
+    end: 40,
+  }
+  const marker = { ...open(40, 58), last: print(57) }
+  const folded = { ...open(40, 60), last: print(59) }
+  const known = { ...WELL, lake, marker, folded }
+
+  test.each<[string, Partial<KnownParts>, LogVerdict]>([
+    ['equal records agree', { records: held(print(39), print(57), print(59)) }, { kind: 'agrees' }],
+    ['records that are not held prove nothing', { records: held() }, { kind: 'agrees' }],
+    ['only the newest segment is compared', { records: held(print(19, 'b')) }, { kind: 'agrees' }],
+    [
+      'another record in a closed segment',
+      { records: held(print(39, 'b')) },
+      { kind: 'log-diverged', offset: 39, counted: 'closed' },
+    ],
+    [
+      'the same bytes, but another arrival',
+      { records: held({ ...print(39), arrivalMs: 8 }) },
+      { kind: 'log-diverged', offset: 39, counted: 'closed' },
+    ],
+    [
+      'another record under the marker',
+      { records: held(print(39), print(57, 'b')) },
+      { kind: 'log-diverged', offset: 57, counted: 'open' },
+    ],
+    [
+      'a refusal outlasts the agreement',
+      { refusal: { why: 'it was cut' } },
+      { kind: 'log-refused', why: 'it was cut' },
+    ],
+    [
+      'what is found now is said before what was found then',
+      { refusal: { why: 'it was cut' }, logRange: log(0, 39), folded: undefined },
+      { kind: 'log-ends-before-lake', lakeEnd: 40, logEnd: 39 },
+    ],
+  ])('%s', (_, change, verdict) => {
+    expect(logAgreement({ ...known, ...change })).toEqual(verdict)
+  })
+
+  test('these records are compared', () => {
+    expect(countedRecords(known).map(({ offset }) => offset)).toEqual([39, 57, 59])
+    expect(countedRecords({ lake: lakeTo(20), marker: null })).toEqual([])
   })
 })
 

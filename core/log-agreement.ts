@@ -5,10 +5,16 @@
  * Pure: whoever asks passes what it has read and maps the verdict to its own error or advice.
  */
 import type { Offset, OffsetRange } from './offsets.ts'
+import { isSameRecord, type RecordPrint } from './record-print.ts'
 
 /** Closed segments of a partition, in order; a lake's SegmentChain is one. */
 export interface KnownSegments {
-  readonly segments: readonly { readonly start: Offset; readonly end: Offset; readonly log: string }[]
+  readonly segments: readonly {
+    readonly start: Offset
+    readonly end: Offset
+    readonly log: string
+    readonly last?: RecordPrint
+  }[]
   /** end of the last one; 0 when there is none */
   readonly end: Offset
 }
@@ -25,6 +31,8 @@ export interface KnownGeneration {
 export interface KnownOpenSegment {
   readonly segmentStart: Offset
   readonly through: Offset
+  /** the last record that is counted, if its writer told */
+  readonly last?: RecordPrint
 }
 
 /** The `through` of a marker that no owner and no reader accepts, see storage/speed-store/barrier.ts: no log is as long. */
@@ -41,6 +49,10 @@ export interface KnownParts {
   readonly marker?: KnownOpenSegment | null
   /** what this process read from the log itself since the lake's end */
   readonly folded?: KnownOpenSegment
+  /** what the log holds at the offsets of `countedRecords` */
+  readonly records?: ReadonlyMap<Offset, RecordPrint>
+  /** why the partition was refused before, until `watershed doctor` lifts it */
+  readonly refusal?: { readonly why: string } | null
 }
 
 export type LogVerdict =
@@ -58,6 +70,10 @@ export type LogVerdict =
     }
   /** the log was cut below the lake, or replaced under the same identity */
   | { readonly kind: 'log-ends-before-lake'; readonly lakeEnd: Offset; readonly logEnd: Offset }
+  /** the log has another record than the one that was counted in a closed or an open segment: it was cut, and has grown again */
+  | { readonly kind: 'log-diverged'; readonly offset: Offset; readonly counted: 'closed' | 'open' }
+  /** the log was found to have lost records before, and may have got others in their place */
+  | { readonly kind: 'log-refused'; readonly why: string }
   /** the log lost records that are counted in an open segment */
   | {
       readonly kind: 'log-cut'
@@ -94,11 +110,52 @@ export function logAgreement(known: KnownParts): LogVerdict {
     replaced(known) ??
     lakeCut(known) ??
     endsBeforeLake(known) ??
+    diverged(known, lastClosedRecord(known.lake), 'closed') ??
+    refused(known) ??
     unread(known) ??
     logCut(known) ??
+    diverged(known, known.folded?.last, 'open') ??
+    diverged(known, known.marker?.last, 'open') ??
     lakeBehind(known) ??
     generationMisfit(known) ?? { kind: 'agrees' }
   )
+}
+
+/** Whether the log has lost records that were counted, so that it must stay refused also when it has grown again. */
+export function isLogLoss({ kind }: LogVerdict): boolean {
+  return kind === 'log-ends-before-lake' || kind === 'log-diverged' || kind === 'log-cut'
+}
+
+/** The records by which the log is compared with what was counted: the last ones of the closed segments and of the open one. */
+export function countedRecords({
+  lake,
+  marker,
+  folded,
+}: Pick<KnownParts, 'lake' | 'marker' | 'folded'>): RecordPrint[] {
+  return [lastClosedRecord(lake), marker?.last, folded?.last].filter((print) => print !== undefined)
+}
+
+/** Whether the log was seen to hold the last record that the closed segments count. */
+export function isProvenByContent({ lake, records }: Pick<KnownParts, 'lake' | 'records'>): boolean {
+  const last = lastClosedRecord(lake)
+  return lake?.end === 0 || (last !== undefined && records?.has(last.offset) === true)
+}
+
+function lastClosedRecord(lake: KnownSegments | undefined): RecordPrint | undefined {
+  return lake?.segments.findLast(({ last }) => last !== undefined)?.last
+}
+
+function diverged(
+  { records }: KnownParts,
+  last: RecordPrint | undefined,
+  counted: 'closed' | 'open',
+): LogVerdict | null {
+  const held = last && records?.get(last.offset)
+  return !held || isSameRecord(held, last) ? null : { kind: 'log-diverged', offset: last.offset, counted }
+}
+
+function refused({ refusal }: KnownParts): LogVerdict | null {
+  return refusal ? { kind: 'log-refused', why: refusal.why } : null
 }
 
 function replaced({ logIdentity: log, lake }: KnownParts): LogVerdict | null {
@@ -124,7 +181,9 @@ function unread({ logRange, lake, marker, folded }: KnownParts): LogVerdict | nu
   const start = Math.max(lake.end, folded?.through ?? 0)
   if (start >= logRange.start) return null
   if (marker === undefined) return { kind: 'gap-or-lake-cut', start, end: logRange.start }
-  if (marker === null || marker.segmentStart <= lake.end) return { kind: 'gap', start, end: logRange.start }
+  // A barrier's segment was never opened.
+  const wasOpened = marker !== null && marker.segmentStart > lake.end && marker.through !== BARRIER_THROUGH
+  if (!wasOpened) return { kind: 'gap', start, end: logRange.start }
   const { segmentStart } = marker
   return { kind: 'lake-cut-unreadable', lakeEnd: lake.end, logStart: logRange.start, segmentStart }
 }

@@ -1,6 +1,10 @@
 /** What a verdict says to a person, in one clause; what to do about it is for the caller to add. */
 import { BARRIER_THROUGH, type LogVerdict } from './log-agreement.ts'
 
+/** What to do about a log that lost records of closed segments. */
+export const LOG_LOSS_ADVICE =
+  'Restore the log that belongs to this lake and run `watershed doctor --repair`; or run `watershed doctor --repair --accept-log-loss` to go on with this log, without the records that it lost'
+
 /**
  * @example
  * verdictText({ kind: 'log-ends-before-lake', lakeEnd: 40, logEnd: 39 })
@@ -16,6 +20,10 @@ export function verdictText(verdict: LogVerdict): string {
       return `generation ${verdict.generation} counts up to offset ${verdict.counted}, but the lake ends at offset ${verdict.lakeEnd}: manifests are missing`
     case 'log-ends-before-lake':
       return `the lake ends at offset ${verdict.lakeEnd}, but the log ends at offset ${verdict.logEnd}: the log was cut, re-created or replaced`
+    case 'log-diverged':
+      return `the log's record at offset ${verdict.offset} is not the one that was counted in ${verdict.counted === 'closed' ? 'a closed segment' : 'the open segment'}: the log was cut, and other records were appended since`
+    case 'log-refused':
+      return `the log was refused before, and the refusal was not lifted: ${verdict.why}`
     case 'lake-cut-unreadable':
       return `the speed store has a segment from offset ${verdict.segmentStart}, but the lake ends at offset ${verdict.lakeEnd} and the log begins at offset ${verdict.logStart}: manifests are missing`
     case 'gap':

@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import { releaseMemory } from '#core/release-memory.ts'
+import type { LogGuard } from '#storage/lake/log-guard.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
@@ -38,6 +39,8 @@ export interface IntakeResult {
 export interface IntakeParts {
   readonly dataset: Pick<CompiledDataset, 'name' | 'check' | 'scanKey'>
   readonly log: EventLog
+  /** keeps events out of a log that lost records; default: nothing does */
+  readonly guard?: LogGuard
   readonly limits?: Partial<IngestLimits>
   /** receives rows-accepted, rows-rejected, values-unconverted, intake-busy, append-failed */
   readonly emit?: Emit
@@ -80,6 +83,7 @@ export interface EventIntake {
 export class Intake implements EventIntake {
   readonly #dataset: IntakeParts['dataset']
   readonly #log: EventLog
+  readonly #guard: LogGuard | null
   readonly #emit: Emit
   readonly limits: IngestLimits
   readonly #inFlight: InFlight
@@ -89,6 +93,7 @@ export class Intake implements EventIntake {
   constructor(parts: IntakeParts) {
     this.#dataset = parts.dataset
     this.#log = parts.log
+    this.#guard = parts.guard ?? null
     this.#emit = parts.emit ?? silent
     this.#clock = parts.clock ?? (() => performance.now())
     this.limits = { ...DEFAULT_INGEST_LIMITS, ...parts.limits }
@@ -96,7 +101,7 @@ export class Intake implements EventIntake {
   }
 
   get status(): IntakeStatus {
-    const { refusal = null } = this.#log
+    const refusal = this.#log.refusal ?? this.#guard?.refusal ?? null
     if (refusal !== null) return { state: 'refused', fault: refusal }
     const failure = this.#failure
     if (failure === null || this.#clock() - failure.atMs >= FAILURE_MS) return { state: 'running', fault: null }
@@ -172,6 +177,7 @@ export class Intake implements EventIntake {
     if (placed.accepted === 0) return []
     const batches = placed.batches()
     try {
+      if (this.#guard !== null) await this.#guard.assertHolds()
       const ranges = await this.#log.append(batches)
       this.#failure = null
       for (const { lines } of batches) releaseMemory(lines)

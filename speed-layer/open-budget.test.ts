@@ -21,7 +21,7 @@ test.each([1, 4, 64])(
     const log = new MemoryLog({ records: memoryLogRecords({ partitions, dataset: 'd' }) })
     const store = new MemorySpeedStore()
     const owners = Array.from({ length: partitions }, (_, partition) => {
-      const fold = new OffsetFold(lake, log.identity, async () => {}, partition)
+      const fold = new OffsetFold(lake, partition, log.identity, async () => {})
       return new PartitionOwner({
         dataset: 'd',
         partition,

@@ -25,7 +25,7 @@ beforeEach(async () => {
   const lake = new MemoryLake({ dataset: 'd' })
   log = new MemoryLog({ records: memoryLogRecords({ partitions: 1, dataset: 'd' }), clock: times.clock })
   store = new MemorySpeedStore()
-  const fold = new OffsetFold(lake, log.identity, async () => {})
+  const fold = new OffsetFold(lake, 0, log.identity, async () => {})
   owner = new PartitionOwner({ dataset: 'd', partition: 0, log, lake, store, fold, limits, emit: silent, ...times })
   await owner.open()
   await log.append([{ partition: 0, lines: Buffer.from('{"k":"a"}\n'), count: 1 }])

@@ -11,10 +11,12 @@
  * values of a segment start that no reader asks for.
  */
 import type { Offset } from '#core/offsets.ts'
+import type { RecordPrint } from '#core/record-print.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { bytesHeld, type EventLog, LogRangeError } from '#storage/log/event-log.ts'
+import { bytesHeld, type EventLog, LogDivergedError, LogRangeError } from '#storage/log/event-log.ts'
+import { lastPrint } from '#storage/log/record-prints.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { commitGap } from './commit-gap.ts'
@@ -66,6 +68,8 @@ export class PartitionOwner {
   #behind = false
   /** offsets of the open segment that have no record */
   #holes = 0
+  /** of the open segment */
+  #last: RecordPrint | null = null
 
   constructor(parts: PartitionOwnerParts) {
     this.#parts = parts
@@ -85,7 +89,7 @@ export class PartitionOwner {
     return this.#parts.fold.start
   }
 
-  /** Begins at the end of the last manifest; records a gap where the log no longer holds what follows. @throws LogReplacedError, LakeCutError */
+  /** Begins at the end of the last manifest; records a gap where the log no longer holds what follows. @throws LogReplacedError, LogLossError, LakeCutError */
   async open(): Promise<void> {
     const { dataset, lake, log, emit } = this.#parts
     for (;;) {
@@ -95,7 +99,7 @@ export class PartitionOwner {
     }
   }
 
-  /** Reads and folds one micro-batch. Returns false when the log has nothing more for now. @throws LogCutError, LogReplacedError when the log ends before that */
+  /** Reads and folds one micro-batch. Returns false when the log has nothing more for now. @throws LogCutError, LogLossError when the log ends before that */
   async fill(): Promise<boolean> {
     const { fold, log, limits, partition, budget } = this.#parts
     const room = limits.segmentRecordsMax - fold.records
@@ -110,11 +114,15 @@ export class PartitionOwner {
       if (batch === null) return false
       if (this.#openSince.start !== fold.start)
         Object.assign(this.#openSince, { start: fold.start, atMs: this.#elapsed() })
+      // Before the fold, which may overwrite the batch's bytes.
+      const last = lastPrint(batch)
       await fold.append(batch)
+      this.#last = last ?? this.#last
       budget?.hold(this, fold.bytes)
       this.#holes += batch.end - batch.start - batch.count
       return true
     } catch (error) {
+      if (error instanceof LogDivergedError) throw await this.#agreement.divergedFault(error.at, fold)
       if (!(error instanceof LogRangeError)) throw error
       if (error.wanted > error.range.end) {
         const folded = { segmentStart: fold.start, through: fold.end }
@@ -136,7 +144,7 @@ export class PartitionOwner {
     await this.#agreement.assertLogHolds()
     const began = this.#elapsed()
     const { partials, marker } = await fold.dirty(this.#clock())
-    await store.flush(partials, marker)
+    await store.flush(partials, { ...marker, ...this.#counted })
     fold.settle(marker.through)
     this.#flushedAtMs = began
     this.#flushMs = this.#elapsed() - began
@@ -207,7 +215,7 @@ export class PartitionOwner {
     await this.#agreement.assertLogHoldsIfKnown()
     const began = this.#elapsed()
     const landed = await fold.land(this.#clock())
-    const manifest = this.#holes > 0 ? { ...landed, holes: this.#holes } : landed
+    const manifest = { ...landed, ...(this.#holes > 0 ? { holes: this.#holes } : {}), ...this.#counted }
     await this.#step('segment:files-linked')
     const commit = await this.#parts.lake.commitSegment(manifest)
     if (commit.outcome === 'lost') {
@@ -245,12 +253,17 @@ export class PartitionOwner {
     this.#parts.budget?.release(this)
   }
 
+  get #counted(): { readonly last?: RecordPrint } {
+    return this.#last === null ? {} : { last: this.#last }
+  }
+
   /** @param shownAtMs when what was read by then was last flushed or began to be landed: the next flush is due after that */
   async #begin(start: Offset, shownAtMs = this.#elapsed()): Promise<void> {
     const { fold, budget } = this.#parts
     await fold.begin(start)
     budget?.hold(this, fold.bytes)
     this.#holes = 0
+    this.#last = null
     this.#flushedAtMs = shownAtMs
     this.#flushedThrough = -1
     this.#flushMs = 0

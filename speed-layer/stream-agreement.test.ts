@@ -2,6 +2,7 @@
 import { readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type EventLog, LogDivergedError } from '#storage/log/event-log.ts'
 import { append, line, StreamRoleFixture } from './stream-role-fixture.ts'
 
 let fixture: StreamRoleFixture
@@ -118,4 +119,30 @@ test('records that retention took before they were read are a gap in the lake', 
     ['gap', 0, 20],
     ['events', 20, 30],
   ])
+})
+
+test('a log that has other records than those that were read is refused, also when it can be read again', async () => {
+  const state = { isDiverging: false }
+  const first = await fixture.parts({ retryMsFirst: 1, retryMsMax: 5 })
+  const read: EventLog['read'] = async (partition, from, limits) => {
+    if (state.isDiverging && partition === 0) throw new LogDivergedError({ partition, at: from })
+    return first.log.read(partition, from, limits)
+  }
+  const { role, seen, log, lake } = await fixture.parts({ retryMsFirst: 1, retryMsMax: 5 }, { log: { read } })
+  const flushed = seen('flush-written', 1, 3)
+  await append(log, 0, [line(0, 'a'), line(1, 'b'), line(2, 'c')])
+  await role.start()
+  await flushed
+  const refused = seen('stream-refused', 3)
+  state.isDiverging = true
+  await append(log, 0, [line(3, 'a')])
+  await seen('stream-refused')
+  state.isDiverging = false
+  await refused
+  expect(role.status()[0]).toMatchObject({
+    state: 'refused',
+    fault: expect.stringMatching(/refused before.*offset 2 /),
+  })
+  expect((await lake.refusals()).get(0)!.why).toMatch(/the log's record at offset 2 is not the one that was counted/)
+  await role.stop()
 })

@@ -1,6 +1,7 @@
 /** The disagreements between log, lake and speed store that an owner refuses to read on with: a person must act. */
 import type { LogVerdict } from '#core/log-agreement.ts'
 import { verdictText } from '#core/log-verdict-text.ts'
+import { LogLossError } from '#storage/log/log-loss-error.ts'
 
 /** The log is not the one that the lake's offsets belong to; going on would count other events under old offsets. */
 export class LogReplacedError extends Error {
@@ -28,7 +29,7 @@ export class LogCutError extends Error {
   }
 }
 
-const REFUSALS = [LogReplacedError, LakeCutError, LogCutError]
+const REFUSALS = [LogReplacedError, LogLossError, LakeCutError, LogCutError]
 
 /** Whether a person must act before the partition can be read again. */
 export function isRefusal(error: unknown): boolean {
@@ -40,8 +41,12 @@ export function refusalOf(verdict: LogVerdict, where: string): Error | null {
   const why = verdictText(verdict)
   switch (verdict.kind) {
     case 'log-replaced':
-    case 'log-ends-before-lake':
       return new LogReplacedError(where, why)
+    case 'log-ends-before-lake':
+    case 'log-refused':
+      return new LogLossError(where, verdict)
+    case 'log-diverged':
+      return verdict.counted === 'closed' ? new LogLossError(where, verdict) : new LogCutError(where, why)
     case 'lake-cut':
     case 'lake-cut-unreadable':
       return new LakeCutError(where, why)

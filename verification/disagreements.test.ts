@@ -1,10 +1,11 @@
 /** Log, speed store and lake after a restore of one of them: seen, explained, and repaired or refused. */
+import { createHash } from 'node:crypto'
 import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import { Workspace } from '#runtime/commands/workspace.ts'
@@ -15,6 +16,8 @@ import { loadConfiguration } from '#runtime/settings/configuration.ts'
 import { takeSnapshot } from '#serving/answers/snapshot.ts'
 import type { StreamLimits } from '#speed-layer/stream-limits.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
+import { LogGuard } from '#storage/lake/log-guard.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { silent } from '#telemetry/emit.ts'
 import { disagreements } from './disagreements.ts'
@@ -200,9 +203,138 @@ test('a log that was replaced is not folded again in place of the one that lost 
   await streamUntil(countedAll)
   await whileClosed(() => cutLog(40))
   const range = (partition: number) => open.log.range(partition)
-  const [found] = await disagreements({ ...open, log: { identity: 'another', range } })
+  const read: EventLog['read'] = (...asked) => open.log.read(...asked)
+  const countedArrivals = async () => new Map()
+  const [found] = await disagreements({ ...open, log: { identity: 'another', range, read }, countedArrivals })
   expect(found).toMatchObject({ part: 'speed store', repair: null })
   expect(found!.advice).toMatch(/not repaired: the lake's segments belong to log .*, but this log is another/)
+})
+
+describe('a log that lost records of closed segments', () => {
+  const LOST = 'the log was cut, re-created or replaced'
+  const OTHER = /the log's record at offset 39 is not the one that was counted in a closed segment/
+
+  async function restored(): Promise<void> {
+    await append(25)
+    let restore = (): void => {}
+    await whileClosed(() => {
+      restore = copy(log())
+    })
+    await append(20)
+    await streamUntil(countedAll)
+    expect(await lakeEnd()).toBe(40)
+    await whileClosed(restore)
+    expect((await open.log.range(0)).end).toBe(25)
+  }
+
+  test('stays refused when the log has grown again; a repair counts once what it has got since', async () => {
+    await restored()
+    await streamUntil(refused)
+    await append(30)
+    await streamUntil(refused)
+    expect([...(await open.lake.refusals()).values()]).toMatchObject([{ why: expect.stringContaining(LOST) }])
+    await expect(takeSnapshot(open)).rejects.toThrow(/the log was refused before.*watershed doctor/)
+    const { findings, well } = await examine(open)
+    expect(well).toBe(false)
+    expect(findings.find(({ part, state }) => part === 'log' && state === 'attention')).toMatchObject({
+      message: expect.stringMatching(OTHER),
+      advice: expect.stringMatching(/--accept-log-loss.* lost with the log are the records \[40, 45\) at least/),
+    })
+    expect((await repair(open)).repairs).toMatchObject([{ part: 'log', outcome: 'refused' }])
+    const { repairs } = await repair(open, { acceptLogLoss: true })
+    expect(repairs).toMatchObject([{ part: 'log', outcome: 'repaired' }])
+    expect(repairs![0]!.message).toMatch(
+      /goes on at offset 40.*; 30 records that it got from offset 25 on are counted from there\. .*lost .* \[40, 45\)/,
+    )
+    expect(await open.log.range(0)).toMatchObject({ start: 40, end: 70 })
+    await streamUntil(countedAll)
+    expect(await counted()).toBe(70)
+    expect(await equal()).toBe(true)
+    expect((await repair(open)).repairs).toEqual([])
+  })
+
+  test('is found out by content alone, by whoever opens it', async () => {
+    await restored()
+    // Nobody looked at the log while it was short.
+    await append(30)
+    const guard = new LogGuard({ dataset: 'd', log: open.log, lake: open.lake })
+    await expect(guard.assertHolds()).rejects.toThrow(OTHER)
+    await expect(takeSnapshot(open)).rejects.toThrow(OTHER)
+    await expect(equal()).rejects.toThrow(OTHER)
+    expect((await open.lake.refusals()).size).toBe(0)
+    await streamUntil(refused)
+    expect((await open.lake.refusals()).size).toBe(1)
+    expect(await lakeEnd()).toBe(40)
+  })
+
+  test('is lifted without loss when the log is back', async () => {
+    await append(25)
+    await streamUntil(countedAll)
+    await whileClosed(() => {
+      copy(log())
+    })
+    await append(20)
+    await streamUntil(countedAll)
+    const path = log()
+    const [older, newer] = [`${path}.kept`, `${path}.newer`]
+    await whileClosed(() => {
+      renameSync(path, newer)
+      renameSync(older, path)
+    })
+    await streamUntil(refused)
+    await whileClosed(() => renameSync(newer, path))
+    await streamUntil(refused)
+    const { repairs } = await repair(open)
+    expect(repairs).toMatchObject([{ part: 'log', outcome: 'repaired', message: expect.stringContaining('is lifted') }])
+    await streamUntil(countedAll)
+    expect(await counted()).toBe(45)
+    expect(await equal()).toBe(true)
+  })
+
+  test('of manifests that do not say what they counted last, only an explicit repair lifts it', async () => {
+    await restored()
+    const manifests = join(lake(), 'meetup_rsvps/manifests')
+    await whileClosed(() => {
+      for (const name of readdirSync(manifests)) {
+        const { last: _, checksum: __, ...rest } = JSON.parse(readFileSync(join(manifests, name), 'utf8'))
+        const checksum = createHash('sha256').update(JSON.stringify(rest)).digest('hex')
+        writeFileSync(join(manifests, name), JSON.stringify({ ...rest, checksum }))
+      }
+    })
+    await streamUntil(refused)
+    await append(30)
+    expect((await repair(open)).repairs).toMatchObject([
+      { part: 'log', outcome: 'refused', message: expect.stringMatching(/record at offset 25 is not the one/) },
+    ])
+    expect((await open.lake.refusals()).size).toBe(1)
+    await streamUntil(refused)
+    expect((await repair(open, { acceptLogLoss: true })).repairs).toMatchObject([{ outcome: 'repaired' }])
+    await streamUntil(countedAll)
+    expect(await counted()).toBe(70)
+    expect(await equal()).toBe(true)
+  })
+})
+
+test('partials of records that the log no longer holds are not counted, however long it is', async () => {
+  await append(25)
+  let restore = (): void => {}
+  await whileClosed(() => {
+    restore = copy(log())
+  })
+  await append(10)
+  await streamUntil(countedAll)
+  expect(await counted()).toBe(35)
+  await whileClosed(restore)
+  await append(50)
+  await expect(takeSnapshot(open)).rejects.toThrow(
+    /the log's record at offset 34 is not the one that was counted in the open segment/,
+  )
+  await streamUntil(refused)
+  expect(await lakeEnd()).toBe(20)
+  expect((await repair(open)).repairs).toMatchObject([{ part: 'speed store', outcome: 'repaired' }])
+  await streamUntil(countedAll)
+  expect(await counted()).toBe(75)
+  expect(await equal()).toBe(true)
 })
 
 test('a repair that died half way is found and made again, and no answer is given in between', async () => {

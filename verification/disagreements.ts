@@ -7,27 +7,45 @@
  * is given in between. An owner that sees its log go back leaves a barrier, too.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
-import { type KnownParts, type LogVerdict, logAgreement } from '#core/log-agreement.ts'
-import { verdictText } from '#core/log-verdict-text.ts'
-import type { Offset } from '#core/offsets.ts'
+import {
+  BARRIER_THROUGH,
+  countedRecords,
+  isLogLoss,
+  isProvenByContent,
+  type KnownParts,
+  type LogVerdict,
+  logAgreement,
+} from '#core/log-agreement.ts'
+import { LOG_LOSS_ADVICE, verdictText } from '#core/log-verdict-text.ts'
+import type { Offset, OffsetRange } from '#core/offsets.ts'
 import { type GenerationManifest, generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
+import type { LogRefusal } from '#storage/lake/log-refusal.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
+import { recordsAt } from '#storage/log/record-prints.ts'
 import { barrierOver } from '#storage/speed-store/barrier.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { type CountedArrivals, goOnAtLakeEnd, partingOf } from './go-on-at-lake-end.ts'
 
 /** The parts that are compared, opened. */
 export interface ComparedParts {
   readonly dataset: Pick<CompiledDataset, 'name'>
   readonly partitions: number
-  readonly log: Pick<EventLog, 'identity' | 'range'>
+  readonly log: Pick<EventLog, 'identity' | 'range' | 'read' | 'moveRecords'>
   readonly store: SpeedStore
   readonly lake: Lake
+  /** where the log and a closed segment part is found by these */
+  readonly countedArrivals: CountedArrivals
+}
+
+export interface DisagreementOptions {
+  /** going on with a log that lost records of closed segments is a repair, too */
+  readonly acceptLogLoss?: boolean
 }
 
 export interface Disagreement {
-  readonly part: 'speed store' | 'generation'
+  readonly part: 'log' | 'speed store' | 'generation'
   readonly message: string
   /** what to do; where `repair` is null, only a person can */
   readonly advice: string
@@ -41,32 +59,119 @@ const COUNT_WHAT_IS_LEFT = `restore a newer copy of the log, or ${REPAIR_ADVICE}
 const DELETE_ROWS_MAX = 5_000
 
 /** Looks at markers first and at lake and log later: while all is well, those have what the markers count. */
-export async function disagreements(open: ComparedParts): Promise<Disagreement[]> {
+export async function disagreements(open: ComparedParts, options: DisagreementOptions = {}): Promise<Disagreement[]> {
   const { lake, log, store } = open
   const markers = await store.markers()
   const chains = await lake.chains(open.partitions)
+  const refusals = await lake.refusals()
   const found: Disagreement[] = []
   const current = await lake.current().catch((error: Error) => error)
   if (current instanceof Error) found.push(await currentUnreadable(open, chains, current))
   const generation = current instanceof Error ? null : current
-  for (const lake of chains) {
-    const { partition } = lake
-    const marker = markers.get(partition)
-    if (marker === undefined) continue
+  for (const chain of chains.slice(0, open.partitions)) {
+    const { partition } = chain
+    const marker = markers.get(partition) ?? null
     const logRange = await log.range(partition)
-    const one = storeAgainst(open, { partition, logIdentity: log.identity, logRange, lake, generation }, marker)
-    if (one !== null) found.push(one)
+    const records = await recordsAt(log, partition, countedRecords({ lake: chain, marker }))
+    const seen = { partition, logIdentity: log.identity, logRange, lake: chain, generation, records }
+    const refusal = refusals.get(partition) ?? null
+    const isSuspect = refusal !== null || logAgreement({ partition, logRange, marker, records }).kind === 'log-diverged'
+    const loss = await lossOf(open, seen, isSuspect)
+    const one =
+      loss === null ? storeAgainst(open, seen, marker, options) : logAgainstLake(open, seen, marker, loss, options)
+    if (one !== null) found.push(refusal === null ? one : lifting(open, one, partition))
+    else if (refusal !== null) found.push(refusedOnly(open, seen, refusal))
   }
   return found
 }
 
 /** Log, lake and generation of one partition. */
-type Seen = Required<Omit<KnownParts, 'marker' | 'folded'>>
+type Seen = Required<Pick<KnownParts, 'partition' | 'logIdentity' | 'generation' | 'records'>> & {
+  readonly logRange: OffsetRange
+  readonly lake: SegmentChain
+}
+
+/**
+ * What closed segments count and the log does not hold; null where nothing is known to be lost. Where something else speaks against the log,
+ * and the manifests do not say which record they counted last, the records' arrivals decide.
+ */
+async function lossOf(open: ComparedParts, seen: Seen, isSuspect: boolean): Promise<LogVerdict | null> {
+  const verdict = logAgreement(seen)
+  if (isLogLoss(verdict)) return verdict
+  if (!isSuspect || isProvenByContent(seen) || whyNotFoldedAgain(verdict) !== null) return null
+  const offset = await partingOf(open, seen.lake, seen.logRange)
+  return offset < seen.lake.end ? { kind: 'log-diverged', offset, counted: 'closed' } : null
+}
+
+/** Closed segments count records that the log does not hold any more: only a person can decide to go on. */
+function logAgainstLake(
+  open: ComparedParts,
+  { partition, logRange, lake }: Seen,
+  marker: Marker | null,
+  loss: LogVerdict,
+  { acceptLogLoss }: DisagreementOptions,
+): Disagreement {
+  const repair = async (): Promise<string> => {
+    await open.lake.refuse({ partition, why: verdictText(loss), atMs: Date.now() })
+    const done = await goOnAtLakeEnd(open, lake, logRange)
+    if (marker !== null) await foldAgain(open.store, marker, lake.end)
+    await open.lake.liftRefusal(partition)
+    return `partition ${partition}: ${done}. ${whatIsLost(lake.end, marker)}`
+  }
+  return {
+    part: 'log',
+    message: `partition ${partition}: ${verdictText(loss)}`,
+    advice: `${acceptLogLoss ? '' : 'not repaired: '}${LOG_LOSS_ADVICE}. ${whatIsLost(lake.end, marker)}`,
+    numbers: { partition, lakeEnd: lake.end, logStart: logRange.start, logEnd: logRange.end },
+    repair: acceptLogLoss ? repair : null,
+  }
+}
+
+function whatIsLost(lakeEnd: Offset, marker: Marker | null): string {
+  const open = marker?.segmentStart === lakeEnd && marker.through > lakeEnd && marker.through !== BARRIER_THROUGH
+  const lost = open
+    ? `the records [${lakeEnd}, ${marker.through}) at least`
+    : `records from offset ${lakeEnd} on, if there were any`
+  return `Closed segments keep what they count; lost with the log are ${lost}`
+}
+
+/** Log, lake and speed store agree; the refusal is of before. */
+function refusedOnly(open: ComparedParts, { partition, lake, logRange }: Seen, { why }: LogRefusal): Disagreement {
+  return {
+    part: 'log',
+    message: `partition ${partition}: ${verdictText({ kind: 'log-refused', why })}`,
+    advice: `log and lake agree now: ${REPAIR_ADVICE} to lift the refusal`,
+    numbers: { partition, lakeEnd: lake.end, logStart: logRange.start, logEnd: logRange.end },
+    repair: async () => {
+      await open.lake.liftRefusal(partition)
+      return `partition ${partition}: log and lake agree, the refusal is lifted`
+    },
+  }
+}
+
+function lifting({ lake }: ComparedParts, one: Disagreement, partition: number): Disagreement {
+  const { repair } = one
+  if (repair === null) return one
+  return {
+    ...one,
+    repair: async () => {
+      const done = await repair()
+      await lake.liftRefusal(partition)
+      return done
+    },
+  }
+}
 
 /** The speed store is held against the log and the lake one by one; whether its open segment can be folded again is theirs to say. */
-function storeAgainst(open: ComparedParts, seen: Seen, marker: Marker): Disagreement | null {
-  const { partition, logRange, lake } = seen
-  const againstLog = logAgreement({ partition, logRange, marker })
+function storeAgainst(
+  open: ComparedParts,
+  seen: Seen,
+  marker: Marker | null,
+  { acceptLogLoss }: DisagreementOptions,
+): Disagreement | null {
+  if (marker === null) return null
+  const { partition, logRange, lake, records } = seen
+  const againstLog = logAgreement({ partition, logRange, marker, records })
   const store = againstLog.kind === 'agrees' ? logAgreement({ partition, lake, marker }) : againstLog
   if (store.kind === 'agrees') return null
   const { segmentStart, through } = marker
@@ -75,9 +180,11 @@ function storeAgainst(open: ComparedParts, seen: Seen, marker: Marker): Disagree
     message: `partition ${partition}: ${verdictText(store)}`,
     numbers: { partition, lakeEnd: lake.end, segmentStart, through, logStart: logRange.start, logEnd: logRange.end },
   }
-  const why = whyNotFoldedAgain(logAgreement(seen))
+  // What the log dropped is a gap whatever is done; the owner records it.
+  const isGap = logAgreement({ ...seen, marker }).kind === 'gap'
+  const why = isGap && acceptLogLoss ? null : whyNotFoldedAgain(logAgreement(seen))
   if (why !== null) return { ...base, advice: `not repaired: ${why}`, repair: null }
-  if (store.kind === 'log-cut')
+  if (isLogLoss(store))
     return { ...base, advice: COUNT_WHAT_IS_LEFT, repair: () => foldAgain(open.store, marker, lake.end) }
   const advice = `nothing to repair: a running stream role reads the log again from offset ${lake.end}; queries are refused until it has caught up`
   return { ...base, advice, repair: null }
@@ -87,8 +194,11 @@ function storeAgainst(open: ComparedParts, seen: Seen, marker: Marker): Disagree
 function whyNotFoldedAgain(verdict: LogVerdict): string | null {
   switch (verdict.kind) {
     case 'log-replaced':
-    case 'log-ends-before-lake':
       return `${verdictText(verdict)}. Restore the log that belongs to this lake, or start with an empty data folder`
+    case 'log-ends-before-lake':
+    case 'log-diverged':
+    case 'log-refused':
+      return `${verdictText(verdict)}. ${LOG_LOSS_ADVICE}`
     case 'lake-cut':
     case 'lake-cut-unreadable':
     case 'gap':

@@ -3,6 +3,7 @@ import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import { LogGuard } from '#storage/lake/log-guard.ts'
 import { publishShipped, unpublished } from '../drivers/dictionary-shelf.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { stopSignal } from '../signals.ts'
@@ -102,6 +103,7 @@ async function runOne(
     await publishShipped(dictionary).catch(({ message }: Error) =>
       workspace.emit(unpublished(message, 'the run continues without them')),
     )
+    await new LogGuard({ ...open, dataset: open.dataset.name }).assertHolds()
     const generation = await runBatch({
       ...open,
       dictionary,

@@ -194,7 +194,8 @@ describe('from a file to an answer', () => {
       row: string
     }
     const wrong = row.replace(/"yes__n":(\d+)/, (_, count: string) => `"yes__n":${Number(count) + 1}`)
-    store.prepare('UPDATE partials SET "row" = ? WHERE rowid = ?').run(wrong, rowid)
+    // A wrong fold: its row has no checksum that is not its own.
+    store.prepare('UPDATE partials SET "row" = ?, crc = NULL WHERE rowid = ?').run(wrong, rowid)
     const { code, stdout } = watershed(['verify', '--json'])
     expect(code).toBe(1)
     const [report] = JSON.parse(stdout) as { equal: boolean; views: { different: number }[] }[]

@@ -10,14 +10,16 @@ import type { Workspace } from './workspace.ts'
 
 export function doctorCommand(): Command {
   return commandWith('doctor', 'Report the state of each component, and what to do')
-    .option('--deep', 'also read every file in the lake and compare checksums')
+    .option('--deep', 'also read the log and every file in the lake, and compare checksums')
     .option('--repair', 'repair what can be repaired without data loss, and report what was done')
+    .option('--accept-log-loss', 'with --repair: go on with a log that lost records of closed segments')
     .action(doctor)
 }
 
 interface DoctorOptions extends SharedOptions {
   readonly deep?: boolean
   readonly repair?: boolean
+  readonly acceptLogLoss?: boolean
 }
 
 const OUTAGE_MS_MAX = 5_000
@@ -38,7 +40,10 @@ async function doctor(options: DoctorOptions): Promise<void> {
   if (reports.some((report) => !report.well)) process.exitCode = EXIT_CODES.different.code
 }
 
-async function reportsOf(workspace: Workspace, { deep, repair: mend }: DoctorOptions): Promise<DoctorReport[]> {
+async function reportsOf(
+  workspace: Workspace,
+  { deep, repair: mend, acceptLogLoss }: DoctorOptions,
+): Promise<DoctorReport[]> {
   const examined: DoctorReport[] = []
   const dictionary = await workspace.openDictionary()
   try {
@@ -50,7 +55,7 @@ async function reportsOf(workspace: Workspace, { deep, repair: mend }: DoctorOpt
       const schedule = await openScheduleLook(workspace.configuration, name)
       try {
         if (open instanceof Error) examined.push(unopened(name, open))
-        else examined.push(await (mend ? repair : examine)(open, { deep, dictionary, schedule }))
+        else examined.push(await (mend ? repair : examine)(open, { deep, dictionary, schedule, acceptLogLoss }))
       } finally {
         await schedule?.close()
       }

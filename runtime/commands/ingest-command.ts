@@ -6,6 +6,8 @@ import { type FileProgress, type FileResult, ingestFile } from '#ingest/file-sou
 import type { Recognised } from '#ingest/formats/recognise.ts'
 import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
 import { Intake } from '#ingest/intake.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { LogGuard } from '#storage/lake/log-guard.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { intakeLimits } from '../roles/intake-limits.ts'
 import { stopSignal } from '../signals.ts'
@@ -42,7 +44,9 @@ async function ingest(name: string, file: string, options: IngestOptions): Promi
     const dataset = workspace.definition(name)
     const log = await workspace.log(name)
     const emit = exceptRejects(workspace.emit)
-    const intake = new Intake({ dataset, log, limits: intakeLimits(workspace.configuration), emit })
+    const lake = await LocalLake.open({ folder: workspace.folder.lakeFolder, dataset: dataset.name })
+    const guard = new LogGuard({ dataset: dataset.name, log, lake })
+    const intake = new Intake({ dataset, log, guard, limits: intakeLimits(workspace.configuration), emit })
     const bar = progressBar()
     try {
       return await ingestFile(intake, file, {

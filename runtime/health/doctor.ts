@@ -8,7 +8,8 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import type { Marker } from '#storage/speed-store/speed-store.ts'
-import { disagreements } from '#verification/disagreements.ts'
+import { type Disagreement, type DisagreementOptions, disagreements } from '#verification/disagreements.ts'
+import { arrivalsInLake } from '#verification/go-on-at-lake-end.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import type { ScheduleLook } from '../drivers/open-schedule.ts'
 
@@ -89,15 +90,22 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   const { schedule } = options
   if (schedule) await look('schedule', () => examineSchedule(schedule))
   await look('definition', () => examineDefinition(open))
+  if (options.deep) await look('log', () => examineLogContent(open))
   if (options.deep) await look('files', () => examineFiles(open))
   const well = findings.every((finding) => finding.state !== 'attention')
   return { dataset: open.dataset.name, findings, well }
 }
 
-/** Repairs what can be repaired without data loss, then examines again. A refused repair says what to do. */
-export async function repair(open: OpenDataset, options: DoctorOptions = {}): Promise<DoctorReport> {
+/**
+ * Repairs what can be repaired without data loss, and a log that lost records where that is accepted, then examines again. A refused
+ * repair says what to do.
+ */
+export async function repair(
+  open: OpenDataset,
+  options: DoctorOptions & DisagreementOptions = {},
+): Promise<DoctorReport> {
   const repairs: Repair[] = []
-  for (const { part, message, advice, repair: mend } of await disagreements(open)) {
+  for (const { part, message, advice, repair: mend } of await disagreementsOf(open, options)) {
     if (mend === null) repairs.push({ part, outcome: 'refused', message: `${message}; ${advice}` })
     else
       repairs.push(
@@ -111,8 +119,14 @@ export async function repair(open: OpenDataset, options: DoctorOptions = {}): Pr
 }
 
 async function examineAgreement(open: OpenDataset): Promise<Finding[]> {
-  const found = (await disagreements(open)).filter(({ part }) => part === 'speed store')
+  const found = (await disagreementsOf(open)).filter(({ part }) => part !== 'generation')
   return found.map(({ part, message, advice, numbers }) => ({ part, state: 'attention', message, advice, numbers }))
+}
+
+function disagreementsOf(open: OpenDataset, options?: DisagreementOptions): Promise<Disagreement[]> {
+  const { dataset, partitions, log, store, lake, engine } = open
+  const countedArrivals = arrivalsInLake(engine, lake)
+  return disagreements({ dataset, partitions, log, store, lake, countedArrivals }, options)
 }
 
 async function examineLog({ log }: OpenDataset): Promise<Finding> {
@@ -143,8 +157,7 @@ async function examineLake({ lake, log, partitions }: OpenDataset): Promise<Find
     return [...findings, foreignLog(log.identity)]
   }
   if (numbers.gaps > 0) findings.push(gapsFound(chains))
-  const behind = await chainsBeyondLog(chains, log)
-  return behind === null ? findings : [...findings, behind]
+  return findings
 }
 
 function conversionsFailed(unconverted: Readonly<Record<string, number>>): Finding {
@@ -178,22 +191,6 @@ function gapsFound(chains: readonly SegmentChain[]): Finding {
     advice: 'raise logRetentionMs, or find out why the stream role did not read them in time',
     numbers: { gaps: gaps.length, lost },
   }
-}
-
-async function chainsBeyondLog(chains: readonly SegmentChain[], log: OpenDataset['log']): Promise<Finding | null> {
-  for (const lake of chains) {
-    const { partition } = lake
-    const verdict = logAgreement({ partition, lake, logRange: await log.range(partition) })
-    if (verdict.kind !== 'log-ends-before-lake') continue
-    return {
-      part: 'lake',
-      state: 'attention',
-      message: `partition ${partition}: ${verdictText(verdict)}`,
-      advice: 'restore the log that belongs to this lake, or start with an empty data folder',
-      numbers: { partition, lakeEnd: verdict.lakeEnd, logEnd: verdict.logEnd },
-    }
-  }
-  return null
 }
 
 async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
@@ -371,6 +368,14 @@ async function examineSchedule(schedule: Pick<ScheduleLook, 'hasSchedules'>): Pr
     advice,
     numbers: {},
   }
+}
+
+/** The content of logs that are files of ours. */
+async function examineLogContent({ log }: OpenDataset): Promise<Finding[]> {
+  if (log.examine === undefined) return []
+  for (let partition = 0; partition < log.partitions; partition++) await log.examine(partition)
+  const message = `${log.partitions} partitions: every record matches its checksum`
+  return [{ part: 'log', state: 'ok', message, advice: null, numbers: { partitions: log.partitions } }]
 }
 
 async function examineFiles({ lake }: OpenDataset): Promise<Finding> {

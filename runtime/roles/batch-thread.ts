@@ -5,6 +5,8 @@ import type { BatchSchedule } from '#batch-layer/schedule.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import { LogGuard } from '#storage/lake/log-guard.ts'
+import { LogLossError } from '#storage/log/log-loss-error.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
@@ -39,6 +41,7 @@ class BatchOfDataset {
   readonly #parts: BatchParts
   readonly #stopping = new AbortController()
   readonly #verifyTurns: VerifyTurns
+  readonly #guard: LogGuard
   #schedule: BatchSchedule | null = null
   #current: GenerationManifest | null = null
   #watch: NodeJS.Timeout | null = null
@@ -46,6 +49,7 @@ class BatchOfDataset {
   constructor(parts: BatchParts) {
     this.#parts = parts
     this.open = parts.open
+    this.#guard = new LogGuard({ ...parts.open, dataset: parts.open.dataset.name })
     this.#verifyTurns = new VerifyTurns({
       lake: this.open.lake,
       verify: () => this.#verify(),
@@ -56,7 +60,8 @@ class BatchOfDataset {
   async start(): Promise<void> {
     const { configuration, emit } = this.#parts
     const { lake } = this.open
-    this.#current = await lake.current()
+    // One that cannot be read is reported by the first run that is due.
+    this.#current = await lake.current().catch(() => null)
     this.#schedule = await openSchedule(configuration, {
       lake,
       run: (mode, signal, onProgress) => this.#run(mode, signal, onProgress),
@@ -94,6 +99,7 @@ class BatchOfDataset {
     onProgress: (progress: BatchProgress) => void,
   ): Promise<GenerationManifest | null> {
     const { open, dictionary, fetchers, configuration, step, emit } = this.#parts
+    await this.#assertLogHolds()
     const generation = await runBatch({
       ...open,
       dictionary,
@@ -109,6 +115,13 @@ class BatchOfDataset {
     })
     this.#current = generation ?? this.#current
     return generation
+  }
+
+  /** A log that is away says nothing: a run reads the lake only. */
+  async #assertLogHolds(): Promise<void> {
+    await this.#guard.assertHolds().catch((error: Error) => {
+      if (error instanceof LogLossError) throw error
+    })
   }
 
   /** Another worker may have published, and somebody rolled back. What can not be read now is read the next time. */

@@ -5,6 +5,8 @@
 import { releaseMemory } from '#core/release-memory.ts'
 import { Intake, type IntakeResult, type IntakeStatus } from '#ingest/intake.ts'
 import { rowsOfBody } from '#ingest/parse-body.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { LogGuard } from '#storage/lake/log-guard.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
@@ -27,7 +29,11 @@ await runRole(async ({ configuration, port }, emit) => {
   for (const dataset of await loadEventChecks(configuration.datasets)) {
     const log = await openLog({ dataset: dataset.name, folder, configuration, emit, step })
     logs.push(log)
-    const intake = new Intake({ dataset, log, limits, emit: (event) => tell({ type: 'event', event }) })
+    const lake = await LocalLake.open({ folder: folder.lakeFolder, dataset: dataset.name })
+    const guard = new LogGuard({ dataset: dataset.name, log, lake })
+    // Before anything is offered: readiness tells of it. A log that is away now is looked at again by the first offer.
+    await guard.look().catch(() => {})
+    const intake = new Intake({ dataset, log, guard, limits, emit: (event) => tell({ type: 'event', event }) })
     intakes.set(dataset.name, intake)
   }
   const offer = async ({ dataset, content, options }: OfferRequest): Promise<IntakeResult> => {

@@ -6,6 +6,7 @@ import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { type ServedDataset, takeSnapshot } from './snapshot.ts'
 
@@ -51,6 +52,7 @@ function dataset(parts: {
   const asked: number[] = []
   const lake = {
     current: async () => parts.generation ?? null,
+    refusals: async () => new Map(),
     chains: async () => [chains.length > 1 ? chains.shift()! : chains[0]!],
   } as unknown as Lake
   const store = {
@@ -162,6 +164,7 @@ describe('partitions that were added', () => {
   const lakeOf = (landed: readonly SegmentChain[], generation: Partial<GenerationManifest> | null = null): Lake =>
     ({
       current: async () => generation,
+      refusals: async () => new Map(),
       chains: async (partitions: number) =>
         Array.from(
           { length: Math.max(partitions, landed.length) },
@@ -196,6 +199,22 @@ describe('partitions that were added', () => {
     const generation = { id: 'g000001', log: 'l', boundary: [10, 0, 0], gaps: [] }
     expect(await positions(lakeOf([first], generation), storeOf(marker(10, 14)))).toEqual([14, 0, 0])
   })
+})
+
+test('a refused log is not answered from, and one that has another record than was counted neither', async () => {
+  const print = { offset: 9, arrivalMs: 1, sha256: 'counted' }
+  const { served } = dataset({ chains: [chain({ ...segment(0, 10), last: print })] })
+  const why = 'the log was cut'
+  const refusals = async () => new Map([[0, { partition: 0, why, atMs: 1 }]])
+  await expect(takeSnapshot({ ...served, lake: { ...served.lake, refusals } })).rejects.toThrow(
+    /refused before.*was cut/,
+  )
+  const records = memoryLogRecords({ partitions: 1 })
+  const log = Object.assign(new MemoryLog({ records }), { identity: 'l' })
+  await log.append([{ partition: 0, lines: Buffer.from('1\n'.repeat(10)), count: 10 }])
+  await expect(takeSnapshot({ ...served, log })).rejects.toThrow(/record at offset 9 is not the one that was counted/)
+  log.dropBefore(0, 10)
+  expect((await takeSnapshot({ ...served, log })).partitions[0]!.position).toBe(10)
 })
 
 test('the segments of another log are not counted under the offsets of this one', async () => {

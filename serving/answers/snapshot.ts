@@ -5,14 +5,17 @@
  * while a segment closes, and a lost owner's writes are never seen.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
-import { type LogVerdict, logAgreement } from '#core/log-agreement.ts'
+import { endsWithin } from '#core/ends-within.ts'
+import { countedRecords, type LogVerdict, logAgreement } from '#core/log-agreement.ts'
 import { verdictText } from '#core/log-verdict-text.ts'
 import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
+import type { LogRefusal } from '#storage/lake/log-refusal.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
+import { recordsAt } from '#storage/log/record-prints.ts'
 import type { Marker, OpenPartials, SpeedStore } from '#storage/speed-store/speed-store.ts'
 
 export interface ServedDataset {
@@ -22,7 +25,7 @@ export interface ServedDataset {
   readonly engine: DuckDbEngine
   readonly partitions: number
   /** where it is at hand, answers say how many events of the log they do not count yet, and count no other log's */
-  readonly log?: Pick<EventLog, 'range'> & Partial<Pick<EventLog, 'identity' | 'partitionsFixed'>>
+  readonly log?: Pick<EventLog, 'range'> & Partial<Pick<EventLog, 'identity' | 'partitionsFixed' | 'read'>>
 }
 
 export interface PartitionPosition {
@@ -85,8 +88,11 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     const wrong = lakeFault(served.log?.identity, generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
+    const refusals = await lake.refusals()
     const open = await readOpen(store, hashes, ends)
     const newest = await store.markers()
+    const lost = refusalFault(refusals) ?? (await contentFault(served.log, chains, newest))
+    if (lost !== null) throw new SnapshotError(dataset.name, lost)
     marked = 1 + Math.max(-1, ...newest.keys())
     if (marked <= chains.length) {
       const settled = await settle(served, hashes, { chains, open }, newest)
@@ -177,6 +183,57 @@ function faultText(verdict: LogVerdict): string {
   const text = verdictText(verdict)
   if (verdict.kind !== 'log-replaced') return text
   return `${text}; restore the log that belongs to this lake, or start with an empty data folder`
+}
+
+/** The log lost records: what it holds now under the offsets that were counted is not known to the lake. */
+export function refusalFault(refusals: ReadonlyMap<number, LogRefusal>): string | null {
+  const first = [...refusals.values()][0]
+  return first ? `partition ${first.partition}: ${verdictText({ kind: 'log-refused', why: first.why })}` : null
+}
+
+type ComparedLog = NonNullable<ServedDataset['log']>
+const comparedLogs = new WeakSet<ComparedLog>()
+/** without an answer for now */
+const comparisons = new WeakMap<ComparedLog, Promise<string | null | undefined>>()
+
+/**
+ * Compares the log with what closed and open segments count of it, once per opened log: a log that loses records while it is open is found
+ * out by whoever reads it. Waits for a moment only, and only once for a log that does not answer; it is compared when it does.
+ */
+export async function contentFault(
+  log: ComparedLog | undefined,
+  chains: readonly SegmentChain[],
+  markers: ReadonlyMap<number, Marker>,
+): Promise<string | null> {
+  const read = log?.read?.bind(log)
+  if (log === undefined || read === undefined || comparedLogs.has(log)) return null
+  const waited = comparisons.get(log)
+  const comparison =
+    waited ??
+    compareContent({ range: (partition) => log.range(partition), read }, chains, markers)
+      .catch(() => undefined)
+      .finally(() => comparisons.delete(log))
+  comparisons.set(log, comparison)
+  if (!(await endsWithin(comparison, waited === undefined ? LOG_LOOK_MS_MAX : 0))) return null
+  const fault = await comparison
+  if (fault === null) comparedLogs.add(log)
+  return fault ?? null
+}
+
+async function compareContent(
+  log: Pick<EventLog, 'range' | 'read'>,
+  chains: readonly SegmentChain[],
+  markers: ReadonlyMap<number, Marker>,
+): Promise<string | null> {
+  for (const lake of chains) {
+    const { partition } = lake
+    const marker = markers.get(partition) ?? null
+    const counted = countedRecords({ lake, marker })
+    if (counted.length === 0) continue
+    const verdict = logAgreement({ partition, lake, marker, records: await recordsAt(log, partition, counted) })
+    if (verdict.kind === 'log-diverged') return `partition ${partition}: ${verdictText(verdict)}`
+  }
+  return null
 }
 
 /** The first open segment that starts behind the end of the lake. */

@@ -9,10 +9,12 @@ import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import {
+  contentFault,
   type Gap,
   gapsOf,
   lakeFault,
   openFault,
+  refusalFault,
   type ServedDataset,
   SNAPSHOT_TRIES_MAX,
   SnapshotError,
@@ -32,7 +34,7 @@ export interface LakeState {
 export interface FollowedLake extends Pick<ServedDataset, 'lake' | 'partitions'> {
   readonly dataset: Pick<ServedDataset['dataset'], 'name'>
   readonly store: Pick<SpeedStore, 'markers'>
-  readonly log?: { readonly identity?: string }
+  readonly log?: ServedDataset['log']
 }
 
 /** markers are compared with the lake when it changed, and at least this often */
@@ -88,8 +90,13 @@ export class LakeLook {
 
   /** A store that cannot be read says nothing: the answers do not need it. */
   async #markerFault({ chains }: LakeState): Promise<string | null> {
+    const { lake, log } = this.#served
+    const lost = refusalFault(await lake.refusals())
+    if (lost !== null) return lost
     const newest = await this.#markers()
-    if (newest === null) return null
+    // The tail is read from the log itself: what the speed store counts is not part of the answers.
+    const other = await contentFault(log, chains, new Map())
+    if (other !== null || newest === null) return other
     this.#marked = 1 + Math.max(-1, ...newest.keys())
     if (this.#marked > chains.length)
       return `the speed store has ${this.#marked} partitions, but the lake was read for ${chains.length}`

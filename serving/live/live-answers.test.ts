@@ -104,6 +104,7 @@ function countingLake(): Lake {
   Object.assign(counting, {
     current: () => lake.current(),
     chains: (partitions: number) => lake.chains(partitions),
+    refusals: () => lake.refusals(),
     check: async (files: Parameters<Lake['check']>[0]) => {
       if (vanishing-- > 0) throw new LakeError('file-missing', 'a file of the test is gone')
       await beforeCheck()

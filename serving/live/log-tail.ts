@@ -5,7 +5,13 @@
  */
 import { endsWithin } from '#core/ends-within.ts'
 import type { Offset, Positions } from '#core/offsets.ts'
-import { bytesHeld, type EventLog, type ReadLimits, type RecordBatch } from '#storage/log/event-log.ts'
+import {
+  bytesHeld,
+  type EventLog,
+  LogDivergedError,
+  type ReadLimits,
+  type RecordBatch,
+} from '#storage/log/event-log.ts'
 import type { LiveLimits } from './live-limits.ts'
 
 export interface TailCounts {
@@ -150,7 +156,9 @@ export class LogTail {
       if (range.end === end || share === null) return { batch: null, logEnd: range.end }
       const batch = await this.#log.read(partition, end, share)
       return { batch, logEnd: Math.max(range.end, batch?.end ?? end) }
-    } catch {
+    } catch (error) {
+      // What was read is not what the log holds now: it is to be read again from the lake's end.
+      if (error instanceof LogDivergedError) throw error
       // Unavailable, or trimmed behind us: what is counted stays exact, and how far behind it is, is not known.
       return NOTHING
     }

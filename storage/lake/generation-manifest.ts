@@ -50,6 +50,15 @@ export interface GenerationManifest {
   readonly finishedAtMs: number
   /** when the newest full run that this generation builds on finished (for a full one, its own): determines when the next one is due */
   readonly fullFinishedAtMs?: number
+  /** which boundaries readers may still use that began with a generation before this one; absent in manifests of earlier versions */
+  readonly superseded?: SupersededBoundaries
+}
+
+export interface SupersededBoundaries {
+  /** epoch ms: every generation that was current later is among `boundaries`, or is this one */
+  readonly sinceMs: number
+  /** `untilMs`: when a newer generation took its place */
+  readonly boundaries: readonly { readonly boundary: readonly Offset[]; readonly untilMs: number }[]
 }
 
 /** All files that a generation's manifest names. */

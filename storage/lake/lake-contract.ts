@@ -45,6 +45,29 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
     )
 
     it(
+      'keeps the first refusal of a partition for every handle, until it is lifted',
+      withLake(async (under) => {
+        const [lake, reader] = [await under.open(), await under.open()]
+        expect(await reader.refusals()).toEqual(new Map())
+        const [first, other] = [
+          { partition: 1, why: 'it was cut', atMs: 5 },
+          { partition: 12_345, why: 'it was "replaced"\n', atMs: 6 },
+        ]
+        await lake.refuse(first)
+        await lake.refuse({ ...first, why: 'found again', atMs: 9 })
+        await reader.refuse(other)
+        expect(await reader.refusals()).toEqual(
+          new Map([
+            [1, first],
+            [12_345, other],
+          ]),
+        )
+        for (const handle of [lake, reader]) await handle.liftRefusal(1)
+        expect(await lake.refusals()).toEqual(new Map([[12_345, other]]))
+      }),
+    )
+
+    it(
       'starts empty',
       withLake(async ({ open }) => {
         const lake = await open()

@@ -39,6 +39,11 @@ export class LakeError extends Error {
   }
 }
 
+/** Whether a manifest or CURRENT is damaged or gone; one in the format of another version is not: nothing may take its place. */
+export function isUnreadable(error: unknown): error is LakeError {
+  return error instanceof LakeError && (error.code === 'manifest-damaged' || error.code === 'generation-lost')
+}
+
 const FAULTS: Readonly<Record<string, { readonly code: LakeErrorCode; readonly what: string }>> = {
   ENOSPC: { code: 'disk-full', what: 'the disk is full; free some space, work then resumes automatically' },
   EDQUOT: { code: 'disk-full', what: 'the disk quota is used up; raise it or free some space' },

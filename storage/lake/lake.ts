@@ -5,6 +5,7 @@
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeError } from './lake-error.ts'
+import type { LogRefusal } from './log-refusal.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 import type { VerificationRecord } from './verification-record.ts'
 
@@ -84,6 +85,12 @@ export interface Lake {
   verification(): Promise<VerificationRecord | null>
   /** Replaces it, durably. @throws LakeError if the lake cannot be written */
   recordVerification(record: VerificationRecord): Promise<void>
+  /** by partition: why its log is refused, until somebody lifts that */
+  refusals(): Promise<ReadonlyMap<number, LogRefusal>>
+  /** Records durably that the partition's log has lost what was counted; an existing refusal stays. @throws LakeError if the lake cannot be written */
+  refuse(refusal: LogRefusal): Promise<void>
+  /** Does nothing where there is no refusal. */
+  liftRefusal(partition: number): Promise<void>
   /** Holds the dataset's lock for this work until `release`; null if another process holds it. The lock is released automatically when its holder dies. */
   tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null>
 }

@@ -41,6 +41,7 @@ const segment: z.ZodType<SegmentManifest> = z
     deadLetters: count,
     unconverted: z.record(z.string(), count).optional(),
     holes: count.optional(),
+    last: z.strictObject({ offset: count, arrivalMs: z.int(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }).optional(),
     timeRange: z.strictObject({ minMs: z.int(), maxMs: z.int() }).nullable(),
     late: z.strictObject({ rows: count, maxMs: z.int() }),
     schemaHash: z.string(),
@@ -94,6 +95,12 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
   startedAtMs: count,
   finishedAtMs: count,
   fullFinishedAtMs: count.optional(),
+  superseded: z
+    .strictObject({
+      sinceMs: count,
+      boundaries: z.array(z.strictObject({ boundary: z.array(count), untilMs: count })),
+    })
+    .optional(),
 })
 
 /** The manifest's text, ready to be written. @throws LakeError if a field could not be parsed again */
@@ -105,32 +112,32 @@ export function manifestText(manifest: SegmentManifest | GenerationManifest, whe
 
 /** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
 export function readSegmentManifest(text: string, where: string): SegmentManifest {
-  return check(segment, unsealed(text, where, SEGMENT_FORMAT), where)
+  return check(segment, unsealed(text, where, SEGMENT_FORMAT, RESTORE), where, RESTORE)
 }
 
 /** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
 export function readGenerationManifest(text: string, where: string): GenerationManifest {
-  return check(generation, unsealed(text, where, GENERATION_FORMAT), where)
+  return check(generation, unsealed(text, where, GENERATION_FORMAT, HEAL_GENERATION), where, HEAL_GENERATION)
 }
 
 function checksum(manifest: object): string {
   return createHash('sha256').update(JSON.stringify(manifest)).digest('hex')
 }
 
-function unsealed(text: string, where: string, format: number): object {
+function unsealed(text: string, where: string, format: number, remedy: string): object {
   let sealed: unknown
   try {
     sealed = JSON.parse(text)
   } catch (error) {
-    throw damaged(where, `it is not complete JSON (${text.length} characters)`, error)
+    throw damaged(where, `it is not complete JSON (${text.length} characters)`, { cause: error, remedy })
   }
   assertFormat(sealed, where, format)
   if (sealed === null || typeof sealed !== 'object' || !('checksum' in sealed)) {
-    throw damaged(where, "field 'checksum' is missing")
+    throw damaged(where, "field 'checksum' is missing", { remedy })
   }
   const { checksum: told, ...manifest } = sealed
   if (told !== checksum(manifest))
-    throw damaged(where, "field 'checksum' does not match the content: the file was modified")
+    throw damaged(where, "field 'checksum' does not match the content: the file was modified", { remedy })
   return manifest
 }
 
@@ -148,18 +155,24 @@ function assertFormat(sealed: unknown, where: string, known: number): void {
   )
 }
 
-function check<Manifest>(schema: z.ZodType<Manifest>, value: unknown, where: string): Manifest {
+function check<Manifest>(schema: z.ZodType<Manifest>, value: unknown, where: string, remedy = RESTORE): Manifest {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]!
-  throw damaged(where, `field '${issue.path.join('.') || '(top)'}': ${issue.message}`, result.error)
+  throw damaged(where, `field '${issue.path.join('.') || '(top)'}': ${issue.message}`, { cause: result.error, remedy })
 }
 
-/** The error for a file of the lake that is damaged or foreign. */
-export function damaged(where: string, what: string, cause?: unknown): LakeError {
-  return new LakeError(
-    'manifest-damaged',
-    `lake: '${where}' is damaged or foreign: ${what}. Restore the file from a copy; if it was never part of this lake, move it out of the folder`,
-    { cause },
-  )
+const RESTORE = 'Restore the file from a copy; if it was never part of this lake, move it out of the folder'
+
+/** What makes a generation current that can be read, whatever happened to the one that was. */
+export const HEAL_GENERATION =
+  'Restore the file from a copy; or run `watershed doctor --repair`, which makes the newest intact generation current, or `watershed batch run --full`, which builds a new one'
+
+/** The error for a file of the lake that is damaged or foreign. @param options.remedy what to do, as a sentence without its end */
+export function damaged(
+  where: string,
+  what: string,
+  { cause, remedy = RESTORE }: { readonly cause?: unknown; readonly remedy?: string } = {},
+): LakeError {
+  return new LakeError('manifest-damaged', `lake: '${where}' is damaged or foreign: ${what}. ${remedy}`, { cause })
 }

@@ -50,7 +50,8 @@ export function buildChains(
  */
 function uncovered(segments: readonly SegmentManifest[]): SegmentManifest[] {
   const sorted = segments.toSorted(
-    (a, b) => a.start - b.start || b.end - a.end || Number(!!b.replaces) - Number(!!a.replaces),
+    // A former owner's segment can reach beyond the compacted one that begins where it does.
+    (a, b) => a.start - b.start || Number(!!b.replaces) - Number(!!a.replaces) || b.end - a.end,
   )
   let coveredTo = 0
   return sorted.filter((segment) => {

@@ -1,6 +1,7 @@
 /** The commit record of one closed segment. Immutable; its file name contains partition and start, so each start commits only once. */
 import { sumByColumn } from '#core/conversion-failures.ts'
 import type { OffsetRange } from '#core/offsets.ts'
+import type { RecordPrint } from '#core/record-print.ts'
 
 export interface LakeFile {
   /** path relative to the dataset's folder in the lake */
@@ -48,6 +49,8 @@ export interface SegmentManifest extends OffsetRange {
   readonly unconverted?: Readonly<Record<string, number>>
   /** number of offsets in the range without a record (aborted transactions, control records, compaction); absent if none */
   readonly holes?: number
+  /** the last record of the range, by which a log that was replaced is detected; absent if there is none, or its writer did not tell */
+  readonly last?: RecordPrint
   /** range of the rows' event times, epoch ms, both inclusive; null if rows = 0 */
   readonly timeRange: { readonly minMs: number; readonly maxMs: number } | null
   readonly late: { readonly rows: number; readonly maxMs: number }

@@ -134,5 +134,36 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
         expect((await lake.chains(1))[0]).toEqual({ partition: 0, segments: [large], end: 30 })
       }),
     )
+
+    it.each([
+      ['begins with it and ends behind it', 0, 37],
+      ['begins with it and ends with it', 0, 30],
+      ['begins with it and ends inside it', 0, 17],
+      ['begins inside it and ends behind it', 10, 37],
+      ['begins where no segment begins', 5, 37],
+    ])(
+      'is not broken by a former owner that dies when it has committed into a compacted range, and the segment %s',
+      (_, start, end) =>
+        withLake(async (under) => {
+          const lake = await under.open()
+          const large = await compact(under, lake, await landTens(under, lake, 30))
+          const { manifest: next } = await land(under, lake, 0, 30, 45, 'next')
+          await lake.removeReplaced([30], 5_000)
+          const dying = await under.open((name) => {
+            if (name === 'segment:manifest-linked') throw new Error('killed')
+          })
+          await expect(land(under, dying, 0, start, end, 'former')).rejects.toThrow('killed')
+          const fresh = await under.open()
+          for (const compacted of [false, true])
+            expect((await fresh.chains(1, { compacted }))[0]).toEqual({
+              partition: 0,
+              segments: [large, next],
+              end: 45,
+            })
+          await fresh.removeReplaced([45], 5_000)
+          expect((await (await under.open()).chains(1))[0]!.segments).toEqual([large, next])
+          expect(await under.read(fresh, large.events!)).toBe('compacted')
+        })(),
+    )
   })
 }

@@ -78,12 +78,19 @@ export interface EventLog {
   range(partition: number): Promise<OffsetRange>
   /** Per partition, the offset of the next append; absent where it costs as much as a range for each */
   ends?(): Promise<readonly Offset[]>
-  /** Records from `from` on; null if there are none yet. @throws LogRangeError if `from` is outside [start, end] */
+  /** Records from `from` on; null if there are none yet. @throws LogRangeError if `from` is outside [start, end], LogDivergedError where a log can tell */
   read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null>
   /** Drops records before `before`, if they were appended before `olderThanMs`. Removes whole blocks only, so it may keep more. Returns the new start. */
   trim(partition: number, before: Offset, olderThanMs: number): Promise<Offset>
   /** Gives up what reading the partition keeps in memory, because it will not be read on. */
   release?(partition: number): void
+  /**
+   * For repairs: gives the records from `from` on the offsets from `to` on, and drops those before, as one atomic change. Nobody may append
+   * meanwhile. Absent where offsets are not ours to give (Kafka). @throws RangeError unless start <= from <= end and from <= to
+   */
+  moveRecords?(partition: number, from: Offset, to: Offset): Promise<void>
+  /** Reads everything and compares it with its checksums. Absent where that is the work of others (Kafka). @throws for what is damaged */
+  examine?(partition: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -96,5 +103,17 @@ export class LogRangeError extends Error {
     this.name = 'LogRangeError'
     this.wanted = wanted
     this.range = range
+  }
+}
+
+/** The log has other records before `at` than those that were read from this handle: it lost them, and may have got others. */
+export class LogDivergedError extends Error {
+  readonly at: Offset
+  constructor({ partition, at }: { readonly partition: number; readonly at: Offset }) {
+    super(
+      `log partition ${partition}: the records before offset ${at} are not those that were read: the log lost records`,
+    )
+    this.name = 'LogDivergedError'
+    this.at = at
   }
 }

@@ -1,5 +1,6 @@
 /** Splits appended lines into blocks of whole lines, validates the lines, and extracts lines from blocks. */
 import { isBlank } from '#core/json-bytes.ts'
+import type { Offset, OffsetRange } from '#core/offsets.ts'
 import type { AppendBatch, EventLog } from './event-log.ts'
 
 export const NEWLINE = 10
@@ -78,4 +79,12 @@ export function assertPartition(log: Pick<EventLog, 'partitions'>, partition: nu
 
 export function bytesOf(batches: readonly AppendBatch[]): number {
   return batches.reduce((sum, batch) => sum + batch.lines.length, 0)
+}
+
+/** @throws RangeError if the records from `from` on cannot get the offsets from `to` on */
+export function assertMovable({ partition, start, end }: OffsetRange, from: Offset, to: Offset): void {
+  if (from >= start && from <= end && to >= from) return
+  throw new RangeError(
+    `log partition ${partition}: records from offset ${from} on cannot be moved to ${to}; it holds [${start}, ${end})`,
+  )
 }

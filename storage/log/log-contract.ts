@@ -1,7 +1,9 @@
 /** Contract suite of the log; log.test.ts runs it for every driver. */
+import { hash } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type AppendBatch, type EventLog, LogRangeError, type RecordBatch } from './event-log.ts'
+import { lastPrint, recordsAt } from './record-prints.ts'
 
 /** An empty log of three partitions. */
 export interface LogHarness {
@@ -235,6 +237,47 @@ export function logContract(driver: string, make: () => Promise<LogHarness>): vo
       expect(await other.read(0, 40, LIMITS)).toBeNull()
       expect(await other.append([lines(0, '{"next":1}')])).toEqual([{ partition: 0, start: 40, end: 41 }])
       expect(textOf(await readAll(log, 0))).toBe('{"next":1}\n')
+    })
+
+    test('tells a record by its place, its arrival and its bytes', async () => {
+      const log = await open()
+      await log.append([lines(0, '{"a":1}', '{"a":1}', '{"b":2}')])
+      const read = async (from: number, recordsMax: number) =>
+        lastPrint((await log.read(0, from, { ...LIMITS, recordsMax }))!)!
+      const [second, third] = [await read(0, 2), await read(2, 1)]
+      expect([second.offset, third.offset]).toEqual([1, 2])
+      expect(third.sha256).toBe(hash('sha256', '{"b":2}'))
+      expect(second.sha256).not.toBe(third.sha256)
+      expect(await recordsAt(log, 0, [second, third])).toEqual(
+        new Map([
+          [1, second],
+          [2, third],
+        ]),
+      )
+      expect(await recordsAt(log, 0, [{ ...third, offset: 3 }])).toEqual(new Map())
+    })
+
+    test('gives records other offsets at once, and keeps those and their arrivals', async () => {
+      const [log, other] = [await open(), await open()]
+      if (log.moveRecords === undefined) return expect(driver).toMatch(/^Kafka/)
+      for (const i of [0, 2, 4, 6]) await log.append([lines(1, `{"i":${i}}`, `{"i":${i + 1}}`), lines(0, '{}')])
+      const arrivals = (await readAll(log, 1)).flatMap((batch) => batch.arrivals)
+      await log.moveRecords(1, 3, 5)
+      expect(await other.range(1)).toEqual({ partition: 1, start: 5, end: 10 })
+      const moved = await readAll(log, 1)
+      expect(textOf(moved)).toBe([3, 4, 5, 6, 7].map((i) => `{"i":${i}}\n`).join(''))
+      expect(moved.flatMap((batch) => batch.arrivals).at(-1)!.atMs).toBe(arrivals.at(-1)!.atMs)
+      expect(await other.range(0)).toEqual({ partition: 0, start: 0, end: 4 })
+      await log.moveRecords(1, 10, 20)
+      expect(await other.append([lines(1, '{"next":1}')])).toEqual([{ partition: 1, start: 20, end: 21 }])
+      expect(textOf(await readAll(log, 1))).toBe('{"next":1}\n')
+      for (const [from, to] of [
+        [19, 30],
+        [22, 30],
+        [20, 19],
+      ] as const)
+        await expect(log.moveRecords(1, from, to)).rejects.toThrow(RangeError)
+      expect(await log.range(1)).toMatchObject({ start: 20, end: 21 })
     })
 
     test('closing commits what was asked for before, and takes nothing afterwards', async () => {

@@ -8,7 +8,7 @@ import type { Marker } from './speed-store.ts'
 
 /** @param newest the partition's newest marker; @param lakeEnd where its closed segments end */
 export function barrierOver(newest: Marker, lakeEnd: Offset): Marker {
-  const nothing = { views: [], rows: 0, deadLetters: 0, lateRows: 0, timeMaxMs: null }
+  const nothing = { views: [], rows: 0, deadLetters: 0, lateRows: 0, timeMaxMs: null, last: undefined }
   const segmentStart = Math.max(newest.segmentStart, lakeEnd) + 1
   return { ...newest, ...nothing, segmentStart, through: BARRIER_THROUGH }
 }

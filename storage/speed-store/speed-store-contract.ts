@@ -120,6 +120,15 @@ export function speedStoreContract(driver: string, make: () => Promise<SpeedStor
       expect((await store.read(['v1'], at([0, 9], [1, 0]))).rows.get('v1')).toHaveLength(2)
     })
 
+    test('deletes the markers first: what is left of a closed segment half way is not read', async () => {
+      const store = await open()
+      const old = Array.from({ length: 25 }, (_, i) => partial(`k${i}`, 9))
+      await store.flush(old, marker(9))
+      expect(await store.deleteClosed(0, 9, 1)).toBe(1)
+      const left = await store.read(['v1'], at([0, 0]))
+      expect([left.markers.size, left.rows.get('v1')]).toEqual([0, []])
+    })
+
     test('an owner whose partials were deleted is told so, instead of putting its marker over what is not there', async () => {
       const [owner, other] = [await open(), await open()]
       await owner.flush([partial('a', 4)], marker(4))

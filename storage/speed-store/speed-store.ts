@@ -3,6 +3,7 @@
  * Drivers: sqlite-speed-store (embedded), Elasticsearch (cluster). One store object serves one dataset.
  */
 import type { Offset, Positions } from '#core/offsets.ts'
+import type { RecordPrint } from '#core/record-print.ts'
 
 /** The absolute partial value of one key of one view in one open segment. Identity: (view, partition, segmentStart, key). */
 export interface PartialRow {
@@ -34,6 +35,8 @@ export interface Marker {
   readonly deadLetters: number
   readonly lateRows: number
   readonly timeMaxMs: number | null
+  /** the last record that is counted, by which a log that was replaced is detected; absent if there is none, or its writer did not tell */
+  readonly last?: RecordPrint
 }
 
 export interface OpenPartials {

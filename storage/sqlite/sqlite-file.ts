@@ -25,8 +25,10 @@ export interface SqliteFileOptions {
   readonly what: string
   /** marks the file as one of this kind, https://sqlite.org/pragma.html#pragma_application_id */
   readonly applicationId: number
-  /** format version of the tables; another one is refused */
+  /** format version of the tables; another one is refused, or upgraded */
   readonly format: number
+  /** by older format: the statements that make the next one of it */
+  readonly upgrades?: Readonly<Record<number, string>>
   readonly schema: string
   /** FULL: a commit is on disk when it returns. NORMAL: a power failure may roll back the newest commits, only whole ones */
   readonly synchronous: 'FULL' | 'NORMAL'
@@ -151,11 +153,13 @@ function prepareFile(db: DatabaseSync, options: SqliteFileOptions): void {
     PRAGMA wal_autocheckpoint = ${Math.floor(CHECKPOINT_BYTES / pragma(db, 'page_size'))}; PRAGMA cache_size = -16000; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`)
   if (!isNew(db)) {
     checkPages(db, options)
-    return
+    if (pragma(db, 'user_version') === options.format) return
   }
   db.exec('BEGIN IMMEDIATE')
   try {
-    db.exec(options.schema)
+    if (isNew(db)) db.exec(options.schema)
+    // Another process may have upgraded it meanwhile.
+    else for (let from = pragma(db, 'user_version'); from < options.format; from++) db.exec(options.upgrades![from]!)
     db.exec(`PRAGMA application_id = ${options.applicationId}; PRAGMA user_version = ${options.format}`)
     db.exec('COMMIT')
   } catch (error) {
@@ -165,7 +169,7 @@ function prepareFile(db: DatabaseSync, options: SqliteFileOptions): void {
 }
 
 /** Checks before anything is changed: a file of another program is left unchanged. */
-function assertOurs(db: DatabaseSync, { file, what, applicationId, format }: SqliteFileOptions): void {
+function assertOurs(db: DatabaseSync, { file, what, applicationId, format, upgrades = {} }: SqliteFileOptions): void {
   if (isNew(db)) return
   const id = pragma(db, 'application_id')
   if (id !== applicationId) {
@@ -173,7 +177,7 @@ function assertOurs(db: DatabaseSync, { file, what, applicationId, format }: Sql
     throw new StorageFileError(file, 'foreign', `${what} ${file}: ${why}`)
   }
   const found = pragma(db, 'user_version')
-  if (found !== format) {
+  if (found !== format && !Object.hasOwn(upgrades, found)) {
     const why = `it has format ${found}, but this version reads format ${format}; use the version that wrote it`
     throw new StorageFileError(file, 'other-format', `${what} ${file}: ${why}`)
   }

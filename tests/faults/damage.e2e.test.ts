@@ -132,8 +132,15 @@ const DAMAGES: readonly Damage[] = [
     name: 'a torn CURRENT',
     file: 'CURRENT',
     harm: (path) => writeFile(path, 'g0'),
-    refused: ALL,
-    says: /it must contain a generation id such as g000001/,
+    refused: ['query', 'verify', 'incremental', 'doctor', 'deep'],
+    says: /it must contain a generation id such as g000001.*doctor --repair.*batch run --full/,
+  },
+  {
+    name: 'a torn manifest of the current generation',
+    file: 'g000002/manifest.json',
+    harm: torn,
+    refused: ['query', 'verify', 'incremental', 'doctor', 'deep'],
+    says: /damaged or foreign: it is not complete JSON.*doctor --repair.*batch run --full/,
   },
 ]
 
@@ -217,6 +224,39 @@ test('a platform on a lake that lost manifests takes events, lands nothing, says
       return found.meta.behind === 0 ? found : null
     }
     const answer = await until('all is counted', counted, { faultsPass: true })
+    expect(answer.data).toEqual(byTopic([...kept, ...notes(600, 700)]))
+    await until('it is ready', async () => (await platform.get('/readyz')).status === 200)
+  } finally {
+    expect(await platform.stop()).toBe(0)
+  }
+  expect((await command(['verify'], data)).code).toBe(0)
+})
+
+test('a platform whose current generation is damaged takes and folds events, says what heals, and goes on after it', async () => {
+  const data = join(folder, 'current')
+  await cp(whole, data, { recursive: true })
+  const path = await fileWith(data, 'g000002/manifest.json')
+  await torn(path)
+  const platform = await RunningPlatform.start(data, ['--dataset', definition])
+  try {
+    expect((await platform.post(DATASET, linesOf(notes(600, 700)))).status).toBe(202)
+    const refused = await platform.get(BY_TOPIC)
+    expect([refused.status, refused.body]).toEqual([503, expect.stringMatching(/doctor --repair.*batch run --full/)])
+    await until('the events are in closed segments', async () =>
+      (await readdir(join(lakeOf(data), 'manifests'))).some((name) => name.endsWith('0300.json')),
+    )
+    const { body } = await until('it is not ready, and says why', async () => {
+      const ready = await platform.get('/readyz')
+      return ready.status === 503 && /batch run --full/.test(ready.body) ? ready : null
+    })
+    expect(body).toMatch(/intake of notes","ready":true/)
+    const repaired = await command(['doctor', '--repair'], data)
+    expect(repaired.stderr).toMatch(/repaired: g000001 is current: the newest generation that is intact/)
+    const counted = async (): Promise<Answer | null> => {
+      const found = await platform.answer(BY_TOPIC)
+      return found.meta.rows.batch === 700 ? found : null
+    }
+    const answer = await until('a scheduled run has counted everything', counted, { faultsPass: true })
     expect(answer.data).toEqual(byTopic([...kept, ...notes(600, 700)]))
     await until('it is ready', async () => (await platform.get('/readyz')).status === 200)
   } finally {

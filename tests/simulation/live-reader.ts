@@ -8,7 +8,7 @@ import { LakeLook, type LakeState } from '#serving/live/lake-look.ts'
 import { DEFAULT_LIVE_LIMITS } from '#serving/live/live-limits.ts'
 import { LogTail, type TailCounts, type TailRows } from '#serving/live/log-tail.ts'
 import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
-import type { KeyState } from './offset-fold.ts'
+import type { KeyState, ReadPlace, SimulatedRecord } from './histories.ts'
 
 /** Faults put in on purpose, each of which the simulation must find. */
 export type TailFault =
@@ -22,11 +22,11 @@ export interface LiveRead {
   readonly state: LakeState
   /** of the tail */
   readonly open: readonly KeyState[]
-  readonly position: Offset
+  readonly places: readonly ReadPlace[]
 }
 
-interface Row {
-  readonly k: string
+interface Row extends SimulatedRecord {
+  readonly partition: number
   readonly offset: Offset
 }
 
@@ -39,19 +39,23 @@ class MemoryRows implements TailRows {
   }
 
   async append(batches: readonly RecordBatch[]): Promise<void> {
-    for (const { lines, start } of batches) {
+    for (const { partition, lines, start } of batches) {
       const texts = lines.toString().trimEnd().split('\n')
-      const added = texts.map((text, index) => ({ k: (JSON.parse(text) as Row).k, offset: start + index }))
+      const added = texts.map((text, index) => ({
+        ...(JSON.parse(text) as SimulatedRecord),
+        partition,
+        offset: start + index,
+      }))
       if (this.#fault === 'a record is skipped' && start > 3) added.pop()
       this.rows.push(...added)
       if (this.#fault === 'a batch is applied twice' && start > 3) this.rows.push(...added)
     }
   }
 
-  async drop(_partition: number, from: Offset): Promise<void> {
+  async drop(partition: number, from: Offset): Promise<void> {
     if (this.#fault === 'rows of a closed segment are kept') return
     if (this.#fault === 'rows behind a closed segment are dropped with it') this.rows = []
-    this.rows = this.rows.filter(({ offset }) => offset >= from)
+    this.rows = this.rows.filter((row) => row.partition !== partition || row.offset >= from)
   }
 
   counts(): TailCounts {
@@ -82,13 +86,13 @@ export class LiveReader {
     const state = await this.#look.look()
     await this.#tail.follow(state.ends)
     await this.#tail.advance()
-    const position = this.#tail.places()[0]!.end
-    const open = this.#rows.rows.map(({ k, offset }) => ({ k, offsets: [offset] }))
+    const places = this.#tail.places().map(({ partition, end }) => ({ partition, position: end }))
+    const open = this.#rows.rows.map(({ k, id, offset }): KeyState => ({ k, records: [[offset, id]] }))
     const kept = this.#kept
     if (this.#fault === 'a kept answer is given at another position' && kept !== null) {
-      return { ...kept, position }
+      return { ...kept, places }
     }
-    this.#kept = { state, open, position }
+    this.#kept = { state, open, places }
     return this.#kept
   }
 }

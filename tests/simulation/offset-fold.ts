@@ -1,4 +1,4 @@
-/** The fold of the simulation: a key's state is the list of the offsets that were counted for it, so that any loss or doubling shows. */
+/** The fold of the simulation: a key's state is the list of the records that were counted for it, so that any loss, doubling or exchange shows. */
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { SegmentFold } from '#speed-layer/segment-fold.ts'
@@ -6,9 +6,9 @@ import type { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import type { Marker, PartialRow } from '#storage/speed-store/speed-store.ts'
+import type { KeyState, SimulatedRecord } from './histories.ts'
 
 export const VIEW = { name: 'v', hash: 'hash-v' } as const
-export type KeyState = { readonly k: string; readonly offsets: readonly number[] }
 
 export class OffsetFold implements SegmentFold {
   start: Offset = 0
@@ -16,13 +16,13 @@ export class OffsetFold implements SegmentFold {
   records = 0
   bytes = 0
   #settled: Offset = 0
-  #counted = new Map<string, number[]>()
+  #counted = new Map<string, [Offset, number][]>()
   readonly #lake: MemoryLake
+  readonly #partition: number
   readonly #log: string
   readonly #step: StepHook
-  readonly #partition: number
 
-  constructor(lake: MemoryLake, log: string, step: StepHook, partition = 0) {
+  constructor(lake: MemoryLake, partition: number, log: string, step: StepHook) {
     this.#lake = lake
     this.#partition = partition
     this.#log = log
@@ -43,8 +43,8 @@ export class OffsetFold implements SegmentFold {
       throw new Error(`a batch from ${batch.start} came to a segment that ends at ${this.end}`)
     const lines = batch.lines.toString().trimEnd().split('\n')
     for (const [index, line] of lines.entries()) {
-      const { k } = JSON.parse(line) as { k: string }
-      this.#counted.set(k, [...(this.#counted.get(k) ?? []), batch.start + index])
+      const { k, id } = JSON.parse(line) as SimulatedRecord
+      this.#counted.set(k, [...(this.#counted.get(k) ?? []), [batch.start + index, id]])
     }
     this.records += batch.count
     this.bytes += batch.lines.length
@@ -52,16 +52,16 @@ export class OffsetFold implements SegmentFold {
   }
 
   async dirty(atMs: number): Promise<{ partials: PartialRow[]; marker: Marker }> {
-    const touched = [...this.#counted].filter(([, offsets]) => offsets.at(-1)! >= this.#settled)
+    const touched = [...this.#counted].filter(([, records]) => records.at(-1)![0] >= this.#settled)
     return {
-      partials: touched.map(([k, offsets]) => ({
+      partials: touched.map(([k, records]) => ({
         view: VIEW.hash,
         partition: this.#partition,
         segmentStart: this.start,
         key: k,
         pane: null,
         version: this.end,
-        row: JSON.stringify({ k, offsets } satisfies KeyState),
+        row: JSON.stringify({ k, records } satisfies KeyState),
       })),
       marker: {
         partition: this.#partition,
@@ -82,7 +82,7 @@ export class OffsetFold implements SegmentFold {
   }
 
   async land(atMs: number): Promise<SegmentManifest> {
-    const states = JSON.stringify([...this.#counted].map(([k, offsets]) => ({ k, offsets })))
+    const states = JSON.stringify([...this.#counted].map(([k, records]) => ({ k, records })))
     const staged = []
     for (const kind of ['events', `partial-${VIEW.name}`]) {
       const file = await this.#lake.stageSegmentFile(this.#partition, this.start, kind)

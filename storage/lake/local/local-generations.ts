@@ -6,7 +6,7 @@ import { type GenerationManifest, generationFiles } from '../generation-manifest
 import type { StagedFile, StagedGeneration, UnreadableGeneration } from '../lake.ts'
 import { explainFault, isMissing, LakeError } from '../lake-error.ts'
 import { generationId, generationNumber, isGenerationId } from '../manifest-names.ts'
-import { damaged, manifestText, readGenerationManifest } from '../manifest-text.ts'
+import { damaged, HEAL_GENERATION, manifestText, readGenerationManifest } from '../manifest-text.ts'
 import { createExclusive, fsyncFolder, linkOrCopy, makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
 import { stageFile, type Unnamed } from './local-staged-file.ts'
 
@@ -37,7 +37,7 @@ export class LocalGenerations {
     if (manifest) return manifest
     throw new LakeError(
       'generation-lost',
-      `lake, dataset '${this.#dataset}': CURRENT names generation ${id}, which does not exist; restore its folder, or roll back to an existing generation`,
+      `lake, dataset '${this.#dataset}': CURRENT names generation ${id}, which does not exist. ${HEAL_GENERATION}`,
     )
   }
 
@@ -84,6 +84,7 @@ export class LocalGenerations {
     throw damaged(
       path,
       `it must contain a generation id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` rewrites it)`,
+      { remedy: HEAL_GENERATION },
     )
   }
 
@@ -103,7 +104,9 @@ export class LocalGenerations {
     if (known) return known
     const manifest = readGenerationManifest(text, path)
     if (manifest.id !== id || manifest.dataset !== this.#dataset) {
-      throw damaged(path, `fields 'dataset' and 'id' are '${manifest.dataset}' and '${manifest.id}'`)
+      throw damaged(path, `fields 'dataset' and 'id' are '${manifest.dataset}' and '${manifest.id}'`, {
+        remedy: HEAL_GENERATION,
+      })
     }
     this.#parsed.set(id, manifest)
     return manifest

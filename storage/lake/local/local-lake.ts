@@ -5,6 +5,7 @@
  *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
  *   <folder>/<dataset>/CURRENT
  *   <folder>/<dataset>/VERIFIED
+ *   <folder>/<dataset>/refusals/p0000.json, while the log of a partition is refused
  *   <folder>/<dataset>/{batch,stream}.lock.sqlite
  * Files that readers use are never modified in place: they are linked to their names when they are complete and durable.
  * A shared folder must support hard links, atomic renames and file locks (NFS 4 does); unknown files are not touched.
@@ -25,12 +26,14 @@ import type {
   UnreadableGeneration,
 } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
+import type { LogRefusal } from '../log-refusal.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
 import { CheckedFiles } from './checked-files.ts'
 import { makeFolder, replaceAtomically } from './durable-files.ts'
 import { LocalGenerations } from './local-generations.ts'
 import { tryLocalLock } from './local-lock.ts'
+import { LocalRefusals } from './local-refusals.ts'
 import { LocalSegments, type SegmentCommit } from './local-segments.ts'
 import { sweepLocalOrphans } from './local-sweep.ts'
 import { verifyLocalFiles } from './local-verify.ts'
@@ -50,6 +53,7 @@ export class LocalLake implements Lake {
   readonly folder: string
   readonly #segments: LocalSegments
   readonly #generations: LocalGenerations
+  readonly #refusals: LocalRefusals
   readonly #checked = new CheckedFiles()
 
   private constructor(folder: string, dataset: string, step: StepHook) {
@@ -57,6 +61,7 @@ export class LocalLake implements Lake {
     this.dataset = dataset
     this.#segments = new LocalSegments({ folder, dataset, step, resolve: (file) => this.resolve(file) })
     this.#generations = new LocalGenerations(folder, dataset, step)
+    this.#refusals = new LocalRefusals(folder)
   }
 
   /** Opens the dataset's folder, and creates it if it does not exist. @throws LakeError if that fails */
@@ -174,6 +179,18 @@ export class LocalLake implements Lake {
     const nothing = (): void => {}
     const around = { before: nothing, after: nothing }
     return replaceAtomically(join(this.folder, VERIFIED), verificationText(record), around)
+  }
+
+  refusals(): Promise<ReadonlyMap<number, LogRefusal>> {
+    return this.#refusals.all()
+  }
+
+  refuse(refusal: LogRefusal): Promise<void> {
+    return this.#refusals.add(refusal)
+  }
+
+  liftRefusal(partition: number): Promise<void> {
+    return this.#refusals.remove(partition)
   }
 
   async tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null> {

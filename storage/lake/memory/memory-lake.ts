@@ -16,6 +16,7 @@ import type {
   UnreadableGeneration,
 } from '../lake.ts'
 import { LakeError } from '../lake-error.ts'
+import type { LogRefusal } from '../log-refusal.ts'
 import {
   coveringName,
   generationId,
@@ -40,6 +41,7 @@ export interface MemoryLakeFolder {
   begun: number
   current: string | null
   verified: VerificationRecord | null
+  readonly refusals: Map<number, LogRefusal>
   readonly locks: Map<LakeWork, MemoryLake>
   fileCount: number
 }
@@ -52,6 +54,7 @@ export function memoryLakeFolder(): MemoryLakeFolder {
     begun: 0,
     current: null,
     verified: null,
+    refusals: new Map(),
     locks: new Map(),
     fileCount: 0,
   }
@@ -290,6 +293,22 @@ export class MemoryLake implements Lake {
   async recordVerification(record: VerificationRecord): Promise<void> {
     await this.#pause()
     this.folder.verified = copyOf(record)
+  }
+
+  async refusals(): Promise<ReadonlyMap<number, LogRefusal>> {
+    await this.#pause()
+    return new Map(this.folder.refusals)
+  }
+
+  async refuse(refusal: LogRefusal): Promise<void> {
+    await this.#pause()
+    const { refusals } = this.folder
+    if (!refusals.has(refusal.partition)) refusals.set(refusal.partition, copyOf(refusal))
+  }
+
+  async liftRefusal(partition: number): Promise<void> {
+    await this.#pause()
+    this.folder.refusals.delete(partition)
   }
 
   async tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null> {

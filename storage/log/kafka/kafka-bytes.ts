@@ -118,10 +118,11 @@ export class KafkaReader {
     this.at += length
     return from
   }
-  tags(): void {
+  /** Tagged fields, all of which are optional. @param found told of each */
+  tags(found: (tag: number, value: Buffer) => void = () => {}): void {
     for (let left = this.uvarint(); left > 0; left--) {
-      this.uvarint()
-      this.take(this.uvarint())
+      const tag = this.uvarint()
+      found(tag, this.take(this.uvarint()))
     }
   }
 }

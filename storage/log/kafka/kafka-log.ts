@@ -173,7 +173,7 @@ export class KafkaLog implements EventLog {
       this.#readers.get(partition) ??
       new KafkaPartitionReader({
         partition,
-        fetch: (from, bytesMax) => this.#wire.fetch(partition, from, bytesMax),
+        fetch: (from, bytesMax, lastEpoch) => this.#wire.fetch(partition, from, bytesMax, lastEpoch),
         decoder: this.#decoder,
         fetchBytesMax,
         recordBytesMax,

@@ -151,3 +151,29 @@ function expectRecord(value: Buffer | null, line: string, original: OriginalReco
   const joined = text === '{"a":\n1}'
   expect([line, original?.reason === null]).toEqual([joined ? '{"a": 1}' : 'null', joined])
 }
+
+test('the epoch of what was read goes with the next fetch; a leader of another history is an error, and then it begins afresh', async () => {
+  const records = batchOf([Buffer.from('1'), Buffer.from('2')])
+  records.writeInt32BE(7, 12)
+  const asked: [from: number, lastEpoch: number][] = []
+  const answer: Fetched = { errorCode: 0, lastStableOffset: 5, logStartOffset: 0, aborted: [], records }
+  const read = new KafkaPartitionReader({
+    partition: 3,
+    fetch: async (from, _, lastEpoch) => {
+      asked.push([from, lastEpoch])
+      return from === 0 ? answer : { ...answer, records: Buffer.alloc(0), isDiverging: lastEpoch !== -1 }
+    },
+    decoder: jsonRecords,
+    fetchBytesMax: 1_000_000,
+    recordBytesMax: 1_000,
+  })
+  const limits = { bytesMax: 1_000, recordsMax: 2 }
+  expect(await read.read(0, limits)).toMatchObject({ start: 0, end: 2 })
+  await expect(read.read(2, limits)).rejects.toMatchObject({ name: 'LogDivergedError', at: 2 })
+  expect(await read.read(2, limits)).toBeNull()
+  expect(asked).toEqual([
+    [0, -1],
+    [2, 7],
+    [2, -1],
+  ])
+})

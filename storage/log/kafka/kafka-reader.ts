@@ -3,15 +3,21 @@
  * bounded by two fetches and one decoded record batch.
  */
 import type { Offset } from '#core/offsets.ts'
-import type { ArrivalRun, OriginalRecord, ReadLimits, RecordBatch } from '../event-log.ts'
+import {
+  type ArrivalRun,
+  LogDivergedError,
+  type OriginalRecord,
+  type ReadLimits,
+  type RecordBatch,
+} from '../event-log.ts'
 import type { RecordDecoder } from '../record-format.ts'
 import { AbortedTransactions, bodyOf, type DecodedBatch, decodeRecords, readHead } from './kafka-records.ts'
-import { type Fetched, KAFKA_ERRORS } from './kafka-requests.ts'
+import { type Fetched, KAFKA_ERRORS, NO_EPOCH } from './kafka-requests.ts'
 
 export interface KafkaReaderParts {
   readonly partition: number
   /** its records are ours: they are overwritten when they are taken apart */
-  readonly fetch: (from: Offset, bytesMax: number) => Promise<Fetched>
+  readonly fetch: (from: Offset, bytesMax: number, lastEpoch: number) => Promise<Fetched>
   readonly decoder: RecordDecoder
   readonly fetchBytesMax: number
   readonly recordBytesMax: number
@@ -38,6 +44,8 @@ export class KafkaPartitionReader {
   #next: Offset = -1
   /** first offset that is not yet decoded */
   #position: Offset = 0
+  /** leader epoch of the record before that; NO_EPOCH: it was not read here */
+  #lastEpoch = NO_EPOCH
   #remainder: Remainder | null = null
   #decoded: { readonly batch: DecodedBatch; line: number } | null = null
   #ahead: { readonly from: Offset; readonly fetched: Promise<Fetched> } | null = null
@@ -92,6 +100,7 @@ export class KafkaPartitionReader {
         this.#forget()
         return new OutOfRange(at)
       }
+      if (fetched.isDiverging) throw new LogDivergedError({ partition: this.#parts.partition, at })
       this.#remainder = { fetched, aborted: new AbortedTransactions(fetched.aborted), at: 0 }
       if (readHead(fetched.records, 0) === null) return false
     }
@@ -112,6 +121,7 @@ export class KafkaPartitionReader {
       const batch = await decodeRecords(head, body, remainder.aborted, this.#position, decoder, { recordBytesMax })
       remainder.at += head.bytes
       this.#position = batch.end
+      this.#lastEpoch = head.leaderEpoch
       if (readHead(remainder.fetched.records, remainder.at) === null) this.#fetchAhead(remainder.fetched)
       return batch
     }
@@ -120,12 +130,12 @@ export class KafkaPartitionReader {
   #fetch(from: Offset): Promise<Fetched> {
     const ahead = this.#ahead
     this.#ahead = null
-    return ahead?.from === from ? ahead.fetched : this.#parts.fetch(from, this.#parts.fetchBytesMax)
+    return ahead?.from === from ? ahead.fetched : this.#parts.fetch(from, this.#parts.fetchBytesMax, this.#lastEpoch)
   }
 
   #fetchAhead({ lastStableOffset }: Fetched): void {
     if (this.#position >= lastStableOffset) return
-    const fetched = this.#parts.fetch(this.#position, this.#parts.fetchBytesMax)
+    const fetched = this.#parts.fetch(this.#position, this.#parts.fetchBytesMax, this.#lastEpoch)
     fetched.catch(() => {})
     this.#ahead = { from: this.#position, fetched }
   }
@@ -137,6 +147,7 @@ export class KafkaPartitionReader {
   }
 
   #forget(): void {
+    this.#lastEpoch = NO_EPOCH
     this.#next = -1
     this.#remainder = null
     this.#decoded = null

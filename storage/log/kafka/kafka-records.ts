@@ -29,6 +29,8 @@ export interface DecodedBatch {
 export interface BatchHead {
   readonly firstOffset: Offset
   readonly lastOffset: Offset
+  /** of the leader that appended it */
+  readonly leaderEpoch: number
   /** of the whole batch in the buffer */
   readonly bytes: number
   readonly codec: number
@@ -45,6 +47,7 @@ const HEAD_BYTES = 61
 const LENGTH_AT = 8
 /** that the length field does not count */
 const BEFORE_LENGTH_BYTES = 12
+const EPOCH_AT = 12
 const MAGIC_AT = 16
 const CHECKSUM_AT = 17
 /** the checksum covers everything from the attributes on */
@@ -76,6 +79,7 @@ export function readHead(bytes: Buffer, at: number): BatchHead | null {
   return {
     firstOffset,
     lastOffset,
+    leaderEpoch: bytes.readInt32BE(at + EPOCH_AT),
     bytes: BEFORE_LENGTH_BYTES + length,
     codec: attributes & CODEC_MASK,
     control: (attributes & CONTROL) !== 0,

@@ -81,10 +81,16 @@ function readTopic(reader: KafkaReader): Omit<TopicMetadata, 'clusterId'> {
   return { errorCode, topicId, partitions: partitions.toSorted((a, b) => a.partition - b.partition) }
 }
 
+export const NO_EPOCH = -1
+/** of a fetched partition: a tagged field */
+const DIVERGING_EPOCH = 0
+
 export interface FetchPlace {
   readonly topicId: string
   readonly partition: number
   readonly from: number
+  /** leader epoch of the record before `from`, if it was read: a leader that has another history says so; NO_EPOCH: not known */
+  readonly lastEpoch: number
   /** of record batches, as they are on disk; the first one comes whole even when it is larger */
   readonly bytesMax: number
 }
@@ -98,6 +104,8 @@ export interface Fetched {
   readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: number }[]
   /** record batches as they are on disk; the last one may be cut off */
   readonly records: Buffer
+  /** the leader has other records before the place than those that were read: it was elected without them. There are no records then */
+  readonly isDiverging?: boolean
 }
 
 /** Committed records only; answers at once, with nothing when there is nothing. */
@@ -107,7 +115,8 @@ export function fetchRequest(place: FetchPlace): RawRequest<Fetched> {
   body.int32(-1).int32(0).int32(1).int32(place.bytesMax).int8(1).int32(0).int32(-1)
   body.compactArray([place], () => body.raw(Buffer.from(place.topicId, 'hex')))
   body.compactArray([place], () => {
-    body.int32(place.partition).int32(-1).int64(place.from).int32(-1).int64(-1).int32(place.bytesMax).tags()
+    body.int32(place.partition).int32(-1).int64(place.from).int32(place.lastEpoch).int64(-1)
+    body.int32(place.bytesMax).tags()
   })
   body.tags().compactArray([], () => {})
   body.compactText('').tags()
@@ -140,13 +149,17 @@ function readFetched(reader: KafkaReader): Fetched {
   })
   reader.int32()
   const records = reader.compactBytes() ?? NONE
-  reader.tags()
+  let isDiverging = false
+  reader.tags((tag) => {
+    isDiverging ||= tag === DIVERGING_EPOCH
+  })
   return {
     errorCode,
     lastStableOffset,
     logStartOffset,
     aborted: aborted.toSorted((a, b) => a.firstOffset - b.firstOffset),
     records,
+    isDiverging,
   }
 }
 

@@ -144,10 +144,10 @@ export class KafkaWire {
     return asked
   }
 
-  async fetch(partition: number, from: number, bytesMax: number): Promise<Fetched> {
+  async fetch(partition: number, from: number, bytesMax: number, lastEpoch: number): Promise<Fetched> {
     return this.persist(`reading partition ${partition} from offset ${from}`, async () => {
       const broker = await this.#leader(partition)
-      const place = { topicId: this.known.topicId, partition, from, bytesMax }
+      const place = { topicId: this.known.topicId, partition, from, lastEpoch, bytesMax }
       const fetched = await this.#send(broker, fetchRequest(place))
       if (fetched.errorCode === KAFKA_ERRORS.none || fetched.errorCode === KAFKA_ERRORS.offsetOutOfRange) return fetched
       throw new KafkaAnswerError('fetch', fetched.errorCode)

@@ -13,7 +13,7 @@ import {
   type ReadLimits,
   type RecordBatch,
 } from '../event-log.ts'
-import { assertPartition, blocksOf } from '../log-blocks.ts'
+import { assertMovable, assertPartition, blocksOf } from '../log-blocks.ts'
 
 interface MemoryRecord {
   readonly offset: Offset
@@ -140,6 +140,31 @@ export class MemoryLog implements EventLog {
     const own = this.#partition(partition)
     own.start = Math.max(own.start, Math.min(before, own.end))
     own.records = own.records.filter((record) => record.offset >= own.start)
+  }
+
+  async moveRecords(partition: number, from: Offset, to: Offset): Promise<void> {
+    this.#assertOpen()
+    await this.#pause()
+    const own = this.#partition(partition)
+    assertMovable({ partition, start: own.start, end: own.end }, from, to)
+    this.dropBefore(partition, from)
+    const by = to - from
+    own.records = own.records.map((record) => ({
+      ...record,
+      offset: record.offset + by,
+      runEnd: record.runEnd + by,
+    }))
+    own.start = to
+    own.end += by
+  }
+
+  /** As after a restore from an older copy: the records from `end` on are gone, and their offsets are given again. */
+  cut(partition: number, end: Offset): void {
+    const own = this.#partition(partition)
+    own.end = Math.max(own.start, Math.min(own.end, end))
+    own.records = own.records
+      .filter((record) => record.offset < own.end)
+      .map((record) => ({ ...record, runEnd: Math.min(record.runEnd, own.end) }))
   }
 
   /** Re-creates the log: it is empty, offsets restart at 0, and handles opened from now on see another identity. */

@@ -5,10 +5,13 @@ import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
 import { StorageFileError } from '../../sqlite/sqlite-fault.ts'
 import type { SqliteFile } from '../../sqlite/sqlite-file.ts'
 import { type AppendBatch, type ArrivalRun, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
-import { takeLines } from '../log-blocks.ts'
+import { assertMovable, takeLines } from '../log-blocks.ts'
 
+const EVERYTHING = { recordsMax: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY, atLeast: 1 }
 /** maximum number of blocks deleted in one trimming step, which takes about as long as one large commit */
 const TRIM_BLOCKS_MAX = 16
+/** blocks that an examination reads in one transaction */
+const EXAMINED_BLOCKS_MAX = 16
 
 interface BlockRow {
   readonly start: number
@@ -100,6 +103,26 @@ export class SqliteBlocks {
     return { partition, start: from, end: from + count, lines, count, offsets: null, arrivals }
   }
 
+  /**
+   * Compares the blocks of a partition with their checksums and with its start and end, a bounded number from `after` on.
+   * @returns where to go on; null at the end. @throws StorageFileError
+   */
+  examine(partition: number, after: Offset | null): Offset | null {
+    const { start, end } = this.range(partition)
+    let next = Math.max(start, after ?? start)
+    let left = EXAMINED_BLOCKS_MAX
+    if (next === end) return null
+    for (const row of this.#from.iterate(partition, next) as Iterable<unknown>) {
+      const block = row as BlockRow
+      this.#assertBlock(block, partition, next)
+      next = block.start + block.count
+      if (--left === 0) break
+    }
+    if (next > end) throw this.#damaged(`partition ${partition} ends at offset ${end}, but has records up to ${next}`)
+    if (left > 0 && next < end) throw this.#damaged(`partition ${partition} has no offset ${next}`)
+    return next === end ? null : next
+  }
+
   /** Where the log would start after one more trimming step; null if there is nothing to trim. */
   trimmable(partition: number, before: Offset, olderThanMs: number): Offset | null {
     let start: Offset | null = null
@@ -116,6 +139,30 @@ export class SqliteBlocks {
     if (start === null) return
     this.#delete.run(partition, start)
     this.#moveStart.run(start, partition)
+  }
+
+  /** See EventLog.moveRecords. */
+  move(partition: number, from: Offset, to: Offset): void {
+    assertMovable(this.range(partition), from, to)
+    this.#cutBefore(partition, from)
+    // In two steps through negative numbers: no block may get the place of one that is still to be moved.
+    const by = to - from
+    this.#file.prepare('UPDATE log_blocks SET start = -1 - (start + ?) WHERE partition = ?').run(by, partition)
+    this.#file.prepare('UPDATE log_blocks SET start = -1 - start WHERE partition = ?').run(partition)
+    this.#moveStart.run(to, partition)
+    this.#moveEnd.get(by, partition)
+  }
+
+  /** Drops the records before `from`, in the middle of a block, too. */
+  #cutBefore(partition: number, from: Offset): void {
+    for (const row of this.#from.all(partition, from).slice(0, 1)) {
+      const block = row as unknown as BlockRow
+      if (block.start >= from || block.start + block.count <= from) continue
+      this.#assertBlock(block, partition, from)
+      const kept = takeLines(asBuffer(block.bytes), block.count, from - block.start, EVERYTHING)!
+      this.#insert.run(partition, from, kept.count, block.at_ms, crc32(kept.lines), kept.lines)
+    }
+    this.#delete.run(partition, from)
   }
 
   #assertBlock(block: BlockRow, partition: number, next: Offset): void {

@@ -253,3 +253,26 @@ test('a read-only disk is told by its file', async ({ skip }) => {
     disk.remove()
   }
 })
+
+test('an examination reads every block, and names what is damaged or missing', async () => {
+  const log = await open({ blockBytesMax: 20 })
+  for (let i = 0; i < 20; i++) await log.append([lines(0, '{"a":1}', '{"b":2}', '{"c":3}'), lines(1, '{}')])
+  await log.trim(0, 10, Date.now() + 60_000)
+  for (const partition of [0, 1, 2]) await log.examine(partition)
+  const db = new DatabaseSync(file)
+  const damaged = async (sql: string): Promise<unknown> => {
+    db.exec(`SAVEPOINT whole; ${sql}; RELEASE whole`)
+    return log.examine(0).catch((error: Error) => error.message)
+  }
+  try {
+    expect(await damaged('UPDATE log_ends SET "end" = 61 WHERE partition = 0')).toMatch(/has no offset 60/)
+    expect(await damaged('UPDATE log_ends SET "end" = 59 WHERE partition = 0')).toMatch(/ends at offset 59, but has/)
+    expect(await damaged('UPDATE log_ends SET "end" = 60 WHERE partition = 0')).toBeUndefined()
+    const changed = `UPDATE log_blocks SET bytes = replace(bytes, 'c', 'd') WHERE partition = 0 AND start = 56`
+    expect(await damaged(changed)).toMatch(/the records \[56, 57\) differ from those that were appended/)
+    expect(await damaged('DELETE FROM log_blocks WHERE partition = 0 AND start = 30')).toMatch(/has no offset 30/)
+  } finally {
+    db.close()
+  }
+  await log.examine(1)
+})

@@ -174,6 +174,26 @@ export class SqliteLog implements EventLog {
     }
   }
 
+  async moveRecords(partition: number, from: Offset, to: Offset): Promise<void> {
+    this.#assertOpen()
+    assertPartition(this, partition)
+    await this.#exclusively(() =>
+      this.#writer.write(`moving partition ${partition}`, () => this.#written.move(partition, from, to)),
+    )
+  }
+
+  /** Compares every block with its checksum. @throws StorageFileError for the first that differs, or is missing */
+  async examine(partition: number): Promise<void> {
+    this.#assertOpen()
+    assertPartition(this, partition)
+    for (let after: Offset | null = null; ; await turn()) {
+      const doing = `examining partition ${partition}`
+      const from: Offset | null = after
+      after = await this.#reader.read(doing, () => this.#blocks.examine(partition, from))
+      if (after === null) return
+    }
+  }
+
   /** Refuses further appends, commits the waiting ones, and closes. */
   close(): Promise<void> {
     this.#closing ??= this.#closeNow()

@@ -215,3 +215,32 @@ test('a read of more rows than its limit is refused with its name, and takes not
     message: expect.stringMatching(/more than openRowsBytesMax = 2000 bytes of rows; close segments sooner/),
   })
 })
+
+test('a row that was changed is not read, and the error says what to do', async () => {
+  const store = await open()
+  const other = partial('b', 3)
+  await store.flush([partial('a', 3), other], marker(3))
+  const db = new DatabaseSync(file)
+  db.exec(`UPDATE partials SET "row" = replace("row", '3', '4') WHERE key = 'a'`)
+  await expect(store.read(['v1'], zero)).rejects.toMatchObject({
+    reason: 'damaged',
+    message: expect.stringMatching(/a row of partition 0 differs .*delete the file/),
+  })
+  db.close()
+})
+
+test('a file of the format before is read on, and its rows are checked from then on', async () => {
+  const store = await open()
+  await store.flush([partial('a', 3)], marker(3))
+  await store.close()
+  const db = new DatabaseSync(file)
+  db.exec('ALTER TABLE partials DROP COLUMN crc; ALTER TABLE markers DROP COLUMN last; PRAGMA user_version = 2')
+  db.close()
+  const [again, third] = [await open(), await open()]
+  expect(told).toEqual([])
+  expect(await again.markers()).toEqual(new Map([[0, marker(3)]]))
+  expect((await third.read(['v1'], zero)).rows.get('v1')).toEqual([partial('a', 3).row])
+  const last = { offset: 4, arrivalMs: 7, sha256: 'a'.repeat(64) }
+  await again.flush([partial('a', 5)], marker(5, { last }))
+  expect((await third.markers()).get(0)).toEqual(marker(5, { last }))
+})

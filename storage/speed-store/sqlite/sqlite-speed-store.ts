@@ -14,7 +14,7 @@ import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import { SqliteFile } from '#storage/sqlite/sqlite-file.ts'
 import { OPEN_ROWS_BYTES_MAX, tooManyRows } from '../read-limit.ts'
 import type { Marker, OpenPartials, PartialRow, SpeedStore } from '../speed-store.ts'
-import { SPEED_SCHEMA, SqliteSpeedTables } from './sqlite-speed-tables.ts'
+import { SPEED_FORMAT, SPEED_SCHEMA, SPEED_UPGRADES, SqliteSpeedTables } from './sqlite-speed-tables.ts'
 
 export interface SqliteSpeedStoreOptions {
   readonly file: string
@@ -171,7 +171,8 @@ async function openFile(options: SqliteSpeedStoreOptions): Promise<Opened> {
     file: options.file,
     what: 'speed store',
     applicationId: APPLICATION_ID,
-    format: 2,
+    format: SPEED_FORMAT,
+    upgrades: SPEED_UPGRADES,
     schema: SPEED_SCHEMA,
     synchronous: 'NORMAL',
     checked: true,

@@ -1,22 +1,30 @@
 /** The tables of the speed store's file, on one connection. Called inside transactions. */
 import type { StatementSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 import type { Offset, Positions } from '#core/offsets.ts'
+import type { RecordPrint } from '#core/record-print.ts'
+import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import type { SqliteFile } from '#storage/sqlite/sqlite-file.ts'
 import type { Marker, OpenPartials, PartialRow } from '../speed-store.ts'
 
 export const SPEED_SCHEMA = `
   CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), dataset TEXT NOT NULL, log TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS partials (view TEXT NOT NULL, partition INTEGER NOT NULL, segment_start INTEGER NOT NULL, key TEXT NOT NULL,
-    pane INTEGER, version INTEGER NOT NULL, "row" TEXT NOT NULL);
+    pane INTEGER, version INTEGER NOT NULL, "row" TEXT NOT NULL, crc INTEGER);
   CREATE UNIQUE INDEX IF NOT EXISTS partials_identity ON partials (partition, segment_start, view, key);
   CREATE TABLE IF NOT EXISTS markers (partition INTEGER NOT NULL, segment_start INTEGER NOT NULL, through INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    "rows" INTEGER NOT NULL, dead_letters INTEGER NOT NULL, late_rows INTEGER NOT NULL, time_max_ms INTEGER, views TEXT NOT NULL, PRIMARY KEY (partition, segment_start));
+    "rows" INTEGER NOT NULL, dead_letters INTEGER NOT NULL, late_rows INTEGER NOT NULL, time_max_ms INTEGER, views TEXT NOT NULL, last TEXT,
+    PRIMARY KEY (partition, segment_start));
 `
-const UPSERT_PARTIAL = `INSERT INTO partials VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partition, segment_start, view, key)
-  DO UPDATE SET version = excluded.version, pane = excluded.pane, "row" = excluded."row" WHERE excluded.version >= version`
-const UPSERT_MARKER = `INSERT INTO markers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partition, segment_start)
+export const SPEED_FORMAT = 3
+export const SPEED_UPGRADES = {
+  2: 'ALTER TABLE partials ADD COLUMN crc INTEGER; ALTER TABLE markers ADD COLUMN last TEXT',
+} as const
+const UPSERT_PARTIAL = `INSERT INTO partials VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partition, segment_start, view, key)
+  DO UPDATE SET version = excluded.version, pane = excluded.pane, "row" = excluded."row", crc = excluded.crc WHERE excluded.version >= version`
+const UPSERT_MARKER = `INSERT INTO markers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (partition, segment_start)
   DO UPDATE SET through = excluded.through, at_ms = excluded.at_ms, "rows" = excluded."rows", dead_letters = excluded.dead_letters,
-    late_rows = excluded.late_rows, time_max_ms = excluded.time_max_ms, views = excluded.views WHERE excluded.through >= through`
+    late_rows = excluded.late_rows, time_max_ms = excluded.time_max_ms, views = excluded.views, last = excluded.last WHERE excluded.through >= through`
 
 interface MarkerRow {
   readonly partition: number
@@ -29,6 +37,14 @@ interface MarkerRow {
   readonly time_max_ms: number | null
   /** JSON array */
   readonly views: string
+  /** JSON of a RecordPrint */
+  readonly last: string | null
+}
+
+interface StoredPartial {
+  readonly row: string
+  /** null: written by a version that wrote none */
+  readonly crc: number | null
 }
 
 export interface SpeedOwner {
@@ -52,7 +68,9 @@ export class SqliteSpeedTables {
     this.#upsertPartial = file.prepare(UPSERT_PARTIAL)
     this.#upsertMarker = file.prepare(UPSERT_MARKER)
     this.#marker = file.prepare('SELECT * FROM markers WHERE partition = ? AND segment_start = ?')
-    this.#rows = file.prepare('SELECT "row" FROM partials WHERE partition = ? AND segment_start = ? AND view = ?')
+    this.#rows = file.prepare(
+      'SELECT key, "row", crc FROM partials WHERE partition = ? AND segment_start = ? AND view = ?',
+    )
     this.#newest = file.prepare(
       'SELECT * FROM markers AS m WHERE segment_start = (SELECT max(segment_start) FROM markers WHERE partition = m.partition)',
     )
@@ -66,10 +84,11 @@ export class SqliteSpeedTables {
 
   upsert(partials: readonly PartialRow[], marker: Marker): void {
     for (const { view, partition, segmentStart, key, pane, version, row } of partials)
-      this.#upsertPartial.run(view, partition, segmentStart, key, pane, version, row)
+      this.#upsertPartial.run(view, partition, segmentStart, key, pane, version, row, crc32(row))
     const { partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs } = marker
     const views = JSON.stringify(marker.views)
-    this.#upsertMarker.run(partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs, views)
+    const last = marker.last === undefined ? null : JSON.stringify(marker.last)
+    this.#upsertMarker.run(partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs, views, last)
   }
 
   /** @returns null if the rows have more than `bytesMax` bytes together */
@@ -82,14 +101,21 @@ export class SqliteSpeedTables {
       if (found === undefined) continue
       markers.set(partition, markerOf(found))
       for (const [view, into] of rows)
-        for (const entry of this.#rows.iterate(partition, start, view)) {
-          const row = entry.row as string
+        for (const stored of this.#rows.iterate(partition, start, view) as Iterable<unknown>) {
+          const row = this.#checked(stored as StoredPartial, partition)
           bytes += row.length
           if (bytes > bytesMax) return null
           into.push(row)
         }
     }
     return { markers, rows }
+  }
+
+  #checked({ row, crc }: StoredPartial, partition: number): string {
+    if (crc === null || crc === crc32(row)) return row
+    const { path } = this.#file
+    const what = `a row of partition ${partition} differs from the one that was written; delete the file: what it held is folded again from the log`
+    throw new StorageFileError(path, 'damaged', `speed store ${path}: ${what}`)
   }
 
   newestMarkers(): ReadonlyMap<number, Marker> {
@@ -136,5 +162,6 @@ function markerOf(row: MarkerRow): Marker {
     lateRows: row.late_rows,
     timeMaxMs: row.time_max_ms,
     views: JSON.parse(row.views) as string[],
+    ...(row.last === null ? {} : { last: JSON.parse(row.last) as RecordPrint }),
   }
 }

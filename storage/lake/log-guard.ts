@@ -1,0 +1,88 @@
+/**
+ * Tells whether a log has lost records that closed segments count, or was refused before: an event that is appended to it would get an
+ * offset that the lake has counted already, or be lost when a newer copy of the log is put in place.
+ *
+ * Compares log and lake at the first look and as long as it refuses; in between it looks only for refusals that others have recorded.
+ */
+import { countedRecords, isLogLoss, type LogVerdict, logAgreement } from '#core/log-agreement.ts'
+import type { EventLog } from '../log/event-log.ts'
+import { LogLossError } from '../log/log-loss-error.ts'
+import { recordsAt } from '../log/record-prints.ts'
+import type { Lake } from './lake.ts'
+import { LakeError } from './lake-error.ts'
+
+export interface LogGuardParts {
+  readonly dataset: string
+  readonly log: Pick<EventLog, 'range' | 'read' | 'partitions'>
+  readonly lake: Pick<Lake, 'chains' | 'refusals'>
+  /** monotonic, ms */
+  readonly clock?: () => number
+}
+
+const LOOK_EVERY_MS = 1_000
+
+export class LogGuard {
+  readonly #parts: LogGuardParts
+  readonly #clock: () => number
+  #loss: LogLossError | null = null
+  #compared = false
+  #lookedAtMs = Number.NEGATIVE_INFINITY
+  #looking: Promise<void> | null = null
+
+  constructor(parts: LogGuardParts) {
+    this.#parts = parts
+    this.#clock = parts.clock ?? (() => performance.now())
+  }
+
+  /** why the log is refused, as far as it is known; else null */
+  get refusal(): string | null {
+    return this.#loss?.message ?? null
+  }
+
+  /** @throws LogLossError; what the log throws if it cannot be compared */
+  async assertHolds(): Promise<void> {
+    if (this.#clock() - this.#lookedAtMs >= LOOK_EVERY_MS) await this.look()
+    if (this.#loss !== null) throw this.#loss
+  }
+
+  /** Concurrent calls share one look. @throws what the log throws if it cannot be compared */
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null
+    })
+    return this.#looking
+  }
+
+  async #look(): Promise<void> {
+    const { lake } = this.#parts
+    try {
+      if (this.#compared && (await lake.refusals()).size === 0) return
+      this.#loss = await this.#compare()
+      this.#compared = this.#loss === null
+    } catch (error) {
+      // A lake that cannot be read says nothing against the log, and events are durable without it.
+      if (!(error instanceof LakeError)) throw error
+    } finally {
+      this.#lookedAtMs = this.#clock()
+    }
+  }
+
+  async #compare(): Promise<LogLossError | null> {
+    const { dataset, log, lake } = this.#parts
+    const chains = (await lake.chains(log.partitions)).slice(0, log.partitions)
+    const refusals = await lake.refusals()
+    for (const chain of chains) {
+      const { partition } = chain
+      const logRange = await log.range(partition)
+      const records = await recordsAt(log, partition, countedRecords({ lake: chain }))
+      const refusal = refusals.get(partition) ?? null
+      const verdict = logAgreement({ partition, logRange, lake: chain, records, refusal })
+      if (isRefused(verdict)) return new LogLossError(`dataset '${dataset}', partition ${partition}`, verdict)
+    }
+    return null
+  }
+}
+
+function isRefused(verdict: LogVerdict): boolean {
+  return isLogLoss(verdict) || verdict.kind === 'log-refused'
+}
