@@ -51,7 +51,12 @@ function run({ language, text }: Example) {
 
 /** a line of the page may end in …: the rest differs from run to run */
 function expectPrinted(stdout: string, printed: string): void {
-  const [lines, expected] = [stdout, printed].map((text) => text.trimEnd().split('\n'))
+  const [lines, expected] = [stdout, printed].map((text) =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.trimEnd()),
+  )
   const comparable = lines!.map((line, at) => {
     const shown = expected![at]?.endsWith('…') ? expected![at]!.slice(0, -1) : null
     return shown !== null && line.startsWith(shown) ? `${shown}…` : line
