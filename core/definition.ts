@@ -19,41 +19,81 @@ import type {
 } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 
-/** Number of rows (where a condition holds). */
+/**
+ * Number of rows (where a condition holds).
+ *
+ * @example
+ * // country: 'de', 'us', NULL
+ * count() // 3
+ * count({ where: "country = 'de'" }) // 1
+ */
 export function count<const Where extends string = never>(
   options: MeasureOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<Where>> {
   return { kind: 'count', ...options }
 }
-/** Sum; exact for integers and decimals, within 1e-12 of the sum of the absolute values for doubles; NULL where no row had a value. */
+/**
+ * Sum; exact for integers and decimals, within 1e-12 of the sum of the absolute values for doubles; NULL where no row had a value.
+ *
+ * @example
+ * // amount: 5, 8, NULL
+ * // items: 2, 1, 4
+ * sum('amount') // 13
+ * sum('amount * items', { where: 'items > 1' }) // 10
+ */
 export function sum<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'sum', expression, ...options }
 }
-/** Smallest non-NULL value. */
+/**
+ * Smallest non-NULL value.
+ *
+ * @example
+ * // gust: 81, 64, NULL
+ * min('gust') // 64
+ */
 export function min<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'min', expression, ...options }
 }
-/** Largest non-NULL value. */
+/**
+ * Largest non-NULL value.
+ *
+ * @example
+ * // gust: 81, 64, NULL
+ * max('gust') // 81
+ */
 export function max<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'max', expression, ...options }
 }
-/** Mean of the non-NULL values. */
+/**
+ * Mean of the non-NULL values.
+ *
+ * @example
+ * // amount: 5, 8, NULL
+ * avg('amount') // 6.5
+ */
 export function avg<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'avg', expression, ...options }
 }
-/** Sum of one expression divided by the sum of another; NULL where the latter is 0 or absent. */
+/**
+ * Sum of one expression divided by the sum of another; NULL where the latter is 0 or absent. It is not the mean of the rows' ratios.
+ *
+ * @example
+ * // sold: 1, 2, 0
+ * // offered: 1, 4, 3
+ * ratio('sold', 'offered') // 0.375
+ */
 export function ratio<const A extends string, const B extends string, const Where extends string = never>(
   numerator: A,
   denominator: B,
@@ -61,21 +101,41 @@ export function ratio<const A extends string, const B extends string, const Wher
 ): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>> {
   return { kind: 'ratio', expression: numerator, denominator, ...options }
 }
-/** The non-NULL value of the earliest row, by event time, partition, offset; of an event's unnested elements the smallest value. */
+/**
+ * The non-NULL value of the earliest row, by event time, partition, offset; of an event's unnested elements the smallest value.
+ *
+ * @example
+ * // answer: NULL, 'yes', 'no'
+ * first('answer') // 'yes'
+ */
 export function first<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'first', expression, ...options }
 }
-/** The non-NULL value of the newest row, by event time, partition, offset; of an event's unnested elements the largest value. */
+/**
+ * The non-NULL value of the newest row, by event time, partition, offset; of an event's unnested elements the largest value.
+ *
+ * @example
+ * // answer: 'yes', 'no', NULL
+ * latest('answer') // 'no'
+ */
 export function latest<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'latest', expression, ...options }
 }
-/** Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), which answers report; `exact: true` keeps every hash (use it if groups stay moderate in size). */
+/**
+ * Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), which answers report; `exact: true` keeps every hash (use it if
+ * groups stay moderate in size).
+ *
+ * @example
+ * // member: 7, 7, 9, NULL
+ * countDistinct('member') // 2
+ * countDistinct('member', { exact: true }) // 2
+ */
 export function countDistinct<const Text extends string, const Where extends string = never>(
   expression: Text,
   options: MeasureOptions<Where> & { readonly exact?: boolean } = {},
@@ -84,7 +144,12 @@ export function countDistinct<const Text extends string, const Where extends str
 }
 /**
  * The value at rank ⌈q · n⌉ of the n non-NULL values in ascending order (nearest rank), within 1 % of it and never outside the
- * values: for nine 10s and one 1000, `quantile('ms', 0.9)` is 10 and `quantile('ms', 0.95)` is 1000.
+ * values.
+ *
+ * @example
+ * // ms: 10, 10, 10, 10, 10, 10, 10, 10, 10, 1000
+ * quantile('ms', 0.9) // 10
+ * quantile('ms', 0.95) // 1000
  */
 export function quantile<const Text extends string, const Where extends string = never>(
   expression: Text,
@@ -94,12 +159,24 @@ export function quantile<const Text extends string, const Where extends string =
   return { kind: 'quantile', expression, q, ...options }
 }
 
-/** A window of event time: `size` long, ending at every multiple of `every`; `every` is its pane and divides `size`. */
+/**
+ * A window of event time: `size` long, ending at every multiple of `every`; `every` is its pane and divides `size`.
+ *
+ * @example
+ * window: sliding({ size: '5m', every: '10s' })
+ * // an answer at 12:05:08 counts the event times from 12:00:10 up to 12:05:10
+ */
 export function sliding(window: WindowDefinition): WindowDefinition {
   return window
 }
 
-/** Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list). */
+/**
+ * Adds to each answer row the attribute that a dictionary has for the row's `key` (a dimension or measure; a list gives a list).
+ *
+ * @example
+ * enrich: { country_name: lookup('countries', 'country', 'name') }
+ * // a row with "country": "de" also has "country_name": "Germany", if the dictionary has {"key": "de", "name": "Germany"}
+ */
 export function lookup<const Key extends string>(
   dictionary: string,
   key: Key,
@@ -119,7 +196,24 @@ export interface CheckedDefinition<Types extends Record<string, ColumnType>, Vie
   readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>
 }
 
-/** Defines a dataset; the value is plain data, `compileDataset` checks and compiles it. */
+/**
+ * Defines a dataset; the value is plain data, `compileDataset` checks and compiles it.
+ *
+ * @example
+ * export default defineDataset({
+ *   name: 'sales',
+ *   time: 'sold_at',
+ *   key: 'id',
+ *   columns: {
+ *     id: { type: 'VARCHAR', path: '$.id', required: true },
+ *     sold_at: { type: 'TIMESTAMP', path: '$.sold_at', required: true },
+ *     shop: { type: 'VARCHAR', path: '$.shop' },
+ *     amount: { type: 'DECIMAL(9,2)', path: '$.amount' },
+ *   },
+ *   views: { by_shop: { dimensions: { shop: 'shop' }, time: ['hour', 'day'], measures: { revenue: sum('amount') } } },
+ * })
+ * // views/by_shop?grain=day answers rows such as {"time": "2026-03-01T00:00:00.000Z", "shop": "Lisbon", "revenue": 39.45}
+ */
 export function defineDataset<
   const Types extends Record<string, ColumnType>,
   const Views extends Readonly<Record<string, ViewDefinition>>,
