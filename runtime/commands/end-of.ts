@@ -3,6 +3,7 @@ import { CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import {
+  LiveMissingError,
   NeedsBackfillError,
   PartialsCompactedError,
   PositionNotReachedError,
@@ -29,7 +30,8 @@ function exitOf(error: Error): ExitName {
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof QueryTimeoutError || error instanceof PositionNotReachedError) return 'timeout'
-  if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
+  if (error instanceof LiveMissingError || error instanceof SnapshotError || error instanceof PartialsCompactedError)
+    return 'storage'
   if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
   // A missing file is a storage fault; an invalid one is a fault of its content.
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'

@@ -50,7 +50,7 @@ export async function answerQuery(
   const plan = planQuery(view, query)
   for (let attempt = 1; ; attempt++) {
     try {
-      return await answerPlan(served, plan, await takeSnapshot(served, [view]), options)
+      return await answerPlan(served, plan, await takeSnapshot(served, { views: [view], live: 'optional' }), options)
     } catch (error) {
       if (!isVanishedFile(error) || attempt >= TRIES_MAX) throw error
     }

@@ -2,6 +2,7 @@
 import { visibleText } from '#core/visible-text.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import {
+  LiveMissingError,
   NeedsBackfillError,
   PartialsCompactedError,
   PositionNotReachedError,
@@ -83,7 +84,8 @@ export function problemOfError(error: unknown): Problem {
   if (error instanceof PositionNotReachedError)
     return problemOf('position-not-reached', error.message, { position: error.position })
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
-  if (error instanceof SnapshotError) return problemOf('storage-fault', error.message)
+  if (error instanceof SnapshotError || error instanceof LiveMissingError)
+    return problemOf('storage-fault', error.message)
   // Nobody is there to read it; it is no fault of ours.
   if (error instanceof ClientGoneError) return problemOf('bad-request', error.message)
   const { name, code, message, statusCode } = error as Error & { code?: string; statusCode?: number }

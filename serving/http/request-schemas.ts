@@ -60,5 +60,10 @@ export const VIEW_QUERY = z.strictObject({
     .string()
     .optional()
     .describe('Waits until the answer counts everything before this position: `position` of the answer to sent events'),
+  require: z
+    .string()
+    .meta({ enum: ['live'] })
+    .optional()
+    .describe('`live`: refuses an answer that may lack events of open segments'),
   per: names('Ranks within each combination of these dimensions'),
 } satisfies Record<(typeof QUERY_PARAMETERS)[number], z.ZodType>)

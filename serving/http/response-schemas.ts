@@ -120,6 +120,7 @@ const ANSWER_META = z.strictObject({
   asOf: moment.nullable(),
   freshnessMs: z.number().nullable(),
   behind: z.number().nullable().describe('Events in the log that the answer does not include yet; null: unknown'),
+  liveMissing: z.string().nullable().describe('Why events of open segments may be missing; null: they are included'),
   rows: z.strictObject({ batch: z.number(), closed: z.number(), open: z.number() }),
   lateRows: z.number(),
   deadLetters: z.number(),

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { AnsweredDataset } from '../live/live-answers.ts'
 import { QUERY_PARAMETERS } from './parse-query.ts'
 import { buildServeApp } from './serve-app.ts'
 import { type ServedShop, serveShop } from './serve-app-fixture.ts'
@@ -274,6 +275,30 @@ test('without keys, a followed link from another site is answered, and a form po
   const form = { method: 'POST', url: '/v1/datasets/shop/events', payload: 'good' } as const
   const headers = { 'content-type': 'text/plain', ...FOLLOWED }
   expect((await app.inject({ ...form, headers })).statusCode).toBe(403)
+})
+
+test('without its speed store an answer says what is missing, without paths, and require=live refuses it', async () => {
+  const [[name, served]] = [...shop.parts.datasets!] as [[string, AnsweredDataset]]
+  const read = () => Promise.reject(new Error('/var/lib/shop/speed.sqlite: locked'))
+  const store = Object.assign(Object.create(served.store), { read })
+  const without = buildServeApp({ ...shop.parts, datasets: new Map([[name, { ...served, store }]]) })
+  const url = '/v1/datasets/shop/views/by_kind'
+  const answer = await without.inject(url)
+  expect(answer.statusCode).toBe(200)
+  const liveMissing = 'the speed store cannot be read: speed.sqlite: locked'
+  expect(answer.json().meta).toMatchObject({ position: [0], liveMissing })
+  const refused = await without.inject(`${url}?require=live`)
+  expect(refused.statusCode).toBe(503)
+  expect(refused.json()).toMatchObject({
+    type: 'urn:watershed:problem:storage-fault',
+    retryable: true,
+    detail: expect.stringMatching(/^the speed store cannot be read: .* ask without requiring the live part/),
+  })
+  await without.close()
+  const whole = await app.inject(`${url}?require=live`)
+  expect(whole.json().meta).toMatchObject({ position: [0], liveMissing: null })
+  const wrong = await app.inject(`${url}?require=everything`)
+  expect(wrong.json()).toMatchObject({ status: 400, field: 'require', allowed: ['live'] })
 })
 
 test('docs/reference/http.md names every route and parameter', async () => {

@@ -65,6 +65,8 @@ let appended: number
 let connections: number
 let filesRead: string[]
 let beforeCheck: () => Promise<void>
+let markers: () => ReturnType<SqliteSpeedStore['markers']>
+let rangeOf: (partition: number) => ReturnType<SqliteLog['range']>
 /** so many reads of the lake find that their files are gone */
 let vanishing: number
 
@@ -81,8 +83,12 @@ beforeEach(async () => {
   filesRead = []
   vanishing = 0
   beforeCheck = async () => {}
+  markers = () => store.markers()
+  rangeOf = (partition) => log.range(partition)
   live = new LiveDataset({
-    ...{ dataset, store, log, partitions: 2 },
+    ...{ dataset, partitions: 2 },
+    store: { markers: () => markers() },
+    log: { identity: log.identity, read: log.read.bind(log), range: (partition) => rangeOf(partition) },
     lake: countingLake(),
     engine: countingEngine(),
     scratchFolder: join(folder, 'scratch'),
@@ -243,6 +249,44 @@ test('a position that is not reached in time is refused with how far answers cou
   const waiting = askAtLeast('0:6', 60_000, gone.signal)
   gone.abort()
   await expect(waiting).rejects.toThrow(ClientGoneError)
+})
+
+test('a speed store that hangs holds up one refresh; answers go on counting everything', async () => {
+  await append(10)
+  let asked = 0
+  markers = () => {
+    asked++
+    return new Promise(() => {})
+  }
+  for (let events = 10; events <= 50; events += 10) {
+    await live.refresh()
+    expect(visits(await ask({ view: 'by_page' }))).toBe(events)
+    await close()
+    await live.refresh()
+    await append(10)
+  }
+  expect(asked).toBe(1)
+})
+
+test('an answer says while the log cannot be read that events may be missing, and keeps its position', async () => {
+  await append(10)
+  await live.refresh()
+  const asked = answers.asked({ dataset: 'visits', view: 'by_page' })
+  const kept = await answers.answer(asked)
+  expect(JSON.parse(answers.ageJson(kept, Date.now()))).toMatchObject({ behind: 0, liveMissing: null })
+  await append(10)
+  rangeOf = () => Promise.reject(new Error('down'))
+  await live.refresh()
+  const later = await answers.answer(asked)
+  const why = 'the log cannot be read, or ends before what is counted'
+  expect(later.meta.position).toEqual([5, 5])
+  expect(JSON.parse(answers.ageJson(later, Date.now()))).toMatchObject({ behind: null, liveMissing: why })
+  expect(answers.whyMissing(later)).toBe(why)
+  rangeOf = (partition) => log.range(partition)
+  await live.refresh()
+  const whole = await answers.answer(asked)
+  expect(whole.meta).toMatchObject({ position: [10, 10] })
+  expect(answers.whyMissing(whole)).toBeNull()
 })
 
 test('a view that was left alone follows again as soon as it is asked for', async () => {

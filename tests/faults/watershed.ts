@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
-import { PlatformProcess } from '#tests/crash/platform-process.ts'
+import { PlatformProcess, type PlatformProcessOptions } from '#tests/crash/platform-process.ts'
 
 const MAIN = fileURLToPath(new URL('../../runtime/main.ts', import.meta.url))
 
@@ -53,8 +53,26 @@ export class RunningPlatform {
     words: readonly string[] = [],
     environment: Readonly<Record<string, string>> = {},
   ): Promise<RunningPlatform> {
+    return RunningPlatform.#run({ arguments: ['--no-demo', ...words] }, data, environment)
+  }
+
+  /** A running `watershed serve`. */
+  static async serve(
+    data: string,
+    words: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): Promise<RunningPlatform> {
+    return RunningPlatform.#run({ command: 'serve', arguments: words }, data, environment)
+  }
+
+  static async #run(
+    { arguments: words, ...command }: Pick<PlatformProcessOptions, 'command' | 'arguments'>,
+    data: string,
+    environment: Readonly<Record<string, string>>,
+  ): Promise<RunningPlatform> {
     const process = new PlatformProcess({
-      arguments: ['--port', '0', '--no-demo', ...words],
+      ...command,
+      arguments: ['--port', '0', ...words],
       environment: { ...OFTEN, WATERSHED_DATA: data, ...environment },
     })
     return new RunningPlatform(process, await process.address)
