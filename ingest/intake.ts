@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import { releaseMemory } from '#core/release-memory.ts'
+import { type AppendedOnce, type AppendOnce, KeyReusedError, TooManyKeysError } from '#storage/log/append-once.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
@@ -30,6 +31,8 @@ export interface IntakeResult {
   readonly unusable: number
   /** where the accepted rows are in the log */
   readonly appended: readonly OffsetRange[]
+  /** these rows were taken before, under the same key: nothing was appended now, and `appended` says where they are */
+  readonly repeated: boolean
 }
 
 export interface IntakeParts {
@@ -47,6 +50,8 @@ export interface OfferOptions {
   readonly acceptUnusable?: boolean
   /** rows that get a verdict in the result; default: all, which takes an object per row */
   readonly verdicts?: 'all' | 'rejected'
+  /** makes a repeated offer count once */
+  readonly once?: AppendOnce
 }
 
 /** One row per element, without line ends; a whole NDJSON body; or the rows of a body. */
@@ -142,7 +147,8 @@ export class Intake implements EventIntake {
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
       else if (this.#place(rows, index, acceptUnusable, placed) === 'unusable') unusable++
     }
-    const ranges = await this.#append(placed)
+    const { ranges, repeated } = await this.#append(placed, options.once)
+    if (repeated) return this.#repeatedResult(placed, ranges, unusable, verdicts)
     const { accepted, rejected } = placed
     this.#tell({ accepted, rejected, unusable, rows: rows.starts.length, bytes })
     return {
@@ -151,7 +157,26 @@ export class Intake implements EventIntake {
       rejected: rejected.length,
       unusable,
       appended: ranges,
+      repeated,
     }
+  }
+
+  /** What the first offer was told, as far as the same rows are still placed as they were then: its counts and places are those of the log. */
+  #repeatedResult(
+    placed: PlacedRows,
+    ranges: readonly OffsetRange[],
+    unusable: number,
+    verdicts: NonNullable<OfferOptions['verdicts']>,
+  ): IntakeResult {
+    const { name } = this.#dataset
+    const accepted = ranges.reduce((sum, { start, end }) => sum + end - start, 0)
+    const message = `dataset '${name}': ${accepted} events were repeated under the key of their first request, and are in the log already`
+    this.#emit({ name: 'rows-repeated', level: 'debug', message, dataset: name })
+    const rejected = placed.accepted + placed.rejected.length - accepted
+    const told = { accepted, rejected, unusable, appended: ranges, repeated: true }
+    // The definition, or the number of partitions, changed since: which rows they were is not known any more.
+    if (!placed.isPlacedIn(ranges)) return { ...told, verdicts: [] }
+    return { ...told, verdicts: verdicts === 'all' ? placed.verdicts(ranges) : placed.rejected }
   }
 
   /** The key of an ordinary row; null: only the full check can decide. */
@@ -161,15 +186,19 @@ export class Intake implements EventIntake {
   }
 
   /** Where the events of each partition are, in the order of their lines. */
-  async #append(placed: PlacedRows): Promise<readonly OffsetRange[]> {
-    if (placed.accepted === 0) return []
+  async #append(placed: PlacedRows, once?: AppendOnce): Promise<AppendedOnce> {
+    if (placed.accepted === 0 && once === undefined) return { ranges: [], repeated: false }
     const batches = placed.batches()
     try {
-      const ranges = await this.#log.append(batches)
+      const appended =
+        once === undefined
+          ? { ranges: await this.#log.append(batches), repeated: false }
+          : await this.#log.appendOnce(batches, once)
       this.#failure = null
       for (const { lines } of batches) releaseMemory(lines)
-      return ranges
+      return appended
     } catch (error) {
+      if (error instanceof KeyReusedError || error instanceof TooManyKeysError) throw error
       const { name } = this.#dataset
       const message = `dataset '${name}': the log did not accept the events, none is acknowledged: ${(error as Error).message}`
       this.#failure = { message: (error as Error).message, atMs: this.#clock() }

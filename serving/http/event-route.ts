@@ -7,10 +7,11 @@ import type { OffsetRange } from '#core/offsets.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import { unpackedBody } from './body-encoding.ts'
 import type { BodyRoom } from './body-room.ts'
+import { idempotencyKeyOf } from './idempotency-key.ts'
 import { type DescribedBody, JSON_TYPE, responsesOf } from './openapi.ts'
 import { ProblemError, problemOf } from './problems.ts'
 import { receivedBody } from './received-body.ts'
-import { DATASET_PARAMS, EVENTS_QUERY } from './request-schemas.ts'
+import { DATASET_PARAMS, EVENTS_HEADERS, EVENTS_QUERY } from './request-schemas.ts'
 import { TAKEN } from './response-schemas.ts'
 
 export interface EventVerdict {
@@ -25,8 +26,8 @@ export interface EventVerdict {
 export interface IntakePort {
   /** for one body, while it is received; an offered one counts by itself */
   room(): BodyRoom
-  /** @param verdicts rows that get a verdict */
-  offerBody(body: Buffer, format: 'json' | 'ndjson', verdicts: 'all' | 'rejected'): Promise<OfferResult>
+  /** @param verdicts rows that get a verdict; @param key under which the body counts once, however often it is offered */
+  offerBody(body: Buffer, format: 'json' | 'ndjson', verdicts: 'all' | 'rejected', key?: string): Promise<OfferResult>
 }
 
 export interface OfferResult {
@@ -35,6 +36,8 @@ export interface OfferResult {
   readonly rejected: number
   /** where the accepted events are in the log */
   readonly appended: readonly OffsetRange[]
+  /** they were there before */
+  readonly repeated: boolean
 }
 
 const FORMATS = {
@@ -66,11 +69,13 @@ const SCHEMA = {
   summary: 'Ingest events; answers 202 once the accepted ones are durable',
   params: DATASET_PARAMS,
   querystring: EVENTS_QUERY,
+  headers: EVENTS_HEADERS,
   response: responsesOf(202, 'The accepted events are durable', JSON_TYPE, TAKEN, [
     'bad-request',
     'bad-query',
     'all-rejected',
     'not-found',
+    'key-reused',
     'too-large',
     'unsupported-type',
     'busy',
@@ -97,15 +102,17 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
     handler: async (request, reply) => {
       const intake = servedUnder(intakes, request.params.dataset)
       const room = rooms.get(request)!
+      const key = idempotencyKeyOf(request.headers['idempotency-key'])
       const body = await bodyOf(request, room)
       if (body.length === 0)
         throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
       room.free()
-      const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected')
+      const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected', key)
       const answer = { accepted: result.accepted, rejected: result.rejected, rows: result.verdicts }
       if (result.accepted > 0 || result.rejected === 0) {
         const position = positionText(positionAfter(result.appended))
-        return reply.code(202).send({ ...answer, position })
+        const repeated = key === undefined ? {} : { repeated: result.repeated }
+        return reply.code(202).send({ ...answer, position, ...repeated })
       }
       const problem = problemOf(
         'all-rejected',

@@ -20,6 +20,13 @@ export const EVENTS_QUERY = z.strictObject({
   verdicts: z.enum(['all']).optional().describe('Also list the accepted events, with partition and offset'),
 })
 
+export const EVENTS_HEADERS = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .optional()
+    .describe('Makes a repeated request count once: a string in double quotes, unique for each set of events'),
+})
+
 export const DEAD_LETTERS_QUERY = z.strictObject({
   limit: z
     .string()

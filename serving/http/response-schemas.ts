@@ -95,6 +95,10 @@ export const TAKEN = z.strictObject({
   accepted: z.number().int(),
   rejected: z.number().int(),
   position: z.string().describe('Position in the log after the accepted events, for `atLeast` of a query'),
+  repeated: z
+    .boolean()
+    .optional()
+    .describe('With an Idempotency-Key: whether the events were in the log already, so that nothing was added now'),
   rows: z.array(
     z.strictObject({
       index: z.number().int().describe('Position in the body; the first event is 0'),

@@ -277,6 +277,35 @@ test('without keys, a followed link from another site is answered, and a form po
   expect((await app.inject({ ...form, headers })).statusCode).toBe(403)
 })
 
+test('a request under a key says whether it is a repeat; a key of other events, or an invalid one, is refused', async () => {
+  const keyed = (key: string) =>
+    app.inject({
+      method: 'POST',
+      url: '/v1/datasets/shop/events',
+      payload: 'good',
+      headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': key },
+    })
+  expect((await keyed('"new"')).json()).toEqual({
+    accepted: 1,
+    rejected: 0,
+    rows: [],
+    position: '0:6',
+    repeated: false,
+  })
+  for (const key of ['"seen"', 'seen']) {
+    const again = await keyed(key)
+    expect([again.statusCode, again.json().repeated]).toEqual([202, true])
+  }
+  const other = await keyed('"other"')
+  const reused = { type: 'urn:watershed:problem:key-reused', status: 422, field: 'Idempotency-Key', retryable: false }
+  expect(other.json()).toMatchObject(reused)
+  for (const key of ['', '""', '"ä"', `"${'k'.repeat(256)}"`]) {
+    const refused = await keyed(key)
+    expect(refused.json()).toMatchObject({ status: 400, field: 'Idempotency-Key' })
+    expect(refused.json().detail).toMatch(/1 to 255 printable ASCII characters in double quotes/)
+  }
+})
+
 test('without its speed store an answer says what is missing, without paths, and require=live refuses it', async () => {
   const [[name, served]] = [...shop.parts.datasets!] as [[string, AnsweredDataset]]
   const read = () => Promise.reject(new Error('/var/lib/shop/speed.sqlite: locked'))

@@ -100,13 +100,22 @@ export class RunningPlatform {
     return JSON.parse(body) as Answer
   }
 
-  async post(dataset: string, lines: readonly string[]): Promise<Reply> {
+  async post(
+    dataset: string,
+    lines: readonly string[],
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Reply> {
     const reply = await fetch(`${this.#address}/v1/datasets/${dataset}/events`, {
       method: 'POST',
-      headers: { 'content-type': 'application/x-ndjson' },
+      headers: { 'content-type': 'application/x-ndjson', ...headers },
       body: lines.join('\n'),
     })
     return { status: reply.status, body: await reply.text() }
+  }
+
+  /** Resolves when it ended by itself, or was killed. */
+  get ended(): Promise<unknown> {
+    return this.#process.exited
   }
 
   /** Stops it as Ctrl-C does; @returns its exit code */
