@@ -74,6 +74,20 @@ export function appendOnceContract(driver: string, make: () => Promise<KeyedLogH
       expect(await appended(later, 3)).toEqual(['{"a":1}', '{"a":2}', '{"a":3}'])
     })
 
+    test('several batches of one partition, and long ones, get their ranges in order', async () => {
+      const log = await open()
+      const texts = Array.from({ length: 5_000 }, (_, index) => `{"long":${index}}`)
+      const batches = () => [lines(1, '{"first":1}'), lines(0, ...texts), lines(1, '{"last":1}', '{"last":2}')]
+      const { ranges } = await log.appendOnce(batches(), once('k'))
+      expect(ranges).toEqual([
+        { partition: 1, start: 0, end: 1 },
+        { partition: 0, start: 0, end: 5_000 },
+        { partition: 1, start: 1, end: 3 },
+      ])
+      expect(await appended(log, 5_003)).toEqual([...texts, '{"first":1}', '{"last":1}', '{"last":2}'])
+      expect(await (await open()).appendOnce(batches(), once('k'))).toEqual({ ranges, repeated: true })
+    })
+
     test('appends under different keys, and without one, all count', async () => {
       const log = await open()
       for (let key = 0; key < 20; key++) await log.appendOnce([lines(1, `{"key":${key}}`)], once(`k${key}`))

@@ -111,7 +111,9 @@ class Slot {
   }
 
   append(blocks: readonly (readonly AppendBatch[])[], once: AppendOnce): Promise<AppendedOnce> {
-    return this.#one(() => this.#append(blocks, once))
+    // Waiting for others counts, so that a queue behind brokers that are away does not wait for each of them in turn.
+    const tries = new Backoff({ ...RETRY_WAITS, retryMsMax: this.#parts.options.outageMsMax })
+    return this.#one(() => this.#append(blocks, once, tries))
   }
 
   async close(): Promise<void> {
@@ -119,9 +121,8 @@ class Slot {
     await this.#one(() => this.#giveUp())
   }
 
-  async #append(blocks: readonly (readonly AppendBatch[])[], once: AppendOnce): Promise<AppendedOnce> {
-    const { topic, outageMsMax } = this.#parts.options
-    const tries = new Backoff({ ...RETRY_WAITS, retryMsMax: outageMsMax })
+  async #append(blocks: readonly (readonly AppendBatch[])[], once: AppendOnce, tries: Backoff): Promise<AppendedOnce> {
+    const { topic } = this.#parts.options
     const attempt: Attempt = { ...once, by: randomUUID() }
     for (;;) {
       if (this.#closing.signal.aborted) throw new KafkaTopicError(topic, 'closed', 'it was closed before this was sent')
@@ -199,33 +200,56 @@ class Slot {
     blocks: readonly (readonly AppendBatch[])[],
     { key, fingerprint, by }: Attempt,
   ): Promise<readonly OffsetRange[]> {
-    const { options, topic, log, clock = Date.now, step = noSteps } = this.#parts
+    const { topic, log, clock = Date.now, step = noSteps } = this.#parts
     const owner = this.#owner!
     const transaction = owner.ready ?? (await owner.producer.transaction())
     owner.ready = null
-    const ranges: OffsetRange[] = []
-    // One partition per send (see KafkaAppender).
-    for (const own of blocks) {
-      const sent: OffsetRange[] = []
-      for (const block of own)
-        sent.push(await this.#send(transaction, options.topic, block.partition, messagesOf(block)))
-      ranges.push(...joined(sent))
-    }
+    const ranges = await this.#sendAll(transaction, blocks)
     const value = JSON.stringify({ log, key, fingerprint, by, ranges: rangesText(ranges) } satisfies KeyRecord)
-    const place = await this.#send(transaction, topic.name, this.#number, [{ partition: this.#number, key, value }])
+    const message = { partition: this.#number, key, value }
+    const [place] = await this.#send(transaction, topic.name, [{ partition: this.#number, messages: [message] }])
     await step('append:before-commit')
     await transaction.commit()
     await step('append:committed')
     this.#kept.add(key, { fingerprint, ranges, atMs: clock() })
-    this.#read = place.end
+    this.#read = place!.end
     return ranges
   }
 
-  async #send(transaction: Transaction, topic: string, partition: number, messages: Message[]): Promise<OffsetRange> {
+  /** The first block of each partition, then the second one of each, and so on. A batch's ranges are in the order of its lines. */
+  async #sendAll(
+    transaction: Transaction,
+    blocks: readonly (readonly AppendBatch[])[],
+  ): Promise<readonly OffsetRange[]> {
+    const ranges: OffsetRange[][] = blocks.map(() => [])
+    const queues = [
+      ...Map.groupBy(
+        blocks.flatMap((own, batch) => own.map((block) => ({ batch, block }))),
+        ({ block }) => block.partition,
+      ).values(),
+    ]
+    for (let round = 0; queues.some((queue) => queue.length > round); round++) {
+      const parts = queues.filter((queue) => queue.length > round).map((queue) => queue[round]!)
+      const sent = parts.map(({ block }) => ({ partition: block.partition, messages: messagesOf(block) }))
+      const places = await this.#send(transaction, this.#parts.options.topic, sent)
+      for (const [at, { batch }] of parts.entries()) ranges[batch]!.push(places[at]!)
+    }
+    return ranges.flatMap(joined)
+  }
+
+  /**
+   * Sends to several partitions at once, which outside of a transaction would not be safe (see KafkaAppender): a partition that the
+   * library drops has no offset in its response, and the transaction is given up.
+   */
+  async #send(transaction: Transaction, topic: string, parts: readonly SentPart[]): Promise<readonly OffsetRange[]> {
     const { compression, requestMsMax } = this.#parts.options
+    const messages = parts.flatMap((part) => part.messages)
     const sent = { topic, acks: -1, compression: COMPRESSION[compression], timeout: requestMsMax, messages }
-    const start = baseOffset(await transaction.send(sent), partition)
-    return { partition, start, end: start + messages.length }
+    const answers = await transaction.send(sent)
+    return parts.map(({ partition, messages: { length } }) => {
+      const start = baseOffset(answers, partition)
+      return { partition, start, end: start + length }
+    })
   }
 
   /** The next append owns the slot anew. What the transaction became is decided then. */
@@ -238,6 +262,11 @@ class Slot {
         GOODBYE_MS_MAX,
       )
   }
+}
+
+interface SentPart {
+  readonly partition: number
+  readonly messages: Message[]
 }
 
 /** One append with all its tries, distinct from repeats of it. */
