@@ -94,6 +94,8 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
   app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', {
     ...options,
     preParsing: async (request, reply) => {
+      // Before the body is received: an invalid key must not cost that.
+      idempotencyKeyOf(request.headers['idempotency-key'])
       const room = servedUnder(intakes, request.params.dataset).room()
       rooms.set(request, room)
       // However the request ends, also when it is refused before its handler runs, or its client is gone.

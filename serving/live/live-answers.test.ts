@@ -18,10 +18,12 @@ import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import { silent } from '#telemetry/emit.ts'
+import { Metrics } from '#telemetry/metrics.ts'
 import { until } from '#tests/until.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { filteredSql } from '../answers/merged-sql.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
+import { buildServeApp } from '../http/serve-app.ts'
 import { LiveAnswers } from './live-answers.ts'
 import { LiveDataset } from './live-dataset.ts'
 import { ClientGoneError } from './shared-work.ts'
@@ -287,6 +289,33 @@ test('an answer says while the log cannot be read that events may be missing, an
   const whole = await answers.answer(asked)
   expect(whole.meta).toMatchObject({ position: [10, 10] })
   expect(answers.whyMissing(whole)).toBeNull()
+})
+
+test('over HTTP, require=live refuses an answer while the log cannot be read, and gives the next one when it can', async () => {
+  await append(10)
+  await live.refresh()
+  const served = { dataset, lake, store, engine, log, partitions: 2, live: answers }
+  const app = buildServeApp({
+    datasets: new Map([['visits', served]]),
+    intakes: null,
+    metrics: new Metrics(),
+    emit: silent,
+    parts: async () => [],
+  })
+  const asked = async (require: string) => {
+    const { statusCode, body } = await app.inject(`/v1/datasets/visits/views/by_page${require}`)
+    return { status: statusCode, ...(JSON.parse(body) as { meta?: object; detail?: string }) }
+  }
+  expect(await asked('?require=live')).toMatchObject({ status: 200, meta: { behind: 0, liveMissing: null } })
+  rangeOf = () => Promise.reject(new Error('down'))
+  await live.refresh()
+  const why = 'the log cannot be read, or ends before what is counted'
+  expect(await asked('')).toMatchObject({ status: 200, meta: { position: [5, 5], behind: null, liveMissing: why } })
+  expect(await asked('?require=live')).toMatchObject({ status: 503, detail: expect.stringContaining(why) })
+  rangeOf = (partition) => log.range(partition)
+  await live.refresh()
+  expect(await asked('?require=live')).toMatchObject({ status: 200, meta: { behind: 0, liveMissing: null } })
+  await app.close()
 })
 
 test('a view that was left alone follows again as soon as it is asked for', async () => {
