@@ -16,7 +16,7 @@ import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts'
 const skip = await kafkaSkipReason()
 const PARTITIONS = 3
 const KEYS = 40
-const WAIT = { timeout: 60_000, interval: 20 }
+const WAIT = { timeout: 240_000, interval: 20 }
 
 /** Appends under the key 'k', says what came of it, and does to itself what the test wants at the named step. */
 const CHILD = `
@@ -183,5 +183,5 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
     for (const ranges of acknowledged.values()) expect(ranges.size).toBe(1)
     const wanted = Array.from({ length: KEYS }, (_, key) => [0, 1].map((part) => `{"key":"k${key}","part":${part}}`))
     await expect.poll(() => held(logs[0]!), WAIT).toEqual(wanted.flat().sort())
-  }, 240_000)
+  }, 600_000)
 })
