@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { KeyReusedError } from '#storage/log/append-once.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { gatedLog, openScratch, type Scratch, visit, visits } from './ingest-fixture.ts'
 import { Intake, IntakeBusyError, OfferTooLargeError, type RowVerdict } from './intake.ts'
@@ -249,4 +250,46 @@ test('tells how many rows came in and which was rejected first', async () => {
     ['rows-rejected', 1],
   ])
   expect(events[1]!.message).toMatch(/1 of 3 rows were rejected; the first one is row 1: the row is not valid JSON/)
+})
+
+describe('an offer under a key', () => {
+  const once = { key: 'k', fingerprint: 'f' }
+  const rows = [visit(1), '{"id":2}', visit(3)]
+
+  test('counts once; a repeat is told the same, and the events that metrics count are not', async () => {
+    const events: PlatformEvent[] = []
+    const intake = new Intake({ dataset: visits, log: scratch.log, emit: (event) => events.push(event) })
+    const first = await intake.offer(rows, { once })
+    expect(first).toMatchObject({ accepted: 2, rejected: 1, repeated: false })
+    expect(await intake.offer(rows, { once })).toEqual({ ...first, repeated: true })
+    expect(await intake.offer(rows, { once, verdicts: 'rejected' })).toMatchObject({
+      verdicts: [{ index: 1, status: 'rejected' }],
+      appended: first.appended,
+    })
+    expect((await scratch.records()).size).toBe(2)
+    expect(events.map(({ name }) => name)).toEqual(['rows-accepted', 'rows-rejected', 'rows-repeated', 'rows-repeated'])
+  })
+
+  test('whose rows are all rejected is not remembered: nothing of it counts', async () => {
+    const intake = new Intake({ dataset: visits, log: scratch.log })
+    for (let repeat = 0; repeat < 2; repeat++)
+      expect(await intake.offer(['{"id":2}'], { once })).toMatchObject({ accepted: 0, rejected: 1, repeated: false })
+    expect(await intake.offer(rows, { once: { ...once, fingerprint: 'other' } })).toMatchObject({ repeated: false })
+  })
+
+  test('with other rows is refused, also if all of them would be rejected, and is no fault of the log', async () => {
+    const intake = new Intake({ dataset: visits, log: scratch.log })
+    await intake.offer(rows, { once })
+    for (const other of [[visit(1)], ['{"id":2}']])
+      await expect(intake.offer(other, { once: { ...once, fingerprint: 'other' } })).rejects.toThrow(KeyReusedError)
+    expect(intake.status).toEqual({ state: 'running', fault: null })
+    expect((await scratch.records()).size).toBe(2)
+  })
+
+  test('repeated under another definition is told what is in the log, without rows that are not known any more', async () => {
+    const first = await new Intake({ dataset: visits, log: scratch.log }).offer(rows, { once })
+    const strict = { ...visits, scanKey: () => null, check: () => ({ ok: false, reason: 'changed' }) as const }
+    const again = await new Intake({ dataset: strict, log: scratch.log }).offer(rows, { once })
+    expect(again).toEqual({ ...first, verdicts: [], unusable: 0, repeated: true })
+  })
 })

@@ -8,6 +8,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import { releaseMemory } from '#core/release-memory.ts'
 import type { LogGuard } from '#storage/lake/log-guard.ts'
+import { type AppendedOnce, type AppendOnce, KeyReusedError, TooManyKeysError } from '#storage/log/append-once.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
@@ -34,6 +35,8 @@ export interface IntakeResult {
   readonly warnings: readonly ConversionWarning[]
   /** where the accepted rows are in the log */
   readonly appended: readonly OffsetRange[]
+  /** these rows were taken before, under the same key: nothing was appended now, and `appended` says where they are */
+  readonly repeated: boolean
 }
 
 export interface IntakeParts {
@@ -53,6 +56,8 @@ export interface OfferOptions {
   readonly acceptUnusable?: boolean
   /** rows that get a verdict in the result; default: all, which takes an object per row */
   readonly verdicts?: 'all' | 'rejected'
+  /** makes a repeated offer count once */
+  readonly once?: AppendOnce
 }
 
 /** One row per element, without line ends; a whole NDJSON body; or the rows of a body. */
@@ -152,7 +157,8 @@ export class Intake implements EventIntake {
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
       else if (this.#place(rows, index, { acceptUnusable, nowMs, warnings }, placed) === 'unusable') unusable++
     }
-    const ranges = await this.#append(placed)
+    const { ranges, repeated } = await this.#append(placed, options.once)
+    if (repeated) return this.#repeatedResult(placed, ranges, { unusable, warnings: warnings.list() }, verdicts)
     const { accepted, rejected } = placed
     const told = warnings.list()
     this.#tell({ accepted, rejected, unusable, warnings: told, rows: rows.starts.length, bytes })
@@ -163,7 +169,26 @@ export class Intake implements EventIntake {
       unusable,
       warnings: told,
       appended: ranges,
+      repeated,
     }
+  }
+
+  /** What the first offer was told, as far as the same rows are still placed as they were then: its counts and places are those of the log. */
+  #repeatedResult(
+    placed: PlacedRows,
+    ranges: readonly OffsetRange[],
+    checked: Pick<IntakeResult, 'unusable' | 'warnings'>,
+    verdicts: NonNullable<OfferOptions['verdicts']>,
+  ): IntakeResult {
+    const { name } = this.#dataset
+    const accepted = ranges.reduce((sum, { start, end }) => sum + end - start, 0)
+    const message = `dataset '${name}': ${accepted} events were repeated under the key of their first request, and are in the log already`
+    this.#emit({ name: 'rows-repeated', level: 'debug', message, dataset: name })
+    const rejected = placed.accepted + placed.rejected.length - accepted
+    const told = { ...checked, accepted, rejected, appended: ranges, repeated: true }
+    // The definition, or the number of partitions, changed since: which rows they were is not known any more.
+    if (!placed.isPlacedIn(ranges)) return { ...told, verdicts: [] }
+    return { ...told, verdicts: verdicts === 'all' ? placed.verdicts(ranges) : placed.rejected }
   }
 
   /** The key of an ordinary row; null: only the full check can decide. */
@@ -173,16 +198,20 @@ export class Intake implements EventIntake {
   }
 
   /** Where the events of each partition are, in the order of their lines. */
-  async #append(placed: PlacedRows): Promise<readonly OffsetRange[]> {
-    if (placed.accepted === 0) return []
+  async #append(placed: PlacedRows, once?: AppendOnce): Promise<AppendedOnce> {
+    if (placed.accepted === 0 && once === undefined) return { ranges: [], repeated: false }
     const batches = placed.batches()
     try {
       if (this.#guard !== null) await this.#guard.assertHolds()
-      const ranges = await this.#log.append(batches)
+      const appended =
+        once === undefined
+          ? { ranges: await this.#log.append(batches), repeated: false }
+          : await this.#log.appendOnce(batches, once)
       this.#failure = null
       for (const { lines } of batches) releaseMemory(lines)
-      return ranges
+      return appended
     } catch (error) {
+      if (error instanceof KeyReusedError || error instanceof TooManyKeysError) throw error
       const { name } = this.#dataset
       const message = `dataset '${name}': the log did not accept the events, none is acknowledged: ${(error as Error).message}`
       this.#failure = { message: (error as Error).message, atMs: this.#clock() }

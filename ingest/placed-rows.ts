@@ -89,6 +89,13 @@ export class PlacedRows {
     return next
   }
 
+  /** Whether each partition gets as many rows as the ranges have of it. */
+  isPlacedIn(ranges: readonly OffsetRange[]): boolean {
+    const left = new Map([...this.#byPartition].map(([partition, { keys }]) => [partition, keys.length]))
+    for (const { partition, start, end } of ranges) left.set(partition, (left.get(partition) ?? 0) - (end - start))
+    return [...left.values()].every((count) => count === 0)
+  }
+
   /** @param ranges that the log gave to the batches; it may have cut one into several, in the order of its lines */
   verdicts(ranges: readonly OffsetRange[]): (AcceptedRow | RejectedRow)[] {
     const places = new Map<number, Generator<Offset>>()

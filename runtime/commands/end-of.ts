@@ -4,6 +4,7 @@ import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import {
   AnswerTooLargeError,
+  LiveMissingError,
   NeedsBackfillError,
   PartialsCompactedError,
   PositionNotReachedError,
@@ -32,7 +33,8 @@ function exitOf(error: Error): ExitName {
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof QueryTimeoutError || error instanceof PositionNotReachedError) return 'timeout'
   if (error instanceof EngineMemoryError) return 'storage'
-  if (error instanceof SnapshotError || error instanceof PartialsCompactedError) return 'storage'
+  if (error instanceof LiveMissingError || error instanceof SnapshotError || error instanceof PartialsCompactedError)
+    return 'storage'
   if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
   // A missing file is a storage fault; an invalid one is a fault of its content.
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'

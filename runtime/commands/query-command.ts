@@ -5,6 +5,7 @@ import type { Positions } from '#core/offsets.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { answerAtLeast } from '#serving/answers/at-least.ts'
 import { type Answer, answerQuery } from '#serving/answers/merged-view.ts'
+import { LiveMissingError } from '#serving/answers/query-error.ts'
 import { parseAtLeast, parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/http/parse-query.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { stopSignal } from '../signals.ts'
@@ -14,10 +15,13 @@ import { EXIT_CODES } from './exit-codes.ts'
 import { PLAIN_NUMBER, print, printTable, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
-type QueryOptions = SharedOptions & QueryTexts & { readonly catchUp: boolean; readonly wait?: boolean }
+type QueryOptions = SharedOptions &
+  QueryTexts & { readonly catchUp: boolean; readonly wait?: boolean; readonly requireLive?: boolean }
 
-/** One flag per HTTP parameter. */
-const FLAGS: Readonly<Record<(typeof QUERY_PARAMETERS)[number], readonly [placeholder: string, meaning: string]>> = {
+/** One flag per HTTP parameter, except `require=live`, which is `--require-live`. */
+const FLAGS: Readonly<
+  Record<Exclude<(typeof QUERY_PARAMETERS)[number], 'require'>, readonly [placeholder: string, meaning: string]>
+> = {
   measures: ['<names>', 'comma-separated measures (default: all)'],
   dimensions: ['<names>', 'comma-separated dimensions (default: those of the ranking, or all)'],
   filter: ['<dimension:operator:value>', 'for example country:eq:us; repeatable'],
@@ -42,6 +46,7 @@ export function queryCommand(): Command {
     else command.option(flag, meaning)
   }
   command.option('--wait', 'wait until the answer counts every event that is in the log now')
+  command.option('--require-live', 'fail if events of open segments may be missing in the answer')
   command.option('--no-catch-up', 'answer without folding events that no stream role has folded')
   return command.action(query)
 }
@@ -49,7 +54,7 @@ export function queryCommand(): Command {
 async function query(dataset: string, view: string, options: QueryOptions): Promise<void> {
   const texts = Object.fromEntries(QUERY_PARAMETERS.map((name) => [name, options[name]]))
   const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', async (workspace) => {
-    const open = await workspace.dataset(dataset)
+    const open = await workspace.dataset(dataset, 'late')
     const { queryMsMax, waitMsMax, answerBytesMax } = workspace.configuration
     const ask = (): Promise<Answer> =>
       answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax, answerBytesMax })
@@ -58,6 +63,7 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
     if (position === null || isReached(position, asked.meta.position)) return asked
     return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }
   })
+  if (options.requireLive && meta.liveMissing !== null) throw new LiveMissingError(meta.liveMissing)
   if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
   else show(rowsJson, meta)
   sayBehind(meta, upToDate)
@@ -77,7 +83,9 @@ async function askUpToDate(
   catchUp: boolean,
 ): Promise<Asked> {
   const answer = await ask()
-  const { behind } = answer.meta
+  const { behind, liveMissing } = answer.meta
+  // What would be folded now could not be stored.
+  if (liveMissing !== null) return { ...answer, upToDate: { kind: 'nobody', why: liveMissing } }
   if (behind === 0) return { ...answer, upToDate: { kind: 'counted' } }
   if (behind === null) return { ...answer, upToDate: { kind: 'nobody', why: UNKNOWN_END } }
   if (!catchUp) return { ...answer, upToDate: await foldedByOthers(open) }

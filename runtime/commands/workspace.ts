@@ -10,7 +10,7 @@ import type { Emit } from '#telemetry/emit.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
 import { loadDatasets } from '../drivers/definitions.ts'
-import { closeDataset, type OpenDataset, openDataset } from '../drivers/open-dataset.ts'
+import { closeDataset, type OpenDataset, type OpenDatasetOptions, openDataset } from '../drivers/open-dataset.ts'
 import { openDictionary } from '../drivers/open-dictionary.ts'
 import { type EngineRole, openEngine } from '../drivers/open-engine.ts'
 import { openLog } from '../drivers/open-log.ts'
@@ -58,9 +58,9 @@ export class Workspace {
     this.emit = parts.emit
   }
 
-  /** The parts of one dataset, opened once. @throws CommandError 'usage' if it is not loaded */
-  dataset(name: string): Promise<OpenDataset> {
-    const opened = this.#opened.get(name) ?? this.#open(this.definition(name))
+  /** The parts of one dataset, opened once, as it was asked for first. @throws CommandError 'usage' if it is not loaded */
+  dataset(name: string, speedStore: OpenDatasetOptions['speedStore'] = 'now'): Promise<OpenDataset> {
+    const opened = this.#opened.get(name) ?? this.#open(this.definition(name), speedStore)
     this.#opened.set(name, opened)
     return opened
   }
@@ -87,9 +87,9 @@ export class Workspace {
   }
 
   /** All loaded datasets, opened. */
-  async all(): Promise<OpenDataset[]> {
+  async all(speedStore: OpenDatasetOptions['speedStore'] = 'now'): Promise<OpenDataset[]> {
     const all: OpenDataset[] = []
-    for (const name of this.datasets.keys()) all.push(await this.dataset(name))
+    for (const name of this.datasets.keys()) all.push(await this.dataset(name, speedStore))
     return all
   }
 
@@ -122,9 +122,9 @@ export class Workspace {
     rmSync(this.scratchFolder, { recursive: true, force: true })
   }
 
-  async #open(dataset: CompiledDataset): Promise<OpenDataset> {
+  async #open(dataset: CompiledDataset, speedStore: OpenDatasetOptions['speedStore']): Promise<OpenDataset> {
     const { configuration, folder, engine, emit, step } = this
     const log = await this.log(dataset.name)
-    return openDataset({ dataset, folder, configuration, engine, emit, step, log })
+    return openDataset({ dataset, folder, configuration, engine, emit, step, log, speedStore })
   }
 }

@@ -5,12 +5,13 @@ import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
+import { LateSpeedStore } from '#storage/speed-store/late-speed-store.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
 import { openLog } from './open-log.ts'
-import { openSpeedStore } from './open-speed-store.ts'
+import { type OpenSpeedStoreOptions, openSpeedStore } from './open-speed-store.ts'
 
 export interface OpenDataset {
   readonly dataset: CompiledDataset
@@ -31,7 +32,12 @@ export interface OpenDatasetOptions {
   readonly step?: StepHook
   /** the log, if it is already open; it is closed with the dataset */
   readonly log?: EventLog
+  /** late: a speed store that cannot be opened does not matter until it is used, and is tried again then */
+  readonly speedStore?: 'now' | 'late'
 }
+
+/** Of a store that is opened late: how long each try takes, while somebody waits for an answer. */
+const LATE_OPEN_MS_MAX = 5_000
 
 /** @throws if a component cannot be opened; the message names it and what to do */
 export async function openDataset(options: OpenDatasetOptions): Promise<OpenDataset> {
@@ -40,7 +46,8 @@ export async function openDataset(options: OpenDatasetOptions): Promise<OpenData
   const log = options.log ?? (await openLog(shared))
   let store: SpeedStore | null = null
   try {
-    store = await openSpeedStore({ ...shared, log: log.identity })
+    const opened = { ...shared, log: log.identity }
+    store = options.speedStore === 'late' ? lateStore(opened) : await openSpeedStore(opened)
     const lake = await LocalLake.open({ folder: folder.lakeFolder, dataset: dataset.name, step })
     return {
       dataset,
@@ -57,6 +64,13 @@ export async function openDataset(options: OpenDatasetOptions): Promise<OpenData
     await log.close()
     throw error
   }
+}
+
+function lateStore(options: OpenSpeedStoreOptions): SpeedStore {
+  const { dataset, emit } = options
+  const open = (): Promise<SpeedStore> => openSpeedStore({ ...options, openMsMax: LATE_OPEN_MS_MAX })
+  const onFault = (message: string): void => emit({ name: 'speed-store-unavailable', level: 'warn', dataset, message })
+  return new LateSpeedStore({ open, onFault })
 }
 
 export async function closeDataset(open: OpenDataset): Promise<void> {

@@ -1,5 +1,6 @@
 /** The log that the configuration chooses. A driver's library is loaded only where it is chosen. */
 import type { StepHook } from '#core/steps.ts'
+import type { KeyLimits } from '#storage/log/append-once.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import type { Emit } from '#telemetry/emit.ts'
@@ -18,8 +19,9 @@ export interface OpenLogOptions {
 export async function openLog(options: OpenLogOptions): Promise<EventLog> {
   const { dataset, folder, configuration, step } = options
   const { partitions, recordBytesMax } = configuration
+  const keys = keyLimits(configuration)
   if (configuration.log === 'kafka') return openKafkaLog(options)
-  return SqliteLog.open({ file: folder.logFile(dataset), dataset, partitions, recordBytesMax, step })
+  return SqliteLog.open({ file: folder.logFile(dataset), dataset, partitions, recordBytesMax, keys, step })
 }
 
 /** topic of a dataset */
@@ -27,7 +29,7 @@ export function topicOf({ topics, topicPrefix }: Configuration['kafka'], dataset
   return topics[dataset] ?? `${topicPrefix}${dataset}`
 }
 
-async function openKafkaLog({ dataset, configuration, emit }: OpenLogOptions): Promise<EventLog> {
+async function openKafkaLog({ dataset, configuration, emit, step }: OpenLogOptions): Promise<EventLog> {
   const { KafkaLog } = await import('#storage/log/kafka/kafka-log.ts')
   const { kafka, partitions, recordBytesMax } = configuration
   const { createTopics, replication, retentionMs, format, trim, compression } = kafka
@@ -43,7 +45,13 @@ async function openKafkaLog({ dataset, configuration, emit }: OpenLogOptions): P
     trim,
     compression,
     recordBytesMax,
+    keys: keyLimits(configuration),
+    step,
   })
+}
+
+function keyLimits({ idempotencyKeepMs, idempotencyKeysMax }: Configuration): Partial<KeyLimits> {
+  return { keepMs: idempotencyKeepMs, keysMax: idempotencyKeysMax }
 }
 
 function registryOf({

@@ -14,18 +14,20 @@ export interface OpenSpeedStoreOptions {
   readonly configuration: Configuration
   readonly emit: Emit
   readonly step: StepHook
+  /** how long opening it may take, where that is less than an outage may last */
+  readonly openMsMax?: number
 }
 
 /** @throws when it can not be opened; the message says what to do */
 export async function openSpeedStore(options: OpenSpeedStoreOptions): Promise<SpeedStore> {
-  const { dataset, log, folder, configuration, emit, step } = options
+  const { dataset, log, folder, configuration, emit, step, openMsMax } = options
   const onRebuilt = (message: string): void => emit({ name: 'speed-store-rebuilt', level: 'warn', dataset, message })
   if (configuration.speedStore === 'sqlite')
     return SqliteSpeedStore.open({ file: folder.speedFile(dataset), log, dataset, step, onRebuilt })
   const { ElasticsearchSpeedStore } = await import('#storage/speed-store/elasticsearch/elasticsearch-speed-store.ts')
   const { indexPrefix } = configuration.elasticsearch
   const connection = elasticsearchOf(configuration, dataset, emit)
-  return ElasticsearchSpeedStore.open({ ...connection, indexPrefix, dataset, log, step, onRebuilt })
+  return ElasticsearchSpeedStore.open({ ...connection, indexPrefix, dataset, log, step, onRebuilt, openMsMax })
 }
 
 const REQUEST_MS_MAX = 30_000

@@ -13,7 +13,7 @@ afterAll(() => shop.close())
 
 const probed = (dataset: ServedDataset): ProbedDataset => ({
   name: dataset.dataset.name,
-  snapshot: () => takeSnapshot(dataset, []),
+  snapshot: () => takeSnapshot(dataset, { views: [] }),
 })
 
 test('is ready when a snapshot can be taken', async () => {
@@ -47,7 +47,7 @@ test('many probes at once are one look', async () => {
     name: 'shop',
     snapshot: () => {
       looks++
-      return takeSnapshot(served, [])
+      return takeSnapshot(served, { views: [] })
     },
   }
   const probe = new AnswerProbe([counting], { lookAgainMs: 60_000 })

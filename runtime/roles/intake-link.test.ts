@@ -7,7 +7,15 @@ import type { PlatformEvent } from '#telemetry/emit.ts'
 import { IntakeLink, LinkedIntake } from './intake-link.ts'
 import type { FromIntake, OfferRequest } from './intake-messages.ts'
 
-const RESULT: IntakeResult = { verdicts: [], accepted: 1, rejected: 0, unusable: 0, warnings: [], appended: [] }
+const RESULT: IntakeResult = {
+  verdicts: [],
+  accepted: 1,
+  rejected: 0,
+  unusable: 0,
+  warnings: [],
+  appended: [],
+  repeated: false,
+}
 
 const thread: MessagePort[] = []
 afterEach(() => {

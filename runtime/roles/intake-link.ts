@@ -52,11 +52,11 @@ export class IntakeLink {
   }
 
   /** @throws LogThreadError; what the thread's intake refused with, as an error of that name */
-  async offer(dataset: string, content: OfferedContent, options: OfferOptions): Promise<IntakeResult> {
+  async offer(dataset: string, content: OfferedContent, options: OfferOptions, key?: string): Promise<IntakeResult> {
     if (this.#life === null)
       throw new LogThreadError(dataset, 'the intake role is being restarted, nothing was taken; send the events again')
     const { port, waiting } = this.#life
-    const request: OfferRequest = { id: this.#offers++, dataset, content, options }
+    const request: OfferRequest = { id: this.#offers++, dataset, content, options, key }
     const reply: Waiting = { dataset, ...Promise.withResolvers<IntakeResult>() }
     waiting.set(request.id, reply)
     port.postMessage(request, 'body' in content ? [content.body.buffer] : [])
@@ -111,12 +111,14 @@ export class LinkedIntake implements EventIntake, IntakePort {
   }
 
   /** The body is handed over: it must not be used afterwards. */
-  offerBody(body: Buffer, format: BodyFormat, verdicts: 'all' | 'rejected'): Promise<IntakeResult> {
-    return this.#inFlight.during(body.length, () => this.#offer({ body: transferable(body), format }, { verdicts }))
+  offerBody(body: Buffer, format: BodyFormat, verdicts: 'all' | 'rejected', key?: string): Promise<IntakeResult> {
+    return this.#inFlight.during(body.length, () =>
+      this.#offer({ body: transferable(body), format }, { verdicts }, key),
+    )
   }
 
-  async #offer(content: OfferedContent, options: OfferOptions): Promise<IntakeResult> {
-    const result = await this.#link.offer(this.#dataset, content, options)
+  async #offer(content: OfferedContent, options: OfferOptions, key?: string): Promise<IntakeResult> {
+    const result = await this.#link.offer(this.#dataset, content, options, key)
     this.#appended(result.appended)
     return result
   }

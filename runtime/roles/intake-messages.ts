@@ -13,6 +13,8 @@ export interface OfferRequest {
   readonly dataset: string
   readonly content: OfferedContent
   readonly options: OfferOptions
+  /** of a body that is to count once; its fingerprint is taken in the thread */
+  readonly key?: string
 }
 
 export type FromIntake =

@@ -2,6 +2,7 @@
  * Takes events in for all datasets, in a worker thread of its own: checking a large body and waiting for the disk hold up neither
  * HTTP nor answers. Offers come on a port of their own and are answered when they are durable.
  */
+import { createHash } from 'node:crypto'
 import { releaseMemory } from '#core/release-memory.ts'
 import { Intake, type IntakeResult, type IntakeStatus } from '#ingest/intake.ts'
 import { rowsOfBody } from '#ingest/parse-body.ts'
@@ -13,7 +14,7 @@ import { DataFolder } from '../drivers/data-folder.ts'
 import { loadEventChecks } from '../drivers/definitions.ts'
 import { openLog } from '../drivers/open-log.ts'
 import { bodyLimits, intakeLimits } from './intake-limits.ts'
-import type { FromIntake, OfferRequest } from './intake-messages.ts'
+import type { FromIntake, OfferedContent, OfferRequest } from './intake-messages.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
 
@@ -36,12 +37,11 @@ await runRole(async ({ configuration, port }, emit) => {
     const intake = new Intake({ dataset, log, guard, limits, emit: (event) => tell({ type: 'event', event }) })
     intakes.set(dataset.name, intake)
   }
-  const offer = async ({ dataset, content, options }: OfferRequest): Promise<IntakeResult> => {
-    const rows =
-      'rows' in content
-        ? content.rows
-        : await rowsOfBody(asBuffer(content.body), content.format, bodyLimits(configuration))
-    return intakes.get(dataset)!.offer(rows, options)
+  const offer = async ({ dataset, content, options, key }: OfferRequest): Promise<IntakeResult> => {
+    if ('rows' in content) return intakes.get(dataset)!.offer(content.rows, options)
+    const once = key === undefined ? undefined : { key, fingerprint: fingerprintOf(content) }
+    const rows = await rowsOfBody(asBuffer(content.body), content.format, bodyLimits(configuration))
+    return intakes.get(dataset)!.offer(rows, { ...options, once })
   }
   const take = async (request: OfferRequest): Promise<void> => {
     const { id, content } = request
@@ -73,6 +73,11 @@ await runRole(async ({ configuration, port }, emit) => {
 
 function statusOf(dataset: string, status: IntakeStatus): PartStatus {
   return { name: `intake of ${dataset}`, dataset, ...status, numbers: {} }
+}
+
+/** Tells one body from another: of its bytes before they are split, which may change them. */
+function fingerprintOf({ body, format }: Extract<OfferedContent, { readonly format: unknown }>): string {
+  return createHash('sha256').update(`${format}\n`).update(body).digest('base64')
 }
 
 function asBuffer(bytes: Uint8Array<ArrayBuffer>): Buffer {

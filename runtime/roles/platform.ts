@@ -120,7 +120,7 @@ export class Platform {
 
   async #open(): Promise<void> {
     const { answers, intake, threads, processes = [] } = this.#shape
-    if (answers) this.#datasets = await this.#workspace.all()
+    if (answers) this.#datasets = await this.#workspace.all('late')
     if (answers) this.#answered = this.#answer()
     if (answers) this.#answering = new AnswerProbe(this.#live)
     this.#lakes = await this.#openLakes()

@@ -38,7 +38,7 @@ async function serve(served: Partial<ServeLimits> = {}): Promise<void> {
   const link = new IntakeLink(silent)
   link.connect(channel.port1)
   channel.port2.on('message', ({ id }: OfferRequest) => {
-    const result = { verdicts: [], accepted: 1, rejected: 0, unusable: 0, warnings: [], appended: [] }
+    const result = { verdicts: [], accepted: 1, rejected: 0, unusable: 0, warnings: [], appended: [], repeated: false }
     channel.port2.postMessage({ type: 'taken', id, result } satisfies FromIntake)
   })
   const limits = { ...DEFAULT_INGEST_LIMITS, inFlightBytesMax: IN_FLIGHT_MAX }

@@ -121,6 +121,14 @@ export const SETTINGS = z.strictObject({
     .describe(
       'maximum bytes of events of one dataset that were received but are not yet durable, over all requests, unfinished bodies included; beyond it requests get 429',
     ),
+  idempotencyKeepMs: count(1_000, 7 * 86_400_000)
+    .default(3_600_000)
+    .describe('how long a request to ingest events can be repeated under its `Idempotency-Key` without counting twice'),
+  idempotencyKeysMax: count(8)
+    .default(100_000)
+    .describe(
+      'maximum number of such keys per dataset within that time; beyond it requests with new keys get 429 (on Kafka, of each eighth of the keys)',
+    ),
   queryMsMax: count(10).default(10_000).describe('time limit of a query, waiting for its turn included'),
   waitMsMax: count(1, 600_000)
     .default(10_000)

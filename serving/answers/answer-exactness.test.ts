@@ -45,7 +45,16 @@ beforeAll(async () => {
 
 function metaFor(measures: readonly string[], estimated: ReadonlyMap<string, number> = new Map()) {
   const plan = planQuery(view, { dataset: 'ledger', view: 'net', measures })
-  const nothing = { partition: 0, boundary: 0, closedEnd: 0, position: 0, asOfMs: 0, ahead: null, behind: 0 }
+  const nothing = {
+    partition: 0,
+    boundary: 0,
+    closedEnd: 0,
+    position: 0,
+    asOfMs: 0,
+    ahead: null,
+    missing: null,
+    behind: 0,
+  }
   const empty = { generation: null, segments: [], markers: new Map(), open: new Map(), gaps: [] }
   const snapshot = { ...empty, partitions: [nothing] }
   const { exact, estimates } = metaOf({

@@ -6,7 +6,7 @@ const NOW_MS = Date.parse('2026-01-01T12:00:00Z')
 const meta = { window: null } as AnswerMeta
 
 function place(asOfMs: number | null, behind: number | null): PartitionPosition {
-  return { partition: 0, boundary: 0, closedEnd: 0, position: 5, asOfMs, ahead: null, behind }
+  return { partition: 0, boundary: 0, closedEnd: 0, position: 5, asOfMs, ahead: null, missing: null, behind }
 }
 
 test('freshness is the age of the oldest position', () => {

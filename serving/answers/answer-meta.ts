@@ -28,6 +28,11 @@ export interface AnswerMeta {
   readonly freshnessMs: number | null
   /** events in the log that the answer does not count yet: 0 for an answer that counts all of them; null where the log is not at hand */
   readonly behind: number | null
+  /**
+   * Why events of open segments may be missing, although the log may have some; null: they are counted up to `position`. The speed store
+   * cannot be read (snapshots), or the log (resident answers).
+   */
+  readonly liveMissing: string | null
   /** usable events: before the boundary, in closed segments behind it, in open ones */
   readonly rows: { readonly batch: number; readonly closed: number; readonly open: number }
   readonly lateRows: number
@@ -119,7 +124,7 @@ function windowOf(fromMs: number, toMs: number, nowMs: number): NonNullable<Answ
   return { from: iso(fromMs)!, to: iso(toMs)!, ended: toMs <= nowMs }
 }
 
-type Freshness = Pick<AnswerMeta, 'asOf' | 'freshnessMs' | 'behind'>
+type Freshness = Pick<AnswerMeta, 'asOf' | 'freshnessMs' | 'behind' | 'liveMissing'>
 
 function freshnessOf(partitions: readonly PartitionPosition[], nowMs: number): Freshness {
   const silent = partitions.some(({ asOfMs }) => asOfMs === null)
@@ -128,11 +133,17 @@ function freshnessOf(partitions: readonly PartitionPosition[], nowMs: number): F
     asOf: iso(asOf),
     freshnessMs: asOf === null ? null : nowMs - asOf,
     behind: partitions.some(({ behind }) => behind === null) ? null : sum(partitions, ({ behind }) => behind!),
+    liveMissing: whyMissing(partitions),
   }
 }
 
+/** Why events of the open segment of one of the partitions may be missing; else null. */
+export function whyMissing(partitions: readonly PartitionPosition[]): string | null {
+  return partitions.find(({ missing }) => missing !== null)?.missing ?? null
+}
+
 /** Members of the provenance that change with the clock, and with what arrived since. */
-export type AnswerAge = Pick<AnswerMeta, 'asOf' | 'freshnessMs' | 'behind' | 'window'>
+export type AnswerAge = Freshness & Pick<AnswerMeta, 'window'>
 
 /** @param partitions as they were last seen */
 export function ageOf({ window }: AnswerMeta, partitions: readonly PartitionPosition[], nowMs: number): AnswerAge {
@@ -145,7 +156,8 @@ export function ageOf({ window }: AnswerMeta, partitions: readonly PartitionPosi
 
 /** The other members: they stay what they are for as long as the answer is kept. */
 export function withoutAge(meta: AnswerMeta): Omit<AnswerMeta, keyof AnswerAge> {
-  const { asOf: _asOf, freshnessMs: _freshnessMs, behind: _behind, window: _window, ...rest } = meta
+  const { asOf: _asOf, freshnessMs: _freshnessMs, behind: _behind, ...more } = meta
+  const { liveMissing: _liveMissing, window: _window, ...rest } = more
   return rest
 }
 

@@ -55,7 +55,10 @@ export async function answerQuery(
   return limited(queryMsMax, gone, async (signal) => {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await answerPlan(served, plan, await takeSnapshot(served, [view]), { ...options, signal })
+        return await answerPlan(served, plan, await takeSnapshot(served, { views: [view], live: 'optional' }), {
+          ...options,
+          signal,
+        })
       } catch (error) {
         if (!isVanishedFile(error) || attempt >= TRIES_MAX || signal.aborted) throw error
       }

@@ -53,6 +53,16 @@ export class PositionNotReachedError extends Error {
   }
 }
 
+/** The live part is required, and the answer may lack it. */
+export class LiveMissingError extends Error {
+  constructor(why: string) {
+    super(
+      `${why}; retry, or ask without requiring the live part: the answer then ends with the last position that is known`,
+    )
+    this.name = 'LiveMissingError'
+  }
+}
+
 export class QueryTimeoutError extends Error {
   constructor(ms: number) {
     super(`the query exceeded queryMsMax = ${ms} ms and was cancelled; request a shorter range or fewer dimensions`)

@@ -79,7 +79,7 @@ test('asks the speed store for the segment that starts where the lake ends, and 
   const snapshot = await takeSnapshot(served)
   expect(asked).toEqual([20])
   expect(snapshot.partitions).toEqual([
-    { partition: 0, boundary: 0, closedEnd: 20, position: 25, asOfMs: 900, ahead: null, behind: null },
+    { partition: 0, boundary: 0, closedEnd: 20, position: 25, asOfMs: 900, ahead: null, behind: null, missing: null },
   ])
   expect(snapshot.open.get('h')).toEqual(['{}'])
 })
@@ -296,4 +296,40 @@ test('a log that answers again is asked again', async () => {
   late.resolve({ partition: 0, start: 0, end: 19 })
   await late.promise
   expect(await answered()).toBe(6)
+})
+
+describe('a speed store that cannot be read', () => {
+  const chains = [chain(segment(0, 10), segment(10, 15), segment(15, 20))]
+  const generation = { id: 'g000001', log: 'l', boundary: [10], gaps: [] }
+  const down = (): Promise<never> => Promise.reject(new Error('down'))
+  const optional = { live: 'optional' } as const
+  const faults: readonly (readonly [string, Partial<SpeedStore>])[] = [
+    ['fails', { read: down }],
+    ['fails after its partials were read', { markers: down }],
+  ]
+
+  test.each(faults)('%s: what is closed is counted, contiguous from the boundary', async (_name, fault) => {
+    const { served } = dataset({ chains, generation, open: marker(20, 24), logEnd: 27 })
+    const store = { ...served.store, ...fault } as SpeedStore
+    await expect(takeSnapshot({ ...served, store })).rejects.toThrow('down')
+    const snapshot = await takeSnapshot({ ...served, store }, optional)
+    expect(snapshot.segments.map(({ start }) => start)).toEqual([10, 15])
+    expect(snapshot.partitions).toMatchObject([
+      { boundary: 10, position: 20, behind: 7, missing: 'the speed store cannot be read: down' },
+    ])
+    expect([snapshot.markers.size, snapshot.open.size]).toEqual([0, 0])
+  })
+
+  test('lacks nothing if the closed segments reach the end of the log', async () => {
+    const { served } = dataset({ chains, logEnd: 20 })
+    const store = { ...served.store, read: down } as SpeedStore
+    const snapshot = await takeSnapshot({ ...served, store }, optional)
+    expect(snapshot.partitions).toMatchObject([{ position: 20, behind: 0, missing: null }])
+  })
+
+  test('does not excuse a lake that lost segments before the boundary', async () => {
+    const { served } = dataset({ chains: [chain(segment(0, 5))], generation })
+    const store = { ...served.store, read: down } as SpeedStore
+    await expect(takeSnapshot({ ...served, store }, optional)).rejects.toThrow(/the lake ends at offset 5/)
+  })
 })

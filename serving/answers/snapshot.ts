@@ -8,7 +8,7 @@ import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { endsWithin } from '#core/ends-within.ts'
 import { countedRecords, type LogVerdict, logAgreement } from '#core/log-agreement.ts'
 import { verdictText } from '#core/log-verdict-text.ts'
-import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
+import type { Offset, Positions } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
@@ -17,6 +17,7 @@ import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { recordsAt } from '#storage/log/record-prints.ts'
 import type { Marker, OpenPartials, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { type BriefLookLimits, BriefLooks } from './brief-look.ts'
 
 export interface ServedDataset {
   readonly dataset: CompiledDataset
@@ -42,6 +43,8 @@ export interface PartitionPosition {
   readonly ahead: Offset | null
   /** events in the log behind the position; null where the log is not at hand */
   readonly behind: number | null
+  /** why events of the open segment may be missing, although there may be some; null: they are counted up to the position, or there are none */
+  readonly missing: string | null
 }
 
 export interface Gap {
@@ -71,13 +74,23 @@ export class SnapshotError extends Error {
 }
 
 export const SNAPSHOT_TRIES_MAX = 8
-/** an answer waits no longer to be told where the log ends */
+/** How long an answer waits to be told where the log ends. */
 const LOG_LOOK_MS_MAX = 1_000
-/** after a look that failed, answers do without one for so long */
-const LOG_REST_MS = 5_000
+const logLooks = new BriefLooks<number>({ waitMsMax: LOG_LOOK_MS_MAX, restMs: 5_000 })
+/** How long an answer waits for the speed store, where it can do without. */
+export const STORE_LOOK_LIMITS: BriefLookLimits = { waitMsMax: 10_000, restMs: 5_000 }
+const storeLooks = new BriefLooks<'open'>(STORE_LOOK_LIMITS)
 
-/** @param views whose open partials to read; default: all. @throws SnapshotError when the parts disagree */
-export async function takeSnapshot(served: ServedDataset, views?: readonly CompiledView[]): Promise<Snapshot> {
+export interface SnapshotOptions {
+  /** views whose open partials to read; default: all */
+  readonly views?: readonly CompiledView[]
+  /** optional: if the speed store cannot be read, the snapshot ends where the closed segments end */
+  readonly live?: 'required' | 'optional'
+}
+
+/** @throws SnapshotError when the parts disagree; what the speed store throws, unless the live part is optional */
+export async function takeSnapshot(served: ServedDataset, options: SnapshotOptions = {}): Promise<Snapshot> {
+  const { views, live = 'required' } = options
   const { dataset, lake, store } = served
   const hashes = (views ?? [...dataset.views.values()]).map((view) => view.hash)
   let marked = 0
@@ -89,14 +102,14 @@ export async function takeSnapshot(served: ServedDataset, views?: readonly Compi
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
     const refusals = await lake.refusals()
-    const open = await readOpen(store, hashes, ends)
-    const newest = await store.markers()
+    const { open, newest, missing } =
+      live === 'required' ? await readStore(store, hashes, ends) : await storeOrNone(store, hashes, ends)
     const lost = refusalFault(refusals) ?? (await contentFault(served.log, chains, newest))
     if (lost !== null) throw new SnapshotError(dataset.name, lost)
     marked = 1 + Math.max(-1, ...newest.keys())
     if (marked <= chains.length) {
       const settled = await settle(served, hashes, { chains, open }, newest)
-      return behindLog(served, assemble(generation, settled.chains, settled.open))
+      return behindLog(served, assemble(generation, settled.chains, settled.open, missing))
     }
     if (attempt + 1 >= SNAPSHOT_TRIES_MAX)
       throw new SnapshotError(
@@ -149,6 +162,28 @@ function both(a: OpenPartials, b: OpenPartials): OpenPartials {
     markers: new Map([...a.markers, ...b.markers]),
     rows,
     ahead: new Map([...(a.ahead ?? []), ...(b.ahead ?? [])]),
+  }
+}
+
+interface StoreRead {
+  readonly open: OpenPartials
+  readonly newest: ReadonlyMap<number, Marker>
+  /** why nothing was read; else null */
+  readonly missing: string | null
+}
+
+async function readStore(store: SpeedStore, hashes: readonly string[], ends: Positions): Promise<StoreRead> {
+  const open = await readOpen(store, hashes, ends)
+  return { open, newest: await store.markers(), missing: null }
+}
+
+/** What is counted up to the end of the closed segments does not depend on the speed store. */
+async function storeOrNone(store: SpeedStore, hashes: readonly string[], ends: Positions): Promise<StoreRead> {
+  try {
+    return await storeLooks.of(store).read('open', () => readStore(store, hashes, ends))
+  } catch (error) {
+    const missing = `the speed store cannot be read: ${(error as Error).message}`
+    return { open: { markers: new Map(), rows: new Map() }, newest: new Map(), missing }
   }
 }
 
@@ -250,6 +285,7 @@ function assemble(
   generation: GenerationManifest | null,
   chains: readonly SegmentChain[],
   { markers, rows, ahead }: OpenPartials,
+  missing: string | null,
 ): Snapshot {
   const segments = segmentsBehind(generation, chains)
   return {
@@ -266,6 +302,7 @@ function assemble(
       asOfMs: markers.get(partition)?.atMs ?? segments.at(-1)?.createdAtMs ?? null,
       ahead: ahead?.get(partition) ?? null,
       behind: null,
+      missing,
     })),
     gaps: gapsOf(generation, segments),
   }
@@ -296,64 +333,14 @@ export function gapsOf(generation: GenerationManifest | null, segments: readonly
  */
 async function behindLog({ log }: ServedDataset, snapshot: Snapshot): Promise<Snapshot> {
   if (log === undefined) return snapshot
-  const look = lookOf(log)
+  const look = logLooks.of(log)
   const partitions = snapshot.partitions.map(async (place): Promise<PartitionPosition> => {
     const atMs = Date.now()
-    const range = await look.range(place.partition)
+    const range = await look.read(place.partition, () => log.range(place.partition)).catch(() => null)
     // A log that ends before what was counted went back, or is another one: how far behind it we are has no meaning.
     if (range === null || range.end < place.position) return place
     const behind = range.end - place.position
-    return { ...place, behind, asOfMs: behind === 0 ? atMs : place.asOfMs }
+    return behind === 0 ? { ...place, behind, asOfMs: atMs, missing: null } : { ...place, behind }
   })
   return { ...snapshot, partitions: await Promise.all(partitions) }
-}
-
-type Ranges = NonNullable<ServedDataset['log']>
-
-const looks = new WeakMap<Ranges, LogLook>()
-
-function lookOf(log: Ranges): LogLook {
-  const look = looks.get(log) ?? new LogLook(log)
-  looks.set(log, look)
-  return look
-}
-
-/**
- * Looks at a log that wait for a moment only. A log that is away goes on trying for much longer, so it is asked again only when it
- * has given up, and not at once: meanwhile answers neither wait for it nor leave it more to do.
- */
-class LogLook {
-  readonly #log: Ranges
-  /** by partition: without an answer for now */
-  readonly #restUntilMs = new Map<number, number>()
-
-  constructor(log: Ranges) {
-    this.#log = log
-  }
-
-  /** null: nothing came within LOG_LOOK_MS_MAX, now or shortly before */
-  async range(partition: number): Promise<OffsetRange | null> {
-    if (performance.now() < (this.#restUntilMs.get(partition) ?? 0)) return null
-    const over = Promise.withResolvers<null>()
-    const timer = setTimeout(() => {
-      this.#restUntilMs.set(partition, Number.POSITIVE_INFINITY)
-      over.resolve(null)
-    }, LOG_LOOK_MS_MAX)
-    try {
-      return await Promise.race([this.#ask(partition), over.promise])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  async #ask(partition: number): Promise<OffsetRange | null> {
-    try {
-      const range = await this.#log.range(partition)
-      this.#restUntilMs.delete(partition)
-      return range
-    } catch {
-      this.#restUntilMs.set(partition, performance.now() + LOG_REST_MS)
-      return null
-    }
-  }
 }

@@ -3,15 +3,17 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import type { Metrics } from '#telemetry/metrics.ts'
+import type { AnswerMeta } from '../answers/answer-meta.ts'
 import { answerAtLeast } from '../answers/at-least.ts'
 import { deadLettersJson } from '../answers/dead-letters.ts'
 import { type Answer, answerQuery } from '../answers/merged-view.ts'
+import { LiveMissingError } from '../answers/query-error.ts'
 import { limited } from '../answers/time-limit.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import type { AnsweredDataset, WaitOptions } from '../live/live-answers.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { JSON_TYPE, responsesOf } from './openapi.ts'
-import { parseAtLeast, parseQuery } from './parse-query.ts'
+import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
 import type { QueryGate } from './query-gate.ts'
 import { ANSWER_HEADERS, bodyOf, etagOf, isKnown, type RepeatedRequests } from './repeated-requests.ts'
@@ -24,6 +26,7 @@ import {
   VIEW_QUERY,
 } from './request-schemas.ts'
 import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response-schemas.ts'
+import { withoutPaths } from './without-paths.ts'
 
 export interface DatasetRouteParts {
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
@@ -112,6 +115,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const query = parseQuery(dataset, view, request.query)
     const position = parseAtLeast(request.query, target)
     const atLeast = position === null ? null : { position, waitMsMax }
+    const requireLive = parseRequire(request.query)
     const began = performance.now()
     const gone = whenGone(reply)
     const { live } = target
@@ -120,7 +124,8 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
         inTurn(request, gone, (signal) => answerQuery(target, query, { queryMsMax, answerBytesMax, signal }))
       const answer = await (atLeast === null ? ask() : answerAtLeast(atLeast, ask))
       metrics.queryAnswered(dataset, view, performance.now() - began)
-      return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(answer.meta)}}`)
+      assertLive(requireLive, answer.meta.liveMissing)
+      return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(shownMeta(answer))}}`)
     }
     const nowMs = Date.now()
     const asked = live.asked(query)
@@ -133,8 +138,10 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
         : live.answerAtLeast(asked, atLeast, { queryMsMax, signal: gone, run }))
       metrics.queryAnswered(dataset, view, performance.now() - began)
     }
-    // A kept answer may be older than the position that the next request with the same URL must wait for.
-    if (atLeast === null) parts.repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
+    assertLive(requireLive, live.whyMissing(kept))
+    // A kept answer may be older than the position that the next request with the same URL must wait for, or lack the live part then.
+    if (atLeast === null && !requireLive)
+      parts.repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
     const etag = etagOf(kept)
     reply.headers({ ...ANSWER_HEADERS, etag })
     if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
@@ -157,6 +164,15 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
 /** Whose query it is, for the gate: its key, or where there are none its address. */
 function clientOf({ headers, ip }: FastifyRequest): string {
   return headers.authorization ?? ip
+}
+
+/** @throws LiveMissingError */
+function assertLive(required: boolean, missing: string | null): void {
+  if (required && missing !== null) throw new LiveMissingError(missing)
+}
+
+function shownMeta({ meta }: Answer): AnswerMeta {
+  return meta.liveMissing === null ? meta : { ...meta, liveMissing: withoutPaths(meta.liveMissing) }
 }
 
 /** Aborted when the client closes the connection before the answer was sent. */

@@ -7,10 +7,11 @@ import type { OffsetRange } from '#core/offsets.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import { unpackedBody } from './body-encoding.ts'
 import type { BodyRoom } from './body-room.ts'
+import { idempotencyKeyOf } from './idempotency-key.ts'
 import { type DescribedBody, JSON_TYPE, responsesOf } from './openapi.ts'
 import { ProblemError, problemOf } from './problems.ts'
 import { receivedBody } from './received-body.ts'
-import { DATASET_PARAMS, EVENTS_QUERY } from './request-schemas.ts'
+import { DATASET_PARAMS, EVENTS_HEADERS, EVENTS_QUERY } from './request-schemas.ts'
 import { TAKEN } from './response-schemas.ts'
 
 export interface EventVerdict {
@@ -25,8 +26,8 @@ export interface EventVerdict {
 export interface IntakePort {
   /** for one body, while it is received; an offered one counts by itself */
   room(): BodyRoom
-  /** @param verdicts rows that get a verdict */
-  offerBody(body: Buffer, format: 'json' | 'ndjson', verdicts: 'all' | 'rejected'): Promise<OfferResult>
+  /** @param verdicts rows that get a verdict; @param key under which the body counts once, however often it is offered */
+  offerBody(body: Buffer, format: 'json' | 'ndjson', verdicts: 'all' | 'rejected', key?: string): Promise<OfferResult>
 }
 
 /** Values of accepted events that could not be converted. */
@@ -44,6 +45,8 @@ export interface OfferResult {
   readonly warnings: readonly ColumnWarning[]
   /** where the accepted events are in the log */
   readonly appended: readonly OffsetRange[]
+  /** they were there before */
+  readonly repeated: boolean
 }
 
 const FORMATS = {
@@ -75,11 +78,13 @@ const SCHEMA = {
   summary: 'Ingest events; answers 202 once the accepted ones are durable',
   params: DATASET_PARAMS,
   querystring: EVENTS_QUERY,
+  headers: EVENTS_HEADERS,
   response: responsesOf(202, 'The accepted events are durable', JSON_TYPE, TAKEN, [
     'bad-request',
     'bad-query',
     'all-rejected',
     'not-found',
+    'key-reused',
     'too-large',
     'unsupported-type',
     'busy',
@@ -98,6 +103,8 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
   app.withTypeProvider<ZodTypeProvider>().post('/v1/datasets/:dataset/events', {
     ...options,
     preParsing: async (request, reply) => {
+      // Before the body is received: an invalid key must not cost that.
+      idempotencyKeyOf(request.headers['idempotency-key'])
       const room = servedUnder(intakes, request.params.dataset).room()
       rooms.set(request, room)
       // However the request ends, also when it is refused before its handler runs, or its client is gone.
@@ -106,16 +113,18 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
     handler: async (request, reply) => {
       const intake = servedUnder(intakes, request.params.dataset)
       const room = rooms.get(request)!
+      const key = idempotencyKeyOf(request.headers['idempotency-key'])
       const body = await bodyOf(request, room)
       if (body.length === 0)
         throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
       room.free()
-      const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected')
+      const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected', key)
       const answer = { accepted: result.accepted, rejected: result.rejected, rows: result.verdicts }
       if (result.accepted > 0 || result.rejected === 0) {
         const position = positionText(positionAfter(result.appended))
         const { warnings } = result
-        return reply.code(202).send({ ...answer, position, ...(warnings.length > 0 && { warnings }) })
+        const repeated = key === undefined ? {} : { repeated: result.repeated }
+        return reply.code(202).send({ ...answer, position, ...(warnings.length > 0 && { warnings }), ...repeated })
       }
       const problem = problemOf(
         'all-rejected',

@@ -20,6 +20,7 @@ export const QUERY_PARAMETERS = [
   'at',
   'per',
   'atLeast',
+  'require',
 ] as const
 
 const OPERATORS: readonly FilterOperator[] = ['eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'contains', 'null', 'notnull']
@@ -86,6 +87,13 @@ export function parseAtLeast(
     'atLeast',
     `'${atLeast}' is not a position, as the answer to sent events has it (example: 0:1200,3:845)`,
   )
+}
+
+/** Whether an answer that may lack events of open segments is refused. @throws QueryError */
+export function parseRequire({ require }: QueryTexts): boolean {
+  if (require === undefined || require === '') return false
+  if (require === 'live') return true
+  throw new QueryError('require', `'${require}' is not a part of an answer that can be required`, ['live'])
 }
 
 function parseFilter(text: string): Filter {

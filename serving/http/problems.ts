@@ -5,6 +5,7 @@ import { LakeError } from '#storage/lake/lake-error.ts'
 import {
   AnswerTooLargeError,
   ClientGoneError,
+  LiveMissingError,
   NeedsBackfillError,
   PartialsCompactedError,
   PositionNotReachedError,
@@ -30,6 +31,7 @@ export const PROBLEMS = {
   'answer-too-large': { status: 413, title: 'The answer exceeds a size limit', retryable: false },
   'unsupported-type': { status: 415, title: 'Unsupported content type or encoding', retryable: false },
   'expectation-failed': { status: 417, title: 'The expectation cannot be met', retryable: false },
+  'key-reused': { status: 422, title: 'The idempotency key belongs to other events', retryable: false },
   busy: { status: 429, title: 'Too many requests in progress', retryable: true },
   'headers-too-large': { status: 431, title: 'The request headers are too large', retryable: false },
   'storage-fault': { status: 503, title: 'A storage dependency is unavailable', retryable: true },
@@ -93,11 +95,13 @@ export function problemOfError(error: unknown): Problem {
       'out-of-memory',
       `${error.message}; request a shorter range or fewer dimensions, or retry when fewer queries run`,
     )
-  if (error instanceof SnapshotError) return problemOf('storage-fault', error.message)
+  if (error instanceof SnapshotError || error instanceof LiveMissingError)
+    return problemOf('storage-fault', error.message)
   // Nobody is there to read it; it is no fault of ours.
   if (error instanceof ClientGoneError) return problemOf('bad-request', error.message)
   const { name, code, message, statusCode } = error as Error & { code?: string; statusCode?: number }
-  if (name === 'IntakeBusyError') return problemOf('busy', message)
+  if (name === 'KeyReusedError') return problemOf('key-reused', message, { field: 'Idempotency-Key' })
+  if (name === 'IntakeBusyError' || name === 'TooManyKeysError') return problemOf('busy', message)
   if (name === 'OfferTooLargeError') return problemOf('too-large', message)
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
     return problemOf('too-large', 'the body exceeds the limit requestBytesMax; send it in smaller parts')

@@ -20,6 +20,13 @@ export const EVENTS_QUERY = z.strictObject({
   verdicts: z.enum(['all']).optional().describe('Also list the accepted events, with partition and offset'),
 })
 
+export const EVENTS_HEADERS = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .optional()
+    .describe('Makes a repeated request count once: a string in double quotes, unique for each set of events'),
+})
+
 export const DEAD_LETTERS_QUERY = z.strictObject({
   limit: z
     .string()
@@ -60,5 +67,10 @@ export const VIEW_QUERY = z.strictObject({
     .string()
     .optional()
     .describe('Waits until the answer counts everything before this position: `position` of the answer to sent events'),
+  require: z
+    .string()
+    .meta({ enum: ['live'] })
+    .optional()
+    .describe('`live`: refuses an answer that may lack events of open segments'),
   per: names('Ranks within each combination of these dimensions'),
 } satisfies Record<(typeof QUERY_PARAMETERS)[number], z.ZodType>)

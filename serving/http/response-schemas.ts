@@ -103,6 +103,10 @@ export const TAKEN = z.strictObject({
   accepted: z.number().int(),
   rejected: z.number().int(),
   position: z.string().describe('Position in the log after the accepted events, for `atLeast` of a query'),
+  repeated: z
+    .boolean()
+    .optional()
+    .describe('With an Idempotency-Key: whether the events were in the log already, so that nothing was added now'),
   rows: z.array(
     z.strictObject({
       index: z.number().int().describe('Position in the body; the first event is 0'),
@@ -140,6 +144,7 @@ const ANSWER_META = z.strictObject({
   asOf: moment.nullable(),
   freshnessMs: z.number().nullable(),
   behind: z.number().nullable().describe('Events in the log that the answer does not include yet; null: unknown'),
+  liveMissing: z.string().nullable().describe('Why events of open segments may be missing; null: they are included'),
   rows: z.strictObject({ batch: z.number(), closed: z.number(), open: z.number() }),
   lateRows: z.number(),
   deadLetters: z.number(),

@@ -34,9 +34,10 @@ export interface ServedShop {
 
 const intake: IntakePort = {
   room: () => ({ take: () => {}, free: () => {} }),
-  offerBody: async (body, _format, wanted) => {
+  offerBody: async (body, _format, wanted, key) => {
     const rows = body.toString('utf8').split('\n').filter(Boolean)
     if (rows.includes('busy')) throw Object.assign(new Error('come again'), { name: 'IntakeBusyError' })
+    if (key === 'other') throw Object.assign(new Error("the key 'other' was used"), { name: 'KeyReusedError' })
     if (rows.includes('crash')) throw new Error('secret /path')
     const all = rows.map(
       (row, index): EventVerdict =>
@@ -48,7 +49,7 @@ const intake: IntakePort = {
     const accepted = all.length - rejects.length
     const verdicts = wanted === 'all' ? all : rejects
     const appended = accepted === 0 ? [] : [{ partition: 0, start: 5, end: 5 + accepted }]
-    return { verdicts, accepted, rejected: rows.length - accepted, warnings: [], appended }
+    return { verdicts, accepted, rejected: rows.length - accepted, warnings: [], appended, repeated: key === 'seen' }
   },
 }
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { AnsweredDataset } from '../live/live-answers.ts'
 import { QUERY_PARAMETERS } from './parse-query.ts'
 import { buildServeApp } from './serve-app.ts'
 import { type ServedShop, serveShop } from './serve-app-fixture.ts'
@@ -275,6 +276,59 @@ test('without keys, a followed link from another site is answered, and a form po
   const form = { method: 'POST', url: '/v1/datasets/shop/events', payload: 'good' } as const
   const headers = { 'content-type': 'text/plain', ...FOLLOWED }
   expect((await app.inject({ ...form, headers })).statusCode).toBe(403)
+})
+
+test('a request under a key says whether it is a repeat; a key of other events, or an invalid one, is refused', async () => {
+  const keyed = (key: string) =>
+    app.inject({
+      method: 'POST',
+      url: '/v1/datasets/shop/events',
+      payload: 'good',
+      headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': key },
+    })
+  expect((await keyed('"new"')).json()).toEqual({
+    accepted: 1,
+    rejected: 0,
+    rows: [],
+    position: '0:6',
+    repeated: false,
+  })
+  for (const key of ['"seen"', 'seen']) {
+    const again = await keyed(key)
+    expect([again.statusCode, again.json().repeated]).toEqual([202, true])
+  }
+  const other = await keyed('"other"')
+  const reused = { type: 'urn:watershed:problem:key-reused', status: 422, field: 'Idempotency-Key', retryable: false }
+  expect(other.json()).toMatchObject(reused)
+  for (const key of ['', '""', '"ä"', `"${'k'.repeat(256)}"`]) {
+    const refused = await keyed(key)
+    expect(refused.json()).toMatchObject({ status: 400, field: 'Idempotency-Key' })
+    expect(refused.json().detail).toMatch(/1 to 255 printable ASCII characters in double quotes/)
+  }
+})
+
+test('without its speed store an answer says what is missing, without paths, and require=live refuses it', async () => {
+  const [[name, served]] = [...shop.parts.datasets!] as [[string, AnsweredDataset]]
+  const read = () => Promise.reject(new Error('/var/lib/shop/speed.sqlite: locked'))
+  const store = Object.assign(Object.create(served.store), { read })
+  const without = buildServeApp({ ...shop.parts, datasets: new Map([[name, { ...served, store }]]) })
+  const url = '/v1/datasets/shop/views/by_kind'
+  const answer = await without.inject(url)
+  expect(answer.statusCode).toBe(200)
+  const liveMissing = 'the speed store cannot be read: speed.sqlite: locked'
+  expect(answer.json().meta).toMatchObject({ position: [0], liveMissing })
+  const refused = await without.inject(`${url}?require=live`)
+  expect(refused.statusCode).toBe(503)
+  expect(refused.json()).toMatchObject({
+    type: 'urn:watershed:problem:storage-fault',
+    retryable: true,
+    detail: expect.stringMatching(/^the speed store cannot be read: .* ask without requiring the live part/),
+  })
+  await without.close()
+  const whole = await app.inject(`${url}?require=live`)
+  expect(whole.json().meta).toMatchObject({ position: [0], liveMissing: null })
+  const wrong = await app.inject(`${url}?require=everything`)
+  expect(wrong.json()).toMatchObject({ status: 400, field: 'require', allowed: ['live'] })
 })
 
 test('docs/reference/http.md names every route and parameter', async () => {

@@ -31,6 +31,8 @@ export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
 /** the newest moment is used without another refresh when the last one ended at most this long ago: far longer than one takes */
 const FRESH_MS = 5_000
 
+const LOG_UNREADABLE = 'the log cannot be read, or ends before what is counted'
+
 export class DatasetMoments implements Moments {
   readonly #parts: LiveDatasetParts
   readonly #limits: LiveLimits
@@ -149,6 +151,7 @@ export class DatasetMoments implements Moments {
       return {
         ...partition,
         asOfMs: place.end === partition.position ? place.asOfMs : partition.asOfMs,
+        missing: place.logEnd === null ? LOG_UNREADABLE : null,
         behind:
           place.logEnd === null ? null : Math.max(0, this.#logEnd(place.logEnd, place.partition) - partition.position),
       }
@@ -246,8 +249,8 @@ export function countedAt({ snapshot }: Moment): readonly Offset[] {
 function positionOf(place: TailPlace, generation: GenerationManifest | null, closedEnd: Offset): PartitionPosition {
   const { partition, end, asOfMs, logEnd } = place
   const boundary = generation?.boundary[partition] ?? 0
-  const behind = logEnd === null ? null : logEnd - end
-  return { partition, boundary, closedEnd, position: end, asOfMs, ahead: null, behind }
+  const [behind, missing] = logEnd === null ? [null, LOG_UNREADABLE] : [logEnd - end, null]
+  return { partition, boundary, closedEnd, position: end, asOfMs, ahead: null, behind, missing }
 }
 
 /** What an owner of these records would say of them. */

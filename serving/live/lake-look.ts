@@ -2,12 +2,12 @@
  * What the lake holds now: the current generation first, then the chains of closed segments. Whatever is derived from them is made
  * once per change, not per answer. The speed store's markers tell whether the lake has lost manifests.
  */
-import { endsWithin } from '#core/ends-within.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { BriefLook, type BriefLookLimits } from '../answers/brief-look.ts'
 import {
   contentFault,
   type Gap,
@@ -39,15 +39,15 @@ export interface FollowedLake extends Pick<ServedDataset, 'lake' | 'partitions'>
 
 /** markers are compared with the lake when it changed, and at least this often */
 const MARKERS_EVERY_MS = 1_000
-/** a refresh waits no longer for a speed store that does not answer */
-const MARKERS_MS_MAX = 1_000
+/** Without a speed store, answers are exact all the same: a refresh waits for it once, and then no more until it responds. */
+const MARKERS_LOOK_LIMITS: BriefLookLimits = { waitMsMax: 1_000, restMs: 5_000 }
 
 export class LakeLook {
   readonly #served: FollowedLake
   #state: LakeState | null = null
   #markedAtMs = Number.NEGATIVE_INFINITY
   #marked = 0
-  #asking: Promise<ReadonlyMap<number, Marker> | null> | null = null
+  readonly #markers = new BriefLook<'markers'>(MARKERS_LOOK_LIMITS)
 
   constructor(served: FollowedLake) {
     this.#served = served
@@ -90,10 +90,10 @@ export class LakeLook {
 
   /** A store that cannot be read says nothing: the answers do not need it. */
   async #markerFault({ chains }: LakeState): Promise<string | null> {
-    const { lake, log } = this.#served
+    const { lake, log, store } = this.#served
     const lost = refusalFault(await lake.refusals())
     if (lost !== null) return lost
-    const newest = await this.#markers()
+    const newest = await this.#markers.read('markers', () => store.markers()).catch(() => null)
     // The tail is read from the log itself: what the speed store counts is not part of the answers.
     const other = await contentFault(log, chains, new Map())
     if (other !== null || newest === null) return other
@@ -101,18 +101,5 @@ export class LakeLook {
     if (this.#marked > chains.length)
       return `the speed store has ${this.#marked} partitions, but the lake was read for ${chains.length}`
     return openFault(newest.values(), chains)
-  }
-
-  /** A store that does not answer is waited for once, and then no more until it does. */
-  async #markers(): Promise<ReadonlyMap<number, Marker> | null> {
-    const waited = this.#asking !== null
-    this.#asking ??= this.#served.store
-      .markers()
-      .catch(() => null)
-      .finally(() => {
-        this.#asking = null
-      })
-    const newest = this.#asking
-    return (await endsWithin(newest, waited ? 0 : MARKERS_MS_MAX)) ? newest : null
   }
 }

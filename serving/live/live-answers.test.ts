@@ -18,11 +18,13 @@ import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import { silent } from '#telemetry/emit.ts'
+import { Metrics } from '#telemetry/metrics.ts'
 import { until } from '#tests/until.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { filteredSql } from '../answers/merged-sql.ts'
 import { ClientGoneError } from '../answers/query-error.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
+import { buildServeApp } from '../http/serve-app.ts'
 import { LiveAnswers } from './live-answers.ts'
 import { LiveDataset } from './live-dataset.ts'
 
@@ -65,6 +67,8 @@ let appended: number
 let connections: number
 let filesRead: string[]
 let beforeCheck: () => Promise<void>
+let markers: () => ReturnType<SqliteSpeedStore['markers']>
+let rangeOf: (partition: number) => ReturnType<SqliteLog['range']>
 /** so many reads of the lake find that their files are gone */
 let vanishing: number
 
@@ -81,8 +85,12 @@ beforeEach(async () => {
   filesRead = []
   vanishing = 0
   beforeCheck = async () => {}
+  markers = () => store.markers()
+  rangeOf = (partition) => log.range(partition)
   live = new LiveDataset({
-    ...{ dataset, store, log, partitions: 2 },
+    ...{ dataset, partitions: 2 },
+    store: { markers: () => markers() },
+    log: { identity: log.identity, read: log.read.bind(log), range: (partition) => rangeOf(partition) },
     lake: countingLake(),
     engine: countingEngine(),
     scratchFolder: join(folder, 'scratch'),
@@ -244,6 +252,71 @@ test('a position that is not reached in time is refused with how far answers cou
   const waiting = askAtLeast('0:6', 60_000, gone.signal)
   gone.abort()
   await expect(waiting).rejects.toThrow(ClientGoneError)
+})
+
+test('a speed store that hangs holds up one refresh; answers go on counting everything', async () => {
+  await append(10)
+  let asked = 0
+  markers = () => {
+    asked++
+    return new Promise(() => {})
+  }
+  for (let events = 10; events <= 50; events += 10) {
+    await live.refresh()
+    expect(visits(await ask({ view: 'by_page' }))).toBe(events)
+    await close()
+    await live.refresh()
+    await append(10)
+  }
+  expect(asked).toBe(1)
+})
+
+test('an answer says while the log cannot be read that events may be missing, and keeps its position', async () => {
+  await append(10)
+  await live.refresh()
+  const asked = answers.asked({ dataset: 'visits', view: 'by_page' })
+  const kept = await answers.answer(asked)
+  expect(JSON.parse(answers.ageJson(kept, Date.now()))).toMatchObject({ behind: 0, liveMissing: null })
+  await append(10)
+  rangeOf = () => Promise.reject(new Error('down'))
+  await live.refresh()
+  const later = await answers.answer(asked)
+  const why = 'the log cannot be read, or ends before what is counted'
+  expect(later.meta.position).toEqual([5, 5])
+  expect(JSON.parse(answers.ageJson(later, Date.now()))).toMatchObject({ behind: null, liveMissing: why })
+  expect(answers.whyMissing(later)).toBe(why)
+  rangeOf = (partition) => log.range(partition)
+  await live.refresh()
+  const whole = await answers.answer(asked)
+  expect(whole.meta).toMatchObject({ position: [10, 10] })
+  expect(answers.whyMissing(whole)).toBeNull()
+})
+
+test('over HTTP, require=live refuses an answer while the log cannot be read, and gives the next one when it can', async () => {
+  await append(10)
+  await live.refresh()
+  const served = { dataset, lake, store, engine, log, partitions: 2, live: answers }
+  const app = buildServeApp({
+    datasets: new Map([['visits', served]]),
+    intakes: null,
+    metrics: new Metrics(),
+    emit: silent,
+    parts: async () => [],
+  })
+  const asked = async (require: string) => {
+    const { statusCode, body } = await app.inject(`/v1/datasets/visits/views/by_page${require}`)
+    return { status: statusCode, ...(JSON.parse(body) as { meta?: object; detail?: string }) }
+  }
+  expect(await asked('?require=live')).toMatchObject({ status: 200, meta: { behind: 0, liveMissing: null } })
+  rangeOf = () => Promise.reject(new Error('down'))
+  await live.refresh()
+  const why = 'the log cannot be read, or ends before what is counted'
+  expect(await asked('')).toMatchObject({ status: 200, meta: { position: [5, 5], behind: null, liveMissing: why } })
+  expect(await asked('?require=live')).toMatchObject({ status: 503, detail: expect.stringContaining(why) })
+  rangeOf = (partition) => log.range(partition)
+  await live.refresh()
+  expect(await asked('?require=live')).toMatchObject({ status: 200, meta: { behind: 0, liveMissing: null } })
+  await app.close()
 })
 
 test('a view that was left alone follows again as soon as it is asked for', async () => {

@@ -8,7 +8,7 @@ import { isReached } from '#core/log-position.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import { ageOf, withoutAge } from '../answers/answer-meta.ts'
+import { ageOf, whyMissing, withoutAge } from '../answers/answer-meta.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
@@ -157,6 +157,11 @@ export class LiveAnswers {
   /** The answer's JSON members that change with the clock. */
   ageJson(kept: KeptAnswer, nowMs: number): string {
     return JSON.stringify(ageOf(kept.meta, this.#live.seen(kept.snapshot), nowMs))
+  }
+
+  /** Why events of open segments may be missing in the answer now; else null. */
+  whyMissing(kept: KeptAnswer): string | null {
+    return whyMissing(this.#live.seen(kept.snapshot))
   }
 
   #count(source: AnswerSource): void {

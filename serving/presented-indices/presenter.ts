@@ -73,7 +73,7 @@ export class Presenter {
   /** Updates every index. A fault of one is reported and does not affect the others; the next round retries. */
   async presentOnce(): Promise<readonly PresentedReport[]> {
     const { served } = this.#parts
-    const snapshot = await takeSnapshot(served, this.#views())
+    const snapshot = await takeSnapshot(served, { views: this.#views() })
     const reports: PresentedReport[] = []
     for (const view of this.#views()) {
       reports.push(await this.#guarded(indexOf(view), () => this.#presentView(view, snapshot)))

@@ -37,6 +37,8 @@ export interface ElasticsearchRequest {
   readonly requestMsMax?: number
 }
 
+export type RequestLimits = Pick<ElasticsearchRequest, 'retryMsMax' | 'requestMsMax'>
+
 export interface ElasticsearchAnswer<T> {
   readonly status: number
   readonly body: T
@@ -100,15 +102,16 @@ export class ElasticsearchConnection {
   }
 
   /** @throws ElasticsearchError 'version' if the server's major version differs from the client's, which is incompatible */
-  async checkVersion(): Promise<void> {
+  async checkVersion(limits: RequestLimits = {}): Promise<void> {
     const doing = 'reading the server version'
     const root = await this.request<{ version?: { number?: string } }>({
       doing,
       method: 'GET',
       path: '/',
       accept: [405],
+      ...limits,
     })
-    const version = root.body.version?.number ?? (await this.#nodeVersion(doing))
+    const version = root.body.version?.number ?? (await this.#nodeVersion(doing, limits))
     if (Number(version.split('.')[0]) !== CLIENT_MAJOR) throw this.#otherMajor(`version ${version}`)
   }
 
@@ -118,7 +121,7 @@ export class ElasticsearchConnection {
   }
 
   /** For servers without `GET /`, such as test distributions. */
-  async #nodeVersion(doing: string): Promise<string> {
+  async #nodeVersion(doing: string, limits: RequestLimits): Promise<string> {
     const tries = new Backoff(this.#retry)
     for (;;) {
       const { body } = await this.request<{ nodes?: Record<string, { version: string }> }>({
@@ -126,6 +129,7 @@ export class ElasticsearchConnection {
         method: 'GET',
         path: '/_nodes/http',
         query: { filter_path: 'nodes.*.version' },
+        ...limits,
       })
       const [node] = Object.values(body.nodes ?? {})
       if (node !== undefined) return node.version

@@ -3,6 +3,7 @@
  * Records are bytes; one record is one line of NDJSON without raw newlines. Drivers: sqlite-log (embedded), Kafka (cluster).
  */
 import type { Offset, OffsetRange } from '#core/offsets.ts'
+import type { AppendedOnce, AppendOnce } from './append-once.ts'
 
 /** Records to append to one partition: `count` lines, each ended by '\n', none blank. */
 export interface AppendBatch {
@@ -74,6 +75,13 @@ export interface EventLog {
    * log is remote, some or all of the records may be in it, so a retry may duplicate them.
    */
   append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]>
+  /**
+   * As `append`, but all or nothing, and once: repeated under the same key within `keepMs` of the log's limits for keys, it appends nothing
+   * and returns where the records of the first append are, whichever process made it, and also if that crashed before it could return.
+   * Concurrent repeats wait for one another. Without batches it only looks for an earlier append, and remembers nothing.
+   * @throws KeyReusedError, TooManyKeysError: nothing was appended; else as `append`
+   */
+  appendOnce(batches: readonly AppendBatch[], once: AppendOnce): Promise<AppendedOnce>
   /** `start`: first offset still held; `end`: offset of the next append (with open transactions of others: the first undecided offset) */
   range(partition: number): Promise<OffsetRange>
   /** Per partition, the offset of the next append; absent where it costs as much as a range for each */

@@ -1,5 +1,5 @@
 /** Commands without a running `start`: they count what is in the log, or say with an exit code of their own that they could not. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -9,6 +9,7 @@ import { byTopic, DATASET, linesOf, notes, notesDefinition } from './notes.ts'
 import { type Answer, type Ran, RunningPlatform, watershed } from './watershed.ts'
 
 const BEHIND = 3
+const STORAGE = 74
 
 let folder: string
 let data: string
@@ -95,6 +96,30 @@ test('what keeps events from being folded is said, with the same exit code', asy
   const run = await command(['batch', 'run', '--json'])
   expect([run.code, rowsOf(run)]).toEqual([BEHIND, [0]])
   expect(run.stderr).toMatch(/^notes: the generation does not include every event of the log: .*stream\.lock\.sqlite'/m)
+})
+
+test('without its speed store a query counts what is closed, says what is missing, and fails where that is required', async () => {
+  await ingest(0, 40)
+  expect((await command(['batch', 'run'])).code).toBe(0)
+  await ingest(40, 60)
+  expect((await query()).code).toBe(0)
+  const file = join(data, 'speed', `${DATASET}.sqlite`)
+  for (const suffix of ['', '-wal', '-shm']) await rm(`${file}${suffix}`, { force: true })
+  await mkdir(file)
+  const missing = expect.stringContaining('the speed store cannot be read: ')
+  const asked = await query()
+  expect(asked.code).toBe(BEHIND)
+  expect(asked.stderr).toMatch(
+    /^20 events of the log are not included yet: the speed store cannot be read: .*notes\.sqlite/m,
+  )
+  expect(answerOf(asked)).toMatchObject({ data: byTopic(notes(0, 40)), meta: { behind: 20, liveMissing: missing } })
+  const required = await query('--require-live')
+  expect([required.code, required.stdout]).toEqual([STORAGE, ''])
+  expect(required.stderr).toMatch(/the speed store cannot be read: .*; retry, or ask without requiring the live part/)
+  await rm(file, { recursive: true })
+  const whole = await query('--require-live')
+  expect(whole.code, whole.stderr).toBe(0)
+  expect(answerOf(whole)).toMatchObject({ data: byTopic(notes(0, 60)), meta: { behind: 0, liveMissing: null } })
 })
 
 test('beside a running stream role, nothing is folded twice, and it is said what is not counted yet', async () => {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
-import { PlatformProcess } from '#tests/crash/platform-process.ts'
+import { PlatformProcess, type PlatformProcessOptions } from '#tests/crash/platform-process.ts'
 
 const MAIN = fileURLToPath(new URL('../../runtime/main.ts', import.meta.url))
 
@@ -53,8 +53,26 @@ export class RunningPlatform {
     words: readonly string[] = [],
     environment: Readonly<Record<string, string>> = {},
   ): Promise<RunningPlatform> {
+    return RunningPlatform.#run({ arguments: ['--no-demo', ...words] }, data, environment)
+  }
+
+  /** A running `watershed serve`. */
+  static async serve(
+    data: string,
+    words: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): Promise<RunningPlatform> {
+    return RunningPlatform.#run({ command: 'serve', arguments: words }, data, environment)
+  }
+
+  static async #run(
+    { arguments: words, ...command }: Pick<PlatformProcessOptions, 'command' | 'arguments'>,
+    data: string,
+    environment: Readonly<Record<string, string>>,
+  ): Promise<RunningPlatform> {
     const process = new PlatformProcess({
-      arguments: ['--port', '0', '--no-demo', ...words],
+      ...command,
+      arguments: ['--port', '0', ...words],
       environment: { ...OFTEN, WATERSHED_DATA: data, ...environment },
     })
     return new RunningPlatform(process, await process.address)
@@ -82,13 +100,22 @@ export class RunningPlatform {
     return JSON.parse(body) as Answer
   }
 
-  async post(dataset: string, lines: readonly string[]): Promise<Reply> {
+  async post(
+    dataset: string,
+    lines: readonly string[],
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Reply> {
     const reply = await fetch(`${this.#address}/v1/datasets/${dataset}/events`, {
       method: 'POST',
-      headers: { 'content-type': 'application/x-ndjson' },
+      headers: { 'content-type': 'application/x-ndjson', ...headers },
       body: lines.join('\n'),
     })
     return { status: reply.status, body: await reply.text() }
+  }
+
+  /** Resolves when it ended by itself, or was killed. */
+  get ended(): Promise<unknown> {
+    return this.#process.exited
   }
 
   /** Stops it as Ctrl-C does; @returns its exit code */

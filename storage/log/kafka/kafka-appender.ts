@@ -10,15 +10,15 @@
  *  - a producer is replaced long before its 31-bit sequence overflows: the library restarts at 0, which no broker accepts.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import kafkajs, { type CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
+import type { Kafka, Message, Producer } from 'kafkajs'
 import { Backoff } from '#core/backoff.ts'
 import { endsWithin } from '#core/ends-within.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import { ByteGate } from '../byte-gate.ts'
 import type { AppendBatch } from '../event-log.ts'
-import { blocksOf, bytesOf } from '../log-blocks.ts'
-import { registerCodecs } from './kafka-codecs.ts'
-import { baseOffset, byRecords, joined, messagesOf } from './kafka-messages.ts'
+import { bytesOf } from '../log-blocks.ts'
+import { COMPRESSION, registerCodecs } from './kafka-codecs.ts'
+import { baseOffset, blocksToSend, joined, messagesOf } from './kafka-messages.ts'
 import { explained, isFinal } from './kafka-send-errors.ts'
 import { type KafkaCompression, KafkaTopicError } from './kafka-settings.ts'
 
@@ -61,11 +61,6 @@ interface Sender {
 const GOODBYE_MS_MAX = 2_000
 const SENT_MAX = 2 ** 30
 const RETRY_WAITS = { waitMsFirst: 200, waitMsMax: 200 }
-const COMPRESSION: Readonly<Record<KafkaCompression, CompressionTypes>> = {
-  none: kafkajs.CompressionTypes.None,
-  gzip: kafkajs.CompressionTypes.GZIP,
-  zstd: kafkajs.CompressionTypes.ZSTD,
-}
 
 export class KafkaAppender {
   readonly #kafka: Kafka
@@ -85,7 +80,7 @@ export class KafkaAppender {
 
   /** @throws RangeError before anything is sent; KafkaUnavailableError when some of it may be in the log */
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
-    const blocks = batches.map((batch) => this.#blocks(batch))
+    const blocks = batches.map((batch) => blocksToSend(batch, this.#options))
     const bytes = bytesOf(batches)
     await this.#gate.enter(bytes)
     try {
@@ -105,16 +100,6 @@ export class KafkaAppender {
     this.#closing.abort()
     if (this.#sender !== null) this.#retire(this.#sender)
     await endsWithin(Promise.all(this.#retiring), GOODBYE_MS_MAX)
-  }
-
-  #blocks(batch: AppendBatch): AppendBatch[] {
-    const { sendBytesMax, recordBytesMax, sendRecordsMax } = this.#options
-    let line = 0
-    return blocksOf(batch, { blockBytesMax: sendBytesMax, recordBytesMax }).flatMap((block) => {
-      const keys = batch.keys?.slice(line, line + block.count)
-      line += block.count
-      return byRecords({ ...block, ...(keys ? { keys } : {}) }, sendRecordsMax)
-    })
   }
 
   #enqueue(block: AppendBatch): Promise<OffsetRange> {

@@ -1,15 +1,22 @@
 /** Compression codecs of Kafka record batches. zstd and gzip are built into Node; snappy and lz4 come from packages. */
 import { promisify } from 'node:util'
 import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
-import kafkajs from 'kafkajs'
+import kafkajs, { type CompressionTypes as CompressionType } from 'kafkajs'
 import { decompressFrame } from 'lz4-napi'
 import { uncompress } from 'snappy'
 import { KafkaReader } from './kafka-bytes.ts'
+import type { KafkaCompression } from './kafka-settings.ts'
 
 const { CompressionCodecs, CompressionTypes } = kafkajs
 
 /** Bits 0–2 of a record batch's attributes. */
 export const CODEC_MASK = 0b111
+
+export const COMPRESSION: Readonly<Record<KafkaCompression, CompressionType>> = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  zstd: CompressionTypes.ZSTD,
+}
 
 /** A level that is faster than the network at slightly larger size; measured in the decision on the client. */
 const ZSTD_LEVEL = 1

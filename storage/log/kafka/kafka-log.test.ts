@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/kafka-server.ts'
+import { appendOnceContract } from '../append-once-contract.ts'
 import { type LogHarness, logContract } from '../log-contract.ts'
 import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts'
 
@@ -26,6 +27,11 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
     return { open: () => KafkaLog.open(options), close: async () => {} }
   }
 
+  appendOnceContract('kafka', async () => {
+    const topic = `once-${++topics}`
+    const options = { brokers: kafka.brokers, dataset: 'd', topic, partitions: 3 }
+    return { open: (more) => KafkaLog.open({ ...options, ...more }), close: async () => {} }
+  })
   logContract('kafka', () => harness())
   logContract('kafka, in tiny sends, fetches and queues', () =>
     harness({ compression: 'none', sendBytesMax: 20, sendRecordsMax: 3, fetchBytesMax: 30, waitingBytesMax: 40 }),

@@ -11,11 +11,15 @@
 import type { Admin, Kafka } from 'kafkajs'
 import { endsWithin } from '#core/ends-within.ts'
 import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
+import type { StepHook } from '#core/steps.ts'
+import { type AppendedOnce, type AppendOnce, DEFAULT_KEY_LIMITS } from '../append-once.ts'
 import { type AppendBatch, type EventLog, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
 import { assertPartition } from '../log-blocks.ts'
 import { jsonRecords, type RecordDecoder } from '../record-format.ts'
-import { KafkaAppender } from './kafka-appender.ts'
+import { KafkaAppender, type KafkaAppenderOptions } from './kafka-appender.ts'
 import { DEFAULT_OUTAGE_MS_MAX, type KafkaNotice, kafkaClient, REQUEST_MS_MAX } from './kafka-client.ts'
+import { KafkaKeyTopic } from './kafka-key-topic.ts'
+import { KafkaKeyedAppends } from './kafka-keyed-appends.ts'
 import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
 import { type KafkaLogSettings, KafkaTopicError } from './kafka-settings.ts'
 import { BATCH_OVERHEAD_BYTES, createTopic, type TopicLimits, topicLimits } from './kafka-topic.ts'
@@ -32,15 +36,21 @@ const LIBRARY_PATIENT_MS = 2_000
 export interface KafkaLogOptions extends KafkaLogSettings {
   /** receives warnings of the client library, and unusual properties of the topic */
   readonly notice?: KafkaNotice
+  readonly step?: StepHook
+  /** of keys, epoch ms */
+  readonly clock?: () => number
 }
 
 export class KafkaLog implements EventLog {
   readonly identity: string
   readonly #options: KafkaLogOptions
   readonly #wire: KafkaWire
+  readonly #kafka: Kafka
   readonly #trim: KafkaTrim
   readonly #decoder: RecordDecoder
   readonly #appender: KafkaAppender
+  readonly #appenderOptions: KafkaAppenderOptions
+  #keyed: KafkaKeyedAppends | null = null
   readonly #readers = new Map<number, KafkaPartitionReader>()
   readonly #appends = new Set<Promise<unknown>>()
   readonly #watch: NodeJS.Timeout
@@ -83,11 +93,12 @@ export class KafkaLog implements EventLog {
     this.identity = `kafka:${clusterId}:${topicId}`
     this.#options = options
     this.#wire = wire
+    this.#kafka = kafka
     this.#trim = new KafkaTrim(kafka, options.topic)
     const batchBytesMax = limits.batchBytesMax - BATCH_OVERHEAD_BYTES
     const recordBytesMax = Math.min(options.recordBytesMax ?? MEBIBYTE, batchBytesMax)
     const topicEveryMs = options.topicEveryMs ?? TOPIC_EVERY_MS
-    this.#appender = new KafkaAppender(kafka, {
+    this.#appenderOptions = {
       topic: options.topic,
       compression: options.compression ?? 'gzip',
       recordBytesMax,
@@ -97,7 +108,8 @@ export class KafkaLog implements EventLog {
       requestMsMax: options.requestMsMax ?? REQUEST_MS_MAX,
       outageMsMax: options.outageMsMax ?? DEFAULT_OUTAGE_MS_MAX,
       topicEveryMs,
-    })
+    }
+    this.#appender = new KafkaAppender(kafka, this.#appenderOptions)
     this.#watch = setInterval(() => void this.#look(), topicEveryMs)
     this.#watch.unref()
   }
@@ -111,15 +123,39 @@ export class KafkaLog implements EventLog {
   }
 
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
+    return this.#append(batches, () => this.#appender.append(batches))
+  }
+
+  async appendOnce(batches: readonly AppendBatch[], once: AppendOnce): Promise<AppendedOnce> {
+    return this.#append(batches, () => {
+      this.#keyed ??= this.#makeKeyed()
+      return this.#keyed.appendOnce(batches, once)
+    })
+  }
+
+  async #append<Result>(batches: readonly AppendBatch[], append: () => Promise<Result>): Promise<Result> {
     const partitions = batches.map(({ partition }) => partition)
     if (!this.#isKnown(...partitions)) await this.#find(...partitions)
-    const appended = this.#appender.append(batches)
+    const appended = append()
     this.#appends.add(appended)
     try {
       return await appended
     } finally {
       this.#appends.delete(appended)
     }
+  }
+
+  #makeKeyed(): KafkaKeyedAppends {
+    const { step, clock, outageMsMax = DEFAULT_OUTAGE_MS_MAX } = this.#options
+    const limits = { ...DEFAULT_KEY_LIMITS, ...this.#options.keys }
+    const topic = new KafkaKeyTopic({
+      settings: this.#options,
+      outageMsMax,
+      keepMs: limits.keepMs,
+      asAdmin: (work) => asAdmin(this.#kafka, work),
+    })
+    const parts = { kafka: this.#kafka, options: this.#appenderOptions, log: this.identity }
+    return new KafkaKeyedAppends({ ...parts, limits, topic, clock, step })
   }
 
   async range(partition: number): Promise<OffsetRange> {
@@ -160,6 +196,7 @@ export class KafkaLog implements EventLog {
     await endsWithin(this.#appended(), CLOSE_MS_MAX)
     await this.#appender.close()
     await this.#trim.close()
+    await this.#keyed?.close()
     await this.#wire.close()
   }
 

@@ -2,7 +2,7 @@
 import type { Message, RecordMetadata } from 'kafkajs'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { AppendBatch } from '../event-log.ts'
-import { NEWLINE } from '../log-blocks.ts'
+import { blocksOf, NEWLINE } from '../log-blocks.ts'
 
 export function messagesOf({ lines, count, partition, keys }: AppendBatch): Message[] {
   const messages = new Array<Message>(count)
@@ -23,8 +23,25 @@ export function baseOffset(answers: readonly RecordMetadata[], partition: number
   return offset
 }
 
+export interface SendLimits {
+  readonly recordBytesMax: number
+  readonly sendBytesMax: number
+  readonly sendRecordsMax: number
+}
+
+/** A batch in blocks that can be sent in one request each. @throws RangeError for records that cannot be sent */
+export function blocksToSend(batch: AppendBatch, limits: SendLimits): AppendBatch[] {
+  const { sendBytesMax, recordBytesMax, sendRecordsMax } = limits
+  let line = 0
+  return blocksOf(batch, { blockBytesMax: sendBytesMax, recordBytesMax }).flatMap((block) => {
+    const keys = batch.keys?.slice(line, line + block.count)
+    line += block.count
+    return byRecords({ ...block, ...(keys ? { keys } : {}) }, sendRecordsMax)
+  })
+}
+
 /** Smaller blocks of the same lines. */
-export function byRecords(block: AppendBatch, recordsMax: number): AppendBatch[] {
+function byRecords(block: AppendBatch, recordsMax: number): AppendBatch[] {
   if (block.count <= recordsMax) return [block]
   const blocks: AppendBatch[] = []
   for (let line = 0, at = 0; line < block.count; line += recordsMax) {

@@ -4,6 +4,8 @@ import { KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
 const REFUSED: Readonly<Record<string, string>> = {
   TOPIC_AUTHORIZATION_FAILED: 'the broker denies write access to the topic; grant WRITE',
   CLUSTER_AUTHORIZATION_FAILED: 'the broker denies idempotent writes; grant IDEMPOTENT_WRITE',
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    'the broker denies transactions, which appends under a key need; grant WRITE and DESCRIBE on the transactional id',
   MESSAGE_TOO_LARGE:
     "the broker refuses records of this size; raise the topic's max.message.bytes or lower sendBytesMax",
   RECORD_LIST_TOO_LARGE:
@@ -23,8 +25,12 @@ const FINAL = [
 ]
 
 export function isFinal(error: Error): boolean {
-  const type = typeOf(error)
-  return type in REFUSED || FINAL.includes(type) || error.name === 'KafkaJSSASLAuthenticationError'
+  return FINAL.includes(typeOf(error)) || isRefused(error)
+}
+
+/** Whether the broker would refuse the records from any producer. */
+export function isRefused(error: Error): boolean {
+  return typeOf(error) in REFUSED || error.name === 'KafkaJSSASLAuthenticationError'
 }
 
 /** The library wraps what the broker said. */

@@ -1,4 +1,5 @@
 /** How to reach Kafka, and what a dataset's topic is like. Everything has a default but the brokers and the topic. */
+import type { KeyLimits } from '../append-once.ts'
 import type { RecordFormat } from '../record-format.ts'
 import type { SchemaRegistrySettings } from './schema-registry.ts'
 
@@ -56,6 +57,8 @@ export interface KafkaLogSettings extends KafkaClientSettings {
   readonly waitingBytesMax?: number
   /** bytes asked for in one fetch of one partition; two such are held at the most. Default 4 MiB */
   readonly fetchBytesMax?: number
+  /** of the keys under which appends count once */
+  readonly keys?: Partial<KeyLimits>
   /** how often the topic is looked at for added partitions, and that it is still the same. Default 5,000 */
   readonly topicEveryMs?: number
 }

@@ -17,14 +17,21 @@ const BATCH_BYTES_DEFAULT = 1_048_588
 export const BATCH_OVERHEAD_BYTES = 16 * 1024
 const PARTITIONS_DEFAULT = 4
 
+export interface KafkaTopicSettings
+  extends Pick<KafkaLogSettings, 'topic' | 'partitions' | 'replication' | 'retentionMs'> {
+  /** how long Kafka appends to one file, which it then removes as a whole. Default: the broker's */
+  readonly segmentMs?: number
+}
+
 /** Creates the topic with the broker's append time as arrival time. If another process creates it concurrently, that topic is used. */
-export async function createTopic(admin: Admin, settings: KafkaLogSettings, recordBytesMax: number): Promise<void> {
-  const { topic, partitions = PARTITIONS_DEFAULT, replication = -1, retentionMs } = settings
+export async function createTopic(admin: Admin, settings: KafkaTopicSettings, recordBytesMax: number): Promise<void> {
+  const { topic, partitions = PARTITIONS_DEFAULT, replication = -1, retentionMs, segmentMs } = settings
   const configEntries = [
     { name: 'message.timestamp.type', value: 'LogAppendTime' },
     { name: 'cleanup.policy', value: 'delete' },
     { name: 'max.message.bytes', value: String(Math.max(BATCH_BYTES_DEFAULT, recordBytesMax + BATCH_OVERHEAD_BYTES)) },
     ...(retentionMs === undefined ? [] : [{ name: 'retention.ms', value: String(retentionMs) }]),
+    ...(segmentMs === undefined ? [] : [{ name: 'segment.ms', value: String(segmentMs) }]),
   ]
   try {
     await admin.createTopics({

@@ -5,6 +5,7 @@
  */
 import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
+import { type AppendedOnce, type AppendOnce, DEFAULT_KEY_LIMITS, type KeyLimits } from '../append-once.ts'
 import {
   type AppendBatch,
   type ArrivalRun,
@@ -13,6 +14,7 @@ import {
   type ReadLimits,
   type RecordBatch,
 } from '../event-log.ts'
+import { KeptKeys } from '../kept-keys.ts'
 import { assertMovable, assertPartition, blocksOf } from '../log-blocks.ts'
 
 interface MemoryRecord {
@@ -35,13 +37,19 @@ export interface MemoryLogRecords {
   /** how often it was created */
   created: number
   partitions: MemoryPartition[]
+  readonly keys: KeptKeys
 }
 
 export function memoryLogRecords(options: {
   readonly partitions: number
   readonly dataset?: string
+  readonly keys?: Partial<KeyLimits>
+  /** of the keys, epoch ms */
+  readonly clock?: () => number
 }): MemoryLogRecords {
-  return { dataset: options.dataset ?? 'memory', created: 1, partitions: emptyPartitions(options.partitions) }
+  const { partitions, dataset = 'memory', keys, clock = Date.now } = options
+  const kept = new KeptKeys({ ...DEFAULT_KEY_LIMITS, ...keys }, clock)
+  return { dataset, created: 1, partitions: emptyPartitions(partitions), keys: kept }
 }
 
 export interface MemoryLogOptions {
@@ -76,6 +84,14 @@ export class MemoryLog implements EventLog {
   }
 
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
+    return (await this.#append(batches, null)).ranges
+  }
+
+  async appendOnce(batches: readonly AppendBatch[], once: AppendOnce): Promise<AppendedOnce> {
+    return this.#append(batches, once)
+  }
+
+  async #append(batches: readonly AppendBatch[], once: AppendOnce | null): Promise<AppendedOnce> {
     this.#assertOpen()
     for (const batch of batches) {
       assertPartition(this, batch.partition)
@@ -86,10 +102,15 @@ export class MemoryLog implements EventLog {
     await this.#step('append:before-commit')
     await this.#pause()
     const atMs = this.#clock()
+    const { keys } = this.#records
+    const earlier = once === null ? null : keys.find(once)
+    if (earlier !== null) return { ranges: earlier, repeated: true }
+    if (once !== null && copies.length > 0) keys.assertRoom()
     const ranges = copies.map(({ partition, lines }) => addRun(this.#partition(partition), partition, lines, atMs))
+    if (once !== null && ranges.length > 0) keys.add(once.key, { fingerprint: once.fingerprint, ranges, atMs })
     await this.#step('append:committed')
     await this.#pause()
-    return ranges
+    return { ranges, repeated: false }
   }
 
   async range(partition: number): Promise<OffsetRange> {
@@ -170,6 +191,7 @@ export class MemoryLog implements EventLog {
   /** Re-creates the log: it is empty, offsets restart at 0, and handles opened from now on see another identity. */
   recreate(): void {
     this.#records.created++
+    this.#records.keys.clear()
     this.#records.partitions = emptyPartitions(this.#records.partitions.length)
   }
 

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { WAL_BYTES_MAX } from '../../sqlite/sqlite-file.ts'
+import { TooManyKeysError } from '../append-once.ts'
 import { LIMITS, lines, readAll, textOf } from '../log-contract.ts'
 import { smallDisk } from '../small-disk.ts'
 import { SqliteLog, type SqliteLogOptions } from './sqlite-log.ts'
@@ -275,4 +276,49 @@ test('an examination reads every block, and names what is damaged or missing', a
     db.close()
   }
   await log.examine(1)
+})
+
+test('the file holds the keys of the window, not of history, and says nothing of keys before one is used', async () => {
+  let nowMs = 1_000
+  const log = await open({ keys: { keepMs: 1_000 }, clock: () => nowMs })
+  const db = new DatabaseSync(file)
+  const tables = (): number =>
+    (db.prepare("SELECT count(*) n FROM sqlite_master WHERE name = 'log_keys'").get() as { n: number }).n
+  await log.append([lines(0, '{}')])
+  expect(tables()).toBe(0)
+  for (let key = 0; key < 100; key++) {
+    nowMs += 100
+    await log.appendOnce([lines(0, '{}')], { key: `k${key}`, fingerprint: 'f' })
+    const { n } = db.prepare('SELECT count(*) n FROM log_keys').get() as { n: number }
+    expect(n).toBeLessThanOrEqual(11)
+  }
+  db.close()
+  expect((await log.range(0)).end).toBe(101)
+})
+
+test('the bytes of keys in the file are bounded', async () => {
+  let nowMs = 1_000
+  const log = await open({ keys: { keepMs: 1_000, bytesMax: 5_000 }, clock: () => nowMs })
+  let count = 0
+  const fill = async (): Promise<never> => {
+    for (;;) await log.appendOnce([lines(0, '{}')], { key: `${'k'.repeat(200)}${count++}`, fingerprint: 'f' })
+  }
+  await expect(fill()).rejects.toThrow(TooManyKeysError)
+  expect(count).toBeLessThan(5_000 / 200 + 2)
+  nowMs += 1_000
+  const before = count
+  await expect(fill()).rejects.toThrow(TooManyKeysError)
+  expect(count).toBeGreaterThan(before)
+})
+
+test('what is refused under a key leaves the other appends of its commit alone', async () => {
+  const log = await open()
+  await log.appendOnce([lines(0, '{}')], { key: 'k', fingerprint: 'f' })
+  const [plain, reused, keyed] = await Promise.allSettled([
+    log.append([lines(0, '{"plain":1}')]),
+    log.appendOnce([lines(0, '{"reused":1}')], { key: 'k', fingerprint: 'other' }),
+    log.appendOnce([lines(0, '{"keyed":1}')], { key: 'k2', fingerprint: 'f' }),
+  ])
+  expect([plain.status, reused.status, keyed.status]).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(textOf(await readAll(log, 0))).toBe('{}\n{"plain":1}\n{"keyed":1}\n')
 })

@@ -12,10 +12,19 @@ import type { Offset, OffsetRange } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import { StorageFileError } from '../../sqlite/sqlite-fault.ts'
 import { SqliteFile, type SqliteFileOptions } from '../../sqlite/sqlite-file.ts'
+import {
+  type AppendedOnce,
+  type AppendOnce,
+  DEFAULT_KEY_LIMITS,
+  type KeyLimits,
+  KeyReusedError,
+  TooManyKeysError,
+} from '../append-once.ts'
 import { ByteGate } from '../byte-gate.ts'
 import type { AppendBatch, EventLog, ReadLimits, RecordBatch } from '../event-log.ts'
 import { assertPartition, blocksOf, bytesOf } from '../log-blocks.ts'
 import { SqliteBlocks } from './sqlite-blocks.ts'
+import { SqliteKeys } from './sqlite-keys.ts'
 
 export interface SqliteLogOptions {
   readonly file: string
@@ -29,6 +38,7 @@ export interface SqliteLogOptions {
   readonly waitingBytesMax?: number
   /** maximum bytes in one commit; an append is never split across commits. Default 8 MiB */
   readonly commitBytesMax?: number
+  readonly keys?: Partial<KeyLimits>
   readonly step?: StepHook
   /** epoch ms */
   readonly clock?: () => number
@@ -38,7 +48,8 @@ interface Waiting {
   /** per batch of the append */
   readonly blocks: readonly (readonly AppendBatch[])[]
   readonly bytes: number
-  readonly resolve: (ranges: readonly OffsetRange[]) => void
+  readonly once: AppendOnce | null
+  readonly resolve: (appended: AppendedOnce) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -60,7 +71,7 @@ export class SqliteLog implements EventLog {
   readonly identity: string
   readonly partitions: number
   readonly partitionsFixed = true
-  readonly #options: Required<SqliteLogOptions>
+  readonly #options: Required<SqliteLogOptions> & { readonly keys: KeyLimits }
   readonly #writer: SqliteFile
   readonly #reader: SqliteFile
   readonly #written: SqliteBlocks
@@ -72,6 +83,7 @@ export class SqliteLog implements EventLog {
   /** serializes the use of the writer */
   #writing: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | null = null
+  #keys: Promise<SqliteKeys> | null = null
 
   /** Opens or creates the log. @throws StorageFileError if the file is not a log, belongs to another dataset, has another number of partitions, or is unusable */
   static async open(options: SqliteLogOptions): Promise<SqliteLog> {
@@ -106,6 +118,7 @@ export class SqliteLog implements EventLog {
       commitBytesMax: options.commitBytesMax ?? 8 * MEBIBYTE,
       step: options.step ?? noSteps,
       clock: options.clock ?? Date.now,
+      keys: { ...DEFAULT_KEY_LIMITS, ...options.keys },
     }
     this.#writer = writer
     this.#reader = reader
@@ -126,11 +139,19 @@ export class SqliteLog implements EventLog {
 
   /** Appends in the order of the calls. @throws RangeError for invalid records; StorageFileError if they cannot be stored (then none of them is) */
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
+    return (await this.#append(batches, null)).ranges
+  }
+
+  async appendOnce(batches: readonly AppendBatch[], once: AppendOnce): Promise<AppendedOnce> {
+    return this.#append(batches, once)
+  }
+
+  async #append(batches: readonly AppendBatch[], once: AppendOnce | null): Promise<AppendedOnce> {
     this.#assertOpen()
     for (const { partition } of batches) assertPartition(this, partition)
     const blocks = batches.map((batch) => blocksOf(batch, this.#options))
-    if (blocks.length === 0) return []
-    const appended = this.#enqueue(blocks, bytesOf(batches))
+    if (blocks.length === 0 && once === null) return { ranges: [], repeated: false }
+    const appended = this.#enqueue(blocks, bytesOf(batches), once)
     this.#appends.add(appended)
     try {
       return await appended
@@ -207,10 +228,10 @@ export class SqliteLog implements EventLog {
     this.#writer.close()
   }
 
-  async #enqueue(blocks: AppendBatch[][], bytes: number): Promise<readonly OffsetRange[]> {
+  async #enqueue(blocks: AppendBatch[][], bytes: number, once: AppendOnce | null): Promise<AppendedOnce> {
     await this.#gate.enter(bytes)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ blocks, bytes, resolve, reject })
+      this.#waiting.push({ blocks, bytes, once, resolve, reject })
       this.#committing ??= this.#commitAll()
     })
   }
@@ -221,8 +242,8 @@ export class SqliteLog implements EventLog {
     while (this.#waiting.length > 0) {
       const group = this.#nextGroup()
       try {
-        const ranges = await this.#exclusively(() => this.#commit(group))
-        for (const [index, waiting] of group.entries()) waiting.resolve(ranges[index]!)
+        const appended = await this.#exclusively(() => this.#commit(group))
+        for (const [index, waiting] of group.entries()) settle(waiting, appended[index]!)
       } catch (error) {
         for (const waiting of group) waiting.reject(error)
       }
@@ -241,21 +262,49 @@ export class SqliteLog implements EventLog {
     return this.#waiting.splice(0, over < 0 ? this.#waiting.length : over)
   }
 
-  async #commit(group: readonly Waiting[]): Promise<OffsetRange[][]> {
+  async #commit(group: readonly Waiting[]): Promise<(AppendedOnce | Error)[]> {
     const { step, clock, file } = this.#options
     const { refusal } = this
     if (refusal !== null) throw new StorageFileError(file, 'replaced', refusal)
-    const ranges = await this.#writer.writeAround(
+    if (group.some(({ once }) => once !== null)) await this.#openKeys()
+    const keys = await this.#keys
+    const appended = await this.#writer.writeAround(
       'appending',
       () => {
         const atMs = clock()
-        return group.map(({ blocks }) => blocks.map((own) => this.#written.append(own, atMs)))
+        return group.map((waiting) => this.#write(waiting, keys, atMs))
       },
       () => step('append:before-commit'),
     )
     await step('append:committed')
     this.#writer.boundWal()
-    return ranges
+    return appended
+  }
+
+  /** One append, inside the transaction of its group. What is refused leaves the others alone. */
+  #write({ blocks, once }: Waiting, keys: SqliteKeys | null, atMs: number): AppendedOnce | Error {
+    const write = (): OffsetRange[] => blocks.map((own) => this.#written.append(own, atMs))
+    if (once === null) return { ranges: write(), repeated: false }
+    try {
+      const earlier = keys!.find(once, atMs)
+      if (earlier !== null) return { ranges: earlier, repeated: true }
+      if (blocks.length === 0) return { ranges: [], repeated: false }
+      keys!.makeRoom(atMs)
+    } catch (error) {
+      if (error instanceof KeyReusedError || error instanceof TooManyKeysError) return error
+      throw error
+    }
+    const ranges = write()
+    keys!.add(once, ranges, atMs)
+    return { ranges, repeated: false }
+  }
+
+  async #openKeys(): Promise<void> {
+    this.#keys ??= SqliteKeys.open(this.#writer, this.#options.keys)
+    await this.#keys.catch((error) => {
+      this.#keys = null
+      throw error
+    })
   }
 
   #exclusively<Result>(use: () => Promise<Result>): Promise<Result> {
@@ -268,6 +317,11 @@ export class SqliteLog implements EventLog {
     const { file } = this.#options
     if (this.#closing) throw new StorageFileError(file, 'closed', `log ${file}: it is closed`)
   }
+}
+
+function settle({ resolve, reject }: Waiting, appended: AppendedOnce | Error): void {
+  if (appended instanceof Error) reject(appended)
+  else resolve(appended)
 }
 
 /** Writes the log's identity into a new file, or reads it from an existing one. */

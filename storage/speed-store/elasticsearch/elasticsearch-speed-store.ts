@@ -31,6 +31,8 @@ export interface ElasticsearchSpeedStoreOptions extends ElasticsearchConnectionO
   readonly replicas?: number
   readonly limits?: Partial<SpeedReadLimits & BulkLimits & { readonly settleTriesMax: number }>
   readonly step?: StepHook
+  /** all tries of one request of `open` together; default: as of every other request */
+  readonly openMsMax?: number
   /** told when partials of another log are found: they are left alone and not used */
   readonly onRebuilt?: (reason: string) => void
 }
@@ -141,19 +143,23 @@ export class ElasticsearchSpeedStore implements SpeedStore {
   }
 
   async #prepare(): Promise<void> {
-    await this.#connection.checkVersion()
+    const { openMsMax } = this.#options
+    const limits = openMsMax === undefined ? {} : { retryMsMax: openMsMax, requestMsMax: openMsMax }
+    await this.#connection.checkVersion(limits)
     const { template, everyLog, owner } = this.#names
     await this.#connection.request({
       doing: 'putting the index template in place',
       method: 'PUT',
       path: `/_index_template/${template}`,
       body: this.#names.templateBody(this.#options.replicas ?? 1),
+      ...limits,
     })
     const { body } = await this.#connection.request<Record<string, { mappings?: { _meta?: { log?: string } } }>>({
       doing: 'looking for partials of other logs',
       method: 'GET',
       path: `/${everyLog}/_mapping`,
       query: { expand_wildcards: 'open,hidden', ignore_unavailable: true, filter_path: '*.mappings._meta' },
+      ...limits,
     })
     for (const [index, { mappings }] of Object.entries(body)) {
       const log = mappings?._meta?.log
