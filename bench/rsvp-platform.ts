@@ -15,6 +15,7 @@ import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store
 import { type Emit, silent } from '#telemetry/emit.ts'
 
 export const PARTITIONS = 4
+const RAW = process.env.BENCH_RAW === 'drop' ? 'drop' : 'keep'
 /** records in one append, of one partition */
 export const APPEND = 2_000
 
@@ -41,7 +42,7 @@ export class RsvpPlatform {
       memoryLimit: '2GB',
       statementsAtOnce: availableParallelism(),
     })
-    const dataset = await compileDataset(rsvps, await engine.connect())
+    const dataset = await compileDataset({ ...rsvps, raw: RAW }, await engine.connect())
     const log = await SqliteLog.open({
       file: join(folder, 'log.sqlite'),
       dataset: dataset.name,

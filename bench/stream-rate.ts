@@ -1,8 +1,9 @@
 /**
  * Events from the log to lake and speed store with all RSVP views, against a bare single-thread JSON.parse of the same
- * bytes in the same run. Ratios: rate (wall) and CPU time per event (whole process).
+ * bytes in the same run. Ratios: rate (wall) and CPU time per event (whole process). Also the bytes that closed segments have per event: typed,
+ * and as JSON. BENCH_RAW=drop leaves the JSON out.
  */
-import { RsvpPlatform } from './rsvp-platform.ts'
+import { PARTITIONS, RsvpPlatform } from './rsvp-platform.ts'
 
 const EVENTS = Number(process.env.BENCH_EVENTS ?? 800_000)
 
@@ -40,8 +41,21 @@ export async function streamRate(): Promise<Record<string, number>> {
       streamCpuUsPerEvent: stream.cpuUs,
       rateAgainstParse: parseWall / stream.wallUs,
       cpuAgainstParse: stream.cpuUs / parseCpu,
+      ...(await bytesPerEvent(platform, all)),
     }
   } finally {
     await platform.close()
+  }
+}
+
+async function bytesPerEvent({ lake }: RsvpPlatform, all: readonly Buffer[]): Promise<Record<string, number>> {
+  const segments = (await lake.chains(PARTITIONS)).flatMap((chain) => chain.segments)
+  const rows = segments.reduce((sum, segment) => sum + segment.rows, 0)
+  const typed = segments.reduce((sum, { events }) => sum + (events?.bytes ?? 0), 0)
+  const json = segments.reduce((sum, { raw }) => sum + (raw?.file.bytes ?? 0), 0)
+  return {
+    logBytesPerEvent: all.reduce((sum, { length }) => sum + length, 0) / EVENTS,
+    typedBytesPerEvent: typed / rows,
+    jsonBytesPerEvent: json / rows,
   }
 }

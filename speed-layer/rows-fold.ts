@@ -88,6 +88,12 @@ export class RowsFold implements SegmentFold {
     this.#unconverted = {}
   }
 
+  /** Gives up what the fold holds outside its connection. */
+  async close(): Promise<void> {
+    // The folder is removed with the process: what could not be removed must not hide why the fold ended.
+    await this.#raw?.clear().catch(() => {})
+  }
+
   async append(batch: RecordBatch): Promise<void> {
     if (batch.start !== this.#end) {
       throw new RangeError(

@@ -191,8 +191,23 @@ export class StreamRole {
     openSince: OpenSince,
     tell: { opened(): void; flushed(): void },
   ): Promise<void> {
-    const { dataset, log, lake, store, scratchFolder, step, emit } = this.#parts
+    const { dataset, log, lake, scratchFolder, step } = this.#parts
     const fold = new RowsFold({ dataset, partition, logIdentity: log.identity, connection, lake, scratchFolder, step })
+    try {
+      await this.#foldAll(partition, fold, lost, openSince, tell)
+    } finally {
+      await fold.close()
+    }
+  }
+
+  async #foldAll(
+    partition: number,
+    fold: RowsFold,
+    lost: AbortSignal,
+    openSince: OpenSince,
+    tell: { opened(): void; flushed(): void },
+  ): Promise<void> {
+    const { dataset, log, lake, store, step, emit } = this.#parts
     const owner = new PartitionOwner({
       dataset: dataset.name,
       partition,
