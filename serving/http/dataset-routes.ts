@@ -113,9 +113,9 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const position = parseAtLeast(request.query, target)
     const atLeast = position === null ? null : { position, waitMsMax }
     const began = performance.now()
-    const gone = whenGone(reply)
     const { live } = target
     if (live === undefined) {
+      const gone = whenGone(reply)
       const ask = (): Promise<Answer> =>
         inTurn(request, gone, (signal) => answerQuery(target, query, { queryMsMax, answerBytesMax, signal }))
       const answer = await (atLeast === null ? ask() : answerAtLeast(atLeast, ask))
@@ -126,6 +126,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const asked = live.asked(query)
     let kept = atLeast === null ? live.answerNow(asked, nowMs) : null
     if (kept === null) {
+      const gone = whenGone(reply)
       const run: WaitOptions['run'] = (work) =>
         live.isUnderWay(asked, nowMs) ? limited(queryMsMax, gone, work) : inTurn(request, gone, work)
       kept = await (atLeast === null
@@ -165,6 +166,7 @@ function whenGone({ raw }: FastifyReply): AbortSignal {
   raw.once('close', () => {
     if (!raw.writableFinished) gone.abort()
   })
+  if (raw.destroyed) gone.abort()
   return gone.signal
 }
 
