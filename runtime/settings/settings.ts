@@ -157,7 +157,11 @@ export const SETTINGS = z.strictObject({
       'maximum bytes of events that the stream role holds at a time, over all partitions: in reads and in open segments, of which the largest closes',
     ),
   flushEveryMs: count(10).default(700).describe('how often new partials are written to the speed store'),
-  pollEveryMs: count(1).default(25).describe('how long the stream role waits if the log has no new events'),
+  pollEveryMs: count(1)
+    .default(25)
+    .describe(
+      'how long the stream role waits at first if the log has no new events; while nothing comes, up to 250 ms',
+    ),
   readerGraceMs: count(100)
     .default(60_000)
     .describe('how long partials of closed segments are kept for running readers'),

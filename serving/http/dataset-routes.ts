@@ -117,9 +117,9 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const atLeast = position === null ? null : { position, waitMsMax }
     const requireLive = parseRequire(request.query)
     const began = performance.now()
-    const gone = whenGone(reply)
     const { live } = target
     if (live === undefined) {
+      const gone = whenGone(reply)
       const ask = (): Promise<Answer> =>
         inTurn(request, gone, (signal) => answerQuery(target, query, { queryMsMax, answerBytesMax, signal }))
       const answer = await (atLeast === null ? ask() : answerAtLeast(atLeast, ask))
@@ -131,6 +131,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const asked = live.asked(query)
     let kept = atLeast === null ? live.answerNow(asked, nowMs) : null
     if (kept === null) {
+      const gone = whenGone(reply)
       const run: WaitOptions['run'] = (work) =>
         live.isUnderWay(asked, nowMs) ? limited(queryMsMax, gone, work) : inTurn(request, gone, work)
       kept = await (atLeast === null
@@ -181,6 +182,7 @@ function whenGone({ raw }: FastifyReply): AbortSignal {
   raw.once('close', () => {
     if (!raw.writableFinished) gone.abort()
   })
+  if (raw.destroyed) gone.abort()
   return gone.signal
 }
 
