@@ -126,7 +126,11 @@ test('of many partitions only those are read again that closed a segment and of 
       return { markers: new Map(open), rows: new Map([['h', open.map(([partition]) => `${partition}`)]]) }
     },
   } as unknown as SpeedStore
-  const lake = { current: async () => null, chains: async () => [...landed] } as unknown as Lake
+  const lake = {
+    current: async () => null,
+    chains: async () => [...landed],
+    refusals: async () => new Map(),
+  } as unknown as Lake
   const { served } = dataset({ chains: [] })
   const { partitions, open } = await takeSnapshot({ ...served, lake, store, partitions: PARTITIONS })
   expect(asked.map((those) => those.length)).toEqual([PARTITIONS, 1])
