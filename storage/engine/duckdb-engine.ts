@@ -94,6 +94,9 @@ export class DuckDbEngine {
       `SET allowed_directories = [${folders}]`,
       `SET temp_directory = ${quoteText(options.spillFolder ?? '')}`,
       ...(options.spillLimit === undefined ? [] : [`SET max_temp_directory_size = ${quoteText(options.spillLimit)}`]),
+      // What statements freed goes back to the operating system: by default, only after much larger ones.
+      "SET allocator_flush_threshold = '8MB'",
+      "SET allocator_bulk_deallocation_flush_threshold = '16MB'",
       `SET enable_external_file_cache = ${options.keepFileData ?? false}`,
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',
