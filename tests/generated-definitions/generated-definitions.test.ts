@@ -1,0 +1,177 @@
+/**
+ * Definitions from every two parts of the language together, over generated events, through the real embedded parts: each answer, at
+ * whatever position it reports, is what plain code counts. GENERATED_RUNS=20 draws more events for each; GENERATED_SEED=<seed>
+ * repeats the definitions of a run.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Random } from '#datasets/random.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { type GeneratedPlatform, openGenerated } from './generated-platform.ts'
+import {
+  askedGrain,
+  datasetOf,
+  EVERY_MS,
+  type Expected,
+  FACTORS,
+  factsOf,
+  type GeneratedChoice,
+  type PlainRow,
+  plainAnswer,
+  WINDOW_MS,
+} from './generated-view.ts'
+import { pairwise } from './pairwise.ts'
+import { type Arrival, BASE_MS, type Reading, readings, type Sent } from './reading.ts'
+
+const PARTS = 3
+/** a failure is shown as small as it has become by then */
+const SEARCH_MS_MAX = 100_000
+const seed = Number(process.env.GENERATED_SEED ?? Date.now() % 2 ** 31)
+const runs = Number(process.env.GENERATED_RUNS ?? 1)
+const random = new Random(seed)
+const choices = pairwise(FACTORS, (limit) => random.below(limit))
+
+let folder: string
+let engine: DuckDbEngine
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-generated-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+})
+afterAll(() => {
+  engine.close()
+  rmSync(folder, { recursive: true })
+})
+
+interface Recorded {
+  readonly partition: number
+  readonly offset: number
+  readonly reading: Reading | null
+}
+
+class Run {
+  readonly #choice: GeneratedChoice
+  readonly #platform: GeneratedPlatform
+  readonly #recorded: Recorded[] = []
+
+  constructor(choice: GeneratedChoice, platform: GeneratedPlatform) {
+    this.#choice = choice
+    this.#platform = platform
+  }
+
+  async through(events: readonly Sent[]): Promise<void> {
+    const size = Math.ceil(events.length / PARTS)
+    for (let part = 0; part < PARTS; part++) {
+      await this.#append(events.slice(part * size, (part + 1) * size))
+      await this.#ask(null)
+      await this.#publish(part)
+      await this.#ask(null)
+    }
+    await this.#ask(this.#ends())
+    expect(this.#platform.faults).toEqual([])
+  }
+
+  async #append(events: readonly Sent[]): Promise<void> {
+    if (events.length === 0) return
+    const { verdicts } = await this.#platform.intake.offer(
+      events.map(({ text }) => text),
+      { acceptUnusable: true },
+    )
+    for (const verdict of verdicts) {
+      if (verdict.status === 'rejected') throw new Error(`event ${verdict.index}: ${verdict.reason}`)
+      const { partition, offset, index } = verdict
+      this.#recorded.push({ partition, offset, reading: events[index]!.reading })
+    }
+  }
+
+  async #publish(part: number): Promise<void> {
+    const { publish } = this.#choice
+    if (publish === 'full' && part === 1) await this.#platform.publish('full')
+    if (publish === 'full then incremental') await this.#platform.publish(part === 0 ? 'full' : 'incremental')
+    if (publish === 'incremental twice' && part > 0) await this.#platform.publish('incremental')
+  }
+
+  /** @param atLeast the position to wait for */
+  async #ask(atLeast: string | null): Promise<void> {
+    const choice = this.#choice
+    const parameters = new URLSearchParams({ limit: choice.rank === 'none' ? '10000' : '' })
+    const grain = askedGrain(choice)
+    if (grain !== null) parameters.set('grain', grain)
+    const atMs = choice.time === 'window' ? BASE_MS + 40 * EVERY_MS : null
+    if (atMs !== null) parameters.set('at', String(atMs))
+    if (atLeast !== null) parameters.set('atLeast', atLeast)
+    const reply = await this.#platform.app.inject(`/v1/datasets/generated/views/v?${parameters}`)
+    expect(reply.statusCode, reply.body).toBe(200)
+    const { data, meta } = reply.json() as {
+      data: Record<string, unknown>[]
+      meta: { position: number[]; deadLetters: number }
+    }
+    const counted = this.#recorded.filter(({ partition, offset }) => offset < meta.position[partition]!)
+    if (atLeast !== null) expect(counted.length).toBe(this.#recorded.length)
+    expect(meta.deadLetters).toBe(counted.filter(({ reading }) => reading === null).length)
+    const facts = factsOf(
+      choice,
+      counted.filter((one): one is Recorded & { reading: Reading } => one.reading !== null),
+    )
+    const window = atMs === null ? null : { fromMs: atMs - WINDOW_MS, toMs: atMs }
+    expectRows(data, plainAnswer(choice, facts, window), choice.rank !== 'none')
+  }
+
+  #ends(): string {
+    const ends = new Map<number, number>()
+    for (const { partition, offset } of this.#recorded)
+      ends.set(partition, Math.max(ends.get(partition) ?? 0, offset + 1))
+    return [...ends].map(([partition, end]) => `${partition}:${end}`).join(',')
+  }
+}
+
+function expectRows(rows: readonly Record<string, unknown>[], wanted: readonly PlainRow[], inOrder: boolean): void {
+  const keyOf = (row: Readonly<Record<string, unknown>>): string => {
+    const { rows: _rows, one: _one, other: _other, ...keys } = row
+    return JSON.stringify(Object.entries(keys).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  }
+  const sorted = <T extends Readonly<Record<string, unknown>>>(some: readonly T[]): readonly T[] =>
+    inOrder ? some : some.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  const [found, plain] = [sorted(rows), sorted(wanted)]
+  expect(found.map(keyOf)).toEqual(plain.map(keyOf))
+  for (const [at, row] of found.entries())
+    for (const name of ['rows', 'one', 'other']) expectValue(row[name], plain[at]![name]!, `${keyOf(row)}, ${name}`)
+}
+
+function expectValue(value: unknown, wanted: Expected, where: string): void {
+  if (wanted === null || typeof wanted !== 'object') {
+    expect(value, where).toBe(wanted)
+    return
+  }
+  expect(value, where).toBeTypeOf('number')
+  expect(Math.abs((value as number) - wanted.near), `${where}: ${value}, wanted ${wanted.near}`).toBeLessThanOrEqual(
+    wanted.within,
+  )
+}
+
+async function check(choice: GeneratedChoice, events: readonly Sent[]): Promise<void> {
+  const platform = await openGenerated({
+    folder,
+    engine,
+    definition: datasetOf(choice),
+    segmentRecordsMax: Number(choice.segments),
+    resident: choice.answers === 'resident',
+  })
+  try {
+    await new Run(choice, platform).through(events)
+  } finally {
+    await platform.close()
+  }
+}
+
+describe(`definitions of seed ${seed}`, () => {
+  test.each(choices)(
+    '$measure, $time by $grain, $unnest, $dimensions, $rank, $arrival, $segments, $publish',
+    async (choice) => {
+      const property = fc.asyncProperty(readings(choice.arrival as Arrival), (events) => check(choice, events))
+      await fc.assert(property, { numRuns: runs, seed, interruptAfterTimeLimit: SEARCH_MS_MAX })
+    },
+  )
+})

@@ -1,0 +1,100 @@
+/** The real embedded parts over one generated dataset. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { runBatch } from '#batch-layer/run-batch.ts'
+import { compileDataset } from '#core/compile-dataset.ts'
+import type { DatasetDefinition } from '#core/definition-parts.ts'
+import { Intake } from '#ingest/intake.ts'
+import { buildServeApp } from '#serving/http/serve-app.ts'
+import { LiveAnswers } from '#serving/live/live-answers.ts'
+import { LiveDataset } from '#serving/live/live-dataset.ts'
+import { StreamRole } from '#speed-layer/stream-role.ts'
+import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
+import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
+import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
+import type { PlatformEvent } from '#telemetry/emit.ts'
+import { Metrics } from '#telemetry/metrics.ts'
+
+const PARTITIONS = 2
+
+export interface GeneratedPlatformOptions {
+  /** a folder that the engine may use */
+  readonly folder: string
+  readonly engine: DuckDbEngine
+  readonly definition: DatasetDefinition
+  readonly segmentRecordsMax: number
+  readonly resident: boolean
+}
+
+export interface GeneratedPlatform {
+  readonly app: FastifyInstance
+  readonly intake: Intake
+  readonly faults: PlatformEvent[]
+  publish(mode: 'full' | 'incremental'): Promise<void>
+  close(): Promise<void>
+}
+
+export async function openGenerated(options: GeneratedPlatformOptions): Promise<GeneratedPlatform> {
+  const { engine, definition } = options
+  const folder = mkdtempSync(join(options.folder, 'case-'))
+  const compiling = await engine.connect()
+  const dataset = await compileDataset(definition, compiling)
+  compiling.close()
+  const { name } = definition
+  const log = await SqliteLog.open({ file: join(folder, 'log.sqlite'), dataset: name, partitions: PARTITIONS })
+  const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: name })
+  const store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: name, log: log.identity })
+  const dictionary = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
+  const faults: PlatformEvent[] = []
+  const emit = (event: PlatformEvent): void => {
+    if (event.level === 'error') faults.push(event)
+  }
+  const parts = { engine, dataset, lake, log, store }
+  const limits = {
+    pollEveryMs: 2,
+    flushEveryMs: 5,
+    flushBehindEveryMs: 5,
+    batchRecordsMax: 10,
+    segmentRecordsMax: options.segmentRecordsMax,
+  }
+  const stream = new StreamRole({ ...parts, scratchFolder: scratch(folder, 'stream'), limits, emit })
+  await stream.start()
+  const served = { ...parts, partitions: PARTITIONS }
+  const live = options.resident
+    ? new LiveAnswers(new LiveDataset({ ...served, scratchFolder: scratch(folder, 'serve') }))
+    : undefined
+  live?.start()
+  const app = buildServeApp({
+    datasets: new Map([[name, { ...served, ...(live === undefined ? {} : { live }) }]]),
+    intakes: null,
+    parts: async () => [],
+    metrics: new Metrics(),
+    emit,
+  })
+  return {
+    app,
+    intake: new Intake({ dataset, log }),
+    faults,
+    publish: async (mode) => {
+      await runBatch({ ...parts, mode, dictionary, partitions: PARTITIONS, logIdentity: log.identity, emit })
+    },
+    close: async () => {
+      await app.close()
+      await live?.stop()
+      await stream.stop()
+      await store.close()
+      await dictionary.close()
+      await log.close()
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+function scratch(folder: string, name: string): string {
+  const path = join(folder, name)
+  mkdirSync(path)
+  return path
+}
