@@ -9,7 +9,6 @@ import { isSameRecord } from '#core/record-print.ts'
 import { quoteText } from '#core/sql-names.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
-import { rawFiles } from '#storage/lake/segment-files.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
 import { recordsAt } from '#storage/log/record-prints.ts'
@@ -84,8 +83,9 @@ export function arrivalsInLake(
     const found = new Map<Offset, number>()
     const connection = await engine.connect()
     try {
-      await lake.check(rawFiles(segment))
-      for (const file of rawFiles(segment)) {
+      const files = [segment.events ?? [], segment.deadLetterFile ?? []].flat()
+      await lake.check(files)
+      for (const file of files) {
         const path = quoteText(lake.resolve(file))
         const [offsets, arrivals] = await connection.columns(`SELECT _offset, _arrival FROM read_parquet(${path})`)
         for (const [index, offset] of offsets!.entries()) found.set(Number(offset), Number(arrivals![index]))

@@ -245,6 +245,7 @@ function partialsBeforeManifests(served: ServedOrders): ServedOrders {
   lake.current = () => served.lake.current()
   lake.resolve = (file) => served.lake.resolve(file)
   lake.check = (files) => served.lake.check(files)
+  lake.refusals = () => served.lake.refusals()
   lake.chains = async (partitions) => {
     const open = await served.store.read(hashes, startsOf(await served.lake.chains(partitions)))
     await sleep(5)
