@@ -5,7 +5,7 @@
 import { copyFile, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
-import { lineBytesMax } from '#storage/engine/decode-batch.ts'
+import { lineBytesMax } from '#storage/engine/batch-lines.ts'
 import { appendScratch } from '#storage/engine/scratch-file.ts'
 
 const compress = promisify(zstdCompress)

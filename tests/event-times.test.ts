@@ -62,7 +62,10 @@ async function presented(name: string, events: readonly object[]): Promise<Prese
     const arrivals = [{ count: 1, atMs: Date.UTC(2026, 0, 1) }]
     const batch = { partition: 0, start, end: start + 1, lines, count: 1, offsets: null, arrivals }
     for (const into of [table, rows])
-      expect(await decodeBatch(connection, dataset, batch, { table: into, scratchFolder: folder })).toEqual([])
+      expect(await decodeBatch(connection, dataset, batch, { table: into, scratchFolder: folder })).toEqual({
+        dead: [],
+        unconverted: {},
+      })
     partials.push(`SELECT * FROM (${view.partialSql(table)})`)
   }
   const keys = keyNames(view).map((key) => `"${key}"`)

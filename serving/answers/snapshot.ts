@@ -5,19 +5,15 @@
  * while a segment closes, and a lost owner's writes are never seen.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
-import { endsWithin } from '#core/ends-within.ts'
-import { countedRecords, type LogVerdict, logAgreement } from '#core/log-agreement.ts'
-import { verdictText } from '#core/log-verdict-text.ts'
 import type { Offset, Positions } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
-import type { LogRefusal } from '#storage/lake/log-refusal.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import { recordsAt } from '#storage/log/record-prints.ts'
 import type { Marker, OpenPartials, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { type BriefLookLimits, BriefLooks } from './brief-look.ts'
+import { contentFault, hasOtherContent, lakeFault, openFault, refusalFault } from './layer-faults.ts'
 
 export interface ServedDataset {
   readonly dataset: CompiledDataset
@@ -75,8 +71,7 @@ export class SnapshotError extends Error {
 
 export const SNAPSHOT_TRIES_MAX = 8
 /** How long an answer waits to be told where the log ends. */
-const LOG_LOOK_MS_MAX = 1_000
-const logLooks = new BriefLooks<number>({ waitMsMax: LOG_LOOK_MS_MAX, restMs: 5_000 })
+const logLooks = new BriefLooks<number>({ waitMsMax: 1_000, restMs: 5_000 })
 /** How long an answer waits for the speed store, where it can do without. */
 export const STORE_LOOK_LIMITS: BriefLookLimits = { waitMsMax: 10_000, restMs: 5_000 }
 const storeLooks = new BriefLooks<'open'>(STORE_LOOK_LIMITS)
@@ -107,15 +102,13 @@ export async function takeSnapshot(served: ServedDataset, options: SnapshotOptio
     const lost = refusalFault(refusals) ?? (await contentFault(served.log, chains, newest))
     if (lost !== null) throw new SnapshotError(dataset.name, lost)
     marked = 1 + Math.max(-1, ...newest.keys())
+    let why = `the speed store has ${marked} partitions, but the lake was read for ${chains.length}`
     if (marked <= chains.length) {
       const settled = await settle(served, hashes, { chains, open }, newest)
-      return behindLog(served, assemble(generation, settled.chains, settled.open, missing))
+      if (settled !== null) return behindLog(served, assemble(generation, settled.chains, settled.open, missing))
+      why = 'the log lost records while they were read'
     }
-    if (attempt + 1 >= SNAPSHOT_TRIES_MAX)
-      throw new SnapshotError(
-        dataset.name,
-        `the speed store has ${marked} partitions, but the lake was read for ${chains.length}`,
-      )
+    if (attempt + 1 >= SNAPSHOT_TRIES_MAX) throw new SnapshotError(dataset.name, why)
   }
 }
 
@@ -128,14 +121,15 @@ interface ReadParts {
  * Where a segment was opened behind the end of a chain, the one before it closed since the chain was read. What was read of it as an open
  * segment is whole all the same, because partials of closed segments stay for the grace of readers. If nothing was, that partition alone
  * is read again: with many partitions, one of them closes a segment during almost every read.
+ * @returns null if the log lost records that were read as an open segment: what closed meanwhile may be others. All is read again then.
  * @throws SnapshotError if the lake goes on lacking the segment
  */
 async function settle(
-  { dataset, lake, store }: ServedDataset,
+  { dataset, lake, store, log }: ServedDataset,
   hashes: readonly string[],
   read: ReadParts,
   markers: ReadonlyMap<number, Marker>,
-): Promise<ReadParts> {
+): Promise<ReadParts | null> {
   let { chains, open } = read
   let newest = markers
   let why = ''
@@ -145,7 +139,9 @@ async function settle(
     const fresh = await lake.chains(chains.length)
     why = openFault(newest.values(), fresh) ?? ''
     if (why !== '') continue
-    const moved = chains.filter(({ partition, end }) => fresh[partition]!.end > end && !open.markers.has(partition))
+    const closed = chains.filter(({ partition, end }) => fresh[partition]!.end > end)
+    if (await hasOtherContent(log, closed, open.markers)) return null
+    const moved = closed.filter(({ partition }) => !open.markers.has(partition))
     if (moved.length === 0) return { chains, open }
     const again = new Map(moved.map(({ partition }) => [partition, fresh[partition]!.end]))
     chains = chains.map((chain) => (again.has(chain.partition) ? fresh[chain.partition]! : chain))
@@ -199,86 +195,6 @@ async function readOpen(store: SpeedStore, hashes: readonly string[], ends: Posi
     if (other.length === 0) return open
     for (const { partition } of other) starts.delete(partition)
   }
-}
-
-/** Why no exact answer can be given, whatever the speed store holds. A lake of another log is reported first. */
-export function lakeFault(
-  logIdentity: string | undefined,
-  generation: GenerationManifest | null,
-  chains: readonly SegmentChain[],
-): string | null {
-  const faults = chains
-    .map((lake) => ({ lake, verdict: logAgreement({ partition: lake.partition, logIdentity, lake, generation }) }))
-    .filter(({ verdict }) => verdict.kind !== 'agrees')
-  const first = faults.find(({ verdict }) => verdict.kind === 'log-replaced') ?? faults[0]
-  return first === undefined ? null : `partition ${first.lake.partition}: ${faultText(first.verdict)}`
-}
-
-function faultText(verdict: LogVerdict): string {
-  const text = verdictText(verdict)
-  if (verdict.kind !== 'log-replaced') return text
-  return `${text}; restore the log that belongs to this lake, or start with an empty data folder`
-}
-
-/** The log lost records: what it holds now under the offsets that were counted is not known to the lake. */
-export function refusalFault(refusals: ReadonlyMap<number, LogRefusal>): string | null {
-  const first = [...refusals.values()][0]
-  return first ? `partition ${first.partition}: ${verdictText({ kind: 'log-refused', why: first.why })}` : null
-}
-
-type ComparedLog = NonNullable<ServedDataset['log']>
-const comparedLogs = new WeakSet<ComparedLog>()
-/** without an answer for now */
-const comparisons = new WeakMap<ComparedLog, Promise<string | null | undefined>>()
-
-/**
- * Compares the log with what closed and open segments count of it, once per opened log: a log that loses records while it is open is found
- * out by whoever reads it. Waits for a moment only, and only once for a log that does not answer; it is compared when it does.
- */
-export async function contentFault(
-  log: ComparedLog | undefined,
-  chains: readonly SegmentChain[],
-  markers: ReadonlyMap<number, Marker>,
-): Promise<string | null> {
-  const read = log?.read?.bind(log)
-  if (log === undefined || read === undefined || comparedLogs.has(log)) return null
-  const waited = comparisons.get(log)
-  const comparison =
-    waited ??
-    compareContent({ range: (partition) => log.range(partition), read }, chains, markers)
-      .catch(() => undefined)
-      .finally(() => comparisons.delete(log))
-  comparisons.set(log, comparison)
-  if (!(await endsWithin(comparison, waited === undefined ? LOG_LOOK_MS_MAX : 0))) return null
-  const fault = await comparison
-  if (fault === null) comparedLogs.add(log)
-  return fault ?? null
-}
-
-async function compareContent(
-  log: Pick<EventLog, 'range' | 'read'>,
-  chains: readonly SegmentChain[],
-  markers: ReadonlyMap<number, Marker>,
-): Promise<string | null> {
-  for (const lake of chains) {
-    const { partition } = lake
-    const marker = markers.get(partition) ?? null
-    const counted = countedRecords({ lake, marker })
-    if (counted.length === 0) continue
-    const verdict = logAgreement({ partition, lake, marker, records: await recordsAt(log, partition, counted) })
-    if (verdict.kind === 'log-diverged') return `partition ${partition}: ${verdictText(verdict)}`
-  }
-  return null
-}
-
-/** The first open segment that starts behind the end of the lake. */
-export function openFault(markers: Iterable<Marker>, chains: readonly SegmentChain[]): string | null {
-  for (const marker of markers) {
-    const { partition } = marker
-    const verdict = logAgreement({ partition, lake: chains[partition], marker })
-    if (verdict.kind !== 'agrees') return `partition ${partition}: ${verdictText(verdict)}`
-  }
-  return null
 }
 
 function assemble(

@@ -8,13 +8,10 @@ import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { BriefLook, type BriefLookLimits } from '../answers/brief-look.ts'
+import { contentFault, lakeFault, openFault, refusalFault } from '../answers/layer-faults.ts'
 import {
-  contentFault,
   type Gap,
   gapsOf,
-  lakeFault,
-  openFault,
-  refusalFault,
   type ServedDataset,
   SNAPSHOT_TRIES_MAX,
   SnapshotError,

@@ -8,14 +8,15 @@ import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { sumByColumn } from '#core/conversion-failures.ts'
 import { UNSET } from '#core/conversion-failures-sql.ts'
-import { isTooDeep } from '#core/json-text.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import { visibleText } from '#core/visible-text.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
+import { blankUnparsable, hideBroken, hideDeep, type LinesFile, lineBytesMax, linesAt } from './batch-lines.ts'
 import { type EngineConnection, EngineMemoryError } from './duckdb-engine.ts'
-import { ENGINE_LINE_BYTES_MAX, writeScratch } from './scratch-file.ts'
+import { type DecodedRows, type Failures, failuresIn, ofBatch } from './failed-conversions.ts'
+import { writeScratch } from './scratch-file.ts'
 
 /** An unusable event, with what is needed to diagnose and resend it. */
 export interface DeadLetter {
@@ -34,26 +35,13 @@ export interface Decoded {
   readonly unconverted: Readonly<Record<string, number>>
 }
 
-export interface DecodeTarget {
+export interface DecodeTarget extends DecodedRows {
   /** a table with the dataset's typed rows (see createRowsTable); the batch's usable rows are appended in offset order */
   readonly table: string
-  /** 'reject': only failed conversions that make a record unusable are looked for, which takes nothing where no column says so; default 'all' */
-  readonly failures?: 'all' | 'reject'
-  /** a folder that the engine may read */
-  readonly scratchFolder: string
-}
-
-/** A batch's lines, as the engine reads them. */
-interface LinesFile {
-  readonly path: string
-  /** at least as long as every line */
-  readonly objectBytesMax: number
 }
 
 const NOTHING: Decoded = { dead: [], unconverted: {} }
 const UNREAD = 'the engine could not read the record as JSON'
-
-const LINE_END = Buffer.from('\n')
 
 let scratchFiles = 0
 
@@ -220,11 +208,6 @@ async function insertRows(
   }
 }
 
-/** Condition for the batch's rows: a recount has all partitions in one table. */
-function ofBatch({ partition, start }: RecordBatch): string {
-  return `_partition = ${partition} AND _offset >= ${start}`
-}
-
 /** SELECT that returns one typed row per record, in order, including unusable ones. */
 function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, rows: string): string {
   const names = [...dataset.columns, UNSET].map((column) => quoteName(column.name)).join(', ')
@@ -289,65 +272,6 @@ function placeRuns({ start, offsets, arrivals }: RecordBatch, runsMax: number): 
   return runs
 }
 
-interface Failures {
-  /** offsets of rows that a failed conversion makes unusable */
-  readonly rejected: readonly Offset[]
-  readonly unconverted: Decoded['unconverted']
-}
-
-/** The failed conversions in the batch's usable rows: of those that the decoding noted, the lines are read again, as JSON. */
-async function failuresIn(
-  connection: EngineConnection,
-  { decode }: CompiledDataset,
-  batch: RecordBatch,
-  { table, scratchFolder, failures = 'all' }: DecodeTarget,
-): Promise<Failures> {
-  const { event, types, failed } = decode.failures
-  const looked = failures === 'all' ? '' : ` AND list_has_any(_unset, ${textList(decode.rejecting)})`
-  if (failures === 'reject' && decode.rejecting.length === 0) return { rejected: [], unconverted: {} }
-  const noted = `SELECT * FROM ${quoteName(table)} WHERE ${ofBatch(batch)} AND _unset IS NOT NULL AND (${decode.rejectWhere}) IS NOT TRUE${looked} ORDER BY _offset`
-  const [offsets] = await connection.columns(`SELECT _offset FROM (${noted})`)
-  if (offsets!.length === 0) return { rejected: [], unconverted: {} }
-  const path = join(scratchFolder, `noted-${process.pid}-${++scratchFiles}.ndjson`)
-  const lines = Buffer.concat([...linesAt(batch, offsets!.map(Number))].flatMap(({ line }) => [line, LINE_END]))
-  try {
-    await writeScratch(path, lines)
-    const file = { path, objectBytesMax: lineBytesMax(lines) }
-    const looks = `SELECT *, ${types} AS _types FROM (${noted}) POSITIONAL JOIN ${objectsSql(file)} AS objects(${event})`
-    const [found, names] = await connection.columns(
-      `SELECT _offset, failed FROM (SELECT _offset, ${failed} AS failed FROM (${looks})) WHERE failed <> ''`,
-    )
-    return failuresOf(
-      decode,
-      found!.map(Number),
-      (names as string[]).map((list) => list.split(',')),
-    )
-  } finally {
-    await rm(path, { force: true })
-  }
-}
-
-function failuresOf(
-  { rejecting }: CompiledDataset['decode'],
-  offsets: readonly Offset[],
-  columns: readonly (readonly string[])[],
-): Failures {
-  const isRejected = columns.map((names) => names.some((name) => rejecting.includes(name)))
-  const kept = columns.filter((_, index) => !isRejected[index]).map((names) => names.map((name) => [name, 1] as const))
-  return {
-    rejected: offsets.filter((_, index) => isRejected[index]),
-    unconverted: sumByColumn(kept.map((names) => Object.fromEntries(names))),
-  }
-}
-
-function objectsSql(file: LinesFile): string {
-  return `read_json_objects(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax})`
-}
-
-function textList(names: readonly string[]): string {
-  return `[${names.map(quoteText).join(', ')}]`
-}
-
 /** Condition for the rows of dead letters. @param fresh condition for all rows of the batches */
 function deadWhere(fresh: string, dead: readonly DeadLetter[]): string {
   const places = [...Map.groupBy(dead, ({ partition }) => partition)].map(([partition, letters]) => {
@@ -381,86 +305,10 @@ function deadLetters(dataset: CompiledDataset, batch: RecordBatch, rejected: rea
   })
 }
 
-interface PlacedLine {
-  /** of the record in its batch */
-  readonly index: number
-  readonly offset: Offset
-  readonly line: Buffer
-  readonly arrivalMs: number
-}
-
-/** The lines of some records, in the order of the batch. */
-function* linesAt(batch: RecordBatch, offsets: readonly Offset[]): Generator<PlacedLine> {
-  if (offsets.length === 0) return
-  const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
-  const wanted = new Map(offsets.map((offset) => [batch.offsets ? indexOf.get(offset)! : offset - batch.start, offset]))
-  let index = 0
-  let arrivalRun = 0
-  let runEnd = batch.arrivals[0]!.count
-  for (let from = 0; from < batch.lines.length; index++) {
-    const end = batch.lines.indexOf(10, from)
-    while (index >= runEnd) runEnd += batch.arrivals[++arrivalRun]!.count
-    const offset = wanted.get(index)
-    if (offset !== undefined)
-      yield { index, offset, line: batch.lines.subarray(from, end), arrivalMs: batch.arrivals[arrivalRun]!.atMs }
-    from = end + 1
-  }
-}
-
-/** At least as long as every line, and as what the engine makes room for by itself: only larger texts are looked through. */
-export function lineBytesMax(lines: Buffer): number {
-  let longest = ENGINE_LINE_BYTES_MAX
-  if (lines.length <= longest) return longest
-  for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from))
-    longest = Math.max(longest, end + 1 - from)
-  return longest
-}
-
 /** Running out of memory or disk is not caused by a line. */
 function isEngineFault(error: unknown): boolean {
   return (
     error instanceof EngineMemoryError ||
     (error instanceof Error && /No space left|IO Error|INTERRUPT/i.test(error.message))
   )
-}
-
-/** Replaces with `null` every line whose nesting could overflow the engine's stack and crash the process. */
-function hideDeep(lines: Buffer): Buffer {
-  const parts: Buffer[] = []
-  let kept = 0
-  for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from)) {
-    if (!isTooDeep(lines.subarray(from, end))) continue
-    parts.push(lines.subarray(kept, from), Buffer.from('null'))
-    kept = end
-  }
-  return kept === 0 ? lines : Buffer.concat([...parts, lines.subarray(kept)])
-}
-
-/** Replaces with `null` every dead letter that is not JSON; latin1 preserves all other bytes. */
-function hideBroken(batch: RecordBatch, lines: Buffer, dead: readonly DeadLetter[]): string {
-  const texts = lines.toString('latin1').split('\n')
-  const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
-  for (const { offset } of dead) {
-    const index = batch.offsets ? indexOf.get(offset)! : offset - batch.start
-    try {
-      JSON.parse(Buffer.from(texts[index]!, 'latin1').toString('utf8'))
-    } catch {
-      texts[index] = 'null'
-    }
-  }
-  return texts.join('\n')
-}
-
-function blankUnparsable(lines: Buffer): string {
-  return lines
-    .toString('utf8')
-    .split('\n')
-    .map((line) => {
-      try {
-        return line === '' || JSON.parse(line) ? line : 'null'
-      } catch {
-        return 'null'
-      }
-    })
-    .join('\n')
 }

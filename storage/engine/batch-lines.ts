@@ -1,0 +1,88 @@
+/** The lines of a batch: where they are, and copies in which those that the engine could not read are hidden. */
+import { isTooDeep } from '#core/json-text.ts'
+import type { Offset } from '#core/offsets.ts'
+import type { RecordBatch } from '#storage/log/event-log.ts'
+import { ENGINE_LINE_BYTES_MAX } from './scratch-file.ts'
+
+/** A batch's lines, as the engine reads them. */
+export interface LinesFile {
+  readonly path: string
+  /** at least as long as every line */
+  readonly objectBytesMax: number
+}
+
+export interface PlacedLine {
+  /** of the record in its batch */
+  readonly index: number
+  readonly offset: Offset
+  readonly line: Buffer
+  readonly arrivalMs: number
+}
+
+/** The lines of some records, in the order of the batch. */
+export function* linesAt(batch: RecordBatch, offsets: readonly Offset[]): Generator<PlacedLine> {
+  if (offsets.length === 0) return
+  const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
+  const wanted = new Map(offsets.map((offset) => [batch.offsets ? indexOf.get(offset)! : offset - batch.start, offset]))
+  let index = 0
+  let arrivalRun = 0
+  let runEnd = batch.arrivals[0]!.count
+  for (let from = 0; from < batch.lines.length; index++) {
+    const end = batch.lines.indexOf(10, from)
+    while (index >= runEnd) runEnd += batch.arrivals[++arrivalRun]!.count
+    const offset = wanted.get(index)
+    if (offset !== undefined)
+      yield { index, offset, line: batch.lines.subarray(from, end), arrivalMs: batch.arrivals[arrivalRun]!.atMs }
+    from = end + 1
+  }
+}
+
+/** At least as long as every line, and as what the engine makes room for by itself: only larger texts are looked through. */
+export function lineBytesMax(lines: Buffer): number {
+  let longest = ENGINE_LINE_BYTES_MAX
+  if (lines.length <= longest) return longest
+  for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from))
+    longest = Math.max(longest, end + 1 - from)
+  return longest
+}
+
+/** Replaces with `null` every line whose nesting could overflow the engine's stack and crash the process. */
+export function hideDeep(lines: Buffer): Buffer {
+  const parts: Buffer[] = []
+  let kept = 0
+  for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from)) {
+    if (!isTooDeep(lines.subarray(from, end))) continue
+    parts.push(lines.subarray(kept, from), Buffer.from('null'))
+    kept = end
+  }
+  return kept === 0 ? lines : Buffer.concat([...parts, lines.subarray(kept)])
+}
+
+/** Replaces with `null` every dead letter that is not JSON; latin1 preserves all other bytes. */
+export function hideBroken(batch: RecordBatch, lines: Buffer, dead: readonly { readonly offset: Offset }[]): string {
+  const texts = lines.toString('latin1').split('\n')
+  const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
+  for (const { offset } of dead) {
+    const index = batch.offsets ? indexOf.get(offset)! : offset - batch.start
+    try {
+      JSON.parse(Buffer.from(texts[index]!, 'latin1').toString('utf8'))
+    } catch {
+      texts[index] = 'null'
+    }
+  }
+  return texts.join('\n')
+}
+
+export function blankUnparsable(lines: Buffer): string {
+  return lines
+    .toString('utf8')
+    .split('\n')
+    .map((line) => {
+      try {
+        return line === '' || JSON.parse(line) ? line : 'null'
+      } catch {
+        return 'null'
+      }
+    })
+    .join('\n')
+}

@@ -1,0 +1,89 @@
+/** Finds the failed conversions of a decoded batch. */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CompiledDataset } from '#core/compiled.ts'
+import { sumByColumn } from '#core/conversion-failures.ts'
+import type { Offset } from '#core/offsets.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { RecordBatch } from '#storage/log/event-log.ts'
+import { type LinesFile, lineBytesMax, linesAt } from './batch-lines.ts'
+import type { EngineConnection } from './duckdb-engine.ts'
+import { writeScratch } from './scratch-file.ts'
+
+const LINE_END = Buffer.from('\n')
+
+let scratchFiles = 0
+
+/** A table with the batch's typed rows. */
+export interface DecodedRows {
+  readonly table: string
+  /** 'reject': only failed conversions that make a record unusable are looked for, which takes nothing where no column says so; default 'all' */
+  readonly failures?: 'all' | 'reject'
+  /** a folder that the engine may read */
+  readonly scratchFolder: string
+}
+
+export interface Failures {
+  /** offsets of rows that a failed conversion makes unusable */
+  readonly rejected: readonly Offset[]
+  /** column → usable rows in which a value could not be converted; only columns with such rows */
+  readonly unconverted: Readonly<Record<string, number>>
+}
+
+/** The failed conversions in the batch's usable rows: of those that the decoding noted, the lines are read again, as JSON. */
+export async function failuresIn(
+  connection: EngineConnection,
+  { decode }: CompiledDataset,
+  batch: RecordBatch,
+  { table, scratchFolder, failures = 'all' }: DecodedRows,
+): Promise<Failures> {
+  const { event, types, failed } = decode.failures
+  const looked = failures === 'all' ? '' : ` AND list_has_any(_unset, ${textList(decode.rejecting)})`
+  if (failures === 'reject' && decode.rejecting.length === 0) return { rejected: [], unconverted: {} }
+  const noted = `SELECT * FROM ${quoteName(table)} WHERE ${ofBatch(batch)} AND _unset IS NOT NULL AND (${decode.rejectWhere}) IS NOT TRUE${looked} ORDER BY _offset`
+  const [offsets] = await connection.columns(`SELECT _offset FROM (${noted})`)
+  if (offsets!.length === 0) return { rejected: [], unconverted: {} }
+  const path = join(scratchFolder, `noted-${process.pid}-${++scratchFiles}.ndjson`)
+  const lines = Buffer.concat([...linesAt(batch, offsets!.map(Number))].flatMap(({ line }) => [line, LINE_END]))
+  try {
+    await writeScratch(path, lines)
+    const file = { path, objectBytesMax: lineBytesMax(lines) }
+    const looks = `SELECT *, ${types} AS _types FROM (${noted}) POSITIONAL JOIN ${objectsSql(file)} AS objects(${event})`
+    const [found, names] = await connection.columns(
+      `SELECT _offset, failed FROM (SELECT _offset, ${failed} AS failed FROM (${looks})) WHERE failed <> ''`,
+    )
+    return failuresOf(
+      decode,
+      found!.map(Number),
+      (names as string[]).map((list) => list.split(',')),
+    )
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+function failuresOf(
+  { rejecting }: CompiledDataset['decode'],
+  offsets: readonly Offset[],
+  columns: readonly (readonly string[])[],
+): Failures {
+  const isRejected = columns.map((names) => names.some((name) => rejecting.includes(name)))
+  const kept = columns.filter((_, index) => !isRejected[index]).map((names) => names.map((name) => [name, 1] as const))
+  return {
+    rejected: offsets.filter((_, index) => isRejected[index]),
+    unconverted: sumByColumn(kept.map((names) => Object.fromEntries(names))),
+  }
+}
+
+function objectsSql(file: LinesFile): string {
+  return `read_json_objects(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax})`
+}
+
+function textList(names: readonly string[]): string {
+  return `[${names.map(quoteText).join(', ')}]`
+}
+
+/** Condition for the batch's rows: a recount has all partitions in one table. */
+export function ofBatch({ partition, start }: RecordBatch): string {
+  return `_partition = ${partition} AND _offset >= ${start}`
+}
