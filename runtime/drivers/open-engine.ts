@@ -24,6 +24,7 @@ export async function openEngine(
     limitNames: `${role}MemoryMb = ${memoryMb}, spillMb = ${spillMb}`,
     folders: [folder.lakeFolder, scratchFolder],
     spillFolder,
+    returnMemory: role === 'batch',
     ...(role === 'stream' ? { statementsAtOnce: availableParallelism() } : {}),
   })
 }

@@ -60,8 +60,7 @@ function liveInProcess({ module, input, hear }: RoleStart): RoleLife {
   const child = fork(PROCESS, [module.href], {
     serialization: 'advanced',
     stdio: ['ignore', STDERR, STDERR, 'ipc'],
-    // With an arena for each thread, glibc keeps several times what the engine holds.
-    env: { MALLOC_ARENA_MAX: '2', ...withoutSecretVariables(process.env) },
+    env: withoutSecretVariables(process.env),
   })
   // One that is gone hears nothing, and `ended` tells of it.
   const tell = (message: ToRole): void => void child.send(message, () => {})

@@ -36,6 +36,11 @@ export interface EngineOptions {
    * each file once would grow to its limit. Default false
    */
   readonly keepFileData?: boolean
+  /**
+   * Gives memory that statements freed back to the operating system soon, not only after very large ones: for an engine that is idle most of
+   * the time. Small statements in quick succession take a sixth more CPU time with it. Default false
+   */
+  readonly returnMemory?: boolean
 }
 
 export interface ConnectOptions {
@@ -94,9 +99,7 @@ export class DuckDbEngine {
       `SET allowed_directories = [${folders}]`,
       `SET temp_directory = ${quoteText(options.spillFolder ?? '')}`,
       ...(options.spillLimit === undefined ? [] : [`SET max_temp_directory_size = ${quoteText(options.spillLimit)}`]),
-      // What statements freed goes back to the operating system: by default, only after much larger ones.
-      "SET allocator_flush_threshold = '8MB'",
-      "SET allocator_bulk_deallocation_flush_threshold = '16MB'",
+      ...(options.returnMemory === true ? RETURN_MEMORY : []),
       `SET enable_external_file_cache = ${options.keepFileData ?? false}`,
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',
@@ -135,6 +138,11 @@ export class DuckDbEngine {
     this.#instance.closeSync()
   }
 }
+
+const RETURN_MEMORY = [
+  "SET allocator_flush_threshold = '8MB'",
+  "SET allocator_bulk_deallocation_flush_threshold = '16MB'",
+]
 
 const KEEP_FOOTERS = 'SET SESSION parquet_metadata_cache = true'
 
