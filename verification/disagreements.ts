@@ -132,7 +132,7 @@ function whatIsLost(lakeEnd: Offset, marker: Marker | null): string {
   const lost = open
     ? `the records [${lakeEnd}, ${marker.through}) at least`
     : `records from offset ${lakeEnd} on, if there were any`
-  return `Closed segments keep what they count; lost with the log are ${lost}`
+  return `Closed segments keep what they count; lost with the log are ${lost}, and the idempotency keys of lost records: a request that is repeated counts again`
 }
 
 /** Log, lake and speed store agree; the refusal is of before. */

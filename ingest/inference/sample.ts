@@ -23,8 +23,13 @@ export interface Sample {
 
 const ODD_MAX = 5
 
+export interface SampleOptions extends FormatOptions {
+  /** records up to this line, element or row are left out */
+  readonly after?: number
+}
+
 /** @param source a path, `-` or an http(s) address. @throws Error if it cannot be read */
-export async function sampleOf(source: string, options: FormatOptions = {}): Promise<Sample> {
+export async function sampleOf(source: string, options: SampleOptions = {}): Promise<Sample> {
   const { stream, isTable } = await open(source)
   let format: Recognised['format'] = isTable ? 'parquet' : 'ndjson'
   const splitter = isTable
@@ -34,7 +39,7 @@ export async function sampleOf(source: string, options: FormatOptions = {}): Pro
       })
   const reader = new InflatingReader(new ChunkReader(stream))
   try {
-    return { ...(await take(reader, splitter)), format }
+    return { ...(await take(reader, splitter, options.after ?? 0)), format }
   } finally {
     reader.stop()
   }
@@ -47,12 +52,13 @@ async function open(source: string): Promise<{ stream: Readable; isTable: boolea
   return { stream: Readable.fromWeb(reply.body as never), isTable: false }
 }
 
-async function take(reader: Chunks, splitter: RecordSplitter): Promise<Omit<Sample, 'format'>> {
+async function take(reader: Chunks, splitter: RecordSplitter, after: number): Promise<Omit<Sample, 'format'>> {
   const events: object[] = []
   const odd: { place: string; reason: string }[] = []
   const add = (records: Iterable<NumberedRecord>): void => {
     for (const record of records) {
       if (events.length >= SAMPLE_EVENTS_MAX) return
+      if (record.number <= after) continue
       const event = eventOf(record)
       if (typeof event === 'object') events.push(event)
       else if (odd.length < ODD_MAX) odd.push({ place: `${splitter.unit} ${record.number}`, reason: event })

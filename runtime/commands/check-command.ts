@@ -5,8 +5,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { DatasetDefinition } from '#core/definition.ts'
 import { parseJsonPath, valueAt } from '#core/json-path.ts'
 import { whyUnusable } from '#core/usable-value.ts'
-import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
-import { type Sample, sampleOf } from '#ingest/inference/sample.ts'
+import { type Sample, type SampleOptions, sampleOf } from '#ingest/inference/sample.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { importDefinition, loadDatasets } from '../drivers/definitions.ts'
 import { isDefinitionPath } from '../settings/setting-sources.ts'
@@ -15,7 +14,7 @@ import { CommandError, EXIT_CODES } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
 import { printJson, printTable, say } from './output.ts'
 
-type CheckOptions = SharedOptions & FormatOptions
+type CheckOptions = SharedOptions & SampleOptions
 
 interface ColumnCheck {
   readonly column: string
@@ -68,7 +67,7 @@ async function compiled(entry: string): Promise<CompiledDataset> {
   }
 }
 
-function sampleFrom(file: string, options: FormatOptions): Promise<Sample> {
+function sampleFrom(file: string, options: SampleOptions): Promise<Sample> {
   return sampleOf(file, options).catch((error: Error) => {
     throw new CommandError('storage', `'${file}' cannot be read: ${error.message}`, { cause: error })
   })

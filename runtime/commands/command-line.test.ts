@@ -5,6 +5,7 @@ import { type Command, CommanderError } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
+import { FileSourceError } from '#ingest/file-source.ts'
 import { PositionNotReachedError, QueryTimeoutError } from '#serving/answers/query-error.ts'
 import { SnapshotError } from '#serving/answers/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
@@ -77,6 +78,9 @@ describe('endOf', () => {
     [listening('EADDRINUSE'), 'busy'],
     [listening('EACCES'), 'configuration'],
     [listening('EADDRNOTAVAIL'), 'configuration'],
+    [new FileSourceError('x.gz', 'line', Object.assign(new Error('x'), { code: 'Z_BUF_ERROR' }), 3, 3), 'definition'],
+    [new FileSourceError('x.json', 'element', new SyntaxError('x'), 3, 3), 'definition'],
+    [new FileSourceError('x', 'line', new LakeError('disk-full', 'x'), 3, 3), 'storage'],
     [new TypeError('x'), 'fault'],
   ] as const)('%s ends with %s', (error, exit) => {
     expect(endOf(error).exit).toBe(exit)

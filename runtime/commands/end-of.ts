@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander'
 import { DefinitionError } from '#core/definition-error.ts'
 import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
+import { FileSourceError } from '#ingest/file-source.ts'
 import {
   AnswerTooLargeError,
   LiveMissingError,
@@ -38,7 +39,18 @@ function exitOf(error: Error): ExitName {
   if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
   // A missing file is a storage fault; an invalid one is a fault of its content.
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'
+  if (error instanceof FileSourceError && isBadContent(error.cause)) return 'definition'
   return isSystemError(error) || isSystemError(error.cause) ? 'storage' : 'fault'
+}
+
+/** A text that ends too early or cannot be inflated, or a damaged table. */
+function isBadContent(cause: unknown): boolean {
+  const { code = '' } = cause as NodeJS.ErrnoException
+  return (
+    cause instanceof SyntaxError ||
+    /^(Z_|ZSTD_)/.test(code) ||
+    /^(Invalid Input|IO) Error/.test((cause as Error).message)
+  )
 }
 
 /** ENOENT, EACCES, ENOSPC …, or SQLite's. */

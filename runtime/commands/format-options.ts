@@ -1,10 +1,12 @@
 /** Flags of commands that read files of several formats. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { FILE_FORMATS } from '#ingest/formats/recognise.ts'
+import { wholeNumber } from './command-options.ts'
 
 /** Adds the flags that give `FormatOptions`. */
 export function withFormatOptions(command: Command): Command {
   return command
+    .option('--after <n>', 'leave out the lines (elements, rows) up to this one', wholeNumber(0))
     .addOption(
       new Option('--format <format>', 'default: recognised by the name and the first lines').choices(FILE_FORMATS),
     )

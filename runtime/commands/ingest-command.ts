@@ -11,7 +11,7 @@ import { LogGuard } from '#storage/lake/log-guard.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { intakeLimits } from '../roles/intake-limits.ts'
 import { stopSignal } from '../signals.ts'
-import { commandWith, type SharedOptions, wholeNumber, withWorkspace } from './command-options.ts'
+import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
 import { printJson, say } from './output.ts'
@@ -33,7 +33,6 @@ export function ingestCommand(): Command {
     .argument('<dataset>', 'name of the dataset')
     .argument('<file>', 'path of the file, or - for stdin')
     .option('--keep-unusable', 'keep unusable lines as dead letters instead of rejecting them')
-    .option('--after <n>', 'leave out the lines (elements, rows) up to this one', wholeNumber(0))
   return withFormatOptions(command).action(ingest)
 }
 

@@ -3,11 +3,10 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { basename, relative, resolve } from 'node:path'
 import type { Command } from 'commander'
-import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
 import { type ColumnDraft, draftColumns } from '#ingest/inference/column-draft.ts'
 import { type DatasetDraft, draftDataset } from '#ingest/inference/dataset-draft.ts'
 import { definitionText } from '#ingest/inference/definition-text.ts'
-import { type Sample, sampleOf } from '#ingest/inference/sample.ts'
+import { type Sample, type SampleOptions, sampleOf } from '#ingest/inference/sample.ts'
 import { Survey } from '#ingest/inference/survey.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { loadDatasets } from '../drivers/definitions.ts'
@@ -16,7 +15,7 @@ import { CommandError } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
 import { printJson, say } from './output.ts'
 
-interface InitOptions extends SharedOptions, FormatOptions {
+interface InitOptions extends SharedOptions, SampleOptions {
   readonly name?: string
   readonly output?: string
   readonly force?: boolean

@@ -1,9 +1,12 @@
 /** The log that the configuration chooses. A driver's library is loaded only where it is chosen. */
+import { existsSync } from 'node:fs'
 import type { StepHook } from '#core/steps.ts'
 import type { KeyLimits } from '#storage/log/append-once.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
+import { countsEvents } from '#storage/speed-store/sqlite/counts-events.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import { CommandError } from '../commands/exit-codes.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
 
@@ -21,7 +24,21 @@ export async function openLog(options: OpenLogOptions): Promise<EventLog> {
   const { partitions, recordBytesMax } = configuration
   const keys = keyLimits(configuration)
   if (configuration.log === 'kafka') return openKafkaLog(options)
+  assertNotLost(folder, dataset)
   return SqliteLog.open({ file: folder.logFile(dataset), dataset, partitions, recordBytesMax, keys, step })
+}
+
+/**
+ * A new log beside a speed store that counts events of another one would leave no trace of them.
+ * @throws CommandError 'storage'
+ */
+function assertNotLost(folder: DataFolder, dataset: string): void {
+  const [log, store] = [folder.logFile(dataset), folder.speedFile(dataset)]
+  if (existsSync(log) || !countsEvents(store)) return
+  throw new CommandError(
+    'storage',
+    `log file ${log} is missing, but the speed store counts events of it: restore the log, or, if its events are lost for good, delete ${store}`,
+  )
 }
 
 /** topic of a dataset */

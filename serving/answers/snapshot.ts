@@ -22,7 +22,7 @@ export interface ServedDataset {
   readonly engine: DuckDbEngine
   readonly partitions: number
   /** where it is at hand, answers say how many events of the log they do not count yet, and count no other log's */
-  readonly log?: Pick<EventLog, 'range'> & Partial<Pick<EventLog, 'identity' | 'partitionsFixed' | 'read'>>
+  readonly log?: Pick<EventLog, 'range'> & Partial<Pick<EventLog, 'identity' | 'partitionsFixed' | 'read' | 'ends'>>
 }
 
 export interface PartitionPosition {

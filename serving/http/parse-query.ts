@@ -91,7 +91,7 @@ export function parseAtLeast(
 
 /** Whether an answer that may lack events of open segments is refused. @throws QueryError */
 export function parseRequire({ require }: QueryTexts): boolean {
-  if (require === undefined || require === '') return false
+  if (require === undefined) return false
   if (require === 'live') return true
   throw new QueryError('require', `'${require}' is not a part of an answer that can be required`, ['live'])
 }

@@ -2,11 +2,12 @@
  * What the lake holds now: the current generation first, then the chains of closed segments. Whatever is derived from them is made
  * once per change, not per answer. The speed store's markers tell whether the lake has lost manifests.
  */
+import { BARRIER_THROUGH } from '#core/log-agreement.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
+import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { BriefLook, type BriefLookLimits } from '../answers/brief-look.ts'
 import { contentFault, lakeFault, openFault, refusalFault } from '../answers/layer-faults.ts'
 import {
@@ -97,6 +98,18 @@ export class LakeLook {
     this.#marked = 1 + Math.max(-1, ...newest.keys())
     if (this.#marked > chains.length)
       return `the speed store has ${this.#marked} partitions, but the lake was read for ${chains.length}`
-    return openFault(newest.values(), chains)
+    return openFault(newest.values(), chains) ?? (await this.#logFault(newest))
+  }
+
+  /** What was folded and is not in the log any more is in no answer that follows the log. Markers are read first: the log only grows. */
+  async #logFault(newest: ReadonlyMap<number, Marker>): Promise<string | null> {
+    const ends = await this.#served.log?.ends?.().catch(() => null)
+    if (!ends) return null
+    for (const { partition, through } of newest.values()) {
+      const end = ends[partition]
+      if (end !== undefined && through > end && through !== BARRIER_THROUGH)
+        return `partition ${partition}: the log ends at offset ${end}, but the speed store counts events up to ${through}: the log lost them`
+    }
+    return null
   }
 }
