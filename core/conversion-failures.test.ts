@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRowsTable, type Decoded, decodeBatch } from '#storage/engine/decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
+import { KINDS_OF_COLUMNS, titleOf } from './columns-fixture.ts'
 import { compileDataset } from './compile-dataset.ts'
 import type { CompiledDataset } from './compiled.ts'
 import { type ColumnDefinition, count, type DatasetDefinition } from './definition.ts'
@@ -86,36 +87,10 @@ function isBeforeYearOne(value: number): boolean {
   return [1, 1e3, 1e6].some((perSecond) => Math.ceil(value) === -62_135_596_800 * perSecond)
 }
 
-const COLUMNS: ColumnDefinition[] = [
-  { type: 'BOOLEAN', path: '$.v' },
-  { type: 'INTEGER', path: '$.v' },
-  { type: 'BIGINT', path: '$.v' },
-  { type: 'DOUBLE', path: '$.v' },
-  { type: 'DECIMAL(6,2)', path: '$.v' },
-  { type: 'DECIMAL(2,2)', path: '$.v' },
-  { type: 'DECIMAL(15,3)', path: '$.v' },
-  { type: 'DECIMAL(20,2)', path: '$.v' },
-  { type: 'DECIMAL(38,0)', path: '$.v' },
-  { type: 'VARCHAR', path: '$.v' },
-  { type: 'VARCHAR', path: '$.v.x' },
-  { type: 'JSON', path: '$.v' },
-  { type: 'DATE', path: '$.v' },
-  { type: 'TIMESTAMP', path: '$.v' },
-  { type: 'TIMESTAMP', path: '$.v', unit: 's' },
-  { type: 'TIMESTAMP', path: '$.v', unit: 'ms' },
-  { type: 'TIMESTAMP', path: '$.v', unit: 'us' },
-  { type: 'BOOLEAN[]', path: '$.v' },
-  { type: 'INTEGER[]', path: '$.v' },
-  { type: 'BIGINT[]', path: '$.v' },
-  { type: 'DOUBLE[]', path: '$.v' },
-  { type: 'VARCHAR[]', path: '$.v' },
-  { type: 'VARCHAR[]', path: '$.v[*].x' },
-  { type: 'INTEGER[]', path: '$.v[*].x' },
-]
-const title = ({ type, path, unit }: ColumnDefinition) => `${type} ${path} ${unit ?? ''}`.trim()
+const COLUMNS: ColumnDefinition[] = [...KINDS_OF_COLUMNS, { type: 'VARCHAR', path: '$.v.x' }]
 const RUNS = { numRuns: Number(process.env.AGREEMENT_RUNS ?? 3), endOnFailure: true }
 
-describe.each(COLUMNS.map((column) => [title(column), column] as const))('%s', (_, v) => {
+describe.each(COLUMNS.map((column) => [titleOf(column), column] as const))('%s', (_, v) => {
   test.each([false, true])('ingest reports what decoding counts; with a default: %s', async (withDefault) => {
     const value = { DATE: '2020-01-01', TIMESTAMP: '2020-01-01' }[v.type as string] ?? 0
     const fallback = v.type === 'TIMESTAMP' && v.unit !== undefined ? 0 : value

@@ -10,6 +10,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { KINDS_OF_COLUMNS, titleOf } from './columns-fixture.ts'
 import { compileDataset } from './compile-dataset.ts'
 import type { CompiledDataset } from './compiled.ts'
 import { type ColumnDefinition, count, type DatasetDefinition } from './definition.ts'
@@ -84,37 +85,11 @@ async function engineValues(
   return lines.map((_, offset) => found.get(offset))
 }
 
-const COLUMNS: ColumnDefinition[] = [
-  { type: 'BOOLEAN', path: '$.v' },
-  { type: 'INTEGER', path: '$.v' },
-  { type: 'BIGINT', path: '$.v' },
-  { type: 'DOUBLE', path: '$.v' },
-  { type: 'DECIMAL(6,2)', path: '$.v' },
-  { type: 'DECIMAL(2,2)', path: '$.v' },
-  { type: 'DECIMAL(15,3)', path: '$.v' },
-  { type: 'DECIMAL(20,2)', path: '$.v' },
-  { type: 'DECIMAL(38,0)', path: '$.v' },
-  { type: 'VARCHAR', path: '$.v' },
-  { type: 'JSON', path: '$.v' },
-  { type: 'DATE', path: '$.v' },
-  { type: 'TIMESTAMP', path: '$.v' },
-  { type: 'TIMESTAMP', path: '$.v', unit: 's' },
-  { type: 'TIMESTAMP', path: '$.v', unit: 'ms' },
-  { type: 'TIMESTAMP', path: '$.v', unit: 'us' },
-  { type: 'BOOLEAN[]', path: '$.v' },
-  { type: 'INTEGER[]', path: '$.v' },
-  { type: 'BIGINT[]', path: '$.v' },
-  { type: 'DOUBLE[]', path: '$.v' },
-  { type: 'VARCHAR[]', path: '$.v' },
-  { type: 'VARCHAR[]', path: '$.v[*].x' },
-  { type: 'INTEGER[]', path: '$.v[*].x' },
-]
-const title = ({ type, path, unit }: ColumnDefinition) => `${type} ${path} ${unit ?? ''}`.trim()
 /** No shrinking: each wrong line speaks for itself. */
 const RUNS = { numRuns: Number(process.env.AGREEMENT_RUNS ?? 3), endOnFailure: true }
 const VALUES = { minLength: 150, maxLength: 150 }
 
-describe.each(COLUMNS.map((column) => [title(column), column] as const))('%s', (_, column) => {
+describe.each(KINDS_OF_COLUMNS.map((column) => [titleOf(column), column] as const))('%s', (_, column) => {
   test('an event accepted at ingest keeps the exact value of its text; a dead letter has a reason', async () => {
     const dataset = await compileDataset(definitionOf({ ...column, required: true }), connection)
     await fc.assert(
