@@ -59,7 +59,7 @@ const written = (
   views,
 })
 
-test('null is no value: the default is used, and a required column rejects it', async () => {
+test('null counts as missing: the default is used, and a required column rejects it', async () => {
   const types = ['BOOLEAN', 'BIGINT', 'DOUBLE', 'DECIMAL(9,2)', 'DECIMAL(20,2)', 'VARCHAR', 'DATE', 'JSON'] as const
   const samples = [true, 1, 1.5, '1.50', '1.50', 'x', '2026-01-31', 'x']
   for (const [index, type] of types.entries()) {

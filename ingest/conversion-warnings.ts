@@ -9,7 +9,7 @@ export interface ConversionExample {
   readonly value: string
 }
 
-/** What the sender is told of a column. The events are in the log, with NULL (or the column's default) for the value. */
+/** What the response to the sender reports for a column. The events are in the log, with NULL (or the column's default) for the value. */
 export interface ConversionWarning {
   readonly column: string
   /** events concerned */

@@ -88,6 +88,7 @@ export class LogWatch {
   }
 }
 
+/** By the global timer, whose time tests can set; that of node:timers/promises runs on. */
 function elapsed(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -90,7 +90,7 @@ test('a quote that is never closed costs its own line, and no other', () => {
   expect(found.at(-1)).toEqual({ number: 402, event: { a: '399', b: 'x' } })
 })
 
-test('a record that is longer than the limit is told without keeping it', () => {
+test('a record that is longer than the limit is reported, and its bytes are not kept', () => {
   const long = 'x'.repeat(5_000)
   expect(split(`a,b\n1,${long}\n2,y\n3,${long}`, { max: 20, chunkBytes: 7 })).toEqual([
     { number: 2, fault: 'too long' },
@@ -117,7 +117,7 @@ test('numbers with a decimal comma are converted where the column is named', () 
   )
 })
 
-test('columns can be named where there is no header; a header without a name gets one, and with two equal ones is refused', () => {
+test('columns can be named if there is no header; an empty name in a header is replaced, and a repeated name is refused', () => {
   expect(split('1,x\n', { columns: ['a', 'b'] })).toEqual([{ number: 1, event: { a: '1', b: 'x' } }])
   expect(split(',b\n1,x\n')).toEqual([{ number: 2, event: { column1: '1', b: 'x' } }])
   expect(() => split('a,a\n1,x\n')).toThrow("two columns are named 'a'")
