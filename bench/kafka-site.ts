@@ -1,6 +1,6 @@
 /** A broker, topics and RSVPs for the benchmarks of the log on Kafka. */
 
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import { kafkaClient } from '#storage/log/kafka/kafka-client.ts'
 import { type KafkaServer, startKafka } from '#tests/servers/kafka-server.ts'
 

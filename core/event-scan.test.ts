@@ -1,8 +1,8 @@
 /** The fast path against the full check: ordinary events take it, and it never disagrees. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import rsvps from '#datasets/meetup-rsvps.ts'
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+import rsvps from '#datasets/meetup-rsvps/definition.ts'
+import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import { eventCheck } from './check-event.ts'
 import { count, defineDataset } from './definition.ts'
 import { eventText } from './event-texts-fixture.ts'

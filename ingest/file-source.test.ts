@@ -178,7 +178,7 @@ test.skipIf(!existsSync(real))(
   'takes the real stream in byte for byte (skipped where ../shared/data is absent)',
   async () => {
     const { eventCheck } = await import('#core/check-event.ts')
-    const { default: rsvps } = await import('#datasets/meetup-rsvps.ts')
+    const { default: rsvps } = await import('#datasets/meetup-rsvps/definition.ts')
     const dataset = { ...visits, ...eventCheck(rsvps) }
     const result = await ingestFile(new Intake({ dataset, log: scratch.log }), real)
     expect(result).toMatchObject({ accepted: 800, rejected: 0, linesSettled: 800 })

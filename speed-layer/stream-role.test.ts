@@ -201,7 +201,7 @@ test('decoding keeps what real records say', async (context) => {
     console.log('skipped: ../shared/data/meetup-rsvps-2017.ndjson is not in this checkout')
     return context.skip()
   }
-  const rsvps = await compileDataset((await import('#datasets/meetup-rsvps.ts')).default, fixture.connection)
+  const rsvps = await compileDataset((await import('#datasets/meetup-rsvps/definition.ts')).default, fixture.connection)
   const refused = text
     .trim()
     .split('\n')

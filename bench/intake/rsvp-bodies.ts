@@ -1,5 +1,5 @@
 /** NDJSON bodies of made-up RSVPs: the same ones for every server and baseline. */
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 
 /** so many that no cache holds them all */
 const EVENTS = 60_000

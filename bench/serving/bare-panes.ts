@@ -1,7 +1,7 @@
 /** DuckDB alone, in this process, over a table of the final panes of a data folder: what a merged top 10 costs where nothing is merged. */
 import { join } from 'node:path'
 import { compileDataset } from '#core/compile-dataset.ts'
-import rsvps from '#datasets/meetup-rsvps.ts'
+import rsvps from '#datasets/meetup-rsvps/definition.ts'
 import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'

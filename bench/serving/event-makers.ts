@@ -1,6 +1,7 @@
 /** Events of the datasets that the rows ask, dated by the clock. */
+
+import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import { Random } from '#datasets/random.ts'
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
 import type { Feeding } from './feeding.ts'
 
 export const STATIONS = 200

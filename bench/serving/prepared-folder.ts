@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { recomputeFully, type ServerOptions, ServerProcess } from './server-process.ts'
 

@@ -5,6 +5,7 @@ import { backfillCommand, batchCommand } from './batch-command.ts'
 import { checkCommand } from './check-command.ts'
 import { configCommand } from './config-command.ts'
 import { dashboardsCommand } from './dashboards-command.ts'
+import { datasetsCommand } from './datasets-command.ts'
 import { dictionariesCommand } from './dictionaries-command.ts'
 import { doctorCommand } from './doctor-command.ts'
 import { generateCommand } from './generate-command.ts'
@@ -32,6 +33,7 @@ export function commandLine(): Command {
     initCommand(),
     checkCommand(),
     ingestCommand(),
+    datasetsCommand(),
     generateCommand(),
     queryCommand(),
     verifyCommand(),

@@ -1,30 +1,34 @@
-/** The demo stream of `watershed start`: generated RSVPs, ingested like all other events. */
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+/** The demo streams of `watershed start`: generated events of the shipped datasets that are loaded, ingested like all other events. */
+import { SHIPPED_DATASETS } from '#datasets/shipped.ts'
 import { runGenerator } from '#ingest/generator-source.ts'
 import type { Platform } from '../roles/platform.ts'
 import type { Service } from './service.ts'
 
-const DEMO_DATASET = 'meetup_rsvps'
-
-/** Resolves when the stream has stopped; immediately if it is disabled or its dataset is not loaded. */
-export async function runDemo(platform: Platform, { configuration, emit, signal }: Service): Promise<void> {
-  const intake = platform.intakes.get(DEMO_DATASET)
+/** Resolves when all demo streams have stopped; immediately if they are disabled or no shipped dataset is loaded. */
+export async function runDemo(platform: Platform, service: Service): Promise<void> {
+  const { configuration, emit } = service
   if (!configuration.demo) return
-  if (intake === undefined) {
-    const message = `demo: not started, because its dataset ${DEMO_DATASET} is not loaded; add --dataset ${DEMO_DATASET}`
+  const datasets = configuration.datasets.filter((entry) => Object.hasOwn(SHIPPED_DATASETS, entry))
+  if (datasets.length === 0) {
+    const message = `demo: not started, because no shipped dataset is loaded; add one, for example --dataset ${Object.keys(SHIPPED_DATASETS)[0]}`
     emit({ name: 'demo-impossible', level: 'warn', message })
     return
   }
+  await Promise.all(datasets.map((dataset) => runDemoOf(dataset, platform, service)))
+}
+
+async function runDemoOf(dataset: string, platform: Platform, service: Service): Promise<void> {
+  const { configuration, emit, signal } = service
   const { demoEventsPerSecond: eventsPerSecond, demoSeed: seed } = configuration
   emit({
     name: 'demo-started',
     level: 'info',
-    dataset: DEMO_DATASET,
-    message: `demo: ingesting ${eventsPerSecond} generated RSVPs per second into ${DEMO_DATASET}; disable it with --no-demo, or load your own dataset with --dataset`,
+    dataset,
+    message: `demo: ingesting ${eventsPerSecond} generated events per second into ${dataset}; disable it with --no-demo, or load your own dataset with --dataset`,
     fields: { eventsPerSecond, seed },
   })
-  const generator = new RsvpGenerator({ seed, startMs: Date.now() })
+  const generator = await SHIPPED_DATASETS[dataset]!.generator({ seed, startMs: Date.now() })
   const onFault = (error: Error): void =>
-    emit({ name: 'demo-fault', level: 'warn', dataset: DEMO_DATASET, message: `demo: ${error.message}` })
-  await runGenerator(intake, generator, { eventsPerSecond, signal, onFault })
+    emit({ name: 'demo-fault', level: 'warn', dataset, message: `demo: ${error.message}` })
+  await runGenerator(platform.intakes.get(dataset)!, generator, { eventsPerSecond, signal, onFault })
 }

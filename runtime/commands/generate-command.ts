@@ -1,9 +1,9 @@
-/** watershed generate: a seeded stream of RSVPs as NDJSON, to stdout or a file. The same flags give the same bytes, unless the start is 'now'. */
+/** watershed generate: a seeded stream of made-up events of a shipped dataset as NDJSON, to stdout or a file. The same flags give the same bytes, unless the start is 'now'. */
 import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+import { shippedDataset } from '../drivers/definitions.ts'
 import { commandWith, type SharedOptions, wholeNumber } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
 import { printJson, say } from './output.ts'
@@ -21,7 +21,8 @@ const CHUNK_LINES = 1_000
 const START_MS = 1_489_881_600_000
 
 export function generateCommand(): Command {
-  return commandWith('generate', 'Write a seeded stream of RSVPs as NDJSON')
+  return commandWith('generate', 'Write a seeded stream of made-up events of a shipped dataset as NDJSON')
+    .argument('[dataset]', 'name of a shipped dataset', 'meetup_rsvps')
     .option('--seed <n>', 'the same seed gives the same stream', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--count <n>', 'number of lines', wholeNumber(0), 1_000)
     .option('--rate <n>', 'events per second of event time', wholeNumber(1, 1_000_000), 100)
@@ -43,10 +44,10 @@ function timeOf(text: string): number | 'now' {
   return ms
 }
 
-async function generate(options: GenerateOptions): Promise<void> {
+async function generate(dataset: string, options: GenerateOptions): Promise<void> {
   const { seed, count, rate, start, output } = options
   const startMs = start === 'now' ? Date.now() - Math.ceil((count / rate) * 1_000) : start
-  const generator = new RsvpGenerator({ seed, startMs, eventsPerSecond: rate })
+  const generator = await shippedDataset(dataset).generator({ seed, startMs, eventsPerSecond: rate })
   const target = output === undefined ? process.stdout : createWriteStream(output)
   try {
     const bytes = await writeLines(target, count, () => generator.next())

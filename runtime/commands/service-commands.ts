@@ -25,9 +25,9 @@ const FREE_PORT = 'a free one'
 
 export function startCommand(): Command {
   return serviceCommand('start', 'Start all roles; prints its address, and runs until Ctrl-C')
-    .option('--demo', 'generate the RSVP demo stream, even if datasets are given')
-    .option('--no-demo', 'do not generate the RSVP demo stream')
-    .option('--demo-rate <n>', 'events per second of the demo stream (default: 50)', wholeNumber(1, 50_000))
+    .option('--demo', 'generate the demo streams of the loaded shipped datasets')
+    .option('--no-demo', 'do not generate demo streams')
+    .option('--demo-rate <n>', 'events per second of each demo stream (default: 50)', wholeNumber(1, 50_000))
     .action(({ demo, demoRate: demoEventsPerSecond, ...options }: StartOptions) =>
       run('start', ALL, options, { demo, demoEventsPerSecond }),
     )

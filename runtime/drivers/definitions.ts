@@ -8,14 +8,10 @@ import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { DatasetDefinition } from '#core/definition.ts'
 import { nearest } from '#core/definition-error.ts'
+import { SHIPPED_DATASETS, type ShippedDataset } from '#datasets/shipped.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { CommandError } from '../commands/exit-codes.ts'
 import { isDefinitionPath } from '../settings/setting-sources.ts'
-
-/** The datasets that come with the product: name → module. */
-const SHIPPED: Readonly<Record<string, string>> = {
-  meetup_rsvps: '../../datasets/meetup-rsvps.ts',
-}
 
 let hooked = false
 
@@ -71,19 +67,22 @@ export async function loadEventChecks(entries: readonly string[]): Promise<Event
   return definitions.map(({ definition }) => ({ name: definition.name, ...eventCheck(definition) }))
 }
 
+/** @throws CommandError 'usage' that suggests the nearest name */
+export function shippedDataset(name: string): ShippedDataset {
+  const shipped = Object.hasOwn(SHIPPED_DATASETS, name) ? SHIPPED_DATASETS[name] : undefined
+  if (shipped !== undefined) return shipped
+  throw new CommandError(
+    'usage',
+    `'${name}' is not a shipped dataset${nearest(name, Object.keys(SHIPPED_DATASETS))}; \`watershed datasets\` lists them. For a definition file give its path, for example ./${name}.ts`,
+  )
+}
+
 /** As it was written, not validated. @throws CommandError as `loadDatasets` */
 export async function importDefinition(entry: string): Promise<{ definition: DatasetDefinition; url: string }> {
   const path = isDefinitionPath(entry) ? resolve(entry) : null
-  const shipped = SHIPPED[entry]
-  if (path === null && shipped === undefined) {
-    throw new CommandError(
-      'usage',
-      `'${entry}' is not a shipped dataset${nearest(entry, Object.keys(SHIPPED))}; for a definition file give its path, for example ./${entry}.ts`,
-    )
-  }
   if (path !== null && !existsSync(path))
     throw new CommandError('definition', `definition file '${path}' does not exist`)
-  const url = path === null ? new URL(shipped!, import.meta.url).href : pathToFileURL(path).href
+  const url = path === null ? shippedDataset(entry).definition : pathToFileURL(path).href
   try {
     const module = (await import(url)) as { default?: DatasetDefinition }
     if (module.default === undefined)

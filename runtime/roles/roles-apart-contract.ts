@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))

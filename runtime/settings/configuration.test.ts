@@ -31,8 +31,14 @@ describe('configuration', () => {
     expect((await loadConfiguration({ defaults, environment: { WATERSHED_PORT: '9' } })).port).toBe(9)
   })
 
-  test('makes no demo stream where datasets are named', async () => {
-    expect((await loadConfiguration({ flags: { datasets: ['meetup_rsvps'] } })).demo).toBe(false)
+  test.each([
+    ['a shipped dataset that a flag names', { flags: { datasets: ['meetup_rsvps'] } }, true],
+    ['a file beside it', { flags: { datasets: ['meetup_rsvps', './mine.ts'] } }, false],
+    ['a refused demo', { flags: { datasets: ['meetup_rsvps'], demo: false } }, false],
+    ['--set', { set: ['datasets=meetup_rsvps'] }, false],
+    ['the environment', { environment: { WATERSHED_DATASETS: 'meetup_rsvps' } }, false],
+  ])('%s: whether a demo stream is made', async (_, sources, demo) => {
+    expect((await loadConfiguration(sources)).demo).toBe(demo)
   })
 
   test('flags win over the environment, and the environment over the file', async () => {

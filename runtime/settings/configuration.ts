@@ -5,7 +5,13 @@ import { isLoopback } from './loopback.ts'
 import { plaintextProblems } from './plaintext-credentials.ts'
 import { shownValue } from './secrets.ts'
 import { ALL_SETTINGS, SECTIONS } from './setting-names.ts'
-import { type SettingSource, settingsOfEnvironment, settingsOfFile, settingsOfFlags } from './setting-sources.ts'
+import {
+  isDefinitionPath,
+  type SettingSource,
+  settingsOfEnvironment,
+  settingsOfFile,
+  settingsOfFlags,
+} from './setting-sources.ts'
 import { type Configuration, SETTINGS } from './settings.ts'
 
 export interface ConfigurationSources {
@@ -73,10 +79,19 @@ async function load({
       }),
     )
   }
-  const configuration = { ...parsed.data, demo: parsed.data.demo ?? !merged.has('datasets') }
+  const configuration = { ...parsed.data, demo: parsed.data.demo ?? isDemoByDefault(merged, flags) }
   assertConsistent(configuration)
   const scratch = configuration.scratch === undefined ? undefined : resolve(configuration.scratch)
   return { configuration: { ...configuration, data: resolve(configuration.data), scratch }, sources }
+}
+
+/** Whoever names a shipped dataset by hand wants to see it work; a configuration that names it is for events of their own. */
+function isDemoByDefault(
+  merged: ReadonlyMap<string, unknown>,
+  { datasets }: Readonly<Record<string, unknown>>,
+): boolean {
+  if (!merged.has('datasets')) return true
+  return Array.isArray(datasets) && !datasets.some(isDefinitionPath)
 }
 
 /** Checks that concern several settings. */

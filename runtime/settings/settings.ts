@@ -94,11 +94,16 @@ export const SETTINGS = z.strictObject({
       '`json`: one object per line; `readable`: human-readable lines; `auto`: readable on a terminal, otherwise JSON',
     ),
 
-  demo: z.boolean().optional().describe('generate the RSVP demo stream; default: only when `datasets` is not set'),
-  demoEventsPerSecond: count(1, 50_000).default(50).describe('rate of the demo stream'),
+  demo: z
+    .boolean()
+    .optional()
+    .describe(
+      'generate a demo stream for each shipped dataset that is loaded; default: only when `datasets` is not set, or when every `--dataset` names a shipped one',
+    ),
+  demoEventsPerSecond: count(1, 50_000).default(50).describe('rate of each demo stream'),
   demoSeed: count(0, 2 ** 32 - 1)
     .default(1)
-    .describe('seed of the demo stream'),
+    .describe('seed of the demo streams'),
 
   requestBytesMax: count(1_024, 1_024 * MIB)
     .default(16 * MIB)

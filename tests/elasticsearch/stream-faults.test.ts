@@ -1,6 +1,6 @@
 /** From the log to merged answers while the real speed store fails in every way that it can: the naive recount is always equal. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { RsvpGenerator } from '#datasets/rsvp-generator.ts'
+import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from '../servers/elasticsearch-server.ts'
 import { RsvpSite } from './rsvp-site.ts'
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { eventCheck } from '#core/check-event.ts'
-import { countryEntries } from './dictionaries/countries.ts'
-import { topicEntries } from './dictionaries/topic-categories.ts'
-import rsvps from './meetup-rsvps.ts'
+import { countryEntries } from '#datasets/dictionaries/countries.ts'
+import { topicEntries } from '#datasets/dictionaries/topic-categories.ts'
+import rsvps from './definition.ts'
 import { RsvpGenerator } from './rsvp-generator.ts'
 
 const START_MS = 1_700_000_000_000

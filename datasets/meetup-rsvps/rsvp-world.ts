@@ -1,6 +1,6 @@
 /** The made-up world that the RSVP generator draws from: cities, groups with topics and members, and their events. */
-import { TOPICS_BY_CATEGORY } from './dictionaries/topic-categories.ts'
-import { Random } from './random.ts'
+import { TOPICS_BY_CATEGORY } from '#datasets/dictionaries/topic-categories.ts'
+import { Random } from '#datasets/random.ts'
 
 /** country, city, latitude, longitude; the order is the skew: early ones come more often */
 const CITIES: readonly (readonly [string, string, number, number])[] = [

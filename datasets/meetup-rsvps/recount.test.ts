@@ -7,7 +7,7 @@ import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import definition from './meetup-rsvps.ts'
+import definition from './definition.ts'
 import { RsvpGenerator } from './rsvp-generator.ts'
 
 interface Rsvp {
@@ -28,7 +28,7 @@ interface Rsvp {
   }
 }
 
-const recorded = join(import.meta.dirname, '../../shared/data/meetup-rsvps-2017.ndjson')
+const recorded = join(import.meta.dirname, '../../../shared/data/meetup-rsvps-2017.ndjson')
 const folder = mkdtempSync(join(tmpdir(), 'watershed-rsvps-'))
 let engine: DuckDbEngine
 let connection: EngineConnection

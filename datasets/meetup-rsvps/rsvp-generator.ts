@@ -4,7 +4,7 @@
  * Event time follows the clock that is given to `next`: with the wall clock the stream is live, without one it is a
  * repeatable past that goes on by 1/eventsPerSecond per answer. Same seed, start and clock: same bytes on every machine.
  */
-import { Random } from './random.ts'
+import { Random } from '#datasets/random.ts'
 import { type Group, makeWorld, memberJson, type World, type WorldEvent } from './rsvp-world.ts'
 
 export interface RsvpGeneratorOptions {

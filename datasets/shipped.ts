@@ -1,0 +1,25 @@
+/** The datasets that come with the product. Their modules are loaded only when they are used. */
+import type { EventGenerator, EventGeneratorOptions } from './event-generator.ts'
+
+export interface ShippedDataset {
+  /** one line for people */
+  readonly about: string
+  /** address of the module whose default export is the definition */
+  readonly definition: string
+  /** its most interesting question: a view, and the parameters of a query, as after /v1/datasets/<name>/views/ */
+  readonly firstQuestion: string
+  /** makes the events of the demo source and of `watershed generate` */
+  readonly generator: (options: EventGeneratorOptions) => Promise<EventGenerator>
+}
+
+const at = (path: string): string => new URL(path, import.meta.url).href
+
+/** By the dataset's name. */
+export const SHIPPED_DATASETS: Readonly<Record<string, ShippedDataset>> = {
+  meetup_rsvps: {
+    about: 'Answers to meetup invitations: countries, cities, groups, events and trending topics',
+    definition: at('./meetup-rsvps/definition.ts'),
+    firstQuestion: 'trending_topics?limit=3',
+    generator: async (options) => new (await import('./meetup-rsvps/rsvp-generator.ts')).RsvpGenerator(options),
+  },
+}
