@@ -3,11 +3,20 @@ import type { Grain } from './grains.ts'
 
 export type FilterOperator = 'eq' | 'ne' | 'in' | 'gt' | 'gte' | 'lt' | 'lte' | 'contains' | 'null' | 'notnull'
 
-export interface Filter {
-  readonly dimension: string
+/** A condition on one value. */
+export interface Comparison {
   readonly operator: FilterOperator
-  /** texts, cast to the dimension's type; bound as parameters, never embedded in SQL text */
+  /** texts, cast to the type of what they are compared with; bound as parameters, never embedded in SQL text */
   readonly values: readonly string[]
+}
+
+export interface Filter extends Comparison {
+  readonly dimension: string
+}
+
+/** A filter on the rows of an answer, by what was merged. */
+export interface HavingFilter extends Comparison {
+  readonly measure: string
 }
 
 export interface ViewQuery {
@@ -18,6 +27,8 @@ export interface ViewQuery {
   /** default: all of the view's, or its rank's */
   readonly dimensions?: readonly string[]
   readonly filters?: readonly Filter[]
+  /** all must hold; applied before rows are ranked and limited */
+  readonly having?: readonly HavingFilter[]
   /** event time, epoch ms, `[from, to)`; must fall on pane starts, otherwise the query is refused */
   readonly fromMs?: number
   readonly toMs?: number

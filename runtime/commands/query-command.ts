@@ -25,6 +25,7 @@ const FLAGS: Readonly<
   measures: ['<names>', 'comma-separated measures (default: all)'],
   dimensions: ['<names>', 'comma-separated dimensions (default: those of the ranking, or all)'],
   filter: ['<dimension:operator:value>', 'for example country:eq:us; repeatable'],
+  having: ['<measure:operator:value>', 'for example sales:gte:100; repeatable'],
   from: ['<time>', 'start of the event-time range, ISO 8601 or epoch ms'],
   to: ['<time>', 'end of the range, exclusive'],
   grain: ['<grain>', 'adds a time column: minute, hour, day …'],
@@ -42,7 +43,7 @@ export function queryCommand(): Command {
     .argument('<view>', 'name of the view')
   for (const [name, [placeholder, meaning]] of Object.entries(FLAGS)) {
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${placeholder}`
-    if (name === 'filter') command.option(flag, meaning, collect)
+    if (name === 'filter' || name === 'having') command.option(flag, meaning, collect)
     else command.option(flag, meaning)
   }
   command.option('--wait', 'wait until the answer counts every event that is in the log now')

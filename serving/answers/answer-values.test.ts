@@ -108,7 +108,7 @@ test('before 1970 and in UTC', async () => {
 test('ne counts rows without a value; values are typed', async () => {
   const count = async (type: string, literals: string, operator: 'ne' | 'eq' | 'in' | 'gte', ...values: string[]) => {
     const bound = new BoundValues()
-    const where = filterSql({ name: 'd', type }, { dimension: 'd', operator, values }, bound)
+    const where = filterSql({ name: 'd', type }, { operator, values }, bound)
     const rows = await connection.rows<{ n: number }>(
       `SELECT count(*) AS n FROM (SELECT unnest(${literals}::${type}[]) AS d) WHERE ${where}`,
       bound.parameters,

@@ -1,9 +1,9 @@
 /**
- * Filters on dimensions. A value that is not of the dimension's type is refused: a silent conversion would round it
- * ('5.5' to 6) or match nothing, where the caller needs an error.
+ * Filters on dimensions and, as `having`, on measures. A value that is not of the column's type is refused: a silent conversion would
+ * round it ('5.5' to 6) or match nothing, where the caller needs an error.
  */
 import type { SqlColumn } from '#core/compiled.ts'
-import { type Filter, type FilterOperator, QUERY_LIMITS } from '#core/query.ts'
+import { type Comparison, type FilterOperator, QUERY_LIMITS } from '#core/query.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { BoundValues } from './bound-values.ts'
 import { QueryError } from './query-error.ts'
@@ -14,33 +14,34 @@ const WITHOUT_VALUE: readonly FilterOperator[] = ['null', 'notnull']
 /** bits of the engine's integer types */
 const WHOLE_BITS: Readonly<Record<string, number>> = { TINYINT: 8, SMALLINT: 16, INTEGER: 32, BIGINT: 64, HUGEINT: 128 }
 
+/** The parameters that hold filters. */
+export type FilterField = 'filter' | 'having'
+
 /** @throws QueryError if a limit is exceeded, the type does not support the operator, or a value is not of the type */
-export function checkFilter(dimension: SqlColumn, filter: Filter): void {
-  const { operator, values } = filter
+export function checkFilter(column: SqlColumn, { operator, values }: Comparison, field: FilterField = 'filter'): void {
   const { filterValuesMax, filterValueCharsMax } = QUERY_LIMITS
   const refuse = (why: string): never => {
-    throw new QueryError('filter', `${dimension.name}:${operator}: ${why}`)
+    throw new QueryError(field, `${column.name}:${operator}: ${why}`)
   }
   if (WITHOUT_VALUE.includes(operator)) {
     if (values.length > 0) refuse('takes no value')
     return
   }
-  if (values.length === 0) refuse(`the value is missing; write ${dimension.name}:${operator}:<value>`)
+  if (values.length === 0) refuse(`the value is missing; write ${column.name}:${operator}:<value>`)
   if (values.length > filterValuesMax) refuse(`has more than filterValuesMax = ${filterValuesMax} values`)
   if (operator !== 'in' && values.length > 1) refuse("takes one value; use 'in' for several")
   for (const value of values) {
     if (value.length > filterValueCharsMax)
       refuse(`a value is longer than filterValueCharsMax = ${filterValueCharsMax} characters`)
-    const problem =
-      operator === 'contains' ? containsProblem(dimension.type, value) : valueProblem(dimension.type, value)
+    const problem = operator === 'contains' ? containsProblem(column.type, value) : valueProblem(column.type, value)
     if (problem) refuse(problem)
   }
 }
 
-/** SQL condition over state rows, for a checked filter. `ne` also matches rows without a value. */
-export function filterSql(dimension: SqlColumn, filter: Filter, bound: BoundValues): string {
-  const name = quoteName(dimension.name)
-  const value = (text: string): string => typedSql(dimension.type, text, bound)
+/** SQL condition over rows that have the column, for a checked filter. `ne` also matches rows without a value. */
+export function filterSql(column: SqlColumn, filter: Comparison, bound: BoundValues): string {
+  const name = quoteName(column.name)
+  const value = (text: string): string => typedSql(column.type, text, bound)
   switch (filter.operator) {
     case 'null':
       return `${name} IS NULL`
@@ -51,9 +52,9 @@ export function filterSql(dimension: SqlColumn, filter: Filter, bound: BoundValu
     case 'in':
       return `${name} IN (${filter.values.map(value).join(', ')})`
     case 'contains':
-      return dimension.type === 'VARCHAR'
+      return column.type === 'VARCHAR'
         ? `contains(${foldedSql(name)}, ${foldedSql(`${bound.bind(filter.values[0]!)}::VARCHAR`)})`
-        : `list_contains(${name}, ${typedSql(dimension.type.slice(0, -2), filter.values[0]!, bound)})`
+        : `list_contains(${name}, ${typedSql(column.type.slice(0, -2), filter.values[0]!, bound)})`
     default:
       return `${name} ${COMPARISONS[filter.operator]} ${value(filter.values[0]!)}`
   }
@@ -68,7 +69,7 @@ function containsProblem(type: string, value: string): string | null {
   if (type === 'VARCHAR') return null
   return type.endsWith('[]')
     ? valueProblem(type.slice(0, -2), value)
-    : `requires a VARCHAR or list dimension, but this one has type ${type}`
+    : `requires a VARCHAR or a list, but this column has type ${type}`
 }
 
 /** Why the text is not a value of the type; null if it is one. */
@@ -94,7 +95,7 @@ function valueProblem(type: string, value: string): string | null {
         ? null
         : `'${value}' is not a date (example: 2026-01-31)`
     default:
-      return `a dimension of type ${type} supports only the operators ${type.endsWith('[]') ? 'contains, ' : ''}null and notnull`
+      return `a column of type ${type} supports only the operators ${type.endsWith('[]') ? 'contains, ' : ''}null and notnull`
   }
 }
 

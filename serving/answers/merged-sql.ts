@@ -118,7 +118,7 @@ export function answerSql(plan: QueryPlan, source: string, bound: BoundValues): 
   const ranking = measuresRanking(plan)
   const later = needed.filter((name) => !ranking.includes(name))
   if (isOneKey(plan) || !later.some((name) => isLarge(plan, name)) || rowsShownMax(plan) > QUERY_LIMITS.rowsMax)
-    return rankedSql(plan, presentedSql(plan, states, groups, needed))
+    return rankedSql(plan, presentedSql(plan, states, groups, needed), bound)
   const names = groups.map(({ name }) => quoteName(name))
   const keyed = groups.map(({ name, sql }) => ({ name, sql, key: quoteName(`${name}#key`) }))
   const rest = presentedSql(
@@ -128,7 +128,7 @@ export function answerSql(plan: QueryPlan, source: string, bound: BoundValues): 
     later,
   )
   const same = names.map((name) => `_rest.${name} IS NOT DISTINCT FROM _ranked.${name}`).join(' AND ')
-  return `WITH _ranked AS MATERIALIZED (${rankedSql(plan, presentedSql(plan, states, groups, ranking))})
+  return `WITH _ranked AS MATERIALIZED (${rankedSql(plan, presentedSql(plan, states, groups, ranking), bound)})
     SELECT _ranked.*, _rest.* EXCLUDE (${names.join(', ')}) FROM _ranked JOIN (${rest}) AS _rest ON ${same} ORDER BY _n`
 }
 
@@ -191,10 +191,14 @@ function presentedSql(
   )
 }
 
-function rankedSql(plan: QueryPlan, presented: string): string {
+function rankedSql(plan: QueryPlan, presented: string, bound: BoundValues): string {
   const order = plan.order.map(({ by, direction }) => `${quoteName(by)} ${direction} NULLS LAST`).join(', ')
   const ordered = order === '' ? '' : `ORDER BY ${order}`
-  const having = plan.view.rank?.having === undefined ? '' : ` WHERE (${plan.view.rank.having}\n)`
+  const conditions = [
+    ...(plan.view.rank?.having === undefined ? [] : [`(${plan.view.rank.having}\n)`]),
+    ...plan.having.map(({ column, filter }) => filterSql(column, filter, bound)),
+  ]
+  const having = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
   const within = plan.per.map(quoteName).join(', ')
   const per = within === '' ? '' : ` QUALIFY row_number() OVER (PARTITION BY ${within} ${ordered}) <= ${plan.limit}`
   const most = rowsShownMax(plan) + 1
@@ -209,9 +213,9 @@ function measuresNeeded(plan: QueryPlan): string[] {
 }
 
 /** What is ordered or filtered by. (Names in `having` are found by their text: one too many does no harm.) */
-function measuresRanking({ view, order }: QueryPlan): string[] {
+function measuresRanking({ view, order, having: asked }: QueryPlan): string[] {
   const having = view.rank?.having?.toLowerCase() ?? ''
-  const by = new Set(order.map((each) => each.by))
+  const by = new Set([...order.map((each) => each.by), ...asked.map(({ column }) => column.name)])
   return view.measures.map(({ name }) => name).filter((name) => by.has(name) || having.includes(name.toLowerCase()))
 }
 

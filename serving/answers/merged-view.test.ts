@@ -203,6 +203,39 @@ const ask = async (view: string, texts: QueryTexts, nowMs = START + 600_000) => 
   return { rows: JSON.parse(answer.rowsJson), json: answer.rowsJson, meta: answer.meta }
 }
 
+test('having selects merged rows, by measures that need not be shown, before the limit', async () => {
+  await close(EVENTS.slice(0, 50), 0)
+  await open(EVENTS.slice(50), 50)
+  const having = async (filters: string[], more: QueryTexts = {}): Promise<(string | null)[]> => {
+    const { rows } = await ask('by_topic', { having: filters, measures: 'ids', order: 'topic', ...more })
+    return rows.map(({ topic, ...values }: Record<string, unknown>) => {
+      expect(Object.keys(values)).toEqual(['ids'])
+      return topic
+    })
+  }
+  const sizes = new Map([...Map.groupBy(EVENTS, (e) => e.topic)].map(([topic, group]) => [topic, group.length]))
+  const least = Math.min(...sizes.values())
+  const large = [...sizes].flatMap(([topic, n]) => (n > least && topic !== null ? [topic] : [])).sort()
+  expect(large.length).toBeGreaterThan(1)
+  expect(await having([`n:gt:${least}`], { filter: 'topic:notnull' })).toEqual(large)
+  expect(await having([`n:gt:${least}`], { filter: 'topic:notnull', limit: '1' })).toEqual([large[0]])
+  expect(await having([`n:gt:${least}`, 'ids:gte:1000'])).toEqual([])
+  expect(await having(['last:gt:2026-01-31T22:00:00Z', 'price:in:9999999999999100.99,1.00'])).toEqual([])
+  await expect(having(['n:gt:5.5'])).rejects.toThrow(/having: n:gt: '5.5' is not an integer/)
+  await expect(having(['topic:eq:a'])).rejects.toThrow(/having: 'topic' is unknown/)
+  await expect(having(['n'])).rejects.toThrow(/having: 'n' does not have the form measure:operator:value/)
+})
+
+test('having is added to the condition of a ranking', async () => {
+  await open(EVENTS, 0)
+  const { rows } = await ask('trending', {})
+  expect(rows).toHaveLength(2)
+  const [first] = rows as { topic: string | null; n: number }[]
+  const { rows: others } = await ask('trending', { having: `n:lt:${first!.n}` })
+  expect((others as { n: number }[]).every(({ n }) => n > 1 && n < first!.n)).toBe(true)
+  expect(others.length).toBeGreaterThan(0)
+})
+
 test.each([
   [0, 0],
   [40, 40],

@@ -1,14 +1,20 @@
 /** Checks a query against its view and settles everything that it leaves open. */
-import type { CompiledMeasure, CompiledView, SlidingWindow } from '#core/compiled.ts'
+import type { CompiledMeasure, CompiledView, SlidingWindow, SqlColumn } from '#core/compiled.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { Grain } from '#core/grains.ts'
-import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
-import { checkFilter } from './filter-sql.ts'
+import { type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
+import { checkFilter, type FilterField } from './filter-sql.ts'
 import { QueryError } from './query-error.ts'
 
 export interface Order {
   readonly by: string
   readonly direction: 'asc' | 'desc'
+}
+
+/** A condition on the finished rows. */
+export interface PlannedHaving {
+  readonly column: SqlColumn
+  readonly filter: HavingFilter
 }
 
 export interface QueryPlan {
@@ -18,6 +24,7 @@ export interface QueryPlan {
   readonly measures: readonly CompiledMeasure[]
   readonly timezone: string
   readonly order: readonly Order[]
+  readonly having: readonly PlannedHaving[]
   readonly limit: number
   readonly per: readonly string[]
   /** the time buckets that are asked for */
@@ -44,6 +51,7 @@ export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
     [...keep, ...measureNames],
   )
   checkFilters(view, query, names)
+  const having = havingOf(view.measures, query)
   const time = timeAsked(view, query)
   const limit = query.limit ?? view.rank?.limit ?? QUERY_LIMITS.rowsDefault
   if (!Number.isInteger(limit) || limit < 1 || limit > QUERY_LIMITS.rowsMax) {
@@ -64,6 +72,7 @@ export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
       : view.measures,
     timezone: query.timezone ?? 'UTC',
     order: [...wanted, ...tie],
+    having,
     limit,
     per,
     ...time,
@@ -84,13 +93,30 @@ function known(field: string, wanted: readonly string[], allowed: readonly strin
 
 function checkFilters(view: CompiledView, query: ViewQuery, names: readonly string[]): void {
   const filters = query.filters ?? []
-  const { filtersMax } = QUERY_LIMITS
-  if (filters.length > filtersMax)
-    throw new QueryError('filter', `more than filtersMax = ${filtersMax} filters are given`)
+  checkNumber('filter', filters)
   for (const filter of filters) {
     known('filter', [filter.dimension], names)
     checkFilter(view.dimensions.find(({ name }) => name === filter.dimension)!, filter)
   }
+}
+
+function checkNumber(field: FilterField, filters: readonly unknown[]): void {
+  const { filtersMax } = QUERY_LIMITS
+  if (filters.length > filtersMax) throw new QueryError(field, `more than filtersMax = ${filtersMax} filters are given`)
+}
+
+function havingOf(columns: readonly SqlColumn[], { having = [] }: ViewQuery): PlannedHaving[] {
+  checkNumber('having', having)
+  return having.map((filter) => {
+    known(
+      'having',
+      [filter.measure],
+      columns.map(({ name }) => name),
+    )
+    const column = columns.find(({ name }) => name === filter.measure)!
+    checkFilter(column, filter, 'having')
+    return { column, filter }
+  })
 }
 
 function timeAsked({ name, time }: CompiledView, query: ViewQuery): Pick<QueryPlan, 'buckets' | 'window'> {

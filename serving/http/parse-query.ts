@@ -2,7 +2,8 @@
 import { nearest } from '#core/definition-error.ts'
 import { parsePosition } from '#core/log-position.ts'
 import type { Positions } from '#core/offsets.ts'
-import type { Filter, FilterOperator, ViewQuery } from '#core/query.ts'
+import type { Comparison, Filter, FilterOperator, HavingFilter, ViewQuery } from '#core/query.ts'
+import type { FilterField } from '../answers/filter-sql.ts'
 import { QueryError } from '../answers/query-error.ts'
 import type { ServedDataset } from '../answers/snapshot.ts'
 import { timeTextMs } from '../answers/time-text.ts'
@@ -11,6 +12,7 @@ export const QUERY_PARAMETERS = [
   'measures',
   'dimensions',
   'filter',
+  'having',
   'from',
   'to',
   'grain',
@@ -28,7 +30,7 @@ const OPERATORS: readonly FilterOperator[] = ['eq', 'ne', 'in', 'gt', 'gte', 'lt
 export type QueryTexts = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * Lists are comma-separated; `filter` may be repeated; times are ISO 8601 or epoch milliseconds; in `order`, -name means descending.
+ * Lists are comma-separated; `filter` and `having` may be repeated; times are ISO 8601 or epoch milliseconds; in `order`, -name means descending.
  * @throws QueryError that names the parameter
  */
 export function parseQuery(dataset: string, view: string, texts: QueryTexts): ViewQuery {
@@ -46,7 +48,14 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     one(name)
       ?.split(',')
       .map((entry) => entry.trim())
-  const filters = [texts.filter ?? []].flat().map(parseFilter)
+  const filters = [texts.filter ?? []]
+    .flat()
+    .map((text) => parseFilter('filter', text))
+    .map(({ name, ...comparison }): Filter => ({ dimension: name, ...comparison }))
+  const having = [texts.having ?? []]
+    .flat()
+    .map((text) => parseFilter('having', text))
+    .map(({ name, ...comparison }): HavingFilter => ({ measure: name, ...comparison }))
   const at = one('at')
   return {
     dataset,
@@ -54,6 +63,7 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     measures: list('measures'),
     dimensions: texts.dimensions === '' ? [] : list('dimensions'),
     filters,
+    having,
     fromMs: timeMs('from', one('from')),
     toMs: timeMs('to', one('to')),
     grain: one('grain') as ViewQuery['grain'],
@@ -96,28 +106,28 @@ export function parseRequire({ require }: QueryTexts): boolean {
   throw new QueryError('require', `'${require}' is not a part of an answer that can be required`, ['live'])
 }
 
-function parseFilter(text: string): Filter {
-  const [, dimension, operator, rest] = /^([^:]+):([a-z]+)(?::(.*))?$/s.exec(text) ?? []
-  if (dimension === undefined || !OPERATORS.includes(operator as FilterOperator)) {
-    throw new QueryError(
-      'filter',
-      `'${text}' does not have the form dimension:operator:value (example: country:eq:us)`,
-      OPERATORS,
-    )
-  }
-  const values = rest === undefined ? [] : operator === 'in' ? listOf(rest) : [rest]
-  return { dimension, operator: operator as FilterOperator, values }
+const FORMS: Readonly<Record<FilterField, string>> = {
+  filter: 'dimension:operator:value (example: country:eq:us)',
+  having: 'measure:operator:value (example: sales:gte:100)',
+}
+
+function parseFilter(field: FilterField, text: string): Comparison & { readonly name: string } {
+  const [, name, operator, rest] = /^([^:]+):([a-z]+)(?::(.*))?$/s.exec(text) ?? []
+  if (name === undefined || !OPERATORS.includes(operator as FilterOperator))
+    throw new QueryError(field, `'${text}' does not have the form ${FORMS[field]}`, OPERATORS)
+  const values = rest === undefined ? [] : operator === 'in' ? listOf(field, rest) : [rest]
+  return { name, operator: operator as FilterOperator, values }
 }
 
 /** A comma-separated list, or a JSON array of strings for values that contain commas. */
-function listOf(text: string): readonly string[] {
+function listOf(field: FilterField, text: string): readonly string[] {
   if (!text.startsWith('[')) return text.split(',')
   try {
     const list: unknown = JSON.parse(text)
     if (Array.isArray(list) && list.every((entry) => typeof entry === 'string')) return list
   } catch {}
   throw new QueryError(
-    'filter',
+    field,
     `'${text}' starts like a JSON array, but is not an array of strings (example: ["a,b","c"])`,
   )
 }

@@ -52,6 +52,10 @@ export const VIEW_QUERY = z.strictObject({
     .union([z.string(), z.array(z.string())])
     .optional()
     .describe('`dimension:operator:value`; repeatable, all filters must match'),
+  having: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .describe('`measure:operator:value`, a filter on merged rows; repeatable, all must match'),
   from: time('Start of the event-time range, inclusive'),
   to: time('End of the event-time range, exclusive'),
   grain: z.string().optional().describe('Groups by `time`, the start of each bucket: minute, hour, day …'),

@@ -69,6 +69,9 @@ function queryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arbitra
   const filter = fc
     .tuple(mostly(fc.constantFrom(...dimensions, 'nothing'), oddText), operator, fc.oneof(oddText, number, time))
     .map((parts) => parts.join(':'))
+  const having = fc
+    .tuple(mostly(fc.constantFrom(...measures, 'nothing'), oddText), operator, fc.oneof(oddText, number, time))
+    .map((parts) => parts.join(':'))
   const order = fc
     .tuple(fc.constantFrom('', '-'), mostly(fc.constantFrom(...named, 'time'), oddText))
     .map((parts) => parts.join(''))
@@ -78,6 +81,7 @@ function queryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arbitra
       measures: someOf(measures),
       dimensions: someOf(dimensions),
       filter: mostly(filter, oddText),
+      having: mostly(having, oddText),
       from: mostly(time, oddText),
       to: mostly(time, oddText),
       grain: mostly(grain, oddText),
