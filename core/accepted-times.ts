@@ -2,10 +2,11 @@
  * The event times that a dataset believes (`accept`). Decided by the record alone, its event time and its arrival in the log, so that
  * every tier, at every time, decides the same. Both bounds are milliseconds, so the millisecond of an event time is enough.
  */
-import { TIME_MS_MAX } from './compile-decode.ts'
+
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { durationMs } from './grains.ts'
-import { timeMs } from './usable-value.ts'
+import { TIME_MS_MAX } from './stored-value.ts'
+import { columnTimeMs, timeMs, wantedTime } from './usable-value.ts'
 
 /** 1970, in every time zone. */
 const FROM_DEFAULT = '1969-12-31'
@@ -35,14 +36,15 @@ export function acceptedTimes({ accept, time, columns }: Accepting): AcceptedTim
   const untilMs = timeMs(until, 'iso')
   if (untilMs !== null && untilMs <= fromMs)
     throw new RangeError(`accept: until '${until}' is not after from '${from}'`)
-  const { unit = 'iso', default: absent }: ColumnDefinition = columns[time]!
+  const column: ColumnDefinition = columns[time]!
+  const { unit, default: absent } = column
   const guarded = accept?.from === undefined && (unit === 'ms' || unit === 'us')
   const accepted: AcceptedTimes = {
     fromMs,
     until: untilMs === null ? { afterArrivalMs: durationMs(until, 'accept, until') } : { ms: untilMs },
     misread: guarded ? MISREAD : null,
   }
-  const absentMs = timeMs(absent, unit)
+  const absentMs = columnTimeMs(absent, column)
   if (absentMs !== null && !isAccepted(accepted, absentMs, ARRIVAL_MS_MIN))
     throw new RangeError(`column '${time}': its default ${JSON.stringify(absent)} is outside the accepted times`)
   return accepted
@@ -70,17 +72,16 @@ function untilMs({ until }: AcceptedTimes, arrivalMs: number): number {
 /** Why an event time is not accepted, as the end of a sentence; null if it is. @param shown the value as it was sent */
 export function whyNotAccepted(
   accepted: AcceptedTimes,
-  { unit = 'iso', default: absent }: Pick<ColumnDefinition, 'unit' | 'default'>,
+  column: Pick<ColumnDefinition, 'unit' | 'format' | 'zone' | 'default'>,
   { value, shown, arrivalMs }: { readonly value: unknown; readonly shown: () => string; readonly arrivalMs: number },
 ): string | null {
-  const at = timeMs(value, unit)
+  const { unit = 'iso', default: absent } = column
+  const at = columnTimeMs(value, column)
   if (at !== null && isAccepted(accepted, at, arrivalMs)) return null
   const hint = otherUnit(accepted, unit, value, arrivalMs)
   if (at === null)
-    return hint === '' || absent !== undefined
-      ? null
-      : `${shown()} is not a valid time (${unit}, years 1 to 9999)${hint}`
-  const read = unit === 'iso' ? '' : `, in ${unit} ${iso(at)},`
+    return hint === '' || absent !== undefined ? null : `${shown()} is not a valid time (${wantedTime(column)})${hint}`
+  const read = column.format !== undefined ? `, which is ${iso(at)},` : unit === 'iso' ? '' : `, in ${unit} ${iso(at)},`
   const range = `${iso(accepted.fromMs)} to ${iso(untilMs(accepted, arrivalMs))}`
   const days = accepted.misread
   const except =

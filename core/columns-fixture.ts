@@ -18,6 +18,9 @@ export const KINDS_OF_COLUMNS: readonly ColumnDefinition[] = [
   { type: 'TIMESTAMP', path: '$.v', unit: 's' },
   { type: 'TIMESTAMP', path: '$.v', unit: 'ms' },
   { type: 'TIMESTAMP', path: '$.v', unit: 'us' },
+  { type: 'TIMESTAMP', path: '$.v', format: ['%Y/%m/%d %H:%M', '%d.%m.%Y'], zone: 'Europe/Berlin' },
+  { type: 'TIMESTAMP', path: '$.v', format: '%d %b %Y %I:%M:%S.%f %p %z' },
+  { type: 'TIMESTAMP', path: '$.v', format: ['%Y%m%d', '%Y.%m%d'] },
   { type: 'BOOLEAN[]', path: '$.v' },
   { type: 'INTEGER[]', path: '$.v' },
   { type: 'BIGINT[]', path: '$.v' },
@@ -27,4 +30,5 @@ export const KINDS_OF_COLUMNS: readonly ColumnDefinition[] = [
   { type: 'INTEGER[]', path: '$.v[*].x' },
 ]
 
-export const titleOf = ({ type, path, unit }: ColumnDefinition) => `${type} ${path} ${unit ?? ''}`.trim()
+export const titleOf = ({ type, path, unit, format }: ColumnDefinition) =>
+  `${type} ${path} ${unit ?? format ?? ''}`.trim()

@@ -10,9 +10,12 @@ import { DefinitionError, nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedAccept, storedColumn } from './definition-limits.ts'
 import { shapeProblems } from './definition-shape.ts'
 import type { SqlDialect } from './dialect.ts'
+import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
+import { parseTimeFormat } from './time-format.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
 import { type SizedValue, tooLargeConditions, tooLargeReasonSql } from './value-sizes.ts'
+import { isTimeZone } from './wall-time.ts'
 
 /** Checks and compiles a definition. @throws DefinitionError that lists every problem with its place */
 export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
@@ -122,8 +125,28 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
     problems.push(`column '${name}': only a TIMESTAMP can have a unit`)
   if (column.unit !== undefined && !TIME_UNITS.includes(column.unit))
     problems.push(`column '${name}': unknown unit '${column.unit}'; use one of ${TIME_UNITS.join(', ')}`)
+  const wrongFormat = whyFormatUnusable(column)
+  if (wrongFormat !== null) problems.push(`column '${name}': ${wrongFormat}`)
   if (column.onError !== undefined && !ON_ERROR.includes(column.onError))
     problems.push(`column '${name}': unknown onError '${column.onError}'; use one of ${ON_ERROR.join(', ')}`)
-  const unusable = isColumnType(column.type) && column.default !== undefined && whyDefaultUnusable(column)
+  const unusable =
+    isColumnType(column.type) && wrongFormat === null && column.default !== undefined && whyDefaultUnusable(column)
   if (unusable) problems.push(`column '${name}': its default ${unusable}`)
+}
+
+/** Why the column's formats, or their zone, cannot be used, as a sentence; null if they can. */
+function whyFormatUnusable(column: ColumnDefinition): string | null {
+  const { type, unit, format, zone } = column
+  if (format === undefined) return zone === undefined ? null : 'only a TIMESTAMP with a format can have a zone'
+  if (type !== 'TIMESTAMP') return 'only a TIMESTAMP can have a format'
+  if (unit !== undefined) return 'a TIMESTAMP has a unit or a format, not both'
+  const formats = formatsOf(column)
+  if (formats.length === 0 || formats.length > DEFINITION_LIMITS.formatsMax)
+    return `a column can have 1 to ${DEFINITION_LIMITS.formatsMax} formats`
+  const parsed = formats.map(parseTimeFormat)
+  const wrong = parsed.find((one) => typeof one === 'string')
+  if (wrong !== undefined) return wrong
+  if (zone !== undefined && !isTimeZone(zone)) return `zone '${zone}' is not an IANA time zone (example: Europe/Berlin)`
+  const everyOffset = parsed.every((one) => typeof one === 'object' && one.zulu !== null)
+  return zone !== undefined && everyOffset ? 'its formats have an offset (%z), so a zone has no effect' : null
 }

@@ -7,14 +7,21 @@ import {
   unsetSql,
 } from './conversion-failures-sql.ts'
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
+import { formattedTimeSql, isReadAsJson } from './formatted-time.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
 import { sharedValues, takenOutSql } from './shared-paths.ts'
 import { quoteName, quoteText } from './sql-names.ts'
-import { decimalOf, decimalSql, epochMsSql, finiteSql, isoDateSql, isoTimeSql, wideDecimalSql } from './stored-value.ts'
-
-/** Range of event times: years 1 to 9999. */
-export const TIME_MS_MIN = -62_135_596_800_000
-export const TIME_MS_MAX = 253_402_300_799_999
+import {
+  decimalOf,
+  decimalSql,
+  epochMsSql,
+  finiteSql,
+  isoDateSql,
+  isoTimeSql,
+  TIME_MS_MAX,
+  TIME_MS_MIN,
+  wideDecimalSql,
+} from './stored-value.ts'
 
 const UNIT_PER_SECOND = { s: 1, ms: 1_000, us: 1_000_000 } as const
 
@@ -138,7 +145,7 @@ const DOUBLE_DIGITS = 15
 function rawType(column: ColumnDefinition): string {
   const list = column.type.endsWith('[]') && column.path.includes('[*]')
   const type = list ? column.type.slice(0, -2) : column.type
-  if (isWide(type)) return 'JSON'
+  if (isWide(type) || isReadAsJson(column)) return 'JSON'
   // As texts, numbers are rounded as they are written, and true is not 1.
   if (type === 'TIMESTAMP' || type === 'DATE' || decimalOf(type) !== null) return 'VARCHAR'
   return type.replace('INTEGER', 'BIGINT')
@@ -190,7 +197,7 @@ function converted(column: ColumnDefinition, raw: string): string {
     case 'INTEGER[]':
       return `list_transform(${raw}, lambda _x: TRY_CAST(_x AS INTEGER))`
     case 'TIMESTAMP':
-      return timeSql(raw, column.unit ?? 'iso')
+      return column.format === undefined ? timeSql(raw, column.unit ?? 'iso') : formattedTimeSql(raw, column)
     default:
       if (isWide(column.type)) return wideDecimalSql(raw, column.type)
       return decimalOf(column.type) === null ? raw : decimalSql(raw, column.type)

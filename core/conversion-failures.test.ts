@@ -12,6 +12,7 @@ import { compileDataset } from './compile-dataset.ts'
 import type { CompiledDataset } from './compiled.ts'
 import { type ColumnDefinition, count, type DatasetDefinition } from './definition.ts'
 import { valueText } from './event-texts-fixture.ts'
+import { formattedTimeMs } from './formatted-time.ts'
 import { whyUnreadable } from './json-text.ts'
 
 const ARRIVAL_MS = Date.UTC(2026, 0, 1)
@@ -87,12 +88,20 @@ function isBeforeYearOne(value: number): boolean {
   return [1, 1e3, 1e6].some((perSecond) => Math.ceil(value) === -62_135_596_800 * perSecond)
 }
 
+/** A time of 2020 in the last format of a column. */
+function formattedDefault({ format }: ColumnDefinition): string | undefined {
+  const last = typeof format === 'string' ? format : format?.at(-1)
+  return last === undefined ? last : DEFAULTS.find((text) => formattedTimeMs(text, { format: last }) !== null)
+}
+const DEFAULTS = ['01.01.2020', '2020.0101', '1 jan 2020 1:00:00.5 AM +00']
+
 const COLUMNS: ColumnDefinition[] = [...KINDS_OF_COLUMNS, { type: 'VARCHAR', path: '$.v.x' }]
 const RUNS = { numRuns: Number(process.env.AGREEMENT_RUNS ?? 3), endOnFailure: true }
 
 describe.each(COLUMNS.map((column) => [titleOf(column), column] as const))('%s', (_, v) => {
   test.each([false, true])('ingest reports what decoding counts; with a default: %s', async (withDefault) => {
-    const value = { DATE: '2020-01-01', TIMESTAMP: '2020-01-01' }[v.type as string] ?? 0
+    const texts: Record<string, string> = { DATE: '2020-01-01', TIMESTAMP: formattedDefault(v) ?? '2020-01-01' }
+    const value = texts[v.type] ?? 0
     const fallback = v.type === 'TIMESTAMP' && v.unit !== undefined ? 0 : value
     const column = withDefault ? { ...v, default: v.type.endsWith('[]') ? [] : fallback } : v
     const dataset = await compiled({ v: column as ColumnDefinition })

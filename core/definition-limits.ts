@@ -9,6 +9,8 @@ export const DEFINITION_LIMITS = {
   measuresMax: 64,
   /** characters of an SQL expression */
   expressionCharsMax: 4_096,
+  /** formats of a TIMESTAMP */
+  formatsMax: 8,
   /** characters of a JSON path */
   pathCharsMax: 1_024,
   /** rows of a ranking */
@@ -30,7 +32,8 @@ export function hashOf(value: unknown): string {
 }
 
 /** The options of a column that determine its stored values, in a fixed order: labels and the order of the options do not matter. */
-export function storedColumn({ type, path, required, default: absent, unit, onError }: ColumnDefinition): unknown {
+export function storedColumn(column: ColumnDefinition): unknown {
+  const { type, path, required, default: absent, unit, format, zone, onError } = column
   return {
     type,
     path,
@@ -38,6 +41,8 @@ export function storedColumn({ type, path, required, default: absent, unit, onEr
     default: absent,
     unit: type === 'TIMESTAMP' ? (unit ?? 'iso') : unit,
     onError: onError === 'reject' ? onError : undefined,
+    format: typeof format === 'string' ? [format] : format,
+    zone: zone === 'UTC' ? undefined : zone,
   }
 }
 

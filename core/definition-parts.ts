@@ -38,6 +38,10 @@ export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
   readonly default?: DefaultOf<Type>
   /** only for TIMESTAMP; default 'iso' */
   readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never
+  /** only for TIMESTAMP, instead of a unit: how its texts are written, in the names of strptime; several are tried in order */
+  readonly format?: Type extends 'TIMESTAMP' ? string | readonly string[] : never
+  /** of texts in a format without an offset: an IANA time zone; default UTC */
+  readonly zone?: Type extends 'TIMESTAMP' ? string : never
   readonly label?: string
 }
 

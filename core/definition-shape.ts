@@ -12,6 +12,8 @@ const column = z.strictObject({
   required: z.boolean().optional(),
   default: z.union([text, z.number(), z.boolean(), z.array(z.union([text, z.number(), z.boolean()]))]).optional(),
   unit: text.optional(),
+  format: z.union([text, z.array(text)]).optional(),
+  zone: text.optional(),
   onError: text.optional(),
   label,
 })
@@ -119,7 +121,10 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
   const isMeasure = path[2] === 'measures' && (path.length === 4 || path[4] === 'kind')
   if (isMeasure)
     return `is not a measure; use one of ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
-  if (issue.code === 'invalid_union') return 'must be a string, a number, a boolean, or a list of these'
+  if (issue.code === 'invalid_union')
+    return path.at(-1) === 'format'
+      ? 'must be a string or a list of strings'
+      : 'must be a string, a number, a boolean, or a list of these'
   return issue.code === 'invalid_type' ? `must be ${TYPES[issue.expected] ?? issue.expected}` : issue.message
 }
 

@@ -16,6 +16,7 @@ import { ALLOWED_FUNCTIONS } from './expression.ts'
 import { CALENDAR_GRAINS, GRAIN_MS } from './grains.ts'
 import { JSON_DEPTH_MAX } from './json-text.ts'
 import { measureSql } from './measures/by-kind.ts'
+import { TIME_FORMAT_CHARS_MAX, TIME_SPECIFIERS } from './time-format.ts'
 
 const text = readFileSync(fileURLToPath(new URL('../docs/reference/definitions.md', import.meta.url)), 'utf8')
 const blocks = (kind: string): string[] =>
@@ -72,9 +73,10 @@ describe('the members', () => {
     expect(firstCodes('`lookup(dictionary, key, attribute)`')).toEqual(lookup)
   })
 
-  test('types, units and grains are complete', () => {
+  test('types, units, specifiers of time formats and grains are complete', () => {
     expect(firstCodes('type').toSorted()).toEqual([...SCALAR_TYPES, ...LIST_TYPES, 'DECIMAL(p,s)'].toSorted())
     expect(firstCodes('unit')).toEqual([...TIME_UNITS])
+    expect(firstCodes('specifier').toSorted()).toEqual(TIME_SPECIFIERS.toSorted())
     expect(firstCodes('grain')).toEqual([...Object.keys(GRAIN_MS), ...CALENDAR_GRAINS])
   })
 })
@@ -127,6 +129,7 @@ test('the limits have the names and values of the code', () => {
   expect(table('limit').map(([name, value]) => [codes(name!)[0], Number(value)])).toEqual(
     Object.entries(DEFINITION_LIMITS),
   )
+  expect(text).toContain(`formats of a TIMESTAMP, of up to ${TIME_FORMAT_CHARS_MAX} characters`)
   expect(text).toContain(`nested ${JSON_DEPTH_MAX.toLocaleString('en')} levels deep`)
 })
 

@@ -8,7 +8,7 @@ import { type AcceptedTimes, isAccepted } from './accepted-times.ts'
 import type { ColumnDefinition } from './definition.ts'
 import { parseJsonPath } from './json-path.ts'
 import { digitsEnd, endsPlainText, NONE, numberEnd, QUOTE, spaceEnd, stringEnd, wordEnd } from './json-tokens.ts'
-import { keyText, timeMs, whyUnusable } from './usable-value.ts'
+import { columnTimeMs, keyText, whyUnusable } from './usable-value.ts'
 
 const [COMMA, COLON, MINUS, ZERO, NINE, LETTER_E, LETTER_N] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x65, 0x6e]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
@@ -221,7 +221,7 @@ export class EventScan {
       return true
     const value = this.#scalar(at, end)
     if (accepted !== null) {
-      const at = timeMs(value, column.unit ?? 'iso')
+      const at = columnTimeMs(value, column)
       if (at === null || !isAccepted(accepted, at, this.#arrivalMs)) return false
     } else if (whyUnusable(value, column) !== null) return false
     if (key) this.#key = value

@@ -29,6 +29,7 @@ const numberText = fc.oneof(
   fc.integer({ min: -30, max: 30 }).map((n) => String(n / 4)),
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => String(n)),
   fc.integer({ min: -(10 ** 7), max: 10 ** 7 }).map((n) => String(n / 1_000)),
+  fc.constantFrom('20170301', '20170230', '20170301.0', '2.0170301e7', '2017.0301', '20170301.5', '-20170301'),
   fc.constantFrom('-0', '-0.0', '1.005', '9999.995', '9999.994', '0.994', '0.995', '123456789012345678.91'),
 )
 
@@ -68,6 +69,33 @@ const zone = fc.constantFrom(
 const isoText = fc
   .tuple(day, fc.constantFrom('', 'T', ' ', 'x'), clock, zone)
   .map(([date, join, time, offset]) => (join === '' ? date : date + join + time + offset))
+const dates = fc
+  .tuple(
+    fc.constantFrom('2017', '0001', '9999', '0000', '1'),
+    fc.integer({ min: 0, max: 13 }),
+    fc.integer({ min: 0, max: 32 }),
+  )
+  .chain(([year, month, day]) =>
+    fc.constantFrom(
+      `${year}/${month}/${day}`,
+      `${String(day).padStart(2, '0')}.${month}.${year}`,
+      `${year}${String(month).padStart(2, '0')}${String(day).padStart(2, '0')}`,
+      `${year}.${String(month).padStart(2, '0')}${String(day).padStart(2, '0')}`,
+      `${day} ${['jan', 'FEB', 'May', 'Juli'][month % 4]} ${year}`,
+    ),
+  )
+const clocks = fc.constantFrom(
+  ' 10:00',
+  ' 2:30',
+  ' 02:30:10',
+  ' 24:00',
+  ' 12:00:01.5 am',
+  ' 1:02:03.123456 PM',
+  ' 0:00:00.1 AM',
+)
+const formattedText = fc
+  .tuple(dates, fc.oneof(fc.constant(''), clocks), fc.constantFrom('', '', ' Z', ' +0130', ' -08', ' +16', 'Z'))
+  .map((parts) => parts.join(''))
 const words = fc.constantFrom(
   'true',
   'T',
@@ -97,6 +125,7 @@ const plainText = fc.oneof(
   fc.tuple(fc.constantFrom(' ', '\t', '+', '--', '00', '\u00a0', '_'), numberText).map((parts) => parts.join('')),
   fc.tuple(numberText, fc.constantFrom(' ', '_0', '.', 'x', '\n')).map((parts) => parts.join('')),
   isoText,
+  formattedText,
   words,
   fc.string({ unit: 'binary', maxLength: 4 }),
 )

@@ -5,7 +5,7 @@ import type { ColumnDefinition } from './definition.ts'
 export function expectedText(json: string, column: ColumnDefinition): string | null | undefined {
   const value: unknown = JSON.parse(json)
   const { type } = column
-  if (type.endsWith('[]') || type === 'JSON') return undefined
+  if (type.endsWith('[]') || type === 'JSON' || column.format !== undefined) return undefined
   if (value === null || typeof value === 'object') return type === 'VARCHAR' && value !== null ? undefined : null
   const text = typeof value === 'string' ? value : json
   if (type === 'VARCHAR') return typeof value === 'number' && !/^-?[1-9]\d*$/.test(json) ? undefined : text

@@ -3,6 +3,10 @@
  * JSON and read back, so each value has exactly one form: no NaN, infinity, negative zero, time zone, or year after 9999.
  */
 
+/** Range of event times: years 1 to 9999. */
+export const TIME_MS_MIN = -62_135_596_800_000
+export const TIME_MS_MAX = 253_402_300_799_999
+
 const PLAIN =
   /^(BOOLEAN|VARCHAR|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|DECIMAL\(\d+,\s*\d+\)|(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|VARCHAR|DATE|TIMESTAMP)\[\])$/
 const DATE_PART = '[0-9]{4}-[0-9]{2}-[0-9]{2}'

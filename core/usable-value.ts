@@ -3,9 +3,9 @@
  * reason of a dead letter. Every value that this module accepts, the engine converts; the few that only the engine accepts are
  * listed in docs/reference/definitions.md. core/decode-agreement.test.ts compares the two.
  */
-import { TIME_MS_MAX, TIME_MS_MIN } from './compile-decode.ts'
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
-import { decimalOf } from './stored-value.ts'
+import { formatsOf, formattedTimeMs } from './formatted-time.ts'
+import { decimalOf, TIME_MS_MAX, TIME_MS_MIN } from './stored-value.ts'
 
 const WHOLE = /^[+-]?\d{1,18}$/
 const NUMBER = /^[+-]?\d{1,38}(\.\d{1,38})?$/
@@ -33,8 +33,14 @@ export function whyUnusable(
   const shown = sent()
   if (column.type.endsWith('[]')) return `${shown} is not a list`
   return column.type === 'TIMESTAMP'
-    ? `${shown} is not a valid time (${column.unit ?? 'iso'}, years 1 to 9999)`
+    ? `${shown} is not a valid time (${wantedTime(column)})`
     : `${shown} is not a valid ${column.type}`
+}
+
+/** How the column's times are written. */
+export function wantedTime(column: Pick<ColumnDefinition, 'unit' | 'format'>): string {
+  const formats = formatsOf(column)
+  return `${formats.length === 0 ? (column.unit ?? 'iso') : formats.join(' or ')}, years 1 to 9999`
 }
 
 /** Why a column's default is not a value of its type, as the end of a sentence; null if it is one. */
@@ -64,7 +70,7 @@ export function isUsable(value: unknown, column: ColumnDefinition): boolean {
     case 'DATE':
       return typeof value === 'string' && DATE.test(value) && dayMs(value.slice(0, 10)) !== null
     case 'TIMESTAMP':
-      return timeMs(value, column.unit ?? 'iso') !== null
+      return columnTimeMs(value, column) !== null
     default:
       return column.type.endsWith('[]') ? Array.isArray(value) : isDecimal(value, column.type)
   }
@@ -111,7 +117,15 @@ function digitsOf(value: number): number {
   return String(value).replace(/[-.]/g, '').length
 }
 
-/** The millisecond that a time is in, since 1970; null if the engine does not convert it. */
+/** The millisecond that a column's time is in, since 1970; null if the engine does not convert the value. */
+export function columnTimeMs(
+  value: unknown,
+  column: Pick<ColumnDefinition, 'unit' | 'format' | 'zone'>,
+): number | null {
+  return column.format === undefined ? timeMs(value, column.unit ?? 'iso') : formattedTimeMs(value, column)
+}
+
+/** The same of a time in a unit. */
 export function timeMs(value: unknown, unit: TimeUnit): number | null {
   if (unit === 'iso') return typeof value === 'string' ? isoTimeMs(value) : null
   if (typeof value === 'boolean' || !isWhole(value, 2 ** 63)) return null

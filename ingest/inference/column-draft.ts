@@ -1,5 +1,6 @@
 /** Turns what was surveyed into columns, each with what is doubtful about it. */
 import type { ColumnType, TimeUnit } from '#core/definition-parts.ts'
+import { recogniseFormat } from './known-formats.ts'
 import { DISTINCT_MAX, EVERY_ELEMENT, type FieldSurvey, MEMBERS_MAX, type Survey, type TextForm } from './survey.ts'
 
 export interface ColumnDraft {
@@ -7,6 +8,8 @@ export interface ColumnDraft {
   readonly path: string
   readonly type: ColumnType
   readonly unit?: TimeUnit
+  /** of times: how they are written, in the order in which the formats are tried */
+  readonly format?: readonly string[]
   /** every event of the sample has a value */
   readonly isAlways: boolean
   readonly distinct: number
@@ -95,6 +98,7 @@ function draftColumn(field: FieldSurvey, { events }: Survey, name: string): Colu
     name,
     path: pathText(field.path),
     type,
+    ...(type === 'TIMESTAMP' && scalar.format !== undefined ? { format: scalar.format } : {}),
     ...(type === 'TIMESTAMP' && scalar.unit !== undefined && scalar.unit !== 'iso' ? { unit: scalar.unit } : {}),
     isAlways: field.present === events && !isList,
     distinct,
@@ -107,6 +111,7 @@ function draftColumn(field: FieldSurvey, { events }: Survey, name: string): Colu
 interface Scalar {
   readonly type: ColumnType
   readonly unit?: TimeUnit
+  readonly format?: readonly string[]
 }
 
 function typeOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
@@ -115,7 +120,7 @@ function typeOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
     some.reduce((sum, kind) => sum + (kinds.get(kind) ?? 0), 0)
   if (kinds.has('object')) return { type: 'JSON' }
   if (of('boolean') === values) return { type: 'BOOLEAN' }
-  if (of('integer', 'fraction') === values) return numberOf(field, name)
+  if (of('integer', 'fraction') === values) return dayNumberOf(field, name, doubts) ?? numberOf(field, name)
   if (of('text') === values) return textOf(field, name, doubts)
   // Values of several kinds: numbers that are sometimes written as text are numbers.
   const numeric = of('integer', 'fraction') + formsOf(field, 'integer', 'fraction')
@@ -141,13 +146,16 @@ function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   const numbers = formsOf(field, 'integer', 'fraction')
   // A code with leading zeros is no number.
   const isCode = [...field.distinct].some((text) => /^"[+-]?0\d/.test(text))
-  if (numbers === values && !isCode) return numberOf(field, name)
+  if (numbers === values && !isCode) return dayNumberOf(field, name, doubts) ?? numberOf(field, name)
+  const isTimeLike = formsOf(field, 'time-like') + formsOf(field, 'time', 'date') > values / 2
+  const formatted = isTimeLike || formsOf(field, 'time-like', 'other') === values ? formattedOf(field, doubts) : null
+  if (formatted !== null) return formatted
   if (formsOf(field, 'decimal comma') > 0 && formsOf(field, 'decimal comma') + numbers === values)
     doubts.push(
       `its numbers have a decimal comma (${field.example}): ingest with --decimal-comma, and change the type to DECIMAL(18,2)`,
     )
   else if (formsOf(field, 'time-like') > values / 2)
-    doubts.push(`it looks like a time in a form that is not ISO 8601 (${field.example})`)
+    doubts.push(`it looks like a time, but no known format reads all of its values (${field.example}); give its format`)
   else if (numbers > 0.9 * values && !isCode)
     doubts.push(
       `${values - numbers} of ${values} values are not numbers${field.example === null ? '' : ` (${field.example.slice(0, 40)})`}`,
@@ -155,6 +163,26 @@ function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   else if ((texts.get('time') ?? 0) > 0.9 * values)
     doubts.push(`${values - formsOf(field, 'time', 'date')} of ${values} values are not times`)
   return { type: 'VARCHAR' }
+}
+
+/** Dates such as 20170301 under the name of a time. */
+function dayNumberOf(field: FieldSurvey, name: string, doubts: string[]): Scalar | null {
+  const isDay = field.scale === 0 && [8, 14].includes(String(field.lowest).length) && TIME_NAME.test(name)
+  return isDay ? formattedOf(field, doubts) : null
+}
+
+function formattedOf({ distinct }: FieldSurvey, doubts: string[]): Scalar | null {
+  const found = recogniseFormat([...distinct].map((text) => JSON.parse(text) as string | number))
+  if (found === null) return null
+  const { formats, alternatives } = found
+  if (alternatives.length > 0)
+    doubts.push(`its times fit ${alternatives.map((format) => `'${format}'`).join(' and ')} as well as '${formats[0]}'`)
+  if (formats.length > 1) doubts.push(`its times have ${formats.length} formats`)
+  if (formats.some((format) => !format.includes('%z') && !format.endsWith('GMT')))
+    doubts.push(
+      "its times have no offset and are taken for UTC; add zone: 'Europe/Berlin', for example, if they are local",
+    )
+  return { type: 'TIMESTAMP', format: formats }
 }
 
 function formsOf({ texts }: FieldSurvey, ...forms: TextForm[]): number {

@@ -1,5 +1,6 @@
 /** Chooses event time, key and views for surveyed columns. */
 import type { Grain } from '#core/grains.ts'
+import { columnTimeMs } from '#core/usable-value.ts'
 import type { ColumnDraft } from './column-draft.ts'
 
 export interface MeasureDraft {
@@ -71,7 +72,7 @@ function eventTimeOf(columns: readonly ColumnDraft[], doubts: string[]): ColumnD
         ? columns.map(({ path }) => path).join(', ')
         : `these look like times of another form: ${near.join(', ')}`
     throw new Error(
-      `no column is an event time (ISO 8601 text, or s, ms or us since 1970 under a name such as time, ts or created_at); ${seen}`,
+      `no column is an event time (ISO 8601 text or another known format, or s, ms or us since 1970 under a name such as time, ts or created_at); ${seen}`,
     )
   }
   if (second !== undefined) doubts.push(`${first.name} is the event time; ${second.name} could be it as well`)
@@ -180,9 +181,11 @@ function ranked(
   }
 }
 
-function spanMs({ survey, unit }: ColumnDraft): number {
+function spanMs({ survey, unit, format }: ColumnDraft): number {
   const scale = { s: 1_000, ms: 1, us: 0.001, iso: 1 }[unit ?? 'iso']
-  if (Number.isFinite(survey.lowest)) return (survey.highest - survey.lowest) * scale
-  const times = [...survey.distinct].map((text) => Date.parse(JSON.parse(text))).filter(Number.isFinite)
+  if (format === undefined && Number.isFinite(survey.lowest)) return (survey.highest - survey.lowest) * scale
+  const times = [...survey.distinct]
+    .map((text) => columnTimeMs(JSON.parse(text), { unit, format }))
+    .filter((time) => time !== null)
   return times.length === 0 ? 0 : times.reduce((a, b) => Math.max(a, b)) - times.reduce((a, b) => Math.min(a, b))
 }

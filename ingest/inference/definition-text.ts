@@ -29,17 +29,22 @@ export function definitionText(draft: DatasetDraft, columns: readonly ColumnDraf
   return `${lines.join('\n')}\n`
 }
 
-function columnLines({ name, type, path, unit, doubts }: ColumnDraft, isRequired: boolean): string[] {
+function columnLines({ name, type, path, unit, format, doubts }: ColumnDraft, isRequired: boolean): string[] {
   const parts = [
     `type: '${type}'`,
     `path: ${quoted(path)}`,
     ...(unit === undefined ? [] : [`unit: '${unit}'`]),
+    ...(format === undefined ? [] : [`format: ${formatText(format)}`]),
     ...(isRequired ? ['required: true'] : []),
   ]
   return [
     ...doubts.map((doubt) => `    // Please check: ${doubt.replaceAll(/\s+/g, ' ')}.`),
     `    ${name}: { ${parts.join(', ')} },`,
   ]
+}
+
+function formatText(formats: readonly string[]): string {
+  return formats.length === 1 ? quoted(formats[0]!) : `[${formats.map(quoted).join(', ')}]`
 }
 
 function viewLines({ name, comment, unnest, dimensions, time, measures }: ViewDraft): string[] {

@@ -11,7 +11,7 @@ function columnsOf(events: readonly object[], keywords: readonly string[] = []):
 }
 const typeOf = (...values: unknown[]): string => {
   const [column] = columnsOf(values.map((created_at) => ({ created_at }))).columns
-  return column!.unit === undefined ? column!.type : `${column!.type} ${column!.unit}`
+  return [column!.type, column!.unit ?? column!.format?.join(' or ') ?? ''].join(' ').trim()
 }
 const doubtsOf = (...values: unknown[]): string => columnsOf(values.map((v) => ({ v }))).columns[0]!.doubts.join('; ')
 
@@ -32,6 +32,17 @@ test.each<[string, unknown[]]>([
   ['TIMESTAMP s', [1_767_225_600]],
   ['TIMESTAMP ms', [1_767_225_600_000]],
   ['TIMESTAMP us', ['1767225600000000']],
+  ['TIMESTAMP %Y/%m/%d %H:%M', ['2017/03/01 10:00', '2017/3/1 9:05']],
+  ['TIMESTAMP %d/%m/%Y', ['01/02/2017', '28/02/2017']],
+  ['TIMESTAMP %m/%d/%Y', ['01/02/2017', '02/28/2017']],
+  ['TIMESTAMP %d.%m.%Y %H:%M or %d.%m.%Y', ['01.02.2017 10:00', '28.02.2017 11:00', '28.02.2017']],
+  ['TIMESTAMP %a %b %d %H:%M:%S %z %Y', ['Wed Aug 29 17:12:58 +0000 2012']],
+  ['TIMESTAMP %b %d, %Y', ['Mar 1, 2017', 'May 12, 2018']],
+  ['TIMESTAMP %m/%d/%Y %I:%M %p', ['12/31/2017 9:05 AM']],
+  ['TIMESTAMP %Y%m%d', [20170301, 20171231]],
+  ['BIGINT', [20170301, 20179999]],
+  ['VARCHAR', ['2001/01/01 25h10']],
+  ['VARCHAR', ['01/02/2017', 'never']],
   ['VARCHAR[]', [['a', null], []]],
   ['BIGINT[]', [[1], [2, 3]]],
   ['DOUBLE[]', [[1.5], [2]]],
@@ -46,9 +57,11 @@ test('a whole number is a time only under the name of one', () => {
 
 test('says what is doubtful, with an example', () => {
   expect(doubtsOf('-3,5', '12,0')).toMatch(/decimal comma \(-3,5\): ingest with --decimal-comma/)
-  expect(doubtsOf('2001/01/01 01:10')).toMatch(
-    /looks like a time in a form that is not ISO 8601 \(2001\/01\/01 01:10\)/,
+  expect(doubtsOf('2001/01/01 25h10')).toMatch(
+    /looks like a time, but no known format reads all of its values \(2001\/01\/01 25h10\)/,
   )
+  expect(doubtsOf('01/02/2017')).toMatch(/its times fit '%m\/%d\/%Y' as well as '%d\/%m\/%Y'; its times have no offset/)
+  expect(doubtsOf('Wed Aug 29 17:12:58 +0000 2012')).toBe('')
   expect(doubtsOf(7, 'x', true)).toMatch(/several kinds \(1 × integer, 1 × text, 1 × boolean\)/)
   expect(doubtsOf(...Array(19).fill('7'), 'n/a')).toMatch(/1 of 20 values are not numbers \(n\/a\)/)
 })
@@ -134,7 +147,9 @@ test('the event time is always there and named like one, the key identifies, and
 })
 
 test('without a time the message says what was seen', () => {
-  expect(() => draft([{ a: 1, when: '2001/01/01' }])).toThrow(/no column is an event time .*\$\.when \(2001\/01\/01\)/)
+  expect(() => draft([{ a: 1, when: '2001/01/01 25h' }])).toThrow(
+    /no column is an event time .*\$\.when \(2001\/01\/01 25h\)/,
+  )
   expect(() => draft([{ a: 1 }])).toThrow(/no column is an event time .*; \$\.a$/)
 })
 

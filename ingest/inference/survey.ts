@@ -36,7 +36,8 @@ const FIELDS_MAX = 1_000
 const INTEGER = /^[+-]?\d{1,18}$/
 const FRACTION = /^[+-]?\d{1,30}\.\d{1,30}$/
 const DECIMAL_COMMA = /^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$/
-const TIME_LIKE = /^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d\d/
+const TIME_LIKE =
+  /^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d\d|\b\d{1,2}[ /-](jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2}\b/i
 
 export class Survey {
   readonly fields = new Map<string, FieldSurvey>()

@@ -2,9 +2,10 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { CompiledDataset } from '#core/compiled.ts'
-import type { DatasetDefinition } from '#core/definition.ts'
+import type { ColumnDefinition, DatasetDefinition } from '#core/definition.ts'
 import { parseJsonPath, valueAt } from '#core/json-path.ts'
 import { whyUnusable } from '#core/usable-value.ts'
+import { recogniseFormat } from '#ingest/inference/known-formats.ts'
 import { type Sample, type SampleOptions, sampleOf } from '#ingest/inference/sample.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { importDefinition, loadDatasets } from '../drivers/definitions.ts'
@@ -13,6 +14,9 @@ import { commandWith, type SharedOptions } from './command-options.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
 import { printJson, printTable, say } from './output.ts'
+
+/** values from which a format is recognised */
+const HINTED_MAX = 1_000
 
 type CheckOptions = SharedOptions & SampleOptions
 
@@ -85,9 +89,22 @@ function checkColumns(definition: DatasetDefinition, events: readonly object[]):
       values: values.length - wrong.length,
       missing: events.length - values.length,
       unconverted: wrong.length,
-      example: wrong[0] ?? null,
+      example: wrong[0] === undefined ? null : `${wrong[0]}${formatHint(column, values)}`,
     }
   })
+}
+
+/** The formats that read what the column does not; nothing if none is known. */
+function formatHint(column: ColumnDefinition, values: readonly unknown[]): string {
+  if (column.type !== 'TIMESTAMP') return ''
+  const wrong = values.filter((value) => whyUnusable(value, column) !== null)
+  const texts = wrong.filter((value) => typeof value === 'string' || typeof value === 'number')
+  const found = recogniseFormat(texts.slice(0, HINTED_MAX))
+  if (found === null) return ''
+  const formats = [found.formats, ...found.alternatives.map((other) => [other])].map((these) =>
+    these.map((one) => `'${one}'`).join(', '),
+  )
+  return `; format ${formats.join(' or ')} reads it`
 }
 
 function rejectsOf(dataset: CompiledDataset, events: readonly object[]): Rejected[] {

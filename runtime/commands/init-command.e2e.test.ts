@@ -91,6 +91,45 @@ test('a semicolon CSV with decimal commas', async () => {
   expect(Object.fromEntries(rows.map((row) => [row.origin, row.total_delay]))).toEqual(Object.fromEntries(delays))
 })
 
+test('a semicolon CSV whose times are not ISO 8601', async () => {
+  const lines = [
+    'date;delay;origin;airline',
+    '2001/01/01 01:10;-3,5;SFO;WN',
+    '2001/01/01 01:31;12,0;"LAX; T4";AA',
+    '2001/01/02 23:59;;JFK;',
+  ]
+  await writeFile(join(folder, 'semicolon.csv'), `${lines.join('\n')}\n`)
+  const { drafted, rows } = await tenMinutes('semicolon.csv', '--decimal-comma', 'delay')
+  expect(drafted).toMatchObject({ time: 'date', views: ['by_airline', 'top_airline'] })
+  expect(rows.map((row) => [row.airline, row.total_delay])).toEqual([
+    ['AA', 12],
+    ['WN', -3.5],
+    [null, null],
+  ])
+  const days = await watershed(
+    'query',
+    'semicolon',
+    'by_airline',
+    '--grain',
+    'day',
+    ...['--dataset', './semicolon.ts', '--data', 'data'],
+  )
+  expect((days.data as { time: string; airline: string }[]).map(({ time, airline }) => [time, airline])).toEqual([
+    ['2001-01-01T00:00:00.000Z', 'AA'],
+    ['2001-01-01T00:00:00.000Z', 'WN'],
+    ['2001-01-02T00:00:00.000Z', null],
+  ])
+  const iso = (await readFile(join(folder, 'semicolon.ts'), 'utf8')).replace(/, format: '[^']*'/, '')
+  await writeFile(join(folder, 'iso.ts'), iso)
+  const { stdout } = await run(process.execPath, [MAIN, 'check', './iso.ts', 'semicolon.csv', '--json'], {
+    cwd: folder,
+  }).catch((error) => error)
+  const { columns } = JSON.parse(stdout) as { columns: { example: string | null }[] }
+  expect(columns[0]!.example).toBe(
+    `"2001/01/01 01:10" is not a valid time (iso, years 1 to 9999); format '%Y/%m/%d %H:%M' reads it`,
+  )
+})
+
 test('a Parquet file with decimals and nested lists', async () => {
   const engine = await DuckDbEngine.open({ folders: [folder] })
   const connection = await engine.connect()
@@ -114,8 +153,10 @@ test('a Parquet file with decimals and nested lists', async () => {
 })
 
 test('an existing definition is kept, and what cannot be drafted is explained', async () => {
-  await writeFile(join(folder, 'x.ndjson'), '{"a":1,"when":"01/02/2026"}\n')
-  await expect(watershed('init', 'x.ndjson')).rejects.toThrow(/no column is an event time .*\$\.when \(01\/02\/2026\)/)
+  await writeFile(join(folder, 'x.ndjson'), '{"a":1,"when":"01/02/2026 25h"}\n')
+  await expect(watershed('init', 'x.ndjson')).rejects.toThrow(
+    /no column is an event time .*\$\.when \(01\/02\/2026 25h\)/,
+  )
   await writeFile(join(folder, 'y.ndjson'), '{"a":1,"at":"2026-01-01T00:00:00Z"}\n')
   await writeFile(join(folder, 'y.ts'), '// mine')
   await expect(watershed('init', 'y.ndjson')).rejects.toThrow(/'y.ts' exists; choose another with --output/)

@@ -57,7 +57,7 @@ async function init(source: string, options: InitOptions): Promise<void> {
     const views = draft.views.map((view) => view.name)
     const summary = { file: output, dataset: name, time: draft.time.name, key: draft.key.name, views }
     printJson({ ...summary, format, columns: columns.length, isWhole, odd, doubts, ...checked })
-  } else sayDraft(source, output, draft, columns, sample, doubts, checked)
+  } else sayDraft(source, output, draft, columns, sample, doubts, checked, options)
 }
 
 async function draftOf(
@@ -122,6 +122,7 @@ function sayDraft(
   { format, events, odd, isWhole }: Sample,
   doubts: readonly string[],
   { rejected, reason }: Checked,
+  options: SampleOptions,
 ): void {
   const { name, time, key, views } = draft
   const path = relative('.', resolve(output))
@@ -134,9 +135,16 @@ function sayDraft(
   if (rejected > 0) say(`  ${rejected} of ${events.length} events would be rejected; the first: ${reason}`)
   const isFile = source !== '-' && !/^https?:/i.test(source)
   say('next:')
-  if (isFile) say(`  ./watershed ingest ${name} ${source} --dataset ${file}`)
+  if (isFile) say(`  ./watershed ingest ${name} ${source} --dataset ${file}${readFlags(options)}`)
   say(`  ./watershed query ${name} ${view!.name} --dataset ${file} --limit 10`)
   say(`  ./watershed start --dataset ${file}`)
+}
+
+/** The flags with which the source was read, for the next command. */
+function readFlags({ after, format, delimiter, columns, decimalComma }: SampleOptions): string {
+  const flags = { after, format, delimiter, columns: columns?.join(','), 'decimal-comma': decimalComma?.join(',') }
+  const given = Object.entries(flags).filter(([, value]) => value !== undefined)
+  return given.map(([name, value]) => ` --${name} '${value}'`).join('')
 }
 
 /** @example nameOf('/data/2015-Flights.csv.gz') // 'flights' */
