@@ -22,4 +22,10 @@ export const SHIPPED_DATASETS: Readonly<Record<string, ShippedDataset>> = {
     firstQuestion: 'trending_topics?limit=3',
     generator: async (options) => new (await import('./meetup-rsvps/rsvp-generator.ts')).RsvpGenerator(options),
   },
+  course_clicks: {
+    about: 'Clicks on a course site: conversion by course and hour, trending courses, users looked up by key, a funnel',
+    definition: at('./course-clicks/definition.ts'),
+    firstQuestion: 'courses?dimensions=course_id&order=-conversion&having=views:gte:20&limit=5',
+    generator: async (options) => new (await import('./course-clicks/click-generator.ts')).ClickGenerator(options),
+  },
 }

@@ -35,7 +35,7 @@ export function backfillCommand(): Command {
   )
     .argument('<dataset>', 'name of the dataset')
     .action((name: string, options: SharedOptions) =>
-      runAll(options, 'full', async (workspace) => [await workspace.dataset(name)]),
+      runAll(options, 'full', async (workspace) => [await workspace.dataset(name)], name),
     )
 }
 
@@ -43,9 +43,10 @@ async function runAll(
   options: SharedOptions,
   mode: BatchMode,
   choose: (workspace: Workspace) => Promise<readonly OpenDataset[]>,
+  dataset?: string,
 ): Promise<void> {
   const stop = stopSignal()
-  const made = await withWorkspace(options, 'batch', async (workspace) => {
+  const run = async (workspace: Workspace): Promise<GenerationManifest[]> => {
     const generations: GenerationManifest[] = []
     for (const open of await choose(workspace)) {
       const upToDate = await bringUpToDate(workspace, open, 'closed', stop.signal)
@@ -55,7 +56,8 @@ async function runAll(
       if (mode === 'full') await sayWithoutJson(open)
     }
     return generations
-  }).finally(stop.dispose)
+  }
+  const made = await withWorkspace(options, 'batch', run, { dataset }).finally(stop.dispose)
   if (options.json) printJson(made.map(generationSummary))
   else printTable(GENERATION_HEADS, made.map(generationRow))
 }

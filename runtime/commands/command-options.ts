@@ -1,10 +1,12 @@
 /** Flags shared by all commands, and how a command opens its workspace. */
 import { Command, InvalidArgumentError } from 'commander'
+import { SHIPPED_DATASETS } from '#datasets/shipped.ts'
 import { offerPackageName } from '../drivers/definitions.ts'
 import type { EngineRole } from '../drivers/open-engine.ts'
 import { commandLog } from '../log.ts'
 import { type ConfigurationSources, loadConfiguration } from '../settings/configuration.ts'
 import { secretsOf } from '../settings/secrets.ts'
+import { isDefinitionPath } from '../settings/setting-sources.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { Workspace } from './workspace.ts'
 
@@ -84,6 +86,16 @@ export interface WorkspaceNeeds {
   readonly make?: boolean
   /** settings that the command overrides */
   readonly adjust?: (configuration: Configuration) => Configuration
+  /** the dataset that the command is about; a shipped one need not be named by --dataset as well */
+  readonly dataset?: string
+}
+
+/** Beside definition files nothing is loaded that was not asked for: one of them can define a dataset of that name. */
+function withShipped(configuration: Configuration, dataset: string | undefined): Configuration {
+  const { datasets } = configuration
+  if (dataset === undefined || !Object.hasOwn(SHIPPED_DATASETS, dataset)) return configuration
+  if (datasets.includes(dataset) || datasets.some(isDefinitionPath)) return configuration
+  return { ...configuration, datasets: [...datasets, dataset] }
 }
 
 /** Opens the workspace, runs the command's work on it, and always closes it. */
@@ -91,9 +103,9 @@ export async function withWorkspace<T>(
   options: SharedOptions,
   role: EngineRole,
   work: (workspace: Workspace) => Promise<T>,
-  { make = false, adjust = (as) => as }: WorkspaceNeeds = {},
+  { make = false, adjust = (as) => as, dataset }: WorkspaceNeeds = {},
 ): Promise<T> {
-  const configuration = adjust(await configurationOf(options))
+  const configuration = withShipped(adjust(await configurationOf(options)), dataset)
   const emit = commandLog(configuration, { role: 'command', secrets: secretsOf(configuration) })
   const workspace = await Workspace.open(configuration, role, emit, make)
   try {

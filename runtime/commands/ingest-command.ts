@@ -59,7 +59,7 @@ async function ingest(name: string, file: string, options: IngestOptions): Promi
       bar.stop()
     }
   }
-  const result = await withWorkspace(options, 'serve', takeIn, { make: true }).finally(stop.dispose)
+  const result = await withWorkspace(options, 'serve', takeIn, { make: true, dataset: name }).finally(stop.dispose)
   if (options.json) printJson({ dataset: name, file, ...result })
   else sayResult(name, result)
   process.exitCode = exitCodeOf(result)

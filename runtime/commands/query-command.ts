@@ -54,7 +54,7 @@ export function queryCommand(): Command {
 
 async function query(dataset: string, view: string, options: QueryOptions): Promise<void> {
   const texts = Object.fromEntries(QUERY_PARAMETERS.map((name) => [name, options[name]]))
-  const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', async (workspace) => {
+  const asking = async (workspace: Workspace): Promise<Asked> => {
     const open = await workspace.dataset(dataset, 'late')
     const { queryMsMax, waitMsMax, answerBytesMax } = workspace.configuration
     const ask = (): Promise<Answer> =>
@@ -63,7 +63,8 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
     const asked = await askUpToDate(workspace, open, ask, options.catchUp)
     if (position === null || isReached(position, asked.meta.position)) return asked
     return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }
-  })
+  }
+  const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', asking, { dataset })
   if (options.requireLive && meta.liveMissing !== null) throw new LiveMissingError(meta.liveMissing)
   if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
   else show(rowsJson, meta)

@@ -26,6 +26,8 @@ export interface GeneratedPlatformOptions {
   readonly engine: DuckDbEngine
   readonly definition: DatasetDefinition
   readonly segmentRecordsMax: number
+  /** events of one read of the stream role; default: 10 */
+  readonly batchRecordsMax?: number
   readonly resident: boolean
 }
 
@@ -57,7 +59,7 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     pollEveryMs: 2,
     flushEveryMs: 5,
     flushBehindEveryMs: 5,
-    batchRecordsMax: 10,
+    batchRecordsMax: options.batchRecordsMax ?? 10,
     segmentRecordsMax: options.segmentRecordsMax,
   }
   const stream = new StreamRole({ ...parts, scratchFolder: scratch(folder, 'stream'), limits, emit })
