@@ -153,6 +153,11 @@ export class Intake implements EventIntake {
         await turn()
         first = index
       }
+      const fault = rows.faults?.get(index)
+      if (fault !== undefined) {
+        placed.reject(index, fault)
+        continue
+      }
       const key = text || isUtf8(rowOf(rows, index)) ? this.#quickKey(rows, index, nowMs) : null
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
       else if (this.#place(rows, index, { acceptUnusable, nowMs, warnings }, placed) === 'unusable') unusable++

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
+import { BodyError } from './bodies/body-error.ts'
 import { checkRow } from './check-row.ts'
 import { textsOf, visit, visits } from './ingest-fixture.ts'
 import { OfferTooLargeError } from './ingest-limits.ts'
-import { BodyError, rowsOfBody } from './parse-body.ts'
+import { rowsOfBody } from './parse-body.ts'
 
 const rows = async (text: string | Buffer, format: 'json' | 'ndjson', limits = {}): Promise<string[]> =>
   textsOf(await rowsOfBody(Buffer.from(text), format, limits))

@@ -1,8 +1,11 @@
 /** Splits a request body into one row per event. Its size, the number of events, and the size and depth of each are checked before anything is parsed. */
 import { isUtf8 } from 'node:buffer'
 import { setImmediate as turn } from 'node:timers/promises'
+import type { BodyFormat } from '#core/body-format.ts'
 import { trimmed, withoutLineBreaks } from '#core/json-bytes.ts'
 import { isTooDeep } from '#core/json-text.ts'
+import { BodyError } from './bodies/body-error.ts'
+import { rowsOfCsv } from './bodies/csv-body.ts'
 import { type BodyLimits, DEFAULT_BODY_LIMITS, OfferTooLargeError } from './ingest-limits.ts'
 import { beginsArray, elementsOf, type JsonElements } from './json-elements.ts'
 import { linesOf, withoutByteOrderMark } from './ndjson-lines.ts'
@@ -11,27 +14,37 @@ import type { Rows } from './rows.ts'
 /** parsed before the event loop is yielded to */
 const BYTES_PER_TURN = 1024 * 1024
 
-export type BodyFormat = 'json' | 'ndjson'
-
-/** The body is not a list of events; a single invalid event gives a verdict instead. */
-export class BodyError extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'BodyError'
-  }
-}
-
 /**
  * The rows of a body, ready for Intake.offer. A large one is parsed in slices, between which the event loop is yielded to.
  * @throws OfferTooLargeError for more bytes or events than the limits; BodyError for invalid JSON
  */
 export async function rowsOfBody(body: Buffer, format: BodyFormat, limits: Partial<BodyLimits> = {}): Promise<Rows> {
-  const { bodyBytesMax, rowsMax, recordBytesMax } = { ...DEFAULT_BODY_LIMITS, ...limits }
+  const all = { ...DEFAULT_BODY_LIMITS, ...limits }
+  const { bodyBytesMax, rowsMax } = all
   if (body.length > bodyBytesMax)
     throw new OfferTooLargeError('the body', body.length, 'bytes', 'requestBytesMax', bodyBytesMax)
-  const rows = format === 'ndjson' ? linesOf(body, rowsMax) : await rowsOfJson(body, rowsMax, recordBytesMax)
+  const rows = await split(body, format, all)
   assertCount(rows.starts.length, rowsMax)
   return rows
+}
+
+/** Formats other than JSON and NDJSON load their libraries when they are first used. */
+async function split(body: Buffer, format: BodyFormat, limits: BodyLimits): Promise<Rows> {
+  const { rowsMax, recordBytesMax } = limits
+  if (format === 'ndjson') return linesOf(body, rowsMax)
+  if (format === 'json') return rowsOfJson(body, rowsMax, recordBytesMax)
+  if (format === 'arrow') return (await import('./bodies/arrow-body.ts')).rowsOfArrow(body, limits)
+  if (typeof format === 'object' && format.kind === 'csv') return rowsOfCsv(body, format, limits)
+  const { checkedCloudEvents, rowOfBinary } = await import('./bodies/cloud-events.ts')
+  if (typeof format === 'object') return rowOfBinary(body, format, limits)
+  const isArray = beginsArray(withoutByteOrderMark(body))
+  if (isArray !== (format === 'cloud-events'))
+    throw new BodyError(
+      isArray
+        ? 'the body is an array; send a batch of CloudEvents with content-type application/cloudevents-batch+json'
+        : 'the body is not an array; send a single CloudEvent with content-type application/cloudevents+json',
+    )
+  return checkedCloudEvents(await rowsOfJson(body, rowsMax, recordBytesMax), recordBytesMax)
 }
 
 function assertCount(count: number, rowsMax: number): void {

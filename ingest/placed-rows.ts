@@ -6,6 +6,8 @@ import type { Rows } from './rows.ts'
 
 export interface AcceptedRow {
   readonly index: number
+  /** where it begins in a body of lines whose rows are not lines */
+  readonly line?: number
   readonly status: 'accepted'
   readonly partition: number
   readonly offset: Offset
@@ -13,6 +15,7 @@ export interface AcceptedRow {
 
 export interface RejectedRow {
   readonly index: number
+  readonly line?: number
   readonly status: 'rejected'
   readonly reason: string
 }
@@ -54,7 +57,7 @@ export class PlacedRows {
   }
 
   reject(index: number, reason: string): void {
-    this.rejected.push({ index, status: 'rejected', reason: visibleText(reason) })
+    this.rejected.push({ ...this.#placeOf(index), status: 'rejected', reason: visibleText(reason) })
   }
 
   /** The accepted rows of each partition, in their order. Rows that follow one another in the offer are copied together. */
@@ -106,8 +109,13 @@ export class PlacedRows {
       if (partition === REJECTED) return rejected.next().value!
       const { value: offset } = places.get(partition)!.next() as IteratorYieldResult<Offset>
       if (offset === undefined) throw new RangeError(`the log returned no offset for row ${index}, which it appended`)
-      return { index, status: 'accepted', partition, offset }
+      return { ...this.#placeOf(index), status: 'accepted', partition, offset }
     })
+  }
+
+  #placeOf(index: number): { readonly index: number; readonly line?: number } {
+    const { lines } = this.#rows
+    return lines === undefined ? { index } : { index, line: lines[index]! }
   }
 }
 

@@ -6,6 +6,10 @@ export interface Rows {
   readonly bytes: Buffer
   readonly starts: readonly number[]
   readonly ends: readonly number[]
+  /** rows that are not events, each with the reason */
+  readonly faults?: ReadonlyMap<number, string>
+  /** the line of the body where each row begins; absent where rows are not lines */
+  readonly lines?: readonly number[]
 }
 
 const LINE_FEED = 10

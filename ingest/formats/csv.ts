@@ -39,7 +39,7 @@ interface Pending {
   quoted: boolean
 }
 
-type Found = { readonly end: number } | { readonly malformed: string } | 'more'
+type Found = { readonly end: number } | { readonly malformed: string; readonly at: number } | 'more'
 
 export class CsvSplitter implements RecordSplitter {
   readonly unit = 'line'
@@ -53,6 +53,7 @@ export class CsvSplitter implements RecordSplitter {
   #lines = 0
   /** the line that is left out is longer than the limit */
   #skipping = false
+  #rescanned = 0
 
   constructor(recordBytesMax: number, options: CsvOptions & { readonly delimiter: string }) {
     this.#recordBytesMax = recordBytesMax
@@ -65,6 +66,11 @@ export class CsvSplitter implements RecordSplitter {
 
   get ended(): number {
     return this.#lines
+  }
+
+  /** bytes that were read more than once, because a quote before them turned out not to be closed */
+  get rescannedBytes(): number {
+    return this.#rescanned
   }
 
   *push(chunk: Buffer): Generator<NumberedRecord> {
@@ -101,6 +107,7 @@ export class CsvSplitter implements RecordSplitter {
         break
       }
       const stop = end ?? pending.bytes.length
+      if (malformed !== null) this.#rescanned += Math.max(0, lookedAt(found, pending) - stop)
       const record = withoutReturn(pending.bytes.subarray(from, stop))
       const number = this.#lines + 1
       this.#lines += malformed === null ? lineEnds(record) + 1 : 1
@@ -192,7 +199,7 @@ export class CsvSplitter implements RecordSplitter {
         else if (next === undefined || next === this.#delimiterByte || next === NEWLINE || next === CARRIAGE_RETURN) {
           pending.quoted = false
           at = quote + 1
-        } else return { malformed: 'text follows the closing quote of a field' }
+        } else return { malformed: 'text follows the closing quote of a field', at: quote }
       } else {
         const newline = bytes.indexOf(NEWLINE, at)
         if (quote !== -1 && (newline === -1 || quote < newline)) {
@@ -234,6 +241,11 @@ interface CsvColumn {
 
 function endless({ quoted }: Pending): string {
   return quoted ? 'a quote is opened and never closed' : 'it is longer than the limit'
+}
+
+/** How far a record was looked at before it was given up. */
+function lookedAt(found: Found, { bytes }: Pending): number {
+  return typeof found === 'object' && 'at' in found ? found.at : bytes.length
 }
 
 function malformedOf(found: Found): string | null {

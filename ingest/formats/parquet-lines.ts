@@ -34,7 +34,7 @@ async function selectOf(connection: EngineConnection, path: string): Promise<str
   const fields = columns.map(({ name, type }) => {
     const column = quoteName(name)
     if (!NOT_FINITE_TYPES.has(type)) return column
-    return `CASE WHEN isfinite(${column}) THEN to_json(${column}) ELSE to_json(CASE WHEN isnan(${column}) THEN 'NaN' WHEN ${column} > 0 THEN 'Infinity' ELSE '-Infinity' END) END AS ${column}`
+    return `CASE WHEN ${column} IS NULL OR isfinite(${column}) THEN to_json(${column}) ELSE to_json(CASE WHEN isnan(${column}) THEN 'NaN' WHEN ${column} > 0 THEN 'Infinity' ELSE '-Infinity' END) END AS ${column}`
   })
   return `SELECT to_json(event)::VARCHAR FROM (SELECT ${fields.join(', ')} ${from}) AS event`
 }

@@ -1,10 +1,10 @@
 /** The main thread's end of the intake role: passes offers to its thread, and the replies back. */
 import type { MessagePort } from 'node:worker_threads'
+import type { BodyFormat } from '#core/body-format.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import { type BodyRoom, InFlight } from '#ingest/in-flight.ts'
 import type { IngestLimits } from '#ingest/ingest-limits.ts'
 import type { EventIntake, IntakeResult, OfferOptions } from '#ingest/intake.ts'
-import type { BodyFormat } from '#ingest/parse-body.ts'
 import type { IntakePort } from '#serving/http/event-route.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { FromIntake, OfferedContent, OfferRequest } from './intake-messages.ts'

@@ -1,6 +1,6 @@
 /** Messages between the main thread and the intake role's thread, on a port of their own. */
+import type { BodyFormat } from '#core/body-format.ts'
 import type { IntakeResult, OfferOptions } from '#ingest/intake.ts'
-import type { BodyFormat } from '#ingest/parse-body.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 
 /** What is offered to one dataset. */

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { releaseMemory } from '#core/release-memory.ts'
+import { BuildTurns } from '#ingest/bodies/build-turns.ts'
 import { Intake, type IntakeResult, type IntakeStatus } from '#ingest/intake.ts'
 import { rowsOfBody } from '#ingest/parse-body.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
@@ -27,6 +28,7 @@ await runRole(async ({ configuration, port }, emit) => {
   const limits = { ...intakeLimits(configuration), inFlightBytesMax: Number.POSITIVE_INFINITY }
   const logs: EventLog[] = []
   const intakes = new Map<string, Intake>()
+  const turns = new BuildTurns()
   for (const dataset of await loadEventChecks(configuration.datasets)) {
     const log = await openLog({ dataset: dataset.name, folder, configuration, emit, step })
     logs.push(log)
@@ -40,8 +42,11 @@ await runRole(async ({ configuration, port }, emit) => {
   const offer = async ({ dataset, content, options, key }: OfferRequest): Promise<IntakeResult> => {
     if ('rows' in content) return intakes.get(dataset)!.offer(content.rows, options)
     const once = key === undefined ? undefined : { key, fingerprint: fingerprintOf(content) }
-    const rows = await rowsOfBody(asBuffer(content.body), content.format, bodyLimits(configuration))
-    return intakes.get(dataset)!.offer(rows, { ...options, once })
+    const { body, format } = content
+    return turns.during(format, async () => {
+      const rows = await rowsOfBody(asBuffer(body), format, bodyLimits(configuration))
+      return intakes.get(dataset)!.offer(rows, { ...options, once })
+    })
   }
   const take = async (request: OfferRequest): Promise<void> => {
     const { id, content } = request
@@ -77,7 +82,8 @@ function statusOf(dataset: string, status: IntakeStatus): PartStatus {
 
 /** Tells one body from another: of its bytes before they are split, which may change them. */
 function fingerprintOf({ body, format }: Extract<OfferedContent, { readonly format: unknown }>): string {
-  return createHash('sha256').update(`${format}\n`).update(body).digest('base64')
+  const kind = typeof format === 'string' ? format : JSON.stringify(format)
+  return createHash('sha256').update(`${kind}\n`).update(body).digest('base64')
 }
 
 function asBuffer(bytes: Uint8Array<ArrayBuffer>): Buffer {

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { tableFromJSON, tableToIPC } from 'apache-arrow'
+import papa from 'papaparse'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { silent } from '#telemetry/emit.ts'
 import { DATASET, linesOf, notes, notesDefinition } from '#tests/faults/notes.ts'
@@ -78,6 +80,28 @@ test('a position in a partition that the log does not have is refused at once', 
   expect(JSON.parse(text)).toMatchObject({ field: 'atLeast', detail: expect.stringContaining('no partition 999') })
 })
 
+test('the same events as CSV, an Arrow stream and NDJSON are counted alike, and once under their key', async () => {
+  const columns = Object.keys(notes(0, 1)[0]!)
+  const csv = papa.unparse(notes(60, 70) as object[], { newline: '\n' })
+  const arrow = Buffer.from(tableToIPC(tableFromJSON(notes(70, 80) as unknown as Record<string, unknown>[]), 'stream'))
+  const sent = [
+    await post(`${csv}\n1,2,3,4,5,6,7,8,9\n`, { 'content-type': 'text/csv', 'idempotency-key': '"csv"' }),
+    await post(gzipSync(arrow), { 'content-type': 'application/vnd.apache.arrow.stream', 'content-encoding': 'gzip' }),
+  ].map(({ status, text }) => ({ status, ...JSON.parse(text) }))
+  expect(sent).toMatchObject([
+    {
+      status: 202,
+      accepted: 10,
+      rows: [{ index: 10, line: 12, reason: `it has 9 fields, and the header names ${columns.length} columns` }],
+    },
+    { status: 202, accepted: 10, rejected: 0 },
+  ])
+  const again = await post(`${csv}\n1,2,3,4,5,6,7,8,9\n`, { 'content-type': 'text/csv', 'idempotency-key': '"csv"' })
+  expect(JSON.parse(again.text)).toMatchObject({ accepted: 10, repeated: true, position: sent[0].position })
+  const { text } = await get(`/v1/datasets/${DATASET}/views/all?atLeast=${sent[1].position}`)
+  expect(JSON.parse(text).meta.rows.open).toBe(80)
+})
+
 test('when the log file is gone, readiness says so, and no answer names its path', async () => {
   expect((await get('/readyz')).status).toBe(200)
   await rm(join(folder, 'data', 'log', `${DATASET}.sqlite`))
@@ -91,7 +115,7 @@ test('when the log file is gone, readiness says so, and no answer names its path
     state: 'refused',
     detail: expect.stringMatching(/^log notes\.sqlite: the file was deleted or replaced/),
   })
-  const refused = await post(bodyOf(60, 61))
+  const refused = await post(bodyOf(80, 81))
   expect(refused.status).toBe(503)
   for (const { text } of [ready, refused]) expect(text).not.toContain(folder)
 })

@@ -2,10 +2,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { BodyFormat } from '#core/body-format.ts'
 import { positionAfter, positionText } from '#core/log-position.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import { unpackedBody } from './body-encoding.ts'
+import { type BODY_TYPES, type BodyParameters, bodyFormatOf, isBinaryCloudEvent } from './body-format.ts'
 import type { BodyRoom } from './body-room.ts'
 import { idempotencyKeyOf } from './idempotency-key.ts'
 import { type DescribedBody, JSON_TYPE, responsesOf } from './openapi.ts'
@@ -16,6 +18,8 @@ import { TAKEN } from './response-schemas.ts'
 
 export interface EventVerdict {
   readonly index: number
+  /** of CSV: the line of the body where the record begins */
+  readonly line?: number
   readonly status: 'accepted' | 'rejected'
   readonly partition?: number
   readonly offset?: number
@@ -27,7 +31,7 @@ export interface IntakePort {
   /** for one body, while it is received; an offered one counts by itself */
   room(): BodyRoom
   /** @param verdicts rows that get a verdict; @param key under which the body counts once, however often it is offered */
-  offerBody(body: Buffer, format: 'json' | 'ndjson', verdicts: 'all' | 'rejected', key?: string): Promise<OfferResult>
+  offerBody(body: Buffer, format: BodyFormat, verdicts: 'all' | 'rejected', key?: string): Promise<OfferResult>
 }
 
 /** Values of accepted events that could not be converted. */
@@ -49,28 +53,30 @@ export interface OfferResult {
   readonly repeated: boolean
 }
 
-const FORMATS = {
-  'application/json': 'json',
-  'application/x-ndjson': 'ndjson',
-  'application/jsonl': 'ndjson',
-  'text/plain': 'ndjson',
-} as const
-
 const EVENT = { type: 'object', description: 'One event, as the dataset defines it' }
+const CLOUD_EVENT = {
+  type: 'object',
+  description: 'A CloudEvent 1.0 in JSON format, which is the event as the dataset defines it',
+  required: ['specversion', 'id', 'source', 'type'],
+}
+const text = (description: string) => ({ type: 'string', description })
+
+const SCHEMAS: Readonly<Record<keyof typeof BODY_TYPES, Readonly<Record<string, unknown>>>> = {
+  'application/json': { oneOf: [{ type: 'array', items: EVENT }, EVENT] },
+  'application/x-ndjson': text('One event per line'),
+  'application/jsonl': text('One event per line'),
+  'text/plain': text('One event per line'),
+  'text/csv': text('A header line, then one event per record; see the parameters delimiter, columns and decimalComma'),
+  'text/tab-separated-values': text('As text/csv, separated by tabs'),
+  'application/vnd.apache.arrow.stream': { ...text('An Arrow IPC stream: one event per row'), format: 'binary' },
+  'application/cloudevents+json': CLOUD_EVENT,
+  'application/cloudevents-batch+json': { type: 'array', items: CLOUD_EVENT },
+}
 
 const BODY: DescribedBody = {
-  description: 'Events: a JSON array, one JSON object, or NDJSON; uncompressed, or with content-encoding gzip',
-  content: Object.fromEntries(
-    Object.entries(FORMATS).map(([type, format]) => [
-      type,
-      {
-        schema:
-          format === 'json'
-            ? { oneOf: [{ type: 'array', items: EVENT }, EVENT] }
-            : { type: 'string', description: 'One event per line' },
-      },
-    ]),
-  ),
+  description:
+    'Events in one of these formats, uncompressed or with content-encoding gzip; or the data of one CloudEvent in binary mode, with its attributes in ce- headers',
+  content: Object.fromEntries(Object.entries(SCHEMAS).map(([type, schema]) => [type, { schema }])),
 }
 
 const SCHEMA = {
@@ -95,8 +101,11 @@ const SCHEMA = {
 export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, IntakePort>): void {
   const rooms = new WeakMap<FastifyRequest, BodyRoom>()
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(Object.keys(FORMATS), (request: FastifyRequest, payload: IncomingMessage) => {
+  // Any type: the data of a CloudEvent may have one that is not in the list.
+  app.addContentTypeParser('*', async (request: FastifyRequest, payload: IncomingMessage) => {
     const { headers, routeOptions } = request
+    // Before the body is received: an unknown type must not cost that.
+    bodyFormatOf(headers, request.query as BodyParameters)
     return receivedBody(payload, headers['content-length'], routeOptions.bodyLimit, rooms.get(request))
   })
   const options = { schema: SCHEMA, config: { describedBody: BODY } }
@@ -114,11 +123,12 @@ export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, In
       const intake = servedUnder(intakes, request.params.dataset)
       const room = rooms.get(request)!
       const key = idempotencyKeyOf(request.headers['idempotency-key'])
+      const format = bodyFormatOf(request.headers, request.query)
       const body = await bodyOf(request, room)
-      if (body.length === 0)
+      if (body.length === 0 && !isBinaryCloudEvent(request.headers))
         throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
       room.free()
-      const result = await intake.offerBody(body, formatOf(request), request.query.verdicts ?? 'rejected', key)
+      const result = await intake.offerBody(body, format, request.query.verdicts ?? 'rejected', key)
       const answer = { accepted: result.accepted, rejected: result.rejected, rows: result.verdicts }
       if (result.accepted > 0 || result.rejected === 0) {
         const position = positionText(positionAfter(result.appended))
@@ -142,9 +152,4 @@ async function bodyOf({ body, headers, raw, routeOptions }: FastifyRequest, room
   const unpacked = await unpackedBody(body, headers['content-encoding'], routeOptions.bodyLimit, isGone)
   room.take(unpacked.length)
   return unpacked
-}
-
-function formatOf(request: FastifyRequest): 'json' | 'ndjson' {
-  const type = (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
-  return FORMATS[type as keyof typeof FORMATS] ?? 'json'
 }

@@ -66,7 +66,12 @@ test('lists the parameters of each route', () => {
   expect(named('GET /v1/datasets/{dataset}/views/{view}', 'query').sort()).toEqual([...QUERY_PARAMETERS].sort())
   expect(named('GET /v1/datasets/{dataset}/views/{view}', 'path')).toEqual(['dataset', 'view'])
   expect(named('GET /v1/datasets/{dataset}/dead-letters', 'query')).toEqual(['limit'])
-  expect(named('POST /v1/datasets/{dataset}/events', 'query')).toEqual(['verdicts'])
+  expect(named('POST /v1/datasets/{dataset}/events', 'query')).toEqual([
+    'verdicts',
+    'delimiter',
+    'columns',
+    'decimalComma',
+  ])
 })
 
 test('describes the request body of events for every content type', () => {
@@ -76,6 +81,11 @@ test('describes the request body of events for every content type', () => {
     'application/x-ndjson',
     'application/jsonl',
     'text/plain',
+    'text/csv',
+    'text/tab-separated-values',
+    'application/vnd.apache.arrow.stream',
+    'application/cloudevents+json',
+    'application/cloudevents-batch+json',
   ])
 })
 

@@ -107,7 +107,10 @@ export function problemOfError(error: unknown): Problem {
     return problemOf('too-large', 'the body exceeds the limit requestBytesMax; send it in smaller parts')
   if (name === 'BodyError') return problemOf('bad-request', message)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
-    return problemOf('unsupported-type', 'send application/json or application/x-ndjson')
+    return problemOf(
+      'unsupported-type',
+      'send application/json, application/x-ndjson, text/csv, application/vnd.apache.arrow.stream or application/cloudevents+json; GET /openapi.json lists all types',
+    )
   if (isStorageFault(error)) return problemOf('storage-fault', message)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problemOf('bad-request', message)
   return problemOf('internal', 'see the server log for details')

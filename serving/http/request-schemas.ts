@@ -18,6 +18,14 @@ export const VIEW_PARAMS = DATASET_PARAMS.extend({ view: z.string().describe('Na
 
 export const EVENTS_QUERY = z.strictObject({
   verdicts: z.enum(['all']).optional().describe('Also list the accepted events, with partition and offset'),
+  delimiter: z
+    .string()
+    .optional()
+    .describe(
+      'CSV: the character that separates fields, or `tab`; default: a comma for text/csv, a tab for text/tab-separated-values',
+    ),
+  columns: z.string().optional().describe('CSV without a header line: names of the columns; comma-separated'),
+  decimalComma: z.string().optional().describe('CSV: columns with numbers such as 1.234,50; comma-separated'),
 })
 
 export const EVENTS_HEADERS = z.looseObject({

@@ -110,6 +110,7 @@ export const TAKEN = z.strictObject({
   rows: z.array(
     z.strictObject({
       index: z.number().int().describe('Position in the body; the first event is 0'),
+      line: z.number().int().optional().describe('CSV: the line where the record begins; the header is line 1'),
       status: z.enum(['accepted', 'rejected']),
       partition: z.number().int().optional(),
       offset: offset.optional(),

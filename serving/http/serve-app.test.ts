@@ -83,6 +83,27 @@ test.each([
   expect(reply.json().detail).toMatch(detail)
 })
 
+test.each([
+  ['text/csv; charset=latin1', '', 415, /charset 'latin1' is not supported; send UTF-8/],
+  ['text/csv', '?delimiter=%22', 400, /delimiter must be one ASCII character/],
+  ['text/csv', '?delimiter=ab', 400, /delimiter must be one ASCII character/],
+  ['application/json', '?columns=a', 400, /columns is a parameter of CSV bodies/],
+  ['application/cloudevents+avro', '', 415, /text\/csv/],
+])('a body of type %s%s is refused before it is read', async (type, query, status, detail) => {
+  const reply = await post('good', `/v1/datasets/shop/events${query}`, type)
+  expect(reply.statusCode).toBe(status)
+  expect(reply.json().detail).toMatch(detail)
+})
+
+test('attributes of a CloudEvent in headers allow any type of data, and none', async () => {
+  const attributes = { 'ce-specversion': '1.0', 'ce-id': 'a%20b', 'ce-source': '/x', 'ce-type': 't' }
+  const send = (headers: Record<string, string>, payload?: string) =>
+    app.inject({ method: 'POST', url: '/v1/datasets/shop/events', headers: { ...attributes, ...headers }, payload })
+  expect((await send({ 'content-type': 'image/png' }, 'good')).statusCode).toBe(202)
+  expect((await send({}, 'good')).statusCode).toBe(202)
+  expect((await send({ 'ce-id': '%ff' }, 'good')).json()).toMatchObject({ status: 400, field: 'ce-id' })
+})
+
 test('a wrong method answers 405 with the methods that the path supports', async () => {
   for (const [method, url, allow] of [
     ['GET', '/v1/datasets/shop/events', 'POST'],

@@ -1,4 +1,5 @@
 /** Requests that a client could send, right and wrong, for every route of the API. */
+import { tableFromArrays, tableToIPC } from 'apache-arrow'
 import fc from 'fast-check'
 
 export interface GeneratedRequest {
@@ -109,18 +110,93 @@ function bodyOf(event: fc.Arbitrary<string>): fc.Arbitrary<Buffer> {
     fc.jsonValue({ maxDepth: 6 }).map((value) => Buffer.from(JSON.stringify(value))),
     fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
     fc.integer({ min: 1, max: 5_000 }).map((depth) => Buffer.from('['.repeat(depth) + ']'.repeat(depth))),
+    csvOf(),
+    arrowOf(event),
+    fc.array(cloudEventOf(event), { maxLength: 3 }).map((some) => Buffer.from(JSON.stringify(some))),
+    cloudEventOf(event).map((one) => Buffer.from(JSON.stringify(one))),
   )
 }
 
+/** With quotes and delimiters where they do not belong, too. */
+function csvOf(): fc.Arbitrary<Buffer> {
+  const cell = fc.oneof(oddText, fc.constantFrom('a', '"', '"a"', '"a""b"', 'a"b', '\r\n', ';'))
+  const record = fc.array(cell, { maxLength: 4 }).map((cells) => cells.join(','))
+  return fc.array(record, { maxLength: 6 }).map((records) => Buffer.from(records.join('\n')))
+}
+
+/** Whole streams, and such with some of their bytes changed. */
+function arrowOf(event: fc.Arbitrary<string>): fc.Arbitrary<Buffer> {
+  const change = fc.tuple(fc.nat(), fc.nat(255))
+  return fc
+    .tuple(fc.array(event, { minLength: 1, maxLength: 4 }), fc.array(change, { maxLength: 3 }))
+    .map(([events, changes]) => {
+      const sent = Buffer.from(
+        tableToIPC(tableFromArrays({ event: events, n: Int32Array.from(events.keys()) }), 'stream'),
+      )
+      for (const [at, byte] of changes) sent[at % sent.length] = byte
+      return sent
+    })
+}
+
+function cloudEventOf(event: fc.Arbitrary<string>): fc.Arbitrary<unknown> {
+  const attributes = fc.record(
+    {
+      specversion: mostly(fc.constant('1.0'), oddText),
+      id: oddText,
+      source: fc.constantFrom('/shop', '', '%%'),
+      type: fc.constantFrom('sold', ''),
+      time: mostly(fc.constant('2026-01-31T12:00:00Z'), oddText),
+      data: event.map((text) => JSON.parse(text) as unknown),
+      data_base64: fc.constantFrom('AA==', '***'),
+    },
+    { requiredKeys: ['specversion', 'id'] },
+  )
+  return mostly<unknown>(attributes, fc.jsonValue({ maxDepth: 3 }))
+}
+
 function postOf(dataset: string, event: fc.Arbitrary<string>): fc.Arbitrary<GeneratedRequest> {
-  const type = fc.constantFrom('application/json', 'application/x-ndjson', 'text/plain', 'text/html', 'x', '')
+  const type = fc.constantFrom(
+    'application/json',
+    'application/x-ndjson',
+    'text/plain',
+    'text/csv',
+    'text/tab-separated-values; charset=utf-8',
+    'application/vnd.apache.arrow.stream',
+    'application/cloudevents+json',
+    'application/cloudevents-batch+json; charset=UTF-8',
+    'text/html',
+    'x',
+    '',
+  )
+  const attribute = mostly(fc.constantFrom('1.0', 'a', '%C3%A9'), fc.constantFrom('', '%ff', '0.3'))
+  const inHeaders = fc.record(
+    {
+      'ce-specversion': attribute,
+      'ce-id': attribute,
+      'ce-source': attribute,
+      'ce-type': attribute,
+      'ce-x_y': attribute,
+    },
+    { requiredKeys: [] },
+  )
+  const headers = fc.oneof({ weight: 4, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: inHeaders })
+  const query = fc.constantFrom(
+    '',
+    '',
+    '?verdicts=all',
+    '?verdicts=x',
+    '?delimiter=;',
+    '?delimiter=%22',
+    '?columns=a,b',
+  )
   const encoding = fc.constantFrom('', '', '', 'gzip', 'br', 'identity')
   return fc
-    .tuple(bodyOf(event), type, encoding, fc.constantFrom('', '?verdicts=all', '?verdicts=x'))
-    .map(([body, contentType, contentEncoding, query]) => ({
+    .tuple(bodyOf(event), type, encoding, query, headers)
+    .map(([body, contentType, contentEncoding, query, attributes]) => ({
       method: 'POST',
       path: `/v1/datasets/${dataset}/events${query}`,
       headers: {
+        ...attributes,
         ...(contentType === '' ? {} : { 'content-type': contentType }),
         ...(contentEncoding === '' ? {} : { 'content-encoding': contentEncoding }),
       },
