@@ -3,17 +3,11 @@
  * Records are bytes; one record is one line of NDJSON without raw newlines. Drivers: sqlite-log (embedded), Kafka (cluster).
  */
 import type { Offset, OffsetRange } from '#core/offsets.ts'
+import type { AppendBatch } from './append-batch.ts'
 import type { AppendedOnce, AppendOnce } from './append-once.ts'
+import type { SourceLedger } from './source-ledger.ts'
 
-/** Records to append to one partition: `count` lines, each ended by '\n', none blank. */
-export interface AppendBatch {
-  readonly partition: number
-  /** not used by the log any more once append has resolved; after a rejection it may still be */
-  readonly lines: Buffer
-  readonly count: number
-  /** one per line, for drivers that store a key with the record for other readers (Kafka); the partition is already chosen */
-  readonly keys?: readonly string[]
-}
+export type { AppendBatch }
 
 /** A run of adjacent records that were appended at the same time. */
 export interface ArrivalRun {
@@ -82,6 +76,8 @@ export interface EventLog {
    * @throws KeyReusedError, TooManyKeysError: nothing was appended; else as `append`
    */
   appendOnce(batches: readonly AppendBatch[], once: AppendOnce): Promise<AppendedOnce>
+  /** cursors of sources, and appends that store them */
+  readonly sources: SourceLedger
   /** `start`: first offset still held; `end`: offset of the next append (with open transactions of others: the first undecided offset) */
   range(partition: number): Promise<OffsetRange>
   /** Per partition, the offset of the next append; absent where it costs as much as a range for each */

@@ -10,10 +10,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
-import type { Kafka, Message, Producer, Transaction } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
 import pLimit from 'p-limit'
 import { Backoff } from '#core/backoff.ts'
-import { endsWithin } from '#core/ends-within.ts'
 import type { Offset, OffsetRange } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import {
@@ -30,11 +29,11 @@ import type { AppendBatch } from '../event-log.ts'
 import { KeptKeys } from '../kept-keys.ts'
 import { bytesOf } from '../log-blocks.ts'
 import type { KafkaAppenderOptions } from './kafka-appender.ts'
-import { COMPRESSION } from './kafka-codecs.ts'
-import { type KafkaKeyTopic, KEY_SLOTS } from './kafka-key-topic.ts'
-import { baseOffset, blocksToSend, joined, messagesOf } from './kafka-messages.ts'
+import { blocksToSend } from './kafka-messages.ts'
 import { explained, isRefused } from './kafka-send-errors.ts'
 import { KafkaTopicError } from './kafka-settings.ts'
+import { type KafkaSideTopic, KEY_SLOTS } from './kafka-side-topic.ts'
+import { type Owner, ownProducer, sayGoodbye, sendAll, sendParts } from './kafka-transaction.ts'
 
 export interface KafkaKeyedParts {
   readonly kafka: Kafka
@@ -44,18 +43,13 @@ export interface KafkaKeyedParts {
   /** of the whole topic; each slot has its share */
   readonly limits: KeyLimits
   /** the topic of the keys, made when it is used first */
-  readonly topic: KafkaKeyTopic
+  readonly topic: KafkaSideTopic
   /** epoch ms */
   readonly clock?: () => number
   readonly step?: StepHook
 }
 
-/** The broker aborts a transaction whose owner is silent for this long: so long can a process that dies hold up readers. */
-const TRANSACTION_MS_MAX = 15_000
 const RETRY_WAITS = { waitMsFirst: 50, waitMsMax: 1_000 }
-/** how long closing waits for producers to disconnect */
-const GOODBYE_MS_MAX = 2_000
-
 export class KafkaKeyedAppends {
   readonly #parts: KafkaKeyedParts
   readonly #gate: ByteGate
@@ -83,13 +77,6 @@ export class KafkaKeyedAppends {
     await Promise.all(this.#slots.map((slot) => slot.close()))
     await this.#parts.topic.close()
   }
-}
-
-/** A producer that owns the slot. */
-interface Owner {
-  readonly producer: Producer
-  /** begun, but nothing was sent in it yet; null: the next one has to be begun */
-  ready: Transaction | null
 }
 
 class Slot {
@@ -171,43 +158,22 @@ class Slot {
   async #own(): Promise<Owner> {
     const { kafka, options, topic } = this.#parts
     await topic.made()
-    const producer = kafka.producer({
-      transactionalId: `${topic.name}-${this.#number}`,
-      idempotent: true,
-      maxInFlightRequests: 1,
-      transactionTimeout: TRANSACTION_MS_MAX,
-      allowAutoTopicCreation: false,
-      metadataMaxAge: options.topicEveryMs,
-      createPartitioner:
-        () =>
-        ({ message }) =>
-          message.partition!,
-    })
-    try {
-      await producer.connect()
-      // Initialises the producer: earlier owners are fenced from here on.
-      return { producer, ready: await producer.transaction() }
-    } catch (error) {
-      await endsWithin(
-        producer.disconnect().catch(() => {}),
-        GOODBYE_MS_MAX,
-      )
-      throw error
-    }
+    return ownProducer(kafka, `${topic.name}-${this.#number}`, options)
   }
 
   async #transact(
     blocks: readonly (readonly AppendBatch[])[],
     { key, fingerprint, by }: Attempt,
   ): Promise<readonly OffsetRange[]> {
-    const { topic, log, clock = Date.now, step = noSteps } = this.#parts
+    const { topic, log, options, clock = Date.now, step = noSteps } = this.#parts
     const owner = this.#owner!
     const transaction = owner.ready ?? (await owner.producer.transaction())
     owner.ready = null
-    const ranges = await this.#sendAll(transaction, blocks)
+    const ranges = await sendAll(transaction, blocks, options)
     const value = JSON.stringify({ log, key, fingerprint, by, ranges: rangesText(ranges) } satisfies KeyRecord)
     const message = { partition: this.#number, key, value }
-    const [place] = await this.#send(transaction, topic.name, [{ partition: this.#number, messages: [message] }])
+    const parts = [{ partition: this.#number, messages: [message] }]
+    const [place] = await sendParts(transaction, topic.name, parts, options)
     await step('append:before-commit')
     await transaction.commit()
     await step('append:committed')
@@ -216,57 +182,12 @@ class Slot {
     return ranges
   }
 
-  /** The first block of each partition, then the second one of each, and so on. A batch's ranges are in the order of its lines. */
-  async #sendAll(
-    transaction: Transaction,
-    blocks: readonly (readonly AppendBatch[])[],
-  ): Promise<readonly OffsetRange[]> {
-    const ranges: OffsetRange[][] = blocks.map(() => [])
-    const queues = [
-      ...Map.groupBy(
-        blocks.flatMap((own, batch) => own.map((block) => ({ batch, block }))),
-        ({ block }) => block.partition,
-      ).values(),
-    ]
-    for (let round = 0; queues.some((queue) => queue.length > round); round++) {
-      const parts = queues.filter((queue) => queue.length > round).map((queue) => queue[round]!)
-      const sent = parts.map(({ block }) => ({ partition: block.partition, messages: messagesOf(block) }))
-      const places = await this.#send(transaction, this.#parts.options.topic, sent)
-      for (const [at, { batch }] of parts.entries()) ranges[batch]!.push(places[at]!)
-    }
-    return ranges.flatMap(joined)
-  }
-
-  /**
-   * Sends to several partitions at once, which outside of a transaction would not be safe (see KafkaAppender): a partition that the
-   * library drops has no offset in its response, and the transaction is given up.
-   */
-  async #send(transaction: Transaction, topic: string, parts: readonly SentPart[]): Promise<readonly OffsetRange[]> {
-    const { compression, requestMsMax } = this.#parts.options
-    const messages = parts.flatMap((part) => part.messages)
-    const sent = { topic, acks: -1, compression: COMPRESSION[compression], timeout: requestMsMax, messages }
-    const answers = await transaction.send(sent)
-    return parts.map(({ partition, messages: { length } }) => {
-      const start = baseOffset(answers, partition)
-      return { partition, start, end: start + length }
-    })
-  }
-
   /** The next append owns the slot anew. What the transaction became is decided then. */
   async #giveUp(): Promise<void> {
     const owner = this.#owner
     this.#owner = null
-    if (owner !== null)
-      await endsWithin(
-        owner.producer.disconnect().catch(() => {}),
-        GOODBYE_MS_MAX,
-      )
+    if (owner !== null) await sayGoodbye(owner.producer)
   }
-}
-
-interface SentPart {
-  readonly partition: number
-  readonly messages: Message[]
 }
 
 /** One append with all its tries, distinct from repeats of it. */

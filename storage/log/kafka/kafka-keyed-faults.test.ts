@@ -10,8 +10,8 @@ import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/ka
 import type { AppendedOnce } from '../append-once.ts'
 import { lines, readAll, textOf } from '../log-contract.ts'
 import { kafkaClient } from './kafka-client.ts'
-import { KafkaKeyTopic, KEY_SLOTS } from './kafka-key-topic.ts'
 import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts'
+import { KafkaSideTopic, KEY_SLOTS, keyTopic } from './kafka-side-topic.ts'
 
 const skip = await kafkaSkipReason()
 const PARTITIONS = 3
@@ -142,7 +142,7 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
         return work(admin).finally(() => admin.disconnect())
       }
       const settings = { brokers: kafka.brokers, dataset: 'd', topic }
-      const keys = new KafkaKeyTopic({ settings, outageMsMax: 30_000, keepMs: 60_000, asAdmin })
+      const keys = new KafkaSideTopic({ settings, outageMsMax: 30_000, purpose: keyTopic(60_000), asAdmin })
       await keys.made()
       let lines = 0
       for (let slot = 0; slot < KEY_SLOTS; slot++) await keys.read(slot, { sinceMs }, () => lines++)

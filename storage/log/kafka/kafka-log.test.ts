@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/kafka-server.ts'
 import { appendOnceContract } from '../append-once-contract.ts'
 import { type LogHarness, logContract } from '../log-contract.ts'
+import { sourceLedgerContract } from '../source-ledger-contract.ts'
 import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts'
 
 const skip = await kafkaSkipReason()
@@ -29,6 +30,11 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
 
   appendOnceContract('kafka', async () => {
     const topic = `once-${++topics}`
+    const options = { brokers: kafka.brokers, dataset: 'd', topic, partitions: 3 }
+    return { open: (more) => KafkaLog.open({ ...options, ...more }), close: async () => {} }
+  })
+  sourceLedgerContract('kafka', async () => {
+    const topic = `sources-${++topics}`
     const options = { brokers: kafka.brokers, dataset: 'd', topic, partitions: 3 }
     return { open: (more) => KafkaLog.open({ ...options, ...more }), close: async () => {} }
   })

@@ -16,12 +16,14 @@ import { type AppendedOnce, type AppendOnce, DEFAULT_KEY_LIMITS } from '../appen
 import { type AppendBatch, type EventLog, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
 import { assertPartition } from '../log-blocks.ts'
 import { jsonRecords, type RecordDecoder } from '../record-format.ts'
+import type { SourceLedger } from '../source-ledger.ts'
 import { KafkaAppender, type KafkaAppenderOptions } from './kafka-appender.ts'
 import { DEFAULT_OUTAGE_MS_MAX, type KafkaNotice, kafkaClient, REQUEST_MS_MAX } from './kafka-client.ts'
-import { KafkaKeyTopic } from './kafka-key-topic.ts'
 import { KafkaKeyedAppends } from './kafka-keyed-appends.ts'
 import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
 import { type KafkaLogSettings, KafkaTopicError } from './kafka-settings.ts'
+import { KafkaSideTopic, keyTopic, type SidePurpose, SOURCE_TOPIC } from './kafka-side-topic.ts'
+import { KafkaSources } from './kafka-sources.ts'
 import { BATCH_OVERHEAD_BYTES, createTopic, type TopicLimits, topicLimits } from './kafka-topic.ts'
 import { KafkaTrim } from './kafka-trim.ts'
 import { KafkaWire } from './kafka-wire.ts'
@@ -51,6 +53,7 @@ export class KafkaLog implements EventLog {
   readonly #appender: KafkaAppender
   readonly #appenderOptions: KafkaAppenderOptions
   #keyed: KafkaKeyedAppends | null = null
+  #sources: KafkaSources | null = null
   readonly #readers = new Map<number, KafkaPartitionReader>()
   readonly #appends = new Set<Promise<unknown>>()
   readonly #watch: NodeJS.Timeout
@@ -146,16 +149,32 @@ export class KafkaLog implements EventLog {
   }
 
   #makeKeyed(): KafkaKeyedAppends {
-    const { step, clock, outageMsMax = DEFAULT_OUTAGE_MS_MAX } = this.#options
+    const { step, clock } = this.#options
     const limits = { ...DEFAULT_KEY_LIMITS, ...this.#options.keys }
-    const topic = new KafkaKeyTopic({
-      settings: this.#options,
-      outageMsMax,
-      keepMs: limits.keepMs,
-      asAdmin: (work) => asAdmin(this.#kafka, work),
-    })
+    const topic = this.#sideTopic(keyTopic(limits.keepMs))
     const parts = { kafka: this.#kafka, options: this.#appenderOptions, log: this.identity }
     return new KafkaKeyedAppends({ ...parts, limits, topic, clock, step })
+  }
+
+  readonly sources: SourceLedger = {
+    list: () => this.#openSources().list(),
+    claim: (source) => this.#openSources().claim(source),
+    change: (source, change) => this.#openSources().change(source, change),
+    append: (batches, by) => this.#append(batches, () => this.#openSources().append(batches, by)),
+  }
+
+  #openSources(): KafkaSources {
+    this.#assertUsable()
+    const { step, clock } = this.#options
+    const parts = { kafka: this.#kafka, options: this.#appenderOptions, log: this.identity, clock, step }
+    this.#sources ??= new KafkaSources({ ...parts, topic: this.#sideTopic(SOURCE_TOPIC) })
+    return this.#sources
+  }
+
+  #sideTopic(purpose: SidePurpose): KafkaSideTopic {
+    const { outageMsMax = DEFAULT_OUTAGE_MS_MAX } = this.#options
+    const asAdminHere = <Result>(work: (admin: Admin) => Promise<Result>): Promise<Result> => asAdmin(this.#kafka, work)
+    return new KafkaSideTopic({ settings: this.#options, outageMsMax, purpose, asAdmin: asAdminHere })
   }
 
   async range(partition: number): Promise<OffsetRange> {
@@ -197,6 +216,7 @@ export class KafkaLog implements EventLog {
     await this.#appender.close()
     await this.#trim.close()
     await this.#keyed?.close()
+    await this.#sources?.close()
     await this.#wire.close()
   }
 

@@ -21,14 +21,16 @@ export interface KafkaTopicSettings
   extends Pick<KafkaLogSettings, 'topic' | 'partitions' | 'replication' | 'retentionMs'> {
   /** how long Kafka appends to one file, which it then removes as a whole. Default: the broker's */
   readonly segmentMs?: number
+  /** Kafka keeps the newest record of each key, instead of all records for a time */
+  readonly compacted?: boolean
 }
 
 /** Creates the topic with the broker's append time as arrival time. If another process creates it concurrently, that topic is used. */
 export async function createTopic(admin: Admin, settings: KafkaTopicSettings, recordBytesMax: number): Promise<void> {
-  const { topic, partitions = PARTITIONS_DEFAULT, replication = -1, retentionMs, segmentMs } = settings
+  const { topic, partitions = PARTITIONS_DEFAULT, replication = -1, retentionMs, segmentMs, compacted } = settings
   const configEntries = [
     { name: 'message.timestamp.type', value: 'LogAppendTime' },
-    { name: 'cleanup.policy', value: 'delete' },
+    { name: 'cleanup.policy', value: compacted ? 'compact' : 'delete' },
     { name: 'max.message.bytes', value: String(Math.max(BATCH_BYTES_DEFAULT, recordBytesMax + BATCH_OVERHEAD_BYTES)) },
     ...(retentionMs === undefined ? [] : [{ name: 'retention.ms', value: String(retentionMs) }]),
     ...(segmentMs === undefined ? [] : [{ name: 'segment.ms', value: String(segmentMs) }]),

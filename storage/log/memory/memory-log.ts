@@ -16,6 +16,18 @@ import {
 } from '../event-log.ts'
 import { KeptKeys } from '../kept-keys.ts'
 import { assertMovable, assertPartition, blocksOf } from '../log-blocks.ts'
+import {
+  advanced,
+  assertCursor,
+  changed,
+  newPosition,
+  recordsOf,
+  type SourceAppend,
+  type SourceChange,
+  type SourceLedger,
+  SourceMovedError,
+  type SourcePosition,
+} from '../source-ledger.ts'
 
 interface MemoryRecord {
   readonly offset: Offset
@@ -38,6 +50,7 @@ export interface MemoryLogRecords {
   created: number
   partitions: MemoryPartition[]
   readonly keys: KeptKeys
+  readonly sources: Map<string, SourcePosition>
 }
 
 export function memoryLogRecords(options: {
@@ -49,7 +62,7 @@ export function memoryLogRecords(options: {
 }): MemoryLogRecords {
   const { partitions, dataset = 'memory', keys, clock = Date.now } = options
   const kept = new KeptKeys({ ...DEFAULT_KEY_LIMITS, ...keys }, clock)
-  return { dataset, created: 1, partitions: emptyPartitions(partitions), keys: kept }
+  return { dataset, created: 1, partitions: emptyPartitions(partitions), keys: kept, sources: new Map() }
 }
 
 export interface MemoryLogOptions {
@@ -84,14 +97,35 @@ export class MemoryLog implements EventLog {
   }
 
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
-    return (await this.#append(batches, null)).ranges
+    return (await this.#append(batches, {})).ranges
   }
 
   async appendOnce(batches: readonly AppendBatch[], once: AppendOnce): Promise<AppendedOnce> {
-    return this.#append(batches, once)
+    return this.#append(batches, { once })
   }
 
-  async #append(batches: readonly AppendBatch[], once: AppendOnce | null): Promise<AppendedOnce> {
+  readonly sources: SourceLedger = {
+    list: async () => [...this.#records.sources.values()].toSorted((a, b) => (a.source < b.source ? -1 : 1)),
+    claim: async (source) => this.#changeSource(source, {}),
+    change: async (source, change) => this.#changeSource(source, change),
+    append: async (batches, by) => {
+      assertCursor(by.source, by.cursor)
+      return (await this.#append(batches, { by })).ranges
+    },
+  }
+
+  async #changeSource(source: string, change: SourceChange): Promise<SourcePosition> {
+    this.#assertOpen()
+    await this.#pause()
+    const position = changed(this.#records.sources.get(source) ?? newPosition(source), change)
+    this.#records.sources.set(source, position)
+    return position
+  }
+
+  async #append(
+    batches: readonly AppendBatch[],
+    { once = null, by = null }: { readonly once?: AppendOnce | null; readonly by?: SourceAppend | null },
+  ): Promise<AppendedOnce> {
     this.#assertOpen()
     for (const batch of batches) {
       assertPartition(this, batch.partition)
@@ -102,12 +136,15 @@ export class MemoryLog implements EventLog {
     await this.#step('append:before-commit')
     await this.#pause()
     const atMs = this.#clock()
-    const { keys } = this.#records
+    const { keys, sources } = this.#records
+    const position = by === null ? null : sources.get(by.source)
+    if (by !== null && position?.epoch !== by.epoch) throw new SourceMovedError(by.source)
     const earlier = once === null ? null : keys.find(once)
     if (earlier !== null) return { ranges: earlier, repeated: true }
     if (once !== null && copies.length > 0) keys.assertRoom()
     const ranges = copies.map(({ partition, lines }) => addRun(this.#partition(partition), partition, lines, atMs))
     if (once !== null && ranges.length > 0) keys.add(once.key, { fingerprint: once.fingerprint, ranges, atMs })
+    if (by !== null) sources.set(by.source, advanced(position!, by.cursor, recordsOf(batches), atMs))
     await this.#step('append:committed')
     await this.#pause()
     return { ranges, repeated: false }
@@ -192,6 +229,7 @@ export class MemoryLog implements EventLog {
   recreate(): void {
     this.#records.created++
     this.#records.keys.clear()
+    this.#records.sources.clear()
     this.#records.partitions = emptyPartitions(this.#records.partitions.length)
   }
 

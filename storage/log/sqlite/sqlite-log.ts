@@ -23,8 +23,18 @@ import {
 import { ByteGate } from '../byte-gate.ts'
 import type { AppendBatch, EventLog, ReadLimits, RecordBatch } from '../event-log.ts'
 import { assertPartition, blocksOf, bytesOf } from '../log-blocks.ts'
+import {
+  assertCursor,
+  recordsOf,
+  type SourceAppend,
+  type SourceChange,
+  type SourceLedger,
+  SourceMovedError,
+  type SourcePosition,
+} from '../source-ledger.ts'
 import { SqliteBlocks } from './sqlite-blocks.ts'
 import { SqliteKeys } from './sqlite-keys.ts'
+import { SqliteSources } from './sqlite-sources.ts'
 
 export interface SqliteLogOptions {
   readonly file: string
@@ -49,6 +59,7 @@ interface Waiting {
   readonly blocks: readonly (readonly AppendBatch[])[]
   readonly bytes: number
   readonly once: AppendOnce | null
+  readonly by: SourceAppend | null
   readonly resolve: (appended: AppendedOnce) => void
   readonly reject: (error: unknown) => void
 }
@@ -84,6 +95,7 @@ export class SqliteLog implements EventLog {
   #writing: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | null = null
   #keys: Promise<SqliteKeys> | null = null
+  #sources: Promise<SqliteSources> | null = null
 
   /** Opens or creates the log. @throws StorageFileError if the file is not a log, belongs to another dataset, has another number of partitions, or is unusable */
   static async open(options: SqliteLogOptions): Promise<SqliteLog> {
@@ -139,19 +151,32 @@ export class SqliteLog implements EventLog {
 
   /** Appends in the order of the calls. @throws RangeError for invalid records; StorageFileError if they cannot be stored (then none of them is) */
   async append(batches: readonly AppendBatch[]): Promise<readonly OffsetRange[]> {
-    return (await this.#append(batches, null)).ranges
+    return (await this.#append(batches, {})).ranges
   }
 
   async appendOnce(batches: readonly AppendBatch[], once: AppendOnce): Promise<AppendedOnce> {
-    return this.#append(batches, once)
+    return this.#append(batches, { once })
   }
 
-  async #append(batches: readonly AppendBatch[], once: AppendOnce | null): Promise<AppendedOnce> {
+  readonly sources: SourceLedger = {
+    list: () => this.#withSources((sources) => sources.list()),
+    claim: (source) => this.#changeSource(source, {}),
+    change: (source, change) => this.#changeSource(source, change),
+    append: async (batches, by) => {
+      assertCursor(by.source, by.cursor)
+      return (await this.#append(batches, { by })).ranges
+    },
+  }
+
+  async #append(
+    batches: readonly AppendBatch[],
+    { once = null, by = null }: Partial<Pick<Waiting, 'once' | 'by'>>,
+  ): Promise<AppendedOnce> {
     this.#assertOpen()
     for (const { partition } of batches) assertPartition(this, partition)
     const blocks = batches.map((batch) => blocksOf(batch, this.#options))
-    if (blocks.length === 0 && once === null) return { ranges: [], repeated: false }
-    const appended = this.#enqueue(blocks, bytesOf(batches), once)
+    if (blocks.length === 0 && once === null && by === null) return { ranges: [], repeated: false }
+    const appended = this.#enqueue({ blocks, bytes: bytesOf(batches), once, by })
     this.#appends.add(appended)
     try {
       return await appended
@@ -228,10 +253,10 @@ export class SqliteLog implements EventLog {
     this.#writer.close()
   }
 
-  async #enqueue(blocks: AppendBatch[][], bytes: number, once: AppendOnce | null): Promise<AppendedOnce> {
-    await this.#gate.enter(bytes)
+  async #enqueue(append: Omit<Waiting, 'resolve' | 'reject'>): Promise<AppendedOnce> {
+    await this.#gate.enter(append.bytes)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ blocks, bytes, once, resolve, reject })
+      this.#waiting.push({ ...append, resolve, reject })
       this.#committing ??= this.#commitAll()
     })
   }
@@ -267,12 +292,14 @@ export class SqliteLog implements EventLog {
     const { refusal } = this
     if (refusal !== null) throw new StorageFileError(file, 'replaced', refusal)
     if (group.some(({ once }) => once !== null)) await this.#openKeys()
+    if (group.some(({ by }) => by !== null)) await this.#openSources()
     const keys = await this.#keys
+    const sources = await this.#sources
     const appended = await this.#writer.writeAround(
       'appending',
       () => {
         const atMs = clock()
-        return group.map((waiting) => this.#write(waiting, keys, atMs))
+        return group.map((waiting) => this.#write(waiting, { keys, sources, atMs }))
       },
       () => step('append:before-commit'),
     )
@@ -282,8 +309,9 @@ export class SqliteLog implements EventLog {
   }
 
   /** One append, inside the transaction of its group. What is refused leaves the others alone. */
-  #write({ blocks, once }: Waiting, keys: SqliteKeys | null, atMs: number): AppendedOnce | Error {
+  #write({ blocks, once, by }: Waiting, { keys, sources, atMs }: Tables): AppendedOnce | Error {
     const write = (): OffsetRange[] => blocks.map((own) => this.#written.append(own, atMs))
+    if (by !== null) return writeFrom(sources!, { by, blocks, atMs, write })
     if (once === null) return { ranges: write(), repeated: false }
     try {
       const earlier = keys!.find(once, atMs)
@@ -307,6 +335,26 @@ export class SqliteLog implements EventLog {
     })
   }
 
+  async #openSources(): Promise<SqliteSources> {
+    this.#sources ??= SqliteSources.open(this.#writer)
+    return this.#sources.catch((error) => {
+      this.#sources = null
+      throw error
+    })
+  }
+
+  #withSources<Result>(use: (sources: SqliteSources) => Result): Promise<Result> {
+    this.#assertOpen()
+    return this.#exclusively(async () => {
+      const sources = await this.#openSources()
+      return this.#writer.write('changing a source', () => use(sources))
+    })
+  }
+
+  #changeSource(source: string, change: SourceChange): Promise<SourcePosition> {
+    return this.#withSources((sources) => sources.change(source, change))
+  }
+
   #exclusively<Result>(use: () => Promise<Result>): Promise<Result> {
     const used = this.#writing.then(use)
     this.#writing = used.catch(() => {})
@@ -317,6 +365,31 @@ export class SqliteLog implements EventLog {
     const { file } = this.#options
     if (this.#closing) throw new StorageFileError(file, 'closed', `log ${file}: it is closed`)
   }
+}
+
+interface Tables {
+  readonly keys: SqliteKeys | null
+  readonly sources: SqliteSources | null
+  readonly atMs: number
+}
+
+interface WriteFrom extends Pick<Waiting, 'blocks'> {
+  readonly by: SourceAppend
+  readonly atMs: number
+  readonly write: () => OffsetRange[]
+}
+
+/** Records and cursor of a source. */
+function writeFrom(sources: SqliteSources, { by, blocks, atMs, write }: WriteFrom): AppendedOnce | Error {
+  try {
+    sources.assertHeld(by)
+  } catch (error) {
+    if (error instanceof SourceMovedError) return error
+    throw error
+  }
+  const ranges = write()
+  sources.advance(by, recordsOf(blocks.flat()), atMs)
+  return { ranges, repeated: false }
 }
 
 function settle({ resolve, reject }: Waiting, appended: AppendedOnce | Error): void {

@@ -1,15 +1,49 @@
-/** The topic that remembers the keys of appends, beside a log's topic. Its retention is the time for which keys count; a reader reads from the beginning of that time on. */
+/**
+ * A topic beside a log's topic, whose records are written in the transactions of appends: the keys of appends, whose retention is the time
+ * for which keys count, or the positions of sources, of which Kafka keeps the newest of each source.
+ */
 import type { Admin } from 'kafkajs'
 import type { Offset } from '#core/offsets.ts'
 import { jsonRecords } from '../record-format.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
 import { type KafkaLogSettings, KafkaTopicError } from './kafka-settings.ts'
-import { createTopic } from './kafka-topic.ts'
+import { createTopic, type KafkaTopicSettings } from './kafka-topic.ts'
 import { KafkaWire } from './kafka-wire.ts'
 
-/** Partitions of the topic. Changing it would make keys be looked for in another partition: appends under one key in two versions could both count. */
+/** Partitions of the topic of keys. Changing it would make keys be looked for in another partition: appends under one key in two versions could both count. */
 export const KEY_SLOTS = 8
+
+/** What a side topic is for. */
+export interface SidePurpose {
+  /** of its name, after the name of the log's topic */
+  readonly suffix: string
+  readonly partitions: number
+  /** how long records matter; null: the newest one of each key, for ever */
+  readonly keepMs: number | null
+  /** how to do without it */
+  readonly without: string
+  /** when it can be deleted, if it was made wrongly */
+  readonly deletable: string
+}
+
+export function keyTopic(keepMs: number): SidePurpose {
+  return {
+    suffix: 'idempotency-keys',
+    partitions: KEY_SLOTS,
+    keepMs,
+    without: 'send events without keys',
+    deletable: 'when no client repeats events any more',
+  }
+}
+
+export const SOURCE_TOPIC: SidePurpose = {
+  suffix: 'sources',
+  partitions: 1,
+  keepMs: null,
+  without: 'run no sources',
+  deletable: 'if the sources may begin anew',
+}
 
 /** Kafka removes whole files: so many parts of the time for which keys count go into one */
 const FILES_IN_WINDOW = 4
@@ -18,25 +52,25 @@ const KEY_BYTES_MAX = 1024 * 1024
 const FETCH_BYTES_MAX = 1024 * 1024
 const READ_LIMITS = { recordsMax: 10_000, bytesMax: 4 * 1024 * 1024 }
 
-export interface KafkaKeyTopicParts {
+export interface KafkaSideTopicParts {
   /** of the log */
   readonly settings: KafkaLogSettings
   readonly outageMsMax: number
-  readonly keepMs: number
+  readonly purpose: SidePurpose
   readonly asAdmin: <Result>(work: (admin: Admin) => Promise<Result>) => Promise<Result>
 }
 
 type ReadFrom = { readonly offset: Offset } | { readonly sinceMs: number }
 
-export class KafkaKeyTopic {
+export class KafkaSideTopic {
   readonly name: string
-  readonly #parts: KafkaKeyTopicParts
+  readonly #parts: KafkaSideTopicParts
   readonly #wire: KafkaWire
   #making: Promise<void> | null = null
 
-  constructor(parts: KafkaKeyTopicParts) {
-    const { settings, outageMsMax } = parts
-    this.name = `${settings.topic}.idempotency-keys`
+  constructor(parts: KafkaSideTopicParts) {
+    const { settings, outageMsMax, purpose } = parts
+    this.name = `${settings.topic}.${purpose.suffix}`
     this.#parts = parts
     this.#wire = new KafkaWire(kafkaClient(settings, 0), { topic: this.name, outageMsMax })
   }
@@ -51,8 +85,8 @@ export class KafkaKeyTopic {
   }
 
   /**
-   * Gives every key to `each`, up to the end of the slot.
-   * @param from where it was read to before, or the time (epoch ms) of the first append that matters. @returns the end
+   * Gives every record to `each`, up to the end of the slot.
+   * @param from where it was read to before, or the time (epoch ms) of the first record that matters. @returns the end
    */
   async read(slot: number, from: ReadFrom, each: (line: string, atMs: number) => void): Promise<Offset> {
     const { start, end } = await this.#wire.endsOf(slot)
@@ -87,28 +121,28 @@ export class KafkaKeyTopic {
   }
 
   async #make(): Promise<void> {
-    const { settings, keepMs, asAdmin } = this.#parts
+    const { settings, purpose, asAdmin } = this.#parts
+    const { partitions: wanted, keepMs, without, deletable } = purpose
     if ((await this.#wire.find()) === null) {
       if (settings.createTopic === false) {
-        const why = `the topic does not exist, and createTopics is off; create it with ${KEY_SLOTS} partitions and message.timestamp.type=LogAppendTime, or send events without keys`
+        const config = `message.timestamp.type=LogAppendTime${keepMs === null ? ', cleanup.policy=compact' : ''}`
+        const why = `the topic does not exist, and createTopics is off; create it with ${wanted} partitions and ${config}, or ${without}`
         throw new KafkaTopicError(this.name, 'missing', why)
       }
-      const segmentMs = Math.max(SEGMENT_MS_MIN, Math.ceil(keepMs / FILES_IN_WINDOW))
-      const made = {
-        topic: this.name,
-        partitions: KEY_SLOTS,
-        replication: settings.replication,
-        retentionMs: keepMs,
-        segmentMs,
-      }
+      const made = { topic: this.name, partitions: wanted, replication: settings.replication, ...keeping(keepMs) }
       await asAdmin((admin) => createTopic(admin, made, KEY_BYTES_MAX))
     }
     const { partitions } = await this.#wire.refresh()
-    if (partitions.length !== KEY_SLOTS)
+    if (partitions.length !== wanted)
       throw new KafkaTopicError(
         this.name,
         'refused',
-        `it has ${partitions.length} partitions, but ${KEY_SLOTS} are required; delete it when no client repeats events any more`,
+        `it has ${partitions.length} partitions, but ${wanted} are required; delete it ${deletable}`,
       )
   }
+}
+
+function keeping(keepMs: number | null): Partial<KafkaTopicSettings> {
+  if (keepMs === null) return { compacted: true }
+  return { retentionMs: keepMs, segmentMs: Math.max(SEGMENT_MS_MIN, Math.ceil(keepMs / FILES_IN_WINDOW)) }
 }
