@@ -9,7 +9,8 @@ import type { OffsetRange } from '#core/offsets.ts'
 import { releaseMemory } from '#core/release-memory.ts'
 import type { LogGuard } from '#storage/lake/log-guard.ts'
 import { type AppendedOnce, type AppendOnce, KeyReusedError, TooManyKeysError } from '#storage/log/append-once.ts'
-import type { EventLog } from '#storage/log/event-log.ts'
+import type { AppendBatch, EventLog } from '#storage/log/event-log.ts'
+import { type SourceAppend, SourceMovedError } from '#storage/log/source-ledger.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { checkRow } from './check-row.ts'
 import { type ConversionWarning, ConversionWarnings } from './conversion-warnings.ts'
@@ -58,6 +59,8 @@ export interface OfferOptions {
   readonly verdicts?: 'all' | 'rejected'
   /** makes a repeated offer count once */
   readonly once?: AppendOnce
+  /** stores a source's cursor with the rows, also if none is accepted; only as long as its claim holds */
+  readonly by?: SourceAppend
 }
 
 /** One row per element, without line ends; a whole NDJSON body; or the rows of a body. */
@@ -67,6 +70,8 @@ export type OfferedRows = Rows | Buffer | readonly (string | Buffer)[]
 const ROWS_PER_TURN = 2_000
 const BYTES_PER_TURN = 1024 * 1024
 const LINE_FEED = 10
+/** what the log refuses because of the request, not because of a fault */
+const REFUSALS = [KeyReusedError, TooManyKeysError, SourceMovedError]
 
 /** Whether events are taken, as far as it is known without offering any. */
 export interface IntakeStatus {
@@ -162,7 +167,7 @@ export class Intake implements EventIntake {
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
       else if (this.#place(rows, index, { acceptUnusable, nowMs, warnings }, placed) === 'unusable') unusable++
     }
-    const { ranges, repeated } = await this.#append(placed, options.once)
+    const { ranges, repeated } = await this.#append(placed, options)
     if (repeated) return this.#repeatedResult(placed, ranges, { unusable, warnings: warnings.list() }, verdicts)
     const { accepted, rejected } = placed
     const told = warnings.list()
@@ -203,26 +208,30 @@ export class Intake implements EventIntake {
   }
 
   /** Where the events of each partition are, in the order of their lines. */
-  async #append(placed: PlacedRows, once?: AppendOnce): Promise<AppendedOnce> {
-    if (placed.accepted === 0 && once === undefined) return { ranges: [], repeated: false }
+  async #append(placed: PlacedRows, options: Pick<OfferOptions, 'once' | 'by'>): Promise<AppendedOnce> {
+    const { once, by } = options
+    if (placed.accepted === 0 && once === undefined && by === undefined) return { ranges: [], repeated: false }
     const batches = placed.batches()
     try {
       if (this.#guard !== null) await this.#guard.assertHolds()
-      const appended =
-        once === undefined
-          ? { ranges: await this.#log.append(batches), repeated: false }
-          : await this.#log.appendOnce(batches, once)
+      const appended = await this.#appendTo(batches, options)
       this.#failure = null
       for (const { lines } of batches) releaseMemory(lines)
       return appended
     } catch (error) {
-      if (error instanceof KeyReusedError || error instanceof TooManyKeysError) throw error
+      if (REFUSALS.some((refusal) => error instanceof refusal)) throw error
       const { name } = this.#dataset
       const message = `dataset '${name}': the log did not accept the events, none is acknowledged: ${(error as Error).message}`
       this.#failure = { message: (error as Error).message, atMs: this.#clock() }
       this.#emit({ name: 'append-failed', level: 'error', message, dataset: name })
       throw error
     }
+  }
+
+  async #appendTo(batches: AppendBatch[], { once, by }: Pick<OfferOptions, 'once' | 'by'>): Promise<AppendedOnce> {
+    if (once !== undefined) return this.#log.appendOnce(batches, once)
+    const append = by === undefined ? this.#log.append(batches) : this.#log.sources.append(batches, by)
+    return { ranges: await append, repeated: false }
   }
 
   /** Decides where a row goes, with the full check. */

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { sumByColumn } from '#core/conversion-failures.ts'
 import { UNSET } from '#core/conversion-failures-sql.ts'
+import { unframed } from '#core/framed-record.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import { visibleText } from '#core/visible-text.ts'
@@ -298,7 +299,7 @@ function unexplained(offset: Offset): Rejected {
 function deadLetters(dataset: CompiledDataset, batch: RecordBatch, rejected: readonly Rejected[]): DeadLetter[] {
   const reasons = new Map(rejected.map(({ offset, reason }) => [offset, reason]))
   return [...linesAt(batch, [...reasons.keys()])].map(({ index, offset, line, arrivalMs }) => {
-    const original = batch.originals?.get(index)
+    const original = batch.originals?.get(index) ?? unframed(line)
     const bytes = Buffer.from(original?.bytes ?? line)
     const told = original?.reason ?? dataset.explain(line.toString('utf8'), arrivalMs) ?? reasons.get(offset)
     return { partition: batch.partition, offset, arrivalMs, reason: visibleText(told ?? UNREAD), bytes }

@@ -140,6 +140,7 @@ export class KafkaSources implements SourceLedger {
   }
 
   async #assertHeld({ source, epoch }: SourceAppend): Promise<void> {
+    await this.#parts.topic.made()
     await this.#look()
     if (this.#positions.get(source)?.epoch !== epoch) throw new SourceMovedError(source)
   }
