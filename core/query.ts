@@ -34,7 +34,7 @@ export interface ViewQuery {
   readonly toMs?: number
   /** adds a `time` column with the start of each grain */
   readonly grain?: Grain
-  /** IANA name; default UTC */
+  /** IANA name, of `grain`; default UTC */
   readonly timezone?: string
   readonly order?: readonly { readonly by: string; readonly direction: 'asc' | 'desc' }[]
   readonly limit?: number

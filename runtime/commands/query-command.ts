@@ -29,7 +29,7 @@ const FLAGS: Readonly<
   from: ['<time>', 'start of the event-time range, ISO 8601 or epoch ms'],
   to: ['<time>', 'end of the range, exclusive'],
   grain: ['<grain>', 'adds a time column: minute, hour, day …'],
-  timezone: ['<name>', 'IANA time zone of the grain (default: UTC)'],
+  timezone: ['<name>', 'IANA time zone of the grain, and of times without an offset (default: UTC)'],
   order: ['<names>', 'comma-separated columns to order by; -name for descending'],
   limit: ['<n>', 'maximum number of rows'],
   at: ['<time>', 'windowed views: the time whose window is wanted; also now, latest'],

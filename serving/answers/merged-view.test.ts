@@ -308,7 +308,7 @@ test('a pane that a time zone cuts is refused with its time, and others are answ
     ask('by_topic', { dimensions: '', grain: 'day', timezone, measures: 'n', from: String(from) })
   expect((await days('America/St_Johns', at(2, 31))).rows).toEqual([{ time: '2006-10-28T02:30:00.000Z', n: 2 }])
   await expect(days('Europe/Berlin', times[2]!)).rejects.toThrow(
-    "timezone: the offset of Europe/Berlin at 1883-01-01T00:00:00.000Z is not a multiple of the view's pane of 1 minutes, so its events cannot be assigned to one day; leave this time out with 'from' and 'to', or query in UTC",
+    "timezone: the offset of Europe/Berlin at 1883-01-01T00:00:00.000Z is not a multiple of the view's pane of 1 minutes, so its events cannot be assigned to one day; leave this time out with 'from' and 'to', query in UTC, or give the view a finer grain in its 'time'",
   )
   expect((await days('Europe/Berlin', at(2, 31))).rows).toEqual([{ time: '2006-10-28T22:00:00.000Z', n: 2 }])
 })

@@ -139,7 +139,7 @@ function explained(error: unknown, plan: QueryPlan): unknown {
   }[cut.by]
   return new QueryError(
     'timezone',
-    `${why}, so its events cannot be assigned to one ${grain}; leave this time out with 'from' and 'to', or query in UTC`,
+    `${why}, so its events cannot be assigned to one ${grain}; leave this time out with 'from' and 'to', query in UTC, or give the view a finer grain in its 'time'`,
   )
 }
 

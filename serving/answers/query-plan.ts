@@ -5,6 +5,7 @@ import type { Grain } from '#core/grains.ts'
 import { type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { checkFilter, type FilterField } from './filter-sql.ts'
 import { QueryError } from './query-error.ts'
+import { isTimezone } from './zone-time.ts'
 
 export interface Order {
   readonly by: string
@@ -154,14 +155,11 @@ function timeAsked({ name, time }: CompiledView, query: ViewQuery): Pick<QueryPl
 }
 
 /** Whether the zone's offsets fit the panes is known when the panes are read (time-bucket.ts). */
-function checkTimezone({ timezone, grain }: ViewQuery): void {
+function checkTimezone({ timezone, grain, fromMs, toMs, at }: ViewQuery): void {
   if (timezone === undefined) return
-  if (grain === undefined) throw new QueryError('timezone', "can be used only with 'grain'")
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: timezone })
-  } catch {
-    throw unknownTimezone(timezone)
-  }
+  if (grain === undefined && fromMs === undefined && toMs === undefined && typeof at !== 'number')
+    throw new QueryError('timezone', "can be used only with 'grain', 'from', 'to' or a time in 'at'")
+  if (!isTimezone(timezone)) throw unknownTimezone(timezone)
 }
 
 export function unknownTimezone(timezone: string): QueryError {

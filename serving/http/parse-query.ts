@@ -5,8 +5,9 @@ import type { Positions } from '#core/offsets.ts'
 import type { Comparison, Filter, FilterOperator, HavingFilter, ViewQuery } from '#core/query.ts'
 import type { FilterField } from '../answers/filter-sql.ts'
 import { QueryError } from '../answers/query-error.ts'
+import { unknownTimezone } from '../answers/query-plan.ts'
 import type { ServedDataset } from '../answers/snapshot.ts'
-import { timeTextMs } from '../answers/time-text.ts'
+import { isTimezone, zonedTextMs } from '../answers/zone-time.ts'
 
 export const QUERY_PARAMETERS = [
   'measures',
@@ -30,7 +31,8 @@ const OPERATORS: readonly FilterOperator[] = ['eq', 'ne', 'in', 'gt', 'gte', 'lt
 export type QueryTexts = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
- * Lists are comma-separated; `filter` and `having` may be repeated; times are ISO 8601 or epoch milliseconds; in `order`, -name means descending.
+ * Lists are comma-separated; `filter` and `having` may be repeated; times are ISO 8601 (without an offset: in
+ * the query's time zone) or epoch milliseconds; in `order`, -name means descending.
  * @throws QueryError that names the parameter
  */
 export function parseQuery(dataset: string, view: string, texts: QueryTexts): ViewQuery {
@@ -57,6 +59,9 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     .map((text) => parseFilter('having', text))
     .map(({ name, ...comparison }): HavingFilter => ({ measure: name, ...comparison }))
   const at = one('at')
+  const timezone = one('timezone')
+  if (timezone !== undefined && !isTimezone(timezone)) throw unknownTimezone(timezone)
+  const time = (name: string): number | undefined => timeMs(name, one(name), timezone ?? 'UTC')
   return {
     dataset,
     view,
@@ -64,15 +69,15 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     dimensions: texts.dimensions === '' ? [] : list('dimensions'),
     filters,
     having,
-    fromMs: timeMs('from', one('from')),
-    toMs: timeMs('to', one('to')),
+    fromMs: time('from'),
+    toMs: time('to'),
     grain: one('grain') as ViewQuery['grain'],
-    timezone: one('timezone'),
+    timezone,
     order: list('order')?.map((entry) =>
       entry.startsWith('-') ? { by: entry.slice(1), direction: 'desc' } : { by: entry, direction: 'asc' },
     ),
     limit: wholeNumber('limit', one('limit')),
-    at: at === 'now' || at === 'latest' ? at : timeMs('at', at),
+    at: at === 'now' || at === 'latest' ? at : time('at'),
     per: list('per'),
   }
 }
@@ -132,9 +137,9 @@ function listOf(field: FilterField, text: string): readonly string[] {
   )
 }
 
-function timeMs(field: string, text: string | undefined): number | undefined {
+function timeMs(field: string, text: string | undefined, timezone: string): number | undefined {
   if (text === undefined) return undefined
-  const ms = timeTextMs(text)
+  const ms = zonedTextMs(text, timezone)
   if (ms === null) {
     throw new QueryError(field, `'${text}' is not a time (examples: 2026-01-31T12:00:00Z, or milliseconds since 1970)`)
   }

@@ -67,7 +67,10 @@ export const VIEW_QUERY = z.strictObject({
   from: time('Start of the event-time range, inclusive'),
   to: time('End of the event-time range, exclusive'),
   grain: z.string().optional().describe('Groups by `time`, the start of each bucket: minute, hour, day …'),
-  timezone: z.string().optional().describe('IANA time zone for `grain`; default UTC'),
+  timezone: z
+    .string()
+    .optional()
+    .describe('IANA time zone for `grain`, and for `from`, `to` and `at` without an offset; default UTC'),
   order: names('Dimensions, measures or `time`; a leading `-` means descending'),
   limit: z
     .string()
