@@ -5,7 +5,8 @@
  *  1. Records and key are written in one transaction: both are there, or neither.
  *  2. Initialising the producer of a slot ends or aborts what an earlier owner began, and fences that owner: nothing of it can follow.
  *  3. The new owner then reads the slot's partition to its end, so it knows every key of the window before it appends.
- *  4. After any fault the slot is given up, and owned again from 2 on: whether the transaction took place is read, never assumed.
+ *  4. What Kafka left open of decided transactions is ended before that, and a transaction is acknowledged when it is open nowhere (see ClosedTransactions).
+ *  5. After any fault the slot is given up, and owned again from 2 on: whether the transaction took place is read, never assumed.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -29,11 +30,13 @@ import type { AppendBatch } from '../event-log.ts'
 import { KeptKeys } from '../kept-keys.ts'
 import { bytesOf } from '../log-blocks.ts'
 import type { KafkaAppenderOptions } from './kafka-appender.ts'
+import { ClosedTransactions } from './kafka-closed-transactions.ts'
 import { blocksToSend } from './kafka-messages.ts'
 import { explained, isRefused } from './kafka-send-errors.ts'
 import { KafkaTopicError } from './kafka-settings.ts'
 import { type KafkaSideTopic, KEY_SLOTS } from './kafka-side-topic.ts'
 import { type Owner, ownProducer, sayGoodbye, sendAll, sendParts } from './kafka-transaction.ts'
+import type { KafkaWire } from './kafka-wire.ts'
 
 export interface KafkaKeyedParts {
   readonly kafka: Kafka
@@ -44,12 +47,17 @@ export interface KafkaKeyedParts {
   readonly limits: KeyLimits
   /** the topic of the keys, made when it is used first */
   readonly topic: KafkaSideTopic
+  /** of the log's topic */
+  readonly wire: KafkaWire
   /** epoch ms */
   readonly clock?: () => number
   readonly step?: StepHook
 }
 
 const RETRY_WAITS = { waitMsFirst: 50, waitMsMax: 1_000 }
+/** the last key of a slot is found within so many offsets of its end: each key is followed by one marker */
+const TAIL_OFFSETS = 16
+
 export class KafkaKeyedAppends {
   readonly #parts: KafkaKeyedParts
   readonly #gate: ByteGate
@@ -82,7 +90,9 @@ export class KafkaKeyedAppends {
 class Slot {
   readonly #number: number
   readonly #parts: KafkaKeyedParts
+  readonly #transactionalId: string
   readonly #kept: KeptKeys
+  readonly #transactions: ClosedTransactions
   readonly #one = pLimit(1)
   readonly #closing = new AbortController()
   #owner: Owner | null = null
@@ -95,6 +105,17 @@ class Slot {
     this.#number = number
     this.#parts = parts
     this.#kept = new KeptKeys(share, parts.clock ?? Date.now)
+    const { wire, topic: side, options } = parts
+    this.#transactionalId = `${side.name}-${number}`
+    this.#transactions = new ClosedTransactions({
+      transactionalId: this.#transactionalId,
+      topic: options.topic,
+      wire,
+      side,
+      partition: number,
+      isOwn: () => true,
+      tailOffsets: TAIL_OFFSETS,
+    })
   }
 
   append(blocks: readonly (readonly AppendBatch[])[], once: AppendOnce): Promise<AppendedOnce> {
@@ -143,6 +164,7 @@ class Slot {
   /** Owns the slot, and reads what earlier owners appended. @returns whether an earlier transaction of this attempt was committed */
   async #takeOver({ by: own }: Attempt): Promise<boolean> {
     this.#owner = await this.#own()
+    await this.#transactions.settle()
     const { topic, limits, log: ownLog, clock = Date.now } = this.#parts
     const from = this.#read === null ? { sinceMs: clock() - limits.keepMs } : { offset: this.#read }
     let committed = false
@@ -158,7 +180,7 @@ class Slot {
   async #own(): Promise<Owner> {
     const { kafka, options, topic } = this.#parts
     await topic.made()
-    return ownProducer(kafka, `${topic.name}-${this.#number}`, options)
+    return ownProducer(kafka, this.#transactionalId, options)
   }
 
   async #transact(
@@ -177,6 +199,7 @@ class Slot {
     await step('append:before-commit')
     await transaction.commit()
     await step('append:committed')
+    await this.#transactions.closed(ranges)
     this.#kept.add(key, { fingerprint, ranges, atMs: clock() })
     this.#read = place!.end
     return ranges

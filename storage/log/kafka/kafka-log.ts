@@ -152,7 +152,7 @@ export class KafkaLog implements EventLog {
     const { step, clock } = this.#options
     const limits = { ...DEFAULT_KEY_LIMITS, ...this.#options.keys }
     const topic = this.#sideTopic(keyTopic(limits.keepMs))
-    const parts = { kafka: this.#kafka, options: this.#appenderOptions, log: this.identity }
+    const parts = { kafka: this.#kafka, wire: this.#wire, options: this.#appenderOptions, log: this.identity }
     return new KafkaKeyedAppends({ ...parts, limits, topic, clock, step })
   }
 
@@ -166,8 +166,8 @@ export class KafkaLog implements EventLog {
   #openSources(): KafkaSources {
     this.#assertUsable()
     const { step, clock } = this.#options
-    const parts = { kafka: this.#kafka, options: this.#appenderOptions, log: this.identity, clock, step }
-    this.#sources ??= new KafkaSources({ ...parts, topic: this.#sideTopic(SOURCE_TOPIC) })
+    const parts = { kafka: this.#kafka, wire: this.#wire, options: this.#appenderOptions, log: this.identity }
+    this.#sources ??= new KafkaSources({ ...parts, clock, step, topic: this.#sideTopic(SOURCE_TOPIC) })
     return this.#sources
   }
 

@@ -151,13 +151,22 @@ export async function decodeRecords(
   decoder: RecordDecoder,
   limits: RecordLimits,
 ): Promise<DecodedBatch> {
-  const records = await decompress(head.codec, body).catch((error: Error) => {
-    throw new KafkaBatchError(head.firstOffset, `it cannot be decompressed: ${error.message}`, error)
-  })
+  const records = await unpacked(head, body)
   const leftOut = aborted.leavesOut(head, head.control && head.records > 0 && isAbortMarker(records))
   const places = placesOf(head, leftOut ? 0 : head.records, records, from)
   await decoder.prepare(valuesOf(places))
   return layOut(head, places, from, decoder, limits)
+}
+
+/** The records of the batch at `at`, unpacked. @throws KafkaBatchError */
+export function recordsOf(bytes: Buffer, at: number, head: BatchHead): Promise<Buffer> {
+  return unpacked(head, bodyOf(bytes, at, head))
+}
+
+function unpacked(head: BatchHead, body: Buffer): Promise<Buffer> {
+  return decompress(head.codec, body).catch((error: Error) => {
+    throw new KafkaBatchError(head.firstOffset, `it cannot be decompressed: ${error.message}`, error)
+  })
 }
 
 /** Where a fetched buffer's batch has its records. @throws KafkaBatchError if the batch is not as its producer wrote it */

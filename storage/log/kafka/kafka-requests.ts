@@ -93,6 +93,8 @@ export interface FetchPlace {
   readonly lastEpoch: number
   /** of record batches, as they are on disk; the first one comes whole even when it is larger */
   readonly bytesMax: number
+  /** also records of transactions that are not decided, or were aborted */
+  readonly undecided?: boolean
 }
 
 export interface Fetched {
@@ -108,11 +110,12 @@ export interface Fetched {
   readonly isDiverging?: boolean
 }
 
-/** Committed records only; answers at once, with nothing when there is nothing. */
+/** Committed records only, unless `undecided`; answers at once, with nothing when there is nothing. */
 export function fetchRequest(place: FetchPlace): RawRequest<Fetched> {
   const body = new KafkaWriter().tags()
-  // no replica, no wait, from 1 byte on, at the most, read committed, no session
-  body.int32(-1).int32(0).int32(1).int32(place.bytesMax).int8(1).int32(0).int32(-1)
+  // no replica, no wait, from 1 byte on, at the most, read committed or uncommitted, no session
+  const isolation = place.undecided ? 0 : 1
+  body.int32(-1).int32(0).int32(1).int32(place.bytesMax).int8(isolation).int32(0).int32(-1)
   body.compactArray([place], () => body.raw(Buffer.from(place.topicId, 'hex')))
   body.compactArray([place], () => {
     body.int32(place.partition).int32(-1).int64(place.from).int32(place.lastEpoch).int64(-1)
@@ -163,7 +166,8 @@ function readFetched(reader: KafkaReader): Fetched {
   }
 }
 
-function rawRequest<Answer>(
+/** @param body in a flexible version: a header with tagged fields precedes the answer */
+export function rawRequest<Answer>(
   apiName: string,
   apiKey: number,
   apiVersion: number,

@@ -65,14 +65,14 @@ type ReadFrom = { readonly offset: Offset } | { readonly sinceMs: number }
 export class KafkaSideTopic {
   readonly name: string
   readonly #parts: KafkaSideTopicParts
-  readonly #wire: KafkaWire
+  readonly wire: KafkaWire
   #making: Promise<void> | null = null
 
   constructor(parts: KafkaSideTopicParts) {
     const { settings, outageMsMax, purpose } = parts
     this.name = `${settings.topic}.${purpose.suffix}`
     this.#parts = parts
-    this.#wire = new KafkaWire(kafkaClient(settings, 0), { topic: this.name, outageMsMax })
+    this.wire = new KafkaWire(kafkaClient(settings, 0), { topic: this.name, outageMsMax })
   }
 
   /** Makes the topic if it is missing. @throws KafkaTopicError */
@@ -89,15 +89,9 @@ export class KafkaSideTopic {
    * @param from where it was read to before, or the time (epoch ms) of the first record that matters. @returns the end
    */
   async read(slot: number, from: ReadFrom, each: (line: string, atMs: number) => void): Promise<Offset> {
-    const { start, end } = await this.#wire.endsOf(slot)
+    const { start, end } = await this.wire.endsOf(slot)
     const first = 'offset' in from ? from.offset : await this.#offsetAt(slot, from.sinceMs, end)
-    const reader = new KafkaPartitionReader({
-      partition: slot,
-      fetch: (offset, bytesMax, lastEpoch) => this.#wire.fetch(slot, offset, bytesMax, lastEpoch),
-      decoder: jsonRecords,
-      fetchBytesMax: FETCH_BYTES_MAX,
-      recordBytesMax: KEY_BYTES_MAX,
-    })
+    const reader = this.#reader(slot, false)
     for (let at = Math.max(first, start); at < end; ) {
       const batch = await reader.read(at, READ_LIMITS)
       if (batch instanceof OutOfRange || batch === null)
@@ -110,8 +104,37 @@ export class KafkaSideTopic {
     return end
   }
 
+  /** The last record in the slot from an offset on that `isWanted`, committed or (`undecided`) not; null: there is none. */
+  async lastFrom(
+    slot: number,
+    from: Offset,
+    undecided: boolean,
+    isWanted: (line: string) => boolean,
+  ): Promise<string | null> {
+    const reader = this.#reader(slot, undecided)
+    const { start } = await this.wire.endsOf(slot)
+    let last: string | null = null
+    for (let at = Math.max(from, start); ; ) {
+      const batch = await reader.read(at, READ_LIMITS)
+      if (batch instanceof OutOfRange || batch === null) return last
+      const lines = batch.lines.toString().split('\n').slice(0, batch.count)
+      last = lines.findLast(isWanted) ?? last
+      at = batch.end
+    }
+  }
+
   async close(): Promise<void> {
-    await this.#wire.close()
+    await this.wire.close()
+  }
+
+  #reader(slot: number, undecided: boolean): KafkaPartitionReader {
+    return new KafkaPartitionReader({
+      partition: slot,
+      fetch: (offset, bytesMax, lastEpoch) => this.wire.fetch(slot, offset, bytesMax, lastEpoch, undecided),
+      decoder: jsonRecords,
+      fetchBytesMax: FETCH_BYTES_MAX,
+      recordBytesMax: KEY_BYTES_MAX,
+    })
   }
 
   async #offsetAt(slot: number, atMs: number, end: Offset): Promise<Offset> {
@@ -123,7 +146,7 @@ export class KafkaSideTopic {
   async #make(): Promise<void> {
     const { settings, purpose, asAdmin } = this.#parts
     const { partitions: wanted, keepMs, without, deletable } = purpose
-    if ((await this.#wire.find()) === null) {
+    if ((await this.wire.find()) === null) {
       if (settings.createTopic === false) {
         const config = `message.timestamp.type=LogAppendTime${keepMs === null ? ', cleanup.policy=compact' : ''}`
         const why = `the topic does not exist, and createTopics is off; create it with ${wanted} partitions and ${config}, or ${without}`
@@ -132,7 +155,7 @@ export class KafkaSideTopic {
       const made = { topic: this.name, partitions: wanted, replication: settings.replication, ...keeping(keepMs) }
       await asAdmin((admin) => createTopic(admin, made, KEY_BYTES_MAX))
     }
-    const { partitions } = await this.#wire.refresh()
+    const { partitions } = await this.wire.refresh()
     if (partitions.length !== wanted)
       throw new KafkaTopicError(
         this.name,

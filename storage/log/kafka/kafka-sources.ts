@@ -5,7 +5,8 @@
  *  1. Records and position are written in one transaction: both are there, or neither.
  *  2. Initialising a producer ends or aborts what an earlier owner of the id began, and fences that owner: nothing of it can follow.
  *  3. The new owner then reads the topic to its end, and writes only if the position has the epoch that it claims.
- *  4. After any fault the producer is given up, and made again from 2 on: whether the transaction took place is read, never assumed.
+ *  4. What Kafka left open of decided transactions is ended before that, and a transaction is acknowledged when it is open nowhere (see ClosedTransactions).
+ *  5. After any fault the producer is given up, and made again from 2 on: whether the transaction took place is read, never assumed.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka, Transaction } from 'kafkajs'
@@ -14,6 +15,7 @@ import { Backoff } from '#core/backoff.ts'
 import type { Offset, OffsetRange } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { AppendBatch } from '../append-batch.ts'
+import { rangesText } from '../append-once.ts'
 import { ByteGate } from '../byte-gate.ts'
 import { bytesOf } from '../log-blocks.ts'
 import {
@@ -29,11 +31,13 @@ import {
   type SourcePosition,
 } from '../source-ledger.ts'
 import type { KafkaAppenderOptions } from './kafka-appender.ts'
+import { ClosedTransactions } from './kafka-closed-transactions.ts'
 import { blocksToSend } from './kafka-messages.ts'
 import { explained, isRefused } from './kafka-send-errors.ts'
 import { KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
 import type { KafkaSideTopic } from './kafka-side-topic.ts'
 import { type Owner, ownProducer, sayGoodbye, sendAll, sendParts } from './kafka-transaction.ts'
+import type { KafkaWire } from './kafka-wire.ts'
 
 export interface KafkaSourceParts {
   readonly kafka: Kafka
@@ -41,6 +45,8 @@ export interface KafkaSourceParts {
   /** of the log: positions in another one, whose topic had the same name, do not count */
   readonly log: string
   readonly topic: KafkaSideTopic
+  /** of the log's topic */
+  readonly wire: KafkaWire
   /** epoch ms */
   readonly clock?: () => number
   readonly step?: StepHook
@@ -49,6 +55,12 @@ export interface KafkaSourceParts {
 interface StoredPosition extends SourcePosition {
   /** identity */
   readonly log: string
+  /** of the records of the same transaction, see rangesText */
+  readonly ranges: string
+}
+
+interface OwnedSource extends Owner {
+  readonly transactions: ClosedTransactions
 }
 
 const RETRY_WAITS = { waitMsFirst: 50, waitMsMax: 1_000 }
@@ -58,7 +70,7 @@ export class KafkaSources implements SourceLedger {
   readonly #gate: ByteGate
   readonly #one = pLimit(1)
   readonly #closing = new AbortController()
-  readonly #owners = new Map<string, Owner>()
+  readonly #owners = new Map<string, OwnedSource>()
   readonly #positions = new Map<string, SourcePosition>()
   /** up to which the topic was read */
   #read: Offset = 0
@@ -145,17 +157,29 @@ export class KafkaSources implements SourceLedger {
     if (this.#positions.get(source)?.epoch !== epoch) throw new SourceMovedError(source)
   }
 
-  async #own(source: string): Promise<Owner> {
-    const { kafka, options, topic } = this.#parts
+  async #own(source: string): Promise<OwnedSource> {
+    const { kafka, options, topic, wire } = this.#parts
     await topic.made()
-    const owner = await ownProducer(kafka, `${topic.name}-${source}`, options)
+    const transactionalId = `${topic.name}-${source}`
+    const producer = await ownProducer(kafka, transactionalId, options)
+    const transactions = new ClosedTransactions({
+      transactionalId,
+      topic: options.topic,
+      wire,
+      side: topic,
+      partition: 0,
+      isOwn: (line) => (JSON.parse(line) as StoredPosition).source === source,
+      tailOffsets: Number.POSITIVE_INFINITY,
+    })
+    const owner = { ...producer, transactions }
     this.#owners.set(source, owner)
+    await transactions.settle()
     await this.#look()
     return owner
   }
 
   async #commit(
-    owner: Owner,
+    owner: OwnedSource,
     position: SourcePosition,
     send: (transaction: Transaction) => Promise<readonly OffsetRange[]>,
   ): Promise<readonly OffsetRange[]> {
@@ -163,12 +187,13 @@ export class KafkaSources implements SourceLedger {
     const transaction = owner.ready ?? (await owner.producer.transaction())
     owner.ready = null
     const ranges = await send(transaction)
-    const value = JSON.stringify({ log, ...position } satisfies StoredPosition)
+    const value = JSON.stringify({ log, ...position, ranges: rangesText(ranges) } satisfies StoredPosition)
     const message = { partition: 0, key: position.source, value }
     await sendParts(transaction, topic.name, [{ partition: 0, messages: [message] }], options)
     await step('append:before-commit')
     await transaction.commit()
     await step('append:committed')
+    await owner.transactions.closed(ranges)
     this.#positions.set(position.source, position)
     return ranges
   }
@@ -177,7 +202,7 @@ export class KafkaSources implements SourceLedger {
   async #look(): Promise<void> {
     const { topic, log: ownLog } = this.#parts
     this.#read = await topic.read(0, { offset: this.#read }, (line) => {
-      const { log, ...position } = JSON.parse(line) as StoredPosition
+      const { log, ranges: _, ...position } = JSON.parse(line) as StoredPosition
       if (log === ownLog) this.#positions.set(position.source, position)
     })
   }

@@ -19,14 +19,30 @@ import {
   type TopicMetadata,
 } from './kafka-requests.ts'
 import { KafkaTopicError, KafkaUnavailableError } from './kafka-settings.ts'
+import {
+  type OpenTransaction,
+  openTransactionsRequest,
+  ownerRequest,
+  type TransactionOwner,
+} from './kafka-transaction-requests.ts'
 
 interface PoolOfLibrary {
   getConnectionByRequest(request: Pick<RawRequest<unknown>, 'request'>): Promise<unknown>
   send<Answer>(request: RawRequest<Answer>): Promise<Answer>
 }
 
-interface BrokerOfLibrary {
+interface TransactionOfLibrary {
+  readonly transactionalId: string
+  readonly producerId: string
+  readonly producerEpoch: number
+}
+
+export interface BrokerOfLibrary {
   readonly connectionPool: PoolOfLibrary
+  addPartitionsToTxn(
+    transaction: TransactionOfLibrary & { topics: readonly { topic: string; partitions: readonly number[] }[] },
+  ): Promise<unknown>
+  endTxn(transaction: TransactionOfLibrary & { transactionResult: boolean }): Promise<unknown>
 }
 
 /** What kafkajs 2.2.4 makes inside of each of its clients; the exact version is pinned for this. */
@@ -37,6 +53,7 @@ interface ClusterOfLibrary {
   addTargetTopic(topic: string): Promise<void>
   findBroker(options: { nodeId: number }): Promise<BrokerOfLibrary>
   findControllerBroker(): Promise<BrokerOfLibrary>
+  findGroupCoordinator(options: { groupId: string; coordinatorType: number }): Promise<BrokerOfLibrary>
   removeBroker(place: { host: string; port: number }): void
   fetchTopicsOffset(
     topics: readonly {
@@ -54,6 +71,8 @@ type MakeCluster = (options: {
 }) => ClusterOfLibrary
 
 const READ_COMMITTED = 1
+/** kind of coordinator */
+const TRANSACTIONS = 1
 const METADATA_MS_MAX = 60_000
 /** how long closing waits for the library to disconnect */
 const GOODBYE_MS_MAX = 2_000
@@ -144,13 +163,45 @@ export class KafkaWire {
     return asked
   }
 
-  async fetch(partition: number, from: number, bytesMax: number, lastEpoch: number): Promise<Fetched> {
+  /** @param undecided also records that are not committed */
+  async fetch(
+    partition: number,
+    from: number,
+    bytesMax: number,
+    lastEpoch: number,
+    undecided = false,
+  ): Promise<Fetched> {
     return this.persist(`reading partition ${partition} from offset ${from}`, async () => {
       const broker = await this.#leader(partition)
-      const place = { topicId: this.known.topicId, partition, from, lastEpoch, bytesMax }
+      const place = { topicId: this.known.topicId, partition, from, lastEpoch, bytesMax, undecided }
       const fetched = await this.#send(broker, fetchRequest(place))
       if (fetched.errorCode === KAFKA_ERRORS.none || fetched.errorCode === KAFKA_ERRORS.offsetOutOfRange) return fetched
       throw new KafkaAnswerError('fetch', fetched.errorCode)
+    })
+  }
+
+  /** Transactions that are open in the partitions, as their leaders know. One request to each leader. */
+  async openTransactions(partitions: readonly number[]): Promise<readonly OpenTransaction[]> {
+    return this.persist('reading open transactions', async () => {
+      const byLeader = Map.groupBy(partitions, (partition) => this.known.partitions[partition]?.leader ?? -1)
+      const answers = [...byLeader.values()].map(async (own) => {
+        const broker = await this.#leader(own[0]!)
+        const { errorCode, open } = await this.#send(broker, openTransactionsRequest(this.#topic, own))
+        if (errorCode !== KAFKA_ERRORS.none) throw new KafkaAnswerError('open transactions', errorCode)
+        return open
+      })
+      return (await Promise.all(answers)).flat()
+    })
+  }
+
+  /** The producer that owns a transactional id, and the broker that decides its transactions. */
+  async transactionOwner(id: string): Promise<TransactionOwner & { readonly coordinator: BrokerOfLibrary }> {
+    return this.persist(`reading the owner of the transactional id ${id}`, async () => {
+      await this.#connect()
+      const coordinator = await this.#cluster.findGroupCoordinator({ groupId: id, coordinatorType: TRANSACTIONS })
+      const owner = await this.#send(coordinator, ownerRequest(id))
+      if (owner.errorCode !== KAFKA_ERRORS.none) throw new KafkaAnswerError('owner of a transaction', owner.errorCode)
+      return { ...owner, coordinator }
     })
   }
 
