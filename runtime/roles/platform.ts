@@ -29,7 +29,7 @@ import { forEveryone, servedParts } from '../health/served-parts.ts'
 import { stateReadings } from '../health/state-readings.ts'
 import { verifyReadings } from '../health/verify-readings.ts'
 import { listenerCertificate } from '../settings/listener-certificate.ts'
-import { secretsOf } from '../settings/secrets.ts'
+import { secretsOf, webhookSecretsOf } from '../settings/secrets.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { intakeLimits } from './intake-limits.ts'
 import { IntakeLink, LinkedIntake } from './intake-link.ts'
@@ -172,6 +172,7 @@ export class Platform {
       limits: configuration,
       tls,
       keys,
+      webhookSecrets: webhookSecretsOf(configuration),
       ownKeyPaths: board === null ? [] : [board.path],
       parts: async () => (await this.#parts()).map((part) => forEveryone(part, secrets)),
     })

@@ -35,9 +35,17 @@ export function secretsOf(configuration: Configuration): readonly string[] {
     const [section, own] = name.split('.') as [keyof Configuration, string?]
     const value = own === undefined ? configuration[section] : (configuration[section] as Record<string, unknown>)[own]
     for (const text of textsOf(value))
-      for (const secret of secrecy === 'url' ? secretsIn(text) : [text]) found.push(secret, decoded(secret))
+      for (const secret of secrecy === 'url' ? secretsIn(text) : [text, ...text.split(' ')])
+        found.push(secret, decoded(secret))
   }
   return [...new Set(found)].filter((secret) => secret.length >= SECRET_CHARS_MIN)
+}
+
+/** By dataset; several are separated by spaces. */
+export function webhookSecretsOf({
+  webhookSecrets,
+}: Pick<Configuration, 'webhookSecrets'>): Map<string, readonly string[]> {
+  return new Map(Object.entries(webhookSecrets).map(([dataset, secrets]) => [dataset, secrets.split(' ')]))
 }
 
 /** The environment without the variables of settings that hold secrets. */

@@ -59,6 +59,18 @@ export const SETTINGS = z.strictObject({
     .default([])
     .meta({ secret: true })
     .describe('API keys (at least 16 characters each) that requests must carry as `Authorization: Bearer <key>`'),
+  webhookSecrets: z
+    .record(
+      z.string().min(1),
+      z
+        .string()
+        .regex(/^\S{16,}( \S{16,}){0,3}$/, 'one to four secrets of at least 16 characters each, separated by spaces'),
+    )
+    .default({})
+    .meta({ secret: true })
+    .describe(
+      'secrets that sign webhooks: dataset to secret, or to several (the new and the old one) separated by spaces; `whsec_…` is one of Standard Webhooks, any other one of `X-Hub-Signature-256`',
+    ),
   tlsCert: z
     .string()
     .min(1)
@@ -108,6 +120,9 @@ export const SETTINGS = z.strictObject({
   requestBytesMax: count(1_024, 1_024 * MIB)
     .default(16 * MIB)
     .describe('maximum size of a request body, compressed and decompressed'),
+  webhookBytesMax: count(1_024, 64 * MIB)
+    .default(MIB)
+    .describe('maximum size of a webhook, compressed and decompressed; 16 times as much of them is received at a time'),
   requestMsMax: count(100, 3_600_000)
     .default(60_000)
     .describe('time in which a request must arrive completely, headers and body; beyond it it gets 408'),

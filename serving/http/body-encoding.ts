@@ -13,14 +13,14 @@ let turn: Promise<unknown> = Promise.resolve()
 
 /**
  * The body, decompressed according to its `content-encoding`.
- * @param bytesMax limit on the decompressed size
+ * @param limit on the decompressed size
  * @param isGone whether the client has disconnected
  * @throws ProblemError 'unsupported-type', 'too-large', or 'bad-request' if the body is truncated or is not gzip
  */
 export async function unpackedBody(
   body: Buffer,
   encoding: string | undefined,
-  bytesMax: number,
+  limit: { readonly name: string; readonly bytesMax: number },
   isGone: () => boolean = () => false,
 ): Promise<Buffer> {
   const name = (encoding ?? 'identity').trim().toLowerCase()
@@ -34,7 +34,7 @@ export async function unpackedBody(
   try {
     const own = turn.then(() => {
       if (isGone()) throw new Error('the client disconnected')
-      return unpack(body, { maxOutputLength: bytesMax, info: true })
+      return unpack(body, { maxOutputLength: limit.bytesMax, info: true })
     })
     turn = own.catch(() => {})
     unpacked = await own
@@ -43,7 +43,7 @@ export async function unpackedBody(
     if (code === 'ERR_BUFFER_TOO_LARGE')
       throw new ProblemError(
         'too-large',
-        `the decompressed body exceeds the limit requestBytesMax = ${bytesMax} bytes; send it in smaller parts`,
+        `the decompressed body exceeds the limit ${limit.name} = ${limit.bytesMax} bytes; send it in smaller parts`,
       )
     throw new ProblemError(
       'bad-request',

@@ -21,7 +21,7 @@ export const PROBLEMS = {
   'bad-request': { status: 400, title: 'The request is malformed', retryable: false },
   'bad-query': { status: 400, title: 'The query is invalid', retryable: false },
   'all-rejected': { status: 400, title: 'All events were rejected', retryable: false },
-  unauthorized: { status: 401, title: 'A valid API key is required', retryable: false },
+  unauthorized: { status: 401, title: 'A valid API key or signature is required', retryable: false },
   forbidden: { status: 403, title: 'The origin of the request is not allowed', retryable: false },
   'not-found': { status: 404, title: 'Not found', retryable: false },
   'wrong-method': { status: 405, title: 'Method not allowed', retryable: false },

@@ -35,6 +35,20 @@ export const EVENTS_HEADERS = z.looseObject({
     .describe('Makes a repeated request count once: a string in double quotes, unique for each set of events'),
 })
 
+const header = (meaning: string): z.ZodOptional<z.ZodString> => z.string().optional().describe(meaning)
+
+export const WEBHOOK_HEADERS = z.looseObject({
+  'webhook-id': header('Standard Webhooks (also as svix-id): id of the delivery, which counts once'),
+  'webhook-timestamp': header(
+    'Standard Webhooks (also as svix-timestamp): seconds since 1970, at most 5 minutes from now',
+  ),
+  'webhook-signature': header(
+    'Standard Webhooks (also as svix-signature): `v1,` and the signature as base64; several separated by spaces',
+  ),
+  'x-hub-signature-256': header('GitHub: `sha256=` and the signature as hex'),
+  'x-github-delivery': header('GitHub: id of the delivery, which counts once'),
+})
+
 export const DEAD_LETTERS_QUERY = z.strictObject({
   limit: z
     .string()

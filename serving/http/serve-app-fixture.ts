@@ -10,7 +10,7 @@ import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
-import type { EventVerdict, IntakePort } from './event-route.ts'
+import type { EventVerdict, IntakePort } from './intake-port.ts'
 import { buildServeApp, type ServeAppParts } from './serve-app.ts'
 
 const definition = defineDataset({
@@ -24,6 +24,9 @@ const definition = defineDataset({
   },
   views: { by_kind: { dimensions: { kind: 'kind', id: 'id' }, time: ['minute'], measures: { n: count() } } },
 })
+
+/** the second one of Standard Webhooks */
+export const WEBHOOK_SECRETS = ['secret-of-the-hub', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'] as const
 
 export interface ServedShop {
   readonly app: FastifyInstance
@@ -68,6 +71,7 @@ export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<S
     metrics: new Metrics(),
     emit: (event) => events.push(event),
     limits: { requestBytesMax: 1_000, waitMsMax: 1, ...limits },
+    webhookSecrets: new Map([['shop', WEBHOOK_SECRETS]]),
     parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],
   }
   const app = buildServeApp(parts)

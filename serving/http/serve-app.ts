@@ -8,18 +8,23 @@ import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { watchMethods } from './allowed-methods.ts'
 import { datasetRoutes } from './dataset-routes.ts'
-import { eventRoute, type IntakePort } from './event-route.ts'
+import { EventBodies } from './event-bodies.ts'
+import { eventRoute } from './event-route.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
 import { httpServer, refuseUnreadable, type TlsFiles } from './http-server.ts'
+import type { IntakePort } from './intake-port.ts'
 import { problemOfInvalid } from './invalid-request.ts'
 import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
 import { RepeatedRequests } from './repeated-requests.ts'
+import { webhookPath, webhookRoute } from './webhook-route.ts'
 
 export interface ServeLimits {
   readonly requestBytesMax: number
+  /** of a webhook, whose sender is not known until all of it was received */
+  readonly webhookBytesMax: number
   readonly requestMsMax: number
   readonly headerBytesMax: number
   readonly connectionsMax: number
@@ -34,6 +39,7 @@ export interface ServeLimits {
 
 export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   requestBytesMax: 16 * 1024 * 1024,
+  webhookBytesMax: 1024 * 1024,
   requestMsMax: 60_000,
   headerBytesMax: 16 * 1024,
   connectionsMax: 1_000,
@@ -57,6 +63,8 @@ export interface ServeAppParts {
   readonly tls?: TlsFiles | null
   /** if given, every request except health checks must carry one as `Authorization: Bearer <key>`; otherwise it must come from this machine */
   readonly keys?: readonly string[]
+  /** by dataset: what signs its webhooks, which need no key */
+  readonly webhookSecrets?: ReadonlyMap<string, readonly string[]>
   /** path prefixes that check a key of their own */
   readonly ownKeyPaths?: readonly string[]
   /** state of the components of this process, for /readyz */
@@ -71,6 +79,8 @@ const OPEN_ROUTES = new Set(['/livez', '/readyz'])
 export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const limits = { ...DEFAULT_SERVE_LIMITS, ...parts.limits }
   const repeated = new RepeatedRequests(parts.metrics)
+  const secrets = parts.webhookSecrets ?? new Map<string, readonly string[]>()
+  const ownKeyPaths = [...(parts.ownKeyPaths ?? []), ...[...secrets.keys()].map(webhookPath)]
   const app = Fastify({
     serverFactory: (application) =>
       httpServer(
@@ -98,7 +108,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
       throw new ProblemError('bad-request', 'the request has no Host header, which HTTP/1.1 requires')
     const path = request.url.split('?')[0]!
-    if (OPEN_ROUTES.has(path) || isUnder(path, parts.ownKeyPaths ?? [])) return
+    if (OPEN_ROUTES.has(path) || isUnder(path, ownKeyPaths)) return
     if (parts.keys?.length) return checkKey(request, parts.keys)
     const why = whyForeign(request)
     if (why !== null) throw new ProblemError('forbidden', why)
@@ -144,7 +154,11 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   app.register(async (routes) => {
     healthRoutes(routes, parts)
     const { datasets, intakes, metrics } = parts
-    if (intakes !== null) eventRoute(routes, intakes)
+    if (intakes !== null) {
+      const bodies = new EventBodies(routes)
+      eventRoute(routes, intakes, bodies)
+      webhookRoute(routes, bodies, { intakes, secrets, bytesMax: limits.webhookBytesMax })
+    }
     if (datasets !== null) datasetRoutes(routes, { datasets, gate, limits, metrics, repeated })
   })
   return app
