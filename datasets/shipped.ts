@@ -28,4 +28,10 @@ export const SHIPPED_DATASETS: Readonly<Record<string, ShippedDataset>> = {
     firstQuestion: 'courses?dimensions=course_id&order=-conversion&having=views:gte:20&limit=5',
     generator: async (options) => new (await import('./course-clicks/click-generator.ts')).ClickGenerator(options),
   },
+  cloud_mentions: {
+    about: 'Posts about cloud marketplaces: by cloud and hour, hashtags that trend, distinct authors, sentiment',
+    definition: at('./cloud-mentions/definition.ts'),
+    firstQuestion: 'clouds?dimensions=cloud&order=-posts',
+    generator: async (options) => new (await import('./cloud-mentions/post-generator.ts')).PostGenerator(options),
+  },
 }

@@ -1,0 +1,71 @@
+/** Posts that name the marketplaces of AWS, Azure or Google Cloud, in the shape of a recent search of API v2, with their annotations. */
+import { avg, count, countDistinct, defineDataset, max, ratio, sliding } from '#core/definition.ts'
+import { LEXICON } from './annotate-post.ts'
+
+/** Only scores of one word list, in one version, are added up; a post without a score counts in no share. */
+const scored = `lexicon = '${LEXICON}'`
+const share = (condition: string) => `CASE WHEN ${condition} THEN 1 ELSE 0 END`
+
+const sentiment = {
+  scored: count({ where: scored, label: 'Posts with a score' }),
+  sentiment: avg('sentiment', { where: scored, label: 'Mean sentiment' }),
+  positive: ratio(share('sentiment > 0'), '1', { where: scored, label: 'Share of positive posts' }),
+  negative: ratio(share('sentiment < 0'), '1', { where: scored, label: 'Share of negative posts' }),
+} as const
+
+export default defineDataset({
+  name: 'cloud_mentions',
+  label: 'Posts about cloud marketplaces',
+  time: 'created_at',
+  key: 'author_id',
+  lateAfter: '15m',
+  columns: {
+    post_id: { type: 'VARCHAR', path: '$.id', required: true },
+    created_at: { type: 'TIMESTAMP', path: '$.created_at', required: true },
+    author_id: { type: 'VARCHAR', path: '$.author_id', required: true },
+    text: { type: 'VARCHAR', path: '$.text' },
+    lang: { type: 'VARCHAR', path: '$.lang' },
+    hashtags: { type: 'VARCHAR[]', path: '$.entities.hashtags[*].tag' },
+    likes: { type: 'INTEGER', path: '$.public_metrics.like_count', default: 0 },
+    clouds: { type: 'VARCHAR[]', path: '$.annotations.clouds', label: 'Clouds that the post names' },
+    sentiment: { type: 'INTEGER', path: '$.annotations.sentiment' },
+    lexicon: { type: 'VARCHAR', path: '$.annotations.lexicon' },
+  },
+  views: {
+    clouds: {
+      label: 'Posts by cloud; a post that names several counts for each',
+      unnest: { cloud: 'clouds' },
+      dimensions: { cloud: 'cloud' },
+      time: ['minute', 'hour', 'day', 'week', 'month'],
+      measures: { posts: count(), authors: countDistinct('author_id', { exact: true }), ...sentiment },
+    },
+    posts: {
+      label: 'Posts, each counted once, by the number of clouds that they name',
+      dimensions: { clouds_named: 'coalesce(length(clouds), 0)' },
+      time: ['hour', 'day', 'week', 'month'],
+      measures: { posts: count(), authors: countDistinct('author_id', { exact: true }), ...sentiment },
+    },
+    together: {
+      label: 'Posts that name both of two clouds',
+      unnest: { cloud: 'clouds', other: 'clouds' },
+      dimensions: { cloud: 'cloud', other: 'other' },
+      where: 'cloud < other',
+      time: ['hour', 'day', 'week', 'month'],
+      measures: { posts: count(), authors: countDistinct('author_id', { exact: true }) },
+    },
+    trending_hashtags: {
+      label: 'Hashtags of the last hour',
+      unnest: { hashtag: 'hashtags' },
+      dimensions: { hashtag: 'lower(hashtag)' },
+      window: sliding({ size: '1h', every: '1m' }),
+      measures: { posts: count(), authors: countDistinct('author_id', { exact: true }) },
+      rank: { by: 'posts', limit: 10, having: 'authors > 1' },
+    },
+    authors: {
+      label: 'Authors',
+      dimensions: { author_id: 'author_id' },
+      measures: { posts: count(), likes: max('likes'), ...sentiment, last_post: max('created_at') },
+      rank: { by: 'posts', limit: 10 },
+    },
+  },
+})
