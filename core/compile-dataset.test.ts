@@ -59,7 +59,7 @@ describe('misspelt and mistyped members', () => {
     ],
     [
       withColumn({ type: 'DOUBLE', path: '$.x', requird: true }),
-      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, required, default, unit, onError, label",
+      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, as, required, default, unit, format, zone, onError, label",
     ],
     [
       withView({ dimension: {} }),
@@ -94,7 +94,7 @@ describe('misspelt and mistyped members', () => {
       "view 'all', measure 'n', kind: is not a measure; use one of count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, for example count()",
     ],
     [withColumn({ type: 'DOUBLE', path: '$.x', required: 'yes' }), "column 'x', required: must be a boolean"],
-    [withColumn({ type: 'DOUBLE' }), "column 'x', path: must be a string"],
+    [withColumn({ type: 'DOUBLE' }), "column 'x': a column must have either a path or an expression (as)"],
     [withView({ dimensions: { gust: 1 } }), "view 'all', dimension 'gust': must be a string"],
     [withView({ time: 'minute' }), "view 'all', time: must be a list"],
     [written({ columns: [] }), 'columns: must be an object'],

@@ -9,9 +9,12 @@ import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { DefinitionError, nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedAccept, storedColumn } from './definition-limits.ts'
 import { shapeProblems } from './definition-shape.ts'
+import { type Derivation, derivationsOf, withInputs } from './derived-columns.ts'
+import { derivedReasonSql } from './derived-reasons.ts'
 import type { SqlDialect } from './dialect.ts'
 import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
+import { decides } from './read-columns.ts'
 import { parseTimeFormat } from './time-format.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
 import { type SizedValue, tooLargeConditions, tooLargeReasonSql } from './value-sizes.ts'
@@ -22,44 +25,57 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
   const problems = shapeProblems(definition)
   if (problems.length === 0) checkDataset(definition, problems)
   if (problems.length > 0) throw new DefinitionError(String(definition?.name), problems)
-  const decode = compileDecode(definition.columns, definition.time, notAcceptedSql(acceptedTimes(definition)))
+  const derivations = await derivationsOf(definition.columns, dialect, problems)
+  if (problems.length > 0) throw new DefinitionError(definition.name, problems)
+  const notAccepted = notAcceptedSql(acceptedTimes(definition))
+  const decode = compileDecode(definition.columns, definition.time, notAccepted, derivations)
   if ('problems' in decode) throw new DefinitionError(definition.name, decode.problems)
 
   const columns = Object.entries<ColumnDefinition>(definition.columns)
-  const rowColumns: SqlColumn[] = [
-    { name: '_partition', type: 'INTEGER' },
-    { name: '_offset', type: 'BIGINT' },
-    { name: '_time', type: 'BIGINT' },
-    { name: '_arrival', type: 'BIGINT' },
-    ...columns.map(([name, { type }]) => ({ name, type })),
-  ]
+  const stored = storedColumns(definition.columns, derivations)
+  const rowColumns: SqlColumn[] = [...SYSTEM_TYPES, ...columns.map(([name, { type }]) => ({ name, type }))]
   const views = new Map<string, CompiledView>()
   const sized: SizedValue[] = []
   for (const [name, view] of Object.entries(definition.views)) {
-    const compiled = await compileView({ definition, name, view, rowColumns, dialect, problems, sized })
+    const compiled = await compileView({
+      definition,
+      name,
+      view,
+      rowColumns,
+      dialect,
+      problems,
+      sized,
+      stored,
+      inputsOf: (names) => withInputs(names, derivations),
+    })
     if (compiled) views.set(name, compiled)
   }
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
-  return {
+  const check = eventCheck(definition)
+  const derivedReason = derivedReasonSql(derivations, definition.time, notAccepted)
+  const compiledColumns = columns.map(([name, { type, path, as, required, onError, label }]) => ({
+    name,
+    type,
+    path: path ?? null,
+    as: as ?? null,
+    required: required ?? false,
+    onError: onError ?? 'null',
+    source: hashOf(stored.get(name)),
+    label,
+  }))
+  const decodeOf = (names: readonly string[]) => partialDecode(definition, names, derivations, notAccepted)
+  const dataset: Omit<CompiledDataset, 'deciding'> = {
     name: definition.name,
     label: definition.label,
     schemaHash: hashOf([
       definition.time,
-      columns.map(([name, column]) => [name, storedColumn(column)]),
+      columns.map(([name]) => [name, stored.get(name)]),
       ...storedAccept(definition),
     ]),
     timeColumn: definition.time,
     keyColumn: definition.key,
     lateAfterMs: durationMs(definition.lateAfter ?? '1m', `dataset '${definition.name}', lateAfter`),
-    columns: columns.map(([name, { type, path, required, onError, label }]) => ({
-      name,
-      type,
-      path,
-      required: required ?? false,
-      onError: onError ?? 'null',
-      source: hashOf(storedColumn(definition.columns[name]!)),
-      label,
-    })),
+    columns: compiledColumns,
     rowColumns,
     keepsRaw: (definition.raw ?? 'keep') === 'keep',
     views,
@@ -67,21 +83,71 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     decode: {
       ...decode,
       rejectWhere: [decode.rejectWhere, ...tooLargeConditions(sized)].join(' OR '),
-      reason: tooLargeReasonSql(sized),
+      reason:
+        derivedReason === null ? tooLargeReasonSql(sized) : `coalesce(${derivedReason}, ${tooLargeReasonSql(sized)})`,
     },
-    decodeOf: (names) => decodeOf(definition, names),
-    ...eventCheck(definition),
+    decodeOf,
+    ...check,
   }
+  return { ...dataset, deciding: decidingOf(dataset, derivations, derivedReason) }
+}
+
+const SYSTEM_TYPES: readonly SqlColumn[] = [
+  { name: '_partition', type: 'INTEGER' },
+  { name: '_offset', type: 'BIGINT' },
+  { name: '_time', type: 'BIGINT' },
+  { name: '_arrival', type: 'BIGINT' },
+]
+
+/** By column: what determines its values. Of a derived one also what determines its inputs. */
+function storedColumns(
+  columns: DatasetDefinition['columns'],
+  derivations: readonly Derivation[],
+): ReadonlyMap<string, unknown> {
+  const stored = new Map<string, unknown>(Object.entries(columns).map(([name, column]) => [name, storedColumn(column)]))
+  for (const { name, column, reads } of derivations)
+    stored.set(name, { ...storedColumn(column), of: reads.toSorted().map((input) => [input, stored.get(input)]) })
+  return stored
 }
 
 /** The texts that decode only some columns, and the event time. */
-function decodeOf(definition: DatasetDefinition, names: readonly string[]): ReturnType<CompiledDataset['decodeOf']> {
+function partialDecode(
+  definition: DatasetDefinition,
+  names: readonly string[],
+  derivations: readonly Derivation[],
+  notAccepted: string,
+): ReturnType<CompiledDataset['decodeOf']> {
   const { columns, time } = definition
-  const wanted = Object.entries<ColumnDefinition>(columns).filter(([name]) => name === time || names.includes(name))
-  const decode = compileDecode(Object.fromEntries(wanted), time, notAcceptedSql(acceptedTimes(definition)))
+  const needed = withInputs([time, ...names], derivations)
+  const wanted = Object.entries<ColumnDefinition>(columns).filter(([name]) => needed.has(name))
+  const own = derivations.filter(({ name }) => needed.has(name))
+  const decode = compileDecode(Object.fromEntries(wanted), time, notAccepted, own)
   // A part of what was compiled before.
   if ('problems' in decode) throw new Error(decode.problems.join('; '))
   return decode
+}
+
+function decidingOf(
+  dataset: Omit<CompiledDataset, 'deciding'>,
+  derivations: readonly Derivation[],
+  reason: string | null,
+): CompiledDataset['deciding'] {
+  const { name, keyColumn, timeColumn, explain, hasValue, decodeOf } = dataset
+  const roles = { key: keyColumn, time: timeColumn }
+  const deciding = derivations.filter(({ name, column }) => decides(name, column, roles))
+  if (deciding.length === 0) return null
+  const names = withInputs([keyColumn, timeColumn, ...deciding.map(({ name }) => name)], derivations)
+  const columns = dataset.columns.filter((column) => names.has(column.name))
+  const rowColumns = [...SYSTEM_TYPES, ...columns.map(({ name, type }) => ({ name, type }))]
+  return {
+    name,
+    keyColumn,
+    columns,
+    rowColumns,
+    explain,
+    hasValue,
+    decode: { ...decodeOf([...names]), reason: reason ?? 'NULL' },
+  }
 }
 
 function checkDataset(definition: DatasetDefinition, problems: string[]): void {
@@ -117,7 +183,9 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
     problems.push(
       `column '${name}': unknown type '${column.type}'; use one of ${[...SCALAR_TYPES, 'DECIMAL(p,s)', ...LIST_TYPES].join(', ')}`,
     )
-  if (column.path.includes('[*]') && !String(column.type).endsWith('[]'))
+  if ((column.path === undefined) === (column.as === undefined))
+    problems.push(`column '${name}': a column must have either a path or an expression (as)`)
+  if (column.path?.includes('[*]') && !String(column.type).endsWith('[]'))
     problems.push(
       `column '${name}': path '${column.path}' yields a list, so the type must be a list type, for example VARCHAR[]`,
     )

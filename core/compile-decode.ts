@@ -3,12 +3,18 @@ import {
   type DecodedColumn,
   type FailedTexts,
   failedSql,
+  type RowsOptions,
   type StructLook,
+  UNSET,
   unsetSql,
 } from './conversion-failures-sql.ts'
-import type { ColumnDefinition, TimeUnit } from './definition.ts'
+import type { ColumnDefinition, ReadColumn } from './definition-parts.ts'
+import { derivedSql, withFailedSql } from './derive-sql.ts'
+import type { Derivation } from './derived-columns.ts'
+import { derivedRejectSql } from './derived-reasons.ts'
 import { formattedTimeSql, isReadAsJson } from './formatted-time.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
+import { readColumns } from './read-columns.ts'
 import { sharedValues, takenOutSql } from './shared-paths.ts'
 import { quoteName, quoteText } from './sql-names.ts'
 import {
@@ -18,12 +24,9 @@ import {
   finiteSql,
   isoDateSql,
   isoTimeSql,
-  TIME_MS_MAX,
-  TIME_MS_MIN,
+  unitTimeSql,
   wideDecimalSql,
 } from './stored-value.ts'
-
-const UNIT_PER_SECOND = { s: 1, ms: 1_000, us: 1_000_000 } as const
 
 interface Field {
   readonly name: string
@@ -34,9 +37,8 @@ interface Field {
 
 export interface DecodeTexts {
   readonly jsonColumns: string
-  readonly convert: string
-  readonly project: string
-  readonly unset: { readonly all: string; readonly reject: string }
+  rowsSql(reader: string, options?: RowsOptions): string
+  readonly blank: string
   readonly rejectWhere: string
   readonly rejecting: readonly string[]
   readonly failures: FailedTexts & { readonly event: string }
@@ -51,11 +53,13 @@ export function compileDecode(
   columns: Readonly<Record<string, ColumnDefinition>>,
   timeColumn: string,
   notAccepted: string,
+  derivations: readonly Derivation[],
 ): DecodeTexts | { readonly problems: string[] } {
   const root: Field = { name: '', type: null, members: new Map(), list: false }
   const problems: string[] = []
   const paths = new Map<string, JsonPath>()
-  for (const [name, column] of Object.entries(columns)) {
+  const read = Object.entries(readColumns(columns))
+  for (const [name, column] of read) {
     const path = parseJsonPath(column.path)
     if (path !== null) paths.set(name, path)
     else
@@ -66,13 +70,13 @@ export function compileDecode(
   const shared = sharedValues([...paths.values()])
   for (const [name, path] of paths) {
     const depth = shared.get(path)
-    const read = depth === undefined ? path : { members: path.members.slice(0, depth), element: null }
-    const problem = addPath(root, read, depth === undefined ? rawType(columns[name]!) : 'JSON')
+    const inEvent = depth === undefined ? path : { members: path.members.slice(0, depth), element: null }
+    const problem = addPath(root, inEvent, depth === undefined ? rawType(columns[name]!) : 'JSON')
     if (problem) problems.push(`column '${name}': ${problem}`)
   }
   if (problems.length > 0) return { problems }
   const fields = [...root.members.values()].map((field) => `${quoteText(field.name)}: ${quoteText(typeText(field))}`)
-  const decoded = Object.entries(columns).map(([name, column]): DecodedColumn => {
+  const decoded = read.map(([name, column]): DecodedColumn => {
     const path = paths.get(name)!
     const json = jsonOf(path, shared.get(path))
     return { name, column, path, value: valueName(name), prefixes: prefixesOf(root, path, shared.get(path)), json }
@@ -80,21 +84,58 @@ export function compileDecode(
   const required = Object.entries(columns).filter(([, column]) => column.required)
   const values = decoded.map(({ column, path, value }) => `${columnSql(column, path, shared.get(path))} AS ${value}`)
   const projected = decoded.map(({ name, column }) => `${presentSql(name, column)} AS ${quoteName(name)}`)
+  const unset = {
+    all: unsetSql(decoded),
+    reject: unsetSql(decoded.filter(({ column }) => column.onError === 'reject')),
+    derived: unsetSql([]),
+  }
+  const rowsSql: DecodeTexts['rowsSql'] = (reader, { notes, keep = [] } = {}) => {
+    const noted = notes === undefined ? [] : [`${unset[notes]} AS ${UNSET.name}`]
+    const plain = `SELECT ${[...keep, ...projected, ...noted].join(', ')} FROM (SELECT ${['*', ...values].join(', ')} FROM ${reader})`
+    const rows = derivedSql(plain, derivations, ({ column }) => absentSql(column))
+    const failing = derivations.filter(({ column }) => notes !== 'reject' || column.onError === 'reject')
+    const names = notes === undefined ? [] : [`${withFailedSql(UNSET.name, failing)} AS ${UNSET.name}`]
+    const list = [`${epochMsSql(quoteName(timeColumn))} AS _time`, ...Object.keys(columns).map(quoteName), ...names]
+    return `SELECT ${[...keep, ...list].join(', ')} FROM (${rows})`
+  }
   return {
     jsonColumns: `{${fields.join(', ')}}`,
-    convert: ['*', ...values].join(', '),
-    project: [`${epochMsSql(presentSql(timeColumn, columns[timeColumn]!))} AS _time`, ...projected].join(', '),
-    unset: { all: unsetSql(decoded), reject: unsetSql(decoded.filter(({ column }) => column.onError === 'reject')) },
+    rowsSql,
+    blank: blankSql(read, derivations),
     rejectWhere: ['_time IS NULL', notAccepted, ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
     rejecting: Object.entries(columns).flatMap(([name, { onError }]) => (onError === 'reject' ? [name] : [])),
-    failures: { ...failedSql(decoded, EVENT), event: EVENT },
+    failures: {
+      ...failedSql(
+        decoded,
+        derivations.map(({ name }) => name),
+        EVENT,
+      ),
+      rejected: derivedRejectSql(derivations),
+      event: EVENT,
+    },
   }
 }
 
 /** The column's value: its default if the event has none, or one that cannot be converted. */
 function presentSql(name: string, column: ColumnDefinition): string {
   const value = valueName(name)
-  return column.default === undefined ? value : `coalesce(${value}, ${converted(column, defaultSql(column))})`
+  const absent = absentSql(column)
+  return absent === null ? value : `coalesce(${value}, ${absent})`
+}
+
+/** SQL condition over a typed row: every column that is read has no value, or its default. Looked at only where derived columns tell why an event is unusable. */
+function blankSql(read: readonly (readonly [string, ReadColumn])[], derivations: readonly Derivation[]): string {
+  if (derivations.length === 0) return 'false'
+  const blank = read.map(([name, column]) => {
+    const absent = absentSql(column)
+    return absent === null ? `${quoteName(name)} IS NULL` : `${quoteName(name)} IS NOT DISTINCT FROM ${absent}`
+  })
+  return blank.length === 0 ? 'true' : `(${blank.join(' AND ')})`
+}
+
+/** SQL of the column's default; null if it has none. */
+function absentSql(column: ColumnDefinition): string | null {
+  return column.default === undefined ? null : converted(column, defaultSql(column))
 }
 
 /** What the reader returns of the objects that a path leads through. */
@@ -143,7 +184,7 @@ const DOUBLE_DIGITS = 15
  * because the engine converts 2147483647.5 to -2147483648.
  */
 function rawType(column: ColumnDefinition): string {
-  const list = column.type.endsWith('[]') && column.path.includes('[*]')
+  const list = column.type.endsWith('[]') && (column.path ?? '').includes('[*]')
   const type = list ? column.type.slice(0, -2) : column.type
   if (isWide(type) || isReadAsJson(column)) return 'JSON'
   // As texts, numbers are rounded as they are written, and true is not 1.
@@ -197,19 +238,10 @@ function converted(column: ColumnDefinition, raw: string): string {
     case 'INTEGER[]':
       return `list_transform(${raw}, lambda _x: TRY_CAST(_x AS INTEGER))`
     case 'TIMESTAMP':
-      return column.format === undefined ? timeSql(raw, column.unit ?? 'iso') : formattedTimeSql(raw, column)
+      if (column.format !== undefined) return formattedTimeSql(raw, column)
+      return column.unit === undefined || column.unit === 'iso' ? isoTimeSql(raw) : unitTimeSql(raw, column.unit)
     default:
       if (isWide(column.type)) return wideDecimalSql(raw, column.type)
       return decimalOf(column.type) === null ? raw : decimalSql(raw, column.type)
   }
-}
-
-function timeSql(text: string, unit: TimeUnit): string {
-  if (unit === 'iso') return isoTimeSql(text)
-  const raw = `TRY_CAST(${text} AS BIGINT)`
-  const perSecond = UNIT_PER_SECOND[unit]
-  const low = (TIME_MS_MIN / 1_000) * perSecond
-  const high = Math.floor(TIME_MS_MAX / 1_000) * perSecond
-  const micros = `${raw} * ${1_000_000 / perSecond}`
-  return `CASE WHEN ${raw} BETWEEN ${low} AND ${high} THEN make_timestamp(${micros}) END`
 }

@@ -2,14 +2,14 @@
 import type { CompiledLookup, CompiledRank, CompiledView, SqlColumn, ViewTime } from './compiled.ts'
 import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
-import { DEFINITION_LIMITS, hashOf, NAME, storedAccept, storedColumn } from './definition-limits.ts'
+import { DEFINITION_LIMITS, hashOf, NAME, storedAccept } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression, expressionSql } from './expression.ts'
 import { compiledMeasure, measureSql, wantsNumber, wantsSum } from './measures/by-kind.ts'
 import { isNumeric } from './measures/number-types.ts'
 import { quoteName } from './sql-names.ts'
 import { decimalOf, storedValue } from './stored-value.ts'
-import { KEEPS_VALUE, type SizedInput, type SizedValue, sizedValue } from './value-sizes.ts'
+import { KEEPS_VALUE, type SizedInput, type SizedValue, sizedValue, type Unnested } from './value-sizes.ts'
 import { type Say, timeOf } from './view-panes.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 
@@ -23,6 +23,10 @@ export interface ViewInput {
   readonly problems: string[]
   /** values with a size limit that the view keeps are added here */
   readonly sized: SizedValue[]
+  /** by column: what determines its values */
+  readonly stored: ReadonlyMap<string, unknown>
+  /** columns and all that they are derived from */
+  inputsOf(names: readonly string[]): ReadonlySet<string>
 }
 
 /** A row for which an expression fails (a cast, an overflow) gives NULL instead of stopping every later event. */
@@ -40,17 +44,17 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
     input.problems.push(`view '${input.name}'${where === '' ? '' : `, ${where}`}: ${problem}`)
   const { definition, name, view, dialect } = input
   checkNames(name, view, say)
-  const unnest = Object.entries(view.unnest ?? {}).map(([as, column]) => ({ name: as, column }))
-  for (const { name: as, column } of unnest) {
-    const type = definition.columns[column]?.type
-    if (type === undefined)
-      say(`unnest '${as}'`, `unknown column '${column}'${nearest(column, Object.keys(definition.columns))}`)
-    else if (!type.endsWith('[]')) say(`unnest '${as}'`, `column '${column}' is not a list`)
+  const columns = new Set(Object.keys(definition.columns))
+  const used = new Set<string>()
+  const unnest: Unnested[] = []
+  for (const [as, list] of Object.entries(view.unnest ?? {})) {
+    const problem = await whyNoList(input, list, columns, used)
+    if (problem) say(`unnest '${as}'`, problem)
+    unnest.push({ name: as, list: tried(list, columns) })
     if (!NAME.test(as) || as in definition.columns)
       say(`unnest '${as}'`, `a name must match ${NAME.source} and differ from all column names`)
   }
   const known = new Set([...Object.keys(definition.columns), ...unnest.map((entry) => entry.name)])
-  const used = new Set<string>(unnest.map(({ column }) => column))
   const expressions: [string, string | undefined][] = [
     ['where', view.where],
     ...Object.entries(view.dimensions).map(([dimension, sql]): [string, string] => [`dimension '${dimension}'`, sql]),
@@ -69,6 +73,34 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
   const time = timeOf(view, say)
   if (input.problems.length > before || time === null) return null
   return assemble(input, unnest, time, { known, used }, say)
+}
+
+/** Why a text of unnest is no list, as a sentence; null if it is one. */
+async function whyNoList(
+  { definition, rowColumns, dialect }: ViewInput,
+  text: string,
+  columns: ReadonlySet<string>,
+  used: Set<string>,
+): Promise<string | null> {
+  const name = text.trim()
+  const type = definition.columns[name]?.type
+  if (type !== undefined) {
+    used.add(name)
+    return type.endsWith('[]') ? null : `column '${name}' is not a list`
+  }
+  if (NAME.test(name)) return `unknown column '${name}'${nearest(name, [...columns])}`
+  const problem = await checkExpression(dialect, text, columns, used)
+  if (problem !== null) return problem
+  const problems: string[] = []
+  const described = await describe(dialect, [tried(text, columns)], emptyRelation(rowColumns), (_, why) =>
+    problems.push(why),
+  )
+  const given = described?.[0]?.type
+  return given === undefined
+    ? problems[0]!
+    : given.endsWith('[]')
+      ? null
+      : `'${text}' must be a list, but has type ${given}`
 }
 
 function checkNames(name: string, view: ViewDefinition, say: Say): void {
@@ -111,8 +143,7 @@ async function assemble(
     y: valueSql(entry.denominator, entry.where, known),
   }))
   let source = emptyRelation(rowColumns)
-  for (const { name: as, column } of unnest)
-    source = `(SELECT *, unnest(${quoteName(column)}) AS ${quoteName(as)} FROM ${source})`
+  for (const { name: as, list } of unnest) source = `(SELECT *, unnest(${list}) AS ${quoteName(as)} FROM ${source})`
   const conditions: readonly (readonly [string, string | undefined])[] = [
     ['where', view.where],
     ...inputs.map(({ measure, entry }) => [`measure '${measure}', where`, entry.where] as const),
@@ -196,7 +227,8 @@ async function assemble(
     where: view.where && tried(view.where, known),
     measures,
   })
-  const reads = [...new Set([...used, definition.time])].filter((column) => column in definition.columns).sort()
+  const named = [...used, definition.time].filter((column) => column in definition.columns)
+  const reads = [...input.inputsOf(named)].sort()
   return {
     dataset: definition.name,
     name,
@@ -204,7 +236,7 @@ async function assemble(
     hash: hashOf([
       texts.partialSql('rows'),
       definition.time,
-      reads.map((column) => [column, storedColumn(definition.columns[column]!)]),
+      [...new Set(named)].sort().map((column) => [column, input.stored.get(column)]),
       ...storedAccept(definition),
     ]),
     time,

@@ -9,7 +9,7 @@
  *   time), the view's dimensions, then the state columns of its measures, named `<measure>__<part>`.
  */
 import type { ConversionFailure } from './conversion-failures.ts'
-import type { FailedTexts } from './conversion-failures-sql.ts'
+import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 
 export const SYSTEM_COLUMNS = ['_partition', '_offset', '_time', '_arrival'] as const
@@ -21,8 +21,10 @@ export interface SqlColumn {
 }
 
 export interface CompiledColumn extends SqlColumn {
-  /** JSON path as written in the definition, e.g. $.group.group_topics[*].topic_name */
-  readonly path: string
+  /** JSON path as written in the definition, e.g. $.group.group_topics[*].topic_name; null of a derived column */
+  readonly path: string | null
+  /** expression of a derived column; null of one that is read from the event */
+  readonly as: string | null
   readonly required: boolean
   /** what becomes of an event whose value cannot be converted */
   readonly onError: 'null' | 'reject'
@@ -150,6 +152,12 @@ export interface CompiledView {
   recountSql(rows: string): string
 }
 
+/** What decoding needs of a dataset, or of some of its columns. */
+export type DecodedDataset = Pick<
+  CompiledDataset,
+  'name' | 'keyColumn' | 'columns' | 'rowColumns' | 'decode' | 'explain' | 'hasValue'
+>
+
 export interface CompiledDataset {
   readonly name: string
   readonly label?: string
@@ -170,20 +178,18 @@ export interface CompiledDataset {
   readonly decode: {
     /** for read_json(columns = {…}): the struct literal's text, with only the fields that the columns need */
     readonly jsonColumns: string
-    /** SELECT list over read_json's row: its members, and each column's converted value before its default */
-    readonly convert: string
     /**
-     * SELECT list over `convert` that gives the event time (`_time` BIGINT, NULL if absent or invalid), the dataset's columns (NULL
-     * replaced by the column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival
+     * SELECT over read_json's rows: the event time (`_time` BIGINT, NULL if absent or invalid), then the dataset's columns (NULL replaced by the
+     * column's default, if it has one), in the order of rowColumns without _partition, _offset, _arrival
      */
-    readonly project: string
-    /** SQL over `convert`: names of the columns whose conversion may have failed (`_unset`); of all columns, or of those with onError 'reject' */
-    readonly unset: { readonly all: string; readonly reject: string }
+    rowsSql(reader: string, options?: RowsOptions): string
     /**
      * SQL condition over the typed row and `_arrival`: true if the event is unusable (a required column or the time is NULL, the time is not
      * accepted, or a value is too large)
      */
     readonly rejectWhere: string
+    /** SQL condition over the typed row: as far as it can tell, the line was not read at all; false where `explain` always tells why an event is unusable */
+    readonly blank: string
     /** columns of which a failed conversion makes the event unusable */
     readonly rejecting: readonly string[]
     /** what tells a failed conversion from an absent value; `event` is the name that the event's JSON must have */
@@ -193,8 +199,15 @@ export interface CompiledDataset {
   }
   /** the same texts for some columns only, and the event time */
   decodeOf(names: readonly string[]): Omit<CompiledDataset['decode'], 'reason'>
+  /**
+   * What the engine must decode of an event to decide at ingest whether it is usable, and on its partition; null where `check` decides alone.
+   * It is needed where the key, the event time, a required column or one with onError 'reject' is derived.
+   */
+  readonly deciding: DecodedDataset | null
   /** Why a line is unusable (names the field); null if it is usable. Uses JSON.parse: the slow path, for single rows. */
   explain(line: string, arrivalMs: number): string | null
+  /** Whether an event has a value for any column that is read from it. */
+  hasValue(line: string): boolean
   /**
    * Same check on a parsed value, plus the text of its key (for partitioning), and its failed conversions.
    * @param text its JSON; @param arrivalMs when it arrives in the log, epoch ms, or now where it has not yet

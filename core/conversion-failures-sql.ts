@@ -3,16 +3,28 @@
  * it notes the columns of a row that may have failed (`_unset`), because they have no value although there may be one. Only rows with
  * such a note are looked at again, as JSON.
  */
-import type { ColumnDefinition } from './definition.ts'
+import type { ReadColumn } from './definition-parts.ts'
 import type { JsonPath } from './json-path.ts'
 import { quoteName, quoteText } from './sql-names.ts'
 
 /** The column of a table of typed rows that notes which columns may have failed; never stored. */
 export const UNSET = { name: '_unset', type: 'VARCHAR[]' } as const
 
+export type Noted = 'all' | 'reject' | 'derived'
+
+export interface RowsOptions {
+  /**
+   * adds `_unset`: names of the columns whose conversion may have failed, or whose derivation failed; of all columns, of those with onError
+   * 'reject', or of derived columns only
+   */
+  readonly notes?: Noted
+  /** columns of the reader that are passed on */
+  readonly keep?: readonly string[]
+}
+
 export interface DecodedColumn {
   readonly name: string
-  readonly column: ColumnDefinition
+  readonly column: ReadColumn
   readonly path: JsonPath
   /** SQL: the converted value, before its default */
   readonly value: string
@@ -70,10 +82,16 @@ export interface FailedTexts {
   readonly types: string
   /** SQL over a noted row, with `_types` and the event's JSON: the names of the columns that have failed, joined by commas */
   readonly failed: string
+  /** SQL over a noted row: why a derived column with onError 'reject' makes it unusable; NULL where none does */
+  readonly rejected: string
 }
 
 /** @param event name of the event's JSON */
-export function failedSql(columns: readonly DecodedColumn[], event: string): FailedTexts {
+export function failedSql(
+  columns: readonly DecodedColumn[],
+  derived: readonly string[],
+  event: string,
+): Omit<FailedTexts, 'rejected'> {
   const places = new Map<string, number>()
   const typeOf = (names: readonly string[]): string => {
     const path = pathText(names)
@@ -86,6 +104,9 @@ export function failedSql(columns: readonly DecodedColumn[], event: string): Fai
       const noted = `list_contains(${UNSET.name}, ${quoteText(column.name)})`
       return `CASE WHEN ${noted} AND (${failures(column, event, typeOf).join(' OR ')}) THEN ${quoteText(column.name)} END`
     })
+  // Of a derived column decoding notes failures only.
+  for (const name of derived)
+    names.push(`CASE WHEN list_contains(${UNSET.name}, ${quoteText(name)}) THEN ${quoteText(name)} END`)
   return {
     types: `json_type(${event}, [${[...places.keys()].map(quoteText).join(', ')}]::VARCHAR[])`,
     failed: `concat_ws(',', ${names.length === 0 ? "''" : names.join(', ')})`,

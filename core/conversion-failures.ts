@@ -4,8 +4,9 @@
  * not a list, or if one of its elements fails; a path fails if it leads through something other than an object.
  */
 import { converts } from './convertible.ts'
-import type { ColumnDefinition, ColumnType } from './definition.ts'
+import type { ColumnDefinition, ColumnType } from './definition-parts.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
+import { readColumns } from './read-columns.ts'
 
 export interface ConversionFailure {
   readonly column: string
@@ -30,7 +31,7 @@ export type FindFailures = (event: unknown, text: string) => readonly Conversion
 
 /** @param columns have valid paths */
 export function failureFinder(columns: Readonly<Record<string, ColumnDefinition>>): FindFailures {
-  const paths = Object.entries(columns).map(([name, column]): PathColumn => {
+  const paths = Object.entries(readColumns(columns)).map(([name, column]): PathColumn => {
     const list = column.type.endsWith('[]')
     const element = list ? { ...column, type: column.type.slice(0, -2) as ColumnType } : null
     return { name, column, path: parseJsonPath(column.path)!, element }

@@ -66,7 +66,9 @@ export type CheckedMeasures<Name extends string, Measures> = {
 }
 
 interface CheckedMembers<Column extends string, View> {
-  readonly unnest: { readonly [Name in keyof Member<View, 'unnest'>]: Column }
+  readonly unnest: {
+    readonly [Name in keyof Member<View, 'unnest'>]: CheckedText<Member<View, 'unnest'>[Name], Column>
+  }
   readonly dimensions: {
     readonly [Name in keyof Member<View, 'dimensions'>]: CheckedText<
       Member<View, 'dimensions'>[Name],

@@ -32,8 +32,8 @@ export function hashOf(value: unknown): string {
 }
 
 /** The options of a column that determine its stored values, in a fixed order: labels and the order of the options do not matter. */
-export function storedColumn(column: ColumnDefinition): unknown {
-  const { type, path, required, default: absent, unit, format, zone, onError } = column
+export function storedColumn(column: ColumnDefinition): Readonly<Record<string, unknown>> {
+  const { type, path, as, required, default: absent, unit, format, zone, onError } = column
   return {
     type,
     path,
@@ -43,6 +43,7 @@ export function storedColumn(column: ColumnDefinition): unknown {
     onError: onError === 'reject' ? onError : undefined,
     format: typeof format === 'string' ? [format] : format,
     zone: zone === 'UTC' ? undefined : zone,
+    as: as?.trim(),
   }
 }
 

@@ -23,10 +23,8 @@ type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN'
           ? readonly Scalar[]
           : number | string
 
-export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
+interface ColumnOptions<Type extends ColumnType> {
   readonly type: Type
-  /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
-  readonly path: string
   /** an event without a usable value is a dead letter */
   readonly required?: boolean
   /**
@@ -44,6 +42,22 @@ export interface ColumnDefinition<Type extends ColumnType = ColumnType> {
   readonly zone?: Type extends 'TIMESTAMP' ? string : never
   readonly label?: string
 }
+
+/** A column that is read from the event. */
+export interface ReadColumn<Type extends ColumnType = ColumnType> extends ColumnOptions<Type> {
+  /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
+  readonly path: string
+  readonly as?: undefined
+}
+
+/** A column that is computed from other columns of the same event. */
+export interface DerivedColumn<Type extends ColumnType = ColumnType> extends ColumnOptions<Type> {
+  /** SQL expression over other columns, derived ones included; its result becomes a value of the type */
+  readonly as: string
+  readonly path?: undefined
+}
+
+export type ColumnDefinition<Type extends ColumnType = ColumnType> = ReadColumn<Type> | DerivedColumn<Type>
 
 export interface MeasureOptions<Where extends string = string> {
   /** SQL condition over the columns: only rows where it is true are aggregated */
@@ -88,8 +102,8 @@ export interface RankDefinition<Measure extends string = string, Dimension exten
 
 export interface ViewDefinition<Column extends string = string> {
   readonly label?: string
-  /** name → column that holds a list: one row per element, under the new name */
-  readonly unnest?: Readonly<Record<string, Column>>
+  /** name → column that holds a list, or SQL expression that gives one: one row per element, under the new name */
+  readonly unnest?: Readonly<Record<string, Column | (string & {})>>
   /** name → SQL expression over columns and unnested names */
   readonly dimensions: Readonly<Record<string, string>>
   /** only rows where this SQL condition is true */

@@ -8,7 +8,8 @@ const text = z.string()
 
 const column = z.strictObject({
   type: text,
-  path: text,
+  path: text.optional(),
+  as: text.optional(),
   required: z.boolean().optional(),
   default: z.union([text, z.number(), z.boolean(), z.array(z.union([text, z.number(), z.boolean()]))]).optional(),
   unit: text.optional(),

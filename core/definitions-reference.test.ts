@@ -54,7 +54,7 @@ afterAll(() => {
 })
 
 test('every example compiles, and together they call every builder', async () => {
-  expect([...examples.keys()]).toEqual(['winds', 'answers', 'trips'])
+  expect([...examples.keys()]).toEqual(['winds', 'posts', 'answers', 'trips'])
   for (const definition of examples.values()) await compileDataset(definition, connection)
   const builders = Object.keys(language).filter((name) => name !== 'defineDataset')
   const calls = blocks('ts').join('\n')

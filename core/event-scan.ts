@@ -5,7 +5,7 @@
  * surrogate escapes, a possibly repeated name, deep nesting) are left to the full check, which knows the reasons.
  */
 import { type AcceptedTimes, isAccepted } from './accepted-times.ts'
-import type { ColumnDefinition } from './definition.ts'
+import type { ReadColumn } from './definition-parts.ts'
 import { parseJsonPath } from './json-path.ts'
 import { digitsEnd, endsPlainText, NONE, numberEnd, QUOTE, spaceEnd, stringEnd, wordEnd } from './json-tokens.ts'
 import { columnTimeMs, keyText, whyUnusable } from './usable-value.ts'
@@ -23,7 +23,7 @@ const DOUBLE_CHARS_MAX = 32
 
 /** A column that the check depends on. */
 export interface CheckedColumn {
-  readonly column: ColumnDefinition
+  readonly column: ReadColumn
   /** the event is rejected without a usable value */
   readonly needed: boolean
   readonly key: boolean
@@ -53,7 +53,7 @@ interface Place {
 export class EventScan {
   readonly #root = placeOf('')
   readonly #needed: number
-  readonly #keyColumn: ColumnDefinition
+  readonly #keyColumn: ReadColumn
   /** hashes of the names seen so far in all open objects, outermost first */
   readonly #names = new Int32Array(NAMES_MAX)
   #nameCount = 0
@@ -259,8 +259,8 @@ function isText(type: string): boolean {
   return type === 'VARCHAR' || type === 'JSON'
 }
 
-function addElements(list: Place, column: ColumnDefinition, path: readonly string[]): void {
-  const type = column.type.slice(0, -2) as ColumnDefinition['type']
+function addElements(list: Place, column: ReadColumn, path: readonly string[]): void {
+  const type = column.type.slice(0, -2) as ReadColumn['type']
   if (isText(type) && path.length === 0) return
   list.element ??= placeOf('')
   if (isText(type)) placeAt(list.element, path.slice(0, -1)).isObject = true

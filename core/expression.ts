@@ -25,7 +25,7 @@ export const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set(
   mod pi radians degrees sin cos tan asin acos atan atan2 greatest least coalesce nullif ifnull if
   lower upper lcase ucase trim ltrim rtrim length len strlen char_length substr substring left right lpad rpad replace reverse repeat
   concat concat_ws contains starts_with prefix ends_with suffix strpos instr position split_part string_split regexp_matches
-  regexp_extract regexp_replace regexp_full_match like_escape ilike_escape md5 sha256 hex translate ascii chr unicode strip_accents
+  regexp_extract regexp_extract_all regexp_replace regexp_full_match like_escape ilike_escape md5 sha256 hex translate ascii chr unicode strip_accents
   date_trunc date_part datepart datetrunc year month day hour minute second millisecond dayofweek isodow dayofyear week quarter
   weekofyear epoch epoch_ms epoch_us to_timestamp make_date make_timestamp last_day dayname monthname strftime date_diff datediff
   list_contains list_has array_contains array_length list_extract array_extract list_element list_distinct list_sort list_value

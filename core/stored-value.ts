@@ -40,6 +40,18 @@ export function isoTimeSql(text: string): string {
   return inYearsSql(read, 'TIMESTAMP')
 }
 
+const UNIT_PER_SECOND = { s: 1, ms: 1_000, us: 1_000_000 } as const
+
+/** SQL: text of a number of units since 1970 → TIMESTAMP; NULL if it is not one. */
+export function unitTimeSql(text: string, unit: 's' | 'ms' | 'us'): string {
+  const raw = `TRY_CAST(${text} AS BIGINT)`
+  const perSecond = UNIT_PER_SECOND[unit]
+  const low = (TIME_MS_MIN / 1_000) * perSecond
+  const high = Math.floor(TIME_MS_MAX / 1_000) * perSecond
+  const micros = `${raw} * ${1_000_000 / perSecond}`
+  return `CASE WHEN ${raw} BETWEEN ${low} AND ${high} THEN make_timestamp(${micros}) END`
+}
+
 /** SQL: epoch ms of the millisecond that the time is in; the engine's epoch_ms gives the next one for a time before 1970. */
 export function epochMsSql(time: string): string {
   return `epoch_ms(date_trunc('millisecond', ${time}))`

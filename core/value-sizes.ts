@@ -3,10 +3,18 @@
  * memory of every engine that merges states, so an event with a larger one is unusable. What counts is the typed row alone: every
  * process decides alike.
  */
-import type { ColumnDefinition, DatasetDefinition, MeasureDefinition, ViewDefinition } from './definition.ts'
+
 import { DEFINITION_LIMITS } from './definition-limits.ts'
+import type {
+  ColumnDefinition,
+  DatasetDefinition,
+  MeasureDefinition,
+  ReadColumn,
+  ViewDefinition,
+} from './definition-parts.ts'
 import type { JsonPath } from './json-path.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
+import { readColumns } from './read-columns.ts'
 import { quoteName, quoteText } from './sql-names.ts'
 
 type SizeLimit = 'dimensionBytesMax' | 'measureBytesMax'
@@ -23,12 +31,19 @@ export interface SizedValue {
   readonly bytesSql: string
 }
 
+/** A name for each element of a list. */
+export interface Unnested {
+  readonly name: string
+  /** SQL of the list */
+  readonly list: string
+}
+
 export interface SizedInput {
   readonly what: string
   readonly limit: SizeLimit
   readonly sql: string
   readonly type: string
-  readonly unnest: readonly { readonly name: string; readonly column: string }[]
+  readonly unnest: readonly Unnested[]
   readonly columns: Readonly<Record<string, ColumnDefinition>>
 }
 
@@ -41,8 +56,8 @@ export function sizedValue({ what, limit, sql, type, unnest, columns }: SizedInp
   if (Object.keys(columns).some((name) => sql === quoteName(name))) return { what, limit, bytesSql }
   const element = unnest.find(({ name }) => sql === quoteName(name))
   // An expression can name any of them.
-  for (const { name, column: list } of element === undefined ? unnest.toReversed() : [element])
-    bytesSql = `list_max(list_transform(${quoteName(list)}, lambda ${quoteName(name)}: ${bytesSql}))`
+  for (const { name, list } of element === undefined ? unnest.toReversed() : [element])
+    bytesSql = `list_max(list_transform(${list}, lambda ${quoteName(name)}: ${bytesSql}))`
   return { what, limit, bytesSql }
 }
 
@@ -64,7 +79,7 @@ export function tooLargeReasonSql(values: readonly SizedValue[]): string {
 /** A column with a limit, for validation at ingest. */
 export interface SizedColumn {
   readonly name: string
-  readonly column: ColumnDefinition
+  readonly column: ReadColumn
   readonly path: JsonPath
   readonly limit: SizeLimit
   readonly max: number
@@ -73,7 +88,8 @@ export interface SizedColumn {
 }
 
 /** The columns whose values, or elements, are kept as they are, with the lowest of their limits. What expressions give, only the engine can tell. */
-export function sizedColumns({ columns, views }: DatasetDefinition): SizedColumn[] {
+export function sizedColumns({ columns: all, views }: DatasetDefinition): SizedColumn[] {
+  const columns: Readonly<Record<string, ReadColumn | undefined>> = readColumns(all)
   const found = new Map<string, SizedColumn>()
   const add = (expression: string | undefined, limit: SizeLimit, unnest: ViewDefinition['unnest']): void => {
     const list = unnest?.[expression?.trim() ?? '']

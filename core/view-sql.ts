@@ -3,6 +3,7 @@ import type { GroupBy, SqlColumn, ViewTime } from './compiled.ts'
 import { orderSql } from './measures/first-latest.ts'
 import type { ListState, MeasureSql } from './measures/measure-sql.ts'
 import { quoteName } from './sql-names.ts'
+import type { Unnested } from './value-sizes.ts'
 import { keyNames } from './view-time.ts'
 
 export interface ViewParts {
@@ -11,8 +12,7 @@ export interface ViewParts {
   readonly timeColumn: string
   /** name and SQL expression */
   readonly dimensions: readonly { readonly name: string; readonly sql: string }[]
-  /** unnested name → list column */
-  readonly unnest: readonly { readonly name: string; readonly column: string }[]
+  readonly unnest: readonly Unnested[]
   readonly where?: string
   readonly measures: readonly {
     readonly name: string
@@ -122,8 +122,7 @@ function recountPaneItems(time: ViewTime, moment: string): string[] {
 /** typed rows behind FROM, with unnested columns and the view's condition */
 function sourceSql(parts: ViewParts, rows: string): string {
   let source = rows
-  for (const { name, column } of parts.unnest)
-    source = `(SELECT *, unnest(${quoteName(column)}) AS ${quoteName(name)} FROM ${source})`
+  for (const { name, list } of parts.unnest) source = `(SELECT *, unnest(${list}) AS ${quoteName(name)} FROM ${source})`
   return parts.where === undefined ? source : `(SELECT * FROM ${source} WHERE (${parts.where}\n))`
 }
 

@@ -22,7 +22,7 @@ const definition = defineDataset({
 })
 
 /** Only what validation needs of a compiled dataset. */
-export const visits = { name: 'visits', ...eventCheck(definition) } as unknown as CompiledDataset
+export const visits = { name: 'visits', deciding: null, ...eventCheck(definition) } as unknown as CompiledDataset
 
 export const visit = (id: number, note = ''): string => JSON.stringify({ id, at: 1_700_000_000_000 + id, note })
 

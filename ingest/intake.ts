@@ -12,8 +12,10 @@ import { type AppendedOnce, type AppendOnce, KeyReusedError, TooManyKeysError } 
 import type { AppendBatch, EventLog } from '#storage/log/event-log.ts'
 import { type SourceAppend, SourceMovedError } from '#storage/log/source-ledger.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
-import { checkRow } from './check-row.ts'
+import { checkRow, type RowCheck } from './check-row.ts'
 import { type ConversionWarning, ConversionWarnings } from './conversion-warnings.ts'
+import { derivedChecks } from './derived-checks.ts'
+import type { EventDeriver } from './event-deriver.ts'
 import { InFlight } from './in-flight.ts'
 import { DEFAULT_INGEST_LIMITS, type IngestLimits, IntakeBusyError, OfferTooLargeError } from './ingest-limits.ts'
 import { linesOf } from './ndjson-lines.ts'
@@ -41,7 +43,9 @@ export interface IntakeResult {
 }
 
 export interface IntakeParts {
-  readonly dataset: Pick<CompiledDataset, 'name' | 'check' | 'scanKey'>
+  readonly dataset: Pick<CompiledDataset, 'name' | 'check' | 'scanKey' | 'deciding'>
+  /** decides on events where derived columns do: needed if `dataset.deciding` is not null */
+  readonly deriver?: EventDeriver | null
   readonly log: EventLog
   /** keeps events out of a log that lost records; default: nothing does */
   readonly guard?: LogGuard
@@ -94,6 +98,7 @@ export class Intake implements EventIntake {
   readonly #dataset: IntakeParts['dataset']
   readonly #log: EventLog
   readonly #guard: LogGuard | null
+  readonly #deriver: EventDeriver | null
   readonly #emit: Emit
   readonly limits: IngestLimits
   readonly #inFlight: InFlight
@@ -104,6 +109,11 @@ export class Intake implements EventIntake {
     this.#dataset = parts.dataset
     this.#log = parts.log
     this.#guard = parts.guard ?? null
+    this.#deriver = parts.deriver ?? null
+    if (parts.dataset.deciding !== null && this.#deriver === null)
+      throw new Error(
+        `dataset '${parts.dataset.name}': its derived columns decide on events, so its intake needs an engine`,
+      )
     this.#emit = parts.emit ?? silent
     this.#clock = parts.clock ?? (() => performance.now())
     this.limits = { ...DEFAULT_INGEST_LIMITS, ...parts.limits }
@@ -151,6 +161,7 @@ export class Intake implements EventIntake {
     const warnings = new ConversionWarnings()
     const text = isUtf8(rows.bytes)
     const nowMs = Date.now()
+    const checks = this.#deriver === null ? null : await this.#derivedChecks(this.#deriver, rows, nowMs)
     let unusable = 0
     let first = 0
     for (let index = 0; index < rows.starts.length; index++) {
@@ -163,9 +174,10 @@ export class Intake implements EventIntake {
         placed.reject(index, fault)
         continue
       }
-      const key = text || isUtf8(rowOf(rows, index)) ? this.#quickKey(rows, index, nowMs) : null
+      const isQuick = checks === null && (text || isUtf8(rowOf(rows, index)))
+      const key = isQuick ? this.#quickKey(rows, index, nowMs) : null
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
-      else if (this.#place(rows, index, { acceptUnusable, nowMs, warnings }, placed) === 'unusable') unusable++
+      else if (this.#place(rows, index, { acceptUnusable, nowMs, warnings, checks }, placed) === 'unusable') unusable++
     }
     const { ranges, repeated } = await this.#append(placed, options)
     if (repeated) return this.#repeatedResult(placed, ranges, { unusable, warnings: warnings.list() }, verdicts)
@@ -199,6 +211,11 @@ export class Intake implements EventIntake {
     // The definition, or the number of partitions, changed since: which rows they were is not known any more.
     if (!placed.isPlacedIn(ranges)) return { ...told, verdicts: [] }
     return { ...told, verdicts: verdicts === 'all' ? placed.verdicts(ranges) : placed.rejected }
+  }
+
+  #derivedChecks(deriver: EventDeriver, rows: Rows, nowMs: number): Promise<RowCheck[]> {
+    const { recordBytesMax } = this.limits
+    return derivedChecks({ dataset: this.#dataset, deriver, recordBytesMax }, rows, nowMs)
   }
 
   /** The key of an ordinary row; null: only the full check can decide. */
@@ -238,7 +255,7 @@ export class Intake implements EventIntake {
   #place(
     rows: Rows,
     index: number,
-    { acceptUnusable, nowMs, warnings }: PlaceOptions,
+    { acceptUnusable, nowMs, warnings, checks }: PlaceOptions,
     placed: PlacedRows,
   ): 'usable' | 'unusable' | 'rejected' {
     const row = rowOf(rows, index)
@@ -250,7 +267,7 @@ export class Intake implements EventIntake {
     if (row.length > recordBytesMax)
       return verdict(`the row has ${row.length} bytes, but the limit recordBytesMax is ${recordBytesMax}`)
     if (row.includes(LINE_FEED)) return verdict('the row contains a line break')
-    const check = checkRow(this.#dataset, row, nowMs)
+    const check = checks?.[index] ?? checkRow(this.#dataset, row, nowMs)
     if (!check.ok && !acceptUnusable) return verdict(check.reason)
     if (check.ok) warnings.add(index, check.failures)
     const key = check.ok ? check.key : row.toString('latin1')
@@ -286,6 +303,8 @@ interface PlaceOptions {
   readonly acceptUnusable: boolean
   readonly nowMs: number
   readonly warnings: ConversionWarnings
+  /** of each row, where derived columns decide */
+  readonly checks: readonly RowCheck[] | null
 }
 
 interface Told {

@@ -128,6 +128,43 @@ test('columns that were added or changed have the values of past events, also af
   expect((await batch.lake.verifyFiles()).problems).toEqual([])
 })
 
+test('derived columns that are added later are derived from past events, also the event time and what a derived column reads', async () => {
+  await land(0, 2)
+  const derived: Readonly<Record<string, ColumnDefinition>> = {
+    ...COLUMNS,
+    made: { type: 'TIMESTAMP', path: '$.at', unit: 'ms' },
+    price: { type: 'DECIMAL(9,2)', path: '$.price' },
+    dear: { type: 'BOOLEAN', as: 'price > 3' },
+    place: { type: 'VARCHAR', as: "upper(city) || coalesce(' ' || price::VARCHAR, '')" },
+  }
+  const at = { type: 'TIMESTAMP', as: 'make_timestamp(epoch_us(made) + id * 1000)' } as const
+  await batch.redefine(definitionOf({ ...derived, at }))
+  await land(2 * SEGMENT, 2)
+  const isNow = EVENTS.filter(({ id }) => id < 4 * SEGMENT).map(({ id, price, shop, at }) => ({
+    _time: at + id,
+    dear: price === undefined ? null : Number(price) > 3,
+    place: shop === undefined ? null : `${shop.city!.toUpperCase()}${price === undefined ? '' : ` ${price}`}`,
+  }))
+  expect(await values('_time', 'dear', 'place')).toEqual(isNow)
+  await batch.expectRecount(await batch.run({ mode: 'full', keepGenerations: 1 }))
+  const { dataset, lake, connection } = batch
+  const segments = (await lake.chains(PARTITIONS)).flatMap((chain) => chain.segments)
+  const own = segments
+    .slice(0, 2)
+    .map((segment) => `SELECT * FROM ${jsonRowsSql(dataset, segment, lake)}`)
+    .join(' UNION ALL ')
+  const merged = `SELECT * FROM ${typedRowsSql(dataset, segments.slice(0, 2), (file) => lake.resolve(file))}`
+  expect(
+    await connection.rows(
+      `(FROM (${own}) EXCEPT ALL FROM (${merged})) UNION ALL (FROM (${merged}) EXCEPT ALL FROM (${own}))`,
+    ),
+  ).toEqual([])
+  // What a derived column reads changes: it is derived again, and nothing else is.
+  await batch.redefine(definitionOf({ ...derived, at, city: { type: 'VARCHAR', path: '$.shop.city', default: 'x' } }))
+  const [first] = await values('_time', 'dear', 'place')
+  expect(first).toEqual({ _time: 1_700_000_000_000, dear: null, place: 'X' })
+})
+
 test('another unit of the event time is applied to the past; where it gives no time, the stored one counts', async () => {
   await land(0, 1)
   await batch.redefine(

@@ -11,11 +11,11 @@ import { changedColumns } from '#storage/lake/stored-columns.ts'
 /** SQL text `(SELECT …)` with the dataset's typed rows. @param segment has JSON and rows */
 export function jsonRowsSql(dataset: CompiledDataset, segment: SegmentManifest, lake: Lake): string {
   const changed = changedColumns(dataset, segment)
-  const { convert, project, jsonColumns } = dataset.decodeOf(changed)
+  const { rowsSql, jsonColumns } = dataset.decodeOf(changed)
   const { file, lineBytesMax } = segment.raw!
   const objects = `read_json_objects(${quoteText(lake.resolve(file))}, format = 'newline_delimited', compression = 'zstd', maximum_object_size = ${lineBytesMax})`
   const parsed = `SELECT row_number() OVER () AS _line, unnest(json_transform(json, to_json(${jsonColumns}))) FROM ${objects}`
-  const decoded = `SELECT _line, ${project} FROM (SELECT ${convert} FROM (${parsed}))`
+  const decoded = rowsSql(`(${parsed})`, { keep: ['_line'] })
   const stored = `SELECT row_number() OVER () AS _line, * FROM read_parquet(${quoteText(lake.resolve(segment.events!))})`
   const list = dataset.rowColumns.map(({ name }) => {
     if (name === '_time') return 'coalesce(decoded._time, stored._time) AS _time'

@@ -4,12 +4,14 @@ import type { Command } from 'commander'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from '#core/definition.ts'
 import { parseJsonPath, valueAt } from '#core/json-path.ts'
+import { readColumns } from '#core/read-columns.ts'
 import { whyUnusable } from '#core/usable-value.ts'
 import { recogniseFormat } from '#ingest/inference/known-formats.ts'
 import { type Sample, type SampleOptions, sampleOf } from '#ingest/inference/sample.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { importDefinition, loadDatasets } from '../drivers/definitions.ts'
 import { isDefinitionPath } from '../settings/setting-sources.ts'
+import { type DecodedSample, decodeSample } from './check-derived.ts'
 import { commandWith, type SharedOptions } from './command-options.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
@@ -23,6 +25,7 @@ type CheckOptions = SharedOptions & SampleOptions
 interface ColumnCheck {
   readonly column: string
   readonly type: string
+  /** where the values are from: a JSON path, or = and an expression */
   readonly path: string
   readonly values: number
   readonly missing: number
@@ -48,8 +51,13 @@ async function check(entry: string, file: string | undefined, options: CheckOpti
   const dataset = await compiled(path)
   const { definition } = await importDefinition(path)
   const sample = file === undefined ? null : await sampleFrom(file, options)
-  const columns = sample === null ? [] : checkColumns(definition, sample.events)
-  const rejects = sample === null ? [] : rejectsOf(dataset, sample.events)
+  const read = sample === null ? [] : checkColumns(definition, sample.events)
+  const decoded =
+    sample === null || dataset.columns.every(({ as }) => as === null)
+      ? null
+      : await decodeSample(dataset, sample.events)
+  const columns = [...read, ...derivedColumns(dataset, decoded, sample?.events.length ?? 0)]
+  const rejects = sample === null ? [] : rejectsOf(decoded?.reasons ?? rejectedBy(dataset, sample.events))
   const rejected = rejects.reduce((sum, { events }) => sum + events, 0)
   const views = [...dataset.views.keys()]
   if (options.json)
@@ -78,7 +86,7 @@ function sampleFrom(file: string, options: SampleOptions): Promise<Sample> {
 }
 
 function checkColumns(definition: DatasetDefinition, events: readonly object[]): ColumnCheck[] {
-  return Object.entries(definition.columns).map(([name, column]) => {
+  return Object.entries(readColumns(definition.columns)).map(([name, column]) => {
     const path = parseJsonPath(column.path)!
     const values = events.map((event) => valueAt(event, path)).filter((value) => value !== undefined && value !== null)
     const wrong = values.map((value) => whyUnusable(value, column)).filter((reason) => reason !== null)
@@ -107,15 +115,36 @@ function formatHint(column: ColumnDefinition, values: readonly unknown[]): strin
   return `; format ${formats.join(' or ')} reads it`
 }
 
-function rejectsOf(dataset: CompiledDataset, events: readonly object[]): Rejected[] {
-  const reasons = new Map<string, Rejected>()
-  for (const event of events) {
+function derivedColumns(dataset: CompiledDataset, decoded: DecodedSample | null, events: number): ColumnCheck[] {
+  const columns = new Map(dataset.columns.map((column) => [column.name, column]))
+  return (decoded?.counts ?? []).map(({ column, values, failed }) => {
+    const { type, as } = columns.get(column)!
+    return {
+      column,
+      type,
+      path: `= ${as}`,
+      values,
+      missing: events - values - failed,
+      unconverted: failed,
+      example: null,
+    }
+  })
+}
+
+function rejectedBy(dataset: CompiledDataset, events: readonly object[]): string[] {
+  return events.flatMap((event) => {
     const verdict = dataset.check(event, JSON.stringify(event), Date.now())
-    if (verdict.ok) continue
+    return verdict.ok ? [] : [verdict.reason]
+  })
+}
+
+function rejectsOf(all: readonly string[]): Rejected[] {
+  const reasons = new Map<string, Rejected>()
+  for (const reason of all) {
     // The value differs from event to event, the column and what is wrong with it do not.
-    const kind = verdict.reason.replace(/"(\\.|[^"\\])*"|-?\d+(\.\d+)?(e[+-]?\d+)?/gi, '…')
+    const kind = reason.replace(/"(\\.|[^"\\])*"|-?\d+(\.\d+)?(e[+-]?\d+)?/gi, '…')
     const known = reasons.get(kind)
-    if (known === undefined) reasons.set(kind, { reason: verdict.reason, events: 1 })
+    if (known === undefined) reasons.set(kind, { reason, events: 1 })
     else known.events++
   }
   return [...reasons.values()].toSorted((a, b) => b.events - a.events)

@@ -2,6 +2,7 @@
 import { access, constants, stat } from 'node:fs/promises'
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
+import { EventDeriver } from '#ingest/event-deriver.ts'
 import { type FileProgress, type FileResult, ingestFile } from '#ingest/file-source.ts'
 import type { Recognised } from '#ingest/formats/recognise.ts'
 import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
@@ -45,7 +46,9 @@ async function ingest(name: string, file: string, options: IngestOptions): Promi
     const emit = exceptRejects(workspace.emit)
     const lake = await LocalLake.open({ folder: workspace.folder.lakeFolder, dataset: dataset.name })
     const guard = new LogGuard({ dataset: dataset.name, log, lake })
-    const intake = new Intake({ dataset, log, guard, limits: intakeLimits(workspace.configuration), emit })
+    const { engine, scratchFolder } = workspace
+    const deriver = dataset.deciding && new EventDeriver(await engine.connect(), dataset.deciding, scratchFolder)
+    const intake = new Intake({ dataset, deriver, log, guard, limits: intakeLimits(workspace.configuration), emit })
     const bar = progressBar()
     try {
       return await ingestFile(intake, file, {

@@ -8,6 +8,8 @@ import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { DatasetDefinition } from '#core/definition.ts'
 import { nearest } from '#core/definition-error.ts'
+import type { SqlDialect } from '#core/dialect.ts'
+import { isDecidedByEngine } from '#core/read-columns.ts'
 import { SHIPPED_DATASETS, type ShippedDataset } from '#datasets/shipped.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { CommandError } from '../commands/exit-codes.ts'
@@ -55,16 +57,24 @@ export async function loadDatasets(
 }
 
 /** What checking events at ingest needs of a dataset. */
-export type EventChecks = Pick<CompiledDataset, 'name' | 'check' | 'scanKey'>
+export type EventChecks = Pick<CompiledDataset, 'name' | 'check' | 'scanKey' | 'deciding'>
 
 /**
- * The checks of all named datasets, without an engine. Definitions are not validated here: only for those that `loadDatasets` accepted.
+ * The checks of all named datasets. Definitions are not validated here: only for those that `loadDatasets` accepted.
+ * @param engine opened only if derived columns decide on the events of a dataset
  * @throws CommandError as `loadDatasets`
  */
-export async function loadEventChecks(entries: readonly string[]): Promise<EventChecks[]> {
+export async function loadEventChecks(
+  entries: readonly string[],
+  engine: () => Promise<SqlDialect>,
+): Promise<EventChecks[]> {
   offerPackageName()
   const definitions = await Promise.all([...new Set(entries)].map(importDefinition))
-  return definitions.map(({ definition }) => ({ name: definition.name, ...eventCheck(definition) }))
+  const checks = definitions.map(async ({ definition }): Promise<EventChecks> => {
+    if (isDecidedByEngine(definition)) return compileDataset(definition, await engine())
+    return { name: definition.name, ...eventCheck(definition), deciding: null }
+  })
+  return Promise.all(checks)
 }
 
 /** @throws CommandError 'usage' that suggests the nearest name */

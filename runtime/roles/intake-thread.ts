@@ -13,13 +13,14 @@ import type { EventLog } from '#storage/log/event-log.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
 import { loadEventChecks } from '../drivers/definitions.ts'
+import { DerivingEngine } from '../drivers/deriving-engine.ts'
 import { openLog } from '../drivers/open-log.ts'
 import { bodyLimits, intakeLimits } from './intake-limits.ts'
 import type { FromIntake, OfferedContent, OfferRequest } from './intake-messages.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
 
-await runRole(async ({ configuration, port }, emit) => {
+await runRole(async ({ configuration, port, scratchFolder }, emit) => {
   if (port === undefined) throw new Error('the intake role needs a port for offers')
   const tell = (message: FromIntake): void => port.postMessage(message)
   const folder = DataFolder.open(configuration.data, configuration.scratch)
@@ -29,14 +30,16 @@ await runRole(async ({ configuration, port }, emit) => {
   const logs: EventLog[] = []
   const intakes = new Map<string, Intake>()
   const turns = new BuildTurns()
-  for (const dataset of await loadEventChecks(configuration.datasets)) {
+  const deriving = new DerivingEngine(scratchFolder)
+  for (const dataset of await loadEventChecks(configuration.datasets, () => deriving.connection())) {
     const log = await openLog({ dataset: dataset.name, folder, configuration, emit, step })
     logs.push(log)
     const lake = await LocalLake.open({ folder: folder.lakeFolder, dataset: dataset.name })
     const guard = new LogGuard({ dataset: dataset.name, log, lake })
     // Before anything is offered: readiness tells of it. A log that is away now is looked at again by the first offer.
     await guard.look().catch(() => {})
-    const intake = new Intake({ dataset, log, guard, limits, emit: (event) => tell({ type: 'event', event }) })
+    const deriver = await deriving.deriverOf(dataset)
+    const intake = new Intake({ dataset, deriver, log, guard, limits, emit: (event) => tell({ type: 'event', event }) })
     intakes.set(dataset.name, intake)
   }
   const offer = async ({ dataset, content, options, key }: OfferRequest): Promise<IntakeResult> => {
@@ -71,6 +74,7 @@ await runRole(async ({ configuration, port }, emit) => {
       port.off('message', receive)
       await Promise.all(active)
       await Promise.all(logs.map((log) => log.close()))
+      await deriving.close()
       port.close()
     },
   }

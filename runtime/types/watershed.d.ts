@@ -139,7 +139,7 @@ declare module 'watershed' {
    * // views/by_shop?grain=day answers rows such as {"time": "2026-03-01T00:00:00.000Z", "shop": "Lisbon", "revenue": 39.45}
    */
   export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>>(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string>;
-  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, Duration, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DerivedColumn, Duration, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, TimeUnit, ViewDefinition, WindowDefinition, };
   interface MeasureOptions<Where extends string = string> {
     /** SQL condition over the columns: only rows where it is true are aggregated */
     readonly where?: Where;
@@ -190,34 +190,14 @@ declare module 'watershed' {
   }
   type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>;
   type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, (typeof KEY_TYPES)[number]>;
-  interface ColumnDefinition<Type extends ColumnType = ColumnType> {
-    readonly type: Type;
-    /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
-    readonly path: string;
-    /** an event without a usable value is a dead letter */
-    readonly required?: boolean;
-    /**
-     * a value that is present but cannot be converted: 'null' (the default) stores NULL or the column's default, and counts it;
-     * 'reject' makes the event a dead letter
-     */
-    readonly onError?: (typeof ON_ERROR)[number];
-    /** value if the event has none, or one that cannot be converted; written as in the event */
-    readonly default?: DefaultOf<Type>;
-    /** only for TIMESTAMP; default 'iso' */
-    readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never;
-    /** only for TIMESTAMP, instead of a unit: how its texts are written, in the names of strptime; several are tried in order */
-    readonly format?: Type extends 'TIMESTAMP' ? string | readonly string[] : never;
-    /** of texts in a format without an offset: an IANA time zone; default UTC */
-    readonly zone?: Type extends 'TIMESTAMP' ? string : never;
-    readonly label?: string;
-  }
+  type ColumnDefinition<Type extends ColumnType = ColumnType> = ReadColumn<Type> | DerivedColumn<Type>;
   type CheckedViews<Column extends string, Views> = {
     readonly [View in keyof Views]: string extends NamesOf<Member<Views[View], 'measures'>> ? ViewDefinition : CheckedView<Column, Views[View]>;
   };
   interface ViewDefinition<Column extends string = string> {
     readonly label?: string;
-    /** name → column that holds a list: one row per element, under the new name */
-    readonly unnest?: Readonly<Record<string, Column>>;
+    /** name → column that holds a list, or SQL expression that gives one: one row per element, under the new name */
+    readonly unnest?: Readonly<Record<string, Column | (string & {})>>;
     /** name → SQL expression over columns and unnested names */
     readonly dimensions: Readonly<Record<string, string>>;
     /** only rows where this SQL condition is true */
@@ -237,6 +217,12 @@ declare module 'watershed' {
     /** where they end: ISO 8601, or a duration after the arrival of the event; default '365d' */
     readonly until?: string;
   }
+  /** A column that is computed from other columns of the same event. */
+  interface DerivedColumn<Type extends ColumnType = ColumnType> extends ColumnOptions<Type> {
+    /** SQL expression over other columns, derived ones included; its result becomes a value of the type */
+    readonly as: string;
+    readonly path?: undefined;
+  }
   /** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
   type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
   type FixedGrain = keyof typeof GRAIN_MS;
@@ -248,6 +234,12 @@ declare module 'watershed' {
     readonly dimensions?: readonly Dimension[];
     /** SQL condition over the presented measures, e.g. 'mentions > 5' */
     readonly having?: string;
+  }
+  /** A column that is read from the event. */
+  interface ReadColumn<Type extends ColumnType = ColumnType> extends ColumnOptions<Type> {
+    /** JSON path: $.a.b for members, $.a[*].b for every element of an array (the type is then a list); quote odd names: $."a b" */
+    readonly path: string;
+    readonly as?: undefined;
   }
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
@@ -261,10 +253,6 @@ declare module 'watershed' {
   }[keyof Types] & string;
   /** Types whose equal values have one text, so that all events of a key go to one partition. */
   const KEY_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'];
-  /** What becomes of an event whose value cannot be converted. */
-  const ON_ERROR: readonly ['null', 'reject'];
-  /** Values that the JSON of an event can have at the path of a column of this type. */
-  type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   type NamesOf<Entries> = [Entries] extends [never] ? never : keyof Entries & string;
   type Member<View, Name extends string> = View extends {
     readonly [Key in Name]: infer Value;
@@ -273,6 +261,25 @@ declare module 'watershed' {
   type CheckedView<Column extends string, View> = {
     readonly [Key in keyof View]: Key extends keyof CheckedMembers<Column, View> ? CheckedMembers<Column, View>[Key] : Key extends keyof ViewDefinition ? ViewDefinition[Key] : never;
   };
+  interface ColumnOptions<Type extends ColumnType> {
+    readonly type: Type;
+    /** an event without a usable value is a dead letter */
+    readonly required?: boolean;
+    /**
+     * a value that is present but cannot be converted: 'null' (the default) stores NULL or the column's default, and counts it;
+     * 'reject' makes the event a dead letter
+     */
+    readonly onError?: (typeof ON_ERROR)[number];
+    /** value if the event has none, or one that cannot be converted; written as in the event */
+    readonly default?: DefaultOf<Type>;
+    /** only for TIMESTAMP; default 'iso' */
+    readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never;
+    /** only for TIMESTAMP, instead of a unit: how its texts are written, in the names of strptime; several are tried in order */
+    readonly format?: Type extends 'TIMESTAMP' ? string | readonly string[] : never;
+    /** of texts in a format without an offset: an IANA time zone; default UTC */
+    readonly zone?: Type extends 'TIMESTAMP' ? string : never;
+    readonly label?: string;
+  }
   /** Grains of fixed length, in milliseconds; week, month, quarter and year depend on the calendar. */
   const GRAIN_MS: {
     readonly second: 1000;
@@ -289,10 +296,9 @@ declare module 'watershed' {
   type Letter = ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm') | ('n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z');
   type AllNameChars<Text extends string> = Text extends '' ? true : Text extends `${NameChar}${infer Rest}` ? AllNameChars<Rest> : false;
   const LIST_TYPES: readonly ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VARCHAR[]'];
-  type Scalar = string | number | boolean;
   interface CheckedMembers<Column extends string, View> {
     readonly unnest: {
-      readonly [Name in keyof Member<View, 'unnest'>]: Column;
+      readonly [Name in keyof Member<View, 'unnest'>]: CheckedText<Member<View, 'unnest'>[Name], Column>;
     };
     readonly dimensions: {
       readonly [Name in keyof Member<View, 'dimensions'>]: CheckedText<Member<View, 'dimensions'>[Name], Names<Column, View>>;
@@ -307,6 +313,10 @@ declare module 'watershed' {
       readonly time: readonly string[];
     } ? never : ViewDefinition['window'];
   }
+  /** What becomes of an event whose value cannot be converted. */
+  const ON_ERROR: readonly ['null', 'reject'];
+  /** Values that the JSON of an event can have at the path of a column of this type. */
+  type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   const CALENDAR_GRAINS: readonly ['week', 'month', 'quarter', 'year'];
   type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
   type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
@@ -317,4 +327,5 @@ declare module 'watershed' {
   };
   /** dimensions and measures */
   type Outputs<View> = NamesOf<Member<View, 'dimensions'>> | NamesOf<Member<View, 'measures'>>;
+  type Scalar = string | number | boolean;
 }

@@ -11,10 +11,11 @@ export function describeDataset(dataset: CompiledDataset): Described {
     label: dataset.label,
     time: dataset.timeColumn,
     key: dataset.keyColumn,
-    columns: dataset.columns.map(({ name, type, path, required, onError }) => ({
+    columns: dataset.columns.map(({ name, type, path, as, required, onError }) => ({
       name,
       type,
       path,
+      as,
       required,
       onError,
     })),

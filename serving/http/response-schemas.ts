@@ -50,7 +50,8 @@ export const DATASET = z.strictObject({
     z.strictObject({
       name,
       type: z.string(),
-      path: z.string(),
+      path: z.string().nullable().describe('null of a derived column'),
+      as: z.string().nullable().describe('Expression of a derived column; null of one that is read from the event'),
       required: z.boolean(),
       onError: z.enum(['null', 'reject']),
     }),

@@ -5,7 +5,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CompiledDataset } from '#core/compiled.ts'
+import type { DecodedDataset } from '#core/compiled.ts'
 import { sumByColumn } from '#core/conversion-failures.ts'
 import { UNSET } from '#core/conversion-failures-sql.ts'
 import { unframed } from '#core/framed-record.ts'
@@ -49,19 +49,19 @@ let scratchFiles = 0
 /** Creates an empty temporary table for typed rows; it is dropped with the connection. */
 export async function createRowsTable(
   connection: EngineConnection,
-  dataset: CompiledDataset,
+  dataset: DecodedDataset,
   table: string,
 ): Promise<void> {
   await connection.run(rowsTableSql(dataset, quoteName(table), 'TEMP '))
 }
 
 /** A SELECT list that gives typed rows of such a table, without what only decoding needs. */
-export function typedColumnsSql(dataset: Pick<CompiledDataset, 'rowColumns'>): string {
+export function typedColumnsSql(dataset: Pick<DecodedDataset, 'rowColumns'>): string {
   return dataset.rowColumns.map(({ name }) => quoteName(name)).join(', ')
 }
 
 /** The statement that makes an empty table for typed rows. @param table its name in SQL; @param kind 'TEMP ': of one connection */
-export function rowsTableSql(dataset: Pick<CompiledDataset, 'rowColumns'>, table: string, kind = ''): string {
+export function rowsTableSql(dataset: Pick<DecodedDataset, 'rowColumns'>, table: string, kind = ''): string {
   const columns = [...dataset.rowColumns, UNSET].map((column) => `${quoteName(column.name)} ${column.type}`)
   return `CREATE ${kind}TABLE ${table} (${columns.join(', ')})`
 }
@@ -69,7 +69,7 @@ export function rowsTableSql(dataset: Pick<CompiledDataset, 'rowColumns'>, table
 /** Appends the batch's usable rows to the table and returns the unusable records and failed conversions. @throws if the result is not one row or dead letter per record */
 export async function decodeBatch(
   connection: EngineConnection,
-  dataset: CompiledDataset,
+  dataset: DecodedDataset,
   batch: RecordBatch,
   target: DecodeTarget,
 ): Promise<Decoded> {
@@ -83,18 +83,18 @@ export async function decodeBatch(
   try {
     await writeScratch(path, lines)
     try {
-      const decoded = await insertRows(connection, dataset, batch, target, file)
+      const decoded = await insertRows(connection, dataset, batch, target, file, false)
       if (!decoded.dead.some(({ reason }) => reason === UNREAD)) return decoded
       // A line truncated after a colon also spoils the valid line after it: hide the truncated lines and read again.
       await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE ${ofBatch(batch)}`)
       await writeScratch(path, hideBroken(batch, lines, decoded.dead), 'latin1')
-      return await insertRows(connection, dataset, batch, target, file)
+      return await insertRows(connection, dataset, batch, target, file, true)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== undefined || error instanceof StorageFileError || isEngineFault(error)) throw error
       // The reader refused the whole file: hide the lines that are not JSON; they become dead letters in any case.
       await writeScratch(path, blankUnparsable(lines))
-      return await insertRows(connection, dataset, batch, target, file)
+      return await insertRows(connection, dataset, batch, target, file, true)
     }
   } finally {
     await rm(path, { force: true })
@@ -107,7 +107,7 @@ export async function decodeBatch(
  */
 export async function decodeBatches(
   connection: EngineConnection,
-  dataset: CompiledDataset,
+  dataset: DecodedDataset,
   batches: readonly RecordBatch[],
   target: DecodeTarget,
 ): Promise<Decoded> {
@@ -124,7 +124,7 @@ export async function decodeBatches(
 /** @returns null, and leaves the table as it was, when a line cannot be read together with the others */
 async function decodeTogether(
   connection: EngineConnection,
-  dataset: CompiledDataset,
+  dataset: DecodedDataset,
   batches: readonly RecordBatch[],
   target: DecodeTarget,
 ): Promise<Decoded | null> {
@@ -141,15 +141,15 @@ async function decodeTogether(
     const file = { path, objectBytesMax: lineBytesMax(lines) }
     const select = decodeTogetherSelect(dataset, batches, decodedSql(dataset, file, target))
     const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
-    const [partitions, offsets, reasons] = await connection.columns(
-      `SELECT _partition, _offset, ${dataset.decode.reason} FROM ${into} WHERE ${unusable}`,
+    const [partitions, offsets, reasons, blanks] = await connection.columns(
+      `SELECT _partition, _offset, ${dataset.decode.reason}, ${dataset.decode.blank} FROM ${into} WHERE ${unusable}`,
     )
     const failures: Failures[] = []
     for (const batch of batches) failures.push(await failuresIn(connection, dataset, batch, target))
     const dead = batches.flatMap((batch, at) => {
       const isOwn = (_: unknown, index: number): boolean => partitions![index] === batch.partition
-      const own = rejectedOf(offsets!.filter(isOwn), reasons!.filter(isOwn))
-      return deadLetters(dataset, batch, [...own, ...failures[at]!.rejected.map(unexplained)])
+      const own = rejectedOf(offsets!.filter(isOwn), reasons!.filter(isOwn), blanks!.filter(isOwn))
+      return deadLetters(dataset, batch, [...own, ...failures[at]!.rejected], false)
     })
     if (inserted !== count || dead.some(({ reason }) => reason === UNREAD)) {
       await connection.run('ROLLBACK')
@@ -167,7 +167,7 @@ async function decodeTogether(
   }
 }
 
-function decodeTogetherSelect(dataset: CompiledDataset, batches: readonly RecordBatch[], decoded: string): string {
+function decodeTogetherSelect(dataset: DecodedDataset, batches: readonly RecordBatch[], decoded: string): string {
   const names = [...dataset.columns, UNSET].map((column) => quoteName(column.name)).join(', ')
   const places = batches
     .map((batch) => `SELECT ${batch.partition}::INTEGER AS _partition, * FROM (${placesSelect(batch)})`)
@@ -177,10 +177,11 @@ function decodeTogetherSelect(dataset: CompiledDataset, batches: readonly Record
 
 async function insertRows(
   connection: EngineConnection,
-  dataset: CompiledDataset,
+  dataset: DecodedDataset,
   batch: RecordBatch,
   target: DecodeTarget,
   file: LinesFile,
+  isLast: boolean,
 ): Promise<Decoded> {
   const into = quoteName(target.table)
   await connection.run('BEGIN TRANSACTION')
@@ -195,11 +196,12 @@ async function insertRows(
       )
     }
     const unusable = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
-    const [offsets, reasons] = await connection.columns(
-      `SELECT _offset, ${dataset.decode.reason} FROM ${into} WHERE ${unusable}`,
+    const [offsets, reasons, blanks] = await connection.columns(
+      `SELECT _offset, ${dataset.decode.reason}, ${dataset.decode.blank} FROM ${into} WHERE ${unusable}`,
     )
     const { rejected, unconverted } = await failuresIn(connection, dataset, batch, target)
-    const dead = deadLetters(dataset, batch, [...rejectedOf(offsets!, reasons!), ...rejected.map(unexplained)])
+    const all = [...rejectedOf(offsets!, reasons!, blanks!), ...rejected]
+    const dead = deadLetters(dataset, batch, all, isLast)
     if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${deadWhere(ofBatch(batch), dead)}`)
     await connection.run('COMMIT')
     return { dead, unconverted }
@@ -210,7 +212,7 @@ async function insertRows(
 }
 
 /** SELECT that returns one typed row per record, in order, including unusable ones. */
-function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, rows: string): string {
+function decodeSelect(dataset: DecodedDataset, batch: RecordBatch, rows: string): string {
   const names = [...dataset.columns, UNSET].map((column) => quoteName(column.name)).join(', ')
   const partition = `${batch.partition}::INTEGER AS _partition`
   const [only] = batch.arrivals
@@ -221,11 +223,11 @@ function decodeSelect(dataset: CompiledDataset, batch: RecordBatch, rows: string
 }
 
 /** SELECT that returns each line's event time, columns and notes, in order. */
-function decodedSql({ decode }: CompiledDataset, file: LinesFile, { failures = 'all' }: DecodeTarget): string {
-  return `SELECT ${decode.project}, ${decode.unset[failures]} AS ${UNSET.name} FROM (SELECT ${decode.convert} FROM ${readerSql(decode, file)})`
+function decodedSql({ decode }: DecodedDataset, file: LinesFile, { failures = 'all' }: DecodeTarget): string {
+  return decode.rowsSql(readerSql(decode, file), { notes: failures })
 }
 
-function readerSql({ jsonColumns }: CompiledDataset['decode'], file: LinesFile): string {
+function readerSql({ jsonColumns }: DecodedDataset['decode'], file: LinesFile): string {
   return `read_json(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax}, columns = ${jsonColumns})`
 }
 
@@ -286,22 +288,34 @@ function deadWhere(fresh: string, dead: readonly DeadLetter[]): string {
 interface Rejected {
   readonly offset: Offset
   readonly reason: string | null
+  /** the engine may not have read it */
+  readonly blank?: boolean
 }
 
-function rejectedOf(offsets: readonly unknown[], reasons: readonly unknown[]): Rejected[] {
-  return offsets.map((offset, index) => ({ offset: Number(offset), reason: reasons[index] as string | null }))
+function rejectedOf(offsets: readonly unknown[], reasons: readonly unknown[], blanks: readonly unknown[]): Rejected[] {
+  return offsets.map((offset, index) => ({
+    offset: Number(offset),
+    reason: reasons[index] as string | null,
+    blank: blanks[index] as boolean,
+  }))
 }
 
-function unexplained(offset: Offset): Rejected {
-  return { offset, reason: null }
-}
-
-function deadLetters(dataset: CompiledDataset, batch: RecordBatch, rejected: readonly Rejected[]): DeadLetter[] {
-  const reasons = new Map(rejected.map(({ offset, reason }) => [offset, reason]))
-  return [...linesAt(batch, [...reasons.keys()])].map(({ index, offset, line, arrivalMs }) => {
+/** @param isLast nothing is read again: what the engine did not read has its reason */
+function deadLetters(
+  dataset: DecodedDataset,
+  batch: RecordBatch,
+  rejected: readonly Rejected[],
+  isLast: boolean,
+): DeadLetter[] {
+  const found = new Map(rejected.map((each) => [each.offset, each]))
+  return [...linesAt(batch, [...found.keys()])].map(({ index, offset, line, arrivalMs }) => {
     const original = batch.originals?.get(index) ?? unframed(line)
     const bytes = Buffer.from(original?.bytes ?? line)
-    const told = original?.reason ?? dataset.explain(line.toString('utf8'), arrivalMs) ?? reasons.get(offset)
+    const { reason, blank } = found.get(offset)!
+    const text = line.toString('utf8')
+    const explained = original?.reason ?? dataset.explain(text, arrivalMs)
+    const isUnread = explained === null && blank === true && !isLast && dataset.hasValue(text)
+    const told = explained ?? (isUnread ? UNREAD : reason)
     return { partition: batch.partition, offset, arrivalMs, reason: visibleText(told ?? UNREAD), bytes }
   })
 }

@@ -1,8 +1,9 @@
 /** Finds the failed conversions of a decoded batch. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CompiledDataset } from '#core/compiled.ts'
+import type { DecodedDataset } from '#core/compiled.ts'
 import { sumByColumn } from '#core/conversion-failures.ts'
+import type { Noted } from '#core/conversion-failures-sql.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
@@ -17,15 +18,18 @@ let scratchFiles = 0
 /** A table with the batch's typed rows. */
 export interface DecodedRows {
   readonly table: string
-  /** 'reject': only failed conversions that make a record unusable are looked for, which takes nothing where no column says so; default 'all' */
-  readonly failures?: 'all' | 'reject'
+  /**
+   * 'reject': only failed conversions that make a record unusable are looked for, which takes nothing where no column says so; 'derived': only
+   * failed derivations; default 'all'
+   */
+  readonly failures?: Noted
   /** a folder that the engine may read */
   readonly scratchFolder: string
 }
 
 export interface Failures {
-  /** offsets of rows that a failed conversion makes unusable */
-  readonly rejected: readonly Offset[]
+  /** rows that a failed conversion makes unusable, and why where the engine alone can tell */
+  readonly rejected: readonly { readonly offset: Offset; readonly reason: string | null }[]
   /** column → usable rows in which a value could not be converted; only columns with such rows */
   readonly unconverted: Readonly<Record<string, number>>
 }
@@ -33,12 +37,12 @@ export interface Failures {
 /** The failed conversions in the batch's usable rows: of those that the decoding noted, the lines are read again, as JSON. */
 export async function failuresIn(
   connection: EngineConnection,
-  { decode }: CompiledDataset,
+  { decode }: DecodedDataset,
   batch: RecordBatch,
   { table, scratchFolder, failures = 'all' }: DecodedRows,
 ): Promise<Failures> {
-  const { event, types, failed } = decode.failures
-  const looked = failures === 'all' ? '' : ` AND list_has_any(_unset, ${textList(decode.rejecting)})`
+  const { event, types, failed, rejected } = decode.failures
+  const looked = failures !== 'reject' ? '' : ` AND list_has_any(_unset, ${textList(decode.rejecting)})`
   if (failures === 'reject' && decode.rejecting.length === 0) return { rejected: [], unconverted: {} }
   const noted = `SELECT * FROM ${quoteName(table)} WHERE ${ofBatch(batch)} AND _unset IS NOT NULL AND (${decode.rejectWhere}) IS NOT TRUE${looked} ORDER BY _offset`
   const [offsets] = await connection.columns(`SELECT _offset FROM (${noted})`)
@@ -49,13 +53,14 @@ export async function failuresIn(
     await writeScratch(path, lines)
     const file = { path, objectBytesMax: lineBytesMax(lines) }
     const looks = `SELECT *, ${types} AS _types FROM (${noted}) POSITIONAL JOIN ${objectsSql(file)} AS objects(${event})`
-    const [found, names] = await connection.columns(
-      `SELECT _offset, failed FROM (SELECT _offset, ${failed} AS failed FROM (${looks})) WHERE failed <> ''`,
+    const [found, names, reasons] = await connection.columns(
+      `SELECT _offset, failed, reason FROM (SELECT _offset, ${failed} AS failed, ${rejected} AS reason FROM (${looks})) WHERE failed <> ''`,
     )
     return failuresOf(
       decode,
       found!.map(Number),
       (names as string[]).map((list) => list.split(',')),
+      reasons as (string | null)[],
     )
   } finally {
     await rm(path, { force: true })
@@ -63,14 +68,15 @@ export async function failuresIn(
 }
 
 function failuresOf(
-  { rejecting }: CompiledDataset['decode'],
+  { rejecting }: DecodedDataset['decode'],
   offsets: readonly Offset[],
   columns: readonly (readonly string[])[],
+  reasons: readonly (string | null)[],
 ): Failures {
   const isRejected = columns.map((names) => names.some((name) => rejecting.includes(name)))
   const kept = columns.filter((_, index) => !isRejected[index]).map((names) => names.map((name) => [name, 1] as const))
   return {
-    rejected: offsets.filter((_, index) => isRejected[index]),
+    rejected: offsets.flatMap((offset, index) => (isRejected[index] ? [{ offset, reason: reasons[index]! }] : [])),
     unconverted: sumByColumn(kept.map((names) => Object.fromEntries(names))),
   }
 }

@@ -106,11 +106,11 @@ function decodedAgainSql(
   { again, segments }: Group,
   resolve: (file: LakeFile) => string,
 ): string {
-  const { convert, project, jsonColumns } = dataset.decodeOf(again)
+  const { rowsSql, jsonColumns } = dataset.decodeOf(again)
   const paths = segments.map(({ raw }) => quoteText(resolve(raw!.file)))
   const lineBytesMax = Math.max(...segments.map(({ raw }) => raw!.lineBytesMax))
   const lines = `read_json([${paths.join(', ')}], format = 'newline_delimited', compression = 'zstd', ignore_errors = true, maximum_object_size = ${lineBytesMax}, columns = ${jsonColumns})`
-  return `SELECT ${project} FROM (SELECT ${convert} FROM ${lines})`
+  return rowsSql(lines)
 }
 
 function columnSql(column: SqlColumn, types: ReadonlyMap<string, string>, side = ''): string {
