@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './tests/longest-first.ts'
 
 export default defineConfig({
   test: {
@@ -7,7 +8,9 @@ export default defineConfig({
     pool: 'forks',
     // As in the start script: kafkajs waits for a time of before.
     execArgv: ['--disable-warning=TimeoutNegativeWarning'],
-    maxWorkers: 2,
+    // Servers that start, die and are waited for leave much of two cores idle.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 240_000,
     hookTimeout: 120_000,
   },
