@@ -7,6 +7,8 @@ const LONGEST = 'k'.repeat(IDEMPOTENCY_KEY_CHARS_MAX)
 test.each([
   ['"8e03978e-40d5-43e8-bc93-6894a57f9324"', '8e03978e-40d5-43e8-bc93-6894a57f9324'],
   ['8e03978e-40d5-43e8-bc93-6894a57f9324', '8e03978e-40d5-43e8-bc93-6894a57f9324'],
+  ['?1', '?1'],
+  ['a\\(b);c', 'a\\(b);c'],
   ['  "a b, c"  ', 'a b, c'],
   ['"say \\"hi\\" \\\\"', 'say "hi" \\'],
   [`"${LONGEST}"`, LONGEST],

@@ -7,7 +7,8 @@ import { ProblemError } from './problems.ts'
 export const IDEMPOTENCY_KEY_CHARS_MAX = 255
 
 const QUOTED = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/
-const BARE = /^[A-Za-z0-9!#$%&'*+\-.^_`|~:/=]+$/
+/** printable ASCII without space, comma and quote */
+const BARE = /^[\x21\x23-\x2b\x2d-\x7e]+$/
 
 /** @param value undefined: the request has no key. @throws ProblemError */
 export function idempotencyKeyOf(value: string | readonly string[] | undefined): string | undefined {
