@@ -31,7 +31,9 @@ export async function backlogOf(
 ): Promise<readonly Backlog[]> {
   // Before the others: what arrives later belongs to no backlog.
   const ranges = await Promise.all(Array.from({ length: log.partitions }, (_, partition) => log.range(partition)))
-  const chains = await lake.chains(ranges.length)
+  // A damaged current generation is another's to report; without it, every manifest must be readable.
+  const generation = await lake.current().catch(() => null)
+  const chains = await lake.chains(ranges.length, { counted: generation?.boundary })
   const markers = counted === 'flushed' ? await store.markers() : new Map<number, Marker>()
   const hashes = [...dataset.views.values()].map((view) => view.hash)
   return ranges

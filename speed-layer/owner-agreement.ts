@@ -52,14 +52,14 @@ export class OwnerAgreement {
     this.#parts = parts
   }
 
-  /** @throws LogReplacedError, LogLossError, LakeCutError */
+  /** @throws LogReplacedError, LogLossError, LakeCutError; LakeError if a manifest that no generation counts is damaged */
   async opening(): Promise<Opening> {
     this.#held = false
     this.#storeAway = false
     const { lake, log, partition } = this.#parts
     // Before the chain: what a generation has counted then, the chain that is read later can only reach or pass.
     const generation = await newestGeneration(lake)
-    const chain = (await lake.chains(Math.max(log.partitions, partition + 1)))[partition]!
+    const chain = await lake.chain(partition, generation?.boundary[partition] ?? 0)
     const refusal = (await lake.refusals()).get(partition) ?? null
     const logRange = await log.range(partition)
     const records = await recordsAt(log, partition, countedRecords({ lake: chain }))

@@ -14,7 +14,9 @@ export class LogReplacedError extends Error {
 /** The lake has lost manifests; going on would land the same offsets again in other segments, or record them as a gap. */
 export class LakeCutError extends Error {
   constructor(where: string, why: string) {
-    super(`${where}: ${why}. Restore the lake's folder 'manifests' from a copy; the partition is not read until then`)
+    super(
+      `${where}: ${why}. Restore the lake's folder 'manifests' from a copy, or run \`watershed doctor --repair\`, which makes missing segments again; the partition is not read until then`,
+    )
     this.name = 'LakeCutError'
   }
 }

@@ -62,10 +62,11 @@ const DELETE_ROWS_MAX = 5_000
 export async function disagreements(open: ComparedParts, options: DisagreementOptions = {}): Promise<Disagreement[]> {
   const { lake, log, store } = open
   const markers = await store.markers()
-  const chains = await lake.chains(open.partitions)
+  const current = await lake.current().catch((error: Error) => error)
+  const counted = current instanceof Error ? undefined : current?.boundary
+  const chains = await lake.chains(open.partitions, { counted })
   const refusals = await lake.refusals()
   const found: Disagreement[] = []
-  const current = await lake.current().catch((error: Error) => error)
   if (current instanceof Error) found.push(await currentUnreadable(open, chains, current))
   const generation = current instanceof Error ? null : current
   for (const chain of chains.slice(0, open.partitions)) {

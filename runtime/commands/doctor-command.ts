@@ -1,4 +1,5 @@
 /** watershed doctor: the state of each component, and what to do. */
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { openScheduleLook } from '../drivers/open-schedule.ts'
 import { type DoctorReport, examine, repair } from '../health/doctor.ts'
@@ -45,6 +46,7 @@ async function reportsOf(
   { deep, repair: mend, acceptLogLoss }: DoctorOptions,
 ): Promise<DoctorReport[]> {
   const examined: DoctorReport[] = []
+  const scratchFolder = join(workspace.scratchFolder, 'repair')
   const dictionary = await workspace.openDictionary()
   try {
     const names = [...workspace.datasets.keys()]
@@ -55,7 +57,10 @@ async function reportsOf(
       const schedule = await openScheduleLook(workspace.configuration, name)
       try {
         if (open instanceof Error) examined.push(unopened(name, open))
-        else examined.push(await (mend ? repair : examine)(open, { deep, dictionary, schedule, acceptLogLoss }))
+        else
+          examined.push(
+            await (mend ? repair : examine)(open, { deep, dictionary, schedule, acceptLogLoss, scratchFolder }),
+          )
       } finally {
         await schedule?.close()
       }

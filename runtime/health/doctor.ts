@@ -12,6 +12,7 @@ import { type Disagreement, type DisagreementOptions, disagreements } from '#ver
 import { arrivalsInLake } from '#verification/go-on-at-lake-end.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import type { ScheduleLook } from '../drivers/open-schedule.ts'
+import { isSegmentDamage, repairSegments } from './repair-segments.ts'
 
 export interface Finding {
   readonly part:
@@ -56,6 +57,8 @@ export interface DoctorOptions {
   /** also examined, if processes share a schedule */
   readonly schedule?: Pick<ScheduleLook, 'hasSchedules'> | null
   readonly clock?: () => number
+  /** a folder that the engine may use: segments are made again only with it */
+  readonly scratchFolder?: string
 }
 
 /** A marker older than this means that no stream role is running. */
@@ -104,8 +107,13 @@ export async function repair(
   open: OpenDataset,
   options: DoctorOptions & DisagreementOptions = {},
 ): Promise<DoctorReport> {
-  const repairs: Repair[] = []
-  for (const { part, message, advice, repair: mend } of await disagreementsOf(open, options)) {
+  const repairs: Repair[] = await segmentRepairs(open, options.scratchFolder)
+  // What is damaged for good leaves nothing to compare; the examination reports it.
+  const found = await disagreementsOf(open, options).catch((error: unknown) => {
+    if (repairs.length === 0 || !isSegmentDamage(error)) throw error
+    return []
+  })
+  for (const { part, message, advice, repair: mend } of found) {
     if (mend === null) repairs.push({ part, outcome: 'refused', message: `${message}; ${advice}` })
     else
       repairs.push(
@@ -116,6 +124,15 @@ export async function repair(
       )
   }
   return { ...(await examine(open, options)), repairs }
+}
+
+async function segmentRepairs(open: OpenDataset, scratchFolder: string | undefined): Promise<Repair[]> {
+  if (scratchFolder === undefined) return []
+  try {
+    return (await repairSegments({ ...open, scratchFolder })).map((one) => ({ part: 'lake', ...one }))
+  } catch (error) {
+    return [{ part: 'lake', outcome: 'refused', message: (error as Error).message }]
+  }
 }
 
 async function examineAgreement(open: OpenDataset): Promise<Finding[]> {
@@ -138,6 +155,8 @@ async function examineLog({ log }: OpenDataset): Promise<Finding> {
 }
 
 async function examineLake({ lake, log, partitions }: OpenDataset): Promise<Finding[]> {
+  const unreadable = await lake.unreadableSegments()
+  if (unreadable.length > 0) return unreadable.map(({ name, error }) => manifestDamaged(name, error.message))
   const chains = await lake.chains(partitions)
   const segments = chains.flatMap((chain) => chain.segments)
   const sum = (of: (segment: (typeof segments)[number]) => number): number =>
@@ -158,6 +177,11 @@ async function examineLake({ lake, log, partitions }: OpenDataset): Promise<Find
   }
   if (numbers.gaps > 0) findings.push(gapsFound(chains))
   return findings
+}
+
+function manifestDamaged(name: string, advice: string): Finding {
+  const message = `the manifest '${name}' of a closed segment cannot be read`
+  return { part: 'lake', state: 'attention', message, advice, numbers: { manifest: name } }
 }
 
 function conversionsFailed(unconverted: Readonly<Record<string, number>>): Finding {
@@ -224,7 +248,9 @@ async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
 /** Events in the log that neither a closed segment nor a marker reaches. */
 async function lagOf({ lake, log, partitions }: OpenDataset, markers: ReadonlyMap<number, Marker>): Promise<number> {
   let lag = 0
-  for (const chain of (await lake.chains(partitions)).slice(0, log.partitions)) {
+  const generation = await lake.current().catch(() => null)
+  const chains = await lake.chains(partitions, { counted: generation?.boundary })
+  for (const chain of chains.slice(0, log.partitions)) {
     const { end } = await log.range(chain.partition)
     const marker = markers.get(chain.partition)
     const open = marker?.segmentStart === chain.end ? marker.through : chain.end
@@ -245,7 +271,7 @@ async function examineGeneration({ lake, partitions }: OpenDataset, now: number)
       numbers: {},
     }
   }
-  const chains = await lake.chains(partitions)
+  const chains = await lake.chains(partitions, { counted: current.boundary })
   const missing = manifestsMissing(current, chains)
   if (missing !== null) return missing
   const after = chains.reduce(
@@ -288,7 +314,8 @@ function manifestsMissing(generation: GenerationManifest, chains: readonly Segme
       part: 'generation',
       state: 'attention',
       message: `partition ${partition}: ${verdictText(verdict)}`,
-      advice: "restore the lake's folder 'manifests' from a copy; the partition is not read until then",
+      advice:
+        "restore the lake's folder 'manifests' from a copy, or run `watershed doctor --repair`; the partition is not read until then",
       numbers: { id: generation.id, partition, counted: verdict.counted, end: verdict.lakeEnd },
     }
   }

@@ -92,7 +92,8 @@ export async function takeSnapshot(served: ServedDataset, options: SnapshotOptio
   for (let attempt = 0; ; attempt++) {
     const generation = await lake.current()
     // A log can have got partitions that this process does not know of yet: what was counted of them is part of the answer.
-    const chains = await lake.chains(Math.max(served.partitions, generation?.boundary.length ?? 0, marked))
+    const counted = generation?.boundary ?? []
+    const chains = await lake.chains(Math.max(served.partitions, counted.length, marked), { counted })
     const wrong = lakeFault(served.log?.identity, generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
@@ -104,7 +105,7 @@ export async function takeSnapshot(served: ServedDataset, options: SnapshotOptio
     marked = 1 + Math.max(-1, ...newest.keys())
     let why = `the speed store has ${marked} partitions, but the lake was read for ${chains.length}`
     if (marked <= chains.length) {
-      const settled = await settle(served, hashes, { chains, open }, newest)
+      const settled = await settle(served, hashes, { chains, open, counted }, newest)
       if (settled !== null) return behindLog(served, assemble(generation, settled.chains, settled.open, missing))
       why = 'the log lost records while they were read'
     }
@@ -115,6 +116,8 @@ export async function takeSnapshot(served: ServedDataset, options: SnapshotOptio
 interface ReadParts {
   readonly chains: readonly SegmentChain[]
   readonly open: OpenPartials
+  /** the generation's boundary */
+  readonly counted: readonly Offset[]
 }
 
 /**
@@ -131,18 +134,19 @@ async function settle(
   markers: ReadonlyMap<number, Marker>,
 ): Promise<ReadParts | null> {
   let { chains, open } = read
+  const { counted } = read
   let newest = markers
   let why = ''
   for (let attempt = 0; attempt < SNAPSHOT_TRIES_MAX; attempt++) {
     const fault = openFault(newest.values(), chains)
-    if (fault === null) return { chains, open }
-    const fresh = await lake.chains(chains.length)
+    if (fault === null) return { chains, open, counted }
+    const fresh = await lake.chains(chains.length, { counted })
     why = openFault(newest.values(), fresh) ?? ''
     if (why !== '') continue
     const closed = chains.filter(({ partition, end }) => fresh[partition]!.end > end)
     if (await hasOtherContent(log, closed, open.markers)) return null
     const moved = closed.filter(({ partition }) => !open.markers.has(partition))
-    if (moved.length === 0) return { chains, open }
+    if (moved.length === 0) return { chains, open, counted }
     const again = new Map(moved.map(({ partition }) => [partition, fresh[partition]!.end]))
     chains = chains.map((chain) => (again.has(chain.partition) ? fresh[chain.partition]! : chain))
     open = both(open, await readOpen(store, hashes, again))

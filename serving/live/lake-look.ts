@@ -71,7 +71,8 @@ export class LakeLook {
   async #read(): Promise<LakeState> {
     const { lake, log, partitions, dataset } = this.#served
     const generation = await lake.current()
-    const chains = await lake.chains(Math.max(partitions, generation?.boundary.length ?? 0, this.#marked))
+    const counted = generation?.boundary ?? []
+    const chains = await lake.chains(Math.max(partitions, counted.length, this.#marked), { counted })
     if (this.#state !== null && this.#state.generation === generation && this.#state.chains === chains)
       return this.#state
     const wrong = lakeFault(log?.identity, generation, chains)

@@ -6,6 +6,7 @@ import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeError } from './lake-error.ts'
 import type { LogRefusal } from './log-refusal.ts'
+import type { UnreadableSegment } from './segment-damage.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 import type { VerificationRecord } from './verification-record.ts'
 
@@ -33,6 +34,24 @@ export interface SegmentChain {
   readonly end: Offset
 }
 
+export interface ChainsOptions {
+  readonly compacted?: boolean
+  /**
+   * Per partition, an offset up to which a generation counts. A segment before it whose manifest is damaged is left out: for readers that
+   * take what it counts from the generation. By default every damaged manifest is an error.
+   */
+  readonly counted?: readonly Offset[]
+}
+
+/** A complete file of a segment. */
+export interface LandedFile {
+  readonly start: Offset
+  /** 'events', 'raw', 'dead-letters' or 'partial-<view>' */
+  readonly kind: string
+  /** absolute */
+  readonly path: string
+}
+
 export interface Lake {
   readonly dataset: string
   /** absolute path of a file named in a manifest, for read_parquet. @throws LakeError if it is missing or has another size */
@@ -48,8 +67,26 @@ export interface Lake {
   commitSegment(
     manifest: SegmentManifest,
   ): Promise<{ readonly outcome: 'committed' } | { readonly outcome: 'lost'; readonly winner: SegmentManifest }>
-  /** Chains of the partitions 0 … partitions-1, and of higher ones that have segments. With `compacted: true`, compacted segments take the place of those that they replace. */
-  chains(partitions: number, options?: { readonly compacted?: boolean }): Promise<readonly SegmentChain[]>
+  /**
+   * Chains of the partitions 0 … partitions-1, and of higher ones that have segments. With `compacted: true`, compacted segments take the place of those that they replace.
+   * @throws LakeError if the manifests of a segment are damaged or missing; see ChainsOptions.counted
+   */
+  chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]>
+  /** The chain of one partition, whatever is wrong with the others; `counted` as in ChainsOptions. @throws LakeError as `chains` */
+  chain(partition: number, counted: Offset): Promise<SegmentChain>
+  /** the segments whose manifest cannot be read, by partition and start */
+  unreadableSegments(): Promise<readonly UnreadableSegment[]>
+  /** Every segment whose manifest can be read, also replaced ones, in no order. */
+  readableSegments(): Promise<readonly SegmentManifest[]>
+  /** For repairs: the complete files of a partition's segments, whether a manifest names them or not. */
+  landedFiles(partition: number): Promise<readonly LandedFile[]>
+  /**
+   * For repairs: puts the manifest of a segment that was made again in the place of one that is damaged or missing, with one rename. The
+   * damaged one is kept beside it. @throws LakeError 'already-committed' if its place has a manifest that can be read
+   */
+  restoreSegment(manifest: SegmentManifest): Promise<void>
+  /** For repairs: renames a manifest that cannot be read, so that it counts no more. @throws LakeError 'already-committed' if it can be read */
+  setAsideSegment(name: string): Promise<void>
   /** Commits a compacted segment next to those it replaces (they are kept until removed). */
   commitCompacted(manifest: SegmentManifest): Promise<void>
 

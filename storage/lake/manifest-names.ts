@@ -69,3 +69,11 @@ export function coveringName(names: Iterable<string>, partition: number, start: 
 export function segmentFileEnding(kind: string): string {
   return kind === 'raw' ? 'ndjson.zst' : 'parquet'
 }
+
+const SEGMENT_FILE = /^segments\/p(\d{4})\/(\d{16})-([a-z0-9][a-z0-9_-]*)-[0-9a-f]{12}\.(?:parquet|ndjson\.zst)$/
+
+/** The parts of the path of a segment's complete file, relative to the dataset's folder; null for any other path. */
+export function parseSegmentFile(path: string): { partition: number; start: Offset; kind: string } | null {
+  const match = SEGMENT_FILE.exec(path)
+  return match && { partition: Number(match[1]), start: Number(match[2]), kind: match[3]! }
+}

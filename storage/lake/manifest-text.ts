@@ -112,7 +112,7 @@ export function manifestText(manifest: SegmentManifest | GenerationManifest, whe
 
 /** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
 export function readSegmentManifest(text: string, where: string): SegmentManifest {
-  return check(segment, unsealed(text, where, SEGMENT_FORMAT, RESTORE), where, RESTORE)
+  return check(segment, unsealed(text, where, SEGMENT_FORMAT, HEAL_SEGMENT), where, HEAL_SEGMENT)
 }
 
 /** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
@@ -163,6 +163,10 @@ function check<Manifest>(schema: z.ZodType<Manifest>, value: unknown, where: str
 }
 
 const RESTORE = 'Restore the file from a copy; if it was never part of this lake, move it out of the folder'
+
+/** What brings back a segment whose manifest cannot be read. */
+export const HEAL_SEGMENT =
+  'Restore the file from a copy; or run `watershed doctor --repair`, which makes the segment again from the log or from its files; if it was never part of this lake, move it out of the folder'
 
 /** What makes a generation current that can be read, whatever happened to the one that was. */
 export const HEAL_GENERATION =

@@ -2,10 +2,10 @@
  * Builds one contiguous chain per partition from the manifests of a lake.
  * Invariant: a chain covers every offset from 0 to its end exactly once; a lake without such chains is refused.
  */
-
+import type { Offset } from '#core/offsets.ts'
 import type { SegmentChain } from './lake.ts'
 import { LakeError } from './lake-error.ts'
-import { segmentManifestName } from './manifest-names.ts'
+import { parseSegmentName, segmentManifestName } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
 
 export interface Chains {
@@ -15,33 +15,55 @@ export interface Chains {
   readonly compacted: readonly SegmentChain[]
 }
 
+export interface ChainSource {
+  readonly dataset: string
+  /** by file name */
+  readonly manifests: ReadonlyMap<string, SegmentManifest>
+  /** file name → why it cannot be read */
+  readonly damaged?: ReadonlyMap<string, LakeError>
+  /** per partition, an offset: damaged manifests of segments before it leave a hole in the chain, and are not an error */
+  readonly counted?: readonly Offset[]
+}
+
 /**
  * @param partitions minimum number of chains: further partitions that manifests name also have one, because a Kafka topic can have gained
  * partitions since the caller read their number
- * @throws LakeError 'chain-broken' if segments are missing or overlap
+ * @throws LakeError 'chain-broken' if segments are missing or overlap; 'manifest-damaged' if the chain needs a manifest that is
  */
-export function buildChains(
-  dataset: string,
-  manifests: ReadonlyMap<string, SegmentManifest>,
-  partitions: number,
-): Chains {
-  const named = [...manifests.values()].reduce((most, { partition }) => Math.max(most, partition + 1), 0)
-  const all = Array.from({ length: Math.max(partitions, named) }, (): SegmentManifest[] => [])
+export function buildChains(source: ChainSource, partitions: number): Chains {
+  const named = [...namesOf(source)].reduce((most, { partition }) => Math.max(most, partition + 1), 0)
+  const all = byPartition(source, Math.max(partitions, named))
+  const built = all.map((segments, partition) => chainsOf(source, segments, partition))
+  return { compacted: built.map(({ compacted }) => compacted), closed: built.map(({ closed }) => closed) }
+}
+
+/** The chain of one partition, whatever is wrong with the others. @throws LakeError as buildChains */
+export function buildChain(source: ChainSource, partition: number): SegmentChain {
+  const own = [...source.manifests.values()].filter((manifest) => manifest.partition === partition)
+  return chainsOf(source, own, partition).closed
+}
+
+function byPartition({ manifests }: ChainSource, partitions: number): SegmentManifest[][] {
+  const all = Array.from({ length: partitions }, (): SegmentManifest[] => [])
   for (const manifest of manifests.values()) all[manifest.partition]!.push(manifest)
-  const tops = all.map(uncovered)
-  const chain = (segments: readonly SegmentManifest[], partition: number): SegmentChain => {
-    assertContiguous(dataset, partition, segments)
-    return { partition, segments, end: segments.at(-1)?.end ?? 0 }
+  return all
+}
+
+function* namesOf({ manifests, damaged = new Map() }: ChainSource): Iterable<{ readonly partition: number }> {
+  yield* manifests.values()
+  for (const name of damaged.keys()) yield parseSegmentName(name)!
+}
+
+function chainsOf(
+  source: ChainSource,
+  segments: readonly SegmentManifest[],
+  partition: number,
+): { readonly closed: SegmentChain; readonly compacted: SegmentChain } {
+  const tops = uncovered(segments)
+  const chain = (some: readonly SegmentManifest[]): SegmentChain => {
+    return { partition, segments: some, end: endOf(source, partition, some) }
   }
-  return {
-    compacted: tops.map(chain),
-    closed: tops.map((segments, partition) =>
-      chain(
-        segments.flatMap((segment) => originals(segment, manifests)),
-        partition,
-      ),
-    ),
-  }
+  return { compacted: chain(tops), closed: chain(tops.flatMap((segment) => originals(segment, source.manifests))) }
 }
 
 /**
@@ -77,17 +99,39 @@ function originals(
   return segment.replaces.flatMap((name) => originals(manifests.get(name)!, manifests))
 }
 
-function assertContiguous(dataset: string, partition: number, segments: readonly SegmentManifest[]): void {
+/** The end of the chain. @throws LakeError unless every offset before it is covered once, or was counted in a segment whose manifest is damaged */
+function endOf(source: ChainSource, partition: number, segments: readonly SegmentManifest[]): Offset {
+  const counted = source.counted?.[partition] ?? 0
   let end = 0
   for (const segment of segments) {
-    if (segment.start !== end) {
-      const what = segment.start > end ? 'no manifest covers' : 'two manifests cover'
-      const [from, to] = [Math.min(end, segment.start), Math.max(end, segment.start)]
-      throw new LakeError(
-        'chain-broken',
-        `lake, dataset '${dataset}', partition ${partition}: ${what} the offsets [${from}, ${to}) before '${segmentManifestName(segment)}'; restore the folder 'manifests' from a copy`,
-      )
+    if (segment.start < end) throw broken(source, segment, 'two manifests cover', segment.start, end)
+    if (segment.start > end) {
+      const damage = damageIn(source, partition, end, segment.start)
+      if (damage === null) throw broken(source, segment, 'no manifest covers', end, segment.start)
+      if (segment.start > counted) throw damage
     }
     end = segment.end
   }
+  // Where damaged manifests are the last ones, only the generation tells where their segments end.
+  const behind = damageIn(source, partition, Math.max(end, counted), Number.POSITIVE_INFINITY)
+  if (behind !== null) throw behind
+  return damageIn(source, partition, end, counted) === null ? end : counted
+}
+
+/** Why the offsets of `[from, to)`, which no readable manifest covers, are not known; null where no damaged manifest has them. */
+function damageIn({ damaged }: ChainSource, partition: number, from: Offset, to: Offset): LakeError | null {
+  for (const [name, error] of damaged ?? []) {
+    const parsed = parseSegmentName(name)!
+    const isOpenEnded = parsed.end === null && parsed.start >= from
+    if (parsed.partition === partition && parsed.start < to && (isOpenEnded || (parsed.end ?? 0) > from)) return error
+  }
+  return null
+}
+
+function broken({ dataset }: ChainSource, segment: SegmentManifest, what: string, from: Offset, to: Offset): LakeError {
+  const { partition } = segment
+  return new LakeError(
+    'chain-broken',
+    `lake, dataset '${dataset}', partition ${partition}: ${what} the offsets [${from}, ${to}) before '${segmentManifestName(segment)}'; restore the folder 'manifests' from a copy, or run \`watershed doctor --repair\` to make missing segments again from the log or from their files`,
+  )
 }

@@ -75,6 +75,8 @@ const COMMANDS: Readonly<Record<Damage['refused'][number], readonly string[]>> =
 const ALL = Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]
 /** commands that change nothing, and so can run side by side */
 const READING = ['query', 'verify', 'doctor', 'deep'] as const
+/** Answers do not need the manifest of a segment that the generation counts. */
+const MANIFESTS_READ = ALL.filter((kind) => kind !== 'query')
 const FIRST_MANIFEST = 'manifests/p0000-0000000000000000.json'
 const torn = (path: string): Promise<void> => truncate(path, 300)
 
@@ -118,14 +120,14 @@ const DAMAGES: readonly Damage[] = [
     name: 'a torn manifest',
     file: FIRST_MANIFEST,
     harm: torn,
-    refused: ALL,
-    says: /damaged or foreign: it is not complete JSON.*Restore the file from a copy/,
+    refused: MANIFESTS_READ,
+    says: /damaged or foreign: it is not complete JSON.*Restore the file from a copy; or run `watershed doctor --repair`/,
   },
   {
     name: 'an edited manifest',
     file: FIRST_MANIFEST,
     harm: async (path) => writeFile(path, (await readFile(path, 'utf8')).replace(/"rows": \d+/, '"rows": 7')),
-    refused: ALL,
+    refused: MANIFESTS_READ,
     says: /'checksum' does not match the content: the file was modified/,
   },
   {
@@ -257,6 +259,37 @@ test('a platform whose current generation is damaged takes and folds events, say
       return found.meta.rows.batch === 700 ? found : null
     }
     const answer = await until('a scheduled run has counted everything', counted, { faultsPass: true })
+    expect(answer.data).toEqual(byTopic([...kept, ...notes(600, 700)]))
+    await until('it is ready', async () => (await platform.get('/readyz')).status === 200)
+  } finally {
+    expect(await platform.stop()).toBe(0)
+  }
+  expect((await command(['verify'], data)).code).toBe(0)
+})
+
+test('a platform with a damaged manifest that no generation counts takes events, says what heals, and goes on after it', async () => {
+  const data = join(folder, 'uncounted')
+  await cp(whole, data, { recursive: true })
+  const path = await fileWith(data, 'manifests/p0000-0000000000000150.json')
+  await torn(path)
+  const platform = await RunningPlatform.start(data, ['--dataset', definition], NO_BATCH)
+  try {
+    expect((await platform.post(DATASET, linesOf(notes(600, 700)))).status).toBe(202)
+    const refused = await platform.get(BY_TOPIC)
+    expect(refused.status).toBe(503)
+    expect(refused.body).toMatch(/p0000-0000000000000150\.json' is damaged.*watershed doctor --repair/)
+    const { body } = await until('it is not ready, and says why', async () => {
+      const ready = await platform.get('/readyz')
+      return ready.status === 503 && /doctor --repair/.test(ready.body) ? ready : null
+    })
+    expect(body).toMatch(/intake of notes","ready":true/)
+    const repaired = await command(['doctor', '--repair'], data)
+    expect(repaired.stderr).toMatch(/partition 0: no generation counts the segment from offset 150/)
+    const counted = async (): Promise<Answer | null> => {
+      const found = await platform.answer(BY_TOPIC)
+      return found.meta.rows.batch + found.meta.rows.closed === 700 ? found : null
+    }
+    const answer = await until('every event is counted', counted, { faultsPass: true })
     expect(answer.data).toEqual(byTopic([...kept, ...notes(600, 700)]))
     await until('it is ready', async () => (await platform.get('/readyz')).status === 200)
   } finally {

@@ -17,9 +17,11 @@ import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
 import type {
+  ChainsOptions,
   FileReport,
   Lake,
   LakeWork,
+  LandedFile,
   SegmentChain,
   StagedFile,
   StagedGeneration,
@@ -27,6 +29,7 @@ import type {
 } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import type { LogRefusal } from '../log-refusal.ts'
+import type { UnreadableSegment } from '../segment-damage.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
 import { CheckedFiles } from './checked-files.ts'
@@ -34,6 +37,7 @@ import { makeFolder, replaceAtomically } from './durable-files.ts'
 import { LocalGenerations } from './local-generations.ts'
 import { tryLocalLock } from './local-lock.ts'
 import { LocalRefusals } from './local-refusals.ts'
+import { LocalSegmentRepair } from './local-segment-repair.ts'
 import { LocalSegments, type SegmentCommit } from './local-segments.ts'
 import { sweepLocalOrphans } from './local-sweep.ts'
 import { verifyLocalFiles } from './local-verify.ts'
@@ -52,6 +56,7 @@ export class LocalLake implements Lake {
   /** absolute path of the dataset's folder: the engine must be allowed to read and write it */
   readonly folder: string
   readonly #segments: LocalSegments
+  readonly #repair: LocalSegmentRepair
   readonly #generations: LocalGenerations
   readonly #refusals: LocalRefusals
   readonly #checked = new CheckedFiles()
@@ -60,6 +65,7 @@ export class LocalLake implements Lake {
     this.folder = folder
     this.dataset = dataset
     this.#segments = new LocalSegments({ folder, dataset, step, resolve: (file) => this.resolve(file) })
+    this.#repair = new LocalSegmentRepair(folder, this.#segments)
     this.#generations = new LocalGenerations(folder, dataset, step)
     this.#refusals = new LocalRefusals(folder)
   }
@@ -114,8 +120,32 @@ export class LocalLake implements Lake {
     return this.#segments.commit(manifest)
   }
 
-  chains(partitions: number, options?: { readonly compacted?: boolean }): Promise<readonly SegmentChain[]> {
-    return this.#segments.chains(partitions, options?.compacted === true)
+  chains(partitions: number, options: ChainsOptions = {}): Promise<readonly SegmentChain[]> {
+    return this.#segments.chains(partitions, options)
+  }
+
+  chain(partition: number, counted: Offset): Promise<SegmentChain> {
+    return this.#segments.chain(partition, counted)
+  }
+
+  unreadableSegments(): Promise<readonly UnreadableSegment[]> {
+    return this.#repair.unreadable()
+  }
+
+  readableSegments(): Promise<readonly SegmentManifest[]> {
+    return this.#repair.readable()
+  }
+
+  landedFiles(partition: number): Promise<readonly LandedFile[]> {
+    return this.#repair.landedFiles(partition)
+  }
+
+  restoreSegment(manifest: SegmentManifest): Promise<void> {
+    return this.#repair.restore(manifest)
+  }
+
+  setAsideSegment(name: string): Promise<void> {
+    return this.#repair.setAside(name)
   }
 
   commitCompacted(manifest: SegmentManifest): Promise<void> {

@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
-import type { SegmentChain, StagedFile } from '../lake.ts'
+import type { ChainsOptions, SegmentChain, StagedFile } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import {
   coveringName,
@@ -13,8 +13,8 @@ import {
   segmentFileEnding,
   segmentManifestName,
 } from '../manifest-names.ts'
-import { damaged, manifestText, readSegmentManifest } from '../manifest-text.ts'
-import { buildChains, type Chains } from '../segment-chain.ts'
+import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../manifest-text.ts'
+import { buildChain, buildChains, type Chains } from '../segment-chain.ts'
 import { needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import { createExclusive, fsyncFolder, makeFolder, randomName, removeFile } from './durable-files.ts'
@@ -24,6 +24,9 @@ import { stageFile, type Unnamed } from './local-staged-file.ts'
 const READS_AT_ONCE = 32
 /** how often a listing that raced with a commit or a removal is read again before the lake counts as broken */
 const LISTING_TRIES = 3
+
+/** The name of a damaged manifest that a repair replaced or set aside. */
+const ASIDE = /^(.+\.json)\.damaged-[0-9a-f]{12}$/
 
 export interface LocalSegmentsOptions {
   readonly folder: string
@@ -36,18 +39,27 @@ export type SegmentCommit =
   | { readonly outcome: 'committed' }
   | { readonly outcome: 'lost'; readonly winner: SegmentManifest }
 
+export interface LoadedManifests {
+  /** by file name */
+  readonly manifests: ReadonlyMap<string, SegmentManifest>
+  /** file name → why it cannot be read */
+  readonly damaged: ReadonlyMap<string, LakeError>
+}
+
 export class LocalSegments {
   readonly #options: LocalSegmentsOptions
   readonly #manifests: string
   readonly #listing: FolderListing
   readonly #unnamed: Unnamed = new Set()
-  #parsed: ReadonlyMap<string, SegmentManifest> = new Map()
-  #chains: { readonly version: number; readonly partitions: number; readonly chains: Chains } | null = null
+  #parsed = new Map<string, SegmentManifest>()
+  /** names that damaged manifests were given when others took their place */
+  readonly #aside = new Set<string>()
+  #chains: { readonly key: string; readonly chains: Chains } | null = null
 
   constructor(options: LocalSegmentsOptions) {
     this.#options = options
     this.#manifests = join(options.folder, 'manifests')
-    this.#listing = new FolderListing(this.#manifests, (name) => parseSegmentName(name) !== null)
+    this.#listing = new FolderListing(this.#manifests, (name) => parseSegmentName(name) !== null || ASIDE.test(name))
   }
 
   async stage(partition: number, start: Offset, kind: string): Promise<StagedFile> {
@@ -85,11 +97,21 @@ export class LocalSegments {
     )
   }
 
-  async chains(partitions: number, compacted: boolean): Promise<readonly SegmentChain[]> {
+  async chains(partitions: number, { compacted, counted }: ChainsOptions): Promise<readonly SegmentChain[]> {
+    const chains = await this.#unraced(() => this.#build(partitions, counted))
+    return compacted ? chains.compacted : chains.closed
+  }
+
+  chain(partition: number, counted: Offset): Promise<SegmentChain> {
+    const { dataset } = this.#options
+    const upTo = Array.from({ length: partition + 1 }, () => counted)
+    return this.#unraced(async () => buildChain({ dataset, ...(await this.readable()), counted: upTo }, partition))
+  }
+
+  async #unraced<T>(read: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
-        const chains = await this.#build(partitions)
-        return compacted ? chains.compacted : chains.closed
+        return await read()
       } catch (error) {
         const raced = (error instanceof LakeError && error.code === 'chain-broken') || isMissing(error)
         if (!raced || tries === LISTING_TRIES) throw error
@@ -98,10 +120,22 @@ export class LocalSegments {
     }
   }
 
-  /** All manifests, including replaced ones. */
+  /** All manifests, including replaced ones. @throws LakeError if one is damaged */
   async all(): Promise<ReadonlyMap<string, SegmentManifest>> {
-    const { names } = await this.#listing.read()
-    return this.#loadAll(names)
+    const { manifests, damaged } = await this.readable()
+    for (const error of damaged.values()) throw error
+    return manifests
+  }
+
+  /** All manifests that can be read, and why the others cannot. @throws LakeError 'manifest-format' if another version wrote one */
+  async readable(): Promise<LoadedManifests> {
+    return this.#loadAll((await this.#listing.read()).names)
+  }
+
+  /** After a change that was not made here. */
+  forget(): void {
+    this.#listing.forget()
+    this.#chains = null
   }
 
   /** See Lake.removeReplaced. Manifests are removed before the files that they name, so that no manifest names a missing file. */
@@ -148,23 +182,55 @@ export class LocalSegments {
     return created
   }
 
-  async #build(partitions: number): Promise<Chains> {
+  async #build(partitions: number, counted: readonly Offset[] | undefined): Promise<Chains> {
     const { version, names } = await this.#listing.read()
-    if (this.#chains?.version === version && this.#chains.partitions === partitions) return this.#chains.chains
-    const chains = buildChains(this.#options.dataset, await this.#loadAll(names), partitions)
-    this.#chains = { version, partitions, chains }
+    const known = this.#chains
+    const isWhole = known?.key === keyOf(version, partitions, [], undefined)
+    if (known !== null && isWhole) return known.chains
+    const loaded = await this.#loadAll(names)
+    const key = keyOf(version, partitions, [...loaded.damaged.keys()], counted)
+    // A damaged manifest is read each time, because it may have been restored; the same ones give the same chains.
+    if (known?.key === key) return known.chains
+    const chains = buildChains({ dataset: this.#options.dataset, ...loaded, counted }, partitions)
+    this.#chains = { key, chains }
     return chains
   }
 
-  async #loadAll(names: readonly string[]): Promise<ReadonlyMap<string, SegmentManifest>> {
-    const parsed = new Map<string, SegmentManifest>()
+  async #loadAll(listed: readonly string[]): Promise<LoadedManifests> {
+    const names = listed.filter((name) => !ASIDE.test(name))
+    this.#forgetReplaced(listed)
+    const manifests = new Map<string, SegmentManifest>()
+    const damaged = new Map<string, LakeError>()
     for (let from = 0; from < names.length; from += READS_AT_ONCE) {
       const some = names.slice(from, from + READS_AT_ONCE)
-      const loaded = await Promise.all(some.map((name) => this.#parsed.get(name) ?? this.#load(name)))
-      for (const [index, name] of some.entries()) parsed.set(name, loaded[index]!)
+      const loaded = await Promise.all(some.map((name) => this.#parsed.get(name) ?? this.#tryLoad(name)))
+      for (const [index, name] of some.entries()) {
+        const one = loaded[index]!
+        if (one instanceof LakeError) damaged.set(name, one)
+        else manifests.set(name, one)
+      }
     }
-    this.#parsed = parsed
-    return parsed
+    this.#parsed = manifests
+    return { manifests, damaged }
+  }
+
+  /** A manifest that was read before it was damaged may have another in its place, with other files. */
+  #forgetReplaced(listed: readonly string[]): void {
+    for (const name of listed) {
+      const replaced = ASIDE.exec(name)?.[1]
+      if (replaced === undefined || this.#aside.has(name)) continue
+      this.#aside.add(name)
+      this.#parsed.delete(replaced)
+    }
+  }
+
+  async #tryLoad(name: string): Promise<SegmentManifest | LakeError> {
+    try {
+      return await this.#load(name)
+    } catch (error) {
+      if (error instanceof LakeError && error.code === 'manifest-damaged') return error
+      throw error
+    }
   }
 
   async #load(name: string): Promise<SegmentManifest> {
@@ -174,16 +240,28 @@ export class LocalSegments {
       throw damaged(
         path,
         `field 'dataset' is '${manifest.dataset}', but this is the lake of '${this.#options.dataset}'`,
+        { remedy: HEAL_SEGMENT },
       )
     }
     if (segmentManifestName(manifest) !== name) {
       throw damaged(
         path,
         `fields 'partition', 'start' and 'end' do not match the file name; they belong to '${segmentManifestName(manifest)}'`,
+        { remedy: HEAL_SEGMENT },
       )
     }
     return manifest
   }
+}
+
+/** What the chains depend on. Where nothing is damaged, `counted` has no effect. */
+function keyOf(
+  version: number,
+  partitions: number,
+  damaged: readonly string[],
+  counted: readonly Offset[] | undefined,
+): string {
+  return damaged.length === 0 ? `${version} ${partitions}` : JSON.stringify([version, partitions, damaged, counted])
 }
 
 async function names(folder: string): Promise<string[]> {

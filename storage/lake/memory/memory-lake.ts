@@ -7,9 +7,11 @@ import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
 import type {
+  ChainsOptions,
   FileReport,
   Lake,
   LakeWork,
+  LandedFile,
   SegmentChain,
   StagedFile,
   StagedGeneration,
@@ -21,12 +23,14 @@ import {
   coveringName,
   generationId,
   offsetName,
+  parseSegmentFile,
   partitionName,
   segmentFileEnding,
   segmentManifestName,
 } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
-import { buildChains } from '../segment-chain.ts'
+import { buildChain, buildChains, type ChainSource } from '../segment-chain.ts'
+import type { UnreadableSegment } from '../segment-damage.ts'
 import { needlessSegmentFiles, rawFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import type { VerificationRecord } from '../verification-record.ts'
@@ -158,10 +162,52 @@ export class MemoryLake implements Lake {
     await this.#pause()
   }
 
-  async chains(partitions: number, options?: { readonly compacted?: boolean }): Promise<readonly SegmentChain[]> {
+  async chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]> {
     await this.#pause()
-    const chains = buildChains(this.dataset, this.folder.manifests, partitions)
+    const chains = buildChains(this.#chainSource, partitions)
     return options?.compacted ? chains.compacted : chains.closed
+  }
+
+  async chain(partition: number): Promise<SegmentChain> {
+    await this.#pause()
+    return buildChain(this.#chainSource, partition)
+  }
+
+  get #chainSource(): ChainSource {
+    return { dataset: this.dataset, manifests: this.folder.manifests }
+  }
+
+  /** Nothing can be damaged here. */
+  async unreadableSegments(): Promise<readonly UnreadableSegment[]> {
+    await this.#pause()
+    return []
+  }
+
+  async readableSegments(): Promise<readonly SegmentManifest[]> {
+    await this.#pause()
+    return [...this.folder.manifests.values()]
+  }
+
+  async landedFiles(partition: number): Promise<readonly LandedFile[]> {
+    await this.#pause()
+    return [...this.folder.files.keys()].flatMap((path) => {
+      const parsed = parseSegmentFile(path)
+      return parsed?.partition === partition ? [{ start: parsed.start, kind: parsed.kind, path }] : []
+    })
+  }
+
+  async restoreSegment(manifest: SegmentManifest): Promise<void> {
+    this.#claim(manifest)
+    await this.#pause()
+    const name = segmentManifestName(manifest)
+    if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' already exists`)
+    this.folder.manifests.set(name, copyOf(manifest))
+    await this.#pause()
+  }
+
+  async setAsideSegment(name: string): Promise<void> {
+    await this.#pause()
+    if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' can be read`)
   }
 
   async current(): Promise<GenerationManifest | null> {
