@@ -7,7 +7,7 @@ import { compileDataset } from './compile-dataset.ts'
 import * as language from './definition.ts'
 
 const SOURCE = readFileSync(fileURLToPath(new URL('./definition.ts', import.meta.url)), 'utf8')
-const OTHERS = ['defineDataset', 'lookup', 'sliding']
+const OTHERS = ['defineDataset', 'defineTests', 'lookup', 'sliding']
 const connection = await testConnection()
 
 /** the lines of the example before an exported function */

@@ -2,6 +2,7 @@
  * The API for dataset files: what a user writes, without how it is computed. See docs/reference/definitions.md.
  * TypeScript checks texts that are bare names; everything else is checked when the file is loaded.
  */
+import type { DefinitionCase, DefinitionCases, ExpectedRow } from './definition-cases.ts'
 import type { CheckedViews, ColumnIn, KeyColumn, TimeColumn } from './definition-checks.ts'
 import type {
   AcceptDefinition,
@@ -224,13 +225,34 @@ export function defineDataset<
   return definition as unknown as DatasetDefinition<keyof Types & string>
 }
 
+/**
+ * Tests of a dataset, for `watershed test`: each case is answered at every cut of its events between the batch and the speed layer.
+ *
+ * @example
+ * export const tests = defineTests({
+ *   'sales are added up by shop': {
+ *     given: [
+ *       { id: 'a', sold_at: '2026-03-01T12:00:00Z', shop: 'Lisbon', amount: '12.50' },
+ *       { id: 'b', sold_at: '2026-03-01T12:30:00Z', shop: 'Lisbon', amount: '7.25' },
+ *     ],
+ *     answers: { 'by_shop?grain=hour': [{ time: '2026-03-01T12:00:00.000Z', shop: 'Lisbon', revenue: 19.75 }] },
+ *   },
+ * })
+ */
+export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases {
+  return cases
+}
+
 export type {
   AcceptDefinition,
   ColumnDefinition,
   ColumnType,
   DatasetDefinition,
+  DefinitionCase,
+  DefinitionCases,
   DerivedColumn,
   Duration,
+  ExpectedRow,
   FixedGrain,
   Grain,
   LookupDefinition,

@@ -54,9 +54,9 @@ afterAll(() => {
 })
 
 test('every example compiles, and together they call every builder', async () => {
-  expect([...examples.keys()]).toEqual(['winds', 'posts', 'answers', 'trips'])
+  expect([...examples.keys()]).toEqual(['winds', 'posts', 'answers', 'trips', 'orders'])
   for (const definition of examples.values()) await compileDataset(definition, connection)
-  const builders = Object.keys(language).filter((name) => name !== 'defineDataset')
+  const builders = Object.keys(language).filter((name) => !name.startsWith('define'))
   const calls = blocks('ts').join('\n')
   expect(builders.filter((name) => !calls.includes(`: ${name}(`))).toEqual([])
 })

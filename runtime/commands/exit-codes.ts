@@ -1,7 +1,10 @@
 /** Exit codes by name: stable numbers that scripts can rely on (docs/reference/command-line.md). */
 export const EXIT_CODES = {
   done: { code: 0, meaning: 'success; also `start` after a clean stop' },
-  different: { code: 1, meaning: '`verify` found a difference, or `doctor` found a component that needs attention' },
+  different: {
+    code: 1,
+    meaning: '`verify` or `test` found a difference, or `doctor` found a component that needs attention',
+  },
   rejected: {
     code: 2,
     meaning:

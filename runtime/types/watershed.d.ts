@@ -139,7 +139,22 @@ declare module 'watershed' {
    * // views/by_shop?grain=day answers rows such as {"time": "2026-03-01T00:00:00.000Z", "shop": "Lisbon", "revenue": 39.45}
    */
   export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>>(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string>;
-  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DerivedColumn, Duration, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, TimeUnit, ViewDefinition, WindowDefinition, };
+  /**
+   * Tests of a dataset, for `watershed test`: each case is answered at every cut of its events between the batch and the speed layer.
+   *
+   * @example
+   * export const tests = defineTests({
+   *   'sales are added up by shop': {
+   *     given: [
+   *       { id: 'a', sold_at: '2026-03-01T12:00:00Z', shop: 'Lisbon', amount: '12.50' },
+   *       { id: 'b', sold_at: '2026-03-01T12:30:00Z', shop: 'Lisbon', amount: '7.25' },
+   *     ],
+   *     answers: { 'by_shop?grain=hour': [{ time: '2026-03-01T12:00:00.000Z', shop: 'Lisbon', revenue: 19.75 }] },
+   *   },
+   * })
+   */
+  export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases;
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, TimeUnit, ViewDefinition, WindowDefinition, };
   interface MeasureOptions<Where extends string = string> {
     /** SQL condition over the columns: only rows where it is true are aggregated */
     readonly where?: Where;
@@ -210,12 +225,22 @@ declare module 'watershed' {
     /** name of the added column → lookup */
     readonly enrich?: Readonly<Record<string, LookupDefinition>>;
   }
+  /** Name of a case → the case. */
+  type DefinitionCases = Readonly<Record<string, DefinitionCase>>;
   /** The event times that a dataset believes: an event with another one is a dead letter. */
   interface AcceptDefinition {
     /** the first one: ISO 8601; default 1970, in every time zone */
     readonly from?: string;
     /** where they end: ISO 8601, or a duration after the arrival of the event; default '365d' */
     readonly until?: string;
+  }
+  interface DefinitionCase {
+    /** events in the order of their arrival, as they would be sent; at most 50 */
+    readonly given: readonly object[];
+    /** question → its rows, all of them, in the order of the answer. A question is a view and parameters, as after /v1/datasets/<name>/views/ */
+    readonly answers: Readonly<Record<string, readonly ExpectedRow[]>>;
+    /** one text for each event that validation must reject, which its reason contains; default: every event is accepted */
+    readonly rejected?: readonly string[];
   }
   /** A column that is computed from other columns of the same event. */
   interface DerivedColumn<Type extends ColumnType = ColumnType> extends ColumnOptions<Type> {
@@ -225,6 +250,8 @@ declare module 'watershed' {
   }
   /** A length of time: '500ms', '10s', '5m', '1h', '1d'. */
   type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+  /** Columns of an answer's row; those that are not named here, or are undefined, are not compared. */
+  type ExpectedRow = Readonly<Record<string, AnswerValue | undefined>>;
   type FixedGrain = keyof typeof GRAIN_MS;
   type Grain = FixedGrain | CalendarGrain;
   interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
@@ -280,6 +307,8 @@ declare module 'watershed' {
     readonly zone?: Type extends 'TIMESTAMP' ? string : never;
     readonly label?: string;
   }
+  /** A value of an answer's row: numbers, texts, lists, null; times are ISO 8601 texts in UTC. */
+  type AnswerValue = string | number | boolean | null | readonly (string | number | boolean | null)[];
   /** Grains of fixed length, in milliseconds; week, month, quarter and year depend on the calendar. */
   const GRAIN_MS: {
     readonly second: 1000;
