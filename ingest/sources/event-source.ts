@@ -12,12 +12,14 @@ export type SourceCursor =
   | readonly SourceCursor[]
   | { readonly [name: string]: SourceCursor }
 
-/** A record that was longer than the limit: its beginning is kept as a dead letter. */
+/** A record that was longer than the limit, or is not whole: its beginning is kept as a dead letter. */
 export interface LongRecord {
   /** its first bytes */
   readonly first: Buffer
   /** of the whole record, as far as they were counted */
   readonly bytes: number
+  /** default: it is longer than the limit */
+  readonly why?: string
 }
 
 /** Records that were read together, in order. */

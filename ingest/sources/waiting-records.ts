@@ -86,7 +86,11 @@ export class WaitingRecords {
   }
 }
 
-function reasonOf({ first, bytes }: LongRecord, recordBytesMax: number): { reason: string; bytes: Buffer } {
-  const reason = `the record has ${bytes} bytes or more, but the limit recordBytesMax is ${recordBytesMax}; its first ${first.length} bytes are kept`
-  return { reason, bytes: first }
+function reasonOf(
+  { first, bytes, why }: LongRecord,
+  recordBytesMax: number,
+): { readonly reason: string; readonly bytes: Buffer } {
+  const limit = `the record has ${bytes} bytes or more, but the limit recordBytesMax is ${recordBytesMax}`
+  const reason = why === undefined ? limit : `the record is not whole: ${why}, after ${bytes} bytes`
+  return { reason: `${reason}; its first ${first.length} bytes are kept`, bytes: first }
 }
