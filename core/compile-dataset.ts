@@ -15,6 +15,7 @@ import type { SqlDialect } from './dialect.ts'
 import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
 import { decides } from './read-columns.ts'
+import { sourceProblems } from './source-shape.ts'
 import { parseTimeFormat } from './time-format.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
 import { type SizedValue, tooLargeConditions, tooLargeReasonSql } from './value-sizes.ts'
@@ -79,6 +80,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     rowColumns,
     keepsRaw: (definition.raw ?? 'keep') === 'keep',
     views,
+    sources: definition.sources ?? [],
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
     decode: {
       ...decode,
@@ -169,6 +171,7 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
     problems.push(`key: column '${definition.key}' has type ${key.type}; a key must be one of ${KEY_TYPES.join(', ')}`)
   if (definition.raw !== undefined && !RAW.includes(definition.raw))
     problems.push(`raw: unknown value '${definition.raw}'; use one of ${RAW.join(', ')}`)
+  problems.push(...sourceProblems(definition.sources ?? []))
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
     if (time !== undefined) acceptedTimes(definition)

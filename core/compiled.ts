@@ -11,6 +11,7 @@
 import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
 import type { FixedGrain, Grain } from './grains.ts'
+import type { SourceDefinition } from './source-definition.ts'
 
 export const SYSTEM_COLUMNS = ['_partition', '_offset', '_time', '_arrival'] as const
 
@@ -173,6 +174,8 @@ export interface CompiledDataset {
   /** whether segments keep the JSON of their events */
   readonly keepsRaw: boolean
   readonly views: ReadonlyMap<string, CompiledView>
+  /** as they are declared */
+  readonly sources: readonly SourceDefinition[]
   /** dictionaries that any view looks up */
   readonly dictionaries: readonly string[]
   readonly decode: {

@@ -1,6 +1,7 @@
 /** The parts of a dataset file: what a definition may have, before its names are checked against each other. */
 import type { LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import type { Grain } from './grains.ts'
+import type { SourceDefinition } from './source-definition.ts'
 
 type ListType = (typeof LIST_TYPES)[number]
 /** SQL types a column may have. */
@@ -141,4 +142,6 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly raw?: (typeof RAW)[number]
   readonly columns: Readonly<Record<Column, ColumnDefinition>>
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
+  /** where events come from by themselves while the platform runs */
+  readonly sources?: readonly SourceDefinition[]
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { DatasetDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
+import { SOURCE_MEMBERS, sourceSchema } from './source-shape.ts'
 
 const label = z.string().optional()
 const text = z.string()
@@ -60,6 +61,7 @@ const dataset = z.strictObject({
   raw: text.optional(),
   columns: z.record(text, column),
   views: z.record(text, view),
+  sources: z.array(sourceSchema).optional(),
 })
 
 /** Member names of each part of a definition; for a measure, the names of its options. */
@@ -132,6 +134,7 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
 /** The known members of the part at a path. */
 function membersAt(path: readonly PropertyKey[], definition: unknown): readonly string[] {
   const [, name, part, entry] = path.map(String)
+  if (path[0] === 'sources') return sourceMembersAt(path, definition)
   if (name === undefined) return path[0] === 'accept' ? DEFINITION_MEMBERS.accept : DEFINITION_MEMBERS.dataset
   if (part === undefined) return path[0] === 'columns' ? DEFINITION_MEMBERS.column : DEFINITION_MEMBERS.view
   if (part === 'window' || part === 'rank') return DEFINITION_MEMBERS[part]
@@ -139,6 +142,13 @@ function membersAt(path: readonly PropertyKey[], definition: unknown): readonly 
   // The measure has a known kind: otherwise the schema would have reported its kind, not its members.
   const { kind } = (definition as DatasetDefinition).views[name]!.measures[entry!]!
   return DEFINITION_MEMBERS.measures[kind]!
+}
+
+/** ['sources', 0] or a part of it, which is named by the problem itself */
+function sourceMembersAt([, index, part]: readonly PropertyKey[], definition: unknown): readonly string[] {
+  const { kind } = (definition as { readonly sources: readonly { readonly kind: string }[] }).sources[Number(index)]!
+  if (part === undefined) return SOURCE_MEMBERS[kind] ?? []
+  return part === 'page' || kind === 'polling' ? ['parameter', 'from'] : ['parameter', 'from', 'overlap', 'unit']
 }
 
 const TYPES: Readonly<Record<string, string>> = {

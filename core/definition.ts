@@ -21,6 +21,7 @@ import type {
   WindowDefinition,
 } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
+import type { SourceDefinition } from './source-definition.ts'
 
 /**
  * Number of rows (where a condition holds).
@@ -190,7 +191,7 @@ export function lookup<const Key extends string>(
 
 /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
 export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views>
-  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw'> {
+  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>
   /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -260,6 +261,7 @@ export type {
   MeasureOptions,
   RankDefinition,
   ReadColumn,
+  SourceDefinition,
   TimeUnit,
   ViewDefinition,
   WindowDefinition,

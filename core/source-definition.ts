@@ -1,5 +1,4 @@
 /** Where the events of a dataset come from by themselves: what a definition says of its sources. See docs/reference/sources.md. */
-import type { Duration } from './definition-parts.ts'
 
 /** How to go on after a break: a parameter of the URL that says from where. */
 export interface ResumeDefinition {
@@ -25,7 +24,7 @@ interface SourceOptions {
   /** read no faster than this. Default: no limit */
   readonly eventsPerSecondMax?: number
   /** connect anew after this long without a byte. Default '1m' */
-  readonly silence?: Duration
+  readonly silence?: string
 }
 
 /** A response that does not end, one event a line. */
@@ -53,7 +52,7 @@ export interface WebSocketDefinition extends SourceOptions {
 export interface PollingDefinition extends SourceOptions {
   readonly kind: 'polling'
   /** from the end of one poll to the beginning of the next */
-  readonly every: Duration
+  readonly every: string
   /** JSON path of the list of events in the response. Default: the response is the list, or one event */
   readonly records?: string
   /** how to get the next page: the parameter, and where its value is in the response */
@@ -67,5 +66,3 @@ export type SourceDefinition =
   | ServerSentEventsDefinition
   | WebSocketDefinition
   | PollingDefinition
-
-export const SOURCE_KINDS = ['http-stream', 'server-sent-events', 'websocket', 'polling'] as const

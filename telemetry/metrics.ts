@@ -10,6 +10,8 @@ export interface StateReading {
   readonly partition?: number
   /** only of metrics in COLUMN_METRICS */
   readonly column?: string
+  /** only of metrics in SOURCE_METRICS */
+  readonly source?: string
   readonly value: number
 }
 
@@ -28,10 +30,21 @@ export const STATE_METRICS = {
   watershed_verify_equal:
     '1 if the last completed verify found every view equal to its recount, 0 if it found a difference, -1 if none was completed yet',
   watershed_verify_timestamp_seconds: 'Unix time at which the last verify was completed; 0 if none was completed yet',
+  watershed_source_up:
+    '1 if the source is read or waits for its next poll, 0 if it is paused, failing or not run; per source',
+  watershed_source_events: 'events of the source in the log, dead letters included; per source',
+  watershed_source_last_event_timestamp_seconds: 'Unix time of the last append of events of the source; per source',
+  watershed_source_lag_seconds:
+    'age of the newest event of the source when it was appended, by the clock of the other side; per source',
 } as const
 
 /** Metrics that have the label `column` instead of `partition`. */
 export const COLUMN_METRICS: ReadonlySet<string> = new Set(['watershed_unconverted_values'])
+
+/** Metrics that have the label `source` instead of `partition`. */
+export const SOURCE_METRICS: ReadonlySet<string> = new Set(
+  Object.keys(STATE_METRICS).filter((name) => name.startsWith('watershed_source_')),
+)
 
 const READ_MS_MAX = 3_000
 
@@ -41,7 +54,7 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #read: () => Promise<readonly StateReading[]>
   readonly #readMsMax: number
-  readonly #states = new Map<string, Gauge<'dataset' | 'partition' | 'column'>>()
+  readonly #states = new Map<string, Gauge<'dataset' | 'partition' | 'column' | 'source'>>()
   readonly #events = this.#own(
     new Counter({
       name: 'watershed_events_total',
@@ -130,12 +143,9 @@ export class Metrics {
     const reading = this.#reading
     const read = await endsWithin(reading, this.#readMsMax)
     for (const gauge of this.#states.values()) gauge.reset()
-    for (const { name, dataset, partition, column, value } of read ? await reading : []) {
-      const label =
-        labelOf(name) === 'column'
-          ? { column: column! }
-          : { partition: partition === undefined ? '' : String(partition) }
-      this.#states.get(name)!.set({ dataset, ...label }, value)
+    for (const { name, dataset, partition = '', column = '', source = '', value } of read ? await reading : []) {
+      const label = { partition: String(partition), column, source }[labelOf(name)]
+      this.#states.get(name)!.set({ dataset, [labelOf(name)]: label }, value)
     }
     return this.#registry.metrics()
   }
@@ -146,6 +156,7 @@ export class Metrics {
   }
 }
 
-function labelOf(metric: string): 'column' | 'partition' {
+function labelOf(metric: string): 'column' | 'source' | 'partition' {
+  if (SOURCE_METRICS.has(metric)) return 'source'
   return COLUMN_METRICS.has(metric) ? 'column' : 'partition'
 }

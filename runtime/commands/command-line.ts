@@ -14,6 +14,7 @@ import { ingestCommand } from './ingest-command.ts'
 import { initCommand } from './init-command.ts'
 import { queryCommand } from './query-command.ts'
 import { intakeCommand, presentCommand, serveCommand, startCommand, streamCommand } from './service-commands.ts'
+import { sourcesCommand } from './sources-command.ts'
 import { testCommand } from './test-command.ts'
 import { typesCommand } from './types-command.ts'
 import { verifyCommand } from './verify-command.ts'
@@ -40,6 +41,7 @@ export function commandLine(): Command {
     queryCommand(),
     verifyCommand(),
     generationsCommand(),
+    sourcesCommand(),
     backfillCommand(),
     dictionariesCommand(),
     dashboardsCommand(),

@@ -1,8 +1,10 @@
 /** watershed doctor: the state of each component, and what to do. */
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { SourceBoard } from '#storage/sources/source-board.ts'
 import { openScheduleLook } from '../drivers/open-schedule.ts'
 import { type DoctorReport, examine, repair } from '../health/doctor.ts'
+import type { SourceReport } from '../health/source-reports.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { EXIT_CODES } from './exit-codes.ts'
@@ -57,10 +59,11 @@ async function reportsOf(
       const schedule = await openScheduleLook(workspace.configuration, name)
       try {
         if (open instanceof Error) examined.push(unopened(name, open))
-        else
-          examined.push(
-            await (mend ? repair : examine)(open, { deep, dictionary, schedule, acceptLogLoss, scratchFolder }),
-          )
+        else {
+          const sources = new SourceBoard<SourceReport>(workspace.folder.sourcesFolder(name))
+          const examination = { deep, dictionary, schedule, sources, acceptLogLoss, scratchFolder }
+          examined.push(await (mend ? repair : examine)(open, examination))
+        }
       } finally {
         await schedule?.close()
       }

@@ -50,6 +50,10 @@ export class DataFolder {
   speedFile(dataset: string): string {
     return join(this.path, 'speed', `${dataset}.sqlite`)
   }
+  /** what is noted of the dataset's sources */
+  sourcesFolder(dataset: string): string {
+    return join(this.path, 'sources', dataset)
+  }
   get dictionaryFile(): string {
     return join(this.path, 'dictionary.sqlite')
   }

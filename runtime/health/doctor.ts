@@ -7,32 +7,18 @@ import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
+import type { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Marker } from '#storage/speed-store/speed-store.ts'
 import { type Disagreement, type DisagreementOptions, disagreements } from '#verification/disagreements.ts'
 import { arrivalsInLake } from '#verification/go-on-at-lake-end.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import type { ScheduleLook } from '../drivers/open-schedule.ts'
+import type { Finding } from './finding.ts'
 import { isSegmentDamage, repairSegments } from './repair-segments.ts'
+import { sourceFinding } from './source-finding.ts'
+import { type SourceReport, sourceReports } from './source-reports.ts'
 
-export interface Finding {
-  readonly part:
-    | 'log'
-    | 'lake'
-    | 'speed store'
-    | 'generation'
-    | 'dictionaries'
-    | 'dictionary store'
-    | 'schedule'
-    | 'definition'
-    | 'files'
-    /** the dataset could not be opened */
-    | 'services'
-  /** 'note': for information; 'attention': do what `advice` says */
-  readonly state: 'ok' | 'note' | 'attention'
-  readonly message: string
-  readonly advice: string | null
-  readonly numbers: Readonly<Record<string, number | string | null>>
-}
+export type { Finding }
 
 export interface Repair {
   readonly part: Finding['part']
@@ -56,6 +42,8 @@ export interface DoctorOptions {
   readonly dictionary?: DictionaryStore
   /** also examined, if processes share a schedule */
   readonly schedule?: Pick<ScheduleLook, 'hasSchedules'> | null
+  /** what is noted of the dataset's sources; default: they are not examined */
+  readonly sources?: SourceBoard<SourceReport>
   readonly clock?: () => number
   /** a folder that the engine may use: segments are made again only with it */
   readonly scratchFolder?: string
@@ -93,6 +81,8 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   const { schedule } = options
   if (schedule) await look('schedule', () => examineSchedule(schedule))
   await look('definition', () => examineDefinition(open))
+  const { sources: board } = options
+  if (board !== undefined) await look('sources', () => examineSources(open, board, now))
   if (options.deep) await look('log', () => examineLogContent(open))
   if (options.deep) await look('files', () => examineFiles(open))
   const well = findings.every((finding) => finding.state !== 'attention')
@@ -395,6 +385,16 @@ async function examineSchedule(schedule: Pick<ScheduleLook, 'hasSchedules'>): Pr
     advice,
     numbers: {},
   }
+}
+
+async function examineSources(
+  { dataset: { name: dataset, sources }, log }: OpenDataset,
+  board: SourceBoard<SourceReport>,
+  now: number,
+): Promise<Finding[]> {
+  if (sources.length === 0) return []
+  const reports = await sourceReports({ dataset, sources, board }, await log.sources.list(), now)
+  return reports.map(sourceFinding)
 }
 
 /** The content of logs that are files of ours. */

@@ -24,9 +24,9 @@ export function forEveryone(part: ServedPart, secrets: readonly string[]): Serve
 
 /** Parts of a thread that is not running are not ready, whatever state they last reported. */
 function servedPart(part: PartStatus, running: boolean): ServedPart {
-  const { name, state, fault, numbers } = part
+  const { name, state, fault, numbers, isOutside = false } = part
   const counted = Object.entries(numbers).map(([number, value]) => (value === null ? null : `${number} ${value}`))
-  return { name, ready: running && PART_STATES[state].ready, state, detail: textOf([fault, ...counted]) }
+  return { name, ready: running && (isOutside || PART_STATES[state].ready), state, detail: textOf([fault, ...counted]) }
 }
 
 function textOf(texts: readonly (string | null)[]): string {

@@ -17,6 +17,7 @@ import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts
 import { LiveDataset } from '#serving/live/live-dataset.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics, type StateReading } from '#telemetry/metrics.ts'
 import { listenError } from '../commands/exit-codes.ts'
@@ -26,6 +27,7 @@ import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
+import { type SourceReport, servedSource, sourceReadings, sourceReports } from '../health/source-reports.ts'
 import { stateReadings } from '../health/state-readings.ts'
 import { verifyReadings } from '../health/verify-readings.ts'
 import { listenerCertificate } from '../settings/listener-certificate.ts'
@@ -38,7 +40,7 @@ import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
 import { StorageReader } from './storage-reader.ts'
 
 /** What intake and answers leave to the others when all want the processors: half to the stream role, a third to each of the others. */
-const YIELDS = { intake: 0, stream: 3, batch: 5, present: 5 } as const
+const YIELDS = { intake: 0, sources: 0, stream: 3, batch: 5, present: 5 } as const
 type RoleName = keyof typeof YIELDS
 
 /** What of the platform one process does. */
@@ -125,6 +127,7 @@ export class Platform {
     if (answers) this.#answering = new AnswerProbe(this.#live)
     this.#lakes = await this.#openLakes()
     if (intake) await this.#openIntakes()
+    if (intake && this.#readsSources) await this.#startRole('sources', 'thread')
     await Promise.all([
       ...threads.map((name) => this.#startRole(name, 'thread')),
       ...processes.map((name) => this.#startRole(name, 'process')),
@@ -138,6 +141,20 @@ export class Platform {
     const role = new RoleSupervisor({ name, module, runsIn, input: this.#inputOf(name), emit: this.#emit, link })
     this.#roles.push(role)
     await role.start()
+  }
+
+  get #readsSources(): boolean {
+    const { configuration, datasets } = this.#workspace
+    return configuration.sources && [...datasets.values()].some(({ sources }) => sources.length > 0)
+  }
+
+  /** Of all datasets, whichever process runs them. */
+  async #sources(): Promise<readonly SourceReport[]> {
+    const { datasets, folder } = this.#workspace
+    const reports = [...datasets.values()].map(({ name: dataset, sources }) =>
+      sourceReports({ dataset, sources, board: new SourceBoard(folder.sourcesFolder(dataset)) }),
+    )
+    return (await Promise.all(reports)).flat()
   }
 
   async #openIntakes(): Promise<void> {
@@ -174,6 +191,7 @@ export class Platform {
       keys,
       webhookSecrets: webhookSecretsOf(configuration),
       ownKeyPaths: board === null ? [] : [board.path],
+      sources: async () => (await this.#sources()).map((source) => servedSource(source, secrets)),
       parts: async () => (await this.#parts()).map((part) => forEveryone(part, secrets)),
     })
     if (board !== null) this.#app.register(board.plugin, { prefix: board.path })
@@ -197,7 +215,8 @@ export class Platform {
   }
 
   async #readings(): Promise<readonly StateReading[]> {
-    return [...(await stateReadings(this.#live)), ...(await verifyReadings(this.#lakes))]
+    const sources = sourceReadings(await this.#sources())
+    return [...(await stateReadings(this.#live)), ...(await verifyReadings(this.#lakes)), ...sources]
   }
 
   /** From resident states, which follow the log and the lake. */

@@ -57,6 +57,11 @@ export const PART_STATES = {
   idle: { ready: true },
   /** another process does the work */
   locked: { ready: true },
+  elsewhere: { ready: true },
+  /** until a known moment */
+  waiting: { ready: true },
+  /** by a person */
+  paused: { ready: true },
   /** a fault; it is tried again by itself */
   retrying: { ready: false },
   failing: { ready: false },
@@ -75,4 +80,6 @@ export interface PartStatus {
   readonly state: PartState
   readonly fault: string | null
   readonly numbers: Readonly<Record<string, number | string | null>>
+  /** its faults are those of others: they do not make the platform unready */
+  readonly isOutside?: boolean
 }

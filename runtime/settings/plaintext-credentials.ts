@@ -1,11 +1,10 @@
 /** Credentials that would cross a network unencrypted: whoever can read along there has them. */
+import { SECRET_NAME } from '#core/secret-names.ts'
 import { isLoopback } from './loopback.ts'
 import type { Configuration } from './settings.ts'
 
 /** Protocols without encryption, and their encrypted counterparts. */
-const ENCRYPTED: Readonly<Record<string, string>> = { 'http:': 'https', 'redis:': 'rediss' }
-/** Names of query parameters that carry a credential. */
-const SECRET_NAME = /key|token|secret|password|passwd|auth|signature|sig$/i
+const ENCRYPTED: Readonly<Record<string, string>> = { 'http:': 'https', 'redis:': 'rediss', 'ws:': 'wss' }
 
 /** The problems of settings in use, each with the setting's name; none if `plaintextCredentials` allows them. */
 export function plaintextProblems(configuration: Configuration): string[] {

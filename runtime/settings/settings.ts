@@ -106,6 +106,16 @@ export const SETTINGS = z.strictObject({
       '`json`: one object per line; `readable`: human-readable lines; `auto`: readable on a terminal, otherwise JSON',
     ),
 
+  sources: z
+    .boolean()
+    .default(true)
+    .describe('read the [sources](sources.md) that definitions declare, in processes that take events'),
+  sourceUrls: z
+    .record(z.string().regex(/^[a-z][a-z0-9_]*\/[a-z][a-z0-9_]*$/, 'a name such as dataset/source'), z.string().min(1))
+    .default({})
+    .meta({ secret: 'url' })
+    .describe('addresses of sources, instead of those in their definitions: `dataset/source` to URL'),
+
   demo: z
     .boolean()
     .optional()

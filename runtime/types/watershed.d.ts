@@ -110,7 +110,7 @@ declare module 'watershed' {
    */
   export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -154,7 +154,7 @@ declare module 'watershed' {
    * })
    */
   export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases;
-  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, TimeUnit, ViewDefinition, WindowDefinition, };
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
   interface MeasureOptions<Where extends string = string> {
     /** SQL condition over the columns: only rows where it is true are aggregated */
     readonly where?: Where;
@@ -202,6 +202,8 @@ declare module 'watershed' {
     readonly raw?: (typeof RAW)[number];
     readonly columns: Readonly<Record<Column, ColumnDefinition>>;
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
+    /** where events come from by themselves while the platform runs */
+    readonly sources?: readonly SourceDefinition[];
   }
   type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>;
   type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, (typeof KEY_TYPES)[number]>;
@@ -268,6 +270,7 @@ declare module 'watershed' {
     readonly path: string;
     readonly as?: undefined;
   }
+  type SourceDefinition = HttpStreamDefinition | ServerSentEventsDefinition | WebSocketDefinition | PollingDefinition;
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
   type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
@@ -320,6 +323,39 @@ declare module 'watershed' {
     readonly day: 86400000;
   };
   type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
+  /** A response that does not end, one event a line. */
+  interface HttpStreamDefinition extends SourceOptions {
+    readonly kind: 'http-stream';
+    readonly resume?: ResumeDefinition;
+  }
+  /** Server-sent events; reading goes on by Last-Event-ID. */
+  interface ServerSentEventsDefinition extends SourceOptions {
+    readonly kind: 'server-sent-events';
+    /** types of events to take. Default: all */
+    readonly events?: readonly string[];
+  }
+  /** A WebSocket, one event a message. */
+  interface WebSocketDefinition extends SourceOptions {
+    readonly kind: 'websocket';
+    /** messages to send after connecting; `{env:NAME}` as in the URL */
+    readonly send?: readonly string[];
+    readonly resume?: ResumeDefinition;
+  }
+  /** A response that is asked for again and again. */
+  interface PollingDefinition extends SourceOptions {
+    readonly kind: 'polling';
+    /** from the end of one poll to the beginning of the next */
+    readonly every: string;
+    /** JSON path of the list of events in the response. Default: the response is the list, or one event */
+    readonly records?: string;
+    /** how to get the next page: the parameter, and where its value is in the response */
+    readonly page?: {
+      readonly parameter: string;
+      readonly from: string;
+    };
+    /** what was taken before: the value at `from` in the response of a poll's first page */
+    readonly resume?: Pick<ResumeDefinition, 'parameter' | 'from'>;
+  }
   /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
   const TIME_UNITS: readonly ['s', 'ms', 'us', 'iso'];
   type Letter = ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm') | ('n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z');
@@ -347,6 +383,31 @@ declare module 'watershed' {
   /** Values that the JSON of an event can have at the path of a column of this type. */
   type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   const CALENDAR_GRAINS: readonly ['week', 'month', 'quarter', 'year'];
+  interface SourceOptions {
+    /** unique within the dataset */
+    readonly name: string;
+    /** `{env:NAME}` in it stands for an environment variable, for secrets */
+    readonly url: string;
+    /** headers of each request; `{env:NAME}` as in the URL */
+    readonly headers?: Readonly<Record<string, string>>;
+    /** wait until somebody runs `watershed sources resume`. Default false */
+    readonly paused?: boolean;
+    /** read no faster than this. Default: no limit */
+    readonly eventsPerSecondMax?: number;
+    /** connect anew after this long without a byte. Default '1m' */
+    readonly silence?: string;
+  }
+  /** How to go on after a break: a parameter of the URL that says from where. */
+  interface ResumeDefinition {
+    /** name of the URL's parameter */
+    readonly parameter: string;
+    /** JSON path of the value in an event (polling: in the response): a number, or for polling a text or number */
+    readonly from: string;
+    /** goes back by this much, in the unit of the value, to get events that arrive out of order; those seen before are recognised. Default 1 */
+    readonly overlap?: number;
+    /** what the value counts since 1970, for the lag: 's', 'ms' or 'us'. Default: it is no time */
+    readonly unit?: 's' | 'ms' | 'us';
+  }
   type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
   type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
   /** names that expressions of a view may use */

@@ -19,6 +19,7 @@ import { describeApi } from './openapi.ts'
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
 import { RepeatedRequests } from './repeated-requests.ts'
+import { type ServedSource, sourceRoutes } from './source-routes.ts'
 import { webhookPath, webhookRoute } from './webhook-route.ts'
 
 export interface ServeLimits {
@@ -67,6 +68,8 @@ export interface ServeAppParts {
   readonly webhookSecrets?: ReadonlyMap<string, readonly string[]>
   /** path prefixes that check a key of their own */
   readonly ownKeyPaths?: readonly string[]
+  /** the sources of all datasets; default: there are none */
+  readonly sources?: () => Promise<readonly ServedSource[]>
   /** state of the components of this process, for /readyz */
   readonly parts: () => Promise<readonly ServedPart[]>
 }
@@ -153,6 +156,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   describeApi(app, (parts.keys ?? []).length > 0)
   app.register(async (routes) => {
     healthRoutes(routes, parts)
+    sourceRoutes(routes, parts.sources ?? (async () => []))
     const { datasets, intakes, metrics } = parts
     if (intakes !== null) {
       const bodies = new EventBodies(routes)

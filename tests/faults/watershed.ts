@@ -118,6 +118,11 @@ export class RunningPlatform {
     return this.#process.exited
   }
 
+  /** As `kill -9`; resolves when it has ended. */
+  async kill(): Promise<void> {
+    await this.#process.kill()
+  }
+
   /** Stops it as Ctrl-C does; @returns its exit code */
   async stop(): Promise<number | null> {
     return (await this.#process.stop()).code

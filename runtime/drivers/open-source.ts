@@ -1,0 +1,100 @@
+/** The source that a definition declares, with its secrets from the environment. A client's library is loaded only where its kind is used. */
+import { durationMs } from '#core/grains.ts'
+import { SECRET_NAME } from '#core/secret-names.ts'
+import type { SourceDefinition } from '#core/source-definition.ts'
+import { PLACEHOLDER } from '#core/source-shape.ts'
+import type { EventSource } from '#ingest/sources/event-source.ts'
+import type { HttpTarget } from '#ingest/sources/http-client.ts'
+import { plaintextPlace, problemOf } from '../settings/plaintext-credentials.ts'
+import type { Configuration } from '../settings/settings.ts'
+
+export interface OpenedSource {
+  readonly source: EventSource
+  /** texts that must not appear anywhere */
+  readonly secrets: readonly string[]
+}
+
+export interface OpenSourceOptions {
+  readonly dataset: string
+  readonly definition: SourceDefinition
+  readonly configuration: Pick<Configuration, 'sourceUrls' | 'plaintextCredentials'>
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+const SILENCE_DEFAULT = '1m'
+
+/** @throws Error that says what a person has to set */
+export async function openSource({
+  dataset,
+  definition,
+  configuration,
+  environment,
+}: OpenSourceOptions): Promise<OpenedSource> {
+  const name = sourceName(dataset, definition.name)
+  const secrets: string[] = []
+  const fill = (text: string): string => filled(text, environment, secrets)
+  const url = new URL(fill(configuration.sourceUrls[name] ?? definition.url))
+  const headers = Object.fromEntries(Object.entries(definition.headers ?? {}).map(([key, value]) => [key, fill(value)]))
+  const target = targetOf(url, headers, secrets)
+  const plain = configuration.plaintextCredentials ? null : plaintextPlace(url.href, target.hasCredentials)
+  if (plain !== null) throw new Error(problemOf(`source '${name}'`, plain))
+  const silenceMsMax = durationMs(definition.silence ?? SILENCE_DEFAULT, 'silence')
+  return { source: await sourceOf(definition, { target, silenceMsMax }, fill), secrets }
+}
+
+/** By which the setting sourceUrls names it. */
+export function sourceName(dataset: string, source: string): string {
+  return `${dataset}/${source}`
+}
+
+async function sourceOf(
+  definition: SourceDefinition,
+  common: { readonly target: HttpTarget; readonly silenceMsMax: number },
+  fill: (text: string) => string,
+): Promise<EventSource> {
+  switch (definition.kind) {
+    case 'http-stream': {
+      const { HttpStreamSource } = await import('#ingest/sources/http-stream-source.ts')
+      return new HttpStreamSource({ ...common, resume: definition.resume })
+    }
+    case 'server-sent-events': {
+      const { ServerSentEventsSource } = await import('#ingest/sources/server-sent-events-source.ts')
+      return new ServerSentEventsSource({ ...common, events: definition.events })
+    }
+    case 'websocket': {
+      const { WebSocketSource } = await import('#ingest/sources/websocket-source.ts')
+      return new WebSocketSource({ ...common, resume: definition.resume, send: definition.send?.map(fill) })
+    }
+    case 'polling': {
+      const { PollingSource } = await import('#ingest/sources/polling-source.ts')
+      const { records, page, resume, every } = definition
+      return new PollingSource({ ...common, records, page, resume, everyMs: durationMs(every, 'every') })
+    }
+  }
+}
+
+/** @throws Error if a variable is not set */
+function filled(text: string, environment: OpenSourceOptions['environment'], secrets: string[]): string {
+  return text.replace(PLACEHOLDER, (_, variable: string) => {
+    const value = environment[variable]
+    if (value === undefined || value === '') throw new Error(`the environment variable ${variable} is not set`)
+    secrets.push(value)
+    return value
+  })
+}
+
+/** User and password of the URL become a header, so that they are in no message. */
+function targetOf(url: URL, headers: Record<string, string>, secrets: string[]): HttpTarget {
+  const login = url.username !== '' || url.password !== ''
+  if (login) {
+    const text = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+    headers.authorization = `Basic ${Buffer.from(text).toString('base64')}`
+    if (url.password !== '') secrets.push(decodeURIComponent(url.password))
+    url.username = ''
+    url.password = ''
+  }
+  const inQuery = [...url.searchParams].filter(([name]) => SECRET_NAME.test(name)).map(([, value]) => value)
+  secrets.push(...inQuery)
+  const hasCredentials = secrets.length > 0 || Object.keys(headers).some((name) => SECRET_NAME.test(name))
+  return { url, headers, hasCredentials }
+}
