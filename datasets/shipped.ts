@@ -28,6 +28,12 @@ export const SHIPPED_DATASETS: Readonly<Record<string, ShippedDataset>> = {
     firstQuestion: 'courses?dimensions=course_id&order=-conversion&having=views:gte:20&limit=5',
     generator: async (options) => new (await import('./course-clicks/click-generator.ts')).ClickGenerator(options),
   },
+  flights: {
+    about: 'Flights: delays and cancellations by airline, airport, day and hour of the day',
+    definition: at('./flights/definition.ts'),
+    firstQuestion: 'airlines?order=-flights&limit=5',
+    generator: async (options) => new (await import('./flights/flight-generator.ts')).FlightGenerator(options),
+  },
   cloud_mentions: {
     about: 'Posts about cloud marketplaces: by cloud and hour, hashtags that trend, distinct authors, sentiment',
     definition: at('./cloud-mentions/definition.ts'),

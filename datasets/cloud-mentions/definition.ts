@@ -6,6 +6,11 @@ import { LEXICON } from './annotate-post.ts'
 const scored = `lexicon = '${LEXICON}'`
 const share = (condition: string) => `CASE WHEN ${condition} THEN 1 ELSE 0 END`
 
+const named = (cloud: string, pattern: string) =>
+  `CASE WHEN regexp_matches(lower(text), '\\b(${pattern})\\b') THEN ['${cloud}'] ELSE []::VARCHAR[] END`
+/** A post may name several; a changed pattern is applied to past posts by a backfill. */
+const clouds = `list_concat(${named('aws', 'aws|amazon web services')}, list_concat(${named('azure', 'azure')}, ${named('gcp', 'gcp|google cloud')}))`
+
 const sentiment = {
   scored: count({ where: scored, label: 'Posts with a score' }),
   sentiment: avg('sentiment', { where: scored, label: 'Mean sentiment' }),
@@ -27,7 +32,7 @@ export default defineDataset({
     lang: { type: 'VARCHAR', path: '$.lang' },
     hashtags: { type: 'VARCHAR[]', path: '$.entities.hashtags[*].tag' },
     likes: { type: 'INTEGER', path: '$.public_metrics.like_count', default: 0 },
-    clouds: { type: 'VARCHAR[]', path: '$.annotations.clouds', label: 'Clouds that the post names' },
+    clouds: { type: 'VARCHAR[]', as: clouds, label: 'Clouds that the text names' },
     sentiment: { type: 'INTEGER', path: '$.annotations.sentiment' },
     lexicon: { type: 'VARCHAR', path: '$.annotations.lexicon' },
   },

@@ -25,9 +25,8 @@ beforeAll(async () => {
 })
 afterAll(() => layers.close())
 
-/** By the words of the text, without the patterns that made the annotations. */
-function cloudsOf({ text, annotations }: Post): string[] {
-  if (annotations === undefined) return []
+/** By the words of the text, without patterns. */
+function cloudsOf({ text }: Post): string[] {
   const named = (cloud: string, ...words: string[]): string[] =>
     words.some((word) => text.includes(word)) ? [cloud] : []
   return [...named('aws', 'AWS'), ...named('azure', 'Azure'), ...named('gcp', 'Google Cloud', 'GCP')]
@@ -95,9 +94,9 @@ test('the word list is the installed one', () => {
 })
 
 test.each([
-  ['Great launch on AWS Marketplace, sadly late on Azure', ['aws', 'azure'], 1],
-  ['gcp and Google Cloud are one; constructor, toString', ['gcp'], 0],
-  ['laws of lazurite', [], 0],
-])('%s', (text, clouds, sentiment) => {
-  expect(annotate(text)).toEqual({ clouds, sentiment, lexicon: LEXICON })
+  ['Great launch on AWS Marketplace, sadly late on Azure', 1],
+  ['terrible, awful', -6],
+  ['constructor, toString', 0],
+])('%s', (text, sentiment) => {
+  expect(annotate(text)).toEqual({ sentiment, lexicon: LEXICON })
 })

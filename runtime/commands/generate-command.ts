@@ -3,6 +3,8 @@ import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { type Command, InvalidArgumentError } from 'commander'
+import Papa from 'papaparse'
+import type { EventGenerator } from '#datasets/event-generator.ts'
 import { shippedDataset } from '../drivers/definitions.ts'
 import { commandWith, type SharedOptions, wholeNumber } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
@@ -13,10 +15,12 @@ interface GenerateOptions extends SharedOptions {
   readonly count: number
   readonly rate: number
   readonly start: number | 'now'
+  readonly format: 'ndjson' | 'csv'
   readonly output?: string
 }
 
 const CHUNK_LINES = 1_000
+const RATE_MAX = 1_000_000
 /** 2017-03-19T00:00:00Z: the days of the real stream */
 const START_MS = 1_489_881_600_000
 
@@ -25,15 +29,27 @@ export function generateCommand(): Command {
     .argument('[dataset]', 'name of a shipped dataset', 'meetup_rsvps')
     .option('--seed <n>', 'the same seed gives the same stream', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--count <n>', 'number of lines', wholeNumber(0), 1_000)
-    .option('--rate <n>', 'events per second of event time', wholeNumber(1, 1_000_000), 100)
+    .option('--rate <n>', 'events per second of event time, for example 0.5', rateOf, 100)
     .option(
       '--start <time>',
       "event time of the first line, ISO 8601 or epoch ms; 'now': the stream ends now",
       timeOf,
       START_MS,
     )
+    .option('--format <format>', 'ndjson, or csv for events without nested values', formatOf, 'ndjson')
     .option('--output <file>', 'file to write (default: stdout)')
     .action(generate)
+}
+
+function rateOf(text: string): number {
+  const rate = Number(text)
+  if (text.trim() !== '' && rate > 0 && rate <= RATE_MAX) return rate
+  throw new InvalidArgumentError(`it must be a number above 0, at most ${RATE_MAX}.`)
+}
+
+function formatOf(text: string): 'ndjson' | 'csv' {
+  if (text === 'ndjson' || text === 'csv') return text
+  throw new InvalidArgumentError('it must be ndjson or csv.')
 }
 
 function timeOf(text: string): number | 'now' {
@@ -45,22 +61,41 @@ function timeOf(text: string): number | 'now' {
 }
 
 async function generate(dataset: string, options: GenerateOptions): Promise<void> {
-  const { seed, count, rate, start, output } = options
+  const { seed, count, rate, start, format, output } = options
   const startMs = start === 'now' ? Date.now() - Math.ceil((count / rate) * 1_000) : start
   const generator = await shippedDataset(dataset).generator({ seed, startMs, eventsPerSecond: rate })
   const target = output === undefined ? process.stdout : createWriteStream(output)
   try {
-    const bytes = await writeLines(target, count, () => generator.next())
+    const bytes = await writeLines(target, count, linesOf(generator, format))
     if (output === undefined) return
     target.end()
     await finished(target)
     if (options.json) printJson({ file: output, lines: count, bytes })
     else say(`wrote ${count} lines, ${bytes} bytes to ${output}`)
   } catch (error) {
+    if (error instanceof CommandError) throw error
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') return
     throw new CommandError('storage', `${output ?? 'stdout'} cannot be written: ${(error as Error).message}`, {
       cause: error,
     })
+  }
+}
+
+/** The text of each next event; of CSV the header comes with the first one. @throws CommandError 'usage' where CSV cannot hold an event */
+function linesOf(generator: EventGenerator, format: 'ndjson' | 'csv'): () => string {
+  if (format === 'ndjson') return () => generator.next()
+  let names: readonly string[] | null = null
+  return () => {
+    const event = JSON.parse(generator.next()) as Readonly<Record<string, unknown>>
+    const nested = Object.keys(event).find((name) => typeof event[name] === 'object' && event[name] !== null)
+    if (nested !== undefined)
+      throw new CommandError(
+        'usage',
+        `CSV cannot hold these events: '${nested}' has nested values; use --format ndjson`,
+      )
+    const header = names === null
+    names ??= Object.keys(event)
+    return Papa.unparse({ fields: [...names], data: [event] }, { header, newline: '\n' })
   }
 }
 

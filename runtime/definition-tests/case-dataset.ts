@@ -6,13 +6,14 @@ import { runBatch } from '#batch-layer/run-batch.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { DatasetDefinition } from '#core/definition-parts.ts'
+import { EventDeriver } from '#ingest/event-deriver.ts'
 import { Intake } from '#ingest/intake.ts'
 import { answerQuery } from '#serving/answers/merged-view.ts'
 import { parseQuery } from '#serving/http/parse-query.ts'
 import { backlogOf, type Counted, foldBacklog } from '#speed-layer/catch-up.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
-import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
 import { MemorySpeedStore } from '#storage/speed-store/memory/memory-speed-store.ts'
@@ -21,11 +22,22 @@ import { publishShipped } from '../drivers/dictionary-shelf.ts'
 
 export type CaseRow = Readonly<Record<string, unknown>>
 
+interface CaseParts {
+  readonly dataset: CompiledDataset
+  readonly engine: DuckDbEngine
+  readonly connection: EngineConnection
+  readonly folder: string
+  readonly dictionary: DictionaryStore
+}
+
 export class CaseDataset {
   readonly dataset: CompiledDataset
   readonly #engine: DuckDbEngine
   readonly #folder: string
+  readonly #connection: EngineConnection
   readonly #dictionary: DictionaryStore
+  /** where derived columns decide on events */
+  readonly #deriver: EventDeriver | null
   #cuts = 0
 
   /** @throws DefinitionError */
@@ -35,10 +47,9 @@ export class CaseDataset {
     try {
       const connection = await engine.connect()
       const dataset = await compileDataset(definition, connection)
-      connection.close()
       const dictionary = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
       await publishShipped(dictionary)
-      return new CaseDataset(dataset, engine, folder, dictionary)
+      return new CaseDataset({ dataset, engine, connection, folder, dictionary })
     } catch (error) {
       engine.close()
       rmSync(folder, { recursive: true })
@@ -46,17 +57,21 @@ export class CaseDataset {
     }
   }
 
-  private constructor(dataset: CompiledDataset, engine: DuckDbEngine, folder: string, dictionary: DictionaryStore) {
+  private constructor({ dataset, engine, connection, folder, dictionary }: CaseParts) {
     this.dataset = dataset
     this.#engine = engine
+    this.#connection = connection
     this.#folder = folder
     this.#dictionary = dictionary
+    this.#deriver = dataset.deciding === null ? null : new EventDeriver(connection, dataset.deciding, folder)
   }
 
   /** What validation at ingest says of each event that it rejects. */
   async rejectionsOf(lines: readonly string[]): Promise<readonly { index: number; reason: string }[]> {
     const log = new MemoryLog({ records: memoryLogRecords({ partitions: 1, dataset: this.dataset.name }) })
-    const { verdicts } = await new Intake({ dataset: this.dataset, log }).offer(lines, { verdicts: 'rejected' })
+    const { verdicts } = await new Intake({ dataset: this.dataset, log, deriver: this.#deriver }).offer(lines, {
+      verdicts: 'rejected',
+    })
     return verdicts.flatMap((verdict) =>
       verdict.status === 'rejected' ? [{ index: verdict.index, reason: verdict.reason }] : [],
     )
@@ -81,7 +96,7 @@ export class CaseDataset {
       store: new MemorySpeedStore(),
       emit: silent,
     }
-    const intake = new Intake(shared)
+    const intake = new Intake({ ...shared, deriver: this.#deriver })
     const take = async (lines: readonly string[], counted: Counted): Promise<void> => {
       if (lines.length > 0) await intake.offer(lines)
       await foldBacklog({ ...shared, scratchFolder: folder }, await backlogOf(shared, counted), counted)
@@ -100,6 +115,7 @@ export class CaseDataset {
 
   async close(): Promise<void> {
     await this.#dictionary.close()
+    this.#connection.close()
     this.#engine.close()
     rmSync(this.#folder, { recursive: true })
   }

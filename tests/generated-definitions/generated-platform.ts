@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { DatasetDefinition } from '#core/definition-parts.ts'
+import { EventDeriver } from '#ingest/event-deriver.ts'
 import { Intake } from '#ingest/intake.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { LiveAnswers } from '#serving/live/live-answers.ts'
@@ -76,9 +77,12 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     metrics: new Metrics(),
     emit,
   })
+  const deriving = await engine.connect()
+  const deriver =
+    dataset.deciding === null ? null : new EventDeriver(deriving, dataset.deciding, scratch(folder, 'intake'))
   return {
     app,
-    intake: new Intake({ dataset, log }),
+    intake: new Intake({ dataset, log, deriver }),
     faults,
     publish: async (mode) => {
       await runBatch({ ...parts, mode, dictionary, partitions: PARTITIONS, logIdentity: log.identity, emit })
@@ -90,6 +94,7 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
       await store.close()
       await dictionary.close()
       await log.close()
+      deriving.close()
       rmSync(folder, { recursive: true })
     },
   }
