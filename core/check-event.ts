@@ -8,14 +8,14 @@ import { parseJsonPath, valueAt } from './json-path.ts'
 import { isTooDeep, TOO_DEEP, whyUnreadable } from './json-text.ts'
 import { readColumns } from './read-columns.ts'
 import { sentText } from './sent-value.ts'
-import { keyText, whyUnusable } from './usable-value.ts'
+import { columnTimeMs, keyText, whyUnusable } from './usable-value.ts'
 import { type SizedColumn, sizedColumns, whyTooLarge } from './value-sizes.ts'
 
 type Check = CompiledDataset['check']
 
 export function eventCheck(
   definition: DatasetDefinition,
-): Pick<CompiledDataset, 'check' | 'scanKey' | 'explain' | 'hasValue'> {
+): Pick<CompiledDataset, 'check' | 'scanKey' | 'explain' | 'hasValue' | 'timeMsOf'> {
   const sized = sizedColumns(definition)
   const columns = readColumns(definition.columns)
   const needed = Object.entries(columns)
@@ -72,14 +72,15 @@ export function eventCheck(
     key: name === definition.key,
     accepted: name === definition.time ? accepted : null,
   }))
-  if (!(definition.key in columns)) return { check, scanKey: () => null, explain, hasValue }
+  const timeMsOf = timeReader(columns[definition.time])
+  if (!(definition.key in columns)) return { check, scanKey: () => null, explain, hasValue, timeMsOf }
   const scan = new EventScan(all)
   // A value cannot be larger than its event: only of a large event each value is looked at.
   const largest = Math.min(...sized.map(({ max }) => max))
   const sizedScan = new EventScan(withSizes(all, sized))
   const scanKey: CompiledDataset['scanKey'] = (bytes, from, end, arrivalMs) =>
     (end - from > largest ? sizedScan : scan).keyOf(bytes, from, end, arrivalMs)
-  return { check, scanKey, explain, hasValue }
+  return { check, scanKey, explain, hasValue, timeMsOf }
 }
 
 /** Why an event time is not usable; of a derived one only the engine can tell. */
@@ -108,6 +109,21 @@ function keyCheck(name: string, column: ReadColumn | undefined): (event: object,
     const unclear = key === undefined || key === null ? null : whyUnusable(key, column, () => sentText(text, path))
     if (unclear === null) return { ok: true, text: keyText(key, column) }
     return { ok: false, reason: `${name} (${column.path}): ${unclear}; this key determines the partition` }
+  }
+}
+
+/** Reads the event time of a line; null for a derived one, which only the engine can tell. */
+function timeReader(column: ReadColumn | undefined): CompiledDataset['timeMsOf'] {
+  if (column === undefined) return null
+  const path = parseJsonPath(column.path)!
+  return (line) => {
+    if (isTooDeep(line)) return null
+    try {
+      const value: unknown = JSON.parse(line.toString())
+      return value !== null && typeof value === 'object' ? columnTimeMs(valueAt(value, path), column) : null
+    } catch {
+      return null
+    }
   }
 }
 

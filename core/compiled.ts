@@ -227,4 +227,6 @@ export interface CompiledDataset {
    * text is one readable line and `check` accepts it with the same key and no failed conversion; null: undecided, parse the text and call `check`.
    */
   scanKey(bytes: Buffer, from: number, end: number, arrivalMs: number): string | null
+  /** The event time of a line, epoch ms; null if it has none. Uses JSON.parse. Itself null if the time is derived: only the engine can tell it. */
+  readonly timeMsOf: ((line: Buffer) => number | null) | null
 }

@@ -10,6 +10,7 @@ import type { NumberedRecord, RecordSplitter, RecordUnit } from './formats/recor
 import { type Intake, IntakeBusyError, type IntakeResult } from './intake.ts'
 import { LineSplitter } from './ndjson-lines.ts'
 import { type OpenedInput, openInput } from './open-input.ts'
+import type { ReplayPace } from './replay-pace.ts'
 
 export interface FileProgress {
   readonly bytesRead: number
@@ -50,6 +51,8 @@ const BATCH_ROWS_MAX = 2_000
 const BATCH_BYTES_MAX = 4 * 1024 * 1024
 /** a slow input's lines are offered after this time, although there is room for more in the batch */
 const HELD_MS_MAX = 500
+/** events that are due within this time are offered together */
+const DUE_MS_MIN = 5
 /** after the signal: a pipe that delivers nothing for this long is empty */
 const REST_QUIET_MS = 50
 /** after the signal: what a pipe holds at most, unless its limits were raised; a fast writer would never let it become empty */
@@ -61,6 +64,8 @@ export interface FileSourceOptions extends FormatOptions {
   /** which format was recognised */
   readonly onRecognised?: (format: Recognised) => void
   readonly acceptUnusable?: boolean
+  /** replays events by their time */
+  readonly pace?: ReplayPace
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: FileProgress) => void
   /** waits before a batch is offered again to a busy intake; default: a timer that the signal cancels */
@@ -219,6 +224,8 @@ class FileRun {
 
   async #add(record: NumberedRecord): Promise<void> {
     if (record.number <= (this.#options.after ?? 0)) return
+    await this.#untilDue(record)
+    if (this.#letsGo?.aborted) return
     const bytes = record.bytes?.length ?? 0
     const { rowsMax, inFlightBytesMax } = this.#intake.limits
     const full =
@@ -228,6 +235,15 @@ class FileRun {
     if (this.#batch.length === 0) this.#batchSinceMs = performance.now()
     this.#batch.push(record)
     this.#batchBytes += bytes + 1
+  }
+
+  /** Whatever waits goes first: it was due before. */
+  async #untilDue({ bytes, fault }: NumberedRecord): Promise<void> {
+    const { pace, signal } = this.#options
+    const dueInMs = bytes === null || fault !== undefined ? 0 : (pace?.dueInMs(bytes) ?? 0)
+    if (dueInMs < DUE_MS_MIN) return
+    await this.#offer()
+    await sleep(dueInMs, undefined, { signal }).catch(() => {})
   }
 
   /** Offers the batch: accepted lines are durable when this returns true. false: the signal came first, and nothing was offered. */

@@ -1,0 +1,251 @@
+/**
+ * Reads what is new in files, round by round:
+ *
+ *  - a last line that has not ended is left until it ends, if more may be appended;
+ *  - a file that was renamed (rotation) is read to its end, and the new one of its name from its beginning;
+ *  - a file that became shorter, or begins differently, is read from its beginning.
+ */
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ReadOptions, SourceBatch, SourceCursor, SourceLimits } from '../event-source.ts'
+import { listFiles } from './file-list.ts'
+import { type FileMark, FileMarks, idOf, newMark } from './file-marks.ts'
+import { type FileBatch, GrowingRecords, kindOf, type RecordsOptions, wholeRecords } from './file-records.ts'
+import type { FilesProgress, FilesSourceOptions } from './files-options.ts'
+
+/** A file that was renamed gets lines for a moment, until its writer has opened the new one. */
+const ROTATED_MS = 2_000
+/** files that are kept open; the others are opened again when they change */
+const TAILS_MAX = 200
+
+export class FilesRun {
+  readonly #options: FilesSourceOptions
+  readonly #signal: AbortSignal
+  readonly #limits: SourceLimits
+  readonly #marks: FileMarks
+  /** by inode: files to which more may be appended */
+  readonly #tails = new Map<string, GrowingRecords>()
+  /** by path: size and time of change of files that need no look until they change */
+  readonly #settled = new Map<string, string>()
+  /** by path: bytes as they are stored */
+  readonly #bytesRead = new Map<string, number>()
+  readonly #sizes = new Map<string, number>()
+  /** by inode: when a renamed file was first seen to be so, by the monotonic clock */
+  readonly #rotatedMs = new Map<string, number>()
+
+  constructor(options: FilesSourceOptions, from: SourceCursor | null, { signal, limits }: ReadOptions) {
+    this.#options = options
+    this.#signal = signal
+    // One at a time: each has a time of its own.
+    this.#limits = options.pace === undefined ? limits : { ...limits, batchRecordsMax: 1 }
+    this.#marks = new FileMarks(from)
+  }
+
+  /** What is new in all files, one after the other. */
+  async *round(): AsyncGenerator<SourceBatch> {
+    const files = await this.#listed()
+    for (const [id, path] of await this.#rotated(files)) yield* this.#guarded(path, this.#readRotated(id, path))
+    for (const path of files) {
+      if (this.#signal.aborted) return
+      yield* this.#guarded(path, this.#readFile(path))
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#tails.values()].map((tail) => tail.close()))
+    this.#tails.clear()
+  }
+
+  async #listed(): Promise<string[]> {
+    const files = await listFiles(this.#options.paths)
+    for (const path of files) this.#sizes.set(path, (await stat(path).catch(() => null))?.size ?? 0)
+    return files
+  }
+
+  /** Files that were being read, and now have another name that is not listed, or none: by their inode. */
+  async #rotated(files: readonly string[]): Promise<[id: string, path: string][]> {
+    const found: [string, string][] = []
+    for (const { id, path } of this.#marks.unfinished) {
+      const now = await stat(path!).catch(() => null)
+      if (now !== null && idOf(now) === id) continue
+      const elsewhere = await pathOf(id, dirname(path!))
+      if (elsewhere !== null && files.includes(elsewhere)) continue
+      if (this.#tails.has(id) || elsewhere !== null) found.push([id, elsewhere ?? path!])
+    }
+    return found
+  }
+
+  /** A fault of one file does not keep the others from being read. */
+  async *#guarded(path: string, batches: AsyncIterable<SourceBatch>): AsyncGenerator<SourceBatch> {
+    try {
+      yield* batches
+    } catch (error) {
+      const state = await stateOf(path)
+      if (this.#settled.get(path) !== state) this.#options.onFault?.(path, error as Error)
+      this.#settled.set(path, state)
+    }
+  }
+
+  async *#readFile(path: string): AsyncGenerator<SourceBatch> {
+    const state = await stateOf(path)
+    if (this.#settled.get(path) === state) return
+    const file = await open(path)
+    let isOpen = false
+    try {
+      const { size, ...stats } = await file.stat()
+      const id = idOf(stats)
+      const tail = await this.#tailOf(id, file, size)
+      const mark = { ...((await this.#marks.of(file, id)) ?? (await newMark(file, id))), path }
+      const options = { path, format: this.#options.format ?? {}, limits: this.#limits }
+      if (tail !== null) yield* this.#readTail(tail, file, mark)
+      else if (size !== mark.endBytes) {
+        const kind = await kindOf(file, options, this.#options.follow)
+        if (kind === null) return
+        if (kind === 'whole') yield* this.#readWhole(mark, options, size)
+        else {
+          isOpen = true
+          yield* this.#readGrowing(file, kind, mark, size, options)
+        }
+      }
+      if (!this.#signal.aborted) this.#settled.set(path, state)
+      this.#bytesRead.set(path, size)
+    } finally {
+      if (!isOpen) await file.close()
+    }
+  }
+
+  /** The tail that is open already; null: none, or its file was truncated or written anew. */
+  async #tailOf(id: string, file: FileHandle, size: number): Promise<GrowingRecords | null> {
+    const tail = this.#tails.get(id)
+    if (tail === undefined) return null
+    if (size >= tail.bytesRead && (await this.#marks.of(file, id)) !== null) return tail
+    this.#marks.forget(id)
+    this.#tails.delete(id)
+    await tail.close()
+    return null
+  }
+
+  /** Closes the file, unless it is kept as a tail. */
+  async *#readGrowing(
+    file: FileHandle,
+    kind: 'lines' | 'text',
+    mark: FileMark,
+    size: number,
+    options: RecordsOptions,
+  ): AsyncGenerator<SourceBatch> {
+    // A place in lines is one in bytes: behind the end, the file was truncated.
+    const from = kind === 'lines' && mark.at > size ? 0 : mark.at
+    const tail = new GrowingRecords(file, kind, from, options)
+    // Known from now on, also if nothing of it was read yet.
+    this.#marks.set({ ...mark, at: from })
+    if (this.#options.follow) {
+      await this.#keep(mark.id, tail)
+      return yield* this.#readTail(tail, file, mark)
+    }
+    try {
+      yield* this.#readTail(tail, file, mark)
+      yield* this.#finish(tail, mark)
+    } finally {
+      await tail.close()
+    }
+  }
+
+  async #keep(id: string, tail: GrowingRecords): Promise<void> {
+    const [oldest] = this.#tails
+    this.#tails.set(id, tail)
+    if (this.#tails.size <= TAILS_MAX || oldest === undefined) return
+    this.#tails.delete(oldest[0])
+    await oldest[1].close()
+  }
+
+  async *#readTail(tail: GrowingRecords, file: FileHandle, mark: FileMark): AsyncGenerator<SourceBatch> {
+    let known = mark
+    for await (const batch of tail.available(this.#signal)) {
+      // What was short is known by more of its bytes now.
+      known = { ...known, ...(await newMark(file, mark.id, known)), at: batch.at }
+      yield* this.#given(batch, known)
+    }
+  }
+
+  /** A last line without an end. */
+  async *#finish(tail: GrowingRecords, { id, path }: FileMark): AsyncGenerator<SourceBatch> {
+    if (this.#signal.aborted) return
+    for (const batch of tail.rest()) yield* this.#given(batch, { ...this.#marks.get(id)!, path, at: batch.at })
+    yield this.#ended({ ...this.#marks.get(id)!, endBytes: tail.bytesRead })
+  }
+
+  async *#readWhole(mark: FileMark, options: RecordsOptions, size: number): AsyncGenerator<SourceBatch> {
+    let known = mark
+    for await (const batch of wholeRecords(mark.at, options, this.#signal)) {
+      known = { ...mark, at: batch.at }
+      yield* this.#given(batch, known)
+    }
+    if (!this.#signal.aborted) yield this.#ended({ ...known, endBytes: size })
+  }
+
+  /** To its end, and the last line too, when its writer has had time to change to another file. */
+  async *#readRotated(id: string, path: string): AsyncGenerator<SourceBatch> {
+    const nowMs = performance.now()
+    const sinceMs = this.#rotatedMs.get(id) ?? nowMs
+    this.#rotatedMs.set(id, sinceMs)
+    const mark = this.#marks.get(id)!
+    const kept = this.#tails.get(id)
+    if (kept !== undefined) {
+      for await (const batch of kept.available(this.#signal)) yield* this.#given(batch, { ...mark, at: batch.at })
+      if (nowMs - sinceMs < ROTATED_MS) return
+      yield* this.#finish(kept, mark)
+      this.#tails.delete(id)
+      this.#rotatedMs.delete(id)
+      return await kept.close()
+    }
+    const file = await open(path)
+    const options = { path: mark.path!, format: this.#options.format ?? {}, limits: this.#limits }
+    const kind = (await this.#marks.of(file, id)) === null ? null : await kindOf(file, options, false)
+    if (kind === 'lines' || kind === 'text') await this.#keep(id, new GrowingRecords(file, kind, mark.at, options))
+    else await file.close()
+  }
+
+  #ended(mark: FileMark): SourceBatch {
+    this.#marks.set({ ...mark, path: null })
+    return { records: [], cursor: this.#marks.cursor }
+  }
+
+  async *#given({ records, at, bytesRead }: FileBatch, mark: FileMark): AsyncGenerator<SourceBatch> {
+    await this.#untilDue(records)
+    if (this.#signal.aborted) return
+    this.#marks.set({ ...mark, at })
+    this.#bytesRead.set(mark.path!, bytesRead)
+    yield { records, cursor: this.#marks.cursor }
+    this.#options.onProgress?.(this.#progress())
+  }
+
+  async #untilDue(records: readonly Buffer[]): Promise<void> {
+    const last = records.at(-1)
+    const ms = last === undefined ? 0 : (this.#options.pace?.dueInMs(last) ?? 0)
+    if (ms > 0) await sleep(ms, undefined, { signal: this.#signal }).catch(() => {})
+  }
+
+  #progress(): FilesProgress {
+    const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0)
+    return {
+      bytesRead: sum(this.#bytesRead.values()),
+      bytesTotal: sum(this.#sizes.values()),
+      files: this.#sizes.size,
+    }
+  }
+}
+
+/** Where the file with this inode is in a folder; null: it is not there. */
+async function pathOf(id: string, folder: string): Promise<string | null> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const found = await stat(join(folder, name)).catch(() => null)
+    if (found !== null && idOf(found) === id) return join(folder, name)
+  }
+  return null
+}
+
+async function stateOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => null)
+  return found === null ? 'missing' : `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}`
+}

@@ -1,0 +1,210 @@
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { until } from '#tests/until.ts'
+import { ReplayPace } from '../../replay-pace.ts'
+import type { SourceCursor } from '../event-source.ts'
+import type { FilesSourceOptions } from './files-options.ts'
+import { FilesSource } from './files-source.ts'
+
+const LIMITS = { recordBytesMax: 1_000, batchRecordsMax: 3 }
+let folder: string
+const readings: Reading[] = []
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-files-'))
+})
+afterEach(async () => {
+  for (const reading of readings.splice(0)) await reading.stop()
+  rmSync(folder, { recursive: true })
+})
+
+const at = (name: string): string => join(folder, name)
+
+/** Reads as the runner does, and keeps the records with the cursor behind them. */
+class Reading {
+  readonly records: string[] = []
+  readonly faults: string[] = []
+  cursor: SourceCursor | null
+  rounds = 0
+  readonly #stopping = new AbortController()
+  readonly #done: Promise<void>
+
+  constructor(
+    options: Partial<FilesSourceOptions>,
+    from: SourceCursor | null = null,
+    crashAfter = Number.POSITIVE_INFINITY,
+  ) {
+    this.cursor = from
+    const source = new FilesSource({
+      ...{ paths: [folder], follow: true, ...options },
+      onCaughtUp: () => void this.rounds++,
+      onFault: (_path, { message }) => void this.faults.push(message),
+    })
+    this.#done = this.#take(source, from, crashAfter)
+    readings.push(this)
+  }
+
+  async #take(source: FilesSource, from: SourceCursor | null, crashAfter: number): Promise<void> {
+    const watch = { connected: () => {}, waiting: () => {} }
+    let batches = 0
+    for await (const { records, cursor } of source.read(from, {
+      signal: this.#stopping.signal,
+      limits: LIMITS,
+      watch,
+    })) {
+      if (batches++ === crashAfter) return
+      this.records.push(...records.map(String))
+      // As it is stored.
+      if (cursor !== undefined) this.cursor = JSON.parse(JSON.stringify(cursor))
+    }
+  }
+
+  async stop(): Promise<this> {
+    this.#stopping.abort()
+    await this.#done
+    return this
+  }
+
+  async ended(): Promise<this> {
+    await until('it has caught up', () => this.rounds > 0)
+    return this.stop()
+  }
+}
+
+const has = (reading: Reading, count: number): Promise<unknown> =>
+  until(`${count} records were read`, () => reading.records.length >= count)
+
+test('reads files of several formats in the order of their names, and once', async () => {
+  writeFileSync(at('a.ndjson'), '{"a":1}\n{"a":2}')
+  writeFileSync(at('b.csv'), 'a\n3\n4\n')
+  writeFileSync(at('c.ndjson.gz'), gzipSync('{"a":5}\n{"a":6}\n'))
+  writeFileSync(at('d.json'), '[{"a":7},\n{"a":8}]')
+  writeFileSync(at('.hidden'), '{"a":9}\n')
+  mkdirSync(at('more'))
+  const first = await new Reading({ follow: false }).ended()
+  const all = ['{"a":1}', '{"a":2}', '{"a":"3"}', '{"a":"4"}', '{"a":5}', '{"a":6}', '{"a":7}', '{"a":8}']
+  expect(first.records).toEqual(all)
+  writeFileSync(at('e.ndjson'), '{"a":10}\n')
+  appendFileSync(at('b.csv'), '11\n')
+  const second = await new Reading({ follow: false }, first.cursor).ended()
+  expect(second.records).toEqual(['{"a":"11"}', '{"a":10}'])
+})
+
+test('wherever it is stopped, it goes on behind the last record that was taken', async () => {
+  const texts = Array.from({ length: 20 }, (_, n) => `{"a":${n}}`)
+  writeFileSync(at('a.ndjson'), texts.slice(0, 8).join('\n'))
+  writeFileSync(at('b.json.gz'), gzipSync(`[${texts.slice(8, 15).join(',')}]`))
+  writeFileSync(at('c.csv'), ['a', ...texts.slice(15).map((_, n) => n + 15)].join('\n'))
+  const wanted = [...texts.slice(0, 15), ...texts.slice(15).map((_, n) => `{"a":"${n + 15}"}`)]
+  for (let crash = 0; crash < 10; crash++) {
+    const first = new Reading({ follow: false }, null, crash)
+    await until('it ended or caught up', () => first.rounds > 0 || first.records.length >= Math.min(20, crash))
+    await first.stop()
+    const second = await new Reading({ follow: false }, first.cursor).ended()
+    expect([...first.records, ...second.records]).toEqual(wanted)
+  }
+})
+
+test('follows what is appended: a line that has not ended waits for its end, new files are found', async () => {
+  writeFileSync(at('app.ndjson'), '{"a":1}\n{"a":')
+  const reading = new Reading({ paths: [at('*.ndjson')] })
+  await has(reading, 1)
+  appendFileSync(at('app.ndjson'), '2}\n')
+  await has(reading, 2)
+  writeFileSync(at('b.ndjson'), '{"a":3}\n')
+  await has(reading, 3)
+  expect(reading.records).toEqual(['{"a":1}', '{"a":2}', '{"a":3}'])
+})
+
+test('a file that was truncated is read from its beginning', async () => {
+  writeFileSync(at('app.ndjson'), '{"a":1}\n{"a":2}\n')
+  const reading = new Reading({})
+  await has(reading, 2)
+  truncateSync(at('app.ndjson'))
+  appendFileSync(at('app.ndjson'), '{"b":3}\n')
+  await has(reading, 3)
+  expect(reading.records).toEqual(['{"a":1}', '{"a":2}', '{"b":3}'])
+})
+
+test('what is appended, rotated and interrupted in any order is read once', async () => {
+  const step = fc.constantFrom('line', 'line', 'part', 'rotate', 'restart', 'restart-blind', 'read')
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 10 }), async (steps) => {
+      for (const name of readdirSync(folder)) rmSync(at(name))
+      const paths = [at('app.ndjson')]
+      let [written, rotations, open] = [0, 0, false]
+      const records: string[] = []
+      let reading = new Reading({ paths })
+      const line = (): string => `{"a":${written++},"t":"${Math.random()}"}`
+      for (const what of steps) {
+        if (what === 'line') appendFileSync(at('app.ndjson'), `${open ? '}' : line()}\n`)
+        if (what === 'part' && !open) appendFileSync(at('app.ndjson'), line().slice(0, -1))
+        open = what === 'line' ? false : what === 'part' ? true : open
+        if (what === 'read') await has(reading, written - (open ? 1 : 0) - records.length)
+        // A rotation waits for the line that is being written, as rotating writers do.
+        if (what === 'rotate' && !open && written > 0) {
+          // What was never seen under its name cannot be known under another one.
+          await has(reading, written - records.length)
+          appendFileSync(at('app.ndjson'), `${line()}\n`)
+          renameSync(at('app.ndjson'), at(`app.${rotations++}`))
+          writeFileSync(at('app.ndjson'), `${line()}\n`)
+        }
+        if (what.startsWith('restart')) {
+          await reading.stop()
+          records.push(...reading.records)
+          if (what === 'restart-blind' && !open) appendFileSync(at('app.ndjson'), `${line()}\n`)
+          reading = new Reading({ paths }, reading.cursor)
+        }
+      }
+      if (open) appendFileSync(at('app.ndjson'), '}\n')
+      await has(reading, written - records.length)
+      await reading.stop()
+      const found = [...records, ...reading.records].map((text) => (JSON.parse(text) as { a: number }).a)
+      expect(found.toSorted((a, b) => a - b)).toEqual(Array.from({ length: written }, (_, n) => n))
+    }),
+    { numRuns: 25 },
+  )
+})
+
+test('a damaged file is read as far as possible and reported, and the others are read', async () => {
+  writeFileSync(at('a.ndjson.gz'), gzipSync('{"a":1}\n').subarray(0, 20))
+  writeFileSync(at('b.ndjson'), '{"a":2}\n')
+  const reading = await new Reading({ follow: false }).ended()
+  expect(reading.records).toEqual(['{"a":1}', '{"a":2}'])
+  expect(reading.faults).toEqual([expect.stringMatching(/unexpected end of file/)])
+})
+
+test('bad records become lines that say why, and the others are taken', async () => {
+  writeFileSync(at('a.csv'), `a,b\n1,2\n3\n${'x'.repeat(2_000)},1\n5,6\n`)
+  const reading = await new Reading({ follow: false }).ended()
+  expect(reading.records).toEqual([
+    '{"a":"1","b":"2"}',
+    expect.stringContaining('it has 1 fields, and the header names 2 columns'),
+    expect.stringContaining('longer than recordBytesMax = 1000'),
+    '{"a":"5","b":"6"}',
+  ])
+})
+
+test('records are replayed by their time, at the speed that was chosen', () => {
+  let nowMs = 5_000
+  const pace = new ReplayPace(
+    60,
+    (record) => Number(record) || null,
+    () => nowMs,
+  )
+  expect(['1000', '61000', 'none', '500'].map((text) => pace.dueInMs(Buffer.from(text)))).toEqual([0, 1_000, 0, 0])
+  nowMs = 5_900
+  expect(pace.dueInMs(Buffer.from('61000'))).toBe(100)
+})
