@@ -21,7 +21,10 @@ function leaves(command: Command, path: readonly string[]): [string, Command][] 
 }
 
 function usageOf([path, command]: [string, Command]): string {
-  const names = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`))
+  const names = command.registeredArguments.map((one) => {
+    const name = one.variadic ? `${one.name()}...` : one.name()
+    return one.required ? `<${name}>` : `[${name}]`
+  })
   return [path, ...names].join(' ')
 }
 
