@@ -1,6 +1,7 @@
 /** Turns what was surveyed into columns, each with what is doubtful about it. */
 import type { ColumnType, TimeUnit } from '#core/definition-parts.ts'
 import { recogniseFormat } from './known-formats.ts'
+import { latinWord } from './latin-word.ts'
 import { DISTINCT_MAX, EVERY_ELEMENT, type FieldSurvey, MEMBERS_MAX, type Survey, type TextForm } from './survey.ts'
 
 export interface ColumnDraft {
@@ -30,7 +31,7 @@ const COLUMNS_MAX = 200
 const NAME_MAX = 60
 /** names that a view cannot use */
 const TAKEN = ['pane', 'time', 'row']
-const TIME_NAME = /time|date|_at$|^at$|^ts$|^t$|when|created|updated|modified|stamp/i
+const TIME_NAME = /time|date|_at$|^at$|^ts$|^t$|when|created|updated|modified|stamp|datum|zeit|fecha/i
 /** [unit, smallest, largest number of 1980 to 2100] */
 const EPOCHS: readonly (readonly [TimeUnit, number, number])[] = [
   ['s', 315_532_800, 4_102_444_800],
@@ -120,20 +121,24 @@ function typeOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
     some.reduce((sum, kind) => sum + (kinds.get(kind) ?? 0), 0)
   if (kinds.has('object')) return { type: 'JSON' }
   if (of('boolean') === values) return { type: 'BOOLEAN' }
-  if (of('integer', 'fraction') === values) return dayNumberOf(field, name, doubts) ?? numberOf(field, name)
+  if (of('integer', 'fraction') === values) return dayNumberOf(field, name, doubts) ?? numberOf(field, name, doubts)
   if (of('text') === values) return textOf(field, name, doubts)
   // Values of several kinds: numbers that are sometimes written as text are numbers.
   const numeric = of('integer', 'fraction') + formsOf(field, 'integer', 'fraction')
-  if (numeric === values) return numberOf(field, name)
+  if (numeric === values) return numberOf(field, name, doubts)
   doubts.push(`its values are of several kinds (${[...kinds].map(([kind, count]) => `${count} × ${kind}`).join(', ')})`)
   return { type: 'VARCHAR' }
 }
 
-function numberOf(field: FieldSurvey, name: string): Scalar {
+function numberOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   const { lowest, highest, digits, scale } = field
   const epoch = EPOCHS.find(([, from, to]) => lowest >= from && highest <= to)
   if (epoch !== undefined && scale === 0 && TIME_NAME.test(name)) return { type: 'TIMESTAMP', unit: epoch[0] }
   if (scale === 0 && digits <= 18) return { type: 'BIGINT' }
+  if (scale === 0)
+    doubts.push(
+      'some of its whole numbers have 19 digits or more, of which a DOUBLE keeps 15; if all digits matter, use VARCHAR, or DECIMAL(38,0) to compute with them',
+    )
   if (scale <= DECIMAL_SCALE_MAX && digits + scale <= DECIMAL_DIGITS_MAX) return { type: `DECIMAL(18,${scale})` }
   return { type: 'DOUBLE' }
 }
@@ -146,13 +151,13 @@ function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   const numbers = formsOf(field, 'integer', 'fraction')
   // A code with leading zeros is no number.
   const isCode = [...field.distinct].some((text) => /^"[+-]?0\d/.test(text))
-  if (numbers === values && !isCode) return dayNumberOf(field, name, doubts) ?? numberOf(field, name)
+  if (numbers === values && !isCode) return dayNumberOf(field, name, doubts) ?? numberOf(field, name, doubts)
   const isTimeLike = formsOf(field, 'time-like') + formsOf(field, 'time', 'date') > values / 2
   const formatted = isTimeLike || formsOf(field, 'time-like', 'other') === values ? formattedOf(field, doubts) : null
   if (formatted !== null) return formatted
   if (formsOf(field, 'decimal comma') > 0 && formsOf(field, 'decimal comma') + numbers === values)
     doubts.push(
-      `its numbers have a decimal comma (${field.example}): ingest with --decimal-comma, and change the type to DECIMAL(18,2)`,
+      `its numbers have a decimal comma (${field.example}): draft again and ingest with --decimal-comma '${field.path.join('.')}'`,
     )
   else if (formsOf(field, 'time-like') > values / 2)
     doubts.push(`it looks like a time, but no known format reads all of its values (${field.example}); give its format`)
@@ -231,14 +236,17 @@ class Names {
   }
 }
 
-/** @example wordOf('Départ (UTC)') // 'depart_utc' */
+/** It begins with a letter. */
 function wordOf(name: string): string {
-  const word = name
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
-    .toLowerCase()
-    .replace(/[^a-z\d]+/g, '_')
-    .replace(/^_+|_+$/g, '')
+  const word = latinWord(name)
   return /^[a-z]/.test(word) ? word : `c_${word}`.replace(/_$/, '')
+}
+
+/** Members of the event whose values are all numbers, some with a decimal comma. */
+export function decimalCommas({ fields }: Survey): string[] {
+  return [...fields.values()]
+    .filter(({ path, values }) => path.length === 1 && values > 0)
+    .filter((field) => formsOf(field, 'decimal comma') > 0)
+    .filter((field) => formsOf(field, 'decimal comma', 'integer', 'fraction') === field.values)
+    .map(({ path }) => path[0]!)
 }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { type ColumnDraft, draftColumns } from './column-draft.ts'
+import { type ColumnDraft, decimalCommas, draftColumns } from './column-draft.ts'
 import { draftDataset } from './dataset-draft.ts'
 import { definitionText } from './definition-text.ts'
+import { latinWord } from './latin-word.ts'
 import { MEMBERS_MAX, Survey } from './survey.ts'
 
 function columnsOf(events: readonly object[], keywords: readonly string[] = []): ReturnType<typeof draftColumns> {
@@ -56,7 +57,7 @@ test('a whole number is a time only under the name of one', () => {
 })
 
 test('says what is doubtful, with an example', () => {
-  expect(doubtsOf('-3,5', '12,0')).toMatch(/decimal comma \(-3,5\): ingest with --decimal-comma/)
+  expect(doubtsOf('-3,5', '12,0')).toMatch(/decimal comma \(-3,5\): draft again and ingest with --decimal-comma 'v'/)
   expect(doubtsOf('2001/01/01 25h10')).toMatch(
     /looks like a time, but no known format reads all of its values \(2001\/01\/01 25h10\)/,
   )
@@ -64,6 +65,34 @@ test('says what is doubtful, with an example', () => {
   expect(doubtsOf('Wed Aug 29 17:12:58 +0000 2012')).toBe('')
   expect(doubtsOf(7, 'x', true)).toMatch(/several kinds \(1 × integer, 1 × text, 1 × boolean\)/)
   expect(doubtsOf(...Array(19).fill('7'), 'n/a')).toMatch(/1 of 20 values are not numbers \(n\/a\)/)
+})
+
+test('names a whole number of which a DOUBLE keeps no digits', () => {
+  expect(columnsOf([{ v: '12345678901234567890' }]).columns[0]).toMatchObject({ type: 'VARCHAR' })
+  expect(columnsOf([{ v: 12345678901234567000 }]).columns[0]).toMatchObject({ type: 'DOUBLE' })
+  expect(doubtsOf(12345678901234567000)).toMatch(/whole numbers have 19 digits or more, of which a DOUBLE keeps 15/)
+  expect(doubtsOf(0.123456789)).toBe('')
+})
+
+test.each([
+  ['Départ (UTC)', 'depart_utc'],
+  ['Größe', 'grosse'],
+  ['Łódź', 'lodz'],
+  ['smørrebrød æøå', 'smorrebrod_aeoa'],
+  ['orderId', 'order_id'],
+  ['价格', ''],
+])('%s is written as %s', (name, word) => {
+  expect(latinWord(name)).toBe(word)
+})
+
+test('columns with decimal commas are those whose values are all numbers', () => {
+  const survey = new Survey()
+  for (const event of [
+    { a: '1,5', b: '1,5', c: '7', d: { e: '1,5' } },
+    { a: '2', b: 'x', c: '8.5', d: { e: '1' } },
+  ])
+    survey.add(event)
+  expect(decimalCommas(survey)).toEqual(['a'])
 })
 
 test('columns are the innermost values, named by their member, and by those above it where that is taken', () => {

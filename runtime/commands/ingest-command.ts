@@ -20,6 +20,7 @@ import { withFormatOptions } from './format-options.ts'
 import { type FilesIngested, ingestFiles } from './ingest-files.ts'
 import { progressBar } from './ingest-progress.ts'
 import { printJson, say } from './output.ts'
+import { spreadJsonHint } from './spread-json.ts'
 import type { Workspace } from './workspace.ts'
 
 interface IngestOptions extends SharedOptions, FormatOptions {
@@ -82,7 +83,7 @@ async function ingest(name: string, named: readonly string[], options: IngestOpt
     for (const file of files) {
       const result = await ingestOne(intake, file, { ...options, pace, signal })
       if (options.json) printJson({ dataset: name, file, ...result })
-      else sayResult(files.length === 1 ? name : `${name}, ${file}`, result)
+      else sayResult(files.length === 1 ? name : `${name}, ${file}`, file, result)
       code = exitCodeOf(result) === EXIT_CODES.done.code ? code : exitCodeOf(result)
       if (result.interrupted) break
     }
@@ -176,11 +177,13 @@ function sayFormat(recognised: Recognised): void {
   if (recognised.format === 'csv') say(`read as CSV, with ${JSON.stringify(recognised.delimiter)} between fields`)
 }
 
-function sayResult(name: string, result: FileResult): void {
+function sayResult(name: string, file: string, result: FileResult): void {
   const { unit } = result
   for (const { line, reason } of result.rejects.slice(0, REJECTS_SAID_MAX)) say(`${unit} ${line}: rejected: ${reason}`)
   const unsaid = result.rejected - Math.min(result.rejects.length, REJECTS_SAID_MAX)
   if (unsaid > 0) say(`… and ${unsaid} more rejected ${unit}s (--json lists the first ${result.rejects.length})`)
+  const hint = spreadJsonHint(file, result.accepted, result.rejects)
+  if (hint !== null) say(hint)
   say(`${name}: ${result.accepted} events ingested, ${result.rejected} ${unit}s rejected`)
   if (Object.keys(result.unconverted).length > 0)
     say(

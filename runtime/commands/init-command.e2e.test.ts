@@ -91,6 +91,32 @@ test('a semicolon CSV with decimal commas', async () => {
   expect(Object.fromEntries(rows.map((row) => [row.origin, row.total_delay]))).toEqual(Object.fromEntries(delays))
 })
 
+test('decimal commas are recognised, and the printed command has the flag; names become Latin', async () => {
+  await writeFile(join(folder, 'umsätze.csv'), 'Datum;Größe;Ort\n2026-03-01;1.234,50;Köln\n2026-03-02;2,25;Köln\n')
+  const { stderr } = await run(process.execPath, [MAIN, 'init', 'umsätze.csv'], { cwd: folder })
+  const [command] = /ingest umsatze .*/.exec(stderr)!
+  expect(command).toBe("ingest umsatze umsätze.csv --dataset ./umsatze.ts --decimal-comma 'Größe'")
+  const words = command.replaceAll("'", '').split(' ')
+  expect(await watershed(...words, '--data', 'data')).toMatchObject({ accepted: 2, unconverted: {} })
+  const shared = ['--dataset', './umsatze.ts', '--data', 'data']
+  const { data } = await watershed('query', 'umsatze', 'by_ort', '--dimensions', '', ...shared)
+  expect(data).toMatchObject([{ events: 2, total_grosse: 1236.75 }])
+})
+
+test.each([
+  ['spread over several lines', '{\n "id": 1,\n "at": "2026-03-01"\n}\n'],
+  ['several on one line', '{"id":1,"at":"2026-03-01"}{"id":2,"at":"2026-03-02"}\n'],
+])('events %s: init and ingest say how to write one on each line', async (_, text) => {
+  await writeFile(join(folder, 'x.json'), text)
+  const hint = /write one on each line: jq -c \. x\.json > events\.ndjson/
+  await expect(watershed('init', 'x.json')).rejects.toThrow(hint)
+  await writeFile(join(folder, 'y.ndjson'), '{"id":1,"at":"2026-03-01T00:00:00Z"}\n')
+  await watershed('init', 'y.ndjson')
+  const words = ['ingest', 'y', 'x.json', '--dataset', './y.ts', '--data', 'data']
+  const { stderr, code } = await run(process.execPath, [MAIN, ...words], { cwd: folder }).catch((error) => error)
+  expect([code, stderr]).toEqual([2, expect.stringMatching(hint)])
+})
+
 test('a semicolon CSV whose times are not ISO 8601', async () => {
   const lines = [
     'date;delay;origin;airline',

@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { basename, relative, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { type ColumnDraft, draftColumns } from '#ingest/inference/column-draft.ts'
+import { type ColumnDraft, decimalCommas, draftColumns } from '#ingest/inference/column-draft.ts'
 import { type DatasetDraft, draftDataset } from '#ingest/inference/dataset-draft.ts'
 import { definitionText } from '#ingest/inference/definition-text.ts'
+import { latinWord } from '#ingest/inference/latin-word.ts'
 import { type Sample, type SampleOptions, sampleOf } from '#ingest/inference/sample.ts'
 import { Survey } from '#ingest/inference/survey.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
@@ -14,6 +15,7 @@ import { commandWith, type SharedOptions } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
 import { printJson, say } from './output.ts'
+import { spreadJsonHint } from './spread-json.ts'
 
 interface InitOptions extends SharedOptions, SampleOptions {
   readonly name?: string
@@ -42,9 +44,7 @@ async function init(source: string, options: InitOptions): Promise<void> {
   const output = options.output ?? `${name}.ts`
   if (existsSync(output) && !options.force)
     throw new CommandError('usage', `'${output}' exists; choose another with --output, or overwrite it with --force`)
-  const sample = await sampleOf(source, options).catch((error: Error) => {
-    throw new CommandError('storage', `'${source}' cannot be read: ${error.message}`, { cause: error })
-  })
+  const { sample, options: read } = await sampleWithCommas(source, options)
   const { columns, draft } = await draftOf(name, source, sample)
   await writeFile(output, definitionText(draft, columns, basename(source)))
   const checked = await check(output, sample)
@@ -57,7 +57,35 @@ async function init(source: string, options: InitOptions): Promise<void> {
     const views = draft.views.map((view) => view.name)
     const summary = { file: output, dataset: name, time: draft.time.name, key: draft.key.name, views }
     printJson({ ...summary, format, columns: columns.length, isWhole, odd, doubts, ...checked })
-  } else sayDraft(source, output, draft, columns, sample, doubts, checked, options)
+  } else sayDraft(source, output, draft, columns, sample, doubts, checked, read)
+}
+
+interface ReadSample {
+  readonly sample: Sample
+  /** the flags with which it was read, those that it turned out to need included */
+  readonly options: SampleOptions
+}
+
+/** A CSV file with decimal commas is read again with the columns that have them. */
+async function sampleWithCommas(source: string, options: SampleOptions): Promise<ReadSample> {
+  const sample = await readSample(source, options)
+  if (sample.format !== 'csv' || source === '-' || options.decimalComma !== undefined) return { sample, options }
+  const decimalComma = decimalCommas(surveyOf(sample))
+  if (decimalComma.length === 0) return { sample, options }
+  const more = { ...options, decimalComma }
+  return { sample: await readSample(source, more), options: more }
+}
+
+function readSample(source: string, options: SampleOptions): Promise<Sample> {
+  return sampleOf(source, options).catch((error: Error) => {
+    throw new CommandError('storage', `'${source}' cannot be read: ${error.message}`, { cause: error })
+  })
+}
+
+function surveyOf({ events }: Sample): Survey {
+  const survey = new Survey()
+  for (const event of events) survey.add(event)
+  return survey
 }
 
 async function draftOf(
@@ -67,14 +95,11 @@ async function draftOf(
 ): Promise<{ columns: readonly ColumnDraft[]; draft: DatasetDraft }> {
   if (sample.events.length === 0) {
     const [odd] = sample.odd
-    throw new CommandError(
-      'definition',
-      `'${source}' has no events${odd === undefined ? '' : `; ${odd.place}: ${odd.reason}`}`,
-    )
+    const why = odd === undefined ? '' : `; ${odd.place}: ${odd.reason}`
+    const hint = spreadJsonHint(source, 0, sample.odd)
+    throw new CommandError('definition', `'${source}' has no events${why}${hint === null ? '' : `\n${hint}`}`)
   }
-  const survey = new Survey()
-  for (const event of sample.events) survey.add(event)
-  const { columns, doubts } = draftColumns(survey, await keywords())
+  const { columns, doubts } = draftColumns(surveyOf(sample), await keywords())
   try {
     const draft = draftDataset(name, columns, sample.events.length)
     return { columns, draft: { ...draft, doubts: [...draft.doubts, ...doubts] } }
@@ -156,12 +181,9 @@ function nameOf(source: string): string {
           .split(/[?#]/)[0]!
           .split('/')
           .findLast((part) => part !== '') ?? 'events')
-  const name = last
-    .replace(/\.(gz|zst)$/i, '')
-    .replace(/\.[a-z0-9]+$/i, '')
-    .toLowerCase()
-    .replace(/[^a-z\d]+/g, '_')
-    .replace(/^[^a-z]+|_+$/g, '')
+  const stem = last.replace(/\.(gz|zst)$/i, '').replace(/\.[a-z0-9]+$/i, '')
+  const name = latinWord(stem)
+    .replace(/^[^a-z]+/, '')
     .slice(0, 60)
   return name === '' ? 'events' : name
 }
