@@ -4,7 +4,7 @@ import { eventCheck } from './check-event.ts'
 import { isColumnType, KEY_TYPES, LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
-import type { CompiledDataset, CompiledView, SqlColumn } from './compiled.ts'
+import type { CompiledDataset, CompiledSeries, CompiledView, SqlColumn } from './compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { DefinitionError, nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedAccept, storedColumn } from './definition-limits.ts'
@@ -15,6 +15,7 @@ import type { SqlDialect } from './dialect.ts'
 import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
 import { decides } from './read-columns.ts'
+import { compileSeries } from './series/compile-series.ts'
 import { sourceProblems } from './source-shape.ts'
 import { parseTimeFormat } from './time-format.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
@@ -51,6 +52,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     })
     if (compiled) views.set(name, compiled)
   }
+  const series = await compileAllSeries(definition, views, dialect, problems)
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
   const check = eventCheck(definition)
   const derivedReason = derivedReasonSql(derivations, definition.time, notAccepted)
@@ -81,6 +83,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     keepsRaw: (definition.raw ?? 'keep') === 'keep',
     views,
     sources: definition.sources ?? [],
+    series,
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
     decode: {
       ...decode,
@@ -110,6 +113,26 @@ function storedColumns(
   for (const { name, column, reads } of derivations)
     stored.set(name, { ...storedColumn(column), of: reads.toSorted().map((input) => [input, stored.get(input)]) })
   return stored
+}
+
+/** Only what is right about views is known to series: problems of a view are reported alone. */
+async function compileAllSeries(
+  { views: defined, series = {} }: DatasetDefinition,
+  views: ReadonlyMap<string, CompiledView>,
+  dialect: SqlDialect,
+  problems: string[],
+): Promise<Map<string, CompiledSeries>> {
+  const compiled = new Map<string, CompiledSeries>()
+  if (Object.keys(series).length > DEFINITION_LIMITS.seriesMax)
+    problems.push(`a dataset can have at most ${DEFINITION_LIMITS.seriesMax} series`)
+  for (const [name, one] of Object.entries(series)) {
+    if (!NAME.test(name)) problems.push(`series '${name}': a name must match ${NAME.source}`)
+    if (name in defined) problems.push(`series '${name}': the name is already used by a view`)
+    if (one.over in defined && !views.has(one.over)) continue
+    const result = await compileSeries({ name, series: one, views, dialect, problems })
+    if (result) compiled.set(name, result)
+  }
+  return compiled
 }
 
 /** The texts that decode only some columns, and the event time. */

@@ -10,6 +10,7 @@ import { isNumeric } from './measures/number-types.ts'
 import { quoteName } from './sql-names.ts'
 import { decimalOf, storedValue } from './stored-value.ts'
 import { KEEPS_VALUE, type SizedInput, type SizedValue, sizedValue, type Unnested } from './value-sizes.ts'
+import { RESERVED_NAMES } from './view-names.ts'
 import { type Say, timeOf } from './view-panes.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 
@@ -34,8 +35,6 @@ function tried(expression: string, known: ReadonlySet<string>): string {
   const sql = expressionSql(expression, known)
   return known.has(expression.trim()) ? sql : `TRY((${sql}))`
 }
-
-const RESERVED = new Set(['pane', 'time', 'row'])
 
 /** @returns null when a problem was found */
 export async function compileView(input: ViewInput): Promise<CompiledView | null> {
@@ -116,7 +115,7 @@ function checkNames(name: string, view: ViewDefinition, say: Say): void {
     for (const entry of Object.keys(names)) {
       if (!NAME.test(entry) || entry.includes('__'))
         say(`${kind} '${entry}'`, `a name must match ${NAME.source}, without '__'`)
-      if (RESERVED.has(entry)) say(`${kind} '${entry}'`, 'this name is reserved')
+      if (RESERVED_NAMES.has(entry)) say(`${kind} '${entry}'`, 'this name is reserved')
       if (seen.has(entry)) say(`${kind} '${entry}'`, `the name is already used by a ${seen.get(entry)}`)
       seen.set(entry, kind)
     }

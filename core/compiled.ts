@@ -10,6 +10,7 @@
  */
 import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
+import type { SeriesColumnKind, SeriesFill } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
@@ -159,6 +160,52 @@ export type DecodedDataset = Pick<
   'name' | 'keyColumn' | 'columns' | 'rowColumns' | 'decode' | 'explain' | 'hasValue'
 >
 
+/** One calculation, in the order of what needs what. */
+export interface SeriesStep {
+  /** the result's column; with `#` for one that no answer shows */
+  readonly name: string
+  readonly kind: SeriesColumnKind
+  /** SQL of the value that it reads; null: it is the column `used[0]` */
+  readonly text: string | null
+  /** measures and results of other steps that it reads */
+  readonly used: readonly string[]
+  /** type of the value that it reads */
+  readonly type: string
+  readonly rows: number
+  /** brings the result into the form of its type: no NaN, no infinity */
+  readonly result: (sql: string) => string
+}
+
+export interface CompiledSeriesColumn extends SqlColumn {
+  readonly kind: SeriesColumnKind
+  readonly expression: string
+  readonly rows: number | null
+  readonly label?: string
+  /** measures of the view that it is calculated from, directly or by way of other columns */
+  readonly measures: readonly string[]
+  /** the steps that lead to it, its own last */
+  readonly steps: readonly SeriesStep[]
+  /** how many earlier rows of its key it depends on; null: all of them */
+  readonly rowsBack: number | null
+  /** whether it depends on the rows of other keys */
+  readonly across: boolean
+}
+
+export interface CompiledSeries {
+  readonly dataset: string
+  readonly name: string
+  readonly label?: string
+  /** whose merged rows it is calculated from */
+  readonly over: CompiledView & { readonly time: PanesTime }
+  /** dimensions of an answer if the query names none */
+  readonly by: readonly string[]
+  /** grain of an answer if the query names none */
+  readonly grain: Grain
+  /** measure → its value in a row that is added; null: no rows are added */
+  readonly fill: ReadonlyMap<string, SeriesFill> | null
+  readonly columns: readonly CompiledSeriesColumn[]
+}
+
 export interface CompiledDataset {
   readonly name: string
   readonly label?: string
@@ -176,6 +223,8 @@ export interface CompiledDataset {
   readonly views: ReadonlyMap<string, CompiledView>
   /** as they are declared */
   readonly sources: readonly SourceDefinition[]
+  /** calculations over the merged rows of views; nothing of them is stored */
+  readonly series: ReadonlyMap<string, CompiledSeries>
   /** dictionaries that any view looks up */
   readonly dictionaries: readonly string[]
   readonly decode: {

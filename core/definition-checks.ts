@@ -8,6 +8,8 @@ import type {
   LookupDefinition,
   MeasureDefinition,
   RankDefinition,
+  SeriesColumnDefinition,
+  SeriesDefinition,
   ViewDefinition,
 } from './definition-parts.ts'
 
@@ -95,4 +97,46 @@ export type CheckedViews<Column extends string, Views> = {
   readonly [View in keyof Views]: string extends NamesOf<Member<Views[View], 'measures'>>
     ? ViewDefinition
     : CheckedView<Column, Views[View]>
+}
+
+type OverView<Views, Series> = Member<Series, 'over'> extends infer Over extends keyof Views ? Views[Over] : never
+type GrainIn<View> = View extends { readonly time: readonly (infer OneGrain)[] } ? OneGrain : SeriesDefinition['grain']
+/** measures of the view and columns of the series */
+type SeriesNames<View, Series> = NamesOf<Member<View, 'measures'>> | NamesOf<Member<Series, 'columns'>>
+
+type CheckedSeriesColumn<Name extends string, Column> = Column extends string
+  ? CheckedText<Column, Name>
+  : Column extends SeriesColumnDefinition<infer Used>
+    ? [Used] extends [Name]
+      ? SeriesColumnDefinition
+      : string extends Used
+        ? SeriesColumnDefinition
+        : SeriesColumnDefinition<Name>
+    : string | SeriesColumnDefinition
+
+interface CheckedSeriesMembers<Views, Series> {
+  readonly over: NamesOf<Views>
+  readonly by: readonly NamesOf<Member<OverView<Views, Series>, 'dimensions'>>[]
+  readonly grain: GrainIn<OverView<Views, Series>>
+  readonly columns: {
+    readonly [Name in keyof Member<Series, 'columns'>]: CheckedSeriesColumn<
+      SeriesNames<OverView<Views, Series>, Series>,
+      Member<Series, 'columns'>[Name]
+    >
+  }
+}
+
+/** As CheckedView, over the views that there are. */
+type CheckedSeriesOne<Views, Series> = {
+  readonly [Key in keyof Series]: Key extends keyof CheckedSeriesMembers<Views, Series>
+    ? CheckedSeriesMembers<Views, Series>[Key]
+    : Key extends keyof SeriesDefinition
+      ? SeriesDefinition[Key]
+      : never
+}
+
+export type CheckedSeries<Views, Series> = {
+  readonly [Name in keyof Series]: string extends NamesOf<Member<Series[Name], 'columns'>>
+    ? SeriesDefinition
+    : CheckedSeriesOne<Views, Series[Name]>
 }

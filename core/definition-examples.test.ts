@@ -5,8 +5,12 @@ import { expect, test } from 'vitest'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { compileDataset } from './compile-dataset.ts'
 import * as language from './definition.ts'
+import { calculatedSql } from './series/series-sql.ts'
+import * as seriesColumns from './series-columns.ts'
 
-const SOURCE = readFileSync(fileURLToPath(new URL('./definition.ts', import.meta.url)), 'utf8')
+const SOURCE = ['./definition.ts', './series-columns.ts']
+  .map((file) => readFileSync(fileURLToPath(new URL(file, import.meta.url)), 'utf8'))
+  .join('\n')
 const OTHERS = ['defineDataset', 'defineTests', 'lookup', 'sliding']
 const connection = await testConnection()
 
@@ -57,7 +61,7 @@ test.each(Object.keys(language))('%s has an example', (name) => {
   expect(exampleOf(name).join('\n')).toContain(`${name}(`)
 })
 
-const measures = Object.keys(language).filter((name) => !OTHERS.includes(name))
+const measures = Object.keys(language).filter((name) => !OTHERS.includes(name) && !(name in seriesColumns))
 const results = measures.flatMap((name) => {
   const example = exampleOf(name)
   const lines = example.flatMap((line) => [...line.matchAll(/^(\w+\(.*\)) \/\/ (.+)$/g)])
@@ -79,6 +83,53 @@ test.each(results)('$call is $result', async ({ call, result, columns }) => {
   const expected = evaluated(result)
   const plain = (value: unknown) => (typeof value === 'bigint' ? Number(value) : value)
   expect([merged, recounted].map((row) => plain(row!.value))).toEqual([expected, expected])
+})
+
+const calculations = Object.keys(seriesColumns).flatMap((name) => {
+  const example = exampleOf(name)
+  const lines = example.flatMap((line) => [...line.matchAll(/^(\w+\(.*\)) \/\/ (.+)$/g)])
+  const inputs = example.flatMap((line) => [...line.matchAll(/^\/\/ (\w+)(, of \w+ keys at one time)?: (.+)$/g)])
+  const columns = new Map(inputs.map(([, column, , values]) => [column!, values!]))
+  const across = inputs.some(([, , keys]) => keys !== undefined)
+  return lines.map(([, call, result]) => ({ name, call: call!, result: result!, columns, across }))
+})
+
+test('every calculation of a series has a result', () => {
+  expect([...new Set(calculations.map(({ name }) => name))]).toEqual(Object.keys(seriesColumns))
+})
+
+test.each(calculations)('$call gives $result', async ({ call, result, columns, across }) => {
+  const definition: language.DatasetDefinition = {
+    name: 'examples',
+    time: 'at',
+    key: 'key',
+    columns: {
+      key: { type: 'BIGINT', path: '$.key', required: true },
+      at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
+      ...Object.fromEntries([...columns.keys()].map((name) => [`of_${name}`, { type: 'BIGINT', path: `$.${name}` }])),
+    },
+    views: {
+      rows: {
+        dimensions: { key: 'key' },
+        time: ['day'],
+        measures: Object.fromEntries([...columns.keys()].map((name) => [name, language.sum(`of_${name}`)])),
+      },
+    },
+    series: {
+      one: { over: 'rows', grain: 'day', columns: { value: evaluated(call) as language.SeriesColumnDefinition } },
+    },
+  }
+  const { steps } = (await compileDataset(definition, connection)).series.get('one')!.columns[0]!
+  const values = [...columns].map(([name, list]) => `unnest([${list}]::BIGINT[])::DECIMAL(38,0) AS ${name}`)
+  const places = across ? '0::BIGINT AS "time", o AS key' : 'o AS "time", 0::BIGINT AS key'
+  const rows = `(SELECT ${places}, * EXCLUDE o FROM (SELECT unnest(range(${[...columns.values()][0]!.split(', ').length})) AS o, ${values.join(', ')}))`
+  const found = await connection.rows<{ value: unknown }>(
+    `SELECT "value"::DOUBLE AS value FROM ${calculatedSql(rows, steps, ['key'])} ORDER BY "time", key`,
+  )
+  const wanted = result.split(', ').map((text) => (text === 'NULL' ? null : Number.parseFloat(text)))
+  expect(found.map(({ value }) => (typeof value === 'number' ? Number(value.toFixed(3)) : value))).toEqual(
+    wanted.map((value) => (value === null ? null : Number(value.toFixed(3)))),
+  )
 })
 
 test('the example of defineDataset compiles', async () => {

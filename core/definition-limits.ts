@@ -15,6 +15,9 @@ export const DEFINITION_LIMITS = {
   pathCharsMax: 1_024,
   /** rows of a ranking */
   rankMax: 10_000,
+  seriesMax: 64,
+  /** rows that a column of a series looks back over; smoothed averages look back over 20 or 40 times as many */
+  seriesRowsMax: 500,
   /** digits of a DECIMAL that is summed: 10^10 of the largest values fit into the 38 digits of a sum */
   sumDigitsMax: 28,
   /** bytes of a dimension's value; an event with a larger one is unusable */

@@ -118,6 +118,48 @@ export interface ViewDefinition<Column extends string = string> {
   readonly enrich?: Readonly<Record<string, LookupDefinition>>
 }
 
+export type SeriesColumnKind =
+  | ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank')
+  | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop')
+  | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi')
+
+export interface SeriesColumnOptions {
+  readonly label?: string
+}
+
+/** A calculation over the rows of a series. */
+export interface SeriesColumnDefinition<Name extends string = string> {
+  readonly kind: SeriesColumnKind
+  /** over the view's measures and the series' other columns */
+  readonly expression: string
+  /** rows that it looks back over, or by */
+  readonly rows?: number
+  readonly label?: string
+  /** only for TypeScript: the measures and columns that bare names refer to */
+  readonly name?: Name
+}
+
+/** What a measure is in a row that is added where a key has none: nothing, zero, or the value of the row before. */
+export type SeriesFill = null | 0 | 'previous'
+
+/** Calculations over the merged rows of a view, in the order of their times. */
+export interface SeriesDefinition {
+  readonly label?: string
+  /** the view whose merged rows it is calculated from; it must have `time` or a `window` */
+  readonly over: string
+  /** dimensions of the view that its rows have: each combination is a series of its own; default: all */
+  readonly by?: readonly string[]
+  /** the grain of its rows if a query names none; one of the view's */
+  readonly grain: Grain
+  /**
+   * adds a row wherever a key has none between its first row and the newest one of the view: one rule for all measures, or one per measure
+   * (NULL for the others). Default: no rows are added
+   */
+  readonly fill?: SeriesFill | Readonly<Record<string, SeriesFill>>
+  /** name → calculation; a text is an expression over the view's measures and other columns */
+  readonly columns: Readonly<Record<string, string | SeriesColumnDefinition>>
+}
+
 /** The event times that a dataset believes: an event with another one is a dead letter. */
 export interface AcceptDefinition {
   /** the first one: ISO 8601; default 1970, in every time zone */
@@ -144,4 +186,6 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
   /** where events come from by themselves while the platform runs */
   readonly sources?: readonly SourceDefinition[]
+  /** name → calculations over the merged rows of a view; queried under its name like a view */
+  readonly series?: Readonly<Record<string, SeriesDefinition>>
 }

@@ -1,6 +1,6 @@
 /** The schema of a definition file: it lists every member, so that a misspelt one is refused with its place. */
 import { z } from 'zod'
-import type { DatasetDefinition } from './definition.ts'
+import type { DatasetDefinition, SeriesColumnDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
 import { SOURCE_MEMBERS, sourceSchema } from './source-shape.ts'
 
@@ -51,6 +51,41 @@ const view = z.strictObject({
   enrich: z.record(text, lookup).optional(),
 })
 
+const fill = z.union([z.literal(0), z.null(), text])
+const counted = <Kind extends string>(kind: Kind) =>
+  z.strictObject({ kind: z.literal(kind), expression: text, rows: z.number(), label })
+const uncounted = <Kind extends string>(kind: Kind) =>
+  z.strictObject({ kind: z.literal(kind), expression: text, label })
+const seriesColumn = z.discriminatedUnion('kind', [
+  uncounted('expression'),
+  counted('lag'),
+  counted('difference'),
+  counted('returns'),
+  counted('movingAverage'),
+  counted('movingSum'),
+  counted('movingMin'),
+  counted('movingMax'),
+  counted('movingStddev'),
+  counted('movingStddevPop'),
+  counted('rowsSinceMax'),
+  counted('rowsSinceMin'),
+  counted('ema'),
+  counted('wilderAverage'),
+  counted('rsi'),
+  uncounted('cumulativeSum'),
+  uncounted('share'),
+  uncounted('rank'),
+])
+
+const series = z.strictObject({
+  label,
+  over: text,
+  by: z.array(text).optional(),
+  grain: text,
+  fill: z.union([fill, z.record(text, fill)]).optional(),
+  columns: z.record(text, z.union([text, seriesColumn])),
+})
+
 const dataset = z.strictObject({
   name: text,
   label,
@@ -62,6 +97,7 @@ const dataset = z.strictObject({
   columns: z.record(text, column),
   views: z.record(text, view),
   sources: z.array(sourceSchema).optional(),
+  series: z.record(text, series).optional(),
 })
 
 /** Member names of each part of a definition; for a measure, the names of its options. */
@@ -73,6 +109,13 @@ export const DEFINITION_MEMBERS = {
   window: Object.keys(view.shape.window.unwrap().shape),
   rank: Object.keys(view.shape.rank.unwrap().shape),
   lookup: Object.keys(lookup.shape),
+  series: Object.keys(series.shape),
+  calculations: Object.fromEntries(
+    seriesColumn.options.map(({ shape }) => [
+      shape.kind.value,
+      Object.keys(shape).filter((name) => !['kind', 'expression'].includes(name)),
+    ]),
+  ),
   measures: Object.fromEntries(
     measure.options.map(({ shape }) => [
       shape.kind.value,
@@ -100,6 +143,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   measures: 'measure',
   unnest: 'unnest',
   enrich: 'enrich',
+  series: 'series',
 }
 
 /** ['views', 'all', 'measures', 'n', 'where'] → view 'all', measure 'n', where */
@@ -122,6 +166,8 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
       .join('; ')
   }
   const isMeasure = path[2] === 'measures' && (path.length === 4 || path[4] === 'kind')
+  if (path[0] === 'series' && path[2] === 'columns')
+    return `is not a calculation; use an expression, or one of ${Object.keys(DEFINITION_MEMBERS.calculations).join(', ')}, for example movingAverage('close', 20)`
   if (isMeasure)
     return `is not a measure; use one of ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
   if (issue.code === 'invalid_union')
@@ -135,6 +181,7 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
 function membersAt(path: readonly PropertyKey[], definition: unknown): readonly string[] {
   const [, name, part, entry] = path.map(String)
   if (path[0] === 'sources') return sourceMembersAt(path, definition)
+  if (path[0] === 'series') return membersOfSeries(path.slice(1), definition)
   if (name === undefined) return path[0] === 'accept' ? DEFINITION_MEMBERS.accept : DEFINITION_MEMBERS.dataset
   if (part === undefined) return path[0] === 'columns' ? DEFINITION_MEMBERS.column : DEFINITION_MEMBERS.view
   if (part === 'window' || part === 'rank') return DEFINITION_MEMBERS[part]
@@ -149,6 +196,12 @@ function sourceMembersAt([, index, part]: readonly PropertyKey[], definition: un
   const { kind } = (definition as { readonly sources: readonly { readonly kind: string }[] }).sources[Number(index)]!
   if (part === undefined) return SOURCE_MEMBERS[kind] ?? []
   return part === 'page' || kind === 'polling' ? ['parameter', 'from'] : ['parameter', 'from', 'overlap', 'unit']
+}
+
+function membersOfSeries([name, part, column]: readonly PropertyKey[], definition: unknown): readonly string[] {
+  if (part === undefined) return DEFINITION_MEMBERS.series
+  const defined = (definition as DatasetDefinition).series![String(name)]!.columns[String(column)]!
+  return DEFINITION_MEMBERS.calculations[(defined as SeriesColumnDefinition).kind]!
 }
 
 const TYPES: Readonly<Record<string, string>> = {

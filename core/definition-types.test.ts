@@ -17,7 +17,9 @@ import {
   type MeasureDefinition,
   max,
   min,
+  movingAverage,
   quantile,
+  rank,
   ratio,
   sliding,
   sum,
@@ -192,4 +194,68 @@ test('whatever TypeScript refuses is refused when it is loaded without TypeScrip
     )
   expect(accepted).toEqual([])
   engine.close()
+})
+
+test('names in a series are checked against its view and its own columns', () => {
+  const bars = {
+    dimensions: { id: 'id' },
+    time: ['minute', 'day'],
+    measures: { mean: avg('gust'), n: count() },
+  } as const
+  const right = defineDataset({
+    ...head,
+    columns,
+    views: { bars },
+    series: {
+      smooth: {
+        label: 'Smooth',
+        over: 'bars',
+        by: ['id'],
+        grain: 'day',
+        fill: { n: 0 },
+        columns: {
+          slow: movingAverage('mean', 20),
+          gap: 'mean - slow',
+          steep: rank('gap', { label: 'Steep' }),
+          up: 'gap',
+        },
+      },
+    },
+  })
+  expect(right.series?.smooth?.over).toBe('bars')
+  defineDataset({
+    ...head,
+    columns,
+    views: { bars },
+    // @ts-expect-error: there is no such view
+    series: { s: { over: 'bar', grain: 'day', columns: { a: 'n' } } },
+  })
+  defineDataset({
+    ...head,
+    columns,
+    views: { bars },
+    // @ts-expect-error: the view does not have this grain
+    series: { s: { over: 'bars', grain: 'week', columns: { a: 'n' } } },
+  })
+  defineDataset({
+    ...head,
+    columns,
+    views: { bars },
+    // @ts-expect-error: neither a measure nor a column
+    series: { s: { over: 'bars', grain: 'day', columns: { a: 'gust' } } },
+  })
+  defineDataset({
+    ...head,
+    columns,
+    views: { bars },
+    // @ts-expect-error: neither a measure nor a column
+    series: { s: { over: 'bars', grain: 'day', columns: { a: movingAverage('gust', 3) } } },
+  })
+  defineDataset({
+    ...head,
+    columns,
+    views: { bars },
+    // @ts-expect-error: a member that there is not
+    series: { s: { over: 'bars', grain: 'day', columns: { a: 'n' }, order: 'day' } },
+  })
 })

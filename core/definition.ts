@@ -3,7 +3,7 @@
  * TypeScript checks texts that are bare names; everything else is checked when the file is loaded.
  */
 import type { DefinitionCase, DefinitionCases, ExpectedRow } from './definition-cases.ts'
-import type { CheckedViews, ColumnIn, KeyColumn, TimeColumn } from './definition-checks.ts'
+import type { CheckedSeries, CheckedViews, ColumnIn, KeyColumn, TimeColumn } from './definition-checks.ts'
 import type {
   AcceptDefinition,
   ColumnDefinition,
@@ -16,6 +16,10 @@ import type {
   MeasureOptions,
   RankDefinition,
   ReadColumn,
+  SeriesColumnDefinition,
+  SeriesColumnOptions,
+  SeriesDefinition,
+  SeriesFill,
   TimeUnit,
   ViewDefinition,
   WindowDefinition,
@@ -189,8 +193,29 @@ export function lookup<const Key extends string>(
   return { dictionary, key, attribute }
 }
 
+export {
+  calculate,
+  cumulativeSum,
+  difference,
+  ema,
+  lag,
+  movingAverage,
+  movingMax,
+  movingMin,
+  movingStddev,
+  movingStddevPop,
+  movingSum,
+  rank,
+  returns,
+  rowsSinceMax,
+  rowsSinceMin,
+  rsi,
+  share,
+  wilderAverage,
+} from './series-columns.ts'
+
 /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views>
+export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series>
   extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>
@@ -198,6 +223,8 @@ export interface CheckedDefinition<Types extends Record<string, ColumnType>, Vie
   readonly key: KeyColumn<NoInfer<Types>>
   readonly columns: { readonly [Name in keyof Types]: ColumnDefinition<Types[Name]> }
   readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>
+  /** name → calculations over the merged rows of a view; queried under its name like a view */
+  readonly series?: Series & CheckedSeries<NoInfer<Views>, Series>
 }
 
 /**
@@ -221,7 +248,8 @@ export interface CheckedDefinition<Types extends Record<string, ColumnType>, Vie
 export function defineDataset<
   const Types extends Record<string, ColumnType>,
   const Views extends Readonly<Record<string, ViewDefinition>>,
->(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string> {
+  const Series extends Readonly<Record<string, SeriesDefinition>> = Readonly<Record<never, SeriesDefinition>>,
+>(definition: CheckedDefinition<Types, Views, Series>): DatasetDefinition<keyof Types & string> {
   // The checks only narrow names; the value is the same plain data.
   return definition as unknown as DatasetDefinition<keyof Types & string>
 }
@@ -261,6 +289,10 @@ export type {
   MeasureOptions,
   RankDefinition,
   ReadColumn,
+  SeriesColumnDefinition,
+  SeriesColumnOptions,
+  SeriesDefinition,
+  SeriesFill,
   SourceDefinition,
   TimeUnit,
   ViewDefinition,

@@ -16,6 +16,7 @@ import { ALLOWED_FUNCTIONS } from './expression.ts'
 import { CALENDAR_GRAINS, GRAIN_MS } from './grains.ts'
 import { JSON_DEPTH_MAX } from './json-text.ts'
 import { measureSql } from './measures/by-kind.ts'
+import { QUERY_LIMITS } from './query.ts'
 import { TIME_FORMAT_CHARS_MAX, TIME_SPECIFIERS } from './time-format.ts'
 
 const text = readFileSync(fileURLToPath(new URL('../docs/reference/definitions.md', import.meta.url)), 'utf8')
@@ -54,7 +55,7 @@ afterAll(() => {
 })
 
 test('every example compiles, and together they call every builder', async () => {
-  expect([...examples.keys()]).toEqual(['winds', 'posts', 'answers', 'trips', 'orders'])
+  expect([...examples.keys()]).toEqual(['winds', 'posts', 'answers', 'trips', 'trades', 'orders'])
   for (const definition of examples.values()) await compileDataset(definition, connection)
   const builders = Object.keys(language).filter((name) => !name.startsWith('define'))
   const calls = blocks('ts').join('\n')
@@ -71,6 +72,7 @@ describe('the members', () => {
     expect(firstCodes('`window`')).toEqual(window)
     expect(firstCodes('`rank`')).toEqual(rank)
     expect(firstCodes('`lookup(dictionary, key, attribute)`')).toEqual(lookup)
+    expect(firstCodes('member', '## Series')).toEqual(DEFINITION_MEMBERS.series)
   })
 
   test('types, units, specifiers of time formats and grains are complete', () => {
@@ -116,6 +118,40 @@ describe('the measures', () => {
     const kinds = Object.keys(DEFINITION_MEMBERS.measures) as language.MeasureDefinition['kind'][]
     const documented = rows.map(([name, , , , invertible]) => [/^`(\w+)\(/.exec(name!)![1], codes(invertible!)])
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(kinds.map((kind) => [kind, flags(kind)])))
+  })
+})
+
+describe('the calculations of series', () => {
+  const rows = table('calculation')
+  const kindOf = (name: string): string => (name === 'calculate' ? 'expression' : name)
+
+  test('are complete, each with its rows', () => {
+    const documented = rows.map(([call]) => /^`(\w+)\(expression(, rows)?/.exec(call!)!.slice(1))
+    const members = documented.map(([name, counted]) => [
+      kindOf(name!),
+      counted === undefined ? ['label'] : ['rows', 'label'],
+    ])
+    expect(Object.fromEntries(members)).toEqual(DEFINITION_MEMBERS.calculations)
+    expect(text).toContain(`from 1 to ${DEFINITION_LIMITS.seriesRowsMax} (\`seriesRowsMax\`)`)
+    expect(text).toContain(`more than ${QUERY_LIMITS.filledRowsMax.toLocaleString('en')} (\`filledRowsMax\`)`)
+  })
+
+  test('read as many rows as they say', async () => {
+    const trades = examples.get('trades')!
+    for (const [call, , reads] of rows) {
+      const [, name, counted] = /^`(\w+)\(expression(, rows)?/.exec(call!)!
+      const builder = Object.entries(language).find(([exported]) => exported === name)![1] as (
+        expression: string,
+        rows?: number,
+      ) => language.SeriesColumnDefinition
+      const column = counted === undefined ? builder('close') : builder('close', 30)
+      const series = { one: { over: 'bars', grain: 'day', columns: { column } } } as const
+      const { rowsBack, across } = (await compileDataset({ ...trades, series }, connection)).series.get('one')!
+        .columns[0]!
+      const formula = reads!.replaceAll('`rows`', '30').replace('·', '*').replace(', of all keys', '')
+      expect([name, rowsBack]).toEqual([name, formula === 'all' ? null : new Function(`return ${formula}`)()])
+      expect(across).toBe(reads!.includes('of all keys'))
+    }
   })
 })
 

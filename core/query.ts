@@ -51,4 +51,6 @@ export const QUERY_LIMITS = {
   filtersMax: 32,
   filterValuesMax: 1_000,
   filterValueCharsMax: 1_024,
+  /** rows of a series whose gaps are filled: keys × buckets, those before `from` that its columns need included */
+  filledRowsMax: 1_000_000,
 } as const

@@ -17,6 +17,8 @@ export function verifyCommand(): Command {
 interface ToldReport extends VerifyReport {
   /** offsets in the log that no answer includes yet; null: the log is unavailable */
   readonly behind: number | null
+  /** series that are calculated from the compared views when they are asked for */
+  readonly series: readonly string[]
 }
 
 async function verify(options: SharedOptions): Promise<void> {
@@ -48,7 +50,7 @@ export async function verifyAll(workspace: Workspace, signal: AbortSignal): Prom
     await recordVerification(open.lake, report).catch((error: Error) =>
       say(`${open.dataset.name}: the result could not be recorded for metrics: ${error.message}`),
     )
-    reports.push({ ...report, behind: await behindOf(open, report) })
+    reports.push({ ...report, behind: await behindOf(open, report), series: [...open.dataset.series.keys()] })
   }
   return reports
 }
@@ -73,6 +75,10 @@ function show(report: ToldReport): void {
   )
   if (report.behind !== null && report.behind > 0)
     say(`${report.dataset}: the log has ${report.behind} more offsets, which no answer includes yet`)
+  if (report.series.length > 0)
+    say(
+      `${report.dataset}: series are calculated from these views when they are asked for: ${report.series.join(', ')}`,
+    )
   for (const problem of report.problems) say(`different: ${problem}`)
   for (const { view, first } of report.views) for (const row of first) say(`  ${view}: ${JSON.stringify(row)}`)
   const took = `generation ${report.generation ?? 'none'}, ${(report.tookMs / 1_000).toFixed(1)} s`

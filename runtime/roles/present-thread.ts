@@ -1,4 +1,5 @@
 /** The presented indices of all datasets in a process or worker thread of its own, with its own engine. */
+import type { CompiledDataset } from '#core/compiled.ts'
 import { endsWithin } from '#core/ends-within.ts'
 import { PresentLoop } from '#serving/presented-indices/present-loop.ts'
 import { Presenter } from '#serving/presented-indices/presenter.ts'
@@ -71,6 +72,12 @@ class PresentedDataset {
   }
 }
 
+function sayUnpresented({ name, series }: CompiledDataset, emit: Emit): void {
+  if (series.size === 0) return
+  const message = `no index is made of the series ${[...series.keys()].join(', ')}: they are calculated when they are asked for, over HTTP or by \`watershed query\``
+  emit({ name: 'series-not-presented', level: 'info', dataset: name, message })
+}
+
 await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const folder = DataFolder.open(configuration.data, configuration.scratch)
   const step = crashStep(process.env, platformPid)
@@ -79,6 +86,7 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
     const store = await openPresentedStore(configuration, dataset.name, emit)
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
+    sayUnpresented(dataset, emit)
     running.push(new PresentedDataset(open, store, configuration, emit))
   }
   return {

@@ -82,6 +82,8 @@ function neededBy(entry: string, statements: readonly Statement[]): readonly Sta
 
 /** As it stands within `declare module`; of other files than the entry nothing is exported. */
 function ambient(text: string, exported: boolean): string {
+  const reexported = /^(export \{[^}]*\}) from '[^']*';?$/.exec(text)
+  if (reexported) return `${reexported[1]};`
   return text.replace(/^(export )?(declare )?(?=type|interface|const|function)/m, exported ? '$1' : '')
 }
 

@@ -109,8 +109,9 @@ declare module 'watershed' {
    * // a row with "country": "de" also has "country_name": "Germany", if the dictionary has {"key": "de", "name": "Germany"}
    */
   export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
+  export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -119,6 +120,8 @@ declare module 'watershed' {
       readonly [Name in keyof Types]: ColumnDefinition<Types[Name]>;
     };
     readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>;
+    /** name → calculations over the merged rows of a view; queried under its name like a view */
+    readonly series?: Series & CheckedSeries<NoInfer<Views>, Series>;
   }
   /**
    * Defines a dataset; the value is plain data, `compileDataset` checks and compiles it.
@@ -138,7 +141,7 @@ declare module 'watershed' {
    * })
    * // views/by_shop?grain=day answers rows such as {"time": "2026-03-01T00:00:00.000Z", "shop": "Lisbon", "revenue": 39.45}
    */
-  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>>(definition: CheckedDefinition<Types, Views>): DatasetDefinition<keyof Types & string>;
+  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>, const Series extends Readonly<Record<string, SeriesDefinition>> = Readonly<Record<never, SeriesDefinition>>>(definition: CheckedDefinition<Types, Views, Series>): DatasetDefinition<keyof Types & string>;
   /**
    * Tests of a dataset, for `watershed test`: each case is answered at every cut of its events between the batch and the speed layer.
    *
@@ -154,7 +157,7 @@ declare module 'watershed' {
    * })
    */
   export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases;
-  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
   interface MeasureOptions<Where extends string = string> {
     /** SQL condition over the columns: only rows where it is true are aggregated */
     readonly where?: Where;
@@ -184,6 +187,152 @@ declare module 'watershed' {
     readonly key: Key;
     readonly attribute: string;
   }
+  /**
+   * Arithmetic over measures and other columns, with a label; without one, the text itself is enough.
+   *
+   * @example
+   * // sma: 10, 12
+   * // sd: 1, 2
+   * calculate('sma + 2 * sd', { label: 'Upper band' }) // 12, 16
+   */
+  function calculate<const Text extends string>(expression: Text, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Sum of all values so far, from the key's first row of all time on.
+   *
+   * @example
+   * // sold: 10, 12, 9
+   * cumulativeSum('sold') // 10, 22, 31
+   */
+  function cumulativeSum<const Text extends string>(expression: Text, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * The value minus the one `rows` rows before.
+   *
+   * @example
+   * // close: 10, 12, 9
+   * difference('close') // NULL, 2, -3
+   */
+  function difference<const Text extends string>(expression: Text, rows?: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Exponential moving average with the weight 2 / (rows + 1), which begins with the mean of the first `rows` values.
+   *
+   * @example
+   * // close: 10, 12, 9
+   * ema('close', 2) // NULL, 11, 9.667
+   */
+  function ema<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * The value `rows` rows before; NULL where there are not so many.
+   *
+   * @example
+   * // close: 10, 12, 9
+   * lag('close') // NULL, 10, 12
+   */
+  function lag<const Text extends string>(expression: Text, rows?: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Mean of the values of the last `rows` rows, this one included; NULL where there are fewer rows.
+   *
+   * @example
+   * // close: 10, 12, 9
+   * movingAverage('close', 2) // NULL, 11, 10.5
+   */
+  function movingAverage<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Largest value of the last `rows` rows, this one included; NULL where there are fewer rows.
+   *
+   * @example
+   * // high: 10, 12, 9
+   * movingMax('high', 2) // NULL, 12, 12
+   */
+  function movingMax<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Smallest value of the last `rows` rows, this one included; NULL where there are fewer rows.
+   *
+   * @example
+   * // low: 10, 12, 9
+   * movingMin('low', 2) // NULL, 10, 9
+   */
+  function movingMin<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Sample standard deviation (divided by n - 1, SQL's stddev) of the last `rows` rows; NULL where there are fewer rows.
+   *
+   * @example
+   * // close: 10, 12, 9
+   * movingStddev('close', 2) // NULL, 1.414, 2.121
+   */
+  function movingStddev<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Population standard deviation (divided by n, SQL's stddev_pop) of the last `rows` rows: that of Bollinger bands.
+   *
+   * @example
+   * // close: 10, 12, 9
+   * movingStddevPop('close', 2) // NULL, 1, 1.5
+   */
+  function movingStddevPop<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Sum of the values of the last `rows` rows, this one included; NULL where there are fewer rows.
+   *
+   * @example
+   * // sold: 10, 12, 9
+   * movingSum('sold', 2) // NULL, 22, 21
+   */
+  function movingSum<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Rank of the value among all keys at the same time: 1 is the largest; equal values have the same rank, and ranks after them are left out.
+   *
+   * @example
+   * // sold, of three keys at one time: 1, 3, 1
+   * rank('sold') // 2, 1, 2
+   */
+  function rank<const Text extends string>(expression: Text, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * The relative change against `rows` rows before, as a fraction; NULL where that value is 0.
+   *
+   * @example
+   * // close: 10, 12, 9
+   * returns('close') // NULL, 0.2, -0.25
+   */
+  function returns<const Text extends string>(expression: Text, rows?: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * How many rows ago the largest value of the last `rows` rows was, the newest of equal ones: 0 is this row.
+   *
+   * @example
+   * // high: 10, 12, 9, 8
+   * rowsSinceMax('high', 3) // NULL, NULL, 1, 2
+   * // Aroon up of 25 bars: 100 * (25 - rowsSinceMax('high', 26)) / 25
+   */
+  function rowsSinceMax<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * How many rows ago the smallest value of the last `rows` rows was, the newest of equal ones: 0 is this row.
+   *
+   * @example
+   * // low: 10, 12, 9, 11
+   * rowsSinceMin('low', 3) // NULL, NULL, 0, 1
+   */
+  function rowsSinceMin<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Wilder's relative strength index of the changes from row to row, 0 to 100; NULL before `rows` changes, and where nothing changed.
+   *
+   * @example
+   * // close: 10, 12, 9
+   * rsi('close', 2) // NULL, NULL, 40
+   */
+  function rsi<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * The value as a fraction of the sum over all keys at the same time.
+   *
+   * @example
+   * // sold, of two keys at one time: 1, 3
+   * share('sold') // 0.25, 0.75
+   */
+  function share<const Text extends string>(expression: Text, options?: SeriesColumnOptions): Column<Text>;
+  /**
+   * Wilder's smoothed average: exponential with the weight 1 / rows, which begins with the mean of the first `rows` values.
+   *
+   * @example
+   * // true_range: 10, 12, 9
+   * wilderAverage('true_range', 2) // NULL, 11, 10
+   */
+  function wilderAverage<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
   /** SQL types a column may have. */
   type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType;
   interface DatasetDefinition<Column extends string = string> {
@@ -204,12 +353,17 @@ declare module 'watershed' {
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
     /** where events come from by themselves while the platform runs */
     readonly sources?: readonly SourceDefinition[];
+    /** name → calculations over the merged rows of a view; queried under its name like a view */
+    readonly series?: Readonly<Record<string, SeriesDefinition>>;
   }
   type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>;
   type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, (typeof KEY_TYPES)[number]>;
   type ColumnDefinition<Type extends ColumnType = ColumnType> = ReadColumn<Type> | DerivedColumn<Type>;
   type CheckedViews<Column extends string, Views> = {
     readonly [View in keyof Views]: string extends NamesOf<Member<Views[View], 'measures'>> ? ViewDefinition : CheckedView<Column, Views[View]>;
+  };
+  type CheckedSeries<Views, Series> = {
+    readonly [Name in keyof Series]: string extends NamesOf<Member<Series[Name], 'columns'>> ? SeriesDefinition : CheckedSeriesOne<Views, Series[Name]>;
   };
   interface ViewDefinition<Column extends string = string> {
     readonly label?: string;
@@ -226,6 +380,23 @@ declare module 'watershed' {
     readonly rank?: RankDefinition;
     /** name of the added column → lookup */
     readonly enrich?: Readonly<Record<string, LookupDefinition>>;
+  }
+  /** Calculations over the merged rows of a view, in the order of their times. */
+  interface SeriesDefinition {
+    readonly label?: string;
+    /** the view whose merged rows it is calculated from; it must have `time` or a `window` */
+    readonly over: string;
+    /** dimensions of the view that its rows have: each combination is a series of its own; default: all */
+    readonly by?: readonly string[];
+    /** the grain of its rows if a query names none; one of the view's */
+    readonly grain: Grain;
+    /**
+     * adds a row wherever a key has none between its first row and the newest one of the view: one rule for all measures, or one per measure
+     * (NULL for the others). Default: no rows are added
+     */
+    readonly fill?: SeriesFill | Readonly<Record<string, SeriesFill>>;
+    /** name → calculation; a text is an expression over the view's measures and other columns */
+    readonly columns: Readonly<Record<string, string | SeriesColumnDefinition>>;
   }
   /** Name of a case → the case. */
   type DefinitionCases = Readonly<Record<string, DefinitionCase>>;
@@ -270,9 +441,26 @@ declare module 'watershed' {
     readonly path: string;
     readonly as?: undefined;
   }
+  /** A calculation over the rows of a series. */
+  interface SeriesColumnDefinition<Name extends string = string> {
+    readonly kind: SeriesColumnKind;
+    /** over the view's measures and the series' other columns */
+    readonly expression: string;
+    /** rows that it looks back over, or by */
+    readonly rows?: number;
+    readonly label?: string;
+    /** only for TypeScript: the measures and columns that bare names refer to */
+    readonly name?: Name;
+  }
+  interface SeriesColumnOptions {
+    readonly label?: string;
+  }
+  /** What a measure is in a row that is added where a key has none: nothing, zero, or the value of the row before. */
+  type SeriesFill = null | 0 | 'previous';
   type SourceDefinition = HttpStreamDefinition | ServerSentEventsDefinition | WebSocketDefinition | PollingDefinition;
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
+  type Column<Text extends string> = SeriesColumnDefinition<ColumnIn<Text>>;
   type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
   const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
   type ListType = (typeof LIST_TYPES)[number];
@@ -290,6 +478,10 @@ declare module 'watershed' {
   /** Unknown members of a view become never, so that a misspelt one is reported where it is. */
   type CheckedView<Column extends string, View> = {
     readonly [Key in keyof View]: Key extends keyof CheckedMembers<Column, View> ? CheckedMembers<Column, View>[Key] : Key extends keyof ViewDefinition ? ViewDefinition[Key] : never;
+  };
+  /** As CheckedView, over the views that there are. */
+  type CheckedSeriesOne<Views, Series> = {
+    readonly [Key in keyof Series]: Key extends keyof CheckedSeriesMembers<Views, Series> ? CheckedSeriesMembers<Views, Series>[Key] : Key extends keyof SeriesDefinition ? SeriesDefinition[Key] : never;
   };
   interface ColumnOptions<Type extends ColumnType> {
     readonly type: Type;
@@ -323,6 +515,7 @@ declare module 'watershed' {
     readonly day: 86400000;
   };
   type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
+  type SeriesColumnKind = ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank') | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop') | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi');
   /** A response that does not end, one event a line. */
   interface HttpStreamDefinition extends SourceOptions {
     readonly kind: 'http-stream';
@@ -378,6 +571,14 @@ declare module 'watershed' {
       readonly time: readonly string[];
     } ? never : ViewDefinition['window'];
   }
+  interface CheckedSeriesMembers<Views, Series> {
+    readonly over: NamesOf<Views>;
+    readonly by: readonly NamesOf<Member<OverView<Views, Series>, 'dimensions'>>[];
+    readonly grain: GrainIn<OverView<Views, Series>>;
+    readonly columns: {
+      readonly [Name in keyof Member<Series, 'columns'>]: CheckedSeriesColumn<SeriesNames<OverView<Views, Series>, Series>, Member<Series, 'columns'>[Name]>;
+    };
+  }
   /** What becomes of an event whose value cannot be converted. */
   const ON_ERROR: readonly ['null', 'reject'];
   /** Values that the JSON of an event can have at the path of a column of this type. */
@@ -417,5 +618,12 @@ declare module 'watershed' {
   };
   /** dimensions and measures */
   type Outputs<View> = NamesOf<Member<View, 'dimensions'>> | NamesOf<Member<View, 'measures'>>;
+  type OverView<Views, Series> = Member<Series, 'over'> extends infer Over extends keyof Views ? Views[Over] : never;
+  type GrainIn<View> = View extends {
+    readonly time: readonly (infer OneGrain)[];
+  } ? OneGrain : SeriesDefinition['grain'];
+  type CheckedSeriesColumn<Name extends string, Column> = Column extends string ? CheckedText<Column, Name> : Column extends SeriesColumnDefinition<infer Used> ? [Used] extends [Name] ? SeriesColumnDefinition : string extends Used ? SeriesColumnDefinition : SeriesColumnDefinition<Name> : string | SeriesColumnDefinition;
+  /** measures of the view and columns of the series */
+  type SeriesNames<View, Series> = NamesOf<Member<View, 'measures'>> | NamesOf<Member<Series, 'columns'>>;
   type Scalar = string | number | boolean;
 }

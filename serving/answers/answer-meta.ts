@@ -81,7 +81,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
   )
   return {
     dataset: plan.view.dataset,
-    view: plan.view.name,
+    view: plan.name,
     definition: plan.view.hash,
     generation: generation && { id: generation.id, mode: generation.mode, finishedAt: iso(generation.finishedAtMs)! },
     boundary: partitions.map(({ boundary }) => boundary),
@@ -169,16 +169,30 @@ const ADDED: Partial<Record<CompiledMeasure['kind'], string>> = {
 }
 
 function estimatesOf(plan: QueryPlan, estimated: ReadonlyMap<string, number>): AnswerMeta['estimates'] {
-  return Object.fromEntries(
-    plan.measures.flatMap(({ name, kind, exactness }): [string, { bound: string; rows?: number }][] => {
-      if (exactness.kind === 'bounded') return [[name, { bound: `±${exactness.relativeError * 100} %` }]]
-      if (exactness.kind === 'float' && exactness.of === 'magnitude')
-        return [[name, { bound: `±${exactness.relativeError} of the ${ADDED[kind] ?? 'absolute values'}` }]]
-      const rows = estimated.get(name) ?? 0
-      if (exactness.kind !== 'sketch' || rows === 0) return []
-      return [[name, { bound: `±${(exactness.relativeSigma * 100).toFixed(1)} % (1 σ)`, rows }]]
-    }),
-  )
+  const measures = plan.measures.flatMap((measure): [string, { bound: string; rows?: number }][] => {
+    const rows = estimated.get(measure.name) ?? 0
+    const bound = boundOf(measure)
+    if (bound === null || (measure.exactness.kind === 'sketch' && rows === 0)) return []
+    return [[measure.name, rows === 0 ? { bound } : { bound, rows }]]
+  })
+  const columns = plan.columns.flatMap((column): [string, { bound: string; rows?: number }][] => {
+    const rows = estimated.get(column.name) ?? 0
+    const bounds = plan.view.measures
+      .filter(({ name, exactness }) => column.measures.includes(name) && (exactness.kind !== 'sketch' || rows > 0))
+      .flatMap((measure) => boundOf(measure)?.concat(` in '${measure.name}'`) ?? [])
+    if (bounds.length === 0) return []
+    const bound = `calculated from estimates: ${bounds.join(', ')}`
+    return [[column.name, rows === 0 ? { bound } : { bound, rows }]]
+  })
+  return Object.fromEntries([...measures, ...columns])
+}
+
+/** How far values of the measure can be from the exact ones; null: they are exact, or the nearest double. */
+function boundOf({ kind, exactness }: CompiledMeasure): string | null {
+  if (exactness.kind === 'bounded') return `±${exactness.relativeError * 100} %`
+  if (exactness.kind === 'sketch') return `±${(exactness.relativeSigma * 100).toFixed(1)} % (1 σ)`
+  if (exactness.kind !== 'float' || exactness.of !== 'magnitude') return null
+  return `±${exactness.relativeError} of the ${ADDED[kind] ?? 'absolute values'}`
 }
 
 function sum<T>(list: readonly T[], of: (item: T) => number): number {

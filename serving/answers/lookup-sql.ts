@@ -13,7 +13,7 @@ export interface EnrichedRows {
  * @param dictionaries dictionary → relation of its pinned version; lookups in other dictionaries are omitted
  */
 export function enrichedSql(plan: QueryPlan, rows: string, dictionaries: ReadonlyMap<string, string>): EnrichedRows {
-  const shown = new Set([...plan.dimensions, ...plan.measures.map(({ name }) => name)])
+  const shown = new Set([...plan.dimensions, ...plan.values.map(({ name }) => name)])
   const lookups = plan.view.lookups.filter(({ key, dictionary }) => shown.has(key) && dictionaries.has(dictionary))
   if (lookups.length === 0) return { sql: rows, names: [] }
   const joins = lookups.map((lookup, index) => joinSql(lookup, `l${index}`, dictionaries.get(lookup.dictionary)!))

@@ -96,7 +96,7 @@ interface GroupedStates {
   readonly groups: readonly GroupBy[]
 }
 
-function groupedStates(plan: QueryPlan, states: string, bound: BoundValues): GroupedStates {
+export function groupedStates(plan: QueryPlan, states: string, bound: BoundValues): GroupedStates {
   const groups = plan.dimensions.map((name) => ({ name, sql: quoteName(name) }))
   if (plan.buckets === null) return { states, groups }
   const { grain, paneMs } = plan.buckets
@@ -191,11 +191,11 @@ function presentedSql(
   )
 }
 
-function rankedSql(plan: QueryPlan, presented: string, bound: BoundValues): string {
+export function rankedSql(plan: QueryPlan, presented: string, bound: BoundValues): string {
   const order = plan.order.map(({ by, direction }) => `${quoteName(by)} ${direction} NULLS LAST`).join(', ')
   const ordered = order === '' ? '' : `ORDER BY ${order}`
   const conditions = [
-    ...(plan.view.rank?.having === undefined ? [] : [`(${plan.view.rank.having}\n)`]),
+    ...(plan.rank?.having === undefined ? [] : [`(${plan.rank.having}\n)`]),
     ...plan.having.map(({ column, filter }) => filterSql(column, filter, bound)),
   ]
   const having = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`

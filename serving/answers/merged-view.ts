@@ -1,5 +1,5 @@
 /** Answers a query from one snapshot, as if batch and speed were one, and says where the boundary was. */
-import type { ViewQuery } from '#core/query.ts'
+import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
@@ -7,17 +7,18 @@ import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type AnswerMeta, type AnswerRange, metaOf } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
+import { filledRowsOf } from './filled-rows-sql.ts'
 import { isoSql, jsonValueSql } from './json-value.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
 import { NewestPane } from './newest-pane.ts'
 import { openTable } from './open-table.ts'
-import { QueryError, UnknownViewError } from './query-error.ts'
-import { planQuery, type QueryPlan, unknownTimezone } from './query-plan.ts'
+import { QueryError } from './query-error.ts'
+import { planFor, type QueryPlan, unknownTimezone } from './query-plan.ts'
+import { seriesRowsSql, sketchesOf } from './series-rows-sql.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { paneCutOf } from './time-bucket.ts'
 import { limited, onConnection, QUERY_MS_MAX } from './time-limit.ts'
-import { unknownName } from './unknown-name.ts'
 
 export interface Answer {
   /** JSON array text of the rows; every integer with all of its digits */
@@ -45,17 +46,12 @@ export async function answerQuery(
   query: ViewQuery,
   options: AnswerOptions = {},
 ): Promise<Answer> {
-  const view = served.dataset.views.get(query.view)
-  if (view === undefined) {
-    const names = [...served.dataset.views.keys()]
-    throw new UnknownViewError('view', unknownName(query.view, names), names)
-  }
-  const plan = planQuery(view, query)
+  const plan = planFor(served.dataset, query)
   const { queryMsMax = QUERY_MS_MAX, signal: gone } = options
   return limited(queryMsMax, gone, async (signal) => {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await answerPlan(served, plan, await takeSnapshot(served, { views: [view], live: 'optional' }), {
+        return await answerPlan(served, plan, await takeSnapshot(served, { views: [plan.view], live: 'optional' }), {
           ...options,
           signal,
         })
@@ -112,8 +108,7 @@ export async function answerStates(
   const { snapshot, sql, bound, dictionaries } = at
   try {
     const range = await rangeOf(plan, at, connection, nowMs)
-    const states = filteredSql(plan.view, sql, range, plan.query.filters ?? [], bound)
-    const enriched = enrichedSql(plan, answerSql(plan, states, bound), dictionaries)
+    const enriched = enrichedSql(plan, rowsSql(plan, sql, range, bound), dictionaries)
     const { texts, estimated } = await rowTexts(connection, plan, enriched, bound, answerBytesMax)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
@@ -125,10 +120,21 @@ export async function answerStates(
   }
 }
 
+function rowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
+  if (plan.series !== null) return seriesRowsSql({ ...plan, series: plan.series }, states, bound)
+  return answerSql(plan, filteredSql(plan.view, states, range, plan.query.filters ?? [], bound), bound)
+}
+
 /** What only the engine could tell: a zone that it does not know, or one whose buckets cut a pane. */
 function explained(error: unknown, plan: QueryPlan): unknown {
   const message = error instanceof Error ? error.message : ''
   if (/Unknown TimeZone/i.test(message)) return unknownTimezone(plan.timezone)
+  const filled = filledRowsOf(message)
+  if (filled !== null)
+    return new QueryError(
+      'from',
+      `filling the gaps of series '${plan.name}' needs ${filled} rows (keys × buckets), more than filledRowsMax = ${QUERY_LIMITS.filledRowsMax}; ask for a shorter time, a longer grain or fewer keys`,
+    )
   const cut = paneCutOf(message)
   if (plan.buckets === null || cut === null) return error
   const { grain, paneMs } = plan.buckets
@@ -182,11 +188,14 @@ async function rowTexts(
   bound: BoundValues,
   answerBytesMax: number,
 ): Promise<RowTexts> {
-  const sketches = plan.measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name)
+  const sketches = [
+    ...plan.measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name),
+    ...plan.columns.filter((column) => sketchesOf(plan.view, column).length > 0).map(({ name }) => name),
+  ]
   const dimensions = plan.dimensions.map((name) => plan.view.dimensions.find((dimension) => dimension.name === name)!)
   const members = [
-    ...(plan.query.grain === undefined ? [] : [{ name: 'time', sql: isoSql('epoch_ms(time)') }]),
-    ...[...dimensions, ...plan.measures].map((column) => ({ name: column.name, sql: jsonValueSql(column) })),
+    ...(plan.buckets === null ? [] : [{ name: 'time', sql: isoSql('epoch_ms(time)') }]),
+    ...[...dimensions, ...plan.values].map((column) => ({ name: column.name, sql: jsonValueSql(column) })),
     ...enriched.names.map((name) => ({ name, sql: quoteName(name) })),
   ]
   const object = `json_object(${members.map(({ name, sql }) => `${quoteText(name)}, ${sql}`).join(', ')})`

@@ -1,10 +1,21 @@
-/** Checks a query against its view and settles everything that it leaves open. */
-import type { CompiledMeasure, CompiledView, SlidingWindow, SqlColumn } from '#core/compiled.ts'
+/** Checks a query against its view or series, and settles everything that it leaves open. */
+import type {
+  CompiledDataset,
+  CompiledMeasure,
+  CompiledRank,
+  CompiledSeries,
+  CompiledSeriesColumn,
+  CompiledView,
+  PanesTime,
+  SlidingWindow,
+  SqlColumn,
+} from '#core/compiled.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { Grain } from '#core/grains.ts'
 import { type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { checkFilter, type FilterField } from './filter-sql.ts'
-import { QueryError } from './query-error.ts'
+import { QueryError, UnknownViewError } from './query-error.ts'
+import { unknownName } from './unknown-name.ts'
 import { isTimezone } from './zone-time.ts'
 
 export interface Order {
@@ -19,10 +30,21 @@ export interface PlannedHaving {
 }
 
 export interface QueryPlan {
+  /** what is asked: the view, or a series over it */
+  readonly name: string
+  /** whose states are merged */
   readonly view: CompiledView
+  /** null: the view's own rows are asked for */
+  readonly series: CompiledSeries | null
   readonly query: ViewQuery
   readonly dimensions: readonly string[]
   readonly measures: readonly CompiledMeasure[]
+  /** those of the series that are shown */
+  readonly columns: readonly CompiledSeriesColumn[]
+  /** measures and columns, in the order in which they are shown */
+  readonly values: readonly SqlColumn[]
+  /** the view's; a series has none */
+  readonly rank: CompiledRank | undefined
   readonly timezone: string
   readonly order: readonly Order[]
   readonly having: readonly PlannedHaving[]
@@ -34,43 +56,59 @@ export interface QueryPlan {
   readonly window: SlidingWindow | null
 }
 
+/** The plan of a query of one of the dataset's views or series. @throws QueryError that names the parameter, UnknownViewError */
+export function planFor({ views, series }: Pick<CompiledDataset, 'views' | 'series'>, query: ViewQuery): QueryPlan {
+  const view = views.get(query.view)
+  if (view !== undefined) return planQuery(view, query)
+  const one = series.get(query.view)
+  if (one !== undefined) return planQuery(one.over, query, one)
+  const names = [...views.keys(), ...series.keys()]
+  throw new UnknownViewError('view', unknownName(query.view, names), names)
+}
+
 /** @throws QueryError that names the parameter */
-export function planQuery(view: CompiledView, query: ViewQuery): QueryPlan {
+export function planQuery(view: CompiledView, query: ViewQuery, series: CompiledSeries | null = null): QueryPlan {
   const names = view.dimensions.map((dimension) => dimension.name)
-  const measureNames = view.measures.map((measure) => measure.name)
+  const rank = series === null ? view.rank : undefined
+  const values = [...view.measures, ...(series?.columns ?? [])]
+  const valueNames = values.map(({ name }) => name)
   const per = query.per ?? []
-  const dimensions = query.dimensions ?? withPer(view.rank?.dimensions ?? names, per, names)
+  const dimensions = query.dimensions ?? withPer(series?.by ?? rank?.dimensions ?? names, per, names)
   known('dimensions', dimensions, names)
-  known('measures', query.measures ?? [], measureNames)
-  const keep = [...(query.grain === undefined ? [] : ['time']), ...dimensions]
+  known('measures', query.measures ?? [], valueNames)
+  const grain = query.grain ?? series?.grain
+  const keep = [...(grain === undefined ? [] : ['time']), ...dimensions]
   known('per', per, keep)
-  if (per.length > 0 && query.order === undefined && view.rank === undefined)
+  if (per.length > 0 && query.order === undefined && rank === undefined)
     throw new QueryError('per', "requires 'order', which ranks the rows of each combination")
   known(
     'order',
     (query.order ?? []).map(({ by }) => by),
-    [...keep, ...measureNames],
+    [...keep, ...valueNames],
   )
   checkFilters(view, query, names)
-  const having = havingOf(view.measures, query)
-  const time = timeAsked(view, query)
-  const limit = query.limit ?? view.rank?.limit ?? QUERY_LIMITS.rowsDefault
+  const having = havingOf(values, query)
+  const time = series === null ? timeAsked(view, query) : timeOfSeries(series, query)
+  const limit = query.limit ?? rank?.limit ?? QUERY_LIMITS.rowsDefault
   if (!Number.isInteger(limit) || limit < 1 || limit > QUERY_LIMITS.rowsMax) {
     throw new QueryError('limit', `must be an integer from 1 to rowsMax = ${QUERY_LIMITS.rowsMax}`)
   }
-  const ranked: Order[] =
-    view.rank && (query.grain === undefined || per.length > 0) ? [{ by: view.rank.by, direction: 'desc' }] : []
+  const ranked: Order[] = rank && (grain === undefined || per.length > 0) ? [{ by: rank.by, direction: 'desc' }] : []
   const wanted = query.order ?? ranked
   const tie = keep
     .filter((name) => !wanted.some(({ by }) => by === name))
     .map((by): Order => ({ by, direction: 'asc' }))
+  const shown = query.measures ?? valueNames
   return {
+    name: series?.name ?? view.name,
     view,
+    series,
     query,
     dimensions,
-    measures: query.measures
-      ? query.measures.map((name) => view.measures.find((measure) => measure.name === name)!)
-      : view.measures,
+    measures: view.measures.filter(({ name }) => shown.includes(name)),
+    columns: (series?.columns ?? []).filter(({ name }) => shown.includes(name)),
+    values: shown.map((name) => values.find((value) => value.name === name)!),
+    rank,
     timezone: query.timezone ?? 'UTC',
     order: [...wanted, ...tie],
     having,
@@ -128,7 +166,7 @@ function timeAsked({ name, time }: CompiledView, query: ViewQuery): Pick<QueryPl
     }
     return { buckets: null, window: null }
   }
-  const { paneMs, grains } = time
+  const { paneMs } = time
   const windowed = fromMs === undefined && toMs === undefined && grain === undefined
   const window = windowed ? (time.window ?? null) : null
   if (at !== undefined && window === null) {
@@ -146,16 +184,31 @@ function timeAsked({ name, time }: CompiledView, query: ViewQuery): Pick<QueryPl
       )
     }
   }
-  if (fromMs !== undefined && toMs !== undefined && fromMs >= toMs) throw new QueryError('to', 'must be after from')
-  if (grain !== undefined && !grains.includes(grain)) {
-    throw new QueryError('grain', `'${grain}' is not a grain of this view${nearest(grain, grains)}`, grains)
-  }
-  checkTimezone(query)
+  checkBuckets(time, query, grain)
+  checkTimezone(query, grain)
   return { buckets: grain === undefined ? null : { grain, paneMs }, window }
 }
 
+/** Rows of a series are whole buckets, wherever `from` and `to` are: they select by `time`. */
+function timeOfSeries(
+  { name, over: { time }, grain: usual }: CompiledSeries,
+  query: ViewQuery,
+): Pick<QueryPlan, 'buckets' | 'window'> {
+  if (query.at !== undefined) throw new QueryError('at', `series '${name}' has no window`)
+  const grain = query.grain ?? usual
+  checkBuckets(time, query, grain)
+  checkTimezone(query, grain)
+  return { buckets: { grain, paneMs: time.paneMs }, window: null }
+}
+
+function checkBuckets({ grains }: PanesTime, { fromMs, toMs }: ViewQuery, grain: Grain | undefined): void {
+  if (fromMs !== undefined && toMs !== undefined && fromMs >= toMs) throw new QueryError('to', 'must be after from')
+  if (grain !== undefined && !grains.includes(grain))
+    throw new QueryError('grain', `'${grain}' is not a grain of this view${nearest(grain, grains)}`, grains)
+}
+
 /** Whether the zone's offsets fit the panes is known when the panes are read (time-bucket.ts). */
-function checkTimezone({ timezone, grain, fromMs, toMs, at }: ViewQuery): void {
+function checkTimezone({ timezone, fromMs, toMs, at }: ViewQuery, grain: Grain | undefined): void {
   if (timezone === undefined) return
   if (grain === undefined && fromMs === undefined && toMs === undefined && typeof at !== 'number')
     throw new QueryError('timezone', "can be used only with 'grain', 'from', 'to' or a time in 'at'")

@@ -1,6 +1,6 @@
 /** A dataset as the API describes it: what can be queried, and how exact each measure is. */
 import type { z } from 'zod'
-import type { CompiledDataset, CompiledView, ViewTime } from '#core/compiled.ts'
+import type { CompiledDataset, CompiledSeries, CompiledView, ViewTime } from '#core/compiled.ts'
 import type { DATASET } from './response-schemas.ts'
 
 type Described = z.output<typeof DATASET>
@@ -20,6 +20,7 @@ export function describeDataset(dataset: CompiledDataset): Described {
       onError,
     })),
     views: [...dataset.views.values()].map(describeView),
+    series: [...dataset.series.values()].map(describeSeries),
   }
 }
 
@@ -33,6 +34,28 @@ function describeView(view: CompiledView): Described['views'][number] {
     dimensions: [...view.dimensions],
     measures: view.measures.map(({ name, kind, type, label, exactness }) => ({ name, kind, type, label, exactness })),
     enrich: view.lookups.map(({ name, dictionary, key, attribute }) => ({ name, dictionary, key, attribute })),
+  }
+}
+
+function describeSeries(series: CompiledSeries): Described['series'][number] {
+  const { name, label, over, by, grain, fill, columns } = series
+  return {
+    name,
+    label,
+    over: over.name,
+    by: [...by],
+    grain,
+    grains: [...over.time.grains],
+    fill: fill === null ? null : Object.fromEntries(fill),
+    columns: columns.map(({ name, kind, expression, rows, type, label, measures }) => ({
+      name,
+      kind,
+      expression,
+      rows,
+      type,
+      label,
+      measures: [...measures],
+    })),
   }
 }
 

@@ -63,6 +63,30 @@ const view = z.strictObject({
   enrich: z.array(z.strictObject({ name, dictionary: name, key: name, attribute: name })),
 })
 
+const series = z.strictObject({
+  name,
+  label: name.optional(),
+  over: name.describe('View whose merged rows it is calculated from'),
+  by: z.array(name).describe('Dimensions of its rows if a query names none'),
+  grain: z.string().describe('Grain of its rows if a query names none'),
+  grains: z.array(z.string()),
+  fill: z
+    .record(z.string(), z.union([z.literal(0), z.literal('previous'), z.null()]))
+    .nullable()
+    .describe('Per measure: its value in a row that fills a gap; null: gaps are not filled'),
+  columns: z.array(
+    z.strictObject({
+      name,
+      kind: z.string(),
+      expression: z.string(),
+      rows: z.number().nullable().describe('Rows that it looks back over, or by'),
+      type: z.string(),
+      label: name.optional(),
+      measures: z.array(name).describe('Measures of the view that it is calculated from'),
+    }),
+  ),
+})
+
 export const DATASET = z.strictObject({
   name,
   label: name.optional(),
@@ -79,6 +103,7 @@ export const DATASET = z.strictObject({
     }),
   ),
   views: z.array(view),
+  series: z.array(series).describe('Calculations over the merged rows of views; queried like views'),
 })
 
 export const DATASETS = z.strictObject({ datasets: z.array(DATASET) })

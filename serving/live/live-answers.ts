@@ -3,7 +3,6 @@
  * anything changed, it is given as it is. Its own position says what it counts; how old that is, is said anew each time.
  */
 import { createHash } from 'node:crypto'
-import type { CompiledView } from '#core/compiled.ts'
 import { isReached } from '#core/log-position.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
@@ -12,11 +11,10 @@ import { ageOf, whyMissing, withoutAge } from '../answers/answer-meta.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
-import { PositionNotReachedError, UnknownViewError } from '../answers/query-error.ts'
-import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
+import { PositionNotReachedError } from '../answers/query-error.ts'
+import { planFor, type QueryPlan } from '../answers/query-plan.ts'
 import { type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
-import { unknownName } from '../answers/unknown-name.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
@@ -98,7 +96,7 @@ export class LiveAnswers {
     const text = JSON.stringify(query)
     const known = this.#plans.get(text)
     if (known !== undefined) return known
-    const asked = { plan: planQuery(this.#viewOf(query), query), text }
+    const asked = { plan: planFor(this.#live.served.dataset, query), text }
     if (this.#plans.size >= this.#limits.answersMax) this.#plans.delete(this.#plans.keys().next().value!)
     this.#plans.set(text, asked)
     return asked
@@ -235,13 +233,6 @@ export class LiveAnswers {
     } finally {
       head.release()
     }
-  }
-
-  #viewOf({ view: name }: ViewQuery): CompiledView {
-    const { views } = this.#live.served.dataset
-    const view = views.get(name)
-    if (view !== undefined) return view
-    throw new UnknownViewError('view', unknownName(name, [...views.keys()]), [...views.keys()])
   }
 }
 

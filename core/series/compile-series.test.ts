@@ -1,0 +1,183 @@
+/** What a series is refused for, and what its columns depend on. */
+import { describe, expect, test } from 'vitest'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
+import { compileDataset } from '../compile-dataset.ts'
+import type { DatasetDefinition, SeriesColumnDefinition, SeriesDefinition } from '../definition.ts'
+import {
+  count,
+  cumulativeSum,
+  difference,
+  ema,
+  latest,
+  lookup,
+  movingAverage,
+  rank,
+  rsi,
+  share,
+  sliding,
+  sum,
+} from '../definition.ts'
+import { DefinitionError } from '../definition-error.ts'
+
+const connection = await testConnection()
+
+const quotes: DatasetDefinition = {
+  name: 'quotes',
+  time: 'at',
+  key: 'symbol',
+  columns: {
+    symbol: { type: 'VARCHAR', path: '$.symbol', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', required: true },
+    price: { type: 'DECIMAL(9,2)', path: '$.price' },
+    size: { type: 'INTEGER', path: '$.size' },
+  },
+  views: {
+    bars: {
+      dimensions: { symbol: 'symbol' },
+      time: ['minute', 'day'],
+      measures: { close: latest('price'), venue: latest('symbol'), volume: sum('size') },
+      enrich: { company: lookup('companies', 'symbol', 'name') },
+    },
+    trending: {
+      dimensions: { symbol: 'symbol' },
+      window: sliding({ size: '5m', every: '1m' }),
+      measures: { n: count() },
+    },
+    totals: { dimensions: { symbol: 'symbol' }, measures: { n: count() } },
+  },
+}
+
+type Columns = SeriesDefinition['columns']
+const columns: Columns = { mean: movingAverage('close', 3) }
+const compile = (series: Readonly<Record<string, object>>) =>
+  compileDataset({ ...quotes, series: series as DatasetDefinition['series'] }, connection)
+
+async function problemsOf(one: object, name = 'bands'): Promise<readonly string[]> {
+  const error = await compile({ [name]: { over: 'bars', grain: 'day', columns, ...one } }).catch(
+    (fault: Error) => fault,
+  )
+  expect(error).toBeInstanceOf(DefinitionError)
+  return (error as DefinitionError).problems
+}
+
+describe('a series is refused, with the place and a way out', () => {
+  test.each<[object, string]>([
+    [{ over: 'bar' }, "series 'bands', over: 'bar' is not a view (did you mean 'bars'?)"],
+    [
+      { over: 'totals' },
+      "series 'bands', over: view 'totals' has no event time; a series needs a view with time or a window",
+    ],
+    [{ grain: 'week' }, "series 'bands', grain: 'week' is not a grain of view 'bars'; use one of minute, day"],
+    [{ by: ['symbl'] }, "series 'bands', by: 'symbl' is not a dimension of view 'bars' (did you mean 'symbol'?)"],
+    [{ by: ['symbol', 'symbol'] }, "series 'bands', by: a dimension is given more than once"],
+    [{ fill: { vol: 0 } }, "series 'bands', fill: 'vol' is not a measure of view 'bars'"],
+    [
+      { fill: 0 },
+      "series 'bands', fill: 0 is not a value of measure 'venue', which has type VARCHAR; give each measure its own, or use null or 'previous'",
+    ],
+    [{ fill: 'next' }, "series 'bands', fill: 'next' is not one of null, 0, 'previous'"],
+    [{ columns: {} }, "series 'bands': a series must have 1 to 64 columns"],
+    [
+      { columns: { close: 'volume' } },
+      "series 'bands', column 'close': the name is already used by a measure of view 'bars'",
+    ],
+    [
+      { columns: { company: 'volume' } },
+      "series 'bands', column 'company': the name is already used by a lookup of view 'bars'",
+    ],
+    [{ columns: { time: 'volume' } }, "series 'bands', column 'time': this name is reserved"],
+    [
+      { columns: { a: 'clos' } },
+      "series 'bands', column 'a': 'clos' refers to unknown column 'clos' (did you mean 'close'?)",
+    ],
+    [
+      { columns: { a: 'sum(close)' } },
+      "series 'bands', column 'a': 'sum(close)' calls sum(), which is not one of the allowed scalar functions",
+    ],
+    [
+      { columns: { a: movingAverage('close', 501) } },
+      "series 'bands', column 'a': movingAverage over 501 rows; use an integer from 1 to 500",
+    ],
+    [
+      { columns: { a: { kind: 'movingStddev', expression: 'close', rows: 1 } } },
+      "series 'bands', column 'a': movingStddev over 1 rows; use an integer from 2 to 500",
+    ],
+    [
+      { columns: { a: ema('venue', 3) } },
+      "series 'bands', column 'a': ema requires a numeric expression, but 'venue' has type VARCHAR",
+    ],
+    [
+      { columns: { a: 'b + 1', b: difference('a') } },
+      "series 'bands', column 'a': it is calculated from itself, by way of a → b → a",
+    ],
+    [
+      { colums: columns },
+      "series 'bands': unknown member 'colums' (did you mean 'columns'?); known members: label, over, by, grain, fill, columns",
+    ],
+    [
+      { columns: { a: { kind: 'movingAverage', expression: 'close', row: 3, rows: 3 } } },
+      "series 'bands', column 'a': unknown member 'row' (did you mean 'rows'?); known members: rows, label",
+    ],
+    [
+      { columns: { a: { kind: 'sma', expression: 'close' } } },
+      "series 'bands', column 'a': is not a calculation; use an expression, or one of expression, lag, difference, returns, movingAverage, movingSum, movingMin, movingMax, movingStddev, movingStddevPop, rowsSinceMax, rowsSinceMin, ema, wilderAverage, rsi, cumulativeSum, share, rank, for example movingAverage('close', 20)",
+    ],
+  ])('%o', async (one, problem) => {
+    expect(await problemsOf(one)).toContain(problem)
+  })
+
+  test('a name that a view has', async () => {
+    expect(await problemsOf({}, 'bars')).toEqual(["series 'bars': the name is already used by a view"])
+  })
+
+  test('problems of its view are reported alone', async () => {
+    const views = { ...quotes.views, bars: { ...quotes.views.bars!, where: 'price' } }
+    const series = { bands: { over: 'bars', grain: 'day', columns } } as const
+    const error = await compileDataset({ ...quotes, views, series }, connection).catch((fault: Error) => fault)
+    expect((error as DefinitionError).problems).toEqual([
+      "view 'bars', where: 'price' must be a BOOLEAN expression, but has type DECIMAL(9,2)",
+    ])
+  })
+})
+
+describe('a column', () => {
+  const one = async (defined: Columns, name: string) =>
+    (await compile({ bands: { over: 'bars', grain: 'day', columns: defined } })).series
+      .get('bands')!
+      .columns.find((column) => column.name === name)!
+
+  test.each<[Record<string, string | SeriesColumnDefinition>, string, number | null, boolean]>([
+    [{ a: movingAverage('close', 20) }, 'DOUBLE', 19, false],
+    [{ a: 'close * 2' }, 'DECIMAL(18,2)', 0, false],
+    [{ a: difference('b', 3), b: movingAverage('close', 20) }, 'DOUBLE', 22, false],
+    [{ a: rsi('close', 14) }, 'DOUBLE', 560, false],
+    [{ a: ema('b', 10), b: cumulativeSum('volume') }, 'DOUBLE', null, false],
+    [{ a: share('volume') }, 'DOUBLE', 0, true],
+    [{ a: movingAverage('b', 5), b: rank('volume') }, 'DOUBLE', 4, true],
+    [{ a: cumulativeSum('volume') }, 'DECIMAL(38,0)', null, false],
+  ])(
+    'of %o knows its type, how far it looks back, and whether it compares keys',
+    async (defined, type, rowsBack, across) => {
+      expect(await one(defined, 'a')).toMatchObject({ type, rowsBack, across })
+    },
+  )
+
+  test('may use others that stand after it, and knows their measures', async () => {
+    const column = await one(
+      { upper: 'mean + deviation', mean: movingAverage('close', 2), deviation: ema('volume', 2) },
+      'upper',
+    )
+    expect(column.measures).toEqual(['close', 'volume'])
+    expect(column.steps.map(({ name }) => name)).toEqual(['mean', 'deviation', 'upper'])
+  })
+
+  test('over a view with a window is one over its buckets', async () => {
+    const { series } = await compile({ rises: { over: 'trending', grain: 'hour', columns: { more: difference('n') } } })
+    expect(series.get('rises')!.over.name).toBe('trending')
+  })
+
+  test('does not change what is stored', async () => {
+    const [without, withSeries] = [await compile({}), await compile({ bands: { over: 'bars', grain: 'day', columns } })]
+    expect(withSeries.views.get('bars')!.hash).toBe(without.views.get('bars')!.hash)
+  })
+})
