@@ -12,17 +12,20 @@ export interface ResumeDefinition {
   readonly unit?: 's' | 'ms' | 'us'
 }
 
-interface SourceOptions {
+interface AnySourceOptions {
   /** unique within the dataset */
   readonly name: string
-  /** `{env:NAME}` in it stands for an environment variable, for secrets */
-  readonly url: string
-  /** headers of each request; `{env:NAME}` as in the URL */
-  readonly headers?: Readonly<Record<string, string>>
   /** wait until somebody runs `watershed sources resume`. Default false */
   readonly paused?: boolean
   /** read no faster than this. Default: no limit */
   readonly eventsPerSecondMax?: number
+}
+
+interface SourceOptions extends AnySourceOptions {
+  /** `{env:NAME}` in it stands for an environment variable, for secrets */
+  readonly url: string
+  /** headers of each request; `{env:NAME}` as in the URL */
+  readonly headers?: Readonly<Record<string, string>>
   /** connect anew after this long without a byte. Default '1m' */
   readonly silence?: string
 }
@@ -61,8 +64,34 @@ export interface PollingDefinition extends SourceOptions {
   readonly resume?: Pick<ResumeDefinition, 'parameter' | 'from'>
 }
 
-export type SourceDefinition =
+/** Files, new ones and what is appended to them. */
+export interface FilesDefinition extends AnySourceOptions {
+  readonly kind: 'files'
+  /** files, folders and patterns; relative ones to the working directory of the process */
+  readonly paths: readonly string[]
+  /** Default: recognised by name and first lines */
+  readonly format?: 'ndjson' | 'json' | 'csv' | 'parquet'
+  /** CSV: one character. Default: recognised */
+  readonly delimiter?: string
+  /** CSV without a header: names of the columns */
+  readonly columns?: readonly string[]
+  /** CSV: columns with numbers such as 1.234,50 */
+  readonly decimalComma?: readonly string[]
+}
+
+/** A Kafka topic that others write, on the brokers of the settings `kafka.…`. */
+export interface KafkaDefinition extends AnySourceOptions {
+  readonly kind: 'kafka'
+  readonly topic: string
+  /** where it begins when it is first read. Default 'earliest' */
+  readonly begin?: 'earliest' | 'latest'
+}
+
+/** A source that is reached by an address. */
+export type AddressedSource =
   | HttpStreamDefinition
   | ServerSentEventsDefinition
   | WebSocketDefinition
   | PollingDefinition
+
+export type SourceDefinition = AddressedSource | FilesDefinition | KafkaDefinition

@@ -4,16 +4,19 @@ import { NAME } from './definition-limits.ts'
 import { durationMs } from './grains.ts'
 import { parseJsonPath } from './json-path.ts'
 import { SECRET_NAME } from './secret-names.ts'
-import type { SourceDefinition } from './source-definition.ts'
+import type { AddressedSource, FilesDefinition, SourceDefinition } from './source-definition.ts'
 
 const text = z.string()
 
-const shared = {
+const every = {
   name: text,
-  url: text,
-  headers: z.record(text, text).optional(),
   paused: z.boolean().optional(),
   eventsPerSecondMax: z.number().optional(),
+}
+const shared = {
+  ...every,
+  url: text,
+  headers: z.record(text, text).optional(),
   silence: text.optional(),
 }
 const resume = z.strictObject({
@@ -40,6 +43,21 @@ export const sourceSchema = z.discriminatedUnion('kind', [
     page: z.strictObject({ parameter: text, from: text }).optional(),
     resume: z.strictObject({ parameter: text, from: text }).optional(),
   }),
+  z.strictObject({
+    kind: z.literal('files'),
+    ...every,
+    paths: z.array(text),
+    format: z.enum(['ndjson', 'json', 'csv', 'parquet']).optional(),
+    delimiter: text.optional(),
+    columns: z.array(text).optional(),
+    decimalComma: z.array(text).optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('kafka'),
+    ...every,
+    topic: text,
+    begin: z.enum(['earliest', 'latest']).optional(),
+  }),
 ])
 
 /** Member names by kind. */
@@ -48,7 +66,7 @@ export const SOURCE_MEMBERS: Readonly<Record<string, readonly string[]>> = Objec
 )
 
 export const SOURCES_MAX = 32
-const PROTOCOLS: Readonly<Record<SourceDefinition['kind'], readonly string[]>> = {
+const PROTOCOLS: Readonly<Record<AddressedSource['kind'], readonly string[]>> = {
   'http-stream': ['https:', 'http:'],
   'server-sent-events': ['https:', 'http:'],
   websocket: ['wss:', 'ws:'],
@@ -74,9 +92,11 @@ export function sourceProblems(sources: readonly SourceDefinition[]): string[] {
 function problemsOf(source: SourceDefinition): string[] {
   const problems: string[] = []
   if (!NAME.test(source.name)) problems.push(`the name must match ${NAME.source}`)
-  problems.push(...urlProblems(source), ...headerProblems(source))
-  const { silence, eventsPerSecondMax } = source
-  if (silence !== undefined) problems.push(...durationProblem('silence', silence))
+  const { eventsPerSecondMax } = source
+  if (source.kind === 'files') problems.push(...filesProblems(source))
+  else if (source.kind === 'kafka')
+    problems.push(...(TOPIC.test(source.topic) ? [] : [`topic: '${source.topic}' is not the name of a Kafka topic`]))
+  else problems.push(...addressProblems(source))
   if (eventsPerSecondMax !== undefined && !(eventsPerSecondMax > 0))
     problems.push(`eventsPerSecondMax must be more than 0, but is ${eventsPerSecondMax}`)
   if ('every' in source) problems.push(...durationProblem('every', source.every))
@@ -92,7 +112,27 @@ function problemsOf(source: SourceDefinition): string[] {
   return problems
 }
 
-function urlProblems({ kind, url }: SourceDefinition): string[] {
+/** as Kafka has it */
+const TOPIC = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/
+
+function filesProblems({ paths, delimiter }: FilesDefinition): string[] {
+  const problems: string[] = []
+  if (paths.length === 0 || paths.includes('')) problems.push('paths must name at least one file, folder or pattern')
+  if (delimiter !== undefined && (!/^[\t -~]$/.test(delimiter) || delimiter === '"'))
+    problems.push('delimiter must be one ASCII character other than a quote')
+  return problems
+}
+
+function addressProblems(source: AddressedSource): string[] {
+  const { silence } = source
+  return [
+    ...urlProblems(source),
+    ...headerProblems(source),
+    ...(silence === undefined ? [] : durationProblem('silence', silence)),
+  ]
+}
+
+function urlProblems({ kind, url }: AddressedSource): string[] {
   const filled = url.replace(PLACEHOLDER, 'env')
   if (!URL.canParse(filled)) return [`url: '${url}' is not an address`]
   const { protocol, searchParams } = new URL(filled)
@@ -111,7 +151,7 @@ function urlProblems({ kind, url }: SourceDefinition): string[] {
 
 const SECRET_ADVICE = 'a credential does not belong into a definition; name an environment variable'
 
-function headerProblems({ headers = {} }: SourceDefinition): string[] {
+function headerProblems({ headers = {} }: AddressedSource): string[] {
   return Object.entries(headers)
     .filter(([name, value]) => SECRET_NAME.test(name) && value.match(PLACEHOLDER) === null)
     .map(([name]) => `header '${name}': ${SECRET_ADVICE}, for example 'Bearer {env:API_TOKEN}'`)

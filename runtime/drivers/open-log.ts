@@ -67,6 +67,31 @@ async function openKafkaLog({ dataset, configuration, emit, step }: OpenLogOptio
   })
 }
 
+/** A topic of others, to read it. @throws KafkaTopicError, KafkaUnavailableError */
+export async function openKafkaTopic({
+  dataset,
+  topic,
+  configuration,
+  emit,
+}: Pick<OpenLogOptions, 'dataset' | 'emit'> & {
+  readonly topic: string
+  readonly configuration: Pick<Configuration, 'kafka' | 'recordBytesMax'>
+}): Promise<EventLog> {
+  const { KafkaLog } = await import('#storage/log/kafka/kafka-log.ts')
+  const { kafka, recordBytesMax } = configuration
+  const client = kafkaClientOf(configuration, dataset, emit)
+  const { format } = kafka
+  return KafkaLog.open({
+    ...client,
+    topic,
+    dataset,
+    createTopic: false,
+    format,
+    registry: registryOf(kafka),
+    recordBytesMax,
+  })
+}
+
 function keyLimits({ idempotencyKeepMs, idempotencyKeysMax }: Configuration): Partial<KeyLimits> {
   return { keepMs: idempotencyKeepMs, keysMax: idempotencyKeysMax }
 }

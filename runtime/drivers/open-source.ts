@@ -1,10 +1,11 @@
 /** The source that a definition declares, with its secrets from the environment. A client's library is loaded only where its kind is used. */
 import { durationMs } from '#core/grains.ts'
 import { SECRET_NAME } from '#core/secret-names.ts'
-import type { SourceDefinition } from '#core/source-definition.ts'
+import type { AddressedSource, FilesDefinition, KafkaDefinition, SourceDefinition } from '#core/source-definition.ts'
 import { PLACEHOLDER } from '#core/source-shape.ts'
 import type { EventSource } from '#ingest/sources/event-source.ts'
 import type { HttpTarget } from '#ingest/sources/http-client.ts'
+import type { Emit } from '#telemetry/emit.ts'
 import { plaintextPlace, problemOf } from '../settings/plaintext-credentials.ts'
 import type { Configuration } from '../settings/settings.ts'
 
@@ -17,19 +18,54 @@ export interface OpenedSource {
 export interface OpenSourceOptions {
   readonly dataset: string
   readonly definition: SourceDefinition
-  readonly configuration: Pick<Configuration, 'sourceUrls' | 'plaintextCredentials'>
+  readonly configuration: Pick<Configuration, 'sourceUrls' | 'plaintextCredentials' | 'kafka' | 'recordBytesMax'>
+  readonly emit: Emit
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
 const SILENCE_DEFAULT = '1m'
 
 /** @throws Error that says what a person has to set */
-export async function openSource({
-  dataset,
-  definition,
-  configuration,
-  environment,
-}: OpenSourceOptions): Promise<OpenedSource> {
+export async function openSource(options: OpenSourceOptions): Promise<OpenedSource> {
+  const { definition } = options
+  if (definition.kind === 'files') return { source: await filesSource(options, definition), secrets: [] }
+  if (definition.kind === 'kafka') return { source: await kafkaSource(options, definition), secrets: [] }
+  return openAddressed(options, definition)
+}
+
+async function filesSource(
+  { dataset, emit }: OpenSourceOptions,
+  { name, paths, ...format }: FilesDefinition,
+): Promise<EventSource> {
+  const { FilesSource } = await import('#ingest/sources/files/files-source.ts')
+  const onFault = (file: string, { message }: Error): void =>
+    emit({
+      name: 'source-failing',
+      level: 'warn',
+      dataset,
+      message: `dataset '${dataset}', source '${name}': ${file}: ${message}; other files are read, and this one again when it has changed`,
+    })
+  return new FilesSource({ paths, follow: true, format, onFault })
+}
+
+/** @param onCaughtUp told when everything was given that was in the topic */
+export async function kafkaSource(
+  { dataset, configuration, emit }: Pick<OpenSourceOptions, 'dataset' | 'configuration' | 'emit'>,
+  { topic, begin }: Pick<KafkaDefinition, 'topic' | 'begin'>,
+  onCaughtUp?: () => void,
+): Promise<EventSource> {
+  const [{ LogSource }, { openKafkaTopic }] = await Promise.all([
+    import('#ingest/sources/log-source.ts'),
+    import('./open-log.ts'),
+  ])
+  const open = (): ReturnType<typeof openKafkaTopic> => openKafkaTopic({ dataset, topic, configuration, emit })
+  return new LogSource({ name: `Kafka topic '${topic}'`, open, begin, onCaughtUp })
+}
+
+async function openAddressed(
+  { dataset, configuration, environment }: OpenSourceOptions,
+  definition: AddressedSource,
+): Promise<OpenedSource> {
   const name = sourceName(dataset, definition.name)
   const secrets: string[] = []
   const fill = (text: string): string => filled(text, environment, secrets)
@@ -48,7 +84,7 @@ export function sourceName(dataset: string, source: string): string {
 }
 
 async function sourceOf(
-  definition: SourceDefinition,
+  definition: AddressedSource,
   common: { readonly target: HttpTarget; readonly silenceMsMax: number },
   fill: (text: string) => string,
 ): Promise<EventSource> {

@@ -94,7 +94,7 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
 async function hold({ dataset, definition, configuration, intake, log, lake, emit }: SourceParts): Promise<HeldSource> {
   const { name, kind, paused, eventsPerSecondMax } = definition
   try {
-    const opened = await openSource({ dataset, definition, configuration, environment: process.env })
+    const opened = await openSource({ dataset, definition, configuration, emit, environment: process.env })
     const runner = new SourceRunner({
       ...{ dataset, name, kind, intake, emit, eventsPerSecondMax },
       source: opened.source,

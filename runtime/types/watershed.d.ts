@@ -457,7 +457,7 @@ declare module 'watershed' {
   }
   /** What a measure is in a row that is added where a key has none: nothing, zero, or the value of the row before. */
   type SeriesFill = null | 0 | 'previous';
-  type SourceDefinition = HttpStreamDefinition | ServerSentEventsDefinition | WebSocketDefinition | PollingDefinition;
+  type SourceDefinition = AddressedSource | FilesDefinition | KafkaDefinition;
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
   type Column<Text extends string> = SeriesColumnDefinition<ColumnIn<Text>>;
@@ -516,38 +516,28 @@ declare module 'watershed' {
   };
   type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
   type SeriesColumnKind = ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank') | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop') | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi');
-  /** A response that does not end, one event a line. */
-  interface HttpStreamDefinition extends SourceOptions {
-    readonly kind: 'http-stream';
-    readonly resume?: ResumeDefinition;
+  /** A source that is reached by an address. */
+  type AddressedSource = HttpStreamDefinition | ServerSentEventsDefinition | WebSocketDefinition | PollingDefinition;
+  /** Files, new ones and what is appended to them. */
+  interface FilesDefinition extends AnySourceOptions {
+    readonly kind: 'files';
+    /** files, folders and patterns; relative ones to the working directory of the process */
+    readonly paths: readonly string[];
+    /** Default: recognised by name and first lines */
+    readonly format?: 'ndjson' | 'json' | 'csv' | 'parquet';
+    /** CSV: one character. Default: recognised */
+    readonly delimiter?: string;
+    /** CSV without a header: names of the columns */
+    readonly columns?: readonly string[];
+    /** CSV: columns with numbers such as 1.234,50 */
+    readonly decimalComma?: readonly string[];
   }
-  /** Server-sent events; reading goes on by Last-Event-ID. */
-  interface ServerSentEventsDefinition extends SourceOptions {
-    readonly kind: 'server-sent-events';
-    /** types of events to take. Default: all */
-    readonly events?: readonly string[];
-  }
-  /** A WebSocket, one event a message. */
-  interface WebSocketDefinition extends SourceOptions {
-    readonly kind: 'websocket';
-    /** messages to send after connecting; `{env:NAME}` as in the URL */
-    readonly send?: readonly string[];
-    readonly resume?: ResumeDefinition;
-  }
-  /** A response that is asked for again and again. */
-  interface PollingDefinition extends SourceOptions {
-    readonly kind: 'polling';
-    /** from the end of one poll to the beginning of the next */
-    readonly every: string;
-    /** JSON path of the list of events in the response. Default: the response is the list, or one event */
-    readonly records?: string;
-    /** how to get the next page: the parameter, and where its value is in the response */
-    readonly page?: {
-      readonly parameter: string;
-      readonly from: string;
-    };
-    /** what was taken before: the value at `from` in the response of a poll's first page */
-    readonly resume?: Pick<ResumeDefinition, 'parameter' | 'from'>;
+  /** A Kafka topic that others write, on the brokers of the settings `kafka.…`. */
+  interface KafkaDefinition extends AnySourceOptions {
+    readonly kind: 'kafka';
+    readonly topic: string;
+    /** where it begins when it is first read. Default 'earliest' */
+    readonly begin?: 'earliest' | 'latest';
   }
   /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
   const TIME_UNITS: readonly ['s', 'ms', 'us', 'iso'];
@@ -584,30 +574,46 @@ declare module 'watershed' {
   /** Values that the JSON of an event can have at the path of a column of this type. */
   type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   const CALENDAR_GRAINS: readonly ['week', 'month', 'quarter', 'year'];
-  interface SourceOptions {
+  /** A response that does not end, one event a line. */
+  interface HttpStreamDefinition extends SourceOptions {
+    readonly kind: 'http-stream';
+    readonly resume?: ResumeDefinition;
+  }
+  /** Server-sent events; reading goes on by Last-Event-ID. */
+  interface ServerSentEventsDefinition extends SourceOptions {
+    readonly kind: 'server-sent-events';
+    /** types of events to take. Default: all */
+    readonly events?: readonly string[];
+  }
+  /** A WebSocket, one event a message. */
+  interface WebSocketDefinition extends SourceOptions {
+    readonly kind: 'websocket';
+    /** messages to send after connecting; `{env:NAME}` as in the URL */
+    readonly send?: readonly string[];
+    readonly resume?: ResumeDefinition;
+  }
+  /** A response that is asked for again and again. */
+  interface PollingDefinition extends SourceOptions {
+    readonly kind: 'polling';
+    /** from the end of one poll to the beginning of the next */
+    readonly every: string;
+    /** JSON path of the list of events in the response. Default: the response is the list, or one event */
+    readonly records?: string;
+    /** how to get the next page: the parameter, and where its value is in the response */
+    readonly page?: {
+      readonly parameter: string;
+      readonly from: string;
+    };
+    /** what was taken before: the value at `from` in the response of a poll's first page */
+    readonly resume?: Pick<ResumeDefinition, 'parameter' | 'from'>;
+  }
+  interface AnySourceOptions {
     /** unique within the dataset */
     readonly name: string;
-    /** `{env:NAME}` in it stands for an environment variable, for secrets */
-    readonly url: string;
-    /** headers of each request; `{env:NAME}` as in the URL */
-    readonly headers?: Readonly<Record<string, string>>;
     /** wait until somebody runs `watershed sources resume`. Default false */
     readonly paused?: boolean;
     /** read no faster than this. Default: no limit */
     readonly eventsPerSecondMax?: number;
-    /** connect anew after this long without a byte. Default '1m' */
-    readonly silence?: string;
-  }
-  /** How to go on after a break: a parameter of the URL that says from where. */
-  interface ResumeDefinition {
-    /** name of the URL's parameter */
-    readonly parameter: string;
-    /** JSON path of the value in an event (polling: in the response): a number, or for polling a text or number */
-    readonly from: string;
-    /** goes back by this much, in the unit of the value, to get events that arrive out of order; those seen before are recognised. Default 1 */
-    readonly overlap?: number;
-    /** what the value counts since 1970, for the lag: 's', 'ms' or 'us'. Default: it is no time */
-    readonly unit?: 's' | 'ms' | 'us';
   }
   type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
   type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
@@ -626,4 +632,23 @@ declare module 'watershed' {
   /** measures of the view and columns of the series */
   type SeriesNames<View, Series> = NamesOf<Member<View, 'measures'>> | NamesOf<Member<Series, 'columns'>>;
   type Scalar = string | number | boolean;
+  interface SourceOptions extends AnySourceOptions {
+    /** `{env:NAME}` in it stands for an environment variable, for secrets */
+    readonly url: string;
+    /** headers of each request; `{env:NAME}` as in the URL */
+    readonly headers?: Readonly<Record<string, string>>;
+    /** connect anew after this long without a byte. Default '1m' */
+    readonly silence?: string;
+  }
+  /** How to go on after a break: a parameter of the URL that says from where. */
+  interface ResumeDefinition {
+    /** name of the URL's parameter */
+    readonly parameter: string;
+    /** JSON path of the value in an event (polling: in the response): a number, or for polling a text or number */
+    readonly from: string;
+    /** goes back by this much, in the unit of the value, to get events that arrive out of order; those seen before are recognised. Default 1 */
+    readonly overlap?: number;
+    /** what the value counts since 1970, for the lag: 's', 'ms' or 'us'. Default: it is no time */
+    readonly unit?: 's' | 'ms' | 'us';
+  }
 }
