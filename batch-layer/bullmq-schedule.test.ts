@@ -191,7 +191,7 @@ describe.skipIf(whyNoRedis() !== null)('the schedule on Redis', () => {
     const release = Promise.withResolvers<void>()
     schedule({
       run: async (_mode, _signal, onProgress) => {
-        onProgress({ name: 'by_country', done: 1, total: 4 })
+        onProgress({ name: 'by_country', done: 1, total: 4, bytesDone: 1, bytesTotal: 4, leftMs: null })
         await release.promise
         return publishEmpty(lake, 'full', Date.now(), Date.now())
       },

@@ -190,7 +190,7 @@ export class BullMqSchedule implements BatchSchedule {
     return dueMs - nowMs < CLOCKS_APART_MS_MAX ? Math.max(nowMs, dueMs) : nowMs
   }
 
-  #report(job: BatchRunJob, { name, done, total }: BatchProgress): void {
+  #report(job: BatchRunJob, { name, done, total }: Pick<BatchProgress, 'name' | 'done' | 'total'>): void {
     job.updateProgress({ name, done, total }).catch(() => {})
   }
 

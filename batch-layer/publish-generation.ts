@@ -9,14 +9,8 @@ import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
+import { type BatchProgress, RunProgress } from './run-progress.ts'
 import { supersededBy } from './superseded-boundaries.ts'
-
-export interface BatchProgress {
-  /** the view or dictionary being written */
-  readonly name: string
-  readonly done: number
-  readonly total: number
-}
 
 export interface Publication {
   readonly dataset: CompiledDataset
@@ -38,11 +32,12 @@ type ViewFiles = GenerationManifest['views']
 /** @returns the generation, which is now current. On any fault before its manifest exists, its files are removed. */
 export async function publishGeneration(publication: Publication): Promise<GenerationManifest> {
   const { lake, step, clock, emit, dataset } = publication
+  const progress = new RunProgress(dataset, publication.plan)
   const staged = await lake.beginGeneration()
   let manifest: GenerationManifest
   try {
-    const views = await writeViews(publication, staged)
-    const dictionaries = await writeDictionaries(publication, staged, views)
+    const views = await writeViews(publication, progress, staged)
+    const dictionaries = await writeDictionaries(publication, progress, staged, views)
     await step('batch:files-written')
     publication.signal?.throwIfAborted()
     manifest = describeGeneration(publication, staged.id, views, dictionaries, clock())
@@ -72,16 +67,26 @@ export async function publishGeneration(publication: Publication): Promise<Gener
   return manifest
 }
 
+/** As it is read again, without members that are undefined; without its sources, which may hold credentials. */
+function keptDefinition({ definition }: CompiledDataset): Pick<GenerationManifest, 'definition'> {
+  if (definition === undefined) return {}
+  const { sources: _sources, ...kept } = definition
+  return { definition: JSON.parse(JSON.stringify(kept)) as Record<string, unknown> }
+}
+
 /** While one view's file is made durable, the next one is computed. */
-async function writeViews(publication: Publication, staged: StagedGeneration): Promise<ViewFiles> {
+async function writeViews(
+  publication: Publication,
+  progress: RunProgress,
+  staged: StagedGeneration,
+): Promise<ViewFiles> {
   const { dataset, plan, signal, onProgress } = publication
-  const total = plan.views.size + dataset.dictionaries.length
   const states: Record<string, ViewStates> = {}
   const finishing: Promise<void>[] = []
   try {
     for (const [done, [name, view]] of [...plan.views].entries()) {
       signal?.throwIfAborted()
-      onProgress({ name, done, total })
+      onProgress(progress.at(name, done))
       const definition = dataset.views.get(name)!
       const kept = view.kind === 'extend' ? await takeOver(staged, name, view.kept) : []
       if (view.kind === 'extend' && view.merged.length === 0) {
@@ -128,6 +133,7 @@ function fileName(view: string, index: number): string {
 
 async function writeDictionaries(
   publication: Publication,
+  progress: RunProgress,
   staged: StagedGeneration,
   views: ViewFiles,
 ): Promise<DictionaryPins> {
@@ -136,7 +142,7 @@ async function writeDictionaries(
   const pins: Record<string, DictionaryPins[string]> = {}
   for (const [done, name] of dataset.dictionaries.entries()) {
     signal?.throwIfAborted()
-    onProgress({ name, done: plan.views.size + done, total })
+    onProgress(progress.at(name, plan.views.size + done))
     const pin = await pinning.pin(name, await wholeBase(publication, name), views, staged)
     if (pin) pins[name] = pin
     else {
@@ -150,7 +156,7 @@ async function writeDictionaries(
       })
     }
   }
-  onProgress({ name: 'done', done: total, total })
+  onProgress(progress.at('done', total))
   return pins
 }
 
@@ -183,6 +189,7 @@ function describeGeneration(
     boundary: plan.boundary,
     segments: plan.segments,
     base: plan.mode === 'incremental' ? (plan.base?.id ?? null) : null,
+    ...keptDefinition(dataset),
     views,
     dictionaries,
     rows: sum((segment) => segment.rows),

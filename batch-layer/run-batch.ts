@@ -15,8 +15,10 @@ import { type Emit, silent } from '#telemetry/emit.ts'
 import { DuckDbCompute } from './batch-compute.ts'
 import { DuckDbPinning } from './pin-dictionaries.ts'
 import { type BatchMode, planRun } from './plan-run.ts'
-import { type BatchProgress, publishGeneration } from './publish-generation.ts'
+import { publishGeneration } from './publish-generation.ts'
 import { removeUnneeded } from './retention.ts'
+import type { BatchProgress } from './run-progress.ts'
+import { ToldRun } from './told-run.ts'
 
 export type { BatchProgress }
 
@@ -83,6 +85,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const connection = await engine.connect()
   const stop = (): void => connection.stop()
   signal?.addEventListener('abort', stop)
+  let told: ToldRun | null = null
   try {
     const pinning = new DuckDbPinning({
       connection,
@@ -97,6 +100,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       await removeUnneeded({ ...options, emit, clock }, base)
       return base
     }
+    told = new ToldRun(lake, plan, startedAtMs, clock)
     const compute = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
     const generation = await publishGeneration({
       dataset,
@@ -108,7 +112,10 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       startedAtMs,
       clock,
       step: options.step ?? noSteps,
-      onProgress: options.onProgress ?? (() => {}),
+      onProgress: (progress) => {
+        told?.tell(progress)
+        options.onProgress?.(progress)
+      },
       signal,
       emit,
     })
@@ -119,6 +126,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     throw error
   } finally {
     signal?.removeEventListener('abort', stop)
+    await told?.end()
     connection.close()
   }
 }

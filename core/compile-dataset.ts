@@ -69,6 +69,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
   const decodeOf = (names: readonly string[]) => partialDecode(definition, names, derivations, notAccepted)
   const dataset: Omit<CompiledDataset, 'deciding'> = {
     name: definition.name,
+    definition,
     label: definition.label,
     schemaHash: hashOf([
       definition.time,

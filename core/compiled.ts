@@ -10,7 +10,7 @@
  */
 import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
-import type { SeriesColumnKind, SeriesFill } from './definition-parts.ts'
+import type { DatasetDefinition, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
@@ -208,6 +208,8 @@ export interface CompiledSeries {
 
 export interface CompiledDataset {
   readonly name: string
+  /** what it was compiled from: plain data, which a generation keeps so that its states can be answered after a change */
+  readonly definition?: DatasetDefinition
   readonly label?: string
   /** hash of columns, paths and event time: changes if typed rows would differ */
   readonly schemaHash: string

@@ -1,7 +1,7 @@
 /** watershed batch run, watershed backfill: one batch run now, as the schedule would start it. */
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
-import { runBatch } from '#batch-layer/run-batch.ts'
+import { type BatchProgress, runBatch } from '#batch-layer/run-batch.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import { publishShipped, unpublished } from '../drivers/dictionary-shelf.ts'
@@ -15,7 +15,8 @@ import { printJson, printTable, say } from './output.ts'
 import { batchServiceCommand } from './service-commands.ts'
 import type { Workspace } from './workspace.ts'
 
-type BatchMode = 'full' | 'incremental'
+/** backfill: incremental, with a generation even if no event is new */
+type CommandMode = 'full' | 'incremental' | 'backfill'
 
 export function batchCommand(): Command {
   const run = commandWith('run', 'Build a generation of every loaded dataset now')
@@ -31,17 +32,18 @@ export function batchCommand(): Command {
 export function backfillCommand(): Command {
   return commandWith(
     'backfill',
-    'Recompute every view of a dataset from its raw events, after a change of its definition',
+    'Compute new and changed views of a dataset from its raw events, after a change of its definition',
   )
     .argument('<dataset>', 'name of the dataset')
-    .action((name: string, options: SharedOptions) =>
-      runAll(options, 'full', async (workspace) => [await workspace.dataset(name)], name),
+    .option('--all', 'compute every view from raw events')
+    .action((name: string, options: SharedOptions & { readonly all?: boolean }) =>
+      runAll(options, options.all ? 'full' : 'backfill', async (workspace) => [await workspace.dataset(name)], name),
     )
 }
 
 async function runAll(
   options: SharedOptions,
-  mode: BatchMode,
+  mode: CommandMode,
   choose: (workspace: Workspace) => Promise<readonly OpenDataset[]>,
   dataset?: string,
 ): Promise<void> {
@@ -50,10 +52,12 @@ async function runAll(
     const generations: GenerationManifest[] = []
     for (const open of await choose(workspace)) {
       const upToDate = await bringUpToDate(workspace, open, 'closed', stop.signal)
-      const generation = await runOne(workspace, open, mode, stop.signal)
+      const outdated = mode === 'backfill' ? await outdatedViews(open) : []
+      const generation = await runOne(workspace, open, mode, options.json === true, stop.signal)
+      if (mode === 'backfill') sayBackfilled(open, outdated)
       generations.push(generation)
       await sayUncounted(open, generation, upToDate)
-      if (mode === 'full') await sayWithoutJson(open)
+      if (mode !== 'incremental') await sayWithoutJson(open)
     }
     return generations
   }
@@ -61,6 +65,22 @@ async function runAll(
   if (options.json) printJson(made.map(generationSummary))
   else printTable(GENERATION_HEADS, made.map(generationRow))
 }
+
+/** Views that the current generation has not computed by their current definition. */
+async function outdatedViews({ dataset, lake }: OpenDataset): Promise<string[]> {
+  const current = await lake.current()
+  return [...dataset.views.values()].filter(({ name, hash }) => current?.views[name]?.hash !== hash).map(nameOf)
+}
+
+function sayBackfilled({ dataset }: OpenDataset, outdated: readonly string[]): void {
+  say(
+    outdated.length === 0
+      ? `${dataset.name}: every view had been computed by its current definition; \`--all\` computes them again from raw events`
+      : `${dataset.name}: computed from raw events: ${outdated.join(', ')}`,
+  )
+}
+
+const nameOf = ({ name }: { readonly name: string }): string => name
 
 /** What of the log the generation does not count, and who does. */
 async function sayUncounted(open: OpenDataset, { boundary }: GenerationManifest, upToDate: UpToDate): Promise<void> {
@@ -95,11 +115,12 @@ async function sayWithoutJson({ dataset, lake, partitions }: OpenDataset): Promi
 async function runOne(
   workspace: Workspace,
   open: OpenDataset,
-  mode: BatchMode,
+  mode: CommandMode,
+  json: boolean,
   signal: AbortSignal,
 ): Promise<GenerationManifest> {
   const dictionary = await workspace.openDictionary()
-  const bar = progressBar()
+  const shown = json ? jsonProgress(open.dataset.name) : progressBar()
   try {
     // Not a reason to fail: the run keeps the versions that the previous generation pinned.
     await publishShipped(dictionary).catch(({ message }: Error) =>
@@ -110,11 +131,11 @@ async function runOne(
       ...open,
       dictionary,
       logIdentity: open.log.identity,
-      mode,
+      mode: mode === 'full' ? 'full' : 'incremental',
       keepGenerations: workspace.configuration.keepGenerations,
       readersGraceMs: workspace.configuration.lakeGraceMs,
       step: workspace.step,
-      onProgress: bar.show,
+      onProgress: shown.show,
       emit: workspace.emit,
       signal,
     })
@@ -130,20 +151,32 @@ async function runOne(
       'the batch run was stopped; nothing was published, and the previous generation is still served',
     )
   } finally {
-    bar.stop()
+    shown.stop()
     await dictionary.close()
   }
 }
 
-function progressBar(): { show(progress: { name: string; done: number; total: number }): void; stop(): void } {
+interface ShownProgress {
+  show(progress: BatchProgress): void
+  stop(): void
+}
+
+/** One line per view on stderr; the result is on stdout. */
+function jsonProgress(dataset: string): ShownProgress {
+  return { show: (progress) => say(JSON.stringify({ event: 'progress', dataset, ...progress })), stop: () => {} }
+}
+
+function progressBar(): ShownProgress {
   if (!process.stderr.isTTY) return { show: () => {}, stop: () => {} }
-  const bar = new SingleBar({ format: '{bar} {value}/{total} {name}', stream: process.stderr, clearOnComplete: true })
+  const format = '{bar} {percentage} % {name}{left}'
+  const bar = new SingleBar({ format, stream: process.stderr, clearOnComplete: true })
   let started = false
   return {
-    show: ({ name, done, total }) => {
-      if (!started) bar.start(total, done, { name })
+    show: ({ name, bytesDone, bytesTotal, leftMs }) => {
+      const payload = { name, left: leftMs === null ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left` }
+      if (!started) bar.start(Math.max(1, bytesTotal), bytesDone, payload)
       started = true
-      bar.update(done, { name })
+      bar.update(bytesDone, payload)
     },
     stop: () => bar.stop(),
   }

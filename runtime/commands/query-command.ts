@@ -2,10 +2,11 @@
 import type { Command } from 'commander'
 import { isReached, positionAfter } from '#core/log-position.ts'
 import type { Positions } from '#core/offsets.ts'
+import { answerView } from '#serving/answers/answer-from-rows.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { answerAtLeast } from '#serving/answers/at-least.ts'
-import { type Answer, answerQuery } from '#serving/answers/merged-view.ts'
-import { LiveMissingError } from '#serving/answers/query-error.ts'
+import type { Answer } from '#serving/answers/merged-view.ts'
+import { LiveMissingError, OutdatedError } from '#serving/answers/query-error.ts'
 import { parseAtLeast, parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/http/parse-query.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { stopSignal } from '../signals.ts'
@@ -16,9 +17,14 @@ import { PLAIN_NUMBER, print, printTable, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
 type QueryOptions = SharedOptions &
-  QueryTexts & { readonly catchUp: boolean; readonly wait?: boolean; readonly requireLive?: boolean }
+  QueryTexts & {
+    readonly catchUp: boolean
+    readonly wait?: boolean
+    readonly requireLive?: boolean
+    readonly requireCurrent?: boolean
+  }
 
-/** One flag per HTTP parameter, except `require=live`, which is `--require-live`. */
+/** One flag per HTTP parameter, except `require`, which is `--require-live` and `--require-current`. */
 const FLAGS: Readonly<
   Record<Exclude<(typeof QUERY_PARAMETERS)[number], 'require'>, readonly [placeholder: string, meaning: string]>
 > = {
@@ -48,6 +54,7 @@ export function queryCommand(): Command {
   }
   command.option('--wait', 'wait until the answer counts every event that is in the log now')
   command.option('--require-live', 'fail if events of open segments may be missing in the answer')
+  command.option('--require-current', 'fail if the view is answered by its earlier definition')
   command.option('--no-catch-up', 'answer without folding events that no stream role has folded')
   return command.action(query)
 }
@@ -58,13 +65,14 @@ async function query(dataset: string, view: string, options: QueryOptions): Prom
     const open = await workspace.dataset(dataset, 'late')
     const { queryMsMax, waitMsMax, answerBytesMax } = workspace.configuration
     const ask = (): Promise<Answer> =>
-      answerQuery(open, parseQuery(dataset, view, texts), { queryMsMax, answerBytesMax })
+      answerView(open, parseQuery(dataset, view, texts), { queryMsMax, answerBytesMax })
     const position = options.wait ? await logEnd(open) : parseAtLeast(texts, open)
     const asked = await askUpToDate(workspace, open, ask, options.catchUp)
     if (position === null || isReached(position, asked.meta.position)) return asked
     return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }
   }
   const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', asking, { dataset })
+  if (options.requireCurrent && meta.outdated !== null) throw new OutdatedError({ dataset, name: view })
   if (options.requireLive && meta.liveMissing !== null) throw new LiveMissingError(meta.liveMissing)
   if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
   else show(rowsJson, meta)
@@ -106,6 +114,10 @@ function show(rowsJson: string, meta: AnswerMeta): void {
   say(
     `${rows.length} rows${meta.truncated ? ' (truncated; raise --limit)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
   )
+  if (meta.outdated !== null)
+    say(
+      `answered by the earlier definition of the view, which differs in: ${meta.outdated.changes.join(', ')}; run \`watershed backfill ${meta.dataset}\``,
+    )
   if (!meta.gapFree) say(`the log has ${meta.gaps.length} gaps, whose events were lost; run \`watershed doctor\``)
 }
 

@@ -17,6 +17,11 @@ export interface AnswerMeta {
   readonly view: string
   /** hash of the view's definition: partials and generations of another hash were not used */
   readonly definition: string
+  /**
+   * what differs from the current definition, where the view is answered by its earlier one because the current one has not been computed for
+   * the past; null: what is shown is the same by both
+   */
+  readonly outdated: Outdated | null
   readonly generation: { readonly id: string; readonly mode: string; readonly finishedAt: string } | null
   /** per partition: the generation counts everything before it */
   readonly boundary: readonly Offset[]
@@ -59,6 +64,14 @@ export interface AnswerMeta {
   readonly truncated: boolean
 }
 
+/** How an answer by an earlier definition differs from one by the current definition. */
+export interface Outdated {
+  /** hash of the view's current definition */
+  readonly current: string
+  /** what changed, by its place in the definition: where, dimensions, measure 'revenue' … */
+  readonly changes: readonly string[]
+}
+
 export interface MetaInput {
   readonly plan: QueryPlan
   readonly snapshot: Snapshot
@@ -69,10 +82,11 @@ export interface MetaInput {
   readonly givenAtMs: number
   readonly truncated: boolean
   readonly estimated: ReadonlyMap<string, number>
+  readonly outdated?: Outdated | null
 }
 
 export function metaOf(input: MetaInput): AnswerMeta {
-  const { plan, snapshot, range, nowMs, givenAtMs, truncated, estimated } = input
+  const { plan, snapshot, range, nowMs, givenAtMs, truncated, estimated, outdated = null } = input
   const { generation, segments, partitions, gaps } = snapshot
   const markers = [...snapshot.markers.values()]
   const estimates = estimatesOf(plan, estimated)
@@ -83,6 +97,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
     dataset: plan.view.dataset,
     view: plan.name,
     definition: plan.view.hash,
+    outdated,
     generation: generation && { id: generation.id, mode: generation.mode, finishedAt: iso(generation.finishedAtMs)! },
     boundary: partitions.map(({ boundary }) => boundary),
     position: partitions.map(({ position }) => position),

@@ -4,7 +4,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
-import { type AnswerMeta, type AnswerRange, metaOf } from './answer-meta.ts'
+import { type AnswerMeta, type AnswerRange, metaOf, type Outdated } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
@@ -96,6 +96,8 @@ export interface StatesAt {
   readonly dictionaries: ReadonlyMap<string, string>
   /** of these states */
   readonly newestPane: NewestPane
+  /** where they are of an earlier definition of the view */
+  readonly outdated?: Outdated | null
 }
 
 /** From states to rows: filtered, merged, presented, ranked, enriched. */
@@ -105,7 +107,7 @@ export async function answerStates(
   at: StatesAt,
   { nowMs = Date.now(), answerBytesMax = ANSWER_BYTES_MAX }: Pick<AnswerOptions, 'nowMs' | 'answerBytesMax'>,
 ): Promise<Answer> {
-  const { snapshot, sql, bound, dictionaries } = at
+  const { snapshot, sql, bound, dictionaries, outdated } = at
   try {
     const range = await rangeOf(plan, at, connection, nowMs)
     const enriched = enrichedSql(plan, rowsSql(plan, sql, range, bound), dictionaries)
@@ -113,7 +115,7 @@ export async function answerStates(
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
     const truncated = texts.length > most
-    const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated })
+    const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, outdated })
     return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, meta }
   } catch (error) {
     throw explained(error, plan)

@@ -20,9 +20,10 @@ export class UnknownViewError extends QueryError {}
 
 /** The view's definition is newer than its stored states, and the two must not be mixed. */
 export class NeedsBackfillError extends Error {
-  constructor({ dataset, name }: { readonly dataset: string; readonly name: string }) {
+  /** @param why what cannot be answered until then */
+  constructor({ dataset, name }: { readonly dataset: string; readonly name: string }, why?: string) {
     super(
-      `the definition of view '${name}' of dataset '${dataset}' has changed and its history has not been recomputed; run \`watershed backfill ${dataset}\``,
+      `the definition of view '${name}' of dataset '${dataset}' has changed and its history has not been recomputed${why === undefined ? '' : ` (${why})`}; run \`watershed backfill ${dataset}\``,
     )
     this.name = 'NeedsBackfillError'
   }
@@ -35,6 +36,14 @@ export class PartialsCompactedError extends Error {
       `view '${view.name}' of dataset '${view.dataset}', partition ${range.partition}: the partials of offsets [${range.start}, ${range.end}) were deleted by compaction, and the current generation does not include these offsets; run \`watershed batch run --full\``,
     )
     this.name = 'PartialsCompactedError'
+  }
+}
+
+/** An answer by the current definition is required, and the view is still answered by its earlier one. */
+export class OutdatedError extends NeedsBackfillError {
+  constructor(view: { readonly dataset: string; readonly name: string }) {
+    super(view, "without require=current it is answered by its earlier definition, and 'outdated' says so")
+    this.name = 'OutdatedError'
   }
 }
 

@@ -3,17 +3,18 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import type { Metrics } from '#telemetry/metrics.ts'
+import { answerView } from '../answers/answer-from-rows.ts'
 import type { AnswerMeta } from '../answers/answer-meta.ts'
 import { answerAtLeast } from '../answers/at-least.ts'
 import { deadLettersJson } from '../answers/dead-letters.ts'
-import { type Answer, answerQuery } from '../answers/merged-view.ts'
-import { LiveMissingError } from '../answers/query-error.ts'
+import type { Answer } from '../answers/merged-view.ts'
+import { LiveMissingError, OutdatedError } from '../answers/query-error.ts'
 import { limited } from '../answers/time-limit.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import type { AnsweredDataset, WaitOptions } from '../live/live-answers.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { JSON_TYPE, responsesOf } from './openapi.ts'
-import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
+import { parseAtLeast, parseQuery, parseRequire, type Required } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
 import type { QueryGate } from './query-gate.ts'
 import { ANSWER_HEADERS, bodyOf, etagOf, isKnown, type RepeatedRequests } from './repeated-requests.ts'
@@ -115,16 +116,16 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const query = parseQuery(dataset, view, request.query)
     const position = parseAtLeast(request.query, target)
     const atLeast = position === null ? null : { position, waitMsMax }
-    const requireLive = parseRequire(request.query)
+    const required = parseRequire(request.query)
     const began = performance.now()
     const { live } = target
     if (live === undefined) {
       const gone = whenGone(reply)
       const ask = (): Promise<Answer> =>
-        inTurn(request, gone, (signal) => answerQuery(target, query, { queryMsMax, answerBytesMax, signal }))
+        inTurn(request, gone, (signal) => answerView(target, query, { queryMsMax, answerBytesMax, signal }))
       const answer = await (atLeast === null ? ask() : answerAtLeast(atLeast, ask))
       metrics.queryAnswered(dataset, view, performance.now() - began)
-      assertLive(requireLive, answer.meta.liveMissing)
+      assertRequired(required, answer.meta, answer.meta.liveMissing)
       return reply.type(JSON_TEXT).send(`{"data":${answer.rowsJson},"meta":${JSON.stringify(shownMeta(answer))}}`)
     }
     const nowMs = Date.now()
@@ -139,9 +140,9 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
         : live.answerAtLeast(asked, atLeast, { queryMsMax, signal: gone, run }))
       metrics.queryAnswered(dataset, view, performance.now() - began)
     }
-    assertLive(requireLive, live.whyMissing(kept))
+    assertRequired(required, kept.meta, live.whyMissing(kept))
     // A kept answer may be older than the position that the next request with the same URL must wait for, or lack the live part then.
-    if (atLeast === null && !requireLive)
+    if (atLeast === null && !required.live && !required.current)
       parts.repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
     const etag = etagOf(kept)
     reply.headers({ ...ANSWER_HEADERS, etag })
@@ -167,9 +168,10 @@ function clientOf({ headers, ip }: FastifyRequest): string {
   return headers.authorization ?? ip
 }
 
-/** @throws LiveMissingError */
-function assertLive(required: boolean, missing: string | null): void {
-  if (required && missing !== null) throw new LiveMissingError(missing)
+/** @throws LiveMissingError, OutdatedError */
+function assertRequired(required: Required, { dataset, view, outdated }: AnswerMeta, missing: string | null): void {
+  if (required.current && outdated !== null) throw new OutdatedError({ dataset, name: view })
+  if (required.live && missing !== null) throw new LiveMissingError(missing)
 }
 
 function shownMeta({ meta }: Answer): AnswerMeta {
@@ -187,9 +189,19 @@ function whenGone({ raw }: FastifyReply): AbortSignal {
 }
 
 async function generationsOf({ lake }: AnsweredDataset): Promise<z.output<typeof GENERATIONS>> {
-  const [current, generations] = [await lake.current(), await lake.generations()]
+  const [current, generations, run] = [await lake.current(), await lake.generations(), await lake.run()]
   return {
     current: current?.id ?? null,
+    run: run && {
+      mode: run.mode,
+      startedAt: new Date(run.startedAtMs).toISOString(),
+      updatedAt: new Date(run.updatedAtMs).toISOString(),
+      name: run.name,
+      done: run.done,
+      total: run.total,
+      recounted: [...run.recounted],
+      leftMs: run.leftMs,
+    },
     generations: generations
       .slice(-GENERATIONS_MAX)
       .map(({ id, mode, boundary, rows, deadLetters, lateRows, dictionaries, ...times }) => ({

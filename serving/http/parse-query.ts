@@ -104,11 +104,23 @@ export function parseAtLeast(
   )
 }
 
-/** Whether an answer that may lack events of open segments is refused. @throws QueryError */
-export function parseRequire({ require }: QueryTexts): boolean {
-  if (require === undefined) return false
-  if (require === 'live') return true
-  throw new QueryError('require', `'${require}' is not a part of an answer that can be required`, ['live'])
+/** What an answer must be, or it is refused. */
+export interface Required {
+  /** it does not lack events of open segments */
+  readonly live: boolean
+  /** it is by the view's current definition */
+  readonly current: boolean
+}
+
+const REQUIREMENTS: readonly string[] = ['live', 'current']
+
+/** @throws QueryError */
+export function parseRequire({ require }: QueryTexts): Required {
+  const named = [require ?? []].flat().flatMap((text) => text.split(','))
+  for (const name of named)
+    if (!REQUIREMENTS.includes(name))
+      throw new QueryError('require', `'${name}' is not a property of an answer that can be required`, REQUIREMENTS)
+  return { live: named.includes('live'), current: named.includes('current') }
 }
 
 const FORMS: Readonly<Record<FilterField, string>> = {

@@ -98,8 +98,9 @@ export const VIEW_QUERY = z.strictObject({
     .describe('Waits until the answer counts everything before this position: `position` of the answer to sent events'),
   require: z
     .string()
-    .meta({ enum: ['live'] })
     .optional()
-    .describe('`live`: refuses an answer that may lack events of open segments'),
+    .describe(
+      'Comma-separated. `live`: refuses an answer that may lack events of open segments; `current`: refuses an answer by an earlier definition of the view',
+    ),
   per: names('Ranks within each combination of these dimensions'),
 } satisfies Record<(typeof QUERY_PARAMETERS)[number], z.ZodType>)

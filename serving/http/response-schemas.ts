@@ -110,6 +110,19 @@ export const DATASETS = z.strictObject({ datasets: z.array(DATASET) })
 
 export const GENERATIONS = z.strictObject({
   current: z.string().nullable(),
+  run: z
+    .strictObject({
+      mode: z.enum(['full', 'incremental']),
+      startedAt: moment,
+      updatedAt: moment.describe('An old one is of a run that died, or that reads a large view'),
+      name: z.string().describe('The view or dictionary being written'),
+      done: z.number().int().describe('Views and dictionaries that are written'),
+      total: z.number().int(),
+      recounted: z.array(name).describe('Views that are computed from raw events'),
+      leftMs: z.number().nullable().describe('Time left at the speed so far'),
+    })
+    .nullable()
+    .describe('The batch run that is writing the next generation'),
   generations: z.array(
     z.strictObject({
       id: z.string(),
@@ -185,6 +198,10 @@ const ANSWER_META = z.strictObject({
   dataset: name,
   view: name,
   definition: z.string(),
+  outdated: z
+    .strictObject({ current: z.string(), changes: z.array(z.string()) })
+    .nullable()
+    .describe('What differs from the current definition, while the view is answered by its earlier one'),
   generation: z.strictObject({ id: z.string(), mode: z.string(), finishedAt: moment }).nullable(),
   boundary: z.array(offset).describe('Per partition: the generation includes every offset before this one'),
   position: z

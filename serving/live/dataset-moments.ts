@@ -151,7 +151,7 @@ export class DatasetMoments implements Moments {
       return {
         ...partition,
         asOfMs: place.end === partition.position ? place.asOfMs : partition.asOfMs,
-        missing: place.logEnd === null ? LOG_UNREADABLE : null,
+        missing: partition.missing ?? (place.logEnd === null ? LOG_UNREADABLE : null),
         behind:
           place.logEnd === null ? null : Math.max(0, this.#logEnd(place.logEnd, place.partition) - partition.position),
       }

@@ -7,18 +7,19 @@ import { isReached } from '#core/log-position.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { answerFromRows } from '../answers/answer-from-rows.ts'
 import { ageOf, whyMissing, withoutAge } from '../answers/answer-meta.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
-import { PositionNotReachedError } from '../answers/query-error.ts'
+import { NeedsBackfillError, PositionNotReachedError } from '../answers/query-error.ts'
 import { planFor, type QueryPlan } from '../answers/query-plan.ts'
 import { type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
-import type { ViewHead } from './live-view.ts'
+import type { Moment, ViewHead } from './live-view.ts'
 import { SharedWork } from './shared-work.ts'
 import { WorkShare } from './work-share.ts'
 
@@ -143,11 +144,20 @@ export class LiveAnswers {
     const kept = this.answerNow(asked, Date.now())
     if (kept !== null && isReached(position, kept.meta.position)) return kept
     const { signal, queryMsMax, run } = options
+    const ask = (): Promise<KeptAnswer> => run((within) => this.answer(asked, { queryMsMax, signal: within }))
     const over = AbortSignal.any([signal, AbortSignal.timeout(waitMsMax)])
-    while (await this.#live.reach(asked.plan.view.name, position, over)) {
-      const answer = await run((within) => this.answer(asked, { queryMsMax, signal: within }))
-      // One that it joined may have begun before.
+    try {
+      while (await this.#live.reach(asked.plan.view.name, position, over)) {
+        const answer = await ask()
+        // One that it joined may have begun before.
+        if (isReached(position, answer.meta.position)) return answer
+      }
+    } catch (error) {
+      if (!(error instanceof NeedsBackfillError)) throw error
+      // Answers from rows end with the closed segments, and nothing tells when the next one closes.
+      const answer = await ask()
       if (isReached(position, answer.meta.position)) return answer
+      throw new PositionNotReachedError(position, answer.meta.position, waitMsMax)
     }
     throw signal.aborted ? whyOver(signal) : new PositionNotReachedError(position, this.#live.counted, waitMsMax)
   }
@@ -208,15 +218,35 @@ export class LiveAnswers {
         const began = performance.now()
         const answer = await this.#answerAt(head, plan, nowMs, signal)
         this.#count('computed')
-        const kept = keptOf(answer, head, windowOf(plan, nowMs), performance.now() - began)
+        const kept = keptOf(answer, head.moment, windowOf(plan, nowMs), performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
         this.#cache.keep(text, kept)
         return kept
       } catch (error) {
+        if (error instanceof NeedsBackfillError) return this.#computeFromRows(plan, nowMs, signal, error)
         if (!isVanishedFile(error) || signal.aborted) throw error
         if (attempt >= TRIES_MAX) throw new SnapshotError(this.name, VANISHED)
       }
     }
+  }
+
+  /** By the definition that the generation was computed by. Not kept: the view is not followed, so nothing tells when it changes. */
+  async #computeFromRows(
+    plan: QueryPlan,
+    nowMs: number,
+    signal: AbortSignal,
+    needs: NeedsBackfillError,
+  ): Promise<KeptAnswer> {
+    const began = performance.now()
+    const { answerBytesMax } = this.#limits
+    const { moment } = this.#live
+    const answer = await answerFromRows(this.#live.served, plan.query, moment.snapshot, needs, {
+      nowMs,
+      answerBytesMax,
+      signal,
+    })
+    this.#count('computed')
+    return keptOf(answer, moment, windowOf(plan, nowMs), performance.now() - began)
   }
 
   async #answerAt(head: ViewHead, plan: QueryPlan, nowMs: number, signal: AbortSignal): Promise<Answer> {
@@ -249,14 +279,23 @@ function windowOf({ query, window }: QueryPlan, nowMs: number): number | null {
 }
 
 function keptOf(
-  { rowsJson, rowCount, meta }: Answer,
-  head: ViewHead,
+  { rowsJson, rowCount, meta, snapshot }: Answer & { readonly snapshot?: Snapshot },
+  moment: Moment,
   window: number | null,
   tookMs: number,
 ): KeptAnswer {
-  const { moment } = head
   const metaJson = JSON.stringify(withoutAge(meta)).slice(0, -1)
   const tag = createHash('md5').update(rowsJson).update(metaJson).digest('base64url')
-  const made = { moment, window, snapshot: moment.snapshot, rowsJson, rowCount, meta, metaJson, tag, tookMs }
+  const made = {
+    moment,
+    window,
+    snapshot: snapshot ?? moment.snapshot,
+    rowsJson,
+    rowCount,
+    meta,
+    metaJson,
+    tag,
+    tookMs,
+  }
   return { ...made, doneAtMs: performance.now() }
 }

@@ -9,7 +9,7 @@ import { generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { PartitionPosition, Snapshot } from '../answers/snapshot.ts'
 import { countedAt, DatasetMoments, type LiveDatasetParts } from './dataset-moments.ts'
 import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
-import { LiveView, type ViewHead } from './live-view.ts'
+import { LiveView, type Moment, type ViewHead } from './live-view.ts'
 import { WorkShare } from './work-share.ts'
 
 /** above the rate for the full share, and with less than this saved up, queries do not wait for a view … */
@@ -123,6 +123,11 @@ export class LiveDataset {
     const view = await this.#view(name)
     await view.settle()
     await view.follow()
+  }
+
+  /** The newest moment. @throws what keeps it from being known */
+  get moment(): Moment {
+    return this.#moments.now()
   }
 
   /** Per partition, the offset up to which the newest moment counts events; empty before the first. */

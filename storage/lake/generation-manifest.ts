@@ -35,6 +35,11 @@ export interface GenerationManifest {
   readonly segments: readonly string[]
   /** incremental: id of the generation it builds on */
   readonly base: string | null
+  /**
+   * the dataset's definition that the views were computed by: they are answered by it while a changed one has not been computed. Absent in
+   * manifests of earlier versions
+   */
+  readonly definition?: Readonly<Record<string, unknown>>
   /** view name → state rows of everything before the boundary */
   readonly views: Readonly<Record<string, ViewStates>>
   readonly dictionaries: Readonly<Record<string, DictionaryPin>>

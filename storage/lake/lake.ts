@@ -6,6 +6,7 @@ import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeError } from './lake-error.ts'
 import type { LogRefusal } from './log-refusal.ts'
+import type { RunRecord } from './run-record.ts'
 import type { UnreadableSegment } from './segment-damage.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 import type { VerificationRecord } from './verification-record.ts'
@@ -122,6 +123,10 @@ export interface Lake {
   verification(): Promise<VerificationRecord | null>
   /** Replaces it, durably. @throws LakeError if the lake cannot be written */
   recordVerification(record: VerificationRecord): Promise<void>
+  /** what the batch run in progress last told; null if none is, or it has told nothing */
+  run(): Promise<RunRecord | null>
+  /** Replaces it; null removes it. @throws LakeError if the lake cannot be written */
+  tellRun(run: RunRecord | null): Promise<void>
   /** by partition: why its log is refused, until somebody lifts that */
   refusals(): Promise<ReadonlyMap<number, LogRefusal>>
   /** Records durably that the partition's log has lost what was counted; an existing refusal stays. @throws LakeError if the lake cannot be written */

@@ -74,6 +74,7 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
   boundary: z.array(count),
   segments: z.array(z.string()),
   base: generationName.nullable(),
+  definition: z.record(z.string(), z.unknown()).optional(),
   views: z.record(
     z.string(),
     z.strictObject({ hash: z.string().min(1), files: z.array(file).min(1).max(VIEW_FILES_MAX) }),

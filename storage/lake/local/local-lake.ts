@@ -5,6 +5,7 @@
  *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
  *   <folder>/<dataset>/CURRENT
  *   <folder>/<dataset>/VERIFIED
+ *   <folder>/<dataset>/RUN, while a batch run writes
  *   <folder>/<dataset>/refusals/p0000.json, while the log of a partition is refused
  *   <folder>/<dataset>/{batch,stream}.lock.sqlite
  * Files that readers use are never modified in place: they are linked to their names when they are complete and durable.
@@ -29,11 +30,12 @@ import type {
 } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import type { LogRefusal } from '../log-refusal.ts'
+import { type RunRecord, readRun, runText } from '../run-record.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
 import { CheckedFiles } from './checked-files.ts'
-import { makeFolder, replaceAtomically } from './durable-files.ts'
+import { makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
 import { LocalGenerations } from './local-generations.ts'
 import { tryLocalLock } from './local-lock.ts'
 import { LocalRefusals } from './local-refusals.ts'
@@ -43,6 +45,7 @@ import { sweepLocalOrphans } from './local-sweep.ts'
 import { verifyLocalFiles } from './local-verify.ts'
 
 const VERIFIED = 'VERIFIED'
+const RUN = 'RUN'
 
 export interface LocalLakeOptions {
   /** the lake's folder; each dataset has a subfolder */
@@ -206,9 +209,21 @@ export class LocalLake implements Lake {
   }
 
   recordVerification(record: VerificationRecord): Promise<void> {
-    const nothing = (): void => {}
-    const around = { before: nothing, after: nothing }
-    return replaceAtomically(join(this.folder, VERIFIED), verificationText(record), around)
+    return replaceAtomically(join(this.folder, VERIFIED), verificationText(record), AROUND)
+  }
+
+  async run(): Promise<RunRecord | null> {
+    try {
+      return readRun(await readFile(join(this.folder, RUN), 'utf8'))
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+  }
+
+  async tellRun(run: RunRecord | null): Promise<void> {
+    if (run === null) await removeFile(join(this.folder, RUN))
+    else await replaceAtomically(join(this.folder, RUN), runText(run), AROUND)
   }
 
   refusals(): Promise<ReadonlyMap<number, LogRefusal>> {
@@ -227,6 +242,8 @@ export class LocalLake implements Lake {
     return tryLocalLock(this.folder, work)
   }
 }
+
+const AROUND = { before: (): void => {}, after: (): void => {} }
 
 /** Raw events exist only once in the lake; generations can be rebuilt from them. */
 function remedyOf(path: string): string {

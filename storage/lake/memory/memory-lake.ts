@@ -29,6 +29,7 @@ import {
   segmentManifestName,
 } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
+import type { RunRecord } from '../run-record.ts'
 import { buildChain, buildChains, type ChainSource } from '../segment-chain.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import { needlessSegmentFiles, rawFiles, segmentFiles } from '../segment-files.ts'
@@ -80,6 +81,7 @@ export class MemoryLake implements Lake {
   readonly #step: StepHook
   readonly #pause: () => Promise<void>
   readonly #unnamed = new Set<string>()
+  #told: RunRecord | null = null
 
   constructor(options: MemoryLakeOptions) {
     this.dataset = options.dataset
@@ -339,6 +341,16 @@ export class MemoryLake implements Lake {
   async recordVerification(record: VerificationRecord): Promise<void> {
     await this.#pause()
     this.folder.verified = copyOf(record)
+  }
+
+  async run(): Promise<RunRecord | null> {
+    await this.#pause()
+    return this.#told
+  }
+
+  async tellRun(run: RunRecord | null): Promise<void> {
+    await this.#pause()
+    this.#told = run === null ? null : copyOf(run)
   }
 
   async refusals(): Promise<ReadonlyMap<number, LogRefusal>> {
