@@ -63,10 +63,20 @@ export class ResumeWindow {
     return true
   }
 
+  /** As it is now. Its text is made when it is asked for: most cursors are replaced before they are stored. */
   cursor(): WindowCursor {
     this.#forget()
-    const kept = this.#first === 0 ? this.#seen : this.#seen.slice(this.#first)
-    return { since: this.#since, max: this.#max, seen: kept.map(([key]) => key).join('') }
+    // The list only grows behind its end, until another one takes its place.
+    const [seen, first, end] = [this.#seen, this.#first, this.#seen.length]
+    return {
+      since: this.#since,
+      max: this.#max,
+      get seen() {
+        let text = ''
+        for (let index = first; index < end; index++) text += seen[index]![0]
+        return text
+      },
+    }
   }
 
   #isRepeated(key: string, position: number | null): boolean {
