@@ -118,3 +118,34 @@ test.each([
   await site.run({ mode: 'incremental' })
   expect(rowsOf(await ask())).toEqual(await recount(site.dataset, ['answers', 'guests']))
 })
+
+test('a series over a changed view is calculated from its earlier rows, unless the series itself changed', async () => {
+  const withSeries = (columns: Record<string, string>, guests: string): DatasetDefinition => ({
+    ...definition,
+    views: { ...definition.views, by_country: { ...byCountry, measures: { answers: count(), guests: sum(guests) } } },
+    series: { doubled: { over: 'by_country', by: [], grain: 'hour', columns } },
+  })
+  await site.redefine(withSeries({ twice: 'answers * 2' }, 'guests'))
+  await site.run({ mode: 'full', force: true })
+  const first = await ask({ view: 'doubled' })
+  await site.redefine(withSeries({ twice: 'answers * 2' }, 'guests + 1'))
+  const answer = await ask({ view: 'doubled' })
+  expect(answer.rowsJson).toBe(first.rowsJson)
+  expect(answer.meta.outdated?.changes).toEqual(["measure 'guests'"])
+  await site.redefine(withSeries({ twice: 'answers * 3' }, 'guests + 1'))
+  await expect(ask({ view: 'doubled' })).rejects.toBeInstanceOf(NeedsBackfillError)
+})
+
+test('a generation keeps no sources, which may hold credentials', async () => {
+  const sources = [{ name: 'events', kind: 'http-stream', url: 'https://example.org/?token=secret' }]
+  site.dataset = {
+    ...site.dataset,
+    definition: { ...definition, sources } as unknown as DatasetDefinition,
+  }
+  const generation = await site.run({ mode: 'full', force: true })
+  expect(generation?.definition).toMatchObject({
+    name: 'answers',
+    views: { by_topic: { dimensions: { topic: 'topic' } } },
+  })
+  expect(JSON.stringify(generation)).not.toContain('secret')
+})
