@@ -13,13 +13,11 @@ import { kafkaWorkers } from './kafka-workers.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { serving } from './serving/rows.ts'
 import { sustained } from './serving/sustained.ts'
-import { sourceRate } from './source-rate.ts'
 import { streamRate } from './stream-rate.ts'
 
 const BENCHES = {
   'append-rate': appendRate,
   'intake-rate': intakeRate,
-  'source-rate': sourceRate,
   'stream-rate': streamRate,
   'batch-run': batchRun,
   'event-to-answer': eventToAnswer,

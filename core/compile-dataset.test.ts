@@ -87,11 +87,11 @@ describe('misspelt and mistyped members', () => {
     ],
     [
       withView({ measures: { n: count } }),
-      "view 'all', measure 'n': is not a measure; use one of count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, for example count()",
+      "view 'all', measure 'n': is not a measure; use one of count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, varSamp, varPop, stddevSamp, stddevPop, covarSamp, covarPop, corr, regrSlope, maxBy, minBy, histogram, boolAnd, boolOr, for example count()",
     ],
     [
       withView({ measures: { n: { kind: 'mode', expression: 'gust' } } }),
-      "view 'all', measure 'n', kind: is not a measure; use one of count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, for example count()",
+      "view 'all', measure 'n', kind: is not a measure; use one of count, sum, min, max, avg, ratio, first, latest, countDistinct, quantile, varSamp, varPop, stddevSamp, stddevPop, covarSamp, covarPop, corr, regrSlope, maxBy, minBy, histogram, boolAnd, boolOr, for example count()",
     ],
     [withColumn({ type: 'DOUBLE', path: '$.x', required: 'yes' }), "column 'x', required: must be a boolean"],
     [withColumn({ type: 'DOUBLE' }), "column 'x': a column must have either a path or an expression (as)"],

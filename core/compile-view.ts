@@ -5,7 +5,8 @@ import { nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedAccept } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression, expressionSql } from './expression.ts'
-import { compiledMeasure, measureSql, wantsNumber, wantsSum } from './measures/by-kind.ts'
+import { compiledMeasure, measureSql, wantsCondition, wantsNumber, wantsNumbers, wantsSum } from './measures/by-kind.ts'
+import { whyBoundsUnusable } from './measures/histogram.ts'
 import { isNumeric } from './measures/number-types.ts'
 import { quoteName } from './sql-names.ts'
 import { decimalOf, storedValue } from './stored-value.ts'
@@ -58,9 +59,10 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
     ['where', view.where],
     ...Object.entries(view.dimensions).map(([dimension, sql]): [string, string] => [`dimension '${dimension}'`, sql]),
     ...Object.entries(view.measures).flatMap(
-      ([measure, { expression, denominator, where }]): [string, string | undefined][] => [
+      ([measure, { expression, denominator, second, where }]): [string, string | undefined][] => [
         [`measure '${measure}'`, expression],
         [`measure '${measure}', denominator`, denominator],
+        [`measure '${measure}', second value`, second],
         [`measure '${measure}', where`, where],
       ],
     ),
@@ -139,7 +141,7 @@ async function assemble(
     measure,
     entry,
     x: valueSql(entry.kind === 'count' && entry.where !== undefined ? '1' : entry.expression, entry.where, known),
-    y: valueSql(entry.denominator, entry.where, known),
+    y: valueSql(entry.denominator ?? entry.second, entry.where, known),
   }))
   let source = emptyRelation(rowColumns)
   for (const { name: as, list } of unnest) source = `(SELECT *, unnest(${list}) AS ${quoteName(as)} FROM ${source})`
@@ -169,17 +171,20 @@ async function assemble(
   const measures = inputs.map(({ measure, entry, x: valueX, y: valueY }, index) => {
     const at = dimensions.length + index * 2
     const { sql: x, type: xType } = stored(`measure '${measure}'`, valueX, types[at]!)
-    const { sql: y, type: yType } = stored(`measure '${measure}', denominator`, valueY, types[at + 1]!)
+    const { sql: y, type: yType } = stored(`measure '${measure}', ${secondName(entry.kind)}`, valueY, types[at + 1]!)
     if (wantsNumber(entry.kind) && !isNumeric(types[at]!))
       say(
         `measure '${measure}'`,
         `${entry.kind} requires a numeric expression, but '${entry.expression}' has type ${types[at]}`,
       )
-    if (entry.kind === 'ratio' && !isNumeric(types[at + 1]!))
+    if (wantsNumbers(entry.kind) && !isNumeric(types[at + 1]!))
       say(
         `measure '${measure}'`,
-        `ratio requires a numeric expression, but '${entry.denominator}' has type ${types[at + 1]}`,
+        `${entry.kind} requires a numeric expression, but '${entry.denominator ?? entry.second}' has type ${types[at + 1]}`,
       )
+    if (wantsCondition(entry.kind)) sayUnlessBoolean(say, `measure '${measure}'`, entry.expression, types[at]!)
+    const bounds = entry.bounds === undefined ? null : whyBoundsUnusable(entry.bounds)
+    if (bounds !== null) say(`measure '${measure}'`, bounds)
     for (const [at, type] of [xType, yType].entries())
       if (wantsSum(entry.kind) && (decimalOf(type)?.digits ?? 0) > DEFINITION_LIMITS.sumDigitsMax)
         say(
@@ -197,7 +202,7 @@ async function assemble(
       s: (part) => `${measure}__${part}`,
       unnested: unnest.length > 0,
     })
-    return { name: measure, entry, x, type: xType, y, sql }
+    return { name: measure, entry, x, type: xType, y, second: yType, sql }
   })
   const limited = (what: string, limit: SizedInput['limit'], { sql, type }: { sql: string; type: string }): void => {
     const value = sizedValue({
@@ -211,8 +216,11 @@ async function assemble(
     if (value !== null) input.sized.push(value)
   }
   for (const group of groups) limited(`dimension '${group.name}'`, 'dimensionBytesMax', group)
-  for (const { name: measure, entry, x, type } of measures)
-    if (KEEPS_VALUE.has(entry.kind)) limited(`measure '${measure}'`, 'measureBytesMax', { sql: x, type })
+  for (const { name: measure, entry, x, type, y, second } of measures)
+    if (KEEPS_VALUE.has(entry.kind)) {
+      limited(`measure '${measure}'`, 'measureBytesMax', { sql: x, type })
+      if (y !== '') limited(`measure '${measure}', second value`, 'measureBytesMax', { sql: y, type: second })
+    }
   const dimensionColumns = groups.map((group) => ({ name: group.name, type: group.type }))
   const presented = measures.map((entry) => ({ name: entry.name, type: entry.sql.type }))
   const lookups = lookupsOf(view, [...dimensionColumns, ...presented], say)
@@ -251,6 +259,10 @@ async function assemble(
     ],
     ...texts,
   }
+}
+
+function secondName(kind: MeasureDefinition['kind']): string {
+  return kind === 'ratio' ? 'denominator' : 'second value'
 }
 
 function valueSql(expression: string | undefined, where: string | undefined, known: ReadonlySet<string>): string {

@@ -10,7 +10,7 @@
  */
 import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
-import type { DatasetDefinition, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
+import type { DatasetDefinition, MeasureKind, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
@@ -40,9 +40,10 @@ export type Exactness =
   | { readonly kind: 'exact' }
   /**
    * rounded to a double. of 'value': |answer - truth| <= relativeError * |truth|, whatever the cut; of 'magnitude':
-   * |answer - truth| <= relativeError * Σ|x| (for a mean, divided by the count), because sums of doubles depend on the order of addition
+   * |answer - truth| <= relativeError * Σ|x| (for a mean, divided by the count), because sums of doubles depend on the order of addition;
+   * of 'deviations': as docs/reference/definitions.md says of variances, covariances and what is made of them
    */
-  | { readonly kind: 'float'; readonly relativeError: number; readonly of: 'value' | 'magnitude' }
+  | { readonly kind: 'float'; readonly relativeError: number; readonly of: 'value' | 'magnitude' | 'deviations' }
   /** KMV: exact up to k distinct values; then ±relativeSigma (1 σ) */
   | { readonly kind: 'sketch'; readonly k: number; readonly relativeSigma: number }
   /** quantile sketch: |answer - truth| <= relativeError * |truth| */
@@ -56,7 +57,7 @@ export type Invertible = 'yes' | 'null-as-zero' | 'no'
 
 export interface CompiledMeasure {
   readonly name: string
-  readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile'
+  readonly kind: MeasureKind
   /** type of the presented value */
   readonly type: string
   readonly state: readonly SqlColumn[]
@@ -148,7 +149,7 @@ export interface CompiledView {
   /**
    * typed rows → presented values directly, by plain aggregates that share nothing with partial/merge/present
    * (count(DISTINCT …), row_number for first/latest, quantile_disc …): the independent recount that `verify` uses.
-   * Result columns: [pane], dimensions, measures, and for each measure whose exactness is of 'magnitude' a DOUBLE column
+   * Result columns: [pane], dimensions, measures, and for each measure whose exactness is of 'magnitude' or 'deviations' a DOUBLE column
    * `<measure>__within`: how far the merged value may be from the recounted one.
    */
   recountSql(rows: string): string

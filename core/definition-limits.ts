@@ -22,7 +22,7 @@ export const DEFINITION_LIMITS = {
   sumDigitsMax: 28,
   /** bytes of a dimension's value; an event with a larger one is unusable */
   dimensionBytesMax: 8_192,
-  /** the same for a text or list that `first`, `latest`, `min` or `max` keeps */
+  /** the same for a text or list that `first`, `latest`, `min`, `max`, `maxBy` or `minBy` keeps */
   measureBytesMax: 65_536,
 } as const
 

@@ -66,16 +66,45 @@ export interface MeasureOptions<Where extends string = string> {
   readonly label?: string
 }
 
+export type MeasureKind =
+  | 'count'
+  | 'sum'
+  | 'min'
+  | 'max'
+  | 'avg'
+  | 'ratio'
+  | 'first'
+  | 'latest'
+  | 'countDistinct'
+  | 'quantile'
+  | 'varSamp'
+  | 'varPop'
+  | 'stddevSamp'
+  | 'stddevPop'
+  | 'covarSamp'
+  | 'covarPop'
+  | 'corr'
+  | 'regrSlope'
+  | 'maxBy'
+  | 'minBy'
+  | 'histogram'
+  | 'boolAnd'
+  | 'boolOr'
+
 export interface MeasureDefinition<Column extends string = string> {
-  readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile'
+  readonly kind: MeasureKind
   readonly expression?: string
   readonly denominator?: string
+  /** maxBy, minBy: what is compared; covariances, corr and regrSlope: the independent value */
+  readonly second?: string
   readonly where?: string
   readonly label?: string
   /** countDistinct: keep every hash instead of the smallest 2,048 */
   readonly exact?: boolean
   /** quantile: 0 … 1 */
   readonly q?: number
+  /** histogram: where its bins end, ascending */
+  readonly bounds?: readonly number[]
   /** only for TypeScript: the columns that bare names refer to */
   readonly column?: Column
 }

@@ -33,6 +33,19 @@ const measure = z.discriminatedUnion('kind', [
   z.strictObject(measureOf('latest')),
   z.strictObject({ ...measureOf('countDistinct'), exact: z.boolean().optional() }),
   z.strictObject({ ...measureOf('quantile'), q: z.number() }),
+  z.strictObject(measureOf('varSamp')),
+  z.strictObject(measureOf('varPop')),
+  z.strictObject(measureOf('stddevSamp')),
+  z.strictObject(measureOf('stddevPop')),
+  z.strictObject({ ...measureOf('covarSamp'), second: text }),
+  z.strictObject({ ...measureOf('covarPop'), second: text }),
+  z.strictObject({ ...measureOf('corr'), second: text }),
+  z.strictObject({ ...measureOf('regrSlope'), second: text }),
+  z.strictObject({ ...measureOf('maxBy'), second: text }),
+  z.strictObject({ ...measureOf('minBy'), second: text }),
+  z.strictObject({ ...measureOf('histogram'), bounds: z.array(z.number()) }),
+  z.strictObject(measureOf('boolAnd')),
+  z.strictObject(measureOf('boolOr')),
 ])
 
 const lookup = z.strictObject({ dictionary: text, key: text, attribute: text })
@@ -119,7 +132,9 @@ export const DEFINITION_MEMBERS = {
   measures: Object.fromEntries(
     measure.options.map(({ shape }) => [
       shape.kind.value,
-      Object.keys(shape).filter((name) => !['kind', 'expression', 'denominator', 'q'].includes(name)),
+      Object.keys(shape).filter(
+        (name) => !['kind', 'expression', 'denominator', 'q', 'second', 'bounds'].includes(name),
+      ),
     ]),
   ),
 }
@@ -170,8 +185,6 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
     return `is not a calculation; use an expression, or one of ${Object.keys(DEFINITION_MEMBERS.calculations).join(', ')}, for example movingAverage('close', 20)`
   if (isMeasure)
     return `is not a measure; use one of ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
-  if (issue.code === 'invalid_union' && path[0] === 'sources')
-    return `unknown kind; use one of ${Object.keys(SOURCE_MEMBERS).join(', ')}`
   if (issue.code === 'invalid_union')
     return path.at(-1) === 'format'
       ? 'must be a string or a list of strings'

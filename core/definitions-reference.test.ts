@@ -110,7 +110,7 @@ describe('the measures', () => {
 
   test('are invertible as they say, over integers, decimals and doubles', () => {
     const flags = (kind: language.MeasureDefinition['kind']): string[] => {
-      const definition = { kind, expression: 'x', denominator: 'y', q: 0.5 }
+      const definition = { kind, expression: 'x', denominator: 'y', second: 'y', q: 0.5, bounds: [1] }
       const names = { x: 'x', y: 'y', s: (part: string) => part, unnested: false }
       const of = (type: string): string => measureSql({ definition, type, second: type, ...names }).invertible
       return [...new Set(['INTEGER', 'DECIMAL(9,2)', 'DOUBLE'].map(of))]

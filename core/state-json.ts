@@ -5,11 +5,11 @@ import type { CompiledView, SqlColumn } from './compiled.ts'
 import { quoteName, quoteText } from './sql-names.ts'
 import { keyNames } from './view-time.ts'
 
-const DECIMAL = /^(STRUCT\(v )?DECIMAL\([^)]*\)/
+const DECIMAL = /DECIMAL\([^)]*\)/g
 
-/** The type that encodes a state in JSON: VARCHAR for a decimal, alone or as the value of first and latest. */
+/** The type that encodes a state in JSON: VARCHAR for a decimal, alone or as a field. */
 function wireType(type: string): string {
-  return type.replace(DECIMAL, '$1VARCHAR')
+  return type.replace(DECIMAL, 'VARCHAR')
 }
 
 /** SQL expression over a state row: its JSON object text. */

@@ -20,7 +20,10 @@ import { quoteName, quoteText } from './sql-names.ts'
 type SizeLimit = 'dimensionBytesMax' | 'measureBytesMax'
 
 /** Measures whose state is a value itself. */
-export const KEEPS_VALUE: ReadonlySet<MeasureDefinition['kind']> = new Set(['first', 'latest', 'min', 'max'])
+export const KEEPS_VALUE: ReadonlySet<MeasureDefinition['kind']> = new Set([
+  ...(['first', 'latest', 'min', 'max'] as const),
+  ...(['maxBy', 'minBy'] as const),
+])
 
 /** A value of unlimited length that a view keeps. */
 export interface SizedValue {

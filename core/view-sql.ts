@@ -54,7 +54,8 @@ export function viewSql(parts: ViewParts): ViewSql {
     `${momentSql(parts.timeColumn)} AS _at, _partition, _offset`,
   ]
   const source = (rows: string): string => sourceSql(parts, rows)
-  const prepared = (rows: string): string => `SELECT ${items.join(', ')} FROM ${source(rows)}`
+  const prepared = (rows: string): string =>
+    withSteps(parts.measures, `SELECT ${items.join(', ')} FROM ${source(rows)}`)
   const partialFrom = (from: string, by: readonly string[] = keys): string =>
     aggregateSql(
       by,
@@ -96,6 +97,16 @@ export function viewSql(parts: ViewParts): ViewSql {
       return `SELECT ${columns.join(', ')} FROM (SELECT ${recountItems.join(', ')} FROM ${source(rows)}) ${groupBy(keys)}`
     },
   }
+}
+
+/** Prepared rows with the columns that measures add step by step. */
+function withSteps(measures: ViewParts['measures'], select: string): string {
+  const steps = measures.map(({ sql }) => sql.steps ?? [])
+  const depth = Math.max(0, ...steps.map(({ length }) => length))
+  return Array.from({ length: depth }).reduce((inner: string, _, at) => {
+    const columns = steps.flatMap((own) => own[at] ?? []).map(({ name, sql }) => `${sql} AS ${name}`)
+    return `SELECT *, ${columns.join(', ')} FROM (${inner})`
+  }, select)
 }
 
 function paneItems(time: ViewTime): string[] {

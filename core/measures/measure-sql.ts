@@ -29,6 +29,8 @@ export interface MeasureSql {
   readonly type: string
   readonly exactness: Exactness
   readonly invertible: Invertible
+  /** columns that are added to prepared rows for `partial`, step by step: each step may read those of the steps before it; default: none */
+  readonly steps?: readonly (readonly PreparedColumn[])[]
   /** one aggregate per scalar state, over prepared rows */
   readonly partial: readonly string[]
   /** one aggregate per scalar state, over state rows */
@@ -40,6 +42,12 @@ export interface MeasureSql {
   readonly recount: string
   /** how far the recounted value may be from the exact one, over prepared rows; null where the exactness says it */
   readonly within: string | null
+}
+
+export interface PreparedColumn {
+  /** quoted */
+  readonly name: string
+  readonly sql: string
 }
 
 export interface ListState {

@@ -26,9 +26,7 @@ async function datasets({ json }: SharedOptions): Promise<void> {
     print(`  start  ./watershed start --dataset ${name}`)
     print(`  ask    curl -s 'http://127.0.0.1:8787${firstQuestion}'`)
   }
-  say(
-    'each starts with a demo source of generated events (--no-demo leaves it out), or reads the live stream that its definition names',
-  )
+  say('each starts with a demo source of generated events; --no-demo leaves it out')
 }
 
 async function listedDataset(name: string): Promise<ListedDataset> {

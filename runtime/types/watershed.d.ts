@@ -94,6 +94,119 @@ declare module 'watershed' {
    */
   export function quantile<const Text extends string, const Where extends string = never>(expression: Text, q: number, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
   /**
+   * Variance of a sample: the mean square of the deviations from the mean, divided by n - 1; NULL for fewer than two values.
+   *
+   * @example
+   * // ms: 1, 3, 5, NULL
+   * varSamp('ms') // 4
+   */
+  export function varSamp<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Variance of all values: the mean square of their deviations from the mean.
+   *
+   * @example
+   * // ms: 2, 4, 4, 6, NULL
+   * varPop('ms') // 2
+   */
+  export function varPop<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Standard deviation of a sample, the square root of `varSamp`; SQL also calls it stddev.
+   *
+   * @example
+   * // ms: 1, 3, 5, NULL
+   * stddevSamp('ms') // 2
+   */
+  export function stddevSamp<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Standard deviation of all values, the square root of `varPop`.
+   *
+   * @example
+   * // ms: 2, 6, NULL
+   * stddevPop('ms') // 2
+   */
+  export function stddevPop<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Covariance of a sample, over rows that have both values; NULL for fewer than two.
+   *
+   * @example
+   * // km: 1, 2, 3, 4
+   * // fare: 5, 7, 9, NULL
+   * covarSamp('fare', 'km') // 2
+   */
+  export function covarSamp<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * Covariance of all rows that have both values.
+   *
+   * @example
+   * // km: 1, 3
+   * // fare: 5, 9
+   * covarPop('fare', 'km') // 2
+   */
+  export function covarPop<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * Correlation (Pearson), from -1 to 1, over rows that have both values; NULL where one of them does not vary.
+   *
+   * @example
+   * // km: 1, 2, 3, 4
+   * // fare: 5, 7, 9, NULL
+   * corr('fare', 'km') // 1
+   */
+  export function corr<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * Slope of the regression line: by how much the dependent value grows with each unit of the independent one.
+   *
+   * @example
+   * // km: 1, 2, 3, 4
+   * // fare: 5, 7, 9, NULL
+   * regrSlope('fare', 'km') // 2
+   */
+  export function regrSlope<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * The value of the row in which `by` is greatest, of rows that have both; among equal ones the greatest value.
+   *
+   * @example
+   * // station: 'Brocken', 'Zugspitze', 'Feldberg', NULL
+   * // gust: 81, 64, 81, 99
+   * maxBy('station', 'gust') // 'Feldberg'
+   */
+  export function maxBy<const A extends string, const B extends string, const Where extends string = never>(expression: A, by: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * The value of the row in which `by` is smallest, of rows that have both; among equal ones the smallest value.
+   *
+   * @example
+   * // station: 'Brocken', 'Zugspitze', 'Feldberg', NULL
+   * // gust: 81, 64, 81, 99
+   * minBy('station', 'gust') // 'Zugspitze'
+   */
+  export function minBy<const A extends string, const B extends string, const Where extends string = never>(expression: A, by: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * How many values are in each bin: up to the first bound, above it up to the second, …, and above the last one. A bound belongs to the bin that
+   * it ends.
+   *
+   * @example
+   * // ms: 5, 10, 11, 250, NULL
+   * histogram('ms', [10, 100]) // [2, 1, 1]
+   */
+  export function histogram<const Text extends string, const Where extends string = never>(expression: Text, bounds: readonly number[], options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Whether a condition is true in every row that has one; NULL where none has.
+   *
+   * @example
+   * // gust: 81, 64, NULL
+   * boolAnd('gust > 60') // true
+   * boolAnd('gust > 70') // false
+   */
+  export function boolAnd<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Whether a condition is true in any row; NULL where none has one.
+   *
+   * @example
+   * // gust: 81, 64, NULL
+   * boolOr('gust > 70') // true
+   * boolOr('gust > 90') // false
+   */
+  export function boolOr<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
    * A window of event time: `size` long, ending at every multiple of `every`; `every` is its pane and divides `size`.
    *
    * @example
@@ -164,15 +277,19 @@ declare module 'watershed' {
     readonly label?: string;
   }
   interface MeasureDefinition<Column extends string = string> {
-    readonly kind: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile';
+    readonly kind: MeasureKind;
     readonly expression?: string;
     readonly denominator?: string;
+    /** maxBy, minBy: what is compared; covariances, corr and regrSlope: the independent value */
+    readonly second?: string;
     readonly where?: string;
     readonly label?: string;
     /** countDistinct: keep every hash instead of the smallest 2,048 */
     readonly exact?: boolean;
     /** quantile: 0 … 1 */
     readonly q?: number;
+    /** histogram: where its bins end, ascending */
+    readonly bounds?: readonly number[];
     /** only for TypeScript: the columns that bare names refer to */
     readonly column?: Column;
   }
@@ -461,6 +578,7 @@ declare module 'watershed' {
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
   type Column<Text extends string> = SeriesColumnDefinition<ColumnIn<Text>>;
+  type MeasureKind = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile' | 'varSamp' | 'varPop' | 'stddevSamp' | 'stddevPop' | 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope' | 'maxBy' | 'minBy' | 'histogram' | 'boolAnd' | 'boolOr';
   type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
   const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
   type ListType = (typeof LIST_TYPES)[number];

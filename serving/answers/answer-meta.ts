@@ -183,6 +183,18 @@ const ADDED: Partial<Record<CompiledMeasure['kind'], string>> = {
   ratio: 'absolute values of both sums',
 }
 
+/** The bounds of measures that are made of deviations from the mean, for values up to 3.5e13. */
+const DEVIATIONS: Partial<Record<CompiledMeasure['kind'], string>> = {
+  varSamp: '±1e-12 of the value and ±1e-17',
+  varPop: '±1e-12 of the value and ±1e-17',
+  stddevSamp: '±1e-12 of the value and ±4e-9',
+  stddevPop: '±1e-12 of the value and ±4e-9',
+  covarSamp: '±1e-12 of the product of the standard deviations and ±1e-17',
+  covarPop: '±1e-12 of the product of the standard deviations and ±1e-17',
+  corr: '±1e-12 and ±1e-17 divided by the product of the standard deviations',
+  regrSlope: '±1e-12 of the quotient of the standard deviations and ±1e-17 divided by the variance',
+}
+
 function estimatesOf(plan: QueryPlan, estimated: ReadonlyMap<string, number>): AnswerMeta['estimates'] {
   const measures = plan.measures.flatMap((measure): [string, { bound: string; rows?: number }][] => {
     const rows = estimated.get(measure.name) ?? 0
@@ -206,7 +218,8 @@ function estimatesOf(plan: QueryPlan, estimated: ReadonlyMap<string, number>): A
 function boundOf({ kind, exactness }: CompiledMeasure): string | null {
   if (exactness.kind === 'bounded') return `±${exactness.relativeError * 100} %`
   if (exactness.kind === 'sketch') return `±${(exactness.relativeSigma * 100).toFixed(1)} % (1 σ)`
-  if (exactness.kind !== 'float' || exactness.of !== 'magnitude') return null
+  if (exactness.kind !== 'float' || exactness.of === 'value') return null
+  if (exactness.of === 'deviations') return DEVIATIONS[kind] ?? `±${exactness.relativeError}`
   return `±${exactness.relativeError} of the ${ADDED[kind] ?? 'absolute values'}`
 }
 

@@ -1,5 +1,21 @@
 /** A view for each choice of parts, with what each part means in plain code. */
-import { avg, count, countDistinct, first, latest, max, min, quantile, ratio, sum } from '#core/definition.ts'
+import {
+  avg,
+  boolOr,
+  count,
+  countDistinct,
+  first,
+  latest,
+  max,
+  maxBy,
+  min,
+  quantile,
+  ratio,
+  regrSlope,
+  stddevSamp,
+  sum,
+  varPop,
+} from '#core/definition.ts'
 import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from '#core/definition-parts.ts'
 import type { Choice } from './pairwise.ts'
 import { ARRIVALS, type Reading } from './reading.ts'
@@ -13,7 +29,7 @@ export interface Fact extends Reading {
 
 type Scalar = string | number | null
 /** What a value must be: that, or a number as near to it. */
-export type Expected = Scalar | { readonly near: number; readonly within: number }
+export type Expected = Scalar | boolean | { readonly near: number; readonly within: number }
 
 export interface PlainMeasure {
   readonly definition: MeasureDefinition
@@ -60,7 +76,7 @@ function compare(a: string | number, b: string | number): number {
   return typeof a === 'string' ? bytewise(a, b as string) : a - (b as number)
 }
 
-const MEASURES: Readonly<Record<string, PlainMeasure>> = {
+const MEASURES: Record<string, PlainMeasure> = {
   count: { definition: count(), of: (facts) => facts.length },
   'count where': {
     definition: count({ where: 'n >= 2' }),
@@ -159,6 +175,57 @@ const MEASURES: Readonly<Record<string, PlainMeasure>> = {
       ),
   },
 }
+
+/** In two passes: mean first, then deviations. */
+function deviations(values: readonly number[]): number[] {
+  const mean = added(values) / values.length
+  return values.map((value) => value - mean)
+}
+
+Object.assign(MEASURES, {
+  variance: {
+    definition: varPop('n'),
+    of: (facts) => {
+      const apart = deviations(given(facts, ({ n }) => n))
+      if (apart.length === 0) return null
+      const variance = added(apart.map((one) => one * one)) / apart.length
+      return near(variance, variance * 1e-9 + 1e-12)
+    },
+  },
+  'deviation of doubles': {
+    definition: stddevSamp('x'),
+    of: (facts) => {
+      const apart = deviations(given(facts, ({ x }) => x))
+      if (apart.length < 2) return null
+      const deviation = Math.sqrt(added(apart.map((one) => one * one)) / (apart.length - 1))
+      return near(deviation, deviation * 1e-9 + 1e-6 * Math.max(...given(facts, ({ x }) => x).map(Math.abs)))
+    },
+  },
+  slope: {
+    definition: regrSlope('id', 'n'),
+    of: (facts) => {
+      const both = facts.filter(({ n }) => n !== null)
+      const [ys, xs] = [deviations(both.map(({ id }) => id)), deviations(both.map(({ n }) => n!))]
+      if (new Set(both.map(({ n }) => n)).size < 2) return null
+      const slope = added(xs.map((one, at) => one * ys[at]!)) / added(xs.map((one) => one * one))
+      return near(slope, Math.abs(slope) * 1e-9 + 1e-9)
+    },
+  },
+  'k of the greatest': {
+    definition: maxBy('k', 'n'),
+    of: (facts) => {
+      const both = facts.filter(({ k, n }) => k !== null && n !== null)
+      return both.toSorted((a, b) => b.n! - a.n! || bytewise(b.k!, a.k!))[0]?.k ?? null
+    },
+  },
+  'any above': {
+    definition: boolOr('n > 1'),
+    of: (facts) => {
+      const values = given(facts, ({ n }) => n)
+      return values.length === 0 ? null : values.some((n) => n > 1)
+    },
+  },
+} satisfies Record<string, PlainMeasure>)
 
 const WHERES: Readonly<Record<string, { readonly sql?: string; readonly passes: (fact: Fact) => boolean }>> = {
   none: { passes: () => true },

@@ -1,2 +1,0 @@
-/** that one round reads */
-export const EVENTS = 30_000
