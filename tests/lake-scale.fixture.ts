@@ -1,0 +1,46 @@
+/** Opens a lake and counts the calls of the file system that each step takes. Prints them as JSON. */
+import { promises as fs } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
+import { until } from './until.ts'
+
+const [folder = '', partitions = ''] = process.argv.slice(2)
+const counts = { reads: 0, listings: 0, others: 0 }
+
+type Call = (...given: unknown[]) => unknown
+const calls = fs as unknown as Record<string, Call>
+for (const name of ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'rename', 'unlink', 'rm', 'access']) {
+  const original = calls[name]!
+  calls[name] = (...given) => {
+    counts[name === 'readFile' ? 'reads' : name === 'readdir' ? 'listings' : 'others']++
+    return original(...given)
+  }
+}
+syncBuiltinESMExports()
+
+const { LocalLake } = await import('#storage/lake/local/local-lake.ts')
+const steps: Record<string, typeof counts> = {}
+
+async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
+  Object.assign(counts, { reads: 0, listings: 0, others: 0 })
+  const done = await work()
+  steps[name] = { ...counts }
+  return done
+}
+
+const [writer, reader] = [
+  await LocalLake.open({ folder, dataset: 'rsvps' }),
+  await LocalLake.open({ folder, dataset: 'rsvps' }),
+]
+await step('start', () => reader.chains(Number(partitions)))
+const [chain] = await reader.chains(Number(partitions))
+await until('the listing is settled, some time after the folder changed', async () => {
+  const before = counts.listings
+  await reader.chains(Number(partitions))
+  return counts.listings === before
+})
+await step('look', () => reader.chains(Number(partitions)))
+const { end } = chain!
+await step('commit', () => writer.commitSegment(emptySegment(0, end, end + 10)))
+await step('after', () => reader.chains(Number(partitions)))
+process.stdout.write(JSON.stringify(steps))
