@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { appendRate } from './append-rate.ts'
 import { batchRun } from './batch-run.ts'
 import { elasticsearchBulk } from './elasticsearch-bulk.ts'
+import { fileRate } from './file-rate.ts'
 import { intakeRate } from './intake-rate.ts'
 import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
@@ -18,6 +19,7 @@ import { streamRate } from './stream-rate.ts'
 const BENCHES = {
   'append-rate': appendRate,
   'intake-rate': intakeRate,
+  'file-rate': fileRate,
   'stream-rate': streamRate,
   'batch-run': batchRun,
   'event-to-answer': eventToAnswer,

@@ -16,12 +16,14 @@ export class FloodedServer {
   readonly url: string
   readonly #child: ChildProcess
   readonly #lines: Interface
-  readonly #folder: string
+  /** of its data */
+  readonly folder: string
 
-  static async start(kind: keyof typeof SCRIPTS): Promise<FloodedServer> {
+  /** @param more flags of `start` */
+  static async start(kind: keyof typeof SCRIPTS, more: readonly string[] = []): Promise<FloodedServer> {
     const folder = mkdtempSync(join(tmpdir(), 'watershed-bench-'))
     const demo = kind === 'start' ? ['--no-demo'] : []
-    const flags = kind === 'bare' ? [] : [kind, ...demo, '--data', folder, '--port', '0', ...QUIET]
+    const flags = kind === 'bare' ? [] : [kind, ...demo, '--data', folder, '--port', '0', ...QUIET, ...more]
     const child = spawnNode(join(import.meta.dirname, SCRIPTS[kind]), flags)
     const lines = createInterface(child.stdout!)
     const [url] = (await Promise.race([
@@ -34,7 +36,7 @@ export class FloodedServer {
   private constructor(child: ChildProcess, lines: Interface, folder: string, url: string) {
     this.#child = child
     this.#lines = lines
-    this.#folder = folder
+    this.folder = folder
     this.url = url
   }
 
@@ -57,9 +59,13 @@ export class FloodedServer {
     return lags.reduce((sum, lag) => sum + lag, 0)
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   /** Events that answers do not count yet. */
-  async behind(): Promise<number> {
-    const path = '/v1/datasets/meetup_rsvps/views/responses_by_country?dimensions=&measures=responses'
+  async behind(view = 'meetup_rsvps/views/responses_by_country?dimensions=&measures=responses'): Promise<number> {
+    const path = `/v1/datasets/${view}`
     const { meta } = (await (await fetch(`${this.url}${path}`)).json()) as { meta: { behind: number } }
     return meta.behind
   }
@@ -69,6 +75,6 @@ export class FloodedServer {
     this.#child.kill('SIGTERM')
     this.#child.stdin!.end()
     await ended
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }

@@ -10,6 +10,10 @@ import { type NumberedRecord, type RecordSplitter, UNFINISHED } from './records.
 
 const [NEWLINE, CARRIAGE_RETURN, QUOTE] = [0x0a, 0x0d, 0x22]
 
+/** bytes that a JSON string escapes; a delimiter may be one of them, but it is in no field of a record without quotes */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones
+const ESCAPED = /["\\\u0000-\u001f]/
+
 export interface CsvOptions {
   /** one character; default: guessed from the first lines */
   readonly delimiter?: string
@@ -37,6 +41,8 @@ interface Pending {
   bytes: Buffer
   scanned: number
   quoted: boolean
+  /** the first quote behind what was looked at; -1: there is none, -2: not known */
+  quote: number
 }
 
 type Found = { readonly end: number } | { readonly malformed: string; readonly at: number } | 'more'
@@ -49,7 +55,7 @@ export class CsvSplitter implements RecordSplitter {
   readonly #decimalComma: readonly string[]
   readonly #given: readonly string[] | undefined
   #columns: readonly CsvColumn[] | null = null
-  #pending: Pending = { bytes: Buffer.alloc(0), scanned: 0, quoted: false }
+  #pending: Pending = { bytes: Buffer.alloc(0), scanned: 0, quoted: false, quote: -2 }
   #lines = 0
   /** the line that is left out is longer than the limit */
   #skipping = false
@@ -93,6 +99,7 @@ export class CsvSplitter implements RecordSplitter {
 
   *#records(isEnd: boolean): Generator<NumberedRecord> {
     const pending = this.#pending
+    pending.quote = -2
     let from = 0
     while (from < pending.bytes.length) {
       const found = this.#skipping ? this.#lineEnd(from) : this.#recordEnd(from, isEnd)
@@ -107,6 +114,7 @@ export class CsvSplitter implements RecordSplitter {
         break
       }
       const stop = end ?? pending.bytes.length
+      if (malformed !== null) pending.quote = -2
       if (malformed !== null) this.#rescanned += Math.max(0, lookedAt(found, pending) - stop)
       const record = withoutReturn(pending.bytes.subarray(from, stop))
       const number = this.#lines + 1
@@ -146,12 +154,16 @@ export class CsvSplitter implements RecordSplitter {
       const named = this.#given === undefined ? 'the header names' : 'there are'
       return { bytes: record, fault: `it has ${fields.length} fields, and ${named} ${columns.length} columns` }
     }
+    // Between its delimiters, bytes that JSON does not escape need no look at each field.
+    const isPlain = fields.length > 1 && !ESCAPED.test(record.toString('latin1'))
     let json = '{'
     for (let at = 0; at < columns.length; at++) {
       const { key, decimalComma } = columns[at]!
       const field = fields[at]!
       json += at === 0 ? key : `,${key}`
-      json += field === '' ? 'null' : JSON.stringify(decimalComma ? withPoint(field) : field)
+      if (field === '') json += 'null'
+      else if (isPlain && !decimalComma) json += `"${field}"`
+      else json += JSON.stringify(decimalComma ? withPoint(field) : field)
     }
     return { bytes: Buffer.from(`${json}}`) }
   }
@@ -186,9 +198,9 @@ export class CsvSplitter implements RecordSplitter {
     const pending = this.#pending
     const { bytes } = pending
     let at = Math.max(from, pending.scanned)
-    let quote = -2
     for (;;) {
-      if (quote < at && quote !== -1) quote = bytes.indexOf(QUOTE, at)
+      if (pending.quote < at && pending.quote !== -1) pending.quote = bytes.indexOf(QUOTE, at)
+      const { quote } = pending
       if (pending.quoted) {
         if (quote === -1 || (quote === bytes.length - 1 && !isEnd)) {
           pending.scanned = quote === -1 ? bytes.length : quote
