@@ -25,7 +25,7 @@ export const SHIPPED_DATASETS: Readonly<Record<string, ShippedDataset>> = {
   course_clicks: {
     about: 'Clicks on a course site: conversion by course and hour, trending courses, users looked up by key, a funnel',
     definition: at('./course-clicks/definition.ts'),
-    firstQuestion: 'courses?dimensions=course_id&order=-conversion&having=views:gte:20&limit=5',
+    firstQuestion: 'courses?dimensions=course_id&order=-conversion&having=views:gte:5&limit=5',
     generator: async (options) => new (await import('./course-clicks/click-generator.ts')).ClickGenerator(options),
   },
   flights: {
