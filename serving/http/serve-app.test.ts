@@ -216,7 +216,11 @@ test.each([
 test('definitions, generations, dead letters, health and metrics answer', async () => {
   const [shop] = (await app.inject('/v1/datasets')).json().datasets
   expect(shop.views[0]).toMatchObject({ name: 'by_kind', grains: ['minute'], measures: [{ name: 'n', kind: 'count' }] })
-  expect((await app.inject('/v1/datasets/shop/generations')).json()).toEqual({ current: null, generations: [] })
+  expect((await app.inject('/v1/datasets/shop/generations')).json()).toEqual({
+    current: null,
+    run: null,
+    generations: [],
+  })
   expect((await app.inject('/v1/datasets/shop/dead-letters')).json()).toEqual({ data: [] })
   expect((await app.inject('/livez')).statusCode).toBe(200)
   expect((await app.inject('/readyz')).json().status).toBe('ready')
@@ -349,7 +353,7 @@ test('without its speed store an answer says what is missing, without paths, and
   const whole = await app.inject(`${url}?require=live`)
   expect(whole.json().meta).toMatchObject({ position: [0], liveMissing: null })
   const wrong = await app.inject(`${url}?require=everything`)
-  expect(wrong.json()).toMatchObject({ status: 400, field: 'require', allowed: ['live'] })
+  expect(wrong.json()).toMatchObject({ status: 400, field: 'require', allowed: ['live', 'current'] })
 })
 
 test('docs/reference/http.md names every route and parameter', async () => {
