@@ -55,23 +55,23 @@ describe('misspelt and mistyped members', () => {
   test.each<[DatasetDefinition, string]>([
     [
       written({ veiws: {} }),
-      "unknown member 'veiws' (did you mean 'views'?); known members: name, label, time, key, lateAfter, accept, raw, columns, views, sources, series",
+      "unknown member 'veiws' (did you mean 'views'?); known members: name, label, description, time, key, lateAfter, accept, raw, columns, views, sources, series",
     ],
     [
       withColumn({ type: 'DOUBLE', path: '$.x', requird: true }),
-      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, as, required, default, unit, format, zone, onError, label",
+      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, as, required, default, unit, format, zone, onError, label, description",
     ],
     [
       withView({ dimension: {} }),
-      "view 'all': unknown member 'dimension' (did you mean 'dimensions'?); known members: label, unnest, dimensions, where, time, window, measures, rank, enrich",
+      "view 'all': unknown member 'dimension' (did you mean 'dimensions'?); known members: label, description, unnest, dimensions, where, time, window, measures, rank, enrich",
     ],
     [
       withView({ measures: { n: { kind: 'count', were: 'calm' } } }),
-      "view 'all', measure 'n': unknown member 'were' (did you mean 'where'?); known members: where, label",
+      "view 'all', measure 'n': unknown member 'were' (did you mean 'where'?); known members: where, label, description",
     ],
     [
       withView({ measures: { n: { kind: 'sum', expression: 'gust', exact: true } } }),
-      "view 'all', measure 'n': unknown member 'exact'; known members: where, label",
+      "view 'all', measure 'n': unknown member 'exact'; known members: where, label, description",
     ],
     [
       withView({ window: { size: '5m', evry: '10s', every: '10s' } }),

@@ -56,7 +56,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
   const check = eventCheck(definition)
   const derivedReason = derivedReasonSql(derivations, definition.time, notAccepted)
-  const compiledColumns = columns.map(([name, { type, path, as, required, onError, label }]) => ({
+  const compiledColumns = columns.map(([name, { type, path, as, required, onError, label, description }]) => ({
     name,
     type,
     path: path ?? null,
@@ -65,12 +65,14 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     onError: onError ?? 'null',
     source: hashOf(stored.get(name)),
     label,
+    description,
   }))
   const decodeOf = (names: readonly string[]) => partialDecode(definition, names, derivations, notAccepted)
   const dataset: Omit<CompiledDataset, 'deciding'> = {
     name: definition.name,
     definition,
     label: definition.label,
+    description: definition.description,
     schemaHash: hashOf([
       definition.time,
       columns.map(([name]) => [name, stored.get(name)]),

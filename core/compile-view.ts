@@ -240,6 +240,7 @@ async function assemble(
     dataset: definition.name,
     name,
     label: view.label,
+    description: view.description,
     hash: hashOf([
       texts.partialSql('rows'),
       definition.time,

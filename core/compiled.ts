@@ -33,6 +33,7 @@ export interface CompiledColumn extends SqlColumn {
   /** hash of everything that determines its values from an event's JSON */
   readonly source: string
   readonly label?: string
+  readonly description?: string
 }
 
 /** How far a measure's presented value may deviate from the exact one. */
@@ -64,6 +65,7 @@ export interface CompiledMeasure {
   readonly exactness: Exactness
   readonly invertible: Invertible
   readonly label?: string
+  readonly description?: string
 }
 
 export interface CompiledLookup {
@@ -117,6 +119,7 @@ export interface CompiledView {
   readonly dataset: string
   readonly name: string
   readonly label?: string
+  readonly description?: string
   /** hash of everything that affects the stored states: definitions with equal hashes can share partials */
   readonly hash: string
   readonly time: ViewTime
@@ -212,6 +215,7 @@ export interface CompiledDataset {
   /** what it was compiled from: plain data, which a generation keeps so that its states can be answered after a change */
   readonly definition?: DatasetDefinition
   readonly label?: string
+  readonly description?: string
   /** hash of columns, paths and event time: changes if typed rows would differ */
   readonly schemaHash: string
   readonly timeColumn: string

@@ -36,10 +36,14 @@ test('labels, the order of options, coarser grains, ranks and lookups change no 
   const before = await hashes(plain)
   const { gust, id, at } = plain.columns
   const same: DatasetDefinition[] = [
-    { ...plain, label: 'Winds', lateAfter: '1h' },
+    { ...plain, label: 'Winds', description: 'Gusts of all stations', lateAfter: '1h' },
     withColumns({ gust: { ...gust, label: 'Gust, km/h' }, id: { ...id, label: 'Id' }, at: { ...at, label: 'When' } }),
     withColumns({ gust: { default: 0, path: '$.gust', required: false, type: 'INTEGER' } }),
-    withView({ label: 'All', measures: { total: sum('gust', { label: 'Total' }) } }),
+    withView({
+      label: 'All',
+      description: 'x',
+      measures: { total: sum('gust', { label: 'Total', description: 'y' }) },
+    }),
     withView({ time: ['hour', 'day', 'month'] }),
     withView({ rank: { by: 'total', limit: 3 } }),
     withView({ enrich: { name: { dictionary: 'places', key: 'place', attribute: 'name' } } }),

@@ -42,6 +42,8 @@ interface ColumnOptions<Type extends ColumnType> {
   /** of texts in a format without an offset: an IANA time zone; default UTC */
   readonly zone?: Type extends 'TIMESTAMP' ? string : never
   readonly label?: string
+  /** what it means, for people who query it */
+  readonly description?: string
 }
 
 /** A column that is read from the event. */
@@ -64,6 +66,8 @@ export interface MeasureOptions<Where extends string = string> {
   /** SQL condition over the columns: only rows where it is true are aggregated */
   readonly where?: Where
   readonly label?: string
+  /** what it means, for people who query it */
+  readonly description?: string
 }
 
 export type MeasureKind =
@@ -99,6 +103,8 @@ export interface MeasureDefinition<Column extends string = string> {
   readonly second?: string
   readonly where?: string
   readonly label?: string
+  /** what it means, for people who query it */
+  readonly description?: string
   /** countDistinct: keep every hash instead of the smallest 2,048 */
   readonly exact?: boolean
   /** quantile: 0 … 1 */
@@ -132,6 +138,8 @@ export interface RankDefinition<Measure extends string = string, Dimension exten
 
 export interface ViewDefinition<Column extends string = string> {
   readonly label?: string
+  /** what it means, for people who query it */
+  readonly description?: string
   /** name → column that holds a list, or SQL expression that gives one: one row per element, under the new name */
   readonly unnest?: Readonly<Record<string, Column | (string & {})>>
   /** name → SQL expression over columns and unnested names */
@@ -201,6 +209,8 @@ export interface DatasetDefinition<Column extends string = string> {
   /** lower case letters, digits and _; starts with a letter; at most 63 */
   readonly name: string
   readonly label?: string
+  /** what it means, for people who query it */
+  readonly description?: string
   /** the TIMESTAMP column that is the event time */
   readonly time: Column
   /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */

@@ -5,6 +5,7 @@ import { nearest } from './definition-error.ts'
 import { SOURCE_MEMBERS, sourceSchema } from './source-shape.ts'
 
 const label = z.string().optional()
+const description = z.string().optional()
 const text = z.string()
 
 const column = z.strictObject({
@@ -18,9 +19,10 @@ const column = z.strictObject({
   zone: text.optional(),
   onError: text.optional(),
   label,
+  description,
 })
 
-const options = { where: text.optional(), label }
+const options = { where: text.optional(), label, description }
 const measureOf = <Kind extends string>(kind: Kind) => ({ kind: z.literal(kind), expression: text, ...options })
 const measure = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('count'), ...options }),
@@ -52,6 +54,7 @@ const lookup = z.strictObject({ dictionary: text, key: text, attribute: text })
 
 const view = z.strictObject({
   label,
+  description,
   unnest: z.record(text, text).optional(),
   dimensions: z.record(text, text),
   where: text.optional(),
@@ -102,6 +105,7 @@ const series = z.strictObject({
 const dataset = z.strictObject({
   name: text,
   label,
+  description,
   time: text,
   key: text,
   lateAfter: text.optional(),

@@ -414,7 +414,7 @@ export {
 
 /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
 export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series>
-  extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
+  extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>
   /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */

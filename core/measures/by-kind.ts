@@ -49,9 +49,13 @@ export function measureSql(input: MeasureInput): MeasureSql {
 }
 
 /** The measure as the other tiers see it. */
-export function compiledMeasure(name: string, { kind, label }: MeasureDefinition, sql: MeasureSql): CompiledMeasure {
+export function compiledMeasure(
+  name: string,
+  { kind, label, description }: MeasureDefinition,
+  sql: MeasureSql,
+): CompiledMeasure {
   const { type, state, exactness, invertible } = sql
-  return { name, kind, type, state, exactness, invertible, label }
+  return { name, kind, type, state, exactness, invertible, label, description }
 }
 
 /** Kinds that need numbers. */

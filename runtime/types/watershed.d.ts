@@ -224,7 +224,7 @@ declare module 'watershed' {
   export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
   export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -275,6 +275,8 @@ declare module 'watershed' {
     /** SQL condition over the columns: only rows where it is true are aggregated */
     readonly where?: Where;
     readonly label?: string;
+    /** what it means, for people who query it */
+    readonly description?: string;
   }
   interface MeasureDefinition<Column extends string = string> {
     readonly kind: MeasureKind;
@@ -284,6 +286,8 @@ declare module 'watershed' {
     readonly second?: string;
     readonly where?: string;
     readonly label?: string;
+    /** what it means, for people who query it */
+    readonly description?: string;
     /** countDistinct: keep every hash instead of the smallest 2,048 */
     readonly exact?: boolean;
     /** quantile: 0 … 1 */
@@ -456,6 +460,8 @@ declare module 'watershed' {
     /** lower case letters, digits and _; starts with a letter; at most 63 */
     readonly name: string;
     readonly label?: string;
+    /** what it means, for people who query it */
+    readonly description?: string;
     /** the TIMESTAMP column that is the event time */
     readonly time: Column;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -484,6 +490,8 @@ declare module 'watershed' {
   };
   interface ViewDefinition<Column extends string = string> {
     readonly label?: string;
+    /** what it means, for people who query it */
+    readonly description?: string;
     /** name → column that holds a list, or SQL expression that gives one: one row per element, under the new name */
     readonly unnest?: Readonly<Record<string, Column | (string & {})>>;
     /** name → SQL expression over columns and unnested names */
@@ -619,6 +627,8 @@ declare module 'watershed' {
     /** of texts in a format without an offset: an IANA time zone; default UTC */
     readonly zone?: Type extends 'TIMESTAMP' ? string : never;
     readonly label?: string;
+    /** what it means, for people who query it */
+    readonly description?: string;
   }
   /** A value of an answer's row: numbers, texts, lists, null; times are ISO 8601 texts in UTC. */
   type AnswerValue = string | number | boolean | null | readonly (string | number | boolean | null)[];

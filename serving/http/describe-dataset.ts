@@ -9,10 +9,13 @@ export function describeDataset(dataset: CompiledDataset): Described {
   return {
     name: dataset.name,
     label: dataset.label,
+    description: dataset.description,
     time: dataset.timeColumn,
     key: dataset.keyColumn,
-    columns: dataset.columns.map(({ name, type, path, as, required, onError }) => ({
+    columns: dataset.columns.map(({ name, type, path, as, required, onError, label, description }) => ({
       name,
+      label,
+      description,
       type,
       path,
       as,
@@ -28,11 +31,19 @@ function describeView(view: CompiledView): Described['views'][number] {
   return {
     name: view.name,
     label: view.label,
+    description: view.description,
     definition: view.hash,
     ...describeTime(view.time),
     rank: view.rank === undefined ? null : { ...view.rank, dimensions: [...view.rank.dimensions] },
     dimensions: [...view.dimensions],
-    measures: view.measures.map(({ name, kind, type, label, exactness }) => ({ name, kind, type, label, exactness })),
+    measures: view.measures.map(({ name, kind, type, label, description, exactness }) => ({
+      name,
+      kind,
+      type,
+      label,
+      description,
+      exactness,
+    })),
     enrich: view.lookups.map(({ name, dictionary, key, attribute }) => ({ name, dictionary, key, attribute })),
   }
 }

@@ -51,6 +51,7 @@ const exactness = z
 const view = z.strictObject({
   name,
   label: name.optional(),
+  description: name.optional(),
   definition: z.string().describe('Hash of the definition'),
   paneMs: z.number().nullable(),
   grains: z.array(z.string()),
@@ -59,7 +60,16 @@ const view = z.strictObject({
     .strictObject({ by: name, limit: z.number(), dimensions: z.array(name), having: z.string().optional() })
     .nullable(),
   dimensions: z.array(z.strictObject({ name, type: z.string() })),
-  measures: z.array(z.strictObject({ name, kind: z.string(), type: z.string(), label: name.optional(), exactness })),
+  measures: z.array(
+    z.strictObject({
+      name,
+      kind: z.string(),
+      type: z.string(),
+      label: name.optional(),
+      description: name.optional(),
+      exactness,
+    }),
+  ),
   enrich: z.array(z.strictObject({ name, dictionary: name, key: name, attribute: name })),
 })
 
@@ -90,11 +100,14 @@ const series = z.strictObject({
 export const DATASET = z.strictObject({
   name,
   label: name.optional(),
+  description: name.optional(),
   time: name.describe('Column that holds the event time'),
   key: name.describe('Column whose value determines the partition'),
   columns: z.array(
     z.strictObject({
       name,
+      label: name.optional(),
+      description: name.optional(),
       type: z.string(),
       path: z.string().nullable().describe('null of a derived column'),
       as: z.string().nullable().describe('Expression of a derived column; null of one that is read from the event'),
