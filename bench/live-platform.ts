@@ -6,12 +6,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
+import { residentMib } from './serving/process-usage.ts'
 
 /** events in one request */
 export const REQUEST = 1_000
@@ -37,8 +38,8 @@ export class LivePlatform {
 
   static async start(): Promise<LivePlatform> {
     const folder = mkdtempSync(join(tmpdir(), 'watershed-bench-'))
-    const main = join(import.meta.dirname, '../runtime/main.ts')
-    const child = spawn(process.execPath, [main, 'start', '--no-demo', '--data', folder, '--port', '0', '--json'], {
+    const watershed = join(import.meta.dirname, '../watershed')
+    const child = spawn(watershed, ['start', '--no-demo', '--data', folder, '--port', '0', '--json'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     const [line] = (await once(createInterface(child.stdout!), 'line')) as [string]
@@ -106,12 +107,7 @@ export class LivePlatform {
 
   /** of all its processes; pages that they share are counted in each */
   residentMib(): number {
-    const { pid } = this.#process
-    const roles = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
-    return [pid, ...roles].reduce<number>((sum, each) => {
-      const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${each}/status`, 'utf8'))!
-      return sum + Number(kib) / 1_024
-    }, 0)
+    return residentMib(this.#process.pid!)
   }
 
   async stop(): Promise<void> {

@@ -12,6 +12,7 @@ import { kafkaStream } from './kafka-stream.ts'
 import { kafkaTakeover } from './kafka-takeover.ts'
 import { kafkaWorkers } from './kafka-workers.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
+import { memoryAtPace } from './memory-at-pace.ts'
 import { serving } from './serving/rows.ts'
 import { sustained } from './serving/sustained.ts'
 import { streamRate } from './stream-rate.ts'
@@ -24,6 +25,7 @@ const BENCHES = {
   'batch-run': batchRun,
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
+  'memory-at-pace': memoryAtPace,
   serving,
   sustained,
   'kafka-clients': kafkaClients,

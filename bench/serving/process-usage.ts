@@ -68,3 +68,51 @@ function ownResidentMib(pid: number): number {
     return 0
   }
 }
+
+/**
+ * Memory of a process and of those below it as the limit of a container counts it, MiB: each process's own pages, and pages of mapped
+ * files (Node's and the engine's code) once, however many map them.
+ */
+export function occupiedMib(pid: number): number {
+  const files = new Map<string, number>()
+  let ownKib = 0
+  for (const { pid: each } of familyOf(pid)) {
+    for (const { file, ownKib: own, fileKib } of mappingsOf(each)) {
+      ownKib += own
+      files.set(file, Math.max(files.get(file) ?? 0, fileKib))
+    }
+  }
+  return (ownKib + [...files.values()].reduce((sum, kib) => sum + kib, 0)) / 1_024
+}
+
+interface Mapped {
+  readonly file: string
+  readonly ownKib: number
+  readonly fileKib: number
+}
+
+/** By file, all mappings of it together; '' has those of no file. */
+function mappingsOf(pid: number): readonly Mapped[] {
+  const found = new Map<string, { rss: number; anonymous: number }>()
+  let place = { rss: 0, anonymous: 0 }
+  for (const line of smapsOf(pid).split('\n')) {
+    const [, file] = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+\s*(.*)$/.exec(line) ?? []
+    if (file !== undefined) {
+      const name = file.startsWith('/') ? file : ''
+      place = found.get(name) ?? { rss: 0, anonymous: 0 }
+      found.set(name, place)
+    }
+    const [, name, kib] = /^(Rss|Anonymous):\s+(\d+) kB/.exec(line) ?? []
+    if (name === 'Rss') place.rss += Number(kib)
+    if (name === 'Anonymous') place.anonymous += Number(kib)
+  }
+  return [...found].map(([file, { rss, anonymous }]) => ({ file, ownKib: anonymous, fileKib: rss - anonymous }))
+}
+
+function smapsOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/smaps`, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -40,6 +40,12 @@ test('a connection that is told to stop ends what it runs and does nothing more'
   between.close()
 })
 
+test('memory that an idle thread freed goes back to the system', async () => {
+  const connection = await engine.connect()
+  const [row] = await connection.rows(`SELECT current_setting('allocator_background_threads') AS "background"`)
+  expect(row).toEqual({ background: true })
+})
+
 test('what was read of a file does not stay in memory', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'engine-'))
   const kept = async (keepFileData: boolean): Promise<number> => {

@@ -100,6 +100,8 @@ export class DuckDbEngine {
       `SET temp_directory = ${quoteText(options.spillFolder ?? '')}`,
       ...(options.spillLimit === undefined ? [] : [`SET max_temp_directory_size = ${quoteText(options.spillLimit)}`]),
       ...(options.returnMemory === true ? RETURN_MEMORY : []),
+      // Without it, memory that a thread freed waits for that thread's next statement before the system gets it back.
+      'SET allocator_background_threads = true',
       `SET enable_external_file_cache = ${options.keepFileData ?? false}`,
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',

@@ -1,0 +1,68 @@
+/**
+ * Memory of `start` over time at the pace of a small production: BENCH_PACE events a second (default 100; 0: at rest) of the demo for
+ * BENCH_MINUTES (default 60), as the limit of a container counts it, and as the sum of what each process has.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { occupiedMib, residentMib } from './serving/process-usage.ts'
+
+const SAMPLE_EVERY_MS = 10_000
+const MS_PER_HOUR = 3_600_000
+
+interface Sample {
+  readonly hours: number
+  readonly occupied: number
+  readonly resident: number
+}
+
+/** @returns MiB at the end and at most, and the slope of the second half in MiB per hour (least squares) */
+export async function memoryAtPace(): Promise<Record<string, number>> {
+  const minutes = Number(process.env.BENCH_MINUTES ?? 60)
+  const pace = Number(process.env.BENCH_PACE ?? 100)
+  const folder = mkdtempSync(join(tmpdir(), 'watershed-bench-'))
+  const demo = pace > 0 ? ['--demo', '--demo-rate', String(pace)] : ['--no-demo']
+  const parameters = ['start', ...demo, '--data', folder, '--port', '0', '--json', '--log-level', 'error']
+  const child = spawn(join(import.meta.dirname, '../watershed'), parameters, { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    await once(createInterface(child.stdout), 'line')
+    const samples = await sampled(child.pid!, minutes)
+    const end = samples.at(-1)!
+    return {
+      minutes,
+      eventsPerSecond: pace,
+      occupiedMib: end.occupied,
+      occupiedMibMax: Math.max(...samples.map(({ occupied }) => occupied)),
+      residentSumMib: end.resident,
+      slopeMibPerHour: slopePerHour(samples.slice(Math.floor(samples.length / 2))),
+    }
+  } finally {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    }
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function sampled(pid: number, minutes: number): Promise<readonly Sample[]> {
+  const samples: Sample[] = []
+  const began = performance.now()
+  while (performance.now() - began < minutes * 60_000) {
+    await sleep(SAMPLE_EVERY_MS)
+    const hours = (performance.now() - began) / MS_PER_HOUR
+    samples.push({ hours, occupied: occupiedMib(pid), resident: residentMib(pid) })
+  }
+  return samples
+}
+
+function slopePerHour(samples: readonly Sample[]): number {
+  const mean = (of: (sample: Sample) => number): number =>
+    samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length
+  const [x, y] = [mean(({ hours }) => hours), mean(({ occupied }) => occupied)]
+  return mean(({ hours, occupied }) => (hours - x) * (occupied - y)) / mean(({ hours }) => (hours - x) ** 2)
+}
