@@ -13,10 +13,12 @@ describe.each(Object.entries(SHIPPED_DATASETS))('%s', (name, shipped) => {
   }
   const definitionOf = async (): Promise<DatasetDefinition> => (await import(shipped.definition)).default
 
-  test('its definition has its name, and the view of its first question', async () => {
+  test('its definition has its name, and the view or series of its first question', async () => {
     const definition = await definitionOf()
     expect(definition.name).toBe(name)
-    expect(Object.keys(definition.views)).toContain(shipped.firstQuestion.split('?')[0])
+    expect([...Object.keys(definition.views), ...Object.keys(definition.series ?? {})]).toContain(
+      shipped.firstQuestion.split('?')[0],
+    )
   })
 
   test('the same seed and start make the same events, another seed others', async () => {

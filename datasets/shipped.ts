@@ -40,4 +40,12 @@ export const SHIPPED_DATASETS: Readonly<Record<string, ShippedDataset>> = {
     firstQuestion: 'clouds?dimensions=cloud&order=-posts',
     generator: async (options) => new (await import('./cloud-mentions/post-generator.ts')).PostGenerator(options),
   },
+  stock_quotes: {
+    about:
+      'Stock quotes: bars, Bollinger bands, Aroon, RSI and moving averages over real prices, and what may be wrong with them',
+    definition: at('./stock-quotes/definition.ts'),
+    firstQuestion:
+      'indicators?filter=symbol:eq:SPX&grain=minute&order=-time&limit=5&measures=close,sma_20,upper_band,lower_band,rsi_14',
+    generator: async (options) => (await import('./stock-quotes/quote-generator.ts')).QuoteGenerator.of(options),
+  },
 }
