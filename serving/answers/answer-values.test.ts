@@ -140,7 +140,7 @@ test('look-ups are joined last: by key, by a list of keys, and null where nothin
   })
   const plan = {
     dimensions: ['topic'],
-    measures: [{ name: 'topics' }],
+    values: [{ name: 'topics' }],
     view: {
       lookups: [lookup('kind', 'topic', false), lookup('kinds', 'topics', true), lookup('absent', 'other', false)],
     },
