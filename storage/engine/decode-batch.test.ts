@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { count, defineDataset } from '#core/definition.ts'
+import { framed } from '#core/framed-record.ts'
 import type { ArrivalRun, RecordBatch } from '#storage/log/event-log.ts'
 import { createRowsTable, decodeBatch } from './decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
@@ -52,6 +53,17 @@ async function decode(lines: readonly string[], start = 0, offsets: Float64Array
 }
 
 const good = (id: number) => `{"id":${id},"who":{"text":"é😀"},"t":1700000000000}`
+
+test('a record that was not kept whole is a dead letter with its beginning and the reason it was framed with', async () => {
+  const line = framed({ reason: 'the record has 9 bytes or more', bytes: Buffer.from('{"id":1,') })
+  const lines = Buffer.concat([Buffer.from(`${good(1)}\n`), line, Buffer.from(`\n${good(2)}\n`)])
+  const batch = { partition: 0, start: 0, end: 3, lines, count: 3, offsets: null, arrivals: [{ count: 3, atMs: 5 }] }
+  const { dead } = await decodeBatch(connection, dataset, batch, { table: 'rows', scratchFolder: folder })
+  expect(dead).toEqual([
+    { partition: 0, offset: 1, arrivalMs: 5, reason: 'the record has 9 bytes or more', bytes: Buffer.from('{"id":1,') },
+  ])
+  expect(await connection.rows('SELECT id FROM rows ORDER BY 1')).toHaveLength(2)
+})
 
 test('a line that is cut anywhere is the only dead letter, and the records beside it are kept', async () => {
   const whole = good(1)
