@@ -59,3 +59,11 @@ describe('docs/operations.md', () => {
     expect(documented).toEqual(Object.entries(EXIT_CODES).map(([name, { code }]) => [name, code]))
   })
 })
+
+test('each decision has a number of its own, which its title repeats', () => {
+  const names = inDocs.filter((name) => /^decisions\/\d{4}-/.test(name)).toSorted()
+  expect(names.map((name) => Number(name.slice('decisions/'.length).slice(0, 4)))).toEqual(
+    names.map((_, index) => index + 1),
+  )
+  for (const [index, name] of names.entries()) expect(read(`docs/${name}`)).toMatch(new RegExp(`^# ${index + 1}\\. `))
+})
