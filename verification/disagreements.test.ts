@@ -434,3 +434,23 @@ test('a speed store that was emptied is filled again by the stream role', async 
   await streamUntil(countedAll)
   expect(await equal()).toBe(true)
 })
+
+test('a damaged row of the open segment: a repair deletes its partials, and the log gives them again', async () => {
+  await append(50)
+  await streamUntil(countedAll)
+  const speed = readdirSync(data, { recursive: true })
+    .map(String)
+    .find((name) => /speed.*\.sqlite$/.test(name))!
+  await whileClosed(() => {
+    const db = new DatabaseSync(join(data, speed))
+    db.exec(`UPDATE partials SET "row" = replace("row", '1', '2') WHERE "row" LIKE '%1%'`)
+    db.close()
+  })
+  await expect(takeSnapshot(open)).rejects.toThrow(/a row of partition 0 differs .*doctor --repair/)
+  const { repairs } = await repair(open)
+  expect(repairs).toEqual([
+    { part: 'speed store', outcome: 'repaired', message: expect.stringMatching(/replays the log from offset 40/) },
+  ])
+  await streamUntil(countedAll)
+  expect(await equal()).toBe(true)
+})

@@ -2,8 +2,8 @@
  * Where the log, the speed store and the lake of a dataset do not agree, as after a restore of one of them from an older copy: what is
  * found, what to do, and what can be repaired without losing anything.
  *
- * Partials are deleted only where no owner can be at work on them: owners refuse a log that ends before what was counted. While they
- * are deleted a barrier stays in the store, and goes last. So a repair that dies half way is found again and made again, and no answer
+ * Partials are deleted only where no owner can be at work on them, because owners refuse a log that ends before what was counted, or where
+ * rows are damaged: a running owner finds its marker gone, and folds again. While they are deleted a barrier stays in the store, and goes last. So a repair that dies half way is found again and made again, and no answer
  * is given in between. An owner that sees its log go back leaves a barrier, too.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
@@ -80,7 +80,8 @@ export async function disagreements(open: ComparedParts, options: DisagreementOp
     const loss = await lossOf(open, seen, isSuspect)
     const one =
       loss === null ? storeAgainst(open, seen, marker, options) : logAgainstLake(open, seen, marker, loss, options)
-    if (one !== null) found.push(refusal === null ? one : lifting(open, one, partition))
+    const wrong = one ?? (await damagedPartials(open, seen, marker))
+    if (wrong !== null) found.push(refusal === null ? wrong : lifting(open, wrong, partition))
     else if (refusal !== null) found.push(refusedOnly(open, seen, refusal))
   }
   return found
@@ -189,6 +190,27 @@ function storeAgainst(
     return { ...base, advice: COUNT_WHAT_IS_LEFT, repair: () => foldAgain(open.store, marker, lake.end) }
   const advice = `nothing to repair: a running stream role reads the log again from offset ${lake.end}; queries are refused until it has caught up`
   return { ...base, advice, repair: null }
+}
+
+/** Rows of the open segment that differ from those that were written: the log gives them again, also to an owner that is at work. */
+async function damagedPartials(
+  open: ComparedParts,
+  { partition, lake, ...seen }: Seen,
+  marker: Marker | null,
+): Promise<Disagreement | null> {
+  if (marker === null || marker.segmentStart !== lake.end) return null
+  try {
+    await open.store.read(marker.views, new Map([[partition, lake.end]]))
+    return null
+  } catch (error) {
+    const { reason, message } = error as Error & { readonly reason?: unknown }
+    if (reason !== 'damaged') throw error
+    const why = whyNotFoldedAgain(logAgreement({ partition, lake, ...seen }))
+    const numbers = { partition, lakeEnd: lake.end, through: marker.through }
+    const base = { part: 'speed store' as const, message: `partition ${partition}: ${message}`, numbers }
+    if (why !== null) return { ...base, advice: `not repaired: ${why}`, repair: null }
+    return { ...base, advice: REPAIR_ADVICE, repair: () => foldAgain(open.store, marker, lake.end) }
+  }
 }
 
 /** Why the log cannot give the open segment again, and what to do; null when it can. */

@@ -170,8 +170,9 @@ async function publish(events: readonly Event[]): Promise<void> {
 async function open(events: readonly Event[], start: number): Promise<void> {
   const partials = []
   for (const view of dataset.views.values()) {
-    const [keys, texts] = await connection.columns(
-      `SELECT ${keyJsonSql(view)}::VARCHAR, ${stateJsonSql(view)}::VARCHAR FROM (${view.partialSql(rowsSql(events, start))})`,
+    const pane = view.time.kind === 'panes' ? 'pane' : 'NULL::BIGINT'
+    const [keys, texts, panes] = await connection.columns(
+      `SELECT ${keyJsonSql(view)}::VARCHAR, ${stateJsonSql(view)}::VARCHAR, ${pane} FROM (${view.partialSql(rowsSql(events, start))})`,
     )
     partials.push(
       ...(keys as string[]).map((key, i) => ({
@@ -179,7 +180,7 @@ async function open(events: readonly Event[], start: number): Promise<void> {
         partition: 0,
         segmentStart: start,
         key,
-        pane: null,
+        pane: panes![i] === null ? null : Number(panes![i]),
         version: start + events.length,
         row: texts![i] as string,
       })),
@@ -224,6 +225,33 @@ test('having selects merged rows, by measures that need not be shown, before the
   await expect(having(['n:gt:5.5'])).rejects.toThrow(/having: n:gt: '5.5' is not an integer/)
   await expect(having(['topic:eq:a'])).rejects.toThrow(/having: 'topic' is unknown/)
   await expect(having(['n'])).rejects.toThrow(/having: 'n' does not have the form measure:operator:value/)
+})
+
+test('partials are read of the panes that are asked for, and of no others', async () => {
+  await open(EVENTS, 0)
+  let read = 0
+  const counting = new Proxy(store, {
+    get: (_, name) => {
+      const own = Reflect.get(store, name)
+      if (name !== 'read') return typeof own === 'function' ? own.bind(store) : own
+      return async (...asked: Parameters<typeof store.read>) => {
+        const found = await store.read(...asked)
+        read = [...found.rows.values()].flat().length
+        return found
+      }
+    },
+  })
+  served = { ...served, store: counting }
+  const [from, to] = [START + 120_000, START + 240_000]
+  const inside = EVENTS.filter(({ at }) => at >= from && at < to)
+  const keysOf = (events: readonly Event[]): number =>
+    new Set(events.map(({ at, topic }) => `${Math.floor(at / 60_000)} ${topic}`)).size
+  const range = { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
+  const { rows } = await ask('by_topic', range)
+  expect((rows as { n: number }[]).reduce((sum, { n }) => sum + n, 0)).toBe(inside.length)
+  expect([read, keysOf(inside) > 0]).toEqual([keysOf(inside), true])
+  await ask('by_topic', {})
+  expect(read).toBe(keysOf(EVENTS))
 })
 
 test('having is added to the condition of a ranking', async () => {

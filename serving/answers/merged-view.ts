@@ -1,9 +1,11 @@
 /** Answers a query from one snapshot, as if batch and speed were one, and says where the boundary was. */
+import type { SlidingWindow } from '#core/compiled.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { type AnswerMeta, type AnswerRange, metaOf, type Outdated } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
@@ -47,14 +49,13 @@ export async function answerQuery(
   options: AnswerOptions = {},
 ): Promise<Answer> {
   const plan = planFor(served.dataset, query)
-  const { queryMsMax = QUERY_MS_MAX, signal: gone } = options
+  const { queryMsMax = QUERY_MS_MAX, signal: gone, nowMs = Date.now() } = options
+  const panes = panesAsked(plan, nowMs)
   return limited(queryMsMax, gone, async (signal) => {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await answerPlan(served, plan, await takeSnapshot(served, { views: [plan.view], live: 'optional' }), {
-          ...options,
-          signal,
-        })
+        const snapshot = await takeSnapshot(served, { views: [plan.view], live: 'optional', panes })
+        return await answerPlan(served, plan, snapshot, { ...options, nowMs, signal })
       } catch (error) {
         if (!isVanishedFile(error) || attempt >= TRIES_MAX || signal.aborted) throw error
       }
@@ -151,19 +152,36 @@ function explained(error: unknown, plan: QueryPlan): unknown {
   )
 }
 
+/** The range that is known without looking at the states; null for the newest window that has events. */
+function askedRange({ query, window }: QueryPlan, nowMs: number): AnswerRange | null {
+  if (window === null) return { fromMs: query.fromMs, toMs: query.toMs }
+  if (query.at === 'latest') return null
+  const named = query.at === undefined || query.at === 'now' ? nowMs : query.at
+  return windowUpTo(window, named)
+}
+
+function windowUpTo({ sizeMs, everyMs }: SlidingWindow, atMs: number): AnswerRange {
+  const toMs = Math.ceil(atMs / everyMs) * everyMs
+  return { fromMs: toMs - sizeMs, toMs }
+}
+
+/** Partials of other panes need not be read, unless a series looks back, or fills gaps up to the newest pane. */
+function panesAsked(plan: QueryPlan, nowMs: number): PaneRange {
+  if (plan.series !== null) return {}
+  const range = askedRange(plan, nowMs)
+  return { fromMs: range?.fromMs, beforeMs: range?.toMs }
+}
+
 async function rangeOf(
   plan: QueryPlan,
   states: StatesAt,
   connection: EngineConnection,
   nowMs: number,
 ): Promise<AnswerRange> {
-  const { query, window } = plan
-  if (window === null) return { fromMs: query.fromMs, toMs: query.toMs }
-  const { sizeMs, everyMs } = window
-  const named = query.at === undefined || query.at === 'now' ? nowMs : query.at
-  const at = named === 'latest' ? await latestMs(everyMs, states, connection, nowMs) : named
-  const toMs = Math.ceil(at / everyMs) * everyMs
-  return { fromMs: toMs - sizeMs, toMs }
+  const { window } = plan
+  const asked = askedRange(plan, nowMs)
+  if (asked !== null || window === null) return asked ?? {}
+  return windowUpTo(window, await latestMs(window.everyMs, states, connection, nowMs))
 }
 
 /** End of the newest pane that does not begin in the future; now when there is none. */

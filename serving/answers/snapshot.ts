@@ -11,7 +11,7 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import type { Marker, OpenPartials, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import type { Marker, OpenPartials, PaneRange, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { type BriefLookLimits, BriefLooks } from './brief-look.ts'
 import { contentFault, hasOtherContent, lakeFault, openFault, refusalFault } from './layer-faults.ts'
 
@@ -81,13 +81,15 @@ export interface SnapshotOptions {
   readonly views?: readonly CompiledView[]
   /** optional: if the speed store cannot be read, the snapshot ends where the closed segments end */
   readonly live?: 'required' | 'optional'
+  /** panes whose open partials to read, of views that have panes; default: all */
+  readonly panes?: PaneRange
 }
 
 /** @throws SnapshotError when the parts disagree; what the speed store throws, unless the live part is optional */
 export async function takeSnapshot(served: ServedDataset, options: SnapshotOptions = {}): Promise<Snapshot> {
-  const { views, live = 'required' } = options
+  const { views, live = 'required', panes } = options
   const { dataset, lake, store } = served
-  const hashes = (views ?? [...dataset.views.values()]).map((view) => view.hash)
+  const wanted = { hashes: (views ?? [...dataset.views.values()]).map((view) => view.hash), panes }
   let marked = 0
   for (let attempt = 0; ; attempt++) {
     const generation = await lake.current()
@@ -99,18 +101,25 @@ export async function takeSnapshot(served: ServedDataset, options: SnapshotOptio
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
     const refusals = await lake.refusals()
     const { open, newest, missing } =
-      live === 'required' ? await readStore(store, hashes, ends) : await storeOrNone(store, hashes, ends)
+      live === 'required' ? await readStore(store, wanted, ends) : await storeOrNone(store, wanted, ends)
     const lost = refusalFault(refusals) ?? (await contentFault(served.log, chains, newest))
     if (lost !== null) throw new SnapshotError(dataset.name, lost)
     marked = 1 + Math.max(-1, ...newest.keys())
     let why = `the speed store has ${marked} partitions, but the lake was read for ${chains.length}`
     if (marked <= chains.length) {
-      const settled = await settle(served, hashes, { chains, open, counted }, newest)
+      const settled = await settle(served, wanted, { chains, open, counted }, newest)
       if (settled !== null) return behindLog(served, assemble(generation, settled.chains, settled.open, missing))
       why = 'the log lost records while they were read'
     }
     if (attempt + 1 >= SNAPSHOT_TRIES_MAX) throw new SnapshotError(dataset.name, why)
   }
+}
+
+/** Which partials of the open segments an answer needs. */
+interface WantedRows {
+  /** of the views */
+  readonly hashes: readonly string[]
+  readonly panes: PaneRange | undefined
 }
 
 interface ReadParts {
@@ -129,7 +138,7 @@ interface ReadParts {
  */
 async function settle(
   { dataset, lake, store, log }: ServedDataset,
-  hashes: readonly string[],
+  wanted: WantedRows,
   read: ReadParts,
   markers: ReadonlyMap<number, Marker>,
 ): Promise<ReadParts | null> {
@@ -149,7 +158,7 @@ async function settle(
     if (moved.length === 0) return { chains, open, counted }
     const again = new Map(moved.map(({ partition }) => [partition, fresh[partition]!.end]))
     chains = chains.map((chain) => (again.has(chain.partition) ? fresh[chain.partition]! : chain))
-    open = both(open, await readOpen(store, hashes, again))
+    open = both(open, await readOpen(store, wanted, again))
     newest = await store.markers()
   }
   throw new SnapshotError(dataset.name, why || 'segments close faster than their partials can be read')
@@ -172,15 +181,15 @@ interface StoreRead {
   readonly missing: string | null
 }
 
-async function readStore(store: SpeedStore, hashes: readonly string[], ends: Positions): Promise<StoreRead> {
-  const open = await readOpen(store, hashes, ends)
+async function readStore(store: SpeedStore, wanted: WantedRows, ends: Positions): Promise<StoreRead> {
+  const open = await readOpen(store, wanted, ends)
   return { open, newest: await store.markers(), missing: null }
 }
 
 /** What is counted up to the end of the closed segments does not depend on the speed store. */
-async function storeOrNone(store: SpeedStore, hashes: readonly string[], ends: Positions): Promise<StoreRead> {
+async function storeOrNone(store: SpeedStore, wanted: WantedRows, ends: Positions): Promise<StoreRead> {
   try {
-    return await storeLooks.of(store).read('open', () => readStore(store, hashes, ends))
+    return await storeLooks.of(store).read('open', () => readStore(store, wanted, ends))
   } catch (error) {
     const missing = `the speed store cannot be read: ${(error as Error).message}`
     return { open: { markers: new Map(), rows: new Map() }, newest: new Map(), missing }
@@ -191,10 +200,10 @@ async function storeOrNone(store: SpeedStore, hashes: readonly string[], ends: P
  * Partials of the open segments, without those that were folded by another definition of one of the views: there the answer ends
  * where the closed segments end, until a stream role has folded the open one by this definition.
  */
-async function readOpen(store: SpeedStore, hashes: readonly string[], ends: Positions): Promise<OpenPartials> {
+async function readOpen(store: SpeedStore, { hashes, panes }: WantedRows, ends: Positions): Promise<OpenPartials> {
   const starts = new Map(ends)
   for (;;) {
-    const open = await store.read(hashes, starts)
+    const open = await store.read(hashes, starts, panes)
     const other = [...open.markers.values()].filter(({ views }) => !hashes.every((hash) => views.includes(hash)))
     if (other.length === 0) return open
     for (const { partition } of other) starts.delete(partition)

@@ -3,7 +3,8 @@
 /**
  * Why a request failed: 'unavailable' (down, overloaded or too slow, for longer than the deadline), 'refused' (it does not accept
  * the request, or its sender), 'missing' (an index does not exist), 'version' (server and client have different major versions),
- * 'replaced' (an index was deleted or restored while it was in use), 'too-large' (a result exceeds its limit), 'closed'.
+ * 'replaced' (an index was deleted or restored while it was in use), 'too-large' (a result exceeds its limit),
+ * 'damaged' (a stored row differs from the one that was written), 'closed'.
  */
 export type ElasticsearchFaultReason =
   | 'unavailable'
@@ -12,6 +13,7 @@ export type ElasticsearchFaultReason =
   | 'version'
   | 'replaced'
   | 'too-large'
+  | 'damaged'
   | 'closed'
 
 export class ElasticsearchError extends Error {

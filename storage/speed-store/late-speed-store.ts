@@ -1,6 +1,6 @@
 /** A speed store that is opened when it is used for the first time, and again after that failed: what can do without it need not wait for it. */
 import type { Offset, Positions } from '#core/offsets.ts'
-import type { Marker, OpenPartials, PartialRow, SpeedStore } from './speed-store.ts'
+import type { Marker, OpenPartials, PaneRange, PartialRow, SpeedStore } from './speed-store.ts'
 
 export interface LateSpeedStoreOptions {
   readonly open: () => Promise<SpeedStore>
@@ -23,8 +23,8 @@ export class LateSpeedStore implements SpeedStore {
     await (await this.#opened()).flush(partials, marker)
   }
 
-  async read(views: readonly string[], starts: Positions): Promise<OpenPartials> {
-    return (await this.#opened()).read(views, starts)
+  async read(views: readonly string[], starts: Positions, panes?: PaneRange): Promise<OpenPartials> {
+    return (await this.#opened()).read(views, starts, panes)
   }
 
   async markers(): Promise<ReadonlyMap<number, Marker>> {

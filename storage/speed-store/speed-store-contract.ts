@@ -93,6 +93,24 @@ export function speedStoreContract(driver: string, make: () => Promise<SpeedStor
       expect(rows.get('v1')).toEqual([partial('a', 12, { segmentStart: 9 }).row])
     })
 
+    test('reads only the panes that are asked for, rows without a pane, and the marker', async () => {
+      const store = await open()
+      const panes = [0, 60_000, 120_000, 180_000].map((pane) => partial(`p${pane}`, 4, { pane }))
+      await store.flush([...panes, partial('none', 4, { pane: null })], marker(4))
+      const read = async (range: { fromMs?: number; beforeMs?: number }): Promise<string[]> => {
+        const { rows, markers } = await store.read(['v1'], at([0, 0]), range)
+        expect(markers.get(0)).toEqual(marker(4))
+        return rows
+          .get('v1')!
+          .map((row) => (JSON.parse(row) as { key: string }).key)
+          .sort()
+      }
+      expect(await read({ fromMs: 60_000, beforeMs: 180_000 })).toEqual(['none', 'p120000', 'p60000'])
+      expect(await read({ fromMs: 120_000 })).toEqual(['none', 'p120000', 'p180000'])
+      expect(await read({ beforeMs: 60_000 })).toEqual(['none', 'p0'])
+      expect(await read({})).toHaveLength(5)
+    })
+
     test('names the newest marker of each partition', async () => {
       const store = await open()
       expect((await store.markers()).size).toBe(0)

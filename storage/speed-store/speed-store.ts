@@ -39,6 +39,12 @@ export interface Marker {
   readonly last?: RecordPrint
 }
 
+/** Panes by their start, epoch ms: `fromMs` inclusive, `beforeMs` exclusive; absent: unbounded. */
+export interface PaneRange {
+  readonly fromMs?: number
+  readonly beforeMs?: number
+}
+
 export interface OpenPartials {
   /** markers of exactly the requested (partition, segmentStart); absent if nothing was flushed for it */
   readonly markers: ReadonlyMap<number, Marker>
@@ -61,8 +67,10 @@ export interface SpeedStore {
    * Partials and markers of the open segments that start at `starts` (partition → segment start), for the given view hashes.
    * Rows are never older than the marker returned with them; `ahead` reports if they are newer. The embedded driver reads both
    * in one transaction (exactly consistent).
+   * @param panes rows of other panes are not read; rows without a pane always are
+   * @throws an error with `reason: 'damaged'` if a row differs from the one that was written, 'too-large' beyond the limits
    */
-  read(views: readonly string[], starts: Positions): Promise<OpenPartials>
+  read(views: readonly string[], starts: Positions, panes?: PaneRange): Promise<OpenPartials>
   /** the newest marker (highest segment start) of each partition */
   markers(): Promise<ReadonlyMap<number, Marker>>
   /** Deletes markers, then partials, of the partition's segments that start before `before`; at most `limit` rows; returns how many (0 = done). */

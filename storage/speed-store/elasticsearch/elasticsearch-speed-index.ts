@@ -7,10 +7,11 @@
  */
 import { hash, randomUUID } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
+import { rowChecksum } from '../row-checksum.ts'
 import type { Marker, PartialRow } from '../speed-store.ts'
 
 /** raise it when documents or mapping change: other formats have other names, and are not read */
-const FORMAT = 2
+const FORMAT = 3
 
 export interface SpeedIndexOwner {
   /** begins every name that the product gives in the cluster */
@@ -25,6 +26,8 @@ export interface SpeedDocument {
   readonly kind: 'partial' | 'marker'
   readonly segment: string
   readonly row: string
+  /** of `row` */
+  readonly crc: number
 }
 
 export const PREFIX = /^[a-z][a-z0-9_-]{0,62}$/
@@ -101,6 +104,9 @@ const MAPPINGS = {
     segment: { type: 'keyword', doc_values: false },
     start: { type: 'long', doc_values: false },
     view: { type: 'keyword', doc_values: false },
+    /** start of the pane, epoch ms; absent in rows without time */
+    pane: { type: 'long', doc_values: false },
+    crc: { type: 'long', index: false, doc_values: false },
     row: { type: 'object', enabled: false },
   },
 } as const
@@ -115,15 +121,18 @@ export function markerId(partition: number, start: Offset): string {
 
 export function markerDocument(marker: Marker): object {
   const { partition, segmentStart } = marker
-  const document: SpeedDocument = {
-    kind: 'marker',
-    segment: segmentOf(partition, segmentStart),
-    row: JSON.stringify(marker),
-  }
+  const row = JSON.stringify(marker)
+  const segment = segmentOf(partition, segmentStart)
+  const document: SpeedDocument = { kind: 'marker', segment, row, crc: rowChecksum(row) }
   return { ...document, start: segmentStart }
 }
 
-/** @throws SyntaxError when the document holds no marker */
+/** Whether the document is as it was written. */
+export function isIntact({ row, crc }: SpeedDocument): boolean {
+  return crc === rowChecksum(row)
+}
+
+/** Of a document that is intact. */
 export function markerOf(document: SpeedDocument): Marker {
   return JSON.parse(document.row) as Marker
 }
@@ -135,8 +144,9 @@ export function partialId({ view, partition, segmentStart, key }: PartialRow): s
 
 /** The bulk operation that writes the partial, unless a higher version is there. */
 export function partialOperation(partial: PartialRow): string {
-  const { view, partition, segmentStart, version, row } = partial
+  const { view, partition, segmentStart, pane, version, row } = partial
+  const paned = pane === null ? '' : `,"pane":${pane}`
   return `{"index":{"_id":"${partialId(partial)}","version":${version},"version_type":"external_gte"}}
-{"kind":"partial","segment":"${partition}:${segmentStart}","start":${segmentStart},"view":${JSON.stringify(view)},"row":${JSON.stringify(row)}}
+{"kind":"partial","segment":"${partition}:${segmentStart}","start":${segmentStart},"view":${JSON.stringify(view)}${paned},"crc":${rowChecksum(row)},"row":${JSON.stringify(row)}}
 `
 }

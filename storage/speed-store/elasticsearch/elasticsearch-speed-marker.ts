@@ -9,7 +9,7 @@ import type { Offset } from '#core/offsets.ts'
 import type { ElasticsearchConnection } from '#storage/elasticsearch/elasticsearch-connection.ts'
 import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
 import type { Marker } from '../speed-store.ts'
-import { markerDocument, markerId, markerOf, type SpeedDocument } from './elasticsearch-speed-index.ts'
+import { isIntact, markerDocument, markerId, markerOf, type SpeedDocument } from './elasticsearch-speed-index.ts'
 
 interface StoredMarker {
   readonly through: Offset
@@ -71,8 +71,10 @@ export class ElasticsearchSpeedMarker {
       accept: [404],
     })
     if (status === 404 && body.found !== false) throw this.#replaced(doing, 'the index is gone')
+    // A damaged one counts nothing: this segment is folded again, and its marker written anew.
+    const throughOf = (source: SpeedDocument): Offset => (isIntact(source) ? markerOf(source).through : -1)
     const stored = body.found
-      ? { through: markerOf(body._source).through, sequence: body._seq_no, term: body._primary_term }
+      ? { through: throughOf(body._source), sequence: body._seq_no, term: body._primary_term }
       : null
     const flushed = this.#known?.segmentStart === segmentStart ? this.#known.flushedThrough : null
     if (flushed !== null && (stored === null || stored.through < flushed)) {

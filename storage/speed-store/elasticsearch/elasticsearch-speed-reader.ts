@@ -3,8 +3,9 @@ import type { Positions } from '#core/offsets.ts'
 import type { ElasticsearchConnection } from '#storage/elasticsearch/elasticsearch-connection.ts'
 import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
 import { OPEN_ROWS_BYTES_MAX, tooManyRows } from '../read-limit.ts'
-import type { Marker, OpenPartials } from '../speed-store.ts'
-import { markerOf, type SpeedDocument, segmentOf } from './elasticsearch-speed-index.ts'
+import { damagedRow } from '../row-checksum.ts'
+import type { Marker, OpenPartials, PaneRange } from '../speed-store.ts'
+import { isIntact, markerOf, type SpeedDocument, segmentOf } from './elasticsearch-speed-index.ts'
 
 export interface SpeedReadLimits {
   readonly pageRowsMax: number
@@ -82,6 +83,7 @@ export async function* pagesOf(
         )
       id = body.pit_id ?? id
       const hits = body.hits?.hits ?? []
+      for (const { _source } of hits) if (!isIntact(_source)) throw damaged(connection, _source)
       if (hits.length > 0) yield hits
       if (hits.length < limits.pageRowsMax) return
       after = hits.at(-1)!.sort
@@ -104,11 +106,11 @@ export async function readOpen(
   views: readonly string[],
   starts: Positions,
   limits: SpeedReadLimits,
+  panes: PaneRange = {},
 ): Promise<OpenPartials> {
   const partitions = new Map([...starts].map(([partition, start]) => [segmentOf(partition, start), partition]))
-  const wanted = {
-    bool: { should: [{ term: { kind: 'marker' } }, { terms: { view: [...views] } }], minimum_should_match: 1 },
-  }
+  const rowsWanted = { bool: { filter: [{ terms: { view: [...views] } }, ...paneFilter(panes)] } }
+  const wanted = anyOf({ term: { kind: 'marker' } }, rowsWanted)
   const query = { bool: { filter: [{ terms: { segment: [...partitions.keys()] } }, wanted] } }
   const markers = new Map<number, Marker>()
   const found = new Map<string, SpeedHit[]>()
@@ -128,6 +130,20 @@ export async function readOpen(
     }
   }
   return assemble(views, markers, found)
+}
+
+function paneFilter({ fromMs: gte, beforeMs: lt }: PaneRange): object[] {
+  if (gte === undefined && lt === undefined) return []
+  return [anyOf({ range: { pane: { gte, lt } } }, { bool: { must_not: [{ exists: { field: 'pane' } }] } })]
+}
+
+function anyOf(...should: readonly object[]): object {
+  return { bool: { should, minimum_should_match: 1 } }
+}
+
+function damaged({ node }: ElasticsearchConnection, { segment }: SpeedDocument): ElasticsearchError {
+  const partition = Number(String(segment).split(':')[0])
+  return new ElasticsearchError('damaged', damagedRow(`Elasticsearch at ${node}: reading partials`, partition))
 }
 
 function assemble(

@@ -7,6 +7,8 @@ import {
   startElasticsearch,
 } from '#tests/servers/elasticsearch-server.ts'
 import { FaultyProxy } from '#tests/servers/faulty-proxy.ts'
+import { rowChecksum } from '../row-checksum.ts'
+import { expectDamageIsFound } from '../speed-damage-contract.ts'
 import { marker, partial, speedStoreContract } from '../speed-store-contract.ts'
 import { partialId } from './elasticsearch-speed-index.ts'
 import { ElasticsearchSpeedStore, type ElasticsearchSpeedStoreOptions } from './elasticsearch-speed-store.ts'
@@ -101,6 +103,40 @@ describe.skipIf(missing !== null)('on a real server', () => {
     await expect(store.read(['v1'], START)).rejects.toMatchObject({ reason: 'too-large' })
   })
 
+  test('a row that was changed is not read, and the error says what heals', async () => {
+    const store = await open()
+    const damageRow = async (key: string): Promise<void> => {
+      const [index] = await indices()
+      const path = `/${index}/_doc/${partialId(partial(key, 3))}`
+      const { _source } = (await ask('GET', path)) as { readonly _source: object }
+      const changed = { ..._source, row: JSON.stringify({ key, version: 4 }) }
+      await ask('PUT', `${path}?version=3&version_type=external_gte&refresh=true`, changed)
+    }
+    await expectDamageIsFound({ store, damageRow })
+  })
+
+  test('a marker that was changed is not used: its owner folds the segment again, and writes it anew', async () => {
+    const [owner, reader] = [await open(), await open()]
+    await owner.flush(many(1, 5), marker(1))
+    const [index] = await indices()
+    const path = `/${index}/_doc/${encodeURIComponent('marker:0:0')}`
+    const { _source } = (await ask('GET', path)) as { readonly _source: object }
+    await ask('PUT', `${path}?refresh=true`, { ..._source, row: JSON.stringify(marker(7)) })
+    await expect(reader.markers()).rejects.toMatchObject({ reason: 'damaged' })
+    await expect(owner.flush([], marker(2))).rejects.toMatchObject({ reason: 'replaced' })
+    await owner.flush(many(2, 5), marker(2))
+    expect((await reader.markers()).get(0)).toEqual(marker(2))
+  })
+
+  test('rows of panes that are not asked for are not read', async () => {
+    const store = await open({ limits: { pageRowsMax: 100, readRowsMax: 300 } })
+    const others = many(1, 400).map((row) => ({ ...row, pane: 120_000 }))
+    await store.flush([...others, partial('mine', 1, { pane: 60_000 })], marker(1))
+    await expect(store.read(['v1'], START)).rejects.toMatchObject({ reason: 'too-large' })
+    const { rows } = await store.read(['v1'], START, { fromMs: 60_000, beforeMs: 120_000 })
+    expect(rows.get('v1')).toEqual([partial('mine', 1).row])
+  })
+
   test('a flush is seen as a whole: nothing of it before its marker', async () => {
     const owner = await open()
     await owner.flush(many(1), marker(1))
@@ -111,6 +147,7 @@ describe.skipIf(missing !== null)('on a real server', () => {
       segment: '0:0',
       start: 0,
       view: 'v1',
+      crc: rowChecksum('"not refreshed"'),
       row: '"not refreshed"',
     })
     const reader = await open()
@@ -127,6 +164,7 @@ describe.skipIf(missing !== null)('on a real server', () => {
       segment: '0:0',
       start: 0,
       view: 'v1',
+      crc: rowChecksum('"newer"'),
       row: '"newer"',
     })
     const reader = await open({ limits: { settleTriesMax: 2 } })
@@ -162,7 +200,8 @@ describe.skipIf(missing !== null)('on a real server', () => {
     await owner.flush([partial('a', 1)], marker(1))
     await owner.flush([partial('a', 9)], marker(9))
     const [index] = await indices()
-    const old = { kind: 'marker', segment: '0:0', start: 0, row: JSON.stringify(marker(1)) }
+    const row = JSON.stringify(marker(1))
+    const old = { kind: 'marker', segment: '0:0', start: 0, crc: rowChecksum(row), row }
     await ask('PUT', `/${index}/_doc/${encodeURIComponent('marker:0:0')}?refresh=true`, old)
     await expect(owner.flush([partial('b', 12)], marker(12))).rejects.toThrow(
       /offset 9 was flushed before.*through offset 1/,

@@ -16,7 +16,7 @@ import {
   type ElasticsearchConnectionOptions,
 } from '#storage/elasticsearch/elasticsearch-connection.ts'
 import { ElasticsearchError, isReason, reasonText } from '#storage/elasticsearch/elasticsearch-error.ts'
-import type { Marker, OpenPartials, PartialRow, SpeedStore } from '../speed-store.ts'
+import type { Marker, OpenPartials, PaneRange, PartialRow, SpeedStore } from '../speed-store.ts'
 import { markerOf, SpeedIndexNames } from './elasticsearch-speed-index.ts'
 import { ElasticsearchSpeedMarker } from './elasticsearch-speed-marker.ts'
 import { DEFAULT_SPEED_READ_LIMITS, pagesOf, readOpen, type SpeedReadLimits } from './elasticsearch-speed-reader.ts'
@@ -97,11 +97,11 @@ export class ElasticsearchSpeedStore implements SpeedStore {
     await this.#step('flush:written')
   }
 
-  async read(views: readonly string[], starts: Positions): Promise<OpenPartials> {
+  async read(views: readonly string[], starts: Positions, panes?: PaneRange): Promise<OpenPartials> {
     if (starts.size === 0) return { markers: new Map(), rows: new Map(views.map((view) => [view, []])) }
     const triesMax = this.#options.limits?.settleTriesMax ?? SETTLE_TRIES_MAX
     for (let attempt = 1; ; attempt++) {
-      const open = await readOpen(this.#connection, this.#names.everyPartition, views, starts, this.#limits)
+      const open = await readOpen(this.#connection, this.#names.everyPartition, views, starts, this.#limits, panes)
       if (open.ahead?.size === 0 || attempt >= triesMax) return open
       await this.#connection.pause(SETTLE_MS_FIRST * 2 ** (attempt - 1), 'reading partials')
     }

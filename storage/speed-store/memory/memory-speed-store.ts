@@ -6,7 +6,7 @@
  */
 import type { Offset, Positions } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
-import type { Marker, OpenPartials, PartialRow, SpeedStore } from '../speed-store.ts'
+import type { Marker, OpenPartials, PaneRange, PartialRow, SpeedStore } from '../speed-store.ts'
 
 /** What the store holds. */
 export interface MemorySpeedContents {
@@ -64,7 +64,7 @@ export class MemorySpeedStore implements SpeedStore {
     await this.#step('flush:written')
   }
 
-  async read(views: readonly string[], starts: Positions): Promise<OpenPartials> {
+  async read(views: readonly string[], starts: Positions, panes: PaneRange = {}): Promise<OpenPartials> {
     const markers = new Map<number, Marker>()
     for (const [partition, start] of starts) {
       await this.#pause()
@@ -78,6 +78,7 @@ export class MemorySpeedStore implements SpeedStore {
         for (const partial of this.contents.partials.values()) {
           if (partial.view !== view || partial.partition !== partition || partial.segmentStart !== segmentStart)
             continue
+          if (!isIn(panes, partial.pane)) continue
           into.push(partial.row)
         }
       }
@@ -110,6 +111,13 @@ export class MemorySpeedStore implements SpeedStore {
   }
 
   async close(): Promise<void> {}
+}
+
+function isIn(
+  { fromMs = Number.NEGATIVE_INFINITY, beforeMs = Number.POSITIVE_INFINITY }: PaneRange,
+  pane: number | null,
+): boolean {
+  return pane === null || (pane >= fromMs && pane < beforeMs)
 }
 
 function markerId(partition: number, segmentStart: Offset): string {

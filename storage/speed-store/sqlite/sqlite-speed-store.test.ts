@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { StepName } from '#core/steps.ts'
 import { smallDisk } from '#storage/log/small-disk.ts'
+import { expectDamageIsFound } from '../speed-damage-contract.ts'
 import { marker, partial } from '../speed-store-contract.ts'
 import { SqliteSpeedStore, type SqliteSpeedStoreOptions } from './sqlite-speed-store.ts'
 
@@ -216,17 +217,19 @@ test('a read of more rows than its limit is refused with its name, and takes not
   })
 })
 
-test('a row that was changed is not read, and the error says what to do', async () => {
-  const store = await open()
-  const other = partial('b', 3)
-  await store.flush([partial('a', 3), other], marker(3))
+test('a row that was changed is not read, and the error says what heals', async () => {
   const db = new DatabaseSync(file)
-  db.exec(`UPDATE partials SET "row" = replace("row", '3', '4') WHERE key = 'a'`)
-  await expect(store.read(['v1'], zero)).rejects.toMatchObject({
-    reason: 'damaged',
-    message: expect.stringMatching(/a row of partition 0 differs .*delete the file/),
-  })
+  const change = db.prepare.bind(db, `UPDATE partials SET "row" = replace("row", '3', '4') WHERE key = ?`)
+  await expectDamageIsFound({ store: await open(), damageRow: async (key) => void change().run(key) })
   db.close()
+})
+
+test('rows of panes that are not asked for do not count against the limit of a read', async () => {
+  const store = await open({ openRowsBytesMax: 2_000 })
+  const others = many(2).map((row) => ({ ...row, pane: 120_000 }))
+  await store.flush([...others, partial('mine', 2, { pane: 60_000 })], marker(2))
+  const { rows } = await store.read(['v1'], zero, { fromMs: 60_000, beforeMs: 120_000 })
+  expect(rows.get('v1')).toEqual([partial('mine', 2).row])
 })
 
 test('a file of the format before is read on, and its rows are checked from then on', async () => {

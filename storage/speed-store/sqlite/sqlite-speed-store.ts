@@ -13,7 +13,7 @@ import { noSteps, type StepHook } from '#core/steps.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import { SqliteFile } from '#storage/sqlite/sqlite-file.ts'
 import { OPEN_ROWS_BYTES_MAX, tooManyRows } from '../read-limit.ts'
-import type { Marker, OpenPartials, PartialRow, SpeedStore } from '../speed-store.ts'
+import type { Marker, OpenPartials, PaneRange, PartialRow, SpeedStore } from '../speed-store.ts'
 import { SPEED_FORMAT, SPEED_SCHEMA, SPEED_UPGRADES, SqliteSpeedTables } from './sqlite-speed-tables.ts'
 
 export interface SqliteSpeedStoreOptions {
@@ -98,10 +98,10 @@ export class SqliteSpeedStore implements SpeedStore {
   }
 
   /** @throws StorageFileError; 'too-large' if the rows exceed openRowsBytesMax */
-  async read(views: readonly string[], starts: Positions): Promise<OpenPartials> {
+  async read(views: readonly string[], starts: Positions, panes?: PaneRange): Promise<OpenPartials> {
     const { file, tables } = await this.#present()
     const { openRowsBytesMax = OPEN_ROWS_BYTES_MAX, file: path } = this.#options
-    const open = await file.read('reading partials', () => tables.read(views, starts, openRowsBytesMax))
+    const open = await file.read('reading partials', () => tables.read(views, starts, openRowsBytesMax, panes))
     if (open !== null) return open
     throw new StorageFileError(path, 'too-large', tooManyRows(`speed store ${path}`, openRowsBytesMax))
   }

@@ -1,11 +1,11 @@
 /** The tables of the speed store's file, on one connection. Called inside transactions. */
 import type { StatementSync } from 'node:sqlite'
-import { crc32 } from 'node:zlib'
 import type { Offset, Positions } from '#core/offsets.ts'
 import type { RecordPrint } from '#core/record-print.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import type { SqliteFile } from '#storage/sqlite/sqlite-file.ts'
-import type { Marker, OpenPartials, PartialRow } from '../speed-store.ts'
+import { damagedRow, rowChecksum } from '../row-checksum.ts'
+import type { Marker, OpenPartials, PaneRange, PartialRow } from '../speed-store.ts'
 
 export const SPEED_SCHEMA = `
   CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), dataset TEXT NOT NULL, log TEXT NOT NULL);
@@ -69,7 +69,7 @@ export class SqliteSpeedTables {
     this.#upsertMarker = file.prepare(UPSERT_MARKER)
     this.#marker = file.prepare('SELECT * FROM markers WHERE partition = ? AND segment_start = ?')
     this.#rows = file.prepare(
-      'SELECT key, "row", crc FROM partials WHERE partition = ? AND segment_start = ? AND view = ?',
+      'SELECT key, "row", crc FROM partials WHERE partition = ? AND segment_start = ? AND view = ? AND (pane IS NULL OR pane >= ? AND pane < ?)',
     )
     this.#newest = file.prepare(
       'SELECT * FROM markers AS m WHERE segment_start = (SELECT max(segment_start) FROM markers WHERE partition = m.partition)',
@@ -84,7 +84,7 @@ export class SqliteSpeedTables {
 
   upsert(partials: readonly PartialRow[], marker: Marker): void {
     for (const { view, partition, segmentStart, key, pane, version, row } of partials)
-      this.#upsertPartial.run(view, partition, segmentStart, key, pane, version, row, crc32(row))
+      this.#upsertPartial.run(view, partition, segmentStart, key, pane, version, row, rowChecksum(row))
     const { partition, segmentStart, through, atMs, rows, deadLetters, lateRows, timeMaxMs } = marker
     const views = JSON.stringify(marker.views)
     const last = marker.last === undefined ? null : JSON.stringify(marker.last)
@@ -92,7 +92,8 @@ export class SqliteSpeedTables {
   }
 
   /** @returns null if the rows have more than `bytesMax` bytes together */
-  read(views: readonly string[], starts: Positions, bytesMax: number): OpenPartials | null {
+  read(views: readonly string[], starts: Positions, bytesMax: number, panes: PaneRange = {}): OpenPartials | null {
+    const { fromMs = Number.NEGATIVE_INFINITY, beforeMs = Number.POSITIVE_INFINITY } = panes
     let bytes = 0
     const markers = new Map<number, Marker>()
     const rows = new Map<string, string[]>(views.map((view) => [view, []]))
@@ -101,7 +102,7 @@ export class SqliteSpeedTables {
       if (found === undefined) continue
       markers.set(partition, markerOf(found))
       for (const [view, into] of rows)
-        for (const stored of this.#rows.iterate(partition, start, view) as Iterable<unknown>) {
+        for (const stored of this.#rows.iterate(partition, start, view, fromMs, beforeMs) as Iterable<unknown>) {
           const row = this.#checked(stored as StoredPartial, partition)
           bytes += row.length
           if (bytes > bytesMax) return null
@@ -112,10 +113,9 @@ export class SqliteSpeedTables {
   }
 
   #checked({ row, crc }: StoredPartial, partition: number): string {
-    if (crc === null || crc === crc32(row)) return row
+    if (crc === null || crc === rowChecksum(row)) return row
     const { path } = this.#file
-    const what = `a row of partition ${partition} differs from the one that was written; delete the file: what it held is folded again from the log`
-    throw new StorageFileError(path, 'damaged', `speed store ${path}: ${what}`)
+    throw new StorageFileError(path, 'damaged', damagedRow(`speed store ${path}`, partition))
   }
 
   newestMarkers(): ReadonlyMap<number, Marker> {
