@@ -15,12 +15,14 @@ import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { memoryAtPace } from './memory-at-pace.ts'
 import { serving } from './serving/rows.ts'
 import { sustained } from './serving/sustained.ts'
+import { sourceRate } from './source-rate.ts'
 import { streamRate } from './stream-rate.ts'
 
 const BENCHES = {
   'append-rate': appendRate,
   'intake-rate': intakeRate,
   'file-rate': fileRate,
+  'source-rate': sourceRate,
   'stream-rate': streamRate,
   'batch-run': batchRun,
   'event-to-answer': eventToAnswer,

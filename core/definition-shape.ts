@@ -189,6 +189,8 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
     return `is not a calculation; use an expression, or one of ${Object.keys(DEFINITION_MEMBERS.calculations).join(', ')}, for example movingAverage('close', 20)`
   if (isMeasure)
     return `is not a measure; use one of ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
+  if (issue.code === 'invalid_union' && path[0] === 'sources')
+    return `unknown kind; use one of ${Object.keys(SOURCE_MEMBERS).join(', ')}`
   if (issue.code === 'invalid_union')
     return path.at(-1) === 'format'
       ? 'must be a string or a list of strings'

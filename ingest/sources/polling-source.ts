@@ -69,7 +69,7 @@ export class PollingSource implements EventSource {
         const page = await this.#ask(client, cursor, options)
         watch.connected()
         yield* given(page, cursor, recent, options.limits.batchRecordsMax)
-        cursor = { ...page.after, seen: recent.text }
+        cursor = { ...page.after, seen: '' }
         await this.#rest(page, options)
       }
     } catch (error) {
@@ -102,17 +102,17 @@ export class PollingSource implements EventSource {
       signal,
     })
     const text = await textOf(response)
+    const body = response.status === 200 ? parsed(text) : null
     const restMs = windowEndMs(response.headers)
     if (response.status === NOT_MODIFIED) return { records: [], after: cursor, restMs }
     // The poll begins anew; what was taken of it is recognised.
     if (response.status !== 200)
       return { records: [], after: { ...cursor, next: null, newest: null, etag: null }, restMs }
-    return { records: this.#recordsIn(text, limits.recordBytesMax), after: this.#after(text, cursor, response), restMs }
+    return { records: this.#recordsIn(text, limits.recordBytesMax), after: this.#after(body, cursor, response), restMs }
   }
 
-  #after(text: Buffer, cursor: Cursor, { headers }: HttpResponse): Page['after'] {
+  #after(body: unknown, cursor: Cursor, { headers }: HttpResponse): Page['after'] {
     const { page, resume } = this.#parts
-    const body = page === undefined && resume === undefined ? null : (JSON.parse(text.toString()) as unknown)
     const next = page === undefined ? null : textAt(body, page.from)
     const newest = cursor.newest ?? (resume === undefined ? null : textAt(body, resume.from))
     if (next !== null) return { ...cursor, next, newest }
@@ -141,8 +141,18 @@ function* given(page: Page, before: Cursor, recent: RecentRecords, recordsMax: n
   const isNew = (record: Buffer | LongRecord): boolean =>
     recent.admit('', Buffer.isBuffer(record) ? record : record.first)
   for (const records of inBatches(page.records, recordsMax))
-    yield { records: records.filter(isNew), cursor: { ...before, seen: recent.text } }
-  yield { records: [], cursor: { ...page.after, seen: recent.text } }
+    yield { records: records.filter(isNew), cursor: withSeen(before, recent) }
+  yield { records: [], cursor: withSeen(page.after, recent) }
+}
+
+function withSeen(cursor: Omit<Cursor, 'seen'>, recent: RecentRecords): SourceCursor {
+  const seen = recent.snapshot()
+  return {
+    ...cursor,
+    get seen() {
+      return seen()
+    },
+  }
 }
 
 /** A text or number, as the text that a parameter has. */
@@ -151,8 +161,8 @@ function textAt(body: unknown, path: string): string | null {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : null
 }
 
-/** @throws SourceFault if it is too long, or not JSON */
-async function textOf({ status, body }: HttpResponse): Promise<Buffer> {
+/** @throws SourceFault if it is too long */
+async function textOf({ body }: HttpResponse): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -161,14 +171,13 @@ async function textOf({ status, body }: HttpResponse): Promise<Buffer> {
       throw new SourceFault(`a response is longer than ${RESPONSE_BYTES_MAX} bytes; ask for smaller pages`)
     chunks.push(chunk)
   }
-  const text = Buffer.concat(chunks)
-  if (status === 200) assertJson(text)
-  return text
+  return Buffer.concat(chunks)
 }
 
-function assertJson(text: Buffer): void {
+/** @throws SourceFault if it is not JSON */
+function parsed(text: Buffer): unknown {
   try {
-    JSON.parse(text.toString())
+    return JSON.parse(text.toString())
   } catch (error) {
     throw new SourceFault(`the response is not valid JSON: ${(error as Error).message}`, { cause: error })
   }

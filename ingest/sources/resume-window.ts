@@ -31,6 +31,8 @@ export class ResumeWindow {
   /** of before the break, as often as each was seen */
   readonly #expected = new Map<string, number>()
   readonly #expectedMax: number
+  /** from where this connection was to begin, until it gives what was not seen before */
+  #askedFrom: number
   #since: number | null
   #max: number | null
 
@@ -40,6 +42,7 @@ export class ResumeWindow {
     this.#since = from?.since ?? null
     this.#max = from?.max ?? null
     this.#expectedMax = from?.max ?? Number.NEGATIVE_INFINITY
+    this.#askedFrom = from?.since ?? Number.NEGATIVE_INFINITY
     for (const each of from?.seen.match(new RegExp(`.{${HASH_CHARS}}`, 'g')) ?? []) {
       this.#seen.push([each, this.#expectedMax])
       this.#expected.set(each, (this.#expected.get(each) ?? 0) + 1)
@@ -60,15 +63,29 @@ export class ResumeWindow {
     return true
   }
 
+  /** As it is now. Its text is made when it is asked for: most cursors are replaced before they are stored. */
   cursor(): WindowCursor {
     this.#forget()
-    const kept = this.#first === 0 ? this.#seen : this.#seen.slice(this.#first)
-    return { since: this.#since, max: this.#max, seen: kept.map(([key]) => key).join('') }
+    // The list only grows behind its end, until another one takes its place.
+    const [seen, first, end] = [this.#seen, this.#first, this.#seen.length]
+    return {
+      since: this.#since,
+      max: this.#max,
+      get seen() {
+        let text = ''
+        for (let index = first; index < end; index++) text += seen[index]![0]
+        return text
+      },
+    }
   }
 
   #isRepeated(key: string, position: number | null): boolean {
-    if (this.#expected.size === 0) return false
-    if (position !== null && position > this.#expectedMax) return false
+    if (position !== null && position > this.#expectedMax) {
+      this.#askedFrom = Number.NEGATIVE_INFINITY
+      return false
+    }
+    // The other side begins earlier than it was asked to.
+    if (position !== null && position < this.#askedFrom) return true
     const left = this.#expected.get(key) ?? 0
     if (left === 0) return false
     if (left === 1) this.#expected.delete(key)

@@ -27,7 +27,7 @@ export class ResumedRecords {
   batch(records: readonly (Buffer | LongRecord)[]): SourceBatch {
     const admitted = records.filter((record) => this.#isNew(record))
     const cursor = this.#window.cursor()
-    return { records: admitted, cursor: { ...cursor }, newestMs: this.#timeOf(cursor) }
+    return { records: admitted, cursor: cursor as unknown as SourceCursor, newestMs: this.#timeOf(cursor) }
   }
 
   #isNew(record: Buffer | LongRecord): boolean {

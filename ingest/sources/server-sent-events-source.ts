@@ -62,7 +62,7 @@ export class ServerSentEventsSource implements EventSource {
     const { id } = events.at(-1)!
     this.#hasIds ||= id !== ''
     const records = events.filter((event) => reading.isNew(event)).map(({ record }) => record)
-    return { records, ...(id === '' ? {} : { cursor: { id, seen: reading.seen } }) }
+    return { records, ...(id === '' ? {} : { cursor: reading.cursor(id) }) }
   }
 }
 
@@ -95,8 +95,14 @@ class EventReading {
     })
   }
 
-  get seen(): string {
-    return this.#recent.text
+  cursor(id: string): SourceCursor {
+    const seen = this.#recent.snapshot()
+    return {
+      id,
+      get seen() {
+        return seen()
+      },
+    }
   }
 
   take(part: Buffer | LongRecord): TakenEvent[] {

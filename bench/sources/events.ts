@@ -1,0 +1,2 @@
+/** that one round reads */
+export const EVENTS = 30_000
