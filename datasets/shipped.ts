@@ -8,8 +8,8 @@ export interface ShippedDataset {
   readonly definition: string
   /** its most interesting question: a view, and the parameters of a query, as after /v1/datasets/<name>/views/ */
   readonly firstQuestion: string
-  /** makes the events of the demo source and of `watershed generate` */
-  readonly generator: (options: EventGeneratorOptions) => Promise<EventGenerator>
+  /** makes the events of the demo source and of `watershed generate`; none where the definition has a live source */
+  readonly generator?: (options: EventGeneratorOptions) => Promise<EventGenerator>
 }
 
 const at = (path: string): string => new URL(path, import.meta.url).href
@@ -39,6 +39,16 @@ export const SHIPPED_DATASETS: Readonly<Record<string, ShippedDataset>> = {
     definition: at('./cloud-mentions/definition.ts'),
     firstQuestion: 'clouds?dimensions=cloud&order=-posts',
     generator: async (options) => new (await import('./cloud-mentions/post-generator.ts')).PostGenerator(options),
+  },
+  wikimedia_changes: {
+    about: 'Live: recent changes of Wikipedia and its sister projects, from Wikimedia, without a key',
+    definition: at('./wikimedia-changes/definition.ts'),
+    firstQuestion: 'trending_pages?limit=5',
+  },
+  bluesky_posts: {
+    about: 'Live: public posts on Bluesky from its Jetstream, without a key: languages, hashtags that trend',
+    definition: at('./bluesky-posts/definition.ts'),
+    firstQuestion: 'trending_hashtags?limit=5',
   },
   stock_quotes: {
     about:

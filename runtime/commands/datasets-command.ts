@@ -26,7 +26,9 @@ async function datasets({ json }: SharedOptions): Promise<void> {
     print(`  start  ./watershed start --dataset ${name}`)
     print(`  ask    curl -s 'http://127.0.0.1:8787${firstQuestion}'`)
   }
-  say('each starts with a demo source of generated events; --no-demo leaves it out')
+  say(
+    'each starts with a demo source of generated events (--no-demo leaves it out), or reads the live stream that its definition names',
+  )
 }
 
 async function listedDataset(name: string): Promise<ListedDataset> {

@@ -8,13 +8,16 @@ import type { Service } from './service.ts'
 export async function runDemo(platform: Platform, service: Service): Promise<void> {
   const { configuration, emit } = service
   if (!configuration.demo) return
-  const datasets = configuration.datasets.filter((entry) => Object.hasOwn(SHIPPED_DATASETS, entry))
-  if (datasets.length === 0) {
+  const shipped = configuration.datasets.filter((entry) => Object.hasOwn(SHIPPED_DATASETS, entry))
+  if (shipped.length === 0) {
     const message = `demo: not started, because no shipped dataset is loaded; add one, for example --dataset ${Object.keys(SHIPPED_DATASETS)[0]}`
     emit({ name: 'demo-impossible', level: 'warn', message })
     return
   }
-  await Promise.all(datasets.map((dataset) => runDemoOf(dataset, platform, service)))
+  // The others have a source of their own, which the platform reads.
+  await Promise.all(
+    shipped.map((dataset) => SHIPPED_DATASETS[dataset]!.generator && runDemoOf(dataset, platform, service)),
+  )
 }
 
 async function runDemoOf(dataset: string, platform: Platform, service: Service): Promise<void> {
@@ -27,7 +30,7 @@ async function runDemoOf(dataset: string, platform: Platform, service: Service):
     message: `demo: ingesting ${eventsPerSecond} generated events per second into ${dataset}; disable it with --no-demo, or load your own dataset with --dataset`,
     fields: { eventsPerSecond, seed },
   })
-  const generator = await SHIPPED_DATASETS[dataset]!.generator({ seed, startMs: Date.now() })
+  const generator = await SHIPPED_DATASETS[dataset]!.generator!({ seed, startMs: Date.now() })
   const onFault = (error: Error): void =>
     emit({ name: 'demo-fault', level: 'warn', dataset, message: `demo: ${error.message}` })
   await runGenerator(platform.intakes.get(dataset)!, generator, { eventsPerSecond, signal, onFault })

@@ -63,7 +63,10 @@ function timeOf(text: string): number | 'now' {
 async function generate(dataset: string, options: GenerateOptions): Promise<void> {
   const { seed, count, rate, start, format, output } = options
   const startMs = start === 'now' ? Date.now() - Math.ceil((count / rate) * 1_000) : start
-  const generator = await shippedDataset(dataset).generator({ seed, startMs, eventsPerSecond: rate })
+  const { generator: make } = shippedDataset(dataset)
+  if (make === undefined)
+    throw new CommandError('usage', `'${dataset}' has no made-up events: they come from its live source`)
+  const generator = await make({ seed, startMs, eventsPerSecond: rate })
   const target = output === undefined ? process.stdout : createWriteStream(output)
   try {
     const bytes = await writeLines(target, count, linesOf(generator, format))

@@ -99,7 +99,7 @@ test('decimal commas are recognised, and the printed command has the flag; names
   const words = command.replaceAll("'", '').split(' ')
   expect(await watershed(...words, '--data', 'data')).toMatchObject({ accepted: 2, unconverted: {} })
   const shared = ['--dataset', './umsatze.ts', '--data', 'data']
-  const { data } = await watershed('query', 'umsatze', 'by_ort', '--dimensions', '', ...shared)
+  const { data } = await watershed('query', 'umsatze', 'over_time', ...shared)
   expect(data).toMatchObject([{ events: 2, total_grosse: 1236.75 }])
 })
 

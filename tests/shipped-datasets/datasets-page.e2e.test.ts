@@ -7,7 +7,8 @@ const EXAMPLES = examplesOf('datasets.md').filter(({ language }) => language ===
 const bySection = Map.groupBy(EXAMPLES, ({ section }) => section)
 
 test('the page has every shipped dataset, with the answers to its questions', () => {
-  expect([...bySection.keys()]).toEqual(Object.keys(SHIPPED_DATASETS))
+  const generated = Object.entries(SHIPPED_DATASETS).filter(([, { generator }]) => generator !== undefined)
+  expect([...bySection.keys()]).toEqual(generated.map(([name]) => name))
   const withoutAnswer = EXAMPLES.filter(({ text, printed }) => text.includes(' query ') && printed === null)
   expect(withoutAnswer).toEqual([])
 })
