@@ -68,6 +68,16 @@ test('with more records in the overlap than are kept, it becomes smaller, and no
   for (let id = 40; id < 50; id++) expect(again.admit(record(id, id), id)).toBe(false)
 })
 
+test('more records of the largest number than are kept are all recognised, and a new one of it is taken', () => {
+  const window = new ResumeWindow(null, 0, 10)
+  for (let id = 0; id < 12; id++) window.admit(record(id, 5), 5)
+  const cursor = window.cursor()
+  expect(cursor.since).toBe(5)
+  const again = new ResumeWindow(cursor, 0, 10)
+  for (let id = 0; id < 12; id++) expect(again.admit(record(id, 5), 5)).toBe(false)
+  expect(again.admit(record(12, 5), 5)).toBe(true)
+})
+
 test('a side that begins earlier than it was asked to is read from there on', () => {
   const window = new ResumeWindow(null, 2)
   for (let id = 0; id < 10; id++) window.admit(record(id, id), id)

@@ -17,7 +17,7 @@ export interface WindowCursor {
   readonly seen: string
 }
 
-/** hashes that are kept; where more records have numbers in the overlap, it becomes smaller */
+/** hashes that are kept; where more records have numbers in the overlap, it becomes smaller. Those of the largest number are always kept */
 export const SEEN_MAX = 10_000
 /** 66 bits: two of 10,000 records look alike once in a million million windows */
 const HASH_CHARS = 11
@@ -96,10 +96,12 @@ export class ResumeWindow {
   /** Drops what lies before the overlap; and where too many are in it, the oldest, behind which it then begins. */
   #forget(): void {
     if (this.#max === null) return
-    this.#since = Math.max(this.#since ?? Number.NEGATIVE_INFINITY, this.#max - this.#overlap)
+    const max = this.#max
+    this.#since = Math.max(this.#since ?? Number.NEGATIVE_INFINITY, max - this.#overlap)
     while (this.#first < this.#seen.length) {
       const [, position] = this.#seen[this.#first]!
-      const isOver = this.#seen.length - this.#first > this.#seenMax
+      // More may come with the largest number: however many had it, it is asked for again.
+      const isOver = this.#seen.length - this.#first > this.#seenMax && position < max
       if (position >= this.#since && !isOver) break
       if (isOver) this.#since = Math.max(this.#since, position + 1)
       this.#first++

@@ -18,7 +18,10 @@ export interface OpenedSource {
 export interface OpenSourceOptions {
   readonly dataset: string
   readonly definition: SourceDefinition
-  readonly configuration: Pick<Configuration, 'sourceUrls' | 'plaintextCredentials' | 'kafka' | 'recordBytesMax'>
+  readonly configuration: Pick<
+    Configuration,
+    'sourceUrls' | 'plaintextCredentials' | 'kafka' | 'log' | 'recordBytesMax'
+  >
   readonly emit: Emit
   readonly environment: Readonly<Record<string, string | undefined>>
 }
@@ -54,10 +57,14 @@ export async function kafkaSource(
   { topic, begin }: Pick<KafkaDefinition, 'topic' | 'begin'>,
   onCaughtUp?: () => void,
 ): Promise<EventSource> {
-  const [{ LogSource }, { openKafkaTopic }] = await Promise.all([
+  const [{ LogSource }, { openKafkaTopic, topicOf }] = await Promise.all([
     import('#ingest/sources/log-source.ts'),
     import('./open-log.ts'),
   ])
+  if (configuration.log === 'kafka' && topic === topicOf(configuration.kafka, dataset))
+    throw new Error(
+      `Kafka topic '${topic}' is the log of dataset '${dataset}': what is read from it would be appended to it again, without end; name another topic, or leave the source out`,
+    )
   const open = (): ReturnType<typeof openKafkaTopic> => openKafkaTopic({ dataset, topic, configuration, emit })
   return new LogSource({ name: `Kafka topic '${topic}'`, open, begin, onCaughtUp })
 }
@@ -71,11 +78,13 @@ async function openAddressed(
   const fill = (text: string): string => filled(text, environment, secrets)
   const url = new URL(fill(configuration.sourceUrls[name] ?? definition.url))
   const headers = Object.fromEntries(Object.entries(definition.headers ?? {}).map(([key, value]) => [key, fill(value)]))
+  // Before its target, which must know all secrets.
+  const ready = definition.kind === 'websocket' ? { ...definition, send: definition.send?.map(fill) } : definition
   const target = targetOf(url, headers, secrets)
   const plain = configuration.plaintextCredentials ? null : plaintextPlace(url.href, target.hasCredentials)
   if (plain !== null) throw new Error(problemOf(`source '${name}'`, plain))
   const silenceMsMax = durationMs(definition.silence ?? SILENCE_DEFAULT, 'silence')
-  return { source: await sourceOf(definition, { target, silenceMsMax }, fill), secrets }
+  return { source: await sourceOf(ready, { target, silenceMsMax }), secrets }
 }
 
 /** By which the setting sourceUrls names it. */
@@ -86,7 +95,6 @@ export function sourceName(dataset: string, source: string): string {
 async function sourceOf(
   definition: AddressedSource,
   common: { readonly target: HttpTarget; readonly silenceMsMax: number },
-  fill: (text: string) => string,
 ): Promise<EventSource> {
   switch (definition.kind) {
     case 'http-stream': {
@@ -99,7 +107,7 @@ async function sourceOf(
     }
     case 'websocket': {
       const { WebSocketSource } = await import('#ingest/sources/websocket-source.ts')
-      return new WebSocketSource({ ...common, resume: definition.resume, send: definition.send?.map(fill) })
+      return new WebSocketSource({ ...common, resume: definition.resume, send: definition.send })
     }
     case 'polling': {
       const { PollingSource } = await import('#ingest/sources/polling-source.ts')
@@ -130,7 +138,7 @@ function targetOf(url: URL, headers: Record<string, string>, secrets: string[]):
     url.password = ''
   }
   const inQuery = [...url.searchParams].filter(([name]) => SECRET_NAME.test(name)).map(([, value]) => value)
-  secrets.push(...inQuery)
+  secrets.push(...inQuery.filter((value) => value !== ''))
   const hasCredentials = secrets.length > 0 || Object.keys(headers).some((name) => SECRET_NAME.test(name))
   return { url, headers, hasCredentials }
 }

@@ -64,7 +64,11 @@ export const SETTINGS = z.strictObject({
       z.string().min(1),
       z
         .string()
-        .regex(/^\S{16,}( \S{16,}){0,3}$/, 'one to four secrets of at least 16 characters each, separated by spaces'),
+        .regex(/^\S{16,}( \S{16,}){0,3}$/, 'one to four secrets of at least 16 characters each, separated by spaces')
+        .regex(
+          /^(?:(?!whsec_)\S+|whsec_[A-Za-z0-9+/]{22,}={0,2})(?: (?:(?!whsec_)\S+|whsec_[A-Za-z0-9+/]{22,}={0,2}))*$/,
+          'behind whsec_ there must be at least 16 bytes in base64',
+        ),
     )
     .default({})
     .meta({ secret: true })

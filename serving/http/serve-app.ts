@@ -156,8 +156,8 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   describeApi(app, (parts.keys ?? []).length > 0)
   app.register(async (routes) => {
     healthRoutes(routes, parts)
-    sourceRoutes(routes, parts.sources ?? (async () => []))
-    const { datasets, intakes, metrics } = parts
+    const { datasets, intakes, metrics, sources = async () => [] } = parts
+    if (datasets !== null || intakes !== null) sourceRoutes(routes, sources)
     if (intakes !== null) {
       const bodies = new EventBodies(routes)
       eventRoute(routes, intakes, bodies)

@@ -100,6 +100,29 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
     )
   const EACH_ONCE = ['{"before":1}', '{"a":0}', '{"a":1}']
 
+  test('a source whose newest position is hidden by the open transaction of another one waits for it', async () => {
+    const { epoch } = await log.sources.claim('b')
+    await log.sources.claim('a')
+    const transactionalId = `${topic}.sources-a`
+    const { producerId, producerEpoch, coordinator } = await wire.transactionOwner(transactionalId)
+    const own = { transactionalId, producerId: String(producerId), producerEpoch }
+    await coordinator.addPartitionsToTxn({ ...own, topics: [{ topic: `${topic}.sources`, partitions: [0] }] })
+    const messages = [{ key: 'a', value: JSON.stringify({ log: log.identity, source: 'a' }) }]
+    const topicData = [{ topic: `${topic}.sources`, partitions: [{ partition: 0, firstSequence: 1, messages }] }]
+    const sent = { ...own, acks: -1, timeout: 10_000, compression: 0, topicData }
+    await (coordinator as unknown as ProducingBroker).produce(sent)
+    await log.sources.append([lines(0, '{"b":1}')], { source: 'b', epoch, cursor: '"newest"' })
+    const other = await KafkaLog.open({ brokers: kafka.brokers, dataset: 'd', topic, partitions: 2 })
+    const before = await wire.transactionOwner(`${topic}.sources-b`)
+    const claiming = other.sources.claim('b')
+    const isOwned = async (): Promise<boolean> =>
+      (await wire.transactionOwner(`${topic}.sources-b`)).producerEpoch > before.producerEpoch
+    await expect.poll(isOwned, { timeout: 30_000 }).toBe(true)
+    await coordinator.endTxn({ ...own, transactionResult: false })
+    expect(await claiming).toMatchObject({ cursor: '"newest"', epoch: epoch + 1 })
+    await other.close()
+  })
+
   test('whole, and open everywhere: it counts, and the repeat finds it', async () => {
     await produce([...records(), key()], [], true)
     expect(await append()).toEqual({ ranges, repeated: true })

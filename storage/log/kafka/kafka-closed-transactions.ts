@@ -95,6 +95,7 @@ export class ClosedTransactions {
   /** The fate that partitions already know; if none does: whether the transaction is whole, which its record in the side topic shows, written last. */
   async #isCommitted({ records, side }: Hanging): Promise<boolean> {
     const { side: topic, partition, tailOffsets, isOwn } = this.#parts
+    if (side === null) await topic.decided(partition)
     const { end } = await topic.wire.endsOf(partition)
     const line = await topic.lastFrom(partition, side?.start ?? end - tailOffsets, side !== null, isOwn)
     const ranges = line === null ? [] : rangesOf((JSON.parse(line) as { ranges: string }).ranges)

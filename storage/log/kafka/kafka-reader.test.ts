@@ -52,7 +52,14 @@ function reader(
 ): KafkaPartitionReader {
   const records = batchOf(values)
   damage(records)
-  const whole: Fetched = { errorCode: 0, lastStableOffset: values.length, logStartOffset: 0, aborted: [], records }
+  const whole: Fetched = {
+    errorCode: 0,
+    highWatermark: -1,
+    lastStableOffset: values.length,
+    logStartOffset: 0,
+    aborted: [],
+    records,
+  }
   return new KafkaPartitionReader({
     partition: 0,
     fetch: async (from) => (from < values.length ? whole : { ...whole, records: Buffer.alloc(0) }),
@@ -156,7 +163,14 @@ test('the epoch of what was read goes with the next fetch; a leader of another h
   const records = batchOf([Buffer.from('1'), Buffer.from('2')])
   records.writeInt32BE(7, 12)
   const asked: [from: number, lastEpoch: number][] = []
-  const answer: Fetched = { errorCode: 0, lastStableOffset: 5, logStartOffset: 0, aborted: [], records }
+  const answer: Fetched = {
+    errorCode: 0,
+    highWatermark: -1,
+    lastStableOffset: 5,
+    logStartOffset: 0,
+    aborted: [],
+    records,
+  }
   const read = new KafkaPartitionReader({
     partition: 3,
     fetch: async (from, _, lastEpoch) => {

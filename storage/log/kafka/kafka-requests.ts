@@ -99,6 +99,8 @@ export interface FetchPlace {
 
 export interface Fetched {
   readonly errorCode: number
+  /** the end of what readers may be given, decided or not */
+  readonly highWatermark: number
   /** records before it are decided: committed, aborted, or never in a transaction */
   readonly lastStableOffset: number
   readonly logStartOffset: number
@@ -133,7 +135,8 @@ export function fetchRequest(place: FetchPlace): RawRequest<Fetched> {
       reader.tags()
       return partitions[0]
     })
-    if (topic === undefined) return { errorCode, lastStableOffset: -1, logStartOffset: -1, aborted: [], records: NONE }
+    if (topic === undefined)
+      return { errorCode, highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, aborted: [], records: NONE }
     return errorCode === KAFKA_ERRORS.none ? topic : { ...topic, errorCode }
   })
 }
@@ -143,7 +146,7 @@ const NONE = Buffer.alloc(0)
 function readFetched(reader: KafkaReader): Fetched {
   reader.int32()
   const errorCode = reader.int16()
-  reader.int64()
+  const highWatermark = Number(reader.int64())
   const [lastStableOffset, logStartOffset] = [Number(reader.int64()), Number(reader.int64())]
   const aborted = reader.compactArray(() => {
     const transaction = { producerId: reader.int64(), firstOffset: Number(reader.int64()) }
@@ -158,6 +161,7 @@ function readFetched(reader: KafkaReader): Fetched {
   })
   return {
     errorCode,
+    highWatermark,
     lastStableOffset,
     logStartOffset,
     aborted: aborted.toSorted((a, b) => a.firstOffset - b.firstOffset),

@@ -2,11 +2,14 @@
  * A topic beside a log's topic, whose records are written in the transactions of appends: the keys of appends, whose retention is the time
  * for which keys count, or the positions of sources, of which Kafka keeps the newest of each source.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
+import { Backoff } from '#core/backoff.ts'
 import type { Offset } from '#core/offsets.ts'
 import { jsonRecords } from '../record-format.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { KafkaPartitionReader, OutOfRange } from './kafka-reader.ts'
+import { NO_EPOCH } from './kafka-requests.ts'
 import { type KafkaLogSettings, KafkaTopicError } from './kafka-settings.ts'
 import { createTopic, type KafkaTopicSettings } from './kafka-topic.ts'
 import { KafkaWire } from './kafka-wire.ts'
@@ -50,6 +53,8 @@ const FILES_IN_WINDOW = 4
 const SEGMENT_MS_MIN = 60_000
 const KEY_BYTES_MAX = 1024 * 1024
 const FETCH_BYTES_MAX = 1024 * 1024
+/** longer than Kafka lets a silent owner keep a transaction open */
+const DECIDED_WAITS = { waitMsFirst: 2, waitMsMax: 200, retryMsMax: 30_000 }
 const READ_LIMITS = { recordsMax: 10_000, bytesMax: 4 * 1024 * 1024 }
 
 export interface KafkaSideTopicParts {
@@ -88,7 +93,11 @@ export class KafkaSideTopic {
    * Gives every record to `each`, up to the end of the slot.
    * @param from where it was read to before, or the time (epoch ms) of the first record that matters. @returns the end
    */
-  async read(slot: number, from: ReadFrom, each: (line: string, atMs: number) => void): Promise<Offset> {
+  async read(
+    slot: number,
+    from: ReadFrom,
+    each: (line: string, atMs: number, offset: Offset) => void,
+  ): Promise<Offset> {
     const { start, end } = await this.wire.endsOf(slot)
     const first = 'offset' in from ? from.offset : await this.#offsetAt(slot, from.sinceMs, end)
     const reader = this.#reader(slot, false)
@@ -98,10 +107,28 @@ export class KafkaSideTopic {
         throw new KafkaTopicError(this.name, 'refused', `partition ${slot} was cut while offset ${at} was read; retry`)
       const times = batch.arrivals.flatMap(({ count, atMs }) => new Array<number>(count).fill(atMs))
       for (const [index, line] of batch.lines.toString().split('\n').slice(0, batch.count).entries())
-        each(line, times[index]!)
+        each(line, times[index]!, batch.offsets?.[index] ?? batch.start + index)
       at = batch.end
     }
     return end
+  }
+
+  /**
+   * Waits until every record that is in the slot now is committed or aborted: an open transaction hides what others committed behind it.
+   * @throws when one stays open for longer than a dead owner can leave it so
+   */
+  async decided(slot: number): Promise<void> {
+    const { end } = await this.wire.endsOf(slot)
+    const { highWatermark } = await this.wire.fetch(slot, end, 1, NO_EPOCH, true)
+    const tries = new Backoff(DECIDED_WAITS)
+    while ((await this.wire.endsOf(slot)).end < highWatermark) {
+      const waitMs = tries.nextMs()
+      if (waitMs === null)
+        throw new Error(
+          `a transaction is open in partition ${slot} of ${this.name}, and hides what was committed behind it`,
+        )
+      await sleep(waitMs)
+    }
   }
 
   /** The last record in the slot from an offset on that `isWanted`, committed or (`undecided`) not; null: there is none. */

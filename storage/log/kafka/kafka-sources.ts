@@ -72,6 +72,8 @@ export class KafkaSources implements SourceLedger {
   readonly #closing = new AbortController()
   readonly #owners = new Map<string, OwnedSource>()
   readonly #positions = new Map<string, SourcePosition>()
+  /** of a source's newest position: an own commit is known before what stands before it can be read */
+  readonly #offsets = new Map<string, Offset>()
   /** up to which the topic was read */
   #read: Offset = 0
 
@@ -174,6 +176,8 @@ export class KafkaSources implements SourceLedger {
     const owner = { ...producer, transactions }
     this.#owners.set(source, owner)
     await transactions.settle()
+    // Another source's transaction may hide the newest position of this one.
+    await topic.decided(0)
     await this.#look()
     return owner
   }
@@ -189,22 +193,28 @@ export class KafkaSources implements SourceLedger {
     const ranges = await send(transaction)
     const value = JSON.stringify({ log, ...position, ranges: rangesText(ranges) } satisfies StoredPosition)
     const message = { partition: 0, key: position.source, value }
-    await sendParts(transaction, topic.name, [{ partition: 0, messages: [message] }], options)
+    const [place] = await sendParts(transaction, topic.name, [{ partition: 0, messages: [message] }], options)
     await step('append:before-commit')
     await transaction.commit()
     await step('append:committed')
     await owner.transactions.closed(ranges)
-    this.#positions.set(position.source, position)
+    this.#know(position, place!.start)
     return ranges
   }
 
   /** Reads what was written since the last look. */
   async #look(): Promise<void> {
     const { topic, log: ownLog } = this.#parts
-    this.#read = await topic.read(0, { offset: this.#read }, (line) => {
+    this.#read = await topic.read(0, { offset: this.#read }, (line, _atMs, offset) => {
       const { log, ranges: _, ...position } = JSON.parse(line) as StoredPosition
-      if (log === ownLog) this.#positions.set(position.source, position)
+      if (log === ownLog) this.#know(position, offset)
     })
+  }
+
+  #know(position: SourcePosition, offset: Offset): void {
+    if ((this.#offsets.get(position.source) ?? -1) > offset) return
+    this.#offsets.set(position.source, offset)
+    this.#positions.set(position.source, position)
   }
 
   async #giveUp(source: string): Promise<void> {
