@@ -8,13 +8,18 @@ export interface ViewChanges {
   readonly rows: readonly string[]
   /** measures of the earlier definition that are computed in another way now, or are not there any more */
   readonly measures: readonly string[]
+  /** Nothing of the following is stored, but answers by the earlier definition use it as it was. */
+  readonly window: boolean
+  readonly rank: boolean
+  /** lookups, with their keys in both definitions */
+  readonly lookups: readonly { readonly name: string; readonly keys: readonly string[] }[]
 }
 
 /**
  * @param columns those that the earlier view reads and whose values are made in another way now
  * @example
  * // before: { measures: { n: count(), revenue: sum('price') } }; now: { measures: { n: count(), revenue: sum('net') } }
- * viewChanges(before, now, 'by_shop', []) // { rows: [], measures: ['revenue'] }
+ * viewChanges(before, now, 'by_shop', []) // { rows: [], measures: ['revenue'], window: false, rank: false, lookups: [] }
  */
 export function viewChanges(
   before: DatasetDefinition,
@@ -23,7 +28,8 @@ export function viewChanges(
   columns: readonly string[],
 ): ViewChanges {
   const [earlier, current] = [before.views[view]!, now.views[view]]
-  if (current === undefined) return { rows: ['view'], measures: Object.keys(earlier.measures) }
+  if (current === undefined)
+    return { rows: ['view'], measures: Object.keys(earlier.measures), window: false, rank: false, lookups: [] }
   const differs = (of: (view: ViewDefinition) => unknown): boolean => !isSame(of(earlier), of(current))
   const rows = [
     ...(before.time === now.time ? [] : ['event time']),
@@ -37,7 +43,22 @@ export function viewChanges(
   const measures = Object.entries(earlier.measures)
     .filter(([name, measure]) => !isSame(stored(measure), stored(current.measures[name])))
     .map(([name]) => name)
-  return { rows, measures }
+  return {
+    rows,
+    measures,
+    window: differs(({ window }) => window),
+    rank: differs(({ rank }) => rank),
+    lookups: lookupChanges(earlier.enrich ?? {}, current.enrich ?? {}),
+  }
+}
+
+type Lookups = NonNullable<ViewDefinition['enrich']>
+
+function lookupChanges(earlier: Lookups, current: Lookups): ViewChanges['lookups'] {
+  return [...new Set([...Object.keys(earlier), ...Object.keys(current)])]
+    .map((name) => ({ name, both: [earlier[name], current[name]] }))
+    .filter(({ both: [before, now] }) => !isSame(before ?? null, now ?? null))
+    .map(({ name, both }) => ({ name, keys: both.flatMap((lookup) => (lookup === undefined ? [] : [lookup.key])) }))
 }
 
 function stored(measure: MeasureDefinition | undefined): unknown {

@@ -80,6 +80,42 @@ test('a changed measure: the others are those of the current definition, and it 
   expect(both.meta.outdated?.changes).toEqual(["measure 'guests'"])
 })
 
+test('a changed measure that only orders or filters the rows is named too', async () => {
+  await change({ measures: { answers: count(), guests: sum('guests * 2') } } as Partial<View>)
+  const asked: Partial<ViewQuery>[] = [
+    { having: [{ measure: 'guests', operator: 'gte', values: ['1'] }] },
+    { order: [{ by: 'guests', direction: 'desc' }] },
+  ]
+  for (const query of asked)
+    expect((await ask({ measures: ['answers'], ...query })).meta.outdated?.changes).toEqual(["measure 'guests'"])
+})
+
+test.each([
+  { by: 'guests', limit: 10 },
+  { by: 'answers', limit: 10, having: 'guests > 1' },
+])('a changed measure that the view ranks by is named: %j', async (rank) => {
+  await change({ rank } as Partial<View>)
+  before = site.dataset
+  await site.run({ mode: 'full', force: true })
+  await change({ rank, measures: { answers: count(), guests: sum('guests * 2') } } as Partial<View>)
+  expect((await ask({ measures: ['answers'] })).meta.outdated?.changes).toEqual(["measure 'guests'"])
+})
+
+test('a rank, window or lookup that changed with a measure is named where the answer uses it', async () => {
+  const windowed = (size: string, guests: string) =>
+    ({ time: undefined, window: { size, every: '1m' }, measures: { answers: count(), guests: sum(guests) } }) as never
+  await change(windowed('5m', 'guests'))
+  await site.run({ mode: 'full', force: true })
+  await change(windowed('10m', 'guests * 2'))
+  const answers = { measures: ['answers'] }
+  expect((await ask({ ...answers, at: 'latest' })).meta.outdated?.changes).toEqual(['window'])
+  expect((await ask({ ...answers, fromMs: 0 })).meta.outdated).toBeNull()
+  const rank = { by: 'answers', limit: 1 }
+  await change({ ...(windowed('5m', 'guests * 2') as object), rank, enrich: {} })
+  expect((await ask(answers)).meta.outdated?.changes).toEqual(['rank', "enrich 'country_name'"])
+  expect((await ask({ ...answers, dimensions: [] })).meta.outdated?.changes).toEqual(['rank'])
+})
+
 test('what only the current definition has is refused by name until it is computed', async () => {
   await change({ measures: { ...byCountry.measures, most: max('guests') } } as Partial<View>)
   expect((await ask()).meta.outdated).toBeNull()

@@ -58,12 +58,7 @@ export async function answerFromRows(
   if (by === null || (series && !isSameSeries(current, by, query.view))) throw needs
   const plan = planBy(by, query)
   const shown = closedOnly(snapshot)
-  const outdated = outdatedBy(
-    current,
-    by,
-    // A series is calculated from measures that it does not show.
-    (series ? by.view.measures : plan.measures).map(({ name }) => name),
-  )
+  const outdated = outdatedBy(current, by, plan)
   const answer = await onConnection(engine, options.signal, async (connection: EngineConnection) => {
     const states = await statesFromRows(served, by, shown)
     return answerStates(connection, plan, { ...states, outdated }, options)

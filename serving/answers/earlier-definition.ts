@@ -7,6 +7,8 @@ import { quoteText } from '#core/sql-names.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Outdated } from './answer-meta.ts'
+import { measuresNeeded } from './merged-sql.ts'
+import type { QueryPlan } from './query-plan.ts'
 
 export interface AnsweringDefinition {
   readonly dataset: CompiledDataset
@@ -67,11 +69,11 @@ export function isSameSeries(current: CompiledDataset, { dataset }: AnsweringDef
   return dataset === current || (before !== undefined && JSON.stringify(before) === JSON.stringify(now))
 }
 
-/** What of the shown measures differs from the current definition; null: nothing. */
+/** What differs from the current definition in what the answer shows, or is ordered and filtered by; null: nothing. */
 export function outdatedBy(
   current: CompiledDataset,
   { dataset, view }: AnsweringDefinition,
-  shown: readonly string[],
+  plan: QueryPlan,
 ): Outdated | null {
   if (dataset === current) return null
   const now = current.views.get(view.name)!
@@ -80,7 +82,17 @@ export function outdatedBy(
     .filter((column) => view.reads.includes(column.name) && sources.get(column.name) !== column.source)
     .map(({ name }) => name)
   const changes = viewChanges(dataset.definition!, current.definition!, view.name, columns)
-  const measures = changes.measures.filter((name) => shown.includes(name))
-  const places = [...changes.rows, ...measures.map((name) => `measure ${quoteText(name)}`)]
+  // A series is calculated from measures that it does not show.
+  const needed = plan.series === null ? measuresNeeded(plan) : view.measures.map(({ name }) => name)
+  const measures = changes.measures.filter((name) => needed.includes(name))
+  const shown = [...plan.dimensions, ...plan.values.map(({ name }) => name)]
+  const lookups = changes.lookups.filter(({ keys }) => keys.some((key) => shown.includes(key)))
+  const places = [
+    ...changes.rows,
+    ...(changes.window && plan.window !== null ? ['window'] : []),
+    ...(changes.rank && plan.series === null ? ['rank'] : []),
+    ...measures.map((name) => `measure ${quoteText(name)}`),
+    ...lookups.map(({ name }) => `enrich ${quoteText(name)}`),
+  ]
   return places.length === 0 ? null : { current: now.hash, changes: places }
 }

@@ -207,7 +207,7 @@ export function rankedSql(plan: QueryPlan, presented: string, bound: BoundValues
 }
 
 /** What is shown, ordered by or filtered by: only their states are merged. */
-function measuresNeeded(plan: QueryPlan): string[] {
+export function measuresNeeded(plan: QueryPlan): string[] {
   const shown = new Set([...plan.measures.map(({ name }) => name), ...measuresRanking(plan)])
   return plan.view.measures.map(({ name }) => name).filter((name) => shown.has(name))
 }
