@@ -4,8 +4,8 @@ import { Random } from '#datasets/random.ts'
 import { planDeaths } from './crash-plan.ts'
 import { runRounds } from './run-rounds.ts'
 
-/** 17 rounds: every named step once, and four random moments; `npm run crash` makes as many as wanted. */
-const ROUNDS = 17
+/** 20 rounds: every named step once, and seven random moments. */
+const ROUNDS = 20
 
 test('the plan kills at every step and at random moments', () => {
   const deaths = planDeaths(ROUNDS, new Random(1))
