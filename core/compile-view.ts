@@ -76,7 +76,7 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
   return assemble(input, unnest, time, { known, used }, say)
 }
 
-/** Why a text of unnest is no list, as a sentence; null if it is one. */
+/** Why an unnest expression is not a list, as a sentence; null if it is a list. */
 async function whyNoList(
   { definition, rowColumns, dialect }: ViewInput,
   text: string,

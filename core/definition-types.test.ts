@@ -227,7 +227,7 @@ test('names in a series are checked against its view and its own columns', () =>
     ...head,
     columns,
     views: { bars },
-    // @ts-expect-error: there is no such view
+    // @ts-expect-error: unknown view
     series: { s: { over: 'bar', grain: 'day', columns: { a: 'n' } } },
   })
   defineDataset({

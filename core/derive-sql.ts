@@ -1,6 +1,6 @@
 /**
  * SQL that adds derived columns to rows, and tells where a derivation failed: where its expression raised an error, or where its result could
- * not become a value of the column. A result that is NULL is no failure.
+ * not become a value of the column. A result of NULL is not a failure.
  */
 import type { Derivation } from './derived-columns.ts'
 import { quoteName, quoteText } from './sql-names.ts'

@@ -8,7 +8,7 @@ export interface ResumeDefinition {
   readonly from: string
   /** goes back by this much, in the unit of the value, to get events that arrive out of order; those seen before are recognised. Default 1 */
   readonly overlap?: number
-  /** what the value counts since 1970, for the lag: 's', 'ms' or 'us'. Default: it is no time */
+  /** what the value counts since 1970, for the lag: 's', 'ms' or 'us'. Default: it is not a time */
   readonly unit?: 's' | 'ms' | 'us'
 }
 
@@ -36,7 +36,7 @@ export interface HttpStreamDefinition extends SourceOptions {
   readonly resume?: ResumeDefinition
 }
 
-/** Server-sent events; reading goes on by Last-Event-ID. */
+/** Server-sent events; a new connection resumes by Last-Event-ID. */
 export interface ServerSentEventsDefinition extends SourceOptions {
   readonly kind: 'server-sent-events'
   /** types of events to take. Default: all */

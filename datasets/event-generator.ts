@@ -9,6 +9,6 @@ export interface EventGeneratorOptions {
   readonly seed: number
   /** event time of the first event, epoch ms. Default: now */
   readonly startMs?: number
-  /** how far event time goes on per event; a live stream gives the clock to `next` instead */
+  /** how far event time advances per event; a live stream passes the current time to `next` instead */
   readonly eventsPerSecond?: number
 }

@@ -2,7 +2,7 @@
  * A seeded stream of RSVPs in the shape of the real one: skewed countries, topic bursts that come and go, late and
  * repeated answers, venues that are missing, and a share of lines that can not be used.
  * Event time follows the clock that is given to `next`: with the wall clock the stream is live, without one it is a
- * repeatable past that goes on by 1/eventsPerSecond per answer. Same seed, start and clock: same bytes on every machine.
+ * repeatable past that advances by 1/eventsPerSecond per answer. Same seed, start and clock: same bytes on every machine.
  */
 import { Random } from '#datasets/random.ts'
 import { type Group, makeWorld, memberJson, type World, type WorldEvent } from './rsvp-world.ts'
@@ -11,7 +11,7 @@ export interface RsvpGeneratorOptions {
   readonly seed: number
   /** event time of the first answer, epoch ms; give it and the seed to repeat a stream. Default: now */
   readonly startMs?: number
-  /** how far event time goes on per answer; a live stream gives the clock to `next` instead */
+  /** how far event time advances per answer; a live stream passes the current time to `next` instead */
   readonly eventsPerSecond?: number
   readonly malformedShare?: number
   /** answers dated seconds to hours before the stream's time */
