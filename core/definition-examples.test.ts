@@ -8,7 +8,7 @@ import * as language from './definition.ts'
 import { calculatedSql } from './series/series-sql.ts'
 import * as seriesColumns from './series-columns.ts'
 
-const SOURCE = ['./definition.ts', './series-columns.ts']
+const SOURCE = ['./definition.ts', './measure-definitions.ts', './series-columns.ts']
   .map((file) => readFileSync(fileURLToPath(new URL(file, import.meta.url)), 'utf8'))
   .join('\n')
 const OTHERS = ['defineDataset', 'defineTests', 'lookup', 'sliding']

@@ -4,209 +4,6 @@
  */
 declare module 'watershed' {
   /**
-   * Number of rows (where a condition holds).
-   *
-   * @example
-   * // country: 'de', 'us', NULL
-   * count() // 3
-   * count({ where: "country = 'de'" }) // 1
-   */
-  export function count<const Where extends string = never>(options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Where>>;
-  /**
-   * Sum; exact for integers and decimals, within 1e-12 of the sum of the absolute values for doubles; NULL where no row had a value.
-   *
-   * @example
-   * // amount: 5, 8, NULL
-   * // items: 2, 1, 4
-   * sum('amount') // 13
-   * sum('amount * items', { where: 'items > 1' }) // 10
-   */
-  export function sum<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Smallest non-NULL value.
-   *
-   * @example
-   * // gust: 81, 64, NULL
-   * min('gust') // 64
-   */
-  export function min<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Largest non-NULL value.
-   *
-   * @example
-   * // gust: 81, 64, NULL
-   * max('gust') // 81
-   */
-  export function max<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Mean of the non-NULL values.
-   *
-   * @example
-   * // amount: 5, 8, NULL
-   * avg('amount') // 6.5
-   */
-  export function avg<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Sum of one expression divided by the sum of another; NULL where the latter is 0 or absent. It is not the mean of the rows' ratios.
-   *
-   * @example
-   * // sold: 1, 2, 0
-   * // offered: 1, 4, 3
-   * ratio('sold', 'offered') // 0.375
-   */
-  export function ratio<const A extends string, const B extends string, const Where extends string = never>(numerator: A, denominator: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
-  /**
-   * The non-NULL value of the earliest row, by event time, partition, offset; of an event's unnested elements the smallest value.
-   *
-   * @example
-   * // answer: NULL, 'yes', 'no'
-   * first('answer') // 'yes'
-   */
-  export function first<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * The non-NULL value of the newest row, by event time, partition, offset; of an event's unnested elements the largest value.
-   *
-   * @example
-   * // answer: 'yes', 'no', NULL
-   * latest('answer') // 'no'
-   */
-  export function latest<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), which answers report; `exact: true` keeps every hash (use it if
-   * groups stay moderate in size).
-   *
-   * @example
-   * // member: 7, 7, 9, NULL
-   * countDistinct('member') // 2
-   * countDistinct('member', { exact: true }) // 2
-   */
-  export function countDistinct<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where> & {
-    readonly exact?: boolean;
-  }): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * The value at rank ⌈q · n⌉ of the n non-NULL values in ascending order (nearest rank), within 1 % of it and never outside the
-   * values.
-   *
-   * @example
-   * // ms: 10, 10, 10, 10, 10, 10, 10, 10, 10, 1000
-   * quantile('ms', 0.9) // 10
-   * quantile('ms', 0.95) // 1000
-   */
-  export function quantile<const Text extends string, const Where extends string = never>(expression: Text, q: number, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Variance of a sample: the mean square of the deviations from the mean, divided by n - 1; NULL for fewer than two values.
-   *
-   * @example
-   * // ms: 1, 3, 5, NULL
-   * varSamp('ms') // 4
-   */
-  export function varSamp<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Variance of all values: the mean square of their deviations from the mean.
-   *
-   * @example
-   * // ms: 2, 4, 4, 6, NULL
-   * varPop('ms') // 2
-   */
-  export function varPop<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Standard deviation of a sample, the square root of `varSamp`; SQL also calls it stddev.
-   *
-   * @example
-   * // ms: 1, 3, 5, NULL
-   * stddevSamp('ms') // 2
-   */
-  export function stddevSamp<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Standard deviation of all values, the square root of `varPop`.
-   *
-   * @example
-   * // ms: 2, 6, NULL
-   * stddevPop('ms') // 2
-   */
-  export function stddevPop<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Covariance of a sample, over rows that have both values; NULL for fewer than two.
-   *
-   * @example
-   * // km: 1, 2, 3, 4
-   * // fare: 5, 7, 9, NULL
-   * covarSamp('fare', 'km') // 2
-   */
-  export function covarSamp<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
-  /**
-   * Covariance of all rows that have both values.
-   *
-   * @example
-   * // km: 1, 3
-   * // fare: 5, 9
-   * covarPop('fare', 'km') // 2
-   */
-  export function covarPop<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
-  /**
-   * Correlation (Pearson), from -1 to 1, over rows that have both values; NULL where one of them does not vary.
-   *
-   * @example
-   * // km: 1, 2, 3, 4
-   * // fare: 5, 7, 9, NULL
-   * corr('fare', 'km') // 1
-   */
-  export function corr<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
-  /**
-   * Slope of the regression line: by how much the dependent value grows with each unit of the independent one.
-   *
-   * @example
-   * // km: 1, 2, 3, 4
-   * // fare: 5, 7, 9, NULL
-   * regrSlope('fare', 'km') // 2
-   */
-  export function regrSlope<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
-  /**
-   * The value of the row in which `by` is greatest, of rows that have both; among equal ones the greatest value.
-   *
-   * @example
-   * // station: 'Brocken', 'Zugspitze', 'Feldberg', NULL
-   * // gust: 81, 64, 81, 99
-   * maxBy('station', 'gust') // 'Feldberg'
-   */
-  export function maxBy<const A extends string, const B extends string, const Where extends string = never>(expression: A, by: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
-  /**
-   * The value of the row in which `by` is smallest, of rows that have both; among equal ones the smallest value.
-   *
-   * @example
-   * // station: 'Brocken', 'Zugspitze', 'Feldberg', NULL
-   * // gust: 81, 64, 81, 99
-   * minBy('station', 'gust') // 'Zugspitze'
-   */
-  export function minBy<const A extends string, const B extends string, const Where extends string = never>(expression: A, by: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
-  /**
-   * How many values are in each bin: up to the first bound, above it up to the second, …, and above the last one. A bound belongs to the bin that
-   * it ends.
-   *
-   * @example
-   * // ms: 5, 10, 11, 250, NULL
-   * histogram('ms', [10, 100]) // [2, 1, 1]
-   */
-  export function histogram<const Text extends string, const Where extends string = never>(expression: Text, bounds: readonly number[], options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Whether a condition is true in every row that has one; NULL where none has.
-   *
-   * @example
-   * // gust: 81, 64, NULL
-   * boolAnd('gust > 60') // true
-   * boolAnd('gust > 70') // false
-   */
-  export function boolAnd<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
-   * Whether a condition is true in any row; NULL where none has one.
-   *
-   * @example
-   * // gust: 81, 64, NULL
-   * boolOr('gust > 70') // true
-   * boolOr('gust > 90') // false
-   */
-  export function boolOr<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
-  /**
    * A window of event time: `size` long, ending at every multiple of `every`; `every` is its pane and divides `size`.
    *
    * @example
@@ -222,6 +19,7 @@ declare module 'watershed' {
    * // a row with "country": "de" also has "country_name": "Germany", if the dictionary has {"key": "de", "name": "Germany"}
    */
   export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
+  export { avg, boolAnd, boolOr, corr, count, countDistinct, covarPop, covarSamp, first, histogram, latest, max, maxBy, min, minBy, quantile, ratio, regrSlope, stddevPop, stddevSamp, sum, varPop, varSamp, };
   export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
   export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
@@ -271,34 +69,6 @@ declare module 'watershed' {
    */
   export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases;
   export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
-  interface MeasureOptions<Where extends string = string> {
-    /** SQL condition over the columns: only rows where it is true are aggregated */
-    readonly where?: Where;
-    readonly label?: string;
-    /** what it means, for people who query it */
-    readonly description?: string;
-  }
-  interface MeasureDefinition<Column extends string = string> {
-    readonly kind: MeasureKind;
-    readonly expression?: string;
-    readonly denominator?: string;
-    /** maxBy, minBy: what is compared; covariances, corr and regrSlope: the independent value */
-    readonly second?: string;
-    readonly where?: string;
-    readonly label?: string;
-    /** what it means, for people who query it */
-    readonly description?: string;
-    /** countDistinct: keep every hash instead of the smallest 2,048 */
-    readonly exact?: boolean;
-    /** quantile: 0 … 1 */
-    readonly q?: number;
-    /** histogram: where its bins end, ascending */
-    readonly bounds?: readonly number[];
-    /** only for TypeScript: the columns that bare names refer to */
-    readonly column?: Column;
-  }
-  /** The text itself if it is a bare name; never for an expression, and for a text that is known only at run time. */
-  type ColumnIn<Text extends string> = string extends Text ? never : Text extends unknown ? IsBareName<Text> extends true ? Text : never : never;
   interface WindowDefinition {
     readonly size: Duration;
     readonly every: Duration;
@@ -308,6 +78,209 @@ declare module 'watershed' {
     readonly key: Key;
     readonly attribute: string;
   }
+  /**
+   * Mean of the non-NULL values.
+   *
+   * @example
+   * // amount: 5, 8, NULL
+   * avg('amount') // 6.5
+   */
+  function avg<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Whether a condition is true in every row that has one; NULL where none has.
+   *
+   * @example
+   * // gust: 81, 64, NULL
+   * boolAnd('gust > 60') // true
+   * boolAnd('gust > 70') // false
+   */
+  function boolAnd<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Whether a condition is true in any row; NULL where none has one.
+   *
+   * @example
+   * // gust: 81, 64, NULL
+   * boolOr('gust > 70') // true
+   * boolOr('gust > 90') // false
+   */
+  function boolOr<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Correlation (Pearson), from -1 to 1, over rows that have both values; NULL where one of them does not vary.
+   *
+   * @example
+   * // km: 1, 2, 3, 4
+   * // fare: 5, 7, 9, NULL
+   * corr('fare', 'km') // 1
+   */
+  function corr<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * Number of rows (where a condition holds).
+   *
+   * @example
+   * // country: 'de', 'us', NULL
+   * count() // 3
+   * count({ where: "country = 'de'" }) // 1
+   */
+  function count<const Where extends string = never>(options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Where>>;
+  /**
+   * Distinct non-NULL values: exact up to 2,048, then ±2.2 % (1 σ), which answers report; `exact: true` keeps every hash (use it if
+   * groups stay moderate in size).
+   *
+   * @example
+   * // member: 7, 7, 9, NULL
+   * countDistinct('member') // 2
+   * countDistinct('member', { exact: true }) // 2
+   */
+  function countDistinct<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where> & {
+    readonly exact?: boolean;
+  }): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Covariance of all rows that have both values.
+   *
+   * @example
+   * // km: 1, 3
+   * // fare: 5, 9
+   * covarPop('fare', 'km') // 2
+   */
+  function covarPop<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * Covariance of a sample, over rows that have both values; NULL for fewer than two.
+   *
+   * @example
+   * // km: 1, 2, 3, 4
+   * // fare: 5, 7, 9, NULL
+   * covarSamp('fare', 'km') // 2
+   */
+  function covarSamp<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * The non-NULL value of the earliest row, by event time, partition, offset; of an event's unnested elements the smallest value.
+   *
+   * @example
+   * // answer: NULL, 'yes', 'no'
+   * first('answer') // 'yes'
+   */
+  function first<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * How many values are in each bin: up to the first bound, above it up to the second, …, and above the last one. A bound belongs to the bin that
+   * it ends.
+   *
+   * @example
+   * // ms: 5, 10, 11, 250, NULL
+   * histogram('ms', [10, 100]) // [2, 1, 1]
+   */
+  function histogram<const Text extends string, const Where extends string = never>(expression: Text, bounds: readonly number[], options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * The non-NULL value of the newest row, by event time, partition, offset; of an event's unnested elements the largest value.
+   *
+   * @example
+   * // answer: 'yes', 'no', NULL
+   * latest('answer') // 'no'
+   */
+  function latest<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Largest non-NULL value.
+   *
+   * @example
+   * // gust: 81, 64, NULL
+   * max('gust') // 81
+   */
+  function max<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * The value of the row in which `by` is greatest, of rows that have both; among equal ones the greatest value.
+   *
+   * @example
+   * // station: 'Brocken', 'Zugspitze', 'Feldberg', NULL
+   * // gust: 81, 64, 81, 99
+   * maxBy('station', 'gust') // 'Feldberg'
+   */
+  function maxBy<const A extends string, const B extends string, const Where extends string = never>(expression: A, by: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * Smallest non-NULL value.
+   *
+   * @example
+   * // gust: 81, 64, NULL
+   * min('gust') // 64
+   */
+  function min<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * The value of the row in which `by` is smallest, of rows that have both; among equal ones the smallest value.
+   *
+   * @example
+   * // station: 'Brocken', 'Zugspitze', 'Feldberg', NULL
+   * // gust: 81, 64, 81, 99
+   * minBy('station', 'gust') // 'Zugspitze'
+   */
+  function minBy<const A extends string, const B extends string, const Where extends string = never>(expression: A, by: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * The value at rank ⌈q · n⌉ of the n non-NULL values in ascending order (nearest rank), within 1 % of it and never outside the
+   * values.
+   *
+   * @example
+   * // ms: 10, 10, 10, 10, 10, 10, 10, 10, 10, 1000
+   * quantile('ms', 0.9) // 10
+   * quantile('ms', 0.95) // 1000
+   */
+  function quantile<const Text extends string, const Where extends string = never>(expression: Text, q: number, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Sum of one expression divided by the sum of another; NULL where the latter is 0 or absent. It is not the mean of the rows' ratios.
+   *
+   * @example
+   * // sold: 1, 2, 0
+   * // offered: 1, 4, 3
+   * ratio('sold', 'offered') // 0.375
+   */
+  function ratio<const A extends string, const B extends string, const Where extends string = never>(numerator: A, denominator: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * Slope of the regression line: by how much the dependent value grows with each unit of the independent one.
+   *
+   * @example
+   * // km: 1, 2, 3, 4
+   * // fare: 5, 7, 9, NULL
+   * regrSlope('fare', 'km') // 2
+   */
+  function regrSlope<const A extends string, const B extends string, const Where extends string = never>(dependent: A, independent: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  /**
+   * Standard deviation of all values, the square root of `varPop`.
+   *
+   * @example
+   * // ms: 2, 6, NULL
+   * stddevPop('ms') // 2
+   */
+  function stddevPop<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Standard deviation of a sample, the square root of `varSamp`; SQL also calls it stddev.
+   *
+   * @example
+   * // ms: 1, 3, 5, NULL
+   * stddevSamp('ms') // 2
+   */
+  function stddevSamp<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Sum; exact for integers and decimals, within 1e-12 of the sum of the absolute values for doubles; NULL where no row had a value.
+   *
+   * @example
+   * // amount: 5, 8, NULL
+   * // items: 2, 1, 4
+   * sum('amount') // 13
+   * sum('amount * items', { where: 'items > 1' }) // 10
+   */
+  function sum<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Variance of all values: the mean square of their deviations from the mean.
+   *
+   * @example
+   * // ms: 2, 4, 4, 6, NULL
+   * varPop('ms') // 2
+   */
+  function varPop<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  /**
+   * Variance of a sample: the mean square of the deviations from the mean, divided by n - 1; NULL for fewer than two values.
+   *
+   * @example
+   * // ms: 1, 3, 5, NULL
+   * varSamp('ms') // 4
+   */
+  function varSamp<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
   /**
    * Arithmetic over measures and other columns, with a label; without one, the text itself is enough.
    *
@@ -552,6 +525,32 @@ declare module 'watershed' {
   type ExpectedRow = Readonly<Record<string, AnswerValue | undefined>>;
   type FixedGrain = keyof typeof GRAIN_MS;
   type Grain = FixedGrain | CalendarGrain;
+  interface MeasureDefinition<Column extends string = string> {
+    readonly kind: MeasureKind;
+    readonly expression?: string;
+    readonly denominator?: string;
+    /** maxBy, minBy: what is compared; covariances, corr and regrSlope: the independent value */
+    readonly second?: string;
+    readonly where?: string;
+    readonly label?: string;
+    /** what it means, for people who query it */
+    readonly description?: string;
+    /** countDistinct: keep every hash instead of the smallest 2,048 */
+    readonly exact?: boolean;
+    /** quantile: 0 … 1 */
+    readonly q?: number;
+    /** histogram: where its bins end, ascending */
+    readonly bounds?: readonly number[];
+    /** only for TypeScript: the columns that bare names refer to */
+    readonly column?: Column;
+  }
+  interface MeasureOptions<Where extends string = string> {
+    /** SQL condition over the columns: only rows where it is true are aggregated */
+    readonly where?: Where;
+    readonly label?: string;
+    /** what it means, for people who query it */
+    readonly description?: string;
+  }
   interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
     readonly by: Measure;
     readonly limit: number;
@@ -585,9 +584,9 @@ declare module 'watershed' {
   type SourceDefinition = AddressedSource | FilesDefinition | KafkaDefinition;
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
+  /** The text itself if it is a bare name; never for an expression, and for a text that is known only at run time. */
+  type ColumnIn<Text extends string> = string extends Text ? never : Text extends unknown ? IsBareName<Text> extends true ? Text : never : never;
   type Column<Text extends string> = SeriesColumnDefinition<ColumnIn<Text>>;
-  type MeasureKind = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile' | 'varSamp' | 'varPop' | 'stddevSamp' | 'stddevPop' | 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope' | 'maxBy' | 'minBy' | 'histogram' | 'boolAnd' | 'boolOr';
-  type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
   const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
   type ListType = (typeof LIST_TYPES)[number];
   /** Whether the JSON of events is kept in the lake. */
@@ -643,6 +642,7 @@ declare module 'watershed' {
     readonly day: 86400000;
   };
   type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
+  type MeasureKind = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile' | 'varSamp' | 'varPop' | 'stddevSamp' | 'stddevPop' | 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope' | 'maxBy' | 'minBy' | 'histogram' | 'boolAnd' | 'boolOr';
   type SeriesColumnKind = ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank') | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop') | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi');
   /** A source that is reached by an address. */
   type AddressedSource = HttpStreamDefinition | ServerSentEventsDefinition | WebSocketDefinition | PollingDefinition;
@@ -669,8 +669,7 @@ declare module 'watershed' {
   }
   /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
   const TIME_UNITS: readonly ['s', 'ms', 'us', 'iso'];
-  type Letter = ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm') | ('n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z');
-  type AllNameChars<Text extends string> = Text extends '' ? true : Text extends `${NameChar}${infer Rest}` ? AllNameChars<Rest> : false;
+  type IsBareName<Text extends string> = Text extends 'true' | 'false' | 'null' ? false : Text extends `${Letter}${infer Rest}` ? AllNameChars<Rest> : false;
   const LIST_TYPES: readonly ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VARCHAR[]'];
   interface CheckedMembers<Column extends string, View> {
     readonly unnest: {
@@ -707,7 +706,7 @@ declare module 'watershed' {
     readonly kind: 'http-stream';
     readonly resume?: ResumeDefinition;
   }
-  /** Server-sent events; reading goes on by Last-Event-ID. */
+  /** Server-sent events; a new connection resumes by Last-Event-ID. */
   interface ServerSentEventsDefinition extends SourceOptions {
     readonly kind: 'server-sent-events';
     /** types of events to take. Default: all */
@@ -743,7 +742,8 @@ declare module 'watershed' {
     /** read no faster than this. Default: no limit */
     readonly eventsPerSecondMax?: number;
   }
-  type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
+  type Letter = ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm') | ('n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z');
+  type AllNameChars<Text extends string> = Text extends '' ? true : Text extends `${NameChar}${infer Rest}` ? AllNameChars<Rest> : false;
   type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
   /** names that expressions of a view may use */
   type Names<Column extends string, View> = Column | NamesOf<Member<View, 'unnest'>>;
@@ -776,7 +776,8 @@ declare module 'watershed' {
     readonly from: string;
     /** goes back by this much, in the unit of the value, to get events that arrive out of order; those seen before are recognised. Default 1 */
     readonly overlap?: number;
-    /** what the value counts since 1970, for the lag: 's', 'ms' or 'us'. Default: it is no time */
+    /** what the value counts since 1970, for the lag: 's', 'ms' or 'us'. Default: it is not a time */
     readonly unit?: 's' | 'ms' | 'us';
   }
+  type NameChar = Letter | '_' | '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
 }
