@@ -1,5 +1,5 @@
-import { type MeasureInput, type MeasureSql, SCALAR } from './measure-sql.ts'
-import { finiteOnce, MOMENT_ERROR, moments, RECOUNT_MAX } from './moments.ts'
+import type { MeasureInput, MeasureSql } from './measure-sql.ts'
+import { finiteOnce, MOMENT_MEASURE, moments, RECOUNT_MAX } from './moments.ts'
 import { boundedPairs } from './recounted-moments.ts'
 
 export type AssociationKind = 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope'
@@ -27,11 +27,8 @@ export function associationSql(kind: AssociationKind, { x: dependent, y: indepen
   }[kind]()
   const { recount, within } = boundedPairs(kind, y, x, RECOUNT_MAX)
   return {
-    ...SCALAR,
+    ...MOMENT_MEASURE,
     state,
-    type: 'DOUBLE',
-    exactness: { kind: 'float', relativeError: MOMENT_ERROR.relative, of: 'deviations' },
-    invertible: 'no',
     steps,
     partial,
     merge,

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { avg, count, ratio, sum } from '../definition.ts'
 import { DOUBLE_SUM_ERROR } from './double-sum.ts'
-import { cut, MeasuredColumn } from './measure-fixture.ts'
+import { cut, exactly, MeasuredColumn } from './measure-fixture.ts'
 
 const connection = await testConnection()
 const measured = await MeasuredColumn.of(connection, 'DOUBLE', {
@@ -25,15 +25,6 @@ function everyCut<T>(values: readonly T[]): T[][][] {
   )
 }
 
-/** The double as a multiple of the smallest one, 2^-1074. */
-function exactly(value: number): bigint {
-  const bits = new DataView(new ArrayBuffer(8))
-  bits.setFloat64(0, value)
-  const exponent = Number((bits.getBigUint64(0) >> 52n) & 0x7ffn)
-  const fraction = bits.getBigUint64(0) & (2n ** 52n - 1n)
-  const magnitude = exponent === 0 ? fraction : (fraction + 2n ** 52n) << BigInt(exponent - 1)
-  return value < 0 ? -magnitude : magnitude
-}
 const sumOf = (values: readonly bigint[]): bigint => values.reduce((total, value) => total + value, 0n)
 const sizeOf = (value: bigint): bigint => (value < 0n ? -value : value)
 /** 1e-300: what values near the smallest double may lose */

@@ -77,3 +77,13 @@ export function cut<T>(values: readonly T[], places: readonly number[]): T[][] {
   const ends = [...new Set([...places, values.length])].sort((a, b) => a - b)
   return ends.map((end, index) => values.slice(index === 0 ? 0 : ends[index - 1], end))
 }
+
+/** The double as a multiple of the smallest one, 2^-1074. */
+export function exactly(value: number): bigint {
+  const bits = new DataView(new ArrayBuffer(8))
+  bits.setFloat64(0, value)
+  const exponent = Number((bits.getBigUint64(0) >> 52n) & 0x7ffn)
+  const fraction = bits.getBigUint64(0) & (2n ** 52n - 1n)
+  const magnitude = exponent === 0 ? fraction : (fraction + 2n ** 52n) << BigInt(exponent - 1)
+  return value < 0 ? -magnitude : magnitude
+}

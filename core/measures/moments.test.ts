@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { corr, covarPop, covarSamp, regrSlope, stddevSamp, varPop, varSamp } from '../definition.ts'
-import { cut, MeasuredColumn } from './measure-fixture.ts'
+import { cut, exactly, MeasuredColumn } from './measure-fixture.ts'
 
 const connection = await testConnection()
 const measured = await MeasuredColumn.of(connection, 'DOUBLE', {
@@ -17,15 +17,6 @@ const measured = await MeasuredColumn.of(connection, 'DOUBLE', {
   related: corr('v', 'v % 7'),
 })
 
-/** The double as a multiple of 2^-1074. */
-function exactly(value: number): bigint {
-  const bits = new DataView(new ArrayBuffer(8))
-  bits.setFloat64(0, value)
-  const exponent = Number((bits.getBigUint64(0) >> 52n) & 0x7ffn)
-  const fraction = bits.getBigUint64(0) & (2n ** 52n - 1n)
-  const magnitude = exponent === 0 ? fraction : (fraction + 2n ** 52n) << BigInt(exponent - 1)
-  return value < 0 ? -magnitude : magnitude
-}
 const ONE = 2n ** 1074n
 
 /** n²·cov(a, b) of fractions over ONE², as a double; all steps but the last are exact. */

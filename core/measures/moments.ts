@@ -6,7 +6,7 @@
  */
 import type { SqlColumn } from '../compiled.ts'
 import { finiteSql } from '../stored-value.ts'
-import type { PreparedColumn } from './measure-sql.ts'
+import { type PreparedColumn, SCALAR } from './measure-sql.ts'
 
 const UNITS = 2 ** 30
 /** Larger values are rest: up to here 2^36 squares fit into the 38 digits of an integer. */
@@ -161,3 +161,11 @@ export function finiteOnce(value: string): string {
 
 /** What the engine's own aggregates may be given: for the recount. */
 export const RECOUNT_MAX = HUGE.toExponential()
+
+/** What all measures made of moments have in common. */
+export const MOMENT_MEASURE = {
+  ...SCALAR,
+  type: 'DOUBLE',
+  exactness: { kind: 'float', relativeError: MOMENT_ERROR.relative, of: 'deviations' },
+  invertible: 'no',
+} as const

@@ -1,5 +1,5 @@
-import { type MeasureInput, type MeasureSql, SCALAR } from './measure-sql.ts'
-import { finiteOnce, MOMENT_ERROR, moments, RECOUNT_MAX } from './moments.ts'
+import type { MeasureInput, MeasureSql } from './measure-sql.ts'
+import { finiteOnce, MOMENT_MEASURE, moments, RECOUNT_MAX } from './moments.ts'
 import { boundedVariance } from './recounted-moments.ts'
 
 export type SpreadKind = 'varSamp' | 'varPop' | 'stddevSamp' | 'stddevPop'
@@ -15,11 +15,8 @@ export function spreadSql(kind: SpreadKind, { x, s }: MeasureInput): MeasureSql 
   const isRoot = kind.startsWith('stddev')
   const recounted = boundedVariance(`${x}::DOUBLE`, isSample ? 'samp' : 'pop', RECOUNT_MAX)
   return {
-    ...SCALAR,
+    ...MOMENT_MEASURE,
     state,
-    type: 'DOUBLE',
-    exactness: { kind: 'float', relativeError: MOMENT_ERROR.relative, of: 'deviations' },
-    invertible: 'no',
     steps,
     partial,
     merge,
