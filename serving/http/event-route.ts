@@ -5,10 +5,8 @@ import { servedUnder } from '../answers/unknown-name.ts'
 import { EVENT_BODY, type EventBodies } from './event-bodies.ts'
 import { idempotencyKeyOf } from './idempotency-key.ts'
 import type { IntakePort } from './intake-port.ts'
-import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { DATASET_PARAMS, EVENTS_HEADERS, EVENTS_QUERY } from './request-schemas.ts'
-import { TAKEN } from './response-schemas.ts'
-import { sendTaken } from './taken-reply.ts'
+import { sendTaken, takenResponses } from './taken-reply.ts'
 
 const SCHEMA = {
   operationId: 'takeEvents',
@@ -16,17 +14,7 @@ const SCHEMA = {
   params: DATASET_PARAMS,
   querystring: EVENTS_QUERY,
   headers: EVENTS_HEADERS,
-  response: responsesOf(202, 'The accepted events are durable', JSON_TYPE, TAKEN, [
-    'bad-request',
-    'bad-query',
-    'all-rejected',
-    'not-found',
-    'key-reused',
-    'too-large',
-    'unsupported-type',
-    'busy',
-    'storage-fault',
-  ]),
+  response: takenResponses('bad-request'),
 }
 
 export function eventRoute(app: FastifyInstance, intakes: ReadonlyMap<string, IntakePort>, bodies: EventBodies): void {

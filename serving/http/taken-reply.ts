@@ -1,8 +1,26 @@
 /** The answer to offered events: 202 if some were accepted. */
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifySchema } from 'fastify'
 import { positionAfter, positionText } from '#core/log-position.ts'
 import type { OfferResult } from './intake-port.ts'
-import { problemOf } from './problems.ts'
+import { JSON_TYPE, responsesOf } from './openapi.ts'
+import { type ProblemType, problemOf } from './problems.ts'
+import { TAKEN } from './response-schemas.ts'
+
+const PROBLEMS: readonly ProblemType[] = [
+  'bad-query',
+  'all-rejected',
+  'not-found',
+  'key-reused',
+  'too-large',
+  'unsupported-type',
+  'busy',
+  'storage-fault',
+]
+
+/** Schemas of the responses of a route that takes events. @param more problems that only this route has */
+export function takenResponses(...more: readonly ProblemType[]): NonNullable<FastifySchema['response']> {
+  return responsesOf(202, 'The accepted events are durable', JSON_TYPE, TAKEN, [...more, ...PROBLEMS])
+}
 
 /** @param keyed whether the events were offered under a key */
 export function sendTaken(reply: FastifyReply, result: OfferResult, keyed: boolean): FastifyReply {

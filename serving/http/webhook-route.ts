@@ -8,11 +8,9 @@ import { servedUnder } from '../answers/unknown-name.ts'
 import type { BodyRoom } from './body-room.ts'
 import { EVENT_BODY, type EventBodies } from './event-bodies.ts'
 import type { IntakePort, OfferResult } from './intake-port.ts'
-import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { ProblemError } from './problems.ts'
 import { DATASET_PARAMS, EVENTS_QUERY, WEBHOOK_HEADERS } from './request-schemas.ts'
-import { TAKEN } from './response-schemas.ts'
-import { sendTaken } from './taken-reply.ts'
+import { sendTaken, takenResponses } from './taken-reply.ts'
 import { webhookSignature } from './webhook-signature.ts'
 
 /** bodies of this number in total whose signatures were not compared yet */
@@ -25,16 +23,7 @@ const SCHEMA = {
   params: DATASET_PARAMS,
   querystring: EVENTS_QUERY,
   headers: WEBHOOK_HEADERS,
-  response: responsesOf(202, 'The accepted events are durable', JSON_TYPE, TAKEN, [
-    'bad-query',
-    'all-rejected',
-    'not-found',
-    'key-reused',
-    'too-large',
-    'unsupported-type',
-    'busy',
-    'storage-fault',
-  ]),
+  response: takenResponses(),
 }
 
 export interface WebhookParts {
