@@ -155,13 +155,8 @@ export class MemoryLake implements Lake {
     return { outcome: 'lost', winner }
   }
 
-  async commitCompacted(manifest: SegmentManifest): Promise<void> {
-    this.#claim(manifest)
-    await this.#pause()
-    const name = segmentManifestName(manifest)
-    if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' already exists`)
-    this.folder.manifests.set(name, copyOf(manifest))
-    await this.#pause()
+  commitCompacted(manifest: SegmentManifest): Promise<void> {
+    return this.#putNew(manifest)
   }
 
   async chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]> {
@@ -198,7 +193,11 @@ export class MemoryLake implements Lake {
     })
   }
 
-  async restoreSegment(manifest: SegmentManifest): Promise<void> {
+  restoreSegment(manifest: SegmentManifest): Promise<void> {
+    return this.#putNew(manifest)
+  }
+
+  async #putNew(manifest: SegmentManifest): Promise<void> {
     this.#claim(manifest)
     await this.#pause()
     const name = segmentManifestName(manifest)
