@@ -1,8 +1,9 @@
 /** Contract suite of appends under a key; every driver runs it. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type AppendedOnce, type KeyLimits, KeyReusedError, TooManyKeysError } from './append-once.ts'
 import type { EventLog } from './event-log.ts'
-import { lines, readAll, textOf } from './log-contract.ts'
+import { heldTexts, lines } from './log-contract.ts'
+import { type LogHarness, logHandles } from './log-handles-fixture.ts'
 
 export interface KeyedLogOptions {
   readonly keys?: Partial<KeyLimits>
@@ -10,43 +11,17 @@ export interface KeyedLogOptions {
 }
 
 /** An empty log of three partitions. */
-export interface KeyedLogHarness {
-  /** another handle on it, as in another process */
-  open(options?: KeyedLogOptions): Promise<EventLog>
-  close(): Promise<void>
-}
+export type KeyedLogHarness = LogHarness<KeyedLogOptions>
 
 const once = (key: string, fingerprint = 'f') => ({ key, fingerprint })
 const some = () => [lines(0, '{"a":1}', '{"a":2}'), lines(2, '{"a":3}')]
 
 export function appendOnceContract(driver: string, make: () => Promise<KeyedLogHarness>): void {
   describe(`${driver}: appends under a key`, () => {
-    let harness: KeyedLogHarness
-    const opened: EventLog[] = []
-    const open = async (options?: KeyedLogOptions): Promise<EventLog> => {
-      const log = await harness.open(options)
-      opened.push(log)
-      return log
-    }
-    beforeEach(async () => {
-      harness = await make()
-    })
-    afterEach(async () => {
-      for (const log of opened.splice(0)) await log.close()
-      await harness.close()
-    })
+    const open = logHandles(make)
 
     /** The texts of all partitions, read by another handle until as many are visible as were acknowledged. */
-    async function held(log: EventLog): Promise<string[]> {
-      const texts: string[] = []
-      for (let partition = 0; partition < 3; partition++)
-        texts.push(
-          ...textOf(await readAll(log, partition))
-            .split('\n')
-            .slice(0, -1),
-        )
-      return texts
-    }
+    const held = async (log: EventLog): Promise<string[]> => heldTexts(log, 3)
     const appended = async (log: EventLog, count: number): Promise<string[]> => {
       await expect.poll(async () => (await held(log)).length, { timeout: 30_000, interval: 20 }).toBe(count)
       return held(log)

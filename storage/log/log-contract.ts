@@ -1,17 +1,10 @@
 /** Contract suite of the log; log.test.ts runs it for every driver. */
 import { hash } from 'node:crypto'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type AppendBatch, type EventLog, LogRangeError, type RecordBatch } from './event-log.ts'
+import { type LogHarness, logHandles } from './log-handles-fixture.ts'
 import { lastPrint, recordsAt } from './record-prints.ts'
-
-/** An empty log of three partitions. */
-export interface LogHarness {
-  /** another handle on it, as in another process */
-  open(): Promise<EventLog>
-  /** removes it; all handles are closed by then */
-  close(): Promise<void>
-}
 
 export const LIMITS = { bytesMax: 1_000_000, recordsMax: 1_000 }
 
@@ -34,22 +27,21 @@ export function textOf(batches: readonly RecordBatch[]): string {
   return Buffer.concat(batches.map((batch) => batch.lines)).toString()
 }
 
+/** The texts of all records, partition after partition. */
+export async function heldTexts(log: EventLog, partitions: number): Promise<string[]> {
+  const texts: string[] = []
+  for (let partition = 0; partition < partitions; partition++)
+    texts.push(
+      ...textOf(await readAll(log, partition))
+        .split('\n')
+        .slice(0, -1),
+    )
+  return texts
+}
+
 export function logContract(driver: string, make: () => Promise<LogHarness>): void {
   describe(driver, () => {
-    let harness: LogHarness
-    const opened: EventLog[] = []
-    const open = async (): Promise<EventLog> => {
-      const log = await harness.open()
-      opened.push(log)
-      return log
-    }
-    beforeEach(async () => {
-      harness = await make()
-    })
-    afterEach(async () => {
-      for (const log of opened.splice(0)) await log.close()
-      await harness.close()
-    })
+    const open = logHandles(make)
 
     test('gives back the bytes that were appended, in order, under contiguous offsets', async () => {
       const log = await open()

@@ -1,43 +1,20 @@
 /** Contract suite of source positions; every driver runs it. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { KeyedLogHarness } from './append-once-contract.ts'
 import type { EventLog } from './event-log.ts'
-import { lines, readAll, textOf } from './log-contract.ts'
+import { heldTexts, lines } from './log-contract.ts'
+import { logHandles } from './log-handles-fixture.ts'
 import { CURSOR_CHARS_MAX, SourceMovedError } from './source-ledger.ts'
 
 const some = () => [lines(0, '{"a":1}', '{"a":2}'), lines(2, '{"a":3}')]
 const UNTOUCHED = { cursor: null, paused: null, events: 0, atMs: null }
 
-export function sourceLedgerContract(
-  driver: string,
-  make: () => Promise<Pick<KeyedLogHarness, 'open' | 'close'>>,
-): void {
+export function sourceLedgerContract(driver: string, make: () => Promise<KeyedLogHarness>): void {
   describe(`${driver}: positions of sources`, () => {
-    let harness: Pick<KeyedLogHarness, 'open' | 'close'>
-    const opened: EventLog[] = []
-    const open = async (clock?: () => number): Promise<EventLog> => {
-      const log = await harness.open({ clock })
-      opened.push(log)
-      return log
-    }
-    beforeEach(async () => {
-      harness = await make()
-    })
-    afterEach(async () => {
-      for (const log of opened.splice(0)) await log.close()
-      await harness.close()
-    })
+    const opened = logHandles(make)
+    const open = (clock?: () => number): Promise<EventLog> => opened({ clock })
 
-    async function held(log: EventLog): Promise<string[]> {
-      const texts: string[] = []
-      for (let partition = 0; partition < 3; partition++)
-        texts.push(
-          ...textOf(await readAll(log, partition))
-            .split('\n')
-            .slice(0, -1),
-        )
-      return texts.sort()
-    }
+    const held = async (log: EventLog): Promise<string[]> => (await heldTexts(log, 3)).sort()
     const holds = (log: EventLog, ...texts: string[]): Promise<void> =>
       expect.poll(() => held(log), { timeout: 30_000, interval: 20 }).toEqual(texts)
 

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { thaw } from '#tests/servers/freeze.ts'
 import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/kafka-server.ts'
 import type { AppendedOnce } from '../append-once.ts'
-import { lines, readAll, textOf } from '../log-contract.ts'
+import { heldTexts, lines } from '../log-contract.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts'
 import { KafkaSideTopic, KEY_SLOTS, keyTopic } from './kafka-side-topic.ts'
@@ -71,16 +71,7 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
   const append = (log: KafkaLog): Promise<AppendedOnce> =>
     log.appendOnce([lines(0, '{"a":1}'), lines(2, '{"a":2}')], { key: 'k', fingerprint: 'f' })
 
-  async function held(log: KafkaLog): Promise<string[]> {
-    const texts: string[] = []
-    for (let partition = 0; partition < PARTITIONS; partition++)
-      texts.push(
-        ...textOf(await readAll(log, partition))
-          .split('\n')
-          .slice(0, -1),
-      )
-    return texts.sort()
-  }
+  const held = async (log: KafkaLog): Promise<string[]> => (await heldTexts(log, PARTITIONS)).sort()
 
   test.each([
     ['append:before-commit', false],

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/kafka-server.ts'
 import { appendOnceContract } from '../append-once-contract.ts'
-import { type LogHarness, logContract } from '../log-contract.ts'
+import { logContract } from '../log-contract.ts'
+import type { LogHarness } from '../log-handles-fixture.ts'
 import { sourceLedgerContract } from '../source-ledger-contract.ts'
 import { KafkaLog, type KafkaLogOptions } from './kafka-log.ts'
 
