@@ -186,7 +186,7 @@ export class CsvSplitter implements RecordSplitter {
       const name = given.trim() === '' ? `column${at + 1}` : given
       if (taken.has(name))
         throw new SyntaxError(
-          `two columns are named '${name}'; name them with --columns, and skip the header with --after 1`,
+          `two columns are named '${name}'; rename one in the header, or leave the header out and name the columns (columns=a,b over HTTP, --columns a,b on the command line)`,
         )
       taken.add(name)
       return { key: `${JSON.stringify(name)}:`, decimalComma: this.#decimalComma.includes(given) }

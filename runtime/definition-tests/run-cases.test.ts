@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { runCases } from 'watershed/testing'
-import { avg, count, countDistinct, defineDataset, latest, lookup, sliding, sum } from '#core/definition.ts'
+import { avg, count, countDistinct, defineDataset, lag, latest, lookup, sliding, sum } from '#core/definition.ts'
 import type { DefinitionCase } from '#core/definition-cases.ts'
 import { rowDifferences } from './row-differences.ts'
 import { CASE_EVENTS_MAX } from './run-cases.ts'
@@ -41,6 +41,9 @@ const orders = defineDataset({
       rank: { by: 'orders', limit: 2 },
     },
   },
+  series: {
+    hourly: { over: 'by_shop', grain: 'hour', columns: { before: lag('orders') } },
+  },
 })
 
 const at = (time: string): string => `2026-03-01T${time}Z`
@@ -57,6 +60,10 @@ test('a case that holds is answered at every cut: grains, filters, windows, rank
       { time: at('12:00:00.000'), orders: 2, revenue: 19.75, buyers: 1, mean: 0.2, last: 'a' },
     ],
     'by_shop?dimensions=': [{ orders: 3, revenue: 23.75, buyers: 2 }],
+    'hourly?dimensions=&measures=orders,before': [
+      { time: at('12:00:00.000'), orders: 2, before: null },
+      { time: at('13:00:00.000'), orders: 1, before: 2 },
+    ],
     [`busy?at=${at('13:00:00')}`]: [{ shop: 'Lisbon', orders: 1 }],
     'by_country?order=country': [
       { country: 'es', name: 'Spain' },
@@ -87,7 +94,7 @@ test.each([
   ['one that is accepted', { given, rejected: ['at'], answers: { by_shop: [] } }, /^no event is rejected with 'at'$/],
   ['a misspelt view', { given, answers: { by_shpo: [] } }, /^view 'by_shpo' is unknown \(did you mean 'by_shop'/],
   ['an unknown parameter', { given, answers: { 'by_shop?grian=hour': [] } }, /^grian: unknown parameter/],
-  ['no events', { given: [], answers: { by_shop: [] } }, /^'given' must be a list of events$/],
+  ['no events', { given: [], answers: { by_shop: [] } }, /^'given' is empty; it must have at least one event$/],
   ['no question', { given, answers: {} }, /^'answers' must have at least one question$/],
   [
     'too many events',

@@ -75,16 +75,17 @@ async function differencesAt(
 }
 
 function shapeProblem({ dataset }: CaseDataset, { given, answers }: DefinitionCase): string | null {
-  if (!Array.isArray(given) || given.length === 0) return "'given' must be a list of events"
+  if (!Array.isArray(given)) return "'given' must be a list of events"
+  if (given.length === 0) return "'given' is empty; it must have at least one event"
   if (given.length > CASE_EVENTS_MAX)
     return `'given' has ${given.length} events, but the limit CASE_EVENTS_MAX is ${CASE_EVENTS_MAX}; a smaller case shows more`
   const questions = Object.keys(answers ?? {})
   if (questions.length === 0) return "'answers' must have at least one question"
-  const views = [...dataset.views.keys()]
+  const views = [...dataset.views.keys(), ...dataset.series.keys()]
   const unknown = questions.map((question) => question.split('?')[0]!).find((view) => !views.includes(view))
   return unknown === undefined
     ? null
-    : `view '${unknown}' is unknown${nearest(unknown, views)}; views: ${views.join(', ')}`
+    : `view '${unknown}' is unknown${nearest(unknown, views)}; views and series: ${views.join(', ')}`
 }
 
 function rejectionProblems(

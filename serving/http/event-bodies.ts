@@ -86,7 +86,10 @@ export class EventBodies {
     const room = this.#rooms.get(request)!
     const body = await bodyOf(request, room)
     if (body.length === 0 && !isBinaryCloudEvent(request.headers))
-      throw new ProblemError('bad-request', 'the body is empty; send a JSON array of events, or NDJSON')
+      throw new ProblemError(
+        'bad-request',
+        'the body is empty; send at least one event, in one of the formats of docs/reference/http.md',
+      )
     room.free()
     return { body, format }
   }
