@@ -68,7 +68,7 @@ function median(values: readonly number[]): number {
 
 /** @returns documents per second of both sides and the medians of their ratios over the rounds */
 export async function elasticsearchBulk(): Promise<Record<string, number>> {
-  const server = await startElasticsearch()
+  const server = await startElasticsearch({ compileFully: true })
   const connection = new ElasticsearchConnection({ node: server.node })
   const client = new Client({ node: server.node })
   try {
