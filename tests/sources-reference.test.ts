@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { DatasetDefinition, SourceDefinition } from '#core/definition.ts'
 import { SOURCE_MEMBERS, sourceProblems } from '#core/source-shape.ts'
-import { SOURCES } from '#serving/http/response-schemas.ts'
+import { SOURCES } from '#serving/http/schemas/sources.ts'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 
 const text = readFileSync(fileURLToPath(new URL('../docs/reference/sources.md', import.meta.url)), 'utf8')

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { DEAD_LETTERS } from '../http/response-schemas.ts'
+import { DEAD_LETTERS } from '../http/schemas/dead-letters.ts'
 import { DEAD_LETTER_BYTES_MAX, deadLettersJson } from './dead-letters.ts'
 import type { ServedDataset } from './snapshot.ts'
 

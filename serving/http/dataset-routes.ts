@@ -26,7 +26,10 @@ import {
   VIEW_PARAMS,
   VIEW_QUERY,
 } from './request-schemas.ts'
-import { ANSWER, DATASET, DATASETS, DEAD_LETTERS, GENERATIONS } from './response-schemas.ts'
+import { ANSWER } from './schemas/answer.ts'
+import { DATASET, DATASETS } from './schemas/dataset.ts'
+import { DEAD_LETTERS } from './schemas/dead-letters.ts'
+import { GENERATIONS } from './schemas/generations.ts'
 import { withoutPaths } from './without-paths.ts'
 
 export interface DatasetRouteParts {

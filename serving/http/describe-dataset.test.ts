@@ -4,7 +4,7 @@ import { compileDataset } from '#core/compile-dataset.ts'
 import { count, type DatasetDefinition } from '#core/definition.ts'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { describeDataset } from './describe-dataset.ts'
-import { DATASET } from './response-schemas.ts'
+import { DATASET } from './schemas/dataset.ts'
 
 const definition: DatasetDefinition = {
   name: 'winds',

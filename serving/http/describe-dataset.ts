@@ -1,7 +1,7 @@
 /** A dataset as the API describes it: what can be queried, and how exact each measure is. */
 import type { z } from 'zod'
 import type { CompiledDataset, CompiledSeries, CompiledView, ViewTime } from '#core/compiled.ts'
-import type { DATASET } from './response-schemas.ts'
+import type { DATASET } from './schemas/dataset.ts'
 
 type Described = z.output<typeof DATASET>
 

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { JSON_TYPE, OPENAPI_ROUTE, responsesOf } from './openapi.ts'
 import { ANY_QUERY, NO_QUERY } from './request-schemas.ts'
-import { ALIVE, INDEX, METRICS_TEXT, READINESS } from './response-schemas.ts'
+import { ALIVE, INDEX, METRICS_TEXT, READINESS } from './schemas/server-state.ts'
 
 /** One component of the platform, as /readyz reports it. */
 export interface ServedPart {

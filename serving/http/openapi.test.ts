@@ -5,17 +5,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { QUERY_PARAMETERS } from './parse-query.ts'
 import { PROBLEMS } from './problems.ts'
-import {
-  ALIVE,
-  ANSWER,
-  DATASET,
-  DATASETS,
-  DEAD_LETTERS,
-  GENERATIONS,
-  INDEX,
-  READINESS,
-  TAKEN,
-} from './response-schemas.ts'
+import { ANSWER } from './schemas/answer.ts'
+import { DATASET, DATASETS } from './schemas/dataset.ts'
+import { DEAD_LETTERS } from './schemas/dead-letters.ts'
+import { GENERATIONS } from './schemas/generations.ts'
+import { ALIVE, INDEX, READINESS } from './schemas/server-state.ts'
+import { TAKEN } from './schemas/taken.ts'
 import { type ServedShop, serveShop } from './serve-app-fixture.ts'
 
 interface Operation {

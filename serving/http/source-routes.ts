@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { z } from 'zod'
 import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { NO_QUERY } from './request-schemas.ts'
-import { SOURCES } from './response-schemas.ts'
+import { SOURCES } from './schemas/sources.ts'
 
 export type ServedSource = Readonly<z.output<typeof SOURCES>['sources'][number]>
 

@@ -4,7 +4,7 @@ import { positionAfter, positionText } from '#core/log-position.ts'
 import type { OfferResult } from './intake-port.ts'
 import { JSON_TYPE, responsesOf } from './openapi.ts'
 import { type ProblemType, problemOf } from './problems.ts'
-import { TAKEN } from './response-schemas.ts'
+import { TAKEN } from './schemas/taken.ts'
 
 const PROBLEMS: readonly ProblemType[] = [
   'bad-query',

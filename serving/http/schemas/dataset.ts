@@ -1,0 +1,80 @@
+/** Definitions: what can be queried, and how exact each measure is. */
+import { z } from 'zod'
+import { name } from './scalars.ts'
+
+const exactness = z
+  .looseObject({ kind: z.enum(['exact', 'float', 'sketch', 'bounded']) })
+  .describe('How far a value may deviate from the exact one, with its bound')
+
+const view = z.strictObject({
+  name,
+  label: name.optional(),
+  description: name.optional(),
+  definition: z.string().describe('Hash of the definition'),
+  paneMs: z.number().nullable(),
+  grains: z.array(z.string()),
+  window: z.strictObject({ sizeMs: z.number(), everyMs: z.number() }).nullable(),
+  rank: z
+    .strictObject({ by: name, limit: z.number(), dimensions: z.array(name), having: z.string().optional() })
+    .nullable(),
+  dimensions: z.array(z.strictObject({ name, type: z.string() })),
+  measures: z.array(
+    z.strictObject({
+      name,
+      kind: z.string(),
+      type: z.string(),
+      label: name.optional(),
+      description: name.optional(),
+      exactness,
+    }),
+  ),
+  enrich: z.array(z.strictObject({ name, dictionary: name, key: name, attribute: name })),
+})
+
+const series = z.strictObject({
+  name,
+  label: name.optional(),
+  over: name.describe('View whose merged rows it is calculated from'),
+  by: z.array(name).describe('Dimensions of its rows if a query names none'),
+  grain: z.string().describe('Grain of its rows if a query names none'),
+  grains: z.array(z.string()),
+  fill: z
+    .record(z.string(), z.union([z.literal(0), z.literal('previous'), z.null()]))
+    .nullable()
+    .describe('Per measure: its value in a row that fills a gap; null: gaps are not filled'),
+  columns: z.array(
+    z.strictObject({
+      name,
+      kind: z.string(),
+      expression: z.string(),
+      rows: z.number().nullable().describe('Rows that it looks back over, or by'),
+      type: z.string(),
+      label: name.optional(),
+      measures: z.array(name).describe('Measures of the view that it is calculated from'),
+    }),
+  ),
+})
+
+export const DATASET = z.strictObject({
+  name,
+  label: name.optional(),
+  description: name.optional(),
+  time: name.describe('Column that holds the event time'),
+  key: name.describe('Column whose value determines the partition'),
+  columns: z.array(
+    z.strictObject({
+      name,
+      label: name.optional(),
+      description: name.optional(),
+      type: z.string(),
+      path: z.string().nullable().describe('null of a derived column'),
+      as: z.string().nullable().describe('Expression of a derived column; null of one that is read from the event'),
+      required: z.boolean(),
+      onError: z.enum(['null', 'reject']),
+    }),
+  ),
+  views: z.array(view),
+  series: z.array(series).describe('Calculations over the merged rows of views; queried like views'),
+})
+
+export const DATASETS = z.strictObject({ datasets: z.array(DATASET) })
