@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { tableFromJSON, tableToIPC } from 'apache-arrow'
 import papa from 'papaparse'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DATASET_HEALTH } from '#serving/http/schemas/dataset-health.ts'
 import { silent } from '#telemetry/emit.ts'
 import { DATASET, linesOf, notes, notesDefinition } from '#tests/faults/notes.ts'
 import { until } from '#tests/until.ts'
@@ -100,6 +101,19 @@ test('the same events as CSV, an Arrow stream and NDJSON are counted alike, and 
   expect(JSON.parse(again.text)).toMatchObject({ accepted: 10, repeated: true, position: sent[0].position })
   const { text } = await get(`/v1/datasets/${DATASET}/views/all?atLeast=${sent[1].position}`)
   expect(JSON.parse(text).meta.rows.open).toBe(80)
+})
+
+test('the health of a dataset names its hops, what they hold, and what to do', async () => {
+  const { status, text } = await get(`/v1/datasets/${DATASET}/health`)
+  expect(status).toBe(200)
+  const health = DATASET_HEALTH.parse(JSON.parse(text))
+  expect(health).toMatchObject({ state: 'attention', behind: 0, rows: { batch: 0, closed: 0, open: 80 }, batch: null })
+  const [stream] = health.hops.filter(({ hop }) => hop === 'stream')
+  expect(stream).toMatchObject({
+    message: 'no stream role is running; 80 events behind the log',
+    advice: expect.stringContaining('watershed start'),
+  })
+  expect(health.hops.find(({ hop }) => hop === 'answers')).toMatchObject({ state: 'ok', advice: null })
 })
 
 test('when the log file is gone, readiness says so, and no answer names its path', async () => {

@@ -23,6 +23,7 @@ import { ANSWER } from './schemas/answer.ts'
 import { DATASET, DATASETS } from './schemas/dataset.ts'
 import { DEAD_LETTERS } from './schemas/dead-letters.ts'
 import { GENERATIONS } from './schemas/generations.ts'
+import { shownRun } from './shown-run.ts'
 
 export interface DatasetRouteParts extends AskParts {
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
@@ -122,16 +123,7 @@ async function generationsOf({ lake }: AnsweredDataset): Promise<z.output<typeof
   const [current, generations, run] = [await lake.current(), await lake.generations(), await lake.run()]
   return {
     current: current?.id ?? null,
-    run: run && {
-      mode: run.mode,
-      startedAt: new Date(run.startedAtMs).toISOString(),
-      updatedAt: new Date(run.updatedAtMs).toISOString(),
-      name: run.name,
-      done: run.done,
-      total: run.total,
-      recounted: [...run.recounted],
-      leftMs: run.leftMs,
-    },
+    run: shownRun(run),
     generations: generations
       .slice(-GENERATIONS_MAX)
       .map(({ id, mode, boundary, rows, deadLetters, lateRows, dictionaries, ...times }) => ({

@@ -7,6 +7,7 @@ import { WAIT_MS_MAX } from '../answers/at-least.ts'
 import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { watchMethods } from './allowed-methods.ts'
+import { datasetHealthRoute } from './dataset-health-route.ts'
 import { datasetRoutes } from './dataset-routes.ts'
 import { EventBodies } from './event-bodies.ts'
 import { eventRoute } from './event-route.ts'
@@ -163,6 +164,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       eventRoute(routes, intakes, bodies)
       webhookRoute(routes, bodies, { intakes, secrets, bytesMax: limits.webhookBytesMax })
     }
+    if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
     if (datasets !== null) datasetRoutes(routes, { datasets, gate, limits, metrics, repeated })
   })
   return app

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { AnswerMeta } from '../../answers/answer-meta.ts'
 import { moment, name, offset } from './scalars.ts'
 
-const gap = z.strictObject({ partition: z.number().int(), start: offset, end: offset })
+export const gap = z.strictObject({ partition: z.number().int(), start: offset, end: offset })
 
 const ANSWER_META = z.strictObject({
   dataset: name,

@@ -2,21 +2,22 @@
 import { z } from 'zod'
 import { moment, name, offset } from './scalars.ts'
 
+export const run = z
+  .strictObject({
+    mode: z.enum(['full', 'incremental']),
+    startedAt: moment,
+    updatedAt: moment.describe('An old one is of a run that died, or that reads a large view'),
+    name: z.string().describe('The view or dictionary being written'),
+    done: z.number().int().describe('Views and dictionaries that are written'),
+    total: z.number().int(),
+    recounted: z.array(name).describe('Views that are computed from raw events'),
+    leftMs: z.number().nullable().describe('Time left at the speed so far'),
+  })
+  .nullable()
+
 export const GENERATIONS = z.strictObject({
   current: z.string().nullable(),
-  run: z
-    .strictObject({
-      mode: z.enum(['full', 'incremental']),
-      startedAt: moment,
-      updatedAt: moment.describe('An old one is of a run that died, or that reads a large view'),
-      name: z.string().describe('The view or dictionary being written'),
-      done: z.number().int().describe('Views and dictionaries that are written'),
-      total: z.number().int(),
-      recounted: z.array(name).describe('Views that are computed from raw events'),
-      leftMs: z.number().nullable().describe('Time left at the speed so far'),
-    })
-    .nullable()
-    .describe('The batch run that is writing the next generation'),
+  run: run.describe('The batch run that is writing the next generation'),
   generations: z.array(
     z.strictObject({
       id: z.string(),
