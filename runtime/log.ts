@@ -2,13 +2,18 @@
  * Writes platform events to stderr. A service writes one JSON object per line, or readable lines on a terminal; a short-lived command
  * writes messages for the user, unless JSON is requested. Written synchronously, so that the log is complete up to a crash.
  */
-import pino, { type DestinationStream, type Logger } from 'pino'
-import { isColorSupported, prettyFactory } from 'pino-pretty'
+import { createRequire } from 'node:module'
+import type { DestinationStream, Logger } from 'pino'
 import { visibleLines } from '#core/visible-text.ts'
 import type { Emit, PlatformEvent } from '#telemetry/emit.ts'
 import { say, stderrLines } from './commands/output.ts'
 import { masked } from './settings/secrets.ts'
 import type { Configuration } from './settings/settings.ts'
+
+/** Loaded by what writes through them: a short-lived command writes plain sentences. */
+const load = createRequire(import.meta.url)
+const pinoOf = () => load('pino') as typeof import('pino')
+const prettyOf = () => load('pino-pretty') as typeof import('pino-pretty')
 
 export type LogSettings = Pick<Configuration, 'logLevel' | 'logFormat'>
 
@@ -22,6 +27,9 @@ export interface LogOptions {
   /** whether stderr is a terminal; default: detected */
   readonly terminal?: boolean
 }
+
+/** in ascending order */
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 /** fields of every line; an event's field of the same name gets the suffix _ */
 const OWN_FIELDS = new Set(['level', 'time', 'role', 'pid', 'event', 'dataset', 'message'])
@@ -37,15 +45,16 @@ export function serviceLog(settings: LogSettings, options: LogOptions): Emit {
 /** The log of a short-lived command: messages for the user, or JSON if requested. */
 export function commandLog(settings: LogSettings, options: LogOptions): Emit {
   if (settings.logFormat === 'json') return serviceLog(settings, options)
-  const shown = pino.levels.values[settings.logLevel] ?? Number.POSITIVE_INFINITY
+  const shown = LEVELS.indexOf(settings.logLevel)
   return (event) => {
-    if (pino.levels.values[event.level]! < shown) return
+    if (LEVELS.indexOf(event.level) < shown) return
     const sentence = sentenceOf(event.message, event.dataset)
     say(shownText(event.level === 'info' ? sentence : `${event.level}: ${sentence}`, options.secrets ?? []))
   }
 }
 
 function loggerOf({ logLevel }: LogSettings, { role }: LogOptions, destination: DestinationStream): Logger {
+  const { pino } = pinoOf()
   return pino(
     {
       level: logLevel,
@@ -59,6 +68,7 @@ function loggerOf({ logLevel }: LogSettings, { role }: LogOptions, destination: 
 }
 
 function readableLines(destination: DestinationStream, terminal: boolean): DestinationStream {
+  const { isColorSupported, prettyFactory } = prettyOf()
   const colorize = terminal && isColorSupported
   const pretty = prettyFactory({
     colorize,

@@ -6,7 +6,8 @@ import { say } from './commands/output.ts'
 import { endAnyway } from './signals.ts'
 
 try {
-  await commandLine().parseAsync()
+  const program = await commandLine(process.argv.slice(2))
+  await program.parseAsync()
 } catch (error) {
   const { exit, message } = endOf(error)
   if (message !== '') say(`watershed: ${message}`)

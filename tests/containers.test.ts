@@ -132,7 +132,7 @@ describe('docker-compose.yml', () => {
 
   test.each(roles)('%s is a command, with settings that the configuration takes', async (name, service) => {
     expect(service.command).toEqual([name])
-    expect(commandLine().commands.map((command) => command.name())).toContain(name)
+    expect((await commandLine()).commands.map((command) => command.name())).toContain(name)
     const configuration = await loadConfiguration({ environment: environmentOf(service) })
     expect(configuration).toMatchObject({
       data: '/data',

@@ -1,6 +1,10 @@
 /** Country names and ISO codes (ISO 3166-1, from i18n-iso-countries), under every key that streams use: us, US, USA, 840 and odd names. */
-import countries from 'i18n-iso-countries'
+// Of the package, only the table and English: it would load all of its languages.
+import countries from 'i18n-iso-countries/index.js'
+import english from 'i18n-iso-countries/langs/en.json' with { type: 'json' }
 import aliases from './country-aliases.json' with { type: 'json' }
+
+countries.registerLocale(english)
 
 export interface CountryEntry {
   readonly key: string

@@ -1,5 +1,4 @@
 /** watershed batch run, watershed backfill: one batch run now, as the schedule would start it. */
-import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import { type BatchProgress, runBatch } from '#batch-layer/run-batch.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
@@ -120,7 +119,7 @@ async function runOne(
   signal: AbortSignal,
 ): Promise<GenerationManifest> {
   const dictionary = await workspace.openDictionary()
-  const shown = json ? jsonProgress(open.dataset.name) : progressBar()
+  const shown = json ? jsonProgress(open.dataset.name) : await progressBar()
   try {
     // Not a reason to fail: the run keeps the versions that the previous generation pinned.
     await publishShipped(dictionary).catch(({ message }: Error) =>
@@ -166,8 +165,9 @@ function jsonProgress(dataset: string): ShownProgress {
   return { show: (progress) => say(JSON.stringify({ event: 'progress', dataset, ...progress })), stop: () => {} }
 }
 
-function progressBar(): ShownProgress {
+async function progressBar(): Promise<ShownProgress> {
   if (!process.stderr.isTTY) return { show: () => {}, stop: () => {} }
+  const { SingleBar } = await import('cli-progress')
   const format = '{bar} {percentage} % {name}{left}'
   const bar = new SingleBar({ format, stream: process.stderr, clearOnComplete: true })
   let started = false

@@ -107,7 +107,7 @@ async function ingestOne(
   file: string,
   options: IngestOptions & Pick<FileSourceOptions, 'pace' | 'signal'>,
 ): Promise<FileResult> {
-  const bar = progressBar(file)
+  const bar = await progressBar(file)
   try {
     const { keepUnusable: acceptUnusable } = options
     return await ingestFile(intake, file, { ...options, acceptUnusable, onRecognised: sayFormat, onProgress: bar.show })

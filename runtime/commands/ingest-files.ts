@@ -60,7 +60,7 @@ export async function ingestFiles({
   const before = (await log.sources.list()).find((each) => each.source === source)?.events ?? 0
   const caughtUp = Promise.withResolvers<void>()
   const faults = new Map<string, string>()
-  const bar = progressBar(dataset.name)
+  const bar = await progressBar(dataset.name)
   const runner: SourceRunner = new SourceRunner({
     ...{ dataset: dataset.name, name: source, kind: 'files', intake, ledger: log.sources, emit },
     tryLock: () => lake.tryLock(`source-${source}`),

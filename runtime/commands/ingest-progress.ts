@@ -1,5 +1,4 @@
 /** The progress bar of `ingest`, for a person who watches: what was read, how fast, and the time left. */
-import { SingleBar } from 'cli-progress'
 
 export interface ShownProgress {
   readonly bytesRead: number
@@ -17,8 +16,9 @@ export interface ProgressBar {
 const MEGA = 1_000_000
 
 /** @param clock monotonic, ms */
-export function progressBar(name: string, clock: () => number = () => performance.now()): ProgressBar {
+export async function progressBar(name: string, clock: () => number = () => performance.now()): Promise<ProgressBar> {
   if (!process.stderr.isTTY) return { show: () => {}, stop: () => {} }
+  const { SingleBar } = await import('cli-progress')
   const bar = new SingleBar({
     format: '{name} {bar} {text}',
     stream: process.stderr,

@@ -1,6 +1,6 @@
 /** watershed start: all roles. serve, intake, stream, batch, present: one role each, as separate processes. */
 import type { Command } from 'commander'
-import { Platform, type PlatformShape } from '../roles/platform.ts'
+import type { Platform, PlatformShape } from '../roles/platform.ts'
 import { aborted } from '../signals.ts'
 import { commandWith, configurationOf, type SharedOptions, wholeNumber } from './command-options.ts'
 import { runDemo } from './demo-source.ts'
@@ -96,6 +96,7 @@ async function run(
       "nothing to present, because the setting presented is 'none'; set presented=elasticsearch",
     )
   await runService(role, configuration, async (service) => {
+    const { Platform } = await import('../roles/platform.ts')
     const platform = await Platform.start(configuration, shape, service.emit)
     tellAddress(platform, options, service)
     const demo = role === 'start' ? runDemo(platform, service) : Promise.resolve()

@@ -1,5 +1,5 @@
 /** An embedded platform loads no library of a service: they are imported only where their driver is chosen. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -32,7 +32,11 @@ function loadedWith(entries: readonly string[]): {
 
 test('nothing that starts loads the library of a service', () => {
   const threads = ['intake', 'stream', 'batch', 'present'].map((role) => `runtime/roles/${role}-thread.ts`)
-  const { files, packages } = loadedWith(['runtime/main.ts', ...threads])
+  const commands = readdirSync(join(root, 'runtime/commands'))
+    .filter((name) => name.endsWith('-command.ts'))
+    .map((name) => `runtime/commands/${name}`)
+  expect(commands.length).toBeGreaterThan(10)
+  const { files, packages } = loadedWith(['runtime/main.ts', 'runtime/roles/platform.ts', ...commands, ...threads])
   expect(files.size).toBeGreaterThan(100)
   expect([...files].filter((file) => !existsSync(file))).toEqual([])
   expect([...packages.keys()]).toContain('fastify')

@@ -1,6 +1,6 @@
 /** Tells when something changed in the folders of files: at once where the system reports it, and otherwise after a while. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FSWatcher, watch } from 'chokidar'
+import type { FSWatcher } from 'chokidar'
 import { watchedFolder } from './file-list.ts'
 
 /** Network file systems report nothing. */
@@ -11,6 +11,7 @@ export class FileChanges {
   #changed = Promise.withResolvers<void>()
 
   static async open(paths: readonly string[]): Promise<FileChanges> {
+    const { watch } = await import('chokidar')
     const folders = await Promise.all(paths.map(watchedFolder))
     return new FileChanges(
       folders.map(({ folder, depth }) =>
