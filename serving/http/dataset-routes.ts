@@ -1,5 +1,5 @@
 /** The read routes: definitions, merged views, generations and dead letters. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import { deadLettersJson } from '../answers/dead-letters.ts'
@@ -8,7 +8,7 @@ import type { AnsweredDataset } from '../live/live-answers.ts'
 import { type AskParts, askView, JSON_TEXT, sendJson } from './ask-view.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { inTurn, whenGone } from './in-turn.ts'
-import { JSON_TYPE, responsesOf } from './openapi.ts'
+import { JSON_TYPE, NOT_MODIFIED, responsesOf } from './openapi.ts'
 import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
 import {
@@ -52,15 +52,18 @@ const ASK = {
   summary: 'Query a view; the answer merges batch and speed layer and reports its provenance',
   params: VIEW_PARAMS,
   querystring: VIEW_QUERY,
-  response: responsesOf(200, 'The rows and their provenance', JSON_TYPE, ANSWER, [
-    ...READS,
-    'needs-backfill',
-    'busy',
-    'query-timeout',
-    'answer-too-large',
-    'out-of-memory',
-    'position-not-reached',
-  ]),
+  response: Object.assign(
+    responsesOf(200, 'The rows and their provenance', JSON_TYPE, ANSWER, [
+      ...READS,
+      'needs-backfill',
+      'busy',
+      'query-timeout',
+      'answer-too-large',
+      'out-of-memory',
+      'position-not-reached',
+    ]),
+    NOT_MODIFIED,
+  ) as FastifySchema['response'],
 }
 const GENERATIONS_OF = {
   operationId: 'listGenerations',

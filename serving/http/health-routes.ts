@@ -1,6 +1,7 @@
 /** Routes for operators and probes: index, liveness, readiness, metrics and the OpenAPI document. */
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { Metrics } from '#telemetry/metrics.ts'
+import { DOCS_PATH } from './docs-page.ts'
 import { JSON_TYPE, OPENAPI_ROUTE, responsesOf } from './openapi.ts'
 import { ANY_QUERY, NO_QUERY } from './request-schemas.ts'
 import { ALIVE, INDEX, METRICS_TEXT, READINESS } from './schemas/server-state.ts'
@@ -58,6 +59,7 @@ export function healthRoutes(app: FastifyInstance, parts: HealthRouteParts): voi
   app.get('/', { schema: INDEX_SCHEMA }, async () => ({
     product: 'watershed',
     document: OPENAPI_ROUTE,
+    docs: DOCS_PATH,
     datasets: [...(parts.datasets?.keys() ?? [])].map((name) => `/v1/datasets/${name}`),
     routes,
   }))

@@ -17,7 +17,7 @@ interface Operation {
   readonly operationId: string
   readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required?: boolean }[]
   readonly requestBody?: { readonly content: Readonly<Record<string, unknown>> }
-  readonly responses: Readonly<Record<string, { readonly content: Readonly<Record<string, { schema: Schema }>> }>>
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { schema: Schema }>> }>>
 }
 interface Schema {
   readonly properties: Readonly<Record<string, { readonly enum?: readonly string[] }>>
@@ -89,7 +89,7 @@ function problemsOf(route: string): Map<string, readonly string[]> {
   const { responses } = Object.fromEntries(operations())[route]!
   return new Map(
     Object.entries(responses).flatMap(([status, { content }]) => {
-      const schema = content['application/problem+json']?.schema
+      const schema = content?.['application/problem+json']?.schema
       return schema === undefined ? [] : [[status, schema.properties.type!.enum!] as const]
     }),
   )

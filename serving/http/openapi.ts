@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifySchema } from 'fastify'
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { PROBLEMS, type ProblemType } from './problems.ts'
+import { TAKEN } from './schemas/taken.ts'
 
 export const OPENAPI_ROUTE = '/openapi.json'
 
@@ -49,12 +50,18 @@ export function describeApi(app: FastifyInstance, keyed: boolean): void {
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
     },
     transform: (document) => {
-      const transformed = jsonSchemaTransform(document)
+      const { schema, url } = jsonSchemaTransform(document)
       const { describedBody } = document.route.config ?? {}
-      if (describedBody === undefined) return transformed
-      return { ...transformed, schema: { ...transformed.schema, body: describedBody } }
+      const body = describedBody === undefined ? {} : { body: describedBody }
+      return { url, schema: { ...schema, tags: [groupOf(url)], ...body } }
     },
   })
+}
+
+/** Under which heading a page of the document shows the route. */
+function groupOf(url: string): string {
+  const [version, group = 'server', , part] = url.split('/').slice(1)
+  return version === 'v1' ? (part ?? group) : 'server'
 }
 
 /** A route's responses by status: the answer, and every problem that the route can return. */
@@ -76,10 +83,17 @@ export function responsesOf(
 
 export const JSON_TYPE = 'application/json'
 
+/** Of routes whose answers have an ETag. */
+export const NOT_MODIFIED = { 304: z.null().describe('The client has this answer: its ETag is unchanged') }
+
+const REACHED = { position: z.array(z.number()).optional().describe('Per partition: how far answers count now') }
+const { accepted, rejected, rows } = TAKEN.shape
+const REJECTED = { accepted: accepted.optional(), rejected: rejected.optional(), rows: rows.optional() }
+
 function problemResponse(status: number, types: readonly ProblemType[]): unknown {
   const urns = types.map((type) => `urn:watershed:problem:${type}`) as [string, ...string[]]
   const schema = z
-    .looseObject({
+    .strictObject({
       type: z.enum(urns),
       title: z.string(),
       status: z.literal(status),
@@ -87,6 +101,8 @@ function problemResponse(status: number, types: readonly ProblemType[]): unknown
       retryable: z.boolean().describe('Whether the same request can succeed later without intervention'),
       field: z.string().optional().describe('The invalid parameter'),
       allowed: z.array(z.string()).optional().describe('The valid names'),
+      ...(types.includes('position-not-reached') ? REACHED : {}),
+      ...(types.includes('all-rejected') ? REJECTED : {}),
     })
     .describe('RFC 9457 problem document')
   const description = types.map((type) => `${type}: ${PROBLEMS[type].title}`).join('; ')

@@ -9,6 +9,7 @@ import type { AnsweredDataset } from '../live/live-answers.ts'
 import { watchMethods } from './allowed-methods.ts'
 import { datasetHealthRoute } from './dataset-health-route.ts'
 import { datasetRoutes } from './dataset-routes.ts'
+import { DOCS_PATH, docsPage } from './docs-page.ts'
 import { EventBodies } from './event-bodies.ts'
 import { eventRoute } from './event-route.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
@@ -113,7 +114,8 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       throw new ProblemError('bad-request', 'the request has no Host header, which HTTP/1.1 requires')
     const path = request.url.split('?')[0]!
     if (OPEN_ROUTES.has(path) || isUnder(path, ownKeyPaths)) return
-    if (parts.keys?.length) return checkKey(request, parts.keys)
+    // A page cannot send a key before somebody has entered it there.
+    if (parts.keys?.length) return isUnder(path, [DOCS_PATH]) ? undefined : checkKey(request, parts.keys)
     const why = whyForeign(request)
     if (why !== null) throw new ProblemError('forbidden', why)
   })
@@ -155,6 +157,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   app.setNotFoundHandler(answerUnrouted)
   const gate = new QueryGate(limits)
   describeApi(app, (parts.keys ?? []).length > 0)
+  docsPage(app)
   app.register(async (routes) => {
     healthRoutes(routes, parts)
     const { datasets, intakes, metrics, sources = async () => [] } = parts

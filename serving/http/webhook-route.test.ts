@@ -82,7 +82,7 @@ test.each([
   ['a signature that is not hex', { 'x-hub-signature-256': 'sha256=zz' }, /does not match/],
   ['a hub signature by the secret of the other scheme', hub('good', STANDARD_SECRET), /does not match/],
   ['an old timestamp', standard('good', { ageMs: SIGNED_MS_MAX + 2_000 }), /more than 300 seconds from now/],
-  ['a timestamp in the future', standard('good', { ageMs: -SIGNED_MS_MAX - 2_000 }), /more than 300 seconds from now/],
+  ['a timestamp in the future', standard('good', { ageMs: -SIGNED_MS_MAX - 60_000 }), /more than 300 seconds from now/],
   ['no id', { ...standard('good'), 'webhook-id': undefined as never }, /needs webhook-id/],
   ['an id that was not signed', { ...standard('good'), 'webhook-id': 'msg_2' }, /does not match/],
 ])('%s is refused with 401', async (_what, headers, detail) => {

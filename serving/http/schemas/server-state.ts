@@ -5,6 +5,7 @@ import { name } from './scalars.ts'
 export const INDEX = z.strictObject({
   product: z.literal('watershed'),
   document: z.string().describe('Path of the OpenAPI document'),
+  docs: z.string().describe('Path of the page that shows it'),
   datasets: z.array(z.string()),
   routes: z.array(z.string()),
 })
