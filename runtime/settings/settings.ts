@@ -175,6 +175,15 @@ export const SETTINGS = z.strictObject({
     .default(16 * MIB)
     .describe('maximum size of the rows of an answer, or of a list of dead letters; beyond it requests get 413'),
   queriesWaitingMax: count(0).default(64).describe('maximum number of waiting queries; beyond it requests get 429'),
+  liveReadersMax: count(0, 65_535)
+    .default(800)
+    .describe('maximum number of open [live streams](live.md); beyond it requests get 429'),
+  liveReadersPerClientMax: count(0, 65_535)
+    .default(200)
+    .describe('maximum number of live streams of one client: of one API key, or without keys of one address'),
+  liveQueriesMax: count(0, 10_000)
+    .default(100)
+    .describe('maximum number of different queries that live streams follow'),
 
   microBatchRecordsMax: count().default(25_000).describe('maximum number of events in one read of the stream role'),
   microBatchBytesMax: count(MIB)

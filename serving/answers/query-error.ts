@@ -80,9 +80,9 @@ export class QueryTimeoutError extends Error {
 }
 
 export class AnswerTooLargeError extends Error {
-  constructor(answerBytesMax: number) {
+  constructor(bytesMax: number, limit: 'answerBytesMax' | 'liveAnswerBytesMax' = 'answerBytesMax') {
     super(
-      `the rows of the answer exceed answerBytesMax = ${answerBytesMax} bytes; request fewer rows (limit), dimensions or measures`,
+      `the rows of the answer exceed ${limit} = ${bytesMax} bytes; request fewer rows (limit), dimensions or measures`,
     )
     this.name = 'AnswerTooLargeError'
   }

@@ -127,7 +127,11 @@ function waitOf({ limits }: AskParts, { atLeast }: Question): AtLeast | null {
 }
 
 /** @throws LiveMissingError, OutdatedError */
-function assertRequired(required: Required, { dataset, view, outdated }: AnswerMeta, missing: string | null): void {
+export function assertRequired(
+  required: Required,
+  { dataset, view, outdated }: AnswerMeta,
+  missing: string | null,
+): void {
   if (required.current && outdated !== null) throw new OutdatedError({ dataset, name: view })
   if (required.live && missing !== null) throw new LiveMissingError(missing)
 }

@@ -8,6 +8,7 @@ import type { AnsweredDataset } from '../live/live-answers.ts'
 import { type AskParts, askView, JSON_TEXT, sendJson } from './ask-view.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { inTurn, whenGone } from './in-turn.ts'
+import { followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
 import { JSON_TYPE, NOT_MODIFIED, responsesOf } from './openapi.ts'
 import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
@@ -26,6 +27,7 @@ import { GENERATIONS } from './schemas/generations.ts'
 import { shownRun } from './shown-run.ts'
 
 export interface DatasetRouteParts extends AskParts {
+  readonly following: LiveRouteParts
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
 }
 
@@ -106,6 +108,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
       atLeast: parseAtLeast(request.query, target),
       required: parseRequire(request.query),
     }
+    if (wantsEvents(request)) return followAnswer(parts.following, question, request, reply)
     return sendJson(parts, question, await askView(parts, question, request, reply), request, reply)
   })
   app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request, reply) => {

@@ -18,8 +18,8 @@ export function inTurn<T>(
   return limited(limits.queryMsMax, gone, (signal) => gate.run(clientOf(request), signal, () => work(signal)))
 }
 
-/** Whose query it is, for the gate: its key, or where there are none its address. */
-function clientOf({ headers, ip }: FastifyRequest): string {
+/** Whose request it is: its key, or where there are none its address. */
+export function clientOf({ headers, ip }: FastifyRequest): string {
   return headers.authorization ?? ip
 }
 

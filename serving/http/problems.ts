@@ -14,6 +14,7 @@ import {
   UnknownViewError,
 } from '../answers/query-error.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
+import { TooManyReadersError } from '../subscriptions/too-many-readers.ts'
 import { TooManyQueriesError } from './query-gate.ts'
 import { withoutPaths } from './without-paths.ts'
 
@@ -85,7 +86,8 @@ export function problemOfError(error: unknown): Problem {
   }
   if (error instanceof NeedsBackfillError || error instanceof PartialsCompactedError)
     return problemOf('needs-backfill', error.message)
-  if (error instanceof TooManyQueriesError) return problemOf('busy', error.message)
+  if (error instanceof TooManyQueriesError || error instanceof TooManyReadersError)
+    return problemOf('busy', error.message)
   if (error instanceof PositionNotReachedError)
     return problemOf('position-not-reached', error.message, { position: error.position })
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)

@@ -31,7 +31,7 @@ const WRITTEN_BYTES_MAX = 64 * 1024
 /** what an answer says of its age is written anew after this long */
 const AGE_MS_MAX = 5
 /** what the checks of a request look at */
-const HEADERS = ['authorization', 'host', 'origin', 'sec-fetch-mode', 'sec-fetch-site'] as const
+const HEADERS = ['accept', 'authorization', 'host', 'origin', 'sec-fetch-mode', 'sec-fetch-site'] as const
 
 export const ANSWER_HEADERS = {
   'content-type': 'application/json; charset=utf-8',

@@ -104,3 +104,10 @@ export const VIEW_QUERY = z.strictObject({
     ),
   per: names('Ranks within each combination of these dimensions'),
 } satisfies Record<(typeof QUERY_PARAMETERS)[number], z.ZodType>)
+
+export const LIVE_QUERY = VIEW_QUERY.extend({
+  lastEventId: z
+    .string()
+    .optional()
+    .describe('For clients that cannot send the header Last-Event-ID: the id of the last event that they have'),
+})

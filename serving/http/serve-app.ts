@@ -6,6 +6,8 @@ import type { Metrics } from '#telemetry/metrics.ts'
 import { WAIT_MS_MAX } from '../answers/at-least.ts'
 import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
+import { LiveSubscriptions } from '../subscriptions/live-subscriptions.ts'
+import { DEFAULT_SUBSCRIPTION_LIMITS, type SubscriptionLimits } from '../subscriptions/subscription-limits.ts'
 import { watchMethods } from './allowed-methods.ts'
 import { datasetHealthRoute } from './dataset-health-route.ts'
 import { datasetRoutes } from './dataset-routes.ts'
@@ -16,6 +18,7 @@ import { healthRoutes, type ServedPart } from './health-routes.ts'
 import { httpServer, refuseUnreadable, type TlsFiles } from './http-server.ts'
 import type { IntakePort } from './intake-port.ts'
 import { problemOfInvalid } from './invalid-request.ts'
+import { isFollowed, liveRoute } from './live-route.ts'
 import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
@@ -61,7 +64,7 @@ export interface ServeAppParts {
   readonly intakes: ReadonlyMap<string, IntakePort> | null
   readonly metrics: Metrics
   readonly emit: Emit
-  readonly limits?: Partial<ServeLimits>
+  readonly limits?: Partial<ServeLimits & SubscriptionLimits>
   /** null or absent: the server does not speak TLS */
   readonly tls?: TlsFiles | null
   /** if given, every request except health checks must carry one as `Authorization: Bearer <key>`; otherwise it must come from this machine */
@@ -82,7 +85,8 @@ const OPEN_ROUTES = new Set(['/livez', '/readyz'])
 
 /** Builds the application; the caller listens and closes. */
 export function buildServeApp(parts: ServeAppParts): FastifyInstance {
-  const limits = { ...DEFAULT_SERVE_LIMITS, ...parts.limits }
+  const limits = { ...DEFAULT_SERVE_LIMITS, ...DEFAULT_SUBSCRIPTION_LIMITS, ...parts.limits }
+  const subscriptions = new LiveSubscriptions(limits)
   const repeated = new RepeatedRequests(parts.metrics)
   const secrets = parts.webhookSecrets ?? new Map<string, readonly string[]>()
   const ownKeyPaths = [...(parts.ownKeyPaths ?? []), ...[...secrets.keys()].map(webhookPath)]
@@ -122,7 +126,10 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   app.addHook('onSend', async (_request, reply) => {
     secured(reply)
   })
+  // Before connections are closed, so that what was sent arrives.
+  app.addHook('preClose', () => subscriptions.stop())
   app.addHook('onResponse', async (request, reply) => {
+    if (isFollowed(reply)) return
     parts.metrics.httpAnswered(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime)
   })
   const methodsOf = watchMethods(app)
@@ -156,6 +163,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   })
   app.setNotFoundHandler(answerUnrouted)
   const gate = new QueryGate(limits)
+  const following = { subscriptions, limits }
   describeApi(app, (parts.keys ?? []).length > 0)
   docsPage(app)
   app.register(async (routes) => {
@@ -168,7 +176,8 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       webhookRoute(routes, bodies, { intakes, secrets, bytesMax: limits.webhookBytesMax })
     }
     if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
-    if (datasets !== null) datasetRoutes(routes, { datasets, gate, limits, metrics, repeated })
+    if (datasets !== null) datasetRoutes(routes, { datasets, gate, limits, metrics, repeated, following })
+    if (datasets !== null) liveRoute(routes, { datasets, ...following })
   })
   return app
 }

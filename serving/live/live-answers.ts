@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { isReached } from '#core/log-position.ts'
-import type { OffsetRange } from '#core/offsets.ts'
+import type { OffsetRange, Positions } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { answerFromRows } from '../answers/answer-from-rows.ts'
@@ -119,6 +119,43 @@ export class LiveAnswers {
     }
     this.#count('kept')
     return kept
+  }
+
+  /** Whether an answer is what is known now: of the newest moment, and of the window that the clock gives. */
+  isNewest({ moment, window }: KeptAnswer, asked: AskedQuery, nowMs: number): boolean {
+    return moment.seq === this.#live.seq && window === windowOf(asked.plan, nowMs)
+  }
+
+  /** The newest answer: the kept one if it is, otherwise computed. @throws as `answer` */
+  async newest(asked: AskedQuery, options: AnswerOptions & { readonly nowMs: number }): Promise<KeptAnswer> {
+    const kept = this.answerNow(asked, options.nowMs)
+    return kept !== null && this.isNewest(kept, asked, options.nowMs) ? kept : this.answer(asked, options)
+  }
+
+  /** When the clock gives the query another window, epoch ms; null: it never does. */
+  nextWindowMs({ plan }: AskedQuery, nowMs: number): number | null {
+    if (windowOf(plan, nowMs) === null) return null
+    const { everyMs } = plan.window!
+    // A window is over right after its end.
+    return (Math.floor(nowMs / everyMs) + 1) * everyMs + 1
+  }
+
+  /** Resolves when more may be counted, or nothing can be read any more, or the signal is aborted. */
+  changed(signal: AbortSignal): Promise<void> {
+    return this.#live.changed(signal)
+  }
+
+  /** Whether the log, as last read, ends before the position: it counts events that the log does not hold. */
+  isBeyondLog(position: Positions, { snapshot }: KeptAnswer): boolean {
+    const ends = new Map(
+      this.#live.seen(snapshot).map((at) => [at.partition, at.behind === null ? null : at.position + at.behind]),
+    )
+    return [...position].some(([partition, offset]) => offset > (ends.get(partition) ?? Number.POSITIVE_INFINITY))
+  }
+
+  /** Says that the view is still read, so that it is brought up to date all the time. */
+  keepUp({ plan }: AskedQuery): void {
+    this.#live.isFollowed(plan.view.name)
   }
 
   /** Whether the answer is being computed: then waiting for it is no work of its own. */

@@ -130,6 +130,16 @@ export class LiveDataset {
     return this.#moments.now()
   }
 
+  /** Number of the newest moment; null before the first. */
+  get seq(): number | null {
+    return this.#moments.newest?.seq ?? null
+  }
+
+  /** Resolves when another moment, or a fault, is known, or the signal is aborted. */
+  changed(signal: AbortSignal): Promise<void> {
+    return this.#moments.changed(signal)
+  }
+
   /** Per partition, the offset up to which the newest moment counts events; empty before the first. */
   get counted(): readonly Offset[] {
     return this.#moments.counted

@@ -7,7 +7,7 @@ import { compileDataset } from '#core/compile-dataset.ts'
 import type { DatasetDefinition } from '#core/definition-parts.ts'
 import { EventDeriver } from '#ingest/event-deriver.ts'
 import { Intake } from '#ingest/intake.ts'
-import { buildServeApp } from '#serving/http/serve-app.ts'
+import { buildServeApp, type ServeAppParts } from '#serving/http/serve-app.ts'
 import { LiveAnswers } from '#serving/live/live-answers.ts'
 import { LiveDataset } from '#serving/live/live-dataset.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
@@ -30,10 +30,13 @@ export interface GeneratedPlatformOptions {
   /** events of one read of the stream role; default: 10 */
   readonly batchRecordsMax?: number
   readonly resident: boolean
+  readonly serveLimits?: ServeAppParts['limits']
 }
 
 export interface GeneratedPlatform {
   readonly app: FastifyInstance
+  /** where answers are resident */
+  readonly live?: LiveAnswers
   readonly intake: Intake
   readonly faults: PlatformEvent[]
   publish(mode: 'full' | 'incremental'): Promise<void>
@@ -76,12 +79,14 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     parts: async () => [],
     metrics: new Metrics(),
     emit,
+    limits: options.serveLimits,
   })
   const deriving = await engine.connect()
   const deriver =
     dataset.deciding === null ? null : new EventDeriver(deriving, dataset.deciding, scratch(folder, 'intake'))
   return {
     app,
+    live,
     intake: new Intake({ dataset, log, deriver }),
     faults,
     publish: async (mode) => {

@@ -1,0 +1,271 @@
+/** Live streams over real sockets: what a client gets, how it comes back, and what is refused. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { count, defineDataset, sliding } from '#core/definition.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { StreamClient } from '#tests/event-stream-client.ts'
+import { type GeneratedPlatform, openGenerated } from '#tests/generated-definitions/generated-platform.ts'
+import { until } from '#tests/until.ts'
+
+const definition = defineDataset({
+  name: 'visits',
+  time: 'at',
+  key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
+    page: { type: 'VARCHAR', path: '$.page' },
+  },
+  views: {
+    by_page: { dimensions: { page: 'page' }, time: ['minute', 'hour'], measures: { visits: count() } },
+    trending: {
+      dimensions: { page: 'page' },
+      window: sliding({ size: '2s', every: '1s' }),
+      measures: { visits: count() },
+      rank: { by: 'visits', limit: 3 },
+    },
+  },
+})
+
+let folder: string
+let engine: DuckDbEngine
+let platform: GeneratedPlatform
+let url: string
+let clients: StreamClient[]
+let appended: number
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-live-route-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+})
+afterAll(() => {
+  engine.close()
+  rmSync(folder, { recursive: true })
+})
+beforeEach(async () => {
+  clients = []
+  appended = 0
+  await start()
+})
+afterEach(async () => {
+  for (const client of clients) client.close()
+  await platform.close()
+})
+
+async function start(serveLimits = {}): Promise<void> {
+  platform = await openGenerated({ folder, engine, definition, segmentRecordsMax: 1_000, resident: true, serveLimits })
+  await platform.app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = platform.app.server.address() as AddressInfo
+  url = `http://127.0.0.1:${port}/v1/datasets/visits/views`
+}
+
+async function restart(serveLimits: object): Promise<void> {
+  await platform.close()
+  await start(serveLimits)
+}
+
+async function append(...pages: readonly string[]): Promise<void> {
+  const rows = pages.map((page) => JSON.stringify({ id: ++appended, at: Date.now(), page }))
+  const { verdicts } = await platform.intake.offer(rows)
+  expect(verdicts.every(({ status }) => status === 'accepted')).toBe(true)
+}
+
+async function follow(path: string, headers = {}, begin = {}): Promise<StreamClient> {
+  const client = await StreamClient.open(`${url}/${path}`, headers, begin)
+  clients.push(client)
+  return client
+}
+
+const total = (rows: StreamClient['rows']): number => rows.reduce((sum, row) => sum + Number(row.visits), 0)
+
+test('first the answer, then only what changed, each event with the id of what the client has then', async () => {
+  await append('/', '/', '/a')
+  const client = await follow('by_page/live')
+  expect(client.response.headers.get('content-type')).toBe('text/event-stream')
+  const first = await client.next('the answer', ({ rows }) => total(rows) === 3)
+  expect([first.event, first.rows]).toEqual([
+    'answer',
+    [
+      { page: '/', visits: 2 },
+      { page: '/a', visits: 1 },
+    ],
+  ])
+  await append('/a')
+  const next = await client.next('the change', ({ rows }) => total(rows) === 4)
+  expect(next).toMatchObject({
+    event: 'change',
+    data: { changed: [{ from: 1, at: 1, row: { page: '/a', visits: 2 } }] },
+  })
+  expect(next.data as object).not.toHaveProperty('meta.dataset')
+  const got = (await (await fetch(`${url}/by_page`)).json()) as { data: unknown; meta: Record<string, unknown> }
+  expect(next.rows).toEqual(got.data)
+  expect(next.meta).toEqual({ ...got.meta, asOf: next.meta!.asOf, freshnessMs: next.meta!.freshnessMs })
+  const position = next.meta!.position.map((offset, partition) => `${partition}:${offset}`).join(',')
+  expect(next.id).toMatch(new RegExp(`^${position}/[\\w-]{12}$`))
+  expect(client.retries[0]).toBeGreaterThanOrEqual(1_000)
+})
+
+test('the view itself is followed when the client accepts events, also after others asked the same URL for JSON', async () => {
+  await append('/')
+  for (const _ of [1, 2]) expect(await (await fetch(`${url}/by_page`)).json()).toHaveProperty('data')
+  const client = await follow('by_page')
+  expect((await client.next('the answer', () => true)).event).toBe('answer')
+  await append('/b')
+  await client.next('the change', ({ event, rows }) => event === 'change' && total(rows) === 2)
+})
+
+test('all readers of one query share one computation', async () => {
+  await append('/')
+  const readers = await Promise.all(Array.from({ length: 8 }, () => follow('by_page/live?limit=5')))
+  for (const reader of readers) await reader.next('the answer', ({ rows }) => total(rows) === 1)
+  const before = platform.live!.counts.computed
+  await append('/')
+  for (const reader of readers) await reader.next('the change', ({ rows }) => total(rows) === 2)
+  // What is counted may be known in two steps: the log, and the segment.
+  expect(platform.live!.counts.computed - before).toBeLessThanOrEqual(3)
+})
+
+test('a window that moves with the clock changes without events', async () => {
+  await append('/', '/a')
+  const client = await follow('trending/live')
+  await client.next('both rows', ({ rows }) => total(rows) === 2)
+  const empty = await client.next('no rows', ({ event, rows }) => event === 'change' && rows.length === 0)
+  expect(empty.data).toMatchObject({
+    removed: [
+      { from: 0, key: { page: '/' } },
+      { from: 1, key: { page: '/a' } },
+    ],
+  })
+  expect(empty.id).not.toBe(client.events[0]!.id)
+})
+
+test('a client that comes back gets the changes that it missed, and no answer', async () => {
+  await append('/')
+  const stays = await follow('by_page/live')
+  const first = await follow('by_page/live')
+  const { id, rows, meta } = await first.next('the answer', ({ rows: got }) => total(got) === 1)
+  first.close()
+  for (const visits of [2, 3]) {
+    await append('/')
+    await stays.next('the change', ({ rows: got }) => total(got) === visits)
+  }
+  const back = await follow('by_page/live', {}, { lastId: id!, rows, meta })
+  await back.next('all', ({ rows: got }) => total(got) === 3)
+  expect(back.events.map(({ event }) => event)).not.toContain('answer')
+  expect(back.events.map((event) => total(event.rows)).filter((sum) => sum > 1)[0]).toBe(2)
+  const parameter = await follow(`by_page/live?lastEventId=${encodeURIComponent(back.lastId!)}`)
+  const only = await parameter.next('that nothing changed', () => true)
+  expect([only.event, Object.keys(only.data as object)]).toEqual(['change', ['meta']])
+})
+
+test('a client with an answer that is not known any more gets the newest one, never one from before', async () => {
+  await append('/')
+  const first = await follow('by_page/live')
+  const { id } = await first.next('the answer', ({ rows }) => total(rows) === 1)
+  const other = await follow('by_page/live', {}, { lastId: `${id!.split('/')[0]}/AAAAAAAAAAAA` })
+  expect((await other.next('an answer', () => true)).event).toBe('answer')
+  const ahead = await follow('by_page/live?atLeast=0:1,1:1')
+  await append('/', '/', '/', '/', '/', '/', '/', '/')
+  const reached = await ahead.next('an answer', () => true)
+  expect(Math.min(...reached.meta!.position)).toBeGreaterThanOrEqual(1)
+})
+
+test('a position that is not reached in time is a problem event; the answer follows when it is', async () => {
+  await restart({ waitMsMax: 50 })
+  const client = await follow('by_page/live?atLeast=0:1,1:1')
+  const problem = await client.next('the problem', () => true)
+  expect(problem).toMatchObject({
+    event: 'problem',
+    id: undefined,
+    data: { type: 'urn:watershed:problem:position-not-reached', status: 504 },
+  })
+  await append('/', '/', '/', '/', '/', '/', '/', '/')
+  expect((await client.next('the answer', ({ event }) => event === 'answer')).rows).not.toEqual([])
+  expect(client.events.filter(({ event }) => event === 'problem')).toHaveLength(1)
+})
+
+test('what is wrong with the request is refused before the stream begins', async () => {
+  const refused = async (path: string, headers = {}): Promise<unknown> => {
+    const { response } = await follow(path, headers)
+    return [
+      response.status,
+      response.headers.get('content-type'),
+      ((await response.json()) as { field?: string }).field,
+    ]
+  }
+  const problem = 'application/problem+json; charset=utf-8'
+  expect(await refused('by_page/live?limit=0')).toEqual([400, problem, 'limit'])
+  expect(await refused('nothing/live')).toEqual([404, problem, 'view'])
+  expect(await refused('by_page/live', { 'last-event-id': '17' })).toEqual([400, problem, 'Last-Event-ID'])
+  expect(await refused('by_page/live', { origin: 'https://elsewhere.example' })).toEqual([403, problem, undefined])
+})
+
+test('beyond the limits of readers and queries further ones are refused, until one leaves', async () => {
+  await restart({ liveReadersMax: 3, liveReadersPerClientMax: 2, liveQueriesMax: 1 })
+  const [one] = [await follow('by_page/live'), await follow('by_page/live')]
+  const full = await follow('by_page/live')
+  expect([full.response.status, await full.response.json()]).toEqual([
+    429,
+    expect.objectContaining({ detail: expect.stringContaining('liveReadersPerClientMax = 2') }),
+  ])
+  one.close()
+  await until('there is room', async () => (await follow('by_page/live')).response.ok)
+  await restart({ liveQueriesMax: 1 })
+  await follow('by_page/live')
+  const other = await follow('trending/live')
+  expect([other.response.status, await other.response.json()]).toEqual([
+    429,
+    expect.objectContaining({ detail: expect.stringContaining('liveQueriesMax = 1') }),
+  ])
+})
+
+/** A client that reads nothing at first. */
+function stuck(path: string): { readonly socket: Socket; text(): string } {
+  const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1' })
+  const parts: Buffer[] = []
+  socket.on('data', (part) => parts.push(part)).on('error', () => {})
+  socket.pause()
+  socket.write(`GET /v1/datasets/visits/views/${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  return { socket, text: () => Buffer.concat(parts).toString() }
+}
+
+const PAGES = Array.from({ length: 150 }, (_, page) => `/${page}-${'x'.repeat(4_000)}`)
+const SLOW = 'by_page/live?limit=150'
+
+/** More than what the system buffers for a connection. */
+async function changeAll(rounds: number, reader: StreamClient): Promise<void> {
+  const before = total(reader.rows)
+  for (let round = 1; round <= rounds; round++) {
+    await append(...PAGES)
+    await reader.next('the change', ({ rows }) => total(rows) === before + 150 * round)
+  }
+}
+
+test('a reader that is slow holds up nobody, is told that it missed events, and goes on with the newest answer', async () => {
+  await restart({ readerBytesMax: 1, historyEventsMax: 2, eventPauseMs: 1 })
+  await append(...PAGES)
+  const reader = await follow(SLOW)
+  await reader.next('all rows', ({ rows }) => total(rows) === 150)
+  const { socket, text } = stuck(SLOW)
+  await changeAll(15, reader)
+  socket.resume()
+  const data = await until('the newest answer', () => {
+    const [, found] = /event: answer\ndata: (.*)\n\n\r\n$/.exec(text()) ?? []
+    return found !== undefined && found
+  })
+  expect(text()).toMatch(/event: skipped\ndata: {"after":"0:\d+,1:\d+\/[\w-]{12}"}\n/)
+  expect((JSON.parse(data) as { data: unknown }).data).toEqual(reader.rows)
+  socket.destroy()
+})
+
+test('when the server stops, streams end after what was sent', async () => {
+  await append('/')
+  const client = await follow('by_page/live')
+  await client.next('the answer', ({ rows }) => total(rows) === 1)
+  await platform.app.close()
+  await until('the stream is over', () => client.isOver)
+  expect(client.events.every(({ event }) => event === 'answer' || event === 'change')).toBe(true)
+})
