@@ -20,6 +20,9 @@ interface Reply {
 const KINDS = ['view', 'sale', 'return', 'Grüße', null] as const
 const TAGS = ['red', 'green', 'blue', 'λ', ''] as const
 const BATCH_ROWS_MAX = 20
+/** enough events for every step; more only cost processor time */
+const POST_EVERY_MS = 10
+const AWAY_MS = 50
 /** share of events that can not be used */
 const UNUSABLE_SHARE = 0.02
 
@@ -38,12 +41,13 @@ export class EventClient {
   async postUntilGone(address: string, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (!(await this.postOne(address))) return
+      await sleep(POST_EVERY_MS)
     }
   }
 
   /** Posts batch after batch until the signal says stop, also while no answer comes: what was sent then is never sent again. */
   async postThrough(address: string, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) if (!(await this.postOne(address))) await sleep(50)
+    while (!signal.aborted) await sleep((await this.postOne(address)) ? POST_EVERY_MS : AWAY_MS)
   }
 
   /** Posts one batch. Returns false when no answer came. @throws when the answer is not what a platform in order gives */
