@@ -1,16 +1,16 @@
 /** Answers a query from one snapshot, as if batch and speed were one, and says where the boundary was. */
-import type { SlidingWindow } from '#core/compiled.ts'
+import type { SlidingWindow, SqlColumn } from '#core/compiled.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
+import { answerColumns, memberSql } from './answer-columns.ts'
 import { type AnswerMeta, type AnswerRange, metaOf, type Outdated } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
-import { isoSql, jsonValueSql } from './json-value.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
 import { NewestPane } from './newest-pane.ts'
@@ -26,6 +26,8 @@ export interface Answer {
   /** JSON array text of the rows; every integer with all of its digits */
   readonly rowsJson: string
   readonly rowCount: number
+  /** of each row, in order, with the engine's types */
+  readonly columns: readonly SqlColumn[]
   readonly meta: AnswerMeta
 }
 
@@ -112,12 +114,13 @@ export async function answerStates(
   try {
     const range = await rangeOf(plan, at, connection, nowMs)
     const enriched = enrichedSql(plan, rowsSql(plan, sql, range, bound), dictionaries)
-    const { texts, estimated } = await rowTexts(connection, plan, enriched, bound, answerBytesMax)
+    const columns = answerColumns(plan, enriched.names)
+    const { texts, estimated } = await rowTexts(connection, plan, { sql: enriched.sql, columns }, bound, answerBytesMax)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
     const truncated = texts.length > most
     const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, outdated })
-    return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, meta }
+    return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, columns, meta }
   } catch (error) {
     throw explained(error, plan)
   }
@@ -204,7 +207,7 @@ interface RowTexts {
 async function rowTexts(
   connection: EngineConnection,
   plan: QueryPlan,
-  enriched: { readonly sql: string; readonly names: readonly string[] },
+  { sql, columns }: { readonly sql: string; readonly columns: readonly SqlColumn[] },
   bound: BoundValues,
   answerBytesMax: number,
 ): Promise<RowTexts> {
@@ -212,15 +215,10 @@ async function rowTexts(
     ...plan.measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name),
     ...plan.columns.filter((column) => sketchesOf(plan.view, column).length > 0).map(({ name }) => name),
   ]
-  const dimensions = plan.dimensions.map((name) => plan.view.dimensions.find((dimension) => dimension.name === name)!)
-  const members = [
-    ...(plan.buckets === null ? [] : [{ name: 'time', sql: isoSql('epoch_ms(time)') }]),
-    ...[...dimensions, ...plan.values].map((column) => ({ name: column.name, sql: jsonValueSql(column) })),
-    ...enriched.names.map((name) => ({ name, sql: quoteName(name) })),
-  ]
+  const members = columns.map((column) => ({ name: column.name, sql: memberSql(column) }))
   const object = `json_object(${members.map(({ name, sql }) => `${quoteText(name)}, ${sql}`).join(', ')})`
   const flags = sketches.map((name) => quoteName(`${name}__estimated`))
-  const select = `SELECT ${[`${object}::VARCHAR`, ...flags].join(', ')} FROM (${enriched.sql}) ORDER BY _n`
+  const select = `SELECT ${[`${object}::VARCHAR`, ...flags].join(', ')} FROM (${sql}) ORDER BY _n`
   const [texts, ...marks] = await boundedRows(connection, select, bound.parameters, answerBytesMax)
   return {
     texts: texts as string[],

@@ -1,4 +1,5 @@
 /** Answers kept for being asked again, the least recently asked given up first: bounded in number and bytes. */
+import type { SqlColumn } from '#core/compiled.ts'
 import type { AnswerMeta } from '../answers/answer-meta.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
 import type { LiveLimits } from './live-limits.ts'
@@ -11,6 +12,7 @@ export interface KeptAnswer {
   readonly snapshot: Snapshot
   readonly rowsJson: string
   readonly rowCount: number
+  readonly columns: readonly SqlColumn[]
   readonly meta: AnswerMeta
   /** the members of `meta` that do not change with the clock, as JSON without the closing brace */
   readonly metaJson: string

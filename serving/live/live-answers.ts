@@ -316,7 +316,7 @@ function windowOf({ query, window }: QueryPlan, nowMs: number): number | null {
 }
 
 function keptOf(
-  { rowsJson, rowCount, meta, snapshot }: Answer & { readonly snapshot?: Snapshot },
+  { rowsJson, rowCount, columns, meta, snapshot }: Answer & { readonly snapshot?: Snapshot },
   moment: Moment,
   window: number | null,
   tookMs: number,
@@ -329,6 +329,7 @@ function keptOf(
     snapshot: snapshot ?? moment.snapshot,
     rowsJson,
     rowCount,
+    columns,
     meta,
     metaJson,
     tag,
