@@ -26,6 +26,7 @@ export const PROBLEMS = {
   forbidden: { status: 403, title: 'The origin of the request is not allowed', retryable: false },
   'not-found': { status: 404, title: 'Not found', retryable: false },
   'wrong-method': { status: 405, title: 'Method not allowed', retryable: false },
+  'not-acceptable': { status: 406, title: 'The answer is not available in this format', retryable: false },
   'request-timeout': { status: 408, title: 'The request did not arrive in time', retryable: true },
   'needs-backfill': { status: 409, title: 'The view needs a backfill', retryable: false },
   'too-large': { status: 413, title: 'The request exceeds a size limit', retryable: false },

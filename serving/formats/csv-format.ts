@@ -1,0 +1,52 @@
+/**
+ * CSV (RFC 4180): a header line, fields quoted where needed, lines that end with LF. A missing value is an empty field, an empty text is
+ * "". A text that a spreadsheet would take for a formula begins with an apostrophe.
+ */
+import type { SqlColumn } from '#core/compiled.ts'
+import type { AnswerFormat } from './answer-format.ts'
+import { type ColumnKind, columnKind } from './column-kinds.ts'
+import { type RowValue, rowValues } from './row-values.ts'
+
+export const CSV_FORMAT: AnswerFormat = {
+  name: 'csv',
+  extension: 'csv',
+  contentType: 'text/csv; charset=utf-8; header=present',
+  alsoKnownAs: [],
+  encode: ({ columns, rowsJson }, { bom }) => `${bom ? '\uFEFF' : ''}${csvOf(columns, rowValues(rowsJson, columns))}`,
+}
+
+function csvOf(columns: readonly SqlColumn[], rows: readonly (readonly RowValue[])[]): string {
+  const fields = columns.map(({ type }) => fieldOf(columnKind(type)))
+  const lines = rows.map((row) => row.map((value, index) => (value === null ? '' : fields[index]!(value))).join(','))
+  return [columns.map(({ name }) => quoted(name)).join(','), ...lines, ''].join('\n')
+}
+
+function fieldOf(kind: ColumnKind): (value: RowValue) => string {
+  if (kind.kind === 'list') return (value) => quoted(listText(value, kind.element))
+  if (kind.kind === 'text') return (value) => quoted(guarded(String(value)))
+  return String
+}
+
+/** JSON text of a list; numbers with all of their digits. */
+function listText(value: RowValue, element: ColumnKind): string {
+  if (!Array.isArray(value)) return JSON.stringify(value)
+  const isText = ['text', 'date', 'timestamp'].includes(element.kind)
+  return `[${value.map((each) => (isText ? JSON.stringify(each) : String(each))).join(',')}]`
+}
+
+/** A field beginning so is a formula to a spreadsheet; with apostrophes before it, it could be one that was made safe. */
+const FORMULA = /^'*[=+\-@\t\r\n]/
+
+/** The text with one apostrophe more, where it looks like a formula. `unguarded` gives the text back. */
+export function guarded(text: string): string {
+  return FORMULA.test(text) ? `'${text}` : text
+}
+
+/** The text of a field that `guarded` made: without the first apostrophe, where one was put before it. */
+export function unguarded(field: string): string {
+  return field.startsWith("'") && FORMULA.test(field) ? field.slice(1) : field
+}
+
+function quoted(text: string): string {
+  return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
