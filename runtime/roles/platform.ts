@@ -183,6 +183,7 @@ export class Platform {
     const secrets = secretsOf(configuration)
     this.#app = buildServeApp({
       datasets: this.#answered,
+      scratchFolder: this.#workspace.scratchFolder,
       intakes: intake ? this.intakes : null,
       metrics: this.#metrics,
       emit: this.#emit,

@@ -51,7 +51,8 @@ function bits(values: readonly RowValue[], isSet: (value: RowValue) => boolean):
 }
 
 function integers({ bits: size, signed }: ColumnKind & { kind: 'integer' }, values: readonly RowValue[]): object {
-  if (size === 64) return (signed ? BigInt64Array : BigUint64Array).from(values.map((value) => BigInt(String(value ?? 0))))
+  if (size === 64)
+    return (signed ? BigInt64Array : BigUint64Array).from(values.map((value) => BigInt(String(value ?? 0))))
   const numbers = new NUMBERS[signed ? 'signed' : 'unsigned'][size](values.length)
   for (const [at, value] of values.entries()) numbers[at] = Number(value)
   return numbers

@@ -18,6 +18,8 @@ import { withoutPaths } from './without-paths.ts'
 
 export interface AskParts extends TurnParts {
   readonly limits: { readonly queryMsMax: number; readonly waitMsMax: number; readonly answerBytesMax: number }
+  /** for temporary files; the engines of the datasets may use it */
+  readonly scratchFolder: string
   readonly metrics: Metrics
   readonly repeated: RepeatedRequests
 }
@@ -136,6 +138,7 @@ export function assertRequired(
   if (required.live && missing !== null) throw new LiveMissingError(missing)
 }
 
-function shownMeta({ meta }: Answer): AnswerMeta {
+/** The provenance as clients see it. */
+export function shownMeta({ meta }: Answer): AnswerMeta {
   return meta.liveMissing === null ? meta : { ...meta, liveMissing: withoutPaths(meta.liveMissing) }
 }

@@ -1,11 +1,11 @@
 /** The read routes: definitions, merged views, generations and dead letters. */
-import type { FastifyInstance, FastifySchema } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import { deadLettersJson } from '../answers/dead-letters.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
-import { type AskParts, askView, JSON_TEXT, sendJson } from './ask-view.ts'
+import { type AskParts, askView, JSON_TEXT } from './ask-view.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { inTurn, whenGone } from './in-turn.ts'
 import { followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
@@ -17,18 +17,26 @@ import {
   DEAD_LETTERS_DEFAULT,
   DEAD_LETTERS_QUERY,
   NO_QUERY,
+  VIEW_AS_PARAMS,
+  VIEW_AS_QUERY,
   VIEW_PARAMS,
-  VIEW_QUERY,
 } from './request-schemas.ts'
 import { ANSWER } from './schemas/answer.ts'
 import { DATASET, DATASETS } from './schemas/dataset.ts'
 import { DEAD_LETTERS } from './schemas/dead-letters.ts'
+import { OTHER_FORMATS } from './schemas/formats.ts'
 import { GENERATIONS } from './schemas/generations.ts'
+import { askedFormat, sendAnswer } from './send-answer.ts'
 import { shownRun } from './shown-run.ts'
 
 export interface DatasetRouteParts extends AskParts {
   readonly following: LiveRouteParts
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
+}
+
+interface AskRequest extends FastifyRequest {
+  readonly params: z.output<typeof VIEW_PARAMS> & { readonly format?: string }
+  readonly query: z.output<typeof VIEW_AS_QUERY>
 }
 
 /** generations that are listed */
@@ -49,23 +57,39 @@ const DESCRIBE = {
   querystring: NO_QUERY,
   response: responsesOf(200, 'The definition', JSON_TYPE, DATASET, ['bad-query', 'not-found']),
 }
-const ASK = {
-  operationId: 'askView',
-  summary: 'Query a view; the answer merges batch and speed layer and reports its provenance',
-  params: VIEW_PARAMS,
-  querystring: VIEW_QUERY,
-  response: Object.assign(
-    responsesOf(200, 'The rows and their provenance', JSON_TYPE, ANSWER, [
+const ASK_RESPONSES = Object.assign(
+  responsesOf(
+    200,
+    'The rows and their provenance',
+    JSON_TYPE,
+    ANSWER,
+    [
       ...READS,
+      'not-acceptable',
       'needs-backfill',
       'busy',
       'query-timeout',
       'answer-too-large',
       'out-of-memory',
       'position-not-reached',
-    ]),
-    NOT_MODIFIED,
-  ) as FastifySchema['response'],
+    ],
+    OTHER_FORMATS,
+  ),
+  NOT_MODIFIED,
+) as FastifySchema['response']
+const ASK = {
+  operationId: 'askView',
+  summary: 'Query a view; the answer merges batch and speed layer and reports its provenance',
+  params: VIEW_PARAMS,
+  querystring: VIEW_AS_QUERY,
+  response: ASK_RESPONSES,
+}
+const ASK_AS = {
+  operationId: 'askViewAs',
+  summary: 'Query a view, in the format of the extension, whatever the Accept header says',
+  params: VIEW_AS_PARAMS,
+  querystring: VIEW_AS_QUERY,
+  response: ASK_RESPONSES,
 }
 const GENERATIONS_OF = {
   operationId: 'listGenerations',
@@ -98,19 +122,19 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
   app.get('/v1/datasets/:dataset', { schema: DESCRIBE }, async (request) =>
     describeDataset(servedUnder(datasets, request.params.dataset).dataset),
   )
-  app.get('/v1/datasets/:dataset/views/:view', { schema: ASK }, async (request, reply) => {
-    const { dataset, view } = request.params
+  const ask = async (request: AskRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const { dataset, view, format: extension } = request.params
+    const { bom, ...texts } = request.query
+    const follows = extension === undefined && wantsEvents(request)
+    const as = follows ? null : askedFormat(request, { extension, bom })
     const target = servedUnder(datasets, dataset)
-    const query = parseQuery(dataset, view, request.query)
-    const question = {
-      target,
-      query,
-      atLeast: parseAtLeast(request.query, target),
-      required: parseRequire(request.query),
-    }
-    if (wantsEvents(request)) return followAnswer(parts.following, question, request, reply)
-    return sendJson(parts, question, await askView(parts, question, request, reply), request, reply)
-  })
+    const query = parseQuery(dataset, view, texts)
+    const question = { target, query, atLeast: parseAtLeast(texts, target), required: parseRequire(texts) }
+    if (as === null) return followAnswer(parts.following, question, request, reply)
+    return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)
+  }
+  app.get('/v1/datasets/:dataset/views/:view', { schema: ASK }, ask)
+  app.get('/v1/datasets/:dataset/views/:view.:format', { schema: ASK_AS }, ask)
   app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request, reply) => {
     const target = servedUnder(datasets, request.params.dataset)
     return inTurn(parts, request, whenGone(reply), () => generationsOf(target))

@@ -58,7 +58,10 @@ test('lists the parameters of each route', () => {
     (Object.fromEntries(operations())[route]!.parameters ?? [])
       .filter((parameter) => parameter.in === place)
       .map(({ name }) => name)
-  expect(named('GET /v1/datasets/{dataset}/views/{view}', 'query').sort()).toEqual([...QUERY_PARAMETERS].sort())
+  const asked = [...QUERY_PARAMETERS, 'bom'].sort()
+  expect(named('GET /v1/datasets/{dataset}/views/{view}', 'query').sort()).toEqual(asked)
+  expect(named('GET /v1/datasets/{dataset}/views/{view}.{format}', 'query').sort()).toEqual(asked)
+  expect(named('GET /v1/datasets/{dataset}/views/{view}.{format}', 'path')).toEqual(['dataset', 'view', 'format'])
   expect(named('GET /v1/datasets/{dataset}/views/{view}', 'path')).toEqual(['dataset', 'view'])
   expect(named('GET /v1/datasets/{dataset}/dead-letters', 'query')).toEqual(['limit'])
   expect(named('POST /v1/datasets/{dataset}/events', 'query')).toEqual([

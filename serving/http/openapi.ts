@@ -64,13 +64,17 @@ function groupOf(url: string): string {
   return version === 'v1' ? (part ?? group) : 'server'
 }
 
-/** A route's responses by status: the answer, and every problem that the route can return. */
+/**
+ * A route's responses by status: the answer, and every problem that the route can return.
+ * @param others further content types of the answer
+ */
 export function responsesOf(
   status: number,
   description: string,
   contentType: string,
   answer: z.ZodType,
   problems: readonly ProblemType[],
+  others: Readonly<Record<string, { readonly schema: z.ZodType }>> = {},
 ): NonNullable<FastifySchema['response']> {
   const byStatus = new Map<number, ProblemType[]>()
   for (const type of new Set([...problems, ...ALWAYS])) {
@@ -78,7 +82,10 @@ export function responsesOf(
     byStatus.set(own, [...(byStatus.get(own) ?? []), type])
   }
   const errors = [...byStatus].map(([own, types]) => [own, problemResponse(own, types)] as const)
-  return { [status]: { description, content: { [contentType]: { schema: answer } } }, ...Object.fromEntries(errors) }
+  return {
+    [status]: { description, content: { [contentType]: { schema: answer }, ...others } },
+    ...Object.fromEntries(errors),
+  }
 }
 
 export const JSON_TYPE = 'application/json'

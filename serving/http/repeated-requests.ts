@@ -30,12 +30,13 @@ const KEY_CHARS_MAX = 8_192
 const WRITTEN_BYTES_MAX = 64 * 1024
 /** what an answer says of its age is written anew after this long */
 const AGE_MS_MAX = 5
-/** what the checks of a request look at */
+/** what the checks of a request look at, and the format of its answer */
 const HEADERS = ['accept', 'authorization', 'host', 'origin', 'sec-fetch-mode', 'sec-fetch-site'] as const
 
 export const ANSWER_HEADERS = {
   'content-type': 'application/json; charset=utf-8',
   'cache-control': 'private, no-cache',
+  vary: 'Accept',
   'x-content-type-options': 'nosniff',
 } as const
 
@@ -86,9 +87,12 @@ export class RepeatedRequests {
   }
 }
 
-/** Weak: the provenance says anew how old the answer is, its rows and positions are those. */
-export function etagOf({ tag }: KeptAnswer): string {
-  return `W/"${tag}"`
+/**
+ * Weak: the provenance says anew how old the answer is, its rows and positions are those.
+ * @param format its name, unless it is JSON
+ */
+export function etagOf({ tag }: KeptAnswer, format?: string): string {
+  return format === undefined ? `W/"${tag}"` : `W/"${tag}.${format}"`
 }
 
 /** Whether a request's If-None-Match names the answer (RFC 9110, 13.1.2: compared weakly). */
@@ -100,8 +104,12 @@ export function isKnown(ifNoneMatch: string | undefined, etag: string): boolean 
 
 /** The answer with its provenance, as of now. */
 export function bodyOf(live: LiveAnswers, kept: KeptAnswer): string {
-  const age = live.ageJson(kept, Date.now()).slice(1)
-  return `{"data":${kept.rowsJson},"meta":${kept.metaJson},${age}}`
+  return `{"data":${kept.rowsJson},"meta":${metaJsonOf(live, kept)}}`
+}
+
+/** JSON text of the provenance, as of now. */
+export function metaJsonOf(live: LiveAnswers, kept: KeptAnswer): string {
+  return `${kept.metaJson},${live.ageJson(kept, Date.now()).slice(1)}`
 }
 
 function keyOf({ url, headers }: IncomingMessage): string {

@@ -16,6 +16,10 @@ export const DATASET_PARAMS = z.object({ dataset: z.string().describe('Name of a
 
 export const VIEW_PARAMS = DATASET_PARAMS.extend({ view: z.string().describe('Name of one of its views') })
 
+export const VIEW_AS_PARAMS = VIEW_PARAMS.extend({
+  format: z.string().describe('`json`, `ndjson`, `csv`, `arrow` or `parquet`'),
+})
+
 export const EVENTS_QUERY = z.strictObject({
   verdicts: z.enum(['all']).optional().describe('Also list the accepted events, with partition and offset'),
   delimiter: z
@@ -110,4 +114,12 @@ export const LIVE_QUERY = VIEW_QUERY.extend({
     .string()
     .optional()
     .describe('For clients that cannot send the header Last-Event-ID: the id of the last event that they have'),
+})
+
+/** Of an answer in any format. */
+export const VIEW_AS_QUERY = VIEW_QUERY.extend({
+  bom: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('CSV: begins with a byte order mark, for spreadsheets that need one'),
 })

@@ -68,6 +68,7 @@ export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<S
   const parts: ServeAppParts = {
     datasets: new Map([['shop', { dataset, lake, store, engine, partitions: 1 }]]),
     intakes: new Map([['shop', intake]]),
+    scratchFolder: folder,
     metrics: new Metrics(),
     emit: (event) => events.push(event),
     limits: { requestBytesMax: 1_000, waitMsMax: 1, ...limits },

@@ -1,5 +1,6 @@
 /** The HTTP application: event ingestion, queries, and routes for operators. All dependencies are passed in. */
 import { timingSafeEqual } from 'node:crypto'
+import { tmpdir } from 'node:os'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
@@ -62,6 +63,8 @@ export interface ServeAppParts {
   readonly datasets: ReadonlyMap<string, AnsweredDataset> | null
   /** event intakes; null: this process accepts no events */
   readonly intakes: ReadonlyMap<string, IntakePort> | null
+  /** for temporary files of answers, which the engines of the datasets write; default: the system's */
+  readonly scratchFolder?: string
   readonly metrics: Metrics
   readonly emit: Emit
   readonly limits?: Partial<ServeLimits & SubscriptionLimits>
@@ -168,7 +171,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   docsPage(app)
   app.register(async (routes) => {
     healthRoutes(routes, parts)
-    const { datasets, intakes, metrics, sources = async () => [] } = parts
+    const { datasets, intakes, metrics, scratchFolder = tmpdir(), sources = async () => [] } = parts
     if (datasets !== null || intakes !== null) sourceRoutes(routes, sources)
     if (intakes !== null) {
       const bodies = new EventBodies(routes)
@@ -176,7 +179,8 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       webhookRoute(routes, bodies, { intakes, secrets, bytesMax: limits.webhookBytesMax })
     }
     if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
-    if (datasets !== null) datasetRoutes(routes, { datasets, gate, limits, metrics, repeated, following })
+    if (datasets !== null)
+      datasetRoutes(routes, { datasets, gate, limits, scratchFolder, metrics, repeated, following })
     if (datasets !== null) liveRoute(routes, { datasets, ...following })
   })
   return app

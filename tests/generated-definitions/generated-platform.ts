@@ -77,6 +77,7 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     datasets: new Map([[name, { ...served, ...(live === undefined ? {} : { live }) }]]),
     intakes: null,
     parts: async () => [],
+    scratchFolder: folder,
     metrics: new Metrics(),
     emit,
     limits: options.serveLimits,

@@ -187,6 +187,7 @@ export class OrdersPlatform {
       datasets: new Map([[orders.name, { ...served, ...(this.live === null ? {} : { live: this.live }) }]]),
       intakes: null,
       parts: async () => [],
+      scratchFolder: this.folder,
       metrics: new Metrics(),
       emit: (event) => this.events.push(event),
     })

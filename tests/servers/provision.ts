@@ -4,6 +4,7 @@
  */
 import { ELASTICSEARCH_VERSION, provisionElasticsearch } from './elasticsearch-server.ts'
 import { KAFKA_VERSION, kafkaMissing, provisionKafka } from './kafka-server.ts'
+import { PYTHON_READERS, provisionPython } from './python-readers.ts'
 import { redisVersion } from './redis-server.ts'
 
 async function provision(server: string, make: () => Promise<unknown>): Promise<boolean> {
@@ -28,5 +29,6 @@ const done = [
   await provision('Redis', async () => redisVersion()),
   await provision(`Kafka ${KAFKA_VERSION}`, kafka),
   await provision(`Elasticsearch ${ELASTICSEARCH_VERSION}`, provisionElasticsearch),
+  await provision(`Python with ${PYTHON_READERS}`, provisionPython),
 ]
 process.exitCode = done.every(Boolean) ? 0 : 1

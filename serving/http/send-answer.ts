@@ -1,0 +1,53 @@
+/** Sends an answer in the format that its client asks for. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { AnswerFormat } from '../formats/answer-format.ts'
+import { formatOf } from './answer-format.ts'
+import { type AskParts, type GivenAnswer, type Question, sendJson, shownMeta } from './ask-view.ts'
+import { etagOf, isKnown, metaJsonOf } from './repeated-requests.ts'
+
+/** How the answer is to be written. */
+export interface AskedFormat {
+  readonly format: AnswerFormat
+  /** CSV: begins with a byte order mark */
+  readonly bom: boolean
+}
+
+/**
+ * @param extension of the path, without its dot
+ * @throws ProblemError 'not-acceptable', 'not-found'
+ */
+export function askedFormat(
+  request: FastifyRequest,
+  { extension, bom }: { readonly extension?: string | undefined; readonly bom?: string | undefined },
+): AskedFormat {
+  return { format: formatOf(request.headers.accept, extension), bom: bom === 'true' }
+}
+
+/** The answer's bytes, or 304 where the client has it in this format. */
+export async function sendAnswer(
+  parts: AskParts,
+  question: Question,
+  given: GivenAnswer,
+  { format, bom }: AskedFormat,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  reply.header('vary', 'Accept')
+  if (format.name === 'json') return sendJson(parts, question, given, request, reply)
+  reply.headers({ 'content-type': format.contentType, 'content-disposition': dispositionOf(question, format) })
+  if (given.kind === 'kept') {
+    const etag = etagOf(given.kept, format.name)
+    reply.headers({ etag, 'cache-control': 'private, no-cache' })
+    if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
+  }
+  const { engine } = question.target
+  const { columns, rowsJson } = given.kind === 'kept' ? given.kept : given.answer
+  const metaJson = given.kind === 'kept' ? metaJsonOf(given.live, given.kept) : JSON.stringify(shownMeta(given.answer))
+  const { scratchFolder } = parts
+  return reply.send(await format.encode({ columns, rowsJson, metaJson }, { bom, engine, scratchFolder }))
+}
+
+/** What a browser calls the file. Names of views need no quoting. */
+function dispositionOf({ query: { view } }: Question, { name, extension }: AnswerFormat): string {
+  return name === 'ndjson' ? 'inline' : `attachment; filename="${view}.${extension}"`
+}
