@@ -24,7 +24,15 @@ function csvOf(columns: readonly SqlColumn[], rows: readonly (readonly RowValue[
 function fieldOf(kind: ColumnKind): (value: RowValue) => string {
   if (kind.kind === 'list') return (value) => quoted(listText(value, kind.element))
   if (kind.kind === 'text') return (value) => quoted(guarded(String(value)))
+  if (kind.kind === 'decimal') return (value) => padded(String(value), kind.scale)
   return String
+}
+
+/** With all decimals of its type; JSON leaves out zeros at the end. */
+function padded(number: string, scale: number): string {
+  if (scale === 0) return number
+  const [whole, fraction = ''] = number.split('.') as [string, string?]
+  return `${whole}.${fraction.padEnd(scale, '0')}`
 }
 
 /** JSON text of a list; numbers with all of their digits. */
