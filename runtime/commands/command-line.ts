@@ -21,6 +21,7 @@ const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ['datasets', async () => (await import('./datasets-command.ts')).datasetsCommand()],
   ['generate', async () => (await import('./generate-command.ts')).generateCommand()],
   ['query', async () => (await import('./query-command.ts')).queryCommand()],
+  ['events', async () => (await import('./events-command.ts')).eventsCommand()],
   ['verify', async () => (await import('./verify-command.ts')).verifyCommand()],
   ['generations', async () => (await import('./generations-command.ts')).generationsCommand()],
   ['sources', async () => (await import('./sources-command.ts')).sourcesCommand()],

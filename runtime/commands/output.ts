@@ -37,7 +37,14 @@ export function printTable(heads: readonly string[], rows: readonly (readonly un
 }
 
 /** The text form of integers and decimals, but not of every double. */
-export const PLAIN_NUMBER = /^-?\d+(\.\d+)?$/
+const PLAIN_NUMBER = /^-?\d+(\.\d+)?$/
+
+/** For JSON.parse: keeps all digits of a number that JavaScript would round. */
+export function keepDigits(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source
+  if (typeof value !== 'number' || source === undefined || !PLAIN_NUMBER.test(source)) return value
+  return String(value) === source ? value : source
+}
 
 /** Also a number that is kept as text to preserve its digits. */
 function isNumber(value: unknown): boolean {

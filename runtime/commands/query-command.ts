@@ -13,7 +13,7 @@ import { stopSignal } from '../signals.ts'
 import { bringUpToDate, foldedByOthers, type UpToDate } from './bring-up-to-date.ts'
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { EXIT_CODES } from './exit-codes.ts'
-import { PLAIN_NUMBER, print, printTable, say } from './output.ts'
+import { keepDigits, print, printTable, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
 type QueryOptions = SharedOptions &
@@ -140,11 +140,4 @@ function whyBehind(upToDate: UpToDate): string {
 async function logEnd({ log }: OpenDataset): Promise<Positions> {
   const partitions = Array.from({ length: log.partitions }, (_, partition) => partition)
   return positionAfter(await Promise.all(partitions.map((partition) => log.range(partition))))
-}
-
-/** Keeps all digits of a number that JavaScript would round. */
-function keepDigits(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
-  const source = context?.source
-  if (typeof value !== 'number' || source === undefined || !PLAIN_NUMBER.test(source)) return value
-  return String(value) === source ? value : source
 }

@@ -236,7 +236,7 @@ export class Platform {
       const live = new LiveAnswers(followed, (source) => this.#metrics.answerGiven(dataset.name, source))
       live.start()
       this.#live.push(live)
-      return [dataset.name, { ...parts, live }]
+      return [dataset.name, { ...parts, live, scratchFolder }]
     })
     return new Map(answered)
   }

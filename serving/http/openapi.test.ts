@@ -3,12 +3,15 @@ import { readFileSync } from 'node:fs'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
+import { EVENTS_LIMITS } from '../raw-events/events-query.ts'
+import { EVENTS_PARAMETERS } from './parse-events-query.ts'
 import { QUERY_PARAMETERS } from './parse-query.ts'
 import { PROBLEMS } from './problems.ts'
 import { ANSWER } from './schemas/answer.ts'
 import { DATASET, DATASETS } from './schemas/dataset.ts'
 import { DEAD_LETTERS } from './schemas/dead-letters.ts'
 import { GENERATIONS } from './schemas/generations.ts'
+import { RAW_EVENTS } from './schemas/raw-events.ts'
 import { ALIVE, INDEX, READINESS } from './schemas/server-state.ts'
 import { TAKEN } from './schemas/taken.ts'
 import { type ServedShop, serveShop } from './serve-app-fixture.ts'
@@ -125,6 +128,7 @@ test.each([
   [VIEW, '/v1/datasets/shop/views/by_kind?grain=eon', ''],
   [VIEW, '/v1/datasets/shop/views/by_kind?view=x', ''],
   ['GET /v1/datasets/{dataset}/dead-letters', '/v1/datasets/shop/dead-letters?limit=x', ''],
+  ['GET /v1/datasets/{dataset}/events', '/v1/datasets/shop/events?limit=1001', ''],
   [EVENTS, '/v1/datasets/shop/events', 'bad'],
   [EVENTS, '/v1/datasets/shop/events', 'busy'],
   [EVENTS, '/v1/datasets/shop/events', 'crash'],
@@ -152,12 +156,22 @@ test.each<[string, z.ZodType]>([
   ['/v1/datasets/shop/views/by_kind', ANSWER],
   ['/v1/datasets/shop/generations', GENERATIONS],
   ['/v1/datasets/shop/dead-letters', DEAD_LETTERS],
+  ['/v1/datasets/shop/events?raw=true', RAW_EVENTS],
 ])('the response of GET %s matches its schema', async (url, schema) => {
   expect(schema.safeParse((await shop.app.inject(url)).json()).error).toBeUndefined()
 })
 
+const text = readFileSync(new URL('../../docs/reference/http.md', import.meta.url), 'utf8')
+
+test('docs/reference/http.md describes raw events: parameters, members of meta, limits', () => {
+  const section = text.slice(text.indexOf('## Raw events')).split('\n## ', 2)[0]!
+  const documented = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name!)
+  const members = Object.keys(RAW_EVENTS.shape.meta.shape)
+  const limits = Object.keys(EVENTS_LIMITS).filter((name) => !section.includes(`\`${name}\``))
+  expect([documented.toSorted(), limits]).toEqual([['meta', ...EVENTS_PARAMETERS, ...members].toSorted(), []])
+})
+
 test('docs/reference/http.md describes each member of the provenance', () => {
-  const text = readFileSync(new URL('../../docs/reference/http.md', import.meta.url), 'utf8')
   const table = text.slice(text.indexOf('| `meta` | meaning |')).split('\n\n')[0]!
   const documented = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, member]) => member!)
   expect(documented.slice(1).toSorted()).toEqual(Object.keys(ANSWER.shape.meta.shape).toSorted())

@@ -128,10 +128,15 @@ const FORMS: Readonly<Record<FilterField, string>> = {
   having: 'measure:operator:value (example: sales:gte:100)',
 }
 
-function parseFilter(field: FilterField, text: string): Comparison & { readonly name: string } {
+/** @param form what a filter looks like, for the message. @throws QueryError */
+export function parseFilter(
+  field: FilterField,
+  text: string,
+  form = FORMS[field],
+): Comparison & { readonly name: string } {
   const [, name, operator, rest] = /^([^:]+):([a-z]+)(?::(.*))?$/s.exec(text) ?? []
   if (name === undefined || !OPERATORS.includes(operator as FilterOperator))
-    throw new QueryError(field, `'${text}' does not have the form ${FORMS[field]}`, OPERATORS)
+    throw new QueryError(field, `'${text}' does not have the form ${form}`, OPERATORS)
   const values = rest === undefined ? [] : operator === 'in' ? listOf(field, rest) : [rest]
   return { name, operator: operator as FilterOperator, values }
 }
@@ -149,7 +154,8 @@ function listOf(field: FilterField, text: string): readonly string[] {
   )
 }
 
-function timeMs(field: string, text: string | undefined, timezone: string): number | undefined {
+/** @throws QueryError */
+export function timeMs(field: string, text: string | undefined, timezone: string): number | undefined {
   if (text === undefined) return undefined
   const ms = zonedTextMs(text, timezone)
   if (ms === null) {
@@ -158,7 +164,8 @@ function timeMs(field: string, text: string | undefined, timezone: string): numb
   return ms
 }
 
-function wholeNumber(field: string, text: string | undefined): number | undefined {
+/** @throws QueryError */
+export function wholeNumber(field: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   if (!/^\d{1,9}$/.test(text))
     throw new QueryError(field, `'${text}' is not a non-negative integer of at most 9 digits`)

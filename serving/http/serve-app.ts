@@ -15,6 +15,7 @@ import { datasetRoutes } from './dataset-routes.ts'
 import { DOCS_PATH, docsPage } from './docs-page.ts'
 import { EventBodies } from './event-bodies.ts'
 import { eventRoute } from './event-route.ts'
+import { eventsReadRoute } from './events-read-route.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
 import { httpServer, refuseUnreadable, type TlsFiles } from './http-server.ts'
 import type { IntakePort } from './intake-port.ts'
@@ -182,6 +183,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (datasets !== null)
       datasetRoutes(routes, { datasets, gate, limits, scratchFolder, metrics, repeated, following })
     if (datasets !== null) liveRoute(routes, { datasets, ...following })
+    if (datasets !== null) eventsReadRoute(routes, { datasets, gate, limits })
   })
   return app
 }

@@ -14,8 +14,9 @@ import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
 import { NeedsBackfillError, PositionNotReachedError } from '../answers/query-error.ts'
 import { planFor, type QueryPlan } from '../answers/query-plan.ts'
-import { type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
+import { type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
+import type { EventsDataset } from '../raw-events/events-page.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
@@ -28,7 +29,7 @@ const RECOMPUTE_PAUSE_MS_MAX = 10_000
 const VANISHED = 'files of the lake were removed again and again while they were read'
 
 /** A dataset that is answered from resident states, where it has them. */
-export interface AnsweredDataset extends ServedDataset {
+export interface AnsweredDataset extends EventsDataset {
   readonly live?: LiveAnswers
 }
 

@@ -1,0 +1,64 @@
+/** Events that are in the log and in no closed segment yet: read from the log and decoded, as the stream role decodes them. */
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { Offset, OffsetRange } from '#core/offsets.ts'
+import { linesAt } from '#storage/engine/batch-lines.ts'
+import { createRowsTable, decodeBatches } from '#storage/engine/decode-batch.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
+import { type FoundEvent, findEvents, type Wanted } from './found-events.ts'
+
+export interface OpenEventsParts {
+  readonly dataset: CompiledDataset
+  readonly log: Pick<EventLog, 'read'>
+  readonly connection: EngineConnection
+  /** a folder that the engine may read */
+  readonly scratchFolder: string
+  readonly answerBytesMax: number
+}
+
+/** of one read of the log */
+const READ_BYTES_MAX = 8 * 1024 * 1024
+const TABLE = 'open_events'
+
+/** Of a found event: partition:offset → its JSON. */
+export type RawTexts = Map<string, string>
+
+/**
+ * Matching events of a range of the log, newest first.
+ * @param raws where given, the JSON of what is found is added to it
+ * @throws LogRangeError if the log does not hold the range (any more)
+ */
+export async function openEvents(
+  { dataset, log, connection, scratchFolder, answerBytesMax }: OpenEventsParts,
+  range: OffsetRange,
+  wanted: Wanted,
+  raws: RawTexts | null,
+): Promise<readonly FoundEvent[]> {
+  const batches = await batchesOf(log, range)
+  await connection.run(`DROP TABLE IF EXISTS ${TABLE}`)
+  await createRowsTable(connection, dataset, TABLE)
+  await decodeBatches(connection, dataset, batches, { table: TABLE, scratchFolder, failures: 'reject' })
+  const found = await findEvents(connection, dataset, TABLE, wanted, answerBytesMax)
+  if (raws !== null) for (const batch of batches) addRaws(batch, found, raws)
+  return found
+}
+
+async function batchesOf(log: Pick<EventLog, 'read'>, { partition, start, end }: OffsetRange): Promise<RecordBatch[]> {
+  const batches: RecordBatch[] = []
+  for (let from: Offset = start; from < end; ) {
+    const batch = await log.read(partition, from, {
+      recordsMax: end - from,
+      bytesMax: READ_BYTES_MAX,
+      before: end,
+    })
+    if (batch === null) break
+    batches.push(batch)
+    from = batch.end
+  }
+  return batches
+}
+
+function addRaws(batch: RecordBatch, found: readonly FoundEvent[], raws: RawTexts): void {
+  const own = found.filter(({ offset }) => offset >= batch.start && offset < batch.end).map(({ offset }) => offset)
+  for (const { offset, line } of linesAt(batch, own)) raws.set(`${batch.partition}:${offset}`, line.toString('utf8'))
+}
