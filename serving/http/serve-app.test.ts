@@ -106,7 +106,7 @@ test('attributes of a CloudEvent in headers allow any type of data, and none', a
 
 test('a wrong method answers 405 with the methods that the path supports', async () => {
   for (const [method, url, allow] of [
-    ['GET', '/v1/datasets/shop/events', 'POST'],
+    ['PUT', '/v1/datasets/shop/events', 'GET, HEAD, POST'],
     ['DELETE', '/v1/datasets/shop/views/by_kind?x=1', 'GET, HEAD'],
     ['POST', '/', 'GET, HEAD'],
     ['DELETE', '/v1/datasets/', 'GET, HEAD'],
