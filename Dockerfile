@@ -17,6 +17,7 @@ COPY --from=packages /app/node_modules ./node_modules
 COPY . .
 RUN ln -sf /usr/local/bin/node node_modules/.bin/node \
  && ln -s /app/watershed /usr/local/bin/watershed \
+ && node dashboards/page/build-page.ts \
  && mkdir /data /scratch \
  && chown node:node /data /scratch
 USER node

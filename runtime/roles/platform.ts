@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { OffsetRange } from '#core/offsets.ts'
+import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import type { LiveDatasetParts } from '#serving/live/dataset-moments.ts'
@@ -192,6 +193,7 @@ export class Platform {
       keys,
       webhookSecrets: webhookSecretsOf(configuration),
       ownKeyPaths: board === null ? [] : [board.path],
+      page: this.#shape.answers ? new BuiltPageFiles() : null,
       sources: async () => (await this.#sources()).map((source) => servedSource(source, secrets)),
       parts: async () => (await this.#parts()).map((part) => forEveryone(part, secrets)),
     })

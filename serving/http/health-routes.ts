@@ -1,8 +1,10 @@
 /** Routes for operators and probes: index, liveness, readiness, metrics and the OpenAPI document. */
 import type { FastifyInstance, FastifySchema } from 'fastify'
+import { z } from 'zod'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { DOCS_PATH } from './docs-page.ts'
-import { JSON_TYPE, OPENAPI_ROUTE, responsesOf } from './openapi.ts'
+import { JSON_TYPE, NOT_MODIFIED, OPENAPI_ROUTE, responsesOf } from './openapi.ts'
+import { PAGE_PATHS, type PageFiles, sendShell, wantsPage } from './page-routes.ts'
 import { ANY_QUERY, NO_QUERY } from './request-schemas.ts'
 import { ALIVE, INDEX, METRICS_TEXT, READINESS } from './schemas/server-state.ts'
 
@@ -20,13 +22,19 @@ export interface HealthRouteParts {
   readonly datasets: ReadonlyMap<string, unknown> | null
   readonly metrics: Metrics
   readonly parts: () => Promise<readonly ServedPart[]>
+  readonly page?: PageFiles | null
 }
 
 const INDEX_SCHEMA = {
   operationId: 'index',
-  summary: 'List datasets and routes',
+  summary: 'List datasets and routes; with `Accept: text/html` the live page',
   querystring: NO_QUERY,
-  response: responsesOf(200, 'Datasets and routes', JSON_TYPE, INDEX, ['bad-query']),
+  response: Object.assign(responsesOf(200, 'Datasets and routes', JSON_TYPE, INDEX, ['bad-query']), NOT_MODIFIED, {
+    200: {
+      description: 'Datasets and routes, or the page',
+      content: { [JSON_TYPE]: { schema: INDEX }, 'text/html': { schema: z.string().describe('The live page') } },
+    },
+  }) as FastifySchema['response'],
 }
 const LIVE_SCHEMA = {
   operationId: 'isAlive',
@@ -54,15 +62,19 @@ const METRICS_SCHEMA = {
 export function healthRoutes(app: FastifyInstance, parts: HealthRouteParts): void {
   const routes: string[] = []
   app.addHook('onRoute', ({ method, url }) => {
-    if (method !== 'HEAD' && url !== '/') routes.push(`${method} ${url.replace(/:(\w+)/g, '{$1}')}`)
+    if (method !== 'HEAD' && url !== '/' && !PAGE_PATHS.includes(url))
+      routes.push(`${method} ${url.replace(/:(\w+)/g, '{$1}')}`)
   })
-  app.get('/', { schema: INDEX_SCHEMA }, async () => ({
-    product: 'watershed',
-    document: OPENAPI_ROUTE,
-    docs: DOCS_PATH,
-    datasets: [...(parts.datasets?.keys() ?? [])].map((name) => `/v1/datasets/${name}`),
-    routes,
-  }))
+  app.get('/', { schema: INDEX_SCHEMA }, async (request, reply) => {
+    if (parts.page && wantsPage(request)) return sendShell(parts.page, request, reply)
+    return reply.header('vary', 'accept').send({
+      product: 'watershed',
+      document: OPENAPI_ROUTE,
+      docs: DOCS_PATH,
+      datasets: [...(parts.datasets?.keys() ?? [])].map((name) => `/v1/datasets/${name}`),
+      routes,
+    })
+  })
   app.get('/livez', { schema: LIVE_SCHEMA }, async () => ({ status: 'alive' }))
   app.get('/readyz', { schema: READY_SCHEMA }, async (_request, reply) => {
     const states = await parts.parts()

@@ -23,6 +23,7 @@ import { problemOfInvalid } from './invalid-request.ts'
 import { isFollowed, liveRoute } from './live-route.ts'
 import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
+import { isPagePath, type PageFiles, pageRoutes, wantsPage } from './page-routes.ts'
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
 import { RepeatedRequests } from './repeated-requests.ts'
@@ -79,6 +80,8 @@ export interface ServeAppParts {
   readonly ownKeyPaths?: readonly string[]
   /** the sources of all datasets; default: there are none */
   readonly sources?: () => Promise<readonly ServedSource[]>
+  /** the live page; null or absent: there is none */
+  readonly page?: PageFiles | null
   /** state of the components of this process, for /readyz */
   readonly parts: () => Promise<readonly ServedPart[]>
 }
@@ -94,6 +97,9 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const repeated = new RepeatedRequests(parts.metrics)
   const secrets = parts.webhookSecrets ?? new Map<string, readonly string[]>()
   const ownKeyPaths = [...(parts.ownKeyPaths ?? []), ...[...secrets.keys()].map(webhookPath)]
+  /** A page cannot send a key before somebody has entered it there. */
+  const isOpen = (request: FastifyRequest, path: string): boolean =>
+    isUnder(path, [DOCS_PATH]) || (parts.page != null && (isPagePath(path) || (path === '/' && wantsPage(request))))
   const app = Fastify({
     serverFactory: (application) =>
       httpServer(
@@ -122,8 +128,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       throw new ProblemError('bad-request', 'the request has no Host header, which HTTP/1.1 requires')
     const path = request.url.split('?')[0]!
     if (OPEN_ROUTES.has(path) || isUnder(path, ownKeyPaths)) return
-    // A page cannot send a key before somebody has entered it there.
-    if (parts.keys?.length) return isUnder(path, [DOCS_PATH]) ? undefined : checkKey(request, parts.keys)
+    if (parts.keys?.length) return isOpen(request, path) ? undefined : checkKey(request, parts.keys)
     const why = whyForeign(request)
     if (why !== null) throw new ProblemError('forbidden', why)
   })
@@ -182,6 +187,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
     if (datasets !== null)
       datasetRoutes(routes, { datasets, gate, limits, scratchFolder, metrics, repeated, following })
+    if (parts.page) pageRoutes(routes, parts.page)
     if (datasets !== null) liveRoute(routes, { datasets, ...following })
     if (datasets !== null) eventsReadRoute(routes, { datasets, gate, limits })
   })

@@ -1,0 +1,105 @@
+/**
+ * Builds the page: `node dashboards/page/build-page.ts` keeps the result for the next start. What is kept is named by everything that it is
+ * made of, so a changed source or package builds anew, in about half a second, and nothing is ever stale.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { BuildResult } from 'esbuild'
+
+/** name → content; names of scripts and styles carry a hash of their content */
+export type BuiltPage = ReadonlyMap<string, Buffer>
+
+const SOURCE = fileURLToPath(new URL('src', import.meta.url))
+const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
+const KEPT = join(MODULES, '.cache/page')
+/** the packages that are part of it, or build it */
+const PACKAGES = ['esbuild', 'preact', '@preact/signals', 'echarts', 'topojson-client', 'world-atlas'] as const
+/** the country shapes are fetched when a map is shown */
+const WORLD = join(MODULES, 'world-atlas/countries-50m.json')
+const BROWSERS = ['es2022']
+
+/** The page, kept from before or built now. @throws if a source does not compile */
+export async function builtPage(): Promise<BuiltPage> {
+  const folder = join(KEPT, fingerprint())
+  if (existsSync(folder)) return readPage(folder)
+  const page = await buildPage()
+  await keep(page, folder).catch(() => undefined) // where it cannot be written it is built at each start
+  return page
+}
+
+async function readPage(folder: string): Promise<BuiltPage> {
+  const names = await readdir(folder)
+  return new Map(
+    await Promise.all(names.map(async (name): Promise<[string, Buffer]> => [name, await readFile(join(folder, name))])),
+  )
+}
+
+/** A rename makes it visible, so that a half-written page is never read. Earlier ones are removed. */
+async function keep(page: BuiltPage, folder: string): Promise<void> {
+  const draft = `${folder}.${process.pid}`
+  await mkdir(draft, { recursive: true })
+  await Promise.all([...page].map(([name, bytes]) => writeFile(join(draft, name), bytes)))
+  const earlier = (await readdir(KEPT)).map((name) => join(KEPT, name)).filter((path) => path !== draft)
+  await rename(draft, folder).catch(() => rm(draft, { recursive: true }))
+  await Promise.all(earlier.filter((path) => path !== folder).map((path) => rm(path, { recursive: true, force: true })))
+}
+
+/** Of every source and of the versions of the packages. */
+function fingerprint(): string {
+  const hash = createHash('sha256').update(readFileSync(fileURLToPath(import.meta.url)))
+  const sources = readdirSync(SOURCE, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  for (const path of sources.map(({ parentPath, name }) => join(parentPath, name)).toSorted())
+    hash.update(relative(SOURCE, path)).update(readFileSync(path))
+  for (const name of PACKAGES) hash.update(readFileSync(join(MODULES, name, 'package.json')))
+  return hash.digest('hex').slice(0, 16)
+}
+
+async function buildPage(): Promise<BuiltPage> {
+  const esbuild = await import('esbuild')
+  try {
+    const result = await esbuild.build({
+      entryPoints: [join(SOURCE, 'main.tsx'), join(SOURCE, 'page.css')],
+      tsconfig: fileURLToPath(new URL('tsconfig.json', import.meta.url)),
+      bundle: true,
+      splitting: true,
+      minify: true,
+      format: 'esm',
+      target: BROWSERS,
+      outdir: '/page',
+      publicPath: '/page',
+      entryNames: '[name]-[hash]',
+      chunkNames: '[name]-[hash]',
+      assetNames: '[name]-[hash]',
+      loader: { '.svg': 'file', '.geo': 'file' },
+      alias: { 'world.geo': WORLD },
+      define: { 'process.env.NODE_ENV': '"production"' },
+      legalComments: 'none',
+      write: false,
+      metafile: true,
+      logLevel: 'silent',
+    })
+    return filesOf(result)
+  } finally {
+    await esbuild.stop()
+  }
+}
+
+function filesOf({ outputFiles = [] }: BuildResult): BuiltPage {
+  const files = new Map(outputFiles.map(({ path, contents }) => [path.split('/').at(-1)!, Buffer.from(contents)]))
+  const named = (pattern: RegExp): string => [...files.keys()].find((name) => pattern.test(name))!
+  const shell = readFileSync(join(SOURCE, 'index.html'), 'utf8')
+    .replace('main.js', named(/^main-.*\.js$/))
+    .replace('page.css', named(/^page-.*\.css$/))
+  files.set('index.html', Buffer.from(shell))
+  files.set('icon.svg', readFileSync(join(SOURCE, 'icon.svg')))
+  return files
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const page = await builtPage()
+  const bytes = [...page.values()].reduce((sum, { length }) => sum + length, 0)
+  console.log(`the page is built: ${page.size} files, ${Math.round(bytes / 1024)} KiB`)
+}

@@ -1,0 +1,47 @@
+/** The files of the page as the server sends them: built when the first one is asked for, and compressed once. */
+import { createHash } from 'node:crypto'
+import { extname } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { PageFile, PageFiles } from '#serving/http/page-routes.ts'
+import { type BuiltPage, builtPage } from './build-page.ts'
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json; charset=utf-8',
+}
+/** esbuild's hash */
+const HASHED = /-[A-Z0-9]{8}\.\w+$/
+
+const compressed = promisify(gzip)
+
+export class BuiltPageFiles implements PageFiles {
+  #built: Promise<BuiltPage> | null = null
+  readonly #files = new Map<string, Promise<PageFile>>()
+
+  async file(name: string): Promise<PageFile | null> {
+    this.#built ??= builtPage()
+    const built = await this.#built.catch((error: unknown) => {
+      this.#built = null
+      throw error
+    })
+    const bytes = built.get(name)
+    if (bytes === undefined) return null
+    const known = this.#files.get(name) ?? served(name, bytes)
+    this.#files.set(name, known)
+    return known
+  }
+}
+
+async function served(name: string, bytes: Buffer): Promise<PageFile> {
+  return {
+    bytes,
+    gzip: await compressed(bytes),
+    contentType: CONTENT_TYPES[extname(name)] ?? 'application/octet-stream',
+    etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`,
+    immutable: HASHED.test(name),
+  }
+}

@@ -1,0 +1,104 @@
+/** A chart in the page. The library is loaded when the first chart is shown, so that the page itself appears before. */
+import type { EChartsCoreOption } from 'echarts/core'
+import type { JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import { theme } from '../theme.ts'
+
+export interface ChartProps {
+  /** what it shows, for those who cannot see it */
+  readonly label: string
+  /** builds the option; colours come from the theme in use */
+  readonly chart: (colours: Colours) => EChartsCoreOption
+  readonly height?: number
+  readonly onZoom?: (fromMs: number, toMs: number) => void
+  readonly onPick?: (name: string) => void
+}
+
+export interface Colours {
+  readonly series: readonly string[]
+  readonly text: string
+  readonly faint: string
+  readonly line: string
+  readonly surface: string
+  readonly up: string
+  readonly down: string
+  readonly low: string
+  readonly high: string
+}
+
+type Drawing = Awaited<ReturnType<typeof open>>
+
+const HEIGHT = 280
+
+export function Chart({ label, chart, height = HEIGHT, onZoom, onPick }: ChartProps): JSX.Element {
+  const place = useRef<HTMLDivElement>(null)
+  const drawing = useRef<Drawing | null>(null)
+  const latest = useRef({ chart, onZoom, onPick })
+  latest.current = { chart, onZoom, onPick }
+  const dark = theme.value
+  useEffect(() => {
+    let gone = false
+    const opened = open(place.current!, latest).then((drawn) => {
+      if (gone) return drawn.close()
+      drawing.current = drawn
+      drawn.draw(latest.current.chart)
+    })
+    return () => {
+      gone = true
+      void opened.then(() => drawing.current?.close())
+    }
+  }, [])
+  useEffect(() => drawing.current?.draw(chart), [chart, dark])
+  return <div class="chart" ref={place} role="img" aria-label={label} style={{ height: `${height}px` }} />
+}
+
+/** Of the style sheet, where both themes define them. */
+function colours(): Colours {
+  const style = getComputedStyle(document.documentElement)
+  const named = (name: string): string => style.getPropertyValue(`--${name}`).trim()
+  return {
+    series: [1, 2, 3, 4, 5, 6, 7, 8].map((index) => named(`series-${index}`)),
+    text: named('text'),
+    faint: named('faint'),
+    line: named('line'),
+    surface: named('surface'),
+    up: named('up'),
+    down: named('down'),
+    low: named('map-low'),
+    high: named('map-high'),
+  }
+}
+
+async function open(
+  place: HTMLElement,
+  latest: { readonly current: Pick<ChartProps, 'onZoom' | 'onPick'> },
+): Promise<{ draw: (chart: ChartProps['chart']) => void; close: () => void }> {
+  const { init } = await import('./echarts.ts')
+  const drawn = init(place, null, { renderer: 'canvas' })
+  const watch = new ResizeObserver(() => drawn.resize())
+  watch.observe(place)
+  drawn.on('click', (event) => {
+    if (typeof event.name === 'string') latest.current.onPick?.(event.name)
+  })
+  drawn.on('brushEnd', (event) => {
+    const [area] = (event as { areas?: { coordRange?: [number, number] }[] }).areas ?? []
+    if (area?.coordRange === undefined) return
+    drawn.dispatchAction({ type: 'brush', areas: [] })
+    latest.current.onZoom?.(...area.coordRange)
+  })
+  return {
+    draw: (chart) => {
+      drawn.setOption({ ...chart(colours()) }, { replaceMerge: ['series'] })
+      if (latest.current.onZoom !== undefined)
+        drawn.dispatchAction({
+          type: 'takeGlobalCursor',
+          key: 'brush',
+          brushOption: { brushType: 'lineX', brushMode: 'single' },
+        })
+    },
+    close: () => {
+      watch.disconnect()
+      drawn.dispose()
+    },
+  }
+}

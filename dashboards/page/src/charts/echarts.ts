@@ -1,0 +1,37 @@
+/** The parts of ECharts that the page uses; it is a file of its own, which is loaded with the first chart. */
+import { BarChart, CandlestickChart, HeatmapChart, LineChart, MapChart, PieChart, ScatterChart } from 'echarts/charts'
+import {
+  AriaComponent,
+  BrushComponent,
+  DataZoomComponent,
+  GeoComponent,
+  GridComponent,
+  LegendComponent,
+  MarkLineComponent,
+  TooltipComponent,
+  VisualMapComponent,
+} from 'echarts/components'
+import { use } from 'echarts/core'
+import { CanvasRenderer } from 'echarts/renderers'
+
+use([
+  BarChart,
+  CandlestickChart,
+  HeatmapChart,
+  LineChart,
+  MapChart,
+  PieChart,
+  ScatterChart,
+  AriaComponent,
+  BrushComponent,
+  DataZoomComponent,
+  GeoComponent,
+  GridComponent,
+  LegendComponent,
+  MarkLineComponent,
+  TooltipComponent,
+  VisualMapComponent,
+  CanvasRenderer,
+])
+
+export { init, registerMap } from 'echarts/core'

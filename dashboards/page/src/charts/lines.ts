@@ -1,0 +1,141 @@
+/** Values over time as lines, stacked areas or bars. */
+import type { EChartsCoreOption } from 'echarts/core'
+import { type AnswerMeta, keyOf, numberOf, type Row } from '../answer.ts'
+import { formatBucket, formatCompact, formatNumber } from '../format.ts'
+import { provenanceLine } from '../provenance.tsx'
+import { grainMs } from '../range.ts'
+import type { Colours } from './chart.tsx'
+
+export interface LinesInput {
+  readonly rows: readonly Row[]
+  readonly meta: AnswerMeta
+  readonly by: string | null
+  /** of the dimension; without one there is a line per measure */
+  readonly lines: readonly { readonly key: string; readonly label: string }[]
+  readonly measures: readonly {
+    readonly name: string
+    readonly label: string
+    /** a bucket without events is 0, and not unknown */
+    readonly zero: boolean
+  }[]
+  readonly grain: string
+  readonly zone: string
+  readonly shape: 'lines' | 'stacked' | 'bars'
+  /** how many buckets are shown; null: all */
+  readonly newest: number | null
+}
+
+interface Line {
+  readonly name: string
+  readonly points: readonly (readonly [ms: number, value: number | null])[]
+}
+
+export function linesChart(input: LinesInput): (colours: Colours) => EChartsCoreOption {
+  const lines = linesOf(input)
+  return (colours) => ({
+    animationDuration: 0,
+    animationDurationUpdate: still() ? 0 : 300,
+    color: [...colours.series],
+    textStyle: { fontFamily: 'inherit', color: colours.text },
+    grid: { left: 8, right: 12, top: lines.length > 1 ? 34 : 12, bottom: 4, containLabel: true },
+    legend: {
+      show: lines.length > 1,
+      top: 0,
+      left: 0,
+      icon: 'circle',
+      itemWidth: 9,
+      textStyle: { color: colours.text },
+    },
+    brush: { toolbox: [], xAxisIndex: 0, brushStyle: { color: 'rgba(90,150,230,0.18)', borderWidth: 0 } },
+    tooltip: tooltipOf(input, colours),
+    xAxis: {
+      type: 'time',
+      axisLine: { lineStyle: { color: colours.line } },
+      axisTick: { show: false },
+      axisLabel: {
+        color: colours.faint,
+        hideOverlap: true,
+        formatter: (ms: number) => formatBucket(ms, input.grain, input.zone),
+      },
+    },
+    yAxis: {
+      type: 'value',
+      scale: !input.measures[0]!.zero,
+      splitNumber: 4,
+      axisLabel: { color: colours.faint, formatter: (value: number) => formatCompact(value) },
+      splitLine: { lineStyle: { color: colours.line } },
+    },
+    series: lines.map(({ name, points }) => ({
+      id: name,
+      name,
+      type: input.shape === 'bars' ? 'bar' : 'line',
+      ...(input.shape !== 'lines' && { stack: 'all' }),
+      ...(areaOf(input, lines.length) && { areaStyle: { opacity: input.shape === 'stacked' ? 0.5 : 0.12 } }),
+      showSymbol: points.length < 3,
+      symbolSize: 6,
+      lineStyle: { width: 2 },
+      emphasis: { focus: 'series' },
+      data: points,
+    })),
+  })
+}
+
+const areaOf = ({ shape }: LinesInput, lines: number): boolean =>
+  shape === 'stacked' || (shape === 'lines' && lines === 1)
+const still = (): boolean => matchMedia('(prefers-reduced-motion: reduce)').matches
+
+/** Text, not HTML: inline styles are not allowed on the page. */
+function tooltipOf({ grain, zone, meta, measures }: LinesInput, colours: Colours): object {
+  interface Point {
+    readonly marker: string
+    readonly seriesName: string
+    readonly value: readonly [number, number | null]
+  }
+  return {
+    trigger: 'axis',
+    renderMode: 'richText',
+    confine: true,
+    backgroundColor: colours.surface,
+    borderColor: colours.line,
+    textStyle: { color: colours.text, fontSize: 12 },
+    formatter: (points: readonly Point[]) => {
+      const lines = points
+        .toSorted((a, b) => (b.value[1] ?? 0) - (a.value[1] ?? 0))
+        .map(
+          ({ marker, seriesName, value }) =>
+            `${marker} ${seriesName}  ${value[1] === null ? '–' : formatNumber(value[1])}`,
+        )
+      const source = provenanceLine(meta, measures.length === 1 ? measures[0]!.name : undefined)
+      return [formatBucket(points[0]!.value[0], grain, zone), ...lines, source].join('\n')
+    },
+  }
+}
+
+function linesOf({ rows, by, lines, measures, grain, newest }: LinesInput): readonly Line[] {
+  const shown = shownTimes(rows, grain, newest, measures[0]!.zero)
+  const line = (name: string, own: readonly Row[], { name: measure, zero }: LinesInput['measures'][number]): Line => {
+    const values = new Map(own.map((row) => [Date.parse(String(row.time)), numberOf(row[measure])]))
+    return { name, points: shown.map((ms) => [ms, values.get(ms) ?? (zero ? 0 : null)]) }
+  }
+  if (by === null) return measures.map((measure) => line(measure.label, rows, measure))
+  return lines.map(({ key, label }) => {
+    const own = rows.filter((row) => keyOf(row[by]) === key)
+    return line(label, own, measures[0]!)
+  })
+}
+
+/** of equal length in every time zone; a day is not, where clocks change */
+const REGULAR = /^(second|minute|hour)$|^\d+/
+const FILLED_MAX = 2_000
+
+/** The newest buckets up to the last one. Where nothing happened a count is 0: buckets without events are shown, too. */
+function shownTimes(rows: readonly Row[], grain: string, newest: number | null, zero: boolean): readonly number[] {
+  const times = [...new Set(rows.map(({ time }) => Date.parse(String(time))))].toSorted((a, b) => a - b)
+  const stepMs = grainMs(grain)
+  const last = times.at(-1)
+  if (last === undefined || stepMs === null) return times
+  const kept = newest === null ? times : times.filter((ms) => ms > last - newest * stepMs)
+  const count = Math.round((last - kept[0]!) / stepMs) + 1
+  if (!zero || !REGULAR.test(grain) || count > FILLED_MAX) return kept
+  return Array.from({ length: count }, (_, index) => kept[0]! + index * stepMs)
+}

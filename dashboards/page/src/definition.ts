@@ -1,0 +1,84 @@
+/** A dataset as `GET /v1/datasets` describes it: what the page is made from. */
+
+export interface Column {
+  readonly name: string
+  readonly label?: string
+  readonly description?: string
+  readonly type: string
+}
+
+export interface Measure {
+  readonly name: string
+  /** count, sum, countDistinct …; of a series: of its calculation */
+  readonly kind: string
+  readonly type: string
+  readonly label?: string
+  readonly description?: string
+  readonly exactness?: { readonly kind: 'exact' | 'float' | 'sketch' | 'bounded' }
+}
+
+export interface View {
+  readonly name: string
+  readonly label?: string
+  readonly description?: string
+  /** null: all time */
+  readonly paneMs: number | null
+  readonly grains: readonly string[]
+  readonly window: { readonly sizeMs: number; readonly everyMs: number } | null
+  readonly rank: { readonly by: string; readonly limit: number; readonly dimensions: readonly string[] } | null
+  readonly dimensions: readonly { readonly name: string; readonly type: string }[]
+  readonly measures: readonly Measure[]
+  readonly enrich: readonly { readonly name: string; readonly key: string; readonly attribute: string }[]
+}
+
+export interface Series {
+  readonly name: string
+  readonly label?: string
+  /** the view that it is calculated from */
+  readonly over: string
+  readonly by: readonly string[]
+  readonly grain: string
+  readonly grains: readonly string[]
+  readonly columns: readonly Measure[]
+}
+
+export interface Dataset {
+  readonly name: string
+  readonly label?: string
+  readonly description?: string
+  readonly time: string
+  readonly key: string
+  readonly columns: readonly Column[]
+  readonly views: readonly View[]
+  readonly series: readonly Series[]
+}
+
+const NUMERIC = /^(DOUBLE|FLOAT|REAL|DECIMAL|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b|NUMERIC)/
+
+export function isNumeric(type: string): boolean {
+  return NUMERIC.test(type) && !type.endsWith('[]')
+}
+
+export function isMoment(type: string): boolean {
+  return /^(TIMESTAMP|DATE)/.test(type)
+}
+
+/** Measures that a chart can show. */
+export function chartable(measures: readonly Measure[]): Measure[] {
+  return measures.filter(({ type }) => isNumeric(type))
+}
+
+/** Parts of it add up: where no event is, it is 0, and the hours of a week can be summed. */
+export function isAdditive({ kind }: Measure): boolean {
+  return kind === 'count' || kind === 'sum'
+}
+
+/** `median_departure_delay` → `Median departure delay`. */
+export function titled(name: string): string {
+  const words = name.replaceAll('_', ' ').trim()
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
+
+export function labelOf({ name, label }: { readonly name: string; readonly label?: string }): string {
+  return label ?? titled(name)
+}

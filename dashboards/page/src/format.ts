@@ -1,0 +1,87 @@
+/** Numbers, times and durations as the reader's locale writes them. */
+
+import type { Value } from './answer.ts'
+import { isMoment } from './definition.ts'
+
+const LOCALES = [...navigator.languages]
+const whole = new Intl.NumberFormat(LOCALES)
+const fraction = new Intl.NumberFormat(LOCALES, { maximumSignificantDigits: 5 })
+const compact = new Intl.NumberFormat(LOCALES, { notation: 'compact', maximumSignificantDigits: 3 })
+const moment = new Intl.DateTimeFormat(LOCALES, { dateStyle: 'medium', timeStyle: 'medium' })
+const names = new Intl.DisplayNames(LOCALES, { type: 'region', fallback: 'code' })
+
+export const NONE = '–'
+
+export function formatNumber(value: number | bigint): string {
+  if (typeof value === 'bigint' || Number.isInteger(value)) return whole.format(value)
+  return Math.abs(value) >= 100_000 ? whole.format(Math.round(value)) : fraction.format(value)
+}
+
+/** For axes and tiles: 12K. */
+export function formatCompact(value: number | bigint): string {
+  return typeof value === 'number' && Math.abs(value) < 10_000 ? formatNumber(value) : compact.format(value)
+}
+
+const BUCKET: Readonly<Record<string, Intl.DateTimeFormatOptions>> = {
+  clock: { hour: '2-digit', minute: '2-digit' },
+  dayClock: { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' },
+  day: { dateStyle: 'medium' },
+  month: { month: 'short', year: 'numeric' },
+  year: { year: 'numeric' },
+}
+const buckets = new Map<string, Intl.DateTimeFormat>()
+
+function bucketFormat(form: string, zone: string): Intl.DateTimeFormat {
+  const key = `${form} ${zone}`
+  const known = buckets.get(key) ?? new Intl.DateTimeFormat(LOCALES, { ...BUCKET[form], timeZone: zone })
+  buckets.set(key, known)
+  return known
+}
+
+/** The time zone of the reader. */
+export const HERE = new Intl.DateTimeFormat().resolvedOptions().timeZone
+
+/** @param grain of the bucket that begins at this time @param zone that its buckets are of */
+export function formatBucket(ms: number, grain: string, zone: string): string {
+  if (grain === 'year') return bucketFormat('year', zone).format(ms)
+  if (grain === 'month' || grain === 'quarter') return bucketFormat('month', zone).format(ms)
+  if (grain === 'day' || grain === 'week') return bucketFormat('day', zone).format(ms)
+  const today = bucketFormat('day', zone)
+  return bucketFormat(today.format(ms) === today.format(Date.now()) ? 'clock' : 'dayClock', zone).format(ms)
+}
+
+export function formatMoment(text: string): string {
+  const at = new Date(text)
+  return Number.isNaN(at.getTime()) ? text : moment.format(at)
+}
+
+/** 640 → 0.6 s; 180000 → 3 min. */
+export function formatDuration(ms: number): string {
+  const unit = (value: number, name: string): string =>
+    new Intl.NumberFormat(LOCALES, {
+      style: 'unit',
+      unit: name,
+      unitDisplay: 'short',
+      maximumFractionDigits: value < 10 ? 1 : 0,
+    }).format(value)
+  const seconds = Math.abs(ms) / 1_000
+  if (seconds < 100) return unit(seconds, 'second')
+  if (seconds < 6_000) return unit(seconds / 60, 'minute')
+  return seconds < 172_800 ? unit(seconds / 3_600, 'hour') : unit(seconds / 86_400, 'day')
+}
+
+/** The name of a country in the reader's language; null if the code is not one. */
+export function countryName(code: string): string | null {
+  if (!/^[a-z]{2}$/i.test(code)) return null
+  const name = names.of(code.toUpperCase())
+  return name === undefined || name === code.toUpperCase() ? null : name
+}
+
+/** A value of a column of this type, as text. */
+export function formatValue(value: Value | undefined, type = ''): string {
+  if (value === null || value === undefined) return NONE
+  if (typeof value === 'number' || typeof value === 'bigint') return formatNumber(value)
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'string') return isMoment(type) ? formatMoment(value) : value
+  return value.map((one) => formatValue(one)).join(', ')
+}

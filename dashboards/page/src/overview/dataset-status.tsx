@@ -1,0 +1,23 @@
+/** One line on how a dataset does: its rate, what is missing, and the worst of its hops. */
+import type { JSX } from 'preact'
+import { formatNumber } from '../format.ts'
+import { Link } from '../link.tsx'
+import { useLive } from '../live.ts'
+import { type AskedHealth, type Health, healthPath, type State } from './health.ts'
+
+export const TONES: Readonly<Record<State, string>> = { ok: 'good', note: 'note', attention: 'bad' }
+
+export function DatasetStatus({ dataset }: { dataset: string }): JSX.Element | null {
+  const { value } = useLive<Health, AskedHealth>(healthPath(dataset))
+  if (value === null) return null
+  const worst = value.hops.find(({ state }) => state === value.state)
+  const rate = value.rates?.appendedPerSecond
+  return (
+    <Link to="/" class={`tag status tone-${TONES[value.state]}`}>
+      <span class="dot" aria-hidden="true" />
+      {rate != null && <span>{formatNumber(Math.round(rate * 10) / 10)} events/s</span>}
+      <span>{value.behind === null ? 'log unknown' : `${formatNumber(value.behind)} behind`}</span>
+      {value.state === 'attention' && <span>{worst?.message}</span>}
+    </Link>
+  )
+}

@@ -1,0 +1,95 @@
+/** One dataset as a pipeline: each hop with its state, what it says and what to do, and below it the log with its layers. */
+import type { JSX } from 'preact'
+import { datasetPath } from '../address.ts'
+import { type Dataset, labelOf } from '../definition.ts'
+import { formatNumber } from '../format.ts'
+import { Link } from '../link.tsx'
+import { useLive } from '../live.ts'
+import { FaultNote, Loading } from '../panels/states.tsx'
+import { TONES } from './dataset-status.tsx'
+import { type AskedHealth, type Health, type Hop, healthPath } from './health.ts'
+import { Partitions } from './partitions.tsx'
+
+const NAMES: Readonly<Record<Hop['hop'], string>> = {
+  sources: 'Sources',
+  log: 'Log',
+  stream: 'Speed layer',
+  lake: 'Lake',
+  generation: 'Batch layer',
+  verification: 'Verified',
+  answers: 'Answers',
+}
+
+export function Pipeline({ dataset }: { dataset: Dataset }): JSX.Element {
+  const { value, fault } = useLive<Health, AskedHealth>(healthPath(dataset.name))
+  return (
+    <section class="panel pipeline" aria-label={labelOf(dataset)}>
+      <header>
+        <div class="heading">
+          <h2>
+            <Link to={datasetPath(dataset.name)}>{labelOf(dataset)}</Link>
+          </h2>
+          {value !== null && <p class="hint">{summary(value)}</p>}
+        </div>
+        <Link to={datasetPath(dataset.name)} class="button">
+          Show its numbers
+        </Link>
+      </header>
+      {fault !== null && <FaultNote fault={fault} earlier={value !== null} />}
+      {value === null && fault === null && <Loading />}
+      {value !== null && <Hops hops={value.hops} flowing={(value.rates?.appendedPerSecond ?? 0) > 0} />}
+      {value !== null && <Partitions health={value} />}
+      {value !== null && <DeadLetters health={value} />}
+    </section>
+  )
+}
+
+function summary({ rows, rates, behind }: Health): string {
+  const total = formatNumber(rows.batch + rows.closed + rows.open)
+  const rate = rates?.appendedPerSecond
+  const arriving = rate == null ? '' : `, ${formatNumber(Math.round(rate * 10) / 10)} arriving per second`
+  return `${total} events counted${arriving}${behind === null || behind === 0 ? '' : `, ${formatNumber(behind)} not counted yet`}`
+}
+
+function Hops({ hops, flowing }: { hops: readonly Hop[]; flowing: boolean }): JSX.Element {
+  return (
+    <ol class={flowing ? 'hops flowing' : 'hops'}>
+      {hops.map(({ hop, state, message, advice }) => (
+        <li key={hop} class={`hop tone-${TONES[state]}`}>
+          <div class="hop-name">
+            <span class="dot" aria-hidden="true" />
+            {NAMES[hop] ?? hop}
+            <span class="sr">: {state}</span>
+          </div>
+          <p>{message}</p>
+          {advice !== null && <p class="advice">{advice}</p>}
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+function DeadLetters({ health: { deadLetters, unconverted } }: { health: Health }): JSX.Element | null {
+  const failed = Object.entries(unconverted)
+  if (deadLetters.total === 0 && failed.length === 0) return null
+  return (
+    <details class="letters">
+      <summary>
+        {formatNumber(deadLetters.total)} dead letters
+        {failed.length > 0 && `, values of ${failed.length} columns that could not be converted`}
+      </summary>
+      <ul>
+        {deadLetters.reasons.map(({ reason, count }) => (
+          <li key={reason}>
+            <strong>{formatNumber(count)}</strong> {reason}
+          </li>
+        ))}
+        {failed.map(([column, count]) => (
+          <li key={column}>
+            <strong>{formatNumber(count)}</strong> values of {column} could not be converted
+          </li>
+        ))}
+      </ul>
+    </details>
+  )
+}

@@ -1,0 +1,59 @@
+/** What all panels have: a title, controls, the state of their answer, its provenance, and a menu. */
+import type { ComponentChildren, JSX } from 'preact'
+import { useId, useState } from 'preact/hooks'
+import type { Answer } from '../answer.ts'
+import type { Followed } from '../live.ts'
+import { Provenance, provenanceTag } from '../provenance.tsx'
+import type { Ask } from '../question.ts'
+import { CopyMenu } from './copy-menu.tsx'
+import { Empty, FaultNote, Loading } from './states.tsx'
+
+export interface FrameProps {
+  readonly title: string
+  readonly hint?: string
+  readonly known: Followed<Ask | null, Answer>
+  readonly controls?: ComponentChildren
+  /** of 12 columns */
+  readonly span?: number
+  readonly children: (answer: Answer) => ComponentChildren
+}
+
+export function Frame({ title, hint, known, controls, span = 6, children }: FrameProps): JSX.Element {
+  const [open, setOpen] = useState(false)
+  const id = useId()
+  const { value, fault, pending, asked } = known
+  const tag = provenanceTag(known)
+  return (
+    <section class={`panel span-${span}`} aria-labelledby={`${id}-title`} aria-busy={pending}>
+      <header>
+        <div class="heading">
+          <h3 id={`${id}-title`}>{title}</h3>
+          {hint !== undefined && <p class="hint">{hint}</p>}
+        </div>
+        <div class="controls">{controls}</div>
+      </header>
+      <div class={fault === null ? 'body' : 'body stale'}>
+        {fault !== null && <FaultNote fault={fault} earlier={value !== null} />}
+        {value === null && fault === null && <Loading />}
+        {value !== null && (value.data.length === 0 ? <Empty meta={value.meta} /> : children(value))}
+      </div>
+      {value !== null && (
+        <footer>
+          <button
+            type="button"
+            class={`tag tone-${tag.tone}`}
+            aria-expanded={open}
+            aria-controls={`${id}-provenance`}
+            onClick={() => setOpen(!open)}
+          >
+            <span class="dot" aria-hidden="true" />
+            {tag.text}
+          </button>
+          {value.meta.truncated && <span class="hint">the first {value.data.length} rows</span>}
+          {asked !== null && <CopyMenu path={asked.path} />}
+        </footer>
+      )}
+      <div id={`${id}-provenance`}>{open && value !== null && <Provenance meta={value.meta} />}</div>
+    </section>
+  )
+}

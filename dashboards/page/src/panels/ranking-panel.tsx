@@ -1,0 +1,129 @@
+/** The largest groups of a view, as bars that change places while events arrive. A click looks at a group; several are compared. */
+import type { JSX } from 'preact'
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import { filters, toggleFilter } from '../address.ts'
+import { type Answer, keyOf, numberOf, type Row } from '../answer.ts'
+import { labelOf } from '../definition.ts'
+import { countryName, formatNumber, NONE } from '../format.ts'
+import { useLive } from '../live.ts'
+import { provenanceLine } from '../provenance.tsx'
+import { type Ask, ask, filterQuery, type Source } from '../question.ts'
+import { range, rangeQuery } from '../range.ts'
+import { Frame } from './frame.tsx'
+import { MeasureChoice, useMeasure } from './measure-choice.tsx'
+
+export interface RankingProps {
+  readonly source: Source
+  readonly id: string
+  readonly title: string
+  readonly by: string
+  readonly measures: readonly string[]
+  readonly top?: number
+  readonly span?: number
+}
+
+interface Shown {
+  readonly by: string
+  readonly measure: string
+}
+
+export function RankingPanel({ source, id, title, by, measures, top = 10, span = 4 }: RankingProps): JSX.Element {
+  const { view } = source
+  const [measure, chooseMeasure] = useMeasure(source, id, measures)
+  const windowed = view.window !== null
+  const query = {
+    dimensions: by,
+    measures: titleMeasure(source) === null ? measure.name : `${measure.name},${titleMeasure(source)}`,
+    order: `-${measure.name}`,
+    limit: top,
+    filter: filterQuery(source, by),
+    ...(windowed ? { at: 'latest' } : rangeQuery(range.value, view.paneMs)),
+  }
+  const known = useLive<Answer, Ask<Shown>>(ask(source, query, { by, measure: measure.name }))
+  const hint = windowed ? windowText(known.value) : undefined
+  const controls = <MeasureChoice source={source} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
+  return (
+    <Frame title={title} hint={hint} known={known} span={span} controls={controls}>
+      {(answer) => <Bars answer={answer} shown={known.asked!.shown} source={source} />}
+    </Frame>
+  )
+}
+
+function windowText(answer: Answer | null): string | undefined {
+  const window = answer?.meta.window
+  if (window == null) return undefined
+  const clock = new Intl.DateTimeFormat(navigator.languages, { timeStyle: 'medium' })
+  return `${clock.formatRange(new Date(window.from), new Date(window.to))}${window.ended ? '' : ', still filling'}`
+}
+
+/** A view by an id that keeps a title, shows the title. */
+function titleMeasure({ view }: Source): string | null {
+  return view.measures.find(({ name, type }) => /^(title|name)$/.test(name) && type === 'VARCHAR')?.name ?? null
+}
+
+function Bars({ answer, shown, source }: { answer: Answer; shown: Shown; source: Source }): JSX.Element {
+  const { by, measure } = shown
+  const list = useRef<HTMLOListElement>(null)
+  useMovingRows(list, answer)
+  const largest = Math.max(...answer.data.map((row) => Math.abs(numberOf(row[measure]) ?? 0)), Number.MIN_VALUE)
+  const chosen = filters.value.get(by)
+  const label = labelOf(source.view.measures.find(({ name }) => name === measure) ?? { name: measure })
+  return (
+    <ol class="ranking" ref={list}>
+      {answer.data.map((row) => {
+        const key = keyOf(row[by])
+        const value = row[measure]
+        return (
+          <li key={key} data-key={key} class={chosen === undefined || chosen.includes(key) ? '' : 'dimmed'}>
+            <button
+              type="button"
+              aria-pressed={chosen?.includes(key) ?? false}
+              title={`${label}: ${provenanceLine(answer.meta, measure)}`}
+              onClick={() => toggleFilter(by, key)}
+            >
+              <span class="bar" style={{ width: `${(100 * Math.abs(numberOf(value) ?? 0)) / largest}%` }} />
+              <span class="name">{nameOf(row, by, source)}</span>
+              <span class="value">
+                {measure in answer.meta.estimates && <span title={answer.meta.estimates[measure]!.bound}>≈ </span>}
+                {typeof value === 'number' || typeof value === 'bigint' ? formatNumber(value) : NONE}
+              </span>
+            </button>
+          </li>
+        )
+      })}
+    </ol>
+  )
+}
+
+/** The value with the name that a lookup or a title gives it; countries in the reader's language. */
+export function nameOf(row: Row, by: string, source: Source): string {
+  const key = keyOf(row[by])
+  if (key === '') return '(no value)'
+  const lookups = source.view.enrich.filter((lookup) => lookup.key === by && lookup.attribute === 'name')
+  const looked = lookups.map((lookup) => row[lookup.name]).find((name) => typeof name === 'string')
+  const country = /country/.test(by) ? countryName(key) : null
+  const title = titleMeasure(source)
+  return country ?? (looked as string | undefined) ?? (title === null ? key : keyOf(row[title]) || key)
+}
+
+const MOVE_MS = 400
+
+/** Rows that changed places move there, unless the reader prefers less motion. */
+function useMovingRows(list: { readonly current: HTMLElement | null }, answer: Answer): void {
+  const places = useRef(new Map<string, number>())
+  useLayoutEffect(() => {
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches
+    const next = new Map<string, number>()
+    for (const item of list.current?.querySelectorAll<HTMLElement>('li') ?? []) {
+      const key = item.dataset.key!
+      next.set(key, item.offsetTop)
+      const before = places.current.get(key)
+      if (still || before === undefined || before === item.offsetTop) continue
+      item.animate([{ transform: `translateY(${before - item.offsetTop}px)` }, { transform: 'none' }], {
+        duration: MOVE_MS,
+        easing: 'ease-out',
+      })
+    }
+    places.current = next
+  }, [answer])
+}

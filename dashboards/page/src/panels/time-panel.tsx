@@ -1,0 +1,138 @@
+/** A measure over time: in total, or one line per value of a dimension. Marking a part of it zooms all panels of the page. */
+import type { JSX } from 'preact'
+import { choose, chosen, filters } from '../address.ts'
+import { type Answer, keyOf } from '../answer.ts'
+import { Chart } from '../charts/chart.tsx'
+import { linesChart } from '../charts/lines.ts'
+import { isAdditive, labelOf, type Measure, titled } from '../definition.ts'
+import { useLive } from '../live.ts'
+import { type Ask, ask, filterQuery, filterText, type Source } from '../question.ts'
+import { BUCKETS_NEWEST, grainOf, newestQuery, range, rangeQuery, zoneOf, zoomTo } from '../range.ts'
+import { Frame } from './frame.tsx'
+import { Choice, MeasureChoice, useMeasure } from './measure-choice.tsx'
+import { nameOf } from './ranking-panel.tsx'
+
+export type TimeShape = 'lines' | 'stacked' | 'bars'
+
+export interface TimeProps {
+  readonly source: Source
+  readonly id: string
+  readonly title: string
+  readonly measures: readonly string[]
+  /** dimension of the lines; null: the total */
+  readonly by: string | null
+  /** lines at most; the ones that are largest over the range */
+  readonly top?: number
+  readonly shape?: TimeShape
+  readonly span?: number
+}
+
+interface Shown {
+  readonly by: string | null
+  readonly measure: Measure
+  readonly grain: string
+  readonly zone: string
+  readonly lines: readonly { readonly key: string; readonly label: string }[]
+}
+
+const ROWS_MAX = 10_000
+
+export function TimePanel(props: TimeProps): JSX.Element {
+  const { source, id, title, measures, top = 5, shape = 'lines', span = 8 } = props
+  const [measure, chooseMeasure] = useMeasure(source, id, measures)
+  const by = splitOf(props)
+  const lines = useLargest(source, by, measure, top)
+  const grain = grainOf(source.series ?? source.view, source.series?.grain)
+  const zone = zoneOf(source.view.paneMs)
+  const shown: Shown = { by, measure, grain, zone, lines: lines ?? [] }
+  const known = useLive<Answer, Ask<Shown>>(lines === null ? null : ask(source, timeQuery(source, shown), shown))
+  const controls = (
+    <>
+      <SplitChoice source={source} id={id} now={by} />
+      <MeasureChoice source={source} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
+    </>
+  )
+  return (
+    <Frame title={title} hint={`per ${grain}`} known={known} span={span} controls={controls}>
+      {(answer) => {
+        const asked = known.asked!.shown
+        return (
+          <Chart
+            label={`${title}: ${labelOf(asked.measure)} per ${asked.grain}`}
+            chart={linesChart({
+              rows: answer.data,
+              meta: answer.meta,
+              ...{ by: asked.by, grain: asked.grain, zone: asked.zone, shape, lines: asked.lines },
+              measures: [{ name: asked.measure.name, label: labelOf(asked.measure), zero: isAdditive(asked.measure) }],
+              newest: range.value.fromMs === null && range.value.name !== 'all' ? BUCKETS_NEWEST : null,
+            })}
+            onZoom={zoomTo}
+          />
+        )
+      }}
+    </Frame>
+  )
+}
+
+/** Several chosen values of a dimension are compared, whatever the panel shows otherwise. */
+function splitOf({ source, id, by }: TimeProps): string | null {
+  const compared = [...filters.value].find(
+    ([name, values]) => values.length > 1 && source.view.dimensions.some((one) => one.name === name),
+  )
+  if (compared !== undefined) return compared[0]
+  const wanted = chosen(`by.${id}`)
+  if (wanted === 'total') return null
+  return source.view.dimensions.some(({ name }) => name === wanted) ? wanted : by
+}
+
+function SplitChoice({ source, id, now }: { source: Source; id: string; now: string | null }): JSX.Element | null {
+  const { dimensions } = source.view
+  if (dimensions.length === 0 || source.series !== null) return null
+  const options = [['total', 'Total'], ...dimensions.map(({ name }) => [name, `By ${titled(name).toLowerCase()}`])]
+  return (
+    <Choice
+      label="Lines"
+      value={now ?? 'total'}
+      options={options as [string, string][]}
+      onChoose={(name) => choose({ [`by.${id}`]: name })}
+    />
+  )
+}
+
+/** The values that have a line: those that are chosen, or the largest ones. null: not known yet */
+function useLargest(
+  source: Source,
+  by: string | null,
+  measure: Measure,
+  top: number,
+): readonly { readonly key: string; readonly label: string }[] | null {
+  const chosenValues = by === null ? undefined : filters.value.get(by)
+  const view = { ...source, series: null }
+  const order = source.series === null ? `-${measure.name}` : by
+  const needed = by !== null && chosenValues === undefined
+  const query = {
+    dimensions: by,
+    ...(source.series === null && { measures: measure.name }),
+    ...{ order, limit: top, filter: filterQuery(source) },
+    ...(source.view.window === null && rangeQuery(range.value, source.view.paneMs)),
+  }
+  const { value, asked } = useLive<Answer, Ask<string | null>>(needed ? ask(view, query, by) : null, 10_000)
+  if (by === null) return []
+  if (chosenValues !== undefined) return chosenValues.map((key) => ({ key, label: nameOf({ [by]: key }, by, source) }))
+  if (value === null || asked?.shown !== by) return null
+  return value.data.map((row) => ({ key: keyOf(row[by]), label: nameOf(row, by, source) }))
+}
+
+function timeQuery(source: Source, { by, measure, grain, zone, lines }: Shown): Ask['query'] {
+  const newest = range.value.name === '' ? BUCKETS_NEWEST * Math.max(1, lines.length) : ROWS_MAX
+  const named = lines.map(({ key }) => key).filter((key) => key !== '')
+  const values = by === null || named.length === 0 ? [] : [filterText(by, named)]
+  return {
+    dimensions: by ?? '',
+    measures: measure.name,
+    ...{ grain, order: '-time', limit: Math.min(newest, ROWS_MAX) },
+    ...(zone !== 'UTC' && { timezone: zone }),
+    filter: [...filterQuery(source, by ?? undefined), ...values],
+    ...newestQuery(source.view.paneMs),
+  }
+}

@@ -1,0 +1,113 @@
+/** Where a number comes from, in words. Shown at every panel, and for each number that is pointed at or focused. */
+import type { ComponentChildren, JSX } from 'preact'
+import type { AnswerMeta } from './answer.ts'
+import { formatDuration, formatMoment, formatNumber } from './format.ts'
+import type { Known } from './live.ts'
+
+/** One line: enough to decide whether to trust the number. */
+export function provenanceLine(meta: AnswerMeta, measure?: string): string {
+  return [exactness(meta, measure), behindText(meta), layersText(meta)].join(' · ')
+}
+
+function exactness({ exact, estimates, outdated }: AnswerMeta, measure?: string): string {
+  if (outdated !== null) return 'by the earlier definition'
+  const estimate = measure === undefined ? undefined : estimates[measure]
+  if (estimate !== undefined) return `estimated: ${estimate.bound}`
+  if (exact || measure !== undefined) return 'exact'
+  return `exact, except ${Object.keys(estimates).join(', ') || 'what was being flushed'}`
+}
+
+function behindText({ behind }: AnswerMeta): string {
+  if (behind === null) return 'the log cannot be read'
+  return behind === 0 ? 'nothing missing' : `${formatNumber(behind)} events behind`
+}
+
+function layersText({ rows: { batch, closed, open }, generation }: AnswerMeta): string {
+  const total = batch + closed + open
+  if (generation === null || total === 0) return 'all of it live'
+  return `${formatNumber(batch)} of ${formatNumber(total)} events from batch ${generation.id}`
+}
+
+/** How the layers share the events that were counted. */
+export function LayerBar({ meta: { rows } }: { meta: AnswerMeta }): JSX.Element {
+  const total = Math.max(1, rows.batch + rows.closed + rows.open)
+  const part = (name: keyof typeof rows, label: string): JSX.Element => (
+    <div class={`layer ${name}`} style={{ flexGrow: rows[name] / total }}>
+      <span class="sr">
+        {label}: {formatNumber(rows[name])} events
+      </span>
+    </div>
+  )
+  return (
+    <div class="layers">
+      {part('batch', 'batch')}
+      {part('closed', 'closed segments')}
+      {part('open', 'open segments')}
+    </div>
+  )
+}
+
+export function Provenance({ meta }: { meta: AnswerMeta }): JSX.Element {
+  const { rows, generation, boundary, position, estimates } = meta
+  return (
+    <div class="provenance">
+      <LayerBar meta={meta} />
+      <dl>
+        <Fact name="Batch layer" tone="batch">
+          {formatNumber(rows.batch)} events
+          {generation && ` · ${generation.id} (${generation.mode}) of ${formatMoment(generation.finishedAt)}`}
+        </Fact>
+        <Fact name="Speed layer" tone="closed">
+          {formatNumber(rows.closed)} in closed segments, {formatNumber(rows.open)} in open ones
+        </Fact>
+        <Fact name="Boundary">{offsets(boundary)}</Fact>
+        <Fact name="Position">{offsets(position)}</Fact>
+        <Fact name="Missing">{behindText(meta)}</Fact>
+        {Object.entries(estimates).map(([measure, { bound, rows: concerned }]) => (
+          <Fact key={measure} name={`${measure} is estimated`}>
+            {bound}
+            {concerned !== undefined && ` (${formatNumber(concerned)} rows)`}
+          </Fact>
+        ))}
+        <Fact name="Left out">
+          {formatNumber(meta.deadLetters)} dead letters{meta.gapFree ? ', no gaps' : '; the log lost events, see gaps'}
+        </Fact>
+        <Fact name="Late">{formatNumber(meta.lateRows)} events, counted like all others</Fact>
+        {meta.liveMissing !== null && <Fact name="Live part">{meta.liveMissing}</Fact>}
+        {meta.outdated !== null && <Fact name="Changed since">{meta.outdated.changes.join(', ')}</Fact>}
+      </dl>
+    </div>
+  )
+}
+
+function Fact({ name, tone, children }: { name: string; tone?: string; children: ComponentChildren }): JSX.Element {
+  return (
+    <div class={tone === undefined ? 'fact' : `fact tone-${tone}`}>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  )
+}
+
+const SHOWN_MAX = 8
+
+function offsets(all: readonly number[]): string {
+  if (all.length === 0) return 'none yet'
+  const shown = all.slice(0, SHOWN_MAX).map((offset) => formatNumber(offset))
+  return all.length > SHOWN_MAX ? `${shown.join(' · ')} and ${all.length - SHOWN_MAX} more` : shown.join(' · ')
+}
+
+/** `exact · 0.6 s`: the tag of a panel. */
+export function provenanceTag({ value, fault, checkedAtMs }: Known<{ readonly meta: AnswerMeta }>): {
+  readonly tone: 'good' | 'note' | 'bad'
+  readonly text: string
+} {
+  if (value === null) return { tone: 'note', text: '' }
+  const { meta } = value
+  if (fault !== null) return { tone: 'bad', text: `as of ${formatDuration(Date.now() - checkedAtMs)} ago` }
+  if (meta.outdated !== null) return { tone: 'note', text: 'earlier definition' }
+  if (meta.liveMissing !== null || meta.behind === null) return { tone: 'bad', text: 'live part missing' }
+  if (!meta.gapFree) return { tone: 'bad', text: 'events were lost' }
+  const exact = meta.exact ? 'exact' : 'with estimates'
+  return { tone: 'good', text: meta.behind > 0 ? `${exact} · ${formatNumber(meta.behind)} behind` : exact }
+}

@@ -1,0 +1,57 @@
+/** Panels' questions: queries of the API, with the filters of the page. */
+
+import { filters } from './address.ts'
+import type { Query } from './api.ts'
+import { viewPath } from './api.ts'
+import { chartable, type Dataset, type Measure, type Series, type View } from './definition.ts'
+
+/** What a panel shows, and the query that answers it. */
+export interface Ask<S = unknown> {
+  readonly path: string
+  readonly query: Query
+  readonly shown: S
+}
+
+/** A view, or a series with the view that it is calculated from. */
+export interface Source {
+  readonly dataset: Dataset
+  readonly view: View
+  readonly series: Series | null
+}
+
+export function ask<S>({ dataset, view, series }: Source, query: Query, shown: S): Ask<S> {
+  return { path: viewPath(dataset.name, series?.name ?? view.name, query), query, shown }
+}
+
+export function sourceOf(dataset: Dataset, name: string): Source | null {
+  const series = dataset.series.find((one) => one.name === name) ?? null
+  const view = dataset.views.find((one) => one.name === (series?.over ?? name))
+  return view === undefined ? null : { dataset, view, series }
+}
+
+/** Measures and, of a series, its columns. */
+export function measuresOf({ view, series }: Source): readonly Measure[] {
+  return series === null ? view.measures : [...series.columns, ...view.measures]
+}
+
+export function chartMeasures(source: Source): Measure[] {
+  return chartable(measuresOf(source))
+}
+
+export function typeOf({ dataset, view, series }: Source, name: string): string {
+  const measure = measuresOf({ dataset, view, series }).find((one) => one.name === name)
+  return measure?.type ?? view.dimensions.find((one) => one.name === name)?.type ?? ''
+}
+
+/** `country:in:["us","gb"]`. */
+export function filterText(dimension: string, values: readonly string[]): string {
+  if (values.length === 1) return values[0] === '' ? `${dimension}:null` : `${dimension}:eq:${values[0]}`
+  return `${dimension}:in:${JSON.stringify(values)}`
+}
+
+/** The filters of the page that apply to a view. @param except a dimension whose filter only highlights */
+export function filterQuery({ view }: Source, except?: string): string[] {
+  return [...filters.value]
+    .filter(([dimension]) => dimension !== except && view.dimensions.some(({ name }) => name === dimension))
+    .map(([dimension, values]) => filterText(dimension, values))
+}
