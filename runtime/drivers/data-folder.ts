@@ -1,6 +1,6 @@
 /**
  * Layout of the data folder:
- *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, scratch/<machine>@<process>-<n>/
+ *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, sources/<dataset>/…, jobs/<dataset>/…, scratch/<machine>@<process>-<n>/
  * Scratch folders live as long as their process; those of dead processes are removed at start.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -53,6 +53,10 @@ export class DataFolder {
   /** what is noted of the dataset's sources */
   sourcesFolder(dataset: string): string {
     return join(this.path, 'sources', dataset)
+  }
+  /** the jobs of the dataset: what waits, runs and has ended */
+  jobsFolder(dataset: string): string {
+    return join(this.path, 'jobs', dataset)
   }
   get dictionaryFile(): string {
     return join(this.path, 'dictionary.sqlite')

@@ -1,4 +1,5 @@
-/** Verifies a dataset, records the result in the lake, and reports it as a log line. Never throws: a failed verification is reported as such. */
+/** Verifies a dataset, records the result in the lake, and reports it as a log line, as a failed verification is. */
+import type { JobProgress } from '#storage/jobs/job-record.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
@@ -10,11 +11,12 @@ export interface VerifyAndTellOptions {
   readonly scratchFolder: string
   readonly emit: Emit
   readonly signal?: AbortSignal
+  readonly onProgress?: (progress: JobProgress) => void
 }
 
-/** @returns null when the verification itself failed */
-export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOptions): Promise<VerifyReport | null> {
-  const { emit, scratchFolder, signal } = options
+/** @throws what made the verification fail, after it was told; the signal's reason if it was stopped */
+export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOptions): Promise<VerifyReport> {
+  const { emit, scratchFolder, signal, onProgress } = options
   const dataset = open.dataset.name
   try {
     const report = await verifyDataset({
@@ -22,6 +24,7 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
       scratchFolder,
       signal,
       snapshot: () => mergedSnapshot(open),
+      onView: (name, done, total) => onProgress?.({ name, done, total, leftMs: null }),
     })
     const different = report.views.reduce((sum, view) => sum + view.different, 0)
     emit({
@@ -43,13 +46,13 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
     )
     return report
   } catch (error) {
-    if (signal?.aborted) return null
+    signal?.throwIfAborted()
     emit({
       name: 'verify-failed',
       level: 'error',
       dataset,
       message: `verify of '${dataset}' failed: ${(error as Error).message}; it is retried in a while`,
     })
-    return null
+    throw error
   }
 }

@@ -4,10 +4,13 @@ import { type BatchProgress, runBatch } from '#batch-layer/run-batch.ts'
 import type { BatchSchedule } from '#batch-layer/schedule.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
+import { JobLedger } from '#storage/jobs/job-ledger.ts'
+import type { JobProgress, JobRecord } from '#storage/jobs/job-record.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import { LogLossError } from '#storage/log/log-loss-error.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import type { VerifyReport } from '#verification/verify-dataset.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
 import { loadDatasets } from '../drivers/definitions.ts'
@@ -19,6 +22,8 @@ import { openEngine } from '../drivers/open-engine.ts'
 import { openSchedule } from '../drivers/open-schedule.ts'
 import { verifyAndTell } from '../health/verify-and-tell.ts'
 import { VerifyTurns } from '../health/verify-turns.ts'
+import { JobCancelledError, JobRunner, type JobWork } from '../jobs/job-runner.ts'
+import { type JobWorkParts, verifyWork, workOf } from '../jobs/job-works.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { batchStatus } from './batch-status.ts'
 import type { PartStatus } from './role-messages.ts'
@@ -31,6 +36,7 @@ interface BatchParts {
   readonly dictionary: DictionaryStore
   readonly fetchers: DictionaryFetchers
   readonly configuration: Configuration
+  readonly jobs: JobLedger
   readonly scratchFolder: string
   readonly step: StepHook
   readonly emit: Emit
@@ -42,6 +48,7 @@ class BatchOfDataset {
   readonly #stopping = new AbortController()
   readonly #verifyTurns: VerifyTurns
   readonly #guard: LogGuard
+  readonly #jobs: JobRunner
   #schedule: BatchSchedule | null = null
   #current: GenerationManifest | null = null
   #watch: NodeJS.Timeout | null = null
@@ -49,6 +56,7 @@ class BatchOfDataset {
   constructor(parts: BatchParts) {
     this.#parts = parts
     this.open = parts.open
+    this.#jobs = new JobRunner({ ledger: parts.jobs, work: (job) => this.#workOf(job) })
     this.#guard = new LogGuard({ ...parts.open, dataset: parts.open.dataset.name })
     this.#verifyTurns = new VerifyTurns({
       lake: this.open.lake,
@@ -64,7 +72,7 @@ class BatchOfDataset {
     this.#current = await lake.current().catch(() => null)
     this.#schedule = await openSchedule(configuration, {
       lake,
-      run: (mode, signal, onProgress) => this.#run(mode, signal, onProgress),
+      run: (mode, signal, onProgress) => this.#runNoted(mode, signal, onProgress),
       compact: (signal) => this.#compact(signal),
       afterRun: (generation) => this.#afterRun(generation),
       incrementalPattern: configuration.batchIncrementalCron,
@@ -72,6 +80,7 @@ class BatchOfDataset {
       emit,
     })
     this.#schedule.start()
+    this.#jobs.start()
     this.#watch = setInterval(() => void this.#look(), LOOK_EVERY_MS)
   }
 
@@ -79,6 +88,7 @@ class BatchOfDataset {
   async stop(): Promise<void> {
     this.#stopping.abort()
     if (this.#watch !== null) clearInterval(this.#watch)
+    await this.#jobs.stop()
     await this.#schedule?.stop()
     await this.#verifyTurns.stop()
     await closeDataset(this.open)
@@ -86,6 +96,30 @@ class BatchOfDataset {
 
   status(): PartStatus {
     return batchStatus(this.open.dataset.name, this.#schedule!.state(), this.#current)
+  }
+
+  /** A run of the schedule. One that was cancelled is no fault: what it would have made is due again at the next time. */
+  async #runNoted(
+    mode: 'full' | 'incremental',
+    signal: AbortSignal,
+    onProgress: (progress: BatchProgress) => void,
+  ): Promise<GenerationManifest | null> {
+    const before = await this.open.lake.current()
+    let made: GenerationManifest | null = null
+    const work: JobWork = async (within, note) => {
+      made = await this.#run(mode, within, (progress) => {
+        onProgress(progress)
+        note(progress)
+      })
+      return { outcome: made === null || made.id === before?.id ? null : `generation ${made.id} is current` }
+    }
+    try {
+      await this.#jobs.noted({ kind: 'batch', mode }, signal, work)
+      return made
+    } catch (error) {
+      if (error instanceof JobCancelledError) return before
+      throw error
+    }
   }
 
   #compact(signal: AbortSignal): Promise<unknown> {
@@ -135,8 +169,33 @@ class BatchOfDataset {
   }
 
   async #verify(): Promise<void> {
+    // What went wrong was told.
+    await this.#jobs
+      .noted(
+        { kind: 'verify', mode: null },
+        this.#stopping.signal,
+        verifyWork((...told) => this.#verifyNow(...told)),
+      )
+      .catch(() => {})
+  }
+
+  #verifyNow(signal: AbortSignal, onProgress: (progress: JobProgress) => void): Promise<VerifyReport> {
     const { open, scratchFolder, emit } = this.#parts
-    await verifyAndTell(open, { scratchFolder, emit, signal: this.#stopping.signal })
+    return verifyAndTell(open, { scratchFolder, emit, signal, onProgress })
+  }
+
+  #workOf(job: JobRecord): JobWork {
+    const { dataset, lake } = this.open
+    const parts: JobWorkParts = {
+      ...{ dataset, lake },
+      run: (mode, signal, onProgress) => this.#run(mode, signal, onProgress),
+      afterFull: async (generation, signal) => {
+        await this.#compact(signal)
+        await this.#afterRun(generation)
+      },
+      verify: (signal, onProgress) => this.#verifyNow(signal, onProgress),
+    }
+    return workOf(parts, job)
   }
 }
 
@@ -150,7 +209,8 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const roles: BatchOfDataset[] = []
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
-    roles.push(new BatchOfDataset({ open, dictionary, fetchers, configuration, scratchFolder, step, emit }))
+    const jobs = new JobLedger(dataset.name, folder.jobsFolder(dataset.name))
+    roles.push(new BatchOfDataset({ open, dictionary, fetchers, configuration, jobs, scratchFolder, step, emit }))
   }
   await shelf.first
   for (const role of roles) await role.start()

@@ -10,8 +10,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { OffsetRange } from '#core/offsets.ts'
+import type { SourceDefinition } from '#core/source-definition.ts'
 import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
 import type { ServedPart } from '#serving/http/health-routes.ts'
+import type { OperationsPort } from '#serving/http/operations-port.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import type { LiveDatasetParts } from '#serving/live/dataset-moments.ts'
 import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
@@ -36,6 +38,7 @@ import { secretsOf, webhookSecretsOf } from '../settings/secrets.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { intakeLimits } from './intake-limits.ts'
 import { IntakeLink, LinkedIntake } from './intake-link.ts'
+import { platformOperations } from './platform-operations.ts'
 import type { RoleInput } from './role-messages.ts'
 import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
 import { StorageReader } from './storage-reader.ts'
@@ -191,6 +194,8 @@ export class Platform {
       limits: configuration,
       tls,
       keys,
+      adminKey: configuration.adminKey,
+      operations: this.#answered === null ? null : this.#operations(secrets),
       webhookSecrets: webhookSecretsOf(configuration),
       ownKeyPaths: board === null ? [] : [board.path],
       page: this.#shape.answers ? new BuiltPageFiles() : null,
@@ -206,6 +211,12 @@ export class Platform {
     const bound = this.#app.server.address() as AddressInfo
     const protocol = tls === null ? 'http' : 'https'
     this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  #operations(secrets: readonly string[]): OperationsPort {
+    const { folder, datasets } = this.#workspace
+    const sourcesOf = (dataset: string): readonly SourceDefinition[] => datasets.get(dataset)!.sources
+    return platformOperations({ datasets: this.#datasets, folder, sourcesOf, secrets, emit: this.#emit })
   }
 
   /** Of the datasets that are answered here, or whose generations are built here. */

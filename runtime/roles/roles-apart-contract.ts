@@ -199,6 +199,18 @@ export function rolesApartContract(name: string, prepare: () => Promise<RolesGro
         expect(await metrics(stream)).not.toMatch(sample)
       })
 
+      test('a job that one process is asked for is run by the batch process, and followed from another one', async () => {
+        const body = JSON.stringify({ kind: 'batch', mode: 'full' })
+        const headers = { 'content-type': 'application/json' }
+        const started = await fetch(`${await one.address}${RSVPS}/jobs`, { method: 'POST', body, headers })
+        const { id } = (await started.json()) as { id: string }
+        const progress = await fetch(`${await two.address}${RSVPS}/jobs/${id}/progress`)
+        const end = JSON.parse(/event: end\ndata: (.*)\n/.exec(await progress.text())![1]!)
+        expect(end).toMatchObject({ id, state: 'done', outcome: expect.stringMatching(/^generation g\d+ is current$/) })
+        const { current } = await ask<{ current: string }>(two, `${RSVPS}/generations`)
+        expect(end.outcome).toContain(current)
+      })
+
       test('a second stream process beside the first does no harm', async () => {
         const second = run('stream')
         await second.address

@@ -122,7 +122,6 @@ describe('sections', () => {
     [['kafka.saslUsername=me'], /set all three, or none/],
     [['elasticsearch.username=me'], /set both, or none/],
     [['elasticsearch.apiKey=k', 'elasticsearch.username=me', 'elasticsearch.password=p'], /set only one of them/],
-    [['adminKey=sixteen-characters'], /requires schedule 'bullmq'/],
     [['kafka.format=confluent'], /requires kafka.registryUrl/],
     [['kafka.registryUsername=me'], /set both, or none/],
     [['tlsCert=cert.pem'], /tlsCert and tlsKey must be set together/],

@@ -96,15 +96,13 @@ function isDemoByDefault(
 
 /** Checks that concern several settings. */
 function assertConsistent(configuration: Configuration): void {
-  const { host, keys, adminKey, schedule, kafka, elasticsearch, tlsCert, tlsKey } = configuration
+  const { host, keys, kafka, elasticsearch, tlsCert, tlsKey } = configuration
   const problems: string[] = []
   if (!isLoopback(host) && keys.length === 0) {
     problems.push(
       `host ${host} is reachable from other machines: set 'keys' (or WATERSHED_KEYS) to a list of API keys, or listen on 127.0.0.1`,
     )
   }
-  if (adminKey !== undefined && schedule !== 'bullmq')
-    problems.push("adminKey enables the page of batch jobs, which requires schedule 'bullmq'")
   const sasl = [kafka.saslMechanism, kafka.saslUsername, kafka.saslPassword].filter((part) => part !== undefined)
   if (sasl.length !== 0 && sasl.length !== 3)
     problems.push(

@@ -95,7 +95,7 @@ export const SETTINGS = z.strictObject({
     .optional()
     .meta({ secret: true })
     .describe(
-      'with `schedule: bullmq`: enables the page of batch jobs at /admin/jobs, which requires this key; default: no page',
+      'key that operations over HTTP (jobs, rollback, sources, dead letters) must carry in place of an API key; with `schedule: bullmq` also enables the page of batch jobs at /admin/jobs. Default: with `keys`, no operations over HTTP; without, operations from this machine need no key',
     ),
   partitions: count(1, 256).default(4).describe("partitions of each dataset's log; fixed when the log is created"),
 

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import { compileDataset } from '#core/compile-dataset.ts'
 import { count, defineDataset } from '#core/definition.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { JobLedger } from '#storage/jobs/job-ledger.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
@@ -72,6 +73,11 @@ export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<S
     metrics: new Metrics(),
     emit: (event) => events.push(event),
     limits: { requestBytesMax: 1_000, waitMsMax: 1, ...limits },
+    operations: {
+      jobs: new Map([['shop', new JobLedger('shop', join(folder, 'jobs'))]]),
+      rollBack: (_dataset, id) => lake.setCurrent(id).then(() => lake.current()),
+      changeSource: async () => Promise.reject(new Error('the shop has no sources')),
+    },
     webhookSecrets: new Map([['shop', WEBHOOK_SECRETS]]),
     parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],
   }

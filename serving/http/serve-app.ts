@@ -23,6 +23,9 @@ import { problemOfInvalid } from './invalid-request.ts'
 import { isFollowed, liveRoute } from './live-route.ts'
 import { whyForeign } from './local-request.ts'
 import { describeApi } from './openapi.ts'
+import { operationRoutes } from './operation-routes.ts'
+import type { OperationsPort } from './operations-port.ts'
+import { bearerOf } from './operator-key.ts'
 import { isPagePath, type PageFiles, pageRoutes, wantsPage } from './page-routes.ts'
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
@@ -74,6 +77,10 @@ export interface ServeAppParts {
   readonly tls?: TlsFiles | null
   /** if given, every request except health checks must carry one as `Authorization: Bearer <key>`; otherwise it must come from this machine */
   readonly keys?: readonly string[]
+  /** what operations must carry in place of an API key; it can do all that an API key can */
+  readonly adminKey?: string
+  /** how jobs, generations and sources are operated; null or absent: not from this process */
+  readonly operations?: OperationsPort | null
   /** by dataset: what signs its webhooks, which need no key */
   readonly webhookSecrets?: ReadonlyMap<string, readonly string[]>
   /** path prefixes that check a key of their own */
@@ -96,6 +103,8 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const subscriptions = new LiveSubscriptions(limits)
   const repeated = new RepeatedRequests(parts.metrics)
   const secrets = parts.webhookSecrets ?? new Map<string, readonly string[]>()
+  const { keys = [], adminKey } = parts
+  const allKeys = adminKey === undefined ? keys : [...keys, adminKey]
   const ownKeyPaths = [...(parts.ownKeyPaths ?? []), ...[...secrets.keys()].map(webhookPath)]
   /** A page cannot send a key before somebody has entered it there. */
   const isOpen = (request: FastifyRequest, path: string): boolean =>
@@ -128,7 +137,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       throw new ProblemError('bad-request', 'the request has no Host header, which HTTP/1.1 requires')
     const path = request.url.split('?')[0]!
     if (OPEN_ROUTES.has(path) || isUnder(path, ownKeyPaths)) return
-    if (parts.keys?.length) return isOpen(request, path) ? undefined : checkKey(request, parts.keys)
+    if (keys.length > 0) return isOpen(request, path) ? undefined : checkKey(request, allKeys)
     const why = whyForeign(request)
     if (why !== null) throw new ProblemError('forbidden', why)
   })
@@ -173,17 +182,19 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   app.setNotFoundHandler(answerUnrouted)
   const gate = new QueryGate(limits)
   const following = { subscriptions, limits }
-  describeApi(app, (parts.keys ?? []).length > 0)
+  describeApi(app, keys.length > 0)
   docsPage(app)
   app.register(async (routes) => {
     healthRoutes(routes, parts)
-    const { datasets, intakes, metrics, scratchFolder = tmpdir(), sources = async () => [] } = parts
+    const { datasets, intakes, metrics, operations = null } = parts
+    const { scratchFolder = tmpdir(), sources = async () => [] } = parts
     if (datasets !== null || intakes !== null) sourceRoutes(routes, sources)
     if (intakes !== null) {
       const bodies = new EventBodies(routes)
       eventRoute(routes, intakes, bodies)
       webhookRoute(routes, bodies, { intakes, secrets, bytesMax: limits.webhookBytesMax })
     }
+    if (operations !== null) operationRoutes(routes, { operations, sources, keys, adminKey })
     if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
     if (datasets !== null)
       datasetRoutes(routes, { datasets, gate, limits, scratchFolder, metrics, repeated, following })
@@ -211,7 +222,7 @@ function challengeOf({ headers }: FastifyRequest): string {
 
 /** Compares with every key, each in constant time. */
 function checkKey(request: FastifyRequest, keys: readonly string[]): void {
-  const given = Buffer.from(/^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
+  const given = Buffer.from(bearerOf(request))
   let known = false
   for (const key of keys) {
     const wanted = Buffer.from(key)

@@ -39,3 +39,5 @@ export const GENERATIONS = z.strictObject({
     }),
   ),
 })
+
+export const ROLLED_BACK = z.strictObject({ dataset: name, current: z.string().describe('The current generation') })
