@@ -13,7 +13,8 @@ import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AnsweredDataset, AskedQuery, LiveAnswers, WaitOptions } from '../live/live-answers.ts'
 import { inTurn, type TurnParts, whenGone } from './in-turn.ts'
 import type { Required } from './parse-query.ts'
-import { ANSWER_HEADERS, bodyOf, etagOf, isKnown, type RepeatedRequests } from './repeated-requests.ts'
+import { ageHeaders, lastingHeaders, type ProvenanceHeaders } from './provenance-headers.ts'
+import { bodyOf, headersOf, isKnown, keptHeaders, type RepeatedRequests } from './repeated-requests.ts'
 import { withoutPaths } from './without-paths.ts'
 
 export interface AskParts extends TurnParts {
@@ -68,16 +69,24 @@ export function sendJson(
 ): FastifyReply {
   if (given.kind === 'computed') {
     const { rowsJson } = given.answer
+    reply.headers(answerHeaders(given))
     return reply.type(JSON_TEXT).send(`{"data":${rowsJson},"meta":${JSON.stringify(shownMeta(given.answer))}}`)
   }
   const { live, asked, kept } = given
   // A kept answer may be older than the position that the next request with the same URL must wait for, or lack the live part then.
   if (atLeast === null && !required.live && !required.current)
     repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
-  const etag = etagOf(kept)
-  reply.headers({ ...ANSWER_HEADERS, etag })
-  if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
+  const headers = headersOf(live, kept)
+  reply.headers(headers)
+  if (isKnown(request.headers['if-none-match'], headers.etag!)) return reply.code(304).send()
   return reply.send(bodyOf(live, kept))
+}
+
+/** The answer's provenance as headers. */
+export function answerHeaders(given: GivenAnswer): ProvenanceHeaders {
+  if (given.kind === 'kept') return keptHeaders(given.live, given.kept)
+  const { meta } = given.answer
+  return { ...lastingHeaders(meta), ...ageHeaders(meta) }
 }
 
 /** For payloads that are already JSON text. */

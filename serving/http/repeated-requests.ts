@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Metrics } from '#telemetry/metrics.ts'
 import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AskedQuery, LiveAnswers } from '../live/live-answers.ts'
+import { ageHeaders, lastingHeaders, type ProvenanceHeaders } from './provenance-headers.ts'
 
 export interface RepeatableAnswer {
   readonly live: LiveAnswers
@@ -15,12 +16,20 @@ export interface RepeatableAnswer {
 }
 
 interface Written {
-  readonly kept: KeptAnswer
-  /** a text, which the server sends together with the headers */
-  readonly body: string
-  readonly bytes: number
+  /** of the kept answer, which is not held by this */
+  readonly tag: string
+  readonly headers: Readonly<Record<string, string>>
+  /** null: it was not needed yet, or is too large to be kept */
+  whole: WrittenBody | null
   /** monotonic, ms */
   readonly atMs: number
+}
+
+interface WrittenBody {
+  /** with its length */
+  readonly headers: Readonly<Record<string, string | number>>
+  /** a text, which the server sends together with the headers */
+  readonly body: string
 }
 
 /** different requests that are remembered */
@@ -66,12 +75,12 @@ export class RepeatedRequests {
     const began = performance.now()
     const kept = answer.live.answerNow(answer.asked, Date.now())
     if (kept === null) return false
-    const etag = etagOf(kept)
-    const status = isKnown(request.headers['if-none-match'], etag) ? 304 : 200
-    if (status === 304) response.writeHead(304, { etag, ...ANSWER_HEADERS }).end()
+    const written = this.#write(answer, kept, began)
+    const status = isKnown(request.headers['if-none-match'], written.headers.etag!) ? 304 : 200
+    if (status === 304) response.writeHead(304, written.headers).end()
     else {
-      const { body, bytes } = this.#write(answer, kept, began)
-      response.writeHead(200, { etag, ...ANSWER_HEADERS, 'content-length': bytes }).end(body)
+      const { headers, body } = written.whole ?? this.#writeBody(answer, kept, written)
+      response.writeHead(200, headers).end(body)
     }
     this.#metrics.httpAnswered('GET', answer.route, status, performance.now() - began)
     return true
@@ -79,12 +88,34 @@ export class RepeatedRequests {
 
   #write(answer: RepeatableAnswer, kept: KeptAnswer, nowMs: number): Written {
     const before = this.#written.get(answer)
-    if (before !== undefined && before.kept === kept && nowMs - before.atMs < AGE_MS_MAX) return before
-    const body = bodyOf(answer.live, kept)
-    const written = { kept, body, bytes: Buffer.byteLength(body), atMs: nowMs }
-    if (written.bytes <= WRITTEN_BYTES_MAX) this.#written.set(answer, written)
+    if (before !== undefined && before.tag === kept.tag && nowMs - before.atMs < AGE_MS_MAX) return before
+    const written: Written = { tag: kept.tag, headers: headersOf(answer.live, kept), whole: null, atMs: nowMs }
+    this.#written.set(answer, written)
     return written
   }
+
+  #writeBody({ live }: RepeatableAnswer, kept: KeptAnswer, written: Written): WrittenBody {
+    const body = bodyOf(live, kept)
+    const bytes = Buffer.byteLength(body)
+    const whole = { headers: { ...written.headers, 'content-length': bytes }, body }
+    if (bytes <= WRITTEN_BYTES_MAX) written.whole = whole
+    return whole
+  }
+}
+
+/** of kept answers, by answer */
+const lasting = new WeakMap<KeptAnswer, ProvenanceHeaders>()
+
+/** What the answer says of itself, as of now. */
+export function keptHeaders(live: LiveAnswers, kept: KeptAnswer): ProvenanceHeaders {
+  const known = lasting.get(kept) ?? lastingHeaders(kept.meta)
+  lasting.set(kept, known)
+  return { ...known, ...ageHeaders(live.age(kept, Date.now())) }
+}
+
+/** All headers of the answer as JSON. */
+export function headersOf(live: LiveAnswers, kept: KeptAnswer): Readonly<Record<string, string>> {
+  return { etag: etagOf(kept), ...ANSWER_HEADERS, ...keptHeaders(live, kept) }
 }
 
 /**

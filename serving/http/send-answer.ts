@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AnswerFormat } from '../formats/answer-format.ts'
 import { formatOf } from './answer-format.ts'
-import { type AskParts, type GivenAnswer, type Question, sendJson, shownMeta } from './ask-view.ts'
+import { type AskParts, answerHeaders, type GivenAnswer, type Question, sendJson, shownMeta } from './ask-view.ts'
 import { etagOf, isKnown, metaJsonOf } from './repeated-requests.ts'
 
 /** How the answer is to be written. */
@@ -34,6 +34,7 @@ export async function sendAnswer(
 ): Promise<FastifyReply> {
   reply.header('vary', 'Accept')
   if (format.name === 'json') return sendJson(parts, question, given, request, reply)
+  reply.headers(answerHeaders(given))
   reply.headers({ 'content-type': format.contentType, 'content-disposition': dispositionOf(question, format) })
   if (given.kind === 'kept') {
     const etag = etagOf(given.kept, format.name)

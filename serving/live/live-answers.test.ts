@@ -319,6 +319,37 @@ test('over HTTP, require=live refuses an answer while the log cannot be read, an
   await app.close()
 })
 
+test('headers say what meta says: of a first request, of a repeated one, of a 304 and of another format', async () => {
+  await append(10)
+  await live.refresh()
+  const served = { dataset, lake, store, engine, log, partitions: 2, live: answers }
+  const parts = { intakes: null, metrics: new Metrics(), emit: silent, parts: async () => [] }
+  const app = buildServeApp({ datasets: new Map([['visits', served]]), ...parts })
+  const url = `${await app.listen({ host: '127.0.0.1', port: 0 })}/v1/datasets/visits/views/by_page`
+  const asked = async (headers: Record<string, string> = {}) => {
+    const reply = await fetch(url, { headers: { connection: 'close', ...headers } })
+    const given = [...reply.headers].filter(([name]) => /^watershed-(?!as-of)/.test(name))
+    return { status: reply.status, headers: Object.fromEntries(given), etag: reply.headers.get('etag')! }
+  }
+  const expected = {
+    'watershed-position': '0:5,1:5',
+    'watershed-boundary': '0:0,1:0',
+    'watershed-generation': 'none',
+    'watershed-exact': 'true',
+    'watershed-gap-free': 'true',
+    'watershed-truncated': 'false',
+    'watershed-behind': '0',
+  }
+  const { etag, ...first } = await asked()
+  expect(first).toEqual({ status: 200, headers: expected })
+  expect(await asked()).toMatchObject(first)
+  expect(await asked({ 'if-none-match': etag })).toMatchObject({ status: 304, headers: expected })
+  expect(await asked({ accept: 'text/csv' })).toMatchObject({ status: 200, headers: expected })
+  live.appended([{ partition: 0, start: 5, end: 8 }])
+  expect((await asked({ 'if-none-match': etag })).headers).toMatchObject({ 'watershed-behind': '3' })
+  await app.close()
+})
+
 test('a view that was left alone follows again as soon as it is asked for', async () => {
   await append(10)
   await live.refresh()

@@ -8,7 +8,7 @@ import type { OffsetRange, Positions } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { answerFromRows } from '../answers/answer-from-rows.ts'
-import { ageOf, whyMissing, withoutAge } from '../answers/answer-meta.ts'
+import { type AnswerAge, ageOf, whyMissing, withoutAge } from '../answers/answer-meta.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
@@ -200,9 +200,14 @@ export class LiveAnswers {
     throw signal.aborted ? whyOver(signal) : new PositionNotReachedError(position, this.#live.counted, waitMsMax)
   }
 
+  /** What the answer says of its age, as of now. */
+  age(kept: KeptAnswer, nowMs: number): AnswerAge {
+    return ageOf(kept.meta, this.#live.seen(kept.snapshot), nowMs)
+  }
+
   /** The answer's JSON members that change with the clock. */
   ageJson(kept: KeptAnswer, nowMs: number): string {
-    return JSON.stringify(ageOf(kept.meta, this.#live.seen(kept.snapshot), nowMs))
+    return JSON.stringify(this.age(kept, nowMs))
   }
 
   /** Why events of open segments may be missing in the answer now; else null. */

@@ -12,10 +12,11 @@ export interface EventsRead {
   readonly openRecords: number
 }
 
-export type EventsLimit = 'eventFilesMax' | 'eventRowsMax' | 'openEventsMax'
+export type EventsLimit = 'eventFilesMax' | 'eventRowsMax' | 'openEventsMax' | 'pageMsMax'
 
 export class EventsBudget {
   readonly #limits: EventsLimits
+  readonly #beganAtMs = performance.now()
   #files = 0
   #rows = 0
   #openRecords = 0
@@ -32,7 +33,10 @@ export class EventsBudget {
   get over(): EventsLimit | null {
     if (this.#files >= this.#limits.eventFilesMax) return 'eventFilesMax'
     if (this.#rows >= this.#limits.eventRowsMax) return 'eventRowsMax'
-    return this.#openRecords >= this.#limits.openEventsMax ? 'openEventsMax' : null
+    if (this.#openRecords >= this.#limits.openEventsMax) return 'openEventsMax'
+    // A page that read nothing would not get anywhere.
+    const isBegun = this.#files + this.#openRecords > 0
+    return isBegun && performance.now() - this.#beganAtMs >= this.#limits.pageMsMax ? 'pageMsMax' : null
   }
 
   get filesLeft(): number {

@@ -167,6 +167,7 @@ test('a page ends at each limit of what it reads, names it, and its cursor goes 
     [{ eventFilesMax: 1 }, 'eventFilesMax'],
     [{ eventRowsMax: 10 }, 'eventRowsMax'],
     [{ openEventsMax: 500 }, 'openEventsMax'],
+    [{ pageMsMax: 0 }, 'pageMsMax'],
   ] as const) {
     const all = await pages({ key: '99' }, limits)
     expect(all[0]!.meta).toMatchObject({ endedBy })

@@ -19,6 +19,8 @@ export const EVENTS_LIMITS = {
   eventRowsMax: 5_000_000,
   /** events behind the closed segments that a page decodes from the log */
   openEventsMax: 200_000,
+  /** how long a page reads on; what it has begun to read is still read */
+  pageMsMax: 3_000,
 } as const
 
 export type EventsLimits = { readonly [Name in keyof typeof EVENTS_LIMITS]: number }

@@ -39,7 +39,7 @@ const EVENTS_META = z.strictObject({
   position: z.array(offset).describe('Per partition: the pages of this question show events before this offset'),
   cursor: z.string().nullable().describe('Where the next page begins; null: there are no more events'),
   endedBy: z
-    .enum(['limit', 'eventFilesMax', 'eventRowsMax', 'openEventsMax'])
+    .enum(['limit', 'eventFilesMax', 'eventRowsMax', 'openEventsMax', 'pageMsMax'])
     .nullable()
     .describe('Why the page ends; null: there are no more events'),
   read: z
