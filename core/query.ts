@@ -1,4 +1,5 @@
 /** A query of a view, after parsing and before validation against the view. */
+import type { Condition } from './condition.ts'
 import type { Grain } from './grains.ts'
 
 export type FilterOperator = 'eq' | 'ne' | 'in' | 'gt' | 'gte' | 'lt' | 'lte' | 'contains' | 'null' | 'notnull'
@@ -26,9 +27,10 @@ export interface ViewQuery {
   readonly measures?: readonly string[]
   /** default: all of the view's, or its rank's */
   readonly dimensions?: readonly string[]
-  readonly filters?: readonly Filter[]
+  /** all must hold */
+  readonly filters?: readonly Condition<Filter>[]
   /** all must hold; applied before rows are ranked and limited */
-  readonly having?: readonly HavingFilter[]
+  readonly having?: readonly Condition<HavingFilter>[]
   /** event time, epoch ms, `[from, to)`; must fall on pane starts, otherwise the query is refused */
   readonly fromMs?: number
   readonly toMs?: number
@@ -48,9 +50,14 @@ export interface ViewQuery {
 export const QUERY_LIMITS = {
   rowsMax: 10_000,
   rowsDefault: 1_000,
+  /** comparisons, all together */
   filtersMax: 32,
+  /** how deep and, or and not are nested */
+  conditionDepthMax: 8,
   filterValuesMax: 1_000,
   filterValueCharsMax: 1_024,
+  /** body of a query that is sent as JSON */
+  queryBytesMax: 1024 * 1024,
   /** rows of a series whose gaps are filled: keys × buckets, those before `from` that its columns need included */
   filledRowsMax: 1_000_000,
 } as const

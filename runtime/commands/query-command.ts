@@ -1,4 +1,4 @@
-/** watershed query <dataset> <view>: queries a view like GET /v1/datasets/{dataset}/views/{view}; prints a table, or JSON for programs. */
+/** watershed query <dataset> [view]: queries a view as a program does over HTTP; prints a table, or JSON for programs. */
 import type { Command } from 'commander'
 import { isReached, positionAfter } from '#core/log-position.ts'
 import type { Positions } from '#core/offsets.ts'
@@ -7,9 +7,10 @@ import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { answerAtLeast } from '#serving/answers/at-least.ts'
 import type { Answer } from '#serving/answers/merged-view.ts'
 import { LiveMissingError, OutdatedError } from '#serving/answers/query-error.ts'
-import { parseAtLeast, parseQuery, QUERY_PARAMETERS, type QueryTexts } from '#serving/http/parse-query.ts'
+import type { QUERY_PARAMETERS } from '#serving/http/parse-query.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { stopSignal } from '../signals.ts'
+import { type AskedOptions, questionOf } from './asked-question.ts'
 import { bringUpToDate, foldedByOthers, type UpToDate } from './bring-up-to-date.ts'
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { EXIT_CODES } from './exit-codes.ts'
@@ -17,11 +18,9 @@ import { keepDigits, print, printTable, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
 type QueryOptions = SharedOptions &
-  QueryTexts & {
+  AskedOptions & {
     readonly catchUp: boolean
     readonly wait?: boolean
-    readonly requireLive?: boolean
-    readonly requireCurrent?: boolean
   }
 
 /** One flag per HTTP parameter, except `require`, which is `--require-live` and `--require-current`. */
@@ -46,12 +45,13 @@ const FLAGS: Readonly<
 export function queryCommand(): Command {
   const command = commandWith('query', 'Query a view')
     .argument('<dataset>', 'name of the dataset')
-    .argument('<view>', 'name of the view')
+    .argument('[view]', 'name of the view or series')
   for (const [name, [placeholder, meaning]] of Object.entries(FLAGS)) {
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${placeholder}`
     if (name === 'filter' || name === 'having') command.option(flag, meaning, collect)
     else command.option(flag, meaning)
   }
+  command.option('--json-query <file>', 'the whole query as JSON, as POST …/query takes it, from a file or - for stdin')
   command.option('--wait', 'wait until the answer counts every event that is in the log now')
   command.option('--require-live', 'fail if events of open segments may be missing in the answer')
   command.option('--require-current', 'fail if the view is answered by its earlier definition')
@@ -59,21 +59,21 @@ export function queryCommand(): Command {
   return command.action(query)
 }
 
-async function query(dataset: string, view: string, options: QueryOptions): Promise<void> {
-  const texts = Object.fromEntries(QUERY_PARAMETERS.map((name) => [name, options[name]]))
+async function query(dataset: string, view: string | undefined, options: QueryOptions): Promise<void> {
+  const question = await questionOf(dataset, view, options)
   const asking = async (workspace: Workspace): Promise<Asked> => {
     const open = await workspace.dataset(dataset, 'late')
     const { queryMsMax, waitMsMax, answerBytesMax } = workspace.configuration
-    const ask = (): Promise<Answer> =>
-      answerView(open, parseQuery(dataset, view, texts), { queryMsMax, answerBytesMax })
-    const position = options.wait ? await logEnd(open) : parseAtLeast(texts, open)
+    const ask = (): Promise<Answer> => answerView(open, question.query, { queryMsMax, answerBytesMax })
+    const position = options.wait ? await logEnd(open) : question.atLeast(open)
     const asked = await askUpToDate(workspace, open, ask, options.catchUp)
     if (position === null || isReached(position, asked.meta.position)) return asked
     return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }
   }
   const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', asking, { dataset })
-  if (options.requireCurrent && meta.outdated !== null) throw new OutdatedError({ dataset, name: view })
-  if (options.requireLive && meta.liveMissing !== null) throw new LiveMissingError(meta.liveMissing)
+  const { required } = question
+  if (required.current && meta.outdated !== null) throw new OutdatedError({ dataset, name: meta.view })
+  if (required.live && meta.liveMissing !== null) throw new LiveMissingError(meta.liveMissing)
   if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
   else show(rowsJson, meta)
   sayBehind(meta, upToDate)

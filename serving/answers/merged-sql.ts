@@ -1,5 +1,6 @@
 /** The SQL of a merged answer: states of all three layers, merged, presented and ranked. Values are bound. */
 import type { CompiledView, GroupBy, SqlColumn } from '#core/compiled.ts'
+import { type Condition, certainLeaves, conditionSql, leavesOf } from '#core/condition.ts'
 import { type Filter, QUERY_LIMITS } from '#core/query.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { statesFromJsonSql } from '#core/state-json.ts'
@@ -75,19 +76,21 @@ export function filteredSql(
   view: CompiledView,
   states: string,
   range: { readonly fromMs?: number; readonly toMs?: number },
-  filters: readonly Filter[],
+  filters: readonly Condition<Filter>[],
   bound: BoundValues,
 ): string {
   const conditions = [
     ...(range.fromMs === undefined ? [] : [`pane >= ${bound.bind(BigInt(range.fromMs))}::BIGINT`]),
     ...(range.toMs === undefined ? [] : [`pane < ${bound.bind(BigInt(range.toMs))}::BIGINT`]),
-    ...filters.map((filter) => filterSql(dimensionOf(view, filter.dimension), filter, bound)),
+    ...filters.map((filter) => dimensionsSql(view, filter, bound)),
   ]
   return conditions.length === 0 ? states : `(SELECT * FROM ${states} WHERE ${conditions.join(' AND ')})`
 }
 
-function dimensionOf(view: CompiledView, name: string): SqlColumn {
-  return view.dimensions.find((dimension) => dimension.name === name)!
+/** A condition on dimensions, over rows that have them. */
+export function dimensionsSql(view: CompiledView, condition: Condition<Filter>, bound: BoundValues): string {
+  const dimensionOf = (wanted: string): SqlColumn => view.dimensions.find(({ name }) => name === wanted)!
+  return conditionSql(condition, (filter) => filterSql(dimensionOf(filter.dimension), filter, bound))
 }
 
 interface GroupedStates {
@@ -134,7 +137,8 @@ export function answerSql(plan: QueryPlan, source: string, bound: BoundValues): 
 
 /** Nothing to rank: without groups, or with each of them filtered to one value. */
 function isOneKey({ dimensions, buckets, query }: QueryPlan): boolean {
-  const fixed = new Set(query.filters?.filter(({ operator }) => operator === 'eq').map(({ dimension }) => dimension))
+  const equal = certainLeaves(query.filters ?? []).filter(({ operator }) => operator === 'eq')
+  const fixed = new Set(equal.map(({ dimension }) => dimension))
   return buckets === null && dimensions.every((name) => fixed.has(name))
 }
 
@@ -172,7 +176,8 @@ function ofShownSql(plan: QueryPlan, states: string, keys: readonly ShownKey[]):
 
 /** Dimensions that no filter keeps from being NULL. */
 function nullableKeys({ dimensions, query }: QueryPlan): string[] {
-  const set = query.filters?.filter(({ operator }) => operator !== 'null' && operator !== 'ne') ?? []
+  const certain = certainLeaves(query.filters ?? [])
+  const set = certain.filter(({ operator }) => operator !== 'null' && operator !== 'ne')
   return dimensions.filter((name) => !set.some(({ dimension }) => dimension === name))
 }
 
@@ -196,7 +201,9 @@ export function rankedSql(plan: QueryPlan, presented: string, bound: BoundValues
   const ordered = order === '' ? '' : `ORDER BY ${order}`
   const conditions = [
     ...(plan.rank?.having === undefined ? [] : [`(${plan.rank.having}\n)`]),
-    ...plan.having.map(({ column, filter }) => filterSql(column, filter, bound)),
+    ...plan.having.map((condition) =>
+      conditionSql(condition, ({ column, filter }) => filterSql(column, filter, bound)),
+    ),
   ]
   const having = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
   const within = plan.per.map(quoteName).join(', ')
@@ -215,7 +222,7 @@ export function measuresNeeded(plan: QueryPlan): string[] {
 /** What is ordered or filtered by. (Names in `having` are found by their text: one too many does no harm.) */
 function measuresRanking({ view, order, having: asked }: QueryPlan): string[] {
   const having = view.rank?.having?.toLowerCase() ?? ''
-  const by = new Set([...order.map((each) => each.by), ...asked.map(({ column }) => column.name)])
+  const by = new Set([...order.map((each) => each.by), ...leavesOf(asked).map(({ column }) => column.name)])
   return view.measures.map(({ name }) => name).filter((name) => by.has(name) || having.includes(name.toLowerCase()))
 }
 

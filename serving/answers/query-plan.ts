@@ -10,6 +10,7 @@ import type {
   SlidingWindow,
   SqlColumn,
 } from '#core/compiled.ts'
+import { type Condition, leavesOf, withLeaves } from '#core/condition.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { Grain } from '#core/grains.ts'
 import { type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
@@ -47,7 +48,8 @@ export interface QueryPlan {
   readonly rank: CompiledRank | undefined
   readonly timezone: string
   readonly order: readonly Order[]
-  readonly having: readonly PlannedHaving[]
+  /** all must hold */
+  readonly having: readonly Condition<PlannedHaving>[]
   readonly limit: number
   readonly per: readonly string[]
   /** the time buckets that are asked for */
@@ -99,6 +101,8 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     .filter((name) => !wanted.some(({ by }) => by === name))
     .map((by): Order => ({ by, direction: 'asc' }))
   const shown = query.measures ?? valueNames
+  if (shown.length === 0 && keep.length === 0)
+    throw new QueryError('measures', 'name a measure, or a dimension: the rows would have no columns')
   return {
     name: series?.name ?? view.name,
     view,
@@ -131,7 +135,7 @@ function known(field: string, wanted: readonly string[], allowed: readonly strin
 }
 
 function checkFilters(view: CompiledView, query: ViewQuery, names: readonly string[]): void {
-  const filters = query.filters ?? []
+  const filters = leavesOf(query.filters ?? [])
   checkNumber('filter', filters)
   for (const filter of filters) {
     known('filter', [filter.dimension], names)
@@ -144,9 +148,9 @@ function checkNumber(field: FilterField, filters: readonly unknown[]): void {
   if (filters.length > filtersMax) throw new QueryError(field, `more than filtersMax = ${filtersMax} filters are given`)
 }
 
-function havingOf(columns: readonly SqlColumn[], { having = [] }: ViewQuery): PlannedHaving[] {
-  checkNumber('having', having)
-  return having.map((filter) => {
+function havingOf(columns: readonly SqlColumn[], { having = [] }: ViewQuery): Condition<PlannedHaving>[] {
+  checkNumber('having', leavesOf(having))
+  const planned = (filter: HavingFilter): PlannedHaving => {
     known(
       'having',
       [filter.measure],
@@ -155,7 +159,8 @@ function havingOf(columns: readonly SqlColumn[], { having = [] }: ViewQuery): Pl
     const column = columns.find(({ name }) => name === filter.measure)!
     checkFilter(column, filter, 'having')
     return { column, filter }
-  })
+  }
+  return having.map((condition) => withLeaves(condition, planned))
 }
 
 function timeAsked({ name, time }: CompiledView, query: ViewQuery): Pick<QueryPlan, 'buckets' | 'window'> {

@@ -1,5 +1,6 @@
 /** What a query needs of its series: only that is merged and calculated. */
 import type { CompiledSeries, CompiledSeriesColumn, SeriesStep } from '#core/compiled.ts'
+import { leavesOf } from '#core/condition.ts'
 import type { QueryPlan } from './query-plan.ts'
 
 export interface SeriesPlan extends QueryPlan {
@@ -20,7 +21,7 @@ export function needsOf({ series, values, order, having, view }: SeriesPlan): Se
   const names = new Set([
     ...values.map(({ name }) => name),
     ...order.map(({ by }) => by),
-    ...having.map(({ column }) => column.name),
+    ...leavesOf(having).map(({ column }) => column.name),
   ])
   const columns = series.columns.filter(({ name }) => names.has(name))
   const used = new Set([...names, ...columns.flatMap(({ measures }) => measures)])

@@ -4,12 +4,13 @@
  * row is the same wherever a query begins.
  */
 import type { CompiledSeriesColumn, CompiledView, GroupBy } from '#core/compiled.ts'
+import { type Condition, leavesOf } from '#core/condition.ts'
+import type { Filter } from '#core/query.ts'
 import { calculatedSql } from '#core/series/series-sql.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { BoundValues } from './bound-values.ts'
 import { filledSql, longestMs } from './filled-rows-sql.ts'
-import { filterSql } from './filter-sql.ts'
-import { filteredSql, groupedStates, rankedSql } from './merged-sql.ts'
+import { dimensionsSql, filteredSql, groupedStates, rankedSql } from './merged-sql.ts'
 import { needsOf, type SeriesNeeds, type SeriesPlan } from './series-needs.ts'
 
 /** The ranked and limited rows, as answerSql gives those of a view. @param states of the view, neither filtered nor cut */
@@ -17,8 +18,10 @@ export function seriesRowsSql(plan: SeriesPlan, states: string, bound: BoundValu
   const { query, dimensions, view } = plan
   const needs = needsOf(plan)
   const filters = query.filters ?? []
-  const ofKeys = filters.filter(({ dimension }) => dimensions.includes(dimension))
-  const others = filters.filter(({ dimension }) => !dimensions.includes(dimension))
+  const isOfKeys = (condition: Condition<Filter>): boolean =>
+    leavesOf([condition]).every(({ dimension }) => dimensions.includes(dimension))
+  const ofKeys = filters.filter(isOfKeys)
+  const others = filters.filter((condition) => !isOfKeys(condition))
   // Where no column depends on other keys, keys that are not asked for need not be read.
   const [before, after] = needs.across ? [others, ofKeys] : [filters, []]
   const fromMs = query.fromMs === undefined ? null : `${bound.bind(BigInt(query.fromMs))}::BIGINT`
@@ -39,7 +42,7 @@ export function seriesRowsSql(plan: SeriesPlan, states: string, bound: BoundValu
       : filledSql({ plan, needs, states: filteredSql(view, states, {}, others, bound), fromMs, bound })
   const conditions = [
     ...(fromMs === null ? [] : [`"time" >= ${fromMs}`]),
-    ...after.map((filter) => filterSql(view.dimensions.find(({ name }) => name === filter.dimension)!, filter, bound)),
+    ...after.map((condition) => dimensionsSql(view, condition, bound)),
   ]
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
   const calculated = markedSql(calculatedSql(rows, needs.steps, dimensions), plan)

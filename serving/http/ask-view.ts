@@ -74,7 +74,8 @@ export function sendJson(
   }
   const { live, asked, kept } = given
   // A kept answer may be older than the position that the next request with the same URL must wait for, or lack the live part then.
-  if (atLeast === null && !required.live && !required.current)
+  const isAsked = atLeast === null && !required.live && !required.current
+  if (isAsked && request.method === 'GET')
     repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
   const headers = headersOf(live, kept)
   reply.headers(headers)

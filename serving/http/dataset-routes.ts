@@ -9,9 +9,10 @@ import { type AskParts, askView, JSON_TEXT } from './ask-view.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { inTurn, whenGone } from './in-turn.ts'
 import { followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
-import { JSON_TYPE, NOT_MODIFIED, responsesOf } from './openapi.ts'
+import { ANSWER_PROBLEMS, JSON_TYPE, NOT_MODIFIED, responsesOf } from './openapi.ts'
 import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
+import { queryRoute } from './query-route.ts'
 import {
   DATASET_PARAMS,
   DEAD_LETTERS_DEFAULT,
@@ -57,26 +58,13 @@ const DESCRIBE = {
   querystring: NO_QUERY,
   response: responsesOf(200, 'The definition', JSON_TYPE, DATASET, ['bad-query', 'not-found']),
 }
-const ASK_RESPONSES = Object.assign(
-  responsesOf(
-    200,
-    'The rows and their provenance',
-    JSON_TYPE,
-    ANSWER,
-    [
-      ...READS,
-      'not-acceptable',
-      'needs-backfill',
-      'busy',
-      'query-timeout',
-      'answer-too-large',
-      'out-of-memory',
-      'position-not-reached',
-    ],
-    OTHER_FORMATS,
-  ),
-  NOT_MODIFIED,
-) as FastifySchema['response']
+/** Of a route that answers queries. @param more problems of this route */
+function answerResponses(...more: ProblemType[]): FastifySchema['response'] {
+  const problems = [...ANSWER_PROBLEMS, ...more]
+  const answers = responsesOf(200, 'The rows and their provenance', JSON_TYPE, ANSWER, problems, OTHER_FORMATS)
+  return Object.assign(answers, NOT_MODIFIED) as FastifySchema['response']
+}
+const ASK_RESPONSES = answerResponses()
 const ASK = {
   operationId: 'askView',
   summary: 'Query a view; the answer merges batch and speed layer and reports its provenance',
@@ -135,6 +123,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
   }
   app.get('/v1/datasets/:dataset/views/:view', { schema: ASK }, ask)
   app.get('/v1/datasets/:dataset/views/:view.:format', { schema: ASK_AS }, ask)
+  queryRoute(plain, parts, answerResponses('too-large', 'unsupported-type'))
   app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request, reply) => {
     const target = servedUnder(datasets, request.params.dataset)
     return inTurn(parts, request, whenGone(reply), () => generationsOf(target))

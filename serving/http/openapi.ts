@@ -1,7 +1,7 @@
 /** GET /openapi.json: the API as an OpenAPI 3.1 document, generated from the schemas that validate requests. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
-import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod'
+import { jsonSchemaTransform, jsonSchemaTransformObject, validatorCompiler } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { PROBLEMS, type ProblemType } from './problems.ts'
 import { TAKEN } from './schemas/taken.ts'
@@ -49,6 +49,7 @@ export function describeApi(app: FastifyInstance, keyed: boolean): void {
       security: keyed ? [{ key: [] }] : [],
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
     },
+    transformObject: jsonSchemaTransformObject,
     transform: (document) => {
       const { schema, url } = jsonSchemaTransform(document)
       const { describedBody } = document.route.config ?? {}
@@ -87,6 +88,20 @@ export function responsesOf(
     ...Object.fromEntries(errors),
   }
 }
+
+/** Of every route that answers a query. */
+export const ANSWER_PROBLEMS: readonly ProblemType[] = [
+  'bad-query',
+  'not-found',
+  'storage-fault',
+  'not-acceptable',
+  'needs-backfill',
+  'busy',
+  'query-timeout',
+  'answer-too-large',
+  'out-of-memory',
+  'position-not-reached',
+]
 
 export const JSON_TYPE = 'application/json'
 

@@ -1,7 +1,8 @@
 /** Parses HTTP parameters or command-line flags into a question for raw events. */
 import { QueryError } from '../answers/query-error.ts'
 import type { ColumnFilter, EventsQuery } from '../raw-events/events-query.ts'
-import { parseFilter, type QueryTexts, timeMs, wholeNumber } from './parse-query.ts'
+import { parseFilter, type QueryTexts, wholeNumber } from './parse-query.ts'
+import { timeMs } from './query-of.ts'
 
 export const EVENTS_PARAMETERS = ['key', 'filter', 'from', 'to', 'limit', 'cursor', 'raw'] as const
 

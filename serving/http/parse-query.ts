@@ -1,13 +1,12 @@
 /** Parses HTTP parameters or command-line flags into a query. Unknown names are refused, with the nearest known name as a suggestion. */
 import { nearest } from '#core/definition-error.ts'
-import { parsePosition } from '#core/log-position.ts'
 import type { Positions } from '#core/offsets.ts'
-import type { Comparison, Filter, FilterOperator, HavingFilter, ViewQuery } from '#core/query.ts'
+import type { Comparison, FilterOperator, ViewQuery } from '#core/query.ts'
 import type { FilterField } from '../answers/filter-sql.ts'
 import { QueryError } from '../answers/query-error.ts'
-import { unknownTimezone } from '../answers/query-plan.ts'
 import type { ServedDataset } from '../answers/snapshot.ts'
-import { isTimezone, zonedTextMs } from '../answers/zone-time.ts'
+import { OPERATORS } from './query-body.ts'
+import { positionOf, queryOf } from './query-of.ts'
 
 export const QUERY_PARAMETERS = [
   'measures',
@@ -25,8 +24,6 @@ export const QUERY_PARAMETERS = [
   'atLeast',
   'require',
 ] as const
-
-const OPERATORS: readonly FilterOperator[] = ['eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'contains', 'null', 'notnull']
 
 export type QueryTexts = Readonly<Record<string, string | readonly string[] | undefined>>
 
@@ -50,58 +47,39 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     one(name)
       ?.split(',')
       .map((entry) => entry.trim())
-  const filters = [texts.filter ?? []]
-    .flat()
-    .map((text) => parseFilter('filter', text))
-    .map(({ name, ...comparison }): Filter => ({ dimension: name, ...comparison }))
-  const having = [texts.having ?? []]
-    .flat()
-    .map((text) => parseFilter('having', text))
-    .map(({ name, ...comparison }): HavingFilter => ({ measure: name, ...comparison }))
-  const at = one('at')
-  const timezone = one('timezone')
-  if (timezone !== undefined && !isTimezone(timezone)) throw unknownTimezone(timezone)
-  const time = (name: string): number | undefined => timeMs(name, one(name), timezone ?? 'UTC')
-  return {
-    dataset,
+  return queryOf(dataset, {
     view,
     measures: list('measures'),
     dimensions: texts.dimensions === '' ? [] : list('dimensions'),
-    filters,
-    having,
-    fromMs: time('from'),
-    toMs: time('to'),
-    grain: one('grain') as ViewQuery['grain'],
-    timezone,
-    order: list('order')?.map((entry) =>
-      entry.startsWith('-') ? { by: entry.slice(1), direction: 'desc' } : { by: entry, direction: 'asc' },
-    ),
+    filter: allOf(texts.filter, (text) => {
+      const { name, ...comparison } = parseFilter('filter', text)
+      return { dimension: name, ...comparison }
+    }),
+    having: allOf(texts.having, (text) => {
+      const { name, ...comparison } = parseFilter('having', text)
+      return { measure: name, ...comparison }
+    }),
+    time: { from: one('from'), to: one('to'), grain: one('grain'), timezone: one('timezone'), at: one('at') },
+    order: list('order'),
     limit: wholeNumber('limit', one('limit')),
-    at: at === 'now' || at === 'latest' ? at : time('at'),
     per: list('per'),
-  }
+  })
 }
 
-/**
- * The position that an answer must count; null if it need not count a certain one. The partitions of a log that can get more are not
- * checked: an event can be in one that this process does not know yet.
- * @throws QueryError
- */
+function allOf<Leaf>(
+  texts: string | readonly string[] | undefined,
+  leafOf: (text: string) => Leaf,
+): { readonly and: readonly Leaf[] } | undefined {
+  return texts === undefined ? undefined : { and: [texts].flat().map((text) => leafOf(text as string)) }
+}
+
+/** As `positionOf`. @throws QueryError */
 export function parseAtLeast(
   { atLeast }: QueryTexts,
-  { partitions, log }: Pick<ServedDataset, 'partitions' | 'log'>,
+  target: Pick<ServedDataset, 'partitions' | 'log'>,
 ): Positions | null {
   if (Array.isArray(atLeast)) throw new QueryError('atLeast', 'is given more than once')
-  if (atLeast === undefined) return null
-  const position = parsePosition(atLeast as string)
-  const missing = [...(position?.keys() ?? [])].find((partition) => partition >= partitions)
-  if (missing !== undefined && log?.partitionsFixed)
-    throw new QueryError('atLeast', `the log has no partition ${missing}; its partitions are 0 to ${partitions - 1}`)
-  if (position !== null) return position
-  throw new QueryError(
-    'atLeast',
-    `'${atLeast}' is not a position, as the answer to sent events has it (example: 0:1200,3:845)`,
-  )
+  return positionOf(atLeast as string | undefined, target)
 }
 
 /** What an answer must be, or it is refused. */
@@ -116,7 +94,11 @@ const REQUIREMENTS: readonly string[] = ['live', 'current']
 
 /** @throws QueryError */
 export function parseRequire({ require }: QueryTexts): Required {
-  const named = [require ?? []].flat().flatMap((text) => text.split(','))
+  return requiredOf([require ?? []].flat().flatMap((text) => text.split(',')))
+}
+
+/** @throws QueryError */
+export function requiredOf(named: readonly string[]): Required {
   for (const name of named)
     if (!REQUIREMENTS.includes(name))
       throw new QueryError('require', `'${name}' is not a property of an answer that can be required`, REQUIREMENTS)
@@ -135,7 +117,7 @@ export function parseFilter(
   form = FORMS[field],
 ): Comparison & { readonly name: string } {
   const [, name, operator, rest] = /^([^:]+):([a-z]+)(?::(.*))?$/s.exec(text) ?? []
-  if (name === undefined || !OPERATORS.includes(operator as FilterOperator))
+  if (name === undefined || !(OPERATORS as readonly string[]).includes(operator!))
     throw new QueryError(field, `'${text}' does not have the form ${form}`, OPERATORS)
   const values = rest === undefined ? [] : operator === 'in' ? listOf(field, rest) : [rest]
   return { name, operator: operator as FilterOperator, values }
@@ -152,16 +134,6 @@ function listOf(field: FilterField, text: string): readonly string[] {
     field,
     `'${text}' starts like a JSON array, but is not an array of strings (example: ["a,b","c"])`,
   )
-}
-
-/** @throws QueryError */
-export function timeMs(field: string, text: string | undefined, timezone: string): number | undefined {
-  if (text === undefined) return undefined
-  const ms = zonedTextMs(text, timezone)
-  if (ms === null) {
-    throw new QueryError(field, `'${text}' is not a time (examples: 2026-01-31T12:00:00Z, or milliseconds since 1970)`)
-  }
-  return ms
 }
 
 /** @throws QueryError */

@@ -102,6 +102,59 @@ function queryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arbitra
   }))
 }
 
+/** As JSON: mostly a query, and sometimes any value. */
+function jsonQueryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arbitrary<GeneratedRequest> {
+  const name = (names: readonly string[]): fc.Arbitrary<string> => mostly(fc.constantFrom(...names, 'nothing'), oddText)
+  const list = (names: readonly string[]): fc.Arbitrary<unknown> =>
+    mostly(fc.subarray([...names]), fc.jsonValue({ maxDepth: 1 }))
+  const value = fc.oneof(oddText, number, time, fc.jsonValue({ maxDepth: 1 }))
+  const conditionOf = (member: string, names: readonly string[]): fc.Arbitrary<unknown> =>
+    fc.letrec((tie) => ({
+      condition: fc.oneof(
+        { maxDepth: 3, depthIdentifier: member },
+        fc.record(
+          { [member]: name(names), operator, value, values: fc.array(value, { maxLength: 3 }) },
+          { requiredKeys: [member, 'operator'] },
+        ),
+        fc.record({ and: fc.array(tie('condition'), { maxLength: 3 }) }),
+        fc.record({ or: fc.array(tie('condition'), { maxLength: 3 }) }),
+        fc.record({ not: tie('condition') }),
+      ),
+    })).condition as fc.Arbitrary<unknown>
+  const order = fc.array(
+    fc.tuple(fc.constantFrom('', '-'), name([...dimensions, ...measures, 'time'])).map((parts) => parts.join('')),
+    { maxLength: 2 },
+  )
+  const moment = mostly<unknown>(time, fc.jsonValue({ maxDepth: 0 }))
+  const query = fc.record(
+    {
+      view: mostly(fc.constant(view), oddText),
+      measures: list(measures),
+      dimensions: list(dimensions),
+      filter: conditionOf('dimension', dimensions),
+      having: conditionOf('measure', measures),
+      time: fc.record({ from: moment, to: moment, grain, timezone: zone, at: moment }, { requiredKeys: [] }),
+      order: mostly<unknown>(order, fc.jsonValue({ maxDepth: 1 })),
+      limit: mostly<unknown>(fc.integer({ min: -1, max: 20_000 }), fc.jsonValue({ maxDepth: 1 })),
+      per: list(dimensions),
+    },
+    { requiredKeys: ['view'] },
+  )
+  const deep = fc
+    .integer({ min: 1, max: 5_000 })
+    .map((depth) => `{"view":"${view}","filter":${'{"not":'.repeat(depth)}1${'}'.repeat(depth)}}`)
+  const body = fc.oneof(
+    { weight: 12, arbitrary: query.map((one) => JSON.stringify(one)) },
+    { weight: 1, arbitrary: fc.oneof(deep, oddText) },
+  )
+  return fc.tuple(body, mostly(fc.constant('application/json'), oddText)).map(([text, type]) => ({
+    method: 'POST',
+    path: `/v1/datasets/${dataset}/query`,
+    headers: { 'content-type': /^[\w/]+$/.test(type) ? type : 'text/plain' },
+    body: Buffer.from(text),
+  }))
+}
+
 function bodyOf(event: fc.Arbitrary<string>): fc.Arbitrary<Buffer> {
   const lines = fc.array(fc.oneof({ weight: 4, arbitrary: event }, { weight: 1, arbitrary: oddText }), { maxLength: 6 })
   return fc.oneof(
@@ -225,7 +278,8 @@ function otherOf(dataset: string): fc.Arbitrary<GeneratedRequest> {
 export function requestsTo(views: readonly ViewNames[], event: fc.Arbitrary<string>): fc.Arbitrary<GeneratedRequest> {
   const { dataset } = views[0]!
   return fc.oneof(
-    { weight: 6, arbitrary: fc.oneof(...views.map(queryOf)) },
+    { weight: 4, arbitrary: fc.oneof(...views.map(queryOf)) },
+    { weight: 3, arbitrary: fc.oneof(...views.map(jsonQueryOf)) },
     { weight: 3, arbitrary: postOf(dataset, event) },
     { weight: 1, arbitrary: otherOf(dataset) },
   )

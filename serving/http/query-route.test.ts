@@ -1,0 +1,204 @@
+/** POST /v1/datasets/{dataset}/query over the real application: the same answers as GET, conditions combined, and refusals by name. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { count, defineDataset, sum } from '#core/definition.ts'
+import { QUERY_LIMITS } from '#core/query.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { type GeneratedPlatform, openGenerated } from '#tests/generated-definitions/generated-platform.ts'
+
+const definition = defineDataset({
+  name: 'shop',
+  time: 'at',
+  key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', required: true },
+    country: { type: 'VARCHAR', path: '$.country' },
+    kind: { type: 'VARCHAR', path: '$.kind' },
+    big: { type: 'BIGINT', path: '$.big' },
+  },
+  views: {
+    sales: {
+      dimensions: { country: 'country', kind: 'kind' },
+      time: ['hour', 'day'],
+      measures: { n: count(), total: sum('big') },
+    },
+  },
+})
+
+const EVENTS = [
+  ['us', 'sale', '9007199254740993'],
+  ['us', 'visit', '1'],
+  ['de', 'sale', '2'],
+  ['de', 'sale', '3'],
+  [null, 'sale', '4'],
+  ['fr', null, '5'],
+].map(
+  ([country, kind, big], id) =>
+    `{"id":${id},"at":"2026-03-01T1${id}:10:00Z","country":${JSON.stringify(country)},"kind":${JSON.stringify(kind)},"big":${big}}`,
+)
+
+let folder: string
+let engine: DuckDbEngine
+let platform: GeneratedPlatform
+let position: string
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-query-route-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  platform = await openGenerated({ folder, engine, definition, segmentRecordsMax: 3, resident: true })
+  const { verdicts } = await platform.intake.offer(EVENTS)
+  const ends = new Map(
+    verdicts.flatMap((verdict) => (verdict.status === 'accepted' ? [[verdict.partition, verdict.offset + 1]] : [])),
+  )
+  position = [...ends].map((pair) => pair.join(':')).join(',')
+})
+afterAll(async () => {
+  await platform.close()
+  engine.close()
+  rmSync(folder, { recursive: true })
+})
+
+interface Reply {
+  readonly status: number
+  readonly etag: string
+  readonly body: string
+  readonly data: readonly Record<string, unknown>[]
+  readonly problem: { readonly type: string; readonly detail: string; readonly field: string }
+}
+
+async function post(body: object | string, headers: Record<string, string> = {}): Promise<Reply> {
+  const payload = typeof body === 'string' ? body : JSON.stringify(body)
+  const reply = await platform.app.inject({
+    method: 'POST',
+    url: '/v1/datasets/shop/query',
+    headers: { 'content-type': 'application/json', ...headers },
+    payload,
+  })
+  const json = reply.body === '' ? {} : (reply.json() as { data: [] })
+  const { data } = json as Reply
+  return {
+    status: reply.statusCode,
+    etag: String(reply.headers.etag),
+    body: reply.body,
+    data,
+    problem: json as unknown as Reply['problem'],
+  }
+}
+
+const counted = { atLeast: '' }
+beforeAll(() => {
+  counted.atLeast = position
+})
+
+async function countries(filter: object): Promise<unknown[]> {
+  const reply = await post({ view: 'sales', dimensions: ['country', 'kind'], measures: ['n'], filter, ...counted })
+  expect(reply.status, reply.body).toBe(200)
+  return reply.data.map(({ country, kind, n }) => `${country}/${kind}/${n}`)
+}
+
+const is = (country: string) => ({ dimension: 'country', operator: 'eq', value: country })
+
+describe('conditions', () => {
+  test('or, and, not are nested as they are written', async () => {
+    expect(
+      await countries({ or: [is('fr'), { and: [is('us'), { dimension: 'kind', operator: 'ne', value: 'sale' }] }] }),
+    ).toEqual(['fr/null/1', 'us/visit/1'])
+    expect(await countries({ not: { or: [is('us'), is('de')] } })).toEqual(['fr/null/1', 'null/sale/1'])
+  })
+
+  test('a comparison with a missing value is false, so its opposite is true', async () => {
+    expect(await countries({ not: is('us') })).toEqual(['de/sale/2', 'fr/null/1', 'null/sale/1'])
+    expect(await countries({ not: { not: is('us') } })).toEqual(['us/sale/1', 'us/visit/1'])
+    expect(await countries({ not: { dimension: 'kind', operator: 'in', values: ['sale', 'visit'] } })).toEqual([
+      'fr/null/1',
+    ])
+  })
+
+  test('having combines measures, and keeps every digit of a number', async () => {
+    const total = (value: string) => `{"measure": "total", "operator": "eq", "value": ${value}}`
+    const ask = (having: string) =>
+      post(
+        `{"view": "sales", "dimensions": ["country"], "measures": ["total"], "having": ${having}, "atLeast": "${position}"}`,
+      )
+    expect((await ask(total('9007199254740994'))).body).toMatch(
+      /^{"data":\[{"country":"us","total":9007199254740994}\]/,
+    )
+    expect((await ask(total('9007199254740993'))).data).toEqual([])
+    expect((await ask(`{"or": [${total('5')}, ${total('4')}]}`)).data).toEqual([
+      { country: 'de', total: 5 },
+      { country: 'fr', total: 5 },
+      { country: null, total: 4 },
+    ])
+  })
+})
+
+test('the same question by GET and by POST is one answer, which both know by its tag', async () => {
+  const url =
+    '/v1/datasets/shop/views/sales?dimensions=country&filter=kind:eq:sale&filter=country:in:us,de&having=n:gte:1&grain=hour&from=2026-03-01&to=2026-03-02&timezone=Europe/Berlin&order=-n,country&limit=5&per=time'
+  await post({ view: 'sales', ...counted })
+  const got = await platform.app.inject(url)
+  const body = {
+    view: 'sales',
+    dimensions: ['country'],
+    filter: {
+      and: [
+        { dimension: 'kind', operator: 'eq', value: 'sale' },
+        { and: [{ dimension: 'country', operator: 'in', values: ['us', 'de'] }] },
+      ],
+    },
+    having: { measure: 'n', operator: 'gte', value: 1 },
+    time: { grain: 'hour', from: '2026-03-01', to: '2026-03-02', timezone: 'Europe/Berlin' },
+    order: ['-n', 'country'],
+    limit: 5,
+    per: ['time'],
+  }
+  const posted = await post(body)
+  expect(posted.data).toEqual((got.json() as Reply).data)
+  expect(posted.data).toHaveLength(3)
+  expect(posted.etag).toBe(got.headers.etag)
+  expect((await post(body, { 'if-none-match': posted.etag })).status).toBe(304)
+})
+
+const deep = (depth: number): object => (depth === 0 ? is('us') : { not: deep(depth - 1) })
+
+test.each<[object | string, string, RegExp]>([
+  ['{"view"', 'query', /^query: is not JSON/],
+  ['[]', 'query', /^query: /],
+  [{}, 'view', /^view: /],
+  [{ view: 'sales', meassures: [] }, 'meassures', /unknown member \(did you mean 'measures'\?\)/],
+  [{ view: 'sales', time: { form: 1 } }, 'time.form', /unknown member \(did you mean 'from'\?\)/],
+  [{ view: 'sales', time: { from: 'x' } }, 'from', /'x' is not a time/],
+  [{ view: 'sales', limit: 1.5 }, 'limit', /expected int/],
+  [{ view: 'sales', limit: 10_001 }, 'limit', /rowsMax = 10000/],
+  [{ view: 'sales', filter: [] }, 'filter', /must be an object/],
+  [{ view: 'sales', filter: { and: [] } }, 'filter.and', /is empty/],
+  [{ view: 'sales', filter: { and: [is('us')], or: [] } }, 'filter', /'and' cannot stand beside 'or'/],
+  [{ view: 'sales', filter: { or: [{ ...is('us'), valeu: 1 }] } }, 'filter.or.0.valeu', /did you mean 'value'/],
+  [{ view: 'sales', filter: { dimension: 'country', operator: 'like' } }, 'filter.operator', /one of/],
+  [{ view: 'sales', filter: deep(8) }, 'filter', /conditionDepthMax = 8/],
+  [{ view: 'sales', filter: { or: Array(33).fill(is('us')) } }, 'filter.or', /filtersMax = 32/],
+  [
+    { view: 'sales', filter: { and: [{ or: Array(20).fill(is('a')) }, { or: Array(20).fill(is('b')) }] } },
+    'filter',
+    /filtersMax = 32/,
+  ],
+  [{ view: 'sales', filter: is('us'), having: { measure: 'm', operator: 'gt', value: 1 } }, 'having', /'m' is unknown/],
+  [{ view: 'sales', measures: [], dimensions: [] }, 'measures', /no columns/],
+  [{ view: 'sales', require: ['life'] }, 'require.0', /expected one of/],
+])('refused by name: %#', async (body, field, detail) => {
+  const { status, problem } = await post(body)
+  expect({ status, ...problem }).toMatchObject({ status: 400, field, detail: expect.stringMatching(detail) })
+})
+
+test('an unknown view, another type and a body over its limit are refused as such', async () => {
+  expect((await post({ view: 'sails' })).problem).toMatchObject({
+    status: 404,
+    detail: expect.stringContaining("did you mean 'sales'"),
+  })
+  expect((await post('view=sales', { 'content-type': 'text/plain' })).status).toBe(415)
+  expect((await post('')).status).toBe(400)
+  const large = await post(`{"view":"sales"}${' '.repeat(QUERY_LIMITS.queryBytesMax)}`)
+  expect(large).toMatchObject({ status: 413, problem: { detail: expect.stringContaining('queryBytesMax') } })
+})
