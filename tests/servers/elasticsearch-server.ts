@@ -19,6 +19,8 @@ const HEAP = '512m'
 const START_MS_MAX = 120_000
 const STOP_MS_MAX = 30_000
 const POLL_MS = 100
+/** environment variable: address of the pool that test files take their servers from */
+export const POOL_VARIABLE = 'WATERSHED_TEST_ELASTICSEARCH_POOL'
 export const TEST_PASSWORD = 'only-for-tests'
 
 export interface ElasticsearchServer {
@@ -60,8 +62,14 @@ export async function elasticsearchMissing(): Promise<string | null> {
   }
 }
 
-/** Starts a server and waits until it answers. @throws ServerUnavailableError, or what the server wrote when it did not start */
+/** Starts a server, or takes one that an earlier test file gave back, emptied. @throws ServerUnavailableError, or what the server wrote when it did not start */
 export async function startElasticsearch(options: ElasticsearchServerOptions = {}): Promise<ElasticsearchServer> {
+  const pool = process.env[POOL_VARIABLE]
+  return pool === undefined || Object.keys(options).length > 0 ? startOwnElasticsearch(options) : takeServer(pool)
+}
+
+/** Starts a server and waits until it answers. @throws as startElasticsearch */
+export async function startOwnElasticsearch(options: ElasticsearchServerOptions = {}): Promise<ElasticsearchServer> {
   const distribution = await provisionElasticsearch()
   const site = await makeSite(distribution, options)
   const running = { ...(await launch(site)) }
@@ -94,6 +102,29 @@ export async function startElasticsearch(options: ElasticsearchServerOptions = {
     },
     pause: () => kill(running.pid, 'SIGSTOP'),
     resume: () => kill(running.pid, 'SIGCONT'),
+  }
+}
+
+async function takeServer(pool: string): Promise<ElasticsearchServer> {
+  const ask = async <Answer>(path: string): Promise<Answer> => {
+    const answer = await fetch(`${pool}/${path}`, { method: 'POST' })
+    if (!answer.ok) throw new Error(await answer.text())
+    return (await answer.json()) as Answer
+  }
+  const taken = await ask<{ id: string; node: string; pid: number }>('take')
+  const act = async (action: string): Promise<void> =>
+    void Object.assign(taken, await ask<{ pid: number }>(`${taken.id}/${action}`))
+  return {
+    node: taken.node,
+    auth: null,
+    get pid() {
+      return taken.pid
+    },
+    stop: () => act('give-back'),
+    kill9: () => act('kill9'),
+    restart: () => act('restart'),
+    pause: () => kill(taken.pid, 'SIGSTOP'),
+    resume: () => kill(taken.pid, 'SIGCONT'),
   }
 }
 

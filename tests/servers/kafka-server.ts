@@ -1,8 +1,8 @@
 /** A real Kafka broker (KRaft, one node) on loopback for tests: a temporary folder, free ports, stopped by process id. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -15,6 +15,8 @@ export { KAFKA_VERSION, kafkaMissing, provisionKafka }
 
 const START_MS_MAX = 60_000
 const STOP_MS_MAX = 20_000
+/** of its own folder */
+const DATA = 'data'
 /** any 16 bytes in base64url */
 const CLUSTER_ID = 'd2F0ZXJzaGVkLXRlc3RzMQ'
 
@@ -66,13 +68,28 @@ export async function startKafka(options: KafkaServerOptions = {}): Promise<Kafk
   const ca = options.user && (await makeCertificate(java, folder))
   const secure = ca === undefined ? null : { brokers: [`127.0.0.1:${securePort}`], ca }
   const broker = new Broker(java, jars, folder, port, secure)
-  await promisify(execFile)(java, [
-    ...['-cp', `${jars}/*`, 'kafka.tools.StorageTool'],
-    ...['format', '--cluster-id', CLUSTER_ID, '--config', properties],
-    ...scramUsers(options.user),
-  ])
+  await format(java, jars, folder, options.user)
   await broker.start()
   return broker
+}
+
+/** Formatted folders differ only by their users: without one, a copy of the first saves a Java machine. */
+async function format(java: string, jars: string, folder: string, user: KafkaUser | undefined): Promise<void> {
+  const [kept, data] = [`${jars}-formatted`, join(folder, DATA)]
+  if (user === undefined && existsSync(kept)) return cp(kept, data, { recursive: true })
+  await promisify(execFile)(java, [
+    ...['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', `${jars}/*`, 'kafka.tools.StorageTool'],
+    ...['format', '--cluster-id', CLUSTER_ID, '--config', join(folder, 'server.properties')],
+    ...scramUsers(user),
+  ])
+  if (user === undefined) await keep(data, kept)
+}
+
+/** As a whole, or not at all: other test files do the same. */
+async function keep(data: string, kept: string): Promise<void> {
+  const staging = `${kept}.${process.pid}.inprogress`
+  await cp(data, staging, { recursive: true })
+  await rename(staging, kept).catch(() => rm(staging, { recursive: true }))
 }
 
 class Broker implements KafkaServer {
@@ -209,7 +226,7 @@ function propertiesText(
     'inter.broker.listener.name': 'PLAINTEXT',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL',
     'controller.listener.names': 'CONTROLLER',
-    'log.dirs': join(folder, 'data'),
+    'log.dirs': join(folder, DATA),
     'auto.create.topics.enable': 'false',
     'offsets.topic.replication.factor': '1',
     'offsets.topic.num.partitions': '2',

@@ -324,13 +324,13 @@ describe.skipIf(missing !== null)('on a real server', () => {
     await stuck
     expect(await rowsOf(store)).toEqual(rowTexts(many(2)))
     const flushing = (async () => {
-      for (let version = 3; version <= 40; version++) await store.flush(many(version, 2_000), marker(version))
+      for (let version = 3; version <= 20; version++) await store.flush(many(version, 1_000), marker(version))
     })()
     await server.kill9()
     await server.restart()
     await flushing
-    expect(await rowsOf(store)).toEqual(rowTexts(many(40, 2_000)))
-    expect((await store.markers()).get(0)).toEqual(marker(40))
+    expect(await rowsOf(store)).toEqual(rowTexts(many(20, 1_000)))
+    expect((await store.markers()).get(0)).toEqual(marker(20))
   })
 })
 
