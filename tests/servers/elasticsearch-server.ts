@@ -19,8 +19,8 @@ const HEAP = '512m'
 const START_MS_MAX = 120_000
 const STOP_MS_MAX = 30_000
 const POLL_MS = 100
-/** environment variable: address of the pool that test files take their servers from */
-export const POOL_VARIABLE = 'WATERSHED_TEST_ELASTICSEARCH_POOL'
+/** environment variable: address of the pool that test files take their servers from. No setting, which begins with WATERSHED_ */
+export const POOL_VARIABLE = 'TEST_ELASTICSEARCH_POOL'
 export const TEST_PASSWORD = 'only-for-tests'
 
 export interface ElasticsearchServer {
