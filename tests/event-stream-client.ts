@@ -20,6 +20,7 @@ export class StreamClient {
   readonly retries: number[] = []
   readonly response: Response
   readonly #gone: AbortController
+  readonly #parseRow: (text: string) => unknown
   #rows: readonly LiveRow[] = []
   #meta: LiveMeta | null = null
   isOver = false
@@ -28,6 +29,7 @@ export class StreamClient {
     this.response = response
     this.#gone = gone
     this.#rows = begin.rows ?? []
+    this.#parseRow = begin.parseRow ?? JSON.parse
     this.#meta = begin.meta ?? null
   }
 
@@ -75,7 +77,7 @@ export class StreamClient {
     const parser = new EventSourceParserStream({ onRetry: (ms: number) => this.retries.push(ms) })
     try {
       const body = this.response.body!.pipeThrough(new TextDecoderStream()).pipeThrough(parser)
-      for await (const { event = 'message', id, data } of body) this.#take(event, id, JSON.parse(data))
+      for await (const { event = 'message', id, data } of body) this.#take(event, id, data)
     } catch {
       // The connection broke, or the test closed it.
     } finally {
@@ -83,7 +85,8 @@ export class StreamClient {
     }
   }
 
-  #take(event: string, id: string | undefined, data: unknown): void {
+  #take(event: string, id: string | undefined, text: string): void {
+    const data: unknown = { ...(this.#parseRow(text) as object), meta: (JSON.parse(text) as { meta?: unknown }).meta }
     if (event === 'answer') {
       const answer = data as { readonly data: readonly LiveRow[]; readonly meta: LiveMeta }
       this.#rows = answer.data
@@ -98,6 +101,8 @@ export class StreamClient {
 }
 
 interface Begin {
+  /** of rows; default: JSON.parse */
+  readonly parseRow?: (text: string) => unknown
   readonly lastId?: string
   readonly rows?: readonly LiveRow[]
   readonly meta?: LiveMeta | null

@@ -15,7 +15,12 @@ export function parseAnswer(text: string): Answer {
   return { data, meta: (JSON.parse(text) as Answer).meta }
 }
 
-function withDigits(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
+export function withDigits(
+  this: unknown,
+  _key: string,
+  value: unknown,
+  context?: { readonly source?: string },
+): unknown {
   return typeof value === 'number' && /^-?\d+$/.test(context?.source ?? '') ? BigInt(context!.source!) : value
 }
 

@@ -107,6 +107,11 @@ export class OrdersPlatform {
     this.#sabotage = sabotage
   }
 
+  /** Listens, for clients that follow answers. @returns the address */
+  listen(): Promise<string> {
+    return this.app.listen({ host: '127.0.0.1', port: 0 })
+  }
+
   get app(): FastifyInstance {
     return this.#app!
   }
@@ -188,6 +193,7 @@ export class OrdersPlatform {
       intakes: null,
       parts: async () => [],
       scratchFolder: this.folder,
+      limits: { eventPauseMs: 150 },
       metrics: new Metrics(),
       emit: (event) => this.events.push(event),
     })

@@ -13,12 +13,15 @@ import type { OpenPartials, PartialRow, SpeedStore } from '#storage/speed-store/
 import { until } from '../until.ts'
 import { type AskedQuery, randomQuery, urlOf } from './asked-query.ts'
 import { checkAnswer, parseAnswer } from './check-answer.ts'
+import { OrdersFollower } from './follow-orders.ts'
 import { Ledger } from './ledger.ts'
 import { PARTITIONS } from './orders.ts'
 import { OrdersPlatform, type Sabotage, type ServedOrders } from './orders-platform.ts'
 import { SeededOrders } from './seeded-orders.ts'
 
 const READERS = 3
+/** of resident states */
+const FOLLOWERS = 4
 const DECK = {
   incremental: 7,
   full: 3,
@@ -52,6 +55,7 @@ interface Outcome {
   readonly refused: number
   readonly logStarts: readonly number[]
   readonly generations: ReadonlySet<string>
+  readonly followers: readonly OrdersFollower[]
 }
 
 class Run {
@@ -61,6 +65,7 @@ class Run {
   readonly #over = new AbortController()
   readonly #orders: SeededOrders
   #stream: { stop(): Promise<void> } | null = null
+  readonly followers: OrdersFollower[] = []
   answers = 0
   refused = 0
 
@@ -74,7 +79,8 @@ class Run {
     this.#stream = await this.platform.startStream()
     const stopping = <T>(work: Promise<T>): Promise<T> => work.finally(() => this.#over.abort())
     const readers = Array.from({ length: READERS }, () => this.#read(this.#forked()))
-    const all = [stopping(this.#act(this.#forked())), this.#append(this.#forked()), ...readers]
+    const followers = await this.#followers()
+    const all = [stopping(this.#act(this.#forked())), this.#append(this.#forked()), ...readers, ...followers]
     const failed = (await Promise.allSettled(all.map(stopping))).find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
   }
@@ -95,6 +101,18 @@ class Run {
     }
     const said = (): string => `${position} of ${this.ledger.ends}`
     await until('everything is counted', counted, { withinMs: DRAIN_MS_MAX, said })
+  }
+
+  async #followers(): Promise<Promise<void>[]> {
+    if (this.platform.live === null) return []
+    const address = await this.platform.listen()
+    const { ledger } = this
+    for (let place = 0; place < FOLLOWERS; place++) {
+      const random = this.#forked()
+      const parts = { address, ledger, random, over: this.#over.signal }
+      this.followers.push(new OrdersFollower(randomQuery(random, Date.now()), parts))
+    }
+    return this.followers.map((follower) => follower.follow())
   }
 
   async #append(random: Random): Promise<void> {
@@ -178,8 +196,8 @@ async function run(resident: boolean, sabotage?: Sabotage): Promise<Outcome> {
     const one = new Run(platform)
     await one.untilActsAreDone()
     await one.drain()
-    const { ledger, answers, refused, generations } = one
-    return { platform, ledger, answers, refused, generations, logStarts: await platform.logStarts() }
+    const { ledger, answers, refused, generations, followers } = one
+    return { platform, ledger, answers, refused, generations, followers, logStarts: await platform.logStarts() }
   } catch (error) {
     throw new Error(`PUBLISHING_SEED=${seed}: ${(error as Error).message}`, { cause: error })
   } finally {
@@ -193,7 +211,7 @@ test.each([
 ])(
   'every answer from %s is the recount at its own positions, whatever is published, rolled back, compacted or removed meanwhile',
   async (_from, resident) => {
-    const { platform, ledger, answers, refused, generations, logStarts } = await run(resident)
+    const { platform, ledger, answers, refused, generations, followers, logStarts } = await run(resident)
     const happened = {
       segments: platform.count('segment-closed'),
       lost: platform.count('segment-lost'),
@@ -203,7 +221,13 @@ test.each([
       removed: platform.count('lake-files-removed'),
     }
     const ways = platform.live?.counts
-    console.log(`seed ${seed}: ${ledger.events} events, ${answers} answers, ${refused} refused`, happened, ways ?? '')
+    const followed = followers.map(({ counts, returns }) => ({ ...counts, returns }))
+    console.log(
+      `seed ${seed}: ${ledger.events} events, ${answers} answers, ${refused} refused`,
+      happened,
+      ways ?? '',
+      followed,
+    )
     // All of it must have happened, or the answers prove nothing.
     expect(answers).toBeGreaterThan(ANSWERS_MIN)
     expect(refused).toBeLessThan(answers / 20)
@@ -213,6 +237,7 @@ test.each([
     expect(happened.compacted).toBeGreaterThan(0)
     expect(happened.removed).toBeGreaterThan(0)
     expect(Math.min(...logStarts)).toBeGreaterThan(0)
+    for (const { change, returns } of followed) expect([change > 1, returns > 0]).toEqual([true, true])
     expect(platform.events.filter(({ level }) => level === 'error')).toEqual([])
   },
   240_000,
