@@ -16,6 +16,7 @@ import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
 import { decides } from './read-columns.ts'
 import { compileSeries } from './series/compile-series.ts'
+import { sinkProblems } from './sink-shape.ts'
 import { sourceProblems } from './source-shape.ts'
 import { parseTimeFormat } from './time-format.ts'
 import { whyDefaultUnusable } from './usable-value.ts'
@@ -86,6 +87,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     keepsRaw: (definition.raw ?? 'keep') === 'keep',
     views,
     sources: definition.sources ?? [],
+    sinks: definition.sinks ?? [],
     series,
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
     decode: {
@@ -198,6 +200,8 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   if (definition.raw !== undefined && !RAW.includes(definition.raw))
     problems.push(`raw: unknown value '${definition.raw}'; use one of ${RAW.join(', ')}`)
   problems.push(...sourceProblems(definition.sources ?? []))
+  const answered = [...Object.keys(definition.views), ...Object.keys(definition.series ?? {})]
+  problems.push(...sinkProblems(definition.sinks ?? [], answered))
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
     if (time !== undefined) acceptedTimes(definition)

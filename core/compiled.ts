@@ -12,6 +12,7 @@ import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
 import type { DatasetDefinition, MeasureKind, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
+import type { SinkDefinition } from './sink-definition.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
 export const SYSTEM_COLUMNS = ['_partition', '_offset', '_time', '_arrival'] as const
@@ -230,6 +231,7 @@ export interface CompiledDataset {
   readonly views: ReadonlyMap<string, CompiledView>
   /** as they are declared */
   readonly sources: readonly SourceDefinition[]
+  readonly sinks: readonly SinkDefinition[]
   /** calculations over the merged rows of views; nothing of them is stored */
   readonly series: ReadonlyMap<string, CompiledSeries>
   /** dictionaries that any view looks up */

@@ -1,6 +1,7 @@
 /** The parts of a dataset file: what a definition may have, before its names are checked against each other. */
 import type { LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import type { Grain } from './grains.ts'
+import type { SinkDefinition } from './sink-definition.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
 type ListType = (typeof LIST_TYPES)[number]
@@ -225,6 +226,8 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
   /** where events come from by themselves while the platform runs */
   readonly sources?: readonly SourceDefinition[]
+  /** where the changes of views go by themselves while the platform runs */
+  readonly sinks?: readonly SinkDefinition[]
   /** name → calculations over the merged rows of a view; queried under its name like a view */
   readonly series?: Readonly<Record<string, SeriesDefinition>>
 }

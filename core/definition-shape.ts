@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { DatasetDefinition, SeriesColumnDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
+import { SINK_MEMBERS, sinkSchema } from './sink-shape.ts'
 import { SOURCE_MEMBERS, sourceSchema } from './source-shape.ts'
 
 const label = z.string().optional()
@@ -114,6 +115,7 @@ const dataset = z.strictObject({
   columns: z.record(text, column),
   views: z.record(text, view),
   sources: z.array(sourceSchema).optional(),
+  sinks: z.array(sinkSchema).optional(),
   series: z.record(text, series).optional(),
 })
 
@@ -191,6 +193,8 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
     return `is not a measure; use one of ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
   if (issue.code === 'invalid_union' && path[0] === 'sources')
     return `unknown kind; use one of ${Object.keys(SOURCE_MEMBERS).join(', ')}`
+  if (issue.code === 'invalid_union' && path[0] === 'sinks' && path.length < 4)
+    return `unknown kind; use one of ${Object.keys(SINK_MEMBERS).join(', ')}`
   if (issue.code === 'invalid_union')
     return path.at(-1) === 'format'
       ? 'must be a string or a list of strings'
@@ -202,6 +206,7 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
 function membersAt(path: readonly PropertyKey[], definition: unknown): readonly string[] {
   const [, name, part, entry] = path.map(String)
   if (path[0] === 'sources') return sourceMembersAt(path, definition)
+  if (path[0] === 'sinks') return SINK_MEMBERS[(definition as DatasetDefinition).sinks![Number(path[1])]!.kind] ?? []
   if (path[0] === 'series') return membersOfSeries(path.slice(1), definition)
   if (name === undefined) return path[0] === 'accept' ? DEFINITION_MEMBERS.accept : DEFINITION_MEMBERS.dataset
   if (part === undefined) return path[0] === 'columns' ? DEFINITION_MEMBERS.column : DEFINITION_MEMBERS.view

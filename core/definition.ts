@@ -25,6 +25,7 @@ import type {
   WindowDefinition,
 } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
+import type { SinkDefinition } from './sink-definition.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
 /**
@@ -101,7 +102,10 @@ export {
 
 /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
 export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series>
-  extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
+  extends Pick<
+    DatasetDefinition,
+    'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources' | 'sinks'
+  > {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>
   /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -178,6 +182,7 @@ export type {
   SeriesColumnOptions,
   SeriesDefinition,
   SeriesFill,
+  SinkDefinition,
   SourceDefinition,
   TimeUnit,
   ViewDefinition,

@@ -113,7 +113,7 @@ function problemsOf(source: SourceDefinition): string[] {
 }
 
 /** as Kafka has it */
-const TOPIC = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/
+export const TOPIC = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/
 
 function filesProblems({ paths, delimiter }: FilesDefinition): string[] {
   const problems: string[] = []
@@ -149,7 +149,7 @@ function urlProblems({ kind, url }: AddressedSource): string[] {
   return problems
 }
 
-const SECRET_ADVICE = 'a credential does not belong into a definition; name an environment variable'
+export const SECRET_ADVICE = 'a credential does not belong into a definition; name an environment variable'
 
 function headerProblems({ headers = {} }: AddressedSource): string[] {
   return Object.entries(headers)
@@ -157,7 +157,7 @@ function headerProblems({ headers = {} }: AddressedSource): string[] {
     .map(([name]) => `header '${name}': ${SECRET_ADVICE}, for example 'Bearer {env:API_TOKEN}'`)
 }
 
-function durationProblem(member: string, value: string): string[] {
+export function durationProblem(member: string, value: string): string[] {
   try {
     durationMs(value, member)
     return []

@@ -12,6 +12,8 @@ export interface StateReading {
   readonly column?: string
   /** only of metrics in SOURCE_METRICS */
   readonly source?: string
+  /** only of metrics in SINK_METRICS */
+  readonly sink?: string
   readonly value: number
 }
 
@@ -36,6 +38,9 @@ export const STATE_METRICS = {
   watershed_source_last_event_timestamp_seconds: 'Unix time of the last append of events of the source; per source',
   watershed_source_lag_seconds:
     'age of the newest event of the source when it was appended, by the clock of the other side; per source',
+  watershed_sink_up: '1 if the sink delivers, 0 if it is failing, refused or not run; per sink',
+  watershed_sink_deliveries: 'deliveries of the sink that its receiver has taken; per sink',
+  watershed_sink_waiting_seconds: 'for how long the present delivery of the sink has not been taken; per sink',
 } as const
 
 /** Metrics that have the label `column` instead of `partition`. */
@@ -46,6 +51,11 @@ export const SOURCE_METRICS: ReadonlySet<string> = new Set(
   Object.keys(STATE_METRICS).filter((name) => name.startsWith('watershed_source_')),
 )
 
+/** Metrics that have the label `sink` instead of `partition`. */
+export const SINK_METRICS: ReadonlySet<string> = new Set(
+  Object.keys(STATE_METRICS).filter((name) => name.startsWith('watershed_sink_')),
+)
+
 const READ_MS_MAX = 3_000
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -54,7 +64,7 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #read: () => Promise<readonly StateReading[]>
   readonly #readMsMax: number
-  readonly #states = new Map<string, Gauge<'dataset' | 'partition' | 'column' | 'source'>>()
+  readonly #states = new Map<string, Gauge<'dataset' | 'partition' | 'column' | 'source' | 'sink'>>()
   readonly #events = this.#own(
     new Counter({
       name: 'watershed_events_total',
@@ -89,6 +99,7 @@ export class Metrics {
       registers: [],
     }),
   )
+  readonly #live = this.#own(new Gauge({ name: 'watershed_live_readers', help: 'open live streams', registers: [] }))
   #scrape: Promise<string> | null = null
   #reading: Promise<readonly StateReading[]> | null = null
 
@@ -128,6 +139,11 @@ export class Metrics {
     this.#answers.inc({ dataset, source })
   }
 
+  /** Live streams that are open now. */
+  liveReaders(count: number): void {
+    this.#live.set(count)
+  }
+
   /** Scrapes at the same time share one; states that cannot be read in time are omitted. */
   text(): Promise<string> {
     this.#scrape ??= this.#scrapeOnce().finally(() => {
@@ -143,8 +159,10 @@ export class Metrics {
     const reading = this.#reading
     const read = await endsWithin(reading, this.#readMsMax)
     for (const gauge of this.#states.values()) gauge.reset()
-    for (const { name, dataset, partition = '', column = '', source = '', value } of read ? await reading : []) {
-      const label = { partition: String(partition), column, source }[labelOf(name)]
+    for (const { name, dataset, partition = '', column = '', source = '', sink = '', value } of read
+      ? await reading
+      : []) {
+      const label = { partition: String(partition), column, source, sink }[labelOf(name)]
       this.#states.get(name)!.set({ dataset, [labelOf(name)]: label }, value)
     }
     return this.#registry.metrics()
@@ -156,7 +174,8 @@ export class Metrics {
   }
 }
 
-function labelOf(metric: string): 'column' | 'source' | 'partition' {
+function labelOf(metric: string): 'column' | 'source' | 'sink' | 'partition' {
+  if (SINK_METRICS.has(metric)) return 'sink'
   if (SOURCE_METRICS.has(metric)) return 'source'
   return COLUMN_METRICS.has(metric) ? 'column' : 'partition'
 }

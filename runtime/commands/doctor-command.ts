@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { SourceBoard } from '#storage/sources/source-board.ts'
 import { openScheduleLook } from '../drivers/open-schedule.ts'
 import { type DoctorReport, examine, repair } from '../health/doctor.ts'
+import type { SinkReport } from '../health/sink-reports.ts'
 import type { SourceReport } from '../health/source-reports.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
@@ -61,7 +62,8 @@ async function reportsOf(
         if (open instanceof Error) examined.push(unopened(name, open))
         else {
           const sources = new SourceBoard<SourceReport>(workspace.folder.sourcesFolder(name))
-          const examination = { deep, dictionary, schedule, sources, acceptLogLoss, scratchFolder }
+          const sinks = new SourceBoard<SinkReport>(workspace.folder.sinksFolder(name))
+          const examination = { deep, dictionary, schedule, sources, sinks, acceptLogLoss, scratchFolder }
           examined.push(await (mend ? repair : examine)(open, examination))
         }
       } finally {

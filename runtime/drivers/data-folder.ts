@@ -58,6 +58,10 @@ export class DataFolder {
   jobsFolder(dataset: string): string {
     return join(this.path, 'jobs', dataset)
   }
+  /** what is delivered and noted of the dataset's sinks */
+  sinksFolder(dataset: string): string {
+    return join(this.path, 'sinks', dataset)
+  }
   get dictionaryFile(): string {
     return join(this.path, 'dictionary.sqlite')
   }

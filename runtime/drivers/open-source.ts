@@ -2,12 +2,12 @@
 import { durationMs } from '#core/grains.ts'
 import { SECRET_NAME } from '#core/secret-names.ts'
 import type { AddressedSource, FilesDefinition, KafkaDefinition, SourceDefinition } from '#core/source-definition.ts'
-import { PLACEHOLDER } from '#core/source-shape.ts'
 import type { EventSource } from '#ingest/sources/event-source.ts'
 import type { HttpTarget } from '#ingest/sources/http-client.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { plaintextPlace, problemOf } from '../settings/plaintext-credentials.ts'
 import type { Configuration } from '../settings/settings.ts'
+import { filled } from './filled.ts'
 
 export interface OpenedSource {
   readonly source: EventSource
@@ -115,16 +115,6 @@ async function sourceOf(
       return new PollingSource({ ...common, records, page, resume, everyMs: durationMs(every, 'every') })
     }
   }
-}
-
-/** @throws Error if a variable is not set */
-function filled(text: string, environment: OpenSourceOptions['environment'], secrets: string[]): string {
-  return text.replace(PLACEHOLDER, (_, variable: string) => {
-    const value = environment[variable]
-    if (value === undefined || value === '') throw new Error(`the environment variable ${variable} is not set`)
-    secrets.push(value)
-    return value
-  })
 }
 
 /** User and password of the URL become a header, so that they are in no message. */

@@ -15,6 +15,7 @@ import type { OpenDataset } from '../drivers/open-dataset.ts'
 import type { ScheduleLook } from '../drivers/open-schedule.ts'
 import type { Finding } from './finding.ts'
 import { isSegmentDamage, repairSegments } from './repair-segments.ts'
+import { type SinkReport, sinkFinding, sinkReports } from './sink-reports.ts'
 import { sourceFinding } from './source-finding.ts'
 import { type SourceReport, sourceReports } from './source-reports.ts'
 
@@ -44,6 +45,8 @@ export interface DoctorOptions {
   readonly schedule?: Pick<ScheduleLook, 'hasSchedules'> | null
   /** what is noted of the dataset's sources; default: they are not examined */
   readonly sources?: SourceBoard<SourceReport>
+  /** what is noted of the dataset's sinks; default: they are not examined */
+  readonly sinks?: SourceBoard<SinkReport>
   readonly clock?: () => number
   /** a folder that the engine may use: segments are made again only with it */
   readonly scratchFolder?: string
@@ -81,8 +84,9 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   const { schedule } = options
   if (schedule) await look('schedule', () => examineSchedule(schedule))
   await look('definition', () => examineDefinition(open))
-  const { sources: board } = options
+  const { sources: board, sinks } = options
   if (board !== undefined) await look('sources', () => examineSources(open, board, now))
+  if (sinks !== undefined) await look('sinks', () => examineSinks(open, sinks, now))
   if (options.deep) await look('log', () => examineLogContent(open))
   if (options.deep) await look('files', () => examineFiles(open))
   const well = findings.every((finding) => finding.state !== 'attention')
@@ -395,6 +399,14 @@ async function examineSources(
   if (sources.length === 0) return []
   const reports = await sourceReports({ dataset, sources, board }, await log.sources.list(), now)
   return reports.map(sourceFinding)
+}
+
+async function examineSinks(
+  { dataset: { name: dataset, sinks } }: OpenDataset,
+  board: SourceBoard<SinkReport>,
+  now: number,
+): Promise<Finding[]> {
+  return (await sinkReports({ dataset, sinks, board }, now)).map(sinkFinding)
 }
 
 /** The content of logs that are files of ours. */

@@ -12,6 +12,7 @@ export interface Finding {
     | 'definition'
     | 'files'
     | 'sources'
+    | 'sinks'
     /** the dataset could not be opened */
     | 'services'
   /** 'note': for information; 'attention': do what `advice` says */

@@ -30,6 +30,7 @@ import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
+import { type SinkReport, servedSink, sinkReadings, sinkReports } from '../health/sink-reports.ts'
 import { type SourceReport, servedSource, sourceReadings, sourceReports } from '../health/source-reports.ts'
 import { stateReadings } from '../health/state-readings.ts'
 import { verifyReadings } from '../health/verify-readings.ts'
@@ -41,6 +42,7 @@ import { IntakeLink, LinkedIntake } from './intake-link.ts'
 import { platformOperations } from './platform-operations.ts'
 import type { RoleInput } from './role-messages.ts'
 import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
+import { SinkSet } from './sink-set.ts'
 import { StorageReader } from './storage-reader.ts'
 
 /** What intake and answers leave to the others when all want the processors: half to the stream role, a third to each of the others. */
@@ -75,6 +77,7 @@ export class Platform {
   /** what this process answers; null: nothing */
   #answered: ReadonlyMap<string, AnsweredDataset> | null = null
   #app: FastifyInstance | null = null
+  #sinks: SinkSet | null = null
   #address = ''
 
   /** Opens everything, starts the roles, and listens. @throws what keeps a part from starting; nothing is left running then */
@@ -118,6 +121,7 @@ export class Platform {
   /** Takes nothing more in, stops the roles, and closes everything. Sources of events that the caller started must have stopped. */
   async stop(): Promise<void> {
     await this.#app?.close()
+    await this.#sinks?.stop()
     await Promise.all(this.#live.map((live) => live.stop()))
     await this.#reader?.close()
     await Promise.all(this.#roles.map((role) => role.stop()))
@@ -137,6 +141,7 @@ export class Platform {
       ...processes.map((name) => this.#startRole(name, 'process')),
     ])
     await this.#listen()
+    await this.#startSinks()
   }
 
   async #startRole(name: RoleName, runsIn: 'thread' | 'process', link?: RoleSupervisorParts['link']): Promise<void> {
@@ -157,6 +162,22 @@ export class Platform {
     const { datasets, folder } = this.#workspace
     const reports = [...datasets.values()].map(({ name: dataset, sources }) =>
       sourceReports({ dataset, sources, board: new SourceBoard(folder.sourcesFolder(dataset)) }),
+    )
+    return (await Promise.all(reports)).flat()
+  }
+
+  async #startSinks(): Promise<void> {
+    const { configuration, folder } = this.#workspace
+    if (this.#answered === null || !configuration.sinks) return
+    this.#sinks = new SinkSet({ datasets: this.#answered, folder, configuration, emit: this.#emit })
+    await this.#sinks.start()
+  }
+
+  /** Of all datasets, whichever process delivers to them. */
+  async #sinkReports(): Promise<readonly SinkReport[]> {
+    const { datasets, folder } = this.#workspace
+    const reports = [...datasets.values()].map(({ name: dataset, sinks }) =>
+      sinkReports({ dataset, sinks, board: new SourceBoard(folder.sinksFolder(dataset)) }),
     )
     return (await Promise.all(reports)).flat()
   }
@@ -200,6 +221,7 @@ export class Platform {
       ownKeyPaths: board === null ? [] : [board.path],
       page: this.#shape.answers ? new BuiltPageFiles() : null,
       sources: async () => (await this.#sources()).map((source) => servedSource(source, secrets)),
+      sinks: async () => (await this.#sinkReports()).map((sink) => servedSink(sink, secrets)),
       parts: async () => (await this.#parts()).map((part) => forEveryone(part, secrets)),
     })
     if (board !== null) this.#app.register(board.plugin, { prefix: board.path })
@@ -230,7 +252,8 @@ export class Platform {
 
   async #readings(): Promise<readonly StateReading[]> {
     const sources = sourceReadings(await this.#sources())
-    return [...(await stateReadings(this.#live)), ...(await verifyReadings(this.#lakes)), ...sources]
+    const sinks = sinkReadings(await this.#sinkReports())
+    return [...(await stateReadings(this.#live)), ...(await verifyReadings(this.#lakes)), ...sources, ...sinks]
   }
 
   /** From resident states, which follow the log and the lake. */

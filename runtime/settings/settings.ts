@@ -114,6 +114,10 @@ export const SETTINGS = z.strictObject({
     .boolean()
     .default(true)
     .describe('read the [sources](sources.md) that definitions declare, in processes that take events'),
+  sinks: z
+    .boolean()
+    .default(true)
+    .describe('deliver to the [sinks](sinks.md) that definitions declare, in processes that answer queries'),
   sourceUrls: z
     .record(z.string().regex(/^[a-z][a-z0-9_]*\/[a-z][a-z0-9_]*$/, 'a name such as dataset/source'), z.string().min(1))
     .default({})

@@ -22,7 +22,7 @@ declare module 'watershed' {
   export { avg, boolAnd, boolOr, corr, count, countDistinct, covarPop, covarSamp, first, histogram, latest, max, maxBy, min, minBy, quantile, ratio, regrSlope, stddevPop, stddevSamp, sum, varPop, varSamp, };
   export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources' | 'sinks'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -68,7 +68,7 @@ declare module 'watershed' {
    * })
    */
   export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases;
-  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SinkDefinition, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
   interface WindowDefinition {
     readonly size: Duration;
     readonly every: Duration;
@@ -449,6 +449,8 @@ declare module 'watershed' {
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
     /** where events come from by themselves while the platform runs */
     readonly sources?: readonly SourceDefinition[];
+    /** where the changes of views go by themselves while the platform runs */
+    readonly sinks?: readonly SinkDefinition[];
     /** name → calculations over the merged rows of a view; queried under its name like a view */
     readonly series?: Readonly<Record<string, SeriesDefinition>>;
   }
@@ -581,6 +583,7 @@ declare module 'watershed' {
   }
   /** What a measure is in a row that is added where a key has none: nothing, zero, or the value of the row before. */
   type SeriesFill = null | 0 | 'previous';
+  type SinkDefinition = WebhookSinkDefinition | KafkaSinkDefinition;
   type SourceDefinition = AddressedSource | FilesDefinition | KafkaDefinition;
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
@@ -644,6 +647,22 @@ declare module 'watershed' {
   type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
   type MeasureKind = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile' | 'varSamp' | 'varPop' | 'stddevSamp' | 'stddevPop' | 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope' | 'maxBy' | 'minBy' | 'histogram' | 'boolAnd' | 'boolOr';
   type SeriesColumnKind = ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank') | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop') | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi');
+  /** Each delivery is a POST of JSON. */
+  interface WebhookSinkDefinition extends AnySink {
+    readonly kind: 'webhook';
+    /** `{env:NAME}` in it stands for an environment variable, for secrets */
+    readonly url: string;
+    /** headers of each request; `{env:NAME}` as in the URL */
+    readonly headers?: Readonly<Record<string, string>>;
+    /** signs each delivery: `{env:NAME}`, whose value is `whsec_` and base64 (Standard Webhooks), or any other text (X-Hub-Signature-256) */
+    readonly secret?: string;
+  }
+  /** Each row that changed is a record: its key the row's, its value the row, or none for a row that is gone. */
+  interface KafkaSinkDefinition extends AnySink {
+    readonly kind: 'kafka';
+    /** on the brokers of the settings `kafka.…`; it must exist */
+    readonly topic: string;
+  }
   /** A source that is reached by an address. */
   type AddressedSource = HttpStreamDefinition | ServerSentEventsDefinition | WebSocketDefinition | PollingDefinition;
   /** Files, new ones and what is appended to them. */
@@ -701,6 +720,17 @@ declare module 'watershed' {
   /** Values that the JSON of an event can have at the path of a column of this type. */
   type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   const CALENDAR_GRAINS: readonly ['week', 'month', 'quarter', 'year'];
+  /** Where the changes of a view go by themselves: what a definition says of its sinks. See docs/reference/sinks.md. */
+  interface AnySink {
+    /** unique within the dataset */
+    readonly name: string;
+    /** the view or series whose answer is followed */
+    readonly view: string;
+    /** parameters of the query, as `GET …/views/{view}` takes them. Default: none */
+    readonly query?: Readonly<Record<string, string | readonly string[]>>;
+    /** minimum interval between two deliveries. Default '1s' */
+    readonly every?: string;
+  }
   /** A response that does not end, one event a line. */
   interface HttpStreamDefinition extends SourceOptions {
     readonly kind: 'http-stream';

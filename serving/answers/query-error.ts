@@ -80,7 +80,10 @@ export class QueryTimeoutError extends Error {
 }
 
 export class AnswerTooLargeError extends Error {
-  constructor(bytesMax: number, limit: 'answerBytesMax' | 'liveAnswerBytesMax' = 'answerBytesMax') {
+  constructor(
+    bytesMax: number,
+    limit: 'answerBytesMax' | 'liveAnswerBytesMax' | 'sinkAnswerBytesMax' = 'answerBytesMax',
+  ) {
     super(
       `the rows of the answer exceed ${limit} = ${bytesMax} bytes; request fewer rows (limit), dimensions or measures`,
     )

@@ -30,6 +30,7 @@ import { isPagePath, type PageFiles, pageRoutes, wantsPage } from './page-routes
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
 import { RepeatedRequests } from './repeated-requests.ts'
+import { type ServedSink, sinkRoutes } from './sink-routes.ts'
 import { type ServedSource, sourceRoutes } from './source-routes.ts'
 import { webhookPath, webhookRoute } from './webhook-route.ts'
 
@@ -89,6 +90,8 @@ export interface ServeAppParts {
   readonly sources?: () => Promise<readonly ServedSource[]>
   /** the live page; null or absent: there is none */
   readonly page?: PageFiles | null
+  /** the sinks of all datasets; default: there are none */
+  readonly sinks?: () => Promise<readonly ServedSink[]>
   /** state of the components of this process, for /readyz */
   readonly parts: () => Promise<readonly ServedPart[]>
 }
@@ -100,7 +103,7 @@ const OPEN_ROUTES = new Set(['/livez', '/readyz'])
 /** Builds the application; the caller listens and closes. */
 export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const limits = { ...DEFAULT_SERVE_LIMITS, ...DEFAULT_SUBSCRIPTION_LIMITS, ...parts.limits }
-  const subscriptions = new LiveSubscriptions(limits)
+  const subscriptions = new LiveSubscriptions(limits, (readers) => parts.metrics.liveReaders(readers))
   const repeated = new RepeatedRequests(parts.metrics)
   const secrets = parts.webhookSecrets ?? new Map<string, readonly string[]>()
   const { keys = [], adminKey } = parts
@@ -189,6 +192,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     const { datasets, intakes, metrics, operations = null } = parts
     const { scratchFolder = tmpdir(), sources = async () => [] } = parts
     if (datasets !== null || intakes !== null) sourceRoutes(routes, sources)
+    if (datasets !== null) sinkRoutes(routes, parts.sinks ?? (async () => []))
     if (intakes !== null) {
       const bodies = new EventBodies(routes)
       eventRoute(routes, intakes, bodies)

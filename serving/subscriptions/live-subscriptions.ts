@@ -26,10 +26,13 @@ export class LiveSubscriptions {
   readonly #share: WorkShare
   readonly #inTurn = pLimit(COMPUTED_AT_ONCE)
   readonly #heart: NodeJS.Timeout
+  readonly #counted: (readers: number) => void
   #readers = 0
   #stopped = false
 
-  constructor(limits: SubscriptionLimits) {
+  /** @param counted told of the number of readers whenever it changes */
+  constructor(limits: SubscriptionLimits, counted: (readers: number) => void = () => {}) {
+    this.#counted = counted
     this.#limits = limits
     this.#share = new WorkShare(() => limits.liveShare, USED_UP_MS_MAX)
     this.#heart = setInterval(() => this.#beat(), limits.heartbeatMs)
@@ -90,6 +93,7 @@ export class LiveSubscriptions {
 
   #count(client: string, change: number): void {
     this.#readers += change
+    this.#counted(this.#readers)
     const own = (this.#clients.get(client) ?? 0) + change
     if (own === 0) this.#clients.delete(client)
     else this.#clients.set(client, own)

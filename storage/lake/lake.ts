@@ -25,7 +25,7 @@ export interface StagedFile {
  * `batch`: only the holder publishes, compacts and removes. `source-…`: only the holder reads that source. `stream`: the holder folds the log; others may do the same, which is harmless, but
  * the lock tells them that they need not.
  */
-export type LakeWork = 'batch' | 'stream' | `source-${string}`
+export type LakeWork = 'batch' | 'stream' | `source-${string}` | `sink-${string}`
 
 export interface SegmentChain {
   readonly partition: number
