@@ -21,6 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** Packages that only the named folders may use: no client type outside its driver. */
 const DRIVERS_ONLY: Readonly<Record<string, readonly string[]>> = {
   '@duckdb/node-api': ['storage/engine'],
+  '@duckdb/node-bindings': ['storage/engine'],
   'node:sqlite': ['storage', 'bench', 'tests'],
   'node-cron': ['batch-layer'],
   ioredis: ['storage/redis', 'storage/dictionary', 'batch-layer', 'tests'],

@@ -12,6 +12,7 @@ import {
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
+import { EngineChunk } from './engine-chunk.ts'
 
 export interface EngineOptions {
   /** default 2 */
@@ -200,6 +201,17 @@ export class EngineConnection {
       const chunk = await this.#unlessStopped(() => result.fetchChunk())
       if (chunk === null || chunk.rowCount === 0) return
       yield chunk.convertColumns(JSDuckDBValueConverter) as unknown[][]
+    }
+  }
+
+  /** As `stream`, in the engine's own layout: each chunk is valid until the next one is asked for. */
+  async *chunks(sql: string, parameters?: Record<string, Parameter>): AsyncGenerator<EngineChunk> {
+    const values = parameters as Record<string, DuckDBValue> | undefined
+    const result = await this.#unlessStopped(() => this.#connection.stream(sql, values))
+    for (;;) {
+      const chunk = await this.#unlessStopped(() => result.fetchChunk())
+      if (chunk === null || chunk.rowCount === 0) return
+      yield new EngineChunk(chunk)
     }
   }
 
