@@ -189,6 +189,20 @@ export const SETTINGS = z.strictObject({
     .default(100)
     .describe('maximum number of different queries that live streams follow'),
 
+  exportsMax: count(1, 64)
+    .default(2)
+    .describe(
+      'maximum number of concurrent exports (`limit=all`); one client has at most one less, if there are several',
+    ),
+  exportMsMax: count(100)
+    .default(600_000)
+    .describe('time limit of an export until all of its rows are written, waiting for its turn included'),
+  exportBytesMax: count(1_024)
+    .default(4_096 * MIB)
+    .describe(
+      'maximum size of an export, whose rows are written to a temporary file in `scratch` before they are sent',
+    ),
+
   microBatchRecordsMax: count().default(25_000).describe('maximum number of events in one read of the stream role'),
   microBatchBytesMax: count(MIB)
     .default(48 * MIB)

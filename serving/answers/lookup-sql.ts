@@ -13,8 +13,7 @@ export interface EnrichedRows {
  * @param dictionaries dictionary → relation of its pinned version; lookups in other dictionaries are omitted
  */
 export function enrichedSql(plan: QueryPlan, rows: string, dictionaries: ReadonlyMap<string, string>): EnrichedRows {
-  const shown = new Set([...plan.dimensions, ...plan.values.map(({ name }) => name)])
-  const lookups = plan.view.lookups.filter(({ key, dictionary }) => shown.has(key) && dictionaries.has(dictionary))
+  const lookups = lookupsShown(plan, dictionaries)
   if (lookups.length === 0) return { sql: rows, names: [] }
   const joins = lookups.map((lookup, index) => joinSql(lookup, `l${index}`, dictionaries.get(lookup.dictionary)!))
   const values = lookups.map(({ name }, index) => `l${index}.v AS ${quoteName(name)}`)
@@ -22,6 +21,12 @@ export function enrichedSql(plan: QueryPlan, rows: string, dictionaries: Readonl
     sql: `WITH r AS MATERIALIZED (${rows}) SELECT ${['r.*', ...values].join(', ')} FROM r ${joins.join(' ')}`,
     names: lookups.map(({ name }) => name),
   }
+}
+
+/** The lookups whose key is in the answer and whose dictionary is at hand. */
+export function lookupsShown(plan: QueryPlan, dictionaries: ReadonlyMap<string, unknown>): readonly CompiledLookup[] {
+  const shown = new Set([...plan.dimensions, ...plan.values.map(({ name }) => name)])
+  return plan.view.lookups.filter(({ key, dictionary }) => shown.has(key) && dictionaries.has(dictionary))
 }
 
 /** Per row: the attribute; for a list of keys the distinct attributes, sorted; null if none is known. A dictionary has each key once. */

@@ -196,9 +196,9 @@ function presentedSql(
   )
 }
 
+/** @param plan with the limit EVERY_ROW, rows are ordered, but not numbered */
 export function rankedSql(plan: QueryPlan, presented: string, bound: BoundValues): string {
-  const order = plan.order.map(({ by, direction }) => `${quoteName(by)} ${direction} NULLS LAST`).join(', ')
-  const ordered = order === '' ? '' : `ORDER BY ${order}`
+  const ordered = orderSql(plan)
   const conditions = [
     ...(plan.rank?.having === undefined ? [] : [`(${plan.rank.having}\n)`]),
     ...plan.having.map((condition) =>
@@ -206,11 +206,20 @@ export function rankedSql(plan: QueryPlan, presented: string, bound: BoundValues
     ),
   ]
   const having = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
+  if (plan.limit === EVERY_ROW) return `SELECT * FROM (${presented})${having} ${ordered}`
   const within = plan.per.map(quoteName).join(', ')
   const per = within === '' ? '' : ` QUALIFY row_number() OVER (PARTITION BY ${within} ${ordered}) <= ${plan.limit}`
   const most = rowsShownMax(plan) + 1
   // Numbered after the limit: only what is shown is sorted whole.
   return `SELECT *, row_number() OVER (${ordered}) AS _n FROM (SELECT * FROM (${presented})${having}${per} ${ordered} LIMIT ${most})`
+}
+
+/** The limit of a plan whose rows are not limited. */
+export const EVERY_ROW = Number.POSITIVE_INFINITY
+
+export function orderSql({ order }: QueryPlan): string {
+  const by = order.map((each) => `${quoteName(each.by)} ${each.direction} NULLS LAST`).join(', ')
+  return by === '' ? '' : `ORDER BY ${by}`
 }
 
 /** What is shown, ordered by or filtered by: only their states are merged. */
@@ -228,5 +237,5 @@ function measuresRanking({ view, order, having: asked }: QueryPlan): string[] {
 
 /** With `per` the limit holds within each combination, and the general one over all. */
 export function rowsShownMax(plan: QueryPlan): number {
-  return plan.per.length === 0 ? plan.limit : QUERY_LIMITS.rowsMax
+  return plan.per.length === 0 || plan.limit === EVERY_ROW ? plan.limit : QUERY_LIMITS.rowsMax
 }

@@ -78,14 +78,24 @@ async function answerPlan(
   snapshot: Snapshot,
   options: AnswerOptions & { readonly signal: AbortSignal },
 ): Promise<Answer> {
-  return onConnection(served.engine, options.signal, async (connection) => {
-    const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
-    await served.lake.check([...stateFiles(plan.view, snapshot), ...pins.map(([, pin]) => pin.file)])
-    const bound = new BoundValues()
-    const sql = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
-    const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
-    return answerStates(connection, plan, { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }, options)
-  })
+  return onConnection(served.engine, options.signal, async (connection) =>
+    answerStates(connection, plan, await statesOf(served, plan, snapshot, connection), options),
+  )
+}
+
+/** The view's states in the files and the speed store. @throws NeedsBackfillError, PartialsCompactedError, LakeError */
+export async function statesOf(
+  served: ServedDataset,
+  plan: QueryPlan,
+  snapshot: Snapshot,
+  connection: EngineConnection,
+): Promise<StatesAt> {
+  const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
+  await served.lake.check([...stateFiles(plan.view, snapshot), ...pins.map(([, pin]) => pin.file)])
+  const bound = new BoundValues()
+  const sql = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
+  const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
+  return { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }
 }
 
 /** A view's states at a moment, of all layers together. */
@@ -126,13 +136,13 @@ export async function answerStates(
   }
 }
 
-function rowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
+export function rowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
   if (plan.series !== null) return seriesRowsSql({ ...plan, series: plan.series }, states, bound)
   return answerSql(plan, filteredSql(plan.view, states, range, plan.query.filters ?? [], bound), bound)
 }
 
 /** What only the engine could tell: a zone that it does not know, or one whose buckets cut a pane. */
-function explained(error: unknown, plan: QueryPlan): unknown {
+export function explained(error: unknown, plan: QueryPlan): unknown {
   const message = error instanceof Error ? error.message : ''
   if (/Unknown TimeZone/i.test(message)) return unknownTimezone(plan.timezone)
   const filled = filledRowsOf(message)
@@ -169,13 +179,13 @@ function windowUpTo({ sizeMs, everyMs }: SlidingWindow, atMs: number): AnswerRan
 }
 
 /** Partials of other panes need not be read, unless a series looks back, or fills gaps up to the newest pane. */
-function panesAsked(plan: QueryPlan, nowMs: number): PaneRange {
+export function panesAsked(plan: QueryPlan, nowMs: number): PaneRange {
   if (plan.series !== null) return {}
   const range = askedRange(plan, nowMs)
   return { fromMs: range?.fromMs, beforeMs: range?.toMs }
 }
 
-async function rangeOf(
+export async function rangeOf(
   plan: QueryPlan,
   states: StatesAt,
   connection: EngineConnection,
@@ -204,6 +214,14 @@ interface RowTexts {
   readonly estimated: ReadonlyMap<string, number>
 }
 
+/** Shown measures and columns whose values can be estimates: the relation of rows has a flag for each, `<name>__estimated`. */
+export function sketchedNames(plan: QueryPlan): string[] {
+  return [
+    ...plan.measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name),
+    ...plan.columns.filter((column) => sketchesOf(plan.view, column).length > 0).map(({ name }) => name),
+  ]
+}
+
 async function rowTexts(
   connection: EngineConnection,
   plan: QueryPlan,
@@ -211,10 +229,7 @@ async function rowTexts(
   bound: BoundValues,
   answerBytesMax: number,
 ): Promise<RowTexts> {
-  const sketches = [
-    ...plan.measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name),
-    ...plan.columns.filter((column) => sketchesOf(plan.view, column).length > 0).map(({ name }) => name),
-  ]
+  const sketches = sketchedNames(plan)
   const members = columns.map((column) => ({ name: column.name, sql: memberSql(column) }))
   const object = `json_object(${members.map(({ name, sql }) => `${quoteText(name)}, ${sql}`).join(', ')})`
   const flags = sketches.map((name) => quoteName(`${name}__estimated`))

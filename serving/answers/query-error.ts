@@ -79,6 +79,16 @@ export class QueryTimeoutError extends Error {
   }
 }
 
+/** An export took longer, or became larger, than its limits allow. */
+export class ExportTooLargeError extends Error {
+  constructor(limit: 'exportBytesMax' | 'exportMsMax', value: number) {
+    super(
+      `the export exceeds ${limit} = ${value} ${limit === 'exportMsMax' ? 'ms' : 'bytes'} and was cancelled; request a shorter range or fewer dimensions or measures`,
+    )
+    this.name = 'ExportTooLargeError'
+  }
+}
+
 export class AnswerTooLargeError extends Error {
   constructor(
     bytesMax: number,

@@ -1,6 +1,5 @@
 /** Columns of an export, as Arrow's buffers, filled from the engine's chunks without making a value of each. */
 import { type Data, makeData } from 'apache-arrow'
-import { quoteName } from '#core/sql-names.ts'
 import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
 import { arrowData } from './arrow-data.ts'
 import { arrowType } from './arrow-types.ts'
@@ -22,9 +21,8 @@ export function arrowColumn(kind: ColumnKind, rowsMax: number): ArrowColumn {
   return new FixedColumn(kind, rowsMax)
 }
 
-/** SQL of the column in the layout that its ArrowColumn expects. */
-export function arrowColumnSql(name: string, kind: ColumnKind): string {
-  const value = quoteName(name)
+/** SQL of a column's value, in the layout that its ArrowColumn expects. */
+export function arrowColumnSql(value: string, kind: ColumnKind): string {
   // As whole numbers both have Arrow's layout.
   if (kind.kind === 'timestamp') return `epoch_us(${value})`
   if (kind.kind === 'decimal') return `${value}::DECIMAL(38,${kind.scale})`

@@ -1,9 +1,13 @@
 /** An Arrow IPC stream: columns with their types, the provenance in the schema's metadata. */
+import { open } from 'node:fs/promises'
 import { makeData, RecordBatch, RecordBatchStreamWriter, Struct } from 'apache-arrow'
-import type { AnswerFormat, ShownAnswer } from './answer-format.ts'
+import { type AnswerFormat, type Framed, type ShownAnswer, UNFRAMED, type WrittenRows } from './answer-format.ts'
+import { ArrowBatches } from './arrow-batches.ts'
+import { arrowColumnSql } from './arrow-columns.ts'
 import { arrowData } from './arrow-data.ts'
 import { arrowSchema } from './arrow-types.ts'
 import { columnKind } from './column-kinds.ts'
+import { valueSql } from './copied-rows.ts'
 import { rowValues } from './row-values.ts'
 
 export const ARROW_FORMAT: AnswerFormat = {
@@ -12,6 +16,7 @@ export const ARROW_FORMAT: AnswerFormat = {
   contentType: 'application/vnd.apache.arrow.stream',
   alsoKnownAs: [],
   encode: encodeArrow,
+  write: writeArrow,
 }
 
 function encodeArrow({ columns, rowsJson, metaJson }: ShownAnswer): Buffer {
@@ -29,4 +34,21 @@ function encodeArrow({ columns, rowsJson, metaJson }: ShownAnswer): Buffer {
   if (rows.length > 0) writer.write(new RecordBatch(schema, data))
   writer.finish()
   return Buffer.from(writer.toUint8Array(true))
+}
+
+async function writeArrow({ sql, bound, columns, metaJson, connection }: WrittenRows, file: string): Promise<Framed> {
+  const values = columns.map(({ name, type }) => arrowColumnSql(valueSql(name), columnKind(type)))
+  const batches = new ArrowBatches(columns, metaJson)
+  const handle = await open(file, 'w')
+  try {
+    await handle.write(batches.start)
+    for await (const chunk of connection.chunks(`SELECT ${values.join(', ')} FROM (${sql})`, bound.parameters)) {
+      const batch = batches.add(chunk)
+      if (batch !== null) await handle.write(batch)
+    }
+    await handle.write(Buffer.concat([batches.flush() ?? Buffer.of(), batches.end]))
+  } finally {
+    await handle.close()
+  }
+  return UNFRAMED
 }

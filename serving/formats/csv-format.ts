@@ -3,8 +3,11 @@
  * "". A text that a spreadsheet would take for a formula begins with an apostrophe.
  */
 import type { SqlColumn } from '#core/compiled.ts'
-import type { AnswerFormat } from './answer-format.ts'
+import { quoteName } from '#core/sql-names.ts'
+import { memberSql } from '../answers/answer-columns.ts'
+import { type AnswerFormat, UNFRAMED } from './answer-format.ts'
 import { type ColumnKind, columnKind } from './column-kinds.ts'
+import { copyRows } from './copied-rows.ts'
 import { type RowValue, rowValues } from './row-values.ts'
 
 export const CSV_FORMAT: AnswerFormat = {
@@ -12,6 +15,11 @@ export const CSV_FORMAT: AnswerFormat = {
   extension: 'csv',
   contentType: 'text/csv; charset=utf-8; header=present',
   alsoKnownAs: [],
+  write: async (rows, file) => {
+    const values = rows.columns.map((column) => `${fieldSql(column)} AS ${quoteName(column.name)}`)
+    await copyRows(rows, values, file, 'FORMAT csv, HEADER true')
+    return UNFRAMED
+  },
   encode: ({ columns, rowsJson }, { bom }) => `${bom ? '\uFEFF' : ''}${csvOf(columns, rowValues(rowsJson, columns))}`,
 }
 
@@ -53,6 +61,20 @@ export function guarded(text: string): string {
 /** The text of a field that `guarded` made: without the first apostrophe, where one was put before it. */
 export function unguarded(field: string): string {
   return field.startsWith("'") && FORMULA.test(field) ? field.slice(1) : field
+}
+
+/** What FORMULA looks for, without apostrophes. */
+const FORMULA_CODES = [...'=+-@\t\r\n'].map((character) => character.charCodeAt(0)).join(', ')
+
+/** SQL of the field, as `csvOf` writes it; the engine quotes. */
+function fieldSql(column: SqlColumn): string {
+  const { kind } = columnKind(column.type)
+  if (kind === 'list') return `to_json(${memberSql(column)})::VARCHAR`
+  const value = quoteName(column.name)
+  if (kind !== 'text') return memberSql(column)
+  const first = `ascii(${value})`
+  const isGuarded = `${first} = 39 AND regexp_matches(${value}, '^''+[=+\\-@\\t\\r\\n]')`
+  return `CASE WHEN ${first} IN (${FORMULA_CODES}) OR (${isGuarded}) THEN '''' || ${value} ELSE ${value} END`
 }
 
 function quoted(text: string): string {

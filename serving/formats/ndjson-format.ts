@@ -1,11 +1,16 @@
 /** One row a line, each as in the JSON of an answer. */
-import type { AnswerFormat } from './answer-format.ts'
+import { type AnswerFormat, UNFRAMED } from './answer-format.ts'
+import { copyJsonLines } from './copied-rows.ts'
 
 export const NDJSON_FORMAT: AnswerFormat = {
   name: 'ndjson',
   extension: 'ndjson',
   contentType: 'application/x-ndjson; charset=utf-8',
   alsoKnownAs: ['application/jsonl; charset=utf-8', 'application/ndjson; charset=utf-8'],
+  write: async (rows, file) => {
+    await copyJsonLines(rows, file)
+    return UNFRAMED
+  },
   encode: ({ rowsJson }) => ndjsonOf(rowsJson),
 }
 

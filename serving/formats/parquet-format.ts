@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
-import { type AnswerFormat, type EncodeOptions, META_KEY, type ShownAnswer } from './answer-format.ts'
+import { type AnswerFormat, type EncodeOptions, META_KEY, type ShownAnswer, UNFRAMED } from './answer-format.ts'
 import { type ColumnKind, columnKind, engineType } from './column-kinds.ts'
+import { copyRows, valueSql } from './copied-rows.ts'
 import { type RowValue, rowValues } from './row-values.ts'
 import { withScratchFile } from './scratch-files.ts'
 
@@ -13,11 +14,22 @@ export const PARQUET_FORMAT: AnswerFormat = {
   contentType: 'application/vnd.apache.parquet',
   alsoKnownAs: ['application/x-parquet'],
   encode: encodeParquet,
+  write: async (rows, file) => {
+    const values = rows.columns.map(({ name, type }) => `${typedSql(name, type)} AS ${quoteName(name)}`)
+    await copyRows(rows, values, file, parquetOptions(rows.metaJson))
+    return UNFRAMED
+  },
 }
 
 /** Options of COPY. */
 export function parquetOptions(metaJson: string): string {
   return `FORMAT parquet, COMPRESSION zstd, KV_METADATA {${META_KEY}: ${quoteText(metaJson)}}`
+}
+
+function typedSql(name: string, type: string): string {
+  const kind = columnKind(type)
+  if (kind.kind === 'double') return `CASE WHEN isfinite(${quoteName(name)}) THEN ${quoteName(name)}::DOUBLE END`
+  return `${valueSql(name)}::${engineType(kind)}`
 }
 
 async function encodeParquet(
@@ -46,12 +58,12 @@ function textOf(value: RowValue): RowValue {
 function typedRowsSql(columns: readonly SqlColumn[]): string {
   const values = columns.map(({ name, type }, index) => {
     const kind = columnKind(type)
-    return `${valueSql(kind, `_row->${index}`, `_row->>${index}`)} AS ${quoteName(name)}`
+    return `${castSql(kind, `_row->${index}`, `_row->>${index}`)} AS ${quoteName(name)}`
   })
   return `SELECT ${values.join(', ')} FROM (SELECT unnest(from_json($rows::VARCHAR, '["JSON"]')) AS _row)`
 }
 
-function valueSql(kind: ColumnKind, json: string, text: string): string {
+function castSql(kind: ColumnKind, json: string, text: string): string {
   if (kind.kind !== 'list') return `CAST((${text}) AS ${engineType(kind)})`
   return `CAST(from_json((${json}), '["VARCHAR"]') AS ${engineType(kind)})`
 }

@@ -149,6 +149,6 @@ export function assertRequired(
 }
 
 /** The provenance as clients see it. */
-export function shownMeta({ meta }: Answer): AnswerMeta {
+export function shownMeta({ meta }: Pick<Answer, 'meta'>): AnswerMeta {
   return meta.liveMissing === null ? meta : { ...meta, liveMissing: withoutPaths(meta.liveMissing) }
 }

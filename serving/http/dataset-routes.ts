@@ -5,8 +5,9 @@ import type { z } from 'zod'
 import { deadLettersJson } from '../answers/dead-letters.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
-import { type AskParts, askView, JSON_TEXT } from './ask-view.ts'
+import { askView, JSON_TEXT } from './ask-view.ts'
 import { describeDataset } from './describe-dataset.ts'
+import { type ExportParts, exportAnswer } from './export-answer.ts'
 import { inTurn, whenGone } from './in-turn.ts'
 import { followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
 import { ANSWER_PROBLEMS, JSON_TYPE, NOT_MODIFIED, responsesOf } from './openapi.ts'
@@ -30,7 +31,7 @@ import { GENERATIONS } from './schemas/generations.ts'
 import { askedFormat, sendAnswer } from './send-answer.ts'
 import { shownRun } from './shown-run.ts'
 
-export interface DatasetRouteParts extends AskParts {
+export interface DatasetRouteParts extends ExportParts {
   readonly following: LiveRouteParts
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
 }
@@ -116,8 +117,10 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const follows = extension === undefined && wantsEvents(request)
     const as = follows ? null : askedFormat(request, { extension, bom })
     const target = servedUnder(datasets, dataset)
-    const query = parseQuery(dataset, view, texts)
+    const isExport = texts.limit === 'all'
+    const query = parseQuery(dataset, view, isExport ? { ...texts, limit: undefined } : texts)
     const question = { target, query, atLeast: parseAtLeast(texts, target), required: parseRequire(texts) }
+    if (as !== null && isExport) return exportAnswer(parts, question, as, request, reply)
     if (as === null) return followAnswer(parts.following, question, request, reply)
     return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)
   }

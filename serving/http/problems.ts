@@ -5,6 +5,7 @@ import { LakeError } from '#storage/lake/lake-error.ts'
 import {
   AnswerTooLargeError,
   ClientGoneError,
+  ExportTooLargeError,
   LiveMissingError,
   NeedsBackfillError,
   PartialsCompactedError,
@@ -94,7 +95,8 @@ export function problemOfError(error: unknown): Problem {
   if (error instanceof PositionNotReachedError)
     return problemOf('position-not-reached', error.message, { position: error.position })
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
-  if (error instanceof AnswerTooLargeError) return problemOf('answer-too-large', error.message)
+  if (error instanceof AnswerTooLargeError || error instanceof ExportTooLargeError)
+    return problemOf('answer-too-large', error.message)
   if (error instanceof EngineMemoryError)
     return problemOf(
       'out-of-memory',

@@ -32,8 +32,12 @@ export class QueryGate {
   readonly #running = new Map<string, number>()
   #waiting: Waiting[] = []
 
-  constructor(limits: GateLimits) {
+  readonly #refusal: () => Error
+
+  /** @param refusal what is thrown at the limit of waiting ones */
+  constructor(limits: GateLimits, refusal = (): Error => new TooManyQueriesError(limits)) {
     this.#limits = limits
+    this.#refusal = refusal
   }
 
   /**
@@ -71,10 +75,10 @@ export class QueryGate {
     if (this.#waiting.length < this.#limits.queriesWaitingMax) return
     const places = Map.groupBy(this.#waiting, (waiting) => waiting.client)
     const most = [...places.values()].reduce<Waiting[]>((a, b) => (b.length > a.length ? b : a), [])
-    if (most.length <= (places.get(client)?.length ?? 0) + 1) throw new TooManyQueriesError(this.#limits)
+    if (most.length <= (places.get(client)?.length ?? 0) + 1) throw this.#refusal()
     const last = most.at(-1)!
     this.#remove(last)
-    last.refuse(new TooManyQueriesError(this.#limits))
+    last.refuse(this.#refusal())
   }
 
   /** The client that runs the fewest goes first; of several, the one that has waited longest. */

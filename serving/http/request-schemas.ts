@@ -92,9 +92,11 @@ export const VIEW_QUERY = z.strictObject({
   order: names('Dimensions, measures or `time`; a leading `-` means descending'),
   limit: z
     .string()
-    .meta({ type: 'integer', minimum: 1, maximum: QUERY_LIMITS.rowsMax })
+    .meta({ type: ['integer', 'string'], minimum: 1, maximum: QUERY_LIMITS.rowsMax, pattern: '^(all|[0-9]+)$' })
     .optional()
-    .describe(`Maximum number of rows; default: the ranking's, or ${QUERY_LIMITS.rowsDefault}`),
+    .describe(
+      `Maximum number of rows, or \`all\` for an export; default: the ranking's, or ${QUERY_LIMITS.rowsDefault}`,
+    ),
   at: time('For views with a window: `now`, `latest`, or the time whose window is wanted'),
   atLeast: z
     .string()

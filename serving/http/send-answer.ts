@@ -1,5 +1,6 @@
 /** Sends an answer in the format that its client asks for. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ViewQuery } from '#core/query.ts'
 import type { AnswerFormat } from '../formats/answer-format.ts'
 import { formatOf } from './answer-format.ts'
 import { type AskParts, answerHeaders, type GivenAnswer, type Question, sendJson, shownMeta } from './ask-view.ts'
@@ -35,7 +36,7 @@ export async function sendAnswer(
   reply.header('vary', 'Accept')
   if (format.name === 'json') return sendJson(parts, question, given, request, reply)
   reply.headers(answerHeaders(given))
-  reply.headers({ 'content-type': format.contentType, 'content-disposition': dispositionOf(question, format) })
+  reply.headers(formatHeaders(question.query, format))
   if (given.kind === 'kept') {
     const etag = etagOf(given.kept, format.name)
     reply.headers({ etag, 'cache-control': 'private, no-cache' })
@@ -48,7 +49,15 @@ export async function sendAnswer(
   return reply.send(await format.encode({ columns, rowsJson, metaJson }, { bom, engine, scratchFolder }))
 }
 
-/** What a browser calls the file. Names of views need no quoting. */
-function dispositionOf({ query: { view } }: Question, { name, extension }: AnswerFormat): string {
-  return name === 'ndjson' ? 'inline' : `attachment; filename="${view}.${extension}"`
+/** What a client is told of the format. Names of views need no quoting. */
+export function formatHeaders(
+  { view }: Pick<ViewQuery, 'view'>,
+  { name, extension, contentType }: AnswerFormat,
+): Readonly<Record<string, string>> {
+  const isShown = name === 'json' || name === 'ndjson'
+  return {
+    vary: 'Accept',
+    'content-type': contentType,
+    ...(isShown ? {} : { 'content-disposition': `attachment; filename="${view}.${extension}"` }),
+  }
 }

@@ -16,6 +16,7 @@ import { DOCS_PATH, docsPage } from './docs-page.ts'
 import { EventBodies } from './event-bodies.ts'
 import { eventRoute } from './event-route.ts'
 import { eventsReadRoute } from './events-read-route.ts'
+import { type ExportLimits, exportGate } from './export-answer.ts'
 import { healthRoutes, type ServedPart } from './health-routes.ts'
 import { httpServer, refuseUnreadable, type TlsFiles } from './http-server.ts'
 import type { IntakePort } from './intake-port.ts'
@@ -34,7 +35,7 @@ import { type ServedSink, sinkRoutes } from './sink-routes.ts'
 import { type ServedSource, sourceRoutes } from './source-routes.ts'
 import { webhookPath, webhookRoute } from './webhook-route.ts'
 
-export interface ServeLimits {
+export interface ServeLimits extends ExportLimits {
   readonly requestBytesMax: number
   /** of a webhook, whose sender is not known until all of it was received */
   readonly webhookBytesMax: number
@@ -62,6 +63,9 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   queriesMax: 4,
   queriesPerClientMax: 3,
   queriesWaitingMax: 64,
+  exportsMax: 2,
+  exportMsMax: 600_000,
+  exportBytesMax: 4 * 1024 ** 3,
 }
 
 export interface ServeAppParts {
@@ -184,6 +188,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   })
   app.setNotFoundHandler(answerUnrouted)
   const gate = new QueryGate(limits)
+  const exports = { gate: exportGate(limits), limits }
   const following = { subscriptions, limits }
   describeApi(app, keys.length > 0)
   docsPage(app)
@@ -201,7 +206,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (operations !== null) operationRoutes(routes, { operations, sources, keys, adminKey })
     if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
     if (datasets !== null)
-      datasetRoutes(routes, { datasets, gate, limits, scratchFolder, metrics, repeated, following })
+      datasetRoutes(routes, { datasets, gate, limits, exports, scratchFolder, metrics, repeated, following })
     if (parts.page) pageRoutes(routes, parts.page)
     if (datasets !== null) liveRoute(routes, { datasets, ...following })
     if (datasets !== null) eventsReadRoute(routes, { datasets, gate, limits })

@@ -11,6 +11,7 @@ import { answerFromRows } from '../answers/answer-from-rows.ts'
 import { type AnswerAge, ageOf, whyMissing, withoutAge } from '../answers/answer-meta.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
+import { everyRowOf, type RowsWork } from '../answers/every-row.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
 import { NeedsBackfillError, PositionNotReachedError } from '../answers/query-error.ts'
 import { planFor, type QueryPlan } from '../answers/query-plan.ts'
@@ -171,6 +172,31 @@ export class LiveAnswers {
     if (flight === undefined) return this.#begin(key, asked, options).join(options.signal)
     this.#count('joined')
     return flight.join(options.signal)
+  }
+
+  /**
+   * All rows of the answer, however many, from the newest moment, which is kept until the work is done.
+   * @throws as `answer`, but NeedsBackfillError also where an earlier definition could answer
+   */
+  async everyRow<T>({ plan }: AskedQuery, signal: AbortSignal, work: RowsWork<T>): Promise<T> {
+    const head = await this.#live.head(plan.view.name)
+    try {
+      signal.throwIfAborted()
+      const bound = new BoundValues()
+      const { dictionaries, newestPane, moment } = head
+      const states = { snapshot: moment.snapshot, sql: head.sql(bound), bound, dictionaries, newestPane }
+      const write = (connection: EngineConnection): Promise<T> => everyRowOf(connection, plan, states, Date.now(), work)
+      return await onConnection(this.#live.served.engine, signal, write)
+    } finally {
+      head.release()
+    }
+  }
+
+  /** Waits until answers count everything before the position. @throws PositionNotReachedError */
+  async reach({ plan }: AskedQuery, { position, waitMsMax }: AtLeast, signal: AbortSignal): Promise<void> {
+    const over = AbortSignal.any([signal, AbortSignal.timeout(waitMsMax)])
+    if (await this.#live.reach(plan.view.name, position, over)) return
+    throw signal.aborted ? whyOver(signal) : new PositionNotReachedError(position, this.#live.counted, waitMsMax)
   }
 
   /**

@@ -1,5 +1,5 @@
 /** The same questions in every format, over a dataset with every type, read by Arrow JS and the engine. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -40,7 +40,7 @@ async function ask(format: string, question: string): Promise<{ bytes: Buffer; h
 }
 
 const QUESTIONS = [
-  '',
+  'dimensions=n,text,flag',
   'grain=hour',
   'grain=day&timezone=Asia%2FKathmandu',
   'dimensions=',
@@ -63,4 +63,35 @@ describe.each(QUESTIONS)('?%s', (question) => {
     expect(arrow.meta).toMatchObject({ position, rows: counted })
     expect(parquet.meta).toMatchObject({ position, rows: counted })
   })
+
+  test('has the same rows as an export in every format, with the provenance in headers', async () => {
+    const whole = question.includes('limit') ? question.replace('limit=3', 'limit=all') : `${question}&limit=all`
+    const limited = await ask(
+      'arrow',
+      question.includes('limit') ? `${question.replace('limit=3', 'limit=10000')}` : question,
+    )
+    const { names, types, rows } = reader.arrow(limited.bytes)
+    const exported = await ask('arrow', whole)
+    const arrow = reader.arrow(exported.bytes)
+    expect({ names: arrow.names, rows: arrow.rows, types: arrow.types.map(String) }).toEqual({
+      ...{ names, rows },
+      types: types.map(String),
+    })
+    const { bytes, headers } = await ask('json', whole)
+    expect(reader.json(bytes.toString(), names, types)).toEqual({ names, rows })
+    const { meta } = JSON.parse(bytes.toString()) as { meta: { position: number[]; truncated: boolean } }
+    expect(meta).toMatchObject({ truncated: false, position: (arrow.meta as typeof meta).position })
+    const positions = meta.position.map((offset, partition) => `${partition}:${offset}`).join(',')
+    expect(headers).toMatchObject({ 'watershed-position': positions, 'watershed-truncated': 'false', vary: 'Accept' })
+    expect(headers['content-length']).toBe(String(bytes.length))
+    expect(reader.ndjson((await ask('ndjson', whole)).bytes.toString(), names, types)).toEqual({ names, rows })
+    expect(await reader.csv((await ask('csv', whole)).bytes, types)).toEqual({ names, rows })
+    const parquet = await reader.parquet((await ask('parquet', whole)).bytes, types)
+    expect({ names: parquet.names, rows: parquet.rows }).toEqual({ names, rows })
+    expect(parquet.meta).toMatchObject({ position: meta.position })
+  })
+})
+
+test('leaves no temporary file behind', () => {
+  expect(readdirSync(platform.folder).filter((name) => name.startsWith('answer-'))).toEqual([])
 })

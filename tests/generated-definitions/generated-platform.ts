@@ -38,6 +38,8 @@ export interface GeneratedPlatform {
   /** where answers are resident */
   readonly live?: LiveAnswers
   readonly intake: Intake
+  /** of its files */
+  readonly folder: string
   readonly faults: PlatformEvent[]
   publish(mode: 'full' | 'incremental'): Promise<void>
   close(): Promise<void>
@@ -88,6 +90,7 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
   return {
     app,
     live,
+    folder,
     intake: new Intake({ dataset, log, deriver }),
     faults,
     publish: async (mode) => {
