@@ -117,6 +117,21 @@ test('the view itself is followed when the client accepts events, also after oth
   await client.next('the change', ({ event, rows }) => event === 'change' && total(rows) === 2)
 })
 
+test('a query of the query model is followed by GET and by POST', async () => {
+  await append('/', '/a')
+  const dataset = url.replace(/\/views$/, '')
+  const query = JSON.stringify({ view: 'by_page', dimensions: [] })
+  const client = await StreamClient.open(`${dataset}/query/live?q=${encodeURIComponent(query)}`)
+  clients.push(client)
+  await client.next('the answer', ({ event, rows }) => event === 'answer' && total(rows) === 2)
+  await append('/')
+  await client.next('the change', ({ event, rows }) => event === 'change' && total(rows) === 3)
+  const headers = { 'content-type': 'application/json', accept: 'text/event-stream' }
+  const posted = await fetch(`${dataset}/query`, { method: 'POST', headers, body: query })
+  expect(posted.headers.get('content-type')).toBe('text/event-stream')
+  await posted.body!.cancel()
+})
+
 test('all readers of one query share one computation', async () => {
   await append('/')
   const readers = await Promise.all(Array.from({ length: 8 }, () => follow('by_page/live?limit=5')))

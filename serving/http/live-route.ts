@@ -31,16 +31,20 @@ const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
 } as const
 
+export const FOLLOW_RESPONSE = responsesOf(
+  200,
+  'Events: answer, change, problem, skipped',
+  EVENT_STREAM_TYPE,
+  EVENT_STREAM,
+  ['bad-query', 'not-found', 'busy'],
+)
+
 const FOLLOW = {
   operationId: 'followView',
   summary: 'Follow a view as server-sent events: first its answer, then what changes',
   params: VIEW_PARAMS,
   querystring: LIVE_QUERY,
-  response: responsesOf(200, 'Events: answer, change, problem, skipped', EVENT_STREAM_TYPE, EVENT_STREAM, [
-    'bad-query',
-    'not-found',
-    'busy',
-  ]),
+  response: FOLLOW_RESPONSE,
 }
 
 export function liveRoute(

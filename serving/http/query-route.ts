@@ -13,13 +13,13 @@ import { QUERY_LIMITS } from '#core/query.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { type AskParts, askView, type Question } from './ask-view.ts'
-import { followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
+import { FOLLOW_RESPONSE, followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
 import { requiredOf } from './parse-query.ts'
 import { ProblemError } from './problems.ts'
 import { QUERY_BODY, readQueryBody } from './query-body.ts'
 import { positionOf, queryOf } from './query-of.ts'
 import { receivedBody } from './received-body.ts'
-import { DATASET_PARAMS, NO_QUERY } from './request-schemas.ts'
+import { DATASET_PARAMS, FOLLOW_QUERY, NO_QUERY } from './request-schemas.ts'
 import { askedFormat, sendAnswer } from './send-answer.ts'
 
 export interface QueryRouteParts extends AskParts {
@@ -34,6 +34,14 @@ const QUERY = {
   params: DATASET_PARAMS,
   querystring: NO_QUERY,
   body: QUERY_BODY,
+}
+
+const FOLLOW = {
+  operationId: 'followQuery',
+  summary: 'Follow a query as server-sent events, for clients that can only GET: first its answer, then what changes',
+  params: DATASET_PARAMS,
+  querystring: FOLLOW_QUERY,
+  response: FOLLOW_RESPONSE,
 }
 
 /** The body is documented by its schema, and checked by a reader with messages for people. */
@@ -60,6 +68,12 @@ export function queryRoute(routes: FastifyInstance, parts: QueryRouteParts, resp
         return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)
       },
     })
+    plain
+      .withTypeProvider<ZodTypeProvider>()
+      .get('/v1/datasets/:dataset/query/live', { schema: FOLLOW }, async (request, reply) => {
+        const target = servedUnder(parts.datasets, request.params.dataset)
+        return followAnswer(parts.following, questionOf(target, request.query.q), request, reply)
+      })
   })
 }
 

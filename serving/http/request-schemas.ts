@@ -111,11 +111,16 @@ export const VIEW_QUERY = z.strictObject({
   per: names('Ranks within each combination of these dimensions'),
 } satisfies Record<(typeof QUERY_PARAMETERS)[number], z.ZodType>)
 
-export const LIVE_QUERY = VIEW_QUERY.extend({
-  lastEventId: z
-    .string()
-    .optional()
-    .describe('For clients that cannot send the header Last-Event-ID: the id of the last event that they have'),
+const lastEventId = z
+  .string()
+  .optional()
+  .describe('For clients that cannot send the header Last-Event-ID: the id of the last event that they have')
+
+export const LIVE_QUERY = VIEW_QUERY.extend({ lastEventId })
+
+export const FOLLOW_QUERY = z.strictObject({
+  q: z.string().describe('The query as JSON, as POST …/query takes it'),
+  lastEventId,
 })
 
 /** Of an answer in any format. */
