@@ -8,6 +8,8 @@ import type { Marker, PartialRow, SpeedStore } from './speed-store.ts'
 export interface SpeedStoreHarness {
   /** a read shows one moment: rows exactly equal to the marker. Otherwise rows may be newer than it, never older */
   readonly atomic: boolean
+  /** of the runs of the laws; less than 1 where each of their reads and flushes costs requests of a server */
+  readonly share?: number
   /** one more handle on it, as another process would have */
   open(): Promise<SpeedStore>
   /** takes it away; all handles are closed by then */
@@ -177,7 +179,7 @@ export function speedStoreContract(driver: string, make: () => Promise<SpeedStor
             expect(rowsOf(rows.get('v1')!)).toEqual(countThrough(events, through - segmentStart))
           }
         }),
-        { numRuns: 60 },
+        { numRuns: runsOf(60, harness) },
       )
     })
 
@@ -210,10 +212,14 @@ export function speedStoreContract(driver: string, make: () => Promise<SpeedStor
           const through = markers.get(0)?.through ?? segmentStart
           expect(rowsOf(rows.get('v1')!)).toEqual(countThrough(events, through - segmentStart))
         }),
-        { numRuns: 40 },
+        { numRuns: runsOf(40, harness) },
       )
     })
   })
+}
+
+function runsOf(runs: number, { share = 1 }: SpeedStoreHarness): number {
+  return Math.ceil(runs * share)
 }
 
 async function runAll(plan: readonly FoldAction[], owner: (action: FoldAction) => Promise<void>): Promise<void> {

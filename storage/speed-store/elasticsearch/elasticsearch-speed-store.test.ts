@@ -55,6 +55,7 @@ describe.skipIf(missing !== null)('on a real server', () => {
     const own = { dataset: 'd', log: 'l', indexPrefix: prefix, replicas: 0 }
     return {
       atomic: false,
+      share: 0.4,
       open: () => ElasticsearchSpeedStore.open({ node: server.node, ...own }),
       close: async () => {
         indexPrefix = prefix
