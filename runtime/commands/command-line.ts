@@ -22,6 +22,7 @@ const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ['generate', async () => (await import('./generate-command.ts')).generateCommand()],
   ['query', async () => (await import('./query-command.ts')).queryCommand()],
   ['events', async () => (await import('./events-command.ts')).eventsCommand()],
+  ['dead-letters', async () => (await import('./dead-letters-command.ts')).deadLettersCommand()],
   ['verify', async () => (await import('./verify-command.ts')).verifyCommand()],
   ['generations', async () => (await import('./generations-command.ts')).generationsCommand()],
   ['sources', async () => (await import('./sources-command.ts')).sourcesCommand()],

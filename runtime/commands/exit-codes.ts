@@ -8,7 +8,7 @@ export const EXIT_CODES = {
   rejected: {
     code: 2,
     meaning:
-      '`ingest` rejected at least one line; all others are in the log. `check` found events that would be rejected',
+      '`ingest` rejected at least one line; all others are in the log. `check` found events that would be rejected. `dead-letters replay` met an event that is still unusable',
   },
   behind: {
     code: 3,

@@ -1,6 +1,6 @@
 /**
  * Layout of the data folder:
- *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, sources/<dataset>/…, jobs/<dataset>/…, scratch/<machine>@<process>-<n>/
+ *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, sources/<dataset>/…, jobs/<dataset>/…, replays/<dataset>/…, scratch/<machine>@<process>-<n>/
  * Scratch folders live as long as their process; those of dead processes are removed at start.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -61,6 +61,10 @@ export class DataFolder {
   /** what is delivered and noted of the dataset's sinks */
   sinksFolder(dataset: string): string {
     return join(this.path, 'sinks', dataset)
+  }
+  /** which dead letters of the dataset were replayed */
+  replaysFolder(dataset: string): string {
+    return join(this.path, 'replays', dataset)
   }
   get dictionaryFile(): string {
     return join(this.path, 'dictionary.sqlite')

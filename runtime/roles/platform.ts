@@ -236,9 +236,10 @@ export class Platform {
   }
 
   #operations(secrets: readonly string[]): OperationsPort {
-    const { folder, datasets } = this.#workspace
+    const { folder, datasets, configuration } = this.#workspace
+    const keyKeptMs = configuration.idempotencyKeepMs
     const sourcesOf = (dataset: string): readonly SourceDefinition[] => datasets.get(dataset)!.sources
-    return platformOperations({ datasets: this.#datasets, folder, sourcesOf, secrets, emit: this.#emit })
+    return platformOperations({ datasets: this.#datasets, folder, sourcesOf, secrets, keyKeptMs, emit: this.#emit })
   }
 
   /** Of the datasets that are answered here, or whose generations are built here. */

@@ -1,9 +1,9 @@
 /** How one dataset does, from its sources to its answers. Reads only; nothing that cannot be read keeps the rest from being told. */
 import { sumByColumn } from '#core/conversion-failures.ts'
 import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
-import { type CountedReason, DeadLetterReasons } from '../answers/dead-letter-reasons.ts'
 import { type Snapshot, takeSnapshot } from '../answers/snapshot.ts'
 import { limited } from '../answers/time-limit.ts'
+import { type CountedReason, DeadLetterReasons } from '../dead-letters/dead-letter-reasons.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { type EventRates, RateMeter } from './event-rates.ts'
 import { type HealthFacts, read, type SourceFacts } from './health-facts.ts'

@@ -4,8 +4,8 @@ import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { RunRecord } from '#storage/lake/run-record.ts'
 import type { VerificationRecord } from '#storage/lake/verification-record.ts'
 import type { Marker } from '#storage/speed-store/speed-store.ts'
-import type { CountedReason } from '../answers/dead-letter-reasons.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
+import type { CountedReason } from '../dead-letters/dead-letter-reasons.ts'
 import type { EventRates } from './event-rates.ts'
 
 /** What could be read, or why not. */

@@ -1,11 +1,10 @@
-/** The read routes: definitions, merged views, generations and dead letters. */
+/** The read routes: definitions, merged views and generations. */
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
-import { deadLettersJson } from '../answers/dead-letters.ts'
 import { servedUnder } from '../answers/unknown-name.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
-import { askView, JSON_TEXT } from './ask-view.ts'
+import { askView } from './ask-view.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { type ExportParts, exportAnswer } from './export-answer.ts'
 import { inTurn, whenGone } from './in-turn.ts'
@@ -14,18 +13,9 @@ import { ANSWER_PROBLEMS, JSON_TYPE, NOT_MODIFIED, responsesOf } from './openapi
 import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
 import type { ProblemType } from './problems.ts'
 import { queryRoute } from './query-route.ts'
-import {
-  DATASET_PARAMS,
-  DEAD_LETTERS_DEFAULT,
-  DEAD_LETTERS_QUERY,
-  NO_QUERY,
-  VIEW_AS_PARAMS,
-  VIEW_AS_QUERY,
-  VIEW_PARAMS,
-} from './request-schemas.ts'
+import { DATASET_PARAMS, NO_QUERY, VIEW_AS_PARAMS, VIEW_AS_QUERY, VIEW_PARAMS } from './request-schemas.ts'
 import { ANSWER } from './schemas/answer.ts'
 import { DATASET, DATASETS } from './schemas/dataset.ts'
-import { DEAD_LETTERS } from './schemas/dead-letters.ts'
 import { OTHER_FORMATS } from './schemas/formats.ts'
 import { GENERATIONS } from './schemas/generations.ts'
 import { askedFormat, sendAnswer } from './send-answer.ts'
@@ -87,23 +77,8 @@ const GENERATIONS_OF = {
   querystring: NO_QUERY,
   response: responsesOf(200, 'The retained generations', JSON_TYPE, GENERATIONS, [...READS, 'busy', 'query-timeout']),
 }
-const DEAD_LETTERS_OF = {
-  operationId: 'listDeadLetters',
-  summary: 'List the newest dead letters of closed segments, with their raw bytes',
-  params: DATASET_PARAMS,
-  querystring: DEAD_LETTERS_QUERY,
-  response: responsesOf(200, 'The dead letters, newest first', JSON_TYPE, DEAD_LETTERS, [
-    ...READS,
-    'busy',
-    'query-timeout',
-    'answer-too-large',
-    'out-of-memory',
-  ]),
-}
-
 export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts): void {
   const { datasets } = parts
-  const { queryMsMax, answerBytesMax } = parts.limits
   const app = plain.withTypeProvider<ZodTypeProvider>()
   app.get('/v1/datasets', { schema: LIST }, async () => ({
     datasets: [...datasets.values()].map(({ dataset }) => describeDataset(dataset)),
@@ -130,14 +105,6 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
   app.get('/v1/datasets/:dataset/generations', { schema: GENERATIONS_OF }, (request, reply) => {
     const target = servedUnder(datasets, request.params.dataset)
     return inTurn(parts, request, whenGone(reply), () => generationsOf(target))
-  })
-  app.get('/v1/datasets/:dataset/dead-letters', { schema: DEAD_LETTERS_OF }, async (request, reply) => {
-    const limit = Number(request.query.limit ?? DEAD_LETTERS_DEFAULT)
-    const target = servedUnder(datasets, request.params.dataset)
-    const letters = await inTurn(parts, request, whenGone(reply), (signal) =>
-      deadLettersJson(target, limit, { queryMsMax, answerBytesMax, signal }),
-    )
-    return reply.type(JSON_TEXT).send(`{"data":${letters}}`)
   })
 }
 

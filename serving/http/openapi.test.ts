@@ -66,7 +66,7 @@ test('lists the parameters of each route', () => {
   expect(named('GET /v1/datasets/{dataset}/views/{view}.{format}', 'query').sort()).toEqual(asked)
   expect(named('GET /v1/datasets/{dataset}/views/{view}.{format}', 'path')).toEqual(['dataset', 'view', 'format'])
   expect(named('GET /v1/datasets/{dataset}/views/{view}', 'path')).toEqual(['dataset', 'view'])
-  expect(named('GET /v1/datasets/{dataset}/dead-letters', 'query')).toEqual(['limit'])
+  expect(named('GET /v1/datasets/{dataset}/dead-letters', 'query')).toEqual(['limit', 'reason', 'cursor'])
   expect(named('POST /v1/datasets/{dataset}/events', 'query')).toEqual([
     'verdicts',
     'delimiter',

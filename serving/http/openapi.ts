@@ -11,6 +11,8 @@ export const OPENAPI_ROUTE = '/openapi.json'
 /** A request body that is read as bytes: documented, but not validated by a schema. */
 export interface DescribedBody {
   readonly description: string
+  /** default: it is */
+  readonly required?: boolean
   /** content type → JSON schema */
   readonly content: Readonly<Record<string, { readonly schema: Readonly<Record<string, unknown>> }>>
 }
@@ -37,6 +39,7 @@ export function describeApi(app: FastifyInstance, keyed: boolean): void {
   app.setValidatorCompiler(validatorCompiler)
   // Responses are produced by this code and tests compare them with their schemas, so they are not validated again in production.
   app.setSerializerCompiler(() => JSON.stringify)
+  const optionalBodies = new Set<string>()
   app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -49,14 +52,31 @@ export function describeApi(app: FastifyInstance, keyed: boolean): void {
       security: keyed ? [{ key: [] }] : [],
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
     },
-    transformObject: jsonSchemaTransformObject,
     transform: (document) => {
       const { schema, url } = jsonSchemaTransform(document)
       const { describedBody } = document.route.config ?? {}
-      const body = describedBody === undefined ? {} : { body: describedBody }
-      return { url, schema: { ...schema, tags: [groupOf(url)], ...body } }
+      if (describedBody === undefined) return { url, schema: { ...schema, tags: [groupOf(url)] } }
+      const { required = true, ...body } = describedBody
+      if (!required) optionalBodies.add(schema.operationId ?? url)
+      return { url, schema: { ...schema, tags: [groupOf(url)], body } }
     },
+    transformObject: (made) => withOptionalBodies(jsonSchemaTransformObject(made), optionalBodies),
   })
+}
+
+type MadeDocument = ReturnType<typeof jsonSchemaTransformObject>
+interface MadePath {
+  readonly post?: { readonly operationId?: string; readonly requestBody?: { readonly required?: boolean } }
+}
+
+/** The generator takes every body for required. @param optional operation ids */
+function withOptionalBodies(made: MadeDocument, optional: ReadonlySet<string>): MadeDocument {
+  const { paths = {} } = made as { readonly paths?: Readonly<Record<string, MadePath>> }
+  for (const { post = {} } of Object.values(paths)) {
+    const { requestBody, operationId = '' } = post
+    if (requestBody !== undefined && optional.has(operationId)) Object.assign(requestBody, { required: false })
+  }
+  return made
 }
 
 /** Under which heading a page of the document shows the route. */

@@ -31,6 +31,7 @@ export const PROBLEMS = {
   'not-acceptable': { status: 406, title: 'The answer is not available in this format', retryable: false },
   'request-timeout': { status: 408, title: 'The request did not arrive in time', retryable: true },
   'job-ended': { status: 409, title: 'The job has ended', retryable: false },
+  'replay-uncertain': { status: 409, title: 'Whether the event was appended is not known', retryable: false },
   'needs-backfill': { status: 409, title: 'The view needs a backfill', retryable: false },
   'too-large': { status: 413, title: 'The request exceeds a size limit', retryable: false },
   'answer-too-large': { status: 413, title: 'The answer exceeds a size limit', retryable: false },

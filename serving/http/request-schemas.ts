@@ -1,7 +1,7 @@
 /** Request schemas: each one validates, types and documents (GET /openapi.json) a request. */
 import { z } from 'zod'
 import { QUERY_LIMITS } from '#core/query.ts'
-import { DEAD_LETTERS_MAX } from '../answers/dead-letters.ts'
+import { DEAD_LETTERS_MAX } from '../dead-letters/letter-list.ts'
 import type { QUERY_PARAMETERS } from './parse-query.ts'
 
 export const DEAD_LETTERS_DEFAULT = 100
@@ -53,6 +53,13 @@ export const WEBHOOK_HEADERS = z.looseObject({
   'x-github-delivery': header('GitHub: id of the delivery, which counts once'),
 })
 
+/** Reasons have no control characters. */
+const reason = z
+  .string()
+  .max(2_000)
+  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must be a text without control characters')
+  .describe('Only letters with this reason, or of this kind of reason')
+
 export const DEAD_LETTERS_QUERY = z.strictObject({
   limit: z
     .string()
@@ -63,7 +70,11 @@ export const DEAD_LETTERS_QUERY = z.strictObject({
     .meta({ type: 'integer', minimum: 1, maximum: DEAD_LETTERS_MAX, default: DEAD_LETTERS_DEFAULT })
     .optional()
     .describe('Maximum number of rows'),
+  reason: reason.optional(),
+  cursor: z.string().optional().describe('`next` of the page before'),
 })
+
+export const REASON_QUERY = z.strictObject({ reason: reason.optional() })
 
 const names = (meaning: string): z.ZodOptional<z.ZodString> =>
   z.string().optional().describe(`${meaning}; comma-separated`)

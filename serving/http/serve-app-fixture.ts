@@ -8,6 +8,7 @@ import { count, defineDataset } from '#core/definition.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { JobLedger } from '#storage/jobs/job-ledger.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { ReplayLedger } from '#storage/replays/replay-ledger.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
@@ -75,6 +76,8 @@ export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<S
     limits: { requestBytesMax: 1_000, waitMsMax: 1, ...limits },
     operations: {
       jobs: new Map([['shop', new JobLedger('shop', join(folder, 'jobs'))]]),
+      replays: new Map([['shop', new ReplayLedger(join(folder, 'replays'))]]),
+      keyKeptMs: 3_600_000,
       rollBack: (_dataset, id) => lake.setCurrent(id).then(() => lake.current()),
       changeSource: async () => Promise.reject(new Error('the shop has no sources')),
     },

@@ -221,7 +221,7 @@ test('definitions, generations, dead letters, health and metrics answer', async 
     run: null,
     generations: [],
   })
-  expect((await app.inject('/v1/datasets/shop/dead-letters')).json()).toEqual({ data: [] })
+  expect((await app.inject('/v1/datasets/shop/dead-letters')).json()).toEqual({ data: [], next: null })
   expect((await app.inject('/livez')).statusCode).toBe(200)
   expect((await app.inject('/readyz')).json().status).toBe('ready')
   expect((await app.inject('/metrics')).body).toContain('watershed_http_request_seconds')

@@ -12,6 +12,7 @@ import { DEFAULT_SUBSCRIPTION_LIMITS, type SubscriptionLimits } from '../subscri
 import { watchMethods } from './allowed-methods.ts'
 import { datasetHealthRoute } from './dataset-health-route.ts'
 import { datasetRoutes } from './dataset-routes.ts'
+import { deadLetterRoutes } from './dead-letter-routes.ts'
 import { DOCS_PATH, docsPage } from './docs-page.ts'
 import { EventBodies } from './event-bodies.ts'
 import { eventRoute } from './event-route.ts'
@@ -31,6 +32,7 @@ import { isPagePath, type PageFiles, pageRoutes, wantsPage } from './page-routes
 import { ProblemError, problemOf, problemOfError } from './problems.ts'
 import { QueryGate } from './query-gate.ts'
 import { RepeatedRequests } from './repeated-requests.ts'
+import { replayRoute } from './replay-route.ts'
 import { type ServedSink, sinkRoutes } from './sink-routes.ts'
 import { type ServedSource, sourceRoutes } from './source-routes.ts'
 import { webhookPath, webhookRoute } from './webhook-route.ts'
@@ -204,6 +206,9 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       webhookRoute(routes, bodies, { intakes, secrets, bytesMax: limits.webhookBytesMax })
     }
     if (operations !== null) operationRoutes(routes, { operations, sources, keys, adminKey })
+    if (datasets !== null && intakes !== null && operations !== null)
+      replayRoute(routes, { datasets, intakes, operations, limits, keys, adminKey })
+    if (datasets !== null) deadLetterRoutes(routes, { datasets, gate, limits, replays: operations?.replays })
     if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
     if (datasets !== null)
       datasetRoutes(routes, { datasets, gate, limits, exports, scratchFolder, metrics, repeated, following })

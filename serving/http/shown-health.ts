@@ -1,7 +1,7 @@
 /** What is known of a dataset, as GET …/health shows it. */
 import type { z } from 'zod'
-import type { CountedReason } from '../answers/dead-letter-reasons.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
+import type { CountedReason } from '../dead-letters/dead-letter-reasons.ts'
 import { unconvertedIn } from '../health/dataset-health.ts'
 import { type HealthFacts, known } from '../health/health-facts.ts'
 import { hopsOf, worstOf } from '../health/hops.ts'

@@ -6,10 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { ServedDataset } from '../answers/snapshot.ts'
 import { DEAD_LETTERS } from '../http/schemas/dead-letters.ts'
 import { DeadLetterReasons } from './dead-letter-reasons.ts'
-import { DEAD_LETTER_BYTES_MAX, deadLettersJson } from './dead-letters.ts'
-import type { ServedDataset } from './snapshot.ts'
+import { letterLines } from './letter-download.ts'
+import {
+  cursorText,
+  DEAD_LETTER_BYTES_MAX,
+  deadLettersJson,
+  type LetterCursor,
+  lettersPage,
+  parseCursor,
+} from './letter-list.ts'
 
 let folder: string
 let engine: DuckDbEngine
@@ -38,9 +46,10 @@ afterAll(() => {
 })
 
 test('a small one is whole, a large one is cut between two characters and says its size', async () => {
-  const data = JSON.parse(await deadLettersJson(served, 10))
-  expect(DEAD_LETTERS.safeParse({ data }).error).toBeUndefined()
-  const [broken, odd, even, byte, text] = DEAD_LETTERS.parse({ data }).data
+  const shown = JSON.parse(await deadLettersJson(served, 10)) as object[]
+  const data = shown.map((letter) => ({ ...letter, replayed: null }))
+  expect(DEAD_LETTERS.safeParse({ data, next: null }).error).toBeUndefined()
+  const [broken, odd, even, byte, text] = DEAD_LETTERS.parse({ data, next: null }).data
   expect(text).toMatchObject({ offset: 1, bytes: 2, truncated: false, text: 'é', base64: 'w6k=' })
   expect(byte).toMatchObject({ offset: 2, bytes: 1, truncated: false, text: null, base64: '/w==' })
   for (const [letter, shown, bytes] of [
@@ -77,6 +86,37 @@ test('reasons that differ in values only are counted together, and each file is 
   expect(await reasons.count(files, signal)).toEqual(expected)
   expect(reads).toBe(1)
   expect(await reasons.count([], signal)).toEqual([])
+})
+
+test('pages of every size show each letter once, in the same order, and a kind of reason selects', async () => {
+  const offsetsOf = (texts: readonly string[]): number[] => texts.map((text) => JSON.parse(text).offset)
+  const all = offsetsOf((await lettersPage(served, { limit: 10 })).texts)
+  expect(all).toEqual([5, 4, 3, 2, 1])
+  for (const limit of [1, 2, 5]) {
+    const seen: number[] = []
+    let after: LetterCursor | undefined
+    for (let page = 0; page <= 5 / limit; page++) {
+      const { texts, next } = await lettersPage(served, { limit, after })
+      seen.push(...offsetsOf(texts))
+      if (next === null) break
+      after = parseCursor(cursorText(next))!
+    }
+    expect(seen).toEqual(all)
+  }
+  expect((await lettersPage(served, { limit: 10, reason: 'no good' })).texts).toHaveLength(5)
+  expect((await lettersPage(served, { limit: 10, reason: "it's other" })).texts).toEqual([])
+  expect(parseCursor('1.2')).toBeNull()
+})
+
+test('a download has all bytes of each letter', async () => {
+  let text = ''
+  for await (const lines of letterLines(served, 'no good', new AbortController().signal)) text += lines
+  const letters = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(letters.map(({ offset }) => offset)).toEqual([1, 2, 3, 4, 5])
+  expect(Buffer.from(letters[4].base64, 'base64')).toEqual(Buffer.alloc(100_000, 0xff))
 })
 
 test('a list beyond the size limit of an answer is refused', async () => {

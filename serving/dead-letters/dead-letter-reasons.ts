@@ -1,8 +1,9 @@
 /** Dead letters of closed segments by reason. Files are immutable, so each one is counted once. */
 import { quoteText } from '#core/sql-names.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
-import type { ServedDataset } from './snapshot.ts'
-import { onConnection } from './time-limit.ts'
+import type { ServedDataset } from '../answers/snapshot.ts'
+import { onConnection } from '../answers/time-limit.ts'
+import { reasonKindSql } from './letter-reasons-sql.ts'
 
 /** kinds of reasons that are listed; the rest is counted together */
 export const REASONS_MAX = 100
@@ -16,12 +17,6 @@ export interface CountedReason {
   readonly count: number
   /** arrival of the newest one, epoch ms */
   readonly newestAtMs: number
-}
-
-/** The kind of a reason: texts with other values, positions or lengths are one kind. */
-export function reasonKindSql(reason: string): string {
-  const quoted = `regexp_replace(regexp_replace(${reason}, '''[^'']*''', '''…''', 'g'), '"[^"]*"', '"…"', 'g')`
-  return `regexp_replace(${quoted}, '\\b\\d+(\\.\\d+)?\\b', '#', 'g')`
 }
 
 export class DeadLetterReasons {

@@ -1,0 +1,35 @@
+/** What is remembered of replays, on a real disk. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ReplayLedger } from './replay-ledger.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'watershed-replays-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+test('a replay is found by its letter, also by another process, until it is forgotten', async () => {
+  const ledger = new ReplayLedger(folder)
+  const [one, other] = [
+    { partition: 0, offset: 12_345 },
+    { partition: 1, offset: 12_345 },
+  ]
+  const replay = { state: 'done', atMs: 5, corrected: true, to: { partition: 3, offset: 7 } } as const
+  expect(await ledger.find(one)).toBeNull()
+  await ledger.put(one, { ...replay, state: 'begun', to: null })
+  await ledger.put(one, replay)
+  expect(await new ReplayLedger(folder).find(one)).toEqual(replay)
+  expect(await ledger.find(other)).toBeNull()
+  await ledger.forget(one)
+  expect(await ledger.find(one)).toBeNull()
+})
+
+test('a damaged record is an error, not a letter that was never replayed', async () => {
+  const ledger = new ReplayLedger(folder)
+  await ledger.put({ partition: 0, offset: 1 }, { state: 'begun', atMs: 1, corrected: false, to: null })
+  await writeFile(join(folder, '0-0', '0-1.json'), '{"state":')
+  await expect(ledger.find({ partition: 0, offset: 1 })).rejects.toThrow(/JSON/)
+})
