@@ -8,6 +8,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildResult } from 'esbuild'
+import countries from 'i18n-iso-countries'
 
 /** name → content; names of scripts and styles carry a hash of their content */
 export type BuiltPage = ReadonlyMap<string, Buffer>
@@ -16,7 +17,15 @@ const SOURCE = fileURLToPath(new URL('src', import.meta.url))
 const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
 const KEPT = join(MODULES, '.cache/page')
 /** the packages that are part of it, or build it */
-const PACKAGES = ['esbuild', 'preact', '@preact/signals', 'echarts', 'topojson-client', 'world-atlas'] as const
+const PACKAGES = [
+  'esbuild',
+  'preact',
+  '@preact/signals',
+  'echarts',
+  'topojson-client',
+  'world-atlas',
+  'i18n-iso-countries',
+] as const
 /** the country shapes are fetched when a map is shown */
 const WORLD = join(MODULES, 'world-atlas/countries-50m.json')
 const BROWSERS = ['es2022']
@@ -59,6 +68,8 @@ function fingerprint(): string {
 
 async function buildPage(): Promise<BuiltPage> {
   const esbuild = await import('esbuild')
+  const world = worldFile()
+  const worldName = `world-${createHash('sha256').update(world).digest('hex').slice(0, 8).toUpperCase()}.json`
   try {
     const result = await esbuild.build({
       entryPoints: [join(SOURCE, 'main.tsx'), join(SOURCE, 'page.css')],
@@ -69,22 +80,34 @@ async function buildPage(): Promise<BuiltPage> {
       format: 'esm',
       target: BROWSERS,
       outdir: '/page',
-      publicPath: '/page',
       entryNames: '[name]-[hash]',
       chunkNames: '[name]-[hash]',
-      assetNames: '[name]-[hash]',
-      loader: { '.svg': 'file', '.geo': 'file' },
-      alias: { 'world.geo': WORLD },
-      define: { 'process.env.NODE_ENV': '"production"' },
+      define: { 'process.env.NODE_ENV': '"production"', WORLD_FILE: JSON.stringify(`/page/${worldName}`) },
       legalComments: 'none',
       write: false,
-      metafile: true,
       logLevel: 'silent',
     })
-    return filesOf(result)
+    return new Map([...filesOf(result), [worldName, world]])
   } finally {
     await esbuild.stop()
   }
+}
+
+/** The shapes of all countries by their numeric code, and the numeric codes by the others (ISO 3166-1). */
+function worldFile(): Buffer {
+  const { objects, arcs, transform } = JSON.parse(readFileSync(WORLD, 'utf8')) as Record<string, unknown>
+  const codes = Object.keys(countries.getAlpha2Codes()).flatMap((alpha2): [string, string][] => {
+    const numeric = countries.alpha2ToNumeric(alpha2)
+    const alpha3 = countries.alpha2ToAlpha3(alpha2)
+    return numeric === undefined ? [] : [alpha2, alpha3 ?? alpha2].map((code) => [code.toLowerCase(), numeric])
+  })
+  const topology = {
+    type: 'Topology',
+    objects: { countries: (objects as { countries: unknown }).countries },
+    arcs,
+    transform,
+  }
+  return Buffer.from(JSON.stringify({ topology, codes: Object.fromEntries(codes) }))
 }
 
 function filesOf({ outputFiles = [] }: BuildResult): BuiltPage {

@@ -17,6 +17,13 @@ export function formatNumber(value: number | bigint): string {
   return Math.abs(value) >= 100_000 ? whole.format(Math.round(value)) : fraction.format(value)
 }
 
+const share = new Intl.NumberFormat(LOCALES, { style: 'percent', maximumSignificantDigits: 3 })
+
+/** 0.153 → 15.3% */
+export function formatShare(value: number): string {
+  return share.format(value)
+}
+
 /** For axes and tiles: 12K. */
 export function formatCompact(value: number | bigint): string {
   return typeof value === 'number' && Math.abs(value) < 10_000 ? formatNumber(value) : compact.format(value)

@@ -20,6 +20,8 @@ export interface Colours {
   readonly faint: string
   readonly line: string
   readonly surface: string
+  /** land without a value */
+  readonly ground: string
   readonly up: string
   readonly down: string
   readonly low: string
@@ -62,6 +64,7 @@ function colours(): Colours {
     faint: named('faint'),
     line: named('line'),
     surface: named('surface'),
+    ground: named('ground'),
     up: named('up'),
     down: named('down'),
     low: named('map-low'),

@@ -1,6 +1,9 @@
 /** The panels that fit each view, from its definition alone. */
-import { chartable, type Dataset, labelOf, type Series, titled, type View } from '../definition.ts'
+import { chartable, type Dataset, isAdditive, labelOf, type Series, titled, type View } from '../definition.ts'
 import type { Panel } from './panel.ts'
+
+/** measures that make a candle */
+const PRICES = ['open', 'high', 'low', 'close']
 
 export interface Section {
   readonly name: string
@@ -42,12 +45,14 @@ function timePanels(view: View): Panel[] {
   const show = measuresOf(view)
   if (show.length === 0) return []
   const first = mainDimension(view)
-  const place = isPlaced(view)
+  const place = placeOf(view) !== null
   const course: Panel = {
     ...{ id: `${view.name}-course`, title: 'Over time', shape: 'lines', view: view.name, show },
     ...{ by: first === undefined || place ? [] : [first.name], span: first === undefined ? 12 : 8 },
   }
-  if (first === undefined || place) return [course]
+  if (place) return [mapPanel(view, show, placeOf(view)!, 8), { ...course, span: 4 }]
+  const heat = heatPanels(view)
+  if (first === undefined) return [course, ...heat]
   const rankings = [first].map(
     ({ name }): Panel => ({
       ...{
@@ -59,7 +64,9 @@ function timePanels(view: View): Panel[] {
       ...{ show, by: [name], top: 10, span: 4 },
     }),
   )
-  return [course, ...rankings]
+  const country = view.dimensions.find(({ name, type }) => /country/.test(name) && type === 'VARCHAR')
+  const map = country === undefined ? [] : [mapPanel(view, show, [country.name], 8)]
+  return [course, ...rankings, ...map, ...heat.map((panel) => ({ ...panel, span: map.length > 0 ? 4 : 12 }))]
 }
 
 /** The one that the view is named after, or the first. */
@@ -86,7 +93,7 @@ function listPanels(view: View): Panel[] {
 
 function seriesSection(series: Series, view: View): Section {
   const show = chartable(series.columns).map(({ name }) => name)
-  const by = series.by.slice(0, 1)
+  const by = series.by.length > 0 ? series.by.slice(0, 1) : view.dimensions.slice(0, 1).map(({ name }) => name)
   const course: Panel = {
     ...{
       id: `${series.name}-course`,
@@ -99,6 +106,12 @@ function seriesSection(series: Series, view: View): Section {
       span: 12,
     },
   }
+  const prices = PRICES.every((price) => view.measures.some(({ name }) => name === price))
+  const bars: Panel = {
+    ...{ id: `${series.name}-candles`, title: 'Prices', shape: 'candles', view: series.name, show, by, span: 12 },
+  }
+  if (prices && by.length > 0 && series.columns.some(({ name }) => /_band$|^sma/.test(name)))
+    return { name: series.name, title: labelOf(series), panels: [bars] }
   return {
     name: series.name,
     title: labelOf(series),
@@ -106,13 +119,28 @@ function seriesSection(series: Series, view: View): Section {
   }
 }
 
-/** Positions are for a map; bars of degrees say nothing. */
-export function isPlaced({ dimensions }: View): boolean {
+function mapPanel(view: View, show: readonly string[], by: readonly string[], span: number): Panel {
+  const shape = by.length > 1 ? 'points' : 'map'
+  return { id: `${view.name}-map`, title: 'On the map', shape, view: view.name, show, by, span }
+}
+
+/** Hours of a week need counts or sums per hour or shorter, which add up. */
+function heatPanels(view: View): Panel[] {
+  const show = chartable(view.measures).filter(isAdditive)
+  if (!view.grains.includes('hour') || show.length === 0) return []
+  const own = { id: `${view.name}-week`, title: 'By hour of the week', shape: 'heat', view: view.name, by: [] } as const
+  return [{ ...own, show: show.map(({ name }) => name), span: 12 }]
+}
+
+const PLACES = [
+  ['lat', 'lon'],
+  ['latitude', 'longitude'],
+] as const
+
+/** The dimensions with a position. They are for a map: bars of degrees say nothing. */
+export function placeOf({ dimensions }: View): readonly string[] | null {
   const names = dimensions.map(({ name }) => name)
-  return (
-    ['lat', 'lon'].every((name) => names.includes(name)) ||
-    ['latitude', 'longitude'].every((name) => names.includes(name))
-  )
+  return PLACES.find((place) => place.every((name) => names.includes(name))) ?? null
 }
 
 function measuresOf(view: View): string[] {

@@ -21,12 +21,14 @@ export function useMeasure(
 interface ChoiceProps {
   readonly source: Source
   readonly measures: readonly string[]
+  /** no others are offered */
+  readonly only?: readonly string[]
   readonly chosen: string
   readonly onChoose: (name: string) => void
 }
 
-export function MeasureChoice({ source, chosen: now, onChoose }: ChoiceProps): JSX.Element | null {
-  const offered = chartMeasures(source)
+export function MeasureChoice({ source, only, chosen: now, onChoose }: ChoiceProps): JSX.Element | null {
+  const offered = chartMeasures(source).filter(({ name }) => only?.includes(name) ?? true)
   if (offered.length < 2) return null
   return (
     <Choice

@@ -3,6 +3,11 @@ import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Dataset } from '../definition.ts'
 import { type Source, sourceOf } from '../question.ts'
+import { CandlePanel } from './candle-panel.tsx'
+import { FunnelPanel } from './funnel-panel.tsx'
+import { HeatPanel } from './heat-panel.tsx'
+import { MapPanel } from './map-panel.tsx'
+import { NumberPanel } from './number-panel.tsx'
 import type { Panel } from './panel.ts'
 import { RankingPanel } from './ranking-panel.tsx'
 import { TablePanel } from './table-panel.tsx'
@@ -38,6 +43,17 @@ function Shown({ source, panel }: { source: Source; panel: Panel }): JSX.Element
     case 'stacked':
     case 'bars':
       return <TimePanel {...own} measures={show} by={by[0] ?? null} shape={panel.shape} />
+    case 'map':
+    case 'points':
+      return <MapPanel {...own} measures={show} by={by} />
+    case 'heat':
+      return <HeatPanel {...own} measures={show} />
+    case 'candles':
+      return <CandlePanel {...own} by={by[0]!} />
+    case 'funnel':
+      return <FunnelPanel {...own} measures={show} />
+    case 'number':
+      return <NumberPanel {...own} measures={show} />
     default:
       return <TablePanel source={source} title={title} span={span} {...(show.length > 0 && { measures: show })} />
   }

@@ -1,0 +1,110 @@
+/** Bars of prices as candles, with lines over them, volume below, and one oscillator. */
+import type { EChartsCoreOption } from 'echarts/core'
+import { numberOf, type Row } from '../answer.ts'
+import { formatBucket, formatCompact, formatNumber } from '../format.ts'
+import type { Colours } from './chart.tsx'
+
+export interface CandlesInput {
+  /** oldest first */
+  readonly rows: readonly Row[]
+  readonly grain: string
+  readonly zone: string
+  /** drawn over the candles: averages and bands */
+  readonly over: readonly Named[]
+  /** drawn below them */
+  readonly below: readonly Named[]
+  /** the measure with the volume, if there is one */
+  readonly volume: string | null
+  readonly source: string
+}
+
+interface Named {
+  readonly name: string
+  readonly label: string
+}
+
+const OHLC = ['open', 'close', 'low', 'high'] as const
+
+export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreOption {
+  const { rows, grain, zone, over, below, volume } = input
+  const times = rows.map(({ time }) => formatBucket(Date.parse(String(time)), grain, zone))
+  const values = (name: string): (number | null)[] => rows.map((row) => numberOf(row[name]))
+  const bars = rows.map((row) => OHLC.map((name) => numberOf(row[name])))
+  return (colours) => ({
+    animationDuration: 0,
+    color: [...colours.series.slice(1)],
+    textStyle: { fontFamily: 'inherit', color: colours.text },
+    legend: {
+      top: 0,
+      left: 0,
+      icon: 'roundRect',
+      itemHeight: 3,
+      textStyle: { color: colours.text },
+      data: labels(over, below),
+    },
+    axisPointer: { link: [{ xAxisIndex: 'all' }] },
+    tooltip: tooltipOf(input, times, colours),
+    dataZoom: [{ type: 'inside', xAxisIndex: [0, 1, 2], zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false }],
+    grid: [
+      { left: 52, right: 10, top: 34, height: '46%' },
+      { left: 52, right: 10, top: '62%', height: '10%' },
+      { left: 52, right: 10, top: '77%', height: '16%' },
+    ],
+    xAxis: [0, 1, 2].map((gridIndex) => ({
+      ...{ type: 'category', data: times, gridIndex, axisTick: { show: false } },
+      axisLine: { lineStyle: { color: colours.line } },
+      axisLabel: { show: gridIndex === 2, color: colours.faint, hideOverlap: true },
+    })),
+    yAxis: [0, 1, 2].map((gridIndex) => ({
+      ...{ type: 'value', gridIndex, scale: gridIndex !== 1, splitNumber: gridIndex === 0 ? 4 : 2 },
+      axisLabel: { show: gridIndex !== 1, color: colours.faint, formatter: (value: number) => formatCompact(value) },
+      splitLine: { lineStyle: { color: colours.line } },
+    })),
+    series: [
+      {
+        ...{ id: 'bars', name: 'Price', type: 'candlestick', data: bars },
+        itemStyle: { color: colours.up, color0: colours.down, borderColor: colours.up, borderColor0: colours.down },
+      },
+      ...over.map(({ name, label }) => line(name, label, values(name), 0)),
+      ...(volume === null
+        ? []
+        : [
+            {
+              ...{ id: volume, name: 'Volume', type: 'bar', xAxisIndex: 1, yAxisIndex: 1 },
+              ...{ data: values(volume), itemStyle: { color: colours.faint, opacity: 0.5 } },
+            },
+          ]),
+      ...below.map(({ name, label }) => line(name, label, values(name), 2)),
+    ],
+  })
+}
+
+const labels = (over: readonly Named[], below: readonly Named[]): string[] =>
+  [...over, ...below].map(({ label }) => label)
+
+function line(id: string, name: string, data: readonly (number | null)[], axis: number): object {
+  return {
+    ...{ id, name, type: 'line', data, showSymbol: false, xAxisIndex: axis, yAxisIndex: axis },
+    lineStyle: { width: 1.4, type: /band/i.test(id) ? 'dashed' : 'solid' },
+  }
+}
+
+function tooltipOf(
+  { rows, over, below, volume, source }: CandlesInput,
+  times: readonly string[],
+  colours: Colours,
+): object {
+  return {
+    ...{ trigger: 'axis', renderMode: 'richText', confine: true, axisPointer: { type: 'cross' } },
+    backgroundColor: colours.surface,
+    borderColor: colours.line,
+    textStyle: { color: colours.text, fontSize: 12 },
+    formatter: ([first]: readonly { readonly dataIndex: number }[]) => {
+      const row = rows[first!.dataIndex]!
+      const named = [...OHLC.map((name) => ({ name, label: name })), ...over, ...below]
+      const all = volume === null ? named : [...named, { name: volume, label: 'volume' }]
+      const lines = all.map(({ name, label }) => `${label}  ${formatNumber(numberOf(row[name]) ?? Number.NaN)}`)
+      return [times[first!.dataIndex], ...lines, source].join('\n')
+    },
+  }
+}

@@ -1,0 +1,46 @@
+/** Values at positions, as circles whose area is the value. */
+import type { EChartsCoreOption } from 'echarts/core'
+import { formatNumber } from '../format.ts'
+import type { Colours } from './chart.tsx'
+import { mapOf } from './world-map.ts'
+
+export interface Point {
+  readonly lon: number
+  readonly lat: number
+  readonly value: number
+}
+
+export interface PointMapInput {
+  readonly points: readonly Point[]
+  readonly measure: string
+  readonly source: string
+}
+
+const PIXELS_MAX = 34
+const PIXELS_MIN = 3
+
+export function pointMap({ points, measure, source }: PointMapInput): (colours: Colours) => EChartsCoreOption {
+  const largest = Math.max(1, ...points.map(({ value }) => value))
+  return (colours) => ({
+    animationDuration: 0,
+    textStyle: { fontFamily: 'inherit', color: colours.text },
+    tooltip: {
+      renderMode: 'richText',
+      confine: true,
+      backgroundColor: colours.surface,
+      borderColor: colours.line,
+      textStyle: { color: colours.text, fontSize: 12 },
+      formatter: ({ value }: { readonly value: readonly [number, number, number] }) =>
+        `${formatNumber(value[1])}°, ${formatNumber(value[0])}°\n${measure}: ${formatNumber(value[2])}\n${source}`,
+    },
+    geo: { ...mapOf(colours), roam: false, silent: true },
+    series: [
+      {
+        ...{ id: 'points', type: 'scatter', coordinateSystem: 'geo' },
+        itemStyle: { color: colours.series[0], opacity: 0.6 },
+        symbolSize: ([, , value]: readonly number[]) => Math.max(PIXELS_MIN, PIXELS_MAX * Math.sqrt(value! / largest)),
+        data: points.map(({ lon, lat, value }) => [lon, lat, value]),
+      },
+    ],
+  })
+}

@@ -1,0 +1,72 @@
+/** The shapes of the countries, fetched with the first map. */
+import { feature } from 'topojson-client'
+import type { GeometryCollection, Topology } from 'topojson-specification'
+import { registerMap } from './echarts.ts'
+
+declare const WORLD_FILE: string
+
+export interface World {
+  /** numeric code of a country by any of its codes; null if it is not one */
+  codeOf(country: string): string | null
+  /** numeric code → middle of a country that is too small to be seen */
+  readonly small: ReadonlyMap<string, readonly [lon: number, lat: number]>
+}
+
+type Place = readonly [lon: number, lat: number]
+interface Shape {
+  readonly coordinates: unknown
+}
+
+/** degrees; a smaller country is shown as a point, too */
+const SMALL_DEGREES = 1.2
+
+let loaded: Promise<World> | null = null
+
+/** Loads the shapes once, and registers them as the map `world`. */
+export function loadWorld(): Promise<World> {
+  loaded ??= load().catch((error: unknown) => {
+    loaded = null
+    throw error
+  })
+  return loaded
+}
+
+async function load(): Promise<World> {
+  const { topology, codes } = (await (await fetch(WORLD_FILE)).json()) as {
+    topology: Topology<{ countries: GeometryCollection }>
+    codes: Readonly<Record<string, string>>
+  }
+  const shapes = feature(topology, topology.objects.countries)
+  const named = shapes.features.map((one) => ({
+    ...one,
+    geometry: { ...one.geometry, coordinates: unwrapped((one.geometry as unknown as Shape).coordinates) },
+    properties: { name: String(one.id) },
+  }))
+  registerMap('world', { ...shapes, features: named } as Parameters<typeof registerMap>[1])
+  const small = named.flatMap(({ properties, geometry }): [string, Place][] => {
+    const middle = middleOfSmall(geometry as unknown as Shape)
+    return middle === null ? [] : [[properties.name, middle]]
+  })
+  const codeOf = (country: string): string | null =>
+    codes[country.toLowerCase()] ?? (/^\d{3}$/.test(country) ? country : null)
+  return { codeOf, small: new Map(small) }
+}
+
+/** An island across the 180th meridian stays in one piece, at the right edge, and is not stretched over the whole map. */
+function unwrapped(coordinates: unknown): unknown {
+  const parts = coordinates as unknown[][]
+  if (typeof parts[0]?.[0] !== 'number') return parts.map(unwrapped)
+  const ring = parts as unknown as Place[]
+  const jumps = ring.some(([lon], index) => index > 0 && Math.abs(lon - ring[index - 1]![0]) > 180)
+  return jumps ? ring.map(([lon, lat]) => [lon < 0 ? lon + 360 : lon, lat]) : ring
+}
+
+function middleOfSmall({ coordinates }: Shape): Place | null {
+  const places = (coordinates as unknown[]).flat(3) as number[]
+  const [lons, lats] = [0, 1].map((rest) => places.filter((_, index) => index % 2 === rest))
+  const extent = (values: number[]): [number, number] => [Math.min(...values), Math.max(...values)]
+  const [west, east] = extent(lons!)
+  const [south, north] = extent(lats!)
+  const isSmall = east - west < SMALL_DEGREES && north - south < SMALL_DEGREES
+  return isSmall ? [(west + east) / 2, (south + north) / 2] : null
+}

@@ -1,0 +1,130 @@
+/** Prices of one key as candles, with the calculations of a series: bands and averages over them, an oscillator below. */
+import type { JSX } from 'preact'
+import { choose, chosen, filters, setFilter } from '../address.ts'
+import { type Answer, keyOf } from '../answer.ts'
+import { candles } from '../charts/candles.ts'
+import { Chart } from '../charts/chart.tsx'
+import { isNumeric, labelOf, type Measure, titled } from '../definition.ts'
+import { useLive } from '../live.ts'
+import { provenanceLine } from '../provenance.tsx'
+import { type Ask, ask, filterText, type Source } from '../question.ts'
+import { grainOf, newestQuery, zoneOf } from '../range.ts'
+import { Frame } from './frame.tsx'
+import { Choice } from './measure-choice.tsx'
+
+export interface CandleProps {
+  readonly source: Source
+  readonly id: string
+  readonly title: string
+  readonly by: string
+  readonly span?: number
+}
+
+interface Shown {
+  readonly grain: string
+  readonly zone: string
+  readonly over: readonly Measure[]
+  readonly below: readonly Measure[]
+}
+
+export const PRICES = ['open', 'high', 'low', 'close'] as const
+/** calculations in the unit of the price */
+const OVER = /^(sma|ema|wma|upper|lower|middle)_/
+/** shown over the candles until the user chooses */
+const BANDS = /_band$|^sma_20$/
+const BARS_MAX = 250
+const HEIGHT = 520
+
+export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): JSX.Element {
+  const keys = useKeys(source, by)
+  const key = filters.value.get(by)?.[0] ?? keys[0]
+  const columns = (source.series?.columns ?? []).filter(({ type }) => isNumeric(type))
+  const groups = groupsOf(columns)
+  const below = groups.get(chosen(`below.${id}`) ?? '') ?? groups.get('rsi') ?? [...groups.values()][0] ?? []
+  const volume = source.view.measures.some(({ name }) => name === 'volume') ? 'volume' : null
+  const shown: Shown = {
+    grain: grainOf(source.series ?? source.view, source.series?.grain),
+    zone: zoneOf(source.view.paneMs),
+    over: columns.filter(({ name }) => BANDS.test(name)),
+    below,
+  }
+  const known = useLive<Answer, Ask<Shown>>(
+    key === undefined ? null : ask(source, barsQuery(source, by, key, volume, shown), shown),
+  )
+  const controls = (
+    <>
+      <Choice
+        label={titled(by)}
+        value={key ?? ''}
+        options={keys.map((one) => [one, one])}
+        onChoose={(one) => setFilter(by, [one])}
+      />
+      {groups.size > 1 && (
+        <Choice
+          label="Below"
+          value={below[0]?.name.split('_')[0] ?? ''}
+          options={[...groups].map(([name, all]) => [name, all.length > 1 ? titled(name) : labelOf(all[0]!)])}
+          onChoose={(name) => choose({ [`below.${id}`]: name })}
+        />
+      )}
+    </>
+  )
+  return (
+    <Frame title={title} hint={`${key ?? ''} per ${shown.grain}`} known={known} span={span} controls={controls}>
+      {({ data, meta }) => {
+        const { grain, zone, over, below: lower } = known.asked!.shown
+        const named = (all: readonly Measure[]) => all.map((one) => ({ name: one.name, label: labelOf(one) }))
+        const input = {
+          rows: data.toReversed(),
+          grain,
+          zone,
+          over: named(over),
+          below: named(lower),
+          volume,
+          source: provenanceLine(meta),
+        }
+        return <Chart label={`${title} of ${key}`} height={HEIGHT} chart={candles(input)} />
+      }}
+    </Frame>
+  )
+}
+
+function barsQuery(source: Source, by: string, key: string, volume: string | null, shown: Shown): Ask['query'] {
+  const names = [
+    ...PRICES,
+    ...(volume === null ? [] : [volume]),
+    ...[...shown.over, ...shown.below].map(({ name }) => name),
+  ]
+  return {
+    dimensions: by,
+    ...{ measures: [...new Set(names)].join(','), grain: shown.grain, order: '-time', limit: BARS_MAX },
+    ...(shown.zone !== 'UTC' && { timezone: shown.zone }),
+    filter: [filterText(by, [key])],
+    ...newestQuery(source.view.paneMs),
+  }
+}
+
+/** `aroon_up`, `aroon_down` and `aroon_oscillator` belong together. */
+function groupsOf(columns: readonly Measure[]): ReadonlyMap<string, readonly Measure[]> {
+  const groups = Map.groupBy(
+    columns.filter(({ name }) => !OVER.test(name)),
+    ({ name }) => name.split('_')[0]!,
+  )
+  return groups
+}
+
+const KEYS_MAX = 200
+const KEYS_EVERY_MS = 30_000
+
+/** The values of the dimension, those with most events first. */
+function useKeys(source: Source, by: string): readonly string[] {
+  const view = { ...source, series: null }
+  const count = source.view.measures.find(({ kind }) => kind === 'count')
+  const query = {
+    dimensions: by,
+    ...(count !== undefined && { measures: count.name }),
+    ...{ order: count === undefined ? by : `-${count.name}`, limit: KEYS_MAX },
+  }
+  const { value } = useLive<Answer, Ask<null>>(ask(view, query, null), KEYS_EVERY_MS)
+  return value?.data.map((row) => keyOf(row[by])) ?? []
+}

@@ -1,0 +1,102 @@
+/** A measure by country, or at positions, on a map of the world. A click on a country looks at it. */
+import type { JSX } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { filters, toggleFilter } from '../address.ts'
+import { type Answer, keyOf, numberOf } from '../answer.ts'
+import { Chart } from '../charts/chart.tsx'
+import { pointMap } from '../charts/point-map.ts'
+import type { World } from '../charts/world.ts'
+import { worldMap } from '../charts/world-map.ts'
+import { labelOf, type Measure } from '../definition.ts'
+import { useLive } from '../live.ts'
+import { provenanceLine } from '../provenance.tsx'
+import { type Ask, ask, filterQuery, type Source } from '../question.ts'
+import { range, rangeQuery } from '../range.ts'
+import { Frame } from './frame.tsx'
+import { MeasureChoice, useMeasure } from './measure-choice.tsx'
+import { nameOf } from './ranking-panel.tsx'
+import { Loading } from './states.tsx'
+
+export interface MapProps {
+  readonly source: Source
+  readonly id: string
+  readonly title: string
+  readonly measures: readonly string[]
+  /** the dimension with the country, or those with latitude and longitude */
+  readonly by: readonly string[]
+  readonly span?: number
+}
+
+interface Shown {
+  readonly by: readonly string[]
+  readonly measure: Measure
+}
+
+const COUNTRIES_MAX = 300
+const POINTS_MAX = 1_000
+const HEIGHT = 400
+
+export function MapPanel({ source, id, title, measures, by, span = 8 }: MapProps): JSX.Element {
+  const [measure, chooseMeasure] = useMeasure(source, id, measures)
+  const world = useWorld()
+  const [country] = by
+  const windowed = source.view.window !== null
+  const query = {
+    dimensions: by.join(','),
+    ...{ measures: measure.name, order: `-${measure.name}`, limit: by.length > 1 ? POINTS_MAX : COUNTRIES_MAX },
+    filter: filterQuery(source, country),
+    ...(windowed ? { at: 'latest' } : rangeQuery(range.value, source.view.paneMs)),
+  }
+  const known = useLive<Answer, Ask<Shown>>(ask(source, query, { by, measure }))
+  const controls = <MeasureChoice source={source} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
+  return (
+    <Frame title={title} known={known} span={span} controls={controls}>
+      {(answer) =>
+        world === null ? <Loading /> : <Shapes {...{ answer, source, world, title, shown: known.asked!.shown }} />
+      }
+    </Frame>
+  )
+}
+
+interface ShapesProps {
+  readonly answer: Answer
+  readonly source: Source
+  readonly world: World
+  readonly title: string
+  readonly shown: Shown
+}
+
+function Shapes({ answer, source, world, title, shown: { by, measure } }: ShapesProps): JSX.Element {
+  const origin = provenanceLine(answer.meta, measure.name)
+  const label = `${title}: ${labelOf(measure)}. The ranking beside it has the same numbers as text`
+  if (by.length > 1) {
+    const points = answer.data.flatMap((row) => {
+      const [lat, lon, value] = [by[0]!, by[1]!, measure.name].map((name) => numberOf(row[name]))
+      return lat == null || lon == null || value == null ? [] : [{ lat, lon, value }]
+    })
+    return (
+      <Chart label={label} height={HEIGHT} chart={pointMap({ points, measure: labelOf(measure), source: origin })} />
+    )
+  }
+  const dimension = by[0]!
+  const countries = answer.data.map((row) => ({
+    key: keyOf(row[dimension]),
+    label: nameOf(row, dimension, source),
+    value: numberOf(row[measure.name]) ?? 0,
+  }))
+  const chosen = filters.value.get(dimension) ?? null
+  const pick = (code: string): void => {
+    const country = countries.find(({ key }) => world.codeOf(key) === code)
+    if (country !== undefined) toggleFilter(dimension, country.key)
+  }
+  const chart = worldMap({ world, countries, measure: labelOf(measure), source: origin, chosen })
+  return <Chart label={label} height={HEIGHT} chart={chart} onPick={pick} />
+}
+
+function useWorld(): World | null {
+  const [world, setWorld] = useState<World | null>(null)
+  useEffect(() => {
+    void import('../charts/world.ts').then(async ({ loadWorld }) => setWorld(await loadWorld()))
+  }, [])
+  return world
+}

@@ -1,0 +1,43 @@
+/** Single numbers, large: the measures of a view over everything that is looked at. */
+import type { JSX } from 'preact'
+import type { Answer } from '../answer.ts'
+import { labelOf } from '../definition.ts'
+import { formatValue } from '../format.ts'
+import { useLive } from '../live.ts'
+import { provenanceLine } from '../provenance.tsx'
+import { type Ask, ask, filterQuery, measuresOf, type Source } from '../question.ts'
+import { range, rangeQuery } from '../range.ts'
+import { Frame } from './frame.tsx'
+
+export interface NumberProps {
+  readonly source: Source
+  readonly title: string
+  readonly measures: readonly string[]
+  readonly span?: number
+}
+
+export function NumberPanel({ source, title, measures, span = 12 }: NumberProps): JSX.Element {
+  const query = {
+    ...{ dimensions: '', measures: measures.join(','), filter: filterQuery(source) },
+    ...(source.view.window === null ? rangeQuery(range.value, source.view.paneMs) : { at: 'latest' }),
+  }
+  const known = useLive<Answer, Ask<readonly string[]>>(ask(source, query, measures))
+  const named = new Map(measuresOf(source).map((measure) => [measure.name, measure]))
+  return (
+    <Frame title={title} known={known} span={span}>
+      {({ data: [row], meta }) => (
+        <dl class="tiles">
+          {known.asked!.shown.map((name) => (
+            <div key={name} title={provenanceLine(meta, name)}>
+              <dt>{labelOf(named.get(name) ?? { name })}</dt>
+              <dd>
+                {name in meta.estimates && <span title={meta.estimates[name]!.bound}>≈ </span>}
+                {formatValue(row?.[name], named.get(name)?.type)}
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </Frame>
+  )
+}
