@@ -22,6 +22,8 @@ export interface TopicWriter {
 /** of one send */
 const SEND_RECORDS_MAX = 1_000
 const SEND_BYTES_MAX = 512 * 1024
+/** for about how long the library repeats one request; without any the library makes no idempotent producer */
+const SEND_PATIENT_MS = 3_000
 
 export class KafkaTopicWriter implements TopicWriter {
   readonly #kafka: Kafka
@@ -31,7 +33,7 @@ export class KafkaTopicWriter implements TopicWriter {
 
   /** Connects when something is written. @param settings retries are up to the caller */
   constructor(settings: KafkaClientSettings, topic: string, notice: (message: string) => void) {
-    this.#kafka = kafkaClient(settings, 0, notice)
+    this.#kafka = kafkaClient(settings, SEND_PATIENT_MS, notice)
     this.#topic = topic
   }
 
@@ -60,7 +62,12 @@ export class KafkaTopicWriter implements TopicWriter {
   }
 
   async #connected(): Promise<Producer> {
-    const producer = this.#kafka.producer({ idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false })
+    const producer = this.#kafka.producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+    })
     await producer.connect()
     return producer
   }
