@@ -44,6 +44,8 @@ export interface ViewQuery {
   readonly at?: number | 'now' | 'latest'
   /** rank within each combination of these dimensions instead of over all rows */
   readonly per?: readonly string[]
+  /** 'start': the first page of all rows, `limit` at a time; else where the page before ended */
+  readonly cursor?: string
 }
 
 /** Limits of a query, by name; each is enforced before work is done. */
@@ -56,6 +58,12 @@ export const QUERY_LIMITS = {
   conditionDepthMax: 8,
   filterValuesMax: 1_000,
   filterValueCharsMax: 1_024,
+  /** rows of an answer that is read in pages, and of all such answers that are kept together */
+  pagedRowsMax: 10_000_000,
+  /** answers that are kept for further pages … */
+  pagedAnswersMax: 32,
+  /** … for this long after the last page was read */
+  pagedMs: 120_000,
   /** body of a query that is sent as JSON */
   queryBytesMax: 1024 * 1024,
   /** rows of a series whose gaps are filled: keys × buckets, those before `from` that its columns need included */

@@ -23,9 +23,12 @@ type QueryOptions = SharedOptions &
     readonly wait?: boolean
   }
 
-/** One flag per HTTP parameter, except `require`, which is `--require-live` and `--require-current`. */
+/** One flag per HTTP parameter, except `require`, which is `--require-live` and `--require-current`, and `cursor`: pages end with the process. */
 const FLAGS: Readonly<
-  Record<Exclude<(typeof QUERY_PARAMETERS)[number], 'require'>, readonly [placeholder: string, meaning: string]>
+  Record<
+    Exclude<(typeof QUERY_PARAMETERS)[number], 'require' | 'cursor'>,
+    readonly [placeholder: string, meaning: string]
+  >
 > = {
   measures: ['<names>', 'comma-separated measures (default: all)'],
   dimensions: ['<names>', 'comma-separated dimensions (default: those of the ranking, or all)'],

@@ -61,7 +61,7 @@ export async function answerFromRows(
   const outdated = outdatedBy(current, by, plan)
   const answer = await onConnection(engine, options.signal, async (connection: EngineConnection) => {
     const states = await statesFromRows(served, by, shown)
-    return answerStates(connection, plan, { ...states, outdated }, options)
+    return answerStates(engine, connection, plan, { ...states, outdated }, options)
   })
   return { ...answer, snapshot: shown }
 }

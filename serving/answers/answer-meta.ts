@@ -62,6 +62,8 @@ export interface AnswerMeta {
   readonly dictionaries: Readonly<Record<string, string>>
   /** there were more rows than the limit */
   readonly truncated: boolean
+  /** the cursor of the next page, of an answer that is read in pages; null: this is the last one, or it is not read in pages */
+  readonly next: string | null
 }
 
 /** How an answer by an earlier definition differs from one by the current definition. */
@@ -126,6 +128,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
       Object.entries(generation?.dictionaries ?? {}).map(([name, pin]) => [name, pin.version]),
     ),
     truncated,
+    next: null,
   }
 }
 

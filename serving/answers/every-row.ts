@@ -9,6 +9,7 @@ import type { BoundValues } from './bound-values.ts'
 import { enrichedSql, lookupsShown } from './lookup-sql.ts'
 import { EVERY_ROW, orderSql } from './merged-sql.ts'
 import { explained, panesAsked, rangeOf, rowsSql, type StatesAt, sketchedNames, statesOf } from './merged-view.ts'
+import { QueryError } from './query-error.ts'
 import { planFor, type QueryPlan } from './query-plan.ts'
 import { type ServedDataset, takeSnapshot } from './snapshot.ts'
 import { onConnection } from './time-limit.ts'
@@ -48,6 +49,7 @@ export async function everyRowOf<T>(
   nowMs: number,
   work: RowsWork<T>,
 ): Promise<T> {
+  if (limited.paged) throw new QueryError('cursor', 'cannot be combined with limit=all, which gives all rows at once')
   const plan = { ...limited, limit: EVERY_ROW }
   const { snapshot, bound, dictionaries, outdated } = at
   try {

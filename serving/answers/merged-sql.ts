@@ -235,7 +235,8 @@ function measuresRanking({ view, order, having: asked }: QueryPlan): string[] {
   return view.measures.map(({ name }) => name).filter((name) => by.has(name) || having.includes(name.toLowerCase()))
 }
 
-/** With `per` the limit holds within each combination, and the general one over all. */
+/** All, in pages. With `per` the limit holds within each combination, and the general one over all. */
 export function rowsShownMax(plan: QueryPlan): number {
+  if (plan.paged) return QUERY_LIMITS.pagedRowsMax
   return plan.per.length === 0 || plan.limit === EVERY_ROW ? plan.limit : QUERY_LIMITS.rowsMax
 }

@@ -2,7 +2,7 @@
 import type { SlidingWindow, SqlColumn } from '#core/compiled.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
@@ -15,6 +15,7 @@ import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
 import { NewestPane } from './newest-pane.ts'
 import { openTable } from './open-table.ts'
+import { pagedAnswersOf } from './paged-answers.ts'
 import { QueryError } from './query-error.ts'
 import { planFor, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { seriesRowsSql, sketchesOf } from './series-rows-sql.ts'
@@ -79,7 +80,7 @@ async function answerPlan(
   options: AnswerOptions & { readonly signal: AbortSignal },
 ): Promise<Answer> {
   return onConnection(served.engine, options.signal, async (connection) =>
-    answerStates(connection, plan, await statesOf(served, plan, snapshot, connection), options),
+    answerStates(served.engine, connection, plan, await statesOf(served, plan, snapshot, connection), options),
   )
 }
 
@@ -113,8 +114,12 @@ export interface StatesAt {
   readonly outdated?: Outdated | null
 }
 
-/** From states to rows: filtered, merged, presented, ranked, enriched. */
+/**
+ * From states to rows: filtered, merged, presented, ranked, enriched.
+ * @param connection of the engine
+ */
 export async function answerStates(
+  engine: DuckDbEngine,
   connection: EngineConnection,
   plan: QueryPlan,
   at: StatesAt,
@@ -125,7 +130,9 @@ export async function answerStates(
     const range = await rangeOf(plan, at, connection, nowMs)
     const enriched = enrichedSql(plan, rowsSql(plan, sql, range, bound), dictionaries)
     const columns = answerColumns(plan, enriched.names)
-    const { texts, estimated } = await rowTexts(connection, plan, { sql: enriched.sql, columns }, bound, answerBytesMax)
+    const rowsOf = { sql: enriched.sql, columns }
+    if (plan.paged) return await firstPage(connection, plan, rowsOf, { ...at, range, nowMs, engine, answerBytesMax })
+    const { texts, estimated } = await rowTexts(connection, plan, rowsOf, bound, answerBytesMax)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
     const truncated = texts.length > most
@@ -222,21 +229,51 @@ export function sketchedNames(plan: QueryPlan): string[] {
   ]
 }
 
+interface RowsOf {
+  readonly sql: string
+  readonly columns: readonly SqlColumn[]
+}
+
 async function rowTexts(
   connection: EngineConnection,
   plan: QueryPlan,
-  { sql, columns }: { readonly sql: string; readonly columns: readonly SqlColumn[] },
+  rows: RowsOf,
   bound: BoundValues,
   answerBytesMax: number,
 ): Promise<RowTexts> {
   const sketches = sketchedNames(plan)
-  const members = columns.map((column) => ({ name: column.name, sql: memberSql(column) }))
-  const object = `json_object(${members.map(({ name, sql }) => `${quoteText(name)}, ${sql}`).join(', ')})`
-  const flags = sketches.map((name) => quoteName(`${name}__estimated`))
-  const select = `SELECT ${[`${object}::VARCHAR`, ...flags].join(', ')} FROM (${sql}) ORDER BY _n`
+  const select = `SELECT ${[textSql(rows), ...sketches.map(flagOf)].join(', ')} FROM (${rows.sql}) ORDER BY _n`
   const [texts, ...marks] = await boundedRows(connection, select, bound.parameters, answerBytesMax)
   return {
     texts: texts as string[],
     estimated: new Map(sketches.map((name, index) => [name, marks[index]!.filter((mark) => mark === true).length])),
   }
+}
+
+/** All rows are stored; the first page of them is the answer. */
+async function firstPage(
+  connection: EngineConnection,
+  plan: QueryPlan,
+  rows: RowsOf,
+  at: StatesAt &
+    Required<Pick<AnswerOptions, 'nowMs' | 'answerBytesMax'>> & { range: AnswerRange; engine: DuckDbEngine },
+): Promise<Answer> {
+  const { bound, engine, snapshot, range, nowMs, outdated, answerBytesMax } = at
+  const flags = sketchedNames(plan)
+  const select = `SELECT ${['_n', textSql(rows), ...flags.map(flagOf)].join(', ')} FROM (${rows.sql}) ORDER BY _n`
+  const pages = pagedAnswersOf(engine)
+  const stored = await pages.store(connection, { select, parameters: bound.parameters, flags })
+  const [givenAtMs, estimated] = [Date.now(), stored.flagged]
+  const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs, truncated: false, estimated, outdated })
+  const answer = { query: plan.query, pageRows: plan.limit, columns: rows.columns, meta, snapshot }
+  return pages.begin(connection, stored, answer, answerBytesMax)
+}
+
+function textSql({ columns }: RowsOf): string {
+  const members = columns.map((column) => `${quoteText(column.name)}, ${memberSql(column)}`)
+  return `json_object(${members.join(', ')})::VARCHAR`
+}
+
+function flagOf(name: string): string {
+  return quoteName(`${name}__estimated`)
 }

@@ -47,6 +47,16 @@ export class OutdatedError extends NeedsBackfillError {
   }
 }
 
+/** The rest of the pages is not kept any more. */
+export class CursorExpiredError extends Error {
+  constructor({ pagedMs, pagedAnswersMax }: { readonly pagedMs: number; readonly pagedAnswersMax: number }) {
+    super(
+      `the answer that this cursor continues is not kept any more: one is kept for pagedMs = ${pagedMs} ms after its last page, by the process that gave it, and at most pagedAnswersMax = ${pagedAnswersMax} at a time; begin again with cursor=start`,
+    )
+    this.name = 'CursorExpiredError'
+  }
+}
+
 /** The answer did not count everything before a wanted position in time. */
 export class PositionNotReachedError extends Error {
   /** per partition, the offset up to which answers count events now */

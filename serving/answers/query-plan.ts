@@ -51,6 +51,8 @@ export interface QueryPlan {
   /** all must hold */
   readonly having: readonly Condition<PlannedHaving>[]
   readonly limit: number
+  /** all rows are computed, `limit` is the size of a page */
+  readonly paged: boolean
   readonly per: readonly string[]
   /** the time buckets that are asked for */
   readonly buckets: { readonly grain: Grain; readonly paneMs: number } | null
@@ -95,6 +97,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
   if (!Number.isInteger(limit) || limit < 1 || limit > QUERY_LIMITS.rowsMax) {
     throw new QueryError('limit', `must be an integer from 1 to rowsMax = ${QUERY_LIMITS.rowsMax}`)
   }
+  if (query.cursor !== undefined && per.length > 0) throw new QueryError('cursor', "cannot be combined with 'per'")
   const ranked: Order[] = rank && (grain === undefined || per.length > 0) ? [{ by: rank.by, direction: 'desc' }] : []
   const wanted = query.order ?? ranked
   const tie = keep
@@ -117,6 +120,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     order: [...wanted, ...tie],
     having,
     limit,
+    paged: query.cursor !== undefined,
     per,
     ...time,
   }

@@ -11,6 +11,7 @@ import { LiveMissingError, OutdatedError } from '../answers/query-error.ts'
 import { limited } from '../answers/time-limit.ts'
 import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AnsweredDataset, AskedQuery, LiveAnswers, WaitOptions } from '../live/live-answers.ts'
+import { askPage, isFurtherPage } from './ask-page.ts'
 import { inTurn, type TurnParts, whenGone } from './in-turn.ts'
 import type { Required } from './parse-query.ts'
 import { ageHeaders, lastingHeaders, type ProvenanceHeaders } from './provenance-headers.ts'
@@ -50,6 +51,7 @@ export async function askView(
   reply: FastifyReply,
 ): Promise<GivenAnswer> {
   const { target, required } = question
+  if (isFurtherPage(question)) return { kind: 'computed', answer: await askPage(parts, question, request, reply) }
   const given =
     target.live === undefined
       ? await computed(parts, question, request, reply)
@@ -74,8 +76,8 @@ export function sendJson(
   }
   const { live, asked, kept } = given
   // A kept answer may be older than the position that the next request with the same URL must wait for, or lack the live part then.
-  const isAsked = atLeast === null && !required.live && !required.current
-  if (isAsked && request.method === 'GET')
+  const isPlain = atLeast === null && !required.live && !required.current && !asked.plan.paged
+  if (isPlain && request.method === 'GET')
     repeated.remember(request.raw, { live, asked, route: request.routeOptions.url! })
   const headers = headersOf(live, kept)
   reply.headers(headers)

@@ -87,6 +87,7 @@ export function followAnswer(
   const { live } = target
   if (live === undefined)
     throw new ProblemError('not-found', 'this process does not follow the log: it has no live answers')
+  if (query.cursor !== undefined) throw new QueryError('cursor', 'an answer that is followed has no pages')
   const lastId = lastIdOf(request)
   const subscription: Subscription = {
     live,

@@ -116,6 +116,7 @@ export const ANSWER_PROBLEMS: readonly ProblemType[] = [
   'storage-fault',
   'not-acceptable',
   'needs-backfill',
+  'cursor-expired',
   'busy',
   'query-timeout',
   'answer-too-large',

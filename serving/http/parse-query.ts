@@ -21,6 +21,7 @@ export const QUERY_PARAMETERS = [
   'limit',
   'at',
   'per',
+  'cursor',
   'atLeast',
   'require',
 ] as const
@@ -63,6 +64,7 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     order: list('order'),
     limit: wholeNumber('limit', one('limit')),
     per: list('per'),
+    cursor: one('cursor'),
   })
 }
 

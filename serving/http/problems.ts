@@ -5,6 +5,7 @@ import { LakeError } from '#storage/lake/lake-error.ts'
 import {
   AnswerTooLargeError,
   ClientGoneError,
+  CursorExpiredError,
   ExportTooLargeError,
   LiveMissingError,
   NeedsBackfillError,
@@ -33,6 +34,7 @@ export const PROBLEMS = {
   'job-ended': { status: 409, title: 'The job has ended', retryable: false },
   'replay-uncertain': { status: 409, title: 'Whether the event was appended is not known', retryable: false },
   'needs-backfill': { status: 409, title: 'The view needs a backfill', retryable: false },
+  'cursor-expired': { status: 410, title: 'The answer is not kept any more', retryable: false },
   'too-large': { status: 413, title: 'The request exceeds a size limit', retryable: false },
   'answer-too-large': { status: 413, title: 'The answer exceeds a size limit', retryable: false },
   'unsupported-type': { status: 415, title: 'Unsupported content type or encoding', retryable: false },
@@ -93,6 +95,7 @@ export function problemOfError(error: unknown): Problem {
     return problemOf('needs-backfill', error.message)
   if (error instanceof TooManyQueriesError || error instanceof TooManyReadersError)
     return problemOf('busy', error.message)
+  if (error instanceof CursorExpiredError) return problemOf('cursor-expired', error.message, { field: 'cursor' })
   if (error instanceof PositionNotReachedError)
     return problemOf('position-not-reached', error.message, { position: error.position })
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)

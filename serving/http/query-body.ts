@@ -84,6 +84,10 @@ export const QUERY_BODY = z
     order: names('Dimensions, measures or `time`; a leading `-` means descending'),
     limit: z.number().int().optional().describe(`Maximum number of rows, up to ${QUERY_LIMITS.rowsMax}`),
     per: names('Ranks within each combination of these dimensions'),
+    cursor: z
+      .string()
+      .optional()
+      .describe('`start`: the first page of all rows, `limit` at a time; then `meta.next` of the page before'),
     atLeast: z.string().optional().describe('Waits until the answer counts everything before this position'),
     require: z
       .array(z.enum(['live', 'current']))

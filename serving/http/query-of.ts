@@ -32,6 +32,7 @@ export function queryOf(dataset: string, body: QueryBody): ViewQuery {
     limit: body.limit,
     at: at === 'now' || at === 'latest' ? at : time('at', at),
     per: body.per,
+    cursor: body.cursor,
   }
 }
 

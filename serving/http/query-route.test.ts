@@ -202,3 +202,45 @@ test('an unknown view, another type and a body over its limit are refused as suc
   const large = await post(`{"view":"sales"}${' '.repeat(QUERY_LIMITS.queryBytesMax)}`)
   expect(large).toMatchObject({ status: 413, problem: { detail: expect.stringContaining('queryBytesMax') } })
 })
+
+describe('pages', () => {
+  const all = { view: 'sales', time: { grain: 'hour' }, dimensions: ['country', 'kind'], order: ['-n'] }
+
+  test('are one position together, and what one large answer is, also when events come in between', async () => {
+    const { data } = await post({ ...all, ...counted })
+    const pages: unknown[] = []
+    const positions = new Set<string>()
+    let cursor: string | null = 'start'
+    while (cursor !== null) {
+      const page = await post({ ...all, limit: 4, cursor })
+      expect(page.status, page.body).toBe(200)
+      const { meta } = JSON.parse(page.body) as {
+        meta: { next: string | null; position: number[]; truncated: boolean }
+      }
+      expect(meta.truncated).toBe(meta.next !== null)
+      pages.push(...page.data)
+      positions.add(meta.position.join())
+      cursor = meta.next
+      await platform.intake.offer([EVENTS[0]!.replace('"us"', '"br"')])
+    }
+    expect(pages).toEqual(data)
+    expect(positions.size).toBe(1)
+  })
+
+  test('a cursor is of its query, and ends with what it continues', async () => {
+    const first = await platform.app.inject('/v1/datasets/shop/views/sales?dimensions=country&limit=1&cursor=start')
+    const { next } = (first.json() as { meta: { next: string } }).meta
+    const of = (query: string) => platform.app.inject(`/v1/datasets/shop/views/sales?${query}&cursor=${next}`)
+    expect((await of('dimensions=country&limit=1')).statusCode).toBe(200)
+    expect((await of('dimensions=country&limit=2')).json()).toMatchObject({ status: 400, field: 'cursor' })
+    const gone = Buffer.from('00000000-0000-4000-8000-000000000000.1').toString('base64url')
+    expect((await post({ view: 'sales', cursor: gone })).problem).toMatchObject({
+      type: 'urn:watershed:problem:cursor-expired',
+      detail: expect.stringContaining('begin again with cursor=start'),
+    })
+    expect((await post({ view: 'sales', cursor: 'x' })).problem).toMatchObject({ field: 'cursor' })
+    const every = await platform.app.inject('/v1/datasets/shop/views/sales?limit=all&cursor=start')
+    expect(every.json()).toMatchObject({ status: 400, field: 'cursor' })
+    expect((await post({ ...all, per: ['country'], cursor: 'start' })).problem).toMatchObject({ field: 'cursor' })
+  })
+})

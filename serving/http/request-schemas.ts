@@ -119,6 +119,10 @@ export const VIEW_QUERY = z.strictObject({
     .describe(
       'Comma-separated. `live`: refuses an answer that may lack events of open segments; `current`: refuses an answer by an earlier definition of the view',
     ),
+  cursor: z
+    .string()
+    .optional()
+    .describe('`start`: the first page of all rows, `limit` at a time; then `meta.next` of the page before'),
   per: names('Ranks within each combination of these dimensions'),
 } satisfies Record<(typeof QUERY_PARAMETERS)[number], z.ZodType>)
 

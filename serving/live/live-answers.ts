@@ -15,7 +15,7 @@ import { everyRowOf, type RowsWork } from '../answers/every-row.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
 import { NeedsBackfillError, PositionNotReachedError } from '../answers/query-error.ts'
 import { planFor, type QueryPlan } from '../answers/query-plan.ts'
-import { type Snapshot, SnapshotError } from '../answers/snapshot.ts'
+import { type PartitionPosition, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
 import type { EventsDataset } from '../raw-events/events-page.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
@@ -236,6 +236,11 @@ export class LiveAnswers {
     return JSON.stringify(this.age(kept, nowMs))
   }
 
+  /** The snapshot's positions, with their age and distance from the log's end as last read. */
+  seen(snapshot: Snapshot): readonly PartitionPosition[] {
+    return this.#live.seen(snapshot)
+  }
+
   /** Why events of open segments may be missing in the answer now; else null. */
   whyMissing(kept: KeptAnswer): string | null {
     return whyMissing(this.#live.seen(kept.snapshot))
@@ -289,7 +294,8 @@ export class LiveAnswers {
         this.#count('computed')
         const kept = keptOf(answer, head.moment, windowOf(plan, nowMs), performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
-        this.#cache.keep(text, kept)
+        // The pages of an answer are not kept as long.
+        if (!plan.paged) this.#cache.keep(text, kept)
         return kept
       } catch (error) {
         if (error instanceof NeedsBackfillError) return this.#computeFromRows(plan, nowMs, signal, error)
@@ -327,7 +333,7 @@ export class LiveAnswers {
       const { dictionaries, newestPane } = head
       const states = { snapshot, sql: head.sql(bound), bound, dictionaries, newestPane }
       const answer = (connection: EngineConnection): Promise<Answer> =>
-        answerStates(connection, plan, states, { nowMs, answerBytesMax })
+        answerStates(this.#live.served.engine, connection, plan, states, { nowMs, answerBytesMax })
       return await onConnection(this.#live.served.engine, signal, answer, { pooled: true })
     } finally {
       head.release()

@@ -40,6 +40,10 @@ const ANSWER_META = z.strictObject({
   window: z.strictObject({ from: moment, to: moment, ended: z.boolean() }).nullable(),
   dictionaries: z.record(z.string(), z.string()),
   truncated: z.boolean(),
+  next: z
+    .string()
+    .nullable()
+    .describe('The cursor of the next page; null: there is none, or the answer is not read in pages'),
 }) satisfies z.ZodType<AnswerMeta>
 
 export const ANSWER = z.strictObject({
