@@ -5,8 +5,8 @@ import type { Positions } from '#core/offsets.ts'
 import { answerView } from '#serving/answers/answer-from-rows.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { answerAtLeast } from '#serving/answers/at-least.ts'
-import type { Answer } from '#serving/answers/merged-view.ts'
 import { LiveMissingError, OutdatedError } from '#serving/answers/query-error.ts'
+import { planFor } from '#serving/answers/query-plan.ts'
 import type { QUERY_PARAMETERS } from '#serving/http/parse-query.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { stopSignal } from '../signals.ts'
@@ -15,12 +15,14 @@ import { bringUpToDate, foldedByOthers, type UpToDate } from './bring-up-to-date
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { keepDigits, print, printTable, say } from './output.ts'
+import { explainedAs, sayExplanation, type TimedAnswer } from './say-explanation.ts'
 import type { Workspace } from './workspace.ts'
 
 type QueryOptions = SharedOptions &
   AskedOptions & {
     readonly catchUp: boolean
     readonly wait?: boolean
+    readonly explain?: boolean
   }
 
 /** One flag per HTTP parameter, except `require`, which is `--require-live` and `--require-current`, and `cursor`: pages end with the process. */
@@ -58,6 +60,7 @@ export function queryCommand(): Command {
   command.option('--wait', 'wait until the answer counts every event that is in the log now')
   command.option('--require-live', 'fail if events of open segments may be missing in the answer')
   command.option('--require-current', 'fail if the view is answered by its earlier definition')
+  command.option('--explain', 'also say what the answer was merged from, how long it took, and what would help')
   command.option('--no-catch-up', 'answer without folding events that no stream role has folded')
   return command.action(query)
 }
@@ -67,24 +70,33 @@ async function query(dataset: string, view: string | undefined, options: QueryOp
   const asking = async (workspace: Workspace): Promise<Asked> => {
     const open = await workspace.dataset(dataset, 'late')
     const { queryMsMax, waitMsMax, answerBytesMax } = workspace.configuration
-    const ask = (): Promise<Answer> => answerView(open, question.query, { queryMsMax, answerBytesMax })
+    const ask = async (): Promise<TimedAnswer> => {
+      const beganMs = performance.now()
+      const answer = await answerView(open, question.query, { queryMsMax, answerBytesMax })
+      const { view } = planFor(open.dataset, question.query)
+      return { ...answer, stored: view, tookMs: performance.now() - beganMs }
+    }
     const position = options.wait ? await logEnd(open) : question.atLeast(open)
     const asked = await askUpToDate(workspace, open, ask, options.catchUp)
     if (position === null || isReached(position, asked.meta.position)) return asked
     return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }
   }
-  const { rowsJson, meta, upToDate } = await withWorkspace(options, 'serve', asking, { dataset })
+  const answered = await withWorkspace(options, 'serve', asking, { dataset })
+  const { rowsJson, meta, upToDate } = answered
   const { required } = question
   if (required.current && meta.outdated !== null) throw new OutdatedError({ dataset, name: meta.view })
   if (required.live && meta.liveMissing !== null) throw new LiveMissingError(meta.liveMissing)
-  if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
+  const explained = options.explain && answered.snapshot ? explainedAs(answered, answered.snapshot) : null
+  const member = explained === null ? '' : `,"explain":${JSON.stringify(explained)}`
+  if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}${member}}`)
   else show(rowsJson, meta)
+  if (explained !== null && !options.json) sayExplanation(explained)
   sayBehind(meta, upToDate)
 }
 
 const UNKNOWN_END = 'the log cannot be read, or ends before what was counted; run `watershed doctor`'
 
-interface Asked extends Answer {
+interface Asked extends TimedAnswer {
   readonly upToDate: UpToDate
 }
 
@@ -92,7 +104,7 @@ interface Asked extends Answer {
 async function askUpToDate(
   workspace: Workspace,
   open: OpenDataset,
-  ask: () => Promise<Answer>,
+  ask: () => Promise<TimedAnswer>,
   catchUp: boolean,
 ): Promise<Asked> {
   const answer = await ask()

@@ -14,7 +14,10 @@ export interface AtLeast {
 }
 
 /** The first answer that counts everything before the position. @throws PositionNotReachedError; what `ask` throws */
-export async function answerAtLeast({ position, waitMsMax }: AtLeast, ask: () => Promise<Answer>): Promise<Answer> {
+export async function answerAtLeast<Given extends Answer>(
+  { position, waitMsMax }: AtLeast,
+  ask: () => Promise<Given>,
+): Promise<Given> {
   const untilMs = performance.now() + waitMsMax
   for (;;) {
     const answer = await ask()

@@ -30,6 +30,8 @@ export interface Answer {
   /** of each row, in order, with the engine's types */
   readonly columns: readonly SqlColumn[]
   readonly meta: AnswerMeta
+  /** what it was merged from */
+  readonly snapshot?: Snapshot
 }
 
 export interface AnswerOptions {
@@ -137,7 +139,7 @@ export async function answerStates(
     const rows = texts.slice(0, most)
     const truncated = texts.length > most
     const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, outdated })
-    return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, columns, meta }
+    return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, columns, meta, snapshot }
   } catch (error) {
     throw explained(error, plan)
   }

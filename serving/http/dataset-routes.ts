@@ -6,6 +6,7 @@ import { servedUnder } from '../answers/unknown-name.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { askView } from './ask-view.ts'
 import { describeDataset } from './describe-dataset.ts'
+import { explainAnswer } from './explain-answer.ts'
 import { type ExportParts, exportAnswer } from './export-answer.ts'
 import { inTurn, whenGone } from './in-turn.ts'
 import { followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
@@ -88,13 +89,14 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
   )
   const ask = async (request: AskRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { dataset, view, format: extension } = request.params
-    const { bom, ...texts } = request.query
+    const { bom, explain, ...texts } = request.query
     const follows = extension === undefined && wantsEvents(request)
     const as = follows ? null : askedFormat(request, { extension, bom })
     const target = servedUnder(datasets, dataset)
     const isExport = texts.limit === 'all'
     const query = parseQuery(dataset, view, isExport ? { ...texts, limit: undefined } : texts)
     const question = { target, query, atLeast: parseAtLeast(texts, target), required: parseRequire(texts) }
+    if (explain === 'true') return explainAnswer(parts, question, isExport ? null : as, request, reply)
     if (as !== null && isExport) return exportAnswer(parts, question, as, request, reply)
     if (as === null) return followAnswer(parts.following, question, request, reply)
     return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)

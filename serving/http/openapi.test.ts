@@ -61,7 +61,7 @@ test('lists the parameters of each route', () => {
     (Object.fromEntries(operations())[route]!.parameters ?? [])
       .filter((parameter) => parameter.in === place)
       .map(({ name }) => name)
-  const asked = [...QUERY_PARAMETERS, 'bom'].sort()
+  const asked = [...QUERY_PARAMETERS, 'bom', 'explain'].sort()
   expect(named('GET /v1/datasets/{dataset}/views/{view}', 'query').sort()).toEqual(asked)
   expect(named('GET /v1/datasets/{dataset}/views/{view}.{format}', 'query').sort()).toEqual(asked)
   expect(named('GET /v1/datasets/{dataset}/views/{view}.{format}', 'path')).toEqual(['dataset', 'view', 'format'])
@@ -154,6 +154,7 @@ test.each<[string, z.ZodType]>([
   ['/v1/datasets', DATASETS],
   ['/v1/datasets/shop', DATASET],
   ['/v1/datasets/shop/views/by_kind', ANSWER],
+  ['/v1/datasets/shop/views/by_kind?explain=true', ANSWER],
   ['/v1/datasets/shop/generations', GENERATIONS],
   ['/v1/datasets/shop/dead-letters', DEAD_LETTERS],
   ['/v1/datasets/shop/events?raw=true', RAW_EVENTS],

@@ -144,4 +144,8 @@ export const VIEW_AS_QUERY = VIEW_QUERY.extend({
     .enum(['true', 'false'])
     .optional()
     .describe('CSV: begins with a byte order mark, for spreadsheets that need one'),
+  explain: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('JSON: also says how the answer came about: layers, steps, and what would make it fresher'),
 })

@@ -1,6 +1,7 @@
 /** A merged answer and its provenance. */
 import { z } from 'zod'
 import type { AnswerMeta } from '../../answers/answer-meta.ts'
+import { EXPLANATION } from './explanation.ts'
 import { moment, name, offset } from './scalars.ts'
 
 export const gap = z.strictObject({ partition: z.number().int(), start: offset, end: offset })
@@ -49,4 +50,5 @@ const ANSWER_META = z.strictObject({
 export const ANSWER = z.strictObject({
   data: z.array(z.record(z.string(), z.unknown())).describe('Rows: time, dimensions, measures and lookups, by name'),
   meta: ANSWER_META.describe('Provenance: what the answer was computed from, and how exact it is'),
+  explain: EXPLANATION.optional().describe('With `explain=true`: how the answer came about'),
 })
