@@ -10,8 +10,13 @@ export type ResolveFile = (file: LakeFile) => string
 
 /** Each method writes one file and returns its rows. */
 export interface BatchCompute {
-  /** states of everything in the segments' raw events */
-  recount(view: CompiledView, segments: readonly SegmentManifest[], writePath: string): Promise<number>
+  /** states of everything in the segments' raw events, merged with those in the files */
+  recount(
+    view: CompiledView,
+    segments: readonly SegmentManifest[],
+    states: readonly LakeFile[],
+    writePath: string,
+  ): Promise<number>
   /** the states of the files, merged: quickest with the largest file first */
   merge(view: CompiledView, files: readonly LakeFile[], writePath: string): Promise<number>
 }
@@ -27,8 +32,16 @@ export class DuckDbCompute implements BatchCompute {
     this.#resolve = resolve
   }
 
-  recount(view: CompiledView, segments: readonly SegmentManifest[], writePath: string): Promise<number> {
-    return this.#write(view, view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve)), writePath)
+  recount(
+    view: CompiledView,
+    segments: readonly SegmentManifest[],
+    states: readonly LakeFile[],
+    writePath: string,
+  ): Promise<number> {
+    const counted = view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve))
+    if (states.length === 0) return this.#write(view, counted, writePath)
+    const kept = readParquetSql(states.map(this.#resolve))
+    return this.#write(view, view.mergeSql(`(SELECT * FROM ${kept} UNION ALL BY NAME SELECT * FROM (${counted}))`), writePath)
   }
 
   merge(view: CompiledView, files: readonly LakeFile[], writePath: string): Promise<number> {

@@ -85,7 +85,8 @@ export class BatchFixture {
   readonly events: PlatformEvent[] = []
   dataset: CompiledDataset
   lake: LocalLake
-  /** the time of runs; segments are created at it, too */
+  readonly #landed: SegmentManifest[] = []
+  /** the time of runs; segments are created at it, too, and their events arrive */
   nowMs = 1_700_000_000_000
 
   private constructor(
@@ -167,6 +168,7 @@ export class BatchFixture {
     }
     const commit = await this.lake.commitSegment(manifest)
     expect(commit.outcome).toBe('committed')
+    this.#landed.push(manifest)
     return manifest
   }
 
@@ -184,26 +186,49 @@ export class BatchFixture {
     })
   }
 
-  /** Every view of the generation, presented, is the independent recount of the raw events before its boundary. */
+  /** Every view of the generation, presented, is the independent recount of the raw events before its boundary, and so are its totals. */
   async expectRecount(generation: GenerationManifest | null, lake: Lake = this.lake): Promise<void> {
     const chains = await lake.chains(PARTITIONS, { compacted: true })
     const segments = chains.flatMap((chain) =>
       chain.segments.filter((segment) => segment.end <= generation!.boundary[chain.partition]!),
     )
-    const rows = typedRowsSql(this.dataset, segments, (file) => lake.resolve(file))
+    await this.#expectStates(
+      generation!,
+      typedRowsSql(this.dataset, segments, (file) => lake.resolve(file)),
+      lake,
+    )
+    const total = segments.reduce((sum, segment) => sum + segment.rows, 0)
+    expect(generation!.rows).toBe(total)
+  }
+
+  /** As expectRecount, of all events that were ever landed before its boundary, wherever they are now. */
+  async expectAllCounted(generation: GenerationManifest | null, lake: Lake = this.lake): Promise<void> {
+    const counted = this.#landed.filter(({ partition, end }) => end <= generation!.boundary[partition]!)
+    const rows = counted.map(({ partition, start, rows }) => this.#generated(partition, start, start + rows))
+    const all = [this.#generated(0, 0, 0), ...rows].join(' UNION ALL ')
+    await this.#expectStates(generation!, `(${all})`, lake)
+    const sum = (of: (segment: SegmentManifest) => number): number =>
+      counted.reduce((total, segment) => total + of(segment), 0)
+    const { rows: usable, deadLetters, lateRows } = generation!
+    expect({ usable, deadLetters, lateRows }).toEqual({
+      usable: sum(({ rows }) => rows),
+      deadLetters: sum(({ deadLetters }) => deadLetters),
+      lateRows: sum(({ late }) => late.rows),
+    })
+  }
+
+  async #expectStates(generation: GenerationManifest, rows: string, lake: Lake): Promise<void> {
     for (const view of this.dataset.views.values()) {
       const keys = keyNames(view)
       const columns = [...keys, ...view.measures.map(({ name }) => name)].map(quoteName).join(', ')
-      const states = `(SELECT * FROM ${readParquetSql(generation!.views[view.name]!.files.map((file) => lake.resolve(file)))})`
+      const states = `(SELECT * FROM ${readParquetSql(generation.views[view.name]!.files.map((file) => lake.resolve(file)))})`
       const answered = `SELECT ${columns} FROM (${view.presentSql(`(${view.mergeSql(states)})`, keys)})`
       const counted = `SELECT ${columns} FROM (${view.recountSql(rows)})`
       const wrong = await this.connection.rows(
         `(FROM (${answered}) EXCEPT ALL FROM (${counted})) UNION ALL (FROM (${counted}) EXCEPT ALL FROM (${answered})) LIMIT 5`,
       )
-      expect(wrong, `view ${view.name} of ${generation!.id}`).toEqual([])
+      expect(wrong, `view ${view.name} of ${generation.id}`).toEqual([])
     }
-    const total = segments.reduce((sum, segment) => sum + segment.rows, 0)
-    expect(generation!.rows).toBe(total)
   }
 
   /** Typed rows with skewed countries, nulls, repeated members and lists; a function of partition and offset. */

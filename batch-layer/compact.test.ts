@@ -113,6 +113,7 @@ describe('groups of small segments', () => {
       log: 'l',
       schemaHash: 's',
       columns: [],
+      createdAtMs: 0,
       rows,
       ...more,
     }) as Partial<SegmentManifest> as SegmentManifest

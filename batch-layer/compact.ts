@@ -12,6 +12,7 @@ import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { type LakeFile, type RawFile, type SegmentManifest, unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
+import { arrivedMs } from './raw-horizon.ts'
 import { keptBoundary } from './retention.ts'
 import { writeParquet } from './write-parquet.ts'
 
@@ -21,6 +22,8 @@ export interface CompactOptions {
   readonly partitions: number
   /** rows of a large segment; default 1,000,000. Segments with more than half of that are not merged */
   readonly rowsTarget?: number
+  /** how long raw events are kept: segments far apart in it are not merged, so that the older ones can be removed before the newer; null: forever */
+  readonly rawKeptMs?: number | null
   readonly step?: StepHook
   readonly emit?: Emit
   readonly signal?: AbortSignal
@@ -35,10 +38,12 @@ export interface Compaction {
 
 const ROWS_TARGET = 1_000_000
 const SEGMENTS_PER_MERGE_MAX = 1_000
+/** A large segment is removed as a whole: raw events are kept this part of their horizon longer, at most. */
+const SPANS_PER_HORIZON = 10
 
 /** @returns null if a batch run holds the lock */
 export async function compactSegments(options: CompactOptions): Promise<Compaction | null> {
-  const { lake, engine, partitions, emit = silent, signal, rowsTarget = ROWS_TARGET } = options
+  const { lake, engine, partitions, emit = silent, signal, rowsTarget = ROWS_TARGET, rawKeptMs = null } = options
   const lock = await lake.tryLock('batch')
   if (lock === null) return null
   const connection = await engine.connect()
@@ -49,7 +54,7 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
     const chains = await lake.chains(partitions, { compacted: true })
     const groups = chains.flatMap((chain) => {
       const counted = chain.segments.filter((segment) => segment.end <= (boundary[chain.partition] ?? 0))
-      return groupSmall(counted, rowsTarget)
+      return groupSmall(counted, rowsTarget, rawKeptMs === null ? undefined : rawKeptMs / SPANS_PER_HORIZON)
     })
     for (const group of groups) {
       signal?.throwIfAborted()
@@ -76,8 +81,16 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
   }
 }
 
-/** Groups of adjacent segments that together form one large segment. A gap, or another log or schema, ends a group. */
-export function groupSmall(segments: readonly SegmentManifest[], rowsTarget: number): SegmentManifest[][] {
+/**
+ * Groups of adjacent segments that together form one large segment. A gap, or another log or schema, ends a group.
+ *
+ * @param spanMsMax how far apart the arrivals of a group may be
+ */
+export function groupSmall(
+  segments: readonly SegmentManifest[],
+  rowsTarget: number,
+  spanMsMax = Number.POSITIVE_INFINITY,
+): SegmentManifest[][] {
   const groups: SegmentManifest[][] = []
   let open: SegmentManifest[] = []
   let rows = 0
@@ -87,11 +100,14 @@ export function groupSmall(segments: readonly SegmentManifest[], rowsTarget: num
     rows = 0
   }
   for (const segment of segments) {
-    if (segment.kind === 'gap' || segment.rows > rowsTarget / 2) {
+    if (segment.kind === 'gap' || segment.kind === 'summary' || segment.rows > rowsTarget / 2) {
       end()
       continue
     }
-    const fits = rows + segment.rows <= rowsTarget && open.length < SEGMENTS_PER_MERGE_MAX
+    const fits =
+      rows + segment.rows <= rowsTarget &&
+      open.length < SEGMENTS_PER_MERGE_MAX &&
+      (open.length === 0 || arrivedMs(segment) - arrivedMs(open[0]!) <= spanMsMax)
     if (open.length > 0 && !(fits && open.every((each) => sameShape(each, segment)))) end()
     open.push(segment)
     rows += segment.rows

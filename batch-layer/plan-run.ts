@@ -8,14 +8,15 @@ import { type GenerationManifest, VIEW_FILES_MAX } from '#storage/lake/generatio
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
-import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { LakeFile, SegmentManifest, UncountedBefore } from '#storage/lake/segment-manifest.ts'
+import { assertCountsAsMuch, sinceOfAll, summariesOf, summarizedFiles } from './uncounted.ts'
 
 export type BatchMode = 'full' | 'incremental'
 
 /** How a view's file is computed. */
 export type ViewPlan =
-  /** from all raw segments */
-  | { readonly kind: 'recount' }
+  /** from all raw segments, and the states that summaries keep of the removed ones */
+  | { readonly kind: 'recount'; readonly kept: readonly LakeFile[] }
   /** the base generation's first files unchanged, and one that merges its others with the partials of the segments since (none if nothing is new) */
   | { readonly kind: 'extend'; readonly kept: readonly LakeFile[]; readonly merged: readonly LakeFile[] }
 
@@ -28,6 +29,10 @@ export interface RunPlan {
   /** names of the segments that the run reads: all of them, or those since the base */
   readonly segments: readonly string[]
   readonly views: ReadonlyMap<string, ViewPlan>
+  /** by partition, up to where raw events were removed; absent where none are */
+  readonly floor?: readonly Offset[]
+  /** view → by partition, what it does not count; only views that do not count everything */
+  readonly since: ReadonlyMap<string, readonly UncountedBefore[]>
   /** false: the base has counted the same segments with the same views */
   readonly changed: boolean
 }
@@ -39,9 +44,11 @@ export interface PlanInput {
   readonly base: GenerationManifest | null
   readonly closed: readonly SegmentChain[]
   readonly compacted: readonly SegmentChain[]
+  /** changed views may count from the first raw event that is kept */
+  readonly fromKept?: boolean
 }
 
-/** @throws LakeError 'log-mismatch' when segments or the base generation do not belong together */
+/** @throws LakeError 'log-mismatch' when segments or the base generation do not belong together; 'raw-removed' if a changed view would count less */
 export function planRun(input: PlanInput): RunPlan {
   assertOneLog(input)
   const { dataset, base, closed, compacted } = input
@@ -53,9 +60,15 @@ export function planRun(input: PlanInput): RunPlan {
   )
   const since = closed.flatMap((chain) => chain.segments.filter((segment) => segment.start >= countedBy(base, chain)))
   const views = new Map<string, ViewPlan>()
-  for (const name of dataset.views.keys()) {
+  const summaries = summariesOf(compacted)
+  const removes = dataset.rawKeptMs != null || summaries.size > 0
+  const uncounted = new Map<string, readonly UncountedBefore[]>()
+  for (const [name, view] of dataset.views) {
     const merge = mode === 'incremental' && base !== null ? mergePlan(dataset, name, base, since) : null
-    views.set(name, merge ?? { kind: 'recount' })
+    views.set(name, merge ?? { kind: 'recount', kept: summarizedFiles(view, summaries) })
+    const lacks = merge === null ? sinceOfAll(view, summaries, boundary.length) : base!.views[name]!.since
+    if (merge === null && !input.fromKept) assertCountsAsMuch(view, lacks, base, summaries)
+    if (lacks !== undefined) uncounted.set(name, lacks)
   }
   const read = mode === 'full' ? all : since
   return {
@@ -65,6 +78,8 @@ export function planRun(input: PlanInput): RunPlan {
     all,
     segments: read.map(segmentManifestName),
     views,
+    since: uncounted,
+    ...(removes && { floor: boundary.map((_, partition) => summaries.get(partition)?.end ?? 0) }),
     changed: base === null || since.length > 0 || boundary.length !== base.boundary.length || !sameViews(dataset, base),
   }
 }

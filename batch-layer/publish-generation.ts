@@ -3,7 +3,7 @@ import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
-import { type LakeFile, unconvertedOf } from '#storage/lake/segment-manifest.ts'
+import { gapsIn, type LakeFile, unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { rowFiles } from '#storage/lake/typed-rows.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
@@ -90,14 +90,14 @@ async function writeViews(
       const definition = dataset.views.get(name)!
       const kept = view.kind === 'extend' ? await takeOver(staged, name, view.kept) : []
       if (view.kind === 'extend' && view.merged.length === 0) {
-        states[name] = { hash: definition.hash, files: kept }
+        states[name] = { hash: definition.hash, files: kept, ...sinceIn(plan, name) }
         continue
       }
       const file = await staged.stageFile(fileName(name, kept.length))
       const rows = await writeView(publication, definition, view, file.writePath)
       finishing.push(
         file.finish(rows).then((finished) => {
-          states[name] = { hash: definition.hash, files: [...kept, finished] }
+          states[name] = { hash: definition.hash, files: [...kept, finished], ...sinceIn(plan, name) }
         }),
       )
       finishing.at(-1)!.catch(() => {})
@@ -109,6 +109,11 @@ async function writeViews(
   }
 }
 
+function sinceIn({ since }: RunPlan, view: string): Pick<ViewStates, 'since'> {
+  const lacks = since.get(view)
+  return lacks === undefined ? {} : { since: lacks }
+}
+
 /** Files that are taken over unchanged are verified by their readers. */
 async function writeView(
   { dataset, compute, plan, lake, signal }: Publication,
@@ -116,9 +121,9 @@ async function writeView(
   view: ViewPlan,
   writePath: string,
 ): Promise<number> {
-  await lake.check(view.kind === 'recount' ? rowFiles(dataset, plan.all) : view.merged)
+  await lake.check(view.kind === 'recount' ? [...rowFiles(dataset, plan.all), ...view.kept] : view.merged)
   signal?.throwIfAborted()
-  if (view.kind === 'recount') return compute.recount(definition, plan.all, writePath)
+  if (view.kind === 'recount') return compute.recount(definition, plan.all, view.kept, writePath)
   return compute.merge(definition, view.merged, writePath)
 }
 
@@ -179,9 +184,8 @@ function describeGeneration(
 ): GenerationManifest {
   const sum = (of: (segment: RunPlan['all'][number]) => number): number =>
     plan.all.reduce((total, segment) => total + of(segment), 0)
-  const gaps = plan.all.filter((segment) => segment.kind === 'gap')
   return {
-    format: 2,
+    format: plan.floor === undefined ? 2 : 3,
     dataset: dataset.name,
     id,
     log: logIdentity,
@@ -190,13 +194,14 @@ function describeGeneration(
     segments: plan.segments,
     base: plan.mode === 'incremental' ? (plan.base?.id ?? null) : null,
     ...keptDefinition(dataset),
+    ...(plan.floor && { floor: plan.floor }),
     views,
     dictionaries,
     rows: sum((segment) => segment.rows),
     deadLetters: sum((segment) => segment.deadLetters),
     lateRows: sum((segment) => segment.late.rows),
     ...unconvertedOf(plan.all),
-    gaps: gaps.map(({ partition, start, end }) => ({ partition, start, end })),
+    gaps: plan.all.flatMap(gapsIn),
     startedAtMs,
     finishedAtMs,
     fullFinishedAtMs: plan.mode === 'full' ? finishedAtMs : plan.base?.fullFinishedAtMs,

@@ -1,7 +1,8 @@
 /**
  * One batch run: from closed segments to a published generation, in an order that keeps the old one served in every case:
  *   1. take the lock; 2. plan from manifests; 3. write the files of views and dictionaries, invisible to readers; 4. publish the generation's
- *   manifest; 5. switch CURRENT with one rename; 6. remove what no kept generation needs.
+ *   manifest; 5. switch CURRENT with one rename; 6. after a full run, summarize raw events that are past their horizon; 7. remove what no
+ *   kept generation needs.
  * After a crash in any step a complete generation is current, and the next run starts again from the manifests.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
@@ -18,6 +19,7 @@ import { type BatchMode, planRun } from './plan-run.ts'
 import { publishGeneration } from './publish-generation.ts'
 import { removeUnneeded } from './retention.ts'
 import type { BatchProgress } from './run-progress.ts'
+import { type SummarizeOptions, summarizeOld } from './summarize.ts'
 import { ToldRun } from './told-run.ts'
 
 export type { BatchProgress }
@@ -31,6 +33,8 @@ export interface BatchRunOptions {
   readonly partitions: number
   readonly logIdentity: string
   readonly mode: BatchMode
+  /** lets changed views count from the first raw event that is kept, where earlier ones were removed; by default that is an error */
+  readonly fromKept?: boolean
   /** publishes a generation even if nothing is new; a full run always does */
   readonly force?: boolean
   /** number of newest generations kept besides the current one; default 5 */
@@ -81,7 +85,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const partitions = Math.max(options.partitions, base?.boundary.length ?? 0)
   const closed = await lake.chains(partitions)
   const compacted = await lake.chains(partitions, { compacted: true })
-  const plan = planRun({ dataset, mode: options.mode, logIdentity, base, closed, compacted })
+  const { mode, fromKept } = options
+  const plan = planRun({ dataset, mode, logIdentity, base, closed, compacted, fromKept })
   const connection = await engine.connect()
   const stop = (): void => connection.stop()
   signal?.addEventListener('abort', stop)
@@ -119,6 +124,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       signal,
       emit,
     })
+    if (generation.mode === 'full') await removeOldRaw({ dataset, lake, compute, generation, emit, clock, signal })
     await removeUnneeded({ ...options, emit, clock }, base)
     return generation
   } catch (error) {
@@ -128,6 +134,22 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     signal?.removeEventListener('abort', stop)
     await told?.end()
     connection.close()
+  }
+}
+
+/** A failure is emitted and retried after the next full run: the new generation is published already. */
+async function removeOldRaw(options: SummarizeOptions): Promise<void> {
+  const { dataset, emit, signal } = options
+  try {
+    await summarizeOld(options)
+  } catch (error) {
+    signal?.throwIfAborted()
+    emit({
+      name: 'raw-removal-failed',
+      level: 'warn',
+      dataset: dataset.name,
+      message: `raw events of '${dataset.name}' that are past keep.raw could not be removed: ${error instanceof Error ? error.message : error}; retried after the next full run`,
+    })
   }
 }
 

@@ -49,7 +49,7 @@ export class RunProgress {
 }
 
 function bytesOf(view: ViewPlan, raw: number): number {
-  if (view.kind === 'recount') return raw + VIEW_BYTES_MIN
+  if (view.kind === 'recount') return raw + sumBytes(view.kept) + VIEW_BYTES_MIN
   return view.merged.length === 0 ? 0 : sumBytes(view.merged) + VIEW_BYTES_MIN
 }
 

@@ -14,6 +14,7 @@ import { derivedReasonSql } from './derived-reasons.ts'
 import type { SqlDialect } from './dialect.ts'
 import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
+import { rawKeptMs } from './kept-times.ts'
 import { decides } from './read-columns.ts'
 import { compileSeries } from './series/compile-series.ts'
 import { sinkProblems } from './sink-shape.ts'
@@ -85,6 +86,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     columns: compiledColumns,
     rowColumns,
     keepsRaw: (definition.raw ?? 'keep') === 'keep',
+    rawKeptMs: rawKeptMs(definition),
     views,
     sources: definition.sources ?? [],
     sinks: definition.sinks ?? [],
@@ -204,6 +206,7 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   problems.push(...sinkProblems(definition.sinks ?? [], answered))
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
+    rawKeptMs(definition)
     if (time !== undefined) acceptedTimes(definition)
   } catch (error) {
     problems.push((error as Error).message)

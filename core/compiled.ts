@@ -228,6 +228,8 @@ export interface CompiledDataset {
   readonly rowColumns: readonly SqlColumn[]
   /** whether segments keep the JSON of their events */
   readonly keepsRaw: boolean
+  /** how long raw events are kept after they arrived; null: forever */
+  readonly rawKeptMs: number | null
   readonly views: ReadonlyMap<string, CompiledView>
   /** as they are declared */
   readonly sources: readonly SourceDefinition[]

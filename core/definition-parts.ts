@@ -206,6 +206,15 @@ export interface AcceptDefinition {
   readonly until?: string
 }
 
+/** How long what is stored is kept. */
+export interface KeepDefinition {
+  /**
+   * raw events (typed rows, JSON and dead letters): those that arrived longer ago are removed, and their contribution to every view stays
+   * as states; default 'forever'
+   */
+  readonly raw?: Duration | 'forever'
+}
+
 export interface DatasetDefinition<Column extends string = string> {
   /** lower case letters, digits and _; starts with a letter; at most 63 */
   readonly name: string
@@ -222,6 +231,8 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly accept?: AcceptDefinition
   /** whether each event's JSON is kept with its row, so that columns that are added or changed later get values from past events; default 'keep' */
   readonly raw?: (typeof RAW)[number]
+  /** what is removed after a time; default: nothing */
+  readonly keep?: KeepDefinition
   readonly columns: Readonly<Record<Column, ColumnDefinition>>
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
   /** where events come from by themselves while the platform runs */

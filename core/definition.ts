@@ -104,7 +104,7 @@ export {
 export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series>
   extends Pick<
     DatasetDefinition,
-    'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources' | 'sinks'
+    'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'sources' | 'sinks'
   > {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>

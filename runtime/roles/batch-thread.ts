@@ -124,7 +124,7 @@ class BatchOfDataset {
 
   #compact(signal: AbortSignal): Promise<unknown> {
     const { step, emit } = this.#parts
-    return compactSegments({ ...this.open, step, emit, signal })
+    return compactSegments({ ...this.open, rawKeptMs: this.open.dataset.rawKeptMs, step, emit, signal })
   }
 
   async #run(

@@ -1,6 +1,6 @@
 /** The commit record of one published result of the batch layer. Immutable. */
 import type { Offset } from '#core/offsets.ts'
-import type { LakeFile } from './segment-manifest.ts'
+import type { LakeFile, UncountedBefore } from './segment-manifest.ts'
 
 export interface DictionaryPin {
   readonly version: string
@@ -20,10 +20,13 @@ export interface ViewStates {
   readonly hash: string
   /** at least one, oldest first: the file of the last complete rewrite, then one per incremental run since */
   readonly files: readonly LakeFile[]
+  /** by partition: what the view does not count, because its raw events had been removed before it was defined; absent: nothing */
+  readonly since?: readonly UncountedBefore[]
 }
 
 export interface GenerationManifest {
-  readonly format: 2
+  /** 3: it has `floor`: earlier versions cannot read the summaries of this lake */
+  readonly format: 2 | 3
   readonly dataset: string
   /** g000001, g000002, … */
   readonly id: string
@@ -40,6 +43,8 @@ export interface GenerationManifest {
    * manifests of earlier versions
    */
   readonly definition?: Readonly<Record<string, unknown>>
+  /** by partition, where raw events are removed: before this offset they were, when the run began, and nothing can be recounted */
+  readonly floor?: readonly Offset[]
   /** view name → state rows of everything before the boundary */
   readonly views: Readonly<Record<string, ViewStates>>
   readonly dictionaries: Readonly<Record<string, DictionaryPin>>

@@ -19,6 +19,8 @@ export const LAKE_ERROR_CODES = {
   'generation-current': { retryable: false },
   /** a manifest of the same name exists already with other content */
   'already-committed': { retryable: false },
+  /** a changed view would lose what it counted of raw events that were removed by policy */
+  'raw-removed': { retryable: false },
   'disk-full': { retryable: true },
   'not-writable': { retryable: true },
 } as const satisfies Record<string, { retryable: boolean }>

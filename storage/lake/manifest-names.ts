@@ -2,14 +2,14 @@
 import type { Offset } from '#core/offsets.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
 
-const SEGMENT = /^p(\d{4})-(\d{16})(?:-(\d{16})\.c)?\.json$/
+const SEGMENT = /^p(\d{4})-(\d{16})(?:-(\d{16})\.[cs])?\.json$/
 const GENERATION = /^g\d{6,}$/
 
 export interface SegmentName {
   readonly name: string
   readonly partition: number
   readonly start: Offset
-  /** only in the names of compacted segments */
+  /** only in the names of compacted segments and summaries */
   readonly end: Offset | null
 }
 
@@ -21,12 +21,13 @@ export function offsetName(offset: Offset): string {
   return String(offset).padStart(16, '0')
 }
 
-/** p0000-0000000000000000.json, or for a compacted segment p0000-0000000000000000-0000000000000100.c.json */
+/** p0000-0000000000000000.json; of a compacted segment p0000-0000000000000000-0000000000000100.c.json, of a summary with .s.json */
 export function segmentManifestName(
-  manifest: Pick<SegmentManifest, 'partition' | 'start' | 'end' | 'replaces'>,
+  manifest: Pick<SegmentManifest, 'kind' | 'partition' | 'start' | 'end' | 'replaces'>,
 ): string {
   const place = `${partitionName(manifest.partition)}-${offsetName(manifest.start)}`
-  return manifest.replaces ? `${place}-${offsetName(manifest.end)}.c.json` : `${place}.json`
+  if (manifest.replaces === undefined) return `${place}.json`
+  return `${place}-${offsetName(manifest.end)}.${manifest.kind === 'summary' ? 's' : 'c'}.json`
 }
 
 /** The parts of a segment manifest's name; null for any other file name. */
@@ -54,13 +55,14 @@ export function generationNumber(id: string): number {
   return Number(id.slice(1))
 }
 
-/** The widest compacted segment that covers `start`, by its manifest's name; null when none does. */
+/** The widest compacted segment or summary that covers `start`, by its manifest's name; null when none does. */
 export function coveringName(names: Iterable<string>, partition: number, start: Offset): string | null {
   let widest: SegmentName | null = null
   for (const name of names) {
     const parsed = parseSegmentName(name)
     if (parsed?.end == null || parsed.partition !== partition || parsed.start > start || parsed.end <= start) continue
-    if (!widest || parsed.end - parsed.start > widest.end! - widest.start) widest = parsed
+    const wider = widest === null ? 1 : parsed.end - parsed.start - (widest.end! - widest.start)
+    if (wider > 0 || (wider === 0 && name.endsWith('.s.json'))) widest = parsed
   }
   return widest?.name ?? null
 }

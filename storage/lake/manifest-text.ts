@@ -9,8 +9,8 @@ import { LakeError } from './lake-error.ts'
 import { isGenerationId } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
 
-const SEGMENT_FORMAT = 1
-const GENERATION_FORMAT = 2
+const SEGMENT_FORMATS = [1, 2]
+const GENERATION_FORMATS = [2, 3]
 
 const count = z.int().min(0)
 const file = z.strictObject({
@@ -21,18 +21,19 @@ const file = z.strictObject({
   rows: count,
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 })
-const versionedFile = z.strictObject({ hash: z.string().min(1), file })
+const uncounted = z.strictObject({ offset: count, timeMaxMs: z.int().nullable() })
+const versionedFile = z.strictObject({ hash: z.string().min(1), file, since: uncounted.optional() })
 const generationName = z.string().refine(isGenerationId, 'not a generation id such as g000001')
 
 const segment: z.ZodType<SegmentManifest> = z
   .strictObject({
-    format: z.literal(SEGMENT_FORMAT),
+    format: z.union([z.literal(1), z.literal(2)]),
     dataset: z.string().min(1),
     log: z.string().min(1),
     partition: count,
     start: count,
     end: count,
-    kind: z.enum(['events', 'gap']),
+    kind: z.enum(['events', 'gap', 'summary']),
     events: file.nullable(),
     raw: z.strictObject({ file, lineBytesMax: count }).optional(),
     deadLetterFile: file.nullable(),
@@ -50,23 +51,33 @@ const segment: z.ZodType<SegmentManifest> = z
     ),
     createdAtMs: count,
     replaces: z.array(z.string()).min(1).optional(),
+    gaps: z.array(z.strictObject({ partition: count, start: count, end: count })).optional(),
   })
   .refine((manifest) => manifest.end > manifest.start, { path: ['end'], error: 'must be greater than start' })
-  .refine((manifest) => manifest.rows > 0 === (manifest.events !== null), {
+  .refine((manifest) => manifest.kind === 'summary' || manifest.rows > 0 === (manifest.events !== null), {
     path: ['events'],
     error: 'must be a file if there are rows, and null otherwise',
+  })
+  .refine(isSummaryWhole, {
+    path: ['kind'],
+    error: 'a summary has format 2, replaces segments, and names no raw events',
   })
   .refine((manifest) => manifest.raw === undefined || manifest.raw.file.rows === manifest.rows, {
     path: ['raw'],
     error: 'must have as many lines as there are rows',
   })
-  .refine((manifest) => manifest.kind === 'events' || (manifest.rows === 0 && manifest.deadLetters === 0), {
+  .refine((manifest) => manifest.kind !== 'gap' || (manifest.rows === 0 && manifest.deadLetters === 0), {
     path: ['rows'],
     error: 'must be 0 in a gap',
   })
 
+function isSummaryWhole({ format, kind, replaces, events, raw, deadLetterFile }: SegmentManifest): boolean {
+  if (kind !== 'summary') return format === 1
+  return format === 2 && replaces !== undefined && events === null && raw === undefined && deadLetterFile === null
+}
+
 const generation: z.ZodType<GenerationManifest> = z.strictObject({
-  format: z.literal(GENERATION_FORMAT),
+  format: z.union([z.literal(2), z.literal(3)]),
   dataset: z.string().min(1),
   id: generationName,
   log: z.string().min(1),
@@ -75,9 +86,14 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
   segments: z.array(z.string()),
   base: generationName.nullable(),
   definition: z.record(z.string(), z.unknown()).optional(),
+  floor: z.array(count).optional(),
   views: z.record(
     z.string(),
-    z.strictObject({ hash: z.string().min(1), files: z.array(file).min(1).max(VIEW_FILES_MAX) }),
+    z.strictObject({
+      hash: z.string().min(1),
+      files: z.array(file).min(1).max(VIEW_FILES_MAX),
+      since: z.array(uncounted).optional(),
+    }),
   ),
   dictionaries: z.record(
     z.string(),
@@ -113,26 +129,26 @@ export function manifestText(manifest: SegmentManifest | GenerationManifest, whe
 
 /** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
 export function readSegmentManifest(text: string, where: string): SegmentManifest {
-  return check(segment, unsealed(text, where, SEGMENT_FORMAT, HEAL_SEGMENT), where, HEAL_SEGMENT)
+  return check(segment, unsealed(text, where, SEGMENT_FORMATS, HEAL_SEGMENT), where, HEAL_SEGMENT)
 }
 
 /** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
 export function readGenerationManifest(text: string, where: string): GenerationManifest {
-  return check(generation, unsealed(text, where, GENERATION_FORMAT, HEAL_GENERATION), where, HEAL_GENERATION)
+  return check(generation, unsealed(text, where, GENERATION_FORMATS, HEAL_GENERATION), where, HEAL_GENERATION)
 }
 
 function checksum(manifest: object): string {
   return createHash('sha256').update(JSON.stringify(manifest)).digest('hex')
 }
 
-function unsealed(text: string, where: string, format: number, remedy: string): object {
+function unsealed(text: string, where: string, formats: readonly number[], remedy: string): object {
   let sealed: unknown
   try {
     sealed = JSON.parse(text)
   } catch (error) {
     throw damaged(where, `it is not complete JSON (${text.length} characters)`, { cause: error, remedy })
   }
-  assertFormat(sealed, where, format)
+  assertFormat(sealed, where, formats)
   if (sealed === null || typeof sealed !== 'object' || !('checksum' in sealed)) {
     throw damaged(where, "field 'checksum' is missing", { remedy })
   }
@@ -143,16 +159,16 @@ function unsealed(text: string, where: string, format: number, remedy: string): 
 }
 
 /** Before the checksum, which another format may compute otherwise: what is intact must not be taken for damaged. */
-function assertFormat(sealed: unknown, where: string, known: number): void {
+function assertFormat(sealed: unknown, where: string, known: readonly number[]): void {
   const { format } = (sealed ?? {}) as { readonly format?: unknown }
-  if (format === known || !Number.isInteger(format)) return
+  if (!Number.isInteger(format) || known.includes(format as number)) return
   const [by, remedy] =
-    (format as number) > known
+    (format as number) > Math.max(...known)
       ? ['a newer', 'upgrade this process, or restore the lake as it was before the upgrade']
       : ['an older', 'upgrade the lake with a version that reads both']
   throw new LakeError(
     'manifest-format',
-    `lake: '${where}' was written by ${by} version of Watershed: it has format ${format}, but this version reads format ${known}. It is not damaged: ${remedy}`,
+    `lake: '${where}' was written by ${by} version of Watershed: it has format ${format}, but this version reads format ${known.join(' and ')}. It is not damaged: ${remedy}`,
   )
 }
 

@@ -72,8 +72,12 @@ function chainsOf(
  */
 function uncovered(segments: readonly SegmentManifest[]): SegmentManifest[] {
   const sorted = segments.toSorted(
-    // A former owner's segment can reach beyond the compacted one that begins where it does.
-    (a, b) => a.start - b.start || Number(!!b.replaces) - Number(!!a.replaces) || b.end - a.end,
+    // A former owner's segment can reach beyond the compacted one that begins where it does; a summary can replace one of its own length.
+    (a, b) =>
+      a.start - b.start ||
+      Number(!!b.replaces) - Number(!!a.replaces) ||
+      b.end - a.end ||
+      Number(b.kind === 'summary') - Number(a.kind === 'summary'),
   )
   let coveredTo = 0
   return sorted.filter((segment) => {

@@ -10,13 +10,14 @@ export function segmentFiles(manifest: SegmentManifest): readonly LakeFile[] {
 export interface NeedlessFiles {
   /** manifests that a compacted segment replaces */
   readonly manifests: readonly string[]
-  /** raw files of the replaced segments, and partials of all segments that every kept generation has counted */
+  /** files of the replaced segments, and partials of all other segments that every kept generation has counted, except summaries */
   readonly files: readonly LakeFile[]
 }
 
 /**
  * What can be removed once every kept generation has counted up to `boundary`: manifests and files that were replaced before
- * `olderThanMs`, and partials of segments closed before it. Raw events are always kept, as they are or compacted.
+ * `olderThanMs`, and partials of segments closed before it. Raw events are kept, as they are or compacted, unless a summary replaces them;
+ * the states of a summary are kept.
  */
 export function needlessSegmentFiles(
   manifests: ReadonlyMap<string, SegmentManifest>,
@@ -33,7 +34,8 @@ export function needlessSegmentFiles(
     if (compacted.some((wide) => replaces(wide, manifest))) {
       gone.push(name)
       files.push(...segmentFiles(manifest))
-    } else if (counted(manifest) && manifest.createdAtMs < olderThanMs) files.push(...partialFiles(manifest))
+    } else if (manifest.kind !== 'summary' && counted(manifest) && manifest.createdAtMs < olderThanMs)
+      files.push(...partialFiles(manifest))
   }
   return { manifests: gone.sort(), files }
 }
@@ -42,10 +44,17 @@ export function needlessSegmentFiles(
 function replaces(wide: SegmentManifest, segment: SegmentManifest): boolean {
   if (wide === segment || wide.partition !== segment.partition) return false
   const inside = wide.start <= segment.start && segment.start < wide.end
-  return inside && (segment.replaces === undefined || wide.end - wide.start > segment.end - segment.start)
+  if (!inside || segment.replaces === undefined) return inside
+  const wider = wide.end - wide.start - (segment.end - segment.start)
+  return wider > 0 || (wider === 0 && wide.kind === 'summary' && segment.kind !== 'summary')
 }
 
-/** Events, typed and as JSON, and dead letters, which are kept permanently. */
+/** The files without which a segment cannot be read once every generation has counted it: its raw events, or the states of a summary. */
+export function lastingFiles(manifest: SegmentManifest): readonly LakeFile[] {
+  return manifest.kind === 'summary' ? partialFiles(manifest) : rawFiles(manifest)
+}
+
+/** Events, typed and as JSON, and dead letters. */
 export function rawFiles(manifest: SegmentManifest): readonly LakeFile[] {
   return [manifest.events, manifest.raw?.file ?? null, manifest.deadLetterFile].filter((file) => file !== null)
 }

@@ -1,6 +1,6 @@
 /** The commit record of one closed segment. Immutable; its file name contains partition and start, so each start commits only once. */
 import { sumByColumn } from '#core/conversion-failures.ts'
-import type { OffsetRange } from '#core/offsets.ts'
+import type { Offset, OffsetRange } from '#core/offsets.ts'
 import type { RecordPrint } from '#core/record-print.ts'
 
 export interface LakeFile {
@@ -27,21 +27,43 @@ export interface StoredColumn {
   readonly source?: string
 }
 
+/** The states of one view for a segment's events. */
+export interface PartialStates {
+  readonly hash: string
+  readonly file: LakeFile
+  /**
+   * in a summary: the view counts nothing before this offset, because it was defined after the raw events before it had been removed;
+   * absent: it counts all of the segment
+   */
+  readonly since?: UncountedBefore
+}
+
+/** What a view does not count of a partition. */
+export interface UncountedBefore {
+  readonly offset: Offset
+  /** the latest event time of what it does not count, epoch ms; null: those offsets had no usable event */
+  readonly timeMaxMs: number | null
+}
+
 export interface SegmentManifest extends OffsetRange {
-  readonly format: 1
+  /** 2: a summary, which earlier versions cannot read */
+  readonly format: 1 | 2
   readonly dataset: string
   /** identity of the log that the offsets belong to */
   readonly log: string
-  /** 'gap': the log no longer had these offsets when they should have been read; rows = 0 and no files */
-  readonly kind: 'events' | 'gap'
-  /** typed rows in Parquet, ordered by offset; null if the segment has no usable row */
+  /**
+   * 'gap': the log no longer had these offsets when they should have been read; rows = 0 and no files. 'summary': the raw events and
+   * dead letters of the range were removed by policy (`keep.raw`); the states in `partials` and the counts stay
+   */
+  readonly kind: 'events' | 'gap' | 'summary'
+  /** typed rows in Parquet, ordered by offset; null if the segment has no usable row, and in a summary */
   readonly events: LakeFile | null
   /** absent: not kept (`raw: 'drop'`, or an earlier version), or no usable row */
   readonly raw?: RawFile
   /** unusable records in Parquet: _partition INTEGER, _offset BIGINT, _arrival BIGINT, reason VARCHAR, bytes BLOB; null when none */
   readonly deadLetterFile: LakeFile | null
   /** view name → partial state rows of this segment, with the hash of the definition that made them (empty in compacted segments) */
-  readonly partials: Readonly<Record<string, { readonly hash: string; readonly file: LakeFile }>>
+  readonly partials: Readonly<Record<string, PartialStates>>
   /** usable rows */
   readonly rows: number
   readonly deadLetters: number
@@ -58,8 +80,15 @@ export interface SegmentManifest extends OffsetRange {
   readonly schemaHash: string
   readonly columns: readonly StoredColumn[]
   readonly createdAtMs: number
-  /** in a compacted segment: file names of the manifests it replaces, in order; absent in segments that an owner closed */
+  /** in a compacted segment and a summary: file names of the manifests it replaces, in order; absent in segments that an owner closed */
   readonly replaces?: readonly string[]
+  /** in a summary: the gaps within its range */
+  readonly gaps?: readonly OffsetRange[]
+}
+
+/** The offsets of a segment that the log had lost before they were read. */
+export function gapsIn({ kind, partition, start, end, gaps = [] }: SegmentManifest): readonly OffsetRange[] {
+  return kind === 'gap' ? [{ partition, start, end }] : gaps
 }
 
 /** The failed conversions of several segments, as a manifest states them. */

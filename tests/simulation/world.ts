@@ -2,10 +2,12 @@
  * The world of the simulation: owners, a batch worker, readers and an operator who repairs run the real functions (PartitionOwner, planRun,
  * publishGeneration, removeUnneeded, takeSnapshot, disagreements, …) on ports in memory, one step at a time.
  */
+import type { BatchCompute } from '#batch-layer/batch-compute.ts'
 import { describeCompacted, groupSmall } from '#batch-layer/compact.ts'
 import { planRun } from '#batch-layer/plan-run.ts'
 import { publishGeneration } from '#batch-layer/publish-generation.ts'
 import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
+import { type SummarizeOptions, summarizeOld } from '#batch-layer/summarize.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { Random } from '#datasets/random.ts'
@@ -64,12 +66,23 @@ export interface Seen {
   refusals: number
   repairs: number
   compactions: number
+  /** segments whose raw events were removed */
+  summarized: number
 }
 
 export class World {
   readonly random: Random
   readonly folder = memoryLakeFolder()
-  readonly seen: Seen = { reads: 0, liveReads: 0, cuts: 0, trims: 0, refusals: 0, repairs: 0, compactions: 0 }
+  readonly seen: Seen = {
+    reads: 0,
+    liveReads: 0,
+    cuts: 0,
+    trims: 0,
+    refusals: 0,
+    repairs: 0,
+    compactions: 0,
+    summarized: 0,
+  }
   readonly #options: SimulationOptions
   readonly #scheduler: Scheduler
   readonly #records = memoryLogRecords({ partitions: PARTITIONS, dataset: 'd' })
@@ -237,9 +250,19 @@ export class World {
       const first = chains.flatMap(({ segments }) => segments)[0]
       if (first === undefined) return
       const base = await lake.current()
-      await this.#publish(lake, machine, { base, chains, log: first.log })
+      const published = await this.#publish(lake, machine, { base, chains, log: first.log })
       if (!this.#options.disasters) return
       if (this.random.chance(0.5)) await this.#compact(lake, machine.clock)
+      // Horizons are short, so that many segments are past theirs.
+      const kept = { ...dataset, rawKeptMs: 1 + this.random.below(100) }
+      if (published.generation.mode === 'full')
+        this.seen.summarized += await summarizeOld({
+          ...published,
+          dataset: kept,
+          lake,
+          emit: silent,
+          clock: machine.clock,
+        })
       const { clock } = machine
       await removeUnneeded({ lake, partitions: PARTITIONS, keepGenerations: 2, emit: silent, clock }, base)
     })
@@ -257,7 +280,7 @@ export class World {
       readonly chains: Awaited<ReturnType<MemoryLake['chains']>>
       readonly log: string
     },
-  ): Promise<void> {
+  ): Promise<Pick<SummarizeOptions, 'generation' | 'compute'>> {
     const mode = this.random.chance(0.5) ? 'full' : 'incremental'
     const compacted = await lake.chains(PARTITIONS, { compacted: true })
     const plan = planRun({ dataset, mode, logIdentity: log, base, closed: chains, compacted })
@@ -268,7 +291,12 @@ export class World {
       // As many rows as make planRun extend the base at one time and merge it at another.
       return files.length > 2 || mode === 'full' ? 12 : merged.length
     }
-    await publishGeneration({
+    const compute: BatchCompute = {
+      recount: (_view, segments, states, path) =>
+        write(path, [...segments.flatMap(({ events }) => events ?? []), ...states]),
+      merge: (_view, files, path) => write(path, files),
+    }
+    const generation = await publishGeneration({
       dataset,
       lake,
       plan,
@@ -278,16 +306,10 @@ export class World {
       step: pause,
       onProgress: () => {},
       emit: silent,
-      compute: {
-        recount: (_view, segments, path) =>
-          write(
-            path,
-            segments.flatMap(({ events }) => events ?? []),
-          ),
-        merge: (_view, files, path) => write(path, files),
-      },
+      compute,
       pinning: { changed: async () => false, pin: async () => null },
     })
+    return { generation, compute }
   }
 
   async #compact(lake: MemoryLake, clock: () => number): Promise<void> {
@@ -367,8 +389,9 @@ export class World {
     const lake = this.lake()
     const records: SimulatedRecord[] = []
     for (const manifest of this.folder.manifests.values()) {
-      if (manifest.partition !== partition || manifest.events === null) continue
-      for (const { k, records: own } of statesOf(lake, manifest.events))
+      const file = manifest.kind === 'summary' ? manifest.partials[VIEW.name]?.file : manifest.events
+      if (manifest.partition !== partition || !file) continue
+      for (const { k, records: own } of statesOf(lake, file))
         for (const [offset, id] of own) records[offset] = { k, id }
     }
     return Array.from({ length: Math.max(0, ...ends(this.folder.manifests.values(), partition)) }, (_, offset) => {
@@ -400,7 +423,7 @@ function countedFiles({
   generation,
   segments,
 }: Pick<Awaited<ReturnType<typeof takeSnapshot>>, 'generation' | 'segments'>): LakeFile[] {
-  const partials = segments.filter(({ kind }) => kind === 'events').map(({ partials }) => partials[VIEW.name]!.file)
+  const partials = segments.filter(({ kind }) => kind !== 'gap').map(({ partials }) => partials[VIEW.name]!.file)
   return [...(generation === null ? [] : generation.views[VIEW.name]!.files), ...partials]
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { generationFiles } from '../generation-manifest.ts'
 import type { FileReport } from '../lake.ts'
 import { isMissing } from '../lake-error.ts'
-import { rawFiles, segmentFiles } from '../segment-files.ts'
+import { lastingFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile } from '../segment-manifest.ts'
 import { fingerprint } from './durable-files.ts'
 import type { LocalGenerations } from './local-generations.ts'
@@ -33,7 +33,7 @@ async function neededFiles(segments: LocalSegments, generations: LocalGeneration
   const manifests = [...(await segments.all()).values()]
   return [
     ...manifests.flatMap((manifest) =>
-      manifest.end > counted(manifest.partition) ? segmentFiles(manifest) : rawFiles(manifest),
+      manifest.end > counted(manifest.partition) ? segmentFiles(manifest) : lastingFiles(manifest),
     ),
     ...kept.flatMap(generationFiles),
   ]

@@ -32,7 +32,7 @@ import { manifestText } from '../manifest-text.ts'
 import type { RunRecord } from '../run-record.ts'
 import { buildChain, buildChains, type ChainSource } from '../segment-chain.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
-import { needlessSegmentFiles, rawFiles, segmentFiles } from '../segment-files.ts'
+import { lastingFiles, needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import type { VerificationRecord } from '../verification-record.ts'
 
@@ -324,7 +324,7 @@ export class MemoryLake implements Lake {
 
   async verifyFiles(): Promise<FileReport> {
     await this.#pause()
-    const segments = [...this.folder.manifests.values()].flatMap(rawFiles)
+    const segments = [...this.folder.manifests.values()].flatMap(lastingFiles)
     const files = [...segments, ...[...this.folder.generations.values()].flatMap(generationFiles)]
     const problems = files
       .filter((file) => sha256(this.folder.files.get(file.path) ?? '') !== file.sha256)
