@@ -41,7 +41,11 @@ export class DuckDbCompute implements BatchCompute {
     const counted = view.partialSql(typedRowsSql(this.#dataset, segments, this.#resolve))
     if (states.length === 0) return this.#write(view, counted, writePath)
     const kept = readParquetSql(states.map(this.#resolve))
-    return this.#write(view, view.mergeSql(`(SELECT * FROM ${kept} UNION ALL BY NAME SELECT * FROM (${counted}))`), writePath)
+    return this.#write(
+      view,
+      view.mergeSql(`(SELECT * FROM ${kept} UNION ALL BY NAME SELECT * FROM (${counted}))`),
+      writePath,
+    )
   }
 
   merge(view: CompiledView, files: readonly LakeFile[], writePath: string): Promise<number> {

@@ -32,10 +32,12 @@ export interface RawPosition {
   readonly position: Offset
 }
 
-/** Accounts for every offset of a partition: rows + deadLetters + gaps + holes = positions. */
+/** Accounts for every offset of a partition: summarized + rows + deadLetters + gaps + holes = positions. */
 export interface PartitionCount {
   readonly partition: number
   readonly positions: number
+  /** offsets whose raw events were removed by policy: they are not recounted, their states are taken as given */
+  readonly summarized: number
   /** counted in the files and the decoded log, not read from manifests */
   readonly rows: number
   /** offsets that more than one row has: always 0 */
@@ -50,6 +52,8 @@ export interface RawRows {
   /** relation with the dataset's typed rows */
   readonly relation: string
   readonly counts: readonly PartitionCount[]
+  /** of what was removed by policy: not among the rows */
+  readonly summaries: readonly SegmentManifest[]
   /** releases the relation's resources */
   drop(): Promise<void>
 }
@@ -79,7 +83,8 @@ export async function rawRows(parts: RawParts, positions: readonly RawPosition[]
     for (const place of positions) tails.set(place.partition, await decodeTail(parts, place, table))
     const closed = closedRowsSql(parts, segments)
     const relation = `(SELECT * FROM ${closed} UNION ALL SELECT ${typedColumnsSql(dataset)} FROM ${quoteName(table)})`
-    return { relation, counts: await countRows(connection, relation, positions, segments, tails), drop }
+    const counts = await countRows(connection, relation, positions, segments, tails)
+    return { relation, counts, summaries: segments.filter(isSummary), drop }
   } catch (error) {
     await drop()
     throw error
@@ -89,7 +94,7 @@ export async function rawRows(parts: RawParts, positions: readonly RawPosition[]
 /** Rows as they are stored; where columns are defined otherwise now, from the JSON of the events, if it is kept. */
 function closedRowsSql({ dataset, lake }: RawParts, segments: readonly SegmentManifest[]): string {
   const isChanged = (segment: SegmentManifest): boolean =>
-    segment.rows > 0 && segment.raw !== undefined && changedColumns(dataset, segment).length > 0
+    segment.events !== null && segment.raw !== undefined && changedColumns(dataset, segment).length > 0
   const stored = typedRowsSql(
     dataset,
     segments.filter((segment) => !isChanged(segment)),
@@ -110,6 +115,10 @@ async function segmentsUpTo(
     if ((segments.at(-1)?.end ?? 0) !== closedEnd) throw new MovedOnError(dataset.name, partition, closedEnd)
     return segments
   })
+}
+
+function isSummary({ kind }: SegmentManifest): boolean {
+  return kind === 'summary'
 }
 
 interface TailCount {
@@ -151,12 +160,14 @@ async function countRows(
     `SELECT _partition AS "partition", count(*) AS "rows", count(*) - count(DISTINCT _offset) AS doubles FROM ${relation} GROUP BY _partition`,
   )
   return positions.map(({ partition, position }) => {
-    const own = segments.filter((segment) => segment.partition === partition)
+    const all = segments.filter((segment) => segment.partition === partition)
+    const own = all.filter((segment) => !isSummary(segment))
     const found = counted.find((row) => row.partition === partition)
     const sum = (of: (segment: SegmentManifest) => number): number => own.reduce((total, one) => total + of(one), 0)
     return {
       partition,
       positions: position,
+      summarized: all.find(isSummary)?.end ?? 0,
       rows: found?.rows ?? 0,
       doubles: found?.doubles ?? 0,
       deadLetters: (tails.get(partition)?.deadLetters ?? 0) + sum((segment) => segment.deadLetters),

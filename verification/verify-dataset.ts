@@ -1,6 +1,7 @@
 /**
  * Verifies that no event was lost or counted twice: at one snapshot, compares every view's merged rows with a recount from raw
- * events. The two share only the definition's expressions: the recount reads no partials, merges nothing and reads no generation.
+ * events. The two share only the definition's expressions: the recount reads no partials, merges nothing and reads no generation. Where raw
+ * events were removed by policy, the states that are kept of them are taken as given (given-states.ts).
  * Works while events arrive and generations are published; if the lake changes underneath, it starts again.
  */
 import type { CompiledView } from '#core/compiled.ts'
@@ -8,6 +9,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { LogRangeError } from '#storage/log/event-log.ts'
 import { compareView, type Relation, type ViewComparison } from './compare-view.ts'
+import { compareWithGiven, givenFiles } from './given-states.ts'
 import { MovedOnError, type PartitionCount, type RawParts, type RawPosition, rawRows } from './raw-rows.ts'
 
 /** How often a verification is restarted before it fails. */
@@ -78,8 +80,13 @@ async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Pro
     for (const view of parts.dataset.views.values()) {
       parts.signal?.throwIfAborted()
       parts.onView?.(view.name, views.length, parts.dataset.views.size)
-      const recounted = { sql: `(${view.recountSql(raw.relation)})` }
-      views.push(await compareView(connection, view, { merged: snapshot.merged(view), recounted }))
+      const sides = { merged: snapshot.merged(view), recounted: { sql: `(${view.recountSql(raw.relation)})` } }
+      const given = givenFiles(view, raw.summaries)
+      views.push(
+        given.length === 0
+          ? await compareView(connection, view, sides)
+          : await compareWithGiven(connection, view, parts.lake, { ...sides, rows: raw.relation, given }),
+      )
     }
     const problems = [...countProblems(raw.counts), ...viewProblems(views)]
     const { name } = parts.dataset
@@ -91,12 +98,13 @@ async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Pro
 }
 
 function countProblems(counts: readonly PartitionCount[]): string[] {
-  return counts.flatMap(({ partition, positions, rows, doubles, deadLetters, gaps, holes }) => {
+  return counts.flatMap(({ partition, positions, summarized, rows, doubles, deadLetters, gaps, holes }) => {
     const problems: string[] = []
     if (doubles > 0) problems.push(`partition ${partition}: ${doubles} offsets have more than one row`)
-    if (rows + deadLetters + gaps + holes !== positions) {
+    if (summarized + rows + deadLetters + gaps + holes !== positions) {
+      const given = summarized === 0 ? '' : `${summarized} summarized + `
       problems.push(
-        `partition ${partition}: ${positions} offsets, but ${rows} rows + ${deadLetters} dead letters + ${gaps} in gaps + ${holes} holes`,
+        `partition ${partition}: ${positions} offsets, but ${given}${rows} rows + ${deadLetters} dead letters + ${gaps} in gaps + ${holes} holes`,
       )
     }
     return problems

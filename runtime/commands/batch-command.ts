@@ -35,13 +35,17 @@ export function backfillCommand(): Command {
   )
     .argument('<dataset>', 'name of the dataset')
     .option('--all', 'compute every view from raw events')
-    .action((name: string, options: SharedOptions & { readonly all?: boolean }) =>
+    .option(
+      '--from-kept',
+      'let changed views count from the first raw event that is kept, where earlier ones were removed by keep.raw',
+    )
+    .action((name: string, options: SharedOptions & { readonly all?: boolean; readonly fromKept?: boolean }) =>
       runAll(options, options.all ? 'full' : 'backfill', async (workspace) => [await workspace.dataset(name)], name),
     )
 }
 
 async function runAll(
-  options: SharedOptions,
+  options: SharedOptions & { readonly fromKept?: boolean },
   mode: CommandMode,
   choose: (workspace: Workspace) => Promise<readonly OpenDataset[]>,
   dataset?: string,
@@ -52,11 +56,12 @@ async function runAll(
     for (const open of await choose(workspace)) {
       const upToDate = await bringUpToDate(workspace, open, 'closed', stop.signal)
       const outdated = mode === 'backfill' ? await outdatedViews(open) : []
-      const generation = await runOne(workspace, open, mode, options.json === true, stop.signal)
+      const generation = await runOne(workspace, open, mode, options, stop.signal)
       if (mode === 'backfill') sayBackfilled(open, outdated)
       generations.push(generation)
       await sayUncounted(open, generation, upToDate)
       if (mode !== 'incremental') await sayWithoutJson(open)
+      sayUncountedViews(open, generation)
     }
     return generations
   }
@@ -103,7 +108,7 @@ async function sayWithoutJson({ dataset, lake, partitions }: OpenDataset): Promi
   const chains = await lake.chains(partitions, { compacted: true })
   const without = chains
     .flatMap(({ segments }) => segments)
-    .filter(({ rows, raw, schemaHash }) => rows > 0 && raw === undefined && schemaHash !== dataset.schemaHash)
+    .filter(({ events, raw, schemaHash }) => events !== null && raw === undefined && schemaHash !== dataset.schemaHash)
   if (without.length === 0) return
   const events = without.reduce((sum, { rows }) => sum + rows, 0)
   say(
@@ -111,11 +116,24 @@ async function sayWithoutJson({ dataset, lake, partitions }: OpenDataset): Promi
   )
 }
 
+/** Views that were defined or changed after raw events had been removed. */
+function sayUncountedViews({ dataset }: OpenDataset, { views }: GenerationManifest): void {
+  for (const [name, { since }] of Object.entries(views)) {
+    if (since === undefined) continue
+    const times = since.flatMap(({ timeMaxMs }) => timeMaxMs ?? [])
+    const from =
+      times.length === 0 ? '' : `; it is complete for event times after ${new Date(Math.max(...times)).toISOString()}`
+    say(
+      `${dataset.name}: view ${name} does not count the events before offset ${since.map(({ offset }) => offset).join(', ')}, which keep.raw had removed${from}`,
+    )
+  }
+}
+
 async function runOne(
   workspace: Workspace,
   open: OpenDataset,
   mode: CommandMode,
-  json: boolean,
+  { json, fromKept }: SharedOptions & { readonly fromKept?: boolean },
   signal: AbortSignal,
 ): Promise<GenerationManifest> {
   const dictionary = await workspace.openDictionary()
@@ -131,6 +149,7 @@ async function runOne(
       dictionary,
       logIdentity: open.log.identity,
       mode: mode === 'full' ? 'full' : 'incremental',
+      fromKept,
       keepGenerations: workspace.configuration.keepGenerations,
       readersGraceMs: workspace.configuration.lakeGraceMs,
       step: workspace.step,

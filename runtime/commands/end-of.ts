@@ -31,6 +31,7 @@ function exitOf(error: Error): ExitName {
   if (error instanceof ConfigurationError) return 'configuration'
   if (error instanceof QueryError || error instanceof AnswerTooLargeError) return 'usage'
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
+  if (error instanceof LakeError && error.code === 'raw-removed') return 'definition'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'
   if (error instanceof QueryTimeoutError || error instanceof PositionNotReachedError) return 'timeout'
   if (error instanceof EngineMemoryError) return 'storage'

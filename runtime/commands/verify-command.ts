@@ -70,9 +70,15 @@ function show(report: ToldReport): void {
   )
   const sum = (of: (count: VerifyReport['partitions'][number]) => number): number =>
     report.partitions.reduce((total, count) => total + of(count), 0)
+  const summarized = sum((count) => count.summarized)
+  const given = summarized === 0 ? '' : `${summarized} summarized + `
   say(
-    `${report.dataset}: ${sum((count) => count.positions)} offsets = ${sum((count) => count.rows)} rows + ${sum((count) => count.deadLetters)} dead letters + ${sum((count) => count.gaps)} in gaps`,
+    `${report.dataset}: ${sum((count) => count.positions)} offsets = ${given}${sum((count) => count.rows)} rows + ${sum((count) => count.deadLetters)} dead letters + ${sum((count) => count.gaps)} in gaps`,
   )
+  if (summarized > 0)
+    say(
+      `${report.dataset}: raw events of ${summarized} offsets were removed by keep.raw; their states were taken as given, and everything after them was recounted`,
+    )
   if (report.behind !== null && report.behind > 0)
     say(`${report.dataset}: the log has ${report.behind} more offsets, which no answer includes yet`)
   if (report.series.length > 0)

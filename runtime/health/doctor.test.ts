@@ -114,7 +114,7 @@ test('an old generation that cannot be read is a finding, and does not hide the 
   await generation()
   await generation()
   const path = join(data, 'lake', 'meetup_rsvps', 'generations', 'g000001', 'manifest.json')
-  await writeFile(path, '{"format": 3}')
+  await writeFile(path, '{"format": 9}')
   const other = await LocalLake.open({ folder: join(data, 'lake'), dataset: 'meetup_rsvps' })
   const report = await examine({ ...open, lake: other })
   const found = report.findings.filter(({ part }) => part === 'generation')

@@ -15,6 +15,7 @@ import type { OpenDataset } from '../drivers/open-dataset.ts'
 import type { ScheduleLook } from '../drivers/open-schedule.ts'
 import type { Finding } from './finding.ts'
 import { isSegmentDamage, repairSegments } from './repair-segments.ts'
+import { retentionFindings } from './retention-finding.ts'
 import { type SinkReport, sinkFinding, sinkReports } from './sink-reports.ts'
 import { sourceFinding } from './source-finding.ts'
 import { type SourceReport, sourceReports } from './source-reports.ts'
@@ -74,6 +75,7 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   }
   await look('log', () => examineLog(open))
   await look('lake', () => examineLake(open))
+  await look('lake', () => retentionFindings(open, now))
   await look('speed store', () => examineStore(open, now))
   await look('generation', () => examineGeneration(open, now))
   await look('generation', () => examineUnreadable(open))

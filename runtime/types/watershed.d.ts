@@ -22,7 +22,7 @@ declare module 'watershed' {
   export { avg, boolAnd, boolOr, corr, count, countDistinct, covarPop, covarSamp, first, histogram, latest, max, maxBy, min, minBy, quantile, ratio, regrSlope, stddevPop, stddevSamp, sum, varPop, varSamp, };
   export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'sources' | 'sinks'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'sources' | 'sinks'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -445,6 +445,8 @@ declare module 'watershed' {
     readonly accept?: AcceptDefinition;
     /** whether each event's JSON is kept with its row, so that columns that are added or changed later get values from past events; default 'keep' */
     readonly raw?: (typeof RAW)[number];
+    /** what is removed after a time; default: nothing */
+    readonly keep?: KeepDefinition;
     readonly columns: Readonly<Record<Column, ColumnDefinition>>;
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
     /** where events come from by themselves while the platform runs */
@@ -594,6 +596,14 @@ declare module 'watershed' {
   type ListType = (typeof LIST_TYPES)[number];
   /** Whether the JSON of events is kept in the lake. */
   const RAW: readonly ['keep', 'drop'];
+  /** How long what is stored is kept. */
+  interface KeepDefinition {
+    /**
+     * raw events (typed rows, JSON and dead letters): those that arrived longer ago are removed, and their contribution to every view stays
+     * as states; default 'forever'
+     */
+    readonly raw?: Duration | 'forever';
+  }
   type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
     [Name in keyof Types]: Types[Name] extends Allowed ? Name : [ColumnType] extends [Types[Name]] ? Name : never;
   }[keyof Types] & string;

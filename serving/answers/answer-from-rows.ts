@@ -118,10 +118,13 @@ async function statesFromRows(
 
 /** Partials of the view's definition, and the segments that have none. */
 function closedParts(
-  { name, hash }: AnsweringDefinition['view'],
+  view: AnsweringDefinition['view'],
   segments: readonly SegmentManifest[],
 ): { readonly files: readonly LakeFile[]; readonly rows: readonly SegmentManifest[] } {
+  const { name, hash } = view
   const isOwn = ({ partials }: SegmentManifest): boolean => partials[name]?.hash === hash
+  if (segments.some((segment) => segment.kind === 'summary' && segment.rows > 0 && !isOwn(segment)))
+    throw new NeedsBackfillError(view, 'its raw events were removed by keep.raw')
   return {
     files: segments.filter(isOwn).map(({ partials }) => partials[name]!.file),
     rows: segments.filter((segment) => segment.rows > 0 && !isOwn(segment)),

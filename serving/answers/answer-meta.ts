@@ -3,6 +3,7 @@ import type { CompiledMeasure } from '#core/compiled.ts'
 import { sumByColumn } from '#core/conversion-failures.ts'
 import type { Offset } from '#core/offsets.ts'
 import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
+import { type CountsFrom, countsFromOf } from './counts-from.ts'
 import type { QueryPlan } from './query-plan.ts'
 import type { Gap, PartitionPosition, Snapshot } from './snapshot.ts'
 
@@ -48,11 +49,17 @@ export interface AnswerMeta {
   readonly gapFree: boolean
   readonly gaps: readonly Gap[]
   /**
+   * Where the view does not count every event because raw events were removed by `keep.raw` before it was defined or changed: per partition
+   * the first offset that it counts, and the event time from which on it is complete. null: it counts all, or what it lacks is dated before
+   * `from`
+   */
+  readonly countsFrom: CountsFrom | null
+  /**
    * Partitions whose open events were read while a flush was being written: some keys count events up to `through`, behind `position`.
    * The next answer is whole again.
    */
   readonly ahead: readonly { readonly partition: number; readonly position: Offset; readonly through: Offset }[]
-  /** true when every number shown is exact at `position`. Tells nothing about events after it: see `behind` */
+  /** true when every number shown is exact at `position`, and counts every event before it. Tells nothing about events after it: see `behind` */
   readonly exact: boolean
   readonly estimates: Readonly<Record<string, { readonly bound: string; readonly rows?: number }>>
   readonly from: string | null
@@ -92,6 +99,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
   const { generation, segments, partitions, gaps } = snapshot
   const markers = [...snapshot.markers.values()]
   const estimates = estimatesOf(plan, estimated)
+  const countsFrom = countsFromOf(plan, snapshot, range)
   const ahead = partitions.flatMap(({ partition, position, ahead: through }) =>
     through === null ? [] : [{ partition, position, through }],
   )
@@ -118,8 +126,9 @@ export function metaOf(input: MetaInput): AnswerMeta {
     unconverted: unconvertedIn(snapshot, plan.view.reads),
     gapFree: gaps.length === 0,
     gaps,
+    countsFrom,
     ahead,
-    exact: Object.keys(estimates).length === 0 && ahead.length === 0,
+    exact: Object.keys(estimates).length === 0 && ahead.length === 0 && countsFrom === null,
     estimates,
     from: iso(range.fromMs),
     to: iso(range.toMs),

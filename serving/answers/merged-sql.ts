@@ -64,7 +64,8 @@ export function closedFilesOf(view: CompiledView, { segments }: Pick<Snapshot, '
   for (const segment of segments) {
     if (segment.rows === 0) continue
     const partial = segment.partials[view.name]
-    if (partial === undefined && segment.replaces) throw new PartialsCompactedError(view, segment)
+    if (partial === undefined && segment.replaces && segment.kind !== 'summary')
+      throw new PartialsCompactedError(view, segment)
     if (partial?.hash !== view.hash) throw new NeedsBackfillError(view)
     files.push(partial.file)
   }

@@ -31,10 +31,23 @@ const ANSWER_META = z.strictObject({
     .describe('Per column of the view: events before the open segments in which its value could not be converted'),
   gapFree: z.boolean().describe('Whether every offset before `position` was read; tells nothing about events after it'),
   gaps: z.array(gap),
+  countsFrom: z
+    .strictObject({
+      position: z.array(offset).describe('Per partition: the first offset that the view counts'),
+      time: moment.describe('Event time from which on the answer is complete'),
+    })
+    .nullable()
+    .describe(
+      'Not null: raw events were removed by `keep.raw` before the view was defined, and it does not count them',
+    ),
   ahead: z
     .array(z.strictObject({ partition: z.number().int(), position: offset, through: offset }))
     .describe('Partitions that were read during a flush: some keys already include events up to `through`'),
-  exact: z.boolean().describe('Whether every number is exact at `position`; tells nothing about events after it'),
+  exact: z
+    .boolean()
+    .describe(
+      'Whether every number is exact at `position`, of all events before it; tells nothing about events after it',
+    ),
   estimates: z.record(z.string(), z.strictObject({ bound: z.string(), rows: z.number().optional() })),
   from: moment.nullable(),
   to: moment.nullable(),

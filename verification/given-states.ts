@@ -1,0 +1,70 @@
+/**
+ * Verification of a view where raw events were removed by policy. Their states, which summaries keep, are taken as given; everything else is
+ * recounted. Two comparisons cover all that can be told:
+ *   1. the events that are kept: folded into states and presented, against the independent recount of the same events;
+ *   2. the merged answer of all layers, against the given states merged with that fold.
+ */
+import type { CompiledView } from '#core/compiled.ts'
+import { quoteName } from '#core/sql-names.ts'
+import { keyNames } from '#core/view-time.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import { compareView, DIFFERENCES_SHOWN_MAX, type ViewComparison, type ViewSides } from './compare-view.ts'
+
+/** The same states merged in another order differ by the rests of doubles at most, which are far below this. */
+const ORDER_ERROR = { relative: 1e-9, absolute: 1e-12 } as const
+
+/** The view's states that summaries keep, by its present definition. */
+export function givenFiles({ name, hash }: CompiledView, summaries: readonly SegmentManifest[]): LakeFile[] {
+  const own = summaries.flatMap(({ partials }) => partials[name] ?? [])
+  return own.filter((states) => states.hash === hash && states.file.rows > 0).map(({ file }) => file)
+}
+
+export interface GivenSides extends ViewSides {
+  /** relation of the typed rows that are recounted */
+  readonly rows: string
+  readonly given: readonly LakeFile[]
+}
+
+export async function compareWithGiven(
+  connection: EngineConnection,
+  view: CompiledView,
+  lake: Pick<Lake, 'resolve' | 'check'>,
+  { merged, recounted, rows, given }: GivenSides,
+): Promise<ViewComparison> {
+  await lake.check(given)
+  const folded = quoteName(`verify_f_${view.name}`)
+  try {
+    await connection.run(`CREATE OR REPLACE TEMP TABLE ${folded} AS ${view.partialSql(rows)}`)
+    const alone = await compareView(connection, view, { merged: { sql: presented(view, folded) }, recounted })
+    const kept = readParquetSql(given.map((file) => lake.resolve(file)))
+    const all = `(SELECT * FROM ${kept} UNION ALL BY NAME SELECT * FROM ${folded})`
+    const whole = await compareView(connection, view, {
+      merged,
+      recounted: { sql: withBounds(view, presented(view, all)) },
+    })
+    return {
+      ...whole,
+      different: whole.different + alone.different,
+      first: [...whole.first, ...alone.first].slice(0, DIFFERENCES_SHOWN_MAX),
+    }
+  } finally {
+    await connection.run(`DROP TABLE IF EXISTS ${folded}`)
+  }
+}
+
+function presented(view: CompiledView, states: string): string {
+  return `(${view.presentSql(`(${view.mergeSql(states)})`, keyNames(view))})`
+}
+
+/** With the columns `<measure>__within` that the comparison expects of a recount. */
+function withBounds(view: CompiledView, values: string): string {
+  const rounded = view.measures.filter(({ exactness }) => exactness.kind === 'float' && exactness.of !== 'value')
+  const bounds = rounded.map(({ name }) => {
+    const { relative, absolute } = ORDER_ERROR
+    return `, abs(${quoteName(name)}) * ${relative.toExponential()} + ${absolute.toExponential()} AS ${quoteName(`${name}__within`)}`
+  })
+  return `(SELECT *${bounds.join('')} FROM ${values})`
+}
