@@ -4,6 +4,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { EVENTS_LIMITS } from '../raw-events/events-query.ts'
+import { openapiText } from './openapi-document.ts'
 import { EVENTS_PARAMETERS } from './parse-events-query.ts'
 import { QUERY_PARAMETERS } from './parse-query.ts'
 import { PROBLEMS } from './problems.ts'
@@ -46,6 +47,14 @@ test('is a valid OpenAPI 3.1 document', async () => {
   const result = await new Validator().validate(structuredClone(document))
   expect(result.errors).toBeUndefined()
   expect(document).toMatchObject({ openapi: '3.1.0' })
+})
+
+test('docs/reference/openapi.json is the document of this version', async () => {
+  const kept = readFileSync(new URL('../../docs/reference/openapi.json', import.meta.url), 'utf8')
+  // After a change of routes or schemas, `npm run openapi` writes it anew.
+  expect(JSON.parse(kept)).toEqual(JSON.parse(await openapiText()))
+  const { security, ...rest } = document as typeof document & { readonly security: unknown }
+  expect(JSON.parse(kept)).toEqual({ ...rest, security: [{ key: [] }] })
 })
 
 test('lists exactly the routes of the application', async () => {

@@ -9,7 +9,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
 import { until } from '#tests/until.ts'
-import { type GeneratedRequest, requestsTo, type ViewNames } from './request-arbitraries.ts'
+import type { GeneratedRequest } from './generated-request.ts'
+import { requestsTo, type ViewNames } from './request-arbitraries.ts'
 
 const DATASET = 'meetup_rsvps'
 const AT_ONCE = 8

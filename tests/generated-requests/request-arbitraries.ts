@@ -1,14 +1,8 @@
 /** Requests that a client could send, right and wrong, for every route of the API. */
 import { tableFromArrays, tableToIPC } from 'apache-arrow'
 import fc from 'fast-check'
-
-export interface GeneratedRequest {
-  readonly method: string
-  /** with the query string */
-  readonly path: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body?: Buffer
-}
+import type { GeneratedRequest } from './generated-request.ts'
+import { operationOf } from './operation-arbitraries.ts'
 
 /** What the application says of a view; see GET /v1/datasets/{dataset}. */
 export interface ViewNames {
@@ -282,5 +276,6 @@ export function requestsTo(views: readonly ViewNames[], event: fc.Arbitrary<stri
     { weight: 3, arbitrary: fc.oneof(...views.map(jsonQueryOf)) },
     { weight: 3, arbitrary: postOf(dataset, event) },
     { weight: 1, arbitrary: otherOf(dataset) },
+    { weight: 1, arbitrary: operationOf(dataset) },
   )
 }
