@@ -76,3 +76,11 @@ test('a body of quotes that are not balanced is refused after bounded work', asy
   const body = `a,b\n${'x","y\n'.repeat(1_000_000)}`
   await expect(rows(body)).rejects.toThrow(/too many quotes are not balanced, up to line \d+; is the delimiter right/)
 })
+
+test('columns with a decimal comma that are not among the given ones are a fault of the body', async () => {
+  const format: CsvBody = { kind: 'csv', delimiter: ',', columns: ['id'], decimalComma: ['price'] }
+  await expect(rows('1', format)).rejects.toMatchObject({
+    name: 'BodyError',
+    message: expect.stringContaining("no column 'price'"),
+  })
+})

@@ -15,8 +15,9 @@ const RESCANNED_BYTES_MAX = 4 * 1024 * 1024
 /** @throws BodyError if the body as a whole is not CSV; OfferTooLargeError */
 export async function rowsOfCsv(body: Buffer, format: CsvBody, limits: BodyLimits): Promise<Rows> {
   const rows = new BuiltRows(limits)
-  const splitter = new CsvSplitter(limits.recordBytesMax, format)
   try {
+    // It checks the columns that were given.
+    const splitter = new CsvSplitter(limits.recordBytesMax, format)
     for (let at = 0; at < body.length; at += CHUNK_BYTES) {
       if (at > 0) await turn()
       take(splitter, splitter.push(body.subarray(at, at + CHUNK_BYTES)), rows, limits)
