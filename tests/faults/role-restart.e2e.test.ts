@@ -138,6 +138,8 @@ test('the intake role', async () => {
 })
 
 test('all of it is there afterwards, once', async () => {
+  // verify compares closed segments.
+  await until('all segments are closed', async () => (await counted()).meta.rows.open === 0)
   expect(await platform.stop()).toBe(0)
   const { code, stdout } = await watershed(['verify', '--json', '--dataset', definition], data)
   expect(code).toBe(0)
