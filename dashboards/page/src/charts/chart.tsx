@@ -78,8 +78,14 @@ async function open(
 ): Promise<{ draw: (chart: ChartProps['chart']) => void; close: () => void }> {
   const { init } = await import('./echarts.ts')
   const drawn = init(place, null, { renderer: 'canvas' })
-  const watch = new ResizeObserver(() => drawn.resize())
-  watch.observe(place)
+  // A place that is not laid out has no size, and a map cannot be fitted into nothing.
+  let waiting: ChartProps['chart'] | null = null
+  const hasSize = (): boolean => place.clientWidth > 0 && place.clientHeight > 0
+  const watch = new ResizeObserver(() => {
+    if (!hasSize()) return
+    drawn.resize()
+    if (waiting !== null) draw(waiting)
+  })
   drawn.on('click', (event) => {
     if (typeof event.name === 'string') latest.current.onPick?.(event.name)
   })
@@ -89,16 +95,20 @@ async function open(
     drawn.dispatchAction({ type: 'brush', areas: [] })
     latest.current.onZoom?.(...area.coordRange)
   })
+  const draw = (chart: ChartProps['chart']): void => {
+    waiting = hasSize() ? null : chart
+    if (waiting !== null) return
+    drawn.setOption({ ...chart(colours()) }, { replaceMerge: ['series'] })
+    if (latest.current.onZoom !== undefined)
+      drawn.dispatchAction({
+        type: 'takeGlobalCursor',
+        key: 'brush',
+        brushOption: { brushType: 'lineX', brushMode: 'single' },
+      })
+  }
+  watch.observe(place)
   return {
-    draw: (chart) => {
-      drawn.setOption({ ...chart(colours()) }, { replaceMerge: ['series'] })
-      if (latest.current.onZoom !== undefined)
-        drawn.dispatchAction({
-          type: 'takeGlobalCursor',
-          key: 'brush',
-          brushOption: { brushType: 'lineX', brushMode: 'single' },
-        })
-    },
+    draw,
     close: () => {
       watch.disconnect()
       drawn.dispose()

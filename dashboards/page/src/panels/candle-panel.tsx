@@ -5,7 +5,7 @@ import { type Answer, keyOf } from '../answer.ts'
 import { candles } from '../charts/candles.ts'
 import { Chart } from '../charts/chart.tsx'
 import { isNumeric, labelOf, type Measure, titled } from '../definition.ts'
-import { useLive } from '../live.ts'
+import { type Followed, useLive } from '../live.ts'
 import { provenanceLine } from '../provenance.tsx'
 import { type Ask, ask, filterText, type Source } from '../question.ts'
 import { grainOf, newestQuery, zoneOf } from '../range.ts'
@@ -36,7 +36,8 @@ const BARS_MAX = 250
 const HEIGHT = 520
 
 export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): JSX.Element {
-  const keys = useKeys(source, by)
+  const byKey = useKeys(source, by)
+  const keys = byKey.value?.data.map((row) => keyOf(row[by])) ?? []
   const key = filters.value.get(by)?.[0] ?? keys[0]
   const columns = (source.series?.columns ?? []).filter(({ type }) => isNumeric(type))
   const groups = groupsOf(columns)
@@ -48,7 +49,7 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
     over: columns.filter(({ name }) => BANDS.test(name)),
     below,
   }
-  const known = useLive<Answer, Ask<Shown>>(
+  const bars = useLive<Answer, Ask<Shown>>(
     key === undefined ? null : ask(source, barsQuery(source, by, key, volume, shown), shown),
   )
   const controls = (
@@ -70,9 +71,16 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
     </>
   )
   return (
-    <Frame title={title} hint={`${key ?? ''} per ${shown.grain}`} known={known} span={span} controls={controls}>
+    // Without a key there are no bars to wait for: what there is to say of its absence is in the answer about the keys.
+    <Frame
+      title={title}
+      hint={`${key ?? ''} per ${shown.grain}`}
+      known={key === undefined ? byKey : bars}
+      span={span}
+      controls={controls}
+    >
       {({ data, meta }) => {
-        const { grain, zone, over, below: lower } = known.asked!.shown
+        const { grain, zone, over, below: lower } = bars.asked!.shown
         const named = (all: readonly Measure[]) => all.map((one) => ({ name: one.name, label: labelOf(one) }))
         const input = {
           rows: data.toReversed(),
@@ -117,7 +125,7 @@ const KEYS_MAX = 200
 const KEYS_EVERY_MS = 30_000
 
 /** The values of the dimension, those with most events first. */
-function useKeys(source: Source, by: string): readonly string[] {
+function useKeys(source: Source, by: string): Followed<Ask<null> | null, Answer> {
   const view = { ...source, series: null }
   const count = source.view.measures.find(({ kind }) => kind === 'count')
   const query = {
@@ -125,6 +133,5 @@ function useKeys(source: Source, by: string): readonly string[] {
     ...(count !== undefined && { measures: count.name }),
     ...{ order: count === undefined ? by : `-${count.name}`, limit: KEYS_MAX },
   }
-  const { value } = useLive<Answer, Ask<null>>(ask(view, query, null), KEYS_EVERY_MS)
-  return value?.data.map((row) => keyOf(row[by])) ?? []
+  return useLive<Answer, Ask<null>>(ask(view, query, null), KEYS_EVERY_MS)
 }
