@@ -2,6 +2,7 @@
  * Makes sure that the real servers of the tests can be started here: node tests/servers/provision.ts. Fetches what is missing, keeps it
  * for the next time, and is quick when everything is there. Ends with 1 and says what is missing when a server can not be had.
  */
+import { chromiumVersion } from './chromium.ts'
 import { ELASTICSEARCH_VERSION, provisionElasticsearch } from './elasticsearch-server.ts'
 import { KAFKA_VERSION, kafkaMissing, provisionKafka } from './kafka-server.ts'
 import { PYTHON_READERS, provisionPython } from './python-readers.ts'
@@ -25,10 +26,15 @@ async function kafka(): Promise<void> {
   await provisionKafka()
 }
 
+async function chromium(): Promise<void> {
+  if (chromiumVersion() === null) throw new Error('there is no chromium on the PATH (Debian: apt-get install chromium)')
+}
+
 const done = [
   await provision('Redis', async () => redisVersion()),
   await provision(`Kafka ${KAFKA_VERSION}`, kafka),
   await provision(`Elasticsearch ${ELASTICSEARCH_VERSION}`, provisionElasticsearch),
   await provision(`Python with ${PYTHON_READERS}`, provisionPython),
+  await provision('Chromium', chromium),
 ]
 process.exitCode = done.every(Boolean) ? 0 : 1

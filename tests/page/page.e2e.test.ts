@@ -1,0 +1,170 @@
+/** The page in a real Chromium: its numbers against a count of the events, its states, its accessibility, and what it asks of the network. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { FlightGenerator } from '#datasets/flights/flight-generator.ts'
+import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
+import { SHIPPED_DATASETS } from '#datasets/shipped.ts'
+import { PlatformProcess } from '../crash/platform-process.ts'
+import { chromiumVersion, openChromium } from '../servers/chromium.ts'
+import { mustRun } from '../servers/must-run.ts'
+
+const EVENTS = 600
+const SHOWN_MS_MAX = 60_000
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+/** those that make their events here; the others read live streams */
+const NAMES = Object.entries(SHIPPED_DATASETS).flatMap(([name, { generator }]) => (generator ? [name] : []))
+const FOREIGN = 'visits'
+const DEFINITION = join(import.meta.dirname, 'visits.ts')
+
+interface Rsvp {
+  readonly group: { readonly group_city: string }
+}
+
+const from = Date.now() - EVENTS * 1_000
+const rsvps = new RsvpGenerator({ seed: 7, startMs: from, eventsPerSecond: 1, malformedShare: 0 })
+const flights = new FlightGenerator({ seed: 7, startMs: from, eventsPerSecond: 1 })
+const LINES: Readonly<Record<string, readonly string[]>> = {
+  meetup_rsvps: Array.from({ length: EVENTS }, () => rsvps.next()),
+  flights: Array.from({ length: EVENTS }, () => flights.next()),
+  [FOREIGN]: Array.from({ length: 90 }, (_, n) =>
+    JSON.stringify({ at: from + n * 1_000, page: `/${n % 4}`, ms: n, browser: n % 3 === 0 ? null : `b${n % 3}` }),
+  ),
+}
+
+describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
+  let data: string
+  let platform: PlatformProcess
+  let address: string
+  let browser: Browser
+  let page: Page
+  const faults: string[] = []
+  const elsewhere: string[] = []
+
+  const start = (port: string): PlatformProcess =>
+    new PlatformProcess({
+      arguments: ['--no-demo', '--port', port, ...[...NAMES, DEFINITION].flatMap((name) => ['--dataset', name])],
+      environment: { WATERSHED_DATA: data, WATERSHED_PARTITIONS: '1' },
+    })
+  const open = async (path: string): Promise<void> => {
+    await page.goto(`${address}${path}`)
+    await page.waitForSelector('h1')
+  }
+  const settled = (): Promise<void> =>
+    expect.poll(() => page.locator('.state.loading').count(), { timeout: SHOWN_MS_MAX }).toBe(0)
+
+  beforeAll(async () => {
+    data = mkdtempSync(join(tmpdir(), 'watershed-page-'))
+    platform = start('0')
+    address = await platform.address
+    for (const [name, lines] of Object.entries(LINES)) {
+      const reply = await fetch(`${address}/v1/datasets/${name}/events`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson' },
+        body: lines.join('\n'),
+      })
+      expect(reply.status).toBe(202)
+    }
+    browser = await openChromium()
+    page = await browser.newPage({ viewport: { width: 1400, height: 1000 }, locale: 'en-GB', timezoneId: 'UTC' })
+    page.setDefaultTimeout(SHOWN_MS_MAX)
+    page.on('pageerror', (error) => faults.push(error.stack ?? error.message))
+    page.on('console', (message) => {
+      if (message.type() === 'error') faults.push(message.text())
+    })
+    page.on('request', (request) => {
+      if (!request.url().startsWith(address)) elsewhere.push(request.url())
+    })
+  }, 120_000)
+  afterAll(async () => {
+    await browser?.close()
+    await platform?.kill()
+    rmSync(data, { recursive: true, force: true })
+  })
+
+  test('a ranking shows what a count of the events gives', async () => {
+    const counts = new Map<string, number>()
+    for (const line of LINES.meetup_rsvps!) {
+      const { group } = JSON.parse(line) as Rsvp
+      counts.set(group.group_city, (counts.get(group.group_city) ?? 0) + 1)
+    }
+    const most = [...counts.values()].sort((a, b) => b - a).slice(0, 10)
+    await open('/datasets/meetup_rsvps')
+    await page.getByRole('heading', { name: 'Responses by city' }).scrollIntoViewIfNeeded()
+    const ranking = page.locator('section.panel', { has: page.getByRole('heading', { name: 'By city', exact: true }) })
+    await expect
+      .poll(() => ranking.locator('.value').allTextContents(), { timeout: SHOWN_MS_MAX })
+      .toEqual(most.map(String))
+    for (const item of await ranking.locator('.ranking li').all())
+      expect(counts.get((await item.getAttribute('data-key'))!)).toBe(
+        Number(await item.locator('.value').textContent()),
+      )
+  })
+
+  test('a number says where it comes from', async () => {
+    const ranking = page.locator('section.panel', { has: page.getByRole('heading', { name: 'By city', exact: true }) })
+    await ranking.locator('footer button.tag').click()
+    await expect.poll(() => ranking.locator('.provenance').textContent()).toContain('Boundary')
+    expect(await ranking.locator('li button').first().getAttribute('title')).toContain('exact')
+  })
+
+  test.each([...NAMES, FOREIGN])('%s: every panel is there, or says why it has nothing to show', async (name) => {
+    await open(`/datasets/${name}`)
+    // A panel asks for its numbers when it is scrolled to.
+    for (const heading of await page.locator('h2').all()) {
+      await heading.scrollIntoViewIfNeeded()
+      await settled()
+    }
+    expect(await page.locator('section.panel').count()).toBeGreaterThan(0)
+    expect(await page.locator('.state.fault').allTextContents()).toEqual([])
+    const isEmpty = page.locator('.state', { hasText: 'No events yet' })
+    const filled = (): Promise<number> => page.locator('section.panel').filter({ hasNot: isEmpty }).count()
+    if (name in LINES) expect(await isEmpty.count()).toBe(0)
+    else await expect.poll(filled, { timeout: SHOWN_MS_MAX }).toBe(0)
+  })
+
+  test('the overview has each dataset with its way from source to answer', async () => {
+    await open('/')
+    await settled()
+    for (const name of [...NAMES, FOREIGN])
+      await expect.poll(() => page.locator(`a[href="/datasets/${name}"]`).count()).toBeGreaterThan(0)
+    await expect.poll(() => page.locator('main').textContent()).toContain('600 events')
+  })
+
+  test.each(['/', '/datasets/meetup_rsvps'])('axe finds nothing serious on %s', async (path) => {
+    await open(path)
+    await settled()
+    const { violations } = (await page.evaluate(`(() => { ${AXE}; return axe.run() })()`)) as AxeResults
+    const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    expect(
+      serious.map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes
+            .map(({ html }) => html)
+            .join(' | ')
+            .slice(0, 500)}`,
+      ),
+    ).toEqual([])
+  })
+
+  test('nothing was asked of another host, and nothing was written to the console as an error', () => {
+    expect(elsewhere).toEqual([])
+    expect(faults).toEqual([])
+  })
+
+  test('a server that is gone is said so beside the last numbers, and followed again when it is back', async () => {
+    await open('/datasets/meetup_rsvps')
+    await settled()
+    await platform.kill()
+    await expect.poll(() => page.getByText('no connection').count(), { timeout: SHOWN_MS_MAX }).toBeGreaterThan(0)
+    expect(await page.locator('.ranking .value').count()).toBeGreaterThan(0)
+    platform = start(new URL(address).port)
+    await platform.address
+    await expect.poll(() => page.locator('.connection').textContent(), { timeout: SHOWN_MS_MAX }).toBe('live')
+    await expect.poll(() => page.locator('.state.fault').count(), { timeout: SHOWN_MS_MAX }).toBe(0)
+  })
+})
