@@ -109,7 +109,7 @@ function Connection(): JSX.Element {
 function Unknown({ name }: { name: string }): JSX.Element {
   return (
     <div class="state">
-      <strong>There is no dataset '{name}'</strong>
+      <strong>Dataset '{name}' not found</strong>
       <p>It may have been removed from the configuration, or the address has a typing error.</p>
       <Link to="/">Show all datasets</Link>
     </div>
