@@ -1,51 +1,31 @@
 /** Compares docs/reference/sinks.md with the code: its example compiles, and its tables list the members and states. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
-import { compileDataset } from '#core/compile-dataset.ts'
-import type { DatasetDefinition } from '#core/definition.ts'
 import type { SinkDefinition } from '#core/sink-definition.ts'
 import { SINK_MEMBERS, sinkProblems } from '#core/sink-shape.ts'
 import { SINKS } from '#serving/http/schemas/sinks.ts'
 import { SINK_STATES } from '#serving/sinks/sink-runner.ts'
-import { testConnection } from '#storage/engine/engine-fixture.ts'
+import { ReferencePage } from './reference-page.ts'
 
-const text = readFileSync(fileURLToPath(new URL('../docs/reference/sinks.md', import.meta.url)), 'utf8')
-const rowsUnder = (heading: string): string[][] =>
-  text
-    .slice(text.indexOf(`## ${heading}\n`))
-    .split(/\n## /)[0]!
-    .split('\n')
-    .filter((line) => line.startsWith('| `'))
-    .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')))
+const page = new ReferencePage('sinks.md')
 
 test('the definition compiles', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'watershed-sinks-'))
-  try {
-    const file = join(folder, 'shop.ts')
-    const language = new URL('../core/definition.ts', import.meta.url).href
-    writeFileSync(file, /^```ts\n([\s\S]*?)^```/m.exec(text)![1]!.replace("'watershed'", JSON.stringify(language)))
-    const { default: definition } = (await import(pathToFileURL(file).href)) as { default: DatasetDefinition }
-    const { sinks } = await compileDataset(definition, await testConnection())
-    expect(sinks.map(({ name, kind }) => [name, kind])).toEqual([
-      ['to_crm', 'webhook'],
-      ['to_topic', 'kafka'],
-    ])
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  const { sinks } = await page.definition()
+  expect(sinks.map(({ name, kind }) => [name, kind])).toEqual([
+    ['to_crm', 'webhook'],
+    ['to_topic', 'kafka'],
+  ])
 })
 
 test('the members of each kind and the states are complete', () => {
   const kinds = Object.keys(SINK_MEMBERS)
-  const documented = rowsUnder('Members').map(([, member, own]) => ({ member, kinds: own === 'all' ? kinds : [own!] }))
+  const documented = page
+    .rowsUnder('Members')
+    .map(([, member, own]) => ({ member, kinds: own === 'all' ? kinds : [own!] }))
   for (const kind of kinds) {
     const members = documented.filter((each) => each.kinds.includes(kind)).map(({ member }) => member)
     expect(members.toSorted()).toEqual(SINK_MEMBERS[kind]!.toSorted())
   }
-  const states = rowsUnder('States').map(([, name]) => name)
+  const states = page.rowsUnder('States').map(([, name]) => name)
   expect(states).toEqual([...SINK_STATES])
   expect(SINKS.shape.sinks.element.shape.state.options).toEqual(states)
 })
