@@ -3,6 +3,7 @@ import type { EChartsCoreOption } from 'echarts/core'
 import { numberOf, type Row } from '../answer.ts'
 import { formatBucket, formatCompact, formatNumber } from '../format.ts'
 import type { Colours } from './chart.tsx'
+import { tooltipLook } from './tooltip.ts'
 
 export interface CandlesInput {
   /** oldest first */
@@ -95,10 +96,9 @@ function tooltipOf(
   colours: Colours,
 ): object {
   return {
-    ...{ trigger: 'axis', renderMode: 'richText', confine: true, axisPointer: { type: 'cross' } },
-    backgroundColor: colours.surface,
-    borderColor: colours.line,
-    textStyle: { color: colours.text, fontSize: 12 },
+    ...tooltipLook(colours),
+    trigger: 'axis',
+    axisPointer: { type: 'cross' },
     formatter: ([first]: readonly { readonly dataIndex: number }[]) => {
       const row = rows[first!.dataIndex]!
       const named = [...OHLC.map((name) => ({ name, label: name })), ...over, ...below]

@@ -2,6 +2,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatNumber } from '../format.ts'
 import type { Colours } from './chart.tsx'
+import { tooltipLook } from './tooltip.ts'
 
 export interface HeatMapInput {
   /** [day of the week, Monday is 0][hour of the day] */
@@ -26,11 +27,7 @@ export function heatMap({ hours, measure, source }: HeatMapInput): (colours: Col
     textStyle: { fontFamily: 'inherit', color: colours.text },
     grid: { left: 8, right: 8, top: 8, bottom: 4, containLabel: true },
     tooltip: {
-      renderMode: 'richText',
-      confine: true,
-      backgroundColor: colours.surface,
-      borderColor: colours.line,
-      textStyle: { color: colours.text, fontSize: 12 },
+      ...tooltipLook(colours),
       formatter: ({ value: [hour, day, value] }: { readonly value: readonly [number, number, number] }) =>
         `${days[day]} ${hour}:00–${hour + 1}:00\n${measure}: ${formatNumber(value)}\n${source}`,
     },

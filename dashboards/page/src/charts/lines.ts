@@ -5,6 +5,7 @@ import { formatBucket, formatCompact, formatNumber } from '../format.ts'
 import { provenanceLine } from '../provenance.tsx'
 import { grainMs } from '../range.ts'
 import type { Colours } from './chart.tsx'
+import { tooltipLook } from './tooltip.ts'
 
 export interface LinesInput {
   readonly rows: readonly Row[]
@@ -93,11 +94,7 @@ function tooltipOf({ grain, zone, meta, measures }: LinesInput, colours: Colours
   }
   return {
     trigger: 'axis',
-    renderMode: 'richText',
-    confine: true,
-    backgroundColor: colours.surface,
-    borderColor: colours.line,
-    textStyle: { color: colours.text, fontSize: 12 },
+    ...tooltipLook(colours),
     formatter: (points: readonly Point[]) => {
       const lines = points
         .toSorted((a, b) => (b.value[1] ?? 0) - (a.value[1] ?? 0))

@@ -2,6 +2,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatNumber } from '../format.ts'
 import type { Colours } from './chart.tsx'
+import { tooltipLook } from './tooltip.ts'
 import { mapOf } from './world-map.ts'
 
 export interface Point {
@@ -25,11 +26,7 @@ export function pointMap({ points, measure, source }: PointMapInput): (colours: 
     animationDuration: 0,
     textStyle: { fontFamily: 'inherit', color: colours.text },
     tooltip: {
-      renderMode: 'richText',
-      confine: true,
-      backgroundColor: colours.surface,
-      borderColor: colours.line,
-      textStyle: { color: colours.text, fontSize: 12 },
+      ...tooltipLook(colours),
       formatter: ({ value }: { readonly value: readonly [number, number, number] }) =>
         `${formatNumber(value[1])}°, ${formatNumber(value[0])}°\n${measure}: ${formatNumber(value[2])}\n${source}`,
     },

@@ -2,6 +2,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatCompact, formatNumber } from '../format.ts'
 import type { Colours } from './chart.tsx'
+import { tooltipLook } from './tooltip.ts'
 import type { World } from './world.ts'
 
 export interface Country {
@@ -43,11 +44,7 @@ export function worldMap({
     animationDuration: 0,
     textStyle: { fontFamily: 'inherit', color: colours.text },
     tooltip: {
-      renderMode: 'richText',
-      confine: true,
-      backgroundColor: colours.surface,
-      borderColor: colours.line,
-      textStyle: { color: colours.text, fontSize: 12 },
+      ...tooltipLook(colours),
       formatter: ({ name }: { readonly name: string }) => {
         const country = known.get(name)
         return country === undefined ? '' : `${country.label}\n${measure}: ${formatNumber(country.value)}\n${source}`
