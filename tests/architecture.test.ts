@@ -25,7 +25,7 @@ const DRIVERS_ONLY: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['storage', 'bench', 'tests'],
   'node-cron': ['batch-layer'],
   ioredis: ['storage/redis', 'storage/dictionary', 'batch-layer', 'tests'],
-  bullmq: ['batch-layer', 'serving/http/job-board.ts'],
+  bullmq: ['batch-layer', 'serving/http/operations/job-board.ts'],
   kafkajs: ['storage/log'],
   '@elastic/elasticsearch': ['storage/elasticsearch', 'bench'],
 }

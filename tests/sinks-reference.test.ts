@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { SinkDefinition } from '#core/sink-definition.ts'
 import { SINK_MEMBERS, sinkProblems } from '#core/sink-shape.ts'
-import { SINKS } from '#serving/http/schemas/sinks.ts'
+import { SINKS } from '#serving/http/contract/schemas/sinks.ts'
 import { SINK_STATES } from '#serving/sinks/sink-runner.ts'
 import { ReferencePage } from './reference-page.ts'
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { SourceDefinition } from '#core/definition.ts'
 import { SOURCE_MEMBERS, sourceProblems } from '#core/source-shape.ts'
-import { SOURCES } from '#serving/http/schemas/sources.ts'
+import { SOURCES } from '#serving/http/contract/schemas/sources.ts'
 import { ReferencePage } from './reference-page.ts'
 
 const page = new ReferencePage('sources.md')

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { extname } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { PageFile, PageFiles } from '#serving/http/page-routes.ts'
+import type { PageFile, PageFiles } from '#serving/http/site/page-routes.ts'
 import { type BuiltPage, builtPage } from './build-page.ts'
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {

@@ -10,9 +10,9 @@ import {
   QUERY_PARAMETERS,
   type QueryTexts,
   type Required,
-} from '#serving/http/parse-query.ts'
-import { readQueryBody } from '#serving/http/query-body.ts'
-import { positionOf, queryOf } from '#serving/http/query-of.ts'
+} from '#serving/http/queries/parse-query.ts'
+import { readQueryBody } from '#serving/http/queries/query-body.ts'
+import { positionOf, queryOf } from '#serving/http/queries/query-of.ts'
 import { CommandError } from './exit-codes.ts'
 
 export type AskedOptions = QueryTexts & {

@@ -1,6 +1,6 @@
 /** watershed events <dataset>: raw events like GET /v1/datasets/{dataset}/events, newest first; prints a table, or JSON for programs. */
 import type { Command } from 'commander'
-import { type EVENTS_PARAMETERS, parseEventsQuery } from '#serving/http/parse-events-query.ts'
+import { type EVENTS_PARAMETERS, parseEventsQuery } from '#serving/http/queries/parse-events-query.ts'
 import { type EventsMeta, eventsPage } from '#serving/raw-events/events-page.ts'
 import { EVENTS_LIMITS } from '#serving/raw-events/events-query.ts'
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'

@@ -49,7 +49,7 @@ test('the drivers do load them: the search above would find one', () => {
     'storage/speed-store/elasticsearch/elasticsearch-speed-store.ts',
     'storage/dictionary/redis/redis-dictionary.ts',
     'batch-layer/bullmq-schedule.ts',
-    'serving/http/job-board.ts',
+    'serving/http/operations/job-board.ts',
   ])
   expect(SERVICES.filter((name) => !packages.has(name))).toEqual([])
 })

@@ -1,7 +1,7 @@
 /** Whether this process can serve queries, for /readyz: takes a snapshot of each dataset as a query would. */
 
 import type { Snapshot } from '#serving/answers/snapshot.ts'
-import type { ServedPart } from '#serving/http/health-routes.ts'
+import type { ServedPart } from '#serving/http/site/health-routes.ts'
 
 /** probes are frequent and can come from several places */
 const LOOK_AGAIN_MS = 1_000

@@ -1,6 +1,6 @@
 /** The components of a role for /readyz: its thread, and each of its parts. */
 import { visibleText } from '#core/visible-text.ts'
-import type { ServedPart } from '#serving/http/health-routes.ts'
+import type { ServedPart } from '#serving/http/site/health-routes.ts'
 import { withoutPaths } from '#serving/http/without-paths.ts'
 import { PART_STATES, type PartStatus } from '../roles/role-messages.ts'
 import type { RoleState } from '../roles/role-supervisor.ts'

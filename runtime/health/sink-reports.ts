@@ -1,7 +1,7 @@
 /** The state of every sink that is declared, from what its process noted: for routes, metrics and the doctor. */
 import type { SinkDefinition } from '#core/sink-definition.ts'
 import { visibleText } from '#core/visible-text.ts'
-import type { ServedSink } from '#serving/http/sink-routes.ts'
+import type { ServedSink } from '#serving/http/operations/sink-routes.ts'
 import { withoutPaths } from '#serving/http/without-paths.ts'
 import type { SinkStatus } from '#serving/sinks/sink-runner.ts'
 import { NOTE_FRESH_MS, type SourceBoard, type SourceNote } from '#storage/sources/source-board.ts'

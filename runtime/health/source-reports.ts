@@ -2,7 +2,7 @@
 import type { SourceDefinition } from '#core/source-definition.ts'
 import { visibleText } from '#core/visible-text.ts'
 import { type SourceStatus, shownCursor } from '#ingest/sources/source-state.ts'
-import type { ServedSource } from '#serving/http/source-routes.ts'
+import type { ServedSource } from '#serving/http/operations/source-routes.ts'
 import { withoutPaths } from '#serving/http/without-paths.ts'
 import type { SourcePosition } from '#storage/log/source-ledger.ts'
 import { NOTE_FRESH_MS, type SourceBoard } from '#storage/sources/source-board.ts'

@@ -5,7 +5,7 @@ import type { OffsetRange } from '#core/offsets.ts'
 import { type BodyRoom, InFlight } from '#ingest/in-flight.ts'
 import type { IngestLimits } from '#ingest/ingest-limits.ts'
 import type { EventIntake, IntakeResult, OfferOptions } from '#ingest/intake.ts'
-import type { IntakePort } from '#serving/http/intake-port.ts'
+import type { IntakePort } from '#serving/http/intake/intake-port.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { FromIntake, OfferedContent, OfferRequest } from './intake-messages.ts'
 

@@ -1,7 +1,7 @@
 /** How operators change what the platform does: the same works as the commands, for the routes. */
 import { rollback } from '#batch-layer/rollback.ts'
 import type { SourceDefinition } from '#core/source-definition.ts'
-import type { OperationsPort } from '#serving/http/operations-port.ts'
+import type { OperationsPort } from '#serving/http/operations/operations-port.ts'
 import { JobLedger } from '#storage/jobs/job-ledger.ts'
 import { ReplayLedger } from '#storage/replays/replay-ledger.ts'
 import { SourceBoard } from '#storage/sources/source-board.ts'

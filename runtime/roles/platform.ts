@@ -12,9 +12,9 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { SourceDefinition } from '#core/source-definition.ts'
 import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
-import type { ServedPart } from '#serving/http/health-routes.ts'
-import type { OperationsPort } from '#serving/http/operations-port.ts'
+import type { OperationsPort } from '#serving/http/operations/operations-port.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
+import type { ServedPart } from '#serving/http/site/health-routes.ts'
 import type { LiveDatasetParts } from '#serving/live/dataset-moments.ts'
 import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
 import { LiveDataset } from '#serving/live/live-dataset.ts'
@@ -297,7 +297,7 @@ export class Platform {
   async #jobBoard(): Promise<{ readonly path: string; readonly plugin: FastifyPluginAsync } | null> {
     const { schedule, adminKey, redis } = this.#workspace.configuration
     if (schedule !== 'bullmq' || adminKey === undefined) return null
-    const { jobBoard, JOB_BOARD_PATH: path } = await import('#serving/http/job-board.ts')
+    const { jobBoard, JOB_BOARD_PATH: path } = await import('#serving/http/operations/job-board.ts')
     const { batchQueueName } = await import('#batch-layer/bullmq-queue.ts')
     const queues = [...this.#workspace.datasets.keys()].map(batchQueueName)
     return { path, plugin: jobBoard({ adminKey, url: redis.url, prefix: queuePrefixOf({ redis }), queues }) }

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { NeedsBackfillError, QueryError, UnknownViewError } from '#serving/answers/query-error.ts'
+import { TooManyQueriesError } from '#serving/http/queries/query-gate.ts'
 import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { KafkaUnavailableError } from '#storage/log/kafka/kafka-settings.ts'
 import { RedisFault } from '#storage/redis/redis-fault.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
-import { NeedsBackfillError, QueryError, UnknownViewError } from '../answers/query-error.ts'
 import { PROBLEMS, problemOfError } from './problems.ts'
-import { TooManyQueriesError } from './query-gate.ts'
 
 test('docs/reference/errors.md lists the problems of the code', () => {
   const text = readFileSync(fileURLToPath(new URL('../../docs/reference/errors.md', import.meta.url)), 'utf8')

@@ -1,7 +1,5 @@
 /** All error responses, as RFC 9457 problem documents: a closed table, which a test compares with docs/reference/errors.md. */
 import { visibleText } from '#core/visible-text.ts'
-import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
-import { LakeError } from '#storage/lake/lake-error.ts'
 import {
   AnswerTooLargeError,
   ClientGoneError,
@@ -14,10 +12,12 @@ import {
   QueryError,
   QueryTimeoutError,
   UnknownViewError,
-} from '../answers/query-error.ts'
-import { SnapshotError } from '../answers/snapshot.ts'
-import { TooManyReadersError } from '../subscriptions/too-many-readers.ts'
-import { TooManyQueriesError } from './query-gate.ts'
+} from '#serving/answers/query-error.ts'
+import { SnapshotError } from '#serving/answers/snapshot.ts'
+import { TooManyQueriesError } from '#serving/http/queries/query-gate.ts'
+import { TooManyReadersError } from '#serving/subscriptions/too-many-readers.ts'
+import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
 import { withoutPaths } from './without-paths.ts'
 
 export const PROBLEMS = {

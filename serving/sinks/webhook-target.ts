@@ -62,7 +62,7 @@ export class WebhookTarget implements SinkTarget {
   }
 }
 
-/** As serving/http/webhook-signature.ts checks them. The time is of this attempt. */
+/** As serving/http/intake/webhook-signature.ts checks them. The time is of this attempt. */
 export function signatureHeaders(
   secret: string | null,
   id: string,

@@ -1,0 +1,67 @@
+/** A merged answer and its provenance. */
+import { z } from 'zod'
+import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
+import { EXPLANATION } from './explanation.ts'
+import { moment, name, offset } from './scalars.ts'
+
+export const gap = z.strictObject({ partition: z.number().int(), start: offset, end: offset })
+
+const ANSWER_META = z.strictObject({
+  dataset: name,
+  view: name,
+  definition: z.string(),
+  outdated: z
+    .strictObject({ current: z.string(), changes: z.array(z.string()) })
+    .nullable()
+    .describe('What differs from the current definition, while the view is answered by its earlier one'),
+  generation: z.strictObject({ id: z.string(), mode: z.string(), finishedAt: moment }).nullable(),
+  boundary: z.array(offset).describe('Per partition: the generation includes every offset before this one'),
+  position: z
+    .array(offset)
+    .describe('Per partition: the answer includes every offset before this one, and none from it on'),
+  asOf: moment.nullable(),
+  freshnessMs: z.number().nullable(),
+  behind: z.number().nullable().describe('Events in the log that the answer does not include yet; null: unknown'),
+  liveMissing: z.string().nullable().describe('Why events of open segments may be missing; null: they are included'),
+  rows: z.strictObject({ batch: z.number(), closed: z.number(), open: z.number() }),
+  lateRows: z.number(),
+  deadLetters: z.number(),
+  unconverted: z
+    .record(z.string(), z.number())
+    .describe('Per column of the view: events before the open segments in which its value could not be converted'),
+  gapFree: z.boolean().describe('Whether every offset before `position` was read; tells nothing about events after it'),
+  gaps: z.array(gap),
+  countsFrom: z
+    .strictObject({
+      position: z.array(offset).describe('Per partition: the first offset that the view counts'),
+      time: moment.describe('Event time from which on the answer is complete'),
+    })
+    .nullable()
+    .describe(
+      'Not null: raw events were removed by `keep.raw` before the view was defined, and it does not count them',
+    ),
+  ahead: z
+    .array(z.strictObject({ partition: z.number().int(), position: offset, through: offset }))
+    .describe('Partitions that were read during a flush: some keys already include events up to `through`'),
+  exact: z
+    .boolean()
+    .describe(
+      'Whether every number is exact at `position`, of all events before it; tells nothing about events after it',
+    ),
+  estimates: z.record(z.string(), z.strictObject({ bound: z.string(), rows: z.number().optional() })),
+  from: moment.nullable(),
+  to: moment.nullable(),
+  window: z.strictObject({ from: moment, to: moment, ended: z.boolean() }).nullable(),
+  dictionaries: z.record(z.string(), z.string()),
+  truncated: z.boolean(),
+  next: z
+    .string()
+    .nullable()
+    .describe('The cursor of the next page; null: there is none, or the answer is not read in pages'),
+}) satisfies z.ZodType<AnswerMeta>
+
+export const ANSWER = z.strictObject({
+  data: z.array(z.record(z.string(), z.unknown())).describe('Rows: time, dimensions, measures and lookups, by name'),
+  meta: ANSWER_META.describe('Provenance: what the answer was computed from, and how exact it is'),
+  explain: EXPLANATION.optional().describe('With `explain=true`: how the answer came about'),
+})

@@ -1,0 +1,105 @@
+/** The routes of the live page, with the page as it is built. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
+import { buildServeApp } from '#serving/http/serve-app.ts'
+import { type ServedShop, serveShop } from '#serving/http/serve-app-fixture.ts'
+
+const BROWSER = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', host: 'localhost' } as const
+const KEY = 'a-key-of-sixteen-or-more'
+
+let shop: ServedShop
+let app: ServedShop['app']
+
+beforeAll(async () => {
+  shop = await serveShop()
+  app = buildServeApp({ ...shop.parts, page: new BuiltPageFiles() })
+})
+afterAll(async () => {
+  await app.close()
+  await shop.close()
+})
+
+const get = (url: string, headers: Readonly<Record<string, string>> = BROWSER) => app.inject({ url, headers })
+const filesIn = (html: string): string[] =>
+  [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, name]) => name!).filter((name) => name.startsWith('/page/'))
+
+describe('the shell', () => {
+  test.each(['/', '/datasets/shop', '/datasets/shop?f.kind=a,b'])('is at %s for a browser', async (url) => {
+    const { statusCode, headers, body } = await get(url)
+    expect(statusCode).toBe(200)
+    expect(headers['content-type']).toBe('text/html; charset=utf-8')
+    expect(headers['cache-control']).toBe('no-cache')
+    expect(body).toMatch(/^<!doctype html>/)
+    expect(filesIn(body)).toHaveLength(3)
+  })
+
+  test('is not what a program gets at /', async () => {
+    for (const accept of ['*/*', 'application/json']) {
+      const { headers, body } = await get('/', { ...BROWSER, accept })
+      expect(headers.vary).toBe('accept')
+      expect(JSON.parse(body)).toMatchObject({ product: 'watershed', datasets: ['/v1/datasets/shop'] })
+    }
+  })
+
+  test('allows nothing inline, and nothing from elsewhere', async () => {
+    const { headers, body } = await get('/')
+    expect(headers['content-security-policy']).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/)
+    expect(headers['content-security-policy']).not.toMatch(/unsafe|http/)
+    expect(body).not.toMatch(/<style|style=|onclick|https?:/)
+    expect(body.match(/<script[^>]*>[^<]/)).toBeNull()
+  })
+
+  test('is not sent again while it is the same', async () => {
+    const { headers } = await get('/')
+    const again = await get('/', { ...BROWSER, 'if-none-match': String(headers.etag) })
+    expect(again.statusCode).toBe(304)
+    expect(again.body).toBe('')
+  })
+
+  test('is not shown in a frame of another site, and to no page of one', async () => {
+    const framed = await get('/datasets/shop', { ...BROWSER, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' })
+    expect(framed.statusCode).toBe(403)
+  })
+})
+
+describe('the files', () => {
+  test('can be kept forever, because their names change with them, and are compressed', async () => {
+    const named = filesIn((await get('/')).body).filter((name) => !name.endsWith('.svg'))
+    expect(named).toHaveLength(2)
+    for (const name of named) {
+      const plain = await get(name)
+      const zipped = await get(name, { ...BROWSER, 'accept-encoding': 'gzip, deflate' })
+      expect(plain.headers['cache-control']).toBe('public, max-age=31536000, immutable')
+      expect(zipped.headers).toMatchObject({ 'content-encoding': 'gzip', etag: plain.headers.etag })
+      expect(zipped.rawPayload.length).toBeLessThan(plain.rawPayload.length / 2)
+    }
+  })
+
+  test('the script before charts is below 300 KB', async () => {
+    const script = filesIn((await get('/')).body).find((name) => name.endsWith('.js'))!
+    expect((await get(script)).rawPayload.length).toBeLessThan(300_000)
+  })
+
+  test.each(['/page/absent.js', '/page/..%2Fbuild-page.ts'])('%s is not found', async (url) => {
+    const { statusCode, headers } = await get(url)
+    expect(statusCode).toBe(404)
+    expect(headers['content-type']).toMatch('application/problem+json')
+  })
+})
+
+test('where keys are set, the page is open and its numbers are not', async () => {
+  const keyed = buildServeApp({ ...shop.parts, page: new BuiltPageFiles(), keys: [KEY] })
+  const status = async (url: string, accept: string) =>
+    (await keyed.inject({ url, headers: { accept, host: 'example.org' } })).statusCode
+  expect(await status('/', 'text/html')).toBe(200)
+  expect(await status('/datasets/shop', 'text/html')).toBe(200)
+  expect(await status('/', 'application/json')).toBe(401)
+  expect(await status('/v1/datasets', 'text/html')).toBe(401)
+  await keyed.close()
+})
+
+test('without a page there are no routes of it', async () => {
+  const reply = await shop.app.inject({ url: '/', headers: BROWSER })
+  expect(reply.headers['content-type']).toMatch('application/json')
+  expect((await shop.app.inject({ url: '/datasets/shop', headers: BROWSER })).statusCode).toBe(404)
+})
