@@ -20,6 +20,7 @@ import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts
 import { LiveDataset } from '#serving/live/live-dataset.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics, type StateReading } from '#telemetry/metrics.ts'
@@ -216,6 +217,7 @@ export class Platform {
       tls,
       keys,
       adminKey: configuration.adminKey,
+      sessions: this.#sessions(),
       operations: this.#answered === null ? null : this.#operations(secrets),
       webhookSecrets: webhookSecretsOf(configuration),
       ownKeyPaths: board === null ? [] : [board.path],
@@ -233,6 +235,12 @@ export class Platform {
     const bound = this.#app.server.address() as AddressInfo
     const protocol = tls === null ? 'http' : 'https'
     this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  /** Where there is a page to sign in to. */
+  #sessions(): SessionLedger | null {
+    const { configuration, folder } = this.#workspace
+    return this.#shape.answers ? new SessionLedger(folder.sessionsFolder, configuration) : null
   }
 
   #operations(secrets: readonly string[]): OperationsPort {

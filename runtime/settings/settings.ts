@@ -97,6 +97,14 @@ export const SETTINGS = z.strictObject({
     .describe(
       'key that operations over HTTP (jobs, rollback, sources, dead letters) must carry in place of an API key; with `schedule: bullmq` also enables the page of batch jobs at /admin/jobs. Default: with `keys`, no operations over HTTP; without, operations from this machine need no key',
     ),
+  sessionMs: count(60_000)
+    .default(12 * 3_600_000)
+    .describe('how long somebody who signed in to the page with a key stays signed in'),
+  sessionsMax: count(1, 100_000)
+    .default(1_000)
+    .describe(
+      'maximum number of people who are signed in; beyond it the one whose session ends first must sign in again',
+    ),
   partitions: count(1, 256).default(4).describe("partitions of each dataset's log; fixed when the log is created"),
 
   logLevel: z

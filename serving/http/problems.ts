@@ -41,6 +41,7 @@ export const PROBLEMS = {
   'expectation-failed': { status: 417, title: 'The expectation cannot be met', retryable: false },
   'key-reused': { status: 422, title: 'The idempotency key belongs to other events', retryable: false },
   busy: { status: 429, title: 'Too many requests in progress', retryable: true },
+  'too-many-attempts': { status: 429, title: 'Too many failed attempts', retryable: true },
   'headers-too-large': { status: 431, title: 'The request headers are too large', retryable: false },
   'storage-fault': { status: 503, title: 'A storage dependency is unavailable', retryable: true },
   'out-of-memory': { status: 503, title: 'The query engine is out of memory', retryable: true },

@@ -358,7 +358,7 @@ test('without its speed store an answer says what is missing, without paths, and
 
 test('docs/reference/http.md names every route and parameter', async () => {
   const text = readFileSync(fileURLToPath(new URL('../../docs/reference/http.md', import.meta.url)), 'utf8')
-  const inDocs = [...text.matchAll(/^\| `((?:GET|POST) \/[^`]*)` \|/gm)].map((match) => match[1]!)
+  const inDocs = [...text.matchAll(/^\| `((?:GET|POST|PUT|DELETE) \/[^`]*)` \|/gm)].map((match) => match[1]!)
   const index = (await app.inject('/')).json().routes as string[]
   expect(inDocs.filter((route) => route !== 'GET /').sort()).toEqual([...index].sort())
   const section = text.slice(text.indexOf('## Merged answers'), text.indexOf('### Values'))

@@ -23,12 +23,15 @@ import { type ExportLimits, exportGate } from '#serving/http/queries/export-answ
 import { isFollowed, liveRoute } from '#serving/http/queries/live-route.ts'
 import { QueryGate } from '#serving/http/queries/query-gate.ts'
 import { RepeatedRequests } from '#serving/http/queries/repeated-requests.ts'
+import { carrySession } from '#serving/http/sessions/carry-session.ts'
+import { SESSION_PATH, sessionRoutes } from '#serving/http/sessions/session-routes.ts'
 import { DOCS_PATH, docsPage } from '#serving/http/site/docs-page.ts'
 import { healthRoutes, type ServedPart } from '#serving/http/site/health-routes.ts'
 import { isPagePath, type PageFiles, pageRoutes, wantsPage } from '#serving/http/site/page-routes.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import { LiveSubscriptions } from '#serving/subscriptions/live-subscriptions.ts'
 import { DEFAULT_SUBSCRIPTION_LIMITS, type SubscriptionLimits } from '#serving/subscriptions/subscription-limits.ts'
+import type { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { watchMethods } from './allowed-methods.ts'
@@ -86,6 +89,8 @@ export interface ServeAppParts {
   readonly keys?: readonly string[]
   /** what operations must carry in place of an API key; it can do all that an API key can */
   readonly adminKey?: string
+  /** where people who sign in with a key are remembered; null or absent: nobody can */
+  readonly sessions?: SessionLedger | null
   /** how jobs, generations and sources are operated; null or absent: not from this process */
   readonly operations?: OperationsPort | null
   /** by dataset: what signs its webhooks, which need no key */
@@ -112,18 +117,20 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   const subscriptions = new LiveSubscriptions(limits, (readers) => parts.metrics.liveReaders(readers))
   const repeated = new RepeatedRequests(parts.metrics)
   const secrets = parts.webhookSecrets ?? new Map<string, readonly string[]>()
-  const { keys = [], adminKey } = parts
+  const { keys = [], adminKey, sessions = null } = parts
   const allKeys = adminKey === undefined ? keys : [...keys, adminKey]
   const ownKeyPaths = [...(parts.ownKeyPaths ?? []), ...[...secrets.keys()].map(webhookPath)]
   /** A page cannot send a key before somebody has entered it there. */
   const isOpen = (request: FastifyRequest, path: string): boolean =>
-    isUnder(path, [DOCS_PATH]) || (parts.page != null && (isPagePath(path) || (path === '/' && wantsPage(request))))
+    isUnder(path, [DOCS_PATH, ...(sessions === null ? [] : [SESSION_PATH])]) ||
+    (parts.page != null && (isPagePath(path) || (path === '/' && wantsPage(request))))
   const app = Fastify({
     serverFactory: (application) =>
       httpServer(
         limits,
         parts.emit,
         (request, response) => {
+          if (sessions !== null) carrySession(request, sessions, allKeys)
           if (!repeated.answer(request, response)) application(request, response)
         },
         parts.tls,
@@ -144,6 +151,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   app.addHook('onRequest', async (request) => {
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
       throw new ProblemError('bad-request', 'the request has no Host header, which HTTP/1.1 requires')
+    if (sessions !== null) carrySession(request.raw, sessions, allKeys)
     const path = request.url.split('?')[0]!
     if (OPEN_ROUTES.has(path) || isUnder(path, ownKeyPaths)) return
     if (keys.length > 0) return isOpen(request, path) ? undefined : checkKey(request, allKeys)
@@ -184,7 +192,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
         message: `${request.method} ${request.routeOptions.url}: ${(error as Error).message}`,
       })
     }
-    if (problem.status === 429) reply.header('retry-after', '1')
+    if (problem.status === 429 && !reply.hasHeader('retry-after')) reply.header('retry-after', '1')
     if (problem.status === 401) reply.header('www-authenticate', challengeOf(request))
     return reply.code(problem.status).type('application/problem+json').send(problem)
   })
@@ -212,6 +220,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
     if (datasets !== null)
       datasetRoutes(routes, { datasets, gate, limits, exports, scratchFolder, metrics, repeated, following })
+    if (sessions !== null) sessionRoutes(routes, { sessions, keys, adminKey, emit: parts.emit })
     if (parts.page) pageRoutes(routes, parts.page)
     if (datasets !== null) liveRoute(routes, { datasets, ...following })
     if (datasets !== null) eventsReadRoute(routes, { datasets, gate, limits })

@@ -45,6 +45,20 @@ export async function get<T>(path: string, signal?: AbortSignal, tag: string | n
   return { value: parseJson(text) as T, tag: response.headers.get('etag') }
 }
 
+/** Changes something. @throws RefusedError, UnreachableError */
+export async function send<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+  const response = await fetch(path, {
+    method,
+    ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  }).catch(() => {
+    throw new UnreachableError('no answer from the server')
+  })
+  const text = await response.text()
+  if (!response.ok) throw refusal(response.status, text)
+  return parseJson(text) as T
+}
+
 function refusal(status: number, text: string): RefusedError {
   try {
     const { title, detail, retryable } = JSON.parse(text) as { title: string; detail: string; retryable: boolean }

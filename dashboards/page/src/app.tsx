@@ -5,9 +5,12 @@ import { datasetName, datasetPath } from './address.ts'
 import { DatasetPage } from './dataset-page.tsx'
 import { type Dataset, labelOf } from './definition.ts'
 import { Link } from './link.tsx'
-import { connection, paused, useLive } from './live.ts'
+import { connection, type Fault, paused, useLive } from './live.ts'
 import { Overview } from './overview/overview.tsx'
 import { FaultNote, Loading } from './panels/states.tsx'
+import { lookAtSession } from './session/session.ts'
+import { SignIn } from './session/sign-in.tsx'
+import { SignOut } from './session/sign-out.tsx'
 import { switchTheme, theme } from './theme.ts'
 
 const DEFINITIONS = { path: '/v1/datasets' } as const
@@ -26,6 +29,8 @@ export function App(): JSX.Element {
   useEffect(() => {
     document.title = title
   }, [title])
+  useEffect(() => void lookAtSession().catch(() => undefined), [])
+  const signedOut = connection.value === 'signed-out'
   return (
     <>
       <a class="skip" href="#content">
@@ -33,14 +38,24 @@ export function App(): JSX.Element {
       </a>
       <TopBar datasets={datasets} now={name} />
       <main id="content" tabIndex={-1}>
-        {value === null && fault === null && <Loading />}
-        {value === null && fault !== null && <FaultNote fault={fault} earlier={false} />}
-        {value !== null && name === null && <Overview datasets={datasets} />}
-        {dataset !== undefined && <DatasetPage key={dataset.name} dataset={dataset} />}
-        {value !== null && name !== null && dataset === undefined && <Unknown name={name} />}
+        {signedOut ? <SignIn /> : <Content name={name} datasets={value?.datasets ?? null} fault={fault} />}
       </main>
     </>
   )
+}
+
+interface ContentProps {
+  readonly name: string | null
+  /** null: not known yet */
+  readonly datasets: readonly Dataset[] | null
+  readonly fault: Fault | null
+}
+
+function Content({ name, datasets, fault }: ContentProps): JSX.Element {
+  if (datasets === null) return fault === null ? <Loading /> : <FaultNote fault={fault} earlier={false} />
+  if (name === null) return <Overview datasets={datasets} />
+  const dataset = datasets.find((one) => one.name === name)
+  return dataset === undefined ? <Unknown name={name} /> : <DatasetPage key={name} dataset={dataset} />
 }
 
 function TopBar({ datasets, now }: { datasets: readonly Dataset[]; now: string | null }): JSX.Element {
@@ -63,6 +78,7 @@ function TopBar({ datasets, now }: { datasets: readonly Dataset[]; now: string |
       </nav>
       <div class="tools">
         <Connection />
+        <SignOut />
         <button
           type="button"
           class="icon"

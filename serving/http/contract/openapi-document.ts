@@ -1,6 +1,7 @@
 /** The OpenAPI document of a process that does everything, whatever its datasets are: it depends on the schemas only. */
 
 import { buildServeApp } from '#serving/http/serve-app.ts'
+import { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import { silent } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 
@@ -17,6 +18,7 @@ export async function openapiText(): Promise<string> {
     metrics: new Metrics(),
     emit: silent,
     keys: ['a-key-so-that-keys-are-described'],
+    sessions: new SessionLedger('unused'),
     parts: async () => [],
   })
   try {

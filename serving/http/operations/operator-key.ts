@@ -35,7 +35,7 @@ export function bearerOf({ headers }: FastifyRequest): string {
 }
 
 /** Compares in constant time, so that the duration does not reveal how much of the key matched. */
-function isSame(given: string, wanted: string): boolean {
+export function isSame(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(wanted))
 }

@@ -1,0 +1,86 @@
+/** Signing in to the page in a real Chromium: with a wrong key and the right one, staying in over a reload, and out again. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
+import type { FastifyInstance } from 'fastify'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
+import { buildServeApp } from '#serving/http/serve-app.ts'
+import { type ServedShop, serveShop } from '#serving/http/serve-app-fixture.ts'
+import { SessionLedger } from '#storage/sessions/session-ledger.ts'
+import { chromiumVersion, openChromium } from '../servers/chromium.ts'
+import { mustRun } from '../servers/must-run.ts'
+
+const KEY = 'an-api-key-of-this-shop'
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+describe.skipIf(chromiumVersion() === null && !mustRun())('signing in', () => {
+  let shop: ServedShop
+  let app: FastifyInstance
+  let folder: string
+  let address: string
+  let browser: Browser
+  let page: Page
+  const asked: string[] = []
+
+  beforeAll(async () => {
+    shop = await serveShop()
+    folder = mkdtempSync(join(tmpdir(), 'watershed-sign-in-'))
+    const sessions = new SessionLedger(folder)
+    app = buildServeApp({ ...shop.parts, page: new BuiltPageFiles(), keys: [KEY], sessions })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    address = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+    browser = await openChromium()
+    page = await browser.newPage({ locale: 'en-GB', viewport: { width: 390, height: 800 } })
+    page.on('request', (request) => asked.push(request.url()))
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    await app?.close()
+    await shop?.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test('is asked for in the place of the numbers, by keyboard, and is accessible', async () => {
+    await page.goto(`${address}/datasets/shop`)
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    expect(await page.evaluate('document.activeElement.id')).toBe('key')
+    const { violations } = (await page.evaluate(`(() => { ${AXE}; return axe.run() })()`)) as AxeResults
+    expect(violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')).toEqual([])
+    await page.keyboard.type('a-key-that-is-wrong')
+    await page.keyboard.press('Enter')
+    await expect.poll(() => page.getByRole('alert').textContent()).toContain('not one of the keys')
+  })
+
+  test('shows what was asked for, also after a reload; no script sees the session, no address the key', async () => {
+    await page.getByLabel('Key').fill(KEY)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Shop', level: 1 }).waitFor()
+    await page.reload()
+    await page.getByRole('heading', { name: 'Shop', level: 1 }).waitFor()
+    await page.getByRole('button', { name: 'Sign out' }).waitFor()
+    expect(await page.evaluate('document.cookie')).toBe('')
+    expect(await page.evaluate('JSON.stringify([localStorage, sessionStorage])')).not.toContain(KEY)
+    expect(asked.filter((url) => url.includes(KEY))).toEqual([])
+  })
+
+  test('a session that ends asks again, and signing in goes on where it was', async () => {
+    for (const { name, value } of await page.context().cookies())
+      await fetch(`${address}/v1/session`, { method: 'DELETE', headers: { cookie: `${name}=${value}` } })
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    await page.getByLabel('Key').fill(KEY)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Shop', level: 1 }).waitFor()
+    expect(page.url()).toBe(`${address}/datasets/shop`)
+  })
+
+  test('signing out leaves nothing open', async () => {
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    expect(await page.context().cookies()).toEqual([])
+  })
+})
