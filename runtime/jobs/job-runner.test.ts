@@ -1,5 +1,5 @@
 /** Jobs of a real ledger: who runs them, what is listed, and what cancelling and dying leaves. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -95,6 +95,21 @@ test('a waiting job is cancelled at once, a running one by its signal, an ended 
   expect(await ended(running.id)).toMatchObject({ state: 'cancelled', fault: null })
   expect(await ledger.cancel(running.id)).toBe(false)
   expect(await ledger.cancel('20260101T000000000-000000')).toBe(false)
+})
+
+test('a job that waited for long is running when it runs, and has failed if its process dies then', async () => {
+  const { id } = await ledger.ask(VERIFY)
+  const path = join(folder, 'waiting', `${id}.json`)
+  await writeFile(path, (await readFile(path, 'utf8')).replace(/("(?:requested|updated)AtMs"):\d+/g, '$1:1'))
+  // As it is found between its rename and its first note.
+  await rename(path, join(folder, `${id}.json`))
+  expect(await ledger.job(id)).toMatchObject({ state: 'waiting', fault: null })
+  await rename(join(folder, `${id}.json`), path)
+  const claimed = await ledger.claim()
+  expect(claimed).toMatchObject({ id, state: 'running', finishedAtMs: null, fault: null })
+  expect(await ledger.job(id)).toEqual(claimed)
+  await ledger.put({ ...claimed!, updatedAtMs: 1 })
+  expect(await ledger.job(id)).toMatchObject({ state: 'failed', fault: expect.stringContaining('start it again') })
 })
 
 test('a job of a process that died has failed, and one of a process that stops, too', async () => {

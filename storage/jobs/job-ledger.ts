@@ -78,7 +78,8 @@ export class JobLedger {
       } catch {
         continue
       }
-      const job = await this.#read(this.#folder, id)
+      const text = await this.#text(this.#folder, id)
+      const job = text === null ? null : readJob(text, null)
       if (job === null) continue
       const claimed = started(job)
       await this.put(claimed)
@@ -137,8 +138,16 @@ export class JobLedger {
   }
 
   async #read(folder: string, id: string): Promise<JobRecord | null> {
-    const text = await readFile(this.#path(folder, id), 'utf8').catch(() => null)
-    return text === null ? null : readJob(text, folder === this.#waiting ? null : Date.now() - RUNNER_SILENT_MS_MAX)
+    const text = await this.#text(folder, id)
+    if (text === null) return null
+    if (folder === this.#waiting) return readJob(text, null)
+    const nowMs = Date.now()
+    const moved = await stat(this.#path(folder, id)).catch(() => null)
+    return readJob(text, { silentBeforeMs: nowMs - RUNNER_SILENT_MS_MAX, movedAtMs: moved?.ctimeMs ?? nowMs })
+  }
+
+  #text(folder: string, id: string): Promise<string | null> {
+    return readFile(this.#path(folder, id), 'utf8').catch(() => null)
   }
 
   async #write(folder: string, job: JobRecord): Promise<void> {
