@@ -21,7 +21,7 @@ import {
 import { DEAD_LETTERS, LETTER_BYTES, LETTER_LINES, REASONS } from '#serving/http/contract/schemas/dead-letters.ts'
 import { ProblemError, type ProblemType } from '#serving/http/problems.ts'
 import { JSON_TEXT } from '#serving/http/queries/ask-view.ts'
-import { inTurn, type TurnParts, whenGone } from '#serving/http/queries/in-turn.ts'
+import { inTurn, type TurnParts, whenGone, whenOver } from '#serving/http/queries/in-turn.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import type { LetterPlace, ReplayLedger } from '#storage/replays/replay-ledger.ts'
 
@@ -109,17 +109,21 @@ export function deadLetterRoutes(plain: FastifyInstance, parts: DeadLetterParts)
     }
   })
   let downloading = 0
-  app.get('/v1/datasets/:dataset/dead-letters/download', { schema: DOWNLOAD }, async (request, reply) => {
-    const { dataset } = request.params
-    const served = servedUnder(datasets, dataset)
-    if (downloading >= DOWNLOADS_MAX)
-      throw new ProblemError('busy', `${DOWNLOADS_MAX} downloads of dead letters are in progress; retry later`)
-    downloading++
-    reply.raw.once('close', () => downloading--)
-    const lines = letterLines(served, request.query.reason ?? null, whenGone(reply))
-    reply.header('content-disposition', `attachment; filename="${dataset}-dead-letters.ndjson"`)
-    return reply.type('application/x-ndjson').send(Readable.from(lines, { objectMode: false }))
-  })
+  app.get(
+    '/v1/datasets/:dataset/dead-letters/download',
+    { schema: DOWNLOAD, exposeHeadRoute: false },
+    async (request, reply) => {
+      const { dataset } = request.params
+      const served = servedUnder(datasets, dataset)
+      if (downloading >= DOWNLOADS_MAX)
+        throw new ProblemError('busy', `${DOWNLOADS_MAX} downloads of dead letters are in progress; retry later`)
+      downloading++
+      whenOver(reply, () => downloading--)
+      const lines = letterLines(served, request.query.reason ?? null, whenGone(reply))
+      reply.header('content-disposition', `attachment; filename="${dataset}-dead-letters.ndjson"`)
+      return reply.type('application/x-ndjson').send(Readable.from(lines, { objectMode: false }))
+    },
+  )
   app.get('/v1/datasets/:dataset/dead-letters/:letter', { schema: BYTES }, async (request, reply) => {
     const { dataset, letter } = request.params
     const place = placeOf(letter)

@@ -8,7 +8,7 @@ import { JSON_TYPE, responsesOf } from '#serving/http/contract/openapi.ts'
 import { DATASET_PARAMS, NO_QUERY } from '#serving/http/contract/request-schemas.ts'
 import { JOB, JOB_BODY, JOB_PROGRESS, JOBS } from '#serving/http/contract/schemas/jobs.ts'
 import { ProblemError } from '#serving/http/problems.ts'
-import { whenGone } from '#serving/http/queries/in-turn.ts'
+import { whenGone, whenOver } from '#serving/http/queries/in-turn.ts'
 import { type JobLedger, TooManyJobsError } from '#storage/jobs/job-ledger.ts'
 import { JOB_STATES } from '#storage/jobs/job-record.ts'
 import { jobEvents } from './job-progress.ts'
@@ -104,15 +104,22 @@ export function jobRoutes(plain: FastifyInstance, jobs: ReadonlyMap<string, JobL
   app.get('/v1/datasets/:dataset/jobs/:job', { schema: SHOW }, async ({ params: { dataset, job } }) => {
     return (await found(dataset, job)).job
   })
-  app.get('/v1/datasets/:dataset/jobs/:job/progress', { schema: FOLLOW }, async ({ params }, reply) => {
-    const { ledger, job } = await found(params.dataset, params.job)
-    if (following >= PROGRESS_STREAMS_MAX)
-      throw new ProblemError('busy', `${PROGRESS_STREAMS_MAX} progress streams are open; poll the job, or retry later`)
-    following++
-    reply.raw.once('close', () => following--)
-    const events = jobEvents(ledger, job, whenGone(reply))
-    return reply.type('text/event-stream').header('x-accel-buffering', 'no').send(Readable.from(events))
-  })
+  app.get(
+    '/v1/datasets/:dataset/jobs/:job/progress',
+    { schema: FOLLOW, exposeHeadRoute: false },
+    async ({ params }, reply) => {
+      const { ledger, job } = await found(params.dataset, params.job)
+      if (following >= PROGRESS_STREAMS_MAX)
+        throw new ProblemError(
+          'busy',
+          `${PROGRESS_STREAMS_MAX} progress streams are open; poll the job, or retry later`,
+        )
+      following++
+      whenOver(reply, () => following--)
+      const events = jobEvents(ledger, job, whenGone(reply))
+      return reply.type('text/event-stream').header('x-accel-buffering', 'no').send(Readable.from(events))
+    },
+  )
   app.post('/v1/datasets/:dataset/jobs/:job/cancel', { schema: CANCEL }, async ({ params }, reply) => {
     const { ledger, job } = await found(params.dataset, params.job)
     if (!(await ledger.cancel(params.job))) throw new ProblemError('job-ended', `the job has ended: it is ${job.state}`)

@@ -1,4 +1,5 @@
 /** Who may operate, and what the routes of jobs, generations and sources answer. */
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type ServedShop, serveShop } from '#serving/http/serve-app-fixture.ts'
@@ -98,6 +99,35 @@ describe('jobs', () => {
     expect(new TextDecoder().decode(first.value)).toMatch(/^event: job\n/)
     expect((await follow()).status).toBe(429)
     leave.abort()
+  })
+
+  test('clients that leave while their job is looked for take no stream, and HEAD begins none', async () => {
+    const other = await serveShop()
+    const { id } = await other.parts.operations!.jobs.get('shop')!.ask({ kind: 'verify', mode: null })
+    const { port } = new URL(await other.app.listen({ port: 0, host: '127.0.0.1' }))
+    const url = `${JOBS}/${id}/progress`
+    const ledger = other.parts.operations!.jobs.get('shop')!
+    const found = await ledger.job(id)
+    for (let left = 0; left < PROGRESS_STREAMS_MAX; left++) {
+      const closed = new Promise<void>((over) => other.app.server.once('connection', (at) => at.once('close', over)))
+      const client = connect(Number(port), '127.0.0.1', () =>
+        client.write(`GET ${url} HTTP/1.1\r\nHost: localhost\r\n\r\n`),
+      )
+      const looked = new Promise<void>((looks) => {
+        ledger.job = async () => {
+          looks()
+          await closed
+          return found
+        }
+      })
+      await looked
+      client.destroy()
+      await closed
+    }
+    ledger.job = async () => ({ ...found!, state: 'cancelled' })
+    expect((await other.app.inject(url)).statusCode).toBe(200)
+    expect((await other.app.inject({ method: 'HEAD', url })).statusCode).toBe(405)
+    await other.close()
   })
 })
 

@@ -23,6 +23,12 @@ export function clientOf({ headers, ip }: FastifyRequest): string {
   return headers.authorization ?? ip
 }
 
+/** Calls back once when the response is over, which it can be already: a client may leave while its request is looked at. */
+export function whenOver({ raw }: FastifyReply, over: () => void): void {
+  if (raw.destroyed) over()
+  else raw.once('close', over)
+}
+
 /** Aborted when the client closes the connection before the answer was sent. */
 export function whenGone({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()

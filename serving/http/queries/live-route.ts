@@ -13,7 +13,7 @@ import { LiveReader } from '#serving/subscriptions/live-reader.ts'
 import type { LiveSubscriptions, Subscription } from '#serving/subscriptions/live-subscriptions.ts'
 import type { SubscriptionLimits } from '#serving/subscriptions/subscription-limits.ts'
 import { assertRequired, type Question } from './ask-view.ts'
-import { clientOf } from './in-turn.ts'
+import { clientOf, whenOver } from './in-turn.ts'
 import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
 
 export interface LiveRouteParts {
@@ -52,18 +52,23 @@ export function liveRoute(
   parts: LiveRouteParts & { readonly datasets: ReadonlyMap<string, AnsweredDataset> },
 ): void {
   const app = plain.withTypeProvider<ZodTypeProvider>()
-  app.get('/v1/datasets/:dataset/views/:view/live', { schema: FOLLOW }, async (request, reply) => {
-    const { dataset, view } = request.params
-    const { lastEventId, ...texts } = request.query
-    const target = servedUnder(parts.datasets, dataset)
-    const query = parseQuery(dataset, view, texts)
-    const question = { target, query, atLeast: parseAtLeast(texts, target), required: parseRequire(texts) }
-    return followAnswer(parts, question, request, reply)
-  })
+  app.get(
+    '/v1/datasets/:dataset/views/:view/live',
+    { schema: FOLLOW, exposeHeadRoute: false },
+    async (request, reply) => {
+      const { dataset, view } = request.params
+      const { lastEventId, ...texts } = request.query
+      const target = servedUnder(parts.datasets, dataset)
+      const query = parseQuery(dataset, view, texts)
+      const question = { target, query, atLeast: parseAtLeast(texts, target), required: parseRequire(texts) }
+      return followAnswer(parts, question, request, reply)
+    },
+  )
 }
 
 /** Whether the client asks for a stream of events instead of one answer. */
-export function wantsEvents({ headers }: FastifyRequest): boolean {
+export function wantsEvents({ method, headers }: FastifyRequest): boolean {
+  if (method === 'HEAD') return false
   return (headers.accept ?? '')
     .split(',')
     .some((type) => type.split(';')[0]!.trim().toLowerCase() === EVENT_STREAM_TYPE)
@@ -105,7 +110,7 @@ export function followAnswer(
   // Not all at once, when many lost their server.
   raw.write(`retry: ${Math.round(limits.reconnectMs * (1 + Math.random()))}\n\n`)
   const gone = subscriptions.follow(subscription, (drained) => new LiveReader(raw, limits, drained))
-  raw.once('close', gone)
+  whenOver(reply, gone)
   return reply
 }
 

@@ -70,7 +70,7 @@ export function queryRoute(routes: FastifyInstance, parts: QueryRouteParts, resp
     })
     plain
       .withTypeProvider<ZodTypeProvider>()
-      .get('/v1/datasets/:dataset/query/live', { schema: FOLLOW }, async (request, reply) => {
+      .get('/v1/datasets/:dataset/query/live', { schema: FOLLOW, exposeHeadRoute: false }, async (request, reply) => {
         const target = servedUnder(parts.datasets, request.params.dataset)
         return followAnswer(parts.following, questionOf(target, request.query.q), request, reply)
       })
