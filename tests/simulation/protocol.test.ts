@@ -4,8 +4,9 @@
  * with disasters, it may be refused. A failure prints its seed: SIMULATION_SEED=<seed> repeats it alone.
  */
 import { expect, test } from 'vitest'
+import { PARTITIONS, type Seen, type SimulationOptions } from './ground.ts'
 import type { TailFault } from './live-reader.ts'
-import { PARTITIONS, type Seen, type SimulationOptions, World } from './world.ts'
+import { World } from './world.ts'
 
 const SCHEDULES = 1_500
 const SCHEDULES_WITH_DISASTERS = 300
@@ -30,9 +31,9 @@ async function simulateAll(schedules: number, options: SimulationOptions = {}): 
   for (const seed of seeds) {
     try {
       const world = await simulate(seed, options)
-      const chains = await world.lake().chains(PARTITIONS)
+      const chains = await world.ground.lake().chains(PARTITIONS)
       const segments = chains.reduce((sum, chain) => sum + chain.segments.length, 0)
-      worlds.push({ ...world.seen, generations: world.folder.begun, segments })
+      worlds.push({ ...world.ground.seen, generations: world.ground.folder.begun, segments })
     } catch (error) {
       throw new Error(`SIMULATION_SEED=${seed}: ${(error as Error).message}`, { cause: error })
     }

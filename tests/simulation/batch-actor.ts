@@ -1,0 +1,106 @@
+/** For tests: the batch worker, which publishes generations, goes back to earlier ones, compacts, summarizes and removes. */
+import type { BatchCompute } from '#batch-layer/batch-compute.ts'
+import { describeCompacted, groupSmall } from '#batch-layer/compact.ts'
+import { planRun } from '#batch-layer/plan-run.ts'
+import { publishGeneration } from '#batch-layer/publish-generation.ts'
+import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
+import { type SummarizeOptions, summarizeOld } from '#batch-layer/summarize.ts'
+import type { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
+import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { silent } from '#telemetry/emit.ts'
+import { dataset, type Ground, type Machine, PARTITIONS, type Pause } from './ground.ts'
+import { mergeStates, statesOf } from './key-states.ts'
+
+const COMPACTED_ROWS = 1_000
+
+export function runBatches(ground: Ground, pause: Pause): Promise<void> {
+  return ground.again(pause, async () => {
+    const machine = ground.machine(pause)
+    const lake = ground.lake(machine.pause)
+    const chains = await lake.chains(PARTITIONS)
+    const generations = await lake.generations()
+    if (generations.length > 1 && ground.random.chance(0.2)) {
+      await lake.setCurrent(ground.random.pick(generations).id)
+      return
+    }
+    const first = chains.flatMap(({ segments }) => segments)[0]
+    if (first === undefined) return
+    const base = await lake.current()
+    const published = await publish(ground, lake, machine, { base, chains, log: first.log })
+    if (!ground.options.disasters) return
+    if (ground.random.chance(0.5)) await compact(ground, lake, machine.clock)
+    // Horizons are short, so that many segments are past theirs.
+    const kept = { ...dataset, rawKeptMs: 1 + ground.random.below(100) }
+    if (published.generation.mode === 'full')
+      ground.seen.summarized += await summarizeOld({
+        ...published,
+        dataset: kept,
+        lake,
+        emit: silent,
+        clock: machine.clock,
+      })
+    const { clock } = machine
+    await removeUnneeded({ lake, partitions: PARTITIONS, keepGenerations: 2, emit: silent, clock }, base)
+  })
+}
+
+async function publish(
+  ground: Ground,
+  lake: MemoryLake,
+  { pause, clock }: Machine,
+  {
+    base,
+    chains,
+    log,
+  }: {
+    readonly base: Awaited<ReturnType<MemoryLake['current']>>
+    readonly chains: Awaited<ReturnType<MemoryLake['chains']>>
+    readonly log: string
+  },
+): Promise<Pick<SummarizeOptions, 'generation' | 'compute'>> {
+  const mode = ground.random.chance(0.5) ? 'full' : 'incremental'
+  const compacted = await lake.chains(PARTITIONS, { compacted: true })
+  const plan = planRun({ dataset, mode, logIdentity: log, base, closed: chains, compacted })
+  const write = async (path: string, files: readonly LakeFile[]): Promise<number> => {
+    await pause()
+    const merged = mergeStates(files.flatMap((file) => statesOf(lake, file)))
+    lake.put(path, JSON.stringify(merged))
+    // As many rows as make planRun extend the base at one time and merge it at another.
+    return files.length > 2 || mode === 'full' ? 12 : merged.length
+  }
+  const compute: BatchCompute = {
+    recount: (_view, segments, states, path) =>
+      write(path, [...segments.flatMap(({ events }) => events ?? []), ...states]),
+    merge: (_view, files, path) => write(path, files),
+  }
+  const generation = await publishGeneration({
+    dataset,
+    lake,
+    plan,
+    logIdentity: log,
+    startedAtMs: clock(),
+    clock,
+    step: pause,
+    onProgress: () => {},
+    emit: silent,
+    compute,
+    pinning: { changed: async () => false, pin: async () => null },
+  })
+  return { generation, compute }
+}
+
+async function compact(ground: Ground, lake: MemoryLake, clock: Machine['clock']): Promise<void> {
+  const boundary = await keptBoundary(lake, PARTITIONS)
+  for (const { partition, segments } of await lake.chains(PARTITIONS, { compacted: true })) {
+    const counted = segments.filter(({ end }) => end <= (boundary[partition] ?? 0))
+    for (const group of groupSmall(counted, COMPACTED_ROWS)) {
+      const staged = await lake.stageSegmentFile(partition, group[0]!.start, 'events')
+      const events = group.flatMap((segment) => segment.events ?? [])
+      lake.put(staged.writePath, JSON.stringify(mergeStates(events.flatMap((file) => statesOf(lake, file)))))
+      const rows = group.reduce((sum, segment) => sum + segment.rows, 0)
+      const file = await staged.finish(rows)
+      await lake.commitCompacted(describeCompacted(group, file, null, null, clock()))
+      ground.seen.compactions++
+    }
+  }
+}

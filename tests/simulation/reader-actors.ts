@@ -1,0 +1,40 @@
+/** For tests: who reads while the others work, and compares what it reads with the history of the log. */
+import { type ServedDataset, takeSnapshot } from '#serving/answers/snapshot.ts'
+import { dataset, type Ground, PARTITIONS, type Pause } from './ground.ts'
+import type { KeyState } from './histories.ts'
+import { countedFiles, statesOf } from './key-states.ts'
+import { LiveReader } from './live-reader.ts'
+import { VIEW } from './offset-fold.ts'
+
+/** A reader that takes a snapshot each time. */
+export function readSnapshots(ground: Ground, pause: Pause): Promise<void> {
+  return ground.again(pause, async () => {
+    const [lake, log] = [ground.lake(pause), ground.log(pause)]
+    const served = { dataset, lake, store: ground.store(pause), partitions: PARTITIONS } as unknown as ServedDataset
+    const compared = ground.options.disasters && !ground.options.byLengthAlone
+    const snapshot = await takeSnapshot(compared ? { ...served, log } : served)
+    const files = countedFiles(snapshot)
+    const open = (snapshot.open.get(VIEW.hash) ?? []).map((row) => JSON.parse(row) as KeyState)
+    const states = [...files.flatMap((file) => statesOf(lake, file)), ...open]
+    ground.histories.check(states, snapshot.partitions, snapshot.gaps, { name: 'a snapshot', isExact: false })
+    ground.seen.reads++
+  })
+}
+
+/** A reader that keeps what it read, and follows lake and log. */
+export function follow(ground: Ground, pause: Pause): Promise<void> {
+  return ground.again(pause, async () => {
+    const [lake, log] = [ground.lake(pause), ground.log(pause)]
+    const served = { dataset, lake, store: ground.store(pause), log, partitions: PARTITIONS }
+    const { tailFault = null } = ground.options
+    const parts = served as unknown as ServedDataset
+    const reader = new LiveReader(parts, log, 1 + ground.random.below(6), tailFault)
+    for (;;) {
+      await pause()
+      const { state, open, places } = await reader.read()
+      const states = [...countedFiles(state).flatMap((file) => statesOf(lake, file)), ...open]
+      ground.histories.check(states, places, state.gaps, { name: 'resident', isExact: true })
+      ground.seen.liveReads++
+    }
+  })
+}
