@@ -1,0 +1,51 @@
+/** Whether a stream role is running, and how far it is. */
+import { CLOCKS_APART_MS_MAX } from '#batch-layer/due-runs.ts'
+import type { Marker } from '#storage/speed-store/speed-store.ts'
+import type { OpenDataset } from '../drivers/open-dataset.ts'
+import { agoOf, CLOCK_WAS_WRONG } from './ago.ts'
+import type { Finding } from './finding.ts'
+
+/** A marker older than this means that no stream role is running. */
+const MARKER_FRESH_MS = 10_000
+
+export async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
+  const markers = await open.store.markers()
+  const lag = await lagOf(open, markers)
+  const newest = Math.max(0, ...[...markers.values()].map((marker) => marker.atMs))
+  const numbers = { lag, markerAgeMs: newest === 0 ? null : now - newest }
+  if (newest > now + CLOCKS_APART_MS_MAX) {
+    const ahead = agoOf(newest - now)
+    const message = `the stream role wrote last at a time that is ${ahead} in the future; ${lag} events are not included in answers yet`
+    return { part: 'speed store', state: 'attention', message, advice: CLOCK_WAS_WRONG, numbers }
+  }
+  if (newest !== 0 && now - newest <= MARKER_FRESH_MS) {
+    return {
+      part: 'speed store',
+      state: 'ok',
+      message: `a stream role is running, ${lag} events behind the log`,
+      advice: null,
+      numbers,
+    }
+  }
+  return {
+    part: 'speed store',
+    state: lag > 0 ? 'attention' : 'note',
+    message: `no stream role is running; ${lag} events are not included in answers yet`,
+    advice: lag > 0 ? 'run `watershed start`; if it is already running, see its log' : null,
+    numbers,
+  }
+}
+
+/** Events in the log that neither a closed segment nor a marker reaches. */
+async function lagOf({ lake, log, partitions }: OpenDataset, markers: ReadonlyMap<number, Marker>): Promise<number> {
+  let lag = 0
+  const generation = await lake.current().catch(() => null)
+  const chains = await lake.chains(partitions, { counted: generation?.boundary })
+  for (const chain of chains.slice(0, log.partitions)) {
+    const { end } = await log.range(chain.partition)
+    const marker = markers.get(chain.partition)
+    const open = marker?.segmentStart === chain.end ? marker.through : chain.end
+    lag += Math.max(0, end - open)
+  }
+  return lag
+}
