@@ -20,6 +20,10 @@ export interface HavingFilter extends Comparison {
   readonly measure: string
 }
 
+/** What a row shows for a bucket without events: what no events give, nothing, or what the bucket before it shows. */
+export const FILLS = ['zero', 'null', 'previous'] as const
+export type Fill = (typeof FILLS)[number]
+
 export interface ViewQuery {
   readonly dataset: string
   readonly view: string
@@ -36,6 +40,8 @@ export interface ViewQuery {
   readonly toMs?: number
   /** adds a `time` column with the start of each grain */
   readonly grain?: Grain
+  /** also rows for the buckets of `[from, to)` in which a group of the answer has no events */
+  readonly fill?: Fill
   /** IANA name, of `grain`; default UTC */
   readonly timezone?: string
   readonly order?: readonly { readonly by: string; readonly direction: 'asc' | 'desc' }[]
@@ -66,6 +72,6 @@ export const QUERY_LIMITS = {
   pagedMs: 120_000,
   /** body of a query that is sent as JSON */
   queryBytesMax: 1024 * 1024,
-  /** rows of a series whose gaps are filled: keys × buckets, those before `from` that its columns need included */
+  /** rows of an answer whose gaps are filled: keys × buckets, those before `from` that the columns of a series need included */
   filledRowsMax: 1_000_000,
 } as const

@@ -39,6 +39,7 @@ const FLAGS: Readonly<
   from: ['<time>', 'start of the event-time range, ISO 8601 or epoch ms'],
   to: ['<time>', 'end of the range, exclusive'],
   grain: ['<grain>', 'adds a time column: minute, hour, day …'],
+  fill: ['<word>', 'rows for buckets without events, too: zero, null or previous'],
   timezone: ['<name>', 'IANA time zone of the grain, and of times without an offset (default: UTC)'],
   order: ['<names>', 'comma-separated columns to order by; -name for descending'],
   limit: ['<n>', 'maximum number of rows'],

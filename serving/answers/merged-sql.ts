@@ -136,6 +136,12 @@ export function answerSql(plan: QueryPlan, source: string, bound: BoundValues): 
     SELECT _ranked.*, _rest.* EXCLUDE (${names.join(', ')}) FROM _ranked JOIN (${rest}) AS _rest ON ${same} ORDER BY _n`
 }
 
+/** The presented rows of the groups, each once, of filtered states. */
+export function mergedSql(plan: QueryPlan, source: string, measures: readonly string[], bound: BoundValues): string {
+  const { states, groups } = groupedStates(plan, source, bound)
+  return presentedSql(plan, states, groups, measures)
+}
+
 /** Nothing to rank: without groups, or with each of them filtered to one value. */
 function isOneKey({ dimensions, buckets, query }: QueryPlan): boolean {
   const equal = certainLeaves(query.filters ?? []).filter(({ operator }) => operator === 'eq')

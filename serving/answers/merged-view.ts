@@ -11,8 +11,9 @@ import { type AnswerMeta, type AnswerRange, metaOf, type Outdated } from './answ
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
+import { groupRowsSql } from './group-rows-sql.ts'
 import { enrichedSql } from './lookup-sql.ts'
-import { answerSql, filteredSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
+import { answerSql, filteredSql, rankedSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
 import { NewestPane } from './newest-pane.ts'
 import { openTable } from './open-table.ts'
 import { pagedAnswersOf } from './paged-answers.ts'
@@ -147,6 +148,7 @@ export async function answerStates(
 
 export function rowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
   if (plan.series !== null) return seriesRowsSql({ ...plan, series: plan.series }, states, bound)
+  if (plan.fill !== null) return rankedSql(plan, groupRowsSql(plan, states, range, bound), bound)
   return answerSql(plan, filteredSql(plan.view, states, range, plan.query.filters ?? [], bound), bound)
 }
 
@@ -157,8 +159,8 @@ export function explained(error: unknown, plan: QueryPlan): unknown {
   const filled = filledRowsOf(message)
   if (filled !== null)
     return new QueryError(
-      'from',
-      `filling the gaps of series '${plan.name}' needs ${filled} rows (keys × buckets), more than filledRowsMax = ${QUERY_LIMITS.filledRowsMax}; ask for a shorter time, a longer grain or fewer keys`,
+      plan.series === null ? 'fill' : 'from',
+      `filling the gaps of ${plan.series === null ? 'view' : 'series'} '${plan.name}' needs ${filled} rows (keys × buckets), more than filledRowsMax = ${QUERY_LIMITS.filledRowsMax}; ask for a shorter time, a longer grain or fewer keys`,
     )
   const cut = paneCutOf(message)
   if (plan.buckets === null || cut === null) return error

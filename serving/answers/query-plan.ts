@@ -13,8 +13,9 @@ import type {
 import { type Condition, leavesOf, withLeaves } from '#core/condition.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { Grain } from '#core/grains.ts'
-import { type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
+import { type Fill, type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { checkFilter, type FilterField } from './filter-sql.ts'
+import { plannedFill } from './planned-fill.ts'
 import { QueryError, UnknownViewError } from './query-error.ts'
 import { unknownName } from './unknown-name.ts'
 import { isTimezone } from './zone-time.ts'
@@ -56,6 +57,8 @@ export interface QueryPlan {
   readonly per: readonly string[]
   /** the time buckets that are asked for */
   readonly buckets: { readonly grain: Grain; readonly paneMs: number } | null
+  /** what buckets without events show; null: they have no row, or it is a series */
+  readonly fill: Fill | null
   /** the window that is asked for: `at` decides the range */
   readonly window: SlidingWindow | null
 }
@@ -122,6 +125,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     limit,
     paged: query.cursor !== undefined,
     per,
+    fill: plannedFill(query, series, grain),
     ...time,
   }
 }

@@ -48,6 +48,7 @@ const zone = fc.constantFrom(
   '+05:30',
 )
 const grain = fc.constantFrom('minute', 'hour', 'day', 'week', 'month', 'quarter', 'year', 'all', 'eon')
+const fill = fc.constantFrom('zero', 'null', 'previous')
 const operator = fc.constantFrom('eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'contains', 'null', 'notnull', 'like')
 
 /** mostly what is right, so that the requests reach deep, and sometimes anything */
@@ -80,6 +81,7 @@ function queryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arbitra
       from: mostly(time, oddText),
       to: mostly(time, oddText),
       grain: mostly(grain, oddText),
+      fill: mostly(fill, oddText),
       timezone: mostly(zone, oddText),
       order: mostly(order, oddText),
       limit: mostly(number, oddText),
@@ -128,6 +130,7 @@ function jsonQueryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arb
       filter: conditionOf('dimension', dimensions),
       having: conditionOf('measure', measures),
       time: fc.record({ from: moment, to: moment, grain, timezone: zone, at: moment }, { requiredKeys: [] }),
+      fill: mostly<unknown>(fill, fc.jsonValue({ maxDepth: 0 })),
       order: mostly<unknown>(order, fc.jsonValue({ maxDepth: 1 })),
       limit: mostly<unknown>(fc.integer({ min: -1, max: 20_000 }), fc.jsonValue({ maxDepth: 1 })),
       per: list(dimensions),

@@ -96,6 +96,10 @@ export const VIEW_QUERY = z.strictObject({
   from: time('Start of the event-time range, inclusive'),
   to: time('End of the event-time range, exclusive'),
   grain: z.string().optional().describe('Groups by `time`, the start of each bucket: minute, hour, day …'),
+  fill: z
+    .string()
+    .optional()
+    .describe('Also rows for buckets without events: `zero` (what no events give), `null`, or `previous`'),
   timezone: z
     .string()
     .optional()

@@ -1,7 +1,7 @@
 /** Parses HTTP parameters or command-line flags into a query. Unknown names are refused, with the nearest known name as a suggestion. */
 import { nearest } from '#core/definition-error.ts'
 import type { Positions } from '#core/offsets.ts'
-import type { Comparison, FilterOperator, ViewQuery } from '#core/query.ts'
+import type { Comparison, Fill, FilterOperator, ViewQuery } from '#core/query.ts'
 import type { FilterField } from '#serving/answers/filter-sql.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
@@ -16,6 +16,7 @@ export const QUERY_PARAMETERS = [
   'from',
   'to',
   'grain',
+  'fill',
   'timezone',
   'order',
   'limit',
@@ -61,6 +62,7 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
       return { measure: name, ...comparison }
     }),
     time: { from: one('from'), to: one('to'), grain: one('grain'), timezone: one('timezone'), at: one('at') },
+    fill: one('fill') as Fill | undefined,
     order: list('order'),
     limit: wholeNumber('limit', one('limit')),
     per: list('per'),

@@ -1,7 +1,7 @@
 /** The query model as JSON: the body of POST /v1/datasets/{dataset}/query, and what the parameters of a GET are turned into. */
 import { z } from 'zod'
 import { nearest } from '#core/definition-error.ts'
-import { type FilterOperator, QUERY_LIMITS } from '#core/query.ts'
+import { FILLS, type FilterOperator, QUERY_LIMITS } from '#core/query.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
 
 export const OPERATORS = [
@@ -81,6 +81,10 @@ export const QUERY_BODY = z
     filter: FILTER.optional(),
     having: HAVING.optional(),
     time: TIME.optional(),
+    fill: z
+      .enum(FILLS)
+      .optional()
+      .describe('Also rows for buckets without events: what no events give, null, or the values of the bucket before'),
     order: names('Dimensions, measures or `time`; a leading `-` means descending'),
     limit: z.number().int().optional().describe(`Maximum number of rows, up to ${QUERY_LIMITS.rowsMax}`),
     per: names('Ranks within each combination of these dimensions'),

@@ -25,6 +25,7 @@ export function queryOf(dataset: string, body: QueryBody): ViewQuery {
     fromMs: time('from', from),
     toMs: time('to', to),
     grain: grain as ViewQuery['grain'],
+    fill: body.fill,
     timezone,
     order: body.order?.map((entry) =>
       entry.startsWith('-') ? { by: entry.slice(1), direction: 'desc' } : { by: entry, direction: 'asc' },

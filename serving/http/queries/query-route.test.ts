@@ -163,6 +163,8 @@ test('the same question by GET and by POST is one answer, which both know by its
 
 const deep = (depth: number): object => (depth === 0 ? is('us') : { not: deep(depth - 1) })
 
+const march = { from: '2026-03-01', to: '2026-04-01' }
+
 test.each<[object | string, string, RegExp]>([
   ['{"view"', 'query', /^query: is not JSON/],
   ['[]', 'query', /^query: /],
@@ -186,6 +188,14 @@ test.each<[object | string, string, RegExp]>([
   ],
   [{ view: 'sales', filter: is('us'), having: { measure: 'm', operator: 'gt', value: 1 } }, 'having', /'m' is unknown/],
   [{ view: 'sales', measures: [], dimensions: [] }, 'measures', /no columns/],
+  [{ view: 'sales', time: { grain: 'hour', ...march }, fill: 'nought' }, 'fill', /one of/],
+  [{ view: 'sales', time: march, fill: 'zero' }, 'fill', /requires 'grain'/],
+  [{ view: 'sales', time: { grain: 'hour', from: march.from }, fill: 'zero' }, 'fill', /requires 'from' and 'to'/],
+  [
+    { view: 'sales', time: { grain: 'hour', from: '1900-01-01', to: '2100-01-01' }, fill: 'null' },
+    'fill',
+    /1753176 buckets .* more than filledRowsMax = 1000000/,
+  ],
   [{ view: 'sales', require: ['life'] }, 'require.0', /expected one of/],
 ])('refused by name: %#', async (body, field, detail) => {
   const { status, problem } = await post(body)

@@ -1,0 +1,181 @@
+/** Sales of a few days around a clock change, and what each part of a query means in plain code that shares nothing with the SQL. */
+import { count, countDistinct, defineDataset, max, quantile, sum } from '#core/definition.ts'
+import { Random } from '#datasets/random.ts'
+
+export const sales = defineDataset({
+  name: 'sales',
+  time: 'at',
+  key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', required: true },
+    country: { type: 'VARCHAR', path: '$.country' },
+    kind: { type: 'VARCHAR', path: '$.kind' },
+    buyer: { type: 'VARCHAR', path: '$.buyer' },
+    amount: { type: 'DECIMAL(9,2)', path: '$.amount' },
+  },
+  views: {
+    sold: {
+      dimensions: { country: 'country', kind: 'kind' },
+      time: ['hour', 'day', 'month'],
+      measures: {
+        n: count(),
+        total: sum('amount'),
+        buyers: countDistinct('buyer'),
+        middle: quantile('amount', 0.5),
+        most: max('amount'),
+      },
+    },
+  },
+})
+
+export interface Sale {
+  readonly atMs: number
+  readonly country: string | null
+  readonly kind: string | null
+  readonly buyer: string
+  /** hundredths */
+  readonly amount: number | null
+}
+
+const HOUR_MS = 3_600_000
+export const FIRST_MS = Date.UTC(2026, 2, 20)
+export const DAYS = 14
+
+/** Few in most hours, so that there are gaps. */
+export function someSales(seed: number, number: number): Sale[] {
+  const random = new Random(seed)
+  const oneOf = <T>(list: readonly T[]): T => list[random.below(list.length)]!
+  return Array.from({ length: number }, () => ({
+    atMs: FIRST_MS + random.below(DAYS * 24) * HOUR_MS + random.below(HOUR_MS),
+    country: oneOf(['de', 'fr', 'us', null]),
+    kind: oneOf(['web', 'shop', null]),
+    buyer: `b${random.below(25)}`,
+    amount: random.below(9) === 0 ? null : random.below(5_000) - 500,
+  }))
+}
+
+export function eventOf({ atMs, country, kind, buyer, amount }: Sale, id: number): string {
+  const price = amount === null ? null : (amount / 100).toFixed(2)
+  return JSON.stringify({ id, at: new Date(atMs).toISOString(), country, kind, buyer, amount: price })
+}
+
+export type Dimension = 'country' | 'kind'
+export const MEASURES = ['n', 'total', 'buyers', 'middle', 'most'] as const
+export type Measure = (typeof MEASURES)[number]
+export type Value = string | number | null
+export type Row = Record<string, Value>
+
+/** What is asked: a part of the query model, with times as moments. */
+export interface PlainQuery {
+  readonly dimensions: readonly Dimension[]
+  readonly measures: readonly Measure[]
+  readonly country?: string | undefined
+  readonly fromMs: number
+  readonly toMs: number
+  readonly grain?: 'hour' | 'day' | undefined
+  readonly timezone: string
+  readonly fill?: 'zero' | 'null' | 'previous' | undefined
+  /** at least so many */
+  readonly havingN?: number | undefined
+}
+
+const VALUES: Record<Measure, (some: readonly Sale[]) => Value> = {
+  n: (some) => some.length,
+  total: (some) => {
+    const amounts = amountsOf(some)
+    return amounts.length === 0 ? null : amounts.reduce((sum, each) => sum + each, 0) / 100
+  },
+  buyers: (some) => new Set(some.map(({ buyer }) => buyer)).size,
+  middle: (some) => {
+    const sorted = amountsOf(some).toSorted((a, b) => a - b)
+    return sorted.length === 0 ? null : sorted[Math.max(1, Math.ceil(sorted.length / 2)) - 1]! / 100
+  },
+  most: (some) => (amountsOf(some).length === 0 ? null : Math.max(...amountsOf(some)) / 100),
+}
+
+function amountsOf(some: readonly Sale[]): number[] {
+  return some.flatMap(({ amount }) => amount ?? [])
+}
+
+export function valuesOf(measures: readonly Measure[], some: readonly Sale[]): Row {
+  return Object.fromEntries(measures.map((name) => [name, VALUES[name](some)]))
+}
+
+/** Hours are buckets of their own; those of a local day are together. */
+export function bucketsOf({ fromMs, toMs, grain, timezone }: PlainQuery): Map<number, number> {
+  const day = new Intl.DateTimeFormat('en-CA', { timeZone: timezone, dateStyle: 'short' })
+  const buckets = new Map<number, number>()
+  let [start, shown] = [fromMs, '']
+  for (let at = fromMs; at < toMs; at += HOUR_MS) {
+    const date = day.format(at)
+    if (date !== shown || grain === 'hour') start = at
+    shown = date
+    buckets.set(at, start)
+  }
+  return buckets
+}
+
+export function hourOf(atMs: number): number {
+  return Math.floor(atMs / HOUR_MS) * HOUR_MS
+}
+
+const ABSENT: Record<Measure, 0 | null> = { n: 0, total: 0, buyers: 0, middle: null, most: null }
+
+/** Rows in the order of an answer: by time, then by the dimensions, missing values last. */
+export function plainRows(sold: readonly Sale[], query: PlainQuery): Row[] {
+  const { dimensions, measures, fill, havingN } = query
+  const buckets = bucketsOf(query)
+  const own = salesOf(sold, query)
+  const rows = groupsOf(own, dimensions).flatMap(({ keys, some }) => {
+    if (query.grain === undefined) return some.length === 0 ? [] : [{ ...keys, ...valuesOf(allOf(measures), some) }]
+    const byTime = Map.groupBy(some, ({ atMs }) => buckets.get(hourOf(atMs))!)
+    let before: Row = Object.fromEntries(allOf(measures).map((name) => [name, null]))
+    return [...new Set(buckets.values())].flatMap((start) => {
+      const found = byTime.get(start)
+      if (found === undefined && fill === undefined) return []
+      const empty =
+        fill === 'previous'
+          ? before
+          : Object.fromEntries(allOf(measures).map((name) => [name, fill === 'zero' ? ABSENT[name] : null]))
+      before = found === undefined ? empty : valuesOf(allOf(measures), found)
+      return [{ time: new Date(start).toISOString(), ...keys, ...before }]
+    })
+  })
+  return rows
+    .filter(({ n }) => havingN === undefined || (n !== null && (n as number) >= havingN))
+    .map((row) => shown(row, query))
+    .toSorted((a, b) => byKeys(a, b, ['time', ...dimensions]))
+}
+
+export function salesOf(sold: readonly Sale[], { fromMs, toMs, country }: PlainQuery): Sale[] {
+  return sold.filter(
+    (one) => one.atMs >= fromMs && one.atMs < toMs && (country === undefined || one.country === country),
+  )
+}
+
+function allOf(measures: readonly Measure[]): Measure[] {
+  return [...new Set<Measure>([...measures, 'n'])]
+}
+
+function shown(row: Row, { measures }: PlainQuery): Row {
+  return Object.fromEntries(Object.entries(row).filter(([name]) => name !== 'n' || measures.includes('n')))
+}
+
+export function groupsOf(own: readonly Sale[], dimensions: readonly Dimension[]): { keys: Row; some: Sale[] }[] {
+  if (dimensions.length === 0) return [{ keys: {}, some: [...own] }]
+  return [...Map.groupBy(own, (one) => JSON.stringify(dimensions.map((name) => one[name]))).values()].map((some) => ({
+    keys: Object.fromEntries(dimensions.map((name) => [name, some[0]![name]])),
+    some,
+  }))
+}
+
+function byKeys(a: Row, b: Row, names: readonly string[]): number {
+  for (const name of names) {
+    const [x, y] = [a[name] ?? null, b[name] ?? null]
+    if (x === y) continue
+    if (x === null || y === null) return x === null ? 1 : -1
+    return x < y ? -1 : 1
+  }
+  return 0
+}

@@ -1,0 +1,185 @@
+/**
+ * Generated queries of one generated log, part of it in a generation, part in closed segments and part only in the log: each answer is what
+ * plain code counts, GET and POST give the same bytes, and the pages of an answer are its rows. QUERY_MODEL_RUNS=500 asks more.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { positionText } from '#core/log-position.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { type GeneratedPlatform, openGenerated } from '../generated-definitions/generated-platform.ts'
+import {
+  type Dimension,
+  eventOf,
+  FIRST_MS,
+  MEASURES,
+  type PlainQuery,
+  plainRows,
+  type Row,
+  sales,
+  someSales,
+} from './plain-sales.ts'
+
+const seed = Number(process.env.QUERY_MODEL_SEED ?? Date.now() % 2 ** 31)
+const numRuns = Number(process.env.QUERY_MODEL_RUNS ?? 25)
+const DAY_MS = 86_400_000
+const sold = someSales(seed, 400)
+
+let folder: string
+let engine: DuckDbEngine
+let platform: GeneratedPlatform
+let atLeast: string
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-query-model-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  platform = await openGenerated({ folder, engine, definition: sales, segmentRecordsMax: 60, resident: true })
+  const events = sold.map(eventOf)
+  await platform.intake.offer(events.slice(0, 200))
+  await platform.publish('full')
+  const { verdicts } = await platform.intake.offer(events.slice(200))
+  const ends = verdicts.flatMap((each) =>
+    each.status === 'accepted' ? [[each.partition, each.offset + 1] as const] : [],
+  )
+  atLeast = positionText(new Map(ends))
+})
+afterAll(async () => {
+  await platform.close()
+  engine.close()
+  rmSync(folder, { recursive: true })
+})
+
+interface Given {
+  readonly data: readonly Row[]
+  readonly meta: { readonly next: string | null; readonly exact: boolean }
+}
+
+async function post(body: object): Promise<{ readonly etag: unknown; readonly body: string }> {
+  const { statusCode, ...reply } = await platform.app.inject({
+    method: 'POST',
+    url: '/v1/datasets/sales/query',
+    payload: body,
+  })
+  expect(statusCode, `${JSON.stringify(body)}: ${reply.body}`).toBe(200)
+  return { etag: reply.headers.etag, body: reply.body }
+}
+
+async function get(
+  parameters: Readonly<Record<string, unknown>>,
+): Promise<{ readonly etag: unknown; readonly body: string }> {
+  const given = Object.entries(parameters).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, String(value)] as [string, string]],
+  )
+  const reply = await platform.app.inject(`/v1/datasets/sales/views/sold?${new URLSearchParams(given)}`)
+  expect(reply.statusCode, reply.body).toBe(200)
+  return { etag: reply.headers.etag, body: reply.body }
+}
+
+/** Midnights of the zone: the clocks of Berlin change on 2026-03-29, those of New York before. */
+const ZONES = { UTC: 0, 'Europe/Berlin': -1, 'America/New_York': 4 } as const
+
+const queries: fc.Arbitrary<PlainQuery> = fc
+  .record({
+    dimensions: fc.subarray<Dimension>(['country', 'kind']),
+    measures: fc.subarray([...MEASURES], { minLength: 1 }),
+    country: fc.option(fc.constantFrom('de', 'us', 'xx'), { nil: undefined, freq: 3 }),
+    timezone: fc.constantFrom(...(Object.keys(ZONES) as (keyof typeof ZONES)[])),
+    day: fc.integer({ min: 6, max: 9 }),
+    days: fc.integer({ min: 1, max: 4 }),
+    grain: fc.option(fc.constantFrom('hour' as const, 'day' as const), { nil: undefined }),
+    fill: fc.option(fc.constantFrom('zero' as const, 'null' as const, 'previous' as const), {
+      nil: undefined,
+      freq: 2,
+    }),
+    havingN: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
+  })
+  .map(({ day, days, fill, ...query }) => ({
+    ...query,
+    fromMs: midnight(day, query.timezone),
+    toMs: midnight(day + days, query.timezone),
+    fill: query.grain === undefined ? undefined : fill,
+  }))
+
+/** After FIRST_MS. */
+function midnight(day: number, timezone: keyof typeof ZONES): number {
+  const isSummer = timezone === 'Europe/Berlin' && FIRST_MS + day * DAY_MS > Date.UTC(2026, 2, 29, 1)
+  return FIRST_MS + day * DAY_MS + (ZONES[timezone] - (isSummer ? 1 : 0)) * 3_600_000
+}
+
+function bodyOf({ dimensions, measures, country, fromMs, toMs, grain, timezone, fill, havingN }: PlainQuery): object {
+  return {
+    view: 'sold',
+    dimensions,
+    measures,
+    ...(country === undefined ? {} : { filter: { dimension: 'country', operator: 'eq', value: country } }),
+    ...(havingN === undefined ? {} : { having: { measure: 'n', operator: 'gte', value: havingN } }),
+    time: { from: fromMs, to: toMs, grain, timezone },
+    fill,
+    limit: 10_000,
+  }
+}
+
+function parametersOf(query: PlainQuery): Readonly<Record<string, unknown>> {
+  const { dimensions, measures, country, fromMs, toMs, grain, timezone, fill, havingN } = query
+  return {
+    dimensions,
+    measures,
+    filter: country === undefined ? undefined : `country:eq:${country}`,
+    having: havingN === undefined ? undefined : `n:gte:${havingN}`,
+    from: fromMs,
+    to: toMs,
+    grain,
+    timezone,
+    fill,
+    limit: 10_000,
+  }
+}
+
+const withoutAge = (body: string): object => {
+  const { data, meta } = JSON.parse(body) as { data: unknown; meta: Record<string, unknown> }
+  return { data, meta: { ...meta, asOf: null, freshnessMs: null } }
+}
+
+/** A quantile is within 1 %, and plain code adds and divides doubles. */
+function expectRows(found: readonly Row[], wanted: readonly Row[]): void {
+  const near = (row: Row, at: number): Row =>
+    Object.fromEntries(
+      Object.entries(row).map(([name, value]) => {
+        const other = wanted[at]?.[name]
+        const within = typeof other === 'number' ? Math.abs(other) * (name.startsWith('middle') ? 0.0101 : 1e-9) : 0
+        const isNear = typeof value === 'number' && typeof other === 'number' && Math.abs(value - other) <= within
+        return [name, isNear ? other : value]
+      }),
+    )
+  expect(found.map(near)).toEqual(wanted)
+}
+
+test(`an answer is what plain code counts (seed ${seed})`, async () => {
+  await post({ view: 'sold', atLeast })
+  await fc.assert(
+    fc.asyncProperty(queries, async (query) => {
+      const { data } = JSON.parse((await post(bodyOf(query))).body) as Given
+      expectRows(data, plainRows(sold, query))
+    }),
+    { numRuns, seed },
+  )
+})
+
+test(`GET and POST are one answer, and its pages are its rows (seed ${seed})`, async () => {
+  await fc.assert(
+    fc.asyncProperty(queries, fc.integer({ min: 1, max: 40 }), async (query, limit) => {
+      const [got, posted] = [await get(parametersOf(query)), await post(bodyOf(query))]
+      expect(got.etag).toBe(posted.etag)
+      expect(withoutAge(got.body)).toEqual(withoutAge(posted.body))
+      const pages: Row[] = []
+      for (let cursor: string | null = 'start'; cursor !== null; ) {
+        const { data, meta } = JSON.parse((await post({ ...bodyOf(query), limit, cursor })).body) as Given
+        pages.push(...data)
+        cursor = meta.next
+      }
+      expect(pages).toEqual((JSON.parse(posted.body) as Given).data)
+    }),
+    { numRuns: Math.ceil(numRuns / 3), seed },
+  )
+})
