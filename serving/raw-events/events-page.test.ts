@@ -10,8 +10,9 @@ import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.t
 import { silent } from '#telemetry/emit.ts'
 import { until } from '#tests/until.ts'
 import { EventsFixture, type LoggedEvent, START } from './events-fixture.ts'
-import { type EventsMeta, eventsPage } from './events-page.ts'
-import type { EventsLimits, EventsQuery } from './events-query.ts'
+import { type EventsDataset, type EventsMeta, eventsPage } from './events-page.ts'
+import { type EventsLimits, type EventsQuery, planEvents } from './events-query.ts'
+import { openEvents } from './open-events.ts'
 
 let site: EventsFixture
 
@@ -50,8 +51,12 @@ interface ReadPage {
   readonly meta: EventsMeta
 }
 
-async function page(query: Partial<EventsQuery>, limits: Partial<EventsLimits> = {}): Promise<ReadPage> {
-  const { rowsJson, meta } = await eventsPage(site.served, { dataset: 'visits', filters: [], ...query }, { limits })
+async function page(
+  query: Partial<EventsQuery>,
+  limits: Partial<EventsLimits> = {},
+  served: EventsDataset = site.served,
+): Promise<ReadPage> {
+  const { rowsJson, meta } = await eventsPage(served, { dataset: 'visits', filters: [], ...query }, { limits })
   const { data } = RAW_EVENTS.parse({ data: JSON.parse(rowsJson), meta })
   return { events: data.map(({ partition, offset, raw }) => ({ place: `${partition}:${offset}`, raw })), meta }
 }
@@ -239,6 +244,54 @@ test('a cursor is good for its own question and log only', async () => {
   await appendMany(40)
   const { cursor } = (await page({ limit: 1 })).meta
   await expect(page({ key: '1', cursor: cursor! })).rejects.toThrow('cursor: it belongs to another question')
+})
+
+test('partitions that the log gets between pages do not end them', async () => {
+  await appendMany(40)
+  const before = [...site.logged]
+  const first = await page({ limit: 5 })
+  const own = { range: rangeOfThree, read: site.log.read.bind(site.log) }
+  const wider = { ...site.served, partitions: 3, log: Object.assign(Object.create(site.log), own) }
+  const all = [first]
+  while (all.at(-1)!.meta.cursor !== null)
+    all.push(await page({ limit: 5, cursor: all.at(-1)!.meta.cursor! }, {}, wider))
+  expect(all.length).toBeGreaterThan(3)
+  expect(placesOf(all)).toEqual(recount(before, {}))
+})
+
+/** The third partition is empty. */
+async function rangeOfThree(partition: number): ReturnType<typeof site.log.range> {
+  return partition === 2 ? { partition, start: 0, end: 0 } : site.log.range(partition)
+}
+
+test('of large records only one read of the log is held at a time', async () => {
+  const sent = Array.from({ length: 17 }, (_, id) => event(id, '/').replace('}', `,"more":"${'x'.repeat(1_000_000)}"}`))
+  for (const line of sent) await site.append(0, [line])
+  const done: string[] = []
+  const log = Object.assign(Object.create(site.log), {
+    read: (...asked: Parameters<typeof site.log.read>) => {
+      done.push('read')
+      return site.log.read(...asked)
+    },
+  })
+  const connection = await site.engine.connect()
+  const run = connection.run.bind(connection)
+  connection.run = (sql, ...more) => {
+    if (sql.startsWith('DROP')) done.push('decode')
+    return run(sql, ...more)
+  }
+  const parts = { dataset: site.dataset, log, scratchFolder: site.served.scratchFolder!, answerBytesMax: 20_000_000 }
+  const plan = planEvents(site.dataset, { dataset: 'visits', filters: [] }, undefined)
+  const raws = new Map<string, string>()
+  const range = { partition: 0, start: 0, end: sent.length }
+  const found = await openEvents({ ...parts, connection }, range, { plan, before: 17, need: 2 }, raws)
+  connection.close()
+  expect(found.map(({ offset }) => offset)).toEqual([16, 15])
+  expect([...raws]).toEqual([
+    ['0:15', sent[15]],
+    ['0:16', sent[16]],
+  ])
+  expect(done.slice(0, 6)).toEqual(['read', 'decode', 'read', 'decode', 'read', 'decode'])
 })
 
 test('without the log, pages end with the closed segments and say so; a page that needs it is refused', async () => {

@@ -14,7 +14,7 @@ import { limited, onConnection, QUERY_MS_MAX } from '../answers/time-limit.ts'
 import { EventsBudget, type EventsLimit, type EventsRead } from './events-budget.ts'
 import { cursorOf, type EventsPlace, placeOf } from './events-cursor.ts'
 import { EVENTS_LIMITS, type EventsLimits, type EventsPlan, type EventsQuery, planEvents } from './events-query.ts'
-import type { FoundEvent } from './found-events.ts'
+import { type FoundEvent, placeText } from './found-events.ts'
 import type { RawTexts } from './open-events.ts'
 import { PartitionEvents } from './partition-events.ts'
 
@@ -101,7 +101,8 @@ async function startOf(served: EventsDataset, place: EventsPlace | null): Promis
   // A partition that the log got since the first page has no events of before.
   const before = ends.map((_, partition) => place.before[partition] ?? 0)
   const short = before.findIndex((offset, partition) => offset > ends[partition]!)
-  if (short === -1) return { chains, liveMissing: null, position: place.position, before }
+  const position = ends.map((_, partition) => place.position[partition] ?? 0)
+  if (short === -1) return { chains, liveMissing: null, position, before }
   const why = liveMissing ?? 'the log ends before it'
   throw new SnapshotError(dataset.name, `the page before offset ${before[short]} of partition ${short}: ${why}`)
 }
@@ -141,7 +142,7 @@ async function readPage(served: EventsDataset, plan: EventsPlan, at: Start, read
       new PartitionEvents(
         { ...shared, lake, plan, open, budget, raws },
         chain,
-        at.position[chain.partition] ?? 0,
+        at.position[chain.partition]!,
         at.before[chain.partition]!,
       ),
   )
@@ -196,10 +197,6 @@ function latest(partitions: readonly PartitionEvents[]): PartitionEvents | null 
 function shownText(event: FoundEvent, raws: RawTexts | null): string {
   if (raws === null) return event.json
   return `${event.json.slice(0, -1)},"raw":${JSON.stringify(raws.get(placeText(event)) ?? null)}}`
-}
-
-function placeText({ partition, offset }: FoundEvent): string {
-  return `${partition}:${offset}`
 }
 
 /** What the log lost of the offsets that the page is made of. */

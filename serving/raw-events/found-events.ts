@@ -16,6 +16,11 @@ export interface FoundEvent {
   readonly json: string
 }
 
+/** Its place as a key, partition:offset. */
+export function placeText({ partition, offset }: FoundEvent): string {
+  return `${partition}:${offset}`
+}
+
 export interface Wanted {
   readonly plan: EventsPlan
   /** only events before this offset … */

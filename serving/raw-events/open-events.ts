@@ -5,7 +5,7 @@ import { linesAt } from '#storage/engine/batch-lines.ts'
 import { createRowsTable, decodeBatches } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
-import { type FoundEvent, findEvents, type Wanted } from './found-events.ts'
+import { type FoundEvent, findEvents, placeText, type Wanted } from './found-events.ts'
 
 export interface OpenEventsParts {
   readonly dataset: CompiledDataset
@@ -34,28 +34,35 @@ export async function openEvents(
   wanted: Wanted,
   raws: RawTexts | null,
 ): Promise<readonly FoundEvent[]> {
-  const batches = await batchesOf(log, range)
-  await connection.run(`DROP TABLE IF EXISTS ${TABLE}`)
-  await createRowsTable(connection, dataset, TABLE)
-  await decodeBatches(connection, dataset, batches, { table: TABLE, scratchFolder, failures: 'reject' })
-  const found = await findEvents(connection, dataset, TABLE, wanted, answerBytesMax)
-  if (raws !== null) for (const batch of batches) addRaws(batch, found, raws)
+  let found: readonly FoundEvent[] = []
+  // One read at a time: a range is bounded in records, which can be large.
+  for await (const batch of batchesOf(log, range)) {
+    await connection.run(`DROP TABLE IF EXISTS ${TABLE}`)
+    await createRowsTable(connection, dataset, TABLE)
+    await decodeBatches(connection, dataset, [batch], { table: TABLE, scratchFolder, failures: 'reject' })
+    const newer = await findEvents(connection, dataset, TABLE, wanted, answerBytesMax)
+    if (raws !== null) addRaws(batch, newer, raws)
+    const all = [...newer, ...found]
+    found = all.slice(0, wanted.need)
+    for (const older of all.slice(wanted.need)) raws?.delete(placeText(older))
+  }
   return found
 }
 
-async function batchesOf(log: Pick<EventLog, 'read'>, { partition, start, end }: OffsetRange): Promise<RecordBatch[]> {
-  const batches: RecordBatch[] = []
+async function* batchesOf(
+  log: Pick<EventLog, 'read'>,
+  { partition, start, end }: OffsetRange,
+): AsyncGenerator<RecordBatch> {
   for (let from: Offset = start; from < end; ) {
     const batch = await log.read(partition, from, {
       recordsMax: end - from,
       bytesMax: READ_BYTES_MAX,
       before: end,
     })
-    if (batch === null) break
-    batches.push(batch)
+    if (batch === null) return
+    yield batch
     from = batch.end
   }
-  return batches
 }
 
 function addRaws(batch: RecordBatch, found: readonly FoundEvent[], raws: RawTexts): void {
