@@ -6,7 +6,6 @@
  *
  * Uses two connections: reads on one never see an uncommitted write on the other.
  */
-import { randomUUID } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Offset, OffsetRange } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
@@ -20,8 +19,8 @@ import {
   KeyReusedError,
   TooManyKeysError,
 } from '../append-once.ts'
-import { ByteGate } from '../byte-gate.ts'
 import type { AppendBatch, EventLog, ReadLimits, RecordBatch } from '../event-log.ts'
+import { GroupCommit } from '../group-commit.ts'
 import { assertPartition, blocksOf, bytesOf } from '../log-blocks.ts'
 import {
   assertCursor,
@@ -34,6 +33,7 @@ import {
 } from '../source-ledger.ts'
 import { SqliteBlocks } from './sqlite-blocks.ts'
 import { SqliteKeys } from './sqlite-keys.ts'
+import { APPLICATION_ID, claim, SCHEMA } from './sqlite-log-identity.ts'
 import { SqliteSources } from './sqlite-sources.ts'
 
 export interface SqliteLogOptions {
@@ -54,30 +54,18 @@ export interface SqliteLogOptions {
   readonly clock?: () => number
 }
 
-interface Waiting {
+interface Append {
   /** per batch of the append */
   readonly blocks: readonly (readonly AppendBatch[])[]
   readonly bytes: number
   readonly once: AppendOnce | null
   readonly by: SourceAppend | null
-  readonly resolve: (appended: AppendedOnce) => void
-  readonly reject: (error: unknown) => void
 }
 
 const MEBIBYTE = 1024 * 1024
 const PARTITIONS_MAX = 1_024
 /** A block is a chain of pages: fewer and larger ones take a third less CPU time to append, and cost small appends little. */
 const PAGE_BYTES = 16 * 1024
-/** 'Wlog' */
-const APPLICATION_ID = 0x57_6c_6f_67
-
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS log_identity (id INTEGER PRIMARY KEY CHECK (id = 1), identity TEXT NOT NULL, dataset TEXT NOT NULL, partitions INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS log_ends (partition INTEGER PRIMARY KEY, start INTEGER NOT NULL, "end" INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS log_blocks (partition INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL, at_ms INTEGER NOT NULL, crc INTEGER NOT NULL, bytes BLOB NOT NULL);
-  CREATE UNIQUE INDEX IF NOT EXISTS log_blocks_place ON log_blocks (partition, start);
-`
-
 export class SqliteLog implements EventLog {
   readonly identity: string
   readonly partitions: number
@@ -87,10 +75,8 @@ export class SqliteLog implements EventLog {
   readonly #reader: SqliteFile
   readonly #written: SqliteBlocks
   readonly #blocks: SqliteBlocks
-  readonly #gate: ByteGate
+  readonly #commits: GroupCommit<Append, AppendedOnce>
   readonly #appends = new Set<Promise<unknown>>()
-  #waiting: Waiting[] = []
-  #committing: Promise<void> | null = null
   /** serializes the use of the writer */
   #writing: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | null = null
@@ -136,7 +122,10 @@ export class SqliteLog implements EventLog {
     this.#reader = reader
     this.#written = new SqliteBlocks(writer)
     this.#blocks = new SqliteBlocks(reader)
-    this.#gate = new ByteGate(this.#options.waitingBytesMax)
+    this.#commits = new GroupCommit({
+      ...this.#options,
+      commit: (group) => this.#exclusively(() => this.#commit(group)),
+    })
   }
 
   get refusal(): string | null {
@@ -170,13 +159,13 @@ export class SqliteLog implements EventLog {
 
   async #append(
     batches: readonly AppendBatch[],
-    { once = null, by = null }: Partial<Pick<Waiting, 'once' | 'by'>>,
+    { once = null, by = null }: Partial<Pick<Append, 'once' | 'by'>>,
   ): Promise<AppendedOnce> {
     this.#assertOpen()
     for (const { partition } of batches) assertPartition(this, partition)
     const blocks = batches.map((batch) => blocksOf(batch, this.#options))
     if (blocks.length === 0 && once === null && by === null) return { ranges: [], repeated: false }
-    const appended = this.#enqueue({ blocks, bytes: bytesOf(batches), once, by })
+    const appended = this.#commits.add({ blocks, bytes: bytesOf(batches), once, by })
     this.#appends.add(appended)
     try {
       return await appended
@@ -253,41 +242,7 @@ export class SqliteLog implements EventLog {
     this.#writer.close()
   }
 
-  async #enqueue(append: Omit<Waiting, 'resolve' | 'reject'>): Promise<AppendedOnce> {
-    await this.#gate.enter(append.bytes)
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...append, resolve, reject })
-      this.#committing ??= this.#commitAll()
-    })
-  }
-
-  /** Commits all waiting appends in one transaction; those that arrive meanwhile go into the next one. */
-  async #commitAll(): Promise<void> {
-    await turn()
-    while (this.#waiting.length > 0) {
-      const group = this.#nextGroup()
-      try {
-        const appended = await this.#exclusively(() => this.#commit(group))
-        for (const [index, waiting] of group.entries()) settle(waiting, appended[index]!)
-      } catch (error) {
-        for (const waiting of group) waiting.reject(error)
-      }
-      for (const { bytes } of group) this.#gate.leave(bytes)
-      await turn()
-    }
-    this.#committing = null
-  }
-
-  #nextGroup(): readonly Waiting[] {
-    let bytes = 0
-    const over = this.#waiting.findIndex((waiting, index) => {
-      bytes += waiting.bytes
-      return index > 0 && bytes > this.#options.commitBytesMax
-    })
-    return this.#waiting.splice(0, over < 0 ? this.#waiting.length : over)
-  }
-
-  async #commit(group: readonly Waiting[]): Promise<(AppendedOnce | Error)[]> {
+  async #commit(group: readonly Append[]): Promise<(AppendedOnce | Error)[]> {
     const { step, clock, file } = this.#options
     const { refusal } = this
     if (refusal !== null) throw new StorageFileError(file, 'replaced', refusal)
@@ -299,7 +254,7 @@ export class SqliteLog implements EventLog {
       'appending',
       () => {
         const atMs = clock()
-        return group.map((waiting) => this.#write(waiting, { keys, sources, atMs }))
+        return group.map((append) => this.#write(append, { keys, sources, atMs }))
       },
       () => step('append:before-commit'),
     )
@@ -309,7 +264,7 @@ export class SqliteLog implements EventLog {
   }
 
   /** One append, inside the transaction of its group. What is refused leaves the others alone. */
-  #write({ blocks, once, by }: Waiting, { keys, sources, atMs }: Tables): AppendedOnce | Error {
+  #write({ blocks, once, by }: Append, { keys, sources, atMs }: Tables): AppendedOnce | Error {
     const write = (): OffsetRange[] => blocks.map((own) => this.#written.append(own, atMs))
     if (by !== null) return writeFrom(sources!, { by, blocks, atMs, write })
     if (once === null) return { ranges: write(), repeated: false }
@@ -373,7 +328,7 @@ interface Tables {
   readonly atMs: number
 }
 
-interface WriteFrom extends Pick<Waiting, 'blocks'> {
+interface WriteFrom extends Pick<Append, 'blocks'> {
   readonly by: SourceAppend
   readonly atMs: number
   readonly write: () => OffsetRange[]
@@ -390,42 +345,4 @@ function writeFrom(sources: SqliteSources, { by, blocks, atMs, write }: WriteFro
   const ranges = write()
   sources.advance(by, recordsOf(blocks.flat()), atMs)
   return { ranges, repeated: false }
-}
-
-function settle({ resolve, reject }: Waiting, appended: AppendedOnce | Error): void {
-  if (appended instanceof Error) reject(appended)
-  else resolve(appended)
-}
-
-/** Writes the log's identity into a new file, or reads it from an existing one. */
-async function claim(file: SqliteFile, options: SqliteLogOptions): Promise<string> {
-  const look = file.prepare('SELECT identity, dataset, partitions FROM log_identity')
-  if ((await file.look('opening it', () => look.get())) === undefined) {
-    await file.write('creating it', () => {
-      file
-        .prepare('INSERT OR IGNORE INTO log_identity VALUES (1, ?, ?, ?)')
-        .run(randomUUID(), options.dataset, options.partitions)
-      const { partitions } = look.get() as { partitions: number }
-      const end = file.prepare('INSERT OR IGNORE INTO log_ends VALUES (?, 0, 0)')
-      for (let partition = 0; partition < partitions; partition++) end.run(partition)
-    })
-  }
-  const stored = (await file.look('opening it', () => look.get())) as {
-    identity: string
-    dataset: string
-    partitions: number
-  }
-  const wrong = mismatch(stored, options)
-  if (wrong) throw new StorageFileError(options.file, 'foreign', `log ${options.file}: ${wrong}`)
-  return stored.identity
-}
-
-function mismatch(
-  stored: { readonly dataset: string; readonly partitions: number },
-  options: SqliteLogOptions,
-): string | null {
-  if (stored.dataset !== options.dataset) return `it belongs to dataset '${stored.dataset}', not '${options.dataset}'`
-  if (stored.partitions !== options.partitions)
-    return `it has ${stored.partitions} partitions, but ${options.partitions} are configured; keep ${stored.partitions}`
-  return null
 }
