@@ -59,6 +59,25 @@ test('one that is still unusable is not appended, and can be corrected afterward
   expect(await replay('good')).toMatchObject({ repeated: false })
 })
 
+test('several replays at the same time are one event, and the unusable one among them forgets nothing', async () => {
+  const { log, ledger, replay } = opened()
+  const [first, bad, same] = await Promise.allSettled([replay('good'), replay('bad'), replay('good')])
+  expect(first).toMatchObject({ value: { repeated: false } })
+  // The letter is replayed: what is sent for it then is not looked at.
+  for (const later of [bad, same]) expect(later).toMatchObject({ value: { repeated: true, to: { offset: 0 } } })
+  const other = new ReplayLedger(mkdtempSync(join(root, 'ledger-')))
+  const late = { partition: 0, offset: 7 }
+  const offer = async (): Promise<OfferedEvent> => {
+    // Another process replays it meanwhile.
+    await other.put(late, { state: 'done', atMs: 0, corrected: true, to: late })
+    return { appended: [], repeated: false, reason: 'no good' }
+  }
+  const parts = { ledger: other, keyKeptMs: KEPT_MS, offer, clock: () => 0 }
+  await expect(replayLetter(parts, late, { event: Buffer.from('bad'), corrected: true })).rejects.toThrow('no good')
+  expect(await other.find(late)).toMatchObject({ state: 'done' })
+  expect([log.events, await ledger.find(ORIGIN)]).toMatchObject([['good'], { state: 'done' }])
+})
+
 test('after a death before the ledger was written, it counts once within the time of keys, and then asks', async () => {
   const { log, ledger, parts, replay } = opened()
   const dying = {

@@ -57,27 +57,34 @@ export function placeText({ partition, offset }: LetterPlace): string {
   return `${partition}:${offset}`
 }
 
-/** @param event the corrected event, or the letter's own bytes. @throws StillUnusableError, UncertainReplayError, what the offer throws */
-export async function replayLetter(
-  { ledger, keyKeptMs, offer, clock = Date.now }: ReplayParts,
-  origin: LetterPlace,
-  {
-    event,
-    corrected,
-    force = false,
-  }: { readonly event: Buffer; readonly corrected: boolean; readonly force?: boolean },
-): Promise<Replayed> {
+export interface Replay {
+  /** the corrected event, or the letter's own bytes */
+  readonly event: Buffer
+  readonly corrected: boolean
+  readonly force?: boolean
+}
+
+/** Replays of one letter at the same time take turns. @throws StillUnusableError, UncertainReplayError, what the offer throws */
+export function replayLetter(parts: ReplayParts, origin: LetterPlace, replay: Replay): Promise<Replayed> {
+  return parts.ledger.inTurn(origin, () => replayNow(parts, origin, replay))
+}
+
+async function replayNow(parts: ReplayParts, origin: LetterPlace, replay: Replay): Promise<Replayed> {
+  const { ledger, keyKeptMs, offer, clock = Date.now } = parts
+  const { event, corrected, force = false } = replay
   const before = await ledger.find(origin)
   if (before?.state === 'done') return { origin, to: before.to!, repeated: true, corrected: before.corrected }
   const isUncertain = before !== null && Math.abs(clock() - before.atMs) >= keyKeptMs
   if (isUncertain && !force) throw new UncertainReplayError(origin, before.atMs)
   const begun = { state: 'begun', atMs: clock(), corrected, to: null } as const
   // A replay that began before keeps its time: its key is of then.
-  if (before === null || isUncertain) await ledger.put(origin, begun)
+  if (isUncertain) await ledger.put(origin, begun)
+  // Another process was quicker.
+  else if (before === null && !(await ledger.begin(origin, begun))) return replayNow(parts, origin, replay)
   const { appended, repeated, reason } = await offer(event, `dead-letter ${placeText(origin)}`)
   const [range] = appended
   if (range === undefined) {
-    if (before === null) await ledger.forget(origin)
+    if (before === null) await ledger.forget(origin, begun)
     throw new StillUnusableError(origin, reason ?? 'it was not accepted')
   }
   const to = { partition: range.partition, offset: range.start }

@@ -19,11 +19,16 @@ test('a replay is found by its letter, also by another process, until it is forg
   ]
   const replay = { state: 'done', atMs: 5, corrected: true, to: { partition: 3, offset: 7 } } as const
   expect(await ledger.find(one)).toBeNull()
-  await ledger.put(one, { ...replay, state: 'begun', to: null })
+  const begun = { ...replay, state: 'begun', to: null } as const
+  expect(await ledger.begin(one, begun)).toBe(true)
+  expect(await new ReplayLedger(folder).begin(one, { ...begun, atMs: 6 })).toBe(false)
   await ledger.put(one, replay)
+  // What another process has done meanwhile is not forgotten with what this one began.
+  await ledger.forget(one, begun)
   expect(await new ReplayLedger(folder).find(one)).toEqual(replay)
   expect(await ledger.find(other)).toBeNull()
-  await ledger.forget(one)
+  await ledger.put(one, begun)
+  await ledger.forget(one, begun)
   expect(await ledger.find(one)).toBeNull()
 })
 

@@ -2,7 +2,8 @@
  * Which dead letters were replayed, and where their events are: one small file per letter in the data folder. It outlives the idempotency
  * key under which the event was appended, so that a letter counts once however late it is replayed again.
  */
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Offset } from '#core/offsets.ts'
@@ -37,6 +38,7 @@ const OFFSETS_PER_FOLDER = 10_000
 
 export class ReplayLedger {
   readonly #folder: string
+  readonly #turns = new Map<string, Promise<void>>()
 
   /** @param folder of one dataset; it is made if it is missing */
   constructor(folder: string) {
@@ -53,20 +55,62 @@ export class ReplayLedger {
     }
   }
 
-  /** Durable when it resolves: it is written before the append. */
-  async put(letter: LetterPlace, replay: ReplayRecord): Promise<void> {
+  /** One after the other for each letter, within this process. */
+  async inTurn<T>(letter: LetterPlace, work: () => Promise<T>): Promise<T> {
     const path = this.#path(letter)
-    await mkdir(dirname(path), { recursive: true })
-    const written = `${path}.${process.pid}.inprogress`
-    await writeFile(written, `${JSON.stringify(replay)}\n`, { flush: true })
-    await rename(written, path)
-    const folder = await open(dirname(path), 'r')
-    await folder.sync().finally(() => folder.close())
+    const before = this.#turns.get(path) ?? Promise.resolve()
+    const turn = before.then(work, work)
+    const over = turn.then(
+      () => {},
+      () => {},
+    )
+    this.#turns.set(path, over)
+    try {
+      return await turn
+    } finally {
+      if (this.#turns.get(path) === over) this.#turns.delete(path)
+    }
   }
 
-  /** Nothing was appended for the letter. */
-  async forget(letter: LetterPlace): Promise<void> {
-    await rm(this.#path(letter), { force: true })
+  /** As `put`, unless the letter has a record: false then, and that stays. */
+  async begin(letter: LetterPlace, replay: ReplayRecord): Promise<boolean> {
+    return this.#write(letter, replay, async (written, path) => {
+      try {
+        await link(written, path)
+        return true
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+        throw error
+      } finally {
+        await rm(written, { force: true })
+      }
+    })
+  }
+
+  /** Durable when it resolves: it is written before the append. */
+  async put(letter: LetterPlace, replay: ReplayRecord): Promise<void> {
+    await this.#write(letter, replay, rename)
+  }
+
+  /** Nothing was appended for the letter by the replay that began; one that is done is not forgotten. */
+  async forget(letter: LetterPlace, begun: ReplayRecord): Promise<void> {
+    const now = await this.find(letter)
+    if (now?.state === 'begun' && now.atMs === begun.atMs) await rm(this.#path(letter), { force: true })
+  }
+
+  async #write<T>(
+    letter: LetterPlace,
+    replay: ReplayRecord,
+    place: (written: string, path: string) => Promise<T>,
+  ): Promise<T> {
+    const path = this.#path(letter)
+    await mkdir(dirname(path), { recursive: true })
+    const written = `${path}.${randomUUID()}.inprogress`
+    await writeFile(written, `${JSON.stringify(replay)}\n`, { flush: true })
+    const placed = await place(written, path)
+    const folder = await open(dirname(path), 'r')
+    await folder.sync().finally(() => folder.close())
+    return placed
   }
 
   #path({ partition, offset }: LetterPlace): string {
