@@ -1,5 +1,5 @@
-/** Collects the bound parameters of a SQL text: values are never embedded in the text. */
-import type { Parameter } from '#storage/engine/duckdb-engine.ts'
+/** Collects the parameters of a SQL text: where it is put together, values are never part of it (see storage/engine/written-statement.ts). */
+import { type Parameter, writtenName } from '#storage/engine/written-statement.ts'
 
 export class BoundValues {
   readonly parameters: Record<string, Parameter> = {}
@@ -15,7 +15,7 @@ export class BoundValues {
 
   /** @returns the placeholder for the text */
   bind(value: Parameter): string {
-    const name = `p${this.#count++}`
+    const name = writtenName(this.#count++)
     this.parameters[name] = value
     return `$${name}`
   }

@@ -71,8 +71,8 @@ export class ViewHead {
   }
 
   /**
-   * Relation of state rows. The number of the refresh is bound, not written: the engine plans a statement before it begins the
-   * transaction that runs it, and a condition that holds for all rows there are is left out of the plan.
+   * Relation of state rows. The number of the refresh is a parameter: a statement with others that must be bound is planned before the
+   * transaction that runs it, and a condition that holds for all rows there are then would be left out of the plan if it were written.
    */
   sql(bound: BoundValues): string {
     return this.#relation((seq) => `${bound.bind(BigInt(seq))}::BIGINT`)

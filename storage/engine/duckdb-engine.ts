@@ -13,6 +13,7 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { EngineChunk } from './engine-chunk.ts'
+import { type Parameter, writtenStatement } from './written-statement.ts'
 
 export interface EngineOptions {
   /** default 2 */
@@ -73,8 +74,7 @@ function firstLine(text: string): string {
   return text.split('\n', 1)[0]!
 }
 
-/** A value bound to a `$name` of the SQL text. */
-export type Parameter = string | number | bigint | boolean | null
+export type { Parameter }
 
 export class DuckDbEngine {
   readonly #instance: DuckDBInstance
@@ -177,8 +177,7 @@ export class EngineConnection {
 
   /** Runs one statement for its effect; returns the number of changed rows, if the statement has one. */
   async run(sql: string, parameters?: Record<string, Parameter>): Promise<number> {
-    const values = parameters as Record<string, DuckDBValue> | undefined
-    return (await this.#unlessStopped(() => this.#connection.run(sql, values))).rowsChanged
+    return (await this.#unlessStopped(() => this.#connection.run(...statementOf(sql, parameters)))).rowsChanged
   }
 
   /** All rows as objects; BIGINT and HUGEINT as number if that is safe, otherwise bigint; times as text. For small results. */
@@ -206,8 +205,7 @@ export class EngineConnection {
 
   /** As `stream`, in the engine's own layout: each chunk is valid until the next one is asked for. */
   async *chunks(sql: string, parameters?: Record<string, Parameter>): AsyncGenerator<EngineChunk> {
-    const values = parameters as Record<string, DuckDBValue> | undefined
-    const result = await this.#unlessStopped(() => this.#connection.stream(sql, values))
+    const result = await this.#unlessStopped(() => this.#connection.stream(...statementOf(sql, parameters)))
     for (;;) {
       const chunk = await this.#unlessStopped(() => result.fetchChunk())
       if (chunk === null || chunk.rowCount === 0) return
@@ -224,9 +222,8 @@ export class EngineConnection {
     parameters: Record<string, Parameter> | undefined,
     bytesMax: number,
   ): Promise<unknown[][] | null> {
-    const values = parameters as Record<string, DuckDBValue> | undefined
     return this.#unlessStopped(async () => {
-      const result = await this.#connection.run(sql, values)
+      const result = await this.#connection.run(...statementOf(sql, parameters))
       const columns: unknown[][] = Array.from({ length: result.columnCount }, () => [])
       let bytes = 0
       for (let chunk = await result.fetchChunk(); chunk?.rowCount; chunk = await result.fetchChunk()) {
@@ -277,8 +274,7 @@ export class EngineConnection {
   }
 
   #read(sql: string, parameters?: Record<string, Parameter>): Promise<DuckDBResultReader> {
-    const values = parameters as Record<string, DuckDBValue> | undefined
-    return this.#unlessStopped(() => this.#connection.runAndReadAll(sql, values))
+    return this.#unlessStopped(() => this.#connection.runAndReadAll(...statementOf(sql, parameters)))
   }
 
   #unlessStopped<T>(statement: () => Promise<T>): Promise<T> {
@@ -294,6 +290,15 @@ export class EngineConnection {
     }
     return this.#oneStatement(() => turns(unlessStopped))
   }
+}
+
+/** A statement's text, and the values that are bound to it. */
+function statementOf(
+  sql: string,
+  parameters: Record<string, Parameter> = {},
+): [text: string, values?: Record<string, DuckDBValue>] {
+  const written = writtenStatement(sql, parameters)
+  return written === null ? [sql, parameters as Record<string, DuckDBValue>] : [written]
 }
 
 function isOutOfMemory(error: unknown): error is Error {
