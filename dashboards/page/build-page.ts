@@ -14,6 +14,8 @@ import countries from 'i18n-iso-countries'
 export type BuiltPage = ReadonlyMap<string, Buffer>
 
 const SOURCE = fileURLToPath(new URL('src', import.meta.url))
+/** what it shares with the server */
+const SHARED = fileURLToPath(new URL('../../core/answer-changes.ts', import.meta.url))
 const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
 const KEPT = join(MODULES, '.cache/page')
 /** the packages that are part of it, or build it */
@@ -25,6 +27,7 @@ const PACKAGES = [
   'topojson-client',
   'world-atlas',
   'i18n-iso-countries',
+  'eventsource-parser',
 ] as const
 /** the country shapes are fetched when a map is shown */
 const WORLD = join(MODULES, 'world-atlas/countries-50m.json')
@@ -62,6 +65,7 @@ function fingerprint(): string {
   const sources = readdirSync(SOURCE, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   for (const path of sources.map(({ parentPath, name }) => join(parentPath, name)).toSorted())
     hash.update(relative(SOURCE, path)).update(readFileSync(path))
+  hash.update(readFileSync(SHARED))
   for (const name of PACKAGES) hash.update(readFileSync(join(MODULES, name, 'package.json')))
   return hash.digest('hex').slice(0, 16)
 }

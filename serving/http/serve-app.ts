@@ -20,6 +20,7 @@ import { type ServedSource, sourceRoutes } from '#serving/http/operations/source
 import { datasetRoutes } from '#serving/http/queries/dataset-routes.ts'
 import { eventsReadRoute } from '#serving/http/queries/events-read-route.ts'
 import { type ExportLimits, exportGate } from '#serving/http/queries/export-answer.ts'
+import { liveManyRoute } from '#serving/http/queries/live-many-route.ts'
 import { isFollowed, liveRoute } from '#serving/http/queries/live-route.ts'
 import { QueryGate } from '#serving/http/queries/query-gate.ts'
 import { RepeatedRequests } from '#serving/http/queries/repeated-requests.ts'
@@ -223,6 +224,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (sessions !== null) sessionRoutes(routes, { sessions, keys, adminKey, emit: parts.emit })
     if (parts.page) pageRoutes(routes, parts.page)
     if (datasets !== null) liveRoute(routes, { datasets, ...following })
+    if (datasets !== null) liveManyRoute(routes, { datasets, ...following })
     if (datasets !== null) eventsReadRoute(routes, { datasets, gate, limits })
   })
   return app

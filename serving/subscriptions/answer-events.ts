@@ -57,7 +57,7 @@ export function upToDateEvent({ id, meta }: AnswerState): LiveEvent {
 }
 
 /** An event without an id: the reader's answer stays the one it has. */
-export function noticeBytes(name: 'problem' | 'skipped', data: unknown): Buffer {
+export function noticeBytes(name: 'problem' | 'skipped' | 'of', data: unknown): Buffer {
   return Buffer.from(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`)
 }
 

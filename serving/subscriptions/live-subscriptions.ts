@@ -13,6 +13,8 @@ export interface Subscription extends Pick<LiveQueryParts, 'live' | 'asked' | 'c
   readonly required: string
   /** whose reader it is: its key or address */
   readonly client: string
+  /** minimum interval between two of its events, ms; absent or below it: `eventPauseMs` */
+  readonly pauseMs?: number
 }
 
 /** computed at the same time: others leave room for queries that are asked once */
@@ -84,9 +86,10 @@ export class LiveSubscriptions {
     this.#queries.clear()
   }
 
-  #begin(key: string, { live, asked, check }: Subscription): LiveQuery {
+  #begin(key: string, { live, asked, check, pauseMs = 0 }: Subscription): LiveQuery {
     const inTurn: LiveQueryParts['inTurn'] = (work) => this.#inTurn(work)
-    const query = new LiveQuery({ live, asked, check, share: this.#share, inTurn, limits: this.#limits })
+    const limits = { ...this.#limits, eventPauseMs: Math.max(this.#limits.eventPauseMs, pauseMs) }
+    const query = new LiveQuery({ live, asked, check, share: this.#share, inTurn, limits })
     this.#queries.set(key, query)
     return query
   }
@@ -118,6 +121,11 @@ export class LiveSubscriptions {
   }
 }
 
-function keyOf({ live, asked, required }: Pick<Subscription, 'live' | 'asked' | 'required'>): string {
-  return `${live.name}\n${required}\n${asked.text}`
+function keyOf({
+  live,
+  asked,
+  required,
+  pauseMs = 0,
+}: Pick<Subscription, 'live' | 'asked' | 'required' | 'pauseMs'>): string {
+  return `${live.name}\n${required}\n${pauseMs}\n${asked.text}`
 }

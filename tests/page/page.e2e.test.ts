@@ -54,6 +54,14 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     await page.goto(`${address}${path}`)
     await page.waitForSelector('h1')
   }
+  const send = async (dataset: string, lines: readonly string[]): Promise<void> => {
+    const reply = await fetch(`${address}/v1/datasets/${dataset}/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-ndjson' },
+      body: lines.join('\n'),
+    })
+    expect(reply.status).toBe(202)
+  }
   const settled = (): Promise<void> =>
     expect.poll(() => page.locator('.state.loading').count(), { timeout: SHOWN_MS_MAX }).toBe(0)
 
@@ -61,14 +69,7 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     data = mkdtempSync(join(tmpdir(), 'watershed-page-'))
     platform = start('0')
     address = await platform.address
-    for (const [name, lines] of Object.entries(LINES)) {
-      const reply = await fetch(`${address}/v1/datasets/${name}/events`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/x-ndjson' },
-        body: lines.join('\n'),
-      })
-      expect(reply.status).toBe(202)
-    }
+    for (const [name, lines] of Object.entries(LINES)) await send(name, lines)
     browser = await openChromium()
     page = await browser.newPage({ viewport: { width: 1400, height: 1000 }, locale: 'en-GB', timezoneId: 'UTC' })
     page.setDefaultTimeout(SHOWN_MS_MAX)
@@ -149,6 +150,25 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
             .slice(0, 500)}`,
       ),
     ).toEqual([])
+  })
+
+  test('seven tabs follow new events over a few connections, and nobody asks for what is followed', async () => {
+    const visitor = await browser.newContext({ locale: 'en-GB' })
+    const tabs = await Promise.all(Array.from({ length: 7 }, () => visitor.newPage()))
+    const asked = tabs.map((tab) => {
+      const urls: string[] = []
+      tab.on('request', (request) => urls.push(new URL(request.url()).pathname))
+      return urls
+    })
+    await Promise.all(tabs.map((tab) => tab.goto(`${address}/datasets/${FOREIGN}`)))
+    const total = (tab: Page) => tab.locator('section.panel .ranking .value').first().textContent()
+    for (const tab of tabs) await expect.poll(() => total(tab), { timeout: SHOWN_MS_MAX }).toBe('23')
+    await send(FOREIGN, [JSON.stringify({ at: Date.now(), page: '/0', ms: 1, browser: 'b1' })])
+    for (const tab of tabs) await expect.poll(() => total(tab), { timeout: SHOWN_MS_MAX }).toBe('24')
+    const streaming = asked.filter((urls) => urls.includes('/v1/live'))
+    expect(streaming.length).toBe(3)
+    for (const urls of streaming) expect(urls.filter((url) => url.includes('/views/'))).toEqual([])
+    await visitor.close()
   })
 
   test('nothing was asked of another host, and nothing was written to the console as an error', () => {

@@ -59,7 +59,7 @@ export async function send<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, b
   return parseJson(text) as T
 }
 
-function refusal(status: number, text: string): RefusedError {
+export function refusal(status: number, text: string): RefusedError {
   try {
     const { title, detail, retryable } = JSON.parse(text) as { title: string; detail: string; retryable: boolean }
     return new RefusedError(status, title, retryable, detail)

@@ -1,17 +1,16 @@
 /**
- * Everything that is shown is asked for again while it is visible. Equal questions of several panels are asked once, at most three at a
- * time (the server's limit per client), and an answer that did not change costs no bytes and no drawing.
+ * Everything that is shown is kept current while it is visible. Answers of views are followed over the stream of this tab. What cannot be
+ * followed is asked for again: equal questions of several panels once, at most three at a time (the server's limit per client), and an
+ * answer that did not change costs no bytes.
  */
-import { signal } from '@preact/signals'
+import { effect, signal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { get, RefusedError, UnreachableError } from './api.ts'
+import type { Answer } from './answer.ts'
+import { get } from './api.ts'
+import { type Fault, faultOf } from './fault.ts'
+import { canFollow, type FollowedQuestion, PageStream } from './page-stream.ts'
 
-export interface Fault {
-  readonly kind: 'unreachable' | 'refused' | 'signed-out'
-  readonly title: string
-  readonly detail: string
-  readonly retryable: boolean
-}
+export type { Fault } from './fault.ts'
 
 /** What is known of a question. With both a value and a fault, the value is an earlier one. */
 export interface Known<T> {
@@ -23,6 +22,10 @@ export interface Known<T> {
 
 const AT_ONCE_MAX = 3
 const EVERY_MS = 2_000
+/** of an answer that is followed: more often, nobody can read it */
+const PAUSE_MS = 1_000
+/** a question that could not be followed is asked for so long */
+const FOLLOW_AGAIN_MS = 60_000
 /** after a fault, doubled each time */
 const RETRY_MS_MAX = 15_000
 const NOTHING: Known<never> = { value: null, fault: null, checkedAtMs: 0 }
@@ -32,20 +35,27 @@ export const connection = signal<'connecting' | 'up' | 'unreachable' | 'signed-o
 /** The user can hold the page still, for example to read a number. */
 export const paused = signal(false)
 
-class Question {
+const stream = new PageStream(() => {
+  connection.value = 'up'
+})
+
+class Question implements FollowedQuestion {
   known: Known<unknown> = NOTHING
+  readonly path: string
+  readonly pauseMs: number
+  readonly #everyMs: number
   readonly #listeners = new Set<() => void>()
   #tag: string | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
   #asking = false
-
-  readonly path: string
-  readonly #everyMs: number
+  #followed = false
+  #followAgainMs = Number.NEGATIVE_INFINITY
 
   constructor(path: string, everyMs: number) {
     this.path = path
     this.#everyMs = everyMs
+    this.pauseMs = everyMs === EVERY_MS ? PAUSE_MS : everyMs
   }
 
   join(listener: () => void): () => void {
@@ -55,21 +65,58 @@ class Question {
       this.#listeners.delete(listener)
       if (this.#listeners.size > 0) return
       clearTimeout(this.#timer)
+      if (this.#followed) stream.leave(this)
       forget(this)
     }
   }
 
-  /** Asks again at once: after the server came back, or the tab is looked at again. */
+  /** Asks again, unless it is followed. */
   soon(afterMs: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#ask(), afterMs)
+    if (!this.#followed) this.#timer = setTimeout(() => void this.#ask(), afterMs)
+  }
+
+  /** It is asked for from now on. */
+  unfollow(): void {
+    if (this.#followed) stream.leave(this)
+    this.#followed = false
+    this.soon(0)
+  }
+
+  take(answer: Answer): void {
+    this.#tell({ value: answer, fault: null, checkedAtMs: Date.now() })
+  }
+
+  lost(fault: Fault): void {
+    connection.value = fault.kind === 'signed-out' ? 'signed-out' : 'unreachable'
+    this.#tell({ ...this.known, fault })
+  }
+
+  /** It may be answered where it cannot be followed, for example because it is too large. */
+  refused(): void {
+    this.#followAgainMs = performance.now() + FOLLOW_AGAIN_MS
+    this.unfollow()
   }
 
   async #ask(): Promise<void> {
     if (this.#asking || this.#listeners.size === 0) return
-    const resting = document.hidden || (paused.value && this.known.value !== null)
-    if (resting) return this.soon(this.#everyMs)
+    if (document.hidden || (paused.value && this.known.value !== null)) return this.soon(this.#everyMs)
     this.#asking = true
+    const followed = await this.#follow()
+    if (!followed) await this.#get()
+    this.#asking = false
+    this.soon(this.#failures === 0 ? this.#everyMs : Math.min(1_000 * 2 ** (this.#failures - 1), RETRY_MS_MAX))
+  }
+
+  async #follow(): Promise<boolean> {
+    if (paused.value || !canFollow(this.path) || performance.now() < this.#followAgainMs) return false
+    if (!(await stream.hasSeat()) || this.#listeners.size === 0) return false
+    this.#followed = true
+    stream.follow(this)
+    return true
+  }
+
+  async #get(): Promise<void> {
     try {
       await turn(async () => {
         const { value, tag } = await get<unknown>(this.path, undefined, this.#tag)
@@ -84,8 +131,6 @@ class Question {
       if (fault.kind !== 'refused') connection.value = fault.kind
       this.#tell({ ...this.known, fault })
     }
-    this.#asking = false
-    this.soon(this.#failures === 0 ? this.#everyMs : Math.min(1_000 * 2 ** (this.#failures - 1), RETRY_MS_MAX))
   }
 
   #tell(known: Known<unknown>): void {
@@ -97,13 +142,29 @@ class Question {
 const questions = new Map<string, Question>()
 const forget = (question: Question): void => void questions.delete(question.path)
 
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) askAllNow()
+document.addEventListener('visibilitychange', restOrWake)
+effect(() => {
+  if (paused.value) stream.rest()
+  else restOrWake()
 })
 
 /** Asks everything that is shown again. */
 export function askAllNow(): void {
-  for (const question of questions.values()) question.soon(0)
+  restOrWake()
+}
+
+function restOrWake(): void {
+  if (document.hidden || paused.peek()) stream.rest()
+  else void wake()
+}
+
+async function wake(): Promise<void> {
+  const hasSeat = await stream.hasSeat()
+  if (hasSeat) stream.wake()
+  for (const question of questions.values()) {
+    if (hasSeat) question.soon(0)
+    else question.unfollow()
+  }
 }
 
 /** What is known of what was asked for. */
@@ -140,15 +201,6 @@ export function useLive<T, A extends { readonly path: string }>(
     return { ...known, asked: ask, pending: known.value === null && known.fault === null }
   }
   return { ...before.current.known, asked: before.current.asked, pending: true }
-}
-
-function faultOf(error: unknown): Fault {
-  if (error instanceof RefusedError) {
-    const { title, message: detail, retryable, status } = error
-    return { kind: status === 401 ? 'signed-out' : 'refused', title, detail, retryable }
-  }
-  const detail = error instanceof UnreachableError ? error.message : String(error)
-  return { kind: 'unreachable', title: 'The server does not answer', detail, retryable: true }
 }
 
 let running = 0

@@ -7,8 +7,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { count, defineDataset, sliding } from '#core/definition.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { StreamClient } from '#tests/event-stream-client.ts'
+import { ManyClient, type ManyEvent } from '#tests/event-stream-clients.ts'
 import { type GeneratedPlatform, openGenerated } from '#tests/generated-definitions/generated-platform.ts'
 import { until } from '#tests/until.ts'
+import { FOLLOWED_MAX, PAUSE_MS_MAX } from './live-many-route.ts'
 
 const definition = defineDataset({
   name: 'visits',
@@ -34,7 +36,7 @@ let folder: string
 let engine: DuckDbEngine
 let platform: GeneratedPlatform
 let url: string
-let clients: StreamClient[]
+let clients: { close(): void }[]
 let appended: number
 
 beforeAll(async () => {
@@ -130,6 +132,53 @@ test('a query of the query model is followed by GET and by POST', async () => {
   const posted = await fetch(`${dataset}/query`, { method: 'POST', headers, body: query })
   expect(posted.headers.get('content-type')).toBe('text/event-stream')
   await posted.body!.cancel()
+})
+
+test('many queries are followed over one connection, each from where it was', async () => {
+  await append('/', '/a')
+  const posted = (queries: readonly object[]): Promise<Response> =>
+    fetch(`${url.replace(/datasets.*$/, '')}live`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ queries }),
+    })
+  const all = { dataset: 'visits', view: 'by_page', parameters: { dimensions: '' } }
+  const queries = [{ dataset: 'visits', view: 'by_page' }, all, { dataset: 'visits', view: 'none' }]
+  const first = await ManyClient.of(await posted(queries))
+  clients.push(first)
+  await first.until('all three', (events) => new Set(events.map(({ query }) => query)).size === 3)
+  expect(first.events.find(({ query }) => query === 2)).toMatchObject({
+    event: 'problem',
+    data: { status: 404, detail: expect.stringContaining("'none'") },
+  })
+  expect(first.events.find(({ query }) => query === 1)).toMatchObject({
+    event: 'answer',
+    data: { data: [{ visits: 2 }] },
+  })
+  await append('/b')
+  const isNew = ({ query, event }: ManyEvent): boolean => query === 1 && event === 'change'
+  await first.until('the change of the second', (events) => events.some(isNew))
+  const { id: lastEventId } = first.events.findLast(({ query }) => query === 1)!
+  first.close()
+  await append('/c')
+  const again = await ManyClient.of(await posted([{ ...all, lastEventId }]))
+  clients.push(again)
+  const total = { changed: [{ from: 0, at: 0, row: { visits: 4 } }] }
+  await again.until('the rest', (events) => events.some(({ data }) => 'changed' in data))
+  expect(again.events.every(({ event }) => event === 'change')).toBe(true)
+  expect(again.events.find(({ data }) => 'changed' in data)!.data).toMatchObject(total)
+})
+
+const ONE = { dataset: 'visits', view: 'by_page' }
+test.each([
+  ['no query', [], /^queries: /],
+  ['too many', Array.from({ length: FOLLOWED_MAX + 1 }, () => ONE), /^queries: /],
+  ['one without a view', [{ dataset: 'visits' }], /^queries: /],
+  ['a pause that is too long', [{ ...ONE, pauseMs: PAUSE_MS_MAX + 1 }], /^queries: /],
+])('a stream of many is refused with %s', async (_what, queries, detail) => {
+  const reply = await platform.app.inject({ method: 'POST', url: '/v1/live', payload: { queries } })
+  expect(reply.statusCode).toBe(400)
+  expect(reply.json().detail).toMatch(detail)
 })
 
 test('all readers of one query share one computation', async () => {

@@ -1,4 +1,5 @@
 /** Live answers as server-sent events: docs/reference/live.md. */
+import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { QueryError } from '#serving/answers/query-error.ts'
@@ -84,43 +85,60 @@ export function isFollowed({ raw }: FastifyReply): boolean {
  * @throws QueryError, TooManyReadersError, ProblemError; what goes wrong later is an event of the stream
  */
 export function followAnswer(
-  { subscriptions, limits }: LiveRouteParts,
-  { target, query, atLeast, required }: Question,
+  parts: LiveRouteParts,
+  question: Question,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const { live } = target
-  if (live === undefined)
-    throw new ProblemError('not-found', 'this process does not follow the log: it has no live answers')
-  if (query.cursor !== undefined) throw new QueryError('cursor', 'an answer that is followed has no pages')
-  const lastId = lastIdOf(request)
-  const subscription: Subscription = {
-    live,
-    asked: live.asked(query),
-    check: (answers, kept) => assertRequired(required, kept.meta, answers.whyMissing(kept)),
-    required: JSON.stringify(required),
-    client: clientOf(request),
-    lastId,
-    atLeast,
-  }
+  const { subscriptions, limits } = parts
+  const subscription = subscriptionOf(question, clientOf(request), lastIdOf(request))
   subscriptions.assertRoom(subscription)
-  reply.hijack()
-  const { raw } = reply
-  for (const [name, value] of Object.entries(STREAM_HEADERS)) raw.setHeader(name, value)
-  // Not all at once, when many lost their server.
-  raw.write(`retry: ${Math.round(limits.reconnectMs * (1 + Math.random()))}\n\n`)
+  const raw = beginStream(limits, reply)
   const gone = subscriptions.follow(subscription, (drained) => new LiveReader(raw, limits, drained))
   whenOver(reply, gone)
   return reply
 }
 
+/** @throws ProblemError, QueryError */
+export function subscriptionOf(
+  { target, query, atLeast, required }: Question,
+  client: string,
+  lastId: string | null,
+): Subscription {
+  const { live } = target
+  if (live === undefined)
+    throw new ProblemError('not-found', 'this process does not follow the log: it has no live answers')
+  if (query.cursor !== undefined) throw new QueryError('cursor', 'an answer that is followed has no pages')
+  return {
+    live,
+    asked: live.asked(query),
+    check: (answers, kept) => assertRequired(required, kept.meta, answers.whyMissing(kept)),
+    required: JSON.stringify(required),
+    client,
+    lastId,
+    atLeast,
+  }
+}
+
+/** Sends the headers of a stream, which is written to the returned response from then on. */
+export function beginStream({ reconnectMs }: SubscriptionLimits, reply: FastifyReply): ServerResponse {
+  reply.hijack()
+  const { raw } = reply
+  for (const [name, value] of Object.entries(STREAM_HEADERS)) raw.setHeader(name, value)
+  // Not all at once, when many lost their server.
+  raw.write(`retry: ${Math.round(reconnectMs * (1 + Math.random()))}\n\n`)
+  return raw
+}
+
 /** @throws QueryError */
 function lastIdOf({ headers, query }: FastifyRequest): string | null {
   const given = headers['last-event-id'] ?? (query as { readonly lastEventId?: string }).lastEventId
+  return eventIdIn('Last-Event-ID', given)
+}
+
+/** @throws QueryError */
+export function eventIdIn(field: string, given: string | readonly string[] | undefined): string | null {
   const id = given === undefined || given === '' ? null : String(given)
   if (id === null || positionOfEventId(id) !== null) return id
-  throw new QueryError(
-    'Last-Event-ID',
-    `'${id}' is not the id of an event of this stream (example: 0:1200,1:845/kZ3fJ0a_x2Qd)`,
-  )
+  throw new QueryError(field, `'${id}' is not the id of an event of this stream (example: 0:1200,1:845/kZ3fJ0a_x2Qd)`)
 }
