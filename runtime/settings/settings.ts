@@ -211,6 +211,11 @@ export const SETTINGS = z.strictObject({
       'maximum size of an export, whose rows are written to a temporary file in `scratch` before they are sent',
     ),
 
+  exportMemoryMb: count(64)
+    .default(128)
+    .describe('memory of the query engine of one export in MB; what does not fit is spilled, up to `spillMb` each'),
+  exportThreads: count(1, 64).default(1).describe('threads of the query engine of one export'),
+
   microBatchRecordsMax: count().default(25_000).describe('maximum number of events in one read of the stream role'),
   microBatchBytesMax: count(MIB)
     .default(48 * MIB)

@@ -2,7 +2,7 @@
 import type { SqlColumn } from '#core/compiled.ts'
 import type { ViewQuery } from '#core/query.ts'
 import { quoteName } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { answerColumns } from './answer-columns.ts'
 import { type AnswerMeta, metaOf } from './answer-meta.ts'
 import type { BoundValues } from './bound-values.ts'
@@ -23,20 +23,28 @@ export interface EveryRow {
   readonly meta: AnswerMeta
 }
 
-/** What is done with the rows, for as long as the moment that they are of is kept. */
+/** Where the rows are computed: apart from what answers short queries, which must have its memory for itself. */
+export interface RowsPlace {
+  readonly engine: DuckDbEngine
+  /** for files, gone with the engine; both this engine and the one that answers may write in it */
+  readonly folder: string
+}
+
+/** What is done with the rows, for as long as the place is there. */
 export type RowsWork<T> = (rows: EveryRow, connection: EngineConnection) => Promise<T>
 
 /** @throws as `answerQuery` */
 export async function withEveryRow<T>(
   served: ServedDataset,
   query: ViewQuery,
+  { engine }: Pick<RowsPlace, 'engine'>,
   { signal, nowMs = Date.now() }: { readonly signal: AbortSignal; readonly nowMs?: number },
   work: RowsWork<T>,
 ): Promise<T> {
   const plan = planFor(served.dataset, query)
   const panes = panesAsked(plan, nowMs)
   const snapshot = await takeSnapshot(served, { views: [plan.view], live: 'optional', panes })
-  return onConnection(served.engine, signal, async (connection) =>
+  return onConnection(engine, signal, async (connection) =>
     everyRowOf(connection, plan, await statesOf(served, plan, snapshot, connection), nowMs, work),
   )
 }

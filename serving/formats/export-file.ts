@@ -23,22 +23,23 @@ export interface ExportFile extends Framed {
 
 export interface ExportOptions {
   readonly format: AnswerFormat
-  readonly scratchFolder: string
+  /** the file's, until it is opened */
+  readonly folder: string
   readonly bytesMax: number
   /** the provenance as clients see it */
-  readonly metaJson: (meta: AnswerMeta) => string
+  readonly metaJson: string
 }
 
 /** @throws ExportTooLargeError, EngineMemoryError */
 export async function writeExport(
   rows: EveryRow,
   connection: EngineConnection,
-  { format, scratchFolder, bytesMax, metaJson }: ExportOptions,
+  { format, folder, bytesMax, metaJson }: ExportOptions,
 ): Promise<ExportFile> {
-  const file = scratchFile(scratchFolder, format.extension)
+  const file = scratchFile(folder, format.extension)
   const size = watchSize(file, bytesMax, () => connection.stop())
   try {
-    const framed = await format.write({ ...rows, metaJson: metaJson(rows.meta), connection }, file)
+    const framed = await format.write({ ...rows, metaJson, connection }, file)
     size.assert()
     const handle = await open(file)
     const { size: bytes } = await handle.stat()

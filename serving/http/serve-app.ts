@@ -72,6 +72,8 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   exportsMax: 2,
   exportMsMax: 600_000,
   exportBytesMax: 4 * 1024 ** 3,
+  exportMemoryMb: 128,
+  exportThreads: 1,
 }
 
 export interface ServeAppParts {

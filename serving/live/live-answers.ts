@@ -11,14 +11,15 @@ import { answerFromRows } from '../answers/answer-from-rows.ts'
 import { type AnswerAge, ageOf, whyMissing, withoutAge } from '../answers/answer-meta.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
-import { everyRowOf, type RowsWork } from '../answers/every-row.ts'
-import { type Answer, type AnswerOptions, answerStates, isVanishedFile } from '../answers/merged-view.ts'
+import { everyRowOf, type RowsPlace, type RowsWork } from '../answers/every-row.ts'
+import { type Answer, type AnswerOptions, answerStates, isVanishedFile, type StatesAt } from '../answers/merged-view.ts'
 import { NeedsBackfillError, PositionNotReachedError } from '../answers/query-error.ts'
 import { planFor, type QueryPlan } from '../answers/query-plan.ts'
 import { type PartitionPosition, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
 import type { EventsDataset } from '../raw-events/events-page.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
+import { copiedStates } from './copied-states.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { Moment, ViewHead } from './live-view.ts'
@@ -175,18 +176,21 @@ export class LiveAnswers {
   }
 
   /**
-   * All rows of the answer, however many, from the newest moment, which is kept until the work is done.
+   * All rows of the answer, however many, from the newest moment, computed in a place apart from other answers.
    * @throws as `answer`, but NeedsBackfillError also where an earlier definition could answer
    */
-  async everyRow<T>({ plan }: AskedQuery, signal: AbortSignal, work: RowsWork<T>): Promise<T> {
-    const head = await this.#live.head(plan.view.name)
+  async everyRow<T>({ plan }: AskedQuery, place: RowsPlace, signal: AbortSignal, work: RowsWork<T>): Promise<T> {
+    const states = await this.#copied(plan, place, signal)
+    return onConnection(place.engine, signal, (connection) => everyRowOf(connection, plan, states, Date.now(), work))
+  }
+
+  async #copied({ view }: QueryPlan, { folder }: RowsPlace, signal: AbortSignal): Promise<StatesAt> {
+    const head = await this.#live.head(view.name)
     try {
       signal.throwIfAborted()
-      const bound = new BoundValues()
-      const { dictionaries, newestPane, moment } = head
-      const states = { snapshot: moment.snapshot, sql: head.sql(bound), bound, dictionaries, newestPane }
-      const write = (connection: EngineConnection): Promise<T> => everyRowOf(connection, plan, states, Date.now(), work)
-      return await onConnection(this.#live.served.engine, signal, write)
+      return await onConnection(this.#live.served.engine, signal, (connection) =>
+        copiedStates(head, connection, folder),
+      )
     } finally {
       head.release()
     }

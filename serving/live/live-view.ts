@@ -1,6 +1,6 @@
 /** One view's resident states, and the head: the newest moment of which all of them are at hand. */
 import pLimit from 'p-limit'
-import type { CompiledView } from '#core/compiled.ts'
+import type { CompiledView, SqlColumn } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { emptyRelation } from '#core/view-sql.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -32,7 +32,7 @@ export interface Moment {
   readonly tail: string
 }
 
-interface PinnedDictionary {
+export interface PinnedDictionary {
   readonly name: string
   readonly table: ResidentTable | null
   /** relation of the pinned version */
@@ -49,25 +49,32 @@ interface Settled {
 /** Binds the number of a refresh. @returns its place in the SQL text */
 type BindSeq = (seq: number) => string
 
+/** What a head's state rows are read from. */
+interface HeadParts {
+  readonly columns: readonly SqlColumn[]
+  /** SELECTs of tables of the engine */
+  readonly resident: (seq: BindSeq) => readonly string[]
+  /** files of the lake */
+  readonly paths: readonly string[]
+  readonly dictionaries: readonly PinnedDictionary[]
+  /** all that the relations name */
+  readonly tables: readonly ResidentTable[]
+}
+
 /** A view's states at a moment, as relations of the engine. */
 export class ViewHead {
   readonly moment: Moment
+  readonly pinned: readonly PinnedDictionary[]
   /** dictionary → relation of its pinned version */
   readonly dictionaries: ReadonlyMap<string, string>
   readonly newestPane = new NewestPane()
-  readonly #relation: (seq: BindSeq) => string
-  readonly #tables: readonly ResidentTable[]
+  readonly #parts: HeadParts
 
-  constructor(
-    moment: Moment,
-    relation: (seq: BindSeq) => string,
-    dictionaries: ReadonlyMap<string, string>,
-    tables: readonly ResidentTable[],
-  ) {
+  constructor(moment: Moment, parts: HeadParts) {
     this.moment = moment
-    this.#relation = relation
-    this.dictionaries = dictionaries
-    this.#tables = tables
+    this.pinned = parts.dictionaries
+    this.dictionaries = new Map(parts.dictionaries.map(({ name, sql }) => [name, sql]))
+    this.#parts = parts
   }
 
   /**
@@ -75,16 +82,32 @@ export class ViewHead {
    * transaction that runs it, and a condition that holds for all rows there are then would be left out of the plan if it were written.
    */
   sql(bound: BoundValues): string {
-    return this.#relation((seq) => `${bound.bind(BigInt(seq))}::BIGINT`)
+    return this.relationOf([...this.resident(bound), ...this.inFiles()])
+  }
+
+  /** SELECTs of the state rows that only the engine has; none: there are no such tables. */
+  resident(bound: BoundValues): readonly string[] {
+    return this.#parts.resident((seq) => `${bound.bind(BigInt(seq))}::BIGINT`)
+  }
+
+  /** SELECTs of the state rows in files of the lake, and in further files. */
+  inFiles(further: readonly string[] = []): readonly string[] {
+    const paths = [...this.#parts.paths, ...further]
+    return paths.length === 0 ? [] : [`SELECT ${namesOf(this.#parts.columns)} FROM ${readParquetSql(paths)}`]
+  }
+
+  /** All of the rows together. */
+  relationOf(selects: readonly string[]): string {
+    return selects.length === 0 ? emptyRelation(this.#parts.columns) : `(${selects.join(' UNION ALL ')})`
   }
 
   /** Keeps the tables that the relations name until `release`. */
   retain(): void {
-    for (const table of this.#tables) table.retain()
+    for (const table of this.#parts.tables) table.retain()
   }
 
   release(): void {
-    for (const table of this.#tables) table.release()
+    for (const table of this.#parts.tables) table.release()
   }
 }
 
@@ -197,28 +220,24 @@ export class LiveView {
   }
 
   #headOf(moment: Moment, { tables, paths, dictionaries }: Settled): ViewHead {
-    const columns = this.view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
+    const { stateColumns } = this.view
+    const columns = namesOf(stateColumns)
     const [closed, open] = [this.#closed.table, this.#tail.table]
-    const still = [
-      ...tables.map(({ name }) => `SELECT ${columns} FROM ${name}`),
-      ...(paths.length === 0 ? [] : [`SELECT ${columns} FROM ${readParquetSql(paths)}`]),
-    ]
     const forgotten = this.#tail.forgotten
-    const relation = (seq: BindSeq): string => {
+    const resident = (seq: BindSeq): string[] => {
       const upTo = ({ name }: ResidentTable): string =>
         `SELECT ${columns} FROM ${name} WHERE _seq <= ${seq(moment.seq)}`
       const gone = [...forgotten].map(
         ([partition, last]) => ` AND NOT (_partition = ${partition} AND _seq <= ${seq(last)})`,
       )
-      const parts = [
-        ...still,
+      return [
+        ...tables.map(({ name }) => `SELECT ${columns} FROM ${name}`),
         ...(closed === null ? [] : [upTo(closed)]),
         ...(open === null ? [] : [upTo(open) + gone.join('')]),
       ]
-      return parts.length === 0 ? emptyRelation(this.view.stateColumns) : `(${parts.join(' UNION ALL ')})`
     }
     const all = [...tables, closed, open, ...dictionaries.map(({ table }) => table)].filter((table) => table !== null)
-    return new ViewHead(moment, relation, new Map(dictionaries.map((each) => [each.name, each.sql])), all)
+    return new ViewHead(moment, { columns: stateColumns, resident, paths, dictionaries, tables: all })
   }
 
   /** Gives up what only this view keeps, when no change of it is under way. */
@@ -269,4 +288,8 @@ export class LiveView {
     await this.#parts.lake.check(files)
     return files.map((file) => this.#parts.lake.resolve(file))
   }
+}
+
+function namesOf(columns: readonly SqlColumn[]): string {
+  return columns.map(({ name }) => quoteName(name)).join(', ')
 }

@@ -100,3 +100,27 @@ test('a connection may keep the footers of files: what was modified is read agai
     rmSync(folder, { recursive: true })
   }
 })
+
+test('an engine beside another has the same folders, but its own tables and memory', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'engine-'))
+  const first = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  const limits = { threads: 1, memoryLimit: '64MB', limitNames: 'mine = 64', spillFolder: folder }
+  const beside = await first.openBeside(limits)
+  const [one, other] = [await first.connect(), await beside.connect()]
+  const file = join(folder, 'n.parquet')
+  try {
+    await one.run(`CREATE TABLE kept AS FROM range(3) AS r(n)`)
+    await one.run(`COPY kept TO '${file}' (FORMAT parquet)`)
+    expect(await other.rows(`SELECT count(*) AS n FROM read_parquet('${file}')`)).toEqual([{ n: 3 }])
+    await expect(other.run('FROM kept')).rejects.toThrow(/kept does not exist/)
+    await expect(other.run("FROM read_csv('/etc/hostname')")).rejects.toThrow(/Permission/)
+    // A list cannot be spilled.
+    const list = 'SELECT len(list(n)) FROM range(20_000_000) AS r(n)'
+    await expect(other.run(list)).rejects.toThrow(/its limits \(mine = 64\)/)
+    expect(await one.rows(`SELECT len(list(n)) AS n FROM range(1_000_000) AS r(n)`)).toEqual([{ n: 1_000_000 }])
+  } finally {
+    for (const connection of [one, other]) connection.close()
+    for (const engine of [first, beside]) engine.close()
+    rmSync(folder, { recursive: true })
+  }
+})

@@ -45,6 +45,9 @@ export interface EngineOptions {
   readonly returnMemory?: boolean
 }
 
+export type BesideOptions = Pick<EngineOptions, 'returnMemory' | 'limitNames'> &
+  Required<Pick<EngineOptions, 'threads' | 'memoryLimit' | 'spillFolder'>>
+
 export interface ConnectOptions {
   /**
    * Keeps the parsed footers of the Parquet files that this connection reads, for all connections that keep them; a file that was
@@ -78,11 +81,13 @@ export type { Parameter }
 
 export class DuckDbEngine {
   readonly #instance: DuckDBInstance
+  readonly #options: EngineOptions
   readonly #shared: SharedParts
   readonly #idle: DuckDBConnection[] = []
   #closed = false
-  private constructor(instance: DuckDBInstance, shared: SharedParts) {
+  private constructor(instance: DuckDBInstance, options: EngineOptions, shared: SharedParts) {
     this.#instance = instance
+    this.#options = options
     this.#shared = shared
   }
 
@@ -114,7 +119,16 @@ export class DuckDbEngine {
     for (const setting of settings) await connection.run(setting)
     connection.closeSync()
     const { statementsAtOnce = Number.POSITIVE_INFINITY, limitNames = 'memoryLimit, spillLimit' } = options
-    return new DuckDbEngine(instance, { turns: pLimit(statementsAtOnce), limitNames })
+    return new DuckDbEngine(instance, options, { turns: pLimit(statementsAtOnce), limitNames })
+  }
+
+  /**
+   * Opens another engine, with memory and threads of its own, that accesses the same folders and spills as much. It has none of this one's
+   * tables. Its memory goes back to the operating system when it is closed.
+   */
+  openBeside(options: BesideOptions): Promise<DuckDbEngine> {
+    const { folders, spillLimit } = this.#options
+    return DuckDbEngine.open({ folders, ...(spillLimit === undefined ? {} : { spillLimit }), ...options })
   }
 
   async connect({ keepFooters = false, pooled = false }: ConnectOptions = {}): Promise<EngineConnection> {

@@ -93,5 +93,5 @@ describe.each(QUESTIONS)('?%s', (question) => {
 })
 
 test('leaves no temporary file behind', () => {
-  expect(readdirSync(platform.folder).filter((name) => name.startsWith('answer-'))).toEqual([])
+  expect(readdirSync(platform.folder).filter((name) => /^(answer|export)-/.test(name))).toEqual([])
 })

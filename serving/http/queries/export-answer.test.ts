@@ -15,7 +15,7 @@ test('an export that is larger than its limit is refused by name, and leaves no 
     type: 'urn:watershed:problem:answer-too-large',
     detail: expect.stringContaining('exportBytesMax = 3 bytes'),
   })
-  expect(readdirSync(shop.parts.scratchFolder!).filter((name) => name.startsWith('answer-'))).toEqual([])
+  expect(readdirSync(shop.parts.scratchFolder!).filter((name) => /^(answer|export)-/.test(name))).toEqual([])
 })
 
 test('without rows, an export still has its columns; a turn is free again after each', async () => {

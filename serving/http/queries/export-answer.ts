@@ -6,6 +6,7 @@ import { type RowsWork, withEveryRow } from '#serving/answers/every-row.ts'
 import { ExportTooLargeError, PositionNotReachedError, QueryTimeoutError } from '#serving/answers/query-error.ts'
 import { limited } from '#serving/answers/time-limit.ts'
 import { type ExportFile, writeExport } from '#serving/formats/export-file.ts'
+import { inExportPlace } from '#serving/formats/export-place.ts'
 import { type AskParts, assertRequired, type Question, shownMeta } from './ask-view.ts'
 import { clientOf, whenGone } from './in-turn.ts'
 import { ageHeaders, lastingHeaders } from './provenance-headers.ts'
@@ -19,6 +20,9 @@ export interface ExportLimits {
   readonly exportMsMax: number
   /** of the file of one export */
   readonly exportBytesMax: number
+  /** of the engine of one export */
+  readonly exportMemoryMb: number
+  readonly exportThreads: number
   readonly queriesWaitingMax: number
 }
 
@@ -85,25 +89,25 @@ async function writtenFile(
   signal: AbortSignal,
 ): Promise<ExportFile> {
   const { scratchFolder, limits, exports } = parts
-  const options = {
-    format,
-    scratchFolder,
-    bytesMax: exports.limits.exportBytesMax,
-    metaJson: (meta: ExportFile['meta']) => JSON.stringify(shownMeta({ meta })),
-  }
   const { live } = target
   const wait = atLeast === null ? null : { position: atLeast, waitMsMax: limits.waitMsMax }
   if (live !== undefined && wait !== null) await live.reach(live.asked(query), wait, signal)
-  const work: RowsWork<ExportFile> = async (rows, connection) => {
-    const { meta } = rows
-    assertRequired(required, meta, meta.liveMissing)
-    if (wait !== null && !isReached(wait.position, meta.position))
-      throw new PositionNotReachedError(wait.position, meta.position, wait.waitMsMax)
-    return writeExport(rows, connection, options)
-  }
-  return live === undefined
-    ? withEveryRow(target, query, { signal }, work)
-    : live.everyRow(live.asked(query), signal, work)
+  const write =
+    (folder: string): RowsWork<ExportFile> =>
+    async (rows, connection) => {
+      const { meta } = rows
+      assertRequired(required, meta, meta.liveMissing)
+      if (wait !== null && !isReached(wait.position, meta.position))
+        throw new PositionNotReachedError(wait.position, meta.position, wait.waitMsMax)
+      const { exportBytesMax: bytesMax } = exports.limits
+      const metaJson = JSON.stringify(shownMeta({ meta }))
+      return writeExport(rows, connection, { format, folder, bytesMax, metaJson })
+    }
+  return inExportPlace({ beside: target.engine, scratchFolder, ...exports.limits }, (place) =>
+    live === undefined
+      ? withEveryRow(target, query, place, { signal }, write(place.folder))
+      : live.everyRow(live.asked(query), place, signal, write(place.folder)),
+  )
 }
 
 const BOM = '\uFEFF'
