@@ -161,6 +161,11 @@ export class LiveAnswers {
     this.#live.isFollowed(plan.view.name)
   }
 
+  /** Told of each live reader that comes (1) or leaves (-1). */
+  countReaders(change: 1 | -1): void {
+    this.#live.countReaders(change)
+  }
+
   /** Whether the answer is being computed: then waiting for it is no work of its own. */
   isUnderWay(asked: AskedQuery, nowMs: number): boolean {
     return this.#flights.has(keyOf(asked, nowMs))

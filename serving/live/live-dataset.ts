@@ -33,6 +33,7 @@ export class LiveDataset {
   /** views that are being brought up to date together */
   #round: Promise<void> | null = null
   readonly #followed: WorkShare
+  #liveReaders = 0
   #wake: (() => void) | null = null
 
   constructor(parts: LiveDatasetParts) {
@@ -135,6 +136,11 @@ export class LiveDataset {
     return this.#moments.newest?.seq ?? null
   }
 
+  /** Told of each live reader that comes (1) or leaves (-1): the more of them wait, the more may be spent on being up to date. */
+  countReaders(change: 1 | -1): void {
+    this.#liveReaders += change
+  }
+
   /** Resolves when another moment, or a fault, is known, or the signal is aborted. */
   changed(signal: AbortSignal): Promise<void> {
     return this.#moments.changed(signal)
@@ -234,10 +240,14 @@ export class LiveDataset {
     return this.#round
   }
 
-  /** Grows with the rate of events: a round costs nearly the same for few records as for many. */
+  /** Grows with the rate of events and with live readers: a round costs nearly the same for few of either as for many. */
   #followShare(): number {
-    const { followShareMin, followShareMax, followShareMaxAt } = this.limits
-    const busy = Math.min(1, this.#moments.recordsPerSecond / followShareMaxAt)
+    const { followShareMin, followShareMax, followShareMaxAt, followShareMaxReaders } = this.limits
+    const [byRate, byReaders] = [
+      this.#moments.recordsPerSecond / followShareMaxAt,
+      this.#liveReaders / followShareMaxReaders,
+    ]
+    const busy = Math.min(1, Math.max(byRate, byReaders))
     return followShareMin + (followShareMax - followShareMin) * busy
   }
 

@@ -15,9 +15,10 @@ export interface LiveLimits {
   readonly hotMs: number
   /** long-term share of a processor for bringing those views up to date, at low rates of events */
   readonly followShareMin: number
-  /** the same at `followShareMaxAt` events per second and above; in between it grows linearly */
+  /** the same at `followShareMaxAt` events per second or `followShareMaxReaders` live readers, and above; in between it grows linearly */
   readonly followShareMax: number
   readonly followShareMaxAt: number
+  readonly followShareMaxReaders: number
   /** how long a query waits for its view to be brought up to date, if a recent state exists */
   readonly followWaitMsMax: number
   /** minimum interval between updates of a view that is not queried, so that a first answer has little left to do */
@@ -61,6 +62,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   followShareMin: 0.15,
   followShareMax: 0.35,
   followShareMaxAt: 5_000,
+  followShareMaxReaders: 100,
   followWaitMsMax: 250,
   coldEveryMs: 5_000,
   coldPauses: 100,

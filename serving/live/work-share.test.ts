@@ -18,3 +18,13 @@ test('neither savings nor debts grow without end', () => {
   expect(share.isUsedUp(1e9 + 5_999)).toBe(true)
   expect(share.isUsedUp(1e9 + 6_001)).toBe(false)
 })
+
+test('work that was done at the same time counts once', () => {
+  const share = new WorkShare(() => 0.5, 10_000)
+  share.use(200, 0)
+  share.useBeside(0, 100)
+  share.useBeside(20, 120)
+  share.useBeside(30, 110)
+  share.useBeside(200, 210)
+  expect(share.savedUpMs(210)).toBe(100 - 120 - 10 + 105)
+})

@@ -17,6 +17,7 @@ export class WorkShare {
   readonly #usedUpMsMax: number
   #creditMs = CREDIT_MS_MAX
   #atMs: number | null = null
+  #usedUntilMs = Number.NEGATIVE_INFINITY
 
   /** @param share of one processor, e.g. 0.3, as it is now; @param usedUpMsMax it comes back after so long, however much was used */
   constructor(share: () => number, usedUpMsMax: number) {
@@ -28,6 +29,12 @@ export class WorkShare {
   use(tookMs: number, atMs: number): void {
     this.#earn(atMs)
     this.#creditMs = Math.max(-this.#share() * this.#usedUpMsMax, this.#creditMs - tookMs)
+  }
+
+  /** As `use`, of work that may be done beside other such work: time in which several were done counts once. */
+  useBeside(fromMs: number, atMs: number): void {
+    this.use(Math.max(0, atMs - Math.max(fromMs, this.#usedUntilMs)), atMs)
+    this.#usedUntilMs = Math.max(atMs, this.#usedUntilMs)
   }
 
   isUsedUp(atMs: number): boolean {

@@ -59,12 +59,14 @@ export class LiveQuery {
 
   join(reader: LiveReader, from: ReadFrom): void {
     this.#seats.add(reader, from)
+    this.#parts.live.countReaders(1)
     this.wake()
     this.#begin()
   }
 
   leave(reader: LiveReader): void {
     this.#seats.remove(reader)
+    this.#parts.live.countReaders(-1)
     this.wake()
   }
 
@@ -123,10 +125,10 @@ export class LiveQuery {
       check(live, kept)
       if (kept.rowsJson.length > liveAnswerBytesMax)
         throw new AnswerTooLargeError(liveAnswerBytesMax, 'liveAnswerBytesMax')
-      const computed = performance.now()
+      const computedMs = performance.now()
       this.#give(answerStateOf(live, asked, kept, this.#state))
-      const computeMs = kept.doneAtMs >= began ? kept.tookMs : 0
-      share.use(computeMs + performance.now() - computed, performance.now())
+      if (kept.doneAtMs >= began) share.useBeside(kept.doneAtMs - kept.tookMs, kept.doneAtMs)
+      share.useBeside(computedMs, performance.now())
     } catch (error) {
       if (!signal.aborted) this.#fail(error)
     } finally {
