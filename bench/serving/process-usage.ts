@@ -60,7 +60,8 @@ export function residentMib(pid: number): number {
   return familyOf(pid).reduce((sum, one) => sum + ownResidentMib(one.pid), 0)
 }
 
-function ownResidentMib(pid: number): number {
+/** Of one process, without those below it, MiB. */
+export function ownResidentMib(pid: number): number {
   try {
     const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
     return Number(kib) / 1_024

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { duringRecompute } from './during-recompute.ts'
 import { eventToVisible } from './event-to-visible.ts'
 import { largeGeneration } from './large-generation.ts'
+import { liveReaders } from './live-readers.ts'
 import { manyViews } from './many-views.ts'
 import { openWindow } from './open-window.ts'
 import { polledPanels } from './polled-panels.ts'
@@ -17,6 +18,7 @@ const ROWS: Readonly<Record<string, () => Promise<Record<string, number>>>> = {
   keys: largeGeneration,
   visible: eventToVisible,
   panels: polledPanels,
+  live: liveReaders,
 }
 
 /** @returns the figures of all rows, each under `<row>:<figure>` @throws RangeError for a row that there is not */
