@@ -49,10 +49,15 @@ export function sinkProblems(sinks: readonly SinkDefinition[], views: readonly s
   return problems
 }
 
+/** Parameters of a query that say nothing of what is followed. */
+const OF_ONE_REQUEST = ['cursor', 'atLeast', 'require']
+
 function problemsOf(sink: SinkDefinition, views: readonly string[]): string[] {
   const problems: string[] = []
   if (!NAME.test(sink.name)) problems.push(`the name must match ${NAME.source}`)
   if (!views.includes(sink.view)) problems.push(`view: '${sink.view}' is unknown${nearest(sink.view, views)}`)
+  const unfit = OF_ONE_REQUEST.find((name) => name in (sink.query ?? {}))
+  if (unfit !== undefined) problems.push(`query: '${unfit}' is for a single request; leave it out`)
   if (sink.every !== undefined) problems.push(...durationProblem('every', sink.every))
   if (sink.kind === 'webhook') problems.push(...webhookProblems(sink))
   else if (!TOPIC.test(sink.topic)) problems.push(`topic: '${sink.topic}' is not the name of a Kafka topic`)

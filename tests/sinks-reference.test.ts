@@ -41,6 +41,7 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ secret: 'whsec_aaaa' }, /secret: a credential does not belong into a definition/],
   [{ headers: { authorization: 'Bearer abc' } }, /header 'authorization': a credential does not belong/],
   [{ every: 'often' }, /every/],
+  [{ query: { limit: '5', cursor: 'start' } }, /query: 'cursor' is for a single request/],
   [{ kind: 'kafka', topic: 'a b' }, /'a b' is not the name of a Kafka topic/],
 ])('a sink with %j is refused', (change, problem) => {
   expect(sinkProblems([{ ...SINK, ...change } as SinkDefinition], ['by_kind'])).toEqual([

@@ -1,5 +1,5 @@
 /** Deliveries to a receiver that misbehaves: each arrives, in order and word by word the same, and what it leads to is the answer. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -202,4 +202,27 @@ test('stopped in the middle of a delivery, it makes the same one again', async (
   await delivered(4)
   expect(String(received[seen]!.body)).toBe(String(body))
   expect(applied().rows).toEqual(await answer())
+})
+
+test('a clock that was set back does not hold up what is due, and rows by other dimensions begin anew', async () => {
+  await append('/')
+  await delivered(1)
+  await runner.stop()
+  const file = join(folder, 'hook.state')
+  const state = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+  writeFileSync(file, JSON.stringify({ ...state, lastDeliveryMs: Date.now() + 86_400_000 }))
+  await append('/')
+  runner = run()
+  await delivered(2)
+  await runner.stop()
+  const query = String(state.query).replace('["page"]', '["site"]')
+  writeFileSync(file, JSON.stringify({ ...state, query }))
+  const seen = received.length
+  runner = run()
+  const next = await until('it delivers again', () => received[seen] ?? null)
+  expect(JSON.parse(String(next.body))).toMatchObject({
+    event: 'answer',
+    after: null,
+    data: [{ page: '/', visits: 2 }],
+  })
 })

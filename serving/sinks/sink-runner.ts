@@ -134,7 +134,8 @@ export class SinkRunner {
 
   async #deliverAll(): Promise<void> {
     const { file, asked } = this.#parts
-    this.#kept = await file.read(asked.text)
+    // Rows of other dimensions have other keys, although the query is the same.
+    this.#kept = await file.read(JSON.stringify([asked.text, asked.plan.dimensions]))
     for (let failed = 0; !this.#over; ) {
       try {
         const state: SinkState = this.#kept
@@ -148,8 +149,9 @@ export class SinkRunner {
 
   /** Waits for another answer, and writes down that it is to be delivered. */
   async #next(state: SinkState): Promise<SinkState> {
-    const { file } = this.#parts
-    await this.#sleep((state.lastDeliveryMs ?? 0) + this.#parts.everyMs - Date.now())
+    const { file, everyMs } = this.#parts
+    // By a clock that was set back since then, the last delivery is in the future.
+    await this.#sleep(Math.min(everyMs, (state.lastDeliveryMs ?? 0) + everyMs - Date.now()))
     const pending = await this.#changed(state.delivered)
     if (pending === null) return state
     const next = { ...state, pending }
