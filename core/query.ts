@@ -46,6 +46,10 @@ export interface ViewQuery {
   readonly timezone?: string
   readonly order?: readonly { readonly by: string; readonly direction: 'asc' | 'desc' }[]
   readonly limit?: number
+  /** also the measures of all groups together */
+  readonly totals?: boolean
+  /** measures of which each row also shows what it has of the total */
+  readonly shares?: readonly string[]
   /** windowed views: the time whose window is wanted, epoch ms, or 'now', or 'latest' (newest event not in the future) */
   readonly at?: number | 'now' | 'latest'
   /** rank within each combination of these dimensions instead of over all rows */

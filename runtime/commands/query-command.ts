@@ -43,6 +43,8 @@ const FLAGS: Readonly<
   timezone: ['<name>', 'IANA time zone of the grain, and of times without an offset (default: UTC)'],
   order: ['<names>', 'comma-separated columns to order by; -name for descending'],
   limit: ['<n>', 'maximum number of rows'],
+  totals: ['<true>', 'also the measures of all groups together'],
+  shares: ['<names>', 'comma-separated measures: what each row has of the total, as <measure>_share'],
   at: ['<time>', 'windowed views: the time whose window is wanted; also now, latest'],
   per: ['<names>', 'rank within each combination of these dimensions'],
   atLeast: ['<position>', 'wait until the answer counts this position, as the answer to sent events has it'],
@@ -130,6 +132,7 @@ function show(rowsJson: string, meta: AnswerMeta): void {
   say(
     `${rows.length} rows${meta.truncated ? ' (truncated; raise --limit)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
   )
+  if (meta.totals !== null) say(`in total: ${JSON.stringify(meta.totals)}`)
   if (meta.outdated !== null)
     say(
       `answered by the earlier definition of the view, which differs in: ${meta.outdated.changes.join(', ')}; run \`watershed backfill ${meta.dataset}\``,

@@ -11,11 +11,11 @@ export const TIME_TYPE = 'TIMESTAMP WITH TIME ZONE'
  * @param lookups names of those whose dictionary is at hand
  */
 export function answerColumns(plan: QueryPlan, lookups: readonly string[]): SqlColumn[] {
-  const { view, buckets, dimensions, values } = plan
+  const { view, buckets, dimensions, values, derived } = plan
   return [
     ...(buckets === null ? [] : [{ name: 'time', type: TIME_TYPE }]),
     ...dimensions.map((name) => view.dimensions.find((dimension) => dimension.name === name)!),
-    ...values.map(({ name, type }) => ({ name, type })),
+    ...[...values, ...derived].map(({ name, type }) => ({ name, type })),
     ...lookups.map((name) => ({ name, type: isList(plan, name) ? 'VARCHAR[]' : 'VARCHAR' })),
   ]
 }

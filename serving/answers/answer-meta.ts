@@ -13,6 +13,19 @@ export interface AnswerRange {
   readonly toMs?: number
 }
 
+export interface Totals {
+  /** measure → its value as JSON, every integer with all of its digits */
+  readonly row: Readonly<Record<string, unknown>>
+  /** measures whose total is an estimate */
+  readonly estimated: ReadonlySet<string>
+}
+
+export interface Estimate {
+  readonly bound: string
+  readonly rows?: number
+  readonly total?: true
+}
+
 export interface AnswerMeta {
   readonly dataset: string
   readonly view: string
@@ -61,7 +74,10 @@ export interface AnswerMeta {
   readonly ahead: readonly { readonly partition: number; readonly position: Offset; readonly through: Offset }[]
   /** true when every number shown is exact at `position`, and counts every event before it. Tells nothing about events after it: see `behind` */
   readonly exact: boolean
-  readonly estimates: Readonly<Record<string, { readonly bound: string; readonly rows?: number }>>
+  /** per measure: `rows` with an estimate, of a distinct count, and whether its total is one */
+  readonly estimates: Readonly<Record<string, Estimate>>
+  /** measure → its value over all groups of the answer, those beyond the limit included; null: it was not asked for */
+  readonly totals: Readonly<Record<string, unknown>> | null
   readonly from: string | null
   readonly to: string | null
   /** `ended`: its end was not after the time of the answer; events of it can still arrive */
@@ -92,13 +108,14 @@ export interface MetaInput {
   readonly truncated: boolean
   readonly estimated: ReadonlyMap<string, number>
   readonly outdated?: Outdated | null
+  readonly totals?: Totals | null
 }
 
 export function metaOf(input: MetaInput): AnswerMeta {
-  const { plan, snapshot, range, nowMs, givenAtMs, truncated, estimated, outdated = null } = input
+  const { plan, snapshot, range, nowMs, givenAtMs, truncated, estimated, outdated = null, totals = null } = input
   const { generation, segments, partitions, gaps } = snapshot
   const markers = [...snapshot.markers.values()]
-  const estimates = estimatesOf(plan, estimated)
+  const estimates = estimatesOf(plan, estimated, totals?.estimated)
   const countsFrom = countsFromOf(plan, snapshot, range)
   const ahead = partitions.flatMap(({ partition, position, ahead: through }) =>
     through === null ? [] : [{ partition, position, through }],
@@ -130,6 +147,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
     ahead,
     exact: Object.keys(estimates).length === 0 && ahead.length === 0 && countsFrom === null,
     estimates,
+    totals: totals?.row ?? null,
     from: iso(range.fromMs),
     to: iso(range.toMs),
     window: plan.window && windowOf(range.fromMs!, range.toMs!, nowMs),
@@ -207,12 +225,23 @@ const DEVIATIONS: Partial<Record<CompiledMeasure['kind'], string>> = {
   regrSlope: '±1e-12 of the quotient of the standard deviations and ±1e-17 divided by the variance',
 }
 
-function estimatesOf(plan: QueryPlan, estimated: ReadonlyMap<string, number>): AnswerMeta['estimates'] {
-  const measures = plan.measures.flatMap((measure): [string, { bound: string; rows?: number }][] => {
+function estimatesOf(
+  plan: QueryPlan,
+  estimated: ReadonlyMap<string, number>,
+  totals: ReadonlySet<string> = new Set(),
+): AnswerMeta['estimates'] {
+  const measures = plan.measures.flatMap((measure): [string, Estimate][] => {
     const rows = estimated.get(measure.name) ?? 0
     const bound = boundOf(measure)
-    if (bound === null || (measure.exactness.kind === 'sketch' && rows === 0)) return []
-    return [[measure.name, rows === 0 ? { bound } : { bound, rows }]]
+    const isTotal = totals.has(measure.name)
+    if (bound === null || (measure.exactness.kind === 'sketch' && rows === 0 && !isTotal)) return []
+    return [[measure.name, { bound, ...(rows === 0 ? {} : { rows }), ...(isTotal ? { total: true } : {}) }]]
+  })
+  const derived = plan.derived.flatMap(({ name, of }): [string, Estimate][] => {
+    const rows = estimated.get(name) ?? 0
+    const bound = boundOf(of)
+    if (bound === null || (of.exactness.kind === 'sketch' && rows === 0)) return []
+    return [[name, { bound: `calculated from estimates: ${bound} in '${of.name}'`, ...(rows === 0 ? {} : { rows }) }]]
   })
   const columns = plan.columns.flatMap((column): [string, { bound: string; rows?: number }][] => {
     const rows = estimated.get(column.name) ?? 0
@@ -223,7 +252,7 @@ function estimatesOf(plan: QueryPlan, estimated: ReadonlyMap<string, number>): A
     const bound = `calculated from estimates: ${bounds.join(', ')}`
     return [[column.name, rows === 0 ? { bound } : { bound, rows }]]
   })
-  return Object.fromEntries([...measures, ...columns])
+  return Object.fromEntries([...measures, ...derived, ...columns])
 }
 
 /** How far values of the measure can be from the exact ones; null: they are exact, or the nearest double. */

@@ -13,6 +13,7 @@ import { QueryError } from './query-error.ts'
 import { planFor, type QueryPlan } from './query-plan.ts'
 import { type ServedDataset, takeSnapshot } from './snapshot.ts'
 import { onConnection } from './time-limit.ts'
+import { totalsOf } from './totals.ts'
 
 /** The rows at one position, in the order of the answer. */
 export interface EveryRow {
@@ -62,10 +63,21 @@ export async function everyRowOf<T>(
   const { snapshot, bound, dictionaries, outdated } = at
   try {
     const range = await rangeOf(plan, at, connection, nowMs)
+    const totals = plan.totals ? await totalsOf(connection, plan, at, range) : null
     const ordered = rowsSql(plan, at.sql, range, bound)
     const { sql, names } = enrichedRows(plan, ordered, dictionaries)
     const estimated = await estimatedOf(plan, ordered, bound, connection)
-    const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated: false, estimated, outdated })
+    const meta = metaOf({
+      plan,
+      snapshot,
+      range,
+      nowMs,
+      givenAtMs: Date.now(),
+      truncated: false,
+      estimated,
+      outdated,
+      totals,
+    })
     return await work({ sql, bound, columns: answerColumns(plan, names), meta }, connection)
   } catch (error) {
     throw explained(error, plan)

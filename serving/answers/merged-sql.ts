@@ -203,16 +203,28 @@ function presentedSql(
   )
 }
 
-/** @param plan with the limit EVERY_ROW, rows are ordered, but not numbered */
-export function rankedSql(plan: QueryPlan, presented: string, bound: BoundValues): string {
-  const ordered = orderSql(plan)
+/** The condition on presented rows, the view's rank included; empty where there is none. */
+export function havingSql(plan: QueryPlan, bound: BoundValues): string {
   const conditions = [
     ...(plan.rank?.having === undefined ? [] : [`(${plan.rank.having}\n)`]),
     ...plan.having.map((condition) =>
       conditionSql(condition, ({ column, filter }) => filterSql(column, filter, bound)),
     ),
   ]
-  const having = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
+  return conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
+}
+
+/**
+ * @param plan with the limit EVERY_ROW, rows are ordered, but not numbered
+ * @param having the condition that they must pass
+ */
+export function rankedSql(
+  plan: QueryPlan,
+  presented: string,
+  bound: BoundValues,
+  having = havingSql(plan, bound),
+): string {
+  const ordered = orderSql(plan)
   if (plan.limit === EVERY_ROW) return `SELECT * FROM (${presented})${having} ${ordered}`
   const within = plan.per.map(quoteName).join(', ')
   const per = within === '' ? '' : ` QUALIFY row_number() OVER (PARTITION BY ${within} ${ordered}) <= ${plan.limit}`
@@ -231,7 +243,8 @@ export function orderSql({ order }: QueryPlan): string {
 
 /** What is shown, ordered by or filtered by: only their states are merged. */
 export function measuresNeeded(plan: QueryPlan): string[] {
-  const shown = new Set([...plan.measures.map(({ name }) => name), ...measuresRanking(plan)])
+  const calculatedFrom = plan.derived.map(({ of }) => of.name)
+  const shown = new Set([...plan.measures.map(({ name }) => name), ...calculatedFrom, ...measuresRanking(plan)])
   return plan.view.measures.map(({ name }) => name).filter((name) => shown.has(name))
 }
 

@@ -7,7 +7,7 @@ import { LakeError } from '#storage/lake/lake-error.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerColumns, memberSql } from './answer-columns.ts'
-import { type AnswerMeta, type AnswerRange, metaOf, type Outdated } from './answer-meta.ts'
+import { type AnswerMeta, type AnswerRange, metaOf, type Outdated, type Totals } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
@@ -20,9 +20,11 @@ import { pagedAnswersOf } from './paged-answers.ts'
 import { QueryError } from './query-error.ts'
 import { planFor, type QueryPlan, unknownTimezone } from './query-plan.ts'
 import { seriesRowsSql, sketchesOf } from './series-rows-sql.ts'
+import { sharedRowsSql } from './shares-sql.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { paneCutOf } from './time-bucket.ts'
 import { limited, onConnection, QUERY_MS_MAX } from './time-limit.ts'
+import { totalsOf } from './totals.ts'
 
 export interface Answer {
   /** JSON array text of the rows; every integer with all of its digits */
@@ -131,15 +133,17 @@ export async function answerStates(
   const { snapshot, sql, bound, dictionaries, outdated } = at
   try {
     const range = await rangeOf(plan, at, connection, nowMs)
+    const totals = plan.totals ? await totalsOf(connection, plan, { sql, bound }, range) : null
     const enriched = enrichedSql(plan, rowsSql(plan, sql, range, bound), dictionaries)
     const columns = answerColumns(plan, enriched.names)
     const rowsOf = { sql: enriched.sql, columns }
-    if (plan.paged) return await firstPage(connection, plan, rowsOf, { ...at, range, nowMs, engine, answerBytesMax })
+    if (plan.paged)
+      return await firstPage(connection, plan, rowsOf, { ...at, range, totals, nowMs, engine, answerBytesMax })
     const { texts, estimated } = await rowTexts(connection, plan, rowsOf, bound, answerBytesMax)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
     const truncated = texts.length > most
-    const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, outdated })
+    const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, outdated, totals })
     return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, columns, meta, snapshot }
   } catch (error) {
     throw explained(error, plan)
@@ -148,6 +152,7 @@ export async function answerStates(
 
 export function rowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
   if (plan.series !== null) return seriesRowsSql({ ...plan, series: plan.series }, states, bound)
+  if (plan.derived.length > 0) return rankedSql(plan, sharedRowsSql(plan, states, range, bound), bound, '')
   if (plan.fill !== null) return rankedSql(plan, groupRowsSql(plan, states, range, bound), bound)
   return answerSql(plan, filteredSql(plan.view, states, range, plan.query.filters ?? [], bound), bound)
 }
@@ -230,6 +235,7 @@ export function sketchedNames(plan: QueryPlan): string[] {
   return [
     ...plan.measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name),
     ...plan.columns.filter((column) => sketchesOf(plan.view, column).length > 0).map(({ name }) => name),
+    ...plan.derived.filter(({ of }) => of.exactness.kind === 'sketch').map(({ name }) => name),
   ]
 }
 
@@ -260,15 +266,19 @@ async function firstPage(
   plan: QueryPlan,
   rows: RowsOf,
   at: StatesAt &
-    Required<Pick<AnswerOptions, 'nowMs' | 'answerBytesMax'>> & { range: AnswerRange; engine: DuckDbEngine },
+    Required<Pick<AnswerOptions, 'nowMs' | 'answerBytesMax'>> & {
+      range: AnswerRange
+      totals: Totals | null
+      engine: DuckDbEngine
+    },
 ): Promise<Answer> {
-  const { bound, engine, snapshot, range, nowMs, outdated, answerBytesMax } = at
+  const { bound, engine, snapshot, range, totals, nowMs, outdated, answerBytesMax } = at
   const flags = sketchedNames(plan)
   const select = `SELECT ${['_n', textSql(rows), ...flags.map(flagOf)].join(', ')} FROM (${rows.sql}) ORDER BY _n`
   const pages = pagedAnswersOf(engine)
   const stored = await pages.store(connection, { select, parameters: bound.parameters, flags })
   const [givenAtMs, estimated] = [Date.now(), stored.flagged]
-  const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs, truncated: false, estimated, outdated })
+  const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs, truncated: false, estimated, outdated, totals })
   const answer = { query: plan.query, pageRows: plan.limit, columns: rows.columns, meta, snapshot }
   return pages.begin(connection, stored, answer, answerBytesMax)
 }

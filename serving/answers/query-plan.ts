@@ -14,6 +14,7 @@ import { type Condition, leavesOf, withLeaves } from '#core/condition.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { Grain } from '#core/grains.ts'
 import { type Fill, type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
+import { type DerivedColumn, derivedColumns } from './derived-columns.ts'
 import { checkFilter, type FilterField } from './filter-sql.ts'
 import { plannedFill } from './planned-fill.ts'
 import { QueryError, UnknownViewError } from './query-error.ts'
@@ -45,6 +46,8 @@ export interface QueryPlan {
   readonly columns: readonly CompiledSeriesColumn[]
   /** measures and columns, in the order in which they are shown */
   readonly values: readonly SqlColumn[]
+  /** what is calculated from measures of the row, shown after them */
+  readonly derived: readonly DerivedColumn[]
   /** the view's; a series has none */
   readonly rank: CompiledRank | undefined
   readonly timezone: string
@@ -55,6 +58,8 @@ export interface QueryPlan {
   /** all rows are computed, `limit` is the size of a page */
   readonly paged: boolean
   readonly per: readonly string[]
+  /** the measures of all groups together are wanted, too */
+  readonly totals: boolean
   /** the time buckets that are asked for */
   readonly buckets: { readonly grain: Grain; readonly paneMs: number } | null
   /** what buckets without events show; null: they have no row, or it is a series */
@@ -79,6 +84,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
   const rank = series === null ? view.rank : undefined
   const values = [...view.measures, ...(series?.columns ?? [])]
   const valueNames = values.map(({ name }) => name)
+  const derived = derivedColumns(view, series, query)
   const per = query.per ?? []
   const dimensions = query.dimensions ?? withPer(series?.by ?? rank?.dimensions ?? names, per, names)
   known('dimensions', dimensions, names)
@@ -91,7 +97,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
   known(
     'order',
     (query.order ?? []).map(({ by }) => by),
-    [...keep, ...valueNames],
+    [...keep, ...valueNames, ...derived.map(({ name }) => name)],
   )
   checkFilters(view, query, names)
   const having = havingOf(values, query)
@@ -107,7 +113,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     .filter((name) => !wanted.some(({ by }) => by === name))
     .map((by): Order => ({ by, direction: 'asc' }))
   const shown = query.measures ?? valueNames
-  if (shown.length === 0 && keep.length === 0)
+  if (shown.length === 0 && keep.length === 0 && derived.length === 0)
     throw new QueryError('measures', 'name a measure, or a dimension: the rows would have no columns')
   return {
     name: series?.name ?? view.name,
@@ -118,6 +124,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     measures: view.measures.filter(({ name }) => shown.includes(name)),
     columns: (series?.columns ?? []).filter(({ name }) => shown.includes(name)),
     values: shown.map((name) => values.find((value) => value.name === name)!),
+    derived,
     rank,
     timezone: query.timezone ?? 'UTC',
     order: [...wanted, ...tie],
@@ -125,6 +132,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     limit,
     paged: query.cursor !== undefined,
     per,
+    totals: query.totals === true,
     fill: plannedFill(query, series, grain),
     ...time,
   }

@@ -76,6 +76,8 @@ export interface PlainQuery {
   readonly grain?: 'hour' | 'day' | undefined
   readonly timezone: string
   readonly fill?: 'zero' | 'null' | 'previous' | undefined
+  readonly totals?: boolean | undefined
+  readonly shares?: readonly ('n' | 'total' | 'buyers')[] | undefined
   /** at least so many */
   readonly havingN?: number | undefined
 }
@@ -122,28 +124,52 @@ export function hourOf(atMs: number): number {
 
 const ABSENT: Record<Measure, 0 | null> = { n: 0, total: 0, buyers: 0, middle: null, most: null }
 
+/** Of the sales of all groups that pass. */
+export function plainTotals(sold: readonly Sale[], query: PlainQuery, measures = query.measures): Row {
+  const { dimensions, grain, havingN = 0 } = query
+  const buckets = bucketsOf(query)
+  const groups = Map.groupBy(salesOf(sold, query), (one) =>
+    JSON.stringify([...dimensions.map((name) => one[name]), grain && buckets.get(hourOf(one.atMs))]),
+  )
+  const passing = [...groups.values()].filter(({ length }) => length >= havingN).flat()
+  return passing.length === 0
+    ? Object.fromEntries(measures.map((name) => [name, ABSENT[name]]))
+    : valuesOf(measures, passing)
+}
+
+function sharesOf(row: Row, total: Row, { shares = [] }: PlainQuery): Row {
+  const shareOf = (value: Value, all: Value): Value =>
+    value === null || !all ? null : (value as number) / (all as number)
+  return Object.fromEntries(shares.map((name) => [`${name}_share`, shareOf(row[name]!, total[name]!)]))
+}
+
 /** Rows in the order of an answer: by time, then by the dimensions, missing values last. */
 export function plainRows(sold: readonly Sale[], query: PlainQuery): Row[] {
   const { dimensions, measures, fill, havingN } = query
   const buckets = bucketsOf(query)
   const own = salesOf(sold, query)
   const rows = groupsOf(own, dimensions).flatMap(({ keys, some }) => {
-    if (query.grain === undefined) return some.length === 0 ? [] : [{ ...keys, ...valuesOf(allOf(measures), some) }]
+    if (query.grain === undefined)
+      return some.length === 0 ? [] : [{ ...keys, ...valuesOf(allOf(measures, query.shares), some) }]
     const byTime = Map.groupBy(some, ({ atMs }) => buckets.get(hourOf(atMs))!)
-    let before: Row = Object.fromEntries(allOf(measures).map((name) => [name, null]))
+    let before: Row = Object.fromEntries(allOf(measures, query.shares).map((name) => [name, null]))
     return [...new Set(buckets.values())].flatMap((start) => {
       const found = byTime.get(start)
       if (found === undefined && fill === undefined) return []
       const empty =
         fill === 'previous'
           ? before
-          : Object.fromEntries(allOf(measures).map((name) => [name, fill === 'zero' ? ABSENT[name] : null]))
-      before = found === undefined ? empty : valuesOf(allOf(measures), found)
+          : Object.fromEntries(
+              allOf(measures, query.shares).map((name) => [name, fill === 'zero' ? ABSENT[name] : null]),
+            )
+      before = found === undefined ? empty : valuesOf(allOf(measures, query.shares), found)
       return [{ time: new Date(start).toISOString(), ...keys, ...before }]
     })
   })
+  const total = plainTotals(sold, query, allOf(measures, query.shares))
   return rows
     .filter(({ n }) => havingN === undefined || (n !== null && (n as number) >= havingN))
+    .map((row) => ({ ...row, ...sharesOf(row, total, query) }))
     .map((row) => shown(row, query))
     .toSorted((a, b) => byKeys(a, b, ['time', ...dimensions]))
 }
@@ -154,12 +180,13 @@ export function salesOf(sold: readonly Sale[], { fromMs, toMs, country }: PlainQ
   )
 }
 
-function allOf(measures: readonly Measure[]): Measure[] {
-  return [...new Set<Measure>([...measures, 'n'])]
+function allOf(measures: readonly Measure[], shares: readonly Measure[] = []): Measure[] {
+  return [...new Set<Measure>([...measures, ...shares, 'n'])]
 }
 
 function shown(row: Row, { measures }: PlainQuery): Row {
-  return Object.fromEntries(Object.entries(row).filter(([name]) => name !== 'n' || measures.includes('n')))
+  const isShown = (name: string): boolean => !MEASURES.includes(name as Measure) || measures.includes(name as Measure)
+  return Object.fromEntries(Object.entries(row).filter(([name]) => isShown(name)))
 }
 
 export function groupsOf(own: readonly Sale[], dimensions: readonly Dimension[]): { keys: Row; some: Sale[] }[] {

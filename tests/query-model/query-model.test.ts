@@ -17,6 +17,7 @@ import {
   MEASURES,
   type PlainQuery,
   plainRows,
+  plainTotals,
   type Row,
   sales,
   someSales,
@@ -52,7 +53,7 @@ afterAll(async () => {
 
 interface Given {
   readonly data: readonly Row[]
-  readonly meta: { readonly next: string | null; readonly exact: boolean }
+  readonly meta: { readonly next: string | null; readonly totals: Row | null }
 }
 
 async function post(body: object): Promise<{ readonly etag: unknown; readonly body: string }> {
@@ -92,6 +93,8 @@ const queries: fc.Arbitrary<PlainQuery> = fc
       nil: undefined,
       freq: 2,
     }),
+    totals: fc.boolean(),
+    shares: fc.subarray(['n' as const, 'total' as const, 'buyers' as const]),
     havingN: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
   })
   .map(({ day, days, fill, ...query }) => ({
@@ -107,7 +110,8 @@ function midnight(day: number, timezone: keyof typeof ZONES): number {
   return FIRST_MS + day * DAY_MS + (ZONES[timezone] - (isSummer ? 1 : 0)) * 3_600_000
 }
 
-function bodyOf({ dimensions, measures, country, fromMs, toMs, grain, timezone, fill, havingN }: PlainQuery): object {
+function bodyOf(query: PlainQuery): object {
+  const { dimensions, measures, country, fromMs, toMs, grain, timezone, havingN, ...more } = query
   return {
     view: 'sold',
     dimensions,
@@ -115,13 +119,13 @@ function bodyOf({ dimensions, measures, country, fromMs, toMs, grain, timezone, 
     ...(country === undefined ? {} : { filter: { dimension: 'country', operator: 'eq', value: country } }),
     ...(havingN === undefined ? {} : { having: { measure: 'n', operator: 'gte', value: havingN } }),
     time: { from: fromMs, to: toMs, grain, timezone },
-    fill,
+    ...more,
     limit: 10_000,
   }
 }
 
 function parametersOf(query: PlainQuery): Readonly<Record<string, unknown>> {
-  const { dimensions, measures, country, fromMs, toMs, grain, timezone, fill, havingN } = query
+  const { dimensions, measures, country, fromMs, toMs, grain, timezone, havingN, ...more } = query
   return {
     dimensions,
     measures,
@@ -131,7 +135,7 @@ function parametersOf(query: PlainQuery): Readonly<Record<string, unknown>> {
     to: toMs,
     grain,
     timezone,
-    fill,
+    ...more,
     limit: 10_000,
   }
 }
@@ -159,8 +163,9 @@ test(`an answer is what plain code counts (seed ${seed})`, async () => {
   await post({ view: 'sold', atLeast })
   await fc.assert(
     fc.asyncProperty(queries, async (query) => {
-      const { data } = JSON.parse((await post(bodyOf(query))).body) as Given
+      const { data, meta } = JSON.parse((await post(bodyOf(query))).body) as Given
       expectRows(data, plainRows(sold, query))
+      if (query.totals) expectRows([meta.totals!], [plainTotals(sold, query)])
     }),
     { numRuns, seed },
   )

@@ -20,6 +20,8 @@ export const QUERY_PARAMETERS = [
   'timezone',
   'order',
   'limit',
+  'totals',
+  'shares',
   'at',
   'per',
   'cursor',
@@ -63,11 +65,19 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     }),
     time: { from: one('from'), to: one('to'), grain: one('grain'), timezone: one('timezone'), at: one('at') },
     fill: one('fill') as Fill | undefined,
+    totals: trueOrFalse('totals', one('totals')),
+    shares: list('shares'),
     order: list('order'),
     limit: wholeNumber('limit', one('limit')),
     per: list('per'),
     cursor: one('cursor'),
   })
+}
+
+/** @throws QueryError */
+function trueOrFalse(field: string, text: string | undefined): boolean | undefined {
+  if (text === undefined || text === 'true' || text === 'false') return text === undefined ? undefined : text === 'true'
+  throw new QueryError(field, `'${text}' is neither true nor false`)
 }
 
 function allOf<Leaf>(

@@ -85,6 +85,8 @@ export const QUERY_BODY = z
       .enum(FILLS)
       .optional()
       .describe('Also rows for buckets without events: what no events give, null, or the values of the bucket before'),
+    totals: z.boolean().optional().describe('`meta.totals`: the measures of all groups of the answer together'),
+    shares: names('Measures: each row also has what it has of the total, as `<measure>_share`'),
     order: names('Dimensions, measures or `time`; a leading `-` means descending'),
     limit: z.number().int().optional().describe(`Maximum number of rows, up to ${QUERY_LIMITS.rowsMax}`),
     per: names('Ranks within each combination of these dimensions'),

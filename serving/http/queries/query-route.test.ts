@@ -165,6 +165,24 @@ const deep = (depth: number): object => (depth === 0 ? is('us') : { not: deep(de
 
 const march = { from: '2026-03-01', to: '2026-04-01' }
 
+test('totals are of all groups, beyond the limit too, and are at hand in every format', async () => {
+  const asked = { view: 'sales', dimensions: ['country'], measures: ['n'], totals: true, shares: ['n', 'total'] }
+  const all = { ...asked, filter: { or: [is('us'), is('de')] }, order: ['-total_share'], limit: 1, ...counted }
+  const { body } = await post(all)
+  expect(body).toMatch(/^{"data":\[{"country":"us","n":2,"n_share":0.5,"total_share":0.999/)
+  expect(body).toContain('"totals":{"n":4}')
+  const csv = await platform.app.inject({
+    method: 'POST',
+    url: '/v1/datasets/shop/query',
+    headers: { accept: 'text/csv' },
+    payload: { ...all, measures: ['total'], shares: ['n'], order: ['-total'] },
+  })
+  expect(csv.body).toBe('country,total,n_share\nus,9007199254740994,0.5\n')
+  expect(csv.headers['watershed-totals']).toBe('{"total":9007199254740999}')
+  const none = await post({ ...all, filter: is('nobody') })
+  expect(none.body).toContain('"totals":{"n":0}')
+})
+
 test.each<[object | string, string, RegExp]>([
   ['{"view"', 'query', /^query: is not JSON/],
   ['[]', 'query', /^query: /],
@@ -196,6 +214,9 @@ test.each<[object | string, string, RegExp]>([
     'fill',
     /1753176 buckets .* more than filledRowsMax = 1000000/,
   ],
+  [{ view: 'sales', shares: ['m'] }, 'shares', /'m' is unknown/],
+  [{ view: 'sales', totals: 'yes' }, 'totals', /expected boolean/],
+  [{ view: 'sales', having: { measure: 'n_share', operator: 'gt', value: 0 }, shares: ['n'] }, 'having', /unknown/],
   [{ view: 'sales', require: ['life'] }, 'require.0', /expected one of/],
 ])('refused by name: %#', async (body, field, detail) => {
   const { status, problem } = await post(body)

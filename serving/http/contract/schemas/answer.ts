@@ -48,7 +48,14 @@ const ANSWER_META = z.strictObject({
     .describe(
       'Whether every number is exact at `position`, of all events before it; tells nothing about events after it',
     ),
-  estimates: z.record(z.string(), z.strictObject({ bound: z.string(), rows: z.number().optional() })),
+  estimates: z.record(
+    z.string(),
+    z.strictObject({ bound: z.string(), rows: z.number().optional(), total: z.literal(true).optional() }),
+  ),
+  totals: z
+    .record(z.string(), z.unknown())
+    .nullable()
+    .describe('With `totals`: the measures of all groups of the answer together'),
   from: moment.nullable(),
   to: moment.nullable(),
   window: z.strictObject({ from: moment, to: moment, ended: z.boolean() }).nullable(),

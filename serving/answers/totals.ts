@@ -1,0 +1,81 @@
+/** The totals of an answer: its groups' states merged into one, so that distinct counts and quantiles are those of all of them. */
+import type { CompiledMeasure } from '#core/compiled.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { memberSql } from './answer-columns.ts'
+import type { AnswerRange, Totals } from './answer-meta.ts'
+import type { BoundValues } from './bound-values.ts'
+import { groupRowsSql } from './group-rows-sql.ts'
+import { filteredSql, groupedStates, havingSql } from './merged-sql.ts'
+import { ofNoEvents } from './no-events.ts'
+import type { QueryPlan } from './query-plan.ts'
+
+/**
+ * SELECT of one row with the measures of all groups together; none where there are no events.
+ * @param states of the view, neither filtered nor cut
+ * @param kept relation of the groups that count; null: all
+ */
+export function totalSql(
+  plan: QueryPlan,
+  states: string,
+  range: AnswerRange,
+  { kept, measures }: { readonly kept: string | null; readonly measures: readonly CompiledMeasure[] },
+  bound: BoundValues,
+): string {
+  const { view } = plan
+  const names = measures.map(({ name }) => name)
+  const source = filteredSql(view, states, range, plan.query.filters ?? [], bound)
+  return view.presentSql(
+    `(${view.mergeSql(kept === null ? source : ofGroupsSql(plan, source, kept, bound), [], names)})`,
+    [],
+    names,
+  )
+}
+
+/** The states of the groups. */
+function ofGroupsSql(plan: QueryPlan, source: string, kept: string, bound: BoundValues): string {
+  const { states, groups } = groupedStates(plan, source, bound)
+  const key = (name: string): string => quoteName(`${name}#key`)
+  const keyed = groups.map(({ name, sql }) => `, ${sql} AS ${key(name)}`)
+  const same = groups.map(({ name }) => `_s.${key(name)} IS NOT DISTINCT FROM _g.${quoteName(name)}`)
+  return `(SELECT _s.* FROM (SELECT *${keyed.join('')} FROM ${states}) AS _s SEMI JOIN ${kept} AS _g ON ${same.join(' AND ') || 'true'})`
+}
+
+/** The rows of the groups that pass `having`. */
+export function keptSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
+  return `SELECT * FROM (${groupRowsSql(plan, states, range, bound)})${havingSql(plan, bound)}`
+}
+
+/** @param bound what is bound in the states already; not changed */
+export async function totalsOf(
+  connection: EngineConnection,
+  plan: QueryPlan,
+  states: { readonly sql: string; readonly bound: BoundValues },
+  range: AnswerRange,
+): Promise<Totals> {
+  const { measures } = plan
+  const bound = states.bound.copy()
+  const isFiltered = havingSql(plan, bound.copy()) !== ''
+  const kept = isFiltered ? `(${keptSql(plan, states.sql, range, bound)})` : null
+  const total = totalSql(plan, states.sql, range, { kept, measures }, bound)
+  const members = measures.map((measure) => `${quoteText(measure.name)}, ${memberSql(measure)}`)
+  const sketches = measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name)
+  const flags = sketches.map((name, at) => `, ${quoteName(`${name}__estimated`)} AS _f${at}`)
+  const [found] = await connection.rows<{ readonly row: string } & Record<string, unknown>>(
+    `SELECT json_object(${members.join(', ')})::VARCHAR AS "row"${flags.join('')} FROM (${total})`,
+    bound.parameters,
+  )
+  if (found === undefined)
+    return {
+      row: Object.fromEntries(measures.map((measure) => [measure.name, ofNoEvents(measure)])),
+      estimated: new Set(),
+    }
+  return {
+    row: JSON.parse(found.row, withDigits) as Totals['row'],
+    estimated: new Set(sketches.filter((_, at) => found[`_f${at}`] === true)),
+  }
+}
+
+function withDigits(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return typeof value === 'number' ? JSON.rawJSON(context!.source!) : value
+}
