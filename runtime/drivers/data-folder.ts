@@ -1,6 +1,6 @@
 /**
  * Layout of the data folder:
- *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, sources/<dataset>/…, jobs/<dataset>/…, replays/<dataset>/…, sessions/…, scratch/<machine>@<process>-<n>/
+ *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, sources/<dataset>/…, jobs/<dataset>/…, replays/<dataset>/…, views/<dataset>/…, sessions/…, scratch/<machine>@<process>-<n>/
  * Scratch folders live as long as their process; those of dead processes are removed at start.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -65,6 +65,10 @@ export class DataFolder {
   /** which dead letters of the dataset were replayed */
   replaysFolder(dataset: string): string {
     return join(this.path, 'replays', dataset)
+  }
+  /** views of the dataset's page that people saved */
+  savedViewsFolder(dataset: string): string {
+    return join(this.path, 'views', dataset)
   }
   /** who is signed in to the page */
   get sessionsFolder(): string {

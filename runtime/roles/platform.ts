@@ -20,6 +20,7 @@ import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts
 import { LiveDataset } from '#serving/live/live-dataset.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { SavedViewLedger } from '#storage/saved-views/saved-view-ledger.ts'
 import { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Emit } from '#telemetry/emit.ts'
@@ -217,6 +218,7 @@ export class Platform {
       tls,
       keys,
       adminKey: configuration.adminKey,
+      savedViews: this.#savedViews(),
       sessions: this.#sessions(),
       operations: this.#answered === null ? null : this.#operations(secrets),
       webhookSecrets: webhookSecretsOf(configuration),
@@ -235,6 +237,13 @@ export class Platform {
     const bound = this.#app.server.address() as AddressInfo
     const protocol = tls === null ? 'http' : 'https'
     this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  #savedViews(): ReadonlyMap<string, SavedViewLedger> | null {
+    if (this.#answered === null) return null
+    const { folder } = this.#workspace
+    const names = [...this.#answered.keys()]
+    return new Map(names.map((name) => [name, new SavedViewLedger(name, folder.savedViewsFolder(name))]))
   }
 
   /** Where there is a page to sign in to. */

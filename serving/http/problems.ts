@@ -34,6 +34,7 @@ export const PROBLEMS = {
   'job-ended': { status: 409, title: 'The job has ended', retryable: false },
   'replay-uncertain': { status: 409, title: 'Whether the event was appended is not known', retryable: false },
   'needs-backfill': { status: 409, title: 'The view needs a backfill', retryable: false },
+  'too-many-saved': { status: 409, title: 'Too many views are saved', retryable: false },
   'cursor-expired': { status: 410, title: 'The answer is not kept any more', retryable: false },
   'too-large': { status: 413, title: 'The request exceeds a size limit', retryable: false },
   'answer-too-large': { status: 413, title: 'The answer exceeds a size limit', retryable: false },

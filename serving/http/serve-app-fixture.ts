@@ -10,6 +10,7 @@ import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { JobLedger } from '#storage/jobs/job-ledger.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { ReplayLedger } from '#storage/replays/replay-ledger.ts'
+import { SavedViewLedger } from '#storage/saved-views/saved-view-ledger.ts'
 import { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
@@ -82,6 +83,7 @@ export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<S
       rollBack: (_dataset, id) => lake.setCurrent(id).then(() => lake.current()),
       changeSource: async () => Promise.reject(new Error('the shop has no sources')),
     },
+    savedViews: new Map([['shop', new SavedViewLedger('shop', join(folder, 'views'))]]),
     sessions: new SessionLedger(join(folder, 'sessions')),
     webhookSecrets: new Map([['shop', WEBHOOK_SECRETS]]),
     parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],

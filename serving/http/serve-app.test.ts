@@ -361,7 +361,7 @@ test('docs/reference/http.md names every route and parameter', async () => {
   const inDocs = [...text.matchAll(/^\| `((?:GET|POST|PUT|DELETE) \/[^`]*)` \|/gm)].map((match) => match[1]!)
   const index = (await app.inject('/')).json().routes as string[]
   expect(inDocs.filter((route) => route !== 'GET /').sort()).toEqual([...index].sort())
-  const section = text.slice(text.indexOf('## Merged answers'), text.indexOf('### Values'))
+  const section = text.slice(text.indexOf('## Merged answers'), text.indexOf('### Queries as JSON'))
   const parameters = [...section.matchAll(/^\| ((?:`\w+`(?:, )?)+) \|/gm)].flatMap((row) =>
     [...row[1]!.matchAll(/\w+/g)].map(String),
   )

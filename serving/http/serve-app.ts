@@ -29,9 +29,11 @@ import { SESSION_PATH, sessionRoutes } from '#serving/http/sessions/session-rout
 import { DOCS_PATH, docsPage } from '#serving/http/site/docs-page.ts'
 import { healthRoutes, type ServedPart } from '#serving/http/site/health-routes.ts'
 import { isPagePath, type PageFiles, pageRoutes, wantsPage } from '#serving/http/site/page-routes.ts'
+import { savedViewRoutes } from '#serving/http/site/saved-view-routes.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import { LiveSubscriptions } from '#serving/subscriptions/live-subscriptions.ts'
 import { DEFAULT_SUBSCRIPTION_LIMITS, type SubscriptionLimits } from '#serving/subscriptions/subscription-limits.ts'
+import type { SavedViewLedger } from '#storage/saved-views/saved-view-ledger.ts'
 import type { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
@@ -94,6 +96,8 @@ export interface ServeAppParts {
   readonly adminKey?: string
   /** where people who sign in with a key are remembered; null or absent: nobody can */
   readonly sessions?: SessionLedger | null
+  /** by dataset: views of the page that people save; null or absent: none can be saved */
+  readonly savedViews?: ReadonlyMap<string, SavedViewLedger> | null
   /** how jobs, generations and sources are operated; null or absent: not from this process */
   readonly operations?: OperationsPort | null
   /** by dataset: what signs its webhooks, which need no key */
@@ -224,6 +228,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (datasets !== null)
       datasetRoutes(routes, { datasets, gate, limits, exports, scratchFolder, metrics, repeated, following })
     if (sessions !== null) sessionRoutes(routes, { sessions, keys, adminKey, emit: parts.emit })
+    if (parts.savedViews) savedViewRoutes(routes, parts.savedViews)
     if (parts.page) pageRoutes(routes, parts.page)
     if (datasets !== null) liveRoute(routes, { datasets, ...following })
     if (datasets !== null) liveManyRoute(routes, { datasets, ...following })

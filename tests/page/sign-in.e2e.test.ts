@@ -1,4 +1,4 @@
-/** Signing in to the page in a real Chromium: with a wrong key and the right one, staying in over a reload, and out again. */
+/** Signing in to the page in a real Chromium, what is saved there, and out again. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -66,6 +66,28 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('signing in', () => {
     expect(await page.evaluate('document.cookie')).toBe('')
     expect(await page.evaluate('JSON.stringify([localStorage, sessionStorage])')).not.toContain(KEY)
     expect(asked.filter((url) => url.includes(KEY))).toEqual([])
+  })
+
+  test('a view is saved under a name, opened by its link, renamed and deleted', async () => {
+    await page.goto(`${address}/datasets/shop?range=24h&f.kind=order`)
+    await page.getByText('Views', { exact: true }).click()
+    await page.getByLabel('Save this view as').fill('Orders of a day')
+    await page.keyboard.press('Enter')
+    const link = page.locator('.saved-menu a', { hasText: 'Orders of a day' })
+    const href = (await link.getAttribute('href'))!
+    const { violations } = (await page.evaluate(`(() => { ${AXE}; return axe.run('.toolbar') })()`)) as AxeResults
+    expect(violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')).toEqual([])
+    await page.goto(`${address}${href}`)
+    await expect.poll(() => page.url()).toContain('f.kind=order')
+    expect(page.url()).toContain('range=24h')
+    await page.getByText('Orders of a day', { exact: true }).first().click()
+    await page.getByRole('button', { name: 'Rename Orders of a day' }).click()
+    await page.getByLabel('New name of Orders of a day').fill('Orders')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Delete Orders', exact: true }).click()
+    await page.getByRole('button', { name: 'Delete Orders for everyone' }).click()
+    await page.getByText('The saved view of this link was deleted.').waitFor()
+    await page.goto(`${address}/datasets/shop`)
   })
 
   test('a session that ends asks again, and signing in goes on where it was', async () => {

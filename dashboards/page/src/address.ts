@@ -35,6 +35,11 @@ export function choose(changes: Readonly<Record<string, string | null>>): void {
     if (value === null) next.delete(name)
     else next.set(name, value)
   }
+  replaceParameters(next)
+}
+
+/** Sets all parameters of the address. */
+export function replaceParameters(next: URLSearchParams): void {
   const text = next.toString().replaceAll('%2C', ',').replaceAll('%3A', ':')
   history.replaceState(null, '', `${path.value}${text && `?${text}`}`)
   address.value = here()

@@ -153,6 +153,11 @@ export function askAllNow(): void {
   restOrWake()
 }
 
+/** Asks one question again, if it is shown: what it asks for was changed. */
+export function askAgain(path: string): void {
+  questions.get(path)?.soon(0)
+}
+
 function restOrWake(): void {
   if (document.hidden || paused.peek()) stream.rest()
   else void wake()

@@ -5,6 +5,7 @@ import { type Dataset, titled } from './definition.ts'
 import { countryName, formatMoment } from './format.ts'
 import { Choice } from './panels/measure-choice.tsx'
 import { chooseRange, RANGES, range } from './range.ts'
+import { SavedViews } from './saved/saved-views.tsx'
 
 export function Toolbar({ dataset }: { dataset: Dataset }): JSX.Element {
   const grains = [...new Set(dataset.views.flatMap((view) => view.grains))]
@@ -29,6 +30,7 @@ export function Toolbar({ dataset }: { dataset: Dataset }): JSX.Element {
           Zoom out
         </button>
       )}
+      <SavedViews dataset={dataset.name} />
       <ul class="chips" aria-label="Filters">
         {[...filters.value].flatMap(([dimension, values]) =>
           values.map((value) => (

@@ -18,6 +18,7 @@ export async function openapiText(): Promise<string> {
     metrics: new Metrics(),
     emit: silent,
     keys: ['a-key-so-that-keys-are-described'],
+    savedViews: new Map(),
     sessions: new SessionLedger('unused'),
     parts: async () => [],
   })

@@ -4,6 +4,7 @@
  * what changes something must come from a page of this very address.
  */
 import type { IncomingMessage } from 'node:http'
+import { ProblemError } from '#serving/http/problems.ts'
 import type { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import { tokenOf } from './session-cookie.ts'
 
@@ -25,6 +26,13 @@ export function isOwnPage({ method, headers }: IncomingMessage): boolean {
   if (site === 'same-origin') return true
   if (reads) return site === undefined || site === 'none' || headers['sec-fetch-mode'] === 'navigate'
   return site === undefined && origin !== undefined
+}
+
+/** @throws ProblemError: another page must not change anything here. Programs, which send neither header, may. */
+export function assertOwnPage(request: IncomingMessage): void {
+  const { origin, 'sec-fetch-site': site } = request.headers
+  if ((origin !== undefined || site !== undefined) && !isOwnPage(request))
+    throw new ProblemError('forbidden', 'this is possible on the page of this server only, not on other pages')
 }
 
 /** A proxy may speak TLS, so only the host is compared. */

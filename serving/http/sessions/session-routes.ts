@@ -9,7 +9,7 @@ import { bearerOf, isSame } from '#serving/http/operations/operator-key.ts'
 import { ProblemError } from '#serving/http/problems.ts'
 import type { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import { isOwnPage } from './carry-session.ts'
+import { assertOwnPage } from './carry-session.ts'
 import { FailedAttempts } from './failed-attempts.ts'
 import { sessionCookie, tokenOf } from './session-cookie.ts'
 
@@ -67,7 +67,7 @@ export function sessionRoutes(app: FastifyInstance, parts: SessionRouteParts): v
     const scope = plain.withTypeProvider<ZodTypeProvider>()
     scope.get(SESSION_PATH, { schema: SHOW }, async (request) => shown(request, parts))
     scope.post(SESSION_PATH, { schema: SIGN_IN }, async (request, reply) => {
-      assertOwnPage(request)
+      assertOwnPage(request.raw)
       const waitMs = attempts.waitMs(request.ip, performance.now())
       if (waitMs > 0) {
         const seconds = Math.ceil(waitMs / 1_000)
@@ -90,20 +90,13 @@ export function sessionRoutes(app: FastifyInstance, parts: SessionRouteParts): v
       return sessionOf(parts, key, untilMs)
     })
     scope.delete(SESSION_PATH, { schema: SIGN_OUT }, async (request, reply) => {
-      assertOwnPage(request)
+      assertOwnPage(request.raw)
       const token = tokenOf(request.raw)
       if (token !== null) await parts.sessions.end(token)
       reply.header('set-cookie', sessionCookie(request.raw, '', 0))
       return sessionOf(parts, null, null)
     })
   })
-}
-
-/** @throws ProblemError: another site must not sign somebody in or out. Programs, which send neither header, may. */
-function assertOwnPage({ raw }: FastifyRequest): void {
-  const { origin, 'sec-fetch-site': site } = raw.headers
-  if ((origin !== undefined || site !== undefined) && !isOwnPage(raw))
-    throw new ProblemError('forbidden', 'signing in and out is only possible on the page of this server')
 }
 
 function shown(request: FastifyRequest, parts: SessionRouteParts): Session {
