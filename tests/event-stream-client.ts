@@ -23,6 +23,7 @@ export class StreamClient {
   readonly #parseRow: (text: string) => unknown
   #rows: readonly LiveRow[] = []
   #meta: LiveMeta | null = null
+  readonly #end = Promise.withResolvers<void>()
   isOver = false
 
   private constructor(response: Response, gone: AbortController, begin: Begin) {
@@ -43,7 +44,13 @@ export class StreamClient {
     })
     const client = new StreamClient(response, gone, begin)
     if (response.ok) void client.#read()
+    else client.#over()
     return client
+  }
+
+  /** Resolves when nothing more comes. */
+  get over(): Promise<void> {
+    return this.#end.promise
   }
 
   get rows(): readonly LiveRow[] {
@@ -73,6 +80,11 @@ export class StreamClient {
     this.#gone.abort()
   }
 
+  #over(): void {
+    this.isOver = true
+    this.#end.resolve()
+  }
+
   async #read(): Promise<void> {
     const parser = new EventSourceParserStream({ onRetry: (ms: number) => this.retries.push(ms) })
     try {
@@ -81,7 +93,7 @@ export class StreamClient {
     } catch {
       // The connection broke, or the test closed it.
     } finally {
-      this.isOver = true
+      this.#over()
     }
   }
 
