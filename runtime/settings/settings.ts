@@ -211,6 +211,12 @@ export const SETTINGS = z.strictObject({
       'maximum size of an export, whose rows are written to a temporary file in `scratch` before they are sent',
     ),
 
+  exportStalledMsMax: count(100)
+    .default(60_000)
+    .describe('a client that takes nothing of its export for so long is disconnected'),
+  exportSendMsMax: count(100)
+    .default(3_600_000)
+    .describe('a client that has not taken all of its export after so long is disconnected'),
   exportMemoryMb: count(64)
     .default(128)
     .describe('memory of the query engine of one export in MB; what does not fit is spilled, up to `spillMb` each'),

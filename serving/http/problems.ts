@@ -14,6 +14,7 @@ import {
   UnknownViewError,
 } from '#serving/answers/query-error.ts'
 import { SnapshotError } from '#serving/answers/snapshot.ts'
+import { TooManyExportsError } from '#serving/http/queries/export-gate.ts'
 import { TooManyQueriesError } from '#serving/http/queries/query-gate.ts'
 import { TooManyReadersError } from '#serving/subscriptions/too-many-readers.ts'
 import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
@@ -84,6 +85,8 @@ export function isStorageFault(error: unknown): boolean {
   return error instanceof LakeError || (error instanceof Error && STORAGE_FAULT.test(error.name))
 }
 
+const TOO_MANY = [TooManyQueriesError, TooManyExportsError, TooManyReadersError]
+
 /** The problem document for an error. The message of an unknown error is not included: it may contain confidential details. */
 export function problemOfError(error: unknown): Problem {
   if (error instanceof ProblemError) return error.problem
@@ -95,8 +98,7 @@ export function problemOfError(error: unknown): Problem {
   }
   if (error instanceof NeedsBackfillError || error instanceof PartialsCompactedError)
     return problemOf('needs-backfill', error.message)
-  if (error instanceof TooManyQueriesError || error instanceof TooManyReadersError)
-    return problemOf('busy', error.message)
+  if (TOO_MANY.some((each) => error instanceof each)) return problemOf('busy', (error as Error).message)
   if (error instanceof CursorExpiredError) return problemOf('cursor-expired', error.message, { field: 'cursor' })
   if (error instanceof PositionNotReachedError)
     return problemOf('position-not-reached', error.message, { position: error.position })

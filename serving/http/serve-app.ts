@@ -19,7 +19,7 @@ import { type ServedSink, sinkRoutes } from '#serving/http/operations/sink-route
 import { type ServedSource, sourceRoutes } from '#serving/http/operations/source-routes.ts'
 import { datasetRoutes } from '#serving/http/queries/dataset-routes.ts'
 import { eventsReadRoute } from '#serving/http/queries/events-read-route.ts'
-import { type ExportLimits, exportGate } from '#serving/http/queries/export-answer.ts'
+import { type ExportLimits, exportGate } from '#serving/http/queries/export-gate.ts'
 import { liveManyRoute } from '#serving/http/queries/live-many-route.ts'
 import { isFollowed, liveRoute } from '#serving/http/queries/live-route.ts'
 import { QueryGate } from '#serving/http/queries/query-gate.ts'
@@ -76,6 +76,8 @@ export const DEFAULT_SERVE_LIMITS: ServeLimits = {
   exportBytesMax: 4 * 1024 ** 3,
   exportMemoryMb: 128,
   exportThreads: 1,
+  exportStalledMsMax: 60_000,
+  exportSendMsMax: 3_600_000,
 }
 
 export interface ServeAppParts {
@@ -211,7 +213,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   docsPage(app)
   app.register(async (routes) => {
     healthRoutes(routes, parts)
-    const { datasets, intakes, metrics, operations = null } = parts
+    const { datasets, intakes, metrics, emit, operations = null } = parts
     const { scratchFolder = tmpdir(), sources = async () => [] } = parts
     if (datasets !== null || intakes !== null) sourceRoutes(routes, sources)
     if (datasets !== null) sinkRoutes(routes, parts.sinks ?? (async () => []))
@@ -226,7 +228,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (datasets !== null) deadLetterRoutes(routes, { datasets, gate, limits, replays: operations?.replays })
     if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
     if (datasets !== null)
-      datasetRoutes(routes, { datasets, gate, limits, exports, scratchFolder, metrics, repeated, following })
+      datasetRoutes(routes, { datasets, gate, limits, exports, scratchFolder, metrics, emit, repeated, following })
     if (sessions !== null) sessionRoutes(routes, { sessions, keys, adminKey, emit: parts.emit })
     if (parts.savedViews) savedViewRoutes(routes, parts.savedViews)
     if (parts.page) pageRoutes(routes, parts.page)

@@ -41,6 +41,8 @@ export interface GeneratedPlatform {
   /** of its files */
   readonly folder: string
   readonly faults: PlatformEvent[]
+  /** everything that was emitted, faults included */
+  readonly emitted: readonly PlatformEvent[]
   publish(mode: 'full' | 'incremental'): Promise<void>
   close(): Promise<void>
 }
@@ -57,7 +59,9 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
   const store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: name, log: log.identity })
   const dictionary = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
   const faults: PlatformEvent[] = []
+  const emitted: PlatformEvent[] = []
   const emit = (event: PlatformEvent): void => {
+    emitted.push(event)
     if (event.level === 'error') faults.push(event)
   }
   const parts = { engine, dataset, lake, log, store }
@@ -93,6 +97,7 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     folder,
     intake: new Intake({ dataset, log, deriver }),
     faults,
+    emitted,
     publish: async (mode) => {
       await runBatch({ ...parts, mode, dictionary, partitions: PARTITIONS, logIdentity: log.identity, emit })
     },

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
+import { QueryError } from '#serving/answers/query-error.ts'
 import { servedUnder } from '#serving/answers/unknown-name.ts'
 import { ANSWER_PROBLEMS, JSON_TYPE, NOT_MODIFIED, responsesOf } from '#serving/http/contract/openapi.ts'
 import {
@@ -21,7 +22,7 @@ import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import { askView } from './ask-view.ts'
 import { describeDataset } from './describe-dataset.ts'
 import { explainAnswer } from './explain-answer.ts'
-import { type ExportParts, exportAnswer } from './export-answer.ts'
+import { type ExportParts, exportAnswer, NOT_FOLLOWED } from './export-answer.ts'
 import { inTurn, whenGone } from './in-turn.ts'
 import { followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
 import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
@@ -104,6 +105,7 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const question = { target, query, atLeast: parseAtLeast(texts, target), required: parseRequire(texts) }
     if (explain === 'true') return explainAnswer(parts, question, isExport ? null : as, request, reply)
     if (as !== null && isExport) return exportAnswer(parts, question, as, request, reply)
+    if (as === null && isExport) throw new QueryError('limit', NOT_FOLLOWED)
     if (as === null) return followAnswer(parts.following, question, request, reply)
     return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)
   }

@@ -5,50 +5,26 @@ import { isReached } from '#core/log-position.ts'
 import { type RowsWork, withEveryRow } from '#serving/answers/every-row.ts'
 import { ExportTooLargeError, PositionNotReachedError, QueryTimeoutError } from '#serving/answers/query-error.ts'
 import { limited } from '#serving/answers/time-limit.ts'
+import { exportBytes } from '#serving/formats/export-bytes.ts'
 import { type ExportFile, writeExport } from '#serving/formats/export-file.ts'
 import { inExportPlace } from '#serving/formats/export-place.ts'
+import type { Emit } from '#telemetry/emit.ts'
 import { type AskParts, assertRequired, type Question, shownMeta } from './ask-view.ts'
+import type { ExportLimits } from './export-gate.ts'
 import { clientOf, whenGone } from './in-turn.ts'
 import { ageHeaders, lastingHeaders } from './provenance-headers.ts'
-import { QueryGate } from './query-gate.ts'
+import type { QueryGate } from './query-gate.ts'
 import { type AskedFormat, formatHeaders } from './send-answer.ts'
 
-export interface ExportLimits {
-  /** written or sent at the same time */
-  readonly exportsMax: number
-  /** until all rows are written, waiting included */
-  readonly exportMsMax: number
-  /** of the file of one export */
-  readonly exportBytesMax: number
-  /** of the engine of one export */
-  readonly exportMemoryMb: number
-  readonly exportThreads: number
-  readonly queriesWaitingMax: number
-}
-
-/** A client that takes nothing for this long is given up. */
-const STALLED_MS_MAX = 60_000
+/** read ahead of the client */
 const READ_BYTES = 256 * 1024
 
-/** The limit of waiting exports is reached. */
-export class TooManyExportsError extends Error {
-  constructor({ exportsMax, queriesWaitingMax }: ExportLimits) {
-    super(
-      `exportsMax = ${exportsMax} exports (limit=all) are running and queriesWaitingMax = ${queriesWaitingMax} are waiting; retry later`,
-    )
-    this.name = 'TooManyExportsError'
-  }
-}
-
-/** One client leaves a turn to others, where there are several. */
-export function exportGate(limits: ExportLimits): QueryGate {
-  const { exportsMax, queriesWaitingMax } = limits
-  const gate = { queriesMax: exportsMax, queriesPerClientMax: Math.max(1, exportsMax - 1), queriesWaitingMax }
-  return new QueryGate(gate, () => new TooManyExportsError(limits))
-}
+/** Why a live stream has no such limit. */
+export const NOT_FOLLOWED = "'all' is for exports, not for live streams; give a number"
 
 export interface ExportParts extends AskParts {
   readonly exports: { readonly gate: QueryGate; readonly limits: ExportLimits }
+  readonly emit: Emit
 }
 
 /** @throws as `askView`; ExportTooLargeError, TooManyExportsError, NeedsBackfillError */
@@ -78,8 +54,22 @@ export async function exportAnswer(
     written.promise.then(({ handle }) => handle.close()).catch(() => {})
     throw error instanceof QueryTimeoutError ? new ExportTooLargeError('exportMsMax', limits.exportMsMax) : error
   })
-  reply.raw.setTimeout(STALLED_MS_MAX, () => reply.raw.destroy())
+  limitSending(parts, question, reply)
   return sendFile(file, question, as, reply)
+}
+
+/** Who reads too slowly is disconnected: the turn is wanted by others, and the file takes space. */
+function limitSending({ exports, emit }: ExportParts, { query }: Question, { raw }: FastifyReply): void {
+  const { exportStalledMsMax, exportSendMsMax } = exports.limits
+  const giveUp = (why: string): void => {
+    const message = `export of ${query.dataset}, view '${query.view}': the client ${why}; it was disconnected`
+    emit({ name: 'export-given-up', level: 'warn', dataset: query.dataset, message })
+    raw.destroy()
+  }
+  raw.setTimeout(exportStalledMsMax, () => giveUp(`took nothing for exportStalledMsMax = ${exportStalledMsMax} ms`))
+  const slow = (): void => giveUp(`had not taken everything after exportSendMsMax = ${exportSendMsMax} ms`)
+  const timer = setTimeout(slow, exportSendMsMax)
+  raw.once('close', () => clearTimeout(timer))
 }
 
 async function writtenFile(
@@ -110,38 +100,21 @@ async function writtenFile(
   )
 }
 
-const BOM = '\uFEFF'
-
+/** A generator that was never begun closes nothing: who is gone before the first byte leaves the file to this. */
 function sendFile(
   file: ExportFile,
   { query }: Question,
   { format, bom }: AskedFormat,
   reply: FastifyReply,
 ): FastifyReply {
-  const before = (bom && format.name === 'csv' ? BOM : '') + file.before
-  const bytes =
-    Buffer.byteLength(before) + file.bytes - Math.min(file.skipBytes, file.bytes) + Buffer.byteLength(file.after)
+  const { length, pieces } = exportBytes(file, { bom: bom && format.name === 'csv' })
   reply.headers({
     ...formatHeaders(query, format),
     ...lastingHeaders(file.meta),
     ...ageHeaders(file.meta),
     'cache-control': 'no-store',
-    'content-length': bytes,
+    'content-length': length,
   })
-  return reply.send(Readable.from(pieces(file, before), { objectMode: false, highWaterMark: READ_BYTES }))
-}
-
-async function* pieces({ handle, skipBytes, after }: ExportFile, before: string): AsyncGenerator<Buffer> {
-  try {
-    if (before !== '') yield Buffer.from(before)
-    for (let at = skipBytes; ; ) {
-      const { bytesRead, buffer } = await handle.read({ buffer: Buffer.allocUnsafe(READ_BYTES), position: at })
-      if (bytesRead === 0) break
-      at += bytesRead
-      yield buffer.subarray(0, bytesRead)
-    }
-    if (after !== '') yield Buffer.from(after)
-  } finally {
-    await handle.close()
-  }
+  reply.raw.once('close', () => void file.handle.close().catch(() => {}))
+  return reply.send(Readable.from(pieces, { objectMode: false, highWaterMark: READ_BYTES }))
 }

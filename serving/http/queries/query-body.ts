@@ -88,7 +88,10 @@ export const QUERY_BODY = z
     totals: z.boolean().optional().describe('`meta.totals`: the measures of all groups of the answer together'),
     shares: names('Measures: each row also has what it has of the total, as `<measure>_share`'),
     order: names('Dimensions, measures or `time`; a leading `-` means descending'),
-    limit: z.number().int().optional().describe(`Maximum number of rows, up to ${QUERY_LIMITS.rowsMax}`),
+    limit: z
+      .union([z.number().int(), z.literal('all')], { error: "must be an integer, or 'all'" })
+      .optional()
+      .describe(`Maximum number of rows, up to ${QUERY_LIMITS.rowsMax}; \`all\`: every row, as an export`),
     per: names('Ranks within each combination of these dimensions'),
     cursor: z
       .string()

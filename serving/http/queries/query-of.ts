@@ -30,7 +30,7 @@ export function queryOf(dataset: string, body: QueryBody): ViewQuery {
     order: body.order?.map((entry) =>
       entry.startsWith('-') ? { by: entry.slice(1), direction: 'desc' } : { by: entry, direction: 'asc' },
     ),
-    limit: body.limit,
+    limit: body.limit === 'all' ? undefined : body.limit,
     totals: body.totals || undefined,
     shares: body.shares?.length === 0 ? undefined : body.shares,
     at: at === 'now' || at === 'latest' ? at : time('at', at),

@@ -190,7 +190,7 @@ test.each<[object | string, string, RegExp]>([
   [{ view: 'sales', meassures: [] }, 'meassures', /unknown member \(did you mean 'measures'\?\)/],
   [{ view: 'sales', time: { form: 1 } }, 'time.form', /unknown member \(did you mean 'from'\?\)/],
   [{ view: 'sales', time: { from: 'x' } }, 'from', /'x' is not a time/],
-  [{ view: 'sales', limit: 1.5 }, 'limit', /expected int/],
+  [{ view: 'sales', limit: 1.5 }, 'limit', /must be an integer, or 'all'/],
   [{ view: 'sales', limit: 10_001 }, 'limit', /rowsMax = 10000/],
   [{ view: 'sales', filter: [] }, 'filter', /must be an object/],
   [{ view: 'sales', filter: { and: [] } }, 'filter.and', /is empty/],
@@ -273,5 +273,32 @@ describe('pages', () => {
     const every = await platform.app.inject('/v1/datasets/shop/views/sales?limit=all&cursor=start')
     expect(every.json()).toMatchObject({ status: 400, field: 'cursor' })
     expect((await post({ ...all, per: ['country'], cursor: 'start' })).problem).toMatchObject({ field: 'cursor' })
+  })
+})
+
+describe('limit all', () => {
+  test('is the export of the GET, in the format of the Accept header', async () => {
+    await platform.app.inject(`/v1/datasets/shop/views/sales?atLeast=${position}`)
+    const get = await platform.app.inject('/v1/datasets/shop/views/sales.csv?limit=all&order=-total,country,kind')
+    expect(get.body.split('\n').length).toBeGreaterThan(3)
+    const headers = { accept: 'text/csv', 'content-type': 'application/json' }
+    const payload = { view: 'sales', limit: 'all', order: ['-total', 'country', 'kind'] }
+    const url = '/v1/datasets/shop/query'
+    const reply = await platform.app.inject({ method: 'POST', url, headers, payload })
+    expect(reply.statusCode, reply.body).toBe(200)
+    expect(reply.body).toBe(get.body)
+    expect(reply.headers['content-disposition']).toBe('attachment; filename="sales.csv"')
+  })
+
+  test('is refused where it is no export, and other words by name', async () => {
+    const wrong = { status: 400, field: 'limit' }
+    expect((await post({ view: 'sales', limit: 'every' })).problem).toMatchObject({
+      ...wrong,
+      detail: expect.stringContaining("must be an integer, or 'all'"),
+    })
+    const headers = { accept: 'text/event-stream' }
+    const q = encodeURIComponent('{"view":"sales","limit":"all"}')
+    for (const url of ['/v1/datasets/shop/views/sales?limit=all', `/v1/datasets/shop/query/live?q=${q}`])
+      expect((await platform.app.inject({ url, headers })).json()).toMatchObject(wrong)
   })
 })

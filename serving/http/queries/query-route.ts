@@ -10,19 +10,21 @@ import {
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import { QUERY_LIMITS } from '#core/query.ts'
+import { QueryError } from '#serving/answers/query-error.ts'
 import { servedUnder } from '#serving/answers/unknown-name.ts'
 import { DATASET_PARAMS, FOLLOW_QUERY, NO_QUERY } from '#serving/http/contract/request-schemas.ts'
 import { receivedBody } from '#serving/http/intake/received-body.ts'
 import { ProblemError } from '#serving/http/problems.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
-import { type AskParts, askView, type Question } from './ask-view.ts'
+import { askView, type Question } from './ask-view.ts'
+import { type ExportParts, exportAnswer, NOT_FOLLOWED } from './export-answer.ts'
 import { FOLLOW_RESPONSE, followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
 import { requiredOf } from './parse-query.ts'
 import { QUERY_BODY, readQueryBody } from './query-body.ts'
 import { positionOf, queryOf } from './query-of.ts'
 import { askedFormat, sendAnswer } from './send-answer.ts'
 
-export interface QueryRouteParts extends AskParts {
+export interface QueryRouteParts extends ExportParts {
   readonly following: LiveRouteParts
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
 }
@@ -63,8 +65,9 @@ export function queryRoute(routes: FastifyInstance, parts: QueryRouteParts, resp
       handler: async (request, reply) => {
         const target = servedUnder(parts.datasets, request.params.dataset)
         const question = questionOf(target, request.body as unknown)
-        if (wantsEvents(request)) return followAnswer(parts.following, question, request, reply)
+        if (wantsEvents(request)) return followAnswer(parts.following, followed(question), request, reply)
         const as = askedFormat(request, {})
+        if (question.everyRow) return exportAnswer(parts, question, as, request, reply)
         return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)
       },
     })
@@ -72,12 +75,23 @@ export function queryRoute(routes: FastifyInstance, parts: QueryRouteParts, resp
       .withTypeProvider<ZodTypeProvider>()
       .get('/v1/datasets/:dataset/query/live', { schema: FOLLOW, exposeHeadRoute: false }, async (request, reply) => {
         const target = servedUnder(parts.datasets, request.params.dataset)
-        return followAnswer(parts.following, questionOf(target, request.query.q), request, reply)
+        return followAnswer(parts.following, followed(questionOf(target, request.query.q)), request, reply)
       })
   })
 }
 
-function questionOf(target: AnsweredDataset, sent: unknown): Question {
+interface AskedQuestion extends Question {
+  /** `limit` is `all` */
+  readonly everyRow: boolean
+}
+
+/** @throws QueryError */
+function followed(question: AskedQuestion): Question {
+  if (question.everyRow) throw new QueryError('limit', NOT_FOLLOWED)
+  return question
+}
+
+function questionOf(target: AnsweredDataset, sent: unknown): AskedQuestion {
   if (typeof sent !== 'string' || sent.trim() === '')
     throw new ProblemError('bad-request', 'the body is empty; send a query as JSON, for example {"view": "by_country"}')
   const body = readQueryBody(sent)
@@ -86,6 +100,7 @@ function questionOf(target: AnsweredDataset, sent: unknown): Question {
     query: queryOf(target.dataset.name, body),
     atLeast: positionOf(body.atLeast, target),
     required: requiredOf(body.require ?? []),
+    everyRow: body.limit === 'all',
   }
 }
 
