@@ -136,6 +136,16 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     await expect.poll(() => page.locator('main').textContent()).toContain('600 events')
   })
 
+  test('the overview says so where answers cannot be given', async () => {
+    const unknown = { partitions: null, rows: null, lateRows: null, deadLetters: { total: null, reasons: null } }
+    const known = (await (await fetch(`${address}/v1/datasets/${FOREIGN}/health`)).json()) as object
+    await page.route('**/health', (route) => route.fulfill({ json: { ...known, ...unknown } }))
+    await open('/')
+    await expect.poll(() => page.locator('main').textContent()).toContain('answers cannot be given now')
+    expect(faults).toEqual([])
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+  })
+
   test.each(['/', '/datasets/meetup_rsvps'])('axe finds nothing serious on %s', async (path) => {
     await open(path)
     await settled()

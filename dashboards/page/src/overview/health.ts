@@ -14,14 +14,17 @@ export interface Health {
   readonly at: string
   readonly state: State
   readonly hops: readonly Hop[]
-  readonly partitions: readonly {
-    readonly partition: number
-    readonly logEnd: number | null
-    readonly position: number
-    readonly closedEnd: number
-    readonly boundary: number
-    readonly behind: number | null
-  }[]
+  /** null, as `rows` and `lateRows`: answers cannot be given */
+  readonly partitions:
+    | readonly {
+        readonly partition: number
+        readonly logEnd: number | null
+        readonly position: number
+        readonly closedEnd: number
+        readonly boundary: number
+        readonly behind: number | null
+      }[]
+    | null
   readonly behind: number | null
   readonly freshnessMs: number | null
   readonly rates: {
@@ -29,8 +32,8 @@ export interface Health {
     readonly appendedPerSecond: number | null
     readonly countedPerSecond: number | null
   } | null
-  readonly rows: { readonly batch: number; readonly closed: number; readonly open: number }
-  readonly lateRows: number
+  readonly rows: { readonly batch: number; readonly closed: number; readonly open: number } | null
+  readonly lateRows: number | null
   readonly batch: {
     readonly generation: string
     readonly mode: string
@@ -39,11 +42,12 @@ export interface Health {
     readonly tookMs: number
   } | null
   readonly run: { readonly mode: string; readonly name: string; readonly done: number; readonly total: number } | null
-  readonly verification: { readonly at: string; readonly equal: boolean; readonly generation: string } | null
+  readonly verification: { readonly at: string; readonly equal: boolean; readonly generation: string | null } | null
   readonly unconverted: Readonly<Record<string, number>>
   readonly deadLetters: {
-    readonly total: number
-    readonly reasons: readonly { readonly reason: string; readonly count: number; readonly newestAt: string }[]
+    /** null: not known */
+    readonly total: number | null
+    readonly reasons: readonly { readonly reason: string; readonly count: number; readonly newestAt: string }[] | null
   }
   readonly sources: readonly {
     readonly source: string

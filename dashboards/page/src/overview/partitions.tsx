@@ -6,9 +6,9 @@ import type { Health } from './health.ts'
 /** more are shown as their sum */
 const SHOWN_MAX = 4
 
-type Partition = Health['partitions'][number]
+type Partition = NonNullable<Health['partitions']>[number]
 
-export function Partitions({ health: { partitions } }: { health: Health }): JSX.Element {
+export function Partitions({ partitions }: { partitions: readonly Partition[] }): JSX.Element {
   const shown = partitions.length > SHOWN_MAX ? [sumOf(partitions)] : partitions
   return (
     <div class="partitions">

@@ -38,13 +38,14 @@ export function Pipeline({ dataset }: { dataset: Dataset }): JSX.Element {
       {fault !== null && <FaultNote fault={fault} earlier={value !== null} />}
       {value === null && fault === null && <Loading />}
       {value !== null && <Hops hops={value.hops} flowing={(value.rates?.appendedPerSecond ?? 0) > 0} />}
-      {value !== null && <Partitions health={value} />}
+      {value?.partitions != null && <Partitions partitions={value.partitions} />}
       {value !== null && <DeadLetters health={value} />}
     </section>
   )
 }
 
 function summary({ rows, rates, behind }: Health): string {
+  if (rows === null) return 'answers cannot be given now'
   const total = formatNumber(rows.batch + rows.closed + rows.open)
   const rate = rates?.appendedPerSecond
   const arriving = rate == null ? '' : `, ${formatNumber(Math.round(rate * 10) / 10)} arriving per second`
@@ -71,15 +72,15 @@ function Hops({ hops, flowing }: { hops: readonly Hop[]; flowing: boolean }): JS
 
 function DeadLetters({ health: { deadLetters, unconverted } }: { health: Health }): JSX.Element | null {
   const failed = Object.entries(unconverted)
-  if (deadLetters.total === 0 && failed.length === 0) return null
+  if ((deadLetters.total ?? 0) === 0 && failed.length === 0) return null
   return (
     <details class="letters">
       <summary>
-        {formatNumber(deadLetters.total)} dead letters
+        {formatNumber(deadLetters.total ?? 0)} dead letters
         {failed.length > 0 && `, values of ${failed.length} columns that could not be converted`}
       </summary>
       <ul>
-        {deadLetters.reasons.map(({ reason, count }) => (
+        {deadLetters.reasons?.map(({ reason, count }) => (
           <li key={reason}>
             <strong>{formatNumber(count)}</strong> {reason}
           </li>
