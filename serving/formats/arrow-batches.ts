@@ -8,6 +8,8 @@ import { columnKind } from './column-kinds.ts'
 
 /** rows of a record batch */
 const BATCH_ROWS = 65_536
+/** bytes of texts in a column of a record batch, which is in memory as a whole; the chunk that reaches them is still taken */
+export const BATCH_TEXT_BYTES = 16 * 1024 * 1024
 /** rows of the engine's chunks */
 const CHUNK_ROWS_MAX = 2_048
 /** marks the end of a stream */
@@ -37,7 +39,9 @@ export class ArrowBatches {
   /** Takes the chunk's rows. @returns the bytes of a record batch, when one is full */
   add(chunk: EngineChunk): Buffer | null {
     // Bits of a column are copied as whole bytes.
-    const before = this.#rows % 8 === 0 && this.#rows + CHUNK_ROWS_MAX <= BATCH_ROWS ? null : this.flush()
+    const hasRoom = this.#rows % 8 === 0 && this.#rows + CHUNK_ROWS_MAX <= BATCH_ROWS
+    const isLarge = this.#columns.some(({ textBytes }) => textBytes >= BATCH_TEXT_BYTES)
+    const before = hasRoom && !isLarge ? null : this.flush()
     for (const [index, column] of this.#columns.entries()) column.add(chunk, index, this.#rows)
     this.#rows += chunk.rows
     return before

@@ -8,6 +8,8 @@ import type { RowValue } from './row-values.ts'
 
 /** A column of a record batch that is being filled. */
 export interface ArrowColumn {
+  /** of its texts so far, about; 0 where values have a fixed width */
+  readonly textBytes: number
   /** Adds the chunk's values, at a row that is a multiple of 8. */
   add(chunk: EngineChunk, column: number, row: number): void
   /** The column of the batch; what is added afterwards is another batch's. */
@@ -64,6 +66,7 @@ class Validity {
 const WIDTHS = { boolean: 1, double: 8, date: 4, timestamp: 8, decimal: 16 } as const
 
 class FixedColumn implements ArrowColumn {
+  readonly textBytes = 0
   readonly #kind: ColumnKind
   readonly #width: number
   readonly #rowsMax: number
@@ -118,6 +121,10 @@ class TextColumn implements ArrowColumn {
     this.#offsets = new Int32Array(rowsMax + 1)
   }
 
+  get textBytes(): number {
+    return this.#end
+  }
+
   add(chunk: EngineChunk, column: number, row: number): void {
     this.#validity.add(chunk.validity(column), row, chunk.rows)
     chunk.texts(column, (at, bytes, from, length) => {
@@ -150,19 +157,24 @@ class TextColumn implements ArrowColumn {
 class ListColumn implements ArrowColumn {
   readonly #kind: ColumnKind & { kind: 'list' }
   #values: RowValue[] = []
+  textBytes = 0
 
   constructor(kind: ColumnKind & { kind: 'list' }) {
     this.#kind = kind
   }
 
   add(chunk: EngineChunk, column: number): void {
-    for (const value of chunk.values(column) as ({ readonly items: readonly unknown[] } | null)[])
-      this.#values.push(value === null ? null : value.items.map(rowValue))
+    for (const value of chunk.values(column) as ({ readonly items: readonly unknown[] } | null)[]) {
+      const items = value === null ? null : value.items.map(rowValue)
+      for (const item of items ?? []) this.textBytes += typeof item === 'string' ? item.length : 1
+      this.#values.push(items)
+    }
   }
 
   finish(): Data {
     const values = this.#values
     this.#values = []
+    this.textBytes = 0
     return arrowData(this.#kind, values)
   }
 }
