@@ -48,6 +48,8 @@ export interface ViewQuery {
   readonly limit?: number
   /** also the measures of all groups together */
   readonly totals?: boolean
+  /** also what each row was in an earlier period: how far back, such as 7d, or `previous` */
+  readonly compare?: string
   /** measures of which each row also shows what it has of the total */
   readonly shares?: readonly string[]
   /** windowed views: the time whose window is wanted, epoch ms, or 'now', or 'latest' (newest event not in the future) */

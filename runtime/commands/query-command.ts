@@ -43,6 +43,7 @@ const FLAGS: Readonly<
   timezone: ['<name>', 'IANA time zone of the grain, and of times without an offset (default: UTC)'],
   order: ['<names>', 'comma-separated columns to order by; -name for descending'],
   limit: ['<n>', 'maximum number of rows'],
+  compare: ['<shift>', 'also what each row was in an earlier period: previous, 7d, 1month …'],
   totals: ['<true>', 'also the measures of all groups together'],
   shares: ['<names>', 'comma-separated measures: what each row has of the total, as <measure>_share'],
   at: ['<time>', 'windowed views: the time whose window is wanted; also now, latest'],

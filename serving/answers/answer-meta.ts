@@ -4,6 +4,7 @@ import { sumByColumn } from '#core/conversion-failures.ts'
 import type { Offset } from '#core/offsets.ts'
 import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { type CountsFrom, countsFromOf } from './counts-from.ts'
+import type { EarlierPeriod } from './earlier-period.ts'
 import type { QueryPlan } from './query-plan.ts'
 import type { Gap, PartitionPosition, Snapshot } from './snapshot.ts'
 
@@ -11,6 +12,8 @@ import type { Gap, PartitionPosition, Snapshot } from './snapshot.ts'
 export interface AnswerRange {
   readonly fromMs?: number
   readonly toMs?: number
+  /** what it is compared with */
+  readonly earlier?: EarlierPeriod
 }
 
 export interface Totals {
@@ -82,6 +85,8 @@ export interface AnswerMeta {
   readonly to: string | null
   /** `ended`: its end was not after the time of the answer; events of it can still arrive */
   readonly window: { readonly from: string; readonly to: string; readonly ended: boolean } | null
+  /** the period that rows are compared with; null: they are not */
+  readonly compare: { readonly from: string; readonly to: string } | null
   readonly dictionaries: Readonly<Record<string, string>>
   /** there were more rows than the limit */
   readonly truncated: boolean
@@ -116,7 +121,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
   const { generation, segments, partitions, gaps } = snapshot
   const markers = [...snapshot.markers.values()]
   const estimates = estimatesOf(plan, estimated, totals?.estimated)
-  const countsFrom = countsFromOf(plan, snapshot, range)
+  const countsFrom = countsFromOf(plan, snapshot, { fromMs: earliestOf(range) })
   const ahead = partitions.flatMap(({ partition, position, ahead: through }) =>
     through === null ? [] : [{ partition, position, through }],
   )
@@ -150,6 +155,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
     totals: totals?.row ?? null,
     from: iso(range.fromMs),
     to: iso(range.toMs),
+    compare: range.earlier ? { from: iso(range.earlier.fromMs)!, to: iso(range.earlier.toMs)! } : null,
     window: plan.window && windowOf(range.fromMs!, range.toMs!, nowMs),
     dictionaries: Object.fromEntries(
       Object.entries(generation?.dictionaries ?? {}).map(([name, pin]) => [name, pin.version]),
@@ -240,7 +246,7 @@ function estimatesOf(
   const derived = plan.derived.flatMap(({ name, of }): [string, Estimate][] => {
     const rows = estimated.get(name) ?? 0
     const bound = boundOf(of)
-    if (bound === null || (of.exactness.kind === 'sketch' && rows === 0)) return []
+    if (bound === null || (of.exactness.kind === 'sketch' && rows === 0 && !totals.has(name))) return []
     return [[name, { bound: `calculated from estimates: ${bound} in '${of.name}'`, ...(rows === 0 ? {} : { rows }) }]]
   })
   const columns = plan.columns.flatMap((column): [string, { bound: string; rows?: number }][] => {
@@ -262,6 +268,11 @@ function boundOf({ kind, exactness }: CompiledMeasure): string | null {
   if (exactness.kind !== 'float' || exactness.of === 'value') return null
   if (exactness.of === 'deviations') return DEVIATIONS[kind] ?? `±${exactness.relativeError}`
   return `±${exactness.relativeError} of the ${ADDED[kind] ?? 'absolute values'}`
+}
+
+/** null: from the beginning */
+function earliestOf({ fromMs, earlier }: AnswerRange): number | undefined {
+  return earlier === undefined || fromMs === undefined ? fromMs : Math.min(fromMs, earlier.fromMs)
 }
 
 function sum<T>(list: readonly T[], of: (item: T) => number): number {

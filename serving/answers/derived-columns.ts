@@ -1,40 +1,62 @@
-/** Columns that an answer calculates from its measures: docs/reference/queries.md. */
+/** Columns that an answer calculates from its measures: shares of the total, and the comparison with an earlier period. */
 import type { CompiledMeasure, CompiledSeries, CompiledView, SqlColumn } from '#core/compiled.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { ViewQuery } from '#core/query.ts'
+import { decimalOf } from '#core/stored-value.ts'
 import { QueryError } from './query-error.ts'
 
 export interface DerivedColumn extends SqlColumn {
-  readonly kind: 'share'
+  readonly kind: 'share' | 'previous' | 'difference' | 'ratio'
   readonly of: CompiledMeasure
 }
 
-const NUMBER = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|DECIMAL\(.*|DOUBLE|FLOAT)$/
+const WHOLE = /^U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/
 
 /** @throws QueryError that names the member */
 export function derivedColumns(view: CompiledView, series: CompiledSeries | null, query: ViewQuery): DerivedColumn[] {
-  const { shares = [], totals = false } = query
+  const { shares = [], totals = false, compare } = query
   if (series !== null) {
-    const member = shares.length > 0 ? 'shares' : totals ? 'totals' : null
+    const member = compare !== undefined ? 'compare' : shares.length > 0 ? 'shares' : totals ? 'totals' : null
     if (member !== null)
       throw new QueryError(member, `is not for series: rows of '${series.name}' are calculated from one another`)
   }
-  return shares.map((name, at) => {
-    if (shares.indexOf(name) !== at) throw new QueryError('shares', 'a name is given more than once')
-    return derived('shares', view, numberOf('shares', view, name), 'share', 'DOUBLE')
-  })
+  const compared = compare === undefined ? [] : (query.measures ?? view.measures.map(({ name }) => name))
+  return [
+    ...compared.flatMap((name) => comparedColumns(view, name)),
+    ...shares.map((name, at) => {
+      if (shares.indexOf(name) !== at) throw new QueryError('shares', 'a name is given more than once')
+      return derived('shares', view, numberOf(view, name), 'share', 'DOUBLE')
+    }),
+  ]
 }
 
-function numberOf(member: string, { measures }: CompiledView, name: string): CompiledMeasure {
+/** What it was; of a number, also how much it changed. Unknown names are refused with those of the measures. */
+function comparedColumns(view: CompiledView, name: string): DerivedColumn[] {
+  const measure = view.measures.find((one) => one.name === name)
+  if (measure === undefined) return []
+  const column = (kind: DerivedColumn['kind'], type: string): DerivedColumn =>
+    derived('compare', view, measure, kind, type)
+  const before = column('previous', measure.type)
+  const type = differenceType(measure)
+  return type === null ? [before] : [before, column('difference', type), column('ratio', 'DOUBLE')]
+}
+
+/** Wide enough for the difference of any two values; null: it is not a number. */
+function differenceType({ kind, type }: CompiledMeasure): string | null {
+  if (kind === 'count' || kind === 'countDistinct') return 'BIGINT'
+  if (WHOLE.test(type)) return 'HUGEINT'
+  if (type === 'DOUBLE' || type === 'FLOAT') return 'DOUBLE'
+  const decimal = decimalOf(type)
+  return decimal && `DECIMAL(${Math.min(38, decimal.digits + 1)},${decimal.scale})`
+}
+
+function numberOf({ measures }: CompiledView, name: string): CompiledMeasure {
   const names = measures.map((measure) => measure.name)
   const measure = measures.find((one) => one.name === name)
-  if (measure === undefined) throw new QueryError(member, `'${name}' is unknown${nearest(name, names)}`, names)
-  if (!isNumber(measure)) throw new QueryError(member, `'${name}' has type ${measure.type}, and is not a number`)
+  if (measure === undefined) throw new QueryError('shares', `'${name}' is unknown${nearest(name, names)}`, names)
+  if (differenceType(measure) === null)
+    throw new QueryError('shares', `'${name}' has type ${measure.type}, and is not a number`)
   return measure
-}
-
-function isNumber({ type }: SqlColumn): boolean {
-  return NUMBER.test(type)
 }
 
 /** A name that the view has for something else cannot be a second column of it. */
@@ -46,8 +68,7 @@ function derived(
   type: string,
 ): DerivedColumn {
   const name = `${of.name}_${kind}`
-  const taken = [...dimensions, ...measures, ...lookups].some((column) => column.name === name)
-  if (taken || name === 'time')
+  if ([...dimensions, ...measures, ...lookups].some((column) => column.name === name))
     throw new QueryError(member, `the column '${name}' would have the name of another one of '${view}'`)
   return { name, type, kind, of }
 }

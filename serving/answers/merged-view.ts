@@ -10,8 +10,9 @@ import { answerColumns, memberSql } from './answer-columns.ts'
 import { type AnswerMeta, type AnswerRange, metaOf, type Outdated, type Totals } from './answer-meta.ts'
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
+import { comparedRowsSql } from './compared-rows-sql.ts'
+import { earlierPeriod } from './earlier-period.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
-import { groupRowsSql } from './group-rows-sql.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import { answerSql, filteredSql, rankedSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
 import { NewestPane } from './newest-pane.ts'
@@ -152,8 +153,10 @@ export async function answerStates(
 
 export function rowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
   if (plan.series !== null) return seriesRowsSql({ ...plan, series: plan.series }, states, bound)
-  if (plan.derived.length > 0) return rankedSql(plan, sharedRowsSql(plan, states, range, bound), bound, '')
-  if (plan.fill !== null) return rankedSql(plan, groupRowsSql(plan, states, range, bound), bound)
+  if (plan.derived.some(({ kind }) => kind === 'share'))
+    return rankedSql(plan, sharedRowsSql(plan, states, range, bound), bound, '')
+  if (plan.fill !== null || range.earlier !== undefined)
+    return rankedSql(plan, comparedRowsSql(plan, states, range, bound), bound)
   return answerSql(plan, filteredSql(plan.view, states, range, plan.query.filters ?? [], bound), bound)
 }
 
@@ -198,7 +201,18 @@ function windowUpTo({ sizeMs, everyMs }: SlidingWindow, atMs: number): AnswerRan
 export function panesAsked(plan: QueryPlan, nowMs: number): PaneRange {
   if (plan.series !== null) return {}
   const range = askedRange(plan, nowMs)
-  return { fromMs: range?.fromMs, beforeMs: range?.toMs }
+  const earlier = range === null ? undefined : withEarlier(plan, range).earlier
+  return { fromMs: earlier?.fromMs ?? range?.fromMs, beforeMs: range?.toMs }
+}
+
+/** @throws QueryError */
+function withEarlier(plan: QueryPlan, range: AnswerRange): AnswerRange {
+  const { shift, timezone, buckets, view, window } = plan
+  const { fromMs, toMs } = range
+  if (shift === undefined || fromMs === undefined || toMs === undefined || view.time.kind !== 'panes') return range
+  const zone = window === null ? timezone : 'UTC'
+  const asked = { shift, period: { fromMs, toMs }, grain: buckets?.grain, timezone: zone, paneMs: view.time.paneMs }
+  return { ...range, earlier: earlierPeriod(asked) }
 }
 
 export async function rangeOf(
@@ -209,8 +223,8 @@ export async function rangeOf(
 ): Promise<AnswerRange> {
   const { window } = plan
   const asked = askedRange(plan, nowMs)
-  if (asked !== null || window === null) return asked ?? {}
-  return windowUpTo(window, await latestMs(window.everyMs, states, connection, nowMs))
+  if (asked !== null || window === null) return withEarlier(plan, asked ?? {})
+  return withEarlier(plan, windowUpTo(window, await latestMs(window.everyMs, states, connection, nowMs)))
 }
 
 /** End of the newest pane that does not begin in the future; now when there is none. */

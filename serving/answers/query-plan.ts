@@ -15,6 +15,7 @@ import { nearest } from '#core/definition-error.ts'
 import type { Grain } from '#core/grains.ts'
 import { type Fill, type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { type DerivedColumn, derivedColumns } from './derived-columns.ts'
+import { assertPeriod, checkShift, parsedShift, type Shift } from './earlier-period.ts'
 import { checkFilter, type FilterField } from './filter-sql.ts'
 import { plannedFill } from './planned-fill.ts'
 import { QueryError, UnknownViewError } from './query-error.ts'
@@ -58,6 +59,8 @@ export interface QueryPlan {
   /** all rows are computed, `limit` is the size of a page */
   readonly paged: boolean
   readonly per: readonly string[]
+  /** how far back the period is that rows are compared with, null: as far as it is long; undefined: there is no comparison */
+  readonly shift: Shift | null | undefined
   /** the measures of all groups together are wanted, too */
   readonly totals: boolean
   /** the time buckets that are asked for */
@@ -100,8 +103,14 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     [...keep, ...valueNames, ...derived.map(({ name }) => name)],
   )
   checkFilters(view, query, names)
-  const having = havingOf(values, query)
+  const having = havingOf([...values, ...derived.filter(({ kind }) => kind !== 'share')], query)
   const time = series === null ? timeAsked(view, query) : timeOfSeries(series, query)
+  const shift = shiftOf(query, grain, time.window !== null)
+  if (shift !== undefined && query.totals && (having.length > 0 || rank?.having !== undefined))
+    throw new QueryError(
+      'totals',
+      "cannot be combined with 'compare' and 'having': groups that pass can have had others beside them",
+    )
   const limit = query.limit ?? rank?.limit ?? QUERY_LIMITS.rowsDefault
   if (!Number.isInteger(limit) || limit < 1 || limit > QUERY_LIMITS.rowsMax) {
     throw new QueryError('limit', `must be an integer from 1 to rowsMax = ${QUERY_LIMITS.rowsMax}`)
@@ -132,10 +141,19 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     limit,
     paged: query.cursor !== undefined,
     per,
+    shift,
     totals: query.totals === true,
     fill: plannedFill(query, series, grain),
     ...time,
   }
+}
+
+function shiftOf(query: ViewQuery, grain: Grain | undefined, isWindow: boolean): QueryPlan['shift'] {
+  if (query.compare === undefined) return undefined
+  assertPeriod(query, isWindow)
+  const shift = parsedShift(query.compare)
+  if (shift !== null) checkShift(shift, grain)
+  return shift
 }
 
 /** Ranking within each country shows the country, also where the view's own ranking does not. */

@@ -5,9 +5,8 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { memberSql } from './answer-columns.ts'
 import type { AnswerRange, Totals } from './answer-meta.ts'
 import type { BoundValues } from './bound-values.ts'
-import { groupRowsSql } from './group-rows-sql.ts'
+import { comparedRowsSql, comparedSql, valueIn } from './compared-rows-sql.ts'
 import { filteredSql, groupedStates, havingSql } from './merged-sql.ts'
-import { ofNoEvents } from './no-events.ts'
 import type { QueryPlan } from './query-plan.ts'
 
 /**
@@ -43,7 +42,7 @@ function ofGroupsSql(plan: QueryPlan, source: string, kept: string, bound: Bound
 
 /** The rows of the groups that pass `having`. */
 export function keptSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
-  return `SELECT * FROM (${groupRowsSql(plan, states, range, bound)})${havingSql(plan, bound)}`
+  return `SELECT * FROM (${comparedRowsSql(plan, states, range, bound)})${havingSql(plan, bound)}`
 }
 
 /** @param bound what is bound in the states already; not changed */
@@ -53,26 +52,38 @@ export async function totalsOf(
   states: { readonly sql: string; readonly bound: BoundValues },
   range: AnswerRange,
 ): Promise<Totals> {
-  const { measures } = plan
+  const { measures, derived } = plan
   const bound = states.bound.copy()
   const isFiltered = havingSql(plan, bound.copy()) !== ''
   const kept = isFiltered ? `(${keptSql(plan, states.sql, range, bound)})` : null
-  const total = totalSql(plan, states.sql, range, { kept, measures }, bound)
-  const members = measures.map((measure) => `${quoteText(measure.name)}, ${memberSql(measure)}`)
-  const sketches = measures.filter(({ exactness }) => exactness.kind === 'sketch').map(({ name }) => name)
+  const { earlier } = range
+  const of = (period: AnswerRange): string =>
+    `(SELECT true AS _found, * FROM (${totalSql(plan, states.sql, period, { kept, measures }, bound)}))`
+  const now = measures.flatMap((measure) => {
+    const mark = quoteName(`${measure.name}__estimated`)
+    const value = `${valueIn('_c', measure)} AS ${quoteName(measure.name)}`
+    return measure.exactness.kind === 'sketch' ? [value, `coalesce(_c.${mark}, false) AS ${mark}`] : [value]
+  })
+  const current = `(SELECT ${now.join(', ') || '1 AS _none'} FROM (SELECT 1) LEFT JOIN ${of(range)} AS _c ON true) AS _t`
+  const compared = derived.filter(({ kind }) => kind !== 'share')
+  const rows =
+    earlier === undefined
+      ? current
+      : `(SELECT ${['_t.*', ...compared.flatMap((column) => comparedSql({ ...plan, fill: null }, column, '_t'))].join(', ')} FROM ${current} LEFT JOIN ${of({ fromMs: earlier.fromMs, toMs: earlier.toMs })} AS _e ON true)`
+  const columns = [...measures, ...compared]
+  const members = columns.map((column) => `${quoteText(column.name)}, ${memberSql(column)}`)
+  const sketches = [
+    ...measures.filter(({ exactness }) => exactness.kind === 'sketch'),
+    ...compared.filter((column) => column.of.exactness.kind === 'sketch'),
+  ].map(({ name }) => name)
   const flags = sketches.map((name, at) => `, ${quoteName(`${name}__estimated`)} AS _f${at}`)
   const [found] = await connection.rows<{ readonly row: string } & Record<string, unknown>>(
-    `SELECT json_object(${members.join(', ')})::VARCHAR AS "row"${flags.join('')} FROM (${total})`,
+    `SELECT json_object(${members.join(', ')})::VARCHAR AS "row"${flags.join('')} FROM ${rows}`,
     bound.parameters,
   )
-  if (found === undefined)
-    return {
-      row: Object.fromEntries(measures.map((measure) => [measure.name, ofNoEvents(measure)])),
-      estimated: new Set(),
-    }
   return {
-    row: JSON.parse(found.row, withDigits) as Totals['row'],
-    estimated: new Set(sketches.filter((_, at) => found[`_f${at}`] === true)),
+    row: JSON.parse(found!.row, withDigits) as Totals['row'],
+    estimated: new Set(sketches.filter((_, at) => found![`_f${at}`] === true)),
   }
 }
 

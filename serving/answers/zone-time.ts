@@ -33,8 +33,14 @@ export function zonedTextMs(text: string, timezone: string): number | null {
   return instantOf(ms, timezone)
 }
 
+/** The wall-clock time at an instant, as if it were UTC. */
+export function wallOf(atMs: number, timezone: string): number {
+  return timezone === 'UTC' ? atMs : atMs + offsetMs(atMs, timezone)
+}
+
 /** @param wallMs the wall-clock time, as if it were UTC */
-function instantOf(wallMs: number, timezone: string): number {
+export function instantOf(wallMs: number, timezone: string): number {
+  if (timezone === 'UTC') return wallMs
   const offsets = new Set<number>()
   for (let hours = -REACH_HOURS; hours <= REACH_HOURS; hours++)
     offsets.add(offsetMs(wallMs + hours * HOUR_MS, timezone))

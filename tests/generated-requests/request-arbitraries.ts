@@ -49,6 +49,7 @@ const zone = fc.constantFrom(
 )
 const grain = fc.constantFrom('minute', 'hour', 'day', 'week', 'month', 'quarter', 'year', 'all', 'eon')
 const fill = fc.constantFrom('zero', 'null', 'previous')
+const shift = fc.constantFrom('previous', '1h', '7d', '1w', '1month', '900year', '0d', '999999999s')
 const operator = fc.constantFrom('eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'contains', 'null', 'notnull', 'like')
 
 /** mostly what is right, so that the requests reach deep, and sometimes anything */
@@ -82,6 +83,7 @@ function queryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arbitra
       to: mostly(time, oddText),
       grain: mostly(grain, oddText),
       fill: mostly(fill, oddText),
+      compare: mostly(shift, oddText),
       totals: mostly(fc.constant('true'), oddText),
       shares: someOf(measures),
       timezone: mostly(zone, oddText),
@@ -132,6 +134,7 @@ function jsonQueryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arb
       filter: conditionOf('dimension', dimensions),
       having: conditionOf('measure', measures),
       time: fc.record({ from: moment, to: moment, grain, timezone: zone, at: moment }, { requiredKeys: [] }),
+      compare: mostly<unknown>(fc.record({ shift }), fc.jsonValue({ maxDepth: 1 })),
       totals: mostly<unknown>(fc.boolean(), fc.jsonValue({ maxDepth: 0 })),
       shares: list(measures),
       fill: mostly<unknown>(fill, fc.jsonValue({ maxDepth: 0 })),

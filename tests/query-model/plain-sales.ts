@@ -66,6 +66,14 @@ export type Measure = (typeof MEASURES)[number]
 export type Value = string | number | null
 export type Row = Record<string, Value>
 
+/** What is compared with: so many local days before, or so many milliseconds. */
+export interface PlainPeriod {
+  readonly shift: string
+  readonly fromMs: number
+  readonly toMs: number
+  readonly back: { readonly days: number } | { readonly ms: number }
+}
+
 /** What is asked: a part of the query model, with times as moments. */
 export interface PlainQuery {
   readonly dimensions: readonly Dimension[]
@@ -78,6 +86,7 @@ export interface PlainQuery {
   readonly fill?: 'zero' | 'null' | 'previous' | undefined
   readonly totals?: boolean | undefined
   readonly shares?: readonly ('n' | 'total' | 'buyers')[] | undefined
+  readonly earlier?: PlainPeriod | undefined
   /** at least so many */
   readonly havingN?: number | undefined
 }
@@ -124,8 +133,16 @@ export function hourOf(atMs: number): number {
 
 const ABSENT: Record<Measure, 0 | null> = { n: 0, total: 0, buyers: 0, middle: null, most: null }
 
+/** As `meta.totals` has them. */
+export function plainTotals(sold: readonly Sale[], query: PlainQuery): Row {
+  const { measures, earlier } = query
+  const now = totalsOf(sold, query)
+  if (earlier === undefined) return now
+  return { ...now, ...comparison(now, totalsOf(sold, { ...query, ...earlier }), measures) }
+}
+
 /** Of the sales of all groups that pass. */
-export function plainTotals(sold: readonly Sale[], query: PlainQuery, measures = query.measures): Row {
+function totalsOf(sold: readonly Sale[], query: PlainQuery, measures = query.measures): Row {
   const { dimensions, grain, havingN = 0 } = query
   const buckets = bucketsOf(query)
   const groups = Map.groupBy(salesOf(sold, query), (one) =>
@@ -135,6 +152,53 @@ export function plainTotals(sold: readonly Sale[], query: PlainQuery, measures =
   return passing.length === 0
     ? Object.fromEntries(measures.map((name) => [name, ABSENT[name]]))
     : valuesOf(measures, passing)
+}
+
+/** The row of the earlier period that is at the same place on the zone's clock; the first one of a repeated hour. */
+function rowsBefore(sold: readonly Sale[], query: PlainQuery, earlier: PlainPeriod): (row: Row) => Row {
+  const { dimensions, measures, fill, grain, timezone } = query
+  const { fromMs, toMs, back } = earlier
+  const clock = new Intl.DateTimeFormat('en-CA', {
+    timeZone: timezone,
+    dateStyle: 'short',
+    ...(grain === 'hour' ? { timeStyle: 'short' as const, hourCycle: 'h23' } : {}),
+  })
+  const placeOf = ({ time }: Row, days: number): string => {
+    if (time === undefined) return ''
+    const atMs = Date.parse(time as string)
+    if ('ms' in back) return String(atMs - (days === 0 ? 0 : back.ms))
+    const [date, hour] = clock.format(atMs).split(', ') as [string, string?]
+    return `${new Date(Date.parse(date) - days * 86_400_000).toISOString().slice(0, 10)} ${hour}`
+  }
+  const keysOf = (row: Row): string => JSON.stringify(dimensions.map((name) => row[name]))
+  const asked = { ...query, fromMs, toMs, earlier: undefined, havingN: undefined, shares: undefined, totals: undefined }
+  const found = new Map<string, Row>()
+  const taken = new Map<string, Value | undefined>()
+  // Where an hour is repeated, the first one is taken, for all groups.
+  for (const start of new Set(bucketsOf(asked).values())) {
+    const time = new Date(start).toISOString()
+    const place = placeOf({ time }, 0)
+    if (grain !== undefined && !taken.has(place)) taken.set(place, time)
+  }
+  for (const row of plainRows(sold, asked)) {
+    const place = placeOf(row, 0)
+    if (taken.get(place) === row.time) found.set(`${place}${keysOf(row)}`, row)
+  }
+  const absent =
+    fill === undefined || fill === 'zero' ? ABSENT : Object.fromEntries(measures.map((name) => [name, null]))
+  return (row) => found.get(`${placeOf(row, 'days' in back ? back.days : 1)}${keysOf(row)}`) ?? absent
+}
+
+function comparison(row: Row, before: Row, measures: readonly Measure[]): Row {
+  const entries = measures.flatMap((name): [string, Value][] => {
+    const [now, then] = [row[name] as number | null, before[name] as number | null]
+    return [
+      [`${name}_previous`, then],
+      [`${name}_difference`, now === null || then === null ? null : now - then],
+      [`${name}_ratio`, now === null || !then ? null : now / then],
+    ]
+  })
+  return Object.fromEntries(entries)
 }
 
 function sharesOf(row: Row, total: Row, { shares = [] }: PlainQuery): Row {
@@ -166,8 +230,10 @@ export function plainRows(sold: readonly Sale[], query: PlainQuery): Row[] {
       return [{ time: new Date(start).toISOString(), ...keys, ...before }]
     })
   })
-  const total = plainTotals(sold, query, allOf(measures, query.shares))
+  const before = query.earlier === undefined ? null : rowsBefore(sold, query, query.earlier)
+  const total = totalsOf(sold, query, allOf(measures, query.shares))
   return rows
+    .map((row) => (before === null ? row : { ...row, ...comparison(row, before(row), measures) }))
     .filter(({ n }) => havingN === undefined || (n !== null && (n as number) >= havingN))
     .map((row) => ({ ...row, ...sharesOf(row, total, query) }))
     .map((row) => shown(row, query))

@@ -112,6 +112,10 @@ export const VIEW_QUERY = z.strictObject({
     .describe(
       `Maximum number of rows, or \`all\` for an export; default: the ranking's, or ${QUERY_LIMITS.rowsDefault}`,
     ),
+  compare: z
+    .string()
+    .optional()
+    .describe('Also what each row was in an earlier period: `previous`, or how far back: 12h, 7d, 1w, 1month, 1year …'),
   totals: z.string().optional().describe('`true`: `meta.totals` has the measures of all groups of the answer together'),
   shares: names('Measures of which each row also has what it has of the total, as `<measure>_share`'),
   at: time('For views with a window: `now`, `latest`, or the time whose window is wanted'),

@@ -20,6 +20,7 @@ export const QUERY_PARAMETERS = [
   'timezone',
   'order',
   'limit',
+  'compare',
   'totals',
   'shares',
   'at',
@@ -65,6 +66,7 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     }),
     time: { from: one('from'), to: one('to'), grain: one('grain'), timezone: one('timezone'), at: one('at') },
     fill: one('fill') as Fill | undefined,
+    compare: shiftOf(one('compare')),
     totals: trueOrFalse('totals', one('totals')),
     shares: list('shares'),
     order: list('order'),
@@ -72,6 +74,10 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
     per: list('per'),
     cursor: one('cursor'),
   })
+}
+
+function shiftOf(shift: string | undefined): { readonly shift: string } | undefined {
+  return shift === undefined ? undefined : { shift }
 }
 
 /** @throws QueryError */

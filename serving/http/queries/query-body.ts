@@ -73,6 +73,12 @@ const TIME = z.strictObject({
   at: MOMENT.optional().describe('For views with a window: `now`, `latest`, or the time whose window is wanted'),
 })
 
+const COMPARE = z.strictObject({
+  shift: z
+    .string()
+    .describe('How far back: `previous` (the period before), or for example 12h, 7d, 1w, 1month, 1quarter, 1year'),
+})
+
 export const QUERY_BODY = z
   .strictObject({
     view: z.string().describe('Name of a view or series'),
@@ -85,6 +91,7 @@ export const QUERY_BODY = z
       .enum(FILLS)
       .optional()
       .describe('Also rows for buckets without events: what no events give, null, or the values of the bucket before'),
+    compare: COMPARE.optional(),
     totals: z.boolean().optional().describe('`meta.totals`: the measures of all groups of the answer together'),
     shares: names('Measures: each row also has what it has of the total, as `<measure>_share`'),
     order: names('Dimensions, measures or `time`; a leading `-` means descending'),
@@ -108,7 +115,7 @@ export const QUERY_BODY = z
 export type QueryBody = z.output<typeof QUERY_BODY>
 
 /** The schemas of nested members whose names are checked; filters are checked by their own reader. */
-const MEMBERS: Readonly<Record<string, z.ZodObject>> = { '': QUERY_BODY, time: TIME }
+const MEMBERS: Readonly<Record<string, z.ZodObject>> = { '': QUERY_BODY, time: TIME, compare: COMPARE }
 
 /** Everything but the conditions, which are read with better messages than a union gives. */
 const PLAIN = QUERY_BODY.extend({ filter: z.unknown().optional(), having: z.unknown().optional() })

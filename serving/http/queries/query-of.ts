@@ -31,6 +31,7 @@ export function queryOf(dataset: string, body: QueryBody): ViewQuery {
       entry.startsWith('-') ? { by: entry.slice(1), direction: 'desc' } : { by: entry, direction: 'asc' },
     ),
     limit: body.limit === 'all' ? undefined : body.limit,
+    compare: body.compare?.shift,
     totals: body.totals || undefined,
     shares: body.shares?.length === 0 ? undefined : body.shares,
     at: at === 'now' || at === 'latest' ? at : time('at', at),

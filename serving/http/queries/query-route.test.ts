@@ -217,6 +217,26 @@ test.each<[object | string, string, RegExp]>([
   [{ view: 'sales', shares: ['m'] }, 'shares', /'m' is unknown/],
   [{ view: 'sales', totals: 'yes' }, 'totals', /expected boolean/],
   [{ view: 'sales', having: { measure: 'n_share', operator: 'gt', value: 0 }, shares: ['n'] }, 'having', /unknown/],
+  [{ view: 'sales', compare: { shift: '7d' } }, 'compare', /requires 'from' and 'to'/],
+  [{ view: 'sales', compare: { shift: 'previous', by: '7d' } }, 'compare.by', /unknown member/],
+  [{ view: 'sales', time: march, compare: { shift: '7 days' } }, 'compare', /is not a shift: write 'previous', or/],
+  [{ view: 'sales', time: march, compare: { shift: '15m' } }, 'compare', /panes of 3600 s/],
+  [
+    { view: 'sales', time: { ...march, grain: 'day' }, compare: { shift: '12h' } },
+    'compare',
+    /whole number of the grain/,
+  ],
+  [
+    {
+      view: 'sales',
+      time: march,
+      compare: { shift: '7d' },
+      totals: true,
+      having: { measure: 'n_difference', operator: 'gt', value: 0 },
+    },
+    'totals',
+    /cannot be combined with 'compare' and 'having'/,
+  ],
   [{ view: 'sales', require: ['life'] }, 'require.0', /expected one of/],
 ])('refused by name: %#', async (body, field, detail) => {
   const { status, problem } = await post(body)

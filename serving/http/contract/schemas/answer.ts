@@ -58,6 +58,10 @@ const ANSWER_META = z.strictObject({
     .describe('With `totals`: the measures of all groups of the answer together'),
   from: moment.nullable(),
   to: moment.nullable(),
+  compare: z
+    .strictObject({ from: moment, to: moment })
+    .nullable()
+    .describe('With `compare`: the period that rows are compared with'),
   window: z.strictObject({ from: moment, to: moment, ended: z.boolean() }).nullable(),
   dictionaries: z.record(z.string(), z.string()),
   truncated: z.boolean(),
