@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { text as textOf } from 'node:stream/consumers'
 import type { Positions } from '#core/offsets.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
+import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
+import { LiveMissingError, OutdatedError } from '#serving/answers/query-error.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
 import {
   parseAtLeast,
@@ -17,6 +19,7 @@ import { CommandError } from './exit-codes.ts'
 
 export type AskedOptions = QueryTexts & {
   readonly jsonQuery?: string
+  readonly all?: boolean
   readonly requireLive?: boolean
   readonly requireCurrent?: boolean
 }
@@ -24,6 +27,8 @@ export type AskedOptions = QueryTexts & {
 export interface AskedQuestion {
   readonly query: ViewQuery
   readonly required: Required
+  /** all rows are wanted, however many */
+  readonly everyRow: boolean
   /** the position that the answer must count; null if it need not count a certain one. @throws QueryError */
   readonly atLeast: (open: Pick<ServedDataset, 'partitions' | 'log'>) => Positions | null
 }
@@ -34,12 +39,16 @@ export async function questionOf(
   view: string | undefined,
   options: AskedOptions,
 ): Promise<AskedQuestion> {
-  const { jsonQuery, requireLive = false, requireCurrent = false } = options
+  const { jsonQuery, all = false, requireLive = false, requireCurrent = false } = options
   const texts = Object.fromEntries(QUERY_PARAMETERS.map((name) => [name, options[name]]))
   if (jsonQuery === undefined) {
     if (view === undefined) throw new CommandError('usage', 'name a view, or give a query with --json-query')
     const required = { live: requireLive, current: requireCurrent }
-    return { query: parseQuery(dataset, view, texts), required, atLeast: (open) => parseAtLeast(texts, open) }
+    const everyRow = all || texts.limit === 'all'
+    if (all && texts.limit !== undefined && texts.limit !== 'all')
+      throw new CommandError('usage', '--all and --limit exclude each other')
+    const query = parseQuery(dataset, view, everyRow ? { ...texts, limit: undefined } : texts)
+    return { query, required, everyRow, atLeast: (open) => parseAtLeast(texts, open) }
   }
   const given = Object.keys(texts).find((name) => texts[name] !== undefined)
   if (view !== undefined || given !== undefined)
@@ -52,7 +61,17 @@ export async function questionOf(
     live: requireLive || (body.require ?? []).includes('live'),
     current: requireCurrent || (body.require ?? []).includes('current'),
   }
-  return { query: queryOf(dataset, body), required, atLeast: (open) => positionOf(body.atLeast, open) }
+  const everyRow = all || body.limit === 'all'
+  return { query: queryOf(dataset, body), required, everyRow, atLeast: (open) => positionOf(body.atLeast, open) }
+}
+
+/** @throws OutdatedError, LiveMissingError for an answer that lacks what it must have */
+export function assertRequired(
+  { live, current }: Required,
+  { dataset, view, outdated, liveMissing }: AnswerMeta,
+): void {
+  if (current && outdated !== null) throw new OutdatedError({ dataset, name: view })
+  if (live && liveMissing !== null) throw new LiveMissingError(liveMissing)
 }
 
 async function sentText(file: string): Promise<string> {

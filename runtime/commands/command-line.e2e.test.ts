@@ -170,7 +170,22 @@ describe('from a file to an answer', () => {
     const listed = JSON.parse(watershed(['generations', 'list', '--json']).stdout) as { id: string; current: boolean }[]
     const { id } = listed.find(({ current }) => current)!
     await vi.waitFor(async () => expect(await (await fetch(`${url}/readyz`)).text()).toContain(id), DEADLINE)
+    const view = `${url}/v1/datasets/meetup_rsvps/views/responses_by_country`
+    const bytesOf = async (path: string): Promise<string> =>
+      Buffer.from(await (await fetch(`${view}${path}`)).arrayBuffer()).toString()
+    const [csv, ndjson] = [await bytesOf('.csv?limit=3&bom=true'), await bytesOf('.ndjson?limit=all&grain=minute')]
     expect(await stop()).toBe(0)
+    const asked = ['query', 'meetup_rsvps', 'responses_by_country']
+    expect(csv.split('\n').length).toBeGreaterThan(2)
+    expect(watershed([...asked, '--limit', '3', '--format', 'csv', '--bom']).stdout).toBe(csv)
+    expect(watershed([...asked, '--grain', 'minute', '--all', '--format', 'ndjson']).stdout).toBe(ndjson)
+    const file = join(folder, 'all.ndjson')
+    const written = watershed([...asked, '--grain', 'minute', '--limit', 'all', '-o', file])
+    expect([written.code, written.stdout, readFileSync(file, 'utf8')]).toEqual([0, '', ndjson])
+    for (const wrong of [['--all'], ['-o', 'all.txt'], ['--json', '--format', 'csv'], ['--all', '--limit', '3']]) {
+      const { code, stdout } = watershed([...asked, ...wrong])
+      expect([code, stdout], wrong.join(' ')).toEqual([64, ''])
+    }
     const query = ['query', 'meetup_rsvps', 'responses_by_country', '--dimensions', '', '--json']
     for (const wait of [[], ['--wait'], ['--at-least', '0:1']])
       expect((JSON.parse(watershed([...query, ...wait]).stdout) as Answer).data).toEqual(answer.data)

@@ -12,8 +12,13 @@ export function print(text: string): void {
   write(1, `${text}\n`)
 }
 
+/** Bytes as they are. @returns false when nobody reads on */
+export function printBytes(bytes: Buffer): boolean {
+  return write(1, bytes)
+}
+
 /** stderr for whole lines, as a log writes them. */
-export const stderrLines = { write: (line: string): void => write(2, line) }
+export const stderrLines = { write: (line: string): void => void write(2, line) }
 
 /** Messages for the user: progress, warnings, next steps. */
 export function say(text: string): void {
@@ -61,17 +66,18 @@ function textOf(value: unknown): string {
 }
 
 /** Synchronous, so that nothing is lost when the process exits; a closed pipe (head) is not an error. */
-function write(descriptor: 1 | 2, text: string): void {
-  const bytes = Buffer.from(text)
+function write(descriptor: 1 | 2, data: string | Buffer): boolean {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(descriptor, bytes, at)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code === 'EPIPE') return
+      if (code === 'EPIPE') return false
       if (code !== 'EAGAIN') throw error
       // The pipe is full because its reader is slow: wait a moment.
       Atomics.wait(PAUSE, 0, 0, 5)
     }
   }
+  return true
 }

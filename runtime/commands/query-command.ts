@@ -1,29 +1,24 @@
 /** watershed query <dataset> [view]: queries a view as a program does over HTTP; prints a table, or JSON for programs. */
 import type { Command } from 'commander'
-import { isReached, positionAfter } from '#core/log-position.ts'
-import type { Positions } from '#core/offsets.ts'
 import { answerView } from '#serving/answers/answer-from-rows.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
-import { answerAtLeast } from '#serving/answers/at-least.ts'
-import { LiveMissingError, OutdatedError } from '#serving/answers/query-error.ts'
 import { planFor } from '#serving/answers/query-plan.ts'
 import type { QUERY_PARAMETERS } from '#serving/http/queries/parse-query.ts'
-import type { OpenDataset } from '../drivers/open-dataset.ts'
-import { stopSignal } from '../signals.ts'
-import { type AskedOptions, questionOf } from './asked-question.ts'
-import { bringUpToDate, foldedByOthers, type UpToDate } from './bring-up-to-date.ts'
+import { type AskedOptions, assertRequired, questionOf } from './asked-question.ts'
+import { type Asked, askUpToDate, logEnd, sayBehind } from './asked-up-to-date.ts'
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
-import { EXIT_CODES } from './exit-codes.ts'
+import { exportRows } from './export-rows.ts'
 import { keepDigits, print, printTable, say } from './output.ts'
 import { explainedAs, sayExplanation, type TimedAnswer } from './say-explanation.ts'
 import type { Workspace } from './workspace.ts'
+import { encoded, type OutputOptions, withOutputOptions, writeOut, writtenAs } from './written-answer.ts'
 
 type QueryOptions = SharedOptions &
   AskedOptions & {
     readonly catchUp: boolean
     readonly wait?: boolean
     readonly explain?: boolean
-  }
+  } & OutputOptions
 
 /** One flag per HTTP parameter, except `require`, which is `--require-live` and `--require-current`, and `cursor`: pages end with the process. */
 const FLAGS: Readonly<
@@ -61,6 +56,7 @@ export function queryCommand(): Command {
     else command.option(flag, meaning)
   }
   command.option('--json-query <file>', 'the whole query as JSON, as POST …/query takes it, from a file or - for stdin')
+  withOutputOptions(command)
   command.option('--wait', 'wait until the answer counts every event that is in the log now')
   command.option('--require-live', 'fail if events of open segments may be missing in the answer')
   command.option('--require-current', 'fail if the view is answered by its earlier definition')
@@ -71,56 +67,34 @@ export function queryCommand(): Command {
 
 async function query(dataset: string, view: string | undefined, options: QueryOptions): Promise<void> {
   const question = await questionOf(dataset, view, options)
-  const asking = async (workspace: Workspace): Promise<Asked> => {
+  const as = writtenAs(options)
+  if (question.everyRow) return exportRows(dataset, question, as, options)
+  const asking = async (workspace: Workspace): Promise<Asked<TimedAnswer> & { readonly bytes: Buffer | null }> => {
     const open = await workspace.dataset(dataset, 'late')
-    const { queryMsMax, waitMsMax, answerBytesMax } = workspace.configuration
+    const { queryMsMax, answerBytesMax } = workspace.configuration
     const ask = async (): Promise<TimedAnswer> => {
       const beganMs = performance.now()
       const answer = await answerView(open, question.query, { queryMsMax, answerBytesMax })
       const { view } = planFor(open.dataset, question.query)
       return { ...answer, stored: view, tookMs: performance.now() - beganMs }
     }
+    const { catchUp } = options
     const position = options.wait ? await logEnd(open) : question.atLeast(open)
-    const asked = await askUpToDate(workspace, open, ask, options.catchUp)
-    if (position === null || isReached(position, asked.meta.position)) return asked
-    return { ...asked, ...(await answerAtLeast({ position, waitMsMax }, ask)) }
+    const asked = await askUpToDate(workspace, open, ask, { position, catchUp })
+    return { ...asked, bytes: as === null ? null : await encoded(asked, as, workspace) }
   }
   const answered = await withWorkspace(options, 'serve', asking, { dataset })
-  const { rowsJson, meta, upToDate } = answered
-  const { required } = question
-  if (required.current && meta.outdated !== null) throw new OutdatedError({ dataset, name: meta.view })
-  if (required.live && meta.liveMissing !== null) throw new LiveMissingError(meta.liveMissing)
+  const { rowsJson, meta, upToDate, bytes } = answered
+  assertRequired(question.required, meta)
   const explained = options.explain && answered.snapshot ? explainedAs(answered, answered.snapshot) : null
   const member = explained === null ? '' : `,"explain":${JSON.stringify(explained)}`
-  if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}${member}}`)
+  if (as !== null && bytes !== null) {
+    await writeOut([bytes], as)
+    sayRows(answered.rowCount, meta)
+  } else if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}${member}}`)
   else show(rowsJson, meta)
-  if (explained !== null && !options.json) sayExplanation(explained)
+  if (explained !== null && (as !== null || !options.json)) sayExplanation(explained)
   sayBehind(meta, upToDate)
-}
-
-const UNKNOWN_END = 'the log cannot be read, or ends before what was counted; run `watershed doctor`'
-
-interface Asked extends TimedAnswer {
-  readonly upToDate: UpToDate
-}
-
-/** Asks again after folding what the answer does not count; a wrong question is refused before that. */
-async function askUpToDate(
-  workspace: Workspace,
-  open: OpenDataset,
-  ask: () => Promise<TimedAnswer>,
-  catchUp: boolean,
-): Promise<Asked> {
-  const answer = await ask()
-  const { behind, liveMissing } = answer.meta
-  // What would be folded now could not be stored.
-  if (liveMissing !== null) return { ...answer, upToDate: { kind: 'nobody', why: liveMissing } }
-  if (behind === 0) return { ...answer, upToDate: { kind: 'counted' } }
-  if (behind === null) return { ...answer, upToDate: { kind: 'nobody', why: UNKNOWN_END } }
-  if (!catchUp) return { ...answer, upToDate: await foldedByOthers(open) }
-  const stop = stopSignal()
-  const upToDate = await bringUpToDate(workspace, open, 'flushed', stop.signal).finally(stop.dispose)
-  return { ...(upToDate.kind === 'counted' ? await ask() : answer), upToDate }
 }
 
 function show(rowsJson: string, meta: AnswerMeta): void {
@@ -130,8 +104,12 @@ function show(rowsJson: string, meta: AnswerMeta): void {
     heads,
     rows.map((row) => heads.map((head) => row[head])),
   )
+  sayRows(rows.length, meta)
+}
+
+function sayRows(rows: number, meta: AnswerMeta): void {
   say(
-    `${rows.length} rows${meta.truncated ? ' (truncated; raise --limit)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
+    `${rows} rows${meta.truncated ? ' (truncated; raise --limit, or use --all)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
   )
   if (meta.totals !== null) say(`in total: ${JSON.stringify(meta.totals)}`)
   if (meta.outdated !== null)
@@ -139,25 +117,4 @@ function show(rowsJson: string, meta: AnswerMeta): void {
       `answered by the earlier definition of the view, which differs in: ${meta.outdated.changes.join(', ')}; run \`watershed backfill ${meta.dataset}\``,
     )
   if (!meta.gapFree) say(`the log has ${meta.gaps.length} gaps, whose events were lost; run \`watershed doctor\``)
-}
-
-/** How far the answer is behind the log, and who counts the rest. */
-function sayBehind({ behind }: AnswerMeta, upToDate: UpToDate): void {
-  const lacks =
-    behind === null
-      ? 'whether the answer includes every event of the log is unknown'
-      : `${behind} events of the log are not included yet`
-  say(behind === 0 ? 'the answer includes every event of the log' : `${lacks}: ${whyBehind(upToDate)}`)
-  if (behind !== 0 && upToDate.kind === 'nobody') process.exitCode = EXIT_CODES.behind.code
-}
-
-function whyBehind(upToDate: UpToDate): string {
-  if (upToDate.kind === 'counted') return 'they arrived after the command had started'
-  return upToDate.kind === 'stream-role' ? 'a stream role is folding them, query again' : upToDate.why
-}
-
-/** The position after everything that is in the log now. */
-async function logEnd({ log }: OpenDataset): Promise<Positions> {
-  const partitions = Array.from({ length: log.partitions }, (_, partition) => partition)
-  return positionAfter(await Promise.all(partitions.map((partition) => log.range(partition))))
 }

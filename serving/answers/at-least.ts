@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isReached } from '#core/log-position.ts'
 import type { Positions } from '#core/offsets.ts'
-import type { Answer } from './merged-view.ts'
+import type { AnswerMeta } from './answer-meta.ts'
 import { PositionNotReachedError } from './query-error.ts'
 
 export const WAIT_MS_MAX = 10_000
@@ -14,7 +14,7 @@ export interface AtLeast {
 }
 
 /** The first answer that counts everything before the position. @throws PositionNotReachedError; what `ask` throws */
-export async function answerAtLeast<Given extends Answer>(
+export async function answerAtLeast<Given extends { readonly meta: Pick<AnswerMeta, 'position'> }>(
   { position, waitMsMax }: AtLeast,
   ask: () => Promise<Given>,
 ): Promise<Given> {

@@ -28,16 +28,18 @@ export interface ExportOptions {
   readonly bytesMax: number
   /** the provenance as clients see it */
   readonly metaJson: string
+  /** called now and then with the size of the file so far */
+  readonly grown?: (bytes: number) => void
 }
 
 /** @throws ExportTooLargeError, EngineMemoryError */
 export async function writeExport(
   rows: EveryRow,
   connection: EngineConnection,
-  { format, folder, bytesMax, metaJson }: ExportOptions,
+  { format, folder, bytesMax, metaJson, grown = () => {} }: ExportOptions,
 ): Promise<ExportFile> {
   const file = scratchFile(folder, format.extension)
-  const size = watchSize(file, bytesMax, () => connection.stop())
+  const size = watchSize(file, bytesMax, { grown, stopWriting: () => connection.stop() })
   try {
     const framed = await format.write({ ...rows, metaJson, connection }, file)
     size.assert()
@@ -57,14 +59,23 @@ export async function writeExport(
   }
 }
 
-function watchSize(file: string, bytesMax: number, stopWriting: () => void): { assert(): void; stop(): void } {
+interface SizeListener {
+  readonly grown: (bytes: number) => void
+  readonly stopWriting: () => void
+}
+
+function watchSize(
+  file: string,
+  bytesMax: number,
+  { grown, stopWriting }: SizeListener,
+): { assert(): void; stop(): void } {
   let isTooLarge = false
   const look = async (): Promise<void> => {
     const bytes = await stat(file).then(
       ({ size }) => size,
       () => 0,
     )
-    if (bytes <= bytesMax) return
+    if (bytes <= bytesMax) return grown(bytes)
     isTooLarge = true
     stopWriting()
   }
