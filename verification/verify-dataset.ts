@@ -5,11 +5,12 @@
  * Works while events arrive and generations are published; if the lake changes underneath, it starts again.
  */
 import type { CompiledView } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { LogRangeError } from '#storage/log/event-log.ts'
 import { compareView, type Relation, type ViewComparison } from './compare-view.ts'
-import { compareWithGiven, givenFiles } from './given-states.ts'
+import { compareWithGiven, givenFiles, lostStates } from './given-states.ts'
 import { MovedOnError, type PartitionCount, type RawParts, type RawPosition, rawRows } from './raw-rows.ts'
 
 /** How often a verification is restarted before it fails. */
@@ -20,6 +21,8 @@ export interface MergedSnapshot {
   /** id of the generation; null before the first */
   readonly generation: string | null
   readonly positions: readonly RawPosition[]
+  /** by partition, the first offset that the merged rows of the view count: those before it were removed before it was defined */
+  countedFrom(view: CompiledView): readonly Offset[]
   /** relation with the view's pane, dimensions and presented measures, at the finest grain, of all layers together */
   merged(view: CompiledView): Relation
 }
@@ -37,6 +40,8 @@ export interface VerifyReport {
   readonly generation: string | null
   readonly partitions: readonly PartitionCount[]
   readonly views: readonly ViewComparison[]
+  /** what could not be compared, one sentence for each */
+  readonly notes: readonly string[]
   /** one sentence per kind of difference; empty if equal */
   readonly problems: readonly string[]
   readonly tookMs: number
@@ -77,21 +82,24 @@ async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Pro
   const raw = await rawRows({ ...parts, connection }, snapshot.positions)
   try {
     const views: ViewComparison[] = []
+    const notes: string[] = []
     for (const view of parts.dataset.views.values()) {
       parts.signal?.throwIfAborted()
       parts.onView?.(view.name, views.length, parts.dataset.views.size)
       const sides = { merged: snapshot.merged(view), recounted: { sql: `(${view.recountSql(raw.relation)})` } }
       const given = givenFiles(view, raw.summaries)
+      const lost = lostStates(view, raw.summaries, snapshot.countedFrom(view))
+      if (lost !== null) notes.push(lost)
       views.push(
-        given.length === 0
+        given.length === 0 && lost === null
           ? await compareView(connection, view, sides)
-          : await compareWithGiven(connection, view, parts.lake, { ...sides, rows: raw.relation, given }),
+          : await compareWithGiven(connection, view, parts.lake, { ...sides, rows: raw.relation, given, lost }),
       )
     }
     const problems = [...countProblems(raw.counts), ...viewProblems(views)]
     const { name } = parts.dataset
     const equal = problems.length === 0
-    return { dataset: name, equal, generation: snapshot.generation, partitions: raw.counts, views, problems }
+    return { dataset: name, equal, generation: snapshot.generation, partitions: raw.counts, views, notes, problems }
   } finally {
     await raw.drop()
   }

@@ -85,6 +85,7 @@ function show(report: ToldReport): void {
     say(
       `${report.dataset}: series are calculated from these views when they are asked for: ${report.series.join(', ')}`,
     )
+  for (const note of report.notes) say(`${report.dataset}: ${note}`)
   for (const problem of report.problems) say(`different: ${problem}`)
   for (const { view, first } of report.views) for (const row of first) say(`  ${view}: ${JSON.stringify(row)}`)
   const took = `generation ${report.generation ?? 'none'}, ${(report.tookMs / 1_000).toFixed(1)} s`

@@ -1,6 +1,7 @@
 /** A snapshot of the serving tier at the finest grain, which verify compares with the recount. */
 import type { CompiledView } from '#core/compiled.ts'
 import { keyNames } from '#core/view-time.ts'
+import { uncountedOf } from '#serving/answers/counts-from.ts'
 import { BoundValues, stateFiles, statesSql } from '#serving/answers/merged-sql.ts'
 import { type ServedDataset, type Snapshot, SnapshotError, takeSnapshot } from '#serving/answers/snapshot.ts'
 import type { MergedSnapshot } from '#verification/verify-dataset.ts'
@@ -14,6 +15,7 @@ export async function mergedSnapshot(served: ServedDataset): Promise<MergedSnaps
   return {
     generation: snapshot.generation?.id ?? null,
     positions: snapshot.partitions,
+    countedFrom: (view: CompiledView) => uncountedOf(view, snapshot).map((lacks) => lacks?.offset ?? 0),
     merged: (view: CompiledView) => {
       const bound = new BoundValues()
       const merged = view.mergeSql(statesSql(view, snapshot, served.lake, bound))

@@ -25,9 +25,9 @@ export function countsFromOf(
   return { position: lacks.map((each) => each?.offset ?? 0), time: new Date(timeMaxMs + 1).toISOString() }
 }
 
-/** By partition. Without a generation, summaries are among the segments. */
-function uncountedOf(
-  { name, hash }: QueryPlan['view'],
+/** By partition, what the view does not count. Without a generation, summaries are among the segments. */
+export function uncountedOf(
+  { name, hash }: Pick<QueryPlan['view'], 'name' | 'hash'>,
   { generation, segments, partitions }: Pick<Snapshot, 'generation' | 'segments' | 'partitions'>,
 ): (UncountedBefore | undefined)[] {
   const counted = generation?.views[name]
