@@ -1,6 +1,6 @@
 /** What there is to say about the closed segments and the files of the lake. */
 import type { SegmentChain } from '#storage/lake/lake.ts'
-import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
+import { gapsIn, unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import type { Finding } from './finding.ts'
 
@@ -16,7 +16,7 @@ export async function examineLake({ lake, log, partitions }: OpenDataset): Promi
     rows: sum((segment) => segment.rows),
     deadLetters: sum((segment) => segment.deadLetters),
     lateRows: sum((segment) => segment.late.rows),
-    gaps: segments.filter((segment) => segment.kind === 'gap').length,
+    gaps: segments.flatMap(gapsIn).length,
   }
   const message = `${numbers.segments} closed segments with ${numbers.rows} rows, ${numbers.deadLetters} dead letters, ${numbers.lateRows} late rows`
   const findings: Finding[] = [{ part: 'lake', state: 'ok', message, advice: null, numbers }]
@@ -56,7 +56,7 @@ function foreignLog(identity: string): Finding {
 }
 
 function gapsFound(chains: readonly SegmentChain[]): Finding {
-  const gaps = chains.flatMap((chain) => chain.segments.filter((segment) => segment.kind === 'gap'))
+  const gaps = chains.flatMap((chain) => chain.segments.flatMap(gapsIn))
   const lost = gaps.reduce((sum, gap) => sum + gap.end - gap.start, 0)
   return {
     part: 'lake',

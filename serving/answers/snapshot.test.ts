@@ -5,10 +5,11 @@ import type { OffsetRange } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
+import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
-import { type ServedDataset, takeSnapshot } from './snapshot.ts'
+import { gapsOf, type ServedDataset, takeSnapshot } from './snapshot.ts'
 
 const segment = (start: number, end: number, more: Partial<SegmentManifest> = {}): SegmentManifest =>
   ({
@@ -336,4 +337,11 @@ describe('a speed store that cannot be read', () => {
     const store = { ...served.store, read: down } as SpeedStore
     await expect(takeSnapshot({ ...served, store }, optional)).rejects.toThrow(/the lake ends at offset 5/)
   })
+})
+
+test('gaps among removed raw events stay gaps, also without a generation', () => {
+  const gaps = [{ partition: 0, start: 3, end: 5 }]
+  const summary: SegmentManifest = { ...emptySegment(0, 0, 10), kind: 'summary', gaps }
+  const gap: SegmentManifest = { ...emptySegment(0, 10, 12), kind: 'gap' }
+  expect(gapsOf(null, [summary, gap])).toEqual([...gaps, { partition: 0, start: 10, end: 12 }])
 })

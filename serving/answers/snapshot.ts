@@ -9,7 +9,7 @@ import type { Offset, Positions } from '#core/offsets.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
-import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { gapsIn, type SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import type { Marker, OpenPartials, PaneRange, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { type BriefLookLimits, BriefLooks } from './brief-look.ts'
@@ -250,10 +250,7 @@ export function segmentsBehind(
 
 /** Offsets that were lost before they were read: before the boundary and behind it. */
 export function gapsOf(generation: GenerationManifest | null, segments: readonly SegmentManifest[]): readonly Gap[] {
-  return [
-    ...(generation?.gaps ?? []),
-    ...segments.filter(({ kind }) => kind === 'gap').map(({ partition, start, end }) => ({ partition, start, end })),
-  ]
+  return [...(generation?.gaps ?? []), ...segments.flatMap(gapsIn)]
 }
 
 /**
