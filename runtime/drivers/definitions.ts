@@ -7,7 +7,7 @@ import { eventCheck } from '#core/check-event.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { DatasetDefinition } from '#core/definition.ts'
-import { nearest } from '#core/definition-error.ts'
+import { DefinitionError, nearest } from '#core/definition-error.ts'
 import type { SqlDialect } from '#core/dialect.ts'
 import { isDecidedByEngine } from '#core/read-columns.ts'
 import { SHIPPED_DATASETS, type ShippedDataset } from '#datasets/shipped.ts'
@@ -42,6 +42,7 @@ export async function loadDatasets(
       const dataset = await compileDataset(definition, connection).catch((error: Error) => {
         throw new CommandError('definition', `${url}: ${error.message}`, { cause: error })
       })
+      await assertSinkQueries(dataset, url)
       if (datasets.has(dataset.name)) {
         throw new CommandError(
           'definition',
@@ -54,6 +55,15 @@ export async function loadDatasets(
   } finally {
     connection.close()
   }
+}
+
+/** @throws CommandError 'definition' */
+async function assertSinkQueries(dataset: CompiledDataset, url: string): Promise<void> {
+  if (dataset.sinks.length === 0) return
+  const { sinkQueryProblems } = await import('./sink-queries.ts')
+  const problems = sinkQueryProblems(dataset)
+  if (problems.length === 0) return
+  throw new CommandError('definition', `${url}: ${new DefinitionError(dataset.name, problems).message}`)
 }
 
 /** What checking events at ingest needs of a dataset. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { PartStatus } from '../roles/role-messages.ts'
 import { forEveryone, servedParts } from './served-parts.ts'
+import { sinkPart, unknownSink } from './sink-reports.ts'
 
 const part = (state: PartStatus['state'], fault: string | null = null): PartStatus => ({
   name: 'batch of shop',
@@ -35,4 +36,15 @@ test('secrets are masked in what a part tells, and paths and control characters 
   expect(forEveryone(told, ['pass-word'])).toEqual({ ...told, detail: 'no answer of http://me:***@host' })
   const fault = { ...told, detail: 'log /d/log/shop.sqlite: the file was \u001bdeleted' }
   expect(forEveryone(fault, []).detail).toBe('log shop.sqlite: the file was \\u001bdeleted')
+})
+
+test('a sink whose receiver fails is told of, and leaves the platform ready', () => {
+  const sink = unknownSink('shop', { name: 'to_crm', kind: 'webhook', view: 'by_kind', url: 'https://crm.example/' })
+  const failing = { ...sink, state: 'failing', reason: 'the receiver answered with 503', waitingMs: 900 } as const
+  expect(sinkPart(failing)).toEqual({
+    name: 'sink to_crm of shop',
+    ready: true,
+    state: 'failing',
+    detail: 'the receiver answered with 503, deliveries 0, waitingMs 900',
+  })
 })

@@ -2,6 +2,7 @@
 import type { SinkDefinition } from '#core/sink-definition.ts'
 import { visibleText } from '#core/visible-text.ts'
 import type { ServedSink } from '#serving/http/operations/sink-routes.ts'
+import type { ServedPart } from '#serving/http/site/health-routes.ts'
 import { withoutPaths } from '#serving/http/without-paths.ts'
 import type { SinkStatus } from '#serving/sinks/sink-runner.ts'
 import { NOTE_FRESH_MS, type SourceBoard, type SourceNote } from '#storage/sources/source-board.ts'
@@ -44,6 +45,22 @@ export function servedSink(
   const shown = reason === null ? null : visibleText(withoutPaths(masked(reason, secrets)))
   const lastDeliveryAt = lastDeliveryMs === null ? null : new Date(lastDeliveryMs).toISOString()
   return { ...report, reason: shown, lastDeliveryAt }
+}
+
+/** A sink for /readyz. It never makes the platform unready: to take no queries helps neither the receiver nor who asks. */
+export function sinkPart({ dataset, sink, state, reason, deliveries, delivered, waitingMs }: SinkReport): ServedPart {
+  const said = [
+    reason,
+    `deliveries ${deliveries}`,
+    delivered === null ? null : `delivered ${delivered}`,
+    waitingMs === null ? null : `waitingMs ${waitingMs}`,
+  ]
+  return {
+    name: `sink ${sink} of ${dataset}`,
+    ready: true,
+    state,
+    detail: said.filter((text) => text !== null).join(', '),
+  }
 }
 
 /** Gauges of all sinks. */

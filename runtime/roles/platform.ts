@@ -32,7 +32,7 @@ import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
-import { type SinkReport, servedSink, sinkReadings, sinkReports } from '../health/sink-reports.ts'
+import { type SinkReport, servedSink, sinkPart, sinkReadings, sinkReports } from '../health/sink-reports.ts'
 import { type SourceReport, servedSource, sourceReadings, sourceReports } from '../health/source-reports.ts'
 import { stateReadings } from '../health/state-readings.ts'
 import { verifyReadings } from '../health/verify-readings.ts'
@@ -307,7 +307,10 @@ export class Platform {
   }
 
   async #parts(): Promise<ServedPart[]> {
-    return [...this.#roles.flatMap((role) => servedParts(role.state())), ...((await this.#answering?.look()) ?? [])]
+    const roles = this.#roles.flatMap((role) => servedParts(role.state()))
+    const answers = (await this.#answering?.look()) ?? []
+    const sinks = this.#sinks === null ? [] : (await this.#sinkReports()).map(sinkPart)
+    return [...roles, ...answers, ...sinks]
   }
 
   /** The page of batch jobs, where there is a queue and a key for it. */

@@ -1,0 +1,60 @@
+/** Sinks whose query cannot be answered are found when the definition is loaded. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { loadDatasets } from './definitions.ts'
+
+const LANGUAGE = fileURLToPath(new URL('../../core/definition.ts', import.meta.url))
+
+let folder: string
+let engine: DuckDbEngine
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-sink-queries-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+})
+afterAll(() => {
+  engine.close()
+  rmSync(folder, { recursive: true })
+})
+
+function load(name: string, query: Readonly<Record<string, string>>): ReturnType<typeof loadDatasets> {
+  const file = join(folder, `${name}.ts`)
+  const sink = { name: 'to_crm', kind: 'webhook', view: 'by_kind', url: 'https://crm.example/', query }
+  writeFileSync(
+    file,
+    `import { count, defineDataset } from '${LANGUAGE}'
+export default defineDataset({
+  name: 'shop',
+  time: 'at',
+  key: 'id',
+  columns: {
+    id: { type: 'BIGINT', path: '$.id', required: true },
+    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
+    kind: { type: 'VARCHAR', path: '$.kind' },
+  },
+  views: { by_kind: { dimensions: { kind: 'kind' }, time: ['day'], measures: { n: count() } } },
+  sinks: [${JSON.stringify(sink)}],
+})
+`,
+  )
+  return loadDatasets([file], engine)
+}
+
+test('a query that can be answered is taken', async () => {
+  expect([...(await load('good', { having: 'n:gte:100', dimensions: 'kind' })).keys()]).toEqual(['shop'])
+})
+
+test.each([
+  ['a measure that there is not', { having: 'm:gte:100' }, /having: .*'m'/],
+  ['a dimension that there is not', { dimensions: 'kinds' }, /dimensions: .*'kinds'/],
+  ['a parameter that there is not', { havin: 'n:gte:1' }, /havin: unknown parameter \(did you mean 'having'\?\)/],
+])('%s is refused, with the place', async (name, query, problem) => {
+  const refused = load(name.replaceAll(' ', '-'), query)
+  await expect(refused).rejects.toThrow(
+    /-there-is-not\.ts: the definition of dataset 'shop' is invalid:\n {2}- sink 'to_crm': query: /,
+  )
+  await expect(refused).rejects.toThrow(problem)
+})
