@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
+import { type ReceivedEvent, StreamClient } from '#tests/event-stream-client.ts'
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 const SETTINGS = {
@@ -164,6 +165,26 @@ export function rolesApartContract(name: string, prepare: () => Promise<RolesGro
           expect(first.data.length, query).toBeGreaterThan(0)
           expect(second.meta.position, query).toEqual(first.meta.position)
           expect(withoutLookups(second), query).toEqual(withoutLookups(first))
+        }
+      })
+
+      test('follow live what the other one takes in', async () => {
+        const path = `${RSVPS}/views/responses_by_country/live?dimensions=&measures=responses`
+        const clients = await Promise.all(
+          [one, two].map(async (each) => StreamClient.open(`${await each.address}${path}`)),
+        )
+        try {
+          await post(one)
+          await post(two)
+          for (const client of clients) {
+            const sum = ({ meta }: ReceivedEvent): number => meta?.position.reduce((all, at) => all + at, 0) ?? 0
+            const { rows } = await client.next('all events', (event) => sum(event) >= acknowledged)
+            const usable = await ask<Answer>(one, `${RSVPS}/views/responses_by_country?dimensions=&measures=responses`)
+            expect(rows).toEqual(usable.data)
+            expect(client.events.map(sum)).toEqual(client.events.map(sum).toSorted((a, b) => a - b))
+          }
+        } finally {
+          for (const client of clients) client.close()
         }
       })
 
