@@ -7,6 +7,8 @@ import { reasonKindSql } from './letter-reasons-sql.ts'
 
 /** kinds of reasons that are listed; the rest is counted together */
 export const REASONS_MAX = 100
+/** files that one statement reads: what is counted stays counted when the time is over */
+const FILES_AT_ONCE = 128
 /** files whose counts are remembered per dataset */
 const FILES_MAX = 20_000
 export const OTHER_REASONS = 'other reasons'
@@ -23,8 +25,11 @@ export class DeadLetterReasons {
   readonly #served: ServedDataset
   #counted = new Map<string, readonly CountedReason[]>()
 
-  constructor(served: ServedDataset) {
+  readonly #filesAtOnce: number
+
+  constructor(served: ServedDataset, filesAtOnce = FILES_AT_ONCE) {
     this.#served = served
+    this.#filesAtOnce = filesAtOnce
   }
 
   /**
@@ -33,7 +38,12 @@ export class DeadLetterReasons {
    */
   async count(files: readonly LakeFile[], signal: AbortSignal): Promise<readonly CountedReason[]> {
     const fresh = files.filter(({ path }) => !this.#counted.has(path))
-    const read = fresh.length === 0 ? new Map<string, CountedReason[]>() : await this.#read(fresh, signal)
+    const read = new Map<string, readonly CountedReason[]>()
+    for (let from = 0; from < fresh.length; from += this.#filesAtOnce)
+      for (const [path, reasons] of await this.#read(fresh.slice(from, from + this.#filesAtOnce), signal)) {
+        read.set(path, reasons)
+        if (this.#counted.size < FILES_MAX) this.#counted.set(path, reasons)
+      }
     const kept = files
       .slice(-FILES_MAX)
       .map(({ path }) => [path, this.#counted.get(path) ?? read.get(path) ?? []] as const)

@@ -88,6 +88,22 @@ test('reasons that differ in values only are counted together, and each file is 
   expect(await reasons.count([], signal)).toEqual([])
 })
 
+test('what was counted before the time was over is not counted again', async () => {
+  const read: string[] = []
+  const check = async (files: readonly { readonly path: string }[]): Promise<void> => {
+    for (const { path } of files) read.push(path)
+    if (read.length === 2) throw new Error('too slow')
+  }
+  const one = join(folder, 'letters.parquet')
+  const lake = { check, resolve: () => one }
+  const reasons = new DeadLetterReasons({ ...served, lake } as unknown as ServedDataset, 1)
+  const files = ['a', 'b'].map((path) => ({ path, bytes: 1, rows: 5, sha256: '' }))
+  const { signal } = new AbortController()
+  await expect(reasons.count(files, signal)).rejects.toThrow('too slow')
+  expect(await reasons.count(files, signal)).toMatchObject([{ reason: 'no good', count: 10 }])
+  expect(read).toEqual(['a', 'b', 'b'])
+})
+
 test('pages of every size show each letter once, in the same order, and a kind of reason selects', async () => {
   const offsetsOf = (texts: readonly string[]): number[] => texts.map((text) => JSON.parse(text).offset)
   const all = offsetsOf((await lettersPage(served, { limit: 10 })).texts)

@@ -21,7 +21,7 @@ import {
 import { DEAD_LETTERS, LETTER_BYTES, LETTER_LINES, REASONS } from '#serving/http/contract/schemas/dead-letters.ts'
 import { ProblemError, type ProblemType } from '#serving/http/problems.ts'
 import { JSON_TEXT } from '#serving/http/queries/ask-view.ts'
-import { inTurn, type TurnParts, whenGone, whenOver } from '#serving/http/queries/in-turn.ts'
+import { endWhenStalled, inTurn, type TurnParts, whenGone, whenOver } from '#serving/http/queries/in-turn.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import type { LetterPlace, ReplayLedger } from '#storage/replays/replay-ledger.ts'
 
@@ -119,6 +119,7 @@ export function deadLetterRoutes(plain: FastifyInstance, parts: DeadLetterParts)
         throw new ProblemError('busy', `${DOWNLOADS_MAX} downloads of dead letters are in progress; retry later`)
       downloading++
       whenOver(reply, () => downloading--)
+      endWhenStalled(reply.raw)
       const lines = letterLines(served, request.query.reason ?? null, whenGone(reply))
       reply.header('content-disposition', `attachment; filename="${dataset}-dead-letters.ndjson"`)
       return reply.type('application/x-ndjson').send(Readable.from(lines, { objectMode: false }))

@@ -1,4 +1,5 @@
 /** Runs the queries of clients in turn, within the time limit of queries, for as long as the client is there. */
+import type { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { limited } from '#serving/answers/time-limit.ts'
 import type { QueryGate } from './query-gate.ts'
@@ -27,6 +28,16 @@ export function clientOf({ headers, ip }: FastifyRequest): string {
 export function whenOver({ raw }: FastifyReply, over: () => void): void {
   if (raw.destroyed) over()
   else raw.once('close', over)
+}
+
+/** A client that takes nothing of a stream for this long is disconnected. */
+const STALLED_MS_MAX = 60_000
+
+/** Disconnects a client that takes nothing of what waits for it, so that it does not keep its turn. What is slow to come is no fault of its. */
+export function endWhenStalled(raw: ServerResponse, stalledMsMax = STALLED_MS_MAX): void {
+  raw.setTimeout(stalledMsMax, () => {
+    if (raw.writableNeedDrain) raw.destroy()
+  })
 }
 
 /** Aborted when the client closes the connection before the answer was sent. */
