@@ -1,5 +1,5 @@
 /** Answers a query from one snapshot, as if batch and speed were one, and says where the boundary was. */
-import type { SlidingWindow, SqlColumn } from '#core/compiled.ts'
+import type { SqlColumn } from '#core/compiled.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -8,6 +8,7 @@ import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerColumns, memberSql } from './answer-columns.ts'
 import { type AnswerMeta, type AnswerRange, metaOf, type Outdated, type Totals } from './answer-meta.ts'
+import { askedRange, windowUpTo } from './asked-range.ts'
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
 import { comparedRowsSql } from './compared-rows-sql.ts'
@@ -182,19 +183,6 @@ export function explained(error: unknown, plan: QueryPlan): unknown {
     'timezone',
     `${why}, so its events cannot be assigned to one ${grain}; leave this time out with 'from' and 'to', query in UTC, or give the view a finer grain in its 'time'`,
   )
-}
-
-/** The range that is known without looking at the states; null for the newest window that has events. */
-function askedRange({ query, window }: QueryPlan, nowMs: number): AnswerRange | null {
-  if (window === null) return { fromMs: query.fromMs, toMs: query.toMs }
-  if (query.at === 'latest') return null
-  const named = query.at === undefined || query.at === 'now' ? nowMs : query.at
-  return windowUpTo(window, named)
-}
-
-function windowUpTo({ sizeMs, everyMs }: SlidingWindow, atMs: number): AnswerRange {
-  const toMs = Math.ceil(atMs / everyMs) * everyMs
-  return { fromMs: toMs - sizeMs, toMs }
 }
 
 /** Partials of other panes need not be read, unless a series looks back, or fills gaps up to the newest pane. */

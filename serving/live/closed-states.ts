@@ -8,6 +8,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import type { TallyFeed } from '../tally/view-tally.ts'
 import { MERGE_ROWS_MIN } from './live-limits.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
 
@@ -21,6 +22,8 @@ export class ClosedStates {
   #held = new Map<string, number>()
   #rows = 0
   #added = 0
+  /** told of changes */
+  feed: TallyFeed | null = null
 
   constructor(view: CompiledView, connection: EngineConnection, lake: Lake, bytesMax: number) {
     this.#view = view
@@ -55,6 +58,7 @@ export class ClosedStates {
   }
 
   drop(): void {
+    if (this.#table !== null) this.feed?.dropped()
     this.#table?.retire()
     this.#table = null
     this.#held.clear()
@@ -67,9 +71,7 @@ export class ClosedStates {
     this.#table ??= await ResidentTable.ofStates(this.#connection, this.#view)
     const columns = this.#view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
     const paths = files.map((file) => this.#lake.resolve(file))
-    const added = await this.#connection.run(
-      `INSERT INTO ${this.#table.name} SELECT ${seq}, NULL, ${columns} FROM ${readParquetSql(paths)}`,
-    )
+    const added = await this.#table.add(`SELECT ${seq}, NULL, ${columns} FROM ${readParquetSql(paths)}`, this.feed)
     for (const { path, bytes } of files) this.#held.set(path, bytes)
     this.#rows += added
     this.#added += added

@@ -18,6 +18,9 @@ import { planFor, type QueryPlan } from '../answers/query-plan.ts'
 import { type PartitionPosition, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
 import type { EventsDataset } from '../raw-events/events-page.ts'
+import { tallyAnswer } from '../tally/tally-answer.ts'
+import { type TallyPlan, tallyPlan } from '../tally/tally-plan.ts'
+import { tallyShape } from '../tally/tally-shape.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
 import { copiedStates } from './copied-states.ts'
 import type { LiveDataset } from './live-dataset.ts'
@@ -48,6 +51,8 @@ export interface WaitOptions extends Pick<AnswerOptions, 'queryMsMax'> {
 /** A query that was checked against its view. */
 export interface AskedQuery {
   readonly plan: QueryPlan
+  /** null: only the engine can answer it */
+  readonly tallied: TallyPlan | null
   /** tells it from all others */
   readonly text: string
 }
@@ -62,6 +67,8 @@ export class LiveAnswers {
   readonly #flights = new Map<string, SharedWork<KeptAnswer>>()
   /** how often each way was gone */
   readonly counts: Record<AnswerSource, number> = { kept: 0, joined: 0, computed: 0 }
+  /** of the computed ones, those that took nothing of the engine */
+  tallied = 0
 
   /** @param given told of each answer */
   constructor(live: LiveDataset, given: (source: AnswerSource) => void = () => {}) {
@@ -100,7 +107,9 @@ export class LiveAnswers {
     const text = JSON.stringify(query)
     const known = this.#plans.get(text)
     if (known !== undefined) return known
-    const asked = { plan: planFor(this.#live.served.dataset, query), text }
+    const plan = planFor(this.#live.served.dataset, query)
+    const shape = tallyShape(plan.view)
+    const asked = { plan, text, tallied: shape && tallyPlan(plan, shape) }
     if (this.#plans.size >= this.#limits.answersMax) this.#plans.delete(this.#plans.keys().next().value!)
     this.#plans.set(text, asked)
     return asked
@@ -292,14 +301,15 @@ export class LiveAnswers {
     return flight
   }
 
-  async #compute({ plan, text }: AskedQuery, nowMs: number, signal: AbortSignal): Promise<KeptAnswer> {
+  async #compute(asked: AskedQuery, nowMs: number, signal: AbortSignal): Promise<KeptAnswer> {
+    const { plan, text } = asked
     for (let attempt = 1; ; attempt++) {
       try {
         // Bringing the view up to date reads files too, which may be gone as well.
         if (attempt > 1) await this.#live.renew(plan.view.name)
         const head = await this.#live.head(plan.view.name)
         const began = performance.now()
-        const answer = await this.#answerAt(head, plan, nowMs, signal)
+        const answer = this.#tallied(asked, head, nowMs) ?? (await this.#answerAt(head, plan, nowMs, signal))
         this.#count('computed')
         const kept = keptOf(answer, head.moment, windowOf(plan, nowMs), performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
@@ -331,6 +341,26 @@ export class LiveAnswers {
     })
     this.#count('computed')
     return keptOf(answer, moment, windowOf(plan, nowMs), performance.now() - began)
+  }
+
+  /** The answer from the numbers that are kept of the view; null: the engine has to give it. The head is released if it is not null. */
+  #tallied({ plan, tallied }: AskedQuery, head: ViewHead, nowMs: number): Answer | null {
+    if (tallied === null) return null
+    if (head.tally === null) this.#live.wantTally(plan.view.name)
+    if (head.tally === null) return null
+    const { tally, dictionaries } = head.tally
+    const { answerBytesMax } = this.#limits
+    const at = { snapshot: head.moment.snapshot, dictionaries }
+    try {
+      const answer = tallyAnswer(tallied, tally, at, { nowMs, answerBytesMax })
+      if (answer === null) return null
+      head.release()
+      this.tallied++
+      return answer
+    } catch (error) {
+      head.release()
+      throw error
+    }
   }
 
   async #answerAt(head: ViewHead, plan: QueryPlan, nowMs: number, signal: AbortSignal): Promise<Answer> {

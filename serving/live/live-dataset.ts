@@ -118,6 +118,11 @@ export class LiveDataset {
     return retained(inTime || view.head === null ? await newest : view.head)
   }
 
+  /** A query of the view would have been answered from a tally. */
+  wantTally(name: string): void {
+    this.#views.get(name)?.wantTally()
+  }
+
   /** Brings the view to a moment that is read after this call, because files of an earlier one are gone. @throws as `head` */
   async renew(name: string): Promise<void> {
     await this.#moments.refreshAnew()

@@ -50,6 +50,10 @@ export interface LiveLimits {
   /** upper bound of each of these times, and the first of them while computing takes more than `recomputeShare` of a processor */
   readonly reuseMsMax: number
   readonly recomputeShare: number
+  /** state rows of one view that are also kept as numbers, to answer simple queries without the engine */
+  readonly tallyRowsMax: number
+  /** computed answers that such a view has given, beyond which they are */
+  readonly tallyAfterAnswers: number
 }
 
 export const DEFAULT_LIVE_LIMITS: LiveLimits = {
@@ -80,6 +84,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   aheadMax: 2,
   reuseMsMax: 2_000,
   recomputeShare: 0.2,
+  tallyRowsMax: 500_000,
+  tallyAfterAnswers: 2,
 }
 
 /** A delta table is merged when what was added since outweighs what it held, from this many rows on. */

@@ -17,6 +17,7 @@ import type { LiveLimits } from './live-limits.ts'
 import type { TailPlace } from './log-tail.ts'
 import type { ResidentTable } from './resident-table.ts'
 import { TailStates } from './tail-states.ts'
+import { type KeptTally, TallyKeeper } from './tally-keeper.ts'
 
 /** A moment of the dataset. */
 export interface Moment {
@@ -68,6 +69,8 @@ export class ViewHead {
   /** dictionary → relation of its pinned version */
   readonly dictionaries: ReadonlyMap<string, string>
   readonly newestPane = new NewestPane()
+  /** the same states as numbers; null: there are none, or a newer head has them */
+  tally: KeptTally | null = null
   readonly #parts: HeadParts
 
   constructor(moment: Moment, parts: HeadParts) {
@@ -143,12 +146,15 @@ export class LiveView {
   readonly #parts: LiveViewParts
   readonly #closed: ClosedStates
   readonly #tail: TailStates
+  readonly #tallies: TallyKeeper
   #head: ViewHead | null = null
   /** monotonic, ms */
   askedAtMs = Number.NEGATIVE_INFINITY
   /** when it should be brought up to date unasked, at the earliest; monotonic, ms */
   dueAtMs = 0
   readonly #oneChange = pLimit(1)
+  /** of the head */
+  #settledNow: Settled | null = null
   #following: Promise<ViewHead> | null = null
 
   constructor(parts: LiveViewParts) {
@@ -157,6 +163,7 @@ export class LiveView {
     this.#parts = parts
     this.#closed = new ClosedStates(view, connection, lake, limits.closedBytesMax)
     this.#tail = new TailStates(view, connection)
+    this.#tallies = new TallyKeeper({ view, connection, closed: this.#closed, tail: this.#tail, limits })
   }
 
   /** null before the first */
@@ -175,15 +182,30 @@ export class LiveView {
    * @throws NeedsBackfillError, PartialsCompactedError, LakeError
    */
   follow(): Promise<ViewHead> {
-    this.#following ??= this.#oneChange(() => this.#followOnce()).finally(() => {
+    this.#following ??= this.#oneChange(() => this.#followAndTally()).finally(() => {
       this.#following = null
     })
     return this.#following
   }
 
+  /** Makes a tally of the head once enough queries would have been answered from it. */
+  wantTally(): void {
+    this.#tallies.want()
+    // What keeps it from being made keeps the view from being followed, and is reported there.
+    if (this.#settledNow !== null && this.#tallies.isDue(this.#settledNow)) void this.follow().catch(() => {})
+  }
+
   /** Waits until no change is under way, whatever comes of it. */
   async settle(): Promise<void> {
     await this.#following?.catch(() => {})
+  }
+
+  async #followAndTally(): Promise<ViewHead> {
+    const head = await this.#followOnce()
+    const settled = this.#settledNow
+    if (head.tally === null && settled !== null && this.#tallies.isDue(settled))
+      head.tally = await this.#tallies.make(settled)
+    return head
   }
 
   async #followOnce(): Promise<ViewHead> {
@@ -207,7 +229,11 @@ export class LiveView {
 
   async #folded(moment: Moment, settled: Settled): Promise<ViewHead> {
     await this.#tail.fold(moment.places, moment.tail, moment.seq)
-    return this.#replaceHead(this.#headOf(moment, settled))
+    const head = this.#headOf(moment, settled)
+    if (this.#head !== null) this.#head.tally = null
+    head.tally = this.#tallies.commit(settled)
+    this.#settledNow = settled
+    return this.#replaceHead(head)
   }
 
   /** What the lake holds of the view. */
@@ -245,8 +271,11 @@ export class LiveView {
     await this.#oneChange(() => {
       this.#closed.drop()
       this.#tail.drop()
+      this.#tallies.drop()
+      if (this.#head !== null) this.#head.tally = null
       this.#head?.release()
       this.#head = null
+      this.#settledNow = null
     })
   }
 

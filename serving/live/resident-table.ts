@@ -2,6 +2,7 @@
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { TallyFeed } from '../tally/view-tally.ts'
 
 let made = 0
 
@@ -28,6 +29,15 @@ export class ResidentTable {
     const table = new ResidentTable(connection)
     await connection.run(`CREATE TABLE ${table.name} AS ${select}`)
     return table
+  }
+
+  /** Adds rows. @param feed is told of them @returns how many */
+  async add(select: string, feed: TallyFeed | null): Promise<number> {
+    const insert = `INSERT INTO ${this.name} ${select}`
+    if (feed === null) return this.#connection.run(insert)
+    const chunks = await this.#connection.returned(`${insert} RETURNING ${feed.items.join(', ')}`)
+    feed.added(chunks)
+    return chunks.reduce((sum, { rows }) => sum + rows, 0)
   }
 
   /** Inserts rows. @returns how many; the table is given up when that fails */

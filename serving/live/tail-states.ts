@@ -7,6 +7,7 @@ import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { TallyFeed } from '../tally/view-tally.ts'
 import { MERGE_ROWS_MIN } from './live-limits.ts'
 import type { TailPlace } from './log-tail.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
@@ -29,6 +30,8 @@ export class TailStates {
   /** rows added or forgotten since the table was merged */
   #added = 0
   #forgotten: ReadonlyMap<number, number> = new Map()
+  /** told of changes */
+  feed: TallyFeed | null = null
 
   constructor(view: CompiledView, connection: EngineConnection) {
     this.#view = view
@@ -43,6 +46,13 @@ export class TailStates {
   /** partition → `_seq` of the last rows that do not count any more */
   get forgotten(): ReadonlyMap<number, number> {
     return this.#forgotten
+  }
+
+  /** Relation of the rows that count, with their partition; null: there are none. */
+  get counted(): string | null {
+    if (this.#table === null) return null
+    const gone = [...this.#forgotten].map(([partition, seq]) => `_partition = ${partition} AND _seq <= ${seq}`)
+    return gone.length === 0 ? this.#table.name : `(SELECT * FROM ${this.#table.name} WHERE NOT (${gone.join(' OR ')}))`
   }
 
   /** Records of the places that are not folded. */
@@ -82,6 +92,7 @@ export class TailStates {
   }
 
   drop(): void {
+    this.feed?.dropped()
     this.#table?.retire()
     this.#table = null
     this.#folded.clear()
@@ -93,6 +104,7 @@ export class TailStates {
   #forget(partitions: readonly number[]): void {
     // As if each partition had as many.
     this.#added += Math.ceil((this.#rows * partitions.length) / this.#folded.size)
+    this.feed?.forgotten(partitions)
     for (const partition of partitions) this.#folded.delete(partition)
     const gone = partitions.map((partition) => [partition, this.#seq] as const)
     this.#forgotten = new Map([...this.#forgotten, ...gone])
@@ -106,7 +118,7 @@ export class TailStates {
         `(_partition = ${partition} AND _offset >= ${this.#folded.get(partition)?.end ?? start})`,
     )
     const states = this.#view.partialByPartitionSql(`(SELECT * FROM ${rows} WHERE ${conditions.join(' OR ')})`)
-    const added = await this.#connection.run(`INSERT INTO ${this.#table.name} SELECT ${seq}, * FROM (${states})`)
+    const added = await this.#table.add(`SELECT ${seq}, * FROM (${states})`, this.feed)
     this.#rows += added
     this.#added += added
   }
@@ -116,9 +128,7 @@ export class TailStates {
     const before = this.#table
     if (before === null) return
     const by = ['_partition', ...stateKeys(this.#view)].map((name) => ({ name, sql: quoteName(name) }))
-    const gone = [...this.#forgotten].map(([partition, seq]) => `_partition = ${partition} AND _seq <= ${seq}`)
-    const kept = gone.length === 0 ? before.name : `(SELECT * FROM ${before.name} WHERE NOT (${gone.join(' OR ')}))`
-    const merged = this.#view.mergeSql(kept, by)
+    const merged = this.#view.mergeSql(this.counted!, by)
     const table = await ResidentTable.ofStates(this.#connection, this.#view)
     this.#rows = await table.fill(`SELECT ${this.#seq}, * FROM (${merged})`)
     this.#added = 0

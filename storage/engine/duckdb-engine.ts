@@ -227,6 +227,17 @@ export class EngineConnection {
     }
   }
 
+  /** What a statement returns, INSERT … RETURNING too, whole and in the engine's own layout. */
+  async returned(sql: string): Promise<EngineChunk[]> {
+    return this.#unlessStopped(async () => {
+      const result = await this.#connection.run(sql)
+      const chunks: EngineChunk[] = []
+      for (let chunk = await result.fetchChunk(); chunk?.rowCount; chunk = await result.fetchChunk())
+        chunks.push(new EngineChunk(chunk))
+      return chunks
+    })
+  }
+
   /**
    * As `columns`, for a SELECT whose first column is text, but bounded: null if these texts have more than `bytesMax` bytes together.
    * Only the rows up to there are taken out of the engine.

@@ -50,6 +50,7 @@ const LIVE_LIMITS = {
   generationFileBytesMax: 3_000,
   closedBytesMax: 30_000,
   reuseMsMax: 20,
+  tallyAfterAnswers: 1,
 }
 const KEEP_GENERATIONS = 3
 /** files stay as long as this for readers that began before: longer than a query takes here, shorter than the test */

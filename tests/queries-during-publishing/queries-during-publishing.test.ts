@@ -5,9 +5,10 @@
  * (not the threads' timing).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Random } from '#datasets/random.ts'
 
+import { type TallyFeed, ViewTally } from '#serving/tally/view-tally.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { OpenPartials, PartialRow, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { until } from '../until.ts'
@@ -220,7 +221,7 @@ test.each([
       compacted: platform.count('segments-compacted'),
       removed: platform.count('lake-files-removed'),
     }
-    const ways = platform.live?.counts
+    const ways = platform.live && { ...platform.live.counts, tallied: platform.live.tallied }
     const followed = followers.map(({ counts, returns }) => ({ ...counts, returns }))
     console.log(
       `seed ${seed}: ${ledger.events} events, ${answers} answers, ${refused} refused`,
@@ -237,6 +238,7 @@ test.each([
     expect(happened.compacted).toBeGreaterThan(0)
     expect(happened.removed).toBeGreaterThan(0)
     expect(Math.min(...logStarts)).toBeGreaterThan(0)
+    if (resident) expect(ways?.tallied).toBeGreaterThan(answers / 50)
     for (const { change, returns } of followed) expect([change > 1, returns > 0]).toEqual([true, true])
     expect(platform.events.filter(({ level }) => level === 'error')).toEqual([])
   },
@@ -289,6 +291,38 @@ test.each<[string, Sabotage]>([
   'the same test fails when %s',
   async (_fault, sabotage) => {
     await expect(run(false, sabotage)).rejects.toThrow(/PUBLISHING_SEED=.*wanted/s)
+  },
+  120_000,
+)
+
+/** Faults of the numbers that are kept beside resident states. */
+const TALLY_FAULTS: Readonly<Record<string, (tally: ViewTally, feed: TallyFeed) => TallyFeed>> = {
+  'a tally is ahead of its head': (tally, feed) => ({
+    ...feed,
+    added: (chunks) => {
+      feed.added(chunks)
+      tally.commit()
+    },
+  }),
+}
+
+test.each(Object.entries(TALLY_FAULTS))(
+  'the same test fails when %s',
+  async (_fault, faulty) => {
+    const { tail, closed } = ViewTally.prototype
+    const spies = [
+      vi.spyOn(ViewTally.prototype, 'tail').mockImplementation(function (this: ViewTally) {
+        return faulty(this, tail.call(this))
+      }),
+      vi.spyOn(ViewTally.prototype, 'closed').mockImplementation(function (this: ViewTally) {
+        return faulty(this, closed.call(this))
+      }),
+    ]
+    try {
+      await expect(run(true)).rejects.toThrow(/PUBLISHING_SEED=.*wanted/s)
+    } finally {
+      for (const spy of spies) spy.mockRestore()
+    }
   },
   120_000,
 )

@@ -28,8 +28,8 @@ export async function explainAnswer(
   const beganMs = performance.now()
   const plan = planFor(question.target.dataset, question.query)
   const plannedMs = performance.now()
-  const isUnderWay =
-    question.target.live?.isUnderWay({ plan, text: JSON.stringify(question.query) }, Date.now()) ?? false
+  const { live } = question.target
+  const isUnderWay = live?.isUnderWay(live.asked(question.query), Date.now()) ?? false
   const given = await askView(parts, question, request, reply)
   const answeredMs = performance.now()
   const metaJson = given.kind === 'kept' ? metaJsonOf(given.live, given.kept) : JSON.stringify(shownMeta(given.answer))

@@ -1,0 +1,127 @@
+/** Answers a query from a tally: merged, ranked, enriched and written as the engine does it from the same states. */
+
+import { answerColumns } from '../answers/answer-columns.ts'
+import { type AnswerRange, metaOf } from '../answers/answer-meta.ts'
+import { askedRange, windowUpTo } from '../answers/asked-range.ts'
+import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
+import { rowsShownMax } from '../answers/merged-sql.ts'
+import type { Answer, AnswerOptions } from '../answers/merged-view.ts'
+import { AnswerTooLargeError } from '../answers/query-error.ts'
+import type { Snapshot } from '../answers/snapshot.ts'
+import { bestOf } from './best-rows.ts'
+import { compared } from './tally-condition.ts'
+import { talliedRows } from './tally-groups.ts'
+import { type RowPart, type TallyPlan, type TallyRow, tallyLookups } from './tally-plan.ts'
+import type { ViewTally } from './view-tally.ts'
+
+/** dictionary → key → attributes; null: it is not at hand here */
+export type DictionaryTexts = ReadonlyMap<string, ReadonlyMap<string, Readonly<Record<string, string>>> | null>
+
+/** times that are surely written as the engine writes them, with four digits of the year */
+const TIMES = { fromMs: Date.UTC(1_000, 0, 1), toMs: Date.UTC(9_999, 11, 31) }
+
+/** The answer at the tally's moment; null: the engine has to give it. @throws AnswerTooLargeError */
+export function tallyAnswer(
+  tallied: TallyPlan,
+  tally: ViewTally,
+  at: { readonly snapshot: Snapshot; readonly dictionaries: DictionaryTexts },
+  { nowMs = Date.now(), answerBytesMax = ANSWER_BYTES_MAX }: Pick<AnswerOptions, 'nowMs' | 'answerBytesMax'>,
+): Answer | null {
+  const { plan } = tallied
+  const lookups = tallyLookups(plan, at.dictionaries)
+  if (lookups === null || lookups.some(({ lookup }) => at.dictionaries.get(lookup.dictionary) === null)) return null
+  const range = askedRange(plan, nowMs) ?? newestWindow(plan.window!, tally, nowMs)
+  const rows = talliedRows(tallied, tally, range)
+  if (rows === null || !rows.every(({ bucket }) => isWritten(bucket))) return null
+  const most = rowsShownMax(plan)
+  const ranked = firstRows(tallied, tally, rows, most + 1)
+  const shown = ranked.slice(0, most)
+  const memberOf = memberWriter(tallied, tally)
+  const enriched = lookups.map(({ lookup, key }) => {
+    const dictionary = at.dictionaries.get(lookup.dictionary)!
+    return (row: TallyRow): string => {
+      const value = tally.keys.values(tallied.dimensions[key]!)[row.places[key]!]!
+      const found = value === null ? undefined : dictionary.get(String(value))?.[lookup.attribute]
+      return `${JSON.stringify(lookup.name)}:${found === undefined ? 'null' : JSON.stringify(found)}`
+    }
+  })
+  const texts = shown.map((row) => {
+    const members = [...tallied.shown.map((each) => memberOf(each, row)), ...enriched.map((write) => write(row))]
+    return `{${members.join(',')}}`
+  })
+  if (texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) > answerBytesMax)
+    throw new AnswerTooLargeError(answerBytesMax)
+  const truncated = ranked.length > most
+  const { snapshot } = at
+  const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated: new Map() })
+  const columns = answerColumns(
+    plan,
+    lookups.map(({ lookup }) => lookup.name),
+  )
+  return { rowsJson: `[${texts.join(',')}]`, rowCount: texts.length, columns, meta, snapshot }
+}
+
+function isWritten(bucket: number): boolean {
+  return bucket >= TIMES.fromMs && bucket < TIMES.toMs
+}
+
+/** The window that ends with the newest pane that has begun. */
+function newestWindow(window: { sizeMs: number; everyMs: number }, tally: ViewTally, nowMs: number): AnswerRange {
+  let newest = Number.NEGATIVE_INFINITY
+  for (const { panes } of tally.sources())
+    for (const pane of panes.keys()) if (pane <= nowMs && pane > newest) newest = pane
+  return windowUpTo(window, Number.isFinite(newest) ? newest + window.everyMs : nowMs)
+}
+
+/** Ranked within each combination of `per`, then over all. */
+function firstRows(plan: TallyPlan, tally: ViewTally, rows: readonly TallyRow[], most: number): TallyRow[] {
+  const compare = rowOrder(plan, tally)
+  const { per } = plan
+  if (per.length === 0 && !plan.perBucket) return bestOf(rows, most, compare)
+  const within = Map.groupBy(rows, ({ bucket, places }) =>
+    [...(plan.perBucket ? [bucket] : []), ...per.map((index) => places[index])].join(),
+  )
+  const best = [...within.values()].flatMap((own) => bestOf(own, plan.plan.limit, compare))
+  return bestOf(best, most, compare)
+}
+
+/** Missing values come last in both directions. */
+function rowOrder({ order, dimensions }: TallyPlan, { keys }: ViewTally): (a: TallyRow, b: TallyRow) => number {
+  const compares = order.map(({ part, sign }): ((a: TallyRow, b: TallyRow) => number) => {
+    if (part.kind === 'bucket') return (a, b) => sign * (a.bucket - b.bucket)
+    const { index } = part
+    if (part.kind === 'measure') return (a, b) => comparedSums(a.sums[index]!, b.sums[index]!, sign)
+    const values = keys.values(dimensions[index]!)
+    return (a, b) => {
+      const [x, y] = [values[a.places[index]!]!, values[b.places[index]!]!]
+      if (x === null || y === null) return x === y ? 0 : x === null ? 1 : -1
+      return sign * compared(x, y)
+    }
+  })
+  return (a, b) => {
+    for (const compare of compares) {
+      const order = compare(a, b)
+      if (order !== 0) return order
+    }
+    return 0
+  }
+}
+
+function comparedSums(a: number, b: number, sign: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b))
+  return sign * (a - b)
+}
+
+/** Writes a member of a row's JSON. */
+function memberWriter(
+  { dimensions }: TallyPlan,
+  { keys }: ViewTally,
+): (shown: { readonly name: string; readonly part: RowPart }, row: TallyRow) => string {
+  const textOf = (part: RowPart, row: TallyRow): string => {
+    if (part.kind === 'bucket') return `"${new Date(row.bucket).toISOString()}"`
+    if (part.kind === 'dimension') return keys.json(dimensions[part.index]!, row.places[part.index]!)
+    const sum = row.sums[part.index]!
+    return Number.isNaN(sum) ? 'null' : String(sum)
+  }
+  return ({ name, part }, row) => `${JSON.stringify(name)}:${textOf(part, row)}`
+}
