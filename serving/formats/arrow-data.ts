@@ -34,7 +34,7 @@ function buffersOf(kind: ColumnKind, values: readonly RowValue[]): object {
     case 'double':
       return { data: Float64Array.from(values, Number) }
     case 'date':
-      return { data: Int32Array.from(values, (value) => Date.parse(`${value ?? '1970-01-01'}T00:00:00Z`) / DAY_MS) }
+      return { data: Int32Array.from(values, (value) => (value === null ? 0 : daysOf(String(value)))) }
     case 'timestamp':
       return { data: BigInt64Array.from(values, (value) => (value === null ? 0n : timeTextUs(String(value))!)) }
     case 'list':
@@ -56,6 +56,15 @@ function integers({ bits: size, signed }: ColumnKind & { kind: 'integer' }, valu
   const numbers = new NUMBERS[signed ? 'signed' : 'unsigned'][size](values.length)
   for (const [at, value] of values.entries()) numbers[at] = Number(value)
   return numbers
+}
+
+/** Days since 1970, also of years with more than four digits and before the first one, which expressions can make. @throws RangeError */
+function daysOf(text: string): number {
+  const [, year, month, day, era] = /^(\d+)-(\d\d)-(\d\d)( \(BC\))?$/.exec(text) ?? []
+  const days =
+    new Date(0).setUTCFullYear(era ? 1 - Number(year) : Number(year), Number(month) - 1, Number(day)) / DAY_MS
+  if (Number.isInteger(days)) return days
+  throw new RangeError(`'${text}' is not a date that Arrow can hold`)
 }
 
 /** 128 bits each, as the number of units of the last digit. */
