@@ -15,6 +15,7 @@ import type { SqlDialect } from './dialect.ts'
 import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
 import { rawKeptMs } from './kept-times.ts'
+import { compileDashboard } from './panels/compile-dashboard.ts'
 import { decides } from './read-columns.ts'
 import { compileSeries } from './series/compile-series.ts'
 import { sinkProblems } from './sink-shape.ts'
@@ -55,6 +56,10 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     if (compiled) views.set(name, compiled)
   }
   const series = await compileAllSeries(definition, views, dialect, problems)
+  // Problems of views and series are reported alone: what a panel names may be missing because of them.
+  if (problems.length > 0) throw new DefinitionError(definition.name, problems)
+  const named = { named: definition.dashboard, columns: Object.keys(definition.columns) }
+  const dashboard = compileDashboard({ ...named, views, series, problems })
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
   const check = eventCheck(definition)
   const derivedReason = derivedReasonSql(derivations, definition.time, notAccepted)
@@ -91,6 +96,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     sources: definition.sources ?? [],
     sinks: definition.sinks ?? [],
     series,
+    dashboard,
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
     decode: {
       ...decode,

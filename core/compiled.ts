@@ -12,6 +12,7 @@ import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
 import type { DatasetDefinition, MeasureKind, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
+import type { Dashboard } from './panels/panel.ts'
 import type { SinkDefinition } from './sink-definition.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
@@ -236,6 +237,8 @@ export interface CompiledDataset {
   readonly sinks: readonly SinkDefinition[]
   /** calculations over the merged rows of views; nothing of them is stored */
   readonly series: ReadonlyMap<string, CompiledSeries>
+  /** how the dataset is shown to people */
+  readonly dashboard: Dashboard
   /** dictionaries that any view looks up */
   readonly dictionaries: readonly string[]
   readonly decode: {

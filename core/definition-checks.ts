@@ -12,6 +12,7 @@ import type {
   SeriesDefinition,
   ViewDefinition,
 } from './definition-parts.ts'
+import type { PanelDefinition } from './panel-definition.ts'
 
 type Letter =
   | ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm')
@@ -139,4 +140,39 @@ export type CheckedSeries<Views, Series> = {
   readonly [Name in keyof Series]: string extends NamesOf<Member<Series[Name], 'columns'>>
     ? SeriesDefinition
     : CheckedSeriesOne<Views, Series[Name]>
+}
+
+type DimensionsOf<View> = NamesOf<Member<View, 'dimensions'>>
+type ViewPanels<Views> = {
+  readonly [Name in NamesOf<Views>]: PanelDefinition<
+    Name,
+    NamesOf<Member<Views[Name], 'measures'>>,
+    DimensionsOf<Views[Name]>
+  > & { readonly view: Name }
+}[NamesOf<Views>]
+type SeriesPanels<Views, Series> = {
+  readonly [Name in NamesOf<Series>]: PanelDefinition<
+    Name,
+    SeriesNames<OverView<Views, Series[Name]>, Series[Name]>,
+    DimensionsOf<OverView<Views, Series[Name]>>
+  > & { readonly view: Name }
+}[NamesOf<Series>]
+type EventsPanel<Column extends string> = PanelDefinition<never, never, Column> & {
+  readonly kind: 'events'
+  readonly view?: never
+}
+
+/** A panel of a view or a series, with their names; or of raw events, with those of columns. */
+type CheckedPanel<Column extends string, Views, Series> =
+  | ViewPanels<Views>
+  | SeriesPanels<Views, Series>
+  | EventsPanel<Column>
+
+/** A panel whose view is known only at run time, as of a definition that is made from another one, is checked when it is loaded. */
+export type CheckedPanels<Column extends string, Views, Series, Panels> = {
+  readonly [Index in keyof Panels]: Panels[Index] extends { readonly view?: infer View }
+    ? string extends View
+      ? PanelDefinition
+      : CheckedPanel<Column, Views, Series>
+    : CheckedPanel<Column, Views, Series>
 }

@@ -16,6 +16,8 @@ export const DEFINITION_LIMITS = {
   /** rows of a ranking */
   rankMax: 10_000,
   seriesMax: 64,
+  /** panels of a dataset's dashboard */
+  panelsMax: 64,
   /** rows that a column of a series looks back over; smoothed averages look back over 20 or 40 times as many */
   seriesRowsMax: 500,
   /** digits of a DECIMAL that is summed: 10^10 of the largest values fit into the 38 digits of a sum */

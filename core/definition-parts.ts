@@ -1,6 +1,7 @@
 /** The parts of a dataset file: what a definition may have, before its names are checked against each other. */
 import type { LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
 import type { Grain } from './grains.ts'
+import type { PanelDefinition } from './panel-definition.ts'
 import type { SinkDefinition } from './sink-definition.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
@@ -241,4 +242,6 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly sinks?: readonly SinkDefinition[]
   /** name → calculations over the merged rows of a view; queried under its name like a view */
   readonly series?: Readonly<Record<string, SeriesDefinition>>
+  /** the panels of the live page and of dashboards for Kibana, in their order; default: derived from the views */
+  readonly dashboard?: readonly PanelDefinition[]
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { DatasetDefinition, SeriesColumnDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
+import { PANEL_MEMBERS, panelSchema } from './panels/panel-shape.ts'
 import { SINK_MEMBERS, sinkSchema } from './sink-shape.ts'
 import { SOURCE_MEMBERS, sourceSchema } from './source-shape.ts'
 
@@ -118,6 +119,7 @@ const dataset = z.strictObject({
   sources: z.array(sourceSchema).optional(),
   sinks: z.array(sinkSchema).optional(),
   series: z.record(text, series).optional(),
+  dashboard: z.array(panelSchema).optional(),
 })
 
 /** Member names of each part of a definition; for a measure, the names of its options. */
@@ -130,6 +132,7 @@ export const DEFINITION_MEMBERS = {
   rank: Object.keys(view.shape.rank.unwrap().shape),
   lookup: Object.keys(lookup.shape),
   series: Object.keys(series.shape),
+  panel: PANEL_MEMBERS,
   calculations: Object.fromEntries(
     seriesColumn.options.map(({ shape }) => [
       shape.kind.value,
@@ -208,6 +211,7 @@ function membersAt(path: readonly PropertyKey[], definition: unknown): readonly 
   const [, name, part, entry] = path.map(String)
   if (path[0] === 'sources') return sourceMembersAt(path, definition)
   if (path[0] === 'sinks') return SINK_MEMBERS[(definition as DatasetDefinition).sinks![Number(path[1])]!.kind] ?? []
+  if (path[0] === 'dashboard') return PANEL_MEMBERS
   if (path[0] === 'series') return membersOfSeries(path.slice(1), definition)
   if (name === undefined) return path[0] === 'accept' ? DEFINITION_MEMBERS.accept : DEFINITION_MEMBERS.dataset
   if (part === undefined) return path[0] === 'columns' ? DEFINITION_MEMBERS.column : DEFINITION_MEMBERS.view

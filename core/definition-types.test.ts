@@ -182,6 +182,33 @@ test('views', () => {
   wrong.push(defineDataset({ ...define, views: { all: { ...all, enrich: { x: lookup('tags', 'tag', 'name') } } } }))
 })
 
+test('panels', () => {
+  const all = { dimensions: { day: 'gust' }, time: ['hour'], measures } as const
+  const shown = { ...define, views: { all } } as const
+  const right = defineDataset({
+    ...shown,
+    series: { smooth: { over: 'all', grain: 'hour', columns: { slow: movingAverage('n', 3) } } },
+    dashboard: [
+      { kind: 'lines', view: 'all', measures: ['n'], dimensions: ['day'], order: '-n', filter: { day: ['1', '2'] } },
+      { kind: 'lines', view: 'smooth', measures: ['slow'] },
+      { kind: 'events', dimensions: ['gust'] },
+    ],
+  })
+  expect(right.dashboard).toHaveLength(3)
+  // @ts-expect-error an unknown view
+  wrong.push(defineDataset({ ...shown, dashboard: [{ kind: 'lines', view: 'al' }] }))
+  // @ts-expect-error an unknown kind
+  wrong.push(defineDataset({ ...shown, dashboard: [{ kind: 'line', view: 'all' }] }))
+  // @ts-expect-error an unknown measure
+  wrong.push(defineDataset({ ...shown, dashboard: [{ kind: 'lines', view: 'all', measures: ['m'] }] }))
+  // @ts-expect-error an unknown dimension
+  wrong.push(defineDataset({ ...shown, dashboard: [{ kind: 'lines', view: 'all', dimensions: ['days'] }] }))
+  // @ts-expect-error ordered by what is not there
+  wrong.push(defineDataset({ ...shown, dashboard: [{ kind: 'table', view: 'all', order: '-m' }] }))
+  // @ts-expect-error raw events have columns
+  wrong.push(defineDataset({ ...shown, dashboard: [{ kind: 'events', dimensions: ['day'] }] }))
+})
+
 test('whatever TypeScript refuses is refused when it is loaded without TypeScript, too', async () => {
   const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
   const connection = await engine.connect()

@@ -3,7 +3,7 @@
  * TypeScript checks texts that are bare names; everything else is checked when the file is loaded.
  */
 import type { DefinitionCase, DefinitionCases, ExpectedRow } from './definition-cases.ts'
-import type { CheckedSeries, CheckedViews, KeyColumn, TimeColumn } from './definition-checks.ts'
+import type { CheckedPanels, CheckedSeries, CheckedViews, KeyColumn, TimeColumn } from './definition-checks.ts'
 import type {
   AcceptDefinition,
   ColumnDefinition,
@@ -25,6 +25,7 @@ import type {
   WindowDefinition,
 } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
+import type { PanelDefinition, PanelKind } from './panel-definition.ts'
 import type { SinkDefinition } from './sink-definition.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
@@ -101,8 +102,12 @@ export {
 } from './series-columns.ts'
 
 /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series>
-  extends Pick<
+export interface CheckedDefinition<
+  Types extends Record<string, ColumnType>,
+  Views,
+  Series,
+  Panels = readonly PanelDefinition[],
+> extends Pick<
     DatasetDefinition,
     'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'sources' | 'sinks'
   > {
@@ -114,6 +119,8 @@ export interface CheckedDefinition<Types extends Record<string, ColumnType>, Vie
   readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>
   /** name → calculations over the merged rows of a view; queried under its name like a view */
   readonly series?: Series & CheckedSeries<NoInfer<Views>, Series>
+  /** the panels of the live page and of dashboards for Kibana, in their order; default: derived from the views */
+  readonly dashboard?: Panels & CheckedPanels<keyof NoInfer<Types> & string, NoInfer<Views>, NoInfer<Series>, Panels>
 }
 
 /**
@@ -138,7 +145,8 @@ export function defineDataset<
   const Types extends Record<string, ColumnType>,
   const Views extends Readonly<Record<string, ViewDefinition>>,
   const Series extends Readonly<Record<string, SeriesDefinition>> = Readonly<Record<never, SeriesDefinition>>,
->(definition: CheckedDefinition<Types, Views, Series>): DatasetDefinition<keyof Types & string> {
+  const Panels extends readonly PanelDefinition[] = readonly [],
+>(definition: CheckedDefinition<Types, Views, Series, Panels>): DatasetDefinition<keyof Types & string> {
   // The checks only narrow names; the value is the same plain data.
   return definition as unknown as DatasetDefinition<keyof Types & string>
 }
@@ -176,6 +184,8 @@ export type {
   LookupDefinition,
   MeasureDefinition,
   MeasureOptions,
+  PanelDefinition,
+  PanelKind,
   RankDefinition,
   ReadColumn,
   SeriesColumnDefinition,

@@ -16,6 +16,7 @@ import { ALLOWED_FUNCTIONS } from './expression.ts'
 import { CALENDAR_GRAINS, GRAIN_MS } from './grains.ts'
 import { JSON_DEPTH_MAX } from './json-text.ts'
 import { measureSql } from './measures/by-kind.ts'
+import { PANEL_KINDS } from './panel-definition.ts'
 import { QUERY_LIMITS } from './query.ts'
 import { TIME_FORMAT_CHARS_MAX, TIME_SPECIFIERS } from './time-format.ts'
 
@@ -55,7 +56,7 @@ afterAll(() => {
 })
 
 test('every example compiles, and together they call every builder', async () => {
-  expect([...examples.keys()]).toEqual(['winds', 'posts', 'answers', 'trips', 'trades', 'orders'])
+  expect([...examples.keys()]).toEqual(['winds', 'posts', 'answers', 'trips', 'trades', 'visits', 'orders'])
   for (const definition of examples.values()) await compileDataset(definition, connection)
   const builders = Object.keys(language).filter((name) => !name.startsWith('define'))
   const calls = blocks('ts').join('\n')
@@ -73,6 +74,8 @@ describe('the members', () => {
     expect(firstCodes('`rank`')).toEqual(rank)
     expect(firstCodes('`lookup(dictionary, key, attribute)`')).toEqual(lookup)
     expect(firstCodes('member', '## Series')).toEqual(DEFINITION_MEMBERS.series)
+    expect(firstCodes('panel')).toEqual(DEFINITION_MEMBERS.panel)
+    expect(firstCodes('kind', '## Dashboard')).toEqual(PANEL_KINDS)
   })
 
   test('types, units, specifiers of time formats and grains are complete', () => {

@@ -11,7 +11,7 @@ import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Bucket, Metric, Panel } from './panel.ts'
 import { panelFaults } from './panel-meaning.ts'
-import { DASHBOARDS } from './rsvp-dashboards.ts'
+import { shippedKibana } from './shipped-kibana.ts'
 
 interface Rsvp {
   readonly mtime: number
@@ -35,7 +35,8 @@ const START_MS = 1_700_000_000_000
 const WINDOW_MS = 300_000
 const EVERY_MS = 10_000
 const MINUTE_MS = 60_000
-const panels = DASHBOARDS.flatMap((dashboard) => dashboard.panels).map((panel) => [panel.id, panel] as const)
+const { dashboards } = await shippedKibana()
+const panels = dashboards.flatMap((dashboard) => dashboard.panels).map((panel) => [panel.id, panel] as const)
 
 /** Few members, of many groups each; a third of the groups have the same name. */
 const rsvps: readonly Rsvp[] = (() => {

@@ -1,7 +1,8 @@
-/** Writes kibana.ndjson anew from the panels: `node dashboards/write-kibana.ts`. */
+/** Writes kibana.ndjson anew from the panels of the definition: `node dashboards/write-kibana.ts`. */
 import { writeFileSync } from 'node:fs'
 import { KIBANA_FILE } from './install-dashboards.ts'
 import { kibanaNdjson } from './kibana-objects.ts'
-import { DASHBOARDS, DATA_VIEWS, DATASET } from './rsvp-dashboards.ts'
+import { DATASET, shippedKibana } from './shipped-kibana.ts'
 
-writeFileSync(KIBANA_FILE, kibanaNdjson(DATASET, DATA_VIEWS, DASHBOARDS))
+const { dataViews, dashboards } = await shippedKibana()
+writeFileSync(KIBANA_FILE, kibanaNdjson(DATASET, dataViews, dashboards))

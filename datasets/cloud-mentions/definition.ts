@@ -73,4 +73,23 @@ export default defineDataset({
       rank: { by: 'posts', limit: 10 },
     },
   },
+  dashboard: [
+    {
+      section: 'Clouds',
+      ...{ kind: 'number', title: 'All posts', view: 'posts' },
+      measures: ['posts', 'authors', 'scored', 'sentiment', 'positive', 'negative'],
+    },
+    { kind: 'lines', title: 'Posts by cloud over time', view: 'clouds', dimensions: ['cloud'] },
+    { kind: 'ranking', title: 'Posts by cloud', view: 'clouds' },
+    {
+      ...{ kind: 'lines', title: 'Sentiment by cloud over time', view: 'clouds', dimensions: ['cloud'] },
+      measures: ['sentiment'],
+    },
+    { kind: 'ranking', title: 'Sentiment by cloud', view: 'clouds', measures: ['sentiment', 'positive', 'negative'] },
+    { kind: 'table', title: 'Posts that name two clouds', view: 'together', width: 6, limit: 10 },
+    { kind: 'heat', title: 'By hour of the week', view: 'posts', width: 6 },
+    { section: 'Hashtags and authors', kind: 'ranking', title: 'Hashtags of the last hour', view: 'trending_hashtags' },
+    { kind: 'lines', title: 'Hashtags over time', view: 'trending_hashtags', dimensions: ['hashtag'] },
+    { kind: 'table', title: 'Authors', view: 'authors', width: 12 },
+  ],
 })

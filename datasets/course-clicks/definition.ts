@@ -83,4 +83,35 @@ export default defineDataset({
       rank: { by: 'last_purchase', limit: 10_000, having: 'first_view < last_purchase' },
     },
   },
+  dashboard: [
+    {
+      section: 'Courses',
+      ...{ kind: 'number', title: 'All courses', view: 'courses' },
+      measures: ['clicks', 'users', 'views', 'purchases', 'buyers', 'revenue', 'conversion'],
+    },
+    { kind: 'ranking', title: 'Viewed right now', view: 'trending_courses' },
+    { kind: 'lines', title: 'Clicks over time', view: 'courses', dimensions: ['category'] },
+    { kind: 'funnel', title: 'From click to purchase', view: 'courses', measures: ['clicks', 'views', 'purchases'] },
+    { kind: 'lines', title: 'Purchases per view', view: 'courses', measures: ['conversion'] },
+    { kind: 'ranking', title: 'Revenue by course', view: 'courses', dimensions: ['course_id'], measures: ['revenue'] },
+    {
+      ...{ kind: 'table', title: 'Conversion by course', view: 'courses', order: '-purchases', width: 8 },
+      measures: ['title', 'clicks', 'users', 'views', 'purchases', 'revenue', 'conversion'],
+    },
+    { kind: 'heat', title: 'Clicks by hour of the week', view: 'courses' },
+    {
+      section: 'Users, and the history of one',
+      kind: 'table',
+      title: 'Users',
+      view: 'users',
+      order: '-clicks',
+      limit: 10,
+    },
+    { kind: 'table', title: 'What they did with each course', view: 'user_courses', limit: 10, width: 6 },
+    { kind: 'table', title: 'Viewed first, then bought', view: 'viewed_then_bought', limit: 10, width: 6 },
+    {
+      ...{ kind: 'events', title: 'Clicks of a user' },
+      dimensions: ['user_id', 'action', 'course_id', 'title', 'price', 'country', 'referrer'],
+    },
+  ],
 })

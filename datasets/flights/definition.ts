@@ -1,5 +1,5 @@
 /** Flights of the United States, in the column names of the well-known 2015 files: delays and cancellations by airline, airport and day. */
-import { avg, count, defineDataset, quantile, ratio, sliding } from '#core/definition.ts'
+import { avg, count, defineDataset, histogram, quantile, ratio, sliding } from '#core/definition.ts'
 
 const share = (condition: string) => `CASE WHEN ${condition} THEN 1 ELSE 0 END`
 
@@ -54,6 +54,16 @@ export default defineDataset({
       time: ['day', 'week', 'month', 'year'],
       measures: delays,
     },
+    arrivals: {
+      label: 'How late flights arrive',
+      dimensions: {},
+      time: ['day', 'week', 'month', 'year'],
+      measures: {
+        minutes: histogram('arrival_delay', [-30, -15, 0, 15, 30, 45, 60, 90, 120, 180], {
+          label: 'Flights by minutes of delay',
+        }),
+      },
+    },
     airports: {
       label: 'Delays and cancellations by airport of origin',
       dimensions: { origin: 'origin' },
@@ -87,4 +97,33 @@ export default defineDataset({
       rank: { by: 'late', limit: 10, having: 'late > 0' },
     },
   },
+  dashboard: [
+    {
+      section: 'Airlines',
+      ...{ kind: 'number', title: 'All airlines', view: 'airlines' },
+      measures: ['flights', 'cancelled', 'cancelled_share', 'departure_delay', 'arrival_delay', 'on_time'],
+    },
+    { kind: 'lines', title: 'Flights per day by airline', view: 'airlines', dimensions: ['airline'], limit: 8 },
+    { kind: 'ranking', title: 'Flights by airline', view: 'airlines', limit: 14 },
+    {
+      ...{ kind: 'ranking', title: 'Latest arrivals by airline', view: 'airlines', measures: ['arrival_delay'] },
+      limit: 14,
+    },
+    { kind: 'lines', title: 'Mean departure delay', view: 'airlines', measures: ['departure_delay'] },
+    { kind: 'histogram', title: 'How late flights arrive', view: 'arrivals' },
+    {
+      ...{ kind: 'bars', title: 'Cancelled flights by reason', view: 'cancellations', dimensions: ['reason'] },
+      width: 6,
+    },
+    {
+      section: 'Airports and routes',
+      kind: 'ranking',
+      title: 'Most late departures, last three hours',
+      view: 'delayed_airports',
+    },
+    { kind: 'lines', title: 'Late departures over time', view: 'delayed_airports', dimensions: ['origin'] },
+    { kind: 'ranking', title: 'Busiest airports', view: 'airports', width: 4 },
+    { kind: 'table', title: 'Routes', view: 'routes', order: '-flights', width: 8 },
+    { kind: 'table', title: 'Delays by the hour of departure', view: 'hours_of_day', order: 'hour_of_day', limit: 24 },
+  ],
 })

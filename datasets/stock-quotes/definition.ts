@@ -112,4 +112,20 @@ export default defineDataset({
       },
     },
   },
+  dashboard: [
+    { section: 'Prices', kind: 'candles', title: 'Prices with Bollinger bands', view: 'indicators' },
+    {
+      kind: 'lines',
+      title: 'Moving averages',
+      view: 'indicators',
+      measures: ['sma_20', 'sma_50', 'sma_200'],
+      limit: 1,
+    },
+    { kind: 'table', title: 'Symbols', view: 'symbols', order: '-last_quote', width: 4 },
+    {
+      section: 'What may be wrong',
+      ...{ kind: 'lines', title: 'Hours without a quote', view: 'quality', measures: ['silent_hours', 'gain'] },
+      ...{ dimensions: ['symbol'], limit: 3, width: 12 },
+    },
+  ],
 })

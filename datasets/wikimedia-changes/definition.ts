@@ -55,4 +55,13 @@ export default defineDataset({
       headers: { 'user-agent': 'watershed-analytics/0.1 (dataset wikimedia_changes)' },
     },
   ],
+  dashboard: [
+    { section: 'Right now', kind: 'number', title: 'All projects', view: 'wikis' },
+    { kind: 'ranking', title: 'Articles that several people edit', view: 'trending_pages', dimensions: ['title'] },
+    { kind: 'lines', title: 'Changes over time', view: 'wikis', dimensions: ['type'] },
+    { section: 'Projects', kind: 'ranking', title: 'By project', view: 'wikis', dimensions: ['wiki'], limit: 12 },
+    { kind: 'stacked', title: 'Projects over time', view: 'wikis', dimensions: ['wiki'], limit: 6 },
+    { kind: 'table', title: 'Changes by project and type', view: 'wikis', order: '-changes', width: 8 },
+    { kind: 'heat', view: 'wikis', width: 4 },
+  ],
 })

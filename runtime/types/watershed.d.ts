@@ -22,7 +22,7 @@ declare module 'watershed' {
   export { avg, boolAnd, boolOr, corr, count, countDistinct, covarPop, covarSamp, first, histogram, latest, max, maxBy, min, minBy, quantile, ratio, regrSlope, stddevPop, stddevSamp, sum, varPop, varSamp, };
   export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'sources' | 'sinks'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series, Panels = readonly PanelDefinition[]> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'sources' | 'sinks'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -33,6 +33,8 @@ declare module 'watershed' {
     readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>;
     /** name → calculations over the merged rows of a view; queried under its name like a view */
     readonly series?: Series & CheckedSeries<NoInfer<Views>, Series>;
+    /** the panels of the live page and of dashboards for Kibana, in their order; default: derived from the views */
+    readonly dashboard?: Panels & CheckedPanels<keyof NoInfer<Types> & string, NoInfer<Views>, NoInfer<Series>, Panels>;
   }
   /**
    * Defines a dataset; the value is plain data, `compileDataset` checks and compiles it.
@@ -52,7 +54,7 @@ declare module 'watershed' {
    * })
    * // views/by_shop?grain=day answers rows such as {"time": "2026-03-01T00:00:00.000Z", "shop": "Lisbon", "revenue": 39.45}
    */
-  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>, const Series extends Readonly<Record<string, SeriesDefinition>> = Readonly<Record<never, SeriesDefinition>>>(definition: CheckedDefinition<Types, Views, Series>): DatasetDefinition<keyof Types & string>;
+  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>, const Series extends Readonly<Record<string, SeriesDefinition>> = Readonly<Record<never, SeriesDefinition>>, const Panels extends readonly PanelDefinition[] = readonly []>(definition: CheckedDefinition<Types, Views, Series, Panels>): DatasetDefinition<keyof Types & string>;
   /**
    * Tests of a dataset, for `watershed test`: each case is answered at every cut of its events between the batch and the speed layer.
    *
@@ -68,7 +70,7 @@ declare module 'watershed' {
    * })
    */
   export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases;
-  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SinkDefinition, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, PanelDefinition, PanelKind, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SinkDefinition, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
   interface WindowDefinition {
     readonly size: Duration;
     readonly every: Duration;
@@ -429,6 +431,29 @@ declare module 'watershed' {
   function wilderAverage<const Text extends string>(expression: Text, rows: number, options?: SeriesColumnOptions): Column<Text>;
   /** SQL types a column may have. */
   type ColumnType = (typeof SCALAR_TYPES)[number] | `DECIMAL(${number},${number})` | ListType;
+  interface PanelDefinition<View extends string = string, Measure extends string = string, Dimension extends string = string> {
+    readonly kind: PanelKind;
+    /** the view or series whose answer is shown; only `events`, which shows raw events, has none */
+    readonly view?: View;
+    /** default: made of what is shown */
+    readonly title?: string;
+    /** the heading that the panel and those after it are under; panels of one section stand together. Default: the label of the view */
+    readonly section?: string;
+    /** the first one is shown at first; default: those that the kind can show */
+    readonly measures?: readonly Measure[];
+    /** what rows are grouped by; of `events` the columns that are shown. Default: what fits the kind */
+    readonly dimensions?: readonly Dimension[];
+    /** a measure or dimension; with a leading `-` descending. Default: by the first measure, the largest first */
+    readonly order?: Measure | Dimension | `-${Measure | Dimension}`;
+    /** groups, lines or rows at most */
+    readonly limit?: number;
+    /** dimension → the values that are shown */
+    readonly filter?: {
+      readonly [Name in Dimension]?: readonly string[];
+    };
+    /** of the 12 columns of a page */
+    readonly width?: number;
+  }
   interface DatasetDefinition<Column extends string = string> {
     /** lower case letters, digits and _; starts with a letter; at most 63 */
     readonly name: string;
@@ -455,6 +480,8 @@ declare module 'watershed' {
     readonly sinks?: readonly SinkDefinition[];
     /** name → calculations over the merged rows of a view; queried under its name like a view */
     readonly series?: Readonly<Record<string, SeriesDefinition>>;
+    /** the panels of the live page and of dashboards for Kibana, in their order; default: derived from the views */
+    readonly dashboard?: readonly PanelDefinition[];
   }
   type TimeColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, 'TIMESTAMP'>;
   type KeyColumn<Types extends Record<string, ColumnType>> = ColumnsOf<Types, (typeof KEY_TYPES)[number]>;
@@ -464,6 +491,12 @@ declare module 'watershed' {
   };
   type CheckedSeries<Views, Series> = {
     readonly [Name in keyof Series]: string extends NamesOf<Member<Series[Name], 'columns'>> ? SeriesDefinition : CheckedSeriesOne<Views, Series[Name]>;
+  };
+  /** A panel whose view is known only at run time, as of a definition that is made from another one, is checked when it is loaded. */
+  type CheckedPanels<Column extends string, Views, Series, Panels> = {
+    readonly [Index in keyof Panels]: Panels[Index] extends {
+      readonly view?: infer View;
+    } ? string extends View ? PanelDefinition : CheckedPanel<Column, Views, Series> : CheckedPanel<Column, Views, Series>;
   };
   interface ViewDefinition<Column extends string = string> {
     readonly label?: string;
@@ -555,6 +588,7 @@ declare module 'watershed' {
     /** what it means, for people who query it */
     readonly description?: string;
   }
+  type PanelKind = (typeof PANEL_KINDS)[number];
   interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
     readonly by: Measure;
     readonly limit: number;
@@ -621,6 +655,8 @@ declare module 'watershed' {
   type CheckedSeriesOne<Views, Series> = {
     readonly [Key in keyof Series]: Key extends keyof CheckedSeriesMembers<Views, Series> ? CheckedSeriesMembers<Views, Series>[Key] : Key extends keyof SeriesDefinition ? SeriesDefinition[Key] : never;
   };
+  /** A panel of a view or a series, with their names; or of raw events, with those of columns. */
+  type CheckedPanel<Column extends string, Views, Series> = ViewPanels<Views> | SeriesPanels<Views, Series> | EventsPanel<Column>;
   interface ColumnOptions<Type extends ColumnType> {
     readonly type: Type;
     /** an event without a usable value is a dead letter */
@@ -656,6 +692,8 @@ declare module 'watershed' {
   };
   type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
   type MeasureKind = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile' | 'varSamp' | 'varPop' | 'stddevSamp' | 'stddevPop' | 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope' | 'maxBy' | 'minBy' | 'histogram' | 'boolAnd' | 'boolOr';
+  /** How a panel shows its numbers. */
+  const PANEL_KINDS: readonly ['number', 'lines', 'stacked', 'bars', 'ranking', 'table', 'map', 'points', 'heat', 'histogram', 'funnel', 'candles', 'events'];
   type SeriesColumnKind = ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank') | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop') | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi');
   /** Each delivery is a POST of JSON. */
   interface WebhookSinkDefinition extends AnySink {
@@ -725,6 +763,20 @@ declare module 'watershed' {
       readonly [Name in keyof Member<Series, 'columns'>]: CheckedSeriesColumn<SeriesNames<OverView<Views, Series>, Series>, Member<Series, 'columns'>[Name]>;
     };
   }
+  type ViewPanels<Views> = {
+    readonly [Name in NamesOf<Views>]: PanelDefinition<Name, NamesOf<Member<Views[Name], 'measures'>>, DimensionsOf<Views[Name]>> & {
+      readonly view: Name;
+    };
+  }[NamesOf<Views>];
+  type SeriesPanels<Views, Series> = {
+    readonly [Name in NamesOf<Series>]: PanelDefinition<Name, SeriesNames<OverView<Views, Series[Name]>, Series[Name]>, DimensionsOf<OverView<Views, Series[Name]>>> & {
+      readonly view: Name;
+    };
+  }[NamesOf<Series>];
+  type EventsPanel<Column extends string> = PanelDefinition<never, never, Column> & {
+    readonly kind: 'events';
+    readonly view?: never;
+  };
   /** What becomes of an event whose value cannot be converted. */
   const ON_ERROR: readonly ['null', 'reject'];
   /** Values that the JSON of an event can have at the path of a column of this type. */
@@ -799,6 +851,7 @@ declare module 'watershed' {
   type CheckedSeriesColumn<Name extends string, Column> = Column extends string ? CheckedText<Column, Name> : Column extends SeriesColumnDefinition<infer Used> ? [Used] extends [Name] ? SeriesColumnDefinition : string extends Used ? SeriesColumnDefinition : SeriesColumnDefinition<Name> : string | SeriesColumnDefinition;
   /** measures of the view and columns of the series */
   type SeriesNames<View, Series> = NamesOf<Member<View, 'measures'>> | NamesOf<Member<Series, 'columns'>>;
+  type DimensionsOf<View> = NamesOf<Member<View, 'dimensions'>>;
   type Scalar = string | number | boolean;
   interface SourceOptions extends AnySourceOptions {
     /** `{env:NAME}` in it stands for an environment variable, for secrets */

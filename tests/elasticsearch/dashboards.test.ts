@@ -5,7 +5,7 @@ import { KIBANA_FILE } from '#dashboards/install-dashboards.ts'
 import { kibanaNdjson, type SavedObject } from '#dashboards/kibana-objects.ts'
 import type { Panel } from '#dashboards/panel.ts'
 import { panelQuery, TEST_INTERVAL, TEST_PRECISION } from '#dashboards/panel-query.ts'
-import { DASHBOARDS, DATA_VIEWS, DATASET } from '#dashboards/rsvp-dashboards.ts'
+import { DATASET, shippedKibana } from '#dashboards/shipped-kibana.ts'
 import { Presenter } from '#serving/presented-indices/presenter.ts'
 import { ElasticsearchPresentedStore } from '#storage/presented-store/elasticsearch/elasticsearch-presented-store.ts'
 import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from '../servers/elasticsearch-server.ts'
@@ -20,12 +20,13 @@ const objects = readFileSync(KIBANA_FILE, 'utf8')
   .trimEnd()
   .split('\n')
   .map((line) => JSON.parse(line) as SavedObject)
-const panels: Panel[] = DASHBOARDS.flatMap((dashboard) => dashboard.panels)
+const { dashboards, dataViews } = await shippedKibana()
+const panels: Panel[] = dashboards.flatMap((dashboard) => dashboard.panels)
 const objectOf = (id: string) => objects.find((object) => object.id === `watershed-${DATASET}-${id}`)!
 
 describe('kibana.ndjson', () => {
   test('is what the panels say; write it anew with node dashboards/write-kibana.ts', () => {
-    expect(readFileSync(KIBANA_FILE, 'utf8')).toBe(kibanaNdjson(DATASET, DATA_VIEWS, DASHBOARDS))
+    expect(readFileSync(KIBANA_FILE, 'utf8')).toBe(kibanaNdjson(DATASET, dataViews, dashboards))
   })
 
   test('has four dashboards, and every reference leads to an object that comes before', () => {
@@ -107,14 +108,14 @@ describe.skipIf(missing !== null)('on a real server', () => {
   })
 
   test('the numbers of a panel are the product’s own: top countries by attendees', async () => {
-    const panel = panels.find(({ id }) => id === 'responses-countries-attendees')!
+    const panel = panels.find(({ title }) => title === 'Top 10 countries by attendees')!
     const { aggregations } = await search(`${DATASET}-${panel.view}`, panelQuery(panel))
     const { rows } = await site.ask('responses_by_country', { order: '-attendees', limit: '10' })
     expect(rowsOf(aggregations).map(({ m0 }) => m0)).toEqual(rows.map(({ attendees }) => attendees))
   })
 
   test('every field that a time range filters is a date of its index', async () => {
-    for (const { view, time } of DATA_VIEWS) {
+    for (const { view, time } of dataViews) {
       const answer = await fetch(`${server.node}/${DATASET}-${view}/_field_caps?fields=${time}`)
       expect(await answer.json()).toMatchObject({ fields: { [time]: { date: { aggregatable: true } } } })
     }

@@ -25,6 +25,8 @@ export interface AnswerMeta {
   readonly to: string | null
   readonly window: { readonly from: string; readonly to: string; readonly ended: boolean } | null
   readonly truncated: boolean
+  /** the cursor of the next page; null: this is the last one, or pages were not asked for */
+  readonly next: string | null
 }
 
 export interface Answer {

@@ -1,12 +1,12 @@
-/** The page of a dataset: a toolbar, and panels for each view of its definition. */
+/** The page of a dataset: a toolbar, and the panels that its definition names or that fit its views, section by section. */
 import type { JSX } from 'preact'
 import { type Dataset, labelOf } from './definition.ts'
 import { DatasetStatus } from './overview/dataset-status.tsx'
-import { derivedSections } from './panels/derived-panels.ts'
 import { PanelOf } from './panels/panel-of.tsx'
 import { Toolbar } from './toolbar.tsx'
 
 export function DatasetPage({ dataset }: { dataset: Dataset }): JSX.Element {
+  const sections = Map.groupBy(dataset.dashboard.panels, ({ section }) => section)
   return (
     <>
       <div class="title">
@@ -17,9 +17,9 @@ export function DatasetPage({ dataset }: { dataset: Dataset }): JSX.Element {
         <DatasetStatus dataset={dataset.name} />
       </div>
       <Toolbar dataset={dataset} />
-      {derivedSections(dataset).map(({ name, title, panels }) => (
-        <section key={name} class="view" aria-label={title}>
-          <h2 id={name}>{title}</h2>
+      {[...sections].map(([title, panels]) => (
+        <section key={title} class="view" aria-label={title}>
+          <h2 id={panels[0]!.id}>{title}</h2>
           <div class="panels">
             {panels.map((panel) => (
               <PanelOf key={panel.id} dataset={dataset} panel={panel} />

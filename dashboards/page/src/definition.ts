@@ -1,4 +1,5 @@
 /** A dataset as `GET /v1/datasets` describes it: what the page is made from. */
+import type { Dashboard } from '#core/panels/panel.ts'
 
 export interface Column {
   readonly name: string
@@ -14,6 +15,8 @@ export interface Measure {
   readonly type: string
   readonly label?: string
   readonly description?: string
+  /** of a histogram: where its bins end */
+  readonly bounds?: readonly number[]
   readonly exactness?: { readonly kind: 'exact' | 'float' | 'sketch' | 'bounded' }
 }
 
@@ -51,6 +54,7 @@ export interface Dataset {
   readonly columns: readonly Column[]
   readonly views: readonly View[]
   readonly series: readonly Series[]
+  readonly dashboard: Dashboard
 }
 
 const NUMERIC = /^(DOUBLE|FLOAT|REAL|DECIMAL|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b|NUMERIC)/

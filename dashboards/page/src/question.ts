@@ -17,16 +17,18 @@ export interface Source {
   readonly dataset: Dataset
   readonly view: View
   readonly series: Series | null
+  /** what the panel shows of it, whatever the page does */
+  readonly only?: Readonly<Record<string, readonly string[]>>
 }
 
 export function ask<S>({ dataset, view, series }: Source, query: Query, shown: S): Ask<S> {
   return { path: viewPath(dataset.name, series?.name ?? view.name, query), query, shown }
 }
 
-export function sourceOf(dataset: Dataset, name: string): Source | null {
+export function sourceOf(dataset: Dataset, name: string, only?: Source['only']): Source | null {
   const series = dataset.series.find((one) => one.name === name) ?? null
   const view = dataset.views.find((one) => one.name === (series?.over ?? name))
-  return view === undefined ? null : { dataset, view, series }
+  return view === undefined ? null : { dataset, view, series, only }
 }
 
 /** Measures and, of a series, its columns. */
@@ -49,9 +51,28 @@ export function filterText(dimension: string, values: readonly string[]): string
   return `${dimension}:in:${JSON.stringify(values)}`
 }
 
-/** The filters of the page that apply to a view. @param except a dimension whose filter only highlights */
-export function filterQuery({ view }: Source, except?: string): string[] {
-  return [...filters.value]
-    .filter(([dimension]) => dimension !== except && view.dimensions.some(({ name }) => name === dimension))
-    .map(([dimension, values]) => filterText(dimension, values))
+export interface FilterQuery {
+  readonly filter: readonly string[]
+  /** where a list over all time keeps the value as a measure, as the country of an event */
+  readonly having: readonly string[]
+}
+
+/**
+ * The filters of the page that apply to a view, and those of the panel, which the page's replace.
+ * @param except a dimension whose filter only highlights
+ */
+export function filterQuery({ view, series, only = {} }: Source, except?: string): FilterQuery {
+  const own = Object.entries(only)
+  const chosen = [...filters.value].filter(([name]) => name !== except)
+  const all = [...new Map([...own, ...chosen])]
+  const texts = (known: readonly { readonly name: string }[]): string[] =>
+    all.filter(([name]) => known.some((one) => one.name === name)).map(([name, values]) => filterText(name, values))
+  const isList = view.paneMs === null && series === null
+  const kept = view.measures.filter(({ kind, type }) => kind === 'latest' && type === 'VARCHAR')
+  return { filter: texts(view.dimensions), having: isList ? texts(kept) : [] }
+}
+
+/** The values of a dimension that are looked at; undefined: all */
+export function chosenValues({ only = {} }: Source, dimension: string): readonly string[] | undefined {
+  return filters.value.get(dimension) ?? only[dimension]
 }

@@ -1,6 +1,8 @@
 /** A dataset as the API describes it: what can be queried, and how exact each measure is. */
 import type { z } from 'zod'
 import type { CompiledDataset, CompiledSeries, CompiledView, ViewTime } from '#core/compiled.ts'
+import type { MeasureDefinition, ViewDefinition } from '#core/definition-parts.ts'
+import type { Dashboard } from '#core/panels/panel.ts'
 import type { DATASET } from '#serving/http/contract/schemas/dataset.ts'
 
 type Described = z.output<typeof DATASET>
@@ -22,12 +24,22 @@ export function describeDataset(dataset: CompiledDataset): Described {
       required,
       onError,
     })),
-    views: [...dataset.views.values()].map(describeView),
+    views: [...dataset.views.values()].map((view) => describeView(view, dataset.definition?.views[view.name])),
     series: [...dataset.series.values()].map(describeSeries),
+    dashboard: describeDashboard(dataset.dashboard),
   }
 }
 
-function describeView(view: CompiledView): Described['views'][number] {
+function describeDashboard({ derived, panels }: Dashboard): Described['dashboard'] {
+  const plain = panels.map(({ measures, dimensions, filter, ...panel }) => ({
+    ...panel,
+    ...{ measures: [...measures], dimensions: [...dimensions] },
+    filter: Object.fromEntries(Object.entries(filter).map(([name, values]) => [name, [...values]])),
+  }))
+  return { derived, panels: plain }
+}
+
+function describeView(view: CompiledView, defined: ViewDefinition | undefined): Described['views'][number] {
   return {
     name: view.name,
     label: view.label,
@@ -43,9 +55,14 @@ function describeView(view: CompiledView): Described['views'][number] {
       label,
       description,
       exactness,
+      ...boundsOf(defined?.measures[name]),
     })),
     enrich: view.lookups.map(({ name, dictionary, key, attribute }) => ({ name, dictionary, key, attribute })),
   }
+}
+
+function boundsOf(measure: MeasureDefinition | undefined): { bounds?: number[] } {
+  return measure?.bounds === undefined ? {} : { bounds: [...measure.bounds] }
 }
 
 function describeSeries(series: CompiledSeries): Described['series'][number] {

@@ -9,6 +9,7 @@ export interface Point {
   readonly lon: number
   readonly lat: number
   readonly value: number
+  readonly name: string | null
 }
 
 export interface PointMapInput {
@@ -27,8 +28,8 @@ export function pointMap({ points, measure, source }: PointMapInput): (colours: 
     textStyle: { fontFamily: 'inherit', color: colours.text },
     tooltip: {
       ...tooltipLook(colours),
-      formatter: ({ value }: { readonly value: readonly [number, number, number] }) =>
-        `${formatNumber(value[1])}°, ${formatNumber(value[0])}°\n${measure}: ${formatNumber(value[2])}\n${source}`,
+      formatter: ({ value, name }: { readonly value: readonly [number, number, number]; readonly name: string }) =>
+        `${name === '' ? '' : `${name}\n`}${formatNumber(value[1])}°, ${formatNumber(value[0])}°\n${measure}: ${formatNumber(value[2])}\n${source}`,
     },
     geo: { ...mapOf(colours), roam: false, silent: true },
     series: [
@@ -36,7 +37,7 @@ export function pointMap({ points, measure, source }: PointMapInput): (colours: 
         ...{ id: 'points', type: 'scatter', coordinateSystem: 'geo' },
         itemStyle: { color: colours.series[0], opacity: 0.6 },
         symbolSize: ([, , value]: readonly number[]) => Math.max(PIXELS_MIN, PIXELS_MAX * Math.sqrt(value! / largest)),
-        data: points.map(({ lon, lat, value }) => [lon, lat, value]),
+        data: points.map(({ lon, lat, value, name }) => ({ name: name ?? '', value: [lon, lat, value] })),
       },
     ],
   })

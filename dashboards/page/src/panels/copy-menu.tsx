@@ -1,4 +1,4 @@
-/** The question of a panel, for other programs: as curl, TypeScript or Python. */
+/** The question of a panel, for other programs: as curl, TypeScript or Python, and its answer in every format. */
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 
@@ -15,7 +15,27 @@ const TEXTS: Readonly<Record<Language, (path: string) => string>> = {
   address: url,
 }
 
-export function CopyMenu({ path }: { path: string }): JSX.Element {
+const FORMATS = { csv: 'CSV', json: 'JSON', ndjson: 'NDJSON', arrow: 'Arrow', parquet: 'Parquet' } as const
+
+/** The address of the same answer in a format. @param all every row, and not only as many as are shown */
+export function exportPath(path: string, format: string, all: boolean): string {
+  const [route, query] = path.split('?')
+  const parameters = new URLSearchParams(query)
+  parameters.delete('cursor')
+  if (all) parameters.set('limit', 'all')
+  const text = parameters.toString()
+  return `${route}.${format}${text && `?${text}`}`
+}
+
+interface MenuProps {
+  readonly path: string
+  /** whether it is an answer of a view, which has formats */
+  readonly formats?: boolean
+  /** exports every row, and not only as many as are shown */
+  readonly all?: boolean
+}
+
+export function CopyMenu({ path, formats = true, all = false }: MenuProps): JSX.Element {
   const [said, setSaid] = useState('')
   const copy = async (language: Language): Promise<void> => {
     await navigator.clipboard.writeText(TEXTS[language](path))
@@ -28,7 +48,7 @@ export function CopyMenu({ path }: { path: string }): JSX.Element {
         {said}
       </span>
       <details class="menu">
-        <summary>Use it elsewhere</summary>
+        <summary>Export</summary>
         <ul>
           {(Object.keys(TEXTS) as Language[]).map((language) => (
             <li key={language}>
@@ -37,6 +57,14 @@ export function CopyMenu({ path }: { path: string }): JSX.Element {
               </button>
             </li>
           ))}
+          {formats &&
+            Object.entries(FORMATS).map(([format, name]) => (
+              <li key={format}>
+                <a href={exportPath(path, format, all)} download>
+                  Download {all ? 'all rows' : ''} as {name}
+                </a>
+              </li>
+            ))}
           <li>
             <a href={path} target="_blank" rel="noreferrer">
               Open the answer (JSON)

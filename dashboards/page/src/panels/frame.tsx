@@ -15,10 +15,13 @@ export interface FrameProps {
   readonly controls?: ComponentChildren
   /** of 12 columns */
   readonly span?: number
+  /** its exports have every row, and not only as many as are shown */
+  readonly exportsAll?: boolean
   readonly children: (answer: Answer) => ComponentChildren
 }
 
-export function Frame({ title, hint, known, controls, span = 6, children }: FrameProps): JSX.Element {
+export function Frame(props: FrameProps): JSX.Element {
+  const { title, hint, known, controls, span = 6, exportsAll = false, children } = props
   const [open, setOpen] = useState(false)
   const id = useId()
   const { value, fault, pending, asked } = known
@@ -50,7 +53,7 @@ export function Frame({ title, hint, known, controls, span = 6, children }: Fram
             {tag.text}
           </button>
           {value.meta.truncated && <span class="hint">the first {value.data.length} rows</span>}
-          {asked !== null && <CopyMenu path={asked.path} />}
+          {asked !== null && <CopyMenu path={asked.path} all={exportsAll} />}
         </footer>
       )}
       <div id={`${id}-provenance`}>{open && value !== null && <Provenance meta={value.meta} />}</div>

@@ -18,7 +18,7 @@ export interface FunnelProps {
 
 export function FunnelPanel({ source, title, measures, span = 4 }: FunnelProps): JSX.Element {
   const query = {
-    ...{ dimensions: '', measures: measures.join(','), filter: filterQuery(source) },
+    ...{ dimensions: '', measures: measures.join(','), ...filterQuery(source) },
     ...rangeQuery(range.value, source.view.paneMs),
   }
   const known = useLive<Answer, Ask<readonly string[]>>(ask(source, query, measures))

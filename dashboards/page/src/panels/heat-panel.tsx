@@ -32,7 +32,7 @@ export function HeatPanel({ source, id, title, measures, span = 6 }: HeatProps):
     ...{ measures: measure.name, grain: 'hour', order: '-time' },
     limit: range.value.name === '' ? HOURS_NEWEST : ROWS_MAX,
     ...(zone !== 'UTC' && { timezone: zone }),
-    filter: filterQuery(source),
+    ...filterQuery(source),
     ...newestQuery(source.view.paneMs),
   }
   const known = useLive<Answer, Ask<Measure>>(ask(source, query, measure), EVERY_MS)

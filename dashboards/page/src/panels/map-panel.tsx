@@ -14,7 +14,7 @@ import { type Ask, ask, filterQuery, type Source } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
 import { MeasureChoice, useMeasure } from './measure-choice.tsx'
-import { nameOf } from './ranking-panel.tsx'
+import { nameOf, titleMeasures, titleOf } from './ranking-panel.tsx'
 import { Loading } from './states.tsx'
 
 export interface MapProps {
@@ -24,10 +24,16 @@ export interface MapProps {
   readonly measures: readonly string[]
   /** the dimension with the country, or those with latitude and longitude */
   readonly by: readonly string[]
+  /** at positions, and not by country */
+  readonly points?: boolean
   readonly span?: number
 }
 
+/** names of the numbers with the position */
+type Place = readonly [lat: string, lon: string]
+
 interface Shown {
+  readonly place: Place | null
   readonly by: readonly string[]
   readonly measure: Measure
 }
@@ -36,18 +42,21 @@ const COUNTRIES_MAX = 300
 const POINTS_MAX = 1_000
 const HEIGHT = 400
 
-export function MapPanel({ source, id, title, measures, by, span = 8 }: MapProps): JSX.Element {
+export function MapPanel({ source, id, title, measures, by, points = false, span = 8 }: MapProps): JSX.Element {
   const [measure, chooseMeasure] = useMeasure(source, id, measures)
   const world = useWorld()
   const [country] = by
+  const place = points ? placeOf(source) : null
+  const kept = place?.filter((name) => !by.includes(name)) ?? []
   const windowed = source.view.window !== null
   const query = {
     dimensions: by.join(','),
-    ...{ measures: measure.name, order: `-${measure.name}`, limit: by.length > 1 ? POINTS_MAX : COUNTRIES_MAX },
-    filter: filterQuery(source, country),
+    measures: [measure.name, ...kept, ...(points ? titleMeasures(source) : [])].join(','),
+    ...{ order: `-${measure.name}`, limit: points ? POINTS_MAX : COUNTRIES_MAX },
+    ...filterQuery(source, points ? undefined : country),
     ...(windowed ? { at: 'latest' } : rangeQuery(range.value, source.view.paneMs)),
   }
-  const known = useLive<Answer, Ask<Shown>>(ask(source, query, { by, measure }))
+  const known = useLive<Answer, Ask<Shown>>(ask(source, query, { by, measure, place }))
   const controls = <MeasureChoice source={source} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
   return (
     <Frame title={title} known={known} span={span} controls={controls}>
@@ -66,13 +75,14 @@ interface ShapesProps {
   readonly shown: Shown
 }
 
-function Shapes({ answer, source, world, title, shown: { by, measure } }: ShapesProps): JSX.Element {
+function Shapes({ answer, source, world, title, shown: { by, measure, place } }: ShapesProps): JSX.Element {
   const origin = provenanceLine(answer.meta, measure.name)
-  const label = `${title}: ${labelOf(measure)}. The ranking beside it has the same numbers as text`
-  if (by.length > 1) {
+  const label = `${title}: ${labelOf(measure)}. Its menu exports the same numbers as text`
+  if (place !== null) {
     const points = answer.data.flatMap((row) => {
-      const [lat, lon, value] = [by[0]!, by[1]!, measure.name].map((name) => numberOf(row[name]))
-      return lat == null || lon == null || value == null ? [] : [{ lat, lon, value }]
+      const [lat, lon, value] = [...place, measure.name].map((name) => numberOf(row[name]))
+      const name = titleOf(row, source)
+      return lat == null || lon == null || value == null ? [] : [{ lat, lon, value, name }]
     })
     return (
       <Chart label={label} height={HEIGHT} chart={pointMap({ points, measure: labelOf(measure), source: origin })} />
@@ -91,6 +101,18 @@ function Shapes({ answer, source, world, title, shown: { by, measure } }: Shapes
   }
   const chart = worldMap({ world, countries, measure: labelOf(measure), source: origin, chosen })
   return <Chart label={label} height={HEIGHT} chart={chart} onPick={pick} />
+}
+
+const PLACES = [
+  ['lat', 'lon'],
+  ['latitude', 'longitude'],
+] as const
+
+/** Of the dimensions, or else of the measures. */
+function placeOf({ view }: Source): Place | null {
+  const found = (columns: readonly { readonly name: string }[]): Place | undefined =>
+    PLACES.find((place) => place.every((name) => columns.some((column) => column.name === name)))
+  return found(view.dimensions) ?? found(view.measures) ?? null
 }
 
 function useWorld(): World | null {

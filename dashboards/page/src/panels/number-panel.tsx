@@ -18,7 +18,7 @@ export interface NumberProps {
 
 export function NumberPanel({ source, title, measures, span = 12 }: NumberProps): JSX.Element {
   const query = {
-    ...{ dimensions: '', measures: measures.join(','), filter: filterQuery(source) },
+    ...{ dimensions: '', measures: measures.join(','), ...filterQuery(source) },
     ...(source.view.window === null ? rangeQuery(range.value, source.view.paneMs) : { at: 'latest' }),
   }
   const known = useLive<Answer, Ask<readonly string[]>>(ask(source, query, measures))

@@ -1,14 +1,16 @@
 /** A panel by its shape; one that comes into view for the first time begins to ask then. */
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Panel } from '#core/panels/panel.ts'
 import type { Dataset } from '../definition.ts'
 import { type Source, sourceOf } from '../question.ts'
 import { CandlePanel } from './candle-panel.tsx'
+import { EventsPanel } from './events-panel.tsx'
 import { FunnelPanel } from './funnel-panel.tsx'
 import { HeatPanel } from './heat-panel.tsx'
+import { HistogramPanel } from './histogram-panel.tsx'
 import { MapPanel } from './map-panel.tsx'
 import { NumberPanel } from './number-panel.tsx'
-import type { Panel } from './panel.ts'
 import { RankingPanel } from './ranking-panel.tsx'
 import { TablePanel } from './table-panel.tsx'
 import { TimePanel } from './time-panel.tsx'
@@ -25,36 +27,40 @@ export function PanelOf({ dataset, panel }: { dataset: Dataset; panel: Panel }):
     watch.observe(place.current!)
     return () => watch.disconnect()
   }, [])
-  const source = sourceOf(dataset, panel.view)
+  const source = panel.view === null ? null : sourceOf(dataset, panel.view, panel.filter)
   return (
-    <div ref={place} class={`slot span-${panel.span ?? 6}`}>
+    <div ref={place} class={`slot span-${panel.width}`}>
       {seen && source !== null && <Shown source={source} panel={panel} />}
+      {seen && panel.view === null && <EventsPanel dataset={dataset} panel={panel} />}
     </div>
   )
 }
 
 function Shown({ source, panel }: { source: Source; panel: Panel }): JSX.Element {
-  const { id, title, show, by, top, span } = panel
-  const own = { source, id, title, span, ...(top !== undefined && { top }) }
-  switch (panel.shape) {
+  const { id, title, measures, dimensions: by, order, width: span } = panel
+  const top = panel.limit ?? undefined
+  const own = { source, id, title, span, measures }
+  switch (panel.kind) {
     case 'ranking':
-      return <RankingPanel {...own} measures={show} by={by[0]!} />
+      return <RankingPanel {...own} by={by[0]!} order={order} top={top} />
     case 'lines':
     case 'stacked':
     case 'bars':
-      return <TimePanel {...own} measures={show} by={by[0] ?? null} shape={panel.shape} />
+      return <TimePanel {...own} by={by[0] ?? null} shape={panel.kind} top={top} />
     case 'map':
     case 'points':
-      return <MapPanel {...own} measures={show} by={by} />
+      return <MapPanel {...own} by={by} points={panel.kind === 'points'} />
     case 'heat':
-      return <HeatPanel {...own} measures={show} />
+      return <HeatPanel {...own} />
     case 'candles':
       return <CandlePanel {...own} by={by[0]!} />
+    case 'histogram':
+      return <HistogramPanel {...own} />
     case 'funnel':
-      return <FunnelPanel {...own} measures={show} />
+      return <FunnelPanel {...own} />
     case 'number':
-      return <NumberPanel {...own} measures={show} />
+      return <NumberPanel {...own} />
     default:
-      return <TablePanel source={source} title={title} span={span} {...(show.length > 0 && { measures: show })} />
+      return <TablePanel {...own} by={by} order={order} pageRows={top} />
   }
 }

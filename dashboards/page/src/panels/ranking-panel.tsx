@@ -18,6 +18,8 @@ export interface RankingProps {
   readonly title: string
   readonly by: string
   readonly measures: readonly string[]
+  /** as a query takes it; counts while the first measure is shown. Default: by the measure, the largest first */
+  readonly order?: string | null
   readonly top?: number
   readonly span?: number
 }
@@ -27,16 +29,17 @@ interface Shown {
   readonly measure: string
 }
 
-export function RankingPanel({ source, id, title, by, measures, top = 10, span = 4 }: RankingProps): JSX.Element {
+export function RankingPanel(props: RankingProps): JSX.Element {
+  const { source, id, title, by, measures, order = null, top = 10, span = 4 } = props
   const { view } = source
   const [measure, chooseMeasure] = useMeasure(source, id, measures)
   const windowed = view.window !== null
   const query = {
     dimensions: by,
     measures: titleMeasure(source) === null ? measure.name : `${measure.name},${titleMeasure(source)}`,
-    order: `-${measure.name}`,
+    order: order !== null && measure.name === measures[0] ? order : `-${measure.name}`,
     limit: top,
-    filter: filterQuery(source, by),
+    ...filterQuery(source, by),
     ...(windowed ? { at: 'latest' } : rangeQuery(range.value, view.paneMs)),
   }
   const known = useLive<Answer, Ask<Shown>>(ask(source, query, { by, measure: measure.name }))
@@ -93,6 +96,16 @@ function Bars({ answer, shown, source }: { answer: Answer; shown: Shown; source:
       })}
     </ol>
   )
+}
+
+export function titleMeasures(source: Source): readonly string[] {
+  return [titleMeasure(source)].filter((name) => name !== null)
+}
+
+/** What a view by an id keeps as its title; null: nothing of the kind. */
+export function titleOf(row: Row, source: Source): string | null {
+  const measure = titleMeasure(source)
+  return measure === null ? null : keyOf(row[measure]) || null
 }
 
 /** The value with the name that a lookup or a title gives it; countries in the reader's language. */

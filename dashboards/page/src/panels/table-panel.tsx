@@ -1,58 +1,113 @@
-/** The rows of a view: sorted by a click on a heading, page by page. The server sorts, so that a view of any size can be read. */
+/** The rows of a view: searched, sorted by a click on a heading, page by page. The server does all of it, so that a view of any size can be read. */
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import { filters, toggleFilter } from '../address.ts'
 import type { Answer, Row } from '../answer.ts'
+import { get } from '../api.ts'
 import { isNumeric, labelOf } from '../definition.ts'
 import { formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceLine } from '../provenance.tsx'
-import { type Ask, ask, filterQuery, type Source, typeOf } from '../question.ts'
+import { type Ask, ask, filterQuery, measuresOf, type Source, typeOf } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
 import { nameOf } from './ranking-panel.tsx'
+import { type Search, SearchBox, searchable, searchText } from './search-box.tsx'
 
 const PAGE_ROWS = 25
-const ROWS_MAX = 10_000
 const COLUMNS_MAX = 9
+/** a page of a held answer does not change; it is asked for again so that the server keeps it */
+const HELD_EVERY_MS = 60_000
 
 export interface TableProps {
   readonly source: Source
   readonly title: string
+  /** dimensions; default: all of the view */
+  readonly by?: readonly string[]
   readonly measures?: readonly string[]
+  /** as a query takes it */
+  readonly order?: string | null
+  readonly pageRows?: number
   readonly span?: number
 }
 
-export function TablePanel({ source, title, measures, span = 12 }: TableProps): JSX.Element {
+interface Shown {
+  readonly dimensions: readonly string[]
+  readonly measures: readonly string[]
+}
+
+/** cursors of the pages that were read, and which one is shown. Page 0 has none: it is live */
+interface Place {
+  readonly cursors: readonly string[]
+  readonly page: number
+}
+
+const FIRST: Place = { cursors: [], page: 0 }
+
+export function TablePanel(props: TableProps): JSX.Element {
+  const { source, title, pageRows = PAGE_ROWS, span = 12 } = props
   const { view } = source
-  const shown = measures ?? view.measures.slice(0, COLUMNS_MAX).map(({ name }) => name)
-  const [order, setOrder] = useState(`-${view.rank?.by ?? firstNumber(source, shown)}`)
-  const [page, setPage] = useState(0)
-  // One row more than the page has tells whether there is another one.
-  const limit = Math.min((page + 1) * PAGE_ROWS + 1, ROWS_MAX)
-  const query = {
-    dimensions: view.dimensions.map(({ name }) => name).join(','),
-    ...{ measures: shown.join(','), order, limit, filter: filterQuery(source) },
-    ...(view.window === null ? rangeQuery(range.value, view.paneMs) : { at: 'latest' }),
+  const shown: Shown = {
+    dimensions: props.by ?? view.dimensions.map(({ name }) => name),
+    measures: props.measures ?? view.measures.slice(0, COLUMNS_MAX).map(({ name }) => name),
   }
-  const known = useLive<Answer, Ask<null>>(ask(source, query, null))
-  const sort = (name: string): void => {
-    setOrder(order === `-${name}` ? name : `-${name}`)
-    setPage(0)
+  const [order, setOrder] = useState(props.order ?? `-${view.rank?.by ?? firstNumber(source, shown.measures)}`)
+  const [search, setSearch] = useState<Search>({ column: searchable(source, shown)[0] ?? '', text: '' })
+  const query = { ...tableQuery(source, shown, search), order, limit: pageRows }
+  const first = ask(source, query, shown)
+  const [place, setPlace] = usePlace(first.path)
+  const cursor = place.page === 0 ? undefined : place.cursors[place.page - 1]
+  const asked = cursor === undefined ? first : ask(source, { ...query, cursor }, shown)
+  const known = useLive<Answer, Ask<Shown>>(asked, cursor === undefined ? undefined : HELD_EVERY_MS)
+  const turn = async (page: number): Promise<void> => {
+    if (page <= place.cursors.length) return setPlace({ ...place, page })
+    const next = await nextCursor(first.path, known.value, place)
+    if (next !== null) setPlace({ cursors: [...place.cursors, next], page })
   }
+  const controls = (
+    <SearchBox columns={searchable(source, shown)} search={search} source={source} onSearch={setSearch} />
+  )
+  const sort = (name: string): void => setOrder(order === `-${name}` ? name : `-${name}`)
   return (
-    <Frame title={title} known={known} span={span}>
-      {(answer) => {
-        const rows = answer.data.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS)
-        return (
-          <>
-            <Rows {...{ rows, answer, source, shown, order, sort }} />
-            <Pager page={page} more={answer.data.length > (page + 1) * PAGE_ROWS} onPage={setPage} />
-          </>
-        )
-      }}
+    <Frame title={title} known={known} span={span} controls={controls} exportsAll>
+      {(answer) => (
+        <>
+          <Rows {...{ rows: answer.data, answer, source, shown: known.asked!.shown, order, sort }} />
+          <Pager
+            page={place.page}
+            more={place.page === 0 ? answer.meta.truncated : answer.meta.next !== null}
+            onPage={(page) => void turn(page)}
+          />
+        </>
+      )}
     </Frame>
   )
+}
+
+/** Where the reader is in the pages of one question; another question begins at its first page. */
+function usePlace(path: string): readonly [Place, (place: Place) => void] {
+  const [known, setKnown] = useState({ path, place: FIRST })
+  return [known.path === path ? known.place : FIRST, (place) => setKnown({ path, place })]
+}
+
+/** The cursor of the page behind the last one; from the first page on, all pages are of one held answer. */
+async function nextCursor(path: string, answer: Answer | null, { cursors }: Place): Promise<string | null> {
+  if (cursors.length > 0) return answer?.meta.next ?? null
+  const { value } = await get<Answer>(`${path}&cursor=start`)
+  return value!.meta.next
+}
+
+function tableQuery(source: Source, shown: Shown, search: Search): Ask['query'] {
+  const { filter, having } = filterQuery(source)
+  const found = searchText(source, search)
+  const isDimension = source.view.dimensions.some(({ name }) => name === search.column)
+  return {
+    dimensions: shown.dimensions.join(','),
+    measures: shown.measures.join(','),
+    filter: [...filter, ...(isDimension ? found : [])],
+    having: [...having, ...(isDimension ? [] : found)],
+    ...(source.view.window === null ? rangeQuery(range.value, source.view.paneMs) : { at: 'latest' }),
+  }
 }
 
 function firstNumber(source: Source, shown: readonly string[]): string {
@@ -63,14 +118,13 @@ interface RowsProps {
   readonly rows: readonly Row[]
   readonly answer: Answer
   readonly source: Source
-  readonly shown: readonly string[]
+  readonly shown: Shown
   readonly order: string
   readonly sort: (name: string) => void
 }
 
-function Rows({ rows, answer, source, shown, order, sort }: RowsProps): JSX.Element {
-  const dimensions = source.view.dimensions.map(({ name }) => name)
-  const labels = new Map(source.view.measures.map((measure) => [measure.name, labelOf(measure)]))
+function Rows({ rows, answer, source, shown: { dimensions, measures }, order, sort }: RowsProps): JSX.Element {
+  const labels = new Map(measuresOf(source).map((measure) => [measure.name, labelOf(measure)]))
   const heading = (name: string): JSX.Element => (
     <th
       key={name}
@@ -89,7 +143,7 @@ function Rows({ rows, answer, source, shown, order, sort }: RowsProps): JSX.Elem
     <section class="table" tabIndex={0} aria-label="Rows">
       <table>
         <thead>
-          <tr>{[...dimensions, ...shown].map(heading)}</tr>
+          <tr>{[...dimensions, ...measures].map(heading)}</tr>
         </thead>
         <tbody>
           {rows.map((row) => (
@@ -99,7 +153,7 @@ function Rows({ rows, answer, source, shown, order, sort }: RowsProps): JSX.Elem
                   <DimensionCell row={row} name={name} source={source} />
                 </td>
               ))}
-              {shown.map((name) => (
+              {measures.map((name) => (
                 <td
                   key={name}
                   class={isNumeric(typeOf(source, name)) ? 'number' : ''}

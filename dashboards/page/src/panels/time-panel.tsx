@@ -6,7 +6,7 @@ import { Chart } from '../charts/chart.tsx'
 import { linesChart } from '../charts/lines.ts'
 import { isAdditive, labelOf, type Measure, titled } from '../definition.ts'
 import { useLive } from '../live.ts'
-import { type Ask, ask, filterQuery, filterText, type Source } from '../question.ts'
+import { type Ask, ask, chosenValues, filterQuery, filterText, type Source } from '../question.ts'
 import { BUCKETS_NEWEST, grainOf, newestQuery, range, rangeQuery, zoneOf, zoomTo } from '../range.ts'
 import { Frame } from './frame.tsx'
 import { Choice, MeasureChoice, useMeasure } from './measure-choice.tsx'
@@ -106,19 +106,19 @@ function useLargest(
   measure: Measure,
   top: number,
 ): readonly { readonly key: string; readonly label: string }[] | null {
-  const chosenValues = by === null ? undefined : filters.value.get(by)
+  const named = by === null ? undefined : chosenValues(source, by)
   const view = { ...source, series: null }
   const order = source.series === null ? `-${measure.name}` : by
-  const needed = by !== null && chosenValues === undefined
+  const needed = by !== null && named === undefined
   const query = {
     dimensions: by,
     ...(source.series === null && { measures: measure.name }),
-    ...{ order, limit: top, filter: filterQuery(source) },
+    ...{ order, limit: top, ...filterQuery(source) },
     ...(source.view.window === null && rangeQuery(range.value, source.view.paneMs)),
   }
   const { value, asked } = useLive<Answer, Ask<string | null>>(needed ? ask(view, query, by) : null, 10_000)
   if (by === null) return []
-  if (chosenValues !== undefined) return chosenValues.map((key) => ({ key, label: nameOf({ [by]: key }, by, source) }))
+  if (named !== undefined) return named.map((key) => ({ key, label: nameOf({ [by]: key }, by, source) }))
   if (value === null || asked?.shown !== by) return null
   return value.data.map((row) => ({ key: keyOf(row[by]), label: nameOf(row, by, source) }))
 }
@@ -127,12 +127,19 @@ function timeQuery(source: Source, { by, measure, grain, zone, lines }: Shown): 
   const newest = range.value.name === '' ? BUCKETS_NEWEST * Math.max(1, lines.length) : ROWS_MAX
   const named = lines.map(({ key }) => key).filter((key) => key !== '')
   const values = by === null || named.length === 0 ? [] : [filterText(by, named)]
+  const { filter, having } = filterQuery({ ...source, only: without(source.only, by) }, by ?? undefined)
   return {
     dimensions: by ?? '',
     measures: measure.name,
     ...{ grain, order: '-time', limit: Math.min(newest, ROWS_MAX) },
     ...(zone !== 'UTC' && { timezone: zone }),
-    filter: [...filterQuery(source, by ?? undefined), ...values],
+    filter: [...filter, ...values],
+    having,
     ...newestQuery(source.view.paneMs),
   }
+}
+
+/** The lines name the values of their dimension by themselves. */
+function without(only: Source['only'] = {}, dimension: string | null): Source['only'] {
+  return Object.fromEntries(Object.entries(only).filter(([name]) => name !== dimension))
 }

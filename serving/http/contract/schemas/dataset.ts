@@ -1,5 +1,6 @@
 /** Definitions: what can be queried, and how exact each measure is. */
 import { z } from 'zod'
+import { PANEL_KINDS } from '#core/panel-definition.ts'
 import { name } from './scalars.ts'
 
 const exactness = z
@@ -26,6 +27,7 @@ const view = z.strictObject({
       label: name.optional(),
       description: name.optional(),
       exactness,
+      bounds: z.array(z.number()).optional().describe('Of a histogram: where its bins end'),
     }),
   ),
   enrich: z.array(z.strictObject({ name, dictionary: name, key: name, attribute: name })),
@@ -55,6 +57,20 @@ const series = z.strictObject({
   ),
 })
 
+const panel = z.strictObject({
+  id: z.string(),
+  section: z.string().describe('Heading that it is under'),
+  title: z.string(),
+  kind: z.enum(PANEL_KINDS),
+  view: name.nullable().describe('View or series; null: raw events'),
+  measures: z.array(name),
+  dimensions: z.array(name).describe('What rows are grouped by; of raw events the columns that are shown'),
+  order: z.string().nullable(),
+  limit: z.number().nullable(),
+  filter: z.record(z.string(), z.array(z.string())),
+  width: z.number().describe('Of 12 columns'),
+})
+
 export const DATASET = z.strictObject({
   name,
   label: name.optional(),
@@ -75,6 +91,9 @@ export const DATASET = z.strictObject({
   ),
   views: z.array(view),
   series: z.array(series).describe('Calculations over the merged rows of views; queried like views'),
+  dashboard: z
+    .strictObject({ derived: z.boolean(), panels: z.array(panel) })
+    .describe('How the dataset is shown to people; derived from the views if the definition names no panels'),
 })
 
 export const DATASETS = z.strictObject({ datasets: z.array(DATASET) })

@@ -1,0 +1,44 @@
+/** Counts per bin as bars without gaps. */
+import type { EChartsCoreOption } from 'echarts/core'
+import { formatCompact, formatNumber, formatShare } from '../format.ts'
+import type { Colours } from './chart.tsx'
+import { tooltipLook } from './tooltip.ts'
+
+export interface HistogramInput {
+  readonly bins: readonly { readonly label: string; readonly count: number }[]
+  readonly measure: string
+  readonly source: string
+}
+
+export function histogram({ bins, measure, source }: HistogramInput): (colours: Colours) => EChartsCoreOption {
+  const total = Math.max(
+    1,
+    bins.reduce((sum, { count }) => sum + count, 0),
+  )
+  return (colours) => ({
+    animationDuration: 0,
+    textStyle: { fontFamily: 'inherit', color: colours.text },
+    grid: { left: 8, right: 8, top: 12, bottom: 4, containLabel: true },
+    tooltip: {
+      ...tooltipLook(colours),
+      formatter: ({ name, value }: { readonly name: string; readonly value: number }) =>
+        `${name}\n${measure}: ${formatNumber(value)} (${formatShare(value / total)})\n${source}`,
+    },
+    xAxis: {
+      ...{ type: 'category', data: bins.map(({ label }) => label), axisTick: { show: false } },
+      axisLine: { lineStyle: { color: colours.line } },
+      axisLabel: { color: colours.faint, hideOverlap: true },
+    },
+    yAxis: {
+      type: 'value',
+      axisLabel: { color: colours.faint, formatter: (value: number) => formatCompact(value) },
+      splitLine: { lineStyle: { color: colours.line } },
+    },
+    series: [
+      {
+        ...{ id: 'bins', type: 'bar', barCategoryGap: '4%', data: bins.map(({ count }) => count) },
+        itemStyle: { color: colours.series[0], borderRadius: [3, 3, 0, 0] },
+      },
+    ],
+  })
+}
