@@ -51,7 +51,11 @@ export function Chart({ label, chart, height = HEIGHT, onZoom, onPick }: ChartPr
     }
   }, [])
   useEffect(() => drawing.current?.draw(chart), [chart, dark])
-  return <div class="chart" ref={place} role="img" aria-label={label} style={{ height: `${height}px` }} />
+  return (
+    <div class="chart" role="img" aria-label={label} style={{ minHeight: `${height}px` }}>
+      <div class="drawing" ref={place} />
+    </div>
+  )
 }
 
 /** Of the style sheet, where both themes define them. */

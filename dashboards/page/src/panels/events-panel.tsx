@@ -119,7 +119,7 @@ function History({ newest, path, columns }: HistoryProps): JSX.Element {
       setFailed((error as Error).message)
     }
   }
-  if (events.length === 0) return <p class="state">No event of this key, or none in the chosen time.</p>
+  if (events.length === 0) return <None isFiltered={/[?&](key|filter|from|to)=/.test(path)} />
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard */}
@@ -166,6 +166,17 @@ function History({ newest, path, columns }: HistoryProps): JSX.Element {
         </nav>
       )}
     </>
+  )
+}
+
+function None({ isFiltered }: { isFiltered: boolean }): JSX.Element {
+  return (
+    <div class="state">
+      <strong>{isFiltered ? 'Nothing matches' : 'No events yet'}</strong>
+      <p>
+        {isFiltered ? 'No event has this key, or none has its time in the chosen range.' : 'The newest come first.'}
+      </p>
+    </div>
   )
 }
 
