@@ -96,7 +96,9 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     const most = [...counts.values()].sort((a, b) => b - a).slice(0, 5)
     await open('/datasets/meetup_rsvps')
     await page.getByRole('heading', { name: 'Top 5 cities' }).scrollIntoViewIfNeeded()
-    const ranking = page.locator('section.panel', { has: page.getByRole('heading', { name: 'Top 5 cities', exact: true }) })
+    const ranking = page.locator('section.panel', {
+      has: page.getByRole('heading', { name: 'Top 5 cities', exact: true }),
+    })
     await expect
       .poll(() => ranking.locator('.value').allTextContents(), { timeout: SHOWN_MS_MAX })
       .toEqual(most.map(String))
@@ -107,7 +109,9 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
   })
 
   test('a number says where it comes from', async () => {
-    const ranking = page.locator('section.panel', { has: page.getByRole('heading', { name: 'Top 5 cities', exact: true }) })
+    const ranking = page.locator('section.panel', {
+      has: page.getByRole('heading', { name: 'Top 5 cities', exact: true }),
+    })
     await ranking.locator('footer button.tag').click()
     await expect.poll(() => ranking.locator('.provenance').textContent()).toContain('Boundary')
     expect(await ranking.locator('li button').first().getAttribute('title')).toContain('exact')
