@@ -12,6 +12,7 @@ import { SHIPPED_DATASETS } from '#datasets/shipped.ts'
 import { PlatformProcess } from '../crash/platform-process.ts'
 import { chromiumVersion, openChromium } from '../servers/chromium.ts'
 import { mustRun } from '../servers/must-run.ts'
+import { SCREENSHOT_BYTES_MAX, SCREENSHOT_FILE, SCREENSHOT_SIZE, takeScreenshot } from './screenshot.ts'
 
 const EVENTS = 600
 const SHOWN_MS_MAX = 60_000
@@ -183,6 +184,16 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     expect(streaming.length).toBe(3)
     for (const urls of streaming) expect(urls.filter((url) => url.includes('/views/'))).toEqual([])
     await visitor.close()
+  })
+
+  test('the picture of the README can be made anew, and is small', async () => {
+    const sizeOf = (png: Buffer) => ({ width: png.readUInt32BE(16), height: png.readUInt32BE(20) })
+    for (const png of [await takeScreenshot(browser, address), readFileSync(SCREENSHOT_FILE)]) {
+      expect(png.subarray(1, 4).toString()).toBe('PNG')
+      expect(sizeOf(png)).toEqual(SCREENSHOT_SIZE)
+      expect(png.length).toBeLessThan(SCREENSHOT_BYTES_MAX)
+    }
+    expect(readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')).toContain('(docs/images/live-page.png)')
   })
 
   test('nothing was asked of another host, and nothing was written to the console as an error', () => {
