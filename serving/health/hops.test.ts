@@ -16,7 +16,7 @@ const place = {
   missing: null,
 }
 const marker = { partition: 0, segmentStart: 6, through: 9, atMs: NOW - 1_000 }
-const segment = { deadLetters: 0, rows: 6 }
+const segment = { deadLetters: 0, rows: 6, createdAtMs: NOW - 600_000 }
 
 function facts(changes: Readonly<Record<string, unknown>> = {}): HealthFacts {
   return {
@@ -66,6 +66,23 @@ describe('hops', () => {
     expect(found).toMatchObject({ state, message: expect.stringMatching(message) })
     if (state === 'attention') expect(found.advice).not.toBeNull()
   })
+})
+
+test('a stream role that is so far behind that it closes segments instead of writing markers is running', () => {
+  const closing = { value: [{ partition: 0, segments: [{ ...segment, createdAtMs: NOW - 5_000 }], end: 6 }] }
+  const old = { value: new Map([[0, { ...marker, atMs: NOW - 60_000 }]]) }
+  const stream = (changes: Readonly<Record<string, unknown>>) =>
+    hopsOf(facts(changes)).find(({ hop }) => hop === 'stream')
+  expect(stream({ markers: old, chains: closing })).toMatchObject({
+    state: 'ok',
+    message: expect.stringMatching(/^catching up, \d+ events/),
+  })
+  expect(stream({ markers: old })).toMatchObject({ state: 'attention' })
+})
+
+test('one that has nothing to do writes a marker every ten seconds, and is running in between', () => {
+  const idle = { value: new Map([[0, { ...marker, atMs: NOW - 11_000 }]]) }
+  expect(hopsOf(facts({ markers: idle })).find(({ hop }) => hop === 'stream')).toMatchObject({ state: 'ok' })
 })
 
 describe('rates', () => {

@@ -18,8 +18,8 @@ export interface Hop {
 
 type Verdict = Omit<Hop, 'hop'>
 
-/** a marker that is older means that no stream role runs */
-export const MARKER_FRESH_MS = 10_000
+/** a marker that is older means that no stream role runs: three times as long as one that has nothing to do, or is far behind, waits */
+export const MARKER_FRESH_MS = 30_000
 /** with closed segments after it, an older generation means that no schedule runs */
 export const GENERATION_OLD_MS = 36 * 3_600_000
 /** how far the clocks of machines may differ */
@@ -80,7 +80,7 @@ function logVerdict({ snapshot, rates }: HealthFacts): Verdict {
   return ok(`${events} events in ${partitions.length} partitions${speed}`)
 }
 
-function streamVerdict({ snapshot, markers, nowMs }: HealthFacts): Verdict {
+function streamVerdict({ snapshot, markers, chains, nowMs }: HealthFacts): Verdict {
   if ('fault' in markers)
     return attention(`the speed store cannot be read: ${markers.fault}`, 'check the speed store; no data is lost')
   const newestMs = Math.max(0, ...[...markers.value.values()].map(({ atMs }) => atMs))
@@ -89,10 +89,20 @@ function streamVerdict({ snapshot, markers, nowMs }: HealthFacts): Verdict {
   if (newestMs > nowMs + CLOCKS_APART_MS_MAX)
     return attention(`it wrote last at a time that is in the future; ${lag}`, CLOCK)
   if (newestMs !== 0 && nowMs - newestMs <= MARKER_FRESH_MS) return ok(`running, ${lag}`)
+  // Far behind the log, segments are closed instead of writing markers.
+  const closedMs = newestClosedMs(known(chains) ?? [])
+  if (behind !== 0 && Math.abs(nowMs - closedMs) <= MARKER_FRESH_MS) return ok(`catching up, ${lag}`)
   const message = `no stream role is running; ${lag}`
   return behind === 0
     ? note(message)
     : attention(message, 'run `watershed start` or `watershed stream`; if it is running, see its log')
+}
+
+/** When the newest segment closed, epoch ms; 0: there is none. */
+export function newestClosedMs(
+  chains: readonly { readonly segments: readonly { readonly createdAtMs: number }[] }[],
+): number {
+  return Math.max(0, ...chains.map(({ segments }) => segments.at(-1)?.createdAtMs ?? 0))
 }
 
 /** Events of the log that no stream role has folded. */

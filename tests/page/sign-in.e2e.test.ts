@@ -16,6 +16,7 @@ import { chromiumVersion, openChromium } from '../servers/chromium.ts'
 import { mustRun } from '../servers/must-run.ts'
 
 const KEY = 'an-api-key-of-this-shop'
+const ADMIN = 'the-key-of-its-operator'
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 describe.skipIf(chromiumVersion() === null && !mustRun())('signing in', () => {
@@ -31,7 +32,7 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('signing in', () => {
     shop = await serveShop()
     folder = mkdtempSync(join(tmpdir(), 'watershed-sign-in-'))
     const sessions = new SessionLedger(folder)
-    app = buildServeApp({ ...shop.parts, page: new BuiltPageFiles(), keys: [KEY], sessions })
+    app = buildServeApp({ ...shop.parts, page: new BuiltPageFiles(), keys: [KEY], adminKey: ADMIN, sessions })
     await app.listen({ host: '127.0.0.1', port: 0 })
     address = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
     browser = await openChromium()
@@ -104,5 +105,24 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('signing in', () => {
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     expect(await page.context().cookies()).toEqual([])
+  })
+
+  test('what a part needs is one click away: done by who may operate, a command for others', async () => {
+    const verified = page.locator('.hop', { hasText: 'Verified' })
+    const signIn = async (key: string): Promise<void> => {
+      await page.getByLabel('Key').fill(key)
+      await page.keyboard.press('Enter')
+    }
+    await signIn(KEY)
+    await verified.getByRole('button', { name: 'Copy the command' }).waitFor()
+    expect(await verified.getByRole('button', { name: 'Verify now' }).count()).toBe(0)
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await signIn(ADMIN)
+    await page.getByRole('link', { name: 'Shop' }).first().click()
+    await page.locator('a.status').click()
+    await verified.getByRole('button', { name: 'Verify now' }).click()
+    await expect.poll(() => verified.getByRole('status').textContent()).toBe('It is started')
+    const [job] = await shop.parts.operations!.jobs.get('shop')!.list()
+    expect(job).toMatchObject({ kind: 'verify', state: 'waiting' })
   })
 })

@@ -13,7 +13,7 @@ export function DatasetStatus({ dataset }: { dataset: string }): JSX.Element | n
   const worst = value.hops.find(({ state }) => state === value.state)
   const rate = value.rates?.appendedPerSecond
   return (
-    <Link to="/" class={`tag status tone-${TONES[value.state]}`}>
+    <Link to={`/#${dataset}`} class={`tag status tone-${TONES[value.state]}`}>
       <span class="dot" aria-hidden="true" />
       {rate != null && <span>{formatNumber(Math.round(rate * 10) / 10)} events/s</span>}
       <span>{value.behind === null ? 'log unknown' : `${formatNumber(value.behind)} behind`}</span>

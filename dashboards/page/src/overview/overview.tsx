@@ -1,9 +1,11 @@
 /** Where is my event, and can I trust this number? Each dataset as a pipeline, from its sources to its answers. */
 import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
 import type { Dataset } from '../definition.ts'
 import { Pipeline } from './pipeline.tsx'
 
 export function Overview({ datasets }: { datasets: readonly Dataset[] }): JSX.Element {
+  useEffect(() => document.getElementById(location.hash.slice(1))?.scrollIntoView(), [])
   return (
     <>
       <div class="title">

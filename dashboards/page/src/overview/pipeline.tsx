@@ -9,6 +9,7 @@ import { FaultNote, Loading } from '../panels/states.tsx'
 import { TONES } from './dataset-status.tsx'
 import { type AskedHealth, type Health, type Hop, healthPath } from './health.ts'
 import { Partitions } from './partitions.tsx'
+import { lettersId, Remedy } from './remedy.tsx'
 
 const NAMES: Readonly<Record<Hop['hop'], string>> = {
   sources: 'Sources',
@@ -23,7 +24,7 @@ const NAMES: Readonly<Record<Hop['hop'], string>> = {
 export function Pipeline({ dataset }: { dataset: Dataset }): JSX.Element {
   const { value, fault } = useLive<Health, AskedHealth>(healthPath(dataset.name))
   return (
-    <section class="panel pipeline" aria-label={labelOf(dataset)}>
+    <section class="panel pipeline" id={dataset.name} aria-label={labelOf(dataset)}>
       <header>
         <div class="heading">
           <h2>
@@ -37,7 +38,7 @@ export function Pipeline({ dataset }: { dataset: Dataset }): JSX.Element {
       </header>
       {fault !== null && <FaultNote fault={fault} earlier={value !== null} />}
       {value === null && fault === null && <Loading />}
-      {value !== null && <Hops hops={value.hops} flowing={(value.rates?.appendedPerSecond ?? 0) > 0} />}
+      {value !== null && <Hops health={value} />}
       {value?.partitions != null && <Partitions partitions={value.partitions} />}
       {value !== null && <DeadLetters health={value} />}
     </section>
@@ -52,29 +53,30 @@ function summary({ rows, rates, behind }: Health): string {
   return `${total} events counted${arriving}${behind === null || behind === 0 ? '' : `, ${formatNumber(behind)} not counted yet`}`
 }
 
-function Hops({ hops, flowing }: { hops: readonly Hop[]; flowing: boolean }): JSX.Element {
+function Hops({ health }: { health: Health }): JSX.Element {
+  const flowing = (health.rates?.appendedPerSecond ?? 0) > 0
   return (
     <ol class={flowing ? 'hops flowing' : 'hops'}>
-      {hops.map(({ hop, state, message, advice }) => (
-        <li key={hop} class={`hop tone-${TONES[state]}`}>
+      {health.hops.map((one) => (
+        <li key={one.hop} class={`hop tone-${TONES[one.state]}`}>
           <div class="hop-name">
             <span class="dot" aria-hidden="true" />
-            {NAMES[hop] ?? hop}
-            <span class="sr">: {state}</span>
+            {NAMES[one.hop] ?? one.hop}
+            <span class="sr">: {one.state}</span>
           </div>
-          <p>{message}</p>
-          {advice !== null && <p class="advice">{advice}</p>}
+          <p>{one.message}</p>
+          <Remedy hop={one} health={health} />
         </li>
       ))}
     </ol>
   )
 }
 
-function DeadLetters({ health: { deadLetters, unconverted } }: { health: Health }): JSX.Element | null {
+function DeadLetters({ health: { dataset, deadLetters, unconverted } }: { health: Health }): JSX.Element | null {
   const failed = Object.entries(unconverted)
   if ((deadLetters.total ?? 0) === 0 && failed.length === 0) return null
   return (
-    <details class="letters">
+    <details class="letters" id={lettersId(dataset)}>
       <summary>
         {formatNumber(deadLetters.total ?? 0)} dead letters
         {failed.length > 0 && `, values of ${failed.length} columns that could not be converted`}
