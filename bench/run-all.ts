@@ -13,6 +13,7 @@ import { kafkaTakeover } from './kafka-takeover.ts'
 import { kafkaWorkers } from './kafka-workers.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { memoryAtPace } from './memory-at-pace.ts'
+import { page } from './page.ts'
 import { serving } from './serving/rows.ts'
 import { sustained } from './serving/sustained.ts'
 import { sourceRate } from './source-rate.ts'
@@ -30,6 +31,7 @@ const BENCHES = {
   'memory-at-pace': memoryAtPace,
   serving,
   sustained,
+  page,
   'kafka-clients': kafkaClients,
   'kafka-stream': kafkaStream,
   'kafka-takeover': kafkaTakeover,

@@ -1,6 +1,6 @@
 /** A real Chromium for tests of the page: Debian's, without a window, with a profile of its own that is removed with it. */
 import { execFileSync } from 'node:child_process'
-import { type Browser, chromium } from 'playwright-core'
+import { type Browser, type BrowserServer, chromium } from 'playwright-core'
 
 const PROGRAM = process.env.WATERSHED_CHROMIUM ?? 'chromium'
 
@@ -15,7 +15,16 @@ export function chromiumVersion(): string | null {
 
 /** @throws Error when there is no Chromium */
 export function openChromium(): Promise<Browser> {
+  return chromium.launch(launching())
+}
+
+/** For measurements, which need its process. @throws Error when there is no Chromium */
+export function serveChromium(): Promise<BrowserServer> {
+  return chromium.launchServer(launching())
+}
+
+function launching(): { readonly executablePath: string; readonly args: string[] } {
   const path = execFileSync('which', [PROGRAM], { encoding: 'utf8' }).trim()
   // In containers there is no user namespace for the sandbox; the only pages are our own, on loopback.
-  return chromium.launch({ executablePath: path, args: ['--no-sandbox', '--disable-gpu'] })
+  return { executablePath: path, args: ['--no-sandbox', '--disable-gpu'] }
 }

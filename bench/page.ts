@@ -1,0 +1,136 @@
+/**
+ * The live page in a real Chromium: how soon it shows something, what it loads before, and what ten open pages cost the server, the
+ * browser and ingestion while 1,000 events a second arrive.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type BrowserContext, chromium } from 'playwright-core'
+import { serveChromium } from '#tests/servers/chromium.ts'
+import { Feed } from './serving/feeding.ts'
+import { withFolder } from './serving/prepared-folder.ts'
+import { cpuSeconds } from './serving/process-usage.ts'
+import { ServerProcess } from './serving/server-process.ts'
+
+const PAGE = '/datasets/meetup_rsvps'
+const EVENTS_PER_SECOND = 1_000
+const PAGES = 10
+const OPENINGS = 5
+const SETTLE_MS = 4_000
+const MEASURED_MS = 10_000
+/** tabs that get no seat for a stream ask every two seconds, as all did before there were streams */
+const NO_SEATS = 'navigator.locks.request = (_name, _options, take) => Promise.resolve(take(null))'
+
+interface Shown {
+  readonly contentMs: number
+  readonly chartMs: number
+  readonly scriptBytes: number
+}
+
+export function page(): Promise<Record<string, number>> {
+  return withFolder(async (folder) => {
+    const server = await ServerProcess.start({ folder })
+    const served = await serveChromium()
+    const browser = await chromium.connect(served.wsEndpoint())
+    const browserPid = served.process().pid!
+    const newContext = () => browser.newContext({ viewport: { width: 1400, height: 1000 } })
+    try {
+      const feed = await Feed.start({ url: server.url, dataset: 'meetup_rsvps', perSecond: EVENTS_PER_SECOND }, null)
+      await sleep(SETTLE_MS)
+      const first = await openings(newContext, `${server.url}${PAGE}`)
+      const alone = await usage(server, browserPid)
+      const followed = await withPages(newContext, server, browserPid, null)
+      const polled = await withPages(newContext, server, browserPid, NO_SEATS)
+      const fed = await feed.stop()
+      return {
+        ...first,
+        unwatchedServerCores: alone.server,
+        tenPagesServerCores: followed.server,
+        tenPagesBrowserCores: followed.browser,
+        tenPagesRequestsPerSecond: followed.requests,
+        tenPollingPagesServerCores: polled.server,
+        tenPollingPagesBrowserCores: polled.browser,
+        tenPollingPagesRequestsPerSecond: polled.requests,
+        eventsPerSecond: (fed.events - fed.refused) / fed.seconds,
+        refusedEvents: fed.refused,
+        tenPagesBehind: followed.behind,
+      }
+    } finally {
+      await browser.close()
+      await served.close()
+      await server.stop(true)
+    }
+  })
+}
+
+/** Medians of some openings, each with an empty cache. */
+async function openings(newContext: () => Promise<BrowserContext>, url: string): Promise<Record<string, number>> {
+  const shown: Shown[] = []
+  for (let n = 0; n < OPENINGS; n++) {
+    const context = await newContext()
+    shown.push(await opening(context, url))
+    await context.close()
+  }
+  const median = (of: (one: Shown) => number): number => shown.map(of).sort((a, b) => a - b)[OPENINGS >> 1]!
+  return {
+    firstContentfulPaintMs: median(({ contentMs }) => contentMs),
+    firstChartMs: median(({ chartMs }) => chartMs),
+    scriptBytesBeforeCharts: median(({ scriptBytes }) => scriptBytes),
+  }
+}
+
+async function opening(context: BrowserContext, url: string): Promise<Shown> {
+  const tab = await context.newPage()
+  await tab.goto(url, { waitUntil: 'commit' })
+  await tab.locator('.ranking .value, .chart canvas').first().waitFor()
+  const chartMs = await tab.evaluate<number>('performance.now()')
+  await tab.locator('.chart canvas').first().waitFor()
+  const [contentMs, scriptBytes] = await tab.evaluate<[number, number]>(`[
+    performance.getEntriesByName('first-contentful-paint')[0].startTime,
+    performance.getEntriesByType('resource').filter(({ name }) => /main-.*js$/.test(name))
+      .reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0),
+  ]`)
+  return { contentMs, chartMs, scriptBytes }
+}
+
+interface Used {
+  /** cores */
+  readonly server: number
+  readonly browser: number
+  readonly requests: number
+  readonly behind: number
+}
+
+async function withPages(
+  newContext: () => Promise<BrowserContext>,
+  server: ServerProcess,
+  browserPid: number,
+  script: string | null,
+): Promise<Used> {
+  const context = await newContext()
+  if (script !== null) await context.addInitScript(script)
+  const tabs = await Promise.all(Array.from({ length: PAGES }, () => context.newPage()))
+  await Promise.all(tabs.map((tab) => tab.goto(`${server.url}${PAGE}`)))
+  await Promise.all(tabs.map((tab) => tab.locator('.ranking .value').first().waitFor()))
+  await sleep(SETTLE_MS)
+  const used = await usage(server, browserPid)
+  await context.close()
+  return used
+}
+
+async function usage(server: ServerProcess, browserPid: number): Promise<Used> {
+  const [serverBefore, browserBefore, requestsBefore] = [server.cpuSeconds, cpuSeconds(browserPid), await asked(server)]
+  const began = performance.now()
+  await sleep(MEASURED_MS)
+  const seconds = (performance.now() - began) / 1_000
+  const { meta } = await server.answer('/v1/datasets/meetup_rsvps/views/responses_by_country?limit=1')
+  return {
+    server: (server.cpuSeconds - serverBefore) / seconds,
+    browser: (cpuSeconds(browserPid) - browserBefore) / seconds,
+    requests: ((await asked(server)) - requestsBefore) / seconds,
+    behind: meta.behind ?? -1,
+  }
+}
+
+/** GET requests of the page; events are posted. */
+function asked(server: ServerProcess): Promise<number> {
+  return server.metric('watershed_http_request_seconds_count', 'method="GET"')
+}
