@@ -26,7 +26,10 @@ export type Fill = (typeof FILLS)[number]
 
 export interface ViewQuery {
   readonly dataset: string
+  /** or the names of `views`, joined by + */
   readonly view: string
+  /** several, side by side */
+  readonly views?: readonly string[]
   /** default: all */
   readonly measures?: readonly string[]
   /** default: all of the view's, or its rank's */
@@ -64,6 +67,8 @@ export interface ViewQuery {
 export const QUERY_LIMITS = {
   rowsMax: 10_000,
   rowsDefault: 1_000,
+  /** views of one query */
+  viewsMax: 8,
   /** comparisons, all together */
   filtersMax: 32,
   /** how deep and, or and not are nested */

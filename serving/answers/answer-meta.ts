@@ -29,9 +29,19 @@ export interface Estimate {
   readonly total?: true
 }
 
+/** What is not the same for all views of a query. */
+export interface ViewProvenance {
+  readonly view: string
+  readonly definition: string
+  readonly unconverted: Readonly<Record<string, number>>
+  readonly countsFrom: CountsFrom | null
+}
+
 export interface AnswerMeta {
   readonly dataset: string
   readonly view: string
+  /** of each view, where several are asked for; null: one is */
+  readonly views: readonly ViewProvenance[] | null
   /** hash of the view's definition: partials and generations of another hash were not used */
   readonly definition: string
   /**
@@ -121,13 +131,16 @@ export function metaOf(input: MetaInput): AnswerMeta {
   const { generation, segments, partitions, gaps } = snapshot
   const markers = [...snapshot.markers.values()]
   const estimates = estimatesOf(plan, estimated, totals?.estimated)
-  const countsFrom = countsFromOf(plan, snapshot, { fromMs: earliestOf(range) })
+  const from = { fromMs: earliestOf(range) }
+  const views = plan.sides?.map((side) => viewProvenance(side, snapshot, from)) ?? null
+  const countsFrom = views === null ? countsFromOf(plan, snapshot, from) : latestOf(views)
   const ahead = partitions.flatMap(({ partition, position, ahead: through }) =>
     through === null ? [] : [{ partition, position, through }],
   )
   return {
     dataset: plan.view.dataset,
     view: plan.name,
+    views,
     definition: plan.view.hash,
     outdated,
     generation: generation && { id: generation.id, mode: generation.mode, finishedAt: iso(generation.finishedAtMs)! },
@@ -163,6 +176,22 @@ export function metaOf(input: MetaInput): AnswerMeta {
     truncated,
     next: null,
   }
+}
+
+function viewProvenance(side: QueryPlan, snapshot: Snapshot, from: { readonly fromMs?: number }): ViewProvenance {
+  const { view } = side
+  return {
+    view: view.name,
+    definition: view.hash,
+    unconverted: unconvertedIn(snapshot, view.reads),
+    countsFrom: countsFromOf(side, snapshot, from),
+  }
+}
+
+/** From then on all of them are complete. */
+function latestOf(views: readonly ViewProvenance[]): CountsFrom | null {
+  const all = views.flatMap(({ countsFrom }) => countsFrom ?? [])
+  return all.toSorted((a, b) => Date.parse(b.time) - Date.parse(a.time))[0] ?? null
 }
 
 /** Failed conversions before the open segments, of some columns. */

@@ -7,11 +7,12 @@ import { isDays } from './bucket-lengths.ts'
 import type { DerivedColumn } from './derived-columns.ts'
 import type { EarlierPeriod } from './earlier-period.ts'
 import { groupRowsSql } from './group-rows-sql.ts'
+import type { StatesSql } from './merged-sql.ts'
 import { ofNoEvents } from './no-events.ts'
 import type { QueryPlan } from './query-plan.ts'
 
 /** As `groupRowsSql`, with the columns of the comparison if there is one. */
-export function comparedRowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
+export function comparedRowsSql(plan: QueryPlan, states: StatesSql, range: AnswerRange, bound: BoundValues): string {
   const { earlier } = range
   const current = groupRowsSql(plan, states, range, bound)
   if (earlier === undefined) return current

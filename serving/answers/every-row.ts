@@ -10,7 +10,7 @@ import { enrichedSql, lookupsShown } from './lookup-sql.ts'
 import { EVERY_ROW, orderSql } from './merged-sql.ts'
 import { explained, panesAsked, rangeOf, rowsSql, type StatesAt, sketchedNames, statesOf } from './merged-view.ts'
 import { QueryError } from './query-error.ts'
-import { planFor, type QueryPlan } from './query-plan.ts'
+import { planFor, type QueryPlan, viewsOf } from './query-plan.ts'
 import { type ServedDataset, takeSnapshot } from './snapshot.ts'
 import { onConnection } from './time-limit.ts'
 import { totalsOf } from './totals.ts'
@@ -44,7 +44,7 @@ export async function withEveryRow<T>(
 ): Promise<T> {
   const plan = planFor(served.dataset, query)
   const panes = panesAsked(plan, nowMs)
-  const snapshot = await takeSnapshot(served, { views: [plan.view], live: 'optional', panes })
+  const snapshot = await takeSnapshot(served, { views: viewsOf(plan), live: 'optional', panes })
   return onConnection(engine, signal, async (connection) =>
     everyRowOf(connection, plan, await statesOf(served, plan, snapshot, connection), nowMs, work),
   )
@@ -59,6 +59,8 @@ export async function everyRowOf<T>(
   work: RowsWork<T>,
 ): Promise<T> {
   if (limited.paged) throw new QueryError('cursor', 'cannot be combined with limit=all, which gives all rows at once')
+  if (limited.sides !== null)
+    throw new QueryError('limit', "'all' cannot be combined with 'views'; read them in pages, with 'cursor'")
   const plan = { ...limited, limit: EVERY_ROW }
   const { snapshot, bound, dictionaries, outdated } = at
   try {

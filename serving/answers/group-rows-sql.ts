@@ -3,15 +3,22 @@ import { quoteName } from '#core/sql-names.ts'
 import type { AnswerRange } from './answer-meta.ts'
 import type { BoundValues } from './bound-values.ts'
 import { bucketsSql, checkedSpanSql, filledValuesSql } from './filled-rows-sql.ts'
-import { filteredSql, measuresNeeded, mergedSql } from './merged-sql.ts'
+import { joinedRowsSql } from './joined-rows-sql.ts'
+import { filteredSql, measuresNeeded, mergedSql, type StatesSql, statesOfView } from './merged-sql.ts'
 import { fillOf } from './no-events.ts'
 import type { QueryPlan } from './query-plan.ts'
 
 /** @param states of the view, neither filtered nor cut */
-export function groupRowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
-  const source = filteredSql(plan.view, states, range, plan.query.filters ?? [], bound)
-  const merged = mergedSql(plan, source, measuresNeeded(plan), bound)
+export function groupRowsSql(plan: QueryPlan, states: StatesSql, range: AnswerRange, bound: BoundValues): string {
+  const { sides } = plan
+  const merged =
+    sides === null ? ofOneView(plan, states, range, bound) : joinedRowsSql({ ...plan, sides }, states, range, bound)
   return plan.fill === null ? merged : filledGroupsSql({ ...plan, fill: plan.fill }, merged, range, bound)
+}
+
+function ofOneView(plan: QueryPlan, states: StatesSql, range: AnswerRange, bound: BoundValues): string {
+  const source = filteredSql(plan.view, statesOfView(states, plan.view), range, plan.query.filters ?? [], bound)
+  return mergedSql(plan, source, measuresNeeded(plan), bound)
 }
 
 function filledGroupsSql(

@@ -16,6 +16,13 @@ import { timeBucketSql } from './time-bucket.ts'
 
 export { BoundValues }
 
+/** Relation of the states of a view, or that of each view by its name, where several are asked for. */
+export type StatesSql = string | ReadonlyMap<string, string>
+
+export function statesOfView(states: StatesSql, { name }: Pick<CompiledView, 'name'>): string {
+  return typeof states === 'string' ? states : states.get(name)!
+}
+
 /**
  * State rows of one view at a snapshot: generation, closed segments behind the boundary, open ones.
  * @param table holds the open ones already (see openTable); without it they are bound to the text

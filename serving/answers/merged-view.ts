@@ -15,12 +15,21 @@ import { comparedRowsSql } from './compared-rows-sql.ts'
 import { earlierPeriod } from './earlier-period.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
 import { enrichedSql } from './lookup-sql.ts'
-import { answerSql, filteredSql, rankedSql, rowsShownMax, stateFiles, statesSql } from './merged-sql.ts'
+import {
+  answerSql,
+  filteredSql,
+  rankedSql,
+  rowsShownMax,
+  type StatesSql,
+  stateFiles,
+  statesOfView,
+  statesSql,
+} from './merged-sql.ts'
 import { NewestPane } from './newest-pane.ts'
 import { openTable } from './open-table.ts'
 import { pagedAnswersOf } from './paged-answers.ts'
 import { QueryError } from './query-error.ts'
-import { planFor, type QueryPlan, unknownTimezone } from './query-plan.ts'
+import { planFor, type QueryPlan, unknownTimezone, viewsOf } from './query-plan.ts'
 import { seriesRowsSql, sketchesOf } from './series-rows-sql.ts'
 import { sharedRowsSql } from './shares-sql.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
@@ -64,7 +73,7 @@ export async function answerQuery(
   return limited(queryMsMax, gone, async (signal) => {
     for (let attempt = 1; ; attempt++) {
       try {
-        const snapshot = await takeSnapshot(served, { views: [plan.view], live: 'optional', panes })
+        const snapshot = await takeSnapshot(served, { views: viewsOf(plan), live: 'optional', panes })
         return await answerPlan(served, plan, snapshot, { ...options, nowMs, signal })
       } catch (error) {
         if (!isVanishedFile(error) || attempt >= TRIES_MAX || signal.aborted) throw error
@@ -99,9 +108,13 @@ export async function statesOf(
   connection: EngineConnection,
 ): Promise<StatesAt> {
   const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
-  await served.lake.check([...stateFiles(plan.view, snapshot), ...pins.map(([, pin]) => pin.file)])
+  const views = viewsOf(plan)
+  await served.lake.check([...views.flatMap((view) => stateFiles(view, snapshot)), ...pins.map(([, pin]) => pin.file)])
   const bound = new BoundValues()
-  const sql = statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
+  const sql =
+    plan.sides === null
+      ? statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
+      : new Map(views.map((view) => [view.name, statesSql(view, snapshot, served.lake, bound)]))
   const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
   return { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }
 }
@@ -110,7 +123,7 @@ export async function statesOf(
 export interface StatesAt {
   readonly snapshot: Snapshot
   /** relation of state rows */
-  readonly sql: string
+  readonly sql: StatesSql
   /** what is bound in it already */
   readonly bound: BoundValues
   /** dictionary → relation of its pinned version */
@@ -152,13 +165,18 @@ export async function answerStates(
   }
 }
 
-export function rowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
-  if (plan.series !== null) return seriesRowsSql({ ...plan, series: plan.series }, states, bound)
+export function rowsSql(plan: QueryPlan, states: StatesSql, range: AnswerRange, bound: BoundValues): string {
+  if (plan.series !== null)
+    return seriesRowsSql({ ...plan, series: plan.series }, statesOfView(states, plan.view), bound)
   if (plan.derived.some(({ kind }) => kind === 'share'))
     return rankedSql(plan, sharedRowsSql(plan, states, range, bound), bound, '')
-  if (plan.fill !== null || range.earlier !== undefined)
+  if (plan.fill !== null || range.earlier !== undefined || plan.sides !== null)
     return rankedSql(plan, comparedRowsSql(plan, states, range, bound), bound)
-  return answerSql(plan, filteredSql(plan.view, states, range, plan.query.filters ?? [], bound), bound)
+  return answerSql(
+    plan,
+    filteredSql(plan.view, statesOfView(states, plan.view), range, plan.query.filters ?? [], bound),
+    bound,
+  )
 }
 
 /** What only the engine could tell: a zone that it does not know, or one whose buckets cut a pane. */
@@ -222,7 +240,7 @@ async function latestMs(
   connection: EngineConnection,
   nowMs: number,
 ): Promise<number> {
-  const pane = await newestPane.at(nowMs, connection, sql, bound)
+  const pane = await newestPane.at(nowMs, connection, sql as string, bound)
   return pane === null ? nowMs : pane + paneMs
 }
 

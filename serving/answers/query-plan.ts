@@ -17,6 +17,7 @@ import { type Fill, type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#cor
 import { type DerivedColumn, derivedColumns } from './derived-columns.ts'
 import { assertPeriod, checkShift, parsedShift, type Shift } from './earlier-period.ts'
 import { checkFilter, type FilterField } from './filter-sql.ts'
+import { joinedView } from './joined-view.ts'
 import { plannedFill } from './planned-fill.ts'
 import { QueryError, UnknownViewError } from './query-error.ts'
 import { unknownName } from './unknown-name.ts'
@@ -41,6 +42,8 @@ export interface QueryPlan {
   /** null: the view's own rows are asked for */
   readonly series: CompiledSeries | null
   readonly query: ViewQuery
+  /** of each view, where several are asked for; null: one is */
+  readonly sides: readonly QueryPlan[] | null
   readonly dimensions: readonly string[]
   readonly measures: readonly CompiledMeasure[]
   /** those of the series that are shown */
@@ -73,12 +76,31 @@ export interface QueryPlan {
 
 /** The plan of a query of one of the dataset's views or series. @throws QueryError that names the parameter, UnknownViewError */
 export function planFor({ views, series }: Pick<CompiledDataset, 'views' | 'series'>, query: ViewQuery): QueryPlan {
+  if (query.views !== undefined) return planViews({ views, series }, query.views, query)
   const view = views.get(query.view)
   if (view !== undefined) return planQuery(view, query)
   const one = series.get(query.view)
   if (one !== undefined) return planQuery(one.over, query, one)
   const names = [...views.keys(), ...series.keys()]
   throw new UnknownViewError('view', unknownName(query.view, names), names)
+}
+
+/** Each view is asked for the shared part of the question. */
+function planViews(
+  dataset: Pick<CompiledDataset, 'views' | 'series'>,
+  names: readonly string[],
+  query: ViewQuery,
+): QueryPlan {
+  const { view, views } = joinedView(dataset, names, query)
+  const plan = planQuery(view, query)
+  const { dataset: name, filters, fromMs, toMs, grain, timezone } = query
+  const shared = { dataset: name, dimensions: plan.dimensions, filters, fromMs, toMs, grain, timezone }
+  return { ...plan, sides: views.map((side) => planQuery(side, { ...shared, view: side.name })) }
+}
+
+/** The views whose states an answer is merged from. */
+export function viewsOf({ view, sides }: Pick<QueryPlan, 'view' | 'sides'>): readonly CompiledView[] {
+  return sides === null ? [view] : sides.map((side) => side.view)
 }
 
 /** @throws QueryError that names the parameter */
@@ -128,6 +150,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     name: series?.name ?? view.name,
     view,
     series,
+    sides: null,
     query,
     dimensions,
     measures: view.measures.filter(({ name }) => shown.includes(name)),

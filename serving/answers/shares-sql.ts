@@ -2,11 +2,12 @@
 import { quoteName } from '#core/sql-names.ts'
 import type { AnswerRange } from './answer-meta.ts'
 import type { BoundValues } from './bound-values.ts'
+import type { StatesSql } from './merged-sql.ts'
 import type { QueryPlan } from './query-plan.ts'
 import { keptSql, totalSql } from './totals.ts'
 
 /** The rows that pass `having`, with their shares; the total is that of these rows, and there is no share of a total of 0. */
-export function sharedRowsSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
+export function sharedRowsSql(plan: QueryPlan, states: StatesSql, range: AnswerRange, bound: BoundValues): string {
   const shares = plan.derived.filter(({ kind }) => kind === 'share')
   const kept = keptSql(plan, states, range, bound)
   const total = totalSql(plan, states, range, { kept: '_kept', measures: shares.map(({ of }) => of) }, bound)

@@ -6,7 +6,8 @@ import { memberSql } from './answer-columns.ts'
 import type { AnswerRange, Totals } from './answer-meta.ts'
 import type { BoundValues } from './bound-values.ts'
 import { comparedRowsSql, comparedSql, valueIn } from './compared-rows-sql.ts'
-import { filteredSql, groupedStates, havingSql } from './merged-sql.ts'
+import { joinedTotalSql } from './joined-rows-sql.ts'
+import { filteredSql, groupedStates, havingSql, type StatesSql, statesOfView } from './merged-sql.ts'
 import type { QueryPlan } from './query-plan.ts'
 
 /**
@@ -16,19 +17,21 @@ import type { QueryPlan } from './query-plan.ts'
  */
 export function totalSql(
   plan: QueryPlan,
-  states: string,
+  states: StatesSql,
   range: AnswerRange,
   { kept, measures }: { readonly kept: string | null; readonly measures: readonly CompiledMeasure[] },
   bound: BoundValues,
 ): string {
-  const { view } = plan
   const names = measures.map(({ name }) => name)
-  const source = filteredSql(view, states, range, plan.query.filters ?? [], bound)
-  return view.presentSql(
-    `(${view.mergeSql(kept === null ? source : ofGroupsSql(plan, source, kept, bound), [], names)})`,
-    [],
-    names,
-  )
+  const totalOf = (side: QueryPlan, wanted: readonly string[]): string => {
+    const { view, query } = side
+    const source = filteredSql(view, statesOfView(states, view), range, query.filters ?? [], bound)
+    const of = kept === null ? source : ofGroupsSql(side, source, kept, bound)
+    // Also without measures there is a row.
+    if (wanted.length === 0) return `SELECT 1 AS _one FROM ${of} LIMIT 1`
+    return view.presentSql(`(${view.mergeSql(of, [], wanted)})`, [], wanted)
+  }
+  return plan.sides === null ? totalOf(plan, names) : joinedTotalSql({ ...plan, sides: plan.sides }, names, totalOf)
 }
 
 /** The states of the groups. */
@@ -41,7 +44,7 @@ function ofGroupsSql(plan: QueryPlan, source: string, kept: string, bound: Bound
 }
 
 /** The rows of the groups that pass `having`. */
-export function keptSql(plan: QueryPlan, states: string, range: AnswerRange, bound: BoundValues): string {
+export function keptSql(plan: QueryPlan, states: StatesSql, range: AnswerRange, bound: BoundValues): string {
   return `SELECT * FROM (${comparedRowsSql(plan, states, range, bound)})${havingSql(plan, bound)}`
 }
 
@@ -49,7 +52,7 @@ export function keptSql(plan: QueryPlan, states: string, range: AnswerRange, bou
 export async function totalsOf(
   connection: EngineConnection,
   plan: QueryPlan,
-  states: { readonly sql: string; readonly bound: BoundValues },
+  states: { readonly sql: StatesSql; readonly bound: BoundValues },
   range: AnswerRange,
 ): Promise<Totals> {
   const { measures, derived } = plan

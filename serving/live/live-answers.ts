@@ -13,8 +13,8 @@ import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { everyRowOf, type RowsPlace, type RowsWork } from '../answers/every-row.ts'
 import { type Answer, type AnswerOptions, answerStates, isVanishedFile, type StatesAt } from '../answers/merged-view.ts'
-import { NeedsBackfillError, PositionNotReachedError } from '../answers/query-error.ts'
-import { planFor, type QueryPlan } from '../answers/query-plan.ts'
+import { NeedsBackfillError, PositionNotReachedError, QueryError } from '../answers/query-error.ts'
+import { planFor, type QueryPlan, viewsOf } from '../answers/query-plan.ts'
 import { type PartitionPosition, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
 import type { EventsDataset } from '../raw-events/events-page.ts'
@@ -121,8 +121,10 @@ export class LiveAnswers {
    */
   answerNow(asked: AskedQuery, nowMs: number): KeptAnswer | null {
     const kept = this.#cache.get(asked.text)
-    if (kept === undefined || !this.#live.isFollowed(asked.plan.view.name)) return null
-    const head = this.#live.headNow(asked.plan.view.name)
+    const names = viewsOf(asked.plan).map(({ name }) => name)
+    // Each of them is told that it is asked for.
+    if (kept === undefined || names.filter((name) => this.#live.isFollowed(name)).length < names.length) return null
+    const head = this.#live.headNow(names[0]!)
     if (kept.moment !== head?.moment || kept.window !== windowOf(asked.plan, nowMs)) {
       const [ageMs, reuseMs] = [performance.now() - kept.doneAtMs, this.#reuseMs(kept)]
       const comes = this.isUnderWay(asked, nowMs) || this.#flights.size >= this.#limits.aheadMax
@@ -167,7 +169,7 @@ export class LiveAnswers {
 
   /** Says that the view is still read, so that it is brought up to date all the time. */
   keepUp({ plan }: AskedQuery): void {
-    this.#live.isFollowed(plan.view.name)
+    for (const { name } of viewsOf(plan)) this.#live.isFollowed(name)
   }
 
   /** Told of each live reader that comes (1) or leaves (-1). */
@@ -198,7 +200,9 @@ export class LiveAnswers {
     return onConnection(place.engine, signal, (connection) => everyRowOf(connection, plan, states, Date.now(), work))
   }
 
-  async #copied({ view }: QueryPlan, { folder }: RowsPlace, signal: AbortSignal): Promise<StatesAt> {
+  async #copied({ view, sides }: QueryPlan, { folder }: RowsPlace, signal: AbortSignal): Promise<StatesAt> {
+    if (sides !== null)
+      throw new QueryError('limit', "'all' cannot be combined with 'views'; read them in pages, with 'cursor'")
     const head = await this.#live.head(view.name)
     try {
       signal.throwIfAborted()
@@ -213,7 +217,7 @@ export class LiveAnswers {
   /** Waits until answers count everything before the position. @throws PositionNotReachedError */
   async reach({ plan }: AskedQuery, { position, waitMsMax }: AtLeast, signal: AbortSignal): Promise<void> {
     const over = AbortSignal.any([signal, AbortSignal.timeout(waitMsMax)])
-    if (await this.#live.reach(plan.view.name, position, over)) return
+    if (await this.#live.reach(viewsOf(plan)[0]!.name, position, over)) return
     throw signal.aborted ? whyOver(signal) : new PositionNotReachedError(position, this.#live.counted, waitMsMax)
   }
 
@@ -229,7 +233,7 @@ export class LiveAnswers {
     const ask = (): Promise<KeptAnswer> => run((within) => this.answer(asked, { queryMsMax, signal: within }))
     const over = AbortSignal.any([signal, AbortSignal.timeout(waitMsMax)])
     try {
-      while (await this.#live.reach(asked.plan.view.name, position, over)) {
+      while (await this.#live.reach(viewsOf(asked.plan)[0]!.name, position, over)) {
         const answer = await ask()
         // One that it joined may have begun before.
         if (isReached(position, answer.meta.position)) return answer
@@ -306,10 +310,12 @@ export class LiveAnswers {
     for (let attempt = 1; ; attempt++) {
       try {
         // Bringing the view up to date reads files too, which may be gone as well.
-        if (attempt > 1) await this.#live.renew(plan.view.name)
-        const head = await this.#live.head(plan.view.name)
+        const names = viewsOf(plan).map(({ name }) => name)
+        if (attempt > 1) for (const name of names) await this.#live.renew(name)
+        const heads = await this.#live.heads(names)
+        const [head] = heads as [ViewHead]
         const began = performance.now()
-        const answer = this.#tallied(asked, head, nowMs) ?? (await this.#answerAt(head, plan, nowMs, signal))
+        const answer = this.#tallied(asked, head, nowMs) ?? (await this.#answerAt(heads, plan, nowMs, signal))
         this.#count('computed')
         const kept = keptOf(answer, head.moment, windowOf(plan, nowMs), performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
@@ -363,21 +369,29 @@ export class LiveAnswers {
     }
   }
 
-  async #answerAt(head: ViewHead, plan: QueryPlan, nowMs: number, signal: AbortSignal): Promise<Answer> {
+  /** @param heads of the views that are asked for, of one moment */
+  async #answerAt(heads: readonly ViewHead[], plan: QueryPlan, nowMs: number, signal: AbortSignal): Promise<Answer> {
     const { answerBytesMax } = this.#limits
-    const { snapshot } = head.moment
     try {
       signal.throwIfAborted()
-      const bound = new BoundValues()
-      const { dictionaries, newestPane } = head
-      const states = { snapshot, sql: head.sql(bound), bound, dictionaries, newestPane }
+      const states = statesOfHeads(plan, heads)
       const answer = (connection: EngineConnection): Promise<Answer> =>
         answerStates(this.#live.served.engine, connection, plan, states, { nowMs, answerBytesMax })
       return await onConnection(this.#live.served.engine, signal, answer, { pooled: true })
     } finally {
-      head.release()
+      for (const head of heads) head.release()
     }
   }
+}
+
+function statesOfHeads(plan: QueryPlan, heads: readonly ViewHead[]): StatesAt {
+  const [{ newestPane, moment }] = heads as readonly [ViewHead]
+  const bound = new BoundValues()
+  const relations = heads.map((head) => head.sql(bound))
+  const sql =
+    plan.sides === null ? relations[0]! : new Map(viewsOf(plan).map(({ name }, at) => [name, relations[at]!] as const))
+  const dictionaries = new Map(heads.flatMap((head) => [...head.dictionaries]))
+  return { snapshot: moment.snapshot, sql, bound, dictionaries, newestPane }
 }
 
 /** What is asked, and of which window. */

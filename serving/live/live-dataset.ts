@@ -99,6 +99,45 @@ export class LiveDataset {
     return this.#broughtUpToDate(view)
   }
 
+  /**
+   * The states of several views at one moment, retained: release them. Where their heads are of different moments, all of them are brought
+   * to the newest one while nothing changes.
+   * @throws as `head`
+   */
+  async heads(names: readonly string[]): Promise<ViewHead[]> {
+    if (names.length === 1) return [await this.head(names[0]!)]
+    const ready = names.map((name) => this.headNow(name))
+    if (ready.every((head) => head !== null && head.moment === ready[0]!.moment))
+      return (ready as ViewHead[]).map((head) => retained(head))
+    if (names.some((name) => this.#followedView(name) === null)) await this.#moments.refresh()
+    this.#moments.assertKnown()
+    const views = await Promise.all(names.map((name) => this.#view(name)))
+    for (const view of views) view.askedAtMs = performance.now()
+    this.#wake?.()
+    const heads = await this.#together(new Set(views), new Map())
+    return views.map((view) => heads.get(view)!)
+  }
+
+  /** Takes the views' turns first, always in the order of their names, and then that of the moments. */
+  async #together(
+    left: ReadonlySet<LiveView>,
+    turns: Map<LiveView, (now: Moment) => Promise<ViewHead>>,
+  ): Promise<ReadonlyMap<LiveView, ViewHead>> {
+    const [next, ...others] = [...left].toSorted((a, b) => (a.view.name < b.view.name ? -1 : 1))
+    if (next !== undefined)
+      return next.inTurn((follow) => this.#together(new Set(others), new Map([...turns, [next, follow]])))
+    return this.#moments.whileStill(async (now) => {
+      const heads = new Map<LiveView, ViewHead>()
+      try {
+        for (const [view, follow] of turns) heads.set(view, retained(await follow(now)))
+      } catch (error) {
+        for (const head of heads.values()) head.release()
+        throw error
+      }
+      return heads
+    })
+  }
+
   /** Waits for other views' changes for a limited time only: queries of one view must not be held up by another. */
   async #broughtUpToDate(view: LiveView): Promise<ViewHead> {
     const { seq } = this.#moments.now()

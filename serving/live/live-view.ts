@@ -195,6 +195,13 @@ export class LiveView {
     if (this.#settledNow !== null && this.#tallies.isDue(this.#settledNow)) void this.follow().catch(() => {})
   }
 
+  /** Runs the work while no other change of the view is made. @param work is given what brings the view to a moment that lasts */
+  inTurn<T>(work: (follow: (now: Moment) => Promise<ViewHead>) => Promise<T>): Promise<T> {
+    return this.#oneChange(() =>
+      work(async (now) => (this.#head?.moment === now ? this.#head : this.#folded(now, await this.#prepared(now)))),
+    )
+  }
+
   /** Waits until no change is under way, whatever comes of it. */
   async settle(): Promise<void> {
     await this.#following?.catch(() => {})

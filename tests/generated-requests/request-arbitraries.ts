@@ -129,6 +129,7 @@ function jsonQueryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arb
   const query = fc.record(
     {
       view: mostly(fc.constant(view), oddText),
+      views: mostly<unknown>(fc.constant([view, view]), fc.jsonValue({ maxDepth: 1 })),
       measures: list(measures),
       dimensions: list(dimensions),
       filter: conditionOf('dimension', dimensions),

@@ -26,6 +26,12 @@ export const sales = defineDataset({
         most: max('amount'),
       },
     },
+    web: {
+      where: "kind = 'web'",
+      dimensions: { country: 'country', buyer: 'buyer' },
+      time: ['hour', 'day'],
+      measures: { n: count(), total: sum('amount'), buyers: countDistinct('buyer'), most: max('amount') },
+    },
   },
 })
 
@@ -271,4 +277,28 @@ function byKeys(a: Row, b: Row, names: readonly string[]): number {
     return x < y ? -1 : 1
   }
   return 0
+}
+
+/** The views `sold` and `web` side by side: a group that one of them has shows of the other what no events give. */
+export function plainJoined(sold: readonly Sale[], query: PlainQuery): Row[] {
+  const { havingN, dimensions, measures } = query
+  const alone = { ...query, havingN: undefined, measures: [...new Set<Measure>([...measures, 'n'])] }
+  const web = sold.filter(({ kind }) => kind === 'web')
+  const sides = [plainRows(sold, alone), plainRows(web, alone)] as const
+  const keysOf = (row: Row): Row =>
+    Object.fromEntries(['time', ...dimensions].flatMap((name) => (name in row ? [[name, row[name]!]] : [])))
+  const textOf = (row: Row): string => JSON.stringify(keysOf(row))
+  const groups = new Map(sides.flat().map((row) => [textOf(row), keysOf(row)]))
+  return [...groups]
+    .map(([text, keys]) => {
+      const [a, b] = sides.map((rows) => rows.find((row) => textOf(row) === text) ?? ABSENT) as [Row, Row]
+      return { n: a.n!, row: { ...keys, ...prefixed('sold', a, measures), ...prefixed('web', b, measures) } }
+    })
+    .filter(({ n }) => havingN === undefined || (n as number) >= havingN)
+    .map(({ row }) => row)
+    .toSorted((a, b) => byKeys(a, b, ['time', ...dimensions]))
+}
+
+export function prefixed(view: string, row: Row, measures: readonly Measure[]): Row {
+  return Object.fromEntries(measures.map((name) => [`${view}.${name}`, row[name]!]))
 }

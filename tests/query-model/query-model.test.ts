@@ -17,15 +17,17 @@ import {
   MEASURES,
   type PlainPeriod,
   type PlainQuery,
+  plainJoined,
   plainRows,
   plainTotals,
+  prefixed,
   type Row,
   sales,
   someSales,
 } from './plain-sales.ts'
 
 const seed = Number(process.env.QUERY_MODEL_SEED ?? Date.now() % 2 ** 31)
-const numRuns = Number(process.env.QUERY_MODEL_RUNS ?? 25)
+const numRuns = Number(process.env.QUERY_MODEL_RUNS ?? 20)
 const DAY_MS = 86_400_000
 const sold = someSales(seed, 400)
 
@@ -230,4 +232,53 @@ test(`GET and POST are one answer, and its pages are its rows (seed ${seed})`, a
     }),
     { numRuns: Math.ceil(numRuns / 3), seed },
   )
+})
+
+test.each(['from resident states', 'from the stores'])(
+  `several views %s are side by side, of one position (seed ${seed})`,
+  async (where) => {
+    const from = where === 'from the stores' ? stores : platform
+    await fc.assert(
+      fc.asyncProperty(queries, fc.constantFrom<Dimension[]>(['country'], []), async (query, dimensions) => {
+        const shared = { ...query, dimensions, shares: undefined, earlier: undefined }
+        const measures = shared.measures.filter((name) => name !== 'middle')
+        const asked = { ...shared, measures, fill: shared.fill === 'zero' ? shared.fill : undefined }
+        const { view: _view, having: _having, ...body } = bodyOf(asked) as { view: string; having?: object }
+        const named = measures.flatMap((name) => [`sold.${name}`, `web.${name}`]).toSorted()
+        const having =
+          asked.havingN === undefined ? {} : { having: { measure: 'sold.n', operator: 'gte', value: asked.havingN } }
+        const all = { ...body, views: ['sold', 'web'], measures: named, ...having }
+        if (named.length === 0 && dimensions.length === 0 && asked.grain === undefined) return
+        const { data, meta } = JSON.parse((await post(all, from)).body) as Given
+        expectRows(data, plainJoined(sold, asked))
+        if (!asked.totals || asked.havingN !== undefined) return
+        const web = sold.filter(({ kind }) => kind === 'web')
+        const [a, b] = [plainTotals(sold, asked), plainTotals(web, asked)]
+        expectRows([meta.totals!], [{ ...prefixed('sold', a, measures), ...prefixed('web', b, measures) }])
+      }),
+      { numRuns: Math.ceil(numRuns / 2), seed },
+    )
+  },
+)
+
+test('several views are of one position while events come in', async () => {
+  const ids = { next: sold.length }
+  const append = async (): Promise<void> => {
+    const web = someSales(seed + ids.next, 3).map((one) => eventOf({ ...one, kind: 'web' }, ids.next++))
+    await platform.intake.offer(web)
+  }
+  const others = sold.filter(({ kind }) => kind !== 'web').length
+  for (let round = 0; round < 8; round++) {
+    const asked = [1, 2, 3].map((limit) => ({
+      views: ['web', 'sold'],
+      measures: ['sold.n', 'web.n'],
+      dimensions: [],
+      limit,
+    }))
+    const [, ...replies] = await Promise.all([append(), ...asked.map((body) => post(body))])
+    for (const { body } of replies) {
+      const [row] = (JSON.parse(body) as Given).data as [Record<string, number>]
+      expect(row['sold.n']! - row['web.n']!).toBe(others)
+    }
+  }
 })

@@ -95,6 +95,11 @@ export function answerHeaders(given: GivenAnswer): ProvenanceHeaders {
 /** For payloads that are already JSON text. */
 export const JSON_TEXT = 'application/json; charset=utf-8'
 
+/** Of several views together: there could be any number of combinations. */
+function metricName({ view, views }: ViewQuery): string {
+  return views === undefined ? view : 'several'
+}
+
 async function computed(
   parts: AskParts,
   question: Question,
@@ -109,7 +114,7 @@ async function computed(
     inTurn(parts, request, gone, (signal) => answerView(target, query, { queryMsMax, answerBytesMax, signal }))
   const wait = waitOf(parts, question)
   const answer = await (wait === null ? ask() : answerAtLeast(wait, ask))
-  parts.metrics.queryAnswered(query.dataset, query.view, performance.now() - began)
+  parts.metrics.queryAnswered(query.dataset, metricName(query), performance.now() - began)
   return { kind: 'computed', answer }
 }
 
@@ -132,7 +137,7 @@ async function resident(
   const kept = await (wait === null
     ? run((signal) => live.answer(asked, { nowMs, queryMsMax, signal }))
     : live.answerAtLeast(asked, wait, { queryMsMax, signal: gone, run }))
-  parts.metrics.queryAnswered(query.dataset, query.view, performance.now() - began)
+  parts.metrics.queryAnswered(query.dataset, metricName(query), performance.now() - began)
   return { kind: 'kept', live, asked, kept }
 }
 

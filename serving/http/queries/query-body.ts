@@ -81,7 +81,8 @@ const COMPARE = z.strictObject({
 
 export const QUERY_BODY = z
   .strictObject({
-    view: z.string().describe('Name of a view or series'),
+    view: z.string().optional().describe('Name of a view or series'),
+    views: names('Instead of `view`: several views, side by side; measures are then named `view.measure`'),
     measures: names('Default: all'),
     dimensions: names("Default: the ranking's, or all; empty: one row over everything"),
     filter: FILTER.optional(),
@@ -127,6 +128,9 @@ const PLAIN = QUERY_BODY.extend({ filter: z.unknown().optional(), having: z.unkn
  */
 export function readQueryBody(text: string): QueryBody {
   const { filter, having, ...rest } = checked(PLAIN.safeParse(parsed(text)))
+  if (rest.view === undefined && rest.views === undefined)
+    throw new QueryError('view', 'name a view, or several in views')
+  if (rest.view !== undefined && rest.views !== undefined) throw new QueryError('views', "cannot stand beside 'view'")
   return {
     ...rest,
     ...(filter === undefined ? {} : { filter: conditionOf<FilterBody>(filter, 'filter', 'dimension') }),

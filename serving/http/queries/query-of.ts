@@ -17,7 +17,8 @@ export function queryOf(dataset: string, body: QueryBody): ViewQuery {
     timeMs(name, value === undefined ? undefined : String(value), timezone ?? 'UTC')
   return {
     dataset,
-    view: body.view,
+    view: body.view ?? (body.views ?? []).join('+'),
+    views: body.views,
     measures: body.measures,
     dimensions: body.dimensions,
     filters: conditionsOf(body.filter, ({ dimension, ...more }) => ({ dimension, ...comparisonOf(more) })),

@@ -237,6 +237,9 @@ test.each<[object | string, string, RegExp]>([
     'totals',
     /cannot be combined with 'compare' and 'having'/,
   ],
+  [{ view: 'sales', views: ['sales'] }, 'views', /cannot stand beside 'view'/],
+  [{ views: ['sales'] }, 'views', /from 2 to viewsMax = 8/],
+  [{ views: ['sales', 'sales'] }, 'views', /more than once/],
   [{ view: 'sales', require: ['life'] }, 'require.0', /expected one of/],
 ])('refused by name: %#', async (body, field, detail) => {
   const { status, problem } = await post(body)

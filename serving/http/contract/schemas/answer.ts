@@ -6,9 +6,25 @@ import { moment, name, offset } from './scalars.ts'
 
 export const gap = z.strictObject({ partition: z.number().int(), start: offset, end: offset })
 
+const COUNTS_FROM = z.strictObject({
+  position: z.array(offset).describe('Per partition: the first offset that the view counts'),
+  time: moment.describe('Event time from which on the answer is complete'),
+})
+
 const ANSWER_META = z.strictObject({
   dataset: name,
   view: name,
+  views: z
+    .array(
+      z.strictObject({
+        view: name,
+        definition: z.string(),
+        unconverted: z.record(z.string(), z.number()),
+        countsFrom: COUNTS_FROM.nullable(),
+      }),
+    )
+    .nullable()
+    .describe('With `views`: what is not the same for all of them'),
   definition: z.string(),
   outdated: z
     .strictObject({ current: z.string(), changes: z.array(z.string()) })
@@ -31,15 +47,9 @@ const ANSWER_META = z.strictObject({
     .describe('Per column of the view: events before the open segments in which its value could not be converted'),
   gapFree: z.boolean().describe('Whether every offset before `position` was read; tells nothing about events after it'),
   gaps: z.array(gap),
-  countsFrom: z
-    .strictObject({
-      position: z.array(offset).describe('Per partition: the first offset that the view counts'),
-      time: moment.describe('Event time from which on the answer is complete'),
-    })
-    .nullable()
-    .describe(
-      'Not null: raw events were removed by `keep.raw` before the view was defined, and it does not count them',
-    ),
+  countsFrom: COUNTS_FROM.nullable().describe(
+    'Not null: raw events were removed by `keep.raw` before the view was defined, and it does not count them',
+  ),
   ahead: z
     .array(z.strictObject({ partition: z.number().int(), position: offset, through: offset }))
     .describe('Partitions that were read during a flush: some keys already include events up to `through`'),
