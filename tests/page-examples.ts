@@ -37,9 +37,12 @@ const PROGRAMS: Readonly<Record<string, string>> = { sh: 'sh', ts: process.execP
 /** A folder with `./watershed`, in which the examples of a page run one after the other. */
 export class PageFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'watershed-page-'))
-  readonly #environment: NodeJS.ProcessEnv = { ...process.env, WATERSHED_DATA: join(this.path, 'data') }
+  readonly #environment: NodeJS.ProcessEnv
 
-  constructor() {
+  /** @param programs folders in which programs are looked for first */
+  constructor(programs: readonly string[] = []) {
+    const PATH = [...programs, process.env.PATH].join(':')
+    this.#environment = { ...process.env, PATH, WATERSHED_DATA: join(this.path, 'data') }
     symlinkSync(join(REPOSITORY, 'watershed'), join(this.path, 'watershed'))
   }
 

@@ -1,9 +1,13 @@
 /** Runs the examples of docs/recipes.md in their order, in one folder, and compares what they print with the page. */
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { PlatformProcess } from './crash/platform-process.ts'
-import { examplesOf, isInstalled, PageFolder } from './page-examples.ts'
+import { type Example, examplesOf, isInstalled, PageFolder } from './page-examples.ts'
+import { duckdbFolder, provisionDuckdb } from './servers/duckdb-program.ts'
+import { mustRun } from './servers/must-run.ts'
+import { provisionPython, pythonReaders } from './servers/python-readers.ts'
 
 const ADDRESS = 'http://127.0.0.1:8787'
 const EXAMPLES = examplesOf('recipes.md')
@@ -13,7 +17,11 @@ let platform: PlatformProcess | null = null
 let address = ADDRESS
 
 beforeAll(async () => {
-  folder = new PageFolder()
+  const programs = [
+    pythonReaders() !== null || mustRun() ? [dirname(await provisionPython())] : [],
+    duckdbFolder() !== null || mustRun() ? [await provisionDuckdb()] : [],
+  ]
+  folder = new PageFolder(programs.flat())
   await writeParquet(join(folder.path, 'sales.parquet'))
 })
 afterAll(async () => {
@@ -41,13 +49,56 @@ test('the page has examples in each language', () => {
   expect(new Set(EXAMPLES.map(({ language }) => language))).toEqual(new Set(['ts', 'sh', 'sh no-test', 'python']))
 })
 
+/** Programs of an example that are not there; those that are installed for it are. */
+function missingFor({ language, text }: Example): string[] {
+  if (language === 'python')
+    return pythonReaders() === null && !mustRun() && text.includes('pyarrow') ? ['pyarrow'] : []
+  const programs =
+    language === 'sh' ? ['curl', 'jq', 'duckdb', 'soffice'].filter((name) => text.includes(`${name} `)) : []
+  return programs.filter((name) => (name === 'duckdb' ? duckdbFolder() === null && !mustRun() : !isInstalled(name)))
+}
+
 const tested = EXAMPLES.filter(({ language }) => language !== 'sh no-test')
 for (const [at, example] of tested.entries()) {
-  const programs =
-    example.language === 'python' ? ['python3'] : ['curl', 'jq'].filter((name) => example.text.includes(name))
-  const missing = programs.filter((program) => !isInstalled(program))
-  test.skipIf(missing.length > 0)(`${at + 1}. ${example.section}`, async () => {
+  test.skipIf(missingFor(example).length > 0)(`${at + 1}. ${example.section}`, async () => {
     if (platform === null && example.text.includes(ADDRESS)) await startPlatform()
     folder.expectRuns(example, example.text.replaceAll(ADDRESS, address))
   })
 }
+
+interface Panel {
+  readonly title: string
+  readonly targets: readonly {
+    readonly url: string
+    readonly root_selector: string
+    readonly columns: readonly { readonly selector: string; readonly type: 'timestamp' | 'string' | 'number' }[]
+  }[]
+}
+
+const DASHBOARD = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../docs/recipes/sales-dashboard.json'), 'utf8'),
+) as {
+  readonly panels: readonly Panel[]
+}
+const FROM = '$' + '{__from:date:YYYY-MM-DD}'
+const TYPES = { timestamp: 'string', string: 'string', number: 'number' } as const
+
+test.each(DASHBOARD.panels.map((panel) => [panel.title, panel] as const))(
+  'each address of the Grafana dashboard answers with its columns: %s',
+  async (_title, { targets }) => {
+    for (const { url, root_selector: root, columns } of targets) {
+      // As Grafana fills its variable.
+      const asked = url.replace(ADDRESS, address).replace(FROM, '2026-03-01')
+      expect(asked).not.toMatch(/[$]/)
+      const response = await fetch(asked)
+      const rows = ((await response.json()) as Record<string, readonly Record<string, unknown>[]>)[root]!
+      expect(rows.length).toBeGreaterThan(0)
+      for (const { selector, type } of columns) {
+        const values = rows.map((row) => row[selector]).filter((value) => value !== null)
+        expect(values.length, `${asked}: ${selector}`).toBeGreaterThan(0)
+        expect(new Set(values.map((value) => typeof value))).toEqual(new Set([TYPES[type]]))
+        if (type === 'timestamp') expect(values.map((value) => Date.parse(value as string))).not.toContain(Number.NaN)
+      }
+    }
+  },
+)

@@ -3,6 +3,7 @@
  * for the next time, and is quick when everything is there. Ends with 1 and says what is missing when a server can not be had.
  */
 import { chromiumVersion } from './chromium.ts'
+import { provisionDuckdb } from './duckdb-program.ts'
 import { ELASTICSEARCH_VERSION, provisionElasticsearch } from './elasticsearch-server.ts'
 import { KAFKA_VERSION, kafkaMissing, provisionKafka } from './kafka-server.ts'
 import { PYTHON_READERS, provisionPython } from './python-readers.ts'
@@ -35,6 +36,7 @@ const done = [
   await provision(`Kafka ${KAFKA_VERSION}`, kafka),
   await provision(`Elasticsearch ${ELASTICSEARCH_VERSION}`, provisionElasticsearch),
   await provision(`Python with ${PYTHON_READERS}`, provisionPython),
+  await provision('DuckDB with httpfs', provisionDuckdb),
   await provision('Chromium', chromium),
 ]
 process.exitCode = done.every(Boolean) ? 0 : 1
