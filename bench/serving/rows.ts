@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { duringRecompute } from './during-recompute.ts'
 import { eventToVisible } from './event-to-visible.ts'
+import { exports } from './exports.ts'
 import { largeGeneration } from './large-generation.ts'
 import { liveReaders } from './live-readers.ts'
 import { manyViews } from './many-views.ts'
@@ -19,6 +20,7 @@ const ROWS: Readonly<Record<string, () => Promise<Record<string, number>>>> = {
   visible: eventToVisible,
   panels: polledPanels,
   live: liveReaders,
+  exports,
 }
 
 /** @returns the figures of all rows, each under `<row>:<figure>` @throws RangeError for a row that there is not */
