@@ -3,7 +3,6 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { limited } from '#serving/answers/time-limit.ts'
 import { servedUnder } from '#serving/answers/unknown-name.ts'
 import { DeadLetterReasons } from '#serving/dead-letters/dead-letter-reasons.ts'
 import { letterLines } from '#serving/dead-letters/letter-download.ts'
@@ -128,7 +127,7 @@ export function deadLetterRoutes(plain: FastifyInstance, parts: DeadLetterParts)
   app.get('/v1/datasets/:dataset/dead-letters/:letter', { schema: BYTES }, async (request, reply) => {
     const { dataset, letter } = request.params
     const place = placeOf(letter)
-    const bytes = await limited(limits.queryMsMax, whenGone(reply), (signal) =>
+    const bytes = await inTurn(parts, request, whenGone(reply), (signal) =>
       foundLetter(servedUnder(datasets, dataset), place, signal),
     )
     const name = `${dataset}-${placeText(place).replace(':', '-')}.bin`
