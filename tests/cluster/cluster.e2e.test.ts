@@ -7,6 +7,7 @@ import { batchFaults } from './batch-faults.ts'
 import { brokerFaults } from './broker-faults.ts'
 import { type ClusterServices, servicesMissing, startServices } from './cluster-services.ts'
 import { otherReaders } from './other-readers.ts'
+import { pageInCluster } from './page-in-cluster.ts'
 import { restores } from './restores.ts'
 import { serveFaults } from './serve-faults.ts'
 import { speedStoreFaults } from './speed-store-faults.ts'
@@ -31,4 +32,5 @@ describe.skipIf(missing !== null)('a cluster on Kafka, Elasticsearch and Redis',
   serveFaults(() => services)
   restores(() => services)
   otherReaders(() => services)
+  pageInCluster(() => services)
 })
