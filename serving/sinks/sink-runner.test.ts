@@ -1,17 +1,15 @@
 /** Deliveries to a receiver that misbehaves: each arrives, in order and word by word the same, and what it leads to is the answer. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type AnswerChange, applyChange } from '#core/answer-changes.ts'
 import { count, defineDataset } from '#core/definition.ts'
 import { webhookSignature } from '#serving/http/intake/webhook-signature.ts'
-import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { silent } from '#telemetry/emit.ts'
-import { type GeneratedPlatform, openGenerated } from '#tests/generated-definitions/generated-platform.ts'
+import { type OwnPlatform, openOwn } from '#tests/generated-definitions/own-platform.ts'
 import { until } from '#tests/until.ts'
 import { SinkRunner } from './sink-runner.ts'
 import { SinkStateFile } from './sink-state.ts'
@@ -39,9 +37,7 @@ type Row = Readonly<Record<string, unknown>>
 type Behaviour = (response: ServerResponse) => void
 const takes: Behaviour = (response) => response.writeHead(204).end()
 
-let folder: string
-let engine: DuckDbEngine
-let platform: GeneratedPlatform
+let platform: OwnPlatform
 let server: Server
 let url: URL
 let received: Received[]
@@ -51,9 +47,7 @@ let runner: SinkRunner
 let appended = 0
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'watershed-sink-'))
-  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
-  platform = await openGenerated({ folder, engine, definition, segmentRecordsMax: 20, resident: true })
+  platform = await openOwn({ definition, segmentRecordsMax: 20 })
   received = []
   behaviours = []
   server = createServer(async (request, response) => {
@@ -70,8 +64,6 @@ afterEach(async () => {
   server.closeAllConnections()
   server.close()
   await platform.close()
-  engine.close()
-  rmSync(folder, { recursive: true })
 })
 
 function run(): SinkRunner {
@@ -80,7 +72,7 @@ function run(): SinkRunner {
     ...{ dataset: 'visits', definition: { name: 'hook', kind: 'webhook', view: 'by_page' }, live },
     asked: live.asked({ dataset: 'visits', view: 'by_page' }),
     target: new WebhookTarget({ url, headers: { 'x-own': 'yes' }, secret: SECRET, answerMsMax: 300 }),
-    file: new SinkStateFile(join(folder, 'hook.state')),
+    file: new SinkStateFile(join(platform.ground, 'hook.state')),
     everyMs: 1,
     emit: silent,
     tryLock: async () => ({ release: async () => {} }),
@@ -208,7 +200,7 @@ test('a clock that was set back does not hold up what is due, and rows by other 
   await append('/')
   await delivered(1)
   await runner.stop()
-  const file = join(folder, 'hook.state')
+  const file = join(platform.ground, 'hook.state')
   const state = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
   writeFileSync(file, JSON.stringify({ ...state, lastDeliveryMs: Date.now() + 86_400_000 }))
   await append('/')

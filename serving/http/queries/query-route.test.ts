@@ -1,12 +1,7 @@
-/** POST /v1/datasets/{dataset}/query over the real application: the same answers as GET, conditions combined, and refusals by name. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { count, defineDataset, sum } from '#core/definition.ts'
 import { QUERY_LIMITS } from '#core/query.ts'
-import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { type GeneratedPlatform, openGenerated } from '#tests/generated-definitions/generated-platform.ts'
+import { type OwnPlatform, openOwn } from '#tests/generated-definitions/own-platform.ts'
 
 const definition = defineDataset({
   name: 'shop',
@@ -40,25 +35,13 @@ const EVENTS = [
     `{"id":${id},"at":"2026-03-01T1${id}:10:00Z","country":${JSON.stringify(country)},"kind":${JSON.stringify(kind)},"big":${big}}`,
 )
 
-let folder: string
-let engine: DuckDbEngine
-let platform: GeneratedPlatform
+let platform: OwnPlatform
 let position: string
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'watershed-query-route-'))
-  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
-  platform = await openGenerated({ folder, engine, definition, segmentRecordsMax: 3, resident: true })
-  const { verdicts } = await platform.intake.offer(EVENTS)
-  const ends = new Map(
-    verdicts.flatMap((verdict) => (verdict.status === 'accepted' ? [[verdict.partition, verdict.offset + 1]] : [])),
-  )
-  position = [...ends].map((pair) => pair.join(':')).join(',')
+  platform = await openOwn({ definition, segmentRecordsMax: 3 })
+  position = await platform.take(EVENTS)
 })
-afterAll(async () => {
-  await platform.close()
-  engine.close()
-  rmSync(folder, { recursive: true })
-})
+afterAll(() => platform.close())
 
 interface Reply {
   readonly status: number

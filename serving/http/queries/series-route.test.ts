@@ -1,11 +1,6 @@
-/** A series is asked for like a view: the same route, with its provenance, its limits, and its description. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { countDistinct, defineDataset, movingAverage, quantile, share } from '#core/definition.ts'
-import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { type GeneratedPlatform, openGenerated } from '#tests/generated-definitions/generated-platform.ts'
+import { type OwnPlatform, openOwn } from '#tests/generated-definitions/own-platform.ts'
 
 const definition = defineDataset({
   name: 'visits',
@@ -35,14 +30,10 @@ const definition = defineDataset({
   },
 })
 
-let folder: string
-let engine: DuckDbEngine
-let platform: GeneratedPlatform
+let platform: OwnPlatform
 let position: string
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'watershed-series-route-'))
-  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
-  platform = await openGenerated({ folder, engine, definition, segmentRecordsMax: 3, resident: true })
+  platform = await openOwn({ definition, segmentRecordsMax: 3 })
   const events = [
     [1, '2026-03-01T10:10:00Z', 'a'],
     [2, '2026-03-01T10:20:00Z', 'a'],
@@ -50,17 +41,9 @@ beforeAll(async () => {
     [1, '2026-03-01T12:00:00Z', 'a'],
     [1, '2026-03-09T12:00:00Z', 'b'],
   ].map(([id, at, page]) => JSON.stringify({ id, at, page, ms: 100 }))
-  const { verdicts } = await platform.intake.offer(events)
-  const ends = new Map(
-    verdicts.flatMap((verdict) => (verdict.status === 'accepted' ? [[verdict.partition, verdict.offset + 1]] : [])),
-  )
-  position = [...ends].map((pair) => pair.join(':')).join(',')
+  position = await platform.take(events)
 })
-afterAll(async () => {
-  await platform.close()
-  engine.close()
-  rmSync(folder, { recursive: true })
-})
+afterAll(() => platform.close())
 
 async function ask(query: string) {
   const reply = await platform.app.inject(`/v1/datasets/visits/views/trend?atLeast=${position}&${query}`)
