@@ -1,8 +1,8 @@
 /**
  * One batch run: from closed segments to a published generation, in an order that keeps the old one served in every case:
  *   1. take the lock; 2. plan from manifests; 3. write the files of views and dictionaries, invisible to readers; 4. publish the generation's
- *   manifest; 5. switch CURRENT with one rename; 6. after a full run, summarize raw events that are past their horizon; 7. remove what no
- *   kept generation needs.
+ *   manifest; 5. switch CURRENT with one rename; 6. after a full run, summarize raw events that are past their horizon; 7. let the open
+ *   tables follow; 8. remove what no kept generation needs.
  * After a crash in any step a complete generation is current, and the next run starts again from the manifests.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
@@ -14,6 +14,7 @@ import type { Lake } from '#storage/lake/lake.ts'
 import { isUnreadable } from '#storage/lake/lake-error.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { DuckDbCompute } from './batch-compute.ts'
+import { followWithTables } from './open-tables.ts'
 import { DuckDbPinning } from './pin-dictionaries.ts'
 import { type BatchMode, planRun } from './plan-run.ts'
 import { publishGeneration } from './publish-generation.ts'
@@ -102,7 +103,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     })
     const repin = await pinning.changed(base)
     if (base && plan.mode === 'incremental' && !plan.changed && !repin && !options.force) {
-      await removeUnneeded({ ...options, emit, clock }, base)
+      const tables = { ...options, connection, generation: base, emit, clock }
+      if (await followWithTables(tables)) await removeUnneeded({ ...options, emit, clock }, base)
       return base
     }
     told = new ToldRun(lake, plan, startedAtMs, clock)
@@ -125,7 +127,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       emit,
     })
     if (generation.mode === 'full') await removeOldRaw({ dataset, lake, compute, generation, emit, clock, signal })
-    await removeUnneeded({ ...options, emit, clock }, base)
+    const tables = { ...options, connection, generation, emit, clock }
+    if (await followWithTables(tables)) await removeUnneeded({ ...options, emit, clock }, base)
     return generation
   } catch (error) {
     signal?.throwIfAborted()

@@ -10,6 +10,7 @@ export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const
 /** What becomes of an event whose value cannot be converted. */
 export const ON_ERROR = ['null', 'reject'] as const
 /** Whether the JSON of events is kept in the lake. */
+export const TABLES = ['none', 'delta'] as const
 export const RAW = ['keep', 'drop'] as const
 const DECIMAL_DIGITS_MAX = 38
 

@@ -1,7 +1,7 @@
 /** Compiles a definition into the form that every tier works with. Collects all problems, each with its place, before it fails. */
 import { acceptedTimes, notAcceptedSql } from './accepted-times.ts'
 import { eventCheck } from './check-event.ts'
-import { isColumnType, KEY_TYPES, LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import { isColumnType, KEY_TYPES, LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TABLES, TIME_UNITS } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledSeries, CompiledView, SqlColumn } from './compiled.ts'
@@ -92,6 +92,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     rowColumns,
     keepsRaw: (definition.raw ?? 'keep') === 'keep',
     rawKeptMs: rawKeptMs(definition),
+    tables: definition.tables ?? 'none',
     views,
     sources: definition.sources ?? [],
     sinks: definition.sinks ?? [],
@@ -207,6 +208,8 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
     problems.push(`key: column '${definition.key}' has type ${key.type}; a key must be one of ${KEY_TYPES.join(', ')}`)
   if (definition.raw !== undefined && !RAW.includes(definition.raw))
     problems.push(`raw: unknown value '${definition.raw}'; use one of ${RAW.join(', ')}`)
+  if (definition.tables !== undefined && !TABLES.includes(definition.tables))
+    problems.push(`tables: unknown value '${definition.tables}'; use one of ${TABLES.join(', ')}`)
   problems.push(...sourceProblems(definition.sources ?? []))
   const answered = [...Object.keys(definition.views), ...Object.keys(definition.series ?? {})]
   problems.push(...sinkProblems(definition.sinks ?? [], answered))

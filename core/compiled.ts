@@ -231,6 +231,8 @@ export interface CompiledDataset {
   readonly keepsRaw: boolean
   /** how long raw events are kept after they arrived; null: forever */
   readonly rawKeptMs: number | null
+  /** which tables other programs read */
+  readonly tables: 'none' | 'delta'
   readonly views: ReadonlyMap<string, CompiledView>
   /** as they are declared */
   readonly sources: readonly SourceDefinition[]

@@ -1,5 +1,5 @@
 /** The parts of a dataset file: what a definition may have, before its names are checked against each other. */
-import type { LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TIME_UNITS } from './column-types.ts'
+import type { LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TABLES, TIME_UNITS } from './column-types.ts'
 import type { Grain } from './grains.ts'
 import type { PanelDefinition } from './panel-definition.ts'
 import type { SinkDefinition } from './sink-definition.ts'
@@ -234,6 +234,11 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly raw?: (typeof RAW)[number]
   /** what is removed after a time; default: nothing */
   readonly keep?: KeepDefinition
+  /**
+   * tables in the lake that other programs read, in step with the generations: the raw events, and each view (written again as a whole
+   * when it has changed); default 'none'
+   */
+  readonly tables?: (typeof TABLES)[number]
   readonly columns: Readonly<Record<Column, ColumnDefinition>>
   readonly views: Readonly<Record<string, ViewDefinition<Column>>>
   /** where events come from by themselves while the platform runs */

@@ -114,6 +114,7 @@ const dataset = z.strictObject({
   accept: z.strictObject({ from: text.optional(), until: text.optional() }).optional(),
   raw: text.optional(),
   keep: z.strictObject({ raw: text.optional(), panes: z.unknown().optional() }).optional(),
+  tables: text.optional(),
   columns: z.record(text, column),
   views: z.record(text, view),
   sources: z.array(sourceSchema).optional(),

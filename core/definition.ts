@@ -109,7 +109,7 @@ export interface CheckedDefinition<
   Panels = readonly PanelDefinition[],
 > extends Pick<
     DatasetDefinition,
-    'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'sources' | 'sinks'
+    'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'tables' | 'sources' | 'sinks'
   > {
   /** the TIMESTAMP column that is the event time */
   readonly time: TimeColumn<NoInfer<Types>>

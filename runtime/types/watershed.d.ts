@@ -22,7 +22,7 @@ declare module 'watershed' {
   export { avg, boolAnd, boolOr, corr, count, countDistinct, covarPop, covarSamp, first, histogram, latest, max, maxBy, min, minBy, quantile, ratio, regrSlope, stddevPop, stddevSamp, sum, varPop, varSamp, };
   export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series, Panels = readonly PanelDefinition[]> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'sources' | 'sinks'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series, Panels = readonly PanelDefinition[]> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'tables' | 'sources' | 'sinks'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -472,6 +472,11 @@ declare module 'watershed' {
     readonly raw?: (typeof RAW)[number];
     /** what is removed after a time; default: nothing */
     readonly keep?: KeepDefinition;
+    /**
+     * tables in the lake that other programs read, in step with the generations: the raw events, and each view (written again as a whole
+     * when it has changed); default 'none'
+     */
+    readonly tables?: (typeof TABLES)[number];
     readonly columns: Readonly<Record<Column, ColumnDefinition>>;
     readonly views: Readonly<Record<string, ViewDefinition<Column>>>;
     /** where events come from by themselves while the platform runs */
@@ -628,7 +633,6 @@ declare module 'watershed' {
   type Column<Text extends string> = SeriesColumnDefinition<ColumnIn<Text>>;
   const SCALAR_TYPES: readonly ['BOOLEAN', 'INTEGER', 'BIGINT', 'DOUBLE', 'VARCHAR', 'TIMESTAMP', 'DATE', 'JSON'];
   type ListType = (typeof LIST_TYPES)[number];
-  /** Whether the JSON of events is kept in the lake. */
   const RAW: readonly ['keep', 'drop'];
   /** How long what is stored is kept. */
   interface KeepDefinition {
@@ -638,6 +642,8 @@ declare module 'watershed' {
      */
     readonly raw?: Duration | 'forever';
   }
+  /** Whether the JSON of events is kept in the lake. */
+  const TABLES: readonly ['none', 'delta'];
   type ColumnsOf<Types extends Record<string, ColumnType>, Allowed> = {
     [Name in keyof Types]: Types[Name] extends Allowed ? Name : [ColumnType] extends [Types[Name]] ? Name : never;
   }[keyof Types] & string;

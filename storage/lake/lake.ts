@@ -55,6 +55,8 @@ export interface LandedFile {
 
 export interface Lake {
   readonly dataset: string
+  /** absolute path of the folder below which the paths of files are, for tables that name them; @throws LakeError where there is none */
+  tableFolder(): string
   /** absolute path of a file named in a manifest, for read_parquet. @throws LakeError if it is missing or has another size */
   resolve(file: LakeFile): string
   /**

@@ -83,6 +83,10 @@ export class LocalLake implements Lake {
     return new LocalLake(folder, options.dataset, options.step ?? noSteps)
   }
 
+  tableFolder(): string {
+    return this.folder
+  }
+
   /** @throws LakeError 'file-missing' or 'file-damaged' (by its size; verifyFiles compares checksums) */
   resolve(file: LakeFile): string {
     const path = join(this.folder, file.path)

@@ -105,6 +105,10 @@ export class MemoryLake implements Lake {
     for (const [work, holder] of this.folder.locks) if (holder === this) this.folder.locks.delete(work)
   }
 
+  tableFolder(): string {
+    throw new LakeError('not-writable', 'lake: tables need a folder, and this lake is in memory')
+  }
+
   resolve(file: LakeFile): string {
     const contents = this.folder.files.get(file.path)
     if (contents === undefined)

@@ -1,0 +1,175 @@
+/** The Delta tables of a lake as a log on disk: what each version holds, and what no version may name. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { quoteText } from '#core/sql-names.ts'
+import { BatchFixture, definition, PARTITIONS } from './batch-fixture.ts'
+import { compactSegments } from './compact.ts'
+import { rollback } from './rollback.ts'
+
+const GRACE = 60_000
+
+let batch: BatchFixture
+beforeEach(async () => {
+  batch = await BatchFixture.open({ ...definition, tables: 'delta' })
+})
+afterEach(() => batch.close())
+
+interface Version {
+  readonly version: number
+  readonly commitInfo: Readonly<Record<string, string>>
+  readonly added: readonly { readonly path: string; readonly dataChange: boolean; readonly stats: string }[]
+  readonly removed: readonly { readonly path: string; readonly dataChange: boolean }[]
+  readonly others: readonly string[]
+}
+
+/** Every version of a table, as a reader finds it. */
+function versions(table = ''): Version[] {
+  const folder = join(batch.lake.folder, table, '_delta_log')
+  return readdirSync(folder)
+    .filter((name) => /^\d{20}\.json$/.test(name))
+    .sort()
+    .map((name) => {
+      const lines = readFileSync(join(folder, name), 'utf8').trim().split('\n')
+      const actions = lines.map((line) => JSON.parse(line) as Record<string, never>)
+      const of = (kind: string): never[] => actions.flatMap((action) => action[kind] ?? [])
+      const others = actions
+        .flatMap((action) => Object.keys(action))
+        .filter((kind) => kind !== 'add' && kind !== 'remove')
+      return {
+        version: Number(name.slice(0, 20)),
+        commitInfo: of('commitInfo')[0]!,
+        added: of('add'),
+        removed: of('remove'),
+        others,
+      }
+    })
+}
+
+/** The files of the newest version, by its versions alone. */
+function files(table = ''): string[] {
+  const held = new Set<string>()
+  for (const { added, removed } of versions(table)) {
+    for (const { path } of removed) held.delete(path)
+    for (const { path } of added) held.add(path)
+  }
+  return [...held].map((path) => join(batch.lake.folder, table, path))
+}
+
+async function rowsIn(paths: readonly string[]): Promise<number> {
+  const [[n]] = (await batch.connection.columns(
+    `SELECT count(*)::INTEGER FROM read_parquet([${paths.map(quoteText).join(', ')}])`,
+  )) as [[number]]
+  return n
+}
+
+const run = (mode: 'full' | 'incremental' = 'incremental', more = {}) =>
+  batch.run({ mode, readersGraceMs: GRACE, keepGenerations: 1, ...more })
+
+const compact = () => {
+  const { lake, engine } = batch
+  return compactSegments({ lake, engine, partitions: PARTITIONS, clock: () => batch.nowMs })
+}
+
+test('a version for each generation, with what it counts and nothing else', async () => {
+  await batch.land(0, 100, 3)
+  await batch.land(1, 50)
+  await run('full')
+  expect(versions()).toMatchObject([
+    { commitInfo: { operation: 'CREATE TABLE', 'watershed.generation': 'g000001', 'watershed.boundary': '[103,50]' } },
+  ])
+  expect(versions()[0]!.others).toEqual(['commitInfo', 'protocol', 'metaData'])
+  expect(versions()[0]!.added.map(({ stats }) => JSON.parse(stats))).toMatchObject([
+    { numRecords: 100, minValues: { _partition: 0, _offset: 0 }, maxValues: { _partition: 0, _offset: 102 } },
+    { numRecords: 50, minValues: { _partition: 1, _offset: 0 }, maxValues: { _partition: 1, _offset: 49 } },
+  ])
+  await batch.land(0, 70)
+  expect(await rowsIn(files())).toBe(150)
+  await run()
+  expect(versions()[1]).toMatchObject({ removed: [], others: ['commitInfo', 'metaData'] })
+  expect(versions()[1]!.added).toHaveLength(1)
+  expect(await rowsIn(files())).toBe(220)
+})
+
+test('nothing new: no version', async () => {
+  await batch.land(0, 100)
+  await run('full')
+  await run()
+  expect(versions()).toHaveLength(1)
+  await run('full')
+  expect(versions()).toHaveLength(1)
+  expect(versions('tables/members')).toHaveLength(1)
+})
+
+test('compaction is a rearrangement, and what it replaced goes after no version names it', async () => {
+  for (const rows of [30, 20, 10]) await batch.land(0, rows)
+  await run('full')
+  const before = files()
+  await compact()
+  expect(files()).toEqual(before)
+  batch.nowMs += 2 * GRACE
+  await run('incremental', { force: true })
+  const [, second] = versions()
+  expect(second!.added.map(({ dataChange }) => dataChange)).toEqual([false])
+  expect(second!.removed.map(({ dataChange }) => dataChange)).toEqual([false, false, false])
+  expect(await rowsIn(files())).toBe(60)
+  batch.nowMs += 2 * GRACE
+  await run('incremental', { force: true })
+  expect(before.some(existsSync)).toBe(false)
+  expect(files().every(existsSync)).toBe(true)
+})
+
+test('the tables follow a rollback with the next run', async () => {
+  await batch.land(0, 100)
+  await run('full')
+  await batch.land(0, 70)
+  await batch.run({ mode: 'incremental' })
+  await rollback({ lake: batch.lake })
+  expect(await rowsIn(files())).toBe(170)
+  await batch.run({ mode: 'incremental' })
+  expect(versions().at(-1)!.commitInfo['watershed.boundary']).toBe('[170,0]')
+  expect(await rowsIn(files())).toBe(170)
+})
+
+test('a view is as it is presented, with types that a table has; it is written again only when it changed', async () => {
+  await batch.land(0, 100)
+  await run('full')
+  const generation = (await batch.lake.current())!
+  await batch.expectRecount(generation)
+  for (const name of ['by_country', 'by_topic', 'members']) {
+    const view = batch.dataset.views.get(name)!
+    const [file, ...more] = files(`tables/${name}`)
+    expect(more).toEqual([])
+    const presented = await batch.connection.rows<{ n: number }>(
+      `SELECT count(*)::INTEGER AS n FROM (${view.recountSql(`(SELECT * FROM read_parquet([${files().map(quoteText).join(', ')}]))`)})`,
+    )
+    expect(await rowsIn([file!])).toBe(presented[0]!.n)
+  }
+  const minutes = await batch.connection.columns(
+    `SELECT DISTINCT typeof(pane) FROM read_parquet(${quoteText(files('tables/by_country')[0]!)})`,
+  )
+  expect(minutes).toEqual([['TIMESTAMP']])
+})
+
+test('a column whose type changed is left out, and says so', async () => {
+  await batch.land(0, 10)
+  await run('full')
+  const columns = { ...definition.columns, guests: { type: 'BIGINT', path: '$.guests' } } as never
+  await batch.redefine({ ...definition, columns, tables: 'delta' })
+  await run('full')
+  const [warning] = batch.events.filter(({ name }) => name === 'table-columns-left-out')
+  expect(warning!.message).toMatch(/leaves out guests/)
+})
+
+test('tables that cannot be written keep the files that they name', async () => {
+  for (const rows of [30, 20, 10]) await batch.land(0, rows)
+  await run('full')
+  const named = files()
+  await compact()
+  writeFileSync(join(batch.lake.folder, '_delta_log/00000000000000000001.json'), 'not JSON\n')
+  batch.nowMs += 10 * GRACE
+  await run('incremental', { force: true })
+  await run('incremental', { force: true })
+  expect(batch.events.filter(({ name }) => name === 'tables-failed')).toHaveLength(2)
+  expect(named.every(existsSync)).toBe(true)
+})

@@ -1,0 +1,105 @@
+/** A log of many versions: read from its last checkpoint on, and no version is written twice. */
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { quoteText } from '#core/sql-names.ts'
+import { DuckDbEngine, type EngineConnection } from '../engine/duckdb-engine.ts'
+import { DeltaLog, type TableFile, type TableState } from './delta-log.ts'
+import { deltaSchema, storableType } from './delta-schema.ts'
+
+const HOUR = 3_600_000
+const SCHEMA = deltaSchema([{ name: 'id', type: 'BIGINT' }])
+
+let folder: string
+let engine: DuckDbEngine
+let connection: EngineConnection
+beforeAll(async () => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'watershed-delta-')))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  connection = await engine.connect()
+})
+afterAll(() => {
+  connection.close()
+  engine.close()
+  rmSync(folder, { recursive: true })
+})
+
+const fileOf = (number: number): TableFile => ({
+  path: `f${number}.parquet`,
+  bytes: 10 + number,
+  rows: number,
+  createdAtMs: number * HOUR,
+  bounds: { min: { id: number }, max: { id: number + 1 } },
+  source: `made from ${number}`,
+})
+
+function write(log: DeltaLog, before: TableState, files: readonly TableFile[], atMs: number): Promise<TableState> {
+  return log.write(before, { schema: SCHEMA, files, isRearranged: () => false, properties: {}, atMs })
+}
+
+test('a log of 45 versions is read from the last checkpoint on, and versions older than a day are gone', async () => {
+  const table = join(folder, 'many')
+  const log = new DeltaLog(table, connection)
+  let state = await log.read()
+  expect(state).toMatchObject({ version: -1, schema: null })
+  const files: TableFile[] = []
+  for (let number = 0; number < 45; number++) {
+    files.push(fileOf(number))
+    if (number % 9 === 8) files.shift()
+    state = await write(log, state, files, number * HOUR)
+  }
+  const names = readdirSync(join(table, '_delta_log')).sort()
+  expect(names[0]).toBe('00000000000000000016.json')
+  expect(names.filter((name) => name.includes('checkpoint'))).toEqual([
+    '00000000000000000020.checkpoint.parquet',
+    '00000000000000000040.checkpoint.parquet',
+    '_last_checkpoint',
+  ])
+  expect(JSON.parse(readFileSync(join(table, '_delta_log/_last_checkpoint'), 'utf8'))).toMatchObject({
+    version: 40,
+    size: 2 + 41 - 4,
+  })
+  const again = await new DeltaLog(table, connection).read()
+  expect(again).toEqual(state)
+  expect([...again.files.values()]).toEqual(files)
+  expect(again.version).toBe(44)
+})
+
+test('the checkpoint holds what its readers need', async () => {
+  const place = join(folder, 'many/_delta_log/00000000000000000040.checkpoint.parquet')
+  const rows = await connection.rows<{ feature: string; schema: string; adds: number; removes: number }>(
+    `SELECT any_value(protocol.readerFeatures[1]) AS feature, any_value(metaData.schemaString) AS schema, count(add)::INTEGER AS adds, count(remove)::INTEGER AS removes FROM read_parquet(${quoteText(place)})`,
+  )
+  expect(rows).toEqual([{ feature: 'timestampNtz', schema: SCHEMA, adds: 37, removes: 0 }])
+})
+
+test('nothing differs: no version; a version that somebody else has written is an error', async () => {
+  const table = join(folder, 'shared')
+  const log = new DeltaLog(table, connection)
+  const first = await write(log, await log.read(), [fileOf(1)], 0)
+  expect(await write(log, first, [fileOf(1)], 1)).toBe(first)
+  writeFileSync(join(table, '_delta_log/00000000000000000001.json'), '')
+  await expect(write(log, first, [fileOf(2)], 2)).rejects.toThrow(/version 1 .* was written by somebody else/)
+})
+
+test.each([
+  ['BIGINT', 'BIGINT'],
+  ['DECIMAL(38,3)', 'DECIMAL(38,3)'],
+  ['VARCHAR[]', 'VARCHAR[]'],
+  ['HUGEINT', 'DECIMAL(38,0)'],
+  ['UBIGINT[]', 'DECIMAL(20,0)[]'],
+  ['TIME', 'VARCHAR'],
+  ['STRUCT(a BIGINT)[]', 'VARCHAR'],
+])('values of %s are written as %s', (type, stored) => {
+  expect(storableType(type)).toBe(stored)
+})
+
+test('a type that a table has not is an error, not another type', () => {
+  expect(() => deltaSchema([{ name: 't', type: 'TIME' }])).toThrow(/no type for TIME/)
+  expect(JSON.parse(deltaSchema([{ name: 'tags', type: 'VARCHAR[]' }])).fields[0].type).toEqual({
+    type: 'array',
+    elementType: 'string',
+    containsNull: true,
+  })
+})
