@@ -1,8 +1,8 @@
 /** Measures through the real engine against a few plain lines over the same generated rows. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { compileDataset } from './compile-dataset.ts'
-import { count, defineDataset, sum } from './definition.ts'
+import { compileDataset } from '#core/compile-dataset.ts'
+import { count, defineDataset, sum } from '#core/definition.ts'
 import { CASES, casesOf, connection, dataset, definition, type Row, table } from './laws-fixture.ts'
 
 test('plain lines count the same', async () => {

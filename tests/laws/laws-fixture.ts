@@ -1,8 +1,7 @@
 /** For tests: a dataset with a view for each kind of measure, generated rows of it, and the relations that laws compare. */
 import fc from 'fast-check'
-import { testConnection } from '#storage/engine/engine-fixture.ts'
-import { compileDataset } from './compile-dataset.ts'
-import type { CompiledView } from './compiled.ts'
+import { compileDataset } from '#core/compile-dataset.ts'
+import type { CompiledView } from '#core/compiled.ts'
 import {
   avg,
   boolAnd,
@@ -28,9 +27,10 @@ import {
   sum,
   varPop,
   varSamp,
-} from './definition.ts'
-import { quoteText } from './sql-names.ts'
-import { keyNames } from './view-time.ts'
+} from '#core/definition.ts'
+import { quoteText } from '#core/sql-names.ts'
+import { keyNames } from '#core/view-time.ts'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
 
 /** Products of larger values are doubles, whose sum depends on its order within the bound: moments.test.ts looks at them. */
 const CALM = 'CASE WHEN abs(x) < 1e12 THEN x END'

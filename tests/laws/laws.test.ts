@@ -6,10 +6,10 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { SqlColumn } from './compiled.ts'
+import type { SqlColumn } from '#core/compiled.ts'
+import { stateJsonSql, statesFromJsonSql } from '#core/state-json.ts'
+import { keyNames } from '#core/view-time.ts'
 import { CASES, casesOf, connection, dataset, numbers, presented, save, table, together } from './laws-fixture.ts'
-import { stateJsonSql, statesFromJsonSql } from './state-json.ts'
-import { keyNames } from './view-time.ts'
 
 /** a view without dimensions can not keep cases apart: one at a time */
 const VIEWS = [
