@@ -9,6 +9,7 @@ import { liveReaders } from './live-readers.ts'
 import { manyViews } from './many-views.ts'
 import { openWindow } from './open-window.ts'
 import { polledPanels } from './polled-panels.ts'
+import { questionCosts } from './question-costs.ts'
 import { settledAnswers } from './settled-answers.ts'
 
 const ROWS: Readonly<Record<string, () => Promise<Record<string, number>>>> = {
@@ -16,6 +17,7 @@ const ROWS: Readonly<Record<string, () => Promise<Record<string, number>>>> = {
   top10: openWindow,
   recompute: duringRecompute,
   views: manyViews,
+  costs: questionCosts,
   keys: largeGeneration,
   visible: eventToVisible,
   panels: polledPanels,

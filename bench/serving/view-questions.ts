@@ -32,6 +32,8 @@ const SHAPES: readonly ((n: number) => string)[] = [
   (n) => `${WINDS}/records?order=-strongest&limit=10&filter=station:ne:x${n}`,
 ]
 
+export const SHAPE_COUNT = SHAPES.length
+
 /** @returns paths, one shape after the other */
 export function differentQuestions(count: number): readonly string[] {
   return Array.from({ length: count }, (_, n) => SHAPES[n % SHAPES.length]!(n))
