@@ -1,6 +1,7 @@
 /** What all panels of a page share: the time that is looked at, the size of buckets, and filters. */
 import type { JSX } from 'preact'
 import { choose, chosen, filters, setFilter, toggleFilter } from './address.ts'
+import { COMPARISONS, chooseComparison, comparison } from './compare.ts'
 import { type Dataset, titled } from './definition.ts'
 import { countryName, formatMoment } from './format.ts'
 import { Choice } from './panels/measure-choice.tsx'
@@ -24,6 +25,14 @@ export function Toolbar({ dataset }: { dataset: Dataset }): JSX.Element {
             onChoose={(grain) => choose({ grain: grain === '' ? null : grain })}
           />
         </>
+      )}
+      {grains.length > 0 && (
+        <Choice
+          label="Compare"
+          value={comparison()}
+          options={Object.entries(COMPARISONS) as [string, string][]}
+          onChoose={chooseComparison}
+        />
       )}
       {name === 'own' && (
         <button type="button" class="button" onClick={() => chooseRange('')}>

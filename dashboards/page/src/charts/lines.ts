@@ -21,6 +21,8 @@ export interface LinesInput {
   }[]
   readonly grain: string
   readonly zone: string
+  /** what each line is compared with, whose values are `<measure>_previous`; null: nothing */
+  readonly compared: string | null
   readonly shape: 'lines' | 'stacked' | 'bars'
   /** how many buckets are shown; null: all */
   readonly newest: number | null
@@ -28,19 +30,22 @@ export interface LinesInput {
 
 interface Line {
   readonly name: string
+  /** of the line that this one is the earlier period of */
+  readonly of: number | null
   readonly points: readonly (readonly [ms: number, value: number | null])[]
 }
 
 export function linesChart(input: LinesInput): (colours: Colours) => EChartsCoreOption {
-  const lines = linesOf(input)
+  const lines = [...linesOf(input), ...earlierLines(input)]
+  const many = lines.length > 1
   return (colours) => ({
     animationDuration: 0,
     animationDurationUpdate: still() ? 0 : 300,
     color: [...colours.series],
     textStyle: { fontFamily: 'inherit', color: colours.text },
-    grid: { left: 8, right: 12, top: lines.length > 1 ? 34 : 12, bottom: 4, containLabel: true },
+    grid: { left: 8, right: 12, top: many ? 34 : 12, bottom: 4, containLabel: true },
     legend: {
-      show: lines.length > 1,
+      show: many,
       top: 0,
       left: 0,
       icon: 'circle',
@@ -66,18 +71,24 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
       axisLabel: { color: colours.faint, formatter: (value: number) => formatCompact(value) },
       splitLine: { lineStyle: { color: colours.line } },
     },
-    series: lines.map(({ name, points }) => ({
-      id: name,
-      name,
-      type: input.shape === 'bars' ? 'bar' : 'line',
-      ...(input.shape !== 'lines' && { stack: 'all' }),
-      ...(areaOf(input, lines.length) && { areaStyle: { opacity: input.shape === 'stacked' ? 0.5 : 0.12 } }),
-      showSymbol: points.length < 3,
-      symbolSize: 6,
-      lineStyle: { width: 2 },
-      emphasis: { focus: 'series' },
-      data: points,
-    })),
+    series: lines.map(({ name, points, of }) =>
+      of === null
+        ? {
+            id: name,
+            name,
+            type: input.shape === 'bars' ? 'bar' : 'line',
+            ...(input.shape !== 'lines' && { stack: 'all' }),
+            ...(areaOf(input, lines.filter(({ of }) => of === null).length) && {
+              areaStyle: { opacity: input.shape === 'stacked' ? 0.5 : 0.12 },
+            }),
+            showSymbol: points.length < 3,
+            symbolSize: 6,
+            lineStyle: { width: 2 },
+            emphasis: { focus: 'series' },
+            data: points,
+          }
+        : earlierSeries(name, points, colours.series[of % colours.series.length]!),
+    ),
   })
 }
 
@@ -112,13 +123,29 @@ function linesOf({ rows, by, lines, measures, grain, newest }: LinesInput): read
   const shown = shownTimes(rows, grain, newest, measures[0]!.zero)
   const line = (name: string, own: readonly Row[], { name: measure, zero }: LinesInput['measures'][number]): Line => {
     const values = new Map(own.map((row) => [Date.parse(String(row.time)), numberOf(row[measure])]))
-    return { name, points: shown.map((ms) => [ms, values.get(ms) ?? (zero ? 0 : null)]) }
+    return { name, of: null, points: shown.map((ms) => [ms, values.get(ms) ?? (zero ? 0 : null)]) }
   }
   if (by === null) return measures.map((measure) => line(measure.label, rows, measure))
   return lines.map(({ key, label }) => {
     const own = rows.filter((row) => keyOf(row[by]) === key)
     return line(label, own, measures[0]!)
   })
+}
+
+/** Lighter, and never stacked on what it is compared with. */
+function earlierSeries(name: string, data: Line['points'], color: string): object {
+  return {
+    ...{ id: name, name, type: 'line', showSymbol: data.length < 3, data, z: 1 },
+    itemStyle: { color, opacity: 0.55 },
+    lineStyle: { color, width: 1.5, type: 'dashed', opacity: 0.55 },
+  }
+}
+
+/** The same lines with the values of the earlier period, at the times of the chosen one. */
+function earlierLines(input: LinesInput): readonly Line[] {
+  if (input.compared === null) return []
+  const measures = input.measures.map((measure) => ({ ...measure, name: `${measure.name}_previous` }))
+  return linesOf({ ...input, measures }).map((line, of) => ({ ...line, of, name: `${line.name}, ${input.compared}` }))
 }
 
 /** of equal length in every time zone; a day is not, where clocks change */

@@ -1,8 +1,9 @@
 /** Single numbers, large: the measures of a view over everything that is looked at. */
 import type { JSX } from 'preact'
-import type { Answer } from '../answer.ts'
+import { type Answer, numberOf, type Row } from '../answer.ts'
+import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
 import { labelOf } from '../definition.ts'
-import { formatValue } from '../format.ts'
+import { formatNumber, formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceLine } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measuresOf, type Source } from '../question.ts'
@@ -20,6 +21,7 @@ export function NumberPanel({ source, title, measures, span = 12 }: NumberProps)
   const query = {
     ...{ dimensions: '', measures: measures.join(','), ...filterQuery(source) },
     ...(source.view.window === null ? rangeQuery(range.value, source.view.paneMs) : { at: 'latest' }),
+    ...(source.view.window === null && compareQuery(source.view.paneMs, null)),
   }
   const known = useLive<Answer, Ask<readonly string[]>>(ask(source, query, measures))
   const named = new Map(measuresOf(source).map((measure) => [measure.name, measure]))
@@ -33,11 +35,27 @@ export function NumberPanel({ source, title, measures, span = 12 }: NumberProps)
               <dd>
                 {name in meta.estimates && <span title={meta.estimates[name]!.bound}>≈ </span>}
                 {formatValue(row?.[name], named.get(name)?.type)}
+                <Change row={row} name={name} />
               </dd>
             </div>
           ))}
         </dl>
       )}
     </Frame>
+  )
+}
+
+/** `+12 %`, and what it was; nothing where nothing is compared. */
+function Change({ row, name }: { row: Row | undefined; name: string }): JSX.Element | null {
+  const ratio = numberOf(row?.[`${name}_ratio`])
+  const before = row?.[`${name}_previous`]
+  if (before === undefined) return null
+  const was = `${COMPARISONS[comparison()]}: ${formatValue(before)}`
+  const percent =
+    ratio === null ? '' : `${ratio >= 1 ? '+' : ''}${formatNumber(Math.round((ratio - 1) * 1_000) / 10)} %`
+  return (
+    <span class="change" title={was}>
+      {percent} <span class="hint">from {formatValue(before)}</span>
+    </span>
   )
 }

@@ -172,7 +172,9 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
 }
 
 function DimensionCell({ row, name, source }: { row: Row; name: string; source: Source }): JSX.Element {
-  const key = formatValue(row[name])
+  const value = row[name]
+  // An id is not a quantity: its digits are not grouped.
+  const key = Number.isInteger(value) || typeof value === 'bigint' ? String(value) : formatValue(value)
   const pressed = filters.value.get(name)?.includes(String(row[name])) ?? false
   return (
     <button

@@ -4,9 +4,10 @@ import { choose, chosen, filters } from '../address.ts'
 import { type Answer, keyOf } from '../answer.ts'
 import { Chart } from '../charts/chart.tsx'
 import { linesChart } from '../charts/lines.ts'
+import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
 import { isAdditive, labelOf, type Measure, titled } from '../definition.ts'
 import { useLive } from '../live.ts'
-import { type Ask, ask, chosenValues, filterQuery, filterText, type Source } from '../question.ts'
+import { type Ask, ask, chartMeasures, chosenValues, filterQuery, filterText, type Source } from '../question.ts'
 import { BUCKETS_NEWEST, grainOf, newestQuery, range, rangeQuery, zoneOf, zoomTo } from '../range.ts'
 import { Frame } from './frame.tsx'
 import { Choice, MeasureChoice, useMeasure } from './measure-choice.tsx'
@@ -33,6 +34,10 @@ interface Shown {
   readonly grain: string
   readonly zone: string
   readonly lines: readonly { readonly key: string; readonly label: string }[]
+  /** what the lines are compared with; null: nothing */
+  readonly compared: string | null
+  /** all of them are shown, and not only the chosen one */
+  readonly all: readonly Measure[] | null
 }
 
 const ROWS_MAX = 10_000
@@ -44,12 +49,21 @@ export function TimePanel(props: TimeProps): JSX.Element {
   const lines = useLargest(source, by, measure, top)
   const grain = grainOf(source.series ?? source.view, source.series?.grain)
   const zone = zoneOf(source.view.paneMs)
-  const shown: Shown = { by, measure, grain, zone, lines: lines ?? [] }
-  const known = useLive<Answer, Ask<Shown>>(lines === null ? null : ask(source, timeQuery(source, shown), shown))
+  const compared = source.series === null ? compareQuery(source.view.paneMs, grain) : {}
+  const shown: Shown = {
+    ...{ by, measure, grain, zone, lines: lines ?? [] },
+    compared: compared.compare === undefined ? null : COMPARISONS[comparison()].toLowerCase().replace('with ', ''),
+    all: shape === 'stacked' && by === null && measures.length > 1 ? measuresNamed(source, measures) : null,
+  }
+  const known = useLive<Answer, Ask<Shown>>(
+    lines === null ? null : ask(source, { ...timeQuery(source, shown), ...compared }, shown),
+  )
   const controls = (
     <>
       <SplitChoice source={source} id={id} now={by} />
-      <MeasureChoice source={source} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
+      {shown.all === null && (
+        <MeasureChoice source={source} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
+      )}
     </>
   )
   return (
@@ -63,7 +77,10 @@ export function TimePanel(props: TimeProps): JSX.Element {
               rows: answer.data,
               meta: answer.meta,
               ...{ by: asked.by, grain: asked.grain, zone: asked.zone, shape, lines: asked.lines },
-              measures: [{ name: asked.measure.name, label: labelOf(asked.measure), zero: isAdditive(asked.measure) }],
+              measures: (asked.all ?? [asked.measure]).map((one) => ({
+                ...{ name: one.name, label: labelOf(one), zero: isAdditive(one) },
+              })),
+              compared: asked.compared,
               newest: range.value.fromMs === null && range.value.name !== 'all' ? BUCKETS_NEWEST : null,
             })}
             onZoom={zoomTo}
@@ -123,20 +140,24 @@ function useLargest(
   return value.data.map((row) => ({ key: keyOf(row[by]), label: nameOf(row, by, source) }))
 }
 
-function timeQuery(source: Source, { by, measure, grain, zone, lines }: Shown): Ask['query'] {
+function timeQuery(source: Source, { by, measure, grain, zone, lines, all }: Shown): Ask['query'] {
   const newest = range.value.name === '' ? BUCKETS_NEWEST * Math.max(1, lines.length) : ROWS_MAX
   const named = lines.map(({ key }) => key).filter((key) => key !== '')
   const values = by === null || named.length === 0 ? [] : [filterText(by, named)]
   const { filter, having } = filterQuery({ ...source, only: without(source.only, by) }, by ?? undefined)
   return {
     dimensions: by ?? '',
-    measures: measure.name,
+    measures: (all ?? [measure]).map(({ name }) => name).join(','),
     ...{ grain, order: '-time', limit: Math.min(newest, ROWS_MAX) },
     ...(zone !== 'UTC' && { timezone: zone }),
     filter: [...filter, ...values],
     having,
     ...newestQuery(source.view.paneMs),
   }
+}
+
+function measuresNamed(source: Source, names: readonly string[]): readonly Measure[] {
+  return chartMeasures(source).filter(({ name }) => names.includes(name))
 }
 
 /** The lines name the values of their dimension by themselves. */
