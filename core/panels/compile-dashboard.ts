@@ -114,7 +114,8 @@ function dimensionProblems({ kind, dimensions, filter = {} }: ChartDefinition, s
 
 function orderProblems({ order }: ChartDefinition, source: PanelSource): string[] {
   if (order === undefined) return []
-  const known = [...source.measures, ...source.view.dimensions].map(({ name }) => name)
+  const named = [...source.measures, ...source.view.dimensions].map(({ name }) => name)
+  const known = source.series === null ? named : ['time', ...named]
   const name = order.replace(/^-/, '')
   return known.includes(name) ? [] : [`order: '${name}' is neither a measure nor a dimension${nearest(name, known)}`]
 }

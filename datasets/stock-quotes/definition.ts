@@ -115,17 +115,12 @@ export default defineDataset({
   dashboard: [
     { section: 'Prices', kind: 'candles', title: 'Prices with Bollinger bands', view: 'indicators' },
     {
-      kind: 'lines',
-      title: 'Moving averages',
-      view: 'indicators',
-      measures: ['sma_20', 'sma_50', 'sma_200'],
-      limit: 1,
+      ...{ section: 'Symbols, and what may be wrong', kind: 'table', title: 'Symbols', view: 'symbols' },
+      ...{ order: '-last_quote', width: 6 },
     },
-    { kind: 'table', title: 'Symbols', view: 'symbols', order: '-last_quote', width: 4 },
     {
-      section: 'What may be wrong',
-      ...{ kind: 'lines', title: 'Hours without a quote', view: 'quality', measures: ['silent_hours', 'gain'] },
-      ...{ dimensions: ['symbol'], limit: 3, width: 12 },
+      ...{ kind: 'table', title: 'Outliers, and hours without a quote', view: 'quality', limit: 10, width: 6 },
+      measures: ['close', 'gain', 'usual', 'outlier', 'silent_hours'],
     },
   ],
 })

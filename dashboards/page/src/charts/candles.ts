@@ -14,9 +14,19 @@ export interface CandlesInput {
   readonly over: readonly Named[]
   /** drawn below them */
   readonly below: readonly Named[]
+  /** of the prices; null: all of them */
+  readonly scale: Scale | null
   /** the measure with the volume, if there is one */
   readonly volume: string | null
   readonly source: string
+}
+
+/** Prices that the axis shows. */
+export interface Scale {
+  readonly min: number
+  readonly max: number
+  /** bars that lie outside of it, at least in part */
+  readonly beyond: number
 }
 
 interface Named {
@@ -26,8 +36,27 @@ interface Named {
 
 const OHLC = ['open', 'close', 'low', 'high'] as const
 
+const WHISKERS = 3
+
+/**
+ * One wrong price, or one after years without any, would press all others into a line: bars far outside of the middle half of the lows and
+ * highs are cut off. null: there are none
+ */
+export function robustScale(rows: readonly Row[]): Scale | null {
+  const ends = rows.flatMap((row) => [numberOf(row.low), numberOf(row.high)]).filter((price) => price !== null)
+  const sorted = ends.toSorted((a, b) => a - b)
+  const at = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? 0
+  const reach = WHISKERS * (at(0.75) - at(0.25))
+  const [least, most] = [at(0.25) - reach, at(0.75) + reach]
+  const within = sorted.filter((price) => price >= least && price <= most)
+  const beyond = rows.filter((row) => (numberOf(row.high) ?? most) > most || (numberOf(row.low) ?? least) < least)
+  if (beyond.length === 0 || reach === 0) return null
+  const room = 0.05 * (within.at(-1)! - within[0]!)
+  return { min: within[0]! - room, max: within.at(-1)! + room, beyond: beyond.length }
+}
+
 export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreOption {
-  const { rows, grain, zone, over, below, volume } = input
+  const { rows, grain, zone, over, below, volume, scale } = input
   const times = rows.map(({ time }) => formatBucket(Date.parse(String(time)), grain, zone))
   const values = (name: string): (number | null)[] => rows.map((row) => numberOf(row[name]))
   const bars = rows.map((row) => OHLC.map((name) => numberOf(row[name])))
@@ -58,12 +87,13 @@ export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreO
     })),
     yAxis: [0, 1, 2].map((gridIndex) => ({
       ...{ type: 'value', gridIndex, scale: gridIndex !== 1, splitNumber: gridIndex === 0 ? 4 : 2 },
+      ...(gridIndex === 0 && scale !== null && { min: scale.min, max: scale.max }),
       axisLabel: { show: gridIndex !== 1, color: colours.faint, formatter: (value: number) => formatCompact(value) },
       splitLine: { lineStyle: { color: colours.line } },
     })),
     series: [
       {
-        ...{ id: 'bars', name: 'Price', type: 'candlestick', data: bars },
+        ...{ id: 'bars', name: 'Price', type: 'candlestick', data: bars, clip: true },
         itemStyle: { color: colours.up, color0: colours.down, borderColor: colours.up, borderColor0: colours.down },
       },
       ...over.map(({ name, label }) => line(name, label, values(name), 0)),

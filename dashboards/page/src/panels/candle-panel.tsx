@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { choose, chosen, filters, setFilter } from '../address.ts'
 import { type Answer, keyOf } from '../answer.ts'
-import { candles } from '../charts/candles.ts'
+import { candles, robustScale } from '../charts/candles.ts'
 import { Chart } from '../charts/chart.tsx'
 import { isNumeric, labelOf, type Measure, titled } from '../definition.ts'
 import { type Followed, useLive } from '../live.ts'
@@ -44,7 +44,7 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
   const below = groups.get(chosen(`below.${id}`) ?? '') ?? groups.get('rsi') ?? [...groups.values()][0] ?? []
   const volume = source.view.measures.some(({ name }) => name === 'volume') ? 'volume' : null
   const shown: Shown = {
-    grain: grainOf(source.series ?? source.view, source.series?.grain),
+    grain: ownGrain(source, id),
     zone: zoneOf(source.view.paneMs),
     over: columns.filter(({ name }) => BANDS.test(name)),
     below,
@@ -60,6 +60,12 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
         options={keys.map((one) => [one, one])}
         onChoose={(one) => setFilter(by, [one])}
       />
+      <Choice
+        label="Buckets"
+        value={shown.grain}
+        options={source.view.grains.map((grain) => [grain, `Per ${grain}`])}
+        onChoose={(grain) => choose({ [`grain.${id}`]: grain })}
+      />
       {groups.size > 1 && (
         <Choice
           label="Below"
@@ -74,7 +80,7 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
     // Without a key there are no bars to wait for: what there is to say of its absence is in the answer about the keys.
     <Frame
       title={title}
-      hint={`${key ?? ''} per ${shown.grain}`}
+      hint={`${key ?? ''} per ${shown.grain}${beyond(bars.value)}`}
       known={key === undefined ? byKey : bars}
       span={span}
       controls={controls}
@@ -89,12 +95,25 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
           over: named(over),
           below: named(lower),
           volume,
+          scale: robustScale(data),
           source: provenanceLine(meta),
         }
         return <Chart label={`${title} of ${key}`} height={HEIGHT} chart={candles(input)} />
       }}
     </Frame>
   )
+}
+
+/** Days, months or years: of this panel, else of the page. */
+function ownGrain({ view, series }: Source, id: string): string {
+  const own = chosen(`grain.${id}`)
+  return own !== null && view.grains.includes(own) ? own : grainOf(series ?? view, series?.grain)
+}
+
+/** Tells that something is not on the chart. */
+function beyond(answer: Answer | null): string {
+  const scale = answer === null ? null : robustScale(answer.data)
+  return scale === null ? '' : ` · ${scale.beyond} far outside of the usual prices, cut off`
 }
 
 function barsQuery(source: Source, by: string, key: string, volume: string | null, shown: Shown): Ask['query'] {

@@ -29,7 +29,7 @@ export function PanelOf({ dataset, panel }: { dataset: Dataset; panel: Panel }):
   }, [])
   const source = panel.view === null ? null : sourceOf(dataset, panel.view, panel.filter)
   return (
-    <div ref={place} class={`slot ${panel.kind} span-${panel.width}`}>
+    <div ref={place} class={`slot shows-${panel.kind} span-${panel.width}`}>
       {seen && source !== null && <Shown source={source} panel={panel} />}
       {seen && panel.view === null && <EventsPanel dataset={dataset} panel={panel} />}
     </div>

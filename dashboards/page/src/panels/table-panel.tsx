@@ -5,7 +5,7 @@ import { filters, toggleFilter } from '../address.ts'
 import type { Answer, Row } from '../answer.ts'
 import { get } from '../api.ts'
 import { isNumeric, labelOf } from '../definition.ts'
-import { formatValue } from '../format.ts'
+import { formatMoment, formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceLine } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measuresOf, type Source, typeOf } from '../question.ts'
@@ -51,7 +51,9 @@ export function TablePanel(props: TableProps): JSX.Element {
     dimensions: props.by ?? view.dimensions.map(({ name }) => name),
     measures: props.measures ?? view.measures.slice(0, COLUMNS_MAX).map(({ name }) => name),
   }
-  const [order, setOrder] = useState(props.order ?? `-${view.rank?.by ?? firstNumber(source, shown.measures)}`)
+  const [order, setOrder] = useState(
+    props.order ?? (source.series !== null ? '-time' : `-${view.rank?.by ?? firstNumber(source, shown.measures)}`),
+  )
   const [search, setSearch] = useState<Search>({ column: searchable(source, shown)[0] ?? '', text: '' })
   const query = { ...tableQuery(source, shown, search), order, limit: pageRows }
   const first = ask(source, query, shown)
@@ -125,6 +127,7 @@ interface RowsProps {
 
 function Rows({ rows, answer, source, shown: { dimensions, measures }, order, sort }: RowsProps): JSX.Element {
   const labels = new Map(measuresOf(source).map((measure) => [measure.name, labelOf(measure)]))
+  const times = source.series === null ? [] : ['time']
   const heading = (name: string): JSX.Element => (
     <th
       key={name}
@@ -143,11 +146,14 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
     <section class="table" tabIndex={0} aria-label="Rows">
       <table>
         <thead>
-          <tr>{[...dimensions, ...measures].map(heading)}</tr>
+          <tr>{[...times, ...dimensions, ...measures].map(heading)}</tr>
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={dimensions.map((name) => String(row[name])).join('\n')}>
+            <tr key={[...times, ...dimensions].map((name) => String(row[name])).join('\n')}>
+              {times.map((name) => (
+                <td key={name}>{formatMoment(String(row[name]))}</td>
+              ))}
               {dimensions.map((name) => (
                 <td key={name}>
                   <DimensionCell row={row} name={name} source={source} />
