@@ -109,6 +109,42 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
       )
   })
 
+  test('a table searches and pages through all rows, with the numbers of a count, and exports them', async () => {
+    const counts = Map.groupBy(LINES.meetup_rsvps!, (line) => (JSON.parse(line) as Rsvp).group.group_city)
+    await open('/datasets/meetup_rsvps')
+    const table = page.locator('section.panel', { has: page.getByRole('heading', { name: 'Cities', exact: true }) })
+    await page.getByRole('heading', { name: 'Cities', exact: true }).scrollIntoViewIfNeeded()
+    const shown = new Map<string, number>()
+    const next = table.getByRole('button', { name: 'Next' })
+    for (let number = 1; ; number++) {
+      await table.getByText(`Page ${number}`, { exact: true }).waitFor()
+      await expect.poll(() => table.getAttribute('aria-busy')).toBe('false')
+      for (const row of await table.locator('tbody tr').all()) {
+        const [city, , responses] = await row.locator('td').allTextContents()
+        shown.set(city!, (shown.get(city!) ?? 0) + Number(responses))
+      }
+      if (await next.isDisabled()) break
+      await next.click()
+    }
+    expect(shown).toEqual(new Map([...counts].map(([city, lines]) => [city, lines.length])))
+    await table.getByRole('searchbox').fill('LONDO')
+    await expect.poll(() => table.locator('tbody td:first-child').allTextContents()).toEqual(['London'])
+    await table.locator('summary', { hasText: 'Export' }).click()
+    const path = await table.getByRole('link', { name: 'CSV' }).getAttribute('href')
+    const csv = await (await fetch(`${address}${path}`)).text()
+    expect(csv.trim().split(/\r?\n/)).toHaveLength(2)
+    expect(csv).toContain(`London`)
+  })
+
+  test('a chosen period is compared with the one before', async () => {
+    await open('/datasets/meetup_rsvps?range=1h&compare=previous')
+    const numbers = page.locator('section.panel', { has: page.getByRole('heading', { name: 'Answers', exact: true }) })
+    await expect
+      .poll(() => numbers.locator('.change').first().textContent(), { timeout: SHOWN_MS_MAX })
+      .toContain('from 0')
+    expect(await page.locator('.state.fault').allTextContents()).toEqual([])
+  })
+
   test('a number says where it comes from', async () => {
     const ranking = page.locator('section.panel', {
       has: page.getByRole('heading', { name: 'Top 5 cities', exact: true }),

@@ -131,7 +131,7 @@ function useLargest(
     dimensions: by,
     ...(source.series === null && { measures: measure.name }),
     ...{ order, limit: top, ...filterQuery(source) },
-    ...(source.view.window === null && rangeQuery(range.value, source.view.paneMs)),
+    ...(source.view.window === null ? rangeQuery(range.value, source.view.paneMs) : { at: 'latest' }),
   }
   const { value, asked } = useLive<Answer, Ask<string | null>>(needed ? ask(view, query, by) : null, 10_000)
   if (by === null) return []
