@@ -105,6 +105,7 @@ describe.skipIf(missing !== null)('presented indices', () => {
       responses_by_country: 'all',
       responses_by_city: 'all',
       responses_map: 'all',
+      activity: 'all',
       trending_topics: 'all',
       group_summary: 'all',
       event_summary: 'all',
