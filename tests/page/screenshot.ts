@@ -7,8 +7,9 @@ export const SCREENSHOT_FILE = fileURLToPath(new URL('../../docs/images/live-pag
 export const SCREENSHOT_SIZE = { width: 1400, height: 1000 } as const
 export const SCREENSHOT_BYTES_MAX = 300_000
 
-/** of the bars that stay when the page is scrolled */
-const ABOVE_PX = 110
+/** what is shown without scrolling, at least */
+const CHARTS_MIN = 2
+const RANKED_MIN = 5
 const SHOWN_MS_MAX = 60_000
 
 /** RSVPs of the hours before, the same ones but for their times. */
@@ -29,14 +30,14 @@ export async function takeScreenshot(browser: Browser, address: string): Promise
     const page = await context.newPage()
     page.setDefaultTimeout(SHOWN_MS_MAX)
     await page.goto(`${address}/datasets/meetup_rsvps`)
-    // Below the bar that stays: a course, a ranking and a map.
-    const heading = page.getByRole('heading', { level: 2, name: /country/i }).first()
-    await heading.waitFor()
-    await page.evaluate(`scrollBy(0, ${(await heading.boundingBox())!.y - ABOVE_PX})`)
-    const shown = page.locator('section.view', { has: heading })
-    await shown.locator('.chart canvas').nth(1).waitFor()
-    await shown.locator('.ranking .value').nth(5).waitFor()
-    await shown.locator('.state.loading').first().waitFor({ state: 'detached' })
+    await page
+      .locator('.chart canvas')
+      .nth(CHARTS_MIN - 1)
+      .waitFor()
+    await page
+      .locator('.ranking .value')
+      .nth(RANKED_MIN - 1)
+      .waitFor()
     return await page.screenshot({ animations: 'disabled' })
   } finally {
     await context.close()
