@@ -29,6 +29,8 @@ export interface AskedQuestion {
   readonly required: Required
   /** all rows are wanted, however many */
   readonly everyRow: boolean
+  /** the answer is to say how it came about */
+  readonly explain: boolean
   /** the position that the answer must count; null if it need not count a certain one. @throws QueryError */
   readonly atLeast: (open: Pick<ServedDataset, 'partitions' | 'log'>) => Positions | null
 }
@@ -48,7 +50,7 @@ export async function questionOf(
     if (all && texts.limit !== undefined && texts.limit !== 'all')
       throw new CommandError('usage', '--all and --limit exclude each other')
     const query = parseQuery(dataset, view, everyRow ? { ...texts, limit: undefined } : texts)
-    return { query, required, everyRow, atLeast: (open) => parseAtLeast(texts, open) }
+    return { query, required, everyRow, explain: false, atLeast: (open) => parseAtLeast(texts, open) }
   }
   const given = Object.keys(texts).find((name) => texts[name] !== undefined)
   if (view !== undefined || given !== undefined)
@@ -62,7 +64,13 @@ export async function questionOf(
     current: requireCurrent || (body.require ?? []).includes('current'),
   }
   const everyRow = all || body.limit === 'all'
-  return { query: queryOf(dataset, body), required, everyRow, atLeast: (open) => positionOf(body.atLeast, open) }
+  return {
+    query: queryOf(dataset, body),
+    required,
+    everyRow,
+    explain: body.explain === true,
+    atLeast: (open) => positionOf(body.atLeast, open),
+  }
 }
 
 /** @throws OutdatedError, LiveMissingError for an answer that lacks what it must have */

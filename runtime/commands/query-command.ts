@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { answerView } from '#serving/answers/answer-from-rows.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
-import { planFor } from '#serving/answers/query-plan.ts'
+import { planFor, viewsOf } from '#serving/answers/query-plan.ts'
 import type { QUERY_PARAMETERS } from '#serving/http/queries/parse-query.ts'
 import { type AskedOptions, assertRequired, questionOf } from './asked-question.ts'
 import { type Asked, askUpToDate, logEnd, sayBehind } from './asked-up-to-date.ts'
@@ -75,8 +75,8 @@ async function query(dataset: string, view: string | undefined, options: QueryOp
     const ask = async (): Promise<TimedAnswer> => {
       const beganMs = performance.now()
       const answer = await answerView(open, question.query, { queryMsMax, answerBytesMax })
-      const { view } = planFor(open.dataset, question.query)
-      return { ...answer, stored: view, tookMs: performance.now() - beganMs }
+      const stored = viewsOf(planFor(open.dataset, question.query))
+      return { ...answer, stored, tookMs: performance.now() - beganMs }
     }
     const { catchUp } = options
     const position = options.wait ? await logEnd(open) : question.atLeast(open)
@@ -86,7 +86,8 @@ async function query(dataset: string, view: string | undefined, options: QueryOp
   const answered = await withWorkspace(options, 'serve', asking, { dataset })
   const { rowsJson, meta, upToDate, bytes } = answered
   assertRequired(question.required, meta)
-  const explained = options.explain && answered.snapshot ? explainedAs(answered, answered.snapshot) : null
+  const explained =
+    (options.explain || question.explain) && answered.snapshot ? explainedAs(answered, answered.snapshot) : null
   const member = explained === null ? '' : `,"explain":${JSON.stringify(explained)}`
   if (as !== null && bytes !== null) {
     await writeOut([bytes], as)

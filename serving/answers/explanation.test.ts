@@ -16,7 +16,7 @@ test('names what was merged, and what would make it faster', () => {
   const snapshot = { generation, segments, markers: new Map(), partitions: [], open: new Map(), gaps: [] }
   const shared = {
     source: 'computed',
-    stored: { name: 'v', hash: 'h' },
+    stored: [{ name: 'v' }],
     steps: [{ step: 'plan', ms: 0.12345 }],
   } as const
   const explained = explanationOf({ ...shared, snapshot, meta: META }, NOW_MS)

@@ -31,8 +31,8 @@ export interface ExplainedAnswer {
   readonly snapshot: Snapshot
   /** as the answer is given */
   readonly meta: Pick<AnswerMeta, 'dataset' | 'view' | 'behind' | 'liveMissing' | 'outdated' | 'truncated'>
-  /** of the view whose states were merged */
-  readonly stored: { readonly name: string; readonly hash: string }
+  /** the views whose states were merged */
+  readonly stored: readonly { readonly name: string }[]
   readonly steps: readonly { readonly step: string; readonly ms: number }[]
 }
 
@@ -49,7 +49,7 @@ export function explanationOf(answer: ExplainedAnswer, nowMs: number): Explanati
       batch: generation && batchOf(generation, answer, nowMs),
       closed: {
         segments: segments.length,
-        ...sizeOf(segments.flatMap(({ partials }) => partials[answer.stored.name]?.file ?? [])),
+        ...sizeOf(segments.flatMap(({ partials }) => answer.stored.flatMap(({ name }) => partials[name]?.file ?? []))),
         rows: segments.reduce((sum, { rows }) => sum + rows, 0),
         newestAt: newestOf(segments.map(({ createdAtMs }) => createdAtMs)),
       },
@@ -65,7 +65,12 @@ function batchOf(
   { stored }: ExplainedAnswer,
   nowMs: number,
 ): Explanation['layers']['batch'] {
-  return { generation: id, mode, ageMs: nowMs - finishedAtMs, ...sizeOf(views[stored.name]?.files ?? []) }
+  return {
+    generation: id,
+    mode,
+    ageMs: nowMs - finishedAtMs,
+    ...sizeOf(stored.flatMap(({ name }) => views[name]?.files ?? [])),
+  }
 }
 
 function sizeOf(files: readonly LakeFile[]): StateFiles {

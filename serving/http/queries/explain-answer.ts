@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ExplainedSource, explanationOf } from '#serving/answers/explanation.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
-import { planFor } from '#serving/answers/query-plan.ts'
+import { planFor, viewsOf } from '#serving/answers/query-plan.ts'
 import { withoutPaths } from '#serving/http/without-paths.ts'
 import {
   type AskParts,
@@ -47,7 +47,7 @@ export async function explainAnswer(
   const { snapshot } = given.kind === 'kept' ? given.kept : given.answer
   if (snapshot === undefined) throw new QueryError('explain', 'is not for this kind of query')
   const source = sourceOf(given, beganMs, isUnderWay)
-  const explained = explanationOf({ source, snapshot, meta, stored: plan.view, steps }, Date.now())
+  const explained = explanationOf({ source, snapshot, meta, stored: viewsOf(plan), steps }, Date.now())
   const explain = { ...explained, advice: explained.advice.map(withoutPaths) }
   return reply
     .headers(answerHeaders(given))

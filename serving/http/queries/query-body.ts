@@ -105,6 +105,7 @@ export const QUERY_BODY = z
       .string()
       .optional()
       .describe('`start`: the first page of all rows, `limit` at a time; then `meta.next` of the page before'),
+    explain: z.boolean().optional().describe('In JSON: also says how the answer came about'),
     atLeast: z.string().optional().describe('Waits until the answer counts everything before this position'),
     require: z
       .array(z.enum(['live', 'current']))

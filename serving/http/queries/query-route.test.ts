@@ -229,6 +229,14 @@ test.each<[object | string, string, RegExp]>([
   expect({ status, ...problem }).toMatchObject({ status: 400, field, detail: expect.stringMatching(detail) })
 })
 
+test('explain says how the answer came about, and only in JSON', async () => {
+  const asked = { view: 'sales', explain: true, ...counted }
+  const { explain } = JSON.parse((await post(asked)).body) as { explain: { layers: { open: { rows: number } } } }
+  expect(explain).toMatchObject({ source: expect.any(String), layers: { closed: { segments: expect.any(Number) } } })
+  expect((await post(asked, { accept: 'text/csv' })).problem).toMatchObject({ status: 400, field: 'explain' })
+  expect((await post({ ...asked, limit: 'all' })).problem).toMatchObject({ status: 400, field: 'explain' })
+})
+
 test('an unknown view, another type and a body over its limit are refused as such', async () => {
   expect((await post({ view: 'sails' })).problem).toMatchObject({
     status: 404,

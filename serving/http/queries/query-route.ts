@@ -17,6 +17,7 @@ import { receivedBody } from '#serving/http/intake/received-body.ts'
 import { ProblemError } from '#serving/http/problems.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import { askView, type Question } from './ask-view.ts'
+import { explainAnswer } from './explain-answer.ts'
 import { type ExportParts, exportAnswer, NOT_FOLLOWED } from './export-answer.ts'
 import { FOLLOW_RESPONSE, followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
 import { requiredOf } from './parse-query.ts'
@@ -67,6 +68,7 @@ export function queryRoute(routes: FastifyInstance, parts: QueryRouteParts, resp
         const question = questionOf(target, request.body as unknown)
         if (wantsEvents(request)) return followAnswer(parts.following, followed(question), request, reply)
         const as = askedFormat(request, {})
+        if (question.explain) return explainAnswer(parts, question, question.everyRow ? null : as, request, reply)
         if (question.everyRow) return exportAnswer(parts, question, as, request, reply)
         return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)
       },
@@ -83,11 +85,14 @@ export function queryRoute(routes: FastifyInstance, parts: QueryRouteParts, resp
 interface AskedQuestion extends Question {
   /** `limit` is `all` */
   readonly everyRow: boolean
+  /** it is to say how it came about */
+  readonly explain: boolean
 }
 
 /** @throws QueryError */
 function followed(question: AskedQuestion): Question {
   if (question.everyRow) throw new QueryError('limit', NOT_FOLLOWED)
+  if (question.explain) throw new QueryError('explain', 'is only for answers in JSON, with a limit')
   return question
 }
 
@@ -101,6 +106,7 @@ function questionOf(target: AnsweredDataset, sent: unknown): AskedQuestion {
     atLeast: positionOf(body.atLeast, target),
     required: requiredOf(body.require ?? []),
     everyRow: body.limit === 'all',
+    explain: body.explain === true,
   }
 }
 
