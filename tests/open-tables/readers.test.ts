@@ -69,6 +69,8 @@ function someEvents(from: number): string[] {
 describe.skipIf(pythonReaders() === null && !mustRun())('open tables', () => {
   let platform: OwnPlatform
   let python: string
+  /** ends the follower of a test that failed */
+  const given = new AbortController()
   let seen: Readonly<Record<string, Seen>>
   const table = (name = ''): string => join(platform.folder, 'lake/shop', name)
   const read = async (name = ''): Promise<Read> => {
@@ -80,7 +82,8 @@ describe.skipIf(pythonReaders() === null && !mustRun())('open tables', () => {
     python = await provisionPython()
     platform = await openOwn({ definition, segmentRecordsMax: SEGMENT })
     const stop = join(platform.ground, 'stop')
-    const following = run(python, [join(import.meta.dirname, 'read_tables.py'), 'follow', table(), stop])
+    const script = join(import.meta.dirname, 'read_tables.py')
+    const following = run(python, [script, 'follow', table(), stop], { signal: given.signal })
     for (let generation = 0; generation < GENERATIONS; generation++) {
       const position = await platform.take(someEvents(generation * EVENTS))
       // What is still open is less than a segment.
@@ -93,7 +96,10 @@ describe.skipIf(pythonReaders() === null && !mustRun())('open tables', () => {
     writeFileSync(stop, '')
     seen = JSON.parse((await following).stdout) as Record<string, Seen>
   }, 300_000)
-  afterAll(() => platform?.close())
+  afterAll(async () => {
+    given.abort()
+    await platform?.close()
+  })
 
   test('a follower has every version whole: each partition up to its boundary, and no offset twice', () => {
     expect(Object.keys(seen)).toContain(String(GENERATIONS - 1))
