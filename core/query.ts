@@ -57,6 +57,8 @@ export interface ViewQuery {
   readonly shares?: readonly string[]
   /** windowed views: the time whose window is wanted, epoch ms, or 'now', or 'latest' (newest event not in the future) */
   readonly at?: number | 'now' | 'latest'
+  /** windowed views: from one window's end to the next, ms; each window that ends in `(from, to]` has rows of its own */
+  readonly everyMs?: number
   /** rank within each combination of these dimensions instead of over all rows */
   readonly per?: readonly string[]
   /** 'start': the first page of all rows, `limit` at a time; else where the page before ended */
@@ -85,4 +87,6 @@ export const QUERY_LIMITS = {
   queryBytesMax: 1024 * 1024,
   /** rows of an answer whose gaps are filled: keys × buckets, those before `from` that the columns of a series need included */
   filledRowsMax: 1_000_000,
+  /** panes of the windows of a series, each counted once for every window that it is in */
+  windowPanesMax: 1_000_000,
 } as const

@@ -41,6 +41,10 @@ const FLAGS: Readonly<
   compare: ['<shift>', 'also what each row was in an earlier period: previous, 7d, 1month …'],
   totals: ['<true>', 'also the measures of all groups together'],
   shares: ['<names>', 'comma-separated measures: what each row has of the total, as <measure>_share'],
+  every: [
+    '<step>',
+    'windowed views: each window that ends at a multiple of this step after --from, up to --to: 5m, 1h …',
+  ],
   at: ['<time>', 'windowed views: the time whose window is wanted; also now, latest'],
   per: ['<names>', 'rank within each combination of these dimensions'],
   atLeast: ['<position>', 'wait until the answer counts this position, as the answer to sent events has it'],

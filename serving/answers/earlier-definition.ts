@@ -89,7 +89,7 @@ export function outdatedBy(
   const lookups = changes.lookups.filter(({ keys }) => keys.some((key) => shown.includes(key)))
   const places = [
     ...changes.rows,
-    ...(changes.window && plan.window !== null ? ['window'] : []),
+    ...(changes.window && (plan.window !== null || plan.windows !== null) ? ['window'] : []),
     ...(changes.rank && plan.series === null ? ['rank'] : []),
     ...measures.map((name) => `measure ${quoteText(name)}`),
     ...lookups.map(({ name }) => `enrich ${quoteText(name)}`),

@@ -26,6 +26,7 @@ export function joinedView(
     throw new QueryError('views', `name from 2 to viewsMax = ${viewsMax} views`)
   if (new Set(names).size !== names.length) throw new QueryError('views', 'a name is given more than once')
   if (query.at !== undefined) throw new QueryError('at', "cannot be combined with 'views'; give 'from' and 'to'")
+  if (query.everyMs !== undefined) throw new QueryError('every', "cannot be combined with 'views'; ask each by itself")
   const views = names.map((name) => {
     const view = all.get(name)
     if (series.has(name)) throw new QueryError('views', `'${name}' is a series; only views can be joined`)

@@ -13,6 +13,7 @@ import { NeedsBackfillError, PartialsCompactedError } from './query-error.ts'
 import type { QueryPlan } from './query-plan.ts'
 import type { Snapshot } from './snapshot.ts'
 import { timeBucketSql } from './time-bucket.ts'
+import { assertWindowRows, windowedStates } from './window-series.ts'
 
 export { BoundValues }
 
@@ -103,12 +104,16 @@ export function dimensionsSql(view: CompiledView, condition: Condition<Filter>, 
 
 interface GroupedStates {
   readonly states: string
-  /** what to merge by: the time bucket, if asked for, and the dimensions */
+  /** what to merge by: the time bucket or window, if asked for, and the dimensions */
   readonly groups: readonly GroupBy[]
 }
 
 export function groupedStates(plan: QueryPlan, states: string, bound: BoundValues): GroupedStates {
   const groups = plan.dimensions.map((name) => ({ name, sql: quoteName(name) }))
+  if (plan.windows !== null) {
+    const windowed = windowedStates(plan.windows, states, bound)
+    return { states: windowed.states, groups: [windowed.group, ...groups] }
+  }
   if (plan.buckets === null) return { states, groups }
   const { grain, paneMs } = plan.buckets
   const bucket = timeBucketSql(grain, plan.timezone, paneMs, bound)
@@ -149,7 +154,12 @@ export function mergedSql(plan: QueryPlan, source: string, measures: readonly st
   return presentedSql(plan, states, groups, measures)
 }
 
-/** Nothing to rank: without groups, or with each of them filtered to one value. */
+/** Whether the plan's limit bounds the rows of all of its windows. @throws QueryError */
+export function assertBounded(plan: QueryPlan): void {
+  if (plan.windows !== null) assertWindowRows(plan.windows, isOneKey(plan) ? 1 : plan.limit)
+}
+
+/** Nothing to rank, in each window: without groups, or with each of them filtered to one value. */
 function isOneKey({ dimensions, buckets, query }: QueryPlan): boolean {
   const equal = certainLeaves(query.filters ?? []).filter(({ operator }) => operator === 'eq')
   const fixed = new Set(equal.map(({ dimension }) => dimension))

@@ -17,6 +17,7 @@ import { filledRowsOf } from './filled-rows-sql.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import {
   answerSql,
+  assertBounded,
   filteredSql,
   rankedSql,
   rowsShownMax,
@@ -147,6 +148,7 @@ export async function answerStates(
 ): Promise<Answer> {
   const { snapshot, sql, bound, dictionaries, outdated } = at
   try {
+    assertBounded(plan)
     const range = await rangeOf(plan, at, connection, nowMs)
     const totals = plan.totals ? await totalsOf(connection, plan, { sql, bound }, range) : null
     const enriched = enrichedSql(plan, rowsSql(plan, sql, range, bound), dictionaries)

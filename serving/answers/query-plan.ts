@@ -21,6 +21,7 @@ import { joinedView } from './joined-view.ts'
 import { plannedFill } from './planned-fill.ts'
 import { QueryError, UnknownViewError } from './query-error.ts'
 import { unknownName } from './unknown-name.ts'
+import { WINDOW_END, type WindowSeries, windowFirst, windowSeries } from './window-series.ts'
 import { isTimezone } from './zone-time.ts'
 
 export interface Order {
@@ -72,7 +73,11 @@ export interface QueryPlan {
   readonly fill: Fill | null
   /** the window that is asked for: `at` decides the range */
   readonly window: SlidingWindow | null
+  /** the windows that are asked for, each with rows of its own; null: there is at most one */
+  readonly windows: WindowSeries | null
 }
+
+type TimeAsked = Pick<QueryPlan, 'buckets' | 'window' | 'windows'>
 
 /** The plan of a query of one of the dataset's views or series. @throws QueryError that names the parameter, UnknownViewError */
 export function planFor({ views, series }: Pick<CompiledDataset, 'views' | 'series'>, query: ViewQuery): QueryPlan {
@@ -110,14 +115,16 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
   const values = [...view.measures, ...(series?.columns ?? [])]
   const valueNames = values.map(({ name }) => name)
   const derived = derivedColumns(view, series, query)
-  const per = query.per ?? []
+  const time = series === null ? timeAsked(view, query) : timeOfSeries(series, query)
+  const per = time.windows === null ? (query.per ?? []) : [WINDOW_END]
   const dimensions = query.dimensions ?? withPer(series?.by ?? rank?.dimensions ?? names, per, names)
   known('dimensions', dimensions, names)
   known('measures', query.measures ?? [], valueNames)
   const grain = query.grain ?? series?.grain
-  const keep = [...(grain === undefined ? [] : ['time']), ...dimensions]
+  const when = time.windows !== null ? [WINDOW_END] : grain === undefined ? [] : ['time']
+  const keep = [...when, ...dimensions]
   known('per', per, keep)
-  if (per.length > 0 && query.order === undefined && rank === undefined)
+  if (query.per !== undefined && per.length > 0 && query.order === undefined && rank === undefined)
     throw new QueryError('per', "requires 'order', which ranks the rows of each combination")
   known(
     'order',
@@ -126,7 +133,6 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
   )
   checkFilters(view, query, names)
   const having = havingOf([...values, ...derived.filter(({ kind }) => kind !== 'share')], query)
-  const time = series === null ? timeAsked(view, query) : timeOfSeries(series, query)
   const shift = shiftOf(query, grain, time.window !== null)
   if (shift !== undefined && query.totals && (having.length > 0 || rank?.having !== undefined))
     throw new QueryError(
@@ -139,7 +145,8 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
   }
   if (query.cursor !== undefined && per.length > 0) throw new QueryError('cursor', "cannot be combined with 'per'")
   const ranked: Order[] = rank && (grain === undefined || per.length > 0) ? [{ by: rank.by, direction: 'desc' }] : []
-  const wanted = query.order ?? ranked
+  const asked = query.order ?? ranked
+  const wanted = time.windows === null ? asked : windowFirst(asked)
   const tie = keep
     .filter((name) => !wanted.some(({ by }) => by === name))
     .map((by): Order => ({ by, direction: 'asc' }))
@@ -220,15 +227,17 @@ function havingOf(columns: readonly SqlColumn[], { having = [] }: ViewQuery): Co
   return having.map((condition) => withLeaves(condition, planned))
 }
 
-function timeAsked({ name, time }: CompiledView, query: ViewQuery): Pick<QueryPlan, 'buckets' | 'window'> {
+function timeAsked(view: CompiledView, query: ViewQuery): TimeAsked {
+  const { name, time } = view
   const { fromMs, toMs, grain, at } = query
   if (time.kind === 'all-time') {
     for (const [field, value] of Object.entries({ from: fromMs, to: toMs, grain, at, timezone: query.timezone })) {
       if (value !== undefined) throw new QueryError(field, `view '${name}' has no time dimension`)
     }
-    return { buckets: null, window: null }
+    return { buckets: null, window: null, windows: windowSeries(view, query) }
   }
   const { paneMs } = time
+  const windows = windowSeries(view, query)
   const windowed = fromMs === undefined && toMs === undefined && grain === undefined
   const window = windowed ? (time.window ?? null) : null
   if (at !== undefined && window === null) {
@@ -248,19 +257,17 @@ function timeAsked({ name, time }: CompiledView, query: ViewQuery): Pick<QueryPl
   }
   checkBuckets(time, query, grain)
   checkTimezone(query, grain)
-  return { buckets: grain === undefined ? null : { grain, paneMs }, window }
+  return { buckets: grain === undefined ? null : { grain, paneMs }, window, windows }
 }
 
 /** Rows of a series are whole buckets, wherever `from` and `to` are: they select by `time`. */
-function timeOfSeries(
-  { name, over: { time }, grain: usual }: CompiledSeries,
-  query: ViewQuery,
-): Pick<QueryPlan, 'buckets' | 'window'> {
-  if (query.at !== undefined) throw new QueryError('at', `series '${name}' has no window`)
+function timeOfSeries({ name, over: { time }, grain: usual }: CompiledSeries, query: ViewQuery): TimeAsked {
+  for (const [field, value] of [['at', query.at] as const, ['every', query.everyMs] as const])
+    if (value !== undefined) throw new QueryError(field, `series '${name}' has no window`)
   const grain = query.grain ?? usual
   checkBuckets(time, query, grain)
   checkTimezone(query, grain)
-  return { buckets: { grain, paneMs: time.paneMs }, window: null }
+  return { buckets: { grain, paneMs: time.paneMs }, window: null, windows: null }
 }
 
 function checkBuckets({ grains }: PanesTime, { fromMs, toMs }: ViewQuery, grain: Grain | undefined): void {

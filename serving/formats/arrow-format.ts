@@ -1,13 +1,13 @@
 /** An Arrow IPC stream: columns with their types, the provenance in the schema's metadata. */
 import { open } from 'node:fs/promises'
 import { makeData, RecordBatch, RecordBatchStreamWriter, Struct } from 'apache-arrow'
+import { valueSql } from '../answers/answer-columns.ts'
 import { type AnswerFormat, type Framed, type ShownAnswer, UNFRAMED, type WrittenRows } from './answer-format.ts'
 import { ArrowBatches } from './arrow-batches.ts'
 import { arrowColumnSql } from './arrow-columns.ts'
 import { arrowData } from './arrow-data.ts'
 import { arrowSchema } from './arrow-types.ts'
 import { columnKind } from './column-kinds.ts'
-import { valueSql } from './copied-rows.ts'
 import { rowValues } from './row-values.ts'
 
 export const ARROW_FORMAT: AnswerFormat = {
@@ -37,7 +37,7 @@ function encodeArrow({ columns, rowsJson, metaJson }: ShownAnswer): Buffer {
 }
 
 async function writeArrow({ sql, bound, columns, metaJson, connection }: WrittenRows, file: string): Promise<Framed> {
-  const values = columns.map(({ name, type }) => arrowColumnSql(valueSql(name), columnKind(type)))
+  const values = columns.map((column) => arrowColumnSql(valueSql(column), columnKind(column.type)))
   const batches = new ArrowBatches(columns, metaJson)
   const handle = await open(file, 'w')
   try {

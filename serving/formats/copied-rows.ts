@@ -1,5 +1,5 @@
 /** Exports that the engine writes itself. */
-import { quoteName, quoteText } from '#core/sql-names.ts'
+import { quoteText } from '#core/sql-names.ts'
 import { memberSql } from '../answers/answer-columns.ts'
 import type { WrittenRows } from './answer-format.ts'
 
@@ -25,9 +25,4 @@ export async function copyJsonLines(rows: WrittenRows, file: string, prefix = ''
     file,
     String.raw`FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER e'\x01'`,
   )
-}
-
-/** SQL of a column's value with its engine type; the time of a bucket as a moment. */
-export function valueSql(name: string): string {
-  return name === 'time' ? 'epoch_ms("time")' : quoteName(name)
 }

@@ -2,9 +2,10 @@
 import { readFile } from 'node:fs/promises'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
+import { valueSql } from '../answers/answer-columns.ts'
 import { type AnswerFormat, type EncodeOptions, META_KEY, type ShownAnswer, UNFRAMED } from './answer-format.ts'
 import { type ColumnKind, columnKind, engineType } from './column-kinds.ts'
-import { copyRows, valueSql } from './copied-rows.ts'
+import { copyRows } from './copied-rows.ts'
 import { type RowValue, rowValues } from './row-values.ts'
 import { withScratchFile } from './scratch-files.ts'
 
@@ -15,7 +16,7 @@ export const PARQUET_FORMAT: AnswerFormat = {
   alsoKnownAs: ['application/x-parquet'],
   encode: encodeParquet,
   write: async (rows, file) => {
-    const values = rows.columns.map(({ name, type }) => `${typedSql(name, type)} AS ${quoteName(name)}`)
+    const values = rows.columns.map((column) => `${typedSql(column)} AS ${quoteName(column.name)}`)
     await copyRows(rows, values, file, parquetOptions(rows.metaJson))
     return UNFRAMED
   },
@@ -26,10 +27,11 @@ export function parquetOptions(metaJson: string): string {
   return `FORMAT parquet, COMPRESSION zstd, KV_METADATA {${META_KEY}: ${quoteText(metaJson)}}`
 }
 
-function typedSql(name: string, type: string): string {
+function typedSql(column: SqlColumn): string {
+  const { name, type } = column
   const kind = columnKind(type)
   if (kind.kind === 'double') return `CASE WHEN isfinite(${quoteName(name)}) THEN ${quoteName(name)}::DOUBLE END`
-  return `${valueSql(name)}::${engineType(kind)}`
+  return `${valueSql(column)}::${engineType(kind)}`
 }
 
 async function encodeParquet(

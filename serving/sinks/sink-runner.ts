@@ -7,6 +7,7 @@ import { backoffMs } from '#core/backoff.ts'
 import { isReached } from '#core/log-position.ts'
 import type { SinkDefinition } from '#core/sink-definition.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import { keyMembersOf } from '../answers/answer-columns.ts'
 import { AnswerTooLargeError } from '../answers/query-error.ts'
 import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AskedQuery, LiveAnswers } from '../live/live-answers.ts'
@@ -83,7 +84,7 @@ export class SinkRunner {
     this.#parts = parts
     this.#limits = { ...DEFAULT_SINK_LIMITS, ...parts.limits }
     const { plan } = parts.asked
-    const keyMembers = plan.dimensions.length + (plan.buckets === null ? 0 : 1)
+    const keyMembers = keyMembersOf(plan)
     this.#identity = { dataset: parts.dataset, sink: parts.definition.name, view: plan.name, keyMembers }
   }
 

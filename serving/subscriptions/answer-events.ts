@@ -1,4 +1,5 @@
 /** The events of a live stream as texts: an answer, what changed since another one, a problem. Each is written once for all readers. */
+import { keyMembersOf } from '../answers/answer-columns.ts'
 import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AskedQuery, LiveAnswers } from '../live/live-answers.ts'
 import type { LiveEvent } from './event-history.ts'
@@ -22,7 +23,7 @@ export function answerStateOf(
   kept: KeptAnswer,
   before: AnswerState | null,
 ): AnswerState {
-  const keyMembers = plan.dimensions.length + (plan.buckets === null ? 0 : 1)
+  const keyMembers = keyMembersOf(plan)
   const meta: Record<string, unknown> = {
     ...JSON.parse(`${kept.metaJson}}`),
     ...JSON.parse(live.ageJson(kept, Date.now())),

@@ -48,6 +48,7 @@ const zone = fc.constantFrom(
   '+05:30',
 )
 const grain = fc.constantFrom('minute', 'hour', 'day', 'week', 'month', 'quarter', 'year', 'all', 'eon')
+const step = fc.constantFrom('10s', '1m', '5m', '1h', '1d', '999999999d', '0s', '1week')
 const fill = fc.constantFrom('zero', 'null', 'previous')
 const shift = fc.constantFrom('previous', '1h', '7d', '1w', '1month', '900year', '0d', '999999999s')
 const operator = fc.constantFrom('eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'contains', 'null', 'notnull', 'like')
@@ -83,6 +84,7 @@ function queryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arbitra
       to: mostly(time, oddText),
       grain: mostly(grain, oddText),
       fill: mostly(fill, oddText),
+      every: mostly(step, oddText),
       compare: mostly(shift, oddText),
       totals: mostly(fc.constant('true'), oddText),
       shares: someOf(measures),
@@ -134,7 +136,10 @@ function jsonQueryOf({ dataset, view, dimensions, measures }: ViewNames): fc.Arb
       dimensions: list(dimensions),
       filter: conditionOf('dimension', dimensions),
       having: conditionOf('measure', measures),
-      time: fc.record({ from: moment, to: moment, grain, timezone: zone, at: moment }, { requiredKeys: [] }),
+      time: fc.record(
+        { from: moment, to: moment, grain, timezone: zone, every: step, at: moment },
+        { requiredKeys: [] },
+      ),
       compare: mostly<unknown>(fc.record({ shift }), fc.jsonValue({ maxDepth: 1 })),
       totals: mostly<unknown>(fc.boolean(), fc.jsonValue({ maxDepth: 0 })),
       shares: list(measures),

@@ -104,7 +104,7 @@ export const VIEW_QUERY = z.strictObject({
     .string()
     .optional()
     .describe('IANA time zone for `grain`, and for `from`, `to` and `at` without an offset; default UTC'),
-  order: names('Dimensions, measures or `time`; a leading `-` means descending'),
+  order: names('Dimensions, measures, `time` or `window_end`; a leading `-` means descending'),
   limit: z
     .string()
     .meta({ type: ['integer', 'string'], minimum: 1, maximum: QUERY_LIMITS.rowsMax, pattern: '^(all|[0-9]+)$' })
@@ -118,6 +118,12 @@ export const VIEW_QUERY = z.strictObject({
     .describe('Also what each row was in an earlier period: `previous`, or how far back: 12h, 7d, 1w, 1month, 1year …'),
   totals: z.string().optional().describe('`true`: `meta.totals` has the measures of all groups of the answer together'),
   shares: names('Measures of which each row also has what it has of the total, as `<measure>_share`'),
+  every: z
+    .string()
+    .optional()
+    .describe(
+      'For views with a window: rows of each window that ends at a multiple of this step after `from`, up to `to`: 5m, 1h, 1d …',
+    ),
   at: time('For views with a window: `now`, `latest`, or the time whose window is wanted'),
   atLeast: z
     .string()

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { assertBounded } from '#serving/answers/merged-sql.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
 import { servedUnder } from '#serving/answers/unknown-name.ts'
 import { responsesOf } from '#serving/http/contract/openapi.ts'
@@ -109,9 +110,11 @@ export function subscriptionOf(
   if (live === undefined)
     throw new ProblemError('not-found', 'this process does not follow the log: it has no live answers')
   if (query.cursor !== undefined) throw new QueryError('cursor', 'an answer that is followed has no pages')
+  const asked = live.asked(query)
+  assertBounded(asked.plan)
   return {
     live,
-    asked: live.asked(query),
+    asked,
     check: (answers, kept) => assertRequired(required, kept.meta, answers.whyMissing(kept)),
     required: JSON.stringify(required),
     client,

@@ -23,6 +23,7 @@ export const QUERY_PARAMETERS = [
   'compare',
   'totals',
   'shares',
+  'every',
   'at',
   'per',
   'cursor',
@@ -64,7 +65,14 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
       const { name, ...comparison } = parseFilter('having', text)
       return { measure: name, ...comparison }
     }),
-    time: { from: one('from'), to: one('to'), grain: one('grain'), timezone: one('timezone'), at: one('at') },
+    time: {
+      from: one('from'),
+      to: one('to'),
+      grain: one('grain'),
+      timezone: one('timezone'),
+      every: one('every'),
+      at: one('at'),
+    },
     fill: one('fill') as Fill | undefined,
     compare: shiftOf(one('compare')),
     totals: trueOrFalse('totals', one('totals')),

@@ -70,6 +70,12 @@ const TIME = z.strictObject({
   to: MOMENT.optional().describe('End of the range, exclusive'),
   grain: z.string().optional().describe('Groups by `time`, the start of each bucket: minute, hour, day …'),
   timezone: z.string().optional().describe('IANA time zone of the grain, and of times without an offset; default UTC'),
+  every: z
+    .string()
+    .optional()
+    .describe(
+      'For views with a window: rows of each window that ends at a multiple of this step after `from`, up to `to`',
+    ),
   at: MOMENT.optional().describe('For views with a window: `now`, `latest`, or the time whose window is wanted'),
 })
 

@@ -1,5 +1,6 @@
 /** From the query model as JSON to the query that is planned: names, conditions and times in one form, however it was asked. */
 import type { Condition } from '#core/condition.ts'
+import { durationMs } from '#core/grains.ts'
 import { parsePosition } from '#core/log-position.ts'
 import type { Positions } from '#core/offsets.ts'
 import type { Comparison, ViewQuery } from '#core/query.ts'
@@ -11,7 +12,7 @@ import type { ComparisonBody, FilterBody, HavingBody, QueryBody } from './query-
 
 /** The same question gives the same query, member by member, whether it was asked by GET or POST. @throws QueryError that names the member */
 export function queryOf(dataset: string, body: QueryBody): ViewQuery {
-  const { from, to, grain, timezone, at } = body.time ?? {}
+  const { from, to, grain, timezone, every, at } = body.time ?? {}
   if (timezone !== undefined && !isTimezone(timezone)) throw unknownTimezone(timezone)
   const time = (name: string, value: string | number | undefined): number | undefined =>
     timeMs(name, value === undefined ? undefined : String(value), timezone ?? 'UTC')
@@ -36,8 +37,18 @@ export function queryOf(dataset: string, body: QueryBody): ViewQuery {
     totals: body.totals || undefined,
     shares: body.shares?.length === 0 ? undefined : body.shares,
     at: at === 'now' || at === 'latest' ? at : time('at', at),
+    everyMs: every === undefined ? undefined : stepMs(every),
     per: body.per,
     cursor: body.cursor,
+  }
+}
+
+/** @throws QueryError */
+function stepMs(every: string): number {
+  try {
+    return durationMs(every, 'every')
+  } catch {
+    throw new QueryError('every', `'${every}' is not a duration (examples: 5m, 1h, 1d)`)
   }
 }
 
