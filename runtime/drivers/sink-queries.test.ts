@@ -20,9 +20,13 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-function load(name: string, query: Readonly<Record<string, string>>): ReturnType<typeof loadDatasets> {
+function load(
+  name: string,
+  query: Readonly<Record<string, string>>,
+  view = 'by_kind',
+): ReturnType<typeof loadDatasets> {
   const file = join(folder, `${name}.ts`)
-  const sink = { name: 'to_crm', kind: 'webhook', view: 'by_kind', url: 'https://crm.example/', query }
+  const sink = { name: 'to_crm', kind: 'webhook', view, url: 'https://crm.example/', query }
   writeFileSync(
     file,
     `import { count, defineDataset } from '${LANGUAGE}'
@@ -35,7 +39,10 @@ export default defineDataset({
     at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
     kind: { type: 'VARCHAR', path: '$.kind' },
   },
-  views: { by_kind: { dimensions: { kind: 'kind' }, time: ['day'], measures: { n: count() } } },
+  views: {
+    by_kind: { dimensions: { kind: 'kind' }, time: ['day'], measures: { n: count() } },
+    recent: { dimensions: { kind: 'kind' }, window: { size: '2h', every: '1h' }, measures: { n: count() } },
+  },
   sinks: [${JSON.stringify(sink)}],
 })
 `,
@@ -57,4 +64,10 @@ test.each([
     /-there-is-not\.ts: the definition of dataset 'shop' is invalid:\n {2}- sink 'to_crm': query: /,
   )
   await expect(refused).rejects.toThrow(problem)
+})
+
+test('a series of windows that can have too many rows is refused', async () => {
+  const query = { from: '2026-03-01', to: '2026-03-02', every: '1h' }
+  await expect(load('too-many-rows', query, 'recent')).rejects.toThrow(/limit: 24 windows of up to 1000 rows/)
+  expect([...(await load('few-rows', { ...query, limit: '10' }, 'recent')).keys()]).toEqual(['shop'])
 })

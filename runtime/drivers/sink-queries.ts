@@ -1,5 +1,6 @@
 /** The queries of a dataset's sinks, checked when the definition is loaded: a sink that can never deliver is not found out about while it runs. */
 import type { CompiledDataset } from '#core/compiled.ts'
+import { assertBounded } from '#serving/answers/merged-sql.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
 import { planFor } from '#serving/answers/query-plan.ts'
 import { parseQuery } from '#serving/http/queries/parse-query.ts'
@@ -14,7 +15,7 @@ import { parseQuery } from '#serving/http/queries/parse-query.ts'
 export function sinkQueryProblems(dataset: CompiledDataset): string[] {
   return dataset.sinks.flatMap(({ name, view, query = {} }) => {
     try {
-      planFor(dataset, parseQuery(dataset.name, view, query))
+      assertBounded(planFor(dataset, parseQuery(dataset.name, view, query)))
       return []
     } catch (error) {
       if (error instanceof QueryError) return [`sink '${name}': query: ${error.message}`]

@@ -1,6 +1,6 @@
 /**
  * A windowed view at several instants in one answer: each end of a window after `from`, up to `to`, has rows of its own, which are those
- * of `at=<that end>`. A pane is read once, and counted in each window that it is in.
+ * of `at=<that end>`. One statement joins the panes with the windows that they are in.
  */
 import type { CompiledView, GroupBy } from '#core/compiled.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
@@ -101,7 +101,7 @@ export function rangeOfWindows({ sizeMs, firstMs, lastMs }: WindowSeries): {
 
 /**
  * Each state row once for each window that its pane is in.
- * @param states relation of state rows, which is read once
+ * @param states relation of state rows, which is named once
  */
 export function windowedStates(
   { sizeMs, paneMs, everyMs, firstMs, lastMs }: WindowSeries,

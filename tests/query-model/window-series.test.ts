@@ -246,6 +246,13 @@ test('the same series by GET, POST, as Arrow, CSV, NDJSON and as an export', asy
   ).toEqual(all)
 })
 
+test('the newest window is first where the order says so', async () => {
+  const rows = await rowsOf(resident, 'top', DAY)
+  const windows = [...Map.groupBy(rows, (row) => row.window_end).values()]
+  expect(windows.length).toBeGreaterThan(1)
+  expect(await rowsOf(resident, 'top', { ...DAY, order: '-n,-window_end' })).toEqual(windows.toReversed().flat())
+})
+
 test('the provenance names the event time that is counted', async () => {
   const { meta } = (await get(resident, 'top', DAY)).json() as { meta: Record<string, unknown> }
   expect(meta).toMatchObject({
