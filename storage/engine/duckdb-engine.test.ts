@@ -124,3 +124,20 @@ test('an engine beside another has the same folders, but its own tables and memo
     rmSync(folder, { recursive: true })
   }
 })
+
+test('an error between the rows of a stream is an error, and not its end', async () => {
+  const connection = await engine.connect()
+  const failing = "SELECT CASE WHEN n < 200000 THEN n ELSE error('too late') END AS n FROM range(300000) AS r(n)"
+  const countRows = async (sql: string): Promise<number> => {
+    let rows = 0
+    for await (const chunk of connection.chunks(sql)) rows += chunk.rows
+    return rows
+  }
+  await expect(countRows(failing)).rejects.toThrow('failed before the last row')
+  const drained = async (): Promise<void> => {
+    for await (const [values] of connection.stream(failing)) expect(values!.length).toBeGreaterThan(0)
+  }
+  await expect(drained()).rejects.toThrow('failed before the last row')
+  expect(await countRows('FROM range(300000)')).toBe(300_000)
+  connection.close()
+})

@@ -4,10 +4,13 @@
  */
 import {
   type DuckDBConnection,
+  type DuckDBDataChunk,
   DuckDBInstance,
+  type DuckDBResult,
   type DuckDBResultReader,
   type DuckDBValue,
   JSDuckDBValueConverter,
+  StatementType,
 } from '@duckdb/node-api'
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { SqlColumn } from '#core/compiled.ts'
@@ -211,8 +214,8 @@ export class EngineConnection {
   async *stream(sql: string): AsyncGenerator<unknown[][]> {
     const result = await this.#unlessStopped(() => this.#connection.stream(sql))
     for (;;) {
-      const chunk = await this.#unlessStopped(() => result.fetchChunk())
-      if (chunk === null || chunk.rowCount === 0) return
+      const chunk = await this.#unlessStopped(() => this.#next(result))
+      if (chunk === null) return
       yield chunk.convertColumns(JSDuckDBValueConverter) as unknown[][]
     }
   }
@@ -221,10 +224,22 @@ export class EngineConnection {
   async *chunks(sql: string, parameters?: Record<string, Parameter>): AsyncGenerator<EngineChunk> {
     const result = await this.#unlessStopped(() => this.#connection.stream(...statementOf(sql, parameters)))
     for (;;) {
-      const chunk = await this.#unlessStopped(() => result.fetchChunk())
-      if (chunk === null || chunk.rowCount === 0) return
+      const chunk = await this.#unlessStopped(() => this.#next(result))
+      if (chunk === null) return
       yield new EngineChunk(chunk)
     }
+  }
+
+  /** After an error, the bindings give no chunk, as after the last row, and no reason; only the type of the statement is not known any more. */
+  async #next(result: DuckDBResult): Promise<DuckDBDataChunk | null> {
+    const chunk = await result.fetchChunk()
+    if (chunk !== null && chunk.rowCount > 0) return chunk
+    if (result.statementType !== StatementType.INVALID) return null
+    throw new Error(
+      this.#interrupts === null
+        ? 'the engine failed before the last row; it does not say why (often a value that cannot be converted, a damaged file, or memory)'
+        : 'INTERRUPT: the connection was stopped',
+    )
   }
 
   /** What a statement returns, INSERT … RETURNING too, whole and in the engine's own layout. */
