@@ -5,6 +5,7 @@ import { DictionaryFileError } from '#datasets/dictionaries/dictionary-file.ts'
 import { FileSourceError } from '#ingest/file-source.ts'
 import {
   AnswerTooLargeError,
+  BeyondFormatError,
   LiveMissingError,
   NeedsBackfillError,
   PartialsCompactedError,
@@ -29,7 +30,7 @@ export function endOf(error: unknown): { readonly exit: ExitName; readonly messa
 function exitOf(error: Error): ExitName {
   if (error instanceof CommandError) return error.exit
   if (error instanceof ConfigurationError) return 'configuration'
-  if (error instanceof QueryError || error instanceof AnswerTooLargeError) return 'usage'
+  if ([QueryError, AnswerTooLargeError, BeyondFormatError].some((each) => error instanceof each)) return 'usage'
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof LakeError && error.code === 'raw-removed') return 'definition'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'

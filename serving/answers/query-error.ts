@@ -111,6 +111,17 @@ export class AnswerTooLargeError extends Error {
   }
 }
 
+/** An answer that its format cannot hold: a file of this kind would be damaged, or lack something. */
+export class BeyondFormatError extends Error {
+  /** the column, or the query parameter, that is too large */
+  readonly field: string
+  constructor(field: string, message: string) {
+    super(`${field}: ${message}`)
+    this.name = 'BeyondFormatError'
+    this.field = field
+  }
+}
+
 /** Every client that waited has disconnected. */
 export class ClientGoneError extends Error {
   constructor() {

@@ -3,7 +3,7 @@ import type { SqlColumn } from '#core/compiled.ts'
 import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { EveryRow } from '../answers/every-row.ts'
 
-export type FormatName = 'json' | 'ndjson' | 'csv' | 'arrow' | 'parquet'
+export type FormatName = 'json' | 'ndjson' | 'csv' | 'arrow' | 'parquet' | 'xlsx'
 
 /** An answer that is at hand, with its provenance as of now. */
 export interface ShownAnswer {

@@ -4,11 +4,11 @@
  */
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
-import { memberSql } from '../answers/answer-columns.ts'
 import { type AnswerFormat, UNFRAMED } from './answer-format.ts'
 import { type ColumnKind, columnKind } from './column-kinds.ts'
 import { copyRows } from './copied-rows.ts'
 import { type RowValue, rowValues } from './row-values.ts'
+import { textOfKind, textSql } from './value-texts.ts'
 
 export const CSV_FORMAT: AnswerFormat = {
   name: 'csv',
@@ -30,24 +30,10 @@ function csvOf(columns: readonly SqlColumn[], rows: readonly (readonly RowValue[
 }
 
 function fieldOf(kind: ColumnKind): (value: RowValue) => string {
-  if (kind.kind === 'list') return (value) => quoted(listText(value, kind.element))
-  if (kind.kind === 'text') return (value) => quoted(guarded(String(value)))
-  if (kind.kind === 'decimal') return (value) => padded(String(value), kind.scale)
-  return String
-}
-
-/** With all decimals of its type; JSON leaves out zeros at the end. */
-function padded(number: string, scale: number): string {
-  if (scale === 0) return number
-  const [whole, fraction = ''] = number.split('.') as [string, string?]
-  return `${whole}.${fraction.padEnd(scale, '0')}`
-}
-
-/** JSON text of a list; numbers with all of their digits. */
-function listText(value: RowValue, element: ColumnKind): string {
-  if (!Array.isArray(value)) return JSON.stringify(value)
-  const isText = ['text', 'date', 'timestamp'].includes(element.kind)
-  return `[${value.map((each) => (isText ? JSON.stringify(each) : String(each))).join(',')}]`
+  const textOf = textOfKind(kind)
+  if (kind.kind === 'list') return (value) => quoted(textOf(value))
+  if (kind.kind === 'text') return (value) => quoted(guarded(textOf(value)))
+  return textOf
 }
 
 /** A field beginning so is a formula to a spreadsheet; with apostrophes before it, it could be one that was made safe. */
@@ -68,10 +54,8 @@ const FORMULA_CODES = [...'=+-@\t\r\n'].map((character) => character.charCodeAt(
 
 /** SQL of the field, as `csvOf` writes it; the engine quotes. */
 function fieldSql(column: SqlColumn): string {
-  const { kind } = columnKind(column.type)
-  if (kind === 'list') return `to_json(${memberSql(column)})::VARCHAR`
-  const value = quoteName(column.name)
-  if (kind !== 'text') return memberSql(column)
+  const value = textSql(column)
+  if (columnKind(column.type).kind !== 'text') return value
   const first = `ascii(${value})`
   const isGuarded = `${first} = 39 AND regexp_matches(${value}, '^''+[=+\\-@\\t\\r\\n]')`
   return `CASE WHEN ${first} IN (${FORMULA_CODES}) OR (${isGuarded}) THEN '''' || ${value} ELSE ${value} END`

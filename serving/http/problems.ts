@@ -2,6 +2,7 @@
 import { visibleText } from '#core/visible-text.ts'
 import {
   AnswerTooLargeError,
+  BeyondFormatError,
   ClientGoneError,
   CursorExpiredError,
   ExportTooLargeError,
@@ -105,6 +106,7 @@ export function problemOfError(error: unknown): Problem {
   if (error instanceof QueryTimeoutError) return problemOf('query-timeout', error.message)
   if (error instanceof AnswerTooLargeError || error instanceof ExportTooLargeError)
     return problemOf('answer-too-large', error.message)
+  if (error instanceof BeyondFormatError) return problemOf('answer-too-large', error.message, { field: error.field })
   if (error instanceof EngineMemoryError)
     return problemOf(
       'out-of-memory',

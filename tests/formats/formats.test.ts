@@ -59,9 +59,16 @@ describe.each(QUESTIONS)('?%s', (question) => {
     expect(await reader.csv((await ask('csv', question)).bytes, types)).toEqual({ names, rows })
     const parquet = await reader.parquet((await ask('parquet', question)).bytes, types)
     expect({ names: parquet.names, rows: parquet.rows }).toEqual({ names, rows })
+    const xlsx = reader.xlsx((await ask('xlsx', question)).bytes, types)
+    expect({ names: xlsx.names, rows: xlsx.rows }).toEqual({ names, rows })
     const { position, rows: counted } = (JSON.parse(json) as { meta: Record<string, unknown> }).meta
     expect(arrow.meta).toMatchObject({ position, rows: counted })
     expect(parquet.meta).toMatchObject({ position, rows: counted })
+    expect(xlsx.meta).toMatchObject({
+      position: JSON.stringify(position),
+      rows: JSON.stringify(counted),
+      view: 'by_kind',
+    })
   })
 
   test('has the same rows as an export in every format, with the provenance in headers', async () => {
@@ -89,7 +96,26 @@ describe.each(QUESTIONS)('?%s', (question) => {
     const parquet = await reader.parquet((await ask('parquet', whole)).bytes, types)
     expect({ names: parquet.names, rows: parquet.rows }).toEqual({ names, rows })
     expect(parquet.meta).toMatchObject({ position: meta.position })
+    const xlsx = reader.xlsx((await ask('xlsx', whole)).bytes, types)
+    expect({ names: xlsx.names, rows: xlsx.rows }).toEqual({ names, rows })
+    expect(xlsx.meta).toMatchObject({ position: JSON.stringify(meta.position), truncated: '0' })
   })
+})
+
+test('a text that is too long for a sheet is refused with the name of its column, and is in the other formats', async () => {
+  const long = 'x'.repeat(32_768)
+  const event = `{"id":1,"at":1489917600000000,"note":"${long}"}`
+  const { appended } = await platform.intake.offer([event], {})
+  const position = appended.map(({ partition, end }) => `${partition}:${end}`).join(',')
+  for (const limit of ['10000', 'all']) {
+    const question = `filter=n:eq:1&dimensions=n&measures=note&limit=${limit}&atLeast=${position}`
+    expect((await ask('csv', question)).bytes.toString()).toContain(long)
+    const refused = await platform.app.inject(`${VIEW}.xlsx?${question}`)
+    expect(refused.json()).toMatchObject({
+      ...{ status: 413, type: 'urn:watershed:problem:answer-too-large', field: 'note' },
+      detail: expect.stringContaining('xlsxTextMax = 32767'),
+    })
+  }
 })
 
 test('leaves no temporary file behind', () => {

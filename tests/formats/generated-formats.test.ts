@@ -76,7 +76,11 @@ async function rowsOf(
 ): Promise<PlainRows> {
   if (format === 'json') return reader.json(bytes.toString(), names, types)
   if (format === 'ndjson') return reader.ndjson(bytes.toString(), names, types)
-  const read = { csv: () => reader.csv(bytes, types), parquet: () => reader.parquet(bytes, types) }
+  const read = {
+    csv: () => reader.csv(bytes, types),
+    parquet: () => reader.parquet(bytes, types),
+    xlsx: () => reader.xlsx(bytes, types),
+  }
   const { names: own, rows } = format === 'arrow' ? reader.arrow(bytes) : await read[format]()
   return { names: own, rows }
 }

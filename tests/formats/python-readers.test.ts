@@ -1,9 +1,10 @@
-/** Answers as PyArrow, pandas, Polars and DuckDB read them, in one process. */
+/** Answers as PyArrow, pandas, openpyxl, Polars and DuckDB read them, in one process. */
 import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { DataType } from 'apache-arrow'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { unguarded } from '#serving/formats/csv-format.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -20,9 +21,21 @@ const CASES = { all: 'grain=hour', none: 'filter=n:eq:no-such', total: 'dimensio
 const WAYS = [
   ...['pyarrow, arrow', 'pyarrow, parquet', 'pandas, parquet', 'polars, arrow', 'polars, parquet'],
   ...['duckdb, arrow', 'duckdb, parquet', 'pandas, csv', 'polars, csv', 'duckdb, csv', 'duckdb, ndjson'],
+  ...['pandas, xlsx', 'openpyxl, xlsx'],
 ] as const
 
-type Read = Readonly<Record<string, Readonly<Record<(typeof WAYS)[number], PlainRows & { readonly meta?: object }>>>>
+/** What is peculiar to a way of reading: formulas of a CSV, dates that Python has as moments. */
+function ownText(way: string, value: string | null, type: DataType): string | null {
+  if (way.endsWith('csv')) return unguarded(value!)
+  return way.endsWith('xlsx') && DataType.isDate(type) ? value!.replace('T00:00:00.000000Z', '') : value
+}
+
+type Read = Readonly<
+  Record<
+    string,
+    Readonly<Record<(typeof WAYS)[number], PlainRows & { readonly meta?: object; readonly kinds?: object }>>
+  >
+>
 
 describe.skipIf(pythonReaders() === null && !mustRun())('what Python reads', () => {
   let folder: string
@@ -42,7 +55,7 @@ describe.skipIf(pythonReaders() === null && !mustRun())('what Python reads', () 
     const answers = join(folder, 'answers')
     mkdirSync(answers)
     for (const [name, question] of Object.entries(CASES))
-      for (const format of ['arrow', 'parquet', 'csv', 'ndjson']) {
+      for (const format of ['arrow', 'parquet', 'csv', 'ndjson', 'xlsx']) {
         const reply = await platform.app.inject(`${VIEW}.${format}?${question}&atLeast=${position}`)
         expect(reply.statusCode, reply.body).toBe(200)
         writeFileSync(join(answers, `${name}.${format}`), reply.rawPayload)
@@ -68,14 +81,34 @@ describe.skipIf(pythonReaders() === null && !mustRun())('what Python reads', () 
       const { names, types, rows } = wanted.get(name)!
       const found = read[name]![way]
       expect(found.names).toEqual(names)
-      const isText = / (csv|ndjson)$/.test(way)
-      const plain = found.rows.map((row) => row.map((value) => (way.endsWith('csv') ? unguarded(value!) : value)))
+      const isText = / (csv|ndjson|xlsx)$/.test(way)
+      const plain = found.rows.map((row) => row.map((value, at) => ownText(way, value, types[at]!)))
       expect(normalRows(plain, types)).toEqual(isText ? rows.map((row) => row.map((value) => value ?? '')) : rows)
     },
   )
 
-  test('the provenance is in the metadata of Arrow and Parquet', () => {
+  test('what a spreadsheet keeps is a number, a moment or a boolean there, and a text otherwise', () => {
+    expect(read.all!['openpyxl, xlsx'].kinds).toMatchObject({
+      ...{ time: ['datetime'], n: ['str'], text: ['str'], small: ['int'], flag: ['bool'], day: ['datetime'] },
+      ...{
+        rows: ['int'],
+        ids: ['int', 'str'],
+        turnover: ['float', 'int'],
+        last: ['str'],
+        tags: ['str'],
+        note: ['str'],
+      },
+    })
+  })
+
+  test('the provenance is in the metadata of Arrow and Parquet, and in a sheet', () => {
     for (const way of ['pyarrow, arrow', 'pyarrow, parquet'] as const)
       expect(read.all![way].meta).toMatchObject({ dataset: 'kinds', view: 'by_kind', exact: false, gapFree: true })
+    expect(read.all!['openpyxl, xlsx'].meta).toMatchObject({
+      dataset: 'kinds',
+      view: 'by_kind',
+      exact: false,
+      gapFree: true,
+    })
   })
 })

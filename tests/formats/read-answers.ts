@@ -8,6 +8,7 @@ import { type DataType, DataType as Is, tableFromIPC, type Vector } from 'apache
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import { unguarded } from '#serving/formats/csv-format.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { readXlsx, type SheetCell } from './read-xlsx.ts'
 
 export type PlainValue = string | null
 export interface PlainRows {
@@ -76,6 +77,20 @@ export class AnswerReader {
     return { names, rows: normalRows(rows, types), meta }
   }
 
+  /** @param types of the columns, which decide how a number is meant */
+  xlsx(bytes: Buffer, types: readonly DataType[]): PlainRows & { readonly meta: Readonly<Record<string, string>> } {
+    const sheets = readXlsx(bytes)
+    const [header, ...rows] = sheets.get('rows')!
+    const [, ...members] = sheets.get('provenance')!
+    return {
+      names: header!.map((cell) => cell!.text),
+      rows: rows.map((row) => types.map((type, at) => xlsxText(row[at] ?? null, type))),
+      meta: Object.fromEntries(
+        members.map(([name, ...values]) => [name!.text, values.map((cell) => cell?.text).join('')]),
+      ),
+    }
+  }
+
   async #read(
     extension: string,
     bytes: Uint8Array,
@@ -124,6 +139,16 @@ function jsonText(value: unknown, type: DataType): PlainValue {
 function csvText(field: string, type: DataType): PlainValue {
   if (Is.isUtf8(type)) return unguarded(field)
   return normal(field, type)
+}
+
+function xlsxText(cell: SheetCell, type: DataType): PlainValue {
+  if (cell === null) return null
+  const { is, text, format } = cell
+  if (is === 'text') return Is.isUtf8(type) ? text : normal(text, type)
+  if (is === 'boolean') return String(text === '1')
+  if (!format.startsWith('yyyy')) return normal(text, type)
+  const moment = new Date(Math.round((Number(text) - 25_569) * 86_400_000)).toISOString()
+  return Is.isDate(type) ? moment.slice(0, 10) : normal(moment, type)
 }
 
 function normal(text: string, type: DataType): string {

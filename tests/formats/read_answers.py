@@ -1,16 +1,18 @@
 """Reads answers with the tools that people use, all in one process: python read_answers.py <folder>.
 
-The folder has <case>.arrow, .parquet, .csv and .ndjson. Prints JSON: case -> way of reading -> {"names", "rows", "meta"}, each value as
-one text; what a CSV has no text for is "".
+The folder has <case>.arrow, .parquet, .csv, .ndjson and .xlsx. Prints JSON: case -> way of reading -> {"names", "rows", "meta", "kinds"}, each value as
+one text; what a CSV or a sheet has no text for is "".
 """
 
 import datetime
 import decimal
 import json
 import pathlib
+import re
 import sys
 
 import duckdb
+import openpyxl
 import pandas
 import polars
 import pyarrow
@@ -48,8 +50,35 @@ def of_texts(names, rows):
     return {"names": list(names), "rows": [["" if value is None else value for value in row] for row in rows]}
 
 
+def of_cell(value):
+    if isinstance(value, datetime.datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, str):
+        return re.sub("_x([0-9A-Fa-f]{4})_", lambda escape: chr(int(escape[1], 16)), value)
+    return "" if value is None else text(value)
+
+
+def of_workbook(xlsx):
+    book = openpyxl.load_workbook(xlsx)
+    header, *rows = book["rows"].iter_rows()
+    assert all(cell.data_type != "f" for row in rows for cell in row), "a formula"
+    meta = {name: value for name, value, *_ in book["provenance"].iter_rows(min_row=2, values_only=True)}
+    read = of_texts([cell.value for cell in header], [[of_cell(cell.value) for cell in row] for row in rows])
+    kinds = {
+        column[0].value: sorted({type(cell.value).__name__ for cell in column[1:] if cell.value is not None})
+        for column in book["rows"].iter_cols()
+    }
+    return {**read, "meta": meta, "kinds": kinds}
+
+
+def of_frame(xlsx):
+    frame = pandas.read_excel(xlsx, sheet_name="rows", dtype=object, keep_default_na=False)
+    return of_texts(frame.columns, [[of_cell(value) for value in row] for row in frame.values.tolist()])
+
+
 def read(case):
-    arrow, parquet, csv, ndjson = (str(case.with_suffix(f".{kind}")) for kind in ("arrow", "parquet", "csv", "ndjson"))
+    kinds = ("arrow", "parquet", "csv", "ndjson", "xlsx")
+    arrow, parquet, csv, ndjson, xlsx = (str(case.with_suffix(f".{kind}")) for kind in kinds)
     with pyarrow.ipc.open_stream(arrow) as stream:
         table = stream.read_all()
     frame = pandas.read_parquet(parquet, dtype_backend="pyarrow")
@@ -70,6 +99,8 @@ def read(case):
         "duckdb, ndjson": of_texts(
             *texts(duckdb.sql(f"SELECT * FROM read_json('{ndjson}', format = 'newline_delimited', columns = {varchar})"))
         ),
+        "pandas, xlsx": of_frame(xlsx),
+        "openpyxl, xlsx": of_workbook(xlsx),
     }
 
 

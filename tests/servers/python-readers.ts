@@ -6,7 +6,14 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 
 /** What reads answers. The name of the environment has their versions, so that a change makes a new one. */
-const PACKAGES = { pyarrow: '26.0.1', pandas: '3.1.1', polars: '2.1.0', duckdb: '2.0.1', deltalake: '1.6.6' } as const
+const PACKAGES = {
+  pyarrow: '26.0.1',
+  pandas: '3.1.1',
+  polars: '2.1.0',
+  duckdb: '2.0.1',
+  deltalake: '1.6.6',
+  openpyxl: '3.1.5',
+} as const
 
 const PYTHON = process.env.WATERSHED_PYTHON ?? 'python3'
 const FOLDER = resolve(import.meta.dirname, '../../node_modules/.cache/python')

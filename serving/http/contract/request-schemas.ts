@@ -17,7 +17,7 @@ export const DATASET_PARAMS = z.object({ dataset: z.string().describe('Name of a
 export const VIEW_PARAMS = DATASET_PARAMS.extend({ view: z.string().describe('Name of one of its views') })
 
 export const VIEW_AS_PARAMS = VIEW_PARAMS.extend({
-  format: z.string().describe('`json`, `ndjson`, `csv`, `arrow` or `parquet`'),
+  format: z.string().describe('`json`, `ndjson`, `csv`, `arrow`, `parquet` or `xlsx`'),
 })
 
 export const EVENTS_QUERY = z.strictObject({

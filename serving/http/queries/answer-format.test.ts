@@ -15,6 +15,7 @@ test.each([
   ['application/jsonl', 'ndjson'],
   ['application/vnd.apache.arrow.stream, */*;q=0.1', 'arrow'],
   ['application/vnd.apache.parquet;q=0.5, application/x-ndjson;q=0.6', 'ndjson'],
+  ['application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', 'xlsx'],
   ['text/csv;q=0.8, application/json;q=0.9', 'json'],
   ['application/json;q=0, */*', 'ndjson'],
   ['text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', 'json'],
@@ -46,6 +47,6 @@ test('an extension decides, whatever the header says; one that is no format is n
   expect(formatOf('text/html', 'parquet').name).toBe('parquet')
   expect(problemOf(undefined, 'xml')).toMatchObject({
     status: 404,
-    allowed: ['json', 'ndjson', 'csv', 'arrow', 'parquet'],
+    allowed: ['json', 'ndjson', 'csv', 'arrow', 'parquet', 'xlsx'],
   })
 })

@@ -15,7 +15,14 @@ const TEXTS: Readonly<Record<Language, (path: string) => string>> = {
   address: url,
 }
 
-const FORMATS = { csv: 'CSV', json: 'JSON', ndjson: 'NDJSON', arrow: 'Arrow', parquet: 'Parquet' } as const
+const FORMATS = {
+  csv: 'CSV',
+  xlsx: 'XLSX',
+  json: 'JSON',
+  ndjson: 'NDJSON',
+  arrow: 'Arrow',
+  parquet: 'Parquet',
+} as const
 
 /** The address of the same answer in a format. @param all every row, and not only as many as are shown */
 export function exportPath(path: string, format: string, all: boolean): string {

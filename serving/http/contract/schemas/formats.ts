@@ -10,6 +10,10 @@ const CONTENTS: Readonly<Record<string, z.ZodType>> = {
     .meta({ contentEncoding: 'binary' })
     .describe('Arrow IPC stream; `watershed` in the metadata of the schema is `meta`'),
   parquet: z.string().meta({ contentEncoding: 'binary' }).describe('`watershed` in the metadata of the file is `meta`'),
+  xlsx: z
+    .string()
+    .meta({ contentEncoding: 'binary' })
+    .describe('Workbook: sheet `rows`, and sheet `provenance` with the members of `meta`'),
 }
 
 /** Content types of the formats other than JSON → their schemas. */
