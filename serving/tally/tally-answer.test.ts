@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledView } from '#core/compiled.ts'
-import { count, defineDataset, max, sliding, sum } from '#core/definition.ts'
+import { avg, count, countDistinct, defineDataset, max, sliding, sum } from '#core/definition.ts'
 import type { FilterOperator, ViewQuery } from '#core/query.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { BoundValues } from '../answers/bound-values.ts'
@@ -44,6 +44,7 @@ beforeAll(async () => {
       open: { type: 'BOOLEAN', path: '$.open' },
       amount: { type: 'INTEGER', path: '$.amount' },
       large: { type: 'BIGINT', path: '$.large' },
+      price: { type: 'DECIMAL(9,2)', path: '$.price' },
     },
     views: {
       timed: {
@@ -55,6 +56,10 @@ beforeAll(async () => {
           total: sum('amount'),
           all: sum('large'),
           top: max('amount'),
+          weight: sum('size'),
+          price: sum('price'),
+          mean: avg('amount'),
+          shops: countDistinct('shop'),
         },
       },
       ever: { dimensions: { size: 'size', shop: 'shop' }, measures: { n: count(), total: sum('amount') } },
@@ -98,7 +103,7 @@ const valuesOf = (rows: readonly Row[]): string =>
 /** State rows of the given events, of each partition by itself. */
 const statesSql = (view: CompiledView): string =>
   view.partialByPartitionSql(
-    `(SELECT p AS _partition, row_number() OVER () AS _offset, t AS _time, t AS _arrival, 0 AS k, epoch_ms(t) AS t, * EXCLUDE (p, t) FROM sales)`,
+    `(SELECT p AS _partition, row_number() OVER () AS _offset, t AS _time, t AS _arrival, 0 AS k, epoch_ms(t) AS t, amount::DECIMAL(9,2) / 4 AS price, * EXCLUDE (p, t) FROM sales)`,
   )
 
 const FILTERS: Readonly<Record<string, readonly [FilterOperator[], string[]]>> = {
@@ -119,11 +124,11 @@ const FILTERS: Readonly<Record<string, readonly [FilterOperator[], string[]]>> =
     ['true', 'false'],
   ],
 }
-const MEASURES = ['n', 'dear', 'total', 'all']
 
 function queryOf(view: CompiledView): fc.Arbitrary<ViewQuery> {
   const names = view.dimensions.map(({ name }) => name)
-  const measures = view.measures.map(({ name }) => name).filter((name) => MEASURES.includes(name))
+  const all = view.measures.map(({ name }) => name)
+  const measures = tallyShape(view)!.measures.map(({ name }) => name)
   const leaf = fc
     .constantFrom(...names)
     .chain((dimension) => {
@@ -153,7 +158,10 @@ function queryOf(view: CompiledView): fc.Arbitrary<ViewQuery> {
       dataset: fc.constant('sales'),
       view: fc.constant(view.name),
       dimensions: fc.option(fc.subarray(names), { nil: undefined }),
-      measures: fc.subarray(measures, { minLength: 1 }),
+      measures: fc.oneof(
+        { weight: 4, arbitrary: fc.subarray(measures, { minLength: 1 }) },
+        { weight: 1, arbitrary: fc.subarray(all, { minLength: 1 }) },
+      ),
       filters: fc.array(condition, { maxLength: 2 }),
       having: fc.array(having, { maxLength: 1 }),
       limit: fc.constantFrom(1, 3, 1_000),
@@ -204,6 +212,15 @@ async function tallyOf(
   }
   return tally
 }
+
+test('only counts and sums of integers are held', () => {
+  const held = [...views].map(([name, view]) => [name, tallyShape(view)!.measures.map((measure) => measure.name)])
+  expect(held).toEqual([
+    ['timed', ['n', 'dear', 'total', 'all']],
+    ['ever', ['n', 'total']],
+    ['trend', ['n']],
+  ])
+})
 
 test.each(['timed', 'ever', 'trend'])('view %s: every answer of a tally is the engine’s', async (name) => {
   const view = views.get(name)!

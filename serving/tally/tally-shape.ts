@@ -18,8 +18,11 @@ function isHeldType(type: string): boolean {
   return type === 'VARCHAR' || type === 'BOOLEAN' || type === 'DOUBLE' || isWholeType(type)
 }
 
-function isAdded({ kind, state }: CompiledMeasure): boolean {
-  return (kind === 'count' || kind === 'sum') && /^(BIGINT|DECIMAL\(38,0\))$/.test(state[0]!.type)
+/** A sum of doubles has a second column of state, and an integer in the first that is no sum. */
+function isAdded({ kind, state, exactness }: CompiledMeasure): boolean {
+  const [own, ...more] = state
+  const isWhole = exactness.kind === 'exact' && more.length === 0 && /^(BIGINT|DECIMAL\(38,0\))$/.test(own!.type)
+  return (kind === 'count' || kind === 'sum') && isWhole
 }
 
 export interface TallyShape {
