@@ -13,7 +13,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { fingerprint, makeFolder, randomName, removeFile } from '#storage/lake/local/durable-files.ts'
-import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { DeltaLog, type TableFile } from '#storage/tables/delta-log.ts'
 import { deltaSchema, storableType } from '#storage/tables/delta-schema.ts'
@@ -141,7 +141,8 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
   const source = sha256(JSON.stringify([states.files.map((file) => file.sha256), view.hash, presented.columns]))
   const kept = [...before.files.values()].find((file) => file.source === source)
   const atMs = clock()
-  const file = kept ?? (await writeView(options, { folder, select: presented.select, source, atMs }))
+  const written = { folder, states: states.files, select: presented.select, source, atMs }
+  const file = kept ?? (await writeView(options, written))
   await log.write(before, {
     schema: deltaSchema(presented.columns),
     files: [file],
@@ -154,6 +155,7 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
 
 interface ViewFile {
   readonly folder: string
+  readonly states: readonly LakeFile[]
   readonly select: string
   readonly source: string
   readonly atMs: number
@@ -161,9 +163,9 @@ interface ViewFile {
 
 async function writeView(
   { lake, connection, generation }: OpenTablesOptions,
-  { folder, select, source, atMs }: ViewFile,
+  { folder, states, select, source, atMs }: ViewFile,
 ): Promise<TableFile> {
-  await lake.check(Object.values(generation.views).flatMap(({ files }) => files))
+  await lake.check(states)
   await makeFolder(folder)
   const path = `${generation.id}-${randomName()}.parquet`
   const rows = await writeParquet(connection, select, join(folder, path), VIEW_ROW_GROUP_ROWS)

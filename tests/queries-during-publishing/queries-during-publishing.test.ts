@@ -45,7 +45,7 @@ const SEGMENTS_MIN = 50
 const ENOUGH_MS_MAX = 150_000
 /** how long two owners believe that they have the same partitions */
 const OVERLAP_MS = 150
-const DRAIN_MS_MAX = 60_000
+const DRAIN_MS_MAX = 180_000
 const seed = Number(process.env.PUBLISHING_SEED ?? Date.now() % 2 ** 31)
 
 interface Outcome {

@@ -266,7 +266,7 @@ describe('pages', () => {
       pages.push(...page.data)
       positions.add(meta.position.join())
       cursor = meta.next
-      await platform.intake.offer([EVENTS[0]!.replace('"us"', '"br"')])
+      position = await platform.take([EVENTS[0]!.replace('"us"', '"br"')])
     }
     expect(pages).toEqual(data)
     expect(positions.size).toBe(1)
