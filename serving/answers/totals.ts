@@ -1,5 +1,7 @@
 /** The totals of an answer: its groups' states merged into one, so that distinct counts and quantiles are those of all of them. */
+
 import type { CompiledMeasure } from '#core/compiled.ts'
+import { parseWithDigits } from '#core/json-digits.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { memberSql } from './answer-columns.ts'
@@ -85,11 +87,7 @@ export async function totalsOf(
     bound.parameters,
   )
   return {
-    row: JSON.parse(found!.row, withDigits) as Totals['row'],
+    row: parseWithDigits(found!.row) as Totals['row'],
     estimated: new Set(sketches.filter((_, at) => found![`_f${at}`] === true)),
   }
-}
-
-function withDigits(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  return typeof value === 'number' ? JSON.rawJSON(context!.source!) : value
 }

@@ -1,5 +1,7 @@
 /** The sheets of a workbook: the rows of an answer, and its provenance. */
+
 import type { SqlColumn } from '#core/compiled.ts'
+import { parseWithDigits } from '#core/json-digits.ts'
 import { BeyondFormatError } from '../answers/query-error.ts'
 import { columnKind } from './column-kinds.ts'
 import { booleanCell, type Cell, cellOf, numberCell, STYLE, textCell } from './xlsx-cells.ts'
@@ -53,14 +55,10 @@ function tooManyRows(): BeyondFormatError {
 
 /** XML of the provenance's sheet: a row per member of `meta`; lists and objects as JSON, which goes on in the next cell where it is long. */
 export function provenanceXml(metaJson: string): string {
-  const meta = JSON.parse(metaJson, withDigits) as Record<string, unknown>
+  const meta = parseWithDigits(metaJson) as Record<string, unknown>
   const rows = Object.entries(meta).map(([name, value]) => [textCell(name), ...valueCells(value)])
   const all = [headerOf(['name', 'value']), ...rows]
   return `${sheetStart([WIDTH.moment, WIDTH.moment])}${all.map((row, at) => rowXml(at + 1, row)).join('')}${SHEET_END}`
-}
-
-function withDigits(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  return typeof value === 'number' ? JSON.rawJSON(context!.source!) : value
 }
 
 function valueCells(value: unknown): (Cell | null)[] {

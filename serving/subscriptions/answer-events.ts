@@ -1,4 +1,5 @@
 /** The events of a live stream as texts: an answer, what changed since another one, a problem. Each is written once for all readers. */
+import { parseWithDigits } from '#core/json-digits.ts'
 import { keyMembersOf } from '../answers/answer-columns.ts'
 import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AskedQuery, LiveAnswers } from '../live/live-answers.ts'
@@ -25,7 +26,7 @@ export function answerStateOf(
 ): AnswerState {
   const keyMembers = keyMembersOf(plan)
   const meta: Record<string, unknown> = {
-    ...JSON.parse(`${kept.metaJson}}`),
+    ...(parseWithDigits(`${kept.metaJson}}`) as object),
     ...JSON.parse(live.ageJson(kept, Date.now())),
   }
   const isSame = before?.kept.rowsJson === kept.rowsJson

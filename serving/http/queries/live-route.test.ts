@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { count, defineDataset, sliding } from '#core/definition.ts'
+import { count, defineDataset, max, sliding } from '#core/definition.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { StreamClient } from '#tests/event-stream-client.ts'
 import { ManyClient, type ManyEvent } from '#tests/event-stream-clients.ts'
@@ -22,6 +22,7 @@ const definition = defineDataset({
     page: { type: 'VARCHAR', path: '$.page' },
   },
   views: {
+    ids: { dimensions: {}, measures: { last: max('id') } },
     by_page: { dimensions: { page: 'page' }, time: ['minute', 'hour'], measures: { visits: count() } },
     trending: {
       dimensions: { page: 'page' },
@@ -108,6 +109,19 @@ test('first the answer, then only what changed, each event with the id of what t
   const position = next.meta!.position.map((offset, partition) => `${partition}:${offset}`).join(',')
   expect(next.id).toMatch(new RegExp(`^${position}/[\\w-]{12}$`))
   expect(client.retries[0]).toBeGreaterThanOrEqual(1_000)
+})
+
+test('totals have all of their digits, as in every answer', async () => {
+  await platform.intake.offer([`{"id":9007199254740993,"at":${Date.now()},"page":"/"}`])
+  const reading = new AbortController()
+  const { body } = await fetch(`${url}/ids/live?totals=true`, { signal: reading.signal })
+  let text = ''
+  for await (const bytes of body!) {
+    text += Buffer.from(bytes).toString()
+    if (/"totals":\{"last":\d+\}/.test(text)) break
+  }
+  reading.abort()
+  expect(text).toContain('"totals":{"last":9007199254740993}')
 })
 
 test('the view itself is followed when the client accepts events, also after others asked the same URL for JSON', async () => {
