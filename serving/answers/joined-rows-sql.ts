@@ -20,7 +20,10 @@ export function joinedRowsSql(plan: JoinedPlan, states: StatesSql, range: Answer
     const own = namesOf(side, needed)
     const source = filteredSql(side.view, statesOfView(states, side.view), range, side.query.filters ?? [], bound)
     const columns = [...keys, ...renamed(side, own), `${at} AS _side`]
-    return `SELECT ${columns.join(', ')} FROM (${mergedSql(side, source, own, bound)})`
+    // A view that shows nothing still has a group, if it has a row.
+    const isShown = keys.length > 0 || own.length > 0
+    const merged = isShown ? mergedSql(side, source, own, bound) : `SELECT 1 AS _any FROM ${source} LIMIT 1`
+    return `SELECT ${columns.join(', ')} FROM (${merged})`
   })
   const values = plan.sides.flatMap((side, at) => valuesSql(side, namesOf(side, needed), `bool_or(_side = ${at})`))
   const group = keys.length === 0 ? 'HAVING count(*) > 0' : `GROUP BY ${keys.join(', ')}`

@@ -51,6 +51,7 @@ beforeAll(async () => {
       verdict.status === 'accepted' ? [[verdict.partition, verdict.offset + 1] as const] : [],
     )
     atLeast = positionText(new Map(ends))
+    await post({ view: 'sold', atLeast }, each)
   }
 })
 afterAll(async () => {
@@ -260,6 +261,25 @@ test.each(['from resident states', 'from the stores'])(
     )
   },
 )
+
+test.each([{}, { totals: true }, { compare: { shift: '1d' }, time: { from: '2026-03-02', to: '2026-03-03' } }])(
+  'of several views one may show nothing: the others are as beside it, with %j',
+  async (more) => {
+    const asked = { views: ['sold', 'web'], dimensions: [], atLeast, ...more }
+    for (const from of [platform, stores]) {
+      const both = JSON.parse((await post({ ...asked, measures: ['sold.n', 'web.n'] }, from)).body) as Given
+      for (const name of ['sold.n', 'web.n']) {
+        const { data, meta } = JSON.parse((await post({ ...asked, measures: [name] }, from)).body) as Given
+        expect(data).toEqual(both.data.map((row) => only(row, name)))
+        expect(meta.totals ?? null).toEqual(both.meta.totals ? only(both.meta.totals, name) : null)
+      }
+    }
+  },
+)
+
+function only(row: Row, name: string): object {
+  return Object.fromEntries(Object.entries(row).filter(([member]) => member.startsWith(name)))
+}
 
 test('several views are of one position while events come in', async () => {
   const ids = { next: sold.length }
