@@ -21,7 +21,7 @@ export function carrySession(request: IncomingMessage, sessions: SessionLedger, 
 export function isOwnPage({ method, headers }: IncomingMessage): boolean {
   const reads = method === 'GET' || method === 'HEAD'
   const { origin, host } = headers
-  if (!reads && origin !== undefined && !isOf(origin, host)) return false
+  if (origin !== undefined && !isOf(origin, host)) return false
   const site = headers['sec-fetch-site']
   if (site === 'same-origin') return true
   if (reads) return site === undefined || site === 'none' || headers['sec-fetch-mode'] === 'navigate'

@@ -90,6 +90,9 @@ describe('a session', () => {
   test('is not read by a page of another port', async () => {
     const headers = { host: OWN.host, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'cors', ...(await signedIn()) }
     expect((await app.inject({ url: VIEW, headers })).statusCode).toBe(401)
+    const { 'sec-fetch-site': _, ...old } = { ...headers, origin: 'http://shop.example:3000' }
+    expect((await app.inject({ url: VIEW, headers: old })).statusCode).toBe(401)
+    expect((await app.inject({ url: VIEW, headers: { ...old, origin: OWN.origin } })).statusCode).toBe(200)
   })
 
   test('ends when its owner signs out, also where its answers were kept', async () => {
