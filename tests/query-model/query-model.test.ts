@@ -9,6 +9,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { positionText } from '#core/log-position.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { until } from '#tests/until.ts'
 import { type GeneratedPlatform, openGenerated } from '../generated-definitions/generated-platform.ts'
 import {
   type Dimension,
@@ -51,7 +52,8 @@ beforeAll(async () => {
       verdict.status === 'accepted' ? [[verdict.partition, verdict.offset + 1] as const] : [],
     )
     atLeast = positionText(new Map(ends))
-    await post({ view: 'sold', atLeast }, each)
+    const url = `/v1/datasets/sales/views/sold?atLeast=${atLeast}`
+    await until('everything is counted', async () => (await each.app.inject(url)).statusCode === 200)
   }
 })
 afterAll(async () => {
