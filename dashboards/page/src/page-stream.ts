@@ -1,6 +1,6 @@
 /**
  * The stream of this tab: all answers that it shows, over one connection, so that any number of panels takes one of the few that a browser
- * opens to a host. When what is shown changes, it is opened anew, and goes on behind the last event of each answer. It rests while the tab is hidden.
+ * opens to a host. When the queries on the page change, it is reopened and resumes after the last event of each answer. It is closed while the tab is hidden.
  */
 import type { Answer } from './answer.ts'
 import { refusal, UnreachableError } from './api.ts'
