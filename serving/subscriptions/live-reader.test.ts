@@ -1,28 +1,19 @@
 /** What waits for one reader, over real sockets. */
-import { createServer, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { until } from '#tests/until.ts'
+import { type WaitingClient, waitingClient } from '#tests/waiting-client.ts'
 import { LiveReader } from './live-reader.ts'
 
-let server: Server
+let client: WaitingClient
 let socket: Socket
 let response: ServerResponse
-
 beforeEach(async () => {
-  const answering = Promise.withResolvers<ServerResponse>()
-  server = createServer((_request, answer) => answering.resolve(answer)).listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  socket = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {})
-  socket.pause()
-  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  response = await answering.promise
+  client = await waitingClient()
+  ;({ socket, response } = client)
 })
-afterEach(() => {
-  socket.destroy()
-  server.closeAllConnections()
-  server.close()
-})
+afterEach(() => client.close())
 
 const EVENT = Buffer.alloc(256 * 1024, '.')
 
