@@ -2,13 +2,12 @@
  * Answers from resident states. An answer is computed once for all who ask the same at one moment, and kept: asked again before
  * anything changed, it is given as it is. Its own position says what it counts; how old that is, is said anew each time.
  */
-import { createHash } from 'node:crypto'
 import { isReached } from '#core/log-position.ts'
 import type { OffsetRange, Positions } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { answerFromRows } from '../answers/answer-from-rows.ts'
-import { type AnswerAge, ageOf, whyMissing, withoutAge } from '../answers/answer-meta.ts'
+import { type AnswerAge, ageOf, whyMissing } from '../answers/answer-meta.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { everyRowOf, type RowsPlace, type RowsWork } from '../answers/every-row.ts'
@@ -19,13 +18,15 @@ import { type PartitionPosition, type Snapshot, SnapshotError } from '../answers
 import { limited, onConnection, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
 import type { EventsDataset } from '../raw-events/events-page.ts'
 import { tallyAnswer } from '../tally/tally-answer.ts'
-import { type TallyPlan, tallyPlan } from '../tally/tally-plan.ts'
+import { tallyPlan } from '../tally/tally-plan.ts'
 import { tallyShape } from '../tally/tally-shape.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
+import { type AskedQuery, keyOf, windowOf } from './asked-query.ts'
 import { copiedStates } from './copied-states.ts'
+import { keptOf } from './kept-answer.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
-import type { Moment, ViewHead } from './live-view.ts'
+import type { ViewHead } from './live-view.ts'
 import { SharedWork } from './shared-work.ts'
 import { WorkShare } from './work-share.ts'
 
@@ -38,6 +39,8 @@ export interface AnsweredDataset extends EventsDataset {
   readonly live?: LiveAnswers
 }
 
+export type { AskedQuery }
+
 /** How an answer is come by: kept from before, from a computation that was under way, or computed. */
 export type AnswerSource = 'kept' | 'joined' | 'computed'
 
@@ -46,15 +49,6 @@ export interface WaitOptions extends Pick<AnswerOptions, 'queryMsMax'> {
   readonly signal: AbortSignal
   /** bounds how many compute at the same time, and for how long */
   readonly run: <T>(work: (signal: AbortSignal) => Promise<T>) => Promise<T>
-}
-
-/** A query that was checked against its view. */
-export interface AskedQuery {
-  readonly plan: QueryPlan
-  /** null: only the engine can answer it */
-  readonly tallied: TallyPlan | null
-  /** tells it from all others */
-  readonly text: string
 }
 
 export class LiveAnswers {
@@ -392,39 +386,4 @@ function statesOfHeads(plan: QueryPlan, heads: readonly ViewHead[]): StatesAt {
     plan.sides === null ? relations[0]! : new Map(viewsOf(plan).map(({ name }, at) => [name, relations[at]!] as const))
   const dictionaries = new Map(heads.flatMap((head) => [...head.dictionaries]))
   return { snapshot: moment.snapshot, sql, bound, dictionaries, newestPane }
-}
-
-/** What is asked, and of which window. */
-function keyOf({ plan, text }: AskedQuery, nowMs: number): string {
-  return `${text}@${windowOf(plan, nowMs)}`
-}
-
-/** The window's number, where the clock decides which one it is: the one that ends next, or the one of panes that have begun. */
-function windowOf({ query, window }: QueryPlan, nowMs: number): number | null {
-  if (window === null || typeof query.at === 'number') return null
-  const windows = nowMs / window.everyMs
-  return query.at === 'latest' ? Math.floor(windows) : Math.ceil(windows)
-}
-
-function keptOf(
-  { rowsJson, rowCount, columns, meta, snapshot }: Answer & { readonly snapshot?: Snapshot },
-  moment: Moment,
-  window: number | null,
-  tookMs: number,
-): KeptAnswer {
-  const metaJson = JSON.stringify(withoutAge(meta)).slice(0, -1)
-  const tag = createHash('md5').update(rowsJson).update(metaJson).digest('base64url')
-  const made = {
-    moment,
-    window,
-    snapshot: snapshot ?? moment.snapshot,
-    rowsJson,
-    rowCount,
-    columns,
-    meta,
-    metaJson,
-    tag,
-    tookMs,
-  }
-  return { ...made, doneAtMs: performance.now() }
 }
