@@ -17,6 +17,7 @@ import { inTurn, type TurnParts, whenGone } from './in-turn.ts'
 import type { Required } from './parse-query.ts'
 import { ageHeaders, lastingHeaders, type ProvenanceHeaders } from './provenance-headers.ts'
 import { bodyOf, headersOf, isKnown, keptHeaders, type RepeatedRequests } from './repeated-requests.ts'
+import { ofUnsaidLength } from './unsaid-length.ts'
 
 export interface AskParts extends TurnParts {
   readonly limits: { readonly queryMsMax: number; readonly waitMsMax: number; readonly answerBytesMax: number }
@@ -71,8 +72,9 @@ export function sendJson(
 ): FastifyReply {
   if (given.kind === 'computed') {
     const { rowsJson } = given.answer
-    reply.headers(answerHeaders(given))
-    return reply.type(JSON_TEXT).send(`{"data":${rowsJson},"meta":${JSON.stringify(shownMeta(given.answer))}}`)
+    reply.headers(answerHeaders(given)).type(JSON_TEXT)
+    if (request.method === 'HEAD') return reply.send(ofUnsaidLength())
+    return reply.send(`{"data":${rowsJson},"meta":${JSON.stringify(shownMeta(given.answer))}}`)
   }
   const { live, asked, kept } = given
   // A kept answer may be older than the position that the next request with the same URL must wait for, or lack the live part then.
@@ -82,7 +84,7 @@ export function sendJson(
   const headers = headersOf(live, kept)
   reply.headers(headers)
   if (isKnown(request.headers['if-none-match'], headers.etag!)) return reply.code(304).send()
-  return reply.send(bodyOf(live, kept))
+  return reply.send(request.method === 'HEAD' ? ofUnsaidLength() : bodyOf(live, kept))
 }
 
 /** The answer's provenance as headers. */

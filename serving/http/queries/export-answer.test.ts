@@ -26,3 +26,17 @@ test('without rows, an export still has its columns; a turn is free again after 
     expect(reply.headers).toMatchObject({ 'cache-control': 'no-store', 'watershed-truncated': 'false' })
   }
 })
+
+test.each(['json', 'csv', 'ndjson', 'arrow', 'parquet', 'xlsx'])(
+  'HEAD of an answer or export as %s states no length, which the next GET need not have, and computes no export',
+  async (extension) => {
+    shop = await serveShop({ exportsMax: 1, queriesWaitingMax: 0, exportBytesMax: 3 })
+    for (const url of [`/v1/datasets/shop/views/by_kind.${extension}`, URL.replace('csv', extension)]) {
+      const reply = await shop.app.inject({ method: 'HEAD', url })
+      expect(reply.statusCode).toBe(200)
+      expect(reply.headers).not.toHaveProperty('content-length')
+      expect(reply.headers['content-type']).toMatch(/json|csv|arrow|parquet|sheet/)
+      expect(reply.rawPayload).toHaveLength(0)
+    }
+  },
+)

@@ -15,6 +15,7 @@ import { clientOf, whenGone } from './in-turn.ts'
 import { ageHeaders, lastingHeaders } from './provenance-headers.ts'
 import type { QueryGate } from './query-gate.ts'
 import { type AskedFormat, formatHeaders } from './send-answer.ts'
+import { ofUnsaidLength } from './unsaid-length.ts'
 
 /** read ahead of the client */
 const READ_BYTES = 256 * 1024
@@ -35,6 +36,10 @@ export async function exportAnswer(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  if (request.method === 'HEAD') {
+    reply.headers({ ...formatHeaders(question.query, as.format), 'cache-control': 'no-store' })
+    return reply.send(ofUnsaidLength())
+  }
   const { gate, limits } = parts.exports
   const gone = whenGone(reply)
   const [written, sent] = [Promise.withResolvers<ExportFile>(), Promise.withResolvers<void>()]

@@ -5,6 +5,7 @@ import type { AnswerFormat } from '#serving/formats/answer-format.ts'
 import { formatOf } from './answer-format.ts'
 import { type AskParts, answerHeaders, type GivenAnswer, type Question, sendJson, shownMeta } from './ask-view.ts'
 import { etagOf, isKnown, metaJsonOf } from './repeated-requests.ts'
+import { ofUnsaidLength } from './unsaid-length.ts'
 
 /** How the answer is to be written. */
 export interface AskedFormat {
@@ -42,6 +43,7 @@ export async function sendAnswer(
     reply.headers({ etag, 'cache-control': 'private, no-cache' })
     if (isKnown(request.headers['if-none-match'], etag)) return reply.code(304).send()
   }
+  if (request.method === 'HEAD') return reply.send(ofUnsaidLength())
   const { engine } = question.target
   const { columns, rowsJson } = given.kind === 'kept' ? given.kept : given.answer
   const metaJson = given.kind === 'kept' ? metaJsonOf(given.live, given.kept) : JSON.stringify(shownMeta(given.answer))
