@@ -3,6 +3,7 @@
  * once, the naive recount of every view is equal to the merged answers, and each serving process says the same number.
  */
 import { afterAll, beforeAll, describe } from 'vitest'
+import { answersInCluster } from './answers-in-cluster.ts'
 import { batchFaults } from './batch-faults.ts'
 import { brokerFaults } from './broker-faults.ts'
 import { type ClusterServices, servicesMissing, startServices } from './cluster-services.ts'
@@ -33,4 +34,5 @@ describe.skipIf(missing !== null)('a cluster on Kafka, Elasticsearch and Redis',
   restores(() => services)
   otherReaders(() => services)
   pageInCluster(() => services)
+  answersInCluster(() => services)
 })
