@@ -18,7 +18,7 @@ const UNKNOWN_KEYS_TOLD_MAX = 10_000
 export type DictionaryPins = Readonly<Record<string, DictionaryPin>>
 
 /** Destination of a generation's files. */
-export type GenerationFiles = Pick<StagedGeneration, 'stageFile' | 'takeOver'>
+export type GenerationFiles = Pick<StagedGeneration, 'stageFile' | 'refer'>
 
 /** The part of a run that pins dictionaries. */
 export interface DictionaryPinning {
@@ -71,14 +71,13 @@ export class DuckDbPinning implements DictionaryPinning {
     views: GenerationManifest['views'],
     generation: GenerationFiles,
   ): Promise<DictionaryPin | null> {
-    const fileName = `${name}.dictionary.parquet`
     const pinned = base?.dictionaries[name]
     const newer = await this.#source.newer(name, pinned?.version)
     if (newer === null && pinned === undefined) return null
     const written =
       newer === null
-        ? { version: pinned!.version, file: await generation.takeOver(pinned!.file, fileName) }
-        : await this.#writeEntries(newer, await generation.stageFile(fileName))
+        ? { version: pinned!.version, file: await generation.refer('dictionaries', name, pinned!.file) }
+        : await this.#writeEntries(newer, await generation.stageFile('dictionaries', name))
     return { ...written, ...(await this.#countUnknown(name, written.file, views)) }
   }
 

@@ -88,12 +88,12 @@ async function writeViews(
       signal?.throwIfAborted()
       onProgress(progress.at(name, done))
       const definition = dataset.views.get(name)!
-      const kept = view.kind === 'extend' ? await takeOver(staged, name, view.kept) : []
+      const kept = view.kind === 'extend' ? await referAll(staged, name, view.kept) : []
       if (view.kind === 'extend' && view.merged.length === 0) {
         states[name] = { hash: definition.hash, files: kept, ...sinceIn(plan, name) }
         continue
       }
-      const file = await staged.stageFile(fileName(name, kept.length))
+      const file = await staged.stageFile('states', name)
       const rows = await writeView(publication, definition, view, file.writePath)
       finishing.push(
         file.finish(rows).then((finished) => {
@@ -114,7 +114,7 @@ function sinceIn({ since }: RunPlan, view: string): Pick<ViewStates, 'since'> {
   return lacks === undefined ? {} : { since: lacks }
 }
 
-/** Files that are taken over unchanged are verified by their readers. */
+/** Files of the base that are unchanged are verified by their readers. */
 async function writeView(
   { dataset, compute, plan, lake, signal }: Publication,
   definition: CompiledView,
@@ -127,13 +127,8 @@ async function writeView(
   return compute.merge(definition, view.merged, writePath)
 }
 
-function takeOver(staged: StagedGeneration, view: string, files: readonly LakeFile[]): Promise<LakeFile[]> {
-  return Promise.all(files.map((file, index) => staged.takeOver(file, fileName(view, index))))
-}
-
-/** responses.parquet, responses.1.parquet, … */
-function fileName(view: string, index: number): string {
-  return index === 0 ? `${view}.parquet` : `${view}.${index}.parquet`
+function referAll(staged: StagedGeneration, view: string, files: readonly LakeFile[]): Promise<LakeFile[]> {
+  return Promise.all(files.map((file) => staged.refer('states', view, file)))
 }
 
 async function writeDictionaries(
@@ -185,7 +180,7 @@ function describeGeneration(
   const sum = (of: (segment: RunPlan['all'][number]) => number): number =>
     plan.all.reduce((total, segment) => total + of(segment), 0)
   return {
-    format: plan.floor === undefined ? 2 : 3,
+    format: 4,
     dataset: dataset.name,
     id,
     log: logIdentity,

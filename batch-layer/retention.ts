@@ -8,7 +8,7 @@ import { boundariesReadSince } from './superseded-boundaries.ts'
 
 export const KEEP_GENERATIONS = 5
 export const READERS_GRACE_MS = 600_000
-/** a staged file that was not touched for this long belongs to a dead process */
+/** a staged file that was not touched for this long belongs to a dead process, and no reader uses the states of a generation removed before that */
 const ORPHAN_GRACE_MS = 3_600_000
 
 export interface RetentionOptions {
@@ -52,7 +52,7 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
     const now = options.clock()
     const graceMs = options.readersGraceMs ?? READERS_GRACE_MS
     const kept = await lake.generations()
-    let freed = await lake.sweepOrphans(ORPHAN_GRACE_MS)
+    let freed = await lake.sweepOrphans(Math.max(ORPHAN_GRACE_MS, graceMs))
     const read = boundariesReadSince(now - graceMs, kept, await lake.current())
     if (read !== null) {
       const boundary = await keptBoundary(lake, options.partitions)

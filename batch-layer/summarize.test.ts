@@ -39,7 +39,7 @@ test('a full run keeps the states of old raw events, and a later one removes the
   const old = (await chain()).slice(0, 3)
   const first = await batch.run({ mode: 'full', keepGenerations: 1 })
   await batch.expectAllCounted(first)
-  expect(first).toMatchObject({ format: 3, floor: [0, 0] })
+  expect(first).toMatchObject({ format: 4, floor: [0, 0] })
   const [summary, ...raw] = await chain()
   expect(summary).toMatchObject({ kind: 'summary', format: 2, start: 0, end: old[2]!.end, rows: 150, deadLetters: 6 })
   expect(raw.map(({ kind }) => kind)).toEqual(Array.from({ length: 6 }, () => 'events'))

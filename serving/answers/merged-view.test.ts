@@ -140,14 +140,14 @@ async function publish(events: readonly Event[]): Promise<void> {
   const staged = await lake.beginGeneration()
   const views: Record<string, ViewStates> = {}
   for (const view of dataset.views.values()) {
-    const file = await staged.stageFile(`${view.name}.parquet`)
+    const file = await staged.stageFile('states', view.name)
     const rows = await connection.run(
       `COPY (${view.partialSql(rowsSql(events, 0))}) TO ${quoteText(file.writePath)} (FORMAT parquet)`,
     )
     views[view.name] = { hash: view.hash, files: [await file.finish(rows)] }
   }
   await staged.commit({
-    format: 2,
+    format: 4,
     dataset: 'talks',
     id: staged.id,
     log: 'l',
@@ -392,7 +392,7 @@ test('a file that was edited in place gives an error that names it, not another 
     edited[at]! ^= 1
     writeFileSync(path, edited)
     await expect(ask('by_topic', {})).rejects.toThrow(
-      /by_topic\.parquet' does not have the checksum.*`watershed batch run --full`/,
+      /states\/by_topic\/[0-9a-f]+\.parquet' does not have the checksum.*`watershed batch run --full`/,
     )
   }
   writeFileSync(path, bytes)

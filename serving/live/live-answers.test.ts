@@ -381,14 +381,14 @@ test('each file is read once: of a closed segment when it closed, of a generatio
   await publish('full')
   await live.refresh()
   expect(visits(await ask({ view: 'by_page' }))).toBe(130)
-  expect(filesRead.filter((path) => path.includes('generations/') && path.includes('by_page'))).toHaveLength(1)
+  expect(filesRead.filter((path) => path.includes('states/') && path.includes('by_page'))).toHaveLength(1)
   await append(4)
   await close()
   await publish('incremental')
   await live.refresh()
   expect(visits(await ask({ view: 'by_page' }))).toBe(134)
-  const generations = filesRead.filter((path) => path.includes('generations/') && path.includes('by_page'))
-  expect(generations).toHaveLength(2)
+  const states = filesRead.filter((path) => path.includes('states/') && path.includes('by_page'))
+  expect(states).toHaveLength(2)
 })
 
 test('files that are gone before they are read are looked for anew, also while a view is brought up to date', async () => {

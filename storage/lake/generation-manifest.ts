@@ -25,8 +25,8 @@ export interface ViewStates {
 }
 
 export interface GenerationManifest {
-  /** 3: it has `floor`: earlier versions cannot read the summaries of this lake */
-  readonly format: 2 | 3
+  /** 4: its files are named by their content, and other generations may name them, too; before, each generation had files of its own */
+  readonly format: 2 | 3 | 4
   readonly dataset: string
   /** g000001, g000002, … */
   readonly id: string

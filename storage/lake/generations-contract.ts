@@ -5,31 +5,65 @@ import { HASH, publish, type WithLake } from './lake-contract-fixture.ts'
 export function generationsContract(driver: string, withLake: WithLake): void {
   describe(`lake contract, generations: ${driver}`, () => {
     it(
-      'takes over files of another generation, which remain when that generation is removed',
+      'refers to files of another generation, which remain until the last one that names them is removed',
       withLake(async (under) => {
         const lake = await under.open()
         const first = await publish(under, lake, [10])
         const [file] = first.views.by_country!.files
         const staged = await lake.beginGeneration()
-        const taken = await staged.takeOver(file!, 'by_country.parquet')
-        expect(taken).toEqual({ ...file, path: taken.path })
-        expect(taken.path).not.toBe(file!.path)
-        const more = await staged.stageFile('by_country.1.parquet')
+        expect(await staged.refer('states', 'by_country', file!)).toEqual(file)
+        const more = await staged.stageFile('states', 'by_country')
         await under.write(lake, more, 'states of [10, 20)')
-        const files = [taken, await more.finish(1)]
+        const files = [file!, await more.finish(1)]
         const views = { by_country: { hash: HASH, files } }
         await staged.commit({ ...first, id: staged.id, mode: 'incremental', base: first.id, boundary: [20], views })
         await lake.setCurrent(staged.id)
         await lake.removeGeneration(first.id)
+        await lake.sweepOrphans(-60_000)
         const reader = await under.open()
         expect(await Promise.all(files.map((each) => under.read(reader, each)))).toEqual([
           'states up to 10',
           'states of [10, 20)',
         ])
-        expect((await reader.verifyFiles()).problems).toEqual([])
-        const third = await lake.beginGeneration()
-        await expect(third.takeOver(file!, 'by_country.parquet')).rejects.toMatchObject({ code: 'file-missing' })
-        await third.discard()
+        expect(await reader.verifyFiles()).toMatchObject({ files: 2, problems: [] })
+        const third = await publish(under, lake, [30])
+        await lake.setCurrent(third.id)
+        await lake.removeGeneration(staged.id)
+        expect(await lake.sweepOrphans(-60_000)).toBe('states up to 10'.length + 'states of [10, 20)'.length)
+        for (const each of files) expect(() => reader.resolve(each)).toThrow(/does not exist/)
+        expect(await under.read(reader, third.views.by_country!.files[0]!)).toBe('states up to 30')
+      }),
+    )
+
+    it(
+      'has equal content once, and keeps it when a generation that wrote it again is discarded',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const first = await publish(under, lake, [10])
+        const [file] = first.views.by_country!.files
+        const staged = await lake.beginGeneration()
+        const again = await staged.stageFile('states', 'by_country')
+        await under.write(lake, again, 'states up to 10')
+        expect(await again.finish(1)).toEqual(file)
+        const other = await staged.stageFile('states', 'by_country')
+        await under.write(lake, other, 'states of a failed run')
+        const created = await other.finish(1)
+        await staged.discard()
+        expect(await under.read(lake, file!)).toBe('states up to 10')
+        expect(() => lake.resolve(created)).toThrow(/does not exist/)
+      }),
+    )
+
+    it(
+      'publishes no generation that names a missing file',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const first = await publish(under, lake, [10])
+        const staged = await lake.beginGeneration()
+        const gone = { ...first.views.by_country!.files[0]!, path: `states/by_country/${'0'.repeat(64)}.parquet` }
+        const manifest = { ...first, id: staged.id, views: { by_country: { hash: HASH, files: [gone] } } }
+        await expect(staged.commit(manifest)).rejects.toMatchObject({ code: 'file-missing' })
+        expect(await lake.generations()).toEqual([first])
       }),
     )
 
@@ -81,7 +115,7 @@ export function generationsContract(driver: string, withLake: WithLake): void {
       withLake(async (under) => {
         const lake = await under.open()
         const staged = await lake.beginGeneration()
-        await under.write(lake, await staged.stageFile('by_country.parquet'), 'half')
+        await under.write(lake, await staged.stageFile('states', 'by_country'), 'half')
         expect(await lake.generations()).toEqual([])
         await staged.discard()
         const published = await publish(under, lake, [1])

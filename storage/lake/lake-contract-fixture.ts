@@ -44,7 +44,7 @@ export function emptySegment(partition: number, start: number, end: number): Seg
 /** A generation's manifest without views. */
 export function emptyGeneration(id: string, boundary: readonly number[]): GenerationManifest {
   return {
-    format: 2,
+    format: 4,
     dataset: DATASET,
     id,
     log: 'log-1',
@@ -110,7 +110,7 @@ export async function landTens(under: LakeUnderTest, lake: Lake, end: number): P
 
 export async function publish(under: LakeUnderTest, lake: Lake, boundary: number[]): Promise<GenerationManifest> {
   const staged: StagedGeneration = await lake.beginGeneration()
-  const view = await staged.stageFile('by_country.parquet')
+  const view = await staged.stageFile('states', 'by_country')
   await under.write(lake, view, `states up to ${boundary}`)
   const views = { by_country: { hash: HASH, files: [await view.finish(1)] } }
   const manifest: GenerationManifest = { ...emptyGeneration(staged.id, boundary), views }

@@ -151,7 +151,7 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
         const file = await orphan.finish(1)
         await under.write(lake, await lake.stageSegmentFile(0, 10, 'events'), 'half')
         const begun = await lake.beginGeneration()
-        await under.write(lake, await begun.stageFile('by_country.parquet'), 'half')
+        await under.write(lake, await begun.stageFile('states', 'by_country'), 'half')
         expect(await lake.sweepOrphans(-60_000)).toBe('orphan'.length + 'half'.length * 2)
         expect(() => lake.resolve(file)).toThrow(/does not exist/)
         expect(await under.read(lake, kept.manifest.events!)).toBe('events kept')

@@ -3,6 +3,7 @@
  * Drivers: local-lake (a local or shared folder), memory-lake (for the protocol simulation).
  */
 import type { Offset } from '#core/offsets.ts'
+import type { ContentKind } from './content-names.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeError } from './lake-error.ts'
 import type { LogRefusal } from './log-refusal.ts'
@@ -107,7 +108,7 @@ export interface Lake {
   beginGeneration(): Promise<StagedGeneration>
   /** Switches CURRENT to a kept generation with one rename, durably. @throws if the generation does not exist */
   setCurrent(id: string): Promise<void>
-  /** Removes a generation's files, also if its manifest cannot be read. Refuses the current one. */
+  /** Removes a generation, also if its manifest cannot be read, and refuses the current one. The files that only it named are swept later. */
   removeGeneration(id: string): Promise<void>
   /**
    * Removes segment files and manifests that were replaced by a compacted segment, and partials, in both cases of segments that end at or
@@ -115,7 +116,7 @@ export interface Lake {
    */
   removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number>
   /**
-   * Removes orphans of crashes: files that no manifest names and that were not touched for `untouchedMs`, by the clock that dates them. This
+   * Removes what no manifest needs: orphans of crashes, and states of removed generations, that is files that no manifest names and that were not touched for `untouchedMs`, by the clock that dates them. This
    * machine's clock may be another one, and wrong: what another process is writing must not look old. Returns the number of bytes freed.
    */
   sweepOrphans(untouchedMs: number): Promise<number>
@@ -148,14 +149,19 @@ export interface UnreadableGeneration {
 
 export interface StagedGeneration {
   readonly id: string
-  stageFile(name: string): Promise<StagedFile>
   /**
-   * Takes over a file of another generation unchanged, under a name in this one, so that it outlives the other generation:
-   * a hard link if the file system supports it, otherwise a copy. @throws LakeError if the file is missing or has another size
+   * Stages a file of a view's states or a dictionary's entries. It is finished under a name of its content, which is the same file if it
+   * exists; `discard` of the staged file only removes what is unfinished.
    */
-  takeOver(file: LakeFile, name: string): Promise<LakeFile>
-  /** writes the manifest durably: the generation is then listed, but not current */
+  stageFile(kind: ContentKind, name: string): Promise<StagedFile>
+  /**
+   * A file of another generation, to be named by this one too. Nothing is written, except for files of earlier versions, which belong to
+   * their generation: they get a name of their content. @throws LakeError if such a file is missing
+   */
+  refer(kind: ContentKind, name: string, file: LakeFile): Promise<LakeFile>
+  /** Writes the manifest durably: the generation is then listed, but not current. @throws LakeError if a file that it names is missing or has another size */
   commit(manifest: GenerationManifest): Promise<void>
+  /** removes the unpublished generation, and the files that it created */
   discard(): Promise<void>
 }
 

@@ -10,13 +10,15 @@ import { isGenerationId } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
 
 const SEGMENT_FORMATS = [1, 2]
-const GENERATION_FORMATS = [2, 3]
+const GENERATION_FORMATS = [2, 3, 4]
 
 const count = z.int().min(0)
 const file = z.strictObject({
   path: z
     .string()
-    .regex(/^(segments\/p\d{4}|generations\/g\d{6,})\/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(parquet|ndjson\.zst)$/),
+    .regex(
+      /^(segments\/p\d{4}|generations\/g\d{6,}|(states|dictionaries)\/[A-Za-z0-9_-]+)\/[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(parquet|ndjson\.zst)$/,
+    ),
   bytes: count,
   rows: count,
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -77,7 +79,7 @@ function isSummaryWhole({ format, kind, replaces, events, raw, deadLetterFile }:
 }
 
 const generation: z.ZodType<GenerationManifest> = z.strictObject({
-  format: z.union([z.literal(2), z.literal(3)]),
+  format: z.union([z.literal(2), z.literal(3), z.literal(4)]),
   dataset: z.string().min(1),
   id: generationName,
   log: z.string().min(1),

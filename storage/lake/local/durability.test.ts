@@ -105,7 +105,7 @@ test('a generation: its files, also those taken over, before its manifest, and i
     seen.push([name, contents.get(ino) === size ? null : 'the content of CURRENT was not synced'])
   })
   const staged = await lake.beginGeneration()
-  const view = await staged.stageFile('v.parquet')
+  const view = await staged.stageFile('states', 'v')
   await writeFile(view.writePath, 'states')
   const file = await view.finish(1)
   expect(lossOf(join(lake.folder, file.path))).toBeNull()
@@ -117,7 +117,7 @@ test('a generation: its files, also those taken over, before its manifest, and i
   ])
   expect(lossOf(join(lake.folder, 'CURRENT'))).toBeNull()
   const next = await lake.beginGeneration()
-  expect(lossOf(join(lake.folder, (await next.takeOver(file, 'v.parquet')).path))).toBeNull()
+  expect(lossOf(join(lake.folder, (await next.refer('states', 'v', file)).path))).toBeNull()
 })
 
 test('the result of a verification, and a refusal until it is lifted', async () => {

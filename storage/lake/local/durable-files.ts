@@ -1,6 +1,6 @@
 /** Durable writes: after a crash at any point a file is complete under its final name, or does not exist. */
 import { createHash, randomBytes } from 'node:crypto'
-import { constants, copyFile, link, mkdir, open, rename, rm, unlink } from 'node:fs/promises'
+import { constants, copyFile, link, mkdir, open, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { explainFault, isMissing, LakeError } from '../lake-error.ts'
 
@@ -147,6 +147,19 @@ async function writeStaged(path: string, text: string): Promise<string> {
   } catch (error) {
     await rm(staged, { force: true }).catch(() => {})
     throw explainFault(error, 'cannot write', staged)
+  }
+}
+
+/** Now, by the clock that dates the files of this folder. */
+export async function fileSystemNowMs(folder: string): Promise<number> {
+  const probe = join(folder, `.now-${randomName()}${UNFINISHED}`)
+  try {
+    await writeFile(probe, '')
+    return (await stat(probe)).mtimeMs
+  } catch (error) {
+    throw explainFault(error, 'cannot write', probe)
+  } finally {
+    await removeFile(probe)
   }
 }
 

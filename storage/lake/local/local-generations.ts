@@ -2,13 +2,15 @@
 import { access, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StepHook } from '#core/steps.ts'
+import { isContentPath } from '../content-names.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
-import type { StagedFile, StagedGeneration, UnreadableGeneration } from '../lake.ts'
+import type { StagedGeneration, UnreadableGeneration } from '../lake.ts'
 import { explainFault, isMissing, LakeError } from '../lake-error.ts'
 import { generationId, generationNumber, isGenerationId } from '../manifest-names.ts'
 import { damaged, HEAL_GENERATION, manifestText, readGenerationManifest } from '../manifest-text.ts'
-import { createExclusive, fsyncFolder, linkOrCopy, makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
-import { stageFile, type Unnamed } from './local-staged-file.ts'
+import type { LakeFile } from '../segment-manifest.ts'
+import { createExclusive, fsyncFolder, makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
+import { LocalContents } from './local-contents.ts'
 
 const MANIFEST = 'manifest.json'
 
@@ -17,17 +19,28 @@ type Published =
   | { readonly id: string; readonly manifest: GenerationManifest; readonly error: null }
   | { readonly id: string; readonly manifest: null; readonly error: LakeError }
 
+export interface LocalGenerationsOptions {
+  readonly folder: string
+  readonly dataset: string
+  readonly step: StepHook
+  readonly resolve: (file: LakeFile) => string
+}
+
 export class LocalGenerations {
   readonly #folder: string
   readonly #dataset: string
   readonly #step: StepHook
-  readonly #unnamed: Unnamed = new Set()
+  readonly #resolve: (file: LakeFile) => string
+  readonly #contents: LocalContents
   readonly #parsed = new Map<string, GenerationManifest>()
 
-  constructor(folder: string, dataset: string, step: StepHook) {
-    this.#folder = folder
-    this.#dataset = dataset
-    this.#step = step
+  /** @param options.resolve throws LakeError for a file that is missing or has another size */
+  constructor(options: LocalGenerationsOptions) {
+    this.#folder = options.folder
+    this.#dataset = options.dataset
+    this.#step = options.step
+    this.#resolve = options.resolve
+    this.#contents = new LocalContents(options.folder, async () => this.#named())
   }
 
   async current(): Promise<GenerationManifest | null> {
@@ -153,6 +166,7 @@ export class LocalGenerations {
         `lake, dataset '${this.#dataset}': generation ${id} is the current one and cannot be removed; make another generation current first`,
       )
     }
+    await this.#contents.touch(await this.#namedOnlyBy(id))
     await removeFile(join(this.#place(id), MANIFEST))
     this.#parsed.delete(id)
     await this.clear(id)
@@ -162,6 +176,29 @@ export class LocalGenerations {
   async clear(id: string): Promise<void> {
     for (const name of await readdir(this.#place(id))) await removeFile(join(this.#place(id), name))
     if ((await this.ids()).at(-1) !== id) await rmdir(this.#place(id))
+  }
+
+  /**
+   * Files named by content that no generation names; none while a manifest cannot be read, as it may name them. They are listed before the
+   * manifests are read, so that a file of a generation that is published in between counts as named.
+   */
+  async unnamedContents(): Promise<string[]> {
+    const present = await this.#contents.present()
+    const published = await this.#published()
+    if (published.some(({ error }) => error !== null)) return []
+    const named = namedBy(published.flatMap(({ manifest }) => manifest ?? []))
+    return present.filter((path) => !named.has(path))
+  }
+
+  async #named(): Promise<ReadonlySet<string>> {
+    return namedBy(await this.list())
+  }
+
+  async #namedOnlyBy(id: string): Promise<string[]> {
+    const readable = await this.list()
+    const others = namedBy(readable.filter((manifest) => manifest.id !== id))
+    const own = namedBy(readable.filter((manifest) => manifest.id === id))
+    return [...own].filter((path) => isContentPath(path) && !others.has(path))
   }
 
   #place(id: string): string {
@@ -176,19 +213,18 @@ export class LocalGenerations {
   }
 
   #staged(id: string): StagedGeneration {
+    const created = new Set<string>()
+    let drafts = 0
     return {
       id,
-      stageFile: async (name): Promise<StagedFile> =>
-        stageFile(this.#folder, `generations/${id}/${fileName(name)}`, this.#unnamed),
-      takeOver: async (file, name) => {
-        const path = `generations/${id}/${fileName(name)}`
-        await linkOrCopy(join(this.#folder, file.path), join(this.#folder, path))
-        return { ...file, path }
-      },
+      stageFile: async (kind, name) =>
+        this.#contents.stage(`generations/${id}/${name}.${drafts++}.parquet`, kind, name, created),
+      refer: (kind, name, file) => this.#contents.refer(kind, name, file),
       commit: (manifest) => this.#commit(id, manifest),
       discard: async () => {
         if (await this.load(id)) throw new RangeError(`lake: generation ${id} is published; remove it instead`)
         await rm(this.#place(id), { recursive: true, force: true })
+        await this.#contents.removeUnnamed(created)
       },
     }
   }
@@ -201,18 +237,17 @@ export class LocalGenerations {
       )
     }
     const text = manifestText(manifest, path)
+    for (const file of generationFiles(manifest)) this.#resolve(file)
     if (!(await createExclusive(path, text))) {
       throw new LakeError(
         'already-committed',
         `lake, dataset '${this.#dataset}': generation ${id} is already published`,
       )
     }
-    for (const file of generationFiles(manifest)) this.#unnamed.delete(file.path)
     await this.#step('generation:published')
   }
 }
 
-function fileName(name: string): string {
-  if (/^[A-Za-z0-9_-][A-Za-z0-9_.-]*\.parquet$/.test(name)) return name
-  throw new RangeError(`lake: '${name}' is not a valid file name in a generation`)
+function namedBy(manifests: readonly GenerationManifest[]): Set<string> {
+  return new Set(manifests.flatMap(generationFiles).map(({ path }) => path))
 }

@@ -25,10 +25,10 @@ async function land(lake: LocalLake, start: number, end: number) {
   return manifest
 }
 
-async function publish(lake: LocalLake): Promise<GenerationManifest> {
+async function publish(lake: LocalLake, states = 'states'): Promise<GenerationManifest> {
   const staged = await lake.beginGeneration()
-  const view = await staged.stageFile('v.parquet')
-  await writeFile(view.writePath, 'states')
+  const view = await staged.stageFile('states', 'v')
+  await writeFile(view.writePath, states)
   const views = { v: { hash: 'h', files: [await view.finish(1)] } }
   const manifest: GenerationManifest = { ...emptyGeneration(staged.id, [10]), views, rows: 10 }
   await staged.commit(manifest)
@@ -89,13 +89,13 @@ describe('a manifest that can not be believed', () => {
     })
     const generation = await publish(lake)
     const path = join(folder, DATASET, 'generations', generation.id, 'manifest.json')
-    await writeFile(path, (await readFile(path, 'utf8')).replace('"format": 2', '"format": 1'))
+    await writeFile(path, (await readFile(path, 'utf8')).replace('"format": 4', '"format": 1'))
     await expect((await open()).current()).rejects.toThrow(/an older version .* format 1, .* reads format 2/)
   })
 
   it('of a generation that is not current keeps no other one from being listed, swept around and removed', async () => {
     const lake = await open()
-    const [old, next] = [await publish(lake), await publish(lake)]
+    const [old, next] = [await publish(lake, 'old states'), await publish(lake)]
     const path = join(folder, DATASET, 'generations', old.id, 'manifest.json')
     await writeFile(path, 'torn')
     const reader = await open()
@@ -107,9 +107,13 @@ describe('a manifest that can not be believed', () => {
       },
     ])
     expect((await reader.verifyFiles()).problems).toEqual([expect.stringContaining(path)])
+    const [own] = old.views.v!.files
     await reader.sweepOrphans(-60_000)
     expect(await readFile(path, 'utf8')).toBe('torn')
+    expect(() => reader.resolve(own!)).not.toThrow()
     await reader.removeGeneration(old.id)
+    await reader.sweepOrphans(-60_000)
+    expect(() => reader.resolve(own!)).toThrow(/does not exist/)
     expect([await reader.unreadableGenerations(), await reader.generationIds()]).toEqual([[], [next.id]])
   })
 

@@ -2,7 +2,8 @@
  * The lake in a local or shared folder:
  *   <folder>/<dataset>/segments/p0000/<start>-<kind>-<random>.parquet, and <start>-raw-<random>.ndjson.zst
  *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json of compacted segments
- *   <folder>/<dataset>/generations/g000001/{manifest.json, <view>[.<n>].parquet, <dictionary>.dictionary.parquet}
+ *   <folder>/<dataset>/generations/g000001/manifest.json; of earlier versions also the files that it names
+ *   <folder>/<dataset>/{states/<view>,dictionaries/<dictionary>}/<sha256>.parquet, which any number of generations name
  *   <folder>/<dataset>/CURRENT
  *   <folder>/<dataset>/VERIFIED
  *   <folder>/<dataset>/RUN, while a batch run writes
@@ -69,7 +70,7 @@ export class LocalLake implements Lake {
     this.dataset = dataset
     this.#segments = new LocalSegments({ folder, dataset, step, resolve: (file) => this.resolve(file) })
     this.#repair = new LocalSegmentRepair(folder, this.#segments)
-    this.#generations = new LocalGenerations(folder, dataset, step)
+    this.#generations = new LocalGenerations({ folder, dataset, step, resolve: (file) => this.resolve(file) })
     this.#refusals = new LocalRefusals(folder)
   }
 
@@ -251,7 +252,7 @@ const AROUND = { before: (): void => {}, after: (): void => {} }
 
 /** Raw events exist only once in the lake; generations can be rebuilt from them. */
 function remedyOf(path: string): string {
-  return path.includes('/generations/')
+  return /\/(generations|states|dictionaries)\//.test(path)
     ? 'restore it from a copy, or build a new generation with `watershed batch run --full`'
     : 'restore it from a copy'
 }

@@ -1,9 +1,9 @@
 /** Removes orphans of crashes: files that no manifest names. Only names that the lake itself generates are touched. */
-import { readdir, stat, writeFile } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { explainFault, isMissing } from '../lake-error.ts'
+import { isMissing } from '../lake-error.ts'
 import { segmentFiles } from '../segment-files.ts'
-import { randomName, removeFile, UNFINISHED } from './durable-files.ts'
+import { fileSystemNowMs, removeFile, UNFINISHED } from './durable-files.ts'
 import type { LocalGenerations } from './local-generations.ts'
 import type { LocalSegments } from './local-segments.ts'
 
@@ -21,9 +21,10 @@ export async function sweepLocalOrphans(
   const manifests = await segments.all()
   const named = new Set([...manifests.values()].flatMap(segmentFiles).map((file) => file.path))
   const orphans = present.filter((path) => !named.has(path))
+  const unnamed = await generations.unnamedContents()
   const drafts = [...(await unfinished(folder, '.')), ...(await unfinished(folder, 'manifests'))]
   let freed = 0
-  for (const path of [...orphans, ...drafts]) freed += await removeIfOld(join(folder, path), olderThanMs)
+  for (const path of [...orphans, ...unnamed, ...drafts]) freed += await removeIfOld(join(folder, path), olderThanMs)
   for (const id of await unpublished(generations)) {
     const place = join(folder, 'generations', id)
     const names = await readdir(place)
@@ -32,19 +33,6 @@ export async function sweepLocalOrphans(
     if ((await readdir(place)).length === 0) await generations.clear(id)
   }
   return freed
-}
-
-/** Now, by the clock that dates the files of this folder. */
-async function fileSystemNowMs(folder: string): Promise<number> {
-  const probe = join(folder, `.now-${randomName()}${UNFINISHED}`)
-  try {
-    await writeFile(probe, '')
-    return (await stat(probe)).mtimeMs
-  } catch (error) {
-    throw explainFault(error, 'cannot write', probe)
-  } finally {
-    await removeFile(probe)
-  }
 }
 
 async function unfinished(folder: string, below: string): Promise<string[]> {

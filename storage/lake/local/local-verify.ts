@@ -31,12 +31,13 @@ async function neededFiles(segments: LocalSegments, generations: LocalGeneration
   const counted = (partition: number): number =>
     kept.length === 0 ? 0 : Math.min(...kept.map((generation) => generation.boundary[partition] ?? 0))
   const manifests = [...(await segments.all()).values()]
-  return [
+  const files = [
     ...manifests.flatMap((manifest) =>
       manifest.end > counted(manifest.partition) ? segmentFiles(manifest) : lastingFiles(manifest),
     ),
     ...kept.flatMap(generationFiles),
   ]
+  return [...new Map(files.map((file) => [file.path, file])).values()]
 }
 
 async function compare(path: string, file: LakeFile): Promise<string | null> {

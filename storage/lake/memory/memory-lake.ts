@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
+import { type ContentKind, contentPath, isNamedByContent } from '../content-names.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
 import type {
   ChainsOptions,
@@ -247,15 +248,18 @@ export class MemoryLake implements Lake {
   async beginGeneration(): Promise<StagedGeneration> {
     await this.#pause()
     const id = generationId(++this.folder.begun)
+    const created = new Set<string>()
+    let drafts = 0
     return {
       id,
-      stageFile: async (name) => {
+      stageFile: async (kind, name) => {
         await this.#pause()
-        return this.#stage(`generations/${id}/${name}`)
+        return this.#stageContent(`generations/${id}/${name}.${drafts++}`, kind, name, created)
       },
-      takeOver: async (file, name) => {
+      refer: async (kind, name, file) => {
         await this.#pause()
-        const path = `generations/${id}/${name}`
+        if (isNamedByContent(file)) return file
+        const path = contentPath(kind, name, file.sha256)
         this.folder.files.set(path, this.get(file))
         return { ...file, path }
       },
@@ -264,6 +268,7 @@ export class MemoryLake implements Lake {
         if (this.folder.generations.has(id))
           throw new LakeError('already-committed', `lake: ${id} is already published`)
         if (manifest.id !== id) throw new RangeError(`lake: the manifest of ${manifest.id} does not belong to ${id}`)
+        for (const file of generationFiles(manifest)) this.resolve(file)
         this.folder.generations.set(id, copyOf(manifest))
         await this.#step('generation:published')
       },
@@ -272,6 +277,8 @@ export class MemoryLake implements Lake {
         if (this.folder.generations.has(id))
           throw new RangeError(`lake: generation ${id} is published; remove it instead`)
         this.#removeBelow(`generations/${id}/`)
+        const named = this.#namedContents()
+        for (const path of created) if (!named.has(path)) this.folder.files.delete(path)
       },
     }
   }
@@ -315,13 +322,14 @@ export class MemoryLake implements Lake {
   async sweepOrphans(): Promise<number> {
     await this.#pause()
     const named = new Set([...this.folder.manifests.values()].flatMap(segmentFiles).map((file) => file.path))
+    const contents = this.#namedContents()
     let freed = 0
-    for (const [path, contents] of this.folder.files) {
+    for (const [path, text] of this.folder.files) {
       const [kind, id] = path.split('/')
-      const needed = kind === 'segments' ? named.has(path) : this.folder.generations.has(id!)
+      const needed = kind === 'segments' ? named.has(path) : contents.has(path) || this.folder.generations.has(id!)
       if (needed) continue
       this.folder.files.delete(path)
-      freed += Buffer.byteLength(contents)
+      freed += Buffer.byteLength(text)
     }
     return freed
   }
@@ -405,6 +413,34 @@ export class MemoryLake implements Lake {
         if (this.#unnamed.delete(path)) this.folder.files.delete(path)
       },
     }
+  }
+
+  #stageContent(draft: string, kind: ContentKind, name: string, created: Set<string>): StagedFile {
+    const writePath = `${draft}${UNFINISHED}`
+    const { files } = this.folder
+    return {
+      writePath,
+      finish: async (rows) => {
+        await this.#pause()
+        const contents = files.get(writePath)
+        if (contents === undefined)
+          throw new LakeError('file-missing', `lake: the staged file '${writePath}' was not written`)
+        const path = contentPath(kind, name, sha256(contents))
+        if (!files.has(path)) created.add(path)
+        files.delete(writePath)
+        files.set(path, contents)
+        await this.#pause()
+        return { path, bytes: Buffer.byteLength(contents), rows, sha256: sha256(contents) }
+      },
+      discard: async () => {
+        await this.#pause()
+        files.delete(writePath)
+      },
+    }
+  }
+
+  #namedContents(): Set<string> {
+    return new Set([...this.folder.generations.values()].flatMap(generationFiles).map(({ path }) => path))
   }
 
   #claim(manifest: SegmentManifest): string[] {

@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { GenerationManifest } from '../generation-manifest.ts'
+import { DATASET, emptyGeneration } from '../lake-contract-fixture.ts'
+import { manifestText } from '../manifest-text.ts'
+import { LocalLake } from './local-lake.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'contents-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const open = () => LocalLake.open({ folder, dataset: DATASET })
+
+async function publish(lake: LocalLake, states: string): Promise<GenerationManifest> {
+  const staged = await lake.beginGeneration()
+  const view = await staged.stageFile('states', 'v')
+  await writeFile(view.writePath, states)
+  const views = { v: { hash: 'h', files: [await view.finish(1)] } }
+  const manifest: GenerationManifest = { ...emptyGeneration(staged.id, [10]), views, rows: 10 }
+  await staged.commit(manifest)
+  await lake.setCurrent(staged.id)
+  return manifest
+}
+
+test('a file takes the place of a damaged file of that name', async () => {
+  const lake = await open()
+  const first = await publish(lake, 'states')
+  const [file] = first.views.v!.files
+  await writeFile(lake.resolve(file!), 'staets')
+  const second = await publish(lake, 'states')
+  expect(second.views.v!.files).toEqual([file])
+  await lake.check([file!])
+  expect(await readFile(lake.resolve(file!), 'utf8')).toBe('states')
+})
+
+test('files remain for readers of a removed generation until they have been unneeded for a time', async () => {
+  const lake = await open()
+  const old = await publish(lake, 'old states')
+  const [file] = old.views.v!.files
+  await utimes(lake.resolve(file!), 1_000, 1_000)
+  await publish(lake, 'states')
+  await lake.removeGeneration(old.id)
+  expect(await lake.sweepOrphans(3_600_000)).toBe(0)
+  expect(await readFile(lake.resolve(file!), 'utf8')).toBe('old states')
+  await utimes(lake.resolve(file!), 1_000, 1_000)
+  expect(await lake.sweepOrphans(3_600_000)).toBe('old states'.length)
+})
+
+test('a new generation takes over the files of generations of earlier versions, which had files of their own', async () => {
+  const lake = await open()
+  const place = join(folder, DATASET, 'generations', 'g000001')
+  await mkdir(place, { recursive: true })
+  await writeFile(join(place, 'v.parquet'), 'states')
+  const sha256 = createHash('sha256').update('states').digest('hex')
+  const file = { path: 'generations/g000001/v.parquet', bytes: 6, rows: 1, sha256 }
+  const old: GenerationManifest = {
+    ...emptyGeneration('g000001', [10]),
+    format: 2,
+    views: { v: { hash: 'h', files: [file] } },
+  }
+  await writeFile(join(place, 'manifest.json'), manifestText(old, 'x'))
+  await lake.setCurrent('g000001')
+  expect(await lake.current()).toEqual(old)
+  const staged = await lake.beginGeneration()
+  const referred = await staged.refer('states', 'v', file)
+  expect(referred).toEqual({ ...file, path: `states/v/${sha256}.parquet` })
+  await staged.commit({ ...old, format: 4, id: staged.id, views: { v: { hash: 'h', files: [referred] } } })
+  await lake.setCurrent(staged.id)
+  await lake.removeGeneration('g000001')
+  await lake.sweepOrphans(-60_000)
+  expect(await readFile(lake.resolve(referred), 'utf8')).toBe('states')
+  expect((await lake.verifyFiles()).problems).toEqual([])
+})
