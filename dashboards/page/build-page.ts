@@ -8,7 +8,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildResult } from 'esbuild'
-import countries from 'i18n-iso-countries'
+import { worldFile } from './world-file.ts'
 
 /** name → content; names of scripts and styles carry a hash of their content */
 export type BuiltPage = ReadonlyMap<string, Buffer>
@@ -17,6 +17,8 @@ const SOURCE = fileURLToPath(new URL('src', import.meta.url))
 /** what it shares with the server */
 const SHARED = fileURLToPath(new URL('../../core/answer-changes.ts', import.meta.url))
 const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url))
+/** what builds it */
+const BUILDERS = ['build-page.ts', 'world-file.ts'].map((name) => fileURLToPath(new URL(name, import.meta.url)))
 const KEPT = join(MODULES, '.cache/page')
 /** the packages that are part of it, or build it */
 const PACKAGES = [
@@ -29,8 +31,6 @@ const PACKAGES = [
   'i18n-iso-countries',
   'eventsource-parser',
 ] as const
-/** the country shapes are fetched when a map is shown */
-const WORLD = join(MODULES, 'world-atlas/countries-50m.json')
 const BROWSERS = ['es2022']
 
 /** The page, kept from before or built now. @throws if a source does not compile */
@@ -61,18 +61,18 @@ async function keep(page: BuiltPage, folder: string): Promise<void> {
 
 /** Of every source and of the versions of the packages. */
 function fingerprint(): string {
-  const hash = createHash('sha256').update(readFileSync(fileURLToPath(import.meta.url)))
+  const hash = createHash('sha256')
+  for (const path of [...BUILDERS, SHARED]) hash.update(readFileSync(path))
   const sources = readdirSync(SOURCE, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   for (const path of sources.map(({ parentPath, name }) => join(parentPath, name)).toSorted())
     hash.update(relative(SOURCE, path)).update(readFileSync(path))
-  hash.update(readFileSync(SHARED))
   for (const name of PACKAGES) hash.update(readFileSync(join(MODULES, name, 'package.json')))
   return hash.digest('hex').slice(0, 16)
 }
 
 async function buildPage(): Promise<BuiltPage> {
   const esbuild = await import('esbuild')
-  const world = worldFile()
+  const world = worldFile(MODULES)
   const worldName = `world-${createHash('sha256').update(world).digest('hex').slice(0, 8).toUpperCase()}.json`
   try {
     const result = await esbuild.build({
@@ -95,23 +95,6 @@ async function buildPage(): Promise<BuiltPage> {
   } finally {
     await esbuild.stop()
   }
-}
-
-/** The shapes of all countries by their numeric code, and the numeric codes by the others (ISO 3166-1). */
-function worldFile(): Buffer {
-  const { objects, arcs, transform } = JSON.parse(readFileSync(WORLD, 'utf8')) as Record<string, unknown>
-  const codes = Object.keys(countries.getAlpha2Codes()).flatMap((alpha2): [string, string][] => {
-    const numeric = countries.alpha2ToNumeric(alpha2)
-    const alpha3 = countries.alpha2ToAlpha3(alpha2)
-    return numeric === undefined ? [] : [alpha2, alpha3 ?? alpha2].map((code) => [code.toLowerCase(), numeric])
-  })
-  const topology = {
-    type: 'Topology',
-    objects: { countries: (objects as { countries: unknown }).countries },
-    arcs,
-    transform,
-  }
-  return Buffer.from(JSON.stringify({ topology, codes: Object.fromEntries(codes) }))
 }
 
 function filesOf({ outputFiles = [] }: BuildResult): BuiltPage {

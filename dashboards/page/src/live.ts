@@ -9,6 +9,7 @@ import type { Answer } from './answer.ts'
 import { get } from './api.ts'
 import { type Fault, faultOf } from './fault.ts'
 import { canFollow, type FollowedQuestion, PageStream } from './page-stream.ts'
+import { Redraws } from './redraws.ts'
 
 export type { Fault } from './fault.ts'
 
@@ -23,7 +24,7 @@ export interface Known<T> {
 const AT_ONCE_MAX = 3
 const EVERY_MS = 2_000
 /** of an answer that is followed: more often, nobody can read it */
-const PAUSE_MS = 1_000
+const PAUSE_MS = 2_000
 /** a question that could not be followed is asked for so long */
 const FOLLOW_AGAIN_MS = 60_000
 /** after a fault, doubled each time */
@@ -35,6 +36,7 @@ export const connection = signal<'connecting' | 'up' | 'unreachable' | 'signed-o
 /** The user can hold the page still, for example to read a number. */
 export const paused = signal(false)
 
+const redraws = new Redraws()
 const stream = new PageStream(() => {
   connection.value = 'up'
 })
@@ -49,6 +51,9 @@ class Question implements FollowedQuestion {
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
   #asking = false
+  readonly #redraw = (): void => {
+    for (const listener of this.#listeners) listener()
+  }
   #followed = false
   #followAgainMs = Number.NEGATIVE_INFINITY
 
@@ -133,9 +138,13 @@ class Question implements FollowedQuestion {
     }
   }
 
+  /** What is new to the reader is told at once, and what merely changed with all that changes. */
   #tell(known: Known<unknown>): void {
+    const { value, fault } = this.known
     this.known = known
-    for (const listener of this.#listeners) listener()
+    if (known.value === value && known.fault === fault) return
+    if (value === null || known.fault !== null || fault !== null) this.#redraw()
+    else redraws.soon(this.#redraw)
   }
 }
 

@@ -2,7 +2,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { numberOf, type Row } from '../answer.ts'
 import { formatBucket, formatCompact, formatNumber } from '../format.ts'
-import type { Colours } from './chart.tsx'
+import type { Colours } from './colours.ts'
 import { tooltipLook } from './tooltip.ts'
 
 export interface CandlesInput {
@@ -61,7 +61,6 @@ export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreO
   const values = (name: string): (number | null)[] => rows.map((row) => numberOf(row[name]))
   const bars = rows.map((row) => OHLC.map((name) => numberOf(row[name])))
   return (colours) => ({
-    animationDuration: 0,
     color: [...colours.series.slice(1)],
     textStyle: { fontFamily: 'inherit', color: colours.text },
     legend: {
@@ -87,7 +86,7 @@ export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreO
     })),
     yAxis: [0, 1, 2].map((gridIndex) => ({
       ...{ type: 'value', gridIndex, scale: gridIndex !== 1, splitNumber: gridIndex === 0 ? 4 : 2 },
-      ...(gridIndex === 0 && scale !== null && { min: scale.min, max: scale.max }),
+      ...(gridIndex === 0 && { min: scale?.min ?? null, max: scale?.max ?? null }),
       axisLabel: { show: gridIndex !== 1, color: colours.faint, formatter: (value: number) => formatCompact(value) },
       splitLine: { lineStyle: { color: colours.line } },
     })),

@@ -11,8 +11,9 @@ import {
   TooltipComponent,
   VisualMapComponent,
 } from 'echarts/components'
-import { use } from 'echarts/core'
+import { init, use } from 'echarts/core'
 import { CanvasRenderer } from 'echarts/renderers'
+import { Drawing, type Uses } from './drawing.ts'
 
 use([
   BarChart,
@@ -34,4 +35,8 @@ use([
   CanvasRenderer,
 ])
 
-export { init, registerMap } from 'echarts/core'
+export { registerMap } from 'echarts/core'
+
+export function draw(place: HTMLElement, uses: { readonly current: Uses }): Drawing {
+  return new Drawing(init(place, null, { renderer: 'canvas' }), place, uses)
+}

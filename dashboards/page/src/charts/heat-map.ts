@@ -1,7 +1,7 @@
 /** Hours of the week as squares. */
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatNumber } from '../format.ts'
-import type { Colours } from './chart.tsx'
+import type { Colours } from './colours.ts'
 import { tooltipLook } from './tooltip.ts'
 
 export interface HeatMapInput {
@@ -23,7 +23,6 @@ export function heatMap({ hours, measure, source }: HeatMapInput): (colours: Col
   const days = dayNames()
   const cells = hours.flatMap((row, day) => row.map((value, hour): [number, number, number] => [hour, day, value]))
   return (colours) => ({
-    animationDuration: 0,
     textStyle: { fontFamily: 'inherit', color: colours.text },
     grid: { left: 8, right: 8, top: 8, bottom: 4, containLabel: true },
     tooltip: {

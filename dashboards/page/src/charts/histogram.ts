@@ -1,7 +1,7 @@
 /** Counts per bin as bars without gaps. */
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatCompact, formatNumber, formatShare } from '../format.ts'
-import type { Colours } from './chart.tsx'
+import type { Colours } from './colours.ts'
 import { tooltipLook } from './tooltip.ts'
 
 export interface HistogramInput {
@@ -16,7 +16,6 @@ export function histogram({ bins, measure, source }: HistogramInput): (colours: 
     bins.reduce((sum, { count }) => sum + count, 0),
   )
   return (colours) => ({
-    animationDuration: 0,
     textStyle: { fontFamily: 'inherit', color: colours.text },
     grid: { left: 8, right: 8, top: 12, bottom: 4, containLabel: true },
     tooltip: {

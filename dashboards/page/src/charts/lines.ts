@@ -4,7 +4,7 @@ import { type AnswerMeta, keyOf, numberOf, type Row } from '../answer.ts'
 import { formatBucket, formatCompact, formatNumber } from '../format.ts'
 import { provenanceLine } from '../provenance.tsx'
 import { grainMs } from '../range.ts'
-import type { Colours } from './chart.tsx'
+import type { Colours } from './colours.ts'
 import { tooltipLook } from './tooltip.ts'
 
 export interface LinesInput {
@@ -39,8 +39,6 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
   const lines = [...linesOf(input), ...earlierLines(input)]
   const many = lines.length > 1
   return (colours) => ({
-    animationDuration: 0,
-    animationDurationUpdate: still() ? 0 : 300,
     color: [...colours.series],
     textStyle: { fontFamily: 'inherit', color: colours.text },
     grid: { left: 8, right: 12, top: many ? 34 : 12, bottom: 4, containLabel: true },
@@ -94,7 +92,6 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
 
 const areaOf = ({ shape }: LinesInput, lines: number): boolean =>
   shape === 'stacked' || (shape === 'lines' && lines === 1)
-const still = (): boolean => matchMedia('(prefers-reduced-motion: reduce)').matches
 
 /** Text, not HTML: inline styles are not allowed on the page. */
 function tooltipOf({ grain, zone, meta, measures }: LinesInput, colours: Colours): object {

@@ -1,7 +1,7 @@
 /** Values at positions, as circles whose area is the value. */
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatNumber } from '../format.ts'
-import type { Colours } from './chart.tsx'
+import type { Colours } from './colours.ts'
 import { tooltipLook } from './tooltip.ts'
 import { mapOf } from './world-map.ts'
 
@@ -24,7 +24,6 @@ const PIXELS_MIN = 3
 export function pointMap({ points, measure, source }: PointMapInput): (colours: Colours) => EChartsCoreOption {
   const largest = Math.max(1, ...points.map(({ value }) => value))
   return (colours) => ({
-    animationDuration: 0,
     textStyle: { fontFamily: 'inherit', color: colours.text },
     tooltip: {
       ...tooltipLook(colours),

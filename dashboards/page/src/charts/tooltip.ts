@@ -1,5 +1,5 @@
 /** How every chart's tooltip looks: text only, inside the chart. */
-import type { Colours } from './chart.tsx'
+import type { Colours } from './colours.ts'
 
 export function tooltipLook(colours: Colours): object {
   return {

@@ -1,7 +1,7 @@
 /** Values by country as colours of the map; countries too small to be seen are points. */
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatCompact, formatNumber } from '../format.ts'
-import type { Colours } from './chart.tsx'
+import type { Colours } from './colours.ts'
 import { tooltipLook } from './tooltip.ts'
 import type { World } from './world.ts'
 
@@ -41,7 +41,6 @@ export function worldMap({
   const known = new Map(placed.map((country) => [country.code, country]))
   const largest = Math.max(1, ...placed.map(({ value }) => value))
   return (colours) => ({
-    animationDuration: 0,
     textStyle: { fontFamily: 'inherit', color: colours.text },
     tooltip: {
       ...tooltipLook(colours),

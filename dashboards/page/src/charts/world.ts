@@ -1,7 +1,6 @@
 /** The shapes of the countries, fetched with the first map. */
 import { feature } from 'topojson-client'
 import type { GeometryCollection, Topology } from 'topojson-specification'
-import { registerMap } from './echarts.ts'
 
 declare const WORLD_FILE: string
 
@@ -31,11 +30,17 @@ export function loadWorld(): Promise<World> {
   return loaded
 }
 
+interface WorldFile {
+  readonly topology: Topology<{ countries: GeometryCollection }>
+  readonly codes: Readonly<Record<string, string>>
+}
+
+async function fetchWorld(): Promise<WorldFile> {
+  return (await (await fetch(WORLD_FILE)).json()) as WorldFile
+}
+
 async function load(): Promise<World> {
-  const { topology, codes } = (await (await fetch(WORLD_FILE)).json()) as {
-    topology: Topology<{ countries: GeometryCollection }>
-    codes: Readonly<Record<string, string>>
-  }
+  const [{ registerMap }, { topology, codes }] = await Promise.all([import('./echarts.ts'), fetchWorld()])
   const shapes = feature(topology, topology.objects.countries)
   const named = shapes.features.map((one) => ({
     ...one,

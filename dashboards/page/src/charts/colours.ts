@@ -1,0 +1,31 @@
+/** Colours of charts: those of the style sheet, where both themes define them. */
+export interface Colours {
+  readonly series: readonly string[]
+  readonly text: string
+  readonly faint: string
+  readonly line: string
+  readonly surface: string
+  /** land without a value */
+  readonly ground: string
+  readonly up: string
+  readonly down: string
+  readonly low: string
+  readonly high: string
+}
+
+export function colours(): Colours {
+  const style = getComputedStyle(document.documentElement)
+  const named = (name: string): string => style.getPropertyValue(`--${name}`).trim()
+  return {
+    series: [1, 2, 3, 4, 5, 6, 7, 8].map((index) => named(`series-${index}`)),
+    text: named('text'),
+    faint: named('faint'),
+    line: named('line'),
+    surface: named('surface'),
+    ground: named('ground'),
+    up: named('up'),
+    down: named('down'),
+    low: named('map-low'),
+    high: named('map-high'),
+  }
+}
