@@ -60,7 +60,7 @@ test('its SQL reads each event of closed and compacted segments once', async () 
 })
 
 test('it lists every field of the manifests', () => {
-  const segments = manifestsOf('manifests', /\.json$/)
+  const segments = manifestsOf('manifests', /\/.*\.json$/)
   const generations = manifestsOf('generations', /manifest\.json$/)
   expect(segments.some((manifest) => 'replaces' in manifest)).toBe(true)
   const fieldsOf = (manifests: readonly object[]): string[] => [...new Set(manifests.flatMap(Object.keys))]

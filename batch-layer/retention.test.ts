@@ -1,8 +1,9 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { GenerationManifest, SupersededBoundaries } from '#storage/lake/generation-manifest.ts'
 import { emptyGeneration } from '#storage/lake/lake-contract-fixture.ts'
+import { manifestFiles } from '#storage/lake/local/manifest-files-fixture.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { BatchFixture, PARTITIONS } from './batch-fixture.ts'
@@ -110,7 +111,7 @@ test('frequent runs: what compaction replaced and what was counted is removed, a
   for (let run = 0; run < 5; run++) await next()
   expect(landed.map(isThere)).toEqual([...Array(5).fill(false), ...Array(10).fill(true)])
   for (let run = 0; run < 4; run++) await next()
-  const names = await readdir(join(batch.lake.folder, 'manifests'))
+  const names = manifestFiles(batch.lake.folder).map((path) => basename(path))
   expect(names.filter((name) => name < segmentManifestName(landed[4]!))).toEqual([
     expect.stringMatching(/^p0000-0{16}-0{14}40\.c\.json$/),
   ])

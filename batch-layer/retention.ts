@@ -48,6 +48,7 @@ export async function keptBoundary(lake: Lake, partitions: number): Promise<Offs
 export async function removeUnneeded(options: RetentionOptions, served: GenerationManifest | null): Promise<void> {
   const { lake, emit } = options
   try {
+    await lake.moveManifests()
     await removeGenerations(options)
     const now = options.clock()
     const graceMs = options.readersGraceMs ?? READERS_GRACE_MS

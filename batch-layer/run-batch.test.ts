@@ -8,7 +8,7 @@ import { count, defineDataset, sum } from '#core/definition.ts'
 import type { StepName } from '#core/steps.ts'
 import { type GenerationManifest, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
-import { segmentManifestName } from '#storage/lake/manifest-names.ts'
+import { manifestPath, segmentManifestName } from '#storage/lake/manifest-names.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { DuckDbCompute } from './batch-compute.ts'
 import { BatchFixture, crashAt, definition } from './batch-fixture.ts'
@@ -299,7 +299,7 @@ describe('a lake that does not fit', () => {
     await batch.land(0, 10)
     const last = await batch.land(0, 10)
     await batch.run({ mode: 'full' })
-    await rm(join(batch.lake.folder, 'manifests', segmentManifestName(last)))
+    await rm(join(batch.lake.folder, manifestPath(segmentManifestName(last))))
     await expect(batch.run({ mode: 'full', lake: await batch.openLake() })).rejects.toThrow(/up to offset 20/)
   })
 

@@ -1,7 +1,8 @@
 /** A stream role whose log and lake do not agree: it refuses, records a gap, or continues when they agree again. */
-import { readdirSync, renameSync, rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { manifestFiles } from '#storage/lake/local/manifest-files-fixture.ts'
 import { type EventLog, LogDivergedError } from '#storage/log/event-log.ts'
 import { append, line, StreamRoleFixture } from './stream-role-fixture.ts'
 
@@ -32,7 +33,7 @@ test('a log that ends before the lake is refused, not counted under old offsets'
 })
 
 describe('a lake that lost manifests', () => {
-  const manifests = () => join(fixture.folder, 'lake/clicks/manifests')
+  const manifests = () => manifestFiles(join(fixture.folder, 'lake/clicks'))
   const landed = async (records: number, closed: number) => {
     const first = await fixture.parts({ segmentRecordsMax: 40 })
     const lines = Array.from({ length: records }, (_, id) => line(id, 'a'))
@@ -66,7 +67,7 @@ describe('a lake that lost manifests', () => {
       finishedAtMs: 2,
     })
     await lake.setCurrent(staged.id)
-    const newest = join(manifests(), readdirSync(manifests()).sort().at(-1)!)
+    const newest = manifests().at(-1)!
     renameSync(newest, `${newest}.away`)
     const second = await fixture.parts({ retryMsFirst: 1, retryMsMax: 5 })
     const refused = second.seen('stream-refused', 2)
@@ -76,7 +77,7 @@ describe('a lake that lost manifests', () => {
     expect(second.role.status()[0]!.fault).toMatch(
       /generation g000001 counts up to offset 80, but the lake ends at offset 40/,
     )
-    expect(readdirSync(manifests())).toHaveLength(2)
+    expect(manifests()).toHaveLength(1)
     renameSync(`${newest}.away`, newest)
     await flushed
     await second.role.stop()
@@ -86,7 +87,7 @@ describe('a lake that lost manifests', () => {
   test('is no gap where the log no longer holds what they said', async () => {
     const { log } = await landed(80, 2)
     await log.trim(0, 80, Date.now() + 1_000)
-    for (const name of readdirSync(manifests())) rmSync(join(manifests(), name))
+    for (const path of manifests()) rmSync(path)
     const second = await fixture.parts({ retryMsFirst: 1 })
     await second.role.start()
     await second.role.stop()

@@ -9,6 +9,7 @@ import { answerQuery } from '#serving/answers/merged-view.ts'
 import { takeSnapshot } from '#serving/answers/snapshot.ts'
 import { deadLettersJson } from '#serving/dead-letters/letter-list.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
+import { manifestPath } from '#storage/lake/manifest-names.ts'
 import { silent } from '#telemetry/emit.ts'
 import { verifyDataset } from '#verification/verify-dataset.ts'
 import { Workspace } from '../commands/workspace.ts'
@@ -81,8 +82,8 @@ async function everything(): Promise<string> {
 }
 
 async function manifestOf(start: number): Promise<string> {
-  const manifests = join(open.lake.resolve((await open.lake.readableSegments())[0]!.events!), '../../../manifests')
-  return join(manifests, `p0000-${String(start).padStart(16, '0')}.json`)
+  const dataset = join(open.lake.resolve((await open.lake.readableSegments())[0]!.events!), '../../..')
+  return join(dataset, manifestPath(`p0000-${String(start).padStart(16, '0')}.json`))
 }
 
 const HARMS = {

@@ -91,6 +91,11 @@ export interface Lake {
   restoreSegment(manifest: SegmentManifest): Promise<void>
   /** For repairs: renames a manifest that cannot be read, so that it counts no more. @throws LakeError 'already-committed' if it can be read */
   setAsideSegment(name: string): Promise<void>
+  /**
+   * Moves manifests of an earlier layout to where this version writes them, for the holder of the batch lock. It can be interrupted: both
+   * places are read, and the rest is moved the next time. @returns how many were moved
+   */
+  moveManifests(): Promise<number>
   /** Commits a compacted segment next to those it replaces (they are kept until removed). */
   commitCompacted(manifest: SegmentManifest): Promise<void>
 

@@ -33,13 +33,51 @@ export function segmentManifestName(
 /** The parts of a segment manifest's name; null for any other file name. */
 export function parseSegmentName(name: string): SegmentName | null {
   const match = SEGMENT.exec(name)
-  if (!match) return null
+  if (!match || !Number.isSafeInteger(Number(match[2]))) return null
   return {
     name,
     partition: Number(match[1]),
     start: Number(match[2]),
     end: match[3] === undefined ? null : Number(match[3]),
   }
+}
+
+/** The folder of a partition's compacted segments and summaries, below the folder of the partition's manifests. */
+export const WIDE = 'compacted'
+
+/** A folder has the segments that start within so many offsets: the last digits of an offset's name. */
+const RANGE_DIGITS = 6
+
+/** The folder of the segments that start near an offset, below the folder of the partition's manifests: the first digits of the offset's name. */
+export function rangeName(start: Offset): string {
+  return offsetName(start).slice(0, -RANGE_DIGITS)
+}
+
+export function isRangeName(text: string): boolean {
+  return /^\d{10}$/.test(text)
+}
+
+/** @returns null for a name that is not one of a partition's folder */
+export function parsePartitionName(text: string): number | null {
+  const match = /^p(\d{4})$/.exec(text)
+  return match && Number(match[1])
+}
+
+/**
+ * Where the manifest of a segment is, relative to the dataset's folder.
+ *
+ * @example
+ * manifestPath('p0003-0000000012345678.json')
+ * // 'manifests/p0003/0000000012/p0003-0000000012345678.json'
+ * manifestPath('p0003-0000000000000000-0000000000000100.c.json')
+ * // 'manifests/p0003/compacted/p0003-0000000000000000-0000000000000100.c.json'
+ * @throws RangeError if it is not the name of a segment's manifest
+ */
+export function manifestPath(name: string): string {
+  const parsed = parseSegmentName(name)
+  if (parsed === null) throw new RangeError(`lake: '${name}' is not the name of a segment's manifest`)
+  const { partition, start, end } = parsed
+  return `manifests/${partitionName(partition)}/${end === null ? rangeName(start) : WIDE}/${name}`
 }
 
 /** g000001 for 1 */

@@ -3,6 +3,8 @@ import { cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { manifestFiles } from '#storage/lake/local/manifest-files-fixture.ts'
+import { manifestPath } from '#storage/lake/manifest-names.ts'
 import { until } from '../until.ts'
 import { byTopic, DATASET, linesOf, type Note, notes, notesDefinition } from './notes.ts'
 import { type Answer, type Ran, RunningPlatform, watershed } from './watershed.ts'
@@ -77,7 +79,7 @@ const ALL = Object.keys(COMMANDS) as (keyof typeof COMMANDS)[]
 const READING = ['query', 'verify', 'doctor', 'deep'] as const
 /** Answers do not need the manifest of a segment that the generation counts. */
 const MANIFESTS_READ = ALL.filter((kind) => kind !== 'query')
-const FIRST_MANIFEST = 'manifests/p0000-0000000000000000.json'
+const FIRST_MANIFEST = manifestPath('p0000-0000000000000000.json')
 const torn = (path: string): Promise<void> => truncate(path, 300)
 
 const DAMAGES: readonly Damage[] = [
@@ -245,7 +247,7 @@ test('a platform whose current generation is damaged takes and folds events, say
     const refused = await platform.get(BY_TOPIC)
     expect([refused.status, refused.body]).toEqual([503, expect.stringMatching(/doctor --repair.*batch run --full/)])
     await until('the events are in closed segments', async () =>
-      (await readdir(join(lakeOf(data), 'manifests'))).some((name) => name.endsWith('0300.json')),
+      manifestFiles(lakeOf(data)).some((path) => path.endsWith('0300.json')),
     )
     const { body } = await until('it is not ready, and says why', async () => {
       const ready = await platform.get('/readyz')
@@ -270,7 +272,7 @@ test('a platform whose current generation is damaged takes and folds events, say
 test('a platform with a damaged manifest that no generation counts takes events, says what heals, and goes on after it', async () => {
   const data = join(folder, 'uncounted')
   await cp(whole, data, { recursive: true })
-  const path = await fileWith(data, 'manifests/p0000-0000000000000150.json')
+  const path = await fileWith(data, manifestPath('p0000-0000000000000150.json'))
   await torn(path)
   const platform = await RunningPlatform.start(data, ['--dataset', definition], NO_BATCH)
   try {

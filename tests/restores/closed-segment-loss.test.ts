@@ -1,10 +1,11 @@
 /** A log that lost records of closed segments is refused until it is back, or until somebody accepts the loss. */
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { examine, repair } from '#runtime/health/doctor.ts'
 import { takeSnapshot } from '#serving/answers/snapshot.ts'
+import { manifestFiles } from '#storage/lake/local/manifest-files-fixture.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import { copyOf, RestoredParts, refused } from './restored-parts-fixture.ts'
 
@@ -96,12 +97,11 @@ test('the refusal is lifted without loss when the log is back', async () => {
 
 test('of manifests that do not say what they counted last, only an explicit repair lifts it', async () => {
   await restored()
-  const manifests = join(site.lake(), 'meetup_rsvps/manifests')
   await site.whileClosed(() => {
-    for (const name of readdirSync(manifests)) {
-      const { last: _, checksum: __, ...rest } = JSON.parse(readFileSync(join(manifests, name), 'utf8'))
+    for (const path of manifestFiles(join(site.lake(), 'meetup_rsvps'))) {
+      const { last: _, checksum: __, ...rest } = JSON.parse(readFileSync(path, 'utf8'))
       const checksum = createHash('sha256').update(JSON.stringify(rest)).digest('hex')
-      writeFileSync(join(manifests, name), JSON.stringify({ ...rest, checksum }))
+      writeFileSync(path, JSON.stringify({ ...rest, checksum }))
     }
   })
   await site.streamUntil(refused)

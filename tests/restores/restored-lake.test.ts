@@ -1,11 +1,12 @@
 /** A lake or speed store that was restored or damaged: seen, explained, and repaired or refused. */
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { examine, repair } from '#runtime/health/doctor.ts'
 import { takeSnapshot } from '#serving/answers/snapshot.ts'
+import { manifestFiles } from '#storage/lake/local/manifest-files-fixture.ts'
 import { copyOf, RestoredParts } from './restored-parts-fixture.ts'
 
 let site: RestoredParts
@@ -36,16 +37,16 @@ test('what only a person can mend is refused, and says what to do', async () => 
   await site.append(45)
   await site.streamUntil(site.countedAll)
   await site.generation()
-  const manifests = join(site.lake(), 'meetup_rsvps/manifests')
-  const newest = readdirSync(manifests).sort().at(-1)!
-  await site.whileClosed(() => renameSync(join(manifests, newest), join(site.data, newest)))
+  const newest = manifestFiles(join(site.lake(), 'meetup_rsvps')).at(-1)!
+  const away = join(site.data, basename(newest))
+  await site.whileClosed(() => renameSync(newest, away))
   const { repairs, well } = await repair(site.open)
   expect(well).toBe(false)
   expect(repairs).toMatchObject([{ outcome: 'refused' }])
   expect(repairs![0]!.message).toMatch(
     /generation g000001 counts up to offset 40.*Restore the lake's folder 'manifests'/,
   )
-  renameSync(join(site.data, newest), join(manifests, newest))
+  renameSync(away, newest)
   expect(await site.counted()).toBe(45)
 })
 

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { StepName } from '#core/steps.ts'
 import { DATASET, emptyGeneration, emptySegment } from '../lake-contract-fixture.ts'
-import { segmentManifestName } from '../manifest-names.ts'
+import { manifestPath, segmentManifestName } from '../manifest-names.ts'
 import type { LakeFile } from '../segment-manifest.ts'
 import { LocalLake } from './local-lake.ts'
 
@@ -67,7 +67,7 @@ async function landed(lake: LocalLake, start: number, end: number) {
 }
 
 const manifestOf = (lake: LocalLake, segment: Parameters<typeof segmentManifestName>[0]): string =>
-  join(lake.folder, 'manifests', segmentManifestName(segment))
+  join(lake.folder, manifestPath(segmentManifestName(segment)))
 
 test('a segment: its files before its manifest, and its manifest before the commit returns', async () => {
   const steps: (string | null)[] = []
@@ -90,7 +90,9 @@ test('a compacted segment, and the removal of what it replaces before its files 
   await lake.commitCompacted(large)
   expect(lossOf(manifestOf(lake, large))).toBeNull()
   await lake.removeReplaced([20], Number.MAX_SAFE_INTEGER)
-  expect([...entries.get(join(lake.folder, 'manifests'))!.keys()]).toEqual([segmentManifestName(large)])
+  const folderOf = (segment: Parameters<typeof segmentManifestName>[0]) => dirname(manifestOf(lake, segment))
+  expect([...entries.get(folderOf(large))!.keys()]).toEqual([segmentManifestName(large)])
+  expect([...entries.get(folderOf(parts[0]!))!.keys()]).toEqual([])
 })
 
 test('a generation: its files, also those taken over, before its manifest, and its manifest before CURRENT', async () => {

@@ -98,11 +98,12 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
 }
 
 /**
- * Creates a file exclusively and durably: of several concurrent callers only one gets `true`. `linked` runs after the name exists.
+ * Creates a file exclusively and durably: of several concurrent callers only one gets `true`.
+ * @param draftsIn folder of the draft, on the same file system; its modification time changes before and after the name exists
  * @throws LakeError if the disk is full or the folder cannot be written
  */
-export async function createExclusive(path: string, text: string): Promise<boolean> {
-  const staged = await writeStaged(path, text)
+export async function createExclusive(path: string, text: string, draftsIn = dirname(path)): Promise<boolean> {
+  const staged = await writeStaged(path, text, draftsIn)
   try {
     await link(staged, path)
   } catch (error) {
@@ -115,13 +116,14 @@ export async function createExclusive(path: string, text: string): Promise<boole
   return true
 }
 
-/** Replaces a small file with one rename, durably. `before` and `after` run around the rename. */
+/** Replaces a small file with one rename, durably. `before` and `after` run around the rename; `draftsIn` as in createExclusive. */
 export async function replaceAtomically(
   path: string,
   text: string,
   around: { before(): void | Promise<void>; after(): void | Promise<void> },
+  draftsIn = dirname(path),
 ): Promise<void> {
-  const staged = await writeStaged(path, text)
+  const staged = await writeStaged(path, text, draftsIn)
   try {
     await around.before()
     await rename(staged, path)
@@ -133,8 +135,8 @@ export async function replaceAtomically(
   await around.after()
 }
 
-async function writeStaged(path: string, text: string): Promise<string> {
-  const staged = join(dirname(path), `.${basename(path)}-${randomName()}${UNFINISHED}`)
+async function writeStaged(path: string, text: string, folder: string): Promise<string> {
+  const staged = join(folder, `.${basename(path)}-${randomName()}${UNFINISHED}`)
   try {
     const handle = await open(staged, 'wx')
     try {

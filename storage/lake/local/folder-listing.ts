@@ -11,12 +11,14 @@ export interface Listing {
   /** changes when the names change */
   readonly version: number
   readonly names: readonly string[]
+  /** the folder was not touched since the last reading, which was read well after it was touched */
+  readonly settled: boolean
 }
 
 export class FolderListing {
   readonly #folder: string
   readonly #accepts: (name: string) => boolean
-  #listing: Listing = { version: 0, names: [] }
+  #listing = { version: 0, names: [] as readonly string[] }
   #known = new Set<string>()
   #modified: bigint | null = null
   #seenAtMs = 0
@@ -41,7 +43,7 @@ export class FolderListing {
       this.#seenAtMs = nowMs
       this.#settled = false
     }
-    if (this.#settled) return this.#listing
+    if (this.#settled) return { ...this.#listing, settled: true }
     const settles = nowMs - this.#seenAtMs >= SETTLED_AFTER_MS
     const names = (await this.#names()).filter(this.#accepts)
     if (names.length !== this.#known.size || names.some((name) => !this.#known.has(name))) {
@@ -49,7 +51,7 @@ export class FolderListing {
       this.#listing = { version: this.#listing.version + 1, names }
     }
     this.#settled = settles && modified === this.#modified
-    return this.#listing
+    return { ...this.#listing, settled: false }
   }
 
   async #modifiedNs(): Promise<bigint> {

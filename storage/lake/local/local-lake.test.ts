@@ -1,13 +1,14 @@
-import { link, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { smallDisk } from '#storage/log/small-disk.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
 import { DATASET, emptyGeneration, emptySegment } from '../lake-contract-fixture.ts'
-import { segmentManifestName } from '../manifest-names.ts'
+import { manifestPath, segmentManifestName } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
 import { LocalLake } from './local-lake.ts'
+import { manifestFiles } from './manifest-files-fixture.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -16,6 +17,9 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 const open = () => LocalLake.open({ folder, dataset: DATASET })
+
+const manifestAt = (start: number): string =>
+  join(folder, DATASET, manifestPath(segmentManifestName(emptySegment(0, start, start + 10))))
 
 async function land(lake: LocalLake, start: number, end: number) {
   const staged = await lake.stageSegmentFile(0, start, 'events')
@@ -37,9 +41,6 @@ async function publish(lake: LocalLake, states = 'states'): Promise<GenerationMa
 }
 
 describe('a manifest that can not be believed', () => {
-  const manifestPath = (start: number) =>
-    join(folder, DATASET, 'manifests', segmentManifestName(emptySegment(0, start, start + 10)))
-
   const edits: Record<string, { edit(text: string): string; says: RegExp }> = {
     'is torn': { edit: (text) => text.slice(0, text.length / 2), says: /not complete JSON/ },
     'is empty': { edit: () => '', says: /not complete JSON/ },
@@ -58,15 +59,15 @@ describe('a manifest that can not be believed', () => {
   for (const [what, { edit, says }] of Object.entries(edits)) {
     it(`because it ${what} is refused by name, and read again once it is repaired`, async () => {
       const manifest = await land(await open(), 0, 10)
-      const good = await readFile(manifestPath(0), 'utf8')
-      await writeFile(manifestPath(0), edit(good))
+      const good = await readFile(manifestAt(0), 'utf8')
+      await writeFile(manifestAt(0), edit(good))
       const reader = await open()
       await expect(reader.chains(1)).rejects.toMatchObject({
         code: 'manifest-damaged',
-        message: expect.stringContaining(manifestPath(0)),
+        message: expect.stringContaining(manifestAt(0)),
       })
       await expect(reader.chains(1)).rejects.toThrow(says)
-      await writeFile(manifestPath(0), good)
+      await writeFile(manifestAt(0), good)
       expect((await reader.chains(1))[0]!.segments).toEqual([manifest])
     })
   }
@@ -80,9 +81,9 @@ describe('a manifest that can not be believed', () => {
 
   it('is not said to be damaged if another version wrote it', async () => {
     await land(await open(), 0, 10)
-    const text = await readFile(manifestPath(0), 'utf8')
+    const text = await readFile(manifestAt(0), 'utf8')
     const lake = await open()
-    await writeFile(manifestPath(0), text.replace('"format": 1', '"format": 3'))
+    await writeFile(manifestAt(0), text.replace('"format": 1', '"format": 3'))
     await expect(lake.chains(1)).rejects.toMatchObject({
       code: 'manifest-format',
       message: expect.stringMatching(/a newer version of Watershed: it has format 3, but this version reads format 1/),
@@ -148,6 +149,10 @@ describe('files', () => {
     const manifest = await land(lake, 0, 10)
     const generation = await publish(lake)
     const strangers = [
+      'manifests/p0000/readme.json',
+      'manifests/p0000/0000000000/.DS_Store',
+      'manifests/p0000/0000000000/p0000-0000000001000000.json',
+      'manifests/p0000/0000000000/p0001-0000000000000010.json',
       'manifests/.DS_Store',
       'manifests/readme.txt',
       'manifests/p0000-1.json',
@@ -229,19 +234,11 @@ describe('many manifests', () => {
     const lake = await open()
     await land(lake, 0, 10)
     await lake.chains(1)
-    const path = join(folder, DATASET, 'manifests', segmentManifestName(emptySegment(0, 0, 10)))
+    const path = manifestAt(0)
     await writeFile(path, 'not read again')
     for (let start = 10; start < 200; start += 10) {
-      const other = await open()
-      const text = manifestText(emptySegment(0, start, start + 10), 'x')
-      await writeFile(`${path}.tmp`, text)
-      await link(
-        `${path}.tmp`,
-        join(folder, DATASET, 'manifests', segmentManifestName(emptySegment(0, start, start + 10))),
-      )
-      await rm(`${path}.tmp`)
+      await (await open()).commitSegment(emptySegment(0, start, start + 10))
       expect((await lake.chains(1))[0]!.end).toBe(start + 10)
-      expect(other.dataset).toBe(DATASET)
     }
   })
 })
@@ -263,8 +260,10 @@ describe('a disk', () => {
       })
       expect((await lake.chains(1))[0]!.segments).toEqual([manifest])
       await rm(filler)
-      const left = await readdir(join(place, DATASET, 'manifests'))
+      const left = manifestFiles(join(place, DATASET)).map((path) => basename(path))
       expect(left).toEqual([segmentManifestName(manifest)])
+      const all = await readdir(join(place, DATASET, 'manifests'), { recursive: true })
+      expect(all.filter((name) => name.endsWith('.inprogress'))).toEqual([])
       expect(await lake.commitSegment(emptySegment(0, 10, 20))).toEqual({ outcome: 'committed' })
     } finally {
       disk.remove()

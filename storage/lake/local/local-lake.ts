@@ -1,7 +1,9 @@
 /**
  * The lake in a local or shared folder:
  *   <folder>/<dataset>/segments/p0000/<start>-<kind>-<random>.parquet, and <start>-raw-<random>.ndjson.zst
- *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json of compacted segments
+ *   <folder>/<dataset>/manifests/p0000/<first digits of start>/p0000-<start>.json
+ *   <folder>/<dataset>/manifests/p0000/compacted/p0000-<start>-<end>.c.json
+ *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json, as earlier versions had them, until they are moved
  *   <folder>/<dataset>/generations/g000001/manifest.json; of earlier versions also the files that it names
  *   <folder>/<dataset>/{states/<view>,dictionaries/<dictionary>}/<sha256>.parquet, which any number of generations name
  *   <folder>/<dataset>/CURRENT
@@ -44,6 +46,7 @@ import { LocalSegmentRepair } from './local-segment-repair.ts'
 import { LocalSegments, type SegmentCommit } from './local-segments.ts'
 import { sweepLocalOrphans } from './local-sweep.ts'
 import { verifyLocalFiles } from './local-verify.ts'
+import { moveManifests } from './moved-manifests.ts'
 
 const VERIFIED = 'VERIFIED'
 const RUN = 'RUN'
@@ -154,6 +157,10 @@ export class LocalLake implements Lake {
 
   setAsideSegment(name: string): Promise<void> {
     return this.#repair.setAside(name)
+  }
+
+  moveManifests(): Promise<number> {
+    return moveManifests(this.#segments.folders)
   }
 
   commitCompacted(manifest: SegmentManifest): Promise<void> {

@@ -1,26 +1,24 @@
 /** What repairs need of segments in a local or shared folder: what is damaged, what files there are, and a way to put a manifest in its place. */
 import { link, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { LandedFile } from '../lake.ts'
 import { explainFault, LakeError } from '../lake-error.ts'
-import { parseSegmentFile, parseSegmentName, segmentManifestName } from '../manifest-names.ts'
+import { manifestPath, parseSegmentFile, parseSegmentName, segmentManifestName } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
-import { fsyncFolder, makeFolder, randomName, replaceAtomically } from './durable-files.ts'
+import { fsyncFolder, randomName, replaceAtomically } from './durable-files.ts'
 import type { LocalSegments } from './local-segments.ts'
 
 const NOTHING = { before: (): void => {}, after: (): void => {} }
 
 export class LocalSegmentRepair {
   readonly #folder: string
-  readonly #manifests: string
   readonly #segments: LocalSegments
 
   /** @param folder of the dataset */
   constructor(folder: string, segments: LocalSegments) {
     this.#folder = folder
-    this.#manifests = join(folder, 'manifests')
     this.#segments = segments
   }
 
@@ -47,25 +45,27 @@ export class LocalSegmentRepair {
 
   async restore(manifest: SegmentManifest): Promise<void> {
     const name = segmentManifestName(manifest)
-    const path = join(this.#manifests, name)
-    await makeFolder(this.#manifests)
-    if (await this.#isUnreadable(name)) {
+    const { folders } = this.#segments
+    const isUnreadable = await this.#isUnreadable(name)
+    await folders.makeRoom(name)
+    const path = folders.pathOf(name)
+    if (isUnreadable) {
       try {
         await link(path, asideOf(path))
       } catch (error) {
         throw explainFault(error, 'cannot link', path)
       }
     }
-    await replaceAtomically(path, manifestText(manifest, `manifests/${name}`), NOTHING)
+    await replaceAtomically(path, manifestText(manifest, manifestPath(name)), NOTHING, folders.root)
     this.#segments.forget()
   }
 
   async setAside(name: string): Promise<void> {
     if (!(await this.#isUnreadable(name))) return
-    const path = join(this.#manifests, name)
+    const path = this.#segments.folders.pathOf(name)
     try {
       await rename(path, asideOf(path))
-      await fsyncFolder(this.#manifests)
+      await fsyncFolder(dirname(path))
     } catch (error) {
       throw explainFault(error, 'cannot rename', path)
     }
@@ -77,7 +77,10 @@ export class LocalSegmentRepair {
     this.#segments.forget()
     const { manifests, damaged } = await this.#segments.readable()
     if (!manifests.has(name)) return damaged.has(name)
-    throw new LakeError('already-committed', `lake: '${join(this.#manifests, name)}' can be read; it is not replaced`)
+    throw new LakeError(
+      'already-committed',
+      `lake: '${this.#segments.folders.pathOf(name)}' can be read; it is not replaced`,
+    )
   }
 }
 

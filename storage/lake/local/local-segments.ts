@@ -1,14 +1,14 @@
 /** Segments in a local or shared folder: `segments/p0000/*.parquet`, and their commit records in `manifests/`. */
 import { readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { ChainsOptions, SegmentChain, StagedFile } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import {
   coveringName,
+  manifestPath,
   offsetName,
-  parseSegmentName,
   partitionName,
   segmentFileEnding,
   segmentManifestName,
@@ -17,16 +17,13 @@ import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../man
 import { buildChain, buildChains, type Chains } from '../segment-chain.ts'
 import { needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
-import { createExclusive, fsyncFolder, makeFolder, randomName, removeFile } from './durable-files.ts'
-import { FolderListing } from './folder-listing.ts'
+import { fsyncFolder, makeFolder, randomName, removeFile } from './durable-files.ts'
 import { stageFile, type Unnamed } from './local-staged-file.ts'
+import { ASIDE, ManifestFolders } from './manifest-folders.ts'
 
 const READS_AT_ONCE = 32
 /** how often a listing that raced with a commit or a removal is read again before the lake counts as broken */
 const LISTING_TRIES = 3
-
-/** The name of a damaged manifest that a repair replaced or set aside. */
-const ASIDE = /^(.+\.json)\.damaged-[0-9a-f]{12}$/
 
 export interface LocalSegmentsOptions {
   readonly folder: string
@@ -48,8 +45,7 @@ export interface LoadedManifests {
 
 export class LocalSegments {
   readonly #options: LocalSegmentsOptions
-  readonly #manifests: string
-  readonly #listing: FolderListing
+  readonly folders: ManifestFolders
   readonly #unnamed: Unnamed = new Set()
   #parsed = new Map<string, SegmentManifest>()
   /** names that damaged manifests were given when others took their place */
@@ -58,8 +54,7 @@ export class LocalSegments {
 
   constructor(options: LocalSegmentsOptions) {
     this.#options = options
-    this.#manifests = join(options.folder, 'manifests')
-    this.#listing = new FolderListing(this.#manifests, (name) => parseSegmentName(name) !== null || ASIDE.test(name))
+    this.folders = new ManifestFolders(options.folder)
   }
 
   async stage(partition: number, start: Offset, kind: string): Promise<StagedFile> {
@@ -76,10 +71,11 @@ export class LocalSegments {
     let winnerName = name
     if (await this.#create(name, manifest)) {
       await this.#options.step('segment:manifest-linked')
-      const covering = await this.#covering(manifest)
-      if (covering === null) return { outcome: 'committed' }
-      await removeFile(join(this.#manifests, name))
-      winnerName = covering
+      const earlier = await this.#earlier(manifest)
+      if (earlier === null) return { outcome: 'committed' }
+      await removeFile(this.folders.newPathOf(name))
+      this.folders.forgetAround(name)
+      winnerName = earlier
     }
     const winner = await this.#load(winnerName)
     const named = new Set(segmentFiles(winner).map((file) => file.path))
@@ -115,7 +111,7 @@ export class LocalSegments {
       } catch (error) {
         const raced = (error instanceof LakeError && error.code === 'chain-broken') || isMissing(error)
         if (!raced || tries === LISTING_TRIES) throw error
-        this.#listing.forget()
+        this.folders.forget()
       }
     }
   }
@@ -129,21 +125,23 @@ export class LocalSegments {
 
   /** All manifests that can be read, and why the others cannot. @throws LakeError 'manifest-format' if another version wrote one */
   async readable(): Promise<LoadedManifests> {
-    return this.#loadAll((await this.#listing.read()).names)
+    return this.#loadAll((await this.folders.read()).names)
   }
 
   /** After a change that was not made here. */
   forget(): void {
-    this.#listing.forget()
+    this.folders.forget()
     this.#chains = null
   }
 
   /** See Lake.removeReplaced. Manifests are removed before the files that they name, so that no manifest names a missing file. */
   async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
-    this.#listing.forget()
+    this.folders.forget()
     const needless = needlessSegmentFiles(await this.all(), boundary, olderThanMs)
-    for (const name of needless.manifests) await removeFile(join(this.#manifests, name))
-    if (needless.manifests.length > 0) await fsyncFolder(this.#manifests)
+    const paths = needless.manifests.map((name) => this.folders.pathOf(name))
+    for (const path of paths) await removeFile(path)
+    for (const folder of new Set(paths.map((path) => dirname(path)))) await fsyncFolder(folder)
+    for (const name of needless.manifests) this.folders.forgetAround(name)
     const present = await this.present()
     let freed = 0
     for (const file of needless.files) {
@@ -169,21 +167,21 @@ export class LocalSegments {
     return files.map((file) => file.path).filter((path) => this.#unnamed.delete(path))
   }
 
-  /** A compacted segment that already contains these offsets: the name was free only because the winning segment was replaced. */
-  async #covering(manifest: SegmentManifest): Promise<string | null> {
-    return coveringName((await this.#listing.read()).names, manifest.partition, manifest.start)
+  /**
+   * A compacted segment that already contains these offsets: the name was free only because the winning segment was replaced. Or one of
+   * this name that an earlier version committed, which is not in its folder yet.
+   */
+  async #earlier(manifest: SegmentManifest): Promise<string | null> {
+    const [names, own] = [await this.folders.rivals(manifest.partition), segmentManifestName(manifest)]
+    return names.includes(own) ? own : coveringName(names, manifest.partition, manifest.start)
   }
 
-  async #create(name: string, manifest: SegmentManifest): Promise<boolean> {
-    const text = manifestText(manifest, `manifests/${name}`)
-    await makeFolder(this.#manifests)
-    const created = await createExclusive(join(this.#manifests, name), text)
-    this.#listing.forget()
-    return created
+  #create(name: string, manifest: SegmentManifest): Promise<boolean> {
+    return this.folders.create(name, manifestText(manifest, manifestPath(name)))
   }
 
   async #build(partitions: number, counted: readonly Offset[] | undefined): Promise<Chains> {
-    const { version, names } = await this.#listing.read()
+    const { version, names } = await this.folders.read()
     const known = this.#chains
     const isWhole = known?.key === keyOf(version, partitions, [], undefined)
     if (known !== null && isWhole) return known.chains
@@ -233,9 +231,20 @@ export class LocalSegments {
     }
   }
 
+  /** A manifest that was listed in the root may have been moved since. */
+  async #text(name: string): Promise<string> {
+    const [listed, moved] = [this.folders.pathOf(name), this.folders.newPathOf(name)]
+    try {
+      return await readFile(listed, 'utf8')
+    } catch (error) {
+      if (isMissing(error) && moved !== listed) return readFile(moved, 'utf8')
+      throw error
+    }
+  }
+
   async #load(name: string): Promise<SegmentManifest> {
-    const path = join(this.#manifests, name)
-    const manifest = readSegmentManifest(await readFile(path, 'utf8'), path)
+    const path = this.folders.pathOf(name)
+    const manifest = readSegmentManifest(await this.#text(name), path)
     if (manifest.dataset !== this.#options.dataset) {
       throw damaged(
         path,

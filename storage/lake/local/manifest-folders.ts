@@ -1,0 +1,202 @@
+/**
+ * Where the manifests of segments are: a folder per partition, and in it a folder per range of offsets, and one of compacted segments.
+ * Manifests that an earlier version wrote lie side by side in the root until they are moved.
+ *
+ * Drafts of manifests are written in the root, so that its modification time changes when a manifest is committed anywhere below: another
+ * look costs one call. What was changed by hand does not touch the root, and is seen when the folders are looked at the next time.
+ */
+import { stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { isMissing } from '../lake-error.ts'
+import {
+  isRangeName,
+  manifestPath,
+  parsePartitionName,
+  parseSegmentName,
+  partitionName,
+  WIDE,
+} from '../manifest-names.ts'
+import type { SegmentManifest } from '../segment-manifest.ts'
+import { createExclusive, makeFolder } from './durable-files.ts'
+import { FolderListing, type Listing } from './folder-listing.ts'
+
+/** how long an untouched root stands for all folders below it */
+const TRUSTED_MS = 2_000
+
+/** The name of a damaged manifest that a repair replaced or set aside. */
+export const ASIDE = /^(.+\.json)\.damaged-[0-9a-f]{12}$/
+
+/** A manifest that no version reads: earlier ones, which do not know the folders, refuse the lake instead of taking it for empty. */
+const FENCE = 'p0000-9999999999999999.json'
+
+export interface ManifestListing {
+  /** changes when the names change */
+  readonly version: number
+  /** of manifests, and of those that were set aside */
+  readonly names: readonly string[]
+}
+
+export class ManifestFolders {
+  readonly #dataset: string
+  readonly #root: string
+  readonly #rootListing: FolderListing
+  readonly #below = new Map<string, FolderListing>()
+  #listing: ManifestListing = { version: 0, names: [] }
+  #flat: ReadonlySet<string> = new Set()
+  #state = ''
+  #flatVersion = -1
+  #trustedUntilMs = 0
+  #isFenced = false
+
+  /** @param folder of the dataset */
+  constructor(folder: string) {
+    this.#dataset = folder
+    this.#root = join(folder, 'manifests')
+    this.#rootListing = new FolderListing(
+      this.#root,
+      (name) => isManifestOrAside(name) || parsePartitionName(name) !== null,
+    )
+  }
+
+  /** the folder of all manifests */
+  get root(): string {
+    return this.#root
+  }
+
+  /** Forces the next call to read the folders, whatever their modification times. */
+  forget(): void {
+    this.#trustedUntilMs = 0
+    this.#rootListing.forget()
+    for (const listing of this.#below.values()) listing.forget()
+  }
+
+  async read(): Promise<ManifestListing> {
+    const root = await this.#readRoot()
+    const nowMs = performance.now()
+    if (root.settled && nowMs < this.#trustedUntilMs) return this.#listing
+    const partitions = root.names.filter((name) => parsePartitionName(name) !== null).toSorted()
+    const read = await Promise.all(partitions.map((name) => this.#partition(name)))
+    this.#trustedUntilMs = root.settled ? nowMs + TRUSTED_MS : 0
+    const state = [root.version, ...read.map((each) => each.state)].join(' ')
+    if (state !== this.#state) {
+      const names = new Set([...this.#flat, ...read.flatMap((each) => each.names)])
+      this.#listing = { version: this.#listing.version + 1, names: [...names] }
+      this.#state = state
+    }
+    return this.#listing
+  }
+
+  /** The names that a new segment of the partition must not contradict: of compacted segments, and of manifests in the root. */
+  async rivals(partition: number): Promise<readonly string[]> {
+    await this.#readRoot()
+    const wide = await this.#manifests(`${partitionName(partition)}/${WIDE}`).read()
+    return [...this.#flat, ...wide.names]
+  }
+
+  /** What lies in the root, by name. */
+  async flatNames(): Promise<readonly string[]> {
+    this.#rootListing.forget()
+    await this.#readRoot()
+    return [...this.#flat].toSorted()
+  }
+
+  async #readRoot(): Promise<Listing> {
+    const root = await this.#rootListing.read()
+    if (root.version !== this.#flatVersion) this.#flat = new Set(root.names.filter(isManifestOrAside))
+    this.#flatVersion = root.version
+    return root
+  }
+
+  /** Compacted segments are listed last: what they replace is removed after they are there. */
+  async #partition(folder: string): Promise<{ readonly state: string; readonly names: readonly string[] }> {
+    const within = await this.#at(folder, isRangeName).read()
+    const ranges = await Promise.all(within.names.map((range) => this.#manifests(`${folder}/${range}`).read()))
+    const wide = await this.#manifests(`${folder}/${WIDE}`).read()
+    const all = [...ranges, wide]
+    const state = [within, ...all].map(({ version }) => version).join('.')
+    return { state, names: all.flatMap(({ names }) => names) }
+  }
+
+  /** Only what belongs into the folder. */
+  #manifests(folder: string): FolderListing {
+    return this.#at(folder, (name) => {
+      const manifest = ASIDE.exec(name)?.[1] ?? name
+      return parseSegmentName(manifest) !== null && dirname(manifestPath(manifest)) === `manifests/${folder}`
+    })
+  }
+
+  #at(folder: string, accepts: (name: string) => boolean): FolderListing {
+    const known = this.#below.get(folder)
+    if (known) return known
+    const listing = new FolderListing(join(this.#root, folder), accepts)
+    this.#below.set(folder, listing)
+    return listing
+  }
+
+  /** Absolute path of a manifest by where the last reading found it; of an unknown one, the path that it would have. */
+  pathOf(name: string): string {
+    return this.#flat.has(name) ? join(this.#root, name) : this.newPathOf(name)
+  }
+
+  /** Absolute path of a manifest in the folder where it belongs, or of one that was set aside. */
+  newPathOf(name: string): string {
+    return join(this.#dataset, dirname(manifestPath(ASIDE.exec(name)?.[1] ?? name)), name)
+  }
+
+  /** Creates a manifest exclusively and durably. @returns false if one of that name exists */
+  async create(name: string, text: string): Promise<boolean> {
+    const path = await this.makeRoom(name)
+    try {
+      return await createExclusive(path, text, this.#root)
+    } finally {
+      this.forgetAround(name)
+    }
+  }
+
+  /** After a manifest was changed here: what is around it is read again. */
+  forgetAround(name: string): void {
+    this.#trustedUntilMs = 0
+    this.#rootListing.forget()
+    const folder = dirname(manifestPath(name)).slice('manifests/'.length)
+    this.#below.get(folder)?.forget()
+    this.#below.get(dirname(folder))?.forget()
+  }
+
+  /** Makes the folder of a manifest. @returns the manifest's absolute path */
+  async makeRoom(name: string): Promise<string> {
+    const path = this.newPathOf(name)
+    await makeFolder(dirname(path))
+    await this.#fence()
+    return path
+  }
+
+  async #fence(): Promise<void> {
+    if (this.#isFenced) return
+    const path = join(this.#root, FENCE)
+    if (!(await exists(path))) await createExclusive(path, fenceText(basename(this.#dataset)))
+    this.#isFenced = true
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile()
+  } catch (error) {
+    if (isMissing(error)) return false
+    throw error
+  }
+}
+
+function isManifestOrAside(name: string): boolean {
+  return parseSegmentName(ASIDE.exec(name)?.[1] ?? name) !== null
+}
+
+function fenceText(dataset: string): string {
+  const format: Pick<SegmentManifest, 'dataset'> & { readonly format: number; readonly about: string } = {
+    format: 3,
+    dataset,
+    about:
+      'Not a segment. Manifests are in the folders beside this file, which versions that read it as a manifest do not know.',
+  }
+  return `${JSON.stringify(format, null, 1)}\n`
+}
