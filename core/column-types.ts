@@ -7,6 +7,18 @@ export const LIST_TYPES = ['BOOLEAN[]', 'INTEGER[]', 'BIGINT[]', 'DOUBLE[]', 'VA
 export const KEY_TYPES = ['BOOLEAN', 'INTEGER', 'BIGINT', 'VARCHAR', 'DATE'] as const
 /** Numbers since 1970 in seconds, milliseconds or microseconds, or ISO 8601 text. */
 export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const
+
+/** How a TIMESTAMP column's values are written. @throws RangeError for a unit that a checked definition cannot have */
+export function timeUnitOf({ unit = 'iso' }: { readonly unit?: string | undefined }): (typeof TIME_UNITS)[number] {
+  if (!isTimeUnit(unit))
+    throw new RangeError(`'${unit}' is no unit of a TIMESTAMP; use one of ${TIME_UNITS.join(', ')}`)
+  return unit
+}
+
+export function isTimeUnit(text: string): text is (typeof TIME_UNITS)[number] {
+  return TIME_UNITS.some((unit) => unit === text)
+}
+
 /** What becomes of an event whose value cannot be converted. */
 export const ON_ERROR = ['null', 'reject'] as const
 /** Whether the JSON of events is kept in the lake. */

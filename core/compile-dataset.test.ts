@@ -59,7 +59,7 @@ describe('misspelt and mistyped members', () => {
     ],
     [
       withColumn({ type: 'DOUBLE', path: '$.x', requird: true }),
-      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, as, required, default, unit, format, zone, onError, label, description",
+      "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, as, required, default, unit, format, zone, onError, label, description, values",
     ],
     [
       withView({ dimension: {} }),
@@ -67,11 +67,11 @@ describe('misspelt and mistyped members', () => {
     ],
     [
       withView({ measures: { n: { kind: 'count', were: 'calm' } } }),
-      "view 'all', measure 'n': unknown member 'were' (did you mean 'where'?); known members: where, label, description",
+      "view 'all', measure 'n': unknown member 'were' (did you mean 'where'?); known members: where, label, description, unit",
     ],
     [
       withView({ measures: { n: { kind: 'sum', expression: 'gust', exact: true } } }),
-      "view 'all', measure 'n': unknown member 'exact'; known members: where, label, description",
+      "view 'all', measure 'n': unknown member 'exact'; known members: where, label, description, unit",
     ],
     [
       withView({ window: { size: '5m', evry: '10s', every: '10s' } }),

@@ -1,7 +1,18 @@
 /** Compiles a definition into the form that every tier works with. Collects all problems, each with its place, before it fails. */
+
 import { acceptedTimes, notAcceptedSql } from './accepted-times.ts'
 import { eventCheck } from './check-event.ts'
-import { isColumnType, KEY_TYPES, LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TABLES, TIME_UNITS } from './column-types.ts'
+import {
+  isColumnType,
+  isTimeUnit,
+  KEY_TYPES,
+  LIST_TYPES,
+  ON_ERROR,
+  RAW,
+  SCALAR_TYPES,
+  TABLES,
+  TIME_UNITS,
+} from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledSeries, CompiledView, SqlColumn } from './compiled.ts'
@@ -15,6 +26,7 @@ import type { SqlDialect } from './dialect.ts'
 import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
 import { rawKeptMs } from './kept-times.ts'
+import { namingProblems } from './names-for-people.ts'
 import { compileDashboard } from './panels/compile-dashboard.ts'
 import { decides } from './read-columns.ts'
 import { compileSeries } from './series/compile-series.ts'
@@ -234,10 +246,9 @@ function checkColumn(name: string, column: ColumnDefinition, problems: string[])
     problems.push(
       `column '${name}': path '${column.path}' yields a list, so the type must be a list type, for example VARCHAR[]`,
     )
-  if (column.unit !== undefined && column.type !== 'TIMESTAMP')
-    problems.push(`column '${name}': only a TIMESTAMP can have a unit`)
-  if (column.unit !== undefined && !TIME_UNITS.includes(column.unit))
+  if (column.type === 'TIMESTAMP' && column.unit !== undefined && !isTimeUnit(column.unit))
     problems.push(`column '${name}': unknown unit '${column.unit}'; use one of ${TIME_UNITS.join(', ')}`)
+  problems.push(...namingProblems(column).map((problem) => `column '${name}': ${problem}`))
   const wrongFormat = whyFormatUnusable(column)
   if (wrongFormat !== null) problems.push(`column '${name}': ${wrongFormat}`)
   if (column.onError !== undefined && !ON_ERROR.includes(column.onError))

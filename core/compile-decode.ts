@@ -1,4 +1,5 @@
 /** Compiles the columns' JSON paths into the SQL that reads a batch: a struct type with only the needed fields, and a projection. */
+
 import {
   type DecodedColumn,
   type FailedTexts,
@@ -12,21 +13,12 @@ import type { ColumnDefinition, ReadColumn } from './definition-parts.ts'
 import { derivedSql, withFailedSql } from './derive-sql.ts'
 import type { Derivation } from './derived-columns.ts'
 import { derivedRejectSql } from './derived-reasons.ts'
-import { formattedTimeSql, isReadAsJson } from './formatted-time.ts'
+import { formattedTimeSql, isReadAsJson, timeTextSql } from './formatted-time.ts'
 import { type JsonPath, parseJsonPath } from './json-path.ts'
 import { readColumns } from './read-columns.ts'
 import { sharedValues, takenOutSql } from './shared-paths.ts'
 import { quoteName, quoteText } from './sql-names.ts'
-import {
-  decimalOf,
-  decimalSql,
-  epochMsSql,
-  finiteSql,
-  isoDateSql,
-  isoTimeSql,
-  unitTimeSql,
-  wideDecimalSql,
-} from './stored-value.ts'
+import { decimalOf, decimalSql, epochMsSql, finiteSql, isoDateSql, wideDecimalSql } from './stored-value.ts'
 
 interface Field {
   readonly name: string
@@ -239,7 +231,7 @@ function converted(column: ColumnDefinition, raw: string): string {
       return `list_transform(${raw}, lambda _x: TRY_CAST(_x AS INTEGER))`
     case 'TIMESTAMP':
       if (column.format !== undefined) return formattedTimeSql(raw, column)
-      return column.unit === undefined || column.unit === 'iso' ? isoTimeSql(raw) : unitTimeSql(raw, column.unit)
+      return timeTextSql(raw, column)
     default:
       if (isWide(column.type)) return wideDecimalSql(raw, column.type)
       return decimalOf(column.type) === null ? raw : decimalSql(raw, column.type)

@@ -8,6 +8,7 @@ import { checkExpression, expressionSql } from './expression.ts'
 import { compiledMeasure, measureSql, wantsCondition, wantsNumber, wantsNumbers, wantsSum } from './measures/by-kind.ts'
 import { whyBoundsUnusable } from './measures/histogram.ts'
 import { isNumeric } from './measures/number-types.ts'
+import { unitProblems } from './names-for-people.ts'
 import { quoteName } from './sql-names.ts'
 import { decimalOf, storedValue } from './stored-value.ts'
 import { KEEPS_VALUE, type SizedInput, type SizedValue, sizedValue, type Unnested } from './value-sizes.ts'
@@ -172,6 +173,7 @@ async function assemble(
     const at = dimensions.length + index * 2
     const { sql: x, type: xType } = stored(`measure '${measure}'`, valueX, types[at]!)
     const { sql: y, type: yType } = stored(`measure '${measure}', ${secondName(entry.kind)}`, valueY, types[at + 1]!)
+    for (const problem of unitProblems(entry.unit)) say(`measure '${measure}'`, problem)
     if (wantsNumber(entry.kind) && !isNumeric(types[at]!))
       say(
         `measure '${measure}'`,

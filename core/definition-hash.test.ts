@@ -37,12 +37,16 @@ test('labels, the order of options, coarser grains, ranks and lookups change no 
   const { gust, id, at } = plain.columns
   const same: DatasetDefinition[] = [
     { ...plain, label: 'Winds', description: 'Gusts of all stations', lateAfter: '1h' },
-    withColumns({ gust: { ...gust, label: 'Gust, km/h' }, id: { ...id, label: 'Id' }, at: { ...at, label: 'When' } }),
+    withColumns({
+      gust: { ...gust, label: 'Gust', unit: 'km/h', values: { '0': 'Calm' } },
+      id: { ...id, label: 'Id' },
+      at: { ...at, label: 'When' },
+    }),
     withColumns({ gust: { default: 0, path: '$.gust', required: false, type: 'INTEGER' } }),
     withView({
       label: 'All',
       description: 'x',
-      measures: { total: sum('gust', { label: 'Total', description: 'y' }) },
+      measures: { total: sum('gust', { label: 'Total', description: 'y', unit: 'km' }) },
     }),
     withView({ time: ['hour', 'day', 'month'] }),
     withView({ rank: { by: 'total', limit: 3 } }),

@@ -9,6 +9,10 @@ export const DEFINITION_LIMITS = {
   measuresMax: 64,
   /** characters of an SQL expression */
   expressionCharsMax: 4_096,
+  /** values of a column that have a name */
+  namedValuesMax: 1_000,
+  /** characters of a unit, or of the name of a value */
+  namedCharsMax: 200,
   /** formats of a TIMESTAMP */
   formatsMax: 8,
   /** characters of a JSON path */
@@ -44,7 +48,7 @@ export function storedColumn(column: ColumnDefinition): Readonly<Record<string, 
     path,
     required: required ?? false,
     default: absent,
-    unit: type === 'TIMESTAMP' ? (unit ?? 'iso') : unit,
+    unit: type === 'TIMESTAMP' ? (unit ?? 'iso') : undefined,
     onError: onError === 'reject' ? onError : undefined,
     format: typeof format === 'string' ? [format] : format,
     zone: zone === 'UTC' ? undefined : zone,

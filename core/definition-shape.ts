@@ -22,9 +22,10 @@ const column = z.strictObject({
   onError: text.optional(),
   label,
   description,
+  values: z.record(text, text).optional(),
 })
 
-const options = { where: text.optional(), label, description }
+const options = { where: text.optional(), label, description, unit: text.optional() }
 const measureOf = <Kind extends string>(kind: Kind) => ({ kind: z.literal(kind), expression: text, ...options })
 const measure = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('count'), ...options }),

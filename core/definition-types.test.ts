@@ -107,8 +107,9 @@ test('columns', () => {
   const minutes = { type: 'TIMESTAMP', path: '$.at', unit: 'minutes' } as const
   // @ts-expect-error an unknown unit
   wrong.push(defineDataset({ ...head, columns: { id, at: minutes }, views }))
-  // @ts-expect-error only a TIMESTAMP has a unit
-  wrong.push(defineDataset({ ...head, columns: { id, at, x: { type: 'BIGINT', path: '$.x', unit: 'ms' } }, views }))
+  const named = { type: 'BIGINT', path: '$.x', values: { 1: 2 } } as const
+  // @ts-expect-error a name of a value is a text
+  wrong.push(defineDataset({ ...head, columns: { id, at, named }, views }))
   const truth = { type: 'BOOLEAN', path: '$.x', default: 'maybe' } as const
   // @ts-expect-error a text is no default of a BOOLEAN
   wrong.push(defineDataset({ ...head, columns: { id, at, truth }, views }))

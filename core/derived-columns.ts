@@ -1,22 +1,14 @@
 /** Columns that are computed from other columns of the same event: their order, what they read, and the SQL of their values. */
+import { timeUnitOf } from './column-types.ts'
 import type { SqlColumn } from './compiled.ts'
 import type { ColumnDefinition, DerivedColumn } from './definition-parts.ts'
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression, expressionSql } from './expression.ts'
-import { formattedTimeSql, isReadAsJson } from './formatted-time.ts'
+import { formattedTimeSql, isReadAsJson, timeTextSql } from './formatted-time.ts'
 import { isNumeric } from './measures/number-types.ts'
 import { isDerived } from './read-columns.ts'
 import { quoteName } from './sql-names.ts'
-import {
-  decimalOf,
-  decimalSql,
-  finiteSql,
-  inYearsSql,
-  isoDateSql,
-  isoTimeSql,
-  storedValue,
-  unitTimeSql,
-} from './stored-value.ts'
+import { decimalOf, decimalSql, finiteSql, inYearsSql, isoDateSql, storedValue, unitTimeSql } from './stored-value.ts'
 
 type Columns = Readonly<Record<string, ColumnDefinition>>
 
@@ -142,10 +134,10 @@ function timeSql(column: DerivedColumn, result: string, type: string): string {
   if (type === 'VARCHAR' || type === 'JSON') {
     if (column.format !== undefined)
       return formattedTimeSql(isReadAsJson(column) ? `to_json(${result})` : result, column)
-    return column.unit === undefined || column.unit === 'iso' ? isoTimeSql(result) : unitTimeSql(result, column.unit)
+    return timeTextSql(result, column)
   }
-  if (isNumeric(type) && column.unit !== undefined && column.unit !== 'iso')
-    return unitTimeSql(`(${result})::VARCHAR`, column.unit)
+  const unit = timeUnitOf(column)
+  if (isNumeric(type) && unit !== 'iso') return unitTimeSql(`(${result})::VARCHAR`, unit)
   if (type === 'TIMESTAMP WITH TIME ZONE') return inYearsSql(`timezone('UTC', ${result})`, 'TIMESTAMP')
   return inYearsSql(`TRY_CAST(${result} AS TIMESTAMP)`, 'TIMESTAMP')
 }

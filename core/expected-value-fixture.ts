@@ -1,4 +1,5 @@
 /** For tests: the value that a JSON text has in a column, told from the definition's reference in plain lines, without the engine. */
+import { timeUnitOf } from './column-types.ts'
 import type { ColumnDefinition } from './definition.ts'
 
 /** The value as the engine would write it; null for NULL; undefined where only "some value" is promised. */
@@ -13,7 +14,7 @@ export function expectedText(json: string, column: ColumnDefinition): string | n
   if (type === 'BIGINT' || type === 'INTEGER') return wholeText(value, text)
   if (type === 'DATE') return text.slice(0, 10)
   if (type === 'DOUBLE') return undefined
-  if (type === 'TIMESTAMP') return timeText(value, text, column.unit ?? 'iso')
+  if (type === 'TIMESTAMP') return timeText(value, text, timeUnitOf(column))
   const [, digits, scale] = /(\d+),\s*(\d+)/.exec(type)!
   const plain = decimalText(value, text, Number(scale))
   // The engine writes no 0 before the point where there is no room for another digit.

@@ -1,7 +1,8 @@
 /** Times in a format of their own: what validation at ingest makes of a text, and the SQL that makes the same of it. */
+import { timeUnitOf } from './column-types.ts'
 import type { ColumnDefinition } from './definition-parts.ts'
 import { quoteText } from './sql-names.ts'
-import { inYearsSql, TIME_MS_MAX, TIME_MS_MIN } from './stored-value.ts'
+import { inYearsSql, isoTimeSql, TIME_MS_MAX, TIME_MS_MIN, unitTimeSql } from './stored-value.ts'
 import { MONTHS, parseTimeFormat, type TimeFormat, type TimePart } from './time-format.ts'
 import { instantOf } from './wall-time.ts'
 
@@ -14,6 +15,12 @@ interface Reader {
 
 /** Short years from here on are of the 20th century. */
 const CENTURY_PIVOT = 69
+
+/** SQL: text of a time of a column without formats → TIMESTAMP; NULL if it is not one. */
+export function timeTextSql(text: string, column: Pick<ColumnDefinition, 'unit'>): string {
+  const unit = timeUnitOf(column)
+  return unit === 'iso' ? isoTimeSql(text) : unitTimeSql(text, unit)
+}
 
 export function formatsOf({ format }: Formatted): readonly string[] {
   return format === undefined ? [] : typeof format === 'string' ? [format] : format

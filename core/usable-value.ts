@@ -3,6 +3,7 @@
  * reason of a dead letter. Every value that this module accepts, the engine converts; the few that only the engine accepts are
  * listed in docs/reference/definitions.md. core/decode-agreement.test.ts compares the two.
  */
+import { timeUnitOf } from './column-types.ts'
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { formatsOf, formattedTimeMs } from './formatted-time.ts'
 import { decimalOf, TIME_MS_MAX, TIME_MS_MIN } from './stored-value.ts'
@@ -122,7 +123,7 @@ export function columnTimeMs(
   value: unknown,
   column: Pick<ColumnDefinition, 'unit' | 'format' | 'zone'>,
 ): number | null {
-  return column.format === undefined ? timeMs(value, column.unit ?? 'iso') : formattedTimeMs(value, column)
+  return column.format === undefined ? timeMs(value, timeUnitOf(column)) : formattedTimeMs(value, column)
 }
 
 /** The same of a time in a unit. */

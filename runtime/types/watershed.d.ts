@@ -577,6 +577,7 @@ declare module 'watershed' {
     readonly label?: string;
     /** what it means, for people who query it */
     readonly description?: string;
+    readonly unit?: string;
     /** countDistinct: keep every hash instead of the smallest 2,048 */
     readonly exact?: boolean;
     /** quantile: 0 … 1 */
@@ -592,6 +593,8 @@ declare module 'watershed' {
     readonly label?: string;
     /** what it means, for people who query it */
     readonly description?: string;
+    /** what its value is of, for people: 'min', '€'; default: that of the column that it is the sum, mean, least … of */
+    readonly unit?: string;
   }
   type PanelKind = (typeof PANEL_KINDS)[number];
   interface RankDefinition<Measure extends string = string, Dimension extends string = string> {
@@ -674,8 +677,8 @@ declare module 'watershed' {
     readonly onError?: (typeof ON_ERROR)[number];
     /** value if the event has none, or one that cannot be converted; written as in the event */
     readonly default?: DefaultOf<Type>;
-    /** only for TIMESTAMP; default 'iso' */
-    readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : never;
+    /** of a TIMESTAMP: how its values are written, default 'iso'; of another column: what its numbers are of, for people ('min', 'km/h') */
+    readonly unit?: Type extends 'TIMESTAMP' ? TimeUnit : string;
     /** only for TIMESTAMP, instead of a unit: how its texts are written, in the names of strptime; several are tried in order */
     readonly format?: Type extends 'TIMESTAMP' ? string | readonly string[] : never;
     /** of texts in a format without an offset: an IANA time zone; default UTC */
@@ -683,6 +686,8 @@ declare module 'watershed' {
     readonly label?: string;
     /** what it means, for people who query it */
     readonly description?: string;
+    /** names of its values for people, of dimensions that are this column, too: `{ '1': 'Monday', '2': 'Tuesday' }` */
+    readonly values?: Readonly<Record<string, string>>;
   }
   /** A value of an answer's row: numbers, texts, lists, null; times are ISO 8601 texts in UTC. */
   type AnswerValue = string | number | boolean | null | readonly (string | number | boolean | null)[];

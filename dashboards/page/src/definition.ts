@@ -5,6 +5,9 @@ export interface Column {
   readonly name: string
   readonly label?: string
   readonly description?: string
+  readonly unit?: string
+  /** names of values, by value */
+  readonly values?: Readonly<Record<string, string>>
   readonly type: string
 }
 
@@ -15,6 +18,7 @@ export interface Measure {
   readonly type: string
   readonly label?: string
   readonly description?: string
+  readonly unit?: string
   /** of a histogram: where its bins end */
   readonly bounds?: readonly number[]
   readonly exactness?: { readonly kind: 'exact' | 'float' | 'sketch' | 'bounded' }
@@ -29,7 +33,7 @@ export interface View {
   readonly grains: readonly string[]
   readonly window: { readonly sizeMs: number; readonly everyMs: number } | null
   readonly rank: { readonly by: string; readonly limit: number; readonly dimensions: readonly string[] } | null
-  readonly dimensions: readonly { readonly name: string; readonly type: string }[]
+  readonly dimensions: readonly Pick<Column, 'name' | 'type' | 'values'>[]
   readonly measures: readonly Measure[]
   readonly enrich: readonly { readonly name: string; readonly key: string; readonly attribute: string }[]
 }
@@ -83,6 +87,7 @@ export function titled(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-export function labelOf({ name, label }: { readonly name: string; readonly label?: string }): string {
-  return label ?? titled(name)
+/** `Mean delay (min)` */
+export function labelOf({ name, label, unit }: Pick<Measure, 'name' | 'label' | 'unit'>): string {
+  return `${label ?? titled(name)}${unit === undefined ? '' : ` (${unit})`}`
 }

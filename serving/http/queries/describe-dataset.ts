@@ -1,7 +1,8 @@
 /** A dataset as the API describes it: what can be queried, and how exact each measure is. */
 import type { z } from 'zod'
 import type { CompiledDataset, CompiledSeries, CompiledView, ViewTime } from '#core/compiled.ts'
-import type { MeasureDefinition, ViewDefinition } from '#core/definition-parts.ts'
+import type { DatasetDefinition } from '#core/definition-parts.ts'
+import { unitOf, type ValueNames, valueNamesOf } from '#core/names-for-people.ts'
 import type { Dashboard } from '#core/panels/panel.ts'
 import type { DATASET } from '#serving/http/contract/schemas/dataset.ts'
 
@@ -18,13 +19,14 @@ export function describeDataset(dataset: CompiledDataset): Described {
       name,
       label,
       description,
+      ...ofColumn(dataset.definition?.columns[name]),
       type,
       path,
       as,
       required,
       onError,
     })),
-    views: [...dataset.views.values()].map((view) => describeView(view, dataset.definition?.views[view.name])),
+    views: [...dataset.views.values()].map((view) => describeView(view, dataset.definition)),
     series: [...dataset.series.values()].map(describeSeries),
     dashboard: describeDashboard(dataset.dashboard),
   }
@@ -39,7 +41,12 @@ function describeDashboard({ derived, panels }: Dashboard): Described['dashboard
   return { derived, panels: plain }
 }
 
-function describeView(view: CompiledView, defined: ViewDefinition | undefined): Described['views'][number] {
+function ofColumn(column: DatasetDefinition['columns'][string] | undefined): { unit?: string; values?: ValueNames } {
+  const unit = column?.type === 'TIMESTAMP' ? undefined : column?.unit
+  return { ...(unit === undefined ? {} : { unit }), ...(column?.values === undefined ? {} : { values: column.values }) }
+}
+
+function describeView(view: CompiledView, definition: DatasetDefinition | undefined): Described['views'][number] {
   return {
     name: view.name,
     label: view.label,
@@ -47,7 +54,10 @@ function describeView(view: CompiledView, defined: ViewDefinition | undefined): 
     definition: view.hash,
     ...describeTime(view.time),
     rank: view.rank === undefined ? null : { ...view.rank, dimensions: [...view.rank.dimensions] },
-    dimensions: [...view.dimensions],
+    dimensions: view.dimensions.map((dimension) => ({
+      ...dimension,
+      ...namesOf(view.name, dimension.name, definition),
+    })),
     measures: view.measures.map(({ name, kind, type, label, description, exactness }) => ({
       name,
       kind,
@@ -55,14 +65,29 @@ function describeView(view: CompiledView, defined: ViewDefinition | undefined): 
       label,
       description,
       exactness,
-      ...boundsOf(defined?.measures[name]),
+      ...unitAndBounds(view.name, name, definition),
     })),
     enrich: view.lookups.map(({ name, dictionary, key, attribute }) => ({ name, dictionary, key, attribute })),
   }
 }
 
-function boundsOf(measure: MeasureDefinition | undefined): { bounds?: number[] } {
-  return measure?.bounds === undefined ? {} : { bounds: [...measure.bounds] }
+function namesOf(view: string, dimension: string, definition?: DatasetDefinition): { values?: ValueNames } {
+  const defined = definition?.views[view]
+  const values = defined && valueNamesOf(defined, dimension, definition.columns)
+  return values === undefined ? {} : { values }
+}
+
+function unitAndBounds(
+  view: string,
+  name: string,
+  definition?: DatasetDefinition,
+): { unit?: string; bounds?: number[] } {
+  const measure = definition?.views[view]?.measures[name]
+  const unit = measure && unitOf(measure, definition.columns)
+  return {
+    ...(unit === undefined ? {} : { unit }),
+    ...(measure?.bounds === undefined ? {} : { bounds: [...measure.bounds] }),
+  }
 }
 
 function describeSeries(series: CompiledSeries): Described['series'][number] {

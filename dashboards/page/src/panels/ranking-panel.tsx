@@ -112,6 +112,8 @@ export function titleOf(row: Row, source: Source): string | null {
 export function nameOf(row: Row, by: string, source: Source): string {
   const key = keyOf(row[by])
   if (key === '') return '(no value)'
+  const named = source.view.dimensions.find(({ name }) => name === by)?.values?.[key]
+  if (named !== undefined) return named
   const lookups = source.view.enrich.filter((lookup) => lookup.key === by && lookup.attribute === 'name')
   const looked = lookups.map((lookup) => row[lookup.name]).find((name) => typeof name === 'string')
   const country = /country/.test(by) ? countryName(key) : null

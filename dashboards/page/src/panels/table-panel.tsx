@@ -181,6 +181,7 @@ function DimensionCell({ row, name, source }: { row: Row; name: string; source: 
   const value = row[name]
   // An id is not a quantity: its digits are not grouped.
   const key = Number.isInteger(value) || typeof value === 'bigint' ? String(value) : formatValue(value)
+  const isNamed = /country/.test(name) || source.view.dimensions.some((one) => one.name === name && one.values)
   const pressed = filters.value.get(name)?.includes(String(row[name])) ?? false
   return (
     <button
@@ -189,7 +190,7 @@ function DimensionCell({ row, name, source }: { row: Row; name: string; source: 
       aria-pressed={pressed}
       onClick={() => toggleFilter(name, String(row[name] ?? ''))}
     >
-      {/country/.test(name) ? nameOf(row, name, source) : key}
+      {isNamed ? nameOf(row, name, source) : key}
     </button>
   )
 }

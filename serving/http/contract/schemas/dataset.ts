@@ -7,6 +7,9 @@ const exactness = z
   .looseObject({ kind: z.enum(['exact', 'float', 'sketch', 'bounded']) })
   .describe('How far a value may deviate from the exact one, with its bound')
 
+const unit = z.string().optional().describe('What its numbers are of, for people')
+const values = z.record(z.string(), z.string()).optional().describe('Names of its values, for people')
+
 const view = z.strictObject({
   name,
   label: name.optional(),
@@ -18,7 +21,7 @@ const view = z.strictObject({
   rank: z
     .strictObject({ by: name, limit: z.number(), dimensions: z.array(name), having: z.string().optional() })
     .nullable(),
-  dimensions: z.array(z.strictObject({ name, type: z.string() })),
+  dimensions: z.array(z.strictObject({ name, type: z.string(), values })),
   measures: z.array(
     z.strictObject({
       name,
@@ -26,6 +29,7 @@ const view = z.strictObject({
       type: z.string(),
       label: name.optional(),
       description: name.optional(),
+      unit,
       exactness,
       bounds: z.array(z.number()).optional().describe('Of a histogram: where its bins end'),
     }),
@@ -82,6 +86,8 @@ export const DATASET = z.strictObject({
       name,
       label: name.optional(),
       description: name.optional(),
+      unit,
+      values,
       type: z.string(),
       path: z.string().nullable().describe('null of a derived column'),
       as: z.string().nullable().describe('Expression of a derived column; null of one that is read from the event'),
