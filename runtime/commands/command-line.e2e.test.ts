@@ -186,6 +186,20 @@ describe('from a file to an answer', () => {
       const { code, stdout } = watershed([...asked, ...wrong])
       expect([code, stdout], wrong.join(' ')).toEqual([64, ''])
     }
+    const whole = JSON.parse(watershed([...asked, '--json']).stdout) as Answer
+    const rows: unknown[] = []
+    const limit = Math.ceil(whole.data.length / 2)
+    for (let cursor: string | null = 'start'; cursor !== null; ) {
+      const page = watershed([...asked, '--limit', String(limit), '--cursor', cursor, '--json'])
+      const { data, meta } = JSON.parse(page.stdout) as Answer & { readonly meta: { readonly next: string | null } }
+      rows.push(...data)
+      cursor = meta.next
+      if (cursor === null) continue
+      expect(page.stderr).toContain(`next page: --cursor ${cursor}`)
+      const other = watershed([...asked, '--limit', String(limit + 1), '--cursor', cursor])
+      expect([other.code, other.stderr]).toEqual([64, expect.stringContaining('cursor: belongs to another query')])
+    }
+    expect(rows).toEqual(whole.data)
     const query = ['query', 'meetup_rsvps', 'responses_by_country', '--dimensions', '', '--json']
     for (const wait of [[], ['--wait'], ['--at-least', '0:1']])
       expect((JSON.parse(watershed([...query, ...wait]).stdout) as Answer).data).toEqual(answer.data)

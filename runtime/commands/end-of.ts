@@ -6,6 +6,7 @@ import { FileSourceError } from '#ingest/file-source.ts'
 import {
   AnswerTooLargeError,
   BeyondFormatError,
+  CursorExpiredError,
   LiveMissingError,
   NeedsBackfillError,
   PartialsCompactedError,
@@ -27,10 +28,12 @@ export function endOf(error: unknown): { readonly exit: ExitName; readonly messa
   return { exit: exitOf(error), message: messageOf(error) }
 }
 
+const ASKED_WRONG = [QueryError, AnswerTooLargeError, BeyondFormatError, CursorExpiredError]
+
 function exitOf(error: Error): ExitName {
   if (error instanceof CommandError) return error.exit
   if (error instanceof ConfigurationError) return 'configuration'
-  if ([QueryError, AnswerTooLargeError, BeyondFormatError].some((each) => error instanceof each)) return 'usage'
+  if (ASKED_WRONG.some((each) => error instanceof each)) return 'usage'
   if (error instanceof LakeError && error.code === 'generation-unknown') return 'usage'
   if (error instanceof LakeError && error.code === 'raw-removed') return 'definition'
   if (error instanceof DefinitionError || error instanceof NeedsBackfillError) return 'definition'

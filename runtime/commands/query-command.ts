@@ -2,16 +2,26 @@
 import type { Command } from 'commander'
 import { answerView } from '#serving/answers/answer-from-rows.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
+import type { Page } from '#serving/answers/paged-answers.ts'
 import { planFor, viewsOf } from '#serving/answers/query-plan.ts'
 import type { QUERY_PARAMETERS } from '#serving/http/queries/parse-query.ts'
-import { type AskedOptions, assertRequired, questionOf } from './asked-question.ts'
+import { type AskedOptions, type AskedQuestion, assertRequired, questionOf } from './asked-question.ts'
 import { type Asked, askUpToDate, logEnd, sayBehind } from './asked-up-to-date.ts'
 import { collect, commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { CommandError } from './exit-codes.ts'
 import { exportRows } from './export-rows.ts'
 import { keepDigits, print, printTable, say } from './output.ts'
+import { isFurtherPage, keepPages, keptPage } from './query-pages.ts'
 import { explainedAs, sayExplanation, type TimedAnswer } from './say-explanation.ts'
 import type { Workspace } from './workspace.ts'
-import { encoded, type OutputOptions, withOutputOptions, writeOut, writtenAs } from './written-answer.ts'
+import {
+  encoded,
+  type OutputOptions,
+  type WrittenAs,
+  withOutputOptions,
+  writeOut,
+  writtenAs,
+} from './written-answer.ts'
 
 type QueryOptions = SharedOptions &
   AskedOptions & {
@@ -20,12 +30,9 @@ type QueryOptions = SharedOptions &
     readonly explain?: boolean
   } & OutputOptions
 
-/** One flag per HTTP parameter, except `require`, which is `--require-live` and `--require-current`, and `cursor`: pages end with the process. */
+/** One flag per HTTP parameter, except `require`, which is `--require-live` and `--require-current`. */
 const FLAGS: Readonly<
-  Record<
-    Exclude<(typeof QUERY_PARAMETERS)[number], 'require' | 'cursor'>,
-    readonly [placeholder: string, meaning: string]
-  >
+  Record<Exclude<(typeof QUERY_PARAMETERS)[number], 'require'>, readonly [placeholder: string, meaning: string]>
 > = {
   measures: ['<names>', 'comma-separated measures (default: all)'],
   dimensions: ['<names>', 'comma-separated dimensions (default: those of the ranking, or all)'],
@@ -47,6 +54,7 @@ const FLAGS: Readonly<
   ],
   at: ['<time>', 'windowed views: the time whose window is wanted; also now, latest'],
   per: ['<names>', 'rank within each combination of these dimensions'],
+  cursor: ['<text>', 'start: the first page, of --limit rows; then the cursor that the page before printed'],
   atLeast: ['<position>', 'wait until the answer counts this position, as the answer to sent events has it'],
 }
 
@@ -72,6 +80,7 @@ export function queryCommand(): Command {
 async function query(dataset: string, view: string | undefined, options: QueryOptions): Promise<void> {
   const question = await questionOf(dataset, view, options)
   const as = writtenAs(options)
+  if (isFurtherPage(question)) return furtherPage(dataset, question, as, options)
   if (question.everyRow) return exportRows(dataset, question, as, options)
   const asking = async (workspace: Workspace): Promise<Asked<TimedAnswer> & { readonly bytes: Buffer | null }> => {
     const open = await workspace.dataset(dataset, 'late')
@@ -85,6 +94,7 @@ async function query(dataset: string, view: string | undefined, options: QueryOp
     const { catchUp } = options
     const position = options.wait ? await logEnd(open) : question.atLeast(open)
     const asked = await askUpToDate(workspace, open, ask, { position, catchUp })
+    await keepPages(workspace, asked)
     return { ...asked, bytes: as === null ? null : await encoded(asked, as, workspace) }
   }
   const answered = await withWorkspace(options, 'serve', asking, { dataset })
@@ -98,8 +108,37 @@ async function query(dataset: string, view: string | undefined, options: QueryOp
     sayRows(answered.rowCount, meta)
   } else if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}${member}}`)
   else show(rowsJson, meta)
+  sayNext(meta)
   if (explained !== null && (as !== null || !options.json)) sayExplanation(explained)
   sayBehind(meta, upToDate)
+}
+
+/** A page after the first one: of the moment of the first one, whatever was appended since. */
+async function furtherPage(
+  dataset: string,
+  question: AskedQuestion,
+  as: WrittenAs | null,
+  options: QueryOptions,
+): Promise<void> {
+  if (options.explain || question.explain)
+    throw new CommandError('usage', '--explain explains the first page; the others are read from what it kept')
+  const reading = async (workspace: Workspace): Promise<Omit<Page, 'snapshot'> & { readonly bytes: Buffer | null }> => {
+    workspace.definition(dataset)
+    const page = await keptPage(workspace, question.query)
+    return { ...page, bytes: as === null ? null : await encoded(page, as, workspace) }
+  }
+  const { rowsJson, rowCount, meta, bytes } = await withWorkspace(options, 'serve', reading, { dataset })
+  assertRequired(question.required, meta)
+  if (as !== null && bytes !== null) {
+    await writeOut([bytes], as)
+    sayRows(rowCount, meta)
+  } else if (options.json) print(`{"data":${rowsJson},"meta":${JSON.stringify(meta)}}`)
+  else show(rowsJson, meta)
+  sayNext(meta)
+}
+
+function sayNext({ next }: AnswerMeta): void {
+  if (next !== null) say(`next page: --cursor ${next}`)
 }
 
 function show(rowsJson: string, meta: AnswerMeta): void {
@@ -114,7 +153,7 @@ function show(rowsJson: string, meta: AnswerMeta): void {
 
 function sayRows(rows: number, meta: AnswerMeta): void {
   say(
-    `${rows} rows${meta.truncated ? ' (truncated; raise --limit, or use --all)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
+    `${rows} rows${meta.truncated && meta.next === null ? ' (truncated; raise --limit, or use --all)' : ''}; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`,
   )
   if (meta.totals !== null) say(`in total: ${JSON.stringify(meta.totals)}`)
   if (meta.outdated !== null)

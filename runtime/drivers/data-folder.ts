@@ -1,6 +1,6 @@
 /**
  * Layout of the data folder:
- *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, sources/<dataset>/…, jobs/<dataset>/…, replays/<dataset>/…, views/<dataset>/…, sessions/…, scratch/<machine>@<process>-<n>/
+ *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, sources/<dataset>/…, jobs/<dataset>/…, replays/<dataset>/…, views/<dataset>/…, sessions/…, pages/<dataset>/…, scratch/<machine>@<process>-<n>/
  * Scratch folders live as long as their process; those of dead processes are removed at start.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -73,6 +73,10 @@ export class DataFolder {
   /** who is signed in to the page */
   get sessionsFolder(): string {
     return join(this.path, 'sessions')
+  }
+  /** further pages of answers of the command line */
+  get pagesFolder(): string {
+    return join(this.path, 'pages')
   }
   get dictionaryFile(): string {
     return join(this.path, 'dictionary.sqlite')

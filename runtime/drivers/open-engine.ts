@@ -22,7 +22,7 @@ export async function openEngine(
     memoryLimit: `${memoryMb}MB`,
     spillLimit: `${spillMb}MB`,
     limitNames: `${role}MemoryMb = ${memoryMb}, spillMb = ${spillMb}`,
-    folders: [folder.lakeFolder, scratchFolder],
+    folders: [folder.lakeFolder, scratchFolder, folder.pagesFolder],
     spillFolder,
     returnMemory: role === 'batch',
     ...(role === 'stream' ? { statementsAtOnce: availableParallelism() } : {}),

@@ -23,8 +23,10 @@ export interface Page {
   readonly snapshot: Snapshot
 }
 
-interface Kept {
+/** What the pages of an answer are read from. */
+export interface PagedAnswer {
   readonly id: string
+  /** relation with `_n` and `_text` */
   readonly table: string
   readonly rows: number
   /** of the query without its cursor */
@@ -32,6 +34,9 @@ interface Kept {
   readonly pageRows: number
   readonly columns: readonly SqlColumn[]
   readonly meta: AnswerMeta
+}
+
+interface Kept extends PagedAnswer {
   readonly snapshot: Snapshot
   timer: NodeJS.Timeout | null
 }
@@ -51,7 +56,7 @@ export interface StoredRows {
   readonly flagged: ReadonlyMap<string, number>
 }
 
-export type PagedLimits = Pick<typeof QUERY_LIMITS, 'pagedAnswersMax' | 'pagedRowsMax' | 'pagedMs'>
+export type PagedLimits = Readonly<Record<'pagedAnswersMax' | 'pagedRowsMax' | 'pagedMs', number>>
 
 const stores = new WeakMap<DuckDbEngine, PagedAnswers>()
 
@@ -121,11 +126,7 @@ export class PagedAnswers {
     const [id, after] = parsedCursor(query.cursor!)
     const kept = this.#kept.get(id)
     if (kept === undefined) throw new CursorExpiredError(this.#limits)
-    if (kept.question !== questionText(query))
-      throw new QueryError(
-        'cursor',
-        'belongs to another query: repeat the one that it came from, and change only the cursor',
-      )
+    assertSameQuestion(kept, query)
     this.#keep(kept)
     try {
       return await this.#read(connection, kept, after, answerBytesMax)
@@ -134,14 +135,13 @@ export class PagedAnswers {
     }
   }
 
+  /** The answer that a cursor continues; undefined: it is not kept any more. */
+  kept(cursor: string): Kept | undefined {
+    return this.#kept.get(parsedCursor(cursor)[0])
+  }
+
   async #read(connection: EngineConnection, kept: Kept, after: number, answerBytesMax: number): Promise<Page> {
-    const { id, table, rows, pageRows, columns, snapshot } = kept
-    const end = after + pageRows
-    const select = `SELECT _text FROM ${table} WHERE _n > ${after} AND _n <= ${end} ORDER BY _n`
-    const [texts] = await boundedRows(connection, select, undefined, answerBytesMax)
-    const truncated = end < rows
-    const meta = { ...kept.meta, truncated, next: truncated ? cursorOf(id, end) : null }
-    return { rowsJson: `[${texts!.join(',')}]`, rowCount: texts!.length, columns, meta, snapshot }
+    return { ...(await readPage(connection, kept, after, answerBytesMax)), snapshot: kept.snapshot }
   }
 
   /** From now on for `pagedMs`. */
@@ -174,6 +174,30 @@ export class PagedAnswers {
   }
 }
 
+/** The rows after `after`, at most a page of them. @throws AnswerTooLargeError */
+export async function readPage(
+  connection: EngineConnection,
+  { id, table, rows, pageRows, columns, meta }: PagedAnswer,
+  after: number,
+  answerBytesMax: number,
+): Promise<Omit<Page, 'snapshot'>> {
+  const end = after + pageRows
+  const select = `SELECT _text FROM ${table} WHERE _n > ${after} AND _n <= ${end} ORDER BY _n`
+  const [texts] = await boundedRows(connection, select, undefined, answerBytesMax)
+  const truncated = end < rows
+  const next = truncated ? cursorOf(id, end) : null
+  return { rowsJson: `[${texts!.join(',')}]`, rowCount: texts!.length, columns, meta: { ...meta, truncated, next } }
+}
+
+/** @throws QueryError */
+export function assertSameQuestion({ question }: Pick<PagedAnswer, 'question'>, query: ViewQuery): void {
+  if (question !== questionText(query))
+    throw new QueryError(
+      'cursor',
+      'belongs to another query: repeat the one that it came from, and change only the cursor',
+    )
+}
+
 function questionText(query: ViewQuery): string {
   return JSON.stringify({ ...query, cursor: null })
 }
@@ -183,7 +207,7 @@ function cursorOf(id: string, after: number): string {
 }
 
 /** @throws QueryError */
-function parsedCursor(cursor: string): [id: string, after: number] {
+export function parsedCursor(cursor: string): [id: string, after: number] {
   const match = /^([0-9a-f-]{36})\.(\d{1,12})$/.exec(Buffer.from(cursor, 'base64url').toString())
   if (match === null)
     throw new QueryError(

@@ -51,7 +51,7 @@ export class OutdatedError extends NeedsBackfillError {
 export class CursorExpiredError extends Error {
   constructor({ pagedMs, pagedAnswersMax }: { readonly pagedMs: number; readonly pagedAnswersMax: number }) {
     super(
-      `the answer that this cursor continues is not kept any more: one is kept for pagedMs = ${pagedMs} ms after its last page, by the process that gave it, and at most pagedAnswersMax = ${pagedAnswersMax} at a time; begin again with cursor=start`,
+      `the answer that this cursor continues is not kept any more: one is kept for pagedMs = ${pagedMs} ms after its last page, by the process (on the command line: the data folder) that gave it, and at most pagedAnswersMax = ${pagedAnswersMax} at a time; begin again with cursor=start`,
     )
     this.name = 'CursorExpiredError'
   }
