@@ -51,3 +51,12 @@ test.each<[string, Grain]>([
   const asked = { shift: parsedShift(shift), period, grain, timezone: 'UTC', paneMs: 60_000 }
   expect(() => earlierPeriod(asked)).toThrow(`is not a whole number of the grain '${grain}'`)
 })
+
+test.each([
+  ['1001year', "'1001year' is too long: at most 1000 years are possible"],
+  ['99999999999d', "'99999999999d' is too long"],
+  ['7 days', "'7 days' is not a shift"],
+  ['0d', "'0d' is not a shift"],
+])('%s is no shift', (shift, message) => {
+  expect(() => parsedShift(shift)).toThrow(message)
+})

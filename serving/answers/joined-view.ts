@@ -30,7 +30,7 @@ export function joinedView(
   const views = names.map((name) => {
     const view = all.get(name)
     if (series.has(name)) throw new QueryError('views', `'${name}' is a series; only views can be joined`)
-    if (view === undefined) throw new UnknownViewError('view', unknownName(name, [...all.keys()]), [...all.keys()])
+    if (view === undefined) throw new UnknownViewError('views', unknownName(name, [...all.keys()]), [...all.keys()])
     assertNoWindow(view, query)
     return view
   })

@@ -3,19 +3,22 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { nearest } from '#core/definition-error.ts'
+import { QueryError } from '#serving/answers/query-error.ts'
 import { servedUnder } from '#serving/answers/unknown-name.ts'
 import { responsesOf } from '#serving/http/contract/openapi.ts'
 import { NO_QUERY, VIEW_QUERY } from '#serving/http/contract/request-schemas.ts'
+import { placeOf } from '#serving/http/contract/schema-message.ts'
 import { EVENT_STREAM } from '#serving/http/contract/schemas/event-stream.ts'
 import { jsonBodies } from '#serving/http/intake/json-bodies.ts'
-import { ProblemError, problemOfError } from '#serving/http/problems.ts'
+import { type Problem, problemOfError } from '#serving/http/problems.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import { noticeBytes } from '#serving/subscriptions/answer-events.ts'
 import { LiveReader } from '#serving/subscriptions/live-reader.ts'
 import type { Subscription } from '#serving/subscriptions/live-subscriptions.ts'
 import { clientOf } from './in-turn.ts'
 import { beginStream, EVENT_STREAM_TYPE, eventIdIn, type LiveRouteParts, subscriptionOf } from './live-route.ts'
-import { parseAtLeast, parseQuery, parseRequire } from './parse-query.ts'
+import { parseAtLeast, parseQuery, parseRequire, QUERY_PARAMETERS } from './parse-query.ts'
 
 /** answers of one stream */
 export const FOLLOWED_MAX = 100
@@ -70,7 +73,7 @@ export function liveManyRoute(app: FastifyInstance, parts: ManyParts): void {
       const over = setTimeout(() => raw.end(), STREAM_MS_MAX)
       raw.once('close', () => clearTimeout(over))
       for (const [index, query] of queries.entries()) {
-        const part = { prefix: noticeBytes('of', { query: index }), ended: () => ended(index) }
+        const part = { index, prefix: noticeBytes('of', { query: index }), ended: () => ended(index) }
         follow(parts, query, clientOf(request), raw, part)
       }
       return reply
@@ -84,7 +87,7 @@ function follow(
   followed: Followed,
   client: string,
   raw: ServerResponse,
-  part: { readonly prefix: Buffer; readonly ended: () => void },
+  part: { readonly index: number; readonly prefix: Buffer; readonly ended: () => void },
 ): void {
   try {
     const subscription = { ...wantedOf(datasets, followed, client), pauseMs: followed.pauseMs }
@@ -92,11 +95,23 @@ function follow(
     raw.once('close', gone)
   } catch (error) {
     raw.write(part.prefix)
-    raw.write(noticeBytes('problem', problemOfError(error)))
+    raw.write(noticeBytes('problem', placed(problemOfError(error), part.index)))
   }
 }
 
-/** @throws QueryError, ProblemError */
+/** Members of a query that are not parameters. */
+const MEMBERS: readonly string[] = Object.keys(ONE.shape)
+
+/** The problem, with the place in the body that it is about. */
+function placed(problem: Problem, index: number): Problem {
+  const { field, detail } = problem
+  if (typeof field !== 'string') return { ...problem, detail: `${placeOf(['queries', index])}: ${detail}` }
+  const place = placeOf(['queries', index, ...(MEMBERS.includes(field) ? [field] : ['parameters', field])])
+  const [said, why] = [`${field}: `, detail]
+  return { ...problem, field: place, detail: `${place}: ${why.startsWith(said) ? why.slice(said.length) : why}` }
+}
+
+/** @throws QueryError; ProblemError for an unknown dataset */
 function wantedOf(
   datasets: ReadonlyMap<string, AnsweredDataset>,
   { dataset, view, parameters = {}, lastEventId }: Followed,
@@ -105,8 +120,11 @@ function wantedOf(
   const known = VIEW_QUERY.safeParse(parameters)
   if (!known.success) {
     const [issue] = known.error.issues
-    const name = issue!.code === 'unrecognized_keys' ? issue!.keys[0] : issue!.path[0]
-    throw new ProblemError('bad-query', `parameters.${String(name)}: ${issue!.message}`)
+    if (issue!.code === 'unrecognized_keys') {
+      const [name] = issue!.keys as [string]
+      throw new QueryError(name, `unknown parameter${nearest(name, QUERY_PARAMETERS)}`, QUERY_PARAMETERS)
+    }
+    throw new QueryError(String(issue!.path[0]), 'is given more than once')
   }
   const target = servedUnder(datasets, dataset)
   const query = parseQuery(dataset, view, known.data)

@@ -185,14 +185,43 @@ test('many queries are followed over one connection, each from where it was', as
 
 const ONE = { dataset: 'visits', view: 'by_page' }
 test.each([
-  ['no query', [], /^queries: /],
-  ['too many', Array.from({ length: FOLLOWED_MAX + 1 }, () => ONE), /^queries: /],
-  ['one without a view', [{ dataset: 'visits' }], /^queries: /],
-  ['a pause that is too long', [{ ...ONE, pauseMs: PAUSE_MS_MAX + 1 }], /^queries: /],
+  ['no query', [], /^queries: must have at least 1 elements/],
+  ['too many', Array.from({ length: FOLLOWED_MAX + 1 }, () => ONE), /^queries: must have at most 100 elements/],
+  ['one without a view', [ONE, { dataset: 'visits' }], /^queries\[1\]\.view: is required but missing/],
+  [
+    'a pause that is too long',
+    [{ ...ONE, pauseMs: PAUSE_MS_MAX + 1 }],
+    /^queries\[0\]\.pauseMs: must be at most 60000/,
+  ],
+  ['an unknown member', [ONE, { ...ONE, params: {} }], /^queries\[1\]\.params: unknown member/],
 ])('a stream of many is refused with %s', async (_what, queries, detail) => {
   const reply = await platform.app.inject({ method: 'POST', url: '/v1/live', payload: { queries } })
   expect(reply.statusCode).toBe(400)
   expect(reply.json().detail).toMatch(detail)
+})
+
+test.each<[object, string | undefined, RegExp]>([
+  [{ view: 'none' }, 'queries[1].view', /^queries\[1\]\.view: 'none' is unknown/],
+  [{ dataset: 'none' }, undefined, /^queries\[1\]: dataset 'none' is unknown/],
+  [{ parameters: { filter: 'x' } }, 'queries[1].parameters.filter', /filter: 'x' does not have the form/],
+  [{ parameters: { limt: '1' } }, 'queries[1].parameters.limt', /limt: unknown parameter \(did you mean 'limit'\?\)/],
+  [{ parameters: { grain: ['a', 'b'] } }, 'queries[1].parameters.grain', /grain: is given more than once/],
+  [{ lastEventId: 'x' }, 'queries[1].lastEventId', /lastEventId: 'x' is not the id of an event/],
+])('what is wrong with one of many is named by its place: %j', async (wrong, field, detail) => {
+  const reply = await fetch(`${url.replace(/datasets.*$/, '')}live`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ queries: [ONE, { ...ONE, ...wrong }] }),
+  })
+  const client = await ManyClient.of(reply)
+  clients.push(client)
+  await client.until('the problem', (events) => events.some(({ event }) => event === 'problem'))
+  const { query, data } = client.events.find(({ event }) => event === 'problem')!
+  expect({ query, data }).toEqual({
+    query: 1,
+    data: expect.objectContaining({ detail: expect.stringMatching(detail) }),
+  })
+  expect((data as { field?: string }).field).toBe(field)
 })
 
 test('all readers of one query share one computation', async () => {

@@ -31,6 +31,9 @@ export const QUERY_PARAMETERS = [
   'require',
 ] as const
 
+/** Without a value these would be another question, and not a default. */
+const NOT_EMPTY: readonly string[] = ['every', 'fill', 'compare', 'cursor', 'totals', 'shares']
+
 export type QueryTexts = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /**
@@ -47,6 +50,7 @@ export function parseQuery(dataset: string, view: string, texts: QueryTexts): Vi
   const one = (name: string): string | undefined => {
     const value = texts[name]
     if (Array.isArray(value)) throw new QueryError(name, 'is given more than once')
+    if (value === '' && NOT_EMPTY.includes(name)) throw new QueryError(name, 'is empty; leave it out, or give a value')
     return value === '' ? undefined : (value as string | undefined)
   }
   const list = (name: string): string[] | undefined =>

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { nearest } from '#core/definition-error.ts'
 import { FILLS, type FilterOperator, QUERY_LIMITS } from '#core/query.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
+import { schemaMessage } from '#serving/http/contract/schema-message.ts'
 
 export const OPERATORS = [
   'eq',
@@ -162,13 +163,9 @@ function checked<T>(result: z.ZodSafeParseResult<T>): T {
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   const path = issue.path.map(String)
-  if (issue.code !== 'unrecognized_keys') throw new QueryError(path.join('.') || 'query', lowered(issue.message))
+  if (issue.code !== 'unrecognized_keys') throw new QueryError(path.join('.') || 'query', schemaMessage(issue.message))
   const place = MEMBERS[path.filter((part) => !/^\d+$/.test(part)).join('.')]
   throw unknownMember([...path, issue.keys[0]!].join('.'), issue.keys[0]!, Object.keys(place?.shape ?? {}))
-}
-
-function lowered(message: string): string {
-  return message.charAt(0).toLowerCase() + message.slice(1)
 }
 
 function unknownMember(path: string, name: string, known: readonly string[]): QueryError {
@@ -209,5 +206,5 @@ function comparisonOf<Body>(value: object, path: string, of: 'dimension' | 'meas
       'or',
       'not',
     ])
-  throw new QueryError([path, ...issue.path.map(String)].join('.'), lowered(issue.message))
+  throw new QueryError([path, ...issue.path.map(String)].join('.'), schemaMessage(issue.message))
 }

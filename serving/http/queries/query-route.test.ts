@@ -179,7 +179,7 @@ test.each<[object | string, string, RegExp]>([
   [{ view: 'sales', filter: { and: [] } }, 'filter.and', /is empty/],
   [{ view: 'sales', filter: { and: [is('us')], or: [] } }, 'filter', /'and' cannot stand beside 'or'/],
   [{ view: 'sales', filter: { or: [{ ...is('us'), valeu: 1 }] } }, 'filter.or.0.valeu', /did you mean 'value'/],
-  [{ view: 'sales', filter: { dimension: 'country', operator: 'like' } }, 'filter.operator', /one of/],
+  [{ view: 'sales', filter: { dimension: 'country', operator: 'like' } }, 'filter.operator', /must be one of 'eq'/],
   [{ view: 'sales', filter: deep(8) }, 'filter', /conditionDepthMax = 8/],
   [{ view: 'sales', filter: { or: Array(33).fill(is('us')) } }, 'filter.or', /filtersMax = 32/],
   [
@@ -189,7 +189,7 @@ test.each<[object | string, string, RegExp]>([
   ],
   [{ view: 'sales', filter: is('us'), having: { measure: 'm', operator: 'gt', value: 1 } }, 'having', /'m' is unknown/],
   [{ view: 'sales', measures: [], dimensions: [] }, 'measures', /no columns/],
-  [{ view: 'sales', time: { grain: 'hour', ...march }, fill: 'nought' }, 'fill', /one of/],
+  [{ view: 'sales', time: { grain: 'hour', ...march }, fill: 'nought' }, 'fill', /must be one of 'zero', 'null'/],
   [{ view: 'sales', time: march, fill: 'zero' }, 'fill', /requires 'grain'/],
   [{ view: 'sales', time: { grain: 'hour', from: march.from }, fill: 'zero' }, 'fill', /requires 'from' and 'to'/],
   [
@@ -198,7 +198,7 @@ test.each<[object | string, string, RegExp]>([
     /1753176 buckets .* more than filledRowsMax = 1000000/,
   ],
   [{ view: 'sales', shares: ['m'] }, 'shares', /'m' is unknown/],
-  [{ view: 'sales', totals: 'yes' }, 'totals', /expected boolean/],
+  [{ view: 'sales', totals: 'yes' }, 'totals', /must be a boolean, not a string/],
   [{ view: 'sales', having: { measure: 'n_share', operator: 'gt', value: 0 }, shares: ['n'] }, 'having', /unknown/],
   [{ view: 'sales', compare: { shift: '7d' } }, 'compare', /requires 'from' and 'to'/],
   [{ view: 'sales', compare: { shift: 'previous', by: '7d' } }, 'compare.by', /unknown member/],
@@ -223,7 +223,7 @@ test.each<[object | string, string, RegExp]>([
   [{ view: 'sales', views: ['sales'] }, 'views', /cannot stand beside 'view'/],
   [{ views: ['sales'] }, 'views', /from 2 to viewsMax = 8/],
   [{ views: ['sales', 'sales'] }, 'views', /more than once/],
-  [{ view: 'sales', require: ['life'] }, 'require.0', /expected one of/],
+  [{ view: 'sales', require: ['life'] }, 'require.0', /must be one of 'live', 'current'/],
 ])('refused by name: %#', async (body, field, detail) => {
   const { status, problem } = await post(body)
   expect({ status, ...problem }).toMatchObject({ status: 400, field, detail: expect.stringMatching(detail) })
@@ -235,6 +235,25 @@ test('explain says how the answer came about, and only in JSON', async () => {
   expect(explain).toMatchObject({ source: expect.any(String), layers: { closed: { segments: expect.any(Number) } } })
   expect((await post(asked, { accept: 'text/csv' })).problem).toMatchObject({ status: 400, field: 'explain' })
   expect((await post({ ...asked, limit: 'all' })).problem).toMatchObject({ status: 400, field: 'explain' })
+})
+
+test.each(['every', 'fill', 'compare', 'cursor', 'totals', 'shares'])(
+  'an empty %s is refused by its name',
+  async (field) => {
+    const reply = await platform.app.inject(`/v1/datasets/shop/views/sales?${field}=`)
+    expect(reply.json()).toMatchObject({
+      status: 400,
+      field,
+      detail: `${field}: is empty; leave it out, or give a value`,
+    })
+  },
+)
+
+test('an unknown one of several views is refused by the member that names it', async () => {
+  const payload = { views: ['sales', 'sails'] }
+  const reply = await platform.app.inject({ method: 'POST', url: '/v1/datasets/shop/query', payload })
+  const detail = expect.stringMatching(/^views: 'sails' is unknown \(did you mean 'sales'\?\)/)
+  expect(reply.json()).toMatchObject({ status: 404, field: 'views', detail })
 })
 
 test('an unknown view, another type and a body over its limit are refused as such', async () => {
