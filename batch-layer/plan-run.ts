@@ -4,7 +4,7 @@
  */
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
-import { type GenerationManifest, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
+import type { GenerationManifest, StateFile } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
@@ -17,8 +17,8 @@ export type BatchMode = 'full' | 'incremental'
 export type ViewPlan =
   /** from all raw segments, and the states that summaries keep of the removed ones */
   | { readonly kind: 'recount'; readonly kept: readonly LakeFile[] }
-  /** the base generation's first files unchanged, and one that merges its others with the partials of the segments since (none if nothing is new) */
-  | { readonly kind: 'extend'; readonly kept: readonly LakeFile[]; readonly merged: readonly LakeFile[] }
+  /** the base generation's files, and the partials of the segments since (none if nothing is new), which are merged with some of them */
+  | { readonly kind: 'extend'; readonly base: readonly StateFile[]; readonly added: readonly LakeFile[] }
 
 export interface RunPlan {
   readonly mode: BatchMode
@@ -101,19 +101,7 @@ function mergePlan(
     if (partial?.hash !== hash) return null
     if (partial.file.rows > 0) partials.push(partial.file)
   }
-  return extendPlan(counted.files, partials)
-}
-
-/**
- * A new file takes in the newest files that are not larger than it becomes: each has at least the bytes of what comes after it, so a
- * state is written again once per doubling, not once per run, and the largest file only when as much was added.
- */
-function extendPlan(files: readonly LakeFile[], partials: readonly LakeFile[]): ViewPlan {
-  if (partials.length === 0) return { kind: 'extend', kept: files, merged: [] }
-  let kept = files.length
-  let bytes = partials.reduce((sum, file) => sum + file.bytes, 0)
-  while (kept > 0 && (kept >= VIEW_FILES_MAX || bytes >= files[kept - 1]!.bytes)) bytes += files[--kept]!.bytes
-  return { kind: 'extend', kept: files.slice(0, kept), merged: [...files.slice(kept), ...partials] }
+  return { kind: 'extend', base: counted.files, added: partials }
 }
 
 function sameViews(dataset: CompiledDataset, base: GenerationManifest): boolean {

@@ -1,16 +1,17 @@
 /** Steps 3 to 5 of a batch run: files, manifest, CURRENT. Knows no SQL, so that the protocol simulation runs it, too. */
-import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import type { CompiledDataset } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
-import { gapsIn, type LakeFile, unconvertedOf } from '#storage/lake/segment-manifest.ts'
-import { rowFiles } from '#storage/lake/typed-rows.ts'
+import { gapsIn, unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
-import type { RunPlan, ViewPlan } from './plan-run.ts'
+import type { RunPlan } from './plan-run.ts'
 import { type BatchProgress, RunProgress } from './run-progress.ts'
+import { STATE_FILE_BYTES } from './state-file-size.ts'
 import { supersededBy } from './superseded-boundaries.ts'
+import { type PendingFile, writeStates } from './write-states.ts'
 
 export interface Publication {
   readonly dataset: CompiledDataset
@@ -25,6 +26,8 @@ export interface Publication {
   readonly onProgress: (progress: BatchProgress) => void
   readonly signal?: AbortSignal
   readonly emit: Emit
+  /** default: STATE_FILE_BYTES */
+  readonly stateFileBytes?: number
 }
 
 type ViewFiles = GenerationManifest['views']
@@ -74,61 +77,33 @@ function keptDefinition({ definition }: CompiledDataset): Pick<GenerationManifes
   return { definition: JSON.parse(JSON.stringify(kept)) as Record<string, unknown> }
 }
 
-/** While one view's file is made durable, the next one is computed. */
+/** While one view's files are made durable, the next one is computed. */
 async function writeViews(
   publication: Publication,
   progress: RunProgress,
   staged: StagedGeneration,
 ): Promise<ViewFiles> {
-  const { dataset, plan, signal, onProgress } = publication
-  const states: Record<string, ViewStates> = {}
-  const finishing: Promise<void>[] = []
+  const { dataset, plan, signal, onProgress, stateFileBytes = STATE_FILE_BYTES } = publication
+  const pending = new Map<string, readonly PendingFile[]>()
   try {
     for (const [done, [name, view]] of [...plan.views].entries()) {
       signal?.throwIfAborted()
       onProgress(progress.at(name, done))
-      const definition = dataset.views.get(name)!
-      const kept = view.kind === 'extend' ? await referAll(staged, name, view.kept) : []
-      if (view.kind === 'extend' && view.merged.length === 0) {
-        states[name] = { hash: definition.hash, files: kept, ...sinceIn(plan, name) }
-        continue
-      }
-      const file = await staged.stageFile('states', name)
-      const rows = await writeView(publication, definition, view, file.writePath)
-      finishing.push(
-        file.finish(rows).then((finished) => {
-          states[name] = { hash: definition.hash, files: [...kept, finished], ...sinceIn(plan, name) }
-        }),
-      )
-      finishing.at(-1)!.catch(() => {})
+      const writing = { ...publication, staged, stateFileBytes }
+      pending.set(name, await writeStates(writing, dataset.views.get(name)!, view))
     }
-    await Promise.all(finishing)
+    const states: Record<string, ViewStates> = {}
+    for (const [name, files] of pending)
+      states[name] = { hash: dataset.views.get(name)!.hash, files: await Promise.all(files), ...sinceIn(plan, name) }
     return states
   } finally {
-    await Promise.allSettled(finishing)
+    await Promise.allSettled([...pending.values()].flat())
   }
 }
 
 function sinceIn({ since }: RunPlan, view: string): Pick<ViewStates, 'since'> {
   const lacks = since.get(view)
   return lacks === undefined ? {} : { since: lacks }
-}
-
-/** Files of the base that are unchanged are verified by their readers. */
-async function writeView(
-  { dataset, compute, plan, lake, signal }: Publication,
-  definition: CompiledView,
-  view: ViewPlan,
-  writePath: string,
-): Promise<number> {
-  await lake.check(view.kind === 'recount' ? [...rowFiles(dataset, plan.all), ...view.kept] : view.merged)
-  signal?.throwIfAborted()
-  if (view.kind === 'recount') return compute.recount(definition, plan.all, view.kept, writePath)
-  return compute.merge(definition, view.merged, writePath)
-}
-
-function referAll(staged: StagedGeneration, view: string, files: readonly LakeFile[]): Promise<LakeFile[]> {
-  return Promise.all(files.map((file) => staged.refer('states', view, file)))
 }
 
 async function writeDictionaries(

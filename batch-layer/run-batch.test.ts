@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { count, defineDataset, sum } from '#core/definition.ts'
 import type { StepName } from '#core/steps.ts'
-import { type GenerationManifest, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
+import { type GenerationManifest, RANGE_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { manifestPath, segmentManifestName } from '#storage/lake/manifest-names.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
@@ -77,7 +77,7 @@ describe('a batch run', () => {
       const next = await batch.run({ mode: 'incremental' })
       await batch.expectRecount(next)
       const files = filesOf(next)
-      expect(files.length).toBeLessThanOrEqual(VIEW_FILES_MAX)
+      expect(files.length).toBeLessThanOrEqual(RANGE_FILES_MAX)
       expect(files[0]!.sha256).toBe(whole!.sha256)
       written += files.at(-1)!.rows
     }

@@ -50,6 +50,8 @@ export interface BatchRunOptions {
   /** stops the running statement; the run rejects and nothing is published */
   readonly signal?: AbortSignal
   readonly clock?: () => number
+  /** about how large the files of a view with panes become, before they are cut; default 32 MiB */
+  readonly stateFileBytes?: number
 }
 
 /**
@@ -125,6 +127,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       },
       signal,
       emit,
+      stateFileBytes: options.stateFileBytes,
     })
     if (generation.mode === 'full') await removeOldRaw({ dataset, lake, compute, generation, emit, clock, signal })
     const tables = { ...options, connection, generation, emit, clock }

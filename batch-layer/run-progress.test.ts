@@ -7,10 +7,10 @@ const file = (bytes: number): LakeFile => ({ path: 'f', bytes, rows: 1, sha256: 
 
 test('time left is that of the bytes that are left, at the speed of those that are done', () => {
   let nowMs = 5_000
-  const merge = (bytes: number): ViewPlan => ({ kind: 'extend', kept: [], merged: [file(bytes)] })
+  const merge = (bytes: number): ViewPlan => ({ kind: 'extend', base: [file(7)], added: [file(bytes)] })
   const views = new Map<string, ViewPlan>([
     ['a', merge(9_000)],
-    ['kept', { kind: 'extend', kept: [file(9_000_000)], merged: [] }],
+    ['kept', { kind: 'extend', base: [file(9_000_000)], added: [] }],
     ['b', merge(29_000)],
   ])
   const progress = new RunProgress({ columns: [], dictionaries: ['d'] }, { views, all: [] }, () => nowMs)

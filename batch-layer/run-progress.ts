@@ -50,7 +50,7 @@ export class RunProgress {
 
 function bytesOf(view: ViewPlan, raw: number): number {
   if (view.kind === 'recount') return raw + sumBytes(view.kept) + VIEW_BYTES_MIN
-  return view.merged.length === 0 ? 0 : sumBytes(view.merged) + VIEW_BYTES_MIN
+  return view.added.length === 0 ? 0 : sumBytes(view.added) + VIEW_BYTES_MIN
 }
 
 function sumBytes(files: readonly LakeFile[]): number {

@@ -9,7 +9,7 @@ import { runBatch } from '#batch-layer/run-batch.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import { VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
+import { RANGE_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import { median, PARTITIONS, RsvpPlatform } from './rsvp-platform.ts'
 
 const EVENTS = Number(process.env.BENCH_EVENTS ?? 2_000_000)
@@ -73,7 +73,7 @@ export async function batchRun(): Promise<Record<string, number>> {
       bareStates.push(await seconds(() => bare(states)))
     }
     const incremental: number[] = []
-    for (let round = 0; round <= VIEW_FILES_MAX; round++) {
+    for (let round = 0; round <= RANGE_FILES_MAX; round++) {
       await platform.append(EVENTS / 100)
       await platform.catchUp(true)
       incremental.push(await seconds(run('incremental')))

@@ -1,6 +1,7 @@
 /** The commit record of one published result of the batch layer. Immutable. */
 import type { Offset } from '#core/offsets.ts'
 import type { LakeFile, UncountedBefore } from './segment-manifest.ts'
+import type { StateRange } from './state-ranges.ts'
 
 export interface DictionaryPin {
   readonly version: string
@@ -12,14 +13,22 @@ export interface DictionaryPin {
   readonly unknownByLookup?: Readonly<Record<string, number>>
 }
 
-/** Maximum number of files of one view of a generation; bounds what an answer has to read and merge. */
-export const VIEW_FILES_MAX = 8
+/** Maximum number of files of one range of a view's panes; bounds what an answer has to read and merge. */
+export const RANGE_FILES_MAX = 8
+
+/** Maximum number of files of one view of a generation: beyond that, ranges grow and are not cut any more. */
+export const VIEW_FILES_MAX = 8_192
+
+/** A file of states, and which panes it can hold; without a range: any. */
+export interface StateFile extends LakeFile {
+  readonly range?: StateRange
+}
 
 /** The states of one view: the rows of all files together, which readers merge. */
 export interface ViewStates {
   readonly hash: string
-  /** at least one, oldest first: the file of the last complete rewrite, then one per incremental run since */
-  readonly files: readonly LakeFile[]
+  /** at least one. By range, and within one oldest first: the file of its last complete rewrite, then those of incremental runs since */
+  readonly files: readonly StateFile[]
   /** by partition: what the view does not count, because its raw events had been removed before it was defined; absent: nothing */
   readonly since?: readonly UncountedBefore[]
 }

@@ -163,7 +163,7 @@ export interface StagedGeneration {
    * A file of another generation, to be named by this one too. Nothing is written, except for files of earlier versions, which belong to
    * their generation: they get a name of their content. @throws LakeError if such a file is missing
    */
-  refer(kind: ContentKind, name: string, file: LakeFile): Promise<LakeFile>
+  refer<File extends LakeFile>(kind: ContentKind, name: string, file: File): Promise<File>
   /** Writes the manifest durably: the generation is then listed, but not current. @throws LakeError if a file that it names is missing or has another size */
   commit(manifest: GenerationManifest): Promise<void>
   /** removes the unpublished generation, and the files that it created */

@@ -8,6 +8,7 @@ import { type GenerationManifest, VIEW_FILES_MAX } from './generation-manifest.t
 import { LakeError } from './lake-error.ts'
 import { isGenerationId } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
+import { coverAllPanes } from './state-ranges.ts'
 
 const SEGMENT_FORMATS = [1, 2]
 const GENERATION_FORMATS = [2, 3, 4]
@@ -22,6 +23,9 @@ const file = z.strictObject({
   bytes: count,
   rows: count,
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
+})
+const stateFile = file.extend({
+  range: z.strictObject({ fromMs: z.int().optional(), beforeMs: z.int().optional() }).optional(),
 })
 const uncounted = z.strictObject({ offset: count, timeMaxMs: z.int().nullable() })
 const versionedFile = z.strictObject({ hash: z.string().min(1), file, since: uncounted.optional() })
@@ -93,7 +97,11 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
     z.string(),
     z.strictObject({
       hash: z.string().min(1),
-      files: z.array(file).min(1).max(VIEW_FILES_MAX),
+      files: z
+        .array(stateFile)
+        .min(1)
+        .max(VIEW_FILES_MAX)
+        .refine(coverAllPanes, 'their ranges must cover every pane once'),
       since: z.array(uncounted).optional(),
     }),
   ),

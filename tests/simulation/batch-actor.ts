@@ -7,8 +7,10 @@ import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
 import { type SummarizeOptions, summarizeOld } from '#batch-layer/summarize.ts'
 import type { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { ALL_PANES, overlaps, type StateRange } from '#storage/lake/state-ranges.ts'
 import { silent } from '#telemetry/emit.ts'
 import { dataset, type Ground, type Machine, PARTITIONS, type Pause } from './ground.ts'
+import type { KeyState } from './histories.ts'
 import { mergeStates, statesOf } from './key-states.ts'
 
 const COMPACTED_ROWS = 1_000
@@ -61,9 +63,14 @@ async function publish(
   const mode = ground.random.chance(0.5) ? 'full' : 'incremental'
   const compacted = await lake.chains(PARTITIONS, { compacted: true })
   const plan = planRun({ dataset, mode, logIdentity: log, base, closed: chains, compacted })
-  const write = async (path: string, files: readonly LakeFile[]): Promise<number> => {
+  const write = async (path: string, files: readonly LakeFile[], range = ALL_PANES): Promise<number> => {
     await pause()
-    const merged = mergeStates(files.flatMap((file) => statesOf(lake, file)))
+    const merged = mergeStates(
+      within(
+        range,
+        files.flatMap((file) => statesOf(lake, file)),
+      ),
+    )
     lake.put(path, JSON.stringify(merged))
     // As many rows as make planRun extend the base at one time and merge it at another.
     return files.length > 2 || mode === 'full' ? 12 : merged.length
@@ -71,7 +78,22 @@ async function publish(
   const compute: BatchCompute = {
     recount: (_view, segments, states, path) =>
       write(path, [...segments.flatMap(({ events }) => events ?? []), ...states]),
-    merge: (_view, files, path) => write(path, files),
+    merge: (_view, files, path, range) => write(path, files, range),
+    rowsIn: async (_view, files, ranges) => {
+      await pause()
+      const added = files.flatMap((file) => statesOf(lake, file))
+      return new Map(ranges.map((range, place) => [place, within(range, added).length]))
+    },
+    cuts: async (_view, path) => {
+      const panes = [...new Set(written(lake, path).map(paneOf))].sort((one, other) => one - other)
+      return panes.slice(1).filter(() => ground.random.chance(0.3))
+    },
+    slice: async (path, range, slicePath) => {
+      await pause()
+      const part = within(range, written(lake, path))
+      lake.put(slicePath, JSON.stringify(part))
+      return part.length
+    },
   }
   const generation = await publishGeneration({
     dataset,
@@ -87,6 +109,19 @@ async function publish(
     pinning: { changed: async () => false, pin: async () => null },
   })
   return { generation, compute }
+}
+
+function written(lake: MemoryLake, path: string): KeyState[] {
+  return JSON.parse(lake.folder.files.get(path)!) as KeyState[]
+}
+
+/** Files are cut by keys, as those of a view with panes are by panes. */
+function paneOf({ k }: KeyState): number {
+  return k.charCodeAt(0)
+}
+
+function within(range: StateRange, states: readonly KeyState[]): KeyState[] {
+  return states.filter((state) => overlaps(range, { fromMs: paneOf(state), beforeMs: paneOf(state) + 1 }))
 }
 
 async function compact(ground: Ground, lake: MemoryLake, clock: Machine['clock']): Promise<void> {

@@ -56,7 +56,7 @@ export class LocalContents {
   }
 
   /** The file under the name of its content: itself, or for a file of an earlier version a hard link or copy. @throws LakeError */
-  async refer(kind: ContentKind, name: string, file: LakeFile): Promise<LakeFile> {
+  async refer<File extends LakeFile>(kind: ContentKind, name: string, file: File): Promise<File> {
     if (isNamedByContent(file)) return file
     const path = contentPath(kind, name, file.sha256)
     const place = join(this.#folder, path)

@@ -1,0 +1,116 @@
+/** Files of states cut by ranges of panes: what a run writes follows what is new, whatever comes late, and every answer is the recount. */
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { count, countDistinct, type DatasetDefinition, sum } from '#core/definition.ts'
+import { type GenerationManifest, RANGE_FILES_MAX, type StateFile } from '#storage/lake/generation-manifest.ts'
+import { coverAllPanes, rangesOf } from '#storage/lake/state-ranges.ts'
+import { definition as answers, BatchFixture } from './batch-fixture.ts'
+
+/** small, so that few events make many files */
+const BYTES = 4_000
+
+const definition: DatasetDefinition = {
+  ...answers,
+  views: {
+    by_minute: {
+      dimensions: { id: 'id % 101' },
+      time: ['minute', 'hour'],
+      measures: { answers: count(), guests: sum('guests') },
+    },
+    by_id: { dimensions: { id: 'id % 50' }, measures: { answers: count(), members: countDistinct('member') } },
+  },
+}
+
+let batch: BatchFixture
+beforeEach(async () => {
+  batch = await BatchFixture.open(definition)
+})
+afterEach(() => batch.close())
+
+const run = async (mode: 'full' | 'incremental'): Promise<GenerationManifest> =>
+  (await batch.run({ mode, stateFileBytes: BYTES }))!
+
+const filesOf = ({ views }: GenerationManifest): readonly StateFile[] => views.by_minute!.files
+
+/** What a run wrote: the files that its base does not name. */
+function writtenBy(next: GenerationManifest, base: GenerationManifest): StateFile[] {
+  const known = new Set(filesOf(base).map(({ path }) => path))
+  return filesOf(next).filter(({ path }) => !known.has(path))
+}
+
+test('what an incremental run writes does not grow with the history', async () => {
+  const written: StateFile[][] = []
+  const ranges: number[] = []
+  for (const events of [20_000, 180_000]) {
+    await batch.land(0, events)
+    const full = await run('full')
+    ranges.push(rangesOf(filesOf(full)).length)
+    const last = rangesOf(filesOf(full)).at(-1)!
+    await batch.land(0, 500)
+    const next = await run('incremental')
+    await batch.expectRecount(next)
+    written.push(writtenBy(next, full))
+    for (const { range } of written.at(-1)!) expect(range!.fromMs).toBeGreaterThanOrEqual(last.fromMs!)
+    // A range is cut at twice the size, and the new states come on top.
+    expect(written.at(-1)!.reduce((total, { bytes }) => total + bytes, 0)).toBeLessThan(4 * BYTES)
+  }
+  expect(ranges[1]).toBeGreaterThan(5 * ranges[0]!)
+  expect(written.map(({ length }) => length)).toEqual([expect.any(Number), expect.any(Number)])
+  for (const { length } of written) expect(length).toBeLessThanOrEqual(2)
+})
+
+test('late events are written to the ranges of their panes, and the others are referred to', async () => {
+  await batch.land(0, 60_000)
+  const full = await run('full')
+  expect(rangesOf(filesOf(full)).length).toBeGreaterThan(5)
+  // The other partition begins where this one did, many hours ago.
+  await batch.land(1, 300)
+  const next = await run('incremental')
+  await batch.expectRecount(next)
+  const [oldest] = rangesOf(filesOf(full))
+  const late = writtenBy(next, full)
+  expect(late).not.toHaveLength(0)
+  for (const { range } of late) expect(range!.fromMs ?? 0).toBeLessThan(oldest!.beforeMs!)
+  expect(filesOf(next).filter(({ path }) => filesOf(full).some((file) => file.path === path)).length).toBeGreaterThan(4)
+})
+
+test('whatever is landed and run, in any order, the states are the recount and their ranges cover every pane once', async () => {
+  const steps = fc.array(
+    fc.record({
+      partition: fc.nat({ max: 1 }),
+      rows: fc.integer({ min: 1, max: 4_000 }),
+      mode: fc.constantFrom('full' as const, 'incremental' as const, 'incremental' as const),
+    }),
+    { minLength: 3, maxLength: 6 },
+  )
+  await fc.assert(
+    fc
+      .asyncProperty(steps, async (all) => {
+        for (const { partition, rows, mode } of all) {
+          await batch.land(partition, rows)
+          const generation = await run(mode)
+          await batch.expectRecount(generation)
+          expect(coverAllPanes(filesOf(generation))).toBe(true)
+          for (const own of Map.groupBy(filesOf(generation), ({ range }) => range?.fromMs).values())
+            expect(own.length).toBeLessThanOrEqual(RANGE_FILES_MAX)
+        }
+      })
+      .afterEach(async () => {
+        await batch.close()
+        batch = await BatchFixture.open(definition)
+      }),
+    { numRuns: 4 },
+  )
+  expect((await batch.lake.verifyFiles()).problems).toEqual([])
+})
+
+test('a generation of an earlier version, whose files have no ranges, is gone on with, and cut once its states are written whole', async () => {
+  await batch.land(0, 10_000)
+  const uncut = (await batch.run({ mode: 'full' }))!
+  expect(filesOf(uncut)).toHaveLength(1)
+  expect(filesOf(uncut)[0]!.range).toBeUndefined()
+  await batch.land(0, 20_000)
+  const next = await run('incremental')
+  await batch.expectRecount(next)
+  expect(rangesOf(filesOf(next)).length).toBeGreaterThan(1)
+})

@@ -1,0 +1,134 @@
+/**
+ * Writes what a run changes of a view's states. Files are cut by ranges of panes: a range that nothing new falls into is referred to as
+ * it is, and a range that has grown too large is cut when its states are written whole.
+ */
+import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { RANGE_FILES_MAX, type StateFile, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
+import type { Lake, StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
+import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { ALL_PANES, cutRange, isSameRange, rangeOf, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
+import { rowFiles } from '#storage/lake/typed-rows.ts'
+import type { BatchCompute } from './batch-compute.ts'
+import type { RunPlan, ViewPlan } from './plan-run.ts'
+
+export interface StatesWriting {
+  readonly dataset: CompiledDataset
+  readonly lake: Lake
+  readonly plan: RunPlan
+  readonly compute: BatchCompute
+  readonly staged: StagedGeneration
+  /** see STATE_FILE_BYTES */
+  readonly stateFileBytes: number
+  readonly signal?: AbortSignal
+}
+
+/** A file that is written, and is being made durable, or one that exists. */
+export type PendingFile = Promise<StateFile>
+
+/** @returns the view's files, by range and within one oldest first */
+export function writeStates(writing: StatesWriting, view: CompiledView, plan: ViewPlan): Promise<PendingFile[]> {
+  return plan.kind === 'recount' ? recount(writing, view, plan) : extend(writing, view, plan)
+}
+
+async function recount(
+  writing: StatesWriting,
+  view: CompiledView,
+  { kept }: Extract<ViewPlan, { kind: 'recount' }>,
+): Promise<PendingFile[]> {
+  const { dataset, lake, plan, compute, staged, signal } = writing
+  await lake.check([...rowFiles(dataset, plan.all), ...kept])
+  signal?.throwIfAborted()
+  const draft = await staged.stageFile('states', view.name)
+  const rows = await compute.recount(view, plan.all, kept, draft.writePath)
+  return finishWhole(writing, view, draft, rows, ALL_PANES, 1)
+}
+
+async function extend(
+  writing: StatesWriting,
+  view: CompiledView,
+  { base, added }: Extract<ViewPlan, { kind: 'extend' }>,
+): Promise<PendingFile[]> {
+  const { lake, compute, signal } = writing
+  const ranges = rangesOf(base)
+  await lake.check(added)
+  signal?.throwIfAborted()
+  const rowsIn = added.length === 0 ? new Map<number, number>() : await compute.rowsIn(view, added, ranges)
+  const rowsAdded = sum([...rowsIn.values()])
+  const bytesAdded = sum(added.map(({ bytes }) => bytes))
+  const files: PendingFile[] = []
+  for (const [place, range] of ranges.entries()) {
+    const own = base.filter((file) => isSameRange(rangeOf(file), range))
+    const rows = rowsIn.get(place) ?? 0
+    const { kept, merged } = rows === 0 ? { kept: own, merged: [] } : extendPlan(own, (bytesAdded * rows) / rowsAdded)
+    for (const file of kept) files.push(pending(writing.staged.refer('states', view.name, file)))
+    if (rows > 0) files.push(...(await merge(writing, view, [...merged, ...added], range, kept.length > 0, ranges)))
+  }
+  return files
+}
+
+async function merge(
+  writing: StatesWriting,
+  view: CompiledView,
+  merged: readonly LakeFile[],
+  range: StateRange,
+  isPart: boolean,
+  ranges: readonly StateRange[],
+): Promise<PendingFile[]> {
+  const { lake, compute, staged, signal } = writing
+  await lake.check(merged)
+  signal?.throwIfAborted()
+  const draft = await staged.stageFile('states', view.name)
+  const rows = await compute.merge(view, merged, draft.writePath, range)
+  return isPart ? [finish(draft, rows, range)] : finishWhole(writing, view, draft, rows, range, ranges.length)
+}
+
+/** All states of a range: as one file, or cut if there are too many. */
+async function finishWhole(
+  writing: StatesWriting,
+  view: CompiledView,
+  draft: StagedFile,
+  rows: number,
+  range: StateRange,
+  ranges: number,
+): Promise<PendingFile[]> {
+  const { compute, staged, stateFileBytes, signal } = writing
+  const cuts = await compute.cuts(view, draft.writePath, stateFileBytes)
+  if (cuts.length === 0 || (ranges + cuts.length) * RANGE_FILES_MAX > VIEW_FILES_MAX)
+    return [finish(draft, rows, range)]
+  const files: PendingFile[] = []
+  for (const part of cutRange(range, cuts)) {
+    signal?.throwIfAborted()
+    const slice = await staged.stageFile('states', view.name)
+    files.push(finish(slice, await compute.slice(draft.writePath, part, slice.writePath), part))
+  }
+  await draft.discard()
+  return files
+}
+
+function finish(staged: StagedFile, rows: number, range: StateRange): PendingFile {
+  return pending(staged.finish(rows).then((file) => (isSameRange(range, ALL_PANES) ? file : { ...file, range })))
+}
+
+/** Its failure is seen by who waits for all of them. */
+function pending(file: PendingFile): PendingFile {
+  file.catch(() => {})
+  return file
+}
+
+/**
+ * A new file takes in the newest files of its range that are not larger than it becomes: each has at least the bytes of what comes after
+ * it, so a state is written again once per doubling, not once per run, and the largest file only when as much was added.
+ */
+function extendPlan(
+  files: readonly StateFile[],
+  bytesAdded: number,
+): { readonly kept: readonly StateFile[]; readonly merged: readonly StateFile[] } {
+  let kept = files.length
+  let bytes = bytesAdded
+  while (kept > 0 && (kept >= RANGE_FILES_MAX || bytes >= files[kept - 1]!.bytes)) bytes += files[--kept]!.bytes
+  return { kept: files.slice(0, kept), merged: files.slice(kept) }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0)
+}
