@@ -1,6 +1,7 @@
 /** Columns of an export, as Arrow's buffers, filled from the engine's chunks without making a value of each. */
 import { type Data, makeData } from 'apache-arrow'
 import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
+import { TextSpace } from '#storage/engine/text-space.ts'
 import { arrowData } from './arrow-data.ts'
 import { arrowType } from './arrow-types.ts'
 import { type ColumnKind, engineType } from './column-kinds.ts'
@@ -12,7 +13,7 @@ export interface ArrowColumn {
   readonly textBytes: number
   /** Adds the chunk's values, at a row that is a multiple of 8. */
   add(chunk: EngineChunk, column: number, row: number): void
-  /** The column of the batch; what is added afterwards is another batch's. */
+  /** The column of the batch, valid until something is added, which is another batch's. */
   finish(rows: number): Data
 }
 
@@ -38,26 +39,31 @@ function listOf({ element }: ColumnKind & { kind: 'list' }): string {
 }
 
 class Validity {
-  readonly #rowsMax: number
-  #bits: Uint8Array | null = null
+  readonly #bits: Uint8Array
+  #hasNulls = false
   #nulls = 0
 
   constructor(rowsMax: number) {
-    this.#rowsMax = rowsMax
+    this.#bits = new Uint8Array(Math.ceil(rowsMax / 8))
   }
 
   add(bits: Uint8Array | null, row: number, rows: number): void {
-    if (bits === null && this.#bits === null) return
-    this.#bits ??= new Uint8Array(Math.ceil(this.#rowsMax / 8)).fill(0xff)
-    const bytes = Math.ceil(rows / 8)
-    if (bits === null) return
-    this.#bits.set(bits.subarray(0, bytes), row >> 3)
+    if (bits === null && !this.#hasNulls) return
+    const [from, to] = [row >> 3, Math.ceil((row + rows) / 8)]
+    if (!this.#hasNulls) this.#bits.fill(0xff, 0, from)
+    this.#hasNulls = true
+    if (bits === null) {
+      this.#bits.fill(0xff, from, to)
+      return
+    }
+    this.#bits.set(bits.subarray(0, to - from), from)
     for (let at = 0; at < rows; at++) if ((bits[at >> 3]! & (1 << (at & 7))) === 0) this.#nulls++
   }
 
-  finish(): { readonly nullCount: number; readonly nullBitmap?: Uint8Array } {
-    const made = this.#bits === null ? { nullCount: 0 } : { nullCount: this.#nulls, nullBitmap: this.#bits }
-    this.#bits = null
+  finish(rows: number): { readonly nullCount: number; readonly nullBitmap?: Uint8Array } {
+    const nullBitmap = this.#bits.subarray(0, Math.ceil(rows / 8))
+    const made = this.#hasNulls ? { nullCount: this.#nulls, nullBitmap } : { nullCount: 0 }
+    this.#hasNulls = false
     this.#nulls = 0
     return made
   }
@@ -69,14 +75,12 @@ class FixedColumn implements ArrowColumn {
   readonly textBytes = 0
   readonly #kind: ColumnKind
   readonly #width: number
-  readonly #rowsMax: number
   readonly #validity: Validity
-  #bytes: Uint8Array
+  readonly #bytes: Uint8Array
 
   constructor(kind: ColumnKind, rowsMax: number) {
     this.#kind = kind
     this.#width = kind.kind === 'integer' ? kind.bits / 8 : WIDTHS[kind.kind as keyof typeof WIDTHS]
-    this.#rowsMax = rowsMax
     this.#validity = new Validity(rowsMax)
     this.#bytes = new Uint8Array(rowsMax * this.#width)
   }
@@ -93,8 +97,7 @@ class FixedColumn implements ArrowColumn {
       this.#kind.kind === 'boolean'
         ? packed(bytes)
         : new type.ArrayType(bytes.buffer, 0, bytes.length / type.ArrayType.BYTES_PER_ELEMENT)
-    this.#bytes = new Uint8Array(this.#rowsMax * this.#width)
-    return makeData({ type, length: rows, data, ...this.#validity.finish() } as Parameters<typeof makeData>[0])
+    return makeData({ type, length: rows, data, ...this.#validity.finish(rows) } as Parameters<typeof makeData>[0])
   }
 }
 
@@ -105,52 +108,29 @@ function packed(bytes: Uint8Array): Uint8Array {
   return bits
 }
 
-/** bytes of a text that are copied one by one: a call costs more */
-const COPIED_BYTES_MAX = 24
-
 class TextColumn implements ArrowColumn {
-  readonly #rowsMax: number
   readonly #validity: Validity
-  #offsets: Int32Array
-  #bytes = new Uint8Array(64 * 1024)
-  #end = 0
+  readonly #texts: TextSpace
 
   constructor(rowsMax: number) {
-    this.#rowsMax = rowsMax
     this.#validity = new Validity(rowsMax)
-    this.#offsets = new Int32Array(rowsMax + 1)
+    this.#texts = new TextSpace(rowsMax)
   }
 
   get textBytes(): number {
-    return this.#end
+    return this.#texts.length
   }
 
   add(chunk: EngineChunk, column: number, row: number): void {
     this.#validity.add(chunk.validity(column), row, chunk.rows)
-    chunk.texts(column, (at, bytes, from, length) => {
-      if (this.#end + length > this.#bytes.length) this.#grow(length)
-      const [target, end] = [this.#bytes, this.#end]
-      if (length > COPIED_BYTES_MAX) target.set(bytes.subarray(from, from + length), end)
-      else for (let byte = 0; byte < length; byte++) target[end + byte] = bytes[from + byte]!
-      this.#end = end + length
-      this.#offsets[row + at + 1] = this.#end
-    })
+    chunk.appendTexts(column, this.#texts, row)
   }
 
   finish(rows: number): Data {
-    const valueOffsets = this.#offsets.subarray(0, rows + 1)
-    const data = this.#bytes.subarray(0, this.#end)
-    const made = { type: arrowType({ kind: 'text' }), length: rows, data, valueOffsets, ...this.#validity.finish() }
-    this.#offsets = new Int32Array(this.#rowsMax + 1)
-    this.#bytes = new Uint8Array(this.#bytes.length)
-    this.#end = 0
+    const [valueOffsets, data] = [this.#texts.offsets(rows), this.#texts.bytes]
+    this.#texts.empty()
+    const made = { type: arrowType({ kind: 'text' }), length: rows, data, valueOffsets, ...this.#validity.finish(rows) }
     return makeData(made as Parameters<typeof makeData>[0])
-  }
-
-  #grow(bytes: number): void {
-    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#end + bytes))
-    larger.set(this.#bytes.subarray(0, this.#end))
-    this.#bytes = larger
   }
 }
 

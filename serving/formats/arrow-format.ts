@@ -1,5 +1,4 @@
 /** An Arrow IPC stream: columns with their types, the provenance in the schema's metadata. */
-import { open } from 'node:fs/promises'
 import { makeData, RecordBatch, RecordBatchStreamWriter, Struct } from 'apache-arrow'
 import { valueSql } from '../answers/answer-columns.ts'
 import { type AnswerFormat, type Framed, type ShownAnswer, UNFRAMED, type WrittenRows } from './answer-format.ts'
@@ -8,6 +7,7 @@ import { arrowColumnSql } from './arrow-columns.ts'
 import { arrowData } from './arrow-data.ts'
 import { arrowSchema } from './arrow-types.ts'
 import { columnKind } from './column-kinds.ts'
+import { FileOutput } from './file-output.ts'
 import { rowValues } from './row-values.ts'
 
 export const ARROW_FORMAT: AnswerFormat = {
@@ -39,16 +39,16 @@ function encodeArrow({ columns, rowsJson, metaJson }: ShownAnswer): Buffer {
 async function writeArrow({ sql, bound, columns, metaJson, connection }: WrittenRows, file: string): Promise<Framed> {
   const values = columns.map((column) => arrowColumnSql(valueSql(column), columnKind(column.type)))
   const batches = new ArrowBatches(columns, metaJson)
-  const handle = await open(file, 'w')
+  const output = await FileOutput.open(file)
   try {
-    await handle.write(batches.start)
     for await (const chunk of connection.chunks(`SELECT ${values.join(', ')} FROM (${sql})`, bound.parameters)) {
-      const batch = batches.add(chunk)
-      if (batch !== null) await handle.write(batch)
+      if (!batches.hasRoom) await output.write(batches.flush())
+      batches.add(chunk)
     }
-    await handle.write(Buffer.concat([batches.flush() ?? Buffer.of(), batches.end]))
+    await output.write(batches.finish())
+    await output.finish()
   } finally {
-    await handle.close()
+    await output.close()
   }
   return UNFRAMED
 }

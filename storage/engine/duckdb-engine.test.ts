@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
+import type { EngineChunk } from './engine-chunk.ts'
+import { TextSpace } from './text-space.ts'
 
 const zone = process.env.TZ
 let engine: DuckDbEngine
@@ -139,5 +141,32 @@ test('an error between the rows of a stream is an error, and not its end', async
   }
   await expect(drained()).rejects.toThrow('failed before the last row')
   expect(await countRows('FROM range(300000)')).toBe(300_000)
+  connection.close()
+})
+
+test('chunks keep their values while the engine computes the ones after them', async () => {
+  const connection = await engine.connect()
+  const chunks: EngineChunk[] = []
+  for await (const chunk of connection.chunks("SELECT n, 'the text of row ' || n FROM range(20000) AS r(n)"))
+    chunks.push(chunk)
+  const read = chunks.flatMap((chunk) => {
+    const space = new TextSpace(chunk.rows)
+    chunk.appendTexts(1, space, 0)
+    const all = Buffer.from(space.bytes).toString()
+    const ends = space.offsets(chunk.rows)
+    return chunk.values(0).map((n, row) => [n, all.slice(ends[row], ends[row + 1])])
+  })
+  expect(chunks.length).toBeGreaterThan(2)
+  expect(read).toEqual(Array.from({ length: 20_000 }, (_, n) => [BigInt(n), `the text of row ${n}`]))
+  connection.close()
+})
+
+test('a stream that is left before its end leaves its connection usable', async () => {
+  const connection = await engine.connect()
+  for await (const chunk of connection.chunks('FROM range(300000)')) {
+    expect(chunk.rows).toBeGreaterThan(0)
+    break
+  }
+  expect(await connection.rows('SELECT 1 AS one')).toEqual([{ one: 1 }])
   connection.close()
 })

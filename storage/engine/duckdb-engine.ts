@@ -220,12 +220,19 @@ export class EngineConnection {
     }
   }
 
-  /** As `stream`, in the engine's own layout: each chunk is valid until the next one is asked for. */
+  /** As `stream`, in the engine's own layout. The engine computes the next chunk while one is used. */
   async *chunks(sql: string, parameters?: Record<string, Parameter>): AsyncGenerator<EngineChunk> {
     const result = await this.#unlessStopped(() => this.#connection.stream(...statementOf(sql, parameters)))
-    for (;;) {
-      const chunk = await this.#unlessStopped(() => this.#next(result))
+    const fetch = (): Promise<DuckDBDataChunk | null> => {
+      const chunk = this.#unlessStopped(() => this.#next(result))
+      // Nobody may ask for it any more.
+      chunk.catch(() => {})
+      return chunk
+    }
+    for (let next = fetch(); ; ) {
+      const chunk = await next
       if (chunk === null) return
+      next = fetch()
       yield new EngineChunk(chunk)
     }
   }

@@ -4,10 +4,9 @@
  */
 import type { DuckDBDataChunk } from '@duckdb/node-api'
 import duckdb from '@duckdb/node-bindings'
+import { INLINE_BYTES_MAX, LongTexts, TEXT_BYTES } from './long-texts.ts'
+import type { TextSpace } from './text-space.ts'
 
-const TEXT_BYTES = 16
-/** longer ones are elsewhere, with a pointer to them */
-const INLINE_BYTES_MAX = 12
 const WORD_ROWS = 64
 
 export class EngineChunk {
@@ -32,14 +31,31 @@ export class EngineChunk {
 
   /** Calls back with the place of each text in `bytes`; that of a row without a value has no bytes. */
   texts(column: number, each: (row: number, bytes: Uint8Array, from: number, length: number) => void): void {
-    const validity = this.validity(column)
-    const data = duckdb.vector_get_data(this.#vector(column), this.rows * TEXT_BYTES)
-    const long = new LongTexts(data, this.rows)
+    const long = this.#longTexts(column)
     for (let row = 0; row < this.rows; row++) {
-      const length = long.view.getUint32(row * TEXT_BYTES, true)
-      if (validity !== null && (validity[row >> 3]! & (1 << (row & 7))) === 0) each(row, data, 0, 0)
-      else if (length <= INLINE_BYTES_MAX) each(row, data, row * TEXT_BYTES + 4, length)
-      else each(row, long.run(row, validity), long.from, length)
+      const length = long.lengthOf(row)
+      if (length <= INLINE_BYTES_MAX) each(row, long.data, row * TEXT_BYTES + 4, length)
+      else each(row, long.run(row), long.from, length)
+    }
+  }
+
+  /** Appends the texts of a column, one after the other; a row without a value gets an empty one. @param first number of the chunk's first row in the space */
+  appendTexts(column: number, space: TextSpace, first: number): void {
+    const long = this.#longTexts(column)
+    for (let row = 0; row < this.rows; ) {
+      const length = long.lengthOf(row)
+      const isLong = length > INLINE_BYTES_MAX
+      const bytes = isLong ? long.run(row) : long.data
+      const from = isLong ? long.from : row * TEXT_BYTES + 4
+      const begin = row++
+      space.end(first + begin, length)
+      let total = length
+      // The engine mostly puts long texts one directly after the other: they are copied together.
+      for (; isLong && row < this.rows && long.follows(row, from + total); row++) {
+        total += long.lengthOf(row)
+        space.end(first + row, long.lengthOf(row))
+      }
+      space.copy(bytes, from, total)
     }
   }
 
@@ -48,57 +64,12 @@ export class EngineChunk {
     return this.#chunk.getColumnValues(column)
   }
 
+  #longTexts(column: number): LongTexts {
+    const data = duckdb.vector_get_data(this.#vector(column), this.rows * TEXT_BYTES)
+    return new LongTexts(data, this.rows, this.validity(column))
+  }
+
   #vector(column: number): duckdb.Vector {
     return duckdb.data_chunk_get_vector(this.#chunk.chunk, column)
-  }
-}
-
-/** Memory is mapped by pages at least as large: what lies between two texts that are nearer than this can be read. */
-const PAGE_BYTES = 4_096
-
-/** Texts that are elsewhere. Those of rows one after the other mostly lie one after the other, and are looked at together: each look costs a microsecond. */
-class LongTexts {
-  readonly view: DataView
-  readonly #data: Uint8Array
-  readonly #rows: number
-  /** where the text that was asked for last begins in its run */
-  from = 0
-  #begin = 0n
-  #end = 0n
-  #run: Uint8Array = new Uint8Array()
-
-  constructor(data: Uint8Array, rows: number) {
-    this.view = new DataView(data.buffer, data.byteOffset, data.byteLength)
-    this.#data = data
-    this.#rows = rows
-  }
-
-  /** The bytes that hold the row's text, from `from` on. */
-  run(row: number, validity: Uint8Array | null): Uint8Array {
-    const address = this.view.getBigUint64(row * TEXT_BYTES + 8, true)
-    const length = this.view.getUint32(row * TEXT_BYTES, true)
-    if (address < this.#begin || address + BigInt(length) > this.#end) this.#look(row, address, length, validity)
-    this.from = Number(address - this.#begin)
-    return this.#run
-  }
-
-  #look(first: number, address: bigint, length: number, validity: Uint8Array | null): void {
-    let end = address + BigInt(length)
-    for (let row = first + 1; row < this.#rows; row++) {
-      if (validity !== null && (validity[row >> 3]! & (1 << (row & 7))) === 0) continue
-      const bytes = this.view.getUint32(row * TEXT_BYTES, true)
-      if (bytes <= INLINE_BYTES_MAX) continue
-      const next = this.view.getBigUint64(row * TEXT_BYTES + 8, true)
-      if (next < address || next - end >= PAGE_BYTES) break
-      if (next + BigInt(bytes) > end) end = next + BigInt(bytes)
-    }
-    const { buffer, byteOffset } = this.#data
-    this.#begin = address
-    this.#end = end
-    this.#run = duckdb.get_data_from_pointer(
-      buffer as ArrayBuffer,
-      byteOffset + first * TEXT_BYTES + 8,
-      Number(end - address),
-    )
   }
 }
