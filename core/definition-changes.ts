@@ -63,7 +63,7 @@ function lookupChanges(earlier: Lookups, current: Lookups): ViewChanges['lookups
 
 function stored(measure: MeasureDefinition | undefined): unknown {
   if (measure === undefined) return null
-  const { label: _label, description: _description, unit: _unit, ...computed } = measure
+  const { label: _label, description: _description, unit: _unit, format: _format, ...computed } = measure
   return computed
 }
 

@@ -76,6 +76,16 @@ export interface MeasureOptions<Where extends string = string> {
   readonly unit?: string
 }
 
+/** How people are shown a number. 'percent': 0.25 as 25 % */
+export const NUMBER_FORMATS = ['percent'] as const
+export type NumberFormat = (typeof NUMBER_FORMATS)[number]
+
+/** Of measures that divide. */
+export interface FractionOptions<Where extends string = string> extends MeasureOptions<Where> {
+  /** how people are shown the value; answers have the number itself */
+  readonly format?: NumberFormat
+}
+
 export type MeasureKind =
   | 'count'
   | 'sum'
@@ -112,6 +122,8 @@ export interface MeasureDefinition<Column extends string = string> {
   /** what it means, for people who query it */
   readonly description?: string
   readonly unit?: string
+  /** avg, ratio: how people are shown the value; answers have the number itself */
+  readonly format?: NumberFormat
   /** countDistinct: keep every hash instead of the smallest 2,048 */
   readonly exact?: boolean
   /** quantile: 0 … 1 */

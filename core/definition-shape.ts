@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { DatasetDefinition, SeriesColumnDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
+import { NUMBER_FORMATS } from './definition-parts.ts'
 import { PANEL_MEMBERS, panelSchema } from './panels/panel-shape.ts'
 import { SINK_MEMBERS, sinkSchema } from './sink-shape.ts'
 import { SOURCE_MEMBERS, sourceSchema } from './source-shape.ts'
@@ -26,14 +27,15 @@ const column = z.strictObject({
 })
 
 const options = { where: text.optional(), label, description, unit: text.optional() }
+const format = z.enum(NUMBER_FORMATS).optional()
 const measureOf = <Kind extends string>(kind: Kind) => ({ kind: z.literal(kind), expression: text, ...options })
 const measure = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('count'), ...options }),
   z.strictObject(measureOf('sum')),
   z.strictObject(measureOf('min')),
   z.strictObject(measureOf('max')),
-  z.strictObject(measureOf('avg')),
-  z.strictObject({ ...measureOf('ratio'), denominator: text }),
+  z.strictObject({ ...measureOf('avg'), format }),
+  z.strictObject({ ...measureOf('ratio'), denominator: text, format }),
   z.strictObject(measureOf('first')),
   z.strictObject(measureOf('latest')),
   z.strictObject({ ...measureOf('countDistinct'), exact: z.boolean().optional() }),

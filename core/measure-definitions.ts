@@ -1,6 +1,6 @@
 /** The measures of a view, as a user writes them; core/measures/ has how each is computed. */
 import type { ColumnIn } from './definition-checks.ts'
-import type { MeasureDefinition, MeasureOptions } from './definition-parts.ts'
+import type { FractionOptions, MeasureDefinition, MeasureOptions } from './definition-parts.ts'
 
 /**
  * Number of rows (where a condition holds).
@@ -65,7 +65,7 @@ export function max<const Text extends string, const Where extends string = neve
  */
 export function avg<const Text extends string, const Where extends string = never>(
   expression: Text,
-  options: MeasureOptions<Where> = {},
+  options: FractionOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>> {
   return { kind: 'avg', expression, ...options }
 }
@@ -80,7 +80,7 @@ export function avg<const Text extends string, const Where extends string = neve
 export function ratio<const A extends string, const B extends string, const Where extends string = never>(
   numerator: A,
   denominator: B,
-  options: MeasureOptions<Where> = {},
+  options: FractionOptions<Where> = {},
 ): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>> {
   return { kind: 'ratio', expression: numerator, denominator, ...options }
 }

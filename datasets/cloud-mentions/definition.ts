@@ -14,8 +14,8 @@ const clouds = `list_concat(${named('aws', 'aws|amazon web services')}, list_con
 const sentiment = {
   scored: count({ where: scored, label: 'Posts with a score' }),
   sentiment: avg('sentiment', { where: scored, label: 'Mean sentiment' }),
-  positive: ratio(share('sentiment > 0'), '1', { where: scored, label: 'Share of positive posts' }),
-  negative: ratio(share('sentiment < 0'), '1', { where: scored, label: 'Share of negative posts' }),
+  positive: ratio(share('sentiment > 0'), '1', { where: scored, label: 'Share of positive posts', format: 'percent' }),
+  negative: ratio(share('sentiment < 0'), '1', { where: scored, label: 'Share of negative posts', format: 'percent' }),
 } as const
 
 export default defineDataset({

@@ -34,7 +34,7 @@ export default defineDataset({
         purchases: count({ where: "action = 'purchase'", label: 'Purchases' }),
         buyers: countDistinct('user_id', { where: "action = 'purchase'", label: 'Users who bought' }),
         revenue: sum('price', { where: "action = 'purchase'", label: 'Revenue' }),
-        conversion: ratio(one('purchase'), one('view'), { label: 'Purchases per view' }),
+        conversion: ratio(one('purchase'), one('view'), { label: 'Purchases per view', format: 'percent' }),
         title: latest('title'),
       },
     },

@@ -7,7 +7,7 @@ const share = (condition: string) => `CASE WHEN ${condition} THEN 1 ELSE 0 END`
 const delays = {
   flights: count({ label: 'Flights' }),
   cancelled: count({ where: 'cancelled', label: 'Cancelled' }),
-  cancelled_share: ratio(share('cancelled'), '1', { label: 'Share of cancelled flights' }),
+  cancelled_share: ratio(share('cancelled'), '1', { label: 'Share of cancelled flights', format: 'percent' }),
   departure_delay: avg('departure_delay', { label: 'Mean departure delay' }),
   median_departure_delay: quantile('departure_delay', 0.5),
   p90_departure_delay: quantile('departure_delay', 0.9),
@@ -16,6 +16,7 @@ const delays = {
   on_time: ratio(share('arrival_delay < 15'), '1', {
     where: 'arrival_delay IS NOT NULL',
     label: 'Share of arrivals that are less than 15 minutes late',
+    format: 'percent',
   }),
 } as const
 

@@ -87,7 +87,7 @@ declare module 'watershed' {
    * // amount: 5, 8, NULL
    * avg('amount') // 6.5
    */
-  function avg<const Text extends string, const Where extends string = never>(expression: Text, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
+  function avg<const Text extends string, const Where extends string = never>(expression: Text, options?: FractionOptions<Where>): MeasureDefinition<ColumnIn<Text> | ColumnIn<Where>>;
   /**
    * Whether a condition is true in every row that has one; NULL where none has.
    *
@@ -231,7 +231,7 @@ declare module 'watershed' {
    * // offered: 1, 4, 3
    * ratio('sold', 'offered') // 0.375
    */
-  function ratio<const A extends string, const B extends string, const Where extends string = never>(numerator: A, denominator: B, options?: MeasureOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
+  function ratio<const A extends string, const B extends string, const Where extends string = never>(numerator: A, denominator: B, options?: FractionOptions<Where>): MeasureDefinition<ColumnIn<A | B> | ColumnIn<Where>>;
   /**
    * Slope of the regression line: by how much the dependent value grows with each unit of the independent one.
    *
@@ -578,6 +578,8 @@ declare module 'watershed' {
     /** what it means, for people who query it */
     readonly description?: string;
     readonly unit?: string;
+    /** avg, ratio: how people are shown the value; answers have the number itself */
+    readonly format?: NumberFormat;
     /** countDistinct: keep every hash instead of the smallest 2,048 */
     readonly exact?: boolean;
     /** quantile: 0 … 1 */
@@ -631,6 +633,11 @@ declare module 'watershed' {
   type SourceDefinition = AddressedSource | FilesDefinition | KafkaDefinition;
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
+  /** Of measures that divide. */
+  interface FractionOptions<Where extends string = string> extends MeasureOptions<Where> {
+    /** how people are shown the value; answers have the number itself */
+    readonly format?: NumberFormat;
+  }
   /** The text itself if it is a bare name; never for an expression, and for a text that is known only at run time. */
   type ColumnIn<Text extends string> = string extends Text ? never : Text extends unknown ? IsBareName<Text> extends true ? Text : never : never;
   type Column<Text extends string> = SeriesColumnDefinition<ColumnIn<Text>>;
@@ -703,6 +710,7 @@ declare module 'watershed' {
   };
   type CalendarGrain = (typeof CALENDAR_GRAINS)[number];
   type MeasureKind = 'count' | 'sum' | 'min' | 'max' | 'avg' | 'ratio' | 'first' | 'latest' | 'countDistinct' | 'quantile' | 'varSamp' | 'varPop' | 'stddevSamp' | 'stddevPop' | 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope' | 'maxBy' | 'minBy' | 'histogram' | 'boolAnd' | 'boolOr';
+  type NumberFormat = (typeof NUMBER_FORMATS)[number];
   /** How a panel shows its numbers. */
   const PANEL_KINDS: readonly ['number', 'lines', 'stacked', 'bars', 'ranking', 'table', 'map', 'points', 'heat', 'histogram', 'funnel', 'candles', 'events'];
   type SeriesColumnKind = ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank') | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop') | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi');
@@ -793,6 +801,8 @@ declare module 'watershed' {
   /** Values that the JSON of an event can have at the path of a column of this type. */
   type DefaultOf<Type extends ColumnType> = Type extends 'BOOLEAN' ? boolean : Type extends 'VARCHAR' | 'DATE' ? string : Type extends 'JSON' ? Scalar : Type extends 'DOUBLE' ? number : Type extends ListType ? readonly Scalar[] : number | string;
   const CALENDAR_GRAINS: readonly ['week', 'month', 'quarter', 'year'];
+  /** How people are shown a number. 'percent': 0.25 as 25 % */
+  const NUMBER_FORMATS: readonly ['percent'];
   /** Where the changes of a view go by themselves: what a definition says of its sinks. See docs/reference/sinks.md. */
   interface AnySink {
     /** unique within the dataset */

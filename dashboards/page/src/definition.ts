@@ -19,6 +19,7 @@ export interface Measure {
   readonly label?: string
   readonly description?: string
   readonly unit?: string
+  readonly format?: 'percent'
   /** of a histogram: where its bins end */
   readonly bounds?: readonly number[]
   readonly exactness?: { readonly kind: 'exact' | 'float' | 'sketch' | 'bounded' }
@@ -74,6 +75,16 @@ export function isMoment(type: string): boolean {
 /** Measures that a chart can show. */
 export function chartable(measures: readonly Measure[]): Measure[] {
   return measures.filter(({ type }) => isNumeric(type))
+}
+
+/** Fractions that people read as percent. */
+export function isPercent({ kind, format }: Pick<Measure, 'kind' | 'format'>): boolean {
+  return format === 'percent' || kind === 'returns' || kind === 'share'
+}
+
+/** `user_id`, whose digits are not a quantity. */
+export function isId(name: string): boolean {
+  return /(^|_)id$/.test(name)
 }
 
 /** Parts of it add up: where no event is, it is 0, and the hours of a week can be summed. */

@@ -1,27 +1,36 @@
 /** Numbers, times and durations as the reader's locale writes them. */
 
 import type { Value } from './answer.ts'
-import { isMoment } from './definition.ts'
+import { isMoment, isPercent, type Measure } from './definition.ts'
 
 const LOCALES = [...navigator.languages]
 const whole = new Intl.NumberFormat(LOCALES)
-const fraction = new Intl.NumberFormat(LOCALES, { maximumSignificantDigits: 5 })
+const fraction = new Intl.NumberFormat(LOCALES, { maximumFractionDigits: 2 })
+const small = new Intl.NumberFormat(LOCALES, { maximumSignificantDigits: 3 })
 const compact = new Intl.NumberFormat(LOCALES, { notation: 'compact', maximumSignificantDigits: 3 })
 const moment = new Intl.DateTimeFormat(LOCALES, { dateStyle: 'medium', timeStyle: 'medium' })
 const names = new Intl.DisplayNames(LOCALES, { type: 'region', fallback: 'code' })
 
 export const NONE = '–'
+export const [YES, NO] = ['Yes', 'No']
 
 export function formatNumber(value: number | bigint): string {
   if (typeof value === 'bigint' || Number.isInteger(value)) return whole.format(value)
-  return Math.abs(value) >= 100_000 ? whole.format(Math.round(value)) : fraction.format(value)
+  if (Math.abs(value) >= 100_000) return whole.format(Math.round(value))
+  return (Math.abs(value) < 1 ? small : fraction).format(value)
 }
 
-const share = new Intl.NumberFormat(LOCALES, { style: 'percent', maximumSignificantDigits: 3 })
+const share = new Intl.NumberFormat(LOCALES, { style: 'percent', maximumFractionDigits: 1 })
+const smallShare = new Intl.NumberFormat(LOCALES, { style: 'percent', maximumSignificantDigits: 2 })
 
 /** 0.153 → 15.3% */
 export function formatShare(value: number): string {
-  return share.format(value)
+  return (Math.abs(value) < 0.01 ? smallShare : share).format(value)
+}
+
+/** A number of this measure, as text. */
+export function formatMeasure(value: number | bigint, measure: Pick<Measure, 'kind' | 'format'> | undefined): string {
+  return measure !== undefined && isPercent(measure) ? formatShare(Number(value)) : formatNumber(value)
 }
 
 /** For axes and tiles: 12K. */
@@ -88,7 +97,16 @@ export function countryName(code: string): string | null {
 export function formatValue(value: Value | undefined, type = ''): string {
   if (value === null || value === undefined) return NONE
   if (typeof value === 'number' || typeof value === 'bigint') return formatNumber(value)
-  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'boolean') return value ? YES : NO
   if (typeof value === 'string') return isMoment(type) ? formatMoment(value) : value
   return value.map((one) => formatValue(one)).join(', ')
+}
+
+/** A sentence of the server with its times and numbers as the reader writes them; addresses stay as they are. */
+export function localized(message: string): string {
+  return message
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, formatMoment)
+    .replace(/(?<![\w:.,-])\d{4,}(?![\w:.,-]\w)/g, (digits) =>
+      /^20\d\d$/.test(digits) ? digits : formatNumber(BigInt(digits)),
+    )
 }

@@ -1,5 +1,6 @@
 /** A link within the page: it opens without loading the page again. */
 import type { ComponentChildren, JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
 import { go, path } from './address.ts'
 
 interface LinkProps {
@@ -15,8 +16,12 @@ export function Link({ to, current = false, class: name, children }: LinkProps):
     event.preventDefault()
     if (path.value !== to) go(to)
   }
+  const place = useRef<HTMLAnchorElement>(null)
+  useEffect(() => {
+    if (current) place.current?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [current])
   return (
-    <a href={to} class={name} aria-current={current ? 'page' : undefined} onClick={follow}>
+    <a ref={place} href={to} class={name} aria-current={current ? 'page' : undefined} onClick={follow}>
       {children}
     </a>
   )

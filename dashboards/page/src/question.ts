@@ -40,8 +40,12 @@ export function chartMeasures(source: Source): Measure[] {
   return chartable(measuresOf(source))
 }
 
+export function measureNamed(source: Source, name: string): Measure | undefined {
+  return measuresOf(source).find((one) => one.name === name)
+}
+
 export function typeOf({ dataset, view, series }: Source, name: string): string {
-  const measure = measuresOf({ dataset, view, series }).find((one) => one.name === name)
+  const measure = measureNamed({ dataset, view, series }, name)
   return measure?.type ?? view.dimensions.find((one) => one.name === name)?.type ?? ''
 }
 

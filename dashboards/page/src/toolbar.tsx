@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { choose, chosen, filters, setFilter, toggleFilter } from './address.ts'
 import { COMPARISONS, chooseComparison, comparison } from './compare.ts'
 import { type Dataset, titled } from './definition.ts'
-import { countryName, formatMoment } from './format.ts'
+import { countryName, formatMoment, formatValue } from './format.ts'
 import { Choice } from './panels/measure-choice.tsx'
 import { chooseRange, RANGES, range } from './range.ts'
 import { SavedViews } from './saved/saved-views.tsx'
@@ -50,7 +50,7 @@ export function Toolbar({ dataset }: { dataset: Dataset }): JSX.Element {
                 title="Remove this filter"
                 onClick={() => toggleFilter(dimension, value)}
               >
-                {titled(dimension)}: {(/country/.test(dimension) && countryName(value)) || value || '(no value)'}
+                {titled(dimension)}: {valueText(dataset, dimension, value)}
                 <span aria-hidden="true"> ×</span>
               </button>
             </li>
@@ -72,6 +72,12 @@ export function Toolbar({ dataset }: { dataset: Dataset }): JSX.Element {
       </ul>
     </div>
   )
+}
+
+function valueText({ views }: Dataset, dimension: string, value: string): string {
+  const column = views.flatMap(({ dimensions }) => dimensions).find(({ name }) => name === dimension)
+  if (column?.type === 'BOOLEAN' && value !== '') return formatValue(value === 'true')
+  return (/country/.test(dimension) && countryName(value)) || value || '(no value)'
 }
 
 function spanText(fromMs: number | null, toMs: number | null): string {

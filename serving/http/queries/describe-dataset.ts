@@ -1,7 +1,7 @@
 /** A dataset as the API describes it: what can be queried, and how exact each measure is. */
 import type { z } from 'zod'
 import type { CompiledDataset, CompiledSeries, CompiledView, ViewTime } from '#core/compiled.ts'
-import type { DatasetDefinition } from '#core/definition-parts.ts'
+import type { DatasetDefinition, NumberFormat } from '#core/definition-parts.ts'
 import { unitOf, type ValueNames, valueNamesOf } from '#core/names-for-people.ts'
 import type { Dashboard } from '#core/panels/panel.ts'
 import type { DATASET } from '#serving/http/contract/schemas/dataset.ts'
@@ -81,11 +81,12 @@ function unitAndBounds(
   view: string,
   name: string,
   definition?: DatasetDefinition,
-): { unit?: string; bounds?: number[] } {
+): { unit?: string; format?: NumberFormat; bounds?: number[] } {
   const measure = definition?.views[view]?.measures[name]
   const unit = measure && unitOf(measure, definition.columns)
   return {
     ...(unit === undefined ? {} : { unit }),
+    ...(measure?.format === undefined ? {} : { format: measure.format }),
     ...(measure?.bounds === undefined ? {} : { bounds: [...measure.bounds] }),
   }
 }

@@ -6,7 +6,7 @@ export interface Colours {
   readonly line: string
   readonly surface: string
   /** land without a value */
-  readonly ground: string
+  readonly land: string
   readonly up: string
   readonly down: string
   readonly low: string
@@ -22,7 +22,7 @@ export function colours(): Colours {
     faint: named('faint'),
     line: named('line'),
     surface: named('surface'),
-    ground: named('ground'),
+    land: named('land'),
     up: named('up'),
     down: named('down'),
     low: named('map-low'),

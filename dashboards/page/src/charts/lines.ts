@@ -1,7 +1,7 @@
 /** Values over time as lines, stacked areas or bars. */
 import type { EChartsCoreOption } from 'echarts/core'
 import { type AnswerMeta, keyOf, numberOf, type Row } from '../answer.ts'
-import { formatBucket, formatCompact, formatNumber } from '../format.ts'
+import { formatBucket, formatCompact, formatNumber, formatShare, NONE } from '../format.ts'
 import { provenanceLine } from '../provenance.tsx'
 import { grainMs } from '../range.ts'
 import type { Colours } from './colours.ts'
@@ -18,6 +18,7 @@ export interface LinesInput {
     readonly label: string
     /** a bucket without events is 0, and not unknown */
     readonly zero: boolean
+    readonly isPercent: boolean
   }[]
   readonly grain: string
   readonly zone: string
@@ -38,6 +39,7 @@ interface Line {
 export function linesChart(input: LinesInput): (colours: Colours) => EChartsCoreOption {
   const lines = [...linesOf(input), ...earlierLines(input)]
   const many = lines.length > 1
+  const isShare = input.measures[0]!.isPercent
   return (colours) => ({
     color: [...colours.series],
     textStyle: { fontFamily: 'inherit', color: colours.text },
@@ -66,7 +68,7 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
       type: 'value',
       scale: !input.measures[0]!.zero,
       splitNumber: 4,
-      axisLabel: { color: colours.faint, formatter: (value: number) => formatCompact(value) },
+      axisLabel: { color: colours.faint, formatter: isShare ? formatShare : formatCompact },
       splitLine: { lineStyle: { color: colours.line } },
     },
     series: lines.map(({ name, points, of }) =>
@@ -108,7 +110,7 @@ function tooltipOf({ grain, zone, meta, measures }: LinesInput, colours: Colours
         .toSorted((a, b) => (b.value[1] ?? 0) - (a.value[1] ?? 0))
         .map(
           ({ marker, seriesName, value }) =>
-            `${marker} ${seriesName}  ${value[1] === null ? '–' : formatNumber(value[1])}`,
+            `${marker} ${seriesName}  ${value[1] === null ? NONE : (measures[0]!.isPercent ? formatShare : formatNumber)(value[1])}`,
         )
       const source = provenanceLine(meta, measures.length === 1 ? measures[0]!.name : undefined)
       return [formatBucket(points[0]!.value[0], grain, zone), ...lines, source].join('\n')

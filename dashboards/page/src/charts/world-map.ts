@@ -81,7 +81,7 @@ export function worldMap({
 export function mapOf(colours: Colours): object {
   return {
     ...{ map: 'world', boundingCoords: BOUNDS, left: 0, right: 0, top: 0, bottom: 0, aspectScale: 0.82, roam: false },
-    itemStyle: { areaColor: colours.ground, borderColor: colours.surface, borderWidth: 0.6 },
+    itemStyle: { areaColor: colours.land, borderColor: colours.surface, borderWidth: 0.6 },
     emphasis: { label: { show: false }, itemStyle: { areaColor: colours.series[1] } },
     select: { disabled: true },
   }

@@ -1,6 +1,6 @@
 /** One line on how a dataset does: its rate, what is missing, and the worst of its hops. */
 import type { JSX } from 'preact'
-import { formatNumber } from '../format.ts'
+import { formatNumber, localized } from '../format.ts'
 import { Link } from '../link.tsx'
 import { useLive } from '../live.ts'
 import { type AskedHealth, type Health, healthPath, type State } from './health.ts'
@@ -17,7 +17,7 @@ export function DatasetStatus({ dataset }: { dataset: string }): JSX.Element | n
       <span class="dot" aria-hidden="true" />
       {rate != null && <span>{formatNumber(Math.round(rate * 10) / 10)} events/s</span>}
       <span>{value.behind === null ? 'log unknown' : `${formatNumber(value.behind)} behind`}</span>
-      {value.state === 'attention' && <span>{worst?.message}</span>}
+      {value.state === 'attention' && <span>{localized(worst?.message ?? '')}</span>}
     </Link>
   )
 }

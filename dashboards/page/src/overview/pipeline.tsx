@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { datasetPath } from '../address.ts'
 import { type Dataset, labelOf } from '../definition.ts'
-import { formatNumber } from '../format.ts'
+import { formatNumber, localized } from '../format.ts'
 import { Link } from '../link.tsx'
 import { useLive } from '../live.ts'
 import { FaultNote, Loading } from '../panels/states.tsx'
@@ -64,7 +64,7 @@ function Hops({ health }: { health: Health }): JSX.Element {
             {NAMES[one.hop] ?? one.hop}
             <span class="sr">: {one.state}</span>
           </div>
-          <p>{one.message}</p>
+          <p>{localized(one.message)}</p>
           <Remedy hop={one} health={health} />
         </li>
       ))}

@@ -84,6 +84,7 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
       known={key === undefined ? byKey : bars}
       span={span}
       controls={controls}
+      part={`the newest ${BARS_MAX}`}
     >
       {({ data, meta }) => {
         const { grain, zone, over, below: lower } = bars.asked!.shown

@@ -3,10 +3,10 @@ import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { Panel } from '#core/panels/panel.ts'
 import { filters, setFilter } from '../address.ts'
-import type { Row } from '../answer.ts'
+import { keyOf, type Row } from '../answer.ts'
 import { get } from '../api.ts'
-import { type Column, type Dataset, isNumeric, labelOf, titled } from '../definition.ts'
-import { formatMoment, formatValue } from '../format.ts'
+import { type Column, type Dataset, isId, isNumeric, labelOf, titled } from '../definition.ts'
+import { formatMoment, formatValue, NONE } from '../format.ts'
 import { useLive } from '../live.ts'
 import { filterText } from '../question.ts'
 import { range } from '../range.ts'
@@ -149,7 +149,7 @@ function History({ newest, path, columns }: HistoryProps): JSX.Element {
                 <td>{formatMoment(event.time)}</td>
                 {columns.map(({ name, type }) => (
                   <td key={name} class={isNumeric(type) ? 'number' : ''}>
-                    {formatValue(event.columns[name], type)}
+                    {isId(name) ? keyOf(event.columns[name]) || NONE : formatValue(event.columns[name], type)}
                   </td>
                 ))}
               </tr>

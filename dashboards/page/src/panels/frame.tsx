@@ -15,13 +15,15 @@ export interface FrameProps {
   readonly controls?: ComponentChildren
   /** of 12 columns */
   readonly span?: number
+  /** what is shown where the answer has more rows; default: so many of them */
+  readonly part?: string
   /** its exports have every row, and not only as many as are shown */
   readonly exportsAll?: boolean
   readonly children: (answer: Answer) => ComponentChildren
 }
 
 export function Frame(props: FrameProps): JSX.Element {
-  const { title, hint, known, controls, span = 6, exportsAll = false, children } = props
+  const { title, hint, known, controls, span = 6, part, exportsAll = false, children } = props
   const [open, setOpen] = useState(false)
   const id = useId()
   const { value, fault, pending, asked } = known
@@ -52,7 +54,7 @@ export function Frame(props: FrameProps): JSX.Element {
             <span class="dot" aria-hidden="true" />
             {tag.text}
           </button>
-          {value.meta.truncated && <span class="hint">the first {value.data.length} rows</span>}
+          {value.meta.truncated && <span class="hint">{part ?? `the first ${value.data.length} rows`}</span>}
           {asked !== null && <CopyMenu path={asked.path} all={exportsAll} />}
         </footer>
       )}

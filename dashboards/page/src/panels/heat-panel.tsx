@@ -40,7 +40,14 @@ export function HeatPanel({ source, id, title, measures, span = 6 }: HeatProps):
     <MeasureChoice source={source} only={measures} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
   )
   return (
-    <Frame title={title} hint={`by hour, ${zone}`} known={known} span={span} controls={controls}>
+    <Frame
+      title={title}
+      hint={`by hour, ${zone}`}
+      known={known}
+      span={span}
+      controls={controls}
+      part="the newest four weeks"
+    >
       {({ data, meta }) => {
         const shown = known.asked!.shown
         const chart = heatMap({

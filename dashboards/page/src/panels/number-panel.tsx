@@ -1,9 +1,9 @@
 /** Single numbers, large: the measures of a view over everything that is looked at. */
 import type { JSX } from 'preact'
-import { type Answer, numberOf, type Row } from '../answer.ts'
+import { type Answer, numberOf, type Row, type Value } from '../answer.ts'
 import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
-import { labelOf } from '../definition.ts'
-import { formatNumber, formatValue } from '../format.ts'
+import { labelOf, type Measure } from '../definition.ts'
+import { formatMeasure, formatNumber, formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceLine } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measuresOf, type Source } from '../question.ts'
@@ -34,8 +34,8 @@ export function NumberPanel({ source, title, measures, span = 12 }: NumberProps)
               <dt>{labelOf(named.get(name) ?? { name })}</dt>
               <dd>
                 {name in meta.estimates && <span title={meta.estimates[name]!.bound}>≈ </span>}
-                {formatValue(row?.[name], named.get(name)?.type)}
-                <Change row={row} name={name} />
+                {shown(row?.[name], named.get(name))}
+                <Change row={row} measure={named.get(name)} />
               </dd>
             </div>
           ))}
@@ -45,17 +45,23 @@ export function NumberPanel({ source, title, measures, span = 12 }: NumberProps)
   )
 }
 
+function shown(value: Value | undefined, measure: Measure | undefined): string {
+  const isNumber = typeof value === 'number' || typeof value === 'bigint'
+  return isNumber ? formatMeasure(value, measure) : formatValue(value, measure?.type)
+}
+
 /** `+12 %`, and what it was; nothing where nothing is compared. */
-function Change({ row, name }: { row: Row | undefined; name: string }): JSX.Element | null {
+function Change({ row, measure }: { row: Row | undefined; measure: Measure | undefined }): JSX.Element | null {
+  const name = measure?.name
   const ratio = numberOf(row?.[`${name}_ratio`])
   const before = row?.[`${name}_previous`]
   if (before === undefined) return null
-  const was = `${COMPARISONS[comparison()]}: ${formatValue(before)}`
+  const was = `${COMPARISONS[comparison()]}: ${shown(before, measure)}`
   const percent =
     ratio === null ? '' : `${ratio >= 1 ? '+' : ''}${formatNumber(Math.round((ratio - 1) * 1_000) / 10)} %`
   return (
     <span class="change" title={was}>
-      {percent} <span class="hint">from {formatValue(before)}</span>
+      {percent} <span class="hint">from {shown(before, measure)}</span>
     </span>
   )
 }

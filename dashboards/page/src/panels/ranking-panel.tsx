@@ -4,10 +4,10 @@ import { useLayoutEffect, useRef } from 'preact/hooks'
 import { filters, toggleFilter } from '../address.ts'
 import { type Answer, keyOf, numberOf, type Row } from '../answer.ts'
 import { labelOf } from '../definition.ts'
-import { countryName, formatNumber, NONE } from '../format.ts'
+import { countryName, formatMeasure, NO, NONE, YES } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceLine } from '../provenance.tsx'
-import { type Ask, ask, filterQuery, type Source } from '../question.ts'
+import { type Ask, ask, filterQuery, measureNamed, type Source, typeOf } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
 import { MeasureChoice, useMeasure } from './measure-choice.tsx'
@@ -70,7 +70,8 @@ function Bars({ answer, shown, source }: { answer: Answer; shown: Shown; source:
   useMovingRows(list, answer)
   const largest = Math.max(...answer.data.map((row) => Math.abs(numberOf(row[measure]) ?? 0)), Number.MIN_VALUE)
   const chosen = filters.value.get(by)
-  const label = labelOf(source.view.measures.find(({ name }) => name === measure) ?? { name: measure })
+  const shownMeasure = measureNamed(source, measure)
+  const label = labelOf(shownMeasure ?? { name: measure })
   return (
     <ol class="ranking" ref={list}>
       {answer.data.map((row) => {
@@ -88,7 +89,7 @@ function Bars({ answer, shown, source }: { answer: Answer; shown: Shown; source:
               <span class="name">{nameOf(row, by, source)}</span>
               <span class="value">
                 {measure in answer.meta.estimates && <span title={answer.meta.estimates[measure]!.bound}>≈ </span>}
-                {typeof value === 'number' || typeof value === 'bigint' ? formatNumber(value) : NONE}
+                {typeof value === 'number' || typeof value === 'bigint' ? formatMeasure(value, shownMeasure) : NONE}
               </span>
             </button>
           </li>
@@ -114,6 +115,7 @@ export function nameOf(row: Row, by: string, source: Source): string {
   if (key === '') return '(no value)'
   const named = source.view.dimensions.find(({ name }) => name === by)?.values?.[key]
   if (named !== undefined) return named
+  if (typeOf(source, by) === 'BOOLEAN') return key === 'true' ? YES! : NO!
   const lookups = source.view.enrich.filter((lookup) => lookup.key === by && lookup.attribute === 'name')
   const looked = lookups.map((lookup) => row[lookup.name]).find((name) => typeof name === 'string')
   const country = /country/.test(by) ? countryName(key) : null

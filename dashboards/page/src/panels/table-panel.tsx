@@ -2,13 +2,13 @@
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import { filters, toggleFilter } from '../address.ts'
-import type { Answer, Row } from '../answer.ts'
+import type { Answer, Row, Value } from '../answer.ts'
 import { get } from '../api.ts'
-import { isNumeric, labelOf } from '../definition.ts'
-import { formatMoment, formatValue } from '../format.ts'
+import { isId, isNumeric, labelOf, type Measure } from '../definition.ts'
+import { formatBucket, formatMeasure, formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceLine } from '../provenance.tsx'
-import { type Ask, ask, filterQuery, measuresOf, type Source, typeOf } from '../question.ts'
+import { type Ask, ask, filterQuery, measureNamed, measuresOf, type Source, typeOf } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
 import { nameOf } from './ranking-panel.tsx'
@@ -152,7 +152,7 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
           {rows.map((row) => (
             <tr key={[...times, ...dimensions].map((name) => String(row[name])).join('\n')}>
               {times.map((name) => (
-                <td key={name}>{formatMoment(String(row[name]))}</td>
+                <td key={name}>{formatBucket(Date.parse(String(row[name])), source.series!.grain, 'UTC')}</td>
               ))}
               {dimensions.map((name) => (
                 <td key={name}>
@@ -166,7 +166,7 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
                   title={provenanceLine(answer.meta, name)}
                 >
                   {name in answer.meta.estimates && '≈ '}
-                  {formatValue(row[name], typeOf(source, name))}
+                  {cellText(row[name], measureNamed(source, name))}
                 </td>
               ))}
             </tr>
@@ -175,6 +175,11 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
       </table>
     </section>
   )
+}
+
+function cellText(value: Value | undefined, measure: Measure | undefined): string {
+  if (typeof value !== 'number' && typeof value !== 'bigint') return formatValue(value, measure?.type)
+  return measure !== undefined && isId(measure.name) ? String(value) : formatMeasure(value, measure)
 }
 
 function DimensionCell({ row, name, source }: { row: Row; name: string; source: Source }): JSX.Element {

@@ -5,7 +5,7 @@ import { type Answer, keyOf } from '../answer.ts'
 import { Chart } from '../charts/chart.tsx'
 import { linesChart } from '../charts/lines.ts'
 import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
-import { isAdditive, labelOf, type Measure, titled } from '../definition.ts'
+import { isAdditive, isPercent, labelOf, type Measure, titled } from '../definition.ts'
 import { useLive } from '../live.ts'
 import { type Ask, ask, chartMeasures, chosenValues, filterQuery, filterText, type Source } from '../question.ts'
 import { BUCKETS_NEWEST, grainOf, newestQuery, range, rangeQuery, zoneOf, zoomTo } from '../range.ts'
@@ -67,7 +67,14 @@ export function TimePanel(props: TimeProps): JSX.Element {
     </>
   )
   return (
-    <Frame title={title} hint={`per ${grain}`} known={known} span={span} controls={controls}>
+    <Frame
+      title={title}
+      hint={`per ${grain}`}
+      known={known}
+      span={span}
+      controls={controls}
+      part={`the newest ${BUCKETS_NEWEST}`}
+    >
       {(answer) => {
         const asked = known.asked!.shown
         return (
@@ -78,7 +85,7 @@ export function TimePanel(props: TimeProps): JSX.Element {
               meta: answer.meta,
               ...{ by: asked.by, grain: asked.grain, zone: asked.zone, shape, lines: asked.lines },
               measures: (asked.all ?? [asked.measure]).map((one) => ({
-                ...{ name: one.name, label: labelOf(one), zero: isAdditive(one) },
+                ...{ name: one.name, label: labelOf(one), zero: isAdditive(one), isPercent: isPercent(one) },
               })),
               compared: asked.compared,
               newest: range.value.fromMs === null && range.value.name !== 'all' ? BUCKETS_NEWEST : null,

@@ -1,5 +1,6 @@
 /** Definitions: what can be queried, and how exact each measure is. */
 import { z } from 'zod'
+import { NUMBER_FORMATS } from '#core/definition-parts.ts'
 import { PANEL_KINDS } from '#core/panel-definition.ts'
 import { name } from './scalars.ts'
 
@@ -30,6 +31,7 @@ const view = z.strictObject({
       label: name.optional(),
       description: name.optional(),
       unit,
+      format: z.enum(NUMBER_FORMATS).optional().describe('How people are shown the number'),
       exactness,
       bounds: z.array(z.number()).optional().describe('Of a histogram: where its bins end'),
     }),
