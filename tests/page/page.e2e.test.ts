@@ -148,7 +148,32 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     expect(await page.locator('.state.fault').allTextContents()).toEqual([])
   })
 
+  test('a view with a window is shown window by window, as values or as places', async () => {
+    await open('/datasets/flights')
+    await page.getByRole('heading', { name: 'Airports and routes', exact: true }).scrollIntoViewIfNeeded()
+    const panel = page.locator('section.panel', {
+      has: page.getByRole('heading', { name: 'Late departures over time', exact: true }),
+    })
+    await panel.getByRole('img', { name: 'Late departures over time: Late of each window' }).waitFor()
+    await panel.getByLabel('Show').selectOption('places')
+    await panel.locator('canvas').waitFor()
+    await panel.locator('summary', { hasText: 'Export' }).click()
+    const path = (await panel.getByRole('link', { name: 'Open the answer' }).getAttribute('href'))!
+    const { data } = (await (await fetch(`${address}${path}`)).json()) as {
+      data: { window_end: string; late: number }[]
+    }
+    expect(data.length).toBeGreaterThan(0)
+    for (const [end, rows] of Map.groupBy(data, ({ window_end }) => window_end)) {
+      const { searchParams } = new URL(path, address)
+      for (const name of ['from', 'to', 'every']) searchParams.delete(name)
+      const alone = await fetch(`${address}${path.split('?')[0]}?${searchParams}&at=${end}`)
+      const shown = (await alone.json()) as { data: object[] }
+      expect(shown.data.map((row) => ({ window_end: end, ...row }))).toEqual(rows)
+    }
+  })
+
   test('a number says where it comes from', async () => {
+    await open('/datasets/meetup_rsvps?range=1h')
     const ranking = page.locator('section.panel', {
       has: page.getByRole('heading', { name: 'Top 5 cities', exact: true }),
     })

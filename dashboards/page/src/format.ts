@@ -40,6 +40,7 @@ export function formatCompact(value: number | bigint): string {
 
 const BUCKET: Readonly<Record<string, Intl.DateTimeFormatOptions>> = {
   clock: { hour: '2-digit', minute: '2-digit' },
+  second: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
   dayClock: { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' },
   day: { dateStyle: 'medium' },
   month: { month: 'short', year: 'numeric' },
@@ -62,6 +63,7 @@ export function formatBucket(ms: number, grain: string, zone: string): string {
   if (grain === 'year') return bucketFormat('year', zone).format(ms)
   if (grain === 'month' || grain === 'quarter') return bucketFormat('month', zone).format(ms)
   if (grain === 'day' || grain === 'week') return bucketFormat('day', zone).format(ms)
+  if (/^(second|\d+m?s)$/.test(grain)) return bucketFormat('second', zone).format(ms)
   const today = bucketFormat('day', zone)
   return bucketFormat(today.format(ms) === today.format(Date.now()) ? 'clock' : 'dayClock', zone).format(ms)
 }

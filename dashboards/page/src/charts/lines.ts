@@ -25,6 +25,8 @@ export interface LinesInput {
   /** what each line is compared with, whose values are `<measure>_previous`; null: nothing */
   readonly compared: string | null
   readonly shape: 'lines' | 'stacked' | 'bars'
+  /** the values are places of a ranking: the first one is at the top */
+  readonly places?: boolean
   /** how many buckets are shown; null: all */
   readonly newest: number | null
 }
@@ -68,6 +70,7 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
       type: 'value',
       scale: !input.measures[0]!.zero,
       splitNumber: 4,
+      ...(input.places === true && { inverse: true, min: 1, minInterval: 1 }),
       axisLabel: { color: colours.faint, formatter: isShare ? formatShare : formatCompact },
       splitLine: { lineStyle: { color: colours.line } },
     },
@@ -81,7 +84,7 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
             ...(areaOf(input, lines.filter(({ of }) => of === null).length) && {
               areaStyle: { opacity: input.shape === 'stacked' ? 0.5 : 0.12 },
             }),
-            showSymbol: points.length < 3,
+            showSymbol: points.length < 3 || input.places === true,
             symbolSize: 6,
             lineStyle: { width: 2 },
             emphasis: { focus: 'series' },

@@ -14,6 +14,7 @@ import { NumberPanel } from './number-panel.tsx'
 import { RankingPanel } from './ranking-panel.tsx'
 import { TablePanel } from './table-panel.tsx'
 import { TimePanel } from './time-panel.tsx'
+import { WindowsPanel } from './windows-panel.tsx'
 
 const AHEAD = '200px'
 
@@ -46,6 +47,8 @@ function Shown({ source, panel }: { source: Source; panel: Panel }): JSX.Element
     case 'lines':
     case 'stacked':
     case 'bars':
+      if (source.view.window !== null && source.series === null && by[0] !== undefined && panel.kind === 'lines')
+        return <WindowsPanel {...own} by={by[0]} top={top} />
       return <TimePanel {...own} by={by[0] ?? null} shape={panel.kind} top={top} />
     case 'map':
     case 'points':
