@@ -76,6 +76,8 @@ export function Toolbar({ dataset }: { dataset: Dataset }): JSX.Element {
 
 function valueText({ views }: Dataset, dimension: string, value: string): string {
   const column = views.flatMap(({ dimensions }) => dimensions).find(({ name }) => name === dimension)
+  const named = column?.values?.[value]
+  if (named !== undefined) return named
   if (column?.type === 'BOOLEAN' && value !== '') return formatValue(value === 'true')
   return (/country/.test(dimension) && countryName(value)) || value || '(no value)'
 }

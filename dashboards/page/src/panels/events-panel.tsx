@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { Panel } from '#core/panels/panel.ts'
 import { filters, setFilter } from '../address.ts'
-import { keyOf, type Row } from '../answer.ts'
+import { keyOf, type Row, type Value } from '../answer.ts'
 import { get } from '../api.ts'
 import { type Column, type Dataset, isId, isNumeric, labelOf, titled } from '../definition.ts'
 import { formatMoment, formatValue, NONE } from '../format.ts'
@@ -97,6 +97,11 @@ function KeyChoice({ name, value }: { name: string; value: string }): JSX.Elemen
   )
 }
 
+function cellText(value: Value | undefined, { name, type, values }: Column): string {
+  const key = keyOf(value)
+  return values?.[key] ?? (isId(name) ? key || NONE : formatValue(value, type))
+}
+
 interface HistoryProps {
   readonly newest: Page
   readonly path: string
@@ -147,9 +152,9 @@ function History({ newest, path, columns }: HistoryProps): JSX.Element {
                 title={`partition ${event.partition}, offset ${event.offset}`}
               >
                 <td>{formatMoment(event.time)}</td>
-                {columns.map(({ name, type }) => (
-                  <td key={name} class={isNumeric(type) ? 'number' : ''}>
-                    {isId(name) ? keyOf(event.columns[name]) || NONE : formatValue(event.columns[name], type)}
+                {columns.map((column) => (
+                  <td key={column.name} class={isNumeric(column.type) ? 'number' : ''}>
+                    {cellText(event.columns[column.name], column)}
                   </td>
                 ))}
               </tr>
