@@ -17,8 +17,7 @@ export function derivedColumns(view: CompiledView, series: CompiledSeries | null
   const { shares = [], totals = false, compare } = query
   if (series !== null) {
     const member = compare !== undefined ? 'compare' : shares.length > 0 ? 'shares' : totals ? 'totals' : null
-    if (member !== null)
-      throw new QueryError(member, `is not for series: rows of '${series.name}' are calculated from one another`)
+    if (member !== null) throw new QueryError(member, whyNotOfSeries(member, series))
   }
   const compared = compare === undefined ? [] : (query.measures ?? view.measures.map(({ name }) => name))
   return [
@@ -28,6 +27,13 @@ export function derivedColumns(view: CompiledView, series: CompiledSeries | null
       return derived('shares', view, numberOf(view, name), 'share', 'DOUBLE')
     }),
   ]
+}
+
+function whyNotOfSeries(member: 'compare' | 'shares' | 'totals', { name, over }: CompiledSeries): string {
+  const view = `ask the view '${over.name}' that it is calculated from`
+  if (member === 'compare')
+    return `is not for series: rows of '${name}' look back by themselves; give the series a lag or difference in its definition, or ${view}`
+  return `is not for series: rows of '${name}' are calculated from one another, so that all of them together have no value; ${view}`
 }
 
 /** What it was; of a number, also how much it changed. Unknown names are refused with those of the measures. */

@@ -13,7 +13,7 @@ import { NeedsBackfillError, PartialsCompactedError } from './query-error.ts'
 import type { QueryPlan } from './query-plan.ts'
 import type { Snapshot } from './snapshot.ts'
 import { timeBucketSql } from './time-bucket.ts'
-import { assertWindowRows, windowedStates } from './window-series.ts'
+import { assertWindowRows, WINDOW_CUT, windowedStates } from './window-series.ts'
 
 export { BoundValues }
 
@@ -246,8 +246,9 @@ export function rankedSql(
   const within = plan.per.map(quoteName).join(', ')
   const per = within === '' ? '' : ` QUALIFY row_number() OVER (PARTITION BY ${within} ${ordered}) <= ${plan.limit}`
   const most = rowsShownMax(plan) + 1
+  const cut = plan.windows === null ? '' : `, count(*) OVER (PARTITION BY ${within}) > ${plan.limit} AS ${WINDOW_CUT}`
   // Numbered after the limit: only what is shown is sorted whole.
-  return `SELECT *, row_number() OVER (${ordered}) AS _n FROM (SELECT * FROM (${presented})${having}${per} ${ordered} LIMIT ${most})`
+  return `SELECT *, row_number() OVER (${ordered}) AS _n FROM (SELECT *${cut} FROM (${presented})${having}${per} ${ordered} LIMIT ${most})`
 }
 
 /** The limit of a plan whose rows are not limited. */

@@ -37,6 +37,7 @@ import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { paneCutOf } from './time-bucket.ts'
 import { limited, onConnection, QUERY_MS_MAX } from './time-limit.ts'
 import { totalsOf } from './totals.ts'
+import { WINDOW_CUT } from './window-series.ts'
 
 export interface Answer {
   /** JSON array text of the rows; every integer with all of its digits */
@@ -156,10 +157,10 @@ export async function answerStates(
     const rowsOf = { sql: enriched.sql, columns }
     if (plan.paged)
       return await firstPage(connection, plan, rowsOf, { ...at, range, totals, nowMs, engine, answerBytesMax })
-    const { texts, estimated } = await rowTexts(connection, plan, rowsOf, bound, answerBytesMax)
+    const { texts, estimated, isCut } = await rowTexts(connection, plan, rowsOf, bound, answerBytesMax)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
-    const truncated = texts.length > most
+    const truncated = isCut || texts.length > most
     const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, outdated, totals })
     return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, columns, meta, snapshot }
   } catch (error) {
@@ -250,6 +251,8 @@ interface RowTexts {
   readonly texts: readonly string[]
   /** measure → rows whose value is an estimate */
   readonly estimated: ReadonlyMap<string, number>
+  /** one of several windows has more rows than the limit */
+  readonly isCut: boolean
 }
 
 /** Shown measures and columns whose values can be estimates: the relation of rows has a flag for each, `<name>__estimated`. */
@@ -274,11 +277,13 @@ async function rowTexts(
   answerBytesMax: number,
 ): Promise<RowTexts> {
   const sketches = sketchedNames(plan)
-  const select = `SELECT ${[textSql(rows), ...sketches.map(flagOf)].join(', ')} FROM (${rows.sql}) ORDER BY _n`
+  const flags = [...sketches.map(flagOf), ...(plan.windows === null ? [] : [WINDOW_CUT])]
+  const select = `SELECT ${[textSql(rows), ...flags].join(', ')} FROM (${rows.sql}) ORDER BY _n`
   const [texts, ...marks] = await boundedRows(connection, select, bound.parameters, answerBytesMax)
   return {
     texts: texts as string[],
     estimated: new Map(sketches.map((name, index) => [name, marks[index]!.filter((mark) => mark === true).length])),
+    isCut: plan.windows !== null && marks[sketches.length]!.includes(true),
   }
 }
 

@@ -10,6 +10,9 @@ import { QueryError } from './query-error.ts'
 /** The column of a row that says where its window ends. */
 export const WINDOW_END = 'window_end'
 
+/** The flag of a row whose window has more rows than the limit. */
+export const WINDOW_CUT = '_cut'
+
 /** The windows that are asked for. */
 export interface WindowSeries {
   readonly sizeMs: number
@@ -42,16 +45,25 @@ export function windowSeries(view: CompiledView, query: ViewQuery): WindowSeries
   return series
 }
 
-/** What is about one window only, or would be about events that several windows share. */
+/** Why a member has no meaning for several windows at once. */
+const NOT_OF_WINDOWS = {
+  at: 'which asks for one window: leave one of them out',
+  grain: 'whose rows are those of windows, not of buckets',
+  fill: 'which ranks the rows of each window: a group without events in a window has no rank there',
+  compare: "whose rows are the comparison: earlier windows are rows of the same answer if 'from' is earlier",
+  totals: "whose windows can share events, so that nothing adds up; ask for the totals of one window, with 'at'",
+  shares: "whose windows can share events, so that there is no total; ask for the shares of one window, with 'at'",
+  per: 'which ranks within each window',
+  cursor: 'of which all windows are one answer; read it with limit=all, or ask for fewer windows',
+} as const
+
 function assertAlone({ at, grain, fill, compare, totals, shares, per, cursor }: ViewQuery): void {
   const others = { at, grain, fill, compare, totals: totals || undefined, shares, per: per?.[0], cursor }
   for (const [field, value] of Object.entries(others))
     if (value !== undefined)
       throw new QueryError(
         field,
-        field === 'per'
-          ? "cannot be combined with 'every', which ranks within each window"
-          : "cannot be combined with 'every'",
+        `cannot be combined with 'every', ${NOT_OF_WINDOWS[field as keyof typeof NOT_OF_WINDOWS]}`,
       )
 }
 

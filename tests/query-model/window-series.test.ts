@@ -87,10 +87,19 @@ async function get({ app }: GeneratedPlatform, view: string, given: Parameters) 
   return app.inject(`/v1/datasets/sales/views/${view}?${new URLSearchParams(texts)}`)
 }
 
-async function rowsOf(platform: GeneratedPlatform, view: string, given: Parameters): Promise<readonly Row[]> {
+async function answerOf(platform: GeneratedPlatform, view: string, given: Parameters): Promise<Answer> {
   const reply = await get(platform, view, given)
   expect(reply.statusCode, `${JSON.stringify(given)}: ${reply.body}`).toBe(200)
-  return (reply.json() as { data: Row[] }).data
+  return reply.json() as Answer
+}
+
+interface Answer {
+  readonly data: readonly Row[]
+  readonly meta: { readonly truncated: boolean }
+}
+
+async function rowsOf(platform: GeneratedPlatform, view: string, given: Parameters): Promise<readonly Row[]> {
+  return (await answerOf(platform, view, given)).data
 }
 
 interface Asked {
@@ -144,7 +153,7 @@ function endsOf({ from, to, everyHours }: Asked): number[] {
   return ends
 }
 
-/** The window's rows as plain code counts, ranks and limits them. */
+/** The window's rows as plain code counts and ranks them. */
 function plainWindow(query: Asked, end: number): Row[] {
   const { view, dimensions, country, measures } = query
   const order = query.order ?? (view === 'top' ? '-n' : undefined)
@@ -159,7 +168,7 @@ function plainWindow(query: Asked, end: number): Row[] {
   })
   const [by, sign] = order?.startsWith('-') ? [order.slice(1), -1] : [order, 1]
   const ranked = by === undefined ? all : all.toSorted((a, b) => compared(a[by]!, b[by]!, sign))
-  return ranked.slice(0, query.limit ?? RANK.limit).map((row) => ({
+  return ranked.map((row) => ({
     window_end: new Date(end).toISOString(),
     ...Object.fromEntries(
       [...dimensions, ...MEASURES.filter((name) => measures.includes(name))].map((name) => [name, row[name]!]),
@@ -197,10 +206,17 @@ test.each(['resident states', 'the stores'])(
     await fc.assert(
       fc.asyncProperty(asked, fc.nat(), async (query, some) => {
         const { view, from, to, everyHours } = query
-        const rows = await rowsOf(platform, view, { ...shared(query), from, to, every: `${everyHours}h` })
+        const { data: rows, meta } = await answerOf(platform, view, {
+          ...shared(query),
+          from,
+          to,
+          every: `${everyHours}h`,
+        })
         const ends = endsOf(query)
-        const wanted = ends.flatMap((end) => plainWindow(query, end))
+        const [windows, limit] = [ends.map((end) => plainWindow(query, end)), query.limit ?? RANK.limit]
+        const wanted = windows.flatMap((window) => window.slice(0, limit))
         expect(near(rows, wanted)).toEqual(wanted)
+        expect(meta.truncated).toBe(windows.some((window) => window.length > limit))
         for (const end of [ends[some % ends.length]!, ends.at(-1)!]) {
           const alone = await rowsOf(platform, view, { ...shared(query), at: end })
           const own = rows.filter((row) => row.window_end === new Date(end).toISOString())
@@ -259,7 +275,6 @@ test('the provenance names the event time that is counted', async () => {
     from: new Date(DAY.from + 2 * HOUR_MS - SIZE_HOURS * HOUR_MS).toISOString(),
     to: new Date(DAY.to).toISOString(),
     window: null,
-    truncated: false,
   })
 })
 
