@@ -81,6 +81,8 @@ export const QUERY_LIMITS = {
   pagedRowsMax: 10_000_000,
   /** answers that are kept for further pages … */
   pagedAnswersMax: 32,
+  /** … of one client … */
+  pagedAnswersPerClientMax: 8,
   /** … for this long after the last page was read */
   pagedMs: 120_000,
   /** body of a query that is sent as JSON */

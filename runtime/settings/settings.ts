@@ -200,7 +200,7 @@ export const SETTINGS = z.strictObject({
   exportsMax: count(1, 64)
     .default(2)
     .describe(
-      'maximum number of concurrent exports (`limit=all`); one client has at most one less, if there are several',
+      'maximum number of exports (`limit=all`) that are computed and written at a time, of one client at most one less if there are several; four times as many files can be on their way to clients, at most `exportsMax` to one client',
     ),
   exportMsMax: count(100)
     .default(600_000)

@@ -37,7 +37,7 @@ export class PageFiles {
 
   /** Keeps the answer that the cursor continues. */
   async keep(connection: EngineConnection, pages: PagedAnswers, cursor: string): Promise<void> {
-    const { table, snapshot, timer: _timer, ...kept } = pages.kept(cursor)!
+    const { table, snapshot, timer: _timer, client: _client, ...kept } = pages.kept(cursor)!
     await mkdir(this.#folder, { recursive: true })
     const rows = this.#path(kept.id, 'parquet')
     await connection.run(`COPY (SELECT _n, _text FROM ${table} ORDER BY _n) TO ${quoteText(rows)} (FORMAT parquet)`)

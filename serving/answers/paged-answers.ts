@@ -1,6 +1,6 @@
 /**
  * Answers in pages: all rows of an answer are computed at once and kept as a table of the engine, so that its pages are of one position and
- * together what one large answer would be. Bounded in number, rows and time: the answer that was read longest ago is given up first.
+ * together what one large answer would be. Bounded in number, rows and time: of the client that has the most, the answer that was read longest ago is given up first.
  */
 import { randomUUID } from 'node:crypto'
 import type { SqlColumn } from '#core/compiled.ts'
@@ -38,6 +38,8 @@ export interface PagedAnswer {
 
 interface Kept extends PagedAnswer {
   readonly snapshot: Snapshot
+  /** whose it is; '' until that is known */
+  client: string
   timer: NodeJS.Timeout | null
 }
 
@@ -56,7 +58,9 @@ export interface StoredRows {
   readonly flagged: ReadonlyMap<string, number>
 }
 
-export type PagedLimits = Readonly<Record<'pagedAnswersMax' | 'pagedRowsMax' | 'pagedMs', number>>
+export type PagedLimits = Readonly<
+  Record<'pagedAnswersMax' | 'pagedRowsMax' | 'pagedMs', number> & { pagedAnswersPerClientMax?: number }
+>
 
 const stores = new WeakMap<DuckDbEngine, PagedAnswers>()
 
@@ -109,7 +113,15 @@ export class PagedAnswers {
     answerBytesMax: number,
   ): Promise<Page> {
     const { query, ...more } = answer
-    const kept: Kept = { id: randomUUID(), table, rows, question: questionText(query), ...more, timer: null }
+    const kept: Kept = {
+      id: randomUUID(),
+      table,
+      rows,
+      question: questionText(query),
+      ...more,
+      client: '',
+      timer: null,
+    }
     try {
       const page = await this.#read(connection, kept, 0, answerBytesMax)
       if (page.meta.next === null) this.#drop(table)
@@ -151,11 +163,22 @@ export class PagedAnswers {
     this.#kept.set(kept.id, kept)
     clearTimeout(kept.timer ?? undefined)
     kept.timer = setTimeout(() => this.#giveUp(kept), pagedMs).unref()
-    for (const oldest of this.#kept.values()) {
-      const rows = [...this.#kept.values()].reduce((sum, each) => sum + each.rows, 0)
-      if (this.#kept.size <= pagedAnswersMax && rows <= pagedRowsMax) return
-      if (oldest !== kept) this.#giveUp(oldest)
+    for (;;) {
+      const others = [...this.#kept.values()].filter((each) => each !== kept)
+      const rows = others.reduce((sum, each) => sum + each.rows, kept.rows)
+      if (others.length === 0 || (others.length < pagedAnswersMax && rows <= pagedRowsMax)) return
+      this.#giveUp(oldestOfMost(others, rows > pagedRowsMax ? ({ rows }) => rows : () => 1))
     }
+  }
+
+  /** Says whose answer the cursor continues. A client has at most its share of those that are kept: its own ones give way first. */
+  belongsTo(cursor: string, client: string): void {
+    const kept = this.kept(cursor)
+    if (kept === undefined) return
+    kept.client = client
+    const own = [...this.#kept.values()].filter((each) => each.client === client)
+    const { pagedAnswersMax, pagedAnswersPerClientMax = pagedAnswersMax } = this.#limits
+    for (const oldest of own.slice(0, Math.max(0, own.length - pagedAnswersPerClientMax))) this.#giveUp(oldest)
   }
 
   #giveUp(kept: Kept): void {
@@ -172,6 +195,14 @@ export class PagedAnswers {
     }
     void dropped().catch(() => {})
   }
+}
+
+/** The one that was read longest ago, of the client that has the most. @param kept least recently read first */
+function oldestOfMost(kept: readonly Kept[], sizeOf: (one: Kept) => number): Kept {
+  const byClient = [...Map.groupBy(kept, ({ client }) => client).values()]
+  const size = (own: readonly Kept[]): number => own.reduce((sum, one) => sum + sizeOf(one), 0)
+  const [oldest] = byClient.reduce((most, own) => (size(own) > size(most) ? own : most))
+  return oldest!
 }
 
 /** The rows after `after`, at most a page of them. @throws AnswerTooLargeError */

@@ -19,7 +19,7 @@ import { type ServedSink, sinkRoutes } from '#serving/http/operations/sink-route
 import { type ServedSource, sourceRoutes } from '#serving/http/operations/source-routes.ts'
 import { datasetRoutes } from '#serving/http/queries/dataset-routes.ts'
 import { eventsReadRoute } from '#serving/http/queries/events-read-route.ts'
-import { type ExportLimits, exportGate } from '#serving/http/queries/export-gate.ts'
+import { type ExportLimits, exportGates } from '#serving/http/queries/export-gate.ts'
 import { liveManyRoute } from '#serving/http/queries/live-many-route.ts'
 import { isFollowed, liveRoute } from '#serving/http/queries/live-route.ts'
 import { QueryGate } from '#serving/http/queries/query-gate.ts'
@@ -207,7 +207,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   })
   app.setNotFoundHandler(answerUnrouted)
   const gate = new QueryGate(limits)
-  const exports = { gate: exportGate(limits), limits }
+  const exports = { gates: exportGates(limits), limits }
   const following = { subscriptions, limits }
   describeApi(app, keys.length > 0)
   docsPage(app)

@@ -6,6 +6,7 @@ import { answerView } from '#serving/answers/answer-from-rows.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { type AtLeast, answerAtLeast } from '#serving/answers/at-least.ts'
 import type { Answer } from '#serving/answers/merged-view.ts'
+import { pagedAnswersOf } from '#serving/answers/paged-answers.ts'
 import { LiveMissingError, OutdatedError } from '#serving/answers/query-error.ts'
 import { limited } from '#serving/answers/time-limit.ts'
 import { withoutPaths } from '#serving/http/without-paths.ts'
@@ -13,7 +14,7 @@ import type { KeptAnswer } from '#serving/live/answer-cache.ts'
 import type { AnsweredDataset, AskedQuery, LiveAnswers, WaitOptions } from '#serving/live/live-answers.ts'
 import type { Metrics } from '#telemetry/metrics.ts'
 import { askPage, isFurtherPage } from './ask-page.ts'
-import { inTurn, type TurnParts, whenGone } from './in-turn.ts'
+import { clientOf, inTurn, type TurnParts, whenGone } from './in-turn.ts'
 import type { Required } from './parse-query.ts'
 import { ageHeaders, lastingHeaders, type ProvenanceHeaders } from './provenance-headers.ts'
 import { bodyOf, headersOf, isKnown, keptHeaders, type RepeatedRequests } from './repeated-requests.ts'
@@ -57,6 +58,8 @@ export async function askView(
     target.live === undefined
       ? await computed(parts, question, request, reply)
       : await resident(parts, question, target.live, request, reply)
+  const { next } = given.kind === 'computed' ? given.answer.meta : given.kept.meta
+  if (next !== null) pagedAnswersOf(target.engine).belongsTo(next, clientOf(request))
   if (given.kind === 'computed') assertRequired(required, given.answer.meta, given.answer.meta.liveMissing)
   else assertRequired(required, given.kept.meta, given.live.whyMissing(given.kept))
   return given

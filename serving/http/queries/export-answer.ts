@@ -10,10 +10,9 @@ import { type ExportFile, writeExport } from '#serving/formats/export-file.ts'
 import { inExportPlace } from '#serving/formats/export-place.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { type AskParts, assertRequired, type Question, shownMeta } from './ask-view.ts'
-import type { ExportLimits } from './export-gate.ts'
+import type { ExportGates, ExportLimits } from './export-gate.ts'
 import { clientOf, whenGone } from './in-turn.ts'
 import { ageHeaders, lastingHeaders } from './provenance-headers.ts'
-import type { QueryGate } from './query-gate.ts'
 import { type AskedFormat, formatHeaders } from './send-answer.ts'
 import { ofUnsaidLength } from './unsaid-length.ts'
 
@@ -24,7 +23,7 @@ const READ_BYTES = 256 * 1024
 export const NOT_FOLLOWED = "'all' is for exports, not for live streams; give a number"
 
 export interface ExportParts extends AskParts {
-  readonly exports: { readonly gate: QueryGate; readonly limits: ExportLimits }
+  readonly exports: { readonly gates: ExportGates; readonly limits: ExportLimits }
   readonly emit: Emit
 }
 
@@ -40,15 +39,16 @@ export async function exportAnswer(
     reply.headers({ ...formatHeaders(question.query, as.format), 'cache-control': 'no-store' })
     return reply.send(ofUnsaidLength())
   }
-  const { gate, limits } = parts.exports
+  const { gates, limits } = parts.exports
+  const client = clientOf(request)
   const gone = whenGone(reply)
   const [written, sent] = [Promise.withResolvers<ExportFile>(), Promise.withResolvers<void>()]
   reply.raw.once('close', sent.resolve)
-  // The turn ends when the client has everything, or is gone.
+  // The turn ends when the rows are written, the place when the client has everything, or is gone.
   const inTurn = limited(limits.exportMsMax, gone, (signal) => {
-    void gate
-      .run(clientOf(request), signal, async () => {
-        written.resolve(await writtenFile(parts, question, as, signal))
+    void gates.places
+      .run(client, signal, async () => {
+        written.resolve(await gates.turns.run(client, signal, () => writtenFile(parts, question, as, signal)))
         await sent.promise
       })
       .catch(written.reject)
@@ -63,7 +63,7 @@ export async function exportAnswer(
   return sendFile(file, question, as, reply)
 }
 
-/** Who reads too slowly is disconnected: the turn is wanted by others, and the file takes space. */
+/** Who reads too slowly is disconnected: the place is wanted by others, and the file takes space. */
 function limitSending({ exports, emit }: ExportParts, { query }: Question, { raw }: FastifyReply): void {
   const { exportStalledMsMax, exportSendMsMax } = exports.limits
   const giveUp = (why: string): void => {

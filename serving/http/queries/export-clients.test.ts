@@ -63,11 +63,11 @@ async function serve(limits: ServeAppParts['limits'] = {}): Promise<void> {
 }
 
 /** Asks, and reads nothing until it is told to. */
-async function ask(path = ALL): Promise<Socket> {
+async function ask(path = ALL, more = ''): Promise<Socket> {
   const client = connect((platform.app.server.address() as AddressInfo).port, '127.0.0.1')
   clients.push(client.on('error', () => {}))
   await once(client, 'connect')
-  client.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)
+  client.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${more}\r\n`)
   return client
 }
 
@@ -117,6 +117,18 @@ test('beyond the limit exports are refused by name; who leaves in the middle of 
   await whenFree()
   await until('nothing of it is left', () => leftovers().length === 0)
   expect(platform.emitted.filter(({ name }) => name === 'export-given-up')).toEqual([])
+})
+
+test('clients that read slowly take neither the turn of another client nor more than their own places', async () => {
+  await serve({ exportsMax: 1, queriesWaitingMax: 0 })
+  for (const key of ['one', 'two']) {
+    const slow = await ask(ALL, `Authorization: Bearer ${key}\r\n`)
+    await once(slow, 'data')
+    slow.pause()
+  }
+  const again = await platform.app.inject({ url: ALL, headers: { authorization: 'Bearer one' } })
+  expect(again.json()).toMatchObject({ status: 429, detail: expect.stringContaining('or 1 of this client') })
+  await whenFree()
 })
 
 test.each(['exportStalledMsMax', 'exportSendMsMax'] as const)('who stalls is disconnected after %s', async (limit) => {
