@@ -20,7 +20,12 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 /** those that make their events here; the others read live streams */
 const NAMES = Object.entries(SHIPPED_DATASETS).flatMap(([name, { generator }]) => (generator ? [name] : []))
 const FOREIGN = 'visits'
-const DEFINITION = join(import.meta.dirname, 'visits.ts')
+/** with a table of so many rows */
+const MANY = 'parcels'
+const PARCELS = 100_000
+/** a page of a table and everything around it; a table of all rows would have half a million */
+const ELEMENTS_MAX = 3_000
+const DEFINITIONS = [FOREIGN, MANY].map((name) => join(import.meta.dirname, `${name}.ts`))
 
 interface Rsvp {
   readonly mtime: number
@@ -38,6 +43,13 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
   ),
 }
 
+/** Their weights are a permutation of 0 … 99,999, so that every order has one answer. */
+const gramsOf = (n: number): number => (n * 7_919) % PARCELS
+const parcels = Array.from({ length: PARCELS }, (_, n) =>
+  JSON.stringify({ at: from + n, parcel: `P${n}`, grams: gramsOf(n), fragile: n % 2 === 0 }),
+)
+const PARCELS_AT_ONCE = 25_000
+
 describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
   let data: string
   let platform: PlatformProcess
@@ -49,7 +61,7 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
 
   const start = (port: string): PlatformProcess =>
     new PlatformProcess({
-      arguments: ['--no-demo', '--port', port, ...[...NAMES, DEFINITION].flatMap((name) => ['--dataset', name])],
+      arguments: ['--no-demo', '--port', port, ...[...NAMES, ...DEFINITIONS].flatMap((name) => ['--dataset', name])],
       environment: { WATERSHED_DATA: data, WATERSHED_PARTITIONS: '1' },
     })
   const open = async (path: string): Promise<void> => {
@@ -67,11 +79,20 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
   const settled = (): Promise<void> =>
     expect.poll(() => page.locator('.state.loading').count(), { timeout: SHOWN_MS_MAX }).toBe(0)
 
+  /** What axe finds on the page as it is. */
+  const seriousFaults = async (): Promise<string[]> => {
+    const { violations } = (await page.evaluate(`(() => { ${AXE}; return axe.run() })()`)) as AxeResults
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`.slice(0, 500))
+  }
+
   beforeAll(async () => {
     data = mkdtempSync(join(tmpdir(), 'watershed-page-'))
     platform = start('0')
     address = await platform.address
     for (const [name, lines] of Object.entries(LINES)) await send(name, lines)
+    for (let n = 0; n < PARCELS; n += PARCELS_AT_ONCE) await send(MANY, parcels.slice(n, n + PARCELS_AT_ONCE))
     browser = await openChromium()
     page = await browser.newPage({ viewport: { width: 1400, height: 1000 }, locale: 'en-GB', timezoneId: 'UTC' })
     page.setDefaultTimeout(SHOWN_MS_MAX)
@@ -137,6 +158,48 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     expect(csv).toContain(`London`)
   })
 
+  test('a table of 100,000 rows is searched, sorted and paged, and is never on the page as a whole', async () => {
+    const counted = async (): Promise<unknown> =>
+      (await fetch(`${address}/v1/datasets/${MANY}/views/parcels?dimensions=&measures=scans`)).json()
+    await expect.poll(counted, { timeout: SHOWN_MS_MAX }).toMatchObject({ data: [{ scans: PARCELS }] })
+    await open(`/datasets/${MANY}`)
+    const table = page.locator('section.panel', { has: page.locator('.table') })
+    const column = (nth: number) => table.locator(`tbody td:nth-child(${nth})`).allTextContents()
+    const heaviest = parcels.map((_, n) => n).toSorted((a, b) => gramsOf(b) - gramsOf(a))
+    const shows = (order: readonly number[]): Promise<void> =>
+      expect.poll(() => column(1), { timeout: SHOWN_MS_MAX }).toEqual(order.map((n) => `P${n}`))
+    const elements = () => page.evaluate<number>('document.querySelectorAll("*").length')
+    await shows(heaviest.slice(0, 25))
+    expect((await column(2))[0]).toBe(heaviest[0]! % 2 === 0 ? 'Yes' : 'No')
+    expect(await elements()).toBeLessThan(ELEMENTS_MAX)
+    await table.getByRole('button', { name: 'Next' }).click()
+    await shows(heaviest.slice(25, 50))
+    await table.getByRole('button', { name: 'Next' }).click()
+    await shows(heaviest.slice(50, 75))
+    await table.getByRole('button', { name: 'Previous' }).click()
+    await shows(heaviest.slice(25, 50))
+    await table.getByRole('button', { name: 'Grams' }).click()
+    await shows(heaviest.toReversed().slice(0, 25))
+    await table.getByRole('searchbox').fill('p99998')
+    await shows([99_998])
+    expect(await elements()).toBeLessThan(ELEMENTS_MAX)
+  })
+
+  test('the page is used by keyboard: its content is one key away, and a group is chosen', async () => {
+    await open(`/datasets/${FOREIGN}`)
+    const group = page.locator('.ranking li button').first()
+    await group.waitFor()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    expect(await page.evaluate('document.activeElement.id')).toBe('content')
+    await group.focus()
+    await page.keyboard.press('Enter')
+    await expect.poll(() => group.getAttribute('aria-pressed')).toBe('true')
+    const name = await group.locator('.name').textContent()
+    await page.getByRole('button', { name: `Page: ${name}`, exact: false }).press('Enter')
+    await expect.poll(() => group.getAttribute('aria-pressed')).toBe('false')
+  })
+
   test('a chosen period is compared with the one before', async () => {
     await open('/datasets/meetup_rsvps?range=1h&compare=previous')
     const numbers = page.locator('section.panel', { has: page.getByRole('heading', { name: 'Answers', exact: true }) })
@@ -182,20 +245,24 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     expect(await ranking.locator('li button').first().getAttribute('title')).toContain('exact')
   })
 
-  test.each([...NAMES, FOREIGN])('%s: every panel is there, or says why it has nothing to show', async (name) => {
-    await open(`/datasets/${name}`)
-    // A panel asks for its numbers when it is scrolled to.
-    for (const heading of await page.locator('h2').all()) {
-      await heading.scrollIntoViewIfNeeded()
-      await settled()
-    }
-    expect(await page.locator('section.panel').count()).toBeGreaterThan(0)
-    expect(await page.locator('.state.fault').allTextContents()).toEqual([])
-    const isEmpty = page.locator('.state', { hasText: 'No events yet' })
-    const filled = (): Promise<number> => page.locator('section.panel').filter({ hasNot: isEmpty }).count()
-    if (name in LINES) expect(await isEmpty.count()).toBe(0)
-    else await expect.poll(filled, { timeout: SHOWN_MS_MAX }).toBe(0)
-  })
+  test.each([...NAMES, FOREIGN])(
+    '%s: every panel is there, or says why it has nothing to show, and is accessible',
+    async (name) => {
+      await open(`/datasets/${name}`)
+      // A panel asks for its numbers when it is scrolled to.
+      for (const heading of await page.locator('h2').all()) {
+        await heading.scrollIntoViewIfNeeded()
+        await settled()
+      }
+      expect(await page.locator('section.panel').count()).toBeGreaterThan(0)
+      expect(await page.locator('.state.fault').allTextContents()).toEqual([])
+      const isEmpty = page.locator('.state', { hasText: 'No events yet' })
+      const filled = (): Promise<number> => page.locator('section.panel').filter({ hasNot: isEmpty }).count()
+      if (name in LINES) expect(await isEmpty.count()).toBe(0)
+      else await expect.poll(filled, { timeout: SHOWN_MS_MAX }).toBe(0)
+      expect(await seriousFaults()).toEqual([])
+    },
+  )
 
   test('the overview has each dataset with its way from source to answer', async () => {
     await open('/')
@@ -203,6 +270,7 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     for (const name of [...NAMES, FOREIGN])
       await expect.poll(() => page.locator(`a[href="/datasets/${name}"]`).count()).toBeGreaterThan(0)
     await expect.poll(() => page.locator('main').textContent()).toContain('600 events')
+    expect(await seriousFaults()).toEqual([])
   })
 
   test('the overview says so where answers cannot be given', async () => {
@@ -213,22 +281,6 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     await expect.poll(() => page.locator('main').textContent()).toContain('answers cannot be given now')
     expect(faults).toEqual([])
     await page.unrouteAll({ behavior: 'ignoreErrors' })
-  })
-
-  test.each(['/', '/datasets/meetup_rsvps'])('axe finds nothing serious on %s', async (path) => {
-    await open(path)
-    await settled()
-    const { violations } = (await page.evaluate(`(() => { ${AXE}; return axe.run() })()`)) as AxeResults
-    const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    expect(
-      serious.map(
-        ({ id, nodes }) =>
-          `${id}: ${nodes
-            .map(({ html }) => html)
-            .join(' | ')
-            .slice(0, 500)}`,
-      ),
-    ).toEqual([])
   })
 
   test('seven tabs follow new events over a few connections, and nobody asks for what is followed', async () => {
