@@ -1,10 +1,11 @@
 /** The import, against a small HTTP server that answers as Kibana's documented API does. A real Kibana is not run here. */
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { installDashboards, KIBANA_FILE } from './install-dashboards.ts'
+import { installDashboards } from './install-dashboards.ts'
+
+const OBJECTS = '{"type":"dashboard","id":"a"}\n{"type":"dashboard","id":"b"}\n'
 
 let server: Server
 let url: string
@@ -35,14 +36,14 @@ afterEach(async () => {
 })
 
 test('sends the file as a form, over what was there, and says where the dashboards are', async () => {
-  const done = await installDashboards({ url: `${url}/base/`, space: 'team a', auth: { apiKey: 'k' } })
+  const done = await installDashboards({ url: `${url}/base/`, space: 'team a', auth: { apiKey: 'k' } }, OBJECTS)
   expect(done).toEqual({ installed: 39, address: `${url}/base/s/team%20a/app/dashboards` })
   const [{ path, method, headers, body }] = asked as [(typeof asked)[0]]
   expect([method, path]).toEqual(['POST', '/base/s/team%20a/api/saved_objects/_import?overwrite=true'])
   expect(headers).toMatchObject({ 'kbn-xsrf': 'watershed', authorization: 'ApiKey k' })
   expect(headers['content-type']).toMatch(/^multipart\/form-data; boundary=/)
   expect(body).toContain('name="file"; filename="kibana.ndjson"')
-  expect(body).toContain(readFileSync(KIBANA_FILE, 'utf8'))
+  expect(body).toContain(OBJECTS)
 })
 
 test.each([
@@ -60,11 +61,11 @@ test.each([
   ],
 ])('says what Kibana did not take: %j', async (given, message) => {
   answer = given
-  await expect(installDashboards({ url, auth: { username: 'u', password: 'p' } })).rejects.toThrow(message)
+  await expect(installDashboards({ url, auth: { username: 'u', password: 'p' } }, OBJECTS)).rejects.toThrow(message)
 })
 
 test('says that nothing answers there', async () => {
-  await expect(installDashboards({ url: 'http://127.0.0.1:9' })).rejects.toThrow(
+  await expect(installDashboards({ url: 'http://127.0.0.1:9' }, OBJECTS)).rejects.toThrow(
     /Kibana at http:\/\/127.0.0.1:9: it is not reachable/,
   )
 })

@@ -1,8 +1,5 @@
-/** Imports the shipped dashboards into Kibana through its saved-objects API. */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+/** Imports dashboards into Kibana through its saved-objects API. */
 
-export const KIBANA_FILE = join(import.meta.dirname, 'kibana.ndjson')
 const REQUEST_MS_MAX = 60_000
 const FAILURES_TOLD_MAX = 5
 
@@ -38,11 +35,15 @@ interface ImportAnswer {
   }[]
 }
 
-/** Imports all of them; objects of an earlier import are replaced. @throws KibanaError that lists what Kibana refused */
-export async function installDashboards(kibana: KibanaAddress, file = KIBANA_FILE): Promise<InstalledDashboards> {
+/**
+ * Imports all of them; objects of an earlier import are replaced.
+ * @param objects one saved object a line
+ * @throws KibanaError that lists what Kibana refused
+ */
+export async function installDashboards(kibana: KibanaAddress, objects: string): Promise<InstalledDashboards> {
   const base = `${kibana.url.replace(/\/+$/, '')}${kibana.space === undefined ? '' : `/s/${encodeURIComponent(kibana.space)}`}`
   const form = new FormData()
-  form.append('file', new Blob([await readFile(file)], { type: 'application/ndjson' }), 'kibana.ndjson')
+  form.append('file', new Blob([objects], { type: 'application/ndjson' }), 'kibana.ndjson')
   const answer = await send(`${base}/api/saved_objects/_import?overwrite=true`, form, kibana)
   const body = (await answer.json().catch(() => ({}))) as ImportAnswer
   if (!answer.ok || body.success !== true) throw new KibanaError(kibana.url, reasonOf(answer.status, body))

@@ -1,13 +1,13 @@
 /**
  * The panels of a dataset as Kibana can show them, over the presented indices. What Kibana would add up wrongly, or cannot draw, is left
- * out: heat maps, candles, histograms, funnels, countries as shapes, ratios, means, and distinct counts of more than one row.
+ * out: heat maps, candles, histograms, countries as shapes, ratios, means, and distinct counts of more than one row.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { MeasureDefinition } from '#core/definition-parts.ts'
 import type { PanelKind } from '#core/panel-definition.ts'
 import type { Panel as ShownPanel } from '#core/panels/panel.ts'
 import { chartable, isWindowed, labelOf, placeOf, titled } from '#core/panels/panel-source.ts'
-import type { Bucket, ChartPanel, Dashboard, Metric, Panel, PresentedData } from './panel.ts'
+import type { Bucket, ChartPanel, Dashboard, Metric, Panel, PresentedData, TermsBucket } from './panel.ts'
 import { panelFaults } from './panel-meaning.ts'
 
 export interface KibanaContent {
@@ -19,7 +19,7 @@ type Compiled = Pick<CompiledDataset, 'name' | 'label' | 'views' | 'dashboard' |
 
 const SHAPES: Partial<Record<PanelKind, ChartPanel['shape'] | 'map'>> = {
   ...{ number: 'number', lines: 'lines', stacked: 'stacked', bars: 'bars', ranking: 'ranking', table: 'table' },
-  ...{ map: 'map', points: 'map' },
+  ...{ map: 'map', points: 'map', funnel: 'ranking' },
 }
 /** these show one measure at a time, and the page lets people choose */
 const ONE_MEASURE: readonly PanelKind[] = ['lines', 'bars', 'ranking', 'map', 'points']
@@ -163,14 +163,16 @@ function bucketsOf(panel: ShownPanel, view: CompiledView, perRow: boolean): Buck
     const values = panel.filter[name]
     if (values !== undefined) return { kind: 'values', field: name, values }
     const size = panel.limit ?? (index === 0 ? GROUPS : GROUPS_INNER)
-    const type = isNumber(view, name) ? ({ type: 'number' } as const) : {}
-    return { kind: 'terms', field: fieldOf(view, name), size, label: titled(name), ...type }
+    return { kind: 'terms', field: fieldOf(view, name), size, label: titled(name), ...fieldType(view, name) }
   })
   return OVER_TIME.includes(panel.kind) ? [...groups, { kind: 'time', field: timeOf(view) }] : groups
 }
 
-function isNumber(view: CompiledView, name: string): boolean {
-  return chartable([...view.dimensions, ...view.measures]).some((column) => column.name === name)
+/** Of a field that is not a keyword. */
+function fieldType(view: CompiledView, name: string): Pick<TermsBucket, 'type'> {
+  const column = [...view.dimensions, ...view.measures].filter((one) => one.name === name)
+  if (chartable(column).length > 0) return { type: 'number' }
+  return column.some(({ type }) => type === 'BOOLEAN') ? { type: 'boolean' } : {}
 }
 
 function titleOf({ measures }: CompiledView): string[] {

@@ -14,7 +14,7 @@ export interface TermsBucket {
   readonly size: number
   readonly label: string
   /** of the field in the index; default: a keyword */
-  readonly type?: 'number'
+  readonly type?: 'number' | 'boolean'
 }
 
 /** How rows are grouped; outer groups first. */

@@ -1,15 +1,26 @@
-/** What the shipped file for Kibana is made of: the dashboard of meetup_rsvps. */
+/** The dashboards of every shipped dataset, for tests. */
 import { compileDataset } from '#core/compile-dataset.ts'
-import definition from '#datasets/meetup-rsvps/definition.ts'
+import type { CompiledDataset } from '#core/compiled.ts'
+import type { DatasetDefinition } from '#core/definition-parts.ts'
+import { SHIPPED_DATASETS } from '#datasets/shipped.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { type KibanaContent, kibanaDashboards } from './kibana-panels.ts'
 
-export const DATASET = definition.name
+export interface ShippedKibana extends KibanaContent {
+  readonly dataset: CompiledDataset
+  readonly definition: DatasetDefinition
+}
 
-export async function shippedKibana(): Promise<KibanaContent> {
+export async function shippedKibana(): Promise<readonly ShippedKibana[]> {
   const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
   try {
-    return kibanaDashboards(await compileDataset(definition, await engine.connect()))
+    const connection = await engine.connect()
+    const all = Object.values(SHIPPED_DATASETS).map(async ({ definition: module }): Promise<ShippedKibana> => {
+      const { default: definition } = (await import(module)) as { default: DatasetDefinition }
+      const dataset = await compileDataset(definition, connection)
+      return { dataset, definition, ...kibanaDashboards(dataset) }
+    })
+    return await Promise.all(all)
   } finally {
     engine.close()
   }

@@ -1,11 +1,9 @@
-/** The dashboards: the file is what the panels say, and every panel's search finds rows in a real Elasticsearch. Kibana itself is not run. */
-import { readFileSync } from 'node:fs'
+/** The dashboards: the saved objects are what the panels say, and every panel's search finds rows in a real Elasticsearch. Kibana itself is not run. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { KIBANA_FILE } from '#dashboards/install-dashboards.ts'
 import { kibanaNdjson, type SavedObject } from '#dashboards/kibana-objects.ts'
 import type { Panel } from '#dashboards/panel.ts'
 import { panelQuery, TEST_INTERVAL, TEST_PRECISION } from '#dashboards/panel-query.ts'
-import { DATASET, shippedKibana } from '#dashboards/shipped-kibana.ts'
+import { shippedKibana } from '#dashboards/shipped-kibana.ts'
 import { Presenter } from '#serving/presented-indices/presenter.ts'
 import { ElasticsearchPresentedStore } from '#storage/presented-store/elasticsearch/elasticsearch-presented-store.ts'
 import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from '../servers/elasticsearch-server.ts'
@@ -16,26 +14,24 @@ const missing = await elasticsearchMissing()
 /** a server starts in ten seconds, and on a busy machine in minutes */
 const SERVER_MS_MAX = 300_000
 const MINUTE = 60_000
-const objects = readFileSync(KIBANA_FILE, 'utf8')
-  .trimEnd()
-  .split('\n')
-  .map((line) => JSON.parse(line) as SavedObject)
-const { dashboards, dataViews } = await shippedKibana()
-const panels: Panel[] = dashboards.flatMap((dashboard) => dashboard.panels)
-const objectOf = (id: string) => objects.find((object) => object.id === `watershed-${DATASET}-${id}`)!
+/** whose events are presented here */
+const DATASET = 'meetup_rsvps'
+const shipped = (await shippedKibana()).map(({ dataset: { name }, dataViews, dashboards }) => {
+  const lines = kibanaNdjson(name, dataViews, dashboards).trimEnd().split('\n')
+  const panels: Panel[] = dashboards.flatMap((dashboard) => dashboard.panels)
+  return { name, dataViews, panels, objects: lines.map((line) => JSON.parse(line) as SavedObject) }
+})
+const { panels, dataViews } = shipped.find(({ name }) => name === DATASET)!
 
-describe('kibana.ndjson', () => {
-  test('is what the panels say; write it anew with node dashboards/write-kibana.ts', () => {
-    expect(readFileSync(KIBANA_FILE, 'utf8')).toBe(kibanaNdjson(DATASET, dataViews, dashboards))
-  })
+test('every shipped dataset has dashboards', () => {
+  const titles = ({ objects }: (typeof shipped)[number]) =>
+    objects.filter(({ type }) => type === 'dashboard').map(({ id }) => id.split('-').at(-1))
+  expect(titles(shipped.find(({ name }) => name === DATASET)!)).toEqual(['responses', 'trending', 'groups', 'events'])
+  expect(shipped.filter((one) => titles(one).length === 0)).toEqual([])
+})
 
-  test('has four dashboards, and every reference leads to an object that comes before', () => {
-    expect(objects.filter(({ type }) => type === 'dashboard').map(({ id }) => id.split('-').at(-1))).toEqual([
-      'responses',
-      'trending',
-      'groups',
-      'events',
-    ])
+describe.each(shipped)('$name', ({ name, objects, panels: own }) => {
+  test('every reference leads to an object that comes before, and no panel covers another', () => {
     const seen = new Set<string>()
     for (const { type, id, references } of objects) {
       for (const reference of references) expect(seen).toContain(`${reference.type} ${reference.id}`)
@@ -58,12 +54,12 @@ describe('kibana.ndjson', () => {
     }
   })
 
-  test.each(panels.map((panel) => [panel.id, panel] as const))('%s asks what its panel says', (id, panel) => {
-    const { type, attributes, references } = objectOf(id)
+  test.each(own.map((panel) => [panel.id, panel] as const))('%s asks what its panel says', (id, panel) => {
+    const { type, attributes, references } = objects.find((object) => object.id === `watershed-${name}-${id}`)!
     const chosen = { interval: TEST_INTERVAL, precision: TEST_PRECISION }
     expect(type === 'map' ? mapQuery(attributes, chosen) : lensQuery(attributes, chosen)).toEqual(panelQuery(panel))
     const data = objects.find((object) => object.id === references[0]!.id)!.attributes as { title: string }
-    expect(data.title).toBe(`${DATASET}-${panel.view}`)
+    expect(data.title).toBe(`${name}-${panel.view}`)
   })
 })
 
