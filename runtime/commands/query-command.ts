@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { answerView } from '#serving/answers/answer-from-rows.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
+import { profileQuery } from '#serving/answers/merged-view.ts'
 import type { Page } from '#serving/answers/paged-answers.ts'
 import { planFor, viewsOf } from '#serving/answers/query-plan.ts'
 import type { QUERY_PARAMETERS } from '#serving/http/queries/parse-query.ts'
@@ -89,13 +90,15 @@ async function query(dataset: string, view: string | undefined, options: QueryOp
       const beganMs = performance.now()
       const answer = await answerView(open, question.query, { queryMsMax, answerBytesMax })
       const stored = viewsOf(planFor(open.dataset, question.query))
-      return { ...answer, stored, tookMs: performance.now() - beganMs }
+      return { ...answer, stored, tookMs: performance.now() - beganMs, engine: null }
     }
     const { catchUp } = options
     const position = options.wait ? await logEnd(open) : question.atLeast(open)
     const asked = await askUpToDate(workspace, open, ask, { position, catchUp })
     await keepPages(workspace, asked)
-    return { ...asked, bytes: as === null ? null : await encoded(asked, as, workspace) }
+    const isExplained = options.explain || question.explain
+    const engine = isExplained ? await profileQuery(open, question.query, { queryMsMax }).catch(() => null) : null
+    return { ...asked, engine, bytes: as === null ? null : await encoded(asked, as, workspace) }
   }
   const answered = await withWorkspace(options, 'serve', asking, { dataset })
   const { rowsJson, meta, upToDate, bytes } = answered
@@ -122,7 +125,9 @@ async function furtherPage(
 ): Promise<void> {
   if (options.explain || question.explain)
     throw new CommandError('usage', '--explain explains the first page; the others are read from what it kept')
-  const reading = async (workspace: Workspace): Promise<Omit<Page, 'snapshot'> & { readonly bytes: Buffer | null }> => {
+  const reading = async (
+    workspace: Workspace,
+  ): Promise<Omit<Page, 'snapshot' | 'computed'> & { readonly bytes: Buffer | null }> => {
     workspace.definition(dataset)
     const page = await keptPage(workspace, question.query)
     return { ...page, bytes: as === null ? null : await encoded(page, as, workspace) }

@@ -26,7 +26,7 @@ export async function keepPages(workspace: Workspace, { meta }: Pick<Answer, 'me
 }
 
 /** The page that the query's cursor names. @throws QueryError, CursorExpiredError, QueryTimeoutError */
-export function keptPage(workspace: Workspace, query: ViewQuery): Promise<Omit<Page, 'snapshot'>> {
+export function keptPage(workspace: Workspace, query: ViewQuery): Promise<Omit<Page, 'snapshot' | 'computed'>> {
   const { engine, configuration } = workspace
   const { queryMsMax, answerBytesMax } = configuration
   return limited(queryMsMax, undefined, (signal) =>

@@ -8,9 +8,10 @@ import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql, rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { StepClock } from './answer-steps.ts'
 import { BoundValues } from './bound-values.ts'
 import { type AnsweringDefinition, answeringDefinition, isSameSeries, outdatedBy } from './earlier-definition.ts'
-import { type Answer, type AnswerOptions, answerQuery, answerStates, type StatesAt } from './merged-view.ts'
+import { type Answer, type AnswerOptions, answerQuery, answerStates, type StatesAt, withSteps } from './merged-view.ts'
 import { NewestPane } from './newest-pane.ts'
 import { NeedsBackfillError, QueryError } from './query-error.ts'
 import { planFor, type QueryPlan } from './query-plan.ts'
@@ -61,8 +62,11 @@ export async function answerFromRows(
   const shown = closedOnly(snapshot)
   const outdated = outdatedBy(current, by, plan)
   const answer = await onConnection(engine, options.signal, async (connection: EngineConnection) => {
+    const clock = new StepClock()
     const states = await statesFromRows(served, by, shown)
-    return answerStates(engine, connection, plan, { ...states, outdated }, options)
+    clock.over('states')
+    const given = await answerStates(engine, connection, plan, { ...states, outdated }, options)
+    return withSteps(given, 'earlier-definition', clock)
   })
   return { ...answer, snapshot: shown }
 }

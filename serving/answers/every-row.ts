@@ -11,7 +11,7 @@ import { EVERY_ROW, orderSql } from './merged-sql.ts'
 import { explained, panesAsked, rangeOf, rowsSql, type StatesAt, sketchedNames, statesOf } from './merged-view.ts'
 import { QueryError } from './query-error.ts'
 import { planFor, type QueryPlan, viewsOf } from './query-plan.ts'
-import { type ServedDataset, takeSnapshot } from './snapshot.ts'
+import { type ServedDataset, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { onConnection } from './time-limit.ts'
 import { totalsOf } from './totals.ts'
 
@@ -22,6 +22,8 @@ export interface EveryRow {
   readonly bound: BoundValues
   readonly columns: readonly SqlColumn[]
   readonly meta: AnswerMeta
+  /** what it is merged from */
+  readonly snapshot: Snapshot
 }
 
 /** Where the rows are computed: apart from what answers short queries, which must have its memory for itself. */
@@ -80,7 +82,7 @@ export async function everyRowOf<T>(
       outdated,
       totals,
     })
-    return await work({ sql, bound, columns: answerColumns(plan, names), meta }, connection)
+    return await work({ sql, bound, columns: answerColumns(plan, names), meta, snapshot }, connection)
   } catch (error) {
     throw explained(error, plan)
   }

@@ -8,11 +8,13 @@ import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerColumns, memberSql } from './answer-columns.ts'
 import { type AnswerMeta, type AnswerRange, metaOf, type Outdated, type Totals } from './answer-meta.ts'
+import { type AnswerStep, type AnswerWay, type Computed, StepClock } from './answer-steps.ts'
 import { askedRange, windowUpTo } from './asked-range.ts'
 import { BoundValues } from './bound-values.ts'
 import { ANSWER_BYTES_MAX, boundedRows } from './bounded-rows.ts'
 import { comparedRowsSql } from './compared-rows-sql.ts'
 import { earlierPeriod } from './earlier-period.ts'
+import { engineSteps } from './engine-profile.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import {
@@ -48,6 +50,8 @@ export interface Answer {
   readonly meta: AnswerMeta
   /** what it was merged from */
   readonly snapshot?: Snapshot
+  /** how, and how long that took */
+  readonly computed?: Computed
 }
 
 export interface AnswerOptions {
@@ -63,6 +67,9 @@ export interface AnswerOptions {
 
 const TRIES_MAX = 3
 
+/** One statement: what each part of it takes is asked of the engine (engine-profile.ts). */
+const IN_ENGINE = 'merge, present, rank, enrich and encode, in the engine'
+
 /** @throws QueryError, NeedsBackfillError, QueryTimeoutError, SnapshotError, LakeError */
 export async function answerQuery(
   served: ServedDataset,
@@ -75,8 +82,10 @@ export async function answerQuery(
   return limited(queryMsMax, gone, async (signal) => {
     for (let attempt = 1; ; attempt++) {
       try {
+        const clock = new StepClock()
         const snapshot = await takeSnapshot(served, { views: viewsOf(plan), live: 'optional', panes })
-        return await answerPlan(served, plan, snapshot, { ...options, nowMs, signal })
+        clock.over('look at the stores')
+        return await answerPlan(served, plan, snapshot, { ...options, nowMs, signal, clock })
       } catch (error) {
         if (!isVanishedFile(error) || attempt >= TRIES_MAX || signal.aborted) throw error
       }
@@ -95,11 +104,50 @@ async function answerPlan(
   served: ServedDataset,
   plan: QueryPlan,
   snapshot: Snapshot,
-  options: AnswerOptions & { readonly signal: AbortSignal },
+  options: AnswerOptions & { readonly signal: AbortSignal; readonly clock: StepClock },
 ): Promise<Answer> {
-  return onConnection(served.engine, options.signal, async (connection) =>
-    answerStates(served.engine, connection, plan, await statesOf(served, plan, snapshot, connection), options),
-  )
+  return onConnection(served.engine, options.signal, async (connection) => {
+    const states = await statesOf(served, plan, snapshot, connection)
+    options.clock.over('states')
+    return withSteps(await answerStates(served.engine, connection, plan, states, options), 'stores', options.clock)
+  })
+}
+
+/** The answer, with the steps before it. */
+export function withSteps(answer: Answer, way: AnswerWay, { steps }: Pick<StepClock, 'steps'>): Answer {
+  return { ...answer, computed: { way, steps: [...steps, ...(answer.computed?.steps ?? [])] } }
+}
+
+/** What the parts of the query's merge cost in the engine, from a new look at the stores. @throws as `answerQuery` */
+export async function profileQuery(
+  served: ServedDataset,
+  query: ViewQuery,
+  { queryMsMax = QUERY_MS_MAX, signal: gone, nowMs = Date.now() }: AnswerOptions = {},
+): Promise<AnswerStep[]> {
+  const plan = planFor(served.dataset, query)
+  return limited(queryMsMax, gone, async (signal) => {
+    const snapshot = await takeSnapshot(served, {
+      views: viewsOf(plan),
+      live: 'optional',
+      panes: panesAsked(plan, nowMs),
+    })
+    return onConnection(served.engine, signal, async (connection) =>
+      profileStates(connection, plan, await statesOf(served, plan, snapshot, connection), nowMs),
+    )
+  })
+}
+
+/** What the parts of the plan's merge cost in the engine, which runs it. */
+export async function profileStates(
+  connection: EngineConnection,
+  plan: QueryPlan,
+  at: StatesAt,
+  nowMs: number,
+): Promise<AnswerStep[]> {
+  const range = await rangeOf(plan, at, connection, nowMs)
+  const enriched = enrichedSql(plan, rowsSql(plan, at.sql, range, at.bound), at.dictionaries)
+  const rows = { sql: enriched.sql, columns: answerColumns(plan, enriched.names) }
+  return engineSteps(connection, `SELECT ${textSql(rows)} FROM (${rows.sql}) ORDER BY _n`, at.bound.parameters)
 }
 
 /** The view's states in the files and the speed store. @throws NeedsBackfillError, PartialsCompactedError, LakeError */
@@ -150,19 +198,29 @@ export async function answerStates(
   const { snapshot, sql, bound, dictionaries, outdated } = at
   try {
     assertBounded(plan)
+    const clock = new StepClock()
     const range = await rangeOf(plan, at, connection, nowMs)
+    clock.over('range')
     const totals = plan.totals ? await totalsOf(connection, plan, { sql, bound }, range) : null
+    if (plan.totals) clock.over('totals')
     const enriched = enrichedSql(plan, rowsSql(plan, sql, range, bound), dictionaries)
     const columns = answerColumns(plan, enriched.names)
     const rowsOf = { sql: enriched.sql, columns }
-    if (plan.paged)
-      return await firstPage(connection, plan, rowsOf, { ...at, range, totals, nowMs, engine, answerBytesMax })
+    if (plan.paged) {
+      const page = await firstPage(connection, plan, rowsOf, { ...at, range, totals, nowMs, engine, answerBytesMax })
+      clock.over(`${IN_ENGINE}, of all pages`)
+      return { ...page, computed: { way: 'stores', steps: clock.steps } }
+    }
     const { texts, estimated, isCut } = await rowTexts(connection, plan, rowsOf, bound, answerBytesMax)
+    clock.over(IN_ENGINE)
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
     const truncated = isCut || texts.length > most
     const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, outdated, totals })
-    return { rowsJson: `[${rows.join(',')}]`, rowCount: rows.length, columns, meta, snapshot }
+    const rowsJson = `[${rows.join(',')}]`
+    clock.over('write rows and provenance')
+    const computed = { way: 'stores', steps: clock.steps } as const
+    return { rowsJson, rowCount: rows.length, columns, meta, snapshot, computed }
   } catch (error) {
     throw explained(error, plan)
   }

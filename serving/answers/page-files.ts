@@ -54,7 +54,7 @@ export class PageFiles {
     query: ViewQuery,
     answerBytesMax: number,
     nowMs = Date.now(),
-  ): Promise<Omit<Page, 'snapshot'>> {
+  ): Promise<Omit<Page, 'snapshot' | 'computed'>> {
     await this.#sweep(nowMs)
     const [id, after] = parsedCursor(query.cursor!)
     const text = await readFile(this.#path(id, 'json'), 'utf8').catch(() => null)

@@ -7,6 +7,7 @@ import type { SqlColumn } from '#core/compiled.ts'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import type { DuckDbEngine, EngineConnection, Parameter } from '#storage/engine/duckdb-engine.ts'
 import type { AnswerMeta } from './answer-meta.ts'
+import { type Computed, StepClock } from './answer-steps.ts'
 import { boundedRows } from './bounded-rows.ts'
 import { CursorExpiredError, QueryError } from './query-error.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -21,6 +22,7 @@ export interface Page {
   readonly meta: AnswerMeta
   /** of all pages */
   readonly snapshot: Snapshot
+  readonly computed: Computed
 }
 
 /** What the pages of an answer are read from. */
@@ -153,7 +155,10 @@ export class PagedAnswers {
   }
 
   async #read(connection: EngineConnection, kept: Kept, after: number, answerBytesMax: number): Promise<Page> {
-    return { ...(await readPage(connection, kept, after, answerBytesMax)), snapshot: kept.snapshot }
+    const clock = new StepClock()
+    const page = await readPage(connection, kept, after, answerBytesMax)
+    clock.over('read the page')
+    return { ...page, snapshot: kept.snapshot, computed: { way: 'page', steps: clock.steps } }
   }
 
   /** From now on for `pagedMs`. */
@@ -211,7 +216,7 @@ export async function readPage(
   { id, table, rows, pageRows, columns, meta }: PagedAnswer,
   after: number,
   answerBytesMax: number,
-): Promise<Omit<Page, 'snapshot'>> {
+): Promise<Omit<Page, 'snapshot' | 'computed'>> {
   const end = after + pageRows
   const select = `SELECT _text FROM ${table} WHERE _n > ${after} AND _n <= ${end} ORDER BY _n`
   const [texts] = await boundedRows(connection, select, undefined, answerBytesMax)

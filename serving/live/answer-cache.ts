@@ -1,6 +1,7 @@
 /** Answers kept for being asked again, the least recently asked given up first: bounded in number and bytes. */
 import type { SqlColumn } from '#core/compiled.ts'
 import type { AnswerMeta } from '../answers/answer-meta.ts'
+import type { Computed } from '../answers/answer-steps.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { Moment } from './live-view.ts'
@@ -21,6 +22,7 @@ export interface KeptAnswer {
   /** monotonic, ms */
   readonly doneAtMs: number
   readonly tookMs: number
+  readonly computed?: Computed
 }
 
 export class AnswerCache {

@@ -7,7 +7,7 @@ import type { KeptAnswer } from './answer-cache.ts'
 import type { Moment } from './live-view.ts'
 
 export function keptOf(
-  { rowsJson, rowCount, columns, meta, snapshot }: Answer & { readonly snapshot?: Snapshot },
+  { rowsJson, rowCount, columns, meta, snapshot, computed }: Answer & { readonly snapshot?: Snapshot },
   moment: Moment,
   window: number | null,
   tookMs: number,
@@ -25,6 +25,7 @@ export function keptOf(
     metaJson,
     tag,
     tookMs,
+    ...(computed === undefined ? {} : { computed }),
   }
   return { ...made, doneAtMs: performance.now() }
 }

@@ -8,10 +8,19 @@ import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { answerFromRows } from '../answers/answer-from-rows.ts'
 import { type AnswerAge, ageOf, whyMissing } from '../answers/answer-meta.ts'
+import { type AnswerStep, StepClock } from '../answers/answer-steps.ts'
 import type { AtLeast } from '../answers/at-least.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { everyRowOf, type RowsPlace, type RowsWork } from '../answers/every-row.ts'
-import { type Answer, type AnswerOptions, answerStates, isVanishedFile, type StatesAt } from '../answers/merged-view.ts'
+import {
+  type Answer,
+  type AnswerOptions,
+  answerStates,
+  isVanishedFile,
+  profileStates,
+  type StatesAt,
+  withSteps,
+} from '../answers/merged-view.ts'
 import { NeedsBackfillError, PositionNotReachedError, QueryError } from '../answers/query-error.ts'
 import { planFor, type QueryPlan, viewsOf } from '../answers/query-plan.ts'
 import { type PartitionPosition, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
@@ -306,10 +315,16 @@ export class LiveAnswers {
         // Bringing the view up to date reads files too, which may be gone as well.
         const names = viewsOf(plan).map(({ name }) => name)
         if (attempt > 1) for (const name of names) await this.#live.renew(name)
+        const clock = new StepClock()
         const heads = await this.#live.heads(names)
+        clock.over('states')
         const [head] = heads as [ViewHead]
         const began = performance.now()
-        const answer = this.#tallied(asked, head, nowMs) ?? (await this.#answerAt(heads, plan, nowMs, signal))
+        const tallied = this.#tallied(asked, head, nowMs)
+        const answer =
+          tallied === null
+            ? withSteps(await this.#answerAt(heads, plan, nowMs, signal), 'resident', clock)
+            : withSteps(tallied, 'tally', clock)
         this.#count('computed')
         const kept = keptOf(answer, head.moment, windowOf(plan, nowMs), performance.now() - began)
         this.#share.use(kept.tookMs, kept.doneAtMs)
@@ -341,6 +356,17 @@ export class LiveAnswers {
     })
     this.#count('computed')
     return keptOf(answer, moment, windowOf(plan, nowMs), performance.now() - began)
+  }
+
+  /** What the parts of the query's merge cost in the engine now. @throws as `answer` */
+  async profile({ plan }: AskedQuery, signal: AbortSignal): Promise<AnswerStep[]> {
+    const heads = await this.#live.heads(viewsOf(plan).map(({ name }) => name))
+    try {
+      const states = statesOfHeads(plan, heads)
+      return await onConnection(this.#live.served.engine, signal, (on) => profileStates(on, plan, states, Date.now()))
+    } finally {
+      for (const head of heads) head.release()
+    }
   }
 
   /** The answer from the numbers that are kept of the view; null: the engine has to give it. The head is released if it is not null. */

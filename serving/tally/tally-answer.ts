@@ -2,6 +2,7 @@
 
 import { answerColumns } from '../answers/answer-columns.ts'
 import { type AnswerRange, metaOf } from '../answers/answer-meta.ts'
+import { StepClock } from '../answers/answer-steps.ts'
 import { askedRange, windowUpTo } from '../answers/asked-range.ts'
 import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
 import { rowsShownMax } from '../answers/merged-sql.ts'
@@ -28,13 +29,16 @@ export function tallyAnswer(
   { nowMs = Date.now(), answerBytesMax = ANSWER_BYTES_MAX }: Pick<AnswerOptions, 'nowMs' | 'answerBytesMax'>,
 ): Answer | null {
   const { plan } = tallied
+  const clock = new StepClock()
   const lookups = tallyLookups(plan, at.dictionaries)
   if (lookups === null || lookups.some(({ lookup }) => at.dictionaries.get(lookup.dictionary) === null)) return null
   const range = askedRange(plan, nowMs) ?? newestWindow(plan.window!, tally, nowMs)
   const rows = talliedRows(tallied, tally, range)
   if (rows === null || !rows.every(({ bucket }) => isWritten(bucket))) return null
+  clock.over('merge')
   const most = rowsShownMax(plan)
   const ranked = firstRows(tallied, tally, rows, most + 1)
+  clock.over('rank')
   const shown = ranked.slice(0, most)
   const memberOf = memberWriter(tallied, tally)
   const enriched = lookups.map(({ lookup, key }) => {
@@ -58,7 +62,9 @@ export function tallyAnswer(
     plan,
     lookups.map(({ lookup }) => lookup.name),
   )
-  return { rowsJson: `[${texts.join(',')}]`, rowCount: texts.length, columns, meta, snapshot }
+  const rowsJson = `[${texts.join(',')}]`
+  clock.over('enrich and encode')
+  return { rowsJson, rowCount: texts.length, columns, meta, snapshot, computed: { way: 'tally', steps: clock.steps } }
 }
 
 function isWritten(bucket: number): boolean {

@@ -35,5 +35,5 @@ export async function askPage(
     onConnection(engine, signal, (on) => pagedAnswersOf(engine).page(on, query, answerBytesMax), { pooled: true }),
   )
   const seen = live?.seen(snapshot) ?? snapshot.partitions
-  return { ...answer, meta: { ...answer.meta, ...ageOf(answer.meta, seen, Date.now()) } }
+  return { ...answer, snapshot, meta: { ...answer.meta, ...ageOf(answer.meta, seen, Date.now()) } }
 }

@@ -103,8 +103,9 @@ export function datasetRoutes(plain: FastifyInstance, parts: DatasetRouteParts):
     const isExport = texts.limit === 'all'
     const query = parseQuery(dataset, view, isExport ? { ...texts, limit: undefined } : texts)
     const question = { target, query, atLeast: parseAtLeast(texts, target), required: parseRequire(texts) }
-    if (explain === 'true') return explainAnswer(parts, question, isExport ? null : as, request, reply)
-    if (as !== null && isExport) return exportAnswer(parts, question, as, request, reply)
+    const isExplained = explain === 'true'
+    if (as !== null && isExport) return exportAnswer(parts, { ...question, explain: isExplained }, as, request, reply)
+    if (isExplained) return explainAnswer(parts, question, as, request, reply)
     if (as === null && isExport) throw new QueryError('limit', NOT_FOLLOWED)
     if (as === null) return followAnswer(parts.following, question, request, reply)
     return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)

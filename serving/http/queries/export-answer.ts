@@ -2,14 +2,24 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isReached } from '#core/log-position.ts'
-import { type RowsWork, withEveryRow } from '#serving/answers/every-row.ts'
-import { ExportTooLargeError, PositionNotReachedError, QueryTimeoutError } from '#serving/answers/query-error.ts'
+import { StepClock } from '#serving/answers/answer-steps.ts'
+import { type EveryRow, type RowsWork, withEveryRow } from '#serving/answers/every-row.ts'
+import { type ExplainedAnswer, explanationOf } from '#serving/answers/explanation.ts'
+import {
+  ExportTooLargeError,
+  PositionNotReachedError,
+  QueryError,
+  QueryTimeoutError,
+} from '#serving/answers/query-error.ts'
+import { planFor, viewsOf } from '#serving/answers/query-plan.ts'
 import { limited } from '#serving/answers/time-limit.ts'
 import { exportBytes } from '#serving/formats/export-bytes.ts'
 import { type ExportFile, writeExport } from '#serving/formats/export-file.ts'
 import { inExportPlace } from '#serving/formats/export-place.ts'
+import { withoutPaths } from '#serving/http/without-paths.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { type AskParts, assertRequired, type Question, shownMeta } from './ask-view.ts'
+import { ONLY_JSON } from './explain-answer.ts'
 import type { ExportGates, ExportLimits } from './export-gate.ts'
 import { clientOf, whenGone } from './in-turn.ts'
 import { ageHeaders, lastingHeaders } from './provenance-headers.ts'
@@ -27,14 +37,20 @@ export interface ExportParts extends AskParts {
   readonly emit: Emit
 }
 
-/** @throws as `askView`; ExportTooLargeError, TooManyExportsError, NeedsBackfillError */
+/** An export whose JSON also says how it came about. */
+export interface ExportQuestion extends Question {
+  readonly explain?: boolean
+}
+
+/** @throws as `askView`; QueryError for an explanation in another format; ExportTooLargeError, TooManyExportsError, NeedsBackfillError */
 export async function exportAnswer(
   parts: ExportParts,
-  question: Question,
+  question: ExportQuestion,
   as: AskedFormat,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
+  if (question.explain && as.format.name !== 'json') throw new QueryError('explain', ONLY_JSON)
   if (request.method === 'HEAD') {
     reply.headers({ ...formatHeaders(question.query, as.format), 'cache-control': 'no-store' })
     return reply.send(ofUnsaidLength())
@@ -79,14 +95,16 @@ function limitSending({ exports, emit }: ExportParts, { query }: Question, { raw
 
 async function writtenFile(
   parts: ExportParts,
-  { target, query, atLeast, required }: Question,
+  { target, query, atLeast, required, explain = false }: ExportQuestion,
   { format }: AskedFormat,
   signal: AbortSignal,
 ): Promise<ExportFile> {
   const { scratchFolder, limits, exports } = parts
   const { live } = target
   const wait = atLeast === null ? null : { position: atLeast, waitMsMax: limits.waitMsMax }
+  const clock = new StepClock()
   if (live !== undefined && wait !== null) await live.reach(live.asked(query), wait, signal)
+  if (wait !== null) clock.over('wait for the position')
   const write =
     (folder: string): RowsWork<ExportFile> =>
     async (rows, connection) => {
@@ -96,13 +114,37 @@ async function writtenFile(
         throw new PositionNotReachedError(wait.position, meta.position, wait.waitMsMax)
       const { exportBytesMax: bytesMax } = exports.limits
       const metaJson = JSON.stringify(shownMeta({ meta }))
-      return writeExport(rows, connection, { format, folder, bytesMax, metaJson })
+      clock.over('states, range and totals')
+      const file = await writeExport(rows, connection, { format, folder, bytesMax, metaJson })
+      clock.over('merge, order, enrich and encode, to a file')
+      return explain ? explained(file, rows, viewsOf(planFor(target.dataset, query)), clock) : file
     }
   return inExportPlace({ beside: target.engine, scratchFolder, ...exports.limits }, (place) =>
     live === undefined
       ? withEveryRow(target, query, place, { signal }, write(place.folder))
       : live.everyRow(live.asked(query), place, signal, write(place.folder)),
   )
+}
+
+/** The JSON file, with how it came about behind the provenance. */
+function explained(
+  file: ExportFile,
+  { meta, snapshot }: Pick<EveryRow, 'meta' | 'snapshot'>,
+  stored: ExplainedAnswer['stored'],
+  { steps }: StepClock,
+): ExportFile {
+  const answer = {
+    source: 'computed',
+    way: 'export',
+    engine: null,
+    snapshot,
+    meta: shownMeta({ meta }),
+    stored,
+    steps,
+  } as const
+  const explanation = explanationOf(answer, Date.now())
+  const shown = { ...explanation, advice: explanation.advice.map(withoutPaths) }
+  return { ...file, after: `${file.after.slice(0, -1)},"explain":${JSON.stringify(shown)}}` }
 }
 
 /** A generator that was never begun closes nothing: who is gone before the first byte leaves the file to this. */

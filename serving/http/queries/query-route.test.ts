@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { count, defineDataset, sum } from '#core/definition.ts'
 import { QUERY_LIMITS } from '#core/query.ts'
 import { type OwnPlatform, openOwn } from '#tests/generated-definitions/own-platform.ts'
+import { until } from '#tests/until.ts'
 
 const definition = defineDataset({
   name: 'shop',
@@ -20,6 +21,7 @@ const definition = defineDataset({
       time: ['hour', 'day'],
       measures: { n: count(), total: sum('big') },
     },
+    counts: { dimensions: { country: 'country' }, measures: { n: count() } },
   },
 })
 
@@ -229,14 +231,50 @@ test.each<[object | string, string, RegExp]>([
   expect({ status, ...problem }).toMatchObject({ status: 400, field, detail: expect.stringMatching(detail) })
 })
 
-test('explain says how the answer came about, and only in JSON', async () => {
-  const asked = { view: 'sales', explain: true, ...counted }
-  const { explain } = JSON.parse((await post(asked)).body) as { explain: { layers: { open: { rows: number } } } }
-  expect(explain).toMatchObject({ source: expect.any(String), layers: { closed: { segments: expect.any(Number) } } })
-  expect((await post(asked, { accept: 'text/csv' })).problem).toMatchObject({ status: 400, field: 'explain' })
-  expect((await post({ ...asked, limit: 'all' })).problem).toMatchObject({ status: 400, field: 'explain' })
-})
+interface Explained {
+  readonly data: readonly unknown[]
+  readonly meta: { readonly next: string | null }
+  readonly explain: { readonly way: string; readonly steps: readonly { step: string }[]; readonly engine: unknown }
+}
 
+async function explained(asked: object): Promise<Explained> {
+  const { status, body } = await post({ explain: true, ...asked, ...counted })
+  expect(status, body).toBe(200)
+  return JSON.parse(body) as Explained
+}
+
+const PARTS = ['states', 'merge', 'present', 'rank', 'enrich', 'encode'].map((step) => ({
+  step,
+  ms: expect.any(Number),
+}))
+
+test('explain says of every way how the answer came about, and only in JSON', async () => {
+  const asked = { view: 'sales', measures: ['n'], shares: ['n'], dimensions: ['country'], limit: 1 }
+  const merged = await explained(asked)
+  expect(merged.explain).toMatchObject({
+    way: 'resident',
+    layers: { closed: { newest: expect.any(Array) }, open: { speedRows: null } },
+    engine: PARTS,
+  })
+  const first = await explained({ ...asked, cursor: 'start' })
+  expect(first.explain).toMatchObject({ way: 'resident', engine: PARTS })
+  expect((await explained({ ...asked, cursor: first.meta.next })).explain).toMatchObject({ way: 'page', engine: null })
+  let limit = 2
+  await until('simple questions are tallied', async () => {
+    const { explain } = await explained({ view: 'counts', limit: limit++ })
+    return (
+      explain.way === 'tally' && explain.engine === null && explain.steps.some(({ step }) => step.startsWith('rank'))
+    )
+  })
+  const all = await explained({ ...asked, limit: 'all' })
+  expect(all.data.length).toBeGreaterThan(1)
+  expect(all.explain).toMatchObject({ source: 'computed', way: 'export', engine: null })
+  for (const limit of [1, 'all'] as const)
+    expect((await post({ ...asked, limit, explain: true }, { accept: 'text/csv' })).problem).toMatchObject({
+      status: 400,
+      field: 'explain',
+    })
+})
 test.each(['every', 'fill', 'compare', 'cursor', 'totals', 'shares'])(
   'an empty %s is refused by its name',
   async (field) => {

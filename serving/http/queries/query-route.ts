@@ -17,7 +17,7 @@ import { receivedBody } from '#serving/http/intake/received-body.ts'
 import { ProblemError } from '#serving/http/problems.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import { askView, type Question } from './ask-view.ts'
-import { explainAnswer } from './explain-answer.ts'
+import { explainAnswer, ONLY_JSON } from './explain-answer.ts'
 import { type ExportParts, exportAnswer, NOT_FOLLOWED } from './export-answer.ts'
 import { FOLLOW_RESPONSE, followAnswer, type LiveRouteParts, wantsEvents } from './live-route.ts'
 import { requiredOf } from './parse-query.ts'
@@ -68,8 +68,8 @@ export function queryRoute(routes: FastifyInstance, parts: QueryRouteParts, resp
         const question = questionOf(target, request.body as unknown)
         if (wantsEvents(request)) return followAnswer(parts.following, followed(question), request, reply)
         const as = askedFormat(request, {})
-        if (question.explain) return explainAnswer(parts, question, question.everyRow ? null : as, request, reply)
         if (question.everyRow) return exportAnswer(parts, question, as, request, reply)
+        if (question.explain) return explainAnswer(parts, question, as, request, reply)
         return sendAnswer(parts, question, await askView(parts, question, request, reply), as, request, reply)
       },
     })
@@ -92,7 +92,7 @@ interface AskedQuestion extends Question {
 /** @throws QueryError */
 function followed(question: AskedQuestion): Question {
   if (question.everyRow) throw new QueryError('limit', NOT_FOLLOWED)
-  if (question.explain) throw new QueryError('explain', 'is only for answers in JSON, with a limit')
+  if (question.explain) throw new QueryError('explain', ONLY_JSON)
   return question
 }
 
