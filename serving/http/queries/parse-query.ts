@@ -32,7 +32,7 @@ export const QUERY_PARAMETERS = [
 ] as const
 
 /** Without a value these would be another question, and not a default. */
-const NOT_EMPTY: readonly string[] = ['every', 'fill', 'compare', 'cursor', 'totals', 'shares']
+const NOT_EMPTY: readonly string[] = ['every', 'fill', 'compare', 'cursor', 'totals']
 
 export type QueryTexts = Readonly<Record<string, string | readonly string[] | undefined>>
 
