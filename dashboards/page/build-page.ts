@@ -102,6 +102,7 @@ function filesOf({ outputFiles = [] }: BuildResult): BuiltPage {
   const named = (pattern: RegExp): string => [...files.keys()].find((name) => pattern.test(name))!
   const shell = readFileSync(join(SOURCE, 'index.html'), 'utf8')
     .replace('main.js', named(/^main-.*\.js$/))
+    .replace('echarts.js', named(/^echarts-.*\.js$/))
     .replace('page.css', named(/^page-.*\.css$/))
   files.set('index.html', Buffer.from(shell))
   files.set('icon.svg', readFileSync(join(SOURCE, 'icon.svg')))

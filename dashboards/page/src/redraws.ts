@@ -2,6 +2,8 @@
  * When changes are drawn: all that came in the meantime together, and the more seldom the longer drawing takes, so that an open page leaves
  * its reader's machine alone.
  */
+import { afterPaint } from './after-paint.ts'
+
 const PAUSE_MS_MIN = 1_000
 const PAUSE_MS_MAX = 10_000
 /** of the time, at most one part in so many is spent on drawing */
@@ -29,15 +31,10 @@ export class Redraws {
     const began = performance.now()
     this.#notBeforeMs = began + PAUSE_MS_MIN
     for (const redraw of due) redraw()
-    afterPaint(() => {
+    void afterPaint().then(() => {
       const now = performance.now()
       const pauseMs = Math.max(PAUSE_MS_MIN, (now - began) * PAUSE_PER_DRAWING)
       this.#notBeforeMs = now + Math.min(PAUSE_MS_MAX, pauseMs)
     })
   }
-}
-
-/** The first frame draws what changed; the second one begins when it is on the screen. Hidden tabs have none. */
-function afterPaint(then: () => void): void {
-  requestAnimationFrame(() => requestAnimationFrame(then))
 }

@@ -1,6 +1,7 @@
 /** A chart in the page. The library is loaded when the first chart is shown, so that the page itself appears before. */
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
+import { afterPaint } from '../after-paint.ts'
 import { theme } from '../theme.ts'
 import type { BuildChart, Drawing, Uses } from './drawing.ts'
 
@@ -41,6 +42,8 @@ export function Chart({ label, chart, height = HEIGHT, onZoom, onPick }: ChartPr
 }
 
 async function open(place: HTMLElement, uses: { readonly current: Uses }): Promise<Drawing> {
+  // The library takes a moment to begin, and what needs no chart is read meanwhile.
+  await afterPaint()
   const { draw } = await import('./echarts.ts')
   return draw(place, uses)
 }

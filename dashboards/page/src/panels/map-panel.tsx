@@ -2,6 +2,7 @@
 import type { JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { filters, toggleFilter } from '../address.ts'
+import { afterPaint } from '../after-paint.ts'
 import { type Answer, keyOf, numberOf } from '../answer.ts'
 import { Chart } from '../charts/chart.tsx'
 import { pointMap } from '../charts/point-map.ts'
@@ -44,7 +45,6 @@ const HEIGHT = 400
 
 export function MapPanel({ source, id, title, measures, by, points = false, span = 8 }: MapProps): JSX.Element {
   const [measure, chooseMeasure] = useMeasure(source, id, measures)
-  const world = useWorld()
   const [country] = by
   const place = points ? placeOf(source) : null
   const kept = place?.filter((name) => !by.includes(name)) ?? []
@@ -57,6 +57,8 @@ export function MapPanel({ source, id, title, measures, by, points = false, span
     ...(windowed ? { at: 'latest' } : rangeQuery(range.value, source.view.paneMs)),
   }
   const known = useLive<Answer, Ask<Shown>>(ask(source, query, { by, measure, place }))
+  // Numbers first: the map is made when there is something to draw on it.
+  const world = useWorld(known.value !== null)
   const controls = <MeasureChoice source={source} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
   return (
     <Frame title={title} known={known} span={span} controls={controls}>
@@ -115,10 +117,16 @@ function placeOf({ view }: Source): Place | null {
   return found(view.dimensions) ?? found(view.measures) ?? null
 }
 
-function useWorld(): World | null {
+async function loaded(): Promise<World> {
+  await afterPaint()
+  const { loadWorld } = await import('../charts/world.ts')
+  return loadWorld()
+}
+
+function useWorld(isNeeded: boolean): World | null {
   const [world, setWorld] = useState<World | null>(null)
   useEffect(() => {
-    void import('../charts/world.ts').then(async ({ loadWorld }) => setWorld(await loadWorld()))
-  }, [])
+    if (isNeeded) void loaded().then(setWorld)
+  }, [isNeeded])
   return world
 }
