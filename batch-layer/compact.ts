@@ -60,6 +60,7 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
       signal?.throwIfAborted()
       await compactGroup(options, connection, group)
     }
+    await lake.checkpoint(boundary)
     const replaced = groups.reduce((sum, group) => sum + group.length, 0)
     if (replaced > 0) {
       emit({

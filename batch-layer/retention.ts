@@ -61,6 +61,7 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
       const needed = boundary.map((end, partition) => Math.min(end, ...others.map((other) => other[partition] ?? 0)))
       freed += await lake.removeReplaced(needed, now - graceMs)
     }
+    await lake.checkpoint(await keptBoundary(lake, options.partitions))
     if (freed === 0) return
     emit({
       name: 'lake-files-removed',

@@ -12,6 +12,7 @@ import { examineFiles, examineLake } from './examine-lake.ts'
 import { examineLog, examineLogContent } from './examine-log.ts'
 import { examineStore } from './examine-speed-store.ts'
 import type { Finding } from './finding.ts'
+import { examineCheckpoints, repairCheckpoints } from './repair-checkpoints.ts'
 import { isSegmentDamage, repairSegments } from './repair-segments.ts'
 import { retentionFindings } from './retention-finding.ts'
 import { type SinkReport, sinkFinding, sinkReports } from './sink-reports.ts'
@@ -65,6 +66,7 @@ export async function examine(open: OpenDataset, options: DoctorOptions = {}): P
   }
   await look('log', () => examineLog(open))
   await look('lake', () => examineLake(open))
+  await look('lake', () => examineCheckpoints(open.lake))
   await look('lake', () => retentionFindings(open, now))
   await look('speed store', () => examineStore(open, now))
   await look('generation', () => examineGeneration(open, now))
@@ -115,7 +117,12 @@ export async function repair(
 async function segmentRepairs(open: OpenDataset, scratchFolder: string | undefined): Promise<Repair[]> {
   if (scratchFolder === undefined) return []
   try {
-    return (await repairSegments({ ...open, scratchFolder })).map((one) => ({ part: 'lake', ...one }))
+    const repairs = await repairSegments({ ...open, scratchFolder })
+    const checkpoints = await repairCheckpoints(open.lake)
+    return [
+      ...repairs.map((one): Repair => ({ part: 'lake', ...one })),
+      ...checkpoints.map((message): Repair => ({ part: 'lake', outcome: 'repaired', message })),
+    ]
   } catch (error) {
     return [{ part: 'lake', outcome: 'refused', message: (error as Error).message }]
   }

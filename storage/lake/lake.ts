@@ -8,6 +8,7 @@ import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeError } from './lake-error.ts'
 import type { LogRefusal } from './log-refusal.ts'
 import type { RunRecord } from './run-record.ts'
+import type { CheckpointFault } from './segment-checkpoint.ts'
 import type { UnreadableSegment } from './segment-damage.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
 import type { VerificationRecord } from './verification-record.ts'
@@ -96,6 +97,16 @@ export interface Lake {
    * places are read, and the rest is moved the next time. @returns how many were moved
    */
   moveManifests(): Promise<number>
+  /**
+   * Writes, where many segments were closed since the last time, one file that says what the manifests of a partition's first segments say,
+   * so that readers need not open each. For the holder of the batch lock. @param counted by partition, before which offset segments are
+   * taken. @returns how many were written
+   */
+  checkpoint(counted: readonly Offset[]): Promise<number>
+  /** checkpoints that cannot be read or do not say what the manifests say */
+  checkpointFaults(): Promise<readonly CheckpointFault[]>
+  /** For repairs, under the batch lock: removes a partition's checkpoint; its manifests are read instead. */
+  dropCheckpoint(partition: number): Promise<void>
   /** Commits a compacted segment next to those it replaces (they are kept until removed). */
   commitCompacted(manifest: SegmentManifest): Promise<void>
 

@@ -31,7 +31,7 @@ const uncounted = z.strictObject({ offset: count, timeMaxMs: z.int().nullable() 
 const versionedFile = z.strictObject({ hash: z.string().min(1), file, since: uncounted.optional() })
 const generationName = z.string().refine(isGenerationId, 'not a generation id such as g000001')
 
-const segment: z.ZodType<SegmentManifest> = z
+export const segmentSchema: z.ZodType<SegmentManifest> = z
   .strictObject({
     format: z.union([z.literal(1), z.literal(2)]),
     dataset: z.string().min(1),
@@ -133,13 +133,18 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
 /** The manifest's text, ready to be written. @throws LakeError if a field could not be parsed again */
 export function manifestText(manifest: SegmentManifest | GenerationManifest, where: string): string {
   if ('id' in manifest) check(generation, manifest, where)
-  else check(segment, manifest, where)
-  return `${JSON.stringify({ ...manifest, checksum: checksum(manifest) }, null, 1)}\n`
+  else check(segmentSchema, manifest, where)
+  return `${JSON.stringify(sealed(manifest), null, 1)}\n`
+}
+
+/** With a checksum of the other fields as the last one. */
+export function sealed<Content extends object>(content: Content): Content & { readonly checksum: string } {
+  return { ...content, checksum: checksum(content) }
 }
 
 /** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
 export function readSegmentManifest(text: string, where: string): SegmentManifest {
-  return check(segment, unsealed(text, where, SEGMENT_FORMATS, HEAL_SEGMENT), where, HEAL_SEGMENT)
+  return check(segmentSchema, unsealed(text, where, SEGMENT_FORMATS, HEAL_SEGMENT), where, HEAL_SEGMENT)
 }
 
 /** @throws LakeError that names the file and the field; 'manifest-format' if another version wrote it in a format of its own */
@@ -151,18 +156,19 @@ function checksum(manifest: object): string {
   return createHash('sha256').update(JSON.stringify(manifest)).digest('hex')
 }
 
-function unsealed(text: string, where: string, formats: readonly number[], remedy: string): object {
-  let sealed: unknown
+/** The fields of a text that `sealed` made, without the checksum. @throws LakeError if they are not what was written, or of a format that is not known */
+export function unsealed(text: string, where: string, formats: readonly number[], remedy: string): object {
+  let parsed: unknown
   try {
-    sealed = JSON.parse(text)
+    parsed = JSON.parse(text)
   } catch (error) {
     throw damaged(where, `it is not complete JSON (${text.length} characters)`, { cause: error, remedy })
   }
-  assertFormat(sealed, where, formats)
-  if (sealed === null || typeof sealed !== 'object' || !('checksum' in sealed)) {
+  assertFormat(parsed, where, formats)
+  if (parsed === null || typeof parsed !== 'object' || !('checksum' in parsed)) {
     throw damaged(where, "field 'checksum' is missing", { remedy })
   }
-  const { checksum: told, ...manifest } = sealed
+  const { checksum: told, ...manifest } = parsed
   if (told !== checksum(manifest))
     throw damaged(where, "field 'checksum' does not match the content: the file was modified", { remedy })
   return manifest

@@ -3,6 +3,7 @@
  *   <folder>/<dataset>/segments/p0000/<start>-<kind>-<random>.parquet, and <start>-raw-<random>.ndjson.zst
  *   <folder>/<dataset>/manifests/p0000/<first digits of start>/p0000-<start>.json
  *   <folder>/<dataset>/manifests/p0000/compacted/p0000-<start>-<end>.c.json
+ *   <folder>/<dataset>/manifests/p0000/checkpoints/p0000-<end>-<number>.checkpoint
  *   <folder>/<dataset>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json, as earlier versions had them, until they are moved
  *   <folder>/<dataset>/generations/g000001/manifest.json; of earlier versions also the files that it names
  *   <folder>/<dataset>/{states/<view>,dictionaries/<dictionary>}/<sha256>.parquet, which any number of generations name
@@ -34,9 +35,11 @@ import type {
 import { isMissing, LakeError } from '../lake-error.ts'
 import type { LogRefusal } from '../log-refusal.ts'
 import { type RunRecord, readRun, runText } from '../run-record.ts'
+import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
+import { checkpointFaults, writeCheckpoints } from './chain-checkpoints.ts'
 import { CheckedFiles } from './checked-files.ts'
 import { makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
 import { LocalGenerations } from './local-generations.ts'
@@ -161,6 +164,19 @@ export class LocalLake implements Lake {
 
   moveManifests(): Promise<number> {
     return moveManifests(this.#segments.folders)
+  }
+
+  checkpoint(counted: readonly Offset[]): Promise<number> {
+    return writeCheckpoints(this.#segments, counted)
+  }
+
+  checkpointFaults(): Promise<readonly CheckpointFault[]> {
+    return checkpointFaults(this.#segments)
+  }
+
+  async dropCheckpoint(partition: number): Promise<void> {
+    await this.#segments.folders.checkpoints.drop(partition)
+    this.#segments.forget()
   }
 
   commitCompacted(manifest: SegmentManifest): Promise<void> {

@@ -47,6 +47,7 @@ export class LocalSegmentRepair {
     const name = segmentManifestName(manifest)
     const { folders } = this.#segments
     const isUnreadable = await this.#isUnreadable(name)
+    await folders.checkpoints.drop(manifest.partition)
     await folders.makeRoom(name)
     const path = folders.pathOf(name)
     if (isUnreadable) {
@@ -62,7 +63,9 @@ export class LocalSegmentRepair {
 
   async setAside(name: string): Promise<void> {
     if (!(await this.#isUnreadable(name))) return
-    const path = this.#segments.folders.pathOf(name)
+    const { folders } = this.#segments
+    await folders.checkpoints.drop(parseSegmentName(name)!.partition)
+    const path = folders.pathOf(name)
     try {
       await rename(path, asideOf(path))
       await fsyncFolder(dirname(path))

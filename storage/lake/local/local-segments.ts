@@ -17,9 +17,11 @@ import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../man
 import { buildChain, buildChains, type Chains } from '../segment-chain.ts'
 import { needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import { type LoadedManifests, leaveOut } from './chain-checkpoints.ts'
 import { fsyncFolder, makeFolder, randomName, removeFile } from './durable-files.ts'
 import { stageFile, type Unnamed } from './local-staged-file.ts'
-import { ASIDE, ManifestFolders } from './manifest-folders.ts'
+import { ManifestFolders, type ManifestListing } from './manifest-folders.ts'
+import { ASIDE } from './partition-folder.ts'
 
 const READS_AT_ONCE = 32
 /** how often a listing that raced with a commit or a removal is read again before the lake counts as broken */
@@ -36,18 +38,14 @@ export type SegmentCommit =
   | { readonly outcome: 'committed' }
   | { readonly outcome: 'lost'; readonly winner: SegmentManifest }
 
-export interface LoadedManifests {
-  /** by file name */
-  readonly manifests: ReadonlyMap<string, SegmentManifest>
-  /** file name → why it cannot be read */
-  readonly damaged: ReadonlyMap<string, LakeError>
-}
-
 export class LocalSegments {
   readonly #options: LocalSegmentsOptions
   readonly folders: ManifestFolders
   readonly #unnamed: Unnamed = new Set()
+  /** of what is listed behind checkpoints, by file name */
   #parsed = new Map<string, SegmentManifest>()
+  /** of all manifests, where they were asked for */
+  #all = new Map<string, SegmentManifest>()
   /** names that damaged manifests were given when others took their place */
   readonly #aside = new Set<string>()
   #chains: { readonly key: string; readonly chains: Chains } | null = null
@@ -55,6 +53,10 @@ export class LocalSegments {
   constructor(options: LocalSegmentsOptions) {
     this.#options = options
     this.folders = new ManifestFolders(options.folder)
+  }
+
+  get dataset(): string {
+    return this.#options.dataset
   }
 
   async stage(partition: number, start: Offset, kind: string): Promise<StagedFile> {
@@ -101,7 +103,9 @@ export class LocalSegments {
   chain(partition: number, counted: Offset): Promise<SegmentChain> {
     const { dataset } = this.#options
     const upTo = Array.from({ length: partition + 1 }, () => counted)
-    return this.#unraced(async () => buildChain({ dataset, ...(await this.readable()), counted: upTo }, partition))
+    return this.#unraced(async () =>
+      buildChain({ dataset, ...(await this.#listed(await this.folders.read())), counted: upTo }, partition),
+    )
   }
 
   async #unraced<T>(read: () => Promise<T>): Promise<T> {
@@ -125,7 +129,10 @@ export class LocalSegments {
 
   /** All manifests that can be read, and why the others cannot. @throws LakeError 'manifest-format' if another version wrote one */
   async readable(): Promise<LoadedManifests> {
-    return this.#loadAll((await this.folders.read()).names)
+    const names = await this.folders.readAll()
+    const loaded = await this.#loadAll(names, (name) => this.#all.get(name) ?? this.#parsed.get(name))
+    this.#all = loaded.manifests
+    return loaded
   }
 
   /** After a change that was not made here. */
@@ -137,7 +144,9 @@ export class LocalSegments {
   /** See Lake.removeReplaced. Manifests are removed before the files that they name, so that no manifest names a missing file. */
   async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
     this.folders.forget()
-    const needless = needlessSegmentFiles(await this.all(), boundary, olderThanMs)
+    const manifests = await this.all()
+    const needless = needlessSegmentFiles(manifests, boundary, olderThanMs)
+    await leaveOut(this, manifests, needless.manifests)
     const paths = needless.manifests.map((name) => this.folders.pathOf(name))
     for (const path of paths) await removeFile(path)
     for (const folder of new Set(paths.map((path) => dirname(path)))) await fsyncFolder(folder)
@@ -180,12 +189,21 @@ export class LocalSegments {
     return this.folders.create(name, manifestText(manifest, manifestPath(name)))
   }
 
+  /** What checkpoints say, and the manifests behind them. */
+  async #listed(listing: ManifestListing): Promise<LoadedManifests> {
+    const { names, checkpointed } = listing
+    const loaded = await this.#loadAll(names, (name) => checkpointed.get(name) ?? this.#parsed.get(name))
+    this.#parsed = new Map([...loaded.manifests].filter(([name]) => !checkpointed.has(name)))
+    return loaded
+  }
+
   async #build(partitions: number, counted: readonly Offset[] | undefined): Promise<Chains> {
-    const { version, names } = await this.folders.read()
+    const listing = await this.folders.read()
+    const { version } = listing
     const known = this.#chains
     const isWhole = known?.key === keyOf(version, partitions, [], undefined)
     if (known !== null && isWhole) return known.chains
-    const loaded = await this.#loadAll(names)
+    const loaded = await this.#listed(listing)
     const key = keyOf(version, partitions, [...loaded.damaged.keys()], counted)
     // A damaged manifest is read each time, because it may have been restored; the same ones give the same chains.
     if (known?.key === key) return known.chains
@@ -194,21 +212,23 @@ export class LocalSegments {
     return chains
   }
 
-  async #loadAll(listed: readonly string[]): Promise<LoadedManifests> {
+  async #loadAll(
+    listed: readonly string[],
+    known: (name: string) => SegmentManifest | undefined,
+  ): Promise<{ readonly manifests: Map<string, SegmentManifest>; readonly damaged: Map<string, LakeError> }> {
     const names = listed.filter((name) => !ASIDE.test(name))
     this.#forgetReplaced(listed)
     const manifests = new Map<string, SegmentManifest>()
     const damaged = new Map<string, LakeError>()
     for (let from = 0; from < names.length; from += READS_AT_ONCE) {
       const some = names.slice(from, from + READS_AT_ONCE)
-      const loaded = await Promise.all(some.map((name) => this.#parsed.get(name) ?? this.#tryLoad(name)))
+      const loaded = await Promise.all(some.map((name) => known(name) ?? this.#tryLoad(name)))
       for (const [index, name] of some.entries()) {
         const one = loaded[index]!
         if (one instanceof LakeError) damaged.set(name, one)
         else manifests.set(name, one)
       }
     }
-    this.#parsed = manifests
     return { manifests, damaged }
   }
 
@@ -219,6 +239,7 @@ export class LocalSegments {
       if (replaced === undefined || this.#aside.has(name)) continue
       this.#aside.add(name)
       this.#parsed.delete(replaced)
+      this.#all.delete(replaced)
     }
   }
 

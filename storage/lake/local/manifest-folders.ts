@@ -8,23 +8,15 @@
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isMissing } from '../lake-error.ts'
-import {
-  isRangeName,
-  manifestPath,
-  parsePartitionName,
-  parseSegmentName,
-  partitionName,
-  WIDE,
-} from '../manifest-names.ts'
+import { manifestPath, parsePartitionName, partitionName, segmentManifestName } from '../manifest-names.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import { createExclusive, makeFolder } from './durable-files.ts'
 import { FolderListing, type Listing } from './folder-listing.ts'
+import { LocalCheckpoints } from './local-checkpoints.ts'
+import { ASIDE, isManifestOrAside, PartitionFolder } from './partition-folder.ts'
 
 /** how long an untouched root stands for all folders below it */
 const TRUSTED_MS = 2_000
-
-/** The name of a damaged manifest that a repair replaced or set aside. */
-export const ASIDE = /^(.+\.json)\.damaged-[0-9a-f]{12}$/
 
 /** A manifest that no version reads: earlier ones, which do not know the folders, refuse the lake instead of taking it for empty. */
 const FENCE = 'p0000-9999999999999999.json'
@@ -32,16 +24,19 @@ const FENCE = 'p0000-9999999999999999.json'
 export interface ManifestListing {
   /** changes when the names change */
   readonly version: number
-  /** of manifests, and of those that were set aside */
+  /** of manifests, also those that a checkpoint has, and of those that were set aside */
   readonly names: readonly string[]
+  /** by name, what checkpoints say of manifests */
+  readonly checkpointed: ReadonlyMap<string, SegmentManifest>
 }
 
 export class ManifestFolders {
   readonly #dataset: string
   readonly #root: string
   readonly #rootListing: FolderListing
-  readonly #below = new Map<string, FolderListing>()
-  #listing: ManifestListing = { version: 0, names: [] }
+  readonly #partitions = new Map<string, PartitionFolder>()
+  readonly checkpoints: LocalCheckpoints
+  #listing: ManifestListing = { version: 0, names: [], checkpointed: new Map() }
   #flat: ReadonlySet<string> = new Set()
   #state = ''
   #flatVersion = -1
@@ -52,6 +47,7 @@ export class ManifestFolders {
   constructor(folder: string) {
     this.#dataset = folder
     this.#root = join(folder, 'manifests')
+    this.checkpoints = new LocalCheckpoints(this.#root, basename(folder))
     this.#rootListing = new FolderListing(
       this.#root,
       (name) => isManifestOrAside(name) || parsePartitionName(name) !== null,
@@ -67,30 +63,43 @@ export class ManifestFolders {
   forget(): void {
     this.#trustedUntilMs = 0
     this.#rootListing.forget()
-    for (const listing of this.#below.values()) listing.forget()
+    for (const partition of this.#partitions.values()) partition.forget()
   }
 
+  /** What checkpoints have, and the names behind them. */
   async read(): Promise<ManifestListing> {
     const root = await this.#readRoot()
     const nowMs = performance.now()
     if (root.settled && nowMs < this.#trustedUntilMs) return this.#listing
-    const partitions = root.names.filter((name) => parsePartitionName(name) !== null).toSorted()
-    const read = await Promise.all(partitions.map((name) => this.#partition(name)))
+    const read = await Promise.all(partitionsIn(root).map((name) => this.#partition(name).read(this.#flat)))
     this.#trustedUntilMs = root.settled ? nowMs + TRUSTED_MS : 0
     const state = [root.version, ...read.map((each) => each.state)].join(' ')
     if (state !== this.#state) {
-      const names = new Set([...this.#flat, ...read.flatMap((each) => each.names)])
-      this.#listing = { version: this.#listing.version + 1, names: [...names] }
+      const saved = read.flatMap(({ checkpoint }) => checkpoint?.segments ?? [])
+      const checkpointed = new Map(saved.map((segment) => [segmentManifestName(segment), segment]))
+      const names = new Set([...this.#flat, ...checkpointed.keys(), ...read.flatMap((each) => each.names)])
+      this.#listing = { version: this.#listing.version + 1, names: [...names], checkpointed }
       this.#state = state
     }
     return this.#listing
   }
 
+  /** The names of all manifests, also those that checkpoints have: for what must not depend on checkpoints. */
+  async readAll(): Promise<readonly string[]> {
+    const root = await this.#readRoot()
+    const read = await Promise.all(partitionsIn(root).map((name) => this.#partition(name).readAll()))
+    return [...new Set([...this.#flat, ...read.flatMap(({ names }) => names)])]
+  }
+
+  /** Numbers of the partitions that have a folder. */
+  async partitions(): Promise<readonly number[]> {
+    return partitionsIn(await this.#readRoot()).map((name) => parsePartitionName(name)!)
+  }
+
   /** The names that a new segment of the partition must not contradict: of compacted segments, and of manifests in the root. */
   async rivals(partition: number): Promise<readonly string[]> {
     await this.#readRoot()
-    const wide = await this.#manifests(`${partitionName(partition)}/${WIDE}`).read()
-    return [...this.#flat, ...wide.names]
+    return [...this.#flat, ...(await this.#partition(partitionName(partition)).wide())]
   }
 
   /** What lies in the root, by name. */
@@ -107,30 +116,12 @@ export class ManifestFolders {
     return root
   }
 
-  /** Compacted segments are listed last: what they replace is removed after they are there. */
-  async #partition(folder: string): Promise<{ readonly state: string; readonly names: readonly string[] }> {
-    const within = await this.#at(folder, isRangeName).read()
-    const ranges = await Promise.all(within.names.map((range) => this.#manifests(`${folder}/${range}`).read()))
-    const wide = await this.#manifests(`${folder}/${WIDE}`).read()
-    const all = [...ranges, wide]
-    const state = [within, ...all].map(({ version }) => version).join('.')
-    return { state, names: all.flatMap(({ names }) => names) }
-  }
-
-  /** Only what belongs into the folder. */
-  #manifests(folder: string): FolderListing {
-    return this.#at(folder, (name) => {
-      const manifest = ASIDE.exec(name)?.[1] ?? name
-      return parseSegmentName(manifest) !== null && dirname(manifestPath(manifest)) === `manifests/${folder}`
-    })
-  }
-
-  #at(folder: string, accepts: (name: string) => boolean): FolderListing {
-    const known = this.#below.get(folder)
+  #partition(name: string): PartitionFolder {
+    const known = this.#partitions.get(name)
     if (known) return known
-    const listing = new FolderListing(join(this.#root, folder), accepts)
-    this.#below.set(folder, listing)
-    return listing
+    const partition = new PartitionFolder(this.#root, name, this.checkpoints)
+    this.#partitions.set(name, partition)
+    return partition
   }
 
   /** Absolute path of a manifest by where the last reading found it; of an unknown one, the path that it would have. */
@@ -157,9 +148,8 @@ export class ManifestFolders {
   forgetAround(name: string): void {
     this.#trustedUntilMs = 0
     this.#rootListing.forget()
-    const folder = dirname(manifestPath(name)).slice('manifests/'.length)
-    this.#below.get(folder)?.forget()
-    this.#below.get(dirname(folder))?.forget()
+    const folder = dirname(manifestPath(name))
+    this.#partitions.get(basename(dirname(folder)))?.forget(basename(folder))
   }
 
   /** Makes the folder of a manifest. @returns the manifest's absolute path */
@@ -187,8 +177,8 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-function isManifestOrAside(name: string): boolean {
-  return parseSegmentName(ASIDE.exec(name)?.[1] ?? name) !== null
+function partitionsIn({ names }: Listing): readonly string[] {
+  return names.filter((name) => parsePartitionName(name) !== null).toSorted()
 }
 
 function fenceText(dataset: string): string {

@@ -32,6 +32,7 @@ import {
 import { manifestText } from '../manifest-text.ts'
 import type { RunRecord } from '../run-record.ts'
 import { buildChain, buildChains, type ChainSource } from '../segment-chain.ts'
+import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import { lastingFiles, needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
@@ -208,6 +209,21 @@ export class MemoryLake implements Lake {
     const name = segmentManifestName(manifest)
     if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' already exists`)
     this.folder.manifests.set(name, copyOf(manifest))
+    await this.#pause()
+  }
+
+  /** Manifests need not be opened here. */
+  async checkpoint(): Promise<number> {
+    await this.#pause()
+    return 0
+  }
+
+  async checkpointFaults(): Promise<readonly CheckpointFault[]> {
+    await this.#pause()
+    return []
+  }
+
+  async dropCheckpoint(): Promise<void> {
     await this.#pause()
   }
 

@@ -1,0 +1,90 @@
+/** Checkpoints of chains in a local or shared folder: `manifests/p0000/checkpoints/`. Each is written once; the newest counts. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isMissing, LakeError } from '../lake-error.ts'
+import { partitionName } from '../manifest-names.ts'
+import {
+  checkpointName,
+  checkpointNumber,
+  checkpointText,
+  newestCheckpoint,
+  readCheckpoint,
+  type SegmentCheckpoint,
+} from '../segment-checkpoint.ts'
+import type { SegmentManifest } from '../segment-manifest.ts'
+import { createExclusive, fsyncFolder, makeFolder, removeFile } from './durable-files.ts'
+
+export const CHECKPOINTS = 'checkpoints'
+
+export class LocalCheckpoints {
+  readonly #root: string
+  readonly #dataset: string
+  readonly #read = new Map<number, { readonly name: string; readonly found: SegmentCheckpoint | LakeError }>()
+
+  /** @param root the folder of all manifests */
+  constructor(root: string, dataset: string) {
+    this.#root = root
+    this.#dataset = dataset
+  }
+
+  /** Read once. An error where it is damaged. @throws where it does not exist any more */
+  async load(partition: number, name: string): Promise<SegmentCheckpoint | LakeError> {
+    const known = this.#read.get(partition)
+    if (known?.name === name) return known.found
+    const found = await this.#tryRead(partition, name)
+    this.#read.set(partition, { name, found })
+    return found
+  }
+
+  /** The newest one of a partition as it is in the folder now; null if there is none. */
+  async newest(partition: number): Promise<{ name: string; found: SegmentCheckpoint | LakeError } | null> {
+    const name = newestCheckpoint(await this.#names(partition))
+    return name === null ? null : { name, found: await this.#tryRead(partition, name) }
+  }
+
+  /** Writes the next one durably, then removes those before it. Only for the holder of the batch lock. */
+  async write(partition: number, segments: readonly SegmentManifest[]): Promise<void> {
+    const before = await this.#names(partition)
+    const end = segments.at(-1)!.end
+    const number = 1 + Math.max(0, ...before.map((name) => checkpointNumber(name) ?? 0))
+    const text = checkpointText({ format: 1, dataset: this.#dataset, partition, end, segments })
+    await makeFolder(this.#folder(partition))
+    await createExclusive(join(this.#folder(partition), checkpointName(partition, end, number)), text, this.#root)
+    await this.#remove(partition, before)
+  }
+
+  /** Removes all of a partition, durably: readers open its manifests until the next one is written. */
+  async drop(partition: number): Promise<void> {
+    this.#read.delete(partition)
+    await this.#remove(partition, await this.#names(partition))
+  }
+
+  async #remove(partition: number, names: readonly string[]): Promise<void> {
+    for (const name of names) await removeFile(join(this.#folder(partition), name))
+    if (names.length > 0) await fsyncFolder(this.#folder(partition))
+  }
+
+  async #tryRead(partition: number, name: string): Promise<SegmentCheckpoint | LakeError> {
+    const path = join(this.#folder(partition), name)
+    try {
+      return readCheckpoint(await readFile(path, 'utf8'), path, this.#dataset, partition)
+    } catch (error) {
+      // One of a later format is not needed either: the manifests are there.
+      if (error instanceof LakeError) return error
+      throw error
+    }
+  }
+
+  async #names(partition: number): Promise<readonly string[]> {
+    try {
+      return (await readdir(this.#folder(partition))).filter((name) => checkpointNumber(name) !== null)
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw error
+    }
+  }
+
+  #folder(partition: number): string {
+    return join(this.#root, partitionName(partition), CHECKPOINTS)
+  }
+}

@@ -1,0 +1,108 @@
+/** The folder of one partition's manifests: a folder per range of offsets, one of compacted segments, and one of checkpoints. */
+import { dirname, join } from 'node:path'
+import { isMissing, LakeError } from '../lake-error.ts'
+import { isRangeName, manifestPath, parsePartitionName, parseSegmentName, rangeName, WIDE } from '../manifest-names.ts'
+import { checkpointNumber, newestCheckpoint, type SegmentCheckpoint, stands } from '../segment-checkpoint.ts'
+import { FolderListing } from './folder-listing.ts'
+import { CHECKPOINTS, type LocalCheckpoints } from './local-checkpoints.ts'
+
+/** The name of a damaged manifest that a repair replaced or set aside. */
+export const ASIDE = /^(.+\.json)\.damaged-[0-9a-f]{12}$/
+
+export function isManifestOrAside(name: string): boolean {
+  return parseSegmentName(ASIDE.exec(name)?.[1] ?? name) !== null
+}
+
+export interface PartitionListing {
+  /** changes when anything else does */
+  readonly state: string
+  /** of manifests that no checkpoint has, and of those that were set aside */
+  readonly names: readonly string[]
+  /** what stands for the manifests before its end; null: they are all among the names */
+  readonly checkpoint: SegmentCheckpoint | null
+}
+
+export class PartitionFolder {
+  readonly #folder: string
+  readonly #path: string
+  readonly #checkpoints: LocalCheckpoints
+  readonly #within: FolderListing
+  readonly #saved: FolderListing
+  readonly #listings = new Map<string, FolderListing>()
+
+  /** @param folder its name, such as p0003 */
+  constructor(root: string, folder: string, checkpoints: LocalCheckpoints) {
+    this.#folder = folder
+    this.#path = join(root, folder)
+    this.#checkpoints = checkpoints
+    this.#within = new FolderListing(this.#path, isRangeName)
+    this.#saved = new FolderListing(join(this.#path, CHECKPOINTS), (name) => checkpointNumber(name) !== null)
+  }
+
+  /** Forces the next reading to list the folders, whatever their modification times. @param folder only this one, and the partition's */
+  forget(folder?: string): void {
+    this.#within.forget()
+    this.#saved.forget()
+    for (const [name, listing] of this.#listings) if (folder === undefined || name === folder) listing.forget()
+  }
+
+  /** The newest checkpoint, and what is behind it. @param flat names of manifests that lie outside of this folder */
+  async read(flat: ReadonlySet<string>): Promise<PartitionListing> {
+    const name = newestCheckpoint((await this.#saved.read()).names)
+    const checkpoint = name === null ? null : await this.#load(name)
+    if (checkpoint === null) return this.readAll()
+    const [last, { end }] = [checkpoint.segments.at(-1)!, checkpoint]
+    const from = rangeName(last.replaces === undefined ? last.start : end)
+    const { state, names } = await this.#list((range) => range >= from)
+    if (!stands(checkpoint, new Set([...flat, ...names]))) return this.readAll()
+    const behind = names.filter((one) => {
+      const parsed = parseSegmentName(one)
+      return parsed === null || parsed.end !== null || parsed.start >= end
+    })
+    return { state: `${name} ${state}`, names: behind, checkpoint }
+  }
+
+  /** All manifests, also those that a checkpoint has. */
+  async readAll(): Promise<PartitionListing> {
+    return { ...(await this.#list(() => true)), checkpoint: null }
+  }
+
+  /** Names of compacted segments. */
+  async wide(): Promise<readonly string[]> {
+    return (await this.#at(WIDE).read()).names
+  }
+
+  /** Compacted segments are listed last: what they replace is removed after they are there. */
+  async #list(wanted: (range: string) => boolean): Promise<Omit<PartitionListing, 'checkpoint'>> {
+    const within = await this.#within.read()
+    const ranges = await Promise.all(within.names.filter(wanted).map((range) => this.#at(range).read()))
+    const all = [...ranges, await this.#at(WIDE).read()]
+    const state = [within, ...all].map(({ version }) => version).join('.')
+    return { state, names: all.flatMap(({ names }) => names) }
+  }
+
+  /** Only what belongs into the folder. */
+  #at(folder: string): FolderListing {
+    const known = this.#listings.get(folder)
+    if (known) return known
+    const place = `manifests/${this.#folder}/${folder}`
+    const listing = new FolderListing(join(this.#path, folder), (name) => {
+      return isManifestOrAside(name) && dirname(manifestPath(ASIDE.exec(name)?.[1] ?? name)) === place
+    })
+    this.#listings.set(folder, listing)
+    return listing
+  }
+
+  /** null where it cannot be used: the manifests are read instead */
+  async #load(name: string): Promise<SegmentCheckpoint | null> {
+    try {
+      const found = await this.#checkpoints.load(parsePartitionName(this.#folder)!, name)
+      return found instanceof LakeError ? null : found
+    } catch (error) {
+      // A newer one took its place after the folder was listed.
+      if (!isMissing(error)) throw error
+      this.#saved.forget()
+      return null
+    }
+  }
+}
