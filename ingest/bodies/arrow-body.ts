@@ -6,10 +6,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { MessageReader, type RecordBatch, RecordBatchReader } from 'apache-arrow'
 import { type BodyLimits, OfferTooLargeError } from '../ingest-limits.ts'
 import type { Rows } from '../rows.ts'
-import { type Cell, cellsOf, TooLongError } from './arrow-json.ts'
 import { verifyMetadata } from './arrow-metadata.ts'
+import { objectWriter, type Writer, writerOf } from './arrow-writers.ts'
 import { BodyError } from './body-error.ts'
 import { BuiltRows } from './built-rows.ts'
+import { JsonOutput, TooLongError } from './json-output.ts'
 
 const ROWS_PER_TURN = 1_000
 const FILE_MARK = 'ARROW1'
@@ -62,47 +63,45 @@ function assertSizes(body: Buffer, { rowsMax }: BodyLimits): void {
 }
 
 async function addRows(batch: RecordBatch, rows: BuiltRows, recordBytesMax: number): Promise<void> {
-  const columns = columnsOf(batch, recordBytesMax)
+  const write = rowWriter(batch, recordBytesMax)
+  const output = new JsonOutput(recordBytesMax)
   for (let row = 0; row < batch.numRows; row++) {
     if (row % ROWS_PER_TURN === ROWS_PER_TURN - 1) await turn()
-    addRow(columns, row, rows, recordBytesMax)
-  }
-}
-
-interface Column {
-  readonly name: string
-  /** as JSON, with the colon */
-  readonly key: string
-  readonly cell: Cell
-}
-
-function columnsOf({ schema, data }: RecordBatch, bytesMax: number): Column[] {
-  const names = new Set<string>()
-  return schema.fields.map(({ name }, at) => {
-    if (names.has(name)) throw new BodyError(`two columns are named '${name}'`)
-    names.add(name)
-    return {
-      name,
-      key: `${at === 0 ? '' : ','}${JSON.stringify(name)}:`,
-      cell: cellsOf(data.children[at]!, { name, bytesMax }),
-    }
-  })
-}
-
-function addRow(columns: readonly Column[], row: number, rows: BuiltRows, bytesMax: number): void {
-  let json = '{'
-  for (const { name, key, cell } of columns) {
+    output.begin()
     try {
-      json += key + cell(row)
-      if (json.length > bytesMax) throw new TooLongError()
+      write(output, row)
+      if (output.length > recordBytesMax) throw new TooLongError()
     } catch (error) {
       const reason =
         error instanceof TooLongError
-          ? `the row is longer than recordBytesMax = ${bytesMax} bytes`
-          : `column '${name}': ${(error as Error).message}`
-      rows.fault(reason, undefined, json.length)
-      return
+          ? `the row is longer than recordBytesMax = ${recordBytesMax} bytes`
+          : (error as Error).message
+      rows.fault(reason, undefined, output.length)
+      continue
+    }
+    rows.addBytes(output.bytes, output.length)
+  }
+}
+
+function rowWriter({ schema, data }: RecordBatch, bytesMax: number): Writer {
+  const names = new Set<string>()
+  return objectWriter(
+    schema.fields.map(({ name }, at) => {
+      if (names.has(name)) throw new BodyError(`two columns are named '${name}'`)
+      names.add(name)
+      return [name, named(name, writerOf(data.children[at]!, { name, bytesMax }))]
+    }),
+  )
+}
+
+/** Says in which column a value has no text. */
+function named(name: string, write: Writer): Writer {
+  return (output, row) => {
+    try {
+      write(output, row)
+    } catch (error) {
+      if (error instanceof TooLongError) throw error
+      throw new RangeError(`column '${name}': ${(error as Error).message}`, { cause: error })
     }
   }
-  rows.add(`${json}}`)
 }

@@ -4,14 +4,12 @@ import { type Data, DataType, DateUnit, Precision, TimeUnit, type Vector } from 
 import { JSON_DEPTH_MAX } from '#core/json-text.ts'
 import { dateText, decimalText, timestampText, timeText } from './arrow-times.ts'
 import { BodyError } from './body-error.ts'
+import { TooLongError } from './json-output.ts'
 
 /** The JSON text of the value at an index. @throws TooLongError; RangeError for a value that has no text */
 export type Cell = (index: number) => string
 
-/** The text of a value exceeds the limit of an event. */
-export class TooLongError extends Error {}
-
-interface Place {
+export interface Place {
   /** of the column */
   readonly name: string
   /** of one value's text */
@@ -100,7 +98,7 @@ function digitsOf(unit: TimeUnit): 0 | 3 | 6 | 9 {
   )[unit]
 }
 
-function rangeOf(offsets: ArrayLike<number | bigint>, index: number): readonly [number, number] {
+export function rangeOf(offsets: ArrayLike<number | bigint>, index: number): readonly [number, number] {
   const [from, to] = [Number(at<number | bigint>(offsets, index)), Number(at<number | bigint>(offsets, index + 1))]
   if (from < 0 || to < from) throw new RangeError('its offsets are not in order')
   return [from, to]

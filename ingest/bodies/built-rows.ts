@@ -45,6 +45,16 @@ export class BuiltRows {
     this.#bytes[this.#at++] = LINE_FEED
   }
 
+  /** @param bytes begin with the row's JSON. @throws OfferTooLargeError */
+  addBytes(bytes: Buffer, length: number): void {
+    this.#count(length + 1)
+    this.#grow(length + 1)
+    this.#begin(undefined)
+    this.#at += bytes.copy(this.#bytes, this.#at, 0, length)
+    this.#ends.push(this.#at)
+    this.#bytes[this.#at++] = LINE_FEED
+  }
+
   /** A row that is not an event. @param madeBytes what was made of it in vain. @throws OfferTooLargeError */
   fault(reason: string, line?: number, madeBytes = 0): void {
     this.#count(madeBytes)
