@@ -3,6 +3,7 @@
  * of its own on the same processors. Baselines with the same bytes: JSON.parse in one thread, and a bare node:http server that
  * only reads the bodies. Also how long one large body holds up the event loop that serves answers.
  */
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FloodedServer } from './intake/flooded-server.ts'
 import type { Flooded } from './intake/flooding.ts'
@@ -12,7 +13,17 @@ import { HttpConnection } from './serving/http-connection.ts'
 
 const EVENTS_PATH = '/v1/datasets/meetup_rsvps/events'
 const REQUEST = 1_000
-const FLOOD = { path: EVENTS_PATH, request: REQUEST, connections: 8, warmMs: 2_000, forMs: 8_000 }
+const FLOOD = {
+  path: EVENTS_PATH,
+  sent: 'rsvps',
+  request: REQUEST,
+  connections: 8,
+  warmMs: 2_000,
+  forMs: 8_000,
+} as const
+const SALES = join(import.meta.dirname, 'intake/sales-table.ts')
+/** in turns */
+const SALES_ROUNDS = 3
 const LARGE_BYTES_MAX = 16 * 1024 * 1024
 const LARGE_BODIES = 7
 
@@ -41,6 +52,7 @@ export async function intakeRate(): Promise<Record<string, number>> {
     aloneRateAgainstParse: alone.eventsPerSecond / parse,
     aloneRateAgainstBare: alone.eventsPerSecond / bare.eventsPerSecond,
     ...(await largeBodies()),
+    ...(await arrowAgainstNdjson()),
   }
 }
 
@@ -65,6 +77,31 @@ async function flooded<More extends object = object>(
     return { ...measured, ...(await look(server)) }
   } finally {
     await server.stop()
+  }
+}
+
+/** The same flat events in both formats, into the intake alone. */
+export async function arrowAgainstNdjson(): Promise<Record<string, number>> {
+  const server = await FloodedServer.start('intake', ['--dataset', SALES])
+  const path = '/v1/datasets/sales_table/events'
+  const [ndjson, arrow]: [Flooded[], Flooded[]] = [[], []]
+  try {
+    for (let round = 0; round < SALES_ROUNDS; round++) {
+      ndjson.push(await server.flood({ ...FLOOD, path, sent: 'sales as NDJSON', forMs: 3_000 }))
+      arrow.push(await server.flood({ ...FLOOD, path, sent: 'sales as Arrow', forMs: 3_000 }))
+    }
+  } finally {
+    await server.stop()
+  }
+  const of = (all: readonly Flooded[], name: 'eventsPerSecond' | 'serverCpuUs'): number =>
+    median(all.map((each) => each[name]))
+  return {
+    salesNdjsonEventsPerSecond: of(ndjson, 'eventsPerSecond'),
+    salesNdjsonCpuUsPerEvent: of(ndjson, 'serverCpuUs'),
+    salesArrowEventsPerSecond: of(arrow, 'eventsPerSecond'),
+    salesArrowCpuUsPerEvent: of(arrow, 'serverCpuUs'),
+    arrowAgainstNdjson: of(arrow, 'eventsPerSecond') / of(ndjson, 'eventsPerSecond'),
+    arrowCpuAgainstNdjson: of(ndjson, 'serverCpuUs') / of(arrow, 'serverCpuUs'),
   }
 }
 

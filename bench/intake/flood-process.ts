@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { quantileOf } from '../serving/asking.ts'
 import { HttpConnection } from '../serving/http-connection.ts'
 import { cpuSeconds } from '../serving/process-usage.ts'
-import type { Flooded, Flooding } from './flooding.ts'
-import { rsvpBodies } from './rsvp-bodies.ts'
+import { type Flooded, type Flooding, SENT } from './flooding.ts'
 
 const BUSY_PAUSE_MS = 20
 
-const { url, path, request, connections, warmMs, forMs, server } = (await json(process.stdin)) as Flooding
-const bodies = rsvpBodies(request)
+const { url, path, sent: name, request, connections, warmMs, forMs, server } = (await json(process.stdin)) as Flooding
+const { bodies: bodiesOf, contentType } = SENT[name]
+const bodies = bodiesOf(request)
 const latencies: number[] = []
 let [sent, acknowledged, busy] = [0, 0, 0]
 
@@ -18,7 +18,7 @@ async function sendOn(connection: HttpConnection): Promise<void> {
   const body = bodies[sent++ % bodies.length]!
   for (;;) {
     const sentMs = performance.now()
-    const { status } = await connection.post(path, body)
+    const { status } = await connection.post(path, body, contentType)
     if (status === 202) {
       latencies.push(performance.now() - sentMs)
       acknowledged += request

@@ -1,10 +1,20 @@
 /** How a server is flooded with events, and what is measured meanwhile. */
 import { join } from 'node:path'
 import { resultOf, spawnNode } from '../serving/pinned-process.ts'
+import { rsvpBodies } from './rsvp-bodies.ts'
+import { salesArrow, salesNdjson } from './sales-bodies.ts'
+
+/** What is sent: its events, and how they are written. */
+export const SENT = {
+  rsvps: { bodies: rsvpBodies, contentType: 'application/x-ndjson' },
+  'sales as NDJSON': { bodies: salesNdjson, contentType: 'application/x-ndjson' },
+  'sales as Arrow': { bodies: salesArrow, contentType: 'application/vnd.apache.arrow.stream' },
+} as const
 
 export interface Flooding {
   readonly url: string
   readonly path: string
+  readonly sent: keyof typeof SENT
   /** events of one request */
   readonly request: number
   /** each sends its next request as soon as the last one is answered */

@@ -47,10 +47,10 @@ export class HttpConnection {
     return this.#send(`GET ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n\r\n`)
   }
 
-  /** Sends events as NDJSON. */
-  post(path: string, ndjson: string | Buffer): Promise<HttpAnswer> {
-    const type = `content-type: application/x-ndjson\r\ncontent-length: ${Buffer.byteLength(ndjson)}`
-    return this.#send(`POST ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${type}${HEAD_END}`, ndjson)
+  /** Sends events. */
+  post(path: string, events: string | Buffer, contentType = 'application/x-ndjson'): Promise<HttpAnswer> {
+    const type = `content-type: ${contentType}\r\ncontent-length: ${Buffer.byteLength(events)}`
+    return this.#send(`POST ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${type}${HEAD_END}`, events)
   }
 
   close(): void {

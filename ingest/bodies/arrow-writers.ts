@@ -74,7 +74,9 @@ function texts({ values, valueOffsets }: Data, { bytesMax }: Place): Writer {
   const all = values as Uint8Array
   const isText = isUtf8(all)
   return (output, index) => {
-    const [from, to] = rangeOf(valueOffsets, index)
+    const from = placeOf(valueOffsets, index)
+    const to = placeOf(valueOffsets, index + 1)
+    if (from < 0 || to < from) throw new RangeError('its offsets are not in order')
     if (to > all.length) throw new RangeError('its buffer ends before this value')
     if (to - from > bytesMax) throw new TooLongError()
     // A text that begins or ends within a character is not one, even where all bytes together are.
@@ -82,6 +84,11 @@ function texts({ values, valueOffsets }: Data, { bytesMax }: Place): Writer {
     if (!isWhole && !isUtf8(all.subarray(from, to))) throw new RangeError('it is not UTF-8 text')
     output.text(all, from, to)
   }
+}
+
+/** Offsets have 32 or 64 bits. */
+function placeOf(offsets: ArrayLike<number | bigint>, index: number): number {
+  return Number(inside(offsets as ArrayLike<number>, index))
 }
 
 /** Whether a character does not begin with the byte, but goes on. */
