@@ -16,7 +16,7 @@ import { mustRun } from './must-run.ts'
 export { ELASTICSEARCH_VERSION, provisionElasticsearch } from './elasticsearch-distribution.ts'
 
 const HEAP = '512m'
-const START_MS_MAX = 120_000
+const START_MS_MAX = 200_000
 const STOP_MS_MAX = 30_000
 const POLL_MS = 100
 /** environment variable: address of the pool that test files take their servers from. No setting, which begins with WATERSHED_ */

@@ -314,7 +314,7 @@ describe.skipIf(missing !== null)('on a real server', () => {
   })
 
   test('a server that is away for a while, or killed, is waited for; afterwards rows are equal', async () => {
-    const store = await open({ requestMsMax: 1_000, retry: { retryMsMax: 120_000, waitMsMax: 500 } })
+    const store = await open({ requestMsMax: 1_000, retry: { retryMsMax: 300_000, waitMsMax: 500 } })
     await store.flush(many(1), marker(1))
     server.pause()
     const stuck = store.flush(many(2), marker(2))
@@ -332,7 +332,7 @@ describe.skipIf(missing !== null)('on a real server', () => {
     await flushing
     expect(await rowsOf(store)).toEqual(rowTexts(many(20, 1_000)))
     expect((await store.markers()).get(0)).toEqual(marker(20))
-  })
+  }, 400_000)
 })
 
 test.skipIf(missing !== null)(
