@@ -64,7 +64,14 @@ export function WindowsPanel({ source, id, title, measures, by, top = 5, span = 
   )
   const hint = `the first ${top} of each ${formatDuration(source.view.window!.sizeMs)}`
   return (
-    <Frame title={title} hint={hint} known={series === null ? newest.known : known} span={span} controls={controls}>
+    <Frame
+      title={title}
+      hint={hint}
+      known={series === null ? newest.known : known}
+      span={span}
+      controls={controls}
+      part={`of each window the first ${top}`}
+    >
       {(answer) => {
         const shown = known.asked?.shown
         if (shown === undefined) return null
