@@ -48,7 +48,7 @@ export async function withEveryRow<T>(
   const panes = panesAsked(plan, nowMs)
   const snapshot = await takeSnapshot(served, { views: viewsOf(plan), live: 'optional', panes })
   return onConnection(engine, signal, async (connection) =>
-    everyRowOf(connection, plan, await statesOf(served, plan, snapshot, connection), nowMs, work),
+    everyRowOf(connection, plan, await statesOf(served, plan, snapshot, connection, panes), nowMs, work),
   )
 }
 

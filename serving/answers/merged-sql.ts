@@ -4,8 +4,10 @@ import { type Condition, certainLeaves, conditionSql, leavesOf } from '#core/con
 import { type Filter, QUERY_LIMITS } from '#core/query.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { statesFromJsonSql } from '#core/state-json.ts'
+import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { ALL_PANES, filesWithin, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from './bound-values.ts'
 import { filterSql } from './filter-sql.ts'
@@ -27,6 +29,7 @@ export function statesOfView(states: StatesSql, { name }: Pick<CompiledView, 'na
 /**
  * State rows of one view at a snapshot: generation, closed segments behind the boundary, open ones.
  * @param table holds the open ones already (see openTable); without it they are bound to the text
+ * @param panes files of the generation that cannot hold any of these are left out
  * @throws NeedsBackfillError, PartialsCompactedError
  */
 export function statesSql(
@@ -35,9 +38,10 @@ export function statesSql(
   lake: Lake,
   bound: BoundValues,
   table: string | null = null,
+  panes: StateRange = ALL_PANES,
 ): string {
   const columns = view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
-  const files = stateFiles(view, snapshot).map((file) => lake.resolve(file))
+  const files = stateFiles(view, snapshot, panes).map((file) => lake.resolve(file))
   const parts = files.length === 0 ? [] : [`SELECT ${columns} FROM ${readParquetSql(files)}`]
   const open = snapshot.open.get(view.hash) ?? []
   if (table !== null) parts.push(`SELECT ${columns} FROM ${table}`)
@@ -50,16 +54,20 @@ export function statesSql(
   return `(SELECT ${view.stateColumns.map(({ name, type }) => `NULL::${type} AS ${quoteName(name)}`).join(', ')} WHERE false)`
 }
 
-/** The files that hold the view's states at a snapshot. @throws NeedsBackfillError, PartialsCompactedError */
-export function stateFiles(view: CompiledView, snapshot: Pick<Snapshot, 'generation' | 'segments'>): LakeFile[] {
-  return [...generationFilesOf(view, snapshot), ...closedFilesOf(view, snapshot)]
+/** The files that hold the view's states of these panes at a snapshot. @throws NeedsBackfillError, PartialsCompactedError */
+export function stateFiles(
+  view: CompiledView,
+  snapshot: Pick<Snapshot, 'generation' | 'segments'>,
+  panes: StateRange = ALL_PANES,
+): LakeFile[] {
+  return [...filesWithin(generationFilesOf(view, snapshot), panes), ...closedFilesOf(view, snapshot)]
 }
 
 /** Those of the generation. @throws NeedsBackfillError */
 export function generationFilesOf(
   view: CompiledView,
   { generation }: Pick<Snapshot, 'generation'>,
-): readonly LakeFile[] {
+): readonly StateFile[] {
   if (generation === null || generation.rows === 0) return []
   const stored = generation.views[view.name]
   if (stored?.hash !== view.hash) throw new NeedsBackfillError(view)

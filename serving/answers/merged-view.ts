@@ -104,10 +104,10 @@ async function answerPlan(
   served: ServedDataset,
   plan: QueryPlan,
   snapshot: Snapshot,
-  options: AnswerOptions & { readonly signal: AbortSignal; readonly clock: StepClock },
+  options: AnswerOptions & { readonly signal: AbortSignal; readonly clock: StepClock; readonly nowMs: number },
 ): Promise<Answer> {
   return onConnection(served.engine, options.signal, async (connection) => {
-    const states = await statesOf(served, plan, snapshot, connection)
+    const states = await statesOf(served, plan, snapshot, connection, panesAsked(plan, options.nowMs))
     options.clock.over('states')
     return withSteps(await answerStates(served.engine, connection, plan, states, options), 'stores', options.clock)
   })
@@ -126,13 +126,10 @@ export async function profileQuery(
 ): Promise<AnswerStep[]> {
   const plan = planFor(served.dataset, query)
   return limited(queryMsMax, gone, async (signal) => {
-    const snapshot = await takeSnapshot(served, {
-      views: viewsOf(plan),
-      live: 'optional',
-      panes: panesAsked(plan, nowMs),
-    })
+    const panes = panesAsked(plan, nowMs)
+    const snapshot = await takeSnapshot(served, { views: viewsOf(plan), live: 'optional', panes })
     return onConnection(served.engine, signal, async (connection) =>
-      profileStates(connection, plan, await statesOf(served, plan, snapshot, connection), nowMs),
+      profileStates(connection, plan, await statesOf(served, plan, snapshot, connection, panes), nowMs),
     )
   })
 }
@@ -150,21 +147,25 @@ export async function profileStates(
   return engineSteps(connection, `SELECT ${textSql(rows)} FROM (${rows.sql}) ORDER BY _n`, at.bound.parameters)
 }
 
-/** The view's states in the files and the speed store. @throws NeedsBackfillError, PartialsCompactedError, LakeError */
+/** The view's states of the panes in the files and the speed store. @throws NeedsBackfillError, PartialsCompactedError, LakeError */
 export async function statesOf(
   served: ServedDataset,
   plan: QueryPlan,
   snapshot: Snapshot,
   connection: EngineConnection,
+  panes: PaneRange,
 ): Promise<StatesAt> {
   const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
   const views = viewsOf(plan)
-  await served.lake.check([...views.flatMap((view) => stateFiles(view, snapshot)), ...pins.map(([, pin]) => pin.file)])
+  await served.lake.check([
+    ...views.flatMap((view) => stateFiles(view, snapshot, panes)),
+    ...pins.map(([, pin]) => pin.file),
+  ])
   const bound = new BoundValues()
   const sql =
     plan.sides === null
-      ? statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot))
-      : new Map(views.map((view) => [view.name, statesSql(view, snapshot, served.lake, bound)]))
+      ? statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot), panes)
+      : new Map(views.map((view) => [view.name, statesSql(view, snapshot, served.lake, bound, null, panes)]))
   const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
   return { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }
 }
@@ -264,7 +265,7 @@ export function explained(error: unknown, plan: QueryPlan): unknown {
   )
 }
 
-/** Partials of other panes need not be read, unless a series looks back, or fills gaps up to the newest pane. */
+/** Files and partials of other panes need not be read, unless a series looks back, or fills gaps up to the newest pane. */
 export function panesAsked(plan: QueryPlan, nowMs: number): PaneRange {
   if (plan.series !== null) return {}
   const range = askedRange(plan, nowMs)

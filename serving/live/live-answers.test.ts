@@ -15,6 +15,7 @@ import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engi
 import type { Lake } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { filesWithin } from '#storage/lake/state-ranges.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import { silent } from '#telemetry/emit.ts'
@@ -159,10 +160,10 @@ async function close(): Promise<void> {
   await role.stop()
 }
 
-async function publish(mode: 'full' | 'incremental'): Promise<void> {
+async function publish(mode: 'full' | 'incremental', stateFileBytes?: number): Promise<void> {
   const dictionary = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
   const own = { lake, store, engine, dataset, dictionary, partitions: 2, logIdentity: log.identity, emit: silent }
-  await runBatch({ ...own, mode, keepGenerations: 3, readersGraceMs: 0 })
+  await runBatch({ ...own, mode, keepGenerations: 3, readersGraceMs: 0, stateFileBytes })
   await dictionary.close()
 }
 
@@ -389,6 +390,38 @@ test('each file is read once: of a closed segment when it closed, of a generatio
   expect(visits(await ask({ view: 'by_page' }))).toBe(134)
   const states = filesRead.filter((path) => path.includes('states/') && path.includes('by_page'))
   expect(states).toHaveLength(2)
+})
+
+test('a range of time leaves out files of other panes, where files are too large to be kept in memory', async () => {
+  await append(16_000)
+  await close()
+  await publish('full', 20_000)
+  await append(600)
+  await close()
+  await publish('incremental', 20_000)
+  const files = (await lake.current())!.views.by_page!.files
+  expect(files.length).toBeGreaterThan(2)
+  const onDisk = new LiveDataset({
+    ...{ dataset, partitions: 2, store, log, lake, engine, scratchFolder: join(folder, 'scratch') },
+    limits: { idleRefreshMs: 3_600_000, refreshPauseMs: 3_600_000, reuseMsMax: 0, generationFileBytesMax: 0 },
+  })
+  try {
+    answers = new LiveAnswers(onDisk)
+    for (const minutes of [0, 61, 130, 240, 274]) {
+      const fromMs = START + minutes * 60_000
+      const toMs = fromMs + 10 * 60_000
+      const expected = Math.max(0, Math.min(600, appended - minutes * 60))
+      expect(visits(await ask({ view: 'by_page', fromMs, toMs }))).toBe(expected)
+      const head = await onDisk.head('by_page')
+      const named = files.filter(({ path }) => head.sql(new BoundValues(), { fromMs, beforeMs: toMs }).includes(path))
+      expect(named).toEqual(filesWithin(files, { fromMs, beforeMs: toMs }))
+      expect(named.length).toBeLessThan(files.length)
+      head.release()
+    }
+    expect(visits(await ask({ view: 'by_page' }))).toBe(appended)
+  } finally {
+    await onDisk.stop()
+  }
 })
 
 test('files that are gone before they are read are looked for anew, also while a view is brought up to date', async () => {

@@ -6,6 +6,7 @@ import { isReached } from '#core/log-position.ts'
 import type { OffsetRange, Positions } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerFromRows } from '../answers/answer-from-rows.ts'
 import { type AnswerAge, ageOf, whyMissing } from '../answers/answer-meta.ts'
 import { type AnswerStep, StepClock } from '../answers/answer-steps.ts'
@@ -17,6 +18,7 @@ import {
   type AnswerOptions,
   answerStates,
   isVanishedFile,
+  panesAsked,
   profileStates,
   type StatesAt,
   withSteps,
@@ -362,8 +364,9 @@ export class LiveAnswers {
   async profile({ plan }: AskedQuery, signal: AbortSignal): Promise<AnswerStep[]> {
     const heads = await this.#live.heads(viewsOf(plan).map(({ name }) => name))
     try {
-      const states = statesOfHeads(plan, heads)
-      return await onConnection(this.#live.served.engine, signal, (on) => profileStates(on, plan, states, Date.now()))
+      const nowMs = Date.now()
+      const states = statesOfHeads(plan, heads, panesAsked(plan, nowMs))
+      return await onConnection(this.#live.served.engine, signal, (on) => profileStates(on, plan, states, nowMs))
     } finally {
       for (const head of heads) head.release()
     }
@@ -394,7 +397,7 @@ export class LiveAnswers {
     const { answerBytesMax } = this.#limits
     try {
       signal.throwIfAborted()
-      const states = statesOfHeads(plan, heads)
+      const states = statesOfHeads(plan, heads, panesAsked(plan, nowMs))
       const answer = (connection: EngineConnection): Promise<Answer> =>
         answerStates(this.#live.served.engine, connection, plan, states, { nowMs, answerBytesMax })
       return await onConnection(this.#live.served.engine, signal, answer, { pooled: true })
@@ -404,10 +407,10 @@ export class LiveAnswers {
   }
 }
 
-function statesOfHeads(plan: QueryPlan, heads: readonly ViewHead[]): StatesAt {
+function statesOfHeads(plan: QueryPlan, heads: readonly ViewHead[], panes: PaneRange): StatesAt {
   const [{ newestPane, moment }] = heads as readonly [ViewHead]
   const bound = new BoundValues()
-  const relations = heads.map((head) => head.sql(bound))
+  const relations = heads.map((head) => head.sql(bound, panes))
   const sql =
     plan.sides === null ? relations[0]! : new Map(viewsOf(plan).map(({ name }, at) => [name, relations[at]!] as const))
   const dictionaries = new Map(heads.flatMap((head) => [...head.dictionaries]))

@@ -4,8 +4,10 @@ import type { CompiledView, SqlColumn } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { emptyRelation } from '#core/view-sql.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { ALL_PANES, filesWithin, rangeOf, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { BoundValues } from '../answers/bound-values.ts'
 import { closedFilesOf, generationFilesOf } from '../answers/merged-sql.ts'
@@ -40,10 +42,16 @@ export interface PinnedDictionary {
   readonly sql: string
 }
 
+/** A file of the lake, and the panes that it can hold. */
+interface StatePath {
+  readonly path: string
+  readonly range: StateRange
+}
+
 interface Settled {
   readonly tables: readonly ResidentTable[]
-  /** of files that are too large to be tables */
-  readonly paths: readonly string[]
+  /** of files that are too large, or too many, to be tables */
+  readonly paths: readonly StatePath[]
   readonly dictionaries: readonly PinnedDictionary[]
 }
 
@@ -56,7 +64,7 @@ interface HeadParts {
   /** SELECTs of tables of the engine */
   readonly resident: (seq: BindSeq) => readonly string[]
   /** files of the lake */
-  readonly paths: readonly string[]
+  readonly paths: readonly StatePath[]
   readonly dictionaries: readonly PinnedDictionary[]
   /** all that the relations name */
   readonly tables: readonly ResidentTable[]
@@ -83,9 +91,11 @@ export class ViewHead {
   /**
    * Relation of state rows. The number of the refresh is a parameter: a statement with others that must be bound is planned before the
    * transaction that runs it, and a condition that holds for all rows there are then would be left out of the plan if it were written.
+   *
+   * @param panes files that cannot hold any of these are left out
    */
-  sql(bound: BoundValues): string {
-    return this.relationOf([...this.resident(bound), ...this.inFiles()])
+  sql(bound: BoundValues, panes: StateRange = ALL_PANES): string {
+    return this.relationOf([...this.resident(bound), ...this.inFiles([], panes)])
   }
 
   /** SELECTs of the state rows that only the engine has; none: there are no such tables. */
@@ -94,8 +104,9 @@ export class ViewHead {
   }
 
   /** SELECTs of the state rows in files of the lake, and in further files. */
-  inFiles(further: readonly string[] = []): readonly string[] {
-    const paths = [...this.#parts.paths, ...further]
+  inFiles(further: readonly string[] = [], panes: StateRange = ALL_PANES): readonly string[] {
+    const within = filesWithin(this.#parts.paths, panes)
+    const paths = [...within.map(({ path }) => path), ...further]
     return paths.length === 0 ? [] : [`SELECT ${namesOf(this.#parts.columns)} FROM ${readParquetSql(paths)}`]
   }
 
@@ -127,6 +138,9 @@ function isSameLake(one: Moment, other: Moment): boolean {
   const { generation, segments } = other.snapshot
   return one.epoch === other.epoch && one.snapshot.segments === segments && one.snapshot.generation === generation
 }
+
+/** maximum number of files of a generation that are tables of one view */
+const FILE_TABLES_MAX = 64
 
 /** how often a view is brought up to date beside the lake's changes, before it makes them wait */
 const FOLLOW_TRIES = 2
@@ -249,7 +263,8 @@ export class LiveView {
     const { tables, left } = await this.#generation(generationFilesOf(view, snapshot))
     left.push(...(await this.#closed.hold(closedFilesOf(view, snapshot), seq)))
     const dictionaries = await this.#dictionaries(snapshot)
-    return { tables, paths: await this.#paths(left), dictionaries }
+    const paths = await this.#paths(left)
+    return { tables, paths: paths.map((path, at) => ({ path, range: rangeOf(left[at]!) })), dictionaries }
   }
 
   #headOf(moment: Moment, { tables, paths, dictionaries }: Settled): ViewHead {
@@ -298,10 +313,11 @@ export class LiveView {
     return head
   }
 
-  async #generation(files: readonly LakeFile[]): Promise<{ tables: ResidentTable[]; left: LakeFile[] }> {
-    const [tables, left]: [ResidentTable[], LakeFile[]] = [[], []]
-    for (const file of files) {
-      const table = await this.#parts.files.table(file)
+  /** The newest come first: what late events added to many old ranges are many small files. */
+  async #generation(files: readonly StateFile[]): Promise<{ tables: ResidentTable[]; left: StateFile[] }> {
+    const [tables, left]: [ResidentTable[], StateFile[]] = [[], []]
+    for (const file of files.toReversed()) {
+      const table = tables.length < FILE_TABLES_MAX ? await this.#parts.files.table(file) : null
       if (table === null) left.push(file)
       else tables.push(table)
     }

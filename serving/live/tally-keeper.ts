@@ -15,7 +15,7 @@ const DICTIONARY_ENTRIES_MAX = 50_000
 export interface SettledTables {
   readonly tables: readonly ResidentTable[]
   /** of files that are too large to be tables */
-  readonly paths: readonly string[]
+  readonly paths: readonly unknown[]
   readonly dictionaries: readonly { readonly name: string; readonly table: ResidentTable | null }[]
 }
 
