@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { lakeContract } from './lake-contract.ts'
 import { DATASET } from './lake-contract-fixture.ts'
 import { LocalLake } from './local/local-lake.ts'
-import { MemoryLake, memoryLakeFolder } from './memory/memory-lake.ts'
+import { memoryLakeFolder } from './memory/memory-folder.ts'
+import { MemoryLake } from './memory/memory-lake.ts'
 
 lakeContract('local', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'lake-'))

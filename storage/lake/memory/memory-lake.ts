@@ -2,10 +2,8 @@
  * The lake in memory, for the protocol simulation: the same order of effects as the local lake, with an await point between any two of
  * them. Several handles share one `MemoryLakeFolder`, as processes share a folder; each has its own step hook and can die separately.
  */
-import { createHash } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
-import { type ContentKind, contentPath, isNamedByContent } from '../content-names.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
 import type {
   ChainsOptions,
@@ -22,7 +20,6 @@ import { LakeError } from '../lake-error.ts'
 import type { LogRefusal } from '../log-refusal.ts'
 import {
   coveringName,
-  generationId,
   offsetName,
   parseSegmentFile,
   partitionName,
@@ -37,35 +34,8 @@ import type { UnreadableSegment } from '../segment-damage.ts'
 import { lastingFiles, needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import type { VerificationRecord } from '../verification-record.ts'
-
-/** The contents of a folder. */
-export interface MemoryLakeFolder {
-  /** path → contents; contents are opaque to the lake */
-  readonly files: Map<string, string>
-  readonly manifests: Map<string, SegmentManifest>
-  readonly generations: Map<string, GenerationManifest>
-  /** ids ever used, so that none is reused */
-  begun: number
-  current: string | null
-  verified: VerificationRecord | null
-  readonly refusals: Map<number, LogRefusal>
-  readonly locks: Map<LakeWork, MemoryLake>
-  fileCount: number
-}
-
-export function memoryLakeFolder(): MemoryLakeFolder {
-  return {
-    files: new Map(),
-    manifests: new Map(),
-    generations: new Map(),
-    begun: 0,
-    current: null,
-    verified: null,
-    refusals: new Map(),
-    locks: new Map(),
-    fileCount: 0,
-  }
-}
+import { copyOf, type MemoryLakeFolder, memoryLakeFolder, sha256, UNFINISHED } from './memory-folder.ts'
+import { MemoryGenerations } from './memory-generations.ts'
 
 export interface MemoryLakeOptions {
   readonly dataset: string
@@ -75,14 +45,13 @@ export interface MemoryLakeOptions {
   readonly pause?: () => Promise<void>
 }
 
-const UNFINISHED = '.inprogress'
-
 export class MemoryLake implements Lake {
   readonly dataset: string
   readonly folder: MemoryLakeFolder
   readonly #step: StepHook
   readonly #pause: () => Promise<void>
   readonly #unnamed = new Set<string>()
+  readonly #generations: MemoryGenerations
   #told: RunRecord | null = null
 
   constructor(options: MemoryLakeOptions) {
@@ -90,6 +59,7 @@ export class MemoryLake implements Lake {
     this.folder = options.folder ?? memoryLakeFolder()
     this.#step = options.step ?? noSteps
     this.#pause = options.pause ?? (() => Promise.resolve())
+    this.#generations = new MemoryGenerations(this.folder, this, this.#step, this.#pause)
   }
 
   /** Writes a staged file's content in place of the engine. */
@@ -238,91 +208,36 @@ export class MemoryLake implements Lake {
     if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' can be read`)
   }
 
-  async current(): Promise<GenerationManifest | null> {
-    await this.#pause()
-    if (this.folder.current === null) return null
-    const manifest = this.folder.generations.get(this.folder.current)
-    if (!manifest)
-      throw new LakeError('generation-lost', `lake: CURRENT names ${this.folder.current}, which does not exist`)
-    return manifest
+  current(): Promise<GenerationManifest | null> {
+    return this.#generations.current()
   }
 
-  async generations(): Promise<readonly GenerationManifest[]> {
-    await this.#pause()
-    return [...this.folder.generations.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  generations(): Promise<readonly GenerationManifest[]> {
+    return this.#generations.list()
   }
 
-  /** Nothing can be damaged here. */
-  async unreadableGenerations(): Promise<readonly UnreadableGeneration[]> {
-    await this.#pause()
-    return []
+  unreadableGenerations(): Promise<readonly UnreadableGeneration[]> {
+    return this.#generations.unreadable()
   }
 
-  async generationIds(): Promise<readonly string[]> {
-    return (await this.generations()).map(({ id }) => id)
+  generationIds(): Promise<readonly string[]> {
+    return this.#generations.ids()
   }
 
-  async generation(id: string): Promise<GenerationManifest | null> {
-    await this.#pause()
-    return this.folder.generations.get(id) ?? null
+  generation(id: string): Promise<GenerationManifest | null> {
+    return this.#generations.load(id)
   }
 
-  async beginGeneration(): Promise<StagedGeneration> {
-    await this.#pause()
-    const id = generationId(++this.folder.begun)
-    const created = new Set<string>()
-    let drafts = 0
-    return {
-      id,
-      stageFile: async (kind, name) => {
-        await this.#pause()
-        return this.#stageContent(`generations/${id}/${name}.${drafts++}`, kind, name, created)
-      },
-      refer: async (kind, name, file) => {
-        await this.#pause()
-        if (isNamedByContent(file)) return file
-        const path = contentPath(kind, name, file.sha256)
-        this.folder.files.set(path, this.get(file))
-        return { ...file, path }
-      },
-      commit: async (manifest) => {
-        await this.#pause()
-        if (this.folder.generations.has(id))
-          throw new LakeError('already-committed', `lake: ${id} is already published`)
-        if (manifest.id !== id) throw new RangeError(`lake: the manifest of ${manifest.id} does not belong to ${id}`)
-        for (const file of generationFiles(manifest)) this.resolve(file)
-        this.folder.generations.set(id, copyOf(manifest))
-        await this.#step('generation:published')
-      },
-      discard: async () => {
-        await this.#pause()
-        if (this.folder.generations.has(id))
-          throw new RangeError(`lake: generation ${id} is published; remove it instead`)
-        this.#removeBelow(`generations/${id}/`)
-        const named = this.#namedContents()
-        for (const path of created) if (!named.has(path)) this.folder.files.delete(path)
-      },
-    }
+  beginGeneration(): Promise<StagedGeneration> {
+    return this.#generations.begin()
   }
 
-  async setCurrent(id: string): Promise<void> {
-    await this.#pause()
-    if (!this.folder.generations.has(id))
-      throw new LakeError('generation-unknown', `lake: there is no generation '${id}'`)
-    await this.#step('generation:before-current')
-    this.folder.current = id
-    await this.#step('generation:current-swapped')
+  setCurrent(id: string): Promise<void> {
+    return this.#generations.setCurrent(id)
   }
 
-  async removeGeneration(id: string): Promise<void> {
-    await this.#pause()
-    if (!this.folder.generations.has(id))
-      throw new LakeError('generation-unknown', `lake: there is no generation '${id}'`)
-    if (this.folder.current === id)
-      throw new LakeError('generation-current', `lake: generation ${id} is the current one`)
-    this.folder.generations.delete(id)
-    await this.#pause()
-    this.#removeBelow(`generations/${id}/`)
+  removeGeneration(id: string): Promise<void> {
+    return this.#generations.remove(id)
   }
 
   async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
@@ -344,7 +259,7 @@ export class MemoryLake implements Lake {
   async sweepOrphans(): Promise<number> {
     await this.#pause()
     const named = new Set([...this.folder.manifests.values()].flatMap(segmentFiles).map((file) => file.path))
-    const contents = this.#namedContents()
+    const contents = this.#generations.namedContents()
     let freed = 0
     for (const [path, text] of this.folder.files) {
       const [kind, id] = path.split('/')
@@ -437,51 +352,10 @@ export class MemoryLake implements Lake {
     }
   }
 
-  #stageContent(draft: string, kind: ContentKind, name: string, created: Set<string>): StagedFile {
-    const writePath = `${draft}${UNFINISHED}`
-    const { files } = this.folder
-    return {
-      writePath,
-      finish: async (rows) => {
-        await this.#pause()
-        const contents = files.get(writePath)
-        if (contents === undefined)
-          throw new LakeError('file-missing', `lake: the staged file '${writePath}' was not written`)
-        const path = contentPath(kind, name, sha256(contents))
-        if (!files.has(path)) created.add(path)
-        files.delete(writePath)
-        files.set(path, contents)
-        await this.#pause()
-        return { path, bytes: Buffer.byteLength(contents), rows, sha256: sha256(contents) }
-      },
-      discard: async () => {
-        await this.#pause()
-        files.delete(writePath)
-      },
-    }
-  }
-
-  #namedContents(): Set<string> {
-    return new Set([...this.folder.generations.values()].flatMap(generationFiles).map(({ path }) => path))
-  }
-
   #claim(manifest: SegmentManifest): string[] {
     manifestText(manifest, segmentManifestName(manifest))
     const files = segmentFiles(manifest)
     for (const file of files) this.resolve(file)
     return files.map((file) => file.path).filter((path) => this.#unnamed.delete(path))
   }
-
-  #removeBelow(prefix: string): void {
-    for (const path of this.folder.files.keys()) if (path.startsWith(prefix)) this.folder.files.delete(path)
-  }
-}
-
-function sha256(contents: string): string {
-  return createHash('sha256').update(contents).digest('hex')
-}
-
-/** A manifest that nobody can change afterwards. */
-function copyOf<Manifest>(manifest: Manifest): Manifest {
-  return structuredClone(manifest)
 }
