@@ -42,8 +42,13 @@ const NO_BATCH = { WATERSHED_BATCH_INCREMENTAL_CRON: '0 0 1 1 *' }
 const command = (words: readonly string[], data: string) => watershed([...words, '--dataset', definition], data)
 const lakeOf = (data: string) => join(data, 'lake', DATASET)
 
-/** The first file below the lake's folder whose path holds the text. */
+/** The first file below the lake's folder whose path holds the text; of a generation's view, the newest that its manifest names. */
 async function fileWith(data: string, text: string): Promise<string> {
+  const [, id, view] = /^(g\d+)\/(\w+)\.parquet$/.exec(text) ?? []
+  if (id !== undefined) {
+    const manifest = JSON.parse(await readFile(join(lakeOf(data), 'generations', id, 'manifest.json'), 'utf8'))
+    return join(lakeOf(data), manifest.views[view!].files.at(-1).path)
+  }
   const paths = await readdir(lakeOf(data), { recursive: true })
   const found = paths.sort().find((path) => path.includes(text))
   if (found === undefined) throw new Error(`no file with '${text}' in ${paths}`)

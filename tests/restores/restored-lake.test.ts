@@ -1,5 +1,5 @@
 /** A lake or speed store that was restored or damaged: seen, explained, and repaired or refused. */
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -69,10 +69,17 @@ test('a torn CURRENT, or one that names what is not there: the newest generation
 test('a generation that is damaged itself is not made current, and hides none that is whole', async () => {
   await site.append(45)
   await site.streamUntil(site.countedAll)
-  for (let runs = 0; runs < 4; runs++) await site.generation()
+  for (let runs = 0; runs < 4; runs++) {
+    await site.generation()
+    await site.append(20)
+    await site.streamUntil(site.countedAll)
+  }
   const place = join(site.lake(), 'meetup_rsvps/generations')
-  const parquet = (id: string) =>
-    join(place, id, readdirSync(join(place, id)).find((name) => name.endsWith('.parquet'))!)
+  // Generations that count other events name other files.
+  const parquet = (id: string): string => {
+    const { views } = JSON.parse(readFileSync(join(place, id, 'manifest.json'), 'utf8'))
+    return join(place, '..', Object.values<{ files: { path: string }[] }>(views)[0]!.files.at(-1)!.path)
+  }
   await site.whileClosed(() => {
     writeFileSync(join(place, 'g000002/manifest.json'), 'torn')
     const bytes = readFileSync(parquet('g000003'))
