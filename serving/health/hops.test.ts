@@ -52,6 +52,12 @@ describe('hops', () => {
     ['log', { snapshot: unread }, 'attention', /cannot be read/],
     ['log', { snapshot: fault }, 'note', /not known/],
     ['stream', { markers: { value: new Map() } }, 'attention', /no stream role is running; 4 events behind/],
+    [
+      'stream',
+      { nowMs: NOW + 41_000 },
+      'attention',
+      /wrote last 42 s ago: it is not running, or the machine is too busy/,
+    ],
     ['stream', { markers: fault }, 'attention', /it is gone/],
     ['lake', { chains: fault }, 'attention', /it is gone/],
     ['lake', { chains: { value: [{ segments: [{ rows: 1, deadLetters: 2 }] }] } }, 'note', /2 dead letters/],

@@ -92,10 +92,14 @@ function streamVerdict({ snapshot, markers, chains, nowMs }: HealthFacts): Verdi
   // Far behind the log, segments are closed instead of writing markers.
   const closedMs = newestClosedMs(known(chains) ?? [])
   if (behind !== 0 && Math.abs(nowMs - closedMs) <= MARKER_FRESH_MS) return ok(`catching up, ${lag}`)
-  const message = `no stream role is running; ${lag}`
+  const message = newestMs === 0 ? `no stream role is running; ${lag}` : `${stillSince(nowMs - newestMs)}; ${lag}`
   return behind === 0
     ? note(message)
     : attention(message, 'run `watershed start` or `watershed stream`; if it is running, see its log')
+}
+
+function stillSince(ms: number): string {
+  return `the stream role wrote last ${Math.round(ms / 1_000)} s ago: it is not running, or the machine is too busy`
 }
 
 /** When the newest segment closed, epoch ms; 0: there is none. */
