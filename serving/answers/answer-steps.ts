@@ -6,7 +6,7 @@ export interface AnswerStep {
 }
 
 /**
- * How the rows of an answer were come by: merged by the engine from resident states, added up from numbers kept beside them, merged from a
+ * Where the rows of an answer came from: merged by the engine from resident states, added up from numbers kept beside them, merged from a
  * look at the stores, by the view's earlier definition, read from an answer that is kept for its pages, or written as an export.
  */
 export const ANSWER_WAYS = ['resident', 'tally', 'stores', 'earlier-definition', 'page', 'export'] as const

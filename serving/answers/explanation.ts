@@ -24,7 +24,7 @@ export interface ExplainedSegment extends OffsetRange {
 
 export interface Explanation {
   readonly source: ExplainedSource
-  /** how the rows were come by, when the answer was computed */
+  /** where the rows came from, when the answer was computed */
   readonly way: AnswerWay
   readonly layers: {
     readonly batch: (StateFiles & { readonly generation: string; readonly mode: string; readonly ageMs: number }) | null

@@ -52,7 +52,7 @@ export interface AnsweredDataset extends EventsDataset {
 
 export type { AskedQuery }
 
-/** How an answer is come by: kept from before, from a computation that was under way, or computed. */
+/** Where an answer comes from: kept from before, from a computation that was under way, or computed. */
 export type AnswerSource = 'kept' | 'joined' | 'computed'
 
 export interface WaitOptions extends Pick<AnswerOptions, 'queryMsMax'> {

@@ -17,7 +17,7 @@ export const EXPLANATION = z.strictObject({
   way: z
     .enum(ANSWER_WAYS)
     .describe(
-      'How the rows were come by: merged from `resident` states, from a `tally` of them, from the `stores`, by the `earlier-definition`, read as a `page`, or written as an `export`',
+      'Where the rows came from: merged from `resident` states, from a `tally` of them, from the `stores`, by the `earlier-definition`, read as a `page`, or written as an `export`',
     ),
   layers: z.strictObject({
     batch: z
