@@ -54,8 +54,9 @@ export function page(): Promise<Record<string, number>> {
     try {
       const feed = await Feed.start({ url: server.url, dataset: 'meetup_rsvps', perSecond: EVENTS_PER_SECOND }, null)
       await sleep(SETTLE_MS)
-      const first = await openings(newContext, `${server.url}${PAGE}`)
+      // Views that were asked for are followed for a while: before any page.
       const alone = await usage(server, browserPid)
+      const first = await openings(newContext, `${server.url}${PAGE}`)
       const followed = await withPages(newContext, server, browserPid, null)
       const polled = await withPages(newContext, server, browserPid, NO_SEATS)
       const fed = await feed.stop()
