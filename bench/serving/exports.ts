@@ -158,7 +158,10 @@ async function bareExport(folder: string, copyOptions: string | null): Promise<B
   const asked: BareExport = { folder, select, copyOptions: copyOptions ?? '', memoryMb, threads }
   if (copyOptions !== null) return runScript<BareTook>('bare-export.ts', asked)
   const script = join(import.meta.dirname, 'bare_arrow.py')
-  const { status, stdout, stderr } = spawnSync('python3', [script], { input: JSON.stringify(asked), encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.env.BENCH_PYTHON ?? 'python3', [script], {
+    input: JSON.stringify(asked),
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(`bare_arrow.py needs Python with duckdb and pyarrow: ${stderr}`)
   return JSON.parse(stdout) as BareTook
 }
