@@ -124,6 +124,22 @@ test('a Parquet file gives its rows in order, with every digit', async () => {
   expect(new Set(found.map((text) => JSON.parse(text).id)).size).toBe(50_000)
 })
 
+test('decimals of a Parquet file are numbers up to 15 digits, and texts beyond, which keep them all', async () => {
+  const path = join(scratch.folder, 'decimals.parquet')
+  const engine = await DuckDbEngine.open({ folders: [scratch.folder] })
+  const connection = await engine.connect()
+  const values = ['123456789012345678901.234567', '-1234567890.123456', '123456789.123456', '0.000001', 'NULL']
+  const rows = values.map((value, id) => `(${id}, 1700000000000, ${value}::DECIMAL(38,6))`)
+  await connection.run(`COPY (SELECT * FROM (VALUES ${rows.join(', ')}) AS t(id, "at", d)) TO '${path}'`)
+  connection.close()
+  engine.close()
+  expect(await ingestFile(intake, path)).toMatchObject({ accepted: values.length })
+  const found = (await texts()).map((text) => /"d":(.*)}/.exec(text)![1])
+  expect(found.toSorted()).toEqual(
+    ['"123456789012345678901.234567"', '"-1234567890.123456"', '123456789.123456', '0.000001', 'null'].toSorted(),
+  )
+})
+
 test('Parquet on a pipe is refused with what to do', async () => {
   const stdin = new PassThrough()
   stdin.end('PAR1....')

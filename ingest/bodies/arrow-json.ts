@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { type Data, DataType, DateUnit, Precision, TimeUnit, type Vector } from 'apache-arrow'
 import { JSON_DEPTH_MAX } from '#core/json-text.ts'
+import { decimalJson } from '../number-digits.ts'
 import { dateText, decimalText, timestampText, timeText } from './arrow-times.ts'
 import { BodyError } from './body-error.ts'
 import { TooLongError } from './json-output.ts'
@@ -36,7 +37,7 @@ function valuesOf(data: Data, place: Place): Cell {
     return type.precision === Precision.HALF ? halfCells(data) : (index) => numberText(at<number>(values, index))
   if (DataType.isDecimal(type)) {
     const words = type.bitWidth / 32
-    return (index) => decimalText(values, index * words, words, type.scale)
+    return (index) => decimalJson(decimalText(values, index * words, words, type.scale))
   }
   if (DataType.isDate(type))
     return type.unit === DateUnit.DAY
