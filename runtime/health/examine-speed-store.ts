@@ -7,6 +7,9 @@ import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { agoOf, CLOCK_WAS_WRONG } from './ago.ts'
 import type { Finding } from './finding.ts'
 
+/** A command that folds events writes as a stream role does, and ends: only when it was can be said. */
+const secondsOf = (ms: number): string => `${Math.max(0, Math.round(ms / 1_000))} s`
+
 export async function examineStore(open: OpenDataset, now: number): Promise<Finding> {
   const markers = await open.store.markers()
   const chains = await chainsOf(open)
@@ -24,7 +27,7 @@ export async function examineStore(open: OpenDataset, now: number): Promise<Find
     return {
       part: 'speed store',
       state: 'ok',
-      message: `a stream role is running, ${lag} events behind the log`,
+      message: `${closes ? 'a stream role catches up' : `a stream role wrote ${secondsOf(now - newest)} ago`}, ${lag} events behind the log`,
       advice: null,
       numbers,
     }

@@ -31,8 +31,11 @@ export const QUERY_PARAMETERS = [
   'require',
 ] as const
 
-/** Without a value these would be another question, and not a default. */
-const NOT_EMPTY: readonly string[] = ['every', 'fill', 'compare', 'cursor', 'totals']
+/** Without a value these would be another question, and not a default: an empty `from`, for example, all of history. */
+const NOT_EMPTY: readonly string[] = [
+  ...['from', 'to', 'at', 'limit', 'grain', 'timezone'],
+  ...['every', 'fill', 'compare', 'cursor', 'totals'],
+]
 
 export type QueryTexts = Readonly<Record<string, string | readonly string[] | undefined>>
 

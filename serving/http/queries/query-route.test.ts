@@ -275,7 +275,8 @@ test('explain says of every way how the answer came about, and only in JSON', as
       field: 'explain',
     })
 })
-test.each(['every', 'fill', 'compare', 'cursor', 'totals'])('an empty %s is refused by its name', async (field) => {
+const NAMED = ['from', 'to', 'at', 'limit', 'grain', 'timezone', 'every', 'fill', 'compare', 'cursor', 'totals']
+test.each(NAMED)('an empty %s is refused by its name', async (field) => {
   const reply = await platform.app.inject(`/v1/datasets/shop/views/sales?${field}=`)
   expect(reply.json()).toMatchObject({
     status: 400,
