@@ -11,7 +11,7 @@ export const TIME_UNITS = ['s', 'ms', 'us', 'iso'] as const
 /** How a TIMESTAMP column's values are written. @throws RangeError for a unit that a checked definition cannot have */
 export function timeUnitOf({ unit = 'iso' }: { readonly unit?: string | undefined }): (typeof TIME_UNITS)[number] {
   if (!isTimeUnit(unit))
-    throw new RangeError(`'${unit}' is no unit of a TIMESTAMP; use one of ${TIME_UNITS.join(', ')}`)
+    throw new RangeError(`'${unit}' is not a valid unit for a TIMESTAMP; use one of ${TIME_UNITS.join(', ')}`)
   return unit
 }
 

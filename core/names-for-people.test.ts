@@ -43,8 +43,8 @@ const WRONG: readonly (readonly [ColumnDefinition, string])[] = [
     { type: 'DOUBLE', path: '$.x', values: { '1': 'One' } },
     'values name those of BOOLEAN, INTEGER, BIGINT, VARCHAR, DATE, not of DOUBLE',
   ],
-  [{ type: 'INTEGER', path: '$.x', values: { one: 'One' } }, "values: 'one' is no value of INTEGER"],
-  [{ type: 'BOOLEAN', path: '$.x', values: { yes: 'Yes' } }, "values: 'yes' is no value of BOOLEAN"],
+  [{ type: 'INTEGER', path: '$.x', values: { one: 'One' } }, "values: 'one' is not a valid INTEGER"],
+  [{ type: 'BOOLEAN', path: '$.x', values: { yes: 'Yes' } }, "values: 'yes' is not a valid BOOLEAN"],
   [{ type: 'BIGINT[]', path: '$.x[*]', values: { '1': '' } }, "values: the name of '1' must have 1 to 200 characters"],
   [{ type: 'INTEGER', path: '$.x', unit: '' }, 'a unit must have 1 to 200 characters'],
 ]

@@ -32,7 +32,7 @@ export function namingProblems({ type, unit, values }: ColumnDefinition): string
     return [...problems, `values name those of ${Object.keys(WRITTEN).join(', ')}, not of ${type}`]
   if (Object.keys(values).length > namedValuesMax) problems.push(`more than ${namedValuesMax} entries under values`)
   for (const [value, name] of Object.entries(values)) {
-    if (!written.test(value)) problems.push(`values: '${value}' is no value of ${scalar}`)
+    if (!written.test(value)) problems.push(`values: '${value}' is not a valid ${scalar}`)
     if (name === '' || name.length > namedCharsMax)
       problems.push(`values: the name of '${value}' must have 1 to ${namedCharsMax} characters`)
   }

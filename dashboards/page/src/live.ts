@@ -138,7 +138,7 @@ class Question implements FollowedQuestion {
     }
   }
 
-  /** What is new to the reader is told at once, and what merely changed with all that changes. */
+  /** A first answer, and a fault that comes or goes, is shown at once; a changed answer waits for the next redraw of all panels. */
   #tell(known: Known<unknown>): void {
     const { value, fault } = this.known
     this.known = known
