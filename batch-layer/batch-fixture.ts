@@ -5,7 +5,16 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
-import { count, countDistinct, type DatasetDefinition, defineDataset, latest, lookup, sum } from '#core/definition.ts'
+import {
+  count,
+  countDistinct,
+  type DatasetDefinition,
+  defineDataset,
+  latest,
+  lookup,
+  sum,
+  type ViewDefinition,
+} from '#core/definition.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { StepHook, StepName } from '#core/steps.ts'
 import { keyNames } from '#core/view-time.ts'
@@ -49,6 +58,14 @@ export const definition = defineDataset({
     },
   },
 })
+
+/** A view of so many states that few events make many files of SMALL_FILE_BYTES. */
+export const BY_MINUTE = {
+  dimensions: { id: 'id % 101' },
+  time: ['minute', 'hour'],
+  measures: { answers: count(), guests: sum('guests') },
+} as const satisfies ViewDefinition
+export const SMALL_FILE_BYTES = 4_000
 
 /** A dictionary store in memory; each `set` is a new version. */
 export class FakeDictionary implements DictionaryStore {

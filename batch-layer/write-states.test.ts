@@ -1,22 +1,15 @@
 /** Files of states cut by ranges of panes: what a run writes follows what is new, whatever comes late, and every answer is the recount. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { count, countDistinct, type DatasetDefinition, sum } from '#core/definition.ts'
+import { count, countDistinct, type DatasetDefinition } from '#core/definition.ts'
 import { type GenerationManifest, RANGE_FILES_MAX, type StateFile } from '#storage/lake/generation-manifest.ts'
 import { coverAllPanes, rangesOf } from '#storage/lake/state-ranges.ts'
-import { definition as answers, BatchFixture } from './batch-fixture.ts'
-
-/** small, so that few events make many files */
-const BYTES = 4_000
+import { definition as answers, BatchFixture, BY_MINUTE, SMALL_FILE_BYTES } from './batch-fixture.ts'
 
 const definition: DatasetDefinition = {
   ...answers,
   views: {
-    by_minute: {
-      dimensions: { id: 'id % 101' },
-      time: ['minute', 'hour'],
-      measures: { answers: count(), guests: sum('guests') },
-    },
+    by_minute: BY_MINUTE,
     by_id: { dimensions: { id: 'id % 50' }, measures: { answers: count(), members: countDistinct('member') } },
   },
 }
@@ -28,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => batch.close())
 
 const run = async (mode: 'full' | 'incremental'): Promise<GenerationManifest> =>
-  (await batch.run({ mode, stateFileBytes: BYTES }))!
+  (await batch.run({ mode, stateFileBytes: SMALL_FILE_BYTES }))!
 
 const filesOf = ({ views }: GenerationManifest): readonly StateFile[] => views.by_minute!.files
 
@@ -52,7 +45,7 @@ test('what an incremental run writes does not grow with the history', async () =
     written.push(writtenBy(next, full))
     for (const { range } of written.at(-1)!) expect(range!.fromMs).toBeGreaterThanOrEqual(last.fromMs!)
     // A range is cut at twice the size, and the new states come on top.
-    expect(written.at(-1)!.reduce((total, { bytes }) => total + bytes, 0)).toBeLessThan(4 * BYTES)
+    expect(written.at(-1)!.reduce((total, { bytes }) => total + bytes, 0)).toBeLessThan(4 * SMALL_FILE_BYTES)
   }
   expect(ranges[1]).toBeGreaterThan(5 * ranges[0]!)
   expect(written.map(({ length }) => length)).toEqual([expect.any(Number), expect.any(Number)])

@@ -1,7 +1,13 @@
 /** A query for a part of time opens only the files that can hold its panes, and its answer is the recount of that time. */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { definition as answers, BatchFixture, PARTITIONS } from '#batch-layer/batch-fixture.ts'
-import { count, type DatasetDefinition, sum } from '#core/definition.ts'
+import {
+  definition as answers,
+  BatchFixture,
+  BY_MINUTE,
+  PARTITIONS,
+  SMALL_FILE_BYTES,
+} from '#batch-layer/batch-fixture.ts'
+import type { DatasetDefinition } from '#core/definition.ts'
 import type { ViewQuery } from '#core/query.ts'
 import { answerQuery } from '#serving/answers/merged-view.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
@@ -12,25 +18,18 @@ import { MemorySpeedStore } from '#storage/speed-store/memory/memory-speed-store
 const definition: DatasetDefinition = {
   ...answers,
   views: {
-    by_minute: {
-      dimensions: { id: 'id % 101' },
-      time: ['minute', 'hour'],
-      measures: { answers: count(), guests: sum('guests') },
-    },
+    by_minute: BY_MINUTE,
   },
 }
 const HOUR = 3_600_000
-/** small, so that few events make many files */
-const BYTES = 4_000
-
 let fixture: BatchFixture
 beforeAll(async () => {
   fixture = await BatchFixture.open(definition)
   await fixture.land(0, 40_000)
-  await fixture.run({ mode: 'full', stateFileBytes: BYTES })
+  await fixture.run({ mode: 'full', stateFileBytes: SMALL_FILE_BYTES })
   // Of the same hours as the other partition's first events.
   await fixture.land(1, 5_000)
-  await fixture.run({ mode: 'incremental', stateFileBytes: BYTES })
+  await fixture.run({ mode: 'incremental', stateFileBytes: SMALL_FILE_BYTES })
 })
 afterAll(() => fixture.close())
 

@@ -1,8 +1,7 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { expect, test } from 'vitest'
+import { testEngine } from '#storage/engine/engine-fixture.ts'
 import type { AnswerMeta } from './answer-meta.ts'
 import { PageFiles } from './page-files.ts'
 import { PagedAnswers } from './paged-answers.ts'
@@ -30,19 +29,7 @@ const SNAPSHOT = {
   gaps: [],
 }
 
-let folder: string
-let engine: DuckDbEngine
-let connection: EngineConnection
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'watershed-page-files-'))
-  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
-  connection = await engine.connect()
-})
-afterAll(() => {
-  connection.close()
-  engine.close()
-  rmSync(folder, { recursive: true })
-})
+const { folder, engine, connection } = await testEngine()
 
 /** Keeps an answer of so many rows, as a process does that then ends. @returns the cursor of its second page */
 async function kept(files: PageFiles, rows = 10): Promise<string> {

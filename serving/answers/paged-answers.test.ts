@@ -1,27 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { expect, test } from 'vitest'
+import { testEngine } from '#storage/engine/engine-fixture.ts'
 import type { AnswerMeta } from './answer-meta.ts'
 import { PagedAnswers } from './paged-answers.ts'
 
 const LIMITS = { pagedAnswersMax: 4, pagedAnswersPerClientMax: 2, pagedRowsMax: 100, pagedMs: 60_000 }
 const SNAPSHOT = { generation: null, segments: [], markers: new Map(), partitions: [], open: new Map(), gaps: [] }
 
-let folder: string
-let engine: DuckDbEngine
-let connection: EngineConnection
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'watershed-paged-answers-'))
-  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
-  connection = await engine.connect()
-})
-afterAll(() => {
-  connection.close()
-  engine.close()
-  rmSync(folder, { recursive: true })
-})
+const { engine, connection } = await testEngine()
 
 /** A client asks for the first page of so many rows. @returns the cursor of the second one */
 async function asked(pages: PagedAnswers, client: string, rows = 10): Promise<string> {

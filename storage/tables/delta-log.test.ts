@@ -1,29 +1,16 @@
 /** A log of many versions: read from its last checkpoint on, and no version is written twice. */
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
-import { DuckDbEngine, type EngineConnection } from '../engine/duckdb-engine.ts'
+import { testEngine } from '../engine/engine-fixture.ts'
 import { DeltaLog, type TableFile, type TableState } from './delta-log.ts'
 import { deltaSchema, storableType } from './delta-schema.ts'
 
 const HOUR = 3_600_000
 const SCHEMA = deltaSchema([{ name: 'id', type: 'BIGINT' }])
 
-let folder: string
-let engine: DuckDbEngine
-let connection: EngineConnection
-beforeAll(async () => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'watershed-delta-')))
-  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
-  connection = await engine.connect()
-})
-afterAll(() => {
-  connection.close()
-  engine.close()
-  rmSync(folder, { recursive: true })
-})
+const { folder, connection } = await testEngine()
 
 const fileOf = (number: number): TableFile => ({
   path: `f${number}.parquet`,

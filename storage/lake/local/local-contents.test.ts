@@ -7,6 +7,7 @@ import type { GenerationManifest } from '../generation-manifest.ts'
 import { DATASET, emptyGeneration } from '../lake-contract-fixture.ts'
 import { manifestText } from '../manifest-text.ts'
 import { LocalLake } from './local-lake.ts'
+import { publishStates } from './local-lake-fixture.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -16,23 +17,12 @@ afterEach(() => rm(folder, { recursive: true }))
 
 const open = () => LocalLake.open({ folder, dataset: DATASET })
 
-async function publish(lake: LocalLake, states: string): Promise<GenerationManifest> {
-  const staged = await lake.beginGeneration()
-  const view = await staged.stageFile('states', 'v')
-  await writeFile(view.writePath, states)
-  const views = { v: { hash: 'h', files: [await view.finish(1)] } }
-  const manifest: GenerationManifest = { ...emptyGeneration(staged.id, [10]), views, rows: 10 }
-  await staged.commit(manifest)
-  await lake.setCurrent(staged.id)
-  return manifest
-}
-
 test('a file takes the place of a damaged file of that name', async () => {
   const lake = await open()
-  const first = await publish(lake, 'states')
+  const first = await publishStates(lake, 'states')
   const [file] = first.views.v!.files
   await writeFile(lake.resolve(file!), 'staets')
-  const second = await publish(lake, 'states')
+  const second = await publishStates(lake, 'states')
   expect(second.views.v!.files).toEqual([file])
   await lake.check([file!])
   expect(await readFile(lake.resolve(file!), 'utf8')).toBe('states')
@@ -40,10 +30,10 @@ test('a file takes the place of a damaged file of that name', async () => {
 
 test('files remain for readers of a removed generation until they have been unneeded for a time', async () => {
   const lake = await open()
-  const old = await publish(lake, 'old states')
+  const old = await publishStates(lake, 'old states')
   const [file] = old.views.v!.files
   await utimes(lake.resolve(file!), 1_000, 1_000)
-  await publish(lake, 'states')
+  await publishStates(lake, 'states')
   await lake.removeGeneration(old.id)
   expect(await lake.sweepOrphans(3_600_000)).toBe(0)
   expect(await readFile(lake.resolve(file!), 'utf8')).toBe('old states')

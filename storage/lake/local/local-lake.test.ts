@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
 import { smallDisk } from '#storage/log/small-disk.ts'
-import type { GenerationManifest } from '../generation-manifest.ts'
-import { DATASET, emptyGeneration, emptySegment } from '../lake-contract-fixture.ts'
+import { DATASET, emptySegment } from '../lake-contract-fixture.ts'
 import { manifestPath, segmentManifestName } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
 import { LocalLake } from './local-lake.ts'
+import { publishStates } from './local-lake-fixture.ts'
 import { manifestFiles } from './manifest-files-fixture.ts'
 
 let folder: string
@@ -26,17 +26,6 @@ async function land(lake: LocalLake, start: number, end: number) {
   await writeFile(staged.writePath, `events from ${start}`)
   const manifest = { ...emptySegment(0, start, end), events: await staged.finish(end - start), rows: end - start }
   expect(await lake.commitSegment(manifest)).toEqual({ outcome: 'committed' })
-  return manifest
-}
-
-async function publish(lake: LocalLake, states = 'states'): Promise<GenerationManifest> {
-  const staged = await lake.beginGeneration()
-  const view = await staged.stageFile('states', 'v')
-  await writeFile(view.writePath, states)
-  const views = { v: { hash: 'h', files: [await view.finish(1)] } }
-  const manifest: GenerationManifest = { ...emptyGeneration(staged.id, [10]), views, rows: 10 }
-  await staged.commit(manifest)
-  await lake.setCurrent(staged.id)
   return manifest
 }
 
@@ -88,7 +77,7 @@ describe('a manifest that can not be believed', () => {
       code: 'manifest-format',
       message: expect.stringMatching(/a newer version of Watershed: it has format 3, but this version reads format 1/),
     })
-    const generation = await publish(lake)
+    const generation = await publishStates(lake)
     const path = join(folder, DATASET, 'generations', generation.id, 'manifest.json')
     await writeFile(path, (await readFile(path, 'utf8')).replace('"format": 4', '"format": 1'))
     await expect((await open()).current()).rejects.toThrow(/an older version .* format 1, .* reads format 2/)
@@ -96,7 +85,7 @@ describe('a manifest that can not be believed', () => {
 
   it('of a generation that is not current keeps no other one from being listed, swept around and removed', async () => {
     const lake = await open()
-    const [old, next] = [await publish(lake, 'old states'), await publish(lake)]
+    const [old, next] = [await publishStates(lake, 'old states'), await publishStates(lake)]
     const path = join(folder, DATASET, 'generations', old.id, 'manifest.json')
     await writeFile(path, 'torn')
     const reader = await open()
@@ -120,7 +109,7 @@ describe('a manifest that can not be believed', () => {
 
   it('covers CURRENT and generations', async () => {
     const lake = await open()
-    const generation = await publish(lake)
+    const generation = await publishStates(lake)
     const path = join(folder, DATASET, 'generations', generation.id, 'manifest.json')
     const good = await readFile(path, 'utf8')
     await writeFile(path, good.replace('"rows": 10', '"rows": 12'))
@@ -147,7 +136,7 @@ describe('files', () => {
   it('that are strangers are left alone', async () => {
     const lake = await open()
     const manifest = await land(lake, 0, 10)
-    const generation = await publish(lake)
+    const generation = await publishStates(lake)
     const strangers = [
       'manifests/p0000/readme.json',
       'manifests/p0000/0000000000/.DS_Store',
@@ -277,7 +266,7 @@ describe('a disk', () => {
     try {
       const lake = await LocalLake.open({ folder: place, dataset: DATASET })
       const manifest = await land(lake, 0, 10)
-      const generation = await publish(lake)
+      const generation = await publishStates(lake)
       disk.makeReadOnly()
       expect((await lake.chains(1))[0]!.segments).toEqual([manifest])
       expect(await (await LocalLake.open({ folder: place, dataset: DATASET })).current()).toEqual(generation)
