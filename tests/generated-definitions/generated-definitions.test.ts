@@ -96,7 +96,7 @@ class Run {
   /** @param atLeast the position to wait for */
   async #ask(atLeast: string | null): Promise<void> {
     const choice = this.#choice
-    const parameters = new URLSearchParams({ limit: choice.rank === 'none' ? '10000' : '' })
+    const parameters = new URLSearchParams(choice.rank === 'none' ? { limit: '10000' } : {})
     const grain = askedGrain(choice)
     if (grain !== null) parameters.set('grain', grain)
     const atMs = choice.time === 'window' ? BASE_MS + 40 * EVERY_MS : null
