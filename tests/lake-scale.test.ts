@@ -9,9 +9,10 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CheckpointFiles } from '#storage/lake/blob-lake/checkpoint-files.ts'
 import { DATASET, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { makeFolder } from '#storage/lake/local/durable-files.ts'
-import { LocalCheckpoints } from '#storage/lake/local/local-checkpoints.ts'
+import { FolderBlobs } from '#storage/lake/local/folder-blobs.ts'
 import { manifestPath, segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { manifestText } from '#storage/lake/manifest-text.ts'
 
@@ -35,7 +36,7 @@ const lakeOf = (segments: number): string => join(folder, String(segments))
 /** @param segments of each partition */
 async function writeLake(segments: number): Promise<void> {
   const dataset = join(lakeOf(segments), DATASET)
-  const checkpoints = new LocalCheckpoints(join(dataset, 'manifests'), DATASET)
+  const checkpoints = new CheckpointFiles(new FolderBlobs(dataset), DATASET)
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const chain = Array.from({ length: segments }, (_, at) => emptySegment(partition, at * OFFSETS, (at + 1) * OFFSETS))
     const paths = chain.map((segment) => join(dataset, manifestPath(segmentManifestName(segment))))

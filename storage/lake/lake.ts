@@ -1,6 +1,6 @@
 /**
  * Port: the folder of segments and generations of one dataset. Readers take files from manifests, never from a glob.
- * Drivers: local-lake (a local or shared folder), memory-lake (for the protocol simulation).
+ * Drivers: local-lake (a local or shared folder; blob-lake is what it shares with other storage), memory-lake (for the protocol simulation).
  */
 import type { Offset } from '#core/offsets.ts'
 import type { ContentKind } from './content-names.ts'

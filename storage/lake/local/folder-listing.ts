@@ -3,19 +3,12 @@
  * if it was read well after that time was first seen: a name added within the clock's granularity would not change the time again.
  */
 import { readdir, stat } from 'node:fs/promises'
+import type { Listing, NamesInFolder } from '../blob-lake/blobs.ts'
 import { isMissing } from '../lake-error.ts'
 
 const SETTLED_AFTER_MS = 2_000
 
-export interface Listing {
-  /** changes when the names change */
-  readonly version: number
-  readonly names: readonly string[]
-  /** the folder was not touched since the last reading, which was read well after it was touched */
-  readonly settled: boolean
-}
-
-export class FolderListing {
+export class FolderListing implements NamesInFolder {
   readonly #folder: string
   readonly #accepts: (name: string) => boolean
   #listing = { version: 0, names: [] as readonly string[] }

@@ -214,7 +214,7 @@ describe('files', () => {
     const staged = await lake.stageSegmentFile(0, 0, 'events')
     await writeFile(staged.writePath, 'new')
     await writeFile(staged.writePath.replace('.inprogress', ''), 'old')
-    await expect(staged.finish(1)).rejects.toMatchObject({ code: 'EEXIST' })
+    await expect(staged.finish(1)).rejects.toMatchObject({ code: 'already-committed' })
   })
 })
 

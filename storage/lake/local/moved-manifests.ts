@@ -3,31 +3,33 @@
  * any two steps, a manifest has at least one durable name, and readers know both places: what is left is moved the next time.
  */
 import { link, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import { MANIFESTS } from '../blob-lake/checkpoint-files.ts'
+import type { ManifestFolders } from '../blob-lake/manifest-folders.ts'
 import { explainFault, isMissing } from '../lake-error.ts'
 import { fsyncFolder, removeFile } from './durable-files.ts'
-import type { ManifestFolders } from './manifest-folders.ts'
+import type { FolderBlobs } from './folder-blobs.ts'
 
 /** how many are linked before their earlier names are removed */
 const MOVED_AT_ONCE = 500
 
 /** Only for the holder of the batch lock: nobody else may remove manifests meanwhile. @returns how many were moved */
-export async function moveManifests(folders: ManifestFolders): Promise<number> {
+export async function moveManifests(blobs: FolderBlobs, folders: ManifestFolders): Promise<number> {
   const names = await folders.flatNames()
   let moved = 0
   for (let from = 0; from < names.length; from += MOVED_AT_ONCE) {
-    moved += await moveSome(folders, names.slice(from, from + MOVED_AT_ONCE))
+    moved += await moveSome(blobs, folders, names.slice(from, from + MOVED_AT_ONCE))
   }
-  if (names.length > 0) await fsyncFolder(folders.root)
+  if (names.length > 0) await fsyncFolder(blobs.nameOf(MANIFESTS))
   if (moved > 0) folders.forget()
   return moved
 }
 
-async function moveSome(folders: ManifestFolders, names: readonly string[]): Promise<number> {
+async function moveSome(blobs: FolderBlobs, folders: ManifestFolders, names: readonly string[]): Promise<number> {
   const linked: string[] = []
   const places = new Set<string>()
   for (const name of names) {
-    const [from, to] = [join(folders.root, name), await folders.makeRoom(name)]
+    const [from, to] = [blobs.nameOf(`${MANIFESTS}/${name}`), blobs.nameOf(await folders.makeRoom(name))]
     if (!(await linkOnce(from, to))) continue
     linked.push(from)
     places.add(dirname(to))

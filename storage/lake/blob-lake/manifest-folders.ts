@@ -2,21 +2,15 @@
  * Where the manifests of segments are: a folder per partition, and in it a folder per range of offsets, and one of compacted segments.
  * Manifests that an earlier version wrote lie side by side in the root until they are moved.
  *
- * Drafts of manifests are written in the root, so that its modification time changes when a manifest is committed anywhere below: another
- * look costs one call. What was changed by hand does not touch the root, and is seen when the folders are looked at the next time.
+ * The root's sign of changes tells that a manifest was committed anywhere below: another look costs one call. What was changed by hand, or by a
+ * process that died between a manifest and the sign, is seen when the folders are looked at the next time (Blobs.trustedMs).
  */
-import { stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { isMissing } from '../lake-error.ts'
+import { basename, dirname } from 'node:path/posix'
 import { manifestPath, parsePartitionName, partitionName, segmentManifestName } from '../manifest-names.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
-import { createExclusive, makeFolder } from './durable-files.ts'
-import { FolderListing, type Listing } from './folder-listing.ts'
-import { LocalCheckpoints } from './local-checkpoints.ts'
+import type { Blobs, Listing, NamesInFolder } from './blobs.ts'
+import { CheckpointFiles, MANIFESTS } from './checkpoint-files.ts'
 import { ASIDE, isManifestOrAside, PartitionFolder } from './partition-folder.ts'
-
-/** how long an untouched root stands for all folders below it */
-const TRUSTED_MS = 2_000
 
 /** A manifest that no version reads: earlier ones, which do not know the folders, refuse the lake instead of taking it for empty. */
 const FENCE = 'p0000-9999999999999999.json'
@@ -24,6 +18,8 @@ const FENCE = 'p0000-9999999999999999.json'
 export interface ManifestListing {
   /** changes when the names change */
   readonly version: number
+  /** it was read just now, and not taken for unchanged by the root's sign */
+  readonly fresh: boolean
   /** of manifests, also those that a checkpoint has, and of those that were set aside */
   readonly names: readonly string[]
   /** by name, what checkpoints say of manifests */
@@ -31,32 +27,23 @@ export interface ManifestListing {
 }
 
 export class ManifestFolders {
+  readonly #blobs: Blobs
   readonly #dataset: string
-  readonly #root: string
-  readonly #rootListing: FolderListing
+  readonly #rootListing: NamesInFolder
   readonly #partitions = new Map<string, PartitionFolder>()
-  readonly checkpoints: LocalCheckpoints
-  #listing: ManifestListing = { version: 0, names: [], checkpointed: new Map() }
+  readonly checkpoints: CheckpointFiles
+  #listing: ManifestListing = { version: 0, fresh: true, names: [], checkpointed: new Map() }
   #flat: ReadonlySet<string> = new Set()
   #state = ''
   #flatVersion = -1
   #trustedUntilMs = 0
   #isFenced = false
 
-  /** @param folder of the dataset */
-  constructor(folder: string) {
-    this.#dataset = folder
-    this.#root = join(folder, 'manifests')
-    this.checkpoints = new LocalCheckpoints(this.#root, basename(folder))
-    this.#rootListing = new FolderListing(
-      this.#root,
-      (name) => isManifestOrAside(name) || parsePartitionName(name) !== null,
-    )
-  }
-
-  /** the folder of all manifests */
-  get root(): string {
-    return this.#root
+  constructor(blobs: Blobs, dataset: string) {
+    this.#blobs = blobs
+    this.#dataset = dataset
+    this.checkpoints = new CheckpointFiles(blobs, dataset)
+    this.#rootListing = blobs.namesIn(MANIFESTS, (name) => isManifestOrAside(name) || parsePartitionName(name) !== null)
   }
 
   /** Forces the next call to read the folders, whatever their modification times. */
@@ -70,15 +57,15 @@ export class ManifestFolders {
   async read(): Promise<ManifestListing> {
     const root = await this.#readRoot()
     const nowMs = performance.now()
-    if (root.settled && nowMs < this.#trustedUntilMs) return this.#listing
+    if (root.settled && nowMs < this.#trustedUntilMs) return { ...this.#listing, fresh: false }
     const read = await Promise.all(partitionsIn(root).map((name) => this.#partition(name).read(this.#flat)))
-    this.#trustedUntilMs = root.settled ? nowMs + TRUSTED_MS : 0
+    this.#trustedUntilMs = root.settled ? nowMs + this.#blobs.trustedMs : 0
     const state = [root.version, ...read.map((each) => each.state)].join(' ')
     if (state !== this.#state) {
       const saved = read.flatMap(({ checkpoint }) => checkpoint?.segments ?? [])
       const checkpointed = new Map(saved.map((segment) => [segmentManifestName(segment), segment]))
       const names = new Set([...this.#flat, ...checkpointed.keys(), ...read.flatMap((each) => each.names)])
-      this.#listing = { version: this.#listing.version + 1, names: [...names], checkpointed }
+      this.#listing = { version: this.#listing.version + 1, fresh: true, names: [...names], checkpointed }
       this.#state = state
     }
     return this.#listing
@@ -119,26 +106,26 @@ export class ManifestFolders {
   #partition(name: string): PartitionFolder {
     const known = this.#partitions.get(name)
     if (known) return known
-    const partition = new PartitionFolder(this.#root, name, this.checkpoints)
+    const partition = new PartitionFolder(this.#blobs, name, this.checkpoints)
     this.#partitions.set(name, partition)
     return partition
   }
 
-  /** Absolute path of a manifest by where the last reading found it; of an unknown one, the path that it would have. */
+  /** Path of a manifest by where the last reading found it; of an unknown one, the path that it would have. */
   pathOf(name: string): string {
-    return this.#flat.has(name) ? join(this.#root, name) : this.newPathOf(name)
+    return this.#flat.has(name) ? `${MANIFESTS}/${name}` : this.newPathOf(name)
   }
 
-  /** Absolute path of a manifest in the folder where it belongs, or of one that was set aside. */
+  /** Path of a manifest in the folder where it belongs, or of one that was set aside. */
   newPathOf(name: string): string {
-    return join(this.#dataset, dirname(manifestPath(ASIDE.exec(name)?.[1] ?? name)), name)
+    return `${dirname(manifestPath(ASIDE.exec(name)?.[1] ?? name))}/${name}`
   }
 
   /** Creates a manifest exclusively and durably. @returns false if one of that name exists */
   async create(name: string, text: string): Promise<boolean> {
     const path = await this.makeRoom(name)
     try {
-      return await createExclusive(path, text, this.#root)
+      return await this.#blobs.create(path, text, { sign: MANIFESTS })
     } finally {
       this.forgetAround(name)
     }
@@ -152,28 +139,19 @@ export class ManifestFolders {
     this.#partitions.get(basename(dirname(folder)))?.forget(basename(folder))
   }
 
-  /** Makes the folder of a manifest. @returns the manifest's absolute path */
+  /** Makes the folder of a manifest. @returns the manifest's path */
   async makeRoom(name: string): Promise<string> {
     const path = this.newPathOf(name)
-    await makeFolder(dirname(path))
+    await this.#blobs.makeFolder(dirname(path))
     await this.#fence()
     return path
   }
 
   async #fence(): Promise<void> {
     if (this.#isFenced) return
-    const path = join(this.#root, FENCE)
-    if (!(await exists(path))) await createExclusive(path, fenceText(basename(this.#dataset)))
+    const path = `${MANIFESTS}/${FENCE}`
+    if ((await this.#blobs.stat(path)) === null) await this.#blobs.create(path, fenceText(this.#dataset))
     this.#isFenced = true
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile()
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw error
   }
 }
 

@@ -1,6 +1,6 @@
-/** Segments in a local or shared folder: `segments/p0000/*.parquet`, and their commit records in `manifests/`. */
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+/** Segments: `segments/p0000/*.parquet`, and their commit records in `manifests/`. */
+import { randomBytes } from 'node:crypto'
+import { dirname } from 'node:path/posix'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { ChainsOptions, SegmentChain, StagedFile } from '../lake.ts'
@@ -16,30 +16,31 @@ import {
 import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../manifest-text.ts'
 import { buildChain, buildChains, type Chains } from '../segment-chain.ts'
 import { needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
-import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import type { SegmentManifest } from '../segment-manifest.ts'
+import type { Blobs } from './blobs.ts'
 import { type LoadedManifests, leaveOut } from './chain-checkpoints.ts'
-import { fsyncFolder, makeFolder, randomName, removeFile } from './durable-files.ts'
-import { stageFile, type Unnamed } from './local-staged-file.ts'
 import { ManifestFolders, type ManifestListing } from './manifest-folders.ts'
 import { ASIDE } from './partition-folder.ts'
+import { stageFile, type Unnamed } from './staged-segment-file.ts'
 
+const SEGMENTS = 'segments'
 const READS_AT_ONCE = 32
 /** how often a listing that raced with a commit or a removal is read again before the lake counts as broken */
 const LISTING_TRIES = 3
 
-export interface LocalSegmentsOptions {
-  readonly folder: string
+export interface BlobSegmentsOptions {
+  readonly blobs: Blobs
   readonly dataset: string
   readonly step: StepHook
-  readonly resolve: (file: LakeFile) => string
 }
 
 export type SegmentCommit =
   | { readonly outcome: 'committed' }
   | { readonly outcome: 'lost'; readonly winner: SegmentManifest }
 
-export class LocalSegments {
-  readonly #options: LocalSegmentsOptions
+export class BlobSegments {
+  readonly #options: BlobSegmentsOptions
+  readonly #blobs: Blobs
   readonly folders: ManifestFolders
   readonly #unnamed: Unnamed = new Set()
   /** of what is listed behind checkpoints, by file name */
@@ -50,9 +51,10 @@ export class LocalSegments {
   readonly #aside = new Set<string>()
   #chains: { readonly key: string; readonly chains: Chains } | null = null
 
-  constructor(options: LocalSegmentsOptions) {
+  constructor(options: BlobSegmentsOptions) {
     this.#options = options
-    this.folders = new ManifestFolders(options.folder)
+    this.#blobs = options.blobs
+    this.folders = new ManifestFolders(options.blobs, options.dataset)
   }
 
   get dataset(): string {
@@ -61,33 +63,38 @@ export class LocalSegments {
 
   async stage(partition: number, start: Offset, kind: string): Promise<StagedFile> {
     if (!/^[a-z0-9][a-z0-9_-]*$/.test(kind)) throw new RangeError(`lake: '${kind}' is not allowed in a file name`)
-    const path = `segments/${partitionName(partition)}/${offsetName(start)}-${kind}-${randomName()}.${segmentFileEnding(kind)}`
-    await makeFolder(join(this.#options.folder, 'segments', partitionName(partition)))
-    return stageFile(this.#options.folder, path, this.#unnamed)
+    const folder = `${SEGMENTS}/${partitionName(partition)}`
+    const unique = randomBytes(6).toString('hex')
+    await this.#blobs.makeFolder(folder)
+    return stageFile(
+      this.#blobs,
+      `${folder}/${offsetName(start)}-${kind}-${unique}.${segmentFileEnding(kind)}`,
+      this.#unnamed,
+    )
   }
 
   async commit(manifest: SegmentManifest): Promise<SegmentCommit> {
     const name = segmentManifestName(manifest)
-    const mine = this.#claim(manifest)
+    const mine = await this.#claim(manifest)
     await this.#options.step('segment:before-manifest')
     let winnerName = name
     if (await this.#create(name, manifest)) {
       await this.#options.step('segment:manifest-linked')
       const earlier = await this.#earlier(manifest)
       if (earlier === null) return { outcome: 'committed' }
-      await removeFile(this.folders.newPathOf(name))
+      await this.#blobs.remove(this.folders.newPathOf(name))
       this.folders.forgetAround(name)
       winnerName = earlier
     }
     const winner = await this.#load(winnerName)
     const named = new Set(segmentFiles(winner).map((file) => file.path))
-    for (const path of mine) if (!named.has(path)) await removeFile(join(this.#options.folder, path))
+    for (const path of mine) if (!named.has(path)) await this.#blobs.remove(path)
     return { outcome: 'lost', winner }
   }
 
   async commitCompacted(manifest: SegmentManifest): Promise<void> {
     const name = segmentManifestName(manifest)
-    this.#claim(manifest)
+    await this.#claim(manifest)
     if (await this.#create(name, manifest)) return
     throw new LakeError(
       'already-committed',
@@ -148,13 +155,13 @@ export class LocalSegments {
     const needless = needlessSegmentFiles(manifests, boundary, olderThanMs)
     await leaveOut(this, manifests, needless.manifests)
     const paths = needless.manifests.map((name) => this.folders.pathOf(name))
-    for (const path of paths) await removeFile(path)
-    for (const folder of new Set(paths.map((path) => dirname(path)))) await fsyncFolder(folder)
+    for (const path of paths) await this.#blobs.remove(path)
+    await this.#blobs.settle(new Set(paths.map((path) => dirname(path))))
     for (const name of needless.manifests) this.folders.forgetAround(name)
     const present = await this.present()
     let freed = 0
     for (const file of needless.files) {
-      if (present.has(file.path) && (await removeFile(join(this.#options.folder, file.path)))) freed += file.bytes
+      if (present.has(file.path) && (await this.#blobs.remove(file.path))) freed += file.bytes
     }
     return freed
   }
@@ -162,17 +169,17 @@ export class LocalSegments {
   /** Paths of all files below `segments/`, relative to the dataset's folder. */
   async present(): Promise<ReadonlySet<string>> {
     const paths = new Set<string>()
-    for (const folder of await names(join(this.#options.folder, 'segments'))) {
-      const below = await names(join(this.#options.folder, 'segments', folder))
-      for (const name of below) paths.add(`segments/${folder}/${name}`)
+    for (const folder of await this.#blobs.names(SEGMENTS)) {
+      const below = await this.#blobs.names(`${SEGMENTS}/${folder}`)
+      for (const name of below) paths.add(`${SEGMENTS}/${folder}/${name}`)
     }
     return paths
   }
 
   /** Marks the manifest's files as referenced; returns those that this handle staged. @throws if one is missing or damaged */
-  #claim(manifest: SegmentManifest): string[] {
+  async #claim(manifest: SegmentManifest): Promise<string[]> {
     const files = segmentFiles(manifest)
-    for (const file of files) this.#options.resolve(file)
+    await this.#blobs.assertThere(files)
     return files.map((file) => file.path).filter((path) => this.#unnamed.delete(path))
   }
 
@@ -256,15 +263,15 @@ export class LocalSegments {
   async #text(name: string): Promise<string> {
     const [listed, moved] = [this.folders.pathOf(name), this.folders.newPathOf(name)]
     try {
-      return await readFile(listed, 'utf8')
+      return await this.#blobs.read(listed)
     } catch (error) {
-      if (isMissing(error) && moved !== listed) return readFile(moved, 'utf8')
+      if (isMissing(error) && moved !== listed) return this.#blobs.read(moved)
       throw error
     }
   }
 
   async #load(name: string): Promise<SegmentManifest> {
-    const path = this.folders.pathOf(name)
+    const path = this.#blobs.nameOf(this.folders.pathOf(name))
     const manifest = readSegmentManifest(await this.#text(name), path)
     if (manifest.dataset !== this.#options.dataset) {
       throw damaged(
@@ -292,13 +299,4 @@ function keyOf(
   counted: readonly Offset[] | undefined,
 ): string {
   return damaged.length === 0 ? `${version} ${partitions}` : JSON.stringify([version, partitions, damaged, counted])
-}
-
-async function names(folder: string): Promise<string[]> {
-  try {
-    return (await stat(folder)).isDirectory() ? await readdir(folder) : []
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
-  }
 }

@@ -1,7 +1,5 @@
-/** Checkpoints of chains in a local or shared folder: `manifests/p0000/checkpoints/`. Each is written once; the newest counts. */
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { isMissing, LakeError } from '../lake-error.ts'
+/** Checkpoints of chains: `manifests/p0000/checkpoints/`. Each is written once; the newest counts. */
+import { LakeError } from '../lake-error.ts'
 import { partitionName } from '../manifest-names.ts'
 import {
   checkpointName,
@@ -12,18 +10,18 @@ import {
   type SegmentCheckpoint,
 } from '../segment-checkpoint.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
-import { createExclusive, fsyncFolder, makeFolder, removeFile } from './durable-files.ts'
+import type { Blobs } from './blobs.ts'
 
+export const MANIFESTS = 'manifests'
 export const CHECKPOINTS = 'checkpoints'
 
-export class LocalCheckpoints {
-  readonly #root: string
+export class CheckpointFiles {
+  readonly #blobs: Blobs
   readonly #dataset: string
   readonly #read = new Map<number, { readonly name: string; readonly found: SegmentCheckpoint | LakeError }>()
 
-  /** @param root the folder of all manifests */
-  constructor(root: string, dataset: string) {
-    this.#root = root
+  constructor(blobs: Blobs, dataset: string) {
+    this.#blobs = blobs
     this.#dataset = dataset
   }
 
@@ -48,8 +46,9 @@ export class LocalCheckpoints {
     const end = segments.at(-1)!.end
     const number = 1 + Math.max(0, ...before.map((name) => checkpointNumber(name) ?? 0))
     const text = checkpointText({ format: 1, dataset: this.#dataset, partition, end, segments })
-    await makeFolder(this.#folder(partition))
-    await createExclusive(join(this.#folder(partition), checkpointName(partition, end, number)), text, this.#root)
+    const folder = folderOf(partition)
+    await this.#blobs.makeFolder(folder)
+    await this.#blobs.create(`${folder}/${checkpointName(partition, end, number)}`, text, { sign: MANIFESTS })
     await this.#remove(partition, before)
   }
 
@@ -60,14 +59,14 @@ export class LocalCheckpoints {
   }
 
   async #remove(partition: number, names: readonly string[]): Promise<void> {
-    for (const name of names) await removeFile(join(this.#folder(partition), name))
-    if (names.length > 0) await fsyncFolder(this.#folder(partition))
+    for (const name of names) await this.#blobs.remove(`${folderOf(partition)}/${name}`)
+    if (names.length > 0) await this.#blobs.settle([folderOf(partition)])
   }
 
   async #tryRead(partition: number, name: string): Promise<SegmentCheckpoint | LakeError> {
-    const path = join(this.#folder(partition), name)
+    const path = `${folderOf(partition)}/${name}`
     try {
-      return readCheckpoint(await readFile(path, 'utf8'), path, this.#dataset, partition)
+      return readCheckpoint(await this.#blobs.read(path), this.#blobs.nameOf(path), this.#dataset, partition)
     } catch (error) {
       // One of a later format is not needed either: the manifests are there.
       if (error instanceof LakeError) return error
@@ -76,15 +75,10 @@ export class LocalCheckpoints {
   }
 
   async #names(partition: number): Promise<readonly string[]> {
-    try {
-      return (await readdir(this.#folder(partition))).filter((name) => checkpointNumber(name) !== null)
-    } catch (error) {
-      if (isMissing(error)) return []
-      throw error
-    }
+    return (await this.#blobs.names(folderOf(partition))).filter((name) => checkpointNumber(name) !== null)
   }
+}
 
-  #folder(partition: number): string {
-    return join(this.#root, partitionName(partition), CHECKPOINTS)
-  }
+function folderOf(partition: number): string {
+  return `${MANIFESTS}/${partitionName(partition)}/${CHECKPOINTS}`
 }

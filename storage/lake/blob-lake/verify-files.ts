@@ -1,24 +1,24 @@
 /** Reads every file that a manifest names and compares bytes and checksum: for `doctor --deep`, not for each query. */
-import { join } from 'node:path'
 import { generationFiles } from '../generation-manifest.ts'
 import type { FileReport } from '../lake.ts'
 import { isMissing } from '../lake-error.ts'
 import { lastingFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile } from '../segment-manifest.ts'
-import { fingerprint } from './durable-files.ts'
-import type { LocalGenerations } from './local-generations.ts'
-import type { LocalSegments } from './local-segments.ts'
+import type { BlobGenerations } from './blob-generations.ts'
+import type { BlobSegments } from './blob-segments.ts'
+import type { Blobs } from './blobs.ts'
+import { OTHER_CHECKSUM, otherSize } from './file-faults.ts'
 
-export async function verifyLocalFiles(
-  folder: string,
-  segments: LocalSegments,
-  generations: LocalGenerations,
+export async function verifyFiles(
+  blobs: Blobs,
+  segments: BlobSegments,
+  generations: BlobGenerations,
 ): Promise<FileReport> {
   const problems = (await generations.unreadable()).map(({ error }) => error.message)
   let bytes = 0
   const files = await neededFiles(segments, generations)
   for (const file of files) {
-    const problem = await compare(join(folder, file.path), file)
+    const problem = await compare(blobs, file)
     if (problem !== null) problems.push(problem)
     bytes += file.bytes
   }
@@ -26,7 +26,7 @@ export async function verifyLocalFiles(
 }
 
 /** Partials before every generation's boundary may have been removed; all other files must exist. */
-async function neededFiles(segments: LocalSegments, generations: LocalGenerations): Promise<LakeFile[]> {
+async function neededFiles(segments: BlobSegments, generations: BlobGenerations): Promise<LakeFile[]> {
   const kept = await generations.list()
   const counted = (partition: number): number =>
     kept.length === 0 ? 0 : Math.min(...kept.map((generation) => generation.boundary[partition] ?? 0))
@@ -40,12 +40,13 @@ async function neededFiles(segments: LocalSegments, generations: LocalGeneration
   return [...new Map(files.map((file) => [file.path, file])).values()]
 }
 
-async function compare(path: string, file: LakeFile): Promise<string | null> {
+async function compare(blobs: Blobs, file: LakeFile): Promise<string | null> {
+  const name = blobs.nameOf(file.path)
   try {
-    const print = await fingerprint(path)
-    if (print.bytes !== file.bytes) return `'${path}' has ${print.bytes} bytes, but its manifest says ${file.bytes}`
-    return print.sha256 === file.sha256 ? null : `'${path}' does not have the checksum in its manifest`
+    const print = await blobs.fingerprint(file.path)
+    if (print.bytes !== file.bytes) return `'${name}' ${otherSize(print.bytes, file.bytes)}`
+    return print.sha256 === file.sha256 ? null : `'${name}' ${OTHER_CHECKSUM}`
   } catch (error) {
-    return isMissing(error) ? `'${path}' is missing` : `'${path}' cannot be read: ${String(error)}`
+    return isMissing(error) ? `'${name}' is missing` : `'${name}' cannot be read: ${String(error)}`
   }
 }

@@ -1,24 +1,21 @@
-/** What repairs need of segments in a local or shared folder: what is damaged, what files there are, and a way to put a manifest in its place. */
-import { link, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+/** What repairs need of segments: what is damaged, what files there are, and a way to put a manifest in its place. */
+import { randomBytes } from 'node:crypto'
 import type { LandedFile } from '../lake.ts'
-import { explainFault, LakeError } from '../lake-error.ts'
+import { LakeError } from '../lake-error.ts'
 import { manifestPath, parseSegmentFile, parseSegmentName, segmentManifestName } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
-import { fsyncFolder, randomName, replaceAtomically } from './durable-files.ts'
-import type { LocalSegments } from './local-segments.ts'
+import type { BlobSegments } from './blob-segments.ts'
+import type { Blobs } from './blobs.ts'
+import { MANIFESTS } from './checkpoint-files.ts'
 
-const NOTHING = { before: (): void => {}, after: (): void => {} }
+export class SegmentRepair {
+  readonly #blobs: Blobs
+  readonly #segments: BlobSegments
 
-export class LocalSegmentRepair {
-  readonly #folder: string
-  readonly #segments: LocalSegments
-
-  /** @param folder of the dataset */
-  constructor(folder: string, segments: LocalSegments) {
-    this.#folder = folder
+  constructor(blobs: Blobs, segments: BlobSegments) {
+    this.#blobs = blobs
     this.#segments = segments
   }
 
@@ -36,11 +33,13 @@ export class LocalSegmentRepair {
   }
 
   async landedFiles(partition: number): Promise<readonly LandedFile[]> {
-    return [...(await this.#segments.present())].flatMap((path) => {
+    const landed: LandedFile[] = []
+    for (const path of await this.#segments.present()) {
       const parsed = parseSegmentFile(path)
-      if (parsed?.partition !== partition) return []
-      return [{ start: parsed.start, kind: parsed.kind, path: join(this.#folder, path) }]
-    })
+      if (parsed?.partition !== partition) continue
+      landed.push({ start: parsed.start, kind: parsed.kind, path: await this.#blobs.bring(path) })
+    }
+    return landed
   }
 
   async restore(manifest: SegmentManifest): Promise<void> {
@@ -50,14 +49,8 @@ export class LocalSegmentRepair {
     await folders.checkpoints.drop(manifest.partition)
     await folders.makeRoom(name)
     const path = folders.pathOf(name)
-    if (isUnreadable) {
-      try {
-        await link(path, asideOf(path))
-      } catch (error) {
-        throw explainFault(error, 'cannot link', path)
-      }
-    }
-    await replaceAtomically(path, manifestText(manifest, manifestPath(name)), NOTHING, folders.root)
+    if (isUnreadable) await this.#blobs.copy(path, asideOf(path))
+    await this.#blobs.replace(path, manifestText(manifest, manifestPath(name)), { sign: MANIFESTS })
     this.#segments.forget()
   }
 
@@ -66,12 +59,7 @@ export class LocalSegmentRepair {
     const { folders } = this.#segments
     await folders.checkpoints.drop(parseSegmentName(name)!.partition)
     const path = folders.pathOf(name)
-    try {
-      await rename(path, asideOf(path))
-      await fsyncFolder(dirname(path))
-    } catch (error) {
-      throw explainFault(error, 'cannot rename', path)
-    }
+    await this.#blobs.move(path, asideOf(path))
     this.#segments.forget()
   }
 
@@ -82,11 +70,11 @@ export class LocalSegmentRepair {
     if (!manifests.has(name)) return damaged.has(name)
     throw new LakeError(
       'already-committed',
-      `lake: '${this.#segments.folders.pathOf(name)}' can be read; it is not replaced`,
+      `lake: '${this.#blobs.nameOf(this.#segments.folders.pathOf(name))}' can be read; it is not replaced`,
     )
   }
 }
 
 function asideOf(path: string): string {
-  return `${path}.damaged-${randomName()}`
+  return `${path}.damaged-${randomBytes(6).toString('hex')}`
 }

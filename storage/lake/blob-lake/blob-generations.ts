@@ -1,17 +1,16 @@
-/** Generations in a local or shared folder: `generations/g000001/`, and the file CURRENT that names the one that is served. */
-import { access, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+/** Generations: `generations/g000001/`, and the file CURRENT that names the one that is served. */
 import type { StepHook } from '#core/steps.ts'
 import { isContentPath } from '../content-names.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
 import type { StagedGeneration, UnreadableGeneration } from '../lake.ts'
-import { explainFault, isMissing, LakeError } from '../lake-error.ts'
+import { isMissing, LakeError } from '../lake-error.ts'
 import { generationId, generationNumber, isGenerationId } from '../manifest-names.ts'
 import { damaged, HEAL_GENERATION, manifestText, readGenerationManifest } from '../manifest-text.ts'
-import type { LakeFile } from '../segment-manifest.ts'
-import { createExclusive, fsyncFolder, makeFolder, removeFile, replaceAtomically } from './durable-files.ts'
-import { LocalContents } from './local-contents.ts'
+import { BlobContents } from './blob-contents.ts'
+import type { Blobs } from './blobs.ts'
 
+const GENERATIONS = 'generations'
+const CURRENT = 'CURRENT'
 const MANIFEST = 'manifest.json'
 
 /** A generation that has a manifest. */
@@ -19,28 +18,24 @@ type Published =
   | { readonly id: string; readonly manifest: GenerationManifest; readonly error: null }
   | { readonly id: string; readonly manifest: null; readonly error: LakeError }
 
-export interface LocalGenerationsOptions {
-  readonly folder: string
+export interface BlobGenerationsOptions {
+  readonly blobs: Blobs
   readonly dataset: string
   readonly step: StepHook
-  readonly resolve: (file: LakeFile) => string
 }
 
-export class LocalGenerations {
-  readonly #folder: string
+export class BlobGenerations {
+  readonly #blobs: Blobs
   readonly #dataset: string
   readonly #step: StepHook
-  readonly #resolve: (file: LakeFile) => string
-  readonly #contents: LocalContents
+  readonly #contents: BlobContents
   readonly #parsed = new Map<string, GenerationManifest>()
 
-  /** @param options.resolve throws LakeError for a file that is missing or has another size */
-  constructor(options: LocalGenerationsOptions) {
-    this.#folder = options.folder
+  constructor(options: BlobGenerationsOptions) {
+    this.#blobs = options.blobs
     this.#dataset = options.dataset
     this.#step = options.step
-    this.#resolve = options.resolve
-    this.#contents = new LocalContents(options.folder, async () => this.#named())
+    this.#contents = new BlobContents(options.blobs, async () => this.#named())
   }
 
   async current(): Promise<GenerationManifest | null> {
@@ -85,17 +80,16 @@ export class LocalGenerations {
   }
 
   async #currentId(): Promise<string | null> {
-    const path = join(this.#folder, 'CURRENT')
     let id: string
     try {
-      id = (await readFile(path, 'utf8')).trimEnd()
+      id = (await this.#blobs.read(CURRENT)).trimEnd()
     } catch (error) {
       if (isMissing(error)) return null
       throw error
     }
     if (isGenerationId(id)) return id
     throw damaged(
-      path,
+      this.#blobs.nameOf(CURRENT),
       `it must contain a generation id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` rewrites it)`,
       { remedy: HEAL_GENERATION },
     )
@@ -103,18 +97,19 @@ export class LocalGenerations {
 
   /** A published generation, parsed once; null if it does not exist, also if another process has just removed it. */
   async load(id: string): Promise<GenerationManifest | null> {
-    const path = join(this.#place(id), MANIFEST)
+    const place = manifestOf(id)
+    const path = this.#blobs.nameOf(place)
     const known = this.#parsed.get(id)
-    let text = ''
+    if (known && (await this.#blobs.stat(place)) !== null) return known
+    this.#parsed.delete(id)
+    if (known) return null
+    let text: string
     try {
-      if (known) await access(path)
-      else text = await readFile(path, 'utf8')
+      text = await this.#blobs.read(place)
     } catch (error) {
-      if (!isMissing(error)) throw error
-      this.#parsed.delete(id)
-      return null
+      if (isMissing(error)) return null
+      throw error
     }
-    if (known) return known
     const manifest = readGenerationManifest(text, path)
     if (manifest.id !== id || manifest.dataset !== this.#dataset) {
       throw damaged(path, `fields 'dataset' and 'id' are '${manifest.dataset}' and '${manifest.id}'`, {
@@ -127,32 +122,19 @@ export class LocalGenerations {
 
   /** Ids of all folders, published or not, oldest first. */
   async ids(): Promise<string[]> {
-    try {
-      const names = await readdir(join(this.#folder, 'generations'))
-      return names.filter(isGenerationId).sort((a, b) => generationNumber(a) - generationNumber(b))
-    } catch (error) {
-      if (isMissing(error)) return []
-      throw error
-    }
+    const names = await this.#blobs.names(GENERATIONS)
+    return names.filter(isGenerationId).sort((a, b) => generationNumber(a) - generationNumber(b))
   }
 
   async begin(): Promise<StagedGeneration> {
-    await makeFolder(join(this.#folder, 'generations'))
-    for (let number = generationNumber((await this.ids()).at(-1) ?? 'g0') + 1; ; number++) {
-      try {
-        await mkdir(this.#place(generationId(number)))
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
-        throw explainFault(error, 'cannot create the folder', this.#place(generationId(number)))
-      }
-      await fsyncFolder(join(this.#folder, 'generations'))
-      return this.#staged(generationId(number))
-    }
+    await this.#blobs.makeFolder(GENERATIONS)
+    for (let number = generationNumber((await this.ids()).at(-1) ?? 'g0') + 1; ; number++)
+      if (await this.#blobs.claimFolder(placeOf(generationId(number)))) return this.#staged(generationId(number))
   }
 
   async setCurrent(id: string): Promise<void> {
     if (!isGenerationId(id) || !(await this.load(id))) throw this.#unknown(id)
-    await replaceAtomically(join(this.#folder, 'CURRENT'), `${id}\n`, {
+    await this.#blobs.replace(CURRENT, `${id}\n`, {
       before: () => this.#step('generation:before-current'),
       after: () => this.#step('generation:current-swapped'),
     })
@@ -167,15 +149,16 @@ export class LocalGenerations {
       )
     }
     await this.#contents.touch(await this.#namedOnlyBy(id))
-    await removeFile(join(this.#place(id), MANIFEST))
+    await this.#blobs.remove(manifestOf(id))
     this.#parsed.delete(id)
     await this.clear(id)
   }
 
   /** Empties the folder of an unpublished generation. The newest folder itself is kept, so that its id is never reused. */
   async clear(id: string): Promise<void> {
-    for (const name of await readdir(this.#place(id))) await removeFile(join(this.#place(id), name))
-    if ((await this.ids()).at(-1) !== id) await rmdir(this.#place(id))
+    const place = placeOf(id)
+    for (const name of await this.#blobs.names(place)) await this.#blobs.remove(`${place}/${name}`)
+    if ((await this.ids()).at(-1) !== id) await this.#blobs.dropFolder(place)
   }
 
   /**
@@ -201,10 +184,6 @@ export class LocalGenerations {
     return [...own].filter((path) => isContentPath(path) && !others.has(path))
   }
 
-  #place(id: string): string {
-    return join(this.#folder, 'generations', id)
-  }
-
   #unknown(id: string): LakeError {
     return new LakeError(
       'generation-unknown',
@@ -218,27 +197,26 @@ export class LocalGenerations {
     return {
       id,
       stageFile: async (kind, name) =>
-        this.#contents.stage(`generations/${id}/${name}.${drafts++}.parquet`, kind, name, created),
+        this.#contents.stage(`${placeOf(id)}/${name}.${drafts++}.parquet`, kind, name, created),
       refer: (kind, name, file) => this.#contents.refer(kind, name, file),
       commit: (manifest) => this.#commit(id, manifest),
       discard: async () => {
         if (await this.load(id)) throw new RangeError(`lake: generation ${id} is published; remove it instead`)
-        await rm(this.#place(id), { recursive: true, force: true })
+        await this.#blobs.removeFolder(placeOf(id))
         await this.#contents.removeUnnamed(created)
       },
     }
   }
 
   async #commit(id: string, manifest: GenerationManifest): Promise<void> {
-    const path = join(this.#place(id), MANIFEST)
     if (manifest.id !== id || manifest.dataset !== this.#dataset) {
       throw new RangeError(
         `lake: the manifest of ${manifest.dataset} ${manifest.id} does not belong to ${this.#dataset} ${id}`,
       )
     }
-    const text = manifestText(manifest, path)
-    for (const file of generationFiles(manifest)) this.#resolve(file)
-    if (!(await createExclusive(path, text))) {
+    const text = manifestText(manifest, this.#blobs.nameOf(manifestOf(id)))
+    await this.#blobs.assertThere(generationFiles(manifest))
+    if (!(await this.#blobs.create(manifestOf(id), text))) {
       throw new LakeError(
         'already-committed',
         `lake, dataset '${this.#dataset}': generation ${id} is already published`,
@@ -246,6 +224,15 @@ export class LocalGenerations {
     }
     await this.#step('generation:published')
   }
+}
+
+/** The folder of a generation. */
+export function placeOf(id: string): string {
+  return `${GENERATIONS}/${id}`
+}
+
+function manifestOf(id: string): string {
+  return `${placeOf(id)}/${MANIFEST}`
 }
 
 function namedBy(manifests: readonly GenerationManifest[]): Set<string> {

@@ -1,10 +1,10 @@
 /** The folder of one partition's manifests: a folder per range of offsets, one of compacted segments, and one of checkpoints. */
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path/posix'
 import { isMissing, LakeError } from '../lake-error.ts'
 import { isRangeName, manifestPath, parsePartitionName, parseSegmentName, rangeName, WIDE } from '../manifest-names.ts'
 import { checkpointNumber, newestCheckpoint, type SegmentCheckpoint, stands } from '../segment-checkpoint.ts'
-import { FolderListing } from './folder-listing.ts'
-import { CHECKPOINTS, type LocalCheckpoints } from './local-checkpoints.ts'
+import type { Blobs, NamesInFolder } from './blobs.ts'
+import { CHECKPOINTS, type CheckpointFiles, MANIFESTS } from './checkpoint-files.ts'
 
 /** The name of a damaged manifest that a repair replaced or set aside. */
 export const ASIDE = /^(.+\.json)\.damaged-[0-9a-f]{12}$/
@@ -23,20 +23,22 @@ export interface PartitionListing {
 }
 
 export class PartitionFolder {
+  readonly #blobs: Blobs
   readonly #folder: string
   readonly #path: string
-  readonly #checkpoints: LocalCheckpoints
-  readonly #within: FolderListing
-  readonly #saved: FolderListing
-  readonly #listings = new Map<string, FolderListing>()
+  readonly #checkpoints: CheckpointFiles
+  readonly #within: NamesInFolder
+  readonly #saved: NamesInFolder
+  readonly #listings = new Map<string, NamesInFolder>()
 
   /** @param folder its name, such as p0003 */
-  constructor(root: string, folder: string, checkpoints: LocalCheckpoints) {
+  constructor(blobs: Blobs, folder: string, checkpoints: CheckpointFiles) {
+    this.#blobs = blobs
     this.#folder = folder
-    this.#path = join(root, folder)
+    this.#path = `${MANIFESTS}/${folder}`
     this.#checkpoints = checkpoints
-    this.#within = new FolderListing(this.#path, isRangeName)
-    this.#saved = new FolderListing(join(this.#path, CHECKPOINTS), (name) => checkpointNumber(name) !== null)
+    this.#within = blobs.namesIn(this.#path, isRangeName)
+    this.#saved = blobs.namesIn(`${this.#path}/${CHECKPOINTS}`, (name) => checkpointNumber(name) !== null)
   }
 
   /** Forces the next reading to list the folders, whatever their modification times. @param folder only this one, and the partition's */
@@ -82,11 +84,11 @@ export class PartitionFolder {
   }
 
   /** Only what belongs into the folder. */
-  #at(folder: string): FolderListing {
+  #at(folder: string): NamesInFolder {
     const known = this.#listings.get(folder)
     if (known) return known
-    const place = `manifests/${this.#folder}/${folder}`
-    const listing = new FolderListing(join(this.#path, folder), (name) => {
+    const place = `${this.#path}/${folder}`
+    const listing = this.#blobs.namesIn(place, (name) => {
       return isManifestOrAside(name) && dirname(manifestPath(ASIDE.exec(name)?.[1] ?? name)) === place
     })
     this.#listings.set(folder, listing)

@@ -1,0 +1,248 @@
+/**
+ * The lake over any storage that the port `Blobs` describes:
+ *   <place>/segments/p0000/<start>-<kind>-<random>.parquet, and <start>-raw-<random>.ndjson.zst
+ *   <place>/manifests/p0000/<first digits of start>/p0000-<start>.json
+ *   <place>/manifests/p0000/compacted/p0000-<start>-<end>.c.json
+ *   <place>/manifests/p0000/checkpoints/p0000-<end>-<number>.checkpoint
+ *   <place>/manifests/p0000-<start>.json, and p0000-<start>-<end>.c.json, as earlier versions had them, until they are moved
+ *   <place>/generations/g000001/manifest.json; of earlier versions also the files that it names
+ *   <place>/{states/<view>,dictionaries/<dictionary>}/<sha256>.parquet, which any number of generations name
+ *   <place>/CURRENT
+ *   <place>/VERIFIED
+ *   <place>/RUN, while a batch run writes
+ *   <place>/refusals/p0000.json, while the log of a partition is refused
+ * Files that readers use are never modified in place: they get their names when they are complete and durable. Unknown files are not touched.
+ */
+import type { Offset } from '#core/offsets.ts'
+import type { StepHook } from '#core/steps.ts'
+import type { GenerationManifest } from '../generation-manifest.ts'
+import type {
+  ChainsOptions,
+  FileReport,
+  Lake,
+  LakeWork,
+  LandedFile,
+  SegmentChain,
+  StagedFile,
+  StagedGeneration,
+  UnreadableGeneration,
+} from '../lake.ts'
+import { isMissing } from '../lake-error.ts'
+import type { LogRefusal } from '../log-refusal.ts'
+import { type RunRecord, readRun, runText } from '../run-record.ts'
+import type { CheckpointFault } from '../segment-checkpoint.ts'
+import type { UnreadableSegment } from '../segment-damage.ts'
+import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
+import { BlobGenerations } from './blob-generations.ts'
+import { BlobRefusals } from './blob-refusals.ts'
+import { BlobSegments, type SegmentCommit } from './blob-segments.ts'
+import type { Blobs } from './blobs.ts'
+import { checkpointFaults, writeCheckpoints } from './chain-checkpoints.ts'
+import type { ManifestFolders } from './manifest-folders.ts'
+import { SegmentRepair } from './segment-repair.ts'
+import { sweepOrphans } from './sweep-orphans.ts'
+import { verifyFiles } from './verify-files.ts'
+
+const VERIFIED = 'VERIFIED'
+const RUN = 'RUN'
+
+export interface BlobLakeParts {
+  readonly dataset: string
+  readonly blobs: Blobs
+  readonly locks: LakeLocks
+  readonly step: StepHook
+  /** see Lake.tableFolder */
+  tableFolder(): string
+  /** see Lake.moveManifests */
+  moveManifests(folders: ManifestFolders): Promise<number>
+}
+
+/** Who may do what, where the files are. */
+export interface LakeLocks {
+  /** see Lake.tryLock */
+  tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null>
+}
+
+/** @throws RangeError for a name that cannot be a folder's */
+export function assertDatasetName(dataset: string): void {
+  if (!/^[a-z][a-z0-9_]{0,62}$/.test(dataset))
+    throw new RangeError(`lake: '${dataset}' is not a valid dataset name (lower-case letters, digits and _)`)
+}
+
+export class BlobLake implements Lake {
+  readonly dataset: string
+  readonly #parts: BlobLakeParts
+  readonly #blobs: Blobs
+  readonly #segments: BlobSegments
+  readonly #repair: SegmentRepair
+  readonly #generations: BlobGenerations
+  readonly #refusals: BlobRefusals
+
+  constructor(parts: BlobLakeParts) {
+    const { dataset, blobs, step } = parts
+    this.#parts = parts
+    this.dataset = dataset
+    this.#blobs = blobs
+    this.#segments = new BlobSegments({ blobs, dataset, step })
+    this.#repair = new SegmentRepair(blobs, this.#segments)
+    this.#generations = new BlobGenerations({ blobs, dataset, step })
+    this.#refusals = new BlobRefusals(blobs)
+  }
+
+  tableFolder(): string {
+    return this.#parts.tableFolder()
+  }
+
+  resolve(file: LakeFile): string {
+    return this.#blobs.resolve(file)
+  }
+
+  check(files: Iterable<LakeFile>): Promise<void> {
+    return this.#blobs.check(files)
+  }
+
+  stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
+    return this.#segments.stage(partition, start, kind)
+  }
+
+  commitSegment(manifest: SegmentManifest): Promise<SegmentCommit> {
+    return this.#segments.commit(manifest)
+  }
+
+  chains(partitions: number, options: ChainsOptions = {}): Promise<readonly SegmentChain[]> {
+    return this.#segments.chains(partitions, options)
+  }
+
+  chain(partition: number, counted: Offset): Promise<SegmentChain> {
+    return this.#segments.chain(partition, counted)
+  }
+
+  unreadableSegments(): Promise<readonly UnreadableSegment[]> {
+    return this.#repair.unreadable()
+  }
+
+  readableSegments(): Promise<readonly SegmentManifest[]> {
+    return this.#repair.readable()
+  }
+
+  landedFiles(partition: number): Promise<readonly LandedFile[]> {
+    return this.#repair.landedFiles(partition)
+  }
+
+  restoreSegment(manifest: SegmentManifest): Promise<void> {
+    return this.#repair.restore(manifest)
+  }
+
+  setAsideSegment(name: string): Promise<void> {
+    return this.#repair.setAside(name)
+  }
+
+  moveManifests(): Promise<number> {
+    return this.#parts.moveManifests(this.#segments.folders)
+  }
+
+  checkpoint(counted: readonly Offset[]): Promise<number> {
+    return writeCheckpoints(this.#segments, counted)
+  }
+
+  checkpointFaults(): Promise<readonly CheckpointFault[]> {
+    return checkpointFaults(this.#segments)
+  }
+
+  async dropCheckpoint(partition: number): Promise<void> {
+    await this.#segments.folders.checkpoints.drop(partition)
+    this.#segments.forget()
+  }
+
+  commitCompacted(manifest: SegmentManifest): Promise<void> {
+    return this.#segments.commitCompacted(manifest)
+  }
+
+  current(): Promise<GenerationManifest | null> {
+    return this.#generations.current()
+  }
+
+  generations(): Promise<readonly GenerationManifest[]> {
+    return this.#generations.list()
+  }
+
+  unreadableGenerations(): Promise<readonly UnreadableGeneration[]> {
+    return this.#generations.unreadable()
+  }
+
+  generationIds(): Promise<readonly string[]> {
+    return this.#generations.ids()
+  }
+
+  generation(id: string): Promise<GenerationManifest | null> {
+    return this.#generations.load(id)
+  }
+
+  beginGeneration(): Promise<StagedGeneration> {
+    return this.#generations.begin()
+  }
+
+  setCurrent(id: string): Promise<void> {
+    return this.#generations.setCurrent(id)
+  }
+
+  removeGeneration(id: string): Promise<void> {
+    return this.#generations.remove(id)
+  }
+
+  removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
+    return this.#segments.removeReplaced(boundary, olderThanMs)
+  }
+
+  sweepOrphans(untouchedMs: number): Promise<number> {
+    return sweepOrphans(this.#blobs, this.#segments, this.#generations, untouchedMs)
+  }
+
+  verifyFiles(): Promise<FileReport> {
+    return verifyFiles(this.#blobs, this.#segments, this.#generations)
+  }
+
+  async verification(): Promise<VerificationRecord | null> {
+    try {
+      return readVerification(await this.#blobs.read(VERIFIED))
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+  }
+
+  recordVerification(record: VerificationRecord): Promise<void> {
+    return this.#blobs.replace(VERIFIED, verificationText(record))
+  }
+
+  async run(): Promise<RunRecord | null> {
+    try {
+      return readRun(await this.#blobs.read(RUN))
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+  }
+
+  async tellRun(run: RunRecord | null): Promise<void> {
+    if (run === null) await this.#blobs.remove(RUN)
+    else await this.#blobs.replace(RUN, runText(run))
+  }
+
+  refusals(): Promise<ReadonlyMap<number, LogRefusal>> {
+    return this.#refusals.all()
+  }
+
+  refuse(refusal: LogRefusal): Promise<void> {
+    return this.#refusals.add(refusal)
+  }
+
+  liftRefusal(partition: number): Promise<void> {
+    return this.#refusals.remove(partition)
+  }
+
+  tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null> {
+    return this.#parts.locks.tryLock(work)
+  }
+}

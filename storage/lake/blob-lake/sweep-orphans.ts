@@ -1,0 +1,39 @@
+/** Removes orphans of crashes: files that no manifest names. Only names that the lake itself generates are touched. */
+import { segmentFiles } from '../segment-files.ts'
+import { type BlobGenerations, placeOf } from './blob-generations.ts'
+import type { BlobSegments } from './blob-segments.ts'
+import type { Blobs } from './blobs.ts'
+
+const SEGMENT_FILE = /^segments\/p\d{4}\/(tmp_)?\d{16}-[a-z0-9_-]+-[0-9a-f]{12}\.(parquet|ndjson\.zst)(\.inprogress)?$/
+
+/** @returns bytes freed. Files are listed before the manifests are read, so that a file committed in between counts as referenced. */
+export async function sweepOrphans(
+  blobs: Blobs,
+  segments: BlobSegments,
+  generations: BlobGenerations,
+  untouchedMs: number,
+): Promise<number> {
+  const olderThanMs = (await blobs.nowMs()) - untouchedMs
+  const removeIfOld = async (path: string): Promise<number> => {
+    const found = await blobs.stat(path)
+    return found !== null && found.modifiedMs < olderThanMs && (await blobs.remove(path)) ? found.bytes : 0
+  }
+  const present = [...(await segments.present())].filter((path) => SEGMENT_FILE.test(path))
+  const manifests = await segments.all()
+  const named = new Set([...manifests.values()].flatMap(segmentFiles).map((file) => file.path))
+  const orphans = present.filter((path) => !named.has(path))
+  const unnamed = await generations.unnamedContents()
+  let freed = await blobs.sweepDrafts(untouchedMs)
+  for (const path of [...orphans, ...unnamed]) freed += await removeIfOld(path)
+  for (const id of await unpublished(generations)) {
+    const place = placeOf(id)
+    for (const name of await blobs.names(place)) freed += await removeIfOld(`${place}/${name}`)
+    if ((await blobs.names(place)).length === 0) await generations.clear(id)
+  }
+  return freed
+}
+
+async function unpublished(generations: BlobGenerations): Promise<string[]> {
+  const published = new Set(await generations.publishedIds())
+  return (await generations.ids()).filter((id) => !published.has(id))
+}
