@@ -13,6 +13,7 @@ import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
 import type { DatasetDefinition, MeasureKind, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 import type { Dashboard } from './panels/panel.ts'
+import type { Recurrence } from './series/recurrence.ts'
 import type { SinkDefinition } from './sink-definition.ts'
 import type { SourceDefinition } from './source-definition.ts'
 
@@ -178,6 +179,8 @@ export interface SeriesStep {
   /** type of the value that it reads */
   readonly type: string
   readonly rows: number
+  /** the earlier times that it looks at; null: it looks at rows */
+  readonly recurrence: Recurrence | null
   /** brings the result into the form of its type: no NaN, no infinity */
   readonly result: (sql: string) => string
 }
@@ -186,6 +189,7 @@ export interface CompiledSeriesColumn extends SqlColumn {
   readonly kind: SeriesColumnKind
   readonly expression: string
   readonly rows: number | null
+  readonly recurrence: Recurrence | null
   readonly label?: string
   /** measures of the view that it is calculated from, directly or by way of other columns */
   readonly measures: readonly string[]
@@ -193,6 +197,8 @@ export interface CompiledSeriesColumn extends SqlColumn {
   readonly steps: readonly SeriesStep[]
   /** how many earlier rows of its key it depends on; null: all of them */
   readonly rowsBack: number | null
+  /** how far back it looks besides, at earlier times, ms */
+  readonly reachMs: number
   /** whether it depends on the rows of other keys */
   readonly across: boolean
 }

@@ -24,6 +24,8 @@ export const DEFINITION_LIMITS = {
   panelsMax: 64,
   /** rows that a column of a series looks back over; smoothed averages look back over 20 or 40 times as many */
   seriesRowsMax: 500,
+  /** earlier times that `usual` takes the mean of */
+  usualTimesMax: 52,
   /** digits of a DECIMAL that is summed: 10^10 of the largest values fit into the 38 digits of a sum */
   sumDigitsMax: 28,
   /** bytes of a dimension's value; an event with a larger one is unusable */

@@ -178,9 +178,20 @@ export type SeriesColumnKind =
   | ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank')
   | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop')
   | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi')
+  | 'usual'
 
 export interface SeriesColumnOptions {
   readonly label?: string
+}
+
+/** Of `usual`: which earlier times a row is compared with. */
+export interface UsualOptions extends SeriesColumnOptions {
+  /** from one of them to the next, by the clock of the query's time zone: '7d' is the same hour of the same weekday */
+  readonly every: Duration
+  /** how many of them, 1 to 52 */
+  readonly times: number
+  /** what a time without a row counts as: 0 (the default), or null to leave it out */
+  readonly absent?: 0 | null
 }
 
 /** A calculation over the rows of a series. */
@@ -190,6 +201,12 @@ export interface SeriesColumnDefinition<Name extends string = string> {
   readonly expression: string
   /** rows that it looks back over, or by */
   readonly rows?: number
+  /** usual: from one of the earlier times to the next, by the clock of the query's time zone */
+  readonly every?: Duration
+  /** usual: how many earlier times */
+  readonly times?: number
+  /** usual: what a time without a row counts as */
+  readonly absent?: 0 | null
   readonly label?: string
   /** only for TypeScript: the measures and columns that bare names refer to */
   readonly name?: Name

@@ -96,6 +96,14 @@ const seriesColumn = z.discriminatedUnion('kind', [
   uncounted('cumulativeSum'),
   uncounted('share'),
   uncounted('rank'),
+  z.strictObject({
+    kind: z.literal('usual'),
+    expression: text,
+    every: text,
+    times: z.number(),
+    absent: z.union([z.literal(0), z.null()]).optional(),
+    label,
+  }),
 ])
 
 const series = z.strictObject({

@@ -21,6 +21,7 @@ import type {
   SeriesDefinition,
   SeriesFill,
   TimeUnit,
+  UsualOptions,
   ViewDefinition,
   WindowDefinition,
 } from './definition-parts.ts'
@@ -98,6 +99,7 @@ export {
   rowsSinceMin,
   rsi,
   share,
+  usual,
   wilderAverage,
 } from './series-columns.ts'
 
@@ -195,6 +197,7 @@ export type {
   SinkDefinition,
   SourceDefinition,
   TimeUnit,
+  UsualOptions,
   ViewDefinition,
   WindowDefinition,
 }

@@ -129,29 +129,39 @@ describe('the calculations of series', () => {
   const kindOf = (name: string): string => (name === 'calculate' ? 'expression' : name)
 
   test('are complete, each with its rows', () => {
-    const documented = rows.map(([call]) => /^`(\w+)\(expression(, rows)?/.exec(call!)!.slice(1))
+    const documented = rows.map(([call]) => /^`(\w+)\(expression(?:, (rows|\{ every, times \}))?/.exec(call!)!.slice(1))
     const members = documented.map(([name, counted]) => [
       kindOf(name!),
-      counted === undefined ? ['label'] : ['rows', 'label'],
+      counted === undefined
+        ? ['label']
+        : counted === 'rows'
+          ? ['rows', 'label']
+          : ['every', 'times', 'absent', 'label'],
     ])
     expect(Object.fromEntries(members)).toEqual(DEFINITION_MEMBERS.calculations)
     expect(text).toContain(`from 1 to ${DEFINITION_LIMITS.seriesRowsMax} (\`seriesRowsMax\`)`)
+    expect(text).toContain(`from 1 to ${DEFINITION_LIMITS.usualTimesMax} (\`usualTimesMax\`)`)
     expect(text).toContain(`more than ${QUERY_LIMITS.filledRowsMax.toLocaleString('en')} (\`filledRowsMax\`)`)
   })
 
   test('read as many rows as they say', async () => {
     const trades = examples.get('trades')!
     for (const [call, , reads] of rows) {
-      const [, name, counted] = /^`(\w+)\(expression(, rows)?/.exec(call!)!
+      const [, name, counted] = /^`(\w+)\(expression(, rows|, \{)?/.exec(call!)!
       const builder = Object.entries(language).find(([exported]) => exported === name)![1] as (
         expression: string,
-        rows?: number,
+        rows?: number | language.UsualOptions,
       ) => language.SeriesColumnDefinition
-      const column = counted === undefined ? builder('close') : builder('close', 30)
+      const options = name === 'usual' ? ({ every: '7d', times: 30 } as const) : 30
+      const column = counted === undefined ? builder('close') : builder('close', options)
       const series = { one: { over: 'bars', grain: 'day', columns: { column } } } as const
       const { rowsBack, across } = (await compileDataset({ ...trades, series }, connection)).series.get('one')!
         .columns[0]!
-      const formula = reads!.replaceAll('`rows`', '30').replace('·', '*').replace(', of all keys', '')
+      const formula = reads!
+        .replaceAll('`rows`', '30')
+        .replace('·', '*')
+        .replace(', of all keys', '')
+        .replace(', and the rows at those times', '')
       expect([name, rowsBack]).toEqual([name, formula === 'all' ? null : new Function(`return ${formula}`)()])
       expect(across).toBe(reads!.includes('of all keys'))
     }

@@ -3,7 +3,7 @@
  * measures and the series' other columns; `rows` counts rows of the same key. How each is computed: docs/reference/definitions.md.
  */
 import type { ColumnIn } from './definition-checks.ts'
-import type { SeriesColumnDefinition, SeriesColumnKind, SeriesColumnOptions } from './definition-parts.ts'
+import type { SeriesColumnDefinition, SeriesColumnKind, SeriesColumnOptions, UsualOptions } from './definition-parts.ts'
 
 type Column<Text extends string> = SeriesColumnDefinition<ColumnIn<Text>>
 
@@ -226,6 +226,17 @@ export function rsi<const Text extends string>(
   options: SeriesColumnOptions = {},
 ): Column<Text> {
   return column('rsi', expression, rows, options)
+}
+/**
+ * Mean of the values at the same time of the week (or day …) before: `times` of them, `every` from one to the next. A time without a row
+ * counts as 0; times before the first row of the whole view are left out, and NULL is what is left of none.
+ *
+ * @example
+ * // mentions on four Mondays, none on the second: 10, –, 20, 60
+ * usual('mentions', { every: '7d', times: 2 }) // NULL, –, 5, 10
+ */
+export function usual<const Text extends string>(expression: Text, options: UsualOptions): Column<Text> {
+  return { kind: 'usual', expression, ...options }
 }
 /**
  * Sum of all values so far, from the key's first row of all time on.

@@ -5,6 +5,7 @@
  */
 import type { SeriesColumnKind } from '../definition-parts.ts'
 import { sumType } from '../measures/number-types.ts'
+import { BEGIN, type Recurrence, WALL } from './recurrence.ts'
 
 /** Windows of smoothed averages, in spans: what is older weighs less than 1e-17, which a double cannot tell from nothing. */
 export const EMA_SPANS = 20
@@ -14,6 +15,8 @@ export const WILDER_SPANS = 40
 export interface Windows {
   /** OVER (…): the rows of the same key up to this one; `back`: not more than so many before it */
   along(back?: number): string
+  /** OVER (…): the rows of the same key so many milliseconds before by the wall clock */
+  earlier(ms: number): string
   /** OVER (…): the rows of all keys at the same time, in the order of their keys */
   across: string
   /** OVER (…): the same rows, ranked by an order */
@@ -26,6 +29,7 @@ interface Input {
   readonly x: string
   readonly type: string
   readonly rows: number
+  readonly recurrence: Recurrence | null
 }
 
 export interface Calculation {
@@ -103,6 +107,16 @@ function rsiSql(changes: string, rows: number): string {
   return `list_transform([${both}], lambda _s: 100 * _s.gain / (_s.gain + _s.loss))[1]`
 }
 
+/** The value at each of the earlier times, the newest first; of an hour that the clock repeated, that of the later one. */
+function earlierSql(x: string, { everyMs, times, absent }: Recurrence, { earlier }: Windows): string {
+  const values = Array.from({ length: times }, (_, at) => {
+    const ms = everyMs * (at + 1)
+    const value = `arg_max_null(${x}, "time") ${earlier(ms)}`
+    return `CASE WHEN ${WALL} - ${ms} >= ${BEGIN} THEN ${absent === 0 ? `coalesce(${value}, 0)` : value} END`
+  })
+  return `[${values.join(', ')}]`
+}
+
 export const CALCULATIONS: Readonly<Record<SeriesColumnKind, Calculation>> = {
   expression: { ...plain, numeric: false, window: null, value: ({ x }) => x },
   lag: lagged(false, (_input, w) => w),
@@ -139,5 +153,11 @@ export const CALCULATIONS: Readonly<Record<SeriesColumnKind, Calculation>> = {
     across: true,
     window: ({ x }, { ranked }) => `rank() ${ranked(`${x} DESC NULLS LAST`)}`,
     value: ({ x }, w) => `CASE WHEN ${x} IS NOT NULL THEN ${w} END`,
+  },
+  usual: {
+    ...plain,
+    numeric: true,
+    window: ({ x, recurrence }, windows) => earlierSql(x, recurrence!, windows),
+    value: (_input, w) => `list_avg(${w})`,
   },
 }

@@ -16,6 +16,7 @@ import {
   share,
   sliding,
   sum,
+  usual,
 } from '../definition.ts'
 import { DefinitionError } from '../definition-error.ts'
 
@@ -119,8 +120,24 @@ describe('a series is refused, with the place and a way out', () => {
       "series 'bands', column 'a': unknown member 'row' (did you mean 'rows'?); known members: rows, label",
     ],
     [
+      { columns: { a: usual('volume', { every: '7d', times: 0 }) } },
+      "series 'bands', column 'a': usual over 0 times; use an integer from 1 to 52",
+    ],
+    [
+      { columns: { a: usual('volume', { every: '36h', times: 2 }) } },
+      "series 'bands', column 'a': usual every 129600 s has no earlier times in rows of the grain 'day', of which it is not a multiple",
+    ],
+    [
+      { columns: { a: { kind: 'usual', expression: 'volume', every: '1 week', times: 2 } } },
+      "series 'bands', column 'a': every: '1 week' is not a duration (examples: 10s, 5m, 1h, 1d)",
+    ],
+    [
+      { columns: { a: usual('venue', { every: '7d', times: 2 }) } },
+      "series 'bands', column 'a': usual requires a numeric expression, but 'venue' has type VARCHAR",
+    ],
+    [
       { columns: { a: { kind: 'sma', expression: 'close' } } },
-      "series 'bands', column 'a': is not a calculation; use an expression, or one of expression, lag, difference, returns, movingAverage, movingSum, movingMin, movingMax, movingStddev, movingStddevPop, rowsSinceMax, rowsSinceMin, ema, wilderAverage, rsi, cumulativeSum, share, rank, for example movingAverage('close', 20)",
+      "series 'bands', column 'a': is not a calculation; use an expression, or one of expression, lag, difference, returns, movingAverage, movingSum, movingMin, movingMax, movingStddev, movingStddevPop, rowsSinceMax, rowsSinceMin, ema, wilderAverage, rsi, cumulativeSum, share, rank, usual, for example movingAverage('close', 20)",
     ],
   ])('%o', async (one, problem) => {
     expect(await problemsOf(one)).toContain(problem)
@@ -169,6 +186,14 @@ describe('a column', () => {
     )
     expect(column.measures).toEqual(['close', 'volume'])
     expect(column.steps.map(({ name }) => name)).toEqual(['mean', 'deviation', 'upper'])
+  })
+
+  test.each<[Record<string, string | SeriesColumnDefinition>, number, number]>([
+    [{ a: usual('volume', { every: '7d', times: 4 }) }, 0, 28],
+    [{ a: usual('b', { every: '1d', times: 2 }), b: usual('volume', { every: '7d', times: 1 }) }, 0, 9],
+    [{ a: 'volume - b', b: usual('c', { every: '1d', times: 3 }), c: movingAverage('volume', 5) }, 4, 3],
+  ])('of %o knows how far earlier times are', async (defined, rowsBack, days) => {
+    expect(await one(defined, 'a')).toMatchObject({ rowsBack, reachMs: days * 86_400_000 })
   })
 
   test('over a view with a window is one over its buckets', async () => {

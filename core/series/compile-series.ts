@@ -5,6 +5,7 @@ import { DEFINITION_LIMITS, NAME } from '../definition-limits.ts'
 import type { SeriesColumnDefinition, SeriesDefinition, SeriesFill } from '../definition-parts.ts'
 import type { SqlDialect } from '../dialect.ts'
 import { checkExpression, expressionSql } from '../expression.ts'
+import type { Grain } from '../grains.ts'
 import { isNumeric } from '../measures/number-types.ts'
 import { quoteName } from '../sql-names.ts'
 import { storedValue } from '../stored-value.ts'
@@ -13,6 +14,7 @@ import type { Say } from '../view-panes.ts'
 import { emptyRelation } from '../view-sql.ts'
 import { hasPanes, type PanedView } from '../view-time.ts'
 import { CALCULATIONS } from './calculations.ts'
+import { type Recurrence, reachMs, recurrenceOf } from './recurrence.ts'
 import { inOrder } from './series-order.ts'
 import { calculatedSql } from './series-sql.ts'
 
@@ -46,7 +48,7 @@ export async function compileSeries(input: SeriesInput): Promise<CompiledSeries 
     typeof text === 'string' ? { kind: 'expression', expression: text } : text,
   ])
   checkNames(columns, over, say)
-  for (const [column, definition] of columns) checkRows(column, definition, say)
+  for (const [column, definition] of columns) checkRows(column, definition, series.grain, say)
   const read = await readColumns(columns, over, input.dialect, say)
   if (problems.length > before) return null
   const ordered = inOrder(read)
@@ -54,7 +56,7 @@ export async function compileSeries(input: SeriesInput): Promise<CompiledSeries 
     say(`column '${ordered.circle[0]}'`, `it is calculated from itself, by way of ${ordered.circle.join(' → ')}`)
     return null
   }
-  const compiled = await compileColumns(ordered.order, over, input.dialect, say)
+  const compiled = await compileColumns(ordered.order, over, series.grain, input.dialect, say)
   if (problems.length > before) return null
   return {
     dataset: over.dataset,
@@ -130,7 +132,12 @@ function checkNames(columns: readonly [string, unknown][], over: CompiledView, s
   }
 }
 
-function checkRows(column: string, { kind, rows }: SeriesColumnDefinition, say: Say): void {
+function checkRows(column: string, definition: SeriesColumnDefinition, grain: Grain, say: Say): void {
+  const { kind, rows } = definition
+  if (kind === 'usual') {
+    const recurrence = recurrenceOf(definition, grain)
+    if (typeof recurrence === 'string') say(`column '${column}'`, recurrence)
+  }
   const { rowsMin } = CALCULATIONS[kind]
   if (rowsMin === null) return
   const least = kind === 'movingStddev' ? 2 : rowsMin
@@ -161,13 +168,14 @@ async function readColumns(
 async function compileColumns(
   columns: readonly Read[],
   over: CompiledView,
+  grain: Grain,
   dialect: SqlDialect,
   say: Say,
 ): Promise<ReadonlyMap<string, CompiledSeriesColumn>> {
   const known: SqlColumn[] = over.measures.map(({ name, type }) => ({ name, type }))
   const done = new Map<string, CompiledSeriesColumn>()
   for (const column of columns) {
-    const compiled = await compileColumn(column, { known, done, dialect })
+    const compiled = await compileColumn(column, { known, done, dialect, grain })
     if (typeof compiled === 'string') {
       say(`column '${column.name}'`, compiled)
       return done
@@ -178,10 +186,15 @@ async function compileColumns(
   return done
 }
 
+/** what rows have beside keys and values while they are calculated */
+const TIMES: readonly SqlColumn[] = ['time', '#wall', '#begin'].map((name) => ({ name, type: 'BIGINT' }))
+
 interface Compiling {
   /** measures, and the columns that are done */
   readonly known: readonly SqlColumn[]
   readonly done: ReadonlyMap<string, CompiledSeriesColumn>
+  /** of the series' rows where a query names none */
+  readonly grain: Grain
   readonly dialect: SqlDialect
 }
 
@@ -189,7 +202,7 @@ interface Compiling {
 async function compileColumn(read: Read, compiling: Compiling): Promise<CompiledSeriesColumn | string> {
   const { name, definition, used } = read
   const { kind, expression, label } = definition
-  const { known, done, dialect } = compiling
+  const { known, done, grain, dialect } = compiling
   const names = new Set(known.map((column) => column.name))
   const isBare = names.has(expression.trim())
   const value = await inputOf(isBare ? quoteName(expression.trim()) : `TRY((${expressionSql(expression, names)}))`)
@@ -197,15 +210,17 @@ async function compileColumn(read: Read, compiling: Compiling): Promise<Compiled
   if (CALCULATIONS[kind].numeric && !isNumeric(value.type))
     return `${kind} requires a numeric expression, but '${expression}' has type ${value.type}`
   const rows = definition.rows ?? 0
-  const inner = { text: isBare ? null : value.sql, used, type: value.type, rows }
+  // Its problems were said before.
+  const recurrence = kind === 'usual' ? (recurrenceOf(definition, grain) as Recurrence) : null
+  const inner = { text: isBare ? null : value.sql, used, type: value.type, rows, recurrence }
   const own: SeriesStep[] = []
   if (kind === 'rsi') {
     const change = `${name}#change`
     own.push({ ...inner, name: change, kind: 'difference', rows: 1, result: asIs })
-    own.push({ name, kind, text: null, used: [change], type: 'DOUBLE', rows, result: asIs })
+    own.push({ name, kind, text: null, used: [change], type: 'DOUBLE', rows, recurrence, result: asIs })
   } else own.push({ ...inner, name, kind, result: asIs })
   const [described] = await dialect.describe(
-    `SELECT ${quoteName(name)} FROM ${calculatedSql(emptyRelation([{ name: 'time', type: 'BIGINT' }, ...known]), own, [])}`,
+    `SELECT ${quoteName(name)} FROM ${calculatedSql(emptyRelation([...TIMES, ...known]), own, [])}`,
   )
   const result = shownValue(described!.type)
   if (result === null)
@@ -219,10 +234,12 @@ async function compileColumn(read: Read, compiling: Compiling): Promise<Compiled
     kind,
     expression,
     rows: CALCULATIONS[kind].rowsMin === null ? null : rows,
+    recurrence,
     label,
     measures: [...new Set(used.flatMap((one) => done.get(one)?.measures ?? [one]))],
     steps: [...new Set([...inputs.flatMap((one) => one.steps), ...steps])],
     rowsBack: added(inputs.length === 0 ? 0 : most(inputs.map(({ rowsBack }) => rowsBack)), back.reduce(added, 0)),
+    reachMs: Math.max(0, ...inputs.map((one) => one.reachMs)) + (recurrence === null ? 0 : reachMs(recurrence)),
     across: inputs.some(({ across }) => across) || CALCULATIONS[kind].across,
   }
 

@@ -2,11 +2,12 @@
 import type { SeriesStep } from '../compiled.ts'
 import { quoteName } from '../sql-names.ts'
 import { CALCULATIONS, type Windows } from './calculations.ts'
+import { WALL } from './recurrence.ts'
 
 /**
  * Rows with the results of the steps, which are calculated level by level: what needs no other step first. Windows stand alone in an
  * inner SELECT, whose lists end in the SELECT around it.
- * @param rows relation with `time`, the keys, and the values that the steps use
+ * @param rows relation with `time`, the keys, and the values that the steps use; with WALL and BEGIN where one looks at earlier times
  * @param keys names of the columns that tell one series from another
  */
 export function calculatedSql(rows: string, steps: readonly SeriesStep[], keys: readonly string[]): string {
@@ -37,8 +38,8 @@ function rawName({ name }: SeriesStep): string {
   return quoteName(`${name}#r`)
 }
 
-function inputOf({ name, text, used, type, rows }: SeriesStep) {
-  return { x: quoteName(text === null ? used[0]! : `${name}#x`), type, rows }
+function inputOf({ name, text, used, type, rows, recurrence }: SeriesStep) {
+  return { x: quoteName(text === null ? used[0]! : `${name}#x`), type, rows, recurrence }
 }
 
 function windowName({ name }: SeriesStep): string {
@@ -52,6 +53,7 @@ function windowsOf(keys: readonly string[]): Windows {
   return {
     along: (back) =>
       `OVER (${by}ORDER BY "time" ROWS BETWEEN ${back === undefined ? 'UNBOUNDED' : back} PRECEDING AND CURRENT ROW)`,
+    earlier: (ms) => `OVER (${by}ORDER BY ${WALL} RANGE BETWEEN ${ms} PRECEDING AND ${ms} PRECEDING)`,
     across: `OVER (PARTITION BY "time"${order} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)`,
     ranked: (by) => `OVER (PARTITION BY "time" ORDER BY ${by})`,
   }

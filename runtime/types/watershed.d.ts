@@ -20,7 +20,7 @@ declare module 'watershed' {
    */
   export function lookup<const Key extends string>(dictionary: string, key: Key, attribute: string): LookupDefinition<Key>;
   export { avg, boolAnd, boolOr, corr, count, countDistinct, covarPop, covarSamp, first, histogram, latest, max, maxBy, min, minBy, quantile, ratio, regrSlope, stddevPop, stddevSamp, sum, varPop, varSamp, };
-  export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, wilderAverage, };
+  export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, usual, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
   export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series, Panels = readonly PanelDefinition[]> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'tables' | 'sources' | 'sinks'> {
     /** the TIMESTAMP column that is the event time */
@@ -70,7 +70,7 @@ declare module 'watershed' {
    * })
    */
   export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases;
-  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, PanelDefinition, PanelKind, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SinkDefinition, SourceDefinition, TimeUnit, ViewDefinition, WindowDefinition, };
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, PanelDefinition, PanelKind, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SinkDefinition, SourceDefinition, TimeUnit, UsualOptions, ViewDefinition, WindowDefinition, };
   interface WindowDefinition {
     readonly size: Duration;
     readonly every: Duration;
@@ -422,6 +422,15 @@ declare module 'watershed' {
    */
   function share<const Text extends string>(expression: Text, options?: SeriesColumnOptions): Column<Text>;
   /**
+   * Mean of the values at the same time of the week (or day …) before: `times` of them, `every` from one to the next. A time without a row
+   * counts as 0; times before the first row of the whole view are left out, and NULL is what is left of none.
+   *
+   * @example
+   * // mentions on four Mondays, none on the second: 10, –, 20, 60
+   * usual('mentions', { every: '7d', times: 2 }) // NULL, –, 5, 10
+   */
+  function usual<const Text extends string>(expression: Text, options: UsualOptions): Column<Text>;
+  /**
    * Wilder's smoothed average: exponential with the weight 1 / rows, which begins with the mean of the first `rows` values.
    *
    * @example
@@ -620,6 +629,12 @@ declare module 'watershed' {
     readonly expression: string;
     /** rows that it looks back over, or by */
     readonly rows?: number;
+    /** usual: from one of the earlier times to the next, by the clock of the query's time zone */
+    readonly every?: Duration;
+    /** usual: how many earlier times */
+    readonly times?: number;
+    /** usual: what a time without a row counts as */
+    readonly absent?: 0 | null;
     readonly label?: string;
     /** only for TypeScript: the measures and columns that bare names refer to */
     readonly name?: Name;
@@ -633,6 +648,15 @@ declare module 'watershed' {
   type SourceDefinition = AddressedSource | FilesDefinition | KafkaDefinition;
   /** JSON encoding of a time: seconds, milliseconds or microseconds since 1970, or ISO 8601 text. */
   type TimeUnit = (typeof TIME_UNITS)[number];
+  /** Of `usual`: which earlier times a row is compared with. */
+  interface UsualOptions extends SeriesColumnOptions {
+    /** from one of them to the next, by the clock of the query's time zone: '7d' is the same hour of the same weekday */
+    readonly every: Duration;
+    /** how many of them, 1 to 52 */
+    readonly times: number;
+    /** what a time without a row counts as: 0 (the default), or null to leave it out */
+    readonly absent?: 0 | null;
+  }
   /** Of measures that divide. */
   interface FractionOptions<Where extends string = string> extends MeasureOptions<Where> {
     /** how people are shown the value; answers have the number itself */
@@ -713,7 +737,7 @@ declare module 'watershed' {
   type NumberFormat = (typeof NUMBER_FORMATS)[number];
   /** How a panel shows its numbers. */
   const PANEL_KINDS: readonly ['number', 'lines', 'stacked', 'bars', 'ranking', 'table', 'map', 'points', 'heat', 'histogram', 'funnel', 'candles', 'events'];
-  type SeriesColumnKind = ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank') | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop') | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi');
+  type SeriesColumnKind = ('expression' | 'lag' | 'difference' | 'returns' | 'cumulativeSum' | 'share' | 'rank') | ('movingAverage' | 'movingSum' | 'movingMin' | 'movingMax' | 'movingStddev' | 'movingStddevPop') | ('rowsSinceMax' | 'rowsSinceMin' | 'ema' | 'wilderAverage' | 'rsi') | 'usual';
   /** Each delivery is a POST of JSON. */
   interface WebhookSinkDefinition extends AnySink {
     readonly kind: 'webhook';

@@ -6,6 +6,7 @@ import { QUERY_LIMITS } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { BoundValues } from './bound-values.ts'
 import { isDays, longestMs, shortestMs } from './bucket-lengths.ts'
+import { earlierReachMs } from './earlier-rows-sql.ts'
 import type { QueryPlan } from './query-plan.ts'
 import type { SeriesNeeds, SeriesPlan } from './series-needs.ts'
 import { timeBucketSql } from './time-bucket.ts'
@@ -81,7 +82,9 @@ function spanSql({ plan, needs, states, fromMs, bound }: FillParts): string {
   const { grain, paneMs } = plan.buckets!
   const back = needs.rowsBack
   const lo =
-    fromMs === null || back === null ? 'min(_first)' : `greatest(min(_first), ${fromMs} - ${back * longestMs(grain)})`
+    fromMs === null || back === null
+      ? 'min(_first)'
+      : `greatest(min(_first), ${fromMs} - ${back * longestMs(grain) + earlierReachMs(needs, grain)})`
   const newest = `(SELECT ${timeBucketSql(grain, plan.timezone, paneMs, bound)} FROM (SELECT max(pane) AS pane FROM ${states}) WHERE pane IS NOT NULL)`
   const { toMs } = plan.query
   const hi = toMs === undefined ? newest : `least(${newest}, ${bound.bind(BigInt(toMs - 1))}::BIGINT)`

@@ -14,6 +14,8 @@ export interface SeriesNeeds {
   readonly steps: readonly SeriesStep[]
   /** rows before the first one that is asked for; null: all */
   readonly rowsBack: number | null
+  /** how far before it besides, at earlier times by the wall clock, ms */
+  readonly reachMs: number
   readonly across: boolean
 }
 
@@ -31,6 +33,7 @@ export function needsOf({ series, values, order, having, view }: SeriesPlan): Se
     measures: view.measures.map(({ name }) => name).filter((name) => used.has(name)),
     steps: [...new Set(columns.flatMap(({ steps }) => steps))],
     rowsBack: back.includes(null) ? null : Math.max(0, ...(back as number[])),
+    reachMs: Math.max(0, ...columns.map((column) => column.reachMs)),
     across: columns.some(({ across }) => across),
   }
 }

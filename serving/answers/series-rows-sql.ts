@@ -10,6 +10,7 @@ import { calculatedSql } from '#core/series/series-sql.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { BoundValues } from './bound-values.ts'
 import { longestMs } from './bucket-lengths.ts'
+import { assertRecurring, earlierReachMs, walledSql } from './earlier-rows-sql.ts'
 import { filledSql } from './filled-rows-sql.ts'
 import { dimensionsSql, filteredSql, groupedStates, rankedSql } from './merged-sql.ts'
 import { needsOf, type SeriesNeeds, type SeriesPlan } from './series-needs.ts'
@@ -17,6 +18,7 @@ import { needsOf, type SeriesNeeds, type SeriesPlan } from './series-needs.ts'
 /** The ranked and limited rows, as answerSql gives those of a view. @param states of the view, neither filtered nor cut */
 export function seriesRowsSql(plan: SeriesPlan, states: string, bound: BoundValues): string {
   const { query, dimensions, view } = plan
+  assertRecurring(plan)
   const needs = needsOf(plan)
   const filters = query.filters ?? []
   const isOfKeys = (condition: Condition<Filter>): boolean =>
@@ -46,7 +48,8 @@ export function seriesRowsSql(plan: SeriesPlan, states: string, bound: BoundValu
     ...after.map((condition) => dimensionsSql(view, condition, bound)),
   ]
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
-  const calculated = markedSql(calculatedSql(rows, needs.steps, dimensions), plan)
+  const walled = needs.reachMs === 0 ? rows : walledSql(plan, rows, filteredSql(view, states, {}, others, bound), bound)
+  const calculated = markedSql(calculatedSql(walled, needs.steps, dimensions), plan)
   return rankedSql(plan, `WITH ${ctes.join(', ')} SELECT * FROM ${calculated}${where}`, bound)
 }
 
@@ -64,10 +67,12 @@ function neededSql(
   fromMs: string | null,
 ): string | null {
   const { rowsBack, across } = needs
+  const { grain } = buckets!
   if (fromMs === null || rowsBack === null) return null
   const isFilled = series.fill !== null
   // With gaps filled, rows are as frequent as buckets; and a row that is added can show what is in the one before it.
-  const [since, count] = isFilled ? [`(${fromMs} - ${rowsBack * longestMs(buckets!.grain)})`, 1] : [fromMs, rowsBack]
+  const backMs = earlierReachMs(needs, grain) + (isFilled ? rowsBack * longestMs(grain) : 0)
+  const [since, count] = [backMs === 0 ? fromMs : `(${fromMs} - ${backMs})`, isFilled ? 1 : rowsBack]
   const within = [...dimensions.map(quoteName), `"time" < ${since}`].join(', ')
   const rows = `SELECT * FROM _keys QUALIFY "time" >= ${since} OR row_number() OVER (PARTITION BY ${within} ORDER BY "time" DESC) <= ${count}`
   // A column that compares keys needs all of them at each of these times.

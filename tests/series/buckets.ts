@@ -6,6 +6,8 @@ export type AskedGrain = 'minute' | 'hour' | 'day' | 'week' | 'month'
 export interface Buckets {
   readonly bucketOf: (ms: number) => number
   readonly nextOf: (bucket: number) => number
+  /** what the wall clock shows, rounded down to a whole minute, hour or day, as if it were UTC */
+  readonly wallOf: (bucket: number) => number
 }
 
 /** Two instants are in one bucket if the wall clock shows the same minute, hour, day … at both, and everywhere between. */
@@ -39,10 +41,20 @@ export function bucketsOf(grain: AskedGrain, timezone: string): Buckets {
       while (labelOf(at) === labelOf(bucket)) at += stepMs
       return at
     },
+    wallOf: (bucket) => {
+      const { year, month, day, hour, minute } = partsOf(bucket)
+      const shown = grain === 'day' ? [] : grain === 'hour' ? [hour] : [hour, minute]
+      const [h = 0, m = 0] = shown.map(Number)
+      return Date.UTC(Number(year), Number(month) - 1, Number(day), h, m)
+    },
+  }
+
+  function partsOf(ms: number): Partial<Record<Intl.DateTimeFormatPartTypes, string>> {
+    return Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, value]))
   }
 
   function label(ms: number): string {
-    const part = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, value]))
+    const part = partsOf(ms)
     const date = `${part.year}-${part.month}-${part.day}`
     if (grain === 'month') return date.slice(0, 7)
     if (grain === 'week') return String(Math.floor((Date.parse(date) / 86_400_000 + 3) / 7))

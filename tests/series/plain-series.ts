@@ -11,6 +11,8 @@ export interface PlainQuery {
   readonly bucketOf: (ms: number) => number
   /** start of the next bucket */
   readonly nextOf: (bucket: number) => number
+  /** what the wall clock shows at a bucket */
+  readonly wallOf: (bucket: number) => number
 }
 
 interface PlainRow {
@@ -32,6 +34,9 @@ export function plainSeries(ticks: readonly Tick[], query: PlainQuery): Row[] {
   for (const [, rows] of Map.groupBy(all, ({ time }) => time)) acrossRows(rows)
   for (const [, rows] of Map.groupBy(all, ({ values }) => JSON.stringify(query.by.map((name) => values[name]))))
     afterAcross(rows)
+  const begin = Math.min(...all.map(({ time }) => query.wallOf(time)))
+  for (const [, rows] of Map.groupBy(all, ({ values }) => JSON.stringify(query.by.map((name) => values[name]))))
+    earlierRows(rows, begin, query)
   return all
     .toSorted((a, b) => a.time - b.time)
     .map(({ time, values }) => ({ time: new Date(time).toISOString(), ...values }))
@@ -171,6 +176,26 @@ function acrossRows(rows: readonly PlainRow[]): void {
 function afterAcross(rows: readonly PlainRow[]): void {
   const parts = rows.map(({ values }) => values.part as number | null)
   for (const [at, value] of windowed(parts, 2, mean).entries()) rows[at]!.values.usual_part = value
+}
+
+/** The mean of a value at the same times of the days or weeks before. */
+function earlierRows(rows: readonly PlainRow[], begin: number, { wallOf }: PlainQuery): void {
+  const byWall = new Map(rows.map((row) => [wallOf(row.time), row]))
+  const usual = (row: PlainRow, name: string, days: number, times: number, absent: 0 | null): number | null => {
+    const walls = Array.from({ length: times }, (_, at) => wallOf(row.time) - (at + 1) * days * 86_400_000)
+    const known = walls.filter((wall) => wall >= begin)
+    const values = known.map((wall) => (byWall.get(wall)?.values[name] as number | null | undefined) ?? absent)
+    return mean(values.filter((value) => value !== null))
+  }
+  for (const row of rows) {
+    const { values } = row
+    const volume = usual(row, 'volume', 1, 2, 0)
+    values.usual_volume = volume
+    values.usual_close = usual(row, 'close', 7, 2, null)
+    values.usual_recent = usual(row, 'recent', 1, 1, 0)
+    values.score =
+      volume === null || values.volume === null ? null : ((values.volume as number) - volume) / Math.sqrt(volume + 1)
+  }
 }
 
 function placeOf(value: number | null, all: Numbers): number | null {

@@ -64,6 +64,8 @@ const asked: fc.Arbitrary<Asked> = fc
       ['usual_part'],
       ['best', 'recent'],
       ['trend', 'rising'],
+      ['score', 'usual_volume'],
+      ['usual_close', 'usual_recent'],
     ),
     newest: fc.option(fc.integer({ min: 1, max: 5 })),
   } as const)
@@ -71,9 +73,20 @@ const asked: fc.Arbitrary<Asked> = fc
     ...more,
     // Two weeks of minutes would be all of the test's work.
     grain: more.series === 'filled' && grain === 'minute' ? null : grain,
+    // Weeks and months have no earlier time that is a day ago.
+    measures: grain === 'week' || grain === 'month' ? withoutEarlier(more.measures) : more.measures,
     from: from !== null && to !== null ? Math.min(from, to) : from,
     to: from !== null && to !== null ? Math.max(from, to) + 1 : to,
   }))
+
+const EARLIER = ['usual_volume', 'usual_close', 'usual_recent', 'score']
+
+function withoutEarlier(measures: readonly string[] | null): readonly string[] {
+  const { views, series } = TICKS
+  const all = [...Object.keys(views.bars!.measures), ...Object.keys(series!.plain!.columns)]
+  const some = (measures ?? all).filter((name) => !EARLIER.includes(name))
+  return some.length === 0 ? ['close'] : some
+}
 
 interface Recorded {
   readonly partition: number
@@ -223,4 +236,20 @@ test.each([
     },
   )
   await fc.assert(property, { numRuns: runs, seed, interruptAfterTimeLimit: SEARCH_MS_MAX, endOnFailure: true })
+})
+
+test('rows of a grain that has no such earlier times are refused, unless they are not shown', async () => {
+  const platform = await openGenerated({ folder, engine, definition: TICKS, resident: true, segmentRecordsMax: 20 })
+  try {
+    const reply = async (query: string) => platform.app.inject(`/v1/datasets/ticks/views/plain?${query}`)
+    const refused = await reply('grain=month')
+    expect([refused.statusCode, refused.json().detail]).toEqual([
+      400,
+      "grain: column 'usual_volume': usual has no earlier times in rows of a month, which are not equally long; use another grain, or leave it out of 'measures'",
+    ])
+    expect((await reply('grain=week&measures=score')).statusCode).toBe(400)
+    expect((await reply('grain=week&measures=usual_close')).statusCode).toBe(200)
+  } finally {
+    await platform.close()
+  }
 })

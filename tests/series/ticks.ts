@@ -25,6 +25,7 @@ import {
   rsi,
   share,
   sum,
+  usual,
   wilderAverage,
 } from '#core/definition.ts'
 
@@ -50,6 +51,10 @@ const columns = {
   place: rank('volume'),
   best: rank('recent'),
   usual_part: movingAverage('part', 2),
+  usual_volume: usual('volume', { every: '1d', times: 2 }),
+  usual_close: usual('close', { every: '7d', times: 2, absent: null }),
+  score: '(volume - usual_volume) / sqrt(usual_volume + 1)',
+  usual_recent: usual('recent', { every: '1d', times: 1 }),
   rising: calculate("CASE WHEN change > 0 THEN 'up' WHEN change < 0 THEN 'down' END"),
 } as const
 

@@ -101,11 +101,12 @@ function describeSeries(series: CompiledSeries): Described['series'][number] {
     grain,
     grains: [...over.time.grains],
     fill: fill === null ? null : Object.fromEntries(fill),
-    columns: columns.map(({ name, kind, expression, rows, type, label, measures }) => ({
+    columns: columns.map(({ name, kind, expression, rows, recurrence, type, label, measures }) => ({
       name,
       kind,
       expression,
       rows,
+      recurrence,
       type,
       label,
       measures: [...measures],

@@ -56,6 +56,14 @@ const series = z.strictObject({
       kind: z.string(),
       expression: z.string(),
       rows: z.number().nullable().describe('Rows that it looks back over, or by'),
+      recurrence: z
+        .strictObject({
+          everyMs: z.number().describe('From one of the earlier times to the next, by the wall clock'),
+          times: z.number().describe('How many earlier times'),
+          absent: z.number().nullable().describe('What a time without a value counts as; null: it is left out'),
+        })
+        .nullable()
+        .describe('The earlier times whose mean it is; null: it looks at rows'),
       type: z.string(),
       label: name.optional(),
       measures: z.array(name).describe('Measures of the view that it is calculated from'),
