@@ -1,5 +1,6 @@
 /** Answers to meetup invitations (RSVPs), as the public stream of meetup.com gave them: who answers what, where, about which topics. */
 import {
+  calculate,
   count,
   countDistinct,
   defineDataset,
@@ -9,6 +10,7 @@ import {
   max,
   sliding,
   sum,
+  usual,
 } from '#core/definition.ts'
 
 /** measures that every view of answers has; an attendee is a member who said yes, and each guest that came along */
@@ -119,6 +121,14 @@ export default defineDataset({
         country_name: lookup('countries', 'country', 'name'),
       },
     },
+    topics: {
+      label: 'Topics by hour',
+      unnest: { topic: 'topics' },
+      dimensions: { topic: 'topic' },
+      time: ['hour', 'day', 'week'],
+      measures: { mentions: count({ label: 'Mentions' }) },
+      enrich: { category: lookup('topic_categories', 'topic', 'category') },
+    },
     group_summary: {
       label: 'Groups',
       dimensions: { group_id: 'group_id' },
@@ -160,6 +170,18 @@ export default defineDataset({
       enrich: { ...country, ...groupDetails, categories: lookup('topic_categories', 'topics', 'category') },
     },
   },
+  series: {
+    unusual_topics: {
+      label: 'Topics against what they usually have at this hour of the week',
+      over: 'topics',
+      grain: 'hour',
+      columns: {
+        usual_mentions: usual('mentions', { every: '7d', times: 4, label: 'Usual mentions' }),
+        // As of counts whose usual deviation is the square root of their mean: a rare topic that is named twice is nothing special.
+        score: calculate('(mentions - usual_mentions) / sqrt(usual_mentions + 1)', { label: 'Score' }),
+      },
+    },
+  },
   dashboard: [
     { section: 'Responses', kind: 'number', title: 'Answers', view: 'responses_by_country' },
     { kind: 'points', title: 'Responses on the map', view: 'responses_map' },
@@ -186,6 +208,10 @@ export default defineDataset({
     { kind: 'map', title: 'Where topics trend', view: 'trending_topics', dimensions: ['country'] },
     { kind: 'number', title: 'Mentions in 5 minutes', view: 'trending_topics', width: 4 },
     { kind: 'table', title: 'Top topics by country', view: 'trending_topics', dimensions: ['country', 'topic'] },
+    {
+      ...{ kind: 'table', title: 'Topics above what is usual at this hour of the week', view: 'unusual_topics' },
+      ...{ measures: ['mentions', 'usual_mentions', 'score'], order: '-score', limit: 15 },
+    },
     {
       section: 'Groups',
       kind: 'number',

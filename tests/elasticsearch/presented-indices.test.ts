@@ -107,6 +107,7 @@ describe.skipIf(missing !== null)('presented indices', () => {
       responses_map: 'all',
       activity: 'all',
       trending_topics: 'all',
+      topics: 'all',
       group_summary: 'all',
       event_summary: 'all',
       events: 'some',
