@@ -177,7 +177,7 @@ export class BatchFixture {
       partials,
       rows,
       deadLetters,
-      timeRange: rows > 0 ? { minMs: 0, maxMs: 1 } : null,
+      timeRange: rows > 0 ? await this.#timeRange(relation) : null,
       late: { rows: Math.floor(rows / 10), maxMs: 5 },
       schemaHash: this.dataset.schemaHash,
       columns: this.dataset.rowColumns.map(({ name, type }) => ({ name, type })),
@@ -187,6 +187,13 @@ export class BatchFixture {
     expect(commit.outcome).toBe('committed')
     this.#landed.push(manifest)
     return manifest
+  }
+
+  async #timeRange(rows: string): Promise<NonNullable<SegmentManifest['timeRange']>> {
+    const [range] = await this.connection.rows<{ minMs: number; maxMs: number }>(
+      `SELECT min(_time) AS "minMs", max(_time) AS "maxMs" FROM ${rows}`,
+    )
+    return range!
   }
 
   run(options: Partial<BatchRunOptions> & Pick<BatchRunOptions, 'mode'>): Promise<GenerationManifest | null> {

@@ -30,8 +30,10 @@ export const STATE_METRICS = {
     'events before the open segments in which the value of a column could not be converted; per column',
   watershed_gap_offsets: 'offsets that were lost before they were read',
   watershed_verify_equal:
-    '1 if the last completed verify found every view equal to its recount, 0 if it found a difference, -1 if none was completed yet',
+    '1 if the last completed verify found every view equal to its recount, 0 if it found a difference or a slice of history differed that was not found equal since, -1 if none was completed yet',
   watershed_verify_timestamp_seconds: 'Unix time at which the last verify was completed; 0 if none was completed yet',
+  watershed_verify_whole_timestamp_seconds:
+    'everything that was counted at this Unix time has been found equal since, at once or in slices; 0 if not yet',
   watershed_source_up:
     '1 if the source is read or waits for its next poll, 0 if it is paused, failing or not run; per source',
   watershed_source_events: 'events of the source in the log, dead letters included; per source',

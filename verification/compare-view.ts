@@ -35,6 +35,11 @@ export interface ViewSides {
   readonly recounted: Relation
 }
 
+/** Those rows of a relation that meet the condition. */
+export function rowsWithin({ sql, parameters }: Relation, condition: string): Relation {
+  return { sql: condition === 'true' ? sql : `(SELECT * FROM ${sql} WHERE ${condition})`, parameters }
+}
+
 /** Reads each side once. The caller ensures that both have the same position. */
 export async function compareView(
   connection: EngineConnection,

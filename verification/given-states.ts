@@ -14,7 +14,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
-import { compareView, DIFFERENCES_SHOWN_MAX, type ViewComparison, type ViewSides } from './compare-view.ts'
+import { compareView, DIFFERENCES_SHOWN_MAX, rowsWithin, type ViewComparison, type ViewSides } from './compare-view.ts'
 
 /** The same states merged in another order differ by the rests of doubles at most, which are far below this. */
 const ORDER_ERROR = { relative: 1e-9, absolute: 1e-12 } as const
@@ -48,6 +48,8 @@ function givenFrom({ name, hash }: CompiledView, { partials, rows, end }: Segmen
 export interface GivenSides extends ViewSides {
   /** relation of the typed rows that are recounted */
   readonly rows: string
+  /** the condition on presented rows that both sides meet already */
+  readonly within: string
   readonly given: readonly LakeFile[]
   /** not null: the merged rows are not compared */
   readonly lost: string | null
@@ -57,19 +59,20 @@ export async function compareWithGiven(
   connection: EngineConnection,
   view: CompiledView,
   lake: Pick<Lake, 'resolve' | 'check'>,
-  { merged, recounted, rows, given, lost }: GivenSides,
+  { merged, recounted, rows, within, given, lost }: GivenSides,
 ): Promise<ViewComparison> {
   await lake.check(given)
   const folded = quoteName(`verify_f_${view.name}`)
   try {
     await connection.run(`CREATE OR REPLACE TEMP TABLE ${folded} AS ${view.partialSql(rows)}`)
-    const alone = await compareView(connection, view, { merged: { sql: presented(view, folded) }, recounted })
+    const foldedRows = rowsWithin({ sql: presented(view, folded) }, within)
+    const alone = await compareView(connection, view, { merged: foldedRows, recounted })
     if (lost !== null) return alone
     const kept = readParquetSql(given.map((file) => lake.resolve(file)))
     const all = `(SELECT * FROM ${kept} UNION ALL BY NAME SELECT * FROM ${folded})`
     const whole = await compareView(connection, view, {
       merged,
-      recounted: { sql: withBounds(view, presented(view, all)) },
+      recounted: rowsWithin({ sql: withBounds(view, presented(view, all)) }, within),
     })
     return {
       ...whole,

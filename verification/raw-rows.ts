@@ -2,9 +2,10 @@
  * All usable events up to given positions, read again from their sources: raw events of closed segments from the
  * lake, and after them the log, decoded again. Partials and generations are not read.
  */
-import type { CompiledDataset } from '#core/compiled.ts'
+import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
+import { hasPanes } from '#core/view-time.ts'
 import { createRowsTable, decodeBatch, typedColumnsSql } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
@@ -13,6 +14,7 @@ import { changedColumns } from '#storage/lake/stored-columns.ts'
 import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { jsonRowsSql } from './json-rows.ts'
+import { panesOf, type Slice, segmentsWithin } from './slice.ts'
 
 const TAIL_BATCH = { recordsMax: 25_000, bytesMax: 48 * 1024 * 1024 } as const
 
@@ -35,6 +37,7 @@ export interface RawPosition {
 /** Accounts for every offset of a partition: summarized + rows + deadLetters + gaps + holes = positions. */
 export interface PartitionCount {
   readonly partition: number
+  /** of a slice: the offsets of the segments that it reads, and of the log after them */
   readonly positions: number
   /** offsets whose raw events were removed by policy: they are not recounted, their states are taken as given */
   readonly summarized: number
@@ -49,8 +52,8 @@ export interface PartitionCount {
 }
 
 export interface RawRows {
-  /** relation with the dataset's typed rows */
-  readonly relation: string
+  /** relation with the dataset's typed rows, all of those at least that the view's part of the slice counts */
+  relationFor(view: CompiledView): string
   readonly counts: readonly PartitionCount[]
   /** of what was removed by policy: not among the rows */
   readonly summaries: readonly SegmentManifest[]
@@ -68,11 +71,20 @@ export class MovedOnError extends Error {
 
 let tables = 0
 
-/** @throws MovedOnError, LogRangeError (retention passed the positions): in both cases retry with a new snapshot */
-export async function rawRows(parts: RawParts, positions: readonly RawPosition[]): Promise<RawRows> {
+/**
+ * @param slice null: everything
+ * @throws MovedOnError, LogRangeError (retention passed the positions): in both cases retry with a new snapshot
+ */
+export async function rawRows(
+  parts: RawParts,
+  positions: readonly RawPosition[],
+  slice: Slice | null = null,
+): Promise<RawRows> {
   const { dataset, lake, connection } = parts
   const segments = await segmentsUpTo(parts, positions)
-  await lake.check(rowFiles(dataset, segments))
+  const ofPanes = slice === null ? segments : segmentsWithin(dataset, segments, panesOf(slice))
+  const views = [...dataset.views.values()]
+  await lake.check(rowFiles(dataset, views.every(hasPanes) ? ofPanes : segments))
   const table = `verify_tail_${dataset.name}_${++tables}`
   const drop = async (): Promise<void> => {
     await connection.run(`DROP TABLE IF EXISTS ${quoteName(table)}`)
@@ -81,10 +93,20 @@ export async function rawRows(parts: RawParts, positions: readonly RawPosition[]
     await createRowsTable(connection, dataset, table)
     const tails = new Map<number, TailCount>()
     for (const place of positions) tails.set(place.partition, await decodeTail(parts, place, table))
-    const closed = closedRowsSql(parts, segments)
-    const relation = `(SELECT * FROM ${closed} UNION ALL SELECT ${typedColumnsSql(dataset)} FROM ${quoteName(table)})`
-    const counts = await countRows(connection, relation, positions, segments, tails)
-    return { relation, counts, summaries: segments.filter(isSummary), drop }
+    const withTail = (closed: readonly SegmentManifest[]): string =>
+      `(SELECT * FROM ${closedRowsSql(parts, closed)} UNION ALL SELECT ${typedColumnsSql(dataset)} FROM ${quoteName(table)})`
+    const relations = { panes: withTail(ofPanes), all: withTail(segments) }
+    const counted = slice === null || !views.some(hasPanes) ? segments : ofPanes
+    const relation = counted === segments ? relations.all : relations.panes
+    const counts = await countRows(
+      connection,
+      relation,
+      positions,
+      { segments: counted, isWhole: slice === null },
+      tails,
+    )
+    const relationFor = (view: CompiledView): string => (hasPanes(view) ? relations.panes : relations.all)
+    return { relationFor, counts, summaries: segments.filter(isSummary), drop }
   } catch (error) {
     await drop()
     throw error
@@ -153,21 +175,21 @@ async function countRows(
   connection: EngineConnection,
   relation: string,
   positions: readonly RawPosition[],
-  segments: readonly SegmentManifest[],
+  { segments, isWhole }: { readonly segments: readonly SegmentManifest[]; readonly isWhole: boolean },
   tails: ReadonlyMap<number, TailCount>,
 ): Promise<PartitionCount[]> {
   const counted = await connection.rows<{ partition: number; rows: number; doubles: number }>(
     `SELECT _partition AS "partition", count(*) AS "rows", count(*) - count(DISTINCT _offset) AS doubles FROM ${relation} GROUP BY _partition`,
   )
-  return positions.map(({ partition, position }) => {
+  return positions.map(({ partition, closedEnd, position }) => {
     const all = segments.filter((segment) => segment.partition === partition)
     const own = all.filter((segment) => !isSummary(segment))
     const found = counted.find((row) => row.partition === partition)
     const sum = (of: (segment: SegmentManifest) => number): number => own.reduce((total, one) => total + of(one), 0)
     return {
       partition,
-      positions: position,
-      summarized: all.find(isSummary)?.end ?? 0,
+      positions: isWhole ? position : position - closedEnd + sum(({ start, end }) => end - start),
+      summarized: isWhole ? (all.find(isSummary)?.end ?? 0) : 0,
       rows: found?.rows ?? 0,
       doubles: found?.doubles ?? 0,
       deadLetters: (tails.get(partition)?.deadLetters ?? 0) + sum((segment) => segment.deadLetters),

@@ -2,16 +2,18 @@
  * Verifies that no event was lost or counted twice: at one snapshot, compares every view's merged rows with a recount from raw
  * events. The two share only the definition's expressions: the recount reads no partials, merges nothing and reads no generation. Where raw
  * events were removed by policy, the states that are kept of them are taken as given (given-states.ts).
- * Works while events arrive and generations are published; if the lake changes underneath, it starts again.
+ * A slice (slice.ts) is compared in the same way, at the cost of what it holds. Works while events arrive and generations are published; if the lake changes underneath, it starts again.
  */
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
+import type { StateRange } from '#storage/lake/state-ranges.ts'
 import { LogRangeError } from '#storage/log/event-log.ts'
-import { compareView, type Relation, type ViewComparison } from './compare-view.ts'
+import { compareView, type Relation, rowsWithin, type ViewComparison } from './compare-view.ts'
 import { compareWithGiven, givenFiles, lostStates } from './given-states.ts'
 import { MovedOnError, type PartitionCount, type RawParts, type RawPosition, rawRows } from './raw-rows.ts'
+import { panesOf, type Slice, withinSql } from './slice.ts'
 
 /** How often a verification is restarted before it fails. */
 const TRIES_MAX = 5
@@ -29,7 +31,10 @@ export interface MergedSnapshot {
 
 export interface VerifyParts extends Omit<RawParts, 'connection'> {
   readonly engine: { connect(): Promise<EngineConnection> }
-  snapshot(): Promise<MergedSnapshot>
+  /** @param panes states that can hold none of these need not be read */
+  snapshot(panes: StateRange): Promise<MergedSnapshot>
+  /** what is compared; default: everything */
+  readonly slice?: Slice | null
   readonly onView?: (view: string, done: number, total: number) => void
   readonly signal?: AbortSignal
 }
@@ -38,6 +43,8 @@ export interface VerifyReport {
   readonly dataset: string
   readonly equal: boolean
   readonly generation: string | null
+  /** what was compared; null: everything */
+  readonly slice: Slice | null
   readonly partitions: readonly PartitionCount[]
   readonly views: readonly ViewComparison[]
   /** what could not be compared, one sentence for each */
@@ -78,28 +85,33 @@ function movedOn(error: unknown): boolean {
 }
 
 async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Promise<Omit<VerifyReport, 'tookMs'>> {
-  const snapshot = await parts.snapshot()
-  const raw = await rawRows({ ...parts, connection }, snapshot.positions)
+  const { slice = null } = parts
+  const snapshot = await parts.snapshot(panesOf(slice))
+  const raw = await rawRows({ ...parts, connection }, snapshot.positions, slice)
   try {
     const views: ViewComparison[] = []
     const notes: string[] = []
     for (const view of parts.dataset.views.values()) {
       parts.signal?.throwIfAborted()
       parts.onView?.(view.name, views.length, parts.dataset.views.size)
-      const sides = { merged: snapshot.merged(view), recounted: { sql: `(${view.recountSql(raw.relation)})` } }
+      const rows = raw.relationFor(view)
+      const within = slice === null ? 'true' : withinSql(view, slice)
+      const recounted = rowsWithin({ sql: `(${view.recountSql(rows)})` }, within)
+      const sides = { merged: rowsWithin(snapshot.merged(view), within), recounted }
       const given = givenFiles(view, raw.summaries)
       const lost = lostStates(view, raw.summaries, snapshot.countedFrom(view))
       if (lost !== null) notes.push(lost)
       views.push(
         given.length === 0 && lost === null
           ? await compareView(connection, view, sides)
-          : await compareWithGiven(connection, view, parts.lake, { ...sides, rows: raw.relation, given, lost }),
+          : await compareWithGiven(connection, view, parts.lake, { ...sides, rows, within, given, lost }),
       )
     }
     const problems = [...countProblems(raw.counts), ...viewProblems(views)]
     const { name } = parts.dataset
     const equal = problems.length === 0
-    return { dataset: name, equal, generation: snapshot.generation, partitions: raw.counts, views, notes, problems }
+    const { generation } = snapshot
+    return { dataset: name, equal, generation, slice, partitions: raw.counts, views, notes, problems }
   } finally {
     await raw.drop()
   }

@@ -1,62 +1,102 @@
 /** watershed verify: recounts every view from raw events and compares with the merged answers, row by row. */
 import type { Command } from 'commander'
+import { type Slice, sliceText } from '#verification/slice.ts'
 import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { mergedSnapshot } from '../health/merged-snapshot.ts'
+import { withNextSlice } from '../health/prove-slice.ts'
 import { recordVerification } from '../health/record-verification.ts'
 import { stopSignal } from '../signals.ts'
-import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
+import { commandWith, type SharedOptions, wholeNumber, withWorkspace } from './command-options.ts'
 import { CommandError, EXIT_CODES } from './exit-codes.ts'
 import { printJson, printTable, say } from './output.ts'
 import type { Workspace } from './workspace.ts'
 
 export function verifyCommand(): Command {
-  return commandWith('verify', 'Recount every view of every loaded dataset from raw events, and compare').action(verify)
+  return commandWith('verify', 'Recount every view of every loaded dataset from raw events, and compare')
+    .option(
+      '--slices <number>',
+      'compare only the next of so many slices of history; after all of them everything was compared',
+      wholeNumber(1, SLICES_MAX),
+    )
+    .action(verify)
+}
+
+const SLICES_MAX = 366
+
+interface VerifyOptions extends SharedOptions {
+  readonly slices?: number
 }
 
 interface ToldReport extends VerifyReport {
-  /** offsets in the log that no answer includes yet; null: the log is unavailable */
+  /** offsets in the log that no answer includes yet; null: the log is unavailable, or a slice was compared */
   readonly behind: number | null
   /** series that are calculated from the compared views when they are asked for */
   readonly series: readonly string[]
 }
 
-async function verify(options: SharedOptions): Promise<void> {
+async function verify(options: VerifyOptions): Promise<void> {
   const stop = stopSignal()
-  const reports = await withWorkspace(options, 'serve', (workspace) => verifyAll(workspace, stop.signal)).finally(
-    stop.dispose,
-  )
+  const reports = await withWorkspace(options, 'serve', (workspace) =>
+    verifyAll(workspace, stop.signal, options.slices ?? null),
+  ).finally(stop.dispose)
   if (options.json) printJson(reports)
   else for (const report of reports) show(report)
   if (reports.some((report) => !report.equal)) process.exitCode = EXIT_CODES.different.code
 }
 
-/** @throws CommandError 'interrupted' if the signal came before the end */
-export async function verifyAll(workspace: Workspace, signal: AbortSignal): Promise<ToldReport[]> {
+/**
+ * @param slices null: everything is compared
+ * @throws CommandError 'interrupted' if the signal came before the end
+ */
+export async function verifyAll(
+  workspace: Workspace,
+  signal: AbortSignal,
+  slices: number | null = null,
+): Promise<ToldReport[]> {
   const reports: ToldReport[] = []
   for (const open of await workspace.all()) {
-    const report = await verifyDataset({
-      ...open,
-      scratchFolder: workspace.scratchFolder,
-      signal,
-      snapshot: () => mergedSnapshot(open),
-      onView: (view, done, total) => {
-        if (process.stderr.isTTY) say(`${open.dataset.name}: view ${done + 1} of ${total}, ${view}`)
-      },
-    }).catch((error) => {
-      if (!signal.aborted) throw error
-      throw new CommandError('interrupted', `verify was stopped before '${open.dataset.name}' was compared`)
-    })
-    await recordVerification(open.lake, report).catch((error: Error) =>
-      say(`${open.dataset.name}: the result could not be recorded for metrics: ${error.message}`),
-    )
-    reports.push({ ...report, behind: await behindOf(open, report), series: [...open.dataset.series.keys()] })
+    const compare = (slice: Slice | null): Promise<ToldReport> => verifyOne(workspace, open, signal, slice)
+    const report = slices === null ? await compare(null) : await withNextSlice(open.lake, slices, compare)
+    if (report === null)
+      throw new CommandError(
+        'busy',
+        `'${open.dataset.name}': another process compares a slice now; try again when it has ended`,
+      )
+    reports.push(report)
   }
   return reports
 }
 
+async function verifyOne(
+  workspace: Workspace,
+  open: OpenDataset,
+  signal: AbortSignal,
+  slice: Slice | null,
+): Promise<ToldReport> {
+  const report = await verifyDataset({
+    ...open,
+    scratchFolder: workspace.scratchFolder,
+    signal,
+    slice,
+    snapshot: (panes) => mergedSnapshot(open, panes),
+    onView: (view, done, total) => {
+      if (process.stderr.isTTY) say(`${open.dataset.name}: view ${done + 1} of ${total}, ${view}`)
+    },
+  }).catch((error) => {
+    if (!signal.aborted) throw error
+    throw new CommandError('interrupted', `verify was stopped before '${open.dataset.name}' was compared`)
+  })
+  await recordVerification(open.lake, report).catch((error: Error) =>
+    say(`${open.dataset.name}: the result could not be recorded for metrics: ${error.message}`),
+  )
+  return { ...report, behind: await behindOf(open, report), series: [...open.dataset.series.keys()] }
+}
+
 /** Events in the log beyond those compared: answers include them when a stream role has read them. */
-async function behindOf({ log }: OpenDataset, { partitions }: VerifyReport): Promise<number | null> {
+async function behindOf({ log }: OpenDataset, { partitions, slice }: VerifyReport): Promise<number | null> {
+  // Of a slice, the offsets of a partition do not say where it ends.
+  if (slice !== null) return null
   const ranges = await Promise.all(partitions.map(({ partition }) => log.range(partition))).catch(() => null)
   if (ranges === null) return null
   return ranges.reduce((sum, { end }, index) => sum + Math.max(0, end - partitions[index]!.positions), 0)
@@ -89,5 +129,6 @@ function show(report: ToldReport): void {
   for (const problem of report.problems) say(`different: ${problem}`)
   for (const { view, first } of report.views) for (const row of first) say(`  ${view}: ${JSON.stringify(row)}`)
   const took = `generation ${report.generation ?? 'none'}, ${(report.tookMs / 1_000).toFixed(1)} s`
-  say(report.equal ? `${report.dataset}: equal (${took})` : `${report.dataset}: NOT equal (${took})`)
+  const what = report.slice === null ? report.dataset : `${report.dataset}, ${sliceText(report.slice)}`
+  say(report.equal ? `${what}: equal (${took})` : `${what}: NOT equal (${took})`)
 }

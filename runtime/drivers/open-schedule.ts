@@ -2,7 +2,7 @@
 import { CronSchedule } from '#batch-layer/cron-schedule.ts'
 import type { BatchSchedule, BatchScheduleOptions } from '#batch-layer/schedule.ts'
 import { endsWithin } from '#core/ends-within.ts'
-import type { Configuration } from '../settings/settings.ts'
+import { type Configuration, patternOf } from '../settings/settings.ts'
 
 /** Creates it without starting it. @throws RangeError for an invalid cron pattern */
 export async function openSchedule(
@@ -37,7 +37,7 @@ export async function openScheduleLook(configuration: Configuration, dataset: st
     dataset,
     redis: { url, onLost: (message) => lost.reject(new RedisFault('unreachable', message)) },
     prefix: queuePrefixOf(configuration),
-    patterns: { incremental: configuration.batchIncrementalCron, full: configuration.batchFullCron },
+    patterns: { incremental: configuration.batchIncrementalCron, full: patternOf(configuration.batchFullCron) },
     // It adds no job.
     ...{ attempts: 1, retryMs: 0 },
   })

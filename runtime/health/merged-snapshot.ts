@@ -4,21 +4,26 @@ import { keyNames } from '#core/view-time.ts'
 import { uncountedOf } from '#serving/answers/counts-from.ts'
 import { BoundValues, stateFiles, statesSql } from '#serving/answers/merged-sql.ts'
 import { type ServedDataset, type Snapshot, SnapshotError, takeSnapshot } from '#serving/answers/snapshot.ts'
+import { ALL_PANES, type StateRange } from '#storage/lake/state-ranges.ts'
 import type { MergedSnapshot } from '#verification/verify-dataset.ts'
 
 const TRIES_MAX = 20
 
-/** Takes one snapshot of all views, as queries do, at a time when no flush is in progress. @throws SnapshotError, LakeError */
-export async function mergedSnapshot(served: ServedDataset): Promise<MergedSnapshot> {
+/**
+ * Takes one snapshot of all views, as queries do, at a time when no flush is in progress.
+ * @param panes files of generations that can hold none of these are not read
+ * @throws SnapshotError, LakeError
+ */
+export async function mergedSnapshot(served: ServedDataset, panes: StateRange = ALL_PANES): Promise<MergedSnapshot> {
   const snapshot = await wholeSnapshot(served)
-  for (const view of served.dataset.views.values()) await served.lake.check(stateFiles(view, snapshot))
+  for (const view of served.dataset.views.values()) await served.lake.check(stateFiles(view, snapshot, panes))
   return {
     generation: snapshot.generation?.id ?? null,
     positions: snapshot.partitions,
     countedFrom: (view: CompiledView) => uncountedOf(view, snapshot).map((lacks) => lacks?.offset ?? 0),
     merged: (view: CompiledView) => {
       const bound = new BoundValues()
-      const merged = view.mergeSql(statesSql(view, snapshot, served.lake, bound))
+      const merged = view.mergeSql(statesSql(view, snapshot, served.lake, bound, null, panes))
       return { sql: `(${view.presentSql(`(${merged})`, keyNames(view))})`, parameters: bound.parameters }
     },
   }

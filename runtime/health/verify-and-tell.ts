@@ -1,6 +1,7 @@
 /** Verifies a dataset, records the result in the lake, and reports it as a log line, as a failed verification is. */
 import type { JobProgress } from '#storage/jobs/job-record.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import { type Slice, sliceText } from '#verification/slice.ts'
 import { type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { mergedSnapshot } from './merged-snapshot.ts'
@@ -12,18 +13,22 @@ export interface VerifyAndTellOptions {
   readonly emit: Emit
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: JobProgress) => void
+  /** default: everything */
+  readonly slice?: Slice | null
 }
 
 /** @throws what made the verification fail, after it was told; the signal's reason if it was stopped */
 export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOptions): Promise<VerifyReport> {
-  const { emit, scratchFolder, signal, onProgress } = options
+  const { emit, scratchFolder, signal, onProgress, slice = null } = options
   const dataset = open.dataset.name
+  const what = slice === null ? `'${dataset}'` : `${sliceText(slice)} of '${dataset}'`
   try {
     const report = await verifyDataset({
       ...open,
       scratchFolder,
       signal,
-      snapshot: () => mergedSnapshot(open),
+      slice,
+      snapshot: (panes) => mergedSnapshot(open, panes),
       onView: (name, done, total) => onProgress?.({ name, done, total, leftMs: null }),
     })
     const different = report.views.reduce((sum, view) => sum + view.different, 0)
@@ -32,8 +37,8 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
       level: report.equal ? 'info' : 'error',
       dataset,
       message: report.equal
-        ? `verify of '${dataset}': ${report.views.length} views match the recount`
-        : `verify of '${dataset}' found differences: ${report.problems.join('; ')}. Run \`watershed verify\` for the rows, and \`watershed batch run --full\` to publish a recount`,
+        ? `verify of ${what}: ${report.views.length} views match the recount`
+        : `verify of ${what} found differences: ${report.problems.join('; ')}. Run \`watershed verify\` for the rows, and \`watershed batch run --full\` to publish a recount`,
       fields: { different, views: report.views.length, tookMs: report.tookMs },
     })
     await recordVerification(open.lake, report).catch((error: Error) =>
@@ -51,7 +56,7 @@ export async function verifyAndTell(open: OpenDataset, options: VerifyAndTellOpt
       name: 'verify-failed',
       level: 'error',
       dataset,
-      message: `verify of '${dataset}' failed: ${(error as Error).message}; it is retried in a while`,
+      message: `verify of ${what} failed: ${(error as Error).message}; it is retried in a while`,
     })
     throw error
   }

@@ -13,17 +13,20 @@ test('the result and the time of the last verification have a sample from the st
   const never = [
     'watershed_verify_equal{dataset="away",partition=""} -1',
     'watershed_verify_timestamp_seconds{dataset="away",partition=""} 0',
+    'watershed_verify_whole_timestamp_seconds{dataset="away",partition=""} 0',
   ]
   expect((await shown()).sort()).toEqual(
     [
       'watershed_verify_equal{dataset="shop",partition=""} -1',
       'watershed_verify_timestamp_seconds{dataset="shop",partition=""} 0',
+      'watershed_verify_whole_timestamp_seconds{dataset="shop",partition=""} 0',
       ...never,
     ].sort(),
   )
   await lake.recordVerification({ atMs: 1_700_000_000_500, equal: true, generation: 'g000001', fullFinishedAtMs: 5 })
   expect(await shown()).toContain('watershed_verify_equal{dataset="shop",partition=""} 1')
   expect(await shown()).toContain('watershed_verify_timestamp_seconds{dataset="shop",partition=""} 1700000000.5')
+  expect(await shown()).toContain('watershed_verify_whole_timestamp_seconds{dataset="shop",partition=""} 1700000000.5')
   await lake.recordVerification({ atMs: 1_700_000_100_000, equal: false, generation: 'g000002', fullFinishedAtMs: 6 })
   expect(await shown()).toContain('watershed_verify_equal{dataset="shop",partition=""} 0')
 })

@@ -1,8 +1,8 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { publishEmpty } from '#batch-layer/empty-generation-fixture.ts'
 import { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import { recordVerification } from './record-verification.ts'
-import { VerifyTurns } from './verify-turns.ts'
+import { FULL_RUN_OTHERS_MS, minuteOf, unprovedSlice, unverifiedFull, VerifyTurns } from './verify-turns.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -26,9 +26,15 @@ function open(): VerifyTurns {
     tried++
     if (gaveUp) return
     const { id } = (await lake.current())!
-    await recordVerification(lake, { equal: true, generation: id }, () => 7)
+    await recordVerification(lake, { equal: true, generation: id, tookMs: 2 }, () => 7)
   }
-  return new VerifyTurns({ lake, verify, isFree: () => free, elapsed: () => elapsedMs })
+  return new VerifyTurns({
+    due: () => unverifiedFull(lake),
+    othersMsMax: FULL_RUN_OTHERS_MS,
+    verify,
+    isFree: () => free,
+    elapsed: () => elapsedMs,
+  })
 }
 
 /** Looks every minute. @returns how often it verified meanwhile */
@@ -43,7 +49,13 @@ async function pass(ms: number): Promise<number> {
 
 test('a full run is verified at once, and that once', async () => {
   await turns.afterFull()
-  expect(await lake.verification()).toEqual({ atMs: 7, equal: true, generation: 'g000001', fullFinishedAtMs: 5 })
+  expect(await lake.verification()).toEqual({
+    atMs: 7,
+    equal: true,
+    generation: 'g000001',
+    fullFinishedAtMs: 5,
+    wholeSinceMs: 5,
+  })
   expect(tried).toBe(1)
   expect(await pass(24 * HOUR_MS)).toBe(0)
 })
@@ -87,4 +99,57 @@ test('after a stop nothing is verified', async () => {
   await turns.afterFull()
   await turns.stop()
   expect(await pass(24 * HOUR_MS)).toBe(0)
+})
+
+describe('slices of history', () => {
+  const NIGHTLY = '0 2 * * *'
+  const twoOClock = Date.UTC(2026, 0, 5, 2)
+  const begins = twoOClock + minuteOf('d') * MINUTE_MS
+
+  function proved(sliceAtMs: number): Promise<void> {
+    const proof = { startedAtMs: 0, nights: 14, done: 1, comparedBeforeMs: 0, engine: 'v1', sliceAtMs }
+    return lake.recordVerification({ atMs: 7, equal: true, generation: null, fullFinishedAtMs: null, proof })
+  }
+
+  test('one is due each night, some minutes after the time of the pattern, until it was proved', async () => {
+    expect(await unprovedSlice(lake, NIGHTLY, begins)).toBe(twoOClock)
+    await proved(begins - MINUTE_MS)
+    expect(await unprovedSlice(lake, NIGHTLY, begins - 1)).toBeNull()
+    expect(await unprovedSlice(lake, NIGHTLY, begins)).toBe(twoOClock)
+    await proved(begins + MINUTE_MS)
+    expect(await unprovedSlice(lake, NIGHTLY, begins + HOUR_MS)).toBeNull()
+    expect(await unprovedSlice(lake, NIGHTLY, begins + 24 * HOUR_MS)).toBe(twoOClock + 24 * HOUR_MS)
+  })
+
+  test('one that was proved under a clock that was ahead is proved again', async () => {
+    await proved(begins + 24 * HOUR_MS)
+    expect(await unprovedSlice(lake, NIGHTLY, begins + HOUR_MS)).toBe(twoOClock)
+  })
+
+  test('it begins at once, and one that failed is tried again', async () => {
+    let nowMs = begins + HOUR_MS
+    const verify = async (): Promise<void> => {
+      tried++
+      if (!gaveUp) await proved(nowMs)
+    }
+    gaveUp = true
+    turns = new VerifyTurns({
+      due: () => unprovedSlice(lake, NIGHTLY, nowMs),
+      verify,
+      isFree: () => free,
+      elapsed: () => elapsedMs,
+    })
+    expect(await pass(MINUTE_MS)).toBe(1)
+    expect(await pass(5 * MINUTE_MS)).toBe(1)
+    gaveUp = false
+    expect(await pass(HOUR_MS)).toBe(1)
+    nowMs += 24 * HOUR_MS
+    expect(await pass(2 * HOUR_MS)).toBe(1)
+  })
+
+  test('datasets have minutes of their own', () => {
+    const minutes = ['flights', 'meetup_rsvps', 'stock_quotes', 'course_clicks'].map(minuteOf)
+    expect(new Set(minutes).size).toBe(minutes.length)
+    expect(minutes.every((minute) => minute >= 0 && minute < 60)).toBe(true)
+  })
 })

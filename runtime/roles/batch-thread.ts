@@ -10,6 +10,7 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import { LogLossError } from '#storage/log/log-loss-error.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import type { Slice } from '#verification/slice.ts'
 import type { VerifyReport } from '#verification/verify-dataset.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
@@ -20,11 +21,12 @@ import { closeDataset, type OpenDataset, openDataset } from '../drivers/open-dat
 import { openDictionary } from '../drivers/open-dictionary.ts'
 import { openEngine } from '../drivers/open-engine.ts'
 import { openSchedule } from '../drivers/open-schedule.ts'
+import { withNextSlice } from '../health/prove-slice.ts'
 import { verifyAndTell } from '../health/verify-and-tell.ts'
-import { VerifyTurns } from '../health/verify-turns.ts'
+import { FULL_RUN_OTHERS_MS, unprovedSlice, unverifiedFull, VerifyTurns } from '../health/verify-turns.ts'
 import { JobCancelledError, JobRunner, type JobWork } from '../jobs/job-runner.ts'
 import { type JobWorkParts, verifyWork, workOf } from '../jobs/job-works.ts'
-import type { Configuration } from '../settings/settings.ts'
+import { type Configuration, patternOf } from '../settings/settings.ts'
 import { batchStatus } from './batch-status.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
@@ -47,6 +49,7 @@ class BatchOfDataset {
   readonly #parts: BatchParts
   readonly #stopping = new AbortController()
   readonly #verifyTurns: VerifyTurns
+  readonly #proofTurns: VerifyTurns
   readonly #guard: LogGuard
   readonly #jobs: JobRunner
   #schedule: BatchSchedule | null = null
@@ -58,10 +61,18 @@ class BatchOfDataset {
     this.open = parts.open
     this.#jobs = new JobRunner({ ledger: parts.jobs, work: (job) => this.#workOf(job) })
     this.#guard = new LogGuard({ ...parts.open, dataset: parts.open.dataset.name })
+    const { lake } = this.open
+    const isIdle = (): boolean => this.#schedule?.state().running === null
     this.#verifyTurns = new VerifyTurns({
-      lake: this.open.lake,
-      verify: () => this.#verify(),
-      isFree: () => this.#schedule?.state().running === null,
+      due: () => unverifiedFull(lake),
+      othersMsMax: FULL_RUN_OTHERS_MS,
+      verify: () => this.#verify((...told) => this.#verifyNow(...told)),
+      isFree: () => isIdle() && !this.#proofTurns.isRunning,
+    })
+    this.#proofTurns = new VerifyTurns({
+      due: async () => (this.#proofPattern === null ? null : unprovedSlice(lake, this.#proofPattern)),
+      verify: () => this.#prove(),
+      isFree: () => isIdle() && !this.#verifyTurns.isRunning,
     })
   }
 
@@ -76,7 +87,7 @@ class BatchOfDataset {
       compact: (signal) => this.#compact(signal),
       afterRun: (generation) => this.#afterRun(generation),
       incrementalPattern: configuration.batchIncrementalCron,
-      fullPattern: configuration.batchFullCron,
+      fullPattern: patternOf(configuration.batchFullCron),
       emit,
     })
     this.#schedule.start()
@@ -91,6 +102,7 @@ class BatchOfDataset {
     await this.#jobs.stop()
     await this.#schedule?.stop()
     await this.#verifyTurns.stop()
+    await this.#proofTurns.stop()
     await closeDataset(this.open)
   }
 
@@ -162,26 +174,48 @@ class BatchOfDataset {
   async #look(): Promise<void> {
     this.#current = await this.open.lake.current().catch(() => this.#current)
     if (this.#parts.configuration.verifyAfterFull) await this.#verifyTurns.look()
+    await this.#proofTurns.look()
   }
 
   async #afterRun(generation: GenerationManifest): Promise<void> {
     if (generation.mode === 'full' && this.#parts.configuration.verifyAfterFull) await this.#verifyTurns.afterFull()
   }
 
-  async #verify(): Promise<void> {
+  /** A verification that is noted as a job. */
+  async #verify(verify: JobWorkParts['verify']): Promise<void> {
     // What went wrong was told.
-    await this.#jobs
-      .noted(
-        { kind: 'verify', mode: null },
-        this.#stopping.signal,
-        verifyWork((...told) => this.#verifyNow(...told)),
-      )
-      .catch(() => {})
+    await this.#jobs.noted({ kind: 'verify', mode: null }, this.#stopping.signal, verifyWork(verify)).catch(() => {})
   }
 
-  #verifyNow(signal: AbortSignal, onProgress: (progress: JobProgress) => void): Promise<VerifyReport> {
+  #verifyNow(
+    signal: AbortSignal,
+    onProgress: (progress: JobProgress) => void,
+    slice: Slice | null = null,
+  ): Promise<VerifyReport> {
     const { open, scratchFolder, emit } = this.#parts
-    return verifyAndTell(open, { scratchFolder, emit, signal, onProgress })
+    return verifyAndTell(open, { scratchFolder, emit, signal, onProgress, slice })
+  }
+
+  /** Proves the next slice, and merges small segments, which otherwise only full runs do. */
+  async #prove(): Promise<void> {
+    const { lake } = this.open
+    const { proofNights } = this.#parts.configuration
+    const done = await withNextSlice(lake, proofNights, async (slice) => {
+      await this.#verify((signal, onProgress) => this.#verifyNow(signal, onProgress, slice))
+      return true
+    }).catch((error: Error) => this.#proofFailed(error))
+    if (done === true) await this.#compact(this.#stopping.signal).catch((error: Error) => this.#proofFailed(error))
+  }
+
+  #proofFailed(error: Error): void {
+    if (this.#stopping.signal.aborted) return
+    const dataset = this.open.dataset.name
+    const message = `the proof of a slice of '${dataset}' could not be made: ${error.message}; it is retried in a while`
+    this.#parts.emit({ name: 'verify-failed', level: 'error', dataset, message })
+  }
+
+  get #proofPattern(): string | null {
+    return patternOf(this.#parts.configuration.proofCron)
   }
 
   #workOf(job: JobRecord): JobWork {

@@ -9,6 +9,14 @@ const count = (min = 1, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.number(
 
 const MIB = 1024 * 1024
 
+/** a schedule that is never due */
+export const NEVER = 'never'
+
+/** @returns the cron pattern; null: never */
+export function patternOf(schedule: string): string | null {
+  return schedule === NEVER ? null : schedule
+}
+
 export const SETTINGS = z.strictObject({
   data: z
     .string()
@@ -257,9 +265,16 @@ export const SETTINGS = z.strictObject({
   batchFullCron: z
     .string()
     .default('0 2 * * *')
-    .describe('schedule of full runs, which recompute everything from raw events (cron, UTC)'),
+    .describe('schedule of full runs, which recompute everything from raw events (cron, UTC), or `never`'),
   keepGenerations: count(2, 1_000).default(5).describe('number of generations kept for rollback'),
   verifyAfterFull: z.boolean().default(true).describe('run `verify` after each full run'),
+  proofCron: z
+    .string()
+    .default(NEVER)
+    .describe(
+      'schedule of the proof in slices, which recounts a part of history each time (cron, UTC, and up to an hour later, by dataset), or `never`',
+    ),
+  proofNights: count(1, 366).default(14).describe('number of slices after which all of history has been proved'),
   dictionarySources: z
     .record(
       z.string().min(1),

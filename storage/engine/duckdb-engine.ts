@@ -11,12 +11,18 @@ import {
   type DuckDBValue,
   JSDuckDBValueConverter,
   StatementType,
+  version,
 } from '@duckdb/node-api'
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { EngineChunk } from './engine-chunk.ts'
 import { type Parameter, writtenStatement } from './written-statement.ts'
+
+/** e.g. 'v1.5.6' */
+export function engineVersion(): string {
+  return version()
+}
 
 export interface EngineOptions {
   /** default 2 */

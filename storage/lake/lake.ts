@@ -25,9 +25,9 @@ export interface StagedFile {
 
 /**
  * `batch`: only the holder publishes, compacts and removes. `source-…`: only the holder reads that source. `stream`: the holder folds the log; others may do the same, which is harmless, but
- * the lock tells them that they need not.
+ * the lock tells them that they need not. `proof`: the holder compares a slice of history; twice the same would be harmless, too.
  */
-export type LakeWork = 'batch' | 'stream' | `source-${string}` | `sink-${string}`
+export type LakeWork = 'batch' | 'stream' | 'proof' | `source-${string}` | `sink-${string}`
 
 export interface SegmentChain {
   readonly partition: number

@@ -1,0 +1,37 @@
+/** Proves the next slice of a dataset's history: one process at a time, each slice after the one that was recorded last. */
+import { engineVersion } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import type { VerificationRecord } from '#storage/lake/verification-record.ts'
+import { nextSlice } from '#verification/proof-cycle.ts'
+import type { Slice } from '#verification/slice.ts'
+
+/**
+ * Runs the work on the next slice; null: another process proves one now.
+ * @param nights slices of one round through all of history
+ * @throws LakeError, and what the work throws
+ */
+export async function withNextSlice<T>(
+  lake: Pick<Lake, 'chains' | 'verification' | 'tryLock'>,
+  nights: number,
+  work: (slice: Slice) => Promise<T>,
+): Promise<T | null> {
+  const lock = await lake.tryLock('proof')
+  if (lock === null) return null
+  try {
+    const chains = await lake.chains(0, { compacted: true })
+    const segments = chains.flatMap((chain) => chain.segments)
+    return await work(nextSlice({ nights, ...placeIn(await lake.verification(), nights) }, segments))
+  } finally {
+    await lock.release()
+  }
+}
+
+/** A round goes on where it was, unless it is over, or was cut otherwise. */
+function placeIn(
+  record: VerificationRecord | null,
+  nights: number,
+): { readonly done: number; readonly comparedBeforeMs: number | null } {
+  const { proof } = record ?? {}
+  const goesOn = proof?.nights === nights && proof.engine === engineVersion() && proof.done < nights
+  return goesOn ? proof : { done: 0, comparedBeforeMs: null }
+}

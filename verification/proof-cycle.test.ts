@@ -1,0 +1,57 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { overlaps, type StateRange } from '#storage/lake/state-ranges.ts'
+import { nextSlice } from './proof-cycle.ts'
+import type { Slice } from './slice.ts'
+
+const segment = fc
+  .record({ rows: fc.integer({ min: 0, max: 1_000 }), minMs: fc.integer({ min: -50, max: 1_000 }), ms: fc.nat(300) })
+  .map(({ rows, minMs, ms }) => ({ rows, timeRange: rows === 0 ? null : { minMs, maxMs: minMs + ms } }))
+
+type Segments = Parameters<typeof nextSlice>[1]
+
+/** The slices of one round; `more` arrive before the slice of each night. */
+function round(nights: number, segments: Segments, more: readonly Segments[] = []): Slice[] {
+  const slices: Slice[] = []
+  const all = [...segments]
+  for (let done = 0; done < nights; done++) {
+    all.push(...(more[done] ?? []))
+    const comparedBeforeMs = slices.at(-1)?.panes.beforeMs ?? null
+    slices.push(nextSlice({ nights, done, comparedBeforeMs }, all))
+  }
+  return slices
+}
+
+const has = ({ panes }: Slice, pane: number): boolean => {
+  const at: StateRange = { fromMs: pane, beforeMs: pane + 1 }
+  return overlaps(panes, at)
+}
+
+describe('nextSlice', () => {
+  test('every pane is in one slice of a round, whatever arrives meanwhile, and so is every part of the keys', () => {
+    const nightsOf = fc.integer({ min: 1, max: 20 })
+    fc.assert(
+      fc.property(nightsOf, fc.array(segment), fc.array(fc.array(segment)), fc.integer(), (nights, own, more, pane) => {
+        const slices = round(nights, own, more)
+        expect(slices.filter((slice) => has(slice, pane))).toHaveLength(1)
+        expect(slices.map(({ keys }) => keys)).toEqual(slices.map((_, index) => ({ index, of: nights })))
+      }),
+    )
+  })
+
+  test('each slice has about the same number of the events that are left', () => {
+    const hours = Array.from({ length: 240 }, (_, hour) => ({
+      rows: 100 + hour,
+      timeRange: { minMs: hour * 100, maxMs: hour * 100 + 99 },
+    }))
+    const rows = round(10, hours).map((slice) =>
+      hours.filter(({ timeRange }) => has(slice, timeRange.minMs)).reduce((sum, own) => sum + own.rows, 0),
+    )
+    const mean = rows.reduce((sum, own) => sum + own, 0) / rows.length
+    for (const own of rows) expect(Math.abs(own - mean)).toBeLessThan(400)
+  })
+
+  test('a lake without events is proved as well', () => {
+    expect(round(3, []).every(({ panes }) => panes.beforeMs !== undefined || panes.fromMs !== undefined)).toBe(true)
+  })
+})

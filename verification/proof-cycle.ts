@@ -1,0 +1,54 @@
+/**
+ * The slices of one round through all of history: as many as there are nights, each with about the same number of events of those that are
+ * left. What arrives meanwhile is in the slices that are still to come, or in the next round.
+ */
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { Slice } from './slice.ts'
+
+export interface CyclePlace {
+  readonly nights: number
+  /** slices of this round that were compared */
+  readonly done: number
+  /** the panes before this were compared, epoch ms; null: none yet */
+  readonly comparedBeforeMs: number | null
+}
+
+/** before every time that there is, epoch ms */
+const BEGINNING_MS = -8_640_000_000_000_000
+
+/**
+ * ```ts
+ * const segments = [{ rows: 10, timeRange: { minMs: 0, maxMs: 9 } }, { rows: 10, timeRange: { minMs: 5, maxMs: 19 } }]
+ * nextSlice({ nights: 2, done: 0, comparedBeforeMs: null }, segments) // { panes: { beforeMs: 10 }, keys: { index: 0, of: 2 } }
+ * nextSlice({ nights: 2, done: 1, comparedBeforeMs: 10 }, segments) // { panes: { fromMs: 10 }, keys: { index: 1, of: 2 } }
+ * ```
+ * @param segments all of the dataset, in any order
+ */
+export function nextSlice(
+  { nights, done, comparedBeforeMs }: CyclePlace,
+  segments: readonly Pick<SegmentManifest, 'rows' | 'timeRange'>[],
+): Slice {
+  const from = comparedBeforeMs === null ? {} : { fromMs: comparedBeforeMs }
+  const keys = { index: done, of: nights }
+  if (done === nights - 1) return { panes: from, keys }
+  const beforeMs = endOfShare(comparedBeforeMs ?? BEGINNING_MS, segments, nights - done)
+  return { panes: { ...from, beforeMs }, keys }
+}
+
+/** Where about one of so many equal parts of the events from a time on ends. Late events are counted where their segments' newest ones are. */
+function endOfShare(
+  fromMs: number,
+  segments: readonly Pick<SegmentManifest, 'rows' | 'timeRange'>[],
+  parts: number,
+): number {
+  const left = segments
+    .flatMap(({ rows, timeRange }) => (timeRange === null || timeRange.maxMs < fromMs ? [] : [[timeRange.maxMs, rows]]))
+    .sort(([one], [other]) => one! - other!) as [number, number][]
+  const wanted = left.reduce((sum, [, rows]) => sum + rows, 0) / parts
+  let counted = 0
+  for (const [maxMs, rows] of left) {
+    counted += rows
+    if (counted >= wanted) return maxMs + 1
+  }
+  return fromMs
+}

@@ -1,0 +1,74 @@
+/**
+ * A part of what a verification compares, so that all of history is proved over several nights, each at the cost of its part: of views with
+ * panes a range of time, and of views without them some of the keys.
+ */
+import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { quoteName } from '#core/sql-names.ts'
+import { hasPanes, keyNames } from '#core/view-time.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { ALL_PANES, type StateRange } from '#storage/lake/state-ranges.ts'
+
+export interface Slice {
+  /** of views with panes: those that begin in this range */
+  readonly panes: StateRange
+  /** of views without panes: the keys of the part `index` (0 …) of `of` equal parts */
+  readonly keys: { readonly index: number; readonly of: number }
+}
+
+/** The panes whose states and rows a verification reads; all of them, where it is not of a slice. */
+export function panesOf(slice: Slice | null): StateRange {
+  return slice?.panes ?? ALL_PANES
+}
+
+/**
+ * The condition on presented rows of the view that the slice compares them.
+ *
+ * ```ts
+ * withinSql(byMinute, { panes: { fromMs: 0, beforeMs: 60_000 }, keys: { index: 0, of: 2 } }) // 'pane >= 0 AND pane < 60000'
+ * withinSql(allTime, { panes: {}, keys: { index: 0, of: 2 } }) // 'hash("country") % 2 = 0'
+ * ```
+ */
+export function withinSql(view: CompiledView, { panes, keys: { index, of } }: Slice): string {
+  if (hasPanes(view)) {
+    const { fromMs, beforeMs } = panes
+    const bounds = [
+      ...(fromMs === undefined ? [] : [`pane >= ${fromMs}`]),
+      ...(beforeMs === undefined ? [] : [`pane < ${beforeMs}`]),
+    ]
+    return bounds.join(' AND ') || 'true'
+  }
+  const names = keyNames(view)
+  // One row, which is in the first part.
+  if (names.length === 0) return index === 0 ? 'true' : 'false'
+  return `hash(${names.map(quoteName).join(', ')}) % ${of} = ${index}`
+}
+
+/**
+ * ```ts
+ * sliceText({ panes: { fromMs: 0, beforeMs: 86_400_000 }, keys: { index: 1, of: 14 } })
+ * // 'slice 2 of 14 (panes from 1970-01-01T00:00:00.000Z before 1970-01-02T00:00:00.000Z)'
+ * ```
+ */
+export function sliceText({ panes: { fromMs, beforeMs }, keys: { index, of } }: Slice): string {
+  const from = fromMs === undefined ? '' : ` from ${timeText(fromMs)}`
+  const before = beforeMs === undefined ? '' : ` before ${timeText(beforeMs)}`
+  const panes = `${from}${before}` === '' ? 'all panes' : `panes${from}${before}`
+  return `slice ${index + 1} of ${of} (${panes})`
+}
+
+function timeText(ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+/** The segments that can hold events of these panes; what was written by another definition can have had other event times. */
+export function segmentsWithin(
+  { views, schemaHash }: Pick<CompiledDataset, 'views' | 'schemaHash'>,
+  segments: readonly SegmentManifest[],
+  { fromMs = Number.NEGATIVE_INFINITY, beforeMs = Number.POSITIVE_INFINITY }: StateRange,
+): SegmentManifest[] {
+  const paneMsMax = Math.max(0, ...[...views.values()].map(({ time }) => (time.kind === 'panes' ? time.paneMs : 0)))
+  return segments.filter(({ timeRange, schemaHash: own }) => {
+    if (own !== schemaHash) return true
+    return timeRange !== null && timeRange.maxMs >= fromMs && timeRange.minMs < beforeMs + paneMsMax
+  })
+}
