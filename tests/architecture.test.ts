@@ -27,6 +27,8 @@ const DRIVERS_ONLY: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['storage/redis', 'storage/dictionary', 'batch-layer', 'tests'],
   bullmq: ['batch-layer', 'serving/http/operations/job-board.ts'],
   kafkajs: ['storage/log'],
+  '@aws-sdk/client-s3': ['storage/lake/s3'],
+  '@aws-sdk/lib-storage': ['storage/lake/s3'],
   '@elastic/elasticsearch': ['storage/elasticsearch', 'bench'],
 }
 

@@ -30,7 +30,7 @@ export function generationsContract(driver: string, withLake: WithLake): void {
         await lake.setCurrent(third.id)
         await lake.removeGeneration(staged.id)
         expect(await lake.sweepOrphans(-60_000)).toBe('states up to 10'.length + 'states of [10, 20)'.length)
-        for (const each of files) expect(() => reader.resolve(each)).toThrow(/does not exist/)
+        for (const each of files) expect(() => lake.resolve(each)).toThrow(/does not exist/)
         expect(await under.read(reader, third.views.by_country!.files[0]!)).toBe('states up to 30')
       }),
     )

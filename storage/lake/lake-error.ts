@@ -21,6 +21,14 @@ export const LAKE_ERROR_CODES = {
   'already-committed': { retryable: false },
   /** a changed view would lose what it counted of raw events that were removed by policy */
   'raw-removed': { retryable: false },
+  /** the lock of the work was taken over by another process: nothing is published any more */
+  'lock-lost': { retryable: true },
+  /** what was to be replaced is not what it was */
+  'replaced-meanwhile': { retryable: true },
+  /** the object store cannot be reached, or does not answer as it should */
+  'storage-unavailable': { retryable: true },
+  /** the local cache of objects has no room for what is read at once */
+  'cache-full': { retryable: true },
   'disk-full': { retryable: true },
   'not-writable': { retryable: true },
 } as const satisfies Record<string, { retryable: boolean }>

@@ -6,6 +6,7 @@ import { chromiumVersion } from './chromium.ts'
 import { provisionDuckdb } from './duckdb-program.ts'
 import { ELASTICSEARCH_VERSION, provisionElasticsearch } from './elasticsearch-server.ts'
 import { KAFKA_VERSION, kafkaMissing, provisionKafka } from './kafka-server.ts'
+import { MINIO_VERSION, provisionMinio } from './minio-provision.ts'
 import { PYTHON_READERS, provisionPython } from './python-readers.ts'
 import { redisVersion } from './redis-server.ts'
 
@@ -37,6 +38,7 @@ const done = [
   await provision(`Elasticsearch ${ELASTICSEARCH_VERSION}`, provisionElasticsearch),
   await provision(`Python with ${PYTHON_READERS}`, provisionPython),
   await provision('DuckDB with httpfs', provisionDuckdb),
+  await provision(`MinIO ${MINIO_VERSION}`, provisionMinio),
   await provision('Chromium', chromium),
 ]
 process.exitCode = done.every(Boolean) ? 0 : 1

@@ -8,10 +8,12 @@ import { generationId, generationNumber, isGenerationId } from '../manifest-name
 import { damaged, HEAL_GENERATION, manifestText, readGenerationManifest } from '../manifest-text.ts'
 import { BlobContents } from './blob-contents.ts'
 import type { Blobs } from './blobs.ts'
+import type { LakeLocks } from './lake-locks.ts'
 
 const GENERATIONS = 'generations'
 const CURRENT = 'CURRENT'
 const MANIFEST = 'manifest.json'
+const FENCE_TRIES = 3
 
 /** A generation that has a manifest. */
 type Published =
@@ -21,12 +23,14 @@ type Published =
 export interface BlobGenerationsOptions {
   readonly blobs: Blobs
   readonly dataset: string
+  readonly locks: LakeLocks
   readonly step: StepHook
 }
 
 export class BlobGenerations {
   readonly #blobs: Blobs
   readonly #dataset: string
+  readonly #locks: LakeLocks
   readonly #step: StepHook
   readonly #contents: BlobContents
   readonly #parsed = new Map<string, GenerationManifest>()
@@ -34,6 +38,7 @@ export class BlobGenerations {
   constructor(options: BlobGenerationsOptions) {
     this.#blobs = options.blobs
     this.#dataset = options.dataset
+    this.#locks = options.locks
     this.#step = options.step
     this.#contents = new BlobContents(options.blobs, async () => this.#named())
   }
@@ -80,13 +85,14 @@ export class BlobGenerations {
   }
 
   async #currentId(): Promise<string | null> {
-    let id: string
+    let text: string
     try {
-      id = (await this.#blobs.read(CURRENT)).trimEnd()
+      text = await this.#blobs.read(CURRENT)
     } catch (error) {
       if (isMissing(error)) return null
       throw error
     }
+    const id = idIn(text)
     if (isGenerationId(id)) return id
     throw damaged(
       this.#blobs.nameOf(CURRENT),
@@ -134,10 +140,38 @@ export class BlobGenerations {
 
   async setCurrent(id: string): Promise<void> {
     if (!isGenerationId(id) || !(await this.load(id))) throw this.#unknown(id)
-    await this.#blobs.replace(CURRENT, `${id}\n`, {
+    // In this order: who takes over the lock after it was proved replaces what was read before.
+    const seen = await this.#blobs.version(CURRENT)
+    await this.#locks.prove('batch')
+    await this.#blobs.replace(CURRENT, this.#currentText(id), {
+      expected: seen?.version ?? null,
       before: () => this.#step('generation:before-current'),
       after: () => this.#step('generation:current-swapped'),
     })
+  }
+
+  /**
+   * For who has just got the batch lock, where locks can be lost: what a former holder read of CURRENT does not stand any more, so that it
+   * cannot replace it.
+   */
+  async fence(): Promise<void> {
+    if (this.#locks.stamp('batch') === null) return
+    for (let tries = 1; ; tries++) {
+      const seen = await this.#blobs.version(CURRENT)
+      if (seen === null || !isGenerationId(idIn(seen.text))) return
+      try {
+        return await this.#blobs.replace(CURRENT, this.#currentText(idIn(seen.text)), { expected: seen.version })
+      } catch (error) {
+        // A former holder was just in time: its generation counts.
+        if (!(error instanceof LakeError) || error.code !== 'replaced-meanwhile' || tries === FENCE_TRIES) throw error
+      }
+    }
+  }
+
+  /** Its first line is the id; the second one, where locks can be lost, makes every text different. */
+  #currentText(id: string): string {
+    const stamp = this.#locks.stamp('batch')
+    return stamp === null ? `${id}\n` : `${id}\n${stamp}\n`
   }
 
   async remove(id: string): Promise<void> {
@@ -216,6 +250,7 @@ export class BlobGenerations {
     }
     const text = manifestText(manifest, this.#blobs.nameOf(manifestOf(id)))
     await this.#blobs.assertThere(generationFiles(manifest))
+    await this.#locks.prove('batch')
     if (!(await this.#blobs.create(manifestOf(id), text))) {
       throw new LakeError(
         'already-committed',
@@ -224,6 +259,10 @@ export class BlobGenerations {
     }
     await this.#step('generation:published')
   }
+}
+
+function idIn(current: string): string {
+  return (current.split('\n', 1)[0] ?? '').trimEnd()
 }
 
 /** The folder of a generation. */

@@ -39,6 +39,7 @@ import { BlobRefusals } from './blob-refusals.ts'
 import { BlobSegments, type SegmentCommit } from './blob-segments.ts'
 import type { Blobs } from './blobs.ts'
 import { checkpointFaults, writeCheckpoints } from './chain-checkpoints.ts'
+import type { HeldLock, LakeLocks } from './lake-locks.ts'
 import type { ManifestFolders } from './manifest-folders.ts'
 import { SegmentRepair } from './segment-repair.ts'
 import { sweepOrphans } from './sweep-orphans.ts'
@@ -58,12 +59,6 @@ export interface BlobLakeParts {
   moveManifests(folders: ManifestFolders): Promise<number>
 }
 
-/** Who may do what, where the files are. */
-export interface LakeLocks {
-  /** see Lake.tryLock */
-  tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null>
-}
-
 /** @throws RangeError for a name that cannot be a folder's */
 export function assertDatasetName(dataset: string): void {
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(dataset))
@@ -80,13 +75,13 @@ export class BlobLake implements Lake {
   readonly #refusals: BlobRefusals
 
   constructor(parts: BlobLakeParts) {
-    const { dataset, blobs, step } = parts
+    const { dataset, blobs, locks, step } = parts
     this.#parts = parts
     this.dataset = dataset
     this.#blobs = blobs
     this.#segments = new BlobSegments({ blobs, dataset, step })
     this.#repair = new SegmentRepair(blobs, this.#segments)
-    this.#generations = new BlobGenerations({ blobs, dataset, step })
+    this.#generations = new BlobGenerations({ blobs, dataset, locks, step })
     this.#refusals = new BlobRefusals(blobs)
   }
 
@@ -130,19 +125,23 @@ export class BlobLake implements Lake {
     return this.#repair.landedFiles(partition)
   }
 
-  restoreSegment(manifest: SegmentManifest): Promise<void> {
+  async restoreSegment(manifest: SegmentManifest): Promise<void> {
+    await this.#parts.locks.prove('batch')
     return this.#repair.restore(manifest)
   }
 
-  setAsideSegment(name: string): Promise<void> {
+  async setAsideSegment(name: string): Promise<void> {
+    await this.#parts.locks.prove('batch')
     return this.#repair.setAside(name)
   }
 
-  moveManifests(): Promise<number> {
+  async moveManifests(): Promise<number> {
+    await this.#parts.locks.prove('batch')
     return this.#parts.moveManifests(this.#segments.folders)
   }
 
-  checkpoint(counted: readonly Offset[]): Promise<number> {
+  async checkpoint(counted: readonly Offset[]): Promise<number> {
+    await this.#parts.locks.prove('batch')
     return writeCheckpoints(this.#segments, counted)
   }
 
@@ -155,7 +154,8 @@ export class BlobLake implements Lake {
     this.#segments.forget()
   }
 
-  commitCompacted(manifest: SegmentManifest): Promise<void> {
+  async commitCompacted(manifest: SegmentManifest): Promise<void> {
+    await this.#parts.locks.prove('batch')
     return this.#segments.commitCompacted(manifest)
   }
 
@@ -187,15 +187,18 @@ export class BlobLake implements Lake {
     return this.#generations.setCurrent(id)
   }
 
-  removeGeneration(id: string): Promise<void> {
+  async removeGeneration(id: string): Promise<void> {
+    await this.#parts.locks.prove('batch')
     return this.#generations.remove(id)
   }
 
-  removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
+  async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
+    await this.#parts.locks.prove('batch')
     return this.#segments.removeReplaced(boundary, olderThanMs)
   }
 
-  sweepOrphans(untouchedMs: number): Promise<number> {
+  async sweepOrphans(untouchedMs: number): Promise<number> {
+    await this.#parts.locks.prove('batch')
     return sweepOrphans(this.#blobs, this.#segments, this.#generations, untouchedMs)
   }
 
@@ -242,7 +245,16 @@ export class BlobLake implements Lake {
     return this.#refusals.remove(partition)
   }
 
-  tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null> {
-    return this.#parts.locks.tryLock(work)
+  /** A former holder of the batch lock that was frozen must not make its generation current when it wakes. */
+  async tryLock(work: LakeWork): Promise<HeldLock | null> {
+    const lock = await this.#parts.locks.tryLock(work)
+    if (lock === null || work !== 'batch') return lock
+    try {
+      await this.#generations.fence()
+      return lock
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
   }
 }

@@ -9,6 +9,7 @@ import {
   coveringName,
   manifestPath,
   offsetName,
+  parseSegmentFile,
   partitionName,
   segmentFileEnding,
   segmentManifestName,
@@ -19,6 +20,7 @@ import { needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { Blobs } from './blobs.ts'
 import { type LoadedManifests, leaveOut } from './chain-checkpoints.ts'
+import { ChainFollower } from './chain-follower.ts'
 import { ManifestFolders, type ManifestListing } from './manifest-folders.ts'
 import { ASIDE } from './partition-folder.ts'
 import { stageFile, type Unnamed } from './staged-segment-file.ts'
@@ -50,11 +52,13 @@ export class BlobSegments {
   /** names that damaged manifests were given when others took their place */
   readonly #aside = new Set<string>()
   #chains: { readonly key: string; readonly chains: Chains } | null = null
+  readonly #follower: ChainFollower | null
 
   constructor(options: BlobSegmentsOptions) {
     this.#options = options
     this.#blobs = options.blobs
     this.folders = new ManifestFolders(options.blobs, options.dataset)
+    this.#follower = options.blobs.listsLate ? new ChainFollower((name) => this.#tryLoad(name)) : null
   }
 
   get dataset(): string {
@@ -110,9 +114,10 @@ export class BlobSegments {
   chain(partition: number, counted: Offset): Promise<SegmentChain> {
     const { dataset } = this.#options
     const upTo = Array.from({ length: partition + 1 }, () => counted)
-    return this.#unraced(async () =>
-      buildChain({ dataset, ...(await this.#listed(await this.folders.read())), counted: upTo }, partition),
-    )
+    return this.#unraced(async () => {
+      const loaded = await this.#listed(await this.folders.read(), partition + 1)
+      return buildChain({ dataset, ...loaded, counted: upTo }, partition)
+    })
   }
 
   async #unraced<T>(read: () => Promise<T>): Promise<T> {
@@ -166,6 +171,19 @@ export class BlobSegments {
     return freed
   }
 
+  /** Whether the manifest of the segment that a file belongs to names it: asked for by name, where listings are late. */
+  async isNamed(path: string): Promise<boolean> {
+    const parsed = parseSegmentFile(path)
+    if (parsed === null || !this.#blobs.listsLate) return false
+    try {
+      const manifest = await this.#load(`${partitionName(parsed.partition)}-${offsetName(parsed.start)}.json`)
+      return segmentFiles(manifest).some((file) => file.path === path)
+    } catch (error) {
+      if (isMissing(error)) return false
+      throw error
+    }
+  }
+
   /** Paths of all files below `segments/`, relative to the dataset's folder. */
   async present(): Promise<ReadonlySet<string>> {
     const paths = new Set<string>()
@@ -196,27 +214,29 @@ export class BlobSegments {
     return this.folders.create(name, manifestText(manifest, manifestPath(name)))
   }
 
-  /** What checkpoints say, and the manifests behind them. */
-  async #listed(listing: ManifestListing): Promise<LoadedManifests> {
-    const { names, checkpointed } = listing
+  /** What checkpoints say, and the manifests behind them, also those that a late listing lacks. */
+  async #listed({ names, checkpointed, fresh }: ManifestListing, partitions: number): Promise<LoadedManifests> {
     const loaded = await this.#loadAll(names, (name) => checkpointed.get(name) ?? this.#parsed.get(name))
     this.#parsed = new Map([...loaded.manifests].filter(([name]) => !checkpointed.has(name)))
-    return loaded
+    return this.#follower === null ? loaded : this.#follower.follow(loaded, partitions, fresh)
   }
 
   async #build(partitions: number, counted: readonly Offset[] | undefined): Promise<Chains> {
     const listing = await this.folders.read()
-    const { version } = listing
     const known = this.#chains
-    const isWhole = known?.key === keyOf(version, partitions, [], undefined)
-    if (known !== null && isWhole) return known.chains
-    const loaded = await this.#listed(listing)
-    const key = keyOf(version, partitions, [...loaded.damaged.keys()], counted)
+    const isWhole = known?.key === keyOf(this.#versionOf(listing), partitions, [], undefined)
+    if (known !== null && isWhole && !(this.#follower && listing.fresh)) return known.chains
+    const loaded = await this.#listed(listing, partitions)
+    const key = keyOf(this.#versionOf(listing), partitions, [...loaded.damaged.keys()], counted)
     // A damaged manifest is read each time, because it may have been restored; the same ones give the same chains.
     if (known?.key === key) return known.chains
     const chains = buildChains({ dataset: this.#options.dataset, ...loaded, counted }, partitions)
     this.#chains = { key, chains }
     return chains
+  }
+
+  #versionOf({ version }: ManifestListing): string {
+    return `${version}.${this.#follower?.version ?? 0}`
   }
 
   async #loadAll(
@@ -293,7 +313,7 @@ export class BlobSegments {
 
 /** What the chains depend on. Where nothing is damaged, `counted` has no effect. */
 function keyOf(
-  version: number,
+  version: string,
   partitions: number,
   damaged: readonly string[],
   counted: readonly Offset[] | undefined,

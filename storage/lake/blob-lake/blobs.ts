@@ -11,8 +11,8 @@ export interface Listing {
   /** changes when the names change */
   readonly version: number
   readonly names: readonly string[]
-  /** nothing was added or removed since the last reading, as far as the driver's cheap sign of changes tells */
-  readonly settled: boolean
+  /** equal to that of an earlier reading if nothing was added meanwhile; null: that cannot be told yet */
+  readonly mark: string | null
 }
 
 /** The names in one folder, for frequent readers: another look is cheap while nothing changes. */

@@ -37,6 +37,7 @@ export class ManifestFolders {
   #state = ''
   #flatVersion = -1
   #trustedUntilMs = 0
+  #trustedMark: string | null = null
   #isFenced = false
 
   constructor(blobs: Blobs, dataset: string) {
@@ -57,9 +58,11 @@ export class ManifestFolders {
   async read(): Promise<ManifestListing> {
     const root = await this.#readRoot()
     const nowMs = performance.now()
-    if (root.settled && nowMs < this.#trustedUntilMs) return { ...this.#listing, fresh: false }
+    if (root.mark !== null && root.mark === this.#trustedMark && nowMs < this.#trustedUntilMs)
+      return { ...this.#listing, fresh: false }
     const read = await Promise.all(partitionsIn(root).map((name) => this.#partition(name).read(this.#flat)))
-    this.#trustedUntilMs = root.settled ? nowMs + this.#blobs.trustedMs : 0
+    this.#trustedMark = root.mark
+    this.#trustedUntilMs = nowMs + this.#blobs.trustedMs
     const state = [root.version, ...read.map((each) => each.state)].join(' ')
     if (state !== this.#state) {
       const saved = read.flatMap(({ checkpoint }) => checkpoint?.segments ?? [])

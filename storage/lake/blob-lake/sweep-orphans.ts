@@ -21,7 +21,8 @@ export async function sweepOrphans(
   const present = [...(await segments.present())].filter((path) => SEGMENT_FILE.test(path))
   const manifests = await segments.all()
   const named = new Set([...manifests.values()].flatMap(segmentFiles).map((file) => file.path))
-  const orphans = present.filter((path) => !named.has(path))
+  const orphans: string[] = []
+  for (const path of present) if (!named.has(path) && !(await segments.isNamed(path))) orphans.push(path)
   const unnamed = await generations.unnamedContents()
   let freed = await blobs.sweepDrafts(untouchedMs)
   for (const path of [...orphans, ...unnamed]) freed += await removeIfOld(path)

@@ -36,7 +36,7 @@ export class FolderListing implements NamesInFolder {
       this.#seenAtMs = nowMs
       this.#settled = false
     }
-    if (this.#settled) return { ...this.#listing, settled: true }
+    if (this.#settled) return { ...this.#listing, mark: String(modified) }
     const settles = nowMs - this.#seenAtMs >= SETTLED_AFTER_MS
     const names = (await this.#names()).filter(this.#accepts)
     if (names.length !== this.#known.size || names.some((name) => !this.#known.has(name))) {
@@ -44,7 +44,7 @@ export class FolderListing implements NamesInFolder {
       this.#listing = { version: this.#listing.version + 1, names }
     }
     this.#settled = settles && modified === this.#modified
-    return { ...this.#listing, settled: false }
+    return { ...this.#listing, mark: null }
   }
 
   async #modifiedNs(): Promise<bigint> {

@@ -1,11 +1,11 @@
-/** Publishes generations in a local lake, for its tests. */
+/** Publishes generations, for the tests of drivers. */
 import { writeFile } from 'node:fs/promises'
 import type { GenerationManifest } from '../generation-manifest.ts'
+import type { Lake } from '../lake.ts'
 import { emptyGeneration } from '../lake-contract-fixture.ts'
-import type { LocalLake } from './local-lake.ts'
 
 /** A generation with one file of states, which becomes the current one. */
-export async function publishStates(lake: LocalLake, states = 'states'): Promise<GenerationManifest> {
+export async function publishStates(lake: Lake, states = 'states'): Promise<GenerationManifest> {
   const staged = await lake.beginGeneration()
   const view = await staged.stageFile('states', 'v')
   await writeFile(view.writePath, states)

@@ -7,7 +7,7 @@ import { noSteps, type StepHook } from '#core/steps.ts'
 import { assertDatasetName, BlobLake } from '../blob-lake/blob-lake.ts'
 import { makeFolder } from './durable-files.ts'
 import { FolderBlobs } from './folder-blobs.ts'
-import { tryLocalLock } from './local-lock.ts'
+import { LocalLocks } from './local-lock.ts'
 import { moveManifests } from './moved-manifests.ts'
 
 export interface LocalLakeOptions {
@@ -25,7 +25,7 @@ export class LocalLake extends BlobLake {
     const blobs = new FolderBlobs(folder)
     super({
       ...{ dataset, blobs, step },
-      locks: { tryLock: async (work) => tryLocalLock(folder, work) },
+      locks: new LocalLocks(folder),
       tableFolder: () => folder,
       moveManifests: (folders) => moveManifests(blobs, folders),
     })

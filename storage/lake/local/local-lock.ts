@@ -4,11 +4,32 @@
  */
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { HeldLock, LakeLocks } from '../blob-lake/lake-locks.ts'
 import type { LakeWork } from '../lake.ts'
 import { explainFault, LakeError } from '../lake-error.ts'
 
+export class LocalLocks implements LakeLocks {
+  readonly #folder: string
+
+  /** @param folder of the dataset */
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  async tryLock(work: LakeWork): Promise<HeldLock | null> {
+    return tryLocalLock(this.#folder, work)
+  }
+
+  /** Nobody can take over a lock while its holder's process exists. */
+  async prove(): Promise<void> {}
+
+  stamp(): null {
+    return null
+  }
+}
+
 /** Holds the lock of a work in `folder` until `release`; null if another holder has it, in this process or another one. */
-export function tryLocalLock(folder: string, work: LakeWork): { release(): Promise<void> } | null {
+function tryLocalLock(folder: string, work: LakeWork): HeldLock | null {
   const path = join(folder, `${work}.lock.sqlite`)
   const file = openLockFile(path)
   try {
