@@ -20,6 +20,11 @@ export interface SweepParts {
 
 /** what can not be cleaned up is tried again after this long: it may take a person to allow it */
 const REST_MS = 60_000
+const DROPPING = "dropping the log's records"
+const DELETING = 'deleting partials'
+/** how often the records of an idle partition are looked at, some of which may have become old enough to be dropped */
+const TRIMS_PER_RETENTION = 6
+const TRIM_MS_MIN = 1_000
 
 export class ClosedSegmentSweep {
   readonly #parts: SweepParts
@@ -28,6 +33,8 @@ export class ClosedSegmentSweep {
   /** open-segment starts with the moment since which the segments before them are closed, oldest first */
   #closed: { readonly start: Offset; readonly sinceMs: number }[] = []
   #committedEnd: Offset = 0
+  /** where the log began after it was trimmed last, and when that was */
+  #trimmed = { to: 0, atMs: Number.NEGATIVE_INFINITY }
   /** by what was tried */
   readonly #restUntilMs = new Map<string, number>()
 
@@ -44,16 +51,31 @@ export class ClosedSegmentSweep {
     this.#closed.push({ start, sinceMs: this.#elapsed() })
   }
 
+  /** How long until there is something to do, if no other segment closes before. */
+  get dueInMs(): number {
+    const nowMs = this.#elapsed()
+    const { readerGraceMs, logRetentionMs } = this.#parts.limits
+    const restMs = (doing: string): number => (this.#restUntilMs.get(doing) ?? 0) - nowMs
+    const oldest = this.#closed[0]
+    const partialsMs = oldest === undefined ? Number.POSITIVE_INFINITY : oldest.sinceMs + readerGraceMs - nowMs
+    const isTrimmed = this.#trimmed.to >= this.#committedEnd
+    const everyMs = Math.max(TRIM_MS_MIN, logRetentionMs / TRIMS_PER_RETENTION)
+    const trimMs = isTrimmed ? Number.POSITIVE_INFINITY : this.#trimmed.atMs + everyMs - nowMs
+    return Math.min(Math.max(partialsMs, restMs(DELETING)), Math.max(trimMs, restMs(DROPPING)))
+  }
+
   /** One bounded step of each kind. One that fails is told and rests for a while: nothing that counts depends on it. */
   async run(): Promise<void> {
     const { log, partition, limits } = this.#parts
     if (this.#committedEnd > 0)
-      await this.#attempt("dropping the log's records", () =>
-        log.trim(partition, this.#committedEnd, this.#clock() - limits.logRetentionMs),
-      )
+      await this.#attempt(DROPPING, async () => {
+        this.#trimmed = { ...this.#trimmed, atMs: this.#elapsed() }
+        const to = await log.trim(partition, this.#committedEnd, this.#clock() - limits.logRetentionMs)
+        this.#trimmed = { ...this.#trimmed, to }
+      })
     const oldMs = this.#elapsed() - limits.readerGraceMs
     const due = this.#closed.findLastIndex((entry) => entry.sinceMs <= oldMs)
-    if (due >= 0) await this.#attempt('deleting partials', () => this.#deletePartials(due))
+    if (due >= 0) await this.#attempt(DELETING, () => this.#deletePartials(due))
   }
 
   async #deletePartials(due: number): Promise<void> {

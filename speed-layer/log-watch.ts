@@ -2,6 +2,7 @@
  * Waits for new records of all partitions together: one look at the log at a time, whatever their number, and rarer ones while nothing
  * comes. A log that cannot tell the ends of all partitions at once is not looked at here: its waits only become longer.
  */
+import { endsWithin } from '#core/ends-within.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import type { StreamLimits } from './stream-limits.ts'
@@ -10,11 +11,13 @@ interface Waiting {
   readonly partition: number
   readonly from: Offset
   readonly untilMs: number
-  readonly end: () => void
+  readonly end: (moved: boolean) => void
 }
 
 /** from one wait in vain to the next */
 const GROWTH = 1.5
+/** a look that takes longer holds up no partition: each is read by itself */
+const LOOK_MS_MAX = 2_000
 
 export class LogWatch {
   readonly #log: Pick<EventLog, 'ends'>
@@ -32,15 +35,19 @@ export class LogWatch {
   /**
    * Resolves when the log does not end at `from` any more, after `msMax` at the latest, or when the signal is aborted.
    * @param from end of what was read of the partition
+   * @returns false: the log still ends at `from`, so that there is nothing to read
    */
-  async wait(partition: number, from: Offset, msMax: number, lost: AbortSignal): Promise<void> {
-    if (lost.aborted) return
-    const { promise, resolve: end } = Promise.withResolvers<void>()
-    const leave = (): void => end()
+  async wait(partition: number, from: Offset, msMax: number, lost: AbortSignal): Promise<boolean> {
+    if (lost.aborted) return true
+    const { promise, resolve: end } = Promise.withResolvers<boolean>()
+    const leave = (): void => end(true)
     lost.addEventListener('abort', leave, { once: true })
-    if (this.#log.ends === undefined) await this.#pause(partition, msMax, promise)
-    else await this.#join({ partition, from, untilMs: performance.now() + msMax, end }, promise)
-    lost.removeEventListener('abort', leave)
+    try {
+      if (this.#log.ends === undefined) return await this.#pause(partition, msMax, promise)
+      return await this.#join({ partition, from, untilMs: performance.now() + msMax, end }, promise)
+    } finally {
+      lost.removeEventListener('abort', leave)
+    }
   }
 
   /** The partition has records: the next wait is a short one again. */
@@ -48,20 +55,23 @@ export class LogWatch {
     this.#vain.delete(partition)
   }
 
-  async #pause(partition: number, msMax: number, lost: Promise<void>): Promise<void> {
+  /** What the log holds then is not known. */
+  async #pause(partition: number, msMax: number, lost: Promise<unknown>): Promise<boolean> {
     const { pollEveryMs, idlePollEveryMs } = this.#limits
     const waitMs = this.#vain.get(partition) ?? pollEveryMs
     this.#vain.set(partition, Math.min(waitMs * GROWTH, Math.max(idlePollEveryMs, pollEveryMs)))
     await Promise.race([elapsed(Math.min(waitMs, msMax)), lost])
+    return true
   }
 
-  async #join(waiting: Waiting, ended: Promise<void>): Promise<void> {
+  async #join(waiting: Waiting, ended: Promise<boolean>): Promise<boolean> {
     this.#waiting.add(waiting)
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null
     })
-    await ended
+    const moved = await ended
     this.#waiting.delete(waiting)
+    return moved
   }
 
   async #look(): Promise<void> {
@@ -75,16 +85,21 @@ export class LogWatch {
 
   /** Ends the waits that are over. @returns whether records came */
   async #wake(): Promise<boolean> {
-    const ends = await this.#log.ends!().catch(() => null)
+    const ends = await this.#ends()
     const nowMs = performance.now()
     let came = false
     for (const { partition, from, untilMs, end } of this.#waiting) {
       // Also where the log ends earlier, or cannot be read: whoever reads it finds out why.
       const moved = ends === null || ends[partition] !== from
       came ||= moved
-      if (moved || nowMs >= untilMs) end()
+      if (moved || nowMs >= untilMs) end(moved)
     }
     return came
+  }
+
+  async #ends(): Promise<readonly Offset[] | null> {
+    const ends = this.#log.ends!().catch(() => null)
+    return (await endsWithin(ends, LOOK_MS_MAX)) ? ends : null
   }
 }
 

@@ -20,6 +20,7 @@ import { lastPrint } from '#storage/log/record-prints.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { commitGap } from './commit-gap.ts'
+import type { Heartbeat } from './heartbeat.ts'
 import type { OpenBudget } from './open-budget.ts'
 import { OwnerAgreement } from './owner-agreement.ts'
 import type { SegmentFold } from './segment-fold.ts'
@@ -43,6 +44,8 @@ export interface PartitionOwnerParts {
   readonly openSince?: OpenSince
   /** shared with the other owners of the process; default: none */
   readonly budget?: OpenBudget
+  /** shared with the other owners of the worker; default: each partition tells by itself that its owner lives */
+  readonly heartbeat?: Heartbeat
 }
 
 /** When the first record of the segment from `start` on was folded first, on the monotonic clock of this process. */
@@ -136,11 +139,12 @@ export class PartitionOwner {
   }
 
   /**
-   * Writes the touched keys' absolute values, then the marker. Also when nothing changed: the marker's time says that we live.
+   * Writes the touched keys' absolute values, then the marker. Also when nothing changed: the marker's time says that its worker lives.
    * @throws LogCutError before the first one
    */
   async flush(): Promise<void> {
-    const { fold, store, emit, dataset, partition } = this.#parts
+    const { fold, store, emit, dataset, partition, heartbeat } = this.#parts
+    heartbeat?.beat()
     await this.#agreement.assertLogHolds()
     const began = this.#elapsed()
     const { partials, marker } = await fold.dirty(this.#clock())
@@ -171,11 +175,14 @@ export class PartitionOwner {
 
   /**
    * While far behind the log, flushes are rarer: what they would show is about to be overtaken, and the time goes into catching
-   * up. Slow flushes are rarer, too, so that most of the time is left for what comes in. Without news only the marker's time is written.
+   * up. Slow flushes are rarer, too, so that most of the time is left for what comes in. Without news only the marker's time is written,
+   * and where no segment is open either, by one partition for the whole worker.
    */
   get flushDueInMs(): number {
-    const { flushEveryMs, flushBehindEveryMs, flushPauses, markerEveryMs } = this.#parts.limits
+    const { fold, limits, heartbeat } = this.#parts
+    const { flushEveryMs, flushBehindEveryMs, flushPauses, markerEveryMs } = limits
     const hasNews = this.position !== this.#flushedThrough
+    if (heartbeat !== undefined && !hasNews && fold.end === fold.start) return heartbeat.dueInMs(markerEveryMs)
     const everyMs = !hasNews ? Math.max(markerEveryMs, flushEveryMs) : this.#behind ? flushBehindEveryMs : flushEveryMs
     return Math.max(everyMs, flushPauses * this.#flushMs) - (this.#elapsed() - this.#flushedAtMs)
   }

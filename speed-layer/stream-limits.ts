@@ -21,7 +21,10 @@ export interface StreamLimits {
   readonly pollEveryMs: number
   /** the same after many waits in vain */
   readonly idlePollEveryMs: number
-  /** how often the marker of a partition without new records is written: it tells that its owner lives */
+  /**
+   * how often the marker of an open segment without new records is written, and one for all partitions that have no open segment: it tells
+   * that their worker lives
+   */
   readonly markerEveryMs: number
   /** partials of closed segments stay this long for readers that saw the lake before */
   readonly readerGraceMs: number

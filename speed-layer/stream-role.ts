@@ -15,6 +15,7 @@ import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { LogWatch } from './log-watch.ts'
 import { OpenBudget } from './open-budget.ts'
 import { type OpenSince, PartitionOwner } from './partition-owner.ts'
@@ -22,7 +23,7 @@ import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 import { isRefusal } from './stream-refusals.ts'
 
-/** an owner without records looks at itself at least this often */
+/** an owner without records looks at itself at least this often, without asking the log or the speed store */
 const LOOK_AGAIN_MS = 1_000
 /** how often at the most a role that keeps up with the log reads it between two flushes */
 const BATCHES_PER_FLUSH = 2
@@ -65,6 +66,7 @@ export class StreamRole {
   readonly #limits: StreamLimits
   readonly #budget: OpenBudget
   readonly #watch: LogWatch
+  readonly #heartbeat = new Heartbeat()
   readonly #assignment: PartitionAssignment
   /** of the partitions that are ours, or were when we stopped */
   readonly #statuses = new Map<number, PartitionStatus>()
@@ -220,6 +222,7 @@ export class StreamRole {
       step,
       openSince,
       budget: this.#budget,
+      heartbeat: this.#heartbeat,
     })
     try {
       await this.#work(partition, owner, lost, tell)
@@ -240,8 +243,9 @@ export class StreamRole {
     await owner.open()
     tell.opened()
     sweep.closedUpTo(owner.openStart)
-    while (!lost.aborted) {
-      const more = await owner.fill()
+    for (let mayHaveMore = true; !lost.aborted; ) {
+      const more = mayHaveMore && (await owner.fill())
+      mayHaveMore = true
       const closed = owner.closeDue
       if (closed) {
         await owner.close()
@@ -252,8 +256,8 @@ export class StreamRole {
         await owner.flush()
         tell.flushed()
       }
-      // Also without a flush: who catches up fast closes segments more often than it flushes.
-      if (closed || flushed) {
+      // Also without a flush: who catches up fast closes segments more often than it flushes, and who is idle leaves that to another.
+      if (closed || flushed || sweep.dueInMs <= 0) {
         await this.#observe(partition, owner)
         await sweep.run()
       }
@@ -261,7 +265,7 @@ export class StreamRole {
       if (more) {
         this.#watch.came(partition)
         await pause(this.#untilNextBatch(owner), lost)
-      } else await this.#watch.wait(partition, owner.position, this.#untilNextStep(owner), lost)
+      } else mayHaveMore = await this.#watch.wait(partition, owner.position, this.#untilNextStep(owner), lost)
     }
     await owner.flush()
     await this.#observe(partition, owner)
