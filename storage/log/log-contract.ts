@@ -159,6 +159,16 @@ export function logContract(driver: string, make: () => Promise<LogHarness>): vo
       expect(textOf(await readAll(log, 0))).toBe(wanted)
     })
 
+    test('the ends of all partitions are those of their ranges', async () => {
+      const log = await open()
+      if (log.ends === undefined) return
+      await log.append([lines(1, '{"i":1}', '{"i":2}')])
+      const partitions = Array.from({ length: log.partitions }, (_, partition) => partition)
+      const ranges = await Promise.all(partitions.map((partition) => log.range(partition)))
+      expect(await log.ends()).toEqual(ranges.map(({ end }) => end))
+      expect(ranges[1]!.end).toBe(2)
+    })
+
     test('several handles append at once; each acknowledged record is there once, for all of them', async () => {
       const handles = [await open(), await open(), await open()]
       expect(new Set(handles.map((log) => log.identity)).size).toBe(1)

@@ -183,6 +183,12 @@ export class KafkaLog implements EventLog {
     return { partition, start, end }
   }
 
+  /** One request to each broker, and no wait for one that is unavailable: reads wait. */
+  async ends(): Promise<readonly Offset[]> {
+    this.#assertUsable()
+    return this.#wire.lastOffsets()
+  }
+
   async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
     if (!this.#isKnown(partition)) await this.#find(partition)
     const read = await this.#reader(partition).read(assertOffset(from, 'reading the log'), limits)

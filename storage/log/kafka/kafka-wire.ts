@@ -107,6 +107,7 @@ export class KafkaWire {
   #gone = false
   #asking: Promise<readonly (TopicEnds | null)[]> | null = null
   #askingNext: Promise<readonly (TopicEnds | null)[]> | null = null
+  #askingLast: Promise<readonly number[]> | null = null
 
   constructor(kafka: Kafka, options: { readonly topic: string; readonly outageMsMax: number }) {
     this.#cluster = clusterOf(kafka)
@@ -140,6 +141,26 @@ export class KafkaWire {
       const ends = (await this.#ends())[partition]
       if (!ends) throw new KafkaAnswerError(`partition ${partition} has no leader`, NO_LEADER)
       return ends
+    })
+  }
+
+  /**
+   * Last offset of each partition: one request to each leader, and no retry. Concurrent callers share it.
+   * @throws KafkaAnswerError if a partition has no leader
+   */
+  lastOffsets(): Promise<readonly number[]> {
+    this.#askingLast ??= this.#askLast().finally(() => {
+      this.#askingLast = null
+    })
+    return this.#askingLast
+  }
+
+  async #askLast(): Promise<readonly number[]> {
+    const ends = await this.#untilClosed(this.#connect().then(() => this.#offsets(false)))
+    return this.known.partitions.map(({ partition }) => {
+      const end = ends.get(partition)
+      if (end === undefined || end < 0) throw new KafkaAnswerError(`partition ${partition} has no leader`, NO_LEADER)
+      return end
     })
   }
 
@@ -258,18 +279,20 @@ export class KafkaWire {
 
   async #askEnds(): Promise<readonly (TopicEnds | null)[]> {
     await this.#connect()
-    const { partitions } = this.known
-    const led = partitions.filter(({ leader }) => leader >= 0).map(({ partition }) => ({ partition }))
-    const ask = async (fromBeginning: boolean): Promise<Map<number, number>> => {
-      const [answer] = await this.#cluster.fetchTopicsOffset([{ topic: this.#topic, fromBeginning, partitions: led }])
-      return new Map(answer?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
-    }
-    const [ends, starts] = [await ask(false), await ask(true)]
-    return partitions.map(({ partition }): TopicEnds | null => {
+    const [ends, starts] = [await this.#offsets(false), await this.#offsets(true)]
+    return this.known.partitions.map(({ partition }): TopicEnds | null => {
       const [start, end] = [starts.get(partition) ?? -1, ends.get(partition) ?? -1]
       // Retention may have moved the start between the two requests.
       return start < 0 || end < 0 ? null : { start, end: Math.max(start, end) }
     })
+  }
+
+  /** Of the partitions with a leader: the first ones, or those behind the last committed record. */
+  async #offsets(fromBeginning: boolean): Promise<ReadonlyMap<number, number>> {
+    const led = this.known.partitions.filter(({ leader }) => leader >= 0)
+    const partitions = led.map(({ partition }) => ({ partition }))
+    const [answer] = await this.#cluster.fetchTopicsOffset([{ topic: this.#topic, fromBeginning, partitions }])
+    return new Map(answer?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
   }
 
   async #connect(): Promise<void> {
