@@ -1,17 +1,28 @@
 /**
  * Small inputs that once gave wrong results, posted to a real process: each answer is the right one, and `verify` finds no difference.
- * The cases about faults, clocks, limits and pipes have tests where their parts are: live-pipe.e2e, no-start.e2e, log-behind-lake.e2e,
- * clock tests of batch-layer and serving, received-body, wide-values.e2e, cancelled.e2e and file-formats.
+ * Cases about faults, clocks, limits and pipes have tests where their parts are:
+ *
+ * | case | test |
+ * |---|---|
+ * | live-pipe | runtime/commands/live-pipe.e2e.test.ts |
+ * | no-start | tests/faults/no-start.e2e.test.ts |
+ * | log-behind-lake | tests/faults/log-behind-lake.e2e.test.ts, tests/restores/ |
+ * | clock-back | speed-layer/partition-owner.test.ts, serving/answers/answer-meta.test.ts |
+ * | one-batch-in-the-future | batch-layer/schedule.test.ts, batch-layer/schedule-contract.ts |
+ * | brackets | runtime/roles/platform-http.test.ts, tests/hostile/ |
+ * | wide-values | tests/faults/wide-values.e2e.test.ts, tests/hostile/ |
+ * | cancelled | tests/faults/cancelled.e2e.test.ts |
+ * | catastrophic-sum, cut in every way | core/measures/double-sum.test.ts |
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
+import { watershed } from '#tests/faults/watershed.ts'
 
-const CASES = fileURLToPath(new URL('../../../shared/cases', import.meta.url))
-const areThere = existsSync(CASES)
+const CASES = import.meta.dirname
 const DATASETS = ['micro', 'latency', 'ledger', 'overflow', 'shop']
 
 type Row = Readonly<Record<string, unknown>>
@@ -23,9 +34,7 @@ interface Taken {
   readonly warnings?: readonly { readonly column: string; readonly events: number }[]
 }
 
-if (!areThere) console.warn(`skipped: ${CASES} is not there`)
-
-describe.skipIf(!areThere)('shared cases', () => {
+describe('shared cases', () => {
   let folder: string
   let platform: PlatformProcess
   let address: string
@@ -118,6 +127,14 @@ describe.skipIf(!areThere)('shared cases', () => {
     expect(Math.abs(data[0]!.net as number)).toBeLessThanOrEqual(magnitude * 1e-12)
   })
 
+  test('catastrophic-sum: a large value and its opposite leave the third', async () => {
+    const amounts = [1e16, -1e16, 1].map((amount) => JSON.stringify({ k: 'a', t: '2026-01-01', amount }))
+    const before = await ask('ledger/net', '', await post('ledger', amounts[0]!))
+    const { data } = await ask('ledger/net', '', await post('ledger', amounts.slice(1).join('\n')))
+    expect(before.data[0]!.net as number).toBeCloseTo(1e16, -6)
+    expect(data[0]!.net as number).toBeCloseTo(1, 3)
+  })
+
   test('overflow: what has no finite value ranks last, and the median is the value', async () => {
     const taken = await postInput('overflow')
     expect((await ask('overflow/largest', '', taken)).data).toMatchObject([{ k: 'b', total: 5 }])
@@ -134,6 +151,31 @@ describe.skipIf(!areThere)('shared cases', () => {
     const { data } = await ask('shop/sales', 'filter=course:eq:sql-101', taken)
     expect(data).toMatchObject([{ n: 3, revenue: 20 }])
   })
+
+  test('csv, array, gz: their formats are recognised by ingest, and every row is taken', async () => {
+    const gz = join(folder, 'shop.ndjson.gz')
+    writeFileSync(gz, gzipSync(readFileSync(join(CASES, 'inputs', 'shop.ndjson'))))
+    const taken = await Promise.all([
+      ingested('delays', join(CASES, 'inputs', 'semicolon.csv'), '--decimal-comma', 'delay'),
+      ingested('pushes', join(CASES, 'inputs', 'array.json')),
+      ingested('shop', gz),
+    ])
+    expect(taken).toEqual([
+      { accepted: 3, rejected: 0 },
+      { accepted: 2, rejected: 0 },
+      { accepted: 4, rejected: 0 },
+    ])
+  })
+
+  /** Into a data folder of its own. */
+  async function ingested(dataset: string, file: string, ...words: string[]): Promise<unknown> {
+    const definition = join(CASES, 'definitions', `${dataset}.ts`)
+    const command = ['ingest', dataset, file, '--dataset', definition, '--json', ...words]
+    const { code, stdout, stderr } = await watershed(command, join(folder, `${dataset}-files`))
+    expect(code, stderr).toBe(0)
+    const { accepted, rejected } = JSON.parse(stdout) as Taken
+    return { accepted, rejected }
+  }
 
   test('verify recounts all of it, and finds no difference', async () => {
     const datasets = DATASETS.flatMap((name) => ['--dataset', join(CASES, 'definitions', `${name}.ts`)])
