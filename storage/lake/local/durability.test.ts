@@ -1,6 +1,7 @@
 /** What would be left of the lake after a power loss: only what was synced. Every fsync of this process is recorded. */
+import { createHash } from 'node:crypto'
 import { readdirSync, readlinkSync, statSync } from 'node:fs'
-import { type FileHandle, mkdtemp, open as openFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, mkdtemp, open as openFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -120,6 +121,20 @@ test('a generation: its files, also those taken over, before its manifest, and i
   expect(lossOf(join(lake.folder, 'CURRENT'))).toBeNull()
   const next = await lake.beginGeneration()
   expect(lossOf(join(lake.folder, (await next.refer('states', 'v', file)).path))).toBeNull()
+})
+
+test('a file of an earlier version that a generation takes over: its new name', async () => {
+  const lake = await open()
+  const path = 'generations/g000001/v.parquet'
+  await mkdir(dirname(join(lake.folder, path)), { recursive: true })
+  const handle = await openFile(join(lake.folder, path), 'w')
+  await handle.writeFile('states')
+  await handle.sync()
+  await handle.close()
+  const sha256 = createHash('sha256').update('states').digest('hex')
+  const staged = await lake.beginGeneration()
+  const taken = await staged.refer('states', 'v', { path, bytes: 6, rows: 1, sha256 })
+  expect(lossOf(join(lake.folder, taken.path))).toBeNull()
 })
 
 test('the result of a verification, and a refusal until it is lifted', async () => {
