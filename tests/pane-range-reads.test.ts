@@ -10,6 +10,8 @@ import {
 import type { DatasetDefinition } from '#core/definition.ts'
 import type { ViewQuery } from '#core/query.ts'
 import { answerQuery } from '#serving/answers/merged-view.ts'
+import { takeSnapshot } from '#serving/answers/snapshot.ts'
+import { viewSource } from '#serving/presented-indices/presented-view.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import { filesWithin, rangeOf } from '#storage/lake/state-ranges.ts'
 import { typedRowsSql } from '#storage/lake/typed-rows.ts'
@@ -87,6 +89,30 @@ test('a range across files, one without an end, and all of time are the recount'
   const all = await ask({})
   expect(all.counted).toEqual(await recount(0, Number.MAX_SAFE_INTEGER))
   expect(all.opened).toHaveLength(files.length)
+})
+
+test('an update of presented rows opens the files of the panes that events touched', async () => {
+  const { dataset, engine, lake, connection } = fixture
+  const files = await current()
+  const view = dataset.views.get('by_minute')!
+  const served = { dataset, lake, engine, store: new MemorySpeedStore(), partitions: PARTITIONS }
+  const snapshot = await takeSnapshot(served, { views: [view] })
+  const { fromMs } = rangeOf(files.at(-1)!)
+  const panes = [fromMs! + 60_000, fromMs! + 180_000]
+  const resolved = vi.spyOn(lake, 'resolve')
+  const source = await viewSource({ served, snapshot, connection }, view, panes)
+  const opened = [...new Set(resolved.mock.calls.map(([file]) => file.path))].sort()
+  resolved.mockRestore()
+  const own = filesWithin(files, { fromMs: panes[0]!, beforeMs: panes[1]! + 1 })
+  expect(opened).toEqual(own.map(({ path }) => path).sort())
+  expect(own.length).toBeLessThan(files.length / 2)
+  const [row] = await connection.rows<{ answers: number }>(
+    `SELECT sum(answers) AS answers FROM (${source.sql})`,
+    source.bound.parameters,
+  )
+  const wanted = await Promise.all(panes.map((pane) => recount(pane, pane + 60_000)))
+  expect(Number(row!.answers)).toBe(wanted[0]![0]! + wanted[1]![0]!)
+  expect(Number(row!.answers)).toBeGreaterThan(0)
 })
 
 test('a comparison with an earlier period opens the files of both periods', async () => {

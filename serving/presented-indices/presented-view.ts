@@ -7,6 +7,7 @@ import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { hasPanes } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { ALL_PANES, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { enrichedSql } from '../answers/lookup-sql.ts'
@@ -28,10 +29,15 @@ export function versionOf(snapshot: Snapshot): number {
   return snapshot.partitions.reduce((sum, { position }) => sum + position, 0)
 }
 
-/** Merged states of all three layers. */
-export async function mergedStates(source: SnapshotSource, view: CompiledView, bound: BoundValues): Promise<string> {
+/** Merged states of all three layers. @param panes files of the generation that cannot hold any of these are not read */
+export async function mergedStates(
+  source: SnapshotSource,
+  view: CompiledView,
+  bound: BoundValues,
+  panes: StateRange = ALL_PANES,
+): Promise<string> {
   const { served, snapshot, connection } = source
-  return statesSql(view, snapshot, served.lake, bound, await openTable(connection, view, snapshot))
+  return statesSql(view, snapshot, served.lake, bound, await openTable(connection, view, snapshot), panes)
 }
 
 /** Dictionary → relation of the version that the generation pinned. */
@@ -51,14 +57,14 @@ export function viewMembers(view: CompiledView): PresentedMember[] {
   ]
 }
 
-/** Rows of buckets or of a summary. @param panes only these panes' buckets; default all */
+/** Rows of buckets or of a summary. @param panes only these panes' buckets, ascending; null: all */
 export async function viewSource(
   source: SnapshotSource,
   view: CompiledView,
   panes: readonly number[] | null,
 ): Promise<RowSource> {
   const bound = new BoundValues()
-  const all = await mergedStates(source, view, bound)
+  const all = await mergedStates(source, view, bound, panes === null ? ALL_PANES : rangeAround(panes))
   const states =
     panes === null ? all : `(SELECT * FROM ${all} WHERE pane IN (SELECT unnest(${numbersSql(panes, bound)})))`
   const grain = hasPanes(view) ? { grain: view.time.paneGrain } : {}
@@ -72,6 +78,12 @@ export async function viewSource(
     identity: [...(hasPanes(view) ? ['time'] : []), ...view.dimensions.map(({ name }) => quoteName(name))],
     version: versionOf(source.snapshot),
   }
+}
+
+/** @param panes their starts, ascending */
+function rangeAround(panes: readonly number[]): StateRange {
+  const [fromMs = 0, lastMs = fromMs - 1] = [panes[0], panes.at(-1)]
+  return { fromMs, beforeMs: lastMs + 1 }
 }
 
 /** A look-up whose dictionary no generation has pinned yet is null. */

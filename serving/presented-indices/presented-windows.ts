@@ -60,7 +60,7 @@ export function windowEnds(view: WindowedView, panes: readonly number[]): number
   return [...ends].sort((a, b) => a - b)
 }
 
-/** Rows of one scope of the windows that end at `ends`. @param places of the scope's values */
+/** Rows of one scope of the windows that end at `ends`, ascending, one at least. @param places of the scope's values */
 export async function windowSource(
   source: SnapshotSource,
   view: WindowedView,
@@ -71,7 +71,8 @@ export async function windowSource(
   const bound = new BoundValues()
   const { sizeMs } = view.time.window
   const windows = `(SELECT unnest(${numbersSql(ends, bound)}) AS _end)`
-  const all = await mergedStates(source, view, bound)
+  const range = { fromMs: ends[0]! - sizeMs, beforeMs: ends.at(-1)! }
+  const all = await mergedStates(source, view, bound, range)
   const states = `(SELECT * FROM ${all} AS s JOIN ${windows} AS w ON s.pane >= w._end - ${sizeMs} AND s.pane < w._end)`
   const per = scope === GLOBAL ? [] : [scope]
   const shown = [...per, ...(view.rank?.dimensions ?? view.dimensions.map(({ name }) => name))]
