@@ -9,6 +9,7 @@ import { KAFKA_VERSION, kafkaMissing, provisionKafka } from './kafka-server.ts'
 import { MINIO_VERSION, provisionMinio } from './minio-provision.ts'
 import { PYTHON_READERS, provisionPython } from './python-readers.ts'
 import { redisVersion } from './redis-server.ts'
+import { provisionSchemathesis, SCHEMATHESIS } from './schemathesis.ts'
 
 async function provision(server: string, make: () => Promise<unknown>): Promise<boolean> {
   const startedMs = performance.now()
@@ -37,6 +38,7 @@ const done = [
   await provision(`Kafka ${KAFKA_VERSION}`, kafka),
   await provision(`Elasticsearch ${ELASTICSEARCH_VERSION}`, provisionElasticsearch),
   await provision(`Python with ${PYTHON_READERS}`, provisionPython),
+  await provision(SCHEMATHESIS, provisionSchemathesis),
   await provision('DuckDB with httpfs', provisionDuckdb),
   await provision(`MinIO ${MINIO_VERSION}`, provisionMinio),
   await provision('Chromium', chromium),
