@@ -13,7 +13,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { fingerprint, makeFolder, randomName, removeFile } from '#storage/lake/local/durable-files.ts'
-import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { DeltaLog, type TableFile } from '#storage/tables/delta-log.ts'
 import { deltaSchema, storableType } from '#storage/tables/delta-schema.ts'
@@ -136,12 +136,13 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
   const folder = join(lake.tableFolder(), place)
   const log = new DeltaLog(folder, connection)
   const before = await log.read()
+  await lake.check(states.files)
   const merged = `(${view.mergeSql(readParquetSql(states.files.map((file) => lake.resolve(file))))})`
   const presented = await storable(connection, `${view.presentSql(merged, keyNames(view))}`)
   const source = sha256(JSON.stringify([states.files.map((file) => file.sha256), view.hash, presented.columns]))
   const kept = [...before.files.values()].find((file) => file.source === source)
   const atMs = clock()
-  const written = { folder, states: states.files, select: presented.select, source, atMs }
+  const written = { folder, select: presented.select, source, atMs }
   const file = kept ?? (await writeView(options, written))
   await log.write(before, {
     schema: deltaSchema(presented.columns),
@@ -155,17 +156,15 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
 
 interface ViewFile {
   readonly folder: string
-  readonly states: readonly LakeFile[]
   readonly select: string
   readonly source: string
   readonly atMs: number
 }
 
 async function writeView(
-  { lake, connection, generation }: OpenTablesOptions,
-  { folder, states, select, source, atMs }: ViewFile,
+  { connection, generation }: OpenTablesOptions,
+  { folder, select, source, atMs }: ViewFile,
 ): Promise<TableFile> {
-  await lake.check(states)
   await makeFolder(folder)
   const path = `${generation.id}-${randomName()}.parquet`
   const rows = await writeParquet(connection, select, join(folder, path), VIEW_ROW_GROUP_ROWS)

@@ -4,7 +4,7 @@ import { quoteName } from '#core/sql-names.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { DictionaryPin, GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import type { StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
+import type { Lake, StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { Emit } from '#telemetry/emit.ts'
@@ -37,7 +37,7 @@ export interface PinningParts {
   readonly connection: EngineConnection
   readonly dataset: CompiledDataset
   readonly store: DictionaryStore
-  readonly resolve: (file: LakeFile) => string
+  readonly lake: Pick<Lake, 'check' | 'resolve'>
   readonly emit: Emit
   /** called with at most UNKNOWN_KEYS_TOLD_MAX keys that a pinned dictionary lacks, to be fetched for a later run */
   readonly onUnknownKeys?: ((dictionary: string, keys: readonly string[]) => void) | undefined
@@ -47,14 +47,14 @@ export class DuckDbPinning implements DictionaryPinning {
   readonly #connection: EngineConnection
   readonly #dataset: CompiledDataset
   readonly #source: DictionarySource
-  readonly #resolve: (file: LakeFile) => string
+  readonly #lake: Pick<Lake, 'check' | 'resolve'>
   readonly #onUnknownKeys: PinningParts['onUnknownKeys']
 
   constructor(parts: PinningParts) {
     this.#connection = parts.connection
     this.#dataset = parts.dataset
     this.#source = new DictionarySource(parts.store, parts.dataset.name, parts.emit)
-    this.#resolve = parts.resolve
+    this.#lake = parts.lake
     this.#onUnknownKeys = parts.onUnknownKeys
   }
 
@@ -109,12 +109,14 @@ export class DuckDbPinning implements DictionaryPinning {
   ): Promise<Pick<DictionaryPin, 'unknownKeys' | 'unknownByLookup'>> {
     const asked = [...this.#dataset.views.values()].flatMap((view) => askedOf(view, name))
     if (asked.length === 0) return { unknownKeys: 0, unknownByLookup: {} }
+    await this.#lake.check([pinned, ...asked.flatMap(({ view }) => views[view.name]!.files)])
+    const resolve = (file: LakeFile): string => this.#lake.resolve(file)
     const keys = asked.map(({ view, key, list }, place) => {
-      const states = `(SELECT * FROM ${readParquetSql(views[view.name]!.files.map(this.#resolve))})`
+      const states = `(SELECT * FROM ${readParquetSql(views[view.name]!.files.map(resolve))})`
       return `SELECT ${place} AS place, key FROM (${keysSql(view, states, key, list)})`
     })
     const unknown = `(SELECT * FROM (${keys.join(' UNION ALL ')}) WHERE key IS NOT NULL) AS wanted
-        ANTI JOIN ${readParquetSql([this.#resolve(pinned)])} AS pinned ON wanted.key = pinned.key`
+        ANTI JOIN ${readParquetSql([resolve(pinned)])} AS pinned ON wanted.key = pinned.key`
     const counts = await this.#connection.rows<{ place: number | null; unknown: number }>(
       `SELECT place, count(DISTINCT key) AS unknown FROM ${unknown} GROUP BY GROUPING SETS ((place), ())`,
     )

@@ -99,7 +99,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       connection,
       dataset,
       store: options.dictionary,
-      resolve: (file) => lake.resolve(file),
+      lake,
       emit,
       onUnknownKeys: options.onUnknownKeys,
     })

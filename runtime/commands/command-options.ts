@@ -12,6 +12,8 @@ import { Workspace } from './workspace.ts'
 
 export interface SharedOptions {
   readonly data?: string
+  readonly lake?: string
+  readonly s3Endpoint?: string
   readonly dataset?: readonly string[]
   readonly config?: string
   readonly set?: readonly string[]
@@ -25,6 +27,8 @@ export function commandWith(name: string, description: string): Command {
   return new Command(name)
     .description(description)
     .option('--data <folder>', 'data folder (default: ./watershed-data)')
+    .option('--lake <url>', 'lake in an object store: s3://<bucket>/<prefix> (default: a folder in the data folder)')
+    .option('--s3-endpoint <url>', 'address of an S3 server other than AWS')
     .option('--dataset <name or file>', 'a shipped dataset, or a definition file; repeatable', collect)
     .option('--config <file>', 'configuration file, JSON or .ts')
     .option('--set <name=value>', 'any setting, for example --set log=kafka; repeatable', collect)
@@ -73,6 +77,8 @@ export function configurationSources(
     set: options.set,
     flags: {
       data: options.data,
+      lake: options.lake,
+      's3.endpoint': options.s3Endpoint,
       datasets: options.dataset,
       logLevel: options.logLevel,
       logFormat: options.logFormat,

@@ -9,9 +9,9 @@ import type { FormatOptions } from '#ingest/formats/recognising-splitter.ts'
 import { Intake } from '#ingest/intake.ts'
 import { ReplayPace } from '#ingest/replay-pace.ts'
 import { listFiles, namesSeveral } from '#ingest/sources/files/file-list.ts'
-import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import { openLake } from '../drivers/open-lake.ts'
 import { intakeLimits } from '../roles/intake-limits.ts'
 import { stopSignal } from '../signals.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
@@ -67,7 +67,11 @@ async function ingest(name: string, named: readonly string[], options: IngestOpt
     const dataset = workspace.definition(name)
     const log = await workspace.log(name)
     const emit = exceptRejects(workspace.emit)
-    const lake = await LocalLake.open({ folder: workspace.folder.lakeFolder, dataset: dataset.name })
+    const lake = await openLake({
+      dataset: dataset.name,
+      folder: workspace.folder,
+      configuration: workspace.configuration,
+    })
     const guard = new LogGuard({ dataset: dataset.name, log, lake })
     const { engine, scratchFolder } = workspace
     const deriver = dataset.deciding && new EventDeriver(await engine.connect(), dataset.deciding, scratchFolder)

@@ -1,6 +1,6 @@
 /**
  * Layout of the data folder:
- *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, sources/<dataset>/…, jobs/<dataset>/…, replays/<dataset>/…, views/<dataset>/…, sessions/…, pages/<dataset>/…, scratch/<machine>@<process>-<n>/
+ *   log/<dataset>.sqlite, speed/<dataset>.sqlite, dictionary.sqlite, lake/<dataset>/…, lake-cache/<bucket>/…, sources/<dataset>/…, jobs/<dataset>/…, replays/<dataset>/…, views/<dataset>/…, sessions/…, pages/<dataset>/…, scratch/<machine>@<process>-<n>/
  * Scratch folders live as long as their process; those of dead processes are removed at start.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -83,6 +83,10 @@ export class DataFolder {
   }
   get lakeFolder(): string {
     return join(this.path, 'lake')
+  }
+  /** objects of a lake in an object store that are in use */
+  get lakeCacheFolder(): string {
+    return join(this.path, 'lake-cache')
   }
 
   /** A new folder for temporary files of this process. @throws CommandError 'storage' */

@@ -5,7 +5,15 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const root = resolve(fileURLToPath(import.meta.url), '../../..')
-const SERVICES = ['kafkajs', '@elastic/elasticsearch', 'ioredis', 'bullmq', '@bull-board/api', '@bull-board/fastify']
+const SERVICES = [
+  '@aws-sdk/client-s3',
+  'kafkajs',
+  '@elastic/elasticsearch',
+  'ioredis',
+  'bullmq',
+  '@bull-board/api',
+  '@bull-board/fastify',
+]
 /** `import … from 'x'` and `export … from 'x'`, but neither `import type` nor `import('x')` */
 const STATIC = /^(?:import|export)\s+(?!type\b)[^;'"]*?from\s+'([^']+)'|^import\s+'([^']+)'/gms
 
@@ -45,6 +53,7 @@ test('nothing that starts loads the library of a service', () => {
 
 test('the drivers do load them: the search above would find one', () => {
   const { packages } = loadedWith([
+    'storage/lake/s3/s3-lake.ts',
     'storage/log/kafka/kafka-log.ts',
     'storage/speed-store/elasticsearch/elasticsearch-speed-store.ts',
     'storage/dictionary/redis/redis-dictionary.ts',

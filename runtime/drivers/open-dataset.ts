@@ -3,13 +3,13 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
-import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { LateSpeedStore } from '#storage/speed-store/late-speed-store.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
+import { assertLakeSuits, openLake } from './open-lake.ts'
 import { openLog } from './open-log.ts'
 import { type OpenSpeedStoreOptions, openSpeedStore } from './open-speed-store.ts'
 
@@ -43,12 +43,13 @@ const LATE_OPEN_MS_MAX = 5_000
 export async function openDataset(options: OpenDatasetOptions): Promise<OpenDataset> {
   const { dataset, folder, configuration, engine, emit, step = noSteps } = options
   const shared = { dataset: dataset.name, folder, configuration, emit, step }
+  assertLakeSuits(dataset, configuration)
   const log = options.log ?? (await openLog(shared))
   let store: SpeedStore | null = null
   try {
     const opened = { ...shared, log: log.identity }
     store = options.speedStore === 'late' ? lateStore(opened) : await openSpeedStore(opened)
-    const lake = await LocalLake.open({ folder: folder.lakeFolder, dataset: dataset.name, step })
+    const lake = await openLake(shared)
     return {
       dataset,
       get partitions() {

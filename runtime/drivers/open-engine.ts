@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
+import { engineLakeFolder } from './open-lake.ts'
 
 export type EngineRole = 'serve' | 'stream' | 'batch' | 'present'
 
@@ -22,7 +23,7 @@ export async function openEngine(
     memoryLimit: `${memoryMb}MB`,
     spillLimit: `${spillMb}MB`,
     limitNames: `${role}MemoryMb = ${memoryMb}, spillMb = ${spillMb}`,
-    folders: [folder.lakeFolder, scratchFolder, folder.pagesFolder],
+    folders: [engineLakeFolder(configuration, folder), scratchFolder, folder.pagesFolder],
     spillFolder,
     returnMemory: role === 'batch',
     ...(role === 'stream' ? { statementsAtOnce: availableParallelism() } : {}),

@@ -7,13 +7,13 @@ import { releaseMemory } from '#core/release-memory.ts'
 import { BuildTurns } from '#ingest/bodies/build-turns.ts'
 import { Intake, type IntakeResult, type IntakeStatus } from '#ingest/intake.ts'
 import { rowsOfBody } from '#ingest/parse-body.ts'
-import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
 import { loadEventChecks } from '../drivers/definitions.ts'
 import { DerivingEngine } from '../drivers/deriving-engine.ts'
+import { openLake } from '../drivers/open-lake.ts'
 import { openLog } from '../drivers/open-log.ts'
 import { bodyLimits, intakeLimits } from './intake-limits.ts'
 import type { FromIntake, OfferedContent, OfferRequest } from './intake-messages.ts'
@@ -34,7 +34,7 @@ await runRole(async ({ configuration, port, scratchFolder }, emit) => {
   for (const dataset of await loadEventChecks(configuration.datasets, () => deriving.connection())) {
     const log = await openLog({ dataset: dataset.name, folder, configuration, emit, step })
     logs.push(log)
-    const lake = await LocalLake.open({ folder: folder.lakeFolder, dataset: dataset.name })
+    const lake = await openLake({ dataset: dataset.name, folder, configuration })
     const guard = new LogGuard({ dataset: dataset.name, log, lake })
     // Before anything is offered: readiness tells of it. A log that is away now is looked at again by the first offer.
     await guard.look().catch(() => {})

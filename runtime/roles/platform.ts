@@ -19,7 +19,6 @@ import type { LiveDatasetParts } from '#serving/live/dataset-moments.ts'
 import { type AnsweredDataset, LiveAnswers } from '#serving/live/live-answers.ts'
 import { LiveDataset } from '#serving/live/live-dataset.ts'
 import type { Lake } from '#storage/lake/lake.ts'
-import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SavedViewLedger } from '#storage/saved-views/saved-view-ledger.ts'
 import { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import { SourceBoard } from '#storage/sources/source-board.ts'
@@ -29,6 +28,7 @@ import { listenError } from '../commands/exit-codes.ts'
 import { firstQuestions } from '../commands/first-questions.ts'
 import { Workspace } from '../commands/workspace.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
+import { openLake } from '../drivers/open-lake.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
@@ -264,8 +264,8 @@ export class Platform {
     const { answers, threads, processes = [] } = this.#shape
     if (answers) return this.#datasets.map(({ lake }) => lake)
     if (![...threads, ...processes].includes('batch')) return []
-    const { folder, datasets } = this.#workspace
-    return Promise.all([...datasets.keys()].map((dataset) => LocalLake.open({ folder: folder.lakeFolder, dataset })))
+    const { folder, datasets, configuration } = this.#workspace
+    return Promise.all([...datasets.keys()].map((dataset) => openLake({ dataset, folder, configuration })))
   }
 
   async #readings(): Promise<readonly StateReading[]> {

@@ -6,7 +6,7 @@ import type { SourceDefinition } from '#core/source-definition.ts'
 import { Intake } from '#ingest/intake.ts'
 import { SourceRunner } from '#ingest/sources/source-runner.ts'
 import type { SourceStatus } from '#ingest/sources/source-state.ts'
-import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import type { Lake } from '#storage/lake/lake.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { SourceBoard } from '#storage/sources/source-board.ts'
@@ -15,6 +15,7 @@ import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
 import { importDefinition, loadEventChecks } from '../drivers/definitions.ts'
 import { DerivingEngine } from '../drivers/deriving-engine.ts'
+import { openLake } from '../drivers/open-lake.ts'
 import { openLog } from '../drivers/open-log.ts'
 import { openSource } from '../drivers/open-source.ts'
 import type { SourceReport } from '../health/source-reports.ts'
@@ -33,7 +34,7 @@ interface SourceParts {
   readonly configuration: Configuration
   readonly intake: Intake
   readonly log: EventLog
-  readonly lake: LocalLake
+  readonly lake: Lake
   readonly emit: Emit
 }
 
@@ -57,7 +58,7 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
     if (sources.length === 0) continue
     const log = await openLog({ dataset, folder, configuration, emit, step })
     logs.push(log)
-    const lake = await LocalLake.open({ folder: folder.lakeFolder, dataset })
+    const lake = await openLake({ dataset, folder, configuration })
     const guard = new LogGuard({ dataset, log, lake })
     const check = checks.get(dataset)!
     const deriver = await deriving.deriverOf(check)

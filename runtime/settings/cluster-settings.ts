@@ -82,3 +82,19 @@ export const REDIS_SETTINGS = z.strictObject({
     .describe('redis://[[user]:password@]host[:port][/database]; rediss:// for TLS'),
   keyPrefix: text().default('watershed:').describe('prefix of every key'),
 })
+
+export const S3_SETTINGS = z.strictObject({
+  endpoint: z
+    .string()
+    .regex(/^https?:\/\/[^/]+\/?$/, 'must be http(s)://host:port')
+    .optional()
+    .describe('address of another S3 server than AWS: http(s)://host:port'),
+  region: text().optional().describe('region of the bucket; default: `AWS_REGION`, or `us-east-1`'),
+  pathStyle: z
+    .boolean()
+    .optional()
+    .describe('the bucket is in the path of requests, not in the host name; default: true with `s3.endpoint`'),
+  lockMs: count(1_000, 3_600_000)
+    .default(30_000)
+    .describe('how long a lock outlives a process that died; living ones renew it'),
+})

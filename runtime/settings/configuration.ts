@@ -82,7 +82,8 @@ async function load({
   const configuration = { ...parsed.data, demo: parsed.data.demo ?? isDemoByDefault(merged, flags) }
   assertConsistent(configuration)
   const scratch = configuration.scratch === undefined ? undefined : resolve(configuration.scratch)
-  return { configuration: { ...configuration, data: resolve(configuration.data), scratch }, sources }
+  const lakeCache = configuration.lakeCache === undefined ? undefined : resolve(configuration.lakeCache)
+  return { configuration: { ...configuration, data: resolve(configuration.data), scratch, lakeCache }, sources }
 }
 
 /** Whoever names a shipped dataset by hand wants to see it work; a configuration that names it is for events of their own. */
@@ -119,8 +120,18 @@ function assertConsistent(configuration: Configuration): void {
     problems.push('elasticsearch.apiKey and elasticsearch.username are mutually exclusive: set only one of them')
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     problems.push('tlsCert and tlsKey must be set together: set both, or none')
+  problems.push(...lakeProblems(configuration))
   problems.push(...plaintextProblems(configuration))
   if (problems.length > 0) throw new ConfigurationError(problems)
+}
+
+/** Settings of an object store without one would be ignored silently, and the lake made in the folder. */
+function lakeProblems({ lake, lakeCache, s3 }: Configuration): string[] {
+  if (lake !== undefined) return []
+  const unused = ['endpoint', 'region', 'pathStyle'].filter((name) => s3[name as keyof typeof s3] !== undefined)
+  return [...unused.map((name) => `s3.${name}`), ...(lakeCache === undefined ? [] : ['lakeCache'])].map(
+    (name) => `${name} is set, but the lake is a folder: set lake=s3://<bucket>/<prefix> as well, or remove ${name}`,
+  )
 }
 
 function nested(values: ReadonlyMap<string, unknown>): Record<string, unknown> {

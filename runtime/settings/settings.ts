@@ -3,7 +3,7 @@
  * (WATERSHED_<NAME>) and the flags, for all roles. A test compares it with docs/reference/configuration.md.
  */
 import { z } from 'zod'
-import { ELASTICSEARCH_SETTINGS, KAFKA_SETTINGS, REDIS_SETTINGS } from './cluster-settings.ts'
+import { ELASTICSEARCH_SETTINGS, KAFKA_SETTINGS, REDIS_SETTINGS, S3_SETTINGS } from './cluster-settings.ts'
 
 const count = (min = 1, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.number().int().min(min).max(max)
 
@@ -23,6 +23,21 @@ export const SETTINGS = z.strictObject({
     .min(1)
     .default('./watershed-data')
     .describe('folder of the lake, and of the log, speed store and dictionaries if they are embedded'),
+  lake: z
+    .string()
+    .regex(/^s3:\/\/./, 'must be s3://<bucket>/<prefix>; leave it out for a lake in the folder `data`')
+    .optional()
+    .describe('`s3://<bucket>/<prefix>`: where the lake is in an object store; default: the folder `lake` in `data`'),
+  lakeCache: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('local folder of objects of a lake on S3 that are in use; default: `lake-cache` in `data`'),
+  lakeCacheBytesMax: count(MIB)
+    .default(20 * 1024 * MIB)
+    .describe(
+      'maximum size of that folder; it must hold what one query or batch run reads, and a full run reads everything',
+    ),
   scratch: z.string().min(1).optional().describe('local folder for temporary files; default: `scratch` in `data`'),
   datasets: z
     .array(z.string().min(1))
@@ -303,6 +318,7 @@ export const SETTINGS = z.strictObject({
   kafka: KAFKA_SETTINGS.prefault({}),
   elasticsearch: ELASTICSEARCH_SETTINGS.prefault({}),
   redis: REDIS_SETTINGS.prefault({}),
+  s3: S3_SETTINGS.prefault({}),
 })
 
 export type Configuration = Readonly<z.output<typeof SETTINGS>>

@@ -2,7 +2,7 @@
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import type { ServedDataset } from '../answers/snapshot.ts'
 import { columnMember, momentMember, type PresentedMember, placeMembers } from './presented-fields.ts'
@@ -29,8 +29,11 @@ export interface EventStep {
   readonly positions: readonly Offset[]
 }
 
-/** The next closed segments behind `since`, oldest first. */
-export async function nextEvents({ lake, partitions }: ServedDataset, since: readonly Offset[]): Promise<EventStep> {
+/** The next closed segments behind `since`, oldest first, with their files checked. */
+export async function nextEvents(
+  { dataset, lake, partitions }: ServedDataset,
+  since: readonly Offset[],
+): Promise<EventStep> {
   const chains = await lake.chains(Math.max(partitions, since.length), { compacted: true })
   const waiting = chains
     .flatMap(({ segments }) => segments.filter(({ partition, end }) => end > (since[partition] ?? 0)))
@@ -42,6 +45,7 @@ export async function nextEvents({ lake, partitions }: ServedDataset, since: rea
       ...waiting.filter((segment) => segment.partition === partition).map(({ end }) => end),
     ),
   )
+  await lake.check(rowFiles(dataset, waiting))
   return { segments: waiting, positions }
 }
 

@@ -11,7 +11,7 @@ import { ALL_PANES, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { enrichedSql } from '../answers/lookup-sql.ts'
-import { answerSql, statesSql } from '../answers/merged-sql.ts'
+import { answerSql, stateFiles, statesSql } from '../answers/merged-sql.ts'
 import { openTable } from '../answers/open-table.ts'
 import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
 import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
@@ -29,7 +29,11 @@ export function versionOf(snapshot: Snapshot): number {
   return snapshot.partitions.reduce((sum, { position }) => sum + position, 0)
 }
 
-/** Merged states of all three layers. @param panes files of the generation that cannot hold any of these are not read */
+/**
+ * Merged states of all three layers. Their files are checked, and those of the dictionaries.
+ *
+ * @param panes files of the generation that cannot hold any of these are not read
+ */
 export async function mergedStates(
   source: SnapshotSource,
   view: CompiledView,
@@ -37,6 +41,8 @@ export async function mergedStates(
   panes: StateRange = ALL_PANES,
 ): Promise<string> {
   const { served, snapshot, connection } = source
+  const pins = Object.values(snapshot.generation?.dictionaries ?? {})
+  await served.lake.check([...stateFiles(view, snapshot, panes), ...pins.map(({ file }) => file)])
   return statesSql(view, snapshot, served.lake, bound, await openTable(connection, view, snapshot), panes)
 }
 

@@ -2,7 +2,7 @@
 import type { Offset } from '#core/offsets.ts'
 import type { PanedView } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import { typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { openTable } from '../answers/open-table.ts'
 import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
 
@@ -21,6 +21,7 @@ export async function touchedPanes(
   const segments = chains.flatMap((chain) => chain.segments.filter(({ end, partition }) => end > behind(partition)))
   const { paneMs } = view.time
   const newer = Array.from({ length: partitions }, (_, p) => `(_partition = ${p} AND _offset >= ${behind(p)})`)
+  await lake.check(rowFiles(dataset, segments))
   const rows = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
   const closed = `SELECT DISTINCT _time - ((_time % ${paneMs}) + ${paneMs}) % ${paneMs} AS pane FROM ${rows} WHERE ${newer.join(' OR ')}`
   const open = await openTable(connection, view, snapshot)

@@ -34,6 +34,7 @@ export class BlobGenerations {
   readonly #step: StepHook
   readonly #contents: BlobContents
   readonly #parsed = new Map<string, GenerationManifest>()
+  #confirmedAt = { id: '', atMs: 0 }
 
   constructor(options: BlobGenerationsOptions) {
     this.#blobs = options.blobs
@@ -46,7 +47,7 @@ export class BlobGenerations {
   async current(): Promise<GenerationManifest | null> {
     const id = await this.#currentId()
     if (id === null) return null
-    const manifest = await this.load(id)
+    const manifest = (await this.#confirmed(id)) ?? (await this.load(id))
     if (manifest) return manifest
     throw new LakeError(
       'generation-lost',
@@ -99,6 +100,17 @@ export class BlobGenerations {
       `it must contain a generation id such as g000001, not '${id.slice(0, 40)}' (\`watershed generations rollback <id>\` rewrites it)`,
       { remedy: HEAL_GENERATION },
     )
+  }
+
+  /** The current generation cannot be removed: where each look is a request, its manifest is not looked for at every one. */
+  async #confirmed(id: string): Promise<GenerationManifest | null> {
+    if (!this.#blobs.listsLate) return null
+    const nowMs = performance.now()
+    if (this.#confirmedAt.id !== id || nowMs - this.#confirmedAt.atMs > this.#blobs.trustedMs) {
+      this.#confirmedAt = { id, atMs: nowMs }
+      return null
+    }
+    return this.#parsed.get(id) ?? null
   }
 
   /** A published generation, parsed once; null if it does not exist, also if another process has just removed it. */

@@ -86,8 +86,8 @@ export class ObjectCache {
     await mkdir(dirname(this.pathOf(path)), { recursive: true })
     await rename(draft, this.pathOf(path))
     await this.#remember(path, sha256)
-    // An upload is not refused for want of room here: what was used least recently goes.
-    await this.#makeRoom(0, new Set()).catch(() => {})
+    // An upload is not refused for want of room here: it is fetched again if it is read.
+    await this.#makeRoom(0, new Set([path])).catch(() => this.drop(path))
   }
 
   async drop(path: string): Promise<void> {

@@ -22,8 +22,8 @@ import type { LakeError } from '../lake-error.ts'
 import { explainS3Fault, isConditionFalse, isNotFound, isUndecided, statusOf } from './s3-faults.ts'
 import type { S3Place } from './s3-place.ts'
 
-/** how often one request is tried, with pauses that grow to `PAUSE_MS_MAX`: throttling (503 SlowDown) and lost connections pass */
-const ATTEMPTS_MAX = 8
+/** how often one request is tried, with pauses that grow to 20 s, half a minute together: throttling (503 SlowDown) and lost connections pass */
+const ATTEMPTS_MAX = 11
 /** how often a conditional write is tried that met another one */
 const UNDECIDED_MAX = 10
 const UNDECIDED_PAUSE_MS = 50

@@ -1,0 +1,54 @@
+/** The lake that the configuration chooses. The library of object stores is loaded only where one is chosen. */
+import { noSteps, type StepHook } from '#core/steps.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { CommandError } from '../commands/exit-codes.ts'
+import type { Configuration } from '../settings/settings.ts'
+import type { DataFolder } from './data-folder.ts'
+
+export interface OpenLakeOptions {
+  readonly dataset: string
+  readonly folder: DataFolder
+  readonly configuration: LakeConfiguration
+  readonly step?: StepHook
+}
+
+type LakeConfiguration = Pick<Configuration, 'lake' | 'lakeCache' | 'lakeCacheBytesMax' | 's3'>
+
+/** @throws LakeError if it cannot be opened; the message says what to do */
+export async function openLake({ dataset, folder, configuration, step = noSteps }: OpenLakeOptions): Promise<Lake> {
+  const { lake, lakeCacheBytesMax, s3 } = configuration
+  if (lake === undefined) return LocalLake.open({ folder: folder.lakeFolder, dataset, step })
+  const [{ S3Lake }, { s3Place }] = await Promise.all([
+    import('#storage/lake/s3/s3-lake.ts'),
+    import('#storage/lake/s3/s3-place.ts'),
+  ])
+  return S3Lake.open({
+    ...s3Place(lake),
+    ...{ dataset, step, region: s3.region, endpoint: s3.endpoint, lockMs: s3.lockMs },
+    pathStyle: s3.pathStyle ?? s3.endpoint !== undefined,
+    cacheFolder: engineLakeFolder(configuration, folder),
+    cacheBytesMax: lakeCacheBytesMax,
+  })
+}
+
+/** Where the engine reads and writes files of the lake. */
+export function engineLakeFolder(
+  { lake, lakeCache }: Pick<LakeConfiguration, 'lake' | 'lakeCache'>,
+  folder: DataFolder,
+): string {
+  if (lake === undefined) return folder.lakeFolder
+  return lakeCache ?? folder.lakeCacheFolder
+}
+
+/** What needs a folder. @throws CommandError 'configuration' */
+export function assertLakeSuits(
+  { name, tables }: { readonly name: string; readonly tables?: string | undefined },
+  { lake }: Pick<LakeConfiguration, 'lake'>,
+): void {
+  if (lake === undefined || tables !== 'delta') return
+  throw new CommandError(
+    'configuration',
+    `dataset '${name}' has tables: 'delta', which are written only where the lake is a folder, but lake is ${lake}; remove \`tables\` from the definition, or \`lake\` from the settings`,
+  )
+}

@@ -1,0 +1,109 @@
+/** A platform whose lake is in a bucket: counted exactly, also after it was killed in a batch run, and answered by a process that shares only the bucket and the log. */
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { byTopic, DATASET, linesOf, notes, notesDefinition } from '../faults/notes.ts'
+import { type Answer, RunningPlatform, watershed } from '../faults/watershed.ts'
+import { S3_CREDENTIALS, type S3Server, startS3, whyNoS3 } from '../servers/s3-server.ts'
+import { until } from '../until.ts'
+
+const BY_TOPIC = `/v1/datasets/${DATASET}/views/by_topic`
+const BUCKET = 'lakes'
+/** as the usual chain finds them */
+const CREDENTIALS = {
+  AWS_ACCESS_KEY_ID: S3_CREDENTIALS.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: S3_CREDENTIALS.secretAccessKey,
+}
+
+describe.skipIf(whyNoS3() !== null)('a platform with its lake in a bucket', () => {
+  let server: S3Server
+  let folder: string
+  let definition: string
+  let words: readonly string[]
+  let running: RunningPlatform[] = []
+  beforeAll(async () => {
+    server = await startS3()
+    await server.makeBucket(BUCKET)
+    Object.assign(process.env, CREDENTIALS)
+  })
+  afterAll(async () => {
+    for (const name of Object.keys(CREDENTIALS)) delete process.env[name]
+    await server.stop()
+  })
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'watershed-s3-platform-'))
+    definition = join(folder, 'notes.ts')
+    await writeFile(definition, notesDefinition('watershed'))
+    const lake = ['--lake', `s3://${BUCKET}/${folder.slice(-6)}`, '--s3-endpoint', server.endpoint]
+    words = ['--dataset', definition, ...lake, '--set', 's3.lockMs=1500']
+  })
+  afterEach(async () => {
+    for (const platform of running) await platform.kill()
+    running = []
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const started = async (starting: Promise<RunningPlatform>): Promise<RunningPlatform> => {
+    const platform = await starting
+    running.push(platform)
+    return platform
+  }
+  const send = async (platform: RunningPlatform, from: number, to: number): Promise<void> => {
+    const reply = await platform.post(DATASET, linesOf(notes(from, to)))
+    expect(reply.status, reply.body).toBe(202)
+  }
+  const counted = (platform: RunningPlatform, rows: number): Promise<Answer> =>
+    until(
+      `a generation counts ${rows} events`,
+      async () => {
+        const answer = await platform.answer(BY_TOPIC)
+        return answer.meta.rows.batch === rows ? answer : null
+      },
+      { said: () => platform.said },
+    )
+
+  test('counts every event once, also when it is killed in a batch run', async () => {
+    const data = join(folder, 'data')
+    const first = await started(RunningPlatform.start(data, words))
+    await send(first, 0, 500)
+    expect((await counted(first, 500)).data).toEqual(byTopic(notes(0, 500)))
+    expect(await first.stop()).toBe(0)
+
+    const dying = await started(RunningPlatform.start(data, words, { WATERSHED_CRASH_AT: 'generation:before-current' }))
+    await send(dying, 500, 700)
+    await dying.ended
+
+    const last = await started(RunningPlatform.start(data, words))
+    await send(last, 700, 800)
+    expect((await counted(last, 800)).data).toEqual(byTopic(notes(0, 800)))
+
+    const elsewhere = join(folder, 'elsewhere')
+    await mkdir(elsewhere)
+    for (const part of ['log', 'speed']) await symlink(join(data, part), join(elsewhere, part))
+    const other = await started(RunningPlatform.serve(elsewhere, words, {}))
+    expect((await counted(other, 800)).data).toEqual(byTopic(notes(0, 800)))
+    expect(await readdir(join(elsewhere, 'lake'))).toEqual([])
+    expect(await readdir(join(data, 'lake'))).toEqual([])
+    expect(await other.stop()).toBe(0)
+    expect(await last.stop()).toBe(0)
+
+    const verified = await watershed(['verify', ...words], data)
+    expect(verified.code, verified.stdout + verified.stderr).toBe(0)
+  })
+
+  test('refuses what cannot be, and says what to do', async () => {
+    const data = join(folder, 'data')
+    const refused = async (more: readonly string[]) => watershed(['ingest', DATASET, '-', ...words, ...more], data)
+    const address = await refused(['--lake', 'bucket/lake'])
+    expect([address.code, address.stderr]).toEqual([78, expect.stringMatching(/lake .*must be s3:\/\/<bucket>/)])
+    const bucket = await refused(['--lake', 's3://no-such-bucket/lake'])
+    expect([bucket.code, bucket.stderr]).toEqual([74, expect.stringMatching(/the bucket does not exist; create it/)])
+    await writeFile(definition, notesDefinition('watershed').replace("key: 'id',", "key: 'id', tables: 'delta',"))
+    const tables = await watershed(['batch', 'run', ...words], data)
+    expect([tables.code, tables.stderr]).toEqual([
+      78,
+      expect.stringMatching(/tables: 'delta'.*only where the lake is a folder/),
+    ])
+  })
+})
