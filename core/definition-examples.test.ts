@@ -5,6 +5,8 @@ import { expect, test } from 'vitest'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { compileDataset } from './compile-dataset.ts'
 import * as language from './definition.ts'
+import { GRAIN_MS } from './grains.ts'
+import { BEGIN, WALL } from './series/recurrence.ts'
 import { calculatedSql } from './series/series-sql.ts'
 import * as seriesColumns from './series-columns.ts'
 
@@ -121,7 +123,8 @@ test.each(calculations)('$call gives $result', async ({ call, result, columns, a
   }
   const { steps } = (await compileDataset(definition, connection)).series.get('one')!.columns[0]!
   const values = [...columns].map(([name, list]) => `unnest([${list}]::BIGINT[])::DECIMAL(38,0) AS ${name}`)
-  const places = across ? '0::BIGINT AS "time", o AS key' : 'o AS "time", 0::BIGINT AS key'
+  const times = `"time", "time" AS ${WALL}, 0 AS ${BEGIN}`
+  const places = across ? `0::BIGINT AS ${times}, o AS key` : `o * ${GRAIN_MS.day} AS ${times}, 0::BIGINT AS key`
   const rows = `(SELECT ${places}, * EXCLUDE o FROM (SELECT unnest(range(${[...columns.values()][0]!.split(', ').length})) AS o, ${values.join(', ')}))`
   const found = await connection.rows<{ value: unknown }>(
     `SELECT "value"::DOUBLE AS value FROM ${calculatedSql(rows, steps, ['key'])} ORDER BY "time", key`,

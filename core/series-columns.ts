@@ -232,8 +232,8 @@ export function rsi<const Text extends string>(
  * counts as 0; times before the first row of the whole view are left out, and NULL is what is left of none.
  *
  * @example
- * // mentions on four Mondays, none on the second: 10, –, 20, 60
- * usual('mentions', { every: '7d', times: 2 }) // NULL, –, 5, 10
+ * // sold: 10, NULL, 20, 60
+ * usual('sold', { every: '1d', times: 2 }) // NULL, 10, 5, 10
  */
 export function usual<const Text extends string>(expression: Text, options: UsualOptions): Column<Text> {
   return { kind: 'usual', expression, ...options }
