@@ -55,7 +55,7 @@ describe('misspelt and mistyped members', () => {
   test.each<[DatasetDefinition, string]>([
     [
       written({ veiws: {} }),
-      "unknown member 'veiws' (did you mean 'views'?); known members: name, label, description, time, key, lateAfter, accept, raw, keep, tables, columns, views, sources, sinks, series, dashboard",
+      "unknown member 'veiws' (did you mean 'views'?); known members: name, label, description, time, key, lateAfter, accept, raw, keep, tables, columns, views, sources, sinks, series, groupings, dashboard",
     ],
     [
       withColumn({ type: 'DOUBLE', path: '$.x', requird: true }),

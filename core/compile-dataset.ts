@@ -15,7 +15,7 @@ import {
 } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
-import type { CompiledDataset, CompiledSeries, CompiledView, SqlColumn } from './compiled.ts'
+import type { CompiledDataset, CompiledGrouping, CompiledSeries, CompiledView, SqlColumn } from './compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { DefinitionError, nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedAccept, storedColumn } from './definition-limits.ts'
@@ -25,6 +25,7 @@ import { derivedReasonSql } from './derived-reasons.ts'
 import type { SqlDialect } from './dialect.ts'
 import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
+import { compileGrouping } from './groupings/compile-grouping.ts'
 import { rawKeptMs } from './kept-times.ts'
 import { namingProblems } from './names-for-people.ts'
 import { compileDashboard } from './panels/compile-dashboard.ts'
@@ -68,10 +69,11 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     if (compiled) views.set(name, compiled)
   }
   const series = await compileAllSeries(definition, views, dialect, problems)
+  const groupings = await compileAllGroupings(definition, views, dialect, problems)
   // Problems of views and series are reported alone: what a panel names may be missing because of them.
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
   const named = { named: definition.dashboard, columns: Object.keys(definition.columns) }
-  const dashboard = compileDashboard({ ...named, views, series, problems })
+  const dashboard = compileDashboard({ ...named, views, series, groupings, problems })
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
   const check = eventCheck(definition)
   const derivedReason = derivedReasonSql(derivations, definition.time, notAccepted)
@@ -109,6 +111,7 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
     sources: definition.sources ?? [],
     sinks: definition.sinks ?? [],
     series,
+    groupings,
     dashboard,
     dictionaries: [...new Set([...views.values()].flatMap((view) => view.lookups.map(({ dictionary }) => dictionary)))],
     decode: {
@@ -156,6 +159,27 @@ async function compileAllSeries(
     if (name in defined) problems.push(`series '${name}': the name is already used by a view`)
     if (one.over in defined && !views.has(one.over)) continue
     const result = await compileSeries({ name, series: one, views, dialect, problems })
+    if (result) compiled.set(name, result)
+  }
+  return compiled
+}
+
+async function compileAllGroupings(
+  definition: DatasetDefinition,
+  views: ReadonlyMap<string, CompiledView>,
+  dialect: SqlDialect,
+  problems: string[],
+): Promise<Map<string, CompiledGrouping>> {
+  const { views: defined, series = {}, groupings = {} } = definition
+  const compiled = new Map<string, CompiledGrouping>()
+  if (Object.keys(groupings).length > DEFINITION_LIMITS.groupingsMax)
+    problems.push(`a dataset can have at most ${DEFINITION_LIMITS.groupingsMax} groupings`)
+  for (const [name, grouping] of Object.entries(groupings)) {
+    if (name in defined || name in series)
+      problems.push(`grouping '${name}': the name is already used by a ${name in defined ? 'view' : 'series'}`)
+    // Problems of a view are reported alone.
+    if (problems.length > 0 && grouping.over in defined && !views.has(grouping.over)) continue
+    const result = await compileGrouping({ definition, name, grouping, views, dialect, problems })
     if (result) compiled.set(name, result)
   }
   return compiled
@@ -223,7 +247,8 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   if (definition.tables !== undefined && !TABLES.includes(definition.tables))
     problems.push(`tables: unknown value '${definition.tables}'; use one of ${TABLES.join(', ')}`)
   problems.push(...sourceProblems(definition.sources ?? []))
-  const answered = [...Object.keys(definition.views), ...Object.keys(definition.series ?? {})]
+  const { views, series = {}, groupings = {} } = definition
+  const answered = [views, series, groupings].flatMap((named) => Object.keys(named))
   problems.push(...sinkProblems(definition.sinks ?? [], answered))
   try {
     if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')

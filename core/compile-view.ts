@@ -19,6 +19,8 @@ import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 export interface ViewInput {
   readonly definition: DatasetDefinition
   readonly name: string
+  /** what problems call it; default: view */
+  readonly what?: 'grouping'
   readonly view: ViewDefinition
   readonly rowColumns: readonly SqlColumn[]
   readonly dialect: SqlDialect
@@ -42,7 +44,7 @@ function tried(expression: string, known: ReadonlySet<string>): string {
 export async function compileView(input: ViewInput): Promise<CompiledView | null> {
   const before = input.problems.length
   const say = (where: string, problem: string): number =>
-    input.problems.push(`view '${input.name}'${where === '' ? '' : `, ${where}`}: ${problem}`)
+    input.problems.push(`${input.what ?? 'view'} '${input.name}'${where === '' ? '' : `, ${where}`}: ${problem}`)
   const { definition, name, view, dialect } = input
   checkNames(name, view, say)
   const columns = new Set(Object.keys(definition.columns))

@@ -218,6 +218,19 @@ export interface CompiledSeries {
   readonly columns: readonly CompiledSeriesColumn[]
 }
 
+/** The merged rows of a view, grouped again. Nothing of it is stored. */
+export interface CompiledGrouping {
+  readonly dataset: string
+  readonly name: string
+  readonly label?: string
+  /** whose merged rows are grouped */
+  readonly over: CompiledView
+  /** dimensions of those rows */
+  readonly by: readonly string[]
+  /** what is made of the rows, as a view of them: its partialSql takes rows with the columns that it `reads` */
+  readonly view: CompiledView
+}
+
 export interface CompiledDataset {
   readonly name: string
   /** what it was compiled from: plain data, which a generation keeps so that its states can be answered after a change */
@@ -245,6 +258,8 @@ export interface CompiledDataset {
   readonly sinks: readonly SinkDefinition[]
   /** calculations over the merged rows of views; nothing of them is stored */
   readonly series: ReadonlyMap<string, CompiledSeries>
+  /** groupings of the merged rows of views; nothing of them is stored */
+  readonly groupings: ReadonlyMap<string, CompiledGrouping>
   /** how the dataset is shown to people */
   readonly dashboard: Dashboard
   /** dictionaries that any view looks up */

@@ -5,6 +5,7 @@
 import type { KEY_TYPES } from './column-types.ts'
 import type {
   ColumnType,
+  GroupingDefinition,
   LookupDefinition,
   MeasureDefinition,
   RankDefinition,
@@ -140,6 +141,34 @@ export type CheckedSeries<Views, Series> = {
   readonly [Name in keyof Series]: string extends NamesOf<Member<Series[Name], 'columns'>>
     ? SeriesDefinition
     : CheckedSeriesOne<Views, Series[Name]>
+}
+
+/** names that expressions of a grouping may use: everything that rows of its view have, and what it unnests */
+type RowNames<View, Grouping> = Outputs<View> | NamesOf<Member<View, 'enrich'>> | NamesOf<Member<Grouping, 'unnest'>>
+
+interface CheckedGroupingMembers<Views, Grouping> {
+  readonly over: NamesOf<Views>
+  readonly by: readonly NamesOf<Member<OverView<Views, Grouping>, 'dimensions'>>[]
+  readonly dimensions: {
+    readonly [Name in keyof Member<Grouping, 'dimensions'>]: CheckedText<
+      Member<Grouping, 'dimensions'>[Name],
+      RowNames<OverView<Views, Grouping>, Grouping>
+    >
+  }
+  readonly measures: CheckedMeasures<RowNames<OverView<Views, Grouping>, Grouping>, Member<Grouping, 'measures'>>
+}
+
+/** As CheckedSeries. */
+export type CheckedGroupings<Views, Groupings> = {
+  readonly [Name in keyof Groupings]: string extends NamesOf<Member<Groupings[Name], 'measures'>>
+    ? GroupingDefinition
+    : {
+        readonly [Key in keyof Groupings[Name]]: Key extends keyof CheckedGroupingMembers<Views, Groupings[Name]>
+          ? CheckedGroupingMembers<Views, Groupings[Name]>[Key]
+          : Key extends keyof GroupingDefinition
+            ? GroupingDefinition[Key]
+            : never
+      }
 }
 
 type DimensionsOf<View> = NamesOf<Member<View, 'dimensions'>>

@@ -20,6 +20,7 @@ export const DEFINITION_LIMITS = {
   /** rows of a ranking */
   rankMax: 10_000,
   seriesMax: 64,
+  groupingsMax: 64,
   /** panels of a dataset's dashboard */
   panelsMax: 64,
   /** rows that a column of a series looks back over; smoothed averages look back over 20 or 40 times as many */

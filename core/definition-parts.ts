@@ -233,6 +233,15 @@ export interface SeriesDefinition {
   readonly columns: Readonly<Record<string, string | SeriesColumnDefinition>>
 }
 
+/** Groups the merged rows of a view again, each of which counts once: users by what they did, groups by their categories. */
+export interface GroupingDefinition
+  extends Pick<ViewDefinition, 'label' | 'description' | 'unnest' | 'dimensions' | 'where' | 'measures' | 'rank'> {
+  /** the view whose merged rows are grouped; expressions name its dimensions, measures and lookups */
+  readonly over: string
+  /** dimensions that those rows have; default: all of the view's */
+  readonly by?: readonly string[]
+}
+
 /** The event times that a dataset believes: an event with another one is a dead letter. */
 export interface AcceptDefinition {
   /** the first one: ISO 8601; default 1970, in every time zone */
@@ -281,6 +290,8 @@ export interface DatasetDefinition<Column extends string = string> {
   readonly sinks?: readonly SinkDefinition[]
   /** name → calculations over the merged rows of a view; queried under its name like a view */
   readonly series?: Readonly<Record<string, SeriesDefinition>>
+  /** name → groups of the merged rows of a view; queried under its name like a view */
+  readonly groupings?: Readonly<Record<string, GroupingDefinition>>
   /** the panels of the live page and of dashboards for Kibana, in their order; default: derived from the views */
   readonly dashboard?: readonly PanelDefinition[]
 }

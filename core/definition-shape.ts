@@ -72,6 +72,18 @@ const view = z.strictObject({
   enrich: z.record(text, lookup).optional(),
 })
 
+const grouping = z.strictObject({
+  label,
+  description,
+  over: text,
+  by: z.array(text).optional(),
+  unnest: view.shape.unnest,
+  dimensions: view.shape.dimensions,
+  where: view.shape.where,
+  measures: view.shape.measures,
+  rank: view.shape.rank,
+})
+
 const fill = z.union([z.literal(0), z.null(), text])
 const counted = <Kind extends string>(kind: Kind) =>
   z.strictObject({ kind: z.literal(kind), expression: text, rows: z.number(), label })
@@ -131,6 +143,7 @@ const dataset = z.strictObject({
   sources: z.array(sourceSchema).optional(),
   sinks: z.array(sinkSchema).optional(),
   series: z.record(text, series).optional(),
+  groupings: z.record(text, grouping).optional(),
   dashboard: z.array(panelSchema).optional(),
 })
 
@@ -144,6 +157,7 @@ export const DEFINITION_MEMBERS = {
   rank: Object.keys(view.shape.rank.unwrap().shape),
   lookup: Object.keys(lookup.shape),
   series: Object.keys(series.shape),
+  grouping: Object.keys(grouping.shape),
   panel: PANEL_MEMBERS,
   calculations: Object.fromEntries(
     seriesColumn.options.map(({ shape }) => [
@@ -181,6 +195,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   unnest: 'unnest',
   enrich: 'enrich',
   series: 'series',
+  groupings: 'grouping',
 }
 
 /** ['views', 'all', 'measures', 'n', 'where'] → view 'all', measure 'n', where */
@@ -226,11 +241,15 @@ function membersAt(path: readonly PropertyKey[], definition: unknown): readonly 
   if (path[0] === 'dashboard') return PANEL_MEMBERS
   if (path[0] === 'series') return membersOfSeries(path.slice(1), definition)
   if (name === undefined) return path[0] === 'accept' ? DEFINITION_MEMBERS.accept : DEFINITION_MEMBERS.dataset
-  if (part === undefined) return path[0] === 'columns' ? DEFINITION_MEMBERS.column : DEFINITION_MEMBERS.view
+  if (part === undefined)
+    return path[0] === 'columns'
+      ? DEFINITION_MEMBERS.column
+      : DEFINITION_MEMBERS[path[0] === 'groupings' ? 'grouping' : 'view']
   if (part === 'window' || part === 'rank') return DEFINITION_MEMBERS[part]
   if (part === 'enrich') return DEFINITION_MEMBERS.lookup
   // The measure has a known kind: otherwise the schema would have reported its kind, not its members.
-  const { kind } = (definition as DatasetDefinition).views[name]!.measures[entry!]!
+  const { views, groupings = {} } = definition as DatasetDefinition
+  const { kind } = (path[0] === 'groupings' ? groupings : views)[name]!.measures[entry!]!
   return DEFINITION_MEMBERS.measures[kind]!
 }
 

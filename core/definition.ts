@@ -3,7 +3,14 @@
  * TypeScript checks texts that are bare names; everything else is checked when the file is loaded.
  */
 import type { DefinitionCase, DefinitionCases, ExpectedRow } from './definition-cases.ts'
-import type { CheckedPanels, CheckedSeries, CheckedViews, KeyColumn, TimeColumn } from './definition-checks.ts'
+import type {
+  CheckedGroupings,
+  CheckedPanels,
+  CheckedSeries,
+  CheckedViews,
+  KeyColumn,
+  TimeColumn,
+} from './definition-checks.ts'
 import type {
   AcceptDefinition,
   ColumnDefinition,
@@ -11,6 +18,7 @@ import type {
   DatasetDefinition,
   DerivedColumn,
   Duration,
+  GroupingDefinition,
   LookupDefinition,
   MeasureDefinition,
   MeasureOptions,
@@ -109,6 +117,7 @@ export interface CheckedDefinition<
   Views,
   Series,
   Panels = readonly PanelDefinition[],
+  Groupings = Readonly<Record<never, GroupingDefinition>>,
 > extends Pick<
     DatasetDefinition,
     'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'tables' | 'sources' | 'sinks'
@@ -121,8 +130,11 @@ export interface CheckedDefinition<
   readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>
   /** name → calculations over the merged rows of a view; queried under its name like a view */
   readonly series?: Series & CheckedSeries<NoInfer<Views>, Series>
+  /** name → groups of the merged rows of a view; queried under its name like a view */
+  readonly groupings?: Groupings & CheckedGroupings<NoInfer<Views>, Groupings>
   /** the panels of the live page and of dashboards for Kibana, in their order; default: derived from the views */
-  readonly dashboard?: Panels & CheckedPanels<keyof NoInfer<Types> & string, NoInfer<Views>, NoInfer<Series>, Panels>
+  readonly dashboard?: Panels &
+    CheckedPanels<keyof NoInfer<Types> & string, NoInfer<Views & Groupings>, NoInfer<Series>, Panels>
 }
 
 /**
@@ -148,7 +160,8 @@ export function defineDataset<
   const Views extends Readonly<Record<string, ViewDefinition>>,
   const Series extends Readonly<Record<string, SeriesDefinition>> = Readonly<Record<never, SeriesDefinition>>,
   const Panels extends readonly PanelDefinition[] = readonly [],
->(definition: CheckedDefinition<Types, Views, Series, Panels>): DatasetDefinition<keyof Types & string> {
+  const Groupings extends Readonly<Record<string, GroupingDefinition>> = Readonly<Record<never, GroupingDefinition>>,
+>(definition: CheckedDefinition<Types, Views, Series, Panels, Groupings>): DatasetDefinition<keyof Types & string> {
   // The checks only narrow names; the value is the same plain data.
   return definition as unknown as DatasetDefinition<keyof Types & string>
 }
@@ -183,6 +196,7 @@ export type {
   ExpectedRow,
   FixedGrain,
   Grain,
+  GroupingDefinition,
   LookupDefinition,
   MeasureDefinition,
   MeasureOptions,

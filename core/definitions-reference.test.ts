@@ -56,7 +56,16 @@ afterAll(() => {
 })
 
 test('every example compiles, and together they call every builder', async () => {
-  expect([...examples.keys()]).toEqual(['winds', 'posts', 'answers', 'trips', 'trades', 'visits', 'orders'])
+  expect([...examples.keys()]).toEqual([
+    'winds',
+    'posts',
+    'answers',
+    'trips',
+    'trades',
+    'shop_clicks',
+    'visits',
+    'orders',
+  ])
   for (const definition of examples.values()) await compileDataset(definition, connection)
   const builders = Object.keys(language).filter((name) => !name.startsWith('define'))
   const calls = blocks('ts').join('\n')
@@ -74,6 +83,7 @@ describe('the members', () => {
     expect(firstCodes('`rank`')).toEqual(rank)
     expect(firstCodes('`lookup(dictionary, key, attribute)`')).toEqual(lookup)
     expect(firstCodes('member', '## Series')).toEqual(DEFINITION_MEMBERS.series)
+    expect(firstCodes('member', '## Groupings')).toEqual(DEFINITION_MEMBERS.grouping)
     expect(firstCodes('panel')).toEqual(DEFINITION_MEMBERS.panel)
     expect(firstCodes('kind', '## Dashboard')).toEqual(PANEL_KINDS)
   })

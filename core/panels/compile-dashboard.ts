@@ -1,5 +1,5 @@
 /** Checks the panels of a definition, and completes them; derives them from the views where it names none. */
-import type { CompiledSeries, CompiledView } from '../compiled.ts'
+import type { CompiledGrouping, CompiledSeries, CompiledView } from '../compiled.ts'
 import { nearest } from '../definition-error.ts'
 import { DEFINITION_LIMITS } from '../definition-limits.ts'
 import { PANEL_KINDS, type PanelDefinition } from '../panel-definition.ts'
@@ -16,12 +16,13 @@ export interface DashboardInput {
   readonly columns: readonly string[]
   readonly views: ReadonlyMap<string, CompiledView>
   readonly series: ReadonlyMap<string, CompiledSeries>
+  readonly groupings: ReadonlyMap<string, CompiledGrouping>
   /** problems found are added here */
   readonly problems: string[]
 }
 
-export function compileDashboard({ named, columns, views, series, problems }: DashboardInput): Dashboard {
-  const sources = panelSources(views, series)
+export function compileDashboard({ named, columns, views, series, groupings, problems }: DashboardInput): Dashboard {
+  const sources = panelSources(views, series, groupings)
   const panels = named === undefined ? derivedPanels(sources) : withSections(named)
   if (panels.length > DEFINITION_LIMITS.panelsMax)
     problems.push(`dashboard: a dataset can have at most ${DEFINITION_LIMITS.panelsMax} panels`)

@@ -1,5 +1,5 @@
-/** What a panel can show: a view, or a series with the view that it is calculated from. */
-import type { CompiledSeries, CompiledView, SqlColumn } from '../compiled.ts'
+/** What a panel can show: a view, a grouping of its rows, or a series with the view that it is calculated from. */
+import type { CompiledGrouping, CompiledSeries, CompiledView, SqlColumn } from '../compiled.ts'
 import { isNumeric } from '../measures/number-types.ts'
 
 /** A measure of a view, or a column of a series. */
@@ -19,8 +19,10 @@ export interface PanelSource {
 export function panelSources(
   views: ReadonlyMap<string, CompiledView>,
   series: ReadonlyMap<string, CompiledSeries>,
+  groupings: ReadonlyMap<string, CompiledGrouping>,
 ): ReadonlyMap<string, PanelSource> {
-  const ofViews = [...views.values()].map((view): PanelSource => {
+  const grouped = [...groupings.values()].map(({ view }) => view)
+  const ofViews = [...views.values(), ...grouped].map((view): PanelSource => {
     return { name: view.name, label: view.label, view, series: null, measures: view.measures }
   })
   const ofSeries = [...series.values()].map((one): PanelSource => {

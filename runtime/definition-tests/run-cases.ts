@@ -81,11 +81,11 @@ function shapeProblem({ dataset }: CaseDataset, { given, answers }: DefinitionCa
     return `'given' has ${given.length} events, but the limit CASE_EVENTS_MAX is ${CASE_EVENTS_MAX}; a smaller case shows more`
   const questions = Object.keys(answers ?? {})
   if (questions.length === 0) return "'answers' must have at least one question"
-  const views = [...dataset.views.keys(), ...dataset.series.keys()]
+  const views = [dataset.views, dataset.series, dataset.groupings].flatMap((named) => [...named.keys()])
   const unknown = questions.map((question) => question.split('?')[0]!).find((view) => !views.includes(view))
   return unknown === undefined
     ? null
-    : `view '${unknown}' is unknown${nearest(unknown, views)}; views and series: ${views.join(', ')}`
+    : `view '${unknown}' is unknown${nearest(unknown, views)}; views, series and groupings: ${views.join(', ')}`
 }
 
 function rejectionProblems(

@@ -22,7 +22,7 @@ declare module 'watershed' {
   export { avg, boolAnd, boolOr, corr, count, countDistinct, covarPop, covarSamp, first, histogram, latest, max, maxBy, min, minBy, quantile, ratio, regrSlope, stddevPop, stddevSamp, sum, varPop, varSamp, };
   export { calculate, cumulativeSum, difference, ema, lag, movingAverage, movingMax, movingMin, movingStddev, movingStddevPop, movingSum, rank, returns, rowsSinceMax, rowsSinceMin, rsi, share, usual, wilderAverage, };
   /** The argument of defineDataset: a DatasetDefinition in which every bare name is checked against the others. */
-  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series, Panels = readonly PanelDefinition[]> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'tables' | 'sources' | 'sinks'> {
+  export interface CheckedDefinition<Types extends Record<string, ColumnType>, Views, Series, Panels = readonly PanelDefinition[], Groupings = Readonly<Record<never, GroupingDefinition>>> extends Pick<DatasetDefinition, 'name' | 'label' | 'description' | 'lateAfter' | 'accept' | 'raw' | 'keep' | 'tables' | 'sources' | 'sinks'> {
     /** the TIMESTAMP column that is the event time */
     readonly time: TimeColumn<NoInfer<Types>>;
     /** the column whose value determines the partition: BOOLEAN, INTEGER, BIGINT, VARCHAR or DATE */
@@ -33,8 +33,10 @@ declare module 'watershed' {
     readonly views: Views & CheckedViews<keyof NoInfer<Types> & string, Views>;
     /** name → calculations over the merged rows of a view; queried under its name like a view */
     readonly series?: Series & CheckedSeries<NoInfer<Views>, Series>;
+    /** name → groups of the merged rows of a view; queried under its name like a view */
+    readonly groupings?: Groupings & CheckedGroupings<NoInfer<Views>, Groupings>;
     /** the panels of the live page and of dashboards for Kibana, in their order; default: derived from the views */
-    readonly dashboard?: Panels & CheckedPanels<keyof NoInfer<Types> & string, NoInfer<Views>, NoInfer<Series>, Panels>;
+    readonly dashboard?: Panels & CheckedPanels<keyof NoInfer<Types> & string, NoInfer<Views & Groupings>, NoInfer<Series>, Panels>;
   }
   /**
    * Defines a dataset; the value is plain data, `compileDataset` checks and compiles it.
@@ -54,7 +56,7 @@ declare module 'watershed' {
    * })
    * // views/by_shop?grain=day answers rows such as {"time": "2026-03-01T00:00:00.000Z", "shop": "Lisbon", "revenue": 39.45}
    */
-  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>, const Series extends Readonly<Record<string, SeriesDefinition>> = Readonly<Record<never, SeriesDefinition>>, const Panels extends readonly PanelDefinition[] = readonly []>(definition: CheckedDefinition<Types, Views, Series, Panels>): DatasetDefinition<keyof Types & string>;
+  export function defineDataset<const Types extends Record<string, ColumnType>, const Views extends Readonly<Record<string, ViewDefinition>>, const Series extends Readonly<Record<string, SeriesDefinition>> = Readonly<Record<never, SeriesDefinition>>, const Panels extends readonly PanelDefinition[] = readonly [], const Groupings extends Readonly<Record<string, GroupingDefinition>> = Readonly<Record<never, GroupingDefinition>>>(definition: CheckedDefinition<Types, Views, Series, Panels, Groupings>): DatasetDefinition<keyof Types & string>;
   /**
    * Tests of a dataset, for `watershed test`: each case is answered at every cut of its events between the batch and the speed layer.
    *
@@ -70,7 +72,7 @@ declare module 'watershed' {
    * })
    */
   export function defineTests<const Cases extends DefinitionCases>(cases: Cases): Cases;
-  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, LookupDefinition, MeasureDefinition, MeasureOptions, PanelDefinition, PanelKind, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SinkDefinition, SourceDefinition, TimeUnit, UsualOptions, ViewDefinition, WindowDefinition, };
+  export type { AcceptDefinition, ColumnDefinition, ColumnType, DatasetDefinition, DefinitionCase, DefinitionCases, DerivedColumn, Duration, ExpectedRow, FixedGrain, Grain, GroupingDefinition, LookupDefinition, MeasureDefinition, MeasureOptions, PanelDefinition, PanelKind, RankDefinition, ReadColumn, SeriesColumnDefinition, SeriesColumnOptions, SeriesDefinition, SeriesFill, SinkDefinition, SourceDefinition, TimeUnit, UsualOptions, ViewDefinition, WindowDefinition, };
   interface WindowDefinition {
     readonly size: Duration;
     readonly every: Duration;
@@ -426,8 +428,8 @@ declare module 'watershed' {
    * counts as 0; times before the first row of the whole view are left out, and NULL is what is left of none.
    *
    * @example
-   * // mentions on four Mondays, none on the second: 10, –, 20, 60
-   * usual('mentions', { every: '7d', times: 2 }) // NULL, –, 5, 10
+   * // sold: 10, NULL, 20, 60
+   * usual('sold', { every: '1d', times: 2 }) // NULL, 10, 5, 10
    */
   function usual<const Text extends string>(expression: Text, options: UsualOptions): Column<Text>;
   /**
@@ -463,6 +465,13 @@ declare module 'watershed' {
     /** of the 12 columns of a page */
     readonly width?: number;
   }
+  /** Groups the merged rows of a view again, each of which counts once: users by what they did, groups by their categories. */
+  interface GroupingDefinition extends Pick<ViewDefinition, 'label' | 'description' | 'unnest' | 'dimensions' | 'where' | 'measures' | 'rank'> {
+    /** the view whose merged rows are grouped; expressions name its dimensions, measures and lookups */
+    readonly over: string;
+    /** dimensions that those rows have; default: all of the view's */
+    readonly by?: readonly string[];
+  }
   interface DatasetDefinition<Column extends string = string> {
     /** lower case letters, digits and _; starts with a letter; at most 63 */
     readonly name: string;
@@ -494,6 +503,8 @@ declare module 'watershed' {
     readonly sinks?: readonly SinkDefinition[];
     /** name → calculations over the merged rows of a view; queried under its name like a view */
     readonly series?: Readonly<Record<string, SeriesDefinition>>;
+    /** name → groups of the merged rows of a view; queried under its name like a view */
+    readonly groupings?: Readonly<Record<string, GroupingDefinition>>;
     /** the panels of the live page and of dashboards for Kibana, in their order; default: derived from the views */
     readonly dashboard?: readonly PanelDefinition[];
   }
@@ -505,6 +516,12 @@ declare module 'watershed' {
   };
   type CheckedSeries<Views, Series> = {
     readonly [Name in keyof Series]: string extends NamesOf<Member<Series[Name], 'columns'>> ? SeriesDefinition : CheckedSeriesOne<Views, Series[Name]>;
+  };
+  /** As CheckedSeries. */
+  type CheckedGroupings<Views, Groupings> = {
+    readonly [Name in keyof Groupings]: string extends NamesOf<Member<Groupings[Name], 'measures'>> ? GroupingDefinition : {
+      readonly [Key in keyof Groupings[Name]]: Key extends keyof CheckedGroupingMembers<Views, Groupings[Name]> ? CheckedGroupingMembers<Views, Groupings[Name]>[Key] : Key extends keyof GroupingDefinition ? GroupingDefinition[Key] : never;
+    };
   };
   /** A panel whose view is known only at run time, as of a definition that is made from another one, is checked when it is loaded. */
   type CheckedPanels<Column extends string, Views, Series, Panels> = {
@@ -695,6 +712,14 @@ declare module 'watershed' {
   type CheckedSeriesOne<Views, Series> = {
     readonly [Key in keyof Series]: Key extends keyof CheckedSeriesMembers<Views, Series> ? CheckedSeriesMembers<Views, Series>[Key] : Key extends keyof SeriesDefinition ? SeriesDefinition[Key] : never;
   };
+  interface CheckedGroupingMembers<Views, Grouping> {
+    readonly over: NamesOf<Views>;
+    readonly by: readonly NamesOf<Member<OverView<Views, Grouping>, 'dimensions'>>[];
+    readonly dimensions: {
+      readonly [Name in keyof Member<Grouping, 'dimensions'>]: CheckedText<Member<Grouping, 'dimensions'>[Name], RowNames<OverView<Views, Grouping>, Grouping>>;
+    };
+    readonly measures: CheckedMeasures<RowNames<OverView<Views, Grouping>, Grouping>, Member<Grouping, 'measures'>>;
+  }
   /** A panel of a view or a series, with their names; or of raw events, with those of columns. */
   type CheckedPanel<Column extends string, Views, Series> = ViewPanels<Views> | SeriesPanels<Views, Series> | EventsPanel<Column>;
   interface ColumnOptions<Type extends ColumnType> {
@@ -806,6 +831,13 @@ declare module 'watershed' {
       readonly [Name in keyof Member<Series, 'columns'>]: CheckedSeriesColumn<SeriesNames<OverView<Views, Series>, Series>, Member<Series, 'columns'>[Name]>;
     };
   }
+  type OverView<Views, Series> = Member<Series, 'over'> extends infer Over extends keyof Views ? Views[Over] : never;
+  type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
+  /** names that expressions of a grouping may use: everything that rows of its view have, and what it unnests */
+  type RowNames<View, Grouping> = Outputs<View> | NamesOf<Member<View, 'enrich'>> | NamesOf<Member<Grouping, 'unnest'>>;
+  type CheckedMeasures<Name extends string, Measures> = {
+    readonly [Measure in keyof Measures]: Measures[Measure] extends MeasureDefinition<infer Column> ? [Column] extends [Name] ? MeasureDefinition : string extends Column ? MeasureDefinition : MeasureDefinition<Name> : MeasureDefinition;
+  };
   type ViewPanels<Views> = {
     readonly [Name in NamesOf<Views>]: PanelDefinition<Name, NamesOf<Member<Views[Name], 'measures'>>, DimensionsOf<Views[Name]>> & {
       readonly view: Name;
@@ -881,15 +913,10 @@ declare module 'watershed' {
   }
   type Letter = ('a' | 'b' | 'c' | 'd' | 'e' | 'f' | 'g' | 'h' | 'i' | 'j' | 'k' | 'l' | 'm') | ('n' | 'o' | 'p' | 'q' | 'r' | 's' | 't' | 'u' | 'v' | 'w' | 'x' | 'y' | 'z');
   type AllNameChars<Text extends string> = Text extends '' ? true : Text extends `${NameChar}${infer Rest}` ? AllNameChars<Rest> : false;
-  type CheckedText<Text, Name extends string> = Text extends string ? [ColumnIn<Text>] extends [Name] ? Text : Name : string;
   /** names that expressions of a view may use */
   type Names<Column extends string, View> = Column | NamesOf<Member<View, 'unnest'>>;
-  type CheckedMeasures<Name extends string, Measures> = {
-    readonly [Measure in keyof Measures]: Measures[Measure] extends MeasureDefinition<infer Column> ? [Column] extends [Name] ? MeasureDefinition : string extends Column ? MeasureDefinition : MeasureDefinition<Name> : MeasureDefinition;
-  };
   /** dimensions and measures */
   type Outputs<View> = NamesOf<Member<View, 'dimensions'>> | NamesOf<Member<View, 'measures'>>;
-  type OverView<Views, Series> = Member<Series, 'over'> extends infer Over extends keyof Views ? Views[Over] : never;
   type GrainIn<View> = View extends {
     readonly time: readonly (infer OneGrain)[];
   } ? OneGrain : SeriesDefinition['grain'];

@@ -54,8 +54,8 @@ export async function answerFromRows(
   options: AnswerOptions & { readonly signal: AbortSignal },
 ): Promise<Answer & { readonly snapshot: Snapshot }> {
   const { dataset: current, engine } = served
-  const { view, series, sides } = planFor(current, query)
-  if (sides !== null) throw needs
+  const { view, series, sides, grouping } = planFor(current, query)
+  if (sides !== null || grouping !== null) throw needs
   const by = await answeringDefinition(current, view.name, snapshot.generation, engine)
   if (by === null || (series && !isSameSeries(current, by, query.view))) throw needs
   const plan = planBy(by, query)

@@ -132,8 +132,10 @@ export function metaOf(input: MetaInput): AnswerMeta {
   const markers = [...snapshot.markers.values()]
   const estimates = estimatesOf(plan, estimated, totals?.estimated)
   const from = { fromMs: earliestOf(range) }
+  // What a grouping groups are rows of this view.
+  const merged = plan.grouping?.rows ?? plan
   const views = plan.sides?.map((side) => viewProvenance(side, snapshot, from)) ?? null
-  const countsFrom = views === null ? countsFromOf(plan, snapshot, from) : latestOf(views)
+  const countsFrom = views === null ? countsFromOf(merged, snapshot, from) : latestOf(views)
   const ahead = partitions.flatMap(({ partition, position, ahead: through }) =>
     through === null ? [] : [{ partition, position, through }],
   )
@@ -158,7 +160,7 @@ export function metaOf(input: MetaInput): AnswerMeta {
       (generation?.deadLetters ?? 0) +
       sum(segments, (segment) => segment.deadLetters) +
       sum(markers, (marker) => marker.deadLetters),
-    unconverted: unconvertedIn(snapshot, plan.view.reads),
+    unconverted: unconvertedIn(snapshot, merged.view.reads),
     gapFree: gaps.length === 0,
     gaps,
     countsFrom,

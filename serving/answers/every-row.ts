@@ -6,6 +6,7 @@ import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engi
 import { answerColumns } from './answer-columns.ts'
 import { type AnswerMeta, metaOf } from './answer-meta.ts'
 import type { BoundValues } from './bound-values.ts'
+import { rowsSource } from './grouped-states-sql.ts'
 import { enrichedSql, lookupsShown } from './lookup-sql.ts'
 import { EVERY_ROW, orderSql } from './merged-sql.ts'
 import { explained, panesAsked, rangeOf, rowsSql, type StatesAt, sketchedNames, statesOf } from './merged-view.ts'
@@ -67,8 +68,9 @@ export async function everyRowOf<T>(
   const { snapshot, bound, dictionaries, outdated } = at
   try {
     const range = await rangeOf(plan, at, connection, nowMs)
-    const totals = plan.totals ? await totalsOf(connection, plan, at, range) : null
-    const ordered = rowsSql(plan, at.sql, range, bound)
+    const from = rowsSource(plan, at.sql, range, dictionaries, bound)
+    const totals = plan.totals ? await totalsOf(connection, plan, { sql: from.states, bound }, from.range) : null
+    const ordered = rowsSql(plan, from.states, from.range, bound)
     const { sql, names } = enrichedRows(plan, ordered, dictionaries)
     const estimated = await estimatedOf(plan, ordered, bound, connection)
     const meta = metaOf({

@@ -16,6 +16,7 @@ import { comparedRowsSql } from './compared-rows-sql.ts'
 import { earlierPeriod } from './earlier-period.ts'
 import { engineSteps } from './engine-profile.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
+import { rowsSource } from './grouped-states-sql.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import {
   answerSql,
@@ -142,7 +143,8 @@ export async function profileStates(
   nowMs: number,
 ): Promise<AnswerStep[]> {
   const range = await rangeOf(plan, at, connection, nowMs)
-  const enriched = enrichedSql(plan, rowsSql(plan, at.sql, range, at.bound), at.dictionaries)
+  const from = rowsSource(plan, at.sql, range, at.dictionaries, at.bound)
+  const enriched = enrichedSql(plan, rowsSql(plan, from.states, from.range, at.bound), at.dictionaries)
   const rows = { sql: enriched.sql, columns: answerColumns(plan, enriched.names) }
   return engineSteps(connection, `SELECT ${textSql(rows)} FROM (${rows.sql}) ORDER BY _n`, at.bound.parameters)
 }
@@ -157,6 +159,7 @@ export async function statesOf(
 ): Promise<StatesAt> {
   const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
   const views = viewsOf(plan)
+  const [view] = views
   await served.lake.check([
     ...views.flatMap((view) => stateFiles(view, snapshot, panes)),
     ...pins.map(([, pin]) => pin.file),
@@ -164,7 +167,7 @@ export async function statesOf(
   const bound = new BoundValues()
   const sql =
     plan.sides === null
-      ? statesSql(plan.view, snapshot, served.lake, bound, await openTable(connection, plan.view, snapshot), panes)
+      ? statesSql(view!, snapshot, served.lake, bound, await openTable(connection, view!, snapshot), panes)
       : new Map(views.map((view) => [view.name, statesSql(view, snapshot, served.lake, bound, null, panes)]))
   const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
   return { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }
@@ -202,9 +205,10 @@ export async function answerStates(
     const clock = new StepClock()
     const range = await rangeOf(plan, at, connection, nowMs)
     clock.over('range')
-    const totals = plan.totals ? await totalsOf(connection, plan, { sql, bound }, range) : null
+    const from = rowsSource(plan, sql, range, dictionaries, bound)
+    const totals = plan.totals ? await totalsOf(connection, plan, { sql: from.states, bound }, from.range) : null
     if (plan.totals) clock.over('totals')
-    const enriched = enrichedSql(plan, rowsSql(plan, sql, range, bound), dictionaries)
+    const enriched = enrichedSql(plan, rowsSql(plan, from.states, from.range, bound), dictionaries)
     const columns = answerColumns(plan, enriched.names)
     const rowsOf = { sql: enriched.sql, columns }
     if (plan.paged) {

@@ -1,6 +1,7 @@
 /** Checks a query against its view or series, and settles everything that it leaves open. */
 import type {
   CompiledDataset,
+  CompiledGrouping,
   CompiledMeasure,
   CompiledRank,
   CompiledSeries,
@@ -17,6 +18,7 @@ import { type Fill, type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#cor
 import { type DerivedColumn, derivedColumns } from './derived-columns.ts'
 import { assertPeriod, checkShift, parsedShift, type Shift } from './earlier-period.ts'
 import { checkFilter, type FilterField } from './filter-sql.ts'
+import { groupedQueries } from './grouped-queries.ts'
 import { joinedView } from './joined-view.ts'
 import { plannedFill } from './planned-fill.ts'
 import { QueryError, UnknownViewError } from './query-error.ts'
@@ -35,6 +37,11 @@ export interface PlannedHaving {
   readonly filter: HavingFilter
 }
 
+/** A grouping, and the rows that it groups. */
+export interface PlannedGrouping extends CompiledGrouping {
+  readonly rows: QueryPlan
+}
+
 export interface QueryPlan {
   /** what is asked: the view, or a series over it */
   readonly name: string
@@ -43,6 +50,8 @@ export interface QueryPlan {
   /** null: the view's own rows are asked for */
   readonly series: CompiledSeries | null
   readonly query: ViewQuery
+  /** null: the rows are those of the view itself, not groups of them */
+  readonly grouping: PlannedGrouping | null
   /** of each view, where several are asked for; null: one is */
   readonly sides: readonly QueryPlan[] | null
   readonly dimensions: readonly string[]
@@ -80,14 +89,27 @@ export interface QueryPlan {
 type TimeAsked = Pick<QueryPlan, 'buckets' | 'window' | 'windows'>
 
 /** The plan of a query of one of the dataset's views or series. @throws QueryError that names the parameter, UnknownViewError */
-export function planFor({ views, series }: Pick<CompiledDataset, 'views' | 'series'>, query: ViewQuery): QueryPlan {
+export function planFor(
+  { views, series, groupings }: Pick<CompiledDataset, 'views' | 'series' | 'groupings'>,
+  query: ViewQuery,
+): QueryPlan {
   if (query.views !== undefined) return planViews({ views, series }, query.views, query)
   const view = views.get(query.view)
   if (view !== undefined) return planQuery(view, query)
   const one = series.get(query.view)
   if (one !== undefined) return planQuery(one.over, query, one)
-  const names = [...views.keys(), ...series.keys()]
+  const grouping = groupings.get(query.view)
+  if (grouping !== undefined) return planGrouping(grouping, query)
+  const names = [...views.keys(), ...series.keys(), ...groupings.keys()]
   throw new UnknownViewError('view', unknownName(query.view, names), names)
+}
+
+/** The range is one of the view's rows; everything else is of the groups. */
+function planGrouping(grouping: CompiledGrouping, query: ViewQuery): QueryPlan {
+  const asked = groupedQueries(grouping, query)
+  const rows = planQuery({ ...grouping.over, rank: undefined }, asked.rows)
+  const groups = planQuery(grouping.view, asked.groups)
+  return { ...groups, query, timezone: rows.timezone, window: rows.window, grouping: { ...grouping, rows } }
 }
 
 /** Each view is asked for the shared part of the question. */
@@ -104,7 +126,12 @@ function planViews(
 }
 
 /** The views whose states an answer is merged from. */
-export function viewsOf({ view, sides }: Pick<QueryPlan, 'view' | 'sides'>): readonly CompiledView[] {
+export function viewsOf({
+  view,
+  sides,
+  grouping,
+}: Pick<QueryPlan, 'view' | 'sides' | 'grouping'>): readonly CompiledView[] {
+  if (grouping !== null) return [grouping.over]
   return sides === null ? [view] : sides.map((side) => side.view)
 }
 
@@ -157,6 +184,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     name: series?.name ?? view.name,
     view,
     series,
+    grouping: null,
     sides: null,
     query,
     dimensions,

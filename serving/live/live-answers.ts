@@ -100,7 +100,7 @@ export class LiveAnswers {
     const known = this.#plans.get(text)
     if (known !== undefined) return known
     const plan = planFor(this.#live.served.dataset, query)
-    const shape = tallyShape(plan.view)
+    const shape = plan.grouping === null ? tallyShape(plan.view) : null
     const asked = { plan, text, tallied: shape && tallyPlan(plan, shape) }
     if (this.#plans.size >= this.#limits.answersMax) this.#plans.delete(this.#plans.keys().next().value!)
     this.#plans.set(text, asked)

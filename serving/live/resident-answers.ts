@@ -101,10 +101,10 @@ export class ResidentAnswers {
     return onConnection(place.engine, signal, (connection) => everyRowOf(connection, plan, states, Date.now(), work))
   }
 
-  async #copied({ view, sides }: QueryPlan, { folder }: RowsPlace, signal: AbortSignal): Promise<StatesAt> {
-    if (sides !== null)
+  async #copied(plan: QueryPlan, { folder }: RowsPlace, signal: AbortSignal): Promise<StatesAt> {
+    if (plan.sides !== null)
       throw new QueryError('limit', "'all' cannot be combined with 'views'; read them in pages, with 'cursor'")
-    const head = await this.#live.head(view.name)
+    const head = await this.#live.head(viewsOf(plan)[0]!.name)
     try {
       signal.throwIfAborted()
       return await onConnection(this.#live.served.engine, signal, (connection) =>

@@ -59,6 +59,8 @@ export interface Dataset {
   readonly columns: readonly Column[]
   readonly views: readonly View[]
   readonly series: readonly Series[]
+  /** groups of the merged rows of a view, which are shown like a view */
+  readonly groupings: readonly View[]
   readonly dashboard: Dashboard
 }
 

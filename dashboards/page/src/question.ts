@@ -27,7 +27,7 @@ export function ask<S>({ dataset, view, series }: Source, query: Query, shown: S
 
 export function sourceOf(dataset: Dataset, name: string, only?: Source['only']): Source | null {
   const series = dataset.series.find((one) => one.name === name) ?? null
-  const view = dataset.views.find((one) => one.name === (series?.over ?? name))
+  const view = [...dataset.views, ...dataset.groupings].find((one) => one.name === (series?.over ?? name))
   return view === undefined ? null : { dataset, view, series, only }
 }
 

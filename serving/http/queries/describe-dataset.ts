@@ -28,6 +28,11 @@ export function describeDataset(dataset: CompiledDataset): Described {
     })),
     views: [...dataset.views.values()].map((view) => describeView(view, dataset.definition)),
     series: [...dataset.series.values()].map(describeSeries),
+    groupings: [...dataset.groupings.values()].map(({ over, by, view }) => ({
+      over: over.name,
+      by: [...by],
+      ...describeView(view, dataset.definition),
+    })),
     dashboard: describeDashboard(dataset.dashboard),
   }
 }
@@ -82,8 +87,10 @@ function unitAndBounds(
   name: string,
   definition?: DatasetDefinition,
 ): { unit?: string; format?: NumberFormat; bounds?: number[] } {
-  const measure = definition?.views[view]?.measures[name]
-  const unit = measure && unitOf(measure, definition.columns)
+  if (definition === undefined) return {}
+  const { views, groupings, columns } = definition
+  const measure = (views[view] ?? groupings?.[view])?.measures[name]
+  const unit = measure && unitOf(measure, columns)
   return {
     ...(unit === undefined ? {} : { unit }),
     ...(measure?.format === undefined ? {} : { format: measure.format }),

@@ -39,6 +39,11 @@ const view = z.strictObject({
   enrich: z.array(z.strictObject({ name, dictionary: name, key: name, attribute: name })),
 })
 
+const grouping = view.extend({
+  over: name.describe('View whose merged rows are grouped'),
+  by: z.array(name).describe('Dimensions of those rows'),
+})
+
 const series = z.strictObject({
   name,
   label: name.optional(),
@@ -107,6 +112,7 @@ export const DATASET = z.strictObject({
   ),
   views: z.array(view),
   series: z.array(series).describe('Calculations over the merged rows of views; queried like views'),
+  groupings: z.array(grouping).describe('The merged rows of views, grouped again; queried like views'),
   dashboard: z
     .strictObject({ derived: z.boolean(), panels: z.array(panel) })
     .describe('How the dataset is shown to people; derived from the views if the definition names no panels'),
