@@ -1,7 +1,8 @@
 /** Clicks on a site that sells courses: who looks at what, what is bought, and what a user did last. */
 import { count, countDistinct, defineDataset, latest, max, min, ratio, sliding, sum } from '#core/definition.ts'
 
-const one = (action: string) => `CASE WHEN action = '${action}' THEN 1 ELSE 0 END`
+const when = (condition: string) => `CASE WHEN ${condition} THEN 1 ELSE 0 END`
+const one = (action: string) => when(`action = '${action}'`)
 
 export default defineDataset({
   name: 'course_clicks',
@@ -83,6 +84,23 @@ export default defineDataset({
       rank: { by: 'last_purchase', limit: 10_000, having: 'first_view < last_purchase' },
     },
   },
+  groupings: {
+    funnel: {
+      label: 'Users of a course: who viewed it, who bought it, and who did so after a view',
+      over: 'viewed_then_bought',
+      dimensions: { course_id: 'course_id' },
+      measures: {
+        viewed: count({ where: 'first_view IS NOT NULL', label: 'Viewed' }),
+        viewed_then_bought: count({ where: 'first_view < last_purchase', label: 'Viewed, then bought' }),
+        bought: count({ where: 'last_purchase IS NOT NULL', label: 'Bought' }),
+        share: ratio(when('first_view < last_purchase'), when('first_view IS NOT NULL'), {
+          label: 'Of those who viewed it',
+          format: 'percent',
+        }),
+      },
+      rank: { by: 'viewed_then_bought', limit: 10 },
+    },
+  },
   dashboard: [
     {
       section: 'Courses',
@@ -109,6 +127,11 @@ export default defineDataset({
     },
     { kind: 'table', title: 'What they did with each course', view: 'user_courses', limit: 10, width: 6 },
     { kind: 'table', title: 'Viewed first, then bought', view: 'viewed_then_bought', limit: 10, width: 6 },
+    {
+      ...{ kind: 'funnel', title: 'Users who viewed a course, then bought it', view: 'funnel' },
+      measures: ['viewed', 'viewed_then_bought'],
+    },
+    { kind: 'table', title: 'The same by course', view: 'funnel', order: '-viewed_then_bought', limit: 10, width: 8 },
     {
       ...{ kind: 'events', title: 'Clicks of a user' },
       dimensions: ['user_id', 'action', 'course_id', 'title', 'price', 'country', 'referrer'],

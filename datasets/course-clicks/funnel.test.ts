@@ -29,7 +29,16 @@ const cases = {
 test('who viewed a course and bought it afterwards', async () => {
   const asked = Object.entries(cases).map(([name, { given, viewed }]) => [
     name,
-    { given, answers: { viewed_then_bought: viewed } },
+    {
+      given,
+      answers: {
+        viewed_then_bought: viewed,
+        'funnel?measures=viewed_then_bought&having=viewed_then_bought:gt:0': viewed.map(({ course_id }) => ({
+          course_id,
+          viewed_then_bought: 1,
+        })),
+      },
+    },
   ])
   const results = await runCases(definition, Object.fromEntries(asked))
   expect(results.map(({ name, failures }) => [name, failures])).toEqual(Object.keys(cases).map((name) => [name, []]))

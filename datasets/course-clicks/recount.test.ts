@@ -101,3 +101,35 @@ test('who viewed a course and bought it afterwards, whatever the order of arriva
   const unordered = [...journeys.values()].filter((own) => of(own, 'view').length && of(own, 'purchase').length)
   expect(unordered.length).toBeGreaterThan(wanted.length)
 })
+
+test('the funnel: how many users viewed a course, bought it, and did so after a view', async () => {
+  const byUser = Map.groupBy(clicks, ({ course, user }) => `${course.id} ${user.id}`)
+  const users = [...byUser].map(([key, own]) => {
+    const [view, purchase] = [first(of(own, 'view')), last(of(own, 'purchase'))]
+    return {
+      course: key.split(' ')[0]!,
+      view,
+      purchase,
+      ordered: view !== null && purchase !== null && view < purchase,
+    }
+  })
+  const wanted = [...Map.groupBy(users, ({ course }) => course)].map(([course_id, own]) => {
+    const [viewed, ordered] = [own.filter(({ view }) => view !== null).length, own.filter((one) => one.ordered).length]
+    const bought = own.filter(({ purchase }) => purchase !== null).length
+    return { course_id, viewed, viewed_then_bought: ordered, bought, share: viewed === 0 ? null : ordered / viewed }
+  })
+  const byCourse = wanted.toSorted((a, b) => (a.course_id < b.course_id ? -1 : 1))
+  expect(await layers.ask('funnel?order=course_id&limit=10000')).toEqual(byCourse)
+  const most = wanted.toSorted(
+    (a, b) => b.viewed_then_bought - a.viewed_then_bought || (a.course_id < b.course_id ? -1 : 1),
+  )
+  expect(most[0]!.viewed_then_bought).toBeGreaterThan(1)
+  expect(await layers.ask('funnel?limit=3')).toEqual(most.slice(0, 3))
+  const [all] = await layers.ask('funnel?dimensions=&measures=viewed,viewed_then_bought,bought')
+  const total = (name: 'viewed' | 'viewed_then_bought' | 'bought') => wanted.reduce((sum, one) => sum + one[name], 0)
+  expect(all).toEqual({
+    viewed: total('viewed'),
+    viewed_then_bought: total('viewed_then_bought'),
+    bought: total('bought'),
+  })
+})

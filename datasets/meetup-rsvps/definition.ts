@@ -182,6 +182,20 @@ export default defineDataset({
       },
     },
   },
+  groupings: {
+    groups_by_category: {
+      label: 'Groups by the categories of their topics; a group that has several counts for each',
+      over: 'group_summary',
+      unnest: { category: 'categories' },
+      dimensions: { category: 'category' },
+      measures: {
+        groups: count({ label: 'Groups' }),
+        memberships: sum('members', { label: 'Members who answered, once for each of their groups' }),
+        responses: sum('responses', { label: 'Responses' }),
+        attendees: sum('attendees::BIGINT', { label: 'Attendees' }),
+      },
+    },
+  },
   dashboard: [
     { section: 'Responses', kind: 'number', title: 'Answers', view: 'responses_by_country' },
     { kind: 'points', title: 'Responses on the map', view: 'responses_map' },
@@ -223,6 +237,7 @@ export default defineDataset({
     { kind: 'map', title: 'Groups on the map', view: 'activity' },
     { kind: 'ranking', title: 'Top 15 countries by groups', view: 'activity', dimensions: ['country'], limit: 15 },
     { kind: 'bars', title: 'Groups by date', view: 'activity' },
+    { kind: 'ranking', title: 'Groups by category', view: 'groups_by_category', limit: 15 },
     { kind: 'table', title: 'Groups and members by country', view: 'activity', dimensions: ['country'], width: 12 },
     {
       ...{ kind: 'table', title: 'Members, events and attendees by group', view: 'group_summary' },
