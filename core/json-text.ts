@@ -6,6 +6,9 @@
 /** Maximum nesting depth of an event. */
 export const JSON_DEPTH_MAX = 1_000
 
+/** Lines that are not longer are not looked at: a valid one is not nested deeper than that, because each level opens and closes. */
+export const DEEP_LINE_BYTES_MIN = 2 * JSON_DEPTH_MAX
+
 /** The reason why an event that exceeds it is unusable. */
 export const TOO_DEEP = `the event is nested deeper than ${JSON_DEPTH_MAX} levels`
 
@@ -104,7 +107,7 @@ function jsonTextProblem(text: string): string | null {
 
 /** Whether a line, valid JSON or not, exceeds the nesting limit. Short lines and lines with few brackets cost next to nothing. */
 export function isTooDeep(line: Buffer): boolean {
-  if (line.length <= 2 * JSON_DEPTH_MAX) return false
+  if (line.length <= DEEP_LINE_BYTES_MIN) return false
   const text = line.toString('latin1')
   if (countOf(text, '{') + countOf(text, '[') <= JSON_DEPTH_MAX) return false
   let depth = 0

@@ -1,8 +1,10 @@
 /** The lines of a batch: where they are, and copies in which those that the engine could not read are hidden. */
-import { isTooDeep } from '#core/json-text.ts'
+import { DEEP_LINE_BYTES_MIN, isTooDeep } from '#core/json-text.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { ENGINE_LINE_BYTES_MAX } from './scratch-file.ts'
+
+const LINE_FEED = 10
 
 /** A batch's lines, as the engine reads them. */
 export interface LinesFile {
@@ -37,20 +39,37 @@ export function* linesAt(batch: RecordBatch, offsets: readonly Offset[]): Genera
   }
 }
 
-/** At least as long as every line, and as what the engine makes room for by itself: only larger texts are looked through. */
+/** At least as long as every line, and as what the engine makes room for by itself: shorter lines are passed over together. */
 export function lineBytesMax(lines: Buffer): number {
-  let longest = ENGINE_LINE_BYTES_MAX
-  if (lines.length <= longest) return longest
-  for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from))
-    longest = Math.max(longest, end + 1 - from)
-  return longest
+  return linesOver(lines, ENGINE_LINE_BYTES_MAX - 1).reduce(
+    (longest, [from, end]) => Math.max(longest, end + 1 - from),
+    ENGINE_LINE_BYTES_MAX,
+  )
+}
+
+/** Where the lines with more than `bytes` bytes begin and end. */
+function linesOver(lines: Buffer, bytes: number): [from: number, end: number][] {
+  const found: [number, number][] = []
+  for (let from = 0; from < lines.length; ) {
+    // Of the lines that end within reach, none is longer.
+    const shortEnd = lines.lastIndexOf(LINE_FEED, from + bytes)
+    if (shortEnd >= from) {
+      from = shortEnd + 1
+      continue
+    }
+    const end = lines.indexOf(LINE_FEED, from + bytes)
+    if (end === -1) break
+    found.push([from, end])
+    from = end + 1
+  }
+  return found
 }
 
 /** Replaces with `null` every line whose nesting could overflow the engine's stack and crash the process. */
 export function hideDeep(lines: Buffer): Buffer {
   const parts: Buffer[] = []
   let kept = 0
-  for (let from = 0, end = lines.indexOf(10); end !== -1; from = end + 1, end = lines.indexOf(10, from)) {
+  for (const [from, end] of linesOver(lines, DEEP_LINE_BYTES_MIN)) {
     if (!isTooDeep(lines.subarray(from, end))) continue
     parts.push(lines.subarray(kept, from), Buffer.from('null'))
     kept = end

@@ -129,7 +129,7 @@ async function decodeTogether(
   target: DecodeTarget,
 ): Promise<Decoded | null> {
   const { table, scratchFolder } = target
-  const lines = hideDeep(Buffer.concat(batches.map((batch) => batch.lines)))
+  const lines = batches.map((batch) => hideDeep(batch.lines))
   const path = join(scratchFolder, `batches-${process.pid}-${++scratchFiles}.ndjson`)
   const into = quoteName(table)
   const fresh = `(${batches.map((batch) => `(${ofBatch(batch)})`).join(' OR ')})`
@@ -138,7 +138,7 @@ async function decodeTogether(
   try {
     await writeScratch(path, lines)
     await connection.run('BEGIN TRANSACTION')
-    const file = { path, objectBytesMax: lineBytesMax(lines) }
+    const file = { path, objectBytesMax: Math.max(...lines.map(lineBytesMax)) }
     const select = decodeTogetherSelect(dataset, batches, decodedSql(dataset, file, target))
     const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
     const [partitions, offsets, reasons, blanks] = await connection.columns(
