@@ -1,7 +1,7 @@
 /** Reads the embedded logs and the markers of the speed stores, whose reads block their thread, for the thread that serves HTTP. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { noSteps } from '#core/steps.ts'
-import type { EventLog } from '#storage/log/event-log.ts'
+import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { silent } from '#telemetry/emit.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
@@ -44,9 +44,17 @@ async function answer(dataset: string, request: ReaderRequest): Promise<unknown>
     : log.read(request.partition, request.from, request.limits)
 }
 
+/** Memory that is given to the asking thread instead of being copied: that of a batch's lines, if it holds nothing else. */
+function movable({ ask }: ReaderRequest, reply: unknown): ArrayBuffer[] {
+  if (ask !== 'read' || reply === null) return []
+  const { buffer, byteLength } = (reply as RecordBatch).lines
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : []
+}
+
 port.on('message', async ({ id, dataset, request }: AskedReader) => {
   try {
-    port.postMessage({ id, answer: await answer(dataset, request) } satisfies ReaderReply)
+    const reply = await answer(dataset, request)
+    port.postMessage({ id, answer: reply } satisfies ReaderReply, movable(request, reply))
   } catch (error) {
     port.postMessage({ id, fault: (error as Error).message } satisfies ReaderReply)
   }
