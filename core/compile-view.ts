@@ -246,7 +246,7 @@ async function assemble(
     label: view.label,
     description: view.description,
     hash: hashOf([
-      texts.partialSql('rows'),
+      texts.meaning,
       definition.time,
       [...new Set(named)].sort().map((column) => [column, input.stored.get(column)]),
       ...storedAccept(definition),

@@ -23,6 +23,8 @@ export interface ViewParts {
 }
 
 export interface ViewSql {
+  /** what the states are, in the same words whichever way they are computed */
+  readonly meaning: string
   partialSql(rows: string): string
   partialByPartitionSql(rows: string): string
   keysSql(rows: string): string
@@ -56,7 +58,8 @@ export function viewSql(parts: ViewParts): ViewSql {
   const source = (rows: string): string => sourceSql(parts, rows)
   const prepared = (rows: string): string =>
     withSteps(parts.measures, `SELECT ${items.join(', ')} FROM ${source(rows)}`)
-  const partialFrom = (from: string, by: readonly string[] = keys): string =>
+  const newest = newestOf(parts.measures)
+  const partialFrom = (from: string, by: readonly string[] = keys, apart = newest): string =>
     aggregateSql(
       by,
       parts.measures,
@@ -66,6 +69,7 @@ export function viewSql(parts: ViewParts): ViewSql {
         value: list.element,
         explode: `SELECT ${[...by, `${list.element} AS _e`, '1 AS _n'].join(', ')} FROM (${valuesOf(quoteName(`${name}#x`), list, by)})`,
       }),
+      apart,
     )
   /** What a set holds once is hashed once. */
   const valuesOf = (x: string, { kind }: ListState, by: readonly string[]): string =>
@@ -75,6 +79,7 @@ export function viewSql(parts: ViewParts): ViewSql {
       ? `SELECT 1 AS _one FROM ${source(rows)} LIMIT 1`
       : `SELECT DISTINCT ${keyItems.join(', ')} FROM ${source(rows)}`
   return {
+    meaning: partialFrom(prepared('rows'), keys, []),
     keysSql,
     partialSql: (rows) => partialFrom(prepared(rows)),
     partialByPartitionSql: (rows) => partialFrom(prepared(rows), ['_partition', ...keys]),
@@ -145,34 +150,67 @@ function sameKeys(a: string, b: string, keys: readonly string[]): string {
   return keys.map((key) => `${a}.${key} IS NOT DISTINCT FROM ${b}.${key}`).join(' AND ') || 'true'
 }
 
-/** One GROUP BY for the scalar states; for each list state a query of its own, joined by the keys. */
+/** with fewer of them, finding their rows takes longer than it saves */
+const NEWEST_MIN = 3
+
+/** Measures whose state is that of the newest row that has a value. */
+function newestOf(measures: ViewParts['measures']): ViewParts['measures'] {
+  const newest = measures.filter(({ sql }) => sql.keeps === 'newest')
+  return newest.length < NEWEST_MIN ? [] : newest
+}
+
+/**
+ * One GROUP BY for the scalar states; for each list state a query of its own, joined by the keys.
+ * @param apart measures that keep the newest row's value: computed apart from the others, from each key's newest row that has all of
+ * their values and the rows after it. None before it can be the newest of any, and aggregating a value takes longer than finding that row
+ */
 function aggregateSql(
   keys: readonly string[],
   measures: ViewParts['measures'],
   from: string,
   scalars: (sql: MeasureSql) => readonly string[],
   exploded: (name: string, list: NonNullable<MeasureSql['list']>) => { value: string; explode: string },
+  apart: ViewParts['measures'] = [],
 ): string {
-  const scalarItems = measures.flatMap(({ sql }) =>
-    scalars(sql).map((text, index) => `${text} AS ${quoteName(sql.state[index]!.name)}`),
-  )
+  const itemsOf = (some: ViewParts['measures']): string[] =>
+    some.flatMap(({ sql }) => scalars(sql).map((text, index) => `${text} AS ${quoteName(sql.state[index]!.name)}`))
   const lists = measures.filter(({ sql }) => sql.list !== null)
-  if (lists.length === 0)
+  const scalarItems = itemsOf(measures.filter((measure) => !apart.includes(measure)))
+  if (lists.length === 0 && apart.length === 0)
     return `SELECT ${[...keys, ...scalarItems].join(', ')} FROM (${from}) AS _src ${groupBy(keys)}`
-  const main = `SELECT ${[...keys, ...scalarItems, '1 AS _one'].join(', ')} FROM _src ${groupBy(keys)}`
+  const newest = newestSql(keys, apart, itemsOf(apart))
+  const main = `SELECT ${[...keys, ...scalarItems, ...newest.items, '1 AS _one'].join(', ')} FROM _src ${groupBy(keys)}`
   const tables = lists.map(
     ({ name, sql }, index) => `list_${index} AS (${listSql(keys, sql.list!, exploded(name, sql.list!).explode)})`,
   )
-  const out = measures.flatMap(({ sql }) =>
-    sql.state.map((column) =>
-      sql.list === null || column !== sql.state.at(-1)
-        ? `_main.${quoteName(column.name)}`
-        : `coalesce(list_${lists.findIndex((other) => other.sql === sql)}._l, []::${column.type}) AS ${quoteName(column.name)}`,
+  const out = measures.flatMap((measure) =>
+    measure.sql.state.map((column) =>
+      measure.sql.list === null || column !== measure.sql.state.at(-1)
+        ? `${apart.includes(measure) ? '_newest' : '_main'}.${quoteName(column.name)}`
+        : `coalesce(list_${lists.findIndex((other) => other.sql === measure.sql)}._l, []::${column.type}) AS ${quoteName(column.name)}`,
     ),
   )
   const joins = lists.map((_, index) => `LEFT JOIN list_${index} ON ${sameKeys('_main', `list_${index}`, keys)}`)
-  return `WITH _src AS NOT MATERIALIZED (${from}), _main AS (${main}), ${tables.join(', ')}
-    SELECT ${[...keys.map((key) => `_main.${key} AS ${key}`), ...out].join(', ')} FROM _main ${joins.join(' ')}`
+  return `WITH ${[`_src AS NOT MATERIALIZED (${from})`, `_main AS (${main})`, ...newest.tables, ...tables].join(', ')}
+    SELECT ${[...keys.map((key) => `_main.${key} AS ${key}`), ...out].join(', ')} FROM _main ${[...newest.joins, ...joins].join(' ')}`
+}
+
+interface NewestSql {
+  /** of the main query */
+  readonly items: readonly string[]
+  readonly tables: readonly string[]
+  readonly joins: readonly string[]
+}
+
+function newestSql(keys: readonly string[], apart: ViewParts['measures'], states: readonly string[]): NewestSql {
+  if (apart.length === 0) return { items: [], tables: [], joins: [] }
+  const isWhole = apart.map(({ name }) => `${quoteName(`${name}#x`)} IS NOT NULL`).join(' AND ')
+  const rows = `SELECT _src.* FROM _src JOIN _main ON ${sameKeys('_src', '_main', keys)} WHERE _main._whole IS NULL OR _src._order >= _main._whole`
+  return {
+    items: [`max(_order) FILTER (WHERE ${isWhole}) AS _whole`],
+    tables: [`_newest AS (SELECT ${[...keys, ...states].join(', ')} FROM (${rows}) ${groupBy(keys)})`],
+    joins: [`LEFT JOIN _newest ON ${sameKeys('_main', '_newest', keys)}`],
+  }
 }
 
 function listSql(keys: readonly string[], list: NonNullable<MeasureSql['list']>, explode: string): string {

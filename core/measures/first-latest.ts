@@ -37,6 +37,8 @@ export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested 
     type,
     exactness: { kind: 'exact' },
     invertible: 'no',
+    // The elements of one event share their order.
+    ...(kind === 'latest' && !unnested && { keeps: 'newest' as const }),
     partial: [orderedState(`${of}(${x}, ${by})`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
     // Structs compare by their fields in turn, and casts between them go by name.
     merge: [`${best}(${v}::${ordered})::${stored}`],
