@@ -10,7 +10,13 @@ import { PartitionOwner } from './partition-owner.ts'
 import { DEFAULT_STREAM_LIMITS } from './stream-limits.ts'
 
 const HOUR_MS = 3_600_000
-const limits = { ...DEFAULT_STREAM_LIMITS, flushEveryMs: 700, segmentAgeMsMax: 60_000, readerGraceMs: 60_000 }
+const limits = {
+  ...DEFAULT_STREAM_LIMITS,
+  flushEveryMs: 700,
+  segmentAgeMsMax: 60_000,
+  readerGraceMs: 60_000,
+  slowSegmentRecordsMin: 50,
+}
 
 let clockMs: number
 let elapsedMs: number
@@ -63,6 +69,37 @@ test('a clock that is set forward by an hour neither closes a young segment nor 
   clockMs += HOUR_MS
   elapsedMs += 100
   expect([owner.closeDue, owner.flushDue, owner.flushDueInMs]).toEqual([false, false, 600])
+})
+
+test('an owner that was busy for long flushes rarely, until it has read all that came meanwhile', async () => {
+  const { flush } = store
+  store.flush = async (...flushed) => {
+    elapsedMs += 1_500
+    return flush.apply(store, flushed)
+  }
+  await readMore()
+  elapsedMs += 700
+  await owner.flush()
+  await readMore()
+  expect([owner.behind, owner.flushDueInMs]).toEqual([true, 8_500])
+  await owner.fill()
+  // Four times what the flush took, from its beginning on.
+  expect([owner.behind, owner.flushDueInMs]).toEqual([false, 4_500])
+})
+
+test('when a flush is due, a segment with many records that were never flushed closes instead', async () => {
+  const append = (count: number) =>
+    log.append([{ partition: 0, lines: Buffer.from('{"k":"c"}\n'.repeat(count)), count }])
+  await append(limits.slowSegmentRecordsMin - 1)
+  await owner.fill()
+  elapsedMs += 700
+  expect([owner.flushDue, owner.closeDue]).toEqual([true, false])
+  await append(1)
+  await owner.fill()
+  expect([owner.flushDue, owner.closeDue]).toEqual([true, true])
+  await owner.flush()
+  elapsedMs += 10_000
+  expect([owner.flushDue, owner.closeDue]).toEqual([true, false])
 })
 
 test('a segment closes at its age, wherever the clock is set', () => {

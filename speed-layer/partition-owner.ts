@@ -56,6 +56,8 @@ export interface OpenSince {
 
 /** a flush is slow when it takes more than this part of the time between two */
 const SLOW_FLUSHES = 4
+/** an owner is behind when it was busy, while records came, for longer than between so many flushes */
+const BEHIND_FLUSHES = 2
 
 export class PartitionOwner {
   readonly #parts: PartitionOwnerParts
@@ -69,6 +71,8 @@ export class PartitionOwner {
   #flushedThrough = -1
   #flushMs = 0
   #behind = false
+  /** since the last read: how long folding, flushing and landing took */
+  #busyMs = 0
   /** offsets of the open segment that have no record */
   #holes = 0
   /** of the open segment */
@@ -113,13 +117,18 @@ export class PartitionOwner {
         bytesMax,
         recordsMax: Math.min(limits.batchRecordsMax, room),
       })
-      this.#behind = batch !== null && (batch.count >= limits.batchRecordsMax || bytesHeld(batch) >= bytesMax / 2)
+      const wasBusy = this.#busyMs > BEHIND_FLUSHES * limits.flushEveryMs
+      this.#busyMs = 0
+      this.#behind =
+        batch !== null && (wasBusy || batch.count >= limits.batchRecordsMax || bytesHeld(batch) >= bytesMax / 2)
       if (batch === null) return false
       if (this.#openSince.start !== fold.start)
         Object.assign(this.#openSince, { start: fold.start, atMs: this.#elapsed() })
       // Before the fold, which may overwrite the batch's bytes.
       const last = lastPrint(batch)
+      const began = this.#elapsed()
       await fold.append(batch)
+      this.#busyMs += this.#elapsed() - began
       this.#last = last ?? this.#last
       budget?.hold(this, fold.bytes)
       this.#holes += batch.end - batch.start - batch.count
@@ -152,6 +161,7 @@ export class PartitionOwner {
     fold.settle(marker.through)
     this.#flushedAtMs = began
     this.#flushMs = this.#elapsed() - began
+    this.#busyMs += this.#flushMs
     if (marker.through !== this.#flushedThrough && partials.length > 0) {
       emit({
         name: 'flush-written',
@@ -164,7 +174,7 @@ export class PartitionOwner {
     this.#flushedThrough = marker.through
   }
 
-  /** The last micro-batch was full: the log holds more already. */
+  /** The last micro-batch was full, or had waited while we were busy: the log holds more already. */
   get behind(): boolean {
     return this.#behind
   }
@@ -207,9 +217,12 @@ export class PartitionOwner {
     return limits.segmentAgeMsMax - (this.#elapsed() - this.#openSince.atMs)
   }
 
-  /** A flush took long, or a large one is due while we catch up: landing costs as much, and need not be done again. */
+  /** A flush took long, or a large one is due: landing costs as much, and need not be done again. */
   get #landsInsteadOfFlushing(): boolean {
-    return this.#flushMs > this.#parts.limits.flushEveryMs / SLOW_FLUSHES || (this.#behind && this.flushDue)
+    const { fold, limits } = this.#parts
+    if (this.#flushMs > limits.flushEveryMs / SLOW_FLUSHES) return true
+    const unflushed = fold.end - Math.max(fold.start, this.#flushedThrough)
+    return this.flushDue && (this.#behind || unflushed >= limits.slowSegmentRecordsMin)
   }
 
   /**
@@ -251,6 +264,7 @@ export class PartitionOwner {
         closeMs: Math.round(this.#elapsed() - began),
       },
     })
+    this.#busyMs += this.#elapsed() - began
     await this.#begin(manifest.end, began)
     return manifest
   }

@@ -49,7 +49,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   slowSegmentRecordsMin: 20_000,
   flushEveryMs: 700,
   flushBehindEveryMs: 10_000,
-  flushPauses: 2,
+  flushPauses: 4,
   pollEveryMs: 25,
   idlePollEveryMs: 250,
   markerEveryMs: 10_000,
