@@ -102,7 +102,16 @@ export const definition = defineDataset({
         slope: regrSlope(CALM, 'small'),
       },
     },
-    total: { dimensions: {}, measures: { n: count(), people: countDistinct('id'), last: latest('k') } },
+    total: {
+      dimensions: {},
+      measures: {
+        n: count(),
+        people: countDistinct('id'),
+        last: latest('k'),
+        last_big: latest('big'),
+        last_price: latest('price'),
+      },
+    },
     tagged: {
       unnest: { tag: 'tags' },
       dimensions: { run: 'run', tag: 'tag' },

@@ -57,7 +57,7 @@ test('distinct counts are exact to 2,048 and within 5 sigma beyond', async () =>
     [50_000, false],
   ] as const) {
     await connection.run(
-      `CREATE OR REPLACE TABLE many AS SELECT * REPLACE (range::BIGINT AS id) FROM (SELECT * EXCLUDE (range), range FROM (SELECT 0::INTEGER AS _partition, 0::BIGINT AS _offset, 0::BIGINT AS _time, 0::BIGINT AS _arrival, NULL::INTEGER AS run, NULL::BIGINT AS id, epoch_ms(0) AS at, 'k' AS k), range(${n}))`,
+      `CREATE OR REPLACE TABLE many AS SELECT * REPLACE (range::BIGINT AS id) FROM (SELECT * EXCLUDE (range), range FROM (SELECT 0::INTEGER AS _partition, 0::BIGINT AS _offset, 0::BIGINT AS _time, 0::BIGINT AS _arrival, NULL::INTEGER AS run, NULL::BIGINT AS id, epoch_ms(0) AS at, 'k' AS k, NULL::BIGINT AS big, NULL::DECIMAL(12,3) AS price), range(${n}))`,
     )
     const [result] = await connection.rows<{ people: number; people__estimated: boolean }>(
       view.presentSql(`(${view.partialSql('many')})`, []),
