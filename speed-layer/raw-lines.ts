@@ -29,6 +29,8 @@ export class RawLines {
   readonly #file: string
   #waiting: Buffer[] = []
   #waitingBytes = 0
+  /** of what waits */
+  #releases: (() => void)[] = []
   #lines = 0
   /** the frames that are being written; what fails is thrown where it is waited for */
   #written: Promise<void> = Promise.resolve()
@@ -55,15 +57,17 @@ export class RawLines {
     await rm(this.#file, { force: true })
     this.#waiting = []
     this.#waitingBytes = 0
+    this.#releases = []
     this.#lines = 0
     this.#lineBytesMax = 0
   }
 
-  /** @param count of the lines; @param without indexes of lines to leave out */
-  async add(lines: Buffer, count: number, without: readonly number[]): Promise<void> {
+  /** @param count of the lines; @param without indexes of lines to leave out; @param release called when the lines are not used any more */
+  async add(lines: Buffer, count: number, without: readonly number[], release?: () => void): Promise<void> {
     this.#lines += count - without.length
     this.#lineBytesMax = Math.max(this.#lineBytesMax, lineBytesMax(lines))
     for (const kept of withoutLines(lines, new Set(without))) this.#keep(kept)
+    if (release !== undefined) this.#releases.push(release)
     if (this.#waitingBytes < WAITING_BYTES_MAX) return
     // They are compressed while the next records are read and decoded.
     await this.#written
@@ -87,12 +91,15 @@ export class RawLines {
   async #write(): Promise<void> {
     if (this.#waitingBytes === 0) return
     const lines = this.#waiting.length === 1 ? this.#waiting[0]! : Buffer.concat(this.#waiting)
+    const releases = this.#releases
     this.#waiting = []
     this.#waitingBytes = 0
+    this.#releases = []
     for (let at = 0; at < lines.length; at += FRAME_BYTES_MAX) {
       const frame = lines.subarray(at, at + FRAME_BYTES_MAX)
       await appendScratch(this.#file, await compress(frame, { params: PARAMS, chunkSize: CHUNK_BYTES }))
     }
+    for (const release of releases) release()
   }
 }
 

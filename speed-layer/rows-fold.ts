@@ -103,10 +103,11 @@ export class RowsFold implements SegmentFold {
     const { connection, dataset, scratchFolder } = this.#parts
     const { dead, unconverted } = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
     this.#unconverted = sumByColumn([this.#unconverted, unconverted])
-    await this.#raw?.add(batch.lines, batch.count, indexesOf(batch, dead))
+    this.#bytes += bytesHeld(batch)
+    if (this.#raw === null) batch.release?.()
+    else await this.#raw.add(batch.lines, batch.count, indexesOf(batch, dead), batch.release)
     for (const letter of dead) this.#deadLetters.push(letter)
     this.#records += batch.count
-    this.#bytes += bytesHeld(batch)
     this.#end = batch.end
   }
 

@@ -39,9 +39,10 @@ async function answer(dataset: string, request: ReaderRequest): Promise<unknown>
   if (request.ask === 'markers') return (await storeOf(dataset)).markers()
   const log = await logOf(dataset)
   if (request.ask === 'ends') return log.ends!()
-  return request.ask === 'range'
-    ? log.range(request.partition)
-    : log.read(request.partition, request.from, request.limits)
+  if (request.ask === 'range') return log.range(request.partition)
+  const batch = await log.read(request.partition, request.from, request.limits)
+  // The other thread gets the memory, or a copy.
+  return batch === null ? null : { ...batch, release: undefined }
 }
 
 /** Memory that is given to the asking thread instead of being copied: that of a batch's lines, if it holds nothing else. */

@@ -1,6 +1,7 @@
 /** The serving thread's side of the reader thread: starts it, asks it, and starts it again where it died. */
 import { Worker } from 'node:worker_threads'
-import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
+import { releaseMemory } from '#core/release-memory.ts'
+import { bytesHeld, type EventLog, type RecordBatch } from '#storage/log/event-log.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { AskedReader, ReaderAnswers, ReaderReply, ReaderRequest } from './reader-messages.ts'
@@ -78,5 +79,6 @@ export class StorageReader {
 function withBuffer(batch: RecordBatch | null): RecordBatch | null {
   if (batch === null) return null
   const { buffer, byteOffset, byteLength } = batch.lines
-  return { ...batch, lines: Buffer.from(buffer, byteOffset, byteLength) }
+  const lines = Buffer.from(buffer, byteOffset, byteLength)
+  return { ...batch, lines, bytes: bytesHeld(batch), release: () => releaseMemory(lines) }
 }

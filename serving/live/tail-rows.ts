@@ -59,6 +59,7 @@ export class TailTable implements TailRows {
     await createRowsTable(connection, dataset, ARRIVED)
     const target = { table: ARRIVED, scratchFolder, failures: 'reject' } as const
     const { dead } = await decodeBatches(connection, dataset, batches, target)
+    for (const { release } of batches) release?.()
     await connection.run(`INSERT INTO ${this.table} SELECT * FROM ${ARRIVED}`)
     for (const { partition, offset } of dead) this.#of(partition).dead.push(offset)
     await this.#count(ARRIVED, 'true')

@@ -37,6 +37,11 @@ export interface RecordBatch extends OffsetRange {
   readonly originals?: ReadonlyMap<number, OriginalRecord>
   /** size of lines and originals; absent: size of the lines alone */
   readonly bytes?: number
+  /**
+   * Frees the memory of the lines without waiting for garbage collection (see releaseMemory); they are empty afterwards. Absent where
+   * others may use the same memory. Who reads on and on calls it, others need not
+   */
+  readonly release?: () => void
 }
 
 /** The batch's size in memory, to which byte limits apply. */

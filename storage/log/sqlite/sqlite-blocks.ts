@@ -2,6 +2,7 @@
 import type { StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
+import { releaseMemory } from '#core/release-memory.ts'
 import { StorageFileError } from '../../sqlite/sqlite-fault.ts'
 import type { SqliteFile } from '../../sqlite/sqlite-file.ts'
 import { type AppendBatch, type ArrivalRun, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
@@ -79,6 +80,7 @@ export class SqliteBlocks {
       throw new LogRangeError(from, range)
     if (from === range.end) return null
     const parts: Buffer[] = []
+    const blocks: Uint8Array[] = []
     const arrivals: ArrivalRun[] = []
     let [count, bytes] = [0, 0]
     for (const row of this.#from.iterate(partition, from) as Iterable<unknown>) {
@@ -91,6 +93,7 @@ export class SqliteBlocks {
       })
       if (taken === null) break
       parts.push(taken.lines)
+      blocks.push(block.bytes)
       arrivals.push({ count: taken.count, atMs: block.at_ms })
       count += taken.count
       bytes += taken.lines.length
@@ -100,7 +103,9 @@ export class SqliteBlocks {
     }
     if (count === 0) throw this.#damaged(`partition ${partition} has no offset ${from}`)
     const lines = parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes)
-    return { partition, start: from, end: from + count, lines, count, offsets: null, arrivals }
+    if (parts.length > 1) for (const block of blocks) releaseMemory(block)
+    const release = (): void => releaseMemory(lines)
+    return { partition, start: from, end: from + count, lines, count, offsets: null, arrivals, bytes, release }
   }
 
   /**
