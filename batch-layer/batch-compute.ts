@@ -60,6 +60,17 @@ export class DuckDbCompute implements BatchCompute {
     )
   }
 
+  /** All states in the written files and in those of the lake, merged. @returns rows written */
+  mergeAll(
+    view: CompiledView,
+    writtenPaths: readonly string[],
+    states: readonly LakeFile[],
+    writePath: string,
+  ): Promise<number> {
+    const all = `(SELECT * FROM read_parquet([${[...writtenPaths, ...states.map(this.#resolve)].map(quoteText).join(', ')}], union_by_name = true))`
+    return this.#write(view, view.mergeSql(all), writePath)
+  }
+
   merge(view: CompiledView, files: readonly LakeFile[], writePath: string, range: StateRange): Promise<number> {
     const [first, ...later] = files.map(this.#resolve)
     const counted = withinSql(readParquetSql([first!]), range)

@@ -14,6 +14,7 @@ import type { Lake } from '#storage/lake/lake.ts'
 import { isUnreadable } from '#storage/lake/lake-error.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { DuckDbCompute } from './batch-compute.ts'
+import { GroupedCompute, type GroupedOptions } from './grouped-recount.ts'
 import { followWithTables } from './open-tables.ts'
 import { DuckDbPinning } from './pin-dictionaries.ts'
 import { type BatchMode, planRun } from './plan-run.ts'
@@ -50,6 +51,8 @@ export interface BatchRunOptions {
   /** stops the running statement; the run rejects and nothing is published */
   readonly signal?: AbortSignal
   readonly clock?: () => number
+  /** how much is recounted at a time, and by whom */
+  readonly recount?: Pick<GroupedOptions, 'groupRows' | 'workers'>
   /** about how large the files of a view with panes become, before they are cut; default 32 MiB */
   readonly stateFileBytes?: number
 }
@@ -110,7 +113,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       return base
     }
     told = new ToldRun(lake, plan, startedAtMs, clock)
-    const compute = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
+    const own = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
+    const compute = new GroupedCompute(own, { ...options.recount, signal, emit })
     const generation = await publishGeneration({
       dataset,
       lake,

@@ -1,0 +1,147 @@
+/**
+ * A recount in groups of segments, whose states are merged: each group fits into an engine that all of history would not fit into, and others
+ * can compute it. Groups that fail elsewhere are computed here.
+ */
+import { rm } from 'node:fs/promises'
+import pLimit from 'p-limit'
+import type { CompiledView } from '#core/compiled.ts'
+import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { type Emit, silent } from '#telemetry/emit.ts'
+import type { BatchCompute, DuckDbCompute } from './batch-compute.ts'
+
+/** events of a group, if its segments are not larger */
+export const GROUP_ROWS = 5_000_000
+
+/** suffix of files that are not complete */
+const UNFINISHED = '.inprogress'
+
+/** States of a view for a group of segments. */
+export interface GroupStates {
+  /** absolute */
+  readonly path: string
+  readonly rows: number
+}
+
+/** Those who compute groups elsewhere. */
+export interface RecountWorkers {
+  /** how many groups may be asked for at a time */
+  readonly groupsAtOnce: number
+  /**
+   * Writes the states of the segments' events to a file of its own.
+   * @param stem absolute; the file's name begins with it
+   * @throws where nobody computed them in time
+   */
+  recount(view: CompiledView, segments: readonly SegmentManifest[], stem: string): Promise<GroupStates>
+}
+
+export interface GroupedOptions {
+  /** default: GROUP_ROWS */
+  readonly groupRows?: number
+  /** default: none, groups are computed here one after the other */
+  readonly workers?: RecountWorkers
+  readonly signal?: AbortSignal
+  readonly emit?: Emit
+}
+
+export class GroupedCompute implements BatchCompute {
+  readonly #own: DuckDbCompute
+  readonly #options: GroupedOptions
+  /** one statement at a time on the run's connection */
+  readonly #here = pLimit(1)
+
+  constructor(own: DuckDbCompute, options: GroupedOptions = {}) {
+    this.#own = own
+    this.#options = options
+  }
+
+  async recount(
+    view: CompiledView,
+    segments: readonly SegmentManifest[],
+    states: readonly LakeFile[],
+    writePath: string,
+  ): Promise<number> {
+    const groups = groupsOf(segments, this.#options.groupRows ?? GROUP_ROWS)
+    if (groups.length < 2) return this.#own.recount(view, segments, states, writePath)
+    const stem = writePath.replace(UNFINISHED, '')
+    const atOnce = pLimit(this.#options.workers?.groupsAtOnce ?? 1)
+    const asked = groups.map((group, place) => atOnce(() => this.#part(view, group, `${stem}.group-${place}`)))
+    const parts = await Promise.allSettled(asked)
+    const paths = parts.flatMap((part) => (part.status === 'fulfilled' ? [part.value.path] : []))
+    try {
+      const failed = parts.find((part) => part.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      return await this.#own.mergeAll(view, paths, states, writePath)
+    } finally {
+      for (const path of paths) await rm(path, { force: true })
+    }
+  }
+
+  async #part(view: CompiledView, group: readonly SegmentManifest[], stem: string): Promise<GroupStates> {
+    const { workers, signal, emit = silent } = this.#options
+    signal?.throwIfAborted()
+    if (workers !== undefined) {
+      try {
+        return await untilAborted(workers.recount(view, group, stem), signal)
+      } catch (error) {
+        signal?.throwIfAborted()
+        const message = `a group of ${group.length} segments of view '${view.name}' was not recounted by another worker: ${(error as Error).message}; it is recounted here`
+        emit({ name: 'group-recounted-here', level: 'warn', dataset: view.dataset, message })
+      }
+    }
+    const path = `${stem}${UNFINISHED}`
+    return this.#here(async () => {
+      signal?.throwIfAborted()
+      return { path, rows: await this.#own.recount(view, group, [], path) }
+    })
+  }
+
+  merge(...of: Parameters<BatchCompute['merge']>): Promise<number> {
+    return this.#own.merge(...of)
+  }
+
+  rowsIn(...of: Parameters<BatchCompute['rowsIn']>): ReturnType<BatchCompute['rowsIn']> {
+    return this.#own.rowsIn(...of)
+  }
+
+  cuts(...of: Parameters<BatchCompute['cuts']>): ReturnType<BatchCompute['cuts']> {
+    return this.#own.cuts(...of)
+  }
+
+  slice(...of: Parameters<BatchCompute['slice']>): Promise<number> {
+    return this.#own.slice(...of)
+  }
+}
+
+/**
+ * The segments in groups of about so many events, in their order.
+ *
+ * ```ts
+ * groupsOf([{ rows: 3 }, { rows: 3 }, { rows: 3 }], 6) // [[{ rows: 3 }, { rows: 3 }], [{ rows: 3 }]]
+ * ```
+ */
+export function groupsOf<Segment extends Pick<SegmentManifest, 'rows'>>(
+  segments: readonly Segment[],
+  rowsMax: number,
+): Segment[][] {
+  const groups: Segment[][] = []
+  let rows = Number.POSITIVE_INFINITY
+  for (const segment of segments) {
+    if (rows + segment.rows > rowsMax) {
+      groups.push([])
+      rows = 0
+    }
+    groups.at(-1)!.push(segment)
+    rows += segment.rows
+  }
+  return groups
+}
+
+/** What it waits for goes on, but nobody waits. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work
+  const aborted = Promise.withResolvers<never>()
+  const stop = (): void => aborted.reject(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
+  return Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener('abort', stop))
+}
