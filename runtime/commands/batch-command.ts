@@ -150,6 +150,7 @@ async function runOne(
       logIdentity: open.log.identity,
       mode: mode === 'full' ? 'full' : 'incremental',
       fromKept,
+      recount: { groupRows: workspace.configuration.recountGroupRows },
       keepGenerations: workspace.configuration.keepGenerations,
       readersGraceMs: workspace.configuration.lakeGraceMs,
       step: workspace.step,

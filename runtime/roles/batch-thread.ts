@@ -20,6 +20,7 @@ import { keepShipped } from '../drivers/dictionary-shelf.ts'
 import { closeDataset, type OpenDataset, openDataset } from '../drivers/open-dataset.ts'
 import { openDictionary } from '../drivers/open-dictionary.ts'
 import { openEngine } from '../drivers/open-engine.ts'
+import { type OpenRecount, openRecount } from '../drivers/open-recount.ts'
 import { openSchedule } from '../drivers/open-schedule.ts'
 import { withNextSlice } from '../health/prove-slice.ts'
 import { verifyAndTell } from '../health/verify-and-tell.ts'
@@ -53,6 +54,7 @@ class BatchOfDataset {
   readonly #guard: LogGuard
   readonly #jobs: JobRunner
   #schedule: BatchSchedule | null = null
+  #recount: OpenRecount | null = null
   #current: GenerationManifest | null = null
   #watch: NodeJS.Timeout | null = null
 
@@ -81,6 +83,7 @@ class BatchOfDataset {
     const { lake } = this.open
     // One that cannot be read is reported by the first run that is due.
     this.#current = await lake.current().catch(() => null)
+    this.#recount = await openRecount(configuration, this.#shared)
     this.#schedule = await openSchedule(configuration, {
       lake,
       run: (mode, signal, onProgress) => this.#runNoted(mode, signal, onProgress),
@@ -103,6 +106,7 @@ class BatchOfDataset {
     await this.#schedule?.stop()
     await this.#verifyTurns.stop()
     await this.#proofTurns.stop()
+    await this.#recount?.stop()
     await closeDataset(this.open)
   }
 
@@ -151,6 +155,7 @@ class BatchOfDataset {
       dictionary,
       logIdentity: open.log.identity,
       mode,
+      recount: this.#recount?.recount,
       keepGenerations: configuration.keepGenerations,
       readersGraceMs: configuration.lakeGraceMs,
       step,
@@ -212,6 +217,11 @@ class BatchOfDataset {
     const dataset = this.open.dataset.name
     const message = `the proof of a slice of '${dataset}' could not be made: ${error.message}; it is retried in a while`
     this.#parts.emit({ name: 'verify-failed', level: 'error', dataset, message })
+  }
+
+  get #shared(): Parameters<typeof openRecount>[1] {
+    const { open, emit } = this.#parts
+    return { dataset: open.dataset, lake: open.lake, engine: open.engine, emit }
   }
 
   get #proofPattern(): string | null {

@@ -52,6 +52,7 @@ const SETTINGS = {
   batchIncrementalCron: '*/2 * * * * *',
   batchFullCron: '*/20 * * * * *',
   keepGenerations: 3,
+  recountGroupRows: 1_000,
   serveThreads: 1,
 }
 
