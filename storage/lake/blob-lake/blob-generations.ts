@@ -47,7 +47,9 @@ export class BlobGenerations {
   async current(): Promise<GenerationManifest | null> {
     const id = await this.#currentId()
     if (id === null) return null
+    const isNew = !this.#parsed.has(id)
     const manifest = (await this.#confirmed(id)) ?? (await this.load(id))
+    if (manifest && isNew) await this.#forgetRemoved(id)
     if (manifest) return manifest
     throw new LakeError(
       'generation-lost',
@@ -136,6 +138,12 @@ export class BlobGenerations {
     }
     this.#parsed.set(id, manifest)
     return manifest
+  }
+
+  /** A reader sees each new generation, and never asks for one that another process has removed. */
+  async #forgetRemoved(current: string): Promise<void> {
+    const others = [...this.#parsed.keys()].filter((id) => id !== current)
+    await Promise.all(others.map((id) => this.load(id).catch(() => null)))
   }
 
   /** Ids of all folders, published or not, oldest first. */

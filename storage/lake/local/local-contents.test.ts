@@ -2,9 +2,13 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { until } from '#tests/until.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
 import { DATASET, emptyGeneration } from '../lake-contract-fixture.ts'
+import { generationId } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
 import { LocalLake } from './local-lake.ts'
 import { publishStates } from './local-lake-fixture.ts'
@@ -39,6 +43,24 @@ test('files remain for readers of a removed generation until they have been unne
   expect(await readFile(lake.resolve(file!), 'utf8')).toBe('old states')
   await utimes(lake.resolve(file!), 1_000, 1_000)
   expect(await lake.sweepOrphans(3_600_000)).toBe('old states'.length)
+})
+
+test('a reader keeps nothing of generations that another process has removed', async () => {
+  const [writer, reader] = [await open(), await open()]
+  const seen: WeakRef<GenerationManifest>[] = []
+  for (let run = 0; run < 5; run++) {
+    const { id } = await publishStates(writer, `states ${run}`)
+    seen.push(new WeakRef((await reader.current())!))
+    if (run > 0) await writer.removeGeneration(generationId(run))
+    expect(id).toBe(generationId(run + 1))
+  }
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await until('they are collected', () => {
+    collect()
+    return seen.slice(0, -2).every((manifest) => manifest.deref() === undefined)
+  })
+  expect((await reader.current())!.id).toBe(generationId(5))
 })
 
 test('a new generation takes over the files of generations of earlier versions, which had files of their own', async () => {
