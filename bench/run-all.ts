@@ -6,6 +6,7 @@ import { appendRate } from './append-rate.ts'
 import { batchRun } from './batch-run.ts'
 import { elasticsearchBulk } from './elasticsearch-bulk.ts'
 import { fileRate } from './file-rate.ts'
+import { hostile } from './hostile.ts'
 import { intakeRate } from './intake-rate.ts'
 import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
@@ -29,6 +30,7 @@ const BENCHES = {
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
   'memory-at-pace': memoryAtPace,
+  hostile,
   serving,
   sustained,
   page,
