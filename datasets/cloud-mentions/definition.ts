@@ -6,6 +6,9 @@ import { LEXICON } from './annotate-post.ts'
 const scored = `lexicon = '${LEXICON}'`
 const share = (condition: string) => `CASE WHEN ${condition} THEN 1 ELSE 0 END`
 
+/** what is searched for: https://docs.x.com/x-api/posts/search/introduction */
+const search = 'marketplace (aws OR azure OR gcp OR "google cloud" OR "amazon web services") -is:retweet'
+
 const named = (cloud: string, pattern: string) =>
   `CASE WHEN regexp_matches(lower(text), '\\b(${pattern})\\b') THEN ['${cloud}'] ELSE []::VARCHAR[] END`
 /** A post may name several; a changed pattern is applied to past posts by a backfill. */
@@ -73,6 +76,20 @@ export default defineDataset({
       rank: { by: 'posts', limit: 10 },
     },
   },
+  sources: [
+    {
+      name: 'recent_search',
+      kind: 'polling',
+      url: `https://api.x.com/2/tweets/search/recent?query=${encodeURIComponent(search)}&tweet.fields=author_id,created_at,entities,lang,public_metrics&max_results=100`,
+      headers: { authorization: 'Bearer {env:TWITTER_BEARER_TOKEN}' },
+      every: '60s',
+      records: '$.data',
+      page: { parameter: 'next_token', from: '$.meta.next_token' },
+      resume: { parameter: 'since_id', from: '$.meta.newest_id' },
+      // It needs a token of one's own.
+      paused: true,
+    },
+  ],
   dashboard: [
     {
       section: 'Clouds',
