@@ -1,6 +1,6 @@
 /** Groupings over HTTP: every way of asking a view is one of asking its groups, as far as it makes sense. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { count, countDistinct, defineDataset, max, sliding, sum } from '#core/definition.ts'
+import { count, countDistinct, defineDataset, max, maxBy, sliding, sum } from '#core/definition.ts'
 import { type OwnPlatform, openOwn } from '#tests/generated-definitions/own-platform.ts'
 
 const definition = defineDataset({
@@ -40,6 +40,7 @@ const definition = defineDataset({
       where: 'visits > 1',
       measures: { regulars: count(), people: countDistinct('visitor') },
     },
+    favourites: { over: 'visitors', dimensions: { visitor: 'visitor' }, measures: { page: maxBy('page', 'visits') } },
     present: { over: 'now', dimensions: { often: 'visits > 1' }, measures: { visitors: count() } },
   },
 })
@@ -120,6 +121,16 @@ test.each([
   ],
 ])('%s?%s', async (name, query, rows) => {
   expect((await ask(name, query)).data).toEqual(rows)
+})
+
+test('the most frequent value of each group', async () => {
+  const favourites = { ada: 'a', ben: 'a', cem: 'a', dan: null }
+  const rows = Object.entries(favourites).map(([visitor, page]) => ({ visitor, page }))
+  expect((await ask('favourites')).data).toEqual(rows)
+  const later = { ada: 'b', cem: 'a', dan: null }
+  expect((await ask('favourites', 'from=2026-03-01T11:00:00Z')).data).toEqual(
+    Object.entries(later).map(([visitor, page]) => ({ visitor, page })),
+  )
 })
 
 test('totals, pages and exports are of the groups', async () => {
