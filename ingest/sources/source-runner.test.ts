@@ -143,6 +143,22 @@ test('while another process has the lock nothing is read; it is when the lock is
   await isRead(runner, 3)
 })
 
+test('whoever has lost the lock does not claim the source again from its next holder', async () => {
+  const records = memoryLogRecords({ partitions: 2 })
+  const lost = new AbortController()
+  let free = true
+  const runner = started(new ListedSource(texts(3)), new MemoryLog({ records }), {
+    tryLock: async () => (free ? { release: async () => {}, lost: lost.signal } : null),
+  })
+  await isRead(runner, 3)
+  free = false
+  lost.abort()
+  const { sources } = new MemoryLog({ records })
+  const next = await sources.claim('live')
+  await until('it waits', () => runner.status().state === 'elsewhere')
+  expect((await sources.list())[0]!.epoch).toBe(next.epoch)
+})
+
 test('a person pauses, resumes and resets it while it runs, from another process', async () => {
   const records = memoryLogRecords({ partitions: 2 })
   const source = new ListedSource(texts(5))

@@ -6,8 +6,10 @@
  *  3. Records and cursor are appended together, so a restart reads on behind the last record in the log.
  *  4. After an append that failed, the source is claimed anew; the cursor then tells whether the append took place. It is repeated only if it did not.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '#core/backoff.ts'
+import type { HeldLock } from '#storage/lake/lake.ts'
 import type { SourceLedger, SourcePosition } from '#storage/log/source-ledger.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Intake } from '../intake.ts'
@@ -27,7 +29,7 @@ export interface SourceRunnerParts {
   readonly intake: Pick<Intake, 'offer' | 'limits'>
   readonly ledger: SourceLedger
   /** takes the source's lock; null: another process has it */
-  readonly tryLock: () => Promise<{ release(): Promise<void> } | null>
+  readonly tryLock: () => Promise<HeldLock | null>
   readonly emit: Emit
   /** whether it waits for a person to resume it first */
   readonly startsPaused?: boolean
@@ -110,7 +112,7 @@ export class SourceRunner {
       try {
         const lock = await this.#parts.tryLock()
         if (lock === null) await this.#wait('elsewhere', null, this.#timing.lookEveryMs)
-        else await this.#hold().finally(() => lock.release())
+        else await this.#hold(lock).finally(() => lock.release())
       } catch (error) {
         await this.#fail(error as Error)
       }
@@ -118,10 +120,10 @@ export class SourceRunner {
     this.#enter('stopped', null)
   }
 
-  /** With the lock: one claim after the other. */
-  async #hold(): Promise<void> {
+  /** With the lock: one claim after the other. Who has lost it must not claim again what its next holder has claimed. */
+  async #hold({ lost }: HeldLock): Promise<void> {
     const { name, ledger, startsPaused = false } = this.#parts
-    while (!this.#stopping.signal.aborted) {
+    while (!this.#stopping.signal.aborted && !lost?.aborted) {
       const position = await ledger.claim(name)
       this.#position = position
       if (position.paused ?? startsPaused) await this.#untilChanged(position)

@@ -2,10 +2,12 @@
  * Runs one sink: waits until the answer differs from the one that the receiver has, and delivers what changed until it is taken. While a
  * delivery fails nothing queues up: the next one leads to the answer that is the newest then.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { backoffMs } from '#core/backoff.ts'
 import { isReached } from '#core/log-position.ts'
 import type { SinkDefinition } from '#core/sink-definition.ts'
+import type { HeldLock } from '#storage/lake/lake.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { keyMembersOf } from '../answers/answer-columns.ts'
 import { AnswerTooLargeError } from '../answers/query-error.ts'
@@ -43,7 +45,7 @@ export interface SinkParts {
   readonly file: SinkStateFile
   readonly everyMs: number
   readonly emit: Emit
-  readonly tryLock: () => Promise<{ release(): Promise<void> } | null>
+  readonly tryLock: () => Promise<HeldLock | null>
   /** hides secrets */
   readonly mask?: (text: string) => string
   readonly limits?: Partial<SinkLimits>
@@ -126,18 +128,18 @@ export class SinkRunner {
           continue
         }
         this.#state = 'running'
-        await this.#deliverAll().finally(() => lock.release())
+        await this.#deliverAll(lock).finally(() => lock.release())
       } catch (error) {
         if (!this.#over) await this.#fail(error, ++failed)
       }
     }
   }
 
-  async #deliverAll(): Promise<void> {
+  async #deliverAll({ lost }: HeldLock): Promise<void> {
     const { file, asked } = this.#parts
     // Rows of other dimensions have other keys, although the query is the same.
     this.#kept = await file.read(JSON.stringify([asked.text, asked.plan.dimensions]))
-    for (let failed = 0; !this.#over; ) {
+    for (let failed = 0; !this.#over && !lost?.aborted; ) {
       try {
         const state: SinkState = this.#kept
         this.#kept = state.pending === null ? await this.#next(state) : await this.#deliver(state, state.pending)

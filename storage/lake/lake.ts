@@ -29,6 +29,13 @@ export interface StagedFile {
  */
 export type LakeWork = 'batch' | 'stream' | 'proof' | `source-${string}` | `sink-${string}`
 
+/** A lock that its holder has until `release`. */
+export interface HeldLock {
+  release(): Promise<void>
+  /** aborted when another holder has taken it over, where locks can be lost: an object store's are leases */
+  readonly lost?: AbortSignal
+}
+
 export interface SegmentChain {
   readonly partition: number
   /** contiguous: each segment starts where the previous one ends */
@@ -153,7 +160,7 @@ export interface Lake {
   /** Does nothing where there is no refusal. */
   liftRefusal(partition: number): Promise<void>
   /** Holds the dataset's lock for this work until `release`; null if another process holds it. The lock is released automatically when its holder dies. */
-  tryLock(work: LakeWork): Promise<{ release(): Promise<void> } | null>
+  tryLock(work: LakeWork): Promise<HeldLock | null>
 }
 
 /** A published generation whose manifest cannot be read, until it is repaired or removed. */

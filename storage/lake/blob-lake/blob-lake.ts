@@ -19,6 +19,7 @@ import type { GenerationManifest } from '../generation-manifest.ts'
 import type {
   ChainsOptions,
   FileReport,
+  HeldLock,
   Lake,
   LakeWork,
   LandedFile,
@@ -39,7 +40,7 @@ import { BlobRefusals } from './blob-refusals.ts'
 import { BlobSegments, type SegmentCommit } from './blob-segments.ts'
 import type { Blobs } from './blobs.ts'
 import { checkpointFaults, writeCheckpoints } from './chain-checkpoints.ts'
-import type { HeldLock, LakeLocks } from './lake-locks.ts'
+import type { LakeLocks } from './lake-locks.ts'
 import type { ManifestFolders } from './manifest-folders.ts'
 import { SegmentRepair } from './segment-repair.ts'
 import { sweepOrphans } from './sweep-orphans.ts'

@@ -1,9 +1,5 @@
 /** Port: who may do what in a lake. Drivers: local-lock (a file that the operating system locks), lease-locks (a lease in an object store). */
-import type { LakeWork } from '../lake.ts'
-
-export interface HeldLock {
-  release(): Promise<void>
-}
+import type { HeldLock, LakeWork } from '../lake.ts'
 
 export interface LakeLocks {
   /** see Lake.tryLock */

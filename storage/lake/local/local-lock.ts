@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { HeldLock, LakeLocks } from '../blob-lake/lake-locks.ts'
-import type { LakeWork } from '../lake.ts'
+import type { LakeLocks } from '../blob-lake/lake-locks.ts'
+import type { HeldLock, LakeWork } from '../lake.ts'
 import { explainFault, LakeError } from '../lake-error.ts'
 
 export class LocalLocks implements LakeLocks {

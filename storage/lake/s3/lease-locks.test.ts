@@ -70,6 +70,7 @@ describe.skipIf(whyNoS3() !== null)('leases', () => {
     await expect(frozen.removeGeneration(first.id)).rejects.toMatchObject(lost)
     await expect(frozen.sweepOrphans(-60_000)).rejects.toMatchObject(lost)
     await expect(frozen.removeReplaced([100], 1e15)).rejects.toMatchObject(lost)
+    expect(lock!.lost!.aborted).toBe(true)
     await lock!.release()
     expect(await other.current()).toEqual(second)
     expect((await other.verifyFiles()).problems).toEqual([])

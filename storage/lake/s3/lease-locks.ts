@@ -8,8 +8,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { HeldLock, LakeLocks } from '../blob-lake/lake-locks.ts'
-import type { LakeWork } from '../lake.ts'
+import type { LakeLocks } from '../blob-lake/lake-locks.ts'
+import type { HeldLock, LakeWork } from '../lake.ts'
 import { LakeError } from '../lake-error.ts'
 import type { S3Store } from './s3-store.ts'
 
@@ -30,8 +30,8 @@ type Lease = z.infer<typeof lease>
 interface Held {
   lease: Lease
   etag: string
-  /** it is known that another one has it */
-  lost: boolean
+  /** aborted: it is known that another one has it */
+  readonly lost: AbortController
   timer: NodeJS.Timeout | null
   /** renewals one after another */
   last: Promise<void>
@@ -70,10 +70,10 @@ export class LeaseLocks implements LakeLocks {
     const etag = await store.replace(this.#key(work), leaseText(next), there?.etag ?? null)
     if (etag === null) return null
     this.#seen.delete(work)
-    const held: Held = { lease: next, etag, lost: false, timer: null, last: Promise.resolve() }
+    const held: Held = { lease: next, etag, lost: new AbortController(), timer: null, last: Promise.resolve() }
     this.#held.set(work, held)
     held.timer = setInterval(() => void this.#renew(work, held).catch(() => {}), renewEveryMs).unref()
-    return { release: () => this.#release(work, held) }
+    return { lost: held.lost.signal, release: () => this.#release(work, held) }
   }
 
   /** Proves that no other one has taken over what this handle holds. Of a work that it does not hold there is nothing to prove. @throws LakeError 'lock-lost' */
@@ -103,9 +103,11 @@ export class LeaseLocks implements LakeLocks {
   }
 
   async #write(work: LakeWork, held: Held, next: Lease): Promise<void> {
-    const etag = held.lost ? null : await this.#options.store.replace(this.#key(work), leaseText(next), held.etag)
+    const etag = held.lost.signal.aborted
+      ? null
+      : await this.#options.store.replace(this.#key(work), leaseText(next), held.etag)
     if (etag === null) {
-      held.lost = true
+      held.lost.abort()
       clearInterval(held.timer ?? undefined)
       throw new LakeError(
         'lock-lost',
@@ -120,7 +122,7 @@ export class LeaseLocks implements LakeLocks {
   async #release(work: LakeWork, held: Held): Promise<void> {
     clearInterval(held.timer ?? undefined)
     if (this.#held.get(work) === held) this.#held.delete(work)
-    if (held.lease.holder === null || held.lost) return
+    if (held.lease.holder === null || held.lost.signal.aborted) return
     await held.last
     await this.#write(work, held, { ...held.lease, holder: null, renewal: held.lease.renewal + 1 }).catch(() => {})
   }
