@@ -217,9 +217,17 @@ describe('the Dockerfile', () => {
 })
 
 /** As a container would get it: texts, with a key in place of what has to be chosen or may be, but for the optional map. */
+/** What somebody may have in .env. */
+const GIVEN: Readonly<Record<string, string>> = {
+  WATERSHED_DICTIONARY_SOURCES: 'group_details=https://example.org/{key}',
+  WATERSHED_LAKE: 's3://my-bucket/watershed',
+  WATERSHED_S3_ENDPOINT: 'http://minio.example.org:9000',
+}
+
 function environmentOf(service: Service): Record<string, string> {
   const values = Object.entries(service.environment ?? {}).map(([name, value]) => {
-    if (name === 'WATERSHED_DICTIONARY_SOURCES') return [name, 'group_details=https://example.org/{key}']
+    const given = GIVEN[name]
+    if (given !== undefined) return [name, given]
     return [name, value === null || String(value).startsWith('${') ? 'k'.repeat(16) : String(value)]
   })
   return Object.fromEntries(values) as Record<string, string>

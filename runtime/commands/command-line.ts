@@ -25,6 +25,7 @@ const COMMANDS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ['dead-letters', async () => (await import('./dead-letters-command.ts')).deadLettersCommand()],
   ['verify', async () => (await import('./verify-command.ts')).verifyCommand()],
   ['generations', async () => (await import('./generations-command.ts')).generationsCommand()],
+  ['lake', async () => (await import('./lake-command.ts')).lakeCommand()],
   ['retention', async () => (await import('./retention-command.ts')).retentionCommand()],
   ['sources', async () => (await import('./sources-command.ts')).sourcesCommand()],
   ['backfill', async () => (await batch()).backfillCommand()],

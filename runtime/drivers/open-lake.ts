@@ -1,6 +1,6 @@
 /** The lake that the configuration chooses. The library of object stores is loaded only where one is chosen. */
 import { noSteps, type StepHook } from '#core/steps.ts'
-import type { Lake } from '#storage/lake/lake.ts'
+import type { BlobLake } from '#storage/lake/blob-lake/blob-lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { CommandError } from '../commands/exit-codes.ts'
 import type { Configuration } from '../settings/settings.ts'
@@ -16,7 +16,7 @@ export interface OpenLakeOptions {
 type LakeConfiguration = Pick<Configuration, 'lake' | 'lakeCache' | 'lakeCacheBytesMax' | 's3'>
 
 /** @throws LakeError if it cannot be opened; the message says what to do */
-export async function openLake({ dataset, folder, configuration, step = noSteps }: OpenLakeOptions): Promise<Lake> {
+export async function openLake({ dataset, folder, configuration, step = noSteps }: OpenLakeOptions): Promise<BlobLake> {
   const { lake, lakeCacheBytesMax, s3 } = configuration
   if (lake === undefined) return LocalLake.open({ folder: folder.lakeFolder, dataset, step })
   const [{ S3Lake }, { s3Place }] = await Promise.all([

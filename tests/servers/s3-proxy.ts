@@ -26,6 +26,7 @@ export class S3Proxy {
   readonly #server: Server
   readonly #plans: Plan[] = []
   #unlisted: RegExp | null = null
+  #refused: Plan['match'] = () => false
 
   /** @param target e.g. http://127.0.0.1:9000 */
   static async start(target: string): Promise<S3Proxy> {
@@ -51,6 +52,11 @@ export class S3Proxy {
     this.#plans.push({ match, fault, left: times })
   }
 
+  /** From now on matching requests are denied with 403, which is not tried again. */
+  refuse(match: Plan['match']): void {
+    this.#refused = match
+  }
+
   /** Listings lack the keys that match, until `null`. */
   listWithout(keys: RegExp | null): void {
     this.#unlisted = keys
@@ -67,6 +73,7 @@ export class S3Proxy {
     for await (const chunk of incoming) chunks.push(chunk as Buffer)
     const seen = { method: incoming.method ?? '', path: incoming.url ?? '' }
     this.seen.push(seen)
+    if (this.#refused(seen)) return void answer.writeHead(403, { 'content-type': 'application/xml' }).end(DENIED)
     const plan = this.#plans.find(({ match, left }) => left > 0 && match(seen))
     if (plan !== undefined) {
       plan.left--
@@ -100,4 +107,5 @@ export class S3Proxy {
   }
 }
 
+const DENIED = '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>injected</Message></Error>'
 const SLOW = '<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>injected</Message></Error>'

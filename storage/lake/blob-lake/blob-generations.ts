@@ -290,7 +290,8 @@ export function placeOf(id: string): string {
   return `${GENERATIONS}/${id}`
 }
 
-function manifestOf(id: string): string {
+/** Path of a generation's manifest. */
+export function manifestOf(id: string): string {
   return `${placeOf(id)}/${MANIFEST}`
 }
 

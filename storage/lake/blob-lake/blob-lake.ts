@@ -40,6 +40,7 @@ import { BlobRefusals } from './blob-refusals.ts'
 import { BlobSegments, type SegmentCommit } from './blob-segments.ts'
 import type { Blobs } from './blobs.ts'
 import { checkpointFaults, writeCheckpoints } from './chain-checkpoints.ts'
+import { type CopiedParts, type CopyProgress, type CopyReport, copyLake } from './copy-lake.ts'
 import type { LakeLocks } from './lake-locks.ts'
 import type { ManifestFolders } from './manifest-folders.ts'
 import { SegmentRepair } from './segment-repair.ts'
@@ -244,6 +245,18 @@ export class BlobLake implements Lake {
 
   liftRefusal(partition: number): Promise<void> {
     return this.#refusals.remove(partition)
+  }
+
+  /** Copies all of it to a place that has nothing, or a part of this copy. For the holder of this lake's locks. @throws LakeError as copyLake */
+  copyTo(target: BlobLake, onProgress: (progress: CopyProgress) => void = () => {}): Promise<CopyReport> {
+    return copyLake(this.#copied, target.#copied, onProgress)
+  }
+
+  get #copied(): CopiedParts {
+    return {
+      ...{ blobs: this.#blobs, segments: this.#segments },
+      ...{ generations: this.#generations, refusals: this.#refusals },
+    }
   }
 
   /** A former holder of the batch lock that was frozen must not make its generation current when it wakes. */
