@@ -1,6 +1,4 @@
 /** For cluster.e2e.test.ts: Redis emptied or down during batch runs, batch workers killed twice in a row; schedules return by themselves. */
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { DoctorReport } from '#runtime/health/doctor.ts'
 import type { PlatformProcess } from '#tests/crash/platform-process.ts'
@@ -21,16 +19,9 @@ export function batchFaults(services: () => ClusterServices): void {
     })
     afterEach(() => site.remove())
 
-    /** id of the generation that CURRENT names; empty before the first */
-    const current = (): Promise<string> =>
-      readFile(join(site.folder, 'data/lake/crash_events/CURRENT'), 'utf8').then(
-        (text) => text.trim(),
-        () => '',
-      )
-
     async function anotherGeneration(why: string): Promise<void> {
-      const before = await current()
-      await site.until(`a generation after ${before}: ${why}`, async () => (await current()) !== before)
+      const before = await site.current()
+      await site.until(`a generation after ${before}: ${why}`, async () => (await site.current()) !== before)
     }
 
     test('with Redis emptied and killed during runs: schedules return, nothing is restarted', async () => {
@@ -57,11 +48,11 @@ export function batchFaults(services: () => ClusterServices): void {
       await anotherGeneration('the first')
       await first.kill()
       for (const step of ['batch:files-written', 'generation:before-current']) {
-        const served = await current()
+        const served = await site.current()
         const dying = site.run('batch', { WATERSHED_CRASH_AT: step })
         await site.until(`a batch worker died at ${step}`, () => !dying.alive)
         expect((await dying.exited).signal).toBe('SIGKILL')
-        expect(await current()).toBe(served)
+        expect(await site.current()).toBe(served)
         expect((await fetch(`${await serve.address}/v1/datasets/crash_events/views/by_kind`)).status).toBe(200)
       }
       const last = site.run('batch')

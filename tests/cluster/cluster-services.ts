@@ -7,6 +7,7 @@ import {
 import { FaultyProxy } from '#tests/servers/faulty-proxy.ts'
 import { type KafkaServer, kafkaSkipReason, startKafka } from '#tests/servers/kafka-server.ts'
 import { type RedisServer, startRedis, whyNoRedis } from '#tests/servers/redis-server.ts'
+import { S3_CREDENTIALS, type S3Server, startS3, whyNoS3 } from '#tests/servers/s3-server.ts'
 
 export interface ClusterServices {
   readonly kafka: KafkaServer
@@ -14,25 +15,45 @@ export interface ClusterServices {
   /** in front of Elasticsearch: what goes through it can be refused or cut */
   readonly proxy: FaultyProxy
   readonly redis: RedisServer
+  /** where lakes are; null: in the folders of sites */
+  readonly s3: S3Server | null
   stop(): Promise<void>
 }
 
+export const LAKES = 'lakes'
+
+/** CLUSTER_TEST_LAKE=s3 runs the same scenarios with lakes in a bucket. */
+const IS_ON_S3 = process.env.CLUSTER_TEST_LAKE === 's3'
+
 /** Why they can not be started here; null when they can. */
 export async function servicesMissing(): Promise<string | null> {
-  return (await kafkaSkipReason()) ?? (await elasticsearchMissing()) ?? whyNoRedis()
+  return (await kafkaSkipReason()) ?? (await elasticsearchMissing()) ?? whyNoRedis() ?? (IS_ON_S3 ? whyNoS3() : null)
 }
 
 export async function startServices(): Promise<ClusterServices> {
-  const [kafka, elasticsearch, redis] = await Promise.all([startKafka(), startElasticsearch(), startRedis()])
+  const [kafka, elasticsearch, redis, s3] = await Promise.all([
+    ...([startKafka(), startElasticsearch(), startRedis()] as const),
+    IS_ON_S3 ? startLakes() : null,
+  ])
   const proxy = await FaultyProxy.start(elasticsearch.node)
   return {
     kafka,
     elasticsearch,
     proxy,
     redis,
+    s3,
     stop: async () => {
       await proxy.stop()
-      await Promise.all([kafka.stop(), elasticsearch.stop(), redis.stop()])
+      await Promise.all([kafka.stop(), elasticsearch.stop(), redis.stop(), s3?.stop()])
     },
   }
+}
+
+/** The roles find the credentials in their environment. */
+async function startLakes(): Promise<S3Server> {
+  const s3 = await startS3()
+  await s3.makeBucket(LAKES)
+  process.env.AWS_ACCESS_KEY_ID = S3_CREDENTIALS.accessKeyId
+  process.env.AWS_SECRET_ACCESS_KEY = S3_CREDENTIALS.secretAccessKey
+  return s3
 }

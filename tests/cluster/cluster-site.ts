@@ -10,6 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Workspace } from '#runtime/commands/workspace.ts'
+import { DataFolder } from '#runtime/drivers/data-folder.ts'
+import { openLake } from '#runtime/drivers/open-lake.ts'
 import { loadConfiguration } from '#runtime/settings/configuration.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { silent } from '#telemetry/emit.ts'
@@ -18,7 +20,7 @@ import { EventClient } from '#tests/crash/event-client.ts'
 import { placeDefinition } from '#tests/crash/place-definition.ts'
 import { PlatformProcess } from '#tests/crash/platform-process.ts'
 import { until } from '../until.ts'
-import type { ClusterServices } from './cluster-services.ts'
+import { type ClusterServices, LAKES } from './cluster-services.ts'
 
 export type Role = 'serve' | 'intake' | 'stream' | 'batch' | 'present'
 
@@ -36,6 +38,8 @@ export const PARTITIONS = 2
 /** of the group of stream workers */
 export const SESSION_MS_MAX = 2_000
 const DEADLINE_MS = 90_000
+/** of a lock of a lake in a bucket */
+const LOCK_MS = 2_000
 const POST_EVERY_MS = 15
 
 /** Everything happens often, so that a fault meets it. */
@@ -63,6 +67,7 @@ export class ClusterSite {
   readonly folder: string
   readonly configuration: string
   readonly #running = new Set<PlatformProcess>()
+  #started = 0
   #posting: { readonly over: AbortController; readonly done: Promise<void> } | null = null
 
   static async make(services: ClusterServices, more: Readonly<Record<string, unknown>> = {}): Promise<ClusterSite> {
@@ -84,14 +89,20 @@ export class ClusterSite {
       elasticsearch: { node: services.elasticsearch.node, indexPrefix: name, replicas: 0 },
       redis: { url: services.redis.url, keyPrefix: `${name}:` },
     }
-    await writeFile(configuration, JSON.stringify({ ...SETTINGS, ...cluster, ...more }))
-    return new ClusterSite(folder, configuration, name)
+    const { s3 } = services
+    const lake = s3 && { lake: `s3://${LAKES}/${name}`, s3: { endpoint: s3.endpoint, lockMs: LOCK_MS } }
+    await writeFile(configuration, JSON.stringify({ ...SETTINGS, ...cluster, ...lake, ...more }))
+    return new ClusterSite(folder, configuration, name, s3 !== null)
   }
 
   /** begins the topic's and the indices' names */
   readonly name: string
 
-  private constructor(folder: string, configuration: string, name: string) {
+  /** its processes share no folder */
+  readonly isApart: boolean
+
+  private constructor(folder: string, configuration: string, name: string, isApart: boolean) {
+    this.isApart = isApart
     this.folder = folder
     this.configuration = configuration
     this.name = name
@@ -101,10 +112,16 @@ export class ClusterSite {
   /** Starts a role, and waits for nothing. */
   run(role: Role, environment: Readonly<Record<string, string>> = {}, ...more: string[]): PlatformProcess {
     const words = ['--config', this.configuration, ...more]
-    const process = new PlatformProcess({ command: role, arguments: words, environment })
+    const own: Record<string, string> = this.isApart ? { WATERSHED_DATA: this.#ownFolder() } : {}
+    const process = new PlatformProcess({ command: role, arguments: words, environment: { ...own, ...environment } })
     this.#running.add(process)
     void process.exited.then(() => this.#running.delete(process))
     return process
+  }
+
+  /** As on a machine of its own. */
+  #ownFolder(): string {
+    return join(this.folder, `machine-${this.#started++}`)
   }
 
   /** Posts to these processes in turn, until `quiet()`; one that does not answer is passed over. */
@@ -182,6 +199,14 @@ export class ClusterSite {
         return { stdout: error.stdout, stderr: error.stderr ?? '' }
       },
     )
+  }
+
+  /** id of the generation that CURRENT names; empty before the first */
+  async current(): Promise<string> {
+    const configuration = await loadConfiguration({ file: this.configuration })
+    const folder = DataFolder.open(configuration.data)
+    const lake = await openLake({ dataset: 'crash_events', folder, configuration })
+    return (await lake.current())?.id ?? ''
   }
 
   /** Looks into the log. */
