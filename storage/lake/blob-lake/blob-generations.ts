@@ -179,6 +179,8 @@ export class BlobGenerations {
     for (let tries = 1; ; tries++) {
       const seen = await this.#blobs.version(CURRENT)
       if (seen === null || !isGenerationId(idIn(seen.text))) return
+      // It may have been lost already, to a holder that has written CURRENT anew before this one.
+      await this.#locks.prove('batch')
       try {
         return await this.#blobs.replace(CURRENT, this.#currentText(idIn(seen.text)), { expected: seen.version })
       } catch (error) {

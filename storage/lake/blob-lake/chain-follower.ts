@@ -1,6 +1,6 @@
 /**
- * Finds the segments that a late listing lacks: the manifest of the segment behind the last known one has a known name, and is asked for until there
- * is none.
+ * Finds the segments that a late listing lacks: where the listed ones leave a hole, and behind the last one, the next manifest has a known name,
+ * and is asked for until there is none.
  */
 import type { Offset } from '#core/offsets.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
@@ -10,6 +10,8 @@ import type { LoadedManifests } from './chain-checkpoints.ts'
 
 /** @returns why it cannot be read. @throws an error that `isMissing` knows if there is nothing */
 export type LoadManifest = (name: string) => Promise<SegmentManifest | LakeError>
+
+type Found = readonly [name: string, manifest: SegmentManifest]
 
 export class ChainFollower {
   /** rises with each segment that was found */
@@ -31,9 +33,9 @@ export class ChainFollower {
     for (const name of this.#found.keys()) if (listed.manifests.has(name)) this.#found.delete(name)
     const manifests = new Map([...listed.manifests, ...this.#found])
     if (!fresh) return { ...listed, manifests }
-    const ends = new Map<number, Offset>(Array.from({ length: partitions }, (_, partition) => [partition, 0]))
-    for (const { partition, end } of manifests.values()) ends.set(partition, Math.max(end, ends.get(partition) ?? 0))
-    const found = await Promise.all([...ends].map(([partition, end]) => this.#behind(partition, end)))
+    const known = Map.groupBy(manifests.values(), ({ partition }) => partition)
+    for (let partition = 0; partition < partitions; partition++) if (!known.has(partition)) known.set(partition, [])
+    const found = await Promise.all([...known].map(([partition, segments]) => this.#lacking(partition, segments)))
     for (const [name, manifest] of found.flat()) {
       this.#found.set(name, manifest)
       manifests.set(name, manifest)
@@ -42,15 +44,28 @@ export class ChainFollower {
     return { ...listed, manifests }
   }
 
-  async #behind(partition: number, from: Offset): Promise<readonly (readonly [string, SegmentManifest])[]> {
-    const found: (readonly [string, SegmentManifest])[] = []
-    for (let end = from; ; ) {
+  async #lacking(partition: number, segments: readonly SegmentManifest[]): Promise<readonly Found[]> {
+    const found: Found[] = []
+    let end = 0
+    for (const segment of segments.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
+      if (segment.start > end) end = await this.#follow(partition, end, segment.start, found)
+      end = Math.max(end, segment.end)
+    }
+    await this.#follow(partition, end, Number.POSITIVE_INFINITY, found)
+    return found
+  }
+
+  /** @returns the end of what was found from `from` on */
+  async #follow(partition: number, from: Offset, to: Offset, found: Found[]): Promise<Offset> {
+    let end = from
+    while (end < to) {
       const name = `${partitionName(partition)}-${offsetName(end)}.json`
       const manifest = await this.#tryLoad(name)
-      if (manifest === null) return found
+      if (manifest === null) break
       found.push([name, manifest])
       end = manifest.end
     }
+    return end
   }
 
   /** null: there is none, or it is damaged, which is said as soon as it is listed */
