@@ -5,13 +5,13 @@ import { planRun } from '#batch-layer/plan-run.ts'
 import { publishGeneration } from '#batch-layer/publish-generation.ts'
 import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
 import { type SummarizeOptions, summarizeOld } from '#batch-layer/summarize.ts'
-import type { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { ALL_PANES, overlaps, type StateRange } from '#storage/lake/state-ranges.ts'
 import { silent } from '#telemetry/emit.ts'
 import { dataset, type Ground, type Machine, PARTITIONS, type Pause } from './ground.ts'
 import type { KeyState } from './histories.ts'
 import { mergeStates, statesOf } from './key-states.ts'
+import type { SimulatedLake } from './simulated-lake.ts'
 
 const COMPACTED_ROWS = 1_000
 
@@ -19,44 +19,55 @@ export function runBatches(ground: Ground, pause: Pause): Promise<void> {
   return ground.again(pause, async () => {
     const machine = ground.machine(pause)
     const lake = ground.lake(machine.pause)
-    const chains = await lake.chains(PARTITIONS)
-    const generations = await lake.generations()
-    if (generations.length > 1 && ground.random.chance(0.2)) {
-      await lake.setCurrent(ground.random.pick(generations).id)
-      return
+    if (!ground.options.bucket) return runOnce(ground, lake, machine)
+    const lock = await lake.tryLock('batch')
+    if (lock === null) return
+    try {
+      await runOnce(ground, lake, machine)
+    } finally {
+      await lock.release()
     }
-    const first = chains.flatMap(({ segments }) => segments)[0]
-    if (first === undefined) return
-    const base = await lake.current()
-    const published = await publish(ground, lake, machine, { base, chains, log: first.log })
-    if (!ground.options.disasters) return
-    if (ground.random.chance(0.5)) await compact(ground, lake, machine.clock)
-    // Horizons are short, so that many segments are past theirs.
-    const kept = { ...dataset, rawKeptMs: 1 + ground.random.below(100) }
-    if (published.generation.mode === 'full')
-      ground.seen.summarized += await summarizeOld({
-        ...published,
-        dataset: kept,
-        lake,
-        emit: silent,
-        clock: machine.clock,
-      })
-    const { clock } = machine
-    await removeUnneeded({ lake, partitions: PARTITIONS, keepGenerations: 2, emit: silent, clock }, base)
   })
+}
+
+async function runOnce(ground: Ground, lake: SimulatedLake, machine: Machine): Promise<void> {
+  const chains = await lake.chains(PARTITIONS)
+  const generations = await lake.generations()
+  if (generations.length > 1 && ground.random.chance(0.2)) {
+    await lake.setCurrent(ground.random.pick(generations).id)
+    return
+  }
+  const first = chains.flatMap(({ segments }) => segments)[0]
+  if (first === undefined) return
+  const base = await lake.current()
+  const published = await publish(ground, lake, machine, { base, chains, log: first.log })
+  if (!ground.options.disasters) return
+  if (ground.random.chance(0.5)) await compact(ground, lake, machine.clock)
+  // Horizons are short, so that many segments are past theirs.
+  const kept = { ...dataset, rawKeptMs: 1 + ground.random.below(100) }
+  if (published.generation.mode === 'full')
+    ground.seen.summarized += await summarizeOld({
+      ...published,
+      dataset: kept,
+      lake,
+      emit: silent,
+      clock: machine.clock,
+    })
+  const { clock } = machine
+  await removeUnneeded({ lake, partitions: PARTITIONS, keepGenerations: 2, emit: silent, clock }, base)
 }
 
 async function publish(
   ground: Ground,
-  lake: MemoryLake,
+  lake: SimulatedLake,
   { pause, clock }: Machine,
   {
     base,
     chains,
     log,
   }: {
-    readonly base: Awaited<ReturnType<MemoryLake['current']>>
-    readonly chains: Awaited<ReturnType<MemoryLake['chains']>>
+    readonly base: Awaited<ReturnType<SimulatedLake['current']>>
+    readonly chains: Awaited<ReturnType<SimulatedLake['chains']>>
     readonly log: string
   },
 ): Promise<Pick<SummarizeOptions, 'generation' | 'compute'>> {
@@ -111,7 +122,7 @@ async function publish(
   return { generation, compute }
 }
 
-function written(lake: MemoryLake, path: string): KeyState[] {
+function written(lake: SimulatedLake, path: string): KeyState[] {
   return JSON.parse(lake.folder.files.get(path)!) as KeyState[]
 }
 
@@ -124,7 +135,7 @@ function within(range: StateRange, states: readonly KeyState[]): KeyState[] {
   return states.filter((state) => overlaps(range, { fromMs: paneOf(state), beforeMs: paneOf(state) + 1 }))
 }
 
-async function compact(ground: Ground, lake: MemoryLake, clock: Machine['clock']): Promise<void> {
+async function compact(ground: Ground, lake: SimulatedLake, clock: Machine['clock']): Promise<void> {
   const boundary = await keptBoundary(lake, PARTITIONS)
   for (const { partition, segments } of await lake.chains(PARTITIONS, { compacted: true })) {
     const counted = segments.filter(({ end }) => end <= (boundary[partition] ?? 0))

@@ -11,9 +11,11 @@ import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
 import { MemorySpeedStore, memorySpeedContents } from '#storage/speed-store/memory/memory-speed-store.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { withoutPrints, withoutSegmentStart } from './broken-parts.ts'
+import { Bucket, BucketLake } from './bucket.ts'
 import { Histories, type SimulatedRecord } from './histories.ts'
 import type { TailFault } from './live-reader.ts'
 import { VIEW } from './offset-fold.ts'
+import type { SimulatedLake } from './simulated-lake.ts'
 
 export const PARTITIONS = 2
 const KEYS = ['a', 'b', 'c']
@@ -24,12 +26,16 @@ export const dataset = {
   lateAfterMs: 0,
 } as unknown as CompiledDataset
 const SKEW = 50
+/** what a worker meets whose lock was taken over */
+const LOST: readonly string[] = ['lock-lost', 'replaced-meanwhile', 'file-missing', 'generation-unknown']
 
 export type Pause = () => Promise<void>
 
 export interface SimulationOptions {
   /** the log is trimmed and cut, writes fail, clocks differ */
   readonly disasters?: boolean
+  /** the lake is in an object store, with two batch workers that can lose their lock */
+  readonly bucket?: 'fenced' | 'unfenced'
   /** a fault put in on purpose */
   readonly breakIdentity?: boolean
   readonly tailFault?: TailFault
@@ -62,6 +68,7 @@ export class Ground {
   readonly options: SimulationOptions
   readonly random: Random
   readonly folder = memoryLakeFolder()
+  readonly bucket: Bucket
   readonly seen: Seen = {
     reads: 0,
     liveReads: 0,
@@ -83,6 +90,7 @@ export class Ground {
   constructor(seed: number, options: SimulationOptions) {
     this.options = options
     this.random = new Random(seed)
+    this.bucket = new Bucket(this.random, () => ++this.#now, options.bucket === 'unfenced')
   }
 
   /** on the simulation's clock, which moves by one with each look at it */
@@ -90,9 +98,22 @@ export class Ground {
     return this.#now
   }
 
-  lake(pause: Pause = async () => {}): MemoryLake {
+  lake(pause: Pause = async () => {}): SimulatedLake {
+    if (this.options.bucket) return new BucketLake(this.bucket, pause)
     const lake = new MemoryLake({ dataset: 'd', folder: this.folder, step: pause, pause })
     return this.options.byLengthAlone ? withoutPrints(lake) : lake
+  }
+
+  /** whether the log of a partition is refused */
+  isRefused(partition: number): boolean {
+    const together = this.bucket.objects.get('REFUSALS')
+    if (together !== undefined && `${partition}` in JSON.parse(together.text).refusals) return true
+    return this.folder.refusals.has(partition)
+  }
+
+  /** numbers given to generations */
+  get begun(): number {
+    return this.options.bucket ? this.bucket.claimed : this.folder.begun
   }
 
   log(pause?: Pause): MemoryLog {
@@ -141,6 +162,8 @@ export class Ground {
       try {
         await work()
       } catch (error) {
+        const isLost = error instanceof LakeError && LOST.includes(error.code)
+        if (isLost && this.options.bucket) continue
         if (!this.options.disasters || !isExpected(error)) throw error
         if (isRefusal(error)) this.seen.refusals++
       }

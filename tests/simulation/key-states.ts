@@ -1,9 +1,9 @@
 /** For tests: the states of a key in files and in the open segment, and how they merge. */
 import type { takeSnapshot } from '#serving/answers/snapshot.ts'
-import type { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import type { KeyState } from './histories.ts'
 import { VIEW } from './offset-fold.ts'
+import type { SimulatedLake } from './simulated-lake.ts'
 
 /** The files that a snapshot counts. */
 export function countedFiles({
@@ -14,7 +14,7 @@ export function countedFiles({
   return [...(generation === null ? [] : generation.views[VIEW.name]!.files), ...partials]
 }
 
-export function statesOf(lake: MemoryLake, file: LakeFile): KeyState[] {
+export function statesOf(lake: SimulatedLake, file: LakeFile): KeyState[] {
   return JSON.parse(lake.get(file)) as KeyState[]
 }
 

@@ -2,11 +2,11 @@
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { SegmentFold } from '#speed-layer/segment-fold.ts'
-import type { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import type { Marker, PartialRow } from '#storage/speed-store/speed-store.ts'
 import type { KeyState, SimulatedRecord } from './histories.ts'
+import type { SimulatedLake } from './simulated-lake.ts'
 
 export const VIEW = { name: 'v', hash: 'hash-v' } as const
 
@@ -17,12 +17,12 @@ export class OffsetFold implements SegmentFold {
   bytes = 0
   #settled: Offset = 0
   #counted = new Map<string, [Offset, number][]>()
-  readonly #lake: MemoryLake
+  readonly #lake: SimulatedLake
   readonly #partition: number
   readonly #log: string
   readonly #step: StepHook
 
-  constructor(lake: MemoryLake, partition: number, log: string, step: StepHook) {
+  constructor(lake: SimulatedLake, partition: number, log: string, step: StepHook) {
     this.#lake = lake
     this.#partition = partition
     this.#log = log

@@ -10,16 +10,20 @@ import { World } from './world.ts'
 
 const SCHEDULES = 1_500
 const SCHEDULES_WITH_DISASTERS = 300
+const SCHEDULES_IN_BUCKET = 60
 const TURNS = 320
 const TURNS_WITH_DISASTERS = 1_600
+const TURNS_IN_BUCKET = 2_000
 
 async function simulate(seed: number, options: SimulationOptions = {}): Promise<World> {
   const world = new World(seed, options)
-  await world.run(options.disasters ? TURNS_WITH_DISASTERS : TURNS)
+  await world.run(options.bucket ? TURNS_IN_BUCKET : options.disasters ? TURNS_WITH_DISASTERS : TURNS)
   return world
 }
 
 interface Total extends Seen {
+  stolenLocks: number
+  outOfTurn: number
   generations: number
   segments: number
 }
@@ -33,7 +37,8 @@ async function simulateAll(schedules: number, options: SimulationOptions = {}): 
       const world = await simulate(seed, options)
       const chains = await world.ground.lake().chains(PARTITIONS)
       const segments = chains.reduce((sum, chain) => sum + chain.segments.length, 0)
-      worlds.push({ ...world.ground.seen, generations: world.ground.folder.begun, segments })
+      const { stolen: stolenLocks, outOfTurn } = world.ground.bucket
+      worlds.push({ ...world.ground.seen, stolenLocks, outOfTurn, generations: world.ground.begun, segments })
     } catch (error) {
       throw new Error(`SIMULATION_SEED=${seed}: ${(error as Error).message}`, { cause: error })
     }
@@ -54,6 +59,25 @@ test('every read is exact, whatever the order and whoever dies', async () => {
   const total = await simulateAll(SCHEDULES)
   const generations = SCHEDULES / 4
   expectMoreThan(total, { reads: SCHEDULES, liveReads: SCHEDULES, segments: SCHEDULES, generations })
+})
+
+test('every read is exact with the lake in an object store, where listings are late and locks are lost', async () => {
+  const total = await simulateAll(SCHEDULES_IN_BUCKET, { bucket: 'fenced' })
+  const each = SCHEDULES_IN_BUCKET
+  expectMoreThan(total, { reads: each, liveReads: each, segments: each, generations: each, stolenLocks: each / 2 })
+  expect(total.outOfTurn, 'CURRENT is written by nobody whose lock was taken over').toBe(0)
+})
+
+test('the same simulation finds the fault when writes are not conditional', async () => {
+  let outOfTurn = 0
+  for (let seed = 1; seed <= 30; seed++)
+    await simulate(seed, { bucket: 'unfenced' }).then(
+      ({ ground }) => {
+        outOfTurn += ground.bucket.outOfTurn
+      },
+      () => {},
+    )
+  expect(outOfTurn).toBeGreaterThan(5)
 })
 
 test('every read is exact or refused, also when the log is trimmed, cut and grows again, writes fail and clocks differ', async () => {

@@ -22,6 +22,7 @@ export class World {
     this.#roles = [
       ...owners,
       (pause) => runBatches(this.ground, pause),
+      ...(options.bucket ? [(pause: Pause) => runBatches(this.ground, pause)] : []),
       (pause) => readSnapshots(this.ground, pause),
       (pause) => follow(this.ground, pause),
       ...(options.disasters ? [(pause: Pause) => repairAgain(this.ground, pause)] : []),
@@ -30,12 +31,12 @@ export class World {
 
   async run(turns: number): Promise<void> {
     const { options, random } = this.ground
-    const { disasters } = options
+    const { disasters, bucket } = options
     this.#actors = this.#roles.map((role) => this.#scheduler.start(role))
     for (let partition = 0; partition < PARTITIONS; partition++) await this.ground.produce(partition)
     for (let turn = 0; turn < turns; turn++) {
       if (random.chance(0.08)) await this.ground.produce(random.below(PARTITIONS))
-      if (random.chance(disasters ? 0.01 : 0.02)) this.#restart(random.below(this.#actors.length))
+      if (random.chance(bucket ? 0.003 : disasters ? 0.01 : 0.02)) this.#restart(random.below(this.#actors.length))
       if (disasters && random.chance(0.004)) this.#trim()
       if (disasters && random.chance(0.003)) await this.#cut()
       await this.#scheduler.turn()
@@ -50,7 +51,7 @@ export class World {
   /** The log's own retention, which asks nobody. What it takes after a cut and before anybody looked, nobody can tell from what was counted. */
   #trim(): void {
     const partition = this.ground.random.below(PARTITIONS)
-    if (this.ground.unseenCuts.has(partition) || this.ground.folder.refusals.has(partition)) return
+    if (this.ground.unseenCuts.has(partition) || this.ground.isRefused(partition)) return
     const { start, end } = this.ground.records.partitions[partition]!
     this.ground.log().dropBefore(partition, start + this.ground.random.below(end - start + 1))
     this.ground.seen.trims++
