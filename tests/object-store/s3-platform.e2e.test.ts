@@ -92,6 +92,32 @@ describe.skipIf(whyNoS3() !== null)('a platform with its lake in a bucket', () =
     expect(verified.code, verified.stdout + verified.stderr).toBe(0)
   })
 
+  test('goes on with the lake of a folder that was copied', async () => {
+    const [data, events] = [join(folder, 'data'), join(folder, 'events.ndjson')]
+    const inFolder = ['--dataset', definition]
+    await writeFile(events, linesOf(notes(0, 300)).join('\n'))
+    const done = async (...command: string[]): Promise<string> => {
+      const ran = await watershed(command, data)
+      expect(ran.code, ran.stdout + ran.stderr).toBe(0)
+      return ran.stdout
+    }
+    await done('ingest', DATASET, events, ...inFolder)
+    await done('batch', 'run', ...inFolder)
+    const [copied] = JSON.parse(await done('lake', 'copy', '--json', ...words)) as [Record<string, number>]
+    expect(copied).toMatchObject({ dataset: DATASET, kept: 0, generations: 1 })
+    expect(copied.files).toBeGreaterThan(2)
+    const again = await watershed(['lake', 'copy', ...words], data)
+    expect([again.code, again.stderr]).toEqual([74, expect.stringContaining('a copy never changes it')])
+    // The folder is not read any more.
+    await rm(join(data, 'lake'), { recursive: true })
+    await mkdir(join(data, 'lake'))
+    await done('ingest', DATASET, events, ...words)
+    await done('batch', 'run', ...words)
+    const answer = JSON.parse(await done('query', DATASET, 'by_topic', '--json', ...words)) as Answer
+    expect(answer.data).toEqual(byTopic([...notes(0, 300), ...notes(0, 300)]))
+    await done('verify', ...words)
+  })
+
   test('refuses what cannot be, and says what to do', async () => {
     const data = join(folder, 'data')
     const refused = async (more: readonly string[]) => watershed(['ingest', DATASET, '-', ...words, ...more], data)
