@@ -68,7 +68,7 @@ export class ClosedStates {
 
   async #add(files: readonly LakeFile[], seq: number): Promise<void> {
     await this.#lake.check(files)
-    this.#table ??= await ResidentTable.ofStates(this.#connection, this.#view)
+    this.#table ??= await ResidentTable.ofStates(this.#connection, this.#view, true)
     const columns = this.#view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
     const paths = files.map((file) => this.#lake.resolve(file))
     const added = await this.#table.add(`SELECT ${seq}, NULL, ${columns} FROM ${readParquetSql(paths)}`, this.feed)
@@ -83,7 +83,7 @@ export class ClosedStates {
     const keys = stateKeys(this.#view)
     const merged = this.#view.mergeSql(before.name)
     const order = keys[0] === 'pane' ? ' ORDER BY pane' : ''
-    const table = await ResidentTable.ofStates(this.#connection, this.#view)
+    const table = await ResidentTable.ofStates(this.#connection, this.#view, true)
     this.#rows = await table.fill(`SELECT ${seq}, NULL, * FROM (${merged})${order}`)
     this.#added = 0
     this.#table = table

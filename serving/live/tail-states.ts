@@ -112,7 +112,7 @@ export class TailStates {
   }
 
   async #add(due: readonly TailPlace[], rows: string, seq: number): Promise<void> {
-    this.#table ??= await ResidentTable.ofStates(this.#connection, this.#view)
+    this.#table ??= await ResidentTable.ofStates(this.#connection, this.#view, false)
     const conditions = due.map(
       ({ partition, start }) =>
         `(_partition = ${partition} AND _offset >= ${this.#folded.get(partition)?.end ?? start})`,
@@ -129,7 +129,7 @@ export class TailStates {
     if (before === null) return
     const by = ['_partition', ...stateKeys(this.#view)].map((name) => ({ name, sql: quoteName(name) }))
     const merged = this.#view.mergeSql(this.counted!, by)
-    const table = await ResidentTable.ofStates(this.#connection, this.#view)
+    const table = await ResidentTable.ofStates(this.#connection, this.#view, false)
     this.#rows = await table.fill(`SELECT ${this.#seq}, * FROM (${merged})`)
     this.#added = 0
     this.#forgotten = new Map()

@@ -17,6 +17,7 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { EngineChunk } from './engine-chunk.ts'
+import { ATTACH_SETTLED, SettledTables } from './settled-tables.ts'
 import { type Parameter, writtenStatement } from './written-statement.ts'
 
 /** e.g. 'v1.5.6' */
@@ -118,6 +119,7 @@ export class DuckDbEngine {
       // Without it, memory that a thread freed waits for that thread's next statement before the system gets it back.
       'SET allocator_background_threads = true',
       `SET enable_external_file_cache = ${options.keepFileData ?? false}`,
+      ATTACH_SETTLED,
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',
       'SET enable_external_access = false',
@@ -128,7 +130,11 @@ export class DuckDbEngine {
     for (const setting of settings) await connection.run(setting)
     connection.closeSync()
     const { statementsAtOnce = Number.POSITIVE_INFINITY, limitNames = 'memoryLimit, spillLimit' } = options
-    return new DuckDbEngine(instance, options, { turns: pLimit(statementsAtOnce), limitNames })
+    return new DuckDbEngine(instance, options, {
+      turns: pLimit(statementsAtOnce),
+      limitNames,
+      settled: new SettledTables(() => instance.connect()),
+    })
   }
 
   /**
@@ -161,7 +167,8 @@ export class DuckDbEngine {
   close(): void {
     this.#closed = true
     for (const connection of this.#idle.splice(0)) connection.closeSync()
-    this.#instance.closeSync()
+    // Its connection would keep the instance alive.
+    this.#shared.settled.close(() => this.#instance.closeSync())
   }
 }
 
@@ -176,6 +183,7 @@ const KEEP_FOOTERS = 'SET SESSION parquet_metadata_cache = true'
 interface SharedParts {
   readonly turns: LimitFunction
   readonly limitNames: string
+  readonly settled: SettledTables
 }
 
 /** How often a stopped connection is interrupted until it is closed. */
@@ -196,6 +204,11 @@ export class EngineConnection {
     this.#connection = connection
     this.#shared = shared
     this.#giveBack = giveBack
+  }
+
+  /** To be told when a table of settledName was filled, changed or dropped: it takes less memory soon. */
+  compressSoon(): void {
+    this.#shared.settled.changed()
   }
 
   /** Runs one statement for its effect; returns the number of changed rows, if the statement has one. */
