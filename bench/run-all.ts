@@ -7,6 +7,7 @@ import { batchRun } from './batch-run.ts'
 import { elasticsearchBulk } from './elasticsearch-bulk.ts'
 import { fileRate } from './file-rate.ts'
 import { hostile } from './hostile.ts'
+import { idle } from './idle.ts'
 import { intakeRate } from './intake-rate.ts'
 import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
@@ -31,6 +32,7 @@ const BENCHES = {
   memory: memorySlope,
   'memory-at-pace': memoryAtPace,
   hostile,
+  idle,
   serving,
   sustained,
   page,
