@@ -59,7 +59,7 @@ export function viewSql(parts: ViewParts): ViewSql {
   const prepared = (rows: string): string =>
     withSteps(parts.measures, `SELECT ${items.join(', ')} FROM ${source(rows)}`)
   const newest = newestOf(parts.measures)
-  const partialFrom = (from: string, by: readonly string[] = keys, apart = newest): string =>
+  const partialFrom = (from: string, by: readonly string[] = keys, apart: ViewParts['measures'] = []): string =>
     aggregateSql(
       by,
       parts.measures,
@@ -79,9 +79,10 @@ export function viewSql(parts: ViewParts): ViewSql {
       ? `SELECT 1 AS _one FROM ${source(rows)} LIMIT 1`
       : `SELECT DISTINCT ${keyItems.join(', ')} FROM ${source(rows)}`
   return {
-    meaning: partialFrom(prepared('rows'), keys, []),
+    meaning: partialFrom(prepared('rows')),
     keysSql,
-    partialSql: (rows) => partialFrom(prepared(rows)),
+    // Of many rows. A statement over few of them, as the others are, costs what planning it costs.
+    partialSql: (rows) => partialFrom(prepared(rows), keys, newest),
     partialByPartitionSql: (rows) => partialFrom(prepared(rows), ['_partition', ...keys]),
     partialOfKeysSql: (rows, touched) =>
       keys.length === 0
