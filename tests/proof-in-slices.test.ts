@@ -12,7 +12,7 @@ import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import { type MergedSnapshot, type VerifyReport, verifyDataset } from '#verification/verify-dataset.ts'
 
-const NIGHTS = 5
+const NIGHTS = 3
 const { by_country, by_topic } = definition.views
 
 let batch: BatchFixture
@@ -83,7 +83,7 @@ function oneTooMany(view: string, measure: string, where: string): void {
 
 describe('a round of slices', () => {
   test('compares every row of every view once, and every offset at least once', async () => {
-    await landAll(6)
+    await landAll(4)
     await batch.run({ mode: 'full' })
     await landAll(1)
     const reports = await round()
@@ -101,7 +101,7 @@ describe('a round of slices', () => {
   })
 
   test('finds what is wrong in the slice that has it, and tells it until a later round found nothing', async () => {
-    await landAll(5)
+    await landAll(4)
     await batch.run({ mode: 'full' })
     await round()
     const { wholeSinceMs } = (await batch.lake.verification())!
@@ -135,8 +135,8 @@ describe('a round of slices', () => {
     await night()
     await night()
     expect((await night()).slice!.keys).toEqual({ index: 2, of: NIGHTS })
-    expect((await night(3)).slice!.keys).toEqual({ index: 0, of: 3 })
-    expect((await night(3)).slice!.keys).toEqual({ index: 1, of: 3 })
+    expect((await night(4)).slice!.keys).toEqual({ index: 0, of: 4 })
+    expect((await night(4)).slice!.keys).toEqual({ index: 1, of: 4 })
   })
 
   test('takes states of removed raw events as given', async () => {
@@ -159,14 +159,14 @@ describe('a round of slices', () => {
 describe('what a slice reads', () => {
   test('of views with panes: the segments and states of its time, however many there are', async () => {
     await reopen({ ...definition, views: { by_country: by_country! } })
-    await landAll(20)
+    await landAll(10)
     await batch.run({ mode: 'full' })
     checked = []
-    await round(10)
+    await round(5)
     const events = checked.filter(({ path }) => /-events-/.test(path))
     // Each segment begins with events that are up to twelve minutes late, which is nearly the time of one: two slices read it.
-    expect(events.length).toBeLessThan(2.5 * 20 * PARTITIONS)
-    expect(new Set(events.map(({ path }) => path)).size).toBe(20 * PARTITIONS)
+    expect(events.length).toBeLessThan(2.5 * 10 * PARTITIONS)
+    expect(new Set(events.map(({ path }) => path)).size).toBe(10 * PARTITIONS)
   })
 
   test('a view without dimensions is compared in the first slice', async () => {
