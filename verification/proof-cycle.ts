@@ -3,7 +3,7 @@
  * left. What arrives meanwhile is in the slices that are still to come, or in the next round.
  */
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import type { Slice } from './slice.ts'
+import { BEGINNING_MS, type Slice } from './slice.ts'
 
 export interface CyclePlace {
   readonly nights: number
@@ -12,9 +12,6 @@ export interface CyclePlace {
   /** the panes before this were compared, epoch ms; null: none yet */
   readonly comparedBeforeMs: number | null
 }
-
-/** before every time that there is, epoch ms */
-const BEGINNING_MS = -8_640_000_000_000_000
 
 /**
  * ```ts

@@ -8,6 +8,9 @@ import { hasPanes, keyNames } from '#core/view-time.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { ALL_PANES, type StateRange } from '#storage/lake/state-ranges.ts'
 
+/** before every time that there is, epoch ms */
+export const BEGINNING_MS = -8_640_000_000_000_000
+
 export interface Slice {
   /** of views with panes: those that begin in this range */
   readonly panes: StateRange
@@ -50,6 +53,7 @@ export function withinSql(view: CompiledView, { panes, keys: { index, of } }: Sl
  * ```
  */
 export function sliceText({ panes: { fromMs, beforeMs }, keys: { index, of } }: Slice): string {
+  if (beforeMs === BEGINNING_MS) return `slice ${index + 1} of ${of} (no panes: no segment has closed yet)`
   const from = fromMs === undefined ? '' : ` from ${timeText(fromMs)}`
   const before = beforeMs === undefined ? '' : ` before ${timeText(beforeMs)}`
   const panes = `${from}${before}` === '' ? 'all panes' : `panes${from}${before}`
