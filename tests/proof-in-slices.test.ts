@@ -52,7 +52,7 @@ async function night(nights = NIGHTS): Promise<VerifyReport> {
   const { dataset, lake, engine, folder } = batch
   const log = new MemoryLog({ records: memoryLogRecords({ partitions: PARTITIONS }) })
   const served = { dataset, lake, store, engine, partitions: PARTITIONS }
-  const report = await withNextSlice(batch.lake, nights, async (slice) => {
+  const report = await withNextSlice(batch, nights, async (slice) => {
     const snapshot = async (): Promise<MergedSnapshot> => wrong(await mergedSnapshot(served, slice.panes))
     return verifyDataset({ ...served, log, scratchFolder: folder, slice, snapshot })
   })

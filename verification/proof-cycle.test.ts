@@ -6,13 +6,19 @@ import { type Slice, sliceText } from './slice.ts'
 
 const segment = fc
   .record({ rows: fc.integer({ min: 0, max: 1_000 }), minMs: fc.integer({ min: -50, max: 1_000 }), ms: fc.nat(300) })
-  .map(({ rows, minMs, ms }) => ({ rows, timeRange: rows === 0 ? null : { minMs, maxMs: minMs + ms } }))
+  .map(({ rows, minMs, ms }) => ({
+    rows,
+    timeRange: rows === 0 ? null : { minMs, maxMs: minMs + ms },
+    createdAtMs: minMs + 100,
+  }))
 
 type Segments = Parameters<typeof nextSlice>[1]
 
 /** The slices of one round; `more` arrive before the slice of each night. */
-function round(nights: number, segments: Segments, more: readonly Segments[] = []): Slice[] {
-  const slices: Slice[] = []
+type Cut = Pick<Slice, 'panes' | 'keys'>
+
+function round(nights: number, segments: Segments, more: readonly Segments[] = []): Cut[] {
+  const slices: Cut[] = []
   const all = [...segments]
   for (let done = 0; done < nights; done++) {
     all.push(...(more[done] ?? []))
@@ -22,7 +28,7 @@ function round(nights: number, segments: Segments, more: readonly Segments[] = [
   return slices
 }
 
-const has = ({ panes }: Slice, pane: number): boolean => {
+const has = ({ panes }: Cut, pane: number): boolean => {
   const at: StateRange = { fromMs: pane, beforeMs: pane + 1 }
   return overlaps(panes, at)
 }
@@ -43,12 +49,23 @@ describe('nextSlice', () => {
     const hours = Array.from({ length: 240 }, (_, hour) => ({
       rows: 100 + hour,
       timeRange: { minMs: hour * 100, maxMs: hour * 100 + 99 },
+      createdAtMs: hour * 100 + 99,
     }))
     const rows = round(10, hours).map((slice) =>
       hours.filter(({ timeRange }) => has(slice, timeRange.minMs)).reduce((sum, own) => sum + own.rows, 0),
     )
     const mean = rows.reduce((sum, own) => sum + own, 0) / rows.length
     for (const own of rows) expect(Math.abs(own - mean)).toBeLessThan(400)
+  })
+
+  test('an event of the future in each segment does not put all of history into the first slice', () => {
+    const day = (at: number) => ({ minMs: at * 100, maxMs: 1_000_000 })
+    const segments = Array.from({ length: 40 }, (_, at) => ({
+      rows: 100,
+      timeRange: day(at),
+      createdAtMs: at * 100 + 99,
+    }))
+    expect(round(4, segments).map(({ panes }) => panes.beforeMs)).toEqual([1_000, 2_000, 3_000, undefined])
   })
 
   test('a lake without events is proved as well', () => {

@@ -5,6 +5,8 @@
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { BEGINNING_MS, type Slice } from './slice.ts'
 
+type PlacedSegment = Pick<SegmentManifest, 'rows' | 'timeRange' | 'createdAtMs'>
+
 export interface CyclePlace {
   readonly nights: number
   /** slices of this round that were compared */
@@ -15,7 +17,7 @@ export interface CyclePlace {
 
 /**
  * ```ts
- * const segments = [{ rows: 10, timeRange: { minMs: 0, maxMs: 9 } }, { rows: 10, timeRange: { minMs: 5, maxMs: 19 } }]
+ * const segments = [0, 10].map((minMs) => ({ rows: 10, timeRange: { minMs, maxMs: minMs + 9 }, createdAtMs: 30 }))
  * nextSlice({ nights: 2, done: 0, comparedBeforeMs: null }, segments) // { panes: { beforeMs: 10 }, keys: { index: 0, of: 2 } }
  * nextSlice({ nights: 2, done: 1, comparedBeforeMs: 10 }, segments) // { panes: { fromMs: 10 }, keys: { index: 1, of: 2 } }
  * ```
@@ -23,8 +25,8 @@ export interface CyclePlace {
  */
 export function nextSlice(
   { nights, done, comparedBeforeMs }: CyclePlace,
-  segments: readonly Pick<SegmentManifest, 'rows' | 'timeRange'>[],
-): Slice {
+  segments: readonly PlacedSegment[],
+): Pick<Slice, 'panes' | 'keys'> {
   const from = comparedBeforeMs === null ? {} : { fromMs: comparedBeforeMs }
   const keys = { index: done, of: nights }
   if (done === nights - 1) return { panes: from, keys }
@@ -33,13 +35,12 @@ export function nextSlice(
 }
 
 /** Where about one of so many equal parts of the events from a time on ends. Late events are counted where their segments' newest ones are. */
-function endOfShare(
-  fromMs: number,
-  segments: readonly Pick<SegmentManifest, 'rows' | 'timeRange'>[],
-  parts: number,
-): number {
+function endOfShare(fromMs: number, segments: readonly PlacedSegment[], parts: number): number {
   const left = segments
-    .flatMap(({ rows, timeRange }) => (timeRange === null || timeRange.maxMs < fromMs ? [] : [[timeRange.maxMs, rows]]))
+    .flatMap((segment) => {
+      const endMs = newestMs(segment)
+      return endMs === null || endMs < fromMs ? [] : [[endMs, segment.rows]]
+    })
     .sort(([one], [other]) => one! - other!) as [number, number][]
   const wanted = left.reduce((sum, [, rows]) => sum + rows, 0) / parts
   let counted = 0
@@ -48,4 +49,9 @@ function endOfShare(
     if (counted >= wanted) return maxMs + 1
   }
   return fromMs
+}
+
+/** Where most of a segment's events are. Times after its closing are of wrong clocks, or of what is to come. */
+function newestMs({ timeRange, createdAtMs }: PlacedSegment): number | null {
+  return timeRange && Math.min(timeRange.maxMs, Math.max(timeRange.minMs, createdAtMs))
 }

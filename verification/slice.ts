@@ -16,6 +16,8 @@ export interface Slice {
   readonly panes: StateRange
   /** of views without panes: the keys of the part `index` (0 …) of `of` equal parts */
   readonly keys: { readonly index: number; readonly of: number }
+  /** the engine, whose hash decides what key is in what part, and the definitions of the views: a round has one */
+  readonly cutBy: string
 }
 
 /** The panes whose states and rows a verification reads; all of them, where it is not of a slice. */
@@ -27,8 +29,8 @@ export function panesOf(slice: Slice | null): StateRange {
  * The condition on presented rows of the view that the slice compares them.
  *
  * ```ts
- * withinSql(byMinute, { panes: { fromMs: 0, beforeMs: 60_000 }, keys: { index: 0, of: 2 } }) // 'pane >= 0 AND pane < 60000'
- * withinSql(allTime, { panes: {}, keys: { index: 0, of: 2 } }) // 'hash("country") % 2 = 0'
+ * withinSql(byMinute, { panes: { fromMs: 0, beforeMs: 60_000 }, keys: { index: 0, of: 2 }, cutBy: '' }) // 'pane >= 0 AND pane < 60000'
+ * withinSql(allTime, { panes: {}, keys: { index: 0, of: 2 }, cutBy: '' }) // 'hash("country") % 2 = 0'
  * ```
  */
 export function withinSql(view: CompiledView, { panes, keys: { index, of } }: Slice): string {
@@ -48,13 +50,13 @@ export function withinSql(view: CompiledView, { panes, keys: { index, of } }: Sl
 
 /**
  * ```ts
- * sliceText({ panes: { fromMs: 0, beforeMs: 86_400_000 }, keys: { index: 1, of: 14 } })
+ * sliceText({ panes: { fromMs: 0, beforeMs: 86_400_000 }, keys: { index: 1, of: 14 }, cutBy: '' })
  * // 'slice 2 of 14 (panes from 1970-01-01T00:00:00.000Z before 1970-01-02T00:00:00.000Z)'
  * ```
  */
-export function sliceText({ panes: { fromMs, beforeMs }, keys: { index, of } }: Slice): string {
+export function sliceText({ panes: { fromMs, beforeMs }, keys: { index, of } }: Pick<Slice, 'panes' | 'keys'>): string {
   if (beforeMs === BEGINNING_MS) return `slice ${index + 1} of ${of} (no panes: no segment has closed yet)`
-  const from = fromMs === undefined ? '' : ` from ${timeText(fromMs)}`
+  const from = fromMs === undefined || fromMs === BEGINNING_MS ? '' : ` from ${timeText(fromMs)}`
   const before = beforeMs === undefined ? '' : ` before ${timeText(beforeMs)}`
   const panes = `${from}${before}` === '' ? 'all panes' : `panes${from}${before}`
   return `slice ${index + 1} of ${of} (${panes})`

@@ -57,7 +57,7 @@ export async function verifyAll(
   const reports: ToldReport[] = []
   for (const open of await workspace.all()) {
     const compare = (slice: Slice | null): Promise<ToldReport> => verifyOne(workspace, open, signal, slice)
-    const report = slices === null ? await compare(null) : await withNextSlice(open.lake, slices, compare)
+    const report = slices === null ? await compare(null) : await withNextSlice(open, slices, compare)
     if (report === null)
       throw new CommandError(
         'busy',

@@ -1,9 +1,11 @@
 /** Proves the next slice of a dataset's history: one process at a time, each slice after the one that was recorded last. */
+import { createHash } from 'node:crypto'
 import { engineVersion } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { VerificationRecord } from '#storage/lake/verification-record.ts'
 import { nextSlice } from '#verification/proof-cycle.ts'
 import type { Slice } from '#verification/slice.ts'
+import type { OpenDataset } from '../drivers/open-dataset.ts'
 
 /**
  * Runs the work on the next slice; null: another process proves one now.
@@ -11,7 +13,10 @@ import type { Slice } from '#verification/slice.ts'
  * @throws LakeError, and what the work throws
  */
 export async function withNextSlice<T>(
-  lake: Pick<Lake, 'chains' | 'verification' | 'tryLock'>,
+  {
+    lake,
+    dataset,
+  }: Pick<OpenDataset, 'dataset'> & { readonly lake: Pick<Lake, 'chains' | 'verification' | 'tryLock'> },
   nights: number,
   work: (slice: Slice) => Promise<T>,
 ): Promise<T | null> {
@@ -20,7 +25,9 @@ export async function withNextSlice<T>(
   try {
     const chains = await lake.chains(0, { compacted: true })
     const segments = chains.flatMap((chain) => chain.segments)
-    return await work(nextSlice({ nights, ...placeIn(await lake.verification(), nights) }, segments))
+    const cutBy = cutOf(dataset)
+    const place = placeIn(await lake.verification(), nights, cutBy)
+    return await work({ ...nextSlice({ nights, ...place }, segments), cutBy })
   } finally {
     await lock.release()
   }
@@ -30,8 +37,18 @@ export async function withNextSlice<T>(
 function placeIn(
   record: VerificationRecord | null,
   nights: number,
+  cutBy: string,
 ): { readonly done: number; readonly comparedBeforeMs: number | null } {
   const { proof } = record ?? {}
-  const goesOn = proof?.nights === nights && proof.engine === engineVersion() && proof.done < nights
+  const goesOn = proof?.nights === nights && proof.cutBy === cutBy && proof.done < nights
   return goesOn ? proof : { done: 0, comparedBeforeMs: null }
+}
+
+/** A view that is new or changed was not compared by the slices before. */
+function cutOf({ views }: OpenDataset['dataset']): string {
+  const hashes = [...views.values()].map(({ name, hash }) => `${name} ${hash}`)
+  return createHash('sha256')
+    .update([engineVersion(), ...hashes].join('\n'))
+    .digest('hex')
+    .slice(0, 16)
 }

@@ -2,7 +2,6 @@
  * Keeps the result of a complete verification in the lake, for metrics and for deciding whether the newest full run was verified and
  * which slice of history is proved next.
  */
-import { engineVersion } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { VerificationRecord } from '#storage/lake/verification-record.ts'
 import type { VerifyReport } from '#verification/verify-dataset.ts'
@@ -51,9 +50,9 @@ function afterSlice(
     equal: isProved || differedAtMs === null,
     generation,
     fullFinishedAtMs: before?.fullFinishedAtMs ?? null,
-    wholeSinceMs: isProved ? startedAtMs : provedSinceMs(before),
+    wholeSinceMs: isProved ? Math.max(startedAtMs, provedSinceMs(before) ?? startedAtMs) : provedSinceMs(before),
     ...(isProved || differedAtMs === null ? {} : { differedAtMs }),
-    proof: { startedAtMs, nights, done, comparedBeforeMs, engine: engineVersion(), sliceAtMs: atMs },
+    proof: { startedAtMs, nights, done, comparedBeforeMs, cutBy: slice.cutBy, sliceAtMs: atMs },
   }
 }
 

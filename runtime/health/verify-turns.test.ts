@@ -107,7 +107,7 @@ describe('slices of history', () => {
   const begins = twoOClock + minuteOf('d') * MINUTE_MS
 
   function proved(sliceAtMs: number): Promise<void> {
-    const proof = { startedAtMs: 0, nights: 14, done: 1, comparedBeforeMs: 0, engine: 'v1', sliceAtMs }
+    const proof = { startedAtMs: 0, nights: 14, done: 1, comparedBeforeMs: 0, cutBy: 'v1', sliceAtMs }
     return lake.recordVerification({ atMs: 7, equal: true, generation: null, fullFinishedAtMs: null, proof })
   }
 

@@ -4,6 +4,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { JobProgress, JobRecord } from '#storage/jobs/job-record.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
+import { sliceText } from '#verification/slice.ts'
 import type { VerifyReport } from '#verification/verify-dataset.ts'
 import type { JobWork } from './job-runner.ts'
 
@@ -53,9 +54,10 @@ function backfillWork(parts: JobWorkParts): JobWork {
 
 export function verifyWork(verify: JobWorkParts['verify']): JobWork {
   return async (signal, onProgress) => {
-    const { equal, views, problems } = await verify(signal, onProgress)
-    if (equal) return { outcome: `${views.length} views are equal to the recount` }
-    throw new Error(`views differ from the recount: ${problems.join('; ')}`)
+    const { equal, views, problems, slice } = await verify(signal, onProgress)
+    const what = slice == null ? '' : `${sliceText(slice)}: `
+    if (equal) return { outcome: `${what}${views.length} views are equal to the recount` }
+    throw new Error(`${what}views differ from the recount: ${problems.join('; ')}`)
   }
 }
 

@@ -203,9 +203,8 @@ class BatchOfDataset {
 
   /** Proves the next slice, and merges small segments, which otherwise only full runs do. */
   async #prove(): Promise<void> {
-    const { lake } = this.open
     const { proofNights } = this.#parts.configuration
-    const done = await withNextSlice(lake, proofNights, async (slice) => {
+    const done = await withNextSlice(this.open, proofNights, async (slice) => {
       await this.#verify((signal, onProgress) => this.#verifyNow(signal, onProgress, slice))
       return true
     }).catch((error: Error) => this.#proofFailed(error))

@@ -3,6 +3,7 @@
  * (WATERSHED_<NAME>) and the flags, for all roles. A test compares it with docs/reference/configuration.md.
  */
 import { z } from 'zod'
+import { assertPattern } from '#batch-layer/due-time.ts'
 import { ELASTICSEARCH_SETTINGS, KAFKA_SETTINGS, REDIS_SETTINGS, S3_SETTINGS } from './cluster-settings.ts'
 
 const count = (min = 1, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.number().int().min(min).max(max)
@@ -15,6 +16,17 @@ export const NEVER = 'never'
 /** @returns the cron pattern; null: never */
 export function patternOf(schedule: string): string | null {
   return schedule === NEVER ? null : schedule
+}
+
+const SCHEDULE = "a cron pattern in UTC, for example '0 2 * * *' for 02:00, or 'never'"
+
+function isSchedule(text: string): boolean {
+  try {
+    if (text !== NEVER) assertPattern(text, 'schedule')
+    return true
+  } catch {
+    return false
+  }
 }
 
 export const SETTINGS = z.strictObject({
@@ -279,6 +291,7 @@ export const SETTINGS = z.strictObject({
     .describe('schedule of incremental runs, which build on the previous generation (cron, UTC)'),
   batchFullCron: z
     .string()
+    .refine(isSchedule, SCHEDULE)
     .default('0 2 * * *')
     .describe('schedule of full runs, which recompute everything from raw events (cron, UTC), or `never`'),
   recountGroupRows: count(1_000)
@@ -290,6 +303,7 @@ export const SETTINGS = z.strictObject({
   verifyAfterFull: z.boolean().default(true).describe('run `verify` after each full run'),
   proofCron: z
     .string()
+    .refine(isSchedule, SCHEDULE)
     .default(NEVER)
     .describe(
       'schedule of the proof in slices, which recounts a part of history each time (cron, UTC, and up to an hour later, by dataset), or `never`',

@@ -10,8 +10,8 @@ export interface ProofRecord {
   readonly done: number
   /** the panes before this were compared, epoch ms; null: none yet */
   readonly comparedBeforeMs: number | null
-  /** version of the engine, which decides what key is in what slice: with another one the round begins again */
-  readonly engine: string
+  /** what the slices are cut by: with another one the round begins again */
+  readonly cutBy: string
   /** when the newest slice was compared, epoch ms */
   readonly sliceAtMs: number
 }
@@ -38,7 +38,7 @@ const proof: z.ZodType<ProofRecord> = z.object({
   nights: z.int().min(1),
   done: z.int().min(0),
   comparedBeforeMs: z.int().nullable(),
-  engine: z.string(),
+  cutBy: z.string(),
   sliceAtMs: z.int(),
 })
 
