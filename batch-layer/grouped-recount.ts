@@ -136,7 +136,7 @@ export function groupsOf<Segment extends Pick<SegmentManifest, 'rows'>>(
   return groups
 }
 
-/** What it waits for goes on, but nobody waits. */
+/** Rejects as soon as the signal is aborted; the work itself continues, and its result is ignored. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work
   const aborted = Promise.withResolvers<never>()

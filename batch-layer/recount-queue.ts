@@ -7,6 +7,7 @@ import { join, relative, sep } from 'node:path'
 import { Queue, QueueEvents, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { endsWithin } from '#core/ends-within.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
@@ -30,6 +31,7 @@ const ATTEMPTS_MAX = 2
 const WORKER_DEATHS_MAX = 5
 /** finished jobs are kept for so long, so that who asked can read their result */
 const KEPT_SECONDS = 3_600
+/** how long a stop waits to return its job to Redis; otherwise another worker gets the job after workerSilentMsMax */
 const CLOSE_MS_MAX = 5_000
 
 interface GroupJob {
@@ -140,12 +142,7 @@ export class RecountWorker {
   /** A group that is being computed is left to another worker. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the worker was stopped'))
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_MS_MAX)
-    })
-    await Promise.race([this.#worker.close(this.#client.status !== 'ready'), late])
-    clearTimeout(timer)
+    await endsWithin(this.#worker.close(this.#client.status !== 'ready'), CLOSE_MS_MAX)
     this.#client.disconnect()
   }
 
@@ -192,6 +189,6 @@ export class RecountWorker {
 /** @throws unless it names a file of an unpublished generation */
 function checkedStem(stem: string): string {
   if (!/^generations\/g\d+\/[\w.-]+$/.test(stem) || stem.includes('..'))
-    throw new UnrecoverableError(`'${stem}' is no place for the states of a group`)
+    throw new UnrecoverableError(`'${stem}' is not a valid path for the states of a group`)
   return stem
 }
