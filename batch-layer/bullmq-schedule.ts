@@ -7,6 +7,7 @@
  */
 import { DelayedError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { endsWithin } from '#core/ends-within.ts'
 import { connectRedis } from '#storage/redis/redis-connection.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { BATCH_QUEUE_PREFIX, type BatchJob, BatchQueue, type BatchRunJob, batchQueueName } from './bullmq-queue.ts'
@@ -125,12 +126,8 @@ export class BullMqSchedule implements BatchSchedule {
 
   /** Does not wait for an unavailable Redis. */
   async #closeWorker(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_MS_MAX)
-    })
-    await Promise.race([this.#worker?.close(this.#asleep !== null), late])
-    clearTimeout(timer)
+    const closing = this.#worker?.close(this.#asleep !== null) ?? Promise.resolve()
+    await endsWithin(closing, CLOSE_MS_MAX)
   }
 
   /** Sequential. @param again also updates existing schedules */
