@@ -14,7 +14,7 @@ export default defineConfig({
     // Servers that start, die and are waited for leave much of two cores idle.
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
-    globalSetup: ['tests/servers/elasticsearch-pool.ts'],
+    globalSetup: ['tests/servers/elasticsearch-pool.ts', 'tests/servers/trino-pool.ts'],
     setupFiles: ['tests/response-checks.ts'],
     testTimeout: 240_000,
     hookTimeout: 120_000,

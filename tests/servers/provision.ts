@@ -10,6 +10,7 @@ import { MINIO_VERSION, provisionMinio } from './minio-provision.ts'
 import { PYTHON_READERS, provisionPython } from './python-readers.ts'
 import { redisVersion } from './redis-server.ts'
 import { provisionSchemathesis, SCHEMATHESIS } from './schemathesis.ts'
+import { provisionTrino, TRINO_VERSION } from './trino-provision.ts'
 
 async function provision(server: string, make: () => Promise<unknown>): Promise<boolean> {
   const startedMs = performance.now()
@@ -41,6 +42,7 @@ const done = [
   await provision(SCHEMATHESIS, provisionSchemathesis),
   await provision('DuckDB with httpfs', provisionDuckdb),
   await provision(`MinIO ${MINIO_VERSION}`, provisionMinio),
+  await provision(`Trino ${TRINO_VERSION}`, provisionTrino),
   await provision('Chromium', chromium),
 ]
 process.exitCode = done.every(Boolean) ? 0 : 1
