@@ -93,7 +93,8 @@ export class FaultyProxy {
 
   async #send(request: IncomingMessage, body: string): Promise<{ status: number; headers: Headers; text: string }> {
     const { 'content-type': type, accept, authorization } = request.headers
-    const headers = Object.entries({ 'content-type': type, accept, authorization }).filter(
+    const trino = Object.entries(request.headers).filter(([name]) => name.startsWith('x-trino-'))
+    const headers = [...Object.entries({ 'content-type': type, accept, authorization }), ...trino].filter(
       (entry): entry is [string, string] => typeof entry[1] === 'string',
     )
     const answer = await fetch(`${this.#target}${request.url}`, {
@@ -101,7 +102,9 @@ export class FaultyProxy {
       headers,
       ...(body === '' ? {} : { body }),
     })
-    return { status: answer.status, headers: answer.headers, text: await answer.text() }
+    // Trino says where the next page is.
+    const text = (await answer.text()).replaceAll(`"${this.#target}/v1/statement/`, `"${this.url}/v1/statement/`)
+    return { status: answer.status, headers: answer.headers, text }
   }
 
   /** Only index operations, two lines each, are understood. */
