@@ -1,24 +1,25 @@
 /**
  * Tables that other programs read without Watershed: the raw events, and each view as it is presented. They follow the current generation:
  * a version holds exactly what the generation counts, and says so in the table's properties. Nothing is copied of the events: the table names the
- * files of closed segments. Removal waits for the tables, so that the newest version never names a file that is gone.
+ * files of closed segments. Removal waits for the tables, so that the newest version never names a file that is gone, nor one that was replaced
+ * within the grace of readers.
  */
 import { createHash } from 'node:crypto'
-import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { CompiledDataset, CompiledView, SqlColumn } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { keyNames } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { GenerationManifest, StateFile } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
-import { fingerprint, makeFolder, randomName, removeFile } from '#storage/lake/local/durable-files.ts'
+import { randomName } from '#storage/lake/local/durable-files.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { isSameRange, rangeOf, rangesOf } from '#storage/lake/state-ranges.ts'
+import type { TablePlace } from '#storage/lake/table-place.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
-import { DeltaLog, type TableFile } from '#storage/tables/delta-log.ts'
+import { DeltaLog, type TableFile, type TableState } from '#storage/tables/delta-log.ts'
 import { deltaSchema, storableType } from '#storage/tables/delta-schema.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import { READERS_GRACE_MS } from './retention.ts'
+import { ORPHAN_GRACE_MS, READERS_GRACE_MS } from './retention.ts'
 import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
 export interface OpenTablesOptions {
@@ -33,21 +34,24 @@ export interface OpenTablesOptions {
   readonly signal?: AbortSignal
 }
 
+/** Paths of events that left a table so short a time ago that readers may still use them. */
+export type LeftTable = ReadonlySet<string>
+
 /**
  * Writes the versions that the tables lack.
  *
- * @returns false if they could not be written, which is emitted: then nothing may be removed that they could name
+ * @returns null if they could not be written, which is emitted: then nothing may be removed that they could name
  */
-export async function followWithTables(options: OpenTablesOptions): Promise<boolean> {
+export async function followWithTables(options: OpenTablesOptions): Promise<LeftTable | null> {
   const { dataset, lake, emit, signal } = options
-  if (dataset.tables !== 'delta') return true
+  if (dataset.tables !== 'delta') return new Set()
   try {
-    await followEvents(options)
+    const left = await followEvents(options)
     for (const view of dataset.views.values()) {
       signal?.throwIfAborted()
       await followView(options, view)
     }
-    return true
+    return left
   } catch (error) {
     signal?.throwIfAborted()
     emit({
@@ -56,17 +60,18 @@ export async function followWithTables(options: OpenTablesOptions): Promise<bool
       dataset: lake.dataset,
       message: `the Delta tables of '${lake.dataset}' could not follow generation ${options.generation.id}: ${error instanceof Error ? error.message : error}; retried after the next run, and until then no file of the lake is removed`,
     })
-    return false
+    return null
   }
 }
 
-async function followEvents({ dataset, lake, connection, generation, emit, clock }: OpenTablesOptions): Promise<void> {
+async function followEvents(options: OpenTablesOptions): Promise<LeftTable> {
+  const { dataset, lake, connection, generation, emit, clock } = options
   const { boundary } = generation
   const chains = await lake.chains(boundary.length, { compacted: true })
   const segments = chains.flatMap(({ partition, segments }) =>
     segments.filter(({ events, end }) => events !== null && end <= (boundary[partition] ?? 0)),
   )
-  const log = new DeltaLog(lake.tableFolder(), connection)
+  const log = new DeltaLog(lake.tables(), '', connection)
   const before = await log.read()
   const columns = columnsOfAll(dataset, segments)
   const left = dataset.rowColumns.filter((column) => !columns.includes(column)).map(({ name }) => name)
@@ -90,6 +95,15 @@ async function followEvents({ dataset, lake, connection, generation, emit, clock
       message: `the Delta table of the events of '${dataset.name}' leaves out ${left.join(', ')}: their type changed, and closed segments have the earlier one`,
       fields: { columns: left.join(', ') },
     })
+  return leftSince(after, graceBegan(options))
+}
+
+function leftSince({ removed }: TableState, sinceMs: number): Set<string> {
+  return new Set([...removed].filter(([, atMs]) => atMs >= sinceMs).map(([path]) => path))
+}
+
+function graceBegan({ clock, readersGraceMs = READERS_GRACE_MS }: OpenTablesOptions): number {
+  return clock() - readersGraceMs
 }
 
 /** Columns that have one type in every file; a file may lack them. */
@@ -112,71 +126,116 @@ function replacedFiles(paths: Iterable<string>, segments: readonly SegmentManife
   })
 }
 
+/** Bounds of a column are left out where they may be wider than its values: some readers answer `max(_offset)` by them alone. */
 function eventsFile({ timeColumn }: CompiledDataset, segment: SegmentManifest): TableFile {
   const { events, start, end, partition, timeRange, createdAtMs } = segment
   const { path, bytes, rows } = events!
+  const isDense = rows === end - start
   // Bounds are in ms, and times in µs: the later bound is rounded up.
   const times = timeRange && { min: timeText(timeRange.minMs), max: timeText(timeRange.maxMs + 1) }
-  const min = { _partition: partition, _offset: start, ...(times && { [timeColumn]: times.min }) }
-  const max = { _partition: partition, _offset: end - 1, ...(times && { [timeColumn]: times.max }) }
-  return { path, bytes, rows, createdAtMs, bounds: { min, max } }
+  const bounds = (offset: number, time: string | undefined): Record<string, number | string> => ({
+    _partition: partition,
+    ...(isDense && { _offset: offset }),
+    ...(time !== undefined && { [timeColumn]: time }),
+  })
+  return {
+    ...{ path, bytes, rows, createdAtMs },
+    bounds: { min: bounds(start, times?.min), max: bounds(end - 1, times?.max) },
+  }
 }
 
 function timeText(ms: number): string {
   return new Date(ms).toISOString().slice(0, -1)
 }
 
-/** One file, written again when a state of the view, or how it is presented, differs. */
+/** A file for each range of the states, written again when a state in it, or how it is presented, differs. */
 async function followView(options: OpenTablesOptions, view: CompiledView): Promise<void> {
-  const { lake, connection, generation, clock } = options
+  const { lake, connection, generation, clock, signal } = options
   const states = generation.views[view.name]
   // A view that was changed since is written once it has been computed.
   if (states === undefined || states.hash !== view.hash || states.files.length === 0) return
-  const place = join('tables', view.name)
-  const folder = join(lake.tableFolder(), place)
-  const log = new DeltaLog(folder, connection)
+  const folder = `tables/${view.name}`
+  const log = new DeltaLog(lake.tables(), folder, connection)
   const before = await log.read()
-  await lake.check(states.files)
-  const merged = `(${view.mergeSql(readParquetSql(states.files.map((file) => lake.resolve(file))))})`
-  const presented = await storable(connection, `${view.presentSql(merged, keyNames(view))}`)
-  const source = sha256(JSON.stringify([states.files.map((file) => file.sha256), view.hash, presented.columns]))
-  const kept = [...before.files.values()].find((file) => file.source === source)
+  const there = new Map([...before.files.values()].map((file) => [file.source, file]))
+  const parts = rangesOf(states.files).map((range) =>
+    partOf(
+      view,
+      states.files.filter((file) => isSameRange(rangeOf(file), range)),
+    ),
+  )
+  const lacking = parts.find(({ source }) => !there.has(source))
+  const schema =
+    lacking === undefined ? before.schema! : deltaSchema((await presentedPart(options, view, lacking)).columns)
   const atMs = clock()
-  const written = { folder, select: presented.select, source, atMs }
-  const file = kept ?? (await writeView(options, written))
-  await log.write(before, {
-    schema: deltaSchema(presented.columns),
-    files: [file],
+  const files: TableFile[] = []
+  for (const part of parts) {
+    signal?.throwIfAborted()
+    // All files of a table have the same columns.
+    const kept = schema === before.schema ? there.get(part.source) : undefined
+    files.push(kept ?? (await writePart(options, view, { part, folder, atMs })))
+  }
+  const after = await log.write(before, {
+    schema,
+    files,
     isRearranged: () => false,
     properties: propertiesOf(generation),
     atMs,
   })
-  await removeEarlier(folder, file.path, atMs - (options.readersGraceMs ?? READERS_GRACE_MS))
+  await removeEarlier(lake.tables(), folder, after, graceBegan(options))
 }
 
-interface ViewFile {
-  readonly folder: string
-  readonly select: string
+/** What one file of a view's table is made from. */
+interface TablePart {
+  readonly files: readonly StateFile[]
   readonly source: string
-  readonly atMs: number
 }
 
-async function writeView(
-  { connection, generation }: OpenTablesOptions,
-  { folder, select, source, atMs }: ViewFile,
+function partOf(view: CompiledView, files: readonly StateFile[]): TablePart {
+  const made = [files.map(({ sha256 }) => sha256), view.hash, presentedSql(view, 'states')]
+  return { files, source: createHash('sha256').update(JSON.stringify(made)).digest('hex') }
+}
+
+function presentedSql(view: CompiledView, states: string): string {
+  return view.presentSql(`(${view.mergeSql(states)})`, keyNames(view))
+}
+
+async function presentedPart(
+  { lake, connection }: OpenTablesOptions,
+  view: CompiledView,
+  { files }: TablePart,
+): Promise<Storable> {
+  await lake.check(files)
+  return storable(connection, presentedSql(view, readParquetSql(files.map((file) => lake.resolve(file)))))
+}
+
+async function writePart(
+  options: OpenTablesOptions,
+  view: CompiledView,
+  { part, folder, atMs }: { readonly part: TablePart; readonly folder: string; readonly atMs: number },
 ): Promise<TableFile> {
-  await makeFolder(folder)
+  const { lake, connection, generation } = options
   const path = `${generation.id}-${randomName()}.parquet`
-  const rows = await writeParquet(connection, select, join(folder, path), VIEW_ROW_GROUP_ROWS)
-  const { bytes } = await fingerprint(join(folder, path), true)
-  return { path, bytes, rows, createdAtMs: atMs, source }
+  const staged = await lake.tables().stage(`${folder}/${path}`)
+  try {
+    const { select } = await presentedPart(options, view, part)
+    const { bytes, rows } = await staged.finish(
+      await writeParquet(connection, select, staged.writePath, VIEW_ROW_GROUP_ROWS),
+    )
+    return { path, bytes, rows, createdAtMs: atMs, source: part.source }
+  } catch (error) {
+    await staged.discard()
+    throw error
+  }
+}
+
+interface Storable {
+  readonly columns: readonly SqlColumn[]
+  readonly select: string
 }
 
 /** Types that a table has not are cast; a pane is the moment when it begins. */
-async function storable(
-  connection: EngineConnection,
-  presented: string,
-): Promise<{ readonly columns: readonly SqlColumn[]; readonly select: string }> {
+async function storable(connection: EngineConnection, presented: string): Promise<Storable> {
   const described = await connection.describe(presented)
   const columns = described.map(({ name, type }) => ({
     name,
@@ -190,11 +249,18 @@ async function storable(
 }
 
 /** Files of earlier versions, once no reader uses them; and what a crash left. */
-async function removeEarlier(folder: string, current: string, beforeMs: number): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (!name.endsWith('.parquet') || name === current) continue
-    const path = join(folder, name)
-    if ((await stat(path)).mtimeMs < beforeMs) await removeFile(path)
+async function removeEarlier(
+  place: TablePlace,
+  folder: string,
+  { files, removed }: TableState,
+  graceBeganMs: number,
+): Promise<void> {
+  for (const name of await place.names(folder)) {
+    if (files.has(name) || !/\.parquet(\.inprogress)?$/.test(name)) continue
+    const path = `${folder}/${name}`
+    const leftMs = removed.get(name)
+    const isNeedless = leftMs === undefined ? ((await place.ageMs(path)) ?? 0) > ORPHAN_GRACE_MS : leftMs < graceBeganMs
+    if (isNeedless) await place.remove(path)
   }
 }
 
@@ -204,8 +270,4 @@ function propertiesOf({ id, log, boundary }: GenerationManifest): Readonly<Recor
     'watershed.log': log,
     'watershed.boundary': JSON.stringify(boundary),
   }
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
 }

@@ -72,7 +72,7 @@ export class RecountQueue implements RecountWorkers {
 
   /** Does not wait for Redis. @throws RedisFault 'refused' if the URL is invalid; LakeError if the lake is in no folder */
   constructor(options: RecountQueueOptions) {
-    options.lake.tableFolder()
+    options.lake.sharedFolder()
     this.#options = options
     const { url, dataset, prefix = BATCH_QUEUE_PREFIX } = options
     const name = recountQueueName(dataset.name)
@@ -87,7 +87,7 @@ export class RecountQueue implements RecountWorkers {
 
   async recount(view: CompiledView, segments: readonly SegmentManifest[], stem: string): Promise<GroupStates> {
     const { lake, groupMsMax = GROUP_MS_MAX } = this.#options
-    const folder = lake.tableFolder()
+    const folder = lake.sharedFolder()
     const asked = { view: view.name, hash: view.hash, segments: segments.map(segmentManifestName) }
     const kept = { age: KEPT_SECONDS }
     const job = await this.#queue.add(
@@ -124,7 +124,7 @@ export class RecountWorker {
 
   /** Begins at once, and does not wait for Redis. @throws as RecountQueue */
   constructor(options: RecountWorkerOptions) {
-    options.lake.tableFolder()
+    options.lake.sharedFolder()
     this.#options = options
     const { url, dataset, prefix = BATCH_QUEUE_PREFIX, workerSilentMsMax = WORKER_SILENT_MS_MAX } = options
     this.#client = connectRedis({ url }, { ...PATIENT, connectionName: 'watershed-recount' })
@@ -154,7 +154,7 @@ export class RecountWorker {
     const segments = await this.#segments(names)
     await lake.check(rowFiles(dataset, segments))
     signal.throwIfAborted()
-    const folder = lake.tableFolder()
+    const folder = lake.sharedFolder()
     // One that was taken for dead may still write: no two write one file.
     const path = join(folder, `${checkedStem(stem)}-${randomBytes(6).toString('hex')}.inprogress`)
     const connection = await engine.connect()

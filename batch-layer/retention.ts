@@ -9,7 +9,7 @@ import { boundariesReadSince } from './superseded-boundaries.ts'
 export const KEEP_GENERATIONS = 5
 export const READERS_GRACE_MS = 600_000
 /** a staged file that was not touched for this long belongs to a dead process, and no reader uses the states of a generation removed before that */
-const ORPHAN_GRACE_MS = 3_600_000
+export const ORPHAN_GRACE_MS = 3_600_000
 
 export interface RetentionOptions {
   readonly lake: Lake
@@ -44,8 +44,13 @@ export async function keptBoundary(lake: Lake, partitions: number): Promise<Offs
  * A failure is emitted and retried after the next run, because the new generation is already published.
  *
  * @param served the generation that was current before this run: readers may still use it
+ * @param inUse paths of events that readers of open tables may still use
  */
-export async function removeUnneeded(options: RetentionOptions, served: GenerationManifest | null): Promise<void> {
+export async function removeUnneeded(
+  options: RetentionOptions,
+  served: GenerationManifest | null,
+  inUse: ReadonlySet<string>,
+): Promise<void> {
   const { lake, emit } = options
   try {
     await lake.moveManifests()
@@ -59,7 +64,7 @@ export async function removeUnneeded(options: RetentionOptions, served: Generati
       const boundary = await keptBoundary(lake, options.partitions)
       const others = served ? [...read, served.boundary] : read
       const needed = boundary.map((end, partition) => Math.min(end, ...others.map((other) => other[partition] ?? 0)))
-      freed += await lake.removeReplaced(needed, now - graceMs)
+      freed += await lake.removeReplaced(needed, now - graceMs, inUse)
     }
     await lake.checkpoint(await keptBoundary(lake, options.partitions))
     if (freed === 0) return

@@ -108,8 +108,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     })
     const repin = await pinning.changed(base)
     if (base && plan.mode === 'incremental' && !plan.changed && !repin && !options.force) {
-      const tables = { ...options, connection, generation: base, emit, clock }
-      if (await followWithTables(tables)) await removeUnneeded({ ...options, emit, clock }, base)
+      const inUse = await followWithTables({ ...options, connection, generation: base, emit, clock })
+      if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, inUse)
       return base
     }
     told = new ToldRun(lake, plan, startedAtMs, clock)
@@ -134,8 +134,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       stateFileBytes: options.stateFileBytes,
     })
     if (generation.mode === 'full') await removeOldRaw({ dataset, lake, compute, generation, emit, clock, signal })
-    const tables = { ...options, connection, generation, emit, clock }
-    if (await followWithTables(tables)) await removeUnneeded({ ...options, emit, clock }, base)
+    const inUse = await followWithTables({ ...options, connection, generation, emit, clock })
+    if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, inUse)
     return generation
   } catch (error) {
     signal?.throwIfAborted()

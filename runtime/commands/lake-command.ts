@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import type { CopyReport } from '#storage/lake/blob-lake/copy-lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
-import { assertLakeSuits, openLake } from '../drivers/open-lake.ts'
+import { openLake } from '../drivers/open-lake.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
 import { printJson, printTable, say } from './output.ts'
@@ -36,10 +36,9 @@ async function copyAll(options: SharedOptions): Promise<void> {
     )
 }
 
-async function copyDataset({ configuration, folder, datasets }: Workspace, dataset: string): Promise<CopyReport> {
+async function copyDataset({ configuration, folder }: Workspace, dataset: string): Promise<CopyReport> {
   if (configuration.lake === undefined)
     throw new CommandError('usage', 'say where the lake is copied to: --lake s3://<bucket>/<prefix>')
-  assertLakeSuits(datasets.get(dataset)!, configuration)
   if (!existsSync(join(folder.lakeFolder, dataset)))
     throw new CommandError('usage', `there is no lake of '${dataset}' in '${folder.lakeFolder}'; choose another --data`)
   const from = await LocalLake.open({ folder: folder.lakeFolder, dataset })

@@ -9,7 +9,7 @@ import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
-import { assertLakeSuits, openLake } from './open-lake.ts'
+import { openLake } from './open-lake.ts'
 import { openLog } from './open-log.ts'
 import { type OpenSpeedStoreOptions, openSpeedStore } from './open-speed-store.ts'
 
@@ -43,7 +43,6 @@ const LATE_OPEN_MS_MAX = 5_000
 export async function openDataset(options: OpenDatasetOptions): Promise<OpenDataset> {
   const { dataset, folder, configuration, engine, emit, step = noSteps } = options
   const shared = { dataset: dataset.name, folder, configuration, emit, step }
-  assertLakeSuits(dataset, configuration)
   const log = options.log ?? (await openLog(shared))
   let store: SpeedStore | null = null
   try {

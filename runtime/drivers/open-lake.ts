@@ -2,7 +2,6 @@
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { BlobLake } from '#storage/lake/blob-lake/blob-lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
-import { CommandError } from '../commands/exit-codes.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
 
@@ -39,16 +38,4 @@ export function engineLakeFolder(
 ): string {
   if (lake === undefined) return folder.lakeFolder
   return lakeCache ?? folder.lakeCacheFolder
-}
-
-/** What needs a folder. @throws CommandError 'configuration' */
-export function assertLakeSuits(
-  { name, tables }: { readonly name: string; readonly tables?: string | undefined },
-  { lake }: Pick<LakeConfiguration, 'lake'>,
-): void {
-  if (lake === undefined || tables !== 'delta') return
-  throw new CommandError(
-    'configuration',
-    `dataset '${name}' has tables: 'delta', which are written only where the lake is a folder, but lake is ${lake}; remove \`tables\` from the definition, or \`lake\` from the settings`,
-  )
 }

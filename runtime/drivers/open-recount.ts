@@ -41,7 +41,7 @@ export async function openRecount(configuration: Configuration, parts: RecountPa
 /** Others see what a run writes only in a folder that they share. */
 function isInFolder(lake: Lake): boolean {
   try {
-    lake.tableFolder()
+    lake.sharedFolder()
     return true
   } catch (error) {
     if (error instanceof LakeError) return false

@@ -11,6 +11,7 @@ import type { RunRecord } from './run-record.ts'
 import type { CheckpointFault } from './segment-checkpoint.ts'
 import type { UnreadableSegment } from './segment-damage.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
+import type { TablePlace } from './table-place.ts'
 import type { VerificationRecord } from './verification-record.ts'
 
 /** A file being written: it gets its final name only when it is complete and durable. */
@@ -64,8 +65,10 @@ export interface LandedFile {
 
 export interface Lake {
   readonly dataset: string
-  /** absolute path of the folder below which the paths of files are, for tables that name them; @throws LakeError where there is none */
-  tableFolder(): string
+  /** absolute path of the folder below which the paths of files are, for processes that share it; @throws LakeError where there is none */
+  sharedFolder(): string
+  /** where open tables are kept. @throws LakeError where there can be none */
+  tables(): TablePlace
   /** absolute path of a file named in a manifest, for read_parquet. @throws LakeError if it is missing or has another size */
   resolve(file: LakeFile): string
   /**
@@ -136,8 +139,10 @@ export interface Lake {
   /**
    * Removes segment files and manifests that were replaced by a compacted segment, and partials, in both cases of segments that end at or
    * before `boundary` and were replaced or closed before `olderThanMs` (epoch). Returns the number of bytes freed.
+   *
+   * @param inUse paths of events that others may still read: their segments stay
    */
-  removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number>
+  removeReplaced(boundary: readonly Offset[], olderThanMs: number, inUse?: ReadonlySet<string>): Promise<number>
   /**
    * Removes what no manifest needs: orphans of crashes, and states of removed generations, that is files that no manifest names and that were not touched for `untouchedMs`, by the clock that dates them. This
    * machine's clock may be another one, and wrong: what another process is writing must not look old. Returns the number of bytes freed.

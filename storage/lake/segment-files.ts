@@ -14,15 +14,18 @@ export interface NeedlessFiles {
   readonly files: readonly LakeFile[]
 }
 
+const NONE: ReadonlySet<string> = new Set()
+
 /**
  * What can be removed once every kept generation has counted up to `boundary`: manifests and files that were replaced before
  * `olderThanMs`, and partials of segments closed before it. Raw events are kept, as they are or compacted, unless a summary replaces them;
- * the states of a summary are kept.
+ * the states of a summary are kept. So is a segment whose events are `inUse`, by path.
  */
 export function needlessSegmentFiles(
   manifests: ReadonlyMap<string, SegmentManifest>,
   boundary: readonly Offset[],
   olderThanMs: number,
+  inUse: ReadonlySet<string> = NONE,
 ): NeedlessFiles {
   const counted = (manifest: SegmentManifest): boolean => manifest.end <= (boundary[manifest.partition] ?? 0)
   const compacted = [...manifests.values()].filter(
@@ -31,6 +34,7 @@ export function needlessSegmentFiles(
   const gone: string[] = []
   const files: LakeFile[] = []
   for (const [name, manifest] of manifests) {
+    if (manifest.events !== null && inUse.has(manifest.events.path)) continue
     if (compacted.some((wide) => replaces(wide, manifest))) {
       gone.push(name)
       files.push(...segmentFiles(manifest))

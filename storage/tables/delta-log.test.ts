@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import { testEngine } from '../engine/engine-fixture.ts'
+import { LocalLake } from '../lake/local/local-lake.ts'
+import type { TablePlace } from '../lake/table-place.ts'
 import { DeltaLog, type TableFile, type TableState } from './delta-log.ts'
 import { deltaSchema, storableType } from './delta-schema.ts'
 
@@ -11,6 +13,8 @@ const HOUR = 3_600_000
 const SCHEMA = deltaSchema([{ name: 'id', type: 'BIGINT' }])
 
 const { folder, connection } = await testEngine()
+const lake = await LocalLake.open({ folder, dataset: 'd' })
+const place = lake.tables()
 
 const fileOf = (number: number): TableFile => ({
   path: `f${number}.parquet`,
@@ -26,8 +30,8 @@ function write(log: DeltaLog, before: TableState, files: readonly TableFile[], a
 }
 
 test('a log of 45 versions is read from the last checkpoint on, and versions older than a day are gone', async () => {
-  const table = join(folder, 'many')
-  const log = new DeltaLog(table, connection)
+  const table = join(lake.folder, 'many')
+  const log = new DeltaLog(place, 'many', connection)
   let state = await log.read()
   expect(state).toMatchObject({ version: -1, schema: null })
   const files: TableFile[] = []
@@ -45,30 +49,63 @@ test('a log of 45 versions is read from the last checkpoint on, and versions old
   ])
   expect(JSON.parse(readFileSync(join(table, '_delta_log/_last_checkpoint'), 'utf8'))).toMatchObject({
     version: 40,
-    size: 2 + 41 - 4,
+    size: 2 + 41 - 4 + 3,
   })
-  const again = await new DeltaLog(table, connection).read()
-  expect(again).toEqual(state)
+  const again = await new DeltaLog(place, 'many', connection).read()
+  // Readers that began with a file have finished with it after a day.
+  expect([...again.removed.keys()]).toEqual(['f1.parquet', 'f2.parquet', 'f3.parquet', 'f4.parquet'])
+  expect({ ...again, removed: null }).toEqual({ ...state, removed: null })
   expect([...again.files.values()]).toEqual(files)
   expect(again.version).toBe(44)
 })
 
 test('the checkpoint holds what its readers need', async () => {
-  const place = join(folder, 'many/_delta_log/00000000000000000040.checkpoint.parquet')
+  const checkpoint = join(lake.folder, 'many/_delta_log/00000000000000000040.checkpoint.parquet')
   const rows = await connection.rows<{ feature: string; schema: string; adds: number; removes: number }>(
-    `SELECT any_value(protocol.readerFeatures[1]) AS feature, any_value(metaData.schemaString) AS schema, count(add)::INTEGER AS adds, count(remove)::INTEGER AS removes FROM read_parquet(${quoteText(place)})`,
+    `SELECT any_value(protocol.readerFeatures[1]) AS feature, any_value(metaData.schemaString) AS schema, count(add)::INTEGER AS adds, count(remove)::INTEGER AS removes FROM read_parquet(${quoteText(checkpoint)})`,
   )
-  expect(rows).toEqual([{ feature: 'timestampNtz', schema: SCHEMA, adds: 37, removes: 0 }])
+  expect(rows).toEqual([{ feature: 'timestampNtz', schema: SCHEMA, adds: 37, removes: 3 }])
 })
 
 test('nothing differs: no version; a version that somebody else has written is an error', async () => {
-  const table = join(folder, 'shared')
-  const log = new DeltaLog(table, connection)
+  const table = join(lake.folder, 'shared')
+  const log = new DeltaLog(place, 'shared', connection)
   const first = await write(log, await log.read(), [fileOf(1)], 0)
   expect(await write(log, first, [fileOf(1)], 1)).toBe(first)
   writeFileSync(join(table, '_delta_log/00000000000000000001.json'), '')
   await expect(write(log, first, [fileOf(2)], 2)).rejects.toThrow(/version 1 .* was written by somebody else/)
 })
+
+test('a writer that dies at any step of a checkpoint leaves a table that the next one goes on with', async () => {
+  for (const [table, dies] of [
+    ['unstaged', { stage: true }],
+    ['unnoted', { replace: true }],
+    ['not-cleaned', { remove: true }],
+  ] as const) {
+    const [whole, dying] = [new DeltaLog(place, table, connection), new DeltaLog(dyingPlace(dies), table, connection)]
+    let state = await whole.read()
+    for (let number = 0; number < 20; number++) state = await write(whole, state, [fileOf(number)], number * HOUR)
+    await expect(write(dying, state, [fileOf(20)], 50 * HOUR)).rejects.toThrow('it died')
+    const found = await whole.read()
+    expect([found.version, [...found.files.keys()]]).toEqual([20, ['f20.parquet']])
+    for (let number = 21; number <= 41; number++)
+      state = await write(whole, await whole.read(), [fileOf(number)], number * 50 * HOUR)
+    expect(await new DeltaLog(place, table, connection).read()).toMatchObject({ version: 41, files: state.files })
+    expect(readdirSync(join(lake.folder, table, '_delta_log')).toSorted()[0]).toBe(
+      '00000000000000000040.checkpoint.parquet',
+    )
+  }
+})
+
+/** Dies before the first effect of a kind. */
+function dyingPlace(dies: { readonly [Effect in 'stage' | 'replace' | 'remove']?: boolean }): TablePlace {
+  const died = (): never => {
+    throw new Error('it died')
+  }
+  return new Proxy(place, {
+    get: (whole, name: keyof TablePlace) => ((dies as Record<string, boolean>)[name] ? died : whole[name].bind(whole)),
+  })
+}
 
 test.each([
   ['BIGINT', 'BIGINT'],

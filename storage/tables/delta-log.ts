@@ -1,23 +1,15 @@
 /**
- * The log of one Delta table in a folder: each version is a file that is created once, whole, so that a reader sees a version or none of it.
+ * The log of one Delta table, in a folder or a bucket: each version is put whole where there is none, so that a reader sees a version or
+ * none of it, and of two writers one fails. The next version is asked for by its name, never looked for in a listing.
  * Format: https://github.com/delta-io/delta/blob/master/PROTOCOL.md (actions, checkpoints). One writer at a time: the holder of the batch lock.
  */
 import { randomUUID } from 'node:crypto'
-import { readdir, readFile, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path/posix'
 import { quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '../engine/duckdb-engine.ts'
-import { isMissing } from '../lake/lake-error.ts'
-import {
-  createExclusive,
-  fingerprint,
-  fsyncFolder,
-  makeFolder,
-  randomName,
-  removeFile,
-  replaceAtomically,
-  UNFINISHED,
-} from '../lake/local/durable-files.ts'
+import { UNFINISHED } from '../lake/local/durable-files.ts'
+import type { TablePlace } from '../lake/table-place.ts'
 
 /** A Parquet file of the table. */
 export interface TableFile {
@@ -42,6 +34,8 @@ export interface TableState {
   readonly schema: string | null
   /** by path */
   readonly files: ReadonlyMap<string, TableFile>
+  /** path → when it left the table, epoch ms: readers of earlier versions may still use these */
+  readonly removed: ReadonlyMap<string, number>
 }
 
 export interface TableVersion {
@@ -56,8 +50,10 @@ export interface TableVersion {
 
 /** Versions between two checkpoints: a reader reads at most that many small files. */
 const CHECKPOINT_EVERY = 20
-/** Versions before the last checkpoint are kept for this long, for readers that began with them. */
+/** Versions before the last checkpoint are kept for this long, for readers that began with them; checkpoints name files that were removed since. */
 const VERSIONS_KEPT_MS = 24 * 3_600_000
+/** a text or file that is not complete and was not touched for this long is of a process that died */
+const ORPHAN_MS = 3_600_000
 
 /** Readers must know the one feature that the columns need. */
 const PROTOCOL = {
@@ -87,16 +83,25 @@ interface Add {
 
 interface Action {
   readonly add?: Add | null
-  readonly remove?: { readonly path: string } | null
+  readonly remove?: { readonly path: string; readonly deletionTimestamp: number } | null
   readonly metaData?: { readonly id: string; readonly schemaString: string } | null
 }
 
+interface Building {
+  id: string
+  schema: string | null
+  readonly files: Map<string, TableFile>
+  readonly removed: Map<string, number>
+}
+
 export class DeltaLog {
+  readonly #place: TablePlace
   readonly #folder: string
   readonly #connection: EngineConnection
 
-  /** @param table the table's folder, which the engine may use */
-  constructor(table: string, connection: EngineConnection) {
+  /** @param table the table's folder in the place; '' for the place itself */
+  constructor(place: TablePlace, table: string, connection: EngineConnection) {
+    this.#place = place
     this.#folder = join(table, '_delta_log')
     this.#connection = connection
   }
@@ -104,14 +109,11 @@ export class DeltaLog {
   /** The newest version, read from the last checkpoint on. */
   async read(): Promise<TableState> {
     const checkpoint = await this.#lastCheckpoint()
-    const building = { id: randomUUID() as string, schema: null as string | null, files: new Map<string, TableFile>() }
+    const building: Building = { id: randomUUID(), schema: null, files: new Map(), removed: new Map() }
     if (checkpoint !== null) for (const action of await this.#checkpointed(checkpoint)) apply(building, action)
     let version = checkpoint ?? -1
     for (;;) {
-      const text = await readFile(this.#path(`${versionName(version + 1)}.json`), 'utf8').catch((error) => {
-        if (isMissing(error)) return null
-        throw error
-      })
+      const text = await this.#place.read(this.#path(`${versionName(version + 1)}.json`))
       if (text === null) return { ...building, version }
       for (const line of text.split('\n')) if (line !== '') apply(building, JSON.parse(line) as Action)
       version++
@@ -121,88 +123,100 @@ export class DeltaLog {
   /**
    * Writes the version that follows `before`, unless nothing differs.
    *
-   * @throws Error if somebody else has written that version
+   * @throws Error if somebody else has written that version; LakeError if the lock was taken over
    */
   async write(before: TableState, next: TableVersion): Promise<TableState> {
     const files = new Map(next.files.map((file) => [file.path, file]))
     const added = next.files.filter(({ path }) => !before.files.has(path))
-    const removed = [...before.files.keys()].filter((path) => !files.has(path))
+    const gone = [...before.files.keys()].filter((path) => !files.has(path))
     const isSame = before.version >= 0 && before.schema === next.schema
-    if (isSame && added.length === 0 && removed.length === 0) return before
-    const state = { version: before.version + 1, id: before.id, schema: next.schema, files }
-    await makeFolder(this.#folder)
+    if (isSame && added.length === 0 && gone.length === 0) return before
+    const removed = new Map([...before.removed, ...gone.map((path): [string, number] => [path, next.atMs])])
+    for (const { path } of added) removed.delete(path)
+    const state = { version: before.version + 1, id: before.id, schema: next.schema, files, removed }
     const actions = [
       { commitInfo: commitInfo(next, before.version < 0 ? 'CREATE TABLE' : 'WRITE') },
       ...(before.version < 0 ? [{ protocol: PROTOCOL }] : []),
       { metaData: metaData(state, next) },
-      ...removed.map((path) => ({
-        remove: { path, deletionTimestamp: next.atMs, dataChange: !next.isRearranged(path) },
-      })),
+      ...gone.map((path) => ({ remove: removeOf(path, next.atMs, !next.isRearranged(path)) })),
       ...added.map((file) => ({ add: addOf(file, !next.isRearranged(file.path)) })),
     ]
-    const name = `${versionName(state.version)}.json`
-    if (!(await createExclusive(this.#path(name), linesOf(actions))))
+    if (!(await this.#place.create(this.#path(`${versionName(state.version)}.json`), linesOf(actions))))
       throw new Error(
-        `version ${state.version} of the Delta table in '${this.#folder}' was written by somebody else; nothing but Watershed may write there: remove this folder, and the next batch run makes it anew`,
+        `version ${state.version} of the Delta table in '${this.#place.nameOf(this.#folder)}' was written by somebody else; nothing but Watershed may write there: remove this folder, and the next batch run makes it anew`,
       )
     if (state.version % CHECKPOINT_EVERY === 0 && state.version > 0) await this.#checkpoint(state, next)
     return state
   }
 
   async #checkpoint(state: TableState, next: TableVersion): Promise<void> {
+    const sinceMs = next.atMs - VERSIONS_KEPT_MS
     const actions = [
       { protocol: PROTOCOL },
       { metaData: metaData(state, next) },
+      ...[...state.removed].flatMap(([path, atMs]) =>
+        atMs < sinceMs ? [] : [{ remove: removeOf(path, atMs, false) }],
+      ),
       ...[...state.files.values()].map((file) => ({ add: addOf(file, false) })),
     ]
-    const draft = this.#path(`.checkpoint-${randomName()}.json${UNFINISHED}`)
-    const parquet = this.#path(`.checkpoint-${randomName()}.parquet${UNFINISHED}`)
+    const { bytes } = await this.#writeCheckpoint(checkpointName(state.version), actions)
+    const last = JSON.stringify({ version: state.version, size: actions.length, sizeInBytes: bytes })
+    await this.#place.replace(this.#path('_last_checkpoint'), last)
+    await this.#removeOld(state.version, sinceMs)
+  }
+
+  async #writeCheckpoint(name: string, actions: readonly object[]): Promise<{ readonly bytes: number }> {
+    const staged = await this.#place.stage(this.#path(name))
+    const draft = `${staged.writePath}-actions${UNFINISHED}`
     try {
-      if (!(await createExclusive(draft, linesOf(actions)))) throw new Error(`'${draft}' exists already`)
+      await writeFile(draft, linesOf(actions))
       const select = `SELECT * FROM read_json(${quoteText(draft)}, format = 'newline_delimited', columns = ${CHECKPOINT_COLUMNS})`
-      await this.#connection.run(`COPY (${select}) TO ${quoteText(parquet)} (FORMAT parquet)`)
-      const { bytes } = await fingerprint(parquet, true)
-      await rename(parquet, this.#path(checkpointName(state.version)))
-      await fsyncFolder(this.#folder)
-      const last = JSON.stringify({ version: state.version, size: actions.length, sizeInBytes: bytes })
-      await replaceAtomically(this.#path('_last_checkpoint'), last, { before: () => {}, after: () => {} })
+      await this.#connection.run(`COPY (${select}) TO ${quoteText(staged.writePath)} (FORMAT parquet)`)
+      return await staged.finish(actions.length)
+    } catch (error) {
+      await staged.discard()
+      throw error
     } finally {
-      await removeFile(draft)
-      await removeFile(parquet)
+      await rm(draft, { force: true })
     }
-    await this.#removeOld(state.version, next.atMs - VERSIONS_KEPT_MS)
   }
 
-  /** Versions that the checkpoint makes needless, once no reader can be in the middle of them. */
+  /** Versions that the checkpoint makes needless, once no reader can be in the middle of them; and what processes left that died. */
   async #removeOld(checkpoint: number, beforeMs: number): Promise<void> {
+    let isNeedless = true
     // In the order of versions, and of each the checkpoint first.
-    for (const name of (await readdir(this.#folder)).sort()) {
+    for (const name of (await this.#place.names(this.#folder)).toSorted()) {
       const version = /^(\d{20})\.(json|checkpoint\.parquet)$/.exec(name)?.[1]
-      if (version === undefined || Number(version) >= checkpoint) continue
-      if ((await this.#writtenAtMs(`${version}.json`)) >= beforeMs) return
-      await removeFile(this.#path(name))
+      if (version === undefined) await this.#removeUnfinished(name)
+      else if (isNeedless && Number(version) < checkpoint) {
+        isNeedless = (await this.#writtenAtMs(`${version}.json`)) < beforeMs
+        if (isNeedless) await this.#place.remove(this.#path(name))
+      }
     }
   }
 
+  async #removeUnfinished(name: string): Promise<void> {
+    if (!name.endsWith(UNFINISHED)) return
+    const ageMs = await this.#place.ageMs(this.#path(name))
+    if (ageMs !== null && ageMs > ORPHAN_MS) await this.#place.remove(this.#path(name))
+  }
+
+  /** A checkpoint whose version was removed before a crash is as old as that. */
   async #writtenAtMs(name: string): Promise<number> {
-    const [first] = (await readFile(this.#path(name), 'utf8')).split('\n', 1)
-    return (JSON.parse(first!) as { commitInfo: { timestamp: number } }).commitInfo.timestamp
+    const text = await this.#place.read(this.#path(name))
+    if (text === null) return Number.NEGATIVE_INFINITY
+    return (JSON.parse(text.split('\n', 1)[0]!) as { commitInfo: { timestamp: number } }).commitInfo.timestamp
   }
 
   async #lastCheckpoint(): Promise<number | null> {
-    try {
-      const { version } = JSON.parse(await readFile(this.#path('_last_checkpoint'), 'utf8')) as { version: number }
-      return version
-    } catch (error) {
-      if (isMissing(error)) return null
-      throw error
-    }
+    const text = await this.#place.read(this.#path('_last_checkpoint'))
+    return text === null ? null : (JSON.parse(text) as { version: number }).version
   }
 
   async #checkpointed(version: number): Promise<Action[]> {
-    const place = quoteText(this.#path(checkpointName(version)))
+    const place = quoteText(await this.#place.bring(this.#path(checkpointName(version))))
     const rows = await this.#connection.rows<{ action: string }>(
-      `SELECT to_json({add: add, metaData: metaData})::VARCHAR AS action FROM read_parquet(${place})`,
+      `SELECT to_json({add: add, remove: remove, metaData: metaData})::VARCHAR AS action FROM read_parquet(${place})`,
     )
     return rows.map(({ action }) => JSON.parse(action) as Action)
   }
@@ -224,13 +238,20 @@ function linesOf(actions: readonly object[]): string {
   return actions.map((action) => `${JSON.stringify(action)}\n`).join('')
 }
 
-function apply(
-  state: { id: string; schema: string | null; files: Map<string, TableFile> },
-  { add, remove, metaData }: Action,
-): void {
+function apply(state: Building, { add, remove, metaData }: Action): void {
   if (metaData) Object.assign(state, { id: metaData.id, schema: metaData.schemaString })
-  if (remove) state.files.delete(remove.path)
-  if (add) state.files.set(add.path, fileOf(add))
+  if (remove) {
+    state.files.delete(remove.path)
+    state.removed.set(remove.path, remove.deletionTimestamp)
+  }
+  if (add) {
+    state.files.set(add.path, fileOf(add))
+    state.removed.delete(add.path)
+  }
+}
+
+function removeOf(path: string, deletionTimestamp: number, dataChange: boolean): object {
+  return { path, deletionTimestamp, dataChange }
 }
 
 function addOf({ path, bytes, rows, createdAtMs, bounds, source }: TableFile, dataChange: boolean): Add {

@@ -13,6 +13,7 @@ import { LiveDataset } from '#serving/live/live-dataset.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
@@ -31,12 +32,15 @@ export interface GeneratedPlatformOptions {
   readonly batchRecordsMax?: number
   readonly resident: boolean
   readonly serveLimits?: ServeAppParts['limits']
+  /** default: a lake in the folder */
+  readonly openLake?: (dataset: string) => Promise<Lake>
 }
 
 export interface GeneratedPlatform {
   readonly app: FastifyInstance
   /** where answers are resident */
   readonly live?: LiveAnswers
+  readonly lake: Lake
   readonly intake: Intake
   /** of its files */
   readonly folder: string
@@ -55,7 +59,8 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
   compiling.close()
   const { name } = definition
   const log = await SqliteLog.open({ file: join(folder, 'log.sqlite'), dataset: name, partitions: PARTITIONS })
-  const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: name })
+  const lake =
+    (await options.openLake?.(name)) ?? (await LocalLake.open({ folder: join(folder, 'lake'), dataset: name }))
   const store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: name, log: log.identity })
   const dictionary = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
   const faults: PlatformEvent[] = []
@@ -94,6 +99,7 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
   return {
     app,
     live,
+    lake,
     folder,
     intake: new Intake({ dataset, log, deriver }),
     faults,

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { Lake } from '#storage/lake/lake.ts'
 import { type GeneratedPlatform, type GeneratedPlatformOptions, openGenerated } from './generated-platform.ts'
 
 export interface OwnPlatform extends GeneratedPlatform {
@@ -13,13 +14,20 @@ export interface OwnPlatform extends GeneratedPlatform {
   take(events: readonly string[]): Promise<string>
 }
 
-export type OwnPlatformOptions = Pick<GeneratedPlatformOptions, 'definition' | 'segmentRecordsMax' | 'serveLimits'>
+export interface OwnPlatformOptions
+  extends Pick<GeneratedPlatformOptions, 'definition' | 'segmentRecordsMax' | 'serveLimits'> {
+  /** default: a lake in a folder. @param ground what the engine may use */
+  readonly openLake?: (ground: string, dataset: string) => Promise<Lake>
+}
 
 /** Resident answers, as `start` gives them; `close` removes everything. */
-export async function openOwn(options: OwnPlatformOptions): Promise<OwnPlatform> {
+export async function openOwn({ openLake, ...options }: OwnPlatformOptions): Promise<OwnPlatform> {
   const ground = mkdtempSync(join(tmpdir(), 'watershed-own-'))
   const engine = await DuckDbEngine.open({ folders: [ground], threads: 1 })
-  const platform = await openGenerated({ ...options, folder: ground, engine, resident: true })
+  const platform = await openGenerated({
+    ...{ ...options, folder: ground, engine, resident: true },
+    ...(openLake && { openLake: (dataset) => openLake(ground, dataset) }),
+  })
   return {
     ...platform,
     ground,

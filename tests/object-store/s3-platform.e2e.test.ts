@@ -125,11 +125,5 @@ describe.skipIf(whyNoS3() !== null)('a platform with its lake in a bucket', () =
     expect([address.code, address.stderr]).toEqual([78, expect.stringMatching(/lake .*must be s3:\/\/<bucket>/)])
     const bucket = await refused(['--lake', 's3://no-such-bucket/lake'])
     expect([bucket.code, bucket.stderr]).toEqual([74, expect.stringMatching(/the bucket does not exist; create it/)])
-    await writeFile(definition, notesDefinition('watershed').replace("key: 'id',", "key: 'id', tables: 'delta',"))
-    const tables = await watershed(['batch', 'run', ...words], data)
-    expect([tables.code, tables.stderr]).toEqual([
-      78,
-      expect.stringMatching(/tables: 'delta'.*only where the lake is a folder/),
-    ])
   })
 })

@@ -1,16 +1,22 @@
-"""Reads the Delta tables of a lake with each reader, and follows one while it grows. Usage: read_tables.py read|follow <folder> [<stop file>]"""
+"""
+Reads the Delta tables of a lake with each reader, and follows one while it grows: a folder, or s3://… with what STORAGE says.
+Usage: read_tables.py read <table>… | follow <table> <stop file>
+"""
 import json
 import os
 import sys
 import time
 
 import polars
-from deltalake import DeltaTable
+from deltalake import DeltaTable, QueryBuilder
+
+# options of object stores, as JSON; none for folders
+STORAGE = json.loads(os.environ.get("STORAGE", "null"))
 
 
 def rows_of(folder):
     """Rows by reader, and the values of the first reader as text."""
-    table = DeltaTable(folder)
+    table = DeltaTable(folder, storage_options=STORAGE)
     arrow = table.to_pyarrow_table()
     return {
         "version": table.version(),
@@ -18,9 +24,18 @@ def rows_of(folder):
         "columns": {field.name: str(field.type) for field in arrow.schema},
         "deltalake": arrow.num_rows,
         "pandas": len(table.to_pandas()),
-        "polars": polars.read_delta(folder).height,
+        "polars": polars.read_delta(folder, storage_options=STORAGE).height,
+        "largest": largest(table, arrow),
         "rows": [{name: None if value is None else str(value) for name, value in row.items()} for row in arrow.to_pylist()],
     }
+
+
+def largest(table, arrow):
+    """The largest value of each number or time: as a query has it that may use the bounds in the log, and as the rows have it."""
+    names = [field.name for field in arrow.schema if str(field.type) in ("int32", "int64", "timestamp[us]")]
+    items = ", ".join(f'max("{name}") as "{name}"' for name in names)
+    asked = QueryBuilder().register("t", table).execute(f"select {items} from t").read_all()
+    return [[name, str(asked[name][0].as_py()), str(max((value for value in arrow[name].to_pylist() if value is not None), default=None))] for name in names]
 
 
 def follow(folder, stop):
@@ -28,8 +43,8 @@ def follow(folder, stop):
     seen = {}
     while True:
         last = os.path.exists(stop)
-        if os.path.exists(os.path.join(folder, "_delta_log", "0" * 20 + ".json")):
-            table = DeltaTable(folder)
+        if DeltaTable.is_deltatable(folder, storage_options=STORAGE):
+            table = DeltaTable(folder, storage_options=STORAGE)
             if table.version() not in seen:
                 offsets = table.to_pyarrow_table(columns=["_partition", "_offset"]).to_pandas()
                 counts = offsets.groupby("_partition")["_offset"].agg(["count", "nunique", "max"])
@@ -43,5 +58,5 @@ def follow(folder, stop):
 
 
 if __name__ == "__main__":
-    action, folder = sys.argv[1], sys.argv[2]
-    print(json.dumps(rows_of(folder) if action == "read" else follow(folder, sys.argv[3])))
+    action, *tables = sys.argv[1:]
+    print(json.dumps([rows_of(table) for table in tables] if action == "read" else follow(*tables)))

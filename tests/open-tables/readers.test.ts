@@ -5,9 +5,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { count, countDistinct, defineDataset, latest, sum } from '#core/definition.ts'
-import { type OwnPlatform, openOwn } from '#tests/generated-definitions/own-platform.ts'
+import { type OwnPlatform, type OwnPlatformOptions, openOwn } from '#tests/generated-definitions/own-platform.ts'
+import { duckdbFolder, provisionDuckdb } from '#tests/servers/duckdb-program.ts'
 import { mustRun } from '#tests/servers/must-run.ts'
 import { provisionPython, pythonReaders } from '#tests/servers/python-readers.ts'
+import { S3Fixture } from '#tests/servers/s3-lakes.ts'
+import { S3_CREDENTIALS, whyNoS3 } from '#tests/servers/s3-server.ts'
 import { until } from '#tests/until.ts'
 
 const definition = defineDataset({
@@ -55,7 +58,13 @@ interface Read {
   readonly deltalake: number
   readonly pandas: number
   readonly polars: number
+  /** column, the largest value by a query, and by the rows */
+  readonly largest: readonly (readonly [string, string, string])[]
   readonly rows: readonly Readonly<Record<string, string | null>>[]
+}
+
+interface Answer {
+  readonly meta: { readonly rows: { readonly open: number; readonly batch: number } }
 }
 
 function someEvents(from: number): string[] {
@@ -66,39 +75,75 @@ function someEvents(from: number): string[] {
   })
 }
 
-describe.skipIf(pythonReaders() === null && !mustRun())('open tables', () => {
+const OPTIONS = { timeout: 120_000, maxBuffer: 64 * 1024 * 1024 }
+const script = join(import.meta.dirname, 'read_tables.py')
+const noPython = pythonReaders() === null && !mustRun()
+
+describe.skipIf(noPython)('open tables in a folder', () => openTables(async () => ({ close: async () => {} })))
+
+describe.skipIf(noPython || whyNoS3() !== null)('open tables in a bucket', () => {
+  openTables(async () => {
+    const s3 = await S3Fixture.start()
+    const prefix = s3.prefix()
+    const { accessKeyId, secretAccessKey } = S3_CREDENTIALS
+    return {
+      openLake: (ground, dataset) => s3.open(prefix, { dataset, cacheFolder: join(ground, 'cache') }),
+      storage: {
+        ...{ AWS_ENDPOINT_URL: s3.server.endpoint, AWS_ALLOW_HTTP: 'true', AWS_REGION: 'us-east-1' },
+        ...{ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+      },
+      duckdbSecret: `LOAD httpfs; CREATE SECRET (TYPE s3, KEY_ID '${accessKeyId}', SECRET '${secretAccessKey}', REGION 'us-east-1', ENDPOINT '${new URL(s3.server.endpoint).host}', URL_STYLE 'path', USE_SSL false);`,
+      close: () => s3.stop(),
+    }
+  })
+})
+
+interface Where {
+  readonly openLake?: OwnPlatformOptions['openLake']
+  /** as readers want it */
+  readonly storage?: Readonly<Record<string, string>>
+  readonly duckdbSecret?: string
+  close(): Promise<void>
+}
+
+function openTables(begin: () => Promise<Where>): void {
+  let where: Where
   let platform: OwnPlatform
-  let python: string
   /** ends the follower of a test that failed */
   const given = new AbortController()
   let seen: Readonly<Record<string, Seen>>
-  const table = (name = ''): string => join(platform.folder, 'lake/shop', name)
-  const read = async (name = ''): Promise<Read> => {
-    const { stdout } = await run(python, [join(import.meta.dirname, 'read_tables.py'), 'read', table(name)])
-    return JSON.parse(stdout) as Read
-  }
+  let events: Read
+  let view: Read
+  /** of the last generation, as REST has it */
+  let answer: Answer
+  const table = (name: string): string => platform.lake.tables().nameOf(name)
 
   beforeAll(async () => {
-    python = await provisionPython()
-    platform = await openOwn({ definition, segmentRecordsMax: SEGMENT })
+    const python = await provisionPython()
+    where = await begin()
+    const options = { ...OPTIONS, env: { ...process.env, STORAGE: JSON.stringify(where.storage ?? null) } }
+    platform = await openOwn({ definition, segmentRecordsMax: SEGMENT, openLake: where.openLake })
     const stop = join(platform.ground, 'stop')
-    const script = join(import.meta.dirname, 'read_tables.py')
-    const following = run(python, [script, 'follow', table(), stop], { signal: given.signal })
+    const following = run(python, [script, 'follow', table(''), stop], { ...options, signal: given.signal })
     for (let generation = 0; generation < GENERATIONS; generation++) {
       const position = await platform.take(someEvents(generation * EVENTS))
       // What is still open is less than a segment.
       await until('less than a segment of each partition is open', async () => {
         const reply = await platform.app.inject(`/v1/datasets/shop/views/sales?atLeast=${position}`)
-        return (reply.json() as { meta: { rows: { open: number } } }).meta.rows.open < 2 * SEGMENT
+        return (reply.json() as Answer).meta.rows.open < 2 * SEGMENT
       })
       await platform.publish(generation % 3 === 0 ? 'full' : 'incremental')
     }
     writeFileSync(stop, '')
     seen = JSON.parse((await following).stdout) as Record<string, Seen>
+    const { stdout } = await run(python, [script, 'read', table(''), table('tables/sales')], options)
+    ;[events, view] = JSON.parse(stdout) as [Read, Read]
+    answer = (await platform.app.inject('/v1/datasets/shop/views/sales?limit=1')).json() as Answer
   }, 300_000)
   afterAll(async () => {
     given.abort()
     await platform?.close()
+    await where?.close()
   })
 
   test('a follower has every version whole: each partition up to its boundary, and no offset twice', () => {
@@ -108,21 +153,38 @@ describe.skipIf(pythonReaders() === null && !mustRun())('open tables', () => {
         expect(partitions[partition] ?? [0, 0, -1]).toEqual([end, end, end - 1])
   })
 
-  test('every reader has the raw events that the generation counts', async () => {
-    const { columns, rows, ...events } = await read()
-    const boundary = JSON.parse(events.counted['watershed.boundary']) as number[]
+  test('every reader has the raw events that the generation counts', () => {
+    const { columns, rows, counted, version, deltalake, pandas, polars } = events
+    const boundary = JSON.parse(counted['watershed.boundary']) as number[]
     const total = boundary.reduce((sum, end) => sum + end, 0)
-    expect(total).toBeGreaterThan(EVENTS)
-    expect(events).toMatchObject({ version: GENERATIONS - 1, deltalake: total, pandas: total, polars: total })
+    expect(total).toBe(answer.meta.rows.batch)
+    expect({ version, deltalake, pandas, polars }).toEqual({
+      ...{ version: GENERATIONS - 1, deltalake: total },
+      ...{ pandas: total, polars: total },
+    })
     expect(columns).toMatchObject({ at: 'timestamp[us]', price: 'decimal128(12, 2)', id: 'int64' })
     const row = rows.find(({ id }) => id === '7')
     expect(row).toMatchObject({ country: 'us', price: '7.17', tags: "['t3', None]", at: '2023-11-14 22:20:27.000007' })
   })
 
-  test('the table of a view has the rows of the generation, as a count in plain code has them', async () => {
-    const [{ rows: counted }, view] = [await read(), await read('tables/sales')]
+  test.skipIf(duckdbFolder() === null && !mustRun())('DuckDB has the same rows', async () => {
+    const program = join(await provisionDuckdb(), 'duckdb')
+    const rowsOf = (name: string): string => `(SELECT count(*) FROM delta_scan('${table(name)}'))`
+    const asked = `${where.duckdbSecret ?? ''} LOAD delta; SELECT ${rowsOf('')} AS events, ${rowsOf('tables/sales')} AS sales`
+    const { stdout } = await run(program, ['-json', '-c', asked], OPTIONS)
+    const counted = JSON.parse(stdout.slice(stdout.lastIndexOf('['))) as unknown
+    expect(counted).toEqual([{ events: events.deltalake, sales: view.deltalake }])
+  })
+
+  test('queries that use bounds in the log have the values of the rows', () => {
+    for (const [name, asked, found] of [...events.largest, ...view.largest])
+      expect([name, asked]).toEqual([name, found])
+    expect(events.largest.map(([name]) => name)).toEqual(expect.arrayContaining(['_offset', 'at']))
+  })
+
+  test('the table of a view has the rows of the generation, as a count in plain code has them', () => {
     expect([view.deltalake, view.pandas, view.polars]).toEqual(view.rows.map(() => view.rows.length).slice(0, 3))
-    const hours = Map.groupBy(counted, ({ at, country }) => `${at!.slice(0, 13)}:00:00 ${country}`)
+    const hours = Map.groupBy(events.rows, ({ at, country }) => `${at!.slice(0, 13)}:00:00 ${country}`)
     const wanted = [...hours].map(([key, group]) => [
       key,
       String(group.length),
@@ -138,4 +200,4 @@ describe.skipIf(pythonReaders() === null && !mustRun())('open tables', () => {
     expect(got.sort()).toEqual(wanted.sort())
     expect(view.counted['watershed.generation']).toBe('g000006')
   })
-})
+}

@@ -1,6 +1,6 @@
 /**
- * DuckDB's command line and its extension `httpfs`, which it cannot fetch by itself without the internet: installed once from Python's
- * package registry, then kept between runs.
+ * DuckDB's command line and extensions, which it cannot fetch by itself without the internet: installed once from Python's package
+ * registry, then kept between runs.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -8,11 +8,12 @@ import { chmod, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 
-/** The newest with an extension of the same version. */
+/** The newest with extensions of the same version. */
 const VERSION = '1.5.5'
+const EXTENSIONS = ['httpfs', 'delta']
 const PYTHON = process.env.WATERSHED_PYTHON ?? 'python3'
 const FOLDER = resolve(import.meta.dirname, '../../node_modules/.cache/duckdb')
-const HOME = join(FOLDER, VERSION)
+const HOME = join(FOLDER, [VERSION, ...EXTENSIONS].join('-'))
 const INSTALL_MS_MAX = 600_000
 const run = promisify(execFile)
 
@@ -27,11 +28,12 @@ export async function provisionDuckdb(): Promise<string> {
   if (duckdbFolder() !== null) return duckdbFolder()!
   const making = `${HOME}.${process.pid}`
   try {
-    const wanted = ['duckdb-cli', 'duckdb-extension-httpfs'].map((name) => `${name}==${VERSION}`)
+    const names = ['duckdb-cli', ...EXTENSIONS.map((name) => `duckdb-extension-${name}`)]
+    const wanted = names.map((name) => `${name}==${VERSION}`)
     const options = ['install', '--quiet', '--no-deps', '--only-binary', ':all:', '--target', join(making, 'packages')]
     await mkdir(making, { recursive: true })
     await run(PYTHON, ['-m', 'pip', ...options, ...wanted], { timeout: INSTALL_MS_MAX })
-    await placeExtension(making)
+    await placeExtensions(making)
     await mkdir(join(making, 'bin'))
     const program = join(making, 'bin/duckdb')
     // The program looks for its extensions below the home folder.
@@ -51,7 +53,7 @@ export async function provisionDuckdb(): Promise<string> {
   return duckdbFolder()!
 }
 
-async function placeExtension(root: string): Promise<void> {
+async function placeExtensions(root: string): Promise<void> {
   const { stdout } = await run(join(root, 'packages/duckdb_cli/duckdb'), [
     '-noheader',
     '-list',
@@ -59,7 +61,10 @@ async function placeExtension(root: string): Promise<void> {
     'PRAGMA platform',
   ])
   const folder = join(root, 'home/.duckdb/extensions', `v${VERSION}`, stdout.trim())
-  const file = 'httpfs.duckdb_extension'
   await mkdir(folder, { recursive: true })
-  await copyFile(join(root, 'packages/duckdb_extension_httpfs/extensions', `v${VERSION}`, file), join(folder, file))
+  for (const name of EXTENSIONS) {
+    const file = `${name}.duckdb_extension`
+    const packaged = join(root, `packages/duckdb_extension_${name}/extensions`, `v${VERSION}`, file)
+    await copyFile(packaged, join(folder, file))
+  }
 }

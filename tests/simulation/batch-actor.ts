@@ -54,7 +54,7 @@ async function runOnce(ground: Ground, lake: SimulatedLake, machine: Machine): P
       clock: machine.clock,
     })
   const { clock } = machine
-  await removeUnneeded({ lake, partitions: PARTITIONS, keepGenerations: 2, emit: silent, clock }, base)
+  await removeUnneeded({ lake, partitions: PARTITIONS, keepGenerations: 2, emit: silent, clock }, base, new Set())
 }
 
 async function publish(

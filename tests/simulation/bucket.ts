@@ -97,8 +97,8 @@ export class BucketLake extends BlobLake {
       blobs: new BucketBlobs(bucket, drafts, pause),
       locks: new BucketLocks(bucket, pause),
       step: pause,
-      tableFolder: () => {
-        throw new LakeError('not-writable', 'lake: there are no tables in a bucket')
+      sharedFolder: () => {
+        throw new LakeError('not-writable', 'lake: processes share no folder, because this lake is in a bucket')
       },
       moveManifests: async () => 0,
     })

@@ -34,10 +34,12 @@ import { type RunRecord, readRun, runText } from '../run-record.ts'
 import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import type { TablePlace } from '../table-place.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
 import { BlobGenerations } from './blob-generations.ts'
 import { BlobRefusals } from './blob-refusals.ts'
 import { BlobSegments, type SegmentCommit } from './blob-segments.ts'
+import { BlobTablePlace } from './blob-table-place.ts'
 import type { Blobs } from './blobs.ts'
 import { checkpointFaults, writeCheckpoints } from './chain-checkpoints.ts'
 import { type CopiedParts, type CopyProgress, type CopyReport, copyLake } from './copy-lake.ts'
@@ -55,8 +57,8 @@ export interface BlobLakeParts {
   readonly blobs: Blobs
   readonly locks: LakeLocks
   readonly step: StepHook
-  /** see Lake.tableFolder */
-  tableFolder(): string
+  /** see Lake.sharedFolder */
+  sharedFolder(): string
   /** see Lake.moveManifests */
   moveManifests(folders: ManifestFolders): Promise<number>
 }
@@ -75,6 +77,7 @@ export class BlobLake implements Lake {
   readonly #repair: SegmentRepair
   readonly #generations: BlobGenerations
   readonly #refusals: BlobRefusals
+  readonly #tables: TablePlace
 
   constructor(parts: BlobLakeParts) {
     const { dataset, blobs, locks, step } = parts
@@ -85,10 +88,15 @@ export class BlobLake implements Lake {
     this.#repair = new SegmentRepair(blobs, this.#segments)
     this.#generations = new BlobGenerations({ blobs, dataset, locks, step })
     this.#refusals = new BlobRefusals(blobs)
+    this.#tables = new BlobTablePlace(blobs, locks)
   }
 
-  tableFolder(): string {
-    return this.#parts.tableFolder()
+  sharedFolder(): string {
+    return this.#parts.sharedFolder()
+  }
+
+  tables(): TablePlace {
+    return this.#tables
   }
 
   resolve(file: LakeFile): string {
@@ -194,9 +202,9 @@ export class BlobLake implements Lake {
     return this.#generations.remove(id)
   }
 
-  async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
+  async removeReplaced(boundary: readonly Offset[], olderThanMs: number, inUse?: ReadonlySet<string>): Promise<number> {
     await this.#parts.locks.prove('batch')
-    return this.#segments.removeReplaced(boundary, olderThanMs)
+    return this.#segments.removeReplaced(boundary, olderThanMs, inUse)
   }
 
   async sweepOrphans(untouchedMs: number): Promise<number> {

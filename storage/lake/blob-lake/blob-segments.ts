@@ -154,10 +154,10 @@ export class BlobSegments {
   }
 
   /** See Lake.removeReplaced. Manifests are removed before the files that they name, so that no manifest names a missing file. */
-  async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
+  async removeReplaced(boundary: readonly Offset[], olderThanMs: number, inUse?: ReadonlySet<string>): Promise<number> {
     this.folders.forget()
     const manifests = await this.all()
-    const needless = needlessSegmentFiles(manifests, boundary, olderThanMs)
+    const needless = needlessSegmentFiles(manifests, boundary, olderThanMs, inUse)
     await leaveOut(this, manifests, needless.manifests)
     const paths = needless.manifests.map((name) => this.folders.pathOf(name))
     for (const path of paths) await this.#blobs.remove(path)

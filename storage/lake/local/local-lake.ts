@@ -26,7 +26,7 @@ export class LocalLake extends BlobLake {
     super({
       ...{ dataset, blobs, step },
       locks: new LocalLocks(folder),
-      tableFolder: () => folder,
+      sharedFolder: () => folder,
       moveManifests: (folders) => moveManifests(blobs, folders),
     })
     this.folder = folder

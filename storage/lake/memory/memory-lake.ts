@@ -33,6 +33,7 @@ import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import { lastingFiles, needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import type { TablePlace } from '../table-place.ts'
 import type { VerificationRecord } from '../verification-record.ts'
 import { copyOf, type MemoryLakeFolder, memoryLakeFolder, sha256, UNFINISHED } from './memory-folder.ts'
 import { MemoryGenerations } from './memory-generations.ts'
@@ -77,8 +78,12 @@ export class MemoryLake implements Lake {
     for (const [work, holder] of this.folder.locks) if (holder === this) this.folder.locks.delete(work)
   }
 
-  tableFolder(): string {
-    throw new LakeError('not-writable', 'lake: tables need a folder, and this lake is in memory')
+  sharedFolder(): string {
+    throw new LakeError('not-writable', 'lake: processes share no folder, because this lake is in memory')
+  }
+
+  tables(): TablePlace {
+    throw new LakeError('not-writable', 'lake: this lake is in memory, where no other program reads tables')
   }
 
   resolve(file: LakeFile): string {
@@ -240,9 +245,9 @@ export class MemoryLake implements Lake {
     return this.#generations.remove(id)
   }
 
-  async removeReplaced(boundary: readonly Offset[], olderThanMs: number): Promise<number> {
+  async removeReplaced(boundary: readonly Offset[], olderThanMs: number, inUse?: ReadonlySet<string>): Promise<number> {
     await this.#pause()
-    const needless = needlessSegmentFiles(this.folder.manifests, boundary, olderThanMs)
+    const needless = needlessSegmentFiles(this.folder.manifests, boundary, olderThanMs, inUse)
     for (const name of needless.manifests) {
       this.folder.manifests.delete(name)
       await this.#pause()

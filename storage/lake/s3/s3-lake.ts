@@ -28,10 +28,10 @@ export class S3Lake extends BlobLake {
       ...{ dataset, step },
       locks: new LeaseLocks({ dataset, store, ttlMs: lockMs }),
       blobs: new S3Blobs(dataset, store, cache),
-      tableFolder: () => {
+      sharedFolder: () => {
         throw new LakeError(
           'not-writable',
-          `lake, dataset '${dataset}': Delta tables are written only where the lake is a folder; remove \`tables\` from the definition`,
+          `lake, dataset '${dataset}': it is in an object store, so processes share no folder`,
         )
       },
       moveManifests: async () => 0,
