@@ -9,8 +9,10 @@ import { parse } from 'yaml'
 import { commandLine } from '#runtime/commands/command-line.ts'
 import { loadConfiguration } from '#runtime/settings/configuration.ts'
 import { SETTINGS } from '#runtime/settings/settings.ts'
+import { s3Place } from '#storage/lake/s3/s3-place.ts'
 import { ELASTICSEARCH_VERSION } from './servers/elasticsearch-server.ts'
 import { KAFKA_VERSION } from './servers/kafka-server.ts'
+import { MINIO_VERSION } from './servers/minio-provision.ts'
 import { REDIS_VERSION } from './servers/redis-server.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -18,12 +20,13 @@ const read = (file: string): string => readFileSync(join(root, file), 'utf8')
 
 interface Service {
   readonly image?: string
-  readonly build?: string
+  readonly build?: string | { readonly dockerfile_inline: string }
+  readonly profiles?: readonly string[]
   readonly command?: readonly string[]
   readonly environment?: Readonly<Record<string, string | number | null>>
   readonly ports?: readonly string[]
   readonly volumes?: readonly string[]
-  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string; readonly required?: boolean }>>
   readonly healthcheck?: { readonly test: readonly string[] }
   readonly mem_limit?: string
   readonly restart?: string
@@ -42,6 +45,8 @@ interface Compose {
 
 const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose
 const services = Object.entries(compose.services)
+/** Without profiles. */
+const always = services.filter(([, { profiles }]) => profiles === undefined)
 const ROLES = ['serve', 'stream', 'batch', 'present'] as const
 const roles = ROLES.map((name) => [name, compose.services[name]!] as const)
 const ignored = read('.dockerignore').split('\n')
@@ -49,9 +54,34 @@ const own = JSON.parse(read('package.json')) as { readonly version: string }
 
 describe('docker-compose.yml', () => {
   test('has the roles and what they stand on, and nothing else', () => {
-    expect(services.map(([name]) => name).sort()).toEqual(
-      [...ROLES, 'elasticsearch', 'kafka', 'kibana', 'redis'].sort(),
-    )
+    expect(always.map(([name]) => name).sort()).toEqual([...ROLES, 'elasticsearch', 'kafka', 'kibana', 'redis'].sort())
+  })
+
+  test('has what is optional in profiles, which the docs name, and which nothing else needs', () => {
+    for (const [name, { profiles = [] }] of services) {
+      for (const profile of profiles) expect(read('docs/cluster.md')).toContain(`COMPOSE_PROFILES=${profile}`)
+      if (profiles.length > 0) for (const [, role] of roles) expect(role.depends_on?.[name]?.required).not.toBe(true)
+    }
+  })
+
+  test('has an S3 server of the tests’ version, with the bucket and the address that .env.example names', async () => {
+    const { build, command, environment, healthcheck } = compose.services.s3!
+    expect((build as { dockerfile_inline: string }).dockerfile_inline).toContain(`minio/minio@${MINIO_VERSION}\n`)
+    const lines = read('.env.example').split('\n')
+    const from = lines.indexOf('#COMPOSE_PROFILES=s3')
+    const given = lines.slice(from + 1).flatMap((line) => {
+      const [, name, value] = /^#(WATERSHED_\w+)=(.*)$/.exec(line) ?? []
+      return name === undefined ? [] : [[name, value!] as const]
+    })
+    const { lake, s3 } = await loadConfiguration({ environment: Object.fromEntries(given) })
+    const { bucket } = s3Place(lake!)
+    expect(command!.join(' ')).toMatch(new RegExp(`mkdir -p /objects/${bucket} && exec minio server /objects `))
+    expect(s3.endpoint).toBe('http://s3:9000')
+    expect(healthcheck!.test.at(-1)).toBe('http://localhost:9000/minio/health/ready')
+    expect(environment).toMatchObject({
+      MINIO_ROOT_USER: expect.stringContaining('{AWS_ACCESS_KEY_ID:-}'),
+      MINIO_ROOT_PASSWORD: expect.stringContaining('{AWS_SECRET_ACCESS_KEY:-}'),
+    })
   })
 
   test('runs the versions that the tests run on', () => {
@@ -86,7 +116,7 @@ describe('docker-compose.yml', () => {
 
   test('fits into the memory that the docs name, with every engine and heap within its limit', () => {
     const megabytes = (text = ''): number => Number(text.slice(0, -1)) * (text.endsWith('g') ? 1_024 : 1)
-    const all = services.reduce((sum, [, { mem_limit }]) => sum + megabytes(mem_limit), 0)
+    const all = always.reduce((sum, [, { mem_limit }]) => sum + megabytes(mem_limit), 0)
     const [, named] = /about (\d+) GB of memory/.exec(read('docs/cluster.md'))!
     expect(all).toBeLessThanOrEqual(Number(named) * 1_024)
     for (const [name, { environment, mem_limit }] of roles) {
@@ -106,11 +136,11 @@ describe('docker-compose.yml', () => {
 
   test('has every variable that must be chosen in .env.example, and .env is neither committed nor in the image', () => {
     const text = read('docker-compose.yml')
-    const wanted = [...text.matchAll(/\$\{(\w+)/g)].map(([, name]) => name!)
+    const wanted = [...text.matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name!)
     const example = read('.env.example')
     expect(wanted).toEqual(['WATERSHED_KEYS'])
     for (const name of wanted) expect(example).toMatch(new RegExp(`^${name}=`, 'm'))
-    const named = [...example.matchAll(/^#?(WATERSHED_\w+)=/gm)].map(([, name]) => name!)
+    const named = [...example.matchAll(/^#?(WATERSHED_\w+|AWS_\w+)=/gm)].map(([, name]) => name!)
     expect(Object.keys(compose.services.serve!.environment!)).toEqual(expect.arrayContaining(named))
     expect(read('.gitignore').split('\n')).toContain('/.env')
     expect(ignored).toContain('.env*')
@@ -161,7 +191,9 @@ describe('docker-compose.yml', () => {
     ]
     expect(addresses).toEqual(['kafka:9092', 'elasticsearch:9200', 'redis:6379'])
     expect(String(compose.services.kafka!.environment!.KAFKA_ADVERTISED_LISTENERS)).toContain('INTERNAL://kafka:9092')
-    expect(Object.keys(needed).sort()).toEqual(['elasticsearch', 'kafka', 'redis'])
+    const required = Object.keys(needed).filter((name) => needed[name]!.required !== false)
+    expect(required.sort()).toEqual(['elasticsearch', 'kafka', 'redis'])
+    expect(needed.s3).toBeDefined()
     for (const { condition } of Object.values(needed)) expect(condition).toBe('service_healthy')
   })
 
