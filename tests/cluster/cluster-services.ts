@@ -15,25 +15,33 @@ export interface ClusterServices {
   /** in front of Elasticsearch: what goes through it can be refused or cut */
   readonly proxy: FaultyProxy
   readonly redis: RedisServer
-  /** where lakes are; null: in the folders of sites */
+  /** where lakes in buckets are; null: all of them are in the folders of sites */
   readonly s3: S3Server | null
+  /** whether the nth site has its lake in a bucket, and its processes share no folder */
+  isInBucket(site: number): boolean
   stop(): Promise<void>
 }
 
 export const LAKES = 'lakes'
 
-/** CLUSTER_TEST_LAKE=s3 runs the same scenarios with lakes in a bucket. */
-const IS_ON_S3 = process.env.CLUSTER_TEST_LAKE === 's3'
+/**
+ * Where lakes are: `s3` or `folder` runs all scenarios so; otherwise every second scenario has its lake in a bucket, the others on the next day.
+ */
+const LAKE = process.env.CLUSTER_TEST_LAKE
+const DAY_MS = 86_400_000
+const isEvenDay = Math.floor(Date.now() / DAY_MS) % 2 === 0
 
 /** Why they can not be started here; null when they can. */
 export async function servicesMissing(): Promise<string | null> {
-  return (await kafkaSkipReason()) ?? (await elasticsearchMissing()) ?? whyNoRedis() ?? (IS_ON_S3 ? whyNoS3() : null)
+  return (
+    (await kafkaSkipReason()) ?? (await elasticsearchMissing()) ?? whyNoRedis() ?? (LAKE === 's3' ? whyNoS3() : null)
+  )
 }
 
 export async function startServices(): Promise<ClusterServices> {
   const [kafka, elasticsearch, redis, s3] = await Promise.all([
     ...([startKafka(), startElasticsearch(), startRedis()] as const),
-    IS_ON_S3 ? startLakes() : null,
+    LAKE !== 'folder' && whyNoS3() === null ? startLakes() : null,
   ])
   const proxy = await FaultyProxy.start(elasticsearch.node)
   return {
@@ -42,6 +50,7 @@ export async function startServices(): Promise<ClusterServices> {
     proxy,
     redis,
     s3,
+    isInBucket: (site) => s3 !== null && (LAKE === 's3' || (site % 2 === 0) === isEvenDay),
     stop: async () => {
       await proxy.stop()
       await Promise.all([kafka.stop(), elasticsearch.stop(), redis.stop(), s3?.stop()])

@@ -73,7 +73,8 @@ export class ClusterSite {
   static async make(services: ClusterServices, more: Readonly<Record<string, unknown>> = {}): Promise<ClusterSite> {
     const folder = await mkdtemp(join(tmpdir(), 'watershed-cluster-'))
     await placeDefinition(folder)
-    const name = `site${process.pid}n${++sites}`
+    const isApart = services.isInBucket(++sites)
+    const name = `site${process.pid}n${sites}${isApart ? 's3' : ''}`
     const configuration = join(folder, 'watershed.json')
     const cluster = {
       log: 'kafka',
@@ -89,10 +90,10 @@ export class ClusterSite {
       elasticsearch: { node: services.elasticsearch.node, indexPrefix: name, replicas: 0 },
       redis: { url: services.redis.url, keyPrefix: `${name}:` },
     }
-    const { s3 } = services
-    const lake = s3 && { lake: `s3://${LAKES}/${name}`, s3: { endpoint: s3.endpoint, lockMs: LOCK_MS } }
+    const s3 = { endpoint: services.s3?.endpoint, lockMs: LOCK_MS }
+    const lake = isApart ? { lake: `s3://${LAKES}/${name}`, s3 } : {}
     await writeFile(configuration, JSON.stringify({ ...SETTINGS, ...cluster, ...lake, ...more }))
-    return new ClusterSite(folder, configuration, name, s3 !== null)
+    return new ClusterSite(folder, configuration, name, isApart)
   }
 
   /** begins the topic's and the indices' names */
