@@ -44,12 +44,72 @@ function heldValue(text: string | null, { name, type }: SqlColumn): TallyValue {
   return value
 }
 
+/** of a dimension, so that two of them make one exact number */
+const VALUES_MAX = 2 ** 26
+
+/** One name for each combination of values; a number where that is possible, which is found faster. */
+function nameOf(places: readonly number[]): number | string {
+  const [first = 0, second = 0] = places
+  if (places.length > 2 || first >= VALUES_MAX || second >= VALUES_MAX) return places.join()
+  return first * VALUES_MAX + second
+}
+
+/** Keys with the same values in some dimensions. */
+export interface KeyGroups {
+  /** by key; there may be room for more keys */
+  readonly ofKey: Int32Array
+  readonly count: number
+  /** by dimension, in the order that was asked for, and group: numbers of values */
+  readonly places: readonly (readonly number[])[]
+}
+
+/** sets of dimensions whose groups are kept; few are asked for again and again */
+const GROUPINGS_MAX = 16
+const FIRST_KEYS = 64
+
+/** The groups of one set of dimensions: what was numbered once stays, new keys are added. */
+class Grouping implements KeyGroups {
+  ofKey = new Int32Array(FIRST_KEYS)
+  count = 0
+  readonly places: number[][]
+  readonly #dimensions: readonly (readonly number[])[]
+  readonly #numbers = new Map<number | string, number>()
+  #keys = 0
+
+  /** @param dimensions by key: numbers of values */
+  constructor(dimensions: readonly (readonly number[])[]) {
+    this.#dimensions = dimensions
+    this.places = dimensions.map(() => [])
+  }
+
+  extendTo(keys: number): void {
+    if (keys > this.ofKey.length) {
+      const before = this.ofKey
+      this.ofKey = new Int32Array(2 * keys)
+      this.ofKey.set(before)
+    }
+    for (let key = this.#keys; key < keys; key++) {
+      const own = this.#dimensions.map((places) => places[key]!)
+      const name = nameOf(own)
+      let group = this.#numbers.get(name)
+      if (group === undefined) {
+        group = this.count++
+        this.#numbers.set(name, group)
+        for (const [index, place] of own.entries()) this.places[index]!.push(place)
+      }
+      this.ofKey[key] = group
+    }
+    this.#keys = Math.max(this.#keys, keys)
+  }
+}
+
 export class TallyKeys {
   readonly #dimensions: readonly Values[]
   readonly #keys = new Map<number | string, number>()
   /** per dimension, by key: number of the value */
   readonly #places: number[][]
   #count = 0
+  readonly #groupings = new Map<string, Grouping>()
 
   constructor(dimensions: readonly SqlColumn[]) {
     this.#dimensions = dimensions.map((column) => new Values(column))
@@ -63,12 +123,25 @@ export class TallyKeys {
   /** Number of the combination. @param texts one of each dimension, as the shape's items give them */
   keyOf(texts: readonly (string | null)[]): number {
     const places = texts.map((text, index) => this.#dimensions[index]!.numberOf(text))
-    const name = places.length === 1 ? places[0]! : places.join()
+    const name = nameOf(places)
     const known = this.#keys.get(name)
     if (known !== undefined) return known
     this.#keys.set(name, this.#count)
     for (const [index, place] of places.entries()) this.#places[index]!.push(place)
     return this.#count++
+  }
+
+  /** The keys by the values that they have in these dimensions. */
+  groups(dimensions: readonly number[]): KeyGroups {
+    const name = dimensions.join()
+    let grouping = this.#groupings.get(name)
+    if (grouping === undefined) {
+      if (this.#groupings.size >= GROUPINGS_MAX) this.#groupings.clear()
+      grouping = new Grouping(dimensions.map((dimension) => this.#places[dimension]!))
+      this.#groupings.set(name, grouping)
+    }
+    grouping.extendTo(this.#count)
+    return grouping
   }
 
   /** Number of the value that a key has in a dimension. */

@@ -4,9 +4,16 @@
 const ADDED_MIN = 256
 const FIRST_ROWS = 16
 
-class PaneRows {
-  keys = new Int32Array(FIRST_ROWS)
+/** The rows of one pane: key and, by measure, value; a key can have several. */
+export interface PaneRows {
+  readonly keys: Int32Array
   /** by measure; NaN: the state has no value */
+  readonly values: readonly Float64Array[]
+  readonly count: number
+}
+
+class GrowingRows implements PaneRows {
+  keys = new Int32Array(FIRST_ROWS)
   values: Float64Array[]
   count = 0
   #together = 0
@@ -68,7 +75,7 @@ export function added(a: number, b: number): number {
 
 export class TallyRows {
   readonly #measures: number
-  readonly #panes = new Map<number, PaneRows>()
+  readonly #panes = new Map<number, GrowingRows>()
   #rows = 0
 
   constructor(measures: number) {
@@ -79,7 +86,7 @@ export class TallyRows {
     return this.#rows
   }
 
-  get panes(): ReadonlyMap<number, Pick<PaneRows, 'keys' | 'values' | 'count'>> {
+  get panes(): ReadonlyMap<number, PaneRows> {
     return this.#panes
   }
 
@@ -91,10 +98,10 @@ export class TallyRows {
     this.#rows += to - from
   }
 
-  #pane(start: number): PaneRows {
+  #pane(start: number): GrowingRows {
     const known = this.#panes.get(start)
     if (known !== undefined) return known
-    const made = new PaneRows(this.#measures)
+    const made = new GrowingRows(this.#measures)
     this.#panes.set(start, made)
     return made
   }

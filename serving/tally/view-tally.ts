@@ -3,13 +3,17 @@
  * done and takes effect with the next head, all of it at once: a tally is always of one moment, the one of its view's newest head.
  */
 import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
+import type { AnswerRange } from '../answers/answer-meta.ts'
+import { MergedRows } from './merged-rows.ts'
 import { NotTalliedError, TallyKeys } from './tally-keys.ts'
-import { TallyRows } from './tally-rows.ts'
+import { type PaneRows, TallyRows } from './tally-rows.ts'
 import { NUMBER_MAX, type TallyShape } from './tally-shape.ts'
 
 /** partition of rows that are not of the tail */
 const SETTLED = -1
 const WIDTH = 8
+/** ranges of which the merged rows are kept */
+const MERGED_MAX = 4
 
 /** What a table's keeper tells of its changes, in their order. */
 export interface TallyFeed {
@@ -39,6 +43,8 @@ export class ViewTally {
   /** Σ|x| of each measure, over all rows that were ever added */
   readonly #magnitudes: number[]
   #changes: (() => void)[] = []
+  /** by range */
+  readonly #merged = new Map<string, MergedRows>()
   #fault: string | null = null
 
   /** @param isTimed whether the view has panes */
@@ -60,6 +66,25 @@ export class ViewTally {
   *sources(): Generator<TallyRows> {
     yield this.#settled
     yield* this.#tail.values()
+  }
+
+  /** What all layers have of the panes in the range; a view without time has one. */
+  *panesWithin(range: AnswerRange): Generator<readonly [pane: number, rows: PaneRows]> {
+    const { fromMs = Number.NEGATIVE_INFINITY, toMs = Number.POSITIVE_INFINITY } = this.isTimed ? range : {}
+    for (const { panes } of this.sources())
+      for (const pane of panes) if (pane[0] >= fromMs && pane[0] < toMs) yield pane
+  }
+
+  /** All panes in the range, added up by key; kept as long as no row is added or forgotten. */
+  merged(range: AnswerRange): MergedRows {
+    const name = `${range.fromMs} ${range.toMs}`
+    let merged = this.#merged.get(name)
+    if (merged !== undefined) return merged
+    if (this.#merged.size >= MERGED_MAX) this.#merged.clear()
+    const panes = [...this.panesWithin(range)].map(([, rows]) => rows)
+    merged = new MergedRows(panes, this.keys.count)
+    this.#merged.set(name, merged)
+    return merged
   }
 
   /** of the table of closed segments */
@@ -90,6 +115,7 @@ export class ViewTally {
   commit(): boolean {
     const changes = this.#changes
     this.#changes = []
+    if (changes.length > 0) this.#merged.clear()
     for (const change of changes) change()
     if (this.#fault !== null) return false
     let rows = 0
