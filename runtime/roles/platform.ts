@@ -9,6 +9,7 @@ import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { collectGarbage } from '#core/collect-garbage.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { SourceDefinition } from '#core/source-definition.ts'
 import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
@@ -81,6 +82,7 @@ export class Platform {
   #app: FastifyInstance | null = null
   #sinks: SinkSet | null = null
   #address = ''
+  readonly #endCollections = collectGarbage()
 
   /** Opens everything, starts the roles, and listens. @throws what keeps a part from starting; nothing is left running then */
   static async start(configuration: Configuration, shape: PlatformShape, log: Emit): Promise<Platform> {
@@ -128,6 +130,7 @@ export class Platform {
     await this.#reader?.close()
     await Promise.all(this.#roles.map((role) => role.stop()))
     await this.#workspace.close()
+    this.#endCollections()
   }
 
   async #open(): Promise<void> {
