@@ -13,7 +13,7 @@ interface Rsvp {
 
 const options = { seed: 8, startMs: Date.UTC(2026, 2, 1, 9), eventsPerSecond: 1, malformedShare: 0, futureShare: 0 }
 const generator = new RsvpGenerator({ ...options, lateShare: 0 })
-const rsvps = Array.from({ length: 30 }, () => JSON.parse(generator.next()) as Rsvp)
+const rsvps = Array.from({ length: 12 }, () => JSON.parse(generator.next()) as Rsvp)
 
 const categoriesOf = ({ group }: Rsvp): string[] =>
   Object.entries(TOPICS_BY_CATEGORY)
