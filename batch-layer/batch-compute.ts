@@ -1,9 +1,11 @@
 /** The computing part of a batch run: SQL from Parquet to Parquet. The protocol around it (run-batch.ts) knows no SQL. */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { keySlotSql } from '#core/key-slots.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import type { StateRange } from '#storage/lake/state-ranges.ts'
+import { cutRange, cutSlots, isSameRange, rangeOf, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { cutGrains } from './state-file-size.ts'
 import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
@@ -20,17 +22,28 @@ export interface BatchCompute {
     writePath: string,
   ): Promise<number>
   /** the states of the files in the range, merged: quickest with the largest file first */
-  merge(view: CompiledView, files: readonly LakeFile[], writePath: string, range: StateRange): Promise<number>
+  merge(view: CompiledView, files: readonly StateFile[], writePath: string, range: StateRange): Promise<number>
   /** place in `ranges` → how many rows of the files are in that range; places without any may be absent */
   rowsIn(
     view: CompiledView,
     files: readonly LakeFile[],
     ranges: readonly StateRange[],
   ): Promise<ReadonlyMap<number, number>>
-  /** The panes at which a written file is to be cut, so that its parts have about these bytes each; none: it is not that large. */
-  cuts(view: CompiledView, writtenPath: string, bytes: number): Promise<readonly number[]>
-  /** the rows of a written file in the range, in their order */
-  slice(writtenPath: string, range: StateRange, writePath: string): Promise<number>
+  /** The ranges into which a written file of this range is to be cut, so that each has about these bytes; only this one: it is not that large. */
+  parts(view: CompiledView, writtenPath: string, bytes: number, range: StateRange): Promise<readonly StateRange[]>
+  /**
+   * Writes the rows of a written file in each range, in their order, to a file of its own.
+   *
+   * @param scratchPath where a file may be written on the way
+   * @returns rows of each
+   */
+  cut(view: CompiledView, writtenPath: string, parts: readonly StatePart[], scratchPath: string): Promise<number[]>
+}
+
+/** A part of a file of states. */
+export interface StatePart {
+  readonly range: StateRange
+  readonly writePath: string
 }
 
 export class DuckDbCompute implements BatchCompute {
@@ -71,13 +84,13 @@ export class DuckDbCompute implements BatchCompute {
     return this.#write(view, view.mergeSql(all), writePath)
   }
 
-  merge(view: CompiledView, files: readonly LakeFile[], writePath: string, range: StateRange): Promise<number> {
-    const [first, ...later] = files.map(this.#resolve)
-    const counted = withinSql(readParquetSql([first!]), range)
+  merge(view: CompiledView, files: readonly StateFile[], writePath: string, range: StateRange): Promise<number> {
+    const [first, ...later] = files as readonly [StateFile, ...StateFile[]]
+    const counted = statesWithin(view, [first], range, this.#resolve)
     const states =
       later.length === 0
         ? view.mergeSql(counted)
-        : mergeTouchedSql(view, counted, withinSql(readParquetSql(later), range))
+        : mergeTouchedSql(view, counted, statesWithin(view, later, range, this.#resolve))
     return this.#write(view, states, writePath)
   }
 
@@ -88,14 +101,12 @@ export class DuckDbCompute implements BatchCompute {
   ): Promise<ReadonlyMap<number, number>> {
     const all = files.reduce((sum, { rows }) => sum + rows, 0)
     if (ranges.length === 1) return new Map([[0, all]])
-    const bounds = ranges.map(
-      ({ fromMs = Number.MIN_SAFE_INTEGER, beforeMs = Number.MAX_SAFE_INTEGER }, place) =>
-        `(${place}, ${fromMs}::BIGINT, ${beforeMs}::BIGINT)`,
-    )
-    const panes = `(SELECT pane, count(*) AS n FROM ${readParquetSql(files.map(this.#resolve))} GROUP BY pane)`
+    const [place, lower, upper] = boundsOf(view, ranges)
+    const bounds = ranges.map((range, at) => `(${at}, ${lower(range)}::BIGINT, ${upper(range)}::BIGINT)`)
+    const places = `(SELECT ${place} AS place_of, count(*) AS n FROM ${readParquetSql(files.map(this.#resolve))} GROUP BY 1)`
     const counts = await this.#connection.rows<{ place: number; n: number }>(
-      `SELECT place, sum(n)::BIGINT AS n FROM ${panes} AS panes JOIN (VALUES ${bounds.join(', ')}) AS bounds(place, lower, upper)
-        ON pane >= lower AND pane < upper GROUP BY place`,
+      `SELECT place, sum(n)::BIGINT AS n FROM ${places} AS places JOIN (VALUES ${bounds.join(', ')}) AS bounds(place, lower, upper)
+        ON place_of >= lower AND place_of < upper GROUP BY place`,
     )
     const rowsIn = new Map(counts.map(({ place, n }) => [place, Number(n)]))
     const counted = [...rowsIn.values()].reduce((sum, rows) => sum + rows, 0)
@@ -103,26 +114,71 @@ export class DuckDbCompute implements BatchCompute {
     throw new Error(`view '${view.name}': ${all} new states, but ${counted} in the ranges of its files`)
   }
 
-  async cuts(view: CompiledView, writtenPath: string, bytes: number): Promise<readonly number[]> {
-    if (view.time.kind !== 'panes') return []
+  async parts(
+    view: CompiledView,
+    writtenPath: string,
+    bytes: number,
+    range: StateRange,
+  ): Promise<readonly StateRange[]> {
+    if (view.time.kind !== 'panes' && keySlotSql(view.dimensions) === null) return [range]
     const path = quoteText(writtenPath)
     const [size] = await this.#connection.rows<{ rows: number; bytes: number }>(
       `SELECT (SELECT num_rows FROM parquet_file_metadata(${path}))::DOUBLE AS rows,
         (SELECT sum(total_compressed_size) FROM parquet_metadata(${path}))::DOUBLE AS bytes`,
     )
-    if (size!.rows === 0 || size!.bytes < 2 * bytes) return []
-    const rowsMax = Math.ceil(size!.rows / Math.floor(size!.bytes / bytes))
-    for (const grainMs of cutGrains(view.time.paneMs)) {
+    if (size!.rows === 0 || size!.bytes < 2 * bytes) return [range]
+    const number = Math.floor(size!.bytes / bytes)
+    if (view.time.kind !== 'panes') return cutSlots(range, number)
+    return cutRange(range, await this.#cuts(view.time.paneMs, path, Math.ceil(size!.rows / number)))
+  }
+
+  async #cuts(paneMs: number, path: string, rowsMax: number): Promise<readonly number[]> {
+    for (const grainMs of cutGrains(paneMs)) {
       const parts = await this.#connection.rows<{ first: number; most: number }>(cutsSql(path, grainMs, rowsMax))
-      const isFine = grainMs === view.time.paneMs || parts.every(({ most }) => most <= rowsMax)
+      const isFine = grainMs === paneMs || parts.every(({ most }) => most <= rowsMax)
       if (isFine) return parts.slice(1).map(({ first }) => Number(first))
     }
     return []
   }
 
-  slice(writtenPath: string, range: StateRange, writePath: string): Promise<number> {
-    const rows = withinSql(readParquetSql([writtenPath]), range)
-    return writeParquet(this.#connection, `SELECT * FROM ${rows}`, writePath, VIEW_ROW_GROUP_ROWS)
+  async cut(
+    view: CompiledView,
+    writtenPath: string,
+    parts: readonly StatePart[],
+    scratchPath: string,
+  ): Promise<number[]> {
+    const rows: number[] = []
+    const source =
+      view.time.kind === 'panes'
+        ? readParquetSql([writtenPath])
+        : await this.#slotted(view, writtenPath, parts, scratchPath)
+    for (const { range, writePath } of parts) {
+      const part =
+        view.time.kind === 'panes'
+          ? withinSql(view, source, range)
+          : `(SELECT * EXCLUDE (_slot) FROM ${source} WHERE ${conditionsSql('_slot', range.fromSlot, range.beforeSlot)})`
+      rows.push(await writeParquet(this.#connection, `SELECT * FROM ${part}`, writePath, VIEW_ROW_GROUP_ROWS))
+    }
+    return rows
+  }
+
+  /** The rows with their slots, part after part: so each part is read by its row groups alone, and the hash of a key is computed once. */
+  async #slotted(
+    view: CompiledView,
+    writtenPath: string,
+    parts: readonly StatePart[],
+    scratchPath: string,
+  ): Promise<string> {
+    const slots = `(SELECT *, ${keySlotSql(view.dimensions)} AS _slot FROM ${readParquetSql([writtenPath])})`
+    const edges = parts.map(({ range }) => range.fromSlot!)
+    const part = `len(list_filter([${edges.join(', ')}], lambda edge : edge <= _slot))`
+    await writeParquet(
+      this.#connection,
+      `SELECT * FROM ${slots} ORDER BY ${[part, ...keysOf(view)].join(', ')}`,
+      scratchPath,
+      VIEW_ROW_GROUP_ROWS,
+    )
+    return readParquetSql([scratchPath])
   }
 
   /** In the order of panes, then of keys: a query for either reads the row groups that can hold it, and skips the others. */
@@ -133,12 +189,52 @@ export class DuckDbCompute implements BatchCompute {
   }
 }
 
-function withinSql(relation: string, { fromMs, beforeMs }: StateRange): string {
-  const conditions = [
-    ...(fromMs === undefined ? [] : [`pane >= ${fromMs}::BIGINT`]),
-    ...(beforeMs === undefined ? [] : [`pane < ${beforeMs}::BIGINT`]),
+/** Relation of the states of the files in the range. Files that are in it as a whole need not be looked at. */
+export function statesWithin(
+  view: CompiledView,
+  files: readonly StateFile[],
+  range: StateRange,
+  resolve: ResolveFile,
+): string {
+  const own = files.filter((file) => isSameRange(rangeOf(file), range))
+  const others = files.filter((file) => !own.includes(file))
+  const parts = [
+    ...(own.length === 0 ? [] : [readParquetSql(own.map(resolve))]),
+    ...(others.length === 0 ? [] : [withinSql(view, readParquetSql(others.map(resolve)), range)]),
   ]
+  return parts.length === 1
+    ? parts[0]!
+    : `(${parts.map((part) => `SELECT * FROM ${part}`).join(' UNION ALL BY NAME ')})`
+}
+
+function withinSql(
+  view: CompiledView,
+  relation: string,
+  { fromMs, beforeMs, fromSlot, beforeSlot }: StateRange,
+): string {
+  const conditions = [
+    conditionsSql('pane', fromMs, beforeMs),
+    fromSlot === undefined ? '' : conditionsSql(keySlotSql(view.dimensions)!, fromSlot, beforeSlot),
+  ].filter((condition) => condition !== '')
   return conditions.length === 0 ? relation : `(SELECT * FROM ${relation} WHERE ${conditions.join(' AND ')})`
+}
+
+function conditionsSql(value: string, from: number | undefined, before: number | undefined): string {
+  const conditions = [
+    ...(from === undefined ? [] : [`${value} >= ${from}::BIGINT`]),
+    ...(before === undefined ? [] : [`${value} < ${before}::BIGINT`]),
+  ]
+  return conditions.join(' AND ')
+}
+
+type BoundOf = (range: StateRange) => number
+
+/** By what rows are placed in ranges, and the bounds of these. */
+function boundsOf(view: CompiledView, ranges: readonly StateRange[]): [place: string, lower: BoundOf, upper: BoundOf] {
+  if (ranges.some(({ fromSlot }) => fromSlot !== undefined))
+    return [keySlotSql(view.dimensions)!, ({ fromSlot }) => fromSlot!, ({ beforeSlot }) => beforeSlot!]
+  const { MIN_SAFE_INTEGER, MAX_SAFE_INTEGER } = Number
+  return ['pane', ({ fromMs = MIN_SAFE_INTEGER }) => fromMs, ({ beforeMs = MAX_SAFE_INTEGER }) => beforeMs]
 }
 
 /** Each part's first time, and the most rows of one grain in it. */

@@ -67,6 +67,12 @@ export const BY_MINUTE = {
 } as const satisfies ViewDefinition
 export const SMALL_FILE_BYTES = 4_000
 
+/** A view without panes of one key for each `perKey` events; as many without a country as with one of the others. */
+export const byKey = (perKey: number): ViewDefinition => ({
+  dimensions: { key: `id // ${perKey}`, country: 'country' },
+  measures: { answers: count(), guests: sum('guests') },
+})
+
 /** A dictionary store in memory; each `set` is a new version. */
 export class FakeDictionary implements DictionaryStore {
   readonly #versions = new Map<string, { version: string; entries: DictionaryEntry[] }>()

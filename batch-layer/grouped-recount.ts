@@ -103,12 +103,12 @@ export class GroupedCompute implements BatchCompute {
     return this.#own.rowsIn(...of)
   }
 
-  cuts(...of: Parameters<BatchCompute['cuts']>): ReturnType<BatchCompute['cuts']> {
-    return this.#own.cuts(...of)
+  parts(...of: Parameters<BatchCompute['parts']>): ReturnType<BatchCompute['parts']> {
+    return this.#own.parts(...of)
   }
 
-  slice(...of: Parameters<BatchCompute['slice']>): Promise<number> {
-    return this.#own.slice(...of)
+  cut(...of: Parameters<BatchCompute['cut']>): ReturnType<BatchCompute['cut']> {
+    return this.#own.cut(...of)
   }
 }
 

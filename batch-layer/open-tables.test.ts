@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import type { Lake } from '#storage/lake/lake.ts'
+import { isOfSlots } from '#storage/lake/state-ranges.ts'
 import type { TablePlace } from '#storage/lake/table-place.ts'
-import { BatchFixture, BY_MINUTE, definition, PARTITIONS, SMALL_FILE_BYTES } from './batch-fixture.ts'
+import { BatchFixture, BY_MINUTE, byKey, definition, PARTITIONS, SMALL_FILE_BYTES } from './batch-fixture.ts'
 import { compactSegments } from './compact.ts'
 import { rollback } from './rollback.ts'
 
@@ -170,22 +171,28 @@ test('a file of a view is there for the grace of readers after it left the table
   expect(earlier.some(existsSync)).toBe(false)
 })
 
-test('a view that was cut by panes has a file for each range, and only touched ones are written again', async () => {
-  await batch.redefine({ ...definition, views: { by_minute: BY_MINUTE }, tables: 'delta' })
+test('a view that was cut has a file for each range, and only touched ones are written again', async () => {
+  const views = { by_minute: BY_MINUTE, by_key: byKey(4) }
+  await batch.redefine({ ...definition, views, tables: 'delta' })
   await batch.land(0, 40_000)
   await run('full', { stateFileBytes: SMALL_FILE_BYTES })
-  const earlier = files('tables/by_minute')
-  expect(earlier.length).toBeGreaterThan(3)
+  for (const view of Object.keys(views)) expect(files(`tables/${view}`).length).toBeGreaterThan(3)
   await batch.land(0, 20)
   await run('incremental', { stateFileBytes: SMALL_FILE_BYTES })
-  const [, second] = versions('tables/by_minute')
-  expect(second!.removed).toHaveLength(1)
-  const view = batch.dataset.views.get('by_minute')!
+  expect(versions('tables/by_minute')[1]!.removed).toHaveLength(1)
+  const { by_key } = (await batch.lake.current())!.views
+  expect(by_key!.files.filter((file) => !isOfSlots(file))).toHaveLength(1)
   const raw = `(SELECT * FROM read_parquet([${files().map(quoteText).join(', ')}]))`
-  const counted = `SELECT id, make_timestamp(pane * 1000) AS pane, answers, guests FROM (${view.recountSql(raw)})`
-  const table = `SELECT id, pane, answers, guests FROM read_parquet([${files('tables/by_minute').map(quoteText).join(', ')}])`
-  expect(await batch.connection.rows(`(${counted}) EXCEPT ALL (${table})`)).toEqual([])
-  expect(await batch.connection.rows(`(${table}) EXCEPT ALL (${counted})`)).toEqual([])
+  for (const [name, columns] of [
+    ['by_minute', 'id, make_timestamp(pane * 1000) AS pane, answers, guests'],
+    ['by_key', 'key, country, answers, guests'],
+  ] as const) {
+    const counted = `SELECT ${columns} FROM (${batch.dataset.views.get(name)!.recountSql(raw)})`
+    const names = columns.replace('make_timestamp(pane * 1000) AS ', '')
+    const table = `SELECT ${names} FROM read_parquet([${files(`tables/${name}`).map(quoteText).join(', ')}])`
+    const wrong = `(FROM (${counted}) EXCEPT ALL FROM (${table})) UNION ALL (FROM (${table}) EXCEPT ALL FROM (${counted}))`
+    expect(await batch.connection.rows(wrong)).toEqual([])
+  }
 })
 
 /** A lake whose process dies around the nth effect on its tables; null: it has not died yet. */

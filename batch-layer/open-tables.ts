@@ -13,12 +13,19 @@ import type { GenerationManifest, StateFile } from '#storage/lake/generation-man
 import type { Lake } from '#storage/lake/lake.ts'
 import { randomName } from '#storage/lake/local/durable-files.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { isSameRange, rangeOf, rangesOf } from '#storage/lake/state-ranges.ts'
+import {
+  ALL_STATES,
+  filesWithin,
+  isOfSlots,
+  isSameRange,
+  rangesOf,
+  type StateRange,
+} from '#storage/lake/state-ranges.ts'
 import type { TablePlace } from '#storage/lake/table-place.ts'
-import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { DeltaLog, type TableFile, type TableState } from '#storage/tables/delta-log.ts'
 import { deltaSchema, storableType } from '#storage/tables/delta-schema.ts'
 import type { Emit } from '#telemetry/emit.ts'
+import { statesWithin } from './batch-compute.ts'
 import { ORPHAN_GRACE_MS, READERS_GRACE_MS } from './retention.ts'
 import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
@@ -158,12 +165,7 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
   const log = new DeltaLog(lake.tables(), folder, connection)
   const before = await log.read()
   const there = new Map([...before.files.values()].map((file) => [file.source, file]))
-  const parts = rangesOf(states.files).map((range) =>
-    partOf(
-      view,
-      states.files.filter((file) => isSameRange(rangeOf(file), range)),
-    ),
-  )
+  const parts = partsOf(view, states.files)
   const lacking = parts.find(({ source }) => !there.has(source))
   const schema =
     lacking === undefined ? before.schema! : deltaSchema((await presentedPart(options, view, lacking)).columns)
@@ -188,12 +190,20 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
 /** What one file of a view's table is made from. */
 interface TablePart {
   readonly files: readonly StateFile[]
+  readonly range: StateRange
   readonly source: string
 }
 
-function partOf(view: CompiledView, files: readonly StateFile[]): TablePart {
-  const made = [files.map(({ sha256 }) => sha256), view.hash, presentedSql(view, 'states')]
-  return { files, source: createHash('sha256').update(JSON.stringify(made)).digest('hex') }
+/** One for each range; files of all keys, which a run added, are part of each. */
+function partsOf(view: CompiledView, files: readonly StateFile[]): TablePart[] {
+  const ranges = rangesOf(files)
+  const isCut = files.some(isOfSlots)
+  return ranges.flatMap((range) => {
+    if (isCut && isSameRange(range, ALL_STATES)) return []
+    const own = filesWithin(files, range)
+    const made = [own.map(({ sha256 }) => sha256), isCut ? range : null, view.hash, presentedSql(view, 'states')]
+    return { files: own, range, source: createHash('sha256').update(JSON.stringify(made)).digest('hex') }
+  })
 }
 
 function presentedSql(view: CompiledView, states: string): string {
@@ -203,10 +213,11 @@ function presentedSql(view: CompiledView, states: string): string {
 async function presentedPart(
   { lake, connection }: OpenTablesOptions,
   view: CompiledView,
-  { files }: TablePart,
+  { files, range }: TablePart,
 ): Promise<Storable> {
   await lake.check(files)
-  return storable(connection, presentedSql(view, readParquetSql(files.map((file) => lake.resolve(file)))))
+  const states = statesWithin(view, files, range, (file) => lake.resolve(file))
+  return storable(connection, presentedSql(view, states))
 }
 
 async function writePart(

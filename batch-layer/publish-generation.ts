@@ -4,6 +4,7 @@ import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
 import { gapsIn, unconvertedOf } from '#storage/lake/segment-manifest.ts'
+import { isOfSlots } from '#storage/lake/state-ranges.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
@@ -155,7 +156,7 @@ function describeGeneration(
   const sum = (of: (segment: RunPlan['all'][number]) => number): number =>
     plan.all.reduce((total, segment) => total + of(segment), 0)
   return {
-    format: 4,
+    format: Object.values(views).some(({ files }) => files.some(isOfSlots)) ? 5 : 4,
     dataset: dataset.name,
     id,
     log: logIdentity,

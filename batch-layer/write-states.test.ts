@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { count, countDistinct, type DatasetDefinition } from '#core/definition.ts'
 import { type GenerationManifest, RANGE_FILES_MAX, type StateFile } from '#storage/lake/generation-manifest.ts'
-import { coverAllPanes, rangesOf } from '#storage/lake/state-ranges.ts'
-import { definition as answers, BatchFixture, BY_MINUTE, SMALL_FILE_BYTES } from './batch-fixture.ts'
+import { coverAllStates, isOfSlots, rangesOf } from '#storage/lake/state-ranges.ts'
+import { definition as answers, BatchFixture, BY_MINUTE, byKey, SMALL_FILE_BYTES } from './batch-fixture.ts'
 
 const definition: DatasetDefinition = {
   ...answers,
@@ -23,12 +23,12 @@ afterEach(() => batch.close())
 const run = async (mode: 'full' | 'incremental'): Promise<GenerationManifest> =>
   (await batch.run({ mode, stateFileBytes: SMALL_FILE_BYTES }))!
 
-const filesOf = ({ views }: GenerationManifest): readonly StateFile[] => views.by_minute!.files
+const filesOf = ({ views }: GenerationManifest, view = 'by_minute'): readonly StateFile[] => views[view]!.files
 
 /** What a run wrote: the files that its base does not name. */
-function writtenBy(next: GenerationManifest, base: GenerationManifest): StateFile[] {
-  const known = new Set(filesOf(base).map(({ path }) => path))
-  return filesOf(next).filter(({ path }) => !known.has(path))
+function writtenBy(next: GenerationManifest, base: GenerationManifest, view?: string): StateFile[] {
+  const known = new Set(filesOf(base, view).map(({ path }) => path))
+  return filesOf(next, view).filter(({ path }) => !known.has(path))
 }
 
 test('what an incremental run writes does not grow with the history', async () => {
@@ -50,6 +50,33 @@ test('what an incremental run writes does not grow with the history', async () =
   expect(ranges[1]).toBeGreaterThan(5 * ranges[0]!)
   expect(written.map(({ length }) => length)).toEqual([expect.any(Number), expect.any(Number)])
   for (const { length } of written) expect(length).toBeLessThanOrEqual(2)
+})
+
+test('of a view without panes, new keys are gathered in one file however many there are, and distributed when that is large', async () => {
+  await batch.redefine({ ...definition, views: { by_key: byKey(5) } })
+  const bytesOf = (files: readonly StateFile[]): number => files.reduce((total, { bytes }) => total + bytes, 0)
+  const ranges: number[] = []
+  for (const events of [20_000, 80_000]) {
+    await batch.land(0, events)
+    const full = await run('full')
+    expect(full.format).toBe(5)
+    ranges.push(rangesOf(filesOf(full, 'by_key')).length)
+    await batch.land(0, events / 100)
+    const next = await run('incremental')
+    await batch.expectRecount(next)
+    const written = writtenBy(next, full, 'by_key')
+    expect(written.map(({ range }) => range)).toEqual([undefined])
+    expect(written[0]!.bytes).toBeLessThan(bytesOf(filesOf(full, 'by_key')) / 10)
+  }
+  expect(ranges[0]).toBeGreaterThan(3)
+  expect(ranges[1]).toBeGreaterThan(3 * ranges[0]!)
+  // As much as two files have is distributed.
+  await batch.land(1, 10_000)
+  const distributed = await run('incremental')
+  await batch.expectRecount(distributed)
+  expect(filesOf(distributed, 'by_key').every(isOfSlots)).toBe(true)
+  for (const own of Map.groupBy(filesOf(distributed, 'by_key'), ({ range }) => range!.fromSlot).values())
+    expect(own.length).toBeLessThanOrEqual(RANGE_FILES_MAX)
 })
 
 test('late events are written to the ranges of their panes, and the others are referred to', async () => {
@@ -83,9 +110,11 @@ test('whatever is landed and run, in any order, the states are the recount and t
           await batch.land(partition, rows)
           const generation = await run(mode)
           await batch.expectRecount(generation)
-          expect(coverAllPanes(filesOf(generation))).toBe(true)
-          for (const own of Map.groupBy(filesOf(generation), ({ range }) => range?.fromMs).values())
-            expect(own.length).toBeLessThanOrEqual(RANGE_FILES_MAX)
+          for (const view of ['by_minute', 'by_id']) {
+            expect(coverAllStates(filesOf(generation, view))).toBe(true)
+            const ranges = Map.groupBy(filesOf(generation, view), ({ range }) => JSON.stringify(range))
+            for (const own of ranges.values()) expect(own.length).toBeLessThanOrEqual(RANGE_FILES_MAX)
+          }
         }
       })
       .afterEach(async () => {

@@ -1,12 +1,13 @@
 /**
  * Writes what a run changes of a view's states. Files are cut by ranges of panes: a range that nothing new falls into is referred to as
- * it is, and a range that has grown too large is cut when its states are written whole.
+ * it is, and a range that has grown too large is cut when its states are written whole. A view without panes is cut by keys: because new
+ * states have keys of all ranges, they are gathered in files of all keys first, and distributed when these have become large.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { RANGE_FILES_MAX, type StateFile, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
-import { ALL_PANES, cutRange, isSameRange, rangeOf, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
+import { ALL_STATES, isOfSlots, isSameRange, rangeOf, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
 import { rowFiles } from '#storage/lake/typed-rows.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
@@ -40,13 +41,23 @@ async function recount(
   signal?.throwIfAborted()
   const draft = await staged.stageFile('states', view.name)
   const rows = await compute.recount(view, plan.all, kept, draft.writePath)
-  return finishWhole(writing, view, draft, rows, ALL_PANES, 1)
+  return finishWhole(writing, view, draft, rows, ALL_STATES, 1)
 }
 
 async function extend(
   writing: StatesWriting,
   view: CompiledView,
   { base, added }: Extract<ViewPlan, { kind: 'extend' }>,
+): Promise<PendingFile[]> {
+  if (base.some(isOfSlots)) return extendKeys(writing, view, base, added)
+  return extendRanges(writing, view, base, added)
+}
+
+async function extendRanges(
+  writing: StatesWriting,
+  view: CompiledView,
+  base: readonly StateFile[],
+  added: readonly StateFile[],
 ): Promise<PendingFile[]> {
   const { lake, compute, signal } = writing
   const ranges = rangesOf(base)
@@ -66,10 +77,27 @@ async function extend(
   return files
 }
 
+/** A run adds one file of all keys, until these together are as large as what is cut. */
+async function extendKeys(
+  writing: StatesWriting,
+  view: CompiledView,
+  base: readonly StateFile[],
+  added: readonly LakeFile[],
+): Promise<PendingFile[]> {
+  const [cut, whole] = [base.filter(isOfSlots), base.filter((file) => !isOfSlots(file))]
+  const bytesAdded = sum(added.map(({ bytes }) => bytes))
+  if (added.length > 0 && sum(whole.map(({ bytes }) => bytes)) + bytesAdded >= 2 * writing.stateFileBytes)
+    return extendRanges(writing, view, cut, [...whole, ...added])
+  const { kept, merged } = added.length === 0 ? { kept: whole, merged: [] } : extendPlan(whole, bytesAdded)
+  const files = [...cut, ...kept].map((file) => pending(writing.staged.refer('states', view.name, file)))
+  if (added.length === 0) return files
+  return [...files, ...(await merge(writing, view, [...merged, ...added], ALL_STATES, true, [ALL_STATES]))]
+}
+
 async function merge(
   writing: StatesWriting,
   view: CompiledView,
-  merged: readonly LakeFile[],
+  merged: readonly StateFile[],
   range: StateRange,
   isPart: boolean,
   ranges: readonly StateRange[],
@@ -92,21 +120,22 @@ async function finishWhole(
   ranges: number,
 ): Promise<PendingFile[]> {
   const { compute, staged, stateFileBytes, signal } = writing
-  const cuts = await compute.cuts(view, draft.writePath, stateFileBytes)
-  if (cuts.length === 0 || (ranges + cuts.length) * RANGE_FILES_MAX > VIEW_FILES_MAX)
+  const parts = await compute.parts(view, draft.writePath, stateFileBytes, range)
+  if (parts.length < 2 || (ranges + parts.length) * RANGE_FILES_MAX > VIEW_FILES_MAX)
     return [finish(draft, rows, range)]
-  const files: PendingFile[] = []
-  for (const part of cutRange(range, cuts)) {
-    signal?.throwIfAborted()
-    const slice = await staged.stageFile('states', view.name)
-    files.push(finish(slice, await compute.slice(draft.writePath, part, slice.writePath), part))
-  }
+  const slices: { readonly range: StateRange; readonly draft: StagedFile }[] = []
+  for (const part of parts) slices.push({ range: part, draft: await staged.stageFile('states', view.name) })
+  const scratch = await staged.stageFile('states', view.name)
+  signal?.throwIfAborted()
+  const written = slices.map(({ range, draft: { writePath } }) => ({ range, writePath }))
+  const rowsOf = await compute.cut(view, draft.writePath, written, scratch.writePath)
+  await scratch.discard()
   await draft.discard()
-  return files
+  return slices.map((slice, place) => finish(slice.draft, rowsOf[place]!, slice.range))
 }
 
 function finish(staged: StagedFile, rows: number, range: StateRange): PendingFile {
-  return pending(staged.finish(rows).then((file) => (isSameRange(range, ALL_PANES) ? file : { ...file, range })))
+  return pending(staged.finish(rows).then((file) => (isSameRange(range, ALL_STATES) ? file : { ...file, range })))
 }
 
 /** Its failure is seen by who waits for all of them. */

@@ -6,7 +6,7 @@ import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { hasPanes, keyNames } from '#core/view-time.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { ALL_PANES, type StateRange } from '#storage/lake/state-ranges.ts'
+import { ALL_STATES, type StateRange } from '#storage/lake/state-ranges.ts'
 
 /** before every time that there is, epoch ms */
 export const BEGINNING_MS = -8_640_000_000_000_000
@@ -22,7 +22,7 @@ export interface Slice {
 
 /** The panes whose states and rows a verification reads; all of them, where it is not of a slice. */
 export function panesOf(slice: Slice | null): StateRange {
-  return slice?.panes ?? ALL_PANES
+  return slice?.panes ?? ALL_STATES
 }
 
 /**

@@ -4,7 +4,7 @@ import { keyNames } from '#core/view-time.ts'
 import { uncountedOf } from '#serving/answers/counts-from.ts'
 import { BoundValues, stateFiles, statesSql } from '#serving/answers/merged-sql.ts'
 import { type ServedDataset, type Snapshot, SnapshotError, takeSnapshot } from '#serving/answers/snapshot.ts'
-import { ALL_PANES, type StateRange } from '#storage/lake/state-ranges.ts'
+import { ALL_STATES, type StateRange } from '#storage/lake/state-ranges.ts'
 import type { MergedSnapshot } from '#verification/verify-dataset.ts'
 
 const TRIES_MAX = 20
@@ -14,7 +14,7 @@ const TRIES_MAX = 20
  * @param panes files of generations that can hold none of these are not read
  * @throws SnapshotError, LakeError
  */
-export async function mergedSnapshot(served: ServedDataset, panes: StateRange = ALL_PANES): Promise<MergedSnapshot> {
+export async function mergedSnapshot(served: ServedDataset, panes: StateRange = ALL_STATES): Promise<MergedSnapshot> {
   const snapshot = await wholeSnapshot(served)
   for (const view of served.dataset.views.values()) await served.lake.check(stateFiles(view, snapshot, panes))
   return {

@@ -110,7 +110,8 @@ function isDecimal(value: string, precision: number, scale: number): boolean {
   return match !== null && match[1]!.length <= precision - scale && (match[2]?.length ?? 0) <= scale
 }
 
-function typedSql(type: string, value: string, bound: BoundValues): string {
+/** A checked value of a filter, in the column's type. */
+export function typedSql(type: string, value: string, bound: BoundValues): string {
   if (type === 'TIMESTAMP') return `make_timestamp(${bound.bind(timeTextUs(value)!)}::BIGINT)`
   return `CAST(${bound.bind(value)}::VARCHAR AS ${type})`
 }

@@ -7,7 +7,7 @@ import { statesFromJsonSql } from '#core/state-json.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
-import { ALL_PANES, filesWithin, type StateRange } from '#storage/lake/state-ranges.ts'
+import { ALL_STATES, filesWithin, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from './bound-values.ts'
 import { filterSql } from './filter-sql.ts'
@@ -38,7 +38,7 @@ export function statesSql(
   lake: Lake,
   bound: BoundValues,
   table: string | null = null,
-  panes: StateRange = ALL_PANES,
+  panes: StateRange = ALL_STATES,
 ): string {
   const columns = view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
   const files = stateFiles(view, snapshot, panes).map((file) => lake.resolve(file))
@@ -58,7 +58,7 @@ export function statesSql(
 export function stateFiles(
   view: CompiledView,
   snapshot: Pick<Snapshot, 'generation' | 'segments'>,
-  panes: StateRange = ALL_PANES,
+  panes: StateRange = ALL_STATES,
 ): LakeFile[] {
   return [...filesWithin(generationFilesOf(view, snapshot), panes), ...closedFilesOf(view, snapshot)]
 }

@@ -4,6 +4,7 @@ import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
+import type { StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerColumns, memberSql } from './answer-columns.ts'
@@ -17,6 +18,7 @@ import { earlierPeriod } from './earlier-period.ts'
 import { engineSteps } from './engine-profile.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
 import { rowsSource } from './grouped-states-sql.ts'
+import { keyAsked } from './key-asked.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import {
   answerSql,
@@ -149,7 +151,7 @@ export async function profileStates(
   return engineSteps(connection, `SELECT ${textSql(rows)} FROM (${rows.sql}) ORDER BY _n`, at.bound.parameters)
 }
 
-/** The view's states of the panes in the files and the speed store. @throws NeedsBackfillError, PartialsCompactedError, LakeError */
+/** The view's states of the panes, and of the key where there is one, in the files and the speed store. @throws NeedsBackfillError, PartialsCompactedError, LakeError */
 export async function statesOf(
   served: ServedDataset,
   plan: QueryPlan,
@@ -157,18 +159,19 @@ export async function statesOf(
   connection: EngineConnection,
   panes: PaneRange,
 ): Promise<StatesAt> {
+  const asked: StateRange = { ...panes, ...(await keyAsked(plan, snapshot, connection)) }
   const pins = Object.entries(snapshot.generation?.dictionaries ?? {})
   const views = viewsOf(plan)
   const [view] = views
   await served.lake.check([
-    ...views.flatMap((view) => stateFiles(view, snapshot, panes)),
+    ...views.flatMap((view) => stateFiles(view, snapshot, asked)),
     ...pins.map(([, pin]) => pin.file),
   ])
   const bound = new BoundValues()
   const sql =
     plan.sides === null
-      ? statesSql(view!, snapshot, served.lake, bound, await openTable(connection, view!, snapshot), panes)
-      : new Map(views.map((view) => [view.name, statesSql(view, snapshot, served.lake, bound, null, panes)]))
+      ? statesSql(view!, snapshot, served.lake, bound, await openTable(connection, view!, snapshot), asked)
+      : new Map(views.map((view) => [view.name, statesSql(view, snapshot, served.lake, bound, null, asked)]))
   const dictionaries = new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
   return { snapshot, sql, bound, dictionaries, newestPane: new NewestPane() }
 }

@@ -7,7 +7,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
-import { ALL_PANES, filesWithin, rangeOf, type StateRange } from '#storage/lake/state-ranges.ts'
+import { ALL_STATES, filesWithin, rangeOf, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { BoundValues } from '../answers/bound-values.ts'
 import { closedFilesOf, generationFilesOf } from '../answers/merged-sql.ts'
@@ -94,7 +94,7 @@ export class ViewHead {
    *
    * @param panes files that cannot hold any of these are left out
    */
-  sql(bound: BoundValues, panes: StateRange = ALL_PANES): string {
+  sql(bound: BoundValues, panes: StateRange = ALL_STATES): string {
     return this.relationOf([...this.resident(bound), ...this.inFiles([], panes)])
   }
 
@@ -104,7 +104,7 @@ export class ViewHead {
   }
 
   /** SELECTs of the state rows in files of the lake, and in further files. */
-  inFiles(further: readonly string[] = [], panes: StateRange = ALL_PANES): readonly string[] {
+  inFiles(further: readonly string[] = [], panes: StateRange = ALL_STATES): readonly string[] {
     const within = filesWithin(this.#parts.paths, panes)
     const paths = [...within.map(({ path }) => path), ...further]
     return paths.length === 0 ? [] : [`SELECT ${namesOf(this.#parts.columns)} FROM ${readParquetSql(paths)}`]

@@ -7,7 +7,7 @@ import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { hasPanes } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import { ALL_PANES, type StateRange } from '#storage/lake/state-ranges.ts'
+import { ALL_STATES, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { enrichedSql } from '../answers/lookup-sql.ts'
@@ -38,7 +38,7 @@ export async function mergedStates(
   source: SnapshotSource,
   view: CompiledView,
   bound: BoundValues,
-  panes: StateRange = ALL_PANES,
+  panes: StateRange = ALL_STATES,
 ): Promise<string> {
   const { served, snapshot, connection } = source
   const pins = Object.values(snapshot.generation?.dictionaries ?? {})
@@ -70,7 +70,7 @@ export async function viewSource(
   panes: readonly number[] | null,
 ): Promise<RowSource> {
   const bound = new BoundValues()
-  const all = await mergedStates(source, view, bound, panes === null ? ALL_PANES : rangeAround(panes))
+  const all = await mergedStates(source, view, bound, panes === null ? ALL_STATES : rangeAround(panes))
   const states =
     panes === null ? all : `(SELECT * FROM ${all} WHERE pane IN (SELECT unnest(${numbersSql(panes, bound)})))`
   const grain = hasPanes(view) ? { grain: view.time.paneGrain } : {}

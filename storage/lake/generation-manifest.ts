@@ -13,13 +13,13 @@ export interface DictionaryPin {
   readonly unknownByLookup?: Readonly<Record<string, number>>
 }
 
-/** Maximum number of files of one range of a view's panes; bounds what an answer has to read and merge. */
+/** Maximum number of files of one range of a view's states; bounds what an answer has to read and merge. */
 export const RANGE_FILES_MAX = 8
 
 /** Maximum number of files of one view of a generation: beyond that, ranges grow and are not cut any more. */
 export const VIEW_FILES_MAX = 8_192
 
-/** A file of states, and which panes it can hold; without a range: any. */
+/** A file of states, and which it can hold; without a range: any. */
 export interface StateFile extends LakeFile {
   readonly range?: StateRange
 }
@@ -34,8 +34,11 @@ export interface ViewStates {
 }
 
 export interface GenerationManifest {
-  /** 4: its files are named by their content, and other generations may name them, too; before, each generation had files of its own */
-  readonly format: 2 | 3 | 4
+  /**
+   * 5: files of a view are cut by keys. 4: its files are named by their content, and other generations may name them, too; before, each
+   * generation had files of its own
+   */
+  readonly format: 2 | 3 | 4 | 5
   readonly dataset: string
   /** g000001, g000002, … */
   readonly id: string

@@ -8,10 +8,10 @@ import { type GenerationManifest, VIEW_FILES_MAX } from './generation-manifest.t
 import { LakeError } from './lake-error.ts'
 import { isGenerationId } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
-import { coverAllPanes } from './state-ranges.ts'
+import { coverAllStates } from './state-ranges.ts'
 
 const SEGMENT_FORMATS = [1, 2]
-const GENERATION_FORMATS = [2, 3, 4]
+const GENERATION_FORMATS = [2, 3, 4, 5]
 
 const count = z.int().min(0)
 const file = z.strictObject({
@@ -25,7 +25,12 @@ const file = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 })
 const stateFile = file.extend({
-  range: z.strictObject({ fromMs: z.int().optional(), beforeMs: z.int().optional() }).optional(),
+  range: z
+    .strictObject({
+      ...{ fromMs: z.int().optional(), beforeMs: z.int().optional() },
+      ...{ fromSlot: z.int().optional(), beforeSlot: z.int().optional() },
+    })
+    .optional(),
 })
 const uncounted = z.strictObject({ offset: count, timeMaxMs: z.int().nullable() })
 const versionedFile = z.strictObject({ hash: z.string().min(1), file, since: uncounted.optional() })
@@ -83,7 +88,7 @@ function isSummaryWhole({ format, kind, replaces, events, raw, deadLetterFile }:
 }
 
 const generation: z.ZodType<GenerationManifest> = z.strictObject({
-  format: z.union([z.literal(2), z.literal(3), z.literal(4)]),
+  format: z.union([z.literal(2), z.literal(3), z.literal(4), z.literal(5)]),
   dataset: z.string().min(1),
   id: generationName,
   log: z.string().min(1),
@@ -101,7 +106,7 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
         .array(stateFile)
         .min(1)
         .max(VIEW_FILES_MAX)
-        .refine(coverAllPanes, 'their ranges must cover every pane once'),
+        .refine(coverAllStates, 'their ranges must cover every state once'),
       since: z.array(uncounted).optional(),
     }),
   ),

@@ -1,43 +1,56 @@
 /**
- * Which panes a file of states can hold. The ranges of a view's files are equal or apart, and together they cover all of time: a pane's
- * states are in the files of one range.
+ * Which states a file can hold: those of a range of panes or, in a view without panes, of a range of slots of keys. The ranges of a view's
+ * files are equal or apart, and together they cover all of time or all keys. Where files are cut by keys, there may also be some of all keys: what recent
+ * runs added.
  */
+import { KEY_SLOTS } from '#core/key-slots.ts'
 
-/** Half-open, by the beginning of a pane, epoch ms; without a bound it has no end there. */
+/** Half-open; without a bound it has no end there. */
 export interface StateRange {
+  /** by the beginning of a pane, epoch ms */
   readonly fromMs?: number
   readonly beforeMs?: number
+  /** by the slot of a key (core/key-slots.ts); a range of slots has both bounds */
+  readonly fromSlot?: number
+  readonly beforeSlot?: number
 }
 
 interface Ranged {
   readonly range?: StateRange
 }
 
-/** The range of a file that does not name one: all of time, as in views without panes. */
-export const ALL_PANES: StateRange = {}
+/** The range of a file that does not name one: everything. */
+export const ALL_STATES: StateRange = {}
+const ALL_SLOTS = { fromSlot: 0, beforeSlot: KEY_SLOTS }
 
 export function rangeOf({ range }: Ranged): StateRange {
-  return range ?? ALL_PANES
+  return range ?? ALL_STATES
 }
 
-/** The distinct ranges of a view's files, oldest first. */
+export function isOfSlots(file: Ranged): boolean {
+  return file.range?.fromSlot !== undefined
+}
+
+/** The distinct ranges of a view's files, lowest first. */
 export function rangesOf(files: readonly Ranged[]): StateRange[] {
-  const distinct = new Map(files.map(rangeOf).map((range) => [startOf(range), range]))
-  return [...distinct].sort(([one], [other]) => one - other).map(([, range]) => range)
+  const distinct = new Map(files.map(rangeOf).map((range) => [keyOf(range), range]))
+  return [...distinct.values()].sort(
+    (one, other) => compare(panesOf(one).from, panesOf(other).from) || slotsOf(one).from - slotsOf(other).from,
+  )
 }
 
 export function isSameRange(one: StateRange, other: StateRange): boolean {
-  return one.fromMs === other.fromMs && one.beforeMs === other.beforeMs
+  return keyOf(one) === keyOf(other)
 }
 
-/** Whether a file of this range can hold panes that are asked for. */
+/** Whether a file of this range can hold states that are asked for. */
 export function overlaps(one: StateRange, other: StateRange): boolean {
-  return startOf(one) < endOf(other) && startOf(other) < endOf(one)
+  return meet(panesOf(one), panesOf(other)) && meet(slotsOf(one), slotsOf(other))
 }
 
-/** The files that can hold panes that are asked for. */
-export function filesWithin<File extends Ranged>(files: readonly File[], panes: StateRange): File[] {
-  return files.filter((file) => overlaps(rangeOf(file), panes))
+/** The files that can hold states that are asked for. */
+export function filesWithin<File extends Ranged>(files: readonly File[], asked: StateRange): File[] {
+  return files.filter((file) => overlaps(rangeOf(file), asked))
 }
 
 /** The parts of a range between the panes at which it is cut. */
@@ -48,18 +61,69 @@ export function cutRange(range: StateRange, cuts: readonly number[]): StateRange
   })
 }
 
-/** Whether every pane is in exactly one of the ranges. */
-export function coverAllPanes(files: readonly Ranged[]): boolean {
-  const ranges = rangesOf(files)
-  const isOneOfThem = files.every((file) => ranges.some((range) => isSameRange(range, rangeOf(file))))
-  const edges = ranges.every((range, place) => endOf(range) === startOf(ranges[place + 1] ?? { fromMs: Infinity }))
-  return isOneOfThem && edges && startOf(ranges[0] ?? ALL_PANES) === -Infinity
+/** A range of slots in about so many even parts. */
+export function cutSlots(range: StateRange, parts: number): StateRange[] {
+  const { fromSlot, beforeSlot } = { ...ALL_SLOTS, ...range }
+  const number = Math.max(1, Math.min(parts, beforeSlot - fromSlot))
+  const edge = (place: number): number => fromSlot + Math.round(((beforeSlot - fromSlot) * place) / number)
+  return Array.from({ length: number }, (_, place) => ({ fromSlot: edge(place), beforeSlot: edge(place + 1) }))
 }
 
-function startOf({ fromMs = -Infinity }: StateRange): number {
-  return fromMs
+/** Whether every state is in exactly one of the ranges; besides those of slots, files may have all keys. */
+export function coverAllStates(files: readonly Ranged[]): boolean {
+  const ofSlots = files.filter(isOfSlots)
+  if (ofSlots.length === 0)
+    return coverAxis(
+      files.map((file) => panesOf(rangeOf(file))),
+      -Infinity,
+      Infinity,
+    )
+  const isWhole = files.every((file) => isOfSlots(file) || isSameRange(rangeOf(file), ALL_STATES))
+  const isOfOneAxis = ofSlots.every(({ range }) => range!.beforeSlot !== undefined && isAllPanes(range!))
+  return (
+    isWhole &&
+    isOfOneAxis &&
+    coverAxis(
+      ofSlots.map((file) => slotsOf(rangeOf(file))),
+      0,
+      KEY_SLOTS,
+    )
+  )
 }
 
-function endOf({ beforeMs = Infinity }: StateRange): number {
-  return beforeMs
+interface Span {
+  readonly from: number
+  readonly before: number
+}
+
+function panesOf({ fromMs = -Infinity, beforeMs = Infinity }: StateRange): Span {
+  return { from: fromMs, before: beforeMs }
+}
+
+function slotsOf({ fromSlot = 0, beforeSlot = KEY_SLOTS }: StateRange): Span {
+  return { from: fromSlot, before: beforeSlot }
+}
+
+function isAllPanes({ fromMs, beforeMs }: StateRange): boolean {
+  return fromMs === undefined && beforeMs === undefined
+}
+
+function meet(one: Span, other: Span): boolean {
+  return one.from < other.before && other.from < one.before
+}
+
+/** Infinities have no difference. */
+function compare(one: number, other: number): number {
+  return one < other ? -1 : one > other ? 1 : 0
+}
+
+function coverAxis(spans: readonly Span[], from: number, before: number): boolean {
+  const distinct = [...new Map(spans.map((span) => [`${span.from} ${span.before}`, span])).values()]
+  const sorted = distinct.sort((one, other) => compare(one.from, other.from) || compare(one.before, other.before))
+  const edges = sorted.every((span, place) => span.before === (sorted[place + 1]?.from ?? before))
+  return edges && (sorted[0]?.from ?? from) === from
+}
+
+function keyOf({ fromMs, beforeMs, fromSlot, beforeSlot }: StateRange): string {
+  return [fromMs, beforeMs, fromSlot, beforeSlot].join()
 }

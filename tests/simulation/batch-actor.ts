@@ -6,7 +6,7 @@ import { publishGeneration } from '#batch-layer/publish-generation.ts'
 import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
 import { type SummarizeOptions, summarizeOld } from '#batch-layer/summarize.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
-import { ALL_PANES, overlaps, type StateRange } from '#storage/lake/state-ranges.ts'
+import { ALL_STATES, cutRange, overlaps, type StateRange } from '#storage/lake/state-ranges.ts'
 import { silent } from '#telemetry/emit.ts'
 import { dataset, type Ground, type Machine, PARTITIONS, type Pause } from './ground.ts'
 import type { KeyState } from './histories.ts'
@@ -74,7 +74,7 @@ async function publish(
   const mode = ground.random.chance(0.5) ? 'full' : 'incremental'
   const compacted = await lake.chains(PARTITIONS, { compacted: true })
   const plan = planRun({ dataset, mode, logIdentity: log, base, closed: chains, compacted })
-  const write = async (path: string, files: readonly LakeFile[], range = ALL_PANES): Promise<number> => {
+  const write = async (path: string, files: readonly LakeFile[], range = ALL_STATES): Promise<number> => {
     await pause()
     const merged = mergeStates(
       within(
@@ -95,15 +95,22 @@ async function publish(
       const added = files.flatMap((file) => statesOf(lake, file))
       return new Map(ranges.map((range, place) => [place, within(range, added).length]))
     },
-    cuts: async (_view, path) => {
+    parts: async (_view, path, _bytes, range) => {
       const panes = [...new Set(written(lake, path).map(paneOf))].sort((one, other) => one - other)
-      return panes.slice(1).filter(() => ground.random.chance(0.3))
+      return cutRange(
+        range,
+        panes.slice(1).filter(() => ground.random.chance(0.3)),
+      )
     },
-    slice: async (path, range, slicePath) => {
-      await pause()
-      const part = within(range, written(lake, path))
-      lake.put(slicePath, JSON.stringify(part))
-      return part.length
+    cut: async (_view, path, parts) => {
+      const rows: number[] = []
+      for (const { range, writePath } of parts) {
+        await pause()
+        const part = within(range, written(lake, path))
+        lake.put(writePath, JSON.stringify(part))
+        rows.push(part.length)
+      }
+      return rows
     },
   }
   const generation = await publishGeneration({

@@ -4,16 +4,17 @@ import {
   definition as answers,
   BatchFixture,
   BY_MINUTE,
+  byKey,
   PARTITIONS,
   SMALL_FILE_BYTES,
 } from '#batch-layer/batch-fixture.ts'
 import type { DatasetDefinition } from '#core/definition.ts'
-import type { ViewQuery } from '#core/query.ts'
+import type { Filter, ViewQuery } from '#core/query.ts'
 import { answerQuery } from '#serving/answers/merged-view.ts'
 import { takeSnapshot } from '#serving/answers/snapshot.ts'
 import { viewSource } from '#serving/presented-indices/presented-view.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
-import { filesWithin, rangeOf } from '#storage/lake/state-ranges.ts'
+import { filesWithin, isOfSlots, isSameRange, rangeOf } from '#storage/lake/state-ranges.ts'
 import { typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { MemorySpeedStore } from '#storage/speed-store/memory/memory-speed-store.ts'
 
@@ -21,6 +22,7 @@ const definition: DatasetDefinition = {
   ...answers,
   views: {
     by_minute: BY_MINUTE,
+    by_key: byKey(10),
   },
 }
 const HOUR = 3_600_000
@@ -32,20 +34,24 @@ beforeAll(async () => {
   // Of the same hours as the other partition's first events.
   await fixture.land(1, 5_000)
   await fixture.run({ mode: 'incremental', stateFileBytes: SMALL_FILE_BYTES })
+  // Less than what is distributed over the ranges of keys.
+  await fixture.land(1, 20)
+  await fixture.run({ mode: 'incremental', stateFileBytes: SMALL_FILE_BYTES })
 })
 afterAll(() => fixture.close())
 
-const current = async (): Promise<readonly StateFile[]> => (await fixture.lake.current())!.views.by_minute!.files
+const current = async (view = 'by_minute'): Promise<readonly StateFile[]> =>
+  (await fixture.lake.current())!.views[view]!.files
 
 /** The answer's totals, and the files of states that it opened. */
-async function ask(query: Omit<ViewQuery, 'dataset' | 'view'>) {
+async function ask(query: Omit<ViewQuery, 'dataset' | 'view'>, view = 'by_minute') {
   const { dataset, engine, lake } = fixture
   const resolved = vi.spyOn(lake, 'resolve')
   try {
     const served = { dataset, lake, engine, store: new MemorySpeedStore(), partitions: PARTITIONS }
     const { rowsJson } = await answerQuery(served, {
       dataset: dataset.name,
-      view: 'by_minute',
+      view,
       dimensions: [],
       ...query,
     })
@@ -121,4 +127,35 @@ test('a comparison with an earlier period opens the files of both periods', asyn
   const { opened } = await ask({ fromMs, toMs: fromMs + HOUR, compare: '4h' })
   const both = filesWithin(files, { fromMs: fromMs - 4 * HOUR, beforeMs: fromMs + HOUR })
   expect(opened).toEqual(both.map(({ path }) => path).sort())
+})
+
+test('a look-up of one key opens the files of its slot, and what was added since; one of several keys opens all', async () => {
+  const files = await current('by_key')
+  const cut = files.filter(isOfSlots)
+  expect(cut.length).toBeGreaterThan(10)
+  expect(files.length).toBeGreaterThan(cut.length)
+  const segments = (await fixture.lake.chains(PARTITIONS)).flatMap((chain) => chain.segments)
+  const rows = typedRowsSql(fixture.dataset, segments, (file) => fixture.lake.resolve(file))
+  const recounted = await fixture.connection.rows<{ key: string; country: string | null; n: number; guests: number }>(
+    `SELECT * FROM (SELECT id // 10 AS key, country, count(*)::INTEGER AS n, sum(guests)::INTEGER AS guests FROM ${rows} GROUP BY ALL) ORDER BY md5(concat(key, country)) LIMIT 30`,
+  )
+  expect(recounted.some(({ country }) => country === null)).toBe(true)
+  const used = new Set<string>()
+  for (const { key, country, n, guests } of recounted) {
+    const ofCountry: Filter =
+      country === null
+        ? { dimension: 'country', operator: 'null', values: [] }
+        : { dimension: 'country', operator: 'eq', values: [country] }
+    const ofKey: Filter = { dimension: 'key', operator: 'eq', values: [String(key)] }
+    const { counted, opened } = await ask({ filters: [ofKey, ofCountry] }, 'by_key')
+    expect(counted).toEqual([n, guests])
+    const own = cut.find(({ path }) => opened.includes(path))!
+    const wanted = files.filter((file) => !isOfSlots(file) || isSameRange(rangeOf(file), rangeOf(own)))
+    expect(opened).toEqual(wanted.map(({ path }) => path).sort())
+    expect(wanted.length).toBeLessThan(files.length / 4)
+    for (const path of opened) used.add(path)
+  }
+  expect(used.size).toBeGreaterThan(cut.length / 2)
+  const all = await ask({ filters: [{ dimension: 'country', operator: 'eq', values: ['us'] }] }, 'by_key')
+  expect(all.opened).toHaveLength(files.length)
 })
