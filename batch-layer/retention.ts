@@ -1,7 +1,7 @@
 /** Post-run cleanup: deletes surplus generations and unreferenced segment files. */
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import type { Lake } from '#storage/lake/lake.ts'
+import type { Lake, RemovalOptions } from '#storage/lake/lake.ts'
 import { generationNumber } from '#storage/lake/manifest-names.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { boundariesReadSince } from './superseded-boundaries.ts'
@@ -44,12 +44,13 @@ export async function keptBoundary(lake: Lake, partitions: number): Promise<Offs
  * A failure is emitted and retried after the next run, because the new generation is already published.
  *
  * @param served the generation that was current before this run: readers may still use it
- * @param inUse paths of events that readers of open tables may still use
+ * @param removal events that readers of open tables may still use, and whether to look for what earlier runs missed, which takes a look at all of
+ *   history
  */
 export async function removeUnneeded(
   options: RetentionOptions,
   served: GenerationManifest | null,
-  inUse: ReadonlySet<string>,
+  removal: RemovalOptions,
 ): Promise<void> {
   const { lake, emit } = options
   try {
@@ -58,15 +59,15 @@ export async function removeUnneeded(
     const now = options.clock()
     const graceMs = options.readersGraceMs ?? READERS_GRACE_MS
     const kept = await lake.generations()
-    let freed = await lake.sweepOrphans(Math.max(ORPHAN_GRACE_MS, graceMs))
+    let freed = await lake.sweepOrphans(Math.max(ORPHAN_GRACE_MS, graceMs), removal)
     const read = boundariesReadSince(now - graceMs, kept, await lake.current())
     if (read !== null) {
       const boundary = await keptBoundary(lake, options.partitions)
       const others = served ? [...read, served.boundary] : read
       const needed = boundary.map((end, partition) => Math.min(end, ...others.map((other) => other[partition] ?? 0)))
-      freed += await lake.removeReplaced(needed, now - graceMs, inUse)
+      freed += await lake.removeReplaced(needed, now - graceMs, removal)
     }
-    await lake.checkpoint(await keptBoundary(lake, options.partitions))
+    await lake.checkpoint(await keptBoundary(lake, options.partitions), removal)
     if (freed === 0) return
     emit({
       name: 'lake-files-removed',

@@ -109,7 +109,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     const repin = await pinning.changed(base)
     if (base && plan.mode === 'incremental' && !plan.changed && !repin && !options.force) {
       const inUse = await followWithTables({ ...options, connection, generation: base, emit, clock })
-      if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, inUse)
+      if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, { inUse, thorough: false })
       return base
     }
     told = new ToldRun(lake, plan, startedAtMs, clock)
@@ -135,7 +135,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     })
     if (generation.mode === 'full') await removeOldRaw({ dataset, lake, compute, generation, emit, clock, signal })
     const inUse = await followWithTables({ ...options, connection, generation, emit, clock })
-    if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, inUse)
+    const thorough = generation.mode === 'full'
+    if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, { inUse, thorough })
     return generation
   } catch (error) {
     signal?.throwIfAborted()

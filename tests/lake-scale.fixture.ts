@@ -47,4 +47,10 @@ await until('another look takes one call', async () => {
 const { end } = chain!
 await step('commit', () => writer.commitSegment(emptySegment(0, end, end + 10)))
 await step('after', () => reader.chains(Number(partitions)))
+const boundary = Array.from({ length: Number(partitions) }, () => end)
+await step('clean', async () => {
+  await writer.sweepOrphans(3_600_000, { thorough: false })
+  await writer.removeReplaced(boundary, 5_000, { thorough: false })
+  await writer.checkpoint(boundary, { thorough: false })
+})
 process.stdout.write(JSON.stringify(steps))

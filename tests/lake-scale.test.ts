@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CheckpointFiles } from '#storage/lake/blob-lake/checkpoint-files.ts'
+import { writeRemovalMark } from '#storage/lake/blob-lake/removal-mark.ts'
 import { DATASET, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { makeFolder } from '#storage/lake/local/durable-files.ts'
 import { FolderBlobs } from '#storage/lake/local/folder-blobs.ts'
@@ -44,6 +45,8 @@ async function writeLake(segments: number): Promise<void> {
     await Promise.all(chain.map((segment, index) => writeFile(paths[index]!, manifestText(segment, paths[index]!))))
     await checkpoints.write(partition, chain.slice(0, -BEHIND))
   }
+  const boundary = Array.from({ length: PARTITIONS }, () => segments * OFFSETS)
+  await writeRemovalMark(new FolderBlobs(dataset), { boundary, olderThanMs: 5_000, left: [] })
 }
 
 /** Calls of the file system, by step. */
@@ -58,9 +61,9 @@ async function countedOn(segments: number): Promise<Record<string, Counted>> {
   return JSON.parse(stdout) as Record<string, Counted>
 }
 
-test('a lake of 100,000 segments: a start, a commit, a look and an answer open and list what a tenth of it takes', async () => {
+test('a lake of 100,000 segments: a start, a commit, a look, an answer and the clean-up after a run open and list what a tenth of it takes', async () => {
   const [tenth, whole] = [await countedOn(100), await countedOn(1_000)]
-  for (const { start, look, commit, after } of [tenth, whole]) {
+  for (const { start, look, commit, after, clean } of [tenth, whole]) {
     // A process opens a checkpoint for each partition, and the manifests behind it.
     expect(start!.reads).toBe(PARTITIONS * (1 + BEHIND))
     // The root, and of each partition its folder and those of checkpoints, of the newest segments, and of compacted ones.
@@ -73,5 +76,9 @@ test('a lake of 100,000 segments: a start, a commit, a look and an answer open a
     // Another process reads the one new manifest, and lists no more than what has changed and the root.
     expect(after!.reads).toBe(1)
     expect(after!.listings).toBeLessThanOrEqual(1 + PARTITIONS * 5)
+    // Clean-up after an incremental run opens what the writer had not opened yet: checkpoints, what is behind them, and the mark.
+    expect(clean!.reads).toBeLessThanOrEqual(PARTITIONS * (1 + BEHIND) + 3)
+    expect(clean!.listings).toBeLessThanOrEqual(2 * (1 + PARTITIONS * 4) + 10)
   }
+  expect(whole.clean!.others).toBeLessThan(1.2 * tenth.clean!.others)
 }, 300_000)

@@ -63,6 +63,16 @@ export interface LandedFile {
   readonly path: string
 }
 
+export interface RemovalOptions {
+  /** paths of events that others may still read: their segments stay */
+  readonly inUse?: ReadonlySet<string>
+  /**
+   * Default true: every manifest is read and every file listed, whatever earlier calls have done. Otherwise the work is what has changed
+   * since the last one: what a crash left in folders of segments waits for a thorough call.
+   */
+  readonly thorough?: boolean
+}
+
 export interface Lake {
   readonly dataset: string
   /** absolute path of the folder below which the paths of files are, for processes that share it; @throws LakeError where there is none */
@@ -112,7 +122,7 @@ export interface Lake {
    * so that readers need not open each. For the holder of the batch lock. @param counted by partition, before which offset segments are
    * taken. @returns how many were written
    */
-  checkpoint(counted: readonly Offset[]): Promise<number>
+  checkpoint(counted: readonly Offset[], options?: Pick<RemovalOptions, 'thorough'>): Promise<number>
   /** checkpoints that cannot be read or do not say what the manifests say */
   checkpointFaults(): Promise<readonly CheckpointFault[]>
   /** For repairs, under the batch lock: removes a partition's checkpoint; its manifests are read instead. */
@@ -139,15 +149,13 @@ export interface Lake {
   /**
    * Removes segment files and manifests that were replaced by a compacted segment, and partials, in both cases of segments that end at or
    * before `boundary` and were replaced or closed before `olderThanMs` (epoch). Returns the number of bytes freed.
-   *
-   * @param inUse paths of events that others may still read: their segments stay
    */
-  removeReplaced(boundary: readonly Offset[], olderThanMs: number, inUse?: ReadonlySet<string>): Promise<number>
+  removeReplaced(boundary: readonly Offset[], olderThanMs: number, options?: RemovalOptions): Promise<number>
   /**
    * Removes what no manifest needs: orphans of crashes, and states of removed generations, that is files that no manifest names and that were not touched for `untouchedMs`, by the clock that dates them. This
    * machine's clock may be another one, and wrong: what another process is writing must not look old. Returns the number of bytes freed.
    */
-  sweepOrphans(untouchedMs: number): Promise<number>
+  sweepOrphans(untouchedMs: number, options?: Pick<RemovalOptions, 'thorough'>): Promise<number>
   /** Reads every file that a manifest names and compares bytes and checksums. */
   verifyFiles(): Promise<FileReport>
   /** the result of the newest complete verification; null if none is known */

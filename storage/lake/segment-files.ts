@@ -31,17 +31,28 @@ export function needlessSegmentFiles(
   const compacted = [...manifests.values()].filter(
     (manifest) => manifest.replaces && counted(manifest) && manifest.createdAtMs < olderThanMs,
   )
+  const wideIn = Map.groupBy(compacted, ({ partition }) => partition)
   const gone: string[] = []
   const files: LakeFile[] = []
   for (const [name, manifest] of manifests) {
     if (manifest.events !== null && inUse.has(manifest.events.path)) continue
-    if (compacted.some((wide) => replaces(wide, manifest))) {
+    if (wideIn.get(manifest.partition)?.some((wide) => replaces(wide, manifest))) {
       gone.push(name)
       files.push(...segmentFiles(manifest))
     } else if (manifest.kind !== 'summary' && counted(manifest) && manifest.createdAtMs < olderThanMs)
       files.push(...partialFiles(manifest))
   }
   return { manifests: gone.sort(), files }
+}
+
+/** What is needless, but was not before. */
+export function without(needless: NeedlessFiles, before: NeedlessFiles | null): NeedlessFiles {
+  if (before === null) return needless
+  const [manifests, paths] = [new Set(before.manifests), new Set(before.files.map(({ path }) => path))]
+  return {
+    manifests: needless.manifests.filter((name) => !manifests.has(name)),
+    files: needless.files.filter(({ path }) => !paths.has(path)),
+  }
 }
 
 /** By range, not by name: also leftovers of an interrupted removal, and segments committed by a former owner of the partition. */

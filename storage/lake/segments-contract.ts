@@ -123,6 +123,27 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
+      'removes by looks at what is new, one after the other, what a look at everything would remove; also what was in use',
+      withLake(async (under) => {
+        const [lake, light] = [await under.open(), { thorough: false }]
+        const parts = await landTens(under, lake, 40)
+        expect(await lake.removeReplaced([10], 5_000, light)).toBe(parts[0]!.partials.by_country!.file.bytes)
+        const large = await compact(under, lake, parts.slice(0, 2))
+        const inUse = new Set([parts[1]!.events!.path])
+        expect(await (await under.open()).removeReplaced([30], 5_000, { ...light, inUse })).toBeGreaterThan(0)
+        const used = await under.open()
+        expect(await under.read(used, parts[1]!.events!)).toBe('events x')
+        expect(() => used.resolve(parts[2]!.partials.by_country!.file)).toThrow(/does not exist/)
+        expect(await used.removeReplaced([30], 5_000, light)).toBeGreaterThan(0)
+        const fresh = await under.open()
+        expect((await fresh.chains(1))[0]!.segments).toEqual([large, parts[2], parts[3]])
+        expect(() => fresh.resolve(parts[1]!.events!)).toThrow(/does not exist/)
+        expect(await under.read(fresh, parts[3]!.partials.by_country!.file)).toBe('partial-by_country x')
+        expect(await fresh.removeReplaced([30], 5_000)).toBe(0)
+      }),
+    )
+
+    it(
       'refuses a former owner whose start was replaced and removed',
       withLake(async (under) => {
         const lake = await under.open()

@@ -53,8 +53,8 @@ async function runOnce(ground: Ground, lake: SimulatedLake, machine: Machine): P
       emit: silent,
       clock: machine.clock,
     })
-  const { clock } = machine
-  await removeUnneeded({ lake, partitions: PARTITIONS, keepGenerations: 2, emit: silent, clock }, base, new Set())
+  const [{ clock }, thorough] = [machine, ground.random.chance(0.3)]
+  await removeUnneeded({ lake, partitions: PARTITIONS, keepGenerations: 2, emit: silent, clock }, base, { thorough })
 }
 
 async function publish(

@@ -23,6 +23,7 @@ import type {
   Lake,
   LakeWork,
   LandedFile,
+  RemovalOptions,
   SegmentChain,
   StagedFile,
   StagedGeneration,
@@ -41,10 +42,11 @@ import { BlobRefusals } from './blob-refusals.ts'
 import { BlobSegments, type SegmentCommit } from './blob-segments.ts'
 import { BlobTablePlace } from './blob-table-place.ts'
 import type { Blobs } from './blobs.ts'
-import { checkpointFaults, writeCheckpoints } from './chain-checkpoints.ts'
+import { checkpointFaults, continueCheckpoints, writeCheckpoints } from './chain-checkpoints.ts'
 import { type CopiedParts, type CopyProgress, type CopyReport, copyLake } from './copy-lake.ts'
 import type { LakeLocks } from './lake-locks.ts'
 import type { ManifestFolders } from './manifest-folders.ts'
+import { removeReplaced } from './remove-replaced.ts'
 import { SegmentRepair } from './segment-repair.ts'
 import { sweepOrphans } from './sweep-orphans.ts'
 import { verifyFiles } from './verify-files.ts'
@@ -150,9 +152,9 @@ export class BlobLake implements Lake {
     return this.#parts.moveManifests(this.#segments.folders)
   }
 
-  async checkpoint(counted: readonly Offset[]): Promise<number> {
+  async checkpoint(counted: readonly Offset[], { thorough = true }: RemovalOptions = {}): Promise<number> {
     await this.#parts.locks.prove('batch')
-    return writeCheckpoints(this.#segments, counted)
+    return thorough ? writeCheckpoints(this.#segments, counted) : continueCheckpoints(this.#segments, counted)
   }
 
   checkpointFaults(): Promise<readonly CheckpointFault[]> {
@@ -202,14 +204,14 @@ export class BlobLake implements Lake {
     return this.#generations.remove(id)
   }
 
-  async removeReplaced(boundary: readonly Offset[], olderThanMs: number, inUse?: ReadonlySet<string>): Promise<number> {
+  async removeReplaced(boundary: readonly Offset[], olderThanMs: number, options?: RemovalOptions): Promise<number> {
     await this.#parts.locks.prove('batch')
-    return this.#segments.removeReplaced(boundary, olderThanMs, inUse)
+    return removeReplaced(this.#blobs, this.#segments, boundary, olderThanMs, options)
   }
 
-  async sweepOrphans(untouchedMs: number): Promise<number> {
+  async sweepOrphans(untouchedMs: number, { thorough = true }: RemovalOptions = {}): Promise<number> {
     await this.#parts.locks.prove('batch')
-    return sweepOrphans(this.#blobs, this.#segments, this.#generations, untouchedMs)
+    return sweepOrphans(this.#blobs, thorough ? this.#segments : null, this.#generations, untouchedMs)
   }
 
   verifyFiles(): Promise<FileReport> {

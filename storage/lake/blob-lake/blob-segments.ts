@@ -1,6 +1,5 @@
 /** Segments: `segments/p0000/*.parquet`, and their commit records in `manifests/`. */
 import { randomBytes } from 'node:crypto'
-import { dirname } from 'node:path/posix'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { ChainsOptions, SegmentChain, StagedFile } from '../lake.ts'
@@ -16,10 +15,10 @@ import {
 } from '../manifest-names.ts'
 import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../manifest-text.ts'
 import { buildChain, buildChains, type Chains } from '../segment-chain.ts'
-import { needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
+import { segmentFiles } from '../segment-files.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { Blobs } from './blobs.ts'
-import { type LoadedManifests, leaveOut } from './chain-checkpoints.ts'
+import type { CurrentManifests, LoadedManifests } from './chain-checkpoints.ts'
 import { ChainFollower } from './chain-follower.ts'
 import { ManifestFolders, type ManifestListing } from './manifest-folders.ts'
 import { ASIDE } from './partition-folder.ts'
@@ -153,22 +152,12 @@ export class BlobSegments {
     this.#chains = null
   }
 
-  /** See Lake.removeReplaced. Manifests are removed before the files that they name, so that no manifest names a missing file. */
-  async removeReplaced(boundary: readonly Offset[], olderThanMs: number, inUse?: ReadonlySet<string>): Promise<number> {
-    this.folders.forget()
-    const manifests = await this.all()
-    const needless = needlessSegmentFiles(manifests, boundary, olderThanMs, inUse)
-    await leaveOut(this, manifests, needless.manifests)
-    const paths = needless.manifests.map((name) => this.folders.pathOf(name))
-    for (const path of paths) await this.#blobs.remove(path)
-    await this.#blobs.settle(new Set(paths.map((path) => dirname(path))))
-    for (const name of needless.manifests) this.folders.forgetAround(name)
-    const present = await this.present()
-    let freed = 0
-    for (const file of needless.files) {
-      if (present.has(file.path) && (await this.#blobs.remove(file.path))) freed += file.bytes
-    }
-    return freed
+  /** What chains are built from, without what a late listing lacks. */
+  async current(): Promise<CurrentManifests> {
+    const listing = await this.folders.read()
+    const { manifests, damaged } = await this.#loadListed(listing)
+    for (const error of damaged.values()) throw error
+    return { manifests, checkpointed: new Set(listing.checkpointed.keys()) }
   }
 
   /** Whether the manifest of the segment that a file belongs to names it: asked for by name, where listings are late. */
@@ -215,10 +204,15 @@ export class BlobSegments {
   }
 
   /** What checkpoints say, and the manifests behind them, also those that a late listing lacks. */
-  async #listed({ names, checkpointed, fresh }: ManifestListing, partitions: number): Promise<LoadedManifests> {
+  async #listed(listing: ManifestListing, partitions: number): Promise<LoadedManifests> {
+    const loaded = await this.#loadListed(listing)
+    return this.#follower === null ? loaded : this.#follower.follow(loaded, partitions, listing.fresh)
+  }
+
+  async #loadListed({ names, checkpointed }: ManifestListing): Promise<LoadedManifests> {
     const loaded = await this.#loadAll(names, (name) => checkpointed.get(name) ?? this.#parsed.get(name))
     this.#parsed = new Map([...loaded.manifests].filter(([name]) => !checkpointed.has(name)))
-    return this.#follower === null ? loaded : this.#follower.follow(loaded, partitions, fresh)
+    return loaded
   }
 
   async #build(partitions: number, counted: readonly Offset[] | undefined): Promise<Chains> {

@@ -1,4 +1,4 @@
-/** Writes checkpoints of chains, always from manifests, and compares the two. */
+/** Writes checkpoints of chains, and compares them with manifests. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Offset } from '#core/offsets.ts'
 import { LakeError } from '../lake-error.ts'
@@ -22,6 +22,14 @@ export interface CheckpointedSegments {
   /** all manifests, also replaced ones. @throws LakeError if one is damaged */
   all(): Promise<ReadonlyMap<string, SegmentManifest>>
   readable(): Promise<LoadedManifests>
+  /** those that chains are built from: what checkpoints have, and what is behind them. @throws LakeError as `all` */
+  current(): Promise<CurrentManifests>
+}
+
+export interface CurrentManifests {
+  readonly manifests: ReadonlyMap<string, SegmentManifest>
+  /** names of those that a checkpoint has */
+  readonly checkpointed: ReadonlySet<string>
 }
 
 /** a checkpoint is written when so many segments of a partition are not in the last one */
@@ -40,6 +48,23 @@ export async function writeCheckpoints(segments: CheckpointedSegments, counted: 
     const fresh = taken.filter((segment) => !saved.has(segmentManifestName(segment)))
     if (fresh.length < CHECKPOINT_SEGMENTS) continue
     await checkpoints.write(partition, taken)
+    written++
+  }
+  return written
+}
+
+/** The same, of partitions that lack one, from their last checkpoint and what is behind it: no manifest is read again. */
+export async function continueCheckpoints(segments: CheckpointedSegments, counted: readonly Offset[]): Promise<number> {
+  const { manifests, checkpointed } = await segments.current()
+  const behind = [...manifests.values()].filter((segment) => !checkpointed.has(segmentManifestName(segment)))
+  let written = 0
+  for (const [partition, fresh] of Map.groupBy(behind, (segment) => segment.partition)) {
+    if (fresh.length < CHECKPOINT_SEGMENTS) continue
+    const { segments: chain } = buildChain({ dataset: segments.dataset, manifests }, partition)
+    const taken = chain.filter(({ end }) => end <= (counted[partition] ?? 0))
+    const unsaved = taken.filter((segment) => !checkpointed.has(segmentManifestName(segment)))
+    if (unsaved.length < CHECKPOINT_SEGMENTS) continue
+    await segments.folders.checkpoints.write(partition, taken)
     written++
   }
   return written

@@ -6,10 +6,10 @@ import type { Blobs } from './blobs.ts'
 
 const SEGMENT_FILE = /^segments\/p\d{4}\/(tmp_)?\d{16}-[a-z0-9_-]+-[0-9a-f]{12}\.(parquet|ndjson\.zst)(\.inprogress)?$/
 
-/** @returns bytes freed. Files are listed before the manifests are read, so that a file committed in between counts as referenced. */
+/** @param segments null: those of segments are left to another time @returns bytes freed. Files are listed before the manifests are read, so that a file committed in between counts as referenced. */
 export async function sweepOrphans(
   blobs: Blobs,
-  segments: BlobSegments,
+  segments: BlobSegments | null,
   generations: BlobGenerations,
   untouchedMs: number,
 ): Promise<number> {
@@ -18,11 +18,7 @@ export async function sweepOrphans(
     const found = await blobs.stat(path)
     return found !== null && found.modifiedMs < olderThanMs && (await blobs.remove(path)) ? found.bytes : 0
   }
-  const present = [...(await segments.present())].filter((path) => SEGMENT_FILE.test(path))
-  const manifests = await segments.all()
-  const named = new Set([...manifests.values()].flatMap(segmentFiles).map((file) => file.path))
-  const orphans: string[] = []
-  for (const path of present) if (!named.has(path) && !(await segments.isNamed(path))) orphans.push(path)
+  const orphans = segments === null ? [] : await orphansOf(segments)
   const unnamed = await generations.unnamedContents()
   let freed = await blobs.sweepDrafts(untouchedMs)
   for (const path of [...orphans, ...unnamed]) freed += await removeIfOld(path)
@@ -32,6 +28,15 @@ export async function sweepOrphans(
     if ((await blobs.names(place)).length === 0) await generations.clear(id)
   }
   return freed
+}
+
+async function orphansOf(segments: BlobSegments): Promise<string[]> {
+  const present = [...(await segments.present())].filter((path) => SEGMENT_FILE.test(path))
+  const manifests = await segments.all()
+  const named = new Set([...manifests.values()].flatMap(segmentFiles).map((file) => file.path))
+  const orphans: string[] = []
+  for (const path of present) if (!named.has(path) && !(await segments.isNamed(path))) orphans.push(path)
+  return orphans
 }
 
 async function unpublished(generations: BlobGenerations): Promise<string[]> {

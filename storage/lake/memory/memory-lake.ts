@@ -11,6 +11,7 @@ import type {
   Lake,
   LakeWork,
   LandedFile,
+  RemovalOptions,
   SegmentChain,
   StagedFile,
   StagedGeneration,
@@ -245,7 +246,11 @@ export class MemoryLake implements Lake {
     return this.#generations.remove(id)
   }
 
-  async removeReplaced(boundary: readonly Offset[], olderThanMs: number, inUse?: ReadonlySet<string>): Promise<number> {
+  async removeReplaced(
+    boundary: readonly Offset[],
+    olderThanMs: number,
+    { inUse }: RemovalOptions = {},
+  ): Promise<number> {
     await this.#pause()
     const needless = needlessSegmentFiles(this.folder.manifests, boundary, olderThanMs, inUse)
     for (const name of needless.manifests) {
