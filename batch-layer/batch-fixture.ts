@@ -23,7 +23,7 @@ import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engi
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
-import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { EVENTS_CODEC, type LakeFile, type SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { type BatchRunOptions, runBatch } from './run-batch.ts'
@@ -109,6 +109,8 @@ export class BatchFixture {
   dataset: CompiledDataset
   lake: LocalLake
   readonly #landed: SegmentManifest[] = []
+  /** compression of events files that are landed; null: as earlier versions wrote them */
+  eventsCodec: typeof EVENTS_CODEC | null = EVENTS_CODEC
   /** the time of runs; segments are created at it, too, and their events arrive */
   nowMs = 1_700_000_000_000
 
@@ -160,7 +162,10 @@ export class BatchFixture {
     const end = start + rows + deadLetters
     const write = async (kind: string, select: string): Promise<LakeFile> => {
       const staged = await this.lake.stageSegmentFile(partition, start, kind)
-      const written = await this.connection.run(`COPY (${select}) TO ${quoteText(staged.writePath)} (FORMAT parquet)`)
+      const codec = kind === 'events' && this.eventsCodec !== null ? this.eventsCodec : 'lz4_raw'
+      const written = await this.connection.run(
+        `COPY (${select}) TO ${quoteText(staged.writePath)} (FORMAT parquet, COMPRESSION ${codec})`,
+      )
       return staged.finish(written)
     }
     const relation = `(${this.#generated(partition, start, start + rows)})`
@@ -179,6 +184,7 @@ export class BatchFixture {
       start,
       end,
       events,
+      ...(events !== null && this.eventsCodec !== null && { eventsCodec: this.eventsCodec }),
       deadLetterFile: deadLetters > 0 ? await write('dead-letters', letters) : null,
       partials,
       rows,
@@ -273,6 +279,11 @@ export class BatchFixture {
       country: `CASE WHEN o % 17 = 0 THEN NULL ELSE ['us', 'de', 'gb', 'xx'][1 + (o * o % 4)::INTEGER] END`,
       guests: '(o % 5)::INTEGER',
       member: `(o * 31 + ${partition}) % 700`,
+      amount: `CASE WHEN o % 23 = 0 THEN NULL WHEN o % 19 = 0 THEN (o % 7) * 1e-13 WHEN o % 29 = 0 THEN 3e18 * (o % 5) ELSE (o % 977 - 300) / 7.0 END`,
+      price: '((o * 7919) % 100000)::DECIMAL(12,2) / 100',
+      seen: "TIMESTAMP '1969-07-20 20:17:40.000001' + to_microseconds(o * 7919999999)",
+      day: "DATE '1960-02-29' + (o % 40000)::INTEGER",
+      active: 'CASE WHEN o % 5 = 0 THEN NULL ELSE o % 3 = 0 END',
       topics: `CASE WHEN o % 7 = 0 THEN [] ELSE ['topic ' || (o % 11), 'thema ü ' || (o % 3)] END`,
     }
     const columns = this.dataset.rowColumns.map(

@@ -40,6 +40,7 @@ describe('compaction', () => {
       deadLetters: 5,
       late: { rows: 30, maxMs: 5 },
       events: { rows: 300 },
+      eventsCodec: 'snappy',
       deadLetterFile: { rows: 5 },
       partials: {},
     })
@@ -48,6 +49,10 @@ describe('compaction', () => {
       `SELECT _offset AS o FROM '${batch.lake.resolve(large!.events!)}'`,
     )
     expect(offsets.map(({ o }) => o)).toEqual([...offsets.map(({ o }) => o)].sort((a, b) => a - b))
+    const codecs = await batch.connection.rows(
+      `SELECT DISTINCT lower(compression) AS codec FROM parquet_metadata('${batch.lake.resolve(large!.events!)}')`,
+    )
+    expect(codecs).toEqual([{ codec: 'snappy' }])
     expect(await compact()).toEqual({ replaced: 0, made: 0 })
   })
 

@@ -9,7 +9,13 @@ import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engi
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
 import { explainFault } from '#storage/lake/lake-error.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
-import { type LakeFile, type RawFile, type SegmentManifest, unconvertedOf } from '#storage/lake/segment-manifest.ts'
+import {
+  EVENTS_CODEC,
+  type LakeFile,
+  type RawFile,
+  type SegmentManifest,
+  unconvertedOf,
+} from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
 import { arrivedMs } from './raw-horizon.ts'
@@ -145,6 +151,8 @@ async function compactGroup(
       connection,
       `SELECT * FROM ${readParquetSql(files.map((file) => lake.resolve(file)))} ORDER BY _offset`,
       staged.writePath,
+      undefined,
+      kind === 'events' ? EVENTS_CODEC : undefined,
     )
     const expected = files.reduce((sum, file) => sum + file.rows, 0)
     if (rows === expected) return staged.finish(rows)
@@ -162,7 +170,8 @@ async function compactGroup(
       'dead-letters',
       group.flatMap((segment) => segment.deadLetterFile ?? []),
     )
-    await lake.commitCompacted(describeCompacted(group, events, raw, letters, clock()))
+    const manifest = describeCompacted(group, events, raw, letters, clock())
+    await lake.commitCompacted(events === null ? manifest : { ...manifest, eventsCodec: EVENTS_CODEC })
   } catch (error) {
     for (const staged of written) await staged.discard().catch(() => {})
     throw error

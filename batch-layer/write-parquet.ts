@@ -2,6 +2,7 @@
 import { quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { explainFault } from '#storage/lake/lake-error.ts'
+import type { EVENTS_CODEC } from '#storage/lake/segment-manifest.ts'
 
 /**
  * Rows of one row group of a view's file, the least that a query reads of it: one decodes in about a millisecond, and the footer of
@@ -20,10 +21,11 @@ export async function writeParquet(
   select: string,
   writePath: string,
   rowGroupRows = ROW_GROUP_ROWS,
+  codec: 'lz4_raw' | typeof EVENTS_CODEC = 'lz4_raw',
 ): Promise<number> {
   try {
     return await connection.run(
-      `COPY (${select}) TO ${quoteText(writePath)} (FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE ${rowGroupRows})`,
+      `COPY (${select}) TO ${quoteText(writePath)} (FORMAT parquet, COMPRESSION ${codec}, ROW_GROUP_SIZE ${rowGroupRows})`,
     )
   } catch (error) {
     throw explainFault(error, 'can not write', writePath)

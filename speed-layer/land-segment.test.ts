@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import { count, defineDataset } from '#core/definition.ts'
-import { quoteText } from '#core/sql-names.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
 import { noSteps } from '#core/steps.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
@@ -32,6 +32,22 @@ beforeEach(async () => {
 afterEach(() => {
   engine.close()
   rmSync(folder, { recursive: true, force: true })
+})
+
+test('events are compressed as their manifest says, which every engine reads', async () => {
+  const connection = await engine.connect()
+  const dataset = await compileDataset(definition, connection)
+  const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: 'clicks' })
+  const columns = dataset.rowColumns.map(({ name, type }) => `NULL::${type} AS ${quoteName(name)}`)
+  await connection.run(`CREATE TEMP TABLE rows AS SELECT ${columns.join(', ')}`)
+  const files = await landSegment(
+    { dataset, partition: 0, start: 0, table: 'rows', rows: 1, raw: null, deadLetters: [] },
+    { connection, lake, scratchFolder: folder, step: noSteps },
+  )
+  const codecs = await connection.rows(
+    `SELECT DISTINCT lower(compression) AS codec FROM parquet_metadata(${quoteText(lake.resolve(files.events!))})`,
+  )
+  expect([files.eventsCodec, codecs]).toEqual(['snappy', [{ codec: 'snappy' }]])
 })
 
 test('a dead letter that is larger than the engine reads by itself lands with all its bytes, and so do those beside it', async () => {

@@ -9,7 +9,7 @@ import { type DeadLetter, typedColumnsSql } from '#storage/engine/decode-batch.t
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { ENGINE_LINE_BYTES_MAX, writeScratch } from '#storage/engine/scratch-file.ts'
 import type { Lake, StagedFile } from '#storage/lake/lake.ts'
-import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { EVENTS_CODEC, type LakeFile, type SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { RawLines } from './raw-lines.ts'
 
 export interface SegmentRows {
@@ -33,7 +33,7 @@ export interface LandingPlace {
 
 const PIECE_BYTES = 1024 * 1024
 
-type SegmentFiles = Pick<SegmentManifest, 'events' | 'raw' | 'deadLetterFile' | 'partials'>
+type SegmentFiles = Pick<SegmentManifest, 'events' | 'eventsCodec' | 'raw' | 'deadLetterFile' | 'partials'>
 
 interface WrittenFile {
   readonly kind: string
@@ -53,8 +53,10 @@ export async function landSegment(segment: SegmentRows, place: LandingPlace): Pr
       const file = finished.get(`partial-${view.name}`)
       return file ? [[view.name, { hash: view.hash, file }] as const] : []
     })
+    const events = finished.get('events') ?? null
     return {
-      events: finished.get('events') ?? null,
+      events,
+      ...(events !== null && { eventsCodec: EVENTS_CODEC }),
       ...rawOf(segment, finished.get('raw')),
       deadLetterFile: finished.get('dead-letters') ?? null,
       partials: Object.fromEntries(partials),
@@ -74,7 +76,7 @@ async function writeFiles(segment: SegmentRows, place: LandingPlace, written: Wr
     const staged = await place.lake.stageSegmentFile(segment.partition, segment.start, kind)
     written.push({ kind, staged, rows: 0 })
     const rows = await place.connection.run(
-      `COPY (${select}) TO ${quoteText(staged.writePath)} (FORMAT parquet, COMPRESSION lz4_raw)`,
+      `COPY (${select}) TO ${quoteText(staged.writePath)} (FORMAT parquet, COMPRESSION ${kind === 'events' ? EVENTS_CODEC : 'lz4_raw'})`,
     )
     written[written.length - 1] = { kind, staged, rows }
   }

@@ -46,6 +46,7 @@ export const segmentSchema: z.ZodType<SegmentManifest> = z
     end: count,
     kind: z.enum(['events', 'gap', 'summary']),
     events: file.nullable(),
+    eventsCodec: z.literal('snappy').optional(),
     raw: z.strictObject({ file, lineBytesMax: count }).optional(),
     deadLetterFile: file.nullable(),
     partials: z.record(z.string(), versionedFile),

@@ -20,6 +20,9 @@ export interface RawFile {
   readonly lineBytesMax: number
 }
 
+/** The compression of events files: almost as quick as LZ4, and read by every engine. Trino and others cannot read the LZ4 of earlier versions. */
+export const EVENTS_CODEC = 'snappy'
+
 export interface StoredColumn {
   readonly name: string
   readonly type: string
@@ -58,6 +61,8 @@ export interface SegmentManifest extends OffsetRange {
   readonly kind: 'events' | 'gap' | 'summary'
   /** typed rows in Parquet, ordered by offset; null if the segment has no usable row, and in a summary */
   readonly events: LakeFile | null
+  /** compression of the events file; absent: LZ4_RAW, as earlier versions wrote it, or no usable row */
+  readonly eventsCodec?: typeof EVENTS_CODEC
   /** absent: not kept (`raw: 'drop'`, or an earlier version), or no usable row */
   readonly raw?: RawFile
   /** unusable records in Parquet: _partition INTEGER, _offset BIGINT, _arrival BIGINT, reason VARCHAR, bytes BLOB; null when none */
