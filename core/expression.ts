@@ -2,6 +2,7 @@
  * Checks that a text of a definition is a single scalar SQL expression over known names: no subqueries, aggregates or window functions, and
  * nothing that reads files, the clock or random numbers. The engine's own parser parses it; this module walks the resulting tree.
  */
+import { coalesceAsCase } from './coalesce-as-case.ts'
 import { nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
@@ -91,7 +92,7 @@ async function reservedName(dialect: SqlDialect, text: string, known: ReadonlySe
 /** The text as it is embedded in SQL: a bare name is quoted, because it may be an SQL keyword. */
 export function expressionSql(expression: string, known: ReadonlySet<string>): string {
   const name = expression.trim()
-  return known.has(name) ? quoteName(name) : `${expression}\n`
+  return known.has(name) ? quoteName(name) : `${coalesceAsCase(expression)}\n`
 }
 
 function isOneScalar(node: Record<string, unknown>, statements: number): boolean {

@@ -120,6 +120,8 @@ export class DuckDbEngine {
       'SET allocator_background_threads = true',
       `SET enable_external_file_cache = ${options.keepFileData ?? false}`,
       ATTACH_SETTLED,
+      // It would compute what two expressions have in common outside of their TRY, whose error then ends the statement.
+      "SET disabled_optimizers = 'common_subexpressions'",
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',
       'SET enable_external_access = false',

@@ -1,0 +1,102 @@
+/** A row for which an expression fails affects neither other rows nor other expressions. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { coalesceAsCase } from './coalesce-as-case.ts'
+import { compileDataset } from './compile-dataset.ts'
+import { count, type DatasetDefinition } from './definition.ts'
+
+let folder: string
+let engine: DuckDbEngine
+let connection: EngineConnection
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'watershed-failing-'))
+  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+  connection = await engine.connect()
+})
+afterAll(() => {
+  engine.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const ROWS = [
+  { s: '1', i: 255, n: '1' },
+  { s: 'x', i: 7, n: '2' },
+  { s: '3', i: null, n: '9223372036854775807' },
+  { s: '4', i: null, n: '3' },
+  { s: 'y', i: 8, n: '9223372036854775807' },
+  { s: null, i: 9, n: null },
+]
+
+/** State rows of a view with these dimensions, as JSON. */
+async function states(
+  dimensions: Readonly<Record<string, string>>,
+  rows: readonly (typeof ROWS)[number][],
+): Promise<string[]> {
+  const definition = {
+    name: 'rows',
+    time: 't',
+    key: 's',
+    columns: {
+      t: { type: 'TIMESTAMP', path: '$.t', unit: 'ms' },
+      s: { type: 'VARCHAR', path: '$.s' },
+      i: { type: 'INTEGER', path: '$.i' },
+      n: { type: 'BIGINT', path: '$.n' },
+    },
+    views: { all: { dimensions, measures: { rows: count() } } },
+  } satisfies DatasetDefinition
+  const dataset = await compileDataset(definition, connection)
+  const values = rows.map(({ s, i, n }) => `(${s === null ? 'NULL' : `'${s}'`}::VARCHAR, ${i}::INTEGER, ${n}::BIGINT)`)
+  // From a table: of constants the engine evaluates rows in another way.
+  await connection.run(
+    `CREATE OR REPLACE TEMP TABLE typed AS SELECT 0 AS _partition, 0 AS _offset, 0 AS _time, TIMESTAMP '1970-01-01' AS t, * FROM (VALUES ${values.join(', ')}) AS v(s, i, n)`,
+  )
+  const partial = dataset.views.get('all')!.partialSql('typed')
+  const found = await connection.rows<{ state: string }>(`SELECT to_json(p)::VARCHAR AS state FROM (${partial}) AS p`)
+  return found.map(({ state }) => state)
+}
+
+describe('an error in one row', () => {
+  test('is NULL in each of several expressions that have the failing part in common', async () => {
+    const rows = await states({ more: 's::INTEGER > 2', less: 's::INTEGER < 2', number: 's::INTEGER' }, ROWS)
+    expect(rows.toSorted()).toEqual([
+      '{"more":false,"less":true,"number":1,"rows__n":1}',
+      '{"more":null,"less":null,"number":null,"rows__n":3}',
+      '{"more":true,"less":false,"number":3,"rows__n":1}',
+      '{"more":true,"less":false,"number":4,"rows__n":1}',
+    ])
+  })
+
+  test.each([
+    'coalesce(i, n * n)',
+    'coalesce(i::BIGINT, n * n)',
+    'ifnull(i, n * n)',
+    'coalesce(s::INTEGER, 5)',
+    'COALESCE (i, coalesce(n * n, 0), 5)',
+    "concat(coalesce(s::INTEGER::VARCHAR, ',(none'), '-', i)",
+    'abs(coalesce(n * n, i)) + 1',
+    '[coalesce(i, n * n), 1]',
+    'CASE WHEN i > 5 THEN coalesce(i, n * n) ELSE n END',
+  ])('%s: leaves the values of other rows as they are alone', async (expression) => {
+    // A group for each row.
+    const dimensions = { value: expression, place: "concat(s, '/', i, '/', n)" }
+    const alone: string[] = []
+    for (const row of ROWS) alone.push(...(await states(dimensions, [row])))
+    expect((await states(dimensions, ROWS)).toSorted()).toEqual(alone.toSorted())
+  })
+})
+
+test('COALESCE is left where nothing can fail, and in texts and names', () => {
+  for (const text of [
+    'coalesce(a, b)',
+    "coalesce(a, ifnull(b, 'x + 1'), 0)",
+    '"coalesce(" + 1',
+    "'coalesce(a, b + 1)' || a",
+  ])
+    expect(coalesceAsCase(text)).toBe(text)
+  expect(coalesceAsCase("coalesce(f(a, '(,'), \"b,)\", [1, 2][i]) || 'coalesce('")).toBe(
+    "(CASE WHEN (f(a, '(,')) IS NOT NULL THEN (f(a, '(,')) WHEN ( \"b,)\") IS NOT NULL THEN ( \"b,)\") ELSE ( [1, 2][i]) END) || 'coalesce('",
+  )
+})
