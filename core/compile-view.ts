@@ -125,7 +125,7 @@ function checkNames(name: string, view: ViewDefinition, say: Say): void {
       seen.set(entry, kind)
     }
   }
-  if (Object.keys(view.measures).length === 0) say('', 'a view must have at least one measure')
+  if (Object.keys(view.measures).length === 0) say('', 'at least one measure is needed')
 }
 
 async function assemble(

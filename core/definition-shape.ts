@@ -218,6 +218,8 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
       .join('; ')
   }
   const isMeasure = path[2] === 'measures' && (path.length === 4 || path[4] === 'kind')
+  const option = path[0] === 'series' && path[2] === 'columns' ? optionProblem(issue) : null
+  if (option !== null) return option
   if (path[0] === 'series' && path[2] === 'columns')
     return `is not a calculation; use an expression, or one of ${Object.keys(DEFINITION_MEMBERS.calculations).join(', ')}, for example movingAverage('close', 20)`
   if (isMeasure)
@@ -231,6 +233,15 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
       ? 'must be a string or a list of strings'
       : 'must be a string, a number, a boolean, or a list of these'
   return issue.code === 'invalid_type' ? `must be ${TYPES[issue.expected] ?? issue.expected}` : issue.message
+}
+
+/** What is wrong with an option of a calculation of a known kind; null: something else is. */
+function optionProblem(issue: z.core.$ZodIssue): string | null {
+  if (issue.code !== 'invalid_union') return null
+  const inner = issue.errors.flat().find(({ path }) => path.length > 0 && path[0] !== 'kind')
+  if (inner === undefined) return null
+  const wanted = inner.code === 'invalid_type' ? (TYPES[inner.expected] ?? inner.expected) : '0 or null'
+  return `${inner.path.join('.')}: must be ${wanted}`
 }
 
 /** The known members of the part at a path. */

@@ -132,6 +132,18 @@ describe('a series is refused, with the place and a way out', () => {
       "series 'bands', column 'a': every: '1 week' is not a duration (examples: 10s, 5m, 1h, 1d)",
     ],
     [
+      { columns: { a: { kind: 'usual', expression: 'volume', every: '7d' } } },
+      "series 'bands', column 'a': times: must be a number",
+    ],
+    [
+      { columns: { a: { kind: 'usual', expression: 'volume', every: '7d', times: 2, absent: 'nothing' } } },
+      "series 'bands', column 'a': absent: must be 0 or null",
+    ],
+    [
+      { columns: { a: { kind: 'movingAverage', expression: 'close', rows: '3' } } },
+      "series 'bands', column 'a': rows: must be a number",
+    ],
+    [
       { columns: { a: usual('venue', { every: '7d', times: 2 }) } },
       "series 'bands', column 'a': usual requires a numeric expression, but 'venue' has type VARCHAR",
     ],

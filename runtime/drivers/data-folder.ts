@@ -35,7 +35,7 @@ export class DataFolder {
     if (existsSync(join(path, 'lake'))) return DataFolder.open(path, scratch)
     throw new CommandError(
       'storage',
-      `data folder '${path}' does not exist; choose another with --data, or create it with \`watershed start\` or \`watershed ingest\``,
+      `data folder '${path}' ${existsSync(path) ? 'holds no data' : 'does not exist'}; choose another with --data, or create it with \`watershed start\` or \`watershed ingest\``,
     )
   }
 
