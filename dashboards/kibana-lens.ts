@@ -95,9 +95,17 @@ function bucketColumn(bucket: Bucket): object {
   }
 }
 
-const OPERATIONS = { sum: 'sum', max: 'max', count: 'count', distinct: 'unique_count' } as const
+const OPERATIONS: Partial<Record<Metric['kind'], string>> = {
+  sum: 'sum',
+  min: 'min',
+  max: 'max',
+  count: 'count',
+  distinct: 'unique_count',
+}
 
+/** @throws RangeError for what Lens cannot show */
 function metricColumn({ kind, field, label }: Metric): object {
+  if (OPERATIONS[kind] === undefined) throw new RangeError(`Lens has no '${kind}'`)
   return {
     label,
     customLabel: true,

@@ -1,6 +1,7 @@
 /** All saved objects for Kibana: data views, panels and dashboards, one JSON object a line. */
 import { type Chart, LENS_REFERENCE, lensAttributes } from './kibana-lens.ts'
 import { MAP_REFERENCE, mapAttributes } from './kibana-map.ts'
+import { type Drawn, vegaAttributes } from './kibana-vega.ts'
 import type { Dashboard, Panel, PresentedData } from './panel.ts'
 
 export interface Reference {
@@ -10,7 +11,7 @@ export interface Reference {
 }
 
 export interface SavedObject {
-  readonly type: 'index-pattern' | 'lens' | 'map' | 'dashboard'
+  readonly type: 'index-pattern' | 'lens' | 'map' | 'visualization' | 'dashboard'
   readonly id: string
   readonly attributes: object
   readonly references: readonly Reference[]
@@ -20,7 +21,14 @@ export interface SavedObject {
 }
 
 /** Shapes as of Kibana 8.9, which every later version reads and brings up to date. */
-const VERSIONS = { 'index-pattern': '8.0.0', lens: '8.9.0', map: '8.4.0', dashboard: '8.9.0' } as const
+const VERSIONS = {
+  'index-pattern': '8.0.0',
+  lens: '8.9.0',
+  map: '8.4.0',
+  visualization: '8.5.0',
+  dashboard: '8.9.0',
+} as const
+const DRAWN: readonly Panel['shape'][] = ['heat', 'candles', 'histogram']
 const CORE_VERSION = '8.8.0'
 const GRID_COLUMNS = 48
 const REFRESH_MS = 10_000
@@ -52,8 +60,14 @@ function idOf(dataset: string, name: string): string {
   return `watershed-${dataset}-${name}`
 }
 
-function typeOf(panel: Panel): 'map' | 'lens' {
-  return panel.shape === 'map' ? 'map' : 'lens'
+function typeOf({ shape }: Panel): 'map' | 'lens' | 'visualization' {
+  if (DRAWN.includes(shape)) return 'visualization'
+  return shape === 'map' ? 'map' : 'lens'
+}
+
+/** of the rows of a view */
+function indexOf(dataset: string, view: string): string {
+  return `${dataset}-${view}`
 }
 
 function saved(
@@ -68,7 +82,7 @@ function saved(
 
 function dataView(dataset: string, { view, title, time }: PresentedData): SavedObject {
   const attributes = {
-    title: `${dataset}-${view}`,
+    title: indexOf(dataset, view),
     name: title,
     timeFieldName: time,
     fields: '[]',
@@ -81,6 +95,13 @@ function dataView(dataset: string, { view, title, time }: PresentedData): SavedO
 }
 
 function panelObject(dataset: string, panel: Panel): SavedObject {
+  if (typeOf(panel) === 'visualization')
+    return saved(
+      'visualization',
+      idOf(dataset, panel.id),
+      vegaAttributes(panel as Drawn, indexOf(dataset, panel.view)),
+      [],
+    )
   const data = { type: 'index-pattern', id: idOf(dataset, panel.view) }
   if (panel.shape === 'map')
     return saved('map', idOf(dataset, panel.id), mapAttributes(panel), [{ ...data, name: MAP_REFERENCE }])

@@ -1,12 +1,13 @@
 /**
  * The panels of a dataset as Kibana can show them, over the presented indices. What Kibana would add up wrongly, or cannot draw, is left
- * out: heat maps, candles, histograms, countries as shapes, ratios, means, and distinct counts of more than one row.
+ * out: countries as shapes, ratios, means, what a series calculates, and distinct counts of more than one row.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import type { MeasureDefinition } from '#core/definition-parts.ts'
 import type { PanelKind } from '#core/panel-definition.ts'
 import type { Panel as ShownPanel } from '#core/panels/panel.ts'
 import { chartable, isWindowed, labelOf, placeOf, titled } from '#core/panels/panel-source.ts'
+import { type DrawnShape, drawnOf } from './kibana-drawn.ts'
 import type { Bucket, ChartPanel, Dashboard, Metric, Panel, PresentedData, TermsBucket } from './panel.ts'
 import { panelFaults } from './panel-meaning.ts'
 
@@ -15,18 +16,21 @@ export interface KibanaContent {
   readonly dataViews: readonly PresentedData[]
 }
 
-type Compiled = Pick<CompiledDataset, 'name' | 'label' | 'views' | 'dashboard' | 'definition'>
+type Compiled = Pick<CompiledDataset, 'name' | 'label' | 'views' | 'series' | 'dashboard' | 'definition'>
 
 const SHAPES: Partial<Record<PanelKind, ChartPanel['shape'] | 'map'>> = {
   ...{ number: 'number', lines: 'lines', stacked: 'stacked', bars: 'bars', ranking: 'ranking', table: 'table' },
   ...{ map: 'map', points: 'map', funnel: 'ranking' },
 }
+/** drawn by Vega */
+const DRAWN: Partial<Record<PanelKind, DrawnShape>> = { heat: 'heat', histogram: 'histogram', candles: 'candles' }
 /** these show one measure at a time, and the page lets people choose */
 const ONE_MEASURE: readonly PanelKind[] = ['lines', 'bars', 'ranking', 'map', 'points']
 const OVER_TIME: readonly PanelKind[] = ['lines', 'stacked', 'bars']
 const UNITS_PER_COLUMN = 4
 const HEIGHTS = { number: 8, map: 18 } as const
 const HEIGHT = 14
+const HEIGHTS_DRAWN = { heat: 14, histogram: 14, candles: 22 } as const
 const NUMBER_WIDTH = 12
 const GROUPS = 50
 const GROUPS_INNER = 5
@@ -69,6 +73,8 @@ function timeOf(view: CompiledView): string {
 function kibanaPanels(panel: ShownPanel, dataset: Compiled): Panel[] {
   const view = panel.view === null ? undefined : dataset.views.get(panel.view)
   const shape = SHAPES[panel.kind]
+  const drawn = DRAWN[panel.kind]
+  if (drawn !== undefined) return drawnPanels(drawn, panel, dataset)
   if (view === undefined || shape === undefined) return []
   const measures = ONE_MEASURE.includes(panel.kind) ? panel.measures.slice(0, 1) : panel.measures
   if (shape !== 'number')
@@ -79,6 +85,15 @@ function kibanaPanels(panel: ShownPanel, dataset: Compiled): Panel[] {
     const named = { ...panel, id: `${panel.id}-${measure}`, title: labelOf(measureOf(view, measure)) }
     return converted(named, { ...sourceOf(view, measure, panel, dataset), measures: [measure] }, dataset)
   })
+}
+
+function drawnPanels(shape: DrawnShape, panel: ShownPanel, dataset: Compiled): Panel[] {
+  const view = dataset.views.get(panel.view!) ?? dataset.series.get(panel.view!)?.over
+  const drawn = view && drawnOf(shape, panel, view, dataset.definition!)
+  if (view === undefined || drawn == null) return []
+  const { id, title, width } = panel
+  const made = { id, title, view: view.name, width: width * UNITS_PER_COLUMN, height: HEIGHTS_DRAWN[shape], ...drawn }
+  return meansSo(made, dataset) ? [made] : []
 }
 
 interface Source {

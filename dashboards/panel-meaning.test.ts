@@ -35,6 +35,7 @@ const START_MS = 1_700_000_000_000
 const WINDOW_MS = 300_000
 const EVERY_MS = 10_000
 const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
 const shipped = await shippedKibana()
 const panelsOf = (name: string) =>
   shipped
@@ -75,6 +76,7 @@ describe('what a panel may aggregate', () => {
     ['latest values', panel('group_summary', sum('lat')), /a latest, which does not add up/],
     ['the largest of several groups', panel('group_summary', max('members'), [top('name')]), /not that of the group/],
     ['panes as rows', panel('responses_by_city', { kind: 'count', label: 'Cities' }), /panes or ranks/],
+    ['the first of sums', panel('responses_by_city', { kind: 'first', field: 'guests', label: 'F' }), /have no first/],
     ['what is not there', panel('group_summary', sum('people')), /not a measure/],
   ])('not %s', (_, given, fault) => {
     expect(panelFaults(given, definition)).toEqual([expect.stringMatching(fault)])
@@ -219,7 +221,10 @@ function grouped<T>(
 
 function placeIn<T>(bucket: Bucket, item: T, fieldOf: (item: T, field: string) => unknown): unknown {
   const value = fieldOf(item, bucket.field)
-  if (bucket.kind === 'time') return Math.floor(new Date(value as number | string).getTime() / MINUTE_MS)
+  if (bucket.kind === 'time') {
+    const lengthMs = bucket.interval === '1h' ? HOUR_MS : MINUTE_MS
+    return Math.floor(new Date(value as number | string).getTime() / lengthMs)
+  }
   if (bucket.kind === 'values') return bucket.values.includes(String(value)) ? value : null
   return typeof value === 'bigint' ? Number(value) : (value ?? null)
 }

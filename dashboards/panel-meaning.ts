@@ -9,6 +9,9 @@ import type { Metric, Panel } from './panel.ts'
 const ADDITIVE: readonly MeasureDefinition['kind'][] = ['count', 'sum']
 const NUMBERS: readonly MeasureDefinition['kind'][] = [...ADDITIVE, 'countDistinct', 'max']
 
+/** what is had of rows in their order of time: the measure that can be told of several of them */
+const KEPT = { min: 'min', first: 'first', last: 'latest', bins: 'histogram' } as const
+
 /**
  * What is wrong with a panel: one sentence per metric that the view does not allow.
  *
@@ -27,6 +30,7 @@ function metricFault({ kind, field }: Metric, panel: Panel, view: ViewDefinition
   const measure = view.measures[field ?? '']
   if (measure === undefined) return `'${field}' is not a measure of the view`
   if (kind === 'max') return maxFault(field!, measure, panel, view)
+  if (kind in KEPT) return keptFault(kind as keyof typeof KEPT, field!, measure, panel, view)
   if (!ADDITIVE.includes(measure.kind)) return `'${field}' is a ${measure.kind}, which does not add up over rows`
   if (view.window !== undefined) return `windows overlap, so '${field}' does not add up over them`
   return view.unnest === undefined ? null : `an event is in several rows of the view, so '${field}' does not add up`
@@ -39,13 +43,30 @@ function maxFault(field: string, measure: MeasureDefinition, panel: Panel, view:
   return `the largest '${field}' of several rows is not that of the group`
 }
 
+/** Of one key at a time: two rows of a moment have no order, and one has no say over the other. */
+function keptFault(
+  kind: keyof typeof KEPT,
+  field: string,
+  measure: MeasureDefinition,
+  panel: Panel,
+  view: ViewDefinition,
+): string | null {
+  if (measure.kind !== KEPT[kind]) return `'${field}' is a ${measure.kind}, of which several rows have no ${kind}`
+  if (view.window !== undefined) return `windows overlap, so '${field}' has no ${kind}`
+  return kind === 'bins' || kind === 'min' || namesAll(panel, view) ? null : `rows of several keys have no ${kind}`
+}
+
 /** A window's rows are ranks over everything, and within each dimension that the ranking does not show. */
 function scopeFault({ where }: Panel, view: ViewDefinition): string | null {
   return view.window === undefined || where?.field === 'scope' ? null : 'rows of all scopes are mixed'
 }
 
 function hasOneRowPerGroup(panel: Panel, view: ViewDefinition): boolean {
-  if (panel.shape === 'map' || !isSummary(view)) return false
+  return isSummary(view) && namesAll(panel, view)
+}
+
+function namesAll(panel: Panel, view: ViewDefinition): boolean {
+  if (panel.shape === 'map') return false
   const grouped = new Set(panel.by.flatMap((bucket) => (bucket.kind === 'terms' ? [bucket.field] : [])))
   return Object.keys(view.dimensions).every((dimension) => grouped.has(dimension))
 }

@@ -1,7 +1,8 @@
 /** What a panel of a dashboard shows, as data: the saved objects for Kibana and the queries that the tests run are both made of it. */
 
 export interface Metric {
-  readonly kind: 'sum' | 'max' | 'count' | 'distinct'
+  /** first, last: of the rows in their order of time; bins: the lists of a histogram, added up place by place */
+  readonly kind: 'sum' | 'min' | 'max' | 'count' | 'distinct' | 'first' | 'last' | 'bins'
   /** absent for count */
   readonly field?: string
   readonly label: string
@@ -17,15 +18,30 @@ export interface TermsBucket {
   readonly type?: 'number' | 'boolean'
 }
 
+export interface TimeBucket {
+  readonly kind: 'time'
+  readonly field: string
+  /** as Elasticsearch writes it, e.g. 1h. Default: what fits the time range */
+  readonly interval?: string
+}
+
 /** How rows are grouped; outer groups first. */
 export type Bucket =
   | TermsBucket
-  | { readonly kind: 'time'; readonly field: string }
+  | TimeBucket
   | { readonly kind: 'values'; readonly field: string; readonly values: readonly string[] }
 
 export interface ChartPanel {
   readonly shape: 'bars' | 'stacked' | 'ranking' | 'lines' | 'donut' | 'table' | 'number'
   readonly by: readonly Bucket[]
+}
+
+/** What Lens cannot draw, and Vega can. */
+export interface DrawnPanel {
+  readonly shape: 'heat' | 'candles' | 'histogram'
+  readonly by: readonly Bucket[]
+  /** of a histogram: its bins by name */
+  readonly bins?: readonly string[]
 }
 
 export interface MapPanel {
@@ -34,7 +50,7 @@ export interface MapPanel {
   readonly place: string
 }
 
-export type Panel = (ChartPanel | MapPanel) & {
+export type Panel = (ChartPanel | DrawnPanel | MapPanel) & {
   /** stable, unique over all dashboards */
   readonly id: string
   readonly title: string

@@ -7,7 +7,7 @@ import { shippedKibana } from '#dashboards/shipped-kibana.ts'
 import { Presenter } from '#serving/presented-indices/presenter.ts'
 import { ElasticsearchPresentedStore } from '#storage/presented-store/elasticsearch/elasticsearch-presented-store.ts'
 import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from '../servers/elasticsearch-server.ts'
-import { lensQuery, mapQuery } from './lens-query.ts'
+import { lensQuery, mapQuery, vegaQuery } from './lens-query.ts'
 import { RsvpSite } from './rsvp-site.ts'
 
 const missing = await elasticsearchMissing()
@@ -21,6 +21,9 @@ const shipped = (await shippedKibana()).map(({ dataset: { name }, dataViews, das
   const panels: Panel[] = dashboards.flatMap((dashboard) => dashboard.panels)
   return { name, dataViews, panels, objects: lines.map((line) => JSON.parse(line) as SavedObject) }
 })
+/** of whichever dataset */
+const drawn = (shape: Panel['shape']): Panel =>
+  shipped.flatMap(({ panels }) => panels).find((panel) => panel.shape === shape)!
 const { panels, dataViews } = shipped.find(({ name }) => name === DATASET)!
 
 test('every shipped dataset has dashboards', () => {
@@ -57,6 +60,10 @@ describe.each(shipped)('$name', ({ name, objects, panels: own }) => {
   test.each(own.map((panel) => [panel.id, panel] as const))('%s asks what its panel says', (id, panel) => {
     const { type, attributes, references } = objects.find((object) => object.id === `watershed-${name}-${id}`)!
     const chosen = { interval: TEST_INTERVAL, precision: TEST_PRECISION }
+    if (type === 'visualization') {
+      expect(vegaQuery(attributes, chosen)).toEqual({ index: `${name}-${panel.view}`, body: panelQuery(panel) })
+      return
+    }
     expect(type === 'map' ? mapQuery(attributes, chosen) : lensQuery(attributes, chosen)).toEqual(panelQuery(panel))
     const data = objects.find((object) => object.id === references[0]!.id)!.attributes as { title: string }
     expect(data.title).toBe(`${name}-${panel.view}`)
@@ -66,9 +73,9 @@ describe.each(shipped)('$name', ({ name, objects, panels: own }) => {
 describe.skipIf(missing !== null)('on a real server', () => {
   let server: ElasticsearchServer
   let site: RsvpSite
+  const startMs = Math.floor(Date.now() / MINUTE) * MINUTE - 10 * MINUTE
   beforeAll(async () => {
     server = await startElasticsearch()
-    const startMs = Math.floor(Date.now() / MINUTE) * MINUTE - 10 * MINUTE
     site = await RsvpSite.open(server, startMs)
     await site.take(4_000)
     await site.batch('full')
@@ -82,15 +89,22 @@ describe.skipIf(missing !== null)('on a real server', () => {
     await server?.stop()
   })
 
-  async function search(index: string, body: object): Promise<{ aggregations: Record<string, unknown> }> {
-    const headers = { 'content-type': 'application/json' }
-    const answer = await fetch(`${server.node}/${index}/_search`, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(body),
-    })
+  async function send(method: string, path: string, body: string): Promise<unknown> {
+    const headers = { 'content-type': path.includes('_bulk') ? 'application/x-ndjson' : 'application/json' }
+    const answer = await fetch(`${server.node}/${path}`, { method, headers, body })
     expect([answer.status, answer.status === 200 ? '' : await answer.text()]).toEqual([200, ''])
-    return (await answer.json()) as { aggregations: Record<string, unknown> }
+    return answer.json()
+  }
+
+  async function search(index: string, body: object): Promise<Found> {
+    return (await send('POST', `${index}/_search`, JSON.stringify(body))) as Found
+  }
+
+  async function fill(index: string, properties: object, rows: readonly object[]): Promise<void> {
+    const settings = { number_of_replicas: 0 }
+    await send('PUT', index, JSON.stringify({ settings, mappings: { properties } }))
+    const lines = rows.flatMap((row) => ['{"index":{}}', JSON.stringify(row)])
+    await send('POST', `${index}/_bulk?refresh=true`, `${lines.join('\n')}\n`)
   }
 
   test.each(panels.map((panel) => [panel.id, panel] as const))('%s finds rows', async (_, panel) => {
@@ -110,6 +124,29 @@ describe.skipIf(missing !== null)('on a real server', () => {
     expect(rowsOf(aggregations).map(({ m0 }) => m0)).toEqual(rows.map(({ attendees }) => attendees))
   })
 
+  test('candles are made of the bars of their time, and a histogram of the lists of all rows', async () => {
+    const bars = [
+      ['A', 1, 10, 12, 9, 11],
+      ['A', 0, 8, 20, 7, 9],
+      ['A', 70, 11, 13, 4, 5],
+      ['B', 0, 1, 1, 1, 1],
+    ].map(([symbol, seconds, open, high, low, close]) => {
+      return { time: startMs + Number(seconds) * 1_000, symbol, open, high, low, close }
+    })
+    const lists = [
+      [3, 0, 1],
+      [2, 5, 0],
+    ].map((minutes, at) => ({ time: startMs + at, minutes }))
+    await fill('bars', { time: { type: 'date' }, symbol: { type: 'keyword' } }, bars)
+    await fill('lists', { time: { type: 'date' }, minutes: { type: 'long' } }, lists)
+    const { aggregations } = await search('bars', panelQuery(drawn('candles')))
+    const [most] = (aggregations.b0 as { buckets: { key: string; b1: { buckets: Record<string, Hit>[] } }[] }).buckets
+    const price = ({ m0, m1, m2, m3 }: Record<string, Hit>) => [first(m0!), m1!.value, m2!.value, first(m3!)]
+    expect([most!.key, ...most!.b1.buckets.map(price)]).toEqual(['A', [8, 20, 7, 11], [11, 13, 4, 5]])
+    const { hits } = await search('lists', panelQuery(drawn('histogram')))
+    expect(hits.hits.map(({ _source }) => _source)).toEqual([{ minutes: [2, 5, 0] }, { minutes: [3, 0, 1] }])
+  })
+
   test('every field that a time range filters is a date of its index', async () => {
     for (const { view, time } of dataViews) {
       const answer = await fetch(`${server.node}/${DATASET}-${view}/_field_caps?fields=${time}`)
@@ -117,6 +154,19 @@ describe.skipIf(missing !== null)('on a real server', () => {
     }
   })
 })
+
+interface Hit {
+  readonly value?: number
+  readonly hits?: { readonly hits: readonly { readonly _source: Readonly<Record<string, number>> }[] }
+}
+
+interface Found {
+  readonly aggregations: Record<string, unknown>
+  readonly hits: { readonly hits: readonly { readonly _source: object }[] }
+}
+
+/** The one value that a search for the first or last row gives. */
+const first = ({ hits }: Hit): number => Object.values(hits!.hits[0]!._source)[0]!
 
 interface Level {
   readonly buckets?: Readonly<Record<string, Record<string, unknown>>> | readonly Record<string, unknown>[]

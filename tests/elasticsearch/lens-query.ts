@@ -91,6 +91,15 @@ export function mapQuery(attributes: object, chosen: Chosen): object {
   return { size: 0, query: kueryQuery(query?.query ?? ''), aggs: { b0: grid } }
 }
 
+/** The search of a visualization by Vega, and the index that it searches. */
+export function vegaQuery(attributes: object, { interval }: Chosen): { readonly index: string; readonly body: object } {
+  const { visState } = attributes as { visState: string }
+  const { params } = JSON.parse(visState) as { params: { spec: string } }
+  const { data } = JSON.parse(params.spec) as { data: { url: { index: string; body: object } } }
+  const body = JSON.stringify(data.url.body).replaceAll('{"%autointerval%":true}', JSON.stringify(interval))
+  return { index: data.url.index, body: JSON.parse(body) as object }
+}
+
 function bucket(
   { operationType, sourceField, params }: Column,
   columns: Record<string, Column>,
