@@ -112,11 +112,11 @@ export default defineDataset({
     { kind: 'funnel', title: 'From click to purchase', view: 'courses', measures: ['clicks', 'views', 'purchases'] },
     { kind: 'lines', title: 'Purchases per view', view: 'courses', measures: ['conversion'] },
     { kind: 'ranking', title: 'Revenue by course', view: 'courses', dimensions: ['course_id'], measures: ['revenue'] },
+    { kind: 'heat', title: 'Clicks by hour of the week', view: 'courses', width: 8 },
     {
-      ...{ kind: 'table', title: 'Conversion by course', view: 'courses', order: '-purchases', width: 8 },
+      ...{ kind: 'table', title: 'Conversion by course', view: 'courses', order: '-purchases', limit: 10 },
       measures: ['title', 'clicks', 'users', 'views', 'purchases', 'revenue', 'conversion'],
     },
-    { kind: 'heat', title: 'Clicks by hour of the week', view: 'courses' },
     {
       section: 'Users, and the history of one',
       kind: 'table',
@@ -125,7 +125,10 @@ export default defineDataset({
       order: '-clicks',
       limit: 10,
     },
-    { kind: 'table', title: 'What they did with each course', view: 'user_courses', limit: 10, width: 6 },
+    {
+      ...{ kind: 'table', title: 'What they did with each course', view: 'user_courses', limit: 10, width: 6 },
+      ...{ measures: ['title', 'views', 'purchases', 'last_activity'], order: '-views' },
+    },
     { kind: 'table', title: 'Viewed first, then bought', view: 'viewed_then_bought', limit: 10, width: 6 },
     {
       ...{ kind: 'funnel', title: 'Users who viewed a course, then bought it', view: 'funnel' },
