@@ -5,13 +5,17 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { BuildResult } from 'esbuild'
+import { constants, gzipSync } from 'node:zlib'
+import type { BuildOptions, BuildResult, Metafile } from 'esbuild'
 import { worldFile } from './world-file.ts'
 
-/** name → content; names of scripts and styles carry a hash of their content */
+/** name → content, and name with `.gz` → the same, compressed; names of scripts and styles carry a hash of their content */
 export type BuiltPage = ReadonlyMap<string, Buffer>
+
+/** of the compressed content's name */
+export const COMPRESSED = '.gz'
 
 const SOURCE = fileURLToPath(new URL('src', import.meta.url))
 /** what it shares with the server */
@@ -75,11 +79,9 @@ async function buildPage(): Promise<BuiltPage> {
   const world = worldFile(MODULES)
   const worldName = `world-${createHash('sha256').update(world).digest('hex').slice(0, 8).toUpperCase()}.json`
   try {
-    const result = await esbuild.build({
-      entryPoints: [join(SOURCE, 'main.tsx'), join(SOURCE, 'page.css')],
+    const options = {
       tsconfig: fileURLToPath(new URL('tsconfig.json', import.meta.url)),
       bundle: true,
-      splitting: true,
       minify: true,
       format: 'esm',
       target: BROWSERS,
@@ -90,27 +92,62 @@ async function buildPage(): Promise<BuiltPage> {
       legalComments: 'none',
       write: false,
       logLevel: 'silent',
-    })
-    return new Map([...filesOf(result), [worldName, world]])
+    } as const satisfies BuildOptions
+    const entries = (...names: string[]) => names.map((name) => join(SOURCE, name))
+    const [page, early] = await Promise.all([
+      esbuild.build({ ...options, entryPoints: entries('main.tsx', 'page.css'), splitting: true, metafile: true }),
+      // It is no module, because it must not wait: nothing is shared with it.
+      esbuild.build({ ...options, entryPoints: entries('first-paint.ts') }),
+    ])
+    const files = new Map([...filesOf(page), ...filesOf(early)])
+    files.set('icon.svg', readFileSync(join(SOURCE, 'icon.svg')))
+    files.set('index.html', shellOf([...files.keys()], page.metafile))
+    files.set(worldName, world)
+    const compressed = [...files].map(([name, bytes]): [string, Buffer] => [
+      `${name}${COMPRESSED}`,
+      gzipSync(bytes, { level: constants.Z_BEST_COMPRESSION }),
+    ])
+    return new Map([...files, ...compressed])
   } finally {
     await esbuild.stop()
   }
 }
 
-function filesOf({ outputFiles = [] }: BuildResult): BuiltPage {
-  const files = new Map(outputFiles.map(({ path, contents }) => [path.split('/').at(-1)!, Buffer.from(contents)]))
-  const named = (pattern: RegExp): string => [...files.keys()].find((name) => pattern.test(name))!
+function filesOf({ outputFiles = [] }: BuildResult): Map<string, Buffer> {
+  return new Map(outputFiles.map(({ path, contents }) => [basename(path), Buffer.from(contents)]))
+}
+
+/**
+ * The shell names everything that the first panels need, so that it comes at once: the browser would find out about what a script imports
+ * only when it has that script.
+ */
+function shellOf(names: readonly string[], { outputs }: Metafile): Buffer {
+  const named = (start: string): string => names.find((name) => new RegExp(`^${start}-[A-Z0-9]{8}\\.`).test(name))!
+  const imports = new Map(Object.entries(outputs).map(([path, { imports }]) => [basename(path), imports]))
+  const needed = (name: string): string[] => {
+    const own = (imports.get(name) ?? []).filter(({ kind }) => kind === 'import-statement')
+    return [...new Set(own.flatMap(({ path }) => [basename(path), ...needed(basename(path))]))]
+  }
+  const [main, charts] = ['main', 'echarts'].map(named) as [string, string]
+  const preload = (name: string, priority: string): string =>
+    `<link rel="modulepreload" href="/page/${name}"${priority}>`
+  const preloads = [
+    ...needed(main).map((name) => preload(name, '')),
+    ...[charts, ...needed(charts)]
+      .filter((name) => !needed(main).includes(name))
+      .map((name) => preload(name, ' fetchpriority="low"')),
+  ]
   const shell = readFileSync(join(SOURCE, 'index.html'), 'utf8')
-    .replace('main.js', named(/^main-.*\.js$/))
-    .replace('echarts.js', named(/^echarts-.*\.js$/))
-    .replace('page.css', named(/^page-.*\.css$/))
-  files.set('index.html', Buffer.from(shell))
-  files.set('icon.svg', readFileSync(join(SOURCE, 'icon.svg')))
-  return files
+    .replace('main.js', main)
+    .replace('first-paint.js', named('first-paint'))
+    .replace('page.css', named('page'))
+    .replace('<!-- preloads -->', preloads.join('\n    '))
+  return Buffer.from(shell)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const page = await builtPage()
-  const bytes = [...page.values()].reduce((sum, { length }) => sum + length, 0)
-  console.log(`the page is built: ${page.size} files, ${Math.round(bytes / 1024)} KiB`)
+  const files = [...page].filter(([name]) => !name.endsWith(COMPRESSED))
+  const bytes = files.reduce((sum, [, { length }]) => sum + length, 0)
+  console.log(`the page is built: ${files.length} files, ${Math.round(bytes / 1024)} KiB`)
 }

@@ -1,10 +1,8 @@
-/** The files of the page as the server sends them: built when the first one is asked for, and compressed once. */
+/** The files of the page as the server sends them: read, or built, when the first one is asked for. */
 import { createHash } from 'node:crypto'
 import { extname } from 'node:path'
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
 import type { PageFile, PageFiles } from '#serving/http/site/page-routes.ts'
-import { type BuiltPage, builtPage } from './build-page.ts'
+import { type BuiltPage, builtPage, COMPRESSED } from './build-page.ts'
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -16,11 +14,9 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 /** esbuild's hash */
 const HASHED = /-[A-Z0-9]{8}\.\w+$/
 
-const compressed = promisify(gzip)
-
 export class BuiltPageFiles implements PageFiles {
   #built: Promise<BuiltPage> | null = null
-  readonly #files = new Map<string, Promise<PageFile>>()
+  readonly #files = new Map<string, PageFile>()
 
   async file(name: string): Promise<PageFile | null> {
     this.#built ??= builtPage()
@@ -28,18 +24,17 @@ export class BuiltPageFiles implements PageFiles {
       this.#built = null
       throw error
     })
-    const bytes = built.get(name)
-    if (bytes === undefined) return null
-    const known = this.#files.get(name) ?? served(name, bytes)
+    const [bytes, gzip] = [built.get(name), built.get(`${name}${COMPRESSED}`)]
+    if (bytes === undefined || gzip === undefined) return null
+    const known = this.#files.get(name) ?? served(name, bytes, gzip)
     this.#files.set(name, known)
     return known
   }
 }
 
-async function served(name: string, bytes: Buffer): Promise<PageFile> {
+function served(name: string, bytes: Buffer, gzip: Buffer): PageFile {
   return {
-    bytes,
-    gzip: await compressed(bytes),
+    ...{ bytes, gzip },
     contentType: CONTENT_TYPES[extname(name)] ?? 'application/octet-stream',
     etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`,
     immutable: HASHED.test(name),

@@ -14,8 +14,8 @@ interface Topology {
   readonly transform: { readonly scale: Point; readonly translate: Point }
 }
 
-/** half a pixel where the world is 900 pixels wide */
-const STEP_DEGREES = 0.2
+/** a pixel where the world is 1,000 pixels wide: drawing takes as long as there are points */
+const STEP_DEGREES = 0.36
 /** of an arc's extent: it may be a whole island, which keeps its shape */
 const STEP_OF_EXTENT = 0.1
 

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AxeResults } from 'axe-core'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Page, Route } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FlightGenerator } from '#datasets/flights/flight-generator.ts'
 import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
@@ -235,14 +235,44 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
     }
   })
 
-  test('a number says where it comes from', async () => {
+  test('a number says where it comes from, when it is pointed at and when it is focused', async () => {
     await open('/datasets/meetup_rsvps?range=1h')
     const ranking = page.locator('section.panel', {
       has: page.getByRole('heading', { name: 'Top 5 cities', exact: true }),
     })
+    const tip = page.getByRole('tooltip')
+    const says = /exact, nothing missing\n.*600 live events, up to 600/s
+    await ranking.locator('li button').first().hover()
+    await expect.poll(() => tip.textContent()).toMatch(says)
+    await page.keyboard.press('Escape')
+    await tip.waitFor({ state: 'hidden' })
+    await ranking.getByRole('combobox').focus()
+    await page.keyboard.press('Tab')
+    await expect.poll(() => tip.textContent()).toMatch(says)
+    expect(await page.evaluate('document.activeElement.getAttribute("aria-describedby")')).toBe('tip')
     await ranking.locator('footer button.tag').click()
     await expect.poll(() => ranking.locator('.provenance').textContent()).toContain('Boundary')
-    expect(await ranking.locator('li button').first().getAttribute('title')).toContain('exact')
+  })
+
+  test('a panel whose question is refused says why and what to do, and goes on afterwards', async () => {
+    await open(`/datasets/${FOREIGN}`)
+    await settled()
+    const title = 'Too many requests in progress'
+    const refuse = (route: Route): Promise<void> =>
+      route.fulfill({ status: 503, json: { title, status: 503, detail: 'wait a second', retryable: true } })
+    await page.route(/\/views\/|\/v1\/live/, refuse)
+    const faulty = page.locator('.state.fault')
+    try {
+      await page.getByRole('combobox', { name: 'Time', exact: true }).selectOption('24h')
+      await expect.poll(() => faulty.first().textContent(), { timeout: SHOWN_MS_MAX }).toContain('wait a second')
+      expect(await page.locator('.connection').textContent()).toBe('live')
+    } finally {
+      await page.unrouteAll({ behavior: 'ignoreErrors' })
+    }
+    await faulty.first().getByRole('button', { name: 'Try again now' }).click()
+    await expect.poll(() => faulty.count(), { timeout: SHOWN_MS_MAX }).toBe(0)
+    // The browser itself writes each refused request to the console.
+    expect(faults.splice(0).filter((text) => !text.includes('503'))).toEqual([])
   })
 
   test.each([...NAMES, FOREIGN])(

@@ -12,6 +12,7 @@ import { lookAtSession } from './session/session.ts'
 import { SignIn } from './session/sign-in.tsx'
 import { SignOut } from './session/sign-out.tsx'
 import { switchTheme, theme } from './theme.ts'
+import { Tip } from './tip.tsx'
 
 const DEFINITIONS = { path: '/v1/datasets' } as const
 /** a definition changes when the server is restarted */
@@ -40,6 +41,7 @@ export function App(): JSX.Element {
       <main id="content" tabIndex={-1}>
         {signedOut ? <SignIn /> : <Content name={name} datasets={value?.datasets ?? null} fault={fault} />}
       </main>
+      <Tip />
     </>
   )
 }

@@ -1,11 +1,15 @@
 /** The page of a dataset: a toolbar, and the panels that its definition names or that fit its views, section by section. */
 import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
+import { prepareCharts } from './charts/chart.tsx'
 import { type Dataset, labelOf } from './definition.ts'
 import { DatasetStatus } from './overview/dataset-status.tsx'
 import { PanelOf } from './panels/panel-of.tsx'
 import { Toolbar } from './toolbar.tsx'
 
 export function DatasetPage({ dataset }: { dataset: Dataset }): JSX.Element {
+  // Where it fails, the first chart tries again.
+  useEffect(() => void prepareCharts().catch(() => undefined), [])
   const sections = Map.groupBy(dataset.dashboard.panels, ({ section }) => section)
   return (
     <>

@@ -4,7 +4,7 @@
  * answer that did not change costs no bytes.
  */
 import { effect, signal } from '@preact/signals'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Answer } from './answer.ts'
 import { get } from './api.ts'
 import { type Fault, faultOf } from './fault.ts'
@@ -93,7 +93,7 @@ class Question implements FollowedQuestion {
   }
 
   lost(fault: Fault): void {
-    connection.value = fault.kind === 'signed-out' ? 'signed-out' : 'unreachable'
+    if (fault.kind !== 'refused') connection.value = fault.kind
     this.#tell({ ...this.known, fault })
   }
 
@@ -152,9 +152,12 @@ const questions = new Map<string, Question>()
 const forget = (question: Question): void => void questions.delete(question.path)
 
 document.addEventListener('visibilitychange', restOrWake)
+let isFirst = true
 effect(() => {
-  if (paused.value) stream.rest()
-  else restOrWake()
+  const rests = paused.value
+  // At first nothing is shown that could be asked for again.
+  if (!isFirst) rests ? stream.rest() : restOrWake()
+  isFirst = false
 })
 
 /** Asks everything that is shown again. */
@@ -200,7 +203,8 @@ export function useLive<T, A extends { readonly path: string }>(
   const [, redraw] = useState(0)
   const before = useRef<{ readonly asked: A; readonly known: Known<T> } | null>(null)
   const path = ask?.path ?? null
-  useEffect(() => {
+  // Before it is painted: what is asked for must not wait for a frame.
+  useLayoutEffect(() => {
     if (path === null) return
     const joined = questions.get(path) ?? new Question(path, everyMs)
     questions.set(path, joined)

@@ -29,6 +29,8 @@ interface Place {
 const PATH = '/v1/live'
 /** what is added to a page at the same time is followed together */
 const GATHER_MS = 40
+/** a page that opens adds all that is in view within one task */
+const GATHER_FIRST_MS = 5
 /** what is not shown any more may come back: scrolled over, or another choice */
 const LEAVE_MS = 5_000
 const RETRY_MS_MAX = 15_000
@@ -66,7 +68,7 @@ export class PageStream {
 
   follow(question: FollowedQuestion): void {
     this.#places.set(question.path, { question, answer: null, lastId: null })
-    this.#soon(GATHER_MS)
+    this.#soon(this.#reading === null ? GATHER_FIRST_MS : GATHER_MS)
   }
 
   leave({ path }: FollowedQuestion): void {

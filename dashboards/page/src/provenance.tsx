@@ -4,9 +4,9 @@ import type { AnswerMeta } from './answer.ts'
 import { formatDuration, formatMoment, formatNumber } from './format.ts'
 import type { Known } from './live.ts'
 
-/** One line: enough to decide whether to trust the number. */
-export function provenanceLine(meta: AnswerMeta, measure?: string): string {
-  return [exactness(meta, measure), behindText(meta), layersText(meta)].join(' · ')
+/** Some lines: enough to decide whether to trust the number, and what exactly it counts. */
+export function provenanceText(meta: AnswerMeta, measure?: string): string {
+  return [`${exactness(meta, measure)}, ${behindText(meta)}`, ...layerTexts(meta)].join('\n')
 }
 
 function exactness({ exact, estimates, outdated }: AnswerMeta, measure?: string): string {
@@ -22,22 +22,26 @@ function behindText({ behind }: AnswerMeta): string {
   return behind === 0 ? 'nothing missing' : `${formatNumber(behind)} events behind`
 }
 
-function layersText({ rows: { batch, closed, open }, generation }: AnswerMeta): string {
-  const total = batch + closed + open
-  if (generation === null || total === 0) return 'all of it live'
-  return `${formatNumber(batch)} of ${formatNumber(total)} events from batch ${generation.id}`
+function layerTexts({ rows: { batch, closed, open }, generation, boundary, position }: AnswerMeta): string[] {
+  const live = `${formatNumber(closed + open)} live events, up to ${offsets(position, SHOWN_SHORT_MAX)}`
+  if (generation === null) return [live]
+  return [
+    `${formatNumber(batch)} events of batch ${generation.id}, before the boundary ${offsets(boundary, SHOWN_SHORT_MAX)}`,
+    live,
+  ]
 }
 
 /** How the layers share the events that were counted. */
 export function LayerBar({ meta: { rows } }: { meta: AnswerMeta }): JSX.Element {
   const total = Math.max(1, rows.batch + rows.closed + rows.open)
-  const part = (name: keyof typeof rows, label: string): JSX.Element => (
-    <div class={`layer ${name}`} style={{ flexGrow: rows[name] / total }}>
-      <span class="sr">
-        {label}: {formatNumber(rows[name])} events
-      </span>
-    </div>
-  )
+  const part = (name: keyof typeof rows, label: string): JSX.Element | null =>
+    rows[name] > 0 ? (
+      <div class={`layer ${name}`} style={{ flexGrow: rows[name] / total }}>
+        <span class="sr">
+          {label}: {formatNumber(rows[name])} events
+        </span>
+      </div>
+    ) : null
   return (
     <div class="layers">
       {part('batch', 'batch')}
@@ -90,11 +94,13 @@ function Fact({ name, tone, children }: { name: string; tone?: string; children:
 }
 
 const SHOWN_MAX = 8
+const SHOWN_SHORT_MAX = 4
 
-function offsets(all: readonly number[]): string {
+/** one of each partition */
+function offsets(all: readonly number[], shownMax = SHOWN_MAX): string {
   if (all.length === 0) return 'none yet'
-  const shown = all.slice(0, SHOWN_MAX).map((offset) => formatNumber(offset))
-  return all.length > SHOWN_MAX ? `${shown.join(' · ')} and ${all.length - SHOWN_MAX} more` : shown.join(' · ')
+  const shown = all.slice(0, shownMax).map((offset) => formatNumber(offset))
+  return all.length > shownMax ? `${shown.join(' · ')} and ${all.length - shownMax} more` : shown.join(' · ')
 }
 
 /** `exact · 0.6 s`: the tag of a panel. */

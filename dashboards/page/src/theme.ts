@@ -1,25 +1,22 @@
-/** Light or dark: as the system prefers, or as the user chose. */
+/** The colours in use, which the user can switch. */
 import { effect, signal } from '@preact/signals'
+import { darkSystem, keepTheme, keptTheme, systemTheme, type Theme } from './theme-choice.ts'
 
-export type Theme = 'light' | 'dark'
-
-const KEY = 'watershed-theme'
-const system = matchMedia('(prefers-color-scheme: dark)')
-const kept = localStorage.getItem(KEY)
-const chosen = signal<Theme | null>(kept === 'light' || kept === 'dark' ? kept : null)
+const chosen = signal<Theme | null>(keptTheme())
 
 export const theme = signal<Theme>('light')
 
 const follow = (): void => {
-  theme.value = chosen.value ?? (system.matches ? 'dark' : 'light')
+  theme.value = chosen.value ?? systemTheme()
 }
-system.addEventListener('change', follow)
+darkSystem.addEventListener('change', follow)
 effect(() => {
   follow()
   document.documentElement.dataset.theme = theme.value
 })
 
 export function switchTheme(): void {
-  chosen.value = theme.value === 'dark' ? 'light' : 'dark'
-  localStorage.setItem(KEY, chosen.value)
+  const next = theme.value === 'dark' ? 'light' : 'dark'
+  chosen.value = next
+  keepTheme(next)
 }

@@ -3,7 +3,7 @@ import type { EChartsCoreOption } from 'echarts/core'
 import { numberOf, type Row } from '../answer.ts'
 import { formatBucket, formatCompact, formatNumber } from '../format.ts'
 import type { Colours } from './colours.ts'
-import { tooltipLook } from './tooltip.ts'
+import { legendLook, tooltipLook } from './look.ts'
 
 export interface CandlesInput {
   /** oldest first */
@@ -37,6 +37,16 @@ interface Named {
 const OHLC = ['open', 'close', 'low', 'high'] as const
 
 const WHISKERS = 3
+/** of the axis of prices */
+const PARTS = 4
+/** oscillators that are shares of 100 */
+const OF_HUNDRED = /^(rsi|aroon_up|aroon_down)/
+
+/** 1, 2 or 5 times a power of ten: the next smaller one */
+function roundStep(length: number): number {
+  const power = 10 ** Math.floor(Math.log10(length))
+  return ([5, 2, 1].find((times) => times * power <= length) ?? 1) * power
+}
 
 /**
  * One wrong price, or one after years without any, would press all others into a line: bars far outside of the middle half of the lows and
@@ -51,8 +61,9 @@ export function robustScale(rows: readonly Row[]): Scale | null {
   const within = sorted.filter((price) => price >= least && price <= most)
   const beyond = rows.filter((row) => (numberOf(row.high) ?? most) > most || (numberOf(row.low) ?? least) < least)
   if (beyond.length === 0 || reach === 0) return null
-  const room = 0.05 * (within.at(-1)! - within[0]!)
-  return { min: within[0]! - room, max: within.at(-1)! + room, beyond: beyond.length }
+  const [low, high] = [within[0]!, within.at(-1)!]
+  const step = roundStep((high - low) / PARTS)
+  return { min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step, beyond: beyond.length }
 }
 
 export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreOption {
@@ -62,15 +73,8 @@ export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreO
   const bars = rows.map((row) => OHLC.map((name) => numberOf(row[name])))
   return (colours) => ({
     color: [...colours.series.slice(1)],
-    textStyle: { fontFamily: 'inherit', color: colours.text },
-    legend: {
-      top: 0,
-      left: 0,
-      icon: 'roundRect',
-      itemHeight: 3,
-      textStyle: { color: colours.text },
-      data: labels(over, below),
-    },
+    textStyle: { fontFamily: colours.font, color: colours.text },
+    legend: { ...legendLook(colours), icon: 'roundRect', itemHeight: 3, data: labels(over, below) },
     axisPointer: { link: [{ xAxisIndex: 'all' }] },
     tooltip: tooltipOf(input, times, colours),
     dataZoom: [{ type: 'inside', xAxisIndex: [0, 1, 2], zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false }],
@@ -85,10 +89,11 @@ export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreO
       axisLabel: { show: gridIndex === 2, color: colours.faint, hideOverlap: true },
     })),
     yAxis: [0, 1, 2].map((gridIndex) => ({
-      ...{ type: 'value', gridIndex, scale: gridIndex !== 1, splitNumber: gridIndex === 0 ? 4 : 2 },
+      ...{ type: 'value', gridIndex, scale: gridIndex !== 1, splitNumber: gridIndex === 0 ? PARTS : 2 },
       ...(gridIndex === 0 && { min: scale?.min ?? null, max: scale?.max ?? null }),
+      ...(gridIndex === 2 && below.every(({ name }) => OF_HUNDRED.test(name)) && { min: 0, max: 100, interval: 50 }),
+      splitLine: { show: gridIndex !== 1, lineStyle: { color: colours.line } },
       axisLabel: { show: gridIndex !== 1, color: colours.faint, formatter: (value: number) => formatCompact(value) },
-      splitLine: { lineStyle: { color: colours.line } },
     })),
     series: [
       {

@@ -10,12 +10,22 @@ export interface ChartProps extends Uses {
   readonly label: string
   /** builds the option; colours come from the theme in use */
   readonly chart: BuildChart
-  readonly height?: number
+  /** at least; pixels, or as CSS writes it */
+  readonly height?: number | string
+  /** what it draws besides lines and bars */
+  readonly kind?: keyof typeof PARTS
 }
+
+/** parts of the library that most pages do not need at first */
+const PARTS = {
+  map: () => import('./echarts-map.ts'),
+  heat: () => import('./echarts-heat.ts'),
+  candles: () => import('./echarts-candles.ts'),
+} as const
 
 const HEIGHT = 280
 
-export function Chart({ label, chart, height = HEIGHT, onZoom, onPick }: ChartProps): JSX.Element {
+export function Chart({ label, chart, height = HEIGHT, kind, onZoom, onPick }: ChartProps): JSX.Element {
   const place = useRef<HTMLDivElement>(null)
   const drawing = useRef<Drawing | null>(null)
   const latest = useRef({ chart, onZoom, onPick })
@@ -23,7 +33,7 @@ export function Chart({ label, chart, height = HEIGHT, onZoom, onPick }: ChartPr
   const dark = theme.value
   useEffect(() => {
     let gone = false
-    const opened = open(place.current!, latest).then((drawn) => {
+    const opened = open(place.current!, latest, kind).then((drawn) => {
       if (gone) return drawn.close()
       drawing.current = drawn
       drawn.draw(latest.current.chart)
@@ -35,15 +45,25 @@ export function Chart({ label, chart, height = HEIGHT, onZoom, onPick }: ChartPr
   }, [])
   useEffect(() => drawing.current?.draw(chart), [chart, dark])
   return (
-    <div class="chart" role="img" aria-label={label} style={{ minHeight: `${height}px` }}>
+    <div
+      class="chart"
+      role="img"
+      aria-label={label}
+      style={{ minHeight: typeof height === 'number' ? `${height}px` : height }}
+    >
       <div class="drawing" ref={place} />
     </div>
   )
 }
 
-async function open(place: HTMLElement, uses: { readonly current: Uses }): Promise<Drawing> {
-  // The library takes a moment to begin, and what needs no chart is read meanwhile.
+/** Begins what draws, which takes a moment: while the first answers are on their way there is nothing else to do. */
+export async function prepareCharts(): Promise<void> {
+  await import('./echarts.ts')
+}
+
+async function open(place: HTMLElement, uses: { readonly current: Uses }, kind: ChartProps['kind']): Promise<Drawing> {
+  // What needs no chart is read meanwhile.
   await afterPaint()
-  const { draw } = await import('./echarts.ts')
+  const [{ draw }] = await Promise.all([import('./echarts.ts'), kind && PARTS[kind]()])
   return draw(place, uses)
 }

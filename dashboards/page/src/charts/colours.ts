@@ -1,5 +1,7 @@
 /** Colours of charts: those of the style sheet, where both themes define them. */
 export interface Colours {
+  /** of the page: a canvas inherits none */
+  readonly font: string
   readonly series: readonly string[]
   readonly text: string
   readonly faint: string
@@ -17,6 +19,7 @@ export function colours(): Colours {
   const style = getComputedStyle(document.documentElement)
   const named = (name: string): string => style.getPropertyValue(`--${name}`).trim()
   return {
+    font: getComputedStyle(document.body).fontFamily,
     series: [1, 2, 3, 4, 5, 6, 7, 8].map((index) => named(`series-${index}`)),
     text: named('text'),
     faint: named('faint'),

@@ -2,7 +2,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatNumber } from '../format.ts'
 import type { Colours } from './colours.ts'
-import { tooltipLook } from './tooltip.ts'
+import { tooltipLook } from './look.ts'
 
 export interface HeatMapInput {
   /** [day of the week, Monday is 0][hour of the day] */
@@ -10,6 +10,9 @@ export interface HeatMapInput {
   readonly measure: string
   readonly source: string
 }
+
+/** coloured by the square root of its value: one busy hour must not make all others look empty */
+type Cell = readonly [hour: number, day: number, value: number, root: number]
 
 const MONDAY = Date.UTC(2024, 0, 1)
 const DAY = 86_400_000
@@ -21,13 +24,15 @@ function dayNames(): string[] {
 
 export function heatMap({ hours, measure, source }: HeatMapInput): (colours: Colours) => EChartsCoreOption {
   const days = dayNames()
-  const cells = hours.flatMap((row, day) => row.map((value, hour): [number, number, number] => [hour, day, value]))
+  const cells = hours.flatMap((row, day) =>
+    row.map((value, hour): Cell => [hour, day, value, Math.sqrt(Math.max(0, value))]),
+  )
   return (colours) => ({
-    textStyle: { fontFamily: 'inherit', color: colours.text },
+    textStyle: { fontFamily: colours.font, color: colours.text },
     grid: { left: 8, right: 8, top: 8, bottom: 4, containLabel: true },
     tooltip: {
       ...tooltipLook(colours),
-      formatter: ({ value: [hour, day, value] }: { readonly value: readonly [number, number, number] }) =>
+      formatter: ({ value: [hour, day, value] }: { readonly value: Cell }) =>
         `${days[day]} ${hour}:00–${hour + 1}:00\n${measure}: ${formatNumber(value)}\n${source}`,
     },
     xAxis: axis(
@@ -36,8 +41,8 @@ export function heatMap({ hours, measure, source }: HeatMapInput): (colours: Col
     ),
     yAxis: { ...axis(colours, days), inverse: true },
     visualMap: {
-      ...{ show: false, min: 0, max: Math.max(1, ...cells.map(([, , value]) => value)) },
-      inRange: { color: [colours.low, colours.high] },
+      ...{ show: false, dimension: 3, min: 0, max: Math.max(1, ...cells.map(([, , , root]) => root)) },
+      inRange: { color: [colours.land, colours.low, colours.high] },
     },
     series: [
       {

@@ -2,7 +2,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatCompact, formatNumber, formatShare } from '../format.ts'
 import type { Colours } from './colours.ts'
-import { tooltipLook } from './tooltip.ts'
+import { tooltipLook } from './look.ts'
 
 export interface HistogramInput {
   readonly bins: readonly { readonly label: string; readonly count: number }[]
@@ -16,7 +16,7 @@ export function histogram({ bins, measure, source }: HistogramInput): (colours: 
     bins.reduce((sum, { count }) => sum + count, 0),
   )
   return (colours) => ({
-    textStyle: { fontFamily: 'inherit', color: colours.text },
+    textStyle: { fontFamily: colours.font, color: colours.text },
     grid: { left: 8, right: 8, top: 12, bottom: 4, containLabel: true },
     tooltip: {
       ...tooltipLook(colours),

@@ -2,10 +2,10 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { type AnswerMeta, keyOf, numberOf, type Row } from '../answer.ts'
 import { formatBucket, formatCompact, formatNumber, formatShare, NONE } from '../format.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { grainMs } from '../range.ts'
 import type { Colours } from './colours.ts'
-import { tooltipLook } from './tooltip.ts'
+import { legendLook, tooltipLook } from './look.ts'
 
 export interface LinesInput {
   readonly rows: readonly Row[]
@@ -43,17 +43,12 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
   const many = lines.length > 1
   const isShare = input.measures[0]!.isPercent
   return (colours) => ({
+    // Days of UTC begin when they do there, wherever the reader is.
+    useUTC: input.zone === 'UTC',
     color: [...colours.series],
-    textStyle: { fontFamily: 'inherit', color: colours.text },
+    textStyle: { fontFamily: colours.font, color: colours.text },
     grid: { left: 8, right: 12, top: many ? 34 : 12, bottom: 4, containLabel: true },
-    legend: {
-      show: many,
-      top: 0,
-      left: 0,
-      icon: 'circle',
-      itemWidth: 9,
-      textStyle: { color: colours.text },
-    },
+    legend: { ...legendLook(colours), show: many, icon: 'circle', itemWidth: 9 },
     brush: { toolbox: [], xAxisIndex: 0, brushStyle: { color: 'rgba(90,150,230,0.18)', borderWidth: 0 } },
     tooltip: tooltipOf(input, colours),
     xAxis: {
@@ -95,8 +90,9 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
   })
 }
 
-const areaOf = ({ shape }: LinesInput, lines: number): boolean =>
-  shape === 'stacked' || (shape === 'lines' && lines === 1)
+/** An area says how much there is, so it begins at 0. */
+const areaOf = ({ shape, measures }: LinesInput, lines: number): boolean =>
+  shape === 'stacked' || (shape === 'lines' && lines === 1 && measures[0]!.zero)
 
 /** Text, not HTML: inline styles are not allowed on the page. */
 function tooltipOf({ grain, zone, meta, measures }: LinesInput, colours: Colours): object {
@@ -115,7 +111,7 @@ function tooltipOf({ grain, zone, meta, measures }: LinesInput, colours: Colours
           ({ marker, seriesName, value }) =>
             `${marker} ${seriesName}  ${value[1] === null ? NONE : (measures[0]!.isPercent ? formatShare : formatNumber)(value[1])}`,
         )
-      const source = provenanceLine(meta, measures.length === 1 ? measures[0]!.name : undefined)
+      const source = provenanceText(meta, measures.length === 1 ? measures[0]!.name : undefined)
       return [formatBucket(points[0]!.value[0], grain, zone), ...lines, source].join('\n')
     },
   }

@@ -2,7 +2,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatNumber } from '../format.ts'
 import type { Colours } from './colours.ts'
-import { tooltipLook } from './tooltip.ts'
+import { tooltipLook } from './look.ts'
 import { mapOf } from './world-map.ts'
 
 export interface Point {
@@ -24,7 +24,7 @@ const PIXELS_MIN = 3
 export function pointMap({ points, measure, source }: PointMapInput): (colours: Colours) => EChartsCoreOption {
   const largest = Math.max(1, ...points.map(({ value }) => value))
   return (colours) => ({
-    textStyle: { fontFamily: 'inherit', color: colours.text },
+    textStyle: { fontFamily: colours.font, color: colours.text },
     tooltip: {
       ...tooltipLook(colours),
       formatter: ({ value, name }: { readonly value: readonly [number, number, number]; readonly name: string }) =>

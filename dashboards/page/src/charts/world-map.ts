@@ -2,7 +2,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { formatCompact, formatNumber } from '../format.ts'
 import type { Colours } from './colours.ts'
-import { tooltipLook } from './tooltip.ts'
+import { tooltipLook } from './look.ts'
 import type { World } from './world.ts'
 
 export interface Country {
@@ -41,7 +41,7 @@ export function worldMap({
   const known = new Map(placed.map((country) => [country.code, country]))
   const largest = Math.max(1, ...placed.map(({ value }) => value))
   return (colours) => ({
-    textStyle: { fontFamily: 'inherit', color: colours.text },
+    textStyle: { fontFamily: colours.font, color: colours.text },
     tooltip: {
       ...tooltipLook(colours),
       formatter: ({ name }: { readonly name: string }) => {
@@ -80,7 +80,8 @@ export function worldMap({
 /** The map itself, without values. */
 export function mapOf(colours: Colours): object {
   return {
-    ...{ map: 'world', boundingCoords: BOUNDS, left: 0, right: 0, top: 0, bottom: 0, aspectScale: 0.82, roam: false },
+    ...{ map: 'world', boundingCoords: BOUNDS, left: 0, right: 0, top: 0, bottom: 0, roam: false },
+    ...{ aspectScale: 0.82, preserveAspect: 'contain' },
     itemStyle: { areaColor: colours.land, borderColor: colours.surface, borderWidth: 0.6 },
     emphasis: { label: { show: false }, itemStyle: { areaColor: colours.series[1] } },
     select: { disabled: true },

@@ -35,12 +35,22 @@ interface WorldFile {
   readonly codes: Readonly<Record<string, string>>
 }
 
-async function fetchWorld(): Promise<WorldFile> {
-  return (await (await fetch(WORLD_FILE)).json()) as WorldFile
+let response: Promise<Response> | null = null
+
+/** Begins to fetch the shapes; they are read when they are needed. */
+export function fetchWorld(): Promise<Response> {
+  response ??= fetch(WORLD_FILE)
+  return response
+}
+
+async function readWorld(): Promise<WorldFile> {
+  const own = fetchWorld()
+  response = null
+  return (await (await own).json()) as WorldFile
 }
 
 async function load(): Promise<World> {
-  const [{ registerMap }, { topology, codes }] = await Promise.all([import('./echarts.ts'), fetchWorld()])
+  const [{ registerMap }, { topology, codes }] = await Promise.all([import('./echarts-map.ts'), readWorld()])
   const shapes = feature(topology, topology.objects.countries)
   const named = shapes.features.map((one) => ({
     ...one,
@@ -48,10 +58,13 @@ async function load(): Promise<World> {
     properties: { name: String(one.id) },
   }))
   registerMap('world', { ...shapes, features: named } as Parameters<typeof registerMap>[1])
-  const small = named.flatMap(({ properties, geometry }): [string, Place][] => {
-    const middle = middleOfSmall(geometry as unknown as Shape)
-    return middle === null ? [] : [[properties.name, middle]]
-  })
+  // Some islands have the code of the country that they belong to, and are no country.
+  const small = [...Map.groupBy(named, ({ properties }) => properties.name)].flatMap(
+    ([code, parts]): [string, Place][] => {
+      const middles = parts.map(({ geometry }) => middleOfSmall(geometry as unknown as Shape))
+      return middles[0] == null || middles.includes(null) ? [] : [[code, middles[0]]]
+    },
+  )
   const codeOf = (country: string): string | null =>
     codes[country.toLowerCase()] ?? (/^\d{3}$/.test(country) ? country : null)
   return { codeOf, small: new Map(small) }

@@ -30,13 +30,14 @@ function Line({ partition, of }: { partition: Partition; of: number }): JSX.Elem
   const { boundary, closedEnd, position } = partition
   const end = Math.max(partition.logEnd ?? position, position, 1)
   const name = partition.partition < 0 ? `All ${of} partitions` : `Partition ${partition.partition}`
-  const part = (layer: string, from: number, to: number, label: string): JSX.Element => (
-    <div
-      class={`layer ${layer}`}
-      style={{ flexGrow: Math.max(0, to - from) / end }}
-      title={`${label}: offsets ${formatNumber(from)} to ${formatNumber(to)}`}
-    />
-  )
+  const part = (layer: string, from: number, to: number, label: string): JSX.Element | null =>
+    to > from ? (
+      <div
+        class={`layer ${layer}`}
+        style={{ flexGrow: (to - from) / end }}
+        data-tip={`${label}: offsets ${formatNumber(from)} to ${formatNumber(to)}`}
+      />
+    ) : null
   const spoken = `${name}: ${formatNumber(end)} events; boundary ${formatNumber(boundary)}, position ${formatNumber(position)}`
   return (
     <div class="partition">

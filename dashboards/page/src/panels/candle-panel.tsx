@@ -6,7 +6,7 @@ import { candles, robustScale } from '../charts/candles.ts'
 import { Chart } from '../charts/chart.tsx'
 import { isNumeric, labelOf, type Measure, titled } from '../definition.ts'
 import { type Followed, useLive } from '../live.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterText, type Source } from '../question.ts'
 import { grainOf, newestQuery, zoneOf } from '../range.ts'
 import { Frame } from './frame.tsx'
@@ -97,9 +97,9 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
           below: named(lower),
           volume,
           scale: robustScale(data),
-          source: provenanceLine(meta),
+          source: provenanceText(meta),
         }
-        return <Chart label={`${title} of ${key}`} height={HEIGHT} chart={candles(input)} />
+        return <Chart kind="candles" label={`${title} of ${key}`} height={HEIGHT} chart={candles(input)} />
       }}
     </Frame>
   )

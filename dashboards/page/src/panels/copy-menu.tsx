@@ -44,41 +44,61 @@ interface MenuProps {
 
 export function CopyMenu({ path, formats = true, all = false }: MenuProps): JSX.Element {
   const [said, setSaid] = useState('')
+  const [open, setOpen] = useState(false)
   const copy = async (language: Language): Promise<void> => {
     await navigator.clipboard.writeText(TEXTS[language](path))
     setSaid(`copied as ${language}`)
     setTimeout(() => setSaid(''), 2_000)
+  }
+  const leave = ({ relatedTarget, currentTarget }: FocusEvent): void => {
+    if (!(currentTarget as Node).contains(relatedTarget as Node | null)) setOpen(false)
   }
   return (
     <div class="copy">
       <span role="status" class="hint">
         {said}
       </span>
-      <details class="menu">
+      <details
+        class="menu"
+        open={open}
+        onToggle={(event) => setOpen(event.currentTarget.open)}
+        onFocusOut={leave}
+        onKeyDown={({ key }) => key === 'Escape' && setOpen(false)}
+      >
         <summary>Export</summary>
-        <ul>
-          {(Object.keys(TEXTS) as Language[]).map((language) => (
-            <li key={language}>
-              <button type="button" onClick={() => void copy(language)}>
-                Copy as {language}
-              </button>
-            </li>
-          ))}
-          {formats &&
-            Object.entries(FORMATS).map(([format, name]) => (
-              <li key={format}>
-                <a href={exportPath(path, format, all)} download>
-                  Download {all ? 'all rows' : ''} as {name}
-                </a>
-              </li>
-            ))}
-          <li>
-            <a href={path} target="_blank" rel="noreferrer">
-              Open the answer (JSON)
-            </a>
-          </li>
-        </ul>
+        {open && <Items path={path} formats={formats} all={all} copy={(language) => void copy(language)} />}
       </details>
     </div>
+  )
+}
+
+interface ItemsProps extends Required<MenuProps> {
+  readonly copy: (language: Language) => void
+}
+
+function Items({ path, formats, all, copy }: ItemsProps): JSX.Element {
+  return (
+    <ul>
+      {(Object.keys(TEXTS) as Language[]).map((language) => (
+        <li key={language}>
+          <button type="button" onClick={() => copy(language)}>
+            Copy as {language}
+          </button>
+        </li>
+      ))}
+      {formats &&
+        Object.entries(FORMATS).map(([format, name]) => (
+          <li key={format}>
+            <a href={exportPath(path, format, all)} download>
+              Download {all ? 'all rows ' : ''}as {name}
+            </a>
+          </li>
+        ))}
+      <li>
+        <a href={path} target="_blank" rel="noreferrer">
+          Open the answer (JSON)
+        </a>
+      </li>
+    </ul>
   )
 }

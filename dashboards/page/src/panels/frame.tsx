@@ -3,7 +3,7 @@ import type { ComponentChildren, JSX } from 'preact'
 import { useId, useState } from 'preact/hooks'
 import type { Answer } from '../answer.ts'
 import type { Followed } from '../live.ts'
-import { Provenance, provenanceTag } from '../provenance.tsx'
+import { Provenance, provenanceTag, provenanceText } from '../provenance.tsx'
 import type { Ask } from '../question.ts'
 import { CopyMenu } from './copy-menu.tsx'
 import { Empty, FaultNote, Loading } from './states.tsx'
@@ -49,6 +49,7 @@ export function Frame(props: FrameProps): JSX.Element {
             class={`tag tone-${tag.tone}`}
             aria-expanded={open}
             aria-controls={`${id}-provenance`}
+            data-tip={provenanceText(value.meta)}
             onClick={() => setOpen(!open)}
           >
             <span class="dot" aria-hidden="true" />

@@ -4,7 +4,7 @@ import { type Answer, numberOf } from '../answer.ts'
 import { labelOf } from '../definition.ts'
 import { formatNumber, formatShare } from '../format.ts'
 import { useLive } from '../live.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measuresOf, type Source } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
@@ -34,7 +34,8 @@ export function FunnelPanel({ source, title, measures, span = 4 }: FunnelProps):
               const value = numberOf(row?.[name]) ?? 0
               const share = first === 0 ? 0 : value / first
               return (
-                <li key={name} title={provenanceLine(meta, name)}>
+                // biome-ignore lint/a11y/noNoninteractiveTabindex: what is said of a number must be reachable by keyboard
+                <li key={name} tabIndex={0} data-tip={provenanceText(meta, name)}>
                   <span class="name">{named.get(name) ?? name}</span>
                   <span class="value">
                     {name in meta.estimates && '≈ '}

@@ -5,7 +5,7 @@ import { Chart } from '../charts/chart.tsx'
 import { heatMap } from '../charts/heat-map.ts'
 import { labelOf, type Measure } from '../definition.ts'
 import { useLive } from '../live.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, type Source } from '../question.ts'
 import { newestQuery, range, zoneOf } from '../range.ts'
 import { Frame } from './frame.tsx'
@@ -53,9 +53,9 @@ export function HeatPanel({ source, id, title, measures, span = 6 }: HeatProps):
         const chart = heatMap({
           hours: hoursOfWeek(data, shown.name, zone),
           measure: labelOf(shown),
-          source: provenanceLine(meta, shown.name),
+          source: provenanceText(meta, shown.name),
         })
-        return <Chart label={`${title}: ${labelOf(shown)}`} chart={chart} />
+        return <Chart kind="heat" label={`${title}: ${labelOf(shown)}`} chart={chart} />
       }}
     </Frame>
   )

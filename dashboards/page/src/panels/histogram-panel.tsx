@@ -6,7 +6,7 @@ import { histogram } from '../charts/histogram.ts'
 import { labelOf, type Measure } from '../definition.ts'
 import { formatNumber } from '../format.ts'
 import { useLive } from '../live.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, type Source } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
@@ -33,7 +33,7 @@ export function HistogramPanel({ source, title, measures, span = 6 }: HistogramP
         const chart = histogram({
           bins: binsOf(row?.[shown.name], shown.bounds ?? []),
           measure: labelOf(shown),
-          source: provenanceLine(meta, shown.name),
+          source: provenanceText(meta, shown.name),
         })
         return <Chart label={`${title}: ${labelOf(shown)}`} chart={chart} />
       }}

@@ -10,7 +10,7 @@ import type { World } from '../charts/world.ts'
 import { worldMap } from '../charts/world-map.ts'
 import { labelOf, type Measure } from '../definition.ts'
 import { useLive } from '../live.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, type Source } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
@@ -41,7 +41,8 @@ interface Shown {
 
 const COUNTRIES_MAX = 300
 const POINTS_MAX = 1_000
-const HEIGHT = 400
+/** no higher than the map where the page is narrow */
+const HEIGHT = 'min(400px, 54vw)'
 
 export function MapPanel({ source, id, title, measures, by, points = false, span = 8 }: MapProps): JSX.Element {
   const [measure, chooseMeasure] = useMeasure(source, id, measures)
@@ -57,7 +58,6 @@ export function MapPanel({ source, id, title, measures, by, points = false, span
     ...(windowed ? { at: 'latest' } : rangeQuery(range.value, source.view.paneMs)),
   }
   const known = useLive<Answer, Ask<Shown>>(ask(source, query, { by, measure, place }))
-  // Numbers first: the map is made when there is something to draw on it.
   const world = useWorld(known.value !== null)
   const controls = <MeasureChoice source={source} measures={measures} chosen={measure.name} onChoose={chooseMeasure} />
   return (
@@ -78,7 +78,7 @@ interface ShapesProps {
 }
 
 function Shapes({ answer, source, world, title, shown: { by, measure, place } }: ShapesProps): JSX.Element {
-  const origin = provenanceLine(answer.meta, measure.name)
+  const origin = provenanceText(answer.meta, measure.name)
   const label = `${title}: ${labelOf(measure)}. Its menu exports the same numbers as text`
   if (place !== null) {
     const points = answer.data.flatMap((row) => {
@@ -87,7 +87,12 @@ function Shapes({ answer, source, world, title, shown: { by, measure, place } }:
       return lat == null || lon == null || value == null ? [] : [{ lat, lon, value, name }]
     })
     return (
-      <Chart label={label} height={HEIGHT} chart={pointMap({ points, measure: labelOf(measure), source: origin })} />
+      <Chart
+        kind="map"
+        label={label}
+        height={HEIGHT}
+        chart={pointMap({ points, measure: labelOf(measure), source: origin })}
+      />
     )
   }
   const dimension = by[0]!
@@ -102,7 +107,7 @@ function Shapes({ answer, source, world, title, shown: { by, measure, place } }:
     if (country !== undefined) toggleFilter(dimension, country.key)
   }
   const chart = worldMap({ world, countries, measure: labelOf(measure), source: origin, chosen })
-  return <Chart label={label} height={HEIGHT} chart={chart} onPick={pick} />
+  return <Chart kind="map" label={label} height={HEIGHT} chart={chart} onPick={pick} />
 }
 
 const PLACES = [
@@ -117,14 +122,17 @@ function placeOf({ view }: Source): Place | null {
   return found(view.dimensions) ?? found(view.measures) ?? null
 }
 
+const worldModule = () => import('../charts/world.ts')
+
 async function loaded(): Promise<World> {
   await afterPaint()
-  const { loadWorld } = await import('../charts/world.ts')
-  return loadWorld()
+  return (await worldModule()).loadWorld()
 }
 
+/** Numbers first: the shapes come with them, and are made into a map when there is something to draw on it. null: not yet */
 function useWorld(isNeeded: boolean): World | null {
   const [world, setWorld] = useState<World | null>(null)
+  useEffect(() => void worldModule().then(({ fetchWorld }) => fetchWorld().catch(() => undefined)), [])
   useEffect(() => {
     if (isNeeded) void loaded().then(setWorld)
   }, [isNeeded])

@@ -5,7 +5,7 @@ import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
 import { labelOf, type Measure } from '../definition.ts'
 import { formatMeasure, formatNumber, formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measuresOf, type Source } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
@@ -30,7 +30,8 @@ export function NumberPanel({ source, title, measures, span = 12 }: NumberProps)
       {({ data: [row], meta }) => (
         <dl class="tiles">
           {known.asked!.shown.map((name) => (
-            <div key={name} title={provenanceLine(meta, name)}>
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: what is said of a number must be reachable by keyboard
+            <div key={name} tabIndex={0} data-tip={provenanceText(meta, name)}>
               <dt>{labelOf(named.get(name) ?? { name })}</dt>
               <dd>
                 {name in meta.estimates && <span title={meta.estimates[name]!.bound}>≈ </span>}

@@ -1,6 +1,6 @@
 /** A panel by its shape; one that comes into view for the first time begins to ask then. */
 import type { JSX } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Panel } from '#core/panels/panel.ts'
 import type { Dataset } from '../definition.ts'
 import { type Source, sourceOf } from '../question.ts'
@@ -16,14 +16,16 @@ import { TablePanel } from './table-panel.tsx'
 import { TimePanel } from './time-panel.tsx'
 import { WindowsPanel } from './windows-panel.tsx'
 
-const AHEAD = '200px'
+const AHEAD_PIXELS = 200
 
 export function PanelOf({ dataset, panel }: { dataset: Dataset; panel: Panel }): JSX.Element | null {
   const place = useRef<HTMLDivElement>(null)
   const [seen, setSeen] = useState(false)
+  // The observer tells a frame later; what is in view when the page opens need not wait for it.
+  useLayoutEffect(() => setSeen(isInView(place.current!)), [])
   useEffect(() => {
     const watch = new IntersectionObserver((entries) => setSeen(entries.some((entry) => entry.isIntersecting)), {
-      rootMargin: AHEAD,
+      rootMargin: `${AHEAD_PIXELS}px`,
     })
     watch.observe(place.current!)
     return () => watch.disconnect()
@@ -35,6 +37,11 @@ export function PanelOf({ dataset, panel }: { dataset: Dataset; panel: Panel }):
       {seen && panel.view === null && <EventsPanel dataset={dataset} panel={panel} />}
     </div>
   )
+}
+
+function isInView(place: HTMLElement): boolean {
+  const { top, bottom } = place.getBoundingClientRect()
+  return top < innerHeight + AHEAD_PIXELS && bottom > -AHEAD_PIXELS
 }
 
 function Shown({ source, panel }: { source: Source; panel: Panel }): JSX.Element {

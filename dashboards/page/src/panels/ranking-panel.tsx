@@ -6,7 +6,7 @@ import { type Answer, keyOf, numberOf, type Row } from '../answer.ts'
 import { labelOf } from '../definition.ts'
 import { countryName, formatMeasure, NO, NONE, YES } from '../format.ts'
 import { useLive } from '../live.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measureNamed, type Source, typeOf } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
@@ -82,7 +82,7 @@ function Bars({ answer, shown, source }: { answer: Answer; shown: Shown; source:
             <button
               type="button"
               aria-pressed={chosen?.includes(key) ?? false}
-              title={`${label}: ${provenanceLine(answer.meta, measure)}`}
+              data-tip={`${label}: ${provenanceText(answer.meta, measure)}`}
               onClick={() => toggleFilter(by, key)}
             >
               <span class="bar" style={{ width: `${(100 * Math.abs(numberOf(value) ?? 0)) / largest}%` }} />

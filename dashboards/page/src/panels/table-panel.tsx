@@ -7,7 +7,7 @@ import { get } from '../api.ts'
 import { isId, isNumeric, labelOf, type Measure } from '../definition.ts'
 import { formatBucket, formatMeasure, formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
-import { provenanceLine } from '../provenance.tsx'
+import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measureNamed, measuresOf, type Source, typeOf } from '../question.ts'
 import { range, rangeQuery } from '../range.ts'
 import { Frame } from './frame.tsx'
@@ -132,7 +132,7 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
     <th
       key={name}
       scope="col"
-      class={isNumeric(typeOf(source, name)) ? 'number' : ''}
+      class={measures.includes(name) && isNumeric(typeOf(source, name)) ? 'number' : ''}
       aria-sort={order === name ? 'ascending' : order === `-${name}` ? 'descending' : 'none'}
     >
       <button type="button" onClick={() => sort(name)}>
@@ -163,7 +163,7 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
                 <td
                   key={name}
                   class={isNumeric(typeOf(source, name)) ? 'number' : ''}
-                  title={provenanceLine(answer.meta, name)}
+                  data-tip={provenanceText(answer.meta, name)}
                 >
                   {name in answer.meta.estimates && '≈ '}
                   {cellText(row[name], measureNamed(source, name))}
