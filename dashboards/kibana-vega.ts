@@ -108,7 +108,7 @@ function candles({ show, by }: Drawn): object {
     },
     layer: [
       { mark: 'rule', encoding: { y: price('low'), y2: { field: 'high' } } },
-      { mark: { type: 'bar', width: { band: 0.6 } }, encoding: { y: price('open'), y2: { field: 'close' } } },
+      { mark: { type: 'bar', size: 6 }, encoding: { y: price('open'), y2: { field: 'close' } } },
       {
         transform: [{ aggregate: [{ op: 'min', field: 'key', as: 'shown' }] }],
         mark: { type: 'text', align: 'left', dx: 6, dy: 12, fontWeight: 'bold' },

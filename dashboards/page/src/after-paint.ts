@@ -1,4 +1,4 @@
-/** The first frame draws what changed; the second one begins when it is on the screen. Hidden tabs have none. */
+/** The frame draws what changed; a task after it begins when it is on its way to the screen. Hidden tabs have no frames. */
 export function afterPaint(): Promise<void> {
-  return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve())))
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))
 }

@@ -36,6 +36,8 @@ interface Named {
 
 const OHLC = ['open', 'close', 'low', 'high'] as const
 
+/** what the legend shows of a line: a lower symbol would cut off the text beside it */
+const LINE = 'path://M0 0h24v3H0z'
 const WHISKERS = 3
 /** of the axis of prices */
 const PARTS = 4
@@ -74,7 +76,7 @@ export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreO
   return (colours) => ({
     color: [...colours.series.slice(1)],
     textStyle: { fontFamily: colours.font, color: colours.text },
-    legend: { ...legendLook(colours), icon: 'roundRect', itemHeight: 3, data: labels(over, below) },
+    legend: { ...legendLook(colours), icon: LINE, data: labels(over, below) },
     axisPointer: { link: [{ xAxisIndex: 'all' }] },
     tooltip: tooltipOf(input, times, colours),
     dataZoom: [{ type: 'inside', xAxisIndex: [0, 1, 2], zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false }],

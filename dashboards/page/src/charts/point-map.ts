@@ -18,11 +18,15 @@ export interface PointMapInput {
   readonly source: string
 }
 
+/** of a circle; smaller where the map is */
 const PIXELS_MAX = 34
+const PIXELS_MAX_NARROW = 18
+const NARROW = '(max-width: 640px)'
 const PIXELS_MIN = 3
 
 export function pointMap({ points, measure, source }: PointMapInput): (colours: Colours) => EChartsCoreOption {
   const largest = Math.max(1, ...points.map(({ value }) => value))
+  const pixelsMax = matchMedia(NARROW).matches ? PIXELS_MAX_NARROW : PIXELS_MAX
   return (colours) => ({
     textStyle: { fontFamily: colours.font, color: colours.text },
     tooltip: {
@@ -35,7 +39,7 @@ export function pointMap({ points, measure, source }: PointMapInput): (colours: 
       {
         ...{ id: 'points', type: 'scatter', coordinateSystem: 'geo' },
         itemStyle: { color: colours.series[0], opacity: 0.6 },
-        symbolSize: ([, , value]: readonly number[]) => Math.max(PIXELS_MIN, PIXELS_MAX * Math.sqrt(value! / largest)),
+        symbolSize: ([, , value]: readonly number[]) => Math.max(PIXELS_MIN, pixelsMax * Math.sqrt(value! / largest)),
         data: points.map(({ lon, lat, value, name }) => ({ name: name ?? '', value: [lon, lat, value] })),
       },
     ],

@@ -42,7 +42,7 @@ interface Shown {
 const COUNTRIES_MAX = 300
 const POINTS_MAX = 1_000
 /** no higher than the map where the page is narrow */
-const HEIGHT = 'min(400px, 54vw)'
+const HEIGHT = 'min(400px, 44vw)'
 
 export function MapPanel({ source, id, title, measures, by, points = false, span = 8 }: MapProps): JSX.Element {
   const [measure, chooseMeasure] = useMeasure(source, id, measures)

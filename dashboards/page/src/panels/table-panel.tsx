@@ -137,7 +137,7 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
     >
       <button type="button" onClick={() => sort(name)}>
         {labels.get(name) ?? labelOf({ name })}
-        <span aria-hidden="true">{order === name ? ' ↑' : order === `-${name}` ? ' ↓' : ''}</span>
+        <span aria-hidden="true">{order === name ? '\u00a0↑' : order === `-${name}` ? '\u00a0↓' : ''}</span>
       </button>
     </th>
   )
