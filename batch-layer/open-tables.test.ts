@@ -210,6 +210,7 @@ function dyingLake(nth: number, when: 'before' | 'after'): { readonly lake: Lake
     nameOf: (path) => whole.nameOf(path),
     read: (path) => whole.read(path),
     names: (folder) => whole.names(folder),
+    removeFolder: (folder) => around(() => whole.removeFolder(folder)),
     ageMs: (path) => whole.ageMs(path),
     bring: (path) => whole.bring(path),
     create: (path, text) => around(() => whole.create(path, text)),

@@ -32,6 +32,8 @@ export interface TablePlace {
   ageMs(path: string): Promise<number | null>
   /** Does nothing where there is nothing. @throws LakeError as `create` */
   remove(path: string): Promise<void>
+  /** Removes a folder and what is in it. @throws LakeError as `create` */
+  removeFolder(folder: string): Promise<void>
   /** Stages a file that the engine writes; it gets its name when it is finished. @throws LakeError as `create` */
   stage(path: string): Promise<TableDraft>
   /** absolute path of a file that is complete, for the engine. @throws an error that `isMissing` knows */

@@ -47,6 +47,11 @@ export class BlobTablePlace implements TablePlace {
     await this.#blobs.remove(path)
   }
 
+  async removeFolder(folder: string): Promise<void> {
+    await this.#locks.prove('batch')
+    await this.#blobs.removeFolder(folder)
+  }
+
   async stage(path: string): Promise<TableDraft> {
     await this.#blobs.makeFolder(dirname(path))
     const staged = stageFile(this.#blobs, path, new Set())
