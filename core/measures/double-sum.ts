@@ -11,9 +11,9 @@ import { finiteSql } from '../stored-value.ts'
  * The unit is 2^-30: the rest of a value of about 1 has 22 bits, so that 2^31 such rests add up without rounding. Values from 2^63
  * on are rest only; in units, 10^10 smaller ones fit into the 38 digits of the integer.
  */
-const UNITS = 2 ** 30
+export const UNITS = 2 ** 30
 /** The rest is kept this much smaller, so that sums beyond the largest double come back into range when they cancel. */
-const REST_SCALE = 2 ** -40
+export const REST_SCALE = 2 ** -40
 
 /**
  * The greatest error of a sum, relative to the sum of the absolute values. Compensated addition has 2^-52 for each merge, whatever

@@ -13,7 +13,7 @@ export function orderSql(timeUs: string): string {
  * The state of first and latest from two aggregates: the value, and the order that it has. (An aggregate over whole structs
  * gives the same, but encodes every row: four times the time.)
  */
-function orderedState(value: string, order: string): string {
+export function orderedState(value: string, order: string): string {
   const [time, partition, offset] = [`(${order}) >> 64`, `((${order}) >> 48) & 65535`, `(${order}) & 281474976710655`]
   return `CASE WHEN ${order} IS NOT NULL THEN struct_pack(v := ${value}, t := (${time})::BIGINT, p := (${partition})::INTEGER, o := (${offset})::BIGINT) END`
 }

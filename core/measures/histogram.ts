@@ -48,7 +48,12 @@ function binSql(x: string, type: string, bounds: readonly number[]): string {
  */
 function comparedSql(x: string, type: string, operator: '>' | '<=', bound: number): string {
   const text = numberText(bound)
-  return fits(type, String(bound)) ? `${x} ${operator} ${text}` : `${x}::DOUBLE ${operator} ${text}::DOUBLE`
+  return isComparedExactly(type, bound) ? `${x} ${operator} ${text}` : `${x}::DOUBLE ${operator} ${text}::DOUBLE`
+}
+
+/** Whether values of the type are compared with the bound as they are, and not as doubles. */
+export function isComparedExactly(type: string, bound: number): boolean {
+  return fits(type, String(bound))
 }
 
 /** Whether one DECIMAL can hold all values of the type and the bound. A bound with an exponent is a double anyway. */
@@ -74,7 +79,7 @@ const INTEGER_DIGITS: Readonly<Record<string, number>> = {
 }
 
 /** Compared with a decimal or an integer exactly where it is written without an exponent. */
-function numberText(bound: number): string {
+export function numberText(bound: number): string {
   const text = String(bound)
   return bound < 0 ? `(${text})` : text
 }

@@ -2,8 +2,8 @@ import type { MeasureInput, MeasureSql } from './measure-sql.ts'
 import { isWhole } from './number-types.ts'
 
 /** Ratio of neighbouring quantile buckets: the middle of a bucket is within (g - 1) / (g + 1) = 0.99 % of each of its values. Masson et al., DDSketch, 2019. */
-const QUANTILE_GAMMA = 1.02
-const ZERO_SHIFT = 50_000
+export const QUANTILE_GAMMA = 1.02
+export const ZERO_SHIFT = 50_000
 /** A bucket whose middle is smaller is narrower than 1: it can hold one whole number only. */
 const ONE_WHOLE_BELOW = 50
 
@@ -15,7 +15,6 @@ const ONE_WHOLE_BELOW = 50
 export function quantileSql({ definition, type, x, s }: MeasureInput): MeasureSql {
   const [lo, hi, n, buckets] = [s('lo'), s('hi'), s('n'), s('q')]
   const value = `(${x})::DOUBLE`
-  const index = `ceil(ln(abs(${value})) / ln(${QUANTILE_GAMMA}))::INTEGER`
   const q = decimalText(definition.q!)
   // Takes each bucket's count from the rank until nothing of it is left: one step per bucket.
   const found = `list_reduce(list_prepend(struct_pack(b := NULL::INTEGER, n := ceil(${q} * ${n})::BIGINT), ${buckets}), lambda _a, _e: CASE WHEN _a.n <= 0 THEN _a ELSE struct_pack(b := _e.b, n := _a.n - _e.n) END).b`
@@ -36,7 +35,7 @@ export function quantileSql({ definition, type, x, s }: MeasureInput): MeasureSq
     partial: [`min(${value})`, `max(${value})`, `count(${x})`],
     merge: [`min(${lo})`, `max(${hi})`, `sum(${n})::BIGINT`],
     list: {
-      element: `CASE WHEN ${value} = 0 THEN 0 ELSE (sign(${value}) * (${index} + ${ZERO_SHIFT}))::INTEGER END`,
+      element: bucketSql(value),
       kind: 'counted',
       keep: null,
     },
@@ -45,6 +44,12 @@ export function quantileSql({ definition, type, x, s }: MeasureInput): MeasureSq
     recount: `quantile_disc(${x}, ${q})::DOUBLE`,
     within: null,
   }
+}
+
+/** The bucket of a double. */
+export function bucketSql(value: string): string {
+  const index = `ceil(ln(abs(${value})) / ln(${QUANTILE_GAMMA}))::INTEGER`
+  return `CASE WHEN ${value} = 0 THEN 0 ELSE (sign(${value}) * (${index} + ${ZERO_SHIFT}))::INTEGER END`
 }
 
 /** The middle of a bucket. Its lower end is taken first: the upper end of the last bucket is greater than every double. */
