@@ -6,7 +6,7 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { cutRange, cutSlots, isSameRange, rangeOf, type StateRange } from '#storage/lake/state-ranges.ts'
-import { readParquetSql, typedRowsSql } from '#storage/lake/typed-rows.ts'
+import { readParquetSql, rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { cutGrains } from './state-file-size.ts'
 import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
@@ -14,6 +14,8 @@ export type ResolveFile = (file: LakeFile) => string
 
 /** A method with a `writePath` writes one file and returns its rows. */
 export interface BatchCompute {
+  /** what `recount` reads on this machine, to be checked before */
+  filesOf(view: CompiledView, segments: readonly SegmentManifest[], states: readonly LakeFile[]): readonly LakeFile[]
   /** states of everything in the segments' raw events, merged with those in the files */
   recount(
     view: CompiledView,
@@ -57,6 +59,10 @@ export class DuckDbCompute implements BatchCompute {
     this.#resolve = resolve
   }
 
+  filesOf(_view: CompiledView, segments: readonly SegmentManifest[], states: readonly LakeFile[]): readonly LakeFile[] {
+    return [...rowFiles(this.#dataset, segments), ...states]
+  }
+
   recount(
     view: CompiledView,
     segments: readonly SegmentManifest[],
@@ -71,6 +77,11 @@ export class DuckDbCompute implements BatchCompute {
       view.mergeSql(`(SELECT * FROM ${kept} UNION ALL BY NAME SELECT * FROM (${counted}))`),
       writePath,
     )
+  }
+
+  /** State rows of a SELECT, one per key, in their order. @returns rows written */
+  writeStates(view: CompiledView, select: string, writePath: string): Promise<number> {
+    return this.#write(view, select, writePath)
   }
 
   /** All states in the written files and in those of the lake, merged. @returns rows written */

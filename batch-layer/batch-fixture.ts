@@ -283,6 +283,7 @@ export class BatchFixture {
       price: '((o * 7919) % 100000)::DECIMAL(12,2) / 100',
       seen: "TIMESTAMP '1969-07-20 20:17:40.000001' + to_microseconds(o * 7919999999)",
       day: "DATE '1960-02-29' + (o % 40000)::INTEGER",
+      note: `[NULL, '', ' ', 'a"b''c', E'two\\nlines\\t\\\\', 'null', 'x' || chr(0) || 'y', '😀 ﬁ é', 'é'][1 + (o % 9)::INTEGER]`,
       active: 'CASE WHEN o % 5 = 0 THEN NULL ELSE o % 3 = 0 END',
       topics: `CASE WHEN o % 7 = 0 THEN [] ELSE ['topic ' || (o % 11), 'thema ü ' || (o % 3)] END`,
     }

@@ -54,6 +54,10 @@ export class GroupedCompute implements BatchCompute {
     this.#options = options
   }
 
+  filesOf(...of: Parameters<BatchCompute['filesOf']>): readonly LakeFile[] {
+    return this.#own.filesOf(...of)
+  }
+
   async recount(
     view: CompiledView,
     segments: readonly SegmentManifest[],

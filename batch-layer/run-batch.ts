@@ -19,6 +19,7 @@ import { followWithTables } from './open-tables.ts'
 import { DuckDbPinning } from './pin-dictionaries.ts'
 import { type BatchMode, planRun } from './plan-run.ts'
 import { publishGeneration } from './publish-generation.ts'
+import type { RecountEngine, StartedRecounts } from './recount-engine.ts'
 import { removeUnneeded } from './retention.ts'
 import type { BatchProgress } from './run-progress.ts'
 import { type SummarizeOptions, summarizeOld } from './summarize.ts'
@@ -53,6 +54,8 @@ export interface BatchRunOptions {
   readonly clock?: () => number
   /** how much is recounted at a time, and by whom */
   readonly recount?: Pick<GroupedOptions, 'groupRows' | 'workers'>
+  /** recounts views instead of this process's engine */
+  readonly recountEngine?: RecountEngine
   /** about how large the files of a view with panes become, before they are cut; default 32 MiB */
   readonly stateFileBytes?: number
 }
@@ -97,6 +100,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const stop = (): void => connection.stop()
   signal?.addEventListener('abort', stop)
   let told: ToldRun | null = null
+  let elsewhere: StartedRecounts | null = null
   try {
     const pinning = new DuckDbPinning({
       connection,
@@ -114,12 +118,13 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     }
     told = new ToldRun(lake, plan, startedAtMs, clock)
     const own = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
-    const compute = new GroupedCompute(own, { ...options.recount, signal, emit })
+    const grouped = new GroupedCompute(own, { ...options.recount, signal, emit })
+    elsewhere = options.recountEngine?.start({ lake, connection, own: grouped, merging: own, signal, emit }) ?? null
     const generation = await publishGeneration({
       dataset,
       lake,
       plan,
-      compute,
+      compute: elsewhere?.compute ?? grouped,
       pinning,
       logIdentity,
       startedAtMs,
@@ -133,7 +138,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       emit,
       stateFileBytes: options.stateFileBytes,
     })
-    if (generation.mode === 'full') await removeOldRaw({ dataset, lake, compute, generation, emit, clock, signal })
+    if (generation.mode === 'full')
+      await removeOldRaw({ dataset, lake, compute: grouped, generation, emit, clock, signal })
     const inUse = await followWithTables({ ...options, connection, generation, emit, clock })
     const thorough = generation.mode === 'full'
     if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, { inUse, thorough })
@@ -143,6 +149,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     throw error
   } finally {
     signal?.removeEventListener('abort', stop)
+    await elsewhere?.close()
     await told?.end()
     connection.close()
   }

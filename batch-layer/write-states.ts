@@ -8,7 +8,6 @@ import { RANGE_FILES_MAX, type StateFile, VIEW_FILES_MAX } from '#storage/lake/g
 import type { Lake, StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { ALL_STATES, isOfSlots, isSameRange, rangeOf, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
-import { rowFiles } from '#storage/lake/typed-rows.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
 
@@ -36,8 +35,8 @@ async function recount(
   view: CompiledView,
   { kept }: Extract<ViewPlan, { kind: 'recount' }>,
 ): Promise<PendingFile[]> {
-  const { dataset, lake, plan, compute, staged, signal } = writing
-  await lake.check([...rowFiles(dataset, plan.all), ...kept])
+  const { lake, plan, compute, staged, signal } = writing
+  await lake.check(compute.filesOf(view, plan.all, kept))
   signal?.throwIfAborted()
   const draft = await staged.stageFile('states', view.name)
   const rows = await compute.recount(view, plan.all, kept, draft.writePath)

@@ -14,6 +14,7 @@ import { ELASTICSEARCH_VERSION } from './servers/elasticsearch-server.ts'
 import { KAFKA_VERSION } from './servers/kafka-server.ts'
 import { MINIO_VERSION } from './servers/minio-provision.ts'
 import { REDIS_VERSION } from './servers/redis-server.ts'
+import { TRINO_VERSION } from './servers/trino-provision.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -39,6 +40,7 @@ interface Service {
 }
 
 interface Compose {
+  readonly configs: Readonly<Record<string, { readonly content: string }>>
   readonly services: Readonly<Record<string, Service>>
   readonly volumes: Readonly<Record<string, unknown>>
 }
@@ -62,6 +64,19 @@ describe('docker-compose.yml', () => {
       for (const profile of profiles) expect(read('docs/cluster.md')).toContain(`COMPOSE_PROFILES=${profile}`)
       if (profiles.length > 0) for (const [, role] of roles) expect(role.depends_on?.[name]?.required).not.toBe(true)
     }
+  })
+
+  test('has a Trino of the tests’ version, with the catalog that the settings name, over the S3 server', async () => {
+    const { image, environment } = compose.services.trino!
+    expect(image).toBe(`trinodb/trino:${TRINO_VERSION}`)
+    const { trino } = await loadConfiguration({ environment: {} })
+    expect(JSON.stringify(compose.services.trino)).toContain(`/etc/trino/catalog/${trino.catalog}.properties`)
+    const catalog = compose.configs['trino-delta']!.content
+    expect(catalog).toContain('connector.name=delta_lake\n')
+    expect(catalog).toContain('delta.register-table-procedure.enabled=true\n')
+    expect(catalog).toContain('s3.endpoint=http://s3:9000\n')
+    for (const name of Object.keys(environment!)) expect(catalog).toContain(`$\${ENV:${name}}`)
+    expect(compose.services.batch!.environment).toMatchObject({ WATERSHED_BATCH_ENGINE: null })
   })
 
   test('has an S3 server of the tests’ version, with the bucket and the address that .env.example names', async () => {
@@ -254,6 +269,8 @@ const GIVEN: Readonly<Record<string, string>> = {
   WATERSHED_DICTIONARY_SOURCES: 'group_details=https://example.org/{key}',
   WATERSHED_LAKE: 's3://my-bucket/watershed',
   WATERSHED_S3_ENDPOINT: 'http://minio.example.org:9000',
+  WATERSHED_BATCH_ENGINE: 'trino',
+  WATERSHED_TRINO_URL: 'http://trino:8080',
 }
 
 function environmentOf(service: Service): Record<string, string> {

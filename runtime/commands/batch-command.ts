@@ -4,6 +4,7 @@ import { type BatchProgress, runBatch } from '#batch-layer/run-batch.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import { publishShipped, unpublished } from '../drivers/dictionary-shelf.ts'
+import { openBatchEngine } from '../drivers/open-batch-engine.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { stopSignal } from '../signals.ts'
 import { bringUpToDate, type UpToDate } from './bring-up-to-date.ts'
@@ -17,9 +18,12 @@ import type { Workspace } from './workspace.ts'
 /** backfill: incremental, with a generation even if no event is new */
 type CommandMode = 'full' | 'incremental' | 'backfill'
 
+const BATCH_ENGINE = ['--batch-engine <engine>', 'what recounts views: duckdb (default) or trino'] as const
+
 export function batchCommand(): Command {
   const run = commandWith('run', 'Build a generation of every loaded dataset now')
     .option('--full', 'recompute everything from raw events')
+    .option(...BATCH_ENGINE)
     .action((_options: unknown, command: Command) => {
       // Flags can also precede `run`: they belong to the batch service.
       const options = command.optsWithGlobals<SharedOptions & { full?: boolean }>()
@@ -35,6 +39,7 @@ export function backfillCommand(): Command {
   )
     .argument('<dataset>', 'name of the dataset')
     .option('--all', 'compute every view from raw events')
+    .option(...BATCH_ENGINE)
     .option(
       '--from-kept',
       'let changed views count from the first raw event that is kept, where earlier ones were removed by keep.raw',
@@ -151,6 +156,7 @@ async function runOne(
       mode: mode === 'full' ? 'full' : 'incremental',
       fromKept,
       recount: { groupRows: workspace.configuration.recountGroupRows },
+      recountEngine: await openBatchEngine(workspace.configuration, open.dataset, open.engine),
       keepGenerations: workspace.configuration.keepGenerations,
       readersGraceMs: workspace.configuration.lakeGraceMs,
       step: workspace.step,

@@ -9,6 +9,7 @@ import { FileSourceError } from '#ingest/file-source.ts'
 import { PositionNotReachedError, QueryTimeoutError } from '#serving/answers/query-error.ts'
 import { SnapshotError } from '#serving/answers/snapshot.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
+import { TrinoError } from '#storage/trino/trino-error.ts'
 import { ConfigurationError } from '../settings/configuration-error.ts'
 import { commandLine } from './command-line.ts'
 import { endOf, exitCode } from './end-of.ts'
@@ -77,6 +78,7 @@ describe('endOf', () => {
     [new CommanderError(1, 'commander.unknownOption', 'x'), 'usage'],
     [new CommanderError(0, 'commander.help', 'x'), 'done'],
     [new SnapshotError('x', 'y'), 'storage'],
+    [new TrinoError('unreachable', 'x'), 'storage'],
     [new QueryTimeoutError(10), 'timeout'],
     [new PositionNotReachedError(new Map([[0, 5]]), [4], 10), 'timeout'],
     [listening('EADDRINUSE'), 'busy'],

@@ -14,6 +14,7 @@ export interface SharedOptions {
   readonly data?: string
   readonly lake?: string
   readonly s3Endpoint?: string
+  readonly batchEngine?: string
   readonly dataset?: readonly string[]
   readonly config?: string
   readonly set?: readonly string[]
@@ -79,6 +80,7 @@ export function configurationSources(
       data: options.data,
       lake: options.lake,
       's3.endpoint': options.s3Endpoint,
+      batchEngine: options.batchEngine,
       datasets: options.dataset,
       logLevel: options.logLevel,
       logFormat: options.logFormat,

@@ -18,6 +18,7 @@ import { SnapshotError } from '#serving/answers/snapshot.ts'
 import { isStorageFault } from '#serving/http/problems.ts'
 import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
+import { TrinoError } from '#storage/trino/trino-error.ts'
 import { ConfigurationError } from '../settings/configuration-error.ts'
 import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
 
@@ -41,6 +42,7 @@ function exitOf(error: Error): ExitName {
   if (error instanceof EngineMemoryError) return 'storage'
   if (error instanceof LiveMissingError || error instanceof SnapshotError || error instanceof PartialsCompactedError)
     return 'storage'
+  if (error instanceof TrinoError || error.cause instanceof TrinoError) return 'storage'
   if (isStorageFault(error) || isStorageFault(error.cause)) return 'storage'
   // A missing file is a storage fault; an invalid one is a fault of its content.
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'

@@ -1,5 +1,6 @@
 /** The batch role of all datasets in a process or worker thread of its own, with its own engine, so that it does not slow serving. */
 import { compactSegments } from '#batch-layer/compact.ts'
+import type { RecountEngine } from '#batch-layer/recount-engine.ts'
 import { type BatchProgress, runBatch } from '#batch-layer/run-batch.ts'
 import type { BatchSchedule } from '#batch-layer/schedule.ts'
 import type { StepHook } from '#core/steps.ts'
@@ -17,6 +18,7 @@ import { DataFolder } from '../drivers/data-folder.ts'
 import { loadDatasets } from '../drivers/definitions.ts'
 import { DictionaryFetchers } from '../drivers/dictionary-fetchers.ts'
 import { keepShipped } from '../drivers/dictionary-shelf.ts'
+import { openBatchEngine } from '../drivers/open-batch-engine.ts'
 import { closeDataset, type OpenDataset, openDataset } from '../drivers/open-dataset.ts'
 import { openDictionary } from '../drivers/open-dictionary.ts'
 import { openEngine } from '../drivers/open-engine.ts'
@@ -55,6 +57,7 @@ class BatchOfDataset {
   readonly #jobs: JobRunner
   #schedule: BatchSchedule | null = null
   #recount: OpenRecount | null = null
+  #recountEngine: RecountEngine | undefined
   #current: GenerationManifest | null = null
   #watch: NodeJS.Timeout | null = null
 
@@ -83,6 +86,7 @@ class BatchOfDataset {
     const { lake } = this.open
     // One that cannot be read is reported by the first run that is due.
     this.#current = await lake.current().catch(() => null)
+    this.#recountEngine = await openBatchEngine(configuration, this.open.dataset, this.open.engine)
     this.#recount = await openRecount(configuration, this.#shared)
     this.#schedule = await openSchedule(configuration, {
       lake,
@@ -156,6 +160,7 @@ class BatchOfDataset {
       logIdentity: open.log.identity,
       mode,
       recount: this.#recount?.recount,
+      recountEngine: this.#recountEngine,
       keepGenerations: configuration.keepGenerations,
       readersGraceMs: configuration.lakeGraceMs,
       step,

@@ -98,3 +98,33 @@ export const S3_SETTINGS = z.strictObject({
     .default(30_000)
     .describe('how long a lock outlives a process that died; living ones renew it'),
 })
+
+export const TRINO_SETTINGS = z.strictObject({
+  url: z
+    .string()
+    .regex(/^https?:\/\/[^/]+\/?$/, 'must be http(s)://host:port')
+    .meta({ secret: 'url' })
+    .default('http://127.0.0.1:8080')
+    .describe('address of the coordinator'),
+  user: text().default('watershed').describe('user whose statements they are'),
+  password: secret().optional().describe('password of that user; Trino takes it only over https'),
+  token: secret().optional().describe('JWT or OAuth 2.0 token instead of a password'),
+  catalog: text()
+    .default('delta')
+    .describe('catalog with the connector `delta_lake` and `delta.register-table-procedure.enabled=true`'),
+  schema: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]*$/, 'must consist of lower-case letters, digits and _')
+    .default('watershed')
+    .describe('schema in which runs register their tables; is created if it does not exist'),
+  lakeUri: z
+    .string()
+    .regex(/^[a-z][a-z0-9]*:\/\//, 'must be a URI, for example s3://<bucket>/<prefix>')
+    .optional()
+    .describe(
+      'where Trino finds the lake, for example `local:///` where `local.location` of the catalog is the lake folder; default: the setting `lake`',
+    ),
+  outageMsMax: count(1_000)
+    .default(60_000)
+    .describe('how long a request waits for an unavailable or busy coordinator before the run fails'),
+})

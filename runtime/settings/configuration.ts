@@ -120,7 +120,7 @@ function assertConsistent(configuration: Configuration): void {
     problems.push('elasticsearch.apiKey and elasticsearch.username are mutually exclusive: set only one of them')
   if ((tlsCert === undefined) !== (tlsKey === undefined))
     problems.push('tlsCert and tlsKey must be set together: set both, or none')
-  problems.push(...lakeProblems(configuration))
+  problems.push(...lakeProblems(configuration), ...trinoProblems(configuration))
   problems.push(...plaintextProblems(configuration))
   if (problems.length > 0) throw new ConfigurationError(problems)
 }
@@ -132,6 +132,18 @@ function lakeProblems({ lake, lakeCache, s3 }: Configuration): string[] {
   return [...unused.map((name) => `s3.${name}`), ...(lakeCache === undefined ? [] : ['lakeCache'])].map(
     (name) => `${name} is set, but the lake is a folder: set lake=s3://<bucket>/<prefix> as well, or remove ${name}`,
   )
+}
+
+function trinoProblems({ batchEngine, lake, trino }: Configuration): string[] {
+  if (batchEngine !== 'trino') return []
+  const problems: string[] = []
+  if (lake === undefined && trino.lakeUri === undefined)
+    problems.push(
+      "batchEngine is trino, but the lake is a folder: set trino.lakeUri to the folder's address for Trino (local:/// where local.location of its catalog is that folder), or lake=s3://<bucket>/<prefix>",
+    )
+  if (trino.password !== undefined && trino.token !== undefined)
+    problems.push('trino.password and trino.token are mutually exclusive: set only one of them')
+  return problems
 }
 
 function nested(values: ReadonlyMap<string, unknown>): Record<string, unknown> {

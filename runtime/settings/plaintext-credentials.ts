@@ -40,6 +40,8 @@ function* addressesOf(configuration: Configuration): Generator<[name: string, ad
   if (configuration.speedStore === 'elasticsearch' || configuration.presented === 'elasticsearch')
     yield ['elasticsearch.node', elasticsearch.node, (elasticsearch.apiKey ?? elasticsearch.password) !== undefined]
   if (configuration.dictionary === 'redis' || configuration.schedule === 'bullmq') yield ['redis.url', redis.url, false]
+  const { batchEngine, trino } = configuration
+  if (batchEngine === 'trino') yield ['trino.url', trino.url, (trino.password ?? trino.token) !== undefined]
   if (configuration.log === 'kafka') {
     const login = kafka.saslPassword !== undefined && !kafka.ssl
     for (const broker of kafka.brokers)

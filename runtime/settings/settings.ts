@@ -4,7 +4,13 @@
  */
 import { z } from 'zod'
 import { assertPattern } from '#batch-layer/due-time.ts'
-import { ELASTICSEARCH_SETTINGS, KAFKA_SETTINGS, REDIS_SETTINGS, S3_SETTINGS } from './cluster-settings.ts'
+import {
+  ELASTICSEARCH_SETTINGS,
+  KAFKA_SETTINGS,
+  REDIS_SETTINGS,
+  S3_SETTINGS,
+  TRINO_SETTINGS,
+} from './cluster-settings.ts'
 
 const count = (min = 1, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.number().int().min(min).max(max)
 
@@ -294,6 +300,12 @@ export const SETTINGS = z.strictObject({
     .refine(isSchedule, SCHEDULE)
     .default('0 2 * * *')
     .describe('schedule of full runs, which recompute everything from raw events (cron, UTC), or `never`'),
+  batchEngine: z
+    .enum(['duckdb', 'trino'])
+    .default('duckdb')
+    .describe(
+      'what recounts views from raw events, in full runs and backfills: `duckdb` in this process, or [`trino`](../cluster.md#recounts-on-trino); incremental runs are always made by DuckDB',
+    ),
   recountGroupRows: count(1_000)
     .default(5_000_000)
     .describe(
@@ -338,6 +350,7 @@ export const SETTINGS = z.strictObject({
   elasticsearch: ELASTICSEARCH_SETTINGS.prefault({}),
   redis: REDIS_SETTINGS.prefault({}),
   s3: S3_SETTINGS.prefault({}),
+  trino: TRINO_SETTINGS.prefault({}),
 })
 
 export type Configuration = Readonly<z.output<typeof SETTINGS>>

@@ -12,6 +12,7 @@ export interface TrinoClientOptions {
   readonly url: string
   /** default: that of the URL, or `watershed` */
   readonly user?: string
+  readonly password?: string
   /** sent as `Authorization: Bearer` */
   readonly token?: string
   readonly catalog?: string
@@ -140,8 +141,16 @@ export class TrinoClient {
           'refused',
           `Trino at ${this.shown} answered ${status}: check trino.user, trino.password and trino.token; ${text.slice(0, 200)}`,
         )
+      if (request.method === 'GET' && (status === 404 || status === 410))
+        throw new TrinoError(
+          'lost',
+          `Trino at ${this.shown} does not know the statement any more (${status}): was it restarted?`,
+        )
       if (status !== null && !PASSING_STATUS.has(status))
-        throw new TrinoError('unexpected', `Trino at ${this.shown} answered ${status}: ${text.slice(0, 500)}`)
+        throw new TrinoError(
+          'unexpected',
+          `Trino at ${this.shown} answered ${status}: check trino.url; ${text.slice(0, 500)}`,
+        )
       const waitMs = tries.nextMs()
       if (waitMs === null)
         throw new TrinoError(
@@ -164,11 +173,12 @@ export class TrinoClient {
   }
 
   #headers(): Record<string, string> {
-    const { user, token, catalog, schema, session = {} } = this.#options
+    const { user, password, token, catalog, schema, session = {} } = this.#options
     const login = new URL(this.#options.url).username
     const properties = Object.entries(session).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
     return {
       ...this.#address.headers,
+      ...(password !== undefined && { authorization: basicLogin(user ?? '', password) }),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       'x-trino-user': user ?? (login === '' ? 'watershed' : decodeURIComponent(login)),
       'x-trino-source': 'watershed',
@@ -184,6 +194,10 @@ export class TrinoClient {
 function wholeNumbers(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^-?\d+$/.test(context!.source!)) return value
   return BigInt(context!.source!)
+}
+
+function basicLogin(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
 /** `status` null: no answer, and `text` says why. */

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 export interface SeenRequest {
   readonly method: string
   readonly path: string
+  readonly body: string
 }
 
 export type RequestMatch = (request: SeenRequest) => boolean
@@ -13,7 +14,7 @@ export type RequestMatch = (request: SeenRequest) => boolean
 interface Fault {
   readonly match: RequestMatch
   /** 'pass' lets one matching request through */
-  readonly plan: ('pass' | 'cut' | number)[]
+  readonly plan: ('pass' | 'cut' | number | { readonly body: string })[]
 }
 
 export class FaultyProxy {
@@ -52,6 +53,11 @@ export class FaultyProxy {
     this.#faults.push({ match, plan: statuses.map((status) => (status === 200 ? 'pass' : status)) })
   }
 
+  /** The next matching request does not reach the server, and is answered with 200 and this. */
+  answerOnce(match: RequestMatch, body: object): void {
+    this.#faults.push({ match, plan: [{ body: JSON.stringify(body) }] })
+  }
+
   /** The next matching requests reach the server; of its answers only one half comes back. */
   cutAnswers(match: RequestMatch, times: number): void {
     this.#faults.push({ match, plan: Array(times).fill('cut') })
@@ -72,10 +78,14 @@ export class FaultyProxy {
     this.requests++
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
-    const seen = { method: request.method ?? '', path: request.url ?? '' }
+    const body = Buffer.concat(chunks).toString('utf8')
+    const seen = { method: request.method ?? '', path: request.url ?? '', body }
     const fault = this.#faults.find(({ match, plan }) => plan.length > 0 && match(seen))?.plan.shift()
     if (typeof fault === 'number') return this.#refuse(response, fault)
-    const body = Buffer.concat(chunks).toString('utf8')
+    if (typeof fault === 'object') {
+      this.injected++
+      return void response.end(fault.body)
+    }
     const answer = seen.path.includes('/_bulk') ? await this.#bulk(request, body) : await this.#send(request, body)
     const headers: Record<string, string | number> = { 'content-length': Buffer.byteLength(answer.text) }
     for (const name of ['content-type', 'x-elastic-product']) headers[name] = answer.headers.get(name) ?? ''

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { TrinoClient } from '#storage/trino/trino-client.ts'
 import { until } from '../until.ts'
 import { freePorts } from './free-ports.ts'
 import { mustRun } from './must-run.ts'
@@ -42,6 +43,8 @@ export interface TrinoOptions {
   readonly threads?: number
   /** compile hot code fully, as in production: for measuring */
   readonly compileFully?: boolean
+  /** does the work of a dead worker again, for which it keeps what each task has computed; default: true */
+  readonly recoversTasks?: boolean
 }
 
 /** For `describe.skipIf`: why no server can be started here; null when it can, and where it must run in any case. */
@@ -137,7 +140,7 @@ function writeSettings(folder: string, home: string, url: string, options: Trino
     const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}\n`)
     writeFileSync(join(folder, 'etc', name), lines.join(''))
   }
-  const { coordinator, heapMb = 700, threads = 2 } = options
+  const { coordinator, heapMb = 700, threads = 2, recoversTasks = true } = options
   const isCoordinator = coordinator === undefined
   write('config.properties', {
     'node.environment': 'tests',
@@ -156,13 +159,13 @@ function writeSettings(folder: string, home: string, url: string, options: Trino
     'exchange.client-threads': 2,
     'http-server.threads.max': 60,
     'catalog.management': 'dynamic',
-    'catalog.store': 'file',
     // What a dead worker had to do is done again by another one. As small as these tests are, so are the tasks.
-    'retry-policy': 'TASK',
+    'retry-policy': recoversTasks ? 'TASK' : 'NONE',
     'fault-tolerant-execution-task-memory': '64MB',
     'task-retry-attempts-per-task': 4,
     'retry-initial-delay': '200ms',
     ...(isCoordinator && {
+      'catalog.store': 'file',
       'node-scheduler.include-coordinator': true,
       'query.remote-task.max-error-duration': '3s',
       'query.max-history': 200,
@@ -184,7 +187,8 @@ async function answers(url: string): Promise<boolean> {
 /** Whether the coordinator has seen the worker, and gives it work. */
 async function hasWorker(coordinator: string, url: string): Promise<boolean> {
   if (!(await answers(url))) return false
-  const headers = { 'x-trino-user': 'tests' }
-  const nodes = (await (await fetch(`${coordinator}/v1/node`, { headers })).json()) as readonly { uri: string }[]
-  return nodes.some(({ uri }) => uri === url)
+  const { rows } = await new TrinoClient({ url: coordinator }).query(
+    `SELECT count(*) FROM system.runtime.nodes WHERE state = 'active' AND node_id = '${new URL(url).port}'`,
+  )
+  return rows[0]![0] === 1
 }

@@ -87,6 +87,7 @@ async function publish(
     return files.length > 2 || mode === 'full' ? 12 : merged.length
   }
   const compute: BatchCompute = {
+    filesOf: (_view, segments, states) => [...segments.flatMap(({ events }) => events ?? []), ...states],
     recount: (_view, segments, states, path) =>
       write(path, [...segments.flatMap(({ events }) => events ?? []), ...states]),
     merge: (_view, files, path, range) => write(path, files, range),
