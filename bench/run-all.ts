@@ -20,6 +20,7 @@ import { serving } from './serving/rows.ts'
 import { sustained } from './serving/sustained.ts'
 import { sourceRate } from './source-rate.ts'
 import { streamRate } from './stream-rate.ts'
+import { trino } from './trino.ts'
 
 const BENCHES = {
   'append-rate': appendRate,
@@ -28,6 +29,7 @@ const BENCHES = {
   'source-rate': sourceRate,
   'stream-rate': streamRate,
   'batch-run': batchRun,
+  trino,
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
   'memory-at-pace': memoryAtPace,
