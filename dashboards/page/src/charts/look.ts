@@ -16,7 +16,8 @@ export function tooltipLook(colours: Colours): object {
 export function legendLook(colours: Colours): object {
   return {
     ...{ type: 'scroll', top: 0, left: 0, right: 0 },
-    textStyle: { color: colours.text, fontFamily: colours.font },
+    // What is scrolled is cut off at the height of its lines.
+    textStyle: { color: colours.text, fontFamily: colours.font, lineHeight: 18 },
     ...{ pageIconColor: colours.faint, pageIconInactiveColor: colours.line, pageIconSize: 10 },
     pageTextStyle: { color: colours.faint, fontFamily: colours.font },
   }
