@@ -36,6 +36,7 @@ const gramsOf = (n: number): number => (n * 7_919) % PARCELS
 const parcels = Array.from({ length: PARCELS }, (_, n) =>
   JSON.stringify({ at: from - PARCELS + n, parcel: `P${n}`, grams: gramsOf(n), fragile: n % 2 === 0 }),
 )
+const PHONE = { width: 390, height: 800 } as const
 const PARCELS_AT_ONCE = 25_000
 
 describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
@@ -307,6 +308,21 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
       await expect.poll(() => page.locator(`a[href="/datasets/${name}"]`).count()).toBeGreaterThan(0)
     await expect.poll(() => page.locator('main').textContent()).toContain('600 events')
     expect(await seriousFaults()).toEqual([])
+  })
+
+  test('in dark colours and on a phone nothing is serious, either, and nothing scrolls sideways', async () => {
+    const size = page.viewportSize()!
+    await page.emulateMedia({ colorScheme: 'dark' })
+    await page.setViewportSize(PHONE)
+    for (const path of ['/', '/datasets/stock_quotes']) {
+      await open(path)
+      await settled()
+      expect(await page.evaluate('document.documentElement.dataset.theme')).toBe('dark')
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(PHONE.width)
+      expect(await seriousFaults()).toEqual([])
+    }
+    await page.emulateMedia({ colorScheme: null })
+    await page.setViewportSize(size)
   })
 
   test('the overview says so where answers cannot be given', async () => {
