@@ -10,10 +10,9 @@ const DECIMAL_DIGITS_MAX = 38
 function comparedType(values: readonly TrinoValue[]): string {
   const own = values.filter(({ literal }) => literal?.kind !== 'text' && literal?.kind !== 'null')
   const types = [...new Set((own.length === 0 ? values : own).map(({ type }) => type))]
-  const texts = values.some(({ literal }) => literal?.kind === 'text')
   const [first] = types as [string]
   if (first.endsWith('[]') || first === 'JSON') throw new Refused(`${first} is not compared in the same way`)
-  if (types.length === 1) return texts && isInteger(first) ? first : first
+  if (types.length === 1) return first
   if (types.every((type) => digitsOf(type) !== null || type === 'DOUBLE')) {
     if (types.includes('DOUBLE')) return 'DOUBLE'
     if (types.every(isInteger)) return ['BIGINT', 'INTEGER', 'SMALLINT'].find((type) => types.includes(type))!
@@ -76,7 +75,11 @@ const between: Rule = ({ args }) => {
 }
 
 const among: Rule = ({ op, args }) => {
-  const [x, ...others] = compared(args) as [TrinoValue, ...TrinoValue[]]
+  const values = compared(args)
+  const [x, ...others] = values as [TrinoValue, ...TrinoValue[]]
+  const { raises, notNumber } = inherited(values)
+  if (!raises && !notNumber)
+    return trinoValue(`(${x.sql} ${op.toUpperCase()} (${others.map(({ sql }) => sql).join(', ')}))`, 'BOOLEAN')
   const any = together(
     'or',
     others.map((other) => trinoValue(comparison('=', x, other), 'BOOLEAN', { raises: x.raises || other.raises })),

@@ -74,12 +74,12 @@ function dateArithmetic({ op, args, type }: Call): TrinoValue {
 
 function divided({ args }: Call): TrinoValue {
   const [a, b] = args.map((arg) => converted(arg, 'DOUBLE')) as [TrinoValue, TrinoValue]
-  const isZero = !(b.literal?.kind === 'number' && b.literal.digits !== 0n)
+  const mayBeZero = !(b.literal?.kind === 'number' && b.literal.digits !== 0n)
   const facts = inherited([a, b])
   return trinoValue(`(${a.sql} / ${b.sql})`, 'DOUBLE', {
     raises: facts.raises,
     notFinite: true,
-    notNumber: facts.notFinite || isZero,
+    notNumber: facts.notFinite || mayBeZero,
   })
 }
 
