@@ -12,6 +12,7 @@ import * as language from './definition.ts'
 import { DefinitionError } from './definition-error.ts'
 import { DEFINITION_LIMITS } from './definition-limits.ts'
 import { DEFINITION_MEMBERS } from './definition-shape.ts'
+import { TRINO_RULES } from './dialects/trino-expression.ts'
 import { ALLOWED_FUNCTIONS } from './expression.ts'
 import { CALENDAR_GRAINS, GRAIN_MS } from './grains.ts'
 import { JSON_DEPTH_MAX } from './json-text.ts'
@@ -132,6 +133,12 @@ describe('the measures', () => {
     const documented = rows.map(([name, , , , invertible]) => [/^`(\w+)\(/.exec(name!)![1], codes(invertible!)])
     expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(kinds.map((kind) => [kind, flags(kind)])))
   })
+})
+
+test('the functions that Trino lacks are complete, each with its reason', () => {
+  const documented = table('not on Trino').flatMap(([names, reason]) => codes(names!).map((name) => [name, reason]))
+  const refused = Object.entries(TRINO_RULES).filter(([, rule]) => typeof rule === 'string')
+  expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(refused))
 })
 
 describe('the calculations of series', () => {

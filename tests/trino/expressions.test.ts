@@ -12,7 +12,7 @@ import { type Asked, differencesOf } from './compare-engines.ts'
 import { COMPARED, COMPARED_OPERATORS } from './compared-expressions.ts'
 import { VALUE_COLUMNS, valueRows, valuesSql } from './compared-values.ts'
 
-const ROWS = 300
+const ROWS = 200
 /** expressions of a statement */
 const TOGETHER = 45
 const TABLE = 'compared_values'
