@@ -1,8 +1,16 @@
 import type { MeasureInput, MeasureSql } from './measure-sql.ts'
-import { finiteOnce, MOMENT_MEASURE, moments, RECOUNT_MAX } from './moments.ts'
+import { finiteOnce, MOMENT_MEASURE, moments, type Pair, RECOUNT_MAX } from './moments.ts'
 import { boundedPairs } from './recounted-moments.ts'
 
 export type AssociationKind = 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope'
+
+/** The sums of products that are kept; x is the independent value. */
+export const ASSOCIATION_PAIRS: Readonly<Record<AssociationKind, readonly Pair[]>> = {
+  covarSamp: ['xy'],
+  covarPop: ['xy'],
+  corr: ['xx', 'yy', 'xy'],
+  regrSlope: ['xx', 'xy'],
+}
 
 /**
  * Covariance, correlation and slope of two numbers, the dependent one first, over rows that have both. Counts and sums of products add up:
@@ -10,8 +18,11 @@ export type AssociationKind = 'covarSamp' | 'covarPop' | 'corr' | 'regrSlope'
  */
 export function associationSql(kind: AssociationKind, { x: dependent, y: independent, s }: MeasureInput): MeasureSql {
   const [x, y] = [`${independent}::DOUBLE`, `${dependent}::DOUBLE`]
-  const pairs = { covarSamp: ['xy'], covarPop: ['xy'], corr: ['xx', 'yy', 'xy'], regrSlope: ['xx', 'xy'] } as const
-  const { steps, state, partial, merge, n, central } = moments({ x: independent, y: dependent }, pairs[kind], s)
+  const { steps, state, partial, merge, n, central } = moments(
+    { x: independent, y: dependent },
+    ASSOCIATION_PAIRS[kind],
+    s,
+  )
   const value = {
     covarSamp: () => `(${central('xy')}) / nullif(${n} - 1, 0)`,
     covarPop: () => `(${central('xy')}) / nullif(${n}, 0)`,

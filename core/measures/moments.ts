@@ -8,11 +8,11 @@ import type { SqlColumn } from '../compiled.ts'
 import { finiteSql } from '../stored-value.ts'
 import { type PreparedColumn, SCALAR } from './measure-sql.ts'
 
-const UNITS = 2 ** 30
+export const UNITS = 2 ** 30
 /** Larger values are rest: up to here 2^36 squares fit into the 38 digits of an integer. */
-const WHOLE_END = 2 ** 45
+export const WHOLE_END = 2 ** 45
 /** The squares of larger values are not finite: a group with one has no moments. */
-const HUGE = 1e150
+export const HUGE = 1e150
 /** Up to here an integer of whole units can be written in units of 2^-60. */
 const FINE_END = 2n ** 65n
 
@@ -23,7 +23,7 @@ const FIRST = 'STRUCT(w DECIMAL(38,0), f DECIMAL(38,0), r DOUBLE, lo DOUBLE, hi 
 const SECOND = 'STRUCT(ww DECIMAL(38,0), wf DECIMAL(38,0), ff DECIMAL(38,0), e DOUBLE)'
 
 /** `xx`: squares of x; `xy`: products. */
-type Pair = 'xx' | 'yy' | 'xy'
+export type Pair = 'xx' | 'yy' | 'xy'
 type Axis = 'x' | 'y'
 
 export interface Moments {

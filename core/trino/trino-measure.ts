@@ -20,7 +20,16 @@ export interface TrinoMeasureInput {
   readonly unnested: boolean
 }
 
+/** A column that is added to prepared rows. */
+export interface TrinoColumn {
+  /** quoted */
+  readonly name: string
+  readonly sql: string
+}
+
 export interface TrinoMeasure {
+  /** columns that are added to prepared rows, step by step: each step may read those of the steps before it; default: none */
+  readonly steps?: readonly (readonly TrinoColumn[])[]
   /** aggregates over prepared rows: `rows` travels, and what of it is a ROW is taken apart by `sent` */
   readonly aggregates: readonly string[]
   /** what travels, from the columns of the aggregates */
@@ -39,4 +48,9 @@ export interface TrinoList {
   readonly keep: number | null
   /** DuckDB's SQL of the element, from what has travelled */
   readonly element: (sent: readonly string[]) => string
+}
+
+/** Why a measure cannot be computed on Trino, as a sentence. */
+export interface RefusedMeasure {
+  readonly refused: string
 }

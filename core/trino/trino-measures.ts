@@ -7,20 +7,14 @@ import { KMV_KEPT } from '../measures/count-distinct.ts'
 import { sumType } from '../measures/number-types.ts'
 import { doubleSumOnTrino } from './trino-double-sum.ts'
 import { histogramAggregates } from './trino-histogram.ts'
-import type { Sent, TrinoMeasure, TrinoMeasureInput } from './trino-measure.ts'
+import type { RefusedMeasure, Sent, TrinoMeasure, TrinoMeasureInput } from './trino-measure.ts'
+import { associationOnTrino, spreadOnTrino } from './trino-moments.ts'
 import { orderedStateSql } from './trino-order.ts'
 import { quantileElement } from './trino-quantile.ts'
 
-/** Why a measure cannot be computed on Trino, as a sentence. */
-export interface RefusedMeasure {
-  readonly refused: string
-}
-
 type Make = (input: TrinoMeasureInput) => TrinoMeasure | RefusedMeasure
 
-const MOMENTS = 'its state has products of 128 bits that Trino cannot add'
-
-const KINDS: Readonly<Record<MeasureKind, Make | string>> = {
+const KINDS: Readonly<Record<MeasureKind, Make>> = {
   count: ({ definition, x }) =>
     scalars([{ sql: definition.where === undefined ? 'count(*)' : `count(${x})`, type: 'BIGINT' }]),
   sum: ({ type, x }) => sums([{ x, type }]),
@@ -44,19 +38,18 @@ const KINDS: Readonly<Record<MeasureKind, Make | string>> = {
     states: ([lo, hi, n]) => [`(${lo})::DOUBLE`, `(${hi})::DOUBLE`, n!],
     list: { kind: 'counted', keep: null, ...quantileElement(x, type) },
   }),
-  varSamp: MOMENTS,
-  varPop: MOMENTS,
-  stddevSamp: MOMENTS,
-  stddevPop: MOMENTS,
-  covarSamp: MOMENTS,
-  covarPop: MOMENTS,
-  corr: MOMENTS,
-  regrSlope: MOMENTS,
+  varSamp: spreadOnTrino,
+  varPop: spreadOnTrino,
+  stddevSamp: spreadOnTrino,
+  stddevPop: spreadOnTrino,
+  covarSamp: (input) => associationOnTrino('covarSamp', input),
+  covarPop: (input) => associationOnTrino('covarPop', input),
+  corr: (input) => associationOnTrino('corr', input),
+  regrSlope: (input) => associationOnTrino('regrSlope', input),
 }
 
 export function trinoMeasure(input: TrinoMeasureInput): TrinoMeasure | RefusedMeasure {
-  const make = KINDS[input.definition.kind]
-  return typeof make === 'string' ? { refused: `${input.definition.kind}: ${make}` } : make(input)
+  return KINDS[input.definition.kind](input)
 }
 
 /** Aggregates that travel as they are, and are the states. */

@@ -264,7 +264,18 @@ function preparedSql({ dataset, view, lists, where, dimensions, measures }: Part
   const system = ['_time AS _at', ...(usesOrder ? [`${orderSql(dataset.timeColumn)} AS _order`] : [])]
   const stored = named.map(({ name, type }) => `${storedSql(quoteName(name), type)} AS ${quoteName(name)}`)
   const items = [...paneItems(view), ...stored, ...(usesOrder ? ['_order'] : [])]
-  return `SELECT ${items.join(', ') || '1 AS _one'} FROM (SELECT ${[...system, ...raw].join(', ')} FROM ${source})`
+  const prepared = `SELECT ${items.join(', ') || '1 AS _one'} FROM (SELECT ${[...system, ...raw].join(', ')} FROM ${source})`
+  return withSteps(measures, prepared)
+}
+
+/** Prepared rows with the columns that measures add step by step. */
+function withSteps(measures: readonly Measure[], prepared: string): string {
+  const steps = measures.map(({ made }) => made.steps ?? [])
+  const depth = Math.max(0, ...steps.map(({ length }) => length))
+  return Array.from({ length: depth }).reduce((inner: string, _, at) => {
+    const columns = steps.flatMap((own) => own[at] ?? []).map(({ name, sql }) => `${sql} AS ${name}`)
+    return `SELECT *, ${columns.join(', ')} FROM (${inner})`
+  }, prepared)
 }
 
 function paneItems({ time }: CompiledView): string[] {
