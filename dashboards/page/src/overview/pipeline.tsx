@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { datasetPath } from '../address.ts'
 import { type Dataset, labelOf } from '../definition.ts'
-import { formatNumber, localized } from '../format.ts'
+import { formatDuration, formatNumber, localized } from '../format.ts'
 import { Link } from '../link.tsx'
 import { useLive } from '../live.ts'
 import { FaultNote, Loading } from '../panels/states.tsx'
@@ -45,12 +45,13 @@ export function Pipeline({ dataset }: { dataset: Dataset }): JSX.Element {
   )
 }
 
-function summary({ rows, rates, behind }: Health): string {
+function summary({ rows, rates, behind, freshnessMs }: Health): string {
   if (rows === null) return 'answers cannot be given now'
   const total = formatNumber(rows.batch + rows.closed + rows.open)
   const rate = rates?.appendedPerSecond
   const arriving = rate == null ? '' : `, ${formatNumber(Math.round(rate * 10) / 10)} arriving per second`
-  return `${total} events counted${arriving}${behind === null || behind === 0 ? '' : `, ${formatNumber(behind)} not counted yet`}`
+  const age = freshnessMs === null ? '' : `, as of ${formatDuration(freshnessMs)} ago`
+  return `${total} events counted${age}${arriving}${behind === null || behind === 0 ? '' : `, ${formatNumber(behind)} not counted yet`}`
 }
 
 function Hops({ health }: { health: Health }): JSX.Element {
