@@ -209,10 +209,10 @@ export class BlobSegments {
     return this.#follower === null ? loaded : this.#follower.follow(loaded, partitions, listing.fresh)
   }
 
-  async #loadListed({ names, checkpointed }: ManifestListing): Promise<LoadedManifests> {
-    const loaded = await this.#loadAll(names, (name) => checkpointed.get(name) ?? this.#parsed.get(name))
-    this.#parsed = new Map([...loaded.manifests].filter(([name]) => !checkpointed.has(name)))
-    return loaded
+  async #loadListed({ behind, checkpointed }: ManifestListing): Promise<LoadedManifests> {
+    const { manifests, damaged } = await this.#loadAll(behind, (name) => this.#parsed.get(name))
+    this.#parsed = manifests
+    return { manifests: new Map([...checkpointed, ...manifests]), damaged }
   }
 
   async #build(partitions: number, counted: readonly Offset[] | undefined): Promise<Chains> {

@@ -7,6 +7,7 @@
  */
 import { basename, dirname } from 'node:path/posix'
 import { manifestPath, parsePartitionName, partitionName, segmentManifestName } from '../manifest-names.ts'
+import type { SegmentCheckpoint } from '../segment-checkpoint.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { Blobs, Listing, NamesInFolder } from './blobs.ts'
 import { CheckpointFiles, MANIFESTS } from './checkpoint-files.ts'
@@ -20,8 +21,8 @@ export interface ManifestListing {
   readonly version: number
   /** it was read just now, and not taken for unchanged by the root's sign */
   readonly fresh: boolean
-  /** of manifests, also those that a checkpoint has, and of those that were set aside */
-  readonly names: readonly string[]
+  /** names of manifests that no checkpoint has, and of those that were set aside */
+  readonly behind: readonly string[]
   /** by name, what checkpoints say of manifests */
   readonly checkpointed: ReadonlyMap<string, SegmentManifest>
 }
@@ -32,7 +33,7 @@ export class ManifestFolders {
   readonly #rootListing: NamesInFolder
   readonly #partitions = new Map<string, PartitionFolder>()
   readonly checkpoints: CheckpointFiles
-  #listing: ManifestListing = { version: 0, fresh: true, names: [], checkpointed: new Map() }
+  #listing: ManifestListing = { version: 0, fresh: true, behind: [], checkpointed: new Map() }
   #flat: ReadonlySet<string> = new Set()
   #state = ''
   #flatVersion = -1
@@ -65,10 +66,12 @@ export class ManifestFolders {
     this.#trustedUntilMs = nowMs + this.#blobs.trustedMs
     const state = [root.version, ...read.map((each) => each.state)].join(' ')
     if (state !== this.#state) {
-      const saved = read.flatMap(({ checkpoint }) => checkpoint?.segments ?? [])
-      const checkpointed = new Map(saved.map((segment) => [segmentManifestName(segment), segment]))
-      const names = new Set([...this.#flat, ...checkpointed.keys(), ...read.flatMap((each) => each.names)])
-      this.#listing = { version: this.#listing.version + 1, fresh: true, names: [...names], checkpointed }
+      const checkpointed = new Map<string, SegmentManifest>()
+      for (const { checkpoint } of read)
+        if (checkpoint !== null) for (const [name, segment] of byName(checkpoint)) checkpointed.set(name, segment)
+      const names = new Set([...this.#flat, ...read.flatMap((each) => each.names)])
+      const behind = [...names].filter((name) => !checkpointed.has(name))
+      this.#listing = { version: this.#listing.version + 1, fresh: true, behind, checkpointed }
       this.#state = state
     }
     return this.#listing
@@ -156,6 +159,15 @@ export class ManifestFolders {
     if ((await this.#blobs.stat(path)) === null) await this.#blobs.create(path, fenceText(this.#dataset))
     this.#isFenced = true
   }
+}
+
+/** Names are put together once for each checkpoint: there is one for every segment of the past. */
+const NAMED = new WeakMap<SegmentCheckpoint, readonly (readonly [name: string, segment: SegmentManifest])[]>()
+
+function byName(checkpoint: SegmentCheckpoint): readonly (readonly [name: string, segment: SegmentManifest])[] {
+  const named = NAMED.get(checkpoint) ?? checkpoint.segments.map((one) => [segmentManifestName(one), one] as const)
+  NAMED.set(checkpoint, named)
+  return named
 }
 
 function partitionsIn({ names }: Listing): readonly string[] {
