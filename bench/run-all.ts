@@ -13,6 +13,7 @@ import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
 import { kafkaTakeover } from './kafka-takeover.ts'
 import { kafkaWorkers } from './kafka-workers.ts'
+import { lakeYear } from './lake-year.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { memoryAtPace } from './memory-at-pace.ts'
 import { page } from './page.ts'
@@ -30,6 +31,7 @@ const BENCHES = {
   'stream-rate': streamRate,
   'batch-run': batchRun,
   trino,
+  'lake-year': lakeYear,
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
   'memory-at-pace': memoryAtPace,

@@ -37,10 +37,13 @@ export function whyNoS3(): string | null {
   return missing
 }
 
-/** @throws when the program is missing or does not answer in time; the message holds the last lines that it wrote */
-export async function startS3(): Promise<S3Server> {
+/**
+ * @param kept a folder for its objects, which stays; default: one that is removed with it
+ * @throws when the program is missing or does not answer in time; the message holds the last lines that it wrote
+ */
+export async function startS3(kept?: string): Promise<S3Server> {
   const program = minioProgram()
-  const folder = await mkdtemp(join(tmpdir(), 'watershed-s3-'))
+  const folder = kept ?? (await mkdtemp(join(tmpdir(), 'watershed-s3-')))
   const [port] = (await freePorts(1)) as [number]
   const endpoint = `http://127.0.0.1:${port}`
   let child = await launch(program, folder, port)
@@ -56,7 +59,7 @@ export async function startS3(): Promise<S3Server> {
       return child.pid!
     },
     // A folder of the server is a bucket.
-    makeBucket: async (name) => void (await mkdir(join(folder, name))),
+    makeBucket: async (name) => void (await mkdir(join(folder, name), { recursive: kept !== undefined })),
     kill9: () => end('SIGKILL'),
     async restart() {
       await end('SIGTERM')
@@ -64,7 +67,7 @@ export async function startS3(): Promise<S3Server> {
     },
     async stop() {
       await end('SIGTERM')
-      await rm(folder, { recursive: true, force: true })
+      if (kept === undefined) await rm(folder, { recursive: true, force: true })
     },
   }
 }
