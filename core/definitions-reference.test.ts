@@ -16,10 +16,11 @@ import { TRINO_RULES } from './dialects/trino-expression.ts'
 import { ALLOWED_FUNCTIONS } from './expression.ts'
 import { CALENDAR_GRAINS, GRAIN_MS } from './grains.ts'
 import { JSON_DEPTH_MAX } from './json-text.ts'
-import { measureSql } from './measures/by-kind.ts'
+import { measureSql, wantsNumber } from './measures/by-kind.ts'
 import { PANEL_KINDS } from './panel-definition.ts'
 import { QUERY_LIMITS } from './query.ts'
 import { TIME_FORMAT_CHARS_MAX, TIME_SPECIFIERS } from './time-format.ts'
+import { trinoMeasure } from './trino/trino-measures.ts'
 
 const text = readFileSync(fileURLToPath(new URL('../docs/reference/definitions.md', import.meta.url)), 'utf8')
 const blocks = (kind: string): string[] =>
@@ -139,6 +140,22 @@ test('the functions that Trino lacks are complete, each with its reason', () => 
   const documented = table('not on Trino').flatMap(([names, reason]) => codes(names!).map((name) => [name, reason]))
   const refused = Object.entries(TRINO_RULES).filter(([, rule]) => typeof rule === 'string')
   expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(refused))
+})
+
+test('the measures that Trino lacks are complete', () => {
+  const kinds = Object.keys(DEFINITION_MEMBERS.measures) as language.MeasureDefinition['kind'][]
+  const refused = (type: string, unnested: boolean): string[] =>
+    kinds.filter((kind) => {
+      const definition = { kind, expression: 'x', denominator: 'y', second: 'y', q: 0.5, bounds: [1] }
+      return 'refused' in trinoMeasure({ definition, type, second: type, x: '"x"', y: '"y"', unnested })
+    })
+  const [sentence] = /^All \[measures\].*$/m.exec(text)!
+  const [always, unnested] = sentence.split('where lists are unnested').map(codes)
+  expect(refused('BIGINT', true)).toEqual([])
+  const ofNumbers = kinds.filter((kind) => wantsNumber(kind))
+  const ofLists = (given: string[]): string[] => given.filter((kind) => !ofNumbers.includes(kind as never)).toSorted()
+  expect(ofLists(refused('VARCHAR[]', false))).toEqual(always!.toSorted())
+  expect(ofLists(refused('VARCHAR[]', true))).toEqual([...always!, ...unnested!].toSorted())
 })
 
 describe('the calculations of series', () => {
