@@ -29,6 +29,7 @@ import { folderCatalog, type TrinoCatalog } from '#tests/servers/trino-catalog.t
 import { sharedTrino, startTrino, whyNoTrino } from '#tests/servers/trino-server.ts'
 import { until } from '#tests/until.ts'
 import { BatchFixture } from './batch-fixture.ts'
+import { PinnedTables } from './pinned-tables.ts'
 import { TrinoEngine } from './trino-engine.ts'
 
 const definition = defineDataset({
@@ -254,6 +255,24 @@ describe.skipIf(whyNoTrino() !== null)('recounts on Trino', () => {
     renameSync(`${path}.away`, path)
     expect(await fixture.lake.current()).toEqual(before)
     await expectTidy()
+  })
+
+  test('a file with other events than its manifest says is found', async () => {
+    const place = { catalog: catalog.name, schema: 'watershed', lakeUri: catalog.lakeUri }
+    const lock = (await fixture.lake.tryLock('batch'))!
+    const tables = new PinnedTables({ ...place, client, dataset: fixture.dataset, lake: fixture.lake })
+    try {
+      const [segment] = (await fixture.lake.chains(2))[1]!.segments
+      const { path, rows } = segment!.events!
+      const other = { ...segment!, events: { ...segment!.events!, rows: rows + 1 } }
+      const table = await tables.of([other])
+      await expect(table.check()).rejects.toThrow(
+        `Trino finds ${rows} events in '${path}', but its manifest says ${rows + 1}`,
+      )
+    } finally {
+      await tables.close()
+      await lock.release()
+    }
   })
 
   test('Trino is away: the run says what to do, and nothing is published', async () => {

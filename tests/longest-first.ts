@@ -11,7 +11,7 @@ export const MINUTES = [
   'tests/simulation/protocol.test.ts',
   'tests/generated-definitions/generated-definitions.test.ts',
 ]
-const SERVERS = [/\.e2e\.test\.ts$/, /^tests\//, /\/kafka\//, /\/elasticsearch\//]
+const SERVERS = [/\.e2e\.test\.ts$/, /^tests\//, /\/kafka\//, /\/elasticsearch\//, /\/trino\b/]
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
