@@ -209,7 +209,9 @@ function listStatement(parts: Parts, { name, made }: Measure): TrinoStatement {
       const values = columns.map(({ name: column, type }) => receivedSql(column, type))
       const element = list.element(values.slice(keys.length, keys.length + elements.length))
       const item = list.kind === 'counted' ? `struct_pack(b := ${element}, n := ${values.at(-1)})` : element
-      return stateRowsSql(view, values, new Map([[stateNames(view, name).at(-1)!, `[${item}]`]]), received)
+      // One row per key: merging those of single elements, with all their other states, costs ten times as much.
+      const rows = stateRowsSql(view, values, new Map([[stateNames(view, name).at(-1)!, `list(${item})`]]), received)
+      return `${rows} ${groupBy(keys.map((_, at) => String(at + 1)))}`
     },
   }
 }
