@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { GenerationManifest, SupersededBoundaries } from '#storage/lake/generation-manifest.ts'
@@ -8,6 +9,7 @@ import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { BatchFixture, PARTITIONS } from './batch-fixture.ts'
 import { compactSegments } from './compact.ts'
+import { sweepHistory } from './retention.ts'
 import { rollback } from './rollback.ts'
 import { boundariesReadSince, supersededBy } from './superseded-boundaries.ts'
 
@@ -38,6 +40,26 @@ test('spares what another process is writing, also under a clock that is 400 day
   await batch.run({ mode: 'full' })
   expect(await readFile(staged.writePath, 'utf8')).toBe('half')
   expect(batch.events.filter(({ name }) => name === 'retention-failed')).toEqual([])
+})
+
+test('what a crash left of a segment goes with a look at all of history, while no batch run is under way', async () => {
+  await batch.land(0, 50)
+  await batch.run({ mode: 'full' })
+  const staged = await batch.lake.stageSegmentFile(1, 0, 'events')
+  await writeFile(staged.writePath, 'half')
+  const longAgo = new Date(Date.now() - 2 * 3_600_000)
+  await utimes(staged.writePath, longAgo, longAgo)
+  const isThere = (): boolean => existsSync(staged.writePath)
+  await batch.land(0, 50)
+  await batch.run({ mode: 'incremental' })
+  const options = { lake: batch.lake, emit: () => {} }
+  const lock = await batch.lake.tryLock('batch')
+  await sweepHistory(options)
+  expect(isThere()).toBe(true)
+  await lock!.release()
+  await sweepHistory(options)
+  expect(isThere()).toBe(false)
+  await batch.expectRecount(await batch.run({ mode: 'incremental' }))
 })
 
 test('continues despite an old generation with an unreadable manifest, and removes it by retention', async () => {

@@ -68,14 +68,7 @@ export async function removeUnneeded(
       freed += await lake.removeReplaced(needed, now - graceMs, removal)
     }
     await lake.checkpoint(await keptBoundary(lake, options.partitions), removal)
-    if (freed === 0) return
-    emit({
-      name: 'lake-files-removed',
-      level: 'debug',
-      dataset: lake.dataset,
-      message: `removed ${freed} bytes of unreferenced files in the lake of '${lake.dataset}'`,
-      fields: { bytes: freed },
-    })
+    tellFreed(options, freed)
   } catch (error) {
     emit({
       name: 'retention-failed',
@@ -84,6 +77,32 @@ export async function removeUnneeded(
       message: `old files in the lake of '${lake.dataset}' could not be removed: ${error instanceof Error ? error.message : error}; retried after the next run`,
     })
   }
+}
+
+/**
+ * Removes what crashed processes left of segments, which takes a look at all of history: full runs do so, and for a site that makes none the end of
+ * each round of its proof. Leaves it to the next one where a batch run holds the lock.
+ */
+export async function sweepHistory(options: Pick<RetentionOptions, 'lake' | 'readersGraceMs' | 'emit'>): Promise<void> {
+  const { lake, readersGraceMs = READERS_GRACE_MS } = options
+  const lock = await lake.tryLock('batch')
+  if (lock === null) return
+  try {
+    tellFreed(options, await lake.sweepOrphans(Math.max(ORPHAN_GRACE_MS, readersGraceMs), { thorough: true }))
+  } finally {
+    await lock.release()
+  }
+}
+
+function tellFreed({ lake, emit }: Pick<RetentionOptions, 'lake' | 'emit'>, freed: number): void {
+  if (freed === 0) return
+  emit({
+    name: 'lake-files-removed',
+    level: 'debug',
+    dataset: lake.dataset,
+    message: `removed ${freed} bytes of unreferenced files in the lake of '${lake.dataset}'`,
+    fields: { bytes: freed },
+  })
 }
 
 async function removeGenerations({ lake, keepGenerations = KEEP_GENERATIONS }: RetentionOptions): Promise<void> {

@@ -1,6 +1,7 @@
 /** The batch role of all datasets in a process or worker thread of its own, with its own engine, so that it does not slow serving. */
 import { compactSegments } from '#batch-layer/compact.ts'
 import type { RecountEngine } from '#batch-layer/recount-engine.ts'
+import { sweepHistory } from '#batch-layer/retention.ts'
 import { type BatchProgress, runBatch } from '#batch-layer/run-batch.ts'
 import type { BatchSchedule } from '#batch-layer/schedule.ts'
 import type { StepHook } from '#core/steps.ts'
@@ -206,14 +207,20 @@ class BatchOfDataset {
     return verifyAndTell(open, { scratchFolder, emit, signal, onProgress, slice })
   }
 
-  /** Proves the next slice, and merges small segments, which otherwise only full runs do. */
+  /** Proves the next slice, merges small segments, and after the last slice of a round looks for orphans: otherwise only full runs do. */
   async #prove(): Promise<void> {
     const { proofNights } = this.#parts.configuration
     const done = await withNextSlice(this.open, proofNights, async (slice) => {
       await this.#verify((signal, onProgress) => this.#verifyNow(signal, onProgress, slice))
-      return true
+      return slice.keys
     }).catch((error: Error) => this.#proofFailed(error))
-    if (done === true) await this.#compact(this.#stopping.signal).catch((error: Error) => this.#proofFailed(error))
+    if (done) await this.#tidy(done.index + 1 === done.of).catch((error: Error) => this.#proofFailed(error))
+  }
+
+  async #tidy(isRoundOver: boolean): Promise<void> {
+    const { configuration, emit } = this.#parts
+    await this.#compact(this.#stopping.signal)
+    if (isRoundOver) await sweepHistory({ lake: this.open.lake, readersGraceMs: configuration.lakeGraceMs, emit })
   }
 
   #proofFailed(error: Error): void {
