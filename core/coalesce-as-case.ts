@@ -3,10 +3,10 @@
  * the others the value of another row, or of none. CASE does not.
  */
 const TOKEN =
-  /'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:coalesce|ifnull)\s*\(|[([{]|[)\]}]|,|[a-z_0-9$]+|[^'"([{)\]},a-z_0-9$]+|./gis
-const CHOICE = /^(?:coalesce|ifnull)\s*\($/i
-/** Names, texts, numbers: no such part can fail. */
-const CERTAIN = /^(?:[\w\s,()]|"(?:[^"]|"")*"|'(?:[^']|'')*')*$/
+  /"(?:coalesce|ifnull)"\s*\(|'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:coalesce|ifnull)\s*\(|[([{]|[)\]}]|,|[a-z_0-9$]+|[^'"([{)\]},a-z_0-9$]+|./gis
+const CHOICE = /^(?:coalesce|ifnull|"(?:coalesce|ifnull)")\s*\($/i
+/** Each level doubles the text. */
+export const COALESCE_LEVELS_MAX = 6
 
 interface Level {
   readonly opened: string
@@ -14,18 +14,15 @@ interface Level {
 }
 
 /**
- * The expression without COALESCE and IFNULL, if any part of it could fail; as it is otherwise.
+ * The expression without COALESCE and IFNULL. Also where every part is a name: parts of different types are converted, which can fail.
  *
  * ```ts
  * coalesceAsCase('coalesce(a, b + 1)') // '(CASE WHEN (a) IS NOT NULL THEN (a) ELSE ( b + 1) END)'
- * coalesceAsCase('coalesce(a, b)') // 'coalesce(a, b)'
  * ```
  *
- * @param expression one that the engine's parser has accepted, without comments
+ * @param expression one that checkExpression has accepted; of another, whose parentheses do not balance, nothing is changed
  */
 export function coalesceAsCase(expression: string): string {
-  const words = expression.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, "''")
-  if (!/\b(?:coalesce|ifnull)\s*\(/i.test(words) || isCertain(words)) return expression
   const levels: Level[] = [{ opened: '', parts: [''] }]
   for (const [token] of expression.matchAll(TOKEN)) {
     const level = levels.at(-1)!
@@ -33,15 +30,25 @@ export function coalesceAsCase(expression: string): string {
     else if (token === ',' && CHOICE.test(level.opened)) level.parts.push('')
     else if (/^[)\]}]$/.test(token)) {
       levels.pop()
-      append(levels.at(-1)!, closed(level, token))
+      const outer = levels.at(-1)
+      if (outer === undefined) return expression
+      append(outer, closed(level, token))
     } else append(level, token)
   }
-  return levels[0]!.parts[0]!
+  return levels.length > 1 ? expression : levels[0]!.parts[0]!
 }
 
-function isCertain(words: string): boolean {
-  const calls = words.matchAll(/\b(\w+)\s*\(/g)
-  return CERTAIN.test(words) && [...calls].every(([, name]) => /^(?:coalesce|ifnull)$/i.test(name!))
+/** How many COALESCE or IFNULL are inside of one another. @param expression whose parentheses balance */
+export function coalesceLevels(expression: string): number {
+  const opened: boolean[] = []
+  let [levels, most] = [0, 0]
+  for (const [token] of expression.matchAll(TOKEN)) {
+    if (CHOICE.test(token) || /^[([{]$/.test(token)) {
+      opened.push(CHOICE.test(token))
+      if (CHOICE.test(token)) most = Math.max(most, ++levels)
+    } else if (/^[)\]}]$/.test(token) && opened.pop() === true) levels--
+  }
+  return most
 }
 
 function append(level: Level, text: string): void {

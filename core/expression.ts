@@ -2,7 +2,7 @@
  * Checks that a text of a definition is a single scalar SQL expression over known names: no subqueries, aggregates or window functions, and
  * nothing that reads files, the clock or random numbers. The engine's own parser parses it; this module walks the resulting tree.
  */
-import { coalesceAsCase } from './coalesce-as-case.ts'
+import { COALESCE_LEVELS_MAX, coalesceAsCase, coalesceLevels } from './coalesce-as-case.ts'
 import { nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
@@ -45,6 +45,9 @@ interface TreeNode {
   readonly cast_type?: { readonly id?: string }
 }
 
+/** Texts and quoted names; and how texts begin that are not quoted as the standard says. */
+const TEXTS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<!\w)(?:e|u&)'|\$\w*\$/gi
+
 /** Returns the problem as a sentence, or null; adds the names that the expression reads to `used`. */
 export async function checkExpression(
   dialect: SqlDialect,
@@ -58,6 +61,9 @@ export async function checkExpression(
     used.add(expression.trim())
     return null
   }
+  const [odd] = [...expression.matchAll(TEXTS)].map(([text]) => text).filter((text) => !/^['"]/.test(text))
+  if (odd !== undefined)
+    return `'${expression}' has a text that begins with ${odd}; write it in single quotes, each one inside it twice`
   if (/--|\/\*/.test(expression.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"/g, '')))
     return `'${expression}' contains a comment, which is not allowed; put it in the definition file`
   // Parsed alone, its parentheses must balance; parsed as embedded below, it cannot comment out the SQL that follows.
@@ -76,6 +82,8 @@ export async function checkExpression(
   const node = tree.statements?.[0]?.node
   if (node === undefined || !isOneScalar(node, tree.statements!.length))
     return `'${expression}' must be a single scalar expression`
+  if (coalesceLevels(expression) > COALESCE_LEVELS_MAX)
+    return `'${expression}' has more than ${COALESCE_LEVELS_MAX} coalesce inside of one another; give one of them all of the values: coalesce(a, b, c)`
   return walk((node.select_list as unknown[])[0], known, used, expression)
 }
 

@@ -79,6 +79,15 @@ describe('an error in one row', () => {
     'abs(coalesce(n * n, i)) + 1',
     '[coalesce(i, n * n), 1]',
     'CASE WHEN i > 5 THEN coalesce(i, n * n) ELSE n END',
+    '"ifnull"(i, n * n)',
+    // What a batch's smallest and largest values tell of one part must not keep another from failing.
+    'i > 7 OR s::BOOLEAN',
+    's::BOOLEAN OR i > 7',
+    'i < 300 AND s::BOOLEAN',
+    'i BETWEEN s::INTEGER AND 300',
+    'CASE WHEN i BETWEEN s::INTEGER AND 300 THEN 1 ELSE 2 END',
+    '(n * n) IS NULL',
+    'i > 6 AND NOT (i < 300 AND s::BOOLEAN)',
   ])('%s: leaves the values of other rows as they are alone', async (expression) => {
     // A group for each row.
     const dimensions = { value: expression, place: "concat(s, '/', i, '/', n)" }
@@ -88,15 +97,26 @@ describe('an error in one row', () => {
   })
 })
 
-test('COALESCE is left where nothing can fail, and in texts and names', () => {
-  for (const text of [
-    'coalesce(a, b)',
-    "coalesce(a, ifnull(b, 'x + 1'), 0)",
-    '"coalesce(" + 1',
-    "'coalesce(a, b + 1)' || a",
-  ])
+test('COALESCE is left in texts and names', () => {
+  for (const text of ['"coalesce(" + 1', "'coalesce(a, b + 1)' || a", 'coalesced(a, b)'])
     expect(coalesceAsCase(text)).toBe(text)
   expect(coalesceAsCase("coalesce(f(a, '(,'), \"b,)\", [1, 2][i]) || 'coalesce('")).toBe(
     "(CASE WHEN (f(a, '(,')) IS NOT NULL THEN (f(a, '(,')) WHEN ( \"b,)\") IS NOT NULL THEN ( \"b,)\") ELSE ( [1, 2][i]) END) || 'coalesce('",
   )
+})
+
+test.each([
+  ['coalesce(i, length($$)$$))', 'has a text that begins with $$; write it in single quotes'],
+  ["length(E'\\')')", "has a text that begins with E'; write it in single quotes"],
+  [
+    `${'coalesce('.repeat(7)}i${', 1)'.repeat(7)}`,
+    'has more than 6 coalesce inside of one another; give one of them all of the values: coalesce(a, b, c)',
+  ],
+])('%s is refused', async (expression, problem) => {
+  await expect(states({ value: expression }, ROWS)).rejects.toThrow(problem)
+})
+
+test('six COALESCE inside of one another are not too many', async () => {
+  const deep = `${'coalesce('.repeat(6)}i${', 1)'.repeat(6)}`
+  expect(await states({ value: deep }, ROWS.slice(0, 1))).toEqual(['{"value":255,"rows__n":1}'])
 })

@@ -120,8 +120,9 @@ export class DuckDbEngine {
       'SET allocator_background_threads = true',
       `SET enable_external_file_cache = ${options.keepFileData ?? false}`,
       ATTACH_SETTLED,
-      // It would compute what two expressions have in common outside of their TRY, whose error then ends the statement.
-      "SET disabled_optimizers = 'common_subexpressions'",
+      // The first would compute what two expressions have in common outside of their TRY, whose error then ends the statement. The second leaves parts of
+      // conditions out that the values of a batch decide, and with them their errors: what a row gives would depend on the rows beside it.
+      "SET disabled_optimizers = 'common_subexpressions, statistics_propagation'",
       'SET autoinstall_known_extensions = false',
       'SET allow_community_extensions = false',
       'SET enable_external_access = false',
