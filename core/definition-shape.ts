@@ -218,9 +218,10 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
       .join('; ')
   }
   const isMeasure = path[2] === 'measures' && (path.length === 4 || path[4] === 'kind')
-  const option = path[0] === 'series' && path[2] === 'columns' ? optionProblem(issue) : null
+  const isCalculation = path[0] === 'series' && path[2] === 'columns' && path.length > 3
+  const option = isCalculation ? optionProblem(issue) : null
   if (option !== null) return option
-  if (path[0] === 'series' && path[2] === 'columns')
+  if (isCalculation)
     return `is not a calculation; use an expression, or one of ${Object.keys(DEFINITION_MEMBERS.calculations).join(', ')}, for example movingAverage('close', 20)`
   if (isMeasure)
     return `is not a measure; use one of ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
@@ -232,7 +233,15 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
     return path.at(-1) === 'format'
       ? 'must be a string or a list of strings'
       : 'must be a string, a number, a boolean, or a list of these'
-  return issue.code === 'invalid_type' ? `must be ${TYPES[issue.expected] ?? issue.expected}` : issue.message
+  if (issue.code !== 'invalid_type') return issue.message
+  const wanted = TYPES[issue.expected] ?? issue.expected
+  return isMissing(path, definition) ? `is missing; it must be ${wanted}` : `must be ${wanted}`
+}
+
+function isMissing(path: readonly PropertyKey[], definition: unknown): boolean {
+  let value = definition
+  for (const name of path) value = (value as Record<PropertyKey, unknown>)[name]
+  return value === undefined
 }
 
 /** What is wrong with an option of a calculation of a known kind; null: something else is. */

@@ -111,6 +111,7 @@ describe('a series is refused, with the place and a way out', () => {
       { columns: { a: 'b + 1', b: difference('a') } },
       "series 'bands', column 'a': it is calculated from itself, by way of a → b → a",
     ],
+    [{ columns: undefined }, "series 'bands', columns: is missing; it must be an object"],
     [
       { colums: columns },
       "series 'bands': unknown member 'colums' (did you mean 'columns'?); known members: label, over, by, grain, fill, columns",
