@@ -1,7 +1,7 @@
 /**
  * Definitions from every two parts of the language together, over generated events, through the real embedded parts: each answer, at
- * whatever position it reports, is what plain code counts. GENERATED_RUNS=20 draws more events for each; GENERATED_SEED=<seed>
- * repeats the definitions of a run.
+ * whatever position it reports, is what plain code counts. Two days have the same definitions, one half each. GENERATED_RUNS=20 draws more
+ * events for each; GENERATED_SEED=<seed> repeats the events of a run, and GENERATED_DEFINITIONS=<seed> its definitions.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Random } from '#datasets/random.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { ofToday, PERIOD } from '../by-day.ts'
 import { type GeneratedPlatform, openGenerated } from './generated-platform.ts'
 import {
   askedGrain,
@@ -31,8 +32,12 @@ const PARTS = 3
 const SEARCH_MS_MAX = 100_000
 const seed = Number(process.env.GENERATED_SEED ?? Date.now() % 2 ** 31)
 const runs = Number(process.env.GENERATED_RUNS ?? 1)
-const random = new Random(seed)
-const choices = pairwise(FACTORS, (limit) => random.below(limit))
+const definitions = Number(process.env.GENERATED_DEFINITIONS ?? PERIOD)
+const random = new Random(definitions)
+const choices = ofToday(
+  'generated definitions',
+  pairwise(FACTORS, (limit) => random.below(limit)),
+)
 
 let folder: string
 let engine: DuckDbEngine
@@ -166,7 +171,7 @@ async function check(choice: GeneratedChoice, events: readonly Sent[]): Promise<
   }
 }
 
-describe(`definitions of seed ${seed}`, () => {
+describe(`definitions of seed ${definitions}, events of seed ${seed}`, () => {
   test.each(choices)(
     '$measure, $time by $grain, $unnest, $dimensions, $rank, $arrival, $segments, $publish',
     async (choice) => {
