@@ -51,7 +51,8 @@ export class CrashSite {
   }
 
   remove(): Promise<void> {
-    return rm(this.#folder, { recursive: true, force: true })
+    // The roles of a platform that was killed end a moment after it, and may still write.
+    return rm(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
   }
 
   /** Starts a platform, posts events into it, and lets it die. @throws when it does not die as planned */
