@@ -186,13 +186,12 @@ async function bothYears(ground: string, place: Place): Promise<Figures> {
   return { ...whole, ...Object.fromEntries(against) }
 }
 
+function engineIn(ground: string): Promise<DuckDbEngine> {
+  return DuckDbEngine.open({ folders: [ground], threads: 2, memoryLimit: '3GB', spillFolder: join(ground, 'spill') })
+}
+
 async function ofYear(ground: string, place: Place, name: string, size: YearSize): Promise<Figures> {
-  const engine = await DuckDbEngine.open({
-    folders: [ground],
-    threads: 2,
-    memoryLimit: '3GB',
-    spillFolder: join(ground, 'spill'),
-  })
+  const engine = await engineIn(ground)
   const connection = await engine.connect()
   try {
     const dataset = await yearDataset(connection)
@@ -326,12 +325,7 @@ function runOn(dataset: CompiledDataset, engine: DuckDbEngine, lake: BlobLake, m
 /** Real events, all with their partials. */
 async function fullAgainstIncremental(): Promise<Figures> {
   const ground = mkdtempSync(join(tmpdir(), 'watershed-year-'))
-  const engine = await DuckDbEngine.open({
-    folders: [ground],
-    threads: 2,
-    memoryLimit: '3GB',
-    spillFolder: join(ground, 'spill'),
-  })
+  const engine = await engineIn(ground)
   const connection = await engine.connect()
   try {
     const dataset = await yearDataset(connection)
