@@ -231,7 +231,7 @@ function dyingLake(nth: number, when: 'before' | 'after'): { readonly lake: Lake
   return { lake, effects: () => effects }
 }
 
-test('a process that dies around any effect leaves whole versions, and the next run goes on', async () => {
+test('a process that dies before or after any write leaves complete versions, and the next run continues', async () => {
   const { by_topic } = definition.views!
   await batch.redefine({ ...definition, views: { by_topic: by_topic! }, tables: 'delta' })
   await batch.land(0, 10)

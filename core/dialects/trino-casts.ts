@@ -94,7 +94,7 @@ function mayFail(from: string, to: string): boolean {
 
 const TIME = /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?Z?)?$/
 
-/** Null: not a literal of that type, so it is to be converted as any value. */
+/** @returns null where the value is not a literal of that type; it is then cast like any other value */
 function literalAs(literal: Literal, to: string): TrinoValue | null {
   const made = (sql: string): TrinoValue => trinoValue(sql, to, { literal })
   if (literal.kind === 'null') return made(castText('NULL', to))

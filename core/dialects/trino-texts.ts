@@ -118,7 +118,7 @@ function repeated({ op, args, type }: Call): TrinoValue {
   )
 }
 
-/** Everything is converted to text; NULL is no text at all. */
+/** Arguments are cast to text, and NULLs are skipped. */
 function concat({ args, type }: Call): TrinoValue {
   const texts = args.map((arg) => converted(arg, 'VARCHAR'))
   const parts = texts.map(({ sql }) => `coalesce(${sql}, '')`)

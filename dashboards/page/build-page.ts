@@ -96,7 +96,7 @@ async function buildPage(): Promise<BuiltPage> {
     const entries = (...names: string[]) => names.map((name) => join(SOURCE, name))
     const [page, early] = await Promise.all([
       esbuild.build({ ...options, entryPoints: entries('main.tsx', 'page.css'), splitting: true, metafile: true }),
-      // It is no module, because it must not wait: nothing is shared with it.
+      // A classic script, because modules are deferred; it shares no code with the others.
       esbuild.build({ ...options, entryPoints: entries('first-paint.ts') }),
     ])
     const files = new Map([...filesOf(page), ...filesOf(early)])

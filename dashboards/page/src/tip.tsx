@@ -64,7 +64,7 @@ function useTarget(): Shown | null {
   return shown
 }
 
-/** Below what it is about, or above where there is no room; never over the edge of the window. */
+/** Below its anchor, or above it where there is no room below; always inside the window. */
 function place(box: HTMLElement, target: HTMLElement): void {
   const [about, own] = [target.getBoundingClientRect(), box.getBoundingClientRect()]
   const below = about.bottom + GAP

@@ -1,5 +1,5 @@
 /**
- * What has been removed of replaced segments, so that the next removal need not look at all of history. It is no part of the lake: without it,
+ * What has been removed of replaced segments, so that the next removal need not look at all of history. It is only a hint: without it,
  * or if it cannot be read, everything is looked at.
  */
 import { z } from 'zod'
