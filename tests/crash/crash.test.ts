@@ -9,10 +9,16 @@ const ROUNDS = 16
 const CHECK_EVERY = 4
 
 test('the plan kills at every step and at random moments', () => {
-  const deaths = planDeaths(ROUNDS, new Random(1))
-  const steps = deaths.flatMap((death) => (death.kind === 'step' ? [death.step] : []))
-  expect(steps.toSorted()).toEqual(STEPS.toSorted())
-  expect(deaths.length - steps.length).toBe(ROUNDS - STEPS.length)
+  for (const rounds of [STEPS.length, ROUNDS, STEPS.length + Math.ceil(STEPS.length / 2)]) {
+    const deaths = planDeaths(rounds, new Random(rounds))
+    const steps = deaths.flatMap((death) => (death.kind === 'step' ? [death.step] : []))
+    expect(steps.toSorted()).toEqual(STEPS.toSorted())
+    expect(deaths).toHaveLength(rounds)
+  }
+  const many = planDeaths(200, new Random(1))
+  expect(many).toHaveLength(200)
+  for (const step of STEPS)
+    expect(many.filter((death) => death.kind === 'step' && death.step === step).length).toBeGreaterThan(8)
 })
 
 test('kill -9 at every step and at random moments loses nothing and doubles nothing', async () => {
