@@ -17,6 +17,8 @@ export interface KnownSegments {
   }[]
   /** end of the last one; 0 when there is none */
   readonly end: Offset
+  /** what stands for earlier segments that are not listed */
+  readonly past?: { readonly log: string; readonly last?: RecordPrint }
 }
 
 /** The current generation; a GenerationManifest is one. */
@@ -142,7 +144,7 @@ export function isProvenByContent({ lake, records }: Pick<KnownParts, 'lake' | '
 }
 
 function lastClosedRecord(lake: KnownSegments | undefined): RecordPrint | undefined {
-  return lake?.segments.findLast(({ last }) => last !== undefined)?.last
+  return lake?.segments.findLast(({ last }) => last !== undefined)?.last ?? lake?.past?.last
 }
 
 function diverged(
@@ -159,7 +161,7 @@ function refused({ refusal }: KnownParts): LogVerdict | null {
 }
 
 function replaced({ logIdentity: log, lake }: KnownParts): LogVerdict | null {
-  const lakeLog = lake?.segments.at(-1)?.log
+  const lakeLog = lake?.segments.at(-1)?.log ?? lake?.past?.log
   if (log === undefined || lakeLog === undefined || lakeLog === log) return null
   return { kind: 'log-replaced', lakeLog, log }
 }
@@ -201,15 +203,15 @@ function lakeBehind({ lake, marker }: KnownParts): LogVerdict | null {
 
 function generationMisfit({ partition, lake, generation }: KnownParts): LogVerdict | null {
   const boundary = generation?.boundary[partition] ?? 0
-  const first = lake?.segments[0]
-  if (!generation || lake === undefined || first === undefined || boundary === 0) return null
+  const lakeLog = lake?.past?.log ?? lake?.segments[0]?.log
+  if (!generation || lake === undefined || lakeLog === undefined || boundary === 0) return null
   if (lake.segments.some(({ start, end }) => start < boundary && end > boundary))
     return { kind: 'boundary-inside-segment', generation: generation.id, boundary }
-  if (generation.log === first.log) return null
+  if (generation.log === lakeLog) return null
   return {
     kind: 'generation-of-other-log',
     generation: generation.id,
     generationLog: generation.log,
-    lakeLog: first.log,
+    lakeLog,
   }
 }

@@ -5,15 +5,21 @@ import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { until } from './until.ts'
 
 const [folder = '', partitions = ''] = process.argv.slice(2)
-const counts = { reads: 0, listings: 0, others: 0 }
+const counts = { reads: 0, bytes: 0, listings: 0, others: 0 }
 
+const ignored = (): void => {}
 type Call = (...given: unknown[]) => unknown
 const calls = fs as unknown as Record<string, Call>
 for (const name of ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'rename', 'unlink', 'rm', 'access']) {
   const original = calls[name]!
   calls[name] = (...given) => {
     counts[name === 'readFile' ? 'reads' : name === 'readdir' ? 'listings' : 'others']++
-    return original(...given)
+    const called = original(...given)
+    if (name === 'readFile')
+      void (called as Promise<string>).then(({ length }) => {
+        counts.bytes += length
+      }, ignored)
+    return called
   }
 }
 syncBuiltinESMExports()
@@ -22,7 +28,7 @@ const { LocalLake } = await import('#storage/lake/local/local-lake.ts')
 const steps: Record<string, typeof counts> = {}
 
 async function step<T>(name: string, work: () => Promise<T>): Promise<T> {
-  Object.assign(counts, { reads: 0, listings: 0, others: 0 })
+  Object.assign(counts, { reads: 0, bytes: 0, listings: 0, others: 0 })
   const done = await work()
   steps[name] = { ...counts }
   return done
@@ -32,25 +38,28 @@ const [writer, reader] = [
   await LocalLake.open({ folder, dataset: 'rsvps' }),
   await LocalLake.open({ folder, dataset: 'rsvps' }),
 ]
-await step('start', () => reader.chains(Number(partitions)))
-const [chain] = await reader.chains(Number(partitions))
+// As every role that has a generation asks.
+const after = Array.from({ length: Number(partitions) }, () => Number.MAX_SAFE_INTEGER)
+const look = () => reader.chains(Number(partitions), { after })
+const [chain] = await step('start', look)
 await until('the listing is settled, some time after the folder changed', async () => {
   const before = counts.listings
-  await reader.chains(Number(partitions))
+  await look()
   return counts.listings === before
 })
 // The folders below are looked at now and then, however short the time between two looks is.
 await until('another look takes one call', async () => {
-  await step('look', () => reader.chains(Number(partitions)))
+  await step('look', look)
   return counts.others === 1 && counts.listings === 0
 })
 const { end } = chain!
 await step('commit', () => writer.commitSegment(emptySegment(0, end, end + 10)))
-await step('after', () => reader.chains(Number(partitions)))
+await step('after', look)
 const boundary = Array.from({ length: Number(partitions) }, () => end)
 await step('clean', async () => {
   await writer.sweepOrphans(3_600_000, { thorough: false })
   await writer.removeReplaced(boundary, 5_000, { thorough: false })
   await writer.checkpoint(boundary, { thorough: false })
 })
+await step('everything', () => writer.chains(Number(partitions)))
 process.stdout.write(JSON.stringify(steps))

@@ -52,6 +52,8 @@ async function writeLake(segments: number): Promise<void> {
 /** Calls of the file system, by step. */
 interface Counted {
   readonly reads: number
+  /** characters of what was read */
+  readonly bytes: number
   readonly listings: number
   readonly others: number
 }
@@ -68,7 +70,7 @@ test('a lake of 100,000 segments: a start, a commit, a look, an answer and the c
     expect(start!.reads).toBe(PARTITIONS * (1 + BEHIND))
     // The root, and of each partition its folder and those of checkpoints, of the newest segments, and of compacted ones.
     expect(start!.listings).toBe(1 + PARTITIONS * 4)
-    expect(look).toEqual({ reads: 0, listings: 0, others: 1 })
+    expect(look).toEqual({ reads: 0, bytes: 0, listings: 0, others: 1 })
     // A commit lists the root and the compacted segments of its partition, to see whether one covers it.
     expect(commit!.reads).toBe(0)
     expect(commit!.listings).toBe(2)
@@ -81,4 +83,7 @@ test('a lake of 100,000 segments: a start, a commit, a look, an answer and the c
     expect(clean!.listings).toBeLessThanOrEqual(2 * (1 + PARTITIONS * 4) + 10)
   }
   expect(whole.clean!.others).toBeLessThan(1.2 * tenth.clean!.others)
+  // Nor is more read: only who asks for all segments opens the files that have them.
+  for (const step of ['start', 'after', 'clean']) expect(whole[step]!.bytes).toBeLessThan(1.05 * tenth[step]!.bytes)
+  expect(whole.everything!.bytes).toBeGreaterThan(9 * tenth.everything!.bytes)
 }, 300_000)

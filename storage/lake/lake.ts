@@ -3,6 +3,7 @@
  * Drivers: local-lake (a local or shared folder; blob-lake is what it shares with other storage), memory-lake (for the protocol simulation).
  */
 import type { Offset } from '#core/offsets.ts'
+import type { RecordPrint } from '#core/record-print.ts'
 import type { ContentKind } from './content-names.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeError } from './lake-error.ts'
@@ -39,10 +40,26 @@ export interface HeldLock {
 
 export interface SegmentChain {
   readonly partition: number
-  /** contiguous: each segment starts where the previous one ends */
+  /** contiguous: each segment starts where the previous one ends, the first one where the past ends */
   readonly segments: readonly SegmentManifest[]
-  /** end of the last one; 0 if there is none */
+  /** end of the last one; 0 if there is none, and no past */
   readonly end: Offset
+  /** what stands for the segments before the first one, which were not asked for (ChainsOptions.after); absent: there are none */
+  readonly past?: PastSegments
+}
+
+/** Closed segments from offset 0 on that a chain does not list. */
+export interface PastSegments {
+  /** of the last one, exclusive */
+  readonly end: Offset
+  /** identity of the log that all of them belong to */
+  readonly log: string
+  /** when the last one closed, epoch ms */
+  readonly closedAtMs: number
+  /** raw events before this offset were removed by policy: a summary has their states */
+  readonly floor: Offset
+  /** the last record that is known of them; absent: of none */
+  readonly last?: RecordPrint
 }
 
 export interface ChainsOptions {
@@ -52,6 +69,11 @@ export interface ChainsOptions {
    * take what it counts from the generation. By default every damaged manifest is an error.
    */
   readonly counted?: readonly Offset[]
+  /**
+   * Per partition, an offset: segments that end at or before it need not be listed, so that the call costs what is new and not what there
+   * is. A chain may still have some of them. By default, all segments are listed.
+   */
+  readonly after?: readonly Offset[]
 }
 
 /** A complete file of a segment. */
@@ -97,7 +119,7 @@ export interface Lake {
    * @throws LakeError if the manifests of a segment are damaged or missing; see ChainsOptions.counted
    */
   chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]>
-  /** The chain of one partition, whatever is wrong with the others; `counted` as in ChainsOptions. @throws LakeError as `chains` */
+  /** The chain of one partition, whatever is wrong with the others; `counted` as in ChainsOptions, also as `after`. @throws LakeError as `chains` */
   chain(partition: number, counted: Offset): Promise<SegmentChain>
   /** the segments whose manifest cannot be read, by partition and start */
   unreadableSegments(): Promise<readonly UnreadableSegment[]>

@@ -36,6 +36,13 @@ const uncounted = z.strictObject({ offset: count, timeMaxMs: z.int().nullable() 
 const versionedFile = z.strictObject({ hash: z.string().min(1), file, since: uncounted.optional() })
 const generationName = z.string().refine(isGenerationId, 'not a generation id such as g000001')
 
+/** the print of a record */
+export const lastSchema = z.strictObject({
+  offset: count,
+  arrivalMs: z.int(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+})
+
 export const segmentSchema: z.ZodType<SegmentManifest> = z
   .strictObject({
     format: z.union([z.literal(1), z.literal(2)]),
@@ -54,7 +61,7 @@ export const segmentSchema: z.ZodType<SegmentManifest> = z
     deadLetters: count,
     unconverted: z.record(z.string(), count).optional(),
     holes: count.optional(),
-    last: z.strictObject({ offset: count, arrivalMs: z.int(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }).optional(),
+    last: lastSchema.optional(),
     timeRange: z.strictObject({ minMs: z.int(), maxMs: z.int() }).nullable(),
     late: z.strictObject({ rows: count, maxMs: z.int() }),
     schemaHash: z.string(),

@@ -1,9 +1,9 @@
 /**
  * Builds one contiguous chain per partition from the manifests of a lake.
- * Invariant: a chain covers every offset from 0 to its end exactly once; a lake without such chains is refused.
+ * Invariant: a chain covers every offset from 0, or from where its past ends, to its end exactly once; a lake without such chains is refused.
  */
 import type { Offset } from '#core/offsets.ts'
-import type { SegmentChain } from './lake.ts'
+import type { PastSegments, SegmentChain } from './lake.ts'
 import { LakeError } from './lake-error.ts'
 import { parseSegmentName, segmentManifestName } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
@@ -23,6 +23,8 @@ export interface ChainSource {
   readonly damaged?: ReadonlyMap<string, LakeError>
   /** per partition, an offset: damaged manifests of segments before it leave a hole in the chain, and are not an error */
   readonly counted?: readonly Offset[]
+  /** by partition, what stands for segments that are not among the manifests; absent: nothing does */
+  readonly pasts?: ReadonlyMap<number, PastSegments>
 }
 
 /**
@@ -49,7 +51,12 @@ function byPartition({ manifests }: ChainSource, partitions: number): SegmentMan
   return all
 }
 
-function* namesOf({ manifests, damaged = new Map() }: ChainSource): Iterable<{ readonly partition: number }> {
+function* namesOf({
+  manifests,
+  damaged = new Map(),
+  pasts = new Map(),
+}: ChainSource): Iterable<{ readonly partition: number }> {
+  for (const partition of pasts.keys()) yield { partition }
   yield* manifests.values()
   for (const name of damaged.keys()) yield parseSegmentName(name)!
 }
@@ -59,9 +66,10 @@ function chainsOf(
   segments: readonly SegmentManifest[],
   partition: number,
 ): { readonly closed: SegmentChain; readonly compacted: SegmentChain } {
-  const tops = uncovered(segments)
+  const past = source.pasts?.get(partition)
+  const tops = uncovered(past === undefined ? segments : segments.filter(({ start }) => start >= past.end))
   const chain = (some: readonly SegmentManifest[]): SegmentChain => {
-    return { partition, segments: some, end: endOf(source, partition, some) }
+    return { partition, segments: some, end: endOf(source, partition, some), ...(past && { past }) }
   }
   return { compacted: chain(tops), closed: chain(tops.flatMap((segment) => originals(segment, source.manifests))) }
 }
@@ -106,7 +114,7 @@ function originals(
 /** The end of the chain. @throws LakeError unless every offset before it is covered once, or was counted in a segment whose manifest is damaged */
 function endOf(source: ChainSource, partition: number, segments: readonly SegmentManifest[]): Offset {
   const counted = source.counted?.[partition] ?? 0
-  let end = 0
+  let end = source.pasts?.get(partition)?.end ?? 0
   for (const segment of segments) {
     if (segment.start < end) throw broken(source, segment, 'two manifests cover', segment.start, end)
     if (segment.start > end) {
@@ -138,4 +146,21 @@ function broken({ dataset }: ChainSource, segment: SegmentManifest, what: string
     'chain-broken',
     `lake, dataset '${dataset}', partition ${partition}: ${what} the offsets [${from}, ${to}) before '${segmentManifestName(segment)}'; restore the folder 'manifests' from a copy, or run \`watershed doctor --repair\` to make missing segments again from the log or from their files`,
   )
+}
+
+/** The chain without the segments that end at or before `after`. */
+export function cutChain(chain: SegmentChain, after: Offset): SegmentChain {
+  const first = chain.segments.findIndex(({ end }) => end > after)
+  const left = first === -1 ? chain.segments : chain.segments.slice(0, first)
+  const past = pastOf(left)
+  return past === null ? chain : { ...chain, segments: chain.segments.slice(left.length), past }
+}
+
+/** What stands for the segments, which begin at offset 0; null where they are none, or of several logs. */
+function pastOf(segments: readonly SegmentManifest[]): PastSegments | null {
+  const newest = segments.at(-1)
+  if (newest === undefined || segments.some(({ log }) => log !== newest.log)) return null
+  const last = segments.findLast((segment) => segment.last !== undefined)?.last
+  const floor = segments[0]!.kind === 'summary' ? segments[0]!.end : 0
+  return { end: newest.end, log: newest.log, closedAtMs: newest.createdAtMs, floor, ...(last && { last }) }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { compact, land, landTens, type WithLake } from './lake-contract-fixture.ts'
+import { compact, emptySegment, land, landTens, type WithLake } from './lake-contract-fixture.ts'
 
 /** Contract suite of segments, run for every driver: commits, chains, compaction. */
 export function segmentsContract(driver: string, withLake: WithLake): void {
@@ -99,6 +99,34 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
         expect((await other.chains(1))[0]!.segments).toEqual(parts)
         expect((await other.chains(1, { compacted: true }))[0]!.segments).toEqual([large, parts[3]])
         await expect(lake.commitCompacted(large)).rejects.toMatchObject({ code: 'already-committed' })
+      }),
+    )
+
+    it(
+      'need not list segments that end at or before an offset, and then says what stands for them',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const parts = await landTens(under, lake, 40)
+        const last = { offset: 44, arrivalMs: 7, sha256: 'a'.repeat(64) }
+        await lake.commitSegment({ ...emptySegment(0, 40, 45), last })
+        await lake.checkpoint([45])
+        for (const after of [0, 10, 25, 40, 45, 1_000]) {
+          const [whole] = await lake.chains(1)
+          for (const { segments, end, past } of [
+            (await lake.chains(1, { after: [after] }))[0]!,
+            await lake.chain(0, after),
+          ]) {
+            expect(end).toBe(45)
+            expect(segments).toEqual(whole!.segments.slice(whole!.segments.length - segments.length))
+            const left = whole!.segments.slice(0, whole!.segments.length - segments.length)
+            expect(left.every((segment) => segment.end <= after)).toBe(true)
+            const told = { end: left.at(-1)?.end, log: 'log-1', closedAtMs: 1_000, floor: 0 }
+            expect(past).toEqual(left.length === 0 ? undefined : left.length === 5 ? { ...told, last } : told)
+          }
+        }
+        const large = await compact(under, lake, parts.slice(0, 2))
+        const [compacted] = await lake.chains(1, { after: [10], compacted: true })
+        expect(compacted!.segments[0]).toEqual(large)
       }),
     )
 

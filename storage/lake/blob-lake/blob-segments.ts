@@ -14,20 +14,18 @@ import {
   segmentManifestName,
 } from '../manifest-names.ts'
 import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../manifest-text.ts'
-import { buildChain, buildChains, type Chains } from '../segment-chain.ts'
 import { segmentFiles } from '../segment-files.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { Blobs } from './blobs.ts'
 import type { CurrentManifests, LoadedManifests } from './chain-checkpoints.ts'
 import { ChainFollower } from './chain-follower.ts'
-import { ManifestFolders, type ManifestListing } from './manifest-folders.ts'
+import { ChainReader } from './chain-reader.ts'
+import { ManifestFolders } from './manifest-folders.ts'
 import { ASIDE } from './partition-folder.ts'
 import { stageFile, type Unnamed } from './staged-segment-file.ts'
 
 const SEGMENTS = 'segments'
 const READS_AT_ONCE = 32
-/** how often a listing that raced with a commit or a removal is read again before the lake counts as broken */
-const LISTING_TRIES = 3
 
 export interface BlobSegmentsOptions {
   readonly blobs: Blobs
@@ -50,14 +48,18 @@ export class BlobSegments {
   #all = new Map<string, SegmentManifest>()
   /** names that damaged manifests were given when others took their place */
   readonly #aside = new Set<string>()
-  #chains: { readonly key: string; readonly chains: Chains } | null = null
-  readonly #follower: ChainFollower | null
+  readonly #chains: ChainReader
 
   constructor(options: BlobSegmentsOptions) {
     this.#options = options
     this.#blobs = options.blobs
     this.folders = new ManifestFolders(options.blobs, options.dataset)
-    this.#follower = options.blobs.listsLate ? new ChainFollower((name) => this.#tryLoad(name)) : null
+    this.#chains = new ChainReader({
+      dataset: options.dataset,
+      folders: this.folders,
+      follower: options.blobs.listsLate ? new ChainFollower((name) => this.#tryLoad(name)) : null,
+      load: (behind) => this.#loadBehind(behind),
+    })
   }
 
   get dataset(): string {
@@ -105,30 +107,22 @@ export class BlobSegments {
     )
   }
 
-  async chains(partitions: number, { compacted, counted }: ChainsOptions): Promise<readonly SegmentChain[]> {
-    const chains = await this.#unraced(() => this.#build(partitions, counted))
-    return compacted ? chains.compacted : chains.closed
+  chains(partitions: number, options: ChainsOptions): Promise<readonly SegmentChain[]> {
+    return this.#chains.chains(partitions, options)
   }
 
   chain(partition: number, counted: Offset): Promise<SegmentChain> {
-    const { dataset } = this.#options
-    const upTo = Array.from({ length: partition + 1 }, () => counted)
-    return this.#unraced(async () => {
-      const loaded = await this.#listed(await this.folders.read(), partition + 1)
-      return buildChain({ dataset, ...loaded, counted: upTo }, partition)
-    })
+    return this.#chains.chain(partition, counted)
   }
 
-  async #unraced<T>(read: () => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await read()
-      } catch (error) {
-        const raced = (error instanceof LakeError && error.code === 'chain-broken') || isMissing(error)
-        if (!raced || tries === LISTING_TRIES) throw error
-        this.folders.forget()
-      }
-    }
+  /** What chains are built from. @throws LakeError if a manifest behind checkpoints is damaged */
+  current(): Promise<CurrentManifests> {
+    return this.#chains.current()
+  }
+
+  /** Once more where a listing raced with a change, or a checkpoint turned out to be of no use. */
+  unraced<T>(read: () => Promise<T>): Promise<T> {
+    return this.#chains.unraced(read)
   }
 
   /** All manifests, including replaced ones. @throws LakeError if one is damaged */
@@ -149,15 +143,7 @@ export class BlobSegments {
   /** After a change that was not made here. */
   forget(): void {
     this.folders.forget()
-    this.#chains = null
-  }
-
-  /** What chains are built from, without what a late listing lacks. */
-  async current(): Promise<CurrentManifests> {
-    const listing = await this.folders.read()
-    const { manifests, damaged } = await this.#loadListed(listing)
-    for (const error of damaged.values()) throw error
-    return { manifests, checkpointed: new Set(listing.checkpointed.keys()) }
+    this.#chains.forget()
   }
 
   /** Whether the manifest of the segment that a file belongs to names it: asked for by name, where listings are late. */
@@ -203,34 +189,10 @@ export class BlobSegments {
     return this.folders.create(name, manifestText(manifest, manifestPath(name)))
   }
 
-  /** What checkpoints say, and the manifests behind them, also those that a late listing lacks. */
-  async #listed(listing: ManifestListing, partitions: number): Promise<LoadedManifests> {
-    const loaded = await this.#loadListed(listing)
-    return this.#follower === null ? loaded : this.#follower.follow(loaded, partitions, listing.fresh)
-  }
-
-  async #loadListed({ behind, checkpointed }: ManifestListing): Promise<LoadedManifests> {
-    const { manifests, damaged } = await this.#loadAll(behind, (name) => this.#parsed.get(name))
-    this.#parsed = manifests
-    return { manifests: new Map([...checkpointed, ...manifests]), damaged }
-  }
-
-  async #build(partitions: number, counted: readonly Offset[] | undefined): Promise<Chains> {
-    const listing = await this.folders.read()
-    const known = this.#chains
-    const isWhole = known?.key === keyOf(this.#versionOf(listing), partitions, [], undefined)
-    if (known !== null && isWhole && !(this.#follower && listing.fresh)) return known.chains
-    const loaded = await this.#listed(listing, partitions)
-    const key = keyOf(this.#versionOf(listing), partitions, [...loaded.damaged.keys()], counted)
-    // A damaged manifest is read each time, because it may have been restored; the same ones give the same chains.
-    if (known?.key === key) return known.chains
-    const chains = buildChains({ dataset: this.#options.dataset, ...loaded, counted }, partitions)
-    this.#chains = { key, chains }
-    return chains
-  }
-
-  #versionOf({ version }: ManifestListing): string {
-    return `${version}.${this.#follower?.version ?? 0}`
+  async #loadBehind(behind: readonly string[]): Promise<LoadedManifests> {
+    const loaded = await this.#loadAll(behind, (name) => this.#parsed.get(name))
+    this.#parsed = loaded.manifests
+    return loaded
   }
 
   async #loadAll(
@@ -303,14 +265,4 @@ export class BlobSegments {
     }
     return manifest
   }
-}
-
-/** What the chains depend on. Where nothing is damaged, `counted` has no effect. */
-function keyOf(
-  version: string,
-  partitions: number,
-  damaged: readonly string[],
-  counted: readonly Offset[] | undefined,
-): string {
-  return damaged.length === 0 ? `${version} ${partitions}` : JSON.stringify([version, partitions, damaged, counted])
 }

@@ -4,8 +4,9 @@ import type { Offset } from '#core/offsets.ts'
 import { LakeError } from '../lake-error.ts'
 import { parseSegmentName, segmentManifestName } from '../manifest-names.ts'
 import { buildChain } from '../segment-chain.ts'
-import type { CheckpointFault, SegmentCheckpoint } from '../segment-checkpoint.ts'
+import { type CheckpointFault, hasManifest, type SegmentCheckpoint } from '../segment-checkpoint.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
+import { type CheckpointFiles, UnusablePartError } from './checkpoint-files.ts'
 import type { ManifestFolders } from './manifest-folders.ts'
 
 export interface LoadedManifests {
@@ -22,14 +23,17 @@ export interface CheckpointedSegments {
   /** all manifests, also replaced ones. @throws LakeError if one is damaged */
   all(): Promise<ReadonlyMap<string, SegmentManifest>>
   readable(): Promise<LoadedManifests>
-  /** those that chains are built from: what checkpoints have, and what is behind them. @throws LakeError as `all` */
+  /** those that chains are built from. @throws LakeError as `all`, of those behind checkpoints */
   current(): Promise<CurrentManifests>
+  /** again where it raced with a change, or a checkpoint could not be used */
+  unraced<T>(read: () => Promise<T>): Promise<T>
 }
 
 export interface CurrentManifests {
+  /** by file name, what no checkpoint has */
   readonly manifests: ReadonlyMap<string, SegmentManifest>
-  /** names of those that a checkpoint has */
-  readonly checkpointed: ReadonlySet<string>
+  /** by partition */
+  readonly checkpoints: ReadonlyMap<number, SegmentCheckpoint>
 }
 
 /** a checkpoint is written when so many segments of a partition are not in the last one */
@@ -44,7 +48,7 @@ export async function writeCheckpoints(segments: CheckpointedSegments, counted: 
   for (const partition of await segments.folders.partitions()) {
     const { segments: chain } = buildChain({ dataset: segments.dataset, manifests }, partition)
     const taken = chain.filter(({ end }) => end <= (counted[partition] ?? 0))
-    const saved = namesIn((await checkpoints.newest(partition))?.found)
+    const saved = await namesIn(checkpoints, (await checkpoints.newest(partition))?.found)
     const fresh = taken.filter((segment) => !saved.has(segmentManifestName(segment)))
     if (fresh.length < CHECKPOINT_SEGMENTS) continue
     await checkpoints.write(partition, taken)
@@ -53,28 +57,78 @@ export async function writeCheckpoints(segments: CheckpointedSegments, counted: 
   return written
 }
 
-/** The same, of partitions that lack one, from their last checkpoint and what is behind it: no manifest is read again. */
+/** The same, of partitions that lack one, behind their last checkpoint: neither manifests nor what it has are read again. */
 export async function continueCheckpoints(segments: CheckpointedSegments, counted: readonly Offset[]): Promise<number> {
-  const { manifests, checkpointed } = await segments.current()
-  const behind = [...manifests.values()].filter((segment) => !checkpointed.has(segmentManifestName(segment)))
   let written = 0
-  for (const [partition, fresh] of Map.groupBy(behind, (segment) => segment.partition)) {
-    if (fresh.length < CHECKPOINT_SEGMENTS) continue
-    const { segments: chain } = buildChain({ dataset: segments.dataset, manifests }, partition)
-    const taken = chain.filter(({ end }) => end <= (counted[partition] ?? 0))
-    const unsaved = taken.filter((segment) => !checkpointed.has(segmentManifestName(segment)))
-    if (unsaved.length < CHECKPOINT_SEGMENTS) continue
-    await segments.folders.checkpoints.write(partition, taken)
-    written++
-  }
+  await segments.unraced(async () => {
+    const { manifests, checkpoints } = await segments.current()
+    for (const [partition, behind] of Map.groupBy(manifests.values(), (segment) => segment.partition)) {
+      if (behind.length < CHECKPOINT_SEGMENTS) continue
+      const before = checkpoints.get(partition) ?? null
+      if (await continueOne(segments, partition, { behind, before, counted: counted[partition] ?? 0 })) written++
+    }
+  })
   return written
+}
+
+interface Continued {
+  /** what no checkpoint has */
+  readonly behind: readonly SegmentManifest[]
+  readonly before: SegmentCheckpoint | null
+  readonly counted: Offset
+}
+
+async function continueOne(
+  segments: CheckpointedSegments,
+  partition: number,
+  { behind, before, counted }: Continued,
+): Promise<boolean> {
+  const { checkpoints } = segments.folders
+  // A compacted segment that begins in the checkpoint takes the place of what it has.
+  const from = lowest(before?.end ?? 0, partsFrom(before, overlapping(behind, before)))
+  const read = before === null ? [] : await checkpoints.segments(before, ({ start }) => start >= from)
+  const chain = chainFrom(segments.dataset, partition, [...read, ...behind], from)
+  const taken = chain.filter(({ end }) => end <= counted)
+  const unsaved = taken.filter((segment) => before === null || !hasManifest(before, segmentManifestName(segment)))
+  if (unsaved.length < CHECKPOINT_SEGMENTS) return false
+  await checkpoints.write(partition, taken, before)
+  return true
+}
+
+/** Where the compacted segments begin that reach from what a checkpoint has to what is behind it. */
+function overlapping(behind: readonly SegmentManifest[], before: SegmentCheckpoint | null): Offset[] {
+  if (before === null) return []
+  return behind.filter(({ start, end }) => start < before.end && end > before.end).map(({ start }) => start)
+}
+
+/** Where the part begins that has the first of the offsets. */
+function partsFrom(checkpoint: SegmentCheckpoint | null, offsets: readonly Offset[]): Offset[] {
+  const first = Math.min(...offsets)
+  return (checkpoint?.parts ?? []).filter(({ start, end }) => start <= first && first < end).map(({ start }) => start)
+}
+
+function lowest(one: Offset, others: readonly Offset[]): Offset {
+  return Math.min(one, ...others)
+}
+
+/** The closed chain from an offset on, where one of its segments begins. */
+function chainFrom(
+  dataset: string,
+  partition: number,
+  some: readonly SegmentManifest[],
+  from: Offset,
+): readonly SegmentManifest[] {
+  const own = some.filter((segment) => segment.start >= from)
+  const manifests = new Map(own.map((segment) => [segmentManifestName(segment), segment]))
+  const past = { end: from, log: '', closedAtMs: 0, floor: 0 }
+  return buildChain({ dataset, manifests, pasts: new Map([[partition, past]]) }, partition).segments
 }
 
 /**
  * Before manifests are removed: checkpoints that have them are replaced by ones without them, so that no reader takes a removed segment
- * from a checkpoint.
+ * from a checkpoint. The parts before them stay.
  *
- * @param manifests all of the lake
+ * @param manifests those that take part in the removal, at least
  * @param removed names of those that are about to be removed
  */
 export async function leaveOut(
@@ -83,19 +137,36 @@ export async function leaveOut(
   removed: readonly string[],
 ): Promise<void> {
   const { checkpoints } = segments.folders
-  const kept = new Map(manifests)
-  for (const name of removed) kept.delete(name)
-  for (const partition of new Set(removed.map((name) => parseSegmentName(name)!.partition))) {
+  for (const [partition, names] of Map.groupBy(removed, (name) => parseSegmentName(name)!.partition)) {
     const found = (await checkpoints.newest(partition))?.found
-    const saved = namesIn(found)
-    if (found === undefined || !removed.some((name) => saved.has(name))) continue
-    const { end } = found as SegmentCheckpoint
-    const chain = buildChain({ dataset: segments.dataset, manifests: kept }, partition)
+    if (found === undefined || found instanceof LakeError) continue
+    const saved = names.filter((name) => hasManifest(found, name)).map((name) => parseSegmentName(name)!.start)
+    if (saved.length === 0) continue
+    const own = [...manifests.values()].filter((segment) => segment.partition === partition)
+    const wide = own.filter(({ replaces }) => replaces !== undefined)
+    const starts = saved.flatMap((start) => [
+      start,
+      ...wide.filter((one) => covers(one, start)).map((one) => one.start),
+    ])
+    const from = lowest(found.end, partsFrom(found, starts))
+    const gone = new Set(names)
+    const read = await savedIn(checkpoints.segments(found, ({ start }) => start >= from))
+    if (read instanceof LakeError) {
+      await checkpoints.drop(partition)
+      continue
+    }
+    const kept = [...read, ...own].filter((segment) => !gone.has(segmentManifestName(segment)))
+    const chain = chainFrom(segments.dataset, partition, kept, from)
     await checkpoints.write(
       partition,
-      chain.segments.filter((segment) => segment.start < end),
+      chain.filter((segment) => segment.start < found.end),
+      found,
     )
   }
+}
+
+function covers({ start, end }: SegmentManifest, offset: Offset): boolean {
+  return start <= offset && offset < end
 }
 
 /** What checkpoints say that the manifests do not. A manifest that is damaged itself is not reported here. */
@@ -112,14 +183,17 @@ async function faultsOf(segments: CheckpointedSegments, partition: number): Prom
     const newest = await checkpoints.newest(partition)
     if (newest === null) return []
     const { name, found } = newest
-    const problems = found instanceof LakeError ? [found.message] : differences(found, await segments.readable())
+    const problems = found instanceof LakeError ? [found.message] : await differences(segments, found)
     const isLast = times === COMPARED_TIMES || (await checkpoints.newest(partition))?.name === name
     if (problems.length === 0 || isLast) return problems.map((problem) => ({ name, partition, problem }))
   }
 }
 
-function differences(checkpoint: SegmentCheckpoint, { manifests, damaged }: LoadedManifests): readonly string[] {
-  return checkpoint.segments.flatMap((segment) => {
+async function differences(segments: CheckpointedSegments, checkpoint: SegmentCheckpoint): Promise<readonly string[]> {
+  const saved = await savedIn(segments.folders.checkpoints.reread(checkpoint))
+  if (saved instanceof LakeError) return [saved.message]
+  const { manifests, damaged } = await segments.readable()
+  return saved.flatMap((segment) => {
     const name = segmentManifestName(segment)
     const manifest = manifests.get(name)
     if (damaged.has(name) || (manifest !== undefined && isDeepStrictEqual(manifest, segment))) return []
@@ -129,7 +203,23 @@ function differences(checkpoint: SegmentCheckpoint, { manifests, damaged }: Load
   })
 }
 
-function namesIn(found: SegmentCheckpoint | LakeError | undefined): ReadonlySet<string> {
+/** An error where a part cannot be used. */
+async function savedIn(
+  reading: Promise<readonly SegmentManifest[]>,
+): Promise<readonly SegmentManifest[] | UnusablePartError> {
+  try {
+    return await reading
+  } catch (error) {
+    if (error instanceof UnusablePartError) return error
+    throw error
+  }
+}
+
+async function namesIn(
+  checkpoints: CheckpointFiles,
+  found: SegmentCheckpoint | LakeError | undefined,
+): Promise<ReadonlySet<string>> {
   if (found === undefined || found instanceof LakeError) return new Set()
-  return new Set(found.segments.map(segmentManifestName))
+  const saved = await savedIn(checkpoints.reread(found))
+  return new Set(saved instanceof LakeError ? [] : saved.map(segmentManifestName))
 }

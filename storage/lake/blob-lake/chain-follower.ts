@@ -26,16 +26,25 @@ export class ChainFollower {
   }
 
   /**
+   * @param begun by partition, the end of what is known before the listed ones; 0 where it is absent
    * @param fresh whether the names were listed just now; otherwise nothing is asked for
    * @returns what was listed, and what was found behind it. The chain of each partition is followed, of `partitions` at least
    */
-  async follow(listed: LoadedManifests, partitions: number, fresh: boolean): Promise<LoadedManifests> {
-    for (const name of this.#found.keys()) if (listed.manifests.has(name)) this.#found.delete(name)
+  async follow(
+    listed: LoadedManifests,
+    partitions: number,
+    { begun, fresh }: { readonly begun: ReadonlyMap<number, Offset>; readonly fresh: boolean },
+  ): Promise<LoadedManifests> {
+    for (const [name, { partition, start }] of this.#found)
+      if (listed.manifests.has(name) || start < (begun.get(partition) ?? 0)) this.#found.delete(name)
     const manifests = new Map([...listed.manifests, ...this.#found])
     if (!fresh) return { ...listed, manifests }
     const known = Map.groupBy(manifests.values(), ({ partition }) => partition)
     for (let partition = 0; partition < partitions; partition++) if (!known.has(partition)) known.set(partition, [])
-    const found = await Promise.all([...known].map(([partition, segments]) => this.#lacking(partition, segments)))
+    for (const partition of begun.keys()) if (!known.has(partition)) known.set(partition, [])
+    const found = await Promise.all(
+      [...known].map(([partition, segments]) => this.#lacking(partition, segments, begun.get(partition) ?? 0)),
+    )
     for (const [name, manifest] of found.flat()) {
       this.#found.set(name, manifest)
       manifests.set(name, manifest)
@@ -44,9 +53,9 @@ export class ChainFollower {
     return { ...listed, manifests }
   }
 
-  async #lacking(partition: number, segments: readonly SegmentManifest[]): Promise<readonly Found[]> {
+  async #lacking(partition: number, segments: readonly SegmentManifest[], begun: Offset): Promise<readonly Found[]> {
     const found: Found[] = []
-    let end = 0
+    let end = begun
     for (const segment of segments.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
       if (segment.start > end) end = await this.#follow(partition, end, segment.start, found)
       end = Math.max(end, segment.end)

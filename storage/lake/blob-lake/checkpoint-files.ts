@@ -1,24 +1,39 @@
-/** Checkpoints of chains: `manifests/p0000/checkpoints/`. Each is written once; the newest counts. */
-import { LakeError } from '../lake-error.ts'
+/**
+ * Checkpoints of chains, and their parts: `manifests/p0000/checkpoints/`. Each file is written once; the newest checkpoint counts. A
+ * checkpoint names its parts, and what it goes on with of the one before it stays as it is: what is written follows what is new.
+ */
+import type { Offset } from '#core/offsets.ts'
+import { isMissing, LakeError } from '../lake-error.ts'
 import { partitionName } from '../manifest-names.ts'
 import {
+  type CheckpointPart,
   checkpointName,
   checkpointNumber,
   checkpointText,
+  isPartName,
   newestCheckpoint,
   readCheckpoint,
+  readPart,
   type SegmentCheckpoint,
+  writtenPart,
 } from '../segment-checkpoint.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { Blobs } from './blobs.ts'
 
 export const MANIFESTS = 'manifests'
 export const CHECKPOINTS = 'checkpoints'
+/** Smaller parts are written again together with what follows them, once per doubling. */
+const PART_SEGMENTS_MAX = 4_096
+
+/** A checkpoint whose parts cannot be read: it counts for nothing from then on, and who needs segments reads the manifests. */
+export class UnusablePartError extends LakeError {}
 
 export class CheckpointFiles {
   readonly #blobs: Blobs
   readonly #dataset: string
   readonly #read = new Map<number, { readonly name: string; readonly found: SegmentCheckpoint | LakeError }>()
+  /** of each partition, the parts that were opened, by file, as long as the newest checkpoint that was read names them */
+  readonly #opened = new Map<number, Map<string, readonly SegmentManifest[]>>()
 
   constructor(blobs: Blobs, dataset: string) {
     this.#blobs = blobs
@@ -31,6 +46,7 @@ export class CheckpointFiles {
     if (known?.name === name) return known.found
     const found = await this.#tryRead(partition, name)
     this.#read.set(partition, { name, found })
+    this.#forgetParts(partition, found)
     return found
   }
 
@@ -40,43 +56,170 @@ export class CheckpointFiles {
     return name === null ? null : { name, found: await this.#tryRead(partition, name) }
   }
 
-  /** Writes the next one durably, then removes those before it. Only for the holder of the batch lock. */
-  async write(partition: number, segments: readonly SegmentManifest[]): Promise<void> {
-    const before = await this.#names(partition)
-    const end = segments.at(-1)!.end
-    const number = 1 + Math.max(0, ...before.map((name) => checkpointNumber(name) ?? 0))
-    const text = checkpointText({ format: 1, dataset: this.#dataset, partition, end, segments })
+  /**
+   * The segments in the parts that `wanted` names; default: in all of them.
+   * @throws UnusablePartError if a part is damaged or gone: the checkpoint is not used any more by this handle
+   */
+  async segments(
+    checkpoint: SegmentCheckpoint,
+    wanted: (part: CheckpointPart) => boolean = () => true,
+  ): Promise<readonly SegmentManifest[]> {
+    const read: SegmentManifest[] = []
+    for (const part of checkpoint.parts)
+      if (wanted(part)) for (const segment of await this.#open(checkpoint, part)) read.push(segment)
+    return read
+  }
+
+  /** The segments in all parts, as the files are now. @throws UnusablePartError */
+  async reread(checkpoint: SegmentCheckpoint): Promise<readonly SegmentManifest[]> {
+    this.#opened.delete(checkpoint.partition)
+    return this.segments(checkpoint)
+  }
+
+  async #open(checkpoint: SegmentCheckpoint, part: CheckpointPart): Promise<readonly SegmentManifest[]> {
+    const { partition } = checkpoint
+    const opened = this.#opened.get(partition) ?? new Map<string, readonly SegmentManifest[]>()
+    this.#opened.set(partition, opened)
+    const known = opened.get(part.file)
+    if (known) return known
+    try {
+      const segments = await this.#readPart(partition, part)
+      opened.set(part.file, segments)
+      return segments
+    } catch (error) {
+      if (!isMissing(error) && !isUnusable(error)) throw error
+      const path = this.#blobs.nameOf(`${folderOf(partition)}/${part.file}`)
+      const unusable = new UnusablePartError(
+        'manifest-damaged',
+        error instanceof LakeError ? error.message : `lake: '${path}', a part of a checkpoint, does not exist any more`,
+        { cause: error },
+      )
+      const last = this.#read.get(partition)
+      if (last?.found === checkpoint) this.#read.set(partition, { name: last.name, found: unusable })
+      throw unusable
+    }
+  }
+
+  async #readPart(partition: number, part: CheckpointPart): Promise<readonly SegmentManifest[]> {
+    const path = `${folderOf(partition)}/${part.file}`
+    const place = { where: this.#blobs.nameOf(path), dataset: this.#dataset, partition }
+    const text = await this.#blobs.read(path)
+    if (isPartName(part.file)) return readPart(text, part, place)
+    return readCheckpoint(text, { ...place, name: part.file }).segments!
+  }
+
+  #forgetParts(partition: number, found: SegmentCheckpoint | LakeError): void {
+    const named = new Set(found instanceof LakeError ? [] : found.parts.map(({ file }) => file))
+    for (const file of this.#opened.get(partition)?.keys() ?? [])
+      if (!named.has(file)) this.#opened.get(partition)!.delete(file)
+  }
+
+  /**
+   * Writes the next one durably, then removes those before it. Only for the holder of the batch lock.
+   *
+   * @param segments contiguous, at least one; from offset 0, or from where a part of `before` ends
+   * @param before the parts of this one that end before the segments begin stay
+   */
+  async write(
+    partition: number,
+    segments: readonly SegmentManifest[],
+    before: SegmentCheckpoint | null = null,
+  ): Promise<void> {
+    const files = await this.#names(partition)
     const folder = folderOf(partition)
     await this.#blobs.makeFolder(folder)
+    const parts = await this.#writeParts(partition, segments, { before, there: new Set(files) })
+    const { end } = parts.at(-1)!
+    const number = 1 + Math.max(0, ...files.map((name) => checkpointNumber(name) ?? 0))
+    const text = checkpointText({ dataset: this.#dataset, partition }, parts)
     await this.#blobs.create(`${folder}/${checkpointName(partition, end, number)}`, text, { sign: MANIFESTS })
-    await this.#remove(partition, before)
+    const kept = new Set(parts.map(({ file }) => file))
+    await this.#remove(
+      partition,
+      files.filter((name) => !kept.has(name)),
+    )
+  }
+
+  /** A checkpoint of an earlier version is not a part of a later one. @returns those that stay, and those that are written */
+  async #writeParts(
+    partition: number,
+    segments: readonly SegmentManifest[],
+    { before, there }: { readonly before: SegmentCheckpoint | null; readonly there: ReadonlySet<string> },
+  ): Promise<readonly CheckpointPart[]> {
+    const { start } = segments[0]!
+    const parts = (before?.parts ?? []).filter(({ end }) => end <= start)
+    if ((parts.at(-1)?.end ?? 0) !== start)
+      throw new RangeError(
+        `lake: a checkpoint of partition ${partition} would lack the segments before offset ${start}`,
+      )
+    const staying = parts.findLastIndex(({ file }) => !there.has(file) || !isPartName(file)) + 1
+    let rest = segments
+    for (let last = parts.at(-1); last !== undefined; last = parts.at(-1)) {
+      if (parts.length > staying && !isSmall(last, rest.length)) break
+      rest = [...(await this.#open(before!, last)), ...rest]
+      parts.pop()
+    }
+    for (let from = 0; from < rest.length; from += PART_SEGMENTS_MAX)
+      parts.push(await this.#writePart(partition, rest.slice(from, from + PART_SEGMENTS_MAX)))
+    return parts
+  }
+
+  async #writePart(partition: number, segments: readonly SegmentManifest[]): Promise<CheckpointPart> {
+    const { text, part } = writtenPart({ dataset: this.#dataset, partition }, segments)
+    const path = `${folderOf(partition)}/${part.file}`
+    // One of this name, which tells its content, was left by a crash, unless it was changed since.
+    if (!(await this.#blobs.create(path, text)) && (await this.#blobs.read(path)) !== text)
+      await this.#blobs.replace(path, text)
+    return part
   }
 
   /** Removes all of a partition, durably: readers open its manifests until the next one is written. */
   async drop(partition: number): Promise<void> {
     this.#read.delete(partition)
+    this.#opened.delete(partition)
     await this.#remove(partition, await this.#names(partition))
   }
 
+  /** Checkpoints go before the parts that they name. */
   async #remove(partition: number, names: readonly string[]): Promise<void> {
-    for (const name of names) await this.#blobs.remove(`${folderOf(partition)}/${name}`)
-    if (names.length > 0) await this.#blobs.settle([folderOf(partition)])
+    const ordered = [...names.filter((name) => !isPartName(name)), ...names.filter(isPartName)]
+    for (const name of ordered) await this.#blobs.remove(`${folderOf(partition)}/${name}`)
+    if (ordered.length > 0) await this.#blobs.settle([folderOf(partition)])
   }
 
   async #tryRead(partition: number, name: string): Promise<SegmentCheckpoint | LakeError> {
     const path = `${folderOf(partition)}/${name}`
     try {
-      return readCheckpoint(await this.#blobs.read(path), this.#blobs.nameOf(path), this.#dataset, partition)
+      const place = { name, where: this.#blobs.nameOf(path), dataset: this.#dataset, partition }
+      const { found, segments } = readCheckpoint(await this.#blobs.read(path), place)
+      if (segments) this.#opened.set(partition, new Map([[name, segments]]))
+      return found
     } catch (error) {
       // One of a later format is not needed either: the manifests are there.
-      if (error instanceof LakeError) return error
+      if (isUnusable(error)) return error
       throw error
     }
   }
 
   async #names(partition: number): Promise<readonly string[]> {
-    return (await this.#blobs.names(folderOf(partition))).filter((name) => checkpointNumber(name) !== null)
+    const names = await this.#blobs.names(folderOf(partition))
+    return names.filter((name) => checkpointNumber(name) !== null || isPartName(name))
   }
+}
+
+/** Small parts are not many. */
+function isSmall({ segments }: CheckpointPart, following: number): boolean {
+  return segments <= following && segments + following <= PART_SEGMENTS_MAX
+}
+
+/** Damaged, or of another version; not: for now, it cannot be read. */
+function isUnusable(error: unknown): error is LakeError {
+  return error instanceof LakeError && (error.code === 'manifest-damaged' || error.code === 'manifest-format')
+}
+
+/** Whether a part has an offset of the range. */
+export function reaches({ start, end }: CheckpointPart, from: Offset, to: Offset): boolean {
+  return start < to && from < end
 }
 
 function folderOf(partition: number): string {

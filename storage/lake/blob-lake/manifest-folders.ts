@@ -6,8 +6,8 @@
  * process that died between a manifest and the sign, is seen when the folders are looked at the next time (Blobs.trustedMs).
  */
 import { basename, dirname } from 'node:path/posix'
-import { manifestPath, parsePartitionName, partitionName, segmentManifestName } from '../manifest-names.ts'
-import type { SegmentCheckpoint } from '../segment-checkpoint.ts'
+import { manifestPath, parsePartitionName, parseSegmentName, partitionName } from '../manifest-names.ts'
+import { hasManifest, type SegmentCheckpoint } from '../segment-checkpoint.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { Blobs, Listing, NamesInFolder } from './blobs.ts'
 import { CheckpointFiles, MANIFESTS } from './checkpoint-files.ts'
@@ -23,8 +23,8 @@ export interface ManifestListing {
   readonly fresh: boolean
   /** names of manifests that no checkpoint has, and of those that were set aside */
   readonly behind: readonly string[]
-  /** by name, what checkpoints say of manifests */
-  readonly checkpointed: ReadonlyMap<string, SegmentManifest>
+  /** by partition: what stands for the other manifests */
+  readonly checkpoints: ReadonlyMap<number, SegmentCheckpoint>
 }
 
 export class ManifestFolders {
@@ -33,7 +33,7 @@ export class ManifestFolders {
   readonly #rootListing: NamesInFolder
   readonly #partitions = new Map<string, PartitionFolder>()
   readonly checkpoints: CheckpointFiles
-  #listing: ManifestListing = { version: 0, fresh: true, behind: [], checkpointed: new Map() }
+  #listing: ManifestListing = { version: 0, fresh: true, behind: [], checkpoints: new Map() }
   #flat: ReadonlySet<string> = new Set()
   #state = ''
   #flatVersion = -1
@@ -66,12 +66,14 @@ export class ManifestFolders {
     this.#trustedUntilMs = nowMs + this.#blobs.trustedMs
     const state = [root.version, ...read.map((each) => each.state)].join(' ')
     if (state !== this.#state) {
-      const checkpointed = new Map<string, SegmentManifest>()
-      for (const { checkpoint } of read)
-        if (checkpoint !== null) for (const [name, segment] of byName(checkpoint)) checkpointed.set(name, segment)
-      const names = new Set([...this.#flat, ...read.flatMap((each) => each.names)])
-      const behind = [...names].filter((name) => !checkpointed.has(name))
-      this.#listing = { version: this.#listing.version + 1, fresh: true, behind, checkpointed }
+      const found = read.flatMap(({ checkpoint }) => checkpoint ?? [])
+      const checkpoints = new Map(found.map((checkpoint) => [checkpoint.partition, checkpoint]))
+      const flat = [...this.#flat].filter((name) => {
+        const checkpoint = checkpoints.get(parseSegmentName(name)?.partition ?? -1)
+        return checkpoint === undefined || !hasManifest(checkpoint, name)
+      })
+      const behind = [...new Set([...flat, ...read.flatMap((each) => each.names)])]
+      this.#listing = { version: this.#listing.version + 1, fresh: true, behind, checkpoints }
       this.#state = state
     }
     return this.#listing
@@ -159,15 +161,6 @@ export class ManifestFolders {
     if ((await this.#blobs.stat(path)) === null) await this.#blobs.create(path, fenceText(this.#dataset))
     this.#isFenced = true
   }
-}
-
-/** Names are put together once for each checkpoint: there is one for every segment of the past. */
-const NAMED = new WeakMap<SegmentCheckpoint, readonly (readonly [name: string, segment: SegmentManifest])[]>()
-
-function byName(checkpoint: SegmentCheckpoint): readonly (readonly [name: string, segment: SegmentManifest])[] {
-  const named = NAMED.get(checkpoint) ?? checkpoint.segments.map((one) => [segmentManifestName(one), one] as const)
-  NAMED.set(checkpoint, named)
-  return named
 }
 
 function partitionsIn({ names }: Listing): readonly string[] {

@@ -2,7 +2,13 @@
 import { dirname } from 'node:path/posix'
 import { isMissing, LakeError } from '../lake-error.ts'
 import { isRangeName, manifestPath, parsePartitionName, parseSegmentName, rangeName, WIDE } from '../manifest-names.ts'
-import { checkpointNumber, newestCheckpoint, type SegmentCheckpoint, stands } from '../segment-checkpoint.ts'
+import {
+  checkpointNumber,
+  hasManifest,
+  newestCheckpoint,
+  type SegmentCheckpoint,
+  stands,
+} from '../segment-checkpoint.ts'
 import type { Blobs, NamesInFolder } from './blobs.ts'
 import { CHECKPOINTS, type CheckpointFiles, MANIFESTS } from './checkpoint-files.ts'
 
@@ -53,14 +59,11 @@ export class PartitionFolder {
     const name = newestCheckpoint((await this.#saved.read()).names)
     const checkpoint = name === null ? null : await this.#load(name)
     if (checkpoint === null) return this.readAll()
-    const [last, { end }] = [checkpoint.segments.at(-1)!, checkpoint]
-    const from = rangeName(last.replaces === undefined ? last.start : end)
+    const last = parseSegmentName(checkpoint.parts.at(-1)!.newest)!
+    const from = rangeName(last.end === null ? last.start : checkpoint.end)
     const { state, names } = await this.#list((range) => range >= from)
     if (!stands(checkpoint, new Set([...flat, ...names]))) return this.readAll()
-    const behind = names.filter((one) => {
-      const parsed = parseSegmentName(one)
-      return parsed === null || parsed.end !== null || parsed.start >= end
-    })
+    const behind = names.filter((one) => !hasManifest(checkpoint, one))
     return { state: `${name} ${state}`, names: behind, checkpoint }
   }
 

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CHECKPOINT_SEGMENTS } from '../blob-lake/chain-checkpoints.ts'
+import type { SegmentChain } from '../lake.ts'
 import { DATASET, emptySegment } from '../lake-contract-fixture.ts'
 import { manifestPath, segmentManifestName } from '../manifest-names.ts'
-import { manifestText, readSegmentManifest } from '../manifest-text.ts'
+import { manifestText, readSegmentManifest, sealed } from '../manifest-text.ts'
 import { buildChains } from '../segment-chain.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import { LocalLake } from './local-lake.ts'
@@ -23,7 +24,10 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 const open = () => LocalLake.open({ folder, dataset: DATASET })
-const checkpoints = () => readdir(join(folder, DATASET, 'manifests/p0000/checkpoints')).catch(() => [])
+const PLACE = 'manifests/p0000/checkpoints'
+const saved = async (ending: string) =>
+  (await readdir(join(folder, DATASET, PLACE)).catch(() => [])).filter((name) => name.endsWith(ending)).toSorted()
+const checkpoints = () => saved('.checkpoint')
 const pathOf = (segment: SegmentManifest) => join(folder, DATASET, manifestPath(segmentManifestName(segment)))
 
 async function landMany(lake: LocalLake, count: number): Promise<SegmentManifest[]> {
@@ -58,6 +62,24 @@ async function expectSameChains(lake: LocalLake): Promise<void> {
   expect(await lake.chains(1, { compacted: true })).toEqual(compacted)
   expect(await lake.chain(0, 0)).toEqual(closed[0])
   expect(await lake.checkpointFaults()).toEqual([])
+  const places = [closed[0]!.segments, compacted[0]!.segments].flatMap((segments) =>
+    [0.4, 1].map((share) => segments[Math.ceil(segments.length * share) - 1]!.end),
+  )
+  for (const at of new Set(places))
+    for (const [whole, options] of [
+      [closed[0]!, { after: [at] }],
+      [compacted[0]!, { after: [at], compacted: true }],
+    ] as const)
+      expectRest((await lake.chains(1, options))[0]!, whole, at)
+}
+
+/** What is left out ends at or before `after`, and the rest is as it was. */
+function expectRest({ segments, end, past }: SegmentChain, whole: SegmentChain, after: number): void {
+  expect(end).toBe(whole.end)
+  const begun = past?.end ?? 0
+  expect(begun).toBeLessThanOrEqual(after)
+  expect(segments).toEqual(whole.segments.filter(({ start }) => start >= begun))
+  expect(segments[0]?.start ?? end).toBe(begun)
 }
 
 it('whatever is landed, compacted, removed and checkpointed, every handle has the chains of the manifests', async () => {
@@ -68,9 +90,16 @@ it('whatever is landed, compacted, removed and checkpointed, every handle has th
         arbitrary: fc.record({ kind: fc.constant('land' as const), count: fc.integer({ min: 1, max: 70 }) }),
       },
       fc.record({ kind: fc.constant('compact' as const), from: fc.nat(60), count: fc.integer({ min: 2, max: 40 }) }),
-      fc.record({ kind: fc.constant('remove' as const), share: fc.constantFrom(0.3, 0.7, 1) }),
+      fc.record({ kind: fc.constant('remove' as const), share: fc.constantFrom(0.3, 0.7, 1), thorough: fc.boolean() }),
       fc.record({ kind: fc.constant('former' as const), at: fc.nat(60) }),
-      { weight: 2, arbitrary: fc.record({ kind: fc.constant('checkpoint' as const), share: fc.constantFrom(0.6, 1) }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          kind: fc.constant('checkpoint' as const),
+          share: fc.constantFrom(0.6, 1),
+          thorough: fc.boolean(),
+        }),
+      },
     ),
     { minLength: 4, maxLength: 12, size: 'max' },
   )
@@ -83,8 +112,8 @@ it('whatever is landed, compacted, removed and checkpointed, every handle has th
       for (const step of chosen) {
         const [{ end } = { end: 0 }] = await writer.chains(1)
         if (step.kind === 'land') await landMany(writer, step.count)
-        if (step.kind === 'remove') await writer.removeReplaced([end * step.share], 5_000)
-        if (step.kind === 'checkpoint') seen += await writer.checkpoint([end * step.share])
+        if (step.kind === 'remove') await writer.removeReplaced([end * step.share], 5_000, step)
+        if (step.kind === 'checkpoint') seen += await writer.checkpoint([end * step.share], step)
         if (step.kind === 'compact') {
           const [chain] = await writer.chains(1, { compacted: true })
           const group = chain!.segments.slice(step.from, step.from + step.count)
@@ -103,7 +132,7 @@ it('whatever is landed, compacted, removed and checkpointed, every handle has th
       }
       await expectSameChains(await open())
     }),
-    { numRuns: 12 },
+    { numRuns: 10 },
   )
   expect(seen).toBeGreaterThan(3)
 }, 60_000)
@@ -133,6 +162,17 @@ it('a reader sees every segment while others land, compact, remove and write che
   expect((await (await open()).chains(1))[0]!.end).toBe((10 + 4 * CHECKPOINT_SEGMENTS) * LENGTH)
 })
 
+const HARMS: readonly (readonly [what: string, harm: (file: string) => Promise<void>])[] = [
+  ['torn', (file) => truncate(file, 200)],
+  ['empty', (file) => truncate(file, 0)],
+  ['edited', async (file) => writeFile(file, (await readFile(file, 'utf8')).replace('"log":"log-1"', '"log":"log-2"'))],
+  [
+    'of a later format',
+    async (file) => writeFile(file, (await readFile(file, 'utf8')).replace(/"format":\d/, '"format":9')),
+  ],
+  ['gone', (file) => rm(file)],
+]
+
 describe('a checkpoint', () => {
   let landed: SegmentManifest[]
   beforeEach(async () => {
@@ -141,31 +181,84 @@ describe('a checkpoint', () => {
     expect(await lake.checkpoint([landed.at(-5)!.end])).toBe(1)
     expect(await lake.checkpoint([landed.at(-4)!.end])).toBe(0)
   })
-  const path = async () => join(folder, DATASET, 'manifests/p0000/checkpoints', (await checkpoints())[0]!)
+  const path = async (ending = '.checkpoint') => join(folder, DATASET, PLACE, (await saved(ending))[0]!)
 
   it('stands for the manifests before its end, which are not opened', async () => {
     for (const segment of landed.slice(0, -6)) await writeFile(pathOf(segment), 'not opened')
     expect((await (await open()).chains(1))[0]!.segments).toEqual(landed)
   })
 
-  it.each([
-    ['torn', (file: string) => truncate(file, 500)],
-    ['empty', (file: string) => truncate(file, 0)],
-    ['edited', async (file: string) => writeFile(file, (await readFile(file, 'utf8')).replace('"rows":0', '"rows":1'))],
-    [
-      'of a later format',
-      async (file: string) => writeFile(file, (await readFile(file, 'utf8')).replace('"format":1', '"format":9')),
-    ],
-    ['gone', (file: string) => rm(file)],
-  ])('that is %s is not used, and written again from the manifests', async (what, harm) => {
-    await harm(await path())
+  it('is enough for what is new: the part with its segments is not opened', async () => {
+    await writeFile(await path('.segments'), 'not opened')
     const lake = await open()
-    expect((await lake.chains(1))[0]!.segments).toEqual(landed)
-    expect((await lake.checkpointFaults()).map(({ partition }) => partition)).toEqual(what === 'gone' ? [] : [0])
-    expect(await lake.checkpoint([landed.at(-5)!.end])).toBe(1)
+    const [{ segments, past }, one] = [
+      (await lake.chains(1, { after: [landed.at(-5)!.end] }))[0]!,
+      await lake.chain(0, EVERYTHING[0]!),
+    ]
+    expect(segments).toEqual(landed.slice(-4))
+    expect(past).toEqual({ end: landed.at(-5)!.end, log: 'log-1', closedAtMs: 1_000, floor: 0 })
+    expect(one).toEqual({ partition: 0, segments, end: landed.at(-1)!.end, past })
+  })
+
+  it('is continued behind its last part, which stays as it is; small parts are put together', async () => {
+    const [lake, light] = [await open(), { thorough: false }]
+    const [first] = await saved('.segments')
+    await landMany(lake, 2 * CHECKPOINT_SEGMENTS)
+    expect(await lake.checkpoint(EVERYTHING, light)).toBe(1)
+    // 66 are fewer than the 132 that follow.
+    expect(await saved('.segments')).toHaveLength(1)
+    const [both] = await saved('.segments')
+    expect(both).not.toBe(first)
+    await landMany(await open(), CHECKPOINT_SEGMENTS)
+    expect(await (await open()).checkpoint(EVERYTHING, light)).toBe(1)
+    expect(await saved('.segments')).toEqual([both, expect.stringMatching(/segments$/)])
     expect(await checkpoints()).toHaveLength(1)
     await expectSameChains(await open())
   })
+
+  it('loses the parts with what is compacted and removed, and keeps those before', async () => {
+    const [lake, light] = [await open(), { thorough: false }]
+    const more = await landMany(lake, CHECKPOINT_SEGMENTS - 4)
+    expect(await lake.checkpoint(EVERYTHING, light)).toBe(1)
+    const [first, second] = await saved('.segments')
+    await lake.removeReplaced([more.at(-1)!.end], 500)
+    await compact(lake, more.slice(5, 20))
+    await lake.removeReplaced([more.at(-1)!.end], 6_000, light)
+    const after = await saved('.segments')
+    expect(after[0]).toBe(first)
+    expect(after).not.toContain(second)
+    await expectSameChains(await open())
+  })
+
+  it('of an earlier version, with the segments themselves, is read, and gives way to one of this version', async () => {
+    const [file, part] = [await path(), await path('.segments')]
+    const { segments } = JSON.parse(await readFile(part, 'utf8')) as { segments: SegmentManifest[] }
+    const earlier = sealed({ format: 1, dataset: DATASET, partition: 0, end: segments.at(-1)!.end, segments })
+    await writeFile(file, `${JSON.stringify(earlier)}\n`)
+    await rm(part)
+    for (const segment of segments.slice(0, -1)) await writeFile(pathOf(segment), 'not opened')
+    const lake = await open()
+    expect((await lake.chains(1, { after: EVERYTHING }))[0]!.past!.end).toBe(earlier.end)
+    expect((await lake.chains(1))[0]!.segments).toEqual(landed)
+    landed.push(...(await landMany(lake, CHECKPOINT_SEGMENTS)))
+    expect(await lake.checkpoint(EVERYTHING, { thorough: false })).toBe(1)
+    expect(await saved('.segments')).toHaveLength(1)
+    expect((await (await open()).chains(1))[0]!.segments).toEqual(landed)
+  })
+
+  it.each(['.checkpoint', '.segments'].flatMap((ending) => HARMS.map(([what, harm]) => ({ what, ending, harm }))))(
+    'whose file *$ending is $what is not used, and written again from the manifests',
+    async ({ what, ending, harm }) => {
+      await harm(await path(ending))
+      const lake = await open()
+      expect((await lake.chains(1))[0]!.segments).toEqual(landed)
+      const isGone = what === 'gone' && ending === '.checkpoint'
+      expect((await lake.checkpointFaults()).map(({ partition }) => partition)).toEqual(isGone ? [] : [0])
+      expect(await lake.checkpoint([landed.at(-5)!.end])).toBe(1)
+      expect(await checkpoints()).toHaveLength(1)
+      await expectSameChains(await open())
+    },
+  )
 
   it('does not complete a lake that lost the end of what it has', async () => {
     for (const segment of landed.slice(-8)) await rm(pathOf(segment))

@@ -29,7 +29,7 @@ import {
 } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
 import type { RunRecord } from '../run-record.ts'
-import { buildChain, buildChains, type ChainSource } from '../segment-chain.ts'
+import { buildChain, buildChains, type ChainSource, cutChain } from '../segment-chain.ts'
 import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import { lastingFiles, needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
@@ -143,13 +143,14 @@ export class MemoryLake implements Lake {
 
   async chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]> {
     await this.#pause()
-    const chains = buildChains(this.#chainSource, partitions)
-    return options?.compacted ? chains.compacted : chains.closed
+    const { closed, compacted } = buildChains(this.#chainSource, partitions)
+    const chains = options?.compacted ? compacted : closed
+    return chains.map((chain) => cutChain(chain, options?.after?.[chain.partition] ?? 0))
   }
 
-  async chain(partition: number): Promise<SegmentChain> {
+  async chain(partition: number, counted: Offset): Promise<SegmentChain> {
     await this.#pause()
-    return buildChain(this.#chainSource, partition)
+    return cutChain(buildChain(this.#chainSource, partition), counted)
   }
 
   get #chainSource(): ChainSource {

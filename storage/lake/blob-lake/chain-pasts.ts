@@ -1,0 +1,58 @@
+/** What of a checkpoint stands for its segments where nobody needs them one by one: so its parts are not opened. */
+import type { Offset } from '#core/offsets.ts'
+import type { PastSegments } from '../lake.ts'
+import { parseSegmentName } from '../manifest-names.ts'
+import { compactedIn, type SegmentCheckpoint } from '../segment-checkpoint.ts'
+import type { SegmentManifest } from '../segment-manifest.ts'
+
+/**
+ * By partition, what stands for segments that end at or before `after`: what the checkpoint has, and compacted segments that reach beyond
+ * its end. A partition is absent where all of its segments are needed.
+ *
+ * @param behind manifests that no checkpoint has
+ */
+export function pastsOf(
+  checkpoints: ReadonlyMap<number, SegmentCheckpoint>,
+  behind: Iterable<SegmentManifest>,
+  after: readonly Offset[],
+): Map<number, PastSegments> {
+  const wide = Map.groupBy(
+    [...behind].filter(({ replaces }) => replaces !== undefined),
+    ({ partition }) => partition,
+  )
+  const pasts = new Map<number, PastSegments>()
+  for (const [partition, checkpoint] of checkpoints) {
+    const past = pastOf(checkpoint, wide.get(partition) ?? [], after[partition] ?? 0)
+    if (past !== null) pasts.set(partition, past)
+  }
+  return pasts
+}
+
+function pastOf(
+  checkpoint: SegmentCheckpoint,
+  compacted: readonly SegmentManifest[],
+  after: Offset,
+): PastSegments | null {
+  const { parts } = checkpoint
+  const { log, closedAtMs } = parts.at(-1)!
+  if (log === null || checkpoint.end > after || parts.some((part) => part.log !== log)) return null
+  const last = parts.findLast((part) => part.last !== undefined)?.last
+  let past: PastSegments = { end: checkpoint.end, log, closedAtMs, floor: floorOf(checkpoint), ...(last && { last }) }
+  for (let next = beyond(compacted, past.end); next !== undefined; next = beyond(compacted, past.end)) {
+    if (next.end > after || next.log !== log) return null
+    const { end, last: newer = past.last } = next
+    past = { ...past, end, closedAtMs: Math.max(closedAtMs, next.createdAtMs), ...(newer && { last: newer }) }
+  }
+  const summarized = compacted.filter(({ kind, end }) => kind === 'summary' && end <= past.end)
+  return { ...past, floor: summarized.reduce((floor, { end }) => Math.max(floor, end), past.floor) }
+}
+
+/** One that begins before an offset and ends behind it. */
+function beyond(compacted: readonly SegmentManifest[], offset: Offset): SegmentManifest | undefined {
+  return compacted.find(({ start, end }) => start < offset && offset < end)
+}
+
+function floorOf(checkpoint: SegmentCheckpoint): Offset {
+  const summaries = compactedIn(checkpoint).filter((name) => name.endsWith('.s.json'))
+  return summaries.reduce((floor, name) => Math.max(floor, parseSegmentName(name)!.end!), 0)
+}
