@@ -32,8 +32,8 @@ export async function backlogOf(
   // Before the others: what arrives later belongs to no backlog.
   const ranges = await Promise.all(Array.from({ length: log.partitions }, (_, partition) => log.range(partition)))
   // A damaged current generation is another's to report; without it, every manifest must be readable.
-  const generation = await lake.current().catch(() => null)
-  const chains = await lake.chains(ranges.length, { counted: generation?.boundary })
+  const boundary = (await lake.current().catch(() => null))?.boundary
+  const chains = await lake.chains(ranges.length, { counted: boundary, after: boundary })
   const markers = counted === 'flushed' ? await store.markers() : new Map<number, Marker>()
   const hashes = [...dataset.views.values()].map((view) => view.hash)
   return ranges

@@ -95,7 +95,8 @@ export async function takeSnapshot(served: ServedDataset, options: SnapshotOptio
     const generation = await lake.current()
     // A log can have got partitions that this process does not know of yet: what was counted of them is part of the answer.
     const counted = generation?.boundary ?? []
-    const chains = await lake.chains(Math.max(served.partitions, counted.length, marked), { counted })
+    const partitions = Math.max(served.partitions, counted.length, marked)
+    const chains = await lake.chains(partitions, { counted, after: counted })
     const wrong = lakeFault(served.log?.identity, generation, chains)
     if (wrong !== null) throw new SnapshotError(dataset.name, wrong)
     const ends = new Map(chains.map((chain) => [chain.partition, chain.end]))
@@ -149,7 +150,7 @@ async function settle(
   for (let attempt = 0; attempt < SNAPSHOT_TRIES_MAX; attempt++) {
     const fault = openFault(newest.values(), chains)
     if (fault === null) return { chains, open, counted }
-    const fresh = await lake.chains(chains.length, { counted })
+    const fresh = await lake.chains(chains.length, { counted, after: counted })
     why = openFault(newest.values(), fresh) ?? ''
     if (why !== '') continue
     const closed = chains.filter(({ partition, end }) => fresh[partition]!.end > end)
@@ -222,13 +223,13 @@ function assemble(
     segments,
     markers,
     open: rows,
-    partitions: chains.map(({ partition, segments, end }) => ({
+    partitions: chains.map(({ partition, segments, end, past }) => ({
       partition,
       boundary: generation?.boundary[partition] ?? 0,
       closedEnd: end,
       position: markers.get(partition)?.through ?? end,
       // Between closing a segment and the first flush of the next one there is no marker, but the closing tells as much.
-      asOfMs: markers.get(partition)?.atMs ?? segments.at(-1)?.createdAtMs ?? null,
+      asOfMs: markers.get(partition)?.atMs ?? segments.at(-1)?.createdAtMs ?? past?.closedAtMs ?? null,
       ahead: ahead?.get(partition) ?? null,
       behind: null,
       missing,

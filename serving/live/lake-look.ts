@@ -72,7 +72,8 @@ export class LakeLook {
     const { lake, log, partitions, dataset } = this.#served
     const generation = await lake.current()
     const counted = generation?.boundary ?? []
-    const chains = await lake.chains(Math.max(partitions, counted.length, this.#marked), { counted })
+    const known = Math.max(partitions, counted.length, this.#marked)
+    const chains = await lake.chains(known, { counted, after: counted })
     if (this.#state !== null && this.#state.generation === generation && this.#state.chains === chains)
       return this.#state
     const wrong = lakeFault(log?.identity, generation, chains)

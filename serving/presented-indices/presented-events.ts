@@ -34,7 +34,7 @@ export async function nextEvents(
   { dataset, lake, partitions }: ServedDataset,
   since: readonly Offset[],
 ): Promise<EventStep> {
-  const chains = await lake.chains(Math.max(partitions, since.length), { compacted: true })
+  const chains = await lake.chains(Math.max(partitions, since.length), { compacted: true, after: since })
   const waiting = chains
     .flatMap(({ segments }) => segments.filter(({ partition, end }) => end > (since[partition] ?? 0)))
     .sort((a, b) => a.createdAtMs - b.createdAtMs || a.start - b.start)

@@ -17,7 +17,7 @@ export async function touchedPanes(
   const { dataset, lake } = served
   const partitions = snapshot.partitions.length
   const behind = (partition: number): Offset => since[partition] ?? 0
-  const chains = await lake.chains(partitions, { compacted: true })
+  const chains = await lake.chains(partitions, { compacted: true, after: since })
   const segments = chains.flatMap((chain) => chain.segments.filter(({ end, partition }) => end > behind(partition)))
   const { paneMs } = view.time
   const newer = Array.from({ length: partitions }, (_, p) => `(_partition = ${p} AND _offset >= ${behind(p)})`)
