@@ -3,12 +3,19 @@
  * Invariant: a generation counts, per partition, exactly the offsets [0, boundary), and every boundary is a segment's end.
  */
 import type { CompiledDataset } from '#core/compiled.ts'
+import { sumByColumn } from '#core/conversion-failures.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest, StateFile } from '#storage/lake/generation-manifest.ts'
-import type { SegmentChain } from '#storage/lake/lake.ts'
+import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
-import type { LakeFile, SegmentManifest, UncountedBefore } from '#storage/lake/segment-manifest.ts'
+import {
+  gapsIn,
+  type LakeFile,
+  type SegmentManifest,
+  type UncountedBefore,
+  unconvertedOf,
+} from '#storage/lake/segment-manifest.ts'
 import { assertCountsAsMuch, sinceOfAll, summariesOf, summarizedFiles } from './uncounted.ts'
 
 export type BatchMode = 'full' | 'incremental'
@@ -24,8 +31,10 @@ export interface RunPlan {
   readonly mode: BatchMode
   readonly base: GenerationManifest | null
   readonly boundary: readonly Offset[]
-  /** every segment before the boundary, compacted ones instead of those they replace */
+  /** every segment before the boundary, compacted ones instead of those they replace; none if they were not read, as no view needs them */
   readonly all: readonly SegmentManifest[]
+  /** of everything before the boundary */
+  readonly totals: SegmentTotals
   /** names of the segments that the run reads: all of them, or those since the base */
   readonly segments: readonly string[]
   readonly views: ReadonlyMap<string, ViewPlan>
@@ -36,6 +45,9 @@ export interface RunPlan {
   /** false: the base has counted the same segments with the same views */
   readonly changed: boolean
 }
+
+/** As manifests of generations have them. */
+export type SegmentTotals = Pick<GenerationManifest, 'rows' | 'deadLetters' | 'lateRows' | 'unconverted' | 'gaps'>
 
 export interface PlanInput {
   readonly dataset: CompiledDataset
@@ -48,6 +60,27 @@ export interface PlanInput {
   readonly fromKept?: boolean
 }
 
+export interface LakePlanInput extends Omit<PlanInput, 'closed' | 'compacted'> {
+  readonly lake: Pick<Lake, 'chains'>
+  readonly partitions: number
+}
+
+/** Plans a run with as few of the lake's segments as it needs: those since the base, if every view is extended. @throws LakeError as planRun */
+export async function planFromLake({ lake, partitions, ...input }: LakePlanInput): Promise<RunPlan> {
+  const { base, mode, dataset } = input
+  if (base !== null && mode === 'incremental') {
+    const after = base.boundary
+    const closed = await lake.chains(partitions, { after })
+    const compacted = await lake.chains(partitions, { after, compacted: true })
+    const since = segmentsSince(base, closed)
+    const names = [...dataset.views.keys()]
+    if (names.every((name) => mergePlan(dataset, name, base, since) !== null))
+      return planRun({ ...input, closed, compacted })
+  }
+  const closed = await lake.chains(partitions)
+  return planRun({ ...input, closed, compacted: await lake.chains(partitions, { compacted: true }) })
+}
+
 /** @throws LakeError 'log-mismatch' when segments or the base generation do not belong together; 'raw-removed' if a changed view would count less */
 export function planRun(input: PlanInput): RunPlan {
   assertOneLog(input)
@@ -55,16 +88,19 @@ export function planRun(input: PlanInput): RunPlan {
   const mode = base === null ? 'full' : input.mode
   const boundary = closed.map((chain) => chain.end)
   // The two chains are read one after the other: segments that closed in between are after the boundary and not part of this run.
-  const all = compacted.flatMap(({ partition, segments }) =>
-    segments.filter((segment) => segment.end <= boundary[partition]!),
-  )
-  const since = closed.flatMap((chain) => chain.segments.filter((segment) => segment.start >= countedBy(base, chain)))
+  const isWhole = [...closed, ...compacted].every(({ past }) => past === undefined)
+  const all = !isWhole
+    ? []
+    : compacted.flatMap(({ partition, segments }) => segments.filter((segment) => segment.end <= boundary[partition]!))
+  const since = segmentsSince(base, closed)
   const views = new Map<string, ViewPlan>()
   const summaries = summariesOf(compacted)
-  const removes = dataset.rawKeptMs != null || summaries.size > 0
+  const floor = compacted.map(({ partition, past }) => summaries.get(partition)?.end ?? past?.floor ?? 0)
+  const removes = dataset.rawKeptMs != null || floor.some((offset) => offset > 0)
   const uncounted = new Map<string, readonly UncountedBefore[]>()
   for (const [name, view] of dataset.views) {
     const merge = mode === 'incremental' && base !== null ? mergePlan(dataset, name, base, since) : null
+    if (merge === null && !isWhole) throw new Error(`view '${name}' is recounted, but not all segments were read`)
     views.set(name, merge ?? { kind: 'recount', kept: summarizedFiles(view, summaries) })
     const lacks = merge === null ? sinceOfAll(view, summaries, boundary.length) : base!.views[name]!.since
     if (merge === null && !input.fromKept) assertCountsAsMuch(view, lacks, base, summaries)
@@ -76,11 +112,40 @@ export function planRun(input: PlanInput): RunPlan {
     base,
     boundary,
     all,
+    totals: mode === 'full' || base === null ? totalsOf(all) : sumOf(base, totalsOf(since)),
     segments: read.map(segmentManifestName),
     views,
     since: uncounted,
-    ...(removes && { floor: boundary.map((_, partition) => summaries.get(partition)?.end ?? 0) }),
+    ...(removes && { floor: boundary.map((_, partition) => floor[partition] ?? 0) }),
     changed: base === null || since.length > 0 || boundary.length !== base.boundary.length || !sameViews(dataset, base),
+  }
+}
+
+/** Segments that the base does not count. */
+function segmentsSince(base: GenerationManifest | null, closed: readonly SegmentChain[]): SegmentManifest[] {
+  return closed.flatMap((chain) => chain.segments.filter((segment) => segment.start >= countedBy(base, chain)))
+}
+
+function totalsOf(segments: readonly SegmentManifest[]): SegmentTotals {
+  const sum = (of: (segment: SegmentManifest) => number): number =>
+    segments.reduce((total, segment) => total + of(segment), 0)
+  return {
+    rows: sum(({ rows }) => rows),
+    deadLetters: sum(({ deadLetters }) => deadLetters),
+    lateRows: sum(({ late }) => late.rows),
+    ...unconvertedOf(segments),
+    gaps: segments.flatMap(gapsIn),
+  }
+}
+
+function sumOf(counted: SegmentTotals, since: SegmentTotals): SegmentTotals {
+  const unconverted = [counted.unconverted, since.unconverted].filter((each) => each !== undefined)
+  return {
+    rows: counted.rows + since.rows,
+    deadLetters: counted.deadLetters + since.deadLetters,
+    lateRows: counted.lateRows + since.lateRows,
+    ...(unconverted.length > 0 && { unconverted: sumByColumn(unconverted) }),
+    gaps: [...counted.gaps, ...since.gaps].toSorted((a, b) => a.partition - b.partition || a.start - b.start),
   }
 }
 
@@ -129,14 +194,19 @@ function assertOneLog({ dataset, logIdentity, base, closed }: PlanInput): void {
     throw mismatch(`generation ${base.id} counted ${base.boundary.length} partitions, but the log has ${closed.length}`)
   }
   for (const chain of closed) {
-    const foreign = chain.segments.find((segment) => segment.log !== logIdentity)
+    const { past, segments } = chain
+    if (past !== undefined && past.log !== logIdentity)
+      throw mismatch(
+        `segments of partition ${chain.partition} before offset ${past.end} belong to log ${past.log}, but this log is ${logIdentity}`,
+      )
+    const foreign = segments.find((segment) => segment.log !== logIdentity)
     if (foreign) {
       throw mismatch(
         `segment '${segmentManifestName(foreign)}' belongs to log ${foreign.log}, but this log is ${logIdentity}`,
       )
     }
     const counted = countedBy(base, chain)
-    if (counted > 0 && !chain.segments.some((segment) => segment.end === counted)) {
+    if (counted > 0 && past?.end !== counted && !segments.some((segment) => segment.end === counted)) {
       throw mismatch(
         `generation ${base!.id} counts partition ${chain.partition} up to offset ${counted}, where no segment ends (the last one ends at ${chain.end})`,
       )

@@ -3,7 +3,6 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
-import { gapsIn, unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { isOfSlots } from '#storage/lake/state-ranges.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
@@ -153,8 +152,6 @@ function describeGeneration(
   dictionaries: DictionaryPins,
   finishedAtMs: number,
 ): GenerationManifest {
-  const sum = (of: (segment: RunPlan['all'][number]) => number): number =>
-    plan.all.reduce((total, segment) => total + of(segment), 0)
   return {
     format: Object.values(views).some(({ files }) => files.some(isOfSlots)) ? 5 : 4,
     dataset: dataset.name,
@@ -168,11 +165,7 @@ function describeGeneration(
     ...(plan.floor && { floor: plan.floor }),
     views,
     dictionaries,
-    rows: sum((segment) => segment.rows),
-    deadLetters: sum((segment) => segment.deadLetters),
-    lateRows: sum((segment) => segment.late.rows),
-    ...unconvertedOf(plan.all),
-    gaps: plan.all.flatMap(gapsIn),
+    ...plan.totals,
     startedAtMs,
     finishedAtMs,
     fullFinishedAtMs: plan.mode === 'full' ? finishedAtMs : plan.base?.fullFinishedAtMs,

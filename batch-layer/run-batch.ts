@@ -17,7 +17,7 @@ import { DuckDbCompute } from './batch-compute.ts'
 import { GroupedCompute, type GroupedOptions } from './grouped-recount.ts'
 import { followWithTables } from './open-tables.ts'
 import { DuckDbPinning } from './pin-dictionaries.ts'
-import { type BatchMode, planRun } from './plan-run.ts'
+import { type BatchMode, planFromLake } from './plan-run.ts'
 import { publishGeneration } from './publish-generation.ts'
 import type { RecountEngine, StartedRecounts } from './recount-engine.ts'
 import { removeUnneeded } from './retention.ts'
@@ -92,10 +92,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const base = await baseOf(options)
   // Another worker can have detected an added partition before this one, and published a generation that includes it.
   const partitions = Math.max(options.partitions, base?.boundary.length ?? 0)
-  const closed = await lake.chains(partitions)
-  const compacted = await lake.chains(partitions, { compacted: true })
   const { mode, fromKept } = options
-  const plan = planRun({ dataset, mode, logIdentity, base, closed, compacted, fromKept })
+  const plan = await planFromLake({ lake, partitions, dataset, mode, logIdentity, base, fromKept })
   const connection = await engine.connect()
   const stop = (): void => connection.stop()
   signal?.addEventListener('abort', stop)

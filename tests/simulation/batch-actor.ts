@@ -1,7 +1,7 @@
 /** For tests: the batch worker, which publishes generations, goes back to earlier ones, compacts, summarizes and removes. */
 import type { BatchCompute } from '#batch-layer/batch-compute.ts'
 import { describeCompacted, groupSmall } from '#batch-layer/compact.ts'
-import { planRun } from '#batch-layer/plan-run.ts'
+import { planFromLake } from '#batch-layer/plan-run.ts'
 import { publishGeneration } from '#batch-layer/publish-generation.ts'
 import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
 import { type SummarizeOptions, summarizeOld } from '#batch-layer/summarize.ts'
@@ -40,7 +40,7 @@ async function runOnce(ground: Ground, lake: SimulatedLake, machine: Machine): P
   const first = chains.flatMap(({ segments }) => segments)[0]
   if (first === undefined) return
   const base = await lake.current()
-  const published = await publish(ground, lake, machine, { base, chains, log: first.log })
+  const published = await publish(ground, lake, machine, { base, log: first.log })
   if (!ground.options.disasters) return
   if (ground.random.chance(0.5)) await compact(ground, lake, machine.clock)
   // Horizons are short, so that many segments are past theirs.
@@ -63,17 +63,14 @@ async function publish(
   { pause, clock }: Machine,
   {
     base,
-    chains,
     log,
   }: {
     readonly base: Awaited<ReturnType<SimulatedLake['current']>>
-    readonly chains: Awaited<ReturnType<SimulatedLake['chains']>>
     readonly log: string
   },
 ): Promise<Pick<SummarizeOptions, 'generation' | 'compute'>> {
   const mode = ground.random.chance(0.5) ? 'full' : 'incremental'
-  const compacted = await lake.chains(PARTITIONS, { compacted: true })
-  const plan = planRun({ dataset, mode, logIdentity: log, base, closed: chains, compacted })
+  const plan = await planFromLake({ lake, partitions: PARTITIONS, dataset, mode, logIdentity: log, base })
   const write = async (path: string, files: readonly LakeFile[], range = ALL_STATES): Promise<number> => {
     await pause()
     const merged = mergeStates(
