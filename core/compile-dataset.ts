@@ -2,44 +2,66 @@
 
 import { acceptedTimes, notAcceptedSql } from './accepted-times.ts'
 import { eventCheck } from './check-event.ts'
-import {
-  isColumnType,
-  isTimeUnit,
-  KEY_TYPES,
-  LIST_TYPES,
-  ON_ERROR,
-  RAW,
-  SCALAR_TYPES,
-  TABLES,
-  TIME_UNITS,
-} from './column-types.ts'
+import { columnProblems } from './column-problems.ts'
+import { isColumnType, KEY_TYPES, RAW, TABLES } from './column-types.ts'
 import { compileDecode } from './compile-decode.ts'
 import { compileView } from './compile-view.ts'
 import type { CompiledDataset, CompiledGrouping, CompiledSeries, CompiledView, SqlColumn } from './compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from './definition.ts'
 import { DefinitionError, nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedAccept, storedColumn } from './definition-limits.ts'
+import { restOf } from './definition-rest.ts'
 import { shapeProblems } from './definition-shape.ts'
 import { type Derivation, derivationsOf, withInputs } from './derived-columns.ts'
 import { derivedReasonSql } from './derived-reasons.ts'
 import type { SqlDialect } from './dialect.ts'
-import { formatsOf } from './formatted-time.ts'
 import { durationMs } from './grains.ts'
 import { compileGrouping } from './groupings/compile-grouping.ts'
 import { rawKeptMs } from './kept-times.ts'
-import { namingProblems } from './names-for-people.ts'
 import { compileDashboard } from './panels/compile-dashboard.ts'
 import { decides } from './read-columns.ts'
 import { compileSeries } from './series/compile-series.ts'
 import { sinkProblems } from './sink-shape.ts'
-import { sourceProblems } from './source-shape.ts'
-import { parseTimeFormat } from './time-format.ts'
-import { whyDefaultUnusable } from './usable-value.ts'
+import { durationProblem, sourceProblems } from './source-shape.ts'
 import { type SizedValue, tooLargeConditions, tooLargeReasonSql } from './value-sizes.ts'
-import { isTimeZone } from './wall-time.ts'
 
-/** Checks and compiles a definition. @throws DefinitionError that lists every problem with its place */
+/** more than the steps of checks that depend on one another: members, columns, expressions, types, series and groupings, panels */
+const ROUNDS_MAX = 16
+
+/**
+ * Checks and compiles a definition. What has a problem is left out together with what refers to it, and the rest is checked again: so all
+ * problems are found at once, but none that follows from another one.
+ * @throws DefinitionError that lists every problem with its place
+ */
 export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
+  const problems = new Set<string>()
+  let rest = definition
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const compiled: CompiledDataset | readonly string[] = await compiledOrProblems(rest, dialect)
+    if (!Array.isArray(compiled) && problems.size === 0) return compiled as CompiledDataset
+    const found = Array.isArray(compiled) ? (compiled as readonly string[]) : []
+    for (const problem of found) problems.add(problem)
+    const less = found.length === 0 ? null : restOf(rest, found)
+    if (less === null) break
+    rest = less
+  }
+  throw new DefinitionError(String(definition?.name), [...problems])
+}
+
+async function compiledOrProblems(
+  definition: DatasetDefinition,
+  dialect: SqlDialect,
+): Promise<CompiledDataset | readonly string[]> {
+  try {
+    return await compileChecked(definition, dialect)
+  } catch (error) {
+    if (error instanceof DefinitionError) return error.problems
+    throw error
+  }
+}
+
+/** @throws DefinitionError with the problems of the first step that has any */
+async function compileChecked(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
   const problems = shapeProblems(definition)
   if (problems.length === 0) checkDataset(definition, problems)
   if (problems.length > 0) throw new DefinitionError(String(definition?.name), problems)
@@ -232,15 +254,17 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
     problems.push(`a dataset must have 1 to ${DEFINITION_LIMITS.columnsMax} columns`)
   if (Object.keys(definition.views).length > DEFINITION_LIMITS.viewsMax)
     problems.push(`a dataset can have at most ${DEFINITION_LIMITS.viewsMax} views`)
-  for (const [name, column] of columns) checkColumn(name, column, problems)
+  const ofColumns = new Map(columns.map(([name, column]) => [name, columnProblems(name, column)]))
+  problems.push(...[...ofColumns.values()].flat())
   const names = columns.map(([name]) => name)
   for (const role of ['time', 'key'] as const) {
     if (!names.includes(definition[role]))
       problems.push(`${role}: unknown column '${definition[role]}'${nearest(definition[role], names)}`)
   }
   const { [definition.time]: time, [definition.key]: key } = definition.columns
-  if (time && time.type !== 'TIMESTAMP') problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
-  if (key && !KEY_TYPES.some((type) => type === key.type))
+  if (time && isColumnType(time.type) && time.type !== 'TIMESTAMP')
+    problems.push(`time: column '${definition.time}' must be a TIMESTAMP`)
+  if (key && isColumnType(key.type) && !KEY_TYPES.some((type) => type === key.type))
     problems.push(`key: column '${definition.key}' has type ${key.type}; a key must be one of ${KEY_TYPES.join(', ')}`)
   if (definition.raw !== undefined && !RAW.includes(definition.raw))
     problems.push(`raw: unknown value '${definition.raw}'; use one of ${RAW.join(', ')}`)
@@ -250,52 +274,13 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   const { views, series = {}, groupings = {} } = definition
   const answered = [views, series, groupings].flatMap((named) => Object.keys(named))
   problems.push(...sinkProblems(definition.sinks ?? [], answered))
-  try {
-    if (definition.lateAfter !== undefined) durationMs(definition.lateAfter, 'lateAfter')
-    rawKeptMs(definition)
-    if (time !== undefined) acceptedTimes(definition)
-  } catch (error) {
-    problems.push((error as Error).message)
-  }
-}
-
-function checkColumn(name: string, column: ColumnDefinition, problems: string[]): void {
-  if (!NAME.test(name)) problems.push(`column '${name}': a name must match ${NAME.source}`)
-  if (!isColumnType(column.type))
-    problems.push(
-      `column '${name}': unknown type '${column.type}'; use one of ${[...SCALAR_TYPES, 'DECIMAL(p,s)', ...LIST_TYPES].join(', ')}`,
-    )
-  if ((column.path === undefined) === (column.as === undefined))
-    problems.push(`column '${name}': a column must have either a path or an expression (as)`)
-  if (column.path?.includes('[*]') && !String(column.type).endsWith('[]'))
-    problems.push(
-      `column '${name}': path '${column.path}' yields a list, so the type must be a list type, for example VARCHAR[]`,
-    )
-  if (column.type === 'TIMESTAMP' && column.unit !== undefined && !isTimeUnit(column.unit))
-    problems.push(`column '${name}': unknown unit '${column.unit}'; use one of ${TIME_UNITS.join(', ')}`)
-  problems.push(...namingProblems(column).map((problem) => `column '${name}': ${problem}`))
-  const wrongFormat = whyFormatUnusable(column)
-  if (wrongFormat !== null) problems.push(`column '${name}': ${wrongFormat}`)
-  if (column.onError !== undefined && !ON_ERROR.includes(column.onError))
-    problems.push(`column '${name}': unknown onError '${column.onError}'; use one of ${ON_ERROR.join(', ')}`)
-  const unusable =
-    isColumnType(column.type) && wrongFormat === null && column.default !== undefined && whyDefaultUnusable(column)
-  if (unusable) problems.push(`column '${name}': its default ${unusable}`)
-}
-
-/** Why the column's formats, or their zone, cannot be used, as a sentence; null if they can. */
-function whyFormatUnusable(column: ColumnDefinition): string | null {
-  const { type, unit, format, zone } = column
-  if (format === undefined) return zone === undefined ? null : 'only a TIMESTAMP with a format can have a zone'
-  if (type !== 'TIMESTAMP') return 'only a TIMESTAMP can have a format'
-  if (unit !== undefined) return 'a TIMESTAMP has a unit or a format, not both'
-  const formats = formatsOf(column)
-  if (formats.length === 0 || formats.length > DEFINITION_LIMITS.formatsMax)
-    return `a column can have 1 to ${DEFINITION_LIMITS.formatsMax} formats`
-  const parsed = formats.map(parseTimeFormat)
-  const wrong = parsed.find((one) => typeof one === 'string')
-  if (wrong !== undefined) return wrong
-  if (zone !== undefined && !isTimeZone(zone)) return `zone '${zone}' is not an IANA time zone (example: Europe/Berlin)`
-  const everyOffset = parsed.every((one) => typeof one === 'object' && one.zulu !== null)
-  return zone !== undefined && everyOffset ? 'its formats have an offset (%z), so a zone has no effect' : null
+  const { lateAfter } = definition
+  if (lateAfter !== undefined) problems.push(...durationProblem('lateAfter', lateAfter))
+  const isTimeKnown = ofColumns.get(definition.time)?.length === 0
+  for (const read of [rawKeptMs, ...(isTimeKnown ? [acceptedTimes] : [])])
+    try {
+      read(definition)
+    } catch (error) {
+      problems.push((error as Error).message)
+    }
 }

@@ -51,8 +51,7 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
   const used = new Set<string>()
   const unnest: Unnested[] = []
   for (const [as, list] of Object.entries(view.unnest ?? {})) {
-    const problem = await whyNoList(input, list, columns, used)
-    if (problem) say(`unnest '${as}'`, problem)
+    for (const problem of await listProblems(input, list, columns, used)) say(`unnest '${as}'`, problem)
     unnest.push({ name: as, list: tried(list, columns) })
     if (!NAME.test(as) || as in definition.columns)
       say(`unnest '${as}'`, `a name must match ${NAME.source} and differ from all column names`)
@@ -71,40 +70,34 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
     ),
   ]
   for (const [where, expression] of expressions) {
-    const problem = expression === undefined ? null : await checkExpression(dialect, expression, known, used)
-    if (problem) say(where, problem)
+    if (expression === undefined) continue
+    for (const problem of await checkExpression(dialect, expression, known, used)) say(where, problem)
   }
   const time = timeOf(view, say)
   if (input.problems.length > before || time === null) return null
   return assemble(input, unnest, time, { known, used }, say)
 }
 
-/** Why an unnest expression is not a list, as a sentence; null if it is a list. */
-async function whyNoList(
+/** Why an unnest expression is not a list, as sentences. */
+async function listProblems(
   { definition, rowColumns, dialect }: ViewInput,
   text: string,
   columns: ReadonlySet<string>,
   used: Set<string>,
-): Promise<string | null> {
+): Promise<readonly string[]> {
   const name = text.trim()
   const type = definition.columns[name]?.type
   if (type !== undefined) {
     used.add(name)
-    return type.endsWith('[]') ? null : `column '${name}' is not a list`
+    return type.endsWith('[]') ? [] : [`column '${name}' is not a list`]
   }
-  if (NAME.test(name)) return `unknown column '${name}'${nearest(name, [...columns])}`
-  const problem = await checkExpression(dialect, text, columns, used)
-  if (problem !== null) return problem
-  const problems: string[] = []
-  const described = await describe(dialect, [tried(text, columns)], emptyRelation(rowColumns), (_, why) =>
-    problems.push(why),
-  )
-  const given = described?.[0]?.type
-  return given === undefined
-    ? problems[0]!
-    : given.endsWith('[]')
-      ? null
-      : `'${text}' must be a list, but has type ${given}`
+  if (NAME.test(name)) return [`unknown column '${name}'${nearest(name, [...columns])}`]
+  const problems = [...(await checkExpression(dialect, text, columns, used))]
+  if (problems.length > 0) return problems
+  const list = { place: '', sql: tried(text, columns) }
+  const [given] = await typesOf(dialect, [list], emptyRelation(rowColumns), (_, why) => problems.push(why))
+  if (given !== undefined && !given.endsWith('[]')) return [`'${text}' must be a list, but has type ${given}`]
+  return problems
 }
 
 function checkNames(name: string, view: ViewDefinition, say: Say): void {
@@ -153,12 +146,18 @@ async function assemble(
     ...inputs.map(({ measure, entry }) => [`measure '${measure}', where`, entry.where] as const),
   ]
   const probe = [
-    ...dimensions.map(({ sql }) => sql),
-    ...inputs.flatMap(({ x, y }) => [x || '1', y || '1']),
-    ...conditions.map(([, condition]) => (condition === undefined ? 'true' : tried(condition, known))),
+    ...dimensions.map(({ name: dimension, sql }) => ({ place: `dimension '${dimension}'`, sql })),
+    ...inputs.flatMap(({ measure, entry, x, y }) => [
+      { place: `measure '${measure}'`, sql: x || '1' },
+      { place: `measure '${measure}', ${secondName(entry.kind)}`, sql: y || '1' },
+    ]),
+    ...conditions.map(([place, condition]) => ({
+      place,
+      sql: condition === undefined ? 'true' : tried(condition, known),
+    })),
   ]
-  const types = (await describe(dialect, probe, source, say))?.map(({ type }) => type)
-  if (types === undefined) return null
+  const types = await typesOf(dialect, probe, source, say)
+  if (types.length === 0) return null
   for (const [index, [place, condition]] of conditions.entries())
     sayUnlessBoolean(say, place, condition, types.at(index - conditions.length)!)
   const stored = (place: string, sql: string, type: string): { sql: string; type: string } => {
@@ -280,19 +279,28 @@ function sayUnlessBoolean(say: Say, place: string, condition: string | undefined
   if (type !== 'BOOLEAN') say(place, `'${condition}' must be a BOOLEAN expression, but has type ${type}`)
 }
 
-async function describe(
+/** The types of expressions; none if any has no type, which is reported with its place. */
+async function typesOf(
   dialect: SqlDialect,
-  expressions: readonly string[],
+  expressions: readonly { readonly place: string; readonly sql: string }[],
   source: string,
   say: Say,
-): Promise<readonly SqlColumn[] | undefined> {
+): Promise<readonly string[]> {
+  const described = (some: readonly { readonly sql: string }[]): Promise<readonly SqlColumn[]> =>
+    dialect.describe(`SELECT ${some.map(({ sql }, index) => `(${sql}\n) AS c${index}`).join(', ')} FROM ${source}`)
   try {
-    return await dialect.describe(
-      `SELECT ${expressions.map((sql, index) => `(${sql}\n) AS c${index}`).join(', ')} FROM ${source}`,
-    )
-  } catch (error) {
-    say('', `the engine cannot determine the types of its expressions: ${(error as Error).message.split('\n')[0]}`)
-    return undefined
+    return (await described(expressions)).map(({ type }) => type)
+  } catch {
+    const said = new Set<string>()
+    // The values of a measure contain its condition, which stands behind them.
+    for (const one of expressions.toReversed())
+      await described([one]).catch(({ message }: Error) => {
+        const problem = `the engine cannot determine the type of its expression: ${message.split('\n')[0]}`
+        const [part] = one.place.split(',')
+        if (!said.has(`${part} ${problem}`)) say(one.place, problem)
+        said.add(`${part} ${problem}`)
+      })
+    return []
   }
 }
 
@@ -330,10 +338,12 @@ async function rankOf(
   const known = new Set(measures)
   const having = rank.having === undefined ? undefined : expressionSql(rank.having, known)
   if (having !== undefined) {
-    const problem = await checkExpression(dialect, rank.having!, known, new Set())
-    const types = problem === null ? await describe(dialect, [having], emptyRelation(presented), say) : undefined
-    if (problem) say('rank, having', problem)
-    if (types) sayUnlessBoolean(say, 'rank, having', rank.having, types[0]!.type)
+    const place = 'rank, having'
+    const problems = await checkExpression(dialect, rank.having!, known, new Set())
+    for (const problem of problems) say(place, problem)
+    const one = { place, sql: having }
+    const [type] = problems.length > 0 ? [] : await typesOf(dialect, [one], emptyRelation(presented), say)
+    if (type !== undefined) sayUnlessBoolean(say, place, rank.having, type)
   }
   return {
     by: rank.by,

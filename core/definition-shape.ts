@@ -181,10 +181,27 @@ export function shapeProblems(definition: unknown): string[] {
     return ['the file must export default defineDataset({ name, time, key, columns, views })']
   const result = dataset.safeParse(definition)
   if (result.success) return []
-  return result.error.issues.map((issue) => {
-    const place = placeOf(issue.path.map(String))
-    return `${place === '' ? '' : `${place}: `}${sentence(issue, definition)}`
-  })
+  const { issues } = result.error
+  return issues
+    .filter((issue) => !isMisspelt(issue, issues, definition))
+    .map((issue) => {
+      const place = placeOf(issue.path.map(String))
+      return `${place === '' ? '' : `${place}: `}${sentence(issue, definition)}`
+    })
+}
+
+/** Whether a member is missing because it is written in another way, which is a problem of its own. */
+function isMisspelt({ path }: z.core.$ZodIssue, issues: readonly z.core.$ZodIssue[], definition: unknown): boolean {
+  const [place, member] = [path.slice(0, -1).join(), String(path.at(-1))]
+  return (
+    isMissing(path, definition) &&
+    issues.some(
+      (other) =>
+        other.code === 'unrecognized_keys' &&
+        other.path.join() === place &&
+        other.keys.some((key) => nearest(key, [member]) !== ''),
+    )
+  )
 }
 
 const ENTRIES: Readonly<Record<string, string>> = {

@@ -35,8 +35,8 @@ export async function derivationsOf(
   for (const [name, column] of Object.entries(columns)) {
     if (!isDerived(column)) continue
     const used = new Set<string>()
-    const problem = await checkExpression(dialect, column.as, known, used)
-    if (problem !== null) problems.push(`column '${name}', as: ${problem}`)
+    const found = await checkExpression(dialect, column.as, known, used)
+    problems.push(...found.map((problem) => `column '${name}', as: ${problem}`))
     reads.set(name, [...used])
   }
   const order = orderOf(reads, problems)

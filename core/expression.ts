@@ -48,19 +48,24 @@ interface TreeNode {
 /** Texts and quoted names; and how texts begin that are not quoted as the standard says. */
 const TEXTS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<!\w)(?:e|u&)'|\$\w*\$/gi
 
-/** Returns the problem as a sentence, or null; adds the names that the expression reads to `used`. */
+/** Returns its problems as sentences; adds the names that the expression reads to `used`. */
 export async function checkExpression(
   dialect: SqlDialect,
   expression: string,
   known: ReadonlySet<string>,
   used: Set<string>,
-): Promise<string | null> {
+): Promise<readonly string[]> {
+  const unparsed = await whyNotScalar(dialect, expression, known)
+  if (typeof unparsed === 'string') return [unparsed]
+  return [...new Set(walk(unparsed, known, used, expression))]
+}
+
+/** Why a text is not a single scalar expression, as a sentence; its tree if it is. */
+async function whyNotScalar(dialect: SqlDialect, expression: string, known: ReadonlySet<string>): Promise<unknown> {
   if (expression.trim() === '' || expression.length > DEFINITION_LIMITS.expressionCharsMax)
     return `an expression must have 1 to ${DEFINITION_LIMITS.expressionCharsMax} characters`
-  if (known.has(expression.trim())) {
-    used.add(expression.trim())
-    return null
-  }
+  // A bare name may be an SQL keyword.
+  if (known.has(expression.trim())) return { class: 'COLUMN_REF', column_names: [expression.trim()] }
   const [odd] = [...expression.matchAll(TEXTS)].map(([text]) => text).filter((text) => !/^['"]/.test(text))
   if (odd !== undefined)
     return `'${expression}' has a text that begins with ${odd}; write it in single quotes, each one inside it twice`
@@ -84,7 +89,7 @@ export async function checkExpression(
     return `'${expression}' must be a single scalar expression`
   if (coalesceLevels(expression) > COALESCE_LEVELS_MAX)
     return `'${expression}' has more than ${COALESCE_LEVELS_MAX} coalesce inside of one another; give one of them all of the values: coalesce(a, b, c)`
-  return walk((node.select_list as unknown[])[0], known, used, expression)
+  return (node.select_list as unknown[])[0]
 }
 
 /** A known name in the text that SQL does not accept without quotes. */
@@ -121,18 +126,12 @@ function isOneScalar(node: Record<string, unknown>, statements: number): boolean
   )
 }
 
-function walk(value: unknown, known: ReadonlySet<string>, used: Set<string>, text: string): string | null {
-  if (Array.isArray(value)) {
-    for (const item of value) {
-      const problem = walk(item, known, used, text)
-      if (problem) return problem
-    }
-    return null
-  }
-  if (value === null || typeof value !== 'object') return null
+/** Problems of a part are told, but not those of what is in it. */
+function walk(value: unknown, known: ReadonlySet<string>, used: Set<string>, text: string): string[] {
+  if (Array.isArray(value)) return value.flatMap((item) => walk(item, known, used, text))
+  if (value === null || typeof value !== 'object') return []
   const problem = checkNode(value as TreeNode, known, used, text)
-  if (problem) return problem
-  return walk(Object.values(value), known, used, text)
+  return problem === null ? walk(Object.values(value), known, used, text) : [problem]
 }
 
 function checkNode(node: TreeNode, known: ReadonlySet<string>, used: Set<string>, text: string): string | null {

@@ -40,10 +40,9 @@ export function timeOf(view: ViewDefinition, say: Say): ViewTime | null {
   }
   if (view.time === undefined || view.time.length === 0) return { kind: 'all-time' }
   const unknown = view.time.filter((grain) => !(grain in GRAIN_MS) && !CALENDAR.has(grain))
-  if (unknown.length > 0) {
-    say('time', `unknown grain '${unknown[0]}'; use one of ${[...Object.keys(GRAIN_MS), ...CALENDAR].join(', ')}`)
-    return null
-  }
+  for (const grain of unknown)
+    say('time', `unknown grain '${grain}'; use one of ${[...Object.keys(GRAIN_MS), ...CALENDAR].join(', ')}`)
+  if (unknown.length > 0) return null
   const fixed = view.time
     .filter((grain): grain is FixedGrain => grain in GRAIN_MS)
     .sort((a, b) => GRAIN_MS[a] - GRAIN_MS[b])

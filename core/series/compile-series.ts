@@ -158,8 +158,8 @@ async function readColumns(
   const read: Read[] = []
   for (const [name, definition] of columns) {
     const used = new Set<string>()
-    const problem = await checkExpression(dialect, definition.expression, known, used)
-    if (problem) say(`column '${name}'`, problem)
+    for (const problem of await checkExpression(dialect, definition.expression, known, used))
+      say(`column '${name}'`, problem)
     read.push({ name, definition, used: [...used] })
   }
   return read
