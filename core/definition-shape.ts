@@ -246,6 +246,8 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
     return `unknown kind; use one of ${Object.keys(SOURCE_MEMBERS).join(', ')}`
   if (issue.code === 'invalid_union' && path[0] === 'sinks' && path.length < 4)
     return `unknown kind; use one of ${Object.keys(SINK_MEMBERS).join(', ')}`
+  if (issue.code === 'invalid_union' && path[0] === 'series')
+    return "must be null, 0 or 'previous', or an object with one of these for each measure"
   if (issue.code === 'invalid_union')
     return path.at(-1) === 'format'
       ? 'must be a string or a list of strings'

@@ -76,7 +76,18 @@ describe('a series is refused, with the place and a way out', () => {
       { fill: 0 },
       "series 'bands', fill: 0 is not a value of measure 'venue', which has type VARCHAR; give each measure its own, or use null or 'previous'",
     ],
-    [{ fill: 'next' }, "series 'bands', fill: 'next' is not one of null, 0, 'previous'"],
+    [
+      { fill: 'previus' },
+      "series 'bands', fill: 'previus' is not one of null, 0, 'previous' (did you mean 'previous'?)",
+    ],
+    [
+      { fill: { close: 'next', volume: 0 } },
+      "series 'bands', fill: measure 'close': 'next' is not one of null, 0, 'previous'",
+    ],
+    [
+      { fill: 5 },
+      "series 'bands', fill: must be null, 0 or 'previous', or an object with one of these for each measure",
+    ],
     [{ columns: {} }, "series 'bands': a series must have 1 to 64 columns"],
     [
       { columns: { close: 'volume' } },
@@ -153,7 +164,7 @@ describe('a series is refused, with the place and a way out', () => {
       "series 'bands', column 'a': is not a calculation; use an expression, or one of expression, lag, difference, returns, movingAverage, movingSum, movingMin, movingMax, movingStddev, movingStddevPop, rowsSinceMax, rowsSinceMin, ema, wilderAverage, rsi, cumulativeSum, share, rank, usual, for example movingAverage('close', 20)",
     ],
   ])('%o', async (one, problem) => {
-    expect(await problemsOf(one)).toContain(problem)
+    expect(await problemsOf(one)).toEqual([problem])
   })
 
   test('a name that a view has', async () => {

@@ -90,23 +90,34 @@ function checkParts(series: SeriesDefinition, over: PanedView, say: Say): void {
     if (!dimensions.includes(name))
       say('by', `'${name}' is not a dimension of view '${over.name}'${nearest(name, dimensions)}`)
   if (new Set(series.by).size !== (series.by ?? []).length) say('by', 'a dimension is given more than once')
-  const measures = new Map(over.measures.map((measure) => [measure.name, measure]))
-  for (const [name, fill] of fillsOf(series)) {
-    const measure = measures.get(name)
-    if (measure === undefined)
-      say('fill', `'${name}' is not a measure of view '${over.name}'${nearest(name, measures.keys())}`)
-    else if (fill === 0 && !isNumeric(measure.type))
-      say(
-        'fill',
-        `0 is not a value of measure '${name}', which has type ${measure.type}; give each measure its own, or use null or 'previous'`,
-      )
-    if (fill !== null && fill !== 0 && fill !== 'previous') say('fill', `'${fill}' is not one of null, 0, 'previous'`)
+  checkFill(series, over, say)
+}
+
+const FILLS: readonly SeriesFill[] = [null, 0, 'previous']
+
+function checkFill({ fill }: SeriesDefinition, over: PanedView, say: Say): void {
+  if (fill === undefined) return
+  const isNone = (one: SeriesFill): boolean => !FILLS.includes(one)
+  const noneText = (one: SeriesFill): string =>
+    `'${one}' is not one of null, 0, 'previous'${nearest(String(one), ['previous'])}`
+  const types = new Map(over.measures.map(({ name, type }) => [name, type]))
+  if (fill === null || typeof fill !== 'object') {
+    if (isNone(fill)) say('fill', noneText(fill))
+    const others = fill === 0 ? over.measures.filter(({ type }) => !isNumeric(type)) : []
+    for (const { name, type } of others) say('fill', noZeroText(name, type))
+    return
   }
-  function fillsOf({ fill }: SeriesDefinition): [string, SeriesFill][] {
-    if (fill === undefined) return []
-    if (fill !== null && typeof fill === 'object') return Object.entries(fill)
-    return over.measures.map(({ name }) => [name, fill])
+  for (const [name, one] of Object.entries(fill)) {
+    const type = types.get(name)
+    if (type === undefined)
+      say('fill', `'${name}' is not a measure of view '${over.name}'${nearest(name, types.keys())}`)
+    else if (one === 0 && !isNumeric(type)) say('fill', noZeroText(name, type))
+    if (isNone(one)) say('fill', `measure '${name}': ${noneText(one)}`)
   }
+}
+
+function noZeroText(measure: string, type: string): string {
+  return `0 is not a value of measure '${measure}', which has type ${type}; give each measure its own, or use null or 'previous'`
 }
 
 function fillOf({ fill }: SeriesDefinition, over: CompiledView): CompiledSeries['fill'] {
