@@ -181,13 +181,24 @@ export function shapeProblems(definition: unknown): string[] {
     return ['the file must export default defineDataset({ name, time, key, columns, views })']
   const result = dataset.safeParse(definition)
   if (result.success) return []
-  const { issues } = result.error
+  const issues = result.error.issues.flatMap((issue) => issuesOfKind(issue, definition))
   return issues
     .filter((issue) => !isMisspelt(issue, issues, definition))
     .map((issue) => {
       const place = placeOf(issue.path.map(String))
       return `${place === '' ? '' : `${place}: `}${sentence(issue, definition)}`
     })
+}
+
+/** Of a calculation of a known kind: what is wrong with its options, not that it is neither an expression nor any calculation. */
+function issuesOfKind(issue: z.core.$ZodIssue, definition: unknown): readonly z.core.$ZodIssue[] {
+  const { path } = issue
+  if (issue.code !== 'invalid_union' || path[0] !== 'series' || path[2] !== 'columns' || path.length !== 4)
+    return [issue]
+  const value = valueAt(path, definition) as { readonly kind?: unknown } | null
+  const option = seriesColumn.options.find(({ shape }) => shape.kind.value === value?.kind)
+  const { error } = option?.safeParse(value) ?? {}
+  return error === undefined ? [issue] : error.issues.map((inner) => ({ ...inner, path: [...path, ...inner.path] }))
 }
 
 /** Whether a member is missing because it is written in another way, which is a problem of its own. */
@@ -235,10 +246,9 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
       .join('; ')
   }
   const isMeasure = path[2] === 'measures' && (path.length === 4 || path[4] === 'kind')
-  const isCalculation = path[0] === 'series' && path[2] === 'columns' && path.length > 3
-  const option = isCalculation ? optionProblem(issue) : null
-  if (option !== null) return option
-  if (isCalculation)
+  const isCalculation = path[0] === 'series' && path[2] === 'columns'
+  if (isCalculation && path.at(-1) === 'absent') return 'must be 0 or null'
+  if (isCalculation && path.length === 4)
     return `is not a calculation; use an expression, or one of ${Object.keys(DEFINITION_MEMBERS.calculations).join(', ')}, for example movingAverage('close', 20)`
   if (isMeasure)
     return `is not a measure; use one of ${Object.keys(DEFINITION_MEMBERS.measures).join(', ')}, for example count()`
@@ -258,18 +268,11 @@ function sentence(issue: z.core.$ZodIssue, definition: unknown): string {
 }
 
 function isMissing(path: readonly PropertyKey[], definition: unknown): boolean {
-  let value = definition
-  for (const name of path) value = (value as Record<PropertyKey, unknown>)[name]
-  return value === undefined
+  return valueAt(path, definition) === undefined
 }
 
-/** What is wrong with an option of a calculation of a known kind; null: something else is. */
-function optionProblem(issue: z.core.$ZodIssue): string | null {
-  if (issue.code !== 'invalid_union') return null
-  const inner = issue.errors.flat().find(({ path }) => path.length > 0 && path[0] !== 'kind')
-  if (inner === undefined) return null
-  const wanted = inner.code === 'invalid_type' ? (TYPES[inner.expected] ?? inner.expected) : '0 or null'
-  return `${inner.path.join('.')}: must be ${wanted}`
+function valueAt(path: readonly PropertyKey[], definition: unknown): unknown {
+  return path.reduce((value, name) => (value as Record<PropertyKey, unknown>)[name], definition)
 }
 
 /** The known members of the part at a path. */

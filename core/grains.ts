@@ -26,3 +26,15 @@ export function durationMs(text: string, where: string): number {
   if (ms <= 0) throw new RangeError(`${where}: '${text}' is not a duration (examples: 10s, 5m, 1h, 1d)`)
   return ms
 }
+
+/**
+ * The shortest text of a duration.
+ *
+ * ```ts
+ * durationText(129_600_000) // '36h'
+ * ```
+ */
+export function durationText(ms: number): string {
+  const [unit, unitMs] = Object.entries(UNIT_MS).findLast(([, each]) => ms % each === 0)!
+  return `${ms / unitMs}${unit}`
+}

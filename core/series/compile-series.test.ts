@@ -137,7 +137,7 @@ describe('a series is refused, with the place and a way out', () => {
     ],
     [
       { columns: { a: usual('volume', { every: '36h', times: 2 }) } },
-      "series 'bands', column 'a': usual every 129600 s has no earlier times in rows of the grain 'day', of which it is not a multiple",
+      "series 'bands', column 'a': usual every 36h has no earlier times in rows of the grain 'day'; use a multiple of 1d",
     ],
     [
       { columns: { a: { kind: 'usual', expression: 'volume', every: '1 week', times: 2 } } },
@@ -145,15 +145,19 @@ describe('a series is refused, with the place and a way out', () => {
     ],
     [
       { columns: { a: { kind: 'usual', expression: 'volume', every: '7d' } } },
-      "series 'bands', column 'a': times: must be a number",
+      "series 'bands', column 'a', times: is missing; it must be a number",
+    ],
+    [
+      { columns: { a: { kind: 'usual', expression: 'volume', every: '7d', time: 4 } } },
+      "series 'bands', column 'a': unknown member 'time' (did you mean 'times'?); known members: every, times, absent, label",
     ],
     [
       { columns: { a: { kind: 'usual', expression: 'volume', every: '7d', times: 2, absent: 'nothing' } } },
-      "series 'bands', column 'a': absent: must be 0 or null",
+      "series 'bands', column 'a', absent: must be 0 or null",
     ],
     [
       { columns: { a: { kind: 'movingAverage', expression: 'close', rows: '3' } } },
-      "series 'bands', column 'a': rows: must be a number",
+      "series 'bands', column 'a', rows: must be a number",
     ],
     [
       { columns: { a: usual('venue', { every: '7d', times: 2 }) } },
@@ -165,6 +169,19 @@ describe('a series is refused, with the place and a way out', () => {
     ],
   ])('%o', async (one, problem) => {
     expect(await problemsOf(one)).toEqual([problem])
+  })
+
+  test('all options of a calculation that are wrong', async () => {
+    const kind = 'usual'
+    expect(await problemsOf({ columns: { a: { kind, expression: 'volume', times: '4', absent: 'no' } } })).toEqual([
+      "series 'bands', column 'a', every: is missing; it must be a string",
+      "series 'bands', column 'a', times: must be a number",
+      "series 'bands', column 'a', absent: must be 0 or null",
+    ])
+    expect(await problemsOf({ columns: { a: { kind, expression: 'volume', every: '1 week', times: 0 } } })).toEqual([
+      "series 'bands', column 'a': usual over 0 times; use an integer from 1 to 52",
+      "series 'bands', column 'a': every: '1 week' is not a duration (examples: 10s, 5m, 1h, 1d)",
+    ])
   })
 
   test('a name that a view has', async () => {

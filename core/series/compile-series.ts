@@ -14,7 +14,7 @@ import type { Say } from '../view-panes.ts'
 import { emptyRelation } from '../view-sql.ts'
 import { hasPanes, type PanedView } from '../view-time.ts'
 import { CALCULATIONS } from './calculations.ts'
-import { type Recurrence, reachMs, recurrenceOf } from './recurrence.ts'
+import { reachMs, recurrenceOf, recurrenceProblems } from './recurrence.ts'
 import { inOrder } from './series-order.ts'
 import { calculatedSql } from './series-sql.ts'
 
@@ -48,7 +48,8 @@ export async function compileSeries(input: SeriesInput): Promise<CompiledSeries 
     typeof text === 'string' ? { kind: 'expression', expression: text } : text,
   ])
   checkNames(columns, over, say)
-  for (const [column, definition] of columns) checkRows(column, definition, series.grain, say)
+  for (const [column, definition] of columns)
+    checkRows(column, definition, over.time.grains.includes(series.grain) ? series.grain : null, say)
   const read = await readColumns(columns, over, input.dialect, say)
   if (problems.length > before) return null
   const ordered = inOrder(read)
@@ -56,7 +57,7 @@ export async function compileSeries(input: SeriesInput): Promise<CompiledSeries 
     say(`column '${ordered.circle[0]}'`, `it is calculated from itself, by way of ${ordered.circle.join(' → ')}`)
     return null
   }
-  const compiled = await compileColumns(ordered.order, over, series.grain, input.dialect, say)
+  const compiled = await compileColumns(ordered.order, over, input.dialect, say)
   if (problems.length > before) return null
   return {
     dataset: over.dataset,
@@ -143,12 +144,10 @@ function checkNames(columns: readonly [string, unknown][], over: CompiledView, s
   }
 }
 
-function checkRows(column: string, definition: SeriesColumnDefinition, grain: Grain, say: Say): void {
+/** @param grain of the rows; null: it has a problem of its own */
+function checkRows(column: string, definition: SeriesColumnDefinition, grain: Grain | null, say: Say): void {
   const { kind, rows } = definition
-  if (kind === 'usual') {
-    const recurrence = recurrenceOf(definition, grain)
-    if (typeof recurrence === 'string') say(`column '${column}'`, recurrence)
-  }
+  if (kind === 'usual') for (const problem of recurrenceProblems(definition, grain)) say(`column '${column}'`, problem)
   const { rowsMin } = CALCULATIONS[kind]
   if (rowsMin === null) return
   const least = kind === 'movingStddev' ? 2 : rowsMin
@@ -179,14 +178,13 @@ async function readColumns(
 async function compileColumns(
   columns: readonly Read[],
   over: CompiledView,
-  grain: Grain,
   dialect: SqlDialect,
   say: Say,
 ): Promise<ReadonlyMap<string, CompiledSeriesColumn>> {
   const known: SqlColumn[] = over.measures.map(({ name, type }) => ({ name, type }))
   const done = new Map<string, CompiledSeriesColumn>()
   for (const column of columns) {
-    const compiled = await compileColumn(column, { known, done, dialect, grain })
+    const compiled = await compileColumn(column, { known, done, dialect })
     if (typeof compiled === 'string') {
       say(`column '${column.name}'`, compiled)
       return done
@@ -204,8 +202,6 @@ interface Compiling {
   /** measures, and the columns that are done */
   readonly known: readonly SqlColumn[]
   readonly done: ReadonlyMap<string, CompiledSeriesColumn>
-  /** of the series' rows where a query names none */
-  readonly grain: Grain
   readonly dialect: SqlDialect
 }
 
@@ -213,7 +209,7 @@ interface Compiling {
 async function compileColumn(read: Read, compiling: Compiling): Promise<CompiledSeriesColumn | string> {
   const { name, definition, used } = read
   const { kind, expression, label } = definition
-  const { known, done, grain, dialect } = compiling
+  const { known, done, dialect } = compiling
   const names = new Set(known.map((column) => column.name))
   const isBare = names.has(expression.trim())
   const value = await inputOf(isBare ? quoteName(expression.trim()) : `TRY((${expressionSql(expression, names)}))`)
@@ -221,8 +217,7 @@ async function compileColumn(read: Read, compiling: Compiling): Promise<Compiled
   if (CALCULATIONS[kind].numeric && !isNumeric(value.type))
     return `${kind} requires a numeric expression, but '${expression}' has type ${value.type}`
   const rows = definition.rows ?? 0
-  // Its problems were said before.
-  const recurrence = kind === 'usual' ? (recurrenceOf(definition, grain) as Recurrence) : null
+  const recurrence = kind === 'usual' ? recurrenceOf(definition) : null
   const inner = { text: isBare ? null : value.sql, used, type: value.type, rows, recurrence }
   const own: SeriesStep[] = []
   if (kind === 'rsi') {

@@ -1,7 +1,7 @@
 /** The earlier times that `usual` compares a row with: the same hour of the same weekday, of the weeks before. */
 import { DEFINITION_LIMITS } from '../definition-limits.ts'
 import type { SeriesColumnDefinition } from '../definition-parts.ts'
-import { durationMs, type FixedGrain, GRAIN_MS, type Grain } from '../grains.ts'
+import { durationMs, durationText, type FixedGrain, GRAIN_MS, type Grain } from '../grains.ts'
 
 export interface Recurrence {
   /** from one time to the next, by the wall clock */
@@ -17,17 +17,25 @@ export const BEGIN = '"#begin"'
 
 const WEEK_MS = 7 * GRAIN_MS.day
 
-/** @param grain in which the series must have such times. @returns a sentence if there is a problem */
-export function recurrenceOf({ every, times, absent = 0 }: SeriesColumnDefinition, grain: Grain): Recurrence | string {
+/** Of a definition without `recurrenceProblems`. */
+export function recurrenceOf({ every, times, absent = 0 }: SeriesColumnDefinition): Recurrence {
+  return { everyMs: durationMs(every!, 'every'), times: times!, absent }
+}
+
+/** Why its options cannot be used. @param grain in which the series must have such times; null: unknown */
+export function recurrenceProblems({ every, times }: SeriesColumnDefinition, grain: Grain | null): string[] {
   const { usualTimesMax } = DEFINITION_LIMITS
+  const problems: string[] = []
   if (!Number.isInteger(times) || times! < 1 || times! > usualTimesMax)
-    return `usual over ${times} times; use an integer from 1 to ${usualTimesMax}`
+    problems.push(`usual over ${times} times; use an integer from 1 to ${usualTimesMax}`)
   try {
-    const recurrence = { everyMs: durationMs(String(every), 'every'), times: times!, absent }
-    return whyNotRecurring(recurrence, grain) ?? recurrence
+    const everyMs = durationMs(every!, 'every')
+    const why = grain === null ? null : whyNotRecurring({ everyMs }, grain)
+    if (why !== null) problems.push(why)
   } catch (error) {
-    return (error as Error).message
+    problems.push((error as Error).message)
   }
+  return problems
 }
 
 /** Why rows of a grain have none that lie so far apart, as a sentence; null: they have. */
@@ -36,7 +44,7 @@ export function whyNotRecurring({ everyMs }: Pick<Recurrence, 'everyMs'>, grain:
   if (fixedMs === undefined) return `usual has no earlier times in rows of a ${grain}, which are not equally long`
   return everyMs % fixedMs === 0
     ? null
-    : `usual every ${everyMs / 1_000} s has no earlier times in rows of the grain '${grain}', of which it is not a multiple`
+    : `usual every ${durationText(everyMs)} has no earlier times in rows of the grain '${grain}'; use a multiple of ${durationText(fixedMs)}`
 }
 
 /** How far before a row its earliest time is. */
