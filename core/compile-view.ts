@@ -1,10 +1,12 @@
 /** Checks one view of a definition and compiles its SQL. */
-import type { CompiledLookup, CompiledRank, CompiledView, SqlColumn, ViewTime } from './compiled.ts'
+import type { CompiledView, SqlColumn, ViewTime } from './compiled.ts'
 import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from './definition.ts'
 import { nearest } from './definition-error.ts'
 import { DEFINITION_LIMITS, hashOf, NAME, storedAccept } from './definition-limits.ts'
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression, expressionSql } from './expression.ts'
+import { sayUnlessBoolean, typesOf } from './expression-types.ts'
+import { type Placed, rowOfNulls, sayFailing } from './failing-constants.ts'
 import { compiledMeasure, measureSql, wantsCondition, wantsNumber, wantsNumbers, wantsSum } from './measures/by-kind.ts'
 import { whyBoundsUnusable } from './measures/histogram.ts'
 import { isNumeric } from './measures/number-types.ts'
@@ -14,6 +16,7 @@ import { decimalOf, storedValue } from './stored-value.ts'
 import { KEEPS_VALUE, type SizedInput, type SizedValue, sizedValue, type Unnested } from './value-sizes.ts'
 import { RESERVED_NAMES } from './view-names.ts'
 import { type Say, timeOf } from './view-panes.ts'
+import { lookupsOf, rankOf } from './view-rank.ts'
 import { emptyRelation, type ViewParts, viewSql } from './view-sql.ts'
 
 export interface ViewInput {
@@ -57,10 +60,25 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
       say(`unnest '${as}'`, `a name must match ${NAME.source} and differ from all column names`)
   }
   const known = new Set([...Object.keys(definition.columns), ...unnest.map((entry) => entry.name)])
-  const expressions: [string, string | undefined][] = [
-    ['where', view.where],
-    ...Object.entries(view.dimensions).map(([dimension, sql]): [string, string] => [`dimension '${dimension}'`, sql]),
-    ...Object.entries(view.measures).flatMap(
+  const expressions = expressionsOf(view)
+  for (const { place, expression } of expressions.slice(unnest.length))
+    for (const problem of await checkExpression(dialect, expression, known, used)) say(place, problem)
+  const time = timeOf(view, say)
+  if (input.problems.length > before || time === null) return null
+  const compiled = await assemble(input, unnest, time, { known, used }, say)
+  if (input.problems.length > before) return null
+  const row = `(SELECT *${unnest.map(({ name: as, list }) => `, (${list})[1] AS ${quoteName(as)}`).join('')} FROM ${rowOfNulls(input.rowColumns)})`
+  await sayFailing(dialect, expressions, known, row, say)
+  return input.problems.length > before ? null : compiled
+}
+
+/** What a view computes per row, with its place; first what it unnests. */
+function expressionsOf({ unnest = {}, where, dimensions, measures }: ViewDefinition): Placed[] {
+  const all: [string, string | undefined][] = [
+    ...Object.entries(unnest).map(([as, list]): [string, string] => [`unnest '${as}'`, list]),
+    ['where', where],
+    ...Object.entries(dimensions).map(([dimension, sql]): [string, string] => [`dimension '${dimension}'`, sql]),
+    ...Object.entries(measures).flatMap(
       ([measure, { expression, denominator, second, where }]): [string, string | undefined][] => [
         [`measure '${measure}'`, expression],
         [`measure '${measure}', denominator`, denominator],
@@ -69,13 +87,7 @@ export async function compileView(input: ViewInput): Promise<CompiledView | null
       ],
     ),
   ]
-  for (const [where, expression] of expressions) {
-    if (expression === undefined) continue
-    for (const problem of await checkExpression(dialect, expression, known, used)) say(where, problem)
-  }
-  const time = timeOf(view, say)
-  if (input.problems.length > before || time === null) return null
-  return assemble(input, unnest, time, { known, used }, say)
+  return all.flatMap(([place, expression]) => (expression === undefined ? [] : [{ place, expression }]))
 }
 
 /** Why an unnest expression is not a list, as sentences. */
@@ -273,82 +285,4 @@ function valueSql(expression: string | undefined, where: string | undefined, kno
   if (expression === undefined) return ''
   const value = expression === '1' ? '1' : tried(expression, known)
   return where === undefined ? value : `(CASE WHEN ${tried(where, known)} THEN ${value} END)`
-}
-
-function sayUnlessBoolean(say: Say, place: string, condition: string | undefined, type: string): void {
-  if (type !== 'BOOLEAN') say(place, `'${condition}' must be a BOOLEAN expression, but has type ${type}`)
-}
-
-/** The types of expressions; none if any has no type, which is reported with its place. */
-async function typesOf(
-  dialect: SqlDialect,
-  expressions: readonly { readonly place: string; readonly sql: string }[],
-  source: string,
-  say: Say,
-): Promise<readonly string[]> {
-  const described = (some: readonly { readonly sql: string }[]): Promise<readonly SqlColumn[]> =>
-    dialect.describe(`SELECT ${some.map(({ sql }, index) => `(${sql}\n) AS c${index}`).join(', ')} FROM ${source}`)
-  try {
-    return (await described(expressions)).map(({ type }) => type)
-  } catch {
-    const said = new Set<string>()
-    // The values of a measure contain its condition, which stands behind them.
-    for (const one of expressions.toReversed())
-      await described([one]).catch(({ message }: Error) => {
-        const problem = `the engine cannot determine the type of its expression: ${message.split('\n')[0]}`
-        const [part] = one.place.split(',')
-        if (!said.has(`${part} ${problem}`)) say(one.place, problem)
-        said.add(`${part} ${problem}`)
-      })
-    return []
-  }
-}
-
-function lookupsOf(view: ViewDefinition, columns: readonly SqlColumn[], say: Say): CompiledLookup[] {
-  return Object.entries(view.enrich ?? {}).map(([name, { dictionary, key, attribute }]) => {
-    const column = columns.find((entry) => entry.name === key)
-    if (column === undefined)
-      say(
-        `enrich '${name}'`,
-        `the key '${key}' is not a dimension or measure${nearest(
-          key,
-          columns.map((entry) => entry.name),
-        )}`,
-      )
-    return { name, dictionary, key, attribute, list: column?.type.endsWith('[]') ?? false }
-  })
-}
-
-async function rankOf(
-  view: ViewDefinition,
-  presented: readonly SqlColumn[],
-  dialect: SqlDialect,
-  say: Say,
-): Promise<CompiledRank | undefined> {
-  const { rank } = view
-  if (rank === undefined) return undefined
-  const measures = Object.keys(view.measures)
-  if (!measures.includes(rank.by)) say('rank', `'${rank.by}' is not a measure${nearest(rank.by, measures)}`)
-  if (!Number.isInteger(rank.limit) || rank.limit < 1 || rank.limit > DEFINITION_LIMITS.rankMax)
-    say('rank', `limit ${rank.limit} is not between 1 and ${DEFINITION_LIMITS.rankMax}`)
-  for (const dimension of rank.dimensions ?? []) {
-    if (!(dimension in view.dimensions))
-      say('rank', `'${dimension}' is not a dimension${nearest(dimension, Object.keys(view.dimensions))}`)
-  }
-  const known = new Set(measures)
-  const having = rank.having === undefined ? undefined : expressionSql(rank.having, known)
-  if (having !== undefined) {
-    const place = 'rank, having'
-    const problems = await checkExpression(dialect, rank.having!, known, new Set())
-    for (const problem of problems) say(place, problem)
-    const one = { place, sql: having }
-    const [type] = problems.length > 0 ? [] : await typesOf(dialect, [one], emptyRelation(presented), say)
-    if (type !== undefined) sayUnlessBoolean(say, place, rank.having, type)
-  }
-  return {
-    by: rank.by,
-    limit: rank.limit,
-    dimensions: rank.dimensions ?? Object.keys(view.dimensions),
-    having,
-  }
 }

@@ -4,6 +4,7 @@ import type { SqlColumn } from './compiled.ts'
 import type { ColumnDefinition, DerivedColumn } from './definition-parts.ts'
 import type { SqlDialect } from './dialect.ts'
 import { checkExpression, expressionSql } from './expression.ts'
+import { rowOfNulls, sayFailing } from './failing-constants.ts'
 import { formattedTimeSql, isReadAsJson, timeTextSql } from './formatted-time.ts'
 import { isNumeric } from './measures/number-types.ts'
 import { isDerived } from './read-columns.ts'
@@ -48,6 +49,9 @@ export async function derivationsOf(
     if (typeof derivation === 'string') problems.push(`column '${name}', as: ${derivation}`)
     else found.push(derivation)
   }
+  const expressions = found.map(({ name, column }) => ({ place: `column '${name}', as`, expression: column.as }))
+  const row = rowOfNulls(Object.entries(columns).map(([name, { type }]) => ({ name, type })))
+  await sayFailing(dialect, expressions, known, row, (place, problem) => problems.push(`${place}: ${problem}`))
   return found
 }
 

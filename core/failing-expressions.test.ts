@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { coalesceAsCase } from './coalesce-as-case.ts'
 import { compileDataset } from './compile-dataset.ts'
-import { count, type DatasetDefinition } from './definition.ts'
+import { count, type DatasetDefinition, maxBy } from './definition.ts'
+import type { DefinitionError } from './definition-error.ts'
 
 let folder: string
 let engine: DuckDbEngine
@@ -94,6 +95,80 @@ describe('an error in one row', () => {
     const alone: string[] = []
     for (const row of ROWS) alone.push(...(await states(dimensions, [row])))
     expect((await states(dimensions, ROWS)).toSorted()).toEqual(alone.toSorted())
+  })
+})
+
+describe('a part that fails by itself', () => {
+  const refused = (place: string, expression: string): string =>
+    `${place}: '${expression}' has a part that fails in every row: `
+  const base = {
+    name: 'rows',
+    time: 't',
+    key: 's',
+    columns: {
+      t: { type: 'TIMESTAMP', path: '$.t', unit: 'ms' },
+      s: { type: 'VARCHAR', path: '$.s' },
+      i: { type: 'INTEGER', path: '$.i' },
+      list: { type: 'INTEGER[]', path: '$.list' },
+    },
+  } as const
+
+  test('is found when the definition is loaded, wherever it is', async () => {
+    const error = await compileDataset(
+      {
+        ...base,
+        columns: { ...base.columns, derived: { type: 'DOUBLE', as: 'i * ln(0)' } },
+        views: {
+          all: {
+            unnest: { odd: "['x'::INTEGER, i]", item: 'list' },
+            dimensions: {
+              day: "date_diff('day', t, TIMESTAMP '2026-02-30')",
+              element: 'item + (2147483647::INTEGER + 1::INTEGER)',
+            },
+            where: 'i > 5 OR (1 / 0)::BIGINT > 1',
+            measures: { n: count({ where: 'i > sqrt(-1)' }), most: maxBy('s', 'coalesce(i, ln(0))') },
+            rank: { by: 'n', limit: 5, having: "n > 'many'::INTEGER" },
+          },
+          hours: { dimensions: {}, time: ['hour'], measures: { n: count() } },
+        },
+        series: { trend: { over: 'hours', grain: 'hour', columns: { more: "n + 'x'::INTEGER" } } },
+        groupings: {
+          sizes: { over: 'hours', dimensions: { size: 'n // chr(-1)::INTEGER' }, measures: { n: count() } },
+        },
+      },
+      connection,
+    ).catch((fault: Error) => fault)
+    const { problems } = error as DefinitionError
+    const expected = [
+      refused("column 'derived', as", 'i * ln(0)'),
+      refused("view 'all', unnest 'odd'", "['x'::INTEGER, i]"),
+      refused("view 'all', dimension 'day'", "date_diff('day', t, TIMESTAMP '2026-02-30')"),
+      refused("view 'all', dimension 'element'", 'item + (2147483647::INTEGER + 1::INTEGER)'),
+      refused("view 'all', where", 'i > 5 OR (1 / 0)::BIGINT > 1'),
+      refused("view 'all', measure 'n', where", 'i > sqrt(-1)'),
+      refused("view 'all', measure 'most', second value", 'coalesce(i, ln(0))'),
+      refused("view 'all', rank, having", "n > 'many'::INTEGER"),
+      refused("series 'trend', column 'more'", "n + 'x'::INTEGER"),
+      refused("grouping 'sizes', dimension 'size'", 'n // chr(-1)::INTEGER'),
+    ]
+    expect(
+      problems.map((problem) => expected.find((start) => problem.startsWith(start)) ?? problem).toSorted(),
+    ).toEqual(expected.toSorted())
+    expect(problems).toContainEqual(
+      "column 'derived', as: 'i * ln(0)' has a part that fails in every row: Out of Range Error: cannot take logarithm of zero; correct it, or write NULL where no value is meant",
+    )
+  })
+
+  test.each([
+    'ln(coalesce(i, 0))',
+    "coalesce(s, 'none')::INTEGER",
+    'i + 1e5 - -3.5e0',
+    '9223372036854775807 + i',
+    'make_date(coalesce(i, 0), 13, 1)',
+    "CASE WHEN i > 0 THEN NULL ELSE '7'::INTEGER END",
+  ])('%s is not one: whether it fails depends on the row', async (expression) => {
+    const views = { all: { dimensions: { value: expression }, measures: { n: count() } } }
+    await expect(compileDataset({ ...base, views }, connection)).resolves.toBeDefined()
   })
 })
 

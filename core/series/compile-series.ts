@@ -5,6 +5,7 @@ import { DEFINITION_LIMITS, NAME } from '../definition-limits.ts'
 import type { SeriesColumnDefinition, SeriesDefinition, SeriesFill } from '../definition-parts.ts'
 import type { SqlDialect } from '../dialect.ts'
 import { checkExpression, expressionSql } from '../expression.ts'
+import { rowOfNulls, sayFailing } from '../failing-constants.ts'
 import type { Grain } from '../grains.ts'
 import { isNumeric } from '../measures/number-types.ts'
 import { quoteName } from '../sql-names.ts'
@@ -58,6 +59,10 @@ export async function compileSeries(input: SeriesInput): Promise<CompiledSeries 
     return null
   }
   const compiled = await compileColumns(ordered.order, over, input.dialect, say)
+  if (problems.length > before) return null
+  const values = [...over.measures, ...compiled.values()]
+  const expressions = columns.map(([column, { expression }]) => ({ place: `column '${column}'`, expression }))
+  await sayFailing(input.dialect, expressions, new Set(values.map((value) => value.name)), rowOfNulls(values), say)
   if (problems.length > before) return null
   return {
     dataset: over.dataset,

@@ -231,7 +231,7 @@ function presentedSql(
 /** The condition on presented rows, the view's rank included; empty where there is none. */
 export function havingSql(plan: QueryPlan, bound: BoundValues): string {
   const conditions = [
-    ...(plan.rank?.having === undefined ? [] : [`(${plan.rank.having}\n)`]),
+    ...(plan.rank?.having === undefined ? [] : [`TRY((${plan.rank.having}\n))`]),
     ...plan.having.map((condition) =>
       conditionSql(condition, ({ column, filter }) => filterSql(column, filter, bound)),
     ),

@@ -1,7 +1,20 @@
 /** One stream of events, cut anywhere between generation, closed segments and open ones, always gives the naive answer. */
 import { expect, test } from 'vitest'
+import { compileDataset } from '#core/compile-dataset.ts'
 import type { QueryTexts } from '#serving/http/queries/parse-query.ts'
-import { ask, close, EVENTS, type Event, open, publish, START, serve, store } from './talks-fixture.ts'
+import {
+  ask,
+  close,
+  connection,
+  definition,
+  EVENTS,
+  type Event,
+  open,
+  publish,
+  START,
+  serve,
+  store,
+} from './talks-fixture.ts'
 
 test('having selects merged rows, by measures that need not be shown, before the limit', async () => {
   await close(EVENTS.slice(0, 50), 0)
@@ -61,6 +74,20 @@ test('having is added to the condition of a ranking', async () => {
   const { rows: others } = await ask('trending', { having: `n:lt:${first!.n}` })
   expect((others as { n: number }[]).every(({ n }) => n > 1 && n < first!.n)).toBe(true)
   expect(others.length).toBeGreaterThan(0)
+})
+
+test('a row for which the condition of a ranking fails is not in it', async () => {
+  await open(EVENTS, 0)
+  const ranked = async (having: string): Promise<readonly { n: number }[]> => {
+    const { trending } = definition.views
+    const views = { ...definition.views, trending: { ...trending!, rank: { by: 'n', limit: 10, having } } }
+    serve({ dataset: await compileDataset({ ...definition, views }, connection) })
+    return (await ask('trending', {})).rows
+  }
+  const all = await ranked('n > 0')
+  const least = Math.min(...all.map(({ n }) => n))
+  // ln(0) is an error.
+  expect(await ranked(`ln(n - ${least}) >= 0`)).toEqual(all.filter(({ n }) => n > least))
 })
 
 test.each([

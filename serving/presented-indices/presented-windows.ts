@@ -106,7 +106,7 @@ export async function windowSource(
 function rankedSql(view: CompiledView, presented: string, within: readonly string[], shown: readonly string[]): string {
   const by = view.rank === undefined ? [] : [`${quoteName(view.rank.by)} DESC NULLS LAST`]
   const order = [...by, ...shown.map((name) => `${quoteName(name)} ASC NULLS LAST`)].join(', ')
-  const having = view.rank?.having === undefined ? '' : ` WHERE (${view.rank.having}\n)`
+  const having = view.rank?.having === undefined ? '' : ` WHERE TRY((${view.rank.having}\n))`
   const limit = view.rank === undefined ? '' : ` QUALIFY rank <= ${view.rank.limit}`
   const place = `row_number() OVER (PARTITION BY ${within.map(quoteName).join(', ')} ORDER BY ${order}) AS rank`
   return `SELECT *, row_number() OVER () AS _n FROM (SELECT *, ${place} FROM (SELECT * FROM (${presented})${having})${limit})`

@@ -315,6 +315,14 @@ export class EngineConnection {
     return rows.map((row) => ({ name: row.column_name, type: row.column_type }))
   }
 
+  /** Why running a SELECT fails, in one line; null if it does not. */
+  async failureOf(select: string): Promise<string | null> {
+    return this.rows(select).then(
+      () => null,
+      (error: Error) => error.message.split('\n')[0]!,
+    )
+  }
+
   /** DuckDB's own syntax tree of a SELECT, as parsed JSON; `{ error: true, error_message }` when it does not parse. */
   async parse(select: string): Promise<unknown> {
     const [row] = await this.rows<{ tree: string }>('SELECT json_serialize_sql($sql::VARCHAR)::VARCHAR AS tree', {
