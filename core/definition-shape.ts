@@ -175,6 +175,24 @@ export const DEFINITION_MEMBERS = {
   ),
 }
 
+/** Names of the members that each of these parts must have. */
+export const REQUIRED_MEMBERS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries({
+    dataset,
+    column,
+    view,
+    window: view.shape.window.unwrap(),
+    rank: view.shape.rank.unwrap(),
+    lookup,
+    series,
+    grouping,
+    panel: panelSchema,
+  }).map(([part, { shape }]) => [
+    part,
+    Object.entries<z.ZodType>(shape).flatMap(([name, member]) => (member.safeParse(undefined).success ? [] : [name])),
+  ]),
+)
+
 /** Every misspelt, missing or mistyped member, with its place; empty if the value matches the schema. */
 export function shapeProblems(definition: unknown): string[] {
   if (definition === null || typeof definition !== 'object')

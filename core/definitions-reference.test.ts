@@ -11,7 +11,7 @@ import type { CompiledDataset } from './compiled.ts'
 import * as language from './definition.ts'
 import { DefinitionError } from './definition-error.ts'
 import { DEFINITION_LIMITS } from './definition-limits.ts'
-import { DEFINITION_MEMBERS } from './definition-shape.ts'
+import { DEFINITION_MEMBERS, REQUIRED_MEMBERS } from './definition-shape.ts'
 import { TRINO_RULES } from './dialects/trino-expression.ts'
 import { ALLOWED_FUNCTIONS } from './expression.ts'
 import { CALENDAR_GRAINS, GRAIN_MS } from './grains.ts'
@@ -88,6 +88,21 @@ describe('the members', () => {
     expect(firstCodes('member', '## Groupings')).toEqual(DEFINITION_MEMBERS.grouping)
     expect(firstCodes('panel')).toEqual(DEFINITION_MEMBERS.panel)
     expect(firstCodes('kind', '## Dashboard')).toEqual(PANEL_KINDS)
+  })
+
+  test.each<[string, ...Parameters<typeof table>]>([
+    ['dataset', 'member', '## Dataset'],
+    ['column', 'member', '## Columns'],
+    ['view', 'member', '## Views'],
+    ['window', '`window`'],
+    ['rank', '`rank`'],
+    ['lookup', '`lookup(dictionary, key, attribute)`'],
+    ['series', 'member', '## Series'],
+    ['grouping', 'member', '## Groupings'],
+    ['panel', 'panel'],
+  ])('that a %s must have are said to be required', (part, ...where) => {
+    const required = table(...where).filter(([, meaning]) => meaning!.startsWith('required: '))
+    expect(required.flatMap(([cell]) => codes(cell!))).toEqual(REQUIRED_MEMBERS[part])
   })
 
   test('types, units, specifiers of time formats and grains are complete', () => {
