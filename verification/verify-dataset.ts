@@ -45,6 +45,8 @@ export interface VerifyReport {
   readonly generation: string | null
   /** what was compared; null: everything */
   readonly slice: Slice | null
+  /** by partition: the offset up to which the log was counted, exclusive */
+  readonly position: readonly Offset[]
   readonly partitions: readonly PartitionCount[]
   readonly views: readonly ViewComparison[]
   /** what could not be compared, one sentence for each */
@@ -110,8 +112,9 @@ async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Pro
     const problems = [...countProblems(raw.counts), ...viewProblems(views)]
     const { name } = parts.dataset
     const equal = problems.length === 0
-    const { generation } = snapshot
-    return { dataset: name, equal, generation, slice, partitions: raw.counts, views, notes, problems }
+    const { generation, positions } = snapshot
+    const position = positions.map((place) => place.position)
+    return { dataset: name, equal, generation, slice, position, partitions: raw.counts, views, notes, problems }
   } finally {
     await raw.drop()
   }

@@ -29,7 +29,7 @@ interface VerifyOptions extends SharedOptions {
 }
 
 interface ToldReport extends VerifyReport {
-  /** offsets in the log that no answer includes yet; null: the log is unavailable, or a slice was compared */
+  /** offsets in the log that no answer includes yet; null: the log is unavailable */
   readonly behind: number | null
   /** series that are calculated from the compared views when they are asked for */
   readonly series: readonly string[]
@@ -94,12 +94,9 @@ async function verifyOne(
 }
 
 /** Events in the log beyond those compared: answers include them when a stream role has read them. */
-async function behindOf({ log }: OpenDataset, { partitions, slice }: VerifyReport): Promise<number | null> {
-  // Of a slice, the offsets of a partition do not say where it ends.
-  if (slice !== null) return null
-  const ranges = await Promise.all(partitions.map(({ partition }) => log.range(partition))).catch(() => null)
-  if (ranges === null) return null
-  return ranges.reduce((sum, { end }, index) => sum + Math.max(0, end - partitions[index]!.positions), 0)
+async function behindOf({ log }: OpenDataset, { position }: VerifyReport): Promise<number | null> {
+  const ranges = await Promise.all(position.map((_, partition) => log.range(partition))).catch(() => null)
+  return ranges?.reduce((sum, { end }, partition) => sum + Math.max(0, end - position[partition]!), 0) ?? null
 }
 
 function show(report: ToldReport): void {

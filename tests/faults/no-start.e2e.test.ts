@@ -145,6 +145,9 @@ test('beside a running stream role, nothing is folded twice, and it is said what
     expect(run.stderr).toMatch(
       /^notes: 40 events are not in the generation: the running stream role has them in open segments\. It closes one after [\d.]+ s \(segmentAgeMsMax\) or \d+ events \(segmentRecordsMax\); the next run after that counts them$/m,
     )
+    const verified = await command(['verify', '--slices', '2', '--json'])
+    expect(JSON.parse(verified.stdout)).toMatchObject([{ equal: true, behind: 40 }])
+    expect(verified.code).toBe(0)
   } finally {
     expect(await platform.stop()).toBe(0)
   }
