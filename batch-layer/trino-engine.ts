@@ -1,7 +1,8 @@
 /** Trino as the engine of recounts: what a definition lets it do is known before anything runs. */
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { SqlDialect } from '#core/dialect.ts'
-import { type TrinoView, trinoView } from '#core/trino/trino-view.ts'
+import type { TrinoView } from '#core/trino/trino-view.ts'
+import { TRINO_ADVICE, trinoViews } from '#core/trino/trino-views.ts'
 import type { TrinoClient } from '#storage/trino/trino-client.ts'
 import { PinnedTables, type PinnedTablesOptions } from './pinned-tables.ts'
 import type { RecountEngine, RecountParts, StartedRecounts } from './recount-engine.ts'
@@ -17,9 +18,7 @@ export class RefusedOnTrinoError extends Error {
   readonly problems: readonly string[]
   constructor(dataset: string, problems: readonly string[]) {
     const list = problems.map((problem) => `  - ${problem}`).join('\n')
-    const advice =
-      'Let a derived column (`as`) compute such an expression, which DuckDB does once when an event is decoded; or set batchEngine=duckdb'
-    super(`dataset '${dataset}' cannot be recounted on Trino with the same results:\n${list}\n${advice}`)
+    super(`dataset '${dataset}' cannot be recounted on Trino with the same results:\n${list}\n${TRINO_ADVICE}`)
     this.name = 'RefusedOnTrinoError'
     this.problems = problems
   }
@@ -42,13 +41,8 @@ export class TrinoEngine implements RecountEngine {
    */
   static async of(options: TrinoEngineOptions, dialect: SqlDialect): Promise<TrinoEngine> {
     const { dataset } = options
-    const views = new Map<string, TrinoView>()
-    const problems: string[] = []
-    for (const view of dataset.views.values()) {
-      const found = await trinoView(dataset, view, dialect)
-      if ('refused' in found) problems.push(...found.refused.map((why) => `view '${view.name}', ${why}`))
-      else views.set(view.name, found)
-    }
+    const { views, refused } = await trinoViews(dataset, dialect)
+    const problems = refused.flatMap(({ view, reasons }) => reasons.map((why) => `view '${view}', ${why}`))
     if (problems.length > 0) throw new RefusedOnTrinoError(dataset.name, problems)
     return new TrinoEngine(options, views)
   }

@@ -5,6 +5,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { ColumnDefinition, DatasetDefinition } from '#core/definition.ts'
 import { parseJsonPath, valueAt } from '#core/json-path.ts'
 import { readColumns } from '#core/read-columns.ts'
+import { TRINO_ADVICE, type TrinoViews, trinoViews } from '#core/trino/trino-views.ts'
 import { whyUnusable } from '#core/usable-value.ts'
 import { recogniseFormat } from '#ingest/inference/known-formats.ts'
 import { type Sample, type SampleOptions, sampleOf } from '#ingest/inference/sample.ts'
@@ -48,7 +49,7 @@ export function checkCommand(): Command {
 
 async function check(entry: string, file: string | undefined, options: CheckOptions): Promise<void> {
   const path = isDefinitionPath(entry) ? resolve(entry) : entry
-  const dataset = await compiled(path)
+  const { dataset, refused } = await compiled(path)
   const { definition } = await importDefinition(path)
   const sample = file === undefined ? null : await sampleFrom(file, options)
   const read = sample === null ? [] : checkColumns(definition, sample.events)
@@ -61,22 +62,40 @@ async function check(entry: string, file: string | undefined, options: CheckOpti
   const rejected = rejects.reduce((sum, { events }) => sum + events, 0)
   const views = [...dataset.views.keys()]
   if (options.json)
-    printJson({ dataset: dataset.name, views, events: sample?.events.length ?? 0, rejected, rejects, columns })
+    printJson({
+      ...{ dataset: dataset.name, views, events: sample?.events.length ?? 0, rejected, rejects, columns },
+      trino: { refused },
+    })
   else {
     say(`${dataset.name}: the definition is valid; views ${views.join(', ')}`)
+    sayRefused(refused, views.length)
     if (sample !== null) sayCheck(sample, columns, rejects, rejected)
   }
   if (rejected > 0) process.exitCode = EXIT_CODES.rejected.code
 }
 
-async function compiled(entry: string): Promise<CompiledDataset> {
+async function compiled(
+  entry: string,
+): Promise<{ readonly dataset: CompiledDataset; readonly refused: TrinoViews['refused'] }> {
   const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
   try {
     const datasets = await loadDatasets([entry], engine)
-    return [...datasets.values()][0]!
+    const dataset = [...datasets.values()][0]!
+    return { dataset, refused: (await trinoViews(dataset, await engine.connect())).refused }
   } finally {
     engine.close()
   }
+}
+
+/** For whom it may concern: most never recount on Trino. */
+function sayRefused(refused: TrinoViews['refused'], views: number): void {
+  if (refused.length === 0) return
+  const count = refused.length === views ? 'no view' : `${views - refused.length} of ${views} views`
+  say(
+    `  for information: Trino (--batch-engine trino) would compute ${count} to the same values, and refuse the dataset:`,
+  )
+  for (const { view, reasons } of refused) for (const reason of reasons) say(`    view '${view}', ${reason}`)
+  say(`    ${TRINO_ADVICE}`)
 }
 
 function sampleFrom(file: string, options: SampleOptions): Promise<Sample> {

@@ -206,15 +206,30 @@ export default defineDataset({
     at: { type: 'TIMESTAMP', path: '$.at', required: true },
     price: { type: 'DECIMAL(9,2)', path: '$.price' },
   },
-  views: { v: { dimensions: {}, measures: { n: count() } } },
+  views: {
+    v: { dimensions: {}, measures: { n: count() } },
+    waves: { dimensions: { wave: 'sin(price)' }, measures: { n: count() } },
+  },
 })`
   await writeFile(join(folder, 'x.ts'), definition)
-  expect(await watershed('check', './x.ts')).toMatchObject({ dataset: 'x', views: ['v'], columns: [] })
+  const { stderr } = await run(process.execPath, [MAIN, 'check', './x.ts'], { cwd: folder })
+  expect(stderr.split('\n')).toEqual([
+    'x: the definition is valid; views v, waves',
+    '  for information: Trino (--batch-engine trino) would compute 1 of 2 views to the same values, and refuse the dataset:',
+    expect.stringMatching(/^ {4}view 'waves', dimension 'wave': sin\(\): its last digits differ/),
+    expect.stringMatching(/^ {4}Let a derived column/),
+    '',
+  ])
   const { stdout, code } = await run(process.execPath, [MAIN, 'check', './x.ts', 'x.ndjson', '--json'], {
     cwd: folder,
   }).catch((error) => error)
   expect(code).toBe(2)
-  const { rejects, columns } = JSON.parse(stdout) as { rejects: unknown[]; columns: { column: string }[] }
+  const checked = JSON.parse(stdout) as { rejects: unknown[]; columns: { column: string }[] }
+  const { rejects, columns } = checked
+  expect(checked).toMatchObject({
+    ...{ dataset: 'x', views: ['v', 'waves'], events: 4, rejected: 2 },
+    trino: { refused: [{ view: 'waves', reasons: [expect.stringMatching(/^dimension 'wave': sin\(\): /)] }] },
+  })
   expect(rejects).toEqual([{ reason: expect.stringMatching(/^at \(\$\.at\): "soon" is not a valid time/), events: 2 }])
   expect(columns.find(({ column }) => column === 'price')).toMatchObject({
     values: 1,
