@@ -1,10 +1,38 @@
-/** What the page says while it has no numbers: they are refused, none, or cannot be given. */
-import type { Route } from 'playwright-core'
+/** What the page says while it has no numbers: they are loading, refused, none, or cannot be given. */
+import type { Page, Route } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { type PageSite, SHOWN_MS_MAX } from './page-site.ts'
 import { EMPTY, FOREIGN, posts } from './shown-events.ts'
 
 export function testStates(started: () => PageSite): void {
+  test('what is not known yet is loading, the whole page and each panel, and is told to screen readers', async () => {
+    const site = started()
+    const { page, address } = site
+    const loading = page.getByRole('main').getByRole('status').filter({ hasText: 'Loading' })
+    const definitions = await hold(page, /\/v1\/datasets$/)
+    const answers = await hold(page, /\/views\/|\/v1\/live/)
+    const busy = (): Promise<string | null> => page.locator('section.panel').first().getAttribute('aria-busy')
+    try {
+      await page.goto(`${address}/datasets/${FOREIGN}`)
+      await expect.poll(() => loading.count(), { timeout: SHOWN_MS_MAX }).toBe(1)
+      expect(await page.locator('h1').count()).toBe(0)
+      await definitions.release()
+      await page.locator('h1').waitFor()
+      await expect.poll(() => answers.count(), { timeout: SHOWN_MS_MAX }).toBeGreaterThan(0)
+      expect(await loading.count()).toBe(await page.locator('section.panel').count())
+      expect(await busy()).toBe('true')
+      expect(await page.locator('.state:not(.loading), .ranking, dd, canvas').count()).toBe(0)
+      expect(await site.seriousFaults()).toEqual([])
+    } finally {
+      await definitions.release()
+      await answers.release()
+    }
+    await site.settled()
+    await expect.poll(busy, { timeout: SHOWN_MS_MAX }).toBe('false')
+    expect(await page.locator('.state.fault').count()).toBe(0)
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+  })
+
   test('a panel whose question is refused says why and what to do, and goes on afterwards', async () => {
     const site = started()
     await site.open(`/datasets/${FOREIGN}`)
@@ -48,4 +76,21 @@ export function testStates(started: () => PageSite): void {
     expect(site.faults).toEqual([])
     await site.page.unrouteAll({ behavior: 'ignoreErrors' })
   })
+}
+
+/** Holds back what is asked until it is released: a real server answers too soon for the eye. */
+async function hold(page: Page, asked: RegExp): Promise<{ count(): number; release(): Promise<void> }> {
+  const held: Route[] = []
+  let isHeld = true
+  await page.route(asked, async (route) => {
+    if (isHeld) held.push(route)
+    else await route.continue()
+  })
+  return {
+    count: () => held.length,
+    release: async () => {
+      isHeld = false
+      await Promise.all(held.splice(0).map((route) => route.continue()))
+    },
+  }
 }

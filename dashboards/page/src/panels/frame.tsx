@@ -28,8 +28,9 @@ export function Frame(props: FrameProps): JSX.Element {
   const id = useId()
   const { value, fault, pending, asked } = known
   const tag = provenanceTag(known)
+  const isLoading = value === null && fault === null
   return (
-    <section class={`panel span-${span}`} aria-labelledby={`${id}-title`} aria-busy={pending}>
+    <section class={`panel span-${span}`} aria-labelledby={`${id}-title`} aria-busy={pending || isLoading}>
       <header>
         <div class="heading">
           <h3 id={`${id}-title`}>{title}</h3>
@@ -39,7 +40,7 @@ export function Frame(props: FrameProps): JSX.Element {
       </header>
       <div class={fault === null ? 'body' : 'body stale'}>
         {fault !== null && <FaultNote fault={fault} earlier={value !== null} />}
-        {value === null && fault === null && <Loading />}
+        {isLoading && <Loading />}
         {value !== null && (value.data.length === 0 ? <Empty meta={value.meta} /> : children(value))}
       </div>
       {value !== null && (
