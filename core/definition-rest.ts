@@ -5,7 +5,7 @@
 import { isColumnType } from './column-types.ts'
 import { NAME } from './definition-limits.ts'
 import type { DatasetDefinition } from './definition-parts.ts'
-import { DEFINITION_MEMBERS } from './definition-shape.ts'
+import { DEFINITION_MEMBERS } from './definition-schema.ts'
 
 /** Not yet checked: it can have anything anywhere. */
 type Part = Record<string, unknown>
