@@ -28,18 +28,25 @@ import { type SizedValue, tooLargeConditions, tooLargeReasonSql } from './value-
 /** more than the steps of checks that depend on one another: members, columns, expressions, types, series and groupings, panels */
 const ROUNDS_MAX = 16
 
+/** Problems of a compiled dataset that other parts of the program find, each beginning with its place. */
+export type FurtherProblems = (dataset: CompiledDataset) => Promise<readonly string[]>
+
 /**
  * Checks and compiles a definition. What has a problem is left out together with what refers to it, and the rest is checked again: so all
  * problems are found at once, but none that follows from another one.
+ * @param further asked once everything else is right
  * @throws DefinitionError that lists every problem with its place
  */
-export async function compileDataset(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
+export async function compileDataset(
+  definition: DatasetDefinition,
+  dialect: SqlDialect,
+  further: FurtherProblems = async () => [],
+): Promise<CompiledDataset> {
   const problems = new Set<string>()
   let rest = definition
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const compiled: CompiledDataset | readonly string[] = await compiledOrProblems(rest, dialect)
-    if (!Array.isArray(compiled) && problems.size === 0) return compiled as CompiledDataset
-    const found = Array.isArray(compiled) ? (compiled as readonly string[]) : []
+    const { dataset, found } = await compileOrFind(rest, dialect, further)
+    if (dataset !== null && found.length === 0 && problems.size === 0) return dataset
     for (const problem of found) problems.add(problem)
     const less = found.length === 0 ? null : restOf(rest, found)
     if (less === null) break
@@ -48,14 +55,16 @@ export async function compileDataset(definition: DatasetDefinition, dialect: Sql
   throw new DefinitionError(String(definition?.name), [...problems])
 }
 
-async function compiledOrProblems(
+async function compileOrFind(
   definition: DatasetDefinition,
   dialect: SqlDialect,
-): Promise<CompiledDataset | readonly string[]> {
+  further: FurtherProblems,
+): Promise<{ readonly dataset: CompiledDataset | null; readonly found: readonly string[] }> {
   try {
-    return await compileChecked(definition, dialect)
+    const dataset = await compileChecked(definition, dialect)
+    return { dataset, found: await further(dataset) }
   } catch (error) {
-    if (error instanceof DefinitionError) return error.problems
+    if (error instanceof DefinitionError) return { dataset: null, found: error.problems }
     throw error
   }
 }

@@ -178,3 +178,16 @@ test.each<[string, Readonly<Record<string, unknown>>, string]>([
   expect(problems[0]).toContain(problem)
   expect(problems.slice(1).filter((other) => !/measure 'last', kind: is not a measure/.test(other))).toEqual([])
 })
+
+test('what other parts of the program find out about the rest is listed beside them', async () => {
+  const found = compileDataset(changed({ lateAfter: '90', 'views/buyers/where': 'amount' }), connection, async (rest) =>
+    rest.sinks.map(({ name, view }) => `sink '${name}': query: cannot be asked of '${view}'`),
+  )
+  await expect(found).rejects.toMatchObject({
+    problems: [
+      "lateAfter: '90' is not a duration (examples: 10s, 5m, 1h, 1d)",
+      "view 'buyers', where: 'amount' must be a BOOLEAN expression, but has type DECIMAL(9,2)",
+      "sink 'out': query: cannot be asked of 'trend'",
+    ],
+  })
+})

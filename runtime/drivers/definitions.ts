@@ -7,7 +7,7 @@ import { eventCheck } from '#core/check-event.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { DatasetDefinition } from '#core/definition.ts'
-import { DefinitionError, nearest } from '#core/definition-error.ts'
+import { nearest } from '#core/definition-error.ts'
 import type { SqlDialect } from '#core/dialect.ts'
 import { isDecidedByEngine } from '#core/read-columns.ts'
 import { SHIPPED_DATASETS, type ShippedDataset } from '#datasets/shipped.ts'
@@ -39,10 +39,9 @@ export async function loadDatasets(
     const datasets = new Map<string, CompiledDataset>()
     for (const entry of new Set(entries)) {
       const { definition, url } = await importDefinition(entry)
-      const dataset = await compileDataset(definition, connection).catch((error: Error) => {
+      const dataset = await compileDataset(definition, connection, problemsOfSinks).catch((error: Error) => {
         throw new CommandError('definition', `${url}: ${error.message}`, { cause: error })
       })
-      await assertSinkQueries(dataset, url)
       if (datasets.has(dataset.name)) {
         throw new CommandError(
           'definition',
@@ -57,13 +56,10 @@ export async function loadDatasets(
   }
 }
 
-/** @throws CommandError 'definition' */
-async function assertSinkQueries(dataset: CompiledDataset, url: string): Promise<void> {
-  if (dataset.sinks.length === 0) return
+async function problemsOfSinks(dataset: CompiledDataset): Promise<readonly string[]> {
+  if (dataset.sinks.length === 0) return []
   const { sinkQueryProblems } = await import('./sink-queries.ts')
-  const problems = sinkQueryProblems(dataset)
-  if (problems.length === 0) return
-  throw new CommandError('definition', `${url}: ${new DefinitionError(dataset.name, problems).message}`)
+  return sinkQueryProblems(dataset)
 }
 
 /** What checking events at ingest needs of a dataset. */
