@@ -7,7 +7,7 @@ import { type ColumnDefinition, count, type DatasetDefinition } from './definiti
 import { formattedTimeMs, formattedTimeSql, isReadAsJson } from './formatted-time.ts'
 import { quoteText } from './sql-names.ts'
 import { epochMsSql } from './stored-value.ts'
-import { parseTimeFormat } from './time-format.ts'
+import { parseTimeFormat, TIME_SPECIFIERS, type TimeFormat, wholeText } from './time-format.ts'
 
 const connection = await testConnection()
 
@@ -33,6 +33,19 @@ async function readings(column: Formatted, values: readonly unknown[]): Promise<
   ).toEqual(door)
   return door.map((ms) => (ms === null ? null : new Date(ms).toISOString()))
 }
+
+test('expressions of JavaScript ignore case without modifiers, which V8 sometimes forgets', () => {
+  for (const specifier of TIME_SPECIFIERS) {
+    const named = ['%B', '%b'].includes(specifier) ? '' : ' %m'
+    const parsed = parseTimeFormat(`%Y %d${named} %H ${specifier}`)
+    if (typeof parsed === 'string') continue
+    expect(wholeText(parsed).source).not.toMatch(/\(\?[a-z]/)
+  }
+  const month = wholeText(parseTimeFormat('%b %d, %Y') as TimeFormat)
+  const texts = ['Mar 1, 2017', 'mAR 1, 2017', 'MAR 01, 2017', 'Mär 1, 2017', 'Mar 1, 2017 ', 'ar 1, 2017']
+  expect(texts.map((text) => month.test(text))).toEqual([true, true, true, false, false, false])
+  expect(month.exec('MAY 12, 2018')!.slice(1)).toEqual(['MAY', '12', '2018'])
+})
 
 test.each<[string | string[], string | undefined, unknown[], (string | null)[]]>([
   [

@@ -3,7 +3,7 @@ import { timeUnitOf } from './column-types.ts'
 import type { ColumnDefinition } from './definition-parts.ts'
 import { quoteText } from './sql-names.ts'
 import { inYearsSql, isoTimeSql, TIME_MS_MAX, TIME_MS_MIN, unitTimeSql } from './stored-value.ts'
-import { MONTHS, parseTimeFormat, type TimeFormat, type TimePart } from './time-format.ts'
+import { MONTHS, parseTimeFormat, type TimeFormat, type TimePart, wholeText } from './time-format.ts'
 import { instantOf } from './wall-time.ts'
 
 type Formatted = Pick<ColumnDefinition, 'format' | 'zone'>
@@ -34,7 +34,7 @@ function readerOf(format: string): Reader {
   if (known !== undefined) return known
   const parsed = parseTimeFormat(format)
   if (typeof parsed === 'string') throw new RangeError(parsed)
-  const reader = { format: parsed, regExp: new RegExp(`^(?:${parsed.pattern})$`) }
+  const reader = { format: parsed, regExp: wholeText(parsed) }
   readers.set(format, reader)
   return reader
 }

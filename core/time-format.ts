@@ -18,10 +18,25 @@ export type TimePart =
   | 'offset'
   | 'weekday'
 
+/** Names in any case, in a pattern. */
+const ANY_CASE = /\(\?i:([a-z|]+)\)/g
+
+/**
+ * The pattern's regular expression in JavaScript, of a whole text. Each letter of a name becomes a class of both cases: V8 forgets in some
+ * states of a process that a part of a pattern ignores case (nodejs/node#60030).
+ *
+ * @example
+ * wholeText({ pattern: '(?i:am|pm)' }) // /^(?:(?:[aA][mM]|[pP][mM]))$/
+ */
+export function wholeText({ pattern }: Pick<TimeFormat, 'pattern'>): RegExp {
+  const bothCases = (names: string): string => names.replace(/[a-z]/g, (letter) => `[${letter}${letter.toUpperCase()}]`)
+  return new RegExp(`^(?:${pattern.replace(ANY_CASE, (_, names: string) => `(?:${bothCases(names)})`)})$`)
+}
+
 /** A format that has been checked. */
 export interface TimeFormat {
   readonly format: string
-  /** regular expression of the whole text, valid in JavaScript and RE2; one group for each part */
+  /** regular expression of the whole text for RE2; one group for each part */
   readonly pattern: string
   readonly parts: readonly TimePart[]
   /** pattern of a text whose offset is Z, in two groups: what is before it, and after it; null where the texts have no offset */
