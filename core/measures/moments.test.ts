@@ -95,7 +95,10 @@ test('generated values are within the bound of exact arithmetic, merged and reco
     fc.asyncProperty(values, fc.array(fc.nat(20), { maxLength: 4 }), async (values, places) => {
       const whole = await measured.merged([values])
       expectClose(whole, values)
-      expect(await measured.merged(cut(values, places))).toEqual(whole)
+      const parts = await measured.merged(cut(values, places))
+      // Sums of rests are of doubles: they may differ from cut to cut, within the bound.
+      if (values.some((value) => value % 2 ** -30 !== 0)) expectClose(parts, values)
+      else expect(parts).toEqual(whole)
       const recounted = await measured.recounted(values)
       for (const name of Object.keys(whole)) {
         const [m, r, within] = [whole[name], recounted[name], recounted[`${name}__within`]] as (number | null)[]

@@ -1,8 +1,8 @@
 /**
  * Sums of products of deviations from the mean, which variance, covariance, correlation and slope are made of. The textbook formula
  * Σxy - ΣxΣy/n subtracts two large numbers and keeps nothing of 1e9 ± 1 in doubles. Here a value is split exactly in three, as for sums of
- * doubles: whole units, multiples of 2^-30, and a rest below 2^-31. The products of the first two add up as integers, so the sums are the
- * same for any order and cut; only when they are presented, they are moved to the mean, in integers too, and become doubles.
+ * doubles: whole units, multiples of 2^-30, and a rest below 2^-31. The products of the first two add up as integers, so these sums are
+ * the same for any order and cut; only when they are presented, they are moved to the mean, in integers too, and become doubles.
  */
 import type { SqlColumn } from '../compiled.ts'
 import { finiteSql } from '../stored-value.ts'
