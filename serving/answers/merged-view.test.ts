@@ -14,7 +14,10 @@ import {
   START,
   serve,
   store,
+  useTalks,
 } from './talks-fixture.ts'
+
+useTalks()
 
 test('having selects merged rows, by measures that need not be shown, before the limit', async () => {
   await close(EVENTS.slice(0, 50), 0)

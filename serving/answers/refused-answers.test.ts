@@ -5,7 +5,21 @@ import { expect, test, vi } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import { parseQuery, type QueryTexts } from '#serving/http/queries/parse-query.ts'
 import { answerQuery } from './merged-view.ts'
-import { ask, close, connection, definition, EVENTS, lake, open, publish, serve, served } from './talks-fixture.ts'
+import {
+  ask,
+  close,
+  connection,
+  definition,
+  EVENTS,
+  lake,
+  open,
+  publish,
+  serve,
+  served,
+  useTalks,
+} from './talks-fixture.ts'
+
+useTalks()
 
 test('a pane that a time zone cuts is refused with its time, and others are answered', async () => {
   const at = (hour: number, minute: number) => Date.UTC(2006, 9, 29, hour, minute)

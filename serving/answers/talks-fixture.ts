@@ -74,20 +74,23 @@ export let lake: LocalLake
 export let store: SqliteSpeedStore
 export let served: ServedDataset
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'watershed-serve-'))
-  engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
-  connection = await engine.connect()
-  dataset = await compileDataset(definition, connection)
-  lake = await LocalLake.open({ folder, dataset: 'talks' })
-  store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: 'talks' })
-  served = { dataset, lake, store, engine, partitions: 1 }
-})
-afterEach(async () => {
-  await store.close()
-  engine.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+/** Makes the parts before each test of the file that calls it, and ends them afterwards. */
+export function useTalks(): void {
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'watershed-serve-'))
+    engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
+    connection = await engine.connect()
+    dataset = await compileDataset(definition, connection)
+    lake = await LocalLake.open({ folder, dataset: 'talks' })
+    store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: 'talks' })
+    served = { dataset, lake, store, engine, partitions: 1 }
+  })
+  afterEach(async () => {
+    await store.close()
+    engine.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+}
 
 function rowsSql(events: readonly Event[], from: number): string {
   const rows = events.map(
