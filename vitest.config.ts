@@ -2,10 +2,18 @@ import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './tests/longest-first.ts'
 
+const LEFT_OUT = ['**/node_modules/**', 'data/**', 'watershed-data/**']
+/** they start servers and processes, and kill them */
+const APART = [
+  '**/*.e2e.test.ts',
+  'tests/**/*.test.ts',
+  '**/{kafka,elasticsearch}/**/*.test.ts',
+  '**/trino*/**/*.test.ts',
+  '**/trino-*.test.ts',
+]
+
 export default defineConfig({
   test: {
-    include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'data/**', 'watershed-data/**'],
     pool: 'forks',
     // As in the start script: kafkajs waits for a time of before.
     execArgv: ['--disable-warning=TimeoutNegativeWarning'],
@@ -15,6 +23,14 @@ export default defineConfig({
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     globalSetup: ['tests/servers/elasticsearch-pool.ts', 'tests/servers/trino-pool.ts'],
+    projects: [
+      { extends: true, test: { name: 'apart', include: APART, exclude: LEFT_OUT } },
+      // Files that start no process run one after the other in processes of their own, which import what they need once.
+      {
+        extends: true,
+        test: { name: 'together', include: ['**/*.test.ts'], exclude: [...LEFT_OUT, ...APART], isolate: false },
+      },
+    ],
     setupFiles: ['tests/response-checks.ts'],
     testTimeout: 240_000,
     hookTimeout: 120_000,

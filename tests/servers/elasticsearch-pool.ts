@@ -12,6 +12,8 @@ const ACTIONS = ['kill9', 'restart'] as const
 
 /** vitest's global setup: opens the pool, and returns what closes it. Servers are started when the first test asks for one. */
 export default async function openPool(): Promise<() => Promise<void>> {
+  // Each of vitest's projects opens it.
+  if (process.env[POOL_VARIABLE] !== undefined) return async () => {}
   const pool = new ElasticsearchPool()
   const door = createServer((request, response) => void reply(pool, request, response))
   await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve))
