@@ -1,4 +1,5 @@
 /** The real services that a cluster runs on, shared by the tests of a file; each site has topics, indices and keys of its own. */
+import { PERIOD } from '#tests/by-day.ts'
 import {
   type ElasticsearchServer,
   elasticsearchMissing,
@@ -25,11 +26,10 @@ export interface ClusterServices {
 export const LAKES = 'lakes'
 
 /**
- * Where lakes are: `s3` or `folder` runs all scenarios so; otherwise every second scenario has its lake in a bucket, the others on the next day.
+ * Where lakes are: `s3` or `folder` runs all scenarios so; otherwise every second scenario has its lake in a bucket, and the others the next
+ * time that it is their turn.
  */
 const LAKE = process.env.CLUSTER_TEST_LAKE
-const DAY_MS = 86_400_000
-const isEvenDay = Math.floor(Date.now() / DAY_MS) % 2 === 0
 
 /** Why they can not be started here; null when they can. */
 export async function servicesMissing(): Promise<string | null> {
@@ -50,7 +50,7 @@ export async function startServices(): Promise<ClusterServices> {
     proxy,
     redis,
     s3,
-    isInBucket: (site) => s3 !== null && (LAKE === 's3' || (site % 2 === 0) === isEvenDay),
+    isInBucket: (site) => s3 !== null && (LAKE === 's3' || (site + PERIOD) % 2 === 0),
     stop: async () => {
       await proxy.stop()
       await Promise.all([kafka.stop(), elasticsearch.stop(), redis.stop(), s3?.stop()])

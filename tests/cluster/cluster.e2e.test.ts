@@ -3,6 +3,7 @@
  * once, the naive recount of every view is equal to the merged answers, and each serving process says the same number.
  */
 import { afterAll, beforeAll, describe } from 'vitest'
+import { ofToday } from '../by-day.ts'
 import { answersInCluster } from './answers-in-cluster.ts'
 import { batchFaults } from './batch-faults.ts'
 import { brokerFaults } from './broker-faults.ts'
@@ -17,6 +18,19 @@ import { workerFaults } from './worker-faults.ts'
 /** three servers at once, on a machine that has other work */
 const START_MS_MAX = 400_000
 
+/** Each takes minutes; neighbours take about as long as each other. */
+const SCENARIOS = [
+  workerFaults,
+  batchFaults,
+  speedStoreFaults,
+  brokerFaults,
+  serveFaults,
+  otherReaders,
+  restores,
+  pageInCluster,
+  answersInCluster,
+]
+
 const missing = await servicesMissing()
 
 describe.skipIf(missing !== null)('a cluster on Kafka, Elasticsearch and Redis', () => {
@@ -26,13 +40,5 @@ describe.skipIf(missing !== null)('a cluster on Kafka, Elasticsearch and Redis',
   }, START_MS_MAX)
   afterAll(() => services?.stop())
 
-  workerFaults(() => services)
-  brokerFaults(() => services)
-  speedStoreFaults(() => services)
-  batchFaults(() => services)
-  serveFaults(() => services)
-  restores(() => services)
-  otherReaders(() => services)
-  pageInCluster(() => services)
-  answersInCluster(() => services)
+  for (const scenarios of ofToday('groups of cluster scenarios', SCENARIOS)) scenarios(() => services)
 })

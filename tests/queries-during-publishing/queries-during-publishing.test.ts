@@ -11,6 +11,7 @@ import { Random } from '#datasets/random.ts'
 import { type TallyFeed, ViewTally } from '#serving/tally/view-tally.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { OpenPartials, PartialRow, SpeedStore } from '#storage/speed-store/speed-store.ts'
+import { ofToday } from '../by-day.ts'
 import { until } from '../until.ts'
 import { type AskedQuery, randomQuery, urlOf } from './asked-query.ts'
 import { checkAnswer, parseAnswer } from './check-answer.ts'
@@ -206,10 +207,10 @@ async function run(resident: boolean, sabotage?: Sabotage): Promise<Outcome> {
   }
 }
 
-test.each([
-  ['the stores', false],
-  ['resident states', true],
-])(
+/** Resident states answer in production, and are asked every day. */
+const ALSO = ofToday('of: answers from the stores, faults that must be found', ['stores', 'faults'])
+
+test.each([...(ALSO.includes('stores') ? [['the stores', false] as const] : []), ['resident states', true] as const])(
   'every answer from %s is the recount at its own positions, whatever is published, rolled back, compacted or removed meanwhile',
   async (_from, resident) => {
     const { platform, ledger, answers, refused, generations, followers, logStarts } = await run(resident)
@@ -284,7 +285,7 @@ function partialsBeforeManifests(served: ServedOrders): ServedOrders {
   return { ...served, lake, store: { ...served.store, read, markers: async () => new Map() } }
 }
 
-test.each<[string, Sabotage]>([
+test.runIf(ALSO.includes('faults')).each<[string, Sabotage]>([
   ['the segment start is left out of a partial’s identity', { store: withoutSegmentStart }],
   ['the manifests are read after the partials', { served: partialsBeforeManifests }],
 ])(
@@ -306,7 +307,7 @@ const TALLY_FAULTS: Readonly<Record<string, (tally: ViewTally, feed: TallyFeed) 
   }),
 }
 
-test.each(Object.entries(TALLY_FAULTS))(
+test.runIf(ALSO.includes('faults')).each(Object.entries(TALLY_FAULTS))(
   'the same test fails when %s',
   async (_fault, faulty) => {
     const { tail, closed } = ViewTally.prototype

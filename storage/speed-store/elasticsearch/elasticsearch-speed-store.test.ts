@@ -1,6 +1,7 @@
 /** The speed store's contract, and what happens under faults, on a real Elasticsearch. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
+import { ofToday } from '#tests/by-day.ts'
 import {
   type ElasticsearchServer,
   elasticsearchMissing,
@@ -17,6 +18,8 @@ const missing = await elasticsearchMissing()
 /** a server starts in ten seconds, and on a busy machine in minutes */
 const SERVER_MS_MAX = 300_000
 const START = new Map([[0, 0]])
+/** each starts a server of its own, or again */
+const STARTING = ofToday('tests that start an Elasticsearch of their own', ['killed', 'secured'])
 
 describe.skipIf(missing !== null)('on a real server', () => {
   let server: ElasticsearchServer
@@ -313,29 +316,33 @@ describe.skipIf(missing !== null)('on a real server', () => {
     })
   })
 
-  test('a server that is away for a while, or killed, is waited for; afterwards rows are equal', async () => {
-    const store = await open({ requestMsMax: 1_000, retry: { retryMsMax: 300_000, waitMsMax: 500 } })
-    await store.flush(many(1), marker(1))
-    server.pause()
-    const stuck = store.flush(many(2), marker(2))
-    await expect(open({ requestMsMax: 200, retry: { retryMsMax: 300 } })).rejects.toMatchObject({
-      reason: 'unavailable',
-    })
-    server.resume()
-    await stuck
-    expect(await rowsOf(store)).toEqual(rowTexts(many(2)))
-    const flushing = (async () => {
-      for (let version = 3; version <= 20; version++) await store.flush(many(version, 1_000), marker(version))
-    })()
-    await server.kill9()
-    await server.restart()
-    await flushing
-    expect(await rowsOf(store)).toEqual(rowTexts(many(20, 1_000)))
-    expect((await store.markers()).get(0)).toEqual(marker(20))
-  }, 400_000)
+  test.runIf(STARTING.includes('killed'))(
+    'a server that is away for a while, or killed, is waited for; afterwards rows are equal',
+    async () => {
+      const store = await open({ requestMsMax: 1_000, retry: { retryMsMax: 300_000, waitMsMax: 500 } })
+      await store.flush(many(1), marker(1))
+      server.pause()
+      const stuck = store.flush(many(2), marker(2))
+      await expect(open({ requestMsMax: 200, retry: { retryMsMax: 300 } })).rejects.toMatchObject({
+        reason: 'unavailable',
+      })
+      server.resume()
+      await stuck
+      expect(await rowsOf(store)).toEqual(rowTexts(many(2)))
+      const flushing = (async () => {
+        for (let version = 3; version <= 20; version++) await store.flush(many(version, 1_000), marker(version))
+      })()
+      await server.kill9()
+      await server.restart()
+      await flushing
+      expect(await rowsOf(store)).toEqual(rowTexts(many(20, 1_000)))
+      expect((await store.markers()).get(0)).toEqual(marker(20))
+    },
+    400_000,
+  )
 })
 
-test.skipIf(missing !== null)(
+test.runIf(missing === null && STARTING.includes('secured'))(
   'with security on, the right user flushes and reads; a wrong one is told so',
   async () => {
     const server = await startElasticsearch({ security: true })
