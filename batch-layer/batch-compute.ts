@@ -97,11 +97,15 @@ export class DuckDbCompute implements BatchCompute {
 
   merge(view: CompiledView, files: readonly StateFile[], writePath: string, range: StateRange): Promise<number> {
     const [first, ...later] = files as readonly [StateFile, ...StateFile[]]
-    const counted = statesWithin(view, [first], range, this.#resolve)
+    const rowsLater = later.reduce((sum, { rows }) => sum + rows, 0)
     const states =
-      later.length === 0
-        ? view.mergeSql(counted)
-        : mergeTouchedSql(view, counted, statesWithin(view, later, range, this.#resolve))
+      first.rows > rowsLater && later.length > 0
+        ? mergeTouchedSql(
+            view,
+            statesWithin(view, [first], range, this.#resolve),
+            statesWithin(view, later, range, this.#resolve),
+          )
+        : view.mergeSql(statesWithin(view, files, range, this.#resolve))
     return this.#write(view, states, writePath)
   }
 
