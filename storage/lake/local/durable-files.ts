@@ -48,13 +48,17 @@ async function tryMakeFolder(folder: string): Promise<boolean> {
   return true
 }
 
-/** Size and SHA-256 of a file; with `sync`, after making its content durable. */
-export async function fingerprint(path: string, sync = false): Promise<{ bytes: number; sha256: string }> {
+/** Size and SHA-256 of a file; with `sync`, after making its content durable. @param expected about how many bytes it has, where that is known */
+export async function fingerprint(
+  path: string,
+  sync = false,
+  expected = READ_CHUNK_BYTES,
+): Promise<{ bytes: number; sha256: string }> {
   const handle = await open(path, sync ? 'r+' : 'r')
   try {
     if (sync) await handle.sync()
     const hash = createHash('sha256')
-    const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES)
+    const chunk = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, expected + 1))
     let bytes = 0
     for (;;) {
       const { bytesRead } = await handle.read(chunk, 0, chunk.length, null)
