@@ -61,7 +61,7 @@ export interface PlanInput {
 }
 
 export interface LakePlanInput extends Omit<PlanInput, 'closed' | 'compacted'> {
-  readonly lake: Pick<Lake, 'chains'>
+  readonly lake: Pick<Lake, 'bothChains'>
   readonly partitions: number
 }
 
@@ -69,16 +69,12 @@ export interface LakePlanInput extends Omit<PlanInput, 'closed' | 'compacted'> {
 export async function planFromLake({ lake, partitions, ...input }: LakePlanInput): Promise<RunPlan> {
   const { base, mode, dataset } = input
   if (base !== null && mode === 'incremental') {
-    const after = base.boundary
-    const closed = await lake.chains(partitions, { after })
-    const compacted = await lake.chains(partitions, { after, compacted: true })
-    const since = segmentsSince(base, closed)
+    const newer = await lake.bothChains(partitions, { after: base.boundary })
+    const since = segmentsSince(base, newer.closed)
     const names = [...dataset.views.keys()]
-    if (names.every((name) => mergePlan(dataset, name, base, since) !== null))
-      return planRun({ ...input, closed, compacted })
+    if (names.every((name) => mergePlan(dataset, name, base, since) !== null)) return planRun({ ...input, ...newer })
   }
-  const closed = await lake.chains(partitions)
-  return planRun({ ...input, closed, compacted: await lake.chains(partitions, { compacted: true }) })
+  return planRun({ ...input, ...(await lake.bothChains(partitions)) })
 }
 
 /** @throws LakeError 'log-mismatch' when segments or the base generation do not belong together; 'raw-removed' if a changed view would count less */

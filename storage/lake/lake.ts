@@ -62,6 +62,14 @@ export interface PastSegments {
   readonly last?: RecordPrint
 }
 
+/** Both kinds of chains, as they were at one moment. */
+export interface Chains {
+  /** every segment as its owner closed it, as far as it still exists */
+  readonly closed: readonly SegmentChain[]
+  /** compacted segments in place of those they replace */
+  readonly compacted: readonly SegmentChain[]
+}
+
 export interface ChainsOptions {
   readonly compacted?: boolean
   /**
@@ -119,6 +127,8 @@ export interface Lake {
    * @throws LakeError if the manifests of a segment are damaged or missing; see ChainsOptions.counted
    */
   chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]>
+  /** Both kinds of chains by one look. @throws LakeError as `chains` */
+  bothChains(partitions: number, options?: Omit<ChainsOptions, 'compacted'>): Promise<Chains>
   /** The chain of one partition, whatever is wrong with the others; `counted` as in ChainsOptions, also as `after`. @throws LakeError as `chains` */
   chain(partition: number, counted: Offset): Promise<SegmentChain>
   /** the segments whose manifest cannot be read, by partition and start */

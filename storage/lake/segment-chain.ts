@@ -3,17 +3,10 @@
  * Invariant: a chain covers every offset from 0, or from where its past ends, to its end exactly once; a lake without such chains is refused.
  */
 import type { Offset } from '#core/offsets.ts'
-import type { PastSegments, SegmentChain } from './lake.ts'
+import type { Chains, PastSegments, SegmentChain } from './lake.ts'
 import { LakeError } from './lake-error.ts'
 import { parseSegmentName, segmentManifestName } from './manifest-names.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
-
-export interface Chains {
-  /** every segment as its owner closed it, as far as it still exists */
-  readonly closed: readonly SegmentChain[]
-  /** compacted segments in place of those they replace */
-  readonly compacted: readonly SegmentChain[]
-}
 
 export interface ChainSource {
   readonly dataset: string

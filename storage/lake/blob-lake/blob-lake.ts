@@ -17,6 +17,7 @@ import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
 import type {
+  Chains,
   ChainsOptions,
   FileReport,
   HeldLock,
@@ -119,6 +120,10 @@ export class BlobLake implements Lake {
 
   chains(partitions: number, options: ChainsOptions = {}): Promise<readonly SegmentChain[]> {
     return this.#segments.chains(partitions, options)
+  }
+
+  bothChains(partitions: number, options: Omit<ChainsOptions, 'compacted'> = {}): Promise<Chains> {
+    return this.#segments.bothChains(partitions, options)
   }
 
   chain(partition: number, counted: Offset): Promise<SegmentChain> {
@@ -273,6 +278,8 @@ export class BlobLake implements Lake {
   async tryLock(work: LakeWork): Promise<HeldLock | null> {
     const lock = await this.#parts.locks.tryLock(work)
     if (lock === null || work !== 'batch') return lock
+    // What others have changed until now was not seen.
+    this.#segments.folders.forgetLook()
     try {
       await this.#generations.fence()
       return lock

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
-import type { ChainsOptions, SegmentChain, StagedFile } from '../lake.ts'
+import type { Chains, ChainsOptions, SegmentChain, StagedFile } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import {
   coveringName,
@@ -109,6 +109,10 @@ export class BlobSegments {
 
   chains(partitions: number, options: ChainsOptions): Promise<readonly SegmentChain[]> {
     return this.#chains.chains(partitions, options)
+  }
+
+  bothChains(partitions: number, asked: Omit<ChainsOptions, 'compacted'>): Promise<Chains> {
+    return this.#chains.both(partitions, asked)
   }
 
   chain(partition: number, counted: Offset): Promise<SegmentChain> {

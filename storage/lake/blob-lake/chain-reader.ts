@@ -3,10 +3,10 @@
  * segments that they have are asked for.
  */
 import type { Offset } from '#core/offsets.ts'
-import type { ChainsOptions, SegmentChain } from '../lake.ts'
+import type { Chains, ChainsOptions, SegmentChain } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import { segmentManifestName } from '../manifest-names.ts'
-import { buildChain, buildChains, type ChainSource, type Chains } from '../segment-chain.ts'
+import { buildChain, buildChains, type ChainSource } from '../segment-chain.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { CurrentManifests, LoadedManifests } from './chain-checkpoints.ts'
 import type { ChainFollower } from './chain-follower.ts'
@@ -46,8 +46,12 @@ export class ChainReader {
   }
 
   async chains(partitions: number, { compacted, ...asked }: ChainsOptions): Promise<readonly SegmentChain[]> {
-    const chains = await this.unraced(() => this.#build(partitions, asked))
+    const chains = await this.both(partitions, asked)
     return compacted ? chains.compacted : chains.closed
+  }
+
+  both(partitions: number, asked: AskedSegments): Promise<Chains> {
+    return this.unraced(() => this.#build(partitions, asked))
   }
 
   chain(partition: number, counted: Offset): Promise<SegmentChain> {
@@ -72,9 +76,12 @@ export class ChainReader {
     }
   }
 
-  /** What chains are built from, without what a late listing lacks. @throws LakeError if a manifest behind checkpoints is damaged */
+  /**
+   * What chains are built from, without what a late listing lacks. For the holder of the batch lock, who alone changes what is not new: what
+   * it has seen a moment ago is not looked at again. @throws LakeError if a manifest behind checkpoints is damaged
+   */
   async current(): Promise<CurrentManifests> {
-    const listing = await this.#parts.folders.read()
+    const listing = await this.#parts.folders.lastLook()
     const { manifests, damaged } = await this.#parts.load(listing.behind)
     for (const error of damaged.values()) throw error
     return { manifests, checkpoints: listing.checkpoints }

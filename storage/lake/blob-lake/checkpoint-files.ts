@@ -35,9 +35,13 @@ export class CheckpointFiles {
   /** of each partition, the parts that were opened, by file, as long as the newest checkpoint that was read names them */
   readonly #opened = new Map<number, Map<string, readonly SegmentManifest[]>>()
 
-  constructor(blobs: Blobs, dataset: string) {
+  readonly #changed: () => void
+
+  /** @param changed called when one was written or removed */
+  constructor(blobs: Blobs, dataset: string, changed: () => void = () => {}) {
     this.#blobs = blobs
     this.#dataset = dataset
+    this.#changed = changed
   }
 
   /** Read once. An error where it is damaged. @throws where it does not exist any more */
@@ -132,6 +136,7 @@ export class CheckpointFiles {
     const { end } = parts.at(-1)!
     const number = 1 + Math.max(0, ...files.map((name) => checkpointNumber(name) ?? 0))
     const text = checkpointText({ dataset: this.#dataset, partition }, parts)
+    this.#changed()
     await this.#blobs.create(`${folder}/${checkpointName(partition, end, number)}`, text, { sign: MANIFESTS })
     const kept = new Set(parts.map(({ file }) => file))
     await this.#remove(
@@ -177,6 +182,7 @@ export class CheckpointFiles {
   async drop(partition: number): Promise<void> {
     this.#read.delete(partition)
     this.#opened.delete(partition)
+    this.#changed()
     await this.#remove(partition, await this.#names(partition))
   }
 

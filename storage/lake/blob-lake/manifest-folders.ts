@@ -38,21 +38,33 @@ export class ManifestFolders {
   #state = ''
   #flatVersion = -1
   #trustedUntilMs = 0
+  #lookedUntilMs = 0
   #trustedMark: string | null = null
   #isFenced = false
 
   constructor(blobs: Blobs, dataset: string) {
     this.#blobs = blobs
     this.#dataset = dataset
-    this.checkpoints = new CheckpointFiles(blobs, dataset)
+    this.checkpoints = new CheckpointFiles(blobs, dataset, () => this.forgetLook())
     this.#rootListing = blobs.namesIn(MANIFESTS, (name) => isManifestOrAside(name) || parsePartitionName(name) !== null)
   }
 
   /** Forces the next call to read the folders, whatever their modification times. */
   forget(): void {
     this.#trustedUntilMs = 0
+    this.forgetLook()
     this.#rootListing.forget()
     for (const partition of this.#partitions.values()) partition.forget()
+  }
+
+  /** After a change that a last look does not have. */
+  forgetLook(): void {
+    this.#lookedUntilMs = 0
+  }
+
+  /** What was read a moment ago, as long as nothing was changed here; otherwise as `read`. */
+  async lastLook(): Promise<ManifestListing> {
+    return performance.now() < this.#lookedUntilMs ? { ...this.#listing, fresh: false } : this.read()
   }
 
   /** What checkpoints have, and the names behind them. */
@@ -64,6 +76,7 @@ export class ManifestFolders {
     const read = await Promise.all(partitionsIn(root).map((name) => this.#partition(name).read(this.#flat)))
     this.#trustedMark = root.mark
     this.#trustedUntilMs = nowMs + this.#blobs.trustedMs
+    this.#lookedUntilMs = this.#trustedUntilMs
     const state = [root.version, ...read.map((each) => each.state)].join(' ')
     if (state !== this.#state) {
       const found = read.flatMap(({ checkpoint }) => checkpoint ?? [])
@@ -142,6 +155,7 @@ export class ManifestFolders {
   /** After a manifest was changed here: what is around it is read again. */
   forgetAround(name: string): void {
     this.#trustedUntilMs = 0
+    this.forgetLook()
     this.#rootListing.forget()
     const folder = dirname(manifestPath(name))
     this.#partitions.get(basename(dirname(folder)))?.forget(basename(folder))

@@ -296,3 +296,23 @@ describe('a checkpoint', () => {
     expect((await (await open()).chains(1))[0]!.end).toBe((2 * CHECKPOINT_SEGMENTS + 6) * LENGTH)
   })
 })
+
+it('what another handle has changed is seen by the next holder of the batch lock, however short the time is', async () => {
+  const [one, other, light] = [await open(), await open(), { thorough: false }]
+  const landed = await landMany(one, 2 * CHECKPOINT_SEGMENTS + 6)
+  const hold = async (lake: LocalLake, work: () => Promise<unknown>): Promise<void> => {
+    const lock = await lake.tryLock('batch')
+    await work()
+    await lock!.release()
+  }
+  await hold(one, () => one.checkpoint([landed[CHECKPOINT_SEGMENTS]!.end], light))
+  await hold(one, () => one.chains(1))
+  // Between two looks of the first one, what its checkpoint has is compacted and removed, and a part is written anew.
+  await hold(other, async () => {
+    await compact(other, landed.slice(2, 9))
+    await other.removeReplaced(EVERYTHING, 5_000, light)
+  })
+  await hold(one, async () => expect(await one.checkpoint(EVERYTHING, light)).toBe(1))
+  expect(await checkpoints()).toHaveLength(1)
+  await expectSameChains(await open())
+})

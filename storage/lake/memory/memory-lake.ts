@@ -6,6 +6,7 @@ import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
 import type {
+  Chains,
   ChainsOptions,
   FileReport,
   Lake,
@@ -142,10 +143,15 @@ export class MemoryLake implements Lake {
   }
 
   async chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]> {
+    const { closed, compacted } = await this.bothChains(partitions, options)
+    return options?.compacted ? compacted : closed
+  }
+
+  async bothChains(partitions: number, { after = [] }: ChainsOptions = {}): Promise<Chains> {
     await this.#pause()
     const { closed, compacted } = buildChains(this.#chainSource, partitions)
-    const chains = options?.compacted ? compacted : closed
-    return chains.map((chain) => cutChain(chain, options?.after?.[chain.partition] ?? 0))
+    const cut = (chain: SegmentChain): SegmentChain => cutChain(chain, after[chain.partition] ?? 0)
+    return { closed: closed.map(cut), compacted: compacted.map(cut) }
   }
 
   async chain(partition: number, counted: Offset): Promise<SegmentChain> {
