@@ -53,6 +53,8 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
     tooltip: tooltipOf(input, colours),
     xAxis: {
       type: 'time',
+      // A shorter step would show the same label again.
+      minInterval: grainMs(input.grain) ?? undefined,
       axisLine: { lineStyle: { color: colours.line } },
       axisTick: { show: false },
       axisLabel: {
