@@ -16,8 +16,11 @@ export function sourceFinding(report: SourceReport): Finding {
   }
 }
 
-function adviceOf({ state, resumption }: SourceReport, name: string): string | null {
-  if (state === 'paused') return `run \`watershed sources resume ${name}\``
+function adviceOf({ state, reason, resumption }: SourceReport, name: string): string | null {
+  if (state === 'paused')
+    return reason === null
+      ? `run \`watershed sources resume ${name}\``
+      : `to read it, see to that, restart, and run \`watershed sources resume ${name}\``
   if (state === 'failing')
     return 'it is tried again by itself; look at the other side, or at the address and headers of the source'
   if (state === 'refused') return 'correct the address, headers or credentials of the source, and restart'

@@ -24,6 +24,7 @@ import type { Configuration } from '../settings/settings.ts'
 import { intakeLimits } from './intake-limits.ts'
 import type { PartStatus } from './role-messages.ts'
 import { runRole } from './role-thread.ts'
+import { UnopenedSource } from './unopened-source.ts'
 
 /** how often commands and other processes hear of a source's state */
 const NOTE_EVERY_MS = 1_000
@@ -41,6 +42,8 @@ interface SourceParts {
 /** One source: running, or not opened. */
 interface HeldSource {
   status(): SourceStatus
+  /** of one that is not opened: what somebody decided about it meanwhile */
+  look?(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -71,6 +74,7 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
     }
   }
   const note = async (): Promise<void> => {
+    await Promise.all(held.map(({ source }) => source.look?.().catch(() => {})))
     // Whoever has the source says how it is.
     const own = held.filter(({ source }) => source.status().state !== 'elsewhere')
     await Promise.all(
@@ -107,18 +111,7 @@ async function hold({ dataset, definition, configuration, intake, log, lake, emi
     runner.start()
     return runner
   } catch (error) {
-    const reason = (error as Error).message
-    const message = `dataset '${dataset}', source '${name}' is not read: ${reason}; mend it and restart`
-    emit({ name: 'source-refused', level: 'error', message, dataset, fields: { source: name } })
-    return refused(dataset, definition, reason)
-  }
-}
-
-function refused(dataset: string, { name: source, kind }: SourceDefinition, reason: string): HeldSource {
-  const nothing = { events: 0, rejected: 0, cursor: null, lastEventMs: null, lagMs: null, resumption: 'exact' } as const
-  return {
-    status: () => ({ dataset, source, kind, state: 'refused', reason, ...nothing }),
-    stop: async () => {},
+    return new UnopenedSource({ dataset, definition, reason: (error as Error).message, ledger: log.sources, emit })
   }
 }
 

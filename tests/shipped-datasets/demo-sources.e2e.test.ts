@@ -36,3 +36,14 @@ test.each(GENERATED)('%s', async (name, { firstQuestion }) => {
   })
   expect(rows.length).toBeGreaterThan(0)
 })
+
+test('a source without its credentials is paused, which is not a fault', async () => {
+  const found = await until('its state is known', async () => {
+    const { sources } = (await (await fetch(`${address}/v1/sources`)).json()) as {
+      sources: { source: string; state: string }[]
+    }
+    const state = sources.find(({ source }) => source === 'recent_search')?.state
+    return state !== undefined && state !== 'starting' && state
+  })
+  expect(found).toBe('paused')
+})
