@@ -4,12 +4,14 @@
  */
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** each takes minutes */
+/** each takes a minute or more */
 export const MINUTES = [
   'tests/cluster/cluster.e2e.test.ts',
   'tests/crash/crash.test.ts',
   'tests/simulation/protocol.test.ts',
   'tests/generated-definitions/generated-definitions.test.ts',
+  // Its subjects are in other files, so it is small itself.
+  'tests/page/page.e2e.test.ts',
 ]
 const SERVERS = [/\.e2e\.test\.ts$/, /^tests\//, /\/kafka\//, /\/elasticsearch\//, /\/trino\b/]
 
