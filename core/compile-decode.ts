@@ -1,14 +1,6 @@
 /** Compiles the columns' JSON paths into the SQL that reads a batch: a struct type with only the needed fields, and a projection. */
-
-import {
-  type DecodedColumn,
-  type FailedTexts,
-  failedSql,
-  type RowsOptions,
-  type StructLook,
-  UNSET,
-  unsetSql,
-} from './conversion-failures-sql.ts'
+import type { CompiledDataset } from './compiled.ts'
+import { type DecodedColumn, failedSql, type StructLook, UNSET, unsetSql } from './conversion-failures-sql.ts'
 import type { ColumnDefinition, ReadColumn } from './definition-parts.ts'
 import { derivedSql, withFailedSql } from './derive-sql.ts'
 import type { Derivation } from './derived-columns.ts'
@@ -27,14 +19,7 @@ interface Field {
   list: boolean
 }
 
-export interface DecodeTexts {
-  readonly jsonColumns: string
-  rowsSql(reader: string, options?: RowsOptions): string
-  readonly blank: string
-  readonly rejectWhere: string
-  readonly rejecting: readonly string[]
-  readonly failures: FailedTexts & { readonly event: string }
-}
+export type DecodeTexts = ReturnType<CompiledDataset['decodeOf']>
 
 /** the reader's top-level members keep their names beside these */
 const valueName = (column: string): string => quoteName(`_value ${column}`)

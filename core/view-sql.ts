@@ -1,5 +1,5 @@
 /** The SQL texts of one view: partial, merge, present and the independent recount. */
-import type { GroupBy, SqlColumn, ViewTime } from './compiled.ts'
+import type { CompiledView, GroupBy, SqlColumn, ViewTime } from './compiled.ts'
 import { orderSql } from './measures/first-latest.ts'
 import type { ListState, MeasureSql } from './measures/measure-sql.ts'
 import { quoteName } from './sql-names.ts'
@@ -22,16 +22,15 @@ export interface ViewParts {
   }[]
 }
 
-export interface ViewSql {
+/** The texts of a compiled view. */
+export interface ViewSql
+  extends Pick<
+    CompiledView,
+    | ('partialSql' | 'partialByPartitionSql' | 'keysSql' | 'partialOfKeysSql')
+    | ('mergeSql' | 'presentSql' | 'recountSql')
+  > {
   /** what the states are, in the same words whichever way they are computed */
   readonly meaning: string
-  partialSql(rows: string): string
-  partialByPartitionSql(rows: string): string
-  keysSql(rows: string): string
-  partialOfKeysSql(rows: string, keys: string): string
-  mergeSql(states: string, by?: readonly GroupBy[], measures?: readonly string[]): string
-  presentSql(merged: string, keep: readonly string[], measures?: readonly string[]): string
-  recountSql(rows: string): string
 }
 
 export function viewSql(parts: ViewParts): ViewSql {
