@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { HOP_STATES, HOPS } from '#serving/health/hops.ts'
 import { gap } from './answer.ts'
+import { reason } from './dead-letters.ts'
 import { run } from './generations.ts'
 import { moment, name, offset } from './scalars.ts'
 import { SOURCES } from './sources.ts'
@@ -58,13 +59,7 @@ export const DATASET_HEALTH = z.strictObject({
   deadLetters: z.strictObject({
     total: z.number().nullable().describe('Open segments included; null: answers cannot be given'),
     reasons: z
-      .array(
-        z.strictObject({
-          reason: z.string().describe('What the reasons have in common: values in quotes are …, numbers are #'),
-          count: z.number().int(),
-          newestAt: moment,
-        }),
-      )
+      .array(reason)
       .nullable()
       .describe('Of closed segments, the most frequent first; null: they cannot be read'),
   }),

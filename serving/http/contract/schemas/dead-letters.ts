@@ -27,17 +27,15 @@ export const DEAD_LETTERS = z.strictObject({
   next: z.string().nullable().describe('`cursor` of the next page; null: there are no more'),
 })
 
+export const reason = z.strictObject({
+  reason: z.string().describe('What the reasons have in common: values in quotes are …, numbers are #'),
+  count: z.number().int(),
+  newestAt: moment,
+})
+
 export const REASONS = z.strictObject({
   total: z.number().int().describe('Dead letters of closed segments'),
-  reasons: z
-    .array(
-      z.strictObject({
-        reason: z.string().describe('What the reasons have in common: values in quotes are …, numbers are #'),
-        count: z.number().int(),
-        newestAt: moment,
-      }),
-    )
-    .describe('The most frequent first'),
+  reasons: z.array(reason).describe('The most frequent first'),
 })
 
 export const LETTER_LINES = z
