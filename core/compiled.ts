@@ -12,6 +12,7 @@ import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
 import type { DatasetDefinition, MeasureKind, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
+import type { PaneHorizon } from './pane-horizon.ts'
 import type { Dashboard } from './panels/panel.ts'
 import type { Recurrence } from './series/recurrence.ts'
 import type { SinkDefinition } from './sink-definition.ts'
@@ -157,8 +158,9 @@ export interface CompiledView {
    * (count(DISTINCT …), row_number for first/latest, quantile_disc …): the independent recount that `verify` uses.
    * Result columns: [pane], dimensions, measures, and for each measure whose exactness is of 'magnitude' or 'deviations' a DOUBLE column
    * `<measure>__within`: how far the merged value may be from the recounted one.
+   * @param horizon panes are those that it leaves
    */
-  recountSql(rows: string): string
+  recountSql(rows: string, horizon?: PaneHorizon): string
 }
 
 /** What decoding needs of a dataset, or of some of its columns. */

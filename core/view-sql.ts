@@ -2,6 +2,7 @@
 import type { CompiledView, GroupBy, SqlColumn, ViewTime } from './compiled.ts'
 import { orderSql } from './measures/first-latest.ts'
 import type { ListState, MeasureSql } from './measures/measure-sql.ts'
+import { NO_HORIZON, type PaneHorizon, recountedPaneSql } from './pane-horizon.ts'
 import { quoteName } from './sql-names.ts'
 import type { Unnested } from './value-sizes.ts'
 import { keyNames } from './view-time.ts'
@@ -48,12 +49,7 @@ export function viewSql(parts: ViewParts): ViewSql {
     '_time, _partition, _offset',
     ...(usesOrder ? [`${orderSql(timeUsSql(parts.timeColumn))} AS _order`] : []),
   ]
-  const recountItems = [
-    ...recountPaneItems(parts.time, momentSql(parts.timeColumn)),
-    ...dimensionItems,
-    ...valueItems,
-    `${momentSql(parts.timeColumn)} AS _at, _partition, _offset`,
-  ]
+  const recountItems = [...dimensionItems, ...valueItems, `${momentSql(parts.timeColumn)} AS _at, _partition, _offset`]
   const source = (rows: string): string => sourceSql(parts, rows)
   const prepared = (rows: string): string =>
     withSteps(parts.measures, `SELECT ${items.join(', ')} FROM ${source(rows)}`)
@@ -91,7 +87,8 @@ export function viewSql(parts: ViewParts): ViewSql {
           ),
     mergeSql: (states, by, wanted) => mergeStates(measuresOf(parts, wanted), keys, states, by),
     presentSql: (merged, keep, measures) => presentStates(parts, merged, keep, measures),
-    recountSql: (rows) => {
+    recountSql: (rows, horizon = NO_HORIZON) => {
+      const { items, where } = recountedPanes(parts, horizon)
       const columns = [
         ...keys,
         ...parts.measures.map(({ name, sql }) => `${sql.recount} AS ${quoteName(name)}`),
@@ -99,7 +96,7 @@ export function viewSql(parts: ViewParts): ViewSql {
           sql.within === null ? [] : [`${sql.within} AS ${quoteName(`${name}__within`)}`],
         ),
       ]
-      return `SELECT ${columns.join(', ')} FROM (SELECT ${recountItems.join(', ')} FROM ${source(rows)}) ${groupBy(keys)}`
+      return `SELECT ${columns.join(', ')} FROM (SELECT ${[...items, ...recountItems].join(', ')} FROM ${source(rows)}${where}) ${groupBy(keys)}`
     },
   }
 }
@@ -130,9 +127,13 @@ function momentSql(timeColumn: string): string {
   return `coalesce(${quoteName(timeColumn)}, make_timestamp(_time * 1000))`
 }
 
-function recountPaneItems(time: ViewTime, moment: string): string[] {
-  if (time.kind === 'all-time') return []
-  return [`epoch_ms(time_bucket(to_milliseconds(${time.paneMs}), ${moment}, TIMESTAMP '1970-01-01')) AS pane`]
+function recountedPanes(
+  { time, timeColumn }: ViewParts,
+  horizon: PaneHorizon,
+): { readonly items: readonly string[]; readonly where: string } {
+  if (time.kind === 'all-time') return { items: [], where: '' }
+  const { pane, kept } = recountedPaneSql(horizon, time.paneMs, momentSql(timeColumn))
+  return { items: [`${pane} AS pane`], where: kept === null ? '' : ` WHERE ${kept}` }
 }
 
 /** typed rows behind FROM, with unnested columns and the view's condition */

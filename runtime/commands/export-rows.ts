@@ -13,6 +13,7 @@ import { type SharedOptions, withWorkspace } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
 import { exportBar } from './export-progress.ts'
 import { say } from './output.ts'
+import { removedText } from './removed-text.ts'
 import type { Workspace } from './workspace.ts'
 import { type WrittenAs, writeOut } from './written-answer.ts'
 
@@ -36,6 +37,7 @@ export async function exportRows(
     const look = async (): Promise<{ readonly meta: AnswerMeta }> => ({ meta: await metaOf(workspace, open, question) })
     const { upToDate } = await askUpToDate(workspace, open, look, { position, catchUp: options.catchUp })
     const { meta, bytes } = await written(workspace, open, question, as)
+    if (meta.removed !== null) say(removedText(meta.removed))
     say(`${bytes} bytes; generation ${meta.generation?.id ?? 'none'}, as of ${meta.asOf ?? 'never'}`)
     sayBehind(meta, upToDate)
   }

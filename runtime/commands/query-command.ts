@@ -13,6 +13,7 @@ import { CommandError } from './exit-codes.ts'
 import { exportRows } from './export-rows.ts'
 import { keepDigits, print, printTable, say } from './output.ts'
 import { isFurtherPage, keepPages, keptPage } from './query-pages.ts'
+import { removedText } from './removed-text.ts'
 import { explainedAs, sayExplanation, type TimedAnswer } from './say-explanation.ts'
 import type { Workspace } from './workspace.ts'
 import {
@@ -165,5 +166,6 @@ function sayRows(rows: number, meta: AnswerMeta): void {
     say(
       `answered by the earlier definition of the view, which differs in: ${meta.outdated.changes.join(', ')}; run \`watershed backfill ${meta.dataset}\``,
     )
+  if (meta.removed !== null) say(removedText(meta.removed))
   if (!meta.gapFree) say(`the log has ${meta.gaps.length} gaps, whose events were lost; run \`watershed doctor\``)
 }

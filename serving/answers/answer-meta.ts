@@ -1,6 +1,7 @@
 /** Provenance: what an answer was made of, and how far it is exact. */
 import type { CompiledMeasure } from '#core/compiled.ts'
 import { sumByColumn } from '#core/conversion-failures.ts'
+import type { FixedGrain } from '#core/grains.ts'
 import type { Offset } from '#core/offsets.ts'
 import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { type CountsFrom, countsFromOf } from './counts-from.ts'
@@ -14,6 +15,18 @@ export interface AnswerRange {
   readonly toMs?: number
   /** what it is compared with */
   readonly earlier?: EarlierPeriod
+}
+
+/** What an answer leaves out because older detail is not kept. */
+export interface Removed {
+  /** before this event time there is not what was asked for, ISO 8601 */
+  readonly before: string
+  /** of the panes that are kept there; null: none are */
+  readonly grain: FixedGrain | null
+  /** what the answer is about in place of the range that was asked for, ISO 8601; null: without a bound. Equal where nothing is left */
+  readonly from: string | null
+  readonly to: string | null
+  readonly why: string
 }
 
 export interface Totals {
@@ -81,6 +94,11 @@ export interface AnswerMeta {
    */
   readonly countsFrom: CountsFrom | null
   /**
+   * Where old panes of the view were merged or removed by `keep.panes`, and the range that was asked for needs them: what the answer is about
+   * instead. null: it is about all that was asked for
+   */
+  readonly removed: Removed | null
+  /**
    * Partitions whose open events were read while a flush was being written: some keys count events up to `through`, behind `position`.
    * The next answer is whole again.
    */
@@ -124,10 +142,22 @@ export interface MetaInput {
   readonly estimated: ReadonlyMap<string, number>
   readonly outdated?: Outdated | null
   readonly totals?: Totals | null
+  readonly removed?: Removed | null
 }
 
 export function metaOf(input: MetaInput): AnswerMeta {
-  const { plan, snapshot, range, nowMs, givenAtMs, truncated, estimated, outdated = null, totals = null } = input
+  const {
+    plan,
+    snapshot,
+    range,
+    nowMs,
+    givenAtMs,
+    truncated,
+    estimated,
+    outdated = null,
+    totals = null,
+    removed = null,
+  } = input
   const { generation, segments, partitions, gaps } = snapshot
   const markers = [...snapshot.markers.values()]
   const estimates = estimatesOf(plan, estimated, totals?.estimated)
@@ -164,8 +194,9 @@ export function metaOf(input: MetaInput): AnswerMeta {
     gapFree: gaps.length === 0,
     gaps,
     countsFrom,
+    removed,
     ahead,
-    exact: Object.keys(estimates).length === 0 && ahead.length === 0 && countsFrom === null,
+    exact: Object.keys(estimates).length === 0 && ahead.length === 0 && countsFrom === null && removed === null,
     estimates,
     totals: totals?.row ?? null,
     from: iso(range.fromMs),

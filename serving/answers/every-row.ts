@@ -7,6 +7,7 @@ import { answerColumns } from './answer-columns.ts'
 import { type AnswerMeta, metaOf } from './answer-meta.ts'
 import type { BoundValues } from './bound-values.ts'
 import { rowsSource } from './grouped-states-sql.ts'
+import { narrowed } from './kept-detail.ts'
 import { enrichedSql, lookupsShown } from './lookup-sql.ts'
 import { EVERY_ROW, orderSql } from './merged-sql.ts'
 import { explained, panesAsked, rangeOf, rowsSql, type StatesAt, sketchedNames, statesOf } from './merged-view.ts'
@@ -68,9 +69,10 @@ export async function everyRowOf<T>(
   const { snapshot, bound, dictionaries, outdated } = at
   try {
     const range = await rangeOf(plan, at, connection, nowMs)
-    const from = rowsSource(plan, at.sql, range, dictionaries, bound)
-    const totals = plan.totals ? await totalsOf(connection, plan, { sql: from.states, bound }, from.range) : null
-    const ordered = rowsSql(plan, from.states, from.range, bound)
+    const kept = narrowed(plan, range, snapshot.generation)
+    const from = rowsSource(kept.plan, at.sql, kept.range, dictionaries, bound)
+    const totals = plan.totals ? await totalsOf(connection, kept.plan, { sql: from.states, bound }, from.range) : null
+    const ordered = rowsSql(kept.plan, from.states, from.range, bound)
     const { sql, names } = enrichedRows(plan, ordered, dictionaries)
     const estimated = await estimatedOf(plan, ordered, bound, connection)
     const meta = metaOf({
@@ -83,6 +85,7 @@ export async function everyRowOf<T>(
       estimated,
       outdated,
       totals,
+      removed: kept.removed,
     })
     return await work({ sql, bound, columns: answerColumns(plan, names), meta, snapshot }, connection)
   } catch (error) {

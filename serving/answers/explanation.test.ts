@@ -8,6 +8,7 @@ const META = {
   behind: 0,
   liveMissing: null,
   outdated: null,
+  removed: null,
   truncated: false,
   gapFree: true,
   next: null,

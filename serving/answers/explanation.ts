@@ -57,7 +57,7 @@ export interface ExplainedAnswer {
   /** as the answer is given */
   readonly meta: Pick<
     AnswerMeta,
-    'dataset' | 'view' | 'behind' | 'liveMissing' | 'outdated' | 'truncated' | 'gapFree' | 'next'
+    'dataset' | 'view' | 'behind' | 'liveMissing' | 'outdated' | 'removed' | 'truncated' | 'gapFree' | 'next'
   >
   /** the views whose states were merged */
   readonly stored: readonly { readonly name: string; readonly hash: string }[]
@@ -138,11 +138,15 @@ function newestOf(times: readonly number[]): string | null {
 }
 
 function adviceOf({ snapshot: { generation, segments }, meta, way }: ExplainedAnswer, nowMs: number): string[] {
-  const { dataset, behind, liveMissing, outdated, truncated, gapFree, next } = meta
+  const { dataset, behind, liveMissing, outdated, removed, truncated, gapFree, next } = meta
   const advice: string[] = []
   if (liveMissing !== null) advice.push(`events of open segments may be missing: ${liveMissing}`)
   if (outdated !== null)
     advice.push(`the view is answered by its earlier definition; run \`watershed backfill ${dataset}\``)
+  if (removed !== null)
+    advice.push(
+      `${removed.why}${removed.grain === null ? '' : `; before that, ask for grain=${removed.grain} or a longer one`}`,
+    )
   if (generation === null && segments.length > 0)
     advice.push(`there is no generation yet, so ${segments.length} segments are merged; run \`watershed batch run\``)
   if (generation !== null && segments.length >= SEGMENTS_MANY)

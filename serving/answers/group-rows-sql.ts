@@ -39,7 +39,8 @@ function filledGroupsSql(
     // Without dimensions there is one group, whether it has events or not.
     `_groups AS MATERIALIZED (SELECT ${keys.length === 0 ? '1 AS _all' : `DISTINCT ${keys.join(', ')} FROM _presented`})`,
     `_span AS MATERIALIZED (${checkedSpanSql(plan.buckets!.grain, span)})`,
-    `_buckets AS MATERIALIZED (${bucketsSql({ plan, bound })})`,
+    // Nothing is left of a range whose detail was removed.
+    `_buckets AS MATERIALIZED (${fromMs! < toMs! ? bucketsSql({ plan, bound }) : 'SELECT 0::BIGINT AS "time" WHERE false'})`,
     `_spine AS (SELECT ${['_buckets."time"', ...keys].join(', ')} FROM _groups CROSS JOIN _buckets)`,
   ]
   return `WITH ${ctes.join(', ')} ${filledValuesSql(keys, measures)}`

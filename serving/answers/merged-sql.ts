@@ -1,6 +1,8 @@
 /** The SQL of a merged answer: states of all three layers, merged, presented and ranked. Values are bound. */
 import type { CompiledView, GroupBy, SqlColumn } from '#core/compiled.ts'
 import { type Condition, certainLeaves, conditionSql, leavesOf } from '#core/condition.ts'
+import { GRAIN_MS } from '#core/grains.ts'
+import { NO_HORIZON, type PaneHorizon, paneSql } from '#core/pane-horizon.ts'
 import { type Filter, QUERY_LIMITS } from '#core/query.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { statesFromJsonSql } from '#core/state-json.ts'
@@ -127,9 +129,30 @@ export function groupedStates(plan: QueryPlan, states: string, bound: BoundValue
   const bucket = timeBucketSql(grain, plan.timezone, paneMs, bound)
   if (plan.timezone === 'UTC') return { states, groups: [{ name: 'time', sql: bucket }, ...groups] }
   // Time zones are slow in the engine: they are asked once per pane.
-  const panes = `SELECT pane AS _pane, ${bucket} AS _bucket FROM (SELECT DISTINCT pane FROM ${states})`
+  const distinct = `(SELECT DISTINCT pane FROM ${states})`
+  const { horizon } = plan.detail ?? { horizon: NO_HORIZON }
+  const panes =
+    horizon.length === 0
+      ? `SELECT pane AS _pane, ${bucket} AS _bucket FROM ${distinct}`
+      : mergedPanesSql(plan.buckets, plan.timezone, horizon, distinct, bound)
   const bucketed = `(SELECT * FROM ${states} AS _states JOIN (${panes}) AS _panes ON _pane = pane)`
   return { states: bucketed, groups: [{ name: 'time', sql: '_bucket' }, ...groups] }
+}
+
+/** Of panes that were merged, the whole pane must be in one bucket, also where finer states of late events are beside it. */
+function mergedPanesSql(
+  { grain, paneMs }: NonNullable<QueryPlan['buckets']>,
+  timezone: string,
+  horizon: PaneHorizon,
+  panes: string,
+  bound: BoundValues,
+): string {
+  const cases = horizon.flatMap(({ beforeMs, grain: merged }) => {
+    if (merged === null) return []
+    return [`WHEN _pane < ${beforeMs}::BIGINT THEN ${timeBucketSql(grain, timezone, GRAIN_MS[merged], bound)}`]
+  })
+  const bucket = `CASE ${cases.join(' ')} ELSE ${timeBucketSql(grain, timezone, paneMs, bound)} END`
+  return `SELECT _pane, ${bucket} AS _bucket FROM (SELECT pane AS _pane, ${paneSql(horizon)} AS pane FROM ${panes})`
 }
 
 /**

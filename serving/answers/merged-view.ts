@@ -8,7 +8,7 @@ import type { StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerColumns, memberSql } from './answer-columns.ts'
-import { type AnswerMeta, type AnswerRange, metaOf, type Outdated, type Totals } from './answer-meta.ts'
+import { type AnswerMeta, type AnswerRange, metaOf, type Outdated, type Removed, type Totals } from './answer-meta.ts'
 import { type AnswerStep, type AnswerWay, type Computed, StepClock } from './answer-steps.ts'
 import { askedRange, windowUpTo } from './asked-range.ts'
 import { BoundValues } from './bound-values.ts'
@@ -18,6 +18,7 @@ import { earlierPeriod } from './earlier-period.ts'
 import { engineSteps } from './engine-profile.ts'
 import { filledRowsOf } from './filled-rows-sql.ts'
 import { rowsSource } from './grouped-states-sql.ts'
+import { narrowed } from './kept-detail.ts'
 import { keyAsked } from './key-asked.ts'
 import { enrichedSql } from './lookup-sql.ts'
 import {
@@ -140,11 +141,12 @@ export async function profileQuery(
 /** What the parts of the plan's merge cost in the engine, which runs it. */
 export async function profileStates(
   connection: EngineConnection,
-  plan: QueryPlan,
+  asked: QueryPlan,
   at: StatesAt,
   nowMs: number,
 ): Promise<AnswerStep[]> {
-  const range = await rangeOf(plan, at, connection, nowMs)
+  const wanted = await rangeOf(asked, at, connection, nowMs)
+  const { plan, range } = narrowed(asked, wanted, at.snapshot.generation)
   const from = rowsSource(plan, at.sql, range, at.dictionaries, at.bound)
   const enriched = enrichedSql(plan, rowsSql(plan, from.states, from.range, at.bound), at.dictionaries)
   const rows = { sql: enriched.sql, columns: answerColumns(plan, enriched.names) }
@@ -208,14 +210,16 @@ export async function answerStates(
     const clock = new StepClock()
     const range = await rangeOf(plan, at, connection, nowMs)
     clock.over('range')
-    const from = rowsSource(plan, sql, range, dictionaries, bound)
-    const totals = plan.totals ? await totalsOf(connection, plan, { sql: from.states, bound }, from.range) : null
+    const kept = narrowed(plan, range, snapshot.generation)
+    const from = rowsSource(kept.plan, sql, kept.range, dictionaries, bound)
+    const totals = plan.totals ? await totalsOf(connection, kept.plan, { sql: from.states, bound }, from.range) : null
     if (plan.totals) clock.over('totals')
-    const enriched = enrichedSql(plan, rowsSql(plan, from.states, from.range, bound), dictionaries)
+    const enriched = enrichedSql(plan, rowsSql(kept.plan, from.states, from.range, bound), dictionaries)
+    const said = { outdated, totals, removed: kept.removed }
     const columns = answerColumns(plan, enriched.names)
     const rowsOf = { sql: enriched.sql, columns }
     if (plan.paged) {
-      const page = await firstPage(connection, plan, rowsOf, { ...at, range, totals, nowMs, engine, answerBytesMax })
+      const page = await firstPage(connection, plan, rowsOf, { ...at, range, ...said, nowMs, engine, answerBytesMax })
       clock.over(`${IN_ENGINE}, of all pages`)
       return { ...page, computed: { way: 'stores', steps: clock.steps } }
     }
@@ -224,7 +228,7 @@ export async function answerStates(
     const most = rowsShownMax(plan)
     const rows = texts.slice(0, most)
     const truncated = isCut || texts.length > most
-    const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, outdated, totals })
+    const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, ...said })
     const rowsJson = `[${rows.join(',')}]`
     clock.over('write rows and provenance')
     const computed = { way: 'stores', steps: clock.steps } as const
@@ -236,7 +240,7 @@ export async function answerStates(
 
 export function rowsSql(plan: QueryPlan, states: StatesSql, range: AnswerRange, bound: BoundValues): string {
   if (plan.series !== null)
-    return seriesRowsSql({ ...plan, series: plan.series }, statesOfView(states, plan.view), bound)
+    return seriesRowsSql({ ...plan, series: plan.series }, usableSql(plan, statesOfView(states, plan.view)), bound)
   if (plan.derived.some(({ kind }) => kind === 'share'))
     return rankedSql(plan, sharedRowsSql(plan, states, range, bound), bound, '')
   if (plan.fill !== null || range.earlier !== undefined || plan.sides !== null)
@@ -246,6 +250,12 @@ export function rowsSql(plan: QueryPlan, states: StatesSql, range: AnswerRange, 
     filteredSql(plan.view, statesOfView(states, plan.view), range, plan.query.filters ?? [], bound),
     bound,
   )
+}
+
+/** A series looks back beyond its first row: not at what is left of a bucket whose other panes were removed. */
+function usableSql({ detail }: QueryPlan, states: string): string {
+  const fromMs = detail?.fromMs ?? null
+  return fromMs === null ? states : `(SELECT * FROM ${states} WHERE pane >= ${fromMs}::BIGINT)`
 }
 
 /** What only the engine could tell: a zone that it does not know, or one whose buckets cut a pane. */
@@ -362,16 +372,17 @@ async function firstPage(
     Required<Pick<AnswerOptions, 'nowMs' | 'answerBytesMax'>> & {
       range: AnswerRange
       totals: Totals | null
+      removed: Removed | null
       engine: DuckDbEngine
     },
 ): Promise<Answer> {
-  const { bound, engine, snapshot, range, totals, nowMs, outdated, answerBytesMax } = at
+  const { bound, engine, snapshot, range, totals, removed, nowMs, outdated, answerBytesMax } = at
   const flags = sketchedNames(plan)
   const select = `SELECT ${['_n', textSql(rows), ...flags.map(flagOf)].join(', ')} FROM (${rows.sql}) ORDER BY _n`
   const pages = pagedAnswersOf(engine)
   const stored = await pages.store(connection, { select, parameters: bound.parameters, flags })
-  const [givenAtMs, estimated] = [Date.now(), stored.flagged]
-  const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs, truncated: false, estimated, outdated, totals })
+  const [givenAtMs, estimated, said] = [Date.now(), stored.flagged, { outdated, totals, removed }]
+  const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs, truncated: false, estimated, ...said })
   const answer = { query: plan.query, pageRows: plan.limit, columns: rows.columns, meta, snapshot }
   return pages.begin(connection, stored, answer, answerBytesMax)
 }

@@ -14,6 +14,7 @@ import type {
 import { type Condition, leavesOf, withLeaves } from '#core/condition.ts'
 import { nearest } from '#core/definition-error.ts'
 import type { Grain } from '#core/grains.ts'
+import type { PaneHorizon } from '#core/pane-horizon.ts'
 import { type Fill, type HavingFilter, QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { type DerivedColumn, derivedColumns } from './derived-columns.ts'
 import { assertPeriod, checkShift, parsedShift, type Shift } from './earlier-period.ts'
@@ -40,6 +41,14 @@ export interface PlannedHaving {
 /** A grouping, and the rows that it groups. */
 export interface PlannedGrouping extends CompiledGrouping {
   readonly rows: QueryPlan
+}
+
+/** Of a plan: what it may use of old panes. */
+export interface KeptDetail {
+  /** states of panes before this are not used, epoch ms; null: all are */
+  readonly fromMs: number | null
+  /** what is left of the panes from there on: their buckets are those of the merged panes */
+  readonly horizon: PaneHorizon
 }
 
 export interface QueryPlan {
@@ -84,6 +93,8 @@ export interface QueryPlan {
   readonly window: SlidingWindow | null
   /** the windows that are asked for, each with rows of its own; null: there is at most one */
   readonly windows: WindowSeries | null
+  /** what it may use of old panes (kept-detail.ts); null: of a plan that was not narrowed, or everything */
+  readonly detail: KeptDetail | null
 }
 
 type TimeAsked = Pick<QueryPlan, 'buckets' | 'window' | 'windows'>
@@ -202,6 +213,7 @@ export function planQuery(view: CompiledView, query: ViewQuery, series: Compiled
     shift,
     totals: query.totals === true,
     fill: plannedFill(query, series, grain),
+    detail: null,
     ...time,
   }
 }

@@ -111,6 +111,13 @@ export function rangeOfWindows({ sizeMs, firstMs, lastMs }: WindowSeries): {
   return { fromMs: firstMs - sizeMs, toMs: lastMs }
 }
 
+/** Those of the windows that begin at a time or later. */
+export function windowsFrom(series: WindowSeries, atMs: number): WindowSeries {
+  const { sizeMs, everyMs, firstMs } = series
+  const passed = Math.max(0, Math.ceil((atMs + sizeMs - firstMs) / everyMs))
+  return { ...series, firstMs: firstMs + passed * everyMs }
+}
+
 /**
  * Each state row once for each window that its pane is in.
  * @param states relation of state rows, which is named once

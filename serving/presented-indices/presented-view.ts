@@ -43,7 +43,14 @@ export async function mergedStates(
   const { served, snapshot, connection } = source
   const pins = Object.values(snapshot.generation?.dictionaries ?? {})
   await served.lake.check([...stateFiles(view, snapshot, panes), ...pins.map(({ file }) => file)])
-  return statesSql(view, snapshot, served.lake, bound, await openTable(connection, view, snapshot), panes)
+  const states = statesSql(view, snapshot, served.lake, bound, await openTable(connection, view, snapshot), panes)
+  const fromMs = wholeFromMs(view, snapshot)
+  return fromMs === null ? states : `(SELECT * FROM ${states} WHERE pane >= ${fromMs}::BIGINT)`
+}
+
+/** From where on panes are those of the view, epoch ms; null: all are. Rows of older ones stay as they were presented. */
+export function wholeFromMs({ name }: CompiledView, { generation }: Snapshot): number | null {
+  return generation?.views[name]?.horizon?.at(-1)?.beforeMs ?? null
 }
 
 /** Dictionary → relation of the version that the generation pinned. */

@@ -19,7 +19,7 @@ import { type EventStep, eventMembers, eventSource, nextEvents } from './present
 import { fieldsOf } from './presented-fields.ts'
 import { placesOf } from './presented-places.ts'
 import { type RowSource, settledRows, settleRows } from './presented-rows.ts'
-import { type SnapshotSource, viewMembers, viewSource } from './presented-view.ts'
+import { type SnapshotSource, viewMembers, viewSource, wholeFromMs } from './presented-view.ts'
 import {
   GLOBAL,
   type Place,
@@ -152,8 +152,9 @@ export class Presenter {
     const panes = sameList(since, positions)
       ? []
       : await touchedPanes(served, source.connection, view, source.snapshot, since)
+    const wholeMs = wholeFromMs(view, source.snapshot) ?? Number.NEGATIVE_INFINITY
     const ends = endsToPresent(view, panes, noted?.throughMs ?? null, nowMs).filter(
-      (end) => end > oldestMs && end <= nowMs,
+      (end) => end > oldestMs && end <= nowMs && end - view.time.window.sizeMs >= wholeMs,
     )
     const throughMs = Math.floor(nowMs / view.time.window.everyMs) * view.time.window.everyMs
     const progress = progressOf(view, source.snapshot, throughMs)

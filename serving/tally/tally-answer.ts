@@ -5,6 +5,7 @@ import { type AnswerRange, metaOf } from '../answers/answer-meta.ts'
 import { StepClock } from '../answers/answer-steps.ts'
 import { askedRange, windowUpTo } from '../answers/asked-range.ts'
 import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
+import { narrowed } from '../answers/kept-detail.ts'
 import { rowsShownMax } from '../answers/merged-sql.ts'
 import type { Answer, AnswerOptions } from '../answers/merged-view.ts'
 import { AnswerTooLargeError } from '../answers/query-error.ts'
@@ -33,7 +34,8 @@ export function tallyAnswer(
   const lookups = tallyLookups(plan, at.dictionaries)
   if (lookups === null || lookups.some(({ lookup }) => at.dictionaries.get(lookup.dictionary) === null)) return null
   const range = askedRange(plan, nowMs) ?? newestWindow(plan.window!, tally, nowMs)
-  const rows = talliedRows(tallied, tally, range)
+  const kept = narrowed(plan, range, at.snapshot.generation)
+  const rows = talliedRows(tallied, tally, kept.range)
   if (rows === null || !rows.every(({ bucket }) => isWritten(bucket))) return null
   clock.over('merge')
   const most = rowsShownMax(plan)
@@ -57,7 +59,9 @@ export function tallyAnswer(
     throw new AnswerTooLargeError(answerBytesMax)
   const truncated = ranked.length > most
   const { snapshot } = at
-  const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated: new Map() })
+  const { removed } = kept
+  const estimated = new Map<string, number>()
+  const meta = metaOf({ plan, snapshot, range, nowMs, givenAtMs: Date.now(), truncated, estimated, removed })
   const columns = answerColumns(
     plan,
     lookups.map(({ lookup }) => lookup.name),

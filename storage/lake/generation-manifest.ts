@@ -1,5 +1,7 @@
 /** The commit record of one published result of the batch layer. Immutable. */
+import type { FixedGrain } from '#core/grains.ts'
 import type { Offset } from '#core/offsets.ts'
+import type { PaneHorizon } from '#core/pane-horizon.ts'
 import type { LakeFile, UncountedBefore } from './segment-manifest.ts'
 import type { StateRange } from './state-ranges.ts'
 
@@ -22,6 +24,8 @@ export const VIEW_FILES_MAX = 8_192
 /** A file of states, and which it can hold; without a range: any. */
 export interface StateFile extends LakeFile {
   readonly range?: StateRange
+  /** all of its panes are those of this grain, into which they were merged; absent: they are the view's own, or of several lengths */
+  readonly grain?: FixedGrain
 }
 
 /** The states of one view: the rows of all files together, which readers merge. */
@@ -31,14 +35,26 @@ export interface ViewStates {
   readonly files: readonly StateFile[]
   /** by partition: what the view does not count, because its raw events had been removed before it was defined; absent: nothing */
   readonly since?: readonly UncountedBefore[]
+  /**
+   * which panes were merged or removed by policy; absent: none. Files can still hold older ones: answers are read through the horizon
+   */
+  readonly horizon?: PaneHorizon
+}
+
+/** What is known of the times of all events before the boundary, where `keep.panes` decides by them what is old. */
+export interface PaneAges {
+  /** event time of the oldest one, epoch ms; absent: there is none */
+  readonly oldestMs?: number
+  /** arrivals, epoch ms, ascending: enough of them to tell the present by */
+  readonly arrivals: readonly number[]
 }
 
 export interface GenerationManifest {
   /**
-   * 5: files of a view are cut by keys. 4: its files are named by their content, and other generations may name them, too; before, each
+   * 6: panes get old: it has `ages`, or a view has a horizon. 5: files of a view are cut by keys. 4: its files are named by their content, and other generations may name them, too; before, each
    * generation had files of its own
    */
-  readonly format: 2 | 3 | 4 | 5
+  readonly format: 2 | 3 | 4 | 5 | 6
   readonly dataset: string
   /** g000001, g000002, … */
   readonly id: string
@@ -59,6 +75,7 @@ export interface GenerationManifest {
   readonly floor?: readonly Offset[]
   /** view name → state rows of everything before the boundary */
   readonly views: Readonly<Record<string, ViewStates>>
+  readonly ages?: PaneAges
   readonly dictionaries: Readonly<Record<string, DictionaryPin>>
   /** totals of everything before the boundary */
   readonly rows: number

@@ -4,6 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { type FixedGrain, GRAIN_MS } from '#core/grains.ts'
+import { horizonOf, isSameHorizon } from '#core/pane-horizon.ts'
 import { type GenerationManifest, VIEW_FILES_MAX } from './generation-manifest.ts'
 import { LakeError } from './lake-error.ts'
 import { isGenerationId } from './manifest-names.ts'
@@ -11,9 +13,10 @@ import type { SegmentManifest } from './segment-manifest.ts'
 import { coverAllStates } from './state-ranges.ts'
 
 const SEGMENT_FORMATS = [1, 2]
-const GENERATION_FORMATS = [2, 3, 4, 5]
+const GENERATION_FORMATS = [2, 3, 4, 5, 6]
 
 const count = z.int().min(0)
+const grain = z.enum(Object.keys(GRAIN_MS) as [FixedGrain, ...FixedGrain[]])
 const file = z.strictObject({
   path: z
     .string()
@@ -31,7 +34,12 @@ const stateFile = file.extend({
       ...{ fromSlot: z.int().optional(), beforeSlot: z.int().optional() },
     })
     .optional(),
+  grain: grain.optional(),
 })
+const horizon = z
+  .array(z.strictObject({ beforeMs: z.int(), grain: grain.nullable() }))
+  .min(1)
+  .refine((levels) => isSameHorizon(horizonOf(levels), levels), 'levels must be in order, the coarsest first')
 const uncounted = z.strictObject({ offset: count, timeMaxMs: z.int().nullable() })
 const versionedFile = z.strictObject({ hash: z.string().min(1), file, since: uncounted.optional() })
 const generationName = z.string().refine(isGenerationId, 'not a generation id such as g000001')
@@ -96,7 +104,7 @@ function isSummaryWhole({ format, kind, replaces, events, raw, deadLetterFile }:
 }
 
 const generation: z.ZodType<GenerationManifest> = z.strictObject({
-  format: z.union([z.literal(2), z.literal(3), z.literal(4), z.literal(5)]),
+  format: z.union([z.literal(2), z.literal(3), z.literal(4), z.literal(5), z.literal(6)]),
   dataset: z.string().min(1),
   id: generationName,
   log: z.string().min(1),
@@ -116,8 +124,10 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
         .max(VIEW_FILES_MAX)
         .refine(coverAllStates, 'their ranges must cover every state once'),
       since: z.array(uncounted).optional(),
+      horizon: horizon.optional(),
     }),
   ),
+  ages: z.strictObject({ oldestMs: z.int().optional(), arrivals: z.array(z.int()) }).optional(),
   dictionaries: z.record(
     z.string(),
     z.strictObject({

@@ -19,6 +19,8 @@ export interface AnswerMeta {
   readonly lateRows: number
   readonly deadLetters: number
   readonly gapFree: boolean
+  /** older detail that the question needs and that is not kept any more */
+  readonly removed: { readonly before: string; readonly why: string } | null
   readonly exact: boolean
   readonly estimates: Readonly<Record<string, { readonly bound: string; readonly rows?: number }>>
   readonly from: string | null

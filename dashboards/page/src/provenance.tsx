@@ -6,14 +6,16 @@ import type { Known } from './live.ts'
 
 /** Some lines: enough to decide whether to trust the number, and what exactly it counts. */
 export function provenanceText(meta: AnswerMeta, measure?: string): string {
-  return [`${exactness(meta, measure)}, ${behindText(meta)}`, ...layerTexts(meta)].join('\n')
+  const removed = meta.removed === null ? [] : [meta.removed.why]
+  return [`${exactness(meta, measure)}, ${behindText(meta)}`, ...layerTexts(meta), ...removed].join('\n')
 }
 
-function exactness({ exact, estimates, outdated }: AnswerMeta, measure?: string): string {
+function exactness({ exact, estimates, outdated, removed }: AnswerMeta, measure?: string): string {
   if (outdated !== null) return 'by the earlier definition'
   const estimate = measure === undefined ? undefined : estimates[measure]
   if (estimate !== undefined) return `estimated: ${estimate.bound}`
   if (exact || measure !== undefined) return 'exact'
+  if (removed !== null && Object.keys(estimates).length === 0) return 'exact for what is kept'
   return `exact, except ${Object.keys(estimates).join(', ') || 'what was being flushed'}`
 }
 
@@ -78,6 +80,7 @@ export function Provenance({ meta }: { meta: AnswerMeta }): JSX.Element {
         </Fact>
         <Fact name="Late">{formatNumber(meta.lateRows)} events, counted like all others</Fact>
         {meta.liveMissing !== null && <Fact name="Live part">{meta.liveMissing}</Fact>}
+        {meta.removed !== null && <Fact name="Removed">{meta.removed.why}</Fact>}
         {meta.outdated !== null && <Fact name="Changed since">{meta.outdated.changes.join(', ')}</Fact>}
       </dl>
     </div>
@@ -114,6 +117,7 @@ export function provenanceTag({ value, fault, checkedAtMs }: Known<{ readonly me
   if (meta.outdated !== null) return { tone: 'note', text: 'earlier definition' }
   if (meta.liveMissing !== null || meta.behind === null) return { tone: 'bad', text: 'live part missing' }
   if (!meta.gapFree) return { tone: 'bad', text: 'events were lost' }
+  if (meta.removed !== null) return { tone: 'note', text: 'older detail removed' }
   const exact = meta.exact ? 'exact' : 'with estimates'
   return { tone: 'good', text: meta.behind > 0 ? `${exact} · ${formatNumber(meta.behind)} behind` : exact }
 }

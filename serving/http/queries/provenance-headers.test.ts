@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { ageHeaders, lastingHeaders, PARTITIONS_IN_HEADERS_MAX } from './provenance-headers.ts'
 
-const META = { generation: null, exact: true, gapFree: true, truncated: false, totals: { revenue: 'ü' } }
+const removed = { before: '2026-01-01T00:00:00.000Z', grain: null, from: null, to: null, why: '' }
+const META = { removed, generation: null, exact: true, gapFree: true, truncated: false, totals: { revenue: 'ü' } }
 
 test('offsets are left out where there are too many partitions', () => {
   const offsets = Array.from({ length: PARTITIONS_IN_HEADERS_MAX }, () => Number.MAX_SAFE_INTEGER)

@@ -17,7 +17,7 @@ export type ProvenanceHeaders = Readonly<Record<string, string>>
 /** Those that do not change while an answer is kept. */
 export function lastingHeaders(
   meta: Pick<AnswerMeta, 'position' | 'boundary' | 'generation' | 'exact' | 'gapFree' | 'truncated'> &
-    Partial<Pick<AnswerMeta, 'totals'>>,
+    Partial<Pick<AnswerMeta, 'totals' | 'removed'>>,
 ): ProvenanceHeaders {
   return {
     ...offsets('watershed-position', meta.position),
@@ -26,6 +26,7 @@ export function lastingHeaders(
     'watershed-exact': String(meta.exact),
     'watershed-gap-free': String(meta.gapFree),
     'watershed-truncated': String(meta.truncated),
+    ...(meta.removed ? { 'watershed-removed-before': meta.removed.before } : {}),
     ...totals(meta.totals ?? null),
   }
 }

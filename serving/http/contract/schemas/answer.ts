@@ -1,5 +1,6 @@
 /** A merged answer and its provenance. */
 import { z } from 'zod'
+import { type FixedGrain, GRAIN_MS } from '#core/grains.ts'
 import type { AnswerMeta } from '#serving/answers/answer-meta.ts'
 import { EXPLANATION } from './explanation.ts'
 import { moment, name, offset } from './scalars.ts'
@@ -50,6 +51,16 @@ const ANSWER_META = z.strictObject({
   countsFrom: COUNTS_FROM.nullable().describe(
     'Not null: raw events were removed by `keep.raw` before the view was defined, and it does not count them',
   ),
+  removed: z
+    .strictObject({
+      before: moment,
+      grain: z.enum(Object.keys(GRAIN_MS) as [FixedGrain, ...FixedGrain[]]).nullable(),
+      from: moment.nullable(),
+      to: moment.nullable(),
+      why: z.string(),
+    })
+    .nullable()
+    .describe('Not null: older detail was removed by `keep.panes`, and the answer is about `from` to `to` only'),
   ahead: z
     .array(z.strictObject({ partition: z.number().int(), position: offset, through: offset }))
     .describe('Partitions that were read during a flush: some keys already include events up to `through`'),
