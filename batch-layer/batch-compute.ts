@@ -1,6 +1,7 @@
 /** The computing part of a batch run: SQL from Parquet to Parquet. The protocol around it (run-batch.ts) knows no SQL. */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { keySlotSql } from '#core/key-slots.ts'
+import { type PaneHorizon, throughHorizonSql } from '#core/pane-horizon.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
@@ -23,8 +24,16 @@ export interface BatchCompute {
     states: readonly LakeFile[],
     writePath: string,
   ): Promise<number>
-  /** the states of the files in the range, merged: quickest with the largest file first */
-  merge(view: CompiledView, files: readonly StateFile[], writePath: string, range: StateRange): Promise<number>
+  /** the states of the files in the range, merged: quickest with the largest file first. Panes are those that the horizon leaves */
+  merge(
+    view: CompiledView,
+    files: readonly StateFile[],
+    writePath: string,
+    range: StateRange,
+    horizon: PaneHorizon,
+  ): Promise<number>
+  /** the states of a written file, with the panes that the horizon leaves; null: they are those of the file, and nothing was written */
+  settle(view: CompiledView, writtenPath: string, writePath: string, horizon: PaneHorizon): Promise<number | null>
   /** place in `ranges` → how many rows of the files are in that range; places without any may be absent */
   rowsIn(
     view: CompiledView,
@@ -95,18 +104,39 @@ export class DuckDbCompute implements BatchCompute {
     return this.#write(view, view.mergeSql(all), writePath)
   }
 
-  merge(view: CompiledView, files: readonly StateFile[], writePath: string, range: StateRange): Promise<number> {
+  merge(
+    view: CompiledView,
+    files: readonly StateFile[],
+    writePath: string,
+    range: StateRange,
+    horizon: PaneHorizon,
+  ): Promise<number> {
     const [first, ...later] = files as readonly [StateFile, ...StateFile[]]
     const rowsLater = later.reduce((sum, { rows }) => sum + rows, 0)
+    const left = (some: readonly StateFile[]): string =>
+      throughHorizonSql(horizon, statesWithin(view, some, range, this.#resolve))
     const states =
       first.rows > rowsLater && later.length > 0
-        ? mergeTouchedSql(
-            view,
-            statesWithin(view, [first], range, this.#resolve),
-            statesWithin(view, later, range, this.#resolve),
-          )
-        : view.mergeSql(statesWithin(view, files, range, this.#resolve))
+        ? mergeTouchedSql(view, left([first]), left(later), horizon)
+        : view.mergeSql(left(files))
     return this.#write(view, states, writePath)
+  }
+
+  async settle(
+    view: CompiledView,
+    writtenPath: string,
+    writePath: string,
+    horizon: PaneHorizon,
+  ): Promise<number | null> {
+    const written = readParquetSql([writtenPath])
+    const beforeMs = `${horizon.at(-1)!.beforeMs}::BIGINT`
+    const [found] = await this.#connection.rows<{ old: boolean | null }>(
+      `SELECT min(pane) < ${beforeMs} AS old FROM ${written}`,
+    )
+    if (found!.old !== true) return null
+    const old = throughHorizonSql(horizon, `(SELECT * FROM ${written} WHERE pane < ${beforeMs})`)
+    const select = `SELECT * FROM ${written} WHERE pane >= ${beforeMs} UNION ALL BY NAME (${view.mergeSql(old)})`
+    return this.#write(view, select, writePath)
   }
 
   async rowsIn(
@@ -260,13 +290,15 @@ function cutsSql(path: string, grainMs: number, rowsMax: number): string {
     SELECT min(start)::BIGINT AS first, max(n)::BIGINT AS most FROM placed GROUP BY part ORDER BY part`
 }
 
-/** Only states that new partials touch are merged; the others pass through. */
-function mergeTouchedSql(view: CompiledView, counted: string, added: string): string {
+/** Only states that new partials touch, or whose panes the horizon merges, are merged; the others pass through. */
+function mergeTouchedSql(view: CompiledView, counted: string, added: string, horizon: PaneHorizon): string {
   const keys = view.time.kind === 'panes' ? [quoteName('pane')] : keysOf(view)
   if (keys.length === 0) return view.mergeSql(`(SELECT * FROM ${counted} UNION ALL BY NAME SELECT * FROM ${added})`)
   const same = keys.map((key) => `counted.${key} IS NOT DISTINCT FROM touched.${key}`).join(' AND ')
   const touched = `(SELECT counted.* FROM ${counted} AS counted SEMI JOIN touched ON ${same})`
-  return `WITH touched AS MATERIALIZED (SELECT DISTINCT ${keys.join(', ')} FROM ${added})
+  const last = horizon.at(-1)
+  const merged = last && ` UNION SELECT DISTINCT pane FROM ${counted} WHERE pane < ${last.beforeMs}::BIGINT`
+  return `WITH touched AS MATERIALIZED (SELECT DISTINCT ${keys.join(', ')} FROM ${added}${merged ?? ''})
     SELECT counted.* FROM ${counted} AS counted ANTI JOIN touched ON ${same}
     UNION ALL BY NAME (${view.mergeSql(`(SELECT * FROM ${touched} UNION ALL BY NAME SELECT * FROM ${added})`)})`
 }

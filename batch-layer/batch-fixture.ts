@@ -15,6 +15,7 @@ import {
   sum,
   type ViewDefinition,
 } from '#core/definition.ts'
+import { NO_HORIZON, throughHorizonSql } from '#core/pane-horizon.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { StepHook, StepName } from '#core/steps.ts'
 import { keyNames } from '#core/view-time.ts'
@@ -111,6 +112,8 @@ export class BatchFixture {
   readonly #landed: SegmentManifest[] = []
   /** compression of events files that are landed; null: as earlier versions wrote them */
   eventsCodec: typeof EVENTS_CODEC | null = EVENTS_CODEC
+  /** from the event time of one offset to that of the next, ms; some are minutes late */
+  stepMs = 997
   /** the time of runs; segments are created at it, too, and their events arrive */
   nowMs = 1_700_000_000_000
 
@@ -257,9 +260,13 @@ export class BatchFixture {
     for (const view of this.dataset.views.values()) {
       const keys = keyNames(view)
       const columns = [...keys, ...view.measures.map(({ name }) => name)].map(quoteName).join(', ')
-      const states = `(SELECT * FROM ${readParquetSql(generation.views[view.name]!.files.map((file) => lake.resolve(file)))})`
+      const { files, horizon } = generation.views[view.name]!
+      const states = throughHorizonSql(
+        horizon ?? NO_HORIZON,
+        `(SELECT * FROM ${readParquetSql(files.map((file) => lake.resolve(file)))})`,
+      )
       const answered = `SELECT ${columns} FROM (${view.presentSql(`(${view.mergeSql(states)})`, keys)})`
-      const counted = `SELECT ${columns} FROM (${view.recountSql(rows)})`
+      const counted = `SELECT ${columns} FROM (${view.recountSql(rows, horizon)})`
       const wrong = await this.connection.rows(
         `(FROM (${answered}) EXCEPT ALL FROM (${counted})) UNION ALL (FROM (${counted}) EXCEPT ALL FROM (${answered})) LIMIT 5`,
       )
@@ -272,10 +279,10 @@ export class BatchFixture {
     const values: Record<string, string> = {
       _partition: `${partition}::INTEGER`,
       _offset: 'o',
-      _time: `(1700000000000 + o * 997 - (o % 13) * 60000)::BIGINT`,
+      _time: `(1700000000000 + o * ${this.stepMs} - (o % 13) * 60000)::BIGINT`,
       _arrival: `(1700000000000 + o * 1000)::BIGINT`,
       id: `o * ${PARTITIONS} + ${partition}`,
-      at: 'make_timestamp((1700000000000 + o * 997 - (o % 13) * 60000) * 1000)',
+      at: `make_timestamp((1700000000000 + o * ${this.stepMs} - (o % 13) * 60000) * 1000)`,
       country: `CASE WHEN o % 17 = 0 THEN NULL ELSE ['us', 'de', 'gb', 'xx'][1 + (o * o % 4)::INTEGER] END`,
       guests: '(o % 5)::INTEGER',
       member: `(o * 31 + ${partition}) % 700`,

@@ -1,11 +1,12 @@
 /**
- * Any order of landing, runs, crashes, rollbacks, compactions and removals, also of raw events: what is served is always the recount of
- * everything up to its boundary.
+ * Any order of landing, runs, crashes, rollbacks, compactions and removals, also of raw events and of panes: what is served is always the
+ * recount of everything up to its boundary, seen through the generation's horizon.
  */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import type { DatasetDefinition } from '#core/definition.ts'
 import type { StepName } from '#core/steps.ts'
-import { BatchFixture, crashAt, definition, PARTITIONS } from './batch-fixture.ts'
+import { definition as answers, BatchFixture, crashAt, PARTITIONS } from './batch-fixture.ts'
 import { compactSegments } from './compact.ts'
 import { rollback } from './rollback.ts'
 
@@ -15,6 +16,23 @@ type Act =
   | { readonly kind: 'rollback'; readonly back: number }
   | { readonly kind: 'compact'; readonly crash: boolean }
   | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'keep'; readonly panes: Panes }
+
+type Panes = NonNullable<NonNullable<DatasetDefinition['keep']>['panes']>
+
+const DAY = 86_400_000
+/** Events are dated over about two days, and arrive over as long as the waits take. */
+const POLICIES: readonly Panes[] = [
+  {},
+  { minute: '1d' },
+  { minute: '6h', hour: '1d', day: '2d' },
+  { minute: '12h', hour: '2d' },
+  { hour: '1d' },
+]
+const definition: DatasetDefinition = {
+  ...answers,
+  views: { ...answers.views, by_country: { ...answers.views.by_country!, time: ['minute', 'hour', 'day'] } },
+}
 
 const CRASHES: readonly StepName[] = [
   'batch:files-written',
@@ -43,7 +61,11 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('rollback' as const), back: fc.integer({ min: 0, max: 4 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('compact' as const), crash: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(60_000, 3_600_000) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(60_000, 3_600_000, DAY, 2 * DAY) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('keep' as const), panes: fc.constantFrom(...POLICIES) }) },
 )
 
 async function perform(batch: BatchFixture, next: Act): Promise<void> {
@@ -52,9 +74,11 @@ async function perform(batch: BatchFixture, next: Act): Promise<void> {
   }
   if (next.kind === 'land') await batch.land(next.partition, next.rows, next.deadLetters)
   else if (next.kind === 'wait') batch.nowMs += next.ms
+  else if (next.kind === 'keep') await batch.redefine({ ...definition, keep: { raw: '5s', panes: next.panes } })
   else if (next.kind === 'run') {
     const step = next.crash ? crashAt(next.crash) : undefined
-    await batch.run({ mode: next.mode, keepGenerations: 3, step, lake: await batch.openLake(step) }).catch(crashed)
+    const lake = await batch.openLake(step)
+    await batch.run({ mode: next.mode, keepGenerations: 3, step, lake, stateFileBytes: 600 }).catch(crashed)
   } else if (next.kind === 'compact') {
     const step = next.crash ? crashAt('compact:committed') : undefined
     const { lake, engine } = batch
@@ -71,7 +95,8 @@ async function perform(batch: BatchFixture, next: Act): Promise<void> {
 it('whatever happens in whatever order, the generation that is served is the recount', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(act, { minLength: 6, maxLength: 16 }), async (acts) => {
-      const batch = await BatchFixture.open({ ...definition, keep: { raw: '5s' } })
+      const batch = await BatchFixture.open({ ...definition, keep: { raw: '5s', panes: POLICIES[2]! } })
+      batch.stepMs = 500_000
       try {
         for (const next of acts) {
           await perform(batch, next)

@@ -103,6 +103,10 @@ export class GroupedCompute implements BatchCompute {
     return this.#own.merge(...of)
   }
 
+  settle(...of: Parameters<BatchCompute['settle']>): ReturnType<BatchCompute['settle']> {
+    return this.#own.settle(...of)
+  }
+
   rowsIn(...of: Parameters<BatchCompute['rowsIn']>): ReturnType<BatchCompute['rowsIn']> {
     return this.#own.rowsIn(...of)
   }

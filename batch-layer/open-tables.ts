@@ -6,10 +6,11 @@
  */
 import { createHash } from 'node:crypto'
 import type { CompiledDataset, CompiledView, SqlColumn } from '#core/compiled.ts'
+import { horizonWithin, NO_HORIZON, type PaneHorizon, type PaneLevel, throughHorizonSql } from '#core/pane-horizon.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { keyNames } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import type { GenerationManifest, StateFile } from '#storage/lake/generation-manifest.ts'
+import type { GenerationManifest, StateFile, ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { randomName } from '#storage/lake/local/durable-files.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
@@ -26,6 +27,7 @@ import { DeltaLog, type TableFile, type TableState } from '#storage/tables/delta
 import { deltaSchema, storableType } from '#storage/tables/delta-schema.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { statesWithin } from './batch-compute.ts'
+import { joinedRanges } from './pane-ranges.ts'
 import { ORPHAN_GRACE_MS, READERS_GRACE_MS } from './retention.ts'
 import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
@@ -165,7 +167,7 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
   const log = new DeltaLog(lake.tables(), folder, connection)
   const before = await log.read()
   const there = new Map([...before.files.values()].map((file) => [file.source, file]))
-  const parts = partsOf(view, states.files)
+  const parts = partsOf(view, states)
   const lacking = parts.find(({ source }) => !there.has(source))
   const schema =
     lacking === undefined ? before.schema! : deltaSchema((await presentedPart(options, view, lacking)).columns)
@@ -191,19 +193,30 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
 interface TablePart {
   readonly files: readonly StateFile[]
   readonly range: StateRange
+  /** what it leaves is presented */
+  readonly horizon: PaneHorizon
   readonly source: string
 }
 
-/** One for each range; files of all keys, which a run added, are part of each. */
-function partsOf(view: CompiledView, files: readonly StateFile[]): TablePart[] {
-  const ranges = rangesOf(files)
+/** One for each range; files of all keys, which a run added, are part of each. Panes that were merged are in one part. */
+function partsOf(view: CompiledView, { files, horizon: whole = NO_HORIZON }: ViewStates): TablePart[] {
   const isCut = files.some(isOfSlots)
-  return ranges.flatMap((range) => {
+  return joinedRanges(rangesOf(files), whole).flatMap(({ range }) => {
     if (isCut && isSameRange(range, ALL_STATES)) return []
     const own = filesWithin(files, range)
+    const horizon = horizonWithin(whole, range)
     const made = [own.map(({ sha256 }) => sha256), isCut ? range : null, view.hash, presentedSql(view, 'states')]
-    return { files: own, range, source: createHash('sha256').update(JSON.stringify(made)).digest('hex') }
+    const left = horizon.length === 0 ? [] : [range, horizon.map((level) => whereItEnds(level, range))]
+    const source = createHash('sha256')
+      .update(JSON.stringify([...made, ...left]))
+      .digest('hex')
+    return { files: own, range, horizon, source }
   })
+}
+
+/** A level that ends behind the range leaves the same of it, however far it has come. */
+function whereItEnds({ grain, beforeMs }: PaneLevel, range: StateRange): readonly unknown[] {
+  return beforeMs >= (range.beforeMs ?? Infinity) ? [grain] : [grain, beforeMs]
 }
 
 function presentedSql(view: CompiledView, states: string): string {
@@ -213,10 +226,13 @@ function presentedSql(view: CompiledView, states: string): string {
 async function presentedPart(
   { lake, connection }: OpenTablesOptions,
   view: CompiledView,
-  { files, range }: TablePart,
+  { files, range, horizon }: TablePart,
 ): Promise<Storable> {
   await lake.check(files)
-  const states = statesWithin(view, files, range, (file) => lake.resolve(file))
+  const states = throughHorizonSql(
+    horizon,
+    statesWithin(view, files, range, (file) => lake.resolve(file)),
+  )
   return storable(connection, presentedSql(view, states))
 }
 

@@ -15,6 +15,7 @@ test('a segment that closes while the chains are read is not counted before the 
     mode: 'full',
     logIdentity: 'log-1',
     base: null,
+    clockMs: 0,
     closed: [chain(segment(0, 10))],
     compacted: [chain(segment(0, 10), segment(10, 20))],
   })

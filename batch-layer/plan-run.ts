@@ -5,7 +5,8 @@
 import type { CompiledDataset } from '#core/compiled.ts'
 import { sumByColumn } from '#core/conversion-failures.ts'
 import type { Offset } from '#core/offsets.ts'
-import type { GenerationManifest, StateFile } from '#storage/lake/generation-manifest.ts'
+import type { PaneHorizon } from '#core/pane-horizon.ts'
+import type { GenerationManifest, PaneAges, StateFile } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
@@ -16,6 +17,7 @@ import {
   type UncountedBefore,
   unconvertedOf,
 } from '#storage/lake/segment-manifest.ts'
+import { agesOf, hasSameHorizons, keepsPanes, paneHorizons } from './pane-horizons.ts'
 import { assertCountsAsMuch, sinceOfAll, summariesOf, summarizedFiles } from './uncounted.ts'
 
 export type BatchMode = 'full' | 'incremental'
@@ -42,6 +44,10 @@ export interface RunPlan {
   readonly floor?: readonly Offset[]
   /** view → by partition, what it does not count; only views that do not count everything */
   readonly since: ReadonlyMap<string, readonly UncountedBefore[]>
+  /** view → what is left of its old panes; only views of which some were merged or removed */
+  readonly horizons: ReadonlyMap<string, PaneHorizon>
+  /** what the runs after it need to tell what is old; absent where nothing gets old */
+  readonly ages?: PaneAges
   /** false: the base has counted the same segments with the same views */
   readonly changed: boolean
 }
@@ -58,6 +64,8 @@ export interface PlanInput {
   readonly compacted: readonly SegmentChain[]
   /** changed views may count from the first raw event that is kept */
   readonly fromKept?: boolean
+  /** when the run began, epoch ms */
+  readonly clockMs: number
 }
 
 export interface LakePlanInput extends Omit<PlanInput, 'closed' | 'compacted'> {
@@ -68,7 +76,8 @@ export interface LakePlanInput extends Omit<PlanInput, 'closed' | 'compacted'> {
 /** Plans a run with as few of the lake's segments as it needs: those since the base, if every view is extended. @throws LakeError as planRun */
 export async function planFromLake({ lake, partitions, ...input }: LakePlanInput): Promise<RunPlan> {
   const { base, mode, dataset } = input
-  if (base !== null && mode === 'incremental') {
+  const isAged = !keepsPanes(dataset) || base?.ages !== undefined
+  if (base !== null && mode === 'incremental' && isAged) {
     const newer = await lake.bothChains(partitions, { after: base.boundary })
     const since = segmentsSince(base, newer.closed)
     const names = [...dataset.views.keys()]
@@ -80,7 +89,7 @@ export async function planFromLake({ lake, partitions, ...input }: LakePlanInput
 /** @throws LakeError 'log-mismatch' when segments or the base generation do not belong together; 'raw-removed' if a changed view would count less */
 export function planRun(input: PlanInput): RunPlan {
   assertOneLog(input)
-  const { dataset, base, closed, compacted } = input
+  const { dataset, base, closed, compacted, clockMs } = input
   const mode = base === null ? 'full' : input.mode
   const boundary = closed.map((chain) => chain.end)
   // The two chains are read one after the other: segments that closed in between are after the boundary and not part of this run.
@@ -102,6 +111,9 @@ export function planRun(input: PlanInput): RunPlan {
     if (merge === null && !input.fromKept) assertCountsAsMuch(view, lacks, base, summaries)
     if (lacks !== undefined) uncounted.set(name, lacks)
   }
+  const ages = keepsPanes(dataset) ? agesOf(dataset, base, isWhole ? all : since, { isWhole, clockMs }) : null
+  const isRecounted = (view: string): boolean => views.get(view)!.kind === 'recount'
+  const horizons = paneHorizons({ dataset, base, ages, clockMs, isRecounted })
   const read = mode === 'full' ? all : since
   return {
     mode,
@@ -113,7 +125,14 @@ export function planRun(input: PlanInput): RunPlan {
     views,
     since: uncounted,
     ...(removes && { floor: boundary.map((_, partition) => floor[partition] ?? 0) }),
-    changed: base === null || since.length > 0 || boundary.length !== base.boundary.length || !sameViews(dataset, base),
+    horizons,
+    ...(ages && { ages }),
+    changed:
+      base === null ||
+      since.length > 0 ||
+      boundary.length !== base.boundary.length ||
+      !sameViews(dataset, base) ||
+      !hasSameHorizons(dataset, horizons, base),
   }
 }
 

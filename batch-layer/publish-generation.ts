@@ -94,7 +94,12 @@ async function writeViews(
     }
     const states: Record<string, ViewStates> = {}
     for (const [name, files] of pending)
-      states[name] = { hash: dataset.views.get(name)!.hash, files: await Promise.all(files), ...sinceIn(plan, name) }
+      states[name] = {
+        hash: dataset.views.get(name)!.hash,
+        files: await Promise.all(files),
+        ...sinceIn(plan, name),
+        ...horizonIn(plan, name),
+      }
     return states
   } finally {
     await Promise.allSettled([...pending.values()].flat())
@@ -104,6 +109,18 @@ async function writeViews(
 function sinceIn({ since }: RunPlan, view: string): Pick<ViewStates, 'since'> {
   const lacks = since.get(view)
   return lacks === undefined ? {} : { since: lacks }
+}
+
+function horizonIn({ horizons }: RunPlan, view: string): Pick<ViewStates, 'horizon'> {
+  const horizon = horizons.get(view)
+  return horizon === undefined ? {} : { horizon }
+}
+
+/** The lowest that has all members: earlier versions, which would give answers without them, refuse it. */
+function formatOf(views: ViewFiles, { ages }: RunPlan): GenerationManifest['format'] {
+  const all = Object.values(views)
+  if (ages !== undefined || all.some(({ horizon }) => horizon !== undefined)) return 6
+  return all.some(({ files }) => files.some(isOfSlots)) ? 5 : 4
 }
 
 async function writeDictionaries(
@@ -153,7 +170,7 @@ function describeGeneration(
   finishedAtMs: number,
 ): GenerationManifest {
   return {
-    format: Object.values(views).some(({ files }) => files.some(isOfSlots)) ? 5 : 4,
+    format: formatOf(views, plan),
     dataset: dataset.name,
     id,
     log: logIdentity,
@@ -164,6 +181,7 @@ function describeGeneration(
     ...keptDefinition(dataset),
     ...(plan.floor && { floor: plan.floor }),
     views,
+    ...(plan.ages && { ages: plan.ages }),
     dictionaries,
     ...plan.totals,
     startedAtMs,

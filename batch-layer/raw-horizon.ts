@@ -19,10 +19,6 @@ export function arrivedMs({ last, createdAtMs }: Pick<SegmentManifest, 'last' | 
 /**
  * Before this time, epoch ms, raw events are past their horizon; null: it is not known of any yet.
  *
- * The present is the newest arrival that is not in the future of `clockMs`. If nothing arrived in the day before it, the clock may have
- * jumped: then the day counts from the arrival before the jump, until events of a whole day have followed it. A dataset that gets no
- * events does not age.
- *
  * @param keptMs how long raw events are kept
  * @example
  * // Arrivals on day 0, 1, 2 and, by a clock that jumped, 400: the present is day 3.
@@ -33,11 +29,28 @@ export function horizonMs(
   keptMs: number,
   clockMs: number,
 ): number | null {
-  const confirmedMs = Math.min(CONFIRMED_MS, keptMs)
+  const present = presentMs(segments, clockMs, Math.min(CONFIRMED_MS, keptMs))
+  return present === null ? null : present - keptMs
+}
+
+/**
+ * The present by the log's clock, epoch ms; null: it is not known yet.
+ *
+ * It is the newest arrival that is not in the future of `clockMs`. If nothing arrived in the day before it, the clock may have
+ * jumped: then the day counts from the arrival before the jump, until events of a whole day have followed it. A dataset that gets no
+ * events does not age.
+ *
+ * @param confirmedMs how long arrivals must have followed a jump
+ */
+export function presentMs(
+  segments: readonly Pick<SegmentManifest, 'last' | 'createdAtMs'>[],
+  clockMs: number,
+  confirmedMs = CONFIRMED_MS,
+): number | null {
   const newest = newestOf(segments, clockMs)
   if (newest === null) return null
   const before = newestOf(segments, newest - confirmedMs)
-  return before === null ? null : Math.min(newest, before + confirmedMs) - keptMs
+  return before === null ? null : Math.min(newest, before + confirmedMs)
 }
 
 /** The newest arrival up to a time. */

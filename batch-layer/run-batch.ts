@@ -93,7 +93,8 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   // Another worker can have detected an added partition before this one, and published a generation that includes it.
   const partitions = Math.max(options.partitions, base?.boundary.length ?? 0)
   const { mode, fromKept } = options
-  const plan = await planFromLake({ lake, partitions, dataset, mode, logIdentity, base, fromKept })
+  const wanted = { lake, partitions, dataset, mode, logIdentity, base, fromKept, clockMs: startedAtMs }
+  const plan = await planFromLake(wanted)
   const connection = await engine.connect()
   const stop = (): void => connection.stop()
   signal?.addEventListener('abort', stop)

@@ -101,6 +101,10 @@ export class TrinoCompute implements BatchCompute {
     return this.#options.own.merge(...of)
   }
 
+  settle(...of: Parameters<BatchCompute['settle']>): ReturnType<BatchCompute['settle']> {
+    return this.#options.own.settle(...of)
+  }
+
   rowsIn(...of: Parameters<BatchCompute['rowsIn']>): ReturnType<BatchCompute['rowsIn']> {
     return this.#options.own.rowsIn(...of)
   }

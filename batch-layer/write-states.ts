@@ -4,11 +4,13 @@
  * states have keys of all ranges, they are gathered in files of all keys first, and distributed when these have become large.
  */
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { horizonWithin, NO_HORIZON, type PaneHorizon } from '#core/pane-horizon.ts'
 import { RANGE_FILES_MAX, type StateFile, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { ALL_STATES, isOfSlots, isSameRange, rangeOf, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
 import type { BatchCompute } from './batch-compute.ts'
+import { finestLeft, isToMerge, joinedRanges, withoutRemoved } from './pane-ranges.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
 
 export interface StatesWriting {
@@ -40,7 +42,24 @@ async function recount(
   signal?.throwIfAborted()
   const draft = await staged.stageFile('states', view.name)
   const rows = await compute.recount(view, plan.all, kept, draft.writePath)
-  return finishWhole(writing, view, draft, rows, ALL_STATES, 1)
+  const horizon = plan.horizons.get(view.name) ?? NO_HORIZON
+  const settled = horizon.length === 0 ? null : await settle(writing, view, draft, horizon)
+  const { file, rows: left } = settled ?? { file: draft, rows }
+  return finishWhole(writing, view, file, left, { range: ALL_STATES, ranges: 1, horizon })
+}
+
+/** What the horizon leaves of a draft, in its place; null: all of it. */
+async function settle(
+  { compute, staged, signal }: StatesWriting,
+  view: CompiledView,
+  draft: StagedFile,
+  horizon: PaneHorizon,
+): Promise<{ readonly file: StagedFile; readonly rows: number } | null> {
+  signal?.throwIfAborted()
+  const file = await staged.stageFile('states', view.name)
+  const rows = await compute.settle(view, draft.writePath, file.writePath, horizon)
+  await (rows === null ? file : draft).discard()
+  return rows === null ? null : { file, rows }
 }
 
 async function extend(
@@ -55,23 +74,40 @@ async function extend(
 async function extendRanges(
   writing: StatesWriting,
   view: CompiledView,
-  base: readonly StateFile[],
+  all: readonly StateFile[],
   added: readonly StateFile[],
 ): Promise<PendingFile[]> {
-  const { lake, compute, signal } = writing
+  const { lake, plan, compute, signal } = writing
+  const horizon = plan.horizons.get(view.name) ?? NO_HORIZON
+  const base = withoutRemoved(all, horizon)
   const ranges = rangesOf(base)
   await lake.check(added)
   signal?.throwIfAborted()
   const rowsIn = added.length === 0 ? new Map<number, number>() : await compute.rowsIn(view, added, ranges)
   const rowsAdded = sum([...rowsIn.values()])
   const bytesAdded = sum(added.map(({ bytes }) => bytes))
+  const filesOf = (range: StateRange): StateFile[] => base.filter((file) => isSameRange(rangeOf(file), range))
+  const rowsOf = (range: StateRange): number => rowsIn.get(ranges.indexOf(range)) ?? 0
   const files: PendingFile[] = []
-  for (const [place, range] of ranges.entries()) {
-    const own = base.filter((file) => isSameRange(rangeOf(file), range))
-    const rows = rowsIn.get(place) ?? 0
-    const { kept, merged } = rows === 0 ? { kept: own, merged: [] } : extendPlan(own, (bytesAdded * rows) / rowsAdded)
-    for (const file of kept) files.push(pending(writing.staged.refer('states', view.name, file)))
-    if (rows > 0) files.push(...(await merge(writing, view, [...merged, ...added], range, kept.length > 0, ranges)))
+  for (const joined of joinedRanges(ranges, horizon)) {
+    const own = joined.ranges.flatMap(filesOf)
+    if (isToMerge(own, joined.range, horizon)) {
+      const more = joined.ranges.some((range) => rowsOf(range) > 0) ? added : []
+      const place = { range: joined.range, ranges: ranges.length, horizon }
+      files.push(...(await merge(writing, view, [...own, ...more], place, false)))
+      continue
+    }
+    // Panes that would lie across ranges are merged once all of these are.
+    const place = { ranges: ranges.length, horizon: joined.ranges.length === 1 ? horizon : removedOnly(horizon) }
+    for (const range of joined.ranges) {
+      const rows = rowsOf(range)
+      const there = filesOf(range)
+      const { kept, merged } =
+        rows === 0 ? { kept: there, merged: [] } : extendPlan(there, (bytesAdded * rows) / rowsAdded)
+      for (const file of kept) files.push(pending(writing.staged.refer('states', view.name, file)))
+      if (rows > 0)
+        files.push(...(await merge(writing, view, [...merged, ...added], { ...place, range }, kept.length > 0)))
+    }
   }
   return files
 }
@@ -90,23 +126,38 @@ async function extendKeys(
   const { kept, merged } = added.length === 0 ? { kept: whole, merged: [] } : extendPlan(whole, bytesAdded)
   const files = [...cut, ...kept].map((file) => pending(writing.staged.refer('states', view.name, file)))
   if (added.length === 0) return files
-  return [...files, ...(await merge(writing, view, [...merged, ...added], ALL_STATES, true, [ALL_STATES]))]
+  const place = { range: ALL_STATES, ranges: 1, horizon: NO_HORIZON }
+  return [...files, ...(await merge(writing, view, [...merged, ...added], place, true))]
+}
+
+/** Where states are written. */
+interface StatesPlace {
+  readonly range: StateRange
+  /** how many ranges the view has */
+  readonly ranges: number
+  /** what it leaves is written */
+  readonly horizon: PaneHorizon
 }
 
 async function merge(
   writing: StatesWriting,
   view: CompiledView,
   merged: readonly StateFile[],
-  range: StateRange,
+  place: StatesPlace,
   isPart: boolean,
-  ranges: readonly StateRange[],
 ): Promise<PendingFile[]> {
   const { lake, compute, staged, signal } = writing
   await lake.check(merged)
   signal?.throwIfAborted()
   const draft = await staged.stageFile('states', view.name)
-  const rows = await compute.merge(view, merged, draft.writePath, range)
-  return isPart ? [finish(draft, rows, range)] : finishWhole(writing, view, draft, rows, range, ranges.length)
+  const rows = await compute.merge(
+    view,
+    merged,
+    draft.writePath,
+    place.range,
+    horizonWithin(place.horizon, place.range),
+  )
+  return isPart ? [finish(draft, rows, place)] : finishWhole(writing, view, draft, rows, place)
 }
 
 /** All states of a range: as one file, or cut if there are too many. */
@@ -115,13 +166,12 @@ async function finishWhole(
   view: CompiledView,
   draft: StagedFile,
   rows: number,
-  range: StateRange,
-  ranges: number,
+  place: StatesPlace,
 ): Promise<PendingFile[]> {
   const { compute, staged, stateFileBytes, signal } = writing
-  const parts = await compute.parts(view, draft.writePath, stateFileBytes, range)
-  if (parts.length < 2 || (ranges + parts.length) * RANGE_FILES_MAX > VIEW_FILES_MAX)
-    return [finish(draft, rows, range)]
+  const parts = await compute.parts(view, draft.writePath, stateFileBytes, place.range)
+  if (parts.length < 2 || (place.ranges + parts.length) * RANGE_FILES_MAX > VIEW_FILES_MAX)
+    return [finish(draft, rows, place)]
   const slices: { readonly range: StateRange; readonly draft: StagedFile }[] = []
   for (const part of parts) slices.push({ range: part, draft: await staged.stageFile('states', view.name) })
   const scratch = await staged.stageFile('states', view.name)
@@ -130,11 +180,17 @@ async function finishWhole(
   const rowsOf = await compute.cut(view, draft.writePath, written, scratch.writePath)
   await scratch.discard()
   await draft.discard()
-  return slices.map((slice, place) => finish(slice.draft, rowsOf[place]!, slice.range))
+  return slices.map((slice, at) => finish(slice.draft, rowsOf[at]!, { ...place, range: slice.range }))
 }
 
-function finish(staged: StagedFile, rows: number, range: StateRange): PendingFile {
-  return pending(staged.finish(rows).then((file) => (isSameRange(range, ALL_STATES) ? file : { ...file, range })))
+function finish(staged: StagedFile, rows: number, { range, horizon }: StatesPlace): PendingFile {
+  const grain = finestLeft(range, horizon)
+  const what = { ...(!isSameRange(range, ALL_STATES) && { range }), ...(grain !== undefined && { grain }) }
+  return pending(staged.finish(rows).then((file) => ({ ...file, ...what })))
+}
+
+function removedOnly(horizon: PaneHorizon): PaneHorizon {
+  return horizon.filter(({ grain }) => grain === null)
 }
 
 /** Its failure is seen by who waits for all of them. */

@@ -17,7 +17,7 @@ import { derivedReasonSql } from './derived-reasons.ts'
 import type { SqlDialect } from './dialect.ts'
 import { durationMs } from './grains.ts'
 import { compileGrouping } from './groupings/compile-grouping.ts'
-import { rawKeptMs } from './kept-times.ts'
+import { keptPanesOf, panesKept, rawKeptMs, whyTooShort } from './kept-times.ts'
 import { compileDashboard } from './panels/compile-dashboard.ts'
 import { decides } from './read-columns.ts'
 import { compileSeries } from './series/compile-series.ts'
@@ -99,6 +99,11 @@ async function compileChecked(definition: DatasetDefinition, dialect: SqlDialect
     })
     if (compiled) views.set(name, compiled)
   }
+  const kept = panesKept(definition)
+  for (const { name, time } of views.values()) {
+    const problem = whyTooShort(time, kept)
+    if (problem !== null) problems.push(`view '${name}': ${problem}`)
+  }
   const series = await compileAllSeries(definition, views, dialect, problems)
   const groupings = await compileAllGroupings(definition, views, dialect, problems)
   // Problems of views and series are reported alone: what a panel names may be missing because of them.
@@ -137,6 +142,7 @@ async function compileChecked(definition: DatasetDefinition, dialect: SqlDialect
     rowColumns,
     keepsRaw: (definition.raw ?? 'keep') === 'keep',
     rawKeptMs: rawKeptMs(definition),
+    keptPanes: new Map([...views.values()].map(({ name, time }) => [name, keptPanesOf(time, kept)])),
     tables: definition.tables ?? 'none',
     views,
     sources: definition.sources ?? [],
@@ -285,6 +291,7 @@ function checkDataset(definition: DatasetDefinition, problems: string[]): void {
   problems.push(...sinkProblems(definition.sinks ?? [], answered))
   const { lateAfter } = definition
   if (lateAfter !== undefined) problems.push(...durationProblem('lateAfter', lateAfter))
+  panesKept(definition, problems)
   const isTimeKnown = ofColumns.get(definition.time)?.length === 0
   for (const read of [rawKeptMs, ...(isTimeKnown ? [acceptedTimes] : [])])
     try {

@@ -12,7 +12,7 @@ import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
 import type { DatasetDefinition, MeasureKind, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
 import type { FixedGrain, Grain } from './grains.ts'
-import type { PaneHorizon } from './pane-horizon.ts'
+import type { KeptPanes, PaneHorizon } from './pane-horizon.ts'
 import type { Dashboard } from './panels/panel.ts'
 import type { Recurrence } from './series/recurrence.ts'
 import type { SinkDefinition } from './sink-definition.ts'
@@ -252,6 +252,8 @@ export interface CompiledDataset {
   readonly keepsRaw: boolean
   /** how long raw events are kept after they arrived; null: forever */
   readonly rawKeptMs: number | null
+  /** view → what becomes of its panes as they get old */
+  readonly keptPanes: ReadonlyMap<string, readonly KeptPanes[]>
   /** which tables other programs read */
   readonly tables: 'none' | 'delta'
   readonly views: ReadonlyMap<string, CompiledView>

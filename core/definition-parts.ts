@@ -1,6 +1,6 @@
 /** The parts of a dataset file: what a definition may have, before its names are checked against each other. */
 import type { LIST_TYPES, ON_ERROR, RAW, SCALAR_TYPES, TABLES, TIME_UNITS } from './column-types.ts'
-import type { Grain } from './grains.ts'
+import type { FixedGrain, Grain } from './grains.ts'
 import type { PanelDefinition } from './panel-definition.ts'
 import type { SinkDefinition } from './sink-definition.ts'
 import type { SourceDefinition } from './source-definition.ts'
@@ -257,6 +257,14 @@ export interface KeepDefinition {
    * as states; default 'forever'
    */
   readonly raw?: Duration | 'forever'
+  /**
+   * panes of views, by their grain: those that began longer ago are merged into panes of the view's next coarser grain, and removed where the
+   * view has none (or keeps it no longer, or has a window); a grain that is not named is kept forever
+   *
+   * @example
+   * keep: { panes: { minute: '7d', hour: '365d' } } // a view of minutes, hours and days: minutes for a week, hours for a year, days forever
+   */
+  readonly panes?: { readonly [Grain in FixedGrain]?: Duration | 'forever' }
 }
 
 export interface DatasetDefinition<Column extends string = string> {

@@ -134,7 +134,7 @@ export const datasetSchema = z.strictObject({
   lateAfter: text.optional(),
   accept: z.strictObject({ from: text.optional(), until: text.optional() }).optional(),
   raw: text.optional(),
-  keep: z.strictObject({ raw: text.optional(), panes: z.unknown().optional() }).optional(),
+  keep: z.strictObject({ raw: text.optional(), panes: z.record(z.string(), text).optional() }).optional(),
   tables: text.optional(),
   columns: z.record(text, column),
   views: z.record(text, view),

@@ -8,6 +8,7 @@
  */
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
+import { type PaneHorizon, throughHorizonSql } from '#core/pane-horizon.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { keyNames } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -48,6 +49,8 @@ function givenFrom({ name, hash }: CompiledView, { partials, rows, end }: Segmen
 export interface GivenSides extends ViewSides {
   /** relation of the typed rows that are recounted */
   readonly rows: string
+  /** what is left of the view's old panes, on all sides */
+  readonly horizon: PaneHorizon
   /** the condition on presented rows that both sides meet already */
   readonly within: string
   readonly given: readonly LakeFile[]
@@ -59,20 +62,20 @@ export async function compareWithGiven(
   connection: EngineConnection,
   view: CompiledView,
   lake: Pick<Lake, 'resolve' | 'check'>,
-  { merged, recounted, rows, within, given, lost }: GivenSides,
+  { merged, recounted, rows, horizon, within, given, lost }: GivenSides,
 ): Promise<ViewComparison> {
   await lake.check(given)
   const folded = quoteName(`verify_f_${view.name}`)
   try {
     await connection.run(`CREATE OR REPLACE TEMP TABLE ${folded} AS ${view.partialSql(rows)}`)
-    const foldedRows = rowsWithin({ sql: presented(view, folded) }, within)
+    const foldedRows = rowsWithin({ sql: presented(view, throughHorizonSql(horizon, folded)) }, within)
     const alone = await compareView(connection, view, { merged: foldedRows, recounted })
     if (lost !== null) return alone
     const kept = readParquetSql(given.map((file) => lake.resolve(file)))
     const all = `(SELECT * FROM ${kept} UNION ALL BY NAME SELECT * FROM ${folded})`
     const whole = await compareView(connection, view, {
       merged,
-      recounted: rowsWithin({ sql: withBounds(view, presented(view, all)) }, within),
+      recounted: rowsWithin({ sql: withBounds(view, presented(view, throughHorizonSql(horizon, all))) }, within),
     })
     return {
       ...whole,

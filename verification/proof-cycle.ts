@@ -22,15 +22,18 @@ export interface CyclePlace {
  * nextSlice({ nights: 2, done: 1, comparedBeforeMs: 10 }, segments) // { panes: { fromMs: 10 }, keys: { index: 1, of: 2 } }
  * ```
  * @param segments all of the dataset, in any order
+ * @param alignMs slices begin and end with multiples of this: with panes, also where these are merged between two slices
  */
 export function nextSlice(
   { nights, done, comparedBeforeMs }: CyclePlace,
   segments: readonly PlacedSegment[],
+  alignMs = 1,
 ): Pick<Slice, 'panes' | 'keys'> {
   const from = comparedBeforeMs === null ? {} : { fromMs: comparedBeforeMs }
   const keys = { index: done, of: nights }
   if (done === nights - 1) return { panes: from, keys }
-  const beforeMs = endOfShare(comparedBeforeMs ?? BEGINNING_MS, segments, nights - done)
+  const endMs = endOfShare(comparedBeforeMs ?? BEGINNING_MS, segments, nights - done)
+  const beforeMs = endMs === BEGINNING_MS ? endMs : Math.ceil(endMs / alignMs) * alignMs
   return { panes: { ...from, beforeMs }, keys }
 }
 

@@ -6,6 +6,7 @@
  */
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
+import type { PaneHorizon } from '#core/pane-horizon.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import type { StateRange } from '#storage/lake/state-ranges.ts'
@@ -25,7 +26,9 @@ export interface MergedSnapshot {
   readonly positions: readonly RawPosition[]
   /** by partition, the first offset that the merged rows of the view count: those before it were removed before it was defined */
   countedFrom(view: CompiledView): readonly Offset[]
-  /** relation with the view's pane, dimensions and presented measures, at the finest grain, of all layers together */
+  /** what is left of the view's old panes */
+  horizon(view: CompiledView): PaneHorizon
+  /** relation with the view's pane, dimensions and presented measures, at the finest grain that the horizon leaves, of all layers together */
   merged(view: CompiledView): Relation
 }
 
@@ -98,7 +101,8 @@ async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Pro
       parts.onView?.(view.name, views.length, parts.dataset.views.size)
       const rows = raw.relationFor(view)
       const within = slice === null ? 'true' : withinSql(view, slice)
-      const recounted = rowsWithin({ sql: `(${view.recountSql(rows)})` }, within)
+      const horizon = snapshot.horizon(view)
+      const recounted = rowsWithin({ sql: `(${view.recountSql(rows, horizon)})` }, within)
       const sides = { merged: rowsWithin(snapshot.merged(view), within), recounted }
       const given = givenFiles(view, raw.summaries)
       const lost = lostStates(view, raw.summaries, snapshot.countedFrom(view))
@@ -106,7 +110,7 @@ async function verifyOnce(parts: VerifyParts, connection: EngineConnection): Pro
       views.push(
         given.length === 0 && lost === null
           ? await compareView(connection, view, sides)
-          : await compareWithGiven(connection, view, parts.lake, { ...sides, rows, within, given, lost }),
+          : await compareWithGiven(connection, view, parts.lake, { ...sides, rows, horizon, within, given, lost }),
       )
     }
     const problems = [...countProblems(raw.counts), ...viewProblems(views)]

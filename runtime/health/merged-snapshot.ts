@@ -1,5 +1,6 @@
 /** A snapshot of the serving tier at the finest grain, which verify compares with the recount. */
 import type { CompiledView } from '#core/compiled.ts'
+import { NO_HORIZON, type PaneHorizon, throughHorizonSql } from '#core/pane-horizon.ts'
 import { keyNames } from '#core/view-time.ts'
 import { uncountedOf } from '#serving/answers/counts-from.ts'
 import { BoundValues, stateFiles, statesSql } from '#serving/answers/merged-sql.ts'
@@ -21,12 +22,18 @@ export async function mergedSnapshot(served: ServedDataset, panes: StateRange = 
     generation: snapshot.generation?.id ?? null,
     positions: snapshot.partitions,
     countedFrom: (view: CompiledView) => uncountedOf(view, snapshot).map((lacks) => lacks?.offset ?? 0),
+    horizon: (view: CompiledView) => horizonOf(view, snapshot),
     merged: (view: CompiledView) => {
       const bound = new BoundValues()
-      const merged = view.mergeSql(statesSql(view, snapshot, served.lake, bound, null, panes))
+      const states = statesSql(view, snapshot, served.lake, bound, null, panes)
+      const merged = view.mergeSql(throughHorizonSql(horizonOf(view, snapshot), states))
       return { sql: `(${view.presentSql(`(${merged})`, keyNames(view))})`, parameters: bound.parameters }
     },
   }
+}
+
+function horizonOf({ name }: CompiledView, { generation }: Snapshot): PaneHorizon {
+  return generation?.views[name]?.horizon ?? NO_HORIZON
 }
 
 async function wholeSnapshot(served: ServedDataset): Promise<Snapshot> {

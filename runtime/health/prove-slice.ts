@@ -1,6 +1,8 @@
 /** Proves the next slice of a dataset's history: one process at a time, each slice after the one that was recorded last. */
 import { createHash } from 'node:crypto'
+import { GRAIN_MS } from '#core/grains.ts'
 import { engineVersion } from '#storage/engine/duckdb-engine.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { VerificationRecord } from '#storage/lake/verification-record.ts'
 import { nextSlice } from '#verification/proof-cycle.ts'
@@ -16,7 +18,7 @@ export async function withNextSlice<T>(
   {
     lake,
     dataset,
-  }: Pick<OpenDataset, 'dataset'> & { readonly lake: Pick<Lake, 'chains' | 'verification' | 'tryLock'> },
+  }: Pick<OpenDataset, 'dataset'> & { readonly lake: Pick<Lake, 'chains' | 'verification' | 'tryLock' | 'current'> },
   nights: number,
   work: (slice: Slice) => Promise<T>,
 ): Promise<T | null> {
@@ -25,9 +27,10 @@ export async function withNextSlice<T>(
   try {
     const chains = await lake.chains(0, { compacted: true })
     const segments = chains.flatMap((chain) => chain.segments)
-    const cutBy = cutOf(dataset)
+    const alignMs = mergedPaneMs(dataset, await lake.current())
+    const cutBy = cutOf(dataset, alignMs)
     const place = placeIn(await lake.verification(), nights, cutBy)
-    return await work({ ...nextSlice({ nights, ...place }, segments), cutBy })
+    return await work({ ...nextSlice({ nights, ...place }, segments, alignMs), cutBy })
   } finally {
     await lock.release()
   }
@@ -44,11 +47,19 @@ function placeIn(
   return goesOn ? proof : { done: 0, comparedBeforeMs: null }
 }
 
-/** A view that is new or changed was not compared by the slices before. */
-function cutOf({ views }: OpenDataset['dataset']): string {
+/** A view that is new or changed was not compared by the slices before, nor was a pane that a slice has cut and that was merged then. */
+function cutOf({ views }: OpenDataset['dataset'], alignMs: number): string {
   const hashes = [...views.values()].map(({ name, hash }) => `${name} ${hash}`)
+  const aligned = alignMs === 1 ? [] : [`${alignMs}`]
   return createHash('sha256')
-    .update([engineVersion(), ...hashes].join('\n'))
+    .update([engineVersion(), ...hashes, ...aligned].join('\n'))
     .digest('hex')
     .slice(0, 16)
+}
+
+/** No merged pane is longer, and each length divides it; 1: none is merged. */
+function mergedPaneMs({ keptPanes }: OpenDataset['dataset'], generation: GenerationManifest | null): number {
+  const policy = [...(keptPanes?.values() ?? [])].flat()
+  const there = Object.values(generation?.views ?? {}).flatMap(({ horizon }) => horizon ?? [])
+  return [...policy, ...there].some(({ grain }) => grain !== null) ? GRAIN_MS.day : 1
 }

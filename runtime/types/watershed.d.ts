@@ -692,6 +692,16 @@ declare module 'watershed' {
      * as states; default 'forever'
      */
     readonly raw?: Duration | 'forever';
+    /**
+     * panes of views, by their grain: those that began longer ago are merged into panes of the view's next coarser grain, and removed where the
+     * view has none (or keeps it no longer, or has a window); a grain that is not named is kept forever
+     *
+     * @example
+     * keep: { panes: { minute: '7d', hour: '365d' } } // a view of minutes, hours and days: minutes for a week, hours for a year, days forever
+     */
+    readonly panes?: {
+      readonly [Grain in FixedGrain]?: Duration | 'forever';
+    };
   }
   /** Whether the JSON of events is kept in the lake. */
   const TABLES: readonly ['none', 'delta'];

@@ -70,7 +70,8 @@ async function publish(
   },
 ): Promise<Pick<SummarizeOptions, 'generation' | 'compute'>> {
   const mode = ground.random.chance(0.5) ? 'full' : 'incremental'
-  const plan = await planFromLake({ lake, partitions: PARTITIONS, dataset, mode, logIdentity: log, base })
+  const wanted = { lake, partitions: PARTITIONS, dataset, mode, logIdentity: log, base, clockMs: clock() } as const
+  const plan = await planFromLake(wanted)
   const write = async (path: string, files: readonly LakeFile[], range = ALL_STATES): Promise<number> => {
     await pause()
     const merged = mergeStates(
@@ -88,6 +89,7 @@ async function publish(
     recount: (_view, segments, states, path) =>
       write(path, [...segments.flatMap(({ events }) => events ?? []), ...states]),
     merge: (_view, files, path, range) => write(path, files, range),
+    settle: async () => null,
     rowsIn: async (_view, files, ranges) => {
       await pause()
       const added = files.flatMap((file) => statesOf(lake, file))

@@ -1,0 +1,61 @@
+/** Which ranges of a view's files the horizon concerns. */
+import { GRAIN_MS } from '#core/grains.ts'
+import { levelAt, type PaneHorizon, removedBeforeMs } from '#core/pane-horizon.ts'
+import type { StateFile } from '#storage/lake/generation-manifest.ts'
+import { ALL_STATES, isSameRange, rangeOf, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
+
+/** Adjacent ranges that merged panes would lie across; mostly one. */
+export interface JoinedRanges {
+  readonly ranges: readonly StateRange[]
+  /** all of them as one */
+  readonly range: StateRange
+}
+
+/** @param ranges of panes, lowest first */
+export function joinedRanges(ranges: readonly StateRange[], horizon: PaneHorizon): JoinedRanges[] {
+  const joined: StateRange[][] = []
+  for (const range of ranges) {
+    if (joined.length > 0 && isInsidePane(horizon, range.fromMs!)) joined.at(-1)!.push(range)
+    else joined.push([range])
+  }
+  return joined.map((own) => ({ ranges: own, range: own.length === 1 ? own[0]! : union(own[0]!, own.at(-1)!) }))
+}
+
+/** Whether a range that begins there cuts a pane that the horizon leaves. */
+function isInsidePane(horizon: PaneHorizon, atMs: number): boolean {
+  const grain = levelAt(horizon, atMs)?.grain ?? null
+  return grain !== null && atMs % GRAIN_MS[grain] !== 0
+}
+
+function union({ fromMs }: StateRange, { beforeMs }: StateRange): StateRange {
+  return { ...(fromMs !== undefined && { fromMs }), ...(beforeMs !== undefined && { beforeMs }) }
+}
+
+/** Whether files of the range still have finer panes than the horizon leaves anywhere in it. */
+export function isToMerge(files: readonly StateFile[], range: StateRange, horizon: PaneHorizon): boolean {
+  const finest = finestLeft(range, horizon)
+  if (finest === undefined) return false
+  return files.some(({ grain }) => grain === undefined || GRAIN_MS[grain] < GRAIN_MS[finest])
+}
+
+/** The grain of the shortest panes that the horizon leaves in the range; undefined: the view's own, or none at all. */
+export function finestLeft({ beforeMs }: StateRange, horizon: PaneHorizon): StateFile['grain'] {
+  return beforeMs === undefined ? undefined : (levelAt(horizon, beforeMs - 1)?.grain ?? undefined)
+}
+
+/** The files without those of which nothing is left: the range of the first one that is kept begins before it, so that ranges cover all of time. */
+export function withoutRemoved(files: readonly StateFile[], horizon: PaneHorizon): readonly StateFile[] {
+  const removedMs = removedBeforeMs(horizon)
+  const ranges = rangesOf(files)
+  const isGone = ({ beforeMs = Infinity }: StateRange): boolean => removedMs !== null && beforeMs <= removedMs
+  const first = ranges.find((range) => !isGone(range))!
+  if (first === ranges[0]) return files
+  const wide = union(ALL_STATES, first)
+  return files.flatMap((file) => {
+    const own = rangeOf(file)
+    if (isGone(own)) return []
+    if (!isSameRange(own, first)) return [file]
+    const { range: _range, ...rest } = file
+    return [isSameRange(wide, ALL_STATES) ? rest : { ...rest, range: wide }]
+  })
+}
