@@ -18,7 +18,7 @@ export function columnProblems(name: string, column: ColumnDefinition): string[]
     )
   if ((column.path === undefined) === (column.as === undefined))
     problems.push('a column must have either a path or an expression (as)')
-  if (column.path?.includes('[*]') && !String(column.type).endsWith('[]'))
+  if (column.path?.includes('[*]') && isColumnType(column.type) && !column.type.endsWith('[]'))
     problems.push(`path '${column.path}' yields a list, so the type must be a list type, for example VARCHAR[]`)
   if (column.type === 'TIMESTAMP' && column.unit !== undefined && !isTimeUnit(column.unit))
     problems.push(`unknown unit '${column.unit}'; use one of ${TIME_UNITS.join(', ')}`)

@@ -179,6 +179,22 @@ test.each<[string, Readonly<Record<string, unknown>>, string]>([
   expect(problems.slice(1).filter((other) => !/measure 'last', kind: is not a measure/.test(other))).toEqual([])
 })
 
+/** Every place of the definition, with slashes. */
+function placesIn(value: unknown, path = ''): string[] {
+  const own = path === '' ? [] : [path]
+  if (value === null || typeof value !== 'object') return own
+  return [...own, ...Object.entries(value).flatMap(([name, part]) => placesIn(part, `${path}${path && '/'}${name}`))]
+}
+
+test('a value of another type, anywhere, is one problem', async () => {
+  const several: (readonly string[])[] = []
+  for (const place of placesIn(shop)) {
+    const problems = await problemsOf({ [place]: 5 })
+    if (problems.length > 1) several.push([place, ...problems])
+  }
+  expect(several).toEqual([])
+})
+
 test('what other parts of the program find out about the rest is listed beside them', async () => {
   const found = compileDataset(changed({ lateAfter: '90', 'views/buyers/where': 'amount' }), connection, async (rest) =>
     rest.sinks.map(({ name, view }) => `sink '${name}': query: cannot be asked of '${view}'`),

@@ -45,6 +45,8 @@ export function restOf(definition: DatasetDefinition, problems: readonly string[
 class Rest {
   isSmaller = false
   readonly #all: Part
+  /** whether the names of all views, series and groupings are known */
+  #areNamed = true
   readonly #columns = new Set<string>()
   /** views, series and groupings against which nothing can be checked */
   readonly #parts = new Set<string>()
@@ -76,12 +78,15 @@ class Rest {
     else if (member === 'unknown') this.#leaveOutUnknown()
     else if (member === 'name') this.#set(this.#all, 'name', 'stand_in')
     else if (option !== undefined && isPart(this.#all[member])) this.#delete(this.#all[member], option)
-    else if (member !== 'columns' && member !== 'views') this.#delete(this.#all, member)
+    else if (member !== 'columns' && member !== 'views') {
+      this.#areNamed &&= member !== 'series' && member !== 'groupings'
+      this.#delete(this.#all, member)
+    }
   }
 
   /** The definition, also without what refers to parts that are left out. */
   whole(): Part {
-    const { columns, views, series, groupings, sinks, dashboard } = this.#all
+    const { columns, views, series, groupings } = this.#all
     for (const lost of this.#columns)
       for (const [name, { as }] of entriesOf(columns)) if (mentions(as, [lost])) this.#leaveOutColumn(name)
     for (const [name, view] of entriesOf(views)) this.#leaveOutOfView('views', name, view, this.#columns)
@@ -93,23 +98,31 @@ class Rest {
         else if (group === 'groupings') this.#leaveOutOfView(group, name, part, lost)
         else this.#leaveOutOfSeries(name, part, lost)
       }
-    const isWhole = (name: string): boolean => {
-      const { over } = partAt(this.#all, 'series', name) ?? partAt(this.#all, 'groupings', name) ?? {}
-      return ![name, String(over)].some((one) => this.#parts.has(one) || this.#outputs.has(one))
-    }
-    if (Array.isArray(sinks)) this.#all.sinks = sinks.filter(({ view }) => isWhole(view))
-    // The numbers of panels stay those of the file.
-    if (Array.isArray(dashboard))
-      this.#all.dashboard = dashboard.map((panel) =>
-        isWhole(String(panel?.view)) ? panel : { ...STAND_IN.panel, limit: panel.limit, width: panel.width },
-      )
-    else this.#all.dashboard = []
+    this.#leaveOutShown()
     for (const [role, type] of Object.entries(STAND_IN.roles))
       if (!Object.hasOwn(partOf(columns), String(this.#all[role]))) {
         this.#set(this.#all, role, `stand_in_${role}`)
         partOf(columns)[`stand_in_${role}`] = { type, path: `$.stand_in_${role}` }
       }
     return this.#all
+  }
+
+  /** Sinks and panels of what is not as the file says. */
+  #leaveOutShown(): void {
+    const { views, series, groupings, sinks, dashboard } = this.#all
+    const named = new Set([views, series, groupings].flatMap((group) => Object.keys(partOf(group))))
+    const isWhole = (name: string): boolean => {
+      if (!this.#areNamed && !named.has(name)) return false
+      const { over } = partAt(this.#all, 'series', name) ?? partAt(this.#all, 'groupings', name) ?? {}
+      return ![name, String(over)].some((one) => this.#parts.has(one) || this.#outputs.has(one))
+    }
+    if (Array.isArray(sinks)) this.#all.sinks = sinks.filter(({ view }) => isWhole(view))
+    // The numbers of panels stay those of the file.
+    const isShown = (panel: Part): boolean =>
+      panel.kind === 'events' ? !mentions(panel, this.#columns) : isWhole(String(panel.view))
+    this.#all.dashboard = (Array.isArray(dashboard) ? dashboard : []).map((panel: Part) =>
+      isShown(partOf(panel)) ? panel : { ...STAND_IN.panel, limit: panel.limit, width: panel.width },
+    )
   }
 
   /** A column whose type is known goes on as a plain one of it, so that what refers to it can be checked. */
@@ -144,21 +157,24 @@ class Rest {
     const part = partAt(this.#all, group, name) ?? {}
     const unknown = Object.keys(part).filter((one) => !DEFINITION_MEMBERS[KNOWN[group]].includes(one))
     const without = member === undefined ? unknown : [member]
+    const isUnnamed = member === 'unnest' && !isPart(part.unnest)
     for (const one of without) {
       // A misspelt member may have the names that others refer to.
       for (const [entry] of entriesOf(part[one]))
         for (const names of [this.#elements, this.#outputs]) add(names, name, entry)
       this.#delete(part, one)
     }
-    if (without.length === 0 || NEEDED[group].some((one) => part[one] === undefined)) this.#leaveOutPart(name)
+    if (isUnnamed || without.length === 0 || NEEDED[group].some((one) => part[one] === undefined))
+      this.#leaveOutPart(name)
     else if (!without.every((one) => OF_NO_NAMES.has(one))) this.#parts.add(name)
   }
 
   #leaveOutUnknown(): void {
-    for (const name of Object.keys(this.#all).filter((one) => !DEFINITION_MEMBERS.dataset.includes(one))) {
-      for (const [part] of entriesOf(this.#all[name])) this.#parts.add(part)
+    for (const name of Object.keys(this.#all).filter((one) => !DEFINITION_MEMBERS.dataset.includes(one)))
       this.#delete(this.#all, name)
-    }
+    // One of them may be a misspelt series, or the misspelt name.
+    this.#areNamed = false
+    this.#all.name ??= 'stand_in'
   }
 
   #leaveOutOfView(group: string, name: string, view: Part, outside: ReadonlySet<string>): void {
