@@ -28,7 +28,10 @@ export function offerPackageName(): void {
   })
 }
 
-/** Loads and compiles all named datasets. @throws CommandError 'definition' or 'usage' that names the file and the place in it */
+/**
+ * Loads and compiles all named datasets.
+ * @throws CommandError 'definition' with the problems of all files, each with the file and the place in it; 'usage'
+ */
 export async function loadDatasets(
   entries: readonly string[],
   engine: DuckDbEngine,
@@ -37,19 +40,23 @@ export async function loadDatasets(
   const connection = await engine.connect()
   try {
     const datasets = new Map<string, CompiledDataset>()
+    const names = new Set<string>()
+    const faults: Error[] = []
     for (const entry of new Set(entries)) {
       const { definition, url } = await importDefinition(entry)
-      const dataset = await compileDataset(definition, connection, problemsOfSinks).catch((error: Error) => {
-        throw new CommandError('definition', `${url}: ${error.message}`, { cause: error })
-      })
-      if (datasets.has(dataset.name)) {
-        throw new CommandError(
-          'definition',
-          `${url}: a dataset named '${dataset.name}' is already loaded; rename one of them`,
-        )
+      try {
+        const dataset = await compileDataset(definition, connection, problemsOfSinks)
+        datasets.set(dataset.name, dataset)
+      } catch (error) {
+        faults.push(new Error(`${url}: ${(error as Error).message}`, { cause: error }))
       }
-      datasets.set(dataset.name, dataset)
+      const name = String(definition?.name)
+      if (definition?.name !== undefined && names.has(name))
+        faults.push(new Error(`${url}: a dataset named '${name}' is already loaded; rename one of them`))
+      names.add(name)
     }
+    if (faults.length > 0)
+      throw new CommandError('definition', faults.map(({ message }) => message).join('\n'), { cause: faults[0]!.cause })
     return datasets
   } finally {
     connection.close()

@@ -1,4 +1,4 @@
-/** Sinks whose query cannot be answered are found when the definition is loaded. */
+/** What is found when definition files are loaded: problems of all of them, and sinks whose query cannot be answered. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,4 +70,26 @@ test('a series of windows that can have too many rows is refused', async () => {
   const query = { from: '2026-03-01', to: '2026-03-02', every: '1h' }
   await expect(load('too-many-rows', query, 'recent')).rejects.toThrow(/limit: 24 windows of up to 1000 rows/)
   expect([...(await load('few-rows', { ...query, limit: '10' }, 'recent')).keys()]).toEqual(['shop'])
+})
+
+test('the problems of several files are reported together', async () => {
+  const files = ['first', 'second', 'third'].map((name) => join(folder, `${name}.ts`))
+  for (const [index, file] of files.entries())
+    writeFileSync(
+      file,
+      `export default { name: '${index < 2 ? 'one' : 'other'}', time: 'at', key: 'id', views: {}, columns: {
+  id: { type: 'BIGINT', path: '$.id' },
+  at: { type: '${index === 1 ? 'TIMESTAMP' : 'DATETIME'}', path: '$.at' },
+} }
+`,
+    )
+  const unknown = "column 'at': unknown type 'DATETIME'"
+  await expect(loadDatasets(files, engine)).rejects.toMatchObject({
+    exit: 'definition',
+    message: expect.stringMatching(
+      new RegExp(
+        `first.ts: .*one' is invalid:\n.*${unknown}.*\n.*second.ts: a dataset named 'one' .*\n.*third.ts: .*other' is invalid:\n.*${unknown}`,
+      ),
+    ),
+  })
 })
