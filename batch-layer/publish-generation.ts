@@ -8,6 +8,7 @@ import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
 import type { RunPlan } from './plan-run.ts'
+import { READERS_GRACE_MS } from './retention.ts'
 import { type BatchProgress, RunProgress } from './run-progress.ts'
 import { STATE_FILE_BYTES } from './state-file-size.ts'
 import { supersededBy } from './superseded-boundaries.ts'
@@ -28,6 +29,8 @@ export interface Publication {
   readonly emit: Emit
   /** default: STATE_FILE_BYTES */
   readonly stateFileBytes?: number
+  /** default: READERS_GRACE_MS */
+  readonly readersGraceMs?: number
 }
 
 type ViewFiles = GenerationManifest['views']
@@ -163,7 +166,7 @@ async function wholeBase({ lake, plan }: Publication, dictionary: string): Promi
 }
 
 function describeGeneration(
-  { dataset, plan, logIdentity, startedAtMs }: Publication,
+  { dataset, plan, logIdentity, startedAtMs, readersGraceMs = READERS_GRACE_MS }: Publication,
   id: string,
   views: ViewFiles,
   dictionaries: DictionaryPins,
@@ -187,6 +190,6 @@ function describeGeneration(
     startedAtMs,
     finishedAtMs,
     fullFinishedAtMs: plan.mode === 'full' ? finishedAtMs : plan.base?.fullFinishedAtMs,
-    superseded: supersededBy(plan.base, finishedAtMs),
+    superseded: supersededBy(plan.base, finishedAtMs, readersGraceMs),
   }
 }

@@ -151,8 +151,8 @@ describe('superseded boundaries', () => {
     finishedAtMs,
     superseded,
   })
-  const following = (base: GenerationManifest, boundary: number, atMs: number): GenerationManifest =>
-    generation(boundary, atMs, supersededBy(base, atMs))
+  const following = (base: GenerationManifest, boundary: number, atMs: number, graceMs = 0): GenerationManifest =>
+    generation(boundary, atMs, supersededBy(base, atMs, graceMs))
 
   test('are known since the first manifest that tells of them', () => {
     const first = generation(10, 1_000)
@@ -162,16 +162,36 @@ describe('superseded boundaries', () => {
     expect(boundariesReadSince(2_500, [third], third)).toEqual([[20]])
     expect(boundariesReadSince(999, [first, third], third)).toBeNull()
     expect(boundariesReadSince(1_000, [first, third], generation(10, 1_000))).toEqual([])
-    expect(supersededBy(null, 7)).toEqual({ sinceMs: 7, boundaries: [] })
+    expect(supersededBy(null, 7, 0)).toEqual({ sinceMs: 7, boundaries: [] })
   })
 
-  test('are forgotten after a while, and then not known', () => {
+  test('are known for as long as readers may use them, and for an hour at least', () => {
+    for (const [graceMs, minutes] of [
+      [0, 60],
+      [2 * 3_600_000, 120],
+    ] as const) {
+      let newest = generation(0, 0)
+      for (let run = 1; run <= 150; run++) newest = following(newest, run, run * 60_000, graceMs)
+      const { sinceMs, boundaries } = newest.superseded!
+      expect([sinceMs, boundaries.length]).toEqual([(150 - minutes) * 60_000, minutes])
+      expect(boundariesReadSince(newest.finishedAtMs - graceMs, [newest], newest)).not.toBeNull()
+    }
+  })
+
+  test('are told together where they are many, by what readers of either need, and none stays', () => {
     let newest = generation(0, 0)
-    for (let run = 1; run <= 500; run++) newest = following(newest, run, run * 1_000)
+    for (let run = 1; run <= 3_000; run++) newest = following(newest, run, run * 1_000)
+    expect(newest.superseded!.sinceMs).toBe(0)
     expect(newest.superseded!.boundaries).toHaveLength(200)
-    expect(newest.superseded!.sinceMs).toBe(300_000)
-    newest = following(newest, 501, 10_000_000)
-    expect(newest.superseded).toEqual({ sinceMs: 500_000, boundaries: [{ boundary: [500], untilMs: 10_000_000 }] })
+    for (const run of [1, 500, 1_500, 2_990]) {
+      // Current at that moment was the generation of that number.
+      const read = boundariesReadSince(run * 1_000, [newest], newest)!
+      const needed = Math.min(...read.map(([end]) => end!))
+      expect(needed).toBeLessThanOrEqual(run)
+      expect(needed).toBeGreaterThan(run - 60)
+    }
+    newest = following(newest, 3_001, 10_000_000)
+    expect(newest.superseded).toEqual({ sinceMs: 3_000_000, boundaries: [{ boundary: [3_000], untilMs: 10_000_000 }] })
   })
 
   test('of a clock that was ahead do not stay', () => {

@@ -136,6 +136,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       signal,
       emit,
       stateFileBytes: options.stateFileBytes,
+      readersGraceMs: options.readersGraceMs,
     })
     if (generation.mode === 'full')
       await removeOldRaw({ dataset, lake, compute: grouped, generation, emit, clock, signal })

@@ -5,22 +5,47 @@
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest, SupersededBoundaries } from '#storage/lake/generation-manifest.ts'
 
-/** how long a superseded boundary is remembered: longer than any sensible grace */
+/** how long a superseded boundary is remembered at least: the next run may have another grace */
 const REMEMBERED_MS = 3_600_000
-/** bounds the manifest where runs follow each other by seconds */
+/** bounds the manifest where runs are frequent or the grace is long */
 const REMEMBERED_MAX = 200
 
-/** What a generation that takes the place of `base` tells of those before it. */
-export function supersededBy(base: GenerationManifest | null, finishedAtMs: number): SupersededBoundaries {
+type Superseded = SupersededBoundaries['boundaries'][number]
+
+/**
+ * What a generation that takes the place of `base` tells of those before it.
+ *
+ * @param graceMs how long readers may use a generation after that
+ */
+export function supersededBy(
+  base: GenerationManifest | null,
+  finishedAtMs: number,
+  graceMs: number,
+): SupersededBoundaries {
   if (base === null) return { sinceMs: finishedAtMs, boundaries: [] }
   const before = base.superseded ?? { sinceMs: base.finishedAtMs, boundaries: [] }
   // A time in the future is of a clock that was ahead.
   const past = (ms: number): number => Math.min(ms, finishedAtMs)
   const earlier = before.boundaries.map(({ boundary, untilMs }) => ({ boundary, untilMs: past(untilMs) }))
   const all = [...earlier, { boundary: base.boundary, untilMs: finishedAtMs }]
-  const kept = all.slice(-REMEMBERED_MAX).filter(({ untilMs }) => untilMs > finishedAtMs - REMEMBERED_MS)
-  const forgotten = all.slice(0, all.length - kept.length).map(({ untilMs }) => untilMs)
-  return { sinceMs: Math.max(past(before.sinceMs), ...forgotten), boundaries: kept }
+  const fromMs = finishedAtMs - Math.max(REMEMBERED_MS, graceMs)
+  const kept = all.filter(({ untilMs }) => untilMs > fromMs)
+  const forgotten = all.filter(({ untilMs }) => untilMs <= fromMs).map(({ untilMs }) => untilMs)
+  const sinceMs = Math.max(past(before.sinceMs), ...forgotten)
+  return { sinceMs, boundaries: thinned(kept, sinceMs) }
+}
+
+/** Two neighbours that were current for the shortest time become one, with what readers of either need. */
+function thinned(boundaries: readonly Superseded[], sinceMs: number): readonly Superseded[] {
+  const left = [...boundaries]
+  while (left.length > REMEMBERED_MAX) {
+    const spans = left.slice(1).map(({ untilMs }, at) => untilMs - (left[at - 1]?.untilMs ?? sinceMs))
+    const at = spans.indexOf(Math.min(...spans))
+    const [one, next] = left.slice(at, at + 2) as [Superseded, Superseded]
+    const boundary = one.boundary.map((end, partition) => Math.min(end, next.boundary[partition] ?? 0))
+    left.splice(at, 2, { boundary, untilMs: next.untilMs })
+  }
+  return left
 }
 
 /**
