@@ -95,6 +95,7 @@ async function followEvents(options: OpenTablesOptions): Promise<LeftTable> {
     isRearranged: (path) => rearranged.has(path),
     properties: propertiesOf(generation),
     atMs: clock(),
+    graceMs: graceOf(options),
   })
   if (left.length > 0 && after.schema !== before.schema)
     emit({
@@ -111,8 +112,12 @@ function leftSince({ removed }: TableState, sinceMs: number): Set<string> {
   return new Set([...removed].filter(([, atMs]) => atMs >= sinceMs).map(([path]) => path))
 }
 
-function graceBegan({ clock, readersGraceMs = READERS_GRACE_MS }: OpenTablesOptions): number {
-  return clock() - readersGraceMs
+function graceBegan(options: OpenTablesOptions): number {
+  return options.clock() - graceOf(options)
+}
+
+function graceOf({ readersGraceMs = READERS_GRACE_MS }: OpenTablesOptions): number {
+  return readersGraceMs
 }
 
 /** Columns that have one type in every file; a file may lack them. */
@@ -185,6 +190,7 @@ async function followView(options: OpenTablesOptions, view: CompiledView): Promi
     isRearranged: () => false,
     properties: propertiesOf(generation),
     atMs,
+    graceMs: graceOf(options),
   })
   await removeEarlier(lake.tables(), folder, after, graceBegan(options))
 }

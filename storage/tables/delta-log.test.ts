@@ -25,8 +25,14 @@ const fileOf = (number: number): TableFile => ({
   source: `made from ${number}`,
 })
 
-function write(log: DeltaLog, before: TableState, files: readonly TableFile[], atMs: number): Promise<TableState> {
-  return log.write(before, { schema: SCHEMA, files, isRearranged: () => false, properties: {}, atMs })
+function write(
+  log: DeltaLog,
+  before: TableState,
+  files: readonly TableFile[],
+  atMs: number,
+  graceMs = HOUR,
+): Promise<TableState> {
+  return log.write(before, { schema: SCHEMA, files, isRearranged: () => false, properties: {}, atMs, graceMs })
 }
 
 test('a log of 45 versions is read from the last checkpoint on, and versions older than a day are gone', async () => {
@@ -65,6 +71,18 @@ test('the checkpoint holds what its readers need', async () => {
     `SELECT any_value(protocol.readerFeatures[1]) AS feature, any_value(metaData.schemaString) AS schema, count(add)::INTEGER AS adds, count(remove)::INTEGER AS removes FROM read_parquet(${quoteText(checkpoint)})`,
   )
   expect(rows).toEqual([{ feature: 'timestampNtz', schema: SCHEMA, adds: 37, removes: 3 }])
+})
+
+test('a file that left is named for as long as readers may use it, also for longer than a day', async () => {
+  const log = new DeltaLog(place, 'slow', connection)
+  let state = await log.read()
+  for (let number = 0; number <= 20; number++)
+    state = await write(log, state, [fileOf(number)], number * 4 * HOUR, 60 * HOUR)
+  const { removed } = await new DeltaLog(place, 'slow', connection).read()
+  expect([...removed.values()].map((atMs) => atMs / HOUR)).toEqual([
+    20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76, 80,
+  ])
+  expect(readdirSync(join(lake.folder, 'slow/_delta_log')).toSorted()[0]).toBe('00000000000000000005.json')
 })
 
 test('nothing differs: no version; a version that somebody else has written is an error', async () => {

@@ -46,11 +46,13 @@ export interface TableVersion {
   /** what the version counts: kept as properties of the table, which a reader has with the version's files */
   readonly properties: Readonly<Record<string, string>>
   readonly atMs: number
+  /** how long readers may use a file after it left the table, ms */
+  readonly graceMs: number
 }
 
 /** Versions between two checkpoints: a reader reads at most that many small files. */
 const CHECKPOINT_EVERY = 20
-/** Versions before the last checkpoint are kept for this long, for readers that began with them; checkpoints name files that were removed since. */
+/** Versions before the last checkpoint are kept for this long at least, for readers that began with them; checkpoints name files that were removed since. */
 const VERSIONS_KEPT_MS = 24 * 3_600_000
 /** a text or file that is not complete and was not touched for this long is of a process that died */
 const ORPHAN_MS = 3_600_000
@@ -150,7 +152,7 @@ export class DeltaLog {
   }
 
   async #checkpoint(state: TableState, next: TableVersion): Promise<void> {
-    const sinceMs = next.atMs - VERSIONS_KEPT_MS
+    const sinceMs = next.atMs - Math.max(VERSIONS_KEPT_MS, next.graceMs)
     const actions = [
       { protocol: PROTOCOL },
       { metaData: metaData(state, next) },
