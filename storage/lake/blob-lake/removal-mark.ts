@@ -38,3 +38,8 @@ export async function readRemovalMark(blobs: Blobs): Promise<RemovalMark | null>
 export async function writeRemovalMark(blobs: Blobs, mark: RemovalMark): Promise<void> {
   if (mark.left.length <= LEFT_MAX) await blobs.replace(REMOVED, `${JSON.stringify(mark)}\n`)
 }
+
+/** Lets the next removal look at everything. */
+export async function forgetRemovalMark(blobs: Blobs): Promise<void> {
+  await blobs.remove(REMOVED)
+}

@@ -3,10 +3,17 @@ import { segmentFiles } from '../segment-files.ts'
 import { type BlobGenerations, placeOf } from './blob-generations.ts'
 import type { BlobSegments } from './blob-segments.ts'
 import type { Blobs } from './blobs.ts'
+import { forgetRemovalMark } from './removal-mark.ts'
 
 const SEGMENT_FILE = /^segments\/p\d{4}\/(tmp_)?\d{16}-[a-z0-9_-]+-[0-9a-f]{12}\.(parquet|ndjson\.zst)(\.inprogress)?$/
 
-/** @param segments null: those of segments are left to another time @returns bytes freed. Files are listed before the manifests are read, so that a file committed in between counts as referenced. */
+/**
+ * Files are listed before the manifests are read, so that a file committed in between counts as referenced. A removal that a crash interrupted has
+ * left manifests whose files are no orphans: the next removal looks for them.
+ *
+ * @param segments null: orphans of segments are left to another time
+ * @returns bytes freed
+ */
 export async function sweepOrphans(
   blobs: Blobs,
   segments: BlobSegments | null,
@@ -27,6 +34,7 @@ export async function sweepOrphans(
     for (const name of await blobs.names(place)) freed += await removeIfOld(`${place}/${name}`)
     if ((await blobs.names(place)).length === 0) await generations.clear(id)
   }
+  if (segments !== null) await forgetRemovalMark(blobs)
   return freed
 }
 

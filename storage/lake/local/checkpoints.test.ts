@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { CHECKPOINT_SEGMENTS } from '../blob-lake/chain-checkpoints.ts'
 import type { SegmentChain } from '../lake.ts'
 import { DATASET, emptySegment } from '../lake-contract-fixture.ts'
@@ -10,6 +10,7 @@ import { manifestPath, segmentManifestName } from '../manifest-names.ts'
 import { manifestText, readSegmentManifest, sealed } from '../manifest-text.ts'
 import { buildChains } from '../segment-chain.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
+import { FolderBlobs } from './folder-blobs.ts'
 import { LocalLake } from './local-lake.ts'
 import { manifestFiles } from './manifest-files-fixture.ts'
 
@@ -136,6 +137,26 @@ it('whatever is landed, compacted, removed and checkpointed, every handle has th
   )
   expect(seen).toBeGreaterThan(3)
 }, 60_000)
+
+it('what a removal leaves that a crash interrupts is removed after the next look at everything', async () => {
+  const lake = await open()
+  const landed = await landMany(lake, CHECKPOINT_SEGMENTS + 6)
+  // Before the compacted segment was made.
+  await lake.removeReplaced(EVERYTHING, 0)
+  await lake.checkpoint(EVERYTHING)
+  await compact(lake, landed.slice(0, 10))
+  const crash = vi.spyOn(FolderBlobs.prototype, 'remove').mockRejectedValueOnce(new Error('killed'))
+  await expect(lake.removeReplaced(EVERYTHING, 5_000, { thorough: false })).rejects.toThrow('killed')
+  crash.mockRestore()
+  const next = await open()
+  const left = (): number => manifestFiles(join(folder, DATASET)).length
+  await next.removeReplaced(EVERYTHING, 5_000, { thorough: false })
+  expect(left()).toBe(landed.length + 1)
+  await next.sweepOrphans(0, { thorough: true })
+  await next.removeReplaced(EVERYTHING, 5_000, { thorough: false })
+  expect(left()).toBe(landed.length + 1 - 10)
+  await expectSameChains(next)
+})
 
 it('a reader sees every segment while others land, compact, remove and write checkpoints', async () => {
   const [owner, batch, reader] = [await open(), await open(), await open()]
