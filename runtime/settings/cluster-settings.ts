@@ -3,6 +3,8 @@ import { z } from 'zod'
 
 const text = (): z.ZodString => z.string().min(1)
 const count = (min: number, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.number().int().min(min).max(max)
+const hostAndPort = (pattern: RegExp): z.ZodString => z.string().regex(pattern, ADDRESS).refine(URL.canParse, ADDRESS)
+const ADDRESS = 'must be http(s)://host:port'
 
 /** Never printed. */
 const secret = (): z.ZodString => text().meta({ secret: true })
@@ -84,10 +86,9 @@ export const REDIS_SETTINGS = z.strictObject({
 })
 
 export const S3_SETTINGS = z.strictObject({
-  endpoint: z
-    .string()
-    .regex(/^https?:\/\/[^/]+\/?$/, 'must be http(s)://host:port')
+  endpoint: hostAndPort(/^https?:\/\/[^/@]+\/?$/)
     .optional()
+    .meta({ secret: 'url' })
     .describe('address of another S3 server than AWS: http(s)://host:port'),
   region: text().optional().describe('region of the bucket; default: `AWS_REGION`, or `us-east-1`'),
   pathStyle: z
@@ -100,13 +101,14 @@ export const S3_SETTINGS = z.strictObject({
 })
 
 export const TRINO_SETTINGS = z.strictObject({
-  url: z
-    .string()
-    .regex(/^https?:\/\/[^/]+\/?$/, 'must be http(s)://host:port')
+  url: hostAndPort(/^https?:\/\/[^/]+\/?$/)
     .meta({ secret: 'url' })
     .default('http://127.0.0.1:8080')
     .describe('address of the coordinator'),
-  user: text().default('watershed').describe('user whose statements they are'),
+  user: text()
+    .regex(/^[\x20-\x7e]+$/, 'must consist of printable ASCII characters, because it is sent in a header')
+    .optional()
+    .describe('user whose statements they are; default: that of `trino.url`, or `watershed`'),
   password: secret().optional().describe('password of that user; Trino takes it only over https'),
   token: secret().optional().describe('JWT or OAuth 2.0 token instead of a password'),
   catalog: text()
@@ -119,7 +121,7 @@ export const TRINO_SETTINGS = z.strictObject({
     .describe('schema in which runs register their tables; is created if it does not exist'),
   lakeUri: z
     .string()
-    .regex(/^[a-z][a-z0-9]*:\/\//, 'must be a URI, for example s3://<bucket>/<prefix>')
+    .regex(/^[a-z][a-z0-9]*:\/\/[^?#]*$/, 'must be a URI, for example s3://<bucket>/<prefix>')
     .optional()
     .describe(
       'where Trino finds the lake, for example `local:///` where `local.location` of the catalog is the lake folder; default: the setting `lake`',

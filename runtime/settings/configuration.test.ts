@@ -125,9 +125,25 @@ describe('sections', () => {
     [['kafka.format=confluent'], /requires kafka.registryUrl/],
     [['kafka.registryUsername=me'], /set both, or none/],
     [['tlsCert=cert.pem'], /tlsCert and tlsKey must be set together/],
+    [['batchEngine=trino'], /set trino.lakeUri to the folder's address/],
+    [['batchEngine=trino', 'lake=s3://b/p', 'trino.password=p', 'trino.token=t'], /set only one of them/],
   ])('%j is refused as a combination', async (set, message) => {
     await expect(loadConfiguration({ set })).rejects.toThrow(message)
   })
+})
+
+test.each([
+  ['batchEngine=spark', /^batchEngine .*"trino"/],
+  ['trino.url=http://host:99999', /^trino\.url .*must be http\(s\):\/\/host:port/],
+  ['trino.url=http://host:8080/ui', /^trino\.url .*must be http\(s\):\/\/host:port/],
+  ['trino.user=Łukasz', /^trino\.user .*printable ASCII/],
+  ['trino.lakeUri=/srv/lake', /^trino\.lakeUri .*must be a URI/],
+  ['trino.lakeUri=s3://bucket/prefix?versioned', /^trino\.lakeUri .*must be a URI/],
+  ['s3.endpoint=http://host:99999', /^s3\.endpoint .*must be http\(s\):\/\/host:port/],
+  ['s3.endpoint=http://me:hidden@host:9000', /^s3\.endpoint (?!.*hidden).*must be http\(s\):\/\/host:port/],
+  ['trino.url=http://me:hidden@host:99999', /^trino\.url (?!.*hidden).*must be http\(s\):\/\/host:port/],
+])('--set %s is refused', async (set, message) => {
+  await expect(loadConfiguration({ set: [set] })).rejects.toThrow(message)
 })
 
 describe('credentials that would be sent unencrypted to another machine', () => {
@@ -147,6 +163,11 @@ describe('credentials that would be sent unencrypted to another machine', () => 
       'kafka.registryUrl',
       ['log=kafka', 'kafka.registryUrl=http://r', 'kafka.registryUsername=me', 'kafka.registryPassword=p'],
       ['kafka.registryUrl=https://r'],
+    ],
+    [
+      'trino.url',
+      ['batchEngine=trino', 'lake=s3://b/p', 'trino.url=http://t:8080', 'trino.token=t'],
+      ['trino.url=https://t:8443'],
     ],
     [
       'dictionarySources, g',
@@ -177,11 +198,14 @@ describe('secrets', () => {
     WATERSHED_KAFKA_SASL_PASSWORD: 'kafka-password',
     WATERSHED_ELASTICSEARCH_API_KEY: 'elastic-key',
     WATERSHED_KAFKA_REGISTRY_URL: 'https://me:registry-password@host:8081',
+    WATERSHED_TRINO_URL: 'https://me:trino-password@host:8443',
+    WATERSHED_TRINO_TOKEN: 'trino-token',
     WATERSHED_DICTIONARY_SOURCES:
       'groups=https://me:source-password@host/{key}?token=source-token,places=https://host/?id={key}&key=place-token',
   }
   const SECRETS = [
     ...[KEY, 'another-long-enough-key', 'p%40ssword', 'p@ssword', 'kafka-password', 'elastic-key'],
+    ...['trino-password', 'trino-token'],
     ...['registry-password', 'source-password', 'token=source-token', 'key=place-token'],
   ]
 

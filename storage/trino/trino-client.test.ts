@@ -1,4 +1,7 @@
 /** Statements on a real Trino: values keep their digits, connections break and pages are asked for again, and nothing runs on that nobody reads. */
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FaultyProxy } from '#tests/servers/faulty-proxy.ts'
 import { sharedTrino, whyNoTrino } from '#tests/servers/trino-server.ts'
@@ -77,4 +80,52 @@ describe.skipIf(whyNoTrino() !== null)('statements on Trino', () => {
     await expect(failed).rejects.toMatchObject({ kind: 'unreachable' })
     await expect(failed).rejects.toThrow(/^Trino at http:\/\/127\.0\.0\.1:9 does not answer .*check trino\.url$/)
   })
+})
+
+/** Gives the address of a server that is not Trino. */
+async function withServer(listener: RequestListener, use: (url: string) => Promise<void>): Promise<void> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  try {
+    await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  } finally {
+    server.close()
+  }
+}
+
+test('an answer without an end is not read for longer than its limit', async () => {
+  let isClosed = false
+  const endless: RequestListener = (_, response) => {
+    const more = (): void => {
+      while (!isClosed && response.write('x'.repeat(65_536)));
+    }
+    response.on('drain', more).on('close', () => {
+      isClosed = true
+    })
+    more()
+  }
+  await withServer(endless, async (url) => {
+    const failed = new TrinoClient({ url, pageBytesMax: 1_000_000 }).query('SELECT 1')
+    await expect(failed).rejects.toThrow(/sent a page of more than 1000000 bytes/)
+    await until('the connection is closed', () => isClosed)
+  })
+})
+
+test('statements are those of the user that is given, or else of the one in the address', async () => {
+  const seen: unknown[] = []
+  const refuse: RequestListener = ({ headers }, response) => {
+    const login = Buffer.from(headers.authorization!.slice('Basic '.length), 'base64').toString()
+    seen.push([headers['x-trino-user'], login])
+    response.writeHead(401).end()
+  }
+  await withServer(refuse, async (url) => {
+    const own = url.replace('//', '//alice:secret@')
+    for (const options of [{ url: own }, { url: own, user: 'bob' }, { url, password: 'hidden' }])
+      await expect(new TrinoClient(options).query('SELECT 1')).rejects.toMatchObject({ kind: 'refused' })
+  })
+  expect(seen).toEqual([
+    ['alice', 'alice:secret'],
+    ['bob', 'alice:secret'],
+    ['watershed', 'watershed:hidden'],
+  ])
 })

@@ -21,6 +21,8 @@ export interface TrinoClientOptions {
   readonly session?: Readonly<Record<string, string>>
   /** how long a request waits for a coordinator that does not answer, ms; default 30 s */
   readonly outageMsMax?: number
+  /** the longest answer, bytes; default 256 MiB: a page has 16 MiB or a few rows */
+  readonly pageBytesMax?: number
 }
 
 export interface TrinoColumn {
@@ -50,7 +52,6 @@ interface Reply {
 const OUTAGE_MS_MAX = 30_000
 /** a request without an answer for so long has failed; Trino answers within a second, also if there is nothing new */
 const SILENCE_MS_MAX = 60_000
-/** a page has 16 MiB or a few rows */
 const PAGE_BYTES_MAX = 256 * 1024 * 1024
 const WAIT = { waitMsFirst: 100, waitMsMax: 5_000 } as const
 /** what a proxy, or a coordinator that is busy or starting, answers */
@@ -133,7 +134,7 @@ export class TrinoClient {
     for (;;) {
       signal?.throwIfAborted()
       const within = AbortSignal.any([AbortSignal.timeout(SILENCE_MS_MAX), ...(signal ? [signal] : [])])
-      const { status, text } = await fetchText(url, { ...request, headers: this.#headers(), signal: within })
+      const { status, text } = await this.#fetch(url, { ...request, headers: this.#headers(), signal: within })
       if (status === 200) return this.#parse(text)
       signal?.throwIfAborted()
       if (status === 401 || status === 403)
@@ -161,6 +162,16 @@ export class TrinoClient {
     }
   }
 
+  async #fetch(url: string, request: RequestInit): Promise<Answered> {
+    const { pageBytesMax = PAGE_BYTES_MAX } = this.#options
+    const answered = await fetchText(url, request, pageBytesMax)
+    if (answered !== 'too long') return answered
+    throw new TrinoError(
+      'unexpected',
+      `Trino at ${this.shown} sent a page of more than ${pageBytesMax} bytes: one of its rows is too large to be received; or trino.url is the address of something else`,
+    )
+  }
+
   #parse(text: string): Reply {
     try {
       const reply = JSON.parse(text) as Reply
@@ -172,15 +183,20 @@ export class TrinoClient {
     }
   }
 
-  #headers(): Record<string, string> {
-    const { user, password, token, catalog, schema, session = {} } = this.#options
+  #user(): string {
     const login = new URL(this.#options.url).username
+    return this.#options.user ?? (login === '' ? 'watershed' : decodeURIComponent(login))
+  }
+
+  #headers(): Record<string, string> {
+    const { password, token, catalog, schema, session = {} } = this.#options
+    const user = this.#user()
     const properties = Object.entries(session).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
     return {
       ...this.#address.headers,
-      ...(password !== undefined && { authorization: basicLogin(user ?? '', password) }),
+      ...(password !== undefined && { authorization: basicLogin(user, password) }),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      'x-trino-user': user ?? (login === '' ? 'watershed' : decodeURIComponent(login)),
+      'x-trino-user': user,
       'x-trino-source': 'watershed',
       'x-trino-time-zone': 'UTC',
       'x-trino-client-capabilities': 'PARAMETRIC_DATETIME',
@@ -201,17 +217,22 @@ function basicLogin(user: string, password: string): string {
 }
 
 /** `status` null: no answer, and `text` says why. */
-async function fetchText(
-  url: string,
-  request: RequestInit,
-): Promise<{ readonly status: number | null; readonly text: string }> {
+interface Answered {
+  readonly status: number | null
+  readonly text: string
+}
+
+async function fetchText(url: string, request: RequestInit, bytesMax: number): Promise<Answered | 'too long'> {
   try {
-    const answer = await fetch(url, { ...request, redirect: 'error' })
-    if (Number(answer.headers.get('content-length') ?? 0) > PAGE_BYTES_MAX) {
-      await answer.body?.cancel()
-      return { status: answer.status + 1_000, text: `a page of more than ${PAGE_BYTES_MAX} bytes` }
+    const { status, body } = await fetch(url, { ...request, redirect: 'error' })
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    for await (const chunk of body ?? []) {
+      bytes += chunk.length
+      if (bytes > bytesMax) return 'too long'
+      chunks.push(chunk)
     }
-    return { status: answer.status, text: await answer.text() }
+    return { status, text: Buffer.concat(chunks).toString() }
   } catch (error) {
     const { cause, message } = error as Error
     return { status: null, text: cause instanceof Error ? cause.message : message }
