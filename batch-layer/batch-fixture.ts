@@ -288,6 +288,7 @@ export class BatchFixture {
       member: `(o * 31 + ${partition}) % 700`,
       amount: `CASE WHEN o % 23 = 0 THEN NULL WHEN o % 19 = 0 THEN (o % 7) * 1e-13 WHEN o % 29 = 0 THEN 3e18 * (o % 5) ELSE (o % 977 - 300) / 7.0 END`,
       price: '((o * 7919) % 100000)::DECIMAL(12,2) / 100',
+      part: '((o * 31) % 1999 - 999) / 1000',
       seen: "TIMESTAMP '1969-07-20 20:17:40.000001' + to_microseconds(o * 7919999999)",
       day: "DATE '1960-02-29' + (o % 40000)::INTEGER",
       note: `[NULL, '', ' ', 'a"b''c', E'two\\nlines\\t\\\\', 'null', 'x' || chr(0) || 'y', '😀 ﬁ é', 'é'][1 + (o % 9)::INTEGER]`,

@@ -5,6 +5,7 @@
 import type { MeasureKind } from '../definition-parts.ts'
 import { KMV_KEPT } from '../measures/count-distinct.ts'
 import { sumType } from '../measures/number-types.ts'
+import { decimalOf } from '../stored-value.ts'
 import { doubleSumOnTrino } from './trino-double-sum.ts'
 import { histogramAggregates } from './trino-histogram.ts'
 import type { RefusedMeasure, Sent, TrinoMeasure, TrinoMeasureInput } from './trino-measure.ts'
@@ -166,12 +167,17 @@ function extremeBy(f: 'min' | 'max', input: TrinoMeasureInput): TrinoMeasure | R
   )
 }
 
-/** Types whose texts, which are hashed, are the same on both engines. */
-const SAME_TEXT = /^(BOOLEAN|VARCHAR|DATE|TINYINT|SMALLINT|INTEGER|BIGINT|DECIMAL\(\d+,\s*\d+\))$/
+const SAME_TEXT = new Set(['BOOLEAN', 'VARCHAR', 'DATE', 'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT'])
+
+/** Whether texts of the type, which are hashed, are the same on both engines. A decimal of fractions only begins with its point on DuckDB. */
+function hasSameText(type: string): boolean {
+  const decimal = decimalOf(type)
+  return decimal === null ? SAME_TEXT.has(type) : decimal.digits > decimal.scale
+}
 
 function distinct({ definition, type, x }: TrinoMeasureInput): TrinoMeasure {
   const hash = `bitwise_right_shift(from_big_endian_64(substr(md5(to_utf8(CAST(${x} AS varchar))), 1, 8)), 12)`
-  const isSame = SAME_TEXT.test(type)
+  const isSame = hasSameText(type)
   return {
     ...scalars([]),
     list: {
