@@ -18,6 +18,8 @@ import { TrinoError } from '#storage/trino/trino-error.ts'
 const PLACE = 'pinned'
 const LOG = '_delta_log/00000000000000000000.json'
 const VERSION = 0
+/** how long Trino is asked to forget tables at the end of a run */
+const CLOSE_MS_MAX = 10_000
 /** what Trino says of a table that is not registered */
 const ABSENT = new Set(['NOT_FOUND', 'TABLE_NOT_FOUND'])
 /** As open tables have it: TIMESTAMP has no zone. */
@@ -67,9 +69,10 @@ export class PinnedTables {
 
   /** Trino forgets the tables, and their logs are removed. What fails is left to the next run. */
   async close(): Promise<void> {
+    // The run has waited for Trino if it is away.
+    const patience = AbortSignal.timeout(CLOSE_MS_MAX)
     for (const { table, path, isRegistered } of this.#made.splice(0)) {
-      // Where Trino is away, nothing waits for it twice.
-      if (isRegistered) await this.#unregister(table).catch(() => {})
+      if (isRegistered) await this.#unregister(table, patience).catch(() => {})
       await this.#options.lake
         .tables()
         .removeFolder(path)
@@ -88,7 +91,7 @@ export class PinnedTables {
     if (!(await lake.tables().create(`${path}/${LOG}`, this.#logText(files))))
       throw new Error(`'${path}' exists already in the lake of '${dataset.name}'`)
     await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(catalog)}.${quoteName(schema)}`, signal)
-    await this.#unregister(table)
+    await this.#unregister(table, signal)
     made.isRegistered = true
     const words = [schema, table, `${this.#placeUri}/${path}`].map(quoteText).join(', ')
     await client.query(`CALL ${quoteName(catalog)}.system.register_table(${words})`, signal).catch((error: Error) => {
@@ -105,10 +108,10 @@ export class PinnedTables {
     for (const name of await place.names(PLACE)) await place.removeFolder(`${PLACE}/${name}`)
   }
 
-  async #unregister(table: string): Promise<void> {
+  async #unregister(table: string, signal: AbortSignal | undefined): Promise<void> {
     const { client, catalog, schema } = this.#options
     const words = [schema, table].map(quoteText).join(', ')
-    await client.query(`CALL ${quoteName(catalog)}.system.unregister_table(${words})`).catch((error: Error) => {
+    await client.query(`CALL ${quoteName(catalog)}.system.unregister_table(${words})`, signal).catch((error: Error) => {
       if (!(error instanceof TrinoError) || !ABSENT.has(error.errorName ?? '')) throw error
     })
   }
