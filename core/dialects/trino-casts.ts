@@ -30,7 +30,11 @@ export function converted(value: TrinoValue, to: string): TrinoValue {
   if (value.type === to) return value
   const sql = conversionSql(value, to)
   if (sql === null) throw new Refused(`${value.type} is not converted to ${to} in the same way`)
-  return { ...trinoValue(sql, to, inherited([value])), raises: value.raises || mayFail(value.type, to) }
+  const fails = mayFail(value.type, to)
+  // Compared with a constant, a cast is left out.
+  const losesError =
+    (fails && isInteger(value.type) && isInteger(to)) || value.losesError === 'compared' ? 'compared' : null
+  return { ...trinoValue(sql, to, inherited([value])), raises: value.raises || fails, losesError }
 }
 
 /** A literal of its own type. */
@@ -94,34 +98,37 @@ function mayFail(from: string, to: string): boolean {
 
 const TIME = /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?Z?)?$/
 
-/** @returns null where the value is not a literal of that type; it is then cast like any other value */
+/**
+ * The literal that results is what the value is now, which a further conversion starts from.
+ *
+ * @returns null where the value is not a literal of that type; it is then cast like any other value
+ */
 function literalAs(literal: Literal, to: string): TrinoValue | null {
-  const made = (sql: string): TrinoValue => trinoValue(sql, to, { literal })
-  if (literal.kind === 'null') return made(castText('NULL', to))
-  if (literal.kind === 'boolean') return to === 'BOOLEAN' ? made(String(literal.value)) : null
-  if (literal.kind === 'double') return to === 'DOUBLE' ? doubleLiteral(literal.value, literal) : null
+  if (literal.kind === 'null') return trinoValue(castText('NULL', to), to, { literal })
+  if (literal.kind === 'boolean') return to === 'BOOLEAN' ? booleanLiteral(literal.value) : null
+  if (literal.kind === 'double') return to === 'DOUBLE' ? doubleLiteral(literal.value) : null
   if (literal.kind === 'number') return numberLiteral(literal, to)
-  if (to === 'VARCHAR') return made(trinoText(literal.value))
-  if (to === 'BOOLEAN' && /^(t|f|true|false)$/i.test(literal.value)) return made(String(/^t/i.test(literal.value)))
+  if (to === 'VARCHAR') return trinoValue(trinoText(literal.value), to, { literal })
+  if (to === 'BOOLEAN' && /^(t|f|true|false)$/i.test(literal.value)) return booleanLiteral(/^t/i.test(literal.value))
   const number = /^(-?)(\d+)(?:\.(\d+))?$/.exec(literal.value)
   if (number !== null && (digitsOf(to) !== null || to === 'DOUBLE')) {
     const [, sign, whole, fraction = ''] = number
     return numberLiteral({ kind: 'number', digits: BigInt(`${sign}${whole}${fraction}`), scale: fraction.length }, to)
   }
-  if (to === 'DOUBLE' && literal.value === 'nan') return doubleLiteral(Number.NaN, literal)
-  if (to === 'DATE' || to === 'TIMESTAMP') return timeLiteral(literal.value, to, literal)
+  if (to === 'DOUBLE' && literal.value === 'nan') return doubleLiteral(Number.NaN)
+  if (to === 'DATE' || to === 'TIMESTAMP') return timeLiteral(literal.value, to)
   throw new Refused(`the text ${trinoText(literal.value)} is not read as ${to} in the same way`)
 }
 
-function timeLiteral(text: string, to: 'DATE' | 'TIMESTAMP', literal: Literal): TrinoValue {
+function timeLiteral(text: string, to: 'DATE' | 'TIMESTAMP'): TrinoValue {
   const [, year, month, day, hour = '00', minute = '00', second = '00', fraction = ''] = TIME.exec(text) ?? []
   const date = `${year}-${month}-${day}`
   const iso = `${date}T${hour}:${minute}:${second}Z`
   if (year === undefined || year === '0000' || new Date(iso).toJSON()?.slice(0, 19) !== iso.slice(0, 19))
     throw new Refused(`the text ${trinoText(text)} is not read as ${to} in the same way; write for example 2026-01-31`)
-  if (to === 'DATE') return trinoValue(`DATE '${date}'`, to, { literal })
+  if (to === 'DATE') return trinoValue(`DATE '${date}'`, to)
   const time = `${hour}:${minute}:${second}.${fraction.padEnd(6, '0')}`
-  return trinoValue(`TIMESTAMP '${date} ${time}'`, to, { literal })
+  return trinoValue(`TIMESTAMP '${date} ${time}'`, to)
 }
 
 function numberLiteral(literal: Extract<Literal, { kind: 'number' }>, to: string): TrinoValue | null {
@@ -131,19 +138,28 @@ function numberLiteral(literal: Extract<Literal, { kind: 'number' }>, to: string
     // Both parts are exact as doubles, so that their quotient is rounded once.
     if (digits > 2n ** 53n || digits < -(2n ** 53n) || scale > 22)
       throw new Refused(`${text} is not read as a DOUBLE in the same way; write it with an exponent`)
-    return doubleLiteral(Number(digits) / 10 ** scale, literal)
+    return doubleLiteral(Number(digits) / 10 ** scale)
   }
   const own = `DECIMAL(${Math.max(text.replace(/[-.]/g, '').length, scale + 1)},${scale})`
-  const more = { literal, raises: mayFail(own, to) }
-  if (isInteger(to) && scale === 0) return trinoValue(castText(text, to), to, more)
-  if (decimalOf(to) !== null) return trinoValue(castText(`DECIMAL '${text}'`, to), to, more)
+  const raises = mayFail(own, to) || (isInteger(to) && BigInt.asIntN(INTEGER_BITS[to]!, digits) !== digits)
+  const places = isInteger(to) ? 0 : (decimalOf(to)?.scale ?? -1)
+  // One that may fail, or is rounded, is a value like any other from here on.
+  const kept: Literal | null =
+    raises || places < scale ? null : { kind: 'number', digits: digits * 10n ** BigInt(places - scale), scale: places }
+  if (isInteger(to) && scale === 0) return trinoValue(castText(text, to), to, { literal: kept, raises })
+  if (decimalOf(to) !== null) return trinoValue(castText(`DECIMAL '${text}'`, to), to, { literal: kept, raises })
   if (to === 'VARCHAR') return trinoValue(trinoText(text), to)
   return null
 }
 
-function doubleLiteral(value: number, literal: Literal): TrinoValue {
+function booleanLiteral(value: boolean): TrinoValue {
+  return trinoValue(String(value), 'BOOLEAN', { literal: { kind: 'boolean', value } })
+}
+
+function doubleLiteral(value: number): TrinoValue {
   if (!Number.isFinite(value)) return trinoValue('nan()', 'DOUBLE', { notFinite: true, notNumber: true })
-  return trinoValue(Object.is(value, -0) ? '(-0e0)' : value.toExponential(), 'DOUBLE', { literal })
+  const sql = Object.is(value, -0) ? '(-0e0)' : value.toExponential()
+  return trinoValue(sql, 'DOUBLE', { literal: { kind: 'double', value } })
 }
 
 function decimalText(digits: bigint, scale: number): string {

@@ -46,28 +46,39 @@ function comparison(op: string, a: TrinoValue, b: TrinoValue): string {
   return `(CASE WHEN ${x} IS NULL OR ${y} IS NULL THEN NULL ${cases[op]} ELSE ${x} ${op} ${y} END)`
 }
 
+/** @throws Refused where the error of one value gets lost, because another one is a constant */
+function keepErrors(values: readonly TrinoValue[]): void {
+  if (values.some(({ literal }) => literal !== null) && values.some(({ losesError }) => losesError === 'compared'))
+    throw new Refused(
+      'a whole number that can overflow is not compared with a constant in the same way, because DuckDB moves constants to one side and leaves casts out; write it so: i > 4 instead of i + 1 > 5',
+    )
+}
+
 const compare: Rule = ({ op, args }) => {
+  keepErrors(args)
   const [a, b] = compared(args) as [TrinoValue, TrinoValue]
   return trinoValue(comparison(op, a, b), 'BOOLEAN', { raises: a.raises || b.raises })
 }
 
 const distinct: Rule = ({ op, args }) => {
+  keepErrors(args)
   const [a, b] = compared(args) as [TrinoValue, TrinoValue]
   if (a.notNumber || b.notNumber) throw new Refused(`${op} of values that may be NaN has no translation`)
   return trinoValue(`(${a.sql} ${op.toUpperCase()} ${b.sql})`, 'BOOLEAN', { raises: a.raises || b.raises })
 }
 
-/** DuckDB evaluates all parts, also where the first decides; an ARRAY does so, too. */
+/** DuckDB evaluates all parts, also where the first decides, unless CASE chooses by it; an ARRAY does so, too. */
 function together(op: 'and' | 'or', parts: readonly TrinoValue[]): TrinoValue {
   const { raises = false } = inherited(parts)
   const texts = parts.map(({ sql }) => sql)
   const sql = raises
     ? `${op === 'and' ? 'all_match' : 'any_match'}(ARRAY[${texts.join(', ')}], x -> x)`
     : `(${texts.join(` ${op.toUpperCase()} `)})`
-  return trinoValue(sql, 'BOOLEAN', { raises })
+  return trinoValue(sql, 'BOOLEAN', { raises, losesError: raises ? 'chosen' : null })
 }
 
 const between: Rule = ({ args }) => {
+  keepErrors(args)
   const [x, low, high] = compared(args) as [TrinoValue, TrinoValue, TrinoValue]
   const part = (op: string, bound: TrinoValue): TrinoValue =>
     trinoValue(comparison(op, x, bound), 'BOOLEAN', { raises: x.raises || bound.raises })
@@ -99,8 +110,10 @@ const isNull: Rule = ({ op, args, type }) => {
   return trinoValue(`(${a.sql} ${op.toUpperCase()})`, type, { raises: a.raises })
 }
 
-const choose: Rule = ({ args, type }) => {
+const choose: Rule = ({ op, args, type }) => {
   const cases = args.slice(0, -1)
+  if (cases.some(({ losesError }, at) => at % 2 === 0 && losesError === 'chosen'))
+    throw new Refused(`${op} by AND, OR or BETWEEN of what can fail: DuckDB evaluates only as much of it as decides`)
   const values = args.map((arg, at) => (at % 2 === 1 || at === args.length - 1 ? converted(arg, type) : condition(arg)))
   const whens = cases.flatMap((_, at) => (at % 2 === 0 ? [`WHEN ${values[at]!.sql} THEN ${values[at + 1]!.sql}`] : []))
   return trinoValue(`(CASE ${whens.join(' ')} ELSE ${values.at(-1)!.sql} END)`, type, inherited(values))

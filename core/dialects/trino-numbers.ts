@@ -43,7 +43,9 @@ function arithmetic(call: Call): TrinoValue {
   const facts = inherited(numbers)
   if (type === 'DOUBLE')
     return trinoValue(sql, type, { raises: facts.raises, notFinite: true, notNumber: facts.notFinite })
-  return trinoValue(decimal === null ? sql : castText(sql, type), type, { raises: true })
+  // Compared with another constant, one that is added, subtracted or multiplied is moved to the other side.
+  const losesError = isInteger(type) && numbers.some(({ literal }) => literal !== null) ? 'compared' : null
+  return trinoValue(decimal === null ? sql : castText(sql, type), type, { raises: true, losesError })
 }
 
 /** DuckDB keeps all digits of a product. */
@@ -74,7 +76,7 @@ function dateArithmetic({ op, args, type }: Call): TrinoValue {
 
 function divided({ args }: Call): TrinoValue {
   const [a, b] = args.map((arg) => converted(arg, 'DOUBLE')) as [TrinoValue, TrinoValue]
-  const mayBeZero = !(b.literal?.kind === 'number' && b.literal.digits !== 0n)
+  const mayBeZero = !(b.literal?.kind === 'double' && b.literal.value !== 0)
   const facts = inherited([a, b])
   return trinoValue(`(${a.sql} / ${b.sql})`, 'DOUBLE', {
     raises: facts.raises,

@@ -9,6 +9,8 @@ export interface TrinoValue {
   readonly type: string
   /** it may raise an error, exactly where DuckDB raises one */
   readonly raises: boolean
+  /** where DuckDB can lose its error: if it is compared with a constant, or if CASE chooses by it */
+  readonly losesError: 'compared' | 'chosen' | null
   /** a DOUBLE that may be infinite or NaN; a DATE or TIMESTAMP that may be of a year before 1 or after 9999 */
   readonly notFinite: boolean
   /** a DOUBLE that may be NaN */
@@ -29,7 +31,14 @@ export interface Call {
 /** @throws Refused where Trino cannot compute the same value */
 export type Rule = (call: Call) => TrinoValue
 
-const CERTAIN = { raises: false, notFinite: false, notNumber: false, anyOrder: false, literal: null } as const
+const CERTAIN = {
+  raises: false,
+  losesError: null,
+  notFinite: false,
+  notNumber: false,
+  anyOrder: false,
+  literal: null,
+} as const
 
 /** A value of which more is said where it is not a finite number of a certain order that always exists. */
 export function trinoValue(sql: string, type: string, more: Partial<TrinoValue> = {}): TrinoValue {
