@@ -48,11 +48,19 @@ export interface PinnedTable {
   check(): Promise<void>
 }
 
+interface MadeTable {
+  readonly table: string
+  /** in the dataset's place */
+  readonly path: string
+  /** Trino may know it */
+  isRegistered: boolean
+}
+
 export class PinnedTables {
   readonly #options: PinnedTablesOptions
   /** by what they name */
   readonly #tables = new Map<string, Promise<PinnedTable>>()
-  readonly #made: { readonly table: string; readonly path: string; isRegistered: boolean }[] = []
+  readonly #made: MadeTable[] = []
 
   constructor(options: PinnedTablesOptions) {
     this.#options = options
@@ -81,7 +89,7 @@ export class PinnedTables {
   }
 
   async #make(files: readonly LakeFile[]): Promise<PinnedTable> {
-    const { client, lake, dataset, catalog, schema, signal } = this.#options
+    const { lake, dataset, catalog, schema, signal } = this.#options
     if (this.#made.length === 0) await this.#removeLeftOver()
     const path = `${PLACE}/${randomBytes(6).toString('hex')}`
     // The same names in each run: what one that died has registered does not stay.
@@ -90,17 +98,24 @@ export class PinnedTables {
     this.#made.push(made)
     if (!(await lake.tables().create(`${path}/${LOG}`, this.#logText(files))))
       throw new Error(`'${path}' exists already in the lake of '${dataset.name}'`)
-    await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(catalog)}.${quoteName(schema)}`, signal)
-    await this.#unregister(table, signal)
-    made.isRegistered = true
-    const words = [schema, table, `${this.#placeUri}/${path}`].map(quoteText).join(', ')
-    await client.query(`CALL ${quoteName(catalog)}.system.register_table(${words})`, signal).catch((error: Error) => {
-      if (!(error instanceof TrinoError) || error.kind !== 'failed') throw error
-      const advice = `check that trino.catalog '${catalog}' has the connector delta_lake with delta.register-table-procedure.enabled=true, and finds the lake at trino.lakeUri '${this.#options.lakeUri}'`
-      throw new TrinoError('failed', `${error.message}; ${advice}`, { cause: error })
-    })
+    await this.#register(made, signal)
     const sql = `${[catalog, schema, table].map(quoteName).join('.')} FOR VERSION AS OF ${VERSION}`
     return { sql, check: () => this.#check(sql, files) }
+  }
+
+  async #register(made: MadeTable, signal: AbortSignal | undefined): Promise<void> {
+    const { client, catalog, schema, lakeUri } = this.#options
+    const words = [schema, made.table, `${this.#placeUri}/${made.path}`].map(quoteText).join(', ')
+    try {
+      await client.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(catalog)}.${quoteName(schema)}`, signal)
+      await this.#unregister(made.table, signal)
+      made.isRegistered = true
+      await client.query(`CALL ${quoteName(catalog)}.system.register_table(${words})`, signal)
+    } catch (error) {
+      if (!(error instanceof TrinoError) || error.kind !== 'failed') throw error
+      const advice = `check that trino.catalog '${catalog}' has the connector delta_lake with delta.register-table-procedure.enabled=true, and finds the lake at trino.lakeUri '${lakeUri}'`
+      throw new TrinoError('failed', `${error.message}; ${advice}`, { cause: error })
+    }
   }
 
   async #removeLeftOver(): Promise<void> {

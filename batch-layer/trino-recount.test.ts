@@ -277,6 +277,23 @@ describe.skipIf(whyNoTrino() !== null)('recounts on Trino', () => {
     }
   })
 
+  test.each(['memory', 'nothing'])(
+    'catalog %s, which has no tables of Delta Lake: it says what to check',
+    async (name) => {
+      const lock = (await fixture.lake.tryLock('batch'))!
+      const place = { catalog: name, schema: 'watershed', lakeUri: catalog.lakeUri }
+      const tables = new PinnedTables({ ...place, client, dataset: fixture.dataset, lake: fixture.lake })
+      try {
+        const made = tables.of((await fixture.lake.chains(2))[1]!.segments)
+        await expect(made).rejects.toThrow(`check that trino.catalog '${name}' has the connector delta_lake`)
+      } finally {
+        await tables.close()
+        await lock.release()
+      }
+      expect(readdirSync(join(fixture.lake.folder, 'pinned'))).toEqual([])
+    },
+  )
+
   test('Trino is away: the run says what to do, and nothing is published', async () => {
     const before = await fixture.lake.current()
     const away = await engineOf(new TrinoClient({ url: 'http://127.0.0.1:9', outageMsMax: 0 }))
