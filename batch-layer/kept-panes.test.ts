@@ -85,8 +85,16 @@ test('incremental runs write the ranges that passed the horizon since, once, and
   await landDays(10)
   let base = await run('full')
   const passed: number[] = []
-  for (let day = 0; day < 4; day++) {
-    await landDays(1)
+  for (const [hours, events] of Array.from(
+    { length: 4 },
+    () =>
+      [
+        [24, 450],
+        [0, 150],
+      ] as const,
+  ).flat()) {
+    batch.nowMs += hours * HOUR
+    await batch.land(0, events)
     const next = await run('incremental')
     await batch.expectRecount(next)
     const [before, after] = [base, next].map(({ views }) => views.by_minute!.horizon!.at(-1)!.beforeMs)
@@ -109,21 +117,29 @@ test('incremental runs write the ranges that passed the horizon since, once, and
   const behind = filesOf(base).filter(({ range }) => (range?.beforeMs ?? Infinity) <= horizon)
   expect(behind.length).toBeGreaterThan(2)
   expect(behind.every(({ grain }) => grain === 'hour')).toBe(true)
+  // One state for each hour and key.
+  const paths = behind.map((file) => `'${batch.lake.resolve(file)}'`).join(', ')
+  const [states] = await batch.connection.rows<{ all: number; keys: number; hours: number }>(
+    `SELECT count(*) AS "all", count(DISTINCT (pane, id)) AS keys, count(DISTINCT (pane // ${HOUR}, id)) AS hours FROM read_parquet([${paths}])`,
+  )
+  expect([states!.all, states!.keys]).toEqual([states!.hours, states!.hours])
   // A run after which nothing is new changes nothing.
   expect((await run('incremental')).id).toBe(base.id)
   expect((await batch.lake.verifyFiles()).problems).toEqual([])
 })
 
 test('ranges that are past the time of all panes are no longer named', async () => {
-  await batch.redefine(keeping({ minute: '1d', hour: '2d', day: '4d' }))
+  await batch.redefine(keeping({ minute: '3d', hour: '3d', day: '4d' }))
   await landDays(9)
   const full = await run('full')
   await landDays(2)
   const next = await run('incremental')
   await batch.expectRecount(next)
   expect(daysOf(next.views.by_minute!.horizon)![0]).toEqual([7, null])
-  const named = new Set(filesOf(next).map(({ path }) => path))
-  expect(filesOf(full).filter(({ path }) => named.has(path)).length).toBeLessThan(filesOf(full).length / 2)
+  const removedMs = next.views.by_minute!.horizon![0]!.beforeMs
+  const isGone = ({ range }: StateFile): boolean => (range?.beforeMs ?? Infinity) <= removedMs
+  expect(filesOf(full).filter(isGone).length).toBeGreaterThan(0)
+  expect(filesOf(next).filter(isGone)).toEqual([])
   expect(rangesOf(filesOf(next))[0]).toEqual({ beforeMs: expect.any(Number) })
 })
 
@@ -140,6 +156,29 @@ test('late events are counted in the panes that are left, and those of removed p
   expect(next.mode).toBe('incremental')
   expect(filesOf(next).filter(({ grain }) => grain !== undefined).length).toBeGreaterThanOrEqual(coarse)
   await batch.expectRecount(await run('full'))
+})
+
+test('no state is in a file whose range it is not of, wherever merged panes begin', async () => {
+  // Days of minutes are cut within the day.
+  const views = { by_minute: { ...minutes.by_minute!, time: ['minute', 'day'] as const } }
+  await batch.redefine(keeping({}, views))
+  await landDays(8)
+  await run('full')
+  await batch.redefine(keeping({ minute: '3d' }, views))
+  for (let step = 0; step < 3; step++) {
+    // Late, in all ranges, some of which a day that was merged would lie across.
+    await batch.land(1, 1_600)
+    const next = await run('incremental')
+    await batch.expectRecount(next)
+    expect(daysOf(next.views.by_minute!.horizon)).toEqual([[5, 'day']])
+    for (const file of filesOf(next)) {
+      const { fromMs = -Infinity, beforeMs = Infinity } = file.range ?? {}
+      const [panes] = await batch.connection.rows<{ first: number; last: number }>(
+        `SELECT min(pane)::DOUBLE AS first, max(pane)::DOUBLE AS last FROM read_parquet('${batch.lake.resolve(file)}')`,
+      )
+      expect([panes!.first >= fromMs, panes!.last < beforeMs]).toEqual([true, true])
+    }
+  }
 })
 
 test('panes that are to be kept longer come back with a full run, and go at once when they are kept shorter', async () => {

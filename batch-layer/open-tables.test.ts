@@ -195,6 +195,35 @@ test('a view that was cut has a file for each range, and only touched ones are w
   }
 })
 
+test('the table of a view has the panes that keep.panes leaves, and parts of which it leaves the same are not written again', async () => {
+  const DAY = 86_400_000
+  await batch.redefine({
+    ...definition,
+    views: { by_minute: BY_MINUTE },
+    tables: 'delta',
+    keep: { panes: { minute: '2d' } },
+  })
+  // A day of 600 events, which arrive at its end.
+  batch.stepMs = 144_000
+  let before: readonly string[] = []
+  for (let day = 0; day < 9; day++) {
+    batch.nowMs += DAY
+    await batch.land(0, 600)
+    if (day < 6) continue
+    await run(day === 6 ? 'full' : 'incremental', { stateFileBytes: 1_000 })
+    const { horizon } = (await batch.lake.current())!.views.by_minute!
+    expect(horizon).toEqual([{ beforeMs: Math.floor((batch.nowMs - 2 * DAY) / 3_600_000) * 3_600_000, grain: 'hour' }])
+    const raw = `(SELECT * FROM read_parquet([${files().map(quoteText).join(', ')}]))`
+    const counted = `SELECT id, make_timestamp(pane * 1000), answers, guests FROM (${batch.dataset.views.get('by_minute')!.recountSql(raw, horizon)})`
+    const after = files('tables/by_minute')
+    const table = `SELECT id, pane, answers, guests FROM read_parquet([${after.map(quoteText).join(', ')}])`
+    const wrong = `(FROM (${counted}) EXCEPT ALL FROM (${table})) UNION ALL (FROM (${table}) EXCEPT ALL FROM (${counted}))`
+    expect(await batch.connection.rows(wrong)).toEqual([])
+    if (day > 6) expect(after.filter((file) => before.includes(file)).length).toBeGreaterThan(2)
+    before = after
+  }
+})
+
 /** A lake whose process dies around the nth effect on its tables; null: it has not died yet. */
 function dyingLake(nth: number, when: 'before' | 'after'): { readonly lake: Lake; readonly effects: () => number } {
   let effects = 0
