@@ -32,8 +32,8 @@ export function converted(value: TrinoValue, to: string): TrinoValue {
   if (sql === null) throw new Refused(`${value.type} is not converted to ${to} in the same way`)
   const fails = mayFail(value.type, to)
   // Compared with a constant, a cast is left out.
-  const losesError =
-    (fails && isInteger(value.type) && isInteger(to)) || value.losesError === 'compared' ? 'compared' : null
+  const isLeftOut = fails && digitsOf(value.type) !== null && digitsOf(to) !== null
+  const losesError = isLeftOut || value.losesError === 'compared' ? 'compared' : null
   return { ...trinoValue(sql, to, inherited([value])), raises: value.raises || fails, losesError }
 }
 

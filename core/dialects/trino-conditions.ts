@@ -50,7 +50,7 @@ function comparison(op: string, a: TrinoValue, b: TrinoValue): string {
 function keepErrors(values: readonly TrinoValue[]): void {
   if (values.some(({ literal }) => literal !== null) && values.some(({ losesError }) => losesError === 'compared'))
     throw new Refused(
-      'a whole number that can overflow is not compared with a constant in the same way, because DuckDB moves constants to one side and leaves casts out; write it so: i > 4 instead of i + 1 > 5',
+      'a number that can overflow is not compared with a constant in the same way, because DuckDB moves constants to one side and leaves casts out; write it so: i > 4 instead of i + 1 > 5',
     )
 }
 
