@@ -293,7 +293,7 @@ async function measured(year: Year): Promise<Figures> {
     await lake.chains(PARTITIONS, { counted, after: counted })
   }
   add('start', await taken(year.place, start(serve)))
-  await stream.chains(PARTITIONS)
+  await start(stream)()
   add('commit', await year.land(stream))
   add('look', await taken(year.place, start(serve)))
   add('firstRun', await taken(year.place, () => year.run(batch)))
