@@ -306,6 +306,7 @@ test('gaps, shares, totals, an earlier period, groupings and several views are a
   const compared = await ask({ ...hours, grain: 'minute' })
   expect(compared.removed).toMatchObject({ grain: 'hour', before: text(before) })
   expect(total(compared.rows, 'answers_previous')).toBe(0)
+  expect(compared.rows.every((row) => row.answers_previous === null)).toBe(true)
   const sizes = await ask({ view: 'sizes', fromMs: dayAfter(before), dimensions: [] })
   expect([sizes.removed, sizes.rows.length]).toEqual([null, 1])
   const both = await ask({
@@ -318,6 +319,42 @@ test('gaps, shares, totals, an earlier period, groupings and several views are a
   expect(both.removed).toMatchObject({ grain: null, before: text(beforeOf('hours')) })
   expect(total(both.rows, 'minutes.answers')).toBe(within(beforeOf('hours'), Infinity))
   expect(total(both.rows, 'hours.answers')).toBe(within(beforeOf('hours'), Infinity))
+})
+
+test('what is left is compared with the time as far before it, and with nothing where that was removed', async () => {
+  const before = beforeOf('hours')
+  const of = (rows: Given['rows'], name: string): unknown[] => [...new Set(rows.map((row) => row[name]))]
+  const kept = { view: 'hours', fromMs: before + DAY, toMs: before + 2 * DAY, compare: '1d', dimensions: [] } as const
+  const whole = await ask(kept)
+  expect([whole.removed, total(whole.rows, 'answers_previous')]).toEqual([null, within(before, before + DAY)])
+  // Two hours of what came before it are left.
+  const part = await ask({ ...kept, fromMs: before + 2 * HOUR, toMs: before + 4 * HOUR, compare: '3h' })
+  expect(part).toMatchObject({ exact: false, removed: { before: text(before), from: text(before + 2 * HOUR) } })
+  expect([total(part.rows), of(part.rows, 'answers_previous')]).toEqual([
+    within(before + 2 * HOUR, before + 4 * HOUR),
+    [null],
+  ])
+  const hours = await ask({ ...kept, fromMs: before, toMs: before + 6 * HOUR, compare: '3h', grain: 'hour' })
+  for (const row of hours.rows) {
+    const then = Date.parse(row.time as string) - 3 * HOUR
+    expect(row.answers_previous).toBe(then < before ? null : within(then, then + HOUR))
+  }
+  // The asked period began before what is left: the same hours of the day before are compared.
+  const later = await ask({
+    view: 'minutes',
+    compare: '1d',
+    dimensions: [],
+    fromMs: BEGAN + DAY + HOUR,
+    toMs: BEGAN + 3 * DAY,
+  })
+  expect(later.removed).toMatchObject({ from: text(BEGAN + 2 * DAY) })
+  expect(total(later.rows, 'answers_previous')).toBe(within(BEGAN + DAY, BEGAN + 2 * DAY))
+  const window = { view: 'recent', compare: '1h', dimensions: [] } as const
+  const gone = await ask({ ...window, at: beforeOf('recent') + HOUR })
+  expect([total(gone.rows), of(gone.rows, 'answers_previous')]).toEqual([
+    within(beforeOf('recent'), beforeOf('recent') + HOUR),
+    [null],
+  ])
 })
 
 test('a merged pane that a zone cuts is left out, and a zone of whole hours is answered', async () => {

@@ -15,6 +15,11 @@ export function bucketFrom(atMs: number, grain: Grain, timezone: string): number
   return startMs === wallMs ? atMs : instantOf(nextOf(startMs, grain), timezone)
 }
 
+/** The start of the bucket that a time is in, epoch ms. */
+export function bucketOf(atMs: number, grain: Grain, timezone: string): number {
+  return instantOf(startOf(wallOf(atMs, timezone), grain), timezone)
+}
+
 /** Of the bucket that a time of the wall clock is in, both as if they were UTC. Weeks begin on Mondays. */
 function startOf(wallMs: number, grain: Grain): number {
   const fixedMs = GRAIN_MS[grain as FixedGrain] as number | undefined

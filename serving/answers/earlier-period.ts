@@ -18,6 +18,8 @@ export interface Period {
 
 export interface EarlierPeriod extends Period {
   readonly shift: Shift
+  /** of which it can be said what it was, where a part of it is not kept; null: of nothing as a whole; absent: of all of it */
+  readonly kept?: Partial<Period> | null
 }
 
 const DAY_MS = GRAIN_MS.day
@@ -99,7 +101,8 @@ function previousShift({ fromMs, toMs }: Period, grain: Grain | undefined, timez
   return { unit: 'ms', by: toMs - fromMs }
 }
 
-function movedBack(atMs: number, { unit, by }: Shift, timezone: string): number {
+/** The same place of the clock, as long ago as the shift says, epoch ms. */
+export function movedBack(atMs: number, { unit, by }: Shift, timezone: string): number {
   if (unit === 'ms') return atMs - by
   const wall = wallOf(atMs, timezone)
   return instantOf(unit === 'days' ? wall - by * DAY_MS : monthsBefore(wall, by), timezone)

@@ -7,7 +7,8 @@ import { type FixedGrain, GRAIN_MS } from '#core/grains.ts'
 import { horizonOf, levelAt, NO_HORIZON, type PaneHorizon, type PaneLevel } from '#core/pane-horizon.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { AnswerRange, Removed } from './answer-meta.ts'
-import { bucketFrom } from './bucket-starts.ts'
+import { bucketFrom, bucketOf } from './bucket-starts.ts'
+import { type EarlierPeriod, movedBack } from './earlier-period.ts'
 import { type KeptDetail, type QueryPlan, viewsOf } from './query-plan.ts'
 import { type WindowSeries, windowsFrom } from './window-series.ts'
 import { hasOffsetsOf } from './zone-offsets.ts'
@@ -29,12 +30,10 @@ export function narrowed(
   if (horizon.length === 0) return { plan, range: asked, removed: null }
   const fromMs = Math.min(asked.fromMs ?? -Infinity, asked.earlier?.fromMs ?? Infinity)
   const usable = usableDetail(plan, horizon, fromMs)
-  const [now, earlier] = [
-    narrowedRange(plan, usable, asked),
-    asked.earlier && narrowedRange(plan, usable, asked.earlier),
-  ]
+  const now = narrowedRange(plan, usable, asked)
+  const earlier = asked.earlier && narrowedEarlier(plan, usable, earlierOf(plan, asked, now))
   const level = now.level ?? earlier?.level ?? null
-  const range = { ...now.range, ...(asked.earlier && { earlier: { ...asked.earlier, ...earlier!.range } }) }
+  const range = { ...now.range, ...(earlier && { earlier: earlier.period }) }
   return { plan: planWithin(plan, usable, now.range), range, removed: level && removedOf(level, now.range) }
 }
 
@@ -95,6 +94,35 @@ function narrowedRange(
     ...(last.atMs !== undefined && { toMs: Math.max(last.atMs, first.atMs ?? -Infinity) }),
   }
   return { range, level: isCut ? lacking : (first.level ?? last.level) }
+}
+
+/** As far before what is left of the asked range as it was before the asked one. */
+function earlierOf(
+  { timezone, window }: QueryPlan,
+  asked: AnswerRange,
+  { range, level }: NarrowedRange,
+): EarlierPeriod {
+  const { shift } = asked.earlier!
+  if (level === null) return asked.earlier!
+  const zone = window === null ? timezone : 'UTC'
+  return { shift, fromMs: movedBack(range.fromMs!, shift, zone), toMs: movedBack(range.toMs!, shift, zone) }
+}
+
+/** Of an earlier period that is not kept as a whole, only whole buckets are compared with: a part would look like a change. */
+function narrowedEarlier(
+  plan: QueryPlan,
+  usable: UsableDetail,
+  earlier: EarlierPeriod,
+): { readonly period: EarlierPeriod; readonly level: PaneLevel | null } {
+  const { range, level } = narrowedRange(plan, usable, earlier)
+  if (level === null) return { period: earlier, level }
+  const { buckets, timezone } = plan
+  const [fromMs, toMs] = [range.fromMs!, range.toMs!]
+  const kept = buckets && {
+    ...(fromMs !== earlier.fromMs && { fromMs: bucketFrom(fromMs, buckets.grain, timezone) }),
+    ...(toMs !== earlier.toMs && { toMs: bucketOf(toMs, buckets.grain, timezone) }),
+  }
+  return { period: { ...earlier, fromMs, toMs: Math.max(fromMs, toMs), kept }, level }
 }
 
 /** A bound inside a merged pane is moved to one of its ends. */

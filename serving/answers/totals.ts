@@ -62,6 +62,7 @@ export async function totalsOf(
   const isFiltered = havingSql(plan, bound.copy()) !== ''
   const kept = isFiltered ? `(${keptSql(plan, states.sql, range, bound)})` : null
   const { earlier } = range
+  const isKept = earlier?.kept === undefined ? null : 'false'
   const of = (period: AnswerRange): string =>
     `(SELECT true AS _found, * FROM (${totalSql(plan, states.sql, period, { kept, measures }, bound)}))`
   const now = measures.flatMap((measure) => {
@@ -74,7 +75,7 @@ export async function totalsOf(
   const rows =
     earlier === undefined
       ? current
-      : `(SELECT ${['_t.*', ...compared.flatMap((column) => comparedSql({ ...plan, fill: null }, column, '_t'))].join(', ')} FROM ${current} LEFT JOIN ${of({ fromMs: earlier.fromMs, toMs: earlier.toMs })} AS _e ON true)`
+      : `(SELECT ${['_t.*', ...compared.flatMap((column) => comparedSql({ fill: null }, column, '_t', isKept))].join(', ')} FROM ${current} LEFT JOIN ${of({ fromMs: earlier.fromMs, toMs: earlier.toMs })} AS _e ON true)`
   const columns = [...measures, ...compared]
   const members = columns.map((column) => `${quoteText(column.name)}, ${memberSql(column)}`)
   const sketches = [
