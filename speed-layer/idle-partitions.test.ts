@@ -83,7 +83,7 @@ test('256 idle partitions ask for nothing but the ends of the log, and write not
     await until('the event is counted', async () => (await store.markers()).get(200)?.through === 1)
     expect(times('store.flush')).toBe(PARTITIONS + 1)
   })
-}, 60_000)
+})
 
 test('256 idle partitions have one heartbeat together', async () => {
   const markerEveryMs = 50
@@ -96,7 +96,7 @@ test('256 idle partitions have one heartbeat together', async () => {
     expect(times('log.read')).toBe(reads)
     expect(await newestMarkerMs()).toBeGreaterThan(newest)
   })
-}, 60_000)
+})
 
 async function newestMarkerMs(): Promise<number> {
   return Math.max(...[...(await store.markers()).values()].map(({ atMs }) => atMs))
@@ -112,7 +112,7 @@ test('what a closed segment leaves behind is cleaned up although its partition w
       return [...rows.values()].flat().length === 0
     })
   })
-}, 60_000)
+})
 
 /** The same object, whose calls are counted by name. */
 function counted<T extends object>(name: string, target: T, calls: Map<string, number>): T {

@@ -1,6 +1,6 @@
 /** Moments against exact arithmetic: the same for any cut, within their bound, also where the deviations are tiny beside the mean. */
 import fc from 'fast-check'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { corr, covarPop, covarSamp, regrSlope, stddevSamp, varPop, varSamp } from '../definition.ts'
 import { cut, exactly, MeasuredColumn } from './measure-fixture.ts'
@@ -65,8 +65,6 @@ function expectClose(found: Record<string, unknown>, values: readonly number[]):
     1e-17 / Math.sqrt(variance * order) + 1e-17 / variance + 1e-17 / order,
   )
 }
-
-vi.setConfig({ testTimeout: 60_000 })
 
 describe('deviations that are tiny beside the mean keep their digits, whatever the cut', () => {
   test.each([

@@ -136,7 +136,7 @@ it('whatever is landed, compacted, removed and checkpointed, every handle has th
     { numRuns: 10 },
   )
   expect(seen).toBeGreaterThan(3)
-}, 60_000)
+})
 
 it('what a removal leaves that a crash interrupts is removed after the next look at everything', async () => {
   const lake = await open()
