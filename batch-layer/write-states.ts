@@ -8,7 +8,15 @@ import { horizonWithin, NO_HORIZON, type PaneHorizon } from '#core/pane-horizon.
 import { RANGE_FILES_MAX, type StateFile, VIEW_FILES_MAX } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
-import { ALL_STATES, isOfSlots, isSameRange, rangeOf, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
+import {
+  ALL_STATES,
+  isOfSlots,
+  isSameRange,
+  rangeKey,
+  rangeOf,
+  rangesOf,
+  type StateRange,
+} from '#storage/lake/state-ranges.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import { finestLeft, isToMerge, joinedRanges, withoutRemoved } from './pane-ranges.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
@@ -86,8 +94,10 @@ async function extendRanges(
   const rowsIn = added.length === 0 ? new Map<number, number>() : await compute.rowsIn(view, added, ranges)
   const rowsAdded = sum([...rowsIn.values()])
   const bytesAdded = sum(added.map(({ bytes }) => bytes))
-  const filesOf = (range: StateRange): StateFile[] => base.filter((file) => isSameRange(rangeOf(file), range))
-  const rowsOf = (range: StateRange): number => rowsIn.get(ranges.indexOf(range)) ?? 0
+  const filesIn = Map.groupBy(base, (file) => rangeKey(rangeOf(file)))
+  const filesOf = (range: StateRange): StateFile[] => filesIn.get(rangeKey(range))!
+  const places = new Map(ranges.map((range, place) => [range, place]))
+  const rowsOf = (range: StateRange): number => rowsIn.get(places.get(range)!) ?? 0
   const files: PendingFile[] = []
   for (const joined of joinedRanges(ranges, horizon)) {
     const own = joined.ranges.flatMap(filesOf)

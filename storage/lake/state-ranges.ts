@@ -33,14 +33,14 @@ export function isOfSlots(file: Ranged): boolean {
 
 /** The distinct ranges of a view's files, lowest first. */
 export function rangesOf(files: readonly Ranged[]): StateRange[] {
-  const distinct = new Map(files.map(rangeOf).map((range) => [keyOf(range), range]))
+  const distinct = new Map(files.map(rangeOf).map((range) => [rangeKey(range), range]))
   return [...distinct.values()].sort(
     (one, other) => compare(panesOf(one).from, panesOf(other).from) || slotsOf(one).from - slotsOf(other).from,
   )
 }
 
 export function isSameRange(one: StateRange, other: StateRange): boolean {
-  return keyOf(one) === keyOf(other)
+  return rangeKey(one) === rangeKey(other)
 }
 
 /** Whether a file of this range can hold states that are asked for. */
@@ -124,6 +124,7 @@ function coverAxis(spans: readonly Span[], from: number, before: number): boolea
   return edges && (sorted[0]?.from ?? from) === from
 }
 
-function keyOf({ fromMs, beforeMs, fromSlot, beforeSlot }: StateRange): string {
+/** The same for equal ranges, and for no others. */
+export function rangeKey({ fromMs, beforeMs, fromSlot, beforeSlot }: StateRange): string {
   return [fromMs, beforeMs, fromSlot, beforeSlot].join()
 }
