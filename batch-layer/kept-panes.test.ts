@@ -4,6 +4,7 @@ import { count, type DatasetDefinition, sum } from '#core/definition.ts'
 import type { PaneHorizon } from '#core/pane-horizon.ts'
 import type { GenerationManifest, StateFile } from '#storage/lake/generation-manifest.ts'
 import { rangesOf } from '#storage/lake/state-ranges.ts'
+import { DuckDbCompute } from './batch-compute.ts'
 import { definition as answers, BatchFixture, PARTITIONS } from './batch-fixture.ts'
 import { compactSegments } from './compact.ts'
 import { rollback } from './rollback.ts'
@@ -179,6 +180,27 @@ test('no state is in a file whose range it is not of, wherever merged panes begi
       expect([panes!.first >= fromMs, panes!.last < beforeMs]).toEqual([true, true])
     }
   }
+})
+
+test('a run that rewrites a large file merges its old panes with each other, not only with new states', async () => {
+  await batch.redefine(keeping({}))
+  await landDays(4)
+  const full = (await batch.run({ mode: 'full' }))!
+  // Of one hour, long ago.
+  const { partials } = await batch.land(1, 20)
+  const { connection, dataset, lake, folder } = batch
+  const compute = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
+  const [file] = filesOf(full)
+  const beforeMs = BEGAN + 3 * DAY
+  const path = `${folder}/merged.parquet`
+  const horizon = [{ beforeMs, grain: 'hour' as const }]
+  await compute.merge(dataset.views.get('by_minute')!, [file!, partials.by_minute!.file], path, {}, horizon)
+  const [states] = await connection.rows<{ old: number; hours: number; events: number }>(
+    `SELECT count(*) FILTER (pane < ${beforeMs}) AS old, count(DISTINCT (pane, id)) FILTER (pane < ${beforeMs} AND pane % ${HOUR} = 0) AS hours,
+      sum(answers__n) AS events FROM read_parquet('${path}')`,
+  )
+  expect(states!.old).toBe(states!.hours)
+  expect(Number(states!.events)).toBe(4 * 600 + 20)
 })
 
 test('panes that are to be kept longer come back with a full run, and go at once when they are kept shorter', async () => {

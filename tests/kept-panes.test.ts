@@ -11,9 +11,10 @@ import type { PaneHorizon } from '#core/pane-horizon.ts'
 import type { ViewQuery } from '#core/query.ts'
 import type { Removed } from '#serving/answers/answer-meta.ts'
 import { answerQuery } from '#serving/answers/merged-view.ts'
-import type { ServedDataset } from '#serving/answers/snapshot.ts'
+import { type ServedDataset, takeSnapshot } from '#serving/answers/snapshot.ts'
 import { LiveAnswers } from '#serving/live/live-answers.ts'
 import { LiveDataset } from '#serving/live/live-dataset.ts'
+import { viewSource } from '#serving/presented-indices/presented-view.ts'
 import { typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
 import { MemorySpeedStore } from '#storage/speed-store/memory/memory-speed-store.ts'
@@ -355,6 +356,24 @@ test('what is left is compared with the time as far before it, and with nothing 
     within(beforeOf('recent'), beforeOf('recent') + HOUR),
     [null],
   ])
+})
+
+test('presented rows are those of panes that are left as they are', async () => {
+  const { dataset, connection } = batch
+  const view = dataset.views.get('minutes')!
+  const snapshot = await takeSnapshot(served, { views: [view] })
+  for (const panes of [
+    null,
+    [beforeOf('minutes') - MINUTE, ...events.map(({ atMs }) => Math.floor(atMs / MINUTE) * MINUTE)],
+  ]) {
+    const { sql, bound } = await viewSource(
+      { served, snapshot, connection },
+      view,
+      panes && [...new Set(panes)].sort((a, b) => a - b),
+    )
+    const rows = await connection.rows<{ answers: number }>(`SELECT answers FROM (${sql})`, bound.parameters)
+    expect(total(rows)).toBe(within(beforeOf('minutes'), Infinity))
+  }
 })
 
 test('a merged pane that a zone cuts is left out, and a zone of whole hours is answered', async () => {
