@@ -65,6 +65,8 @@ export interface KeyGroups {
 
 /** sets of dimensions whose groups are kept; few are asked for again and again */
 const GROUPINGS_MAX = 16
+/** groups of all these sets together, of about 100 bytes each */
+const GROUPS_KEPT_MAX = 1_000_000
 const FIRST_KEYS = 64
 
 /** The groups of one set of dimensions: what was numbered once stays, new keys are added. */
@@ -110,14 +112,22 @@ export class TallyKeys {
   readonly #places: number[][]
   #count = 0
   readonly #groupings = new Map<string, Grouping>()
+  readonly #groupsMax: number
 
-  constructor(dimensions: readonly SqlColumn[]) {
+  /** @param groupsMax groups of all sets of dimensions that are kept from one question to the next */
+  constructor(dimensions: readonly SqlColumn[], groupsMax = GROUPS_KEPT_MAX) {
+    this.#groupsMax = groupsMax
     this.#dimensions = dimensions.map((column) => new Values(column))
     this.#places = dimensions.map(() => [])
   }
 
   get count(): number {
     return this.#count
+  }
+
+  /** how many groups are kept for the next question */
+  get groupsKept(): number {
+    return this.#groupings.values().reduce((sum, { count }) => sum + count, 0)
   }
 
   /** Number of the combination. @param texts one of each dimension, as the shape's items give them */
@@ -141,6 +151,10 @@ export class TallyKeys {
       this.#groupings.set(name, grouping)
     }
     grouping.extendTo(this.#count)
+    if (this.groupsKept > this.#groupsMax) {
+      this.#groupings.clear()
+      if (grouping.count <= this.#groupsMax) this.#groupings.set(name, grouping)
+    }
     return grouping
   }
 
