@@ -275,6 +275,11 @@ test('rows of a series are calculated from what is left, and the first one has n
   expect(total(hourly.rows)).toBe(within(days!.beforeMs, Infinity))
   const first = hourly.rows.filter(({ country }) => country === 'us').toSorted(byTime)[0]
   expect([Date.parse(first!.time as string) >= days!.beforeMs, first!.before]).toEqual([true, null])
+  // The row before the first one was removed, so that not all is what it would be.
+  const second = await ask({ view: 'hourly', fromMs: days!.beforeMs })
+  expect([second.exact, second.removed]).toEqual([false, expect.objectContaining({ from: text(days!.beforeMs) })])
+  expect((await ask({ view: 'hourly', fromMs: days!.beforeMs, measures: ['answers'] })).removed).toBeNull()
+  expect((await ask({ view: 'hourly', fromMs: days!.beforeMs + HOUR })).removed).toBeNull()
   // Days are made from what is left of all.
   const daily = await ask({ view: 'daily' })
   expect([daily.removed, total(daily.rows)]).toEqual([null, events.length])

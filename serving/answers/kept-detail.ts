@@ -7,9 +7,12 @@ import { type FixedGrain, GRAIN_MS } from '#core/grains.ts'
 import { horizonOf, levelAt, NO_HORIZON, type PaneHorizon, type PaneLevel } from '#core/pane-horizon.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { AnswerRange, Removed } from './answer-meta.ts'
+import { longestMs } from './bucket-lengths.ts'
 import { bucketFrom, bucketOf } from './bucket-starts.ts'
 import { type EarlierPeriod, movedBack } from './earlier-period.ts'
+import { earlierReachMs } from './earlier-rows-sql.ts'
 import { type KeptDetail, type QueryPlan, viewsOf } from './query-plan.ts'
+import { needsOf } from './series-needs.ts'
 import { type WindowSeries, windowsFrom } from './window-series.ts'
 import { hasOffsetsOf } from './zone-offsets.ts'
 
@@ -28,7 +31,7 @@ export function narrowed(
 ): NarrowedAnswer {
   const horizon = horizonAsked(plan, generation)
   if (horizon.length === 0) return { plan, range: asked, removed: null }
-  const fromMs = Math.min(asked.fromMs ?? -Infinity, asked.earlier?.fromMs ?? Infinity)
+  const fromMs = Math.min(asked.fromMs ?? -Infinity, asked.earlier?.fromMs ?? Infinity) - reachBackMs(plan)
   const usable = usableDetail(plan, horizon, fromMs)
   const now = narrowedRange(plan, usable, asked)
   const earlier = asked.earlier && narrowedEarlier(plan, usable, earlierOf(plan, asked, now))
@@ -86,7 +89,10 @@ function narrowedRange(
   }
   const from = isCut ? leastMs! : fromMs
   // Rows of a series are whole buckets, wherever the range begins.
-  if (plan.series !== null) return { range: { fromMs: from, toMs }, level: isCut ? lacking : null }
+  if (plan.series !== null) {
+    const isShort = lacking !== null && (from ?? -Infinity) - reachBackMs(plan) < lacking.beforeMs
+    return { range: { fromMs: from, toMs }, level: isShort ? lacking : null }
+  }
   const first = alignedBy(horizon, from, Math.ceil)
   const last = alignedBy(horizon, toMs, Math.floor)
   const range = {
@@ -94,6 +100,15 @@ function narrowedRange(
     ...(last.atMs !== undefined && { toMs: Math.max(last.atMs, first.atMs ?? -Infinity) }),
   }
   return { range, level: isCut ? lacking : (first.level ?? last.level) }
+}
+
+/** How long before its first row what a series shows depends on, if rows are as frequent as buckets. */
+function reachBackMs(plan: QueryPlan): number {
+  const { series, buckets } = plan
+  if (series === null || buckets === null) return 0
+  const needs = needsOf({ ...plan, series })
+  if (needs.rowsBack === null) return Infinity
+  return needs.rowsBack * longestMs(buckets.grain) + earlierReachMs(needs, buckets.grain)
 }
 
 /** As far before what is left of the asked range as it was before the asked one. */
