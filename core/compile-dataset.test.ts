@@ -57,6 +57,7 @@ describe('misspelt and mistyped members', () => {
       written({ veiws: {} }),
       "unknown member 'veiws' (did you mean 'views'?); known members: name, label, description, time, key, lateAfter, accept, raw, keep, tables, columns, views, sources, sinks, series, groupings, dashboard",
     ],
+    [written({ keep: { pane: {} } }), "keep: unknown member 'pane' (did you mean 'panes'?); known members: raw, panes"],
     [
       withColumn({ type: 'DOUBLE', path: '$.x', requird: true }),
       "column 'x': unknown member 'requird' (did you mean 'required'?); known members: type, path, as, required, default, unit, format, zone, onError, label, description, values",

@@ -149,6 +149,7 @@ export const datasetSchema = z.strictObject({
 export const DEFINITION_MEMBERS = {
   dataset: Object.keys(datasetSchema.shape),
   accept: Object.keys(datasetSchema.shape.accept.unwrap().shape),
+  keep: Object.keys(datasetSchema.shape.keep.unwrap().shape),
   column: Object.keys(column.shape),
   view: Object.keys(view.shape),
   window: Object.keys(view.shape.window.unwrap().shape),

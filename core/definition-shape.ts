@@ -114,7 +114,8 @@ function membersAt(path: readonly PropertyKey[], definition: unknown): readonly 
   if (path[0] === 'sinks') return SINK_MEMBERS[(definition as DatasetDefinition).sinks![Number(path[1])]!.kind] ?? []
   if (path[0] === 'dashboard') return PANEL_MEMBERS
   if (path[0] === 'series') return membersOfSeries(path.slice(1), definition)
-  if (name === undefined) return path[0] === 'accept' ? DEFINITION_MEMBERS.accept : DEFINITION_MEMBERS.dataset
+  if (path[0] === 'accept' || path[0] === 'keep') return DEFINITION_MEMBERS[path[0]]
+  if (name === undefined) return DEFINITION_MEMBERS.dataset
   if (part === undefined)
     return path[0] === 'columns'
       ? DEFINITION_MEMBERS.column

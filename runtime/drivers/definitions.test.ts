@@ -93,3 +93,12 @@ test('the problems of several files are reported together', async () => {
     ),
   })
 })
+
+test('what is no module at all is refused with what it should be', async () => {
+  await expect(loadDatasets([folder], engine)).rejects.toThrow(`'${folder}' is a folder; name a definition file in it`)
+  const file = join(folder, 'shop.json')
+  writeFileSync(file, '{}')
+  await expect(loadDatasets([file], engine)).rejects.toThrow(
+    `definition file '${file}' is JSON; a definition is a TypeScript or JavaScript module`,
+  )
+})

@@ -1,5 +1,5 @@
 /** Dataset definitions by shipped name or by file; files anywhere may `import … from 'watershed'`. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -105,6 +105,13 @@ export async function importDefinition(entry: string): Promise<{ definition: Dat
   const path = isDefinitionPath(entry) ? resolve(entry) : null
   if (path !== null && !existsSync(path))
     throw new CommandError('definition', `definition file '${path}' does not exist`)
+  if (path !== null && statSync(path).isDirectory())
+    throw new CommandError('definition', `'${path}' is a folder; name a definition file in it`)
+  if (path?.endsWith('.json'))
+    throw new CommandError(
+      'definition',
+      `definition file '${path}' is JSON; a definition is a TypeScript or JavaScript module: export default defineDataset({ … })`,
+    )
   const url = path === null ? shippedDataset(entry).definition : pathToFileURL(path).href
   try {
     const module = (await import(url)) as { default?: DatasetDefinition }
