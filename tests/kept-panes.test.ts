@@ -385,6 +385,10 @@ test('a merged pane that a zone cuts is left out, and a zone of whole hours is a
   const before = beforeOf('minutes')
   const cut = await ask({ view: 'minutes', grain: 'hour', fromMs: before - DAY, timezone: 'Asia/Kolkata' })
   expect(cut.removed).toMatchObject({ grain: 'hour', before: text(before), from: text(before + HOUR / 2) })
+  // A series that needs none of them is answered.
+  const after = Math.ceil(before / DAY) * DAY + DAY - HOUR / 2
+  const hourly = await ask({ view: 'hourly', fromMs: after, timezone: 'Asia/Kolkata' })
+  expect([hourly.removed, total(hourly.rows)]).toEqual([null, within(after, Infinity)])
   const fits = await ask({ view: 'minutes', grain: 'day', fromMs: before - DAY, timezone: 'Europe/Berlin' })
   expect(fits.removed).toBeNull()
 })

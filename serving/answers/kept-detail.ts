@@ -32,7 +32,7 @@ export function narrowed(
   const horizon = horizonAsked(plan, generation)
   if (horizon.length === 0) return { plan, range: asked, removed: null }
   const fromMs = Math.min(asked.fromMs ?? -Infinity, asked.earlier?.fromMs ?? Infinity) - reachBackMs(plan)
-  const usable = usableDetail(plan, horizon, fromMs)
+  const usable = { ...usableDetail(plan, horizon, fromMs), ...(plan.series && readFrom(plan, horizon, fromMs)) }
   const now = narrowedRange(plan, usable, asked)
   const earlier = asked.earlier && narrowedEarlier(plan, usable, earlierOf(plan, asked, now))
   const level = now.level ?? earlier?.level ?? null
@@ -60,6 +60,12 @@ function usableDetail(plan: QueryPlan, horizon: PaneHorizon, fromMs: number): Us
   // A bucket of which only a part is left is not shown as if it was whole.
   const wholeMs = buckets === null ? lacking.beforeMs : bucketFrom(lacking.beforeMs, buckets.grain, timezone)
   return { fromMs: wholeMs, horizon: kept, lacking }
+}
+
+/** A series reads what is before its first row: not panes that its zone cuts, where it needs none of them. */
+function readFrom(plan: QueryPlan, horizon: PaneHorizon, neededMs: number): Pick<KeptDetail, 'fromMs'> | null {
+  const { fromMs } = usableDetail(plan, horizon, -Infinity)
+  return fromMs !== null && fromMs <= neededMs ? { fromMs } : null
 }
 
 function isUsable({ buckets, timezone }: QueryPlan, { grain, beforeMs }: PaneLevel, fromMs: number): boolean {
