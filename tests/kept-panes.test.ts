@@ -279,6 +279,8 @@ test('rows of a series are calculated from what is left, and the first one has n
   const second = await ask({ view: 'hourly', fromMs: days!.beforeMs })
   expect([second.exact, second.removed]).toEqual([false, expect.objectContaining({ from: text(days!.beforeMs) })])
   expect((await ask({ view: 'hourly', fromMs: days!.beforeMs, measures: ['answers'] })).removed).toBeNull()
+  const plain = await ask({ view: 'hourly', measures: ['answers'] })
+  expect([plain.exact, plain.removed]).toEqual([false, expect.objectContaining({ from: text(days!.beforeMs) })])
   expect((await ask({ view: 'hourly', fromMs: days!.beforeMs + HOUR })).removed).toBeNull()
   // Days are made from what is left of all.
   const daily = await ask({ view: 'daily' })

@@ -97,7 +97,7 @@ function narrowedRange(
   // Rows of a series are whole buckets, wherever the range begins.
   if (plan.series !== null) {
     const isShort = lacking !== null && (from ?? -Infinity) - reachBackMs(plan) < lacking.beforeMs
-    return { range: { fromMs: from, toMs }, level: isShort ? lacking : null }
+    return { range: { fromMs: from, toMs }, level: isCut || isShort ? lacking : null }
   }
   const first = alignedBy(horizon, from, Math.ceil)
   const last = alignedBy(horizon, toMs, Math.floor)
