@@ -31,12 +31,12 @@ const MOMENT_MS_MAX = 4_000
  * Deaths for so many rounds: in each run through the steps every step once, and at most half as many random moments. The last run has no
  * more moments than rounds are left beside its steps, so that as many rounds as there are steps kill at each of them.
  */
-export function planDeaths(rounds: number, random: Random): Death[] {
+export function planDeaths(rounds: number, random: Random, names: readonly StepName[] = STEPS): Death[] {
   const deaths: Death[] = []
   while (deaths.length < rounds) {
-    const steps = STEPS.map((step): Death => ({ kind: 'step', step, nth: 1 + random.below(NTH_MAX[step]) }))
-    const left = Math.max(0, rounds - deaths.length - STEPS.length)
-    const moments = Array.from({ length: Math.min(Math.ceil(STEPS.length / 2), left) }, (): Death => {
+    const steps = names.map((step): Death => ({ kind: 'step', step, nth: 1 + random.below(NTH_MAX[step]) }))
+    const left = Math.max(0, rounds - deaths.length - names.length)
+    const moments = Array.from({ length: Math.min(Math.ceil(names.length / 2), left) }, (): Death => {
       return { kind: 'moment', afterMs: random.below(MOMENT_MS_MAX) }
     })
     deaths.push(...shuffled([...steps, ...moments], random))

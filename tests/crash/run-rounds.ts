@@ -1,5 +1,6 @@
 /** Rounds of kill -9 on the real platform: npm run crash -- --rounds 200 [--seed n] [--keep] */
 import { parseArgs } from 'node:util'
+import type { StepName } from '#core/steps.ts'
 import { Random } from '#datasets/random.ts'
 import { type Death, describeDeath, planDeaths } from './crash-plan.ts'
 import { CrashSite } from './crash-site.ts'
@@ -11,6 +12,8 @@ const ROUNDS_PER_SITE = 25
 export interface RoundsOptions {
   readonly rounds: number
   readonly seed: number
+  /** at which it is killed; default: all */
+  readonly steps?: readonly StepName[]
   /** checks after so many deaths, and at the end: what is lost or doubled stays so, and a start costs the most. Default: 1 */
   readonly checkEvery?: number
   /** keeps the data folder of a failed round */
@@ -21,7 +24,7 @@ export interface RoundsOptions {
 /** Runs the rounds. @throws at the first thing that is wrong; the message has the seed, the round and how it died */
 export async function runRounds(options: RoundsOptions): Promise<void> {
   const random = new Random(options.seed)
-  const deaths = planDeaths(options.rounds, random)
+  const deaths = planDeaths(options.rounds, random, options.steps)
   const { checkEvery = 1 } = options
   for (let from = 0; from < deaths.length; from += ROUNDS_PER_SITE) {
     const site = await CrashSite.make()
