@@ -52,7 +52,7 @@ export async function compileDataset(
     if (less === null) break
     rest = less
   }
-  throw new DefinitionError(String(definition?.name), [...problems])
+  throw new DefinitionError(definition?.name, [...problems])
 }
 
 async function compileOrFind(
@@ -73,7 +73,7 @@ async function compileOrFind(
 async function compileChecked(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
   const problems = shapeProblems(definition)
   if (problems.length === 0) checkDataset(definition, problems)
-  if (problems.length > 0) throw new DefinitionError(String(definition?.name), problems)
+  if (problems.length > 0) throw new DefinitionError(definition?.name, problems)
   const derivations = await derivationsOf(definition.columns, dialect, problems)
   if (problems.length > 0) throw new DefinitionError(definition.name, problems)
   const notAccepted = notAcceptedSql(acceptedTimes(definition))

@@ -1,10 +1,10 @@
 /** Lists all problems of a definition, each with its place, so that they can be fixed in one pass. */
 export class DefinitionError extends Error {
   readonly problems: readonly string[]
-  constructor(dataset: string, problems: readonly string[]) {
-    super(
-      `the definition of dataset '${dataset}' is invalid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
-    )
+  /** @param dataset its name, if it has one */
+  constructor(dataset: unknown, problems: readonly string[]) {
+    const what = typeof dataset === 'string' ? `the definition of dataset '${dataset}'` : 'the definition'
+    super(`${what} is invalid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
     this.name = 'DefinitionError'
     this.problems = problems
   }

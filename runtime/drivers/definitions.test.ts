@@ -1,12 +1,15 @@
 /** What is found when definition files are loaded: problems of all of them, and sinks whose query cannot be answered. */
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { loadDatasets } from './definitions.ts'
 
+const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 const LANGUAGE = fileURLToPath(new URL('../../core/definition.ts', import.meta.url))
 
 let folder: string
@@ -100,5 +103,17 @@ test('what is no module at all is refused with what it should be', async () => {
   writeFileSync(file, '{}')
   await expect(loadDatasets([file], engine)).rejects.toThrow(
     `definition file '${file}' is JSON; a definition is a TypeScript or JavaScript module`,
+  )
+})
+
+test('a syntax error is said with its file and line, and what has no name is not given one', async () => {
+  const file = join(folder, 'torn.ts')
+  writeFileSync(file, "export default {\n  name: 'torn',\n  views: {{\n}\n")
+  const check = promisify(execFile)(process.execPath, [MAIN, 'check', file])
+  await expect(check).rejects.toMatchObject({ stderr: expect.stringContaining(`cannot be loaded: ${file}:3: `) })
+  const other = join(folder, 'number.ts')
+  writeFileSync(other, 'export default 5\n')
+  await expect(loadDatasets([other], engine)).rejects.toThrow(
+    'the definition is invalid:\n  - the file must export default defineDataset',
   )
 })

@@ -120,8 +120,16 @@ export async function importDefinition(entry: string): Promise<{ definition: Dat
     return { definition: module.default, url: path ?? entry }
   } catch (error) {
     const fault = error as Error
-    throw new CommandError('definition', `definition file '${path ?? entry}' cannot be loaded: ${fault.message}`, {
-      cause: error,
-    })
+    throw new CommandError(
+      'definition',
+      `definition file '${path ?? entry}' cannot be loaded: ${syntaxPlace(fault)}${fault.message}`,
+      { cause: error },
+    )
   }
+}
+
+/** File and line of a syntax error, as '/definitions/clicks.ts:3: '; '' where it is another error, or has none. */
+function syntaxPlace(error: Error): string {
+  const place = error instanceof SyntaxError ? /^(?:file:\/\/)?(\S.*:\d+)\n/.exec(error.stack ?? '') : null
+  return place === null ? '' : `${place[1]}: `
 }
