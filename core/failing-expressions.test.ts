@@ -31,21 +31,25 @@ const ROWS = [
   { s: null, i: 9, n: null },
 ]
 
+const base = {
+  name: 'rows',
+  time: 't',
+  key: 's',
+  columns: {
+    t: { type: 'TIMESTAMP', path: '$.t', unit: 'ms' },
+    s: { type: 'VARCHAR', path: '$.s' },
+    i: { type: 'INTEGER', path: '$.i' },
+  },
+} as const
+
 /** State rows of a view with these dimensions, as JSON. */
 async function states(
   dimensions: Readonly<Record<string, string>>,
   rows: readonly (typeof ROWS)[number][],
 ): Promise<string[]> {
   const definition = {
-    name: 'rows',
-    time: 't',
-    key: 's',
-    columns: {
-      t: { type: 'TIMESTAMP', path: '$.t', unit: 'ms' },
-      s: { type: 'VARCHAR', path: '$.s' },
-      i: { type: 'INTEGER', path: '$.i' },
-      n: { type: 'BIGINT', path: '$.n' },
-    },
+    ...base,
+    columns: { ...base.columns, n: { type: 'BIGINT', path: '$.n' } },
     views: { all: { dimensions, measures: { rows: count() } } },
   } satisfies DatasetDefinition
   const dataset = await compileDataset(definition, connection)
@@ -101,23 +105,16 @@ describe('an error in one row', () => {
 describe('a part that fails by itself', () => {
   const refused = (place: string, expression: string): string =>
     `${place}: '${expression}' has a part that fails in every row: `
-  const base = {
-    name: 'rows',
-    time: 't',
-    key: 's',
-    columns: {
-      t: { type: 'TIMESTAMP', path: '$.t', unit: 'ms' },
-      s: { type: 'VARCHAR', path: '$.s' },
-      i: { type: 'INTEGER', path: '$.i' },
-      list: { type: 'INTEGER[]', path: '$.list' },
-    },
-  } as const
 
   test('is found when the definition is loaded, wherever it is', async () => {
     const error = await compileDataset(
       {
         ...base,
-        columns: { ...base.columns, derived: { type: 'DOUBLE', as: 'i * ln(0)' } },
+        columns: {
+          ...base.columns,
+          list: { type: 'INTEGER[]', path: '$.list' },
+          derived: { type: 'DOUBLE', as: 'i * ln(0)' },
+        },
         views: {
           all: {
             unnest: { odd: "['x'::INTEGER, i]", item: 'list' },
