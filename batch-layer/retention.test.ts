@@ -178,7 +178,7 @@ describe('superseded boundaries', () => {
     }
   })
 
-  test('are told together where they are many, by what readers of either need, and none stays', () => {
+  test('above their limit are merged, keeping what readers of either one need, and are forgotten after the grace', () => {
     let newest = generation(0, 0)
     for (let run = 1; run <= 3_000; run++) newest = following(newest, run, run * 1_000)
     expect(newest.superseded!.sinceMs).toBe(0)

@@ -69,7 +69,7 @@ async function compileOrFind(
   }
 }
 
-/** @throws DefinitionError with the problems of the first step that has any */
+/** Checks step by step. @throws DefinitionError with all problems of the first step that fails */
 async function compileChecked(definition: DatasetDefinition, dialect: SqlDialect): Promise<CompiledDataset> {
   const problems = shapeProblems(definition)
   if (problems.length === 0) checkDataset(definition, problems)

@@ -16,7 +16,7 @@ const PLACE =
 const GROUPS = { column: 'columns', view: 'views', series: 'series', grouping: 'groupings' }
 const ENTRIES = { dimension: 'dimensions', measure: 'measures', unnest: 'unnest', enrich: 'enrich', column: 'columns' }
 const KNOWN = { views: 'view', series: 'series', groupings: 'grouping' } as const
-/** members without which there is no view, series or grouping */
+/** required members of views, series and groupings; without one the whole part is left out */
 const NEEDED = {
   views: ['dimensions', 'measures'],
   series: ['over', 'grain', 'columns'],
@@ -125,7 +125,7 @@ class Rest {
     )
   }
 
-  /** A column whose type is known goes on as a plain one of it, so that what refers to it can be checked. */
+  /** If its type is known, a plain column of that type takes its place, so that references to it can still be checked. */
   #leaveOutColumn(name: string): void {
     const columns = partOf(this.#all.columns)
     const { type, path } = partOf(columns[name])

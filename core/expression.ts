@@ -126,7 +126,7 @@ function isOneScalar(node: Record<string, unknown>, statements: number): boolean
   )
 }
 
-/** Problems of a part are told, but not those of what is in it. */
+/** Once a node has a problem, its children are not checked. */
 function walk(value: unknown, known: ReadonlySet<string>, used: Set<string>, text: string): string[] {
   if (Array.isArray(value)) return value.flatMap((item) => walk(item, known, used, text))
   if (value === null || typeof value !== 'object') return []

@@ -64,7 +64,7 @@ function useTarget(): Shown | null {
   return shown
 }
 
-/** Below its anchor, or above it where there is no room below; always inside the window. */
+/** Shows the box below its anchor, or above if there is no room below, and never outside the window. */
 function place(box: HTMLElement, target: HTMLElement): void {
   const [about, own] = [target.getBoundingClientRect(), box.getBoundingClientRect()]
   const below = about.bottom + GAP
