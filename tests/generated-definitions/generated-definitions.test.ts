@@ -1,6 +1,6 @@
 /**
  * Definitions from every two parts of the language together, over generated events, through the real embedded parts: each answer, at
- * whatever position it reports, is what plain code counts. Two days have the same definitions, one half each. GENERATED_RUNS=20 draws more
+ * whatever position it reports, is what plain code counts. Three days have the same definitions, a third each. GENERATED_RUNS=20 draws more
  * events for each; GENERATED_SEED=<seed> repeats the events of a run, and GENERATED_DEFINITIONS=<seed> its definitions.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
