@@ -1,8 +1,14 @@
-/** Long suites whose cases take turns by day. WATERSHED_TEST_ALL=1 runs all of them. */
+/** Long suites whose cases take turns by day; for whole files see files-by-day.ts. WATERSHED_TEST_ALL=1 runs all of them. */
 
 const DAY_MS = 86_400_000
-const day = Math.floor(Date.now() / DAY_MS)
 const DAYS = 3
+
+/** @param ms since 1970 @returns days since then, in UTC */
+export function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS)
+}
+
+const day = dayOf(Date.now())
 
 /** The same for three days, after which all cases of a suite have run. */
 export const PERIOD = Math.floor(day / DAYS)

@@ -1,0 +1,22 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test, vi } from 'vitest'
+import { GROUPS, leftOut } from './files-by-day.ts'
+
+const ALL = GROUPS.flat()
+
+test('each file is there, and runs on one of three days', () => {
+  vi.stubEnv('WATERSHED_TEST_ALL', '')
+  const root = join(import.meta.dirname, '..')
+  expect(ALL.filter((path) => !existsSync(join(root, path)))).toEqual([])
+  const ran = [7, 8, 9].flatMap((day) => ALL.filter((path) => !leftOut(['run'], day).includes(path)))
+  expect(ran.toSorted()).toEqual(ALL.toSorted())
+})
+
+test('none is left out when files are named, or all are asked for', () => {
+  vi.stubEnv('WATERSHED_TEST_ALL', '')
+  expect(leftOut(['run', '--bail=1', 'tests/faults'])).toEqual([])
+  expect(leftOut(['run', '--bail=1'])).not.toEqual([])
+  vi.stubEnv('WATERSHED_TEST_ALL', '1')
+  expect(leftOut(['run'])).toEqual([])
+})

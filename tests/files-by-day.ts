@@ -1,0 +1,52 @@
+/**
+ * Test files that take turns: each day one of three groups runs, so that the whole check stays within its time. They kill or starve real
+ * services and processes for a long time; what they prove has quick tests that run every day.
+ */
+import { dayOf } from './by-day.ts'
+
+/** of about equal length */
+export const GROUPS: readonly (readonly string[])[] = [
+  [
+    'runtime/roles/listener-tls.e2e.test.ts',
+    'storage/log/kafka/kafka-faults.test.ts',
+    'tests/cluster/idle-worker.test.ts',
+    'tests/cluster/kafka-source.test.ts',
+    'tests/faults/backfill.e2e.test.ts',
+    'tests/faults/log-behind-lake.e2e.test.ts',
+    'tests/shipped-datasets/datasets-page.e2e.test.ts',
+  ],
+  [
+    'batch-layer/trino-recount.test.ts',
+    'storage/log/kafka/kafka-keyed-faults.test.ts',
+    'tests/elasticsearch/store-unavailable.test.ts',
+    'tests/elasticsearch/stream-faults.test.ts',
+    'tests/faults/wide-values.e2e.test.ts',
+    'tests/raw-retention.e2e.test.ts',
+  ],
+  [
+    'runtime/roles/starts-before-elasticsearch.e2e.test.ts',
+    'storage/log/kafka/kafka-group.test.ts',
+    'tests/cluster/cluster-crash.test.ts',
+    'tests/cluster/kafka-workers.test.ts',
+    'tests/elasticsearch/presented-indices.test.ts',
+    'tests/faults/disk.e2e.test.ts',
+    'tests/faults/idempotency-key.e2e.test.ts',
+    'tests/faults/no-start.e2e.test.ts',
+    'tests/faults/sources.e2e.test.ts',
+  ],
+]
+
+/**
+ * The files of the other days. None when files or folders are named, and with WATERSHED_TEST_ALL=1.
+ *
+ * @param words of vitest's command line, e.g. `['run', 'tests/faults']`
+ *
+ * @example
+ * leftOut(['run'], 0).includes(GROUPS[1][0]) // true
+ * leftOut(['run', 'tests/faults'], 0) // []
+ */
+export function leftOut(words: readonly string[], day = dayOf(Date.now())): readonly string[] {
+  const named = words.some((word, index) => index > 0 && !word.startsWith('-'))
+  if (named || process.env.WATERSHED_TEST_ALL === '1') return []
+  return GROUPS.filter((_, index) => index !== day % GROUPS.length).flat()
+}
