@@ -95,6 +95,8 @@ async function launch(folder: string, port: number): Promise<ChildProcess> {
     dir: folder,
     logfile: logFile,
     appendonly: 'yes',
+    // With 'everysec' a write can wait for a slow disk until after its answer, and kill -9 would lose it; so every answer comes after its write.
+    appendfsync: 'no',
     save: '',
     'maxmemory-policy': 'noeviction',
   }
