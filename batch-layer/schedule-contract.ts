@@ -30,8 +30,8 @@ export function scheduleContract(driver: string, make: () => Promise<ScheduleHar
     beforeEach(async () => {
       harness = await make()
       lake = new MemoryLake({ dataset: 'd' })
-      // Two minutes after a due time of the incremental run.
-      nowMs = Math.floor(Date.now() / (5 * MINUTE_MS)) * 5 * MINUTE_MS + 2 * MINUTE_MS
+      // Two minutes after a due time of the incremental run, and far from one of the full run.
+      nowMs = new Date().setHours(12, 2, 0, 0)
       ran = []
       events = []
       open = []
