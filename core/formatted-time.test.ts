@@ -131,7 +131,8 @@ test.each<[string | string[], string | undefined, unknown[], (string | null)[]]>
 
 test('in every zone the two read the same instant, also where clocks change', async () => {
   const zones = fc.constantFrom(...Intl.supportedValuesOf('timeZone'))
-  const times = fc.array(fc.integer({ min: Date.UTC(1972, 0), max: Date.UTC(2026, 11) }), {
+  // Of rules that changed lately the engine's and Node's releases of the tz database may know different ones.
+  const times = fc.array(fc.integer({ min: Date.UTC(1972, 0), max: Date.UTC(2025, 11) }), {
     minLength: 300,
     maxLength: 300,
   })
