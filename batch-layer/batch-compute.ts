@@ -2,16 +2,28 @@
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { keySlotSql } from '#core/key-slots.ts'
 import { type PaneHorizon, throughHorizonSql } from '#core/pane-horizon.ts'
-import { quoteName, quoteText } from '#core/sql-names.ts'
+import { quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { cutRange, cutSlots, isSameRange, rangeOf, type StateRange } from '#storage/lake/state-ranges.ts'
+import { cutRange, cutSlots, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql, rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { cutGrains } from './state-file-size.ts'
+import {
+  cutsSql,
+  keysOf,
+  mergeTouchedSql,
+  type ResolveFile,
+  rowsInSql,
+  type SpreadRows,
+  spreadWithinSql,
+  statesWithin,
+  withinSql,
+} from './states-sql.ts'
 import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
-export type ResolveFile = (file: LakeFile) => string
+/** the engine's, of which a row group is a multiple */
+const VECTOR_ROWS = 2_048
 
 /** A method with a `writePath` writes one file and returns its rows. */
 export interface BatchCompute {
@@ -24,21 +36,35 @@ export interface BatchCompute {
     states: readonly LakeFile[],
     writePath: string,
   ): Promise<number>
-  /** the states of the files in the range, merged: quickest with the largest file first. Panes are those that the horizon leaves */
+  /**
+   * The states of the files in the range, and of spread rows in it, merged: quickest with the largest file first. Panes are those that the
+   * horizon leaves.
+   */
   merge(
     view: CompiledView,
     files: readonly StateFile[],
     writePath: string,
     range: StateRange,
     horizon: PaneHorizon,
+    spread?: SpreadRows,
   ): Promise<number>
   /** the states of a written file, with the panes that the horizon leaves; null: they are those of the file, and nothing was written */
   settle(view: CompiledView, writtenPath: string, writePath: string, horizon: PaneHorizon): Promise<number | null>
-  /** place in `ranges` → how many rows of the files are in that range; places without any may be absent */
+  /** place in `ranges` of panes → how many rows of the files are in that range; places without any may be absent */
   rowsIn(
     view: CompiledView,
     files: readonly LakeFile[],
     ranges: readonly StateRange[],
+  ): Promise<ReadonlyMap<number, number>>
+  /**
+   * Writes all rows of the files in the order of their slots, so that `merge` reads those of a range alone: the hash of a key is computed
+   * once, however many ranges there are. @returns as `rowsIn`, by place in `ranges` of slots
+   */
+  spread(
+    view: CompiledView,
+    files: readonly LakeFile[],
+    ranges: readonly StateRange[],
+    writePath: string,
   ): Promise<ReadonlyMap<number, number>>
   /** The ranges into which a written file of this range is to be cut, so that each has about these bytes; only this one: it is not that large. */
   parts(view: CompiledView, writtenPath: string, bytes: number, range: StateRange): Promise<readonly StateRange[]>
@@ -110,15 +136,16 @@ export class DuckDbCompute implements BatchCompute {
     writePath: string,
     range: StateRange,
     horizon: PaneHorizon,
+    spread?: SpreadRows,
   ): Promise<number> {
-    const [first, ...later] = files as readonly [StateFile, ...StateFile[]]
-    const rowsLater = later.reduce((sum, { rows }) => sum + rows, 0)
-    const left = (some: readonly StateFile[]): string =>
-      throughHorizonSql(horizon, statesWithin(view, some, range, this.#resolve))
+    const [first, ...later] = files
+    const rowsLater = later.reduce((sum, { rows }) => sum + rows, spread?.rows ?? 0)
+    const left = (some: readonly StateFile[], more?: SpreadRows): string =>
+      throughHorizonSql(horizon, statesWithin(view, some, range, this.#resolve, more))
     const states =
-      first.rows > rowsLater && later.length > 0
-        ? mergeTouchedSql(view, left([first]), left(later), horizon)
-        : view.mergeSql(left(files))
+      first !== undefined && first.rows > rowsLater && rowsLater > 0
+        ? mergeTouchedSql(view, left([first]), left(later, spread), horizon)
+        : view.mergeSql(left(files, spread))
     return this.#write(view, states, writePath)
   }
 
@@ -146,13 +173,24 @@ export class DuckDbCompute implements BatchCompute {
   ): Promise<ReadonlyMap<number, number>> {
     const all = files.reduce((sum, { rows }) => sum + rows, 0)
     if (ranges.length === 1) return new Map([[0, all]])
-    const [place, lower, upper] = boundsOf(view, ranges)
-    const bounds = ranges.map((range, at) => `(${at}, ${lower(range)}::BIGINT, ${upper(range)}::BIGINT)`)
-    const places = `(SELECT ${place} AS place_of, count(*) AS n FROM ${readParquetSql(files.map(this.#resolve))} GROUP BY 1)`
-    const counts = await this.#connection.rows<{ place: number; n: number }>(
-      `SELECT place, sum(n)::BIGINT AS n FROM ${places} AS places JOIN (VALUES ${bounds.join(', ')}) AS bounds(place, lower, upper)
-        ON place_of >= lower AND place_of < upper GROUP BY place`,
-    )
+    return this.#rowsIn(view, rowsInSql(readParquetSql(files.map(this.#resolve)), 'pane', ranges), all)
+  }
+
+  async spread(
+    view: CompiledView,
+    files: readonly LakeFile[],
+    ranges: readonly StateRange[],
+    writePath: string,
+  ): Promise<ReadonlyMap<number, number>> {
+    const rows = files.reduce((sum, file) => sum + file.rows, 0)
+    const slots = `SELECT *, ${keySlotSql(view.dimensions)} AS _slot FROM ${readParquetSql(files.map(this.#resolve))}`
+    await writeParquet(this.#connection, `${slots} ORDER BY _slot`, writePath, rowGroupOf(rows, ranges.length))
+    return this.#rowsIn(view, rowsInSql(readParquetSql([writePath]), '_slot', ranges), rows)
+  }
+
+  /** @throws if not each of the rows is in a range */
+  async #rowsIn(view: CompiledView, sql: string, all: number): Promise<ReadonlyMap<number, number>> {
+    const counts = await this.#connection.rows<{ place: number; n: number }>(sql)
     const rowsIn = new Map(counts.map(({ place, n }) => [place, Number(n)]))
     const counted = [...rowsIn.values()].reduce((sum, rows) => sum + rows, 0)
     if (counted === all) return rowsIn
@@ -193,15 +231,12 @@ export class DuckDbCompute implements BatchCompute {
     scratchPath: string,
   ): Promise<number[]> {
     const rows: number[] = []
-    const source =
-      view.time.kind === 'panes'
-        ? readParquetSql([writtenPath])
-        : await this.#slotted(view, writtenPath, parts, scratchPath)
+    if (view.time.kind !== 'panes') await this.#slotted(view, writtenPath, parts, scratchPath)
     for (const { range, writePath } of parts) {
       const part =
         view.time.kind === 'panes'
-          ? withinSql(view, source, range)
-          : `(SELECT * EXCLUDE (_slot) FROM ${source} WHERE ${conditionsSql('_slot', range.fromSlot, range.beforeSlot)})`
+          ? withinSql(view, readParquetSql([writtenPath]), range)
+          : spreadWithinSql(scratchPath, range)
       rows.push(await writeParquet(this.#connection, `SELECT * FROM ${part}`, writePath, VIEW_ROW_GROUP_ROWS))
     }
     return rows
@@ -213,7 +248,7 @@ export class DuckDbCompute implements BatchCompute {
     writtenPath: string,
     parts: readonly StatePart[],
     scratchPath: string,
-  ): Promise<string> {
+  ): Promise<void> {
     const slots = `(SELECT *, ${keySlotSql(view.dimensions)} AS _slot FROM ${readParquetSql([writtenPath])})`
     const edges = parts.map(({ range }) => range.fromSlot!)
     const part = `len(list_filter([${edges.join(', ')}], lambda edge : edge <= _slot))`
@@ -223,7 +258,6 @@ export class DuckDbCompute implements BatchCompute {
       scratchPath,
       VIEW_ROW_GROUP_ROWS,
     )
-    return readParquetSql([scratchPath])
   }
 
   /** In the order of panes, then of keys: a query for either reads the row groups that can hold it, and skips the others. */
@@ -234,76 +268,7 @@ export class DuckDbCompute implements BatchCompute {
   }
 }
 
-/** Relation of the states of the files in the range. Files that are in it as a whole need not be looked at. */
-export function statesWithin(
-  view: CompiledView,
-  files: readonly StateFile[],
-  range: StateRange,
-  resolve: ResolveFile,
-): string {
-  const own = files.filter((file) => isSameRange(rangeOf(file), range))
-  const others = files.filter((file) => !own.includes(file))
-  const parts = [
-    ...(own.length === 0 ? [] : [readParquetSql(own.map(resolve))]),
-    ...(others.length === 0 ? [] : [withinSql(view, readParquetSql(others.map(resolve)), range)]),
-  ]
-  return parts.length === 1
-    ? parts[0]!
-    : `(${parts.map((part) => `SELECT * FROM ${part}`).join(' UNION ALL BY NAME ')})`
-}
-
-function withinSql(
-  view: CompiledView,
-  relation: string,
-  { fromMs, beforeMs, fromSlot, beforeSlot }: StateRange,
-): string {
-  const conditions = [
-    conditionsSql('pane', fromMs, beforeMs),
-    fromSlot === undefined ? '' : conditionsSql(keySlotSql(view.dimensions)!, fromSlot, beforeSlot),
-  ].filter((condition) => condition !== '')
-  return conditions.length === 0 ? relation : `(SELECT * FROM ${relation} WHERE ${conditions.join(' AND ')})`
-}
-
-function conditionsSql(value: string, from: number | undefined, before: number | undefined): string {
-  const conditions = [
-    ...(from === undefined ? [] : [`${value} >= ${from}::BIGINT`]),
-    ...(before === undefined ? [] : [`${value} < ${before}::BIGINT`]),
-  ]
-  return conditions.join(' AND ')
-}
-
-type BoundOf = (range: StateRange) => number
-
-/** By what rows are placed in ranges, and the bounds of these. */
-function boundsOf(view: CompiledView, ranges: readonly StateRange[]): [place: string, lower: BoundOf, upper: BoundOf] {
-  if (ranges.some(({ fromSlot }) => fromSlot !== undefined))
-    return [keySlotSql(view.dimensions)!, ({ fromSlot }) => fromSlot!, ({ beforeSlot }) => beforeSlot!]
-  const { MIN_SAFE_INTEGER, MAX_SAFE_INTEGER } = Number
-  return ['pane', ({ fromMs = MIN_SAFE_INTEGER }) => fromMs, ({ beforeMs = MAX_SAFE_INTEGER }) => beforeMs]
-}
-
-/** Each part's first time, and the most rows of one grain in it. */
-function cutsSql(path: string, grainMs: number, rowsMax: number): string {
-  const start = `pane - ((pane % ${grainMs}) + ${grainMs}) % ${grainMs}`
-  return `WITH grains AS (SELECT ${start} AS start, count(*) AS n FROM read_parquet(${path}) GROUP BY 1),
-    placed AS (SELECT start, n, (sum(n) OVER (ORDER BY start) - n) // ${rowsMax} AS part FROM grains)
-    SELECT min(start)::BIGINT AS first, max(n)::BIGINT AS most FROM placed GROUP BY part ORDER BY part`
-}
-
-/** Only states that new partials touch, or whose panes the horizon merges, are merged; the others pass through. */
-function mergeTouchedSql(view: CompiledView, counted: string, added: string, horizon: PaneHorizon): string {
-  const keys = view.time.kind === 'panes' ? [quoteName('pane')] : keysOf(view)
-  if (keys.length === 0) return view.mergeSql(`(SELECT * FROM ${counted} UNION ALL BY NAME SELECT * FROM ${added})`)
-  const same = keys.map((key) => `counted.${key} IS NOT DISTINCT FROM touched.${key}`).join(' AND ')
-  const touched = `(SELECT counted.* FROM ${counted} AS counted SEMI JOIN touched ON ${same})`
-  const last = horizon.at(-1)
-  const merged = last && ` UNION SELECT DISTINCT pane FROM ${counted} WHERE pane < ${last.beforeMs}::BIGINT`
-  return `WITH touched AS MATERIALIZED (SELECT DISTINCT ${keys.join(', ')} FROM ${added}${merged ?? ''})
-    SELECT counted.* FROM ${counted} AS counted ANTI JOIN touched ON ${same}
-    UNION ALL BY NAME (${view.mergeSql(`(SELECT * FROM ${touched} UNION ALL BY NAME SELECT * FROM ${added})`)})`
-}
-
-function keysOf(view: CompiledView): string[] {
-  const names = view.dimensions.map(({ name }) => name)
-  return (view.time.kind === 'panes' ? ['pane', ...names] : names).map(quoteName)
+/** Rows of a row group, so that of rows in the order of their slots a range reads few of others. */
+function rowGroupOf(rows: number, ranges: number): number {
+  return Math.min(VIEW_ROW_GROUP_ROWS, VECTOR_ROWS * Math.max(1, Math.ceil(rows / ranges / VECTOR_ROWS)))
 }

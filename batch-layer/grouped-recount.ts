@@ -111,6 +111,10 @@ export class GroupedCompute implements BatchCompute {
     return this.#own.rowsIn(...of)
   }
 
+  spread(...of: Parameters<BatchCompute['spread']>): ReturnType<BatchCompute['spread']> {
+    return this.#own.spread(...of)
+  }
+
   parts(...of: Parameters<BatchCompute['parts']>): ReturnType<BatchCompute['parts']> {
     return this.#own.parts(...of)
   }

@@ -26,9 +26,9 @@ import type { TablePlace } from '#storage/lake/table-place.ts'
 import { DeltaLog, type TableFile, type TableState } from '#storage/tables/delta-log.ts'
 import { deltaSchema, storableType } from '#storage/tables/delta-schema.ts'
 import type { Emit } from '#telemetry/emit.ts'
-import { statesWithin } from './batch-compute.ts'
 import { joinedRanges } from './pane-ranges.ts'
 import { ORPHAN_GRACE_MS, READERS_GRACE_MS } from './retention.ts'
+import { statesWithin } from './states-sql.ts'
 import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
 export interface OpenTablesOptions {

@@ -109,6 +109,10 @@ export class TrinoCompute implements BatchCompute {
     return this.#options.own.rowsIn(...of)
   }
 
+  spread(...of: Parameters<BatchCompute['spread']>): ReturnType<BatchCompute['spread']> {
+    return this.#options.own.spread(...of)
+  }
+
   parts(...of: Parameters<BatchCompute['parts']>): ReturnType<BatchCompute['parts']> {
     return this.#options.own.parts(...of)
   }

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { count, countDistinct, type DatasetDefinition } from '#core/definition.ts'
+import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { type GenerationManifest, RANGE_FILES_MAX, type StateFile } from '#storage/lake/generation-manifest.ts'
 import { coverAllStates, isOfSlots, rangesOf } from '#storage/lake/state-ranges.ts'
 import { definition as answers, BatchFixture, BY_MINUTE, byKey, SMALL_FILE_BYTES } from './batch-fixture.ts'
@@ -78,6 +79,42 @@ test('of a view without panes, new keys are gathered in one file however many th
   for (const own of Map.groupBy(filesOf(distributed, 'by_key'), ({ range }) => range!.fromSlot).values())
     expect(own.length).toBeLessThanOrEqual(RANGE_FILES_MAX)
 })
+
+test('distributing computes the hash of a key in one statement, however many ranges there are', async () => {
+  await batch.redefine({ ...definition, views: { by_key: byKey(1) } })
+  await batch.land(0, 20_000)
+  const full = await run('full')
+  expect(rangesOf(filesOf(full, 'by_key')).length).toBeGreaterThan(8)
+  await batch.land(1, 2_000)
+  const statements: string[] = []
+  const next = (await batch.run({
+    mode: 'incremental',
+    stateFileBytes: SMALL_FILE_BYTES,
+    engine: listening(batch.engine, statements),
+  }))!
+  await batch.expectRecount(next)
+  expect(filesOf(next, 'by_key').every(isOfSlots)).toBe(true)
+  expect(writtenBy(next, full, 'by_key').length).toBeGreaterThan(8)
+  const hashing = statements.filter((statement) => statement.includes('md5('))
+  expect(hashing).toHaveLength(1)
+})
+
+/** The engine; what its connections are asked to run is noted. */
+function listening(engine: DuckDbEngine, statements: string[]): DuckDbEngine {
+  const noting = <Heard extends object>(heard: Heard): Heard =>
+    new Proxy(heard, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name)
+        if (typeof member !== 'function') return member
+        return (...given: unknown[]) => {
+          if (typeof given[0] === 'string') statements.push(given[0])
+          const done = member.apply(target, given)
+          return name === 'connect' ? done.then(noting) : done
+        }
+      },
+    })
+  return noting(engine)
+}
 
 test('late events are written to the ranges of their panes, and the others are referred to', async () => {
   await batch.land(0, 60_000)

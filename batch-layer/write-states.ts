@@ -20,6 +20,7 @@ import {
 import type { BatchCompute } from './batch-compute.ts'
 import { finestLeft, isToMerge, joinedRanges, withoutRemoved } from './pane-ranges.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
+import type { SpreadRows } from './states-sql.ts'
 
 export interface StatesWriting {
   readonly dataset: CompiledDataset
@@ -85,13 +86,14 @@ async function extendRanges(
   all: readonly StateFile[],
   added: readonly StateFile[],
 ): Promise<PendingFile[]> {
-  const { lake, plan, compute, signal } = writing
+  const { lake, plan, staged, signal } = writing
   const horizon = plan.horizons.get(view.name) ?? NO_HORIZON
   const base = withoutRemoved(all, horizon)
   const ranges = rangesOf(base)
   await lake.check(added)
   signal?.throwIfAborted()
-  const rowsIn = added.length === 0 ? new Map<number, number>() : await compute.rowsIn(view, added, ranges)
+  const spread = added.length > 0 && base.some(isOfSlots) ? await staged.stageFile('states', view.name) : null
+  const rowsIn = await placed(writing, view, added, ranges, spread)
   const rowsAdded = sum([...rowsIn.values()])
   const bytesAdded = sum(added.map(({ bytes }) => bytes))
   const filesIn = Map.groupBy(base, (file) => rangeKey(rangeOf(file)))
@@ -104,7 +106,7 @@ async function extendRanges(
     if (isToMerge(own, joined.range, horizon)) {
       const more = joined.ranges.some((range) => rowsOf(range) > 0) ? added : []
       const place = { range: joined.range, ranges: ranges.length, horizon }
-      files.push(...(await merge(writing, view, [...own, ...more], place, false)))
+      files.push(...(await merge(writing, view, { files: [...own, ...more] }, place, false)))
       continue
     }
     // Panes that would lie across ranges are merged once all of these are.
@@ -114,12 +116,28 @@ async function extendRanges(
       const there = filesOf(range)
       const { kept, merged } =
         rows === 0 ? { kept: there, merged: [] } : extendPlan(there, (bytesAdded * rows) / rowsAdded)
-      for (const file of kept) files.push(pending(writing.staged.refer('states', view.name, file)))
-      if (rows > 0)
-        files.push(...(await merge(writing, view, [...merged, ...added], { ...place, range }, kept.length > 0)))
+      for (const file of kept) files.push(pending(staged.refer('states', view.name, file)))
+      if (rows === 0) continue
+      const states =
+        spread === null ? { files: [...merged, ...added] } : { files: merged, spread: { path: spread.writePath, rows } }
+      files.push(...(await merge(writing, view, states, { ...place, range }, kept.length > 0)))
     }
   }
+  await spread?.discard()
   return files
+}
+
+/** place in `ranges` → how many of the added rows are in it. Those of a view that is cut by keys are written on the way, in their order. */
+async function placed(
+  { compute }: StatesWriting,
+  view: CompiledView,
+  added: readonly LakeFile[],
+  ranges: readonly StateRange[],
+  spread: StagedFile | null,
+): Promise<ReadonlyMap<number, number>> {
+  if (added.length === 0) return new Map()
+  if (spread === null) return compute.rowsIn(view, added, ranges)
+  return compute.spread(view, added, ranges, spread.writePath)
 }
 
 /** A run adds one file of all keys, until these together are as large as what is cut. */
@@ -137,7 +155,13 @@ async function extendKeys(
   const files = [...cut, ...kept].map((file) => pending(writing.staged.refer('states', view.name, file)))
   if (added.length === 0) return files
   const place = { range: ALL_STATES, ranges: 1, horizon: NO_HORIZON }
-  return [...files, ...(await merge(writing, view, [...merged, ...added], place, true))]
+  return [...files, ...(await merge(writing, view, { files: [...merged, ...added] }, place, true))]
+}
+
+/** What is merged into a file. */
+interface MergedStates {
+  readonly files: readonly StateFile[]
+  readonly spread?: SpreadRows
 }
 
 /** Where states are written. */
@@ -152,20 +176,21 @@ interface StatesPlace {
 async function merge(
   writing: StatesWriting,
   view: CompiledView,
-  merged: readonly StateFile[],
+  { files, spread }: MergedStates,
   place: StatesPlace,
   isPart: boolean,
 ): Promise<PendingFile[]> {
   const { lake, compute, staged, signal } = writing
-  await lake.check(merged)
+  await lake.check(files)
   signal?.throwIfAborted()
   const draft = await staged.stageFile('states', view.name)
   const rows = await compute.merge(
     view,
-    merged,
+    files,
     draft.writePath,
     place.range,
     horizonWithin(place.horizon, place.range),
+    spread,
   )
   return isPart ? [finish(draft, rows, place)] : finishWhole(writing, view, draft, rows, place)
 }

@@ -95,6 +95,7 @@ async function publish(
       const added = files.flatMap((file) => statesOf(lake, file))
       return new Map(ranges.map((range, place) => [place, within(range, added).length]))
     },
+    spread: () => Promise.reject(new Error('states are cut by panes here')),
     parts: async (_view, path, _bytes, range) => {
       const panes = [...new Set(written(lake, path).map(paneOf))].sort((one, other) => one - other)
       return cutRange(
