@@ -75,7 +75,6 @@ interface TakenEvent {
 /** The events of one connection. */
 class EventReading {
   readonly #parser: EventSourceParser
-  readonly #decoder = new TextDecoder()
   readonly #recent: RecentRecords
   #taken: TakenEvent[] = []
   #id: string
@@ -86,8 +85,9 @@ class EventReading {
     this.#recent = new RecentRecords(seen)
     this.#parser = createParser({
       onEvent: ({ event = 'message', data, id }: EventSourceMessage) => {
-        if (id !== undefined) this.#id = id
-        if (types === undefined || types.includes(event)) this.#taken.push({ record: Buffer.from(data), id: this.#id })
+        if (id !== undefined) this.#id = textOf(id)
+        if (types === undefined || types.includes(textOf(event)))
+          this.#taken.push({ record: Buffer.from(data, 'latin1'), id: this.#id })
       },
       onRetry: (ms) => {
         this.retryMs = Math.min(ms, RETRY_MS_MAX)
@@ -106,7 +106,8 @@ class EventReading {
   }
 
   take(part: Buffer | LongRecord): TakenEvent[] {
-    if (Buffer.isBuffer(part)) this.#parser.feed(this.#decoder.decode(part, { stream: true }))
+    // A character for each byte: whatever the format gives a meaning is ASCII, and data need not be decoded, nor encoded again.
+    if (Buffer.isBuffer(part)) this.#parser.feed(part.toString('latin1'))
     else {
       this.#parser.reset({ consume: false })
       this.#taken.push({ record: part, id: this.#id })
@@ -123,8 +124,22 @@ class EventReading {
   }
 }
 
+/** @param bytes a character for each byte */
+function textOf(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString()
+}
+
+/** As a header has them: a character for each byte. */
+function bytesOf(text: string): string {
+  return Buffer.from(text).toString('latin1')
+}
+
 function headersOf({ id }: Cursor): Readonly<Record<string, string>> {
-  return { accept: 'text/event-stream', 'cache-control': 'no-store', ...(id === '' ? {} : { 'last-event-id': id }) }
+  return {
+    accept: 'text/event-stream',
+    'cache-control': 'no-store',
+    ...(id === '' ? {} : { 'last-event-id': bytesOf(id) }),
+  }
 }
 
 function assertEvents<Response extends { readonly status: number; readonly headers: Record<string, unknown> }>(
