@@ -4,44 +4,12 @@
  * files of closed segments. Removal waits for the tables, so that the newest version never names a file that is gone, nor one that was replaced
  * within the grace of readers.
  */
-import { createHash } from 'node:crypto'
-import type { CompiledDataset, CompiledView, SqlColumn } from '#core/compiled.ts'
-import { horizonWithin, NO_HORIZON, type PaneHorizon, type PaneLevel, throughHorizonSql } from '#core/pane-horizon.ts'
-import { quoteName } from '#core/sql-names.ts'
-import { keyNames } from '#core/view-time.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
-import type { GenerationManifest, StateFile, ViewStates } from '#storage/lake/generation-manifest.ts'
-import type { Lake } from '#storage/lake/lake.ts'
-import { randomName } from '#storage/lake/local/durable-files.ts'
+import type { CompiledDataset, SqlColumn } from '#core/compiled.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import {
-  ALL_STATES,
-  filesWithin,
-  isOfSlots,
-  isSameRange,
-  rangesOf,
-  type StateRange,
-} from '#storage/lake/state-ranges.ts'
-import type { TablePlace } from '#storage/lake/table-place.ts'
 import { DeltaLog, type TableFile, type TableState } from '#storage/tables/delta-log.ts'
-import { deltaSchema, storableType } from '#storage/tables/delta-schema.ts'
-import type { Emit } from '#telemetry/emit.ts'
-import { joinedRanges } from './pane-ranges.ts'
-import { ORPHAN_GRACE_MS, READERS_GRACE_MS } from './retention.ts'
-import { statesWithin } from './states-sql.ts'
-import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
-
-export interface OpenTablesOptions {
-  readonly dataset: CompiledDataset
-  readonly lake: Lake
-  readonly connection: EngineConnection
-  /** the current one */
-  readonly generation: GenerationManifest
-  readonly emit: Emit
-  readonly clock: () => number
-  readonly readersGraceMs?: number
-  readonly signal?: AbortSignal
-}
+import { deltaSchema } from '#storage/tables/delta-schema.ts'
+import { graceBegan, graceOf, propertiesOf, type TablesOptions } from './tables-options.ts'
+import { followView } from './view-tables.ts'
 
 /** Paths of events that left a table so short a time ago that readers may still use them. */
 export type LeftTable = ReadonlySet<string>
@@ -51,7 +19,7 @@ export type LeftTable = ReadonlySet<string>
  *
  * @returns null if they could not be written, which is emitted: then nothing may be removed that they could name
  */
-export async function followWithTables(options: OpenTablesOptions): Promise<LeftTable | null> {
+export async function followWithTables(options: TablesOptions): Promise<LeftTable | null> {
   const { dataset, lake, emit, signal } = options
   if (dataset.tables !== 'delta') return new Set()
   try {
@@ -73,7 +41,7 @@ export async function followWithTables(options: OpenTablesOptions): Promise<Left
   }
 }
 
-async function followEvents(options: OpenTablesOptions): Promise<LeftTable> {
+async function followEvents(options: TablesOptions): Promise<LeftTable> {
   const { dataset, lake, connection, generation, emit, clock } = options
   const { boundary } = generation
   const chains = await lake.chains(boundary.length, { compacted: true })
@@ -110,14 +78,6 @@ async function followEvents(options: OpenTablesOptions): Promise<LeftTable> {
 
 function leftSince({ removed }: TableState, sinceMs: number): Set<string> {
   return new Set([...removed].filter(([, atMs]) => atMs >= sinceMs).map(([path]) => path))
-}
-
-function graceBegan(options: OpenTablesOptions): number {
-  return options.clock() - graceOf(options)
-}
-
-function graceOf({ readersGraceMs = READERS_GRACE_MS }: OpenTablesOptions): number {
-  return readersGraceMs
 }
 
 /** Columns that have one type in every file; a file may lack them. */
@@ -160,147 +120,4 @@ function eventsFile({ timeColumn }: CompiledDataset, segment: SegmentManifest): 
 
 function timeText(ms: number): string {
   return new Date(ms).toISOString().slice(0, -1)
-}
-
-/** A file for each range of the states, written again when a state in it, or how it is presented, differs. */
-async function followView(options: OpenTablesOptions, view: CompiledView): Promise<void> {
-  const { lake, connection, generation, clock, signal } = options
-  const states = generation.views[view.name]
-  // A view that was changed since is written once it has been computed.
-  if (states === undefined || states.hash !== view.hash || states.files.length === 0) return
-  const folder = `tables/${view.name}`
-  const log = new DeltaLog(lake.tables(), folder, connection)
-  const before = await log.read()
-  const there = new Map([...before.files.values()].map((file) => [file.source, file]))
-  const parts = partsOf(view, states)
-  const lacking = parts.find(({ source }) => !there.has(source))
-  const schema =
-    lacking === undefined ? before.schema! : deltaSchema((await presentedPart(options, view, lacking)).columns)
-  const atMs = clock()
-  const files: TableFile[] = []
-  for (const part of parts) {
-    signal?.throwIfAborted()
-    // All files of a table have the same columns.
-    const kept = schema === before.schema ? there.get(part.source) : undefined
-    files.push(kept ?? (await writePart(options, view, { part, folder, atMs })))
-  }
-  const after = await log.write(before, {
-    schema,
-    files,
-    isRearranged: () => false,
-    properties: propertiesOf(generation),
-    atMs,
-    graceMs: graceOf(options),
-  })
-  await removeEarlier(lake.tables(), folder, after, graceBegan(options))
-}
-
-/** What one file of a view's table is made from. */
-interface TablePart {
-  readonly files: readonly StateFile[]
-  readonly range: StateRange
-  /** what it leaves is presented */
-  readonly horizon: PaneHorizon
-  readonly source: string
-}
-
-/** One for each range; files of all keys, which a run added, are part of each. Panes that were merged are in one part. */
-function partsOf(view: CompiledView, { files, horizon: whole = NO_HORIZON }: ViewStates): TablePart[] {
-  const isCut = files.some(isOfSlots)
-  return joinedRanges(rangesOf(files), whole).flatMap(({ range }) => {
-    if (isCut && isSameRange(range, ALL_STATES)) return []
-    const own = filesWithin(files, range)
-    const horizon = horizonWithin(whole, range)
-    const made = [own.map(({ sha256 }) => sha256), isCut ? range : null, view.hash, presentedSql(view, 'states')]
-    const left = horizon.length === 0 ? [] : [range, horizon.map((level) => whereItEnds(level, range))]
-    const source = createHash('sha256')
-      .update(JSON.stringify([...made, ...left]))
-      .digest('hex')
-    return { files: own, range, horizon, source }
-  })
-}
-
-/** A level that ends behind the range leaves the same of it, however far it has come. */
-function whereItEnds({ grain, beforeMs }: PaneLevel, range: StateRange): readonly unknown[] {
-  return beforeMs >= (range.beforeMs ?? Infinity) ? [grain] : [grain, beforeMs]
-}
-
-function presentedSql(view: CompiledView, states: string): string {
-  return view.presentSql(`(${view.mergeSql(states)})`, keyNames(view))
-}
-
-async function presentedPart(
-  { lake, connection }: OpenTablesOptions,
-  view: CompiledView,
-  { files, range, horizon }: TablePart,
-): Promise<Storable> {
-  await lake.check(files)
-  const states = throughHorizonSql(
-    horizon,
-    statesWithin(view, files, range, (file) => lake.resolve(file)),
-  )
-  return storable(connection, presentedSql(view, states))
-}
-
-async function writePart(
-  options: OpenTablesOptions,
-  view: CompiledView,
-  { part, folder, atMs }: { readonly part: TablePart; readonly folder: string; readonly atMs: number },
-): Promise<TableFile> {
-  const { lake, connection, generation } = options
-  const path = `${generation.id}-${randomName()}.parquet`
-  const staged = await lake.tables().stage(`${folder}/${path}`)
-  try {
-    const { select } = await presentedPart(options, view, part)
-    const { bytes, rows } = await staged.finish(
-      await writeParquet(connection, select, staged.writePath, VIEW_ROW_GROUP_ROWS),
-    )
-    return { path, bytes, rows, createdAtMs: atMs, source: part.source }
-  } catch (error) {
-    await staged.discard()
-    throw error
-  }
-}
-
-interface Storable {
-  readonly columns: readonly SqlColumn[]
-  readonly select: string
-}
-
-/** Types that a table has not are cast; a pane is the moment when it begins. */
-async function storable(connection: EngineConnection, presented: string): Promise<Storable> {
-  const described = await connection.describe(presented)
-  const columns = described.map(({ name, type }) => ({
-    name,
-    type: name === 'pane' ? 'TIMESTAMP' : storableType(type),
-  }))
-  const items = columns.map(({ name, type }) => {
-    const value = name === 'pane' ? 'make_timestamp(pane * 1000)' : `CAST(${quoteName(name)} AS ${type})`
-    return `${value} AS ${quoteName(name)}`
-  })
-  return { columns, select: `SELECT ${items.join(', ')} FROM (${presented})` }
-}
-
-/** Files of earlier versions, once no reader uses them; and what a crash left. */
-async function removeEarlier(
-  place: TablePlace,
-  folder: string,
-  { files, removed }: TableState,
-  graceBeganMs: number,
-): Promise<void> {
-  for (const name of await place.names(folder)) {
-    if (files.has(name) || !/\.parquet(\.inprogress)?$/.test(name)) continue
-    const path = `${folder}/${name}`
-    const leftMs = removed.get(name)
-    const isNeedless = leftMs === undefined ? ((await place.ageMs(path)) ?? 0) > ORPHAN_GRACE_MS : leftMs < graceBeganMs
-    if (isNeedless) await place.remove(path)
-  }
-}
-
-function propertiesOf({ id, log, boundary }: GenerationManifest): Readonly<Record<string, string>> {
-  return {
-    'watershed.generation': id,
-    'watershed.log': log,
-    'watershed.boundary': JSON.stringify(boundary),
-  }
 }

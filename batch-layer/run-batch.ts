@@ -111,7 +111,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     })
     const repin = await pinning.changed(base)
     if (base && plan.mode === 'incremental' && !plan.changed && !repin && !options.force) {
-      const inUse = await followWithTables({ ...options, connection, generation: base, emit, clock })
+      const inUse = await followWithTables({ ...options, connection, generation: base, plan: null, emit, clock })
       if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, { inUse, thorough: false })
       return base
     }
@@ -140,7 +140,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     })
     if (generation.mode === 'full')
       await removeOldRaw({ dataset, lake, compute: grouped, generation, emit, clock, signal })
-    const inUse = await followWithTables({ ...options, connection, generation, emit, clock })
+    const inUse = await followWithTables({ ...options, connection, generation, plan, emit, clock })
     const thorough = generation.mode === 'full'
     if (inUse !== null) await removeUnneeded({ ...options, emit, clock }, base, { inUse, thorough })
     return generation

@@ -32,6 +32,8 @@ export interface TableState {
   /** of the table, from its first version on */
   readonly id: string
   readonly schema: string | null
+  /** as the newest version was given them */
+  readonly properties: Readonly<Record<string, string>>
   /** by path */
   readonly files: ReadonlyMap<string, TableFile>
   /** path → when it left the table, epoch ms: readers of earlier versions may still use these */
@@ -86,12 +88,17 @@ interface Add {
 interface Action {
   readonly add?: Add | null
   readonly remove?: { readonly path: string; readonly deletionTimestamp: number } | null
-  readonly metaData?: { readonly id: string; readonly schemaString: string } | null
+  readonly metaData?: {
+    readonly id: string
+    readonly schemaString: string
+    readonly configuration: Readonly<Record<string, string>>
+  } | null
 }
 
 interface Building {
   id: string
   schema: string | null
+  properties: Readonly<Record<string, string>>
   readonly files: Map<string, TableFile>
   readonly removed: Map<string, number>
 }
@@ -111,7 +118,7 @@ export class DeltaLog {
   /** The newest version, read from the last checkpoint on. */
   async read(): Promise<TableState> {
     const checkpoint = await this.#lastCheckpoint()
-    const building: Building = { id: randomUUID(), schema: null, files: new Map(), removed: new Map() }
+    const building: Building = { id: randomUUID(), schema: null, properties: {}, files: new Map(), removed: new Map() }
     if (checkpoint !== null) for (const action of await this.#checkpointed(checkpoint)) apply(building, action)
     let version = checkpoint ?? -1
     for (;;) {
@@ -135,7 +142,8 @@ export class DeltaLog {
     if (isSame && added.length === 0 && gone.length === 0) return before
     const removed = new Map([...before.removed, ...gone.map((path): [string, number] => [path, next.atMs])])
     for (const { path } of added) removed.delete(path)
-    const state = { version: before.version + 1, id: before.id, schema: next.schema, files, removed }
+    const { schema, properties } = next
+    const state = { version: before.version + 1, id: before.id, schema, properties, files, removed }
     const actions = [
       { commitInfo: commitInfo(next, before.version < 0 ? 'CREATE TABLE' : 'WRITE') },
       ...(before.version < 0 ? [{ protocol: PROTOCOL }] : []),
@@ -241,7 +249,10 @@ function linesOf(actions: readonly object[]): string {
 }
 
 function apply(state: Building, { add, remove, metaData }: Action): void {
-  if (metaData) Object.assign(state, { id: metaData.id, schema: metaData.schemaString })
+  if (metaData) {
+    const { id, schemaString: schema, configuration: properties } = metaData
+    Object.assign(state, { id, schema, properties })
+  }
   if (remove) {
     state.files.delete(remove.path)
     state.removed.set(remove.path, remove.deletionTimestamp)
