@@ -44,6 +44,13 @@ export function levelAt(horizon: PaneHorizon, atMs: number): PaneLevel | null {
   return horizon.find(({ beforeMs }) => atMs < beforeMs) ?? null
 }
 
+/** The pane that is left of one that began then, epoch ms; null: none. */
+export function paneLeft(horizon: PaneHorizon, paneMs: number): number | null {
+  const level = levelAt(horizon, paneMs)
+  if (level === null) return paneMs
+  return level.grain === null ? null : Math.floor(paneMs / GRAIN_MS[level.grain]) * GRAIN_MS[level.grain]
+}
+
 /** Before this there are no panes, epoch ms; null: none were removed. */
 export function removedBeforeMs(horizon: PaneHorizon): number | null {
   return horizon[0]?.grain === null ? horizon[0].beforeMs : null

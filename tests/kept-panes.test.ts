@@ -365,21 +365,36 @@ test('what is left is compared with the time as far before it, and with nothing 
   ])
 })
 
-test('presented rows are those of panes that are left as they are', async () => {
+test('presented rows are those of the panes that are left, and say how long these are', async () => {
   const { dataset, connection } = batch
   const view = dataset.views.get('minutes')!
   const snapshot = await takeSnapshot(served, { views: [view] })
-  for (const panes of [
-    null,
-    [beforeOf('minutes') - MINUTE, ...events.map(({ atMs }) => Math.floor(atMs / MINUTE) * MINUTE)],
-  ]) {
-    const { sql, bound } = await viewSource(
-      { served, snapshot, connection },
-      view,
-      panes && [...new Set(panes)].sort((a, b) => a - b),
-    )
-    const rows = await connection.rows<{ answers: number }>(`SELECT answers FROM (${sql})`, bound.parameters)
-    expect(total(rows)).toBe(within(beforeOf('minutes'), Infinity))
+  const levels = [...horizons.get('minutes')!, { grain: 'minute' as const, beforeMs: undefined }]
+  const answered: Record<string, unknown>[] = []
+  for (const [place, { grain, beforeMs }] of levels.entries()) {
+    const range = { fromMs: levels[place - 1]?.beforeMs, toMs: beforeMs }
+    const { rows, removed } = await ask({ view: 'minutes', grain: grain!, ...range })
+    expect(removed).toBeNull()
+    answered.push(...rows.map((row) => ({ ...row, pane: grain })))
+  }
+  const some = [...new Set(events.map(({ atMs }) => Math.floor(atMs / MINUTE) * MINUTE))].sort((a, b) => a - b)
+  for (const panes of [null, some.filter((_, at) => at % 50 === 0)]) {
+    const { sql, members, bound } = await viewSource({ served, snapshot, connection }, view, panes)
+    const fields = members.map((member) => `${member.sql} AS "${member.name}"`).join(', ')
+    const rows = await connection.rows<Record<string, unknown>>(`SELECT ${fields} FROM (${sql})`, bound.parameters)
+    const isAsked = ({ time, pane }: Record<string, unknown>): boolean => {
+      const at = Date.parse(time as string)
+      return panes === null || panes.some((each) => each >= at && each < at + GRAIN_MS[pane as FixedGrain])
+    }
+    const wanted = answered.filter(isAsked)
+    expect(wanted.length < answered.length).toBe(panes !== null)
+    const texts = (all: readonly Record<string, unknown>[]): string[] =>
+      all
+        .map(({ time, pane, country, answers, guests }) =>
+          JSON.stringify([time, pane, country, answers, guests].map(String)),
+        )
+        .sort()
+    expect(texts(rows)).toEqual(texts(wanted))
   }
 })
 

@@ -40,7 +40,7 @@ export function statesSql(
   lake: Lake,
   bound: BoundValues,
   table: string | null = null,
-  panes: StateRange = ALL_STATES,
+  panes: StateRange | readonly StateRange[] = ALL_STATES,
 ): string {
   const columns = view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
   const files = stateFiles(view, snapshot, panes).map((file) => lake.resolve(file))
@@ -60,7 +60,7 @@ export function statesSql(
 export function stateFiles(
   view: CompiledView,
   snapshot: Pick<Snapshot, 'generation' | 'segments'>,
-  panes: StateRange = ALL_STATES,
+  panes: StateRange | readonly StateRange[] = ALL_STATES,
 ): LakeFile[] {
   return [...filesWithin(generationFilesOf(view, snapshot), panes), ...closedFilesOf(view, snapshot)]
 }

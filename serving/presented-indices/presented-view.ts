@@ -1,9 +1,10 @@
 /**
  * The SQL of a view's presented rows at a snapshot. A view with panes has buckets: one row per pane and dimensions, changed where
- * events came. An all-time view has a summary: one row per key, all of them anew after each generation. The rankings of a view
+ * events came and where panes were merged. An all-time view has a summary: one row per key, all of them anew after each generation. The rankings of a view
  * with a window are made in presented-windows.ts.
  */
 import type { CompiledView } from '#core/compiled.ts'
+import { type PaneHorizon, paneLeft, throughHorizonSql } from '#core/pane-horizon.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { hasPanes } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -16,6 +17,14 @@ import { openTable } from '../answers/open-table.ts'
 import { planQuery, type QueryPlan } from '../answers/query-plan.ts'
 import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
 import { columnMember, momentMember, type PresentedMember, placeMembers, textMember } from './presented-fields.ts'
+import {
+  type KeptPanesOf,
+  PANE_FIELD,
+  paneMember,
+  presentedHorizon,
+  rangesAround,
+  tellsPanes,
+} from './presented-past.ts'
 import { PRESENTED_LIMITS, type RowSource } from './presented-rows.ts'
 
 export interface SnapshotSource {
@@ -30,7 +39,7 @@ export function versionOf(snapshot: Snapshot): number {
 }
 
 /**
- * Merged states of all three layers. Their files are checked, and those of the dictionaries.
+ * States of all three layers, with the panes that are presented. Their files are checked, and those of the dictionaries.
  *
  * @param panes files of the generation that cannot hold any of these are not read
  */
@@ -38,19 +47,13 @@ export async function mergedStates(
   source: SnapshotSource,
   view: CompiledView,
   bound: BoundValues,
-  panes: StateRange = ALL_STATES,
+  panes: StateRange | readonly StateRange[] = ALL_STATES,
 ): Promise<string> {
   const { served, snapshot, connection } = source
   const pins = Object.values(snapshot.generation?.dictionaries ?? {})
   await served.lake.check([...stateFiles(view, snapshot, panes), ...pins.map(({ file }) => file)])
   const states = statesSql(view, snapshot, served.lake, bound, await openTable(connection, view, snapshot), panes)
-  const fromMs = wholeFromMs(view, snapshot)
-  return fromMs === null ? states : `(SELECT * FROM ${states} WHERE pane >= ${fromMs}::BIGINT)`
-}
-
-/** From where on panes are those of the view, epoch ms; null: all are. Rows of older ones stay as they were presented. */
-export function wholeFromMs({ name }: CompiledView, { generation }: Snapshot): number | null {
-  return generation?.views[name]?.horizon?.at(-1)?.beforeMs ?? null
+  return throughHorizonSql(presentedHorizon(served.dataset, view, snapshot), states)
 }
 
 /** Dictionary → relation of the version that the generation pinned. */
@@ -59,44 +62,68 @@ export function dictionaryRelations({ served, snapshot }: SnapshotSource): Reado
   return new Map(pins.map(([name, pin]) => [name, readParquetSql([served.lake.resolve(pin.file)])]))
 }
 
-/** Fields of a row of buckets or of a summary. */
-export function viewMembers(view: CompiledView): PresentedMember[] {
+/** Fields of a row of buckets or of a summary. @param horizon where it has a field of how long its pane is, what decides that */
+export function viewMembers(dataset: KeptPanesOf, view: CompiledView, horizon: PaneHorizon): PresentedMember[] {
   const columns = [...view.dimensions, ...view.measures]
   return [
     ...(hasPanes(view) ? [momentMember('time', 'time')] : []),
+    ...(hasPanes(view) && tellsPanes(dataset, view) ? [paneMember(view, horizon)] : []),
     ...columns.map(columnMember),
     ...placeMembers(columns),
     ...view.lookups.map(({ name }) => textMember(name)),
   ]
 }
 
-/** Rows of buckets or of a summary. @param panes only these panes' buckets, ascending; null: all */
-export async function viewSource(
+/** Rows of buckets or of a summary. @param panes only these panes' buckets, as the view counts them, ascending; null: all */
+export function viewSource(
   source: SnapshotSource,
   view: CompiledView,
   panes: readonly number[] | null,
 ): Promise<RowSource> {
   const bound = new BoundValues()
-  const all = await mergedStates(source, view, bound, panes === null ? ALL_STATES : rangeAround(panes))
-  const states =
-    panes === null ? all : `(SELECT * FROM ${all} WHERE pane IN (SELECT unnest(${numbersSql(panes, bound)})))`
+  if (panes === null) return rowsIn(source, view, bound, ALL_STATES)
+  const horizon = presentedHorizon(source.served.dataset, view, source.snapshot)
+  const left = [...new Set(panes.flatMap((pane) => paneLeft(horizon, pane) ?? []))]
+  const within = `pane IN (SELECT unnest(${numbersSql(left, bound)}))`
+  return rowsIn(source, view, bound, rangesAround(left, horizon), within)
+}
+
+/** Rows of the panes that begin in the ranges, as the horizon leaves them. */
+export function rangesSource(
+  source: SnapshotSource,
+  view: CompiledView,
+  ranges: readonly StateRange[],
+): Promise<RowSource> {
+  const within = ranges.map(({ fromMs, beforeMs }) => {
+    const bounds = [fromMs === undefined ? [] : `pane >= ${fromMs}::BIGINT`, `pane < ${beforeMs!}::BIGINT`]
+    return `(${bounds.flat().join(' AND ')})`
+  })
+  return rowsIn(source, view, new BoundValues(), ranges, within.length === 0 ? 'false' : within.join(' OR '))
+}
+
+async function rowsIn(
+  source: SnapshotSource,
+  view: CompiledView,
+  bound: BoundValues,
+  ranges: StateRange | readonly StateRange[],
+  within: string | null = null,
+): Promise<RowSource> {
+  const { dataset } = source.served
+  const all = await mergedStates(source, view, bound, ranges)
+  const states = within === null ? all : `(SELECT * FROM ${all} WHERE ${within})`
   const grain = hasPanes(view) ? { grain: view.time.paneGrain } : {}
   const plan = unlimited(planQuery(view, { dataset: view.dataset, view: view.name, ...grain }))
   const files = dictionaryRelations(source)
   const { sql, names } = enrichedSql(plan, answerSql(plan, states, bound), files)
+  const members = viewMembers(dataset, view, presentedHorizon(dataset, view, source.snapshot))
+  const pane = members.filter(({ name }) => name === PANE_FIELD).map((member) => member.sql)
   return {
     sql: withMissing(sql, view, names),
     bound,
-    members: viewMembers(view),
-    identity: [...(hasPanes(view) ? ['time'] : []), ...view.dimensions.map(({ name }) => quoteName(name))],
+    members,
+    identity: [...(hasPanes(view) ? ['time'] : []), ...pane, ...view.dimensions.map(({ name }) => quoteName(name))],
     version: versionOf(source.snapshot),
   }
-}
-
-/** @param panes their starts, ascending */
-function rangeAround(panes: readonly number[]): StateRange {
-  const [fromMs = 0, lastMs = fromMs - 1] = [panes[0], panes.at(-1)]
-  return { fromMs, beforeMs: lastMs + 1 }
 }
 
 /** A look-up whose dictionary no generation has pinned yet is null. */

@@ -3,7 +3,6 @@
  * answer. Each index stores the log positions of its rows, from which the changes since the last round follow; so a round that
  * is repeated, or executed by two processes at once, results in the same rows.
  */
-import { hash } from 'node:crypto'
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { hasPanes, hasWindow, type WindowedView } from '#core/view-time.ts'
@@ -15,20 +14,20 @@ import type {
 } from '#storage/presented-store/presented-store.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { type ServedDataset, type Snapshot, takeSnapshot } from '../answers/snapshot.ts'
-import { type EventStep, eventMembers, eventSource, nextEvents } from './presented-events.ts'
-import { fieldsOf } from './presented-fields.ts'
+import { type EventStep, eventSource, nextEvents } from './presented-events.ts'
+import {
+  definitionHash,
+  definitionOf,
+  eventsIndex,
+  indexOf,
+  type KnownProgress,
+  progressOf,
+} from './presented-index.ts'
+import { comesBack, goneRows, mergedSince } from './presented-past.ts'
 import { placesOf } from './presented-places.ts'
 import { type RowSource, settledRows, settleRows } from './presented-rows.ts'
-import { type SnapshotSource, viewMembers, viewSource, wholeFromMs } from './presented-view.ts'
-import {
-  GLOBAL,
-  type Place,
-  scopesOf,
-  WINDOWS_PER_STATEMENT,
-  windowEnds,
-  windowMembers,
-  windowSource,
-} from './presented-windows.ts'
+import { rangesSource, type SnapshotSource, versionOf, viewSource } from './presented-view.ts'
+import { GLOBAL, type Place, scopesOf, WINDOWS_PER_STATEMENT, windowEnds, windowSource } from './presented-windows.ts'
 import { touchedPanes } from './touched-panes.ts'
 
 export interface PresenterParts {
@@ -67,7 +66,7 @@ export class Presenter {
   /** The indices that it keeps, as people query them. */
   indices(): readonly PresentedIndex[] {
     const events = this.#parts.eventRetentionMs === undefined ? [] : [eventsIndex(this.#parts.served)]
-    return [...this.#views().map(indexOf), ...events]
+    return [...this.#views().map((view) => this.#indexOf(view)), ...events]
   }
 
   /** Updates every index. A fault of one is reported and does not affect the others; the next round retries. */
@@ -76,12 +75,16 @@ export class Presenter {
     const snapshot = await takeSnapshot(served, { views: this.#views() })
     const reports: PresentedReport[] = []
     for (const view of this.#views()) {
-      reports.push(await this.#guarded(indexOf(view), () => this.#presentView(view, snapshot)))
+      reports.push(await this.#guarded(this.#indexOf(view), () => this.#presentView(view, snapshot)))
     }
     if (this.#parts.eventRetentionMs !== undefined) {
       reports.push(await this.#guarded(eventsIndex(served), () => this.#presentEvents()))
     }
     return reports
+  }
+
+  #indexOf(view: CompiledView): PresentedIndex {
+    return indexOf(this.#parts.served.dataset, view)
   }
 
   #views(): CompiledView[] {
@@ -112,9 +115,10 @@ export class Presenter {
       const source: SnapshotSource = { served, snapshot, connection }
       const noted = await this.#noted(view, snapshot)
       if (hasWindow(view)) return await this.#presentWindows(source, view, noted)
-      const index = indexOf(view)
-      const progress = progressOf(view, snapshot, null)
-      if (noted === null || (!hasPanes(view) && noted.generation !== progress.generation)) {
+      const index = this.#indexOf(view)
+      const progress = progressOf(served.dataset, view, snapshot, null)
+      const isOlder = noted?.generation !== progress.generation
+      if (noted === null || comesBack(noted, progress) || (!hasPanes(view) && isOlder)) {
         return reportOf(
           'all',
           await this.#fill(source, await viewSource(source, view, null), (rows) =>
@@ -122,42 +126,65 @@ export class Presenter {
           ),
         )
       }
-      if (!hasPanes(view) || sameList(noted.positions, progress.positions)) return NONE
+      if (!hasPanes(view)) return NONE
+      const past = isOlder ? await this.#presentPast(source, view, noted, progress) : NONE
+      if (sameList(noted.positions, progress.positions)) return past
       const panes = await touchedPanes(served, connection, view, snapshot, noted.positions)
       const rows = await viewSource(source, view, panes)
-      return reportOf('some', await this.#fill(source, rows, (batches) => store.update(index, batches, progress)))
+      const tally = await this.#fill(source, rows, (batches) => store.update(index, batches, progress))
+      return reportOf('some', { rows: past.rows + tally.rows, refused: past.refused + tally.refused })
     } finally {
       connection.close()
     }
   }
 
+  /** What a generation merged or removed since the last one: at once, with the rows that there are in its place. */
+  async #presentPast(
+    source: SnapshotSource,
+    view: CompiledView,
+    noted: PresentedProgress,
+    { generation, horizon }: KnownProgress,
+  ): Promise<Omit<PresentedReport, 'index'>> {
+    if (horizon.length === 0) return NONE
+    const ranges = mergedSince(noted.horizon, horizon)
+    const rows = await rangesSource(source, view, ranges)
+    const gone = goneRows(horizon, 'time', rows.version)
+    const tally = await this.#fill(source, rows, (batches) =>
+      this.#parts.store.update(this.#indexOf(view), batches, { ...noted, generation, horizon }, gone),
+    )
+    return tally.rows === 0 ? NONE : reportOf('some', tally)
+  }
+
   /** What the index shows, if it was filled by the same definition. */
   async #noted(view: CompiledView, snapshot: Snapshot): Promise<PresentedProgress | null> {
-    const noted = await this.#parts.store.progress(indexOf(view))
-    return noted?.definition === definitionOf(view, snapshot) ? noted : null
+    const { served, store } = this.#parts
+    const noted = await store.progress(this.#indexOf(view))
+    return noted?.definition === definitionOf(served.dataset, view, snapshot) ? noted : null
   }
 
   async #presentWindows(
     source: SnapshotSource,
     view: WindowedView,
-    noted: PresentedProgress | null,
+    found: PresentedProgress | null,
   ): Promise<Omit<PresentedReport, 'index'>> {
     const { served, store, windowRetentionMs = WINDOW_RETENTION_MS } = this.#parts
-    const index = indexOf(view)
+    const index = this.#indexOf(view)
     const nowMs = this.#clock()
     const oldestMs = nowMs - windowRetentionMs
+    const throughMs = Math.floor(nowMs / view.time.window.everyMs) * view.time.window.everyMs
+    const progress = progressOf(served.dataset, view, source.snapshot, throughMs)
+    const noted = found === null || comesBack(found, progress) ? null : found
     if (noted === null) await store.remove(index)
+    else if (noted.generation !== progress.generation) await this.#removePast(source, index, noted, progress)
     const since = noted?.positions ?? []
     const positions = source.snapshot.partitions.map(({ position }) => position)
     const panes = sameList(since, positions)
       ? []
       : await touchedPanes(served, source.connection, view, source.snapshot, since)
-    const wholeMs = wholeFromMs(view, source.snapshot) ?? Number.NEGATIVE_INFINITY
+    const wholeMs = progress.horizon.at(-1)?.beforeMs ?? Number.NEGATIVE_INFINITY
     const ends = endsToPresent(view, panes, noted?.throughMs ?? null, nowMs).filter(
       (end) => end > oldestMs && end <= nowMs && end - view.time.window.sizeMs >= wholeMs,
     )
-    const throughMs = Math.floor(nowMs / view.time.window.everyMs) * view.time.window.everyMs
-    const progress = progressOf(view, source.snapshot, throughMs)
     const before = { ...progress, positions: since, throughMs: noted?.throughMs ?? null }
     const tally = { rows: 0, refused: 0 }
     for (let from = 0; from < ends.length; from += WINDOWS_PER_STATEMENT) {
@@ -177,6 +204,18 @@ export class Presenter {
     if (ends.length === 0 && noted !== null) await store.update(index, [], progress)
     await store.dropDays(index, oldestMs)
     return ends.length === 0 ? NONE : reportOf(noted === null ? 'all' : 'some', tally)
+  }
+
+  /** Windows of which a part was removed. */
+  async #removePast(
+    { snapshot }: SnapshotSource,
+    index: PresentedIndex,
+    noted: PresentedProgress,
+    { generation, horizon }: KnownProgress,
+  ): Promise<void> {
+    if (horizon.length === 0) return
+    const gone = goneRows(horizon, 'window_start', versionOf(snapshot))
+    await this.#parts.store.update(index, [], { ...noted, generation, horizon }, gone)
   }
 
   async #presentEvents(): Promise<Omit<PresentedReport, 'index'>> {
@@ -238,44 +277,6 @@ function reportOf(
   { rows, refused }: Pick<PresentedTally, 'rows' | 'refused'>,
 ): Omit<PresentedReport, 'index'> {
   return { change, rows, refused }
-}
-
-/** The presented index of a view, as people query it. */
-export function indexOf(view: CompiledView): PresentedIndex {
-  const windows = hasWindow(view)
-  const fields = fieldsOf(windows ? windowMembers(view) : viewMembers(view))
-  return { name: `${view.dataset}-${view.name}`, fields, daily: windows }
-}
-
-export function eventsIndex({ dataset }: Pick<ServedDataset, 'dataset'>): PresentedIndex {
-  return { name: `${dataset.name}-events`, fields: fieldsOf(eventMembers(dataset)), daily: true }
-}
-
-function progressOf(view: CompiledView, snapshot: Snapshot, throughMs: number | null): PresentedProgress {
-  return {
-    definition: definitionOf(view, snapshot),
-    generation: snapshot.generation?.id ?? null,
-    positions: snapshot.partitions.map(({ position }) => position),
-    throughMs,
-  }
-}
-
-/** Rows of another definition, or with other lookups, are presented again. */
-function definitionOf(view: CompiledView, snapshot: Snapshot): string {
-  const used = new Set(view.lookups.map(({ dictionary }) => dictionary))
-  const pins = Object.entries(snapshot.generation?.dictionaries ?? {}).filter(([name]) => used.has(name))
-  return definitionHash([
-    view.hash,
-    indexOf(view).fields,
-    hasWindow(view) ? view.time.window : undefined,
-    view.rank,
-    view.lookups,
-    pins.map(([name, { version }]) => [name, version]),
-  ])
-}
-
-function definitionHash(parts: readonly unknown[]): string {
-  return hash('sha256', JSON.stringify(parts)).slice(0, 16)
 }
 
 /** Windows whose ranking can have changed, and those that ended since the last round. */

@@ -48,9 +48,13 @@ export function overlaps(one: StateRange, other: StateRange): boolean {
   return meet(panesOf(one), panesOf(other)) && meet(slotsOf(one), slotsOf(other))
 }
 
-/** The files that can hold states that are asked for. */
-export function filesWithin<File extends Ranged>(files: readonly File[], asked: StateRange): File[] {
-  return files.filter((file) => overlaps(rangeOf(file), asked))
+/** The files that can hold states that are asked for. @param asked one range, or any of several */
+export function filesWithin<File extends Ranged>(
+  files: readonly File[],
+  asked: StateRange | readonly StateRange[],
+): File[] {
+  const ranges = [asked].flat()
+  return files.filter((file) => ranges.some((range) => overlaps(rangeOf(file), range)))
 }
 
 /** The parts of a range between the panes at which it is cut. */

@@ -4,6 +4,7 @@
  * Driver: elasticsearch-presented-store.
  */
 import type { Offset } from '#core/offsets.ts'
+import type { PaneHorizon } from '#core/pane-horizon.ts'
 
 export type PresentedType = 'keyword' | 'long' | 'double' | 'boolean' | 'date' | 'geo_point'
 
@@ -32,6 +33,19 @@ export interface PresentedRow {
   readonly dayMs?: number
 }
 
+/** Rows to remove, by a date of theirs. */
+export interface GoneRows {
+  /** rows of a higher version stay */
+  readonly version: number
+  readonly field: string
+  /** half-open, epoch ms; rows whose other field is of that value stay */
+  readonly ranges: readonly {
+    readonly fromMs?: number
+    readonly beforeMs: number
+    readonly unless?: { readonly field: string; readonly is: string }
+  }[]
+}
+
 /** The position of an index. */
 export interface PresentedProgress {
   /** changes if all rows must be presented again */
@@ -41,6 +55,8 @@ export interface PresentedProgress {
   readonly positions: readonly Offset[]
   /** daily windows: those that end up to here are presented, epoch ms */
   readonly throughMs: number | null
+  /** what is left of old panes; absent: all */
+  readonly horizon?: PaneHorizon
 }
 
 export interface PresentedTally {
@@ -62,8 +78,16 @@ export interface PresentedStore {
    * Fails, and keeps the old index, if a row is refused. For indices that are not daily.
    */
   replace(index: PresentedIndex, rows: PresentedRows, progress: PresentedProgress): Promise<PresentedTally>
-  /** Adds and replaces rows, which become visible to queries together. Then stores the position. */
-  update(index: PresentedIndex, rows: PresentedRows, progress: PresentedProgress): Promise<PresentedTally>
+  /**
+   * Adds and replaces rows, and removes others that there were before; in each index of a day, all of that becomes visible to queries at
+   * once. Then stores the position.
+   */
+  update(
+    index: PresentedIndex,
+    rows: PresentedRows,
+    progress: PresentedProgress,
+    gone?: GoneRows,
+  ): Promise<PresentedTally>
   /** Drops the days of a daily index that end at or before `beforeMs`. Returns how many. */
   dropDays(index: PresentedIndex, beforeMs: number): Promise<number>
   /** Removes the index with all of its rows. */

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import rsvps from '#datasets/meetup-rsvps/definition.ts'
-import { eventsIndex, indexOf } from '#serving/presented-indices/presenter.ts'
+import { eventsIndex, indexOf } from '#serving/presented-indices/presented-index.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { PresentedIndex } from '#storage/presented-store/presented-store.ts'
 
@@ -22,6 +22,6 @@ test('docs/reference/indices.md lists exactly the indices of the shipped dataset
   const engine = await DuckDbEngine.open({ folders: [tmpdir()], threads: 1 })
   const dataset = await compileDataset(rsvps, await engine.connect())
   engine.close()
-  const indices = [...[...dataset.views.values()].map(indexOf), eventsIndex({ dataset })]
+  const indices = [...[...dataset.views.values()].map((view) => indexOf(dataset, view)), eventsIndex({ dataset })]
   expect(TEXT.split('\n').filter((row) => row.startsWith('| `meetup_rsvps-'))).toEqual(indices.map(documented))
 })

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Presenter } from '#serving/presented-indices/presenter.ts'
 import { ElasticsearchPresentedStore } from '#storage/presented-store/elasticsearch/elasticsearch-presented-store.ts'
 import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from '../servers/elasticsearch-server.ts'
+import { KeptRows, keepingRows } from './kept-rows.ts'
 import { RsvpSite } from './rsvp-site.ts'
 
 const missing = await elasticsearchMissing()
@@ -198,6 +199,39 @@ describe.skipIf(missing !== null)('presented indices', () => {
     const foreign = { name: 'somebodys', fields: [], daily: false }
     await fetch(`${server.node}/somebodys`, { method: 'PUT' })
     await expect(store.progress(foreign)).rejects.toThrow(/not created by this platform/)
+  })
+
+  test('rows of old panes are merged or removed as a generation says, at the cost of what became old', async () => {
+    const kept = await KeptRows.open(server.node, store)
+    const { batch } = kept
+    try {
+      await kept.landDays(9)
+      expect(await kept.present()).toMatchObject({ merged: ['all', expect.any(Number)] })
+      await kept.expectAnswered()
+      // The whole past at once: hours and days for minutes.
+      await batch.run({ mode: 'full' })
+      const first = await kept.present()
+      const before = await kept.expectAnswered()
+      expect(first.merged).toEqual(['some', before['merged hour']! + before['merged day']!])
+      expect(Math.min(...Object.values(before).filter((rows) => rows !== 0))).toBeGreaterThan(4)
+      expect((await kept.present()).merged).toEqual(['none', 0])
+      // A day became old, of minutes and of hours, and late events came for merged panes and removed ones.
+      await kept.landDays(1)
+      await batch.land(1, 20)
+      await batch.run({ mode: 'incremental' })
+      const next = await kept.present()
+      const after = await kept.expectAnswered()
+      expect(after['merged day']).toBeGreaterThan(before['merged day']!)
+      // What is new and late, the hours of what was minutes, and the days of what was hours.
+      expect(next.merged![1]).toBeLessThan((after['merged minute']! + after['merged hour']!) / 2)
+      // What is kept for longer is there again.
+      await batch.redefine(keepingRows('2d'))
+      await batch.run({ mode: 'full' })
+      expect(await kept.present()).toMatchObject({ merged: ['all', expect.any(Number)] })
+      expect((await kept.expectAnswered())['merged minute']).toBeGreaterThan(after['merged minute']!)
+    } finally {
+      await batch.close()
+    }
   })
 
   test('several processes that fill the same index at once leave one whole filling', async () => {

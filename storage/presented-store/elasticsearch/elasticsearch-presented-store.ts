@@ -9,6 +9,7 @@ import {
 } from '#storage/elasticsearch/elasticsearch-connection.ts'
 import { ElasticsearchError, reasonText } from '#storage/elasticsearch/elasticsearch-error.ts'
 import {
+  type GoneRows,
   type PresentedIndex,
   type PresentedProgress,
   type PresentedRow,
@@ -17,6 +18,7 @@ import {
   type PresentedTally,
   REFUSALS_TOLD_MAX,
 } from '../presented-store.ts'
+import { idsOf, removalOperation } from './elasticsearch-gone-rows.ts'
 import { creationBody, dayEndMs, dayName, freshName, metaOf, rowOperation } from './elasticsearch-presented-index.ts'
 
 export interface ElasticsearchPresentedStoreOptions extends ElasticsearchConnectionOptions {
@@ -64,8 +66,8 @@ export class ElasticsearchPresentedStore implements PresentedStore {
     )
     const meta = noted.sort(([a], [b]) => (a < b ? -1 : 1)).at(-1)?.[1].mappings?._meta
     if (meta?.definition === undefined || meta.positions === undefined) return null
-    const { definition, generation = null, positions, throughMs = null } = meta
-    return { definition, generation, positions, throughMs }
+    const { definition, generation = null, positions, throughMs = null, horizon } = meta
+    return { definition, generation, positions, throughMs, ...(horizon && { horizon }) }
   }
 
   async replace(index: PresentedIndex, rows: PresentedRows, progress: PresentedProgress): Promise<PresentedTally> {
@@ -84,10 +86,15 @@ export class ElasticsearchPresentedStore implements PresentedStore {
     }
   }
 
-  async update(index: PresentedIndex, rows: PresentedRows, progress: PresentedProgress): Promise<PresentedTally> {
+  async update(
+    index: PresentedIndex,
+    rows: PresentedRows,
+    progress: PresentedProgress,
+    gone?: GoneRows,
+  ): Promise<PresentedTally> {
     const doing = `presenting changes of ${index.name}`
     const present = new Set((await this.#members(index)).keys())
-    const touched = new Set<string>()
+    const touched = new Set(gone === undefined ? [] : await this.#removeRows(gone, [...present], doing))
     const place = index.daily ? ({ dayMs = 0 }: PresentedRow) => dayName(index, dayMs) : () => onlyOf(index, present)
     const prepared = this.#withDays(index, rows, place, present, touched, doing)
     const tally = await this.#write(prepared, place, doing)
@@ -130,6 +137,25 @@ export class ElasticsearchPresentedStore implements PresentedStore {
       }
       yield batch
     }
+  }
+
+  /** Not visible yet. @returns the indices that had such rows */
+  async #removeRows(gone: GoneRows, names: readonly string[], doing: string): Promise<string[]> {
+    const changed: string[] = []
+    for (const name of names) {
+      // Only what a search finds can be removed.
+      await this.#refresh(name, doing)
+      for await (const ids of idsOf(this.#connection, name, gone, doing)) {
+        await writeBulk(this.#connection, {
+          doing,
+          index: name,
+          operations: ids.values().map((id) => removalOperation(name, id, gone.version)),
+          describe: (at) => `row ${ids[at]}`,
+        })
+        if (changed.at(-1) !== name) changed.push(name)
+      }
+    }
+    return changed
   }
 
   async #write(rows: PresentedRows, place: (row: PresentedRow) => string, doing: string): Promise<PresentedTally> {
