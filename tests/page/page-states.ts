@@ -57,6 +57,11 @@ export function testStates(started: () => PageSite): void {
 
   test('a page without events is filled as they come', async () => {
     const site = started()
+    await site.open('/')
+    const partitions = site.page.locator(`#${EMPTY} .partition`)
+    await partitions.first().waitFor()
+    expect(new Set(await partitions.locator('.number').allTextContents())).toEqual(new Set(['0']))
+    expect(await partitions.locator('.layer').count()).toBe(0)
     await site.open(`/datasets/${EMPTY}`)
     await site.page.getByText('No events yet').first().waitFor()
     await site.send(EMPTY, posts(Date.now()))

@@ -28,7 +28,7 @@ export function Partitions({ partitions }: { partitions: readonly Partition[] })
 /** @param of the partitions that there are */
 function Line({ partition, of }: { partition: Partition; of: number }): JSX.Element {
   const { boundary, closedEnd, position } = partition
-  const end = Math.max(partition.logEnd ?? position, position, 1)
+  const end = Math.max(partition.logEnd ?? position, position)
   const name = partition.partition < 0 ? `All ${of} partitions` : `Partition ${partition.partition}`
   const part = (layer: string, from: number, to: number, label: string): JSX.Element | null =>
     to > from ? (
