@@ -31,8 +31,10 @@ export class Workspace {
   /** @param make whether to create a missing data folder. @throws CommandError, DefinitionError */
   static async open(configuration: Configuration, role: EngineRole, emit: Emit, make = true): Promise<Workspace> {
     const step = crashStep(process.env)
-    const { data, scratch } = configuration
-    const folder = make ? DataFolder.open(data, scratch) : DataFolder.openExisting(data, scratch)
+    const { data, scratch, lake, log } = configuration
+    // With lake and log on services the folder holds nothing that a command could miss.
+    const isElsewhere = lake !== undefined && log === 'kafka'
+    const folder = make || isElsewhere ? DataFolder.open(data, scratch) : DataFolder.openExisting(data, scratch)
     folder.sweepScratch()
     const scratchFolder = folder.makeScratch()
     const engine = await openEngine(role, configuration, folder, scratchFolder)
