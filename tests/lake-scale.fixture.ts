@@ -1,6 +1,7 @@
 /** Opens a lake and counts the calls of the file system that each step takes. Prints them as JSON. */
 import { promises as fs } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
+import type { ServedDataset } from '#serving/answers/snapshot.ts'
 import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { until } from './until.ts'
 
@@ -24,6 +25,8 @@ for (const name of ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'ren
 }
 syncBuiltinESMExports()
 
+const { DatasetHealth } = await import('#serving/health/dataset-health.ts')
+const { MemorySpeedStore } = await import('#storage/speed-store/memory/memory-speed-store.ts')
 const { LocalLake } = await import('#storage/lake/local/local-lake.ts')
 const steps: Record<string, typeof counts> = {}
 
@@ -61,5 +64,13 @@ await step('clean', async () => {
   await writer.removeReplaced(boundary, 5_000, { thorough: false })
   await writer.checkpoint(boundary, { thorough: false })
 })
+const served = {
+  dataset: { name: 'rsvps', views: new Map() },
+  lake: await LocalLake.open({ folder, dataset: 'rsvps' }),
+  store: new MemorySpeedStore(),
+  partitions: Number(partitions),
+} as unknown as ServedDataset
+const { chains, generation, snapshot, reasons } = await step('health', () => new DatasetHealth(served).facts([]))
+for (const fact of [chains, generation, snapshot, reasons]) if ('fault' in fact) throw new Error(fact.fault)
 await step('everything', () => writer.chains(Number(partitions)))
 process.stdout.write(JSON.stringify(steps))

@@ -11,9 +11,10 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CheckpointFiles } from '#storage/lake/blob-lake/checkpoint-files.ts'
 import { writeRemovalMark } from '#storage/lake/blob-lake/removal-mark.ts'
-import { DATASET, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
+import { DATASET, emptyGeneration, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { makeFolder } from '#storage/lake/local/durable-files.ts'
 import { FolderBlobs } from '#storage/lake/local/folder-blobs.ts'
+import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { manifestPath, segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { manifestText } from '#storage/lake/manifest-text.ts'
 
@@ -37,6 +38,7 @@ const lakeOf = (segments: number): string => join(folder, String(segments))
 /** @param segments of each partition */
 async function writeLake(segments: number): Promise<void> {
   const dataset = join(lakeOf(segments), DATASET)
+  const lake = await LocalLake.open({ folder: lakeOf(segments), dataset: DATASET })
   const checkpoints = new CheckpointFiles(new FolderBlobs(dataset), DATASET)
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const chain = Array.from({ length: segments }, (_, at) => emptySegment(partition, at * OFFSETS, (at + 1) * OFFSETS))
@@ -47,6 +49,9 @@ async function writeLake(segments: number): Promise<void> {
   }
   const boundary = Array.from({ length: PARTITIONS }, () => segments * OFFSETS)
   await writeRemovalMark(new FolderBlobs(dataset), { boundary, olderThanMs: 5_000, left: [] })
+  const staged = await lake.beginGeneration()
+  await staged.commit(emptyGeneration(staged.id, boundary))
+  await lake.setCurrent(staged.id)
 }
 
 /** Calls of the file system, by step. */
@@ -63,7 +68,7 @@ async function countedOn(segments: number): Promise<Record<string, Counted>> {
   return JSON.parse(stdout) as Record<string, Counted>
 }
 
-test('a lake of 100,000 segments: a start, a commit, a look, an answer and the clean-up after a run open and list what a tenth of it takes', async () => {
+test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page and the clean-up after a run open and list what a tenth of it takes', async () => {
   const [tenth, whole] = [await countedOn(100), await countedOn(1_000)]
   for (const { start, look, commit, after, clean } of [tenth, whole]) {
     // A process opens a checkpoint for each partition, and the manifests behind it.
@@ -84,7 +89,9 @@ test('a lake of 100,000 segments: a start, a commit, a look, an answer and the c
     expect(clean!.listings).toBeLessThanOrEqual(1 + PARTITIONS * 4 + 10)
   }
   expect(whole.clean!.others).toBeLessThan(1.2 * tenth.clean!.others)
+  expect([whole.health!.reads, whole.health!.listings]).toEqual([tenth.health!.reads, tenth.health!.listings])
   // Nor is more read: only who asks for all segments opens the files that have them.
-  for (const step of ['start', 'after', 'clean']) expect(whole[step]!.bytes).toBeLessThan(1.05 * tenth[step]!.bytes)
+  for (const step of ['start', 'after', 'clean', 'health'])
+    expect(whole[step]!.bytes).toBeLessThan(1.05 * tenth[step]!.bytes)
   expect(whole.everything!.bytes).toBeGreaterThan(9 * tenth.everything!.bytes)
 }, 300_000)

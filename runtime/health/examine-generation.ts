@@ -23,7 +23,7 @@ export async function examineGeneration({ lake, partitions }: OpenDataset, now: 
       numbers: {},
     }
   }
-  const chains = await lake.chains(partitions, { counted: current.boundary })
+  const chains = await lake.chains(partitions, { counted: current.boundary, after: current.boundary })
   const missing = manifestsMissing(current, chains)
   if (missing !== null) return missing
   const after = chains.reduce(

@@ -43,7 +43,7 @@ export async function examineStore(open: OpenDataset, now: number): Promise<Find
 
 async function chainsOf({ lake, log, partitions }: OpenDataset): Promise<readonly SegmentChain[]> {
   const generation = await lake.current().catch(() => null)
-  const chains = await lake.chains(partitions, { counted: generation?.boundary })
+  const chains = await lake.chains(partitions, { counted: generation?.boundary, after: generation?.boundary })
   return chains.slice(0, log.partitions)
 }
 

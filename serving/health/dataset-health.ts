@@ -4,9 +4,11 @@ import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { type Snapshot, takeSnapshot } from '../answers/snapshot.ts'
 import { limited } from '../answers/time-limit.ts'
 import { type CountedReason, DeadLetterReasons } from '../dead-letters/dead-letter-reasons.ts'
+import { FollowedLetterFiles } from '../dead-letters/followed-letter-files.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
+import { closedTotals } from './closed-totals.ts'
 import { type EventRates, RateMeter } from './event-rates.ts'
-import { type HealthFacts, read, type SourceFacts } from './health-facts.ts'
+import { type HealthFacts, known, read, type SourceFacts } from './health-facts.ts'
 
 /** many who ask at once share one look */
 const LOOK_AGAIN_MS = 1_000
@@ -15,12 +17,14 @@ const LOOK_MS_MAX = 3_000
 export class DatasetHealth {
   readonly #served: AnsweredDataset
   readonly #reasons: DeadLetterReasons
+  readonly #letterFiles: FollowedLetterFiles
   readonly #meter = new RateMeter()
   #looked: { readonly atMs: number; readonly facts: Promise<HealthFacts> } | null = null
 
   constructor(served: AnsweredDataset) {
     this.#served = served
     this.#reasons = new DeadLetterReasons(served)
+    this.#letterFiles = new FollowedLetterFiles(served.lake)
   }
 
   /** Takes a sample for the rates; never throws. Only where states are resident: elsewhere a snapshot costs too much. */
@@ -48,21 +52,33 @@ export class DatasetHealth {
     const timed = <T>(reading: (signal: AbortSignal) => Promise<T>) =>
       read(() => limited(LOOK_MS_MAX, undefined, reading))
     const generation = await timed(() => lake.current())
-    const counted = 'value' in generation ? generation.value?.boundary : undefined
-    const chains = await timed(() => lake.chains(partitions, { counted }))
-    const segments = 'value' in chains ? chains.value.flatMap((chain) => chain.segments) : []
-    const files = segments.flatMap(({ deadLetterFile }) => deadLetterFile ?? [])
+    const counted = known(generation)?.boundary
+    const chains = await timed(() => lake.chains(partitions, { counted, after: counted }))
     const [snapshot, markers, run, verification, reasons] = await Promise.all([
       timed(() => live?.snapshot() ?? takeSnapshot(this.#served, { views: [] })),
       timed(() => store.markers()),
       timed(() => lake.run()),
       timed(() => lake.verification()),
-      timed<readonly CountedReason[]>((signal) => this.#reasons.count(files, signal)),
+      timed((signal) => this.#countReasons({ generation, chains }, signal)),
     ])
     if ('value' in snapshot) this.#meter.add(sampleOf(snapshot.value))
     const name = dataset.name
     const rates = this.rates()
     return { dataset: name, nowMs, sources, snapshot, markers, chains, generation, run, verification, reasons, rates }
+  }
+
+  async #countReasons(
+    facts: Pick<HealthFacts, 'generation' | 'chains'>,
+    signal: AbortSignal,
+  ): Promise<readonly CountedReason[]> {
+    const { deadLetters } = closedTotals(facts)
+    try {
+      const files = await this.#letterFiles.list(known(facts.generation), this.#served.partitions, deadLetters)
+      return await this.#reasons.count(files, signal)
+    } catch (error) {
+      this.#letterFiles.forget()
+      throw error
+    }
   }
 }
 

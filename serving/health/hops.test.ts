@@ -16,7 +16,7 @@ const place = {
   missing: null,
 }
 const marker = { partition: 0, segmentStart: 6, through: 9, atMs: NOW - 1_000 }
-const segment = { deadLetters: 0, rows: 6, createdAtMs: NOW - 600_000 }
+const segment = { start: 4, end: 6, deadLetters: 0, rows: 2, createdAtMs: NOW - 600_000 }
 
 function facts(changes: Readonly<Record<string, unknown>> = {}): HealthFacts {
   return {
@@ -26,7 +26,9 @@ function facts(changes: Readonly<Record<string, unknown>> = {}): HealthFacts {
     snapshot: { value: { generation: null, partitions: [place], segments: [], markers: new Map(), gaps: [] } },
     markers: { value: new Map([[0, marker]]) },
     chains: { value: [{ partition: 0, segments: [segment], end: 6 }] },
-    generation: { value: { id: 'g000001', mode: 'full', finishedAtMs: NOW - 60_000, boundary: [4] } },
+    generation: {
+      value: { id: 'g000001', mode: 'full', finishedAtMs: NOW - 60_000, boundary: [4], rows: 4, deadLetters: 0 },
+    },
     run: { value: null },
     verification: { value: { atMs: NOW, equal: true, generation: 'g000001', fullFinishedAtMs: NOW } },
     reasons: { value: [] },
@@ -60,7 +62,12 @@ describe('hops', () => {
     ],
     ['stream', { markers: fault }, 'attention', /it is gone/],
     ['lake', { chains: fault }, 'attention', /it is gone/],
-    ['lake', { chains: { value: [{ segments: [{ rows: 1, deadLetters: 2 }] }] } }, 'note', /2 dead letters/],
+    [
+      'lake',
+      { chains: { value: [{ partition: 0, segments: [{ ...segment, deadLetters: 2 }] }] } },
+      'note',
+      /6 rows in closed segments, and 2 dead letters/,
+    ],
     ['generation', { generation: { value: null } }, 'note', /none yet/],
     ['generation', { nowMs: NOW + 40 * 3_600_000 }, 'attention', /40 h old; 2 closed events follow it/],
     ['verification', { verification: { value: { atMs: NOW, equal: false } } }, 'attention', /differed/],

@@ -1,6 +1,6 @@
 /** How each step on the way of an event does, and what to do where it does not do well. */
-import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { whyMissing } from '../answers/answer-meta.ts'
+import { closedTotals } from './closed-totals.ts'
 import { type HealthFacts, known } from './health-facts.ts'
 
 export const HOPS = ['sources', 'log', 'stream', 'lake', 'generation', 'verification', 'answers'] as const
@@ -104,9 +104,12 @@ function stillSince(ms: number): string {
 
 /** When the newest segment closed, epoch ms; 0: there is none. */
 export function newestClosedMs(
-  chains: readonly { readonly segments: readonly { readonly createdAtMs: number }[] }[],
+  chains: readonly {
+    readonly segments: readonly { readonly createdAtMs: number }[]
+    readonly past?: { readonly closedAtMs: number }
+  }[],
 ): number {
-  return Math.max(0, ...chains.map(({ segments }) => segments.at(-1)?.createdAtMs ?? 0))
+  return Math.max(0, ...chains.map(({ segments, past }) => segments.at(-1)?.createdAtMs ?? past?.closedAtMs ?? 0))
 }
 
 /** Events of the log that no stream role has folded. */
@@ -125,25 +128,23 @@ function uncounted(
   return lag
 }
 
-function lakeVerdict({ chains, snapshot }: HealthFacts): Verdict {
+function lakeVerdict(facts: HealthFacts): Verdict {
+  const { chains, snapshot } = facts
   if ('fault' in chains) return attention(chains.fault, DOCTOR)
-  const segments = chains.value.flatMap((chain) => chain.segments)
-  const sum = (of: (segment: (typeof segments)[number]) => number): number =>
-    segments.reduce((total, segment) => total + of(segment), 0)
-  const letters = sum(({ deadLetters }) => deadLetters)
-  const counted = `${segments.length} closed segments with ${sum(({ rows }) => rows)} rows`
+  const { rows, deadLetters: letters, unconverted } = closedTotals(facts)
+  const counted = `${rows} rows in closed segments`
   const lost = known(snapshot)?.gaps.reduce((total, { start, end }) => total + end - start, 0) ?? 0
   if (lost > 0)
     return attention(
       `${counted}; ${lost} events were lost before they were read`,
       'raise logRetentionMs, or find out why the stream role did not read them in time',
     )
-  const { unconverted } = unconvertedOf(segments)
   if (letters > 0)
     return note(`${counted}, and ${letters} dead letters`, 'see the reasons, then correct the sender or the definition')
-  if (unconverted !== undefined)
+  const columns = Object.keys(unconverted)
+  if (columns.length > 0)
     return note(
-      `${counted}; values of ${Object.keys(unconverted).join(', ')} could not be converted`,
+      `${counted}; values of ${columns.join(', ')} could not be converted`,
       "correct the column's path, type or unit, or what is sent",
     )
   return ok(counted)
