@@ -66,9 +66,9 @@ describe.skipIf(whyNoRedis() !== null)('groups of a recount on Redis', () => {
     workerSilentMsMax: SILENT_MS,
   })
 
-  function fullRun(groupMsMax = 60_000): ReturnType<BatchFixture['run']> {
+  function fullRun(groupMsMax = 60_000, groupRows = 600): ReturnType<BatchFixture['run']> {
     queue = new RecountQueue({ ...shared(), groupMsMax })
-    return batch.run({ mode: 'full', recount: { groupRows: 600, workers: queue } })
+    return batch.run({ mode: 'full', recount: { groupRows, workers: queue } })
   }
 
   const toldHere = (): string[] =>
@@ -87,6 +87,18 @@ describe.skipIf(whyNoRedis() !== null)('groups of a recount on Redis', () => {
     const began = others.map(({ said }) => said.filter((word) => word === 'began').length)
     expect(began[0]! + began[1]!).toBe(GROUPS * batch.dataset.views.size)
     expect(await unfinished()).toEqual([])
+  })
+
+  test('many groups wait at a time, and Node takes no listener for a leak', async () => {
+    for (let each = 0; each < 12; each++) await batch.land(0, 20, 1)
+    const warnings: string[] = []
+    const hear = ({ message }: Error): void => void warnings.push(message)
+    process.on('warning', hear)
+    const { said } = worker(false)
+    await batch.expectRecount(await fullRun(60_000, 1))
+    process.off('warning', hear)
+    expect(said.filter((word) => word === 'began').length).toBeGreaterThan(12)
+    expect(warnings).toEqual([])
   })
 
   test('a worker that is killed half way loses its group to another one', async () => {

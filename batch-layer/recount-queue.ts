@@ -80,9 +80,12 @@ export class RecountQueue implements RecountWorkers {
     this.#clients = [asking, hearing]
     this.#queue = new Queue(name, { connection: asking, prefix })
     this.#events = new QueueEvents(name, { connection: hearing, prefix })
-    // The connection reports its faults itself; an error event without a listener would end the process.
-    this.#queue.on('error', () => {})
-    this.#events.on('error', () => {})
+    for (const emitter of [this.#queue, this.#events]) {
+      // The connection reports its faults itself; an error event without a listener would end the process.
+      emitter.on('error', () => {})
+      // One for each group that is waited for, which GROUPS_AT_ONCE bounds.
+      emitter.setMaxListeners(0)
+    }
   }
 
   async recount(view: CompiledView, segments: readonly SegmentManifest[], stem: string): Promise<GroupStates> {
