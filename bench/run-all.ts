@@ -17,6 +17,7 @@ import { lakeYear } from './lake-year.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { memoryAtPace } from './memory-at-pace.ts'
 import { page } from './page.ts'
+import { recountWorkers } from './recount-workers.ts'
 import { serving } from './serving/rows.ts'
 import { sustained } from './serving/sustained.ts'
 import { sourceRate } from './source-rate.ts'
@@ -31,6 +32,7 @@ const BENCHES = {
   'stream-rate': streamRate,
   'batch-run': batchRun,
   trino,
+  'recount-workers': recountWorkers,
   'lake-year': lakeYear,
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
