@@ -16,24 +16,25 @@ async function landAll(segments: number): Promise<void> {
     for (let partition = 0; partition < PARTITIONS; partition++) await batch.land(partition, 300, 1)
 }
 
-/** Names of files that are not complete. */
+/** Names of files that are not complete, or were handed over. */
 async function unfinished(): Promise<string[]> {
   const names = await readdir(join(batch.folder, batch.dataset.name), { recursive: true })
-  return names.filter((name) => name.endsWith('.inprogress'))
+  return names.filter((name) => name.endsWith('.inprogress') || name.startsWith('handoffs/'))
 }
 
 /** Workers in this process, each with a connection of its own; `fault` says which groups they do not return. */
 function workers(asked: string[], fault: (nth: number) => Error | null = () => null): RecountWorkers {
   return {
     groupsAtOnce: 3,
-    recount: async (view, segments, stem) => {
+    recount: async (view, segments) => {
       const failed = fault(asked.push(view.name))
       if (failed !== null) throw failed
       const connection = await batch.engine.connect()
       try {
-        const path = `${stem}-x.inprogress`
+        const staged = await batch.lake.stageHandoff(view.name)
         const compute = new DuckDbCompute(connection, batch.dataset, (file) => batch.lake.resolve(file))
-        return { path, rows: await compute.recount(view, segments, [], path) }
+        const file = await staged.finish(await compute.recount(view, segments, [], staged.writePath))
+        return { path: batch.lake.resolve(file), rows: file.rows, remove: () => batch.lake.removeHandoff(file) }
       } finally {
         connection.close()
       }

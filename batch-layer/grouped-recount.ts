@@ -20,18 +20,16 @@ export interface GroupStates {
   /** absolute */
   readonly path: string
   readonly rows: number
+  /** when it is merged */
+  remove(): Promise<void>
 }
 
 /** Those who compute groups elsewhere. */
 export interface RecountWorkers {
   /** how many groups may be asked for at a time */
   readonly groupsAtOnce: number
-  /**
-   * Writes the states of the segments' events to a file of its own.
-   * @param stem absolute; the file's name begins with it
-   * @throws where nobody computed them in time
-   */
-  recount(view: CompiledView, segments: readonly SegmentManifest[], stem: string): Promise<GroupStates>
+  /** The states of the segments' events, in a file of their own. @throws where nobody computed them in time */
+  recount(view: CompiledView, segments: readonly SegmentManifest[]): Promise<GroupStates>
 }
 
 export interface GroupedOptions {
@@ -70,13 +68,14 @@ export class GroupedCompute implements BatchCompute {
     const atOnce = pLimit(this.#options.workers?.groupsAtOnce ?? 1)
     const asked = groups.map((group, place) => atOnce(() => this.#part(view, group, `${stem}.group-${place}`)))
     const parts = await Promise.allSettled(asked)
-    const paths = parts.flatMap((part) => (part.status === 'fulfilled' ? [part.value.path] : []))
+    const made = parts.flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []))
     try {
       const failed = parts.find((part) => part.status === 'rejected')
       if (failed !== undefined) throw failed.reason
+      const paths = made.map(({ path }) => path)
       return await this.#own.mergeAll(view, paths, states, writePath)
     } finally {
-      for (const path of paths) await rm(path, { force: true })
+      for (const part of made) await part.remove()
     }
   }
 
@@ -85,7 +84,7 @@ export class GroupedCompute implements BatchCompute {
     signal?.throwIfAborted()
     if (workers !== undefined) {
       try {
-        return await untilAborted(workers.recount(view, group, stem), signal)
+        return await untilAborted(workers.recount(view, group), signal)
       } catch (error) {
         signal?.throwIfAborted()
         const message = `a group of ${group.length} segments of view '${view.name}' was not recounted by another worker: ${(error as Error).message}; it is recounted here`
@@ -95,7 +94,8 @@ export class GroupedCompute implements BatchCompute {
     const path = `${stem}${UNFINISHED}`
     return this.#here(async () => {
       signal?.throwIfAborted()
-      return { path, rows: await this.#own.recount(view, group, [], path) }
+      const rows = await this.#own.recount(view, group, [], path)
+      return { path, rows, remove: () => rm(path, { force: true }) }
     })
   }
 

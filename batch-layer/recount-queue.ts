@@ -1,9 +1,8 @@
 /**
- * Groups of a recount as jobs on Redis: every process with the batch role takes them, reads the lake in the shared folder, and writes states
- * beside the files of the run that asked. Redis only hands them out: a group that nobody returned in time is computed by who asked.
+ * Groups of a recount as jobs on Redis: every process with the batch role takes them, reads the lake, and hands its states over by the lake,
+ * so that they work together in a shared folder and on machines that share only a bucket. Redis only hands the groups out: one that nobody returned
+ * in time is computed by who asked.
  */
-import { randomBytes } from 'node:crypto'
-import { join, relative, sep } from 'node:path'
 import { Queue, QueueEvents, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
@@ -11,7 +10,7 @@ import { endsWithin } from '#core/ends-within.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
-import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { rowFiles } from '#storage/lake/typed-rows.ts'
 import { connectRedis } from '#storage/redis/redis-connection.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
@@ -39,16 +38,14 @@ interface GroupJob {
   readonly hash: string
   /** names of manifests */
   readonly segments: readonly string[]
-  /** relative to the dataset's folder */
-  readonly stem: string
 }
 
-/** relative to the dataset's folder */
-type GroupResult = GroupStates
+interface GroupResult {
+  readonly file: LakeFile
+}
 
 export interface RecountQueueOptions {
   readonly dataset: CompiledDataset
-  /** in a folder that all workers share */
   readonly lake: Lake
   readonly url: string
   readonly prefix?: string
@@ -70,9 +67,8 @@ export class RecountQueue implements RecountWorkers {
   readonly #queue: Queue<GroupJob, GroupResult>
   readonly #events: QueueEvents
 
-  /** Does not wait for Redis. @throws RedisFault 'refused' if the URL is invalid; LakeError if the lake is in no folder */
+  /** Does not wait for Redis. @throws RedisFault 'refused' if the URL is invalid */
   constructor(options: RecountQueueOptions) {
-    options.lake.sharedFolder()
     this.#options = options
     const { url, dataset, prefix = BATCH_QUEUE_PREFIX } = options
     const name = recountQueueName(dataset.name)
@@ -80,29 +76,26 @@ export class RecountQueue implements RecountWorkers {
     this.#clients = [asking, hearing]
     this.#queue = new Queue(name, { connection: asking, prefix })
     this.#events = new QueueEvents(name, { connection: hearing, prefix })
-    for (const emitter of [this.#queue, this.#events]) {
-      // The connection reports its faults itself; an error event without a listener would end the process.
-      emitter.on('error', () => {})
-      // One for each group that is waited for, which GROUPS_AT_ONCE bounds.
-      emitter.setMaxListeners(0)
-    }
+    // The connection reports its faults itself; an error event without a listener would end the process.
+    this.#queue.on('error', () => {})
+    this.#events.on('error', () => {})
+    // One for each group that is waited for, which GROUPS_AT_ONCE bounds.
+    for (const emitter of [this.#queue, this.#events]) emitter.setMaxListeners(0)
   }
 
-  async recount(view: CompiledView, segments: readonly SegmentManifest[], stem: string): Promise<GroupStates> {
+  async recount(view: CompiledView, segments: readonly SegmentManifest[]): Promise<GroupStates> {
     const { lake, groupMsMax = GROUP_MS_MAX } = this.#options
-    const folder = lake.sharedFolder()
     const asked = { view: view.name, hash: view.hash, segments: segments.map(segmentManifestName) }
     const kept = { age: KEPT_SECONDS }
-    const job = await this.#queue.add(
-      view.name,
-      { ...asked, stem: relative(folder, stem).split(sep).join('/') },
-      { attempts: ATTEMPTS_MAX, removeOnComplete: kept, removeOnFail: kept },
-    )
-    const { path, rows } = await job.waitUntilFinished(this.#events, groupMsMax).catch(async (error: Error) => {
+    const job = await this.#queue.add(view.name, asked, {
+      ...{ attempts: ATTEMPTS_MAX, removeOnComplete: kept, removeOnFail: kept },
+    })
+    const { file } = await job.waitUntilFinished(this.#events, groupMsMax).catch(async (error: Error) => {
       await job.remove().catch(() => {})
       throw error
     })
-    return { path: join(folder, path), rows }
+    await lake.check([file])
+    return { path: lake.resolve(file), rows: file.rows, remove: () => lake.removeHandoff(file) }
   }
 
   async close(): Promise<void> {
@@ -127,7 +120,6 @@ export class RecountWorker {
 
   /** Begins at once, and does not wait for Redis. @throws as RecountQueue */
   constructor(options: RecountWorkerOptions) {
-    options.lake.sharedFolder()
     this.#options = options
     const { url, dataset, prefix = BATCH_QUEUE_PREFIX, workerSilentMsMax = WORKER_SILENT_MS_MAX } = options
     this.#client = connectRedis({ url }, { ...PATIENT, connectionName: 'watershed-recount' })
@@ -149,7 +141,7 @@ export class RecountWorker {
     this.#client.disconnect()
   }
 
-  async #recount({ view: name, hash, segments: names, stem }: GroupJob): Promise<GroupResult> {
+  async #recount({ view: name, hash, segments: names }: GroupJob): Promise<GroupResult> {
     const { dataset, lake, engine, emit = silent } = this.#options
     const { signal } = this.#stopping
     const view = dataset.views.get(name)
@@ -157,18 +149,21 @@ export class RecountWorker {
     const segments = await this.#segments(names)
     await lake.check(rowFiles(dataset, segments))
     signal.throwIfAborted()
-    const folder = lake.sharedFolder()
     // One that was taken for dead may still write: no two write one file.
-    const path = join(folder, `${checkedStem(stem)}-${randomBytes(6).toString('hex')}.inprogress`)
+    const staged = await lake.stageHandoff(name)
     const connection = await engine.connect()
     const stop = (): void => connection.stop()
     signal.addEventListener('abort', stop)
     try {
       const compute = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
-      const rows = await compute.recount(view, segments, [], path)
+      const rows = await compute.recount(view, segments, [], staged.writePath)
+      const file = await staged.finish(rows)
       const message = `recounted ${segments.length} segments of view '${name}' for a batch run`
       emit({ name: 'group-recounted', level: 'debug', dataset: dataset.name, message, fields: { rows } })
-      return { path: relative(folder, path), rows }
+      return { file }
+    } catch (error) {
+      await staged.discard()
+      throw error
     } finally {
       signal.removeEventListener('abort', stop)
       connection.close()
@@ -187,11 +182,4 @@ export class RecountWorker {
       return segment
     })
   }
-}
-
-/** @throws unless it names a file of an unpublished generation */
-function checkedStem(stem: string): string {
-  if (!/^generations\/g\d+\/[\w.-]+$/.test(stem) || stem.includes('..'))
-    throw new UnrecoverableError(`'${stem}' is not a valid path for the states of a group`)
-  return stem
 }

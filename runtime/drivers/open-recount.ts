@@ -3,7 +3,6 @@ import type { GroupedOptions, RecountWorkers } from '#batch-layer/grouped-recoun
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
-import { LakeError } from '#storage/lake/lake-error.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { queuePrefixOf } from './open-schedule.ts'
@@ -23,8 +22,7 @@ interface RecountParts {
 /** Takes groups of others' runs from now on. Does not wait for Redis. */
 export async function openRecount(configuration: Configuration, parts: RecountParts): Promise<OpenRecount> {
   const groupRows = configuration.recountGroupRows
-  if (configuration.schedule === 'node-cron' || !isInFolder(parts.lake))
-    return { recount: { groupRows }, stop: () => Promise.resolve() }
+  if (configuration.schedule === 'node-cron') return { recount: { groupRows }, stop: () => Promise.resolve() }
   const { RecountQueue, RecountWorker } = await import('#batch-layer/recount-queue.ts')
   const shared = { ...parts, url: configuration.redis.url, prefix: queuePrefixOf(configuration) }
   const workers: RecountWorkers & { close(): Promise<void> } = new RecountQueue(shared)
@@ -35,16 +33,5 @@ export async function openRecount(configuration: Configuration, parts: RecountPa
       await worker.stop()
       await workers.close()
     },
-  }
-}
-
-/** Others see what a run writes only in a folder that they share. */
-function isInFolder(lake: Lake): boolean {
-  try {
-    lake.sharedFolder()
-    return true
-  } catch (error) {
-    if (error instanceof LakeError) return false
-    throw error
   }
 }

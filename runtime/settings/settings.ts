@@ -309,7 +309,7 @@ export const SETTINGS = z.strictObject({
   recountGroupRows: count(1_000)
     .default(5_000_000)
     .describe(
-      'a recount of more events is made in groups of about so many; with `schedule: bullmq` and the lake in a shared folder, every process with the batch role computes groups',
+      'a recount of more events is made in groups of about so many; with `schedule: bullmq`, every process with the batch role computes groups',
     ),
   keepGenerations: count(2, 1_000).default(5).describe('number of generations kept for rollback'),
   verifyAfterFull: z.boolean().default(true).describe('run `verify` after each full run'),

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { StepName } from '#core/steps.ts'
 import { generationsContract } from './generations-contract.ts'
 import { emptySegment, type LakeUnderTest, lakesOf, land, publish, type WithLake } from './lake-contract-fixture.ts'
+import type { LakeFile } from './segment-manifest.ts'
 import { segmentsContract } from './segments-contract.ts'
 
 export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>): void {
@@ -157,6 +158,33 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
         expect(await under.read(lake, kept.manifest.events!)).toBe('events kept')
         expect(await under.read(lake, published.views.by_country!.files[0]!)).toBe('states up to 10')
         expect((await lake.verifyFiles()).problems).toEqual([])
+      }),
+    )
+
+    it(
+      'hands files from one handle to another, until they are removed or swept',
+      withLake(async (under) => {
+        const [giver, taker] = [await under.open(), await under.open()]
+        const give = async (contents: string): Promise<LakeFile> => {
+          const staged = await giver.stageHandoff('by_country')
+          await under.write(giver, staged, contents)
+          return staged.finish(1)
+        }
+        const files = [await give('one'), await give('other'), await give('one')]
+        expect(new Set(files.map(({ path }) => path)).size).toBe(3)
+        await taker.check(files)
+        expect(await Promise.all(files.map((file) => under.read(taker, file)))).toEqual(['one', 'other', 'one'])
+        await taker.removeHandoff(files[0]!)
+        await taker.removeHandoff(files[0]!)
+        expect(() => taker.resolve(files[0]!)).toThrow(/does not exist/)
+        const unfinished = await giver.stageHandoff('by_country')
+        await under.write(giver, unfinished, 'half')
+        const dropped = await giver.stageHandoff('by_country')
+        await under.write(giver, dropped, 'dropped')
+        await dropped.discard()
+        expect(await giver.sweepOrphans(-60_000)).toBe('other'.length + 'one'.length + 'half'.length)
+        await expect((await under.open()).check([files[1]!])).rejects.toThrow(/does not exist/)
+        expect((await taker.verifyFiles()).problems).toEqual([])
       }),
     )
 

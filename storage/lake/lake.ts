@@ -105,8 +105,6 @@ export interface RemovalOptions {
 
 export interface Lake {
   readonly dataset: string
-  /** absolute path of the folder below which the paths of files are, for processes that share it; @throws LakeError where there is none */
-  sharedFolder(): string
   /** where open tables are kept. @throws LakeError where there can be none */
   tables(): TablePlace
   /** absolute path of a file named in a manifest, for read_parquet. @throws LakeError if it is missing or has another size */
@@ -116,6 +114,10 @@ export interface Lake {
    * wrong answers. Done once per file and handle, and again if the file was touched since. @throws LakeError if one is missing or damaged
    */
   check(files: Iterable<LakeFile>): Promise<void>
+  /** stages a file for another process, which finds it by `check` and `resolve`; no manifest names it. Who asked for it removes it */
+  stageHandoff(name: string): Promise<StagedFile>
+  /** removes a file that was handed over, if it exists */
+  removeHandoff(file: LakeFile): Promise<void>
   /** stages a segment file; its name is unique per call, so two owners never write the same file */
   stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile>
   /** Creates the manifest exclusively, durably. 'lost': another owner committed this (partition, start) first; its manifest is `winner`. */

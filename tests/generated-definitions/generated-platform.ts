@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { runBatch } from '#batch-layer/run-batch.ts'
+import { type BatchRunOptions, runBatch } from '#batch-layer/run-batch.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { DatasetDefinition } from '#core/definition-parts.ts'
 import { EventDeriver } from '#ingest/event-deriver.ts'
@@ -47,7 +47,7 @@ export interface GeneratedPlatform {
   readonly faults: PlatformEvent[]
   /** everything that was emitted, faults included */
   readonly emitted: readonly PlatformEvent[]
-  publish(mode: 'full' | 'incremental'): Promise<void>
+  publish(mode: 'full' | 'incremental', recount?: BatchRunOptions['recount']): Promise<void>
   close(): Promise<void>
 }
 
@@ -104,8 +104,8 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     intake: new Intake({ dataset, log, deriver }),
     faults,
     emitted,
-    publish: async (mode) => {
-      await runBatch({ ...parts, mode, dictionary, partitions: PARTITIONS, logIdentity: log.identity, emit })
+    publish: async (mode, recount) => {
+      await runBatch({ ...parts, mode, recount, dictionary, partitions: PARTITIONS, logIdentity: log.identity, emit })
     },
     close: async () => {
       await app.close()

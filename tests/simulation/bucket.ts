@@ -97,9 +97,6 @@ export class BucketLake extends BlobLake {
       blobs: new BucketBlobs(bucket, drafts, pause),
       locks: new BucketLocks(bucket, pause),
       step: pause,
-      sharedFolder: () => {
-        throw new LakeError('not-writable', 'lake: processes share no folder, because this lake is in a bucket')
-      },
       moveManifests: async () => 0,
     })
     this.#bucket = bucket

@@ -8,6 +8,7 @@
  *   <place>/generations/g000001/manifest.json; of earlier versions also the files that it names
  *   <place>/{states/<view>,dictionaries/<dictionary>}/<sha256>.parquet, which any number of generations name
  *   <place>/CURRENT
+ *   <place>/handoffs/<name>-<random>.parquet, while processes work together
  *   <place>/VERIFIED
  *   <place>/RUN, while a batch run writes
  *   <place>/refusals/p0000.json, while the log of a partition is refused
@@ -39,6 +40,7 @@ import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import type { TablePlace } from '../table-place.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
 import { BlobGenerations } from './blob-generations.ts'
+import { BlobHandoffs } from './blob-handoffs.ts'
 import { BlobRefusals } from './blob-refusals.ts'
 import { BlobSegments, type SegmentCommit } from './blob-segments.ts'
 import { BlobTablePlace } from './blob-table-place.ts'
@@ -60,8 +62,6 @@ export interface BlobLakeParts {
   readonly blobs: Blobs
   readonly locks: LakeLocks
   readonly step: StepHook
-  /** see Lake.sharedFolder */
-  sharedFolder(): string
   /** see Lake.moveManifests */
   moveManifests(folders: ManifestFolders): Promise<number>
 }
@@ -80,6 +80,7 @@ export class BlobLake implements Lake {
   readonly #repair: SegmentRepair
   readonly #generations: BlobGenerations
   readonly #refusals: BlobRefusals
+  readonly #handoffs: BlobHandoffs
   readonly #tables: TablePlace
 
   constructor(parts: BlobLakeParts) {
@@ -91,11 +92,8 @@ export class BlobLake implements Lake {
     this.#repair = new SegmentRepair(blobs, this.#segments)
     this.#generations = new BlobGenerations({ blobs, dataset, locks, step })
     this.#refusals = new BlobRefusals(blobs)
+    this.#handoffs = new BlobHandoffs(blobs)
     this.#tables = new BlobTablePlace(blobs, locks)
-  }
-
-  sharedFolder(): string {
-    return this.#parts.sharedFolder()
   }
 
   tables(): TablePlace {
@@ -108,6 +106,14 @@ export class BlobLake implements Lake {
 
   check(files: Iterable<LakeFile>): Promise<void> {
     return this.#blobs.check(files)
+  }
+
+  stageHandoff(name: string): Promise<StagedFile> {
+    return this.#handoffs.stage(name)
+  }
+
+  removeHandoff(file: LakeFile): Promise<void> {
+    return this.#handoffs.remove(file)
   }
 
   stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
@@ -216,7 +222,8 @@ export class BlobLake implements Lake {
 
   async sweepOrphans(untouchedMs: number, { thorough = true }: RemovalOptions = {}): Promise<number> {
     await this.#parts.locks.prove('batch')
-    return sweepOrphans(this.#blobs, thorough ? this.#segments : null, this.#generations, untouchedMs)
+    const parts = { generations: this.#generations, handoffs: this.#handoffs }
+    return sweepOrphans(this.#blobs, thorough ? this.#segments : null, parts, untouchedMs)
   }
 
   verifyFiles(): Promise<FileReport> {

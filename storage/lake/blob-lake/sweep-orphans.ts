@@ -1,23 +1,29 @@
 /** Removes orphans of crashes: files that no manifest names. Only names that the lake itself generates are touched. */
 import { segmentFiles } from '../segment-files.ts'
 import { type BlobGenerations, placeOf } from './blob-generations.ts'
+import type { BlobHandoffs } from './blob-handoffs.ts'
 import type { BlobSegments } from './blob-segments.ts'
 import type { Blobs } from './blobs.ts'
 import { forgetRemovalMark } from './removal-mark.ts'
 
 const SEGMENT_FILE = /^segments\/p\d{4}\/(tmp_)?\d{16}-[a-z0-9_-]+-[0-9a-f]{12}\.(parquet|ndjson\.zst)(\.inprogress)?$/
 
+export interface SweptParts {
+  readonly generations: BlobGenerations
+  readonly handoffs: BlobHandoffs
+}
+
 /**
  * Files are listed before the manifests are read, so that a file committed in between counts as referenced. A removal that a crash interrupted has
  * left manifests whose files are no orphans: the next removal looks for them.
  *
- * @param segments null: orphans of segments are left to another time
+ * @param segments null: orphans of segments, and files that were handed over, are left to another time
  * @returns bytes freed
  */
 export async function sweepOrphans(
   blobs: Blobs,
   segments: BlobSegments | null,
-  generations: BlobGenerations,
+  { generations, handoffs }: SweptParts,
   untouchedMs: number,
 ): Promise<number> {
   const olderThanMs = (await blobs.nowMs()) - untouchedMs
@@ -25,7 +31,7 @@ export async function sweepOrphans(
     const found = await blobs.stat(path)
     return found !== null && found.modifiedMs < olderThanMs && (await blobs.remove(path)) ? found.bytes : 0
   }
-  const orphans = segments === null ? [] : await orphansOf(segments)
+  const orphans = segments === null ? [] : [...(await orphansOf(segments)), ...(await handoffs.all())]
   const unnamed = await generations.unnamedContents()
   let freed = await blobs.sweepDrafts(untouchedMs)
   for (const path of [...orphans, ...unnamed]) freed += await removeIfOld(path)

@@ -26,7 +26,6 @@ export class LocalLake extends BlobLake {
     super({
       ...{ dataset, blobs, step },
       locks: new LocalLocks(folder),
-      sharedFolder: () => folder,
       moveManifests: (folders) => moveManifests(blobs, folders),
     })
     this.folder = folder

@@ -80,10 +80,6 @@ export class MemoryLake implements Lake {
     for (const [work, holder] of this.folder.locks) if (holder === this) this.folder.locks.delete(work)
   }
 
-  sharedFolder(): string {
-    throw new LakeError('not-writable', 'lake: processes share no folder, because this lake is in memory')
-  }
-
   tables(): TablePlace {
     throw new LakeError('not-writable', 'lake: this lake is in memory, where no other program reads tables')
   }
@@ -104,6 +100,16 @@ export class MemoryLake implements Lake {
       if (sha256(this.folder.files.get(this.resolve(file))!) !== file.sha256)
         throw new LakeError('file-damaged', `lake: '${file.path}' does not have the checksum in its manifest`)
     }
+  }
+
+  async stageHandoff(name: string): Promise<StagedFile> {
+    await this.#pause()
+    return this.#stage(`handoffs/${name}-${++this.folder.fileCount}.parquet`)
+  }
+
+  async removeHandoff(file: LakeFile): Promise<void> {
+    await this.#pause()
+    this.folder.files.delete(file.path)
   }
 
   async stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {

@@ -28,7 +28,6 @@ describe.skipIf(whyNoS3() !== null)('leases', () => {
       blobs: new S3Blobs(DATASET, store, cache),
       locks: new LeaseLocks({ dataset: DATASET, store, ttlMs: LOCK_MS, renewEveryMs: NEVER_MS }),
       step: () => {},
-      sharedFolder: () => '',
       moveManifests: async () => 0,
     })
   }
@@ -93,7 +92,6 @@ describe.skipIf(whyNoS3() !== null)('leases', () => {
         await until('the lock is taken over', () => other.tryLock('batch'))
         second = (await other.current())!.id
       },
-      sharedFolder: () => '',
       moveManifests: async () => 0,
     })
     await slow.tryLock('batch')

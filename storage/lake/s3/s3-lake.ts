@@ -5,7 +5,6 @@
 import { resolve as absolutePath, join } from 'node:path'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import { assertDatasetName, BlobLake } from '../blob-lake/blob-lake.ts'
-import { LakeError } from '../lake-error.ts'
 import { LeaseLocks } from './lease-locks.ts'
 import { ObjectCache } from './object-cache.ts'
 import { S3Blobs } from './s3-blobs.ts'
@@ -28,12 +27,6 @@ export class S3Lake extends BlobLake {
       ...{ dataset, step },
       locks: new LeaseLocks({ dataset, store, ttlMs: lockMs }),
       blobs: new S3Blobs(dataset, store, cache),
-      sharedFolder: () => {
-        throw new LakeError(
-          'not-writable',
-          `lake, dataset '${dataset}': it is in an object store, so processes share no folder`,
-        )
-      },
       moveManifests: async () => 0,
     })
   }
