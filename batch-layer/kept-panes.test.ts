@@ -144,6 +144,35 @@ test('ranges that are past the time of all panes are no longer named', async () 
   expect(rangesOf(filesOf(next))[0]).toEqual({ beforeMs: expect.any(Number) })
 })
 
+test('states of one file are merged and removed once as much is old as is kept, not with each run', async () => {
+  const views: DatasetDefinition['views'] = { ...minutes, removed: { ...minutes.by_minute!, time: ['minute'] } }
+  await batch.redefine(keeping({ minute: '3d' }, views))
+  await landDays(9)
+  let base = (await batch.run({ mode: 'full' }))!
+  const sizes: number[] = []
+  const rewritten: number[] = []
+  for (let day = 0; day < 8; day++) {
+    await landDays(1)
+    const next = (await batch.run({ mode: 'incremental' }))!
+    await batch.expectRecount(next)
+    for (const view of ['by_minute', 'removed']) {
+      const files = filesOf(next, view)
+      expect(rangesOf(files)).toHaveLength(1)
+      const horizon = next.views[view]!.horizon!.at(-1)!.beforeMs
+      const paths = files.map((file) => `'${batch.lake.resolve(file)}'`).join(', ')
+      const [fine] = await batch.connection.rows<{ oldest: number }>(
+        `SELECT min(pane)::DOUBLE AS oldest FROM read_parquet([${paths}]) WHERE pane % ${HOUR} <> 0`,
+      )
+      sizes.push((horizon - fine!.oldest) / DAY)
+      if (files.length === 1 && filesOf(base, view)[0]!.path !== files[0]!.path) rewritten.push(day)
+    }
+    base = next
+  }
+  // Three days are kept, and a part of the present hour: with the fourth day, as much is old, and both files are written again.
+  expect([Math.max(...sizes) > 2, Math.max(...sizes) <= 4]).toEqual([true, true])
+  expect(rewritten).toEqual([3, 3, 7, 7])
+})
+
 test('late events are counted in the panes that are left, and those of removed panes nowhere', async () => {
   await landDays(12)
   const full = await run('full')

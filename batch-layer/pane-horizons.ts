@@ -11,21 +11,27 @@ import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { changedColumns } from '#storage/lake/stored-columns.ts'
 import { arrivedMs, presentMs } from './raw-horizon.ts'
 
+/** Of which times events are, as far as it is known. */
+export interface EventTimes {
+  /** epoch ms; infinite: there are none */
+  readonly oldestMs: number
+  /** epoch ms; null: it is not known yet */
+  readonly presentMs: number | null
+}
+
 export interface HorizonInput {
   readonly dataset: CompiledDataset
   readonly base: GenerationManifest | null
   /** null: nothing gets old */
-  readonly ages: PaneAges | null
-  /** epoch ms; arrivals after it are of wrong clocks */
-  readonly clockMs: number
+  readonly times: EventTimes | null
   /** whether the view is recounted */
   isRecounted(view: string): boolean
 }
 
 /** By view; those without any are absent. */
-export function paneHorizons({ dataset, base, ages, clockMs, isRecounted }: HorizonInput): Map<string, PaneHorizon> {
-  const present = ages && presentMs(ages.arrivals.map(arrivalAt), clockMs)
-  const oldest = ages?.oldestMs ?? Infinity
+export function paneHorizons({ dataset, base, times, isRecounted }: HorizonInput): Map<string, PaneHorizon> {
+  const present = times?.presentMs ?? null
+  const oldest = times?.oldestMs ?? Infinity
   const horizons = new Map<string, PaneHorizon>()
   for (const view of dataset.views.values()) {
     const kept = dataset.keptPanes?.get(view.name) ?? []
@@ -61,6 +67,11 @@ export function agesOf(
   // Compaction leaves the newest arrival of many segments only.
   const arrivals = keptArrivals([...(before?.arrivals ?? []), ...segments.map(arrivedMs)], clockMs)
   return { ...(oldest < Infinity && { oldestMs: oldest }), arrivals }
+}
+
+/** @param clockMs epoch ms; arrivals after it are of wrong clocks */
+export function timesOf({ oldestMs = Infinity, arrivals }: PaneAges, clockMs: number): EventTimes {
+  return { oldestMs, presentMs: presentMs(arrivals.map(arrivalAt), clockMs) }
 }
 
 /** As many of them are kept, of the newest on each side of the clock. */

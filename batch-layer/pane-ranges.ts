@@ -3,6 +3,7 @@ import { GRAIN_MS } from '#core/grains.ts'
 import { levelAt, type PaneHorizon, removedBeforeMs } from '#core/pane-horizon.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import { ALL_STATES, isSameRange, rangeOf, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
+import type { EventTimes } from './pane-horizons.ts'
 
 /** Adjacent ranges that merged panes would lie across; mostly one. */
 export interface JoinedRanges {
@@ -36,6 +37,38 @@ export function isToMerge(files: readonly StateFile[], range: StateRange, horizo
   const finest = finestLeft(range, horizon)
   if (finest === undefined) return false
   return files.some(({ grain }) => grain === undefined || GRAIN_MS[grain] < GRAIN_MS[finest])
+}
+
+/** How many times the bytes of a file of states are written again at once, because a horizon has moved within their range. */
+const SETTLED_FILES_MAX = 4
+
+/**
+ * Whether states without an end, among them those of views that have one range, are to be written as the horizon leaves them: once as much
+ * time has passed the horizon as there is behind it. So a state is written about twice for that, and at most half of the time that files
+ * have in detail is old.
+ */
+export function isToSettle(
+  files: readonly StateFile[],
+  { fromMs = -Infinity, beforeMs }: StateRange,
+  horizon: PaneHorizon,
+  { oldestMs, presentMs }: EventTimes,
+  fileBytes: number,
+): boolean {
+  const last = horizon.at(-1)?.beforeMs
+  if (last === undefined || beforeMs !== undefined || presentMs === null) return false
+  if (files.reduce((sum, { bytes }) => sum + bytes, 0) > SETTLED_FILES_MAX * fileBytes) return false
+  const since = Math.max(fromMs, oldestMs)
+  const settled = Math.min(...files.map(({ settledMs }) => Math.max(settledMs ?? since, since)))
+  return last > settled && last - settled >= presentMs - last
+}
+
+/** Up to where a file of the range that is written now has what the horizon leaves; undefined: all of it, or nothing. */
+export function settledMs(
+  { fromMs = -Infinity, beforeMs = Infinity }: StateRange,
+  horizon: PaneHorizon,
+): number | undefined {
+  const last = horizon.at(-1)?.beforeMs
+  return last !== undefined && fromMs < last && last < beforeMs ? last : undefined
 }
 
 /** The grain of the shortest panes that the horizon leaves in the range; undefined: the view's own, or none at all. */

@@ -17,7 +17,7 @@ import {
   type UncountedBefore,
   unconvertedOf,
 } from '#storage/lake/segment-manifest.ts'
-import { agesOf, hasSameHorizons, keepsPanes, paneHorizons } from './pane-horizons.ts'
+import { agesOf, type EventTimes, hasSameHorizons, keepsPanes, paneHorizons, timesOf } from './pane-horizons.ts'
 import { assertCountsAsMuch, sinceOfAll, summariesOf, summarizedFiles } from './uncounted.ts'
 
 export type BatchMode = 'full' | 'incremental'
@@ -48,6 +48,8 @@ export interface RunPlan {
   readonly horizons: ReadonlyMap<string, PaneHorizon>
   /** what the runs after it need to tell what is old; absent where nothing gets old */
   readonly ages?: PaneAges
+  /** null: nothing gets old */
+  readonly times: EventTimes | null
   /** false: the base has counted the same segments with the same views */
   readonly changed: boolean
 }
@@ -113,7 +115,8 @@ export function planRun(input: PlanInput): RunPlan {
   }
   const ages = keepsPanes(dataset) ? agesOf(dataset, base, isWhole ? all : since, { isWhole, clockMs }) : null
   const isRecounted = (view: string): boolean => views.get(view)!.kind === 'recount'
-  const horizons = paneHorizons({ dataset, base, ages, clockMs, isRecounted })
+  const times = ages && timesOf(ages, clockMs)
+  const horizons = paneHorizons({ dataset, base, times, isRecounted })
   const read = mode === 'full' ? all : since
   return {
     mode,
@@ -127,6 +130,7 @@ export function planRun(input: PlanInput): RunPlan {
     ...(removes && { floor: boundary.map((_, partition) => floor[partition] ?? 0) }),
     horizons,
     ...(ages && { ages }),
+    times,
     changed:
       base === null ||
       since.length > 0 ||

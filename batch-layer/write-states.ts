@@ -18,7 +18,7 @@ import {
   type StateRange,
 } from '#storage/lake/state-ranges.ts'
 import type { BatchCompute } from './batch-compute.ts'
-import { finestLeft, isToMerge, joinedRanges, withoutRemoved } from './pane-ranges.ts'
+import { finestLeft, isToMerge, isToSettle, joinedRanges, settledMs, withoutRemoved } from './pane-ranges.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
 import type { SpreadRows } from './states-sql.ts'
 
@@ -103,7 +103,10 @@ async function extendRanges(
   const files: PendingFile[] = []
   for (const joined of joinedRanges(ranges, horizon)) {
     const own = joined.ranges.flatMap(filesOf)
-    if (isToMerge(own, joined.range, horizon)) {
+    const isDue =
+      isToMerge(own, joined.range, horizon) ||
+      (plan.times !== null && isToSettle(own, joined.range, horizon, plan.times, writing.stateFileBytes))
+    if (isDue) {
       const more = joined.ranges.some((range) => rowsOf(range) > 0) ? added : []
       const place = { range: joined.range, ranges: ranges.length, horizon }
       files.push(...(await merge(writing, view, { files: [...own, ...more] }, place, false)))
@@ -220,7 +223,12 @@ async function finishWhole(
 
 function finish(staged: StagedFile, rows: number, { range, horizon }: StatesPlace): PendingFile {
   const grain = finestLeft(range, horizon)
-  const what = { ...(!isSameRange(range, ALL_STATES) && { range }), ...(grain !== undefined && { grain }) }
+  const settled = settledMs(range, horizon)
+  const what = {
+    ...(!isSameRange(range, ALL_STATES) && { range }),
+    ...(grain !== undefined && { grain }),
+    ...(settled !== undefined && { settledMs: settled }),
+  }
   return pending(staged.finish(rows).then((file) => ({ ...file, ...what })))
 }
 

@@ -26,6 +26,8 @@ export interface StateFile extends LakeFile {
   readonly range?: StateRange
   /** all of its panes are those of this grain, into which they were merged; absent: they are the view's own, or of several lengths */
   readonly grain?: FixedGrain
+  /** epoch ms, in a range that a horizon crossed: before this, there is what that horizon left; absent: it is not known */
+  readonly settledMs?: number
 }
 
 /** The states of one view: the rows of all files together, which readers merge. */

@@ -35,6 +35,7 @@ const stateFile = file.extend({
     })
     .optional(),
   grain: grain.optional(),
+  settledMs: z.int().optional(),
 })
 const horizon = z
   .array(z.strictObject({ beforeMs: z.int(), grain: grain.nullable() }))
