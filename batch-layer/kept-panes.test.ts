@@ -7,6 +7,7 @@ import { rangesOf } from '#storage/lake/state-ranges.ts'
 import { DuckDbCompute } from './batch-compute.ts'
 import { definition as answers, BatchFixture, PARTITIONS } from './batch-fixture.ts'
 import { compactSegments } from './compact.ts'
+import { lookAtPaneRetention, type RetentionOfPanes } from './pane-retention-look.ts'
 import { rollback } from './rollback.ts'
 
 const [HOUR, DAY] = [3_600_000, 86_400_000]
@@ -293,4 +294,52 @@ test('compaction takes nothing of what tells what is old', async () => {
   await batch.expectRecount(after)
   const [one, other] = [before, after].map(({ views }) => views.by_minute!.horizon!.at(-1)!.beforeMs)
   expect(other! - one!).toBe(24 * HOUR)
+})
+
+test('what is said of the next incremental run is what it does', async () => {
+  const views: DatasetDefinition['views'] = {
+    ...minutes,
+    recent: { dimensions: { id: 'id % 11' }, window: { size: '1h', every: '1m' }, measures },
+  }
+  await batch.redefine(keeping({ minute: '3d' }, views))
+  await landDays(8)
+  const { lake } = batch
+  const look = (): Promise<RetentionOfPanes> =>
+    lookAtPaneRetention({
+      ...{ lake, dataset: batch.dataset, partitions: PARTITIONS },
+      clockMs: batch.nowMs,
+      stateFileBytes: FILE_BYTES,
+    })
+  const first = await look()
+  expect(first.states).toEqual([])
+  expect(first.panes).toMatchObject([
+    { view: 'by_minute', panes: 'minute', keptMs: 3 * DAY, grain: 'hour', beforeMs: null },
+    { view: 'recent', panes: 'minute', keptMs: 3 * DAY, grain: null, beforeMs: null },
+  ])
+  const base = await run('full')
+  await landDays(1)
+  const told = await look()
+  const next = await run('incremental')
+  for (const { view, beforeMs, nextBeforeMs, movesAtMs } of told.panes) {
+    const [was, is] = [base, next].map(({ views }) => views[view]!.horizon!.at(-1)!.beforeMs)
+    expect([beforeMs, nextBeforeMs]).toEqual([was, is])
+    expect(movesAtMs! - batch.nowMs).toBeGreaterThan(0)
+    expect(movesAtMs! - batch.nowMs).toBeLessThanOrEqual(view === 'recent' ? 60_000 : HOUR)
+  }
+  const [minute, recent] = told.states
+  for (const { view, bytes, dueBytes, removedBytes } of told.states) {
+    expect(bytes).toBe(bytesOf(filesOf(base, view)))
+    const gone = filesOf(base, view).filter(({ path }) => !filesOf(next, view).some((file) => file.path === path))
+    // Besides, the run writes ranges that new events fall into.
+    expect(bytesOf(gone)).toBeGreaterThanOrEqual(dueBytes + removedBytes)
+  }
+  expect([minute!.dueBytes > 0, minute!.removedBytes, recent!.dueBytes, recent!.removedBytes > 0]).toEqual([
+    true,
+    0,
+    0,
+    true,
+  ])
+  expect(minute!.waitingBytes).toBeLessThan(minute!.bytes / 4)
+  const after = await look()
+  for (const { dueBytes, removedBytes } of after.states) expect([dueBytes, removedBytes]).toEqual([0, 0])
 })

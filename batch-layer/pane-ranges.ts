@@ -32,8 +32,20 @@ function union({ fromMs }: StateRange, { beforeMs }: StateRange): StateRange {
   return { ...(fromMs !== undefined && { fromMs }), ...(beforeMs !== undefined && { beforeMs }) }
 }
 
+/** Whether a run writes the states of the range again, also where it has nothing to add to them. @param fileBytes see STATE_FILE_BYTES */
+export function isDue(
+  files: readonly StateFile[],
+  range: StateRange,
+  horizon: PaneHorizon,
+  times: EventTimes | null,
+  fileBytes: number,
+): boolean {
+  if (isToMerge(files, range, horizon)) return true
+  return times !== null && isToSettle(files, range, horizon, times, fileBytes)
+}
+
 /** Whether files of the range still have finer panes than the horizon leaves anywhere in it. */
-export function isToMerge(files: readonly StateFile[], range: StateRange, horizon: PaneHorizon): boolean {
+function isToMerge(files: readonly StateFile[], range: StateRange, horizon: PaneHorizon): boolean {
   const finest = finestLeft(range, horizon)
   if (finest === undefined) return false
   return files.some(({ grain }) => grain === undefined || GRAIN_MS[grain] < GRAIN_MS[finest])
@@ -47,7 +59,7 @@ const SETTLED_FILES_MAX = 4
  * time has passed the horizon as there is behind it. So a state is written about twice for that, and at most half of the time that files
  * have in detail is old.
  */
-export function isToSettle(
+function isToSettle(
   files: readonly StateFile[],
   { fromMs = -Infinity, beforeMs }: StateRange,
   horizon: PaneHorizon,
@@ -79,8 +91,9 @@ export function finestLeft({ beforeMs }: StateRange, horizon: PaneHorizon): Stat
 /** The files without those of which nothing is left: the range of the first one that is kept begins before it, so that ranges cover all of time. */
 export function withoutRemoved(files: readonly StateFile[], horizon: PaneHorizon): readonly StateFile[] {
   const removedMs = removedBeforeMs(horizon)
+  if (removedMs === null) return files
   const ranges = rangesOf(files)
-  const isGone = ({ beforeMs = Infinity }: StateRange): boolean => removedMs !== null && beforeMs <= removedMs
+  const isGone = ({ beforeMs = Infinity }: StateRange): boolean => beforeMs <= removedMs
   const first = ranges.find((range) => !isGone(range))!
   if (first === ranges[0]) return files
   const wide = union(ALL_STATES, first)

@@ -18,7 +18,7 @@ import {
   type StateRange,
 } from '#storage/lake/state-ranges.ts'
 import type { BatchCompute } from './batch-compute.ts'
-import { finestLeft, isToMerge, isToSettle, joinedRanges, settledMs, withoutRemoved } from './pane-ranges.ts'
+import { finestLeft, isDue, joinedRanges, settledMs, withoutRemoved } from './pane-ranges.ts'
 import type { RunPlan, ViewPlan } from './plan-run.ts'
 import type { SpreadRows } from './states-sql.ts'
 
@@ -103,10 +103,7 @@ async function extendRanges(
   const files: PendingFile[] = []
   for (const joined of joinedRanges(ranges, horizon)) {
     const own = joined.ranges.flatMap(filesOf)
-    const isDue =
-      isToMerge(own, joined.range, horizon) ||
-      (plan.times !== null && isToSettle(own, joined.range, horizon, plan.times, writing.stateFileBytes))
-    if (isDue) {
+    if (isDue(own, joined.range, horizon, plan.times, writing.stateFileBytes)) {
       const more = joined.ranges.some((range) => rowsOf(range) > 0) ? added : []
       const place = { range: joined.range, ranges: ranges.length, horizon }
       files.push(...(await merge(writing, view, { files: [...own, ...more] }, place, false)))

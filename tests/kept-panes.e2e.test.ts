@@ -69,6 +69,17 @@ test('before the horizon hours are answered, minutes are not, and each answer sa
   const minutes = await asked('--grain', 'minute')
   expect(visits(minutes)).toBe(3 * VISITS)
   const removed = { before: iso(HORIZON), grain: 'hour', from: iso(HORIZON), to: null }
+  const policy = {
+    view: 'by_page',
+    panes: 'minute',
+    kept: '3d',
+    become: 'hour',
+    before: iso(HORIZON),
+    nextBefore: iso(HORIZON),
+  }
+  expect(JSON.parse((await run('retention', '--json')).stdout).panes).toMatchObject([
+    { ...policy, movesAt: iso(HORIZON + 3 * DAY + HOUR) },
+  ])
   expect(minutes.meta).toMatchObject({ exact: false, removed })
   const shown = await run('query', 'visits', 'by_page', '--grain', 'minute', '--limit', '1')
   expect(shown.stderr).toContain(

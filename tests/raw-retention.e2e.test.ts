@@ -89,15 +89,18 @@ test('raw events past keep.raw are removed, answers stay, and what cannot be cou
   const before = await asked('by_page', '--grain', 'hour')
   const files = await rawFiles()
   const dry = await run('retention', '--json')
-  expect(JSON.parse(dry.stdout)).toMatchObject([
-    { dataset: 'visits', keepRaw: '1ms', floor: 0, due: { rows: 300, floor: 300 } },
-  ])
+  expect(JSON.parse(dry.stdout)).toMatchObject({
+    raw: [{ dataset: 'visits', keepRaw: '1ms', floor: 0, due: { rows: 300, floor: 300 } }],
+    panes: [],
+  })
   expect(await rawFiles()).toEqual(files)
 
   for (let full = 0; full < 2; full++) expect((await run('batch', 'run', '--full')).code).toBe(0)
   expect((await rawFiles()).length).toBeLessThan(files.length)
   expect(await rawFiles()).not.toContain(files.find((name) => name.startsWith('0000000000000000-events')))
-  expect(JSON.parse((await run('retention', '--json')).stdout)).toMatchObject([{ floor: 300, due: { rows: 0 } }])
+  expect(JSON.parse((await run('retention', '--json')).stdout)).toMatchObject({
+    raw: [{ floor: 300, due: { rows: 0 } }],
+  })
   expect((await asked('by_page', '--grain', 'hour')).data).toEqual(before.data)
 
   await taken(3)
