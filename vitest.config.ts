@@ -7,9 +7,7 @@ const OTHER_DAYS = leftOut(process.argv.slice(2))
 // Each project reads this file again.
 if (OTHER_DAYS.length > 0 && process.env.LEFT_OUT_IS_SAID !== '1') {
   process.env.LEFT_OUT_IS_SAID = '1'
-  console.warn(
-    `left out today, run within three days, or at once with WATERSHED_TEST_ALL=1:\n  ${OTHER_DAYS.join('\n  ')}`,
-  )
+  console.warn(`left out today, run within three days, or at once with TEST_ALL_DAYS=1:\n  ${OTHER_DAYS.join('\n  ')}`)
 }
 const LEFT_OUT = ['**/node_modules/**', 'data/**', 'watershed-data/**', ...OTHER_DAYS]
 /** they start servers and processes, and kill them */

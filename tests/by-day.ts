@@ -1,4 +1,4 @@
-/** Long suites whose cases take turns by day; for whole files see files-by-day.ts. WATERSHED_TEST_ALL=1 runs all of them. */
+/** Long suites whose cases take turns by day; for whole files see files-by-day.ts. TEST_ALL_DAYS=1 runs all of them. */
 
 const DAY_MS = 86_400_000
 const DAYS = 3
@@ -19,11 +19,11 @@ export const PERIOD = Math.floor(day / DAYS)
  * @param what names the cases, for example 'generated definitions'
  */
 export function ofToday<Case>(what: string, all: readonly Case[]): readonly Case[] {
-  if (process.env.WATERSHED_TEST_ALL === '1') return all
+  if (process.env.TEST_ALL_DAYS === '1') return all
   const days = Math.min(DAYS, all.length)
   const some = all.filter((_, index) => index % days === day % days)
   console.warn(
-    `${some.length} of ${all.length} ${what} today, the others within ${days} days; WATERSHED_TEST_ALL=1 runs all of them`,
+    `${some.length} of ${all.length} ${what} today, the others within ${days} days; TEST_ALL_DAYS=1 runs all of them`,
   )
   return some
 }

@@ -6,7 +6,7 @@ import { GROUPS, leftOut } from './files-by-day.ts'
 const ALL = GROUPS.flat()
 
 test('each file is there, and runs on one of three days', () => {
-  vi.stubEnv('WATERSHED_TEST_ALL', '')
+  vi.stubEnv('TEST_ALL_DAYS', '')
   const root = join(import.meta.dirname, '..')
   expect(ALL.filter((path) => !existsSync(join(root, path)))).toEqual([])
   const ran = [7, 8, 9].flatMap((day) => ALL.filter((path) => !leftOut(['run'], day).includes(path)))
@@ -14,9 +14,9 @@ test('each file is there, and runs on one of three days', () => {
 })
 
 test('none is left out when files are named, or all are asked for', () => {
-  vi.stubEnv('WATERSHED_TEST_ALL', '')
+  vi.stubEnv('TEST_ALL_DAYS', '')
   expect(leftOut(['run', '--bail=1', 'tests/faults'])).toEqual([])
   expect(leftOut(['run', '--bail=1'])).not.toEqual([])
-  vi.stubEnv('WATERSHED_TEST_ALL', '1')
+  vi.stubEnv('TEST_ALL_DAYS', '1')
   expect(leftOut(['run'])).toEqual([])
 })

@@ -37,7 +37,7 @@ export const GROUPS: readonly (readonly string[])[] = [
 ]
 
 /**
- * The files of the other days. None when files or folders are named, and with WATERSHED_TEST_ALL=1.
+ * The files of the other days. None when files or folders are named, and with TEST_ALL_DAYS=1.
  *
  * @param words of vitest's command line, e.g. `['run', 'tests/faults']`
  *
@@ -47,6 +47,6 @@ export const GROUPS: readonly (readonly string[])[] = [
  */
 export function leftOut(words: readonly string[], day = dayOf(Date.now())): readonly string[] {
   const named = words.some((word, index) => index > 0 && !word.startsWith('-'))
-  if (named || process.env.WATERSHED_TEST_ALL === '1') return []
+  if (named || process.env.TEST_ALL_DAYS === '1') return []
   return GROUPS.filter((_, index) => index !== day % GROUPS.length).flat()
 }

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { type Browser, type BrowserServer, chromium } from 'playwright-core'
 
-const PROGRAM = process.env.WATERSHED_CHROMIUM ?? 'chromium'
+const PROGRAM = process.env.TEST_CHROMIUM ?? 'chromium'
 
 /** Of the program on the PATH; null if there is none. */
 export function chromiumVersion(): string | null {
