@@ -182,7 +182,7 @@ export function isPartName(name: string): boolean {
 }
 
 /** Names of the compacted segments and summaries that a checkpoint has. */
-export function compactedIn({ parts }: SegmentCheckpoint): readonly string[] {
+export function compactedIn({ parts }: Pick<SegmentCheckpoint, 'parts'>): readonly string[] {
   return parts.flatMap(({ compacted }) => compacted)
 }
 

@@ -1,13 +1,13 @@
-/** What of a checkpoint stands for its segments where nobody needs them one by one: so its parts are not opened. */
+/** What of a checkpoint stands for its segments where nobody needs them one by one: so the parts that have them are not opened. */
 import type { Offset } from '#core/offsets.ts'
 import type { PastSegments } from '../lake.ts'
 import { parseSegmentName } from '../manifest-names.ts'
-import { compactedIn, type SegmentCheckpoint } from '../segment-checkpoint.ts'
+import { type CheckpointPart, compactedIn, type SegmentCheckpoint } from '../segment-checkpoint.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 
 /**
- * By partition, what stands for segments that end at or before `after`: what the checkpoint has, and compacted segments that reach beyond
- * its end. A partition is absent where all of its segments are needed.
+ * By partition, what stands for segments that end at or before `after`: the first parts of the checkpoint, and compacted segments that reach beyond
+ * these. A partition is absent where all of its segments are needed.
  *
  * @param behind manifests that no checkpoint has
  */
@@ -28,20 +28,33 @@ export function pastsOf(
   return pasts
 }
 
+/** As many parts as end early enough, and what compacted segments add to them; null: not one does. */
 function pastOf(
-  checkpoint: SegmentCheckpoint,
+  { parts }: SegmentCheckpoint,
   compacted: readonly SegmentManifest[],
   after: Offset,
 ): PastSegments | null {
-  const { parts } = checkpoint
-  const { log, closedAtMs } = parts.at(-1)!
-  if (log === null || checkpoint.end > after || parts.some((part) => part.log !== log)) return null
+  for (let number = parts.length; number > 0; number--) {
+    if (parts[number - 1]!.end > after) continue
+    const past = pastOfParts(parts.slice(0, number), compacted, after)
+    if (past !== null) return past
+  }
+  return null
+}
+
+function pastOfParts(
+  parts: readonly CheckpointPart[],
+  compacted: readonly SegmentManifest[],
+  after: Offset,
+): PastSegments | null {
+  const { log, closedAtMs, end } = parts.at(-1)!
+  if (log === null || parts.some((part) => part.log !== log)) return null
   const last = parts.findLast((part) => part.last !== undefined)?.last
-  let past: PastSegments = { end: checkpoint.end, log, closedAtMs, floor: floorOf(checkpoint), ...(last && { last }) }
+  let past: PastSegments = { end, log, closedAtMs, floor: floorOf(parts), ...(last && { last }) }
   for (let next = beyond(compacted, past.end); next !== undefined; next = beyond(compacted, past.end)) {
     if (next.end > after || next.log !== log) return null
-    const { end, last: newer = past.last } = next
-    past = { ...past, end, closedAtMs: Math.max(closedAtMs, next.createdAtMs), ...(newer && { last: newer }) }
+    const { end: behind, last: newer = past.last } = next
+    past = { ...past, end: behind, closedAtMs: Math.max(closedAtMs, next.createdAtMs), ...(newer && { last: newer }) }
   }
   const summarized = compacted.filter(({ kind, end }) => kind === 'summary' && end <= past.end)
   return { ...past, floor: summarized.reduce((floor, { end }) => Math.max(floor, end), past.floor) }
@@ -52,7 +65,7 @@ function beyond(compacted: readonly SegmentManifest[], offset: Offset): SegmentM
   return compacted.find(({ start, end }) => start < offset && offset < end)
 }
 
-function floorOf(checkpoint: SegmentCheckpoint): Offset {
-  const summaries = compactedIn(checkpoint).filter((name) => name.endsWith('.s.json'))
+function floorOf(parts: readonly CheckpointPart[]): Offset {
+  const summaries = compactedIn({ parts }).filter((name) => name.endsWith('.s.json'))
   return summaries.reduce((floor, name) => Math.max(floor, parseSegmentName(name)!.end!), 0)
 }

@@ -120,15 +120,15 @@ export class ChainReader {
     only?: number,
   ): Promise<ChainSource> {
     const pasts = pastsOf(checkpoints, behind.values(), after)
-    const opened = [...checkpoints].filter(
-      ([partition]) => !pasts.has(partition) && (only === undefined || only === partition),
-    )
+    const opened = [...checkpoints].filter(([partition]) => only === undefined || only === partition)
     const manifests = new Map<string, SegmentManifest>()
     let fault: PromiseRejectedResult | undefined
     for (let from = 0; from < opened.length; from += OPENED_AT_ONCE) {
       const some = opened.slice(from, from + OPENED_AT_ONCE)
       const read = await Promise.allSettled(
-        some.map(([, checkpoint]) => this.#parts.folders.checkpoints.segments(checkpoint)),
+        some.map(([partition, checkpoint]) =>
+          this.#parts.folders.checkpoints.segments(checkpoint, ({ end }) => end > (pasts.get(partition)?.end ?? 0)),
+        ),
       )
       for (const each of read)
         if (each.status === 'rejected') fault ??= each

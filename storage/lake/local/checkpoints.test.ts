@@ -237,6 +237,26 @@ describe('a checkpoint', () => {
     await expectSameChains(await open())
   })
 
+  it('is opened from the part on that has what is asked for', async () => {
+    const lake = await open()
+    landed.push(...(await landMany(lake, 2 * CHECKPOINT_SEGMENTS)))
+    expect(await lake.checkpoint(EVERYTHING, { thorough: false })).toBe(1)
+    const before = landed.length
+    landed.push(...(await landMany(lake, CHECKPOINT_SEGMENTS)))
+    expect(await (await open()).checkpoint(EVERYTHING, { thorough: false })).toBe(1)
+    expect(await saved('.segments')).toHaveLength(2)
+    await writeFile(await path('.segments'), 'not opened')
+    const reader = await open()
+    const { end } = landed[before - 1]!
+    for (const after of [end, end + 1, landed[before]!.end])
+      for (const chain of [(await reader.chains(1, { after: [after] }))[0]!, await reader.chain(0, after)]) {
+        expect(chain.segments).toEqual(landed.slice(before))
+        expect(chain.past).toEqual({ end, log: 'log-1', closedAtMs: 1_000, floor: 0 })
+      }
+    // Without that part, the manifests are read.
+    expect((await reader.chains(1, { after: [end - 1] }))[0]!.segments).toEqual(landed)
+  })
+
   it('loses the parts with what is compacted and removed, and keeps those before', async () => {
     const [lake, light] = [await open(), { thorough: false }]
     const more = await landMany(lake, CHECKPOINT_SEGMENTS - 4)
