@@ -6,6 +6,9 @@ import type { LetterPlace } from '#storage/replays/replay-ledger.ts'
 import type { ServedDataset } from '../answers/snapshot.ts'
 import { onConnection } from '../answers/time-limit.ts'
 
+/** in the names of a lake, partitions have four digits */
+const PARTITION_MAX = 9_999
+
 export interface LetterFile {
   readonly file: LakeFile
   /** when its segment closed, epoch ms: its letters arrived before */
@@ -28,8 +31,8 @@ export async function letterBytes(
   { partition, offset }: LetterPlace,
   signal: AbortSignal,
 ): Promise<Buffer | null> {
-  const chains = await served.lake.chains(served.partitions)
-  const segments = chains.find((chain) => chain.partition === partition)?.segments ?? []
+  if (partition > PARTITION_MAX) return null
+  const { segments } = await served.lake.chain(partition, offset)
   const file = segments.find(({ start, end }) => start <= offset && offset < end)?.deadLetterFile
   if (!file) return null
   return onConnection(served.engine, signal, async (connection) => {

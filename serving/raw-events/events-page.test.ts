@@ -7,6 +7,8 @@ import { runBatch } from '#batch-layer/run-batch.ts'
 import { RAW_EVENTS } from '#serving/http/contract/schemas/raw-events.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
+import type { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { cutChain } from '#storage/lake/segment-chain.ts'
 import { silent } from '#telemetry/emit.ts'
 import { until } from '#tests/until.ts'
 import { EventsFixture, type LoggedEvent, START } from './events-fixture.ts'
@@ -36,13 +38,19 @@ async function closeSegments(): Promise<void> {
   await role.stop()
 }
 
-/** Publishes a generation, and puts larger segments in the place of those that it counts. */
-async function compact(): Promise<void> {
+/** Publishes a generation. */
+async function publish(): Promise<void> {
   const { lake, store, engine, dataset, log, folder } = site
   const dictionary = await SqliteDictionary.open({ file: join(folder, 'dictionary.sqlite') })
   const own = { lake, store, engine, dataset, dictionary, partitions: 2, logIdentity: log.identity, emit: silent }
   await runBatch({ ...own, mode: 'full', keepGenerations: 1, readersGraceMs: 0 })
   await dictionary.close()
+}
+
+/** Publishes a generation, and puts larger segments in the place of those that it counts. */
+async function compact(): Promise<void> {
+  await publish()
+  const { lake, engine } = site
   await compactSegments({ lake, engine, partitions: 2 })
 }
 
@@ -66,13 +74,33 @@ async function pages(
   query: Partial<EventsQuery>,
   limits: Partial<EventsLimits> = {},
   between: () => Promise<void> = async () => {},
+  served: () => EventsDataset = () => site.served,
 ): Promise<ReadPage[]> {
-  const all = [await page(query, limits)]
+  const all = [await page(query, limits, served())]
   for (let { cursor } = all[0]!.meta; cursor !== null; cursor = all.at(-1)!.meta.cursor) {
     await between()
-    all.push(await page({ ...query, cursor }, limits))
+    all.push(await page({ ...query, cursor }, limits, served()))
   }
   return all
+}
+
+/** Its lake lists as little as it may: as one whose checkpoints have a part for each segment. @param looks what was asked for after which offsets */
+function withShortChains(looks: (readonly number[])[] = []): EventsDataset {
+  const { served } = site
+  const chains: LocalLake['chains'] = async (partitions, options) => {
+    const { after = [] } = options ?? {}
+    looks.push(after)
+    const whole = await served.lake.chains(partitions, { compacted: options?.compacted })
+    return whole.map((chain) => cutChain(chain, after[chain.partition] ?? 0))
+  }
+  const lake = new Proxy(served.lake, {
+    get: (target, name) => {
+      if (name === 'chains') return chains
+      const member = Reflect.get(target, name)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+  return { ...served, lake }
 }
 
 const placesOf = (all: readonly ReadPage[]): string[] => all.flatMap(({ events }) => events.map(({ place }) => place))
@@ -115,25 +143,52 @@ test('pages show each event once and newest first, while events arrive, segments
     { requiredKeys: ['limit'] },
   )
   const change = fc.constantFrom('append', 'close', 'compact')
-  await appendMany(200)
+  await appendMany(100)
   await closeSegments()
   await appendMany(100)
+  await closeSegments()
+  await compact()
+  await appendMany(100)
+  const looks: (readonly number[])[] = []
   await fc.assert(
     fc.asyncProperty(question, fc.array(change, { maxLength: 3 }), async (query, changes) => {
       const before = [...site.logged]
       const left = [...changes]
-      const shown = await pages({ ...query, limit: Math.max(query.limit, 20) }, {}, async () => {
+      const between = async (): Promise<void> => {
         const next = left.shift()
         if (next === 'append') await appendMany(40)
         if (next === 'close') await closeSegments()
         if (next === 'compact') await compact()
-      })
+      }
+      const limited = { ...query, limit: Math.max(query.limit, 20) }
+      const shown = await pages(limited, {}, between, () => withShortChains(looks))
       expect(placesOf(shown)).toEqual(recount(before, query))
       const few = await page(query)
       expect(few.events.map(({ place }) => place)).toEqual(recount(site.logged, query).slice(0, query.limit))
     }),
     { numRuns: 12 },
   )
+  expect(looks.filter((after) => after.includes(Number.MAX_SAFE_INTEGER)).length).toBeGreaterThan(10)
+})
+
+test('segments that a generation counts are looked up when a page goes that far back, and only those of its partition', async () => {
+  for (let round = 0; round < 3; round++) {
+    await appendMany(80)
+    await closeSegments()
+  }
+  await publish()
+  await appendMany(80)
+  await closeSegments()
+  const looks: (readonly number[])[] = []
+  const newest = await page({ limit: 30 }, {}, withShortChains(looks))
+  expect(looks).toEqual([[120, 120]])
+  const expected = recount(site.logged, {})
+  expect(placesOf([newest])).toEqual(expected.slice(0, 30))
+  const [, ...older] = await pages({ limit: 30 }, {}, undefined, () => withShortChains(looks))
+  expect(placesOf(older)).toEqual(expected.slice(30))
+  const back = looks.filter((after) => after.includes(Number.MAX_SAFE_INTEGER))
+  expect(back.length).toBeGreaterThan(0)
+  for (const after of back) expect(after.filter((offset) => offset < 120)).toHaveLength(1)
 })
 
 test('the newest events cost the same with much history: files are read from the newest on, until the page is full', async () => {

@@ -90,7 +90,12 @@ interface Start extends EventsPlace {
 async function startOf(served: EventsDataset, place: EventsPlace | null): Promise<Start> {
   const { dataset, lake, log } = served
   const generation = await lake.current()
-  const chains = await lake.chains(Math.max(served.partitions, place?.position.length ?? 0), { compacted: true })
+  const partitions = Math.max(served.partitions, place?.position.length ?? 0, generation?.boundary.length ?? 0)
+  // Most pages need the newest segments only; those before are looked up as far as a page goes.
+  const after = Array.from({ length: partitions }, (_, partition) =>
+    Math.max(0, Math.min(generation?.boundary[partition] ?? 0, (place?.before[partition] ?? Infinity) - 1)),
+  )
+  const chains = await lake.chains(partitions, { compacted: true, after })
   const wrong =
     lakeFault(log?.identity, generation, chains) ??
     refusalFault(await lake.refusals()) ??
@@ -137,10 +142,14 @@ async function readPage(served: EventsDataset, plan: EventsPlan, at: Start, read
   const read = log?.read?.bind(log)
   const open =
     at.liveMissing !== null || read === undefined ? null : { ...shared, log: { read }, scratchFolder: scratchFolder! }
+  const earlier = async (partition: number, before: Offset): Promise<SegmentChain> => {
+    const after = at.chains.map((chain) => (chain.partition === partition ? before - 1 : Number.MAX_SAFE_INTEGER))
+    return (await lake.chains(after.length, { compacted: true, after }))[partition]!
+  }
   const partitions = at.chains.map(
     (chain) =>
       new PartitionEvents(
-        { ...shared, lake, plan, open, budget, raws },
+        { ...shared, lake, plan, open, budget, raws, earlier },
         chain,
         at.position[chain.partition]!,
         at.before[chain.partition]!,
@@ -157,7 +166,7 @@ async function readPage(served: EventsDataset, plan: EventsPlan, at: Start, read
     cursor: endedBy === null ? null : cursorOf(plan.hash, { position: at.position, before }),
     endedBy,
     read: budget.read,
-    gaps: gapsIn(at, before),
+    gaps: partitions.flatMap(({ gaps }) => gaps.map(({ partition, start, end }) => ({ partition, start, end }))),
     liveMissing: at.liveMissing,
     rawMissing: raws === null ? 0 : events.filter((event) => !raws.has(placeText(event))).length,
   }
@@ -174,6 +183,10 @@ async function newestOf(
   for (;;) {
     const next = latest(partitions)
     if (next === null) return { events, endedBy: null }
+    if (next.isAtPast) {
+      await next.goBack()
+      continue
+    }
     if (events.length >= limit) return { events, endedBy: 'limit' }
     if (next.head !== null) events.push(next.take())
     else if (budget.over !== null) return { events, endedBy: budget.over }
@@ -197,13 +210,4 @@ function latest(partitions: readonly PartitionEvents[]): PartitionEvents | null 
 function shownText(event: FoundEvent, raws: RawTexts | null): string {
   if (raws === null) return event.json
   return `${event.json.slice(0, -1)},"raw":${JSON.stringify(raws.get(placeText(event)) ?? null)}}`
-}
-
-/** What the log lost of the offsets that the page is made of. */
-function gapsIn({ chains, before: from }: Start, to: readonly Offset[]): readonly Gap[] {
-  return chains.flatMap(({ partition, segments }) =>
-    segments
-      .filter(({ kind, start, end }) => kind === 'gap' && start < from[partition]! && end > to[partition]!)
-      .map(({ start, end }) => ({ partition, start, end })),
-  )
 }

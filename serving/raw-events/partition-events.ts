@@ -4,7 +4,7 @@
  * reads little more than it shows.
  */
 import type { Offset } from '#core/offsets.ts'
-import type { SegmentChain } from '#storage/lake/lake.ts'
+import type { PastSegments, SegmentChain } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { addClosedRaws, type ClosedEventsParts, canHold, closedEvents } from './closed-events.ts'
 import type { EventsBudget } from './events-budget.ts'
@@ -26,16 +26,26 @@ export interface PartitionEventsParts extends ClosedEventsParts {
   readonly budget: EventsBudget
   /** null: not wanted */
   readonly raws: RawTexts | null
+  /** the partition's chain, whose past ends before the offset */
+  readonly earlier: (partition: number, before: Offset) => Promise<SegmentChain>
 }
 
 export class PartitionEvents {
   readonly partition: number
   readonly #parts: PartitionEventsParts
   readonly #closedEnd: Offset
+  readonly #position: Offset
+  readonly #before: Offset
   /** newest first; those that can hold a matching event */
-  readonly #segments: readonly SegmentManifest[]
+  #segments: readonly SegmentManifest[] = []
+  /** all that are known, oldest first */
+  #known: readonly SegmentManifest[] = []
+  /** what stands for segments that are not known yet; null: there are none */
+  #past: PastSegments | null = null
   /** arrival of the newest event that the segment can show, by its start */
-  readonly #arrivals: ReadonlyMap<Offset, number>
+  readonly #arrivals = new Map<Offset, number>()
+  /** of the oldest segment that is known */
+  #arrivalMs = Number.POSITIVE_INFINITY
   /** everything from here on was read */
   #readTo: Offset
   /** read and not taken, newest first */
@@ -46,14 +56,28 @@ export class PartitionEvents {
 
   /** @param position where the first page of the question began; @param before where this page begins */
   constructor(parts: PartitionEventsParts, chain: SegmentChain, position: Offset, before: Offset) {
-    const { dataset, plan } = parts
     this.partition = chain.partition
     this.#parts = parts
     this.#closedEnd = chain.end
+    this.#position = position
+    this.#before = before
     this.#readTo = before
-    const newest = chain.segments.filter(({ start }) => start < position).toReversed()
-    this.#arrivals = arrivalsOf(newest)
-    this.#segments = newest.filter((segment) => segment.start < before && canHold(dataset, segment, plan.query))
+    this.#add(chain.segments, chain.past ?? null)
+  }
+
+  /** @param segments oldest first, those before the ones that are known */
+  #add(segments: readonly SegmentManifest[], past: PastSegments | null): void {
+    const { dataset, plan } = this.#parts
+    this.#past = past
+    this.#known = [...segments, ...this.#known]
+    const newest = segments.filter(({ start }) => start < this.#position).toReversed()
+    // No later than those of newer segments: clocks go back. Its manifest tells; otherwise it is taken for as new as the segment.
+    for (const { start, last, createdAtMs } of newest) {
+      this.#arrivalMs = Math.min(this.#arrivalMs, last?.arrivalMs ?? createdAtMs)
+      this.#arrivals.set(start, this.#arrivalMs)
+    }
+    const shown = newest.filter((segment) => segment.start < this.#before && canHold(dataset, segment, plan.query))
+    this.#segments = [...this.#segments, ...shown]
   }
 
   /** The newest event that was read and not taken; its arrival is no later than that of newer segments. */
@@ -64,8 +88,35 @@ export class PartitionEvents {
   /** No event that is not read yet arrived later; null: there is none. */
   get unreadMs(): number | null {
     if (this.#readTo > this.#closedEnd) return Number.POSITIVE_INFINITY
-    const next = this.#segments.find(({ start }) => start < this.#readTo)
-    return next === undefined ? null : this.#arrivals.get(next.start)!
+    const next = this.#nextSegment
+    if (next !== undefined) return this.#arrivals.get(next.start)!
+    return this.#past === null ? null : Math.min(this.#arrivalMs, newestIn(this.#past))
+  }
+
+  get #nextSegment(): SegmentManifest | undefined {
+    return this.#segments.find(({ start }) => start < this.#readTo)
+  }
+
+  /** Whether only segments that are not known yet can have more: `goBack` is next. */
+  get isAtPast(): boolean {
+    return (
+      this.head === null && this.#past !== null && this.#readTo <= this.#closedEnd && this.#nextSegment === undefined
+    )
+  }
+
+  /** Gets to know segments before those that are known. */
+  async goBack(): Promise<void> {
+    const { end } = this.#past!
+    const { segments, past } = await this.#parts.earlier(this.partition, end)
+    this.#add(
+      segments.filter(({ start }) => start < end),
+      past ?? null,
+    )
+  }
+
+  /** The gaps among the offsets of a page, `[before, before of the page)`. */
+  get gaps(): readonly SegmentManifest[] {
+    return this.#known.filter(({ kind, start, end }) => kind === 'gap' && start < this.#before && end > this.before)
   }
 
   /** Everything that was not taken is before this offset. */
@@ -114,16 +165,7 @@ export class PartitionEvents {
   }
 }
 
-/**
- * When the newest event of each segment arrived, no later than those of newer segments: clocks go back. Its manifest tells; otherwise it is
- * taken for as new as the segment.
- */
-function arrivalsOf(newest: readonly SegmentManifest[]): ReadonlyMap<Offset, number> {
-  let atMs = Number.POSITIVE_INFINITY
-  return new Map(
-    newest.map(({ start, last, createdAtMs }) => {
-      atMs = Math.min(atMs, last?.arrivalMs ?? createdAtMs)
-      return [start, atMs]
-    }),
-  )
+/** No event of these segments arrived later. */
+function newestIn({ end, last, closedAtMs }: PastSegments): number {
+  return last !== undefined && last.offset === end - 1 ? last.arrivalMs : closedAtMs
 }
