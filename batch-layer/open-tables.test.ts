@@ -1,9 +1,11 @@
 /** The Delta tables of a lake as a log on disk: what each version holds, and what no version may name. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import type { Lake } from '#storage/lake/lake.ts'
+import { manifestPath, segmentManifestName } from '#storage/lake/manifest-names.ts'
+import { cutChain } from '#storage/lake/segment-chain.ts'
 import { isOfSlots } from '#storage/lake/state-ranges.ts'
 import type { TablePlace } from '#storage/lake/table-place.ts'
 import { BatchFixture, BY_MINUTE, byKey, definition, PARTITIONS, SMALL_FILE_BYTES } from './batch-fixture.ts'
@@ -123,6 +125,67 @@ test('compaction is a rearrangement, and what it replaced goes after no version 
   await run('incremental', { force: true })
   expect(before.some(existsSync)).toBe(false)
   expect(files().every(existsSync)).toBe(true)
+})
+
+/** A lake that lists as little as it may; `looks` has after which offsets it was asked for chains. */
+function shortLake(looks: (readonly number[])[]): Lake {
+  const chains: Lake['chains'] = async (partitions, options) => {
+    const { after = [] } = options ?? {}
+    looks.push(after)
+    const whole = await batch.lake.chains(partitions, { compacted: options?.compacted })
+    return whole.map((chain) => cutChain(chain, after[chain.partition] ?? 0))
+  }
+  return new Proxy(batch.lake as Lake, {
+    get: (target, name: keyof Lake) => {
+      if (name === 'chains') return chains
+      const member = target[name]
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}
+
+test('the table of events is written by a look at new segments; at all of them after a full run, compaction or a repair', async () => {
+  const looks: (readonly number[])[] = []
+  const [all, since] = [
+    [0, 0],
+    [100, 40],
+  ]
+  const more = { lake: shortLake(looks), keepGenerations: 2 }
+  const seen = async (rows: number): Promise<readonly (readonly number[])[]> => {
+    expect(await rowsIn(files())).toBe(rows)
+    return looks.splice(0)
+  }
+  await batch.land(0, 60)
+  await batch.land(0, 40)
+  await batch.land(1, 40)
+  await run('full', more)
+  expect(await seen(140)).toEqual([all])
+  await batch.land(0, 20)
+  await run('incremental', more)
+  expect(await seen(160)).toEqual([since])
+  await run('incremental', more)
+  expect(await seen(160)).toEqual([[120, 40]])
+  await rollback({ lake: batch.lake })
+  await run('incremental', { ...more, force: true })
+  expect(await seen(160)).toEqual([[120, 40]])
+  await compact()
+  const last = await batch.land(1, 5)
+  await run('incremental', more)
+  expect(await seen(165)).toEqual([all])
+  await batch.land(1, 5)
+  await run('incremental', more)
+  expect(await seen(170)).toEqual([[120, 45]])
+  // Its manifest is lost, and made again with another file of the same events.
+  rmSync(join(batch.lake.folder, manifestPath(segmentManifestName(last))))
+  const staged = await batch.lake.stageSegmentFile(1, last.start, 'events')
+  copyFileSync(join(batch.lake.folder, last.events!.path), staged.writePath)
+  const events = await staged.finish(last.rows)
+  await (await batch.openLake()).restoreSegment({ ...last, events })
+  await run('incremental', { ...more, force: true })
+  expect(await seen(170)).toEqual([all])
+  const named = files()
+  expect(named).toContain(join(batch.lake.folder, events.path))
+  expect(named).not.toContain(join(batch.lake.folder, last.events!.path))
 })
 
 test('the tables follow a rollback with the next run', async () => {

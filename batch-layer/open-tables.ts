@@ -4,11 +4,13 @@
  * files of closed segments. Removal waits for the tables, so that the newest version never names a file that is gone, nor one that was replaced
  * within the grace of readers.
  */
+import { createHash } from 'node:crypto'
 import type { CompiledDataset, SqlColumn } from '#core/compiled.ts'
+import { parseSegmentFile } from '#storage/lake/manifest-names.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { DeltaLog, type TableFile, type TableState } from '#storage/tables/delta-log.ts'
-import { deltaSchema } from '#storage/tables/delta-schema.ts'
-import { graceBegan, graceOf, propertiesOf, type TablesOptions } from './tables-options.ts'
+import { columnsIn, deltaSchema } from '#storage/tables/delta-schema.ts'
+import { boundaryIn, graceBegan, graceOf, LOG_PROPERTY, propertiesOf, type TablesOptions } from './tables-options.ts'
 import { followView } from './view-tables.ts'
 
 /** Paths of events that left a table so short a time ago that readers may still use them. */
@@ -43,25 +45,16 @@ export async function followWithTables(options: TablesOptions): Promise<LeftTabl
 
 async function followEvents(options: TablesOptions): Promise<LeftTable> {
   const { dataset, lake, connection, generation, emit, clock } = options
-  const { boundary } = generation
-  const chains = await lake.chains(boundary.length, { compacted: true })
-  const segments = chains.flatMap(({ partition, segments }) =>
-    segments.filter(({ events, end }) => events !== null && end <= (boundary[partition] ?? 0)),
-  )
   const log = new DeltaLog(lake.tables(), '', connection)
   const before = await log.read()
-  const columns = columnsOfAll(dataset, segments)
+  const arrangement = arrangementOf(dataset, await lake.rearrangements())
+  const { kept, segments, columns } = await eventsSince(options, before, arrangement)
   const left = dataset.rowColumns.filter((column) => !columns.includes(column)).map(({ name }) => name)
-  // Of compacted segments the rows are those of the segments that they replace.
-  const rearranged = new Set([
-    ...segments.filter(({ replaces }) => replaces !== undefined).map(({ events }) => events!.path),
-    ...replacedFiles(before.files.keys(), segments),
-  ])
   const after = await log.write(before, {
     schema: deltaSchema(columns),
-    files: segments.map((segment) => eventsFile(dataset, segment)),
-    isRearranged: (path) => rearranged.has(path),
-    properties: propertiesOf(generation),
+    files: [...kept, ...segments.map((segment) => eventsFile(dataset, segment))],
+    isRearranged: rearrangedBy(segments),
+    properties: { ...propertiesOf(generation), [ARRANGEMENT]: arrangement },
     atMs: clock(),
     graceMs: graceOf(options),
   })
@@ -76,11 +69,51 @@ async function followEvents(options: TablesOptions): Promise<LeftTable> {
   return leftSince(after, graceBegan(options))
 }
 
+/** Property of the table of events: as long as it is the same, what the table has of earlier segments is what they are. */
+const ARRANGEMENT = 'watershed.arrangement'
+
+function arrangementOf({ timeColumn, rowColumns }: CompiledDataset, rearrangements: string): string {
+  const columns = rowColumns.map(({ name, type }) => [name, type])
+  return createHash('sha256')
+    .update(JSON.stringify([rearrangements, timeColumn, columns]))
+    .digest('hex')
+}
+
+interface EventsSince {
+  /** files of segments that need not be looked at again */
+  readonly kept: readonly TableFile[]
+  /** the others before the generation's boundary, those with events */
+  readonly segments: readonly SegmentManifest[]
+  /** that have one type in every file; a file may lack them */
+  readonly columns: readonly SqlColumn[]
+}
+
+/** A full run looks at all segments; others at those that the table has not, unless earlier ones were rearranged since its version. */
+async function eventsSince(
+  { dataset, lake, generation: { boundary, log }, plan }: TablesOptions,
+  { version, files, schema, properties }: TableState,
+  arrangement: string,
+): Promise<EventsSince> {
+  const isKnown = version >= 0 && properties[ARRANGEMENT] === arrangement && properties[LOG_PROPERTY] === log
+  const counted = isKnown && plan?.mode !== 'full' ? boundaryIn(properties) : []
+  const after = boundary.map((end, partition) => Math.min(end, counted[partition] ?? 0))
+  const chains = await lake.chains(boundary.length, { compacted: true, after })
+  const begun = new Map(chains.map(({ partition, past }) => [partition, past?.end ?? 0]))
+  const kept = [...files.values()].filter(({ path }) => {
+    const place = parseSegmentFile(path)
+    return place !== null && place.start < (begun.get(place.partition) ?? 0)
+  })
+  const segments = chains.flatMap(({ partition, segments }) =>
+    segments.filter(({ events, end }) => events !== null && end <= (boundary[partition] ?? 0)),
+  )
+  const had = kept.length === 0 ? null : columnsIn(schema!)
+  return { kept, segments, columns: columnsOfAll(dataset, segments).filter(({ name }) => had?.has(name) ?? true) }
+}
+
 function leftSince({ removed }: TableState, sinceMs: number): Set<string> {
   return new Set([...removed].filter(([, atMs]) => atMs >= sinceMs).map(([path]) => path))
 }
 
-/** Columns that have one type in every file; a file may lack them. */
 function columnsOfAll(dataset: CompiledDataset, segments: readonly SegmentManifest[]): readonly SqlColumn[] {
   const others = new Set<string>()
   const types = new Map(dataset.rowColumns.map(({ name, type }) => [name, type]))
@@ -89,15 +122,19 @@ function columnsOfAll(dataset: CompiledDataset, segments: readonly SegmentManife
   return dataset.rowColumns.filter(({ name }) => !others.has(name))
 }
 
-/** Files of a range that a compacted segment holds now. */
-function replacedFiles(paths: Iterable<string>, segments: readonly SegmentManifest[]): string[] {
-  const ranges = segments.filter(({ replaces }) => replaces !== undefined)
-  return [...paths].filter((path) => {
-    const [, partition, start] = /^segments\/p(\d+)\/(\d+)-/.exec(path) ?? []
-    return ranges.some(
-      (range) => range.partition === Number(partition) && range.start <= Number(start) && Number(start) < range.end,
+/** Whether a file that comes or goes is of a compacted segment, or of one that it replaces: the rows are the same. */
+function rearrangedBy(segments: readonly SegmentManifest[]): (path: string) => boolean {
+  const compacted = segments.filter(({ replaces }) => replaces !== undefined)
+  const made = new Set(compacted.map(({ events }) => events!.path))
+  const ranges = Map.groupBy(compacted, ({ partition }) => partition)
+  return (path) => {
+    if (made.has(path)) return true
+    const place = parseSegmentFile(path)
+    return (
+      place !== null &&
+      (ranges.get(place.partition) ?? []).some(({ start, end }) => start <= place.start && place.start < end)
     )
-  })
+  }
 }
 
 /** Bounds of a column are left out where they may be wider than its values: some readers answer `max(_offset)` by them alone. */

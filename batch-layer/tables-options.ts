@@ -1,5 +1,6 @@
 /** What open tables are written from, and what each of their versions says of itself. */
 import type { CompiledDataset } from '#core/compiled.ts'
+import type { Offset } from '#core/offsets.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
@@ -14,7 +15,7 @@ export interface TablesOptions {
   /** the current one */
   readonly generation: GenerationManifest
   /** of the run that has just published it; null: it was there */
-  readonly plan: Pick<RunPlan, 'base' | 'views'> | null
+  readonly plan: Pick<RunPlan, 'base' | 'mode' | 'views'> | null
   readonly emit: Emit
   readonly clock: () => number
   readonly readersGraceMs?: number
@@ -33,11 +34,20 @@ export function graceBegan(options: Grace & Pick<TablesOptions, 'clock'>): numbe
   return options.clock() - graceOf(options)
 }
 
+export const LOG_PROPERTY = 'watershed.log'
+const BOUNDARY = 'watershed.boundary'
+
 /** Properties of a table whose version presents the generation. */
 export function propertiesOf({ id, log, boundary }: GenerationManifest): Readonly<Record<string, string>> {
   return {
     'watershed.generation': id,
-    'watershed.log': log,
-    'watershed.boundary': JSON.stringify(boundary),
+    [LOG_PROPERTY]: log,
+    [BOUNDARY]: JSON.stringify(boundary),
   }
+}
+
+/** By partition, before which offset a table has the events; nothing of a table that does not say so. */
+export function boundaryIn(properties: Readonly<Record<string, string>>): readonly Offset[] {
+  const text = properties[BOUNDARY]
+  return text === undefined ? [] : (JSON.parse(text) as readonly Offset[])
 }

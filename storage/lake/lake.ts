@@ -133,6 +133,11 @@ export interface Lake {
   bothChains(partitions: number, options?: Omit<ChainsOptions, 'compacted'>): Promise<Chains>
   /** The chain of one partition, whatever is wrong with the others; `counted` as in ChainsOptions, also as `after`. @throws LakeError as `chains` */
   chain(partition: number, counted: Offset): Promise<SegmentChain>
+  /**
+   * A text that is the same as long as closed segments were not compacted, summarized or repaired: what was known of them then is still what
+   * they are. It costs no look at segments. For the holder of the batch lock, who alone makes such changes.
+   */
+  rearrangements(): Promise<string>
   /** the segments whose manifest cannot be read, by partition and start */
   unreadableSegments(): Promise<readonly UnreadableSegment[]>
   /** Every segment whose manifest can be read, also replaced ones, in no order. */

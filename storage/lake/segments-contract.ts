@@ -131,6 +131,24 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
+      'says whether closed segments were compacted',
+      withLake(async (under) => {
+        const [lake, other] = [await under.open(), await under.open()]
+        const parts = await landTens(under, lake, 30)
+        const before = await other.rearrangements()
+        await land(under, lake, 1, 0, 10, 'x')
+        await lake.checkpoint([30, 10])
+        expect(await other.rearrangements()).toBe(before)
+        await compact(under, lake, parts.slice(0, 2))
+        const compacted = await lake.rearrangements()
+        expect(compacted).not.toBe(before)
+        await lake.removeReplaced([30], 5_000)
+        await land(under, lake, 0, 30, 40, 'x')
+        expect(await (await under.open()).rearrangements()).toBe(compacted)
+      }),
+    )
+
+    it(
       'removes only what was replaced and counted',
       withLake(async (under) => {
         const lake = await under.open()

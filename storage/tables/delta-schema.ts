@@ -61,6 +61,11 @@ export function deltaSchema(columns: readonly SqlColumn[]): string {
   return JSON.stringify({ type: 'struct', fields } satisfies DeltaStruct)
 }
 
+/** Names of the columns of a `schemaString`. */
+export function columnsIn(schema: string): ReadonlySet<string> {
+  return new Set((JSON.parse(schema) as DeltaStruct).fields.map(({ name }) => name))
+}
+
 /**
  * The type under which the values of `type` are written: itself, one that holds them all, or text.
  *

@@ -11,6 +11,7 @@
  *   <place>/handoffs/<name>-<random>.parquet, while processes work together
  *   <place>/VERIFIED
  *   <place>/RUN, while a batch run writes
+ *   <place>/REPAIRED, once a segment was made again
  *   <place>/refusals/p0000.json, while the log of a partition is refused
  * Files that readers use are never modified in place: they get their names when they are complete and durable. Unknown files are not touched.
  */
@@ -50,6 +51,7 @@ import { type CopiedParts, type CopyProgress, type CopyReport, copyLake } from '
 import type { LakeLocks } from './lake-locks.ts'
 import type { ManifestFolders } from './manifest-folders.ts'
 import { removeReplaced } from './remove-replaced.ts'
+import { changeRepairMark, readRepairMark } from './repair-mark.ts'
 import { SegmentRepair } from './segment-repair.ts'
 import { sweepOrphans } from './sweep-orphans.ts'
 import { verifyFiles } from './verify-files.ts'
@@ -78,6 +80,8 @@ export class BlobLake implements Lake {
   readonly #blobs: Blobs
   readonly #segments: BlobSegments
   readonly #repair: SegmentRepair
+  /** the mark that was read last */
+  #repaired = ''
   readonly #generations: BlobGenerations
   readonly #refusals: BlobRefusals
   readonly #handoffs: BlobHandoffs
@@ -136,6 +140,13 @@ export class BlobLake implements Lake {
     return this.#segments.chain(partition, counted)
   }
 
+  async rearrangements(): Promise<string> {
+    const repaired = await readRepairMark(this.#blobs)
+    if (repaired !== this.#repaired) this.#segments.forgetRead()
+    this.#repaired = repaired
+    return `${repaired}${(await this.#segments.rearranged()).join()}`
+  }
+
   unreadableSegments(): Promise<readonly UnreadableSegment[]> {
     return this.#repair.unreadable()
   }
@@ -150,6 +161,7 @@ export class BlobLake implements Lake {
 
   async restoreSegment(manifest: SegmentManifest): Promise<void> {
     await this.#parts.locks.prove('batch')
+    await changeRepairMark(this.#blobs)
     return this.#repair.restore(manifest)
   }
 

@@ -9,11 +9,13 @@ import {
   manifestPath,
   offsetName,
   parseSegmentFile,
+  parseSegmentName,
   partitionName,
   segmentFileEnding,
   segmentManifestName,
 } from '../manifest-names.ts'
 import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../manifest-text.ts'
+import { compactedIn } from '../segment-checkpoint.ts'
 import { segmentFiles } from '../segment-files.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { Blobs } from './blobs.ts'
@@ -119,6 +121,13 @@ export class BlobSegments {
     return this.#chains.chain(partition, counted)
   }
 
+  /** Names of compacted segments and summaries, and of manifests that were set aside. */
+  async rearranged(): Promise<readonly string[]> {
+    const { behind, checkpoints } = await this.folders.read()
+    const named = behind.filter((name) => ASIDE.test(name) || parseSegmentName(name)?.end != null)
+    return [...new Set([...named, ...[...checkpoints.values()].flatMap(compactedIn)])].toSorted()
+  }
+
   /** What chains are built from. @throws LakeError if a manifest behind checkpoints is damaged */
   current(): Promise<CurrentManifests> {
     return this.#chains.current()
@@ -148,6 +157,13 @@ export class BlobSegments {
   forget(): void {
     this.folders.forget()
     this.#chains.forget()
+  }
+
+  /** After a repair that was not made here: a manifest of a known name may be another one. */
+  forgetRead(): void {
+    this.#parsed = new Map()
+    this.#all = new Map()
+    this.forget()
   }
 
   /** Whether the manifest of the segment that a file belongs to names it: asked for by name, where listings are late. */

@@ -169,6 +169,15 @@ export class MemoryLake implements Lake {
     return { dataset: this.dataset, manifests: this.folder.manifests }
   }
 
+  async rearrangements(): Promise<string> {
+    await this.#pause()
+    const compacted = [...this.folder.manifests].filter(([, { replaces }]) => replaces !== undefined)
+    return compacted
+      .map(([name]) => name)
+      .toSorted()
+      .join()
+  }
+
   /** Nothing can be damaged here. */
   async unreadableSegments(): Promise<readonly UnreadableSegment[]> {
     await this.#pause()
