@@ -20,6 +20,7 @@ import {
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import { type LetterPlace, ReplayLedger } from '#storage/replays/replay-ledger.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
+import { openTexts } from '../drivers/open-texts.ts'
 import { intakeLimits } from '../roles/intake-limits.ts'
 import { stopSignal } from '../signals.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
@@ -191,7 +192,7 @@ async function replayParts(workspace: Workspace, { dataset, lake }: OpenDataset)
   const quiet: typeof emit = (event) => (event.name === 'rows-rejected' ? undefined : emit(event))
   const intake = new Intake({ dataset, deriver, log, guard, limits: intakeLimits(configuration), emit: quiet })
   return {
-    ledger: new ReplayLedger(folder.replaysFolder(dataset.name)),
+    ledger: new ReplayLedger(await openTexts('replays', { dataset: dataset.name, folder, configuration })),
     keyKeptMs: configuration.idempotencyKeepMs,
     offer: async (event, key) => {
       const fingerprint = createHash('sha256').update('event\n').update(event).digest('base64')

@@ -1,10 +1,12 @@
-/** watershed lake copy: brings the lake of the data folder to an object store. */
+/** watershed lake copy: brings the lake of the data folder, and the small texts beside it, to an object store. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import type { CopyReport } from '#storage/lake/blob-lake/copy-lake.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import { copyTexts } from '#storage/texts/named-texts.ts'
 import { openLake } from '../drivers/open-lake.ts'
+import { localTexts, openTexts, TEXTS } from '../drivers/open-texts.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
 import { printJson, printTable, say } from './output.ts'
@@ -55,10 +57,16 @@ async function copyDataset({ configuration, folder }: Workspace, dataset: string
     }
     const to = await openLake({ dataset, folder, configuration })
     let saidMs = performance.now()
-    return await from.copyTo(to, ({ files, filesTotal, bytes, bytesTotal }) => {
-      if (performance.now() - saidMs < SAID_EVERY_MS) return
-      saidMs = performance.now()
-      say(`${dataset}: ${files} of ${filesTotal} files, ${bytes} of ${bytesTotal} bytes`)
+    return await from.copyTo(to, {
+      onProgress: ({ files, filesTotal, bytes, bytesTotal }) => {
+        if (performance.now() - saidMs < SAID_EVERY_MS) return
+        saidMs = performance.now()
+        say(`${dataset}: ${files} of ${filesTotal} files, ${bytes} of ${bytesTotal} bytes`)
+      },
+      alongside: async () => {
+        for (const kind of TEXTS)
+          await copyTexts(localTexts(kind, folder, dataset), await openTexts(kind, { dataset, folder, configuration }))
+      },
     })
   } finally {
     for (const lock of locks) await lock.release()

@@ -8,11 +8,13 @@ import { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { DataFolder } from '../drivers/data-folder.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
+import { type OpenTextsOptions, openTexts } from '../drivers/open-texts.ts'
 import { type SourceReport, servedSource, sourceReports } from '../health/source-reports.ts'
 
 export interface PlatformOperationsParts {
   readonly datasets: readonly OpenDataset[]
   readonly folder: DataFolder
+  readonly configuration: OpenTextsOptions['configuration']
   /** of a dataset */
   readonly sourcesOf: (dataset: string) => readonly SourceDefinition[]
   readonly secrets: readonly string[]
@@ -21,20 +23,20 @@ export interface PlatformOperationsParts {
   readonly emit: Emit
 }
 
-export function platformOperations(parts: PlatformOperationsParts): OperationsPort {
-  const { datasets, folder, sourcesOf, secrets, keyKeptMs, emit } = parts
+export async function platformOperations(parts: PlatformOperationsParts): Promise<OperationsPort> {
+  const { datasets, folder, configuration, sourcesOf, secrets, keyKeptMs, emit } = parts
   const opened = new Map(datasets.map((open) => [open.dataset.name, open]))
   const jobs = [...opened.keys()].map((name): [string, JobLedger] => [
     name,
     new JobLedger(name, folder.jobsFolder(name)),
   ])
-  const replays = [...opened.keys()].map((name): [string, ReplayLedger] => [
-    name,
-    new ReplayLedger(folder.replaysFolder(name)),
-  ])
+  const replays = [...opened.keys()].map(
+    async (dataset) =>
+      [dataset, new ReplayLedger(await openTexts('replays', { dataset, folder, configuration }))] as const,
+  )
   return {
     jobs: new Map(jobs),
-    replays: new Map(replays),
+    replays: new Map(await Promise.all(replays)),
     keyKeptMs,
     rollBack: (dataset, id) => rollback({ lake: opened.get(dataset)!.lake, id, emit }),
     changeSource: async (dataset, source, change) => {

@@ -31,6 +31,7 @@ import { Workspace } from '../commands/workspace.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { openLake } from '../drivers/open-lake.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
+import { openTexts } from '../drivers/open-texts.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
 import { type SinkReport, servedSink, sinkPart, sinkReadings, sinkReports } from '../health/sink-reports.ts'
@@ -221,9 +222,9 @@ export class Platform {
       tls,
       keys,
       adminKey: configuration.adminKey,
-      savedViews: this.#savedViews(),
+      savedViews: await this.#savedViews(),
       sessions: this.#sessions(),
-      operations: this.#answered === null ? null : this.#operations(secrets),
+      operations: this.#answered === null ? null : await this.#operations(secrets),
       webhookSecrets: webhookSecretsOf(configuration),
       ownKeyPaths: board === null ? [] : [board.path],
       page: this.#shape.answers ? new BuiltPageFiles() : null,
@@ -242,11 +243,14 @@ export class Platform {
     this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
   }
 
-  #savedViews(): ReadonlyMap<string, SavedViewLedger> | null {
+  async #savedViews(): Promise<ReadonlyMap<string, SavedViewLedger> | null> {
     if (this.#answered === null) return null
-    const { folder } = this.#workspace
-    const names = [...this.#answered.keys()]
-    return new Map(names.map((name) => [name, new SavedViewLedger(name, folder.savedViewsFolder(name))]))
+    const { folder, configuration } = this.#workspace
+    const ledgers = [...this.#answered.keys()].map(async (dataset) => {
+      const texts = await openTexts('views', { dataset, folder, configuration })
+      return [dataset, new SavedViewLedger(dataset, texts)] as const
+    })
+    return new Map(await Promise.all(ledgers))
   }
 
   /** Where there is a page to sign in to. */
@@ -255,11 +259,12 @@ export class Platform {
     return this.#shape.answers ? new SessionLedger(folder.sessionsFolder, configuration) : null
   }
 
-  #operations(secrets: readonly string[]): OperationsPort {
+  #operations(secrets: readonly string[]): Promise<OperationsPort> {
     const { folder, datasets, configuration } = this.#workspace
     const keyKeptMs = configuration.idempotencyKeepMs
     const sourcesOf = (dataset: string): readonly SourceDefinition[] => datasets.get(dataset)!.sources
-    return platformOperations({ datasets: this.#datasets, folder, sourcesOf, secrets, keyKeptMs, emit: this.#emit })
+    const parts = { folder, configuration, sourcesOf, secrets, keyKeptMs }
+    return platformOperations({ datasets: this.#datasets, ...parts, emit: this.#emit })
   }
 
   /** Of the datasets that are answered here, or whose generations are built here. */

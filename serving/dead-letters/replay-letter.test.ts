@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ReplayLedger } from '#storage/replays/replay-ledger.ts'
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import { type OfferedEvent, replayLetter } from './replay-letter.ts'
 
 const KEPT_MS = 1_000
@@ -35,7 +36,7 @@ class KeyedLog {
 
 function opened() {
   const log = new KeyedLog()
-  const ledger = new ReplayLedger(mkdtempSync(join(root, 'ledger-')))
+  const ledger = new ReplayLedger(new FolderTexts(mkdtempSync(join(root, 'ledger-'))))
   const parts = { ledger, keyKeptMs: KEPT_MS, offer: log.offer, clock: () => log.nowMs }
   const replay = (event: string, force = false) =>
     replayLetter(parts, ORIGIN, { event: Buffer.from(event), corrected: true, force })
@@ -65,7 +66,7 @@ test('several replays at the same time are one event, and the unusable one among
   expect(first).toMatchObject({ value: { repeated: false } })
   // The letter is replayed: what is sent for it then is not looked at.
   for (const later of [bad, same]) expect(later).toMatchObject({ value: { repeated: true, to: { offset: 0 } } })
-  const other = new ReplayLedger(mkdtempSync(join(root, 'ledger-')))
+  const other = new ReplayLedger(new FolderTexts(mkdtempSync(join(root, 'ledger-'))))
   const late = { partition: 0, offset: 7 }
   const offer = async (): Promise<OfferedEvent> => {
     // Another process replays it meanwhile.

@@ -13,6 +13,7 @@ import { ReplayLedger } from '#storage/replays/replay-ledger.ts'
 import { SavedViewLedger } from '#storage/saved-views/saved-view-ledger.ts'
 import { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 import { buildServeApp, type ServeAppParts } from './serve-app.ts'
@@ -78,12 +79,12 @@ export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<S
     limits: { requestBytesMax: 1_000, waitMsMax: 1, ...limits },
     operations: {
       jobs: new Map([['shop', new JobLedger('shop', join(folder, 'jobs'))]]),
-      replays: new Map([['shop', new ReplayLedger(join(folder, 'replays'))]]),
+      replays: new Map([['shop', new ReplayLedger(new FolderTexts(join(folder, 'replays')))]]),
       keyKeptMs: 3_600_000,
       rollBack: (_dataset, id) => lake.setCurrent(id).then(() => lake.current()),
       changeSource: async () => Promise.reject(new Error('the shop has no sources')),
     },
-    savedViews: new Map([['shop', new SavedViewLedger('shop', join(folder, 'views'))]]),
+    savedViews: new Map([['shop', new SavedViewLedger('shop', new FolderTexts(join(folder, 'views')))]]),
     sessions: new SessionLedger(join(folder, 'sessions')),
     webhookSecrets: new Map([['shop', WEBHOOK_SECRETS]]),
     parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],

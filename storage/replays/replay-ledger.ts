@@ -1,12 +1,10 @@
 /**
- * Which dead letters were replayed, and where their events are: one small file per letter in the data folder. It outlives the idempotency
- * key under which the event was appended, so that a letter counts once however late it is replayed again.
+ * Which dead letters were replayed, and where their events are: one small text per letter. It outlives the idempotency key under which the event
+ * was appended, so that a letter counts once however late, and by whichever process, it is replayed again.
  */
-import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Offset } from '#core/offsets.ts'
+import type { NamedTexts } from '../texts/named-texts.ts'
 
 /** Where a dead letter is in the log. */
 export interface LetterPlace {
@@ -37,84 +35,58 @@ const record: z.ZodType<ReplayRecord> = z.strictObject({
 const OFFSETS_PER_FOLDER = 10_000
 
 export class ReplayLedger {
-  readonly #folder: string
+  readonly #texts: NamedTexts
   readonly #turns = new Map<string, Promise<void>>()
 
-  /** @param folder of one dataset; it is made if it is missing */
-  constructor(folder: string) {
-    this.#folder = folder
+  /** @param texts of one dataset */
+  constructor(texts: NamedTexts) {
+    this.#texts = texts
   }
 
   /** null: the letter was never replayed. @throws Error if its record cannot be read */
   async find(letter: LetterPlace): Promise<ReplayRecord | null> {
-    try {
-      return record.parse(JSON.parse(await readFile(this.#path(letter), 'utf8')))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-      throw error
-    }
+    const text = await this.#texts.read(nameOf(letter))
+    return text === null ? null : record.parse(JSON.parse(text))
   }
 
   /** One after the other for each letter, within this process. */
   async inTurn<T>(letter: LetterPlace, work: () => Promise<T>): Promise<T> {
-    const path = this.#path(letter)
-    const before = this.#turns.get(path) ?? Promise.resolve()
+    const name = nameOf(letter)
+    const before = this.#turns.get(name) ?? Promise.resolve()
     const turn = before.then(work, work)
     const over = turn.then(
       () => {},
       () => {},
     )
-    this.#turns.set(path, over)
+    this.#turns.set(name, over)
     try {
       return await turn
     } finally {
-      if (this.#turns.get(path) === over) this.#turns.delete(path)
+      if (this.#turns.get(name) === over) this.#turns.delete(name)
     }
   }
 
   /** As `put`, unless the letter has a record: false then, and that stays. */
-  async begin(letter: LetterPlace, replay: ReplayRecord): Promise<boolean> {
-    return this.#write(letter, replay, async (written, path) => {
-      try {
-        await link(written, path)
-        return true
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-        throw error
-      } finally {
-        await rm(written, { force: true })
-      }
-    })
+  begin(letter: LetterPlace, replay: ReplayRecord): Promise<boolean> {
+    return this.#texts.create(nameOf(letter), textOf(replay))
   }
 
   /** Durable when it resolves: it is written before the append. */
   async put(letter: LetterPlace, replay: ReplayRecord): Promise<void> {
-    await this.#write(letter, replay, rename)
+    await this.#texts.replace(nameOf(letter), textOf(replay))
   }
 
   /** Nothing was appended for the letter by the replay that began; one that is done is not forgotten. */
   async forget(letter: LetterPlace, begun: ReplayRecord): Promise<void> {
     const now = await this.find(letter)
-    if (now?.state === 'begun' && now.atMs === begun.atMs) await rm(this.#path(letter), { force: true })
+    if (now?.state === 'begun' && now.atMs === begun.atMs) await this.#texts.remove(nameOf(letter))
   }
+}
 
-  async #write<T>(
-    letter: LetterPlace,
-    replay: ReplayRecord,
-    place: (written: string, path: string) => Promise<T>,
-  ): Promise<T> {
-    const path = this.#path(letter)
-    await mkdir(dirname(path), { recursive: true })
-    const written = `${path}.${randomUUID()}.inprogress`
-    await writeFile(written, `${JSON.stringify(replay)}\n`, { flush: true })
-    const placed = await place(written, path)
-    const folder = await open(dirname(path), 'r')
-    await folder.sync().finally(() => folder.close())
-    return placed
-  }
+function textOf(replay: ReplayRecord): string {
+  return `${JSON.stringify(replay)}\n`
+}
 
-  #path({ partition, offset }: LetterPlace): string {
-    const folder = `${partition}-${Math.floor(offset / OFFSETS_PER_FOLDER)}`
-    return join(this.#folder, folder, `${partition}-${offset}.json`)
-  }
+function nameOf({ partition, offset }: LetterPlace): string {
+  return `${partition}-${Math.floor(offset / OFFSETS_PER_FOLDER)}/${partition}-${offset}.json`
 }

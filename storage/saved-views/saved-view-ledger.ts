@@ -1,10 +1,9 @@
 /**
- * What people saved of the page of a dataset, in the data folder: one small file each, replaced by a rename, so that every serving process
- * of the platform has the same ones. A saved view is a name for filters, ranges and choices; it holds no numbers.
+ * What people saved of the page of a dataset: one small text each, so that every serving process of the platform has the same ones. A saved view
+ * is a name for filters, ranges and choices; it holds no numbers.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { NamedTexts } from '../texts/named-texts.ts'
 
 /** of one dataset */
 export const SAVED_VIEWS_MAX = 200
@@ -29,15 +28,16 @@ export class TooManySavedViewsError extends Error {
 }
 
 const ID = /^[\w-]{12}$/
+const ENDING = '.json'
 
 export class SavedViewLedger {
   readonly dataset: string
-  readonly #folder: string
+  readonly #texts: NamedTexts
 
-  /** @param folder of one dataset; it is made when the first view is saved */
-  constructor(dataset: string, folder: string) {
+  /** @param texts of one dataset */
+  constructor(dataset: string, texts: NamedTexts) {
     this.dataset = dataset
-    this.#folder = folder
+    this.#texts = texts
   }
 
   /** All, by name. */
@@ -51,7 +51,7 @@ export class SavedViewLedger {
   /** null: there is none, or its file cannot be read */
   async find(id: string): Promise<SavedView | null> {
     if (!ID.test(id)) return null
-    const text = await readFile(this.#path(id), 'utf8').catch(() => null)
+    const text = await this.#texts.read(nameOf(id))
     if (text === null) return null
     try {
       return { ...(JSON.parse(text) as Omit<SavedView, 'id'>), id }
@@ -74,28 +74,20 @@ export class SavedViewLedger {
 
   /** False: there is none. */
   async remove(id: string): Promise<boolean> {
-    if (!ID.test(id)) return false
-    return rm(this.#path(id)).then(
-      () => true,
-      () => false,
-    )
+    return ID.test(id) && this.#texts.remove(nameOf(id))
   }
 
   async #ids(): Promise<readonly string[]> {
-    const names = await readdir(this.#folder).catch(() => [])
-    return names.flatMap((name) => (name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : []))
+    return (await this.#texts.names()).map((name) => name.slice(0, -ENDING.length)).filter((id) => ID.test(id))
   }
 
   async #write(view: SavedView): Promise<SavedView> {
-    await mkdir(this.#folder, { recursive: true })
     const { id, ...kept } = view
-    const written = `${this.#path(id)}.${process.pid}-${randomBytes(3).toString('hex')}.inprogress`
-    await writeFile(written, `${JSON.stringify(kept)}\n`)
-    await rename(written, this.#path(id))
+    await this.#texts.replace(nameOf(id), `${JSON.stringify(kept)}\n`)
     return view
   }
+}
 
-  #path(id: string): string {
-    return join(this.#folder, `${id}.json`)
-  }
+function nameOf(id: string): string {
+  return `${id}${ENDING}`
 }

@@ -27,10 +27,7 @@ export function pageInCluster(services: () => ClusterServices): void {
       await site.remove()
     })
 
-    test('shows what is counted, has the same saved views everywhere, and goes on when its process is back', async ({
-      skip,
-    }) => {
-      skip(site.isApart, 'saved views are in the data folder, which these processes do not share')
+    test('shows what is counted, has the same saved views everywhere, and goes on when its process is back', async () => {
       const [one, two, stream] = [site.run('serve'), site.run('serve'), site.run('stream')]
       await site.post(one)
       await site.allOwned(stream)

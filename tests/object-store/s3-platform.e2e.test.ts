@@ -1,8 +1,9 @@
 /** A platform whose lake is in a bucket: counted exactly, also after it was killed in a batch run, and answered by a process that shares only the bucket and the log. */
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { S3Store } from '#storage/lake/s3/s3-store.ts'
 import { byTopic, DATASET, linesOf, notes, notesDefinition } from '../faults/notes.ts'
 import { type Answer, RunningPlatform, watershed } from '../faults/watershed.ts'
 import { S3_CREDENTIALS, type S3Server, startS3, whyNoS3 } from '../servers/s3-server.ts'
@@ -83,6 +84,15 @@ describe.skipIf(whyNoS3() !== null)('a platform with its lake in a bucket', () =
     for (const part of ['log', 'speed']) await symlink(join(data, part), join(elsewhere, part))
     const other = await started(RunningPlatform.serve(elsewhere, words, {}))
     expect((await counted(other, 800)).data).toEqual(byTopic(notes(0, 800)))
+    const views = `/v1/datasets/${DATASET}/saved-views`
+    const saved = await last.get(views, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'Tea', parameters: 'f.topic=tea' }),
+    })
+    expect(saved.status, saved.body).toBe(201)
+    const { savedViews } = JSON.parse((await other.get(views)).body) as { savedViews: object[] }
+    expect(savedViews).toEqual([JSON.parse(saved.body)])
     expect(await readdir(join(elsewhere, 'lake'))).toEqual([])
     expect(await readdir(join(data, 'lake'))).toEqual([])
     expect(await other.stop()).toBe(0)
@@ -103,9 +113,23 @@ describe.skipIf(whyNoS3() !== null)('a platform with its lake in a bucket', () =
     }
     await done('ingest', DATASET, events, ...inFolder)
     await done('batch', 'run', ...inFolder)
+    const beside = ['replays/0-0/0-5.json', 'views/abcdefghijkl.json']
+    for (const name of beside) {
+      const path = join(data, name.replace('/', `/${DATASET}/`))
+      await mkdir(dirname(path), { recursive: true })
+      await writeFile(path, `${name}\n`)
+    }
     const [copied] = JSON.parse(await done('lake', 'copy', '--json', ...words)) as [Record<string, number>]
     expect(copied).toMatchObject({ dataset: DATASET, kept: 0, generations: 1 })
     expect(copied.files).toBeGreaterThan(2)
+    const place = {
+      bucket: BUCKET,
+      prefix: `${folder.slice(-6)}/${DATASET}`,
+      endpoint: server.endpoint,
+      pathStyle: true,
+    }
+    const store = new S3Store({ ...place, credentials: S3_CREDENTIALS })
+    for (const name of beside) expect(await store.get(name)).toMatchObject({ text: `${name}\n` })
     const again = await watershed(['lake', 'copy', ...words], data)
     expect([again.code, again.stderr]).toEqual([74, expect.stringContaining('a copy never changes it')])
     // The folder is not read any more.

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import pLimit from 'p-limit'
 import { z } from 'zod'
 import { servedUnder } from '#serving/answers/unknown-name.ts'
 import { DeadLetterReasons } from '#serving/dead-letters/dead-letter-reasons.ts'
@@ -39,6 +40,8 @@ const READS: readonly ProblemType[] = [
   'query-timeout',
   'out-of-memory',
 ]
+/** each may be a request to an object store */
+const REPLAYS_READ_AT_ONCE = 16
 const LIST = {
   operationId: 'listDeadLetters',
   summary: 'List dead letters of closed segments, the newest first, with their raw bytes',
@@ -163,10 +166,11 @@ function afterOf(cursor: string | undefined): (ReturnType<typeof parseCursor> & 
 }
 
 async function withReplays(texts: readonly string[], ledger: ReplayLedger | undefined): Promise<string[]> {
+  const atOnce = pLimit(REPLAYS_READ_AT_ONCE)
   return Promise.all(
     texts.map(async (text) => {
       const letter = JSON.parse(text) as LetterPlace
-      const replay = (await ledger?.find(letter).catch(() => null)) ?? null
+      const replay = (await atOnce(() => ledger?.find(letter)).catch(() => null)) ?? null
       const shown = replay?.to && {
         at: new Date(replay.atMs).toISOString(),
         to: replay.to,

@@ -8,6 +8,7 @@ import {
   SAVED_VIEWS_MAX,
   SavedViewLedger,
 } from '#storage/saved-views/saved-view-ledger.ts'
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 
 const PATH = '/v1/datasets/shop/saved-views'
 
@@ -83,6 +84,6 @@ describe('refused', () => {
     expect(reply.json()).toMatchObject({ status: 409, type: 'urn:watershed:problem:too-many-saved' })
     await ask('DELETE', `${PATH}/${id}`)
     expect((await ask('POST', PATH, { name: 'x', parameters: '' })).statusCode).toBe(201)
-    expect(await new SavedViewLedger('shop', '/absent').list()).toEqual([])
+    expect(await new SavedViewLedger('shop', new FolderTexts('/absent')).list()).toEqual([])
   })
 })

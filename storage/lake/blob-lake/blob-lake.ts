@@ -47,7 +47,7 @@ import { BlobSegments, type SegmentCommit } from './blob-segments.ts'
 import { BlobTablePlace } from './blob-table-place.ts'
 import type { Blobs } from './blobs.ts'
 import { checkpointFaults, continueCheckpoints, writeCheckpoints } from './chain-checkpoints.ts'
-import { type CopiedParts, type CopyProgress, type CopyReport, copyLake } from './copy-lake.ts'
+import { type CopiedParts, type CopyOptions, type CopyReport, copyLake } from './copy-lake.ts'
 import type { LakeLocks } from './lake-locks.ts'
 import type { ManifestFolders } from './manifest-folders.ts'
 import { removeReplaced } from './remove-replaced.ts'
@@ -282,8 +282,8 @@ export class BlobLake implements Lake {
   }
 
   /** Copies all of it to a place that has nothing, or a part of this copy. For the holder of this lake's locks. @throws LakeError as copyLake */
-  copyTo(target: BlobLake, onProgress: (progress: CopyProgress) => void = () => {}): Promise<CopyReport> {
-    return copyLake(this.#copied, target.#copied, onProgress)
+  copyTo(target: BlobLake, options: CopyOptions = {}): Promise<CopyReport> {
+    return copyLake(this.#copied, target.#copied, options)
   }
 
   get #copied(): CopiedParts {

@@ -32,6 +32,12 @@ export interface CopyProgress {
   readonly bytesTotal: number
 }
 
+export interface CopyOptions {
+  readonly onProgress?: (progress: CopyProgress) => void
+  /** brings what belongs to the lake and is not in it, before the copy can be used */
+  readonly alongside?: () => Promise<void>
+}
+
 export interface CopyReport {
   readonly files: number
   readonly bytes: number
@@ -48,7 +54,7 @@ export interface CopyReport {
 export async function copyLake(
   from: CopiedParts,
   to: CopiedParts,
-  onProgress: (progress: CopyProgress) => void,
+  { onProgress = () => {}, alongside = async () => {} }: CopyOptions,
 ): Promise<CopyReport> {
   const manifests = [...(await from.segments.all()).values()].toSorted(
     (a, b) => a.partition - b.partition || a.start - b.start || a.end - b.end,
@@ -77,6 +83,7 @@ export async function copyLake(
       'file-damaged',
       `lake: ${problems.length} files of the copy are not as they should be: ${problems[0]}; remove them there, and copy again`,
     )
+  await alongside()
   if (current !== null) await to.generations.setCurrent(current.id)
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   return { files: files.length, bytes, kept, segments: manifests.length, generations: generations.length }

@@ -1,0 +1,36 @@
+/** Small texts that all processes of the platform share: beside the lake where it is in a bucket, otherwise in the data folder. */
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
+import type { NamedTexts } from '#storage/texts/named-texts.ts'
+import type { Configuration } from '../settings/settings.ts'
+import type { DataFolder } from './data-folder.ts'
+
+/** views: what people saved of the page; replays: which dead letters were replayed */
+export const TEXTS = ['views', 'replays'] as const
+export type TextsKind = (typeof TEXTS)[number]
+
+export interface OpenTextsOptions {
+  readonly dataset: string
+  readonly folder: DataFolder
+  readonly configuration: Pick<Configuration, 'lake' | 's3'>
+}
+
+export async function openTexts(
+  kind: TextsKind,
+  { dataset, folder, configuration }: OpenTextsOptions,
+): Promise<NamedTexts> {
+  const { lake, s3 } = configuration
+  if (lake === undefined) return localTexts(kind, folder, dataset)
+  const [{ S3Texts }, { S3Store }, { s3Place }] = await Promise.all([
+    import('#storage/texts/s3/s3-texts.ts'),
+    import('#storage/lake/s3/s3-store.ts'),
+    import('#storage/lake/s3/s3-place.ts'),
+  ])
+  const { region, endpoint } = s3
+  const pathStyle = s3.pathStyle ?? endpoint !== undefined
+  return new S3Texts(new S3Store({ ...s3Place(lake), region, endpoint, pathStyle }), `${dataset}/${kind}`)
+}
+
+/** Those in the data folder. */
+export function localTexts(kind: TextsKind, folder: DataFolder, dataset: string): NamedTexts {
+  return new FolderTexts(kind === 'views' ? folder.savedViewsFolder(dataset) : folder.replaysFolder(dataset))
+}
