@@ -4,8 +4,8 @@ import type { NamedTexts } from '#storage/texts/named-texts.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
 
-/** views: what people saved of the page; replays: which dead letters were replayed */
-export const TEXTS = ['views', 'replays'] as const
+/** views: what people saved of the page; replays: which dead letters were replayed; jobs: what waits, runs and has ended */
+export const TEXTS = ['views', 'replays', 'jobs'] as const
 export type TextsKind = (typeof TEXTS)[number]
 
 export interface OpenTextsOptions {
@@ -32,5 +32,10 @@ export async function openTexts(
 
 /** Those in the data folder. */
 export function localTexts(kind: TextsKind, folder: DataFolder, dataset: string): NamedTexts {
-  return new FolderTexts(kind === 'views' ? folder.savedViewsFolder(dataset) : folder.replaysFolder(dataset))
+  const folders = {
+    views: folder.savedViewsFolder(dataset),
+    replays: folder.replaysFolder(dataset),
+    jobs: folder.jobsFolder(dataset),
+  }
+  return new FolderTexts(folders[kind])
 }

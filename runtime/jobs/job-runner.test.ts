@@ -1,11 +1,12 @@
 /** Jobs of a real ledger: who runs them, what is listed, and what cancelling and dying leaves. */
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { JOBS_KEPT_MAX, JOBS_WAITING_MAX, JobLedger } from '#storage/jobs/job-ledger.ts'
 import type { JobRecord } from '#storage/jobs/job-record.ts'
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import { until } from '#tests/until.ts'
 import { JobCancelledError, JobRunner, type JobWork } from './job-runner.ts'
 
@@ -18,7 +19,7 @@ let ledger: JobLedger
 const runners: JobRunner[] = []
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'watershed-jobs-'))
-  ledger = new JobLedger('shop', folder)
+  ledger = new JobLedger('shop', new FolderTexts(folder))
 })
 afterEach(async () => {
   await Promise.all(runners.splice(0).map((runner) => runner.stop()))
@@ -100,14 +101,16 @@ test('a waiting job is cancelled at once, a running one by its signal, an ended 
 test('a job that waited for long is running when it runs, and has failed if its process dies then', async () => {
   const { id } = await ledger.ask(VERIFY)
   const path = join(folder, 'waiting', `${id}.json`)
-  await writeFile(path, (await readFile(path, 'utf8')).replace(/("(?:requested|updated)AtMs"):\d+/g, '$1:1'))
-  // As it is found between its rename and its first note.
-  await rename(path, join(folder, `${id}.json`))
-  expect(await ledger.job(id)).toMatchObject({ state: 'waiting', fault: null })
-  await rename(join(folder, `${id}.json`), path)
+  const waiting = (await readFile(path, 'utf8')).replace(/("(?:requested|updated)AtMs"):\d+/g, '$1:1')
+  await writeFile(path, waiting)
   const claimed = await ledger.claim()
   expect(claimed).toMatchObject({ id, state: 'running', finishedAtMs: null, fault: null })
   expect(await ledger.job(id)).toEqual(claimed)
+  // As a process leaves it that dies between its claim and the next step.
+  await writeFile(path, waiting)
+  expect(await ledger.list()).toEqual([claimed])
+  expect(await ledger.claim()).toBeNull()
+  expect(await readdir(join(folder, 'waiting'))).toEqual([])
   await ledger.put({ ...claimed!, updatedAtMs: 1 })
   expect(await ledger.job(id)).toMatchObject({ state: 'failed', fault: expect.stringContaining('start it again') })
 })

@@ -2,9 +2,6 @@
 import type { JobLedger } from '#storage/jobs/job-ledger.ts'
 import type { JobProgress, JobRecord } from '#storage/jobs/job-record.ts'
 
-/** how often waiting jobs are looked for, and what a running one does is noted */
-const LOOK_EVERY_MS = 1_000
-
 /** Ends the job as cancelled. */
 export class JobCancelledError extends Error {
   constructor() {
@@ -24,6 +21,7 @@ export interface JobRunnerParts {
   readonly ledger: JobLedger
   /** the work of a job that was asked for */
   readonly work: (job: JobRecord) => JobWork
+  /** how often waiting jobs are looked for, and what a running one does is noted; default: as the ledger says */
   readonly lookEveryMs?: number
 }
 
@@ -61,11 +59,15 @@ export class JobRunner {
     if (ended.thrown !== null) throw ended.thrown
   }
 
+  get #lookEveryMs(): number {
+    return this.#parts.lookEveryMs ?? this.#parts.ledger.lookEveryMs
+  }
+
   #look(): void {
     this.#running = this.#runWaiting().catch(() => {})
     void this.#running.then(() => {
       if (this.#stopping.signal.aborted) return
-      this.#timer = setTimeout(() => this.#look(), this.#parts.lookEveryMs ?? LOOK_EVERY_MS)
+      this.#timer = setTimeout(() => this.#look(), this.#lookEveryMs)
     })
   }
 
@@ -82,7 +84,7 @@ export class JobRunner {
   }
 
   async #run(job: JobRecord, outer: AbortSignal, work: JobWork): Promise<{ readonly thrown: unknown }> {
-    const { ledger, lookEveryMs = LOOK_EVERY_MS } = this.#parts
+    const { ledger } = this.#parts
     const cancelled = new AbortController()
     let progress: JobProgress | null = null
     const note = async (): Promise<void> => {
@@ -93,7 +95,7 @@ export class JobRunner {
     let noting = Promise.resolve()
     const timer = setInterval(() => {
       noting = noting.then(note).catch(() => {})
-    }, lookEveryMs)
+    }, this.#lookEveryMs)
     let thrown: unknown = null
     let outcome: string | null = null
     try {

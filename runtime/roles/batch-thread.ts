@@ -25,6 +25,7 @@ import { openDictionary } from '../drivers/open-dictionary.ts'
 import { openEngine } from '../drivers/open-engine.ts'
 import { type OpenRecount, openRecount } from '../drivers/open-recount.ts'
 import { openSchedule } from '../drivers/open-schedule.ts'
+import { openTexts } from '../drivers/open-texts.ts'
 import { withNextSlice } from '../health/prove-slice.ts'
 import { verifyAndTell } from '../health/verify-and-tell.ts'
 import { FULL_RUN_OTHERS_MS, unprovedSlice, unverifiedFull, VerifyTurns } from '../health/verify-turns.ts'
@@ -264,7 +265,7 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
   const roles: BatchOfDataset[] = []
   for (const dataset of (await loadDatasets(configuration.datasets, engine)).values()) {
     const open = await openDataset({ dataset, folder, configuration, engine, emit, step })
-    const jobs = new JobLedger(dataset.name, folder.jobsFolder(dataset.name))
+    const jobs = new JobLedger(dataset.name, await openTexts('jobs', { dataset: dataset.name, folder, configuration }))
     roles.push(new BatchOfDataset({ open, dictionary, fetchers, configuration, jobs, scratchFolder, step, emit }))
   }
   await shelf.first

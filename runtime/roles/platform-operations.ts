@@ -26,16 +26,16 @@ export interface PlatformOperationsParts {
 export async function platformOperations(parts: PlatformOperationsParts): Promise<OperationsPort> {
   const { datasets, folder, configuration, sourcesOf, secrets, keyKeptMs, emit } = parts
   const opened = new Map(datasets.map((open) => [open.dataset.name, open]))
-  const jobs = [...opened.keys()].map((name): [string, JobLedger] => [
-    name,
-    new JobLedger(name, folder.jobsFolder(name)),
-  ])
+  const jobs = [...opened.keys()].map(
+    async (dataset) =>
+      [dataset, new JobLedger(dataset, await openTexts('jobs', { dataset, folder, configuration }))] as const,
+  )
   const replays = [...opened.keys()].map(
     async (dataset) =>
       [dataset, new ReplayLedger(await openTexts('replays', { dataset, folder, configuration }))] as const,
   )
   return {
-    jobs: new Map(jobs),
+    jobs: new Map(await Promise.all(jobs)),
     replays: new Map(await Promise.all(replays)),
     keyKeptMs,
     rollBack: (dataset, id) => rollback({ lake: opened.get(dataset)!.lake, id, emit }),

@@ -78,7 +78,7 @@ export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<S
     emit: (event) => events.push(event),
     limits: { requestBytesMax: 1_000, waitMsMax: 1, ...limits },
     operations: {
-      jobs: new Map([['shop', new JobLedger('shop', join(folder, 'jobs'))]]),
+      jobs: new Map([['shop', new JobLedger('shop', new FolderTexts(join(folder, 'jobs')))]]),
       replays: new Map([['shop', new ReplayLedger(new FolderTexts(join(folder, 'replays')))]]),
       keyKeptMs: 3_600_000,
       rollBack: (_dataset, id) => lake.setCurrent(id).then(() => lake.current()),

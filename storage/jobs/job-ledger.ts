@@ -1,22 +1,28 @@
 /**
- * The jobs of a dataset, in the data folder: `waiting/<id>.json` until a batch role claims it by a rename, which only one of them can do,
- * then `<id>.json`, which its runner replaces while it works. Every process of the platform can ask for jobs, whichever schedule drives
- * the batch role. Losing these files loses no data: what a job has made is in the lake.
+ * The jobs of a dataset: `waiting/<id>` until a batch role claims it by creating `<id>`, which only one of them can do, and which it replaces
+ * while it works. Every process of the platform can ask for jobs, whichever schedule drives the batch role. Losing these texts loses no data:
+ * what a job has made is in the lake.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type JobRecord, readJob } from './job-record.ts'
+import pLimit from 'p-limit'
+import { z } from 'zod'
+import type { NamedTexts } from '../texts/named-texts.ts'
+import { type JobRecord, parsedJson, readJob } from './job-record.ts'
 
 /** finished jobs that are kept */
 export const JOBS_KEPT_MAX = 100
 /** jobs that may wait at the same time */
 export const JOBS_WAITING_MAX = 16
-/** a runner that said nothing for so long has ended */
-export const RUNNER_SILENT_MS_MAX = 15_000
+/** a runner that said nothing for so long has ended, or for so many looks */
+const RUNNER_SILENT_MS_MAX = 15_000
+const RUNNER_SILENT_LOOKS_MAX = 6
+/** each may be a request to an object store */
+const READ_AT_ONCE = 16
 
 const ID = /^\d{8}T\d{9}-[0-9a-f]{6}$/
-const RUNNER = 'runner'
+const RUNNER = 'runner.json'
+const WAITING = 'waiting/'
+const CANCEL = 'cancel/'
 
 /** JOBS_WAITING_MAX jobs of the dataset wait. */
 export class TooManyJobsError extends Error {
@@ -28,28 +34,36 @@ export class TooManyJobsError extends Error {
 
 export class JobLedger {
   readonly dataset: string
-  readonly #folder: string
-  readonly #waiting: string
+  readonly #texts: NamedTexts
+  /** by id: an ended job does not change */
+  readonly #ended = new Map<string, JobRecord>()
+  /** when this process last said that it looks for jobs, monotonic ms */
+  #toldAtMs = Number.NEGATIVE_INFINITY
 
-  /** @param folder of one dataset; it is made if it is missing */
-  constructor(dataset: string, folder: string) {
+  /** @param texts of one dataset */
+  constructor(dataset: string, texts: NamedTexts) {
     this.dataset = dataset
-    this.#folder = folder
-    this.#waiting = join(folder, 'waiting')
+    this.#texts = texts
+  }
+
+  /** how often to look for waiting jobs, ms */
+  get lookEveryMs(): number {
+    return this.#texts.lookEveryMs
   }
 
   /** All jobs, the newest first. */
   async list(): Promise<readonly JobRecord[]> {
-    const [waiting, others] = await Promise.all([namesIn(this.#waiting), namesIn(this.#folder)])
-    const ids = [...new Set([...waiting, ...others])].sort().reverse()
-    const jobs = await Promise.all(ids.map((id) => this.job(id)))
+    const names = await this.#texts.names()
+    const ids = [...new Set([...idsIn(names, ''), ...idsIn(names, WAITING)])].sort().reverse()
+    const atOnce = pLimit(READ_AT_ONCE)
+    const jobs = await Promise.all(ids.map((id) => atOnce(() => this.job(id))))
     return jobs.filter((job) => job !== null)
   }
 
   /** null: there is no such job. A job that is being claimed is found in one of its places. */
   async job(id: string): Promise<JobRecord | null> {
     if (!ID.test(id)) return null
-    return (await this.#read(this.#folder, id)) ?? (await this.#read(this.#waiting, id)) ?? this.#read(this.#folder, id)
+    return (await this.#claimed(id)) ?? (await this.#waiting(id)) ?? this.#claimed(id)
   }
 
   /** Adds a job that waits; one that waits already and wants the same is returned in its place. @throws TooManyJobsError */
@@ -59,7 +73,7 @@ export class JobLedger {
     if (same !== undefined) return same
     if (waiting.length >= JOBS_WAITING_MAX) throw new TooManyJobsError(this.dataset)
     const job = newJob(this.dataset, wanted, 'request')
-    await this.#write(this.#waiting, job)
+    await this.#texts.replace(nameOf(job.id, WAITING), textOf(job))
     return job
   }
 
@@ -72,63 +86,57 @@ export class JobLedger {
 
   /** The oldest waiting job, which is this process's from now on; null: there is none. */
   async claim(): Promise<JobRecord | null> {
-    for (const id of (await namesIn(this.#waiting)).sort()) {
-      try {
-        await rename(this.#path(this.#waiting, id), this.#path(this.#folder, id))
-      } catch {
-        continue
-      }
-      const text = await this.#text(this.#folder, id)
-      const job = text === null ? null : readJob(text, null)
+    for (const id of idsIn(await this.#texts.names(), WAITING).sort()) {
+      const job = await this.#waiting(id)
       if (job === null) continue
       const claimed = started(job)
-      await this.put(claimed)
-      return claimed
+      const isOurs = await this.#texts.create(nameOf(id), textOf(claimed))
+      // What another process claimed, and died before it removed it, waits no more either.
+      await this.#texts.remove(nameOf(id, WAITING))
+      if (isOurs) return claimed
     }
     return null
   }
 
   /** Replaces what is known of a job that was claimed. */
   put(job: JobRecord): Promise<void> {
-    return this.#write(this.#folder, job)
+    return this.#texts.replace(nameOf(job.id), textOf(job))
   }
 
   async remove(id: string): Promise<void> {
-    await rm(this.#path(this.#folder, id), { force: true })
-    await rm(this.#cancelPath(id), { force: true })
+    for (const folder of [WAITING, CANCEL, '']) await this.#texts.remove(nameOf(id, folder))
+    this.#ended.delete(id)
   }
 
   /** A waiting job is cancelled at once; a running one as soon as its runner sees it. False: it has ended already, or there is none. */
   async cancel(id: string): Promise<boolean> {
     const job = await this.job(id)
     if (job === null || (job.state !== 'waiting' && job.state !== 'running')) return false
-    await writeFile(this.#cancelPath(id), '')
-    const isOurs = await rename(this.#path(this.#waiting, id), this.#path(this.#folder, id)).then(
-      () => true,
-      () => false,
-    )
-    if (isOurs) await this.put({ ...job, state: 'cancelled', updatedAtMs: Date.now(), finishedAtMs: Date.now() })
+    await this.#texts.replace(nameOf(id, CANCEL), '{}\n')
+    if (job.state === 'running') return true
+    const nowMs = Date.now()
+    const cancelled = { ...job, state: 'cancelled', updatedAtMs: nowMs, finishedAtMs: nowMs } as const
+    if (await this.#texts.create(nameOf(id), textOf(cancelled))) await this.#texts.remove(nameOf(id, WAITING))
     return true
   }
 
-  isCancelAsked(id: string): Promise<boolean> {
-    return exists(this.#cancelPath(id))
+  async isCancelAsked(id: string): Promise<boolean> {
+    return (await this.#texts.read(nameOf(id, CANCEL))) !== null
   }
 
-  /** Says that a process looks for waiting jobs. */
+  /** Says that a process looks for waiting jobs, if it has not just said so. */
   async runnerLooked(): Promise<void> {
-    const path = join(this.#folder, RUNNER)
-    const now = new Date()
-    await utimes(path, now, now).catch(async () => {
-      await mkdir(this.#folder, { recursive: true })
-      await writeFile(path, '')
-    })
+    const nowMs = performance.now()
+    if (nowMs - this.#toldAtMs < this.#silentMsMax / 3) return
+    await this.#texts.replace(RUNNER, `${JSON.stringify({ atMs: Date.now() })}\n`)
+    this.#toldAtMs = nowMs
   }
 
   /** Whether a process looks for waiting jobs. */
   async hasRunner(nowMs = Date.now()): Promise<boolean> {
-    const looked = await stat(join(this.#folder, RUNNER)).catch(() => null)
-    return looked !== null && Math.abs(nowMs - looked.mtimeMs) <= RUNNER_SILENT_MS_MAX
+    const text = await this.#texts.read(RUNNER)
+    const looked = text === null ? null : LOOKED.safeParse(parsedJson(text))
+    return looked?.success === true && Math.abs(nowMs - looked.data.atMs) <= this.#silentMsMax
   }
 
   /** Removes the oldest finished jobs beyond JOBS_KEPT_MAX. */
@@ -137,34 +145,47 @@ export class JobLedger {
     for (const { id } of ended.slice(JOBS_KEPT_MAX)) await this.remove(id)
   }
 
-  async #read(folder: string, id: string): Promise<JobRecord | null> {
-    const text = await this.#text(folder, id)
-    if (text === null) return null
-    if (folder === this.#waiting) return readJob(text, null)
-    const nowMs = Date.now()
-    const moved = await stat(this.#path(folder, id)).catch(() => null)
-    return readJob(text, { silentBeforeMs: nowMs - RUNNER_SILENT_MS_MAX, movedAtMs: moved?.ctimeMs ?? nowMs })
+  get #silentMsMax(): number {
+    return Math.max(RUNNER_SILENT_MS_MAX, RUNNER_SILENT_LOOKS_MAX * this.lookEveryMs)
   }
 
-  #text(folder: string, id: string): Promise<string | null> {
-    return readFile(this.#path(folder, id), 'utf8').catch(() => null)
+  async #waiting(id: string): Promise<JobRecord | null> {
+    const text = await this.#texts.read(nameOf(id, WAITING))
+    return text === null ? null : readJob(text, null)
   }
 
-  async #write(folder: string, job: JobRecord): Promise<void> {
-    await mkdir(folder, { recursive: true })
-    const path = this.#path(folder, job.id)
-    const written = `${path}.${process.pid}-${randomBytes(3).toString('hex')}.inprogress`
-    await writeFile(written, `${JSON.stringify(job)}\n`)
-    await rename(written, path)
+  async #claimed(id: string): Promise<JobRecord | null> {
+    const ended = this.#ended.get(id)
+    if (ended !== undefined) return ended
+    const text = await this.#texts.read(nameOf(id))
+    const job = text === null ? null : readJob(text, Date.now() - this.#silentMsMax)
+    // One that only seems to have ended may say more.
+    if (job !== null && job.finishedAtMs !== null && text === textOf(job)) this.#remember(job)
+    return job
   }
 
-  #path(folder: string, id: string): string {
-    return join(folder, `${id}.json`)
+  #remember(job: JobRecord): void {
+    if (this.#ended.size >= 2 * JOBS_KEPT_MAX) this.#ended.clear()
+    this.#ended.set(job.id, job)
   }
+}
 
-  #cancelPath(id: string): string {
-    return join(this.#folder, `${id}.cancel`)
-  }
+const LOOKED = z.strictObject({ atMs: z.int() })
+
+/** @param folder '': of claimed jobs */
+function nameOf(id: string, folder = ''): string {
+  return `${folder}${id}.json`
+}
+
+function idsIn(names: readonly string[], folder: string): string[] {
+  return names.flatMap((name) => {
+    const id = name.slice(folder.length, -'.json'.length)
+    return name.startsWith(folder) && ID.test(id) ? [id] : []
+  })
+}
+
+function textOf(job: JobRecord): string {
+  return `${JSON.stringify(job)}\n`
 }
 
 function newJob(dataset: string, { kind, mode }: Pick<JobRecord, 'kind' | 'mode'>, by: JobRecord['by']): JobRecord {
@@ -176,16 +197,4 @@ function newJob(dataset: string, { kind, mode }: Pick<JobRecord, 'kind' | 'mode'
 
 function started(job: JobRecord): JobRecord {
   return { ...job, state: 'running', startedAtMs: Date.now(), updatedAtMs: Date.now() }
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => [])
-  return names.flatMap((name) => (name.endsWith('.json') && ID.test(name.slice(0, -5)) ? [name.slice(0, -5)] : []))
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

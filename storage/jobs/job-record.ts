@@ -53,25 +53,15 @@ const record: z.ZodType<JobRecord> = z.strictObject({
   fault: z.string().nullable(),
 })
 
-/** A job that a process has claimed. */
-export interface Claimed {
-  /** epoch ms: one whose process has said nothing since then is of a process that ended */
-  readonly silentBeforeMs: number
-  /** when it was claimed, epoch ms: its process says nothing of it before it has written it */
-  readonly movedAtMs: number
-}
-
 /**
  * null: not a record of this version; nothing depends on it.
- * @param claimed null: it waits
+ * @param silentBeforeMs epoch ms: a claimed job whose process has said nothing since then is of a process that ended; null: it waits
  */
-export function readJob(text: string, claimed: Claimed | null): JobRecord | null {
+export function readJob(text: string, silentBeforeMs: number | null): JobRecord | null {
   const parsed = record.safeParse(parsedJson(text))
   if (!parsed.success) return null
   const job = parsed.data
-  if (claimed === null || job.finishedAtMs !== null) return job
-  const heardAtMs = job.state === 'waiting' ? claimed.movedAtMs : job.updatedAtMs
-  if (heardAtMs >= claimed.silentBeforeMs) return job
+  if (silentBeforeMs === null || job.finishedAtMs !== null || job.updatedAtMs >= silentBeforeMs) return job
   return {
     ...job,
     state: 'failed',
@@ -80,7 +70,8 @@ export function readJob(text: string, claimed: Claimed | null): JobRecord | null
   }
 }
 
-function parsedJson(text: string): unknown {
+/** null: it is no JSON */
+export function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -3,6 +3,8 @@
  * Drivers: local/folder-texts (a folder), s3/s3-texts (a bucket).
  */
 export interface NamedTexts {
+  /** how often it is worth to look for something new, ms: a look at a bucket is a request */
+  readonly lookEveryMs: number
   /** of all texts, in no order; one that was just written may be missing where listings are late */
   names(): Promise<readonly string[]>
   /** null: there is none */

@@ -17,6 +17,11 @@ const CREDENTIALS = {
   AWS_SECRET_ACCESS_KEY: S3_CREDENTIALS.secretAccessKey,
 }
 
+interface Job {
+  readonly id: string
+  readonly state: string
+}
+
 describe.skipIf(whyNoS3() !== null)('a platform with its lake in a bucket', () => {
   let server: S3Server
   let folder: string
@@ -85,14 +90,22 @@ describe.skipIf(whyNoS3() !== null)('a platform with its lake in a bucket', () =
     const other = await started(RunningPlatform.serve(elsewhere, words, {}))
     expect((await counted(other, 800)).data).toEqual(byTopic(notes(0, 800)))
     const views = `/v1/datasets/${DATASET}/saved-views`
-    const saved = await last.get(views, {
+    const asked = (body: object): RequestInit => ({
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'Tea', parameters: 'f.topic=tea' }),
+      body: JSON.stringify(body),
     })
+    const saved = await last.get(views, asked({ name: 'Tea', parameters: 'f.topic=tea' }))
     expect(saved.status, saved.body).toBe(201)
     const { savedViews } = JSON.parse((await other.get(views)).body) as { savedViews: object[] }
     expect(savedViews).toEqual([JSON.parse(saved.body)])
+    // Asked for here, run where there is a batch role.
+    const job = JSON.parse((await other.get(`/v1/datasets/${DATASET}/jobs`, asked({ kind: 'verify' }))).body) as Job
+    const isOver = async (): Promise<Job | false> => {
+      const now = JSON.parse((await other.get(`/v1/datasets/${DATASET}/jobs/${job.id}`)).body) as Job
+      return now.state !== 'waiting' && now.state !== 'running' && now
+    }
+    expect(await until('the job is over', isOver, { withinMs: 60_000 })).toMatchObject({ state: 'done' })
     expect(await readdir(join(elsewhere, 'lake'))).toEqual([])
     expect(await readdir(join(data, 'lake'))).toEqual([])
     expect(await other.stop()).toBe(0)

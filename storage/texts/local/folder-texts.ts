@@ -8,6 +8,7 @@ import { checkedName, type NamedTexts } from '../named-texts.ts'
 const NOTHING = { before: () => {}, after: () => {} }
 
 export class FolderTexts implements NamedTexts {
+  readonly lookEveryMs = 1_000
   readonly #folder: string
 
   /** @param folder it is made with the first text */

@@ -3,6 +3,7 @@ import type { S3Store } from '#storage/lake/s3/s3-store.ts'
 import { checkedName, type NamedTexts } from '../named-texts.ts'
 
 export class S3Texts implements NamedTexts {
+  readonly lookEveryMs = 5_000
   readonly #store: S3Store
   readonly #folder: string
 
