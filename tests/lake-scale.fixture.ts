@@ -1,8 +1,10 @@
 /** Opens a lake and counts the calls of the file system that each step takes. Prints them as JSON. */
 import { promises as fs } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
+import type { TablesOptions } from '#batch-layer/tables-options.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
 import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
+import type { PlatformEvent } from '#telemetry/emit.ts'
 import { until } from './until.ts'
 
 const [folder = '', partitions = ''] = process.argv.slice(2)
@@ -25,7 +27,10 @@ for (const name of ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'ren
 }
 syncBuiltinESMExports()
 
+const { known } = await import('#serving/health/health-facts.ts')
 const { DatasetHealth } = await import('#serving/health/dataset-health.ts')
+const { followWithTables } = await import('#batch-layer/open-tables.ts')
+const { DuckDbEngine } = await import('#storage/engine/duckdb-engine.ts')
 const { MemorySpeedStore } = await import('#storage/speed-store/memory/memory-speed-store.ts')
 const { LocalLake } = await import('#storage/lake/local/local-lake.ts')
 const steps: Record<string, typeof counts> = {}
@@ -73,4 +78,21 @@ const served = {
 const { chains, generation, snapshot, reasons } = await step('health', () => new DatasetHealth(served).facts([]))
 for (const fact of [chains, generation, snapshot, reasons]) if ('fault' in fact) throw new Error(fact.fault)
 await step('everything', () => writer.chains(Number(partitions)))
+const engine = await DuckDbEngine.open({ folders: [folder] })
+const connection = await engine.connect()
+const following = {
+  dataset: { name: 'rsvps', tables: 'delta', timeColumn: 'at', rowColumns: [], views: new Map() },
+  connection,
+  generation: known(generation),
+  plan: null,
+  emit: ({ message }: PlatformEvent) => {
+    throw new Error(message)
+  },
+  clock: Date.now,
+} as unknown as TablesOptions
+await followWithTables({ ...following, lake: writer })
+const follower = await LocalLake.open({ folder, dataset: 'rsvps' })
+await step('tables', () => followWithTables({ ...following, lake: follower }))
+connection.close()
+engine.close()
 process.stdout.write(JSON.stringify(steps))

@@ -68,7 +68,7 @@ async function countedOn(segments: number): Promise<Record<string, Counted>> {
   return JSON.parse(stdout) as Record<string, Counted>
 }
 
-test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page and the clean-up after a run open and list what a tenth of it takes', async () => {
+test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page, the table of events and the clean-up after a run open and list what a tenth of it takes', async () => {
   const [tenth, whole] = [await countedOn(100), await countedOn(1_000)]
   for (const { start, look, commit, after, clean } of [tenth, whole]) {
     // A process opens a checkpoint for each partition, and the manifests behind it.
@@ -89,9 +89,10 @@ test('a lake of 100,000 segments: a start, a commit, a look, an answer, the heal
     expect(clean!.listings).toBeLessThanOrEqual(1 + PARTITIONS * 4 + 10)
   }
   expect(whole.clean!.others).toBeLessThan(1.2 * tenth.clean!.others)
-  expect([whole.health!.reads, whole.health!.listings]).toEqual([tenth.health!.reads, tenth.health!.listings])
+  for (const step of ['health', 'tables'])
+    expect([whole[step]!.reads, whole[step]!.listings]).toEqual([tenth[step]!.reads, tenth[step]!.listings])
   // Nor is more read: only who asks for all segments opens the files that have them.
-  for (const step of ['start', 'after', 'clean', 'health'])
+  for (const step of ['start', 'after', 'clean', 'health', 'tables'])
     expect(whole[step]!.bytes).toBeLessThan(1.05 * tenth[step]!.bytes)
   expect(whole.everything!.bytes).toBeGreaterThan(9 * tenth.everything!.bytes)
 }, 300_000)
