@@ -9,6 +9,7 @@ import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { FollowedLetterFiles } from './followed-letter-files.ts'
+import { withLetterFiles } from './letter-files.ts'
 
 let folder: string
 let lake: LocalLake
@@ -19,6 +20,7 @@ beforeEach(async () => {
   lake = await LocalLake.open({ folder, dataset: DATASET })
   asked = []
   followed = new FollowedLetterFiles({
+    current: () => lake.current(),
     chains: (partitions, options = {}) => {
       asked.push(options)
       return lake.chains(partitions, options)
@@ -58,12 +60,24 @@ async function compact(segments: readonly SegmentManifest[]): Promise<SegmentMan
 const pathsOf = (segments: readonly SegmentManifest[]): string[] =>
   segments.flatMap(({ deadLetterFile }) => deadLetterFile?.path ?? [])
 const listed = async (generation = emptyGeneration('g000001', [0]), letters = 1): Promise<string[]> =>
-  (await followed.list(generation, 1, letters)).map(({ path }) => path)
+  (await followed.list(generation, 1, letters)).map(({ file }) => file.path)
 
 test('where there are no letters, nothing is listed', async () => {
   await land(0, 10, 0)
   expect(await listed(undefined, 0)).toEqual([])
   expect(asked).toEqual([])
+})
+
+test('all files are those of the segments, by the generation and what closed after it', async () => {
+  const landed = [await land(0, 10, 1), await land(10, 20, 0)]
+  const staged = await lake.beginGeneration()
+  await staged.commit({ ...emptyGeneration(staged.id, [20]), deadLetters: 1 })
+  await lake.setCurrent(staged.id)
+  const all = async (): Promise<string[]> => (await followed.all(1)).map(({ file }) => file.path)
+  expect(await all()).toEqual(pathsOf(landed))
+  landed.push(await land(20, 30, 2))
+  expect(await all()).toEqual(pathsOf(landed))
+  expect(asked.map(({ after }) => after)).toEqual([[20], undefined, [20], [20]])
 })
 
 test('history is listed once; after that, what closed since', async () => {
@@ -87,4 +101,16 @@ test('history is listed again where compaction merged and removed more than was 
   asked = []
   expect(await listed({ ...emptyGeneration('g000002', [30]), floor: [10] })).toEqual(pathsOf([large]))
   expect(asked.map(({ after }) => after)).toEqual([undefined])
+})
+
+test('what reads files that compaction has removed meanwhile reads those that took their place', async () => {
+  const landed = [await land(0, 10, 1), await land(10, 20, 2)]
+  const read = (): Promise<string[]> =>
+    withLetterFiles({ lake, partitions: 1 }, async (files) => {
+      for (const { file } of files) lake.resolve(file)
+      return files.map(({ file }) => file.path)
+    })
+  expect((await read()).toSorted()).toEqual(pathsOf(landed))
+  const large = await compact(landed)
+  expect(await read()).toEqual(pathsOf([large]))
 })

@@ -7,24 +7,48 @@ import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, SegmentChain } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 
+export interface LetterFile {
+  readonly file: LakeFile
+  /** when its segment closed, epoch ms: its letters arrived before */
+  readonly createdAtMs: number
+}
+
 interface KnownFiles {
   /** by partition, up to where segments were looked at */
   readonly ends: readonly Offset[]
   /** by partition, up to where raw events, and dead letters with them, were removed */
   readonly floor: string
-  readonly files: readonly LakeFile[]
+  readonly files: readonly LetterFile[]
 }
 
+type FollowedLake = Pick<Lake, 'chains' | 'current'>
+
 export class FollowedLetterFiles {
-  readonly #lake: Pick<Lake, 'chains'>
+  readonly #lake: FollowedLake
   #known: KnownFiles | null = null
 
-  constructor(lake: Pick<Lake, 'chains'>) {
+  constructor(lake: FollowedLake) {
     this.#lake = lake
   }
 
+  /** Those of all closed segments. @throws LakeError */
+  async all(partitions: number): Promise<readonly LetterFile[]> {
+    const generation = await this.#lake.current().catch(() => null)
+    const { boundary, deadLetters } = generation ?? { boundary: [], deadLetters: 0 }
+    const chains = await this.#lake.chains(partitions, { counted: boundary, after: boundary })
+    const newer = chains.flatMap(({ partition, segments }) =>
+      segments.filter(({ start }) => start >= (boundary[partition] ?? 0)),
+    )
+    const letters = newer.reduce((sum, segment) => sum + segment.deadLetters, deadLetters)
+    return this.list(generation, partitions, letters)
+  }
+
   /** @param letters how many there are in closed segments @throws LakeError */
-  async list(generation: GenerationManifest | null, partitions: number, letters: number): Promise<readonly LakeFile[]> {
+  async list(
+    generation: GenerationManifest | null,
+    partitions: number,
+    letters: number,
+  ): Promise<readonly LetterFile[]> {
     if (letters === 0) return []
     const counted = generation?.boundary
     const floor = JSON.stringify(generation?.floor ?? [])
@@ -37,7 +61,7 @@ export class FollowedLetterFiles {
     const newer = chains.flatMap(({ partition, segments }) =>
       segments
         .filter(({ start }) => start >= (known?.ends[partition] ?? 0))
-        .flatMap(({ deadLetterFile }) => deadLetterFile ?? []),
+        .flatMap(({ deadLetterFile: file, createdAtMs }) => (file === null ? [] : [{ file, createdAtMs }])),
     )
     const files = newer.length === 0 ? (known?.files ?? []) : [...(known?.files ?? []), ...newer]
     this.#known = { ends: chains.map(({ end }) => end), floor, files }

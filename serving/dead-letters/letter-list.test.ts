@@ -36,8 +36,13 @@ beforeAll(async () => {
      TO ${quoteText(path)} (FORMAT parquet)`,
   )
   connection.close()
-  const segments = [{ deadLetterFile: { rows: 5 }, createdAtMs: 1 }]
-  const lake = { chains: async () => [{ segments }], check: () => sleep(checkMs), resolve: () => path }
+  const segments = [{ start: 0, end: 6, deadLetters: 5, deadLetterFile: { rows: 5 }, createdAtMs: 1 }]
+  const lake = {
+    current: async () => null,
+    chains: async () => [{ partition: 0, segments, end: 6 }],
+    check: () => sleep(checkMs),
+    resolve: () => path,
+  }
   served = { engine, lake, partitions: 1 } as unknown as ServedDataset
 })
 afterAll(() => {

@@ -5,7 +5,8 @@ import { ANSWER_BYTES_MAX, boundedRows } from '../answers/bounded-rows.ts'
 import type { AnswerOptions } from '../answers/merged-view.ts'
 import type { ServedDataset } from '../answers/snapshot.ts'
 import { limited, onConnection, QUERY_MS_MAX } from '../answers/time-limit.ts'
-import { letterFiles } from './letter-files.ts'
+import type { LetterFile } from './followed-letter-files.ts'
+import { withLetterFiles } from './letter-files.ts'
 import { reasonCondition } from './letter-reasons-sql.ts'
 
 export const DEAD_LETTERS_MAX = 1_000
@@ -66,17 +67,19 @@ export function lettersPage(
   query: LettersQuery,
   { queryMsMax = QUERY_MS_MAX, answerBytesMax = ANSWER_BYTES_MAX, signal }: AnswerOptions = {},
 ): Promise<LettersPage> {
-  return limited(queryMsMax, signal, (over) => readPage(served, query, answerBytesMax, over))
+  return limited(queryMsMax, signal, (over) =>
+    withLetterFiles(served, (files) => readPage(served, files, query, answerBytesMax, over)),
+  )
 }
 
 /** Reads the newest files only, as many as the page needs: an older file has no newer letter than the time when it was made. */
 async function readPage(
   served: ServedDataset,
+  files: readonly LetterFile[],
   query: LettersQuery,
   answerBytesMax: number,
   signal: AbortSignal,
 ): Promise<LettersPage> {
-  const files = await letterFiles(served)
   for (let count = Math.max(FILES_MIN, filesWith(files, query.limit)); ; count *= 2) {
     const page = await readFiles(
       served,

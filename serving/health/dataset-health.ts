@@ -4,7 +4,8 @@ import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { type Snapshot, takeSnapshot } from '../answers/snapshot.ts'
 import { limited } from '../answers/time-limit.ts'
 import { type CountedReason, DeadLetterReasons } from '../dead-letters/dead-letter-reasons.ts'
-import { FollowedLetterFiles } from '../dead-letters/followed-letter-files.ts'
+import type { FollowedLetterFiles } from '../dead-letters/followed-letter-files.ts'
+import { followedLetterFiles } from '../dead-letters/letter-files.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { closedTotals } from './closed-totals.ts'
 import { type EventRates, RateMeter } from './event-rates.ts'
@@ -24,7 +25,7 @@ export class DatasetHealth {
   constructor(served: AnsweredDataset) {
     this.#served = served
     this.#reasons = new DeadLetterReasons(served)
-    this.#letterFiles = new FollowedLetterFiles(served.lake)
+    this.#letterFiles = followedLetterFiles(served.lake)
   }
 
   /** Takes a sample for the rates; never throws. Only where states are resident: elsewhere a snapshot costs too much. */
@@ -74,7 +75,10 @@ export class DatasetHealth {
     const { deadLetters } = closedTotals(facts)
     try {
       const files = await this.#letterFiles.list(known(facts.generation), this.#served.partitions, deadLetters)
-      return await this.#reasons.count(files, signal)
+      return await this.#reasons.count(
+        files.map(({ file }) => file),
+        signal,
+      )
     } catch (error) {
       this.#letterFiles.forget()
       throw error

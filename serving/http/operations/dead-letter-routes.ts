@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { servedUnder } from '#serving/answers/unknown-name.ts'
 import { DeadLetterReasons } from '#serving/dead-letters/dead-letter-reasons.ts'
 import { letterLines } from '#serving/dead-letters/letter-download.ts'
-import { letterBytes, letterFiles } from '#serving/dead-letters/letter-files.ts'
+import { letterBytes, withLetterFiles } from '#serving/dead-letters/letter-files.ts'
 import { cursorText, lettersPage, parseCursor } from '#serving/dead-letters/letter-list.ts'
 import { placeText } from '#serving/dead-letters/replay-letter.ts'
 import { JSON_TYPE, responsesOf } from '#serving/http/contract/openapi.ts'
@@ -96,13 +96,15 @@ export function deadLetterRoutes(plain: FastifyInstance, parts: DeadLetterParts)
   })
   app.get('/v1/datasets/:dataset/dead-letters/reasons', { schema: COUNT }, async (request, reply) => {
     const served = servedUnder(datasets, request.params.dataset)
-    const reasons = await inTurn(parts, request, whenGone(reply), async (signal) => {
-      const files = await letterFiles(served)
-      return counts.get(request.params.dataset)!.count(
-        files.map(({ file }) => file),
-        signal,
-      )
-    })
+    const counted = counts.get(request.params.dataset)!
+    const reasons = await inTurn(parts, request, whenGone(reply), (signal) =>
+      withLetterFiles(served, (files) =>
+        counted.count(
+          files.map(({ file }) => file),
+          signal,
+        ),
+      ),
+    )
     return {
       total: reasons.reduce((sum, { count }) => sum + count, 0),
       reasons: reasons.map(({ reason, count, newestAtMs }) => {
