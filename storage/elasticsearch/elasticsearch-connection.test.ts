@@ -21,6 +21,7 @@ async function connect(
   answers: Readonly<Record<string, { readonly status: number; readonly body: object }>>,
   product = 'Elasticsearch',
   requestMsMax = 30_000,
+  onRetry?: (message: string) => void,
 ): Promise<ElasticsearchConnection> {
   server = createServer((request, response) => {
     const { status, body } = answers[request.url!.split('?')[0]!] ?? { status: 404, body: {} }
@@ -30,7 +31,7 @@ async function connect(
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const node = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  connection = new ElasticsearchConnection({ node, requestMsMax, retry: { retryMsMax: 200, waitMsFirst: 5 } })
+  connection = new ElasticsearchConnection({ node, requestMsMax, onRetry, retry: { retryMsMax: 200, waitMsFirst: 5 } })
   return connection
 }
 
@@ -127,4 +128,15 @@ test('the password of an address is in no message', async () => {
     await connection.close()
     await expect(connection.checkVersion()).rejects.toThrow(/^(?!.*hush).*the connection was closed/)
   }
+})
+
+test.each([
+  ['Search rejected due to missing shards [[clicks-p0][0]]', 0],
+  ['rejected execution of a task', 1],
+])('a retry is told, unless an index was just made: %s', async (reason, times) => {
+  const told: string[] = []
+  const busy = { status: 503, body: { error: { type: 'search_phase_execution_exception', reason } } }
+  const asking = (await connect({ '/': busy }, undefined, undefined, (text) => told.push(text))).checkVersion()
+  await expect(asking).rejects.toThrow(reason)
+  expect(told).toHaveLength(times)
 })

@@ -15,7 +15,10 @@ export interface ElasticsearchConnectionOptions {
   /** one attempt of one request */
   readonly requestMsMax?: number
   readonly retry?: Partial<RetryLimits>
-  /** called if a request is retried: at its first failure, and every `TELL_EVERY_MS` while it keeps failing */
+  /**
+   * called if a request is retried: at its first failure, and every `TELL_EVERY_MS` while it keeps failing. An index that was just made, and
+   * whose shards are not there for up to `SHARDS_MS`, is no failure
+   */
   readonly onRetry?: (message: string) => void
 }
 
@@ -48,6 +51,9 @@ export interface ElasticsearchAnswer<T> {
 export const ELASTICSEARCH_RETRY_LIMITS: RetryLimits = { retryMsMax: 60_000, waitMsFirst: 100, waitMsMax: 5_000 }
 const REQUEST_MS_MAX = 30_000
 const TELL_EVERY_MS = 10_000
+const SHARDS_MS = 2_000
+/** said of an index whose shards are not there, yet or any more */
+const NO_SHARDS = /missing shards|all shards failed/
 /** Other messages of the client's own timeouts: with our abort signal, and in the middle of a response. */
 const TOO_LATE = ['Request aborted', 'Headers Timeout Error', 'Body Timeout Error']
 export const CLIENT_MAJOR = Number(client.version.split('.')[0])
@@ -75,6 +81,7 @@ export class ElasticsearchConnection {
   /** @throws ElasticsearchError; 'unavailable' only after the deadline */
   async request<T>(request: ElasticsearchRequest): Promise<ElasticsearchAnswer<T>> {
     const tries = new Backoff({ ...this.#retry, retryMsMax: request.retryMsMax ?? this.#retry.retryMsMax })
+    const beganMs = performance.now()
     let toldMs = Number.NEGATIVE_INFINITY
     for (;;) {
       try {
@@ -84,8 +91,10 @@ export class ElasticsearchConnection {
         const { leftMs } = tries
         const waitMs = fault.reason === 'unavailable' ? tries.nextMs() : null
         if (waitMs === null) throw fault
-        if (performance.now() - toldMs >= TELL_EVERY_MS) {
-          toldMs = performance.now()
+        const nowMs = performance.now()
+        const mayBeNew = NO_SHARDS.test(fault.message) && nowMs - beganMs < SHARDS_MS
+        if (!mayBeNew && nowMs - toldMs >= TELL_EVERY_MS) {
+          toldMs = nowMs
           this.#onRetry(`${fault.message}; retrying for up to ${Math.ceil(leftMs / 1_000)} s, no data is lost`)
         }
         await this.pause(waitMs, request.doing)
