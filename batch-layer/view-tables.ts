@@ -19,7 +19,7 @@ import { deltaSchema, storableType } from '#storage/tables/delta-schema.ts'
 import { DuckDbCompute } from './batch-compute.ts'
 import { joinedRanges } from './pane-ranges.ts'
 import { ORPHAN_GRACE_MS } from './retention.ts'
-import { rowsInSql, statesWithin } from './states-sql.ts'
+import { mergeTouchedSql, rowsInSql, spreadWithinSql, statesWithin } from './states-sql.ts'
 import { graceBegan, graceOf, propertiesOf, type TablesOptions } from './tables-options.ts'
 import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
@@ -204,11 +204,19 @@ async function presentedPart(
   { files, range, horizon }: TablePart,
 ): Promise<Storable> {
   await lake.check(files)
+  const resolve = (file: StateFile): string => lake.resolve(file)
+  if (files.length === 1 && spread !== null) {
+    // A file has one state per key: of these only the ones are merged that runs have added to.
+    const states = mergeTouchedSql(
+      view,
+      statesWithin(view, files, range, resolve),
+      spreadWithinSql(spread.writePath, range),
+      horizon,
+    )
+    return storable(connection, view.presentSql(`(${states})`, keyNames(view)))
+  }
   const gathered = spread === null ? undefined : { path: spread.writePath }
-  const states = throughHorizonSql(
-    horizon,
-    statesWithin(view, files, range, (file) => lake.resolve(file), gathered),
-  )
+  const states = throughHorizonSql(horizon, statesWithin(view, files, range, resolve, gathered))
   return storable(connection, presentedSql(view, states))
 }
 
