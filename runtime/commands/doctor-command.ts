@@ -1,8 +1,8 @@
 /** watershed doctor: the state of each component, and what to do. */
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { SourceBoard } from '#storage/sources/source-board.ts'
 import { openScheduleLook } from '../drivers/open-schedule.ts'
+import { openBoard } from '../drivers/open-texts.ts'
 import { type DoctorReport, examine, repair } from '../health/doctor.ts'
 import type { SinkReport } from '../health/sink-reports.ts'
 import type { SourceReport } from '../health/source-reports.ts'
@@ -61,8 +61,10 @@ async function reportsOf(
       try {
         if (open instanceof Error) examined.push(unopened(name, open))
         else {
-          const sources = new SourceBoard<SourceReport>(workspace.folder.sourcesFolder(name))
-          const sinks = new SourceBoard<SinkReport>(workspace.folder.sinksFolder(name))
+          const { folder, configuration } = workspace
+          const place = { dataset: name, folder, configuration }
+          const sources = await openBoard<SourceReport>('sources', place)
+          const sinks = await openBoard<SinkReport>('sinks', place)
           const examination = { deep, dictionary, schedule, sources, sinks, acceptLogLoss, scratchFolder }
           examined.push(await (mend ? repair : examine)(open, examination))
         }

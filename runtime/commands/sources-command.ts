@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { nearest } from '#core/definition-error.ts'
 import type { SourceChange } from '#storage/log/source-ledger.ts'
-import { SourceBoard } from '#storage/sources/source-board.ts'
+import { openBoard } from '../drivers/open-texts.ts'
 import { type SourceReport, sourceReports } from '../health/source-reports.ts'
 import { commandWith, type SharedOptions, withWorkspace } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
@@ -49,7 +49,8 @@ async function changeOne(name: string, change: SourceChange, options: SharedOpti
 async function reportsOf(workspace: Workspace, dataset: string): Promise<SourceReport[]> {
   const { sources } = workspace.definition(dataset)
   if (sources.length === 0) return []
-  const board = new SourceBoard<SourceReport>(workspace.folder.sourcesFolder(dataset))
+  const { folder, configuration } = workspace
+  const board = await openBoard<SourceReport>('sources', { dataset, folder, configuration })
   const log = await workspace.log(dataset)
   return sourceReports({ dataset, sources, board }, await log.sources.list())
 }

@@ -1,11 +1,16 @@
 /** Small texts that all processes of the platform share: beside the lake where it is in a bucket, otherwise in the data folder. */
+import type { S3Store } from '#storage/lake/s3/s3-store.ts'
+import { SourceBoard, type SourceNote } from '#storage/sources/source-board.ts'
 import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import type { NamedTexts } from '#storage/texts/named-texts.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
 
-/** views: what people saved of the page; replays: which dead letters were replayed; jobs: what waits, runs and has ended */
-export const TEXTS = ['views', 'replays', 'jobs'] as const
+/**
+ * views: what people saved of the page; replays: which dead letters were replayed; jobs: what waits, runs and has ended; sources: how they are; sinks:
+ * the same, and what they have delivered
+ */
+export const TEXTS = ['views', 'replays', 'jobs', 'sources', 'sinks'] as const
 export type TextsKind = (typeof TEXTS)[number]
 
 export interface OpenTextsOptions {
@@ -27,7 +32,20 @@ export async function openTexts(
   ])
   const { region, endpoint } = s3
   const pathStyle = s3.pathStyle ?? endpoint !== undefined
-  return new S3Texts(new S3Store({ ...s3Place(lake), region, endpoint, pathStyle }), `${dataset}/${kind}`)
+  const store = stores.get(configuration) ?? new S3Store({ ...s3Place(lake), region, endpoint, pathStyle })
+  stores.set(configuration, store)
+  return new S3Texts(store, `${dataset}/${kind}`)
+}
+
+/** one for all texts of a process */
+const stores = new WeakMap<OpenTextsOptions['configuration'], S3Store>()
+
+/** Notes of the sources, or of the sinks, of a dataset. */
+export async function openBoard<Note extends SourceNote>(
+  kind: 'sources' | 'sinks',
+  options: OpenTextsOptions,
+): Promise<SourceBoard<Note>> {
+  return new SourceBoard<Note>(await openTexts(kind, options))
 }
 
 /** Those in the data folder. */
@@ -36,6 +54,8 @@ export function localTexts(kind: TextsKind, folder: DataFolder, dataset: string)
     views: folder.savedViewsFolder(dataset),
     replays: folder.replaysFolder(dataset),
     jobs: folder.jobsFolder(dataset),
+    sources: folder.sourcesFolder(dataset),
+    sinks: folder.sinksFolder(dataset),
   }
   return new FolderTexts(folders[kind])
 }

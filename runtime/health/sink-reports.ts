@@ -5,7 +5,7 @@ import type { ServedSink } from '#serving/http/operations/sink-routes.ts'
 import type { ServedPart } from '#serving/http/site/health-routes.ts'
 import { withoutPaths } from '#serving/http/without-paths.ts'
 import type { SinkStatus } from '#serving/sinks/sink-runner.ts'
-import { NOTE_FRESH_MS, type SourceBoard, type SourceNote } from '#storage/sources/source-board.ts'
+import type { SourceBoard, SourceNote } from '#storage/sources/source-board.ts'
 import type { StateReading } from '#telemetry/metrics.ts'
 import { masked } from '../settings/secrets.ts'
 import type { Finding } from './finding.ts'
@@ -27,7 +27,7 @@ export async function sinkReports(
   const notes = await board.notes()
   return sinks.map((definition) => {
     const note = notes.get(definition.name) ?? unknownSink(dataset, definition)
-    const isFresh = Math.abs(nowMs - note.atMs) <= NOTE_FRESH_MS
+    const isFresh = Math.abs(nowMs - note.atMs) <= board.freshMs
     return isFresh ? note : { ...note, state: 'stopped' as const, reason: null, waitingMs: null }
   })
 }

@@ -5,7 +5,7 @@ import { type SourceStatus, shownCursor } from '#ingest/sources/source-state.ts'
 import type { ServedSource } from '#serving/http/operations/source-routes.ts'
 import { withoutPaths } from '#serving/http/without-paths.ts'
 import type { SourcePosition } from '#storage/log/source-ledger.ts'
-import { NOTE_FRESH_MS, type SourceBoard } from '#storage/sources/source-board.ts'
+import type { SourceBoard } from '#storage/sources/source-board.ts'
 import type { StateReading } from '#telemetry/metrics.ts'
 import { masked } from '../settings/secrets.ts'
 
@@ -30,7 +30,7 @@ export async function sourceReports(
   const notes = await board.notes()
   return sources.map((definition) => {
     const note = notes.get(definition.name) ?? unknown(dataset, definition)
-    const isFresh = Math.abs(nowMs - note.atMs) <= NOTE_FRESH_MS
+    const isFresh = Math.abs(nowMs - note.atMs) <= board.freshMs
     const shown = isFresh ? note : { ...note, state: 'stopped' as const, reason: null, lagMs: null }
     const position = positions.find(({ source }) => source === definition.name)
     return position === undefined ? shown : withPosition(shown, position, definition)

@@ -4,11 +4,10 @@ import type { SourceDefinition } from '#core/source-definition.ts'
 import type { OperationsPort } from '#serving/http/operations/operations-port.ts'
 import { JobLedger } from '#storage/jobs/job-ledger.ts'
 import { ReplayLedger } from '#storage/replays/replay-ledger.ts'
-import { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { DataFolder } from '../drivers/data-folder.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
-import { type OpenTextsOptions, openTexts } from '../drivers/open-texts.ts'
+import { type OpenTextsOptions, openBoard, openTexts } from '../drivers/open-texts.ts'
 import { type SourceReport, servedSource, sourceReports } from '../health/source-reports.ts'
 
 export interface PlatformOperationsParts {
@@ -42,7 +41,7 @@ export async function platformOperations(parts: PlatformOperationsParts): Promis
     changeSource: async (dataset, source, change) => {
       const { log } = opened.get(dataset)!
       await log.sources.change(source, change)
-      const board = new SourceBoard<SourceReport>(folder.sourcesFolder(dataset))
+      const board = await openBoard<SourceReport>('sources', { dataset, folder, configuration })
       const reports = await sourceReports({ dataset, sources: sourcesOf(dataset), board }, await log.sources.list())
       return servedSource(reports.find((report) => report.source === source)!, secrets)
     },

@@ -22,7 +22,6 @@ import { LiveDataset } from '#serving/live/live-dataset.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { SavedViewLedger } from '#storage/saved-views/saved-view-ledger.ts'
 import { SessionLedger } from '#storage/sessions/session-ledger.ts'
-import { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { Metrics, type StateReading } from '#telemetry/metrics.ts'
 import { listenError } from '../commands/exit-codes.ts'
@@ -31,7 +30,7 @@ import { Workspace } from '../commands/workspace.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { openLake } from '../drivers/open-lake.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
-import { openTexts } from '../drivers/open-texts.ts'
+import { openBoard, openTexts } from '../drivers/open-texts.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
 import { type SinkReport, servedSink, sinkPart, sinkReadings, sinkReports } from '../health/sink-reports.ts'
@@ -165,10 +164,12 @@ export class Platform {
 
   /** Of all datasets, whichever process runs them. */
   async #sources(): Promise<readonly SourceReport[]> {
-    const { datasets, folder } = this.#workspace
-    const reports = [...datasets.values()].map(({ name: dataset, sources }) =>
-      sourceReports({ dataset, sources, board: new SourceBoard(folder.sourcesFolder(dataset)) }),
-    )
+    const { datasets, folder, configuration } = this.#workspace
+    const declared = [...datasets.values()].filter(({ sources }) => sources.length > 0)
+    const reports = declared.map(async ({ name: dataset, sources }) => {
+      const board = await openBoard<SourceReport>('sources', { dataset, folder, configuration })
+      return sourceReports({ dataset, sources, board })
+    })
     return (await Promise.all(reports)).flat()
   }
 
@@ -181,10 +182,12 @@ export class Platform {
 
   /** Of all datasets, whichever process delivers to them. */
   async #sinkReports(): Promise<readonly SinkReport[]> {
-    const { datasets, folder } = this.#workspace
-    const reports = [...datasets.values()].map(({ name: dataset, sinks }) =>
-      sinkReports({ dataset, sinks, board: new SourceBoard(folder.sinksFolder(dataset)) }),
-    )
+    const { datasets, folder, configuration } = this.#workspace
+    const declared = [...datasets.values()].filter(({ sinks }) => sinks.length > 0)
+    const reports = declared.map(async ({ name: dataset, sinks }) => {
+      const board = await openBoard<SinkReport>('sinks', { dataset, folder, configuration })
+      return sinkReports({ dataset, sinks, board })
+    })
     return (await Promise.all(reports)).flat()
   }
 

@@ -2,24 +2,23 @@
  * Runs the sinks of all datasets in a process that answers queries. Of several such processes one delivers; a sink that cannot be opened
  * is reported, and does not keep the others from running.
  */
-import { join } from 'node:path'
 import { durationMs } from '#core/grains.ts'
 import type { SinkDefinition } from '#core/sink-definition.ts'
 import { SINK_EVERY } from '#core/sink-shape.ts'
 import { parseQuery } from '#serving/http/queries/parse-query.ts'
 import type { AnsweredDataset } from '#serving/live/live-answers.ts'
 import { SinkRunner, type SinkStatus } from '#serving/sinks/sink-runner.ts'
-import { SinkStateFile } from '#serving/sinks/sink-state.ts'
+import { SinkStateText } from '#serving/sinks/sink-state.ts'
 import { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { DataFolder } from '../drivers/data-folder.ts'
 import { openSink } from '../drivers/open-sink.ts'
+import { openTexts } from '../drivers/open-texts.ts'
 import { type SinkReport, unknownSink } from '../health/sink-reports.ts'
 import { masked } from '../settings/secrets.ts'
 import type { Configuration } from '../settings/settings.ts'
 
 /** how often commands and other processes hear of a sink's state */
-const NOTE_EVERY_MS = 1_000
 
 export interface SinkSetParts {
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
@@ -48,7 +47,8 @@ export class SinkSet {
       for (const definition of target.dataset.sinks) this.#held.push(await this.#hold(target, definition))
     if (this.#held.length === 0) return
     await this.#note()
-    this.#noting = setInterval(() => void this.#note(), NOTE_EVERY_MS)
+    const everyMs = Math.max(...this.#held.map(({ board }) => board.noteEveryMs))
+    this.#noting = setInterval(() => void this.#note(), everyMs)
   }
 
   async stop(): Promise<void> {
@@ -71,13 +71,14 @@ export class SinkSet {
     const { folder, configuration, emit } = this.#parts
     const { name: dataset } = target.dataset
     const { name, view, query = {}, every = SINK_EVERY } = definition
-    const board = new SourceBoard<SinkReport>(folder.sinksFolder(dataset))
+    const texts = await openTexts('sinks', { dataset, folder, configuration })
+    const board = new SourceBoard<SinkReport>(texts)
     try {
       const asked = target.live!.asked(parseQuery(dataset, view, query))
       const opened = await this.#open(dataset, definition)
       const runner = new SinkRunner({
         ...{ dataset, definition, live: target.live!, asked, target: opened.target, emit },
-        file: new SinkStateFile(join(folder.sinksFolder(dataset), `${name}.state`)),
+        file: new SinkStateText(texts, name),
         everyMs: durationMs(every, 'every'),
         tryLock: () => target.lake.tryLock(`sink-${name}`),
         mask: (text) => masked(text, opened.secrets),

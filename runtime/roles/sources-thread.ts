@@ -9,7 +9,7 @@ import type { SourceStatus } from '#ingest/sources/source-state.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LogGuard } from '#storage/lake/log-guard.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import { SourceBoard } from '#storage/sources/source-board.ts'
+import type { SourceBoard } from '#storage/sources/source-board.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { crashStep } from '../crash-step.ts'
 import { DataFolder } from '../drivers/data-folder.ts'
@@ -18,6 +18,7 @@ import { DerivingEngine } from '../drivers/deriving-engine.ts'
 import { openLake } from '../drivers/open-lake.ts'
 import { openLog } from '../drivers/open-log.ts'
 import { openSource } from '../drivers/open-source.ts'
+import { openBoard } from '../drivers/open-texts.ts'
 import type { SourceReport } from '../health/source-reports.ts'
 import { masked } from '../settings/secrets.ts'
 import type { Configuration } from '../settings/settings.ts'
@@ -27,7 +28,6 @@ import { runRole } from './role-thread.ts'
 import { UnopenedSource } from './unopened-source.ts'
 
 /** how often commands and other processes hear of a source's state */
-const NOTE_EVERY_MS = 1_000
 
 interface SourceParts {
   readonly dataset: string
@@ -67,7 +67,7 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
     const deriver = await deriving.deriverOf(check)
     const limits = intakeLimits(configuration)
     const intake = new Intake({ dataset: check, deriver, log, guard, limits, emit })
-    const board = new SourceBoard<SourceReport>(folder.sourcesFolder(dataset))
+    const board = await openBoard<SourceReport>('sources', { dataset, folder, configuration })
     for (const each of sources) {
       const source = await hold({ dataset, definition: each, configuration, intake, log, lake, emit })
       held.push({ board, source })
@@ -82,7 +82,7 @@ await runRole(async ({ configuration, scratchFolder, platformPid }, emit) => {
     )
   }
   await note()
-  const noting = setInterval(() => void note(), NOTE_EVERY_MS)
+  const noting = setInterval(() => void note(), Math.max(0, ...held.map(({ board }) => board.noteEveryMs)))
   return {
     parts: () => held.map(({ source }) => partOf(source.status())),
     stop: async () => {

@@ -8,11 +8,12 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type AnswerChange, applyChange } from '#core/answer-changes.ts'
 import { count, defineDataset } from '#core/definition.ts'
 import { webhookSignature } from '#serving/http/intake/webhook-signature.ts'
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import { silent } from '#telemetry/emit.ts'
 import { type OwnPlatform, openOwn } from '#tests/generated-definitions/own-platform.ts'
 import { until } from '#tests/until.ts'
 import { SinkRunner } from './sink-runner.ts'
-import { SinkStateFile } from './sink-state.ts'
+import { SinkStateText } from './sink-state.ts'
 import { WebhookTarget } from './webhook-target.ts'
 
 const definition = defineDataset({
@@ -72,7 +73,7 @@ function run(): SinkRunner {
     ...{ dataset: 'visits', definition: { name: 'hook', kind: 'webhook', view: 'by_page' }, live },
     asked: live.asked({ dataset: 'visits', view: 'by_page' }),
     target: new WebhookTarget({ url, headers: { 'x-own': 'yes' }, secret: SECRET, answerMsMax: 300 }),
-    file: new SinkStateFile(join(platform.ground, 'hook.state')),
+    file: new SinkStateText(new FolderTexts(platform.ground), 'hook'),
     everyMs: 1,
     emit: silent,
     tryLock: async () => ({ release: async () => {} }),

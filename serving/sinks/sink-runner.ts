@@ -15,7 +15,7 @@ import type { KeptAnswer } from '../live/answer-cache.ts'
 import type { AskedQuery, LiveAnswers } from '../live/live-answers.ts'
 import { eventIdOf, positionOfEventId } from '../subscriptions/event-ids.ts'
 import { deliveryOf, type SinkIdentity } from './delivery-of.ts'
-import type { SinkAnswer, SinkState, SinkStateFile } from './sink-state.ts'
+import type { SinkAnswer, SinkState, SinkStateText } from './sink-state.ts'
 import { SinkFault, type SinkTarget } from './sink-target.ts'
 
 export const SINK_STATES = ['running', 'failing', 'refused', 'elsewhere', 'stopped'] as const
@@ -42,7 +42,7 @@ export interface SinkParts {
   readonly live: LiveAnswers
   readonly asked: AskedQuery
   readonly target: SinkTarget
-  readonly file: SinkStateFile
+  readonly file: SinkStateText
   readonly everyMs: number
   readonly emit: Emit
   readonly tryLock: () => Promise<HeldLock | null>

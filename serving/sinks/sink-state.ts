@@ -1,9 +1,8 @@
 /**
- * What a sink has delivered, and what it is delivering, in one durable file. A delivery is written down before it is made for the first
+ * What a sink has delivered, and what it is delivering, in one durable text. A delivery is written down before it is made for the first
  * time: whatever happens, it is repeated word by word until it is taken, and only then does the next one begin.
  */
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import type { NamedTexts } from '#storage/texts/named-texts.ts'
 
 /** An answer that the receiver has, or is to get. */
 export interface SinkAnswer {
@@ -23,44 +22,32 @@ export interface SinkState {
   readonly lastDeliveryMs: number | null
 }
 
-export class SinkStateFile {
-  readonly #path: string
+export class SinkStateText {
+  readonly #texts: NamedTexts
+  readonly #name: string
 
-  constructor(path: string) {
-    this.#path = path
+  /** @param texts of the sinks of a dataset */
+  constructor(texts: NamedTexts, sink: string) {
+    this.#texts = texts
+    this.#name = `${sink}.state`
   }
 
-  /** Begins anew where there is none, or one of another query. @throws Error if the file cannot be read */
+  /** Begins anew where there is none, or one of another query. @throws Error if it cannot be read */
   async read(query: string): Promise<SinkState> {
     const none: SinkState = { query, delivered: null, pending: null, deliveries: 0, lastDeliveryMs: null }
-    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null
-      throw error
-    })
+    const text = await this.#texts.read(this.#name)
     if (text === null) return none
     try {
       const state = JSON.parse(text) as SinkState
       return state.query === query ? state : none
     } catch (error) {
-      throw new Error(`${this.#path} is damaged; delete it, and the receiver gets the whole answer again`, {
-        cause: error,
-      })
+      const place = this.#texts.nameOf(this.#name)
+      throw new Error(`${place} is damaged; delete it, and the receiver gets the whole answer again`, { cause: error })
     }
   }
 
   /** Durable when it resolves. */
-  async write(state: SinkState): Promise<void> {
-    await mkdir(dirname(this.#path), { recursive: true })
-    const written = `${this.#path}.inprogress`
-    const file = await open(written, 'w')
-    try {
-      await file.writeFile(JSON.stringify(state))
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(written, this.#path)
-    const folder = await open(dirname(this.#path))
-    await folder.sync().finally(() => folder.close())
+  write(state: SinkState): Promise<void> {
+    return this.#texts.replace(this.#name, JSON.stringify(state))
   }
 }

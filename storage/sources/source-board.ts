@@ -1,13 +1,13 @@
 /**
- * What the process that runs a source last said of it: one small file per source in the data folder, for commands and other processes.
- * Cursors are not here but in the log; losing these files loses nothing.
+ * What the process that runs a source last said of it: one small text per source, for commands and other processes. Cursors are not here but in
+ * the log; losing these texts loses nothing.
  */
-import { mkdirSync } from 'node:fs'
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { NamedTexts } from '../texts/named-texts.ts'
 
-/** A note older than this is of a process that does not run any more. */
-export const NOTE_FRESH_MS = 10_000
+/** a note is put again within so many looks */
+const FRESH_LOOKS = 3
+const FRESH_MS_MIN = 10_000
+const ENDING = '.json'
 
 export interface SourceNote {
   readonly source: string
@@ -16,33 +16,40 @@ export interface SourceNote {
 }
 
 export class SourceBoard<Note extends SourceNote> {
-  readonly #folder: string
+  readonly #texts: NamedTexts
 
-  /** @param folder of one dataset; it is made if it is missing */
-  constructor(folder: string) {
-    this.#folder = folder
+  /** @param texts of one dataset */
+  constructor(texts: NamedTexts) {
+    this.#texts = texts
   }
 
-  async put(note: Note): Promise<void> {
-    mkdirSync(this.#folder, { recursive: true })
-    const path = join(this.#folder, `${note.source}.json`)
-    const written = `${path}.${process.pid}.inprogress`
-    await writeFile(written, JSON.stringify(note))
-    await rename(written, path)
+  /** how often it is worth to put a note, ms */
+  get noteEveryMs(): number {
+    return this.#texts.lookEveryMs
+  }
+
+  /** A note older than this is of a process that does not run any more. */
+  get freshMs(): number {
+    return Math.max(FRESH_MS_MIN, FRESH_LOOKS * this.noteEveryMs)
+  }
+
+  put(note: Note): Promise<void> {
+    return this.#texts.replace(`${note.source}${ENDING}`, JSON.stringify(note))
   }
 
   /** By source. What cannot be read is left out: the next note replaces it. */
   async notes(): Promise<ReadonlyMap<string, Note>> {
-    const names = (await readdir(this.#folder).catch(() => [])).filter((name) => name.endsWith('.json'))
-    const notes = await Promise.all(names.map((name) => readNote<Note>(join(this.#folder, name))))
+    const names = (await this.#texts.names().catch(() => [])).filter((name) => name.endsWith(ENDING))
+    const notes = await Promise.all(names.map((name) => this.#note(name)))
     return new Map(notes.flatMap((note) => (note === null ? [] : [[note.source, note]])))
   }
-}
 
-async function readNote<Note>(path: string): Promise<Note | null> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as Note
-  } catch {
-    return null
+  async #note(name: string): Promise<Note | null> {
+    try {
+      const text = await this.#texts.read(name)
+      return text === null ? null : (JSON.parse(text) as Note)
+    } catch {
+      return null
+    }
   }
 }

@@ -5,6 +5,8 @@
 export interface NamedTexts {
   /** how often it is worth to look for something new, ms: a look at a bucket is a request */
   readonly lookEveryMs: number
+  /** the name as messages have it, by which a person finds the text */
+  nameOf(name: string): string
   /** of all texts, in no order; one that was just written may be missing where listings are late */
   names(): Promise<readonly string[]>
   /** null: there is none */
@@ -17,11 +19,16 @@ export interface NamedTexts {
   remove(name: string): Promise<boolean>
 }
 
-const NAME = /^[\w-]{1,64}(\/[\w-]{1,64})?\.json$/
+const NAME = /^[\w-]{1,64}(\/[\w-]{1,64})?\.(json|state)$/
+
+/** Whether it can be a text's: others in the same place are left alone. */
+export function isName(name: string): boolean {
+  return NAME.test(name)
+}
 
 /** @returns the name. @throws RangeError for one that is no file's, e.g. `../a.json` */
 export function checkedName(name: string): string {
-  if (NAME.test(name)) return name
+  if (isName(name)) return name
   throw new RangeError(`'${name}' is not a valid name of a text`)
 }
 

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { isMissing } from '#storage/lake/lake-error.ts'
 import { createExclusive, makeFolder, removeFile, replaceAtomically } from '#storage/lake/local/durable-files.ts'
-import { checkedName, type NamedTexts } from '../named-texts.ts'
+import { checkedName, isName, type NamedTexts } from '../named-texts.ts'
 
 const NOTHING = { before: () => {}, after: () => {} }
 
@@ -21,7 +21,7 @@ export class FolderTexts implements NamedTexts {
       if (isMissing(error)) return []
       throw error
     })
-    return found.filter((name) => name.endsWith('.json')).map((name) => name.split(sep).join('/'))
+    return found.map((name) => name.split(sep).join('/')).filter(isName)
   }
 
   async read(name: string): Promise<string | null> {
@@ -47,6 +47,10 @@ export class FolderTexts implements NamedTexts {
 
   remove(name: string): Promise<boolean> {
     return removeFile(this.#path(name))
+  }
+
+  nameOf(name: string): string {
+    return this.#path(name)
   }
 
   #path(name: string): string {

@@ -1,6 +1,6 @@
 /** Texts as objects of a bucket, below a prefix. */
 import type { S3Store } from '#storage/lake/s3/s3-store.ts'
-import { checkedName, type NamedTexts } from '../named-texts.ts'
+import { checkedName, isName, type NamedTexts } from '../named-texts.ts'
 
 export class S3Texts implements NamedTexts {
   readonly lookEveryMs = 5_000
@@ -14,7 +14,7 @@ export class S3Texts implements NamedTexts {
   }
 
   async names(): Promise<readonly string[]> {
-    return (await this.#store.list(this.#folder, true)).files
+    return (await this.#store.list(this.#folder, true)).files.filter(isName)
   }
 
   async read(name: string): Promise<string | null> {
@@ -34,6 +34,10 @@ export class S3Texts implements NamedTexts {
     const isThere = (await this.#store.head(this.#key(name))) !== null
     if (isThere) await this.#store.remove(this.#key(name))
     return isThere
+  }
+
+  nameOf(name: string): string {
+    return this.#store.nameOf(this.#key(name))
   }
 
   #key(name: string): string {
