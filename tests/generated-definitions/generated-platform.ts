@@ -31,6 +31,8 @@ export interface GeneratedPlatformOptions {
   /** events of one read of the stream role; default: 10 */
   readonly batchRecordsMax?: number
   readonly resident: boolean
+  /** when events arrive and batch runs begin, epoch ms; default: now */
+  readonly clock?: () => number
   readonly serveLimits?: ServeAppParts['limits']
   /** default: a lake in the folder */
   readonly openLake?: (dataset: string) => Promise<Lake>
@@ -52,13 +54,13 @@ export interface GeneratedPlatform {
 }
 
 export async function openGenerated(options: GeneratedPlatformOptions): Promise<GeneratedPlatform> {
-  const { engine, definition } = options
+  const { engine, definition, clock } = options
   const folder = mkdtempSync(join(options.folder, 'case-'))
   const compiling = await engine.connect()
   const dataset = await compileDataset(definition, compiling)
   compiling.close()
   const { name } = definition
-  const log = await SqliteLog.open({ file: join(folder, 'log.sqlite'), dataset: name, partitions: PARTITIONS })
+  const log = await SqliteLog.open({ file: join(folder, 'log.sqlite'), dataset: name, partitions: PARTITIONS, clock })
   const lake =
     (await options.openLake?.(name)) ?? (await LocalLake.open({ folder: join(folder, 'lake'), dataset: name }))
   const store = await SqliteSpeedStore.open({ file: join(folder, 'speed.sqlite'), dataset: name, log: log.identity })
@@ -105,7 +107,16 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     faults,
     emitted,
     publish: async (mode, recount) => {
-      await runBatch({ ...parts, mode, recount, dictionary, partitions: PARTITIONS, logIdentity: log.identity, emit })
+      await runBatch({
+        ...parts,
+        mode,
+        recount,
+        dictionary,
+        partitions: PARTITIONS,
+        logIdentity: log.identity,
+        emit,
+        clock,
+      })
     },
     close: async () => {
       await app.close()

@@ -18,6 +18,7 @@ import {
 } from '#core/definition.ts'
 import type { DatasetDefinition, MeasureDefinition, ViewDefinition } from '#core/definition-parts.ts'
 import type { Choice } from './pairwise.ts'
+import { KEEPS, keepOf } from './plain-past.ts'
 import { ARRIVALS, type Reading } from './reading.ts'
 
 /** One event, or one of its tags. */
@@ -260,6 +261,7 @@ export const FACTORS = {
   segments: ['3', '12', '1000'],
   publish: ['never', 'full', 'full then incremental', 'incremental twice'],
   answers: ['from stores', 'resident'],
+  keep: KEEPS,
 } as const
 
 export type GeneratedChoice = Choice<typeof FACTORS>
@@ -287,6 +289,7 @@ export function datasetOf(choice: GeneratedChoice): DatasetDefinition {
   }
   return {
     name: 'generated',
+    keep: keepOf(choice.keep),
     time: 'at',
     key: 'id',
     columns: {
@@ -328,12 +331,12 @@ export type PlainRow = Readonly<Record<string, Expected>>
 export function plainAnswer(
   choice: GeneratedChoice,
   facts: readonly Fact[],
-  window: { fromMs: number; toMs: number } | null,
+  range: { fromMs: number; toMs: number } | null,
 ): PlainRow[] {
   const dimensions = Object.entries(dimensionsOf(choice))
   const grain = askedGrain(choice)
   const counted = facts.filter(WHERES[choice.where]!.passes).filter(({ atUs }) => {
-    return window === null || (atUs >= window.fromMs * 1_000 && atUs < window.toMs * 1_000)
+    return range === null || (atUs >= range.fromMs * 1_000 && atUs < range.toMs * 1_000)
   })
   const keysOf = (fact: Fact): Scalar[] => [
     ...(grain === null ? [] : [bucket(grain, fact.atUs)]),
