@@ -1,16 +1,18 @@
 /** For tests: the batch worker, which publishes generations, goes back to earlier ones, compacts, summarizes and removes. */
 import type { BatchCompute } from '#batch-layer/batch-compute.ts'
 import { describeCompacted, groupSmall } from '#batch-layer/compact.ts'
-import { planFromLake } from '#batch-layer/plan-run.ts'
+import { planFromLake, type RunPlan } from '#batch-layer/plan-run.ts'
 import { publishGeneration } from '#batch-layer/publish-generation.ts'
 import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
 import { type SummarizeOptions, summarizeOld } from '#batch-layer/summarize.ts'
+import { horizonOf, NO_HORIZON, type PaneHorizon } from '#core/pane-horizon.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { ALL_STATES, cutRange, overlaps, type StateRange } from '#storage/lake/state-ranges.ts'
 import { silent } from '#telemetry/emit.ts'
 import { dataset, type Ground, type Machine, PARTITIONS, type Pause } from './ground.ts'
 import type { KeyState } from './histories.ts'
-import { mergeStates, statesOf } from './key-states.ts'
+import { leftOf, mergeStates, paneOf, statesOf } from './key-states.ts'
+import { VIEW } from './offset-fold.ts'
 import type { SimulatedLake } from './simulated-lake.ts'
 
 const COMPACTED_ROWS = 1_000
@@ -71,15 +73,19 @@ async function publish(
 ): Promise<Pick<SummarizeOptions, 'generation' | 'compute'>> {
   const mode = ground.random.chance(0.5) ? 'full' : 'incremental'
   const wanted = { lake, partitions: PARTITIONS, dataset, mode, logIdentity: log, base, clockMs: clock() } as const
-  const plan = await planFromLake(wanted)
-  const write = async (path: string, files: readonly LakeFile[], range = ALL_STATES): Promise<number> => {
+  const plan = withLessLeft(ground, await planFromLake(wanted))
+  const write = async (
+    path: string,
+    files: readonly LakeFile[],
+    range = ALL_STATES,
+    horizon: PaneHorizon = NO_HORIZON,
+  ): Promise<number> => {
     await pause()
-    const merged = mergeStates(
-      within(
-        range,
-        files.flatMap((file) => statesOf(lake, file)),
-      ),
+    const states = within(
+      range,
+      files.flatMap((file) => statesOf(lake, file)),
     )
+    const merged = mergeStates(leftOf(states, horizon))
     lake.put(path, JSON.stringify(merged))
     // As many rows as make planRun extend the base at one time and merge it at another.
     return files.length > 2 || mode === 'full' ? 12 : merged.length
@@ -88,7 +94,7 @@ async function publish(
     filesOf: (_view, segments, states) => [...segments.flatMap(({ events }) => events ?? []), ...states],
     recount: (_view, segments, states, path) =>
       write(path, [...segments.flatMap(({ events }) => events ?? []), ...states]),
-    merge: (_view, files, path, range) => write(path, files, range),
+    merge: (_view, files, path, range, horizon) => write(path, files, range, horizon),
     settle: async () => null,
     rowsIn: async (_view, files, ranges) => {
       await pause()
@@ -134,9 +140,13 @@ function written(lake: SimulatedLake, path: string): KeyState[] {
   return JSON.parse(lake.folder.files.get(path)!) as KeyState[]
 }
 
-/** Files are cut by keys, as those of a view with panes are by panes. */
-function paneOf({ k }: KeyState): number {
-  return k.charCodeAt(0)
+/** Keys are removed as panes are: from time to time more of them. What a full run counts again comes back. */
+function withLessLeft({ removing: random, seen }: Ground, plan: RunPlan): RunPlan {
+  const more = random.chance(0.15) ? [{ beforeMs: paneOf({ k: random.pick(['b', 'c']) }), grain: null }] : []
+  const horizon = horizonOf([...(plan.horizons.get(VIEW.name) ?? []), ...more])
+  if (horizon.length === 0) return plan
+  seen.removals++
+  return { ...plan, horizons: new Map([[VIEW.name, horizon]]) }
 }
 
 function within(range: StateRange, states: readonly KeyState[]): KeyState[] {

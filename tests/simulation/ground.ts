@@ -56,6 +56,9 @@ export interface Seen {
   compactions: number
   /** segments whose raw events were removed */
   summarized: number
+  /** generations in which keys are removed, and reads of them */
+  removals: number
+  readsOfLess: number
 }
 
 /** One machine: its pauses, at which a write can fail, and its clock. */
@@ -67,6 +70,8 @@ export interface Machine {
 export class Ground {
   readonly options: SimulationOptions
   readonly random: Random
+  /** for what is removed of keys: apart, so that the other choices of a seed stay the same */
+  readonly removing: Random
   readonly folder = memoryLakeFolder()
   readonly bucket: Bucket
   readonly seen: Seen = {
@@ -78,6 +83,8 @@ export class Ground {
     repairs: 0,
     compactions: 0,
     summarized: 0,
+    removals: 0,
+    readsOfLess: 0,
   }
   readonly records = memoryLogRecords({ partitions: PARTITIONS, dataset: 'd' })
   readonly histories = new Histories(PARTITIONS)
@@ -90,6 +97,7 @@ export class Ground {
   constructor(seed: number, options: SimulationOptions) {
     this.options = options
     this.random = new Random(seed)
+    this.removing = new Random(seed)
     this.bucket = new Bucket(this.random, () => ++this.#now, options.bucket === 'unfenced')
   }
 

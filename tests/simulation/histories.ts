@@ -50,18 +50,21 @@ export class Histories {
     this.#of[partition]!.push([...records])
   }
 
-  /** @param isExact false: a key may be counted further than the position, but without holes. @throws if no history is as the states say */
+  /**
+   * @param reader `isExact`: false: a key may be counted further than the position, but without holes; `isLeft`: the key was not removed
+   * @throws if no history is as the states say
+   */
   check(
     states: readonly KeyState[],
     places: readonly ReadPlace[],
     gaps: readonly Range[],
-    reader: { readonly name: string; readonly isExact: boolean },
+    reader: { readonly name: string; readonly isExact: boolean; isLeft(key: string): boolean },
   ): void {
     for (const place of places) {
       const own = countedOf(states, (id) => this.#partitionOf.get(id) === place.partition)
       const inGap = (offset: Offset): boolean =>
         gaps.some(({ partition, start, end }) => partition === place.partition && offset >= start && offset < end)
-      const faults = this.#of[place.partition]!.map((history) => faultOf(own, history, place, inGap, reader.isExact))
+      const faults = this.#of[place.partition]!.map((history) => faultOf(own, history, place, inGap, reader))
       if (faults.every((fault) => fault !== null))
         throw new Error(`${reader.name}, partition ${place.partition}: ${faults.at(-1)}`)
     }
@@ -88,9 +91,9 @@ function faultOf(
   history: readonly SimulatedRecord[],
   { position }: ReadPlace,
   inGap: (offset: Offset) => boolean,
-  isExact: boolean,
+  { isExact, isLeft }: { readonly isExact: boolean; isLeft(key: string): boolean },
 ): string | null {
-  const keys = new Set([...counted.keys(), ...history.map(({ k }) => k)])
+  const keys = new Set([...counted.keys(), ...history.map(({ k }) => k).filter(isLeft)])
   for (const key of keys) {
     const got = counted.get(key) ?? []
     const reach = isExact ? position : Math.max(position, (got.at(-1)?.[0] ?? -1) + 1)

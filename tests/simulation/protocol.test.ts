@@ -59,12 +59,14 @@ test('every read is exact, whatever the order and whoever dies', async () => {
   const total = await simulateAll(SCHEDULES)
   const generations = SCHEDULES / 4
   expectMoreThan(total, { reads: SCHEDULES, liveReads: SCHEDULES, segments: SCHEDULES, generations })
+  expectMoreThan(total, { removals: SCHEDULES / 20, readsOfLess: SCHEDULES / 50 })
 })
 
 test('every read is exact with the lake in an object store, where listings are late and locks are lost', async () => {
   const total = await simulateAll(SCHEDULES_IN_BUCKET, { bucket: 'fenced' })
   const each = SCHEDULES_IN_BUCKET
   expectMoreThan(total, { reads: each, liveReads: each, segments: each, generations: each, stolenLocks: each / 2 })
+  expectMoreThan(total, { readsOfLess: each / 2 })
   expect(total.outOfTurn, 'CURRENT is written by nobody whose lock was taken over').toBe(0)
 })
 
@@ -85,7 +87,7 @@ test('every read is exact or refused, also when the log is trimmed, cut and grow
   const each = SCHEDULES_WITH_DISASTERS
   const some = SCHEDULES_WITH_DISASTERS / 20
   expectMoreThan(total, { reads: each, liveReads: each, segments: each, generations: each, cuts: each, trims: each })
-  expectMoreThan(total, { refusals: each, repairs: some, compactions: some, summarized: each / 2 })
+  expectMoreThan(total, { refusals: each, repairs: some, compactions: some, summarized: each / 2, readsOfLess: each })
 })
 
 test('the same simulation finds the fault when the log is compared by its length alone', async () => {

@@ -1,8 +1,8 @@
 /** For tests: who reads while the others work, and compares what it reads with the history of the log. */
-import { type ServedDataset, takeSnapshot } from '#serving/answers/snapshot.ts'
+import { type ServedDataset, type Snapshot, takeSnapshot } from '#serving/answers/snapshot.ts'
 import { dataset, type Ground, PARTITIONS, type Pause } from './ground.ts'
-import type { KeyState } from './histories.ts'
-import { countedFiles, statesOf } from './key-states.ts'
+import type { KeyState, ReadPlace } from './histories.ts'
+import { countedFiles, horizonIn, leftOf, statesOf } from './key-states.ts'
 import { LiveReader } from './live-reader.ts'
 import { VIEW } from './offset-fold.ts'
 
@@ -16,7 +16,7 @@ export function readSnapshots(ground: Ground, pause: Pause): Promise<void> {
     const files = countedFiles(snapshot)
     const open = (snapshot.open.get(VIEW.hash) ?? []).map((row) => JSON.parse(row) as KeyState)
     const states = [...files.flatMap((file) => statesOf(lake, file)), ...open]
-    ground.histories.check(states, snapshot.partitions, snapshot.gaps, { name: 'a snapshot', isExact: false })
+    check(ground, states, snapshot.partitions, snapshot, { name: 'a snapshot', isExact: false })
     ground.seen.reads++
   })
 }
@@ -33,8 +33,22 @@ export function follow(ground: Ground, pause: Pause): Promise<void> {
       await pause()
       const { state, open, places } = await reader.read()
       const states = [...countedFiles(state).flatMap((file) => statesOf(lake, file)), ...open]
-      ground.histories.check(states, places, state.gaps, { name: 'resident', isExact: true })
+      check(ground, states, places, state, { name: 'resident', isExact: true })
       ground.seen.liveReads++
     }
   })
+}
+
+/** Of the keys that the generation leaves, every record; of the others, what is still in files is not read. */
+function check(
+  { histories, seen }: Ground,
+  states: readonly KeyState[],
+  places: readonly ReadPlace[],
+  read: Pick<Snapshot, 'generation' | 'gaps'>,
+  reader: { readonly name: string; readonly isExact: boolean },
+): void {
+  const horizon = horizonIn(read)
+  const isLeft = (k: string): boolean => leftOf([{ k, records: [] }], horizon).length > 0
+  histories.check(leftOf(states, horizon), places, read.gaps, { ...reader, isLeft })
+  if (horizon.length > 0) seen.readsOfLess++
 }
