@@ -12,6 +12,8 @@ export class EventStreamText {
   #first: Buffer = Buffer.alloc(0)
   /** whether its text so far ends with a line end, or it has none */
   #atLineStart = true
+  /** whether that line end is a carriage return, of which a line feed that follows is a part */
+  #isAfterReturn = false
 
   constructor(eventBytesMax: number) {
     this.#eventBytesMax = eventBytesMax
@@ -21,7 +23,7 @@ export class EventStreamText {
   *push(chunk: Buffer): Generator<Buffer | LongRecord> {
     let given = 0
     let start = 0
-    for (let end = this.#eventEnd(chunk, 0); end !== -1; end = this.#eventEnd(chunk, end)) {
+    for (const end of this.#eventEnds(chunk)) {
       const bytes = this.#bytes + end - start
       if (bytes > this.#eventBytesMax) {
         if (start > given) yield chunk.subarray(given, start)
@@ -39,18 +41,24 @@ export class EventStreamText {
     if (until > given) yield chunk.subarray(given, until)
   }
 
-  /** The place behind the next blank line; -1: there is none in the chunk. */
-  #eventEnd(chunk: Buffer, from: number): number {
-    for (let at = from; at < chunk.length; ) {
-      const feed = chunk.indexOf(LINE_FEED, at)
-      const isEmpty = feed === at || (feed === at + 1 && chunk[at] === CARRIAGE_RETURN)
-      const isBlank = this.#atLineStart && feed !== -1 && isEmpty
-      this.#atLineStart = feed !== -1 || (this.#atLineStart && chunk.length - at === 1 && chunk[at] === CARRIAGE_RETURN)
-      if (isBlank) return feed + 1
-      if (feed === -1) return -1
-      at = feed + 1
+  /** The places behind blank lines. A line ends with a line feed, a carriage return, or both. */
+  *#eventEnds(chunk: Buffer): Generator<number> {
+    let start = this.#isAfterReturn && chunk[0] === LINE_FEED ? 1 : 0
+    if (chunk.length > 0) this.#isAfterReturn = false
+    let feed = chunk.indexOf(LINE_FEED, start)
+    let carriage = chunk.indexOf(CARRIAGE_RETURN, start)
+    while (feed !== -1 || carriage !== -1) {
+      const isReturn = carriage !== -1 && (feed === -1 || carriage < feed)
+      const end = isReturn ? carriage : feed
+      const isBlank = this.#atLineStart && end === start
+      start = isReturn && feed === end + 1 ? end + 2 : end + 1
+      this.#isAfterReturn = isReturn && start === chunk.length && feed !== end + 1
+      this.#atLineStart = true
+      if (feed !== -1 && feed < start) feed = chunk.indexOf(LINE_FEED, start)
+      if (carriage !== -1 && carriage < start) carriage = chunk.indexOf(CARRIAGE_RETURN, start)
+      if (isBlank) yield start
     }
-    return -1
+    if (start < chunk.length) this.#atLineStart = false
   }
 
   #firstOf(chunk: Buffer, start: number, end: number): Buffer {

@@ -30,10 +30,17 @@ beforeAll(async () => {
 })
 afterAll(() => void server.close())
 
-async function read(events?: readonly string[], from: SourceCursor | null = null): Promise<SourceBatch[]> {
+function sourceOf(events?: readonly string[]): ServerSentEventsSource {
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
   const target = { url, headers: {}, hasCredentials: false }
-  const source = new ServerSentEventsSource({ target, silenceMsMax: 10_000, ...(events && { events }) })
+  return new ServerSentEventsSource({ target, silenceMsMax: 10_000, ...(events && { events }) })
+}
+
+async function read(
+  events?: readonly string[],
+  from: SourceCursor | null = null,
+  source = sourceOf(events),
+): Promise<SourceBatch[]> {
   const watch = { connected: () => {}, waiting: () => {} }
   const options: ReadOptions = {
     signal: new AbortController().signal,
@@ -51,12 +58,16 @@ async function read(events?: readonly string[], from: SourceCursor | null = null
 const records = (batches: readonly SourceBatch[]): Buffer[] =>
   batches.flatMap(({ records }) => records.map((record) => (Buffer.isBuffer(record) ? record : record.first)))
 
+const cut = (text: Buffer, places: readonly number[]): Buffer[] => {
+  const ends = [...places.toSorted((a, b) => a - b), text.length]
+  return ends.map((end, index) => text.subarray(ends[index - 1] ?? 0, end))
+}
+const cutsOf = (text: Buffer) => fc.uniqueArray(fc.integer({ min: 1, max: text.length - 1 }), { maxLength: 6 })
+
 test('data is kept as its bytes, also those that are no text, wherever it is cut', async () => {
-  const cuts = fc.uniqueArray(fc.integer({ min: 1, max: TEXT.length - 1 }), { maxLength: 6 })
   await fc.assert(
-    fc.asyncProperty(cuts, async (cuts) => {
-      const places = [0, ...cuts.toSorted((a, b) => a - b), TEXT.length]
-      chunks = places.slice(1).map((end, index) => TEXT.subarray(places[index], end))
+    fc.asyncProperty(cutsOf(TEXT), async (places) => {
+      chunks = cut(TEXT, places)
       const batches = await read()
       expect(records(batches)).toEqual([
         ...[Buffer.from(ZURICH), Buffer.from('{"n":\n1}'), NOT_TEXT],
@@ -79,4 +90,40 @@ test('an id is sent back as its bytes', async () => {
   expect(lastEventId).toBeUndefined()
   await read(undefined, JSON.parse(JSON.stringify(cursor)))
   expect(lastEventId).toBe('ключ')
+})
+
+test.each([['\r'], ['\r\n'], ['\n']])(
+  'an event over the limit takes no other one with it, lines end with %j',
+  async (end) => {
+    const event = (id: number, data: string) => `id: ${id}${end}data: ${data}${end}${end}`
+    const [before, after] = [0, 100].map((first) => Array.from({ length: 40 }, (_, index) => first + index))
+    const own = (ids: readonly number[]) => ids.map((id) => event(id, `{"n":${id}}`)).join('')
+    const long = `{"long":"${'x'.repeat(1_000)}"}`
+    const text = Buffer.from(own(before!) + event(50, long) + own(after!))
+    await fc.assert(
+      fc.asyncProperty(cutsOf(text), async (places) => {
+        chunks = cut(text, places)
+        const read50 = Buffer.from(event(50, long)).subarray(0, 1_024)
+        const expected = [...before!, null, ...after!].map((id) => (id === null ? read50 : Buffer.from(`{"n":${id}}`)))
+        const found = records(await read())
+        expect(found.map((record) => record.toString().trim())).toEqual(
+          expected.map((record) => record.toString().trim()),
+        )
+      }),
+      { numRuns: 20 },
+    )
+  },
+)
+
+test('an id without data is where reading goes on', async () => {
+  chunks = [Buffer.from('id: 1\ndata: {}\n\nid: 2\n\ndata: {"n":2}\n\n')]
+  expect((await read()).at(-1)!.cursor).toMatchObject({ id: '2' })
+})
+
+test('says that it resumes exactly when it has the id of an earlier connection', async () => {
+  chunks = [Buffer.from(': nothing new\n\n')]
+  const source = sourceOf()
+  expect(source.resumption).toBe('from-now')
+  await read(undefined, { id: '7', seen: '' }, source)
+  expect(source.resumption).toBe('exact')
 })

@@ -30,7 +30,7 @@ export class ServerSentEventsSource implements EventSource {
     this.#parts = parts
   }
 
-  /** Known when the first event has come: only events with ids can be resumed behind. */
+  /** Known from the cursor, or when the first event has come: only events with ids can be resumed behind. */
   get resumption(): 'exact' | 'from-now' {
     return this.#hasIds ? 'exact' : 'from-now'
   }
@@ -39,6 +39,7 @@ export class ServerSentEventsSource implements EventSource {
     const { target, silenceMsMax, events } = this.#parts
     const { signal, limits, watch } = options
     const cursor = (from ?? { id: '', seen: '' }) as unknown as Cursor
+    this.#hasIds ||= cursor.id !== ''
     const reading = new EventReading(cursor, events)
     const text = new EventStreamText(limits.recordBytesMax)
     const client = new HttpClient(target, silenceMsMax)
@@ -84,8 +85,11 @@ class EventReading {
     this.#id = id
     this.#recent = new RecentRecords(seen)
     this.#parser = createParser({
-      onEvent: ({ event = 'message', data, id }: EventSourceMessage) => {
-        if (id !== undefined) this.#id = textOf(id)
+      // Also of a block without data, as some servers mark a place.
+      onId: (id) => {
+        this.#id = textOf(id)
+      },
+      onEvent: ({ event = 'message', data }: EventSourceMessage) => {
         if (types === undefined || types.includes(textOf(event)))
           this.#taken.push({ record: Buffer.from(data, 'latin1'), id: this.#id })
       },
