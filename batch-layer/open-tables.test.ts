@@ -220,6 +220,16 @@ test('a view is as it is presented, with types that a table has; it is written a
   expect(minutes).toEqual([['TIMESTAMP']])
 })
 
+test('Parquet files have a compression that every reader knows', async () => {
+  await batch.land(0, 100)
+  await run('full')
+  const all = [...files(), ...files('tables/by_topic'), ...files('tables/members')].map(quoteText)
+  const codecs = await batch.connection.columns(
+    `SELECT DISTINCT compression FROM parquet_metadata([${all.join(', ')}]) WHERE total_compressed_size > 0`,
+  )
+  expect(codecs).toEqual([['SNAPPY']])
+})
+
 test('a file of a view is there for the grace of readers after it left the table', async () => {
   await batch.land(0, 100)
   await run('full')

@@ -11,6 +11,7 @@ import { keyNames } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { StateFile, ViewStates } from '#storage/lake/generation-manifest.ts'
 import { randomName } from '#storage/lake/local/durable-files.ts'
+import { EVENTS_CODEC } from '#storage/lake/segment-manifest.ts'
 import { filesWithin, isOfSlots, rangeKey, rangesOf, type StateRange } from '#storage/lake/state-ranges.ts'
 import type { TableDraft, TablePlace } from '#storage/lake/table-place.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
@@ -92,6 +93,7 @@ function partsOf(view: CompiledView, states: ViewStates): TablePart[] {
       isCut(states) ? range : null,
       view.hash,
       presentedSql(view, 'states'),
+      EVENTS_CODEC,
     ]
     const left = horizon.length === 0 ? [] : [range, horizon.map((level) => whereItEnds(level, range))]
     const made = createHash('sha256')
@@ -230,7 +232,7 @@ async function writePart(
   try {
     const { select } = await presentedPart(presenting, part)
     const { bytes, rows } = await staged.finish(
-      await writeParquet(connection, select, staged.writePath, VIEW_ROW_GROUP_ROWS),
+      await writeParquet(connection, select, staged.writePath, VIEW_ROW_GROUP_ROWS, EVENTS_CODEC),
     )
     return { path, bytes, rows, createdAtMs: atMs, source: part.source }
   } catch (error) {

@@ -20,7 +20,7 @@ export interface RawFile {
   readonly lineBytesMax: number
 }
 
-/** The compression of events files: almost as quick as LZ4, and read by every engine. Trino and others cannot read the LZ4 of earlier versions. */
+/** The compression of files that other engines read, of events and of views' tables: almost as quick as LZ4, which Trino and others cannot read. */
 export const EVENTS_CODEC = 'snappy'
 
 export interface StoredColumn {
