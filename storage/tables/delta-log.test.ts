@@ -94,6 +94,34 @@ test('nothing differs: no version; a version that somebody else has written is a
   await expect(write(log, first, [fileOf(2)], 2)).rejects.toThrow(/version 1 .* was written by somebody else/)
 })
 
+test('the history of a table says when it began, and of each version what it counts', async () => {
+  const log = new DeltaLog(place, 'history', connection)
+  let state = await log.read()
+  for (let number = 0; number < 22; number++) {
+    const next = {
+      schema: SCHEMA,
+      files: [fileOf(number)],
+      isRearranged: () => false,
+      atMs: number * HOUR,
+      graceMs: HOUR,
+    }
+    state = await log.write(state, { ...next, properties: { counted: `[${number}]` } })
+  }
+  const actionsOf = (version: number): Record<string, Record<string, unknown>>[] =>
+    readFileSync(join(lake.folder, `history/_delta_log/000000000000000000${version}.json`), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, Record<string, unknown>>)
+  expect(actionsOf(20)).toMatchObject([
+    { commitInfo: { operation: 'WRITE', readVersion: 19, operationParameters: { counted: '[20]' } } },
+    { metaData: { createdTime: 0, configuration: { counted: '[20]' } } },
+    { remove: { path: 'f19.parquet' } },
+    { add: { path: 'f20.parquet' } },
+  ])
+  const { createdAtMs, properties, id } = await new DeltaLog(place, 'history', connection).read()
+  expect({ createdAtMs, properties, id }).toEqual({ createdAtMs: 0, properties: { counted: '[21]' }, id: state.id })
+})
+
 test('a writer that dies at any step of a checkpoint leaves a table that the next one goes on with', async () => {
   for (const [table, dies] of [
     ['unstaged', { stage: true }],

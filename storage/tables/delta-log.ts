@@ -31,6 +31,8 @@ export interface TableState {
   readonly version: number
   /** of the table, from its first version on */
   readonly id: string
+  /** of its first version, epoch ms; null: there is none */
+  readonly createdAtMs: number | null
   readonly schema: string | null
   /** as the newest version was given them */
   readonly properties: Readonly<Record<string, string>>
@@ -91,12 +93,14 @@ interface Action {
   readonly metaData?: {
     readonly id: string
     readonly schemaString: string
+    readonly createdTime: number
     readonly configuration: Readonly<Record<string, string>>
   } | null
 }
 
 interface Building {
   id: string
+  createdAtMs: number | null
   schema: string | null
   properties: Readonly<Record<string, string>>
   readonly files: Map<string, TableFile>
@@ -118,7 +122,10 @@ export class DeltaLog {
   /** The newest version, read from the last checkpoint on. */
   async read(): Promise<TableState> {
     const checkpoint = await this.#lastCheckpoint()
-    const building: Building = { id: randomUUID(), schema: null, properties: {}, files: new Map(), removed: new Map() }
+    const building: Building = {
+      ...{ id: randomUUID(), createdAtMs: null, schema: null, properties: {} },
+      ...{ files: new Map(), removed: new Map() },
+    }
     if (checkpoint !== null) for (const action of await this.#checkpointed(checkpoint)) apply(building, action)
     let version = checkpoint ?? -1
     for (;;) {
@@ -143,11 +150,15 @@ export class DeltaLog {
     const removed = new Map([...before.removed, ...gone.map((path): [string, number] => [path, next.atMs])])
     for (const { path } of added) removed.delete(path)
     const { schema, properties } = next
-    const state = { version: before.version + 1, id: before.id, schema, properties, files, removed }
+    const state = {
+      ...{ version: before.version + 1, id: before.id, createdAtMs: before.createdAtMs ?? next.atMs },
+      ...{ schema, properties, files, removed },
+    }
+    const operation = before.version < 0 ? 'CREATE TABLE' : isRemoval(next, added, gone) ? 'DELETE' : 'WRITE'
     const actions = [
-      { commitInfo: commitInfo(next, before.version < 0 ? 'CREATE TABLE' : 'WRITE') },
+      { commitInfo: commitInfo(next, operation, before.version) },
       ...(before.version < 0 ? [{ protocol: PROTOCOL }] : []),
-      { metaData: metaData(state, next) },
+      { metaData: metaData(state) },
       ...gone.map((path) => ({ remove: removeOf(path, next.atMs, !next.isRearranged(path)) })),
       ...added.map((file) => ({ add: addOf(file, !next.isRearranged(file.path)) })),
     ]
@@ -163,7 +174,7 @@ export class DeltaLog {
     const sinceMs = next.atMs - Math.max(VERSIONS_KEPT_MS, next.graceMs)
     const actions = [
       { protocol: PROTOCOL },
-      { metaData: metaData(state, next) },
+      { metaData: metaData(state) },
       ...[...state.removed].flatMap(([path, atMs]) =>
         atMs < sinceMs ? [] : [{ remove: removeOf(path, atMs, false) }],
       ),
@@ -250,8 +261,8 @@ function linesOf(actions: readonly object[]): string {
 
 function apply(state: Building, { add, remove, metaData }: Action): void {
   if (metaData) {
-    const { id, schemaString: schema, configuration: properties } = metaData
-    Object.assign(state, { id, schema, properties })
+    const { id, createdTime: createdAtMs, schemaString: schema, configuration: properties } = metaData
+    Object.assign(state, { id, createdAtMs, schema, properties })
   }
   if (remove) {
     state.files.delete(remove.path)
@@ -292,17 +303,27 @@ function fileOf({ path, size, modificationTime, stats, tags }: Add): TableFile {
   }
 }
 
-function metaData({ id, schema }: Pick<TableState, 'id' | 'schema'>, { properties, atMs }: TableVersion): object {
+function metaData({ id, createdAtMs, schema, properties }: TableState): object {
   return {
     id,
     format: { provider: 'parquet', options: {} },
     schemaString: schema,
     partitionColumns: [],
     configuration: properties,
-    createdTime: atMs,
+    createdTime: createdAtMs,
   }
 }
 
-function commitInfo({ atMs, properties }: TableVersion, operation: string): object {
-  return { timestamp: atMs, operation, operationParameters: {}, engineInfo: 'Watershed', ...properties }
+/** Whether rows leave, and none comes. */
+function isRemoval({ isRearranged }: TableVersion, added: readonly TableFile[], gone: readonly string[]): boolean {
+  return gone.some((path) => !isRearranged(path)) && added.every(({ path }) => isRearranged(path))
+}
+
+/** What the version counts is also in the parameters of its operation: each reader shows them in the history of a table. */
+function commitInfo({ atMs, properties }: TableVersion, operation: string, readVersion: number): object {
+  return {
+    ...{ timestamp: atMs, operation, operationParameters: properties, engineInfo: 'Watershed' },
+    ...(readVersion >= 0 && { readVersion }),
+    ...properties,
+  }
 }
