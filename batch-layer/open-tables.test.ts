@@ -230,6 +230,28 @@ test('Parquet files have a compression that every reader knows', async () => {
   expect(codecs).toEqual([['SNAPPY']])
 })
 
+test('events that a policy removed leave the table in a version of their own, which streams pass over', async () => {
+  const { by_topic } = definition.views!
+  await batch.redefine({ ...definition, views: { by_topic: by_topic! }, tables: 'delta', keep: { raw: '3d' } })
+  for (let day = 0; day < 7; day++) {
+    batch.nowMs += 86_400_000
+    await batch.land(0, 10)
+    await run('full', { force: true })
+  }
+  const changes = versions().map(({ commitInfo, added, removed }) => ({
+    operation: commitInfo.operation,
+    boundary: commitInfo['watershed.boundary'],
+    added: added.filter(({ dataChange }) => dataChange).length,
+    removed: removed.filter(({ dataChange }) => dataChange).length,
+  }))
+  const deletions = changes.filter(({ removed }) => removed > 0)
+  expect(deletions.length).toBeGreaterThan(1)
+  for (const { operation, added } of deletions) expect({ operation, added }).toEqual({ operation: 'DELETE', added: 0 })
+  const [before, deletion, after] = changes.slice(changes.indexOf(deletions[0]!) - 1)
+  expect(deletion!.boundary).toBe(before!.boundary)
+  expect(after).toMatchObject({ operation: 'WRITE', added: 1, removed: 0 })
+})
+
 test('a file of a view is there for the grace of readers after it left the table', async () => {
   await batch.land(0, 100)
   await run('full')

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import type { CompiledDataset, SqlColumn } from '#core/compiled.ts'
 import { parseSegmentFile } from '#storage/lake/manifest-names.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
-import { DeltaLog, type TableFile, type TableState } from '#storage/tables/delta-log.ts'
+import { DeltaLog, type TableFile, type TableState, type TableVersion } from '#storage/tables/delta-log.ts'
 import { columnsIn, deltaSchema } from '#storage/tables/delta-schema.ts'
 import { boundaryIn, graceBegan, graceOf, LOG_PROPERTY, propertiesOf, type TablesOptions } from './tables-options.ts'
 import { followView } from './view-tables.ts'
@@ -50,14 +50,15 @@ async function followEvents(options: TablesOptions): Promise<LeftTable> {
   const arrangement = arrangementOf(dataset, await lake.rearrangements())
   const { kept, segments, columns } = await eventsSince(options, before, arrangement)
   const left = dataset.rowColumns.filter((column) => !columns.includes(column)).map(({ name }) => name)
-  const after = await log.write(before, {
+  const next: TableVersion = {
     schema: deltaSchema(columns),
     files: [...kept, ...segments.map((segment) => eventsFile(dataset, segment))],
     isRearranged: rearrangedBy(segments),
     properties: { ...propertiesOf(generation), [ARRANGEMENT]: arrangement },
     atMs: clock(),
     graceMs: graceOf(options),
-  })
+  }
+  const after = await log.write(await withoutRemoved(log, before, next), next)
   if (left.length > 0 && after.schema !== before.schema)
     emit({
       name: 'table-columns-left-out',
@@ -67,6 +68,28 @@ async function followEvents(options: TablesOptions): Promise<LeftTable> {
       fields: { columns: left.join(', ') },
     })
   return leftSince(after, graceBegan(options))
+}
+
+/**
+ * Events that a policy removed leave the table in a version of their own: a program that follows the table as a stream passes over
+ * such versions, and would miss the events of a version that has both. A file that was made again has the events of the one before.
+ */
+async function withoutRemoved(log: DeltaLog, before: TableState, next: TableVersion): Promise<TableState> {
+  const { schema, properties } = before
+  const named = new Set(next.files.map(({ path }) => path))
+  const places = new Set(next.files.map(({ path }) => placeIn(path)))
+  const stays = (path: string): boolean => named.has(path) || next.isRearranged(path) || places.has(placeIn(path))
+  const files = [...before.files.values()].filter(({ path }) => stays(path))
+  const isMixed =
+    files.length < before.files.size &&
+    next.files.some(({ path }) => !before.files.has(path) && !next.isRearranged(path))
+  return isMixed && schema !== null ? log.write(before, { ...next, schema, properties, files }) : before
+}
+
+/** The partition and the offset with which a file of events begins, as a text. */
+function placeIn(path: string): string {
+  const { partition, start } = parseSegmentFile(path) ?? { partition: '', start: path }
+  return `${partition}:${start}`
 }
 
 /** Property of the table of events: as long as it is the same, what the table has of earlier segments is what they are. */
