@@ -1,4 +1,5 @@
 /** Small texts that all processes of the platform share: beside the lake where it is in a bucket, otherwise in the data folder. */
+import { mkdirSync } from 'node:fs'
 import type { S3Store } from '#storage/lake/s3/s3-store.ts'
 import { SourceBoard, type SourceNote } from '#storage/sources/source-board.ts'
 import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
@@ -23,8 +24,27 @@ export async function openTexts(
   kind: TextsKind,
   { dataset, folder, configuration }: OpenTextsOptions,
 ): Promise<NamedTexts> {
+  return (await inBucket(`${dataset}/${kind}`, configuration)) ?? localTexts(kind, folder, dataset)
+}
+
+/** Those who are signed in to the page, of all datasets. */
+export async function openSessions(
+  { sessionsFolder }: DataFolder,
+  configuration: OpenTextsOptions['configuration'],
+): Promise<NamedTexts> {
+  const remote = await inBucket(SESSIONS, configuration)
+  if (remote !== null) return remote
+  mkdirSync(sessionsFolder, { recursive: true, mode: 0o700 })
+  return new FolderTexts(sessionsFolder)
+}
+
+/** no dataset's name */
+const SESSIONS = '.sessions'
+
+/** null: the lake is in a folder */
+async function inBucket(place: string, configuration: OpenTextsOptions['configuration']): Promise<NamedTexts | null> {
   const { lake, s3 } = configuration
-  if (lake === undefined) return localTexts(kind, folder, dataset)
+  if (lake === undefined) return null
   const [{ S3Texts }, { S3Store }, { s3Place }] = await Promise.all([
     import('#storage/texts/s3/s3-texts.ts'),
     import('#storage/lake/s3/s3-store.ts'),
@@ -34,7 +54,7 @@ export async function openTexts(
   const pathStyle = s3.pathStyle ?? endpoint !== undefined
   const store = stores.get(configuration) ?? new S3Store({ ...s3Place(lake), region, endpoint, pathStyle })
   stores.set(configuration, store)
-  return new S3Texts(store, `${dataset}/${kind}`)
+  return new S3Texts(store, place)
 }
 
 /** one for all texts of a process */

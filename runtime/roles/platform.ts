@@ -30,7 +30,7 @@ import { Workspace } from '../commands/workspace.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { openLake } from '../drivers/open-lake.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
-import { openBoard, openTexts } from '../drivers/open-texts.ts'
+import { openBoard, openSessions, openTexts } from '../drivers/open-texts.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
 import { type SinkReport, servedSink, sinkPart, sinkReadings, sinkReports } from '../health/sink-reports.ts'
@@ -226,7 +226,7 @@ export class Platform {
       keys,
       adminKey: configuration.adminKey,
       savedViews: await this.#savedViews(),
-      sessions: this.#sessions(),
+      sessions: await this.#sessions(),
       operations: this.#answered === null ? null : await this.#operations(secrets),
       webhookSecrets: webhookSecretsOf(configuration),
       ownKeyPaths: board === null ? [] : [board.path],
@@ -257,9 +257,9 @@ export class Platform {
   }
 
   /** Where there is a page to sign in to. */
-  #sessions(): SessionLedger | null {
+  async #sessions(): Promise<SessionLedger | null> {
     const { configuration, folder } = this.#workspace
-    return this.#shape.answers ? new SessionLedger(folder.sessionsFolder, configuration) : null
+    return this.#shape.answers ? new SessionLedger(await openSessions(folder, configuration), configuration) : null
   }
 
   #operations(secrets: readonly string[]): Promise<OperationsPort> {

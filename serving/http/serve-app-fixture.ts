@@ -85,7 +85,7 @@ export async function serveShop(limits: ServeAppParts['limits'] = {}): Promise<S
       changeSource: async () => Promise.reject(new Error('the shop has no sources')),
     },
     savedViews: new Map([['shop', new SavedViewLedger('shop', new FolderTexts(join(folder, 'views')))]]),
-    sessions: new SessionLedger(join(folder, 'sessions')),
+    sessions: new SessionLedger(new FolderTexts(join(folder, 'sessions'))),
     webhookSecrets: new Map([['shop', WEBHOOK_SECRETS]]),
     parts: async () => [{ name: 'stream role', ready: true, state: 'running', detail: '' }],
   }

@@ -24,7 +24,7 @@ import { liveManyRoute } from '#serving/http/queries/live-many-route.ts'
 import { isFollowed, liveRoute } from '#serving/http/queries/live-route.ts'
 import { QueryGate } from '#serving/http/queries/query-gate.ts'
 import { RepeatedRequests } from '#serving/http/queries/repeated-requests.ts'
-import { carrySession } from '#serving/http/sessions/carry-session.ts'
+import { carrySession, learnSession } from '#serving/http/sessions/carry-session.ts'
 import { SESSION_PATH, sessionRoutes } from '#serving/http/sessions/session-routes.ts'
 import { DOCS_PATH, docsPage } from '#serving/http/site/docs-page.ts'
 import { healthRoutes, type ServedPart } from '#serving/http/site/health-routes.ts'
@@ -160,7 +160,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
   app.addHook('onRequest', async (request) => {
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
       throw new ProblemError('bad-request', 'the request has no Host header, which HTTP/1.1 requires')
-    if (sessions !== null) carrySession(request.raw, sessions, allKeys)
+    if (sessions !== null) await learnSession(request.raw, sessions, allKeys)
     const path = request.url.split('?')[0]!
     if (OPEN_ROUTES.has(path) || isUnder(path, ownKeyPaths)) return
     if (keys.length > 0) return isOpen(request, path) ? undefined : checkKey(request, allKeys)

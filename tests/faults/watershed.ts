@@ -88,9 +88,14 @@ export class RunningPlatform {
     return this.#process.said
   }
 
-  async get(path: string, options: RequestInit = {}): Promise<Reply> {
+  async get(path: string, options: RequestInit = {}): Promise<Reply & { readonly cookie: string }> {
     const reply = await fetch(`${this.#address}${path}`, options)
-    return { status: reply.status, body: await reply.text() }
+    return { status: reply.status, body: await reply.text(), cookie: reply.headers.get('set-cookie') ?? '' }
+  }
+
+  /** that it listens on */
+  get port(): string {
+    return new URL(this.#address).port
   }
 
   /** @throws when the answer is an error */

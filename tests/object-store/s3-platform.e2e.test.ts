@@ -155,6 +155,33 @@ describe.skipIf(whyNoS3() !== null)('a platform with its lake in a bucket', () =
     await done('verify', ...words)
   })
 
+  test('who signs in on one machine is signed in on the other, and signed out on both', async () => {
+    const keys = { WATERSHED_KEYS: 'a-key-of-this-platform' }
+    const machines = await Promise.all(
+      ['one', 'two'].map((name) => started(RunningPlatform.start(join(folder, name), words, keys))),
+    )
+    const [one, two] = machines as [RunningPlatform, RunningPlatform]
+    const views = `/v1/datasets/${DATASET}/saved-views`
+    const own = { 'sec-fetch-site': 'same-origin' }
+    const signIn = await one.get('/v1/session', {
+      method: 'POST',
+      headers: { ...own, 'content-type': 'application/json' },
+      body: JSON.stringify({ key: keys.WATERSHED_KEYS }),
+    })
+    expect(signIn.status, signIn.body).toBe(200)
+    // Browsers and load balancers have one name for both; the cookie's name has the port of the address that was asked.
+    const value = /_session_\d+=([\w-]+)/.exec(signIn.cookie)![1]
+    const status = async (platform: RunningPlatform): Promise<number> => {
+      const cookie = `watershed_session_${platform.port}=${value}`
+      return (await platform.get(views, { headers: { ...own, cookie } })).status
+    }
+    expect([await status(one), await status(two)]).toEqual([200, 200])
+    const headers = { ...own, cookie: `watershed_session_${two.port}=${value}` }
+    expect((await two.get('/v1/session', { method: 'DELETE', headers })).status).toBe(200)
+    expect(await status(two)).toBe(401)
+    await until('the other one notices', async () => (await status(one)) === 401, { withinMs: 30_000 })
+  })
+
   test('refuses what cannot be, and says what to do', async () => {
     const data = join(folder, 'data')
     const refused = async (more: readonly string[]) => watershed(['ingest', DATASET, '-', ...words, ...more], data)

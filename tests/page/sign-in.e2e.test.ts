@@ -12,6 +12,7 @@ import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type ServedShop, serveShop } from '#serving/http/serve-app-fixture.ts'
 import { SessionLedger } from '#storage/sessions/session-ledger.ts'
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import { chromiumVersion, openChromium } from '../servers/chromium.ts'
 import { mustRun } from '../servers/must-run.ts'
 
@@ -31,7 +32,7 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('signing in', () => {
   beforeAll(async () => {
     shop = await serveShop()
     folder = mkdtempSync(join(tmpdir(), 'watershed-sign-in-'))
-    const sessions = new SessionLedger(folder)
+    const sessions = new SessionLedger(new FolderTexts(folder))
     app = buildServeApp({ ...shop.parts, page: new BuiltPageFiles(), keys: [KEY], adminKey: ADMIN, sessions })
     await app.listen({ host: '127.0.0.1', port: 0 })
     address = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`

@@ -2,6 +2,7 @@
 
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { SessionLedger } from '#storage/sessions/session-ledger.ts'
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import { silent } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 
@@ -19,7 +20,7 @@ export async function openapiText(): Promise<string> {
     emit: silent,
     keys: ['a-key-so-that-keys-are-described'],
     savedViews: new Map(),
-    sessions: new SessionLedger('unused'),
+    sessions: new SessionLedger(new FolderTexts('unused')),
     parts: async () => [],
   })
   try {

@@ -8,7 +8,20 @@ import { ProblemError } from '#serving/http/problems.ts'
 import type { SessionLedger } from '#storage/sessions/session-ledger.ts'
 import { tokenOf } from './session-cookie.ts'
 
-/** A header that was given is not replaced: scripts go on as before. */
+/** As `carrySession`, also for a session that is not known yet. */
+export async function learnSession(
+  request: IncomingMessage,
+  sessions: SessionLedger,
+  keys: readonly string[],
+): Promise<void> {
+  const { headers } = request
+  if (headers.authorization !== undefined || headers.cookie === undefined || !isOwnPage(request)) return
+  const token = tokenOf(request)
+  if (token !== null) await sessions.learn(token)
+  carrySession(request, sessions, keys)
+}
+
+/** For a session that is known. A header that was given is not replaced: scripts go on as before. */
 export function carrySession(request: IncomingMessage, sessions: SessionLedger, keys: readonly string[]): void {
   const { headers } = request
   if (headers.authorization !== undefined || headers.cookie === undefined || !isOwnPage(request)) return

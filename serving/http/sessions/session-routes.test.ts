@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type ServedShop, serveShop } from '#serving/http/serve-app-fixture.ts'
 import { SessionLedger } from '#storage/sessions/session-ledger.ts'
+import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import { FAILED_SIGN_INS_MAX } from './failed-attempts.ts'
 
 const KEY = 'an-api-key-of-this-shop'
@@ -23,7 +24,12 @@ beforeAll(async () => {
 afterAll(() => shop.close())
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'watershed-session-'))
-  app = buildServeApp({ ...shop.parts, keys: [KEY], adminKey: ADMIN, sessions: new SessionLedger(folder) })
+  app = buildServeApp({
+    ...shop.parts,
+    keys: [KEY],
+    adminKey: ADMIN,
+    sessions: new SessionLedger(new FolderTexts(folder)),
+  })
 })
 afterEach(async () => {
   await app.close()
