@@ -117,7 +117,7 @@ function show(report: ToldReport): void {
       `${report.dataset}: raw events of ${summarized} offsets were removed by keep.raw; their states were taken as given, and everything after them was recounted`,
     )
   if (report.behind !== null && report.behind > 0)
-    say(`${report.dataset}: the log has ${report.behind} more offsets, which no answer includes yet`)
+    say(`${report.dataset}: the log has ${report.behind} more offsets, which were not compared`)
   if (report.series.length > 0)
     say(
       `${report.dataset}: series are calculated from these views when they are asked for: ${report.series.join(', ')}`,

@@ -84,7 +84,9 @@ export class LiveMissingError extends Error {
 
 export class QueryTimeoutError extends Error {
   constructor(ms: number) {
-    super(`the query exceeded queryMsMax = ${ms} ms and was cancelled; request a shorter range or fewer dimensions`)
+    super(
+      `the query exceeded queryMsMax = ${ms} ms and was cancelled; request a shorter range or fewer dimensions, or retry when /readyz says that every storage answers`,
+    )
     this.name = 'QueryTimeoutError'
   }
 }
