@@ -13,6 +13,7 @@ import { kafkaClients } from './kafka-clients.ts'
 import { kafkaStream } from './kafka-stream.ts'
 import { kafkaTakeover } from './kafka-takeover.ts'
 import { kafkaWorkers } from './kafka-workers.ts'
+import { keptPanes } from './kept-panes.ts'
 import { lakeYear } from './lake-year.ts'
 import { eventToAnswer, memorySlope } from './live-platform.ts'
 import { memoryAtPace } from './memory-at-pace.ts'
@@ -34,6 +35,7 @@ const BENCHES = {
   trino,
   'recount-workers': recountWorkers,
   'lake-year': lakeYear,
+  'kept-panes': keptPanes,
   'event-to-answer': eventToAnswer,
   memory: memorySlope,
   'memory-at-pace': memoryAtPace,
