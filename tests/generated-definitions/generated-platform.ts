@@ -20,7 +20,7 @@ import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
 
-const PARTITIONS = 2
+export const PARTITIONS = 2
 
 export interface GeneratedPlatformOptions {
   /** a folder that the engine may use */

@@ -46,9 +46,9 @@ const readingAt = (minute: fc.Arbitrary<number>): fc.Arbitrary<Omit<Reading, 'id
 export const ARRIVALS = ['in order', 'shuffled', 'late', 'ahead', 'twice', 'malformed'] as const
 export type Arrival = (typeof ARRIVALS)[number]
 
-/** @param arrival how their order and times relate */
-export function readings(arrival: Arrival): fc.Arbitrary<readonly Sent[]> {
-  const events = minutes.chain((minute) => fc.array(readingAt(minute), { minLength: 1, maxLength: 60, size: 'max' }))
+/** @param arrival how their order and times relate @param minLength of events */
+export function readings(arrival: Arrival, minLength = 1): fc.Arbitrary<readonly Sent[]> {
+  const events = minutes.chain((minute) => fc.array(readingAt(minute), { minLength, maxLength: 60, size: 'max' }))
   return events.map((some) => {
     const all = some.map((one, at): Reading => ({ ...one, id: at % 5 }))
     return arrange(all, arrival)
