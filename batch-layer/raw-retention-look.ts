@@ -17,6 +17,8 @@ export interface RawRetentionLook {
   readonly partition: number
   /** raw events before this offset were removed, or are when no reader needs them; nothing can be recounted there */
   readonly floor: Offset
+  /** of the states that are kept of them, with all panes, also those that `keep.panes` merged or removed */
+  readonly statesBytes: number
   /** raw events that are kept */
   readonly kept: RawCount
   /** of these, what the next full run gives up, and the floor that it then sets */
@@ -63,10 +65,12 @@ function lookOf(
   old: readonly SegmentManifest[],
 ): RawRetentionLook {
   const raw = segments.filter(({ kind }) => kind !== 'summary')
-  const floor = segments[0]?.kind === 'summary' ? segments[0].end : 0
+  const summary = segments[0]?.kind === 'summary' ? segments[0] : null
+  const floor = summary?.end ?? 0
   return {
     partition,
     floor,
+    statesBytes: bytesOf(summary === null ? [] : [summary]),
     kept: countOf(raw),
     due: { ...countOf(due), floor: due.at(-1)?.end ?? floor },
     waiting: countOf(old.slice(due.length)),
@@ -80,6 +84,10 @@ function countOf(segments: readonly SegmentManifest[]): RawCount {
   return {
     rows: sum(({ rows }) => rows),
     segments: segments.length,
-    bytes: sum((segment) => segmentFiles(segment).reduce((bytes, file) => bytes + file.bytes, 0)),
+    bytes: bytesOf(segments),
   }
+}
+
+function bytesOf(segments: readonly SegmentManifest[]): number {
+  return segments.flatMap(segmentFiles).reduce((bytes, file) => bytes + file.bytes, 0)
 }

@@ -62,12 +62,22 @@ async function retention(options: SharedOptions): Promise<void> {
 }
 
 function printRaw(raw: Shown['raw']): void {
-  const heads = ['dataset', 'partition', 'keep.raw', 'removed before', 'raw events', 'due', 'due bytes', 'next due at']
+  const heads = [
+    'dataset',
+    'partition',
+    'keep.raw',
+    'removed before',
+    'bytes of their states',
+    'raw events',
+    'due',
+    'due bytes',
+    'next due at',
+  ]
   printTable(
     heads,
-    raw.map(({ dataset, partition, keepRaw, floor, kept, due, oldestDueAt }) => {
+    raw.map(({ dataset, partition, keepRaw, floor, statesBytes, kept, due, oldestDueAt }) => {
       const next = due.segments > 0 ? 'now' : (oldestDueAt ?? 'never')
-      return [dataset, partition, keepRaw, floor, kept.rows, due.rows, due.bytes, next]
+      return [dataset, partition, keepRaw, floor, statesBytes, kept.rows, due.rows, due.bytes, next]
     }),
   )
   if (raw.some(({ due }) => due.segments > 0))
