@@ -13,6 +13,7 @@ export const GROUPS: readonly (readonly string[])[] = [
     'tests/cluster/kafka-source.test.ts',
     'tests/faults/backfill.e2e.test.ts',
     'tests/faults/log-behind-lake.e2e.test.ts',
+    'tests/open-tables/trino.test.ts',
     'tests/shipped-datasets/datasets-page.e2e.test.ts',
   ],
   [
@@ -21,6 +22,7 @@ export const GROUPS: readonly (readonly string[])[] = [
     'tests/elasticsearch/store-unavailable.test.ts',
     'tests/elasticsearch/stream-faults.test.ts',
     'tests/faults/wide-values.e2e.test.ts',
+    'tests/open-tables/spark.test.ts',
     'tests/raw-retention.e2e.test.ts',
   ],
   [

@@ -49,7 +49,7 @@ export interface GeneratedPlatform {
   readonly faults: PlatformEvent[]
   /** everything that was emitted, faults included */
   readonly emitted: readonly PlatformEvent[]
-  publish(mode: 'full' | 'incremental', recount?: BatchRunOptions['recount']): Promise<void>
+  publish(mode: 'full' | 'incremental', more?: Pick<BatchRunOptions, 'recount' | 'stateFileBytes'>): Promise<void>
   close(): Promise<void>
 }
 
@@ -106,11 +106,11 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     intake: new Intake({ dataset, log, deriver }),
     faults,
     emitted,
-    publish: async (mode, recount) => {
+    publish: async (mode, more) => {
       await runBatch({
         ...parts,
+        ...more,
         mode,
-        recount,
         dictionary,
         partitions: PARTITIONS,
         logIdentity: log.identity,

@@ -91,7 +91,7 @@ describe.skipIf(whyNoS3() !== null || whyNoRedis() !== null)('a recount shared t
       () => queue.close(),
     )
 
-    await platform.publish('full', { groupRows: GROUP_ROWS, workers: queue })
+    await platform.publish('full', { recount: { groupRows: GROUP_ROWS, workers: queue } })
 
     expect(platform.emitted.filter(({ name }) => name === 'group-recounted-here')).toEqual([])
     expect(told.filter(({ name }) => name === 'group-recounted').length).toBeGreaterThan(2 * dataset.views.size)

@@ -1,4 +1,4 @@
-/** Finds a full JDK of at least a given version on this machine by looking where JDKs usually are. */
+/** Finds a full JDK of given versions on this machine by looking where JDKs usually are. */
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -16,11 +16,11 @@ const COLLECTIONS = [
   join(homedir(), '.sdkman/candidates/java'),
 ]
 
-/** The home of the newest JDK whose major version is at least `majorMin`; null when there is none. */
-export function findJdk(majorMin: number): string | null {
+/** The home of the newest JDK whose major version is at least `majorMin`, and at most `majorMax`; null when there is none. */
+export function findJdk(majorMin: number, majorMax = Number.POSITIVE_INFINITY): string | null {
   const found = candidates()
     .map((home) => ({ home, major: jdkMajor(home) }))
-    .filter(({ major }) => major >= majorMin)
+    .filter(({ major }) => major >= majorMin && major <= majorMax)
     .sort((a, b) => b.major - a.major)
   return found[0]?.home ?? null
 }

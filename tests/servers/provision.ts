@@ -2,6 +2,7 @@
  * Makes sure that the real servers of the tests can be started here: node tests/servers/provision.ts. Fetches what is missing, keeps it
  * for the next time, and is quick when everything is there. Ends with 1 and says what is missing when a server can not be had.
  */
+import { leftOut } from '../files-by-day.ts'
 import { chromiumVersion } from './chromium.ts'
 import { provisionDuckdb } from './duckdb-program.ts'
 import { ELASTICSEARCH_VERSION, provisionElasticsearch } from './elasticsearch-server.ts'
@@ -10,6 +11,7 @@ import { MINIO_VERSION, provisionMinio } from './minio-provision.ts'
 import { PYTHON_READERS, provisionPython } from './python-readers.ts'
 import { redisVersion } from './redis-server.ts'
 import { provisionSchemathesis, SCHEMATHESIS } from './schemathesis.ts'
+import { DELTA_VERSION, provisionSpark, SPARK_FILES, SPARK_VERSION } from './spark-provision.ts'
 import { provisionTrino, TRINO_VERSION } from './trino-provision.ts'
 
 async function provision(server: string, make: () => Promise<unknown>): Promise<boolean> {
@@ -34,6 +36,12 @@ async function chromium(): Promise<void> {
   if (chromiumVersion() === null) throw new Error('there is no chromium on the PATH (Debian: apt-get install chromium)')
 }
 
+/** 456 MB, for one day in three. A test that needs it brings it, too: the day may change before it runs. */
+async function spark(): Promise<void> {
+  if (SPARK_FILES.every((file) => leftOut(['run']).includes(file))) console.log('nothing of today needs Spark')
+  else await provisionSpark()
+}
+
 const done = [
   await provision('Redis', async () => redisVersion()),
   await provision(`Kafka ${KAFKA_VERSION}`, kafka),
@@ -43,6 +51,7 @@ const done = [
   await provision('DuckDB with httpfs', provisionDuckdb),
   await provision(`MinIO ${MINIO_VERSION}`, provisionMinio),
   await provision(`Trino ${TRINO_VERSION}`, provisionTrino),
+  await provision(`Spark ${SPARK_VERSION} with Delta Lake ${DELTA_VERSION}`, spark),
   await provision('Chromium', chromium),
 ]
 process.exitCode = done.every(Boolean) ? 0 : 1

@@ -14,6 +14,7 @@ export const LOCK_MS = 1_000
 export class S3Fixture {
   readonly server: S3Server
   readonly folder: string
+  readonly bucket = BUCKET
   #handles = 0
   #prefixes = 0
 
