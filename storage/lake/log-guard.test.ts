@@ -92,3 +92,22 @@ test('a lake that cannot be read keeps no event out', async () => {
   await blind.assertHolds()
   expect(blind.refusal).toBeNull()
 })
+
+test('a lake that stops answering delays one append for a while, and no other', async () => {
+  await count()
+  let [looks, waits] = [0, 0]
+  const hanging = Promise.withResolvers<Awaited<ReturnType<MemoryLake['refusals']>>>()
+  const refusals: MemoryLake['refusals'] = () => (looks++ === 0 ? lake.refusals() : hanging.promise)
+  const parts = { dataset: 'd', log, lake: { chains: () => lake.chains(2), refusals }, clock: () => nowMs }
+  const own = new LogGuard({ ...parts, lookMsMax: 20 })
+  await own.assertHolds()
+  nowMs += LOOKED_AGAIN_MS
+  await own.assertHolds()
+  for (; waits < 5; waits++) await own.assertHolds()
+  expect([looks, waits]).toEqual([2, 5])
+  // What it says at last counts.
+  await lake.refuse({ partition: 0, why: 'it was cut', atMs: 1 })
+  hanging.resolve(await lake.refusals())
+  await expect.poll(() => own.refusal).toContain('it was cut')
+  await expect(own.assertHolds()).rejects.toThrow('it was cut')
+})

@@ -4,6 +4,8 @@
  *
  * Compares log and lake at the first look and as long as it refuses; in between it looks only for refusals that others have recorded.
  */
+
+import { endsWithin } from '#core/ends-within.ts'
 import { countedRecords, isLogLoss, type LogVerdict, logAgreement } from '#core/log-agreement.ts'
 import type { EventLog } from '../log/event-log.ts'
 import { LogLossError } from '../log/log-loss-error.ts'
@@ -17,9 +19,13 @@ export interface LogGuardParts {
   readonly lake: Pick<Lake, 'chains' | 'refusals'>
   /** monotonic, ms */
   readonly clock?: () => number
+  /** default: LOOK_MS_MAX */
+  readonly lookMsMax?: number
 }
 
 const LOOK_EVERY_MS = 1_000
+/** how long an append waits for a look at a lake that was compared before: one that does not answer says nothing against the log */
+const LOOK_MS_MAX = 2_000
 
 export class LogGuard {
   readonly #parts: LogGuardParts
@@ -28,6 +34,8 @@ export class LogGuard {
   #compared = false
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #looking: Promise<void> | null = null
+  /** whether somebody has waited for it in vain */
+  #isLate = false
 
   constructor(parts: LogGuardParts) {
     this.#parts = parts
@@ -41,14 +49,26 @@ export class LogGuard {
 
   /** @throws LogLossError; what the log throws if it cannot be compared */
   async assertHolds(): Promise<void> {
-    if (this.#clock() - this.#lookedAtMs >= LOOK_EVERY_MS) await this.look()
+    if (this.#clock() - this.#lookedAtMs >= LOOK_EVERY_MS) await this.#lookInTime()
     if (this.#loss !== null) throw this.#loss
+  }
+
+  async #lookInTime(): Promise<void> {
+    const look = this.look()
+    if (!this.#compared) return look
+    const { lookMsMax = LOOK_MS_MAX } = this.#parts
+    // One that is late goes on, and nobody waits for it any more.
+    if (!this.#isLate && !(await endsWithin(look, lookMsMax))) {
+      this.#isLate = true
+      look.catch(() => {})
+    }
   }
 
   /** Concurrent calls share one look. @throws what the log throws if it cannot be compared */
   look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null
+      this.#isLate = false
     })
     return this.#looking
   }

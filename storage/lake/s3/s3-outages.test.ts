@@ -73,6 +73,14 @@ describe.skipIf(whyNoS3() !== null)('a lake on an object store with faults', () 
     expect(await under.read(await under.open(), manifest.events!)).toBe('events a')
   })
 
+  it('a server that takes a request and says nothing more is asked again', async () => {
+    const lake = await s3.open(prefix, { endpoint: proxy.endpoint, silenceMsMax: 300 })
+    const isAsked = ({ path }: { path: string }): boolean => path.includes('/CURRENT')
+    proxy.inject({ delayMs: 8_000 }, 1, isAsked)
+    expect(await lake.current()).toBeNull()
+    expect(proxy.seen.filter(isAsked)).toHaveLength(2)
+  })
+
   it('a chain does not end where a late listing ends', async () => {
     const [writer, reader] = [await under.open(), await under.open()]
     const landed = await landTens(under, writer, 20)

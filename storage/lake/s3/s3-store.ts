@@ -28,7 +28,8 @@ const ATTEMPTS_MAX = 11
 const UNDECIDED_MAX = 10
 const UNDECIDED_PAUSE_MS = 50
 const CONNECT_MS_MAX = 5_000
-const REQUEST_MS_MAX = 60_000
+/** a connection on which nothing is said for so long is given up, and the request is tried again: servers freeze, and machines vanish */
+const SILENCE_MS_MAX = 10_000
 /** larger files are uploaded in parts of this size */
 const PART_BYTES = 16 * 1024 * 1024
 const PARTS_AT_ONCE = 2
@@ -41,6 +42,8 @@ export interface S3Options extends S3Place {
   readonly endpoint?: string
   /** the bucket in the path, not in the host's name */
   readonly pathStyle?: boolean
+  /** default: SILENCE_MS_MAX */
+  readonly silenceMsMax?: number
   /** default: the usual chain (environment, profile, web identity, instance) */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
 }
@@ -68,7 +71,7 @@ export class S3Store {
   readonly #bucket: string
   readonly #prefix: string
 
-  constructor({ bucket, prefix, region, endpoint, pathStyle, credentials }: S3Options) {
+  constructor({ bucket, prefix, region, endpoint, pathStyle, silenceMsMax, credentials }: S3Options) {
     this.#bucket = bucket
     this.#prefix = prefix === '' ? '' : `${prefix}/`
     this.#client = new S3Client({
@@ -77,7 +80,7 @@ export class S3Store {
       ...(credentials !== undefined && { credentials }),
       forcePathStyle: pathStyle ?? false,
       maxAttempts: ATTEMPTS_MAX,
-      requestHandler: { connectionTimeout: CONNECT_MS_MAX, requestTimeout: REQUEST_MS_MAX },
+      requestHandler: { connectionTimeout: CONNECT_MS_MAX, socketTimeout: silenceMsMax ?? SILENCE_MS_MAX },
       // Bodies are signed, which other servers understand as well; not all of them know checksums in trailers.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
