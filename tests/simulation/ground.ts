@@ -88,7 +88,7 @@ export class Ground {
   }
   readonly records = memoryLogRecords({ partitions: PARTITIONS, dataset: 'd' })
   readonly histories = new Histories(PARTITIONS)
-  /** partitions that were cut and that no owner has opened since */
+  /** partitions that were cut and that no owner has compared since with what was flushed */
   readonly unseenCuts = new Set<number>()
   readonly #contents = memorySpeedContents()
   #now = 0

@@ -25,13 +25,15 @@ export function ownPartition(ground: Ground, partition: number, pause: Pause): P
     const owner = new PartitionOwner({ ...parts, lake, fold, step: machine.pause, clock: machine.clock })
     const sweep = new ClosedSegmentSweep({ ...parts, clock: machine.clock, elapsed: () => ground.now() })
     await owner.open()
-    ground.unseenCuts.delete(partition)
     for (;;) {
       await pause()
       const choice = ground.random.below(6)
       if (choice <= 1) await owner.fill()
-      else if (choice <= 3) await owner.flush()
-      else if (choice === 4) await owner.close()
+      else if (choice <= 3) {
+        await owner.flush()
+        // It has compared the log with what was flushed before.
+        ground.unseenCuts.delete(partition)
+      } else if (choice === 4) await owner.close()
       else if (ground.options.disasters) {
         sweep.closedUpTo(owner.openStart)
         await sweep.run()
