@@ -115,7 +115,7 @@ test.each([['\r'], ['\r\n'], ['\n']])(
   },
 )
 
-test('an id without data is where reading goes on', async () => {
+test('an event that carries only an id moves the resume position', async () => {
   chunks = [Buffer.from('id: 1\ndata: {}\n\nid: 2\n\ndata: {"n":2}\n\n')]
   expect((await read()).at(-1)!.cursor).toMatchObject({ id: '2' })
 })

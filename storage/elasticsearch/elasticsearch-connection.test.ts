@@ -133,7 +133,7 @@ test('the password of an address is in no message', async () => {
 test.each([
   ['Search rejected due to missing shards [[clicks-p0][0]]', 0],
   ['rejected execution of a task', 1],
-])('a retry is told, unless an index was just made: %s', async (reason, times) => {
+])('a retry is reported, except while the shards of a new index start: %s', async (reason, times) => {
   const told: string[] = []
   const busy = { status: 503, body: { error: { type: 'search_phase_execution_exception', reason } } }
   const asking = (await connect({ '/': busy }, undefined, undefined, (text) => told.push(text))).checkVersion()
