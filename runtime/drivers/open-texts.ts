@@ -6,6 +6,7 @@ import { FolderTexts } from '#storage/texts/local/folder-texts.ts'
 import type { NamedTexts } from '#storage/texts/named-texts.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { DataFolder } from './data-folder.ts'
+import { s3OptionsOf } from './open-lake.ts'
 
 /**
  * views: what people saved of the page; replays: which dead letters were replayed; jobs: what waits, runs and has ended; sources: how they are; sinks:
@@ -45,14 +46,11 @@ const SESSIONS = '.sessions'
 async function inBucket(place: string, configuration: OpenTextsOptions['configuration']): Promise<NamedTexts | null> {
   const { lake, s3 } = configuration
   if (lake === undefined) return null
-  const [{ S3Texts }, { S3Store }, { s3Place }] = await Promise.all([
+  const [{ S3Texts }, { S3Store }] = await Promise.all([
     import('#storage/texts/s3/s3-texts.ts'),
     import('#storage/lake/s3/s3-store.ts'),
-    import('#storage/lake/s3/s3-place.ts'),
   ])
-  const { region, endpoint } = s3
-  const pathStyle = s3.pathStyle ?? endpoint !== undefined
-  const store = stores.get(configuration) ?? new S3Store({ ...s3Place(lake), region, endpoint, pathStyle })
+  const store = stores.get(configuration) ?? new S3Store(await s3OptionsOf(lake, s3))
   stores.set(configuration, store)
   return new S3Texts(store, place)
 }
