@@ -20,11 +20,20 @@ export class CheckedFiles {
     await Promise.all(Array.from({ length: Math.min(CHECKS_AT_ONCE, waiting.length) }, work))
   }
 
+  /** A file whose checksum was just computed from what is stored: it need not be read again. */
+  async remember(path: string, sha256: string): Promise<void> {
+    this.#remember(path, `${sha256} ${markOf(await fs.stat(path, { bigint: true }))}`)
+  }
+
   async #checkOne(path: string, file: LakeFile, differs: (path: string) => Error): Promise<void> {
     const mark = `${file.sha256} ${markOf(await fs.stat(path, { bigint: true }))}`
     if (this.#checked.get(path) === mark) return
     const { sha256 } = await fingerprint(path, false, file.bytes)
     if (sha256 !== file.sha256) throw differs(path)
+    this.#remember(path, mark)
+  }
+
+  #remember(path: string, mark: string): void {
     this.#checked.delete(path)
     this.#checked.set(path, mark)
     if (this.#checked.size > CHECKED_MAX) this.#checked.delete(this.#checked.keys().next().value!)

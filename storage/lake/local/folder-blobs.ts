@@ -171,9 +171,10 @@ export class FolderBlobs implements Blobs {
     })
   }
 
-  async land(draft: string, path: string): Promise<boolean> {
+  async land(draft: string, path: string, { sha256 }: Fingerprint): Promise<boolean> {
     try {
       await linkFinal(draft, this.nameOf(path))
+      await this.#remember(path, sha256)
       return true
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -181,9 +182,15 @@ export class FolderBlobs implements Blobs {
     }
   }
 
-  async landOver(draft: string, path: string): Promise<void> {
+  async landOver(draft: string, path: string, { sha256 }: Fingerprint): Promise<void> {
     await rename(draft, this.nameOf(path))
     await fsyncFolder(dirname(this.nameOf(path)))
+    await this.#remember(path, sha256)
+  }
+
+  /** The checksum was computed when the draft was durable. Where another process has removed the file meanwhile, who reads it says so. */
+  async #remember(path: string, sha256: string): Promise<void> {
+    await this.#checked.remember(this.nameOf(path), sha256).catch(ignoreMissing)
   }
 
   removeDraft(draft: string): Promise<void> {

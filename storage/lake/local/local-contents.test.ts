@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
+import { promises as fs } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -31,6 +33,36 @@ test('a file takes the place of a damaged file of that name', async () => {
   await lake.check([file!])
   expect(await readFile(lake.resolve(file!), 'utf8')).toBe('states')
 })
+
+test('what a run has written itself is not read again to be checked, until it is changed', async () => {
+  const lake = await open()
+  const { views } = await publishStates(lake, 'states')
+  const [file] = views.v!.files
+  const opened = await filesOpenedBy(() => lake.check([file!]))
+  expect(opened).toEqual([])
+  const another = await open()
+  expect(await filesOpenedBy(() => another.check([file!]))).toEqual([lake.resolve(file!)])
+  await writeFile(lake.resolve(file!), 'staets')
+  await expect(lake.check([file!])).rejects.toMatchObject({ code: 'file-damaged' })
+})
+
+/** Paths that are opened, as checksums are computed. */
+async function filesOpenedBy(work: () => Promise<unknown>): Promise<string[]> {
+  const opened: string[] = []
+  const { open: original } = fs
+  fs.open = (path, ...given) => {
+    opened.push(String(path))
+    return original(path, ...given)
+  }
+  syncBuiltinESMExports()
+  try {
+    await work()
+    return opened
+  } finally {
+    fs.open = original
+    syncBuiltinESMExports()
+  }
+}
 
 test('files remain for readers of a removed generation until they have been unneeded for a time', async () => {
   const lake = await open()
