@@ -5,7 +5,7 @@
  * incremental one with 1 % new. LAKE_YEAR=folder, bucket or runs measures one part. Writing a year takes minutes: with LAKE_YEAR_GROUND, an empty
  * folder, the lakes are written there once, only that with LAKE_YEAR_WRITE=only, and measured by a later call.
  */
-import { existsSync, promises as fs, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import files, { existsSync, promises as fs, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -112,15 +112,23 @@ const FILE_SYSTEM = [
   'utimes',
 ] as const
 
+/** of those that take a callback: listings of folders call them */
+const WITH_CALLBACK = ['readdir', 'stat'] as const
+
+type Calls = Record<string, (...given: unknown[]) => unknown>
+
 function countFileSystem(): { calls(): number; stop(): void } {
-  const all = fs as unknown as Record<string, (...given: unknown[]) => unknown>
-  const originals = Object.fromEntries(FILE_SYSTEM.map((name) => [name, all[name]!]))
   let calls = 0
-  for (const name of FILE_SYSTEM)
-    all[name] = (...given) => {
-      calls++
-      return originals[name]!(...given)
-    }
+  const count = (all: Calls, names: readonly string[]): (() => void) => {
+    const originals = Object.fromEntries(names.map((name) => [name, all[name]!]))
+    for (const [name, original] of Object.entries(originals))
+      all[name] = (...given) => {
+        calls++
+        return original(...given)
+      }
+    return () => Object.assign(all, originals)
+  }
+  const restore = [count(fs as unknown as Calls, FILE_SYSTEM), count(files as unknown as Calls, WITH_CALLBACK)]
   syncBuiltinESMExports()
   return {
     calls: () => {
@@ -129,7 +137,7 @@ function countFileSystem(): { calls(): number; stop(): void } {
       return seen
     },
     stop: () => {
-      Object.assign(all, originals)
+      for (const each of restore) each()
       syncBuiltinESMExports()
     },
   }

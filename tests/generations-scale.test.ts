@@ -2,7 +2,7 @@
  * What a batch run costs after many of them, beside one after few: calls of the file system and files, counted. A day lies between two runs,
  * of which each counts new events, is followed by compaction, and removes what is no longer needed.
  */
-import { promises as fs, readdirSync, statSync, utimesSync } from 'node:fs'
+import files, { promises as fs, readdirSync, statSync, utimesSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -17,26 +17,36 @@ const DAY_MS = 86_400_000
 const HOUR_S = 3_600
 const COUNTED = ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'rename', 'unlink', 'rm', 'access'] as const
 
+/** listings of folders call these, which take a callback */
+const COUNTED_WITH_CALLBACK = ['stat', 'readdir'] as const
+
 type Calls = Record<string, (...given: unknown[]) => unknown>
-const calls = fs as unknown as Calls
+const [calls, callsWithCallback] = [fs as unknown as Calls, files as unknown as Calls]
 const originals = Object.fromEntries(COUNTED.map((name) => [name, calls[name]!]))
+const originalsWithCallback = Object.fromEntries(COUNTED_WITH_CALLBACK.map((name) => [name, callsWithCallback[name]!]))
 let made = 0
 let fixture: BatchFixture
 
 beforeAll(async () => {
   fixture = await BatchFixture.open()
-  for (const name of COUNTED)
-    calls[name] = (...given) => {
-      made++
-      return originals[name]!(...given)
-    }
+  countIn(calls, originals)
+  countIn(callsWithCallback, originalsWithCallback)
   syncBuiltinESMExports()
 })
 afterAll(async () => {
   Object.assign(calls, originals)
+  Object.assign(callsWithCallback, originalsWithCallback)
   syncBuiltinESMExports()
   await fixture.close()
 })
+
+function countIn(all: Calls, own: Calls): void {
+  for (const [name, original] of Object.entries(own))
+    all[name] = (...given) => {
+      made++
+      return original(...given)
+    }
+}
 
 function filesIn(folder: string): string[] {
   const found = readdirSync(folder, { withFileTypes: true, recursive: true })

@@ -28,6 +28,20 @@ export interface PartitionListing {
   readonly checkpoint: SegmentCheckpoint | null
 }
 
+/** What folders have; `state` as in PartitionListing. */
+interface Listed {
+  readonly state: string
+  readonly names: () => readonly string[]
+}
+
+/** What was read of a checkpoint and the folders behind it. */
+interface Known {
+  readonly flat: ReadonlySet<string>
+  readonly listing: PartitionListing
+  /** listed name → whether the checkpoint stands for it */
+  readonly had: ReadonlyMap<string, boolean>
+}
+
 export class PartitionFolder {
   readonly #blobs: Blobs
   readonly #folder: string
@@ -36,6 +50,7 @@ export class PartitionFolder {
   readonly #within: NamesInFolder
   readonly #saved: NamesInFolder
   readonly #listings = new Map<string, NamesInFolder>()
+  #known: Known | null = null
 
   /** @param folder its name, such as p0003 */
   constructor(blobs: Blobs, folder: string, checkpoints: CheckpointFiles) {
@@ -61,15 +76,28 @@ export class PartitionFolder {
     if (checkpoint === null) return this.readAll()
     const last = parseSegmentName(checkpoint.parts.at(-1)!.newest)!
     const from = rangeName(last.end === null ? last.start : checkpoint.end)
-    const { state, names } = await this.#list((range) => range >= from)
+    const listed = await this.#list((range) => range >= from)
+    const state = `${name} ${listed.state}`
+    const known = this.#known
+    if (known?.flat === flat && known.listing.state === state && known.listing.checkpoint === checkpoint)
+      return known.listing
+    const names = listed.names()
     if (!stands(checkpoint, new Set([...flat, ...names]))) return this.readAll()
-    const behind = names.filter((one) => !hasManifest(checkpoint, one))
-    return { state: `${name} ${state}`, names: behind, checkpoint }
+    const had = new Map(
+      names.map((one) => [
+        one,
+        (known?.listing.checkpoint === checkpoint ? known.had.get(one) : undefined) ?? hasManifest(checkpoint, one),
+      ]),
+    )
+    const listing = { state, names: names.filter((one) => !had.get(one)), checkpoint }
+    this.#known = { flat, listing, had }
+    return listing
   }
 
   /** All manifests, also those that a checkpoint has. */
   async readAll(): Promise<PartitionListing> {
-    return { ...(await this.#list(() => true)), checkpoint: null }
+    const { state, names } = await this.#list(() => true)
+    return { state, names: names(), checkpoint: null }
   }
 
   /** Names of compacted segments. */
@@ -78,12 +106,12 @@ export class PartitionFolder {
   }
 
   /** Compacted segments are listed last: what they replace is removed after they are there. */
-  async #list(wanted: (range: string) => boolean): Promise<Omit<PartitionListing, 'checkpoint'>> {
+  async #list(wanted: (range: string) => boolean): Promise<Listed> {
     const within = await this.#within.read()
     const ranges = await Promise.all(within.names.filter(wanted).map((range) => this.#at(range).read()))
     const all = [...ranges, await this.#at(WIDE).read()]
     const state = [within, ...all].map(({ version }) => version).join('.')
-    return { state, names: all.flatMap(({ names }) => names) }
+    return { state, names: () => all.flatMap(({ names }) => names) }
   }
 
   /** Only what belongs into the folder. */

@@ -2,6 +2,7 @@
  * Names in a folder of an object store, for frequent readers. Where a folder has a sign, an object that is replaced whenever something is added
  * below, another look costs one conditional GET while nothing changes.
  */
+import { AcceptedNames } from '../blob-lake/accepted-names.ts'
 import type { Listing, NamesInFolder } from '../blob-lake/blobs.ts'
 import type { S3Store } from './s3-store.ts'
 
@@ -23,13 +24,13 @@ export interface SignedNamesOptions {
 
 export class SignedNames implements NamesInFolder {
   readonly #options: SignedNamesOptions
-  #listing = { version: 0, names: [] as readonly string[] }
-  #known: ReadonlySet<string> = new Set()
+  readonly #accepted: AcceptedNames
   #mark: Mark | null = null
   #listedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: SignedNamesOptions) {
     this.#options = options
+    this.#accepted = new AcceptedNames(options.accepts)
   }
 
   forget(): void {
@@ -38,24 +39,18 @@ export class SignedNames implements NamesInFolder {
 
   /** The sign is read before the names: what is added while they are listed changes it afterwards. */
   async read(): Promise<Listing> {
-    const { store, folder, accepts, trustedMs } = this.#options
+    const { store, folder, trustedMs } = this.#options
     const mark = await this.#readMark()
     const isFresh = performance.now() - this.#listedAtMs < trustedMs
     const unchanged = mark !== null && this.#mark !== null && mark.etag === this.#mark.etag
     if (!unchanged || !isFresh) {
       const startedMs = performance.now()
       const { files, folders } = await store.list(folder)
-      this.#take([...files, ...folders].filter(accepts))
+      this.#accepted.take([...files, ...folders])
       this.#mark = mark
       this.#listedAtMs = startedMs
     }
-    return { ...this.#listing, mark: mark && (mark.etag ?? 'none') }
-  }
-
-  #take(names: readonly string[]): void {
-    if (names.length === this.#known.size && names.every((name) => this.#known.has(name))) return
-    this.#known = new Set(names)
-    this.#listing = { version: this.#listing.version + 1, names }
+    return { ...this.#accepted.listing, mark: mark && (mark.etag ?? 'none') }
   }
 
   async #readMark(): Promise<Mark | null> {
