@@ -263,6 +263,7 @@ async function assemble(
       ...storedAccept(definition),
     ]),
     time,
+    isUnnested: unnest.length > 0,
     reads,
     rank,
     dimensions: dimensionColumns,

@@ -127,6 +127,8 @@ export interface CompiledView {
   /** hash of everything that affects the stored states: definitions with equal hashes can share partials */
   readonly hash: string
   readonly time: ViewTime
+  /** whether one event can give several rows */
+  readonly isUnnested: boolean
   /** columns whose values affect the stored states, the event time included */
   readonly reads: readonly string[]
   readonly rank?: CompiledRank

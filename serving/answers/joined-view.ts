@@ -63,6 +63,7 @@ function asOne(views: readonly CompiledView[], first: CompiledView, dimensions: 
     name,
     hash: views.map(({ hash }) => hash).join('+'),
     time: timeOf(views),
+    isUnnested: views.some(({ isUnnested }) => isUnnested),
     reads: [...new Set(views.flatMap(({ reads }) => reads))],
     dimensions,
     measures,

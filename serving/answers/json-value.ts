@@ -9,7 +9,12 @@ const TO_SECONDS = '%Y-%m-%dT%H:%M:%S'
 
 /** SQL expression that json_object writes by these rules. */
 export function jsonValueSql({ name, type }: SqlColumn): string {
-  return type.endsWith('[]') ? listSql(quoteName(name), type.slice(0, -2)) : scalarSql(quoteName(name), type)
+  return jsonSqlOf(quoteName(name), type)
+}
+
+/** The same of any expression. */
+export function jsonSqlOf(value: string, type: string): string {
+  return type.endsWith('[]') ? listSql(value, type.slice(0, -2)) : scalarSql(value, type)
 }
 
 /** ISO 8601 text of a TIMESTAMP: milliseconds, and microseconds only where there are some. */

@@ -1,12 +1,12 @@
 /** A query as resident answers know it, and the window that it stands for. */
 import type { QueryPlan } from '../answers/query-plan.ts'
-import type { TallyPlan } from '../tally/tally-plan.ts'
+import type { TalliedQuery } from '../tally/tally-plan.ts'
 
 /** A query that was checked against its view. */
 export interface AskedQuery {
   readonly plan: QueryPlan
   /** null: only the engine can answer it */
-  readonly tallied: TallyPlan | null
+  readonly tallied: TalliedQuery | null
   /** tells it from all others */
   readonly text: string
 }

@@ -15,8 +15,7 @@ import { planFor, viewsOf } from '../answers/query-plan.ts'
 import type { PartitionPosition, Snapshot } from '../answers/snapshot.ts'
 import { limited, QUERY_MS_MAX, whyOver } from '../answers/time-limit.ts'
 import type { EventsDataset } from '../raw-events/events-page.ts'
-import { tallyPlan } from '../tally/tally-plan.ts'
-import { tallyShape } from '../tally/tally-shape.ts'
+import { TalliedQuery } from '../tally/tally-plan.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
 import { type AskedQuery, keyOf, windowOf } from './asked-query.ts'
 import type { LiveDataset } from './live-dataset.ts'
@@ -100,8 +99,7 @@ export class LiveAnswers {
     const known = this.#plans.get(text)
     if (known !== undefined) return known
     const plan = planFor(this.#live.served.dataset, query)
-    const shape = plan.grouping === null ? tallyShape(plan.view) : null
-    const asked = { plan, text, tallied: shape && tallyPlan(plan, shape) }
+    const asked = { plan, text, tallied: TalliedQuery.of(plan) }
     if (this.#plans.size >= this.#limits.answersMax) this.#plans.delete(this.#plans.keys().next().value!)
     this.#plans.set(text, asked)
     return asked

@@ -157,9 +157,9 @@ export class LiveDataset {
     return retained(inTime || view.head === null ? await newest : view.head)
   }
 
-  /** A query of the view would have been answered from a tally. */
-  wantTally(name: string): void {
-    this.#views.get(name)?.wantTally()
+  /** A query of the view would have been answered from a tally of these measures. */
+  wantTally(name: string, measures: readonly string[]): void {
+    this.#views.get(name)?.wantTally(measures)
   }
 
   /** Brings the view to a moment that is read after this call, because files of an earlier one are gone. @throws as `head` */

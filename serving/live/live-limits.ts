@@ -52,6 +52,8 @@ export interface LiveLimits {
   readonly recomputeShare: number
   /** state rows of one view that are also kept as numbers, to answer simple queries without the engine */
   readonly tallyRowsMax: number
+  /** bytes of these numbers, and of the texts that they stand for */
+  readonly tallyBytesMax: number
   /** computed answers that such a view has given, beyond which they are */
   readonly tallyAfterAnswers: number
 }
@@ -85,6 +87,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   reuseMsMax: 2_000,
   recomputeShare: 0.2,
   tallyRowsMax: 500_000,
+  tallyBytesMax: 64 * 1024 * 1024,
   tallyAfterAnswers: 2,
 }
 

@@ -202,9 +202,9 @@ export class LiveView {
     return this.#following
   }
 
-  /** Makes a tally of the head once enough queries would have been answered from it. */
-  wantTally(): void {
-    this.#tallies.want()
+  /** Makes a tally of the head once enough queries would have been answered from it. @param measures that one of them needs */
+  wantTally(measures: readonly string[]): void {
+    this.#tallies.want(measures)
     // What keeps it from being made keeps the view from being followed, and is reported there.
     if (this.#settledNow !== null && this.#tallies.isDue(this.#settledNow)) void this.follow().catch(() => {})
   }
@@ -224,8 +224,7 @@ export class LiveView {
   async #followAndTally(): Promise<ViewHead> {
     const head = await this.#followOnce()
     const settled = this.#settledNow
-    if (head.tally === null && settled !== null && this.#tallies.isDue(settled))
-      head.tally = await this.#tallies.make(settled)
+    if (settled !== null && this.#tallies.isDue(settled)) head.tally = await this.#tallies.make(settled)
     return head
   }
 

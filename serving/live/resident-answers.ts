@@ -130,13 +130,14 @@ export class ResidentAnswers {
   /** The answer from the numbers that are kept of the view; null: the engine has to give it. The head is released if it is not null. */
   #tallied({ plan, tallied }: AskedQuery, head: ViewHead, nowMs: number): Answer | null {
     if (tallied === null) return null
-    if (head.tally === null) this.#live.wantTally(plan.view.name)
-    if (head.tally === null) return null
+    const own = head.tally === null ? null : tallied.planFor(head.tally.tally.shape)
+    if (own === null) this.#live.wantTally(plan.view.name, tallied.measures)
+    if (head.tally === null || own === null) return null
     const { tally, dictionaries } = head.tally
     const { answerBytesMax } = this.#limits
     const at = { snapshot: head.moment.snapshot, dictionaries }
     try {
-      const answer = tallyAnswer(tallied, tally, at, { nowMs, answerBytesMax })
+      const answer = tallyAnswer(own, tally, at, { nowMs, answerBytesMax })
       if (answer === null) return null
       head.release()
       this.tallied++

@@ -2,8 +2,8 @@
 import type { CompiledView } from '#core/compiled.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { DictionaryTexts } from '../tally/tally-answer.ts'
-import { type TallyShape, tallyShape } from '../tally/tally-shape.ts'
-import { ViewTally } from '../tally/view-tally.ts'
+import { tallyShape } from '../tally/tally-shape.ts'
+import { type TallyLimits, ViewTally } from '../tally/view-tally.ts'
 import type { ClosedStates } from './closed-states.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { ResidentTable } from './resident-table.ts'
@@ -30,34 +30,37 @@ export interface TallyKeeperParts {
   readonly connection: EngineConnection
   readonly closed: ClosedStates
   readonly tail: TailStates
-  readonly limits: Pick<LiveLimits, 'tallyRowsMax' | 'tallyAfterAnswers'>
+  readonly limits: TallyLimits & Pick<LiveLimits, 'tallyAfterAnswers'>
 }
 
 export class TallyKeeper {
   readonly #parts: TallyKeeperParts
-  readonly shape: TallyShape | null
   #kept: KeptTally | null = null
   #of: SettledTables | null = null
+  /** answers that a tally would have given, since one was made */
   #wanted = 0
+  /** measures of all of them */
+  readonly #measures = new Set<string>()
   /** what it could not be made of */
   #refused: SettledTables | null = null
+  /** what it could not be made of with more than the measures that cost little */
+  #refusedMore: SettledTables | null = null
 
   constructor(parts: TallyKeeperParts) {
     this.#parts = parts
-    this.shape = tallyShape(parts.view)
   }
 
-  /** An answer was computed that a tally would have given. */
-  want(): void {
+  /** An answer was computed that a tally of these measures would have given. */
+  want(measures: readonly string[]): void {
     this.#wanted++
+    for (const measure of measures) this.#measures.add(measure)
   }
 
-  /** Whether it is to be made from the tables now. */
+  /** Whether it is to be made from the tables now: there is none, or it lacks what is asked for. */
   isDue(settled: SettledTables): boolean {
-    const { tallyAfterAnswers } = this.#parts.limits
-    if (this.shape === null || this.#kept !== null || this.#wanted < tallyAfterAnswers || settled.paths.length > 0)
-      return false
-    return this.#refused === null || !isSame(this.#refused, settled)
+    if (this.#wanted < this.#parts.limits.tallyAfterAnswers || settled.paths.length > 0) return false
+    const refused = this.#kept === null ? this.#refused : this.#refusedMore
+    return refused === null || !isSame(refused, settled)
   }
 
   /** Makes the changes of the tables since the last head count. @returns what the next head has; null: nothing */
@@ -70,8 +73,31 @@ export class TallyKeeper {
 
   /** Reads the tables, which do not change meanwhile. @returns null: they are left to the engine */
   async make(settled: SettledTables): Promise<KeptTally | null> {
+    this.drop()
+    this.#wanted = 0
+    let tally = await this.#made(settled)
+    if (tally === null && this.#measures.size > 0) {
+      this.#refusedMore = settled
+      this.#measures.clear()
+      tally = await this.#made(settled)
+    }
+    if (tally === null) {
+      this.#refused = settled
+      return null
+    }
+    const dictionaries = await this.#dictionaries(settled)
+    this.#parts.closed.feed = tally.closed()
+    this.#parts.tail.feed = tally.tail()
+    this.#of = settled
+    this.#kept = { tally, dictionaries }
+    return this.#kept
+  }
+
+  async #made(settled: SettledTables): Promise<ViewTally | null> {
     const { view, connection, closed, tail, limits } = this.#parts
-    const tally = new ViewTally(this.shape!, view.time.kind === 'panes', limits.tallyRowsMax)
+    const shape = tallyShape(view, this.#measures)
+    if (shape === null) return null
+    const tally = new ViewTally(shape, view.time.kind === 'panes', limits)
     const [settledItems, tailItems] = [tally.closed().items.join(', '), tally.tail().items.join(', ')]
     const selects = [...settled.tables, ...(closed.table === null ? [] : [closed.table])].map(
       ({ name }) => `SELECT ${settledItems} FROM ${name}`,
@@ -80,19 +106,10 @@ export class TallyKeeper {
     for (const select of selects) {
       for await (const chunk of connection.chunks(select)) {
         tally.tail().added([chunk])
-        if (!tally.commit()) break
+        if (!tally.commit()) return null
       }
     }
-    if (!tally.commit()) {
-      this.#refused = settled
-      return null
-    }
-    const dictionaries = await this.#dictionaries(settled)
-    closed.feed = tally.closed()
-    tail.feed = tally.tail()
-    this.#of = settled
-    this.#kept = { tally, dictionaries }
-    return this.#kept
+    return tally.commit() ? tally : null
   }
 
   drop(): void {

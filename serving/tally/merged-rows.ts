@@ -1,5 +1,6 @@
-/** The rows of some panes of all sources, added up by key: what questions that differ only in their filters have in common. */
-import { added, type PaneRows } from './tally-rows.ts'
+/** The rows of some panes of all sources, merged by key: what questions that differ only in their filters have in common. */
+import { mergeRows, type TallyColumns, type TallyField } from './tally-fields.ts'
+import type { PaneRows } from './tally-rows.ts'
 
 export class MergedRows {
   /** each once */
@@ -7,7 +8,8 @@ export class MergedRows {
   readonly #panes: readonly PaneRows[]
   /** key → its place in `keys`, plus one */
   readonly #slots: Int32Array
-  readonly #sums = new Map<number, Float64Array>()
+  readonly #merged = new Set<TallyField>()
+  readonly #columns: Float64Array[] = []
 
   /** @param keyCount how many keys there are */
   constructor(panes: readonly PaneRows[], keyCount: number) {
@@ -26,20 +28,16 @@ export class MergedRows {
     this.#slots = slots
   }
 
-  /** Sums of a measure, in the order of `keys`; NaN: none. */
-  sums(measure: number): Float64Array {
-    let sums = this.#sums.get(measure)
-    if (sums !== undefined) return sums
-    sums = new Float64Array(this.keys.length).fill(Number.NaN)
-    this.#sums.set(measure, sums)
-    for (const { keys, values, count } of this.#panes) addRows(sums, this.#slots, keys, values[measure]!, count)
-    return sums
+  /** Columns of these fields, in the order of `keys`; others may be missing. */
+  columnsOf(fields: readonly TallyField[]): TallyColumns {
+    for (const field of fields) if (!this.#merged.has(field)) this.#merge(field)
+    return this.#columns
   }
-}
 
-function addRows(sums: Float64Array, slots: Int32Array, keys: Int32Array, values: Float64Array, count: number): void {
-  for (let row = 0; row < count; row++) {
-    const at = slots[keys[row]!]! - 1
-    sums[at] = added(sums[at]!, values[row]!)
+  #merge(field: TallyField): void {
+    this.#merged.add(field)
+    for (const column of field.columns) this.#columns[column] = new Float64Array(this.keys.length).fill(Number.NaN)
+    for (const { keys, columns, count } of this.#panes)
+      mergeRows(field, this.#columns, this.#slots, 1, keys, columns, count)
   }
 }

@@ -11,6 +11,8 @@ import type { Answer, AnswerOptions } from '../answers/merged-view.ts'
 import { AnswerTooLargeError } from '../answers/query-error.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
 import { bestOf } from './best-rows.ts'
+import { countSets } from './counted-sets.ts'
+import { isWholeType } from './held-measures.ts'
 import { compared } from './tally-condition.ts'
 import { talliedRows } from './tally-groups.ts'
 import { type RowPart, type TallyPlan, type TallyRow, tallyLookups } from './tally-plan.ts'
@@ -31,25 +33,24 @@ export function tallyAnswer(
 ): Answer | null {
   const { plan } = tallied
   const clock = new StepClock()
-  const lookups = tallyLookups(plan, at.dictionaries)
+  const lookups = tallyLookups(plan, tally.shape, at.dictionaries)
   if (lookups === null || lookups.some(({ lookup }) => at.dictionaries.get(lookup.dictionary) === null)) return null
   const range = askedRange(plan, nowMs) ?? newestWindow(plan.window!, tally, nowMs)
   const kept = narrowed(plan, range, at.snapshot.generation)
-  const rows = talliedRows(tallied, tally, kept.range)
-  if (rows === null || !rows.every(({ bucket }) => isWritten(bucket))) return null
+  const all = talliedRows(tallied, tally, kept.range)
+  if (all === null || !all.rows.every(({ bucket }) => isWritten(bucket))) return null
   clock.over('merge')
   const most = rowsShownMax(plan)
-  const ranked = firstRows(tallied, tally, rows, most + 1)
+  const ranked = firstRows(tallied, tally, all.rows, most + 1)
   clock.over('rank')
   const shown = ranked.slice(0, most)
+  if (!countSets(tallied, tally, kept.range, { rows: shown, groups: all.groups }, tallied.sets.shown)) return null
   const memberOf = memberWriter(tallied, tally)
   const enriched = lookups.map(({ lookup, key }) => {
     const dictionary = at.dictionaries.get(lookup.dictionary)!
-    return (row: TallyRow): string => {
-      const value = tally.keys.values(tallied.dimensions[key]!)[row.places[key]!]!
-      const found = value === null ? undefined : dictionary.get(String(value))?.[lookup.attribute]
-      return `${JSON.stringify(lookup.name)}:${found === undefined ? 'null' : JSON.stringify(found)}`
-    }
+    const attributeOf = (of: unknown): string | undefined => dictionary.get(String(of))?.[lookup.attribute]
+    return (row: TallyRow): string =>
+      `${JSON.stringify(lookup.name)}:${JSON.stringify(lookedUp(keyOf(tallied, tally, key, row), attributeOf))}`
   })
   const texts = shown.map((row) => {
     const members = [...tallied.shown.map((each) => memberOf(each, row)), ...enriched.map((write) => write(row))]
@@ -100,7 +101,7 @@ function rowOrder({ order, dimensions }: TallyPlan, { keys }: ViewTally): (a: Ta
   const compares = order.map(({ part, sign }): ((a: TallyRow, b: TallyRow) => number) => {
     if (part.kind === 'bucket') return (a, b) => sign * (a.bucket - b.bucket)
     const { index } = part
-    if (part.kind === 'measure') return (a, b) => comparedSums(a.sums[index]!, b.sums[index]!, sign)
+    if (part.kind === 'measure') return (a, b) => comparedNumbers(a.values[index]!, b.values[index]!, sign)
     const values = keys.values(dimensions[index]!)
     return (a, b) => {
       const [x, y] = [values[a.places[index]!]!, values[b.places[index]!]!]
@@ -117,21 +118,43 @@ function rowOrder({ order, dimensions }: TallyPlan, { keys }: ViewTally): (a: Ta
   }
 }
 
-function comparedSums(a: number, b: number, sign: number): number {
+function comparedNumbers(a: number, b: number, sign: number): number {
   if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b))
   return sign * (a - b)
+}
+
+/** What a lookup finds by. */
+function keyOf({ dimensions }: TallyPlan, { keys, shape, texts }: ViewTally, key: RowPart, row: TallyRow): unknown {
+  if (key.kind === 'bucket') return null
+  if (key.kind === 'dimension') return keys.values(dimensions[key.index]!)[row.places[key.index]!]!
+  const value = row.values[key.index]!
+  if (Number.isNaN(value)) return null
+  const { text, measure } = shape.measures[key.index]!
+  const json = texts.get(text!)!.json(value)
+  return isWholeType(measure.type) ? json : JSON.parse(json)
+}
+
+/** The attribute of a key; of a list of keys the distinct ones, sorted; null: there is none. */
+function lookedUp(key: unknown, attributeOf: (key: unknown) => string | undefined): string | readonly string[] | null {
+  if (key === null) return null
+  if (!Array.isArray(key)) return attributeOf(key) ?? null
+  const found = key.filter((each) => each !== null).map(attributeOf)
+  const distinct = new Set(found.filter((each) => each !== undefined))
+  return distinct.size === 0 ? null : [...distinct].sort(compared)
 }
 
 /** Writes a member of a row's JSON. */
 function memberWriter(
   { dimensions }: TallyPlan,
-  { keys }: ViewTally,
+  { keys, shape, texts }: ViewTally,
 ): (shown: { readonly name: string; readonly part: RowPart }, row: TallyRow) => string {
   const textOf = (part: RowPart, row: TallyRow): string => {
     if (part.kind === 'bucket') return `"${new Date(row.bucket).toISOString()}"`
     if (part.kind === 'dimension') return keys.json(dimensions[part.index]!, row.places[part.index]!)
-    const sum = row.sums[part.index]!
-    return Number.isNaN(sum) ? 'null' : String(sum)
+    const value = row.values[part.index]!
+    if (Number.isNaN(value)) return 'null'
+    const { jsonOf, text } = shape.measures[part.index]!
+    return jsonOf === null ? texts.get(text!)!.json(value) : jsonOf(value)
   }
   return ({ name, part }, row) => `${JSON.stringify(name)}:${textOf(part, row)}`
 }

@@ -2,8 +2,8 @@
 import type { SqlColumn } from '#core/compiled.ts'
 import type { Condition } from '#core/condition.ts'
 import type { Comparison } from '#core/query.ts'
+import { isWholeType, NUMBER_MAX } from './held-measures.ts'
 import type { TallyValue } from './tally-keys.ts'
-import { isWholeType, NUMBER_MAX } from './tally-shape.ts'
 
 type Holds<T> = (of: T) => boolean
 

@@ -1,6 +1,6 @@
 /** The combinations of dimension values that a tally holds rows of, numbered. A value is what the engine's JSON of it says. */
 import type { SqlColumn } from '#core/compiled.ts'
-import { NUMBER_MAX } from './tally-shape.ts'
+import { NUMBER_MAX } from './held-measures.ts'
 
 export type TallyValue = string | number | boolean | null
 

@@ -6,17 +6,20 @@ import type { FilterOperator, ViewQuery } from '#core/query.ts'
 import { answerColumns } from '../answers/answer-columns.ts'
 import { lookupsShown } from '../answers/lookup-sql.ts'
 import type { PlannedHaving, QueryPlan } from '../answers/query-plan.ts'
+import { isWholeType } from './held-measures.ts'
 import { allOf, comparisonTest } from './tally-condition.ts'
+import type { TallyField } from './tally-fields.ts'
 import type { TallyValue } from './tally-keys.ts'
-import { isWholeType, type TallyShape } from './tally-shape.ts'
+import { heldNames, type TallyShape, tallyShape } from './tally-shape.ts'
 
 /** A finished row: its values by the places that the plan gives them. */
 export interface TallyRow {
   readonly bucket: number
+  readonly group: number
   /** by dimension of the plan: numbers of values */
   readonly places: readonly number[]
-  /** by measure of the shape; NaN: none. Only those that are needed are summed */
-  readonly sums: readonly number[]
+  /** by measure of the shape, as `measureValue` gives them; NaN: none, not needed, or a set that is not counted */
+  readonly values: number[]
 }
 
 /** What a row is ordered or restricted by: its bucket, a dimension of the plan, or a measure of the shape. */
@@ -27,8 +30,7 @@ export type RowPart =
 
 export interface TallyLookup {
   readonly lookup: CompiledLookup
-  /** in the dimensions of the plan */
-  readonly key: number
+  readonly key: RowPart
 }
 
 export interface TallyPlan {
@@ -37,8 +39,12 @@ export interface TallyPlan {
   readonly dimensions: readonly number[]
   /** null: the query has no buckets */
   readonly bucketMs: number | null
-  /** measures of the shape that are summed */
+  /** measures of the shape that are merged */
   readonly needed: readonly number[]
+  /** what they are made of, sets apart */
+  readonly fields: readonly TallyField[]
+  /** those that are sets: what rows are ordered or restricted by, and what is only shown of them */
+  readonly sets: { readonly ranking: readonly number[]; readonly shown: readonly number[] }
   readonly order: readonly { readonly part: RowPart; readonly sign: 1 | -1 }[]
   readonly holds: (row: TallyRow) => boolean
   /** dimensions of the plan that `per` names */
@@ -59,13 +65,46 @@ function isPlain(query: ViewQuery): boolean {
   return Object.entries(query).every(([member, value]) => value === undefined || value === false || KNOWN.has(member))
 }
 
+/** A query that tallies of its view can answer, whichever measures they hold. */
+export class TalliedQuery {
+  /** measures that it needs */
+  readonly measures: readonly string[]
+  readonly #plan: QueryPlan
+  #last: { readonly shape: TallyShape; readonly plan: TallyPlan | null } | null = null
+
+  private constructor(plan: QueryPlan, measures: readonly string[]) {
+    this.#plan = plan
+    this.measures = measures
+  }
+
+  /** null: the engine has to answer it. */
+  static of(plan: QueryPlan): TalliedQuery | null {
+    if (plan.grouping !== null) return null
+    const shape = tallyShape(plan.view, heldNames(plan.view))
+    const own = shape && tallyPlan(plan, shape)
+    return (
+      own &&
+      new TalliedQuery(
+        plan,
+        own.needed.map((index) => shape.measures[index]!.measure.name),
+      )
+    )
+  }
+
+  /** Its plan for tallies of this shape; null: they lack some of its measures. */
+  planFor(shape: TallyShape): TallyPlan | null {
+    if (this.#last?.shape !== shape) this.#last = { shape, plan: tallyPlan(this.#plan, shape) }
+    return this.#last.plan
+  }
+}
+
 /** null: the engine has to answer it. */
 export function tallyPlan(plan: QueryPlan, shape: TallyShape): TallyPlan | null {
   const { view, series, buckets, timezone } = plan
   if (series !== null || !isPlain(plan.query) || (buckets !== null && timezone !== 'UTC')) return null
   const bucketMs = buckets === null ? null : (GRAIN_MS[buckets.grain as FixedGrain] as number | undefined)
   if (bucketMs === undefined) return null
-  const measure = (name: string): number => shape.measures.findIndex((held) => held.name === name)
+  const measure = (name: string): number => shape.measures.findIndex((held) => held.measure.name === name)
   const partOf = (name: string): RowPart | null => {
     if (name === 'time' && buckets !== null) return { kind: 'bucket' }
     const dimension = plan.dimensions.indexOf(name)
@@ -73,18 +112,31 @@ export function tallyPlan(plan: QueryPlan, shape: TallyShape): TallyPlan | null 
     const index = measure(name)
     return index < 0 ? null : { kind: 'measure', index }
   }
-  const holds = havingOf(plan, measure)
+  const holds = havingOf(plan, shape, measure)
   const columns = answerColumns(plan, [])
   const shown = columns.map(({ name }) => ({ name, part: partOf(name) }))
   const order = plan.order.map(({ by, direction }) => ({ part: partOf(by), sign: direction === 'asc' ? 1 : -1 }))
   if (holds === null || [...shown, ...order].some(({ part }) => part === null)) return null
+  // Texts have no order here.
+  const isOrdered = ({ part }: { readonly part: RowPart | null }): boolean =>
+    part!.kind !== 'measure' || shape.measures[part!.index]!.jsonOf !== null
+  if (!order.every(isOrdered)) return null
   const parts = [...shown, ...order].map(({ part }) => part!)
-  const summed = [...parts, ...holds.reads].flatMap((part) => (part.kind === 'measure' ? [part.index] : []))
+  const read = [...parts, ...holds.reads].flatMap((part) => (part.kind === 'measure' ? [part.index] : []))
+  const needed = [...new Set(read)]
+  const ranking = new Set(
+    [...order.map(({ part }) => part!), ...holds.reads].flatMap((part) =>
+      part.kind === 'measure' ? [part.index] : [],
+    ),
+  )
+  const sets = needed.filter((index) => shape.measures[index]!.set !== null)
   return {
     plan,
     dimensions: plan.dimensions.map((name) => view.dimensions.findIndex((dimension) => dimension.name === name)),
     bucketMs,
-    needed: [...new Set(summed)],
+    needed,
+    sets: { ranking: sets.filter((index) => ranking.has(index)), shown: sets.filter((index) => !ranking.has(index)) },
+    fields: needed.filter((index) => !sets.includes(index)).flatMap((index) => shape.measures[index]!.places),
     order: order as TallyPlan['order'],
     holds: holds.test,
     per: plan.per.map((name) => plan.dimensions.indexOf(name)).filter((index) => index >= 0),
@@ -96,17 +148,22 @@ export function tallyPlan(plan: QueryPlan, shape: TallyShape): TallyPlan | null 
 /** The lookups that the answer shows; null: the engine has to join one of them. */
 export function tallyLookups(
   plan: QueryPlan,
+  shape: TallyShape,
   dictionaries: ReadonlyMap<string, unknown>,
 ): readonly TallyLookup[] | null {
-  const lookups = lookupsShown(plan, dictionaries).map((lookup) => ({
-    lookup,
-    key: plan.dimensions.indexOf(lookup.key),
-  }))
-  const isText = ({ lookup, key }: TallyLookup): boolean => {
-    const type = plan.view.dimensions.find(({ name }) => name === lookup.key)?.type ?? ''
-    return key >= 0 && !lookup.list && (type === 'VARCHAR' || isWholeType(type))
+  const isKey = (type: string): boolean => type === 'VARCHAR' || isWholeType(type)
+  const keyOf = (name: string): RowPart | null => {
+    const dimension = plan.dimensions.indexOf(name)
+    const own = plan.view.dimensions.find((each) => each.name === name)
+    if (dimension >= 0) return isKey(own!.type) ? { kind: 'dimension', index: dimension } : null
+    const index = shape.measures.findIndex(({ measure }) => measure.name === name)
+    const held = shape.measures[index]
+    return held?.jsonOf === null && (isKey(held.measure.type) || held.measure.type === 'VARCHAR[]')
+      ? { kind: 'measure', index }
+      : null
   }
-  return lookups.every(isText) ? lookups : null
+  const lookups = lookupsShown(plan, dictionaries).map((lookup) => ({ lookup, key: keyOf(lookup.key) }))
+  return lookups.every(({ key }) => key !== null) ? (lookups as TallyLookup[]) : null
 }
 
 interface Having {
@@ -124,7 +181,7 @@ const OPERATORS: Readonly<Record<string, FilterOperator>> = {
 }
 
 /** What the view's ranking and the query demand of a row. */
-function havingOf(plan: QueryPlan, measure: (name: string) => number): Having | null {
+function havingOf(plan: QueryPlan, shape: TallyShape, measure: (name: string) => number): Having | null {
   const ranked = plan.rank?.having === undefined ? [] : [rankHaving(plan.rank.having, plan)]
   const conditions = [...ranked, ...plan.having]
   if (conditions.includes(null)) return null
@@ -133,14 +190,16 @@ function havingOf(plan: QueryPlan, measure: (name: string) => number): Having | 
   if (columns.includes(-1)) return null
   const test = allOf<PlannedHaving, TallyRow>(asked, ({ column, filter }) => {
     const index = measure(column.name)
+    // Texts are numbers here, in no order.
+    if (shape.measures[index]!.jsonOf === null && !filter.operator.endsWith('null')) return null
     const holds = comparisonTest(column, filter)
-    return holds && ((row) => holds(sumOrNull(row.sums[index]!)))
+    return holds && ((row) => holds(valueOrNull(row.values[index]!)))
   })
   return test && { test, reads: columns.map((index) => ({ kind: 'measure', index })) }
 }
 
-function sumOrNull(sum: number): TallyValue {
-  return Number.isNaN(sum) ? null : sum
+function valueOrNull(value: number): TallyValue {
+  return Number.isNaN(value) ? null : value
 }
 
 /** A comparison of a measure with an integer, which is what most of them are. */

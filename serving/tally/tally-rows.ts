@@ -1,31 +1,45 @@
-/** State rows of one source of a view's states (a table, or a partition of the tail) as numbers, by pane; those of one key add up. */
+/** State rows of one source of a view's states (a table, or a partition of the tail) as numbers, by pane; those of one key are merged. */
+import { mergeRows, type TallyColumns } from './tally-fields.ts'
+import type { TallySets } from './tally-sets.ts'
+import type { TallyShape } from './tally-shape.ts'
 
 /** rows of a pane that were added since they were put together, beyond which they are again */
 const ADDED_MIN = 256
 const FIRST_ROWS = 16
 
-/** The rows of one pane: key and, by measure, value; a key can have several. */
+/** The rows of one pane: key, and columns of numbers; a key can have several. */
 export interface PaneRows {
   readonly keys: Int32Array
-  /** by measure; NaN: the state has no value */
-  readonly values: readonly Float64Array[]
+  /** NaN: the state has no value */
+  readonly columns: TallyColumns
   readonly count: number
+}
+
+/** What a tally's rows are made of. */
+export interface RowsParts {
+  readonly shape: Pick<TallyShape, 'fields' | 'columns'>
+  /** by place of the column that they are numbered in */
+  readonly sets: ReadonlyMap<number, TallySets>
+}
+
+function emptyColumns(columns: number, rows: number): Float64Array[] {
+  return Array.from({ length: columns }, () => new Float64Array(rows).fill(Number.NaN))
 }
 
 class GrowingRows implements PaneRows {
   keys = new Int32Array(FIRST_ROWS)
-  values: Float64Array[]
+  columns: Float64Array[]
   count = 0
   #together = 0
 
-  constructor(measures: number) {
-    this.values = Array.from({ length: measures }, () => new Float64Array(FIRST_ROWS))
+  constructor(columns: number) {
+    this.columns = emptyColumns(columns, FIRST_ROWS)
   }
 
-  add(key: number, values: readonly Float64Array[], row: number): void {
+  add(key: number, columns: TallyColumns, row: number): void {
     if (this.count === this.keys.length) this.#grow()
     this.keys[this.count] = key
-    for (let at = 0; at < values.length; at++) this.values[at]![this.count] = values[at]![row]!
+    for (let at = 0; at < columns.length; at++) this.columns[at]![this.count] = columns[at]![row]!
     this.count++
   }
 
@@ -34,32 +48,30 @@ class GrowingRows implements PaneRows {
   }
 
   /** @param slots zeros, one for each key @returns rows that were saved */
-  putTogether(slots: Int32Array): number {
+  putTogether(slots: Int32Array, { shape: { fields, columns }, sets }: RowsParts): number {
     const before = this.count
-    let kept = 0
+    const kept: number[] = []
     for (let row = 0; row < before; row++) {
       const key = this.keys[row]!
-      const slot = slots[key]! - 1
-      if (slot >= 0) {
-        for (const values of this.values) values[slot] = added(values[slot]!, values[row]!)
-        continue
-      }
-      slots[key] = ++kept
-      this.keys[kept - 1] = key
-      for (const values of this.values) values[kept - 1] = values[row]!
+      if (slots[key] === 0) slots[key] = kept.push(key)
     }
-    for (let row = 0; row < kept; row++) slots[this.keys[row]!] = 0
-    this.count = kept
-    this.#together = kept
-    return before - kept
+    const merged = emptyColumns(columns.length, kept.length)
+    for (const field of fields) mergeRows(field, merged, slots, 1, this.keys, this.columns, before)
+    for (const [column, own] of sets) mergeSets(own, merged[column]!, slots, this.keys, this.columns[column]!, before)
+    for (const key of kept) slots[key] = 0
+    this.keys = Int32Array.from(kept)
+    this.columns = merged
+    this.count = kept.length
+    this.#together = kept.length
+    return before - kept.length
   }
 
   #grow(): void {
-    const rows = this.keys.length * 2
+    const rows = Math.max(FIRST_ROWS, this.keys.length * 2)
     const keys = new Int32Array(rows)
     keys.set(this.keys)
     this.keys = keys
-    this.values = this.values.map((before) => {
+    this.columns = this.columns.map((before) => {
       const values = new Float64Array(rows)
       values.set(before)
       return values
@@ -67,19 +79,32 @@ class GrowingRows implements PaneRows {
   }
 }
 
-/** The sum of two states. */
-export function added(a: number, b: number): number {
-  if (Number.isNaN(a)) return b
-  return Number.isNaN(b) ? a : a + b
+function mergeSets(
+  sets: TallySets,
+  into: Float64Array,
+  slots: Int32Array,
+  keys: Int32Array,
+  from: Float64Array,
+  count: number,
+): void {
+  const several = new Map<number, number[]>()
+  for (let row = 0; row < count; row++) {
+    const [target, set] = [slots[keys[row]!]! - 1, from[row]!]
+    if (Number.isNaN(set)) continue
+    if (Number.isNaN(into[target]!)) into[target] = set
+    else if (several.has(target)) several.get(target)!.push(set)
+    else several.set(target, [into[target]!, set])
+  }
+  for (const [target, own] of several) into[target] = sets.union(own)
 }
 
 export class TallyRows {
-  readonly #measures: number
+  readonly #parts: RowsParts
   readonly #panes = new Map<number, GrowingRows>()
   #rows = 0
 
-  constructor(measures: number) {
-    this.#measures = measures
+  constructor(parts: RowsParts) {
+    this.#parts = parts
   }
 
   get rows(): number {
@@ -90,10 +115,10 @@ export class TallyRows {
     return this.#panes
   }
 
-  add(panes: Float64Array, keys: Int32Array, values: readonly Float64Array[], from: number, to: number): void {
+  add(panes: Float64Array, keys: Int32Array, columns: TallyColumns, from: number, to: number): void {
     for (let row = from; row < to; row++) {
       const pane = panes[row]!
-      this.#pane(pane).add(keys[row]!, values, row)
+      this.#pane(pane).add(keys[row]!, columns, row)
     }
     this.#rows += to - from
   }
@@ -101,18 +126,18 @@ export class TallyRows {
   #pane(start: number): GrowingRows {
     const known = this.#panes.get(start)
     if (known !== undefined) return known
-    const made = new GrowingRows(this.#measures)
+    const made = new GrowingRows(this.#parts.shape.columns.length)
     this.#panes.set(start, made)
     return made
   }
 
-  /** Adds up the rows of each key where many were added. @param keys how many there are */
+  /** Merges the rows of each key where many were added. @param keys how many there are */
   putTogether(keys: number): void {
     let slots: Int32Array | null = null
     for (const rows of this.#panes.values()) {
       if (!rows.isDue) continue
       slots ??= new Int32Array(keys)
-      this.#rows -= rows.putTogether(slots)
+      this.#rows -= rows.putTogether(slots, this.#parts)
     }
   }
 }

@@ -2,12 +2,15 @@
  * The states of one view as numbers in this process, beside the tables that they were read from. What is done to the tables is told as it is
  * done and takes effect with the next head, all of it at once: a tally is always of one moment, the one of its view's newest head.
  */
-import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
+import type { EngineChunk, NumberLists } from '#storage/engine/engine-chunk.ts'
 import type { AnswerRange } from '../answers/answer-meta.ts'
+import type { HeldColumn } from './held-measures.ts'
 import { MergedRows } from './merged-rows.ts'
 import { NotTalliedError, TallyKeys } from './tally-keys.ts'
 import { type PaneRows, TallyRows } from './tally-rows.ts'
-import { NUMBER_MAX, type TallyShape } from './tally-shape.ts'
+import { TallySets } from './tally-sets.ts'
+import type { TallyShape } from './tally-shape.ts'
+import { TallyTexts } from './tally-texts.ts'
 
 /** partition of rows that are not of the tail */
 const SETTLED = -1
@@ -30,31 +33,46 @@ interface ReadRows {
   readonly partitions: Float64Array
   readonly panes: Float64Array
   readonly keys: Int32Array
-  readonly values: readonly Float64Array[]
+  readonly columns: readonly Float64Array[]
+}
+
+/** Bounds of one tally. */
+export interface TallyLimits {
+  readonly tallyRowsMax: number
+  readonly tallyBytesMax: number
 }
 
 export class ViewTally {
   readonly shape: TallyShape
   readonly keys: TallyKeys
   readonly isTimed: boolean
-  readonly #rowsMax: number
+  /** by place of the column that they are numbered in */
+  readonly texts: ReadonlyMap<number, TallyTexts>
+  readonly sets: ReadonlyMap<number, TallySets>
+  readonly #limits: TallyLimits
   readonly #settled: TallyRows
   readonly #tail = new Map<number, TallyRows>()
-  /** Σ|x| of each measure, over all rows that were ever added */
+  /** Σ|x| of each column that is added up, over all rows that were ever added */
   readonly #magnitudes: number[]
+  readonly #isAdded: ReadonlySet<number>
   #changes: (() => void)[] = []
   /** by range */
   readonly #merged = new Map<string, MergedRows>()
   #fault: string | null = null
 
   /** @param isTimed whether the view has panes */
-  constructor(shape: TallyShape, isTimed: boolean, rowsMax: number) {
+  constructor(shape: TallyShape, isTimed: boolean, limits: TallyLimits) {
     this.isTimed = isTimed
     this.shape = shape
-    this.#rowsMax = rowsMax
+    this.#limits = limits
     this.keys = new TallyKeys(shape.dimensions)
-    this.#settled = new TallyRows(shape.measures.length)
-    this.#magnitudes = shape.measures.map(() => 0)
+    const numbered = <Own>(holds: HeldColumn['holds'], make: () => Own): ReadonlyMap<number, Own> =>
+      new Map(shape.columns.flatMap((column, place) => (column.holds === holds ? [[place, make()]] : [])))
+    this.texts = numbered('text', () => new TallyTexts())
+    this.sets = numbered('set', () => new TallySets())
+    this.#settled = new TallyRows(this)
+    this.#magnitudes = shape.columns.map(() => 0)
+    this.#isAdded = new Set(shape.fields.flatMap(({ kind, columns }) => (kind === 'sum' ? columns : [])))
   }
 
   /** Why the view cannot be tallied any more; else null. */
@@ -123,8 +141,20 @@ export class ViewTally {
       source.putTogether(this.keys.count)
       rows += source.rows
     }
-    if (rows > this.#rowsMax) this.#fail(`more than ${this.#rowsMax} state rows`)
+    const numbered = [...this.texts, ...this.sets]
+    for (const [place, own] of numbered) if (own.isDue) own.forgetOthers(this.#column(place))
+    const { tallyRowsMax, tallyBytesMax } = this.#limits
+    if (rows > tallyRowsMax) this.#fail(`more than tallyRowsMax = ${tallyRowsMax} state rows`)
+    const bytes = rows * this.shape.columns.length * WIDTH
+    const all = numbered.reduce((sum, [, own]) => sum + own.bytes, bytes)
+    if (all > tallyBytesMax) this.#fail(`numbers, texts and sets of more than tallyBytesMax = ${tallyBytesMax} bytes`)
     return this.#fault === null
+  }
+
+  /** A column of all rows. */
+  *#column(place: number): Generator<{ readonly values: Float64Array; readonly count: number }> {
+    for (const { panes } of this.sources())
+      for (const { columns, count } of panes.values()) yield { values: columns[place]!, count }
   }
 
   #add(chunks: readonly EngineChunk[]): void {
@@ -141,7 +171,7 @@ export class ViewTally {
   }
 
   #read(chunk: EngineChunk): ReadRows {
-    const { dimensions, measures } = this.shape
+    const { dimensions, columns: held } = this.shape
     const numbers = (column: number): Float64Array => {
       const values = new Float64Array(chunk.rows)
       chunk.copyFixed(column, WIDTH, new Uint8Array(values.buffer), 0)
@@ -149,24 +179,45 @@ export class ViewTally {
     }
     const texts = dimensions.map((_, index) => textsOf(chunk, 2 + index))
     const keys = Int32Array.from({ length: chunk.rows }, (_, row) => this.keys.keyOf(texts.map((own) => own[row]!)))
-    const values = measures.map((_, index) => numbers(2 + dimensions.length + index))
-    for (const [index, own] of values.entries()) this.#measure(index, own)
-    return { partitions: numbers(0), panes: numbers(1), keys, values }
+    const columns = held.map(({ holds }, place) => {
+      const at = 2 + dimensions.length + place
+      if (holds === 'set') return this.#numberedSets(place, chunk.numberLists(at))
+      return holds === 'text' ? this.#numberedTexts(place, textsOf(chunk, at)) : numbers(at)
+    })
+    for (const [place, { holds }] of held.entries()) if (holds === 'number') this.#measure(place, columns[place]!)
+    return { partitions: numbers(0), panes: numbers(1), keys, columns }
   }
 
-  #measure(index: number, values: Float64Array): void {
-    let sum = 0
-    for (const value of values) if (!Number.isNaN(value)) sum += Math.abs(value)
-    this.#magnitudes[index]! += sum
-    if (this.#magnitudes[index]! <= NUMBER_MAX) return
-    throw new NotTalliedError(`values of '${this.shape.measures[index]!.name}' add up to more than a double holds`)
+  #numberedTexts(place: number, texts: readonly (string | null)[]): Float64Array {
+    const numbers = this.texts.get(place)!
+    return Float64Array.from(texts, (text) => numbers.numberOf(text ?? 'null'))
   }
 
-  #count({ partitions, panes, keys, values }: ReadRows): void {
+  #numberedSets(place: number, { elements, from, to }: NumberLists): Float64Array {
+    const sets = this.sets.get(place)!
+    return Float64Array.from(from, (begin, row) => sets.add(elements, begin, to[row]!))
+  }
+
+  /** @throws NotTalliedError for what doubles do not hold */
+  #measure(place: number, values: Float64Array): void {
+    let [sum, most] = [0, 0]
+    for (const value of values) {
+      if (Number.isNaN(value)) continue
+      const magnitude = Math.abs(value)
+      sum += magnitude
+      if (magnitude > most) most = magnitude
+    }
+    if (this.#isAdded.has(place)) most = this.#magnitudes[place]! += sum
+    if (most <= this.shape.columns[place]!.most) return
+    const { measure } = this.shape.measures.find(({ places }) => places.some(({ columns }) => columns.includes(place)))!
+    throw new NotTalliedError(`values of '${measure.name}' are more than a double holds, or add up to more`)
+  }
+
+  #count({ partitions, panes, keys, columns }: ReadRows): void {
     for (let from = 0, to = 0; from < keys.length; from = to) {
       const partition = partitions[from]!
       while (to < keys.length && partitions[to] === partition) to++
-      this.#sourceOf(partition).add(panes, keys, values, from, to)
+      this.#sourceOf(partition).add(panes, keys, columns, from, to)
     }
   }
 
@@ -174,7 +225,7 @@ export class ViewTally {
     if (partition === SETTLED) return this.#settled
     const known = this.#tail.get(partition)
     if (known !== undefined) return known
-    const made = new TallyRows(this.shape.measures.length)
+    const made = new TallyRows(this)
     this.#tail.set(partition, made)
     return made
   }

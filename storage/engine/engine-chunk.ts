@@ -8,6 +8,23 @@ import { INLINE_BYTES_MAX, LongTexts, TEXT_BYTES } from './long-texts.ts'
 import type { TextSpace } from './text-space.ts'
 
 const WORD_ROWS = 64
+const BIGINT_BYTES = 8
+/** offset and length */
+const LIST_BYTES = 16
+
+/** All elements, and by row where its own begin and end among them. */
+export interface NumberLists {
+  readonly elements: Float64Array
+  readonly from: Uint32Array
+  readonly to: Uint32Array
+}
+
+/** The bytes as 32-bit words, wherever they begin. */
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const isAligned = bytes.byteOffset % Uint32Array.BYTES_PER_ELEMENT === 0
+  const { buffer, byteOffset, length } = isAligned ? bytes : bytes.slice()
+  return new Uint32Array(buffer, byteOffset, length / Uint32Array.BYTES_PER_ELEMENT)
+}
 
 export class EngineChunk {
   readonly #chunk: DuckDBDataChunk
@@ -57,6 +74,25 @@ export class EngineChunk {
       }
       space.copy(bytes, from, total)
     }
+  }
+
+  /** Lists of BIGINTs below 2^53. A row without a value has an empty one. */
+  numberLists(column: number): NumberLists {
+    const vector = this.#vector(column)
+    const child = duckdb.list_vector_get_child(vector)
+    const size = duckdb.list_vector_get_size(vector)
+    const words = wordsOf(duckdb.vector_get_data(child, size * BIGINT_BYTES))
+    const elements = new Float64Array(size)
+    for (let at = 0; at < size; at++) elements[at] = words[2 * at + 1]! * 2 ** 32 + words[2 * at]!
+    const places = wordsOf(duckdb.vector_get_data(vector, this.rows * LIST_BYTES))
+    const [from, to] = [new Uint32Array(this.rows), new Uint32Array(this.rows)]
+    const validity = this.validity(column)
+    for (let row = 0; row < this.rows; row++) {
+      if (validity !== null && (validity[row >> 3]! & (1 << (row & 7))) === 0) continue
+      from[row] = places[4 * row]!
+      to[row] = from[row]! + places[4 * row + 2]!
+    }
+    return { elements, from, to }
   }
 
   /** The values of a column, one by one: for what has no fixed width. */
