@@ -12,7 +12,7 @@ import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
 import { LiveView, type Moment, type ViewHead } from './live-view.ts'
 import { WorkShare } from './work-share.ts'
 
-/** above the rate for the full share, and with less than this saved up, queries do not wait for a view … */
+/** with less than this saved up, queries do not wait for a view … */
 const SPARED_MS = 100
 /** … that was brought up to date at most this long ago */
 const HEAD_AGE_MS_MAX = 5_000
@@ -32,6 +32,7 @@ export class LiveDataset {
   #loop: Promise<void> | null = null
   /** views that are being brought up to date together */
   #round: Promise<void> | null = null
+  #roundBeganMs = 0
   readonly #followed: WorkShare
   #liveReaders = 0
   #wake: (() => void) | null = null
@@ -63,8 +64,8 @@ export class LiveDataset {
   }
 
   /**
-   * The view's head, without waiting; null: it has to be brought up to date first. At a high rate of events, while following uses up its
-   * share of a processor, the head may be an older one; otherwise it counts what the newest moment counts, as answers from other views do.
+   * The view's head, without waiting; null: it has to be brought up to date first. While following uses up its share of a processor, the head
+   * may be an older one, which the next round replaces; otherwise it counts what the newest moment counts, as answers from other views do.
    */
   headNow(name: string): ViewHead | null {
     const head = this.#followedView(name)?.head ?? null
@@ -80,10 +81,12 @@ export class LiveDataset {
     return view
   }
 
-  /** Whether more arrives than views can follow at once within their share. */
+  /** Whether more arrives than the views that are asked for can follow at once within their share. */
   get #isBusy(): boolean {
-    const isRateHigh = this.#moments.recordsPerSecond >= this.limits.followShareMaxAt
-    return isRateHigh && this.#followed.savedUpMs(performance.now()) < SPARED_MS
+    const nowMs = performance.now()
+    // A round is charged when it is over, and what was earned meanwhile is no reason to wait for it.
+    const sinceMs = this.#round === null ? 0 : nowMs - this.#roundBeganMs
+    return this.#followed.savedUpMs(nowMs) - sinceMs < SPARED_MS
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
@@ -298,6 +301,7 @@ export class LiveDataset {
   async #followEach(): Promise<void> {
     const began = performance.now()
     if (this.#followed.isUsedUp(began)) return
+    this.#roundBeganMs = began
     // One after the other: queries need the processors, too. A view's error is reported to its queries.
     for (const name of this.served.dataset.views.keys()) await this.#followView(name).catch(() => {})
     const endedMs = performance.now()
