@@ -125,6 +125,13 @@ export class LiveAnswers {
     return kept
   }
 
+  /** As `answer`, but only where nothing has to be awaited; else null. @throws AnswerTooLargeError */
+  computeNow(asked: AskedQuery, nowMs: number): KeptAnswer | null {
+    const kept = this.#resident.computeNow(asked, nowMs)
+    if (kept !== null) this.#computed(asked, kept)
+    return kept
+  }
+
   /** Whether an answer is what is known now: of the newest moment, and of the window that the clock gives. */
   isNewest({ moment, window }: KeptAnswer, asked: AskedQuery, nowMs: number): boolean {
     return moment.seq === this.#live.seq && window === windowOf(asked.plan, nowMs)
@@ -284,11 +291,15 @@ export class LiveAnswers {
 
   async #compute(asked: AskedQuery, nowMs: number, signal: AbortSignal): Promise<KeptAnswer> {
     const { kept, isFollowed } = await this.#resident.compute(asked, nowMs, signal)
+    if (isFollowed) this.#computed(asked, kept)
+    else this.#count('computed')
+    return kept
+  }
+
+  #computed(asked: AskedQuery, kept: KeptAnswer): void {
     this.#count('computed')
-    if (!isFollowed) return kept
     this.#share.use(kept.tookMs, kept.doneAtMs)
     // The pages of an answer are not kept as long.
     if (!asked.plan.paged) this.#cache.keep(asked.text, kept)
-    return kept
   }
 }

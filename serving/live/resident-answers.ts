@@ -74,6 +74,24 @@ export class ResidentAnswers {
     }
   }
 
+  /** The answer where it takes neither the engine nor any waiting; else null. @throws AnswerTooLargeError */
+  computeNow(asked: AskedQuery, nowMs: number): KeptAnswer | null {
+    const head = asked.tallied === null ? null : this.#live.headNow(asked.plan.view.name)
+    if (head === null || head.tally === null) return null
+    const [clock, began] = [new StepClock(), performance.now()]
+    head.retain()
+    const answer = this.#tallied(asked, head, nowMs)
+    if (answer !== null)
+      return keptOf(
+        withSteps(answer, 'tally', clock),
+        head.moment,
+        windowOf(asked.plan, nowMs),
+        performance.now() - began,
+      )
+    head.release()
+    return null
+  }
+
   /** By the definition that the generation was computed by. Not kept: the view is not followed, so nothing tells when it changes. */
   async #computeFromRows(
     plan: QueryPlan,

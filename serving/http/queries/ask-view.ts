@@ -136,6 +136,11 @@ async function resident(
   const asked = live.asked(query)
   const known = wait === null ? live.answerNow(asked, nowMs) : null
   if (known !== null) return { kind: 'kept', live, asked, kept: known }
+  const quick = wait === null ? live.computeNow(asked, nowMs) : null
+  if (quick !== null) {
+    parts.metrics.queryAnswered(query.dataset, metricName(query), performance.now() - began)
+    return { kind: 'kept', live, asked, kept: quick }
+  }
   const gone = whenGone(reply)
   const run: WaitOptions['run'] = (work) =>
     live.isUnderWay(asked, nowMs) ? limited(queryMsMax, gone, work) : inTurn(parts, request, gone, work)
