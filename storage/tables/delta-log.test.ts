@@ -1,13 +1,14 @@
-/** A log of many versions: read from its last checkpoint on, and no version is written twice. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+/** A log of many versions: read from its last checkpoint on, or from what is known of it, and no version is written twice. */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import { testEngine } from '../engine/engine-fixture.ts'
 import { LocalLake } from '../lake/local/local-lake.ts'
 import type { TablePlace } from '../lake/table-place.ts'
-import { DeltaLog, type TableFile, type TableState } from './delta-log.ts'
+import { DeltaLog } from './delta-log.ts'
 import { deltaSchema, storableType } from './delta-schema.ts'
+import type { TableFile, TableState } from './table-state.ts'
 
 const HOUR = 3_600_000
 const SCHEMA = deltaSchema([{ name: 'id', type: 'BIGINT' }])
@@ -15,6 +16,12 @@ const SCHEMA = deltaSchema([{ name: 'id', type: 'BIGINT' }])
 const { folder, connection } = await testEngine()
 const lake = await LocalLake.open({ folder, dataset: 'd' })
 const place = lake.tables()
+
+/** As a process reads it that begins. */
+async function reread(table: string): Promise<TableState> {
+  const another = await LocalLake.open({ folder, dataset: 'd' })
+  return new DeltaLog(another.tables(), table, connection).read()
+}
 
 const fileOf = (number: number): TableFile => ({
   path: `f${number}.parquet`,
@@ -57,7 +64,7 @@ test('a log of 45 versions is read from the last checkpoint on, and versions old
     version: 40,
     size: 2 + 41 - 4 + 3,
   })
-  const again = await new DeltaLog(place, 'many', connection).read()
+  const again = await reread('many')
   // Readers that began with a file have finished with it after a day.
   expect([...again.removed.keys()]).toEqual(['f1.parquet', 'f2.parquet', 'f3.parquet', 'f4.parquet'])
   expect({ ...again, removed: null }).toEqual({ ...state, removed: null })
@@ -78,11 +85,47 @@ test('a file that left is named for as long as readers may use it, also for long
   let state = await log.read()
   for (let number = 0; number <= 20; number++)
     state = await write(log, state, [fileOf(number)], number * 4 * HOUR, 60 * HOUR)
-  const { removed } = await new DeltaLog(place, 'slow', connection).read()
+  const { removed } = await reread('slow')
   expect([...removed.values()].map((atMs) => atMs / HOUR)).toEqual([
     20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68, 72, 76, 80,
   ])
   expect(readdirSync(join(lake.folder, 'slow/_delta_log')).toSorted()[0]).toBe('00000000000000000005.json')
+})
+
+test('a process reads only the versions since the one that it read or wrote last', async () => {
+  const [another, asked] = [await LocalLake.open({ folder, dataset: 'd' }), [] as string[]]
+  const log = new DeltaLog(place, 'since', connection)
+  let state = await log.read()
+  for (let number = 0; number < 25; number++) state = await write(log, state, [fileOf(number)], number)
+  const follower = new DeltaLog(askedPlace(another.tables(), asked), 'since', connection)
+  expect(await follower.read()).toMatchObject({ version: 24, files: state.files })
+  expect(asked.splice(0)).toEqual(['_last_checkpoint', '20.checkpoint', '21', '22', '23', '24', '25'])
+  expect(await follower.read()).toMatchObject({ version: 24, files: state.files })
+  expect(asked.splice(0)).toEqual(['24', '25'])
+  for (let number = 25; number < 27; number++) state = await write(log, state, [fileOf(number)], number)
+  expect(await follower.read()).toMatchObject({ version: 26, files: state.files })
+  expect(asked.splice(0)).toEqual(['24', '25', '26', '27'])
+  state = await write(follower, await follower.read(), [fileOf(27)], 27)
+  asked.splice(0)
+  expect(await follower.read()).toBe(state)
+  expect(asked).toEqual(['27', '28'])
+})
+
+test('a table that was made anew, or restored from an older copy, is read as a whole', async () => {
+  const [table, log] = [join(lake.folder, 'anew/_delta_log'), new DeltaLog(place, 'anew', connection)]
+  let state = await log.read()
+  for (let number = 0; number < 3; number++) state = await write(log, state, [fileOf(number)], number)
+  rmSync(join(table, '00000000000000000002.json'))
+  expect(await log.read()).toMatchObject({ version: 1, files: new Map([['f1.parquet', fileOf(1)]]) })
+  rmSync(table, { recursive: true })
+  expect(await log.read()).toMatchObject({ version: -1, schema: null, files: new Map() })
+  const other = new DeltaLog((await LocalLake.open({ folder, dataset: 'd' })).tables(), 'anew', connection)
+  await write(other, await other.read(), [fileOf(7)], 7)
+  const again = await log.read()
+  expect([again.version, [...again.files.keys()]]).toEqual([0, ['f7.parquet']])
+  rmSync(table, { recursive: true })
+  await write(other, await other.read(), [fileOf(8)], 8)
+  expect([...(await log.read()).files.keys()]).toEqual(['f8.parquet'])
 })
 
 test('nothing differs: no version; a version that somebody else has written is an error', async () => {
@@ -118,7 +161,7 @@ test('the history of a table says when it began, and of each version what it cou
     { remove: { path: 'f19.parquet' } },
     { add: { path: 'f20.parquet' } },
   ])
-  const { createdAtMs, properties, id } = await new DeltaLog(place, 'history', connection).read()
+  const { createdAtMs, properties, id } = await reread('history')
   expect({ createdAtMs, properties, id }).toEqual({ createdAtMs: 0, properties: { counted: '[21]' }, id: state.id })
 })
 
@@ -132,16 +175,31 @@ test('a writer that dies at any step of a checkpoint leaves a table that the nex
     let state = await whole.read()
     for (let number = 0; number < 20; number++) state = await write(whole, state, [fileOf(number)], number * HOUR)
     await expect(write(dying, state, [fileOf(20)], 50 * HOUR)).rejects.toThrow('it died')
-    const found = await whole.read()
+    const found = await reread(table)
     expect([found.version, [...found.files.keys()]]).toEqual([20, ['f20.parquet']])
     for (let number = 21; number <= 41; number++)
       state = await write(whole, await whole.read(), [fileOf(number)], number * 50 * HOUR)
-    expect(await new DeltaLog(place, table, connection).read()).toMatchObject({ version: 41, files: state.files })
+    expect(await reread(table)).toMatchObject({ version: 41, files: state.files })
     expect(readdirSync(join(lake.folder, table, '_delta_log')).toSorted()[0]).toBe(
       '00000000000000000040.checkpoint.parquet',
     )
   }
 })
+
+/** Notes what is read of a log, by short names. */
+function askedPlace(whole: TablePlace, asked: string[]): TablePlace {
+  const note = (path: string): void =>
+    void asked.push(path.replace(/^.*\/(?:0{18})?/, '').replace(/\.(json|parquet)$/, ''))
+  return new Proxy(whole, {
+    get: (_, name: keyof TablePlace) => {
+      if (name !== 'read' && name !== 'bring') return whole[name].bind(whole)
+      return (path: string) => {
+        note(path)
+        return whole[name](path)
+      }
+    },
+  })
+}
 
 /** Dies before the first effect of a kind. */
 function dyingPlace(dies: { readonly [Effect in 'stage' | 'replace' | 'remove']?: boolean }): TablePlace {

@@ -10,49 +10,20 @@ import { quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '../engine/duckdb-engine.ts'
 import { UNFINISHED } from '../lake/local/durable-files.ts'
 import type { TablePlace } from '../lake/table-place.ts'
-
-/** A Parquet file of the table. */
-export interface TableFile {
-  /** relative to the table's folder */
-  readonly path: string
-  readonly bytes: number
-  readonly rows: number
-  /** epoch ms */
-  readonly createdAtMs: number
-  /** bounds of columns, both inclusive, by which readers leave files out */
-  readonly bounds?: Readonly<Record<'min' | 'max', Readonly<Record<string, number | string>>>>
-  /** what the file was made from; the same again means that it need not be written again */
-  readonly source?: string
-}
-
-/** What the newest version holds. */
-export interface TableState {
-  /** -1: there is no table yet */
-  readonly version: number
-  /** of the table, from its first version on */
-  readonly id: string
-  /** of its first version, epoch ms; null: there is none */
-  readonly createdAtMs: number | null
-  readonly schema: string | null
-  /** as the newest version was given them */
-  readonly properties: Readonly<Record<string, string>>
-  /** by path */
-  readonly files: ReadonlyMap<string, TableFile>
-  /** path → when it left the table, epoch ms: readers of earlier versions may still use these */
-  readonly removed: ReadonlyMap<string, number>
-}
-
-export interface TableVersion {
-  readonly schema: string
-  readonly files: readonly TableFile[]
-  /** whether a file that comes or goes changes what the table holds, or only how it is stored */
-  readonly isRearranged: (path: string) => boolean
-  /** what the version counts: kept as properties of the table, which a reader has with the version's files */
-  readonly properties: Readonly<Record<string, string>>
-  readonly atMs: number
-  /** how long readers may use a file after it left the table, ms */
-  readonly graceMs: number
-}
+import {
+  type Action,
+  addOf,
+  apply,
+  type Building,
+  commitInfo,
+  isRemoval,
+  linesOf,
+  metaData,
+  PROTOCOL,
+  removeOf,
+} from './delta-actions.ts'
+import { KeptStates } from './kept-states.ts'
+import type { TableState, TableVersion } from './table-state.ts'
 
 /** Versions between two checkpoints: a reader reads at most that many small files. */
 const CHECKPOINT_EVERY = 20
@@ -60,14 +31,6 @@ const CHECKPOINT_EVERY = 20
 const VERSIONS_KEPT_MS = 24 * 3_600_000
 /** a text or file that is not complete and was not touched for this long is of a process that died */
 const ORPHAN_MS = 3_600_000
-
-/** Readers must know the one feature that the columns need. */
-const PROTOCOL = {
-  minReaderVersion: 3,
-  minWriterVersion: 7,
-  readerFeatures: ['timestampNtz'],
-  writerFeatures: ['timestampNtz'],
-}
 
 /** The actions that a checkpoint holds, as the columns of its Parquet. */
 const CHECKPOINT_COLUMNS = `{
@@ -77,63 +40,56 @@ const CHECKPOINT_COLUMNS = `{
   remove: 'STRUCT(path VARCHAR, deletionTimestamp BIGINT, dataChange BOOLEAN)'
 }`
 
-interface Add {
-  readonly path: string
-  readonly partitionValues: object
-  readonly size: number
-  readonly modificationTime: number
-  readonly dataChange: boolean
-  readonly stats: string
-  readonly tags?: { readonly source?: string } | null
-}
-
-interface Action {
-  readonly add?: Add | null
-  readonly remove?: { readonly path: string; readonly deletionTimestamp: number } | null
-  readonly metaData?: {
-    readonly id: string
-    readonly schemaString: string
-    readonly createdTime: number
-    readonly configuration: Readonly<Record<string, string>>
-  } | null
-}
-
-interface Building {
-  id: string
-  createdAtMs: number | null
-  schema: string | null
-  properties: Readonly<Record<string, string>>
-  readonly files: Map<string, TableFile>
-  readonly removed: Map<string, number>
-}
-
 export class DeltaLog {
   readonly #place: TablePlace
   readonly #folder: string
   readonly #connection: EngineConnection
+  readonly #kept: KeptStates
 
   /** @param table the table's folder in the place; '' for the place itself */
   constructor(place: TablePlace, table: string, connection: EngineConnection) {
     this.#place = place
     this.#folder = join(table, '_delta_log')
     this.#connection = connection
+    this.#kept = KeptStates.of(place)
   }
 
-  /** The newest version, read from the last checkpoint on. */
+  /** The newest version, read from the last one on that was read or written at this place; otherwise from the last checkpoint on. */
   async read(): Promise<TableState> {
+    const known = await this.#known()
+    let after = known ?? (await this.#fromCheckpoint())
+    let newest: string | null = null
+    let building: Building | null = null
+    for (;;) {
+      const text = await this.#place.read(this.#versionPath(after.version + 1))
+      if (text === null) break
+      building ??= { ...after, files: new Map(after.files), removed: new Map(after.removed) }
+      for (const line of text.split('\n')) if (line !== '') apply(building, JSON.parse(line) as Action)
+      after = { ...building, version: after.version + 1 }
+      newest = text
+    }
+    if (known === null && newest === null && after.version >= 0)
+      newest = await this.#place.read(this.#versionPath(after.version))
+    if (newest !== null) this.#kept.keep(this.#folder, after, newest)
+    return after
+  }
+
+  /** What was read or written last, if the log still has that version; null otherwise. */
+  async #known(): Promise<TableState | null> {
+    const state = this.#kept.get(this.#folder)
+    if (state === null) return null
+    const text = await this.#place.read(this.#versionPath(state.version))
+    return this.#kept.isOf(this.#folder, text) ? state : null
+  }
+
+  async #fromCheckpoint(): Promise<TableState> {
     const checkpoint = await this.#lastCheckpoint()
     const building: Building = {
       ...{ id: randomUUID(), createdAtMs: null, schema: null, properties: {} },
       ...{ files: new Map(), removed: new Map() },
     }
     if (checkpoint !== null) for (const action of await this.#checkpointed(checkpoint)) apply(building, action)
-    let version = checkpoint ?? -1
-    for (;;) {
-      const text = await this.#place.read(this.#path(`${versionName(version + 1)}.json`))
-      if (text === null) return { ...building, version }
-      for (const line of text.split('\n')) if (line !== '') apply(building, JSON.parse(line) as Action)
-      version++
-    }
+    return { ...building, version: checkpoint ?? -1 }
   }
 
   /**
@@ -162,22 +118,25 @@ export class DeltaLog {
       ...gone.map((path) => ({ remove: removeOf(path, next.atMs, !next.isRearranged(path)) })),
       ...added.map((file) => ({ add: addOf(file, !next.isRearranged(file.path)) })),
     ]
-    if (!(await this.#place.create(this.#path(`${versionName(state.version)}.json`), linesOf(actions))))
+    const text = linesOf(actions)
+    if (!(await this.#place.create(this.#versionPath(state.version), text)))
       throw new Error(
         `version ${state.version} of the Delta table in '${this.#place.nameOf(this.#folder)}' was written by somebody else; nothing but Watershed may write there: remove this folder, and the next batch run makes it anew`,
       )
-    if (state.version % CHECKPOINT_EVERY === 0 && state.version > 0) await this.#checkpoint(state, next)
-    return state
+    this.#kept.keep(this.#folder, state, text)
+    if (state.version === 0 || state.version % CHECKPOINT_EVERY !== 0) return state
+    const sinceMs = next.atMs - Math.max(VERSIONS_KEPT_MS, next.graceMs)
+    const left = { ...state, removed: new Map([...removed].filter(([, atMs]) => atMs >= sinceMs)) }
+    await this.#checkpoint(left, sinceMs)
+    this.#kept.keep(this.#folder, left, text)
+    return left
   }
 
-  async #checkpoint(state: TableState, next: TableVersion): Promise<void> {
-    const sinceMs = next.atMs - Math.max(VERSIONS_KEPT_MS, next.graceMs)
+  async #checkpoint(state: TableState, sinceMs: number): Promise<void> {
     const actions = [
       { protocol: PROTOCOL },
       { metaData: metaData(state) },
-      ...[...state.removed].flatMap(([path, atMs]) =>
-        atMs < sinceMs ? [] : [{ remove: removeOf(path, atMs, false) }],
-      ),
+      ...[...state.removed].map(([path, atMs]) => ({ remove: removeOf(path, atMs, false) })),
       ...[...state.files.values()].map((file) => ({ add: addOf(file, false) })),
     ]
     const { bytes } = await this.#writeCheckpoint(checkpointName(state.version), actions)
@@ -242,6 +201,10 @@ export class DeltaLog {
     return rows.map(({ action }) => JSON.parse(action) as Action)
   }
 
+  #versionPath(version: number): string {
+    return this.#path(`${versionName(version)}.json`)
+  }
+
   #path(name: string): string {
     return join(this.#folder, name)
   }
@@ -253,77 +216,4 @@ function versionName(version: number): string {
 
 function checkpointName(version: number): string {
   return `${versionName(version)}.checkpoint.parquet`
-}
-
-function linesOf(actions: readonly object[]): string {
-  return actions.map((action) => `${JSON.stringify(action)}\n`).join('')
-}
-
-function apply(state: Building, { add, remove, metaData }: Action): void {
-  if (metaData) {
-    const { id, createdTime: createdAtMs, schemaString: schema, configuration: properties } = metaData
-    Object.assign(state, { id, createdAtMs, schema, properties })
-  }
-  if (remove) {
-    state.files.delete(remove.path)
-    state.removed.set(remove.path, remove.deletionTimestamp)
-  }
-  if (add) {
-    state.files.set(add.path, fileOf(add))
-    state.removed.delete(add.path)
-  }
-}
-
-function removeOf(path: string, deletionTimestamp: number, dataChange: boolean): object {
-  return { path, deletionTimestamp, dataChange }
-}
-
-function addOf({ path, bytes, rows, createdAtMs, bounds, source }: TableFile, dataChange: boolean): Add {
-  const stats = { numRecords: rows, ...(bounds && { minValues: bounds.min, maxValues: bounds.max }) }
-  return {
-    path,
-    partitionValues: {},
-    size: bytes,
-    modificationTime: createdAtMs,
-    dataChange,
-    stats: JSON.stringify(stats),
-    ...(source !== undefined && { tags: { source } }),
-  }
-}
-
-function fileOf({ path, size, modificationTime, stats, tags }: Add): TableFile {
-  const { numRecords, minValues, maxValues } = JSON.parse(stats)
-  return {
-    path,
-    bytes: size,
-    rows: numRecords,
-    createdAtMs: modificationTime,
-    ...(minValues && { bounds: { min: minValues, max: maxValues } }),
-    ...(tags?.source !== undefined && { source: tags.source }),
-  }
-}
-
-function metaData({ id, createdAtMs, schema, properties }: TableState): object {
-  return {
-    id,
-    format: { provider: 'parquet', options: {} },
-    schemaString: schema,
-    partitionColumns: [],
-    configuration: properties,
-    createdTime: createdAtMs,
-  }
-}
-
-/** Whether rows leave, and none comes. */
-function isRemoval({ isRearranged }: TableVersion, added: readonly TableFile[], gone: readonly string[]): boolean {
-  return gone.some((path) => !isRearranged(path)) && added.every(({ path }) => isRearranged(path))
-}
-
-/** What the version counts is also in the parameters of its operation: each reader shows them in the history of a table. */
-function commitInfo({ atMs, properties }: TableVersion, operation: string, readVersion: number): object {
-  return {
-    ...{ timestamp: atMs, operation, operationParameters: properties, engineInfo: 'Watershed' },
-    ...(readVersion >= 0 && { readVersion }),
-    ...properties,
-  }
 }
