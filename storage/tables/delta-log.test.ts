@@ -128,6 +128,14 @@ test('a table that was made anew, or restored from an older copy, is read as a w
   expect([...(await log.read()).files.keys()]).toEqual(['f8.parquet'])
 })
 
+test('of many files a checkpoint is written more seldom', async () => {
+  const log = new DeltaLog(place, 'large', connection)
+  const files = Array.from({ length: 10_000 }, (_, number) => fileOf(number))
+  let state = await log.read()
+  for (let number = 0; number <= 20; number++) state = await write(log, state, [...files, fileOf(10_000 + number)], 0)
+  expect(readdirSync(join(lake.folder, 'large/_delta_log')).filter((name) => name.includes('checkpoint'))).toEqual([])
+})
+
 test('nothing differs: no version; a version that somebody else has written is an error', async () => {
   const table = join(lake.folder, 'shared')
   const log = new DeltaLog(place, 'shared', connection)

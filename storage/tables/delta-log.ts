@@ -25,8 +25,10 @@ import {
 import { KeptStates } from './kept-states.ts'
 import type { TableState, TableVersion } from './table-state.ts'
 
-/** Versions between two checkpoints: a reader reads at most that many small files. */
+/** Versions between two checkpoints: a reader reads at most that many small files. A checkpoint names all files of the table: of many, fewer are written. */
 const CHECKPOINT_EVERY = 20
+const LARGE_CHECKPOINT_EVERY = 100
+const LARGE_TABLE_FILES = 10_000
 /** Versions before the last checkpoint are kept for this long at least, for readers that began with them; checkpoints name files that were removed since. */
 const VERSIONS_KEPT_MS = 24 * 3_600_000
 /** a text or file that is not complete and was not touched for this long is of a process that died */
@@ -124,7 +126,7 @@ export class DeltaLog {
         `version ${state.version} of the Delta table in '${this.#place.nameOf(this.#folder)}' was written by somebody else; nothing but Watershed may write there: remove this folder, and the next batch run makes it anew`,
       )
     this.#kept.keep(this.#folder, state, text)
-    if (state.version === 0 || state.version % CHECKPOINT_EVERY !== 0) return state
+    if (state.version === 0 || state.version % checkpointEvery(state) !== 0) return state
     const sinceMs = next.atMs - Math.max(VERSIONS_KEPT_MS, next.graceMs)
     const left = { ...state, removed: new Map([...removed].filter(([, atMs]) => atMs >= sinceMs)) }
     await this.#checkpoint(left, sinceMs)
@@ -212,6 +214,10 @@ export class DeltaLog {
 
 function versionName(version: number): string {
   return String(version).padStart(20, '0')
+}
+
+function checkpointEvery({ files }: TableState): number {
+  return files.size < LARGE_TABLE_FILES ? CHECKPOINT_EVERY : LARGE_CHECKPOINT_EVERY
 }
 
 function checkpointName(version: number): string {
