@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { runBatch } from '#batch-layer/run-batch.ts'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
-import { count, countDistinct, defineDataset, sliding } from '#core/definition.ts'
+import { count, countDistinct, type DatasetDefinition, defineDataset, sliding } from '#core/definition.ts'
 import type { ViewQuery } from '#core/query.ts'
 import { LiveAnswers } from '#serving/live/live-answers.ts'
 import { LiveDataset } from '#serving/live/live-dataset.ts'
@@ -20,7 +20,7 @@ import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store
 import { silent } from '#telemetry/emit.ts'
 import { until } from './until.ts'
 
-const definition = defineDataset({
+const visitsDefinition = defineDataset({
   name: 'visits',
   time: 'at',
   key: 'id',
@@ -73,7 +73,8 @@ export class LiveVisits {
   markers: () => ReturnType<SqliteSpeedStore['markers']>
   rangeOf: (partition: number) => ReturnType<SqliteLog['range']>
 
-  static async open(): Promise<LiveVisits> {
+  /** @param definition of a dataset with the same name */
+  static async open(definition: DatasetDefinition = visitsDefinition): Promise<LiveVisits> {
     const folder = mkdtempSync(join(tmpdir(), 'watershed-live-'))
     mkdirSync(join(folder, 'scratch'))
     const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })

@@ -48,6 +48,8 @@ import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
 import { SinkSet } from './sink-set.ts'
 import { StorageReader } from './storage-reader.ts'
 
+/** The part of the query engine's memory that the bytes of a generation's large files may have that are kept as tables. */
+const LARGE_FILES_SHARE = 8
 /** What intake and answers leave to the others when all want the processors: half to the stream role, a third to each of the others. */
 const YIELDS = { intake: 0, sources: 0, stream: 3, batch: 5, present: 5 } as const
 type RoleName = keyof typeof YIELDS
@@ -288,7 +290,10 @@ export class Platform {
   /** From resident states, which follow the log and the lake. */
   #answer(): ReadonlyMap<string, AnsweredDataset> {
     const { scratchFolder, configuration } = this.#workspace
-    const limits = { answerBytesMax: configuration.answerBytesMax }
+    const limits = {
+      answerBytesMax: configuration.answerBytesMax,
+      largeFilesBytesMax: (configuration.serveMemoryMb * 1024 * 1024) / LARGE_FILES_SHARE,
+    }
     const answered = this.#datasets.map((open): readonly [string, AnsweredDataset] => {
       const { dataset, lake, store, engine, log } = open
       const parts = {

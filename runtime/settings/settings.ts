@@ -335,7 +335,9 @@ export const SETTINGS = z.strictObject({
   serveThreads: count(1, 64)
     .optional()
     .describe('threads of the query engine that one query may use; default: half of the processors'),
-  serveMemoryMb: count(64).default(1_024).describe('memory of the query engine in MB'),
+  serveMemoryMb: count(64)
+    .default(1_024)
+    .describe('memory of the query engine in MB; with it grows how many large files of generations are kept in memory'),
   streamThreads: count(1, 64).default(1).describe('threads of the engine of the stream role'),
   streamMemoryMb: count(64).default(1_024).describe('memory of the engine of the stream role in MB'),
   presentThreads: count(1, 64).default(1).describe('threads of the engine of presented indices'),

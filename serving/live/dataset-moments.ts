@@ -14,6 +14,7 @@ import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { type PartitionPosition, type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { FileTables } from './file-tables.ts'
 import { LakeLook, type LakeState } from './lake-look.ts'
+import { LargeTables } from './large-tables.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { Moment, Moments } from './live-view.ts'
 import { LogTail, type TailCounts, type TailPlace } from './log-tail.ts'
@@ -164,6 +165,7 @@ export class DatasetMoments implements Moments {
 
   /** Closes what it opened, when no change is under way. */
   async close(): Promise<void> {
+    await this.#files?.large.close()
     await this.#oneChange(() => {
       this.#fileConnection?.close()
       this.#connection?.close()
@@ -209,7 +211,12 @@ export class DatasetMoments implements Moments {
     const connection = this.#connection
     // Of its own: what is made on the tail's connection while a decode is undone would be undone with it.
     this.#fileConnection ??= await engine.connect()
-    this.#files ??= new FileTables(this.#fileConnection, lake, this.#limits.generationFileBytesMax)
+    this.#files ??= new FileTables(
+      this.#fileConnection,
+      lake,
+      this.#limits.generationFileBytesMax,
+      new LargeTables(engine, lake, this.#limits),
+    )
     this.#rows ??= new TailTable({ dataset, connection, scratchFolder })
     this.#tail ??= new LogTail(log, this.#rows, this.#limits, clock)
     return { tail: this.#tail, rows: this.#rows }

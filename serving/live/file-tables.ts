@@ -4,24 +4,28 @@ import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import type { LargeTables } from './large-tables.ts'
 import { ResidentTable } from './resident-table.ts'
 
 export class FileTables {
   readonly #connection: EngineConnection
   readonly #lake: Lake
   readonly #fileBytesMax: number
+  /** of files that are larger */
+  readonly large: LargeTables
   /** of the connection */
   readonly #oneAtATime = pLimit(1)
   /** by checksum: an incremental generation names its base's files anew */
   readonly #tables = new Map<string, Promise<ResidentTable | null>>()
 
-  constructor(connection: EngineConnection, lake: Lake, fileBytesMax: number) {
+  constructor(connection: EngineConnection, lake: Lake, fileBytesMax: number, large: LargeTables) {
     this.#connection = connection
     this.#lake = lake
     this.#fileBytesMax = fileBytesMax
+    this.large = large
   }
 
-  /** The file's table; null: it is too large to be one, and is read from disk. @throws LakeError */
+  /** The file's table; null: it is too large to be waited for. @throws LakeError */
   table(file: LakeFile): Promise<ResidentTable | null> {
     const held = this.#tables.get(file.sha256)
     if (held !== undefined) return held
@@ -31,9 +35,15 @@ export class FileTables {
     return made
   }
 
+  /** Whether nobody waits for the file's table. */
+  isLarge({ bytes }: LakeFile): boolean {
+    return bytes > this.#fileBytesMax
+  }
+
   /** Keeps the tables of these files only. */
   keep(files: Iterable<LakeFile>): void {
     const wanted = new Set([...files].map(({ sha256 }) => sha256))
+    this.large.keep(wanted)
     for (const [sha256, table] of this.#tables) {
       if (wanted.has(sha256)) continue
       this.#tables.delete(sha256)
@@ -43,7 +53,7 @@ export class FileTables {
 
   async #make(file: LakeFile): Promise<ResidentTable | null> {
     await this.#lake.check([file])
-    if (file.bytes > this.#fileBytesMax) return null
+    if (this.isLarge(file)) return null
     return this.#oneAtATime(() =>
       ResidentTable.of(this.#connection, `SELECT * FROM ${readParquetSql([this.#lake.resolve(file)])}`),
     )

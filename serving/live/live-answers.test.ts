@@ -184,7 +184,7 @@ test('a range of time leaves out files of other panes, where files are too large
   const onDisk = new LiveDataset({
     ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake: own.lake, engine: own.engine },
     ...{ scratchFolder: join(own.folder, 'scratch') },
-    limits: { ...WHEN_TOLD, generationFileBytesMax: 0 },
+    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0 },
   })
   try {
     own.answers = new LiveAnswers(onDisk)

@@ -9,8 +9,17 @@ export interface LiveLimits {
   readonly tailBytesMax: number
   /** Parquet bytes of closed segments' partials that one view keeps as a table; the rest is read from the files */
   readonly closedBytesMax: number
-  /** Parquet bytes of one generation file that is kept as a table; larger ones are read from disk */
+  /** Parquet bytes of one generation file that is kept as a table as soon as it is there */
   readonly generationFileBytesMax: number
+  /**
+   * Parquet bytes of larger generation files that are kept as tables, of all datasets of an engine together; the rest is read from disk.
+   * A table takes about half of its file's bytes to all of them, depending on what its columns are
+   */
+  readonly largeFilesBytesMax: number
+  /** answers that a view has computed from larger files, beyond which they are made into tables */
+  readonly largeAfterAnswers: number
+  /** rows of such a file that are sorted and added together: as many as the engine skips or reads at once, or a multiple */
+  readonly largePieceRows: number
   /** a view that was queried within this time is brought up to date continuously */
   readonly hotMs: number
   /** long-term share of a processor for bringing those views up to date, at low rates of events */
@@ -64,6 +73,9 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   tailBytesMax: 512 * 1024 * 1024,
   closedBytesMax: 48 * 1024 * 1024,
   generationFileBytesMax: 8 * 1024 * 1024,
+  largeFilesBytesMax: 128 * 1024 * 1024,
+  largeAfterAnswers: 2,
+  largePieceRows: 122_880,
   hotMs: 10_000,
   followShareMin: 0.15,
   followShareMax: 0.35,

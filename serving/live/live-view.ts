@@ -15,6 +15,7 @@ import { NewestPane } from '../answers/newest-pane.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
 import { ClosedStates } from './closed-states.ts'
 import type { FileTables } from './file-tables.ts'
+import type { LargeTable } from './large-tables.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { TailPlace } from './log-tail.ts'
 import type { ResidentTable } from './resident-table.ts'
@@ -46,6 +47,8 @@ export interface PinnedDictionary {
 interface StatePath {
   readonly path: string
   readonly range: StateRange
+  /** of a large file, which has the same rows */
+  readonly large: LargeTable | null
 }
 
 interface Settled {
@@ -68,6 +71,8 @@ interface HeadParts {
   readonly dictionaries: readonly PinnedDictionary[]
   /** all that the relations name */
   readonly tables: readonly ResidentTable[]
+  /** told of each relation that has to read files */
+  readonly readsFiles: () => void
 }
 
 /** A view's states at a moment, as relations of the engine. */
@@ -95,7 +100,11 @@ export class ViewHead {
    * @param panes files that cannot hold any of these are left out
    */
   sql(bound: BoundValues, panes: StateRange = ALL_STATES): string {
-    return this.relationOf([...this.resident(bound), ...this.inFiles([], panes)])
+    const within = filesWithin(this.#parts.paths, panes)
+    const large = within.flatMap((file) => file.large?.sql ?? [])
+    const read = within.filter((file) => file.large === null)
+    if (read.length > 0) this.#parts.readsFiles()
+    return this.relationOf([...this.resident(bound), ...large, ...this.#readSql(read.map(({ path }) => path))])
   }
 
   /** SELECTs of the state rows that only the engine has; none: there are no such tables. */
@@ -103,10 +112,12 @@ export class ViewHead {
     return this.#parts.resident((seq) => `${bound.bind(BigInt(seq))}::BIGINT`)
   }
 
-  /** SELECTs of the state rows in files of the lake, and in further files. */
-  inFiles(further: readonly string[] = [], panes: StateRange = ALL_STATES): readonly string[] {
-    const within = filesWithin(this.#parts.paths, panes)
-    const paths = [...within.map(({ path }) => path), ...further]
+  /** SELECTs of the state rows in files of the lake, those that are tables as well among them, and in further files. */
+  inFiles(further: readonly string[] = []): readonly string[] {
+    return this.#readSql([...this.#parts.paths.map(({ path }) => path), ...further])
+  }
+
+  #readSql(paths: readonly string[]): readonly string[] {
     return paths.length === 0 ? [] : [`SELECT ${namesOf(this.#parts.columns)} FROM ${readParquetSql(paths)}`]
   }
 
@@ -169,6 +180,11 @@ export class LiveView {
   readonly #oneChange = pLimit(1)
   /** of the head */
   #settledNow: Settled | null = null
+  /** answers that read large files */
+  #fromFiles = 0
+  #makingLarge = false
+  /** there are tables that the head does not know */
+  #hasNewTables = false
   #following: Promise<ViewHead> | null = null
 
   constructor(parts: LiveViewParts) {
@@ -232,7 +248,7 @@ export class LiveView {
     const { moments } = this.#parts
     for (let attempt = 0; attempt < FOLLOW_TRIES; attempt++) {
       const moment = moments.now()
-      if (this.#head?.moment === moment) return this.#head
+      if (this.#head?.moment === moment && !this.#hasNewTables) return this.#head
       const settled = await this.#prepared(moment)
       const head = await moments.whileStill((now) => (isSameLake(now, moment) ? this.#folded(now, settled) : null))
       if (head !== null) return head
@@ -259,11 +275,35 @@ export class LiveView {
   /** What the lake holds of the view. */
   async #settled({ snapshot, seq }: Moment): Promise<Settled> {
     const { view } = this
+    this.#hasNewTables = false
     const { tables, left } = await this.#generation(generationFilesOf(view, snapshot))
     left.push(...(await this.#closed.hold(closedFilesOf(view, snapshot), seq)))
     const dictionaries = await this.#dictionaries(snapshot)
-    const paths = await this.#paths(left)
-    return { tables, paths: paths.map((path, at) => ({ path, range: rangeOf(left[at]!) })), dictionaries }
+    const { large } = this.#parts.files
+    const resolved = await this.#paths(left)
+    const paths = left.map((file, at) => ({ path: resolved[at]!, range: rangeOf(file), large: large.table(file) }))
+    return { tables, paths, dictionaries }
+  }
+
+  /** Has large files of the generation made into tables, and a head that reads these, once enough answers would have been computed from them. */
+  #wantLarge(snapshot: Snapshot): void {
+    if (++this.#fromFiles < this.#parts.limits.largeAfterAnswers || this.#makingLarge) return
+    this.#makingLarge = true
+    const { files } = this.#parts
+    const made = files.large.make(
+      this.view,
+      generationFilesOf(this.view, snapshot).filter((file) => files.isLarge(file)),
+    )
+    const used = made.then(async (isNew) => {
+      this.#hasNewTables ||= isNew
+      if (isNew) await this.follow()
+    })
+    // What keeps a table from being made is found again by who reads the file.
+    void used
+      .catch(() => {})
+      .finally(() => {
+        this.#makingLarge = false
+      })
   }
 
   #headOf(moment: Moment, { tables, paths, dictionaries }: Settled): ViewHead {
@@ -283,8 +323,12 @@ export class LiveView {
         ...(open === null ? [] : [upTo(open) + gone.join('')]),
       ]
     }
-    const all = [...tables, closed, open, ...dictionaries.map(({ table }) => table)].filter((table) => table !== null)
-    return new ViewHead(moment, { columns: stateColumns, resident, paths, dictionaries, tables: all })
+    const large = paths.map((file) => file.large?.table ?? null)
+    const all = [...tables, closed, open, ...large, ...dictionaries.map(({ table }) => table)].filter(
+      (table) => table !== null,
+    )
+    const readsFiles = (): void => this.#wantLarge(moment.snapshot)
+    return new ViewHead(moment, { columns: stateColumns, resident, paths, dictionaries, tables: all, readsFiles })
   }
 
   /** Gives up what only this view keeps, when no change of it is under way. */

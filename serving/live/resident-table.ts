@@ -1,5 +1,5 @@
 /** A table of the serving engine that answers read: dropped when a newer one has taken its place and nobody reads it any more. */
-import type { CompiledView } from '#core/compiled.ts'
+import type { CompiledView, SqlColumn } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { settledName } from '#storage/engine/settled-tables.ts'
@@ -28,9 +28,22 @@ export class ResidentTable {
    * @param isSettled rows are added rarely
    */
   static async ofStates(connection: EngineConnection, view: CompiledView, isSettled: boolean): Promise<ResidentTable> {
+    const numbers = [
+      { name: '_seq', type: 'BIGINT' },
+      { name: '_partition', type: 'INTEGER' },
+    ]
+    return ResidentTable.ofColumns(connection, [...numbers, ...view.stateColumns], isSettled)
+  }
+
+  /** Without rows. */
+  static async ofColumns(
+    connection: EngineConnection,
+    columns: readonly SqlColumn[],
+    isSettled: boolean,
+  ): Promise<ResidentTable> {
     const table = new ResidentTable(connection, isSettled)
-    const columns = view.stateColumns.map(({ name, type }) => `${quoteName(name)} ${type}`)
-    await connection.run(`CREATE TABLE ${table.name} (${['_seq BIGINT', '_partition INTEGER', ...columns].join(', ')})`)
+    const items = columns.map(({ name, type }) => `${quoteName(name)} ${type}`)
+    await connection.run(`CREATE TABLE ${table.name} (${items.join(', ')})`)
     return table
   }
 

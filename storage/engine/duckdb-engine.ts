@@ -214,6 +214,11 @@ export class EngineConnection {
     this.#shared.settled.changed()
   }
 
+  /** As `compressSoon`, at once: for a table that is filled piece by piece, and would take several times its memory until the last one. */
+  compressNow(): Promise<void> {
+    return this.#shared.settled.now()
+  }
+
   /** Runs one statement for its effect; returns the number of changed rows, if the statement has one. */
   async run(sql: string, parameters?: Record<string, Parameter>): Promise<number> {
     return (await this.#unlessStopped(() => this.#connection.run(...statementOf(sql, parameters)))).rowsChanged

@@ -38,11 +38,22 @@ export class SettledTables {
     if (this.#closed || this.#due !== null) return
     this.#due = setTimeout(() => {
       this.#due = null
-      this.#compressing = this.#compress().finally(() => {
-        this.#compressing = null
-      })
+      void this.#begin()
     }, COMPRESS_AFTER_MS)
     this.#due.unref()
+  }
+
+  #begin(): Promise<void> {
+    this.#compressing = this.#compress().finally(() => {
+      this.#compressing = null
+    })
+    return this.#compressing
+  }
+
+  /** Compresses what was changed, beside what reads it. */
+  async now(): Promise<void> {
+    await this.#compressing
+    if (!this.#closed) await this.#begin()
   }
 
   /** Nothing is compressed from now on. @param then is called when nothing is being compressed any more, at once if nothing is */
