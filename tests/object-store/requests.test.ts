@@ -1,15 +1,18 @@
 /**
  * What a lake in a bucket asks of its server: requests, counted, on a lake of 1,700 closed segments beside one with a tenth of them. The start of a
- * process, a look, a commit and the look after it must not take more because there is more history.
+ * process, a look, a commit and the look after it must not take more because there is more history; nor must another reading of a Delta table.
  */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { CheckpointFiles } from '#storage/lake/blob-lake/checkpoint-files.ts'
 import { DATASET, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { manifestPath, segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { manifestText } from '#storage/lake/manifest-text.ts'
 import { ObjectCache } from '#storage/lake/s3/object-cache.ts'
 import { S3Blobs } from '#storage/lake/s3/s3-blobs.ts'
+import { DeltaLog } from '#storage/tables/delta-log.ts'
+import { deltaSchema } from '#storage/tables/delta-schema.ts'
 import { S3Fixture } from '../servers/s3-lakes.ts'
 import { S3Proxy } from '../servers/s3-proxy.ts'
 import { whyNoS3 } from '../servers/s3-server.ts'
@@ -20,6 +23,8 @@ const OFFSETS = 10_000
 /** closed since the checkpoint, by partition */
 const BEHIND = 5
 const WRITTEN_AT_ONCE = 16
+
+const connection = await testConnection()
 
 describe.skipIf(whyNoS3() !== null)('requests of a lake in a bucket', () => {
   let s3: S3Fixture
@@ -86,5 +91,33 @@ describe.skipIf(whyNoS3() !== null)('requests of a lake in a bucket', () => {
     expect(many.look).toEqual({ GET: 1 })
     // The checkpoint's manifests are not read again, and behind the last segment one GET finds nothing.
     expect(many.after!.GET).toBeLessThanOrEqual(1 + 1 + PARTITIONS)
+  })
+
+  test('of a process that follows a Delta table do not grow with its versions', async () => {
+    const prefix = s3.prefix()
+    const [writer, reader] = [await s3.open(prefix), await s3.open(prefix, { endpoint: proxy.endpoint })]
+    const lock = await writer.tryLock('batch')
+    const log = new DeltaLog(writer.tables(), '', connection)
+    const follower = new DeltaLog(reader.tables(), '', connection)
+    const append = async (): Promise<number> => {
+      const { files, version, ...before } = await log.read()
+      const file = { path: `f${version + 1}.parquet`, bytes: 1, rows: 1, createdAtMs: 0 }
+      const next = { schema: deltaSchema([{ name: 'id', type: 'BIGINT' }]), files: [...files.values(), file] }
+      const more = { isRearranged: () => false, properties: {}, atMs: 0, graceMs: 0 }
+      return (await log.write({ files, version, ...before }, { ...next, ...more })).files.size
+    }
+    const requestsOfRead = async (): Promise<number> => {
+      proxy.seen.length = 0
+      await follower.read()
+      return proxy.seen.length
+    }
+    for (let files = 0; files < 6; ) files = await append()
+    expect(await requestsOfRead()).toBe(1 + 6 + 1)
+    for (let files = 0; files < 16; ) {
+      files = await append()
+      // The version that it knows, the new one, and that there is none after it.
+      expect(await requestsOfRead()).toBe(3)
+    }
+    await lock!.release()
   })
 })
