@@ -14,6 +14,7 @@ import {
   version,
 } from '@duckdb/node-api'
 import pLimit, { type LimitFunction } from 'p-limit'
+import { ShortLived } from '#core/collect-garbage.ts'
 import type { SqlColumn } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { EngineChunk } from './engine-chunk.ts'
@@ -189,6 +190,9 @@ interface SharedParts {
   readonly settled: SettledTables
 }
 
+/** of a stream, of some 200 KB each, until the memory of those that were used is given back */
+const CHUNKS_KEPT_MAX = 16
+
 /** How often a stopped connection is interrupted until it is closed. */
 const INTERRUPT_EVERY_MS = 100
 
@@ -256,10 +260,12 @@ export class EngineConnection {
       chunk.catch(() => {})
       return chunk
     }
+    const chunks = new ShortLived(CHUNKS_KEPT_MAX)
     for (let next = fetch(); ; ) {
       const chunk = await next
       if (chunk === null) return
       next = fetch()
+      chunks.made()
       yield new EngineChunk(chunk)
     }
   }
