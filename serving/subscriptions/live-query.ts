@@ -95,6 +95,7 @@ export class LiveQuery {
     while (this.isRead) {
       if (!this.#hasNews()) this.#isRecent = true
       else if (this.#waitMs() <= 0) await this.#renew()
+      else if (this.#isWithinPause) this.#isRecent = true
       this.#serve()
       if (this.isRead) await this.#pause()
     }
@@ -114,6 +115,11 @@ export class LiveQuery {
     const nowMs = performance.now()
     const pauseMs = this.#problem === null ? limits.eventPauseMs : limits.retryPauseMs
     return Math.max(this.#triedAtMs + pauseMs - nowMs, share.usedUpMs(nowMs))
+  }
+
+  /** A reader that stayed would have no newer answer: one that comes, as when a page is reloaded, need not wait for the next. */
+  get #isWithinPause(): boolean {
+    return performance.now() - this.#triedAtMs < this.#parts.limits.eventPauseMs
   }
 
   async #renew(): Promise<void> {

@@ -148,18 +148,22 @@ test('a query of the query model is followed by GET and by POST', async () => {
   await posted.body!.cancel()
 })
 
+async function followMany(queries: readonly object[]): Promise<ManyClient> {
+  const response = await fetch(`${url.replace(/datasets.*$/, '')}live`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ queries }),
+  })
+  const client = await ManyClient.of(response)
+  clients.push(client)
+  return client
+}
+
 test('many queries are followed over one connection, each from where it was', async () => {
   await append('/', '/a')
-  const posted = (queries: readonly object[]): Promise<Response> =>
-    fetch(`${url.replace(/datasets.*$/, '')}live`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ queries }),
-    })
   const all = { dataset: 'visits', view: 'by_page', parameters: { dimensions: '' } }
   const queries = [{ dataset: 'visits', view: 'by_page' }, all, { dataset: 'visits', view: 'none' }]
-  const first = await ManyClient.of(await posted(queries))
-  clients.push(first)
+  const first = await followMany(queries)
   await first.until('all three', (events) => new Set(events.map(({ query }) => query)).size === 3)
   expect(first.events.find(({ query }) => query === 2)).toMatchObject({
     event: 'problem',
@@ -175,12 +179,28 @@ test('many queries are followed over one connection, each from where it was', as
   const { id: lastEventId } = first.events.findLast(({ query }) => query === 1)!
   first.close()
   await append('/c')
-  const again = await ManyClient.of(await posted([{ ...all, lastEventId }]))
-  clients.push(again)
+  const again = await followMany([{ ...all, lastEventId }])
   const total = { changed: [{ from: 0, at: 0, row: { visits: 4 } }] }
   await again.until('the rest', (events) => events.some(({ data }) => 'changed' in data))
   expect(again.events.every(({ event }) => event === 'change')).toBe(true)
   expect(again.events.find(({ data }) => 'changed' in data)!.data).toMatchObject(total)
+})
+
+test('who comes soon after the last reader left gets the answer at once, and waits only for the next one', async () => {
+  await append('/')
+  const query = { dataset: 'visits', view: 'by_page', parameters: { dimensions: '' }, pauseMs: PAUSE_MS_MAX }
+  const isAnswer = ({ event }: ManyEvent): boolean => event === 'answer'
+  const first = await followMany([query])
+  await first.until('the answer', (events) => events.some(isAnswer))
+  first.close()
+  await append('/a')
+  await until('more is counted', async () => {
+    const { data } = (await (await fetch(`${url}/by_page?dimensions=`)).json()) as { data: [{ visits: number }] }
+    return data[0].visits === 2
+  })
+  const next = await followMany([query])
+  await next.until('the answer', (events) => events.some(isAnswer))
+  expect(next.events.find(isAnswer)!.data).toEqual(first.events.find(isAnswer)!.data)
 })
 
 const ONE = { dataset: 'visits', view: 'by_page' }
