@@ -3,6 +3,7 @@ import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { prepareCharts } from './charts/chart.tsx'
 import { type Dataset, labelOf } from './definition.ts'
+import { limitFirst } from './live.ts'
 import { DatasetStatus } from './overview/dataset-status.tsx'
 import { PanelOf } from './panels/panel-of.tsx'
 import { Toolbar } from './toolbar.tsx'
@@ -10,6 +11,7 @@ import { Toolbar } from './toolbar.tsx'
 export function DatasetPage({ dataset }: { dataset: Dataset }): JSX.Element {
   // Where it fails, the first chart tries again.
   useEffect(() => void prepareCharts().catch(() => undefined), [])
+  useEffect(limitFirst, [])
   const sections = Map.groupBy(dataset.dashboard.panels, ({ section }) => section)
   return (
     <>

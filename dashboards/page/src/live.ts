@@ -29,12 +29,27 @@ const PAUSE_MS = 2_000
 const FOLLOW_AGAIN_MS = 60_000
 /** after a fault, doubled each time */
 const RETRY_MS_MAX = 15_000
+/** after the first answer, for the others and for drawing them */
+const LATER_MS = 300
+const FIRST_MS_MAX = 2_000
 const NOTHING: Known<never> = { value: null, fault: null, checkedAtMs: 0 }
 
 /** The newest outcome of any request: whether the server answers. */
 export const connection = signal<'connecting' | 'up' | 'unreachable' | 'signed-out'>('connecting')
 /** The user can hold the page still, for example to read a number. */
 export const paused = signal(false)
+
+/** Panels were answered, or have waited long: what is less urgent is asked for from now on, and takes nothing from them. */
+export const firstAnswered = signal(false)
+
+/** Called when a page with panels is shown. */
+export function limitFirst(): void {
+  setTimeout(endFirst, FIRST_MS_MAX)
+}
+
+function endFirst(): void {
+  firstAnswered.value = true
+}
 
 const redraws = new Redraws()
 const stream = new PageStream(() => {
@@ -65,7 +80,7 @@ class Question implements FollowedQuestion {
 
   join(listener: () => void): () => void {
     this.#listeners.add(listener)
-    if (this.#listeners.size === 1) this.soon(0)
+    if (this.#listeners.size === 1) void this.#ask()
     return () => {
       this.#listeners.delete(listener)
       if (this.#listeners.size > 0) return
@@ -108,7 +123,7 @@ class Question implements FollowedQuestion {
     if (document.hidden || (paused.value && this.known.value !== null)) return this.soon(this.#everyMs)
     this.#asking = true
     const followed = await this.#follow()
-    if (!followed) await this.#get()
+    if (!followed && this.#listeners.size > 0) await this.#get()
     this.#asking = false
     this.soon(this.#failures === 0 ? this.#everyMs : Math.min(1_000 * 2 ** (this.#failures - 1), RETRY_MS_MAX))
   }
@@ -142,6 +157,7 @@ class Question implements FollowedQuestion {
   #tell(known: Known<unknown>): void {
     const { value, fault } = this.known
     this.known = known
+    if (!firstAnswered.peek() && canFollow(this.path)) setTimeout(endFirst, LATER_MS)
     if (known.value === value && known.fault === fault) return
     if (value === null || known.fault !== null || fault !== null) this.#redraw()
     else redraws.soon(this.#redraw)
@@ -159,6 +175,11 @@ effect(() => {
   if (!isFirst) rests ? stream.rest() : restOrWake()
   isFirst = false
 })
+
+/** Reserves the stream that panels will ask for, which takes a moment. */
+export function expectStream(): void {
+  if (!document.hidden) void stream.hasSeat()
+}
 
 /** Asks everything that is shown again. */
 export function askAllNow(): void {

@@ -29,8 +29,6 @@ interface Place {
 const PATH = '/v1/live'
 /** what is added to a page at the same time is followed together */
 const GATHER_MS = 40
-/** a page that opens adds all that is in view within one task */
-const GATHER_FIRST_MS = 5
 /** what is not shown any more may come back: scrolled over, or another choice */
 const LEAVE_MS = 5_000
 const RETRY_MS_MAX = 15_000
@@ -68,7 +66,8 @@ export class PageStream {
 
   follow(question: FollowedQuestion): void {
     this.#places.set(question.path, { question, answer: null, lastId: null })
-    this.#soon(this.#reading === null ? GATHER_FIRST_MS : GATHER_MS)
+    if (this.#reading !== null) this.#soon(GATHER_MS)
+    else this.#openFirst()
   }
 
   leave({ path }: FollowedQuestion): void {
@@ -94,6 +93,14 @@ export class PageStream {
     clearTimeout(this.#timer)
     this.#dueMs = dueMs
     this.#timer = setTimeout(() => void this.#open(), afterMs)
+  }
+
+  /** A page that opens adds all that is in view within one task, and asks before the browser lays it out and paints it. */
+  #openFirst(): void {
+    if (this.#dueMs <= performance.now()) return
+    clearTimeout(this.#timer)
+    this.#dueMs = performance.now()
+    queueMicrotask(() => void this.#open())
   }
 
   #stop(): void {

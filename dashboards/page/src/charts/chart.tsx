@@ -56,6 +56,15 @@ export function Chart({ label, chart, height = HEIGHT, kind, onZoom, onPick }: C
   )
 }
 
+let drawn: Promise<void> = Promise.resolve()
+
+/** One chart a frame: the first one is on the screen before the next is drawn. */
+function ownFrame(): Promise<void> {
+  const before = drawn
+  drawn = before.then(afterPaint)
+  return before
+}
+
 /** Begins what draws, which takes a moment: while the first answers are on their way there is nothing else to do. */
 export async function prepareCharts(): Promise<void> {
   await import('./echarts.ts')
@@ -65,5 +74,6 @@ async function open(place: HTMLElement, uses: { readonly current: Uses }, kind: 
   // What needs no chart is read meanwhile.
   await afterPaint()
   const [{ draw }] = await Promise.all([import('./echarts.ts'), kind && PARTS[kind]()])
+  await ownFrame()
   return draw(place, uses)
 }

@@ -39,7 +39,7 @@ let response: Promise<Response> | null = null
 
 /** Begins to fetch the shapes; they are read when they are needed. */
 export function fetchWorld(): Promise<Response> {
-  response ??= fetch(WORLD_FILE)
+  response ??= fetch(WORLD_FILE, { priority: 'low' })
   return response
 }
 

@@ -2,13 +2,13 @@
 import type { JSX } from 'preact'
 import { formatNumber, localized } from '../format.ts'
 import { Link } from '../link.tsx'
-import { useLive } from '../live.ts'
+import { firstAnswered, useLive } from '../live.ts'
 import { type AskedHealth, type Health, healthPath, type State } from './health.ts'
 
 export const TONES: Readonly<Record<State, string>> = { ok: 'good', note: 'note', attention: 'bad' }
 
 export function DatasetStatus({ dataset }: { dataset: string }): JSX.Element | null {
-  const { value } = useLive<Health, AskedHealth>(healthPath(dataset))
+  const { value } = useLive<Health, AskedHealth>(firstAnswered.value ? healthPath(dataset) : null)
   if (value === null) return null
   const worst = value.hops.find(({ state }) => state === value.state)
   const rate = value.rates?.appendedPerSecond

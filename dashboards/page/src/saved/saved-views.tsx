@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Link } from '../link.tsx'
-import { useLive } from '../live.ts'
+import { firstAnswered, useLive } from '../live.ts'
 import { NameForm } from './name-form.tsx'
 import { change, lookedAt, openId, remove, type SavedView, save, savedViewsPath, show } from './saved-view.ts'
 
@@ -11,10 +11,11 @@ const EVERY_MS = 15_000
 type Listed = { readonly savedViews: readonly SavedView[] }
 
 export function SavedViews({ dataset }: { dataset: string }): JSX.Element | null {
-  const { value } = useLive<Listed, ReturnType<typeof savedViewsPath>>(savedViewsPath(dataset), EVERY_MS)
+  const id = openId()
+  const asked = id !== null || firstAnswered.value ? savedViewsPath(dataset) : null
+  const { value } = useLive<Listed, ReturnType<typeof savedViewsPath>>(asked, EVERY_MS)
   const menu = useRef<HTMLDetailsElement>(null)
   const [why, tell] = useState<string | null>(null)
-  const id = openId()
   const views = value?.savedViews ?? []
   const open = views.find((view) => view.id === id)
   const now = lookedAt()
