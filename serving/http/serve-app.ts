@@ -27,6 +27,7 @@ import { RepeatedRequests } from '#serving/http/queries/repeated-requests.ts'
 import { carrySession, learnSession } from '#serving/http/sessions/carry-session.ts'
 import { SESSION_PATH, sessionRoutes } from '#serving/http/sessions/session-routes.ts'
 import { DOCS_PATH, docsPage } from '#serving/http/site/docs-page.ts'
+import { firstViews } from '#serving/http/site/first-views.ts'
 import { healthRoutes, type ServedPart } from '#serving/http/site/health-routes.ts'
 import { isPagePath, type PageFiles, pageRoutes, wantsPage } from '#serving/http/site/page-routes.ts'
 import { savedViewRoutes } from '#serving/http/site/saved-view-routes.ts'
@@ -231,7 +232,13 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
       datasetRoutes(routes, { datasets, gate, limits, exports, scratchFolder, metrics, emit, repeated, following })
     if (sessions !== null) sessionRoutes(routes, { sessions, keys, adminKey, emit: parts.emit })
     if (parts.savedViews) savedViewRoutes(routes, parts.savedViews)
-    if (parts.page) pageRoutes(routes, parts.page)
+    if (parts.page)
+      pageRoutes(routes, parts.page, (name, request) => {
+        const dataset = parts.datasets?.get(name)
+        // Anybody may have the shell; work is done for those only who may have answers.
+        if (dataset?.live !== undefined && (keys.length === 0 || hasKey(request, allKeys)))
+          void dataset.live.expect(firstViews(dataset.dataset))
+      })
     if (datasets !== null) liveRoute(routes, { datasets, ...following })
     if (datasets !== null) liveManyRoute(routes, { datasets, ...following })
     if (datasets !== null) eventsReadRoute(routes, { datasets, gate, limits })
@@ -254,13 +261,17 @@ function challengeOf({ headers }: FastifyRequest): string {
   return `Bearer realm="watershed"${refused}`
 }
 
-/** Compares with every key, each in constant time. */
 function checkKey(request: FastifyRequest, keys: readonly string[]): void {
+  if (!hasKey(request, keys)) throw new ProblemError('unauthorized', 'send the header Authorization: Bearer <API key>')
+}
+
+/** Compares with every key, each in constant time. */
+function hasKey(request: FastifyRequest, keys: readonly string[]): boolean {
   const given = Buffer.from(bearerOf(request))
   let known = false
   for (const key of keys) {
     const wanted = Buffer.from(key)
     if (wanted.length === given.length && timingSafeEqual(wanted, given)) known = true
   }
-  if (!known) throw new ProblemError('unauthorized', 'send the header Authorization: Bearer <API key>')
+  return known
 }

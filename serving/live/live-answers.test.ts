@@ -32,6 +32,17 @@ test('an answer is kept: asked again, neither files nor the engine are touched, 
   expect(own.answers.counts).toEqual({ kept: 20, joined: 19, computed: 2 })
 })
 
+test('views that are expected are up to date before they are asked for, and what is wrong with them is said then', async () => {
+  await own.append(100)
+  expect(own.live.isFollowed('by_page')).toBe(false)
+  await own.answers.expect(['by_page', 'trending'])
+  expect(['by_page', 'trending'].filter((name) => own.live.isFollowed(name))).toEqual(['by_page', 'trending'])
+  const used = own.connections
+  expect(visits(await own.ask({ view: 'by_page' }))).toBe(100)
+  expect(own.connections).toBe(used + 1)
+  await own.answers.expect(['absent'])
+})
+
 test('an answer at another position is computed anew: a kept one is never given for it', async () => {
   await own.append(10)
   const first = await own.ask({ view: 'by_page' })

@@ -51,6 +51,7 @@ export class LiveAnswers {
   readonly #cache: AnswerCache
   readonly #share: WorkShare
   readonly #plans = new Map<string, AskedQuery>()
+  #isExpecting = false
   readonly #flights = new Map<string, SharedWork<KeptAnswer>>()
   /** how often each way was gone */
   readonly counts: Record<AnswerSource, number> = { kept: 0, joined: 0, computed: 0 }
@@ -186,6 +187,22 @@ export class LiveAnswers {
     if (flight === undefined) return this.#begin(key, asked, options).join(options.signal)
     this.#count('joined')
     return flight.join(options.signal)
+  }
+
+  /**
+   * Brings views up to date that will be asked for soon, one after the other; never throws. Called again meanwhile, it does nothing: the
+   * work is that of one query of each.
+   */
+  async expect(views: Iterable<string>): Promise<void> {
+    if (this.#isExpecting) return
+    this.#isExpecting = true
+    try {
+      for (const name of views) (await this.#live.head(name)).release()
+    } catch {
+      // Whoever asks for the view is told.
+    } finally {
+      this.#isExpecting = false
+    }
   }
 
   /** As `ResidentAnswers.everyRow`. */

@@ -28,6 +28,28 @@ export function testConnections(started: () => PageSite): void {
     await visitor.close()
   })
 
+  test('a page that opens asks for all panels in view at once, and for what is less urgent after an answer', async () => {
+    const site = started()
+    const visitor = await site.browser.newContext({ locale: 'en-GB', viewport: { width: 1400, height: 1000 } })
+    const tab = await visitor.newPage()
+    const asked: string[] = []
+    const followed: number[] = []
+    tab.on('request', (request) => {
+      const { pathname } = new URL(request.url())
+      asked.push(pathname)
+      if (pathname === '/v1/live') followed.push((request.postDataJSON() as { queries: unknown[] }).queries.length)
+    })
+    await tab.goto(`${site.address}/datasets/meetup_rsvps`)
+    const later = ['health', 'saved-views'].map((name) => `/v1/datasets/meetup_rsvps/${name}`)
+    await expect.poll(() => later.every((path) => asked.includes(path)), { timeout: SHOWN_MS_MAX }).toBe(true)
+    const first = asked.indexOf('/v1/live')
+    expect(first).toBeGreaterThan(-1)
+    for (const path of later) expect(asked.indexOf(path)).toBeGreaterThan(first)
+    // Those of which it is known at once what they ask; one with lines by country asks first which.
+    expect(followed[0]).toBeGreaterThanOrEqual(8)
+    await visitor.close()
+  })
+
   test('the picture of the README can be made anew, and is small', async () => {
     const site = started()
     const sizeOf = (png: Buffer) => ({ width: png.readUInt32BE(16), height: png.readUInt32BE(20) })

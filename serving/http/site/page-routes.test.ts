@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
 import { buildServeApp } from '#serving/http/serve-app.ts'
 import { type ServedShop, serveShop } from '#serving/http/serve-app-fixture.ts'
+import { LiveVisits } from '#tests/live-visits-fixture.ts'
+import { until } from '#tests/until.ts'
 
 const BROWSER = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8', host: 'localhost' } as const
 const KEY = 'a-key-of-sixteen-or-more'
@@ -117,6 +119,28 @@ test('where keys are set, the page is open and its numbers are not', async () =>
   expect(await status('/', 'application/json')).toBe(401)
   expect(await status('/v1/datasets', 'text/html')).toBe(401)
   await keyed.close()
+})
+
+test('opening the page of a dataset prepares what it shows first, for those only who may see it', async () => {
+  const own = await LiveVisits.open()
+  await own.append(10)
+  const { dataset, lake, store, engine } = own
+  const served = { dataset, lake, store, engine, partitions: 2, live: own.answers }
+  const keyed = buildServeApp({
+    ...{ ...shop.parts, page: new BuiltPageFiles(), keys: [KEY] },
+    datasets: new Map([['visits', served]]),
+  })
+  const open = (url: string, headers = {}) => keyed.inject({ url, headers: { ...BROWSER, ...headers } })
+  const authorization = `Bearer ${KEY}`
+  expect((await open('/datasets/visits')).statusCode).toBe(200)
+  expect((await open('/datasets/absent', { authorization })).statusCode).toBe(200)
+  // It would do nothing while others are prepared.
+  await own.answers.expect(['trending'])
+  expect(['by_page', 'trending'].map((name) => own.live.isFollowed(name))).toEqual([false, true])
+  expect((await open('/datasets/visits', { authorization })).statusCode).toBe(200)
+  await until('the view is followed', () => own.live.isFollowed('by_page'))
+  await keyed.close()
+  await own.end()
 })
 
 test('without a page there are no routes of it', async () => {

@@ -54,9 +54,17 @@ export function isPagePath(path: string): boolean {
   return path.startsWith('/page/') || path.startsWith('/datasets/')
 }
 
-export function pageRoutes(app: FastifyInstance, page: PageFiles): void {
+/** @param opened told of the dataset whose page is opened, before its program asks for anything */
+export function pageRoutes(
+  app: FastifyInstance,
+  page: PageFiles,
+  opened: (dataset: string, request: FastifyRequest) => void = () => {},
+): void {
   for (const path of SHELL_PATHS)
-    app.get(path, { schema: HIDDEN }, async (request, reply) => sendPage(page, SHELL, request, reply))
+    app.get<{ Params: { dataset: string } }>(path, { schema: HIDDEN }, async (request, reply) => {
+      opened(request.params.dataset, request)
+      return sendPage(page, SHELL, request, reply)
+    })
   app.get<{ Params: { file: string } }>('/page/:file', { schema: HIDDEN }, async (request, reply) =>
     sendPage(page, request.params.file, request, reply),
   )
