@@ -14,9 +14,10 @@ export function dimensionTest(
   return allOf<Filter, number>(filters, (filter) => {
     const index = dimensions.findIndex(({ name }) => name === filter.dimension)
     const values = keys.values(index)
-    const test = containsTest(filter, values) ?? comparisonTest(dimensions[index]!, filter)
+    const test = containsTest(filter, keys.isPlain(index)) ?? comparisonTest(dimensions[index]!, filter)
     if (test === null) return null
-    const holds = Uint8Array.from(values, (value) => (test(value) ? 1 : 0))
+    const holds = new Uint8Array(values.length)
+    for (let place = 0; place < values.length; place++) if (test(values[place]!)) holds[place] = 1
     return (key) => holds[keys.place(index, key)] === 1
   })
 }
@@ -26,10 +27,9 @@ const ASCII = /^[\0-\x7f]*$/
 /** Cases and Unicode normal forms are the engine's, but not those of ASCII. @returns null: it is another operator, or the engine's */
 function containsTest(
   { operator, values: [wanted] }: Filter,
-  values: readonly TallyValue[],
+  arePlain: boolean,
 ): ((value: TallyValue) => boolean) | null {
-  const isPlain = (value: TallyValue): boolean => value === null || (typeof value === 'string' && ASCII.test(value))
-  if (operator !== 'contains' || !isPlain(wanted!) || !values.every(isPlain)) return null
+  if (operator !== 'contains' || !arePlain || !ASCII.test(wanted!)) return null
   const part = wanted!.toLowerCase()
   return (value) => value !== null && (value as string).toLowerCase().includes(part)
 }

@@ -1,6 +1,8 @@
 /** Merges the rows of a tally into groups: buckets of time and combinations of dimension values. */
 import type { AnswerRange } from '../answers/answer-meta.ts'
+import { rowsShownMax } from '../answers/merged-sql.ts'
 import { countSets } from './counted-sets.ts'
+import { nthBest } from './nth-best.ts'
 import { OUT, type PassedGroups, passedGroups, type TalliedRows } from './passed-groups.ts'
 import { mergeRows, type TallyColumns } from './tally-fields.ts'
 import type { TallyPlan, TallyRow } from './tally-plan.ts'
@@ -17,19 +19,48 @@ interface GroupRows {
 export function talliedRows(plan: TallyPlan, tally: ViewTally, range: AnswerRange): TalliedRows | null {
   const groups = passedGroups(plan, tally)
   if (groups === null) return null
-  const { places } = groups
-  const { measures } = tally.shape
-  const needed = measures.map((measure, at) => (plan.needed.includes(at) ? measure : null))
   const rows: TallyRow[] = []
   for (const [bucket, { seen, columns }] of grouped(plan, tally, range, groups)) {
-    for (let group = 0; group < seen.length; group++) {
-      if (seen[group] === 0) continue
-      const values = needed.map((measure) => (measure === null ? Number.NaN : measureValue(measure, columns, group)))
-      rows.push({ bucket, group, places: places.map((own) => own[group]!), values })
-    }
+    const isWanted = wantedGroups(plan, tally, seen, columns)
+    for (let group = 0; group < seen.length; group++)
+      if (seen[group] !== 0 && isWanted(group)) rows.push(rowOf(plan, tally, groups, columns, bucket, group))
   }
   if (!countSets(plan, tally, range, { rows, groups }, plan.sets.ranking)) return null
   return { rows: rows.filter(plan.holds), groups }
+}
+
+function rowOf(
+  { needed }: TallyPlan,
+  { shape }: ViewTally,
+  { places }: PassedGroups,
+  columns: TallyColumns,
+  bucket: number,
+  group: number,
+): TallyRow {
+  const values = new Array<number>(shape.measures.length).fill(Number.NaN)
+  for (const index of needed) values[index] = measureValue(shape.measures[index]!, columns, group)
+  return { bucket, group, places: places.map((own) => own[group]!), values }
+}
+
+/** Of many groups few are shown: those that are surely not, because enough others come first by the first measure of the order, need no row. */
+function wantedGroups(
+  plan: TallyPlan,
+  { shape }: ViewTally,
+  seen: Uint8Array,
+  columns: TallyColumns,
+): (group: number) => boolean {
+  const [first] = plan.order
+  const most = rowsShownMax(plan.plan) + 1
+  const isRanked = first?.part.kind === 'measure' && shape.measures[first.part.index]!.set === null
+  const isWhole = plan.bucketMs === null && plan.per.length === 0 && !plan.restricts
+  if (!isRanked || !isWhole || most > seen.length / 2) return () => true
+  const measure = shape.measures[first.part.index]!
+  const values = new Float64Array(seen.length).fill(Number.NaN)
+  for (let group = 0; group < values.length; group++)
+    if (seen[group] !== 0) values[group] = measureValue(measure, columns, group)
+  const last = nthBest(values, most, first.sign)
+  // Missing values come last, and are shown where there are too few others.
+  return Number.isNaN(last) ? () => true : (group) => first.sign * (values[group]! - last) <= 0
 }
 
 function grouped(

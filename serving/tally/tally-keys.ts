@@ -7,6 +7,8 @@ export type TallyValue = string | number | boolean | null
 /** A value that a tally cannot hold as the engine does: the view is left to the engine. */
 export class NotTalliedError extends Error {}
 
+const ASCII = /^[\0-\x7f]*$/
+
 class Values {
   readonly #column: SqlColumn
   readonly #numbers = new Map<TallyValue, number>()
@@ -15,6 +17,8 @@ class Values {
   readonly values: TallyValue[] = []
   /** as the engine writes them */
   readonly jsons: string[] = []
+  /** whether all texts are ASCII */
+  isPlain = true
 
   constructor(column: SqlColumn) {
     this.#column = column
@@ -30,6 +34,7 @@ class Values {
     if (number < this.values.length) return number
     this.#numbers.set(value, number)
     this.values.push(value)
+    if (value !== null && !(typeof value === 'string' && ASCII.test(value))) this.isPlain = false
     this.jsons.push(value === null ? 'null' : this.#column.type === 'VARCHAR' ? JSON.stringify(value) : text!)
     return number
   }
@@ -166,6 +171,11 @@ export class TallyKeys {
   /** The values of a dimension, by number. */
   values(dimension: number): readonly TallyValue[] {
     return this.#dimensions[dimension]!.values
+  }
+
+  /** Whether all values of a dimension are ASCII texts, or missing. */
+  isPlain(dimension: number): boolean {
+    return this.#dimensions[dimension]!.isPlain
   }
 
   json(dimension: number, place: number): string {

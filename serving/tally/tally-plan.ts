@@ -47,6 +47,8 @@ export interface TallyPlan {
   readonly sets: { readonly ranking: readonly number[]; readonly shown: readonly number[] }
   readonly order: readonly { readonly part: RowPart; readonly sign: 1 | -1 }[]
   readonly holds: (row: TallyRow) => boolean
+  /** whether `holds` reads anything */
+  readonly restricts: boolean
   /** dimensions of the plan that `per` names */
   readonly per: readonly number[]
   /** whether it names the time as well */
@@ -139,6 +141,7 @@ export function tallyPlan(plan: QueryPlan, shape: TallyShape): TallyPlan | null 
     fields: needed.filter((index) => !sets.includes(index)).flatMap((index) => shape.measures[index]!.places),
     order: order as TallyPlan['order'],
     holds: holds.test,
+    restricts: holds.reads.length > 0,
     per: plan.per.map((name) => plan.dimensions.indexOf(name)).filter((index) => index >= 0),
     perBucket: buckets !== null && plan.per.includes('time'),
     shown: shown as TallyPlan['shown'],
