@@ -138,10 +138,17 @@ export class LiveAnswers {
     return moment.seq === this.#live.seq && window === windowOf(asked.plan, nowMs)
   }
 
-  /** The newest answer: the kept one if it is, otherwise computed. @throws as `answer` */
+  /**
+   * The newest answer that can be given: the kept one if it is, otherwise computed. While views cannot be brought up to date at once, it is
+   * of the last head, which is not computed from again. @throws as `answer`
+   */
   async newest(asked: AskedQuery, options: AnswerOptions & { readonly nowMs: number }): Promise<KeptAnswer> {
-    const kept = this.answerNow(asked, options.nowMs)
-    return kept !== null && this.isNewest(kept, asked, options.nowMs) ? kept : this.answer(asked, options)
+    const { nowMs } = options
+    const kept = this.answerNow(asked, nowMs)
+    if (kept === null) return this.answer(asked, options)
+    const isOfHead = kept.moment === this.#live.headNow(viewsOf(asked.plan)[0]!.name)?.moment
+    const isOfWindow = kept.window === windowOf(asked.plan, nowMs)
+    return (isOfHead && isOfWindow) || this.isNewest(kept, asked, nowMs) ? kept : this.answer(asked, options)
   }
 
   /** When the clock gives the query another window, epoch ms; null: it never does. */
