@@ -3,6 +3,7 @@ import type { CompiledMeasure, CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { decimalOf } from '#core/stored-value.ts'
 import { jsonSqlOf } from '../answers/json-value.ts'
+import { jsonDouble } from './json-text.ts'
 import type { FieldKind } from './tally-fields.ts'
 
 const WHOLE = /^(U?(TINYINT|SMALLINT|INTEGER)|BIGINT)$/
@@ -129,13 +130,16 @@ function numberSql(value: string, type: string): string {
 /** Writes such a number as answers have it; null: it is not held as a number. */
 function numberJson(type: string): ((value: number) => string) | null {
   if (isWholeType(type)) return String
-  if (type === 'DOUBLE')
-    return (value) => (Number.isInteger(value) && Math.abs(value) < 1e21 ? `${value}.0` : `${value}`)
+  if (type === 'DOUBLE') return jsonDouble
   if (type === 'TIMESTAMP') return timeJson
   const decimal = decimalOf(type)
   if (decimal === null) return null
+  // The engine writes those that a double holds as one.
+  if (decimal.digits <= DOUBLE_DIGITS) return (value) => jsonDouble(value / scaleOf(type))
   return decimal.scale === 0 ? String : (value) => decimalJson(value, decimal.scale)
 }
+
+const DOUBLE_DIGITS = 15
 
 function decimalJson(value: number, scale: number): string {
   const digits = String(Math.abs(value)).padStart(scale + 1, '0')

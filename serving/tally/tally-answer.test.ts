@@ -98,6 +98,8 @@ beforeAll(async () => {
           last_town: lookup('towns', 'last', 'name'),
           tag_towns: lookup('towns', 'tags', 'name'),
           serial_town: lookup('towns', 'serial', 'name'),
+          absent: lookup('towns', 'shop', 'constructor'),
+          absent_of_tags: lookup('towns', 'tags', 'toString'),
         },
       },
       ever: {
@@ -128,13 +130,13 @@ beforeAll(async () => {
   )
 })
 
-const SHOPS = ['a', 'B', 'ab', '', 'é', 'e\u0301', '\uffee', '😀', '"\\', '\n\u0001', null]
+const SHOPS = ['a', 'B', '\x1f\\u001f', 'ab', '', 'é', 'e\u0301', '\uffee', '😀', '"\\', '\n\u0001', null]
 const row = fc.record({
   p: fc.nat({ max: 2 }),
   t: fc.nat({ max: 200 }).map((minutes) => NOW - 100 * 60_000 + minutes * 60_000),
   shop: fc.constantFrom(...SHOPS),
   floor: fc.option(fc.integer({ min: -2, max: 10 })),
-  size: fc.option(fc.constantFrom(0, -0, 1, 2.5, 1e21, 1e-7, -3)),
+  size: fc.option(fc.constantFrom(0, -0, 1, 2.5, 1e21, -1.5e300, 1e-7, -3)),
   open: fc.option(fc.boolean()),
   amount: fc.option(fc.integer({ min: -5, max: 5 })),
   large: fc.option(fc.bigInt({ min: -(2n ** 45n), max: 2n ** 45n })),
@@ -336,7 +338,8 @@ test.each(['timed', 'ever', 'trend'])('view %s: every answer of a tally is the e
     if (found === null) return
     answered++
     const wanted = await engineAnswer(view, pieces, plan)
-    expect(JSON.parse(found.rowsJson)).toEqual(JSON.parse(wanted.rowsJson))
+    // Live answers compare rows as texts.
+    expect(found.rowsJson).toBe(wanted.rowsJson)
     expect({ ...found.meta, asOf: null, freshnessMs: null }).toEqual({ ...wanted.meta, asOf: null, freshnessMs: null })
     expect(found.columns).toEqual(wanted.columns)
   }
@@ -388,6 +391,26 @@ function totalOf(tally: ViewTally): unknown {
   )
   return JSON.parse(answer!.rowsJson)
 }
+
+test('groups in buckets beyond what one answer may keep are left to the engine; filters leave few', async () => {
+  const view = views.get('timed')!
+  const sparse = Array.from({ length: 700 }, (_, at) => ({
+    ...event(0, 1),
+    shop: `shop ${at}`,
+    t: NOW - at * 60_000,
+  }))
+  const tally = await tallyOf(view, [sparse])
+  const answer = (more: Partial<ViewQuery>): unknown => {
+    const query = { dataset: 'sales', view: 'timed', dimensions: ['shop'], measures: ['n'], ...more }
+    const plan = tallyPlan(planQuery(view, query), tally.shape)!
+    const given = tallyAnswer(plan, tally, { snapshot, dictionaries }, { nowMs: NOW })
+    return given && JSON.parse(given.rowsJson)
+  }
+  expect(answer({ grain: 'minute' })).toBeNull()
+  expect(answer({ grain: 'hour' })).toHaveLength(700)
+  const filters = [{ dimension: 'shop', operator: 'eq' as const, values: ['shop 7'] }]
+  expect(answer({ grain: 'minute', filters })).toMatchObject([{ shop: 'shop 7', n: 1 }])
+})
 
 test('what was told counts from the next commit on, and all of it then', async () => {
   const tally = await tallyOf(views.get('timed')!, [[event(0, 1)], [event(1, 2)]], (index) => index === 0)

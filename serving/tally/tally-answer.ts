@@ -13,6 +13,7 @@ import type { Snapshot } from '../answers/snapshot.ts'
 import { bestOf } from './best-rows.ts'
 import { countSets } from './counted-sets.ts'
 import { isWholeType } from './held-measures.ts'
+import { jsonText } from './json-text.ts'
 import { compared } from './tally-condition.ts'
 import { talliedRows } from './tally-groups.ts'
 import { type RowPart, type TallyPlan, type TallyRow, tallyLookups } from './tally-plan.ts'
@@ -48,9 +49,13 @@ export function tallyAnswer(
   const memberOf = memberWriter(tallied, tally)
   const enriched = lookups.map(({ lookup, key }) => {
     const dictionary = at.dictionaries.get(lookup.dictionary)!
-    const attributeOf = (of: unknown): string | undefined => dictionary.get(String(of))?.[lookup.attribute]
+    const attributeOf = (of: unknown): string | undefined => {
+      const attributes = dictionary.get(String(of))
+      // Not what every object has, such as 'constructor'.
+      return attributes && Object.hasOwn(attributes, lookup.attribute) ? attributes[lookup.attribute] : undefined
+    }
     return (row: TallyRow): string =>
-      `${JSON.stringify(lookup.name)}:${JSON.stringify(lookedUp(keyOf(tallied, tally, key, row), attributeOf))}`
+      `${JSON.stringify(lookup.name)}:${jsonText(lookedUp(keyOf(tallied, tally, key, row), attributeOf))}`
   })
   const texts = shown.map((row) => {
     const members = [...tallied.shown.map((each) => memberOf(each, row)), ...enriched.map((write) => write(row))]

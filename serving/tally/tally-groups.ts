@@ -9,6 +9,9 @@ import type { TallyPlan, TallyRow } from './tally-plan.ts'
 import { measureValue } from './tally-shape.ts'
 import type { ViewTally } from './view-tally.ts'
 
+/** of all groups in all buckets of one answer, beyond which the engine gives it: beside others, and within its time */
+const NUMBERS_MAX = 2 ** 19
+
 interface GroupRows {
   readonly seen: Uint8Array
   /** of the needed fields, by group */
@@ -19,6 +22,7 @@ interface GroupRows {
 export function talliedRows(plan: TallyPlan, tally: ViewTally, range: AnswerRange): TalliedRows | null {
   const groups = passedGroups(plan, tally)
   if (groups === null) return null
+  if (!isWithin(plan, tally, range, groups)) return null
   const rows: TallyRow[] = []
   for (const [bucket, { seen, columns }] of grouped(plan, tally, range, groups)) {
     const isWanted = wantedGroups(plan, tally, seen, columns)
@@ -29,17 +33,34 @@ export function talliedRows(plan: TallyPlan, tally: ViewTally, range: AnswerRang
   return { rows: rows.filter(plan.holds), groups }
 }
 
+/** Whether the numbers of each group in each bucket are few enough to be kept for one answer. */
+function isWithin(
+  { bucketMs, fields }: TallyPlan,
+  tally: ViewTally,
+  range: AnswerRange,
+  { count }: PassedGroups,
+): boolean {
+  const numbers = count * (1 + fields.reduce((sum, { columns }) => sum + columns.length, 0))
+  if (bucketMs === null) return numbers <= NUMBERS_MAX
+  const buckets = new Set<number>()
+  for (const [pane] of tally.panesWithin(range)) {
+    buckets.add(Math.floor(pane / bucketMs))
+    if (buckets.size * numbers > NUMBERS_MAX) return false
+  }
+  return true
+}
+
 function rowOf(
   { needed }: TallyPlan,
   { shape }: ViewTally,
-  { places }: PassedGroups,
+  { placesOf }: PassedGroups,
   columns: TallyColumns,
   bucket: number,
   group: number,
 ): TallyRow {
   const values = new Array<number>(shape.measures.length).fill(Number.NaN)
   for (const index of needed) values[index] = measureValue(shape.measures[index]!, columns, group)
-  return { bucket, group, places: places.map((own) => own[group]!), values }
+  return { bucket, group, places: placesOf(group), values }
 }
 
 /** Of many groups few are shown: those that are surely not, because enough others come first by the first measure of the order, need no row. */

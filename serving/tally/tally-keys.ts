@@ -1,6 +1,7 @@
 /** The combinations of dimension values that a tally holds rows of, numbered. A value is what the engine's JSON of it says. */
 import type { SqlColumn } from '#core/compiled.ts'
 import { NUMBER_MAX } from './held-measures.ts'
+import { jsonText } from './json-text.ts'
 
 export type TallyValue = string | number | boolean | null
 
@@ -35,7 +36,7 @@ class Values {
     this.#numbers.set(value, number)
     this.values.push(value)
     if (value !== null && !(typeof value === 'string' && ASCII.test(value))) this.isPlain = false
-    this.jsons.push(value === null ? 'null' : this.#column.type === 'VARCHAR' ? JSON.stringify(value) : text!)
+    this.jsons.push(value === null ? 'null' : this.#column.type === 'VARCHAR' ? jsonText(value as string) : text!)
     return number
   }
 }
