@@ -84,9 +84,9 @@ export class LiveDataset {
   /** Whether more arrives than the views that are asked for can follow at once within their share. */
   get #isBusy(): boolean {
     const nowMs = performance.now()
-    // A round is charged when it is over, and what was earned meanwhile is no reason to wait for it.
+    // A round is charged when it is over; what was earned while a long one goes on is no reason to wait for it.
     const sinceMs = this.#round === null ? 0 : nowMs - this.#roundBeganMs
-    return this.#followed.savedUpMs(nowMs) - sinceMs < SPARED_MS
+    return sinceMs > this.limits.followWaitMsMax || this.#followed.savedUpMs(nowMs) < SPARED_MS
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
