@@ -12,8 +12,17 @@ export interface TallyField {
 /** By place; those of fields that are not asked for may be missing. */
 export type TallyColumns = readonly Float64Array[]
 
+/** Rows to merge, and where each goes. */
+interface PlacedRows {
+  /** by key: the row that it is merged into, plus `shift`; lower ones are left out */
+  readonly targets: Int32Array
+  readonly shift: number
+  readonly keys: Int32Array
+  readonly count: number
+}
+
 /**
- * Merges rows into others. Sets are not merged here, but where it is known of which rows they are wanted.
+ * Merges rows into others. Sets are not merged here: their callers know for which rows they are needed.
  * @param targets by key: the row that it is merged into, plus `shift`; lower ones are left out
  */
 export function mergeRows(
@@ -26,23 +35,14 @@ export function mergeRows(
   count: number,
 ): void {
   if (kind === 'set') return
+  const rows = { targets, shift, keys, count }
   const [at] = columns as [number]
-  if (kind === 'sum') addRows(into[at]!, targets, shift, keys, from[at]!, count)
-  else if (kind === 'min') leastRows(into[at]!, targets, shift, keys, from[at]!, count)
-  else if (kind === 'max') greatestRows(into[at]!, targets, shift, keys, from[at]!, count)
-  else mergeOrdered(kind, columns, into, targets, shift, keys, from, count)
+  if (kind === 'sum') addRows(rows, into[at]!, from[at]!)
+  else if (kind === 'min' || kind === 'max') extremeRows(kind === 'min' ? 1 : -1, rows, into[at]!, from[at]!)
+  else mergeOrdered(kind, columns, rows, into, from)
 }
 
-type MergeNumbers = (
-  into: Float64Array,
-  targets: Int32Array,
-  shift: number,
-  keys: Int32Array,
-  from: Float64Array,
-  count: number,
-) => void
-
-const addRows: MergeNumbers = (into, targets, shift, keys, from, count) => {
+function addRows({ targets, shift, keys, count }: PlacedRows, into: Float64Array, from: Float64Array): void {
   for (let row = 0; row < count; row++) {
     const target = targets[keys[row]!]! - shift
     const value = from[row]!
@@ -52,35 +52,28 @@ const addRows: MergeNumbers = (into, targets, shift, keys, from, count) => {
   }
 }
 
-const leastRows: MergeNumbers = (into, targets, shift, keys, from, count) => {
+/** @param sign 1: the least value is kept; -1: the greatest */
+function extremeRows(
+  sign: 1 | -1,
+  { targets, shift, keys, count }: PlacedRows,
+  into: Float64Array,
+  from: Float64Array,
+): void {
   for (let row = 0; row < count; row++) {
     const target = targets[keys[row]!]! - shift
-    const value = from[row]!
-    if (target < 0 || Number.isNaN(value)) continue
-    // Also where there is none yet.
-    if (!(into[target]! <= value)) into[target] = value
+    // Nothing is less than NaN, which is never kept and always replaced.
+    if (target >= 0 && !Number.isNaN(from[row]!) && !(sign * into[target]! <= sign * from[row]!))
+      into[target] = from[row]!
   }
 }
 
-const greatestRows: MergeNumbers = (into, targets, shift, keys, from, count) => {
-  for (let row = 0; row < count; row++) {
-    const target = targets[keys[row]!]! - shift
-    const value = from[row]!
-    if (target < 0 || Number.isNaN(value)) continue
-    if (!(into[target]! >= value)) into[target] = value
-  }
-}
-
-/** The order of two events is that of their times, and then of their places. */
+/** Events are ordered by their times, then by their places. */
 function mergeOrdered(
   kind: 'first' | 'latest',
   [time, place, said]: readonly number[],
+  { targets, shift, keys, count }: PlacedRows,
   into: TallyColumns,
-  targets: Int32Array,
-  shift: number,
-  keys: Int32Array,
   from: TallyColumns,
-  count: number,
 ): void {
   const [times, places, texts] = [from[time!]!, from[place!]!, from[said!]!]
   const [bestTimes, bestPlaces, bestTexts] = [into[time!]!, into[place!]!, into[said!]!]
