@@ -206,7 +206,7 @@ export class LiveAnswers {
     try {
       for (const name of views) (await this.#live.head(name)).release()
     } catch {
-      // Whoever asks for the view is told.
+      // The next query of the view gets the error.
     } finally {
       this.#isExpecting = false
     }

@@ -84,7 +84,7 @@ export class LiveDataset {
   /** Whether more arrives than the views that are asked for can follow at once within their share. */
   get #isBusy(): boolean {
     const nowMs = performance.now()
-    // A round is charged when it is over; what was earned while a long one goes on is no reason to wait for it.
+    // The share is charged when a round ends. Until then it looks unused, so a long round counts as having used it up.
     const sinceMs = this.#round === null ? 0 : nowMs - this.#roundBeganMs
     return sinceMs > this.limits.followWaitMsMax || this.#followed.savedUpMs(nowMs) < SPARED_MS
   }

@@ -1,7 +1,7 @@
 /**
  * Sets of numbers, numbered: the distinct values that states of a view have seen, by their hashes. They lie one behind the other in one array,
- * each as its size and then its elements in ascending order; a set's number is where it begins. Those that no row has any more are forgotten
- * now and then.
+ * each as its size and then its elements in ascending order; a set's number is where it begins. Sets that no row refers to are removed from time
+ * to time.
  */
 
 /** numbers that are new since the last time, beyond which they are */

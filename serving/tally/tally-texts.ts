@@ -1,4 +1,4 @@
-/** The JSON texts that a column of a tally says, numbered; those that no row says any more are forgotten now and then. */
+/** The JSON texts that a column of a tally says, numbered; texts that no row refers to are removed from time to time. */
 
 /** bytes of texts that are new since the last time, beyond which they are */
 const NEW_BYTES_MIN = 4 * 1024 * 1024

@@ -57,7 +57,7 @@ export class LogGuard {
     const look = this.look()
     if (!this.#compared) return look
     const { lookMsMax = LOOK_MS_MAX } = this.#parts
-    // One that is late goes on, and nobody waits for it any more.
+    // After the timeout the look continues in the background.
     if (!this.#isLate && !(await endsWithin(look, lookMsMax))) {
       this.#isLate = true
       look.catch(() => {})

@@ -16,7 +16,7 @@ export interface TableFile {
 
 /** What the newest version holds. */
 export interface TableState {
-  /** -1: there is no table yet */
+  /** -1 if the table does not exist yet */
   readonly version: number
   /** of the table, from its first version on */
   readonly id: string
