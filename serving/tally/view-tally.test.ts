@@ -1,0 +1,81 @@
+/** A tally is of no other moment than the one that its tables were told to be of. */
+import { beforeAll, expect, test } from 'vitest'
+import { planQuery } from '../answers/query-plan.ts'
+import {
+  connection,
+  event,
+  LIMITS,
+  NOW,
+  openSales,
+  snapshot,
+  statesSql,
+  tallyOf,
+  views,
+  wholeShape,
+} from './sales-fixture.ts'
+import { tallyAnswer } from './tally-answer.ts'
+import { tallyPlan } from './tally-plan.ts'
+import { ViewTally } from './view-tally.ts'
+
+beforeAll(openSales)
+
+function totalOf(tally: ViewTally): unknown {
+  const plan = planQuery(views.get('timed')!, {
+    dataset: 'sales',
+    view: 'timed',
+    dimensions: [],
+    measures: ['n', 'total'],
+  })
+  const answer = tallyAnswer(
+    tallyPlan(plan, tally.shape)!,
+    tally,
+    { snapshot, dictionaries: new Map() },
+    { nowMs: NOW },
+  )
+  return JSON.parse(answer!.rowsJson)
+}
+
+test('what was told counts from the next commit on, and all of it then', async () => {
+  const tally = await tallyOf(views.get('timed')!, [[event(0, 1)], [event(1, 2)]], (index) => index === 0)
+  expect(totalOf(tally)).toEqual([{ n: 1, total: 1 }])
+  tally.tail().forgotten([0])
+  expect(totalOf(tally)).toEqual([{ n: 1, total: 1 }])
+  expect(tally.commit()).toBe(true)
+  expect(totalOf(tally)).toEqual([{ n: 1, total: 2 }])
+})
+
+test('a partition that is folded anew counts only what came after it was forgotten', async () => {
+  const view = views.get('timed')!
+  const tally = await tallyOf(view, [[event(0, 1), event(1, 2)]])
+  tally.tail().forgotten([0])
+  tally
+    .tail()
+    .added(
+      await connection.returned(
+        `SELECT ${tally.tail().items.join(', ')} FROM (${statesSql(view)}) WHERE _partition = 0`,
+      ),
+    )
+  tally.commit()
+  expect(totalOf(tally)).toEqual([{ n: 2, total: 3 }])
+  tally.tail().dropped()
+  tally.commit()
+  expect(totalOf(tally)).toEqual([])
+})
+
+test('a tally ends where closed segments go, where it gets too large, or where its sums are more than a double holds', async () => {
+  const view = views.get('timed')!
+  const closed = await tallyOf(view, [[event(0, 1)]])
+  closed.closed().dropped()
+  expect(closed.fault).toBeNull()
+  expect(closed.commit()).toBe(false)
+  const large = await tallyOf(
+    view,
+    [Array.from({ length: 9 }, () => event(0, 1, 2n ** 49n)), [event(1, 1, 2n ** 52n)]],
+    (at) => at === 0,
+  )
+  expect(large.commit()).toBe(false)
+  expect(large.fault).toMatch(/values of 'all'/)
+  const small = new ViewTally(wholeShape(view), true, { ...LIMITS, tallyRowsMax: 0 })
+  small.tail().added(await connection.returned(`SELECT ${small.tail().items.join(', ')} FROM (${statesSql(view)})`))
+  expect(small.commit()).toBe(false)
+})
