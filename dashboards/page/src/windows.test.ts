@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { durationText, windowSeries } from './windows.ts'
+import { begunMs, durationText, windowSeries } from './windows.ts'
 
 const MINUTE = 60_000
 const newest = Date.parse('2026-03-14T12:00:30Z')
@@ -11,7 +11,23 @@ test('without a range the newest windows, six lengths of them', () => {
     from: '2026-03-14T11:00:00.000Z',
     to: '2026-03-14T12:01:00.000Z',
     every: '1m',
+    stepMs: MINUTE,
   })
+})
+
+test('where events began a short while ago, the windows since then are closer to each other', () => {
+  const window = { sizeMs: 180 * MINUTE, everyMs: 5 * MINUTE }
+  const shown = windowSeries(window, all, newest)
+  expect(shown.stepMs).toBe(20 * MINUTE)
+  const begun = begunMs(window, shown, newest - 10 * MINUTE, newest)
+  expect(begun).toBe(newest - 30 * MINUTE)
+  expect(windowSeries(window, all, newest, begun!)).toEqual({
+    from: '2026-03-14T11:30:00.000Z',
+    to: '2026-03-14T12:05:00.000Z',
+    ...{ every: '5m', stepMs: 5 * MINUTE },
+  })
+  expect(begunMs(window, windowSeries(window, all, newest, begun!), newest - 5 * MINUTE, newest)).toBeNull()
+  expect(begunMs(window, shown, newest - 17 * 60 * MINUTE, newest)).toBeNull()
 })
 
 test('a range is covered by 60 windows at most, which end at multiples of the step', () => {

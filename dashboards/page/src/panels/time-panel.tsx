@@ -1,14 +1,16 @@
 /** A measure over time: in total, or one line per value of a dimension. Marking a part of it zooms all panels of the page. */
 import type { JSX } from 'preact'
 import { choose, chosen, filters } from '../address.ts'
-import { type Answer, keyOf } from '../answer.ts'
+import { type Answer, keyOf, numberOf, type Row } from '../answer.ts'
+import { fewBefore, type LeftOut } from '../charts/buckets.ts'
 import { Chart } from '../charts/chart.tsx'
 import { linesChart } from '../charts/lines.ts'
 import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
 import { isAdditive, isPercent, labelOf, type Measure, titled } from '../definition.ts'
+import { formatBucket, formatNumber } from '../format.ts'
 import { useLive } from '../live.ts'
 import { type Ask, ask, chartMeasures, chosenValues, filterQuery, filterText, type Source } from '../question.ts'
-import { BUCKETS_NEWEST, grainOf, newestQuery, range, rangeQuery, zoneOf, zoomTo } from '../range.ts'
+import { BUCKETS_NEWEST, grainMs, grainOf, newestQuery, range, rangeQuery, zoneOf, zoomTo } from '../range.ts'
 import { Frame } from './frame.tsx'
 import { Choice, MeasureChoice, useMeasure } from './measure-choice.tsx'
 import { nameOf } from './ranking-panel.tsx'
@@ -38,6 +40,8 @@ interface Shown {
   readonly compared: string | null
   /** all of them are shown, and not only the chosen one */
   readonly all: readonly Measure[] | null
+  /** how many events are in a bucket; null: not known */
+  readonly weight: Measure | null
 }
 
 const ROWS_MAX = 10_000
@@ -54,10 +58,12 @@ export function TimePanel(props: TimeProps): JSX.Element {
     ...{ by, measure, grain, zone, lines: lines ?? [] },
     compared: compared.compare === undefined ? null : COMPARISONS[comparison()].toLowerCase().replace('with ', ''),
     all: shape === 'stacked' && by === null && measures.length > 1 ? measuresNamed(source, measures) : null,
+    weight: source.series === null ? (source.view.measures.find(({ kind }) => kind === 'count') ?? null) : null,
   }
   const known = useLive<Answer, Ask<Shown>>(
     lines === null ? null : ask(source, { ...timeQuery(source, shown), ...compared }, shown),
   )
+  const leftOut = known.value === null ? null : leftOutOf(known.value.data, known.asked!.shown)
   const controls = (
     <>
       <SplitChoice source={source} id={id} now={by} />
@@ -69,7 +75,7 @@ export function TimePanel(props: TimeProps): JSX.Element {
   return (
     <Frame
       title={title}
-      hint={`per ${grain}`}
+      hint={`per ${grain}${leftOut === null ? '' : ` · ${leftOutText(leftOut, known.asked!.shown)}`}`}
       known={known}
       span={span}
       controls={controls}
@@ -89,6 +95,7 @@ export function TimePanel(props: TimeProps): JSX.Element {
               })),
               compared: asked.compared,
               newest: range.value.fromMs === null && range.value.name !== 'all' ? BUCKETS_NEWEST : null,
+              fromMs: leftOut?.beforeMs ?? null,
             })}
             onZoom={zoomTo}
           />
@@ -147,14 +154,31 @@ function useLargest(
   return value.data.map((row) => ({ key: keyOf(row[by]), label: nameOf(row, by, source) }))
 }
 
-function timeQuery(source: Source, { by, measure, grain, zone, lines, all }: Shown): Ask['query'] {
+/** Only where no range is chosen: a chosen one is shown as a whole. */
+function leftOutOf(rows: readonly Row[], { weight, grain }: Shown): LeftOut | null {
+  const stepMs = grainMs(grain)
+  if (weight === null || stepMs === null || range.value.name !== '') return null
+  const weights = new Map<number, number>()
+  for (const row of rows) {
+    const ms = Date.parse(String(row.time))
+    weights.set(ms, (weights.get(ms) ?? 0) + (numberOf(row[weight.name]) ?? 0))
+  }
+  return fewBefore(weights, stepMs)
+}
+
+function leftOutText({ beforeMs, weight: left }: LeftOut, { weight, grain, zone }: Shown): string {
+  return `${formatNumber(left)} ${labelOf(weight!).toLowerCase()} before ${formatBucket(beforeMs, grain, zone)} not shown`
+}
+
+function timeQuery(source: Source, { by, measure, grain, zone, lines, all, weight }: Shown): Ask['query'] {
   const newest = range.value.name === '' ? BUCKETS_NEWEST * Math.max(1, lines.length) : ROWS_MAX
   const named = lines.map(({ key }) => key).filter((key) => key !== '')
   const values = by === null || named.length === 0 ? [] : [filterText(by, named)]
   const { filter, having } = filterQuery({ ...source, only: without(source.only, by) }, by ?? undefined)
+  const asked = new Set([...(all ?? [measure]), ...(weight === null ? [] : [weight])].map(({ name }) => name))
   return {
     dimensions: by ?? '',
-    measures: (all ?? [measure]).map(({ name }) => name).join(','),
+    measures: [...asked].join(','),
     ...{ grain, order: '-time', limit: Math.min(newest, ROWS_MAX) },
     ...(zone !== 'UTC' && { timezone: zone }),
     filter: [...filter, ...values],

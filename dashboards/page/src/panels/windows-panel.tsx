@@ -1,15 +1,16 @@
 /** A view with a window over time: what each window showed, one after the other, as values or as places in its ranking. */
 import type { JSX } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
 import { choose, chosen } from '../address.ts'
 import { type Answer, keyOf, type Row } from '../answer.ts'
 import { Chart } from '../charts/chart.tsx'
 import { type LinesInput, linesChart } from '../charts/lines.ts'
 import { isAdditive, isPercent, labelOf, type Measure } from '../definition.ts'
 import { formatDuration, HERE } from '../format.ts'
-import { useLive } from '../live.ts'
+import { type Followed, useLive } from '../live.ts'
 import { type Ask, ask, filterQuery, type Source } from '../question.ts'
 import { range } from '../range.ts'
-import { type WindowSeries, windowSeries } from '../windows.ts'
+import { begunMs, type WindowSeries, windowSeries } from '../windows.ts'
 import { Frame } from './frame.tsx'
 import { Choice, MeasureChoice, useMeasure } from './measure-choice.tsx'
 import { nameOf } from './ranking-panel.tsx'
@@ -27,7 +28,7 @@ export interface WindowsProps {
 
 interface Shown {
   readonly measure: Measure
-  readonly every: string
+  readonly series: WindowSeries
   readonly as: As
 }
 
@@ -41,13 +42,14 @@ export function WindowsPanel({ source, id, title, measures, by, top = 5, span = 
   const [measure, chooseMeasure] = useMeasure(source, id, measures)
   const as: As = chosen(`as.${id}`) === 'places' ? 'places' : 'values'
   const newest = useNewest(source)
-  const series = newest.endMs === null ? null : windowSeries(source.view.window!, range.value, newest.endMs)
+  const [begun, learn] = useBegun(source)
+  const series =
+    newest.endMs === null ? null : windowSeries(source.view.window!, range.value, newest.endMs, begun ?? undefined)
   const known = useLive<Answer, Ask<Shown>>(
-    series === null
-      ? null
-      : ask(source, windowsQuery(source, by, measure, series, top), { measure, as, every: series.every }),
+    series === null ? null : ask(source, windowsQuery(source, by, measure, series, top), { measure, as, series }),
     EVERY_MS,
   )
+  useEffect(() => learn(known, newest.endMs), [known.value])
   const controls = (
     <>
       <Choice
@@ -86,6 +88,21 @@ export function WindowsPanel({ source, id, title, measures, by, top = 5, span = 
   )
 }
 
+/** When the events began, epoch ms; null: as far as is known there are some in all windows. And how it is learned from an answer. */
+function useBegun(
+  source: Source,
+): [number | null, (known: Followed<Ask<Shown> | null, Answer>, endMs: number | null) => void] {
+  const [begun, setBegun] = useState<{ readonly asked: string; readonly ms: number } | null>(null)
+  const asked = JSON.stringify([range.value.name, filterQuery(source)])
+  const learn = ({ value, asked: answered, pending }: Followed<Ask<Shown> | null, Answer>, endMs: number | null) => {
+    if (value === null || value.data.length === 0 || pending || endMs === null || range.value.name !== '') return
+    const ends = value.data.map(({ window_end }) => Date.parse(String(window_end)))
+    const ms = begunMs(source.view.window!, answered!.shown.series, Math.min(...ends), endMs)
+    if (ms !== null) setBegun({ asked, ms })
+  }
+  return [begun?.asked === asked ? begun.ms : null, learn]
+}
+
 /** The end of the newest window, wherever in time it is; null: not known yet, or nothing was counted */
 function useNewest(source: Source): {
   readonly endMs: number | null
@@ -101,12 +118,22 @@ function useNewestAnswer(source: Source) {
 }
 
 function windowsQuery(source: Source, by: string, measure: Measure, series: WindowSeries, limit: number): Ask['query'] {
-  return { dimensions: by, measures: measure.name, order: `-${measure.name}`, limit, ...series, ...filterQuery(source) }
+  const { from, to, every } = series
+  return {
+    dimensions: by,
+    measures: measure.name,
+    order: `-${measure.name}`,
+    limit,
+    from,
+    to,
+    every,
+    ...filterQuery(source),
+  }
 }
 
 const PLACE: LinesInput['measures'][number] = { name: 'place', label: 'Place', zero: false, isPercent: false }
 
-function linesOf(source: Source, by: string, { data, meta }: Answer, { measure, every, as }: Shown): LinesInput {
+function linesOf(source: Source, by: string, { data, meta }: Answer, { measure, series, as }: Shown): LinesInput {
   const rows = [...Map.groupBy(data, ({ window_end }) => String(window_end))].flatMap(([time, window]) =>
     window.map((row, at): Row => ({ ...row, time, place: at + 1 })),
   )
@@ -114,7 +141,7 @@ function linesOf(source: Source, by: string, { data, meta }: Answer, { measure, 
   // What is not among the first of a window is not 0, unless everything is.
   const zero = isAdditive(measure) && source.view.rank === null
   return {
-    ...{ rows, meta, by, lines: mostSeen(source, by, rows), grain: every, zone: HERE, compared: null },
+    ...{ rows, meta, by, lines: mostSeen(source, by, rows), grain: series.every, zone: HERE, compared: null },
     measures: [as === 'places' ? PLACE : { ...value, zero }],
     ...{ shape: 'lines', newest: null, places: as === 'places' },
   }
