@@ -84,7 +84,9 @@ const served = {
   store: new MemorySpeedStore(),
   partitions: Number(partitions),
 } as unknown as ServedDataset
-const { chains, generation, snapshot, reasons } = await step('health', () => new DatasetHealth(served).facts([]))
+const { chains, generation, snapshot, reasons } = await step('health', () =>
+  new DatasetHealth(served).facts({ sources: [] }),
+)
 for (const fact of [chains, generation, snapshot, reasons]) if ('fault' in fact) throw new Error(fact.fault)
 await step('everything', () => writer.chains(Number(partitions)))
 const engine = await DuckDbEngine.open({ folders: [folder] })

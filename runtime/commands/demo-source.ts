@@ -33,5 +33,6 @@ async function runDemoOf(dataset: string, platform: Platform, service: Service):
   const generator = await SHIPPED_DATASETS[dataset]!.generator!({ seed, startMs: Date.now() })
   const onFault = (error: Error): void =>
     emit({ name: 'demo-fault', level: 'warn', dataset, message: `demo: ${error.message}` })
+  platform.demos.set(dataset, eventsPerSecond)
   await runGenerator(platform.intakes.get(dataset)!, generator, { eventsPerSecond, signal, onFault })
 }

@@ -68,6 +68,8 @@ export interface PlatformShape {
 
 export class Platform {
   readonly intakes = new Map<string, LinkedIntake>()
+  /** dataset → how many events a second its demo sends, as whoever feeds it notes */
+  readonly demos = new Map<string, number>()
   readonly #shape: PlatformShape
   readonly #workspace: Workspace
   readonly #emit: Emit
@@ -234,6 +236,7 @@ export class Platform {
       ownKeyPaths: board === null ? [] : [board.path],
       page: this.#shape.answers ? new BuiltPageFiles() : null,
       sources: async () => (await this.#sources()).map((source) => servedSource(source, secrets)),
+      demos: this.demos,
       sinks: async () => (await this.#sinkReports()).map((sink) => servedSink(sink, secrets)),
       parts: async () => (await this.#parts()).map((part) => forEveryone(part, secrets)),
     })

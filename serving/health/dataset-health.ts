@@ -9,11 +9,13 @@ import { followedLetterFiles } from '../dead-letters/letter-files.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
 import { closedTotals } from './closed-totals.ts'
 import { type EventRates, RateMeter } from './event-rates.ts'
-import { type HealthFacts, known, read, type SourceFacts } from './health-facts.ts'
+import { type HealthFacts, known, read } from './health-facts.ts'
 
 /** many who ask at once share one look */
 const LOOK_AGAIN_MS = 1_000
 const LOOK_MS_MAX = 3_000
+
+type Fed = Pick<HealthFacts, 'sources' | 'demoEventsPerSecond'>
 
 export class DatasetHealth {
   readonly #served: AnsweredDataset
@@ -39,16 +41,16 @@ export class DatasetHealth {
     return this.#meter.rates()
   }
 
-  /** Never rejects. Dead letter counts may be up to a second old. @param sources of this dataset */
-  facts(sources: readonly SourceFacts[], nowMs = Date.now()): Promise<HealthFacts> {
+  /** Never rejects. Dead letter counts may be up to a second old. @param fed what feeds this dataset */
+  facts(fed: Fed, nowMs = Date.now()): Promise<HealthFacts> {
     const atMs = performance.now()
     if (this.#looked !== null && atMs - this.#looked.atMs < LOOK_AGAIN_MS) return this.#looked.facts
-    const facts = this.#look(sources, nowMs)
+    const facts = this.#look(fed, nowMs)
     this.#looked = { atMs, facts }
     return facts
   }
 
-  async #look(sources: readonly SourceFacts[], nowMs: number): Promise<HealthFacts> {
+  async #look(fed: Fed, nowMs: number): Promise<HealthFacts> {
     const { live, lake, store, partitions, dataset } = this.#served
     const timed = <T>(reading: (signal: AbortSignal) => Promise<T>) =>
       read(() => limited(LOOK_MS_MAX, undefined, reading))
@@ -65,7 +67,7 @@ export class DatasetHealth {
     if ('value' in snapshot) this.#meter.add(sampleOf(snapshot.value))
     const name = dataset.name
     const rates = this.rates()
-    return { dataset: name, nowMs, sources, snapshot, markers, chains, generation, run, verification, reasons, rates }
+    return { dataset: name, nowMs, ...fed, snapshot, markers, chains, generation, run, verification, reasons, rates }
   }
 
   async #countReasons(

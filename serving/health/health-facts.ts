@@ -22,6 +22,8 @@ export interface HealthFacts {
   readonly dataset: string
   readonly nowMs: number
   readonly sources: readonly SourceFacts[]
+  /** how many generated events a second this process sends; null: none */
+  readonly demoEventsPerSecond?: number | null
   readonly snapshot: Read<Snapshot>
   readonly markers: Read<ReadonlyMap<number, Marker>>
   readonly chains: Read<readonly SegmentChain[]>

@@ -48,6 +48,15 @@ describe('hops', () => {
     expect(hops.map(({ message }) => message).join('\n')).toContain('running, 1 events behind the log')
   })
 
+  test('what feeds a dataset is named: a demo, beside what is declared', () => {
+    const feeds = (changes: Readonly<Record<string, unknown>>) =>
+      hopsOf(facts(changes)).find(({ hop }) => hop === 'sources')!.message
+    expect(feeds({})).toContain('no sources are declared')
+    expect(feeds({ demoEventsPerSecond: 50 })).toMatch(/^the demo sends 50 generated events\/s; --no-demo/)
+    const sources = [{ source: 'live', state: 'paused', reason: null }]
+    expect(feeds({ demoEventsPerSecond: 50, sources })).toMatch(/^the demo sends 50 .*; source 'live' is paused$/)
+  })
+
   test.each<[HopName, Readonly<Record<string, unknown>>, 'note' | 'attention', RegExp]>([
     ['sources', { sources: [{ source: 'live', state: 'failing', reason: 'no route' }] }, 'attention', /no route/],
     ['sources', { sources: [{ source: 'live', state: 'paused', reason: null }] }, 'note', /'live' is paused/],

@@ -49,8 +49,18 @@ const ok = (message: string): Verdict => ({ state: 'ok', message, advice: null }
 const note = (message: string, advice: string | null = null): Verdict => ({ state: 'note', message, advice })
 const attention = (message: string, advice: string): Verdict => ({ state: 'attention', message, advice })
 
-function sourcesVerdict({ dataset, sources }: HealthFacts): Verdict {
-  if (sources.length === 0) return ok('no sources are declared: events are sent over HTTP, from Kafka or by a command')
+function sourcesVerdict(facts: HealthFacts): Verdict {
+  const { sources, demoEventsPerSecond = null } = facts
+  const demo = demoEventsPerSecond === null ? null : `the demo sends ${demoEventsPerSecond} generated events/s`
+  if (sources.length > 0) {
+    const declared = declaredVerdict(facts)
+    return demo === null ? declared : { ...declared, message: `${demo}; ${declared.message}` }
+  }
+  if (demo !== null) return ok(`${demo}; --no-demo leaves them out`)
+  return ok('no sources are declared: events are sent over HTTP, from Kafka or by a command')
+}
+
+function declaredVerdict({ dataset, sources }: HealthFacts): Verdict {
   const troubled = sources.find(({ state }) => state === 'failing' || state === 'refused')
   if (troubled !== undefined) {
     const { source, state, reason } = troubled

@@ -109,6 +109,8 @@ export interface ServeAppParts {
   readonly ownKeyPaths?: readonly string[]
   /** the sources of all datasets; default: there are none */
   readonly sources?: () => Promise<readonly ServedSource[]>
+  /** dataset → how many events a second its demo sends; default: there are none. Read when health is asked for. */
+  readonly demos?: ReadonlyMap<string, number>
   /** the live page; null or absent: there is none */
   readonly page?: PageFiles | null
   /** the sinks of all datasets; default: there are none */
@@ -227,7 +229,7 @@ export function buildServeApp(parts: ServeAppParts): FastifyInstance {
     if (datasets !== null && intakes !== null && operations !== null)
       replayRoute(routes, { datasets, intakes, operations, limits, keys, adminKey })
     if (datasets !== null) deadLetterRoutes(routes, { datasets, gate, limits, replays: operations?.replays })
-    if (datasets !== null) datasetHealthRoute(routes, { datasets, sources })
+    if (datasets !== null) datasetHealthRoute(routes, { datasets, sources, demos: parts.demos ?? new Map() })
     if (datasets !== null)
       datasetRoutes(routes, { datasets, gate, limits, exports, scratchFolder, metrics, emit, repeated, following })
     if (sessions !== null) sessionRoutes(routes, { sessions, keys, adminKey, emit: parts.emit })

@@ -37,6 +37,12 @@ test.each(GENERATED)('%s', async (name, { firstQuestion }) => {
   expect(rows.length).toBeGreaterThan(0)
 })
 
+test('the health of a dataset says that the demo feeds it', async () => {
+  const reply = await fetch(`${address}/v1/datasets/${GENERATED[0]![0]}/health`)
+  const { hops } = (await reply.json()) as { hops: { hop: string; message: string }[] }
+  expect(hops.find(({ hop }) => hop === 'sources')?.message).toMatch(/^the demo sends 50 generated events\/s/)
+})
+
 test('a source without its credentials is paused, which is not a fault', async () => {
   const found = await until('its state is known', async () => {
     const { sources } = (await (await fetch(`${address}/v1/sources`)).json()) as {

@@ -24,9 +24,11 @@ const SCHEMA = {
 export interface DatasetHealthParts {
   readonly datasets: ReadonlyMap<string, AnsweredDataset>
   readonly sources: () => Promise<readonly ServedSource[]>
+  /** dataset → how many events a second its demo sends */
+  readonly demos: ReadonlyMap<string, number>
 }
 
-export function datasetHealthRoute(app: FastifyInstance, { datasets, sources }: DatasetHealthParts): void {
+export function datasetHealthRoute(app: FastifyInstance, { datasets, sources, demos }: DatasetHealthParts): void {
   const health = new Map([...datasets].map(([name, served]) => [name, new DatasetHealth(served)]))
   let sampling: NodeJS.Timeout | undefined
   app.addHook('onReady', async () => {
@@ -40,6 +42,7 @@ export function datasetHealthRoute(app: FastifyInstance, { datasets, sources }: 
     .get('/v1/datasets/:dataset/health', { schema: SCHEMA }, async ({ params: { dataset } }) => {
       const asked = servedUnder(health, dataset)
       const own = (await sources()).filter((source) => source.dataset === dataset)
-      return shownHealth(await asked.facts(own), own)
+      const demoEventsPerSecond = demos.get(dataset) ?? null
+      return shownHealth(await asked.facts({ sources: own, demoEventsPerSecond }), own)
     })
 }
