@@ -87,6 +87,28 @@ test('an owner that was busy for long flushes rarely, until it has read all that
   expect([owner.behind, owner.flushDueInMs]).toEqual([false, 4_500])
 })
 
+test('an owner that keeps up lets what comes slowly gather, until a flush or the end of the segment is due', async () => {
+  const { flush } = store
+  store.flush = async (...flushed) => {
+    elapsedMs += 100_000 / limits.flushPauses
+    return flush.apply(store, flushed)
+  }
+  await owner.flush()
+  const dueAfter = async (count: number): Promise<number> => {
+    await log.append([{ partition: 0, lines: Buffer.from('{"k":"c"}\n'.repeat(count)), count }])
+    elapsedMs += 1_000
+    await owner.fill()
+    return owner.readDueInMs
+  }
+  // What came during the flush first. Then ten a second, which wait as long as they may; 1,600 a second, until 2,000 are there; and many more.
+  await dueAfter(1)
+  expect([await dueAfter(10), await dueAfter(1_600), await dueAfter(20_000)]).toEqual([2_000, 1_250, 350])
+  elapsedMs += 50
+  expect(owner.readDueInMs).toBe(300)
+  elapsedMs = 5_000 + limits.segmentAgeMsMax - 1_010
+  expect(await dueAfter(10)).toBe(10)
+})
+
 test('when a flush is due, a segment with many records that were never flushed closes instead', async () => {
   const append = (count: number) =>
     log.append([{ partition: 0, lines: Buffer.from('{"k":"c"}\n'.repeat(count)), count }])

@@ -58,6 +58,12 @@ export interface OpenSince {
 const SLOW_FLUSHES = 4
 /** an owner is behind when it was busy, while records came, for longer than between so many flushes */
 const BEHIND_FLUSHES = 2
+/** how often at the most an owner that keeps up with the log reads it between two flushes */
+const READS_PER_FLUSH = 2
+/** it reads less often while fewer records than these would come … */
+const GATHERED_RECORDS = 2_000
+/** … but waits no longer */
+const GATHER_MS_MAX = 2_000
 
 export class PartitionOwner {
   readonly #parts: PartitionOwnerParts
@@ -71,6 +77,9 @@ export class PartitionOwner {
   #flushedThrough = -1
   #flushMs = 0
   #behind = false
+  /** when records were read last, and how many came since the time before */
+  #readAtMs = 0
+  #recordsPerMs = 0
   /** since the last read: how long folding, flushing and landing took */
   #busyMs = 0
   /** offsets of the open segment that have no record */
@@ -122,6 +131,9 @@ export class PartitionOwner {
       this.#behind =
         batch !== null && (wasBusy || batch.count >= limits.batchRecordsMax || bytesHeld(batch) >= bytesMax / 2)
       if (batch === null) return false
+      const readAtMs = this.#elapsed()
+      this.#recordsPerMs = batch.count / Math.max(1, readAtMs - this.#readAtMs)
+      this.#readAtMs = readAtMs
       if (this.#openSince.start !== fold.start)
         Object.assign(this.#openSince, { start: fold.start, atMs: this.#elapsed() })
       // Before the fold, which may overwrite the batch's bytes.
@@ -190,11 +202,33 @@ export class PartitionOwner {
    */
   get flushDueInMs(): number {
     const { fold, limits, heartbeat } = this.#parts
-    const { flushEveryMs, flushBehindEveryMs, flushPauses, markerEveryMs } = limits
-    const hasNews = this.position !== this.#flushedThrough
-    if (heartbeat !== undefined && !hasNews && fold.end === fold.start) return heartbeat.dueInMs(markerEveryMs)
-    const everyMs = !hasNews ? Math.max(markerEveryMs, flushEveryMs) : this.#behind ? flushBehindEveryMs : flushEveryMs
-    return Math.max(everyMs, flushPauses * this.#flushMs) - (this.#elapsed() - this.#flushedAtMs)
+    const { flushEveryMs, markerEveryMs } = limits
+    if (this.position !== this.#flushedThrough) return this.#newsDueInMs
+    if (heartbeat !== undefined && fold.end === fold.start) return heartbeat.dueInMs(markerEveryMs)
+    return this.#dueInMs(Math.max(markerEveryMs, flushEveryMs))
+  }
+
+  /**
+   * When to read on, for an owner that keeps up. Nobody sees what is folded before the next flush, and a small micro-batch costs nearly as
+   * much as a large one: what comes slowly is left to gather.
+   */
+  get readDueInMs(): number {
+    const { flushEveryMs } = this.#parts.limits
+    const gatheredMs = Math.min(GATHERED_RECORDS / this.#recordsPerMs, GATHER_MS_MAX)
+    const pauseMs = Math.max(flushEveryMs / READS_PER_FLUSH, gatheredMs)
+    const readDueInMs = pauseMs - (this.#elapsed() - this.#readAtMs)
+    return Math.max(0, Math.min(readDueInMs, this.#newsDueInMs, this.closeDueInMs))
+  }
+
+  /** When records that come now have to be flushed. */
+  get #newsDueInMs(): number {
+    const { flushEveryMs, flushBehindEveryMs } = this.#parts.limits
+    return this.#dueInMs(this.#behind ? flushBehindEveryMs : flushEveryMs)
+  }
+
+  #dueInMs(everyMs: number): number {
+    const pausesMs = this.#parts.limits.flushPauses * this.#flushMs
+    return Math.max(everyMs, pausesMs) - (this.#elapsed() - this.#flushedAtMs)
   }
 
   /** The open segment reached its size, row or age limit, or is so large that landing it is better than flushing it. */

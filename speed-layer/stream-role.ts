@@ -25,8 +25,6 @@ import { isRefusal } from './stream-refusals.ts'
 
 /** an owner without records looks at itself at least this often, without asking the log or the speed store */
 const LOOK_AGAIN_MS = 1_000
-/** how often at the most a role that keeps up with the log reads it between two flushes */
-const BATCHES_PER_FLUSH = 2
 
 export interface StreamRoleParts {
   readonly dataset: CompiledDataset
@@ -261,20 +259,14 @@ export class StreamRole {
         await this.#observe(partition, owner)
         await sweep.run()
       }
-      if (owner.behind) continue
+      if (owner.behind || closed) continue
       if (more) {
         this.#watch.came(partition)
-        await pause(this.#untilNextBatch(owner), lost)
+        await pause(owner.readDueInMs, lost)
       } else mayHaveMore = await this.#watch.wait(partition, owner.position, this.#untilNextStep(owner), lost)
     }
     await owner.flush()
     await this.#observe(partition, owner)
-  }
-
-  /** Small micro-batches cost more per event than large ones, and nobody sees them before the next flush. */
-  #untilNextBatch(owner: PartitionOwner): number {
-    const { flushEveryMs } = this.#limits
-    return Math.max(0, Math.min(flushEveryMs / BATCHES_PER_FLUSH, owner.flushDueInMs))
   }
 
   /** How long there is nothing to do without new records. Other partitions' segments can make one close at any time. */
