@@ -1,6 +1,8 @@
 /**
  * A seeded stream of quotes that go on where the real prices end: prices walk at random, some symbols are quoted much more often than
- * others, a few quotes are wildly wrong, and some arrive late. Until they are all sent, every second event is one of the real prices.
+ * others, a few quotes are wildly wrong, and some arrive late. Until they are all sent, every second event is one of the real prices, the
+ * newest of each symbol first: the quotes of today always follow the prices that they go on from, and averages over both make sense
+ * from the first minute on.
  */
 import type { EventGenerator, EventGeneratorOptions } from '#datasets/event-generator.ts'
 import { Random } from '#datasets/random.ts'
@@ -26,6 +28,13 @@ const LAST: readonly (readonly [string, number])[] = [
   ['GOOG', 560.19],
 ]
 
+/** The newest price of each symbol, then the one before it of each, and so on: no symbol waits for the others. */
+function newestFirst(history: readonly string[]): readonly string[] {
+  const bySymbol = Map.groupBy(history.toReversed(), (line) => (JSON.parse(line) as { symbol: string }).symbol)
+  const longest = Math.max(...[...bySymbol.values()].map(({ length }) => length))
+  return Array.from({ length: longest }, (_, nth) => [...bySymbol.values()].flatMap((lines) => lines[nth] ?? [])).flat()
+}
+
 export class QuoteGenerator implements EventGenerator {
   readonly #random: Random
   readonly #history: readonly string[]
@@ -43,7 +52,7 @@ export class QuoteGenerator implements EventGenerator {
     { seed, startMs = Date.now(), eventsPerSecond = 100 }: EventGeneratorOptions,
   ) {
     this.#random = new Random(seed)
-    this.#history = history
+    this.#history = newestFirst(history)
     this.#startMs = startMs
     this.#eventsPerSecond = eventsPerSecond
   }

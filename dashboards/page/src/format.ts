@@ -42,6 +42,7 @@ const BUCKET: Readonly<Record<string, Intl.DateTimeFormatOptions>> = {
   clock: { hour: '2-digit', minute: '2-digit' },
   second: { hour: '2-digit', minute: '2-digit', second: '2-digit' },
   dayClock: { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' },
+  yearClock: { dateStyle: 'medium', timeStyle: 'short' },
   day: { dateStyle: 'medium' },
   month: { month: 'short', year: 'numeric' },
   year: { year: 'numeric' },
@@ -64,8 +65,9 @@ export function formatBucket(ms: number, grain: string, zone: string): string {
   if (grain === 'month' || grain === 'quarter') return bucketFormat('month', zone).format(ms)
   if (grain === 'day' || grain === 'week') return bucketFormat('day', zone).format(ms)
   if (/^(second|\d+m?s)$/.test(grain)) return bucketFormat('second', zone).format(ms)
-  const today = bucketFormat('day', zone)
-  return bucketFormat(today.format(ms) === today.format(Date.now()) ? 'clock' : 'dayClock', zone).format(ms)
+  const isNow = (form: string): boolean =>
+    bucketFormat(form, zone).format(ms) === bucketFormat(form, zone).format(Date.now())
+  return bucketFormat(isNow('day') ? 'clock' : isNow('year') ? 'dayClock' : 'yearClock', zone).format(ms)
 }
 
 export function formatMoment(text: string): string {

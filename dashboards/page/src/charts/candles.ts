@@ -25,6 +25,8 @@ export interface CandlesInput {
 export interface Scale {
   readonly min: number
   readonly max: number
+  /** between two of its labels */
+  readonly step: number
   /** bars that lie outside of it, at least in part */
   readonly beyond: number
 }
@@ -44,28 +46,37 @@ const PARTS = 4
 /** oscillators that are shares of 100 */
 const OF_HUNDRED = /^(rsi|aroon_up|aroon_down)/
 
-/** 1, 2 or 5 times a power of ten: the next smaller one */
+/** 1, 2 or 5 times a power of ten: the next larger one */
 function roundStep(length: number): number {
   const power = 10 ** Math.floor(Math.log10(length))
-  return ([5, 2, 1].find((times) => times * power <= length) ?? 1) * power
+  return ([1, 2, 5].find((times) => times * power >= length) ?? 10) * power
 }
 
 /**
  * One wrong price, or one after years without any, would press all others into a line: bars far outside of the middle half of the lows and
  * highs are cut off. null: there are none
+ * @param over names of lines over the bars, which are shown as far as they are not far outside, too
  */
-export function robustScale(rows: readonly Row[]): Scale | null {
-  const ends = rows.flatMap((row) => [numberOf(row.low), numberOf(row.high)]).filter((price) => price !== null)
-  const sorted = ends.toSorted((a, b) => a - b)
+export function robustScale(rows: readonly Row[], over: readonly string[]): Scale | null {
+  const pricesOf = (names: readonly string[]): number[] =>
+    rows.flatMap((row) => names.map((name) => numberOf(row[name]))).filter((price) => price !== null)
+  const sorted = pricesOf(['low', 'high']).toSorted((a, b) => a - b)
   const at = (share: number): number => sorted[Math.floor(share * (sorted.length - 1))] ?? 0
   const reach = WHISKERS * (at(0.75) - at(0.25))
   const [least, most] = [at(0.25) - reach, at(0.75) + reach]
-  const within = sorted.filter((price) => price >= least && price <= most)
+  const within = [...sorted, ...pricesOf(over)].filter((price) => price >= least && price <= most)
   const beyond = rows.filter((row) => (numberOf(row.high) ?? most) > most || (numberOf(row.low) ?? least) < least)
   if (beyond.length === 0 || reach === 0) return null
-  const [low, high] = [within[0]!, within.at(-1)!]
+  const [low, high] = [Math.min(...within), Math.max(...within)]
   const step = roundStep((high - low) / PARTS)
-  return { min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step, beyond: beyond.length }
+  return { min: Math.floor(low / step) * step, max: Math.ceil(high / step) * step, step, beyond: beyond.length }
+}
+
+/** A line ends where it leaves the scale: drawn on, it would seem to fall to the axis. */
+function within(values: readonly (number | null)[], scale: Scale | null): (number | null)[] {
+  return values.map((value) =>
+    value === null || (scale !== null && (value < scale.min || value > scale.max)) ? null : value,
+  )
 }
 
 export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreOption {
@@ -92,7 +103,7 @@ export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreO
     })),
     yAxis: [0, 1, 2].map((gridIndex) => ({
       ...{ type: 'value', gridIndex, scale: gridIndex !== 1, splitNumber: gridIndex === 0 ? PARTS : 2 },
-      ...(gridIndex === 0 && { min: scale?.min ?? null, max: scale?.max ?? null }),
+      ...(gridIndex === 0 && { min: scale?.min ?? null, max: scale?.max ?? null, interval: scale?.step ?? null }),
       ...(gridIndex === 2 && below.every(({ name }) => OF_HUNDRED.test(name)) && { min: 0, max: 100, interval: 50 }),
       splitLine: { show: gridIndex !== 1, lineStyle: { color: colours.line } },
       axisLabel: { show: gridIndex !== 1, color: colours.faint, formatter: (value: number) => formatCompact(value) },
@@ -102,7 +113,7 @@ export function candles(input: CandlesInput): (colours: Colours) => EChartsCoreO
         ...{ id: 'bars', name: 'Price', type: 'candlestick', data: bars, clip: true },
         itemStyle: { color: colours.up, color0: colours.down, borderColor: colours.up, borderColor0: colours.down },
       },
-      ...over.map(({ name, label }) => line(name, label, values(name), 0)),
+      ...over.map(({ name, label }) => line(name, label, within(values(name), scale), 0)),
       ...(volume === null
         ? []
         : [

@@ -1,8 +1,8 @@
 /** Prices of one key as candles, with the calculations of a series: bands and averages over them, an oscillator below. */
 import type { JSX } from 'preact'
 import { choose, chosen, filters, setFilter } from '../address.ts'
-import { type Answer, keyOf } from '../answer.ts'
-import { candles, robustScale } from '../charts/candles.ts'
+import { type Answer, keyOf, type Row } from '../answer.ts'
+import { candles, robustScale, type Scale } from '../charts/candles.ts'
 import { Chart } from '../charts/chart.tsx'
 import { isNumeric, labelOf, type Measure, titled } from '../definition.ts'
 import { type Followed, useLive } from '../live.ts'
@@ -80,7 +80,7 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
     // Without a key there are no bars to wait for: what there is to say of its absence is in the answer about the keys.
     <Frame
       title={title}
-      hint={`${key ?? ''} per ${shown.grain}${beyond(bars.value)}`}
+      hint={`${key ?? ''} per ${shown.grain}${beyond(bars)}`}
       known={key === undefined ? byKey : bars}
       span={span}
       controls={controls}
@@ -96,7 +96,7 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
           over: named(over),
           below: named(lower),
           volume,
-          scale: robustScale(data),
+          scale: scaleOf(data, over),
           source: provenanceText(meta),
         }
         return <Chart kind="candles" label={`${title} of ${key}`} height={HEIGHT} chart={candles(input)} />
@@ -111,9 +111,16 @@ function ownGrain({ view, series }: Source, id: string): string {
   return own !== null && view.grains.includes(own) ? own : grainOf(series ?? view, series?.grain)
 }
 
+function scaleOf(rows: readonly Row[], over: readonly Measure[]): Scale | null {
+  return robustScale(
+    rows,
+    over.map(({ name }) => name),
+  )
+}
+
 /** Tells that something is not on the chart. */
-function beyond(answer: Answer | null): string {
-  const scale = answer === null ? null : robustScale(answer.data)
+function beyond({ value, asked }: Followed<Ask<Shown> | null, Answer>): string {
+  const scale = value === null ? null : scaleOf(value.data, asked!.shown.over)
   return scale === null ? '' : ` · ${scale.beyond} far outside of the usual prices, cut off`
 }
 
