@@ -56,7 +56,7 @@ function sourcesVerdict(facts: HealthFacts): Verdict {
     const declared = declaredVerdict(facts)
     return demo === null ? declared : { ...declared, message: `${demo}; ${declared.message}` }
   }
-  if (demo !== null) return ok(`${demo}; --no-demo leaves them out`)
+  if (demo !== null) return ok(demo)
   return ok('no sources are declared: events are sent over HTTP, from Kafka or by a command')
 }
 
