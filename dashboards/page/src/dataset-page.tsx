@@ -1,11 +1,13 @@
 /** The page of a dataset: a toolbar, and the panels that its definition names or that fit its views, section by section. */
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
+import type { Panel } from '#core/panels/panel.ts'
 import { prepareCharts } from './charts/chart.tsx'
 import { type Dataset, labelOf } from './definition.ts'
 import { limitFirst } from './live.ts'
 import { DatasetStatus } from './overview/dataset-status.tsx'
 import { PanelOf } from './panels/panel-of.tsx'
+import { filledRows } from './rows.ts'
 import { Toolbar } from './toolbar.tsx'
 
 export function DatasetPage({ dataset }: { dataset: Dataset }): JSX.Element {
@@ -27,7 +29,7 @@ export function DatasetPage({ dataset }: { dataset: Dataset }): JSX.Element {
         <section key={title} class="view" aria-label={title}>
           <h2 id={panels[0]!.id}>{title}</h2>
           <div class="panels">
-            {panels.map((panel) => (
+            {widened(panels).map((panel) => (
               <PanelOf key={panel.id} dataset={dataset} panel={panel} />
             ))}
           </div>
@@ -35,4 +37,9 @@ export function DatasetPage({ dataset }: { dataset: Dataset }): JSX.Element {
       ))}
     </>
   )
+}
+
+function widened(panels: readonly Panel[]): readonly Panel[] {
+  const widths = filledRows(panels.map(({ width }) => width))
+  return panels.map((panel, at) => ({ ...panel, width: widths[at]! }))
 }

@@ -1,4 +1,4 @@
-/** Measures one after the other, each as a share of the first: how many go on to the next step. */
+/** Measures one after the other, each as a share of the first and of the one before: how many go on to the next step. */
 import type { JSX } from 'preact'
 import { type Answer, numberOf } from '../answer.ts'
 import { labelOf } from '../definition.ts'
@@ -30,8 +30,9 @@ export function FunnelPanel({ source, title, measures, span = 4 }: FunnelProps):
         const first = numberOf(row?.[measures[0]!]) ?? 0
         return (
           <ol class="funnel">
-            {known.asked!.shown.map((name) => {
+            {known.asked!.shown.map((name, step, names) => {
               const value = numberOf(row?.[name]) ?? 0
+              const before = step === 0 ? 0 : (numberOf(row?.[names[step - 1]!]) ?? 0)
               const share = first === 0 ? 0 : value / first
               return (
                 // biome-ignore lint/a11y/noNoninteractiveTabindex: what is said of a number must be reachable by keyboard
@@ -40,6 +41,10 @@ export function FunnelPanel({ source, title, measures, span = 4 }: FunnelProps):
                   <span class="value">
                     {name in meta.estimates && '≈ '}
                     {formatNumber(value)} <span class="hint">{formatShare(share)}</span>
+                    {/* Of the first step it is the same share. */}
+                    {step > 1 && before > 0 && (
+                      <span class="hint"> · {formatShare(value / before)} of the step before</span>
+                    )}
                   </span>
                   <span class="track">
                     <span class="bar" style={{ width: `${Math.min(100, 100 * share)}%` }} />
