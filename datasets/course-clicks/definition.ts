@@ -39,6 +39,18 @@ export default defineDataset({
         title: latest('title'),
       },
     },
+    activity: {
+      label: 'Clicks, purchases and conversion over time, by the minute',
+      dimensions: { course_id: 'course_id', category: 'category' },
+      time: ['minute', 'hour', 'day', 'week', 'month'],
+      measures: {
+        clicks: count({ label: 'Clicks' }),
+        views: count({ where: "action = 'view'", label: 'Views' }),
+        purchases: count({ where: "action = 'purchase'", label: 'Purchases' }),
+        revenue: sum('price', { where: "action = 'purchase'", label: 'Revenue' }),
+        conversion: ratio(one('purchase'), one('view'), { label: 'Purchases per view', format: 'percent' }),
+      },
+    },
     trending_courses: {
       label: 'Courses that are viewed right now',
       dimensions: { course_id: 'course_id' },
@@ -108,9 +120,9 @@ export default defineDataset({
       measures: ['clicks', 'users', 'views', 'purchases', 'buyers', 'revenue', 'conversion'],
     },
     { kind: 'ranking', title: 'Viewed right now', view: 'trending_courses' },
-    { kind: 'lines', title: 'Clicks over time', view: 'courses', dimensions: ['category'] },
+    { kind: 'lines', title: 'Clicks over time', view: 'activity', dimensions: ['category'] },
     { kind: 'funnel', title: 'From click to purchase', view: 'courses', measures: ['clicks', 'views', 'purchases'] },
-    { kind: 'lines', title: 'Purchases per view', view: 'courses', measures: ['conversion'] },
+    { kind: 'lines', title: 'Purchases per view', view: 'activity', measures: ['conversion'] },
     { kind: 'ranking', title: 'Revenue by course', view: 'courses', dimensions: ['course_id'], measures: ['revenue'] },
     { kind: 'heat', title: 'Clicks by hour of the week', view: 'courses', width: 8 },
     {
@@ -134,7 +146,14 @@ export default defineDataset({
       ...{ kind: 'funnel', title: 'Users who viewed a course, then bought it', view: 'funnel' },
       measures: ['viewed', 'viewed_then_bought'],
     },
-    { kind: 'table', title: 'The same by course', view: 'funnel', order: '-viewed_then_bought', limit: 10, width: 8 },
+    {
+      kind: 'table',
+      title: 'Viewed, then bought, by course',
+      view: 'funnel',
+      order: '-viewed_then_bought',
+      limit: 10,
+      width: 8,
+    },
     {
       ...{ kind: 'events', title: 'Clicks of a user' },
       dimensions: ['user_id', 'action', 'course_id', 'title', 'price', 'country', 'referrer'],
