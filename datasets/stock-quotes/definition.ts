@@ -107,6 +107,7 @@ export default defineDataset({
         usual: lag('deviation'),
         deviation: movingStddev('gain', 60),
         outlier: calculate('abs(gain) > 5 * usual', { label: 'Outlier' }),
+        times_usual: calculate('abs(gain) / usual', { label: 'Times the usual change' }),
         before: lag('ended'),
         silent_hours: calculate('(begun - before) / 3600', { label: 'Silent hours' }),
       },
@@ -119,8 +120,8 @@ export default defineDataset({
       ...{ order: '-last_quote', width: 6 },
     },
     {
-      ...{ kind: 'table', title: 'Outliers, and hours without a quote', view: 'quality', limit: 10, width: 6 },
-      measures: ['close', 'gain', 'usual', 'outlier', 'silent_hours'],
+      ...{ kind: 'table', title: 'Outliers, and hours without a quote before them', view: 'quality', limit: 10 },
+      ...{ measures: ['close', 'gain', 'times_usual', 'outlier', 'silent_hours'], order: '-outlier', width: 6 },
     },
   ],
 })

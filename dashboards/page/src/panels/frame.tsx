@@ -1,10 +1,13 @@
 /** What all panels have: a title, controls, the state of their answer, its provenance, and a menu. */
 import type { ComponentChildren, JSX } from 'preact'
 import { useId, useState } from 'preact/hooks'
+import { filters } from '../address.ts'
 import type { Answer } from '../answer.ts'
+import { titled } from '../definition.ts'
 import type { Followed } from '../live.ts'
 import { Provenance, provenanceTag, provenanceText } from '../provenance.tsx'
 import type { Ask } from '../question.ts'
+import { unapplied } from '../unapplied.ts'
 import { CopyMenu } from './copy-menu.tsx'
 import { Empty, FaultNote, Loading } from './states.tsx'
 
@@ -22,6 +25,12 @@ export interface FrameProps {
   readonly children: (answer: Answer) => ComponentChildren
 }
 
+/** A filter of the page that the panel's view knows nothing of. */
+function Unfiltered({ path }: { path: string }): JSX.Element | null {
+  const names = unapplied([...filters.value.keys()], path)
+  return names.length === 0 ? null : <p class="hint">not filtered by {names.map(titled).join(', ').toLowerCase()}</p>
+}
+
 export function Frame(props: FrameProps): JSX.Element {
   const { title, hint, known, controls, span = 6, part, exportsAll = false, children } = props
   const [open, setOpen] = useState(false)
@@ -35,6 +44,7 @@ export function Frame(props: FrameProps): JSX.Element {
         <div class="heading">
           <h3 id={`${id}-title`}>{title}</h3>
           {hint !== undefined && <p class="hint">{hint}</p>}
+          {asked !== null && <Unfiltered path={asked.path} />}
         </div>
         <div class="controls">{controls}</div>
       </header>

@@ -42,7 +42,7 @@ export function HeatPanel({ source, id, title, measures, span = 6 }: HeatProps):
   return (
     <Frame
       title={title}
-      hint={`by hour, ${zone}`}
+      hint={`by hour, ${zone}${known.value === null ? '' : filledText(known.value.data)}`}
       known={known}
       span={span}
       controls={controls}
@@ -61,6 +61,13 @@ export function HeatPanel({ source, id, title, measures, span = 6 }: HeatProps):
   )
 }
 
+/** In the first week most hours are empty because they are still to come. */
+function filledText(rows: readonly Row[]): string {
+  const days = new Set(rows.map(({ time }) => Math.floor(Date.parse(String(time)) / DAY_MS))).size
+  return days === 0 || days >= DAYS.length ? '' : ` · from ${days === 1 ? 'one day' : `${days} days`} so far`
+}
+
+const DAY_MS = 86_400_000
 const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun']
 
 /** Sums by day of the week (Monday is 0) and hour, as clocks of the zone show them. */

@@ -55,7 +55,7 @@ export function TablePanel(props: TableProps): JSX.Element {
     props.order ?? (source.series !== null ? '-time' : `-${view.rank?.by ?? firstNumber(source, shown.measures)}`),
   )
   const [search, setSearch] = useState<Search>({ column: searchable(source, shown)[0] ?? '', text: '' })
-  const query = { ...tableQuery(source, shown, search), order, limit: pageRows }
+  const query = { ...tableQuery(source, shown, search), order: newestFirst(source, order), limit: pageRows }
   const first = ask(source, query, shown)
   const [place, setPlace] = usePlace(first.path)
   const cursor = place.page === 0 ? undefined : place.cursors[place.page - 1]
@@ -74,6 +74,7 @@ export function TablePanel(props: TableProps): JSX.Element {
     <Frame title={title} known={known} span={span} controls={controls} exportsAll>
       {(answer) => (
         <>
+          <Unknown rows={answer.data} order={order} source={source} />
           <Rows {...{ rows: answer.data, answer, source, shown: known.asked!.shown, order, sort }} />
           <Pager
             page={place.page}
@@ -84,6 +85,18 @@ export function TablePanel(props: TableProps): JSX.Element {
       )}
     </Frame>
   )
+}
+
+/** Rows of a series that are equal in what they are ordered by are ordered by time. */
+function newestFirst({ series }: Source, order: string): string {
+  return series === null || /^-?time$/.test(order) ? order : `${order},-time`
+}
+
+/** What compares with earlier values has none of its own until there are some. */
+function Unknown({ rows, order, source }: { rows: readonly Row[]; order: string; source: Source }): JSX.Element | null {
+  const column = source.series?.columns.find(({ name }) => name === order.replace(/^-/, ''))
+  if (column === undefined || rows.some((row) => row[column.name] !== null)) return null
+  return <p class="hint">{labelOf(column)} is calculated from earlier rows, which are still to come.</p>
 }
 
 /** Where the reader is in the pages of one question; another question begins at its first page. */
