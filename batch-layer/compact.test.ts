@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { BatchFixture, crashAt, PARTITIONS } from './batch-fixture.ts'
-import { compactSegments, describeCompacted, groupSmall } from './compact.ts'
+import { compactSegments, describeCompacted } from './compact.ts'
+import { groupSmall } from './small-segments.ts'
 
 let batch: BatchFixture
 beforeEach(async () => {

@@ -18,8 +18,8 @@ import {
 } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { type Emit, silent } from '#telemetry/emit.ts'
-import { arrivedMs } from './raw-horizon.ts'
 import { keptBoundary } from './retention.ts'
+import { lookForSmall } from './small-segments.ts'
 import { writeParquet } from './write-parquet.ts'
 
 export interface CompactOptions {
@@ -43,7 +43,6 @@ export interface Compaction {
 }
 
 const ROWS_TARGET = 1_000_000
-const SEGMENTS_PER_MERGE_MAX = 1_000
 /** A large segment is removed as a whole: raw events are kept this part of their horizon longer, at most. */
 const SPANS_PER_HORIZON = 10
 
@@ -57,16 +56,15 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
   signal?.addEventListener('abort', stop)
   try {
     const boundary = await keptBoundary(lake, partitions)
-    const chains = await lake.chains(partitions, { compacted: true })
-    const groups = chains.flatMap((chain) => {
-      const counted = chain.segments.filter((segment) => segment.end <= (boundary[chain.partition] ?? 0))
-      return groupSmall(counted, rowsTarget, rawKeptMs === null ? undefined : rawKeptMs / SPANS_PER_HORIZON)
-    })
+    const spanMsMax = rawKeptMs === null ? null : rawKeptMs / SPANS_PER_HORIZON
+    const { groups, next } = await lookForSmall(lake, boundary, { rowsTarget, spanMsMax })
     for (const group of groups) {
       signal?.throwIfAborted()
       await compactGroup(options, connection, group)
     }
-    await lake.checkpoint(boundary)
+    if (next !== null) await lake.markCompaction(next)
+    // Full runs write checkpoints from all manifests.
+    await lake.checkpoint(boundary, { thorough: false })
     const replaced = groups.reduce((sum, group) => sum + group.length, 0)
     if (replaced > 0) {
       emit({
@@ -86,52 +84,6 @@ export async function compactSegments(options: CompactOptions): Promise<Compacti
     connection.close()
     await lock.release()
   }
-}
-
-/**
- * Groups of adjacent segments that together form one large segment. A gap, or another log or schema, ends a group.
- *
- * @param spanMsMax how far apart the arrivals of a group may be
- */
-export function groupSmall(
-  segments: readonly SegmentManifest[],
-  rowsTarget: number,
-  spanMsMax = Number.POSITIVE_INFINITY,
-): SegmentManifest[][] {
-  const groups: SegmentManifest[][] = []
-  let open: SegmentManifest[] = []
-  let rows = 0
-  const end = (): void => {
-    if (open.length > 1) groups.push(open)
-    open = []
-    rows = 0
-  }
-  for (const segment of segments) {
-    if (segment.kind === 'gap' || segment.kind === 'summary' || segment.rows > rowsTarget / 2) {
-      end()
-      continue
-    }
-    const fits =
-      rows + segment.rows <= rowsTarget &&
-      open.length < SEGMENTS_PER_MERGE_MAX &&
-      (open.length === 0 || arrivedMs(segment) - arrivedMs(open[0]!) <= spanMsMax)
-    if (open.length > 0 && !(fits && open.every((each) => sameShape(each, segment)))) end()
-    open.push(segment)
-    rows += segment.rows
-  }
-  end()
-  return groups
-}
-
-function sameShape(a: SegmentManifest, b: SegmentManifest): boolean {
-  // A segment without rows fits those with the JSON of their events, and those without.
-  const sameRaw = a.rows === 0 || b.rows === 0 || (a.raw === undefined) === (b.raw === undefined)
-  return (
-    sameRaw &&
-    a.log === b.log &&
-    a.schemaHash === b.schemaHash &&
-    JSON.stringify(a.columns) === JSON.stringify(b.columns)
-  )
 }
 
 async function compactGroup(

@@ -3,7 +3,7 @@ import files, { promises as fs } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import type { TablesOptions } from '#batch-layer/tables-options.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
-import { emptySegment } from '#storage/lake/lake-contract-fixture.ts'
+import { emptyGeneration, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { until } from './until.ts'
 
@@ -36,6 +36,7 @@ for (const name of ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'ren
 }
 syncBuiltinESMExports()
 
+const { compactSegments } = await import('#batch-layer/compact.ts')
 const { known } = await import('#serving/health/health-facts.ts')
 const { DatasetHealth } = await import('#serving/health/dataset-health.ts')
 const { followWithTables } = await import('#batch-layer/open-tables.ts')
@@ -105,5 +106,18 @@ await followWithTables({ ...following, lake: writer })
 const follower = await LocalLake.open({ folder, dataset: 'rsvps' })
 await step('tables', () => followWithTables({ ...following, lake: follower }))
 connection.close()
+// Another process compacts what two partitions have got since the last time.
+const landed = boundary.map((from, partition) => (partition < 2 ? from + 10 : from))
+await writer.commitSegment(emptySegment(1, end, end + 10))
+const staged = await writer.beginGeneration()
+await staged.commit(emptyGeneration(staged.id, landed))
+const counted = (await writer.current())!.id
+await writer.setCurrent(staged.id)
+await writer.removeGeneration(counted)
+const compacting = { engine, partitions: Number(partitions), lake: await LocalLake.open({ folder, dataset: 'rsvps' }) }
+const compact = () => compactSegments(compacting)
+const { made } = (await step('compact', compact))!
+if (made !== 2) throw new Error(`compacted into ${made} segments`)
+await step('compactNothing', compact)
 engine.close()
 process.stdout.write(JSON.stringify(steps))

@@ -49,6 +49,10 @@ async function writeLake(segments: number): Promise<void> {
   }
   const boundary = Array.from({ length: PARTITIONS }, () => segments * OFFSETS)
   await writeRemovalMark(new FolderBlobs(dataset), { boundary, olderThanMs: 5_000, left: [] })
+  const lock = await lake.tryLock('batch')
+  const from = boundary.map((end) => end - OFFSETS)
+  await lake.markCompaction({ rowsTarget: 1_000_000, spanMsMax: null, from, to: boundary })
+  await lock!.release()
   const staged = await lake.beginGeneration()
   await staged.commit(emptyGeneration(staged.id, boundary))
   await lake.setCurrent(staged.id)
@@ -68,7 +72,7 @@ async function countedOn(segments: number): Promise<Record<string, Counted>> {
   return JSON.parse(stdout) as Record<string, Counted>
 }
 
-test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page, the table of events and the clean-up after a run open and list what a tenth of it takes', async () => {
+test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page, the table of events, the clean-up after a run and a compaction open and list what a tenth of it takes', async () => {
   const [tenth, whole] = [await countedOn(100), await countedOn(1_000)]
   for (const { start, look, commit, after, clean } of [tenth, whole]) {
     // A process opens a checkpoint for each partition, and the manifests behind it.
@@ -89,10 +93,14 @@ test('a lake of 100,000 segments: a start, a commit, a look, an answer, the heal
     expect(clean!.listings).toBeLessThanOrEqual(1 + PARTITIONS * 4 + 10)
   }
   expect(whole.clean!.others).toBeLessThan(1.2 * tenth.clean!.others)
-  for (const step of ['health', 'tables'])
+  for (const step of ['health', 'tables', 'compact', 'compactNothing'])
     expect([whole[step]!.reads, whole[step]!.listings]).toEqual([tenth[step]!.reads, tenth[step]!.listings])
+  // Compaction opens what a start does and, of the two partitions that have got something, nothing more: the last small segment is behind
+  // their checkpoint. Of the others it does not even ask for that.
+  expect(whole.compact!.reads).toBeLessThanOrEqual(PARTITIONS * (1 + BEHIND) + 20)
+  expect(whole.compactNothing!.reads).toBeLessThanOrEqual(10)
   // Nor is more read: only who asks for all segments opens the files that have them.
-  for (const step of ['start', 'after', 'clean', 'health', 'tables'])
+  for (const step of ['start', 'after', 'clean', 'health', 'tables', 'compact'])
     expect(whole[step]!.bytes).toBeLessThan(1.05 * tenth[step]!.bytes)
   expect(whole.everything!.bytes).toBeGreaterThan(9 * tenth.everything!.bytes)
 }, 300_000)

@@ -46,6 +46,23 @@ function wholeLakeContract(driver: string, withLake: WithLake): void {
     )
 
     it(
+      'keeps up to where compaction has looked for every handle, until a thorough sweep',
+      withLake(async (under) => {
+        const [lake, reader] = [await under.open(), await under.open()]
+        expect(await reader.compactionMark()).toBeNull()
+        const first = { rowsTarget: 100, spanMsMax: null, from: [10, 0], to: [20, 0] }
+        for (const mark of [first, { ...first, spanMsMax: 5, to: [30, 7] }]) {
+          await lake.markCompaction(mark)
+          expect(await reader.compactionMark()).toEqual(mark)
+        }
+        await lake.sweepOrphans(0, { thorough: false })
+        expect(await reader.compactionMark()).not.toBeNull()
+        await lake.sweepOrphans(0)
+        expect(await reader.compactionMark()).toBeNull()
+      }),
+    )
+
+    it(
       'keeps the first refusal of a partition for every handle, until it is lifted',
       withLake(async (under) => {
         const [lake, reader] = [await under.open(), await under.open()]

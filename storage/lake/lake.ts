@@ -4,6 +4,7 @@
  */
 import type { Offset } from '#core/offsets.ts'
 import type { RecordPrint } from '#core/record-print.ts'
+import type { CompactionMark } from './compaction-mark.ts'
 import type { ContentKind } from './content-names.ts'
 import type { GenerationManifest } from './generation-manifest.ts'
 import type { LakeError } from './lake-error.ts'
@@ -168,6 +169,10 @@ export interface Lake {
   dropCheckpoint(partition: number): Promise<void>
   /** Commits a compacted segment next to those it replaces (they are kept until removed). */
   commitCompacted(manifest: SegmentManifest): Promise<void>
+  /** up to where compaction has looked; null: it is not known, and it must look at everything */
+  compactionMark(): Promise<CompactionMark | null>
+  /** Replaces it, for the holder of the batch lock; a thorough sweep removes it. @throws LakeError if the lake cannot be written */
+  markCompaction(mark: CompactionMark): Promise<void>
 
   /** the generation that CURRENT names; null before the first */
   current(): Promise<GenerationManifest | null>

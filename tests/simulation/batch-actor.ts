@@ -1,9 +1,10 @@
 /** For tests: the batch worker, which publishes generations, goes back to earlier ones, compacts, summarizes and removes. */
 import type { BatchCompute } from '#batch-layer/batch-compute.ts'
-import { describeCompacted, groupSmall } from '#batch-layer/compact.ts'
+import { describeCompacted } from '#batch-layer/compact.ts'
 import { planFromLake, type RunPlan } from '#batch-layer/plan-run.ts'
 import { publishGeneration } from '#batch-layer/publish-generation.ts'
 import { keptBoundary, removeUnneeded } from '#batch-layer/retention.ts'
+import { lookForSmall } from '#batch-layer/small-segments.ts'
 import { type SummarizeOptions, summarizeOld } from '#batch-layer/summarize.ts'
 import { horizonOf, NO_HORIZON, type PaneHorizon } from '#core/pane-horizon.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
@@ -155,16 +156,16 @@ function within(range: StateRange, states: readonly KeyState[]): KeyState[] {
 
 async function compact(ground: Ground, lake: SimulatedLake, clock: Machine['clock']): Promise<void> {
   const boundary = await keptBoundary(lake, PARTITIONS)
-  for (const { partition, segments } of await lake.chains(PARTITIONS, { compacted: true })) {
-    const counted = segments.filter(({ end }) => end <= (boundary[partition] ?? 0))
-    for (const group of groupSmall(counted, COMPACTED_ROWS)) {
-      const staged = await lake.stageSegmentFile(partition, group[0]!.start, 'events')
-      const events = group.flatMap((segment) => segment.events ?? [])
-      lake.put(staged.writePath, JSON.stringify(mergeStates(events.flatMap((file) => statesOf(lake, file)))))
-      const rows = group.reduce((sum, segment) => sum + segment.rows, 0)
-      const file = await staged.finish(rows)
-      await lake.commitCompacted(describeCompacted(group, file, null, null, clock()))
-      ground.seen.compactions++
-    }
+  const { groups, next } = await lookForSmall(lake, boundary, { rowsTarget: COMPACTED_ROWS, spanMsMax: null })
+  for (const group of groups) {
+    const { partition, start } = group[0]!
+    const staged = await lake.stageSegmentFile(partition, start, 'events')
+    const events = group.flatMap((segment) => segment.events ?? [])
+    lake.put(staged.writePath, JSON.stringify(mergeStates(events.flatMap((file) => statesOf(lake, file)))))
+    const rows = group.reduce((sum, segment) => sum + segment.rows, 0)
+    const file = await staged.finish(rows)
+    await lake.commitCompacted(describeCompacted(group, file, null, null, clock()))
+    ground.seen.compactions++
   }
+  if (next !== null) await lake.markCompaction(next)
 }

@@ -11,12 +11,14 @@
  *   <place>/handoffs/<name>-<random>.parquet, while processes work together
  *   <place>/VERIFIED
  *   <place>/RUN, while a batch run writes
+ *   <place>/COMPACTED, once segments were compacted
  *   <place>/REPAIRED, once a segment was made again
  *   <place>/refusals/p0000.json, while the log of a partition is refused
  * Files that readers use are never modified in place: they get their names when they are complete and durable. Unknown files are not touched.
  */
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
+import { type CompactionMark, compactionMarkText, readCompactionMark } from '../compaction-mark.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
 import type {
   Chains,
@@ -58,6 +60,7 @@ import { verifyFiles } from './verify-files.ts'
 
 const VERIFIED = 'VERIFIED'
 const RUN = 'RUN'
+const COMPACTED = 'COMPACTED'
 
 export interface BlobLakeParts {
   readonly dataset: string
@@ -194,6 +197,15 @@ export class BlobLake implements Lake {
     return this.#segments.commitCompacted(manifest)
   }
 
+  compactionMark(): Promise<CompactionMark | null> {
+    return this.#readIfThere(COMPACTED, readCompactionMark)
+  }
+
+  async markCompaction(mark: CompactionMark): Promise<void> {
+    await this.#parts.locks.prove('batch')
+    await this.#blobs.replace(COMPACTED, compactionMarkText(mark))
+  }
+
   current(): Promise<GenerationManifest | null> {
     return this.#generations.current()
   }
@@ -234,6 +246,7 @@ export class BlobLake implements Lake {
 
   async sweepOrphans(untouchedMs: number, { thorough = true }: RemovalOptions = {}): Promise<number> {
     await this.#parts.locks.prove('batch')
+    if (thorough) await this.#blobs.remove(COMPACTED)
     const parts = { generations: this.#generations, handoffs: this.#handoffs }
     return sweepOrphans(this.#blobs, thorough ? this.#segments : null, parts, untouchedMs)
   }
@@ -242,31 +255,30 @@ export class BlobLake implements Lake {
     return verifyFiles(this.#blobs, this.#segments, this.#generations)
   }
 
-  async verification(): Promise<VerificationRecord | null> {
-    try {
-      return readVerification(await this.#blobs.read(VERIFIED))
-    } catch (error) {
-      if (isMissing(error)) return null
-      throw error
-    }
+  verification(): Promise<VerificationRecord | null> {
+    return this.#readIfThere(VERIFIED, readVerification)
   }
 
   recordVerification(record: VerificationRecord): Promise<void> {
     return this.#blobs.replace(VERIFIED, verificationText(record))
   }
 
-  async run(): Promise<RunRecord | null> {
-    try {
-      return readRun(await this.#blobs.read(RUN))
-    } catch (error) {
-      if (isMissing(error)) return null
-      throw error
-    }
+  run(): Promise<RunRecord | null> {
+    return this.#readIfThere(RUN, readRun)
   }
 
   async tellRun(run: RunRecord | null): Promise<void> {
     if (run === null) await this.#blobs.remove(RUN)
     else await this.#blobs.replace(RUN, runText(run))
+  }
+
+  async #readIfThere<T>(path: string, parse: (text: string) => T | null): Promise<T | null> {
+    try {
+      return parse(await this.#blobs.read(path))
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
   }
 
   refusals(): Promise<ReadonlyMap<number, LogRefusal>> {

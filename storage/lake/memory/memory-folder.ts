@@ -1,5 +1,6 @@
 /** What the handles of a lake in memory share, as processes share a folder. */
 import { createHash } from 'node:crypto'
+import type { CompactionMark } from '../compaction-mark.ts'
 import type { GenerationManifest } from '../generation-manifest.ts'
 import type { LakeWork } from '../lake.ts'
 import type { LogRefusal } from '../log-refusal.ts'
@@ -19,6 +20,7 @@ export interface MemoryLakeFolder {
   begun: number
   current: string | null
   verified: VerificationRecord | null
+  compacted: CompactionMark | null
   readonly refusals: Map<number, LogRefusal>
   /** work → the handle that holds its lock */
   readonly locks: Map<LakeWork, object>
@@ -33,6 +35,7 @@ export function memoryLakeFolder(): MemoryLakeFolder {
     begun: 0,
     current: null,
     verified: null,
+    compacted: null,
     refusals: new Map(),
     locks: new Map(),
     fileCount: 0,

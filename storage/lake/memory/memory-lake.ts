@@ -4,6 +4,7 @@
  */
 import type { Offset } from '#core/offsets.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
+import type { CompactionMark } from '../compaction-mark.ts'
 import { type GenerationManifest, generationFiles } from '../generation-manifest.ts'
 import type {
   Chains,
@@ -148,6 +149,16 @@ export class MemoryLake implements Lake {
     return this.#putNew(manifest)
   }
 
+  async compactionMark(): Promise<CompactionMark | null> {
+    await this.#pause()
+    return this.folder.compacted
+  }
+
+  async markCompaction(mark: CompactionMark): Promise<void> {
+    await this.#pause()
+    this.folder.compacted = copyOf(mark)
+  }
+
   async chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]> {
     const { closed, compacted } = await this.bothChains(partitions, options)
     return options?.compacted ? compacted : closed
@@ -288,8 +299,9 @@ export class MemoryLake implements Lake {
   }
 
   /** Files have no times here: all orphans are old. */
-  async sweepOrphans(): Promise<number> {
+  async sweepOrphans(_: number, { thorough = true }: RemovalOptions = {}): Promise<number> {
     await this.#pause()
+    if (thorough) this.folder.compacted = null
     const named = new Set([...this.folder.manifests.values()].flatMap(segmentFiles).map((file) => file.path))
     const contents = this.#generations.namedContents()
     let freed = 0
