@@ -3,12 +3,13 @@ import { type AcceptedTimes, acceptedTimes, whyNotAccepted } from './accepted-ti
 import type { CompiledDataset } from './compiled.ts'
 import { failureFinder } from './conversion-failures.ts'
 import type { DatasetDefinition, ReadColumn } from './definition-parts.ts'
-import { type CheckedColumn, EventScan } from './event-scan.ts'
+import { EventScan } from './event-scan.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
 import { isTooDeep, TOO_DEEP, whyUnreadable } from './json-text.ts'
 import { readColumns } from './read-columns.ts'
 import { sentText } from './sent-value.ts'
 import { columnTimeMs, keyText, whyUnusable } from './usable-value.ts'
+import type { CheckedColumn } from './value-check.ts'
 import { type SizedColumn, sizedColumns, whyTooLarge } from './value-sizes.ts'
 
 type Check = CompiledDataset['check']

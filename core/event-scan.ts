@@ -4,46 +4,25 @@
  * without failed conversions, and the text is readable (json-text.ts). It may decline any event. Invalid and unusual ones (a line feed, an escape in a name, a pair of
  * surrogate escapes, a possibly repeated name, deep nesting) are left to the full check, which knows the reasons.
  */
-import { type AcceptedTimes, isAccepted } from './accepted-times.ts'
 import type { ReadColumn } from './definition-parts.ts'
 import { parseJsonPath } from './json-path.ts'
-import { digitsEnd, endsPlainText, NONE, numberEnd, QUOTE, spaceEnd, stringEnd, wordEnd } from './json-tokens.ts'
-import { columnTimeMs, keyText, whyUnusable } from './usable-value.ts'
+import { endsPlainText, NONE, numberEnd, QUOTE, spaceEnd, stringEnd, wordEnd } from './json-tokens.ts'
+import { keyText } from './usable-value.ts'
+import { type CheckedColumn, isText, scalarAt, ValueCheck } from './value-check.ts'
 
-const [COMMA, COLON, MINUS, ZERO, NINE, LETTER_E, LETTER_N] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x65, 0x6e]
+const [COMMA, COLON, MINUS, ZERO, NINE, LETTER_N] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x6e]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 const DEPTH_MAX = 32
 /** names in all objects that are open at the same time */
 const NAMES_MAX = 512
-/** whole numbers of up to this many digits are exact as doubles */
-const DIGITS_MAX = 15
-/** a number of so many characters without an exponent, true and false are finite doubles */
-const DOUBLE_CHARS_MAX = 32
-
-/** A column that the check depends on. */
-export interface CheckedColumn {
-  readonly column: ReadColumn
-  /** the event is rejected without a usable value */
-  readonly needed: boolean
-  readonly key: boolean
-  /** of the event time: which times are usable */
-  readonly accepted: AcceptedTimes | null
-  /** a longer text of the value is left to the full check; default: any length */
-  readonly bytesMax?: number
-}
-
-interface ScannedColumn extends CheckedColumn {
-  /** which values are usable whatever they contain */
-  readonly takes: 'anything' | 'lists' | 'nothing'
-}
 
 /** A position in the event's structure that columns, members with columns, or elements are read from. */
 interface Place {
   readonly name: Buffer
   readonly hash: number
   readonly members: Place[]
-  readonly columns: ScannedColumn[]
+  readonly columns: ValueCheck[]
   /** of a list's elements, where not every one is usable */
   element: Place | null
   /** columns are read from members: any other value than an object or null is a failed conversion */
@@ -68,15 +47,12 @@ export class EventScan {
   /** @param columns have valid paths; exactly one is the key */
   constructor(columns: readonly CheckedColumn[]) {
     for (const checked of columns) {
-      const { type, path } = checked.column
-      const { members, element } = parseJsonPath(path)!
-      const whole = !checked.key && isText(type)
-      const takes = type.endsWith('[]') ? 'lists' : whole ? 'anything' : 'nothing'
-      const isNeeded = checked.needed || checked.key
-      const isOptionalText = takes === 'anything' && !isNeeded
+      const { members, element } = parseJsonPath(checked.column.path)!
+      const check = new ValueCheck(checked)
+      const { takes } = check
+      const isOptionalText = takes === 'anything' && !checked.needed
       if (isOptionalText) placeAt(this.#root, members.slice(0, -1)).isObject = true
-      if (!isOptionalText || checked.bytesMax !== undefined)
-        placeAt(this.#root, members).columns.push({ ...checked, takes })
+      if (!isOptionalText || checked.bytesMax !== undefined) placeAt(this.#root, members).columns.push(check)
       if (takes === 'lists') addElements(placeAt(this.#root, members), checked.column, element ?? [])
     }
     this.#needed = columns.filter(({ needed }) => needed).length
@@ -198,48 +174,12 @@ export class EventScan {
     if (place.isObject && first !== OPEN_OBJECT && first !== LETTER_N) return NONE
     const end = this.#value(at, place.members.length > 0 || place.element !== null ? place : null)
     if (end === NONE) return NONE
-    for (const column of place.columns) if (!this.#isUsable(at, end, column)) return NONE
+    for (const check of place.columns) {
+      if (!check.isUsable(this.#bytes, at, end, this.#arrivalMs)) return NONE
+      if (check.needed) this.#found++
+      if (check.key && first !== LETTER_N) this.#key = scalarAt(this.#bytes, at, end)
+    }
     return end
-  }
-
-  /** Whether the column's value is certainly usable, or absent where it may be. */
-  #isUsable(at: number, end: number, { column, takes, needed, key, accepted, bytesMax = end }: ScannedColumn): boolean {
-    const first = this.#bytes[at]!
-    if (first === LETTER_N) return !needed
-    if (end - at > bytesMax) return false
-    if (needed) this.#found++
-    if (takes === 'anything') return true
-    if (takes === 'lists') return first === OPEN_LIST
-    if (first === OPEN_OBJECT || first === OPEN_LIST) return false
-    if (
-      !key &&
-      column.type === 'DOUBLE' &&
-      first !== QUOTE &&
-      end - at <= DOUBLE_CHARS_MAX &&
-      !this.#hasExponent(at, end)
-    )
-      return true
-    const value = this.#scalar(at, end)
-    if (accepted !== null) {
-      const at = columnTimeMs(value, column)
-      if (at === null || !isAccepted(accepted, at, this.#arrivalMs)) return false
-    } else if (whyUnusable(value, column) !== null) return false
-    if (key) this.#key = value
-    return true
-  }
-
-  #hasExponent(at: number, end: number): boolean {
-    for (let place = at; place < end; place++) if ((this.#bytes[place]! | 0x20) === LETTER_E) return true
-    return false
-  }
-
-  /** What JSON.parse makes of [at, end). */
-  #scalar(at: number, end: number): unknown {
-    if (end - at > DIGITS_MAX || digitsEnd(this.#bytes, at, end) !== end)
-      return JSON.parse(this.#bytes.toString('utf8', at, end))
-    let number = 0
-    for (let place = at; place < end; place++) number = number * 10 + this.#bytes[place]! - ZERO
-    return number
   }
 }
 
@@ -254,24 +194,15 @@ function placeOf(name: string): Place {
   return { name: bytes, hash: hashOf(bytes, 0, bytes.length), members: [], columns: [], element: null, isObject: false }
 }
 
-/** Any JSON value is usable. */
-function isText(type: string): boolean {
-  return type === 'VARCHAR' || type === 'JSON'
-}
-
 function addElements(list: Place, column: ReadColumn, path: readonly string[]): void {
   const type = column.type.slice(0, -2) as ReadColumn['type']
   if (isText(type) && path.length === 0) return
   list.element ??= placeOf('')
   if (isText(type)) placeAt(list.element, path.slice(0, -1)).isObject = true
   else
-    placeAt(list.element, path).columns.push({
-      column: { ...column, type },
-      needed: false,
-      key: false,
-      accepted: null,
-      takes: 'nothing',
-    })
+    placeAt(list.element, path).columns.push(
+      new ValueCheck({ column: { ...column, type }, needed: false, key: false, accepted: null }),
+    )
 }
 
 function placeAt(root: Place, names: readonly string[]): Place {

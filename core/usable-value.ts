@@ -16,6 +16,7 @@ const TIME =
   /^(\d{4}-\d\d-\d\d)(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:Z|([+-])(0\d|1[0-5])(?::?([0-5]\d))?)?)?$/
 /** The engine formats smaller numbers with an exponent. */
 const PLAIN_MIN = 1e-4
+const UNIT_MS = { s: 1_000, ms: 1, us: 0.001 } as const
 /** Integers beyond this may have lost digits as a double. */
 const WHOLE_MAX = 2 ** 53
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
@@ -130,7 +131,7 @@ export function columnTimeMs(
 export function timeMs(value: unknown, unit: TimeUnit): number | null {
   if (unit === 'iso') return typeof value === 'string' ? isoTimeMs(value) : null
   if (typeof value === 'boolean' || !isWhole(value, 2 ** 63)) return null
-  const exact = Number(value) * { s: 1_000, ms: 1, us: 0.001 }[unit]
+  const exact = Number(value) * UNIT_MS[unit]
   if (!(exact >= TIME_MS_MIN && exact <= TIME_MS_MAX - 1_000)) return null
   const whole = Number.isSafeInteger(value) ? (value as number) : Number(wholeText(String(value)))
   return unit === 'us' ? Math.floor(whole / 1_000) : whole * (unit === 's' ? 1_000 : 1)
@@ -177,6 +178,7 @@ export function keyText(value: unknown, column: ColumnDefinition): string {
 
 /** Rounds like the engine: numbers half to even, texts half away from zero. */
 function wholeText(key: unknown): string {
+  if (Number.isSafeInteger(key)) return String(key)
   const number = Number(typeof key === 'string' ? trimmed(key) : key)
   if (!Number.isFinite(number)) return String(key)
   const below = Math.floor(number)
