@@ -4,6 +4,7 @@ import type { CompiledDataset } from './compiled.ts'
 import { failureFinder } from './conversion-failures.ts'
 import type { DatasetDefinition, ReadColumn } from './definition-parts.ts'
 import { EventScan } from './event-scan.ts'
+import { FlatScan } from './flat-scan.ts'
 import { parseJsonPath, valueAt } from './json-path.ts'
 import { isTooDeep, TOO_DEEP, whyUnreadable } from './json-text.ts'
 import { readColumns } from './read-columns.ts'
@@ -16,7 +17,7 @@ type Check = CompiledDataset['check']
 
 export function eventCheck(
   definition: DatasetDefinition,
-): Pick<CompiledDataset, 'check' | 'scanKey' | 'explain' | 'hasValue' | 'timeMsOf'> {
+): Pick<CompiledDataset, 'check' | 'scanKey' | 'scanFlat' | 'explain' | 'hasValue' | 'timeMsOf'> {
   const sized = sizedColumns(definition)
   const columns = readColumns(definition.columns)
   const needed = Object.entries(columns)
@@ -74,14 +75,17 @@ export function eventCheck(
     accepted: name === definition.time ? accepted : null,
   }))
   const timeMsOf = timeReader(columns[definition.time])
-  if (!(definition.key in columns)) return { check, scanKey: () => null, explain, hasValue, timeMsOf }
+  if (!(definition.key in columns))
+    return { check, scanKey: () => null, scanFlat: () => null, explain, hasValue, timeMsOf }
   const scan = new EventScan(all)
   // A value cannot be larger than its event: only of a large event each value is looked at.
   const largest = Math.min(...sized.map(({ max }) => max))
-  const sizedScan = new EventScan(withSizes(all, sized))
+  const allSized = withSizes(all, sized)
+  const sizedScan = new EventScan(allSized)
   const scanKey: CompiledDataset['scanKey'] = (bytes, from, end, arrivalMs) =>
     (end - from > largest ? sizedScan : scan).keyOf(bytes, from, end, arrivalMs)
-  return { check, scanKey, explain, hasValue, timeMsOf }
+  const scanFlat: CompiledDataset['scanFlat'] = (shape) => FlatScan.of(allSized, shape)
+  return { check, scanKey, scanFlat, explain, hasValue, timeMsOf }
 }
 
 /** Why an event time is not usable; of a derived one only the engine can tell. */

@@ -11,6 +11,7 @@
 import type { ConversionFailure } from './conversion-failures.ts'
 import type { FailedTexts, RowsOptions } from './conversion-failures-sql.ts'
 import type { DatasetDefinition, MeasureKind, SeriesColumnKind, SeriesFill } from './definition-parts.ts'
+import type { FlatScan, FlatShape } from './flat-scan.ts'
 import type { FixedGrain, Grain } from './grains.ts'
 import type { KeptPanes, PaneHorizon } from './pane-horizon.ts'
 import type { Dashboard } from './panels/panel.ts'
@@ -319,6 +320,8 @@ export interface CompiledDataset {
    * text is one readable line and `check` accepts it with the same key and no failed conversion; null: undecided, parse the text and call `check`.
    */
   scanKey(bytes: Buffer, from: number, end: number, arrivalMs: number): string | null
+  /** The same for events that were made as flat objects of this shape; null: each is to be scanned. */
+  scanFlat(shape: FlatShape): FlatScan | null
   /** The event time of a line, epoch ms; null if it has none. Uses JSON.parse. Itself null if the time is derived: only the engine can tell it. */
   readonly timeMsOf: ((line: Buffer) => number | null) | null
 }

@@ -70,7 +70,7 @@ async function problemsOfSinks(dataset: CompiledDataset): Promise<readonly strin
 }
 
 /** What checking events at ingest needs of a dataset. */
-export type EventChecks = Pick<CompiledDataset, 'name' | 'check' | 'scanKey' | 'deciding'>
+export type EventChecks = Pick<CompiledDataset, 'name' | 'check' | 'scanKey' | 'scanFlat' | 'deciding'>
 
 /**
  * The checks of all named datasets. Definitions are not validated here: only for those that `loadDatasets` accepted.
