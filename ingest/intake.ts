@@ -43,7 +43,7 @@ export interface IntakeResult {
 }
 
 export interface IntakeParts {
-  readonly dataset: Pick<CompiledDataset, 'name' | 'check' | 'scanKey' | 'deciding'>
+  readonly dataset: Pick<CompiledDataset, 'name' | 'check' | 'scanKey' | 'scanFlat' | 'deciding'>
   /** decides on events where derived columns do: needed if `dataset.deciding` is not null */
   readonly deriver?: EventDeriver | null
   readonly log: EventLog
@@ -162,6 +162,7 @@ export class Intake implements EventIntake {
     const text = isUtf8(rows.bytes)
     const nowMs = Date.now()
     const checks = this.#deriver === null ? null : await this.#derivedChecks(this.#deriver, rows, nowMs)
+    const quickKey = this.#quickKey(rows, nowMs)
     let unusable = 0
     let first = 0
     for (let index = 0; index < rows.starts.length; index++) {
@@ -175,7 +176,7 @@ export class Intake implements EventIntake {
         continue
       }
       const isQuick = checks === null && (text || isUtf8(rowOf(rows, index)))
-      const key = isQuick ? this.#quickKey(rows, index, nowMs) : null
+      const key = isQuick ? quickKey(index) : null
       if (key !== null) placed.accept(index, partitionOf(key, this.#log.partitions), key)
       else if (this.#place(rows, index, { acceptUnusable, nowMs, warnings, checks }, placed) === 'unusable') unusable++
     }
@@ -218,10 +219,16 @@ export class Intake implements EventIntake {
     return derivedChecks({ dataset: this.#dataset, deriver, recordBytesMax }, rows, nowMs)
   }
 
-  /** The key of an ordinary row; null: only the full check can decide. */
-  #quickKey({ bytes, starts, ends }: Rows, index: number, nowMs: number): string | null {
-    const [start, end] = [starts[index]!, ends[index]!]
-    return end - start > this.limits.recordBytesMax ? null : this.#dataset.scanKey(bytes, start, end, nowMs)
+  /** Gives the key of an ordinary row; null: only the full check can decide. */
+  #quickKey({ bytes, starts, ends, flat }: Rows, nowMs: number): (index: number) => string | null {
+    const { recordBytesMax } = this.limits
+    const scan = flat === undefined ? null : this.#dataset.scanFlat(flat)
+    return (index) => {
+      const [start, end] = [starts[index]!, ends[index]!]
+      if (end - start > recordBytesMax) return null
+      if (scan !== null) return scan.keyOf(bytes, start, flat!.ends, index * flat!.names.length, nowMs)
+      return this.#dataset.scanKey(bytes, start, end, nowMs)
+    }
   }
 
   /** Where the events of each partition are, in the order of their lines. */

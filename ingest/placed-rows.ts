@@ -34,7 +34,10 @@ export class PlacedRows {
   readonly #rows: Rows
   /** by row; REJECTED: none */
   readonly #partitions: Int32Array
+  /** in the order of their first rows */
   readonly #byPartition = new Map<number, PartitionRows>()
+  /** the same by number, for a look-up per row */
+  readonly #known: (PartitionRows | undefined)[] = []
 
   constructor(rows: Rows) {
     this.#rows = rows
@@ -47,9 +50,10 @@ export class PlacedRows {
 
   accept(index: number, partition: number, key: string): void {
     this.#partitions[index] = partition
-    let own = this.#byPartition.get(partition)
+    let own = this.#known[partition]
     if (own === undefined) {
       own = { keys: [], bytes: 0 }
+      this.#known[partition] = own
       this.#byPartition.set(partition, own)
     }
     own.keys.push(key)

@@ -1,4 +1,5 @@
 /** Rows as ranges of one buffer: nothing is allocated per row. */
+import type { FlatShape } from '#core/flat-scan.ts'
 import { isBlank } from '#core/json-bytes.ts'
 
 /** Row i is [starts[i], ends[i]) of `bytes`, without its line end. Blank lines are not rows. */
@@ -10,6 +11,15 @@ export interface Rows {
   readonly faults?: ReadonlyMap<number, string>
   /** the line of the body where each row begins; absent where rows are not lines */
   readonly lines?: readonly number[]
+  /** where the values are, if all rows without faults were made as flat objects of one shape */
+  readonly flat?: FlatRows
+  /** frees the memory of `bytes`, when nobody uses them any more; absent where it is not the rows' own */
+  readonly release?: () => void
+}
+
+export interface FlatRows extends FlatShape {
+  /** by row and name: where the value ends; anything for rows with faults */
+  readonly ends: Int32Array
 }
 
 const LINE_FEED = 10

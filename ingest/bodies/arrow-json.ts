@@ -93,7 +93,8 @@ function halfCells({ values }: Data): Cell {
   }
 }
 
-function digitsOf(unit: TimeUnit): 0 | 3 | 6 | 9 {
+/** digits of a fraction of a second */
+export function digitsOf(unit: TimeUnit): 0 | 3 | 6 | 9 {
   return (
     { [TimeUnit.SECOND]: 0, [TimeUnit.MILLISECOND]: 3, [TimeUnit.MICROSECOND]: 6, [TimeUnit.NANOSECOND]: 9 } as const
   )[unit]

@@ -1,6 +1,8 @@
 /** Dates, times and decimals of Arrow as texts, in the form that DuckDB gives those of a Parquet file. */
 
 const DAY_MS = 86_400_000
+/** what is wrong with other dates: text for years that four digits do not hold has no agreed form */
+export const DATE_RANGE = 'the date is not within the years 1 to 9999'
 
 /** @param days since 1970. @throws RangeError. @example dateText(20484) // '"2026-01-31"' */
 export function dateText(days: number): string {
@@ -37,8 +39,7 @@ export function decimalText(words: ArrayLike<number>, from: number, count: numbe
 function dayOf(days: number): string {
   const date = new Date(days * DAY_MS)
   const year = date.getUTCFullYear()
-  // Text for years that four digits do not hold has no agreed form.
-  if (!(year >= 1 && year <= 9_999)) throw new RangeError('the date is not within the years 1 to 9999')
+  if (!(year >= 1 && year <= 9_999)) throw new RangeError(DATE_RANGE)
   return date.toISOString().slice(0, 10)
 }
 

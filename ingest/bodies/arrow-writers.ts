@@ -3,36 +3,46 @@
  * the others through their texts. The JSON is that of arrow-json.ts, byte by byte.
  */
 import { isUtf8 } from 'node:buffer'
-import { type Data, DataType, Precision, type Vector } from 'apache-arrow'
-import { cellsOf, type Place, rangeOf } from './arrow-json.ts'
-import { type JsonOutput, TooLongError } from './json-output.ts'
-
-/** Writes the value at an index. @throws TooLongError; RangeError for a value that has no text */
-export type Writer = (output: JsonOutput, index: number) => void
+import { type Data, DataType, DateUnit, Precision, type Vector } from 'apache-arrow'
+import { type Cell, cellsOf, type Place, rangeOf } from './arrow-json.ts'
+import { days, decimals, timestamps } from './arrow-time-writers.ts'
+import { JsonOutput, POWERS, TooLongError, type Writer } from './json-output.ts'
 
 const [COMMA, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x2c, 0x5b, 0x5d, 0x7b, 0x7d]
 const [NULL, TRUE, FALSE] = ['null', 'true', 'false'].map((word) => Buffer.from(word)) as [Buffer, Buffer, Buffer]
 const HIGH = 2 ** 32
+/** a smaller number could have an exponent in its text */
+const SHORT_DECIMALS_MAX = 6
+const SHORT_UNITS_END = 1e15
+const FAILS = -1
 
 /** @throws BodyError for a type that has no counterpart in an event */
 export function writerOf(data: Data, place: Place): Writer {
   // Checks the type and how deep it is, too.
   const cell = cellsOf(data, place)
   const deeper = { ...place, depth: (place.depth ?? 0) + 1 }
-  const write = valuesOf(data, deeper)
+  const write = valuesOf(data, deeper, cell)
   if (write === null) return (output, index) => output.json(cell(index))
-  if (data.nullCount === 0) return write
-  return (output, index) => (data.getValid(index) ? write(output, index) : output.raw(NULL))
+  const { nullCount, nullBitmap, offset } = data
+  if (!(nullCount > 0 && data.nullable)) return write
+  return (output, index) => {
+    const at = offset + index
+    if (((nullBitmap[at >> 3]! >> (at & 7)) & 1) === 1) write(output, index)
+    else output.raw(NULL)
+  }
 }
 
 /** null: through its text */
-function valuesOf(data: Data, place: Place): Writer | null {
+function valuesOf(data: Data, place: Place, cell: Cell): Writer | null {
   const { type } = data
   if (DataType.isDictionary(type)) return dictionaryValues(data, place)
   if (DataType.isBool(type)) return booleans(data)
   if (DataType.isInt(type)) return type.bitWidth === 64 ? longs(data, type.isSigned) : wholes(data)
-  if (DataType.isFloat(type) && type.precision !== Precision.HALF) return doubles(data, place)
+  if (DataType.isFloat(type) && type.precision !== Precision.HALF) return doubles(data, cell)
   if (DataType.isUtf8(type) || DataType.isLargeUtf8(type)) return texts(data, place)
+  if (DataType.isTimestamp(type)) return timestamps(data)
+  if (DataType.isDate(type) && type.unit === DateUnit.DAY) return days(data)
+  if (DataType.isDecimal(type)) return decimals(data, (output, index) => output.json(cell(index)))
   if (DataType.isList(type)) return lists(data, place)
   return DataType.isStruct(type) ? structs(data, place) : null
 }
@@ -60,14 +70,34 @@ function longs(data: Data, isSigned: boolean): Writer {
   }
 }
 
-function doubles(data: Data, place: Place): Writer {
+/** Many are decimals of a few digits, which are written without searching for the shortest text. */
+function doubles(data: Data, text: Cell): Writer {
   const values = data.values as Float64Array
-  const text = cellsOf(data, place)
+  let decimals = 2
   return (output, index) => {
     const value = inside(values, index)
-    if (Number.isSafeInteger(value)) output.whole(value)
-    else output.json(text(index))
+    if (Number.isSafeInteger(value)) return output.whole(value)
+    const power = POWERS[decimals]!
+    const units = Math.round(value * power)
+    // Two decimals of 15 digits are never the same double, so this is the shortest text.
+    if (units / power === value && Math.abs(units) < SHORT_UNITS_END) return fraction(output, units, decimals)
+    const json = text(index)
+    decimals = Math.max(decimals, decimalsOf(json))
+    output.json(json)
   }
+}
+
+function fraction(output: JsonOutput, units: number, decimals: number): void {
+  let [rest, left] = [units, decimals]
+  for (; rest % 10 === 0; left--) rest /= 10
+  output.fraction(rest, left)
+}
+
+/** Digits of a short fraction; 0: it has none, or is not short. */
+function decimalsOf(json: string): number {
+  const point = json.indexOf('.')
+  const digits = json.length - point - 1
+  return point === -1 || digits > SHORT_DECIMALS_MAX || json.includes('e') ? 0 : digits
 }
 
 function texts({ values, valueOffsets }: Data, { bytesMax }: Place): Writer {
@@ -114,15 +144,43 @@ function structs({ children, type }: Data, place: Place): Writer {
   return objectWriter(fields.map(({ name }, at) => [name, writerOf(children[at]!, place)]))
 }
 
-function dictionaryValues({ values, dictionary }: Data, place: Place): Writer {
-  const chunks = (dictionary as Vector).data.map((chunk) => ({ length: chunk.length, write: writerOf(chunk, place) }))
+function dictionaryValues({ values, dictionary, length: rows }: Data, place: Place): Writer {
+  const chunks = (dictionary as Vector).data
+  const writers = chunks.map((chunk) => {
+    const write = writerOf(chunk, place)
+    // Kept is only what is written at least once, and longer dictionaries than columns repeat little.
+    return chunk.length <= rows ? writtenOnce(chunk.length, write, place) : write
+  })
   return (output, index) => {
     let key = Number(inside(values as Int32Array, index))
-    for (const { length, write } of chunks) {
-      if (key >= 0 && key < length) return write(output, key)
+    for (let at = 0; at < chunks.length; at++) {
+      const { length } = chunks[at]!
+      if (key >= 0 && key < length) return writers[at]!(output, key)
       key -= length
     }
     throw new RangeError('its dictionary does not have this value')
+  }
+}
+
+/** Makes the JSON of each value when it is first needed, and copies it from then on; what fails is written to the output, whose row counts it. */
+function writtenOnce(count: number, write: Writer, { bytesMax }: Place): Writer {
+  const kept = new JsonOutput(bytesMax)
+  const [starts, ends] = [new Int32Array(count), new Int32Array(count)]
+  const keep = (index: number): void => {
+    kept.begin()
+    try {
+      write(kept, index)
+      starts[index] = kept.at - kept.length
+      ends[index] = kept.at
+    } catch {
+      kept.undo()
+      ends[index] = FAILS
+    }
+  }
+  return (output, index) => {
+    if (ends[index] === 0) keep(index)
+    if (ends[index] === FAILS) write(output, index)
+    else output.raw(kept.bytes, starts[index], ends[index])
   }
 }
 

@@ -48,7 +48,11 @@ await runRole(async ({ configuration, port, scratchFolder }, emit) => {
     const { body, format } = content
     return turns.during(format, async () => {
       const rows = await rowsOfBody(asBuffer(body), format, bodyLimits(configuration))
-      return intakes.get(dataset)!.offer(rows, { ...options, once })
+      try {
+        return await intakes.get(dataset)!.offer(rows, { ...options, once })
+      } finally {
+        rows.release?.()
+      }
     })
   }
   const take = async (request: OfferRequest): Promise<void> => {
