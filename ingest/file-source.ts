@@ -1,7 +1,8 @@
 /** Ingests a file or stdin with bounded memory: one offer per batch of records; rejected records are reported by number. */
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { onOneLine } from '#core/json-bytes.ts'
+import { releaseMemory } from '#core/release-memory.ts'
+import { BatchedRecords } from './batched-records.ts'
 import { type Chunk, ChunkReader, type Chunks } from './chunk-reader.ts'
 import { InflatingReader } from './formats/inflate.ts'
 import type { Recognised } from './formats/recognise.ts'
@@ -11,6 +12,7 @@ import { type Intake, IntakeBusyError, type IntakeResult } from './intake.ts'
 import { LineSplitter } from './ndjson-lines.ts'
 import { type OpenedInput, openInput } from './open-input.ts'
 import type { ReplayPace } from './replay-pace.ts'
+import type { Rows } from './rows.ts'
 
 export interface FileProgress {
   readonly bytesRead: number
@@ -121,8 +123,7 @@ class FileRun {
   #rejected = 0
   #unusable = 0
   readonly #unconverted = new Map<string, number>()
-  #batch: NumberedRecord[] = []
-  #batchBytes = 0
+  readonly #batch: BatchedRecords
   #batchSinceMs = 0
   #finished = false
   #unfinishedLine: number | null = null
@@ -131,6 +132,7 @@ class FileRun {
     this.#intake = intake
     this.#options = options
     this.#input = input
+    this.#batch = new BatchedRecords(options.acceptUnusable ?? false)
     this.#reader = new InflatingReader(new ChunkReader(input.stream))
     this.#letsGo = input.isFile ? options.signal : undefined
     const { recordBytesMax } = intake.limits
@@ -147,6 +149,8 @@ class FileRun {
         const chunk = await this.#next(reader, this.#offerDueInMs, signal)
         if (chunk === 'end') return await this.#finish()
         if (chunk !== 'pause') await this.#split(chunk)
+        // Read from the file for this only.
+        if (chunk !== 'pause' && this.#input.isFile && reader.compression === null) releaseMemory(chunk)
         if (this.#offerDueInMs <= 0) await this.#offer()
       }
       if (!this.#input.isFile) await this.#takeRest(reader)
@@ -208,7 +212,9 @@ class FileRun {
   async #addAll(records: () => Iterable<NumberedRecord>): Promise<void> {
     try {
       for (const record of records()) {
-        await this.#add(record)
+        // Most are added at once: a promise for each would cost more than that.
+        const adding = this.#add(record)
+        if (adding !== null) await adding
         if (this.#letsGo?.aborted) return
       }
     } catch (error) {
@@ -218,23 +224,33 @@ class FileRun {
   }
 
   get #offerDueInMs(): number {
-    if (this.#batch.length === 0) return Number.POSITIVE_INFINITY
+    if (this.#batch.count === 0) return Number.POSITIVE_INFINITY
     return HELD_MS_MAX - (performance.now() - this.#batchSinceMs)
   }
 
-  async #add(record: NumberedRecord): Promise<void> {
-    if (record.number <= (this.#options.after ?? 0)) return
-    await this.#untilDue(record)
-    if (this.#letsGo?.aborted) return
-    const bytes = record.bytes?.length ?? 0
+  /** null: it is in the batch, or left out */
+  #add(record: NumberedRecord): Promise<void> | null {
+    if (record.number <= (this.#options.after ?? 0)) return null
     const { rowsMax, inFlightBytesMax } = this.#intake.limits
     const full =
-      this.#batch.length >= Math.min(BATCH_ROWS_MAX, rowsMax) ||
-      this.#batchBytes + bytes + 1 > Math.min(BATCH_BYTES_MAX, inFlightBytesMax)
+      this.#batch.count >= Math.min(BATCH_ROWS_MAX, rowsMax) ||
+      this.#batch.bytes + (record.bytes?.length ?? 0) + 1 > Math.min(BATCH_BYTES_MAX, inFlightBytesMax)
+    if (full || this.#options.pace !== undefined) return this.#addInTime(record, full)
+    this.#put(record)
+    return null
+  }
+
+  /** When it is due, and there is room. */
+  async #addInTime(record: NumberedRecord, full: boolean): Promise<void> {
+    await this.#untilDue(record)
+    if (this.#letsGo?.aborted) return
     if (full) await this.#offer()
-    if (this.#batch.length === 0) this.#batchSinceMs = performance.now()
-    this.#batch.push(record)
-    this.#batchBytes += bytes + 1
+    this.#put(record)
+  }
+
+  #put(record: NumberedRecord): void {
+    if (this.#batch.count === 0) this.#batchSinceMs = performance.now()
+    this.#batch.add(record)
   }
 
   /** Whatever waits goes first: it was due before. */
@@ -248,33 +264,17 @@ class FileRun {
 
   /** Offers the batch: accepted lines are durable when this returns true. false: the signal came first, and nothing was offered. */
   async #offer(): Promise<boolean> {
-    if (this.#batch.length === 0) return true
-    const { acceptUnusable = false } = this.#options
-    const whole = this.#batch.filter(({ bytes, fault }) => bytes !== null && (fault === undefined || acceptUnusable))
-    const result = await this.#offerUntilTaken(
-      whole.map(({ bytes, fault }) => (fault === undefined ? bytes! : onOneLine(bytes!))),
-    )
+    const batch = this.#batch
+    if (batch.count === 0) return true
+    const result = await this.#offerUntilTaken(batch.rows())
     if (result === null) return false
-    const reasons = new Map(
-      result.verdicts.flatMap((verdict) =>
-        verdict.status === 'rejected' ? [[whole[verdict.index]!.number, verdict.reason] as const] : [],
-      ),
-    )
-    const tooLong = `the ${this.#splitter.unit} is longer than recordBytesMax = ${this.#intake.limits.recordBytesMax} bytes`
-    for (const { number, bytes, fault } of this.#batch) {
-      const reason = bytes === null ? tooLong : acceptUnusable ? reasons.get(number) : (fault ?? reasons.get(number))
-      if (reason === undefined) continue
-      this.#rejected++
-      if (this.#rejects.length < REJECTS_SHOWN_MAX) this.#rejects.push({ line: number, reason })
-    }
+    this.#reject(result)
     this.#accepted += result.accepted
     this.#unusable += result.unusable
     for (const { column, events } of result.warnings)
       this.#unconverted.set(column, (this.#unconverted.get(column) ?? 0) + events)
-    const last = this.#batch.at(-1)!
-    this.#settled = last.through ?? last.number
-    this.#batch = []
-    this.#batchBytes = 0
+    this.#settled = batch.settled
+    batch.empty()
     this.#options.onProgress?.({
       bytesRead: this.#reader.bytesRead,
       bytesTotal: this.#input.bytesTotal,
@@ -284,8 +284,20 @@ class FileRun {
     return true
   }
 
+  #reject({ verdicts }: IntakeResult): void {
+    const tooLong = `the ${this.#splitter.unit} is longer than recordBytesMax = ${this.#intake.limits.recordBytesMax} bytes`
+    const rejects = [
+      ...this.#batch.unoffered.map(({ number, fault }) => ({ line: number, reason: fault ?? tooLong })),
+      ...verdicts.flatMap((verdict) =>
+        verdict.status === 'rejected' ? [{ line: this.#batch.numberOf(verdict.index), reason: verdict.reason }] : [],
+      ),
+    ].sort((one, other) => one.line - other.line)
+    this.#rejected += rejects.length
+    this.#rejects.push(...rejects.slice(0, REJECTS_SHOWN_MAX - this.#rejects.length))
+  }
+
   /** null: the signal came while the intake was busy */
-  async #offerUntilTaken(rows: readonly Buffer[]): Promise<IntakeResult | null> {
+  async #offerUntilTaken(rows: Rows): Promise<IntakeResult | null> {
     const { acceptUnusable } = this.#options
     const signal = this.#letsGo
     const wait = this.#options.wait ?? ((ms) => sleep(ms, undefined, { signal }).catch(() => {}))

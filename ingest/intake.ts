@@ -226,8 +226,9 @@ export class Intake implements EventIntake {
     return (index) => {
       const [start, end] = [starts[index]!, ends[index]!]
       if (end - start > recordBytesMax) return null
-      if (scan !== null) return scan.keyOf(bytes, start, flat!.ends, index * flat!.names.length, nowMs)
-      return this.#dataset.scanKey(bytes, start, end, nowMs)
+      const first = scan === null ? 0 : index * flat!.names.length
+      if (scan === null || flat!.ends[first] === 0) return this.#dataset.scanKey(bytes, start, end, nowMs)
+      return scan.keyOf(bytes, start, flat!.ends, first, nowMs)
     }
   }
 

@@ -54,8 +54,8 @@ export class LineSplitter implements RecordSplitter {
   *push(chunk: Buffer): Generator<NumberedRecord> {
     for (let from = 0; ; ) {
       const end = chunk.indexOf(NEWLINE, from)
-      this.#hold(chunk.subarray(from, end === -1 ? chunk.length : end))
-      if (end === -1) return
+      if (end === -1) return this.#hold(Buffer.from(chunk.subarray(from)))
+      this.#hold(chunk.subarray(from, end))
       yield* this.#finish()
       from = end + 1
     }

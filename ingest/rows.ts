@@ -11,14 +11,14 @@ export interface Rows {
   readonly faults?: ReadonlyMap<number, string>
   /** the line of the body where each row begins; absent where rows are not lines */
   readonly lines?: readonly number[]
-  /** where the values are, if all rows without faults were made as flat objects of one shape */
+  /** where the values are of rows that were made as flat objects of one shape */
   readonly flat?: FlatRows
   /** frees the memory of `bytes`, when nobody uses them any more; absent where it is not the rows' own */
   readonly release?: () => void
 }
 
 export interface FlatRows extends FlatShape {
-  /** by row and name: where the value ends; anything for rows with faults */
+  /** by row and name: where the value ends; its first is 0 for a row that was not made so. Anything for rows with faults */
   readonly ends: Int32Array
 }
 

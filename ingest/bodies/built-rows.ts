@@ -4,12 +4,13 @@
  */
 import type { FlatShape } from '#core/flat-scan.ts'
 import { releaseMemory } from '#core/release-memory.ts'
+import type { NumberedRecord } from '../formats/records.ts'
 import { OfferTooLargeError } from '../ingest-limits.ts'
 import type { Rows } from '../rows.ts'
+import { ValueEnds } from '../value-ends.ts'
 import { JsonOutput } from './json-output.ts'
 
 const LINE_FEED = 10
-const FIRST_ENDS = 4_096
 
 export interface BuiltLimits {
   /** the JSON of all rows together: requestBytesMax */
@@ -24,21 +25,19 @@ export class BuiltRows {
   /** takes the JSON of a row between `begin` and `end` */
   readonly output: JsonOutput
   readonly #limits: BuiltLimits
-  readonly #shape: FlatShape | null
   /** includes what was made for rows that have faults */
   #made = 0
   readonly #starts: number[] = []
   readonly #ends: number[] = []
   readonly #lines: number[] = []
   readonly #faults = new Map<number, string>()
-  #valueEnds = new Int32Array(0)
-  /** place of the row's first value among them */
-  #firstValue = 0
+  /** null: no row is known to be flat */
+  #values: ValueEnds | null
 
   /** @param shape of all rows, if they are flat: then `valueEnded` is to be called behind each value */
   constructor(limits: BuiltLimits, shape: FlatShape | null = null) {
     this.#limits = limits
-    this.#shape = shape
+    this.#values = shape && new ValueEnds(shape)
     this.output = new JsonOutput(limits.recordBytesMax)
   }
 
@@ -49,18 +48,12 @@ export class BuiltRows {
   /** Begins a row, whose JSON is then written to the output. */
   begin(): void {
     this.output.begin()
-    if (this.#shape === null) return
-    const { length } = this.#shape.names
-    this.#firstValue = this.count * length
-    if (this.#firstValue + length <= this.#valueEnds.length) return
-    const larger = new Int32Array(Math.max(FIRST_ENDS, 2 * this.#valueEnds.length, this.#firstValue + length))
-    larger.set(this.#valueEnds)
-    this.#valueEnds = larger
+    this.#values?.begin(this.count)
   }
 
   /** @param at of its name in the shape */
   valueEnded(at: number): void {
-    this.#valueEnds[this.#firstValue + at] = this.output.at
+    this.#values?.set(this.count, at, this.output.at)
   }
 
   /** @param line where the row begins in the body. @throws OfferTooLargeError */
@@ -69,10 +62,12 @@ export class BuiltRows {
     this.#close(line)
   }
 
-  /** A whole row. @param line where it begins in the body. @throws OfferTooLargeError */
-  add(json: string | Buffer, line?: number): void {
+  /** A whole row. @param line where it begins in the body. @param flat if it is; all such rows have one shape. @throws OfferTooLargeError */
+  add(json: string | Buffer, line?: number, flat?: NumberedRecord['flat']): void {
     this.#count((typeof json === 'string' ? Buffer.byteLength(json) : json.length) + 1)
-    this.output.begin()
+    if (flat !== undefined) this.#values ??= new ValueEnds(flat.shape)
+    this.begin()
+    if (flat !== undefined) this.#values!.setAll(this.count, flat.ends, this.output.at)
     if (typeof json === 'string') this.output.json(json)
     else this.output.raw(json)
     this.#close(line)
@@ -95,7 +90,7 @@ export class BuiltRows {
       ends: this.#ends,
       ...(this.#faults.size > 0 && { faults: this.#faults }),
       ...(this.#lines.length > 0 && { lines: this.#lines }),
-      ...(this.#shape !== null && { flat: { ...this.#shape, ends: this.#valueEnds } }),
+      ...(this.#values !== null && { flat: this.#values.rows }),
     }
   }
 

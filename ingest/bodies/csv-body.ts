@@ -32,10 +32,10 @@ export async function rowsOfCsv(body: Buffer, format: CsvBody, limits: BodyLimit
 }
 
 function take(splitter: CsvSplitter, records: Iterable<NumberedRecord>, rows: BuiltRows, limits: BodyLimits): void {
-  for (const { number, bytes, fault } of records) {
+  for (const { number, bytes, fault, flat } of records) {
     if (bytes === null) rows.fault(`the record is longer than recordBytesMax = ${limits.recordBytesMax} bytes`, number)
     else if (fault !== undefined) rows.fault(fault, number)
-    else rows.add(bytes, number)
+    else rows.add(bytes, number, flat)
     // Text that is read again behind each of many unbalanced quotes would take time without end.
     if (splitter.rescannedBytes > RESCANNED_BYTES_MAX)
       throw new SyntaxError(`too many quotes are not balanced, up to line ${number}; is the delimiter right?`)

@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer'
 import papa from 'papaparse'
 import { isBlank } from '#core/json-bytes.ts'
 import { withoutByteOrderMark } from '../ndjson-lines.ts'
+import { QuickCsv } from './csv-quick.ts'
 import { type NumberedRecord, type RecordSplitter, UNFINISHED } from './records.ts'
 
 const [NEWLINE, CARRIAGE_RETURN, QUOTE] = [0x0a, 0x0d, 0x22]
@@ -56,7 +57,11 @@ export class CsvSplitter implements RecordSplitter {
   readonly #decimalComma: readonly string[]
   readonly #given: readonly string[] | undefined
   #columns: readonly CsvColumn[] | null = null
+  /** null: there are no columns yet, or each record takes the slow path */
+  #quick: QuickCsv | null = null
   #pending: Pending = { bytes: Buffer.alloc(0), scanned: 0, quoted: false, quote: -2 }
+  /** of what is pending; records are parts of it */
+  #memory = Buffer.alloc(0)
   #lines = 0
   /** the line that is left out is longer than the limit */
   #skipping = false
@@ -83,8 +88,7 @@ export class CsvSplitter implements RecordSplitter {
   }
 
   *push(chunk: Buffer): Generator<NumberedRecord> {
-    const { bytes } = this.#pending
-    this.#pending.bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
+    this.#append(chunk)
     yield* this.#records(false)
   }
 
@@ -98,6 +102,17 @@ export class CsvSplitter implements RecordSplitter {
     if (this.#skipping) yield { number: ++this.#lines, bytes: null }
     this.#skipping = false
     if (this.#columns === null) throw new SyntaxError('it has no header line')
+  }
+
+  /** Behind what has not ended, which moves to the beginning of the same memory. */
+  #append(chunk: Buffer): void {
+    const { bytes } = this.#pending
+    const length = bytes.length + chunk.length
+    const into = length <= this.#memory.length ? this.#memory : Buffer.allocUnsafeSlow(2 * length)
+    bytes.copy(into, 0)
+    chunk.copy(into, bytes.length)
+    this.#memory = into
+    this.#pending.bytes = into.subarray(0, length)
   }
 
   *#records(isEnd: boolean): Generator<NumberedRecord> {
@@ -141,6 +156,8 @@ export class CsvSplitter implements RecordSplitter {
     const record = number === 1 ? withoutByteOrderMark(bytes) : bytes
     if (isBlank(record)) return
     if (malformed !== null) return yield { number, through, bytes: record, fault: malformed }
+    const made = this.#quick?.eventOf(record) ?? null
+    if (made !== null) return yield { number, through, bytes: made, flat: this.#quick! }
     if (!isUtf8(record)) return yield { number, through, bytes: record, fault: 'it is not UTF-8 text' }
     const fields = this.#fieldsOf(record.toString())
     if (fields === null) return yield { number, through, bytes: record, fault: 'its quotes are not balanced' }
@@ -185,15 +202,21 @@ export class CsvSplitter implements RecordSplitter {
         throw new SyntaxError(
           `it has no column '${name}' for numbers with a decimal comma; its columns are ${names.join(', ')}`,
         )
-    return names.map((given, at) => {
+    const columns = names.map((given, at) => {
       const name = given.trim() === '' ? `column${at + 1}` : given
       if (taken.has(name))
         throw new SyntaxError(
           `two columns are named '${name}'; rename one in the header, or leave the header out and name the columns (columns=a,b over HTTP, --columns a,b on the command line)`,
         )
       taken.add(name)
-      return { key: `${JSON.stringify(name)}:`, decimalComma: this.#decimalComma.includes(given) }
+      return { name, key: `${JSON.stringify(name)}:`, decimalComma: this.#decimalComma.includes(given) }
     })
+    if (this.#decimalComma.length === 0)
+      this.#quick = QuickCsv.of(
+        columns.map(({ name }) => name),
+        this.#delimiter,
+      )
+    return columns
   }
 
   /** Where the record that begins at `from` ends: a line break outside of quotes. */
@@ -249,6 +272,7 @@ export class CsvSplitter implements RecordSplitter {
 }
 
 interface CsvColumn {
+  readonly name: string
   /** as JSON, with the colon */
   readonly key: string
   readonly decimalComma: boolean

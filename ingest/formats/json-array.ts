@@ -50,7 +50,7 @@ export class JsonArraySplitter implements RecordSplitter {
         }
       }
     }
-    if (from < chunk.length) this.#hold(chunk.subarray(from))
+    if (from < chunk.length) this.#hold(Buffer.from(chunk.subarray(from)))
   }
 
   *end(isCut: boolean): Generator<NumberedRecord> {

@@ -5,7 +5,7 @@ import { ChunkReader } from '../../chunk-reader.ts'
 import { InflatingReader } from '../../formats/inflate.ts'
 import { type Recognised, recognise } from '../../formats/recognise.ts'
 import { type FormatOptions, RecognisingSplitter } from '../../formats/recognising-splitter.ts'
-import type { NumberedRecord, RecordSplitter } from '../../formats/records.ts'
+import { keptRecord, type NumberedRecord, type RecordSplitter } from '../../formats/records.ts'
 import { LineSplitter } from '../../ndjson-lines.ts'
 import { openInput } from '../../open-input.ts'
 import type { SourceLimits } from '../event-source.ts'
@@ -86,18 +86,19 @@ export class GrowingRecords {
       if (bytesRead === 0) return
       for (const piece of piecesOf(buffer.subarray(0, bytesRead), this.#limits.batchRecordsMax)) {
         this.#read += piece.length
-        const records = [...this.#splitter.push(piece)]
-        if (this.#kind === 'text') yield* this.#numbered(records)
-        else yield* this.#lines(records, piece)
+        if (this.#kind === 'text') yield* this.#numbered(this.#splitter.push(piece))
+        // Lines are parts of the piece, which stays as it is.
+        else yield* this.#lines([...this.#splitter.push(piece)], piece)
       }
     }
   }
 
   /** The last line; nothing is appended to the file any more. */
   *rest(): Generator<FileBatch> {
-    const records = [...this.#splitter.end(false)]
-    if (this.#kind === 'text') yield* this.#numbered(records)
+    const rest = this.#splitter.end(false)
+    if (this.#kind === 'text') yield* this.#numbered(rest)
     else {
+      const records = [...rest]
       this.#at = this.#read
       if (records.length > 0) yield { records: offered(records, this.#limits), at: this.#at, bytesRead: this.#read }
     }
@@ -110,7 +111,7 @@ export class GrowingRecords {
     yield { records: offered(records, this.#limits), at: this.#at, bytesRead: this.#read }
   }
 
-  *#numbered(records: readonly NumberedRecord[]): Generator<FileBatch> {
+  *#numbered(records: Iterable<NumberedRecord>): Generator<FileBatch> {
     for (const batch of batchesOf(records, this.#at, this.#limits)) {
       this.#at = batch.at
       yield { ...batch, bytesRead: this.#read }
@@ -171,7 +172,7 @@ function* batchesOf(
   let batch: NumberedRecord[] = []
   for (const record of records) {
     if (record.number <= after) continue
-    batch.push(record)
+    batch.push(keptRecord(record))
     if (batch.length < limits.batchRecordsMax) continue
     yield { records: offered(batch, limits), at: placeBehind(record) }
     batch = []
