@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fewBefore, isFilling, shownBuckets } from './buckets.ts'
+import { fewBefore, finerGrain, isFilling, shownBuckets } from './buckets.ts'
 
 const MINUTE = 60_000
 const minutes = (...numbers: number[]): number[] => numbers.map((minute) => minute * MINUTE)
@@ -24,6 +24,7 @@ test('a few late events of long before are left out, and how many they are is kn
 test('some buckets are shown before a single full one', () => {
   const started = weights([1, 1], [90, 1], [97, 1], [100, 900])
   expect(fewBefore(started, MINUTE)).toEqual({ beforeMs: 97 * MINUTE, weight: 2 })
+  expect(fewBefore(started, MINUTE, 1)).toEqual({ beforeMs: 100 * MINUTE, weight: 3 })
 })
 
 test('nothing is left out where the events before are not few, or the chart is hardly shorter without them', () => {
@@ -35,6 +36,17 @@ test('nothing is left out where the events before are not few, or the chart is h
   expect(fewBefore(busy, MINUTE)).toBeNull()
   expect(fewBefore(weights([100, 1], [119, 900], [120, 900]), 10 * MINUTE)).toBeNull()
   expect(fewBefore(new Map(), MINUTE)).toBeNull()
+})
+
+test('a grain is finer while there are only a few buckets', () => {
+  const grains = ['minute', 'hour', 'day']
+  expect(finerGrain(grains, 'day', 1)).toBe('hour')
+  expect(finerGrain(grains, 'hour', 2)).toBe('minute')
+  expect([finerGrain(grains, 'day', 3), finerGrain(grains, 'day', 0), finerGrain(grains, 'minute', 1)]).toEqual([
+    null,
+    null,
+    null,
+  ])
 })
 
 test('a bucket is filling until it ends', () => {

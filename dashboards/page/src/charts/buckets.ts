@@ -6,7 +6,7 @@ const FILLED_MAX = 2_000
 /** so few are shown as bars: a line through them says nothing */
 export const FEW_BUCKETS = 2
 /** late events reach back much further than all others, and would press them into a corner */
-const LEFT_OUT_SHARE_MAX = 0.03
+const LEFT_OUT_SHARE_MAX = 0.05
 const KEPT_SHARE_MAX = 0.5
 /** also where all but a few events are in one bucket */
 const KEPT_MIN = 5
@@ -46,23 +46,32 @@ export interface LeftOut {
 
 /**
  * A few events of long before, most of them late, make a chart of a few minutes one of hours.
- * @param weights begin of a bucket, epoch ms → how much is in it
+ * @param weights begin of a bucket, epoch ms → how much is in it @param keptMin so many buckets are shown at least
  * @returns null: nothing is left out, because what is early is not little, or the chart would not become much shorter
  */
-export function fewBefore(weights: ReadonlyMap<number, number>, stepMs: number): LeftOut | null {
+export function fewBefore(
+  weights: ReadonlyMap<number, number>,
+  stepMs: number,
+  keptMin: number = KEPT_MIN,
+): LeftOut | null {
   const times = [...weights.keys()].toSorted((a, b) => a - b)
   const total = times.reduce((sum, ms) => sum + weights.get(ms)!, 0)
   const [oldest, newest] = [times[0], times.at(-1)]
   if (oldest === undefined || newest === undefined) return null
   let weight = 0
   for (const ms of times) {
-    if (weight + weights.get(ms)! > total * LEFT_OUT_SHARE_MAX || ms > newest - (KEPT_MIN - 1) * stepMs) {
+    if (weight + weights.get(ms)! > total * LEFT_OUT_SHARE_MAX || ms > newest - (keptMin - 1) * stepMs) {
       const isShorter = newest - ms <= (newest - oldest) * KEPT_SHARE_MAX
       return isShorter && weight > 0 ? { beforeMs: ms, weight } : null
     }
     weight += weights.get(ms)!
   }
   return null
+}
+
+/** The next finer grain, where so few buckets say little; null: there are enough, or there is none. @param grains the finest first */
+export function finerGrain(grains: readonly string[], grain: string, buckets: number): string | null {
+  return buckets === 0 || buckets > FEW_BUCKETS ? null : (grains[grains.indexOf(grain) - 1] ?? null)
 }
 
 /** The last bucket has not ended: what it shows will grow. */

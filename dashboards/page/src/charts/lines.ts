@@ -46,6 +46,8 @@ interface Line {
 /** so wide is a bar at most, in pixels */
 const BAR_WIDTH_MAX = 64
 const FILLING_OPACITY = 0.45
+/** of few buckets */
+const LABELLED_BARS_MAX = 6
 /** what is drawn of a line while its last bucket fills */
 const FILLING = 'filling '
 
@@ -127,7 +129,7 @@ function seriesOf(line: Line, at: number, drawn: Drawn, colours: Colours): reado
   return [part(name, points.slice(0, -1), false), part(`${FILLING}${name}`, points.slice(-2), true)]
 }
 
-function barsOf({ name, points }: Line, { input, few, filling }: Drawn, colours: Colours): object {
+function barsOf({ name, points }: Line, { input, lines, few, filling }: Drawn, colours: Colours): object {
   const data = points.map((value, at) =>
     filling && at === points.length - 1 ? { value, itemStyle: { opacity: FILLING_OPACITY } } : value,
   )
@@ -140,7 +142,8 @@ function barsOf({ name, points }: Line, { input, few, filling }: Drawn, colours:
   return {
     ...{ id: name, name, type: 'bar', data, barMaxWidth: BAR_WIDTH_MAX, emphasis: { focus: 'series' } },
     ...(stack && { stack: 'all' }),
-    ...(few && !stack && { label }),
+    // Where they are put on each other, or are narrow, their labels would be, too.
+    ...(few && (!stack || lines.length === 1) && lines.length * points.length <= LABELLED_BARS_MAX && { label }),
   }
 }
 

@@ -8,7 +8,8 @@ import { isNumeric, labelOf, type Measure, titled } from '../definition.ts'
 import { type Followed, useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterText, type Source } from '../question.ts'
-import { grainOf, newestQuery, zoneOf } from '../range.ts'
+import { newestQuery, zoneOf } from '../range.ts'
+import { useFittingGrain } from './fitting-grain.ts'
 import { Frame } from './frame.tsx'
 import { Choice } from './measure-choice.tsx'
 
@@ -43,8 +44,9 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
   const groups = groupsOf(columns)
   const below = groups.get(chosen(`below.${id}`) ?? '') ?? groups.get('rsi') ?? [...groups.values()][0] ?? []
   const volume = source.view.measures.some(({ name }) => name === 'volume') ? 'volume' : null
+  const fitting = useFittingGrain(source, ownGrain(source, id), key ?? '')
   const shown: Shown = {
-    grain: ownGrain(source, id),
+    grain: fitting.grain,
     zone: zoneOf(source.view.paneMs),
     over: columns.filter(({ name }) => BANDS.test(name)),
     below,
@@ -52,6 +54,7 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
   const bars = useLive<Answer, Ask<Shown>>(
     key === undefined ? null : ask(source, barsQuery(source, by, key, volume, shown), shown),
   )
+  fitting.useAnswer(bars)
   const controls = (
     <>
       <Choice
@@ -105,10 +108,10 @@ export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): 
   )
 }
 
-/** Days, months or years: of this panel, else of the page. */
-function ownGrain({ view, series }: Source, id: string): string {
+/** Days, months or years that were chosen for this panel. */
+function ownGrain({ view }: Source, id: string): string | null {
   const own = chosen(`grain.${id}`)
-  return own !== null && view.grains.includes(own) ? own : grainOf(series ?? view, series?.grain)
+  return own !== null && view.grains.includes(own) ? own : null
 }
 
 function scaleOf(rows: readonly Row[], over: readonly Measure[]): Scale | null {

@@ -10,7 +10,8 @@ import { isAdditive, isPercent, labelOf, type Measure, titled } from '../definit
 import { formatBucket, formatNumber } from '../format.ts'
 import { useLive } from '../live.ts'
 import { type Ask, ask, chartMeasures, chosenValues, filterQuery, filterText, type Source } from '../question.ts'
-import { BUCKETS_NEWEST, grainMs, grainOf, newestQuery, range, rangeQuery, zoneOf, zoomTo } from '../range.ts'
+import { BUCKETS_NEWEST, grainMs, newestQuery, range, rangeQuery, zoneOf, zoomTo } from '../range.ts'
+import { useFittingGrain } from './fitting-grain.ts'
 import { Frame } from './frame.tsx'
 import { Choice, MeasureChoice, useMeasure } from './measure-choice.tsx'
 import { nameOf } from './ranking-panel.tsx'
@@ -51,7 +52,8 @@ export function TimePanel(props: TimeProps): JSX.Element {
   const [measure, chooseMeasure] = useMeasure(source, id, measures)
   const by = splitOf(props)
   const lines = useLargest(source, by, measure, top)
-  const grain = grainOf(source.series ?? source.view, source.series?.grain)
+  const fitting = useFittingGrain(source, null, JSON.stringify([by, filterQuery(source)]))
+  const { grain } = fitting
   const zone = zoneOf(source.view.paneMs)
   const compared = source.series === null ? compareQuery(source.view.paneMs, grain) : {}
   const shown: Shown = {
@@ -63,6 +65,7 @@ export function TimePanel(props: TimeProps): JSX.Element {
   const known = useLive<Answer, Ask<Shown>>(
     lines === null ? null : ask(source, { ...timeQuery(source, shown), ...compared }, shown),
   )
+  fitting.useAnswer(known)
   const leftOut = known.value === null ? null : leftOutOf(known.value.data, known.asked!.shown)
   const controls = (
     <>
@@ -155,7 +158,7 @@ function useLargest(
 }
 
 /** Only where no range is chosen: a chosen one is shown as a whole. */
-function leftOutOf(rows: readonly Row[], { weight, grain }: Shown): LeftOut | null {
+function leftOutOf(rows: readonly Row[], { weight, grain, measure }: Shown): LeftOut | null {
   const stepMs = grainMs(grain)
   if (weight === null || stepMs === null || range.value.name !== '') return null
   const weights = new Map<number, number>()
@@ -163,7 +166,8 @@ function leftOutOf(rows: readonly Row[], { weight, grain }: Shown): LeftOut | nu
     const ms = Date.parse(String(row.time))
     weights.set(ms, (weights.get(ms) ?? 0) + (numberOf(row[weight.name]) ?? 0))
   }
-  return fewBefore(weights, stepMs)
+  // A mean of one event stands out as much as one of thousands.
+  return fewBefore(weights, stepMs, isAdditive(measure) ? undefined : 1)
 }
 
 function leftOutText({ beforeMs, weight: left }: LeftOut, { weight, grain, zone }: Shown): string {
