@@ -20,6 +20,20 @@ const delays = {
   }),
 } as const
 
+/** Those of 2015. */
+const airlines = {
+  ...{ AA: 'American', AS: 'Alaska', B6: 'JetBlue', DL: 'Delta', EV: 'ExpressJet', F9: 'Frontier', HA: 'Hawaiian' },
+  ...{
+    MQ: 'Envoy',
+    NK: 'Spirit',
+    OO: 'SkyWest',
+    UA: 'United',
+    US: 'US Airways',
+    VX: 'Virgin America',
+    WN: 'Southwest',
+  },
+} as const
+
 export default defineDataset({
   name: 'flights',
   label: 'Flights',
@@ -36,7 +50,7 @@ export default defineDataset({
       type: 'TIMESTAMP',
       as: 'make_timestamp(year, month, day, floor(scheduled / 100)::INTEGER, scheduled % 100, 0)',
     },
-    airline: { type: 'VARCHAR', path: '$.AIRLINE' },
+    airline: { type: 'VARCHAR', path: '$.AIRLINE', values: airlines },
     flight_number: { type: 'INTEGER', path: '$.FLIGHT_NUMBER' },
     tail_number: { type: 'VARCHAR', path: '$.TAIL_NUMBER' },
     origin: { type: 'VARCHAR', path: '$.ORIGIN_AIRPORT', required: true },

@@ -217,11 +217,14 @@ export default defineDataset({
     },
     { kind: 'table', title: 'Cities', view: 'responses_by_city', dimensions: ['city', 'country'], order: '-responses' },
     { kind: 'heat', view: 'responses_by_country' },
-    { section: 'Trending', kind: 'ranking', title: 'Top 10 topics', view: 'trending_topics', dimensions: ['topic'] },
+    { section: 'Trending', kind: 'number', title: 'Mentions in 5 minutes', view: 'trending_topics' },
+    { kind: 'ranking', title: 'Top 10 topics', view: 'trending_topics', dimensions: ['topic'] },
     { kind: 'lines', title: 'Topics over time', view: 'trending_topics', dimensions: ['topic'], limit: 10 },
     { kind: 'map', title: 'Where topics trend', view: 'trending_topics', dimensions: ['country'] },
-    { kind: 'number', title: 'Mentions in 5 minutes', view: 'trending_topics', width: 4 },
-    { kind: 'table', title: 'Top topics by country', view: 'trending_topics', dimensions: ['country', 'topic'] },
+    {
+      ...{ kind: 'table', title: 'Top topics by country', view: 'trending_topics', dimensions: ['country', 'topic'] },
+      ...{ limit: 10, width: 4 },
+    },
     {
       ...{ kind: 'table', title: 'Topics above what is usual at this hour of the week', view: 'unusual_topics' },
       ...{ measures: ['mentions', 'usual_mentions', 'score'], order: '-score', limit: 15 },
@@ -238,7 +241,7 @@ export default defineDataset({
     { kind: 'ranking', title: 'Top 15 countries by groups', view: 'activity', dimensions: ['country'], limit: 15 },
     { kind: 'bars', title: 'Groups by date', view: 'activity' },
     { kind: 'ranking', title: 'Groups by category', view: 'groups_by_category', limit: 15 },
-    { kind: 'table', title: 'Groups and members by country', view: 'activity', dimensions: ['country'], width: 12 },
+    { kind: 'table', title: 'Groups and members by country', view: 'activity', dimensions: ['country'], width: 8 },
     {
       ...{ kind: 'table', title: 'Members, events and attendees by group', view: 'group_summary' },
       ...{ measures: ['name', 'city', 'country', 'members', 'events', 'responses', 'attendees', 'last_activity'] },

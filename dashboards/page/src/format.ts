@@ -11,6 +11,8 @@ const compact = new Intl.NumberFormat(LOCALES, { notation: 'compact', maximumSig
 const moment = new Intl.DateTimeFormat(LOCALES, { dateStyle: 'medium', timeStyle: 'medium' })
 const names = new Intl.DisplayNames(LOCALES, { type: 'region', fallback: 'code' })
 
+const languages = new Intl.DisplayNames(LOCALES, { type: 'language', fallback: 'code' })
+
 export const NONE = '–'
 export const [YES, NO] = ['Yes', 'No']
 
@@ -95,6 +97,13 @@ export function countryName(code: string): string | null {
   if (!/^[a-z]{2}$/i.test(code)) return null
   const name = names.of(code.toUpperCase())
   return name === undefined || name === code.toUpperCase() ? null : name
+}
+
+/** The name of a language in the reader's language; null if the code is not one. */
+export function languageName(code: string): string | null {
+  if (!/^[a-z]{2,3}$/.test(code)) return null
+  const name = languages.of(code)
+  return name === undefined || name === code ? null : name
 }
 
 /** A value of a column of this type, as text. */

@@ -6,7 +6,7 @@ import { filters, setFilter } from '../address.ts'
 import { keyOf, type Row, type Value } from '../answer.ts'
 import { get } from '../api.ts'
 import { type Column, type Dataset, isId, isNumeric, labelOf, titled } from '../definition.ts'
-import { formatMoment, formatValue, NONE } from '../format.ts'
+import { countryName, formatMoment, formatValue, NONE } from '../format.ts'
 import { useLive } from '../live.ts'
 import { filterText } from '../question.ts'
 import { range } from '../range.ts'
@@ -99,7 +99,8 @@ function KeyChoice({ name, value }: { name: string; value: string }): JSX.Elemen
 
 function cellText(value: Value | undefined, { name, type, values }: Column): string {
   const key = keyOf(value)
-  return values?.[key] ?? (isId(name) ? key || NONE : formatValue(value, type))
+  const country = /country/.test(name) ? countryName(key) : null
+  return values?.[key] ?? country ?? (isId(name) ? key || NONE : formatValue(value, type))
 }
 
 interface HistoryProps {

@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks'
 import { filters, toggleFilter } from '../address.ts'
 import { type Answer, keyOf, numberOf, type Row } from '../answer.ts'
 import { labelOf } from '../definition.ts'
-import { countryName, formatMeasure, NO, NONE, YES } from '../format.ts'
+import { countryName, formatMeasure, languageName, NO, NONE, YES } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measureNamed, type Source, typeOf } from '../question.ts'
@@ -118,9 +118,9 @@ export function nameOf(row: Row, by: string, source: Source): string {
   if (typeOf(source, by) === 'BOOLEAN') return key === 'true' ? YES! : NO!
   const lookups = source.view.enrich.filter((lookup) => lookup.key === by && lookup.attribute === 'name')
   const looked = lookups.map((lookup) => row[lookup.name]).find((name) => typeof name === 'string')
-  const country = /country/.test(by) ? countryName(key) : null
+  const known = /country/.test(by) ? countryName(key) : /^lang(uage)?s?$/.test(by) ? languageName(key) : null
   const title = titleMeasure(source)
-  return country ?? (looked as string | undefined) ?? (title === null ? key : keyOf(row[title]) || key)
+  return known ?? (looked as string | undefined) ?? (title === null ? key : keyOf(row[title]) || key)
 }
 
 const MOVE_MS = 400

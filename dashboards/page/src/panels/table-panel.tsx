@@ -5,7 +5,7 @@ import { filters, toggleFilter } from '../address.ts'
 import type { Answer, Row, Value } from '../answer.ts'
 import { get } from '../api.ts'
 import { isId, isNumeric, labelOf, type Measure } from '../definition.ts'
-import { formatBucket, formatMeasure, formatValue } from '../format.ts'
+import { countryName, formatBucket, formatMeasure, formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measureNamed, measuresOf, type Source, typeOf } from '../question.ts'
@@ -191,6 +191,7 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
 }
 
 function cellText(value: Value | undefined, measure: Measure | undefined): string {
+  if (typeof value === 'string' && /country/.test(measure?.name ?? '')) return countryName(value) ?? value
   if (typeof value !== 'number' && typeof value !== 'bigint') return formatValue(value, measure?.type)
   return measure !== undefined && isId(measure.name) ? String(value) : formatMeasure(value, measure)
 }
