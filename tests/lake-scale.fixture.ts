@@ -37,6 +37,7 @@ for (const name of ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'ren
 syncBuiltinESMExports()
 
 const { compactSegments } = await import('#batch-layer/compact.ts')
+const { groupsWithin } = await import('#verification/slice.ts')
 const { known } = await import('#serving/health/health-facts.ts')
 const { DatasetHealth } = await import('#serving/health/dataset-health.ts')
 const { followWithTables } = await import('#batch-layer/open-tables.ts')
@@ -90,6 +91,12 @@ const { chains, generation, snapshot, reasons } = await step('health', () =>
 )
 for (const fact of [chains, generation, snapshot, reasons]) if ('fault' in fact) throw new Error(fact.fault)
 await step('everything', () => writer.chains(Number(partitions)))
+const other = await LocalLake.open({ folder, dataset: 'rsvps' })
+const slice = groupsWithin({ views: new Map(), schemaHash: 'schema-1' }, { fromMs: 40, beforeMs: 60 })
+const outlined = await step('slice', () => other.outline(Number(partitions), slice))
+const found = outlined.flatMap(({ groups }) => groups.flatMap(({ segments }) => segments ?? []))
+const within = found.filter(({ timeRange }) => timeRange!.maxMs >= 40 && timeRange!.minMs < 60)
+if (within.length !== 20 * Number(partitions)) throw new Error(`${within.length} segments are of the slice`)
 const engine = await DuckDbEngine.open({ folders: [folder] })
 const connection = await engine.connect()
 const following = {

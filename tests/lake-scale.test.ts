@@ -17,12 +17,15 @@ import { FolderBlobs } from '#storage/lake/local/folder-blobs.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { manifestPath, segmentManifestName } from '#storage/lake/manifest-names.ts'
 import { manifestText } from '#storage/lake/manifest-text.ts'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 
 const PARTITIONS = 100
 /** of a segment: a hundred of them fill a folder */
 const OFFSETS = 10_000
 /** closed since the checkpoint, by partition */
 const BEHIND = 5
+/** in a checkpoint, for each of its segments */
+const DESCRIBED_BYTES_MAX = 2
 const SCRIPT = fileURLToPath(new URL('lake-scale.fixture.ts', import.meta.url))
 
 let folder: string
@@ -41,7 +44,7 @@ async function writeLake(segments: number): Promise<void> {
   const lake = await LocalLake.open({ folder: lakeOf(segments), dataset: DATASET })
   const checkpoints = new CheckpointFiles(new FolderBlobs(dataset), DATASET)
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const chain = Array.from({ length: segments }, (_, at) => emptySegment(partition, at * OFFSETS, (at + 1) * OFFSETS))
+    const chain = Array.from({ length: segments }, (_, at) => pastSegment(partition, at))
     const paths = chain.map((segment) => join(dataset, manifestPath(segmentManifestName(segment))))
     for (const place of new Set(paths.map((path) => dirname(path)))) await makeFolder(place)
     await Promise.all(chain.map((segment, index) => writeFile(paths[index]!, manifestText(segment, paths[index]!))))
@@ -58,6 +61,11 @@ async function writeLake(segments: number): Promise<void> {
   await lake.setCurrent(staged.id)
 }
 
+/** One after the other in time, a millisecond each. */
+function pastSegment(partition: number, at: number): SegmentManifest {
+  return { ...emptySegment(partition, at * OFFSETS, (at + 1) * OFFSETS), timeRange: { minMs: at, maxMs: at } }
+}
+
 /** Calls of the file system, by step. */
 interface Counted {
   readonly reads: number
@@ -72,7 +80,7 @@ async function countedOn(segments: number): Promise<Record<string, Counted>> {
   return JSON.parse(stdout) as Record<string, Counted>
 }
 
-test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page, the table of events, the clean-up after a run and a compaction open and list what a tenth of it takes', async () => {
+test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page, the table of events, the clean-up after a run, a compaction and a slice of the proof open and list what a tenth of it takes', async () => {
   const [tenth, whole] = [await countedOn(100), await countedOn(1_000)]
   for (const { start, look, commit, after, clean } of [tenth, whole]) {
     // A process opens a checkpoint for each partition, and the manifests behind it.
@@ -93,14 +101,19 @@ test('a lake of 100,000 segments: a start, a commit, a look, an answer, the heal
     expect(clean!.listings).toBeLessThanOrEqual(1 + PARTITIONS * 4 + 10)
   }
   expect(whole.clean!.others).toBeLessThan(1.2 * tenth.clean!.others)
-  for (const step of ['health', 'tables', 'compact', 'compactNothing'])
+  for (const step of ['health', 'tables', 'compact', 'compactNothing', 'slice'])
     expect([whole[step]!.reads, whole[step]!.listings]).toEqual([tenth[step]!.reads, tenth[step]!.listings])
   // Compaction opens what a start does and, of the two partitions that have got something, nothing more: the last small segment is behind
   // their checkpoint. Of the others it does not even ask for that.
   expect(whole.compact!.reads).toBeLessThanOrEqual(PARTITIONS * (1 + BEHIND) + 20)
   expect(whole.compactNothing!.reads).toBeLessThanOrEqual(10)
   // Nor is more read: only who asks for all segments opens the files that have them.
+  // A checkpoint says of each of its parts where it is, and of what time.
+  const described = DESCRIBED_BYTES_MAX * (100_000 - 10_000)
   for (const step of ['start', 'after', 'clean', 'health', 'tables', 'compact'])
-    expect(whole[step]!.bytes).toBeLessThan(1.05 * tenth[step]!.bytes)
+    expect(whole[step]!.bytes - tenth[step]!.bytes).toBeLessThan(described)
+  // A slice opens what a start does, and of each partition a part of the checkpoint, or two.
+  expect(whole.slice!.reads).toBeLessThanOrEqual(PARTITIONS * (1 + BEHIND + 2))
+  expect(whole.slice!.bytes).toBeLessThan(0.35 * whole.everything!.bytes)
   expect(whole.everything!.bytes).toBeGreaterThan(9 * tenth.everything!.bytes)
 }, 300_000)

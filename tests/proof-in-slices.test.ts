@@ -7,6 +7,8 @@ import { quoteName } from '#core/sql-names.ts'
 import { mergedSnapshot } from '#runtime/health/merged-snapshot.ts'
 import { withNextSlice } from '#runtime/health/prove-slice.ts'
 import { recordVerification } from '#runtime/health/record-verification.ts'
+import { CheckpointFiles } from '#storage/lake/blob-lake/checkpoint-files.ts'
+import { FolderBlobs } from '#storage/lake/local/folder-blobs.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { MemoryLog, memoryLogRecords } from '#storage/log/memory/memory-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
@@ -169,6 +171,29 @@ describe('what a slice reads', () => {
     expect(new Set(events.map(({ path }) => path)).size).toBe(10 * PARTITIONS)
   })
 
+  test('of checkpoints the parts of its time', async () => {
+    await reopen({ ...definition, views: { by_country: by_country! } })
+    await landAll(10)
+    await batch.run({ mode: 'full' })
+    await cutCheckpoints([6, 9, 10])
+    const read = vi.spyOn(FolderBlobs.prototype, 'read')
+    const opened: string[][] = []
+    for (let each = 0; each < 5; each++) {
+      // As another process.
+      batch.lake = await batch.openLake()
+      read.mockClear()
+      expect((await night(5)).problems).toEqual([])
+      const parts = read.mock.calls.flatMap(([path]) => /\/(p0000-\d{16}-\d{16}-\w+)\.segments$/.exec(path)?.[1] ?? [])
+      opened.push([...new Set(parts)].toSorted())
+    }
+    read.mockRestore()
+    const all = [...new Set(opened.flat())].toSorted()
+    expect(all).toHaveLength(3)
+    expect(opened[0]).toEqual(all.slice(0, 1))
+    expect(opened.at(-1)).not.toContain(all[0])
+    expect(await batch.lake.verification()).toMatchObject({ equal: true, proof: { done: 5, nights: 5 } })
+  })
+
   test('a view without dimensions is compared in the first slice', async () => {
     await reopen({ ...definition, views: { total: { dimensions: {}, measures: by_topic!.measures } } })
     await landAll(1)
@@ -177,6 +202,21 @@ describe('what a slice reads', () => {
     expect(rows).toEqual([1, 0, 0])
   })
 })
+
+/** @param ends how many segments of each partition are before the end of each part */
+async function cutCheckpoints(ends: readonly number[]): Promise<void> {
+  const { folder, dataset, lake } = batch
+  const checkpoints = new CheckpointFiles(new FolderBlobs(join(folder, dataset.name)), dataset.name)
+  for (const { partition, segments } of await lake.chains(PARTITIONS)) {
+    let from = 0
+    for (const end of ends) {
+      const before = (await checkpoints.newest(partition))?.found
+      if (before instanceof Error) throw before
+      await checkpoints.write(partition, segments.slice(from, end), before)
+      from = end
+    }
+  }
+}
 
 async function reopen(of: DatasetDefinition): Promise<void> {
   await store.close()

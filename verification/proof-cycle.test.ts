@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import { outlineOf, placedMs } from '#storage/lake/segment-outline.ts'
 import { overlaps, type StateRange } from '#storage/lake/state-ranges.ts'
-import { nextSlice } from './proof-cycle.ts'
+import { mayEndIn, nextSlice } from './proof-cycle.ts'
 import { type Slice, sliceText } from './slice.ts'
 
 const segment = fc
@@ -12,7 +14,7 @@ const segment = fc
     createdAtMs: minMs + 100,
   }))
 
-type Segments = Parameters<typeof nextSlice>[1]
+type Segments = Pick<SegmentManifest, 'rows' | 'timeRange' | 'createdAtMs'>[]
 
 /** The slices of one round; `more` arrive before the slice of each night. */
 type Cut = Pick<Slice, 'panes' | 'keys'>
@@ -66,6 +68,57 @@ describe('nextSlice', () => {
       createdAtMs: at * 100 + 99,
     }))
     expect(round(4, segments).map(({ panes }) => panes.beforeMs)).toEqual([1_000, 2_000, 3_000, undefined])
+  })
+
+  test('is the same where only those groups are opened that it may begin or end in', () => {
+    const groupsOf = fc.array(fc.array(segment, { minLength: 1, maxLength: 6 }), { maxLength: 12 })
+    const placeOf = fc.integer({ min: 1, max: 20 }).chain((nights) =>
+      fc.record({
+        nights: fc.constant(nights),
+        done: fc.nat(nights - 1),
+        comparedBeforeMs: fc.option(fc.nat(1_200)),
+      }),
+    )
+    let closed = 0
+    fc.assert(
+      fc.property(groupsOf, placeOf, (groups, place) => {
+        const outlined = groups.map((own) => ({ own, outline: outlineOf(own as unknown as SegmentManifest[]) }))
+        const isNeeded = mayEndIn(
+          place,
+          outlined.map(({ outline }) => outline),
+        )
+        const read = outlined.flatMap(({ own, outline }): Parameters<typeof nextSlice>[1] =>
+          isNeeded(outline) ? own : [outline],
+        )
+        closed += outlined.filter(({ outline }) => !isNeeded(outline)).length
+        expect(nextSlice(place, read)).toEqual(nextSlice(place, groups.flat()))
+      }),
+      { numRuns: 1_000 },
+    )
+    expect(closed).toBeGreaterThan(1_000)
+  })
+
+  test('opens as many groups of a long history as of a short one, and none behind the slice', () => {
+    const year = (days: number) =>
+      Array.from({ length: days }, (_, day) =>
+        Array.from({ length: 24 }, (_, hour) => {
+          const minMs = (24 * day + hour) * 100
+          return { rows: 100, timeRange: { minMs, maxMs: minMs + 99 }, createdAtMs: minMs + 99 }
+        }),
+      )
+    const opened = (days: number): number => {
+      const groups = year(days).map((own) => ({ own, outline: outlineOf(own as unknown as SegmentManifest[]) }))
+      // A slice of one and a half days.
+      const place = { nights: days / 1.5, done: 3, comparedBeforeMs: 4.5 * 2_400 }
+      const isNeeded = mayEndIn(
+        place,
+        groups.map(({ outline }) => outline),
+      )
+      const needed = groups.filter(({ outline }) => isNeeded(outline))
+      expect(Math.max(...needed.flatMap(({ own }) => own.map((each) => placedMs(each)!)))).toBeLessThan(8 * 2_400)
+      return needed.length
+    }
+    expect(opened(360)).toBe(opened(36))
   })
 
   test('a lake without events is proved as well', () => {

@@ -14,7 +14,7 @@ import { changedColumns } from '#storage/lake/stored-columns.ts'
 import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { jsonRowsSql } from './json-rows.ts'
-import { panesOf, type Slice, segmentsWithin } from './slice.ts'
+import { groupsWithin, panesOf, type Slice, segmentsWithin } from './slice.ts'
 
 const TAIL_BATCH = { recordsMax: 25_000, bytesMax: 48 * 1024 * 1024 } as const
 
@@ -81,7 +81,7 @@ export async function rawRows(
   slice: Slice | null = null,
 ): Promise<RawRows> {
   const { dataset, lake, connection } = parts
-  const segments = await segmentsUpTo(parts, positions)
+  const segments = await segmentsUpTo(parts, positions, slice)
   const ofPanes = slice === null ? segments : segmentsWithin(dataset, segments, panesOf(slice))
   const views = [...dataset.views.values()]
   await lake.check(rowFiles(dataset, views.every(hasPanes) ? ofPanes : segments))
@@ -126,15 +126,28 @@ function closedRowsSql({ dataset, lake }: RawParts, segments: readonly SegmentMa
   return `(${[stored, ...changed].map((rows) => `SELECT * FROM ${rows}`).join(' UNION ALL ')})`
 }
 
-/** Prefers compacted segments: the originals may have been removed. */
+/**
+ * Prefers compacted segments: the originals may have been removed. Of views with panes alone, a slice needs those that can hold them, and
+ * summaries: the others are not opened.
+ */
 async function segmentsUpTo(
   { dataset, lake }: RawParts,
   positions: readonly RawPosition[],
+  slice: Slice | null,
 ): Promise<SegmentManifest[]> {
-  const chains = await lake.chains(positions.length, { compacted: true })
+  const views = [...dataset.views.values()]
+  const isOfPanes = slice !== null && views.length > 0 && views.every(hasPanes)
+  const isNeeded = isOfPanes ? groupsWithin(dataset, panesOf(slice)) : () => true
+  const chains = await lake.outline(positions.length, (group, partition) => {
+    const end = positions[partition]?.closedEnd ?? 0
+    return group.start < end && (isNeeded(group) || end < group.end)
+  })
   return positions.flatMap(({ partition, closedEnd }) => {
-    const segments = chains[partition]!.segments.filter((segment) => segment.start < closedEnd)
-    if ((segments.at(-1)?.end ?? 0) !== closedEnd) throw new MovedOnError(dataset.name, partition, closedEnd)
+    const groups = chains[partition]!.groups.filter(({ start }) => start < closedEnd)
+    const segments = groups.flatMap((group) => (group.segments ?? []).filter(({ start }) => start < closedEnd))
+    const last = groups.at(-1)
+    const end = last?.segments ? segments.at(-1)!.end : (last?.end ?? 0)
+    if (end !== closedEnd) throw new MovedOnError(dataset.name, partition, closedEnd)
     return segments
   })
 }

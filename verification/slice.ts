@@ -6,6 +6,7 @@ import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { hasPanes, keyNames } from '#core/view-time.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
+import type { SegmentGroup, SegmentsOutline } from '#storage/lake/segment-outline.ts'
 import { ALL_STATES, type StateRange } from '#storage/lake/state-ranges.ts'
 
 /** before every time that there is, epoch ms */
@@ -70,11 +71,28 @@ function timeText(ms: number): string {
 export function segmentsWithin(
   { views, schemaHash }: Pick<CompiledDataset, 'views' | 'schemaHash'>,
   segments: readonly SegmentManifest[],
-  { fromMs = Number.NEGATIVE_INFINITY, beforeMs = Number.POSITIVE_INFINITY }: StateRange,
+  panes: StateRange,
 ): SegmentManifest[] {
+  const canHold = holding({ views, schemaHash }, panes)
+  return segments.filter(({ timeRange: times, schemaHash: own }) => canHold({ times, schemaHash: own }))
+}
+
+/** Whether one of a group's segments can be among `segmentsWithin`, or is a summary. */
+export function groupsWithin(
+  dataset: Pick<CompiledDataset, 'views' | 'schemaHash'>,
+  panes: StateRange,
+): (group: Pick<SegmentGroup, 'outline' | 'isSummarized'>) => boolean {
+  const canHold = holding(dataset, panes)
+  return ({ outline, isSummarized }) => isSummarized || canHold(outline)
+}
+
+function holding(
+  { views, schemaHash }: Pick<CompiledDataset, 'views' | 'schemaHash'>,
+  { fromMs = Number.NEGATIVE_INFINITY, beforeMs = Number.POSITIVE_INFINITY }: StateRange,
+): (of: Pick<SegmentsOutline, 'times' | 'schemaHash'>) => boolean {
   const paneMsMax = Math.max(0, ...[...views.values()].map(({ time }) => (time.kind === 'panes' ? time.paneMs : 0)))
-  return segments.filter(({ timeRange, schemaHash: own }) => {
+  return ({ times, schemaHash: own }) => {
     if (own !== schemaHash) return true
-    return timeRange !== null && timeRange.maxMs >= fromMs && timeRange.minMs < beforeMs + paneMsMax
-  })
+    return times !== null && times.maxMs >= fromMs && times.minMs < beforeMs + paneMsMax
+  }
 }

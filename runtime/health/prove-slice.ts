@@ -5,7 +5,7 @@ import { engineVersion } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { VerificationRecord } from '#storage/lake/verification-record.ts'
-import { nextSlice } from '#verification/proof-cycle.ts'
+import { type CyclePlace, mayEndIn, nextSlice } from '#verification/proof-cycle.ts'
 import type { Slice } from '#verification/slice.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 
@@ -18,22 +18,34 @@ export async function withNextSlice<T>(
   {
     lake,
     dataset,
-  }: Pick<OpenDataset, 'dataset'> & { readonly lake: Pick<Lake, 'chains' | 'verification' | 'tryLock' | 'current'> },
+  }: Pick<OpenDataset, 'dataset'> & { readonly lake: Pick<Lake, 'outline' | 'verification' | 'tryLock' | 'current'> },
   nights: number,
   work: (slice: Slice) => Promise<T>,
 ): Promise<T | null> {
   const lock = await lake.tryLock('proof')
   if (lock === null) return null
   try {
-    const chains = await lake.chains(0, { compacted: true })
-    const segments = chains.flatMap((chain) => chain.segments)
     const alignMs = mergedPaneMs(dataset, await lake.current())
     const cutBy = cutOf(dataset, alignMs)
     const place = placeIn(await lake.verification(), nights, cutBy)
-    return await work({ ...nextSlice({ nights, ...place }, segments, alignMs), cutBy })
+    const groups = await groupsFor(lake, { nights, ...place })
+    return await work({ ...nextSlice({ nights, ...place }, groups, alignMs), cutBy })
   } finally {
     await lock.release()
   }
+}
+
+type History = Parameters<typeof nextSlice>[1]
+
+/** All of history, opened only where the next slice may begin or end. */
+async function groupsFor(lake: Pick<Lake, 'outline'>, place: CyclePlace): Promise<History> {
+  const known = await lake.outline(0, () => false)
+  const isNeeded = mayEndIn(
+    place,
+    known.flatMap(({ groups }) => groups.map(({ outline }) => outline)),
+  )
+  const chains = await lake.outline(0, ({ outline }) => isNeeded(outline))
+  return chains.flatMap(({ groups }) => groups.flatMap((group): History => group.segments ?? [group.outline]))
 }
 
 /** A round goes on where it was, unless it is over, or was cut otherwise. */

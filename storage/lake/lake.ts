@@ -13,6 +13,7 @@ import type { RunRecord } from './run-record.ts'
 import type { CheckpointFault } from './segment-checkpoint.ts'
 import type { UnreadableSegment } from './segment-damage.ts'
 import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
+import type { ChainOutline, WantedGroup } from './segment-outline.ts'
 import type { TablePlace } from './table-place.ts'
 import type { VerificationRecord } from './verification-record.ts'
 
@@ -132,6 +133,11 @@ export interface Lake {
   chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]>
   /** Both kinds of chains by one look. @throws LakeError as `chains` */
   bothChains(partitions: number, options?: Omit<ChainsOptions, 'compacted'>): Promise<Chains>
+  /**
+   * Compacted chains, as `chains` has them, in groups of adjacent segments, of which only the wanted ones need be opened.
+   * @throws LakeError as `chains`
+   */
+  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]>
   /** The chain of one partition, whatever is wrong with the others; `counted` as in ChainsOptions, also as `after`. @throws LakeError as `chains` */
   chain(partition: number, counted: Offset): Promise<SegmentChain>
   /**

@@ -9,10 +9,11 @@ import type { RecordPrint } from '#core/record-print.ts'
 import { coveringName, offsetName, parseSegmentName, partitionName, segmentManifestName } from './manifest-names.ts'
 import { damaged, lastSchema, sealed, segmentSchema, unsealed } from './manifest-text.ts'
 import type { SegmentManifest } from './segment-manifest.ts'
+import { outlineOf, type SegmentsOutline } from './segment-outline.ts'
 
 export interface SegmentCheckpoint {
-  /** 1, of earlier versions, has the segments themselves: it is its only part */
-  readonly format: 1 | 2
+  /** of earlier versions are 1, which has the segments themselves, its only part, and 2, whose parts have no outline */
+  readonly format: 1 | 2 | 3
   readonly dataset: string
   readonly partition: number
   /** exclusive: the segments are contiguous from offset 0 up to here */
@@ -41,6 +42,8 @@ export interface CheckpointPart {
   readonly compacted: readonly string[]
   /** the last record that is known of them; absent: of none */
   readonly last?: RecordPrint
+  /** absent in format 2 */
+  readonly outline?: SegmentsOutline
 }
 
 /** A checkpoint that does not say what the manifests say. */
@@ -57,24 +60,30 @@ interface Place {
 }
 
 const REMEDY = 'Answers do not need it. `watershed doctor --repair` writes it again from the manifests'
-const FORMATS = [1, 2]
+const FORMATS = [1, 2, 3]
 
 const count = z.int().min(0)
 const place = { dataset: z.string().min(1), partition: count }
-const part: z.ZodType<CheckpointPart> = z.strictObject({
+const span = z.strictObject({ minMs: z.int(), maxMs: z.int() }).nullable()
+const outline: z.ZodType<SegmentsOutline> = z.strictObject({
+  ...{ rows: count, times: span, placed: span, schemaHash: z.string().nullable() },
+})
+const earlierPart = z.strictObject({
   ...{ file: z.string().min(1), start: count, end: z.int().min(1), segments: z.int().min(1) },
   ...{ log: z.string().min(1).nullable(), newest: z.string().refine((name) => parseSegmentName(name) !== null) },
   ...{ closedAtMs: count, createdMaxMs: count, compacted: z.array(z.string()), last: lastSchema.optional() },
 })
-const checkpoint: z.ZodType<SegmentCheckpoint> = z.strictObject({
-  ...{ format: z.literal(2), ...place, end: z.int().min(1), parts: z.array(part).min(1) },
-})
+const ends = { ...place, end: z.int().min(1) }
+const checkpoint: z.ZodType<SegmentCheckpoint> = z.discriminatedUnion('format', [
+  z.strictObject({ format: z.literal(2), ...ends, parts: z.array(earlierPart).min(1) }),
+  z.strictObject({ format: z.literal(3), ...ends, parts: z.array(earlierPart.extend({ outline })).min(1) }),
+])
 const segments = z.array(segmentSchema).min(1)
 const earlier = z.strictObject({ format: z.literal(1), ...place, end: z.int().min(1), segments })
 const partFile = z.strictObject({ format: z.literal(1), ...place, start: count, end: z.int().min(1), segments })
 
 export function checkpointText({ dataset, partition }: Place, parts: readonly CheckpointPart[]): string {
-  const one: SegmentCheckpoint = { format: 2, dataset, partition, end: parts.at(-1)!.end, parts }
+  const one: SegmentCheckpoint = { format: 3, dataset, partition, end: parts.at(-1)!.end, parts }
   return `${JSON.stringify(sealed(one))}\n`
 }
 
@@ -101,6 +110,7 @@ function describePart(file: string, segments: readonly SegmentManifest[]): Check
     createdMaxMs: segments.reduce((latest, { createdAtMs }) => Math.max(latest, createdAtMs), 0),
     compacted: segments.filter(({ replaces }) => replaces !== undefined).map(segmentManifestName),
     ...(last && { last }),
+    outline: outlineOf(segments),
   }
 }
 

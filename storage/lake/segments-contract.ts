@@ -131,6 +131,31 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
+      'has compacted chains in groups, of which it opens those that are wanted',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const parts = await landTens(under, lake, 60)
+        await lake.checkpoint([60])
+        const large = await compact(under, lake, parts.slice(1, 4))
+        const reader = await under.open()
+        const asked = await reader.outline(2, ({ outline, isSummarized }) => {
+          expect(outline).toMatchObject({ times: null, placed: null, schemaHash: 'schema-1' })
+          expect(isSummarized).toBe(false)
+          return true
+        })
+        expect(asked.map(({ partition, end }) => [partition, end])).toEqual([
+          [0, 60],
+          [1, 0],
+        ])
+        const [{ groups }] = asked as [(typeof asked)[0]]
+        expect(groups.flatMap(({ segments }) => segments)).toEqual([parts[0], large, parts[4], parts[5]])
+        expect(groups.reduce((sum, { outline }) => sum + outline.rows, 0)).toBe(60)
+        const [closed] = await reader.outline(1, () => false)
+        expect(closed).toEqual({ ...asked[0], groups: groups.map((group) => ({ ...group, segments: null })) })
+      }),
+    )
+
+    it(
       'says whether closed segments were compacted',
       withLake(async (under) => {
         const [lake, other] = [await under.open(), await under.open()]

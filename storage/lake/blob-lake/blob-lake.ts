@@ -40,6 +40,7 @@ import { type RunRecord, readRun, runText } from '../run-record.ts'
 import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import type { ChainOutline, WantedGroup } from '../segment-outline.ts'
 import type { TablePlace } from '../table-place.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
 import { BlobGenerations } from './blob-generations.ts'
@@ -137,6 +138,10 @@ export class BlobLake implements Lake {
 
   bothChains(partitions: number, options: Omit<ChainsOptions, 'compacted'> = {}): Promise<Chains> {
     return this.#segments.bothChains(partitions, options)
+  }
+
+  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
+    return this.#segments.outline(partitions, wanted)
   }
 
   chain(partition: number, counted: Offset): Promise<SegmentChain> {

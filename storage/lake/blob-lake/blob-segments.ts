@@ -18,6 +18,7 @@ import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../man
 import { compactedIn } from '../segment-checkpoint.ts'
 import { segmentFiles } from '../segment-files.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
+import type { ChainOutline, WantedGroup } from '../segment-outline.ts'
 import type { Blobs } from './blobs.ts'
 import type { CurrentManifests, LoadedManifests } from './chain-checkpoints.ts'
 import { ChainFollower } from './chain-follower.ts'
@@ -115,6 +116,10 @@ export class BlobSegments {
 
   bothChains(partitions: number, asked: Omit<ChainsOptions, 'compacted'>): Promise<Chains> {
     return this.#chains.both(partitions, asked)
+  }
+
+  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
+    return this.#chains.outline(partitions, wanted)
   }
 
   chain(partition: number, counted: Offset): Promise<SegmentChain> {

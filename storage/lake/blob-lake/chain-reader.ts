@@ -5,11 +5,13 @@
 import type { Offset } from '#core/offsets.ts'
 import type { Chains, ChainsOptions, SegmentChain } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
-import { segmentManifestName } from '../manifest-names.ts'
+import { parseSegmentName, segmentManifestName } from '../manifest-names.ts'
 import { buildChain, buildChains, type ChainSource } from '../segment-chain.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
+import type { ChainOutline, WantedGroup } from '../segment-outline.ts'
 import type { CurrentManifests, LoadedManifests } from './chain-checkpoints.ts'
 import type { ChainFollower } from './chain-follower.ts'
+import { type OutlinedChain, outlineChain } from './chain-outline.ts'
 import { pastsOf } from './chain-pasts.ts'
 import { UnusablePartError } from './checkpoint-files.ts'
 import type { ManifestFolders, ManifestListing } from './manifest-folders.ts'
@@ -60,6 +62,27 @@ export class ChainReader {
       const listing = await this.#parts.folders.read()
       const loaded = await this.#listed(listing, partition + 1)
       return buildChain(await this.#sourceOf(listing, loaded, { counted: upTo, after: upTo }, partition), partition)
+    })
+  }
+
+  /** @throws LakeError as `chains`; of several faults that of one partition */
+  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
+    return this.unraced(async () => {
+      const { folders, dataset } = this.#parts
+      const listing = await folders.read()
+      const { manifests, damaged } = await this.#listed(listing, partitions)
+      const behind = Map.groupBy(manifests.values(), ({ partition }) => partition)
+      const damagedIn = [...damaged.keys()].map((name) => parseSegmentName(name)?.partition ?? 0)
+      const last = Math.max(partitions - 1, ...behind.keys(), ...listing.checkpoints.keys(), ...damagedIn)
+      const chains: ChainOutline[] = []
+      for (let partition = 0; partition <= last; partition++) {
+        const checkpoint = listing.checkpoints.get(partition) ?? null
+        const chain = { dataset, partition, checkpoint, behind: behind.get(partition) ?? [], damaged }
+        const open: OutlinedChain['open'] = (of, parts) =>
+          folders.checkpoints.segments(of, (part) => parts.includes(part))
+        chains.push(await outlineChain({ ...chain, open }, wanted))
+      }
+      return chains
     })
   }
 

@@ -22,8 +22,12 @@ import type { Blobs } from './blobs.ts'
 
 export const MANIFESTS = 'manifests'
 export const CHECKPOINTS = 'checkpoints'
-/** Smaller parts are written again together with what follows them, once per doubling. */
-const PART_SEGMENTS_MAX = 4_096
+/**
+ * Smaller parts are written again together with what follows them, once per doubling. Who needs a range of time opens about two parts of each
+ * partition more than the segments of that time; each part is described in the checkpoint by half a kilobyte, which every start reads.
+ */
+const PART_SEGMENTS_MAX = 256
+const PARTS_AT_ONCE = 4
 
 /** A checkpoint whose parts cannot be read: it counts for nothing from then on, and who needs segments reads the manifests. */
 export class UnusablePartError extends LakeError {}
@@ -69,8 +73,12 @@ export class CheckpointFiles {
     wanted: (part: CheckpointPart) => boolean = () => true,
   ): Promise<readonly SegmentManifest[]> {
     const read: SegmentManifest[] = []
-    for (const part of checkpoint.parts)
-      if (wanted(part)) for (const segment of await this.#open(checkpoint, part)) read.push(segment)
+    const parts = checkpoint.parts.filter(wanted)
+    for (let from = 0; from < parts.length; from += PARTS_AT_ONCE) {
+      const some = parts.slice(from, from + PARTS_AT_ONCE)
+      const opened = await Promise.all(some.map((part) => this.#open(checkpoint, part)))
+      for (const segments of opened) for (const segment of segments) read.push(segment)
+    }
     return read
   }
 
@@ -145,7 +153,7 @@ export class CheckpointFiles {
     )
   }
 
-  /** A checkpoint of an earlier version is not a part of a later one. @returns those that stay, and those that are written */
+  /** A checkpoint of an earlier version is not a part of a later one, and parts without an outline are written anew. @returns those that stay, and those that are written */
   async #writeParts(
     partition: number,
     segments: readonly SegmentManifest[],
@@ -157,7 +165,8 @@ export class CheckpointFiles {
       throw new RangeError(
         `lake: a checkpoint of partition ${partition} would lack the segments before offset ${start}`,
       )
-    const staying = parts.findLastIndex(({ file }) => !there.has(file) || !isPartName(file)) + 1
+    const staying =
+      parts.findLastIndex(({ file, outline }) => !there.has(file) || !isPartName(file) || outline === undefined) + 1
     let rest = segments
     for (let last = parts.at(-1); last !== undefined; last = parts.at(-1)) {
       if (parts.length > staying && !isSmall(last, rest.length)) break

@@ -10,6 +10,7 @@ import { manifestPath, segmentManifestName } from '../manifest-names.ts'
 import { manifestText, readSegmentManifest, sealed } from '../manifest-text.ts'
 import { buildChains } from '../segment-chain.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
+import { placedMs } from '../segment-outline.ts'
 import { FolderBlobs } from './folder-blobs.ts'
 import { LocalLake } from './local-lake.ts'
 import { manifestFiles } from './manifest-files-fixture.ts'
@@ -35,7 +36,7 @@ async function landMany(lake: LocalLake, count: number): Promise<SegmentManifest
   let { end } = (await lake.chains(1))[0]!
   const landed: SegmentManifest[] = []
   for (let made = 0; made < count; made++, end += LENGTH) {
-    const segment = emptySegment(0, end, end + LENGTH)
+    const segment = { ...emptySegment(0, end, end + LENGTH), timeRange: { minMs: end, maxMs: end + LENGTH - 1 } }
     expect(await lake.commitSegment(segment)).toEqual({ outcome: 'committed' })
     landed.push(segment)
   }
@@ -45,7 +46,8 @@ async function landMany(lake: LocalLake, count: number): Promise<SegmentManifest
 async function compact(lake: LocalLake, segments: readonly SegmentManifest[]): Promise<void> {
   const [first, last] = [segments[0]!, segments.at(-1)!]
   const replaces = segments.map(segmentManifestName)
-  await lake.commitCompacted({ ...emptySegment(0, first.start, last.end), replaces })
+  const timeRange = { minMs: first.start, maxMs: last.end - 1 }
+  await lake.commitCompacted({ ...emptySegment(0, first.start, last.end), timeRange, replaces })
 }
 
 /** The chains by the manifests alone: nothing of folders, listings and checkpoints. */
@@ -63,6 +65,7 @@ async function expectSameChains(lake: LocalLake): Promise<void> {
   expect(await lake.chains(1, { compacted: true })).toEqual(compacted)
   expect(await lake.chain(0, 0)).toEqual(closed[0])
   expect(await lake.checkpointFaults()).toEqual([])
+  for (const share of [0, 0.5, 1]) await expectOutlined(lake, compacted[0]!, share)
   const places = [closed[0]!.segments, compacted[0]!.segments].flatMap((segments) =>
     [0.4, 1].map((share) => segments[Math.ceil(segments.length * share) - 1]!.end),
   )
@@ -72,6 +75,25 @@ async function expectSameChains(lake: LocalLake): Promise<void> {
       [compacted[0]!, { after: [at], compacted: true }],
     ] as const)
       expectRest((await lake.chains(1, options))[0]!, whole, at)
+}
+
+/** @param share of the groups that are opened, the first ones */
+async function expectOutlined(lake: LocalLake, whole: SegmentChain, share: number): Promise<void> {
+  const [chain] = await lake.outline(1, ({ end }) => end <= whole.end * share)
+  expect(chain!.end).toBe(whole.end)
+  let begun = 0
+  for (const { start, end, outline, segments } of chain!.groups) {
+    const own = whole.segments.filter((segment) => segment.start >= start && segment.start < end)
+    expect([start, end]).toEqual([begun, own.at(-1)!.end])
+    expect(segments).toEqual(end <= whole.end * share ? own : null)
+    expect(outline).toMatchObject({ rows: 0, times: { minMs: start, maxMs: end - 1 }, schemaHash: 'schema-1' })
+    for (const segment of own) {
+      expect(outline.placed!.minMs).toBeLessThanOrEqual(placedMs(segment)!)
+      expect(outline.placed!.maxMs).toBeGreaterThanOrEqual(placedMs(segment)!)
+    }
+    begun = end
+  }
+  expect(begun).toBe(whole.end)
 }
 
 /** What is left out ends at or before `after`, and the rest is as it was. */
@@ -285,6 +307,40 @@ describe('a checkpoint', () => {
     expect(await lake.checkpoint(EVERYTHING, { thorough: false })).toBe(1)
     expect(await saved('.segments')).toHaveLength(1)
     expect((await (await open()).chains(1))[0]!.segments).toEqual(landed)
+  })
+
+  it('of an earlier version, whose parts have no outline, is read, and its parts are written anew with the next one', async () => {
+    const file = await path()
+    const { checksum, ...now } = JSON.parse(await readFile(file, 'utf8')) as { checksum: string; parts: object[] }
+    const parts = now.parts.map((part) => ({ ...part, outline: undefined }))
+    const earlier = JSON.parse(JSON.stringify({ ...now, format: 2, parts })) as object
+    expect(sealed(earlier).checksum).not.toBe(checksum)
+    await writeFile(file, `${JSON.stringify(sealed(earlier))}\n`)
+    for (const segment of landed.slice(0, -6)) await writeFile(pathOf(segment), 'not opened')
+    const lake = await open()
+    expect((await lake.chains(1, { after: EVERYTHING }))[0]!.past!.end).toBe(landed.at(-5)!.end)
+    await expectOutlined(lake, (await lake.chains(1))[0]!, 1)
+    landed.push(...(await landMany(lake, CHECKPOINT_SEGMENTS)))
+    expect(await lake.checkpoint(EVERYTHING, { thorough: false })).toBe(1)
+    const written = JSON.parse(await readFile(await path(), 'utf8')) as { format: number; parts: object[] }
+    expect(written.format).toBe(3)
+    for (const part of written.parts) expect(part).toHaveProperty('outline')
+    expect((await (await open()).chains(1))[0]!.segments).toEqual(landed)
+  })
+
+  it('of whose parts only the wanted ones are opened, and where one of these is damaged, manifests', async () => {
+    const lake = await open()
+    landed.push(...(await landMany(lake, 4 * CHECKPOINT_SEGMENTS)))
+    expect(await lake.checkpoint(EVERYTHING)).toBe(1)
+    expect(await saved('.segments')).toHaveLength(2)
+    await writeFile(await path('.segments'), 'not opened')
+    const [whole] = await lake.chains(1, { after: EVERYTHING, compacted: true })
+    const reader = await open()
+    const [chain] = await reader.outline(1, ({ start }) => start > 0)
+    expect(chain!.groups[0]!.segments).toBeNull()
+    expect(chain!.groups[1]!.segments).toEqual(landed.slice(256))
+    expect(chain!.end).toBe(whole!.end)
+    await expectOutlined(reader, (await reader.chains(1))[0]!, 1)
   })
 
   it.each(['.checkpoint', '.segments'].flatMap((ending) => HARMS.map(([what, harm]) => ({ what, ending, harm }))))(

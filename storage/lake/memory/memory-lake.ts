@@ -36,10 +36,13 @@ import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
 import { lastingFiles, needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import { type ChainOutline, outlineOf, type SegmentGroup, type WantedGroup } from '../segment-outline.ts'
 import type { TablePlace } from '../table-place.ts'
 import type { VerificationRecord } from '../verification-record.ts'
 import { copyOf, type MemoryLakeFolder, memoryLakeFolder, sha256, UNFINISHED } from './memory-folder.ts'
 import { MemoryGenerations } from './memory-generations.ts'
+
+const OUTLINED_TOGETHER = 2
 
 export interface MemoryLakeOptions {
   readonly dataset: string
@@ -169,6 +172,21 @@ export class MemoryLake implements Lake {
     const { closed, compacted } = buildChains(this.#chainSource, partitions)
     const cut = (chain: SegmentChain): SegmentChain => cutChain(chain, after[chain.partition] ?? 0)
     return { closed: closed.map(cut), compacted: compacted.map(cut) }
+  }
+
+  async outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
+    const chains = await this.chains(partitions, { compacted: true })
+    return chains.map(({ partition, segments, end }) => {
+      const groups: SegmentGroup[] = []
+      for (let at = 0; at < segments.length; at += OUTLINED_TOGETHER) {
+        const some = segments.slice(at, at + OUTLINED_TOGETHER)
+        const isSummarized = some.some(({ kind }) => kind === 'summary')
+        const range = { start: some[0]!.start, end: some.at(-1)!.end }
+        const group = { ...range, isSummarized, outline: outlineOf(some) }
+        groups.push({ ...group, segments: wanted(group, partition) ? some : null })
+      }
+      return { partition, groups, end }
+    })
   }
 
   async chain(partition: number, counted: Offset): Promise<SegmentChain> {
