@@ -8,7 +8,7 @@ import type { ReadColumn } from './definition-parts.ts'
 import { parseJsonPath } from './json-path.ts'
 import { endsPlainText, NONE, numberEnd, QUOTE, spaceEnd, stringEnd, wordEnd } from './json-tokens.ts'
 import { keyText } from './usable-value.ts'
-import { type CheckedColumn, isText, scalarAt, ValueCheck } from './value-check.ts'
+import { type CheckedColumn, isText, keyTextAt, ValueCheck } from './value-check.ts'
 
 const [COMMA, COLON, MINUS, ZERO, NINE, LETTER_N] = [0x2c, 0x3a, 0x2d, 0x30, 0x39, 0x6e]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
@@ -41,7 +41,9 @@ export class EventScan {
   #end = 0
   /** number of needed columns with a usable value */
   #found = 0
-  #key: unknown
+  /** where its value is; NONE: there is none */
+  #keyAt = NONE
+  #keyEnd = NONE
   #arrivalMs = 0
 
   /** @param columns have valid paths; exactly one is the key */
@@ -71,12 +73,13 @@ export class EventScan {
     this.#nameCount = 0
     this.#depth = 0
     this.#found = 0
-    this.#key = undefined
+    this.#keyAt = NONE
     const begin = spaceEnd(bytes, from, end)
     if (begin >= end || bytes[begin] !== OPEN_OBJECT) return null
     const behind = this.#object(begin + 1, this.#root)
     if (behind === NONE || this.#found !== this.#needed || spaceEnd(bytes, behind, end) !== end) return null
-    return keyText(this.#key, this.#keyColumn)
+    if (this.#keyAt === NONE) return keyText(undefined, this.#keyColumn)
+    return keyTextAt(bytes, this.#keyAt, this.#keyEnd, this.#keyColumn)
   }
 
   /** The methods below return the position after what they read, or NONE. Bytes from `end` on belong to other events: every access is bounded by it. */
@@ -177,7 +180,9 @@ export class EventScan {
     for (const check of place.columns) {
       if (!check.isUsable(this.#bytes, at, end, this.#arrivalMs)) return NONE
       if (check.needed) this.#found++
-      if (check.key && first !== LETTER_N) this.#key = scalarAt(this.#bytes, at, end)
+      if (!check.key) continue
+      this.#keyAt = at
+      this.#keyEnd = end
     }
     return end
   }

@@ -4,7 +4,7 @@
  */
 import { parseJsonPath } from './json-path.ts'
 import { keyText } from './usable-value.ts'
-import { type CheckedColumn, scalarAt, ValueCheck } from './value-check.ts'
+import { type CheckedColumn, keyTextAt, ValueCheck } from './value-check.ts'
 
 /** The names of a made event, in their order; each is followed by text, number, truth or null, never by an object or a list. */
 export interface FlatShape {
@@ -18,8 +18,6 @@ interface FlatColumn {
   readonly at: number
   readonly check: ValueCheck
 }
-
-const LETTER_N = 0x6e
 
 export class FlatScan {
   readonly #columns: readonly FlatColumn[]
@@ -67,14 +65,10 @@ export class FlatScan {
       const from = (at === 0 ? start : ends[first + at - 1]!) + this.#keyBytes[at]!
       if (!check.isUsable(bytes, from, ends[first + at]!, arrivalMs)) return null
     }
-    return keyText(this.#key(bytes, start, ends, first), this.#keyColumn)
-  }
-
-  #key(bytes: Buffer, start: number, ends: Int32Array, first: number): unknown {
-    if (this.#keyAt === null) return undefined
+    if (this.#keyAt === null) return keyText(undefined, this.#keyColumn)
     const at = this.#keyAt
     const from = (at === 0 ? start : ends[first + at - 1]!) + this.#keyBytes[at]!
-    return bytes[from] === LETTER_N ? undefined : scalarAt(bytes, from, ends[first + at]!)
+    return keyTextAt(bytes, from, ends[first + at]!, this.#keyColumn)
   }
 }
 

@@ -3,9 +3,9 @@ import { type AcceptedTimes, isAccepted } from './accepted-times.ts'
 import { timeUnitOf } from './column-types.ts'
 import type { ReadColumn, TimeUnit } from './definition-parts.ts'
 import { digitsEnd, QUOTE } from './json-tokens.ts'
-import { columnTimeMs, timeMs, whyUnusable } from './usable-value.ts'
+import { columnTimeMs, keyText, timeMs, whyUnusable } from './usable-value.ts'
 
-const [PLUS, MINUS, DOT, ZERO, LETTER_E, LETTER_N] = [0x2b, 0x2d, 0x2e, 0x30, 0x65, 0x6e]
+const [PLUS, MINUS, DOT, ZERO, BACKSLASH, LETTER_E, LETTER_N] = [0x2b, 0x2d, 0x2e, 0x30, 0x5c, 0x65, 0x6e]
 const [OPEN_LIST, OPEN_OBJECT] = [0x5b, 0x7b]
 
 /** whole numbers of up to this many digits are exact as doubles */
@@ -89,10 +89,30 @@ export function isText(type: string): boolean {
   return type === 'VARCHAR' || type === 'JSON'
 }
 
+/** What `keyText` makes of the value in [at, end), which is usable or null. */
+export function keyTextAt(bytes: Buffer, at: number, end: number, column: ReadColumn): string {
+  if (bytes[at] === LETTER_N) return keyText(undefined, column)
+  if (column.type === 'BIGINT' || column.type === 'INTEGER') {
+    const isQuoted = bytes[at] === QUOTE
+    const whole = isQuoted ? wholeAt(bytes, at + 1, end - 1) : wholeAt(bytes, at, end)
+    if (whole !== NOT_WHOLE) return String(whole)
+  }
+  return keyText(scalarAt(bytes, at, end), column)
+}
+
 /** What JSON.parse makes of [at, end). */
-export function scalarAt(bytes: Buffer, at: number, end: number): unknown {
+function scalarAt(bytes: Buffer, at: number, end: number): unknown {
   const whole = wholeAt(bytes, at, end)
-  return whole === NOT_WHOLE ? JSON.parse(bytes.toString('utf8', at, end)) : whole
+  if (whole !== NOT_WHOLE) return whole
+  // JSON.parse looks each text up among all that the program has.
+  if (bytes[at] === QUOTE && isPlain(bytes, at, end)) return bytes.toString('utf8', at + 1, end - 1)
+  return JSON.parse(bytes.toString('utf8', at, end))
+}
+
+/** Whether a text has no escapes. */
+function isPlain(bytes: Buffer, at: number, end: number): boolean {
+  for (let place = at; place < end; place++) if (bytes[place] === BACKSLASH) return false
+  return true
 }
 
 /** Digits mean the same in a number and in a text for these. */
