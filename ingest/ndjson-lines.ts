@@ -55,8 +55,16 @@ export class LineSplitter implements RecordSplitter {
     for (let from = 0; ; ) {
       const end = chunk.indexOf(NEWLINE, from)
       if (end === -1) return this.#hold(Buffer.from(chunk.subarray(from)))
-      this.#hold(chunk.subarray(from, end))
-      yield* this.#finish()
+      if (this.#number > 0 && this.#heldBytes === 0 && !this.#tooLong) {
+        // The line is within the chunk, as nearly all are.
+        const number = ++this.#number
+        const stop = end > from && chunk[end - 1] === CARRIAGE_RETURN ? end - 1 : end
+        if (stop - from > this.#lineBytesMax) yield { number, bytes: null }
+        else if (!isBlank(chunk, from, stop)) yield { number, bytes: chunk.subarray(from, stop) }
+      } else {
+        this.#hold(chunk.subarray(from, end))
+        yield* this.#finish()
+      }
       from = end + 1
     }
   }

@@ -5,6 +5,23 @@ import { type NumberedRecord, type RecordSplitter, UNFINISHED } from './records.
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c]
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d]
 
+/** bytes that mean something within a string, and outside of one */
+const STRING_STOPS = stopsOf(QUOTE, BACKSLASH)
+const VALUE_STOPS = stopsOf(QUOTE, COMMA, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT)
+
+function stopsOf(...bytes: readonly number[]): Uint8Array {
+  const stops = new Uint8Array(256)
+  for (const byte of bytes) stops[byte] = 1
+  return stops
+}
+
+/** Where the next of the stops is; the end of the chunk if there is none. */
+function stopIn(chunk: Buffer, from: number, stops: Uint8Array): number {
+  let at = from
+  while (at < chunk.length && stops[chunk[at]!] === 0) at++
+  return at
+}
+
 type State = 'before' | 'within' | 'string' | 'escape' | 'behind'
 
 export class JsonArraySplitter implements RecordSplitter {
@@ -29,6 +46,9 @@ export class JsonArraySplitter implements RecordSplitter {
   *push(chunk: Buffer): Generator<NumberedRecord> {
     let from = this.#state === 'before' || this.#state === 'behind' ? chunk.length : 0
     for (let at = 0; at < chunk.length; at++) {
+      if (this.#state === 'string') at = stopIn(chunk, at, STRING_STOPS)
+      else if (this.#state === 'within') at = stopIn(chunk, at, VALUE_STOPS)
+      if (at === chunk.length) break
       const byte = chunk[at]!
       if (this.#state === 'string') {
         if (byte === QUOTE) this.#state = 'within'
