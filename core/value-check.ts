@@ -2,6 +2,7 @@
 import { type AcceptedTimes, isAccepted } from './accepted-times.ts'
 import { timeUnitOf } from './column-types.ts'
 import type { ReadColumn, TimeUnit } from './definition-parts.ts'
+import { isoTimeMsAt } from './iso-time.ts'
 import { digitsEnd, QUOTE } from './json-tokens.ts'
 import { columnTimeMs, keyText, timeMs, whyUnusable } from './usable-value.ts'
 
@@ -36,6 +37,7 @@ export class ValueCheck {
   readonly #column: ReadColumn
   readonly #accepted: AcceptedTimes | null
   readonly #unit: TimeUnit
+  readonly #isIsoTime: boolean
   /** what digits alone decide */
   readonly #digits: 'whole' | 'time' | 'number' | null
 
@@ -48,6 +50,7 @@ export class ValueCheck {
     this.bytesMax = bytesMax
     this.takes = type.endsWith('[]') ? 'lists' : !key && isText(type) ? 'anything' : 'nothing'
     this.#digits = digitsDecide(column)
+    this.#isIsoTime = type === 'TIMESTAMP' && column.format === undefined && timeUnitOf(column) === 'iso'
     this.#unit = type === 'TIMESTAMP' && column.format === undefined ? timeUnitOf(column) : 'iso'
   }
 
@@ -70,6 +73,10 @@ export class ValueCheck {
     } else if (this.#digits !== null) {
       const whole = wholeAt(bytes, from, to)
       if (whole !== NOT_WHOLE) return this.#isWholeUsable(whole, arrivalMs)
+    }
+    if (this.#isIsoTime && isQuoted) {
+      const ms = isoTimeMsAt(bytes, from, to)
+      if (!Number.isNaN(ms)) return this.#accepted === null || isAccepted(this.#accepted, ms, arrivalMs)
     }
     const value = scalarAt(bytes, at, end)
     if (this.#accepted === null) return whyUnusable(value, this.#column) === null
