@@ -169,8 +169,11 @@ export interface Lake {
    * taken. @returns how many were written
    */
   checkpoint(counted: readonly Offset[], options?: Pick<RemovalOptions, 'thorough'>): Promise<number>
-  /** checkpoints that cannot be read or do not say what the manifests say */
-  checkpointFaults(): Promise<readonly CheckpointFault[]>
+  /**
+   * Checkpoints that cannot be read or do not say what the manifests say, and partitions that lack one.
+   * @param counted by partition, before which offset segments have one; default: only those lack one that had one
+   */
+  checkpointFaults(counted?: readonly Offset[]): Promise<readonly CheckpointFault[]>
   /** For repairs, under the batch lock: removes a partition's checkpoint; its manifests are read instead. */
   dropCheckpoint(partition: number): Promise<void>
   /** Commits a compacted segment next to those it replaces (they are kept until removed). */

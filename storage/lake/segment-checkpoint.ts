@@ -46,9 +46,10 @@ export interface CheckpointPart {
   readonly outline?: SegmentsOutline
 }
 
-/** A checkpoint that does not say what the manifests say. */
+/** A checkpoint that does not say what the manifests say, or is missing. */
 export interface CheckpointFault {
-  readonly name: string
+  /** null: there is none, and the next batch run writes one */
+  readonly name: string | null
   readonly partition: number
   readonly problem: string
 }

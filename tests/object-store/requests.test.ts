@@ -1,9 +1,10 @@
 /**
  * What a lake in a bucket asks of its server: requests, counted, on a lake of 1,700 closed segments beside one with a tenth of them. The start of a
- * process, a look, a commit and the look after it must not take more because there is more history; nor must another reading of a Delta table.
+ * process, a look, a commit, the look after it, a slice of the proof and a compaction must not take more because there is more history; nor must another reading of a Delta table.
  */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lookForSmall } from '#batch-layer/small-segments.ts'
 import { testConnection } from '#storage/engine/engine-fixture.ts'
 import { CheckpointFiles } from '#storage/lake/blob-lake/checkpoint-files.ts'
 import { DATASET, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
@@ -13,6 +14,7 @@ import { ObjectCache } from '#storage/lake/s3/object-cache.ts'
 import { S3Blobs } from '#storage/lake/s3/s3-blobs.ts'
 import { DeltaLog } from '#storage/tables/delta-log.ts'
 import { deltaSchema } from '#storage/tables/delta-schema.ts'
+import { groupsWithin } from '#verification/slice.ts'
 import { S3Fixture } from '../servers/s3-lakes.ts'
 import { S3Proxy } from '../servers/s3-proxy.ts'
 import { whyNoS3 } from '../servers/s3-server.ts'
@@ -47,9 +49,10 @@ describe.skipIf(whyNoS3() !== null)('requests of a lake in a bucket', () => {
     )
     const checkpoints = new CheckpointFiles(blobs, DATASET)
     for (let partition = 0; partition < PARTITIONS; partition++) {
-      const chain = Array.from({ length: segments }, (_, at) =>
-        emptySegment(partition, at * OFFSETS, (at + 1) * OFFSETS),
-      )
+      const chain = Array.from({ length: segments }, (_, at) => ({
+        ...emptySegment(partition, at * OFFSETS, (at + 1) * OFFSETS),
+        timeRange: { minMs: at, maxMs: at },
+      }))
       for (let from = 0; from < segments; from += WRITTEN_AT_ONCE)
         await Promise.all(
           chain.slice(from, from + WRITTEN_AT_ONCE).map((segment) => {
@@ -78,10 +81,24 @@ describe.skipIf(whyNoS3() !== null)('requests of a lake in a bucket', () => {
         [...Map.groupBy(kinds, (kind) => kind)].map(([kind, all]) => [kind, all.length]),
       )
     }
-    await step('start', () => reader.chains(PARTITIONS))
-    await step('look', () => reader.chains(PARTITIONS))
+    // As every role that has a generation asks.
+    const after = Array.from({ length: PARTITIONS }, () => segments * OFFSETS)
+    const look = () => reader.chains(PARTITIONS, { after })
+    await step('start', look)
+    await step('look', look)
     await step('commit', () => writer.commitSegment(emptySegment(0, segments * OFFSETS, segments * OFFSETS + 10)))
-    await step('after', () => reader.chains(PARTITIONS))
+    await step('after', look)
+    const slice = groupsWithin({ views: new Map(), schemaHash: 'schema-1' }, { fromMs: 10, beforeMs: 20 })
+    await step('slice', async () => (await s3.open(prefix, { endpoint: proxy.endpoint })).outline(PARTITIONS, slice))
+    const rule = { rowsTarget: 1_000_000, spanMsMax: null }
+    const lock = await writer.tryLock('batch')
+    await writer.markCompaction({ ...rule, from: after.map((end) => end - OFFSETS), to: after })
+    await lock!.release()
+    const boundary = after.map((end, partition) => (partition === 0 ? end + 10 : end))
+    await step('compaction', async () => {
+      const { groups } = await lookForSmall(await s3.open(prefix, { endpoint: proxy.endpoint }), boundary, rule)
+      expect(groups.map((group) => group.length)).toEqual([2])
+    })
     return counts
   }
 

@@ -188,8 +188,8 @@ export class BlobLake implements Lake {
     return thorough ? writeCheckpoints(this.#segments, counted) : continueCheckpoints(this.#segments, counted)
   }
 
-  checkpointFaults(): Promise<readonly CheckpointFault[]> {
-    return checkpointFaults(this.#segments)
+  checkpointFaults(counted: readonly Offset[] = []): Promise<readonly CheckpointFault[]> {
+    return checkpointFaults(this.#segments, counted)
   }
 
   async dropCheckpoint(partition: number): Promise<void> {

@@ -170,23 +170,49 @@ function covers({ start, end }: SegmentManifest, offset: Offset): boolean {
 }
 
 /** What checkpoints say that the manifests do not. A manifest that is damaged itself is not reported here. */
-export async function checkpointFaults(segments: CheckpointedSegments): Promise<readonly CheckpointFault[]> {
+export async function checkpointFaults(
+  segments: CheckpointedSegments,
+  counted: readonly Offset[],
+): Promise<readonly CheckpointFault[]> {
   const partitions = await segments.folders.partitions()
-  const faults = await Promise.all(partitions.map((partition) => faultsOf(segments, partition)))
+  const faults = await Promise.all(
+    partitions.map((partition) => faultsOf(segments, partition, counted[partition] ?? 0)),
+  )
   return faults.flat()
 }
 
 /** A checkpoint can be replaced, and manifests removed, while they are compared. */
-async function faultsOf(segments: CheckpointedSegments, partition: number): Promise<readonly CheckpointFault[]> {
+async function faultsOf(
+  segments: CheckpointedSegments,
+  partition: number,
+  counted: Offset,
+): Promise<readonly CheckpointFault[]> {
   const { checkpoints } = segments.folders
   for (let times = 1; ; times++) {
     const newest = await checkpoints.newest(partition)
-    if (newest === null) return []
+    if (newest === null) return missing(segments, partition, counted)
     const { name, found } = newest
     const problems = found instanceof LakeError ? [found.message] : await differences(segments, found)
     const isLast = times === COMPARED_TIMES || (await checkpoints.newest(partition))?.name === name
     if (problems.length === 0 || isLast) return problems.map((problem) => ({ name, partition, problem }))
   }
+}
+
+/** A checkpoint that was removed has left its parts, or many segments that no checkpoint has. */
+async function missing(
+  segments: CheckpointedSegments,
+  partition: number,
+  counted: Offset,
+): Promise<readonly CheckpointFault[]> {
+  const fault = (problem: string): readonly CheckpointFault[] => [{ name: null, partition, problem }]
+  const parts = await segments.folders.checkpoints.parts(partition)
+  if (parts > 0)
+    return fault(`the ${parts} files of its segments are there: it was removed, or a process died while it was written`)
+  const { manifests, damaged } = await segments.readable()
+  if (damaged.size > 0) return []
+  const { segments: chain } = buildChain({ dataset: segments.dataset, manifests }, partition)
+  const taken = chain.filter(({ end }) => end <= counted)
+  return taken.length < CHECKPOINT_SEGMENTS ? [] : fault(`${taken.length} of its segments are counted`)
 }
 
 async function differences(segments: CheckpointedSegments, checkpoint: SegmentCheckpoint): Promise<readonly string[]> {

@@ -64,6 +64,11 @@ export class CheckpointFiles {
     return name === null ? null : { name, found: await this.#tryRead(partition, name) }
   }
 
+  /** How many parts a partition has, whether a checkpoint names them or not. */
+  async parts(partition: number): Promise<number> {
+    return (await this.#names(partition)).filter(isPartName).length
+  }
+
   /**
    * The segments in the parts that `wanted` names; default: in all of them.
    * @throws UnusablePartError if a part is damaged or gone: the checkpoint is not used any more by this handle
