@@ -61,7 +61,7 @@ const BEHIND_FLUSHES = 2
 /** how often at the most an owner that keeps up with the log reads it between two flushes */
 const READS_PER_FLUSH = 2
 /** it reads less often while fewer records than these would come … */
-const GATHERED_RECORDS = 2_000
+const GATHERED_RECORDS = 5_000
 /** … but waits no longer */
 const GATHER_MS_MAX = 2_000
 

@@ -18,6 +18,8 @@ const SPARED_MS = 100
 const HEAD_AGE_MS_MAX = 5_000
 /** views are brought up to date this often, however long it takes */
 const FOLLOW_PAUSE_MS_MAX = 1_000
+/** a refresh waits no longer for the views to be brought up to date with the one before */
+const ROUND_WAIT_MS_MAX = 2_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
 const QUIET_GROWTH = 1.5
 const QUIET_PAUSE_MS_MAX = 60
@@ -251,11 +253,13 @@ export class LiveDataset {
     while (!this.#stopping.signal.aborted) {
       const began = performance.now()
       const changed = await this.#moments.refresh()
-      void this.#followViews()
       const took = performance.now() - began
+      // If every view waited for a refresh in its turn, a round would take many times as long.
+      await endsWithin(this.#followViews(), ROUND_WAIT_MS_MAX)
+      const roundMs = performance.now() - began - took
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
       const share = Math.min(took * this.limits.refreshPauses, Math.max(took, this.limits.refreshPauseMsMax))
-      await this.#pause(Math.max(quietMs, share, this.#restingMs()))
+      await this.#pause(Math.max(quietMs, share - roundMs, this.#restingMs()))
     }
   }
 

@@ -81,7 +81,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   followShareMax: 0.35,
   followShareMaxAt: 5_000,
   followShareMaxReaders: 100,
-  followWaitMsMax: 250,
+  followWaitMsMax: 100,
   coldEveryMs: 5_000,
   coldPauses: 100,
   coldRecordsMax: 5_000,
