@@ -9,13 +9,14 @@ import { countryName, formatBucket, formatMeasure, formatValue } from '../format
 import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measureNamed, measuresOf, type Source, typeOf } from '../question.ts'
-import { range, rangeQuery } from '../range.ts'
+import { grainMs, range, rangeQuery, zoneOf } from '../range.ts'
 import { Frame } from './frame.tsx'
 import { nameOf } from './ranking-panel.tsx'
 import { type Search, SearchBox, searchable, searchText } from './search-box.tsx'
 
 const PAGE_ROWS = 25
 const COLUMNS_MAX = 9
+const DAY_MS = 86_400_000
 /** a page of a held answer does not change; it is asked for again so that the server keeps it */
 const HELD_EVERY_MS = 60_000
 
@@ -121,8 +122,17 @@ function tableQuery(source: Source, shown: Shown, search: Search): Ask['query'] 
     measures: shown.measures.join(','),
     filter: [...filter, ...(isDimension ? found : [])],
     having: [...having, ...(isDimension ? [] : found)],
-    ...(source.view.window === null ? rangeQuery(range.value, source.view.paneMs) : { at: 'latest' }),
+    ...(source.view.window === null ? timesQuery(source) : { at: 'latest' }),
   }
+}
+
+/** Of a series the newest rows come first, and none of the future before them. */
+function timesQuery({ view, series }: Source): ReturnType<typeof rangeQuery> {
+  const grain = series === null ? null : grainMs(series.grain)
+  if (grain === null || range.value.name !== '') return rangeQuery(range.value, view.paneMs)
+  // Whole buckets: another question would be asked, and pages be begun anew, with each pane.
+  const paneMs = grain <= DAY_MS ? grain : view.paneMs
+  return rangeQuery({ name: '', fromMs: null, toMs: Date.now() }, paneMs)
 }
 
 function firstNumber(source: Source, shown: readonly string[]): string {
@@ -165,7 +175,7 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
           {rows.map((row) => (
             <tr key={[...times, ...dimensions].map((name) => String(row[name])).join('\n')}>
               {times.map((name) => (
-                <td key={name}>{formatBucket(Date.parse(String(row[name])), source.series!.grain, 'UTC')}</td>
+                <td key={name}>{bucketText(row[name], source.series!.grain)}</td>
               ))}
               {dimensions.map((name) => (
                 <td key={name}>
@@ -188,6 +198,11 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
       </table>
     </section>
   )
+}
+
+/** Hours as clocks here show them; days are those of UTC. */
+function bucketText(time: Value | undefined, grain: string): string {
+  return formatBucket(Date.parse(String(time)), grain, zoneOf(grainMs(grain)))
 }
 
 function cellText(value: Value | undefined, measure: Measure | undefined): string {
