@@ -1,6 +1,5 @@
 /** Values by country as colours of the map; countries too small to be seen are points. */
 import type { EChartsCoreOption } from 'echarts/core'
-import { formatCompact, formatNumber } from '../format.ts'
 import type { Colours } from './colours.ts'
 import { tooltipLook } from './look.ts'
 import type { World } from './world.ts'
@@ -16,6 +15,9 @@ export interface WorldMapInput {
   readonly world: World
   readonly countries: readonly Country[]
   readonly measure: string
+  readonly format: (value: number) => string
+  /** counts and sums, of which one country often has most: their orders of magnitude are coloured */
+  readonly byMagnitude: boolean
   readonly source: string
   /** keys that are looked at; null: all */
   readonly chosen: readonly string[] | null
@@ -31,6 +33,8 @@ export function worldMap({
   world,
   countries,
   measure,
+  format,
+  byMagnitude,
   source,
   chosen,
 }: WorldMapInput): (colours: Colours) => EChartsCoreOption {
@@ -39,21 +43,23 @@ export function worldMap({
     return code === null ? [] : [{ ...country, code }]
   })
   const known = new Map(placed.map((country) => [country.code, country]))
-  const largest = Math.max(1, ...placed.map(({ value }) => value))
+  const values = placed.map(({ value }) => value)
+  const [least, most] = [Math.min(0, ...values), Math.max(Number.MIN_VALUE, ...values)]
+  const shade = (value: number): number => (byMagnitude && least === 0 ? Math.log1p(value) : value)
   return (colours) => ({
     textStyle: { fontFamily: colours.font, color: colours.text },
     tooltip: {
       ...tooltipLook(colours),
       formatter: ({ name }: { readonly name: string }) => {
         const country = known.get(name)
-        return country === undefined ? '' : `${country.label}\n${measure}: ${formatNumber(country.value)}\n${source}`
+        return country === undefined ? '' : `${country.label}\n${measure}: ${format(country.value)}\n${source}`
       },
     },
     visualMap: {
-      ...{ type: 'continuous', min: 0, max: Math.log1p(largest), left: 4, bottom: 4, itemHeight: 90, itemWidth: 9 },
+      ...{ type: 'continuous', min: shade(least), max: shade(most), left: 4, bottom: 4, itemHeight: 90, itemWidth: 9 },
       inRange: { color: [colours.low, colours.high] },
       textStyle: { color: colours.faint, fontSize: 11 },
-      text: [formatCompact(largest), '0'],
+      text: [format(most), format(least)],
       seriesIndex: [0, 1],
     },
     geo: mapOf(colours),
@@ -61,7 +67,7 @@ export function worldMap({
       {
         ...{ id: 'countries', type: 'map', geoIndex: 0 },
         data: placed.map(({ code, key, value }) => ({
-          ...{ name: code, value: Math.log1p(value) },
+          ...{ name: code, value: shade(value) },
           ...(chosen?.includes(key) && { itemStyle: { borderColor: colours.series[1], borderWidth: 2 } }),
         })),
       },
@@ -70,7 +76,7 @@ export function worldMap({
         itemStyle: { borderColor: colours.text, borderWidth: 0.7 },
         data: placed.flatMap(({ code, value }) => {
           const place = world.small.get(code)
-          return place === undefined ? [] : [{ name: code, value: [...place, Math.log1p(value)] }]
+          return place === undefined ? [] : [{ name: code, value: [...place, shade(value)] }]
         }),
       },
     ],

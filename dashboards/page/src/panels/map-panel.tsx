@@ -8,7 +8,8 @@ import { Chart } from '../charts/chart.tsx'
 import { pointMap } from '../charts/point-map.ts'
 import type { World } from '../charts/world.ts'
 import { worldMap } from '../charts/world-map.ts'
-import { labelOf, type Measure } from '../definition.ts'
+import { isAdditive, labelOf, type Measure } from '../definition.ts'
+import { formatMeasure } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, type Source } from '../question.ts'
@@ -52,7 +53,7 @@ export function MapPanel({ source, id, title, measures, by, points = false, span
   const windowed = source.view.window !== null
   const query = {
     dimensions: by.join(','),
-    measures: [measure.name, ...kept, ...(points ? titleMeasures(source) : [])].join(','),
+    measures: [measure.name, ...kept, ...(points ? titleMeasures(source, by[0]) : [])].join(','),
     ...{ order: `-${measure.name}`, limit: points ? POINTS_MAX : COUNTRIES_MAX },
     ...filterQuery(source, points ? undefined : country),
     ...(windowed ? { at: 'latest' } : rangeQuery(range.value, source.view.paneMs)),
@@ -78,22 +79,16 @@ interface ShapesProps {
 }
 
 function Shapes({ answer, source, world, title, shown: { by, measure, place } }: ShapesProps): JSX.Element {
-  const origin = provenanceText(answer.meta, measure.name)
+  const said = { measure: labelOf(measure), source: provenanceText(answer.meta, measure.name) }
+  const format = (value: number): string => formatMeasure(value, measure)
   const label = `${title}: ${labelOf(measure)}. Its menu exports the same numbers as text`
   if (place !== null) {
     const points = answer.data.flatMap((row) => {
       const [lat, lon, value] = [...place, measure.name].map((name) => numberOf(row[name]))
-      const name = titleOf(row, source)
+      const name = titleOf(row, by[0], source)
       return lat == null || lon == null || value == null ? [] : [{ lat, lon, value, name }]
     })
-    return (
-      <Chart
-        kind="map"
-        label={label}
-        height={HEIGHT}
-        chart={pointMap({ points, measure: labelOf(measure), source: origin })}
-      />
-    )
+    return <Chart kind="map" label={label} height={HEIGHT} chart={pointMap({ ...said, points, format })} />
   }
   const dimension = by[0]!
   const countries = answer.data.map((row) => ({
@@ -106,7 +101,7 @@ function Shapes({ answer, source, world, title, shown: { by, measure, place } }:
     const country = countries.find(({ key }) => world.codeOf(key) === code)
     if (country !== undefined) toggleFilter(dimension, country.key)
   }
-  const chart = worldMap({ world, countries, measure: labelOf(measure), source: origin, chosen })
+  const chart = worldMap({ ...said, world, countries, format, byMagnitude: isAdditive(measure), chosen })
   return <Chart kind="map" label={label} height={HEIGHT} chart={chart} onPick={pick} />
 }
 

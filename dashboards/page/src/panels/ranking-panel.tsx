@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { filters, toggleFilter } from '../address.ts'
 import { type Answer, keyOf, numberOf, type Row } from '../answer.ts'
-import { labelOf } from '../definition.ts'
+import { isId, labelOf } from '../definition.ts'
 import { countryName, formatMeasure, languageName, NO, NONE, YES } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
@@ -36,7 +36,7 @@ export function RankingPanel(props: RankingProps): JSX.Element {
   const windowed = view.window !== null
   const query = {
     dimensions: by,
-    measures: titleMeasure(source) === null ? measure.name : `${measure.name},${titleMeasure(source)}`,
+    measures: [measure.name, ...titleMeasures(source, by)].join(','),
     order: order !== null && measure.name === measures[0] ? order : `-${measure.name}`,
     limit: top,
     ...filterQuery(source, by),
@@ -59,8 +59,9 @@ function windowText(answer: Answer | null): string | undefined {
   return `${clock.formatRange(new Date(window.from), new Date(window.to))}${window.ended ? '' : ', still filling'}`
 }
 
-/** A view by an id that keeps a title, shows the title. */
-function titleMeasure({ view }: Source): string | null {
+/** A view by an id that keeps a title, shows the title: of what the id stands for, and of nothing else that the view is by. */
+function titleMeasure({ view }: Source, by: string | undefined): string | null {
+  if (by === undefined || (view.dimensions.length > 1 && !isId(by))) return null
   return view.measures.find(({ name, type }) => /^(title|name)$/.test(name) && type === 'VARCHAR')?.name ?? null
 }
 
@@ -99,13 +100,13 @@ function Bars({ answer, shown, source }: { answer: Answer; shown: Shown; source:
   )
 }
 
-export function titleMeasures(source: Source): readonly string[] {
-  return [titleMeasure(source)].filter((name) => name !== null)
+export function titleMeasures(source: Source, by: string | undefined): readonly string[] {
+  return [titleMeasure(source, by)].filter((name) => name !== null)
 }
 
 /** What a view by an id keeps as its title; null: nothing of the kind. */
-export function titleOf(row: Row, source: Source): string | null {
-  const measure = titleMeasure(source)
+export function titleOf(row: Row, by: string | undefined, source: Source): string | null {
+  const measure = titleMeasure(source, by)
   return measure === null ? null : keyOf(row[measure]) || null
 }
 
@@ -119,7 +120,7 @@ export function nameOf(row: Row, by: string, source: Source): string {
   const lookups = source.view.enrich.filter((lookup) => lookup.key === by && lookup.attribute === 'name')
   const looked = lookups.map((lookup) => row[lookup.name]).find((name) => typeof name === 'string')
   const known = /country/.test(by) ? countryName(key) : /^lang(uage)?s?$/.test(by) ? languageName(key) : null
-  const title = titleMeasure(source)
+  const title = titleMeasure(source, by)
   return known ?? (looked as string | undefined) ?? (title === null ? key : keyOf(row[title]) || key)
 }
 

@@ -14,7 +14,7 @@ import { BUCKETS_NEWEST, grainMs, newestQuery, range, rangeQuery, zoneOf, zoomTo
 import { useFittingGrain } from './fitting-grain.ts'
 import { Frame } from './frame.tsx'
 import { Choice, MeasureChoice, useMeasure } from './measure-choice.tsx'
-import { nameOf } from './ranking-panel.tsx'
+import { nameOf, titleMeasures } from './ranking-panel.tsx'
 
 export type TimeShape = 'lines' | 'stacked' | 'bars'
 
@@ -143,17 +143,21 @@ function useLargest(
   const named = by === null ? undefined : chosenValues(source, by)
   const view = { ...source, series: null }
   const order = source.series === null ? `-${measure.name}` : by
-  const needed = by !== null && named === undefined
+  const titles = by === null ? [] : titleMeasures(source, by)
+  const needed = by !== null && (named === undefined || titles.length > 0)
   const query = {
     dimensions: by,
-    ...(source.series === null && { measures: measure.name }),
-    ...{ order, limit: top, ...filterQuery(source) },
+    ...(source.series === null && { measures: [measure.name, ...titles].join(',') }),
+    ...{ order, limit: named?.length ?? top, ...filterQuery(source) },
     ...(source.view.window === null ? rangeQuery(range.value, source.view.paneMs) : { at: 'latest' }),
   }
   const { value, asked } = useLive<Answer, Ask<string | null>>(needed ? ask(view, query, by) : null, 10_000)
   if (by === null) return []
-  if (named !== undefined) return named.map((key) => ({ key, label: nameOf({ [by]: key }, by, source) }))
-  if (value === null || asked?.shown !== by) return null
+  const isKnown = value !== null && asked?.shown === by
+  const rowOf = (key: string): Row =>
+    (isKnown ? value.data.find((row) => keyOf(row[by]) === key) : undefined) ?? { [by]: key }
+  if (named !== undefined) return named.map((key) => ({ key, label: nameOf(rowOf(key), by, source) }))
+  if (!isKnown) return null
   return value.data.map((row) => ({ key: keyOf(row[by]), label: nameOf(row, by, source) }))
 }
 

@@ -13,7 +13,7 @@ import { range } from '../range.ts'
 import { begunMs, type WindowSeries, windowSeries } from '../windows.ts'
 import { Frame } from './frame.tsx'
 import { Choice, MeasureChoice, useMeasure } from './measure-choice.tsx'
-import { nameOf } from './ranking-panel.tsx'
+import { nameOf, titleMeasures } from './ranking-panel.tsx'
 
 export interface WindowsProps {
   readonly source: Source
@@ -121,7 +121,7 @@ function windowsQuery(source: Source, by: string, measure: Measure, series: Wind
   const { from, to, every } = series
   return {
     dimensions: by,
-    measures: measure.name,
+    measures: [measure.name, ...titleMeasures(source, by)].join(','),
     order: `-${measure.name}`,
     limit,
     from,
