@@ -49,6 +49,7 @@ export default defineDataset({
         purchases: count({ where: "action = 'purchase'", label: 'Purchases' }),
         revenue: sum('price', { where: "action = 'purchase'", label: 'Revenue' }),
         conversion: ratio(one('purchase'), one('view'), { label: 'Purchases per view', format: 'percent' }),
+        title: latest('title'),
       },
     },
     trending_courses: {
