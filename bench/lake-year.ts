@@ -1,6 +1,7 @@
 /**
  * What a lake costs after a year of 100 partitions, 100,000 segments, 1 G declared rows and 10 M keys, beside one with a tenth of all of
- * them: time and calls of the storage for a start, a commit, the look after it, an incremental run of as many new events, and two queries.
+ * them: time and calls of the storage for a start, a commit, the look after it, an incremental run of as many new events, two queries, and
+ * what a slice of the proof (of thirty) and a compaction look at before they read events.
  * In a folder the calls are those of the file system; in a bucket requests to a real S3 server. And at 10 M real events: a full run against an
  * incremental one with 1 % new. LAKE_YEAR=folder, bucket or runs measures one part. Writing a year takes minutes: with LAKE_YEAR_GROUND, an empty
  * folder, the lakes are written there once, only that with LAKE_YEAR_WRITE=only, and measured by a later call.
@@ -12,8 +13,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BatchMode } from '#batch-layer/plan-run.ts'
 import { runBatch } from '#batch-layer/run-batch.ts'
+import { lookForSmall } from '#batch-layer/small-segments.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { ViewQuery } from '#core/query.ts'
+import { withNextSlice } from '#runtime/health/prove-slice.ts'
 import { answerQuery } from '#serving/answers/merged-view.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -28,6 +31,7 @@ import { S3Store } from '#storage/lake/s3/s3-store.ts'
 import { MemorySpeedStore } from '#storage/speed-store/memory/memory-speed-store.ts'
 import { S3Proxy } from '#tests/servers/s3-proxy.ts'
 import { S3_CREDENTIALS, startS3 } from '#tests/servers/s3-server.ts'
+import { groupsWithin } from '#verification/slice.ts'
 import { median } from './rsvp-platform.ts'
 import { LOG, PARTITIONS, stageNew, writeYear, type YearSize, yearDataset } from './synthetic-year.ts'
 
@@ -39,6 +43,7 @@ const OFFSETS = 10_000
 /** of one landed segment, and how many land before a run: one of each partition */
 const NEW_EVENTS = 1_000
 const RUNS = 3
+const NIGHTS = 30
 const EVENTS = Number(process.env.BENCH_EVENTS ?? 10_000_000)
 const EVENT_SEGMENTS = 100
 const CACHE_BYTES = 8 * 2 ** 30
@@ -317,6 +322,20 @@ async function measured(year: Year): Promise<Figures> {
   add('keyFirst', await taken(year.place, key))
   add('key', middle([await taken(year.place, key), await taken(year.place, key), await taken(year.place, key)]))
   add('dayFirst', await taken(year.place, day))
+  const known = { rowsTarget: 1_000_000, spanMsMax: null }
+  const ends = Array.from({ length: PARTITIONS }, () => year.size.segments * OFFSETS)
+  const lock = await batch.tryLock('batch')
+  await batch.markCompaction({ ...known, from: ends.map((end) => end - OFFSETS), to: ends })
+  await lock!.release()
+  const [proving, compacting] = [await year.open(), await year.open()]
+  const boundary = (await compacting.current())!.boundary
+  add('compaction', await taken(year.place, () => lookForSmall(compacting, boundary, known)))
+  const { dataset } = year
+  const slice = () =>
+    withNextSlice({ dataset, lake: proving } as Parameters<typeof withNextSlice>[0], NIGHTS, ({ panes }) =>
+      proving.outline(PARTITIONS, groupsWithin(dataset, panes)),
+    )
+  add('slice', await taken(year.place, slice))
   add('day', middle([await taken(year.place, day), await taken(year.place, day), await taken(year.place, day)]))
   return figures
 }
