@@ -11,7 +11,9 @@ export const GROUPS: readonly (readonly string[])[] = [
     'storage/log/kafka/kafka-faults.test.ts',
     'tests/cluster/idle-worker.test.ts',
     'tests/cluster/kafka-source.test.ts',
+    'tests/elasticsearch/store-unavailable.test.ts',
     'tests/faults/backfill.e2e.test.ts',
+    'tests/faults/damage.e2e.test.ts',
     'tests/faults/log-behind-lake.e2e.test.ts',
     'tests/open-tables/trino.test.ts',
     'tests/shipped-datasets/datasets-page.e2e.test.ts',
@@ -19,13 +21,13 @@ export const GROUPS: readonly (readonly string[])[] = [
   [
     'batch-layer/trino-recount.test.ts',
     'storage/log/kafka/kafka-keyed-faults.test.ts',
-    'tests/elasticsearch/store-unavailable.test.ts',
     'tests/elasticsearch/stream-faults.test.ts',
-    'tests/faults/wide-values.e2e.test.ts',
+    'tests/object-store/s3-platform.e2e.test.ts',
     'tests/open-tables/spark.test.ts',
     'tests/raw-retention.e2e.test.ts',
   ],
   [
+    'runtime/roles/roles-on-services.e2e.test.ts',
     'runtime/roles/starts-before-elasticsearch.e2e.test.ts',
     'storage/log/kafka/kafka-group.test.ts',
     'tests/cluster/cluster-crash.test.ts',
@@ -35,6 +37,7 @@ export const GROUPS: readonly (readonly string[])[] = [
     'tests/faults/idempotency-key.e2e.test.ts',
     'tests/faults/no-start.e2e.test.ts',
     'tests/faults/sources.e2e.test.ts',
+    'tests/faults/wide-values.e2e.test.ts',
   ],
 ]
 
