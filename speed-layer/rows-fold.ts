@@ -76,7 +76,6 @@ export class RowsFold implements SegmentFold {
 
   async begin(start: Offset): Promise<void> {
     const { connection, dataset } = this.#parts
-    await connection.run(`DROP TABLE IF EXISTS ${quoteName(this.#table)}`)
     await createRowsTable(connection, dataset, this.#table)
     await this.#raw?.clear()
     this.#start = start

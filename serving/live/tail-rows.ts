@@ -55,14 +55,22 @@ export class TailTable implements TailRows {
     if (!this.#made) await connection.run(rowsTableSql(dataset, this.table))
     this.#made = true
     // Decoded in a table of their own: what is looked for in new rows is not looked for in all that is open.
-    await connection.run(`DROP TABLE IF EXISTS ${ARRIVED}`)
     await createRowsTable(connection, dataset, ARRIVED)
     const target = { table: ARRIVED, scratchFolder, failures: 'reject' } as const
     const { dead } = await decodeBatches(connection, dataset, batches, target)
     for (const { release } of batches) release?.()
-    await connection.run(`INSERT INTO ${this.table} SELECT * FROM ${ARRIVED}`)
+    const added = await connection.returned(
+      `INSERT INTO ${this.table} SELECT * FROM ${ARRIVED} RETURNING _partition, ${this.#isLate}`,
+    )
     for (const { partition, offset } of dead) this.#of(partition).dead.push(offset)
-    await this.#count(ARRIVED, 'true')
+    for (const chunk of added) {
+      const late = chunk.values(1)
+      for (const [row, partition] of (chunk.values(0) as number[]).entries()) {
+        const held = this.#of(partition)
+        held.rows++
+        if (late[row] === true) held.lateRows++
+      }
+    }
   }
 
   async drop(partition: number, from: Offset): Promise<void> {
@@ -75,7 +83,7 @@ export class TailTable implements TailRows {
     )
     if (Number.isFinite(from)) {
       this.#of(partition).dead = held.dead.filter((offset) => offset >= from)
-      await this.#count(this.table, `_partition = ${partition}`)
+      await this.#count(partition)
     }
     await this.#compactIfDue()
   }
@@ -85,16 +93,19 @@ export class TailTable implements TailRows {
     await this.#parts.connection.run(`DROP TABLE IF EXISTS ${this.table}`)
   }
 
-  /** Adds what the matching rows come to. */
-  async #count(table: string, condition: string): Promise<void> {
-    const late = `_arrival - _time > ${this.#parts.dataset.lateAfterMs}`
-    const counts = await this.#parts.connection.rows<{ p: number; n: number; l: number }>(
-      `SELECT _partition AS p, count(*) AS n, count(*) FILTER (${late}) AS l FROM ${table} WHERE ${condition} GROUP BY 1`,
+  /** Condition in SQL. */
+  get #isLate(): string {
+    return `_arrival - _time > ${this.#parts.dataset.lateAfterMs}`
+  }
+
+  /** Counts what the table holds of the partition. */
+  async #count(partition: number): Promise<void> {
+    const [counts] = await this.#parts.connection.rows<{ n: number; l: number }>(
+      `SELECT count(*) AS n, count(*) FILTER (${this.#isLate}) AS l FROM ${this.table} WHERE _partition = ${partition}`,
     )
-    for (const { p, n, l } of counts) {
-      this.#of(p).rows += n
-      this.#of(p).lateRows += l
-    }
+    const held = this.#of(partition)
+    held.rows = counts!.n
+    held.lateRows = counts!.l
   }
 
   /** The engine keeps removed rows until a table is written anew. */

@@ -46,13 +46,13 @@ const UNREAD = 'the engine could not read the record as JSON'
 
 let scratchFiles = 0
 
-/** Creates an empty temporary table for typed rows; it is dropped with the connection. */
+/** Creates an empty temporary table for typed rows, in place of one of that name; it is dropped with the connection. */
 export async function createRowsTable(
   connection: EngineConnection,
   dataset: DecodedDataset,
   table: string,
 ): Promise<void> {
-  await connection.run(rowsTableSql(dataset, quoteName(table), 'TEMP '))
+  await connection.run(rowsTableSql(dataset, quoteName(table), 'OR REPLACE TEMP '))
 }
 
 /** A SELECT list that gives typed rows of such a table, without what only decoding needs. */
@@ -60,7 +60,7 @@ export function typedColumnsSql(dataset: Pick<DecodedDataset, 'rowColumns'>): st
   return dataset.rowColumns.map(({ name }) => quoteName(name)).join(', ')
 }
 
-/** The statement that makes an empty table for typed rows. @param table its name in SQL; @param kind 'TEMP ': of one connection */
+/** The statement that makes an empty table for typed rows. @param table its name in SQL; @param kind e.g. 'TEMP ': of one connection */
 export function rowsTableSql(dataset: Pick<DecodedDataset, 'rowColumns'>, table: string, kind = ''): string {
   const columns = [...dataset.rowColumns, UNSET].map((column) => `${quoteName(column.name)} ${column.type}`)
   return `CREATE ${kind}TABLE ${table} (${columns.join(', ')})`
