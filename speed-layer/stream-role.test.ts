@@ -151,6 +151,30 @@ test('an owner that only closes segments, catching up, tells where it is and cle
   await role.stop()
 })
 
+test('a stop flushes what came since the last read, too', async () => {
+  const read = Promise.withResolvers<void>()
+  const { role, log, store } = await fixture.parts(
+    { flushEveryMs: 60_000 },
+    {
+      log: {
+        read: async (...asked) => {
+          const batch = await log.read(...asked)
+          if (batch !== null) read.resolve()
+          return batch
+        },
+      },
+    },
+  )
+  await role.start()
+  await append(log, 0, [line(1, 'a')])
+  await read.promise
+  await append(log, 0, [line(2, 'a'), line(3, 'b')])
+  await role.stop()
+  expect((await store.markers()).get(0)).toMatchObject({ through: 3, rows: 3 })
+  await log.close()
+  await store.close()
+})
+
 test('a stop waits for a part that is away for so long only; closing the parts ends what waits', async () => {
   const closed = Promise.withResolvers<never>()
   const waits = Promise.withResolvers<void>()

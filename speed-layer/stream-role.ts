@@ -265,6 +265,8 @@ export class StreamRole {
         await pause(owner.readDueInMs, lost)
       } else mayHaveMore = await this.#watch.wait(partition, owner.position, this.#untilNextStep(owner), lost)
     }
+    // What was left to gather. What keeps it from being read must not keep the rest from being flushed; the next owner meets it again.
+    if (this.#stopped && !owner.behind) await owner.fill().catch(() => {})
     await owner.flush()
     await this.#observe(partition, owner)
   }
