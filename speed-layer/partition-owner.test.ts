@@ -90,7 +90,7 @@ test('an owner that was busy for long flushes rarely, until it has read all that
 test('an owner that keeps up lets what comes slowly gather, until a flush or the end of the segment is due', async () => {
   const { flush } = store
   store.flush = async (...flushed) => {
-    elapsedMs += 100_000 / limits.flushPauses
+    elapsedMs += 6_000
     return flush.apply(store, flushed)
   }
   await owner.flush()
@@ -105,8 +105,23 @@ test('an owner that keeps up lets what comes slowly gather, until a flush or the
   expect([await dueAfter(10), await dueAfter(4_000), await dueAfter(20_000)]).toEqual([2_000, 1_250, 350])
   elapsedMs += 50
   expect(owner.readDueInMs).toBe(300)
-  elapsedMs = 5_000 + limits.segmentAgeMsMax - 1_010
+  elapsedMs = 5_000 + limits.segmentAgeMsMax - 7_010
+  await owner.flush()
   expect(await dueAfter(10)).toBe(10)
+})
+
+test('however long a flush takes, the next one comes before its marker counts as too old', async () => {
+  const { flush } = store
+  store.flush = async (...flushed) => {
+    elapsedMs += 60_000
+    return flush.apply(store, flushed)
+  }
+  const began = elapsedMs
+  await owner.flush()
+  elapsedMs = began + 1_000
+  await readMore()
+  await readMore()
+  expect(owner.flushDueInMs).toBe(limits.flushPauseMsMax - 1_000)
 })
 
 test('when a flush is due, a segment with many records that were never flushed closes instead', async () => {

@@ -227,7 +227,8 @@ export class PartitionOwner {
   }
 
   #dueInMs(everyMs: number): number {
-    const pausesMs = this.#parts.limits.flushPauses * this.#flushMs
+    const { flushPauses, flushPauseMsMax } = this.#parts.limits
+    const pausesMs = Math.min(flushPauses * this.#flushMs, flushPauseMsMax)
     return Math.max(everyMs, pausesMs) - (this.#elapsed() - this.#flushedAtMs)
   }
 

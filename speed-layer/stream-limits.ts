@@ -17,6 +17,8 @@ export interface StreamLimits {
   readonly flushBehindEveryMs: number
   /** between two flushes of a partition lies at least this many times what the last one took */
   readonly flushPauses: number
+  /** the same is not longer than this: a marker that is older than 30 s tells readers that no stream role runs */
+  readonly flushPauseMsMax: number
   /** how long to wait for new records when there are none */
   readonly pollEveryMs: number
   /** the same after many waits in vain */
@@ -50,6 +52,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   flushEveryMs: 700,
   flushBehindEveryMs: 10_000,
   flushPauses: 4,
+  flushPauseMsMax: 20_000,
   pollEveryMs: 25,
   idlePollEveryMs: 250,
   markerEveryMs: 10_000,
