@@ -82,6 +82,19 @@ test('an odd record is named with its line and text, and the records around it a
   ])
 })
 
+test('an odd record that ends a chunk or the text keeps its bytes and its own reason', () => {
+  const fault = 'text follows the closing quote of a field'
+  expect(split('a,b\n1,"x" y')).toEqual([{ number: 2, fault, text: '1,"x" y' }])
+  const part = fc.constantFrom('a', ',', '"', '""', '"x"y', '\n', '\r\n', 'é')
+  const text = fc.array(part, { maxLength: 30 }).map((parts) => `a,b\n${parts.join('')}`)
+  fc.assert(
+    fc.property(text, fc.integer({ min: 1, max: 9 }), (given, chunkBytes) => {
+      expect(split(given, { chunkBytes })).toEqual(split(given, { chunkBytes: 1_000 }))
+    }),
+    { numRuns: 500 },
+  )
+})
+
 test('a quote that is never closed costs its own line, and no other', () => {
   const rest = Array.from({ length: 400 }, (_, at) => `${at},x\n`).join('')
   const found = split(`a,b\n1,"x\n${rest}`, { chunkBytes: 50 })

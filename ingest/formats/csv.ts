@@ -126,6 +126,11 @@ export class CsvSplitter implements RecordSplitter {
       const malformed = found === 'more' ? endless(pending) : malformedOf(found)
       const end = typeof found === 'object' && 'end' in found ? found.end : this.#firstLineEnd(from)
       if (end === null && !isEnd) {
+        if (typeof found === 'object' && 'malformed' in found && pending.bytes.length - from <= this.#recordBytesMax) {
+          // Its line goes on.
+          pending.scanned = found.at
+          break
+        }
         // The line itself is longer than the limit, and goes on.
         this.#skipping = true
         from = pending.bytes.length
