@@ -1,5 +1,6 @@
 /** Records of a file that are offered together. They are copied into memory that is used again for the next batch. */
-import { isBlank, onOneLine } from '#core/json-bytes.ts'
+import { framed } from '#core/framed-record.ts'
+import { isBlank } from '#core/json-bytes.ts'
 import type { NumberedRecord } from './formats/records.ts'
 import type { Rows } from './rows.ts'
 import { ValueEnds } from './value-ends.ts'
@@ -26,7 +27,7 @@ export class BatchedRecords {
   #unoffered: UnofferedRecord[] = []
   #values: ValueEnds | null = null
 
-  /** @param keepsFaulty whether the text of what is not a record of its format is offered, too */
+  /** @param keepsFaulty whether what is not a record of its format is offered, too, with the reason */
   constructor(keepsFaulty: boolean) {
     this.#keepsFaulty = keepsFaulty
   }
@@ -62,8 +63,8 @@ export class BatchedRecords {
       this.#unoffered.push({ number, fault: bytes === null ? null : fault! })
       return
     }
-    const row = fault === undefined ? bytes : onOneLine(bytes)
-    if (isBlank(row)) return
+    if (isBlank(bytes)) return
+    const row = fault === undefined ? bytes : framed({ reason: fault, bytes })
     const index = this.#numbers.length
     this.#grow(row.length + 1)
     if (flat !== undefined) this.#values ??= new ValueEnds(flat.shape)

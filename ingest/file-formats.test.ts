@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { unframed } from '#core/framed-record.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { ingestFile } from './file-source.ts'
 import { openScratch, type Scratch, visit, visits } from './ingest-fixture.ts'
@@ -99,10 +100,12 @@ test('CSV is recognised, odd records are rejected by line, and --after continues
   expect(await ingestFile(intake, path, { after: 4 })).toMatchObject({ accepted: 1, rejected: 0 })
 })
 
-test('kept as unusable, an odd record is in the log with its bytes', async () => {
+test('kept as unusable, an odd record is in the log with its bytes and the reason', async () => {
   const result = await ingestFile(intake, fileOf('x.csv', CSV), { acceptUnusable: true })
   expect(result).toMatchObject({ accepted: 4, rejected: 0, unusable: 1 })
-  expect(await texts()).toContain('2;1700000000002')
+  const framed = (await texts()).flatMap((text) => unframed(Buffer.from(text)) ?? [])
+  const reason = 'it has 2 fields, and the header names 3 columns'
+  expect(framed).toEqual([{ reason, bytes: Buffer.from('2;1700000000002') }])
 })
 
 test('a Parquet file gives its rows in order, with every digit', async () => {
