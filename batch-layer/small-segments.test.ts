@@ -33,7 +33,7 @@ const withoutMark = (lake: Lake): Pick<Lake, 'chains' | 'compactionMark'> => ({
 const namesOf = (groups: readonly (readonly SegmentManifest[])[]): string[][] =>
   groups.map((group) => group.map(segmentManifestName))
 
-/** @param upTo how many groups are merged before the process dies; default: all, and the lake is told */
+/** @param upTo how many groups are merged before the process dies; default: all of them, and then the mark is written */
 async function compactAll(
   under: LakeUnderTest,
   lake: Lake,

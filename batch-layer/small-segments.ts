@@ -13,7 +13,7 @@ const SEGMENTS_PER_MERGE_MAX = 1_000
 export interface SmallSegments {
   /** of adjacent segments, each to be merged into one */
   readonly groups: readonly (readonly SegmentManifest[])[]
-  /** what the lake is told when they are merged; null: it is told already */
+  /** the mark to write once they are merged; null: the lake has it already */
   readonly next: CompactionMark | null
 }
 

@@ -127,7 +127,7 @@ export class CsvSplitter implements RecordSplitter {
       const end = typeof found === 'object' && 'end' in found ? found.end : this.#firstLineEnd(from)
       if (end === null && !isEnd) {
         if (typeof found === 'object' && 'malformed' in found && pending.bytes.length - from <= this.#recordBytesMax) {
-          // Its line goes on.
+          // The rest of its line has not been read yet.
           pending.scanned = found.at
           break
         }
