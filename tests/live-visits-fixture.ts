@@ -9,12 +9,14 @@ import { count, countDistinct, type DatasetDefinition, defineDataset, sliding } 
 import type { ViewQuery } from '#core/query.ts'
 import { LiveAnswers } from '#serving/live/live-answers.ts'
 import { LiveDataset } from '#serving/live/live-dataset.ts'
+import type { LiveLimits } from '#serving/live/live-limits.ts'
 import { StreamRole } from '#speed-layer/stream-role.ts'
 import { SqliteDictionary } from '#storage/dictionary/sqlite/sqlite-dictionary.ts'
 import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
+import type { EventLog } from '#storage/log/event-log.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import { silent } from '#telemetry/emit.ts'
@@ -67,14 +69,19 @@ export class LiveVisits {
   appended = 0
   connections = 0
   readonly filesRead: string[] = []
+  /** records of the log that were read, and decoded */
+  recordsRead = 0
   /** so many reads of the lake find that their files are gone */
   vanishing = 0
   beforeCheck: () => Promise<void> = async () => {}
   markers: () => ReturnType<SqliteSpeedStore['markers']>
   rangeOf: (partition: number) => ReturnType<SqliteLog['range']>
 
-  /** @param definition of a dataset with the same name */
-  static async open(definition: DatasetDefinition = visitsDefinition): Promise<LiveVisits> {
+  /** @param definition of a dataset with the same name @param limits other than those of `WHEN_TOLD` */
+  static async open(
+    definition: DatasetDefinition = visitsDefinition,
+    limits: Partial<LiveLimits> = {},
+  ): Promise<LiveVisits> {
     const folder = mkdtempSync(join(tmpdir(), 'watershed-live-'))
     mkdirSync(join(folder, 'scratch'))
     const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
@@ -83,10 +90,13 @@ export class LiveVisits {
     const lake = await LocalLake.open({ folder: join(folder, 'lake'), dataset: 'visits' })
     const file = join(folder, 'speed.sqlite')
     const store = await SqliteSpeedStore.open({ file, dataset: 'visits', log: log.identity })
-    return new LiveVisits({ folder, engine, dataset, log, lake, store })
+    return new LiveVisits({ folder, engine, dataset, log, lake, store }, limits)
   }
 
-  private constructor(parts: Pick<LiveVisits, 'folder' | 'engine' | 'dataset' | 'log' | 'lake' | 'store'>) {
+  private constructor(
+    parts: Pick<LiveVisits, 'folder' | 'engine' | 'dataset' | 'log' | 'lake' | 'store'>,
+    limits: Partial<LiveLimits>,
+  ) {
     const { folder, dataset, log, store } = parts
     this.folder = folder
     this.engine = parts.engine
@@ -99,11 +109,11 @@ export class LiveVisits {
     this.live = new LiveDataset({
       ...{ dataset, partitions: 2 },
       store: { markers: () => this.markers() },
-      log: { identity: log.identity, read: log.read.bind(log), range: (partition) => this.rangeOf(partition) },
+      log: this.#countingLog(),
       lake: this.#countingLake(),
       engine: this.#countingEngine(),
       scratchFolder: join(folder, 'scratch'),
-      limits: { ...WHEN_TOLD, followWaitMsMax: 60_000 },
+      limits: { ...WHEN_TOLD, followWaitMsMax: 60_000, ...limits },
     })
     this.answers = new LiveAnswers(this.live)
   }
@@ -114,6 +124,18 @@ export class LiveVisits {
     await this.store.close()
     this.engine.close()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  #countingLog(): Pick<EventLog, 'identity' | 'read' | 'range'> {
+    return {
+      identity: this.log.identity,
+      range: (partition) => this.rangeOf(partition),
+      read: async (...from) => {
+        const batch = await this.log.read(...from)
+        this.recordsRead += batch?.count ?? 0
+        return batch
+      },
+    }
   }
 
   #countingLake(): Lake {

@@ -6,15 +6,17 @@
  * and the log from that end to where the tail was read.
  */
 import pLimit from 'p-limit'
-import type { Offset, OffsetRange } from '#core/offsets.ts'
+import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import type { Marker, SpeedStore } from '#storage/speed-store/speed-store.ts'
 import { type PartitionPosition, type ServedDataset, type Snapshot, SnapshotError } from '../answers/snapshot.ts'
 import { FileTables } from './file-tables.ts'
 import { LakeLook, type LakeState } from './lake-look.ts'
 import { LargeTables } from './large-tables.ts'
+import { LeftToSegments } from './left-to-segments.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { Moment, Moments } from './live-view.ts'
 import { LogTail, type TailCounts, type TailPlace } from './log-tail.ts'
@@ -38,6 +40,7 @@ export class DatasetMoments implements Moments {
   readonly #parts: LiveDatasetParts
   readonly #limits: LiveLimits
   readonly #lake: LakeLook
+  readonly #left: LeftToSegments
   readonly #oneChange = pLimit(1)
   #connection: EngineConnection | null = null
   #fileConnection: EngineConnection | null = null
@@ -61,6 +64,7 @@ export class DatasetMoments implements Moments {
     this.#parts = parts
     this.#limits = limits
     this.#lake = new LakeLook(parts)
+    this.#left = new LeftToSegments(limits)
   }
 
   /** null before the first, and after a fault that emptied the tail */
@@ -137,6 +141,11 @@ export class DatasetMoments implements Moments {
     this.#news = Promise.withResolvers()
   }
 
+  /** Somebody waits until what is before the position is counted: none of it is left until its segment has closed. @returns ends the wait */
+  want(position: Positions): () => void {
+    return this.#left.want(position)
+  }
+
   /** The log reaches at least to the ends of these ranges. */
   appended(ranges: readonly OffsetRange[]): void {
     for (const { partition, end } of ranges)
@@ -151,7 +160,7 @@ export class DatasetMoments implements Moments {
       if (place === undefined) return partition
       return {
         ...partition,
-        asOfMs: place.end === partition.position ? place.asOfMs : partition.asOfMs,
+        asOfMs: place.end === partition.position ? (place.asOfMs ?? partition.asOfMs) : partition.asOfMs,
         missing: partition.missing ?? (place.logEnd === null ? LOG_UNREADABLE : null),
         behind:
           place.logEnd === null ? null : Math.max(0, this.#logEnd(place.logEnd, place.partition) - partition.position),
@@ -218,7 +227,7 @@ export class DatasetMoments implements Moments {
       new LargeTables(engine, lake, this.#limits),
     )
     this.#rows ??= new TailTable({ dataset, connection, scratchFolder })
-    this.#tail ??= new LogTail(log, this.#rows, this.#limits, clock)
+    this.#tail ??= new LogTail(log, this.#rows, this.#limits, clock, this.#left)
     return { tail: this.#tail, rows: this.#rows }
   }
 
@@ -242,7 +251,7 @@ export class DatasetMoments implements Moments {
       gaps,
       markers: new Map(open.map((place) => [place.partition, markerOf(place, rows.counts(place.partition), hashes)])),
       open: new Map(),
-      partitions: chains.map(({ partition, end }) => positionOf(of.get(partition)!, generation, end)),
+      partitions: chains.map((chain) => positionOf(of.get(chain.partition)!, generation, chain)),
     }
     return { seq: ++this.#seq, atMs: performance.now(), epoch: this.#epoch, snapshot, places, tail: rows.table }
   }
@@ -253,11 +262,17 @@ export function countedAt({ snapshot }: Moment): readonly Offset[] {
   return snapshot.partitions.map(({ position }) => position)
 }
 
-function positionOf(place: TailPlace, generation: GenerationManifest | null, closedEnd: Offset): PartitionPosition {
-  const { partition, end, asOfMs, logEnd } = place
+function positionOf(
+  { partition, end, asOfMs, logEnd }: TailPlace,
+  generation: GenerationManifest | null,
+  { end: closedEnd, segments, past }: SegmentChain,
+): PartitionPosition {
   const boundary = generation?.boundary[partition] ?? 0
   const [behind, missing] = logEnd === null ? [null, LOG_UNREADABLE] : [logEnd - end, null]
-  return { partition, boundary, closedEnd, position: end, asOfMs, ahead: null, behind, missing }
+  // Where nothing was read behind the closed segments, their closing tells.
+  const closedAtMs = segments.at(-1)?.createdAtMs ?? past?.closedAtMs ?? null
+  const place = { partition, boundary, closedEnd, position: end }
+  return { ...place, asOfMs: asOfMs ?? closedAtMs, ahead: null, behind, missing }
 }
 
 /** What an owner of these records would say of them. */

@@ -205,6 +205,15 @@ export class LiveDataset {
    * @returns false if `signal` was aborted before. @throws as `head`
    */
   async reach(name: string, position: Positions, signal: AbortSignal): Promise<boolean> {
+    const endWait = this.#moments.want(position)
+    try {
+      return await this.#reached(name, position, signal)
+    } finally {
+      endWait()
+    }
+  }
+
+  async #reached(name: string, position: Positions, signal: AbortSignal): Promise<boolean> {
     if (!this.#moments.fresh) await this.#moments.refresh()
     for (;;) {
       this.#moments.assertKnown()

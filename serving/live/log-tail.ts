@@ -12,6 +12,7 @@ import {
   type ReadLimits,
   type RecordBatch,
 } from '#storage/log/event-log.ts'
+import { LeftToSegments } from './left-to-segments.ts'
 import type { LiveLimits } from './live-limits.ts'
 
 export interface TailCounts {
@@ -55,17 +56,25 @@ export class LogTail {
   readonly #rows: TailRows
   readonly #limits: LiveLimits
   readonly #clock: () => number
+  readonly #left: LeftToSegments
   readonly #places = new Map<number, TailPlace>()
   #recordsPerSecond = 0
   #measuredAtMs = performance.now()
   /** by partition: what was not answered yet */
   readonly #looks = new Map<number, Look>()
 
-  constructor(log: ReadLog, rows: TailRows, limits: LiveLimits, clock: () => number = Date.now) {
+  constructor(
+    log: ReadLog,
+    rows: TailRows,
+    limits: LiveLimits,
+    clock: () => number = Date.now,
+    left: LeftToSegments = new LeftToSegments(limits),
+  ) {
     this.#log = log
     this.#rows = rows
     this.#limits = limits
     this.#clock = clock
+    this.#left = left
   }
 
   /** read of late */
@@ -93,7 +102,10 @@ export class LogTail {
     }
   }
 
-  /** Reads on, within the limits of one refresh. @returns whether something was read; a partition that cannot be read stays where it is */
+  /**
+   * Reads on, within the limits of one refresh.
+   * @returns whether something was read; a partition that cannot be read, or is left to the stream role, stays where it is
+   */
   async advance(): Promise<boolean> {
     const places = this.places()
     const full = places.reduce((sum, place) => sum + place.bytes, 0) >= this.#limits.tailBytesMax
@@ -108,7 +120,8 @@ export class LogTail {
     const found = await Promise.all(
       places.map((place) => {
         const logEnd = ends?.[place.partition]
-        return logEnd === place.end ? { batch: null, logEnd } : this.#look(place, share)
+        const isRead = logEnd !== undefined && (logEnd === place.end || this.#left.leaves(place, logEnd))
+        return isRead ? { batch: null, logEnd } : this.#look(place, share)
       }),
     )
     const batches = found.map(({ batch }) => batch).filter((batch) => batch !== null)
@@ -149,11 +162,13 @@ export class LogTail {
     return look
   }
 
-  async #read({ partition, end }: TailPlace, share: ReadLimits | null): Promise<Found> {
+  async #read(place: TailPlace, share: ReadLimits | null): Promise<Found> {
+    const { partition, end } = place
     try {
       const range = await this.#log.range(partition)
       if (range.end < end) return NOTHING
-      if (range.end === end || share === null) return { batch: null, logEnd: range.end }
+      if (range.end === end || share === null || this.#left.leaves(place, range.end))
+        return { batch: null, logEnd: range.end }
       const batch = await this.#log.read(partition, end, share)
       return { batch, logEnd: Math.max(range.end, batch?.end ?? end) }
     } catch (error) {

@@ -49,6 +49,8 @@ class InjectedFault extends Error {}
 export interface Seen {
   reads: number
   liveReads: number
+  /** of these, those that left records to a segment that had not closed */
+  leftReads: number
   cuts: number
   trims: number
   refusals: number
@@ -77,6 +79,7 @@ export class Ground {
   readonly seen: Seen = {
     reads: 0,
     liveReads: 0,
+    leftReads: 0,
     cuts: 0,
     trims: 0,
     refusals: 0,

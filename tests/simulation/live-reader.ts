@@ -5,6 +5,7 @@
 import type { Offset } from '#core/offsets.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
 import { LakeLook, type LakeState } from '#serving/live/lake-look.ts'
+import { LeftToSegments } from '#serving/live/left-to-segments.ts'
 import { DEFAULT_LIVE_LIMITS } from '#serving/live/live-limits.ts'
 import { LogTail, type TailCounts, type TailRows } from '#serving/live/log-tail.ts'
 import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
@@ -63,7 +64,14 @@ class MemoryRows implements TailRows {
   }
 }
 
+/** as records between what was read and the log's end: those are left until their segment closes, for so many reads */
+const LEFT_RECORDS_MIN = 20
+const LEFT_READS_MAX = 2
+
 export class LiveReader {
+  /** reads that left records to a segment */
+  left = 0
+  #reads = 0
   readonly #look: LakeLook
   readonly #tail: LogTail
   readonly #rows: MemoryRows
@@ -79,10 +87,17 @@ export class LiveReader {
     this.#fault = fault
     this.#look = new LakeLook(served)
     this.#rows = new MemoryRows(fault)
-    this.#tail = new LogTail(log, this.#rows, { ...DEFAULT_LIVE_LIMITS, refreshRecordsMax: recordsMax }, () => 0)
+    const limits = { leftRecordsMin: LEFT_RECORDS_MIN, leftMsMax: LEFT_READS_MAX }
+    const left = new LeftToSegments(limits, () => {
+      this.left++
+      return this.#reads
+    })
+    const tailLimits = { ...DEFAULT_LIVE_LIMITS, ...limits, refreshRecordsMax: recordsMax }
+    this.#tail = new LogTail(log, this.#rows, tailLimits, () => 0, left)
   }
 
   async read(): Promise<LiveRead> {
+    this.#reads++
     const state = await this.#look.look()
     await this.#tail.follow(state.ends)
     await this.#tail.advance()

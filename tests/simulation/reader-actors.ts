@@ -31,7 +31,9 @@ export function follow(ground: Ground, pause: Pause): Promise<void> {
     const reader = new LiveReader(parts, log, 1 + ground.random.below(6), tailFault)
     for (;;) {
       await pause()
+      const { left } = reader
       const { state, open, places } = await reader.read()
+      if (reader.left > left) ground.seen.leftReads++
       const states = [...countedFiles(state).flatMap((file) => statesOf(lake, file)), ...open]
       check(ground, states, places, state, { name: 'resident', isExact: true })
       ground.seen.liveReads++
