@@ -19,6 +19,7 @@ import type { SqlColumn } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { EngineChunk } from './engine-chunk.ts'
 import { ATTACH_SETTLED, SettledTables } from './settled-tables.ts'
+import { GIVES_BACK, SpareMemory } from './spare-memory.ts'
 import { type Parameter, writtenStatement } from './written-statement.ts'
 
 /** e.g. 'v1.5.6' */
@@ -54,6 +55,8 @@ export interface EngineOptions {
    * the time. Small statements in quick succession take a sixth more CPU time with it. Default false
    */
   readonly returnMemory?: boolean
+  /** How often all memory that this process freed goes back to the operating system. Default 30,000 */
+  readonly giveBackEveryMs?: number
 }
 
 export type BesideOptions = Pick<EngineOptions, 'returnMemory' | 'limitNames'> &
@@ -103,9 +106,10 @@ export class DuckDbEngine {
   }
 
   static async open(options: EngineOptions): Promise<DuckDbEngine> {
+    const { threads = 2, memoryLimit = '2GB' } = options
     const instance = await DuckDBInstance.create(':memory:', {
-      threads: String(options.threads ?? 2),
-      memory_limit: options.memoryLimit ?? '2GB',
+      threads: String(threads),
+      memory_limit: memoryLimit,
       preserve_insertion_order: 'true',
     })
     const connection = await instance.connect()
@@ -128,7 +132,7 @@ export class DuckDbEngine {
       'SET allow_community_extensions = false',
       'SET enable_external_access = false',
       // What a connection may still set for itself.
-      "SET allowed_configs = ['parquet_metadata_cache']",
+      `SET allowed_configs = ['parquet_metadata_cache', '${GIVES_BACK}']`,
       'SET lock_configuration = true',
     ]
     for (const setting of settings) await connection.run(setting)
@@ -138,6 +142,7 @@ export class DuckDbEngine {
       turns: pLimit(statementsAtOnce),
       limitNames,
       settled: new SettledTables(() => instance.connect()),
+      spare: new SpareMemory(() => instance.connect(), memoryLimit, options.giveBackEveryMs),
     })
   }
 
@@ -171,8 +176,9 @@ export class DuckDbEngine {
   close(): void {
     this.#closed = true
     for (const connection of this.#idle.splice(0)) connection.closeSync()
-    // Its connection would keep the instance alive.
-    this.#shared.settled.close(() => this.#instance.closeSync())
+    // Their connections would keep the instance alive.
+    const { settled, spare } = this.#shared
+    settled.close(() => spare.close(() => this.#instance.closeSync()))
   }
 }
 
@@ -188,6 +194,7 @@ interface SharedParts {
   readonly turns: LimitFunction
   readonly limitNames: string
   readonly settled: SettledTables
+  readonly spare: SpareMemory
 }
 
 /** of a stream, of some 200 KB each, until the memory of those that were used is given back */
