@@ -15,7 +15,7 @@ export interface TailTableParts {
 }
 
 /** The table is written anew without its removed rows from so many on, when they are more than those that are left. */
-const REMOVED_ROWS_MIN = 20_000
+const REMOVED_ROWS_MIN = 5_000
 
 /** tables made by this process */
 let made = 0
