@@ -1,6 +1,6 @@
 /**
- * Memory of `start` over time at the pace of a small production: BENCH_PACE events a second (default 100; 0: at rest) of the demo for
- * BENCH_MINUTES (default 60), as the limit of a container counts it, and as the sum of what each process has.
+ * Memory of `start` over time at the pace of a small production: BENCH_PACE events a second (default 100) of the demo for BENCH_MINUTES
+ * (default 60), and beside it of another one at rest, as the limit of a container counts it, and as the sum of what each process has.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,12 +20,23 @@ interface Sample {
   readonly resident: number
 }
 
-/** @returns MiB at the end and at most, and the slope of the second half in MiB per hour (least squares) */
+/** @returns of both: MiB at the end and at most, and the slope of the second half in MiB per hour (least squares) */
 export async function memoryAtPace(): Promise<Record<string, number>> {
   const minutes = Number(process.env.BENCH_MINUTES ?? 60)
-  const pace = Number(process.env.BENCH_PACE ?? 100)
+  const eventsPerSecond = Number(process.env.BENCH_PACE ?? 100)
+  const [underLoad, atRest] = await Promise.all([
+    memoryOver(minutes, ['--demo', '--demo-rate', String(eventsPerSecond)]),
+    memoryOver(minutes, ['--no-demo']),
+  ])
+  const ofRest = Object.entries(atRest).map(([name, figure]) => [
+    `atRest${name[0]!.toUpperCase()}${name.slice(1)}`,
+    figure,
+  ])
+  return { minutes, eventsPerSecond, ...underLoad, ...Object.fromEntries(ofRest) }
+}
+
+async function memoryOver(minutes: number, demo: readonly string[]): Promise<Record<string, number>> {
   const folder = mkdtempSync(join(tmpdir(), 'watershed-bench-'))
-  const demo = pace > 0 ? ['--demo', '--demo-rate', String(pace)] : ['--no-demo']
   const parameters = ['start', ...demo, '--data', folder, '--port', '0', '--json', '--log-level', 'error']
   const child = spawn(join(import.meta.dirname, '../watershed'), parameters, { stdio: ['ignore', 'pipe', 'inherit'] })
   try {
@@ -33,8 +44,6 @@ export async function memoryAtPace(): Promise<Record<string, number>> {
     const samples = await sampled(child.pid!, minutes)
     const end = samples.at(-1)!
     return {
-      minutes,
-      eventsPerSecond: pace,
       occupiedMib: end.occupied,
       occupiedMibMax: Math.max(...samples.map(({ occupied }) => occupied)),
       residentSumMib: end.resident,
