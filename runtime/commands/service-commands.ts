@@ -1,6 +1,8 @@
 /** watershed start: all roles. serve, intake, stream, batch, present: one role each, as separate processes. */
 import type { Command } from 'commander'
 import type { Platform, PlatformShape } from '../roles/platform.ts'
+import { defaultsWithin, memoryAtHand } from '../settings/defaults-within.ts'
+import type { Configuration } from '../settings/settings.ts'
 import { aborted } from '../signals.ts'
 import { commandWith, configurationOf, type SharedOptions, wholeNumber } from './command-options.ts'
 import { runDemo } from './demo-source.ts'
@@ -89,7 +91,9 @@ async function run(
   const { port, host, tlsCert, tlsKey } = options
   // Roles that serve no requests print their address in their first line; 8787 is for those that do.
   const defaults = shape.answers || shape.intake ? {} : { port: 0 }
-  const configuration = await configurationOf(options, { port, host, tlsCert, tlsKey, ...flags }, defaults)
+  const fitted = role === 'start' ? defaultsWithin(memoryAtHand()) : {}
+  const given = { port, host, tlsCert, tlsKey, ...flags }
+  const configuration = await configurationOf(options, given, { ...defaults, ...fitted })
   if (role === 'present' && configuration.presented === 'none')
     throw new CommandError(
       'configuration',
@@ -97,6 +101,7 @@ async function run(
     )
   await runService(role, configuration, async (service) => {
     const { Platform } = await import('../roles/platform.ts')
+    tellFitted(fitted, service)
     const platform = await Platform.start(configuration, shape, service.emit)
     tellAddress(platform, options, service)
     const demo = role === 'start' ? runDemo(platform, service) : Promise.resolve()
@@ -104,6 +109,16 @@ async function run(
     await demo
     await platform.stop()
   })
+}
+
+/** Of the limits in force, those that are smaller than elsewhere. */
+function tellFitted(fitted: Readonly<Record<string, number>>, { configuration, emit }: Service): void {
+  const limits = Object.entries(fitted).filter(([name, value]) => configuration[name as keyof Configuration] === value)
+  if (limits.length === 0) return
+  const mib = Math.floor(memoryAtHand() / (1024 * 1024))
+  const shown = limits.map(([name, value]) => `${name} = ${value}`).join(', ')
+  const message = `this machine or container has ${mib} MiB of memory, so these defaults are smaller: ${shown}; set them to override that`
+  emit({ name: 'defaults-fitted', level: 'info', message, fields: { mib, ...Object.fromEntries(limits) } })
 }
 
 function tellAddress(platform: Platform, options: ServiceOptions, { configuration, emit }: Service): void {
