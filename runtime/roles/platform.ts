@@ -40,9 +40,11 @@ import { verifyReadings } from '../health/verify-readings.ts'
 import { listenerCertificate } from '../settings/listener-certificate.ts'
 import { secretsOf, webhookSecretsOf } from '../settings/secrets.ts'
 import type { Configuration } from '../settings/settings.ts'
+import { compileAhead } from './compile-ahead.ts'
 import { intakeLimits } from './intake-limits.ts'
 import { IntakeLink, LinkedIntake } from './intake-link.ts'
 import { platformOperations } from './platform-operations.ts'
+import { ROLE_PROCESS } from './role-life.ts'
 import type { RoleInput } from './role-messages.ts'
 import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
 import { SinkSet } from './sink-set.ts'
@@ -64,6 +66,17 @@ export interface PlatformShape {
   readonly answers: boolean
   /** takes events in */
   readonly intake: boolean
+}
+
+function moduleOf(role: RoleName | 'reader'): URL {
+  return new URL(`./${role}-thread.ts`, import.meta.url)
+}
+
+/** What runs beside the main thread, but for what only some configurations have. */
+function roleModules({ threads, processes = [], answers, intake }: PlatformShape): readonly URL[] {
+  const roles = [...threads, ...processes].filter((name) => name !== 'present')
+  const beside = [...(intake ? (['intake'] as const) : []), ...(answers ? (['reader'] as const) : [])]
+  return [...roles, ...beside].map(moduleOf).concat(processes.length > 0 ? [ROLE_PROCESS] : [])
 }
 
 export class Platform {
@@ -98,6 +111,7 @@ export class Platform {
     }
     platform = new Platform(shape, await Workspace.open(configuration, 'serve', emit), metrics, emit)
     try {
+      await compileAhead(roleModules(shape))
       await platform.#open()
       return platform
     } catch (error) {
@@ -155,7 +169,7 @@ export class Platform {
 
   async #startRole(name: RoleName, runsIn: 'thread' | 'process', link?: RoleSupervisorParts['link']): Promise<void> {
     if (name === 'present' && this.#workspace.configuration.presented === 'none') return
-    const module = new URL(`./${name}-thread.ts`, import.meta.url)
+    const module = moduleOf(name)
     const role = new RoleSupervisor({ name, module, runsIn, input: this.#inputOf(name), emit: this.#emit, link })
     this.#roles.push(role)
     await role.start()

@@ -30,7 +30,8 @@ export class EndedBySignal extends Error {
   }
 }
 
-const PROCESS = fileURLToPath(new URL('./role-process.ts', import.meta.url))
+/** what runs in the process of a role, whose module is its argument */
+export const ROLE_PROCESS = new URL('./role-process.ts', import.meta.url)
 
 const STDERR = 2
 
@@ -57,7 +58,7 @@ function liveInThread({ name, module, input, hear, link }: RoleStart): RoleLife 
  * stays in the platform's session, where priorities are compared; what it prints goes to stderr.
  */
 function liveInProcess({ module, input, hear }: RoleStart): RoleLife {
-  const child = fork(PROCESS, [module.href], {
+  const child = fork(fileURLToPath(ROLE_PROCESS), [module.href], {
     serialization: 'advanced',
     stdio: ['ignore', STDERR, STDERR, 'ipc'],
     env: withoutSecretVariables(process.env),

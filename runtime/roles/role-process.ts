@@ -5,6 +5,8 @@
 import { collectGarbage } from '#core/collect-garbage.ts'
 import { endProcessNow, failProcess } from './role-channel.ts'
 
+if (process.connected === undefined) throw new Error('the process of a role is started by its supervisor')
+
 // A terminal sends Ctrl-C, and systemd SIGTERM, to this process as well: the platform says when to stop.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 
