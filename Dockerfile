@@ -18,9 +18,11 @@ COPY . .
 RUN ln -sf /usr/local/bin/node node_modules/.bin/node \
  && ln -s /app/watershed /usr/local/bin/watershed \
  && node dashboards/page/build-page.ts \
- && mkdir /data /scratch \
- && chown node:node /data /scratch
+ && mkdir -p /data /scratch node_modules/.cache/compiled \
+ && chown node:node /data /scratch node_modules/.cache/compiled
 USER node
+# By the user that runs it: what Node keeps of the files it compiled belongs to a user.
+RUN node runtime/start-once.ts
 VOLUME ["/data", "/scratch"]
 EXPOSE 8787
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
