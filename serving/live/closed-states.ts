@@ -9,7 +9,7 @@ import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { TallyFeed } from '../tally/view-tally.ts'
-import { MERGE_ROWS_MIN } from './live-limits.ts'
+import { CLOSED_MERGE_ROWS_MIN } from './live-limits.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
 
 export class ClosedStates {
@@ -53,7 +53,7 @@ export class ClosedStates {
       }
     }
     if (missing.length > 0) await this.#add(missing, seq)
-    if (this.#added > Math.max(MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#merge(seq)
+    if (this.#added > Math.max(CLOSED_MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#merge(seq)
     return left
   }
 

@@ -109,5 +109,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   tallyAfterAnswers: 2,
 }
 
-/** A delta table is merged when what was added since outweighs what it held, from this many rows on. */
-export const MERGE_ROWS_MIN = 50_000
+/** The states of closed segments are merged when what was added since outweighs what they held, from this many rows on. */
+export const CLOSED_MERGE_ROWS_MIN = 50_000
+/** Those of the tail, which are not compressed, and hold what does not count any more until then. */
+export const TAIL_MERGE_ROWS_MIN = 5_000

@@ -8,7 +8,7 @@ import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { TallyFeed } from '../tally/view-tally.ts'
-import { MERGE_ROWS_MIN } from './live-limits.ts'
+import { TAIL_MERGE_ROWS_MIN } from './live-limits.ts'
 import type { TailPlace } from './log-tail.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
 
@@ -73,7 +73,7 @@ export class TailStates {
     this.#epoch = epoch
     const anew = places.filter(({ partition, start }) => (this.#folded.get(partition)?.start ?? start) !== start)
     if (anew.length > 0) this.#forget(anew.map(({ partition }) => partition))
-    if (this.#added > Math.max(MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#merge()
+    if (this.#added > Math.max(TAIL_MERGE_ROWS_MIN, this.#rows - this.#added)) await this.#merge()
   }
 
   /**
