@@ -10,10 +10,12 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Attacked } from './attacker-process.ts'
 import { DATASET, DEFINITION, EVENT_MS } from './definition.ts'
+import { MemoryGroup } from './memory-group.ts'
 
 const ATTACKER = join(import.meta.dirname, 'attacker-process.ts')
 const WATERSHED = join(import.meta.dirname, '../../watershed')
-/** docs/operations.md: for a limit of 1.5 GB */
+const LIMIT_MIB = 1_536
+/** what the defaults are within that limit, for where none can be set */
 const SMALL_SETTINGS = {
   WATERSHED_SERVE_MEMORY_MB: '256',
   WATERSHED_STREAM_MEMORY_MB: '256',
@@ -39,26 +41,31 @@ export interface Endured extends Attacked {
 
 export class HostileSite {
   readonly #folder: string
+  /** null: nothing limits its memory */
+  readonly #group: MemoryGroup | null
   readonly #process: ChildProcess
   readonly #said: string[] = []
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #address = ''
   #sent = 0
 
-  /** @param settings instead of SMALL_SETTINGS, as environment variables */
-  static async start(settings: Readonly<Record<string, string>> = SMALL_SETTINGS): Promise<HostileSite> {
-    const site = new HostileSite(settings)
+  /** With its defaults and within a limit of 1.5 GiB, where this machine lets one be set; else with the settings for one. */
+  static async start(): Promise<HostileSite> {
+    const site = new HostileSite(MemoryGroup.make(LIMIT_MIB))
     const [line] = (await once(createInterface(site.#process.stdout!), 'line')) as [string]
     site.#address = (JSON.parse(line) as { url: string }).url
     return site
   }
 
-  private constructor(settings: Readonly<Record<string, string>>) {
+  private constructor(group: MemoryGroup | null) {
+    this.#group = group
     this.#folder = mkdtempSync(join(tmpdir(), 'watershed-hostile-'))
     const definition = join(this.#folder, `${DATASET}.ts`)
     writeFileSync(definition, DEFINITION)
     const words = ['start', '--json', '--port', '0', '--data', join(this.#folder, 'data'), '--dataset', definition]
-    this.#process = spawn(WATERSHED, words, { env: { ...process.env, ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const [command, within] = group?.within(WATERSHED, words) ?? [WATERSHED, words]
+    const env = { ...process.env, ...(group === null ? SMALL_SETTINGS : {}) }
+    this.#process = spawn(command, within, { env, stdio: ['ignore', 'pipe', 'pipe'] })
     createInterface(this.#process.stderr!).on('line', (line) => {
       this.#said.push(line)
       if (this.#said.length > SAID_MAX) this.#said.shift()
@@ -118,7 +125,13 @@ export class HostileSite {
       this.#process.kill('SIGINT')
       await once(this.#process, 'exit')
     }
+    this.#group?.remove()
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  /** Memory that its control group had at most, MiB; null: it has none. */
+  get peakMib(): number | null {
+    return this.#group?.peakMib ?? null
   }
 
   /** Tries again as long as it is told to come later. */
