@@ -9,8 +9,8 @@ import { spawnNode } from './serving/pinned-process.ts'
 import { cpuSeconds } from './serving/process-usage.ts'
 
 const MAIN = join(import.meta.dirname, '../runtime/main.ts')
-const REPEATS = 2
-const CSV_EVENTS = 120_000
+const REPEATS = 6
+const CSV_EVENTS = 360_000
 const SAMPLE_MS = 20
 /** flushes and closings that follow the last event belong to its costs */
 const SETTLE_MS = 3_000
