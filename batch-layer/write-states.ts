@@ -239,9 +239,13 @@ function pending(file: PendingFile): PendingFile {
   return file
 }
 
+/** how many times as large as a file what came after it becomes, before they are merged */
+const GROWTH = 2
+
 /**
- * A new file takes in the newest files of its range that are not larger than it becomes: each has at least the bytes of what comes after
- * it, so a state is written again once per doubling, not once per run, and the largest file only when as much was added.
+ * A new file takes in the newest files of its range, from the oldest one on after which GROWTH times as many bytes were added: a state is
+ * written again once per tripling, not once per run. The range's first file is merged when as much was added, so that readers never
+ * read more behind it than in it.
  */
 function extendPlan(
   files: readonly StateFile[],
@@ -249,7 +253,11 @@ function extendPlan(
 ): { readonly kept: readonly StateFile[]; readonly merged: readonly StateFile[] } {
   let kept = files.length
   let bytes = bytesAdded
-  while (kept > 0 && (kept >= RANGE_FILES_MAX || bytes >= files[kept - 1]!.bytes)) bytes += files[--kept]!.bytes
+  for (const [place, file] of [...files.entries()].reverse()) {
+    const due = (place === 0 ? 1 : GROWTH) * file.bytes
+    if (bytes >= due || place >= RANGE_FILES_MAX - 1) kept = place
+    bytes += file.bytes
+  }
   return { kept: files.slice(0, kept), merged: files.slice(kept) }
 }
 
