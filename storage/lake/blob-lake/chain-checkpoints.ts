@@ -40,7 +40,10 @@ export interface CurrentManifests {
 export const CHECKPOINT_SEGMENTS = 64
 const COMPARED_TIMES = 3
 
-/** For the holder of the batch lock. @param counted by partition, before which offset segments are taken. @returns how many were written */
+/**
+ * For the holder of the batch lock. A damaged checkpoint is replaced however few segments there are, as it stands for nothing.
+ * @param counted by partition, before which offset segments are taken. @returns how many were written
+ */
 export async function writeCheckpoints(segments: CheckpointedSegments, counted: readonly Offset[]): Promise<number> {
   const { checkpoints } = segments.folders
   const manifests = await segments.all()
@@ -49,8 +52,8 @@ export async function writeCheckpoints(segments: CheckpointedSegments, counted: 
     const { segments: chain } = buildChain({ dataset: segments.dataset, manifests }, partition)
     const taken = chain.filter(({ end }) => end <= (counted[partition] ?? 0))
     const saved = await namesIn(checkpoints, (await checkpoints.newest(partition))?.found)
-    const fresh = taken.filter((segment) => !saved.has(segmentManifestName(segment)))
-    if (fresh.length < CHECKPOINT_SEGMENTS) continue
+    const fresh = taken.filter((segment) => saved?.has(segmentManifestName(segment)) !== true)
+    if (taken.length === 0 || (fresh.length < CHECKPOINT_SEGMENTS && saved !== null)) continue
     await checkpoints.write(partition, taken)
     written++
   }
@@ -63,9 +66,12 @@ export async function continueCheckpoints(segments: CheckpointedSegments, counte
   await segments.unraced(async () => {
     const { manifests, checkpoints } = await segments.current()
     for (const [partition, behind] of Map.groupBy(manifests.values(), (segment) => segment.partition)) {
-      if (behind.length < CHECKPOINT_SEGMENTS) continue
       const before = checkpoints.get(partition) ?? null
-      if (await continueOne(segments, partition, { behind, before, counted: counted[partition] ?? 0 })) written++
+      const isDamaged = before === null && (await segments.folders.checkpoints.isDamaged(partition))
+      if (behind.length < CHECKPOINT_SEGMENTS && !isDamaged) continue
+      const unsavedMin = isDamaged ? 1 : CHECKPOINT_SEGMENTS
+      const continued = { behind, before, counted: counted[partition] ?? 0, unsavedMin }
+      if (await continueOne(segments, partition, continued)) written++
     }
   })
   return written
@@ -76,12 +82,14 @@ interface Continued {
   readonly behind: readonly SegmentManifest[]
   readonly before: SegmentCheckpoint | null
   readonly counted: Offset
+  /** segments that the next one must add */
+  readonly unsavedMin: number
 }
 
 async function continueOne(
   segments: CheckpointedSegments,
   partition: number,
-  { behind, before, counted }: Continued,
+  { behind, before, counted, unsavedMin }: Continued,
 ): Promise<boolean> {
   const { checkpoints } = segments.folders
   // A compacted segment that begins in the checkpoint takes the place of what it has.
@@ -90,7 +98,7 @@ async function continueOne(
   const chain = chainFrom(segments.dataset, partition, [...read, ...behind], from)
   const taken = chain.filter(({ end }) => end <= counted)
   const unsaved = taken.filter((segment) => before === null || !hasManifest(before, segmentManifestName(segment)))
-  if (unsaved.length < CHECKPOINT_SEGMENTS) return false
+  if (unsaved.length < unsavedMin) return false
   await checkpoints.write(partition, taken, before)
   return true
 }
@@ -241,11 +249,13 @@ async function savedIn(
   }
 }
 
+/** null: it is damaged */
 async function namesIn(
   checkpoints: CheckpointFiles,
   found: SegmentCheckpoint | LakeError | undefined,
-): Promise<ReadonlySet<string>> {
-  if (found === undefined || found instanceof LakeError) return new Set()
+): Promise<ReadonlySet<string> | null> {
+  if (found === undefined) return new Set()
+  if (found instanceof LakeError) return found.code === 'manifest-damaged' ? null : new Set()
   const saved = await savedIn(checkpoints.reread(found))
-  return new Set(saved instanceof LakeError ? [] : saved.map(segmentManifestName))
+  return saved instanceof LakeError ? null : new Set(saved.map(segmentManifestName))
 }

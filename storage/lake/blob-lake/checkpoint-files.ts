@@ -64,6 +64,21 @@ export class CheckpointFiles {
     return name === null ? null : { name, found: await this.#tryRead(partition, name) }
   }
 
+  /** Whether the newest checkpoint could not be used when it was read last, and is damaged: it stands for nothing, however often it is read. */
+  async isDamaged(partition: number): Promise<boolean> {
+    if (!(this.#read.get(partition)?.found instanceof LakeError)) return false
+    const found = (await this.newest(partition))?.found
+    if (found === undefined) return false
+    if (found instanceof LakeError) return found.code === 'manifest-damaged'
+    return this.reread(found).then(
+      () => false,
+      (error: unknown) => {
+        if (error instanceof UnusablePartError) return true
+        throw error
+      },
+    )
+  }
+
   /** How many parts a partition has, whether a checkpoint names them or not. */
   async parts(partition: number): Promise<number> {
     return (await this.#names(partition)).filter(isPartName).length

@@ -178,6 +178,21 @@ describe('a checkpoint', () => {
     },
   )
 
+  it.each([{ thorough: true }, { thorough: false }])(
+    'that is damaged is replaced by the next run ($thorough) also where compaction left few segments',
+    async ({ thorough }) => {
+      const writer = await open()
+      await compact(writer, landed.slice(0, 60))
+      await writer.removeReplaced(EVERYTHING, 5_000)
+      await truncate(await path(), 200)
+      const lake = await open()
+      expect(await lake.checkpoint(EVERYTHING, { thorough })).toBe(1)
+      expect(await lake.checkpointFaults(EVERYTHING)).toEqual([])
+      expect(await (await open()).checkpoint(EVERYTHING, { thorough })).toBe(0)
+      await expectSameChains(await open())
+    },
+  )
+
   it('does not complete a lake that lost the end of what it has', async () => {
     for (const segment of landed.slice(-8)) await rm(pathOf(segment))
     expect((await (await open()).chains(1))[0]!.end).toBe(landed.at(-9)!.end)
