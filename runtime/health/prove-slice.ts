@@ -44,7 +44,7 @@ async function groupsFor(lake: Pick<Lake, 'outline'>, place: CyclePlace): Promis
     place,
     known.flatMap(({ groups }) => groups.map(({ outline }) => outline)),
   )
-  const chains = await lake.outline(0, ({ outline }) => isNeeded(outline))
+  const chains = await lake.outline(0, ({ outline }) => isNeeded(outline), { again: true })
   return chains.flatMap(({ groups }) => groups.flatMap((group): History => group.segments ?? [group.outline]))
 }
 

@@ -95,6 +95,11 @@ export interface LandedFile {
   readonly path: string
 }
 
+export interface OutlineOptions {
+  /** Answers by the last look at the folders where it was made a moment ago: for who asks twice about the same. Default false */
+  readonly again?: boolean
+}
+
 export interface RemovalOptions {
   /** paths of events that others may still read: their segments stay */
   readonly inUse?: ReadonlySet<string>
@@ -137,7 +142,7 @@ export interface Lake {
    * Compacted chains, as `chains` has them, in groups of adjacent segments, of which only the wanted ones need be opened.
    * @throws LakeError as `chains`
    */
-  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]>
+  outline(partitions: number, wanted: WantedGroup, options?: OutlineOptions): Promise<readonly ChainOutline[]>
   /** The chain of one partition, whatever is wrong with the others; `counted` as in ChainsOptions, also as `after`. @throws LakeError as `chains` */
   chain(partition: number, counted: Offset): Promise<SegmentChain>
   /**

@@ -28,6 +28,7 @@ import type {
   Lake,
   LakeWork,
   LandedFile,
+  OutlineOptions,
   RemovalOptions,
   SegmentChain,
   StagedFile,
@@ -140,8 +141,8 @@ export class BlobLake implements Lake {
     return this.#segments.bothChains(partitions, options)
   }
 
-  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
-    return this.#segments.outline(partitions, wanted)
+  outline(partitions: number, wanted: WantedGroup, options: OutlineOptions = {}): Promise<readonly ChainOutline[]> {
+    return this.#segments.outline(partitions, wanted, options)
   }
 
   chain(partition: number, counted: Offset): Promise<SegmentChain> {

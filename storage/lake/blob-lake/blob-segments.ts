@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
-import type { Chains, ChainsOptions, SegmentChain, StagedFile } from '../lake.ts'
+import type { Chains, ChainsOptions, OutlineOptions, SegmentChain, StagedFile } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import {
   coveringName,
@@ -118,8 +118,8 @@ export class BlobSegments {
     return this.#chains.both(partitions, asked)
   }
 
-  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
-    return this.#chains.outline(partitions, wanted)
+  outline(partitions: number, wanted: WantedGroup, options: OutlineOptions): Promise<readonly ChainOutline[]> {
+    return this.#chains.outline(partitions, wanted, options)
   }
 
   chain(partition: number, counted: Offset): Promise<SegmentChain> {

@@ -3,7 +3,7 @@
  * segments that they have are asked for.
  */
 import type { Offset } from '#core/offsets.ts'
-import type { Chains, ChainsOptions, SegmentChain } from '../lake.ts'
+import type { Chains, ChainsOptions, OutlineOptions, SegmentChain } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import { parseSegmentName, segmentManifestName } from '../manifest-names.ts'
 import { buildChain, buildChains, type ChainSource } from '../segment-chain.ts'
@@ -66,10 +66,14 @@ export class ChainReader {
   }
 
   /** @throws LakeError as `chains`; of several faults that of one partition */
-  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
+  outline(
+    partitions: number,
+    wanted: WantedGroup,
+    { again = false }: OutlineOptions,
+  ): Promise<readonly ChainOutline[]> {
     return this.unraced(async () => {
       const { folders, dataset } = this.#parts
-      const listing = await folders.read()
+      const listing = again ? await folders.lastLook() : await folders.read()
       const { manifests, damaged } = await this.#listed(listing, partitions)
       const behind = Map.groupBy(manifests.values(), ({ partition }) => partition)
       const damagedIn = [...damaged.keys()].map((name) => parseSegmentName(name)?.partition ?? 0)
