@@ -4,13 +4,13 @@
  * files of closed segments. Removal waits for the tables, so that the newest version never names a file that is gone, nor one that was replaced
  * within the grace of readers.
  */
-import { createHash } from 'node:crypto'
 import type { CompiledDataset, SqlColumn } from '#core/compiled.ts'
 import { parseSegmentFile } from '#storage/lake/manifest-names.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { DeltaLog } from '#storage/tables/delta-log.ts'
 import { columnsIn, deltaSchema } from '#storage/tables/delta-schema.ts'
 import type { TableFile, TableState, TableVersion } from '#storage/tables/table-state.ts'
+import { type Arrangement, arrangementOf } from './table-arrangement.ts'
 import { boundaryIn, graceBegan, graceOf, LOG_PROPERTY, propertiesOf, type TablesOptions } from './tables-options.ts'
 import { followView } from './view-tables.ts'
 
@@ -55,7 +55,7 @@ async function followEvents(options: TablesOptions): Promise<LeftTable> {
     schema: deltaSchema(columns),
     files: [...kept, ...segments.map((segment) => eventsFile(dataset, segment))],
     isRearranged: rearrangedBy(segments),
-    properties: { ...propertiesOf(generation), [ARRANGEMENT]: arrangement },
+    properties: { ...propertiesOf(generation), [ARRANGEMENT]: arrangement.text },
     atMs: clock(),
     graceMs: graceOf(options),
   }
@@ -93,15 +93,8 @@ function placeIn(path: string): string {
   return `${partition}:${start}`
 }
 
-/** Property of the table of events: as long as it is the same, what the table has of earlier segments is what they are. */
+/** Property of the table of events: tells what the table has of earlier segments that is still what they are. */
 const ARRANGEMENT = 'watershed.arrangement'
-
-function arrangementOf({ timeColumn, rowColumns }: CompiledDataset, rearrangements: string): string {
-  const columns = rowColumns.map(({ name, type }) => [name, type])
-  return createHash('sha256')
-    .update(JSON.stringify([rearrangements, timeColumn, columns]))
-    .digest('hex')
-}
 
 interface EventsSince {
   /** files of segments that need not be looked at again */
@@ -112,15 +105,16 @@ interface EventsSince {
   readonly columns: readonly SqlColumn[]
 }
 
-/** A full run looks at all segments; others at those that the table has not, unless earlier ones were rearranged since its version. */
+/** A full run looks at all segments; others at those that the table has not, and from the first one on that was rearranged since its version. */
 async function eventsSince(
   { dataset, lake, generation: { boundary, log }, plan }: TablesOptions,
   { version, files, schema, properties }: TableState,
-  arrangement: string,
+  arrangement: Arrangement,
 ): Promise<EventsSince> {
-  const isKnown = version >= 0 && properties[ARRANGEMENT] === arrangement && properties[LOG_PROPERTY] === log
-  const counted = isKnown && plan?.mode !== 'full' ? boundaryIn(properties) : []
-  const after = boundary.map((end, partition) => Math.min(end, counted[partition] ?? 0))
+  const isKnown = version >= 0 && properties[LOG_PROPERTY] === log && plan?.mode !== 'full'
+  const sameBefore = isKnown ? arrangement.sameBefore(properties[ARRANGEMENT]) : null
+  const counted = sameBefore === null ? [] : boundaryIn(properties)
+  const after = boundary.map((end, partition) => Math.min(end, counted[partition] ?? 0, sameBefore?.(partition) ?? 0))
   const chains = await lake.chains(boundary.length, { compacted: true, after })
   const begun = new Map(chains.map(({ partition, past }) => [partition, past?.end ?? 0]))
   const kept = [...files.values()].filter(({ path }) => {

@@ -112,7 +112,6 @@ const following = {
 await followWithTables({ ...following, lake: writer })
 const follower = await LocalLake.open({ folder, dataset: 'rsvps' })
 await step('tables', () => followWithTables({ ...following, lake: follower }))
-connection.close()
 // Another process compacts what two partitions have got since the last time.
 const landed = boundary.map((from, partition) => (partition < 2 ? from + 10 : from))
 await writer.commitSegment(emptySegment(1, end, end + 10))
@@ -126,5 +125,11 @@ const compact = () => compactSegments(compacting)
 const { made } = (await step('compact', compact))!
 if (made !== 2) throw new Error(`compacted into ${made} segments`)
 await step('compactNothing', compact)
+const compacted = await LocalLake.open({ folder, dataset: 'rsvps' })
+await step('tablesCompacted', async () => {
+  const current = (await compacted.current())!
+  await followWithTables({ ...following, lake: compacted, generation: current })
+})
+connection.close()
 engine.close()
 process.stdout.write(JSON.stringify(steps))

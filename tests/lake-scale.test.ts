@@ -80,7 +80,7 @@ async function countedOn(segments: number): Promise<Record<string, Counted>> {
   return JSON.parse(stdout) as Record<string, Counted>
 }
 
-test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page, the table of events, the clean-up after a run, a compaction and a slice of the proof open and list what a tenth of it takes', async () => {
+test('a lake of 100,000 segments: a start, a commit, a look, an answer, the health page, the table of events, also after a compaction, the clean-up after a run, a compaction and a slice of the proof open and list what a tenth of it takes', async () => {
   const [tenth, whole] = [await countedOn(100), await countedOn(1_000)]
   for (const { start, look, commit, after, clean } of [tenth, whole]) {
     // A process opens a checkpoint for each partition, and the manifests behind it.
@@ -101,7 +101,7 @@ test('a lake of 100,000 segments: a start, a commit, a look, an answer, the heal
     expect(clean!.listings).toBeLessThanOrEqual(1 + PARTITIONS * 4 + 10)
   }
   expect(whole.clean!.others).toBeLessThan(1.2 * tenth.clean!.others)
-  for (const step of ['health', 'tables', 'compact', 'compactNothing', 'slice'])
+  for (const step of ['health', 'tables', 'compact', 'compactNothing', 'tablesCompacted', 'slice'])
     expect([whole[step]!.reads, whole[step]!.listings]).toEqual([tenth[step]!.reads, tenth[step]!.listings])
   // Compaction opens what a start does and, of the two partitions that have got something, nothing more: the last small segment is behind
   // their checkpoint. Of the others it does not even ask for that.
@@ -110,7 +110,7 @@ test('a lake of 100,000 segments: a start, a commit, a look, an answer, the heal
   // Nor is more read: only who asks for all segments opens the files that have them.
   // A checkpoint says of each of its parts where it is, and of what time.
   const described = DESCRIBED_BYTES_MAX * (100_000 - 10_000)
-  for (const step of ['start', 'after', 'clean', 'health', 'tables', 'compact'])
+  for (const step of ['start', 'after', 'clean', 'health', 'tables', 'compact', 'tablesCompacted'])
     expect(whole[step]!.bytes - tenth[step]!.bytes).toBeLessThan(described)
   // A slice opens what a start does, and of each partition a part of the checkpoint, or two.
   expect(whole.slice!.reads).toBeLessThanOrEqual(PARTITIONS * (1 + BEHIND + 2))

@@ -100,6 +100,14 @@ export interface OutlineOptions {
   readonly again?: boolean
 }
 
+/** How closed segments were rearranged after they had closed. */
+export interface Rearrangements {
+  /** names of compacted segments, also of those that are replaced themselves, sorted */
+  readonly compacted: readonly string[]
+  /** a text that is the same as long as none was summarized or repaired */
+  readonly others: string
+}
+
 export interface RemovalOptions {
   /** paths of events that others may still read: their segments stay */
   readonly inUse?: ReadonlySet<string>
@@ -146,10 +154,10 @@ export interface Lake {
   /** The chain of one partition, whatever is wrong with the others; `counted` as in ChainsOptions, also as `after`. @throws LakeError as `chains` */
   chain(partition: number, counted: Offset): Promise<SegmentChain>
   /**
-   * A text that is the same as long as closed segments were not compacted, summarized or repaired: what was known of them then is still what
-   * they are. It costs no look at segments. For the holder of the batch lock, who alone makes such changes.
+   * As long as it is the same, what was known of closed segments is still what they are. It costs no look at segments. For the holder of the
+   * batch lock, who alone makes such changes.
    */
-  rearrangements(): Promise<string>
+  rearrangements(): Promise<Rearrangements>
   /** the segments whose manifest cannot be read, by partition and start */
   unreadableSegments(): Promise<readonly UnreadableSegment[]>
   /** Every segment whose manifest can be read, also replaced ones, in no order. */

@@ -163,13 +163,13 @@ export function segmentsContract(driver: string, withLake: WithLake): void {
         const before = await other.rearrangements()
         await land(under, lake, 1, 0, 10, 'x')
         await lake.checkpoint([30, 10])
-        expect(await other.rearrangements()).toBe(before)
+        expect(await other.rearrangements()).toEqual(before)
         await compact(under, lake, parts.slice(0, 2))
         const compacted = await lake.rearrangements()
-        expect(compacted).not.toBe(before)
+        expect(compacted).toEqual({ ...before, compacted: [expect.stringMatching(/^p0000-0{16}-.*\.c\.json$/)] })
         await lake.removeReplaced([30], 5_000)
         await land(under, lake, 0, 30, 40, 'x')
-        expect(await (await under.open()).rearrangements()).toBe(compacted)
+        expect(await (await under.open()).rearrangements()).toEqual(compacted)
       }),
     )
 

@@ -29,6 +29,7 @@ import type {
   LakeWork,
   LandedFile,
   OutlineOptions,
+  Rearrangements,
   RemovalOptions,
   SegmentChain,
   StagedFile,
@@ -149,11 +150,12 @@ export class BlobLake implements Lake {
     return this.#segments.chain(partition, counted)
   }
 
-  async rearrangements(): Promise<string> {
+  async rearrangements(): Promise<Rearrangements> {
     const repaired = await readRepairMark(this.#blobs)
     if (repaired !== this.#repaired) this.#segments.forgetRead()
     this.#repaired = repaired
-    return `${repaired}${(await this.#segments.rearranged()).join()}`
+    const names = Map.groupBy(await this.#segments.rearranged(), (name) => name.endsWith('.c.json'))
+    return { compacted: names.get(true) ?? [], others: `${repaired}${(names.get(false) ?? []).join()}` }
   }
 
   unreadableSegments(): Promise<readonly UnreadableSegment[]> {

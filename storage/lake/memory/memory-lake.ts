@@ -13,6 +13,7 @@ import type {
   Lake,
   LakeWork,
   LandedFile,
+  Rearrangements,
   RemovalOptions,
   SegmentChain,
   StagedFile,
@@ -198,13 +199,11 @@ export class MemoryLake implements Lake {
     return { dataset: this.dataset, manifests: this.folder.manifests }
   }
 
-  async rearrangements(): Promise<string> {
+  async rearrangements(): Promise<Rearrangements> {
     await this.#pause()
-    const compacted = [...this.folder.manifests].filter(([, { replaces }]) => replaces !== undefined)
-    return compacted
-      .map(([name]) => name)
-      .toSorted()
-      .join()
+    const replacing = [...this.folder.manifests].filter(([, { replaces }]) => replaces !== undefined)
+    const names = Map.groupBy(replacing.map(([name]) => name).toSorted(), (name) => name.endsWith('.c.json'))
+    return { compacted: names.get(true) ?? [], others: (names.get(false) ?? []).join() }
   }
 
   /** Nothing can be damaged here. */
