@@ -107,6 +107,11 @@ export class DatasetMoments implements Moments {
     return this.#tail?.recordsPerSecond ?? 0
   }
 
+  /** Whether the last refresh left records of the log unread. */
+  get isBehind(): boolean {
+    return this.#tail?.isBehind ?? false
+  }
+
   /** Tables of small files of the lake. There are some after the first refresh. */
   get files(): FileTables {
     return this.#files!

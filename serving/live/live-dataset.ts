@@ -38,6 +38,8 @@ export class LiveDataset {
   readonly #followed: WorkShare
   #liveReaders = 0
   #wake: (() => void) | null = null
+  /** ends a pause that only waits for news */
+  #hear: (() => void) | null = null
 
   constructor(parts: LiveDatasetParts) {
     this.served = parts
@@ -243,6 +245,7 @@ export class LiveDataset {
   /** The log reaches at least to the ends of these ranges. */
   appended(ranges: readonly OffsetRange[]): void {
     this.#moments.appended(ranges)
+    this.#hear?.()
   }
 
   /** The snapshot's positions, with their age and distance from the log's end as last read. */
@@ -267,9 +270,20 @@ export class LiveDataset {
       await endsWithin(this.#followViews(), ROUND_WAIT_MS_MAX)
       const roundMs = performance.now() - began - took
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
-      const share = Math.min(took * this.limits.refreshPauses, Math.max(took, this.limits.refreshPauseMsMax))
-      await this.#pause(Math.max(quietMs, share - roundMs, this.#restingMs()))
+      const leastMs = Math.max(this.limits.refreshPauseMs, this.#refreshPauseMs(took) - roundMs, this.#restingMs())
+      await this.#pause(leastMs)
+      await this.#pause(quietMs - leastMs, true)
     }
+  }
+
+  /**
+   * A refresh that read all there was takes long when others want the processors: the next one is not put off by as much, because what it
+   * reads is bounded by what arrives.
+   */
+  #refreshPauseMs(tookMs: number): number {
+    const { refreshPauses, refreshPauseMsMax } = this.limits
+    const atMostMs = this.#moments.isBehind ? Math.max(tookMs, refreshPauseMsMax) : refreshPauseMsMax
+    return Math.min(tookMs * refreshPauses, atMostMs)
   }
 
   /** How long nothing that is read would be folded. */
@@ -278,14 +292,17 @@ export class LiveDataset {
     return asked ? this.#followed.usedUpMs(performance.now()) : this.limits.idleRefreshMs
   }
 
-  async #pause(ms: number): Promise<void> {
-    if (this.#stopping.signal.aborted) return
+  /** @param untilNews events that this process puts into the log end it */
+  async #pause(ms: number, untilNews = false): Promise<void> {
+    if (this.#stopping.signal.aborted || ms <= 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wake = resolve
+    this.#hear = untilNews ? resolve : null
     const timer = setTimeout(resolve, ms)
     await promise
     clearTimeout(timer)
     this.#wake = null
+    this.#hear = null
   }
 
   /** Brings views up to date: those that are queried, and others where little is left to do. Concurrent calls share one round. */

@@ -44,7 +44,7 @@ export interface LiveLimits {
   readonly refreshPauseMs: number
   /** minimum pause after a refresh, as a multiple of its duration; bounds its share of a processor */
   readonly refreshPauses: number
-  /** upper bound of that minimum, unless the refresh itself took longer: a process that is behind catches up with half a processor */
+  /** upper bound of that minimum, unless the refresh left records unread and took longer: a process that is behind catches up with half a processor */
   readonly refreshPauseMsMax: number
   /** pause between two refreshes while no view is queried */
   readonly idleRefreshMs: number

@@ -51,3 +51,44 @@ test('a refresh asks the log once for all partitions, and reads only those that 
   expect(await tail.advance()).toBe(false)
   expect(asked).toEqual(['ends'])
 })
+
+test('segments that closed at the same moment are dropped together', async () => {
+  const dropped: (readonly [number, number])[][] = []
+  const rows: TailRows = {
+    append: async () => {},
+    drop: async (before) => void dropped.push([...before]),
+    counts: () => ({ rows: 0, deadLetters: 0, lateRows: 0 }),
+  }
+  const tail = new LogTail(log, rows, DEFAULT_LIVE_LIMITS)
+  await log.append([1, 2, 3].map((partition) => ({ partition, lines: Buffer.from('{}\n{}\n{}\n'), count: 3 })))
+  const follow = (...ends: number[]): Promise<void> => tail.follow(new Map(ends.map((end, at) => [at + 1, end])))
+  await follow(0, 0, 0)
+  await tail.advance()
+  await follow(1, 0, 3)
+  expect(dropped).toEqual([
+    [
+      [1, 1],
+      [3, Number.POSITIVE_INFINITY],
+    ],
+  ])
+  expect(tail.places().map(({ start, end }) => [start, end])).toEqual([
+    [1, 3],
+    [0, 3],
+    [3, 3],
+  ])
+})
+
+test('it is behind while the log, as last looked at, holds more than was read', async () => {
+  const rows: TailRows = {
+    append: async () => {},
+    drop: async () => {},
+    counts: () => ({ rows: 0, deadLetters: 0, lateRows: 0 }),
+  }
+  const tail = new LogTail(log, rows, { ...DEFAULT_LIVE_LIMITS, refreshRecordsMax: 1 })
+  await log.append([{ partition: 9, lines: Buffer.from('{}\n{}\n'), count: 2 }])
+  await tail.follow(new Map([[9, 0]]))
+  await tail.advance()
+  expect([tail.places()[0]!.end, tail.isBehind]).toEqual([1, true])
+  await tail.advance()
+  expect([tail.places()[0]!.end, tail.isBehind]).toEqual([2, false])
+})

@@ -26,8 +26,8 @@ export interface TailCounts {
 export interface TailRows {
   /** decodes and keeps the records; their batches follow what is held */
   append(batches: readonly RecordBatch[]): Promise<void>
-  /** forgets the partition's records before `from` */
-  drop(partition: number, from: Offset): Promise<void>
+  /** forgets the records of these partitions before the offsets */
+  drop(before: Positions): Promise<void>
   counts(partition: number): TailCounts
 }
 
@@ -86,20 +86,22 @@ export class LogTail {
     return [...this.#places.values()]
   }
 
+  /** Whether the log, as last looked at, held more than one refresh may read. */
+  get isBehind(): boolean {
+    return this.places().some(({ end, logEnd }) => logEnd !== null && end < logEnd)
+  }
+
   /** Counts from these ends of the closed segments on. */
   async follow(ends: Positions): Promise<void> {
+    const dropped = new Map<number, Offset>()
     for (const [partition, end] of ends) {
       const place = this.#places.get(partition)
       if (place?.start === end) continue
-      if (place !== undefined && end > place.start && end < place.end) {
-        await this.#rows.drop(partition, end)
-        const share = (place.end - end) / (place.end - place.start)
-        this.#places.set(partition, { ...place, start: end, bytes: Math.ceil(place.bytes * share) })
-        continue
-      }
-      if (place !== undefined) await this.#rows.drop(partition, Number.POSITIVE_INFINITY)
-      this.#places.set(partition, { partition, start: end, end, bytes: 0, asOfMs: null, logEnd: null })
+      const isWithin = place !== undefined && end > place.start && end < place.end
+      if (place !== undefined) dropped.set(partition, isWithin ? end : Number.POSITIVE_INFINITY)
+      this.#places.set(partition, isWithin ? from(place, end) : emptyPlace(partition, end))
     }
+    if (dropped.size > 0) await this.#rows.drop(dropped)
   }
 
   /**
@@ -190,6 +192,16 @@ const NOTHING: Found = { batch: null, logEnd: null }
 interface Found {
   readonly batch: RecordBatch | null
   readonly logEnd: Offset | null
+}
+
+function emptyPlace(partition: number, at: Offset): TailPlace {
+  return { partition, start: at, end: at, bytes: 0, asOfMs: null, logEnd: null }
+}
+
+/** @param start within the place */
+function from(place: TailPlace, start: Offset): TailPlace {
+  const share = (place.end - start) / (place.end - place.start)
+  return { ...place, start, bytes: Math.ceil(place.bytes * share) }
 }
 
 function seenPlace(place: TailPlace, { batch, logEnd }: Found, atMs: number): TailPlace {

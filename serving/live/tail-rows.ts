@@ -1,6 +1,6 @@
 /** The tail's typed rows, in a table of the serving process's own engine. */
 import type { CompiledDataset } from '#core/compiled.ts'
-import type { Offset } from '#core/offsets.ts'
+import type { Offset, Positions } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { createRowsTable, decodeBatches, rowsTableSql } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
@@ -22,9 +22,12 @@ let made = 0
 
 const ARRIVED = 'arrived'
 
-interface Held {
+interface Counts {
   rows: number
   lateRows: number
+}
+
+interface Held extends Counts {
   /** offsets, ascending */
   dead: Offset[]
 }
@@ -73,19 +76,23 @@ export class TailTable implements TailRows {
     }
   }
 
-  async drop(partition: number, from: Offset): Promise<void> {
-    const held = this.#held.get(partition)
-    this.#held.delete(partition)
-    if (held === undefined) return
-    const before = Number.isFinite(from) ? ` AND _offset < ${from}` : ''
-    this.#removed += await this.#parts.connection.run(
-      `DELETE FROM ${this.table} WHERE _partition = ${partition}${before}`,
-    )
-    if (Number.isFinite(from)) {
-      this.#of(partition).dead = held.dead.filter((offset) => offset >= from)
-      await this.#count(partition)
+  /** Segments often close together: the table is counted, and written anew, once for all of them. */
+  async drop(before: Positions): Promise<void> {
+    const held = [...before].filter(([partition]) => this.#held.has(partition))
+    if (held.length === 0) return
+    const rows = this.#rows
+    const left = await this.#countsFrom(held.filter(([, from]) => Number.isFinite(from)))
+    for (const [partition, from] of held) {
+      const { dead } = this.#of(partition)
+      this.#held.delete(partition)
+      const counts = left.get(partition)
+      if (counts !== undefined) this.#held.set(partition, { ...counts, dead: dead.filter((offset) => offset >= from) })
     }
-    await this.#compactIfDue()
+    this.#removed += rows - this.#rows
+    const gone = held.map(
+      ([partition, from]) => `(_partition = ${partition}${Number.isFinite(from) ? ` AND _offset < ${from}` : ''})`,
+    )
+    await this.#remove(gone.join(' OR '))
   }
 
   /** Gives the table up. */
@@ -98,24 +105,34 @@ export class TailTable implements TailRows {
     return `_arrival - _time > ${this.#parts.dataset.lateAfterMs}`
   }
 
-  /** Counts what the table holds of the partition. */
-  async #count(partition: number): Promise<void> {
-    const [counts] = await this.#parts.connection.rows<{ n: number; l: number }>(
-      `SELECT count(*) AS n, count(*) FILTER (${this.#isLate}) AS l FROM ${this.table} WHERE _partition = ${partition}`,
+  get #rows(): number {
+    return [...this.#held.values()].reduce((sum, { rows }) => sum + rows, 0)
+  }
+
+  /** Counts what the table holds of these partitions from the offsets on. */
+  async #countsFrom(
+    starts: readonly (readonly [partition: number, from: Offset])[],
+  ): Promise<ReadonlyMap<number, Counts>> {
+    const counts = new Map(starts.map(([partition]) => [partition, { rows: 0, lateRows: 0 }]))
+    if (starts.length === 0) return counts
+    const conditions = starts.map(([partition, from]) => `(_partition = ${partition} AND _offset >= ${from})`)
+    const found = await this.#parts.connection.rows<{ p: number; n: number; l: number }>(
+      `SELECT _partition AS p, count(*) AS n, count(*) FILTER (${this.#isLate}) AS l FROM ${this.table} WHERE ${conditions.join(' OR ')} GROUP BY p`,
     )
-    const held = this.#of(partition)
-    held.rows = counts!.n
-    held.lateRows = counts!.l
+    for (const { p, n, l } of found) counts.set(p, { rows: n, lateRows: l })
+    return counts
   }
 
   /** The engine keeps removed rows until a table is written anew. */
-  async #compactIfDue(): Promise<void> {
-    const left = [...this.#held.values()].reduce((sum, { rows }) => sum + rows, 0)
-    if (this.#removed < Math.max(REMOVED_ROWS_MIN, left)) return
+  async #remove(gone: string): Promise<void> {
+    const { connection } = this.#parts
+    if (this.#removed < Math.max(REMOVED_ROWS_MIN, this.#rows)) {
+      await connection.run(`DELETE FROM ${this.table} WHERE ${gone}`)
+      return
+    }
     const before = this.table
     this.#version = ++made
-    const { connection } = this.#parts
-    await connection.run(`CREATE TABLE ${this.table} AS SELECT * FROM ${before}`)
+    await connection.run(`CREATE TABLE ${this.table} AS SELECT * FROM ${before} WHERE NOT (${gone})`)
     await connection.run(`DROP TABLE ${before}`)
     this.#removed = 0
   }

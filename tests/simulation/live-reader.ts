@@ -2,7 +2,7 @@
  * The resident reader of the simulation: the real LakeLook and LogTail, over rows in memory. One reader lives long and follows; what it
  * holds at each moment is what it gives to be checked.
  */
-import type { Offset } from '#core/offsets.ts'
+import type { Offset, Positions } from '#core/offsets.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
 import { LakeLook, type LakeState } from '#serving/live/lake-look.ts'
 import { LeftToSegments } from '#serving/live/left-to-segments.ts'
@@ -53,10 +53,10 @@ class MemoryRows implements TailRows {
     }
   }
 
-  async drop(partition: number, from: Offset): Promise<void> {
+  async drop(before: Positions): Promise<void> {
     if (this.#fault === 'rows of a closed segment are kept') return
     if (this.#fault === 'rows behind a closed segment are dropped with it') this.rows = []
-    this.rows = this.rows.filter((row) => row.partition !== partition || row.offset >= from)
+    this.rows = this.rows.filter(({ partition, offset }) => offset >= (before.get(partition) ?? 0))
   }
 
   counts(): TailCounts {
