@@ -141,14 +141,11 @@ async function decodeTogether(
     const file = { path, objectBytesMax: Math.max(...lines.map(lineBytesMax)) }
     const select = decodeTogetherSelect(dataset, batches, decodedSql(dataset, file, target))
     const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
-    const [partitions, offsets, reasons, blanks] = await connection.columns(
-      `SELECT _partition, _offset, ${dataset.decode.reason}, ${dataset.decode.blank} FROM ${into} WHERE ${unusable}`,
-    )
+    const unusableRows = await rejectedIn(connection, dataset, into, unusable)
     const failures: Failures[] = []
     for (const batch of batches) failures.push(await failuresIn(connection, dataset, batch, target))
     const dead = batches.flatMap((batch, at) => {
-      const isOwn = (_: unknown, index: number): boolean => partitions![index] === batch.partition
-      const own = rejectedOf(offsets!.filter(isOwn), reasons!.filter(isOwn), blanks!.filter(isOwn))
+      const own = unusableRows.filter(({ partition }) => partition === batch.partition)
       return deadLetters(dataset, batch, [...own, ...failures[at]!.rejected], false)
     })
     if (inserted !== count || dead.some(({ reason }) => reason === UNREAD)) {
@@ -196,11 +193,9 @@ async function insertRows(
       )
     }
     const unusable = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
-    const [offsets, reasons, blanks] = await connection.columns(
-      `SELECT _offset, ${dataset.decode.reason}, ${dataset.decode.blank} FROM ${into} WHERE ${unusable}`,
-    )
+    const unusableRows = await rejectedIn(connection, dataset, into, unusable)
     const { rejected, unconverted } = await failuresIn(connection, dataset, batch, target)
-    const all = [...rejectedOf(offsets!, reasons!, blanks!), ...rejected]
+    const all = [...unusableRows, ...rejected]
     const dead = deadLetters(dataset, batch, all, isLast)
     if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${deadWhere(ofBatch(batch), dead)}`)
     await connection.run('COMMIT')
@@ -292,11 +287,30 @@ interface Rejected {
   readonly blank?: boolean
 }
 
-function rejectedOf(offsets: readonly unknown[], reasons: readonly unknown[], blanks: readonly unknown[]): Rejected[] {
-  return offsets.map((offset, index) => ({
+interface RejectedRow extends Rejected {
+  readonly partition: number
+}
+
+/**
+ * The unusable rows. The reasons are texts longer than the condition itself, and most batches have no such row: they are asked for, and
+ * planned, only if there is one.
+ */
+async function rejectedIn(
+  connection: EngineConnection,
+  { decode }: DecodedDataset,
+  into: string,
+  unusable: string,
+): Promise<RejectedRow[]> {
+  const [found] = await connection.columns(`SELECT _offset FROM ${into} WHERE ${unusable}`)
+  if (found!.length === 0) return []
+  const [partitions, offsets, reasons, blanks] = await connection.columns(
+    `SELECT _partition, _offset, ${decode.reason}, ${decode.blank} FROM ${into} WHERE ${unusable}`,
+  )
+  return offsets!.map((offset, index) => ({
+    partition: partitions![index] as number,
     offset: Number(offset),
-    reason: reasons[index] as string | null,
-    blank: blanks[index] as boolean,
+    reason: reasons![index] as string | null,
+    blank: blanks![index] as boolean,
   }))
 }
 
