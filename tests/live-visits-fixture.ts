@@ -49,7 +49,11 @@ const visitsDefinition = defineDataset({
 export const START = Date.UTC(2026, 5, 1)
 export const PAGES = ['/', '/a', '/b', "/'c"]
 /** Only when a test says so, and then at once. */
-export const WHEN_TOLD = { idleRefreshMs: 3_600_000, refreshPauseMs: 3_600_000, reuseMsMax: 0 } as const
+export const WHEN_TOLD = {
+  ...{ idleRefreshMs: 3_600_000, refreshPauseMs: 3_600_000, reuseMsMax: 0 },
+  // However slow the machine is, following never uses up its share: an older head would be given.
+  ...{ followShareMin: 1, followShareMax: 1 },
+} as const
 
 export interface Given {
   readonly rows: readonly Record<string, unknown>[]
