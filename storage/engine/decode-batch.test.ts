@@ -7,7 +7,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import { count, defineDataset } from '#core/definition.ts'
 import { framed } from '#core/framed-record.ts'
 import type { ArrivalRun, RecordBatch } from '#storage/log/event-log.ts'
-import { createRowsTable, decodeBatch } from './decode-batch.ts'
+import { createRowsTable, decodeBatch, decodeBatches } from './decode-batch.ts'
 import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
 
 let folder: string
@@ -149,3 +149,45 @@ test('events that are larger than what the engine reads by itself are kept, and 
   expect(dead).toEqual([[3, '{"broken']])
   expect(kept.map(([offset]) => offset)).toEqual([0, 1, 2, 4, 5])
 })
+
+test.each([
+  { what: 'in few runs', offsetsOf: [3, 4, 5, 6, 10, 11, 12, 13] },
+  { what: 'in many runs', offsetsOf: [3, 5, 7, 9, 11, 13, 15, 17] },
+])(
+  'batches of several partitions that are decoded together keep their places: offsets $what',
+  async ({ offsetsOf }) => {
+    const batch = (partition: number, offsets: number[], isWhole: boolean, atMs: number): RecordBatch => ({
+      ...{ partition, start: offsets[0]!, end: offsets.at(-1)! + 1, count: offsets.length },
+      offsets: isWhole ? null : Float64Array.from(offsets),
+      lines: Buffer.from(offsets.map((offset) => `${good(partition * 1_000 + offset)}\n`).join('')),
+      arrivals: [
+        { count: 5, atMs },
+        { count: offsets.length - 5, atMs: atMs + 1 },
+      ],
+    })
+    const batches = [
+      batch(9, offsetsOf, false, 70),
+      batch(
+        2,
+        Array.from({ length: 20 }, (_, at) => 100 + at),
+        true,
+        50,
+      ),
+      batch(4, offsetsOf, false, 60),
+    ]
+    const { dead } = await decodeBatches(connection, dataset, batches, { table: 'rows', scratchFolder: folder })
+    expect(dead).toEqual([])
+    const kept = await connection.rows(
+      'SELECT id, _partition AS p, _offset AS o, _arrival AS a FROM rows ORDER BY rowid',
+    )
+    expect(kept).toEqual(
+      [
+        [9, offsetsOf, 70] as const,
+        [2, Array.from({ length: 20 }, (_, at) => 100 + at), 50] as const,
+        [4, offsetsOf, 60] as const,
+      ].flatMap(([p, offsets, atMs]) =>
+        offsets.map((o, at) => ({ id: p * 1_000 + o, p, o, a: at < 5 ? atMs : atMs + 1 })),
+      ),
+    )
+  },
+)

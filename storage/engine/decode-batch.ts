@@ -17,6 +17,7 @@ import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import { blankUnparsable, hideBroken, hideDeep, type LinesFile, lineBytesMax, linesAt } from './batch-lines.ts'
 import { type EngineConnection, EngineMemoryError } from './duckdb-engine.ts'
 import { type DecodedRows, type Failures, failuresIn, ofBatch } from './failed-conversions.ts'
+import { allPlacesSelect, placesSelect } from './record-places.ts'
 import { writeScratch } from './scratch-file.ts'
 
 /** An unusable event, with what is needed to diagnose and resend it. */
@@ -166,9 +167,7 @@ async function decodeTogether(
 
 function decodeTogetherSelect(dataset: DecodedDataset, batches: readonly RecordBatch[], decoded: string): string {
   const names = [...dataset.columns, UNSET].map((column) => quoteName(column.name)).join(', ')
-  const places = batches
-    .map((batch) => `SELECT ${batch.partition}::INTEGER AS _partition, * FROM (${placesSelect(batch)})`)
-    .join(' UNION ALL ')
+  const places = allPlacesSelect(batches)
   return `SELECT places._partition, places._offset, _time, places._arrival, ${names} FROM (${places}) AS places POSITIONAL JOIN (${decoded}) AS decoded`
 }
 
@@ -224,50 +223,6 @@ function decodedSql({ decode }: DecodedDataset, file: LinesFile, { failures = 'a
 
 function readerSql({ jsonColumns }: DecodedDataset['decode'], file: LinesFile): string {
   return `read_json(${quoteText(file.path)}, format = 'newline_delimited', ignore_errors = true, maximum_object_size = ${file.objectBytesMax}, columns = ${jsonColumns})`
-}
-
-/** contiguous records that arrived together: [first offset, end offset, arrival] */
-type PlaceRun = [from: Offset, until: Offset, atMs: number]
-
-/** with fewer records per run, a list of the records is shorter */
-const RECORDS_PER_RUN_MIN = 4
-
-/** SELECT of offset and arrival of each record, in order. */
-function placesSelect(batch: RecordBatch): string {
-  const runs = placeRuns(batch, batch.count / RECORDS_PER_RUN_MIN)
-  if (runs !== null) {
-    const list = `SELECT unnest(from_json(${quoteText(JSON.stringify(runs))}, '[["BIGINT"]]')) AS run`
-    return `SELECT unnest(range(run[1], run[2])) AS _offset, run[3] AS _arrival FROM (${list})`
-  }
-  const offsets = batch.offsets ?? Float64Array.from({ length: batch.count }, (_, index) => batch.start + index)
-  const arrivals = batch.arrivals.flatMap((run) => new Array<number>(run.count).fill(run.atMs))
-  const list = (numbers: ArrayLike<number>): string =>
-    `unnest(from_json(${quoteText(`[${Array.prototype.join.call(numbers, ',')}]`)}, '["BIGINT"]'))`
-  return `SELECT ${list(offsets)} AS _offset, ${list(arrivals)} AS _arrival`
-}
-
-/** Null if there are more than `runsMax` runs. */
-function placeRuns({ start, offsets, arrivals }: RecordBatch, runsMax: number): PlaceRun[] | null {
-  const runs: PlaceRun[] = []
-  let index = 0
-  for (const { count, atMs } of arrivals) {
-    for (const end = index + count; index < end; ) {
-      if (runs.length >= runsMax) return null
-      const from = offsets?.[index] ?? start + index
-      let until = from
-      if (offsets === null) {
-        until += end - index
-        index = end
-      } else {
-        while (index < end && offsets[index] === until) {
-          until++
-          index++
-        }
-      }
-      runs.push([from, until, atMs])
-    }
-  }
-  return runs
 }
 
 /** Condition for the rows of dead letters. @param fresh condition for all rows of the batches */
