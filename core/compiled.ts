@@ -140,8 +140,11 @@ export interface CompiledView {
   readonly stateColumns: readonly SqlColumn[]
   /** typed rows → state rows, grouped by pane and dimensions */
   partialSql(rows: string): string
-  /** the same partials, but of each partition by itself: result columns _partition, then those of partialSql */
-  partialByPartitionSql(rows: string): string
+  /**
+   * The same partials, but of each partition by itself: result columns _partition, then those of partialSql.
+   * @param how.few the rows are at most some thousand: a text that is planned sooner, and takes longer for many
+   */
+  partialByPartitionSql(rows: string, how?: { readonly few: boolean }): string
   /** SELECT DISTINCT of [pane] and dimensions that the typed rows touch */
   keysSql(rows: string): string
   /** typed rows → the same partials as partialSql, but only of the keys in `keys` (a relation with keysSql's columns) */

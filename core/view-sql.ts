@@ -54,10 +54,15 @@ export function viewSql(parts: ViewParts): ViewSql {
   const prepared = (rows: string): string =>
     withSteps(parts.measures, `SELECT ${items.join(', ')} FROM ${source(rows)}`)
   const newest = newestOf(parts.measures)
-  const partialFrom = (from: string, by: readonly string[] = keys, apart: ViewParts['measures'] = []): string =>
+  const partialFrom = (
+    from: string,
+    by: readonly string[] = keys,
+    apart: ViewParts['measures'] = [],
+    measures: ViewParts['measures'] = parts.measures,
+  ): string =>
     aggregateSql(
       by,
-      parts.measures,
+      measures,
       from,
       (sql) => sql.partial,
       (name, list) => ({
@@ -78,7 +83,13 @@ export function viewSql(parts: ViewParts): ViewSql {
     keysSql,
     // Of many rows. A statement over few of them, as the others are, costs what planning it costs.
     partialSql: (rows) => partialFrom(prepared(rows), keys, newest),
-    partialByPartitionSql: (rows) => partialFrom(prepared(rows), ['_partition', ...keys]),
+    partialByPartitionSql: (rows, { few } = { few: false }) =>
+      partialFrom(
+        prepared(rows),
+        ['_partition', ...keys],
+        [],
+        few ? parts.measures.map(withSetInPlace) : parts.measures,
+      ),
     partialOfKeysSql: (rows, touched) =>
       keys.length === 0
         ? partialFrom(prepared(rows))
@@ -194,6 +205,17 @@ function aggregateSql(
   const joins = lists.map((_, index) => `LEFT JOIN list_${index} ON ${sameKeys('_main', `list_${index}`, keys)}`)
   return `WITH ${[`_src AS NOT MATERIALIZED (${from})`, `_main AS (${main})`, ...newest.tables, ...tables].join(', ')}
     SELECT ${[...keys.map((key) => `_main.${key} AS ${key}`), ...out].join(', ')} FROM _main ${[...newest.joins, ...joins].join(' ')}`
+}
+
+/** A set as an aggregate beside the others: of few rows it costs less than planning a query of its own and a join, of many it costs more. */
+function withSetInPlace(measure: ViewParts['measures'][number]): ViewParts['measures'][number] {
+  const { name, sql } = measure
+  if (sql.list?.kind !== 'distinct') return measure
+  const { element, keep } = sql.list
+  const set = `list_sort(list(DISTINCT ${element}) FILTER (WHERE ${quoteName(`${name}#x`)} IS NOT NULL))`
+  const kept = keep === null ? set : `${set}[1:${keep}]`
+  const text = `coalesce(${kept}, []::${sql.state.at(-1)!.type})`
+  return { ...measure, sql: { ...sql, list: null, partial: [...sql.partial, text] } }
 }
 
 interface NewestSql {
