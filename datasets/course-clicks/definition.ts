@@ -20,7 +20,7 @@ export default defineDataset({
     course_id: { type: 'VARCHAR', path: '$.course.id', required: true },
     title: { type: 'VARCHAR', path: '$.course.title' },
     category: { type: 'VARCHAR', path: '$.course.category' },
-    price: { type: 'DECIMAL(9,2)', path: '$.price', label: 'What was paid' },
+    price: { type: 'DECIMAL(9,2)', path: '$.price', unit: 'USD', label: 'What was paid' },
     referrer: { type: 'VARCHAR', path: '$.referrer' },
   },
   views: {

@@ -84,6 +84,13 @@ export function isPercent({ kind, format }: Pick<Measure, 'kind' | 'format'>): b
   return format === 'percent' || kind === 'returns' || kind === 'share'
 }
 
+const CURRENCIES: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'))
+
+/** The unit is an ISO 4217 code, for example EUR: amounts are written with the sign of the currency. */
+export function isCurrency(unit: string | undefined): unit is string {
+  return unit !== undefined && CURRENCIES.has(unit)
+}
+
 /** `user_id`, whose digits are not a quantity. */
 export function isId(name: string): boolean {
   return /(^|_)id$/.test(name)
@@ -100,7 +107,7 @@ export function titled(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-/** `Mean delay (min)` */
+/** `Mean delay (min)`; amounts of money say their currency themselves */
 export function labelOf({ name, label, unit }: Pick<Measure, 'name' | 'label' | 'unit'>): string {
-  return `${label ?? titled(name)}${unit === undefined ? '' : ` (${unit})`}`
+  return `${label ?? titled(name)}${unit === undefined || isCurrency(unit) ? '' : ` (${unit})`}`
 }

@@ -1,7 +1,7 @@
 /** Numbers, times and durations as the reader's locale writes them. */
 
 import type { Value } from './answer.ts'
-import { isMoment, isPercent, type Measure } from './definition.ts'
+import { isCurrency, isMoment, isPercent, type Measure } from './definition.ts'
 
 const LOCALES = [...navigator.languages]
 const whole = new Intl.NumberFormat(LOCALES)
@@ -30,9 +30,42 @@ export function formatShare(value: number): string {
   return (Math.abs(value) < 0.01 ? smallShare : share).format(value)
 }
 
-/** A number of this measure, as text. */
-export function formatMeasure(value: number | bigint, measure: Pick<Measure, 'kind' | 'format'> | undefined): string {
-  return measure !== undefined && isPercent(measure) ? formatShare(Number(value)) : formatNumber(value)
+/** 0.12 → +12% */
+export function formatChange(value: number): string {
+  return changes.format(value)
+}
+
+const changes = new Intl.NumberFormat(LOCALES, {
+  style: 'percent',
+  maximumFractionDigits: 1,
+  signDisplay: 'exceptZero',
+})
+
+/** What decides how a number is written. */
+export type Written = Pick<Measure, 'kind' | 'format' | 'unit'>
+
+/** A number of this measure, as text: 15.3%, €1,234.50 or 12,345. */
+export function formatMeasure(value: number | bigint, measure: Written | undefined): string {
+  if (measure === undefined) return formatNumber(value)
+  if (isPercent(measure)) return formatShare(Number(value))
+  return isCurrency(measure.unit) ? moneyFormat(measure.unit, 'standard').format(value) : formatNumber(value)
+}
+
+/** The same for axes, where there is little room: €12K. */
+export function formatMeasureCompact(value: number, measure: Written | undefined): string {
+  if (measure === undefined) return formatCompact(value)
+  if (isPercent(measure)) return formatShare(value)
+  return isCurrency(measure.unit) ? moneyFormat(measure.unit, 'compact').format(value) : formatCompact(value)
+}
+
+const money = new Map<string, Intl.NumberFormat>()
+
+function moneyFormat(currency: string, notation: 'standard' | 'compact'): Intl.NumberFormat {
+  const key = `${currency} ${notation}`
+  const digits = notation === 'compact' ? { maximumSignificantDigits: 3 } : {}
+  const known = money.get(key) ?? new Intl.NumberFormat(LOCALES, { style: 'currency', currency, notation, ...digits })
+  money.set(key, known)
+  return known
 }
 
 /** For axes and tiles: 12K. */

@@ -1,16 +1,18 @@
 /** Counts per bin as bars without gaps. */
 import type { EChartsCoreOption } from 'echarts/core'
-import { formatCompact, formatNumber, formatShare } from '../format.ts'
+import { formatMeasure, formatMeasureCompact, formatShare, type Written } from '../format.ts'
 import type { Colours } from './colours.ts'
 import { tooltipLook } from './look.ts'
 
 export interface HistogramInput {
   readonly bins: readonly { readonly label: string; readonly count: number }[]
   readonly measure: string
+  /** how its values are written; default: as counts */
+  readonly written?: Written
   readonly source: string
 }
 
-export function histogram({ bins, measure, source }: HistogramInput): (colours: Colours) => EChartsCoreOption {
+export function histogram({ bins, measure, written, source }: HistogramInput): (colours: Colours) => EChartsCoreOption {
   const total = Math.max(
     1,
     bins.reduce((sum, { count }) => sum + count, 0),
@@ -21,7 +23,7 @@ export function histogram({ bins, measure, source }: HistogramInput): (colours: 
     tooltip: {
       ...tooltipLook(colours),
       formatter: ({ name, value }: { readonly name: string; readonly value: number }) =>
-        `${name}\n${measure}: ${formatNumber(value)} (${formatShare(value / total)})\n${source}`,
+        `${name}\n${measure}: ${formatMeasure(value, written)} (${formatShare(value / total)})\n${source}`,
     },
     xAxis: {
       ...{ type: 'category', data: bins.map(({ label }) => label), axisTick: { show: false } },
@@ -30,7 +32,7 @@ export function histogram({ bins, measure, source }: HistogramInput): (colours: 
     },
     yAxis: {
       type: 'value',
-      axisLabel: { color: colours.faint, formatter: (value: number) => formatCompact(value) },
+      axisLabel: { color: colours.faint, formatter: (value: number) => formatMeasureCompact(value, written) },
       splitLine: { lineStyle: { color: colours.line } },
     },
     series: [

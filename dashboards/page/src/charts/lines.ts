@@ -1,7 +1,7 @@
 /** Values over time as lines, stacked areas or bars. */
 import type { EChartsCoreOption } from 'echarts/core'
 import { type AnswerMeta, keyOf, numberOf, type Row } from '../answer.ts'
-import { formatBucket, formatCompact, formatNumber, formatShare, NONE } from '../format.ts'
+import { formatBucket, formatMeasure, formatMeasureCompact, NONE, type Written } from '../format.ts'
 import { provenanceText } from '../provenance.tsx'
 import { grainMs } from '../range.ts'
 import { FEW_BUCKETS, isFilling, shownBuckets } from './buckets.ts'
@@ -19,7 +19,8 @@ export interface LinesInput {
     readonly label: string
     /** a bucket without events is 0, and not unknown */
     readonly zero: boolean
-    readonly isPercent: boolean
+    /** how its values are written; null: as plain numbers */
+    readonly written: Written | null
   }[]
   readonly grain: string
   readonly zone: string
@@ -54,7 +55,7 @@ const FILLING = 'filling '
 export function linesChart(input: LinesInput): (colours: Colours) => EChartsCoreOption {
   const lines = [...linesOf(input), ...earlierLines(input)]
   const many = lines.length > 1
-  const isShare = input.measures[0]!.isPercent
+  const written = input.measures[0]!.written ?? undefined
   const times = lines[0]?.points.map(([ms]) => ms) ?? []
   const stepMs = grainMs(input.grain)
   const few = times.length > 0 && times.length <= FEW_BUCKETS && stepMs !== null && input.places !== true
@@ -92,7 +93,7 @@ export function linesChart(input: LinesInput): (colours: Colours) => EChartsCore
       scale: !input.measures[0]!.zero && !few && input.shape !== 'bars',
       splitNumber: 4,
       ...(input.places === true && { inverse: true, min: 1, minInterval: 1 }),
-      axisLabel: { color: colours.faint, formatter: isShare ? formatShare : formatCompact },
+      axisLabel: { color: colours.faint, formatter: (value: number) => formatMeasureCompact(value, written) },
       splitLine: { lineStyle: { color: colours.line } },
     },
     series: lines.flatMap((line, at) => seriesOf(line, at, drawn, colours)),
@@ -134,10 +135,10 @@ function barsOf({ name, points }: Line, { input, lines, few, filling }: Drawn, c
     filling && at === points.length - 1 ? { value, itemStyle: { opacity: FILLING_OPACITY } } : value,
   )
   const stack = input.shape !== 'lines'
-  const format = input.measures[0]!.isPercent ? formatShare : formatCompact
+  const written = input.measures[0]!.written ?? undefined
   const label = {
     ...{ show: true, position: 'top', color: colours.faint },
-    formatter: ({ value: [, value] }: { value: Point }) => (value === null ? '' : format(value)),
+    formatter: ({ value: [, value] }: { value: Point }) => (value === null ? '' : formatMeasureCompact(value, written)),
   }
   return {
     ...{ id: name, name, type: 'bar', data, barMaxWidth: BAR_WIDTH_MAX, emphasis: { focus: 'series' } },
@@ -170,7 +171,7 @@ function tooltipOf({ grain, zone, meta, measures }: LinesInput, fillingMs: numbe
         .toSorted((a, b) => (b.value[1] ?? 0) - (a.value[1] ?? 0))
         .map(
           ({ marker, seriesName, value }) =>
-            `${marker} ${seriesName}  ${value[1] === null ? NONE : (measures[0]!.isPercent ? formatShare : formatNumber)(value[1])}`,
+            `${marker} ${seriesName}  ${value[1] === null ? NONE : formatMeasure(value[1], measures[0]!.written ?? undefined)}`,
         )
       const source = provenanceText(meta, measures.length === 1 ? measures[0]!.name : undefined)
       const bucket = `${formatBucket(ms, grain, zone)}${ms === fillingMs ? ', still filling' : ''}`

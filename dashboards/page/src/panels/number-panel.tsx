@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { type Answer, numberOf, type Row, type Value } from '../answer.ts'
 import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
 import { labelOf, type Measure } from '../definition.ts'
-import { formatMeasure, formatNumber, formatValue } from '../format.ts'
+import { formatChange, formatMeasure, formatValue } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measuresOf, type Source } from '../question.ts'
@@ -58,11 +58,9 @@ function Change({ row, measure }: { row: Row | undefined; measure: Measure | und
   const before = row?.[`${name}_previous`]
   if (before === undefined) return null
   const was = `${COMPARISONS[comparison()]}: ${shown(before, measure)}`
-  const percent =
-    ratio === null ? '' : `${ratio >= 1 ? '+' : ''}${formatNumber(Math.round((ratio - 1) * 1_000) / 10)} %`
   return (
     <span class="change" title={was}>
-      {percent} <span class="hint">from {shown(before, measure)}</span>
+      {ratio !== null && formatChange(ratio - 1)} <span class="hint">from {shown(before, measure)}</span>
     </span>
   )
 }

@@ -6,7 +6,7 @@ import { fewBefore, type LeftOut } from '../charts/buckets.ts'
 import { Chart } from '../charts/chart.tsx'
 import { linesChart } from '../charts/lines.ts'
 import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
-import { isAdditive, isPercent, labelOf, type Measure, titled } from '../definition.ts'
+import { isAdditive, labelOf, type Measure, titled } from '../definition.ts'
 import { formatBucket, formatNumber } from '../format.ts'
 import { useLive } from '../live.ts'
 import { type Ask, ask, chartMeasures, chosenValues, filterQuery, filterText, type Source } from '../question.ts'
@@ -94,7 +94,7 @@ export function TimePanel(props: TimeProps): JSX.Element {
               meta: answer.meta,
               ...{ by: asked.by, grain: asked.grain, zone: asked.zone, shape, lines: asked.lines },
               measures: (asked.all ?? [asked.measure]).map((one) => ({
-                ...{ name: one.name, label: labelOf(one), zero: isAdditive(one), isPercent: isPercent(one) },
+                ...{ name: one.name, label: labelOf(one), zero: isAdditive(one), written: one },
               })),
               compared: asked.compared,
               newest: range.value.fromMs === null && range.value.name !== 'all' ? BUCKETS_NEWEST : null,

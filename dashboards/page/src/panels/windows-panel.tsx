@@ -5,7 +5,7 @@ import { choose, chosen } from '../address.ts'
 import { type Answer, keyOf, type Row } from '../answer.ts'
 import { Chart } from '../charts/chart.tsx'
 import { type LinesInput, linesChart } from '../charts/lines.ts'
-import { isAdditive, isPercent, labelOf, type Measure } from '../definition.ts'
+import { isAdditive, labelOf, type Measure } from '../definition.ts'
 import { formatDuration, HERE } from '../format.ts'
 import { type Followed, useLive } from '../live.ts'
 import { type Ask, ask, filterQuery, type Source } from '../question.ts'
@@ -131,13 +131,13 @@ function windowsQuery(source: Source, by: string, measure: Measure, series: Wind
   }
 }
 
-const PLACE: LinesInput['measures'][number] = { name: 'place', label: 'Place', zero: false, isPercent: false }
+const PLACE: LinesInput['measures'][number] = { name: 'place', label: 'Place', zero: false, written: null }
 
 function linesOf(source: Source, by: string, { data, meta }: Answer, { measure, series, as }: Shown): LinesInput {
   const rows = [...Map.groupBy(data, ({ window_end }) => String(window_end))].flatMap(([time, window]) =>
     window.map((row, at): Row => ({ ...row, time, place: at + 1 })),
   )
-  const value = { name: measure.name, label: labelOf(measure), isPercent: isPercent(measure) }
+  const value = { name: measure.name, label: labelOf(measure), written: measure }
   // What is not among the first of a window is not 0, unless everything is.
   const zero = isAdditive(measure) && source.view.rank === null
   return {
