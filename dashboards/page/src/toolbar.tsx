@@ -1,9 +1,10 @@
 /** What all panels of a page share: the time that is looked at, the size of buckets, and filters. */
 import type { JSX } from 'preact'
-import { choose, chosen, filters, setFilter, toggleFilter } from './address.ts'
+import { choose, chosen } from './address.ts'
 import { COMPARISONS, chooseComparison, comparison } from './compare.ts'
-import { type Dataset, titled } from './definition.ts'
-import { countryName, formatMoment, formatValue } from './format.ts'
+import type { Dataset } from './definition.ts'
+import { FilterChips } from './filter-chips.tsx'
+import { formatMoment } from './format.ts'
 import { Choice } from './panels/measure-choice.tsx'
 import { chooseRange, RANGES, range } from './range.ts'
 import { SavedViews } from './saved/saved-views.tsx'
@@ -40,46 +41,9 @@ export function Toolbar({ dataset }: { dataset: Dataset }): JSX.Element {
         </button>
       )}
       <SavedViews dataset={dataset.name} />
-      <ul class="chips" aria-label="Filters">
-        {[...filters.value].flatMap(([dimension, values]) =>
-          values.map((value) => (
-            <li key={`${dimension}:${value}`}>
-              <button
-                type="button"
-                class="chip"
-                title="Remove this filter"
-                onClick={() => toggleFilter(dimension, value)}
-              >
-                {titled(dimension)}: {valueText(dataset, dimension, value)}
-                <span aria-hidden="true"> ×</span>
-              </button>
-            </li>
-          )),
-        )}
-        {filters.value.size > 1 && (
-          <li>
-            <button
-              type="button"
-              class="chip plain"
-              onClick={() => {
-                for (const dimension of filters.value.keys()) setFilter(dimension, [])
-              }}
-            >
-              Remove all
-            </button>
-          </li>
-        )}
-      </ul>
+      <FilterChips dataset={dataset} />
     </div>
   )
-}
-
-function valueText({ views }: Dataset, dimension: string, value: string): string {
-  const column = views.flatMap(({ dimensions }) => dimensions).find(({ name }) => name === dimension)
-  const named = column?.values?.[value]
-  if (named !== undefined) return named
-  if (column?.type === 'BOOLEAN' && value !== '') return formatValue(value === 'true')
-  return (/country/.test(dimension) && countryName(value)) || value || '(no value)'
 }
 
 function spanText(fromMs: number | null, toMs: number | null): string {
