@@ -1,6 +1,6 @@
 /** A chart in the page. The library is loaded when the first chart is shown, so that the page itself appears before. */
 import type { JSX } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { afterPaint } from '../after-paint.ts'
 import { theme } from '../theme.ts'
 import type { BuildChart, Drawing, Uses } from './drawing.ts'
@@ -44,16 +44,41 @@ export function Chart({ label, chart, height = HEIGHT, kind, onZoom, onPick }: C
     }
   }, [])
   useEffect(() => drawing.current?.draw(chart), [chart, dark])
+  const [said, say] = useState('')
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const steps = STEPS[event.key]
+    if (event.key === 'Enter') drawing.current?.pick()
+    if (event.key === 'Escape') drawing.current?.leave()
+    if (steps === undefined || drawing.current === null) return
+    event.preventDefault()
+    say(drawing.current.point(steps))
+  }
   return (
-    <div
-      class="chart"
-      role="img"
-      aria-label={label}
-      style={{ minHeight: typeof height === 'number' ? `${height}px` : height }}
-    >
-      <div class="drawing" ref={place} />
+    <div class="chart" style={{ minHeight: typeof height === 'number' ? `${height}px` : height }}>
+      <div
+        class="drawing"
+        ref={place}
+        role="img"
+        aria-label={label}
+        aria-keyshortcuts="ArrowLeft ArrowRight"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what is said of a number must be reachable by keyboard
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onBlur={() => drawing.current?.leave()}
+      />
+      <span class="sr" role="status">
+        {said}
+      </span>
     </div>
   )
+}
+
+/** From value to value. */
+const STEPS: Readonly<Record<string, number>> = {
+  ArrowRight: 1,
+  ArrowLeft: -1,
+  Home: Number.NEGATIVE_INFINITY,
+  End: Number.POSITIVE_INFINITY,
 }
 
 let drawn: Promise<void> = Promise.resolve()

@@ -1,6 +1,7 @@
 /** A drawn chart. Drawing costs far more than comparing, so only the parts of an option that changed are drawn again. */
 import type { ECharts, EChartsCoreOption } from 'echarts/core'
 import { type Colours, colours } from './colours.ts'
+import { type Followable, type Stop, stopAfter, stopsOf } from './stops.ts'
 
 export type BuildChart = (colours: Colours) => EChartsCoreOption
 
@@ -8,6 +9,9 @@ export interface Uses {
   readonly onZoom?: (fromMs: number, toMs: number) => void
   readonly onPick?: (name: string) => void
 }
+
+/** a coloured dot in a text on the canvas */
+const MARKER = /\{[^|{}]*\|[^}]*\}\s*/g
 
 export class Drawing {
   readonly #drawn: ECharts
@@ -17,6 +21,10 @@ export class Drawing {
   /** of each part of the option, as text */
   #shown: Readonly<Record<string, string>> = {}
   #formatter: unknown = null
+  #option: EChartsCoreOption = {}
+  /** where arrow keys have led to */
+  #stop: Stop | null = null
+  #said = ''
   /** a place that is not laid out has no size, and a map cannot be fitted into nothing */
   #waiting: BuildChart | null = null
 
@@ -41,6 +49,7 @@ export class Drawing {
     this.#waiting = this.#hasSize() ? null : chart
     if (this.#waiting !== null) return
     const option: EChartsCoreOption = { animation: false, ...this.#withLatestFormatter(chart(colours())) }
+    this.#option = option
     const texts = Object.fromEntries(Object.entries(option).map(([part, value]) => [part, JSON.stringify(value) ?? '']))
     const changed = Object.keys(option).filter((part) => texts[part] !== this.#shown[part])
     if (changed.length === 0) return
@@ -50,6 +59,25 @@ export class Drawing {
     const parts = Object.fromEntries(changed.map((part) => [part, option[part]]))
     this.#drawn.setOption(parts, others ? { replaceMerge: ['series'] } : undefined)
     if (isFirst) this.#brush()
+  }
+
+  /** Shows what is said of the value so many steps from the one before. @returns the same as plain text */
+  point(steps: number): string {
+    this.#stop = stopAfter(stopsOf(this.#option as Followable), this.#stop?.key ?? null, steps)
+    if (this.#stop === null) return ''
+    const { seriesIndex, dataIndex } = this.#stop
+    this.#drawn.dispatchAction({ type: 'showTip', seriesIndex, dataIndex })
+    return this.#said.replace(MARKER, '')
+  }
+
+  /** As a click on the value that arrow keys have led to. */
+  pick(): void {
+    if (this.#stop?.name != null) this.#uses.current.onPick?.(this.#stop.name)
+  }
+
+  /** Says nothing any more. */
+  leave(): void {
+    this.#drawn.dispatchAction({ type: 'hideTip' })
   }
 
   close(): void {
@@ -62,7 +90,10 @@ export class Drawing {
     const tooltip = option.tooltip as { readonly formatter?: unknown } | undefined
     if (typeof tooltip?.formatter !== 'function') return option
     this.#formatter = tooltip.formatter
-    const formatter = (given: unknown): string => (this.#formatter as (given: unknown) => string)(given)
+    const formatter = (given: unknown): string => {
+      this.#said = (this.#formatter as (given: unknown) => string)(given)
+      return this.#said
+    }
     return { ...option, tooltip: { ...tooltip, formatter } }
   }
 

@@ -10,6 +10,7 @@ import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, measureNamed, measuresOf, type Source, typeOf } from '../question.ts'
 import { grainMs, range, rangeQuery, zoneOf } from '../range.ts'
+import { useCellFocus } from './cell-focus.ts'
 import { Frame } from './frame.tsx'
 import { nameOf } from './ranking-panel.tsx'
 import { type Search, SearchBox, searchable, searchText } from './search-box.tsx'
@@ -164,27 +165,31 @@ function Rows({ rows, answer, source, shown: { dimensions, measures }, order, so
       </button>
     </th>
   )
+  const cells = useCellFocus(rows.length, times.length + dimensions.length + measures.length)
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="table" tabIndex={0} aria-label="Rows">
-      <table>
+    <section class="table" aria-label="Rows: arrow keys lead from cell to cell">
+      {/* biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: its cells are reached by arrow keys */}
+      <table role="grid">
         <thead>
           <tr>{[...times, ...dimensions, ...measures].map(heading)}</tr>
         </thead>
-        <tbody>
-          {rows.map((row) => (
+        <tbody onKeyDown={cells.onKeyDown} onFocusCapture={cells.onFocus}>
+          {rows.map((row, at) => (
             <tr key={[...times, ...dimensions].map((name) => String(row[name])).join('\n')}>
-              {times.map((name) => (
-                <td key={name}>{bucketText(row[name], source.series!.grain)}</td>
-              ))}
-              {dimensions.map((name) => (
-                <td key={name}>
-                  <DimensionCell row={row} name={name} source={source} />
+              {times.map((name, column) => (
+                <td key={name} tabIndex={cells.tabIndexOf(at, column)}>
+                  {bucketText(row[name], source.series!.grain)}
                 </td>
               ))}
-              {measures.map((name) => (
+              {dimensions.map((name, column) => (
+                <td key={name}>
+                  <DimensionCell tabIndex={cells.tabIndexOf(at, times.length + column)} {...{ row, name, source }} />
+                </td>
+              ))}
+              {measures.map((name, column) => (
                 <td
                   key={name}
+                  tabIndex={cells.tabIndexOf(at, times.length + dimensions.length + column)}
                   class={isNumeric(typeOf(source, name)) ? 'number' : ''}
                   data-tip={provenanceText(answer.meta, name)}
                 >
@@ -211,7 +216,14 @@ function cellText(value: Value | undefined, measure: Measure | undefined): strin
   return measure !== undefined && isId(measure.name) ? String(value) : formatMeasure(value, measure)
 }
 
-function DimensionCell({ row, name, source }: { row: Row; name: string; source: Source }): JSX.Element {
+interface DimensionCellProps {
+  readonly row: Row
+  readonly name: string
+  readonly source: Source
+  readonly tabIndex: 0 | -1
+}
+
+function DimensionCell({ row, name, source, tabIndex }: DimensionCellProps): JSX.Element {
   const value = row[name]
   // An id is not a quantity: its digits are not grouped.
   const key = Number.isInteger(value) || typeof value === 'bigint' ? String(value) : formatValue(value)
@@ -221,6 +233,7 @@ function DimensionCell({ row, name, source }: { row: Row; name: string; source: 
     <button
       type="button"
       class="cell"
+      tabIndex={tabIndex}
       aria-pressed={pressed}
       onClick={() => toggleFilter(name, String(row[name] ?? ''))}
     >
