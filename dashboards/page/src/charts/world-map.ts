@@ -29,6 +29,35 @@ const BOUNDS = [
   [179, -57],
 ]
 
+/** From which value to which the colours go, and how far along them a value is. */
+export interface Shades {
+  readonly least: number
+  readonly most: number
+  /** by the orders of magnitude, and not by the values */
+  readonly isLogarithmic: boolean
+  readonly shade: (value: number) => number
+}
+
+export function shadesOf(values: readonly number[], byMagnitude: boolean): Shades {
+  const [least, most] = [Math.min(0, ...values), Math.max(Number.MIN_VALUE, ...values)]
+  const isLogarithmic = byMagnitude && least === 0
+  return { least, most, isLogarithmic, shade: isLogarithmic ? Math.log1p : (value) => value }
+}
+
+const TICKS_MAX = 5
+
+/** What the legend labels, and where: shares of its length from the least to the most. */
+export function legendTicks({ least, most, isLogarithmic, shade }: Shades): readonly { value: number; at: number }[] {
+  const powers = isLogarithmic
+    ? Array.from({ length: Math.max(0, Math.ceil(Math.log10(most))) }, (_, power) => 10 ** power)
+    : []
+  const step = Math.ceil(powers.length / TICKS_MAX)
+  // The last one would stand in the label of the most.
+  const between = powers.filter((value, power) => power % step === 0 && shade(value) < shade(most) * 0.85)
+  const length = shade(most) - shade(least)
+  return [least, ...between, most].map((value) => ({ value, at: (shade(value) - shade(least)) / length }))
+}
+
 export function worldMap({
   world,
   countries,
@@ -44,8 +73,7 @@ export function worldMap({
   })
   const known = new Map(placed.map((country) => [country.code, country]))
   const values = placed.map(({ value }) => value)
-  const [least, most] = [Math.min(0, ...values), Math.max(Number.MIN_VALUE, ...values)]
-  const shade = (value: number): number => (byMagnitude && least === 0 ? Math.log1p(value) : value)
+  const { least, most, shade } = shadesOf(values, byMagnitude)
   return (colours) => ({
     textStyle: { fontFamily: colours.font, color: colours.text },
     tooltip: {
@@ -55,12 +83,10 @@ export function worldMap({
         return country === undefined ? '' : `${country.label}\n${measure}: ${format(country.value)}\n${source}`
       },
     },
+    // The page has a legend of its own, which says what the scale is.
     visualMap: {
-      ...{ type: 'continuous', min: shade(least), max: shade(most), left: 4, bottom: 4, itemHeight: 90, itemWidth: 9 },
+      ...{ type: 'continuous', show: false, min: shade(least), max: shade(most), seriesIndex: [0, 1] },
       inRange: { color: [colours.low, colours.high] },
-      textStyle: { color: colours.faint, fontSize: 11 },
-      text: [format(most), format(least)],
-      seriesIndex: [0, 1],
     },
     geo: mapOf(colours),
     series: [

@@ -7,9 +7,9 @@ import { type Answer, keyOf, numberOf } from '../answer.ts'
 import { Chart } from '../charts/chart.tsx'
 import { pointMap } from '../charts/point-map.ts'
 import type { World } from '../charts/world.ts'
-import { worldMap } from '../charts/world-map.ts'
+import { legendTicks, type Shades, shadesOf, worldMap } from '../charts/world-map.ts'
 import { isAdditive, labelOf, type Measure } from '../definition.ts'
-import { formatMeasure } from '../format.ts'
+import { formatMeasure, formatMeasureCompact } from '../format.ts'
 import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
 import { type Ask, ask, filterQuery, type Source } from '../question.ts'
@@ -102,7 +102,37 @@ function Shapes({ answer, source, world, title, shown: { by, measure, place } }:
     if (country !== undefined) toggleFilter(dimension, country.key)
   }
   const chart = worldMap({ ...said, world, countries, format, byMagnitude: isAdditive(measure), chosen })
-  return <Chart kind="map" label={label} height={HEIGHT} chart={chart} onPick={pick} />
+  const shades = shadesOf(
+    countries.map(({ value }) => value),
+    isAdditive(measure),
+  )
+  return (
+    <>
+      <Chart kind="map" label={label} height={HEIGHT} chart={chart} onPick={pick} />
+      <Legend shades={shades} measure={measure} />
+    </>
+  )
+}
+
+function Legend({ shades, measure }: { shades: Shades; measure: Measure }): JSX.Element {
+  return (
+    <div class="shades">
+      <div>
+        <div class="ramp" />
+        <div class="ticks">
+          {legendTicks(shades).map(({ value, at }) => (
+            <span key={value} style={{ left: `${100 * at}%`, translate: `${-100 * at}%` }}>
+              {formatMeasureCompact(value, measure)}
+            </span>
+          ))}
+        </div>
+      </div>
+      <span>
+        {labelOf(measure)}
+        {shades.isLogarithmic && ', logarithmic scale'}
+      </span>
+    </div>
+  )
 }
 
 const PLACES = [
