@@ -2,7 +2,9 @@
 import type { JSX } from 'preact'
 import { type Answer, numberOf, type Row } from '../answer.ts'
 import { Chart } from '../charts/chart.tsx'
-import { heatMap } from '../charts/heat-map.ts'
+import type { BuildChart } from '../charts/drawing.ts'
+import { heatMap, hourName } from '../charts/heat-map.ts'
+import { histogram } from '../charts/histogram.ts'
 import { labelOf, type Measure } from '../definition.ts'
 import { useLive } from '../live.ts'
 import { provenanceText } from '../provenance.tsx'
@@ -42,7 +44,7 @@ export function HeatPanel({ source, id, title, measures, span = 6 }: HeatProps):
   return (
     <Frame
       title={title}
-      hint={`by hour, ${zone}${known.value === null ? '' : filledText(known.value.data)}`}
+      hint={`by hour, ${zone}`}
       known={known}
       span={span}
       controls={controls}
@@ -50,39 +52,63 @@ export function HeatPanel({ source, id, title, measures, span = 6 }: HeatProps):
     >
       {({ data, meta }) => {
         const shown = known.asked!.shown
-        const chart = heatMap({
-          hours: hoursOfWeek(data, shown.name, zone),
-          measure: labelOf(shown),
-          source: provenanceText(meta, shown.name),
-        })
-        return <Chart kind="heat" label={`${title}: ${labelOf(shown)}`} chart={chart} />
+        const { sums, days, dates } = hoursOfWeek(data, shown.name, zone)
+        const label = `${title}: ${labelOf(shown)}`
+        const source = provenanceText(meta, shown.name)
+        const isShort = dates < DAYS.length
+        return (
+          <>
+            {dates === 1 ? (
+              <Chart key="day" label={label} chart={hoursOfDay(sums[days[0]!]!, shown, source)} />
+            ) : (
+              <Chart
+                {...{ key: 'week', kind: 'heat', label }}
+                chart={heatMap({ hours: sums, days: isShort ? days : WEEK, measure: shown, source })}
+              />
+            )}
+            {isShort && <p class="hint">{soFar(dates)}</p>}
+          </>
+        )
       }}
     </Frame>
   )
 }
 
-/** In the first week most hours are empty because they are still to come. */
-function filledText(rows: readonly Row[]): string {
-  const days = new Set(rows.map(({ time }) => Math.floor(Date.parse(String(time)) / DAY_MS))).size
-  return days === 0 || days >= DAYS.length ? '' : ` · from ${days === 1 ? 'one day' : `${days} days`} so far`
+/** On the first day a square of the week says nothing: its hours are compared with each other. */
+function hoursOfDay(hours: readonly number[], measure: Measure, source: string): BuildChart {
+  const bins = hours.map((count, hour) => ({ label: hourName(hour), count }))
+  return histogram({ bins, measure: labelOf(measure), written: measure, source })
 }
 
-const DAY_MS = 86_400_000
-const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun']
+function soFar(dates: number): string {
+  return `${dates === 1 ? 'One day' : `${dates} days`} so far: after a week, each of its hours has a place of its own here.`
+}
 
-/** Sums by day of the week (Monday is 0) and hour, as clocks of the zone show them. */
-export function hoursOfWeek(rows: readonly Row[], measure: string, zone: string): number[][] {
+const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun']
+const WEEK = DAYS.map((_, day) => day)
+
+export interface HoursOfWeek {
+  /** by day of the week (Monday is 0) and hour, as clocks of the zone show them */
+  readonly sums: readonly (readonly number[])[]
+  /** days of the week that there are hours of, in the order of their dates */
+  readonly days: readonly number[]
+  /** how many dates there are hours of */
+  readonly dates: number
+}
+
+export function hoursOfWeek(rows: readonly Row[], measure: string, zone: string): HoursOfWeek {
   const parts = new Intl.DateTimeFormat('en-US', {
-    weekday: 'short',
-    hour: 'numeric',
-    hourCycle: 'h23',
+    ...{ month: 'numeric', day: 'numeric', weekday: 'short', hour: 'numeric', hourCycle: 'h23' },
     timeZone: zone,
   })
   const sums = DAYS.map(() => new Array<number>(24).fill(0))
-  for (const row of rows) {
+  const dates = new Map<string, number>()
+  for (const row of rows.toSorted((a, b) => Date.parse(String(a.time)) - Date.parse(String(b.time)))) {
     const named = parts.formatToParts(new Date(String(row.time)))
     const part = (type: string): string => named.find((one) => one.type === type)!.value
-    sums[DAYS.indexOf(part('weekday'))]![Number(part('hour'))]! += numberOf(row[measure]) ?? 0
+    const day = DAYS.indexOf(part('weekday'))
+    dates.set(`${part('month')}-${part('day')}`, day)
+    sums[day]![Number(part('hour'))]! += numberOf(row[measure]) ?? 0
   }
-  return sums
+  return { sums, days: [...new Set(dates.values())], dates: dates.size }
 }
