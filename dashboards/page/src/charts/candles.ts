@@ -147,7 +147,9 @@ function tooltipOf(
     trigger: 'axis',
     axisPointer: { type: 'cross' },
     formatter: ([first]: readonly { readonly dataIndex: number }[]) => {
-      const row = rows[first!.dataIndex]!
+      const row = first && rows[first.dataIndex]
+      // What was pointed at may be gone with the next answer.
+      if (row === undefined) return ''
       const named = [...OHLC.map((name) => ({ name, label: name })), ...over, ...below]
       const all = volume === null ? named : [...named, { name: volume, label: 'volume' }]
       const lines = all.map(({ name, label }) => `${label}  ${formatNumber(numberOf(row[name]) ?? Number.NaN)}`)

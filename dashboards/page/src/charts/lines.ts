@@ -163,7 +163,10 @@ function tooltipOf({ grain, zone, meta, measures }: LinesInput, fillingMs: numbe
   return {
     trigger: 'axis',
     ...tooltipLook(colours),
-    formatter: (points: readonly Shown[]) => {
+    formatter: (pointed: readonly Partial<Shown>[]) => {
+      // What was pointed at may be gone with the next answer.
+      const points = pointed.filter((point): point is Shown => point.value !== undefined)
+      if (points.length === 0) return ''
       const [ms] = points[0]!.value
       const lines = points
         // The part that leads to the filling bucket begins where the other one ends.
