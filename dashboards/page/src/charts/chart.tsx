@@ -1,6 +1,6 @@
 /** A chart in the page. The library is loaded when the first chart is shown, so that the page itself appears before. */
 import type { JSX } from 'preact'
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { afterPaint } from '../after-paint.ts'
 import { theme } from '../theme.ts'
 import type { BuildChart, Drawing, Uses } from './drawing.ts'
@@ -31,7 +31,14 @@ export function Chart({ label, chart, height = HEIGHT, kind, onZoom, onPick }: C
   const latest = useRef({ chart, onZoom, onPick })
   latest.current = { chart, onZoom, onPick }
   const dark = theme.value
-  useEffect(() => {
+  // Before it is painted: where the library is there already, the first chart is on the screen together with the first numbers.
+  useLayoutEffect(() => {
+    const first = drawFirst(place.current!, latest, kind)
+    if (first !== null) {
+      drawing.current = first
+      first.draw(latest.current.chart)
+      return () => first.close()
+    }
     let gone = false
     const opened = open(place.current!, latest, kind).then((drawn) => {
       if (gone) return drawn.close()
@@ -81,7 +88,17 @@ const STEPS: Readonly<Record<string, number>> = {
   End: Number.POSITIVE_INFINITY,
 }
 
+let library: typeof import('./echarts.ts') | null = null
+let isFirst = true
 let drawn: Promise<void> = Promise.resolve()
+
+/** null: it is not the first one, or what draws is not there yet */
+function drawFirst(place: HTMLElement, uses: { readonly current: Uses }, kind: ChartProps['kind']): Drawing | null {
+  if (library === null || !isFirst || (kind !== undefined && !prepared.has(kind))) return null
+  isFirst = false
+  drawn = afterPaint()
+  return library.draw(place, uses)
+}
 
 /** One chart a frame: the first one is on the screen before the next is drawn. */
 function ownFrame(): Promise<void> {
@@ -90,9 +107,24 @@ function ownFrame(): Promise<void> {
   return before
 }
 
-/** Begins what draws, which takes a moment: while the first answers are on their way there is nothing else to do. */
-export async function prepareCharts(): Promise<void> {
-  await import('./echarts.ts')
+/** parts of the library that are there */
+const prepared = new Set<keyof typeof PARTS>()
+const PART_OF: Readonly<Record<string, keyof typeof PARTS>> = {
+  ...{ candles: 'candles', heat: 'heat', map: 'map', points: 'map' },
+}
+
+/**
+ * Begins what draws, which takes a moment: while the first answers are on their way there is nothing else to do.
+ * @param kinds of the panels that are shown first
+ */
+export async function prepareCharts(kinds: readonly string[]): Promise<void> {
+  const parts = new Set(kinds.flatMap((kind) => PART_OF[kind] ?? []))
+  const ofParts = [...parts].map(async (part) => {
+    await PARTS[part]()
+    prepared.add(part)
+  })
+  library = await import('./echarts.ts')
+  await Promise.all(ofParts)
 }
 
 async function open(place: HTMLElement, uses: { readonly current: Uses }, kind: ChartProps['kind']): Promise<Drawing> {
@@ -100,5 +132,6 @@ async function open(place: HTMLElement, uses: { readonly current: Uses }, kind: 
   await afterPaint()
   const [{ draw }] = await Promise.all([import('./echarts.ts'), kind && PARTS[kind]()])
   await ownFrame()
+  isFirst = false
   return draw(place, uses)
 }
