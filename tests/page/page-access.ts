@@ -1,8 +1,11 @@
 /** Every page is there and can be used by everyone: by keyboard, in dark colours, on a phone. */
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { DRAFTED } from './drafted-weather.ts'
+import { expectRecounted } from './page-recount.ts'
 import { NAMES, type PageSite, SHOWN_MS_MAX } from './page-site.ts'
 import { EMPTY, FOREIGN } from './shown-events.ts'
 
+const WHOLE = { width: 1400, height: 12_000 } as const
 const PHONE = { width: 390, height: 800 } as const
 
 export function testAccess(started: () => PageSite): void {
@@ -22,16 +25,55 @@ export function testAccess(started: () => PageSite): void {
     await expect.poll(() => group.getAttribute('aria-pressed')).toBe('false')
   })
 
-  test.each([...NAMES, FOREIGN])(
-    '%s: every panel is there, or says why it has nothing to show, and is accessible',
+  test('arrow keys lead to each number of a table and of a chart, and tell where it comes from', async () => {
+    const site = started()
+    const { page } = site
+    await site.open('/datasets/course_clicks')
+    const panel = (name: string) =>
+      page.locator('section.panel', { has: page.getByRole('heading', { name, exact: true }) })
+    const table = panel('Conversion by course')
+    await page.locator('.shows-table').first().scrollIntoViewIfNeeded()
+    await table.locator('tbody button').first().focus()
+    for (let column = 1; column <= 3; column++) await page.keyboard.press('ArrowRight')
+    await page.keyboard.press('ArrowDown')
+    const tip = page.getByRole('tooltip')
+    await expect.poll(() => tip.textContent()).toMatch(/^exact, nothing missing\n.*600 live events/s)
+    const focused = page.locator('td:focus')
+    expect(await focused.textContent()).toMatch(/^\d+$/)
+    expect(await page.evaluate('document.activeElement.parentElement.sectionRowIndex')).toBe(1)
+    // What is out of view is not on the page.
+    await site.open('/datasets/course_clicks')
+    const chart = panel('Clicks over time')
+    await chart.locator('canvas').waitFor()
+    await chart.getByRole('img').focus()
+    await page.keyboard.press('End')
+    const said = chart.locator('.chart [role=status]')
+    await expect.poll(() => said.textContent()).toMatch(/Programming {2}\d+\n(.*\n)*exact, nothing missing/)
+    const newest = await said.textContent()
+    await page.keyboard.press('ArrowLeft')
+    await expect.poll(() => said.textContent()).not.toBe(newest)
+  })
+
+  test('a filter by an id says what it stands for', async () => {
+    const site = started()
+    const { course } = JSON.parse(site.lines.course_clicks![0]!) as { course: { id: string; title: string } }
+    await site.open(`/datasets/course_clicks?f.course_id=${course.id}`)
+    const chip = site.page.locator('.chip')
+    await expect.poll(() => chip.textContent(), { timeout: SHOWN_MS_MAX }).toContain(`Course: ${course.title}`)
+    await chip.click()
+    await expect.poll(() => chip.count()).toBe(0)
+  })
+
+  test.each([...NAMES, FOREIGN, DRAFTED])(
+    '%s: every panel is there with the numbers of a recount, or says why it has none, and is accessible',
     async (name) => {
       const site = started()
+      const size = site.page.viewportSize()!
+      // A panel asks for its numbers when it comes into view.
+      await site.page.setViewportSize(WHOLE)
+      onTestFinished(() => site.page.setViewportSize(size))
       await site.open(`/datasets/${name}`)
-      // A panel asks for its numbers when it is scrolled to.
-      for (const heading of await site.page.locator('h2').all()) {
-        await heading.scrollIntoViewIfNeeded()
-        await site.settled()
-      }
+      await site.settled()
       expect(await site.page.locator('section.panel').count()).toBeGreaterThan(0)
       expect(await site.page.locator('.state.fault').allTextContents()).toEqual([])
       const isEmpty = site.page.locator('.state', { hasText: 'No events yet' })
@@ -39,6 +81,7 @@ export function testAccess(started: () => PageSite): void {
       if (name === EMPTY) await expect.poll(filled, { timeout: SHOWN_MS_MAX }).toBe(0)
       else expect(await isEmpty.count()).toBe(0)
       expect(await site.seriousFaults()).toEqual([])
+      if (name !== EMPTY) expect(await expectRecounted(site, name)).toBeGreaterThan(2)
     },
   )
 

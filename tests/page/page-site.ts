@@ -9,6 +9,7 @@ import { expect } from 'vitest'
 import { SHIPPED_DATASETS } from '#datasets/shipped.ts'
 import { PlatformProcess } from '../crash/platform-process.ts'
 import { openChromium } from '../servers/chromium.ts'
+import { DRAFTED, draftWeather } from './drafted-weather.ts'
 import { FOREIGN, shownEvents } from './shown-events.ts'
 
 export const SHOWN_MS_MAX = 60_000
@@ -18,7 +19,7 @@ export const MANY = 'parcels'
 export const PARCELS = 100_000
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const DEFINITIONS = [FOREIGN, MANY].map((name) => join(import.meta.dirname, `${name}.ts`))
+const OWN = [FOREIGN, MANY].map((name): [string, string] => [name, join(import.meta.dirname, `${name}.ts`)])
 const PARCELS_AT_ONCE = 25_000
 
 /** Their weights are a permutation of 0 … 99,999, so that every order has one answer. */
@@ -34,19 +35,25 @@ export class PageSite {
   readonly faults: string[] = []
   /** requests to another host */
   readonly elsewhere: string[] = []
-  readonly #data: string
+  /** dataset → how a platform is told of its definition */
+  readonly definitions: ReadonlyMap<string, string>
+  /** dataset → what is imported for its definition */
+  readonly modules: ReadonlyMap<string, string>
+  readonly #folder: string
   #platform: PlatformProcess
 
   private constructor(
-    parts: Pick<PageSite, 'browser' | 'page' | 'address' | 'lines'>,
-    data: string,
+    parts: Pick<PageSite, 'browser' | 'page' | 'address' | 'lines' | 'definitions' | 'modules'>,
+    folder: string,
     platform: PlatformProcess,
   ) {
     this.browser = parts.browser
     this.page = parts.page
     this.address = parts.address
     this.lines = parts.lines
-    this.#data = data
+    this.definitions = parts.definitions
+    this.modules = parts.modules
+    this.#folder = folder
     this.#platform = platform
     this.page.on('pageerror', (error) => this.faults.push(error.stack ?? error.message))
     this.page.on('console', (message) => {
@@ -59,12 +66,17 @@ export class PageSite {
 
   static async start(): Promise<PageSite> {
     const from = Date.now()
-    const data = mkdtempSync(join(tmpdir(), 'watershed-page-'))
-    const platform = startPlatform(data, '0')
-    const [address, lines, browser] = await Promise.all([platform.address, shownEvents(from), openChromium()])
+    const folder = mkdtempSync(join(tmpdir(), 'watershed-page-'))
+    const [weather, shown, browser] = await Promise.all([draftWeather(folder), shownEvents(from), openChromium()])
+    const definitions = new Map([...NAMES.map((name): [string, string] => [name, name]), ...OWN])
+    definitions.set(DRAFTED, weather.definition)
+    const modules = new Map([...definitions, [DRAFTED, weather.here] as const])
+    const lines = { ...shown, [DRAFTED]: weather.lines }
+    const platform = startPlatform(folder, '0', definitions)
+    const address = await platform.address
     const page = await browser.newPage({ viewport: { width: 1400, height: 1000 }, locale: 'en-GB', timezoneId: 'UTC' })
     page.setDefaultTimeout(SHOWN_MS_MAX)
-    const site = new PageSite({ browser, page, address, lines }, data, platform)
+    const site = new PageSite({ browser, page, address, lines, definitions, modules }, folder, platform)
     for (const [name, events] of Object.entries(lines)) await site.send(name, events)
     const parcels = Array.from({ length: PARCELS }, (_, n) =>
       JSON.stringify({ at: from - PARCELS + n, parcel: `P${n}`, grams: gramsOf(n), fragile: n % 2 === 0 }),
@@ -106,22 +118,22 @@ export class PageSite {
 
   /** At the same address, with the same data. */
   async startAgain(): Promise<void> {
-    this.#platform = startPlatform(this.#data, new URL(this.address).port)
+    this.#platform = startPlatform(this.#folder, new URL(this.address).port, this.definitions)
     await this.#platform.address
   }
 
   async close(): Promise<void> {
     await this.browser.close()
     await this.killPlatform()
-    rmSync(this.#data, { recursive: true, force: true })
+    rmSync(this.#folder, { recursive: true, force: true })
   }
 }
 
-function startPlatform(data: string, port: string): PlatformProcess {
-  const datasets = [...NAMES, ...DEFINITIONS].flatMap((name) => ['--dataset', name])
+function startPlatform(folder: string, port: string, definitions: ReadonlyMap<string, string>): PlatformProcess {
+  const datasets = [...definitions.values()].flatMap((definition) => ['--dataset', definition])
   return new PlatformProcess({
     // No request leaves this machine.
     arguments: ['--no-demo', '--set', 'sources=false', '--port', port, ...datasets],
-    environment: { WATERSHED_DATA: data, WATERSHED_PARTITIONS: '1' },
+    environment: { WATERSHED_DATA: join(folder, 'data'), WATERSHED_PARTITIONS: '1' },
   })
 }

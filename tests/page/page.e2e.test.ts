@@ -4,6 +4,7 @@ import { chromiumVersion } from '../servers/chromium.ts'
 import { mustRun } from '../servers/must-run.ts'
 import { testAccess } from './page-access.ts'
 import { testConnections } from './page-connections.ts'
+import { testExports } from './page-exports.ts'
 import { testNumbers } from './page-numbers.ts'
 import { PageSite } from './page-site.ts'
 import { testStates } from './page-states.ts'
@@ -20,6 +21,7 @@ describe.skipIf(chromiumVersion() === null && !mustRun())('the page', () => {
 
   testNumbers(started)
   testTables(started)
+  testExports(started)
   testAccess(started)
   testStates(started)
   // The last one stops the server.
