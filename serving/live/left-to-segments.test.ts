@@ -6,7 +6,7 @@ import { LeftToSegments } from './left-to-segments.ts'
 
 /** of each of the two partitions */
 const LEFT = 100
-const limits = { leftRecordsMin: LEFT, leftMsMax: 3_600_000 }
+const limits = { leftRecordsMin: LEFT, closedRecordsMin: LEFT, leftMsMax: 3_600_000 }
 
 let own: LiveVisits
 beforeAll(async () => {
@@ -64,7 +64,8 @@ test('whoever waits for a position gets it without waiting for a segment, and no
 
 test('a segment that does not close in time is not waited for any longer, nor is the next load, until it has closed', () => {
   let nowMs = 1_000
-  const left = new LeftToSegments({ leftRecordsMin: 10, leftMsMax: 500 }, () => nowMs)
+  const inTime = { leftRecordsMin: 10, closedRecordsMin: 10, leftMsMax: 500 }
+  const left = new LeftToSegments(inTime, () => nowMs)
   const leaves = (start: number, end: number, logEnd: number): boolean =>
     left.leaves({ partition: 3, start, end }, logEnd)
   expect([leaves(0, 5, 14), leaves(0, 5, 15)]).toEqual([false, true])
@@ -79,4 +80,18 @@ test('a segment that does not close in time is not waited for any longer, nor is
   expect(leaves(1_500, 1_995, 3_000)).toBe(true)
   nowMs += 499
   expect(leaves(1_500, 1_995, 3_000)).toBe(true)
+})
+
+test('less than makes a segment close is left while more comes fast enough, and read when nothing comes', () => {
+  let nowMs = 1_000
+  const left = new LeftToSegments({ leftRecordsMin: 1_000, closedRecordsMin: 2_000, leftMsMax: 5_000 }, () => nowMs)
+  const leavesAfter = (ms: number, logEnd: number): boolean => {
+    nowMs += ms
+    return left.leaves({ partition: 0, start: 0, end: 0 }, logEnd)
+  }
+  expect(leavesAfter(0, 1_500)).toBe(false)
+  // 200, 300 and 0 a second: with what comes in two seconds 1,950, 2,200 and 1,700.
+  expect([leavesAfter(250, 1_550), leavesAfter(500, 1_700), leavesAfter(500, 1_700)]).toEqual([false, true, false])
+  expect(left.leaves({ partition: 0, start: 0, end: 1_000 }, 1_999)).toBe(false)
+  expect(leavesAfter(500, 2_000)).toBe(true)
 })

@@ -6,11 +6,25 @@
 import type { Offset, Positions } from '#core/offsets.ts'
 import type { LiveLimits } from './live-limits.ts'
 
+type LeftLimits = Pick<LiveLimits, 'leftRecordsMin' | 'closedRecordsMin' | 'leftMsMax'>
+
 /** Of a partition: `[start, end)` is what the tail has read of it. */
 export interface ReadPart {
   readonly partition: number
   readonly start: Offset
   readonly end: Offset
+}
+
+/** what will have come by then counts as if it were there */
+const SOON_MS = 2_000
+/** over which the growth of a partition is taken, at the least */
+const GROWTH_MS_MIN = 250
+
+interface Growth {
+  readonly logEnd: Offset
+  readonly atMs: number
+  /** records a ms */
+  readonly rate: number
 }
 
 interface Wait {
@@ -21,16 +35,14 @@ interface Wait {
 }
 
 export class LeftToSegments {
-  readonly #limits: Pick<LiveLimits, 'leftRecordsMin' | 'leftMsMax'>
+  readonly #limits: LeftLimits
   readonly #elapsed: () => number
   readonly #waits = new Map<number, Wait>()
+  readonly #growths = new Map<number, Growth>()
   readonly #wanted = new Set<Positions>()
 
   /** @param elapsed monotonic, ms */
-  constructor(
-    limits: Pick<LiveLimits, 'leftRecordsMin' | 'leftMsMax'>,
-    elapsed: () => number = () => performance.now(),
-  ) {
+  constructor(limits: LeftLimits, elapsed: () => number = () => performance.now()) {
     this.#limits = limits
     this.#elapsed = elapsed
   }
@@ -43,19 +55,32 @@ export class LeftToSegments {
 
   /** Whether the records from the part's end up to the log's end are not to be read now. */
   leaves({ partition, start, end }: ReadPart, logEnd: Offset): boolean {
+    const nowMs = this.#elapsed()
+    const unread = logEnd - end
+    const soon = unread + SOON_MS * this.#growth(partition, logEnd, nowMs)
     const before = this.#waits.get(partition)
     const wait = before?.start === start ? before : null
     // In vain once is in vain until the segment has closed: there may be no stream role.
     if (wait?.sinceMs === null) return false
-    if (logEnd - end < this.#limits.leftRecordsMin || this.#isWanted(partition, end)) {
+    const { leftRecordsMin, closedRecordsMin, leftMsMax } = this.#limits
+    if (unread < leftRecordsMin || soon < closedRecordsMin || this.#isWanted(partition, end)) {
       this.#waits.delete(partition)
       return false
     }
-    const nowMs = this.#elapsed()
     const sinceMs = wait?.sinceMs ?? nowMs
-    const isInVain = nowMs - sinceMs >= this.#limits.leftMsMax
+    const isInVain = nowMs - sinceMs >= leftMsMax
     this.#waits.set(partition, { start, sinceMs: isInVain ? null : sinceMs })
     return !isInVain
+  }
+
+  /** Records a ms that the partition gets. */
+  #growth(partition: number, logEnd: Offset, nowMs: number): number {
+    const before = this.#growths.get(partition)
+    const passedMs = before === undefined ? 0 : nowMs - before.atMs
+    if (before !== undefined && passedMs < GROWTH_MS_MIN) return before.rate
+    const rate = before === undefined ? 0 : Math.max(0, logEnd - before.logEnd) / passedMs
+    this.#growths.set(partition, { logEnd, atMs: nowMs, rate })
+    return rate
   }
 
   #isWanted(partition: number, end: Offset): boolean {

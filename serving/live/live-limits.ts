@@ -7,8 +7,10 @@ export interface LiveLimits {
   readonly refreshBytesMax: number
   /** bytes of the records behind the closed segments that are kept decoded; beyond it answers stay where they are until segments close */
   readonly tailBytesMax: number
-  /** records of a partition between what was read and the log's end, from which on they are left to the stream role: as many as make it close a segment */
+  /** records of a partition between what was read and the log's end, from which on they are left to the stream role … */
   readonly leftRecordsMin: number
+  /** … if there are so many soon: as many as make it close a segment instead of flushing it */
+  readonly closedRecordsMin: number
   /** how long a segment that holds them is waited for; then they are read, and until it has closed no more are left */
   readonly leftMsMax: number
   /** Parquet bytes of closed segments' partials that one view keeps as a table; the rest is read from the files */
@@ -75,7 +77,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   refreshRecordsMax: 20_000,
   refreshBytesMax: 32 * 1024 * 1024,
   tailBytesMax: 512 * 1024 * 1024,
-  leftRecordsMin: 20_000,
+  leftRecordsMin: 10_000,
+  closedRecordsMin: 20_000,
   leftMsMax: 15_000,
   closedBytesMax: 48 * 1024 * 1024,
   generationFileBytesMax: 8 * 1024 * 1024,

@@ -87,11 +87,14 @@ export class LiveReader {
     this.#fault = fault
     this.#look = new LakeLook(served)
     this.#rows = new MemoryRows(fault)
-    const limits = { leftRecordsMin: LEFT_RECORDS_MIN, leftMsMax: LEFT_READS_MAX }
-    const left = new LeftToSegments(limits, () => {
-      this.left++
-      return this.#reads
-    })
+    const limits = { leftRecordsMin: LEFT_RECORDS_MIN, closedRecordsMin: LEFT_RECORDS_MIN, leftMsMax: LEFT_READS_MAX }
+    const left = new LeftToSegments(limits, () => this.#reads)
+    const leaves = left.leaves.bind(left)
+    left.leaves = (part, logEnd) => {
+      const isLeft = leaves(part, logEnd)
+      if (isLeft) this.left++
+      return isLeft
+    }
     const tailLimits = { ...DEFAULT_LIVE_LIMITS, ...limits, refreshRecordsMax: recordsMax }
     this.#tail = new LogTail(log, this.#rows, tailLimits, () => 0, left)
   }
