@@ -125,6 +125,7 @@ export class PartitionOwner {
       const batch = await log.read(partition, fold.end, {
         bytesMax,
         recordsMax: Math.min(limits.batchRecordsMax, room),
+        reused: true,
       })
       const wasBusy = this.#busyMs > BEHIND_FLUSHES * limits.flushEveryMs
       this.#busyMs = 0

@@ -38,7 +38,7 @@ export interface RecordBatch extends OffsetRange {
   /** size of lines and originals; absent: size of the lines alone */
   readonly bytes?: number
   /**
-   * Frees the memory of the lines without waiting for garbage collection (see releaseMemory); they are empty afterwards. Absent where
+   * Frees the memory of the lines without waiting for garbage collection (see releaseMemory); they are empty, or hold others, afterwards. Absent where
    * others may use the same memory. Who reads on and on calls it, others need not
    */
   readonly release?: () => void
@@ -55,6 +55,8 @@ export interface ReadLimits {
   readonly recordsMax: number
   /** exclusive end offset: with holes, a number of records does not determine the end */
   readonly before?: Offset
+  /** the batch is released when it is not used any more; its memory may then hold another batch. Default false */
+  readonly reused?: boolean
 }
 
 export interface EventLog {

@@ -2,11 +2,11 @@
 import type { StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { assertOffset, type Offset, type OffsetRange } from '#core/offsets.ts'
-import { releaseMemory } from '#core/release-memory.ts'
 import { StorageFileError } from '../../sqlite/sqlite-fault.ts'
 import type { SqliteFile } from '../../sqlite/sqlite-file.ts'
 import { type AppendBatch, type ArrivalRun, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
 import { assertMovable, takeLines } from '../log-blocks.ts'
+import { JoinedLines, ReadMemory } from '../read-memory.ts'
 
 const EVERYTHING = { recordsMax: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY, atLeast: 1 }
 /** maximum number of blocks deleted in one trimming step, which takes about as long as one large commit */
@@ -32,6 +32,7 @@ export class SqliteBlocks {
   readonly #from: StatementSync
   readonly #oldest: StatementSync
   readonly #delete: StatementSync
+  readonly #memory = new ReadMemory()
 
   constructor(file: SqliteFile) {
     this.#file = file
@@ -79,8 +80,7 @@ export class SqliteBlocks {
     if (assertOffset(from, `reading log ${this.#file.path}`) < range.start || from > range.end)
       throw new LogRangeError(from, range)
     if (from === range.end) return null
-    const parts: Buffer[] = []
-    const blocks: Uint8Array[] = []
+    const joined = new JoinedLines(limits.reused === true ? this.#memory : null, limits.bytesMax)
     const arrivals: ArrivalRun[] = []
     let [count, bytes] = [0, 0]
     for (const row of this.#from.iterate(partition, from) as Iterable<unknown>) {
@@ -92,19 +92,16 @@ export class SqliteBlocks {
         atLeast: count === 0 ? 1 : 0,
       })
       if (taken === null) break
-      parts.push(taken.lines)
-      blocks.push(block.bytes)
       arrivals.push({ count: taken.count, atMs: block.at_ms })
       count += taken.count
       bytes += taken.lines.length
+      joined.add(taken.lines, block.bytes)
       // A partially read block is the last one: the next block would not be contiguous.
       const whole = from + count === block.start + block.count
       if (!whole || count >= limits.recordsMax || bytes >= limits.bytesMax) break
     }
     if (count === 0) throw this.#damaged(`partition ${partition} has no offset ${from}`)
-    const lines = parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes)
-    if (parts.length > 1) for (const block of blocks) releaseMemory(block)
-    const release = (): void => releaseMemory(lines)
+    const { lines, release } = joined.whole()
     return { partition, start: from, end: from + count, lines, count, offsets: null, arrivals, bytes, release }
   }
 

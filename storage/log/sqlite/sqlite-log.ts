@@ -187,9 +187,9 @@ export class SqliteLog implements EventLog {
 
   async read(partition: number, from: Offset, limits: ReadLimits): Promise<RecordBatch | null> {
     const { end } = await this.range(partition)
-    const { bytesMax, recordsMax, before = Number.POSITIVE_INFINITY } = limits
+    const { bytesMax, recordsMax, before = Number.POSITIVE_INFINITY, reused = false } = limits
     if (from === end || before <= from) return null
-    const within = { bytesMax, recordsMax: Math.min(recordsMax, before - from) }
+    const within = { bytesMax, recordsMax: Math.min(recordsMax, before - from), reused }
     return this.#reader.read(`reading partition ${partition} from offset ${from}`, () =>
       this.#blocks.read(partition, from, within),
     )
