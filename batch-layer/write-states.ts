@@ -244,8 +244,7 @@ const GROWTH = 2
 
 /**
  * A new file takes in the newest files of its range, from the oldest one on after which GROWTH times as many bytes were added: a state is
- * written again once per tripling, not once per run. The range's first file is merged when as much was added, so that readers never
- * read more behind it than in it.
+ * written again once per tripling, not once per run, and what comes after a file is at most so many times as large.
  */
 function extendPlan(
   files: readonly StateFile[],
@@ -254,8 +253,7 @@ function extendPlan(
   let kept = files.length
   let bytes = bytesAdded
   for (const [place, file] of [...files.entries()].reverse()) {
-    const due = (place === 0 ? 1 : GROWTH) * file.bytes
-    if (bytes >= due || place >= RANGE_FILES_MAX - 1) kept = place
+    if (bytes >= GROWTH * file.bytes || place >= RANGE_FILES_MAX - 1) kept = place
     bytes += file.bytes
   }
   return { kept: files.slice(0, kept), merged: files.slice(kept) }
