@@ -239,12 +239,9 @@ function pending(file: PendingFile): PendingFile {
   return file
 }
 
-/** how many times as large as a file what came after it becomes, before they are merged */
-const GROWTH = 2
-
 /**
- * A new file takes in the newest files of its range, from the oldest one on after which GROWTH times as many bytes were added: a state is
- * written again once per tripling, not once per run, and what comes after a file is at most so many times as large.
+ * A new file takes in the newest files of its range that are not larger than it becomes: each has at least the bytes of what comes after
+ * it, so a state is written again once per doubling, not once per run, and the largest file only when as much was added.
  */
 function extendPlan(
   files: readonly StateFile[],
@@ -252,10 +249,7 @@ function extendPlan(
 ): { readonly kept: readonly StateFile[]; readonly merged: readonly StateFile[] } {
   let kept = files.length
   let bytes = bytesAdded
-  for (const [place, file] of [...files.entries()].reverse()) {
-    if (bytes >= GROWTH * file.bytes || place >= RANGE_FILES_MAX - 1) kept = place
-    bytes += file.bytes
-  }
+  while (kept > 0 && (kept >= RANGE_FILES_MAX || bytes >= files[kept - 1]!.bytes)) bytes += files[--kept]!.bytes
   return { kept: files.slice(0, kept), merged: files.slice(kept) }
 }
 
