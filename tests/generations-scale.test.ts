@@ -17,25 +17,25 @@ const DAY_MS = 86_400_000
 const HOUR_S = 3_600
 const COUNTED = ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'rename', 'unlink', 'rm', 'access'] as const
 
-/** listings of folders call these, and those that take a callback */
-const COUNTED_IN_LISTINGS = ['stat', 'statSync', 'readdir'] as const
+/** listings of folders call these, which take a callback */
+const COUNTED_WITH_CALLBACK = ['stat', 'readdir'] as const
 
 type Calls = Record<string, (...given: unknown[]) => unknown>
-const [calls, callsInListings] = [fs as unknown as Calls, files as unknown as Calls]
+const [calls, callsWithCallback] = [fs as unknown as Calls, files as unknown as Calls]
 const originals = Object.fromEntries(COUNTED.map((name) => [name, calls[name]!]))
-const originalsInListings = Object.fromEntries(COUNTED_IN_LISTINGS.map((name) => [name, callsInListings[name]!]))
+const originalsWithCallback = Object.fromEntries(COUNTED_WITH_CALLBACK.map((name) => [name, callsWithCallback[name]!]))
 let made = 0
 let fixture: BatchFixture
 
 beforeAll(async () => {
   fixture = await BatchFixture.open()
   countIn(calls, originals)
-  countIn(callsInListings, originalsInListings)
+  countIn(callsWithCallback, originalsWithCallback)
   syncBuiltinESMExports()
 })
 afterAll(async () => {
   Object.assign(calls, originals)
-  Object.assign(callsInListings, originalsInListings)
+  Object.assign(callsWithCallback, originalsWithCallback)
   syncBuiltinESMExports()
   await fixture.close()
 })

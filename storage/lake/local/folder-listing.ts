@@ -2,16 +2,12 @@
  * Caches the names in a folder for frequent readers. A listing is reused while the folder's modification time is unchanged, but only
  * if it was read well after that time was first seen: a name added within the clock's granularity would not change the time again.
  */
-import { type BigIntStats, readdir, stat, statSync } from 'node:fs'
+import { type BigIntStats, readdir, stat } from 'node:fs'
 import { AcceptedNames } from '../blob-lake/accepted-names.ts'
 import type { Listing, NamesInFolder } from '../blob-lake/blobs.ts'
 import { isMissing } from '../lake-error.ts'
 
 const SETTLED_AFTER_MS = 2_000
-/** a call that takes longer asks a file system that others must not wait for */
-const QUICK_MS = 0.2
-/** how long it is left to the thread pool then */
-const SLOW_FOR_MS = 1_000
 
 export class FolderListing implements NamesInFolder {
   readonly #folder: string
@@ -65,24 +61,11 @@ export class FolderListing implements NamesInFolder {
   }
 }
 
-let slowUntilMs = Number.NEGATIVE_INFINITY
-
-/**
- * Another look is mostly such calls: on a local disk one takes microseconds, and ten times as long if it goes through the thread pool. A slow
- * one, as on a network's file system, sends the next ones there. Those of node:fs take a third of the CPU time of the ones in node:fs/promises.
- */
-async function statOf(folder: string): Promise<BigIntStats> {
-  const beganMs = performance.now()
-  if (beganMs < slowUntilMs)
-    return new Promise((resolve, reject) =>
-      stat(folder, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats))),
-    )
-  try {
-    return statSync(folder, { bigint: true })
-  } finally {
-    const endedMs = performance.now()
-    if (endedMs - beganMs > QUICK_MS) slowUntilMs = endedMs + SLOW_FOR_MS
-  }
+/** Another look is mostly such calls: those of node:fs take a third of the CPU time of the ones in node:fs/promises. */
+function statOf(folder: string): Promise<BigIntStats> {
+  return new Promise((resolve, reject) =>
+    stat(folder, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats))),
+  )
 }
 
 function namesIn(folder: string): Promise<string[]> {
