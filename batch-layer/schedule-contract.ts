@@ -30,8 +30,9 @@ export function scheduleContract(driver: string, make: () => Promise<ScheduleHar
     beforeEach(async () => {
       harness = await make()
       lake = new MemoryLake({ dataset: 'd' })
-      // Two minutes after a due time of the incremental run, and far from one of the full run.
-      nowMs = new Date().setHours(12, 2, 0, 0)
+      // Tomorrow, two minutes after a due time of the incremental run, and far from one of the full run. The jobs' own times are those of
+      // the real clock: ahead of this one, a finished job would count as one that had done what became due since.
+      nowMs = new Date().setUTCHours(36, 2, 0, 0)
       ran = []
       events = []
       open = []
