@@ -7,6 +7,7 @@ import { grainMs } from '../range.ts'
 import { FEW_BUCKETS, isFilling, shownBuckets } from './buckets.ts'
 import type { Colours } from './colours.ts'
 import { legendLook, tooltipLook } from './look.ts'
+import { distinctNames } from './named-lines.ts'
 
 export interface LinesInput {
   readonly rows: readonly Row[]
@@ -191,7 +192,7 @@ function linesOf({ rows, by, lines, measures, grain, newest, fromMs = null }: Li
     return { name, of: null, points: shown.map((ms) => [ms, values.get(ms) ?? (zero ? 0 : null)]) }
   }
   if (by === null) return measures.map((measure) => line(measure.label, rows, measure))
-  return lines.map(({ key, label }) => {
+  return distinctNames(lines).map(({ key, label }) => {
     const own = rows.filter((row) => keyOf(row[by]) === key)
     return line(label, own, measures[0]!)
   })

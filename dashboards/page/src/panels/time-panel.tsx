@@ -5,6 +5,7 @@ import { type Answer, keyOf, numberOf, type Row } from '../answer.ts'
 import { fewBefore, type LeftOut } from '../charts/buckets.ts'
 import { Chart } from '../charts/chart.tsx'
 import { linesChart } from '../charts/lines.ts'
+import { linesWithValue } from '../charts/named-lines.ts'
 import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
 import { isAdditive, labelOf, type Measure, titled } from '../definition.ts'
 import { formatBucket, formatNumber } from '../format.ts'
@@ -51,7 +52,9 @@ export function TimePanel(props: TimeProps): JSX.Element {
   const { source, id, title, measures, top = 5, shape = 'lines', span = 8 } = props
   const [measure, chooseMeasure] = useMeasure(source, id, measures)
   const by = splitOf(props)
-  const lines = useLargest(source, by, measure, top)
+  const largest = useLargest(source, by, measure, top)
+  const lines = largest === null ? null : linesWithValue(largest)
+  const isLeftOut = lines !== null && largest!.some(({ key }) => !lines.some((line) => line.key === key))
   const fitting = useFittingGrain(source, null, JSON.stringify([by, filterQuery(source)]))
   const { grain } = fitting
   const zone = zoneOf(source.view.paneMs)
@@ -78,7 +81,7 @@ export function TimePanel(props: TimeProps): JSX.Element {
   return (
     <Frame
       title={title}
-      hint={`per ${grain}${leftOut === null ? '' : ` · ${leftOutText(leftOut, known.asked!.shown)}`}`}
+      hint={`per ${grain}${isLeftOut ? ' · without what has no value' : ''}${leftOut === null ? '' : ` · ${leftOutText(leftOut, known.asked!.shown)}`}`}
       known={known}
       span={span}
       controls={controls}
