@@ -35,9 +35,9 @@ export function defaultsWithin(bytes: number): Readonly<Record<string, number>> 
   }
 }
 
-/** Memory of the machine, or that the limit of a container leaves of it, in bytes. */
+/** Memory of the machine, or the memory limit of the container if that is lower, in bytes. */
 export function memoryAtHand(): number {
   const limit = process.constrainedMemory()
-  // 0: there is no limit, or it is not known.
+  // 0 means that there is no limit, or that it is unknown.
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
 }

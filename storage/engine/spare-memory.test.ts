@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { until } from '#tests/until.ts'
 import { DuckDbEngine } from './duckdb-engine.ts'
 
-/** Linux tells how much of a process's memory is no file's. */
+/** Linux reports here how much memory of the process is anonymous, i.e. not backed by a file. */
 const SMAPS = '/proc/self/smaps_rollup'
 
 function anonymousKib(): number {

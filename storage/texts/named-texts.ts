@@ -26,7 +26,7 @@ export function isName(name: string): boolean {
   return NAME.test(name)
 }
 
-/** @returns the name. @throws RangeError for one that is no file's, e.g. `../a.json` */
+/** @returns the name. @throws RangeError if it is not a valid file name (example: `../a.json`) */
 export function checkedName(name: string): string {
   if (isName(name)) return name
   throw new RangeError(`'${name}' is not a valid name of a text`)

@@ -35,7 +35,7 @@ export class PageSite {
   readonly faults: string[] = []
   /** requests to another host */
   readonly elsewhere: string[] = []
-  /** dataset → how a platform is told of its definition */
+  /** dataset → its definition, as a value of --dataset */
   readonly definitions: ReadonlyMap<string, string>
   /** dataset → what is imported for its definition */
   readonly modules: ReadonlyMap<string, string>

@@ -10,17 +10,25 @@ export interface ShownPanel {
   readonly isChart: boolean
 }
 
-/** Opens the menu of each panel, where the address of its answer is. */
+/** An answer that does not come within this time fails the test with the panel's title. */
+const WAIT_MS_MAX = 20_000
+
+/** Opens the menu of each panel, which has the address of its answer. */
 const COLLECT = `(async () => {
   const shown = []
+  const present = async (panel, what, find) => {
+    for (const beganMs = performance.now(); performance.now() - beganMs < ${WAIT_MS_MAX}; ) {
+      const found = find()
+      if (found) return found
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    throw new Error('panel "' + panel.querySelector('h3')?.textContent + '": no ' + what + ' within ${WAIT_MS_MAX} ms')
+  }
   for (const panel of document.querySelectorAll('section.panel')) {
-    const menuOf = () => panel.querySelector('footer details.menu')
-    while (menuOf() === null) await new Promise((resolve) => setTimeout(resolve, 20))
-    const menu = menuOf()
+    const menu = await present(panel, 'menu', () => panel.querySelector('footer details.menu'))
     menu.open = true
-    const link = () => [...menu.querySelectorAll('a')].at(-1)
-    while (link() === undefined) await new Promise((resolve) => setTimeout(resolve, 5))
-    const path = link().getAttribute('href')
+    const link = await present(panel, 'link to its answer', () => [...menu.querySelectorAll('a')].at(-1))
+    const path = link.getAttribute('href')
     menu.open = false
     const numbers = '.ranking .value, .funnel .value, .tiles dd, tbody td.number'
     const own = (element) => [...element.childNodes].find(({ nodeType, textContent }) => nodeType === 3 && /\\d|–/.test(textContent))

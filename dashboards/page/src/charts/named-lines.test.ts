@@ -10,7 +10,7 @@ test('what has no value has a line only where nothing else has one, and never tw
   expect(linesWithValue([])).toEqual([])
 })
 
-test('lines of values with one name are told apart by the values', () => {
+test('lines with the same name also show their value', () => {
   const lines = [
     { key: 'c1', label: 'Rust' },
     { key: 'c2', label: 'Rust' },

@@ -20,7 +20,7 @@ export interface Followable {
   readonly series?: readonly Series[]
 }
 
-/** on a map there is no axis */
+/** types of series on maps, which have no axis */
 const PLACED: readonly unknown[] = ['map', 'scatter']
 
 /** @param option as the chart is drawn from it */
