@@ -9,6 +9,8 @@ export interface Comparison {
   readonly operator: FilterOperator
   /** texts, cast to the type of what they are compared with; bound as parameters, never embedded in SQL text */
   readonly values: readonly string[]
+  /** of `in`: rows without a value match, too */
+  readonly orNull?: boolean
 }
 
 export interface Filter extends Comparison {

@@ -38,7 +38,7 @@ export function checkFilter(column: SqlColumn, { operator, values }: Comparison,
   }
 }
 
-/** SQL condition over rows that have the column, for a checked filter. `ne` also matches rows without a value. */
+/** SQL condition over rows that have the column, for a checked filter. `ne`, and `in` with `orNull`, also match rows without a value. */
 export function filterSql(column: SqlColumn, filter: Comparison, bound: BoundValues): string {
   const name = quoteName(column.name)
   const value = (text: string): string => typedSql(column.type, text, bound)
@@ -49,8 +49,10 @@ export function filterSql(column: SqlColumn, filter: Comparison, bound: BoundVal
       return `${name} IS NOT NULL`
     case 'ne':
       return `${name} IS DISTINCT FROM ${value(filter.values[0]!)}`
-    case 'in':
-      return `${name} IN (${filter.values.map(value).join(', ')})`
+    case 'in': {
+      const isIn = `${name} IN (${filter.values.map(value).join(', ')})`
+      return filter.orNull ? `(${name} IS NULL OR ${isIn})` : isIn
+    }
     case 'contains':
       return column.type === 'VARCHAR'
         ? `contains(${foldedSql(name)}, ${foldedSql(`${bound.bind(filter.values[0]!)}::VARCHAR`)})`

@@ -57,12 +57,14 @@ function queryOf(view: CompiledView): fc.Arbitrary<ViewQuery> {
         operator: fc.constantFrom(...operators),
         value: fc.constantFrom(...texts),
         other: fc.constantFrom(...texts),
+        orNull: fc.boolean(),
       })
     })
-    .map(({ dimension, operator, value, other }) => ({
+    .map(({ dimension, operator, value, other, orNull }) => ({
       dimension,
       operator,
       values: operator.endsWith('null') ? [] : operator === 'in' ? [value, other] : [value],
+      ...(operator === 'in' && { orNull }),
     }))
   const condition = fc.oneof(leaf, fc.record({ not: leaf }), fc.record({ or: fc.array(leaf, { maxLength: 2 }) }))
   const having = fc

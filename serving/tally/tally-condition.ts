@@ -8,7 +8,10 @@ import type { TallyValue } from './tally-keys.ts'
 type Holds<T> = (of: T) => boolean
 
 /** A test of a column's values; null: the engine has to make it. */
-export function comparisonTest({ type }: SqlColumn, { operator, values }: Comparison): Holds<TallyValue> | null {
+export function comparisonTest(
+  { type }: SqlColumn,
+  { operator, values, orNull = false }: Comparison,
+): Holds<TallyValue> | null {
   if (operator === 'null') return (value) => value === null
   if (operator === 'notnull') return (value) => value !== null
   const wanted = values.map((text) => comparedValue(type, text))
@@ -22,7 +25,7 @@ export function comparisonTest({ type }: SqlColumn, { operator, values }: Compar
     case 'ne':
       return (value) => value !== first
     case 'in':
-      return (value) => wanted.includes(value) && value !== null
+      return (value) => (value === null ? orNull : wanted.includes(value))
     case 'eq':
       return (value) => value === first
     case 'gt':

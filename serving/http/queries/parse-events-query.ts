@@ -2,7 +2,7 @@
 import { QueryError } from '#serving/answers/query-error.ts'
 import type { ColumnFilter, EventsQuery } from '#serving/raw-events/events-query.ts'
 import { parseFilter, type QueryTexts, wholeNumber } from './parse-query.ts'
-import { timeMs } from './query-of.ts'
+import { comparisonOf, timeMs } from './query-of.ts'
 
 export const EVENTS_PARAMETERS = ['key', 'filter', 'from', 'to', 'limit', 'cursor', 'raw'] as const
 
@@ -21,7 +21,7 @@ export function parseEventsQuery(dataset: string, texts: QueryTexts): EventsQuer
   const filters = [texts.filter ?? []]
     .flat()
     .map((text) => parseFilter('filter', text, FILTER_FORM))
-    .map(({ name, ...comparison }): ColumnFilter => ({ column: name, ...comparison }))
+    .map(({ name, ...comparison }): ColumnFilter => ({ column: name, ...comparisonOf('filter', comparison) }))
   return {
     dataset,
     key: one('key'),

@@ -1,11 +1,11 @@
 /** Parses HTTP parameters or command-line flags into a query. Unknown names are refused, with the nearest known name as a suggestion. */
 import { nearest } from '#core/definition-error.ts'
 import type { Positions } from '#core/offsets.ts'
-import type { Comparison, Fill, FilterOperator, ViewQuery } from '#core/query.ts'
+import type { Fill, FilterOperator, ViewQuery } from '#core/query.ts'
 import type { FilterField } from '#serving/answers/filter-sql.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
-import { OPERATORS } from './query-body.ts'
+import { type ComparisonBody, OPERATORS } from './query-body.ts'
 import { positionOf, queryOf } from './query-of.ts'
 
 export const QUERY_PARAMETERS = [
@@ -150,7 +150,7 @@ export function parseFilter(
   field: FilterField,
   text: string,
   form = FORMS[field],
-): Comparison & { readonly name: string } {
+): ComparisonBody & { readonly name: string } {
   const [, name, operator, rest] = /^([^:]+):([a-z]+)(?::(.*))?$/s.exec(text) ?? []
   if (name === undefined || !(OPERATORS as readonly string[]).includes(operator!))
     throw new QueryError(field, `'${text}' does not have the form ${form}`, OPERATORS)
@@ -158,16 +158,16 @@ export function parseFilter(
   return { name, operator: operator as FilterOperator, values }
 }
 
-/** A comma-separated list, or a JSON array of strings for values that contain commas. */
-function listOf(field: FilterField, text: string): readonly string[] {
+/** A comma-separated list, or a JSON array of strings for values that contain commas, and null for rows without a value. */
+function listOf(field: FilterField, text: string): readonly (string | null)[] {
   if (!text.startsWith('[')) return text.split(',')
   try {
     const list: unknown = JSON.parse(text)
-    if (Array.isArray(list) && list.every((entry) => typeof entry === 'string')) return list
+    if (Array.isArray(list) && list.every((entry) => entry === null || typeof entry === 'string')) return list
   } catch {}
   throw new QueryError(
     field,
-    `'${text}' starts like a JSON array, but is not an array of strings (example: ["a,b","c"])`,
+    `'${text}' starts like a JSON array, but is not an array of strings and nulls (example: ["a,b","c",null])`,
   )
 }
 

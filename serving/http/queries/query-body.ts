@@ -24,7 +24,7 @@ const VALUE = z.union([z.string(), z.number(), z.boolean()])
 const comparison = {
   operator: z.enum(OPERATORS),
   value: VALUE.optional().describe('Of every operator but `in`, `null` and `notnull`'),
-  values: z.array(VALUE).optional().describe('Of `in`'),
+  values: z.array(VALUE.nullable()).optional().describe('Of `in`; null: rows without a value'),
 }
 
 export const FILTER: z.ZodType<FilterBody> = z
@@ -52,7 +52,7 @@ export const HAVING: z.ZodType<HavingBody> = z
 export interface ComparisonBody {
   readonly operator: FilterOperator
   readonly value?: string | number | boolean
-  readonly values?: readonly (string | number | boolean)[]
+  readonly values?: readonly (string | number | boolean | null)[]
 }
 type Combined<Leaf> =
   | Leaf

@@ -4,6 +4,7 @@ import { durationMs } from '#core/grains.ts'
 import { parsePosition } from '#core/log-position.ts'
 import type { Positions } from '#core/offsets.ts'
 import type { Comparison, ViewQuery } from '#core/query.ts'
+import type { FilterField } from '#serving/answers/filter-sql.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
 import { unknownTimezone } from '#serving/answers/query-plan.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
@@ -22,8 +23,8 @@ export function queryOf(dataset: string, body: QueryBody): ViewQuery {
     views: body.views,
     measures: body.measures,
     dimensions: body.dimensions,
-    filters: conditionsOf(body.filter, ({ dimension, ...more }) => ({ dimension, ...comparisonOf(more) })),
-    having: conditionsOf(body.having, ({ measure, ...more }) => ({ measure, ...comparisonOf(more) })),
+    filters: conditionsOf(body.filter, ({ dimension, ...more }) => ({ dimension, ...comparisonOf('filter', more) })),
+    having: conditionsOf(body.having, ({ measure, ...more }) => ({ measure, ...comparisonOf('having', more) })),
     fromMs: time('from', from),
     toMs: time('to', to),
     grain: grain as ViewQuery['grain'],
@@ -73,8 +74,13 @@ function conditionOf<B extends Body, Leaf extends object>(body: B, leafOf: (leaf
   return leafOf(body as LeafOf<B>)
 }
 
-function comparisonOf({ operator, value, values = [] }: ComparisonBody): Comparison {
-  return { operator, values: (value === undefined ? values : [value, ...values]).map(String) }
+/** @throws QueryError where null stands among the values of another operator than `in` */
+export function comparisonOf(field: FilterField, { operator, value, values = [] }: ComparisonBody): Comparison {
+  const all = value === undefined ? values : [value, ...values]
+  const texts = all.filter((one) => one !== null).map(String)
+  if (texts.length === all.length) return { operator, values: texts }
+  if (operator !== 'in') throw new QueryError(field, `${operator}: null can only be one of the values of 'in'`)
+  return texts.length === 0 ? { operator: 'null', values: [] } : { operator, values: texts, orNull: true }
 }
 
 /** @throws QueryError */

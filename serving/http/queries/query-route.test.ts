@@ -101,6 +101,20 @@ describe('conditions', () => {
     ])
   })
 
+  test('null among the values of in stands for rows without a value, by GET and by POST', async () => {
+    const isIn = (values: readonly unknown[]) => ({ dimension: 'country', operator: 'in', values })
+    const expected = ['fr/null/1', 'null/sale/1']
+    expect(await countries(isIn(['fr', null]))).toEqual(expected)
+    expect(await countries(isIn([null]))).toEqual(['null/sale/1'])
+    expect(await countries({ not: isIn(['us', 'de', null]) })).toEqual(['fr/null/1'])
+    const url = (list: string) => `/v1/datasets/shop/views/sales?filter=country:in:${encodeURIComponent(list)}`
+    const got = (await platform.app.inject(url('["fr",null]'))).json() as Reply
+    expect(got.data.map(({ country }) => country).toSorted()).toEqual(['fr', null])
+    expect((await platform.app.inject(url('["fr",1]'))).json()).toMatchObject({ status: 400, field: 'filter' })
+    const refused = await post({ view: 'sales', filter: { dimension: 'country', operator: 'ne', values: [null] } })
+    expect(refused.body).toMatch(/ne: null can only be one of the values of 'in'/)
+  })
+
   test('having combines measures, and keeps every digit of a number', async () => {
     const total = (value: string) => `{"measure": "total", "operator": "eq", "value": ${value}}`
     const ask = (having: string) =>
