@@ -74,9 +74,9 @@ async function expectPanel(using: Recounting, panel: ShownPanel): Promise<void> 
 
 function askedBy(parameters: URLSearchParams, { meta }: AnswerText, seriesGrain: string | null): Asked {
   const list = (name: string): string[] => (parameters.get(name) ?? '').split(',').filter((text) => text !== '')
-  const filter = parameters.getAll('filter').map((text): [string, string[]] => {
+  const filter = parameters.getAll('filter').map((text): [string, (string | null)[]] => {
     const [, dimension, , value] = /^([^:]+):(eq|in):(.*)$/.exec(text)!
-    return [dimension!, value!.startsWith('[') ? (JSON.parse(value!) as string[]) : [value!]]
+    return [dimension!, value!.startsWith('[') ? (JSON.parse(value!) as (string | null)[]) : [value!]]
   })
   return {
     ...{ dimensions: list('dimensions'), measures: list('measures'), filter: new Map(filter) },

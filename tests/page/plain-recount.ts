@@ -19,7 +19,7 @@ export interface Question {
   readonly dimensions: readonly string[]
   readonly grain: string | null
   /** dimension → values */
-  readonly filter: ReadonlyMap<string, readonly string[]>
+  readonly filter: ReadonlyMap<string, readonly (string | null)[]>
   /** event times, ISO 8601, half open */
   readonly from: string | null
   readonly to: string | null
@@ -92,7 +92,7 @@ function countingSql(view: Counting, table: string, timeColumn: string | null, a
   const inner = `SELECT ${['*', ...keys, ...buckets].join(', ')} FROM ${[table, ...unnested].join(', ')}`
   const conditions = [
     ...(view.where === undefined ? [] : [`(${view.where})`]),
-    ...[...filter].map(([name, values]) => `"by ${name}"::VARCHAR IN (${values.map((one) => `'${one}'`).join(', ')})`),
+    ...[...filter].map(([name, values]) => `(${values.map((value) => isValueSql(name, value)).join(' OR ')})`),
     ...(from === null ? [] : [`"${timeColumn}" >= '${from}'::TIMESTAMPTZ AT TIME ZONE 'UTC'`]),
     ...(to === null ? [] : [`"${timeColumn}" < '${to}'::TIMESTAMPTZ AT TIME ZONE 'UTC'`]),
   ]
@@ -102,6 +102,10 @@ function countingSql(view: Counting, table: string, timeColumn: string | null, a
   )
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
   return `SELECT ${[...by, ...counted].join(', ')} FROM (${inner}) ${where} GROUP BY ALL`
+}
+
+function isValueSql(name: string, value: string | null): string {
+  return value === null ? `"by ${name}" IS NULL` : `"by ${name}"::VARCHAR = '${value}'`
 }
 
 function measureSql(measure: MeasureDefinition, timeColumn: string | null): string {

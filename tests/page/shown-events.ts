@@ -11,6 +11,8 @@ export const EMPTY = 'bluesky_posts'
 const SECOND = 1_000
 const WIKIS = ['enwiki', 'dewiki', 'commonswiki'] as const
 const TYPES = ['edit', 'new', 'log'] as const
+/** no value and the empty text are two values */
+const BROWSERS = [null, '', 'b1'] as const
 
 /** dataset → its events, one a second until now; none of `EMPTY` */
 export async function shownEvents(nowMs: number): Promise<Readonly<Record<string, readonly string[]>>> {
@@ -30,7 +32,7 @@ export async function shownEvents(nowMs: number): Promise<Readonly<Record<string
     stock_quotes: await made('stock_quotes'),
     wikimedia_changes: Array.from({ length: 90 }, (_, n) => change(n, startMs)),
     [FOREIGN]: Array.from({ length: 90 }, (_, n) =>
-      JSON.stringify({ at: startMs + n * SECOND, page: `/${n % 4}`, ms: n, browser: n % 3 === 0 ? null : `b${n % 3}` }),
+      JSON.stringify({ at: startMs + n * SECOND, page: `/${n % 4}`, ms: n, browser: BROWSERS[n % 3] }),
     ),
   }
 }

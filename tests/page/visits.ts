@@ -17,6 +17,7 @@ export default defineDataset({
       time: ['minute', 'day'],
       measures: { visits: count(), ms: sum('ms') },
     },
+    browsers: { dimensions: { browser: 'browser' }, time: ['minute', 'day'], measures: { loads: count() } },
     slow: { dimensions: { page: 'page' }, measures: { p95: quantile('ms', 0.95) } },
   },
 })

@@ -1,5 +1,7 @@
 /** Where the user is: the path names the page, and the parameters hold filters and choices, so that an address shows the same again. */
+
 import { computed, signal } from '@preact/signals'
+import type { Key } from './answer.ts'
 
 const here = (): string => `${location.pathname}${location.search}`
 const address = signal(here())
@@ -52,28 +54,28 @@ export function chosen(name: string): string | null {
 const FILTER = 'f.'
 
 /** dimension → the values that are looked at; several are compared */
-export const filters = computed((): ReadonlyMap<string, readonly string[]> => {
+export const filters = computed((): ReadonlyMap<string, readonly Key[]> => {
   const named = [...parameters.value].filter(([name]) => name.startsWith(FILTER))
   return new Map(named.map(([name, text]) => [name.slice(FILTER.length), valuesOf(text)]))
 })
 
-function valuesOf(text: string): readonly string[] {
+function valuesOf(text: string): readonly Key[] {
   if (!text.startsWith('[')) return text.split(',')
   try {
-    return (JSON.parse(text) as unknown[]).map(String)
+    return (JSON.parse(text) as unknown[]).map((value) => (value === null ? null : String(value)))
   } catch {
     return [text]
   }
 }
 
-export function setFilter(dimension: string, values: readonly string[]): void {
-  const plain = values.every((value) => value !== '' && !/[,[]/.test(value))
+export function setFilter(dimension: string, values: readonly Key[]): void {
+  const plain = values.every((value) => value !== null && value !== '' && !/[,[]/.test(value))
   const text = plain ? values.join(',') : JSON.stringify(values)
   choose({ [`${FILTER}${dimension}`]: values.length === 0 ? null : text })
 }
 
 /** Adds the value to what is looked at, or takes it out. */
-export function toggleFilter(dimension: string, value: string): void {
+export function toggleFilter(dimension: string, value: Key): void {
   const now = filters.value.get(dimension) ?? []
   setFilter(dimension, now.includes(value) ? now.filter((one) => one !== value) : [...now, value])
 }

@@ -52,8 +52,10 @@ export function numberOf(value: Value | undefined): number | null {
   return typeof value === 'number' ? value : null
 }
 
-/** The text by which a value is filtered and distinguished. */
-export function keyOf(value: Value | undefined): string {
-  if (value === null || value === undefined) return ''
+/** A value as it is filtered and distinguished: its text; null: there is none. */
+export type Key = string | null
+
+export function keyOf(value: Value | undefined): Key {
+  if (value === null || value === undefined) return null
   return Array.isArray(value) ? JSON.stringify(value) : String(value)
 }

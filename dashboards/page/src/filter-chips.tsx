@@ -1,10 +1,10 @@
 /** The filters of the page, each a button that removes it. What an id stands for is asked for, where a view knows it. */
 import type { JSX } from 'preact'
 import { filters, setFilter, toggleFilter } from './address.ts'
-import { type Answer, keyOf, type Row } from './answer.ts'
+import { type Answer, type Key, keyOf, type Row } from './answer.ts'
 import { type Dataset, titled } from './definition.ts'
 import { useLive } from './live.ts'
-import { nameOf, titleMeasures } from './panels/ranking-panel.tsx'
+import { NO_VALUE, nameOf, titleMeasures } from './panels/ranking-panel.tsx'
 import { type Ask, ask, filterText, type Source, sourceOf } from './question.ts'
 
 /** names of things rarely change */
@@ -37,7 +37,7 @@ export function FilterChips({ dataset }: { dataset: Dataset }): JSX.Element {
 interface ChipsProps {
   readonly dataset: Dataset
   readonly dimension: string
-  readonly values: readonly string[]
+  readonly values: readonly Key[]
 }
 
 function Chips({ dataset, dimension, values }: ChipsProps): JSX.Element {
@@ -45,20 +45,20 @@ function Chips({ dataset, dimension, values }: ChipsProps): JSX.Element {
   const known = useLive<Answer, Ask<null>>(source === null ? null : namesAsked(source, dimension, values), EVERY_MS)
   const rows = new Map(known.value?.data.map((row) => [keyOf(row[dimension]), row]))
   const anySource = source ?? sourceWith(dataset, dimension)
-  const nameFor = (value: string): string => {
+  const nameFor = (value: Key): string => {
     const row: Row = rows.get(value) ?? { [dimension]: value }
-    return anySource === null ? value : nameOf(row, dimension, anySource)
+    return anySource === null ? (value ?? NO_VALUE) : nameOf(row, dimension, anySource)
   }
   return (
     <>
       {values.map((value) => {
         const name = nameFor(value)
         return (
-          <li key={value}>
+          <li key={JSON.stringify(value)}>
             <button
               type="button"
               class="chip"
-              title={name === value ? 'Remove this filter' : `Remove this filter (${dimension} ${value})`}
+              title={name === value ? 'Remove this filter' : `Remove this filter (${dimension} ${value ?? 'null'})`}
               onClick={() => toggleFilter(dimension, value)}
             >
               {titled(name === value ? dimension : dimension.replace(/_id$/, ''))}: {name}
@@ -87,7 +87,7 @@ function namingSource(dataset: Dataset, dimension: string): Source | null {
   return sources.find(knows) ?? null
 }
 
-function namesAsked(source: Source, dimension: string, values: readonly string[]): Ask<null> {
+function namesAsked(source: Source, dimension: string, values: readonly Key[]): Ask<null> {
   const titles = titleMeasures(source, dimension)
   const measures = titles.length > 0 ? titles : [source.view.measures[0]!.name]
   const query = {

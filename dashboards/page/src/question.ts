@@ -1,6 +1,7 @@
 /** Panels' questions: queries of the API, with the filters of the page. */
 
 import { filters } from './address.ts'
+import type { Key } from './answer.ts'
 import type { Query } from './api.ts'
 import { viewPath } from './api.ts'
 import { chartable, type Dataset, type Measure, type Series, type View } from './definition.ts'
@@ -18,7 +19,7 @@ export interface Source {
   readonly view: View
   readonly series: Series | null
   /** what the panel shows of it, whatever the page does */
-  readonly only?: Readonly<Record<string, readonly string[]>>
+  readonly only?: Readonly<Record<string, readonly Key[]>>
 }
 
 export function ask<S>({ dataset, view, series }: Source, query: Query, shown: S): Ask<S> {
@@ -49,9 +50,9 @@ export function typeOf({ dataset, view, series }: Source, name: string): string 
   return measure?.type ?? view.dimensions.find((one) => one.name === name)?.type ?? ''
 }
 
-/** `country:in:["us","gb"]`. */
-export function filterText(dimension: string, values: readonly string[]): string {
-  if (values.length === 1) return values[0] === '' ? `${dimension}:null` : `${dimension}:eq:${values[0]}`
+/** `country:in:["us",null]`. */
+export function filterText(dimension: string, values: readonly Key[]): string {
+  if (values.length === 1) return values[0] === null ? `${dimension}:null` : `${dimension}:eq:${values[0]}`
   return `${dimension}:in:${JSON.stringify(values)}`
 }
 
@@ -77,6 +78,6 @@ export function filterQuery({ view, series, only = {} }: Source, except?: string
 }
 
 /** The values of a dimension that are looked at; undefined: all */
-export function chosenValues({ only = {} }: Source, dimension: string): readonly string[] | undefined {
+export function chosenValues({ only = {} }: Source, dimension: string): readonly Key[] | undefined {
   return filters.value.get(dimension) ?? only[dimension]
 }

@@ -7,14 +7,14 @@ import { grainMs } from '../range.ts'
 import { FEW_BUCKETS, isFilling, shownBuckets } from './buckets.ts'
 import type { Colours } from './colours.ts'
 import { legendLook, tooltipLook } from './look.ts'
-import { distinctNames } from './named-lines.ts'
+import { distinctNames, type NamedLine } from './named-lines.ts'
 
 export interface LinesInput {
   readonly rows: readonly Row[]
   readonly meta: AnswerMeta
   readonly by: string | null
   /** of the dimension; without one there is a line per measure */
-  readonly lines: readonly { readonly key: string; readonly label: string }[]
+  readonly lines: readonly NamedLine[]
   readonly measures: readonly {
     readonly name: string
     readonly label: string

@@ -1,5 +1,7 @@
 /** Values by country as colours of the map; countries too small to be seen are points. */
+
 import type { EChartsCoreOption } from 'echarts/core'
+import type { Key } from '../answer.ts'
 import type { Colours } from './colours.ts'
 import { tooltipLook } from './look.ts'
 import type { World } from './world.ts'
@@ -20,7 +22,7 @@ export interface WorldMapInput {
   readonly byMagnitude: boolean
   readonly source: string
   /** keys that are looked at; null: all */
-  readonly chosen: readonly string[] | null
+  readonly chosen: readonly Key[] | null
 }
 
 /** Without Antarctica. */

@@ -38,7 +38,7 @@ const HEIGHT = 520
 
 export function CandlePanel({ source, id, title, by, span = 12 }: CandleProps): JSX.Element {
   const byKey = useKeys(source, by)
-  const keys = byKey.value?.data.map((row) => keyOf(row[by])) ?? []
+  const keys = byKey.value?.data.map((row) => keyOf(row[by])).filter((one) => one !== null) ?? []
   const key = filters.value.get(by)?.[0] ?? keys[0]
   const columns = (source.series?.columns ?? []).filter(({ type }) => isNumeric(type))
   const groups = groupsOf(columns)

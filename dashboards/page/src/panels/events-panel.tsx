@@ -99,6 +99,7 @@ function KeyChoice({ name, value }: { name: string; value: string }): JSX.Elemen
 
 function cellText(value: Value | undefined, { name, type, values }: Column): string {
   const key = keyOf(value)
+  if (key === null) return NONE
   const country = /country/.test(name) ? countryName(key) : null
   return values?.[key] ?? country ?? (isId(name) ? key || NONE : formatValue(value, type))
 }

@@ -91,11 +91,11 @@ function Shapes({ answer, source, world, title, shown: { by, measure, place } }:
     return <Chart kind="map" label={label} height={HEIGHT} chart={pointMap({ ...said, points, format })} />
   }
   const dimension = by[0]!
-  const countries = answer.data.map((row) => ({
-    key: keyOf(row[dimension]),
-    label: nameOf(row, dimension, source),
-    value: numberOf(row[measure.name]) ?? 0,
-  }))
+  const countries = answer.data.flatMap((row) => {
+    const key = keyOf(row[dimension])
+    const value = numberOf(row[measure.name]) ?? 0
+    return key === null ? [] : [{ key, label: nameOf(row, dimension, source), value }]
+  })
   const chosen = filters.value.get(dimension) ?? null
   const pick = (code: string): void => {
     const country = countries.find(({ key }) => world.codeOf(key) === code)

@@ -79,7 +79,11 @@ function Bars({ answer, shown, source }: { answer: Answer; shown: Shown; source:
         const key = keyOf(row[by])
         const value = row[measure]
         return (
-          <li key={key} data-key={key} class={chosen === undefined || chosen.includes(key) ? '' : 'dimmed'}>
+          <li
+            key={JSON.stringify(key)}
+            data-key={key}
+            class={chosen === undefined || chosen.includes(key) ? '' : 'dimmed'}
+          >
             <button
               type="button"
               aria-pressed={chosen?.includes(key) ?? false}
@@ -100,6 +104,8 @@ function Bars({ answer, shown, source }: { answer: Answer; shown: Shown; source:
   )
 }
 
+export const NO_VALUE = '(no value)'
+
 export function titleMeasures(source: Source, by: string | undefined): readonly string[] {
   return [titleMeasure(source, by)].filter((name) => name !== null)
 }
@@ -107,13 +113,14 @@ export function titleMeasures(source: Source, by: string | undefined): readonly 
 /** What a view by an id keeps as its title; null: nothing of the kind. */
 export function titleOf(row: Row, by: string | undefined, source: Source): string | null {
   const measure = titleMeasure(source, by)
-  return measure === null ? null : keyOf(row[measure]) || null
+  return (measure === null ? null : keyOf(row[measure])) || null
 }
 
 /** The value with the name that a lookup or a title gives it; countries in the reader's language. */
 export function nameOf(row: Row, by: string, source: Source): string {
   const key = keyOf(row[by])
-  if (key === '') return '(no value)'
+  if (key === null) return NO_VALUE
+  if (key === '') return '(empty)'
   const named = source.view.dimensions.find(({ name }) => name === by)?.values?.[key]
   if (named !== undefined) return named
   if (typeOf(source, by) === 'BOOLEAN') return key === 'true' ? YES! : NO!

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import { filters, toggleFilter } from '../address.ts'
-import type { Answer, Row, Value } from '../answer.ts'
+import { type Answer, keyOf, type Row, type Value } from '../answer.ts'
 import { get } from '../api.ts'
 import { isId, isNumeric, labelOf, type Measure } from '../definition.ts'
 import { countryName, formatBucket, formatMeasure, formatValue } from '../format.ts'
@@ -226,18 +226,20 @@ interface DimensionCellProps {
 function DimensionCell({ row, name, source, tabIndex }: DimensionCellProps): JSX.Element {
   const value = row[name]
   // An id is not a quantity: its digits are not grouped.
-  const key = Number.isInteger(value) || typeof value === 'bigint' ? String(value) : formatValue(value)
-  const isNamed = /country/.test(name) || source.view.dimensions.some((one) => one.name === name && one.values)
-  const pressed = filters.value.get(name)?.includes(String(row[name])) ?? false
+  const text = Number.isInteger(value) || typeof value === 'bigint' ? String(value) : formatValue(value)
+  const isNamed =
+    value === '' || /country/.test(name) || source.view.dimensions.some((one) => one.name === name && one.values)
+  const key = keyOf(value)
+  const pressed = filters.value.get(name)?.includes(key) ?? false
   return (
     <button
       type="button"
       class="cell"
       tabIndex={tabIndex}
       aria-pressed={pressed}
-      onClick={() => toggleFilter(name, String(row[name] ?? ''))}
+      onClick={() => toggleFilter(name, key)}
     >
-      {isNamed ? nameOf(row, name, source) : key}
+      {isNamed ? nameOf(row, name, source) : text}
     </button>
   )
 }

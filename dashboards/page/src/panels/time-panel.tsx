@@ -1,11 +1,11 @@
 /** A measure over time: in total, or one line per value of a dimension. Marking a part of it zooms all panels of the page. */
 import type { JSX } from 'preact'
 import { choose, chosen, filters } from '../address.ts'
-import { type Answer, keyOf, numberOf, type Row } from '../answer.ts'
+import { type Answer, type Key, keyOf, numberOf, type Row } from '../answer.ts'
 import { fewBefore, type LeftOut } from '../charts/buckets.ts'
 import { Chart } from '../charts/chart.tsx'
 import { linesChart } from '../charts/lines.ts'
-import { linesWithValue } from '../charts/named-lines.ts'
+import type { NamedLine } from '../charts/named-lines.ts'
 import { COMPARISONS, compareQuery, comparison } from '../compare.ts'
 import { isAdditive, labelOf, type Measure, titled } from '../definition.ts'
 import { formatBucket, formatNumber } from '../format.ts'
@@ -37,7 +37,7 @@ interface Shown {
   readonly measure: Measure
   readonly grain: string
   readonly zone: string
-  readonly lines: readonly { readonly key: string; readonly label: string }[]
+  readonly lines: readonly NamedLine[]
   /** what the lines are compared with; null: nothing */
   readonly compared: string | null
   /** all of them are shown, and not only the chosen one */
@@ -52,9 +52,7 @@ export function TimePanel(props: TimeProps): JSX.Element {
   const { source, id, title, measures, top = 5, shape = 'lines', span = 8 } = props
   const [measure, chooseMeasure] = useMeasure(source, id, measures)
   const by = splitOf(props)
-  const largest = useLargest(source, by, measure, top)
-  const lines = largest === null ? null : linesWithValue(largest)
-  const isLeftOut = lines !== null && largest!.some(({ key }) => !lines.some((line) => line.key === key))
+  const lines = useLargest(source, by, measure, top)
   const fitting = useFittingGrain(source, null, JSON.stringify([by, filterQuery(source)]))
   const { grain } = fitting
   const zone = zoneOf(source.view.paneMs)
@@ -81,7 +79,7 @@ export function TimePanel(props: TimeProps): JSX.Element {
   return (
     <Frame
       title={title}
-      hint={`per ${grain}${isLeftOut ? ' · without what has no value' : ''}${leftOut === null ? '' : ` · ${leftOutText(leftOut, known.asked!.shown)}`}`}
+      hint={`per ${grain}${leftOut === null ? '' : ` · ${leftOutText(leftOut, known.asked!.shown)}`}`}
       known={known}
       span={span}
       controls={controls}
@@ -137,12 +135,7 @@ function SplitChoice({ source, id, now }: { source: Source; id: string; now: str
 }
 
 /** The values that have a line: those that are chosen, or the largest ones. null: not known yet */
-function useLargest(
-  source: Source,
-  by: string | null,
-  measure: Measure,
-  top: number,
-): readonly { readonly key: string; readonly label: string }[] | null {
+function useLargest(source: Source, by: string | null, measure: Measure, top: number): readonly NamedLine[] | null {
   const named = by === null ? undefined : chosenValues(source, by)
   const view = { ...source, series: null }
   const order = source.series === null ? `-${measure.name}` : by
@@ -157,7 +150,7 @@ function useLargest(
   const { value, asked } = useLive<Answer, Ask<string | null>>(needed ? ask(view, query, by) : null, 10_000)
   if (by === null) return []
   const isKnown = value !== null && asked?.shown === by
-  const rowOf = (key: string): Row =>
+  const rowOf = (key: Key): Row =>
     (isKnown ? value.data.find((row) => keyOf(row[by]) === key) : undefined) ?? { [by]: key }
   if (named !== undefined) return named.map((key) => ({ key, label: nameOf(rowOf(key), by, source) }))
   if (!isKnown) return null
@@ -183,8 +176,8 @@ function leftOutText({ beforeMs, weight: left }: LeftOut, { weight, grain, zone 
 
 function timeQuery(source: Source, { by, measure, grain, zone, lines, all, weight }: Shown): Ask['query'] {
   const newest = range.value.name === '' ? BUCKETS_NEWEST * Math.max(1, lines.length) : ROWS_MAX
-  const named = lines.map(({ key }) => key).filter((key) => key !== '')
-  const values = by === null || named.length === 0 ? [] : [filterText(by, named)]
+  const keys = lines.map(({ key }) => key)
+  const values = by === null || keys.length === 0 ? [] : [filterText(by, keys)]
   const { filter, having } = filterQuery({ ...source, only: without(source.only, by) }, by ?? undefined)
   const asked = new Set([...(all ?? [measure]), ...(weight === null ? [] : [weight])].map(({ name }) => name))
   return {

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { choose, chosen } from '../address.ts'
-import { type Answer, keyOf, type Row } from '../answer.ts'
+import { type Answer, type Key, keyOf, type Row } from '../answer.ts'
 import { Chart } from '../charts/chart.tsx'
 import { type LinesInput, linesChart } from '../charts/lines.ts'
 import { isAdditive, labelOf, type Measure } from '../definition.ts'
@@ -149,7 +149,7 @@ function linesOf(source: Source, by: string, { data, meta }: Answer, { measure, 
 
 /** Those that were most often and furthest in front. */
 function mostSeen(source: Source, by: string, rows: readonly Row[]): LinesInput['lines'] {
-  const seen = new Map<string, { label: string; weight: number }>()
+  const seen = new Map<Key, { label: string; weight: number }>()
   for (const row of rows) {
     const key = keyOf(row[by])
     const weight = (seen.get(key)?.weight ?? 0) + 1 / Number(row.place)
