@@ -5,8 +5,8 @@ import type { Panel } from '#core/panels/panel.ts'
 import { filters, setFilter } from '../address.ts'
 import { keyOf, type Row, type Value } from '../answer.ts'
 import { get } from '../api.ts'
-import { type Column, type Dataset, isId, isNumeric, labelOf, titled } from '../definition.ts'
-import { countryName, formatMoment, formatValue, NONE } from '../format.ts'
+import { type Column, type Dataset, isCurrency, isId, isNumeric, labelOf, titled } from '../definition.ts'
+import { countryName, formatMeasure, formatMoment, formatValue, NONE } from '../format.ts'
 import { useLive } from '../live.ts'
 import { filterText } from '../question.ts'
 import { range } from '../range.ts'
@@ -97,11 +97,14 @@ function KeyChoice({ name, value }: { name: string; value: string }): JSX.Elemen
   )
 }
 
-function cellText(value: Value | undefined, { name, type, values }: Column): string {
+function cellText(value: Value | undefined, { name, type, values, unit }: Column): string {
   const key = keyOf(value)
   if (key === null) return NONE
   const country = /country/.test(name) ? countryName(key) : null
-  return values?.[key] ?? country ?? (isId(name) ? key || NONE : formatValue(value, type))
+  const named = values?.[key] ?? country ?? (isId(name) ? key || NONE : null)
+  if (named !== null) return named
+  const isAmount = (typeof value === 'number' || typeof value === 'bigint') && isCurrency(unit)
+  return isAmount ? formatMeasure(value, { kind: 'value', unit }) : formatValue(value, type)
 }
 
 interface HistoryProps {
