@@ -6,7 +6,7 @@ import { StorageFileError } from '../../sqlite/sqlite-fault.ts'
 import type { SqliteFile } from '../../sqlite/sqlite-file.ts'
 import { type AppendBatch, type ArrivalRun, LogRangeError, type ReadLimits, type RecordBatch } from '../event-log.ts'
 import { assertMovable, takeLines } from '../log-blocks.ts'
-import { JoinedLines, ReadMemory } from '../read-memory.ts'
+import { JoinedLines, ReadMemory } from './read-memory.ts'
 
 const EVERYTHING = { recordsMax: Number.POSITIVE_INFINITY, bytesMax: Number.POSITIVE_INFINITY, atLeast: 1 }
 /** maximum number of blocks deleted in one trimming step, which takes about as long as one large commit */

@@ -4,7 +4,7 @@
  * It is shared memory, which V8 does not count.
  */
 import { releaseMemory } from '#core/release-memory.ts'
-import type { RecordBatch } from './event-log.ts'
+import type { RecordBatch } from '../event-log.ts'
 
 /** smaller reads are left to the allocator */
 const REUSED_BYTES_MIN = 1024 * 1024

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { EventLog, RecordBatch } from './event-log.ts'
-import { SqliteLog } from './sqlite/sqlite-log.ts'
+import type { EventLog, RecordBatch } from '../event-log.ts'
+import { SqliteLog } from './sqlite-log.ts'
 
 const LINES = 3_000
 const LIMITS = { recordsMax: 1_000_000, bytesMax: 16 * 1024 * 1024, reused: true }
