@@ -4,31 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
-import { count, defineDataset } from '#core/definition.ts'
 import { TailTable } from '#serving/live/tail-rows.ts'
 import { RowsFold } from '#speed-layer/rows-fold.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { MemoryLake } from '#storage/lake/memory/memory-lake.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
-
-const definition = defineDataset({
-  name: 'tags',
-  time: 'at',
-  key: 'id',
-  lateAfter: '1m',
-  columns: {
-    id: { type: 'BIGINT', path: '$.id', required: true },
-    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
-  },
-  views: { all: { dimensions: {}, measures: { times: count() } } },
-})
+import { LATE_TAGS } from './late-tags-fixture.ts'
 
 test('a row is late when it arrived more than lateAfter after its time, not when it was just that', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'watershed-late-'))
   const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
   try {
     const connection = await engine.connect()
-    const dataset = await compileDataset(definition, connection)
+    const dataset = await compileDataset(LATE_TAGS, connection)
     const lake = new MemoryLake({ dataset: 'tags' })
     const fold = new RowsFold({ dataset, partition: 0, logIdentity: 'l', connection, lake, scratchFolder: folder })
     const tail = new TailTable({ dataset, connection, scratchFolder: folder })

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
-import { count, defineDataset } from '#core/definition.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
+import { LATE_TAGS } from '#tests/late-tags-fixture.ts'
 import { TailTable } from './tail-rows.ts'
 
 const AT_MS = 1_700_000_000_000
@@ -15,22 +15,10 @@ const LATE_MS = 3_600_000
 const isDead = (offset: number): boolean => offset % 5 === 4
 const isLate = (offset: number): boolean => offset % 3 === 0
 
-const definition = defineDataset({
-  name: 'tags',
-  time: 'at',
-  key: 'id',
-  lateAfter: '1m',
-  columns: {
-    id: { type: 'BIGINT', path: '$.id', required: true },
-    at: { type: 'TIMESTAMP', path: '$.at', unit: 'ms', required: true },
-  },
-  views: { all: { dimensions: { id: 'id' }, measures: { events: count() } } },
-})
-
 const folder = mkdtempSync(join(tmpdir(), 'watershed-tail-rows-'))
 const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
 const connection = await engine.connect()
-const dataset = await compileDataset(definition, connection)
+const dataset = await compileDataset(LATE_TAGS, connection)
 afterAll(() => {
   engine.close()
   rmSync(folder, { recursive: true, force: true })
