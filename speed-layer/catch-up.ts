@@ -64,9 +64,9 @@ export async function foldBacklog(
   await mkdir(parts.scratchFolder, { recursive: true })
   for (const { partition, end } of backlog) {
     const connection = await parts.engine.connect()
-    const fold = new RowsFold({ ...parts, partition, logIdentity: parts.log.identity, connection })
+    const limits = { ...DEFAULT_STREAM_LIMITS, ...parts.limits }
+    const fold = new RowsFold({ ...parts, partition, logIdentity: parts.log.identity, connection, limits })
     try {
-      const limits = { ...DEFAULT_STREAM_LIMITS, ...parts.limits }
       const owner = new PartitionOwner({ ...parts, dataset: parts.dataset.name, partition, fold, limits })
       await owner.open()
       await foldUpTo(owner, end, counted, signal)

@@ -1,5 +1,5 @@
 /**
- * The fold of an open segment on DuckDB: typed rows in one table, decoded once. Partials are always computed from rows
+ * The fold of an open segment on DuckDB: typed rows in temporary tables, decoded once. Partials are always computed from rows
  * with the view's SQL, never from an earlier partial: a flush recomputes the keys that new rows touched, and landing
  * computes all of them. So a flushed value and a landed value of the same rows can not differ.
  */
@@ -10,7 +10,7 @@ import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { keyJsonSql, stateJsonSql } from '#core/state-json.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
-import { createRowsTable, type DeadLetter, type Decoded, decodeBatch } from '#storage/engine/decode-batch.ts'
+import { type DeadLetter, type Decoded, decodeBatch } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
@@ -18,8 +18,10 @@ import { storedColumns } from '#storage/lake/stored-columns.ts'
 import { bytesHeld, type RecordBatch } from '#storage/log/event-log.ts'
 import type { Marker, PartialRow } from '#storage/speed-store/speed-store.ts'
 import { landSegment } from './land-segment.ts'
+import { OpenRows } from './open-rows.ts'
 import { RawLines } from './raw-lines.ts'
 import type { SegmentFold } from './segment-fold.ts'
+import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 
 export interface RowsFoldParts {
   readonly dataset: CompiledDataset
@@ -28,6 +30,7 @@ export interface RowsFoldParts {
   readonly connection: EngineConnection
   readonly lake: Lake
   readonly scratchFolder: string
+  readonly limits?: Pick<StreamLimits, 'ownTableRecordsMin'>
   readonly step?: StepHook
 }
 
@@ -44,7 +47,7 @@ let folds = 0
 
 export class RowsFold implements SegmentFold {
   readonly #parts: RowsFoldParts
-  readonly #table: string
+  readonly #rows: OpenRows
   #start: Offset = 0
   #end: Offset = 0
   #settled: Offset = 0
@@ -56,7 +59,9 @@ export class RowsFold implements SegmentFold {
 
   constructor(parts: RowsFoldParts) {
     this.#parts = parts
-    this.#table = `open_${parts.dataset.name}_${parts.partition}`
+    const { ownTableRecordsMin } = parts.limits ?? DEFAULT_STREAM_LIMITS
+    const name = `open_${parts.dataset.name}_${parts.partition}`
+    this.#rows = new OpenRows(parts.connection, parts.dataset, name, ownTableRecordsMin)
     const raw = join(parts.scratchFolder, `raw-${parts.dataset.name}-${parts.partition}-${++folds}.zst`)
     this.#raw = parts.dataset.keepsRaw ? new RawLines(raw) : null
   }
@@ -75,8 +80,7 @@ export class RowsFold implements SegmentFold {
   }
 
   async begin(start: Offset): Promise<void> {
-    const { connection, dataset } = this.#parts
-    await createRowsTable(connection, dataset, this.#table)
+    await this.#rows.clear()
     await this.#raw?.clear()
     this.#start = start
     this.#end = start
@@ -100,7 +104,8 @@ export class RowsFold implements SegmentFold {
       )
     }
     const { connection, dataset, scratchFolder } = this.#parts
-    const { dead, unconverted } = await decodeBatch(connection, dataset, batch, { table: this.#table, scratchFolder })
+    const table = await this.#rows.tableFor(batch.count)
+    const { dead, unconverted } = await decodeBatch(connection, dataset, batch, { table, scratchFolder })
     this.#unconverted = sumByColumn([this.#unconverted, unconverted])
     this.#bytes += bytesHeld(batch)
     if (this.#raw === null) batch.release?.()
@@ -143,7 +148,7 @@ export class RowsFold implements SegmentFold {
         dataset,
         partition,
         start: this.#start,
-        table: this.#table,
+        table: this.#rows.relation,
         rows: totals.rows,
         raw: this.#raw,
         deadLetters: this.#deadLetters,
@@ -171,7 +176,7 @@ export class RowsFold implements SegmentFold {
   }
 
   async #dirtyOf(view: CompiledView): Promise<PartialRow[]> {
-    const rows = quoteName(this.#table)
+    const rows = quoteName(this.#rows.relation)
     const first = this.#settled === this.#start
     const touched = `(${view.keysSql(`(SELECT * FROM ${rows} WHERE _offset >= ${this.#settled})`)})`
     const states = first ? view.partialSql(rows) : view.partialOfKeysSql(rows, touched)
@@ -195,7 +200,7 @@ export class RowsFold implements SegmentFold {
     const [totals] = await this.#parts.connection.rows<Totals>(
       `SELECT count(*) AS "rows", count(*) FILTER (${late}) AS "lateRows",
         coalesce(max(_arrival - _time) FILTER (${late}), 0) AS "lateMaxMs", min(_time) AS "timeMinMs", max(_time) AS "timeMaxMs"
-       FROM ${quoteName(this.#table)}`,
+       FROM ${quoteName(this.#rows.relation)}`,
     )
     return totals!
   }

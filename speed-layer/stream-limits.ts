@@ -3,6 +3,8 @@ export interface StreamLimits {
   /** a micro-batch: records and bytes read from the log at once, per partition */
   readonly batchRecordsMax: number
   readonly batchBytesMax: number
+  /** a micro-batch with this many records gets a table of its own; fewer are cheaper to copy than a further table is to read, again and again */
+  readonly ownTableRecordsMin: number
   /** a segment closes at the first of these; a crash replays at most one segment */
   readonly segmentRecordsMax: number
   readonly segmentBytesMax: number
@@ -44,6 +46,7 @@ export interface StreamLimits {
 export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   batchRecordsMax: 25_000,
   batchBytesMax: 48 * 1024 * 1024,
+  ownTableRecordsMin: 5_000,
   segmentRecordsMax: 100_000,
   segmentBytesMax: 256 * 1024 * 1024,
   segmentAgeMsMax: 60_000,

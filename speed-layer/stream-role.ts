@@ -191,8 +191,14 @@ export class StreamRole {
     openSince: OpenSince,
     tell: { opened(): void; flushed(): void },
   ): Promise<void> {
-    const { dataset, log, lake, scratchFolder, step } = this.#parts
-    const fold = new RowsFold({ dataset, partition, logIdentity: log.identity, connection, lake, scratchFolder, step })
+    const { log } = this.#parts
+    const fold = new RowsFold({
+      ...this.#parts,
+      partition,
+      logIdentity: log.identity,
+      connection,
+      limits: this.#limits,
+    })
     try {
       await this.#foldAll(partition, fold, lost, openSince, tell)
     } finally {

@@ -77,6 +77,8 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     flushEveryMs: 5,
     flushBehindEveryMs: 5,
     batchRecordsMax: options.batchRecordsMax ?? 10,
+    // Some micro-batches have a table of their own, others not.
+    ownTableRecordsMin: 6,
     segmentRecordsMax: options.segmentRecordsMax,
   }
   const stream = new StreamRole({ ...parts, scratchFolder: scratch(folder, 'stream'), limits, emit })
