@@ -80,17 +80,19 @@ const DASHBOARD = JSON.parse(
 ) as {
   readonly panels: readonly Panel[]
 }
-const FROM = '$' + '{__from:date:YYYY-MM-DD}'
+/** Filled in by the plugin, in UTC; `__from` would be written in the browser's time zone. */
+const FROM = '$' + '{__timeFrom:date:YYYY-MM-DD}'
 const TYPES = { timestamp: 'string', string: 'string', number: 'number' } as const
 
 test.each(DASHBOARD.panels.map((panel) => [panel.title, panel] as const))(
   'each address of the Grafana dashboard answers with its columns: %s',
   async (_title, { targets }) => {
     for (const { url, root_selector: root, columns } of targets) {
-      // As Grafana fills its variable.
-      const asked = url.replace(ADDRESS, address).replace(FROM, '2026-03-01')
-      expect(asked).not.toMatch(/[$]/)
-      const response = await fetch(asked)
+      const asked = new URL(url.replace(ADDRESS, address).replace(FROM, '2026-03-01'))
+      expect(asked.search).not.toMatch(/[$]/)
+      // As the plugin sends it: parameters sorted and encoded anew, and its header.
+      asked.searchParams.sort()
+      const response = await fetch(asked, { headers: { accept: 'application/json;q=0.9,text/plain' } })
       const rows = ((await response.json()) as Record<string, readonly Record<string, unknown>[]>)[root]!
       expect(rows.length).toBeGreaterThan(0)
       for (const { selector, type } of columns) {
