@@ -68,10 +68,16 @@ for (const [at, example] of tested.entries()) {
 
 interface Panel {
   readonly title: string
+  readonly type: string
+  readonly transformations?: readonly { readonly options: { readonly indexByName: Readonly<Record<string, number>> } }[]
   readonly targets: readonly {
     readonly url: string
     readonly root_selector: string
-    readonly columns: readonly { readonly selector: string; readonly type: 'timestamp' | 'string' | 'number' }[]
+    readonly columns: readonly {
+      readonly selector: string
+      readonly text: string
+      readonly type: 'timestamp' | 'string' | 'number'
+    }[]
   }[]
 }
 
@@ -104,3 +110,12 @@ test.each(DASHBOARD.panels.map((panel) => [panel.title, panel] as const))(
     }
   },
 )
+
+test('a table of the Grafana dashboard orders its columns, which the plugin sorts by name', () => {
+  const tables = DASHBOARD.panels.filter(({ type }) => type === 'table')
+  expect(tables).toHaveLength(1)
+  for (const { targets, transformations } of tables) {
+    const places = Object.entries(transformations![0]!.options.indexByName).sort(([, a], [, b]) => a - b)
+    expect(places.map(([name]) => name)).toEqual(targets.flatMap(({ columns }) => columns.map(({ text }) => text)))
+  }
+})
