@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
+import type { DuckDBConnection } from '@duckdb/node-api'
 import { expect, test } from 'vitest'
 import { until } from '#tests/until.ts'
 import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
-import { settledName } from './settled-tables.ts'
+import { SettledTables, settledName } from './settled-tables.ts'
 
 const STRUCTS = Array.from({ length: 14 }, (_, at) => `{'v': 'text ' || x % 1000, 't': x, 'o': x} AS c${at}`).join(', ')
 const table = settledName('states')
@@ -36,4 +38,21 @@ test('settled tables are compressed soon, beside who reads and after who writes,
     for (const connection of [own, reader, writer]) connection.close()
     engine.close()
   }
+})
+
+test('tables are compressed one turn after the other, and the engine is closed behind the last', async () => {
+  let [open, openMax] = [0, 0]
+  const connection = { run: () => setImmediate(), closeSync: () => open-- } as unknown as DuckDBConnection
+  const tables = new SettledTables(async () => {
+    openMax = Math.max(openMax, ++open)
+    await setImmediate()
+    return connection
+  })
+  const [first, second] = [tables.now(), tables.now()]
+  await first
+  expect(open).toBe(1)
+  const openAtEnd = new Promise((resolve) => tables.close(() => resolve(open)))
+  expect(await openAtEnd).toBe(0)
+  await second
+  expect(openMax).toBe(1)
 })

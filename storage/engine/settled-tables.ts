@@ -4,6 +4,7 @@
  * compressed 0.3 MB, and are read as quickly (engine 1.5.6).
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
+import pLimit from 'p-limit'
 
 const DATABASE = 'settled'
 
@@ -25,8 +26,8 @@ export function settledName(table: string): string {
 
 export class SettledTables {
   readonly #connect: () => Promise<DuckDBConnection>
+  readonly #oneAtATime = pLimit(1)
   #due: NodeJS.Timeout | null = null
-  #compressing: Promise<void> | null = null
   #closed = false
 
   constructor(connect: () => Promise<DuckDBConnection>) {
@@ -38,30 +39,23 @@ export class SettledTables {
     if (this.#closed || this.#due !== null) return
     this.#due = setTimeout(() => {
       this.#due = null
-      void this.#begin()
+      void this.now()
     }, COMPRESS_AFTER_MS)
     this.#due.unref()
   }
 
-  #begin(): Promise<void> {
-    this.#compressing = this.#compress().finally(() => {
-      this.#compressing = null
-    })
-    return this.#compressing
-  }
-
   /** Compresses what was changed, beside what reads it. */
-  async now(): Promise<void> {
-    await this.#compressing
-    if (!this.#closed) await this.#begin()
+  now(): Promise<void> {
+    return this.#oneAtATime(() => (this.#closed ? undefined : this.#compress()))
   }
 
   /** Nothing is compressed from now on. @param then is called when nothing is being compressed any more, at once if nothing is */
   close(then: () => void): void {
     this.#closed = true
     if (this.#due !== null) clearTimeout(this.#due)
-    if (this.#compressing === null) then()
-    else void this.#compressing.finally(then)
+    const { activeCount, pendingCount } = this.#oneAtATime
+    if (activeCount + pendingCount === 0) then()
+    else void this.#oneAtATime(then)
   }
 
   async #compress(): Promise<void> {
