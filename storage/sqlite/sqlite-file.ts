@@ -16,6 +16,8 @@ const LOCK_RETRY_LIMITS = { retryMsMax: LOCK_WAIT_MS_MAX, waitMsFirst: 10, waitM
 
 /** size of the write-ahead log after which a commit checkpoints it */
 const CHECKPOINT_BYTES = 16 * 1024 * 1024
+/** Pages that a connection keeps. The operating system has the files in its memory, too, and a platform has a dozen connections. */
+const CACHE_KIB = 2_000
 /** a write-ahead log that grew beyond this, because a reader always held it, is truncated when the readers release it */
 export const WAL_BYTES_MAX = 128 * 1024 * 1024
 
@@ -150,7 +152,7 @@ function prepareFile(db: DatabaseSync, options: SqliteFileOptions): void {
   // SQLite ignores this for a file that has pages already.
   if (options.pageBytes !== undefined) db.exec(`PRAGMA page_size = ${options.pageBytes}`)
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous};
-    PRAGMA wal_autocheckpoint = ${Math.floor(CHECKPOINT_BYTES / pragma(db, 'page_size'))}; PRAGMA cache_size = -16000; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`)
+    PRAGMA wal_autocheckpoint = ${Math.floor(CHECKPOINT_BYTES / pragma(db, 'page_size'))}; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA journal_size_limit = ${WAL_BYTES_MAX}`)
   if (!isNew(db)) {
     checkPages(db, options)
     if (pragma(db, 'user_version') === options.format) return
