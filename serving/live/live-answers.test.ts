@@ -153,6 +153,48 @@ test('a view that was left alone follows again as soon as it is asked for', asyn
   }
 })
 
+/** Tables of tails' states: what does not change is in tables that are kept compressed. */
+async function tailTables(visits: LiveVisits): Promise<number> {
+  const connection = await visits.engine.connect()
+  const [row] = await connection.rows<{ n: number }>(
+    "SELECT count(*) AS n FROM duckdb_tables() WHERE table_name LIKE 'resident_%' AND database_name = 'memory'",
+  )
+  connection.close()
+  return row!.n
+}
+
+test('a view that nobody asks for keeps no states of a short tail, and all of it is there for the next query', async () => {
+  const unasked = { hotMs: 0, coldEveryMs: 0, coldPauses: 0, restAfterMs: 0, restRecordsMax: 30 }
+  const resting = await LiveVisits.open(undefined, unasked)
+  try {
+    await resting.append(100)
+    await resting.close()
+    for (const [events, tables] of [
+      [20, 0],
+      [10, 0],
+      // More than the next query should have left to fold.
+      [10, 2],
+    ] as const) {
+      await resting.append(events)
+      await resting.live.refresh()
+      expect(await tailTables(resting)).toBe(tables)
+    }
+    const read = resting.filesRead.length
+    expect(visits(await resting.ask({ view: 'by_page' }))).toBe(140)
+    expect(await tailTables(resting)).toBe(2)
+    await resting.close()
+    await resting.append(10)
+    await resting.live.refresh()
+    expect(await tailTables(resting)).toBe(0)
+    expect(visits(await resting.ask({ view: 'by_page' }))).toBe(150)
+    expect(await tailTables(resting)).toBe(1)
+    // Those of the two segments that closed meanwhile, by both views.
+    expect(resting.filesRead.slice(read)).toHaveLength(4)
+  } finally {
+    await resting.end()
+  }
+})
+
 test('each file is read once: of a closed segment when it closed, of a generation what it added', async () => {
   await own.append(100)
   await own.close()

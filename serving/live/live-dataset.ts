@@ -341,13 +341,16 @@ export class LiveDataset {
   async #followView(name: string): Promise<void> {
     const view = await this.#view(name)
     const began = performance.now()
-    const { coldRecordsMax, coldEveryMs, coldPauses } = this.limits
+    const { coldRecordsMax, coldEveryMs, coldPauses, restAfterMs, restRecordsMax } = this.limits
     const isHot = this.#isHot(view)
     if (!isHot && began < view.dueAtMs) return
+    const rests = !isHot && began - view.askedAtMs >= restAfterMs && view.open <= restRecordsMax
+    // One that rested has all of the tail left.
+    const leftMax = coldRecordsMax + (view.head === null ? restRecordsMax : 0)
     // What would take long is left to the next query, and until then nothing is kept.
-    if (!isHot && view.behind > coldRecordsMax) return view.drop()
+    if (!isHot && view.behind > leftMax) return view.drop()
     try {
-      await view.follow()
+      await (rests ? view.rest() : view.follow())
     } catch {
       await view.drop()
     } finally {

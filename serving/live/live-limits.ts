@@ -42,6 +42,10 @@ export interface LiveLimits {
   readonly coldPauses: number
   /** a view that is not queried and has more records left to fold is dropped */
   readonly coldRecordsMax: number
+  /** a view that was not queried for this long keeps no states of the tail … */
+  readonly restAfterMs: number
+  /** … as long as it has so few records, all of which the next query folds */
+  readonly restRecordsMax: number
   /** minimum pause between two refreshes while views are queried */
   readonly refreshPauseMs: number
   /** minimum pause after a refresh, as a multiple of its duration; bounds its share of a processor */
@@ -94,6 +98,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   coldEveryMs: 5_000,
   coldPauses: 100,
   coldRecordsMax: 5_000,
+  restAfterMs: 60_000,
+  restRecordsMax: 10_000,
   refreshPauseMs: 20,
   refreshPauses: 2,
   refreshPauseMsMax: 50,

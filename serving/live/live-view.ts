@@ -206,6 +206,11 @@ export class LiveView {
     return this.#tail.unfolded(this.#parts.moments.now().places)
   }
 
+  /** Records of the tail. */
+  get open(): number {
+    return this.#parts.moments.now().places.reduce((sum, { start, end }) => sum + end - start, 0)
+  }
+
   /**
    * Brings the states to the newest moment; who calls it meanwhile joins it. What takes long is done beside the tail: only the fold
    * itself holds it still.
@@ -335,13 +340,25 @@ export class LiveView {
   async drop(): Promise<void> {
     await this.#oneChange(() => {
       this.#closed.drop()
-      this.#tail.drop()
-      this.#tallies.drop()
-      if (this.#head !== null) this.#head.tally = null
-      this.#head?.release()
-      this.#head = null
-      this.#settledNow = null
+      this.#dropHead()
     })
+  }
+
+  /** Keeps what the lake holds at the newest moment, and nothing of the tail: the next head folds all of it. @throws as `follow` */
+  async rest(): Promise<void> {
+    await this.#oneChange(async () => {
+      this.#dropHead()
+      await this.#settled(this.#parts.moments.now())
+    })
+  }
+
+  #dropHead(): void {
+    this.#tail.drop()
+    this.#tallies.drop()
+    if (this.#head !== null) this.#head.tally = null
+    this.#head?.release()
+    this.#head = null
+    this.#settledNow = null
   }
 
   async close(): Promise<void> {
