@@ -84,12 +84,7 @@ export function viewSql(parts: ViewParts): ViewSql {
     // Of many rows. A statement over few of them, as the others are, costs what planning it costs.
     partialSql: (rows) => partialFrom(prepared(rows), keys, newest),
     partialByPartitionSql: (rows, { few } = { few: false }) =>
-      partialFrom(
-        prepared(rows),
-        ['_partition', ...keys],
-        [],
-        few ? parts.measures.map(withSetInPlace) : parts.measures,
-      ),
+      partialFrom(prepared(rows), ['_partition', ...keys], [], few ? parts.measures.map(ofFew) : parts.measures),
     partialOfKeysSql: (rows, touched) =>
       keys.length === 0
         ? partialFrom(prepared(rows))
@@ -207,12 +202,15 @@ function aggregateSql(
     SELECT ${[...keys.map((key) => `_main.${key} AS ${key}`), ...out].join(', ')} FROM _main ${[...newest.joins, ...joins].join(' ')}`
 }
 
-/** A set as an aggregate beside the others: of few rows it costs less than planning a query of its own and a join, of many it costs more. */
-function withSetInPlace(measure: ViewParts['measures'][number]): ViewParts['measures'][number] {
+/**
+ * A measure's states by the texts that are planned soonest. A set is made by an aggregate beside the others: of few rows it costs less than
+ * planning a query of its own and a join, of many it costs more. An aggregate of distinct values would have a hash table of its own.
+ */
+function ofFew(measure: ViewParts['measures'][number]): ViewParts['measures'][number] {
   const { name, sql } = measure
-  if (sql.list?.kind !== 'distinct') return measure
+  if (sql.list?.kind !== 'distinct') return { ...measure, sql: { ...sql, partial: sql.partialOfFew ?? sql.partial } }
   const { element, keep } = sql.list
-  const set = `list_sort(list(DISTINCT ${element}) FILTER (WHERE ${quoteName(`${name}#x`)} IS NOT NULL))`
+  const set = `list_sort(list_distinct(list(${element}) FILTER (WHERE ${quoteName(`${name}#x`)} IS NOT NULL)))`
   const kept = keep === null ? set : `${set}[1:${keep}]`
   const text = `coalesce(${kept}, []::${sql.state.at(-1)!.type})`
   return { ...measure, sql: { ...sql, list: null, partial: [...sql.partial, text] } }

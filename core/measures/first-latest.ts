@@ -9,13 +9,17 @@ export function orderSql(timeUs: string): string {
   return `${timeUs}::HUGEINT * ${TIME_STEP} + _partition::HUGEINT * ${PARTITION_STEP} + _offset::HUGEINT`
 }
 
+function timeOf(order: string): string {
+  return `((${order}) >> 64)::BIGINT`
+}
+
 /**
  * The state of first and latest from two aggregates: the value, and the order that it has. (An aggregate over whole structs
  * gives the same, but encodes every row: four times the time.)
  */
 export function orderedState(value: string, order: string): string {
-  const [time, partition, offset] = [`(${order}) >> 64`, `((${order}) >> 48) & 65535`, `(${order}) & 281474976710655`]
-  return `CASE WHEN ${order} IS NOT NULL THEN struct_pack(v := ${value}, t := (${time})::BIGINT, p := (${partition})::INTEGER, o := (${offset})::BIGINT) END`
+  const [partition, offset] = [`((${order}) >> 48) & 65535`, `(${order}) & 281474976710655`]
+  return `CASE WHEN ${order} IS NOT NULL THEN struct_pack(v := ${value}, t := ${timeOf(order)}, p := (${partition})::INTEGER, o := (${offset})::BIGINT) END`
 }
 
 /**
@@ -29,6 +33,7 @@ export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested 
     `STRUCT(v ${type}, t BIGINT, p INTEGER, o BIGINT)`,
     `STRUCT(t BIGINT, p INTEGER, o BIGINT, v ${type})`,
   ]
+  const row = `struct_pack(t := ${timeOf('_order')}, p := _partition, o := _offset, v := ${x})`
   // Of the elements of one event, which share time, partition and offset, the smallest is first and the largest latest.
   const by = unnested ? `struct_pack(o := _order, v := ${x})` : '_order'
   return {
@@ -41,6 +46,7 @@ export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested 
     ...(kind === 'latest' && !unnested && { keeps: 'newest' as const }),
     partial: [orderedState(`${of}(${x}, ${by})`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
     // Structs compare by their fields in turn, and casts between them go by name.
+    partialOfFew: [`${best}(CASE WHEN ${x} IS NOT NULL THEN ${row} END)::${stored}`],
     merge: [`${best}(${v}::${ordered})::${stored}`],
     present: `${v}.v`,
     recount: `first(${x} ORDER BY _at${direction}, _partition${direction}, _offset${direction}${unnested ? `, ${x}${direction}` : ''}) FILTER (WHERE ${x} IS NOT NULL)`,

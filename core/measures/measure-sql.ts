@@ -33,6 +33,8 @@ export interface MeasureSql {
   readonly steps?: readonly (readonly PreparedColumn[])[]
   /** one aggregate per scalar state, over prepared rows */
   readonly partial: readonly string[]
+  /** the same states, of few rows: planned sooner, and slower by the row; default: `partial` */
+  readonly partialOfFew?: readonly string[]
   /** 'newest': the state is that of the row with the greatest _order among those that have a value; rows before it change nothing */
   readonly keeps?: 'newest'
   /** one aggregate per scalar state, over state rows */
