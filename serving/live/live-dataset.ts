@@ -8,7 +8,7 @@ import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
 import { generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { PartitionPosition, Snapshot } from '../answers/snapshot.ts'
 import { countedAt, DatasetMoments, type LiveDatasetParts } from './dataset-moments.ts'
-import { DEFAULT_LIVE_LIMITS, type LiveLimits } from './live-limits.ts'
+import { DEFAULT_LIVE_LIMITS, idlePauseMs, type LiveLimits } from './live-limits.ts'
 import { LiveView, type Moment, type ViewHead } from './live-view.ts'
 import { WorkShare } from './work-share.ts'
 
@@ -289,7 +289,7 @@ export class LiveDataset {
   /** How long nothing that is read would be folded. */
   #restingMs(): number {
     const asked = [...this.#views.values()].some((view) => this.#isHot(view))
-    return asked ? this.#followed.usedUpMs(performance.now()) : this.limits.idleRefreshMs
+    return asked ? this.#followed.usedUpMs(performance.now()) : idlePauseMs(this.limits, this.#moments.recordsPerSecond)
   }
 
   /** @param untilNews events that this process puts into the log end it */

@@ -52,8 +52,12 @@ export interface LiveLimits {
   readonly refreshPauses: number
   /** upper bound of that minimum, unless the refresh left records unread and took longer: a process that is behind catches up with half a processor */
   readonly refreshPauseMsMax: number
-  /** pause between two refreshes while no view is queried */
+  /** minimum pause between two refreshes while no view is queried */
   readonly idleRefreshMs: number
+  /** the pause is longer while fewer records than these would come, as a refresh costs nearly the same for few records as for many … */
+  readonly idleRecordsMin: number
+  /** … up to this */
+  readonly idleRefreshMsMax: number
   /** cached answers, per dataset */
   readonly answersMax: number
   readonly answersBytesMax: number
@@ -104,6 +108,8 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   refreshPauses: 2,
   refreshPauseMsMax: 50,
   idleRefreshMs: 500,
+  idleRecordsMin: 1_000,
+  idleRefreshMsMax: 2_000,
   answersMax: 1_000,
   answersBytesMax: 64 * 1024 * 1024,
   answerBytesMax: ANSWER_BYTES_MAX,
@@ -116,6 +122,14 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   tallyRowsMax: 500_000,
   tallyBytesMax: 64 * 1024 * 1024,
   tallyAfterAnswers: 2,
+}
+
+/** Pause between two refreshes while no view is queried, ms. */
+export function idlePauseMs(
+  { idleRefreshMs, idleRecordsMin, idleRefreshMsMax }: LiveLimits,
+  recordsPerSecond: number,
+): number {
+  return Math.max(idleRefreshMs, Math.min(idleRefreshMsMax, (idleRecordsMin / recordsPerSecond) * 1_000))
 }
 
 /** The states of closed segments are merged when what was added since outweighs what they held, from this many rows on. */
