@@ -94,7 +94,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   largeAfterAnswers: 2,
   largePieceRows: 122_880,
   hotMs: 10_000,
-  followShareMin: 0.15,
+  followShareMin: 0.06,
   followShareMax: 0.35,
   followShareMaxAt: 5_000,
   followShareMaxReaders: 100,
