@@ -5,12 +5,14 @@ import { generationsContract } from './generations-contract.ts'
 import { emptySegment, type LakeUnderTest, lakesOf, land, publish, type WithLake } from './lake-contract-fixture.ts'
 import type { LakeFile } from './segment-manifest.ts'
 import { segmentsContract } from './segments-contract.ts'
+import { sharedFilesContract } from './shared-files-contract.ts'
 
 export function lakeContract(driver: string, make: () => Promise<LakeUnderTest>): void {
   const withLake = lakesOf(make)
   wholeLakeContract(driver, withLake)
   segmentsContract(driver, withLake)
   generationsContract(driver, withLake)
+  sharedFilesContract(driver, withLake)
 }
 
 /** Files, the lock, the sweep and the steps: what segments and generations have in common. */

@@ -12,7 +12,7 @@ import type { LogRefusal } from './log-refusal.ts'
 import type { RunRecord } from './run-record.ts'
 import type { CheckpointFault } from './segment-checkpoint.ts'
 import type { UnreadableSegment } from './segment-damage.ts'
-import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
+import type { ClosingSegment, LakeFile, SegmentManifest } from './segment-manifest.ts'
 import type { ChainOutline, WantedGroup } from './segment-outline.ts'
 import type { TablePlace } from './table-place.ts'
 import type { VerificationRecord } from './verification-record.ts'
@@ -25,6 +25,26 @@ export interface StagedFile {
   finish(rows: number): Promise<LakeFile>
   /** removes the unfinished file, or a finished one, unless a manifest that names it was given to the lake */
   discard(): Promise<void>
+}
+
+/** The place of one segment in files that segments which close together share. */
+export interface SegmentShare {
+  /** absolute path to write a file to, as StagedFile.writePath */
+  stage(kind: string): Promise<string>
+  /**
+   * Stores the written files once all segments that joined have finished or left. @param rowsOf by `writePath`; rows are not checked
+   * @returns the manifest's entries, in their order. @throws LakeError, also where the drafts of another segment could not be stored
+   */
+  finish(rowsOf: ReadonlyMap<string, number>): Promise<SharedPartials>
+  /** Gives up, after a fault: the others do not wait any more. Removes what was written and what is stored for this segment alone. */
+  leave(): Promise<void>
+}
+
+/** What a manifest says of files that its segment may share. */
+export interface SharedPartials {
+  readonly files: readonly LakeFile[]
+  /** absent: none of them is shared */
+  readonly together?: readonly ClosingSegment[]
 }
 
 /**
@@ -135,6 +155,10 @@ export interface Lake {
   removeHandoff(file: LakeFile): Promise<void>
   /** stages a segment file; its name is unique per call, so two owners never write the same file */
   stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile>
+  /** Whether segments that close together share files: where each file costs a request. */
+  readonly sharesFiles: boolean
+  /** Joins the segments of this handle that are closing now, so that their partials share files; null: here each file is one of its own. */
+  shareFiles(segment: ClosingSegment): SegmentShare | null
   /** Creates the manifest exclusively, durably. 'lost': another owner committed this (partition, start) first; its manifest is `winner`. */
   commitSegment(
     manifest: SegmentManifest,

@@ -117,3 +117,24 @@ export function parseSegmentFile(path: string): { partition: number; start: Offs
   const match = SEGMENT_FILE.exec(path)
   return match && { partition: Number(match[1]), start: Number(match[2]), kind: match[3]! }
 }
+
+const SHARED_FILE = /^segments\/shared\/(p\d{4}-\d{16})-[0-9a-f]{12}\.parts$/
+
+/**
+ * The path of a file with partials of several segments, relative to the dataset's folder. It is called by one of them.
+ */
+export function sharedFilePath({ partition, start }: { partition: number; start: Offset }, unique: string): string {
+  return `segments/shared/${partitionName(partition)}-${offsetName(start)}-${unique}.parts`
+}
+
+export function isSharedFile(path: string): boolean {
+  return SHARED_FILE.test(path)
+}
+
+/** The manifest's name of the segment by which a file is called: that which it belongs to, or the first of those that share it; null for any other path. */
+export function manifestOfFile(path: string): string | null {
+  const parsed = parseSegmentFile(path)
+  if (parsed !== null) return `${partitionName(parsed.partition)}-${offsetName(parsed.start)}.json`
+  const shared = SHARED_FILE.exec(path)
+  return shared && `${shared[1]}.json`
+}

@@ -8,11 +8,12 @@ import { type FixedGrain, GRAIN_MS } from '#core/grains.ts'
 import { horizonOf, isSameHorizon } from '#core/pane-horizon.ts'
 import { type GenerationManifest, VIEW_FILES_MAX } from './generation-manifest.ts'
 import { LakeError } from './lake-error.ts'
-import { isGenerationId } from './manifest-names.ts'
-import type { SegmentManifest } from './segment-manifest.ts'
+import { isGenerationId, isSharedFile } from './manifest-names.ts'
+import type { ClosingSegment, SegmentManifest } from './segment-manifest.ts'
 import { coverAllStates } from './state-ranges.ts'
 
-const SEGMENT_FORMATS = [1, 2]
+/** 3 is that of the manifest by which versions that do not know the folders refuse the lake */
+const SEGMENT_FORMATS = [1, 2, 4]
 const GENERATION_FORMATS = [2, 3, 4, 5, 6]
 
 const count = z.int().min(0)
@@ -27,6 +28,19 @@ const file = z.strictObject({
   rows: count,
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 })
+const partialFile = file
+  .extend({
+    within: z
+      .strictObject({
+        path: z.string().refine(isSharedFile, 'not a file of several partials'),
+        ...{ bytes: count, offset: count },
+      })
+      .optional(),
+  })
+  .refine(({ bytes, within }) => within === undefined || within.offset + bytes <= within.bytes, {
+    path: ['within'],
+    error: 'must be a part of that file',
+  })
 const stateFile = file.extend({
   range: z
     .strictObject({
@@ -42,7 +56,7 @@ const horizon = z
   .min(1)
   .refine((levels) => isSameHorizon(horizonOf(levels), levels), 'levels must be in order, the coarsest first')
 const uncounted = z.strictObject({ offset: count, timeMaxMs: z.int().nullable() })
-const versionedFile = z.strictObject({ hash: z.string().min(1), file, since: uncounted.optional() })
+const partial = z.strictObject({ hash: z.string().min(1), file: partialFile, since: uncounted.optional() })
 const generationName = z.string().refine(isGenerationId, 'not a generation id such as g000001')
 
 /** the print of a record */
@@ -54,7 +68,7 @@ export const lastSchema = z.strictObject({
 
 export const segmentSchema: z.ZodType<SegmentManifest> = z
   .strictObject({
-    format: z.union([z.literal(1), z.literal(2)]),
+    format: z.union([z.literal(1), z.literal(2), z.literal(4)]),
     dataset: z.string().min(1),
     log: z.string().min(1),
     partition: count,
@@ -65,7 +79,11 @@ export const segmentSchema: z.ZodType<SegmentManifest> = z
     eventsCodec: z.literal('snappy').optional(),
     raw: z.strictObject({ file, lineBytesMax: count }).optional(),
     deadLetterFile: file.nullable(),
-    partials: z.record(z.string(), versionedFile),
+    partials: z.record(z.string(), partial),
+    together: z
+      .array(z.strictObject({ partition: count, start: count, createdAtMs: count }))
+      .min(1)
+      .optional(),
     rows: count,
     deadLetters: count,
     unconverted: z.record(z.string(), count).optional(),
@@ -90,6 +108,11 @@ export const segmentSchema: z.ZodType<SegmentManifest> = z
     path: ['kind'],
     error: 'a summary has format 2, replaces segments, and names no raw events',
   })
+  .refine(isSharingWhole, {
+    path: ['together'],
+    error:
+      'must name the segment itself, in format 4, if one of its partials is in a shared file, and be absent otherwise',
+  })
   .refine((manifest) => manifest.raw === undefined || manifest.raw.file.rows === manifest.rows, {
     path: ['raw'],
     error: 'must have as many lines as there are rows',
@@ -99,8 +122,16 @@ export const segmentSchema: z.ZodType<SegmentManifest> = z
     error: 'must be 0 in a gap',
   })
 
+/** A segment that shares a file says so by its format, and with whom. */
+function isSharingWhole({ format, kind, partition, start, partials, together }: SegmentManifest): boolean {
+  const shares = Object.values(partials).some((states) => states.file.within !== undefined)
+  if (!shares) return format !== 4 && together === undefined
+  const isOwn = (each: ClosingSegment): boolean => each.partition === partition && each.start === start
+  return format === 4 && kind === 'events' && together?.some(isOwn) === true
+}
+
 function isSummaryWhole({ format, kind, replaces, events, raw, deadLetterFile }: SegmentManifest): boolean {
-  if (kind !== 'summary') return format === 1
+  if (kind !== 'summary') return format !== 2
   return format === 2 && replaces !== undefined && events === null && raw === undefined && deadLetterFile === null
 }
 

@@ -1,17 +1,30 @@
 /** The files that segments name, and which of them are no longer needed. Shared by all drivers of the lake. */
 import type { Offset } from '#core/offsets.ts'
-import type { LakeFile, SegmentManifest } from './segment-manifest.ts'
+import type { ClosingSegment, LakeFile, SegmentManifest } from './segment-manifest.ts'
 
 /** All files that a segment's manifest names. */
 export function segmentFiles(manifest: SegmentManifest): readonly LakeFile[] {
   return [...rawFiles(manifest), ...partialFiles(manifest)]
 }
 
+/** A file in the lake's storage: that of a LakeFile, or one that has several. */
+export type StoredFile = Pick<LakeFile, 'path' | 'bytes'>
+
+/** The files that hold these, each once. */
+export function storedFiles(files: Iterable<LakeFile>): readonly StoredFile[] {
+  const stored = new Map<string, StoredFile>()
+  for (const file of files) {
+    const { path, bytes } = file.within ?? file
+    stored.set(path, { path, bytes })
+  }
+  return [...stored.values()]
+}
+
 export interface NeedlessFiles {
   /** manifests that a compacted segment replaces */
   readonly manifests: readonly string[]
   /** files of the replaced segments, and partials of all other segments that every kept generation has counted, except summaries */
-  readonly files: readonly LakeFile[]
+  readonly files: readonly StoredFile[]
 }
 
 const NONE: ReadonlySet<string> = new Set()
@@ -19,7 +32,8 @@ const NONE: ReadonlySet<string> = new Set()
 /**
  * What can be removed once every kept generation has counted up to `boundary`: manifests and files that were replaced before
  * `olderThanMs`, and partials of segments closed before it. Raw events are kept, as they are or compacted, unless a summary replaces them;
- * the states of a summary are kept. So is a segment whose events are `inUse`, by path.
+ * the states of a summary are kept. So is a segment whose events are `inUse`, by path. A file that segments share is needless when the
+ * partials of all of them are: of one that was never committed, when another one from its start on was counted.
  */
 export function needlessSegmentFiles(
   manifests: ReadonlyMap<string, SegmentManifest>,
@@ -34,15 +48,21 @@ export function needlessSegmentFiles(
   const wideIn = Map.groupBy(compacted, ({ partition }) => partition)
   const gone: string[] = []
   const files: LakeFile[] = []
+  const isOver = ({ partition, start, createdAtMs }: ClosingSegment): boolean =>
+    start < (boundary[partition] ?? 0) && createdAtMs < olderThanMs
+  const partials = (manifest: SegmentManifest): readonly LakeFile[] =>
+    manifest.together?.every(isOver) === false
+      ? partialFiles(manifest).filter(({ within }) => within === undefined)
+      : partialFiles(manifest)
   for (const [name, manifest] of manifests) {
     if (manifest.events !== null && inUse.has(manifest.events.path)) continue
     if (wideIn.get(manifest.partition)?.some((wide) => replaces(wide, manifest))) {
       gone.push(name)
-      files.push(...segmentFiles(manifest))
+      files.push(...rawFiles(manifest), ...partials(manifest))
     } else if (manifest.kind !== 'summary' && counted(manifest) && manifest.createdAtMs < olderThanMs)
-      files.push(...partialFiles(manifest))
+      files.push(...partials(manifest))
   }
-  return { manifests: gone.sort(), files }
+  return { manifests: gone.sort(), files: storedFiles(files) }
 }
 
 /** What is needless, but was not before. */

@@ -10,6 +10,26 @@ export interface LakeFile {
   readonly rows: number
   /** sha-256, hex, of the file's bytes */
   readonly sha256: string
+  /** where its bytes are, if they are stored with those of other files; absent: in a file of its own, under `path`. Only of partials */
+  readonly within?: PlaceWithin
+}
+
+/** The file that has the bytes of several. */
+export interface PlaceWithin {
+  /** relative, as that of a LakeFile */
+  readonly path: string
+  /** of the whole file */
+  readonly bytes: number
+  /** of the first byte */
+  readonly offset: number
+}
+
+/** One of the segments that closed together, and whose partials may be stored in the same files. */
+export interface ClosingSegment {
+  readonly partition: number
+  readonly start: Offset
+  /** of its manifest */
+  readonly createdAtMs: number
 }
 
 /** The JSON of a segment's usable events. */
@@ -49,8 +69,8 @@ export interface UncountedBefore {
 }
 
 export interface SegmentManifest extends OffsetRange {
-  /** 2: a summary, which earlier versions cannot read */
-  readonly format: 1 | 2
+  /** 2: a summary; 4: a segment with partials that are stored with those of others. Earlier versions cannot read either */
+  readonly format: 1 | 2 | 4
   readonly dataset: string
   /** identity of the log that the offsets belong to */
   readonly log: string
@@ -69,6 +89,8 @@ export interface SegmentManifest extends OffsetRange {
   readonly deadLetterFile: LakeFile | null
   /** view name → partial state rows of this segment, with the hash of the definition that made them (empty in compacted segments) */
   readonly partials: Readonly<Record<string, PartialStates>>
+  /** in format 4: the segments whose partials may be in the same files, this one included. Not all of them need have been committed */
+  readonly together?: readonly ClosingSegment[]
   /** usable rows */
   readonly rows: number
   readonly deadLetters: number

@@ -8,9 +8,11 @@ import { BlobLake } from '#storage/lake/blob-lake/blob-lake.ts'
 import type {
   BlobStat,
   Blobs,
+  ByteRange,
   CreateOptions,
   Fingerprint,
   NamesInFolder,
+  PartDraft,
   ReplaceOptions,
   VersionedText,
 } from '#storage/lake/blob-lake/blobs.ts'
@@ -18,6 +20,7 @@ import { damagedFile, missingFile, OTHER_CHECKSUM, otherSize } from '#storage/la
 import type { LakeLocks } from '#storage/lake/blob-lake/lake-locks.ts'
 import type { HeldLock, LakeWork } from '#storage/lake/lake.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
+import type { StoredFile } from '#storage/lake/segment-files.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 
 const CLAIM = 'CLAIMED'
@@ -40,6 +43,8 @@ export class Bucket {
   #writes = 0
   /** numbers given to generations */
   claimed = 0
+  /** files with partials of several segments */
+  shared = 0
   /** locks that were taken from holders that live */
   stolen = 0
   /** how often CURRENT was written by a holder that another one had followed already */
@@ -110,7 +115,8 @@ export class BucketLake extends BlobLake {
 
   /** Reads a file that a manifest names in place of the engine. @throws LakeError if it does not exist */
   get(file: LakeFile): string {
-    return this.#bucket.objects.get(this.resolve(file))!.text
+    this.resolve(file)
+    return textOf(this.#bucket, file)!
   }
 }
 
@@ -149,8 +155,9 @@ class BucketBlobs implements Blobs {
     return found === undefined ? null : { bytes: Buffer.byteLength(found.text), modifiedMs: found.modifiedMs }
   }
 
-  async fingerprint(path: string): Promise<Fingerprint> {
-    return printOf(await this.read(path))
+  async fingerprint(path: string, range?: ByteRange): Promise<Fingerprint> {
+    const text = await this.read(path)
+    return printOf(range === undefined ? text : slice(text, range))
   }
 
   async names(folder: string): Promise<string[]> {
@@ -250,6 +257,11 @@ class BucketBlobs implements Blobs {
     return this.create(path, this.#drafts.get(draft)!)
   }
 
+  async landTogether(parts: readonly PartDraft[], path: string): Promise<boolean> {
+    if (new Set(parts.map(({ file }) => placeOf(file.path))).size > 1) this.#bucket.shared++
+    return this.create(path, parts.map(({ draft }) => this.#drafts.get(draft)!).join(''))
+  }
+
   async landOver(draft: string, path: string): Promise<void> {
     await this.#pause()
     this.#bucket.put(path, this.#drafts.get(draft)!)
@@ -264,9 +276,9 @@ class BucketBlobs implements Blobs {
   }
 
   resolve(file: LakeFile): string {
-    const found = this.#bucket.objects.get(file.path)
-    if (found === undefined) throw missingFile(DATASET, this.nameOf(file.path))
-    const bytes = Buffer.byteLength(found.text)
+    const text = textOf(this.#bucket, file)
+    if (text === null) throw missingFile(DATASET, this.nameOf(file.path))
+    const bytes = Buffer.byteLength(text)
     if (bytes !== file.bytes) throw damagedFile(DATASET, this.nameOf(file.path), otherSize(bytes, file.bytes))
     return file.path
   }
@@ -274,15 +286,16 @@ class BucketBlobs implements Blobs {
   async check(files: Iterable<LakeFile>): Promise<void> {
     for (const file of files) {
       await this.#pause()
-      if (printOf(this.#bucket.objects.get(this.resolve(file))!.text).sha256 !== file.sha256)
+      this.resolve(file)
+      if (printOf(textOf(this.#bucket, file)!).sha256 !== file.sha256)
         throw damagedFile(DATASET, this.nameOf(file.path), OTHER_CHECKSUM)
     }
   }
 
-  async assertThere(files: Iterable<LakeFile>): Promise<void> {
+  async assertThere(files: Iterable<StoredFile>): Promise<void> {
     for (const file of files) {
       await this.#pause()
-      this.resolve(file)
+      this.resolve({ ...file, rows: 0, sha256: '' })
     }
   }
 
@@ -335,6 +348,24 @@ class BucketLocks implements LakeLocks {
   stamp(work: LakeWork): string {
     return `${this.#held.get(work) ?? 0} ${this.#stamps++} ${this.#bucket.random.below(2 ** 30)}`
   }
+}
+
+/** null: there is nothing */
+function textOf({ objects }: Bucket, { path, bytes, within }: LakeFile): string | null {
+  const found = objects.get(within?.path ?? path)
+  if (found === undefined) return null
+  return within === undefined ? found.text : slice(found.text, { offset: within.offset, bytes })
+}
+
+function slice(text: string, { offset, bytes }: ByteRange): string {
+  return Buffer.from(text)
+    .subarray(offset, offset + bytes)
+    .toString()
+}
+
+/** segments/p0000/<start> */
+function placeOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/') + 17)
 }
 
 function printOf(text: string): Fingerprint {

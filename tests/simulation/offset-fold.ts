@@ -2,6 +2,7 @@
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { SegmentFold } from '#speed-layer/segment-fold.ts'
+import type { SegmentShare, SharedPartials } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import type { Marker, PartialRow } from '#storage/speed-store/speed-store.ts'
@@ -83,17 +84,14 @@ export class OffsetFold implements SegmentFold {
 
   async land(atMs: number): Promise<SegmentManifest> {
     const states = JSON.stringify([...this.#counted].map(([k, records]) => ({ k, records })))
-    const staged = []
-    for (const kind of ['events', `partial-${VIEW.name}`]) {
-      const file = await this.#lake.stageSegmentFile(this.#partition, this.start, kind)
-      this.#lake.put(file.writePath, states)
-      staged.push(file)
-    }
-    await this.#step('segment:parquet-written')
-    const events = await staged[0]!.finish(this.records)
-    const partial = await staged[1]!.finish(this.#counted.size)
+    const share = this.#lake.shareFiles({ partition: this.#partition, start: this.start, createdAtMs: atMs })
+    const staged = await this.#lake.stageSegmentFile(this.#partition, this.start, 'events')
+    this.#lake.put(staged.writePath, states)
+    const stored = await this.#partial(states, share)
+    const events = await staged.finish(this.records)
+    const { files, together } = await stored()
     return {
-      format: 1,
+      ...(together === undefined ? { format: 1 } : { format: 4, together }),
       dataset: 'd',
       log: this.#log,
       kind: 'events',
@@ -102,7 +100,7 @@ export class OffsetFold implements SegmentFold {
       end: this.end,
       events,
       deadLetterFile: null,
-      partials: { [VIEW.name]: { hash: VIEW.hash, file: partial } },
+      partials: { [VIEW.name]: { hash: VIEW.hash, file: files[0]! } },
       rows: this.records,
       deadLetters: 0,
       timeRange: { minMs: 0, maxMs: 0 },
@@ -111,5 +109,20 @@ export class OffsetFold implements SegmentFold {
       columns: [{ name: 'k', type: 'VARCHAR' }],
       createdAtMs: atMs,
     }
+  }
+
+  /** Writes the partial. @returns what stores it */
+  async #partial(states: string, share: SegmentShare | null): Promise<() => Promise<SharedPartials>> {
+    const [kind, rows] = [`partial-${VIEW.name}`, this.#counted.size]
+    if (share === null) {
+      const staged = await this.#lake.stageSegmentFile(this.#partition, this.start, kind)
+      this.#lake.put(staged.writePath, states)
+      await this.#step('segment:parquet-written')
+      return async () => ({ files: [await staged.finish(rows)] })
+    }
+    const writePath = await share.stage(kind)
+    this.#lake.put(writePath, states)
+    await this.#step('segment:parquet-written')
+    return () => share.finish(new Map([[writePath, rows]]))
   }
 }

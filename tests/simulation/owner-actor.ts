@@ -5,14 +5,21 @@ import { DEFAULT_STREAM_LIMITS } from '#speed-layer/stream-limits.ts'
 import { silent } from '#telemetry/emit.ts'
 import type { Ground, Pause } from './ground.ts'
 import { OffsetFold } from './offset-fold.ts'
+import type { SimulatedLake } from './simulated-lake.ts'
 
 /** longer than any read takes */
 const GRACE = 1_000_000
 
-export function ownPartition(ground: Ground, partition: number, pause: Pause): Promise<void> {
+/** A process with owners of several partitions, whose segments share files where the lake has such. */
+export async function ownPartitions(ground: Ground, partitions: readonly number[], pause: Pause): Promise<void> {
+  const lake = ground.lake(pause)
+  await Promise.all(partitions.map((partition) => ownPartition(ground, partition, pause, lake)))
+}
+
+export function ownPartition(ground: Ground, partition: number, pause: Pause, together?: SimulatedLake): Promise<void> {
   return ground.again(pause, async () => {
     const machine = ground.machine(pause)
-    const [log, lake] = [ground.log(machine.pause), ground.lake(machine.pause)]
+    const [log, lake] = [ground.log(machine.pause), together ?? ground.lake(machine.pause)]
     const limits = {
       ...DEFAULT_STREAM_LIMITS,
       batchRecordsMax: 1 + ground.random.below(3),

@@ -23,6 +23,7 @@ async function simulate(seed: number, options: SimulationOptions = {}): Promise<
 
 interface Total extends Seen {
   stolenLocks: number
+  sharedFiles: number
   outOfTurn: number
   generations: number
   segments: number
@@ -37,8 +38,15 @@ async function simulateAll(schedules: number, options: SimulationOptions = {}): 
       const world = await simulate(seed, options)
       const chains = await world.ground.lake().chains(PARTITIONS)
       const segments = chains.reduce((sum, chain) => sum + chain.segments.length, 0)
-      const { stolen: stolenLocks, outOfTurn } = world.ground.bucket
-      worlds.push({ ...world.ground.seen, stolenLocks, outOfTurn, generations: world.ground.begun, segments })
+      const { stolen: stolenLocks, shared: sharedFiles, outOfTurn } = world.ground.bucket
+      worlds.push({
+        ...world.ground.seen,
+        stolenLocks,
+        sharedFiles,
+        outOfTurn,
+        generations: world.ground.begun,
+        segments,
+      })
     } catch (error) {
       throw new Error(`SIMULATION_SEED=${seed}: ${(error as Error).message}`, { cause: error })
     }
@@ -66,7 +74,7 @@ test('every read is exact with the lake in an object store, where listings are l
   const total = await simulateAll(SCHEDULES_IN_BUCKET, { bucket: 'fenced' })
   const each = SCHEDULES_IN_BUCKET
   expectMoreThan(total, { reads: each, liveReads: each, segments: each, generations: each, stolenLocks: each / 2 })
-  expectMoreThan(total, { readsOfLess: each / 2 })
+  expectMoreThan(total, { readsOfLess: each / 2, sharedFiles: each / 2 })
   expect(total.outOfTurn, 'CURRENT is written by nobody whose lock was taken over').toBe(0)
 })
 

@@ -4,7 +4,7 @@
  */
 import { runBatches } from './batch-actor.ts'
 import { Ground, PARTITIONS, type Pause, type SimulationOptions } from './ground.ts'
-import { ownPartition } from './owner-actor.ts'
+import { ownPartition, ownPartitions } from './owner-actor.ts'
 import { follow, readSnapshots } from './reader-actors.ts'
 import { repairAgain } from './repair-actor.ts'
 import { type Actor, Scheduler } from './scheduler.ts'
@@ -18,7 +18,9 @@ export class World {
   constructor(seed: number, options: SimulationOptions) {
     this.ground = new Ground(seed, options)
     this.#scheduler = new Scheduler(this.ground.random)
-    const owners = [0, 0, 1].map((partition) => (pause: Pause) => ownPartition(this.ground, partition, pause))
+    const owners = options.bucket
+      ? [[0], [0, 1]].map((partitions) => (pause: Pause) => ownPartitions(this.ground, partitions, pause))
+      : [0, 0, 1].map((partition) => (pause: Pause) => ownPartition(this.ground, partition, pause))
     this.#roles = [
       ...owners,
       (pause) => runBatches(this.ground, pause),

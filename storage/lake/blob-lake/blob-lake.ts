@@ -1,6 +1,7 @@
 /**
  * The lake over any storage that the port `Blobs` describes:
  *   <place>/segments/p0000/<start>-<kind>-<random>.parquet, and <start>-raw-<random>.ndjson.zst
+ *   <place>/segments/shared/p0000-<start>-<random>.parts, of segments that closed together, one of which it is called by
  *   <place>/manifests/p0000/<first digits of start>/p0000-<start>.json
  *   <place>/manifests/p0000/compacted/p0000-<start>-<end>.c.json
  *   <place>/manifests/p0000/checkpoints/p0000-<end>-<number>.checkpoint
@@ -32,6 +33,7 @@ import type {
   Rearrangements,
   RemovalOptions,
   SegmentChain,
+  SegmentShare,
   StagedFile,
   StagedGeneration,
   UnreadableGeneration,
@@ -41,7 +43,7 @@ import type { LogRefusal } from '../log-refusal.ts'
 import { type RunRecord, readRun, runText } from '../run-record.ts'
 import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
-import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
+import type { ClosingSegment, LakeFile, SegmentManifest } from '../segment-manifest.ts'
 import type { ChainOutline, WantedGroup } from '../segment-outline.ts'
 import type { TablePlace } from '../table-place.ts'
 import { readVerification, type VerificationRecord, verificationText } from '../verification-record.ts'
@@ -128,6 +130,14 @@ export class BlobLake implements Lake {
 
   stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
     return this.#segments.stage(partition, start, kind)
+  }
+
+  get sharesFiles(): boolean {
+    return this.#segments.sharesFiles
+  }
+
+  shareFiles(segment: ClosingSegment): SegmentShare | null {
+    return this.#segments.share(segment)
   }
 
   commitSegment(manifest: SegmentManifest): Promise<SegmentCommit> {

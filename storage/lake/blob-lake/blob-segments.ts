@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
-import type { Chains, ChainsOptions, OutlineOptions, SegmentChain, StagedFile } from '../lake.ts'
+import type { Chains, ChainsOptions, OutlineOptions, SegmentChain, SegmentShare, StagedFile } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import {
   coveringName,
+  manifestOfFile,
   manifestPath,
   offsetName,
-  parseSegmentFile,
   parseSegmentName,
   partitionName,
   segmentFileEnding,
@@ -16,8 +16,8 @@ import {
 } from '../manifest-names.ts'
 import { damaged, HEAL_SEGMENT, manifestText, readSegmentManifest } from '../manifest-text.ts'
 import { compactedIn } from '../segment-checkpoint.ts'
-import { segmentFiles } from '../segment-files.ts'
-import type { SegmentManifest } from '../segment-manifest.ts'
+import { segmentFiles, storedFiles } from '../segment-files.ts'
+import type { ClosingSegment, SegmentManifest } from '../segment-manifest.ts'
 import type { ChainOutline, WantedGroup } from '../segment-outline.ts'
 import type { Blobs } from './blobs.ts'
 import type { CurrentManifests, LoadedManifests } from './chain-checkpoints.ts'
@@ -25,6 +25,7 @@ import { ChainFollower } from './chain-follower.ts'
 import { ChainReader } from './chain-reader.ts'
 import { ManifestFolders } from './manifest-folders.ts'
 import { ASIDE } from './partition-folder.ts'
+import { SharedFiles } from './shared-files.ts'
 import { stageFile, type Unnamed } from './staged-segment-file.ts'
 
 const SEGMENTS = 'segments'
@@ -45,6 +46,7 @@ export class BlobSegments {
   readonly #blobs: Blobs
   readonly folders: ManifestFolders
   readonly #unnamed: Unnamed = new Set()
+  readonly #shared: SharedFiles
   /** of what is listed behind checkpoints, by file name */
   #parsed = new Map<string, SegmentManifest>()
   /** of all manifests, where they were asked for */
@@ -56,6 +58,7 @@ export class BlobSegments {
   constructor(options: BlobSegmentsOptions) {
     this.#options = options
     this.#blobs = options.blobs
+    this.#shared = new SharedFiles(options.blobs, this.#unnamed)
     this.folders = new ManifestFolders(options.blobs, options.dataset)
     this.#chains = new ChainReader({
       dataset: options.dataset,
@@ -70,15 +73,24 @@ export class BlobSegments {
   }
 
   async stage(partition: number, start: Offset, kind: string): Promise<StagedFile> {
+    return stageFile(this.#blobs, await this.#newPath(partition, start, kind), this.#unnamed)
+  }
+
+  get sharesFiles(): boolean {
+    return this.#blobs.landTogether !== undefined
+  }
+
+  /** see Lake.shareFiles */
+  share(segment: ClosingSegment): SegmentShare | null {
+    if (!this.sharesFiles) return null
+    return this.#shared.join(segment, (kind) => this.#newPath(segment.partition, segment.start, kind))
+  }
+
+  async #newPath(partition: number, start: Offset, kind: string): Promise<string> {
     if (!/^[a-z0-9][a-z0-9_-]*$/.test(kind)) throw new RangeError(`lake: '${kind}' is not allowed in a file name`)
     const folder = `${SEGMENTS}/${partitionName(partition)}`
-    const unique = randomBytes(6).toString('hex')
     await this.#blobs.makeFolder(folder)
-    return stageFile(
-      this.#blobs,
-      `${folder}/${offsetName(start)}-${kind}-${unique}.${segmentFileEnding(kind)}`,
-      this.#unnamed,
-    )
+    return `${folder}/${offsetName(start)}-${kind}-${randomBytes(6).toString('hex')}.${segmentFileEnding(kind)}`
   }
 
   async commit(manifest: SegmentManifest): Promise<SegmentCommit> {
@@ -96,6 +108,7 @@ export class BlobSegments {
     }
     const winner = await this.#load(winnerName)
     const named = new Set(segmentFiles(winner).map((file) => file.path))
+    // A file that segments share stays: the manifests of the others may name it.
     for (const path of mine) if (!named.has(path)) await this.#blobs.remove(path)
     return { outcome: 'lost', winner }
   }
@@ -171,13 +184,12 @@ export class BlobSegments {
     this.forget()
   }
 
-  /** Whether the manifest of the segment that a file belongs to names it: asked for by name, where listings are late. */
+  /** Whether the manifest of the segment that a file is called by names it: asked for by name, where listings are late. */
   async isNamed(path: string): Promise<boolean> {
-    const parsed = parseSegmentFile(path)
-    if (parsed === null || !this.#blobs.listsLate) return false
+    const name = manifestOfFile(path)
+    if (name === null || !this.#blobs.listsLate) return false
     try {
-      const manifest = await this.#load(`${partitionName(parsed.partition)}-${offsetName(parsed.start)}.json`)
-      return segmentFiles(manifest).some((file) => file.path === path)
+      return storedFiles(segmentFiles(await this.#load(name))).some((file) => file.path === path)
     } catch (error) {
       if (isMissing(error)) return false
       throw error
@@ -197,7 +209,7 @@ export class BlobSegments {
   /** Marks the manifest's files as referenced; returns those that this handle staged. @throws if one is missing or damaged */
   async #claim(manifest: SegmentManifest): Promise<string[]> {
     const files = segmentFiles(manifest)
-    await this.#blobs.assertThere(files)
+    await this.#blobs.assertThere(storedFiles(files))
     return files.map((file) => file.path).filter((path) => this.#unnamed.delete(path))
   }
 

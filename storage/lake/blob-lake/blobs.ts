@@ -5,6 +5,7 @@
  * What decides who commits is one conditional write each: `create` succeeds once per path, and `replace` with an expected version succeeds only while that
  * version stands. Nothing is decided by a listing: one may be late (`listsLate`), so that what it does not name is asked for by name.
  */
+import type { StoredFile } from '../segment-files.ts'
 import type { LakeFile } from '../segment-manifest.ts'
 
 export interface Listing {
@@ -32,6 +33,19 @@ export interface Fingerprint {
   readonly bytes: number
   /** hex */
   readonly sha256: string
+}
+
+/** Some of the bytes of a file. */
+export interface ByteRange {
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** A finished draft that becomes a part of a file. */
+export interface PartDraft {
+  readonly draft: string
+  /** as manifests will name it: readers find it as if it were a file of its own */
+  readonly file: LakeFile
 }
 
 /** A text, and what tells it from every other text that this path ever had. */
@@ -69,8 +83,8 @@ export interface Blobs {
   /** null: there is nothing */
   version(path: string): Promise<VersionedText | null>
   stat(path: string): Promise<BlobStat | null>
-  /** reads all of it. @throws an error that `isMissing` knows */
-  fingerprint(path: string): Promise<Fingerprint>
+  /** reads all of it, or these bytes. @throws an error that `isMissing` knows */
+  fingerprint(path: string, range?: ByteRange): Promise<Fingerprint>
   /** names of files and folders in a folder, in no order; none if it does not exist */
   names(folder: string): Promise<string[]>
   namesIn(folder: string, accepts: (name: string) => boolean): NamesInFolder
@@ -105,6 +119,11 @@ export interface Blobs {
   finishDraft(draft: string): Promise<Fingerprint>
   /** Puts a finished draft where there is nothing. @returns false if the path is taken: nothing has changed then */
   land(draft: string, path: string, print: Fingerprint): Promise<boolean>
+  /**
+   * Puts finished drafts where there is nothing, as one file: one after the other. Absent where a file costs no request, and the engine reads
+   * whole files only. @returns false if the path is taken
+   */
+  landTogether?(parts: readonly PartDraft[], path: string): Promise<boolean>
   /** Puts a finished draft in the place of a file. */
   landOver(draft: string, path: string, print: Fingerprint): Promise<void>
   removeDraft(draft: string): Promise<void>
@@ -116,7 +135,7 @@ export interface Blobs {
   /** see Lake.check */
   check(files: Iterable<LakeFile>): Promise<void>
   /** @throws LakeError 'file-missing' or 'file-damaged' if one does not exist or has another size */
-  assertThere(files: Iterable<LakeFile>): Promise<void>
+  assertThere(files: Iterable<StoredFile>): Promise<void>
   /** The absolute path of a file that no manifest describes. @throws an error that `isMissing` knows */
   bring(path: string): Promise<string>
 }

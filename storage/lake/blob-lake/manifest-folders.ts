@@ -183,7 +183,7 @@ function partitionsIn({ names }: Listing): readonly string[] {
 
 function fenceText(dataset: string): string {
   const format: Pick<SegmentManifest, 'dataset'> & { readonly format: number; readonly about: string } = {
-    format: 3,
+    format: 9,
     dataset,
     about:
       'Not a segment. Manifests are in the folders beside this file, which versions that read it as a manifest do not know.',

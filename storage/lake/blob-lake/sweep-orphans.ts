@@ -1,5 +1,6 @@
 /** Removes orphans of crashes: files that no manifest names. Only names that the lake itself generates are touched. */
-import { segmentFiles } from '../segment-files.ts'
+import { isSharedFile } from '../manifest-names.ts'
+import { segmentFiles, storedFiles } from '../segment-files.ts'
 import { type BlobGenerations, placeOf } from './blob-generations.ts'
 import type { BlobHandoffs } from './blob-handoffs.ts'
 import type { BlobSegments } from './blob-segments.ts'
@@ -45,9 +46,9 @@ export async function sweepOrphans(
 }
 
 async function orphansOf(segments: BlobSegments): Promise<string[]> {
-  const present = [...(await segments.present())].filter((path) => SEGMENT_FILE.test(path))
+  const present = [...(await segments.present())].filter((path) => SEGMENT_FILE.test(path) || isSharedFile(path))
   const manifests = await segments.all()
-  const named = new Set([...manifests.values()].flatMap(segmentFiles).map((file) => file.path))
+  const named = new Set(storedFiles([...manifests.values()].flatMap(segmentFiles)).map(({ path }) => path))
   const orphans: string[] = []
   for (const path of present) if (!named.has(path) && !(await segments.isNamed(path))) orphans.push(path)
   return orphans

@@ -6,7 +6,7 @@ import { lastingFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile } from '../segment-manifest.ts'
 import type { BlobGenerations } from './blob-generations.ts'
 import type { BlobSegments } from './blob-segments.ts'
-import type { Blobs } from './blobs.ts'
+import type { Blobs, Fingerprint } from './blobs.ts'
 import { OTHER_CHECKSUM, otherSize } from './file-faults.ts'
 
 export async function verifyFiles(
@@ -41,12 +41,18 @@ async function neededFiles(segments: BlobSegments, generations: BlobGenerations)
 }
 
 async function compare(blobs: Blobs, file: LakeFile): Promise<string | null> {
-  const name = blobs.nameOf(file.path)
+  const name = blobs.nameOf(file.within?.path ?? file.path)
   try {
-    const print = await blobs.fingerprint(file.path)
+    const print = await printOf(blobs, file)
     if (print.bytes !== file.bytes) return `'${name}' ${otherSize(print.bytes, file.bytes)}`
     return print.sha256 === file.sha256 ? null : `'${name}' ${OTHER_CHECKSUM}`
   } catch (error) {
     return isMissing(error) ? `'${name}' is missing` : `'${name}' cannot be read: ${String(error)}`
   }
+}
+
+function printOf(blobs: Blobs, { path, bytes, within }: LakeFile): Promise<Fingerprint> {
+  return within === undefined
+    ? blobs.fingerprint(path)
+    : blobs.fingerprint(within.path, { offset: within.offset, bytes })
 }

@@ -16,6 +16,7 @@ import type {
 } from '../blob-lake/blobs.ts'
 import { damagedFile, missingFile, OTHER_CHECKSUM, otherSize } from '../blob-lake/file-faults.ts'
 import { explainFault, isMissing } from '../lake-error.ts'
+import type { StoredFile } from '../segment-files.ts'
 import type { LakeFile } from '../segment-manifest.ts'
 import { CheckedFiles } from './checked-files.ts'
 import {
@@ -81,6 +82,7 @@ export class FolderBlobs implements Blobs {
     }
   }
 
+  /** Here no file has several. */
   fingerprint(path: string): Promise<Fingerprint> {
     return fingerprint(this.nameOf(path))
   }
@@ -212,7 +214,7 @@ export class FolderBlobs implements Blobs {
   }
 
   /** @throws LakeError 'file-missing' or 'file-damaged' (by its size; verifyFiles compares checksums) */
-  resolve(file: LakeFile): string {
+  resolve(file: StoredFile): string {
     const path = this.nameOf(file.path)
     let bytes: number
     try {
@@ -234,7 +236,7 @@ export class FolderBlobs implements Blobs {
     }
   }
 
-  async assertThere(files: Iterable<LakeFile>): Promise<void> {
+  async assertThere(files: Iterable<StoredFile>): Promise<void> {
     for (const file of files) this.resolve(file)
   }
 

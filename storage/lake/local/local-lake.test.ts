@@ -72,10 +72,10 @@ describe('a manifest that can not be believed', () => {
     await land(await open(), 0, 10)
     const text = await readFile(manifestAt(0), 'utf8')
     const lake = await open()
-    await writeFile(manifestAt(0), text.replace('"format": 1', '"format": 3'))
+    await writeFile(manifestAt(0), text.replace('"format": 1', '"format": 5'))
     await expect(lake.chains(1)).rejects.toMatchObject({
       code: 'manifest-format',
-      message: expect.stringMatching(/a newer version of Watershed: it has format 3, but this version reads format 1/),
+      message: expect.stringMatching(/a newer version of Watershed: it has format 5, but this version reads format 1/),
     })
     const generation = await publishStates(lake)
     const path = join(folder, DATASET, 'generations', generation.id, 'manifest.json')

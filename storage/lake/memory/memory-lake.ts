@@ -125,6 +125,12 @@ export class MemoryLake implements Lake {
     )
   }
 
+  readonly sharesFiles = false
+
+  shareFiles(): null {
+    return null
+  }
+
   async commitSegment(
     manifest: SegmentManifest,
   ): Promise<{ readonly outcome: 'committed' } | { readonly outcome: 'lost'; readonly winner: SegmentManifest }> {

@@ -74,3 +74,28 @@ it('what arrives damaged is not kept', async () => {
   expect(cache.bytesOf('states/v/a')).toBeNull()
   expect(await cache.sweepDrafts(-60_000)).toBe(0)
 })
+
+it('parts of a shared file are cut from one fetch, and from another one when it was changed here', async () => {
+  const whole = 'one, two, three.'
+  const part = (name: string, text: string): LakeFile => ({
+    ...{ path: `segments/p0000/${name}`, bytes: text.length, rows: 1, sha256: sha256(text) },
+    within: { path: 'segments/shared/all', bytes: whole.length, offset: whole.indexOf(text) },
+  })
+  const parts = ['one', 'two', 'three'].map((text) => part(text, text))
+  const fetchWhole = async (path: string, to: string) => {
+    fetched.push(path)
+    await writeFile(to, whole)
+    return { bytes: whole.length, sha256: sha256(whole) }
+  }
+  const textOf = (cache: ObjectCache, { path }: LakeFile): Promise<string> => readFile(cache.pathOf(path), 'utf8')
+  const cache = new ObjectCache({ folder, bytesMax: 1_000 })
+  await Promise.all([parts.slice(0, 2), parts.slice(1, 2)].map((some) => cache.fill(some, fetchWhole, faults)))
+  expect([await textOf(cache, parts[0]!), await textOf(cache, parts[1]!)]).toEqual(['one', 'two'])
+  expect(fetched).toEqual(['segments/shared/all'])
+  await writeFile(cache.pathOf('segments/shared/all'), whole.toUpperCase())
+  await cache.fill(parts, fetchWhole, faults)
+  expect(await textOf(cache, parts[2]!)).toBe('three')
+  expect(fetched).toHaveLength(2)
+  const other = { ...part('other', 'two'), sha256: sha256('tow') }
+  await expect(cache.fill([other], fetchWhole, faults)).rejects.toThrow('damaged segments/shared/all')
+})

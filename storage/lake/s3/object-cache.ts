@@ -3,12 +3,15 @@
  * that were used least recently make room, except what was used within `IN_USE_MS`, which a query may still read. Processes of one
  * machine share the folder; the time of a file says when it was last used.
  */
-import { mkdirSync, statSync } from 'node:fs'
+import { createReadStream, createWriteStream, mkdirSync, statSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { Fingerprint } from '../blob-lake/blobs.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import { fingerprint, randomName, UNFINISHED } from '../local/durable-files.ts'
-import type { LakeFile } from '../segment-manifest.ts'
+import { type StoredFile, storedFiles } from '../segment-files.ts'
+import type { LakeFile, PlaceWithin } from '../segment-manifest.ts'
 
 /** what was used within this time is not removed: as long as readers may take for an answer */
 const IN_USE_MS = 10 * 60_000
@@ -105,8 +108,9 @@ export class ObjectCache {
       else await this.use(file.path)
     }
     if (lacking.length === 0) return
-    const bytes = lacking.reduce((sum, file) => sum + file.bytes, 0)
-    await this.#makeRoom(bytes, new Set(wanted.keys()))
+    const shared = storedFiles(lacking.filter(({ within }) => within !== undefined))
+    const bytes = [...lacking, ...shared].reduce((sum, file) => sum + file.bytes, 0)
+    await this.#makeRoom(bytes, new Set([...wanted.keys(), ...shared.map(({ path }) => path)]))
     this.#awaited += bytes
     try {
       const work = async (): Promise<void> => {
@@ -136,22 +140,65 @@ export class ObjectCache {
   }
 
   #bring(file: LakeFile, fetch: Fetch, faults: FillFaults): Promise<void> {
-    const running = this.#fetching.get(file.path)
+    return this.#once(file.path, () => this.#fetch(file, fetch, faults))
+  }
+
+  /** Who asks for a path while it is fetched waits for that. */
+  #once(path: string, bring: () => Promise<void>): Promise<void> {
+    const running = this.#fetching.get(path)
     if (running !== undefined) return running
-    const bringing = this.#fetch(file, fetch, faults).finally(() => this.#fetching.delete(file.path))
-    this.#fetching.set(file.path, bringing)
+    const bringing = bring().finally(() => this.#fetching.delete(path))
+    this.#fetching.set(path, bringing)
     return bringing
   }
 
   async #fetch(file: LakeFile, fetch: Fetch, faults: FillFaults): Promise<void> {
     const draft = this.draftOf(file.path)
     try {
-      const print = await fetch(file.path, draft)
+      const { within } = file
+      const print =
+        within === undefined
+          ? await fetch(file.path, draft)
+          : await this.#part(file, within, (whole) => this.#whole(whole, fetch, faults), draft)
       if (print === null) throw faults.missing(file.path)
-      if (print.bytes !== file.bytes || print.sha256 !== file.sha256) throw faults.damaged(file.path, print.bytes)
+      if (print.bytes !== file.bytes || print.sha256 !== file.sha256)
+        throw faults.damaged(within?.path ?? file.path, print.bytes)
       await mkdir(dirname(this.pathOf(file.path)), { recursive: true })
       await rename(draft, this.pathOf(file.path))
       await this.#remember(file.path, file.sha256)
+    } finally {
+      await rm(draft, { force: true })
+    }
+  }
+
+  /** A part of a shared file, which is fetched as a whole, and stays: others of its parts are likely to be asked for, too. */
+  async #part(
+    file: LakeFile,
+    whole: PlaceWithin,
+    bring: (whole: PlaceWithin) => Promise<void>,
+    draft: string,
+  ): Promise<Fingerprint> {
+    const wasHere = this.bytesOf(whole.path) === whole.bytes
+    if (wasHere) await this.use(whole.path)
+    else await this.#once(whole.path, () => bring(whole))
+    const range = { start: whole.offset, end: whole.offset + file.bytes - 1 }
+    await pipeline(createReadStream(this.pathOf(whole.path), range), createWriteStream(draft))
+    const print = await fingerprint(draft)
+    if (print.sha256 === file.sha256 || !wasHere) return print
+    // It was changed here.
+    await this.drop(whole.path)
+    return this.#part(file, whole, bring, draft)
+  }
+
+  /** Its parts have checksums, it has none. */
+  async #whole({ path, bytes }: StoredFile, fetch: Fetch, faults: FillFaults): Promise<void> {
+    const draft = this.draftOf(path)
+    try {
+      const print = await fetch(path, draft)
+      if (print === null) throw faults.missing(path)
+      if (print.bytes !== bytes) throw faults.damaged(path, print.bytes)
+      await mkdir(dirname(this.pathOf(path)), { recursive: true })
+      await rename(draft, this.pathOf(path))
     } finally {
       await rm(draft, { force: true })
     }

@@ -4,21 +4,24 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { appendFile, readFile, rm } from 'node:fs/promises'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type {
   BlobStat,
   Blobs,
+  ByteRange,
   CreateOptions,
   Fingerprint,
   NamesInFolder,
+  PartDraft,
   ReplaceOptions,
   VersionedText,
 } from '../blob-lake/blobs.ts'
 import { damagedFile, missingFile, OTHER_CHECKSUM, otherSize } from '../blob-lake/file-faults.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import { fingerprint, neverWritten } from '../local/durable-files.ts'
+import type { StoredFile } from '../segment-files.ts'
 import type { LakeFile } from '../segment-manifest.ts'
 import type { ObjectCache } from './object-cache.ts'
 import { explainS3Fault } from './s3-faults.ts'
@@ -72,8 +75,8 @@ export class S3Blobs implements Blobs {
     return found && { bytes: found.bytes, modifiedMs: found.modifiedMs }
   }
 
-  async fingerprint(path: string): Promise<Fingerprint> {
-    const print = await this.#fetch(path, null)
+  async fingerprint(path: string, range?: ByteRange): Promise<Fingerprint> {
+    const print = await this.#fetch(path, null, range)
     if (print !== null) return print
     throw this.#nothing(path)
   }
@@ -170,15 +173,33 @@ export class S3Blobs implements Blobs {
     return true
   }
 
+  async landTogether(parts: readonly PartDraft[], path: string): Promise<boolean> {
+    const whole = this.#cache.draftOf(path)
+    try {
+      for (const { draft } of parts) await appendFile(whole, await readFile(draft))
+      const bytes = parts.reduce((sum, { file }) => sum + file.bytes, 0)
+      if (!(await this.#store.putNew(this.#key(path), { file: whole, bytes }))) return false
+      this.#note(path, bytes)
+    } finally {
+      await rm(whole, { force: true })
+    }
+    for (const { draft, file } of parts) await this.#cache.adopt(draft, file.path, file.sha256)
+    return true
+  }
+
   async landOver(draft: string, path: string, { bytes, sha256 }: Fingerprint): Promise<void> {
     await this.#store.put(this.#key(path), { file: draft, bytes })
     await this.#adopt(draft, path, { bytes, sha256 })
   }
 
   async #adopt(draft: string, path: string, { bytes, sha256 }: Fingerprint): Promise<void> {
+    this.#note(path, bytes)
+    await this.#cache.adopt(draft, path, sha256)
+  }
+
+  #note(path: string, bytes: number): void {
     this.#landed.set(path, bytes)
     if (this.#landed.size > LANDED_MAX) this.#landed.delete(this.#landed.keys().next().value!)
-    await this.#cache.adopt(draft, path, sha256)
   }
 
   removeDraft(draft: string): Promise<void> {
@@ -204,7 +225,7 @@ export class S3Blobs implements Blobs {
     })
   }
 
-  async assertThere(files: Iterable<LakeFile>): Promise<void> {
+  async assertThere(files: Iterable<StoredFile>): Promise<void> {
     const unknown = [...files].filter(({ path, bytes }) => this.#landed.get(path) !== bytes)
     await each(unknown, async ({ path, bytes }) => {
       const found = await this.stat(path)
@@ -226,9 +247,9 @@ export class S3Blobs implements Blobs {
   }
 
   /** Reads an object to a file, or only its checksum. A connection that is lost half-way is tried again. @returns null: there is nothing */
-  async #fetch(path: string, to: string | null): Promise<Fingerprint | null> {
+  async #fetch(path: string, to: string | null, range?: ByteRange): Promise<Fingerprint | null> {
     for (let tries = 1; ; tries++) {
-      const body = await this.#store.stream(this.#key(path))
+      const body = await this.#store.stream(this.#key(path), range)
       if (body === null) return null
       const hash = createHash('sha256')
       let bytes = 0

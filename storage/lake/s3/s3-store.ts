@@ -18,6 +18,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
+import type { ByteRange } from '../blob-lake/blobs.ts'
 import type { LakeError } from '../lake-error.ts'
 import { explainS3Fault, isConditionFalse, isNotFound, isUndecided, statusOf } from './s3-faults.ts'
 import type { S3Place } from './s3-place.ts'
@@ -124,10 +125,12 @@ export class S3Store {
     }
   }
 
-  /** null: there is nothing */
-  async stream(key: string): Promise<Readable | null> {
+  /** All of it, or these bytes. null: there is nothing */
+  async stream(key: string, range?: ByteRange): Promise<Readable | null> {
+    const Range = range && `bytes=${range.offset}-${range.offset + range.bytes - 1}`
     try {
-      return (await this.#client.send(new GetObjectCommand(this.#at(key)))).Body as Readable
+      return (await this.#client.send(new GetObjectCommand({ ...this.#at(key), ...(Range && { Range }) })))
+        .Body as Readable
     } catch (error) {
       if (isNotFound(error)) return null
       throw this.#explained(error, 'cannot read', key)
