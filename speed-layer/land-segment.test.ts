@@ -41,7 +41,7 @@ test('events are compressed as their manifest says, which every engine reads', a
   const columns = dataset.rowColumns.map(({ name, type }) => `NULL::${type} AS ${quoteName(name)}`)
   await connection.run(`CREATE TEMP TABLE rows AS SELECT ${columns.join(', ')}`)
   const files = await landSegment(
-    { dataset, partition: 0, start: 0, table: 'rows', rows: 1, raw: null, deadLetters: [] },
+    { dataset, partition: 0, start: 0, createdAtMs: 0, table: 'rows', rows: 1, raw: null, deadLetters: [] },
     { connection, lake, scratchFolder: folder, step: noSteps },
   )
   const codecs = await connection.rows(
@@ -65,7 +65,7 @@ test('a dead letter that is larger than the engine reads by itself lands with al
     bytes: Buffer.alloc(size, offset + 200),
   }))
   const files = await landSegment(
-    { dataset, partition: 0, start: 0, table: 'none', rows: 0, raw: null, deadLetters },
+    { dataset, partition: 0, start: 0, createdAtMs: 0, table: 'none', rows: 0, raw: null, deadLetters },
     { connection, lake, scratchFolder, step: noSteps },
   )
   const letters = await connection.rows(

@@ -1,4 +1,7 @@
-/** Writes a segment's Parquet files: typed events, dead letters, and each view's partials. None has its final name before all are whole. */
+/**
+ * Writes a segment's Parquet files: typed events, dead letters, and each view's partials. None has its final name before all are whole. The partials of
+ * small segments that close together can be stored in one file: see Lake.shareFiles.
+ */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
@@ -8,7 +11,7 @@ import type { StepHook } from '#core/steps.ts'
 import { type DeadLetter, typedColumnsSql } from '#storage/engine/decode-batch.ts'
 import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { ENGINE_LINE_BYTES_MAX, writeScratch } from '#storage/engine/scratch-file.ts'
-import type { Lake, StagedFile } from '#storage/lake/lake.ts'
+import type { Lake, SegmentShare, StagedFile } from '#storage/lake/lake.ts'
 import { EVENTS_CODEC, type LakeFile, type SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import type { RawLines } from './raw-lines.ts'
 
@@ -16,6 +19,8 @@ export interface SegmentRows {
   readonly dataset: CompiledDataset
   readonly partition: number
   readonly start: Offset
+  /** of its manifest */
+  readonly createdAtMs: number
   /** table with the typed rows, in offset order */
   readonly table: string
   readonly rows: number
@@ -32,8 +37,14 @@ export interface LandingPlace {
 }
 
 const PIECE_BYTES = 1024 * 1024
+/** a segment with more rows shares no files: landing it takes time, for which the small ones would wait */
+const SHARED_ROWS_MAX = 20_000
 
-type SegmentFiles = Pick<SegmentManifest, 'events' | 'eventsCodec' | 'raw' | 'deadLetterFile' | 'partials'>
+type SegmentFiles = Pick<
+  SegmentManifest,
+  'events' | 'eventsCodec' | 'raw' | 'deadLetterFile' | 'partials' | 'together'
+> &
+  Partial<Pick<SegmentManifest, 'format'>>
 
 interface WrittenFile {
   readonly kind: string
@@ -41,50 +52,84 @@ interface WrittenFile {
   readonly rows: number
 }
 
+interface Written {
+  readonly files: WrittenFile[]
+  readonly share: SegmentShare | null
+  /** of files of the share, in the order of the views: by their path, rows */
+  readonly partials: Map<string, number>
+}
+
 /** @returns what the manifest says of the files. On any fault the unfinished files are removed and the fault is thrown. */
 export async function landSegment(segment: SegmentRows, place: LandingPlace): Promise<SegmentFiles> {
-  const written: WrittenFile[] = []
+  const written: Written = { files: [], share: shareOf(segment, place.lake), partials: new Map() }
   try {
     await writeFiles(segment, place, written)
     await place.step('segment:parquet-written')
-    const finished = new Map<string, LakeFile>()
-    for (const file of written) finished.set(file.kind, await file.staged.finish(file.rows))
-    const partials = [...segment.dataset.views.values()].flatMap((view) => {
-      const file = finished.get(`partial-${view.name}`)
-      return file ? [[view.name, { hash: view.hash, file }] as const] : []
+    const [own, shared] = await allDone([finishOwn(written), written.share?.finish(written.partials) ?? null])
+    const views = [...segment.dataset.views.values()]
+    const partials = views.flatMap(({ name, hash }, at) => {
+      const file = shared === null ? own.get(`partial-${name}`) : shared.files[at]
+      return file ? [[name, { hash, file }] as const] : []
     })
-    const events = finished.get('events') ?? null
+    const events = own.get('events') ?? null
     return {
+      ...(shared?.together && { format: 4, together: shared.together }),
       events,
       ...(events !== null && { eventsCodec: EVENTS_CODEC }),
-      ...rawOf(segment, finished.get('raw')),
-      deadLetterFile: finished.get('dead-letters') ?? null,
+      ...rawOf(segment, own.get('raw')),
+      deadLetterFile: own.get('dead-letters') ?? null,
       partials: Object.fromEntries(partials),
     }
   } catch (error) {
-    for (const file of written) await file.staged.discard().catch(() => {})
+    await written.share?.leave().catch(() => {})
+    for (const file of written.files) await file.staged.discard().catch(() => {})
     throw error
   }
+}
+
+function shareOf({ partition, start, createdAtMs, rows }: SegmentRows, lake: Lake): SegmentShare | null {
+  return rows > 0 && rows <= SHARED_ROWS_MAX ? lake.shareFiles({ partition, start, createdAtMs }) : null
+}
+
+async function finishOwn({ files }: Written): Promise<ReadonlyMap<string, LakeFile>> {
+  const finished = new Map<string, LakeFile>()
+  for (const file of files) finished.set(file.kind, await file.staged.finish(file.rows))
+  return finished
+}
+
+/** Also where one fails, nothing goes on when this returns. */
+async function allDone<const Work extends readonly unknown[]>(
+  work: Work,
+): Promise<{ -readonly [At in keyof Work]: Awaited<Work[At]> }> {
+  await Promise.allSettled(work)
+  return Promise.all(work)
 }
 
 function rawOf({ raw }: SegmentRows, file: LakeFile | undefined): Pick<SegmentManifest, 'raw'> {
   return raw === null || file === undefined ? {} : { raw: { file, lineBytesMax: raw.lineBytesMax } }
 }
 
-async function writeFiles(segment: SegmentRows, place: LandingPlace, written: WrittenFile[]): Promise<void> {
+async function writeFiles(segment: SegmentRows, place: LandingPlace, written: Written): Promise<void> {
+  const copyTo = (writePath: string, kind: string, select: string): Promise<number> =>
+    place.connection.run(
+      `COPY (${select}) TO ${quoteText(writePath)} (FORMAT parquet, COMPRESSION ${kind === 'events' ? EVENTS_CODEC : 'lz4_raw'})`,
+    )
   const copy = async (kind: string, select: string): Promise<void> => {
     const staged = await place.lake.stageSegmentFile(segment.partition, segment.start, kind)
-    written.push({ kind, staged, rows: 0 })
-    const rows = await place.connection.run(
-      `COPY (${select}) TO ${quoteText(staged.writePath)} (FORMAT parquet, COMPRESSION ${kind === 'events' ? EVENTS_CODEC : 'lz4_raw'})`,
-    )
-    written[written.length - 1] = { kind, staged, rows }
+    written.files.push({ kind, staged, rows: 0 })
+    const rows = await copyTo(staged.writePath, kind, select)
+    written.files[written.files.length - 1] = { kind, staged, rows }
+  }
+  const copyPartial = async (kind: string, select: string): Promise<void> => {
+    if (written.share === null) return copy(kind, select)
+    const writePath = await written.share.stage(kind)
+    written.partials.set(writePath, await copyTo(writePath, kind, select))
   }
   const table = quoteName(segment.table)
   if (segment.rows > 0) {
     await copy('events', `SELECT ${typedColumnsSql(segment.dataset)} FROM ${table}`)
-    if (segment.raw !== null) await copyRaw(segment, segment.raw, place, written)
-    for (const view of segment.dataset.views.values()) await copy(`partial-${view.name}`, view.partialSql(table))
+    if (segment.raw !== null) await copyRaw(segment, segment.raw, place, written.files)
+    for (const view of segment.dataset.views.values()) await copyPartial(`partial-${view.name}`, view.partialSql(table))
   }
   if (segment.deadLetters.length > 0) await withLetterFile(segment, place, (select) => copy('dead-letters', select))
 }

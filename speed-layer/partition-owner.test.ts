@@ -173,3 +173,34 @@ test('partials of a closed segment are deleted after the grace of readers, where
   await sweep.run()
   expect(deleted).toEqual([1])
 })
+
+test('where segments that close together share files, they close at common moments, by their age limit at the latest', async () => {
+  const lake = Object.assign(new MemoryLake({ dataset: 'd' }), { sharesFiles: true })
+  const times = { clock: () => clockMs, elapsed: () => elapsedMs }
+  const closesAt = async (readAtMs: number): Promise<number> => {
+    elapsedMs = readAtMs
+    const fold = new OffsetFold(lake, 0, log.identity, async () => {})
+    const one = new PartitionOwner({
+      dataset: 'd',
+      partition: 0,
+      log,
+      lake,
+      store,
+      fold,
+      limits,
+      emit: silent,
+      ...times,
+    })
+    await one.open()
+    await one.fill()
+    const dueAtMs = readAtMs + one.closeDueInMs
+    elapsedMs = dueAtMs - 1
+    expect(one.closeDue).toBe(false)
+    elapsedMs = dueAtMs
+    expect(one.closeDue).toBe(true)
+    return dueAtMs
+  }
+  const due = []
+  for (const readAtMs of [5_000, 14_999, 15_000, 29_000, 75_001]) due.push(await closesAt(readAtMs))
+  expect(due).toEqual([60_000, 60_000, 75_000, 75_000, 135_000])
+})

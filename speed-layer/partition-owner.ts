@@ -64,6 +64,8 @@ const READS_PER_FLUSH = 2
 const GATHERED_RECORDS = 5_000
 /** … but waits no longer */
 const GATHER_MS_MAX = 2_000
+/** where segments that close together share files, they close by their age so many times while one of them may be open, at the same moments in all partitions */
+const CLOSES_PER_AGE = 4
 
 export class PartitionOwner {
   readonly #parts: PartitionOwnerParts
@@ -241,16 +243,25 @@ export class PartitionOwner {
       budget?.mustClose(this) ||
       fold.records >= limits.segmentRecordsMax ||
       fold.bytes >= limits.segmentBytesMax ||
-      this.#elapsed() - this.#openSince.atMs >= limits.segmentAgeMsMax ||
+      this.#elapsed() >= this.#agesAtMs ||
       (fold.records >= limits.slowSegmentRecordsMin && this.#landsInsteadOfFlushing)
     )
   }
 
-  /** When the open segment reaches its age limit; an empty one never does. */
+  /** When the open segment closes by its age; an empty one never does. */
   get closeDueInMs(): number {
-    const { fold, limits } = this.#parts
+    const { fold } = this.#parts
     if (fold.end === fold.start) return Number.POSITIVE_INFINITY
-    return limits.segmentAgeMsMax - (this.#elapsed() - this.#openSince.atMs)
+    return this.#agesAtMs - this.#elapsed()
+  }
+
+  /** When the open segment reaches its age limit, or the last of the common moments before that. */
+  get #agesAtMs(): number {
+    const { lake, limits } = this.#parts
+    const atMs = this.#openSince.atMs + limits.segmentAgeMsMax
+    if (!lake.sharesFiles) return atMs
+    const everyMs = limits.segmentAgeMsMax / CLOSES_PER_AGE
+    return Math.floor(atMs / everyMs) * everyMs
   }
 
   /** A flush took long, or a large one is due: landing costs as much, and need not be done again. */

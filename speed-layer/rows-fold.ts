@@ -148,6 +148,7 @@ export class RowsFold implements SegmentFold {
         dataset,
         partition,
         start: this.#start,
+        createdAtMs: atMs,
         table: this.#rows.relation,
         rows: totals.rows,
         raw: this.#raw,

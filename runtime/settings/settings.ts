@@ -271,7 +271,11 @@ export const SETTINGS = z.strictObject({
   segmentBytesMax: count(1_024)
     .default(256 * MIB)
     .describe('a segment closes at this many bytes'),
-  segmentAgeMsMax: count(10).default(60_000).describe('a segment closes at this age'),
+  segmentAgeMsMax: count(10)
+    .default(60_000)
+    .describe(
+      'a segment closes at this age; with the lake in a bucket up to a quarter earlier, so that those of several partitions share files',
+    ),
   openBytesMax: count(MIB)
     .default(768 * MIB)
     .describe(
