@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import { testEngine } from '#storage/engine/engine-fixture.ts'
 import { RawLines } from './raw-lines.ts'
@@ -34,5 +34,19 @@ test('batches that are smaller and larger than a frame are one file of their lin
   expect(raw.lines).toBe(expected.length)
   expect(read!.length).toBe(expected.length)
   expect(read!.findIndex((text, index) => text !== expected[index])).toBe(-1)
+  await raw.clear()
+})
+
+test('what was joined to be compressed is released once it is compressed', async () => {
+  const raw = new RawLines(join(folder, 'joined.zst'))
+  const { lines, texts } = linesOf(0, MEBIBYTE / 2)
+  const concat = vi.spyOn(Buffer, 'concat')
+  for (let part = 0; part < 6; part++) await raw.add(lines, texts.length, [])
+  await raw.copyTo(join(folder, 'joined-copied.zst'))
+  const bytes = concat.mock.results.map(({ value }) => (value as Buffer).length)
+  // Others are compressed frames.
+  expect(bytes.filter((length) => length === 0 || length > MEBIBYTE / 2)).toEqual([0, 0, 0])
+  concat.mockRestore()
+  expect(lines.length).toBeGreaterThan(0)
   await raw.clear()
 })

@@ -5,6 +5,7 @@
 import { copyFile, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
+import { releaseMemory } from '#core/release-memory.ts'
 import { lineBytesMax } from '#storage/engine/batch-lines.ts'
 import { appendScratch } from '#storage/engine/scratch-file.ts'
 
@@ -90,7 +91,8 @@ export class RawLines {
 
   async #write(): Promise<void> {
     if (this.#waitingBytes === 0) return
-    const lines = this.#waiting.length === 1 ? this.#waiting[0]! : Buffer.concat(this.#waiting)
+    const isOne = this.#waiting.length === 1
+    const lines = isOne ? this.#waiting[0]! : Buffer.concat(this.#waiting)
     const releases = this.#releases
     this.#waiting = []
     this.#waitingBytes = 0
@@ -99,6 +101,7 @@ export class RawLines {
       const frame = lines.subarray(at, at + FRAME_BYTES_MAX)
       await appendScratch(this.#file, await compress(frame, { params: PARAMS, chunkSize: CHUNK_BYTES }))
     }
+    if (!isOne) releaseMemory(lines)
     for (const release of releases) release()
   }
 }
