@@ -1,6 +1,7 @@
 /**
  * Collections of garbage that V8 would not make. The engine's results hold memory outside of JavaScript's heap, which comes back when their
  * objects are collected. V8 does not know of it: a process whose heap stays small collects old objects seldom, and kept tens of megabytes for an hour.
+ * A thread with little to do fills its own heap with what has died, too, until that has grown to tens of megabytes.
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -24,7 +25,7 @@ function exposedCollect(): Collect {
 }
 
 /**
- * Collects once a minute for as long as the process lives, which it does not prolong. For processes with an engine of their own.
+ * Collects once a minute for as long as the thread lives, which it does not prolong.
  * @returns what ends it
  */
 export function collectGarbage(everyMs = COLLECT_EVERY_MS): () => void {

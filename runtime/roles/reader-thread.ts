@@ -1,5 +1,6 @@
 /** Reads the embedded logs and the markers of the speed stores, whose reads block their thread, for the thread that serves HTTP. */
 import { parentPort, workerData } from 'node:worker_threads'
+import { collectGarbage } from '#core/collect-garbage.ts'
 import { noSteps } from '#core/steps.ts'
 import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
 import type { SpeedStore } from '#storage/speed-store/speed-store.ts'
@@ -9,6 +10,8 @@ import { openLog } from '../drivers/open-log.ts'
 import { openSpeedStore } from '../drivers/open-speed-store.ts'
 import type { Configuration } from '../settings/settings.ts'
 import type { AskedReader, ReaderReply, ReaderRequest } from './reader-messages.ts'
+
+collectGarbage()
 
 const { configuration } = workerData as { configuration: Configuration }
 const folder = DataFolder.open(configuration.data, configuration.scratch)

@@ -1,4 +1,5 @@
 /** Runs a role inside its worker thread or process: tells the supervisor what happens, and stops when told to. */
+import { collectGarbage } from '#core/collect-garbage.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { endAnyway } from '../signals.ts'
 import { failProcess, roleChannel } from './role-channel.ts'
@@ -18,6 +19,7 @@ export interface RunningRole {
  * stops the role first: a thread that ends while its engine is at work would take the whole process with it.
  */
 export async function runRole(open: (input: RoleInput, emit: Emit) => Promise<RunningRole>): Promise<void> {
+  collectGarbage()
   const channel = roleChannel()
   const ending = Promise.withResolvers<Error | null>()
   void channel.stop.then(() => ending.resolve(null))
