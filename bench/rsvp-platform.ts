@@ -7,7 +7,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import rsvps from '#datasets/meetup-rsvps/definition.ts'
 import { RsvpGenerator } from '#datasets/meetup-rsvps/rsvp-generator.ts'
 import type { StreamLimits } from '#speed-layer/stream-limits.ts'
-import { StreamRole } from '#speed-layer/stream-role.ts'
+import { type PartitionStatus, StreamRole } from '#speed-layer/stream-role.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
@@ -82,15 +82,12 @@ export class RsvpPlatform {
     const done = Promise.withResolvers<void>()
     // A segment's age is looked at when the log has nothing new, so this closes the last ones and no others early.
     const role = this.stream(closed ? { segmentAgeMsMax: 2_000 } : {})
+    const isDone = ({ position, segmentStart, partition }: PartitionStatus): boolean =>
+      (closed ? segmentStart : position) >= ranges[partition]!.end
     const timer = setInterval(() => {
-      if (
-        role
-          .status()
-          .every(
-            ({ position, segmentStart, partition }) => (closed ? segmentStart : position) >= ranges[partition]!.end,
-          )
-      )
-        done.resolve()
+      const statuses = role.status()
+      // A partition has none until its owner has begun.
+      if (statuses.length === PARTITIONS && statuses.every(isDone)) done.resolve()
     }, 20)
     await role.start()
     await done.promise
