@@ -4,7 +4,7 @@ import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { keySlotSql } from '#core/key-slots.ts'
 import { type PaneHorizon, throughHorizonSql } from '#core/pane-horizon.ts'
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Statements } from '#storage/engine/idle-connections.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { cutRange, cutSlots, type StateRange } from '#storage/lake/state-ranges.ts'
@@ -85,11 +85,11 @@ export interface StatePart {
 }
 
 export class DuckDbCompute implements BatchCompute {
-  readonly #connection: EngineConnection
+  readonly #connection: Statements
   readonly #dataset: CompiledDataset
   readonly #resolve: ResolveFile
 
-  constructor(connection: EngineConnection, dataset: CompiledDataset, resolve: ResolveFile) {
+  constructor(connection: Statements, dataset: CompiledDataset, resolve: ResolveFile) {
     this.#connection = connection
     this.#dataset = dataset
     this.#resolve = resolve

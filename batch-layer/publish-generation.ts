@@ -1,4 +1,5 @@
 /** Steps 3 to 5 of a batch run: files, manifest, CURRENT. Knows no SQL, so that the protocol simulation runs it, too. */
+import pLimit from 'p-limit'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
@@ -7,7 +8,7 @@ import { isOfSlots } from '#storage/lake/state-ranges.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute } from './batch-compute.ts'
 import type { DictionaryPinning, DictionaryPins } from './pin-dictionaries.ts'
-import type { RunPlan } from './plan-run.ts'
+import type { RunPlan, ViewPlan } from './plan-run.ts'
 import { READERS_GRACE_MS } from './retention.ts'
 import { type BatchProgress, RunProgress } from './run-progress.ts'
 import { STATE_FILE_BYTES } from './state-file-size.ts'
@@ -19,6 +20,8 @@ export interface Publication {
   readonly lake: Lake
   readonly plan: RunPlan
   readonly compute: BatchCompute
+  /** views that are computed at the same time; default 1 */
+  readonly viewsAtOnce?: number
   readonly pinning: DictionaryPinning
   readonly logIdentity: string
   readonly startedAtMs: number
@@ -80,26 +83,27 @@ function keptDefinition({ definition }: CompiledDataset): Pick<GenerationManifes
   return { definition: JSON.parse(JSON.stringify(kept)) as Record<string, unknown> }
 }
 
-/** While one view's files are made durable, the next one is computed. */
+/** While one view's files are made durable, the next one is computed. Those with most to merge come first, so that several at once end together. */
 async function writeViews(
   publication: Publication,
   progress: RunProgress,
   staged: StagedGeneration,
 ): Promise<ViewFiles> {
-  const { dataset, plan, signal, onProgress, stateFileBytes = STATE_FILE_BYTES } = publication
+  const { dataset, plan, signal, onProgress, viewsAtOnce = 1, stateFileBytes = STATE_FILE_BYTES } = publication
   const pending = new Map<string, readonly PendingFile[]>()
+  const write = async (name: string): Promise<void> => {
+    signal?.throwIfAborted()
+    onProgress(progress.at(name, pending.size))
+    const writing = { ...publication, staged, stateFileBytes }
+    pending.set(name, await writeStates(writing, dataset.views.get(name)!, plan.views.get(name)!))
+  }
   try {
-    for (const [done, [name, view]] of [...plan.views].entries()) {
-      signal?.throwIfAborted()
-      onProgress(progress.at(name, done))
-      const writing = { ...publication, staged, stateFileBytes }
-      pending.set(name, await writeStates(writing, dataset.views.get(name)!, view))
-    }
+    await inTurns(viewsAtOnce === 1 ? [...plan.views.keys()] : largestFirst(plan), viewsAtOnce, write)
     const states: Record<string, ViewStates> = {}
-    for (const [name, files] of pending)
+    for (const name of plan.views.keys())
       states[name] = {
         hash: dataset.views.get(name)!.hash,
-        files: await Promise.all(files),
+        files: await Promise.all(pending.get(name)!),
         ...sinceIn(plan, name),
         ...horizonIn(plan, name),
       }
@@ -107,6 +111,29 @@ async function writeViews(
   } finally {
     await Promise.allSettled([...pending.values()].flat())
   }
+}
+
+/** After the first failure nothing more begins, and what has begun ends before it rejects. */
+async function inTurns(names: readonly string[], atOnce: number, work: (name: string) => Promise<void>): Promise<void> {
+  const limit = pLimit(atOnce)
+  let failed = false
+  const one = async (name: string): Promise<void> => {
+    if (failed) return
+    try {
+      await work(name)
+    } catch (error) {
+      failed = true
+      throw error
+    }
+  }
+  const ended = await Promise.allSettled(names.map((name) => limit(one, name)))
+  for (const each of ended) if (each.status === 'rejected') throw each.reason
+}
+
+function largestFirst({ views }: RunPlan): string[] {
+  const added = (view: ViewPlan): number =>
+    view.kind === 'recount' ? 0 : view.added.reduce((bytes, file) => bytes + file.bytes, 0)
+  return [...views].toSorted(([, one], [, other]) => added(other) - added(one)).map(([name]) => name)
 }
 
 function sinceIn({ since }: RunPlan, view: string): Pick<ViewStates, 'since'> {

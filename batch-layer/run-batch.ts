@@ -9,6 +9,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import { IdleConnections } from '#storage/engine/idle-connections.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import { isUnreadable } from '#storage/lake/lake-error.ts'
@@ -24,6 +25,7 @@ import { removeUnneeded } from './retention.ts'
 import type { BatchProgress } from './run-progress.ts'
 import { type SummarizeOptions, summarizeOld } from './summarize.ts'
 import { ToldRun } from './told-run.ts'
+import { viewsAtOnce } from './views-at-once.ts'
 
 export type { BatchProgress }
 
@@ -96,7 +98,10 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const wanted = { lake, partitions, dataset, mode, logIdentity, base, fromKept, clockMs: startedAtMs }
   const plan = await planFromLake(wanted)
   const connection = await engine.connect()
-  const stop = (): void => connection.stop()
+  const connections = [connection]
+  const stop = (): void => {
+    for (const each of connections) each.stop()
+  }
   signal?.addEventListener('abort', stop)
   let told: ToldRun | null = null
   let elsewhere: StartedRecounts | null = null
@@ -116,7 +121,9 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       return base
     }
     told = new ToldRun(lake, plan, startedAtMs, clock)
-    const own = new DuckDbCompute(connection, dataset, (file) => lake.resolve(file))
+    const atOnce = viewsAtOnce(plan, engine.threads)
+    while (connections.length < atOnce) connections.push(await engine.connect())
+    const own = new DuckDbCompute(new IdleConnections(connections), dataset, (file) => lake.resolve(file))
     const grouped = new GroupedCompute(own, { ...options.recount, signal, emit })
     elsewhere = options.recountEngine?.start({ lake, connection, own: grouped, merging: own, signal, emit }) ?? null
     const generation = await publishGeneration({
@@ -124,6 +131,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
       lake,
       plan,
       compute: elsewhere?.compute ?? grouped,
+      viewsAtOnce: atOnce,
       pinning,
       logIdentity,
       startedAtMs,
@@ -151,7 +159,7 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     signal?.removeEventListener('abort', stop)
     await elsewhere?.close()
     await told?.end()
-    connection.close()
+    for (const each of connections) each.close()
   }
 }
 

@@ -1,6 +1,6 @@
 /** The one way in which the batch layer writes Parquet. */
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { Statements } from '#storage/engine/idle-connections.ts'
 import { explainFault } from '#storage/lake/lake-error.ts'
 import type { EVENTS_CODEC } from '#storage/lake/segment-manifest.ts'
 
@@ -17,7 +17,7 @@ const ROW_GROUP_ROWS = 122_880
  * @throws LakeError 'disk-full' or 'not-writable' where that is the cause; the engine's error otherwise
  */
 export async function writeParquet(
-  connection: EngineConnection,
+  connection: Pick<Statements, 'run'>,
   select: string,
   writePath: string,
   rowGroupRows = ROW_GROUP_ROWS,

@@ -76,6 +76,7 @@ export interface ConnectOptions {
   readonly pooled?: boolean
 }
 
+const THREADS = 2
 /** connections of one engine that wait to be used again */
 const POOLED_MAX = 8
 
@@ -106,7 +107,7 @@ export class DuckDbEngine {
   }
 
   static async open(options: EngineOptions): Promise<DuckDbEngine> {
-    const { threads = 2, memoryLimit = '2GB' } = options
+    const { threads = THREADS, memoryLimit = '2GB' } = options
     const instance = await DuckDBInstance.create(':memory:', {
       threads: String(threads),
       memory_limit: memoryLimit,
@@ -144,6 +145,11 @@ export class DuckDbEngine {
       settled: new SettledTables(() => instance.connect()),
       spare: new SpareMemory(() => instance.connect(), memoryLimit, options.giveBackEveryMs),
     })
+  }
+
+  /** that it computes with */
+  get threads(): number {
+    return this.#options.threads ?? THREADS
   }
 
   /**
