@@ -250,12 +250,18 @@ export class BlobGenerations {
   #staged(id: string): StagedGeneration {
     const created = new Set<string>()
     let drafts = 0
+    // While its files are written.
+    const settled = this.#blobs.settle([GENERATIONS])
+    settled.catch(() => {})
     return {
       id,
       stageFile: async (kind, name) =>
         this.#contents.stage(`${placeOf(id)}/${name}.${drafts++}.parquet`, kind, name, created),
       refer: (kind, name, file) => this.#contents.refer(kind, name, file),
-      commit: (manifest) => this.#commit(id, manifest),
+      commit: async (manifest) => {
+        await settled
+        await this.#commit(id, manifest)
+      },
       discard: async () => {
         if (await this.load(id)) throw new RangeError(`lake: generation ${id} is published; remove it instead`)
         await this.#blobs.removeFolder(placeOf(id))

@@ -104,13 +104,13 @@ export interface Blobs {
   nowMs(): Promise<number>
 
   makeFolder(folder: string): Promise<void>
-  /** Makes a folder that does not exist: of several concurrent callers only one gets `true`. */
+  /** Makes a folder that does not exist, durably after `settle` of the one that it is in: of several concurrent callers only one gets `true`. */
   claimFolder(folder: string): Promise<boolean>
   /** Removes a folder in which nothing is left. */
   dropFolder(folder: string): Promise<void>
   /** Removes a folder and what is in it. */
   removeFolder(folder: string): Promise<void>
-  /** Makes what was removed from folders stay removed after a power loss. */
+  /** Makes what was added to folders and removed from them stay so after a power loss. */
   settle(folders: Iterable<string>): Promise<void>
 
   /** The absolute path where the engine writes the file that will be `path`. */

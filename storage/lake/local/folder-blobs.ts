@@ -147,7 +147,6 @@ export class FolderBlobs implements Blobs {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
       throw explainFault(error, 'cannot create the folder', path)
     }
-    await fsyncFolder(dirname(path))
     return true
   }
 
