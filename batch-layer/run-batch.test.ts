@@ -89,6 +89,28 @@ describe('a batch run', () => {
     await batch.expectRecount(outweighed)
   })
 
+  it('merges files that are not small only when their range has as many as it may have', async () => {
+    await batch.close()
+    batch = await BatchFixture.open({
+      ...definition,
+      views: { by_id: { dimensions: { id: 'id' }, measures: { answers: count() } } },
+    })
+    await batch.land(0, 20_000)
+    await batch.run({ mode: 'full' })
+    const written: number[] = []
+    const lengths: number[] = []
+    for (let run = 0; run < RANGE_FILES_MAX; run++) {
+      await batch.land(run % 2, 500)
+      const next = await batch.run({ mode: 'incremental', stateFileBytes: 256 * 1024 })
+      await batch.expectRecount(next)
+      const { files } = next!.views.by_id!
+      written.push(files.at(-1)!.rows)
+      lengths.push(files.length)
+    }
+    expect(lengths).toEqual([2, 3, 4, 5, 6, 7, 8, 2])
+    expect(written).toEqual([500, 500, 500, 500, 500, 500, 500, 4_000])
+  })
+
   it('publishes nothing when nothing is new, unless forced', async () => {
     await batch.land(0, 100)
     const first = await batch.run({ mode: 'incremental' })

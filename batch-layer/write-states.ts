@@ -22,6 +22,9 @@ import { finestLeft, isDue, joinedRanges, settledMs, withoutRemoved } from './pa
 import type { RunPlan, ViewPlan } from './plan-run.ts'
 import type { SpreadRows } from './states-sql.ts'
 
+/** a file is small up to this part of what files usually have: 128 KiB */
+const SMALL_PER_FILE = 256
+
 export interface StatesWriting {
   readonly dataset: CompiledDataset
   readonly lake: Lake
@@ -115,7 +118,9 @@ async function extendRanges(
       const rows = rowsOf(range)
       const there = filesOf(range)
       const { kept, merged } =
-        rows === 0 ? { kept: there, merged: [] } : extendPlan(there, (bytesAdded * rows) / rowsAdded)
+        rows === 0
+          ? { kept: there, merged: [] }
+          : extendPlan(there, (bytesAdded * rows) / rowsAdded, writing.stateFileBytes)
       for (const file of kept) files.push(pending(staged.refer('states', view.name, file)))
       if (rows === 0) continue
       const states =
@@ -151,7 +156,8 @@ async function extendKeys(
   const bytesAdded = sum(added.map(({ bytes }) => bytes))
   if (added.length > 0 && sum(whole.map(({ bytes }) => bytes)) + bytesAdded >= 2 * writing.stateFileBytes)
     return extendRanges(writing, view, cut, [...whole, ...added])
-  const { kept, merged } = added.length === 0 ? { kept: whole, merged: [] } : extendPlan(whole, bytesAdded)
+  const { kept, merged } =
+    added.length === 0 ? { kept: whole, merged: [] } : extendPlan(whole, bytesAdded, writing.stateFileBytes)
   const files = [...cut, ...kept].map((file) => pending(writing.staged.refer('states', view.name, file)))
   if (added.length === 0) return files
   const place = { range: ALL_STATES, ranges: 1, horizon: NO_HORIZON }
@@ -239,17 +245,27 @@ function pending(file: PendingFile): PendingFile {
   return file
 }
 
+interface ExtendPlan {
+  readonly kept: readonly StateFile[]
+  readonly merged: readonly StateFile[]
+}
+
 /**
  * A new file takes in the newest files of its range that are not larger than it becomes: each has at least the bytes of what comes after
- * it, so a state is written again once per doubling, not once per run, and the largest file only when as much was added.
+ * it, so a state is written again once per doubling, not once per run, and the largest file only when as much was added. Those that are
+ * not small wait until the range has as many files as it may have, or until all would be merged: reading one takes far longer than opening it.
  */
-function extendPlan(
-  files: readonly StateFile[],
-  bytesAdded: number,
-): { readonly kept: readonly StateFile[]; readonly merged: readonly StateFile[] } {
+function extendPlan(files: readonly StateFile[], bytesAdded: number, stateFileBytes: number): ExtendPlan {
+  const doubled = takenIn(files, bytesAdded, Number.POSITIVE_INFINITY)
+  if (files.length >= RANGE_FILES_MAX || doubled.kept.length === 0) return doubled
+  return takenIn(files, bytesAdded, stateFileBytes / SMALL_PER_FILE)
+}
+
+function takenIn(files: readonly StateFile[], bytesAdded: number, bytesMax: number): ExtendPlan {
   let kept = files.length
   let bytes = bytesAdded
-  while (kept > 0 && (kept >= RANGE_FILES_MAX || bytes >= files[kept - 1]!.bytes)) bytes += files[--kept]!.bytes
+  const isTaken = (file: StateFile): boolean => bytes >= file.bytes && bytes + file.bytes <= bytesMax
+  while (kept > 0 && (kept >= RANGE_FILES_MAX || isTaken(files[kept - 1]!))) bytes += files[--kept]!.bytes
   return { kept: files.slice(0, kept), merged: files.slice(kept) }
 }
 
