@@ -2,7 +2,6 @@
  * Compresses pieces, each to a zstd frame of its own, one after the other with the same context: one for each piece is some megabytes that V8
  * sees come and go, for which it collects the whole heap of the process again and again.
  */
-import { promisify } from 'node:util'
 import { constants, createZstdCompress, type ZstdCompress, type ZstdOptions } from 'node:zlib'
 import pLimit from 'p-limit'
 
@@ -30,8 +29,13 @@ const OPTIONS: ZstdOptions & { readonly readableHighWaterMark: number } = {
 
 export class FrameCompressor {
   readonly #oneByOne = pLimit(1)
+  readonly #open: () => ZstdCompress
   #stream: ZstdCompress | null = null
   #idle: NodeJS.Timeout | null = null
+
+  constructor(open = () => createZstdCompress(OPTIONS)) {
+    this.#open = open
+  }
 
   /** @param piece 1 byte to 64 MiB; not to be changed meanwhile. @returns a whole frame; @throws what zstd throws, e.g. where memory is short: the next piece is compressed all the same */
   compress(piece: Buffer): Promise<Buffer> {
@@ -40,10 +44,10 @@ export class FrameCompressor {
 
   async #frameOf(piece: Buffer): Promise<Buffer> {
     if (this.#idle !== null) clearTimeout(this.#idle)
-    this.#stream ??= createZstdCompress(OPTIONS)
+    this.#stream ??= this.#opened()
     const stream = this.#stream
     try {
-      await promisify<Buffer, void>(stream.write.bind(stream) as never)(piece)
+      await written(stream, piece)
       const frame = stream.read() as Buffer | null
       if (frame === null) throw new Error(`zstd made nothing of ${piece.length} bytes`)
       this.#idle = setTimeout(() => this.#close(), IDLE_MS).unref()
@@ -54,8 +58,27 @@ export class FrameCompressor {
     }
   }
 
+  #opened(): ZstdCompress {
+    const stream = this.#open()
+    // Who waits for a write is told by `written`; nobody else is there to hear it.
+    stream.on('error', () => {})
+    return stream
+  }
+
   #close(): void {
     this.#stream?.destroy()
     this.#stream = null
   }
+}
+
+/** Of what zstd itself refuses, memory above all, only the event tells: the write's callback is not called then. */
+function written(stream: ZstdCompress, piece: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.once('error', reject)
+    stream.write(piece, (error) => {
+      stream.off('error', reject)
+      if (error) reject(error)
+      else resolve()
+    })
+  })
 }
