@@ -60,7 +60,7 @@ export class FrameCompressor {
 
   #opened(): ZstdCompress {
     const stream = this.#open()
-    // Who waits for a write is told by `written`; nobody else is there to hear it.
+    // `written` rejects on errors; without a listener of its own the stream would end the process.
     stream.on('error', () => {})
     return stream
   }

@@ -97,7 +97,7 @@ async function finishOwn({ files }: Written): Promise<ReadonlyMap<string, LakeFi
   return finished
 }
 
-/** Also where one fails, nothing goes on when this returns. */
+/** As Promise.all, but when one fails, waits for the others before it rejects. */
 async function allDone<const Work extends readonly unknown[]>(
   work: Work,
 ): Promise<{ -readonly [At in keyof Work]: Awaited<Work[At]> }> {

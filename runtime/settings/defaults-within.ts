@@ -38,6 +38,6 @@ export function defaultsWithin(bytes: number): Readonly<Record<string, number>> 
 /** Memory of the machine, or the memory limit of the container if that is lower, in bytes. */
 export function memoryAtHand(): number {
   const limit = process.constrainedMemory()
-  // 0 means that there is no limit, or that it is unknown.
+  // 0: no limit, or an unknown one.
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
 }

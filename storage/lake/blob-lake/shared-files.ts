@@ -1,7 +1,7 @@
 /**
  * Files of segments that close together, stored as few as possible. Segments join until the first of them has written its drafts; what all of
  * them have written is stored then, before any of their manifests can name it. A shared file is never removed by one of
- * its segments: another one may be named already. What no manifest names is swept, as any orphan.
+ * its segments, because the manifest of another one may name it already. A file that no manifest names is swept like any orphan.
  */
 import { randomBytes } from 'node:crypto'
 import type { SegmentShare, SharedPartials } from '../lake.ts'
