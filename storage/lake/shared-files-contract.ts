@@ -32,7 +32,7 @@ export function sharedFilesContract(driver: string, withLake: WithLake): void {
         const reader = await under.open()
         expect(segmentsOf(await reader.chains(3))).toEqual(closed)
         for (const handle of [lake, reader]) await expectPartials(under, handle, closed)
-        expect(await reader.verifyFiles()).toMatchObject({ files: 9, problems: [] })
+        expect(await reader.verifyFiles()).toMatchObject({ files: 4, problems: [] })
       }),
     )
 

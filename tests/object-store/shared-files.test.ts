@@ -2,7 +2,7 @@
  * Partials of segments that close together are one object: what that saves in requests, counted, and that the partitions of a worker do close
  * at the same moments.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -125,6 +125,41 @@ describe.skipIf(whyNoS3() !== null)('partials of segments that close together', 
       { rows: 1, clicks: PARTITIONS },
       { rows: 1, clicks: PARTITIONS },
     ])
+  })
+
+  test('are one damaged object, whatever is wrong with it and however many parts it has', async () => {
+    const prefix = s3.prefix()
+    const lake = await s3.open(prefix)
+    const { closed } = await closeAll(lake)
+    const { path, bytes } = closed[0]!.partials.all!.file.within!
+    const store = s3.store(prefix)
+    const key = `${DATASET}/${path}`
+    const whole = Buffer.concat(await (await store.stream(key))!.toArray())
+    expect(whole).toHaveLength(bytes)
+    const problems = async (): Promise<readonly string[]> => {
+      const { files, problems } = await (await s3.open(prefix)).verifyFiles()
+      expect(files).toBe(PARTITIONS + 1)
+      return problems
+    }
+    expect(await problems()).toEqual([])
+    const stored = join(folder, 'changed.parts')
+    const put = async (contents: Buffer): Promise<void> => {
+      writeFileSync(stored, contents)
+      await store.put(key, { file: stored, bytes: contents.length })
+    }
+    const changed = Buffer.from(whole)
+    changed[bytes - 1]! ^= 1
+    await put(changed)
+    expect(await problems()).toEqual([expect.stringMatching(`${path}' does not have the checksum`)])
+    const last = closed.at(-1)!.partials.all!.file
+    for (const cutAt of [Math.floor(bytes / 2), last.within!.offset, 0]) {
+      await put(whole.subarray(0, cutAt))
+      expect(await problems()).toEqual([
+        expect.stringMatching(`${path}' has ${cutAt} bytes, but its manifest says ${bytes}`),
+      ])
+    }
+    await store.remove(key)
+    expect(await problems()).toEqual([expect.stringContaining('is missing')])
   })
 
   test.each([

@@ -2,7 +2,7 @@
 import { generationFiles } from '../generation-manifest.ts'
 import type { FileReport } from '../lake.ts'
 import { isMissing } from '../lake-error.ts'
-import { lastingFiles, segmentFiles } from '../segment-files.ts'
+import { lastingFiles, segmentFiles, storedFiles } from '../segment-files.ts'
 import type { LakeFile } from '../segment-manifest.ts'
 import type { BlobGenerations } from './blob-generations.ts'
 import type { BlobSegments } from './blob-segments.ts'
@@ -17,12 +17,21 @@ export async function verifyFiles(
   const problems = (await generations.unreadable()).map(({ error }) => error.message)
   let bytes = 0
   const files = await neededFiles(segments, generations)
-  for (const file of files) {
-    const problem = await compare(blobs, file)
+  for (const parts of Map.groupBy(files, ({ path, within }) => within?.path ?? path).values()) {
+    const problem = await firstProblem(blobs, parts)
     if (problem !== null) problems.push(problem)
-    bytes += file.bytes
+    bytes += parts.reduce((sum, part) => sum + part.bytes, 0)
   }
-  return { files: files.length, bytes, problems }
+  return { files: storedFiles(files).length, bytes, problems }
+}
+
+/** A shared file is damaged once, however many of its parts are: the first one in the file tells. */
+async function firstProblem(blobs: Blobs, parts: readonly LakeFile[]): Promise<string | null> {
+  for (const part of parts.toSorted((a, b) => (a.within?.offset ?? 0) - (b.within?.offset ?? 0))) {
+    const problem = await compare(blobs, part)
+    if (problem !== null) return problem
+  }
+  return null
 }
 
 /** Partials before every generation's boundary may have been removed; all other files must exist. */
@@ -44,7 +53,9 @@ async function compare(blobs: Blobs, file: LakeFile): Promise<string | null> {
   const name = blobs.nameOf(file.within?.path ?? file.path)
   try {
     const print = await printOf(blobs, file)
-    if (print.bytes !== file.bytes) return `'${name}' ${otherSize(print.bytes, file.bytes)}`
+    const before = file.within?.offset ?? 0
+    if (print.bytes !== file.bytes)
+      return `'${name}' ${otherSize(before + print.bytes, file.within?.bytes ?? file.bytes)}`
     return print.sha256 === file.sha256 ? null : `'${name}' ${OTHER_CHECKSUM}`
   } catch (error) {
     return isMissing(error) ? `'${name}' is missing` : `'${name}' cannot be read: ${String(error)}`

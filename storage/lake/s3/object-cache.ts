@@ -35,7 +35,8 @@ export type Fetch = (path: string, to: string) => Promise<{ readonly bytes: numb
 /** What is wrong with a file that was asked for. */
 export interface FillFaults {
   missing(path: string): Error
-  damaged(path: string, bytes: number): Error
+  /** @param bytes that it has; @param expected what it should have: where both are the same, its contents differ */
+  damaged(path: string, bytes: number, expected: number): Error
 }
 
 export class ObjectCache {
@@ -162,7 +163,7 @@ export class ObjectCache {
           : await this.#part(file, within, (whole) => this.#whole(whole, fetch, faults), draft)
       if (print === null) throw faults.missing(file.path)
       if (print.bytes !== file.bytes || print.sha256 !== file.sha256)
-        throw faults.damaged(within?.path ?? file.path, print.bytes)
+        throw faults.damaged(within?.path ?? file.path, print.bytes, file.bytes)
       await mkdir(dirname(this.pathOf(file.path)), { recursive: true })
       await rename(draft, this.pathOf(file.path))
       await this.#remember(file.path, file.sha256)
@@ -196,7 +197,7 @@ export class ObjectCache {
     try {
       const print = await fetch(path, draft)
       if (print === null) throw faults.missing(path)
-      if (print.bytes !== bytes) throw faults.damaged(path, print.bytes)
+      if (print.bytes !== bytes) throw faults.damaged(path, print.bytes, bytes)
       await mkdir(dirname(this.pathOf(path)), { recursive: true })
       await rename(draft, this.pathOf(path))
     } finally {

@@ -221,7 +221,8 @@ export class S3Blobs implements Blobs {
   check(files: Iterable<LakeFile>): Promise<void> {
     return this.#cache.fill(files, (path, to) => this.#fetch(path, to), {
       missing: (path) => missingFile(this.#dataset, this.nameOf(path)),
-      damaged: (path) => damagedFile(this.#dataset, this.nameOf(path), OTHER_CHECKSUM),
+      damaged: (path, bytes, expected) =>
+        damagedFile(this.#dataset, this.nameOf(path), bytes === expected ? OTHER_CHECKSUM : otherSize(bytes, expected)),
     })
   }
 

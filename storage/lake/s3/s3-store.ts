@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   CopyObjectCommand,
@@ -35,6 +35,7 @@ const SILENCE_MS_MAX = 10_000
 const PART_BYTES = 16 * 1024 * 1024
 const PARTS_AT_ONCE = 2
 const WRITER = 'watershed-writer'
+const RANGE_NOT_SATISFIABLE = 416
 
 export interface S3Options extends S3Place {
   /** default: AWS_REGION, or us-east-1 */
@@ -125,7 +126,7 @@ export class S3Store {
     }
   }
 
-  /** All of it, or these bytes. null: there is nothing */
+  /** All of it, or those of these bytes that there are. null: there is nothing */
   async stream(key: string, range?: ByteRange): Promise<Readable | null> {
     const Range = range && `bytes=${range.offset}-${range.offset + range.bytes - 1}`
     try {
@@ -133,6 +134,7 @@ export class S3Store {
         .Body as Readable
     } catch (error) {
       if (isNotFound(error)) return null
+      if (statusOf(error) === RANGE_NOT_SATISFIABLE) return Readable.from([])
       throw this.#explained(error, 'cannot read', key)
     }
   }
