@@ -3,7 +3,10 @@ import { expect, test } from 'vitest'
 import { JsonArraySplitter } from './json-array.ts'
 import type { NumberedRecord } from './records.ts'
 
-function split(text: string, chunkBytes = 3, max = 1_000): NumberedRecord[] {
+/** longer than every element that is generated */
+const LONG = 1024 * 1024
+
+function split(text: string, chunkBytes = 3, max = LONG): NumberedRecord[] {
   const bytes = Buffer.from(text)
   const splitter = new JsonArraySplitter(max)
   const found: NumberedRecord[] = []

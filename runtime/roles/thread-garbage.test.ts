@@ -22,7 +22,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(data, { recursive: true, force: true }))
 
-test.each(['reader-thread.ts', 'process-facts.fixture.ts'])('%s collects once a minute', async (module) => {
+test.each(['reader-thread.ts', 'idle-role.fixture.ts'])('%s collects once a minute', async (module) => {
   const configuration = await loadConfiguration({ flags: { data } })
   const execArgv = ['--import', `data:text/javascript,${encodeURIComponent(TELLS_INTERVALS)}`]
   const worker = new Worker(new URL(module, import.meta.url), { workerData: { configuration }, execArgv })
