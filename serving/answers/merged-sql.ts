@@ -232,7 +232,7 @@ function ofShownSql(plan: QueryPlan, states: string, keys: readonly ShownKey[]):
 /** Dimensions that no filter keeps from being NULL. */
 function nullableKeys({ dimensions, query }: QueryPlan): string[] {
   const certain = certainLeaves(query.filters ?? [])
-  const set = certain.filter(({ operator }) => operator !== 'null' && operator !== 'ne')
+  const set = certain.filter(({ operator, orNull }) => operator !== 'null' && operator !== 'ne' && !orNull)
   return dimensions.filter((name) => !set.some(({ dimension }) => dimension === name))
 }
 

@@ -177,6 +177,26 @@ test.each(['timed', 'ever', 'trend'])('view %s: every answer of a tally is the e
   expect(answered).toBeGreaterThan(8)
 })
 
+test('a group without a value is among those asked for, also where its measures are read in a second pass', async () => {
+  const pieces: Row[][] = [
+    [
+      { ...event(0, 1), size: null },
+      { ...event(0, 1), size: 2.5 },
+    ],
+  ]
+  const view = views.get('ever')!
+  for (const dimension of ['size', 'shop'] as const) {
+    const values = dimension === 'size' ? ['0', '2.5'] : ['a']
+    const filters = [{ dimension, operator: 'in' as const, values, orNull: true }]
+    const query = { dataset: 'sales', view: 'ever', dimensions: ['size'], measures: ['shops'], filters }
+    const found = await engineAnswer(view, pieces, planQuery(view, query))
+    expect(JSON.parse(found.rowsJson)).toEqual([
+      { size: 2.5, shops: 1 },
+      { size: null, shops: 1 },
+    ])
+  }
+})
+
 test('many states of a key are put together, and all of their measures stay the engine’s', async () => {
   const view = views.get('timed')!
   const many = (from: number): Row[] =>
