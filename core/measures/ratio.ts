@@ -22,7 +22,8 @@ export function ratioSql(input: MeasureInput): MeasureSql {
     invertible: 'null-as-zero',
     partial: [`sum(${x})::${a}`, `sum(${y})::${b}`],
     merge: [`sum(${s('a')})::${a}`, `sum(${s('b')})::${b}`],
-    present: `${s('a')}::DOUBLE / nullif(${s('b')}::DOUBLE, 0)`,
+    // 0 divided by a negative sum is -0, which is 0.
+    present: `${s('a')}::DOUBLE / nullif(${s('b')}::DOUBLE, 0) + 0.0`,
     recount: `sum(${x})::DOUBLE / nullif(sum(${y})::DOUBLE, 0)`,
   }
 }

@@ -102,7 +102,7 @@ export function comparedSql(
   const value = {
     previous: `(${before})::${type}`,
     difference: `(${now}::${type} - (${before})::${type})::${type}`,
-    ratio: `${now}::DOUBLE / nullif((${before})::DOUBLE, 0)`,
+    ratio: `${now}::DOUBLE / nullif((${before})::DOUBLE, 0) + 0.0`,
   }[kind]
   if (of.exactness.kind !== 'sketch') return [`${value} AS ${quoteName(name)}`]
   const mark = quoteName(`${of.name}__estimated`)

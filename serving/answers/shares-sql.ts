@@ -13,7 +13,7 @@ export function sharedRowsSql(plan: QueryPlan, states: StatesSql, range: AnswerR
   const total = totalSql(plan, states, range, { kept: '_kept', measures: shares.map(({ of }) => of) }, bound)
   const columns = shares.flatMap(({ name, of }) => {
     const [value, mark] = [quoteName(of.name), quoteName(`${of.name}__estimated`)]
-    const share = `_kept.${value}::DOUBLE / nullif(_total.${value}::DOUBLE, 0) AS ${quoteName(name)}`
+    const share = `_kept.${value}::DOUBLE / nullif(_total.${value}::DOUBLE, 0) + 0.0 AS ${quoteName(name)}`
     if (of.exactness.kind !== 'sketch') return [share]
     return [share, `coalesce(_kept.${mark} OR _total.${mark}, false) AS ${quoteName(`${name}__estimated`)}`]
   })

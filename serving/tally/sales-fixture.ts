@@ -77,7 +77,7 @@ export async function openSales(): Promise<void> {
           price: sum('price'),
           mean: avg('amount'),
           mean_price: avg('price'),
-          share: ratio('price', 'amount'),
+          share: ratio('price', 'floor'),
           least: min('price'),
           widest: max('size'),
           seen: max('seen'),

@@ -197,6 +197,29 @@ test('a group without a value is among those asked for, also where its measures 
   }
 })
 
+test('zero divided by a negative number is 0 without a sign', async () => {
+  const view = views.get('timed')!
+  const dayMs = 86_400_000
+  const pieces = [
+    [
+      { ...event(0, 0), floor: -1 },
+      { ...event(0, -1), floor: -1, open: false },
+      { ...event(0, -1), floor: -1, t: NOW - dayMs },
+    ],
+  ]
+  const query = { dataset: 'sales', view: 'timed', dimensions: ['open'], fromMs: NOW, toMs: NOW + dayMs, limit: 1 }
+  const plan = planQuery(view, { ...query, measures: ['share'], order: [{ by: 'open', direction: 'desc' }] })
+  const wanted = '[{"open":true,"share":0.0}]'
+  expect((await engineAnswer(view, pieces, plan)).rowsJson).toBe(wanted)
+  const tally = await tallyOf(view, pieces)
+  expect(tallyAnswer(tallyPlan(plan, tally.shape)!, tally, { snapshot, dictionaries }, {})!.rowsJson).toBe(wanted)
+  for (const more of [{ shares: ['total'] }, { compare: '1d' }]) {
+    const asked = { ...query, measures: ['total'], order: [{ by: 'total', direction: 'desc' as const }], ...more }
+    const { rowsJson } = await engineAnswer(view, pieces, planQuery(view, asked))
+    expect(rowsJson).toMatch(/"total_(share|ratio)":0\.0\}/)
+  }
+})
+
 test('many states of a key are put together, and all of their measures stay the engine’s', async () => {
   const view = views.get('timed')!
   const many = (from: number): Row[] =>
