@@ -108,7 +108,7 @@ function isWhole(value: string, bits: number, unsigned: boolean): boolean {
 }
 
 function isDecimal(value: string, precision: number, scale: number): boolean {
-  const match = /^-?(\d+)(?:\.(\d+))?$/.exec(value)
+  const match = /^-?(?=\d)0*(\d*)(?:\.(\d+))?$/.exec(value)
   return match !== null && match[1]!.length <= precision - scale && (match[2]?.length ?? 0) <= scale
 }
 
