@@ -25,6 +25,7 @@ test.each([
   ['TIMESTAMP', '2017-03-19T10:00:00.1234567Z'],
   ['DATE', '2026-13-01'],
   ['VARCHAR[]', 'a'],
+  ['VARCHAR', 'a\ud800'],
 ])('%s refuses %s instead of rounding it or finding nothing', (type, value) => {
   expect(() => check(type, 'eq', value)).toThrow(/filter: d:eq: /)
 })

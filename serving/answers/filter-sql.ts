@@ -33,6 +33,8 @@ export function checkFilter(column: SqlColumn, { operator, values }: Comparison,
   for (const value of values) {
     if (value.length > filterValueCharsMax)
       refuse(`a value is longer than filterValueCharsMax = ${filterValueCharsMax} characters`)
+    // The engine would take another character for it.
+    if (!value.isWellFormed()) refuse('a value is not well-formed Unicode')
     const problem = operator === 'contains' ? containsProblem(column.type, value) : valueProblem(column.type, value)
     if (problem) refuse(problem)
   }

@@ -41,7 +41,7 @@ export function comparisonTest(
 
 /** The value of a checked filter's text; null where it is not held alike. */
 function comparedValue(type: string, text: string): TallyValue {
-  if (type === 'VARCHAR') return text.isWellFormed() && !text.includes('\0') ? text : null
+  if (type === 'VARCHAR') return text.includes('\0') ? null : text
   if (type === 'BOOLEAN') return text === 'true'
   const value = Number(text)
   if (isWholeType(type) || type === 'DECIMAL(38,0)')
