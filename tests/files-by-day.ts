@@ -1,6 +1,6 @@
 /**
- * Test files that take turns: each day one of three groups runs, so that the whole check stays within its time. They kill or starve real
- * services and processes for a long time; what they prove has quick tests that run every day.
+ * Test files that take turns: each day one of three groups runs, so that the whole check stays within its time. They take long: most
+ * start, kill or starve real services and processes; what they prove of the core has quick tests that run every day.
  */
 import { dayOf } from './by-day.ts'
 
@@ -8,23 +8,33 @@ import { dayOf } from './by-day.ts'
 export const GROUPS: readonly (readonly string[])[] = [
   [
     'runtime/roles/listener-tls.e2e.test.ts',
+    'storage/log/kafka/kafka-closed-transactions.test.ts',
     'storage/log/kafka/kafka-faults.test.ts',
     'tests/cluster/idle-worker.test.ts',
     'tests/cluster/kafka-source.test.ts',
+    'tests/elasticsearch/dashboards.test.ts',
     'tests/elasticsearch/store-unavailable.test.ts',
     'tests/faults/backfill.e2e.test.ts',
     'tests/faults/damage.e2e.test.ts',
     'tests/faults/log-behind-lake.e2e.test.ts',
+    'tests/lake-scale.test.ts',
+    'tests/object-store/requests.test.ts',
     'tests/open-tables/trino.test.ts',
+    'tests/restores/closed-segment-loss.test.ts',
     'tests/shipped-datasets/datasets-page.e2e.test.ts',
+    'tests/shipped-datasets/recent-search.e2e.test.ts',
+    'tests/trino/moments.test.ts',
   ],
   [
     'batch-layer/trino-recount.test.ts',
+    'runtime/commands/init-command.e2e.test.ts',
     'storage/log/kafka/kafka-keyed-faults.test.ts',
     'tests/elasticsearch/stream-faults.test.ts',
     'tests/object-store/s3-platform.e2e.test.ts',
+    'tests/open-tables/readers.test.ts',
     'tests/open-tables/spark.test.ts',
     'tests/raw-retention.e2e.test.ts',
+    'tests/restores/restored-lake.test.ts',
   ],
   [
     'runtime/roles/roles-on-services.e2e.test.ts',
@@ -38,6 +48,11 @@ export const GROUPS: readonly (readonly string[])[] = [
     'tests/faults/no-start.e2e.test.ts',
     'tests/faults/sources.e2e.test.ts',
     'tests/faults/wide-values.e2e.test.ts',
+    'tests/kept-panes.e2e.test.ts',
+    'tests/live-readers/live-readers.e2e.test.ts',
+    'tests/restores/open-segment-loss.test.ts',
+    'tests/shipped-datasets/live-streams.e2e.test.ts',
+    'tests/trino-engine.e2e.test.ts',
   ],
 ]
 
