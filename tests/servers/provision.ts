@@ -42,16 +42,32 @@ async function spark(): Promise<void> {
   else await provisionSpark()
 }
 
+/** One after the other what comes by the same way, so that no package manager runs twice; the ways at once. */
+const WAYS: readonly (readonly (readonly [server: string, make: () => Promise<unknown>])[])[] = [
+  [
+    ['Redis', async () => redisVersion()],
+    ['Chromium', chromium],
+    [`Kafka ${KAFKA_VERSION}`, kafka],
+    [`Elasticsearch ${ELASTICSEARCH_VERSION}`, provisionElasticsearch],
+    [`Trino ${TRINO_VERSION}`, provisionTrino],
+  ],
+  [
+    [`Python with ${PYTHON_READERS}`, provisionPython],
+    [SCHEMATHESIS, provisionSchemathesis],
+    ['DuckDB with httpfs', provisionDuckdb],
+  ],
+  [[`MinIO ${MINIO_VERSION}`, provisionMinio]],
+]
+
+async function provisionAll(servers: (typeof WAYS)[number]): Promise<boolean[]> {
+  const done: boolean[] = []
+  for (const [server, make] of servers) done.push(await provision(server, make))
+  return done
+}
+
 const done = [
-  await provision('Redis', async () => redisVersion()),
-  await provision(`Kafka ${KAFKA_VERSION}`, kafka),
-  await provision(`Elasticsearch ${ELASTICSEARCH_VERSION}`, provisionElasticsearch),
-  await provision(`Python with ${PYTHON_READERS}`, provisionPython),
-  await provision(SCHEMATHESIS, provisionSchemathesis),
-  await provision('DuckDB with httpfs', provisionDuckdb),
-  await provision(`MinIO ${MINIO_VERSION}`, provisionMinio),
-  await provision(`Trino ${TRINO_VERSION}`, provisionTrino),
+  ...(await Promise.all(WAYS.map(provisionAll))).flat(),
+  // By both.
   await provision(`Spark ${SPARK_VERSION} with Delta Lake ${DELTA_VERSION}`, spark),
-  await provision('Chromium', chromium),
 ]
 process.exitCode = done.every(Boolean) ? 0 : 1
