@@ -36,11 +36,19 @@ interface Asked {
   /** quarters of an hour after the start */
   readonly from: number | null
   readonly to: number | null
-  readonly filter: 'symbol:eq:a' | 'venue:eq:x' | null
+  readonly filter: keyof typeof FILTERS | null
   readonly having: 'trades:gte:2' | 'total:lt:500' | 'place:eq:1' | null
   readonly measures: readonly string[] | null
   readonly newest: number | null
 }
+
+/** What a key's value must be. */
+const FILTERS = {
+  'symbol:eq:a': (value) => value === 'a',
+  'venue:eq:x': (value) => value === 'x',
+  'venue:in:["x",null]': (value) => value === 'x' || value === null,
+  'venue:ne:x': (value) => value !== 'x',
+} satisfies Record<string, (value: Value) => boolean>
 
 const ROWS_MAX = 10_000
 const QUARTERS = DAYS * 96
@@ -52,7 +60,7 @@ const asked: fc.Arbitrary<Asked> = fc
     timezone: fc.constantFrom('UTC', 'UTC', 'Europe/Berlin', 'America/St_Johns'),
     from: fc.option(fc.integer({ min: -100, max: QUARTERS })),
     to: fc.option(fc.integer({ min: -100, max: QUARTERS + 100 })),
-    filter: fc.constantFrom(null, 'symbol:eq:a', 'venue:eq:x'),
+    filter: fc.constantFrom(null, ...(Object.keys(FILTERS) as (keyof typeof FILTERS)[])),
     having: fc.constantFrom(null, null, 'trades:gte:2', 'total:lt:500', 'place:eq:1'),
     measures: fc.constantFrom(
       null,
@@ -162,15 +170,16 @@ function parametersOf(one: Asked, atLeast: string | null): URLSearchParams {
 
 function plainAnswer(counted: readonly Tick[], one: Asked): Row[] {
   const by = one.by ?? ['symbol']
-  const [name, , wanted] = (one.filter ?? '').split(':') as ['symbol' | 'venue', string, string]
+  const name = one.filter?.split(':')[0] as 'symbol' | 'venue'
+  const passes = one.filter === null ? () => true : FILTERS[one.filter]
   const isOfKey = one.filter !== null && by.includes(name)
-  const merged = one.filter === null || isOfKey ? counted : counted.filter((tick) => tick[name] === wanted)
+  const merged = one.filter === null || isOfKey ? counted : counted.filter((tick) => passes(tick[name]))
   const buckets = bucketsOf(one.grain ?? 'hour', one.timezone)
   const all = plainSeries(merged, { filled: one.series === 'filled', by, ...buckets })
   const shown = one.measures === null ? null : new Set(['time', ...by, ...one.measures])
   const keyOf = (row: Row): string[] => by.map((key) => (row[key] === null ? '~' : (row[key] as string)))
   const sorted = all
-    .filter((row) => !isOfKey || row[name] === wanted)
+    .filter((row) => !isOfKey || passes(row[name]!))
     .filter(({ time }) => one.from === null || Date.parse(time as string) >= timeOf(one.from))
     .filter(({ time }) => one.to === null || Date.parse(time as string) < timeOf(one.to))
     .filter((row) => isHaving(row, one.having))
