@@ -206,6 +206,26 @@ test.each([{}, { totals: true }, { compare: { shift: '1d' }, time: { from: '2026
   },
 )
 
+test('without dimensions there is no row where nothing happened; totals and filled gaps show what no events give', async () => {
+  const nothing = { n: 0, buyers: 0, most: null }
+  const asked = { dimensions: [], measures: Object.keys(nothing), totals: true, atLeast }
+  const time = { from: '2026-03-01', to: '2026-03-02' }
+  const filter = { dimension: 'country', operator: 'eq', value: 'xx' }
+  for (const from of [platform, stores]) {
+    for (const body of [
+      { view: 'sold', time },
+      { view: 'sold', filter },
+      { view: 'ever', filter },
+    ]) {
+      const { data, meta } = JSON.parse((await post({ ...asked, ...body }, from)).body) as Given
+      expect({ data, totals: meta.totals }).toEqual({ data: [], totals: nothing })
+    }
+    const filled = { ...asked, view: 'sold', time: { ...time, grain: 'day' }, fill: 'zero' }
+    const { data } = JSON.parse((await post(filled, from)).body) as Given
+    expect(data).toEqual([{ time: '2026-03-01T00:00:00.000Z', ...nothing }])
+  }
+})
+
 function only(row: Row, name: string): object {
   return Object.fromEntries(Object.entries(row).filter(([member]) => member.startsWith(name)))
 }

@@ -84,7 +84,7 @@ const time = (meaning: string): z.ZodOptional<z.ZodString> =>
 /** Parameters as strings; parse-query.ts and query-plan.ts check them against the view. */
 export const VIEW_QUERY = z.strictObject({
   measures: names('Measures; default: all'),
-  dimensions: names("Dimensions; default: the ranking's, or all; empty: one row over everything"),
+  dimensions: names("Dimensions; default: the ranking's, or all; empty: one row over everything, none without events"),
   filter: z
     .union([z.string(), z.array(z.string())])
     .optional()

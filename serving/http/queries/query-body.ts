@@ -91,7 +91,7 @@ export const QUERY_BODY = z
     view: z.string().optional().describe('Name of a view or series'),
     views: names('Instead of `view`: several views, side by side; measures are then named `view.measure`'),
     measures: names('Default: all'),
-    dimensions: names("Default: the ranking's, or all; empty: one row over everything"),
+    dimensions: names("Default: the ranking's, or all; empty: one row over everything, none without events"),
     filter: FILTER.optional(),
     having: HAVING.optional(),
     time: TIME.optional(),
