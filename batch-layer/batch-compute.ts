@@ -25,6 +25,8 @@ import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
 /** the engine's, of which a row group is a multiple */
 const VECTOR_ROWS = 2_048
+/** of the files of a merge: one thread takes less than a second for them */
+const ONE_THREAD_BYTES_MAX = 4 * 1024 * 1024
 
 /** A method with a `writePath` writes one file and returns its rows. */
 export interface BatchCompute {
@@ -88,11 +90,14 @@ export class DuckDbCompute implements BatchCompute {
   readonly #connection: Statements
   readonly #dataset: CompiledDataset
   readonly #resolve: ResolveFile
+  readonly #oneThread: Statements
 
-  constructor(connection: Statements, dataset: CompiledDataset, resolve: ResolveFile) {
+  /** @param oneThread merges what is small; default: `connection` */
+  constructor(connection: Statements, dataset: CompiledDataset, resolve: ResolveFile, oneThread = connection) {
     this.#connection = connection
     this.#dataset = dataset
     this.#resolve = resolve
+    this.#oneThread = oneThread
   }
 
   filesOf(_view: CompiledView, segments: readonly SegmentManifest[], states: readonly LakeFile[]): readonly LakeFile[] {
@@ -147,7 +152,9 @@ export class DuckDbCompute implements BatchCompute {
       first !== undefined && first.rows > rowsLater && rowsLater > 0
         ? mergeTouchedSql(view, left([first]), left(later, spread), horizon)
         : view.mergeSql(left(files, spread))
-    return this.#write(view, states, writePath)
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+    const isSmall = spread === undefined && bytes <= ONE_THREAD_BYTES_MAX
+    return this.#write(view, states, writePath, isSmall ? this.#oneThread : this.#connection)
   }
 
   async settle(
@@ -264,10 +271,10 @@ export class DuckDbCompute implements BatchCompute {
   }
 
   /** In the order of panes, then of keys: a query for either reads the row groups that can hold it, and skips the others. */
-  #write(view: CompiledView, states: string, writePath: string): Promise<number> {
+  #write(view: CompiledView, states: string, writePath: string, connection = this.#connection): Promise<number> {
     const keys = keysOf(view)
     const order = keys.length === 0 ? '' : ` ORDER BY ${keys.join(', ')}`
-    return writeParquet(this.#connection, `SELECT * FROM (${states})${order}`, writePath, VIEW_ROW_GROUP_ROWS)
+    return writeParquet(connection, `SELECT * FROM (${states})${order}`, writePath, VIEW_ROW_GROUP_ROWS)
   }
 }
 

@@ -8,7 +8,7 @@
 import type { CompiledDataset } from '#core/compiled.ts'
 import { noSteps, type StepHook } from '#core/steps.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
-import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { ConnectOptions, DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
 import { IdleConnections } from '#storage/engine/idle-connections.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
@@ -97,8 +97,13 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
   const { mode, fromKept } = options
   const wanted = { lake, partitions, dataset, mode, logIdentity, base, fromKept, clockMs: startedAtMs }
   const plan = await planFromLake(wanted)
-  const connection = await engine.connect()
-  const connections = [connection]
+  const connections: EngineConnection[] = []
+  const connect = async (how?: ConnectOptions): Promise<EngineConnection> => {
+    const opened = await engine.connect(how)
+    connections.push(opened)
+    return opened
+  }
+  const connection = await connect()
   const stop = (): void => {
     for (const each of connections) each.stop()
   }
@@ -122,8 +127,12 @@ async function runLocked(options: BatchRunOptions): Promise<GenerationManifest> 
     }
     told = new ToldRun(lake, plan, startedAtMs, clock)
     const atOnce = viewsAtOnce(plan, engine.threads)
-    while (connections.length < atOnce) connections.push(await engine.connect())
-    const own = new DuckDbCompute(new IdleConnections(connections), dataset, (file) => lake.resolve(file))
+    const [all, small]: [EngineConnection[], EngineConnection[]] = [[connection], []]
+    while (all.length < atOnce) all.push(await connect())
+    while (plan.mode === 'incremental' && small.length < atOnce) small.push(await connect({ oneThread: true }))
+    const statements = new IdleConnections(all)
+    const oneThread = small.length === 0 ? statements : new IdleConnections(small)
+    const own = new DuckDbCompute(statements, dataset, (file) => lake.resolve(file), oneThread)
     const grouped = new GroupedCompute(own, { ...options.recount, signal, emit })
     elsewhere = options.recountEngine?.start({ lake, connection, own: grouped, merging: own, signal, emit }) ?? null
     const generation = await publishGeneration({

@@ -127,6 +127,54 @@ test('an engine beside another has the same folders, but its own tables and memo
   }
 })
 
+test('a connection of one thread has the same folders as the others, and is closed with them', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'engine-'))
+  const own = await DuckDbEngine.open({
+    folders: [folder],
+    threads: 3,
+    memoryLimit: '64MB',
+    spillFolder: join(folder, 'spill'),
+  })
+  const [several, one, again] = [
+    await own.connect(),
+    await own.connect({ oneThread: true }),
+    await own.connect({ oneThread: true }),
+  ]
+  const settings = `SELECT current_setting('threads') AS threads, current_setting('memory_limit') AS memory`
+  const file = join(folder, 'n.parquet')
+  try {
+    const [{ memory }] = (await several.rows(settings)) as [{ memory: string }]
+    expect(await several.rows(settings)).toEqual([{ threads: 3, memory }])
+    expect(await one.rows(settings)).toEqual([{ threads: 1, memory }])
+    await one.run(`COPY (FROM range(3) AS r(n)) TO '${file}' (FORMAT parquet)`)
+    expect(await several.rows(`SELECT count(*) AS n FROM '${file}'`)).toEqual([{ n: 3 }])
+    await expect(one.run("FROM read_csv('/etc/hostname')")).rejects.toThrow(/Permission/)
+    // Both are of one engine.
+    await one.run('CREATE TABLE kept AS FROM range(2)')
+    expect(await again.rows('SELECT count(*) AS n FROM kept')).toEqual([{ n: 2 }])
+    // Sorts that do not fit into memory, at the same time: neither uses the other's files.
+    const sorted = 'SELECT max(n) AS n FROM (SELECT n FROM range(3_000_000) AS r(n) ORDER BY hash(n) LIMIT 2_900_000)'
+    const alone = await one.rows(sorted)
+    expect(await Promise.all([several.rows(sorted), one.rows(sorted)])).toEqual([alone, alone])
+  } finally {
+    for (const connection of [several, one, again]) connection.close()
+    own.close()
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('an engine of one thread makes no other for connections of one thread', async () => {
+  const single = await DuckDbEngine.open({ folders: [], threads: 1 })
+  const [plain, one] = [await single.connect(), await single.connect({ oneThread: true })]
+  try {
+    await plain.run('CREATE TABLE kept AS FROM range(2)')
+    expect(await one.rows('SELECT count(*) AS n FROM kept')).toEqual([{ n: 2 }])
+  } finally {
+    for (const connection of [plain, one]) connection.close()
+    single.close()
+  }
+})
+
 test('an error between the rows of a stream is an error, and not its end', async () => {
   const connection = await engine.connect()
   const failing = "SELECT CASE WHEN n < 200000 THEN n ELSE error('too late') END AS n FROM range(300000) AS r(n)"
