@@ -1,7 +1,7 @@
 /** Post-run cleanup: deletes surplus generations and unreferenced segment files. */
 import type { Offset } from '#core/offsets.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import type { Lake, RemovalOptions } from '#storage/lake/lake.ts'
+import type { Lake, RemovalOptions, UnreadableGeneration } from '#storage/lake/lake.ts'
 import { generationNumber } from '#storage/lake/manifest-names.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import { boundariesReadSince } from './superseded-boundaries.ts'
@@ -20,6 +20,16 @@ export interface RetentionOptions {
   readonly clock: () => number
 }
 
+/** Generations that have a manifest. */
+interface Published {
+  readonly readable: readonly GenerationManifest[]
+  readonly unreadable: readonly UnreadableGeneration[]
+}
+
+async function publishedIn(lake: Lake): Promise<Published> {
+  return { readable: await lake.generations(), unreadable: await lake.unreadableGenerations() }
+}
+
 /** Per partition, the offset up to which all of the generations have counted. */
 function commonBoundary(generations: readonly GenerationManifest[], partitions: number): Offset[] {
   return Array.from({ length: partitions }, (_, partition) =>
@@ -32,7 +42,10 @@ function commonBoundary(generations: readonly GenerationManifest[], partitions: 
  * less, so one that cannot be read has counted at least what an older one has.
  */
 export async function keptBoundary(lake: Lake, partitions: number): Promise<Offset[]> {
-  const [readable, unreadable] = [await lake.generations(), await lake.unreadableGenerations()]
+  return boundaryOf(await publishedIn(lake), partitions)
+}
+
+function boundaryOf({ readable, unreadable }: Published, partitions: number): Offset[] {
   const isKnown = unreadable.every(({ id }) => readable.some((generation) => comesBefore(generation.id, id)))
   return commonBoundary(isKnown ? readable : [], partitions)
 }
@@ -55,19 +68,18 @@ export async function removeUnneeded(
   const { lake, emit } = options
   try {
     await lake.moveManifests()
-    await removeGenerations(options)
+    const kept = await removeGenerations(options)
+    const boundary = boundaryOf(kept, options.partitions)
     const now = options.clock()
     const graceMs = options.readersGraceMs ?? READERS_GRACE_MS
-    const kept = await lake.generations()
     let freed = await lake.sweepOrphans(Math.max(ORPHAN_GRACE_MS, graceMs), removal)
-    const read = boundariesReadSince(now - graceMs, kept, await lake.current())
+    const read = boundariesReadSince(now - graceMs, kept.readable, await lake.current())
     if (read !== null) {
-      const boundary = await keptBoundary(lake, options.partitions)
       const others = served ? [...read, served.boundary] : read
       const needed = boundary.map((end, partition) => Math.min(end, ...others.map((other) => other[partition] ?? 0)))
       freed += await lake.removeReplaced(needed, now - graceMs, removal)
     }
-    await lake.checkpoint(await keptBoundary(lake, options.partitions), removal)
+    await lake.checkpoint(boundary, removal)
     tellFreed(options, freed)
   } catch (error) {
     emit({
@@ -105,12 +117,17 @@ function tellFreed({ lake, emit }: Pick<RetentionOptions, 'lake' | 'emit'>, free
   })
 }
 
-async function removeGenerations({ lake, keepGenerations = KEEP_GENERATIONS }: RetentionOptions): Promise<void> {
+/** @returns those that are left, which for the holder of the batch lock stay what they are */
+async function removeGenerations({ lake, keepGenerations = KEEP_GENERATIONS }: RetentionOptions): Promise<Published> {
   const current = await lake.current()
-  const published = [...(await lake.generations()), ...(await lake.unreadableGenerations())].map(({ id }) => id)
-  const ids = published.sort((a, b) => (comesBefore(a, b) ? -1 : 1))
+  const { readable, unreadable } = await publishedIn(lake)
+  const ids = [...readable, ...unreadable].map(({ id }) => id).sort((a, b) => (comesBefore(a, b) ? -1 : 1))
   const surplus = ids.slice(0, Math.max(0, ids.length - Math.max(1, keepGenerations)))
-  for (const id of surplus) if (id !== current?.id) await lake.removeGeneration(id)
+  const removed = new Set(surplus.filter((id) => id !== current?.id))
+  for (const id of removed) await lake.removeGeneration(id)
+  const left = <Generation extends { readonly id: string }>(some: readonly Generation[]): readonly Generation[] =>
+    some.filter(({ id }) => !removed.has(id))
+  return { readable: left(readable), unreadable: left(unreadable) }
 }
 
 function comesBefore(id: string, other: string): boolean {
