@@ -287,7 +287,7 @@ export class BlobLake implements Lake {
 
   async tellRun(run: RunRecord | null): Promise<void> {
     if (run === null) await this.#blobs.remove(RUN)
-    else await this.#blobs.replace(RUN, runText(run))
+    else await this.#blobs.replace(RUN, runText(run), { isHint: true })
   }
 
   async #readIfThere<T>(path: string, parse: (text: string) => T | null): Promise<T | null> {

@@ -68,6 +68,8 @@ export interface ReplaceOptions extends CreateOptions {
    * holder's process, whatever the process does, need not compare.
    */
   readonly expected?: string | null
+  /** Nothing depends on the text: after a power loss, the one before may be there, or an empty one. Default false */
+  readonly isHint?: boolean
 }
 
 export interface Blobs {
@@ -91,7 +93,7 @@ export interface Blobs {
 
   /** Puts a text where there is nothing, durably: of several concurrent callers only one gets `true`. @throws LakeError */
   create(path: string, text: string, options?: CreateOptions): Promise<boolean>
-  /** Puts a text whether there was one or not, in one step, durably. @throws LakeError 'replaced-meanwhile' if it is not what was expected */
+  /** Puts a text whether there was one or not, in one step, and durably but for a hint. @throws LakeError 'replaced-meanwhile' if it is not what was expected */
   replace(path: string, text: string, options?: ReplaceOptions): Promise<void>
   /** @returns whether it existed */
   remove(path: string): Promise<boolean>

@@ -36,7 +36,7 @@ export async function readRemovalMark(blobs: Blobs): Promise<RemovalMark | null>
 }
 
 export async function writeRemovalMark(blobs: Blobs, mark: RemovalMark): Promise<void> {
-  if (mark.left.length <= LEFT_MAX) await blobs.replace(REMOVED, `${JSON.stringify(mark)}\n`)
+  if (mark.left.length <= LEFT_MAX) await blobs.replace(REMOVED, `${JSON.stringify(mark)}\n`, { isHint: true })
 }
 
 /** Lets the next removal look at everything. */

@@ -96,6 +96,19 @@ test('a compacted segment, and the removal of what it replaces before its files 
   expect([...entries.get(folderOf(parts[0]!))!.keys()]).toEqual([])
 })
 
+test('what was removed is told without waiting for the disk: the next removal looks again where that is lost', async () => {
+  const lake = await open()
+  await lake.commitSegment(await landed(lake, 0, 10))
+  await lake.removeReplaced([0], Number.MAX_SAFE_INTEGER)
+  contents.clear()
+  entries.clear()
+  await lake.removeReplaced([0], Number.MAX_SAFE_INTEGER, { thorough: false })
+  expect([contents.size, entries.size]).toEqual([0, 0])
+  await writeFile(join(lake.folder, 'REMOVED'), '')
+  await lake.removeReplaced([10], Number.MAX_SAFE_INTEGER, { thorough: false })
+  expect(readdirSync(lake.folder)).toContain('REMOVED')
+})
+
 test('a generation: its files, also those taken over, before its manifest, and its manifest before CURRENT', async () => {
   const seen: [StepName, string | null][] = []
   const lake = await open((name) => {

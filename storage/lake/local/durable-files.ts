@@ -120,14 +120,17 @@ export async function createExclusive(path: string, text: string, draftsIn = dir
   return true
 }
 
-/** Replaces a small file with one rename, durably. `before` and `after` run around the rename; `draftsIn` as in createExclusive. */
+/** Replaces a small file with one rename, durably if nothing else is said. `before` and `after` run around the rename; `draftsIn` as in createExclusive. */
 export async function replaceAtomically(
   path: string,
   text: string,
   around: { before(): void | Promise<void>; after(): void | Promise<void> },
-  draftsIn = dirname(path),
+  {
+    draftsIn = dirname(path),
+    durable = true,
+  }: { readonly draftsIn?: string | undefined; readonly durable?: boolean } = {},
 ): Promise<void> {
-  const staged = await writeStaged(path, text, draftsIn)
+  const staged = await writeStaged(path, text, draftsIn, durable)
   try {
     await around.before()
     await rename(staged, path)
@@ -135,17 +138,17 @@ export async function replaceAtomically(
     await rm(staged, { force: true }).catch(() => {})
     throw explainFault(error, 'cannot replace', path)
   }
-  await fsyncFolder(dirname(path))
+  if (durable) await fsyncFolder(dirname(path))
   await around.after()
 }
 
-async function writeStaged(path: string, text: string, folder: string): Promise<string> {
+async function writeStaged(path: string, text: string, folder: string, durable = true): Promise<string> {
   const staged = join(folder, `.${basename(path)}-${randomName()}${UNFINISHED}`)
   try {
     const handle = await open(staged, 'wx')
     try {
       await handle.writeFile(text)
-      await handle.sync()
+      if (durable) await handle.sync()
     } finally {
       await handle.close()
     }

@@ -104,8 +104,10 @@ export class FolderBlobs implements Blobs {
     return createExclusive(this.nameOf(path), text, sign && this.nameOf(sign))
   }
 
-  replace(path: string, text: string, { sign, before = NOTHING, after = NOTHING }: ReplaceOptions = {}): Promise<void> {
-    return replaceAtomically(this.nameOf(path), text, { before, after }, sign && this.nameOf(sign))
+  replace(path: string, text: string, options: ReplaceOptions = {}): Promise<void> {
+    const { sign, before = NOTHING, after = NOTHING, isHint = false } = options
+    const how = { draftsIn: sign && this.nameOf(sign), durable: !isHint }
+    return replaceAtomically(this.nameOf(path), text, { before, after }, how)
   }
 
   remove(path: string): Promise<boolean> {
