@@ -117,8 +117,8 @@ const FILE_SYSTEM = [
   'utimes',
 ] as const
 
-/** of those that take a callback: listings of folders call them */
-const WITH_CALLBACK = ['readdir', 'stat'] as const
+/** of node:fs itself: listings of folders call them */
+const BY_LISTINGS = ['readdir', 'stat', 'statSync'] as const
 
 type Calls = Record<string, (...given: unknown[]) => unknown>
 
@@ -133,7 +133,7 @@ function countFileSystem(): { calls(): number; stop(): void } {
       }
     return () => Object.assign(all, originals)
   }
-  const restore = [count(fs as unknown as Calls, FILE_SYSTEM), count(files as unknown as Calls, WITH_CALLBACK)]
+  const restore = [count(fs as unknown as Calls, FILE_SYSTEM), count(files as unknown as Calls, BY_LISTINGS)]
   syncBuiltinESMExports()
   return {
     calls: () => {

@@ -17,25 +17,25 @@ const DAY_MS = 86_400_000
 const HOUR_S = 3_600
 const COUNTED = ['readFile', 'readdir', 'stat', 'open', 'mkdir', 'link', 'rename', 'unlink', 'rm', 'access'] as const
 
-/** listings of folders call these, which take a callback */
-const COUNTED_WITH_CALLBACK = ['stat', 'readdir'] as const
+/** of node:fs itself: listings of folders call them */
+const COUNTED_BY_LISTINGS = ['stat', 'statSync', 'readdir'] as const
 
 type Calls = Record<string, (...given: unknown[]) => unknown>
-const [calls, callsWithCallback] = [fs as unknown as Calls, files as unknown as Calls]
+const [calls, callsByListings] = [fs as unknown as Calls, files as unknown as Calls]
 const originals = Object.fromEntries(COUNTED.map((name) => [name, calls[name]!]))
-const originalsWithCallback = Object.fromEntries(COUNTED_WITH_CALLBACK.map((name) => [name, callsWithCallback[name]!]))
+const originalsByListings = Object.fromEntries(COUNTED_BY_LISTINGS.map((name) => [name, callsByListings[name]!]))
 let made = 0
 let fixture: BatchFixture
 
 beforeAll(async () => {
   fixture = await BatchFixture.open()
   countIn(calls, originals)
-  countIn(callsWithCallback, originalsWithCallback)
+  countIn(callsByListings, originalsByListings)
   syncBuiltinESMExports()
 })
 afterAll(async () => {
   Object.assign(calls, originals)
-  Object.assign(callsWithCallback, originalsWithCallback)
+  Object.assign(callsByListings, originalsByListings)
   syncBuiltinESMExports()
   await fixture.close()
 })

@@ -12,9 +12,9 @@ const counts = { reads: 0, bytes: 0, listings: 0, others: 0 }
 
 const ignored = (): void => {}
 type Call = (...given: unknown[]) => unknown
-/** Listings of folders call the functions that take a callback. */
+/** Listings of folders call the functions that take a callback, and ask here when a folder was modified. */
 const withCallback = files as unknown as Record<string, Call>
-for (const name of ['stat', 'readdir']) {
+for (const name of ['stat', 'statSync', 'readdir']) {
   const original = withCallback[name]!
   withCallback[name] = (...given) => {
     counts[name === 'readdir' ? 'listings' : 'others']++

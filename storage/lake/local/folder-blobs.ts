@@ -33,6 +33,7 @@ import {
   UNFINISHED,
 } from './durable-files.ts'
 import { FolderListing } from './folder-listing.ts'
+import { ModifiedTimes } from './modified-times.ts'
 
 /** how long an untouched folder of manifests stands for all folders below it */
 const TRUSTED_MS = 2_000
@@ -48,6 +49,7 @@ export class FolderBlobs implements Blobs {
   readonly folder: string
   readonly #dataset: string
   readonly #checked = new CheckedFiles()
+  readonly #times = new ModifiedTimes()
 
   constructor(folder: string) {
     this.folder = folder
@@ -97,7 +99,7 @@ export class FolderBlobs implements Blobs {
   }
 
   namesIn(folder: string, accepts: (name: string) => boolean): NamesInFolder {
-    return new FolderListing(this.nameOf(folder), accepts)
+    return new FolderListing(this.nameOf(folder), accepts, this.#times)
   }
 
   create(path: string, text: string, { sign }: CreateOptions = {}): Promise<boolean> {
