@@ -10,7 +10,7 @@ import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { DeltaLog } from '#storage/tables/delta-log.ts'
 import { columnsIn, deltaSchema } from '#storage/tables/delta-schema.ts'
 import type { TableFile, TableState, TableVersion } from '#storage/tables/table-state.ts'
-import { type Arrangement, arrangementOf } from './table-arrangement.ts'
+import { type Arrangement, arrangementOf, type KnownArrangements } from './table-arrangement.ts'
 import { boundaryIn, graceBegan, graceOf, LOG_PROPERTY, propertiesOf, type TablesOptions } from './tables-options.ts'
 import { followView } from './view-tables.ts'
 
@@ -44,11 +44,16 @@ export async function followWithTables(options: TablesOptions): Promise<LeftTabl
   }
 }
 
+/** What runs of this process know of how a lake is arranged. */
+const arrangements = new WeakMap<TablesOptions['lake'], KnownArrangements>()
+
 async function followEvents(options: TablesOptions): Promise<LeftTable> {
   const { dataset, lake, connection, generation, emit, clock } = options
   const log = new DeltaLog(lake.tables(), '', connection)
   const before = await log.read()
-  const arrangement = arrangementOf(dataset, await lake.rearrangements())
+  const known = arrangements.get(lake) ?? new Map()
+  arrangements.set(lake, known)
+  const arrangement = arrangementOf(dataset, await lake.rearrangements(), known)
   const { kept, segments, columns } = await eventsSince(options, before, arrangement)
   const left = dataset.rowColumns.filter((column) => !columns.includes(column)).map(({ name }) => name)
   const next: TableVersion = {

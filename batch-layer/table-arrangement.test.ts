@@ -1,7 +1,9 @@
+import crypto from 'node:crypto'
+import { syncBuiltinESMExports } from 'node:module'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
-import { arrangementOf } from './table-arrangement.ts'
+import { arrangementOf, type KnownArrangements } from './table-arrangement.ts'
 
 const DATASET = { timeColumn: 'at', rowColumns: [{ name: 'at', type: 'TIMESTAMP' }] } as unknown as Parameters<
   typeof arrangementOf
@@ -10,11 +12,14 @@ const DATASET = { timeColumn: 'at', rowColumns: [{ name: 'at', type: 'TIMESTAMP'
 type Range = readonly [start: number, end: number]
 
 /** Of compacted ranges of partition 0, and others. */
-function arranged(ranges: readonly Range[], { others = '', partition = 0, dataset = DATASET } = {}) {
+function arranged(
+  ranges: readonly Range[],
+  { others = '', partition = 0, dataset = DATASET, known = new Map() as KnownArrangements } = {},
+) {
   const compacted = ranges.map(([start, end]) =>
     segmentManifestName({ kind: 'events', partition, start, end, replaces: [] }),
   )
-  return arrangementOf(dataset, { compacted: compacted.toSorted(), others })
+  return arrangementOf(dataset, { compacted: compacted.toSorted(), others }, known)
 }
 
 const sameBefore = (before: readonly Range[], now: readonly Range[], partition = 0): number | undefined =>
@@ -109,6 +114,33 @@ test.each<readonly [what: string, before: readonly Range[], now: readonly Range[
 ])('where %s', (_, before, now, same) => {
   expect(sameBefore(before, now)).toBe(same)
   expect(sameBefore(before, now, 1)).toBe(Number.POSITIVE_INFINITY)
+})
+
+test('a name is hashed once, however long the history is, and what is known gives what a first look gives', () => {
+  const hashed = vi.spyOn(crypto, 'createHash')
+  syncBuiltinESMExports()
+  try {
+    const known: KnownArrangements = new Map()
+    const ranges: Range[] = Array.from({ length: 300 }, (_, at) => [at * 10, at * 10 + 10])
+    const count = (now: readonly Range[]): number => {
+      hashed.mockClear()
+      const { text } = arranged(now, { known })
+      const made = hashed.mock.calls.length
+      expect(text).toBe(arranged(now).text)
+      return made
+    }
+    // One digest is of the columns.
+    expect(count(ranges)).toBe(301)
+    expect(count(ranges)).toBe(1)
+    expect(count([...ranges, [3_000, 3_010]])).toBe(2)
+    expect(count([...ranges, [2_980, 3_010]])).toBe(2)
+    expect(count(ranges.slice(0, 200))).toBe(1)
+    expect(count([])).toBe(1)
+    expect(count(ranges.slice(0, 3))).toBe(4)
+  } finally {
+    hashed.mockRestore()
+    syncBuiltinESMExports()
+  }
 })
 
 test('nothing is known after a summary or a repair, with other columns, or of the text of an earlier version', () => {

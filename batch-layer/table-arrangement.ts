@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { Rearrangements } from '#storage/lake/lake.ts'
-import { parseSegmentName, type SegmentName } from '#storage/lake/manifest-names.ts'
+import { parseSegmentName, partitionName, type SegmentName } from '#storage/lake/manifest-names.ts'
 
 /** digests are kept of all compacted segments, and of all but so many of the last ones: compaction replaces what is near the end */
 const WITHOUT_LAST = [0, 1, 2, 4, 16]
@@ -19,34 +19,44 @@ export interface Arrangement {
   sameBefore(stored: string | undefined): ((partition: number) => Offset) | null
 }
 
-interface PartitionArrangement {
+export interface PartitionArrangement {
+  /** of all compacted segments */
+  readonly names: readonly string[]
   /** none lies in another one */
   readonly compacted: readonly SegmentName[]
   /** of the first 0, 1, 2 … of them */
   readonly digests: readonly string[]
 }
 
-/** How segments are arranged, and which columns of the definition their table has. */
+/** By the beginning of the names of a partition's segments, what was computed of them last: only what compaction has changed is computed anew. */
+export type KnownArrangements = Map<string, PartitionArrangement>
+
+/**
+ * How segments are arranged, and which columns of the definition their table has.
+ *
+ * @param known of the same lake; is brought up to date
+ */
 export function arrangementOf(
   { timeColumn, rowColumns }: Pick<CompiledDataset, 'timeColumn' | 'rowColumns'>,
   { others, compacted }: Rearrangements,
+  known: KnownArrangements = new Map(),
 ): Arrangement {
   const columns = rowColumns.map(({ name, type }) => [name, type])
   const base = digestOf(JSON.stringify([others, timeColumn, columns]))
-  const names = compacted.map((name) => parseSegmentName(name)!)
+  const named = Map.groupBy(compacted, (name) => name.slice(0, partitionName(0).length))
+  for (const partition of known.keys()) if (!named.has(partition)) known.delete(partition)
   const partitions = new Map<number, PartitionArrangement>()
-  for (const [partition, all] of Map.groupBy(names, (name) => name.partition)) {
-    const outer = outermost(all)
-    const digests = ['']
-    for (const { name } of outer) digests.push(digestOf(`${digests.at(-1)} ${name}`))
-    partitions.set(partition, { compacted: outer, digests })
+  for (const [partition, names] of named) {
+    const arranged = arrangedIn(names, known.get(partition))
+    known.set(partition, arranged)
+    partitions.set(arranged.compacted[0]!.partition, arranged)
   }
-  const known = [...partitions].map(([partition, { digests }]) => [
+  const told = [...partitions].map(([partition, { digests }]) => [
     partition,
     ...WITHOUT_LAST.filter((last) => last < digests.length - 1).map((last) => digests.at(-1 - last)!),
   ])
   return {
-    text: JSON.stringify([base, ...known]),
+    text: JSON.stringify([base, ...told]),
     sameBefore(stored) {
       const [storedBase, ...storedKnown] = parsed(stored)
       if (storedBase !== base) return null
@@ -69,6 +79,15 @@ function sameIn({ compacted, digests }: PartitionArrangement, stood: readonly st
     return compacted[same]?.start ?? (isWhole ? Number.POSITIVE_INFINITY : 0)
   }
   return 0
+}
+
+function arrangedIn(names: readonly string[], known?: PartitionArrangement): PartitionArrangement {
+  if (known?.names.length === names.length && names.every((name, at) => name === known.names[at])) return known
+  const compacted = outermost(names.map((name) => parseSegmentName(name)!))
+  const changed = compacted.findIndex(({ name }, at) => name !== known?.compacted[at]?.name)
+  const digests = known?.digests.slice(0, (changed < 0 ? compacted.length : changed) + 1) ?? ['']
+  for (const { name } of compacted.slice(digests.length - 1)) digests.push(digestOf(`${digests.at(-1)} ${name}`))
+  return { names, compacted, digests }
 }
 
 /** In the order of their starts, without those that lie in a larger one. */
