@@ -42,34 +42,45 @@ export interface StructLook {
 
 /** SQL over decoded values: the names of the columns that may have failed; NULL where none may. */
 export function unsetSql(columns: readonly DecodedColumn[]): string {
-  const suspects = columns
-    .map((column) => ({ name: column.name, conditions: suspicions(column) }))
-    .filter(({ conditions }) => conditions.length > 0)
+  const suspects = columns.map((column) => ({ name: column.name, ...suspicions(column) })).filter(isSuspect)
   if (suspects.length === 0) return `NULL::${UNSET.type}`
   const names = suspects.map(
-    ({ name, conditions }) => `CASE WHEN ${conditions.join(' OR ')} THEN ${quoteText(name)} END`,
+    ({ name, hollow, own }) => `CASE WHEN ${[...own, ...hollow].join(' OR ')} THEN ${quoteText(name)} END`,
   )
-  const any = [...new Set(suspects.flatMap(({ conditions }) => conditions))].join(' OR ')
+  // Of an object in which the reader found nothing, a column that is a member of it has no value: one of these two is enough.
+  const implied = new Set(suspects.map(({ implies }) => implies))
+  const some = suspects.flatMap(({ hollow, own }) => [...own, ...hollow.filter((object) => !implied.has(object))])
+  const any = [...new Set(some)].join(' OR ')
   return `CASE WHEN ${any} THEN list_filter([${names.join(', ')}], lambda _x: _x IS NOT NULL) END`
 }
 
-function suspicions({ column, path, value, prefixes, json }: DecodedColumn): string[] {
+/** SQL conditions under which a column may have failed. */
+interface Suspicions {
+  /** the reader found nothing in an object on the way to its value */
+  readonly hollow: readonly string[]
+  readonly own: readonly string[]
+  /** of `hollow`: where this one holds, one of its own does */
+  readonly implies?: string | undefined
+}
+
+function isSuspect({ hollow, own }: Suspicions): boolean {
+  return hollow.length + own.length > 0
+}
+
+function suspicions({ column, path, value, prefixes, json }: DecodedColumn): Suspicions {
   const list = column.type.endsWith('[]')
   // Without a value its event is a dead letter.
-  if (column.required && column.default === undefined && !list) return []
+  if (column.required && column.default === undefined && !list) return { hollow: [], own: [] }
   const hollow = prefixes.map(
     ({ sql, members }) => `(${sql} IS NOT NULL AND ${members.map((name) => `${sql}.${name} IS NULL`).join(' AND ')})`,
   )
+  // What is taken out of JSON may also be NULL because the JSON is not an object.
+  if (!list && isText(column.type) && json === null) return { hollow, own: [] }
   const around = json ?? prefixes.at(-1)?.sql
   const absent = `(${around === undefined ? '' : `${around} IS NOT NULL AND `}${value} IS NULL)`
-  // What is taken out of JSON may also be NULL because the JSON is not an object.
-  if (!list) return isText(column.type) && json === null ? hollow : [absent, ...hollow]
   const lacking = `len(${value}) <> list_count(${value})`
-  return [
-    absent,
-    ...hollow,
-    ...(isText(column.type.slice(0, -2)) && (path.element ?? []).length === 0 ? [] : [lacking]),
-  ]
+  const isWhole = !list || (isText(column.type.slice(0, -2)) && (path.element ?? []).length === 0)
+  return { hollow, own: isWhole ? [absent] : [absent, lacking], ...(json === null && { implies: hollow.at(-1) }) }
 }
 
 /** Any JSON value is converted. */
@@ -99,7 +110,7 @@ export function failedSql(
     return `_types[${places.get(path)}]`
   }
   const names = columns
-    .filter((column) => suspicions(column).length > 0)
+    .filter((column) => isSuspect(suspicions(column)))
     .map((column) => {
       const noted = `list_contains(${UNSET.name}, ${quoteText(column.name)})`
       return `CASE WHEN ${noted} AND (${failures(column, event, typeOf).join(' OR ')}) THEN ${quoteText(column.name)} END`
