@@ -24,7 +24,7 @@ export function ratioSql(input: MeasureInput): MeasureSql {
     merge: [`sum(${s('a')})::${a}`, `sum(${s('b')})::${b}`],
     // 0 divided by a negative sum is -0, which is 0.
     present: `${s('a')}::DOUBLE / nullif(${s('b')}::DOUBLE, 0) + 0.0`,
-    recount: `sum(${x})::DOUBLE / nullif(sum(${y})::DOUBLE, 0)`,
+    recount: `sum(${x})::DOUBLE / nullif(sum(${y})::DOUBLE, 0) + 0.0`,
   }
 }
 
