@@ -19,6 +19,7 @@ import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store.ts'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { Metrics } from '#telemetry/metrics.ts'
+import { until } from '../until.ts'
 
 export const PARTITIONS = 2
 
@@ -49,6 +50,8 @@ export interface GeneratedPlatform {
   readonly faults: PlatformEvent[]
   /** everything that was emitted, faults included */
   readonly emitted: readonly PlatformEvent[]
+  /** waits until each partition has a closed segment, which a generation can count */
+  closed(): Promise<void>
   publish(mode: 'full' | 'incremental', more?: Pick<BatchRunOptions, 'recount' | 'stateFileBytes'>): Promise<void>
   close(): Promise<void>
 }
@@ -108,6 +111,10 @@ export async function openGenerated(options: GeneratedPlatformOptions): Promise<
     intake: new Intake({ dataset, log, deriver }),
     faults,
     emitted,
+    closed: async () => {
+      const isClosed = async (): Promise<boolean> => (await lake.chains(PARTITIONS)).every(({ end }) => end > 0)
+      await until('each partition has a closed segment', isClosed)
+    },
     publish: async (mode, more) => {
       await runBatch({
         ...parts,

@@ -47,8 +47,9 @@ beforeAll(async () => {
   const events = sold.map(eventOf)
   for (const each of [platform, stores]) {
     await each.intake.offer(events.slice(0, 200))
+    await each.closed()
     // Small files: of parts of time, and of parts of the keys.
-    await each.publish('full', { stateFileBytes: 4_000 })
+    await each.publish('full', { stateFileBytes: 1_000 })
     const { verdicts } = await each.intake.offer(events.slice(200))
     const ends = verdicts.flatMap((verdict) =>
       verdict.status === 'accepted' ? [[verdict.partition, verdict.offset + 1] as const] : [],
@@ -56,6 +57,8 @@ beforeAll(async () => {
     atLeast = positionText(new Map(ends))
     const url = `/v1/datasets/sales/views/sold?atLeast=${atLeast}`
     await until('everything is counted', async () => (await each.app.inject(url)).statusCode === 200)
+    const { meta } = (await each.app.inject(url)).json() as { meta: { rows: Record<string, number> } }
+    expect(meta.rows.batch).toBeGreaterThan(0)
   }
 })
 afterAll(async () => {

@@ -63,6 +63,7 @@ beforeAll(async () => {
   const events = sold.map(eventOf)
   for (const each of [resident, stores]) {
     await each.intake.offer(events.slice(0, 200))
+    await each.closed()
     await each.publish('full')
     const { verdicts } = await each.intake.offer(events.slice(200))
     const ends = verdicts.flatMap((verdict) =>
