@@ -1,18 +1,9 @@
-/** All texts that make partials of rows give the same ones. */
+/** The text for few rows gives the same partials as the one for many. */
 import { afterAll, expect, test } from 'vitest'
 import { rowsTableSql } from '#storage/engine/decode-batch.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { compileDataset } from './compile-dataset.ts'
 import { count, countDistinct, defineDataset, first, latest, quantile } from './definition.ts'
-
-// Values that many rows lack, each other ones: that the newest row has, that one before it has, and that none has.
-const newest = {
-  took: latest('took'),
-  user: latest('user'),
-  tags: latest('tags'),
-  seldom: latest('took', { where: 'user % 97 = 0' }),
-  never: latest('took', { where: 'took > 1000' }),
-}
 
 const definition = defineDataset({
   name: 'visits',
@@ -45,8 +36,6 @@ const definition = defineDataset({
       measures: { early: first('tag'), late: latest('tag') },
     },
     all: { dimensions: {}, measures: { users: countDistinct('user', { exact: true }) } },
-    newest: { dimensions: { page: 'page' }, time: ['hour'], measures: newest },
-    newest_of_all: { dimensions: {}, measures: newest },
   },
 })
 
@@ -83,22 +72,3 @@ test.each(['pages', 'tagged', 'all'])('the partials of view %s are the same', as
   expect(few).not.toContain('(DISTINCT ')
   expect(few.length).toBeLessThan(all.length)
 })
-
-test.each(['newest', 'newest_of_all'])(
-  'the newest values of view %s are those of each row’s partials, merged',
-  async (name) => {
-    const view = dataset.views.get(name)!
-    await connection.run('DROP TABLE IF EXISTS visited')
-    await connection.run(rowsTableSql(dataset, 'visited'))
-    // Later rows are earlier by their time: what is newest is not what came last.
-    await connection.run(
-      `INSERT INTO visited BY NAME SELECT * REPLACE (_time - _offset % 1000 AS _time, "at" - to_milliseconds(_offset % 1000) AS "at") FROM (${ROWS})`,
-    )
-    const merged = view.mergeSql(`(SELECT * EXCLUDE (_partition) FROM (${view.partialByPartitionSql('visited')}))`)
-    for (const [some, others] of [
-      [view.partialSql('visited'), merged],
-      [merged, view.partialSql('visited')],
-    ])
-      expect(await connection.rows(`(${some}) EXCEPT ALL (${others})`)).toEqual([])
-  },
-)

@@ -1,6 +1,6 @@
 /** The SQL texts of one view: partial, merge, present and the independent recount. */
 import type { CompiledView, GroupBy, SqlColumn, ViewTime } from './compiled.ts'
-import { orderSql, placeOf } from './measures/first-latest.ts'
+import { orderSql } from './measures/first-latest.ts'
 import type { ListState, MeasureSql } from './measures/measure-sql.ts'
 import { NO_HORIZON, type PaneHorizon, recountedPaneSql } from './pane-horizon.ts'
 import { quoteName } from './sql-names.ts'
@@ -53,11 +53,12 @@ export function viewSql(parts: ViewParts): ViewSql {
   const source = (rows: string): string => sourceSql(parts, rows)
   const prepared = (rows: string): string =>
     withSteps(parts.measures, `SELECT ${items.join(', ')} FROM ${source(rows)}`)
+  const newest = newestOf(parts.measures)
   const partialFrom = (
     from: string,
     by: readonly string[] = keys,
+    apart: ViewParts['measures'] = [],
     measures: ViewParts['measures'] = parts.measures,
-    apart: Apart = NONE_APART,
   ): string =>
     aggregateSql(
       by,
@@ -81,15 +82,9 @@ export function viewSql(parts: ViewParts): ViewSql {
     meaning: partialFrom(prepared('rows')),
     keysSql,
     // Of many rows. A statement over few of them, as the others are, costs what planning it costs.
-    partialSql: (rows) => {
-      const at = (places: string): string =>
-        prepared(
-          `(SELECT _row.* FROM ${rows} AS _row SEMI JOIN (${places}) AS _place ON _row._offset = _place._at_offset AND _row._partition = _place._at_partition)`,
-        )
-      return partialFrom(prepared(rows), keys, parts.measures, { measures: newestOf(parts.measures), at })
-    },
+    partialSql: (rows) => partialFrom(prepared(rows), keys, newest),
     partialByPartitionSql: (rows, { few } = { few: false }) =>
-      partialFrom(prepared(rows), ['_partition', ...keys], few ? parts.measures.map(ofFew) : parts.measures),
+      partialFrom(prepared(rows), ['_partition', ...keys], [], few ? parts.measures.map(ofFew) : parts.measures),
     partialOfKeysSql: (rows, touched) =>
       keys.length === 0
         ? partialFrom(prepared(rows))
@@ -167,35 +162,30 @@ const NEWEST_MIN = 3
 
 /** Measures whose state is that of the newest row that has a value. */
 function newestOf(measures: ViewParts['measures']): ViewParts['measures'] {
-  const newest = measures.filter(({ sql }) => sql.ofNewest !== undefined)
+  const newest = measures.filter(({ sql }) => sql.keeps === 'newest')
   return newest.length < NEWEST_MIN ? [] : newest
 }
 
-/** Measures that keep the newest row's value, which are computed apart from the others. */
-interface Apart {
-  readonly measures: ViewParts['measures']
-  /** prepared rows at some places: of a SELECT of _at_partition and _at_offset */
-  readonly at: (places: string) => string
-}
-
-const NONE_APART: Apart = { measures: [], at: (places) => places }
-
-/** One GROUP BY for the scalar states; for each list state a query of its own, joined by the keys. */
+/**
+ * One GROUP BY for the scalar states; for each list state a query of its own, joined by the keys.
+ * @param apart measures that keep the newest row's value: computed apart from the others, from each key's newest row that has all of
+ * their values and the rows after it. None before it can be the newest of any, and aggregating a value takes longer than finding that row
+ */
 function aggregateSql(
   keys: readonly string[],
   measures: ViewParts['measures'],
   from: string,
   scalars: (sql: MeasureSql) => readonly string[],
   exploded: (name: string, list: NonNullable<MeasureSql['list']>) => { value: string; explode: string },
-  apart: Apart = NONE_APART,
+  apart: ViewParts['measures'] = [],
 ): string {
   const itemsOf = (some: ViewParts['measures']): string[] =>
     some.flatMap(({ sql }) => scalars(sql).map((text, index) => `${text} AS ${quoteName(sql.state[index]!.name)}`))
   const lists = measures.filter(({ sql }) => sql.list !== null)
-  const scalarItems = itemsOf(measures.filter((measure) => !apart.measures.includes(measure)))
-  if (lists.length === 0 && apart.measures.length === 0)
+  const scalarItems = itemsOf(measures.filter((measure) => !apart.includes(measure)))
+  if (lists.length === 0 && apart.length === 0)
     return `SELECT ${[...keys, ...scalarItems].join(', ')} FROM (${from}) AS _src ${groupBy(keys)}`
-  const newest = newestSql(keys, apart, itemsOf(apart.measures))
+  const newest = newestSql(keys, apart, itemsOf(apart))
   const main = `SELECT ${[...keys, ...scalarItems, ...newest.items, '1 AS _one'].join(', ')} FROM _src ${groupBy(keys)}`
   const tables = lists.map(
     ({ name, sql }, index) => `list_${index} AS (${listSql(keys, sql.list!, exploded(name, sql.list!).explode)})`,
@@ -203,7 +193,7 @@ function aggregateSql(
   const out = measures.flatMap((measure) =>
     measure.sql.state.map((column) =>
       measure.sql.list === null || column !== measure.sql.state.at(-1)
-        ? `${apart.measures.includes(measure) ? '_newest' : '_main'}.${quoteName(column.name)}`
+        ? `${apart.includes(measure) ? '_newest' : '_main'}.${quoteName(column.name)}`
         : `coalesce(list_${lists.findIndex((other) => other.sql === measure.sql)}._l, []::${column.type}) AS ${quoteName(column.name)}`,
     ),
   )
@@ -233,31 +223,13 @@ interface NewestSql {
   readonly joins: readonly string[]
 }
 
-/**
- * A key's last row gives the values that it has. The others are aggregated from the rows before it, of those keys and measures only: most
- * keys lack nothing there, or what none of their rows has, and aggregating values takes longer than finding a row by its place.
- */
-function newestSql(keys: readonly string[], { measures, at }: Apart, states: readonly string[]): NewestSql {
-  if (measures.length === 0) return { items: [], tables: [], joins: [] }
-  const names = measures.map(({ sql }) => quoteName(sql.state[0]!.name))
-  const { partition, offset } = placeOf('_last_order')
-  const ofLast = measures.map(({ sql }, index) => `${sql.ofNewest} AS ${names[index]}`)
-  const last = at(`SELECT ${partition} AS _at_partition, ${offset} AS _at_offset FROM _main`)
-  const lacks = names.map((name) => `${name} IS NULL`)
-  const lacking = lacks.map((lack, index) => `${lack} AS _lacks_${index}`)
-  const gaps = `SELECT ${[...keys, ...lacking].join(', ')} FROM _last WHERE ${lacks.join(' OR ')}`
-  const fills = measures.map(
-    ({ name }, index) => `(_gaps._lacks_${index} AND _src.${quoteName(`${name}#x`)} IS NOT NULL)`,
-  )
-  const rows = `SELECT _src.* FROM _src JOIN (${gaps}) AS _gaps ON ${sameKeys('_src', '_gaps', keys)} WHERE ${fills.join(' OR ')}`
-  const whole = names.map((name) => `coalesce(_last.${name}, _fill.${name}) AS ${name}`)
+function newestSql(keys: readonly string[], apart: ViewParts['measures'], states: readonly string[]): NewestSql {
+  if (apart.length === 0) return { items: [], tables: [], joins: [] }
+  const isWhole = apart.map(({ name }) => `${quoteName(`${name}#x`)} IS NOT NULL`).join(' AND ')
+  const rows = `SELECT _src.* FROM _src JOIN _main ON ${sameKeys('_src', '_main', keys)} WHERE _main._whole IS NULL OR _src._order >= _main._whole`
   return {
-    items: ['max(_order) AS _last_order'],
-    tables: [
-      `_last AS MATERIALIZED (SELECT ${[...keys, ...ofLast].join(', ')} FROM (${last}))`,
-      `_fill AS (SELECT ${[...keys, ...states].join(', ')} FROM (${rows}) ${groupBy(keys)})`,
-      `_newest AS (SELECT ${[...keys.map((key) => `_last.${key} AS ${key}`), ...whole].join(', ')} FROM _last LEFT JOIN _fill ON ${sameKeys('_last', '_fill', keys)})`,
-    ],
+    items: [`max(_order) FILTER (WHERE ${isWhole}) AS _whole`],
+    tables: [`_newest AS (SELECT ${[...keys, ...states].join(', ')} FROM (${rows}) ${groupBy(keys)})`],
     joins: [`LEFT JOIN _newest ON ${sameKeys('_main', '_newest', keys)}`],
   }
 }

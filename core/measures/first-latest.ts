@@ -13,18 +13,13 @@ function timeOf(order: string): string {
   return `((${order}) >> 64)::BIGINT`
 }
 
-/** SQL of the partition and the offset of the row that has this order. */
-export function placeOf(order: string): { readonly partition: string; readonly offset: string } {
-  return { partition: `(((${order}) >> 48) & 65535)::INTEGER`, offset: `((${order}) & 281474976710655)::BIGINT` }
-}
-
 /**
  * The state of first and latest from two aggregates: the value, and the order that it has. (An aggregate over whole structs
  * gives the same, but encodes every row: four times the time.)
  */
 export function orderedState(value: string, order: string): string {
-  const { partition, offset } = placeOf(order)
-  return `CASE WHEN ${order} IS NOT NULL THEN struct_pack(v := ${value}, t := ${timeOf(order)}, p := ${partition}, o := ${offset}) END`
+  const [partition, offset] = [`((${order}) >> 48) & 65535`, `(${order}) & 281474976710655`]
+  return `CASE WHEN ${order} IS NOT NULL THEN struct_pack(v := ${value}, t := ${timeOf(order)}, p := (${partition})::INTEGER, o := (${offset})::BIGINT) END`
 }
 
 /**
@@ -39,7 +34,6 @@ export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested 
     `STRUCT(t BIGINT, p INTEGER, o BIGINT, v ${type})`,
   ]
   const row = `struct_pack(t := ${timeOf('_order')}, p := _partition, o := _offset, v := ${x})`
-  const orderedRow = `struct_pack(v := ${x}, t := ${timeOf('_order')}, p := _partition::INTEGER, o := _offset::BIGINT)`
   // Of the elements of one event, which share time, partition and offset, the smallest is first and the largest latest.
   const by = unnested ? `struct_pack(o := _order, v := ${x})` : '_order'
   return {
@@ -49,7 +43,7 @@ export function firstLatestSql(kind: 'first' | 'latest', { type, x, s, unnested 
     exactness: { kind: 'exact' },
     invertible: 'no',
     // The elements of one event share their order.
-    ...(kind === 'latest' && !unnested && { ofNewest: `CASE WHEN ${x} IS NOT NULL THEN ${orderedRow} END` }),
+    ...(kind === 'latest' && !unnested && { keeps: 'newest' as const }),
     partial: [orderedState(`${of}(${x}, ${by})`, `${best}(_order) FILTER (WHERE ${x} IS NOT NULL)`)],
     // Structs compare by their fields in turn, and casts between them go by name.
     partialOfFew: [`${best}(CASE WHEN ${x} IS NOT NULL THEN ${row} END)::${stored}`],

@@ -35,8 +35,8 @@ export interface MeasureSql {
   readonly partial: readonly string[]
   /** the same states, of few rows: planned sooner, and slower by the row; default: `partial` */
   readonly partialOfFew?: readonly string[]
-  /** SQL of the one scalar state that a row gives, where a state is that of the row with the greatest _order among those that have a value */
-  readonly ofNewest?: string
+  /** 'newest': the state is that of the row with the greatest _order among those that have a value; rows before it change nothing */
+  readonly keeps?: 'newest'
   /** one aggregate per scalar state, over state rows */
   readonly merge: readonly string[]
   readonly list: ListState | null
