@@ -1,7 +1,8 @@
 /** Long suites whose cases take turns by day; for whole files see files-by-day.ts. TEST_ALL_DAYS=1 runs all of them. */
 
 const DAY_MS = 86_400_000
-const DAYS = 3
+/** Whole files take turns in three days: files-by-day.ts. */
+const DAYS = 6
 
 /** @param ms since 1970 @returns days since then, in UTC */
 export function dayOf(ms: number): number {
@@ -10,11 +11,11 @@ export function dayOf(ms: number): number {
 
 const day = dayOf(Date.now())
 
-/** The same for three days, after which all cases of a suite have run. */
+/** The same for six days, after which all cases of a suite have run. */
 export const PERIOD = Math.floor(day / DAYS)
 
 /**
- * Every third case, or every second one of two; which ones depends on the day. What is left out is printed.
+ * Every sixth case, or every second one of two; which ones depends on the day. What is left out is printed.
  *
  * @param what names the cases, for example 'generated definitions'
  */

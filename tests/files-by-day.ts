@@ -40,6 +40,7 @@ export const GROUPS: readonly (readonly string[])[] = [
     'runtime/roles/roles-on-services.e2e.test.ts',
     'runtime/roles/starts-before-elasticsearch.e2e.test.ts',
     'storage/log/kafka/kafka-group.test.ts',
+    'storage/speed-store/elasticsearch/elasticsearch-speed-store.test.ts',
     'tests/cluster/cluster-crash.test.ts',
     'tests/cluster/kafka-workers.test.ts',
     'tests/elasticsearch/presented-indices.test.ts',

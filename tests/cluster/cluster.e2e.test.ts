@@ -20,9 +20,12 @@ const START_MS_MAX = 400_000
 
 /** A row for each day; they take about the same time. */
 const SCENARIOS = [
-  [batchFaults, otherReaders, answersInCluster],
-  [workerFaults, restores, pageInCluster],
-  [speedStoreFaults, brokerFaults, serveFaults],
+  [batchFaults],
+  [restores, pageInCluster],
+  [speedStoreFaults],
+  [otherReaders, answersInCluster],
+  [workerFaults],
+  [brokerFaults, serveFaults],
 ]
 
 const missing = await servicesMissing()

@@ -1,5 +1,6 @@
 /** Every page is there and can be used by everyone: by keyboard, in dark colours, on a phone. */
 import { expect, onTestFinished, test } from 'vitest'
+import { ofToday } from '../by-day.ts'
 import { DRAFTED } from './drafted-weather.ts'
 import { expectRecounted } from './page-recount.ts'
 import { NAMES, type PageSite, SHOWN_MS_MAX } from './page-site.ts'
@@ -7,6 +8,8 @@ import { EMPTY, FOREIGN } from './shown-events.ts'
 
 const WHOLE = { width: 1400, height: 12_000 } as const
 const PHONE = { width: 390, height: 800 } as const
+/** Those that are not shipped are drafts of their own kind. */
+const OPENED = [FOREIGN, DRAFTED, ...ofToday('shipped datasets on the page', NAMES)]
 
 export function testAccess(started: () => PageSite): void {
   test('the page is used by keyboard: its content is one key away, and a group is chosen', async () => {
@@ -64,7 +67,7 @@ export function testAccess(started: () => PageSite): void {
     await expect.poll(() => chip.count()).toBe(0)
   })
 
-  test.each([...NAMES, FOREIGN, DRAFTED])(
+  test.each(OPENED)(
     '%s: every panel is there with the numbers of a recount, or says why it has none, and is accessible',
     async (name) => {
       const site = started()
