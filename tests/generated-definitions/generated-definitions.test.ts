@@ -82,8 +82,8 @@ class Run {
       arrives(arrivalOf(part))
       await this.#append(events.slice(part * size, (part + 1) * size))
       await this.#ask(null)
-      // What has arrived by then decides what is old.
-      if (this.#choice.keep !== 'forever') await this.#closed()
+      // The first generation is to have something, and what has arrived by then decides what is old.
+      if (part === 0 || this.#choice.keep !== 'forever') await this.#closed()
       await this.#publish()
       await this.#ask(null)
     }
