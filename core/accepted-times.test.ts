@@ -107,7 +107,9 @@ describe('without accept', () => {
   test.each([
     ['s', '1764151200000', 'ms'],
     ['ms', '1764151200000000', 'us'],
-  ] as const)('a time in %s that was sent in a finer unit is noticed', async (unit, value, other) => {
+    ['iso', '1764151200000', 'ms'],
+    ['iso', '1764151200', 's'],
+  ] as const)('a time in %s that was sent in another unit is noticed', async (unit, value, other) => {
     const [reason] = await reasons(definitionOf({ unit }), [value])
     expect(reason).toContain(`; in ${other} it would be 2025-11-26T10:00:00.000Z: check the column's unit`)
   })

@@ -78,7 +78,7 @@ export function whyNotAccepted(
   const { unit = 'iso', default: absent } = column
   const at = columnTimeMs(value, column)
   if (at !== null && isAccepted(accepted, at, arrivalMs)) return null
-  const hint = otherUnit(accepted, unit, value, arrivalMs)
+  const hint = column.format === undefined ? otherUnit(accepted, unit, value, arrivalMs) : ''
   if (at === null)
     return hint === '' || absent !== undefined ? null : `${shown()} is not a valid time (${wantedTime(column)})${hint}`
   const read = column.format !== undefined ? `, which is ${iso(at)},` : unit === 'iso' ? '' : `, in ${unit} ${iso(at)},`
@@ -89,9 +89,9 @@ export function whyNotAccepted(
   return `${shown()}${read} is outside the accepted times, ${range}${except}${hint}`
 }
 
-/** Under which other unit a number would be accepted: the usual mistake. */
+/** Under which other unit a number would be accepted: the usual mistake. ISO 8601 has no numbers; a text of digits may be a date without signs. */
 function otherUnit(accepted: AcceptedTimes, unit: string, value: unknown, arrivalMs: number): string {
-  if (unit === 'iso') return ''
+  if (unit === 'iso' && typeof value !== 'number') return ''
   for (const other of ['s', 'ms', 'us'] as const) {
     const at = other === unit ? null : timeMs(value, other)
     if (at !== null && isAccepted(accepted, at, arrivalMs) && at >= MISREAD.untilMs)
