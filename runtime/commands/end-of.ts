@@ -13,8 +13,10 @@ import {
   PositionNotReachedError,
   QueryError,
   QueryTimeoutError,
+  UnknownViewError,
 } from '#serving/answers/query-error.ts'
 import { SnapshotError } from '#serving/answers/snapshot.ts'
+import { saidNames } from '#serving/answers/unknown-name.ts'
 import { isStorageFault } from '#serving/http/problems.ts'
 import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
@@ -69,6 +71,9 @@ function isSystemError(error: unknown): boolean {
 /** An unexpected fault also shows its stack. */
 function messageOf(error: Error): string {
   if (error instanceof CommandError) return error.message
+  // Over HTTP a member of the problem lists them. What is said of a view has its names already.
+  if (error instanceof QueryError && !(error instanceof UnknownViewError) && error.allowed.length > 0)
+    return `${error.message}; allowed: ${saidNames(error.allowed)}`
   return exitOf(error) === 'fault' ? (error.stack ?? error.message) : error.message
 }
 

@@ -40,6 +40,7 @@ test('having selects merged rows, by measures that need not be shown, before the
   await expect(having(['n:gt:5.5'])).rejects.toThrow(/having: n:gt: '5.5' is not an integer/)
   await expect(having(['topic:eq:a'])).rejects.toThrow(/having: 'topic' is unknown/)
   await expect(having(['n'])).rejects.toThrow(/having: 'n' does not have the form measure:operator:value/)
+  await expect(having(['n:gtt:1'])).rejects.toThrow(/having: 'n:gtt:1': operator 'gtt' is unknown \(did you mean 'gt'/)
 })
 
 test('partials are read of the panes that are asked for, and of no others', async () => {

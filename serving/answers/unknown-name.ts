@@ -7,9 +7,14 @@ const NAMES_SAID_MAX = 20
 
 /** "'shp' is unknown (did you mean 'shop'?); known names: shop, users" */
 export function unknownName(name: string, names: readonly string[]): string {
+  return `'${name}' is unknown${nearest(name, names)}; known names: ${saidNames(names)}`
+}
+
+/** As many of the names as a message lists: "shop, users"; "none". */
+export function saidNames(names: readonly string[]): string {
   const said = names.slice(0, NAMES_SAID_MAX).join(', ')
   const more = names.length > NAMES_SAID_MAX ? ` and ${names.length - NAMES_SAID_MAX} more` : ''
-  return `'${name}' is unknown${nearest(name, names)}; known names: ${said || 'none'}${more}`
+  return `${said || 'none'}${more}`
 }
 
 /** The entry for a dataset name. @throws ProblemError 'not-found' that lists the known names */

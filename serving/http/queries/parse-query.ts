@@ -152,8 +152,13 @@ export function parseFilter(
   form = FORMS[field],
 ): ComparisonBody & { readonly name: string } {
   const [, name, operator, rest] = /^([^:]+):([a-z]+)(?::(.*))?$/s.exec(text) ?? []
-  if (name === undefined || !(OPERATORS as readonly string[]).includes(operator!))
-    throw new QueryError(field, `'${text}' does not have the form ${form}`, OPERATORS)
+  if (name === undefined) throw new QueryError(field, `'${text}' does not have the form ${form}`, OPERATORS)
+  if (!(OPERATORS as readonly string[]).includes(operator!))
+    throw new QueryError(
+      field,
+      `'${text}': operator '${operator}' is unknown${nearest(operator!, OPERATORS)}`,
+      OPERATORS,
+    )
   const values = rest === undefined ? [] : operator === 'in' ? listOf(field, rest) : [rest]
   return { name, operator: operator as FilterOperator, values }
 }
