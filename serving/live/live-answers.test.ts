@@ -91,6 +91,19 @@ test('an answer that must count a position waits for it, and for nothing else', 
   expect(visits(all[2]!)).toBe(30)
 })
 
+test('who waits for a position does not wait for the share of a processor that following views has used up', async () => {
+  const share = 1e-9
+  const limits = { refreshPauseMs: 1, followShareMin: share, followShareMax: share, followPauseMsMax: 3_600_000 }
+  await own.end()
+  own = await LiveVisits.open(undefined, limits)
+  own.live.start()
+  // Some 300 ms may be used at first.
+  for (let events = 10; events <= 1_000; events += 10) {
+    await own.append(10)
+    expect(visits(await askAtLeast(`0:${events / 2},1:${events / 2}`, 20_000))).toBe(events)
+  }
+})
+
 test('a position that is not reached in time is refused with how far answers count', async () => {
   await own.append(10)
   await expect(askAtLeast('0:5,1:6', 1)).rejects.toMatchObject({

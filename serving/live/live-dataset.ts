@@ -16,8 +16,6 @@ import { WorkShare } from './work-share.ts'
 const SPARED_MS = 100
 /** … that was brought up to date at most this long ago */
 const HEAD_AGE_MS_MAX = 5_000
-/** views are brought up to date this often, however long it takes */
-const FOLLOW_PAUSE_MS_MAX = 1_000
 /** a refresh waits no longer for the views to be brought up to date with the one before */
 const ROUND_WAIT_MS_MAX = 2_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
@@ -40,12 +38,16 @@ export class LiveDataset {
   #wake: (() => void) | null = null
   /** ends a pause that only waits for news */
   #hear: (() => void) | null = null
+  /** ends a pause in which nothing that is read would be folded */
+  #want: (() => void) | null = null
+  /** questions that wait for a position: each folds what it waits for */
+  #waiting = 0
 
   constructor(parts: LiveDatasetParts) {
     this.served = parts
     this.limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
     this.#moments = new DatasetMoments(parts, this.limits)
-    this.#followed = new WorkShare(() => this.#followShare(), FOLLOW_PAUSE_MS_MAX)
+    this.#followed = new WorkShare(() => this.#followShare(), this.limits.followPauseMsMax)
   }
 
   /** Begins to follow lake and log. */
@@ -208,9 +210,12 @@ export class LiveDataset {
    */
   async reach(name: string, position: Positions, signal: AbortSignal): Promise<boolean> {
     const endWait = this.#moments.want(position)
+    this.#waiting++
+    this.#want?.()
     try {
       return await this.#reached(name, position, signal)
     } finally {
+      this.#waiting--
       endWait()
     }
   }
@@ -270,9 +275,12 @@ export class LiveDataset {
       await endsWithin(this.#followViews(), ROUND_WAIT_MS_MAX)
       const roundMs = performance.now() - began - took
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
-      const leastMs = Math.max(this.limits.refreshPauseMs, this.#refreshPauseMs(took) - roundMs, this.#restingMs())
+      const leastMs = Math.max(this.limits.refreshPauseMs, this.#refreshPauseMs(took) - roundMs)
+      const restingMs = Math.max(0, this.#restingMs() - leastMs)
       await this.#pause(leastMs)
-      await this.#pause(quietMs - leastMs, true)
+      const restMs = this.#waiting === 0 ? restingMs : 0
+      await this.#pause(restMs, 'wanted')
+      await this.#pause(quietMs - leastMs - restMs, 'news')
     }
   }
 
@@ -292,17 +300,19 @@ export class LiveDataset {
     return asked ? this.#followed.usedUpMs(performance.now()) : idlePauseMs(this.limits, this.#moments.recordsPerSecond)
   }
 
-  /** @param untilNews events that this process puts into the log end it */
-  async #pause(ms: number, untilNews = false): Promise<void> {
+  /** @param orUntil ends it: this process puts events into the log, or a question waits for a position */
+  async #pause(ms: number, orUntil?: 'news' | 'wanted'): Promise<void> {
     if (this.#stopping.signal.aborted || ms <= 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#wake = resolve
-    this.#hear = untilNews ? resolve : null
+    if (orUntil === 'news') this.#hear = resolve
+    if (orUntil === 'wanted') this.#want = resolve
     const timer = setTimeout(resolve, ms)
     await promise
     clearTimeout(timer)
     this.#wake = null
     this.#hear = null
+    this.#want = null
   }
 
   /** Brings views up to date: those that are queried, and others where little is left to do. Concurrent calls share one round. */

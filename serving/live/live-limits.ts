@@ -34,6 +34,8 @@ export interface LiveLimits {
   readonly followShareMax: number
   readonly followShareMaxAt: number
   readonly followShareMaxReaders: number
+  /** those views are brought up to date this often, however long it takes */
+  readonly followPauseMsMax: number
   /** how long a query waits for its view to be brought up to date, if a recent state exists */
   readonly followWaitMsMax: number
   /** minimum interval between updates of a view that is not queried, so that a first answer has little left to do */
@@ -98,6 +100,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   followShareMax: 0.35,
   followShareMaxAt: 5_000,
   followShareMaxReaders: 100,
+  followPauseMsMax: 1_000,
   followWaitMsMax: 100,
   coldEveryMs: 5_000,
   coldPauses: 100,
