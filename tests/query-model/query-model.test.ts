@@ -209,7 +209,7 @@ test.each([{}, { totals: true }, { compare: { shift: '1d' }, time: { from: '2026
   },
 )
 
-test('without dimensions there is no row where nothing happened; totals and filled gaps show what no events give', async () => {
+test('a query without dimensions returns no row if no event matches; totals and fill still show zeros and nulls', async () => {
   const nothing = { n: 0, buyers: 0, most: null }
   const asked = { dimensions: [], measures: Object.keys(nothing), totals: true, atLeast }
   const time = { from: '2026-03-01', to: '2026-03-02' }

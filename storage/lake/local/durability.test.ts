@@ -96,7 +96,7 @@ test('a compacted segment, and the removal of what it replaces before its files 
   expect([...entries.get(folderOf(parts[0]!))!.keys()]).toEqual([])
 })
 
-test('what was removed is told without waiting for the disk: the next removal looks again where that is lost', async () => {
+test('REMOVED is written without fsync; if it is lost, the next removal lists all manifests', async () => {
   const lake = await open()
   await lake.commitSegment(await landed(lake, 0, 10))
   await lake.removeReplaced([0], Number.MAX_SAFE_INTEGER)
