@@ -2,7 +2,7 @@
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { DictionaryStore } from '#storage/dictionary/dictionary.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { DictionaryPin, GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedFile, StagedGeneration } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'

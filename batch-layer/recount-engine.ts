@@ -1,5 +1,5 @@
 /** Port: an engine other than the run's own that recounts views. Driver: trino-engine. Without one, recounts are made by DuckDB. */
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { Emit } from '#telemetry/emit.ts'
 import type { BatchCompute, DuckDbCompute } from './batch-compute.ts'

@@ -1,7 +1,7 @@
 /** What open tables are written from, and what each of their versions says of itself. */
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { Emit } from '#telemetry/emit.ts'

@@ -5,7 +5,7 @@
 import type { DecodedDataset } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 
 /** The text of an event's key, or why it is unusable. */
 export type DerivedVerdict = { readonly key: string } | { readonly reason: string }

@@ -6,7 +6,7 @@ import { createReadStream } from 'node:fs'
 import { createZstdDecompress } from 'node:zlib'
 import type { Offset } from '#core/offsets.ts'
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { LandedFile } from '#storage/lake/lake.ts'
 import type { OriginalRecord, RecordBatch } from '#storage/log/event-log.ts'
 

@@ -5,7 +5,7 @@
 import type { DecodedDataset } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { createRowsTable } from '#storage/engine/decode-batch.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 
 export class OpenRows {
   readonly #connection: EngineConnection

@@ -8,7 +8,8 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import { count, defineDataset, first, latest, max } from '#core/definition.ts'
 import { keyNames } from '#core/view-time.ts'
 import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 
 const definition = defineDataset({
   name: 'micro',

@@ -9,7 +9,8 @@ import { count, countDistinct, type DatasetDefinition, latest, sum } from '#core
 import type { Filter, ViewQuery } from '#core/query.ts'
 import { quoteText } from '#core/sql-names.ts'
 import { answerQuery } from '#serving/answers/merged-view.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { MemorySpeedStore } from '#storage/speed-store/memory/memory-speed-store.ts'
 
 const definition: DatasetDefinition = {

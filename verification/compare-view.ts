@@ -2,7 +2,8 @@
 import type { CompiledMeasure, CompiledView } from '#core/compiled.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import { keyNames } from '#core/view-time.ts'
-import type { EngineConnection, Parameter } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import type { Parameter } from '#storage/engine/written-statement.ts'
 
 /** room for the rounding of the comparison itself */
 const ROUNDING = 1e-9

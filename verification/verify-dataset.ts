@@ -7,7 +7,7 @@
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { PaneHorizon } from '#core/pane-horizon.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import type { StateRange } from '#storage/lake/state-ranges.ts'
 import { LogRangeError } from '#storage/log/event-log.ts'

@@ -2,7 +2,8 @@
 import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import { quoteName, quoteText } from '#core/sql-names.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { DOUBLE_DIGITS } from '../number-digits.ts'
 
 const NOT_FINITE_TYPES = new Set(['DOUBLE', 'FLOAT'])

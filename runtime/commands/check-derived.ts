@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 
 /** Of one derived column. */
 export interface DerivedCount {

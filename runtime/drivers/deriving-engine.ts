@@ -3,7 +3,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { EventDeriver } from '#ingest/event-deriver.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 
 /** Of an offer only the columns that decide are decoded, so this is plenty. */
 const MEMORY_MB = 256

@@ -5,7 +5,7 @@
  */
 import type { ViewQuery } from '#core/query.ts'
 import { quoteName } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { LakeFile, SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql, rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { StepClock } from './answer-steps.ts'

@@ -1,5 +1,6 @@
 /** Rows of an answer as JSON texts, bounded in bytes: values within their own limits can add up to more than a process has. */
-import type { EngineConnection, Parameter } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import type { Parameter } from '#storage/engine/written-statement.ts'
 import { AnswerTooLargeError } from './query-error.ts'
 
 export const ANSWER_BYTES_MAX = 16 * 1024 * 1024

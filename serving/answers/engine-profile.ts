@@ -2,7 +2,8 @@
  * What each part of a merge costs in the engine. It is one statement, so that only the engine can tell: it runs it once more, and says what
  * each of its operators took. Times are of all threads together.
  */
-import type { EngineConnection, Parameter } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import type { Parameter } from '#storage/engine/written-statement.ts'
 import type { AnswerStep } from './answer-steps.ts'
 
 /** In the order of the work. `states`: reading and filtering them. */

@@ -2,7 +2,7 @@
 import { certainLeaves } from '#core/condition.ts'
 import { keySlotSql } from '#core/key-slots.ts'
 import { quoteName } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { isOfSlots, type StateRange } from '#storage/lake/state-ranges.ts'
 import { BoundValues } from './bound-values.ts'
 import { typedSql } from './filter-sql.ts'

@@ -1,5 +1,5 @@
 /** The newest pane that has begun, of states that do not change: looked for once, and known until the next one begins. */
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { BoundValues } from './bound-values.ts'
 
 interface Known {

@@ -5,7 +5,7 @@
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { statesFromJsonSql } from '#core/state-json.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { Snapshot } from './snapshot.ts'
 
 const TABLE = 'open_states'

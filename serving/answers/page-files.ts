@@ -6,7 +6,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'n
 import { join } from 'node:path'
 import { QUERY_LIMITS, type ViewQuery } from '#core/query.ts'
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { ageOf } from './answer-meta.ts'
 import {
   assertSameQuestion,

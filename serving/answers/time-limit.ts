@@ -1,5 +1,5 @@
 /** Limits how long a query may take: all of it, from waiting for its turn to reading files and the rows of the engine. */
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { ClientGoneError, QueryTimeoutError } from './query-error.ts'
 import type { ServedDataset } from './snapshot.ts'
 

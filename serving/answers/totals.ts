@@ -3,7 +3,7 @@
 import type { CompiledMeasure } from '#core/compiled.ts'
 import { parseWithDigits } from '#core/json-digits.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { memberSql } from './answer-columns.ts'
 import type { AnswerRange, Totals } from './answer-meta.ts'
 import type { BoundValues } from './bound-values.ts'

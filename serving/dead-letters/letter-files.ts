@@ -1,6 +1,6 @@
 /** The files of dead letters of a dataset, and what is in one of them. */
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import type { LetterPlace } from '#storage/replays/replay-ledger.ts'

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { acceptedTimes, whyNotAccepted } from '#core/accepted-times.ts'
 import { quoteText } from '#core/sql-names.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { reasonKindSql } from './letter-reasons-sql.ts'
 
 let engine: DuckDbEngine

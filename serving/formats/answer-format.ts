@@ -1,6 +1,7 @@
 /** What every format of answers has in common. Each has a file of its own, of the same shape. */
 import type { SqlColumn } from '#core/compiled.ts'
-import type { DuckDbEngine, EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { EveryRow } from '../answers/every-row.ts'
 
 export type FormatName = 'json' | 'ndjson' | 'csv' | 'arrow' | 'parquet' | 'xlsx'

@@ -4,7 +4,7 @@
  * any more when it is sent: whatever happens then, its space is free afterwards.
  */
 import { type FileHandle, open, rm, stat } from 'node:fs/promises'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { AnswerMeta } from '../answers/answer-meta.ts'
 import type { EveryRow } from '../answers/every-row.ts'
 import { ExportTooLargeError } from '../answers/query-error.ts'

@@ -18,7 +18,7 @@ import { SnapshotError } from '#serving/answers/snapshot.ts'
 import { TooManyExportsError } from '#serving/http/queries/export-gate.ts'
 import { TooManyQueriesError } from '#serving/http/queries/query-gate.ts'
 import { TooManyReadersError } from '#serving/subscriptions/too-many-readers.ts'
-import { EngineMemoryError } from '#storage/engine/duckdb-engine.ts'
+import { EngineMemoryError } from '#storage/engine/engine-connection.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { withoutPaths } from './without-paths.ts'
 

@@ -4,7 +4,7 @@
  */
 import type { CompiledView } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'

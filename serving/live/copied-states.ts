@@ -1,7 +1,7 @@
 /** A view's states at a moment for another engine: what is resident is copied to files, the files of the lake are read where they are. */
 import { join } from 'node:path'
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import type { StatesAt } from '../answers/merged-view.ts'

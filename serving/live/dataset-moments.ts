@@ -7,7 +7,7 @@
  */
 import pLimit from 'p-limit'
 import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import type { EventLog } from '#storage/log/event-log.ts'

@@ -1,6 +1,6 @@
 /** Small immutable files of the lake (a generation's states, pinned dictionaries) as tables, each read once, whatever names it. */
 import pLimit from 'p-limit'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'

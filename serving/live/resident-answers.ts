@@ -1,5 +1,5 @@
 /** Answers computed from resident states: by the engine, or from the numbers beside them; and those that were asked for under an earlier definition. */
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerFromRows } from '../answers/answer-from-rows.ts'
 import { type AnswerStep, StepClock } from '../answers/answer-steps.ts'

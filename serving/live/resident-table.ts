@@ -1,7 +1,7 @@
 /** A table of the serving engine that answers read: dropped when a newer one has taken its place and nobody reads it any more. */
 import type { CompiledView, SqlColumn } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { settledName } from '#storage/engine/settled-tables.ts'
 import type { TallyFeed } from '../tally/view-tally.ts'
 

@@ -3,7 +3,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset, Positions } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
 import { createRowsTable, decodeBatches, rowsTableSql } from '#storage/engine/decode-batch.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import type { TailCounts, TailRows } from './log-tail.ts'
 

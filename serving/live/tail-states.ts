@@ -6,7 +6,7 @@
 import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { TallyFeed } from '../tally/view-tally.ts'
 import { TAIL_MERGE_ROWS_MIN } from './live-limits.ts'
 import type { TailPlace } from './log-tail.ts'

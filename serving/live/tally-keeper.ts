@@ -1,6 +1,6 @@
 /** Keeps a view's tally beside its tables: made when queries need it, from what the tables hold, and given up when it cannot be kept up. */
 import type { CompiledView } from '#core/compiled.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { DictionaryTexts } from '../tally/tally-answer.ts'
 import { tallyShape } from '../tally/tally-shape.ts'
 import { type TallyLimits, ViewTally } from '../tally/view-tally.ts'

@@ -1,5 +1,5 @@
 /** Runs the SQL of presented rows and gives them in batches: the result is kept by the engine, not in this process's memory. */
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { PresentedRow } from '#storage/presented-store/presented-store.ts'
 import type { BoundValues } from '../answers/bound-values.ts'
 import { objectSql, type PresentedMember } from './presented-fields.ts'

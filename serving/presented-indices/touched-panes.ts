@@ -1,7 +1,7 @@
 /** Which panes of a view can have changed since an index was filled: those of every event that came behind its positions. */
 import type { Offset } from '#core/offsets.ts'
 import type { PanedView } from '#core/view-time.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { openTable } from '../answers/open-table.ts'
 import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'

@@ -1,7 +1,7 @@
 /** Events of closed segments: out of their Parquet files, and their JSON out of the files beside these. */
 import type { CompiledDataset } from '#core/compiled.ts'
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { readParquetSql, rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'

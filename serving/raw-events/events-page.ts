@@ -3,7 +3,7 @@
  * events a page shows is decided by offsets alone, so each event is in exactly one page, wherever it is stored when it is asked for.
  */
 import type { Offset } from '#core/offsets.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { SegmentChain } from '#storage/lake/lake.ts'
 import { ANSWER_BYTES_MAX } from '../answers/bounded-rows.ts'
 import { contentFault, lakeFault, refusalFault } from '../answers/layer-faults.ts'

@@ -2,7 +2,7 @@
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { boundedRows } from '../answers/bounded-rows.ts'
 import { isoSql, jsonValueSql } from '../answers/json-value.ts'

@@ -3,7 +3,7 @@ import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset, OffsetRange } from '#core/offsets.ts'
 import { linesAt } from '#storage/engine/batch-lines.ts'
 import { createRowsTable, decodeBatches } from '#storage/engine/decode-batch.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { EventLog, RecordBatch } from '#storage/log/event-log.ts'
 import { type FoundEvent, findEvents, placeText, type Wanted } from './found-events.ts'
 

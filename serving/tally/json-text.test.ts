@@ -1,7 +1,8 @@
 /** Texts are the engine's, to the byte. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { jsonDouble, jsonText } from './json-text.ts'
 
 let engine: DuckDbEngine

@@ -16,7 +16,8 @@ import {
   sliding,
   sum,
 } from '#core/definition.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { type Answer, answerStates } from '../answers/merged-view.ts'
 import { NewestPane } from '../answers/newest-pane.ts'

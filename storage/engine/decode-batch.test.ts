@@ -8,7 +8,8 @@ import { count, defineDataset } from '#core/definition.ts'
 import { framed } from '#core/framed-record.ts'
 import type { ArrivalRun, RecordBatch } from '#storage/log/event-log.ts'
 import { createRowsTable, decodeBatch, decodeBatches } from './decode-batch.ts'
-import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
+import { DuckDbEngine } from './duckdb-engine.ts'
+import type { EngineConnection } from './engine-connection.ts'
 
 let folder: string
 let engine: DuckDbEngine

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
+import { DuckDbEngine } from './duckdb-engine.ts'
 import type { EngineChunk } from './engine-chunk.ts'
+import type { EngineConnection } from './engine-connection.ts'
 import { TextSpace } from './text-space.ts'
 
 const zone = process.env.TZ

@@ -3,7 +3,8 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
+import { DuckDbEngine } from './duckdb-engine.ts'
+import type { EngineConnection } from './engine-connection.ts'
 
 export interface TestEngine {
   /** empty at first; the engine may use it, and it is removed with the tests */

@@ -8,7 +8,7 @@ import type { Offset } from '#core/offsets.ts'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { type LinesFile, lineBytesMax, linesAt } from './batch-lines.ts'
-import type { EngineConnection } from './duckdb-engine.ts'
+import type { EngineConnection } from './engine-connection.ts'
 import { writeScratch } from './scratch-file.ts'
 
 const LINE_END = Buffer.from('\n')

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { EngineConnection } from './duckdb-engine.ts'
+import type { EngineConnection } from './engine-connection.ts'
 import { IdleConnections } from './idle-connections.ts'
 
 test('as many statements run at once as there are connections, each on one that is idle, also after a failure', async () => {

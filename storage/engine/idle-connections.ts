@@ -1,5 +1,5 @@
 import pLimit, { type LimitFunction } from 'p-limit'
-import type { EngineConnection } from './duckdb-engine.ts'
+import type { EngineConnection } from './engine-connection.ts'
 
 /** What runs single statements, one that is not followed by others on the same connection. */
 export type Statements = Pick<EngineConnection, 'run' | 'rows'>

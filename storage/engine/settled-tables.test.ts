@@ -2,7 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { expect, test } from 'vitest'
 import { until } from '#tests/until.ts'
-import { DuckDbEngine, type EngineConnection } from './duckdb-engine.ts'
+import { DuckDbEngine } from './duckdb-engine.ts'
+import type { EngineConnection } from './engine-connection.ts'
 import { SettledTables, settledName } from './settled-tables.ts'
 
 const STRUCTS = Array.from({ length: 14 }, (_, at) => `{'v': 'text ' || x % 1000, 't': x, 'o': x} AS c${at}`).join(', ')

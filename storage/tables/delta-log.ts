@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path/posix'
 import { quoteText } from '#core/sql-names.ts'
-import type { EngineConnection } from '../engine/duckdb-engine.ts'
+import type { EngineConnection } from '../engine/engine-connection.ts'
 import { UNFINISHED } from '../lake/local/durable-files.ts'
 import type { TablePlace } from '../lake/table-place.ts'
 import {

@@ -11,7 +11,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Random } from '#datasets/random.ts'
 import { FORMATS } from '#serving/formats/all-formats.ts'
 import type { FormatName } from '#serving/formats/answer-format.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { type GeneratedPlatform, openGenerated } from '../generated-definitions/generated-platform.ts'
 import {
   askedGrain,

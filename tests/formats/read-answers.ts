@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type DataType, DataType as Is, tableFromIPC, type Vector } from 'apache-arrow'
 import { quoteName, quoteText } from '#core/sql-names.ts'
 import { unguarded } from '#serving/formats/csv-format.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { readXlsx, type SheetCell } from './read-xlsx.ts'
 
 export type PlainValue = string | null

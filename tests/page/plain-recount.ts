@@ -10,7 +10,8 @@ import type {
   MeasureDefinition,
   ViewDefinition,
 } from '#core/definition-parts.ts'
-import { DuckDbEngine, type EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 
 export type Counted = Readonly<Record<string, unknown>>
 

@@ -1,7 +1,7 @@
 /** The values of expressions on both engines, row by row. */
 import { trinoExpression } from '#core/dialects/trino-expression.ts'
 import { expressionSql } from '#core/expression.ts'
-import type { EngineConnection } from '#storage/engine/duckdb-engine.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { VALUE_COLUMNS } from './compared-values.ts'
 
 export interface Difference {
