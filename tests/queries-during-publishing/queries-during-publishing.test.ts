@@ -42,9 +42,11 @@ const APPEND_PAUSE_MS_MAX = 25
 /** readers that never wait would leave no processor to what is published meanwhile */
 const READ_PAUSE_MS_MAX = 60
 const ACT_PAUSE_MS_MAX = 100
-/** the acts are followed by as many answers and segments as it takes */
+/** the acts are followed by as many answers, segments and runs as it takes */
 const ANSWERS_MIN = 100
 const SEGMENTS_MIN = 50
+/** that answers came from */
+const GENERATIONS_MIN = 3
 const ENOUGH_MS_MAX = 150_000
 /** how long two owners believe that they have the same partitions */
 const OVERLAP_MS = 150
@@ -171,9 +173,20 @@ class Run {
       else await platform.publish(act)
       await sleep(random.below(ACT_PAUSE_MS_MAX))
     }
-    const enough = (): boolean => this.answers > ANSWERS_MIN && platform.count('segment-closed') > SEGMENTS_MIN
-    const over = (): boolean => this.#over.signal.aborted
-    await until('enough has happened', () => enough() || over(), { withinMs: ENOUGH_MS_MAX })
+    await until('enough has happened', () => this.#enough(), { withinMs: ENOUGH_MS_MAX })
+  }
+
+  /** A slow machine leaves so much of the deck out that kept generations may have counted nothing yet: such work goes on here. */
+  async #enough(): Promise<boolean> {
+    const { platform } = this
+    if (this.#over.signal.aborted) return true
+    const compacted = platform.count('segments-compacted') > 0 && platform.count('lake-files-removed') > 0
+    if (!compacted || this.generations.size < GENERATIONS_MIN) {
+      await platform.publish('incremental')
+      await platform.compact()
+      return false
+    }
+    return this.answers > ANSWERS_MIN && platform.count('segment-closed') > SEGMENTS_MIN
   }
 
   /** The new owners begin while the old ones still go on. */
@@ -238,7 +251,7 @@ test.each([...(ALSO.includes('stores') ? [['the stores', false] as const] : []),
     // All of it must have happened, or the answers prove nothing.
     expect(answers).toBeGreaterThan(ANSWERS_MIN)
     expect(refused).toBeLessThan(answers / 20)
-    expect(generations.size).toBeGreaterThan(2)
+    expect(generations.size).toBeGreaterThanOrEqual(GENERATIONS_MIN)
     expect(happened.segments).toBeGreaterThan(SEGMENTS_MIN)
     expect(happened.rolledBack).toBeGreaterThan(0)
     expect(happened.compacted).toBeGreaterThan(0)
