@@ -1,4 +1,7 @@
-/** Long suites whose cases take turns by day; for whole files see files-by-day.ts. TEST_ALL_DAYS=1 runs all of them. */
+/**
+ * Long suites whose cases take turns by day; for whole files see files-by-day.ts. TEST_ALL_DAYS=1 runs all of them, and TEST_DAY=2026-11-29
+ * those of that day.
+ */
 
 const DAY_MS = 86_400_000
 /** Whole files take turns in three days: files-by-day.ts. */
@@ -9,7 +12,16 @@ export function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS)
 }
 
-const day = dayOf(Date.now())
+/** @throws if TEST_DAY is not a date */
+export function today(): number {
+  const named = process.env.TEST_DAY
+  if (named === undefined) return dayOf(Date.now())
+  const day = dayOf(Date.parse(named))
+  if (Number.isNaN(day)) throw new Error(`TEST_DAY: expected a date such as 2026-11-29, not '${named}'`)
+  return day
+}
+
+const day = today()
 
 /** The same for six days, after which all cases of a suite have run. */
 export const PERIOD = Math.floor(day / DAYS)

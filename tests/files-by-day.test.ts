@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
+import { today } from './by-day.ts'
 import { GROUPS, leftOut } from './files-by-day.ts'
 
 const ALL = GROUPS.flat()
@@ -19,4 +20,13 @@ test('none is left out when files are named, or all are asked for', () => {
   expect(leftOut(['run', '--bail=1'])).not.toEqual([])
   vi.stubEnv('TEST_ALL_DAYS', '1')
   expect(leftOut(['run'])).toEqual([])
+})
+
+test('another day than today can be named', () => {
+  vi.stubEnv('TEST_ALL_DAYS', '')
+  vi.stubEnv('TEST_DAY', '1970-01-09')
+  expect(today()).toBe(8)
+  expect(leftOut(['run'])).toEqual(leftOut(['run'], 8))
+  vi.stubEnv('TEST_DAY', 'tomorrow')
+  expect(() => leftOut(['run'])).toThrow("TEST_DAY: expected a date such as 2026-11-29, not 'tomorrow'")
 })

@@ -2,7 +2,7 @@
  * Test files that take turns: each day one of three groups runs, so that the whole check stays within its time. They take long: most
  * start, kill or starve real services and processes; what they prove of the core has quick tests that run every day.
  */
-import { dayOf } from './by-day.ts'
+import { today } from './by-day.ts'
 
 /** of about equal length */
 export const GROUPS: readonly (readonly string[])[] = [
@@ -66,7 +66,7 @@ export const GROUPS: readonly (readonly string[])[] = [
  * leftOut(['run'], 0).includes(GROUPS[1][0]) // true
  * leftOut(['run', 'tests/faults'], 0) // []
  */
-export function leftOut(words: readonly string[], day = dayOf(Date.now())): readonly string[] {
+export function leftOut(words: readonly string[], day = today()): readonly string[] {
   const named = words.some((word, index) => index > 0 && !word.startsWith('-'))
   if (named || process.env.TEST_ALL_DAYS === '1') return []
   return GROUPS.filter((_, index) => index !== day % GROUPS.length).flat()
