@@ -2,7 +2,7 @@
 import pLimit from 'p-limit'
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { StepHook } from '#core/steps.ts'
-import type { GenerationManifest, ViewStates } from '#storage/lake/generation-manifest.ts'
+import { filesOfPin, type GenerationManifest, type ViewStates } from '#storage/lake/generation-manifest.ts'
 import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
 import { isOfSlots } from '#storage/lake/state-ranges.ts'
 import type { Emit } from '#telemetry/emit.ts'
@@ -146,8 +146,9 @@ function horizonIn({ horizons }: RunPlan, view: string): Pick<ViewStates, 'horiz
   return horizon === undefined ? {} : { horizon }
 }
 
-/** The lowest that has all members: earlier versions, which would give answers without them, refuse it. */
-function formatOf(views: ViewFiles, { ages }: RunPlan): GenerationManifest['format'] {
+/** The lowest that has all members: earlier versions, which would give answers without them or remove files that they do not know, refuse it. */
+function formatOf(views: ViewFiles, dictionaries: DictionaryPins, { ages }: RunPlan): GenerationManifest['format'] {
+  if (Object.values(dictionaries).some(({ unknown }) => unknown !== undefined)) return 7
   const all = Object.values(views)
   if (ages !== undefined || all.some(({ horizon }) => horizon !== undefined)) return 6
   return all.some(({ files }) => files.some(isOfSlots)) ? 5 : 4
@@ -165,7 +166,8 @@ async function writeDictionaries(
   for (const [done, name] of dataset.dictionaries.entries()) {
     signal?.throwIfAborted()
     onProgress(progress.at(name, plan.views.size + done))
-    const pin = await pinning.pin(name, await wholeBase(publication, name), views, staged)
+    const base = await wholeBase(publication, name)
+    const pin = await pinning.pin(name, { base, plans: plan.views, views, generation: staged })
     if (pin) pins[name] = pin
     else {
       emit({
@@ -186,7 +188,7 @@ async function writeDictionaries(
 async function wholeBase({ lake, plan }: Publication, dictionary: string): Promise<GenerationManifest | null> {
   const pinned = plan.base?.dictionaries[dictionary]
   if (pinned === undefined) return plan.base
-  return lake.check([pinned.file]).then(
+  return lake.check(filesOfPin(pinned)).then(
     () => plan.base,
     () => null,
   )
@@ -200,7 +202,7 @@ function describeGeneration(
   finishedAtMs: number,
 ): GenerationManifest {
   return {
-    format: formatOf(views, plan),
+    format: formatOf(views, dictionaries, plan),
     dataset: dataset.name,
     id,
     log: logIdentity,

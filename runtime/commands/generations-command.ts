@@ -39,7 +39,7 @@ export function generationSummary(generation: GenerationManifest): Record<string
     finishedAt,
     tookMs: finishedAtMs - startedAtMs,
     dictionaries: Object.fromEntries(
-      Object.entries(generation.dictionaries).map(([name, { file, ...pin }]) => [name, pin]),
+      Object.entries(generation.dictionaries).map(([name, { file, unknown, ...pin }]) => [name, pin]),
     ),
   }
 }

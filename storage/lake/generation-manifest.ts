@@ -9,10 +9,24 @@ export interface DictionaryPin {
   readonly version: string
   /** Parquet: key VARCHAR, attributes MAP(VARCHAR, VARCHAR) */
   readonly file: LakeFile
-  /** number of distinct keys, over all lookups of this run, that are missing from the dictionary */
+  /** number of distinct keys, over all lookups, that are missing from the dictionary; of one column of a view at most UNKNOWN_KEYS_MAX are counted */
   readonly unknownKeys: number
   /** the same per lookup, `view.name`; absent in manifests of earlier versions */
   readonly unknownByLookup?: Readonly<Record<string, number>>
+  /** which keys they are, so that the next run looks only at what it adds; absent in manifests of earlier versions */
+  readonly unknown?: MissingKeys
+}
+
+export interface MissingKeys {
+  /** `view.column`, of all that were looked at */
+  readonly columns: readonly string[]
+  /** Parquet: asked VARCHAR, one of `columns`, and key VARCHAR; null: no key is missing */
+  readonly file: LakeFile | null
+}
+
+/** The files of a pinned dictionary. */
+export function filesOfPin({ file, unknown }: DictionaryPin): readonly LakeFile[] {
+  return unknown?.file ? [file, unknown.file] : [file]
 }
 
 /** Maximum number of files of one range of a view's states; bounds what an answer has to read and merge. */
@@ -53,10 +67,10 @@ export interface PaneAges {
 
 export interface GenerationManifest {
   /**
-   * 6: panes get old: it has `ages`, or a view has a horizon. 5: files of a view are cut by keys. 4: its files are named by their content, and other generations may name them, too; before, each
+   * 7: it names the keys that dictionaries lack. 6: panes get old: it has `ages`, or a view has a horizon. 5: files of a view are cut by keys. 4: its files are named by their content, and other generations may name them, too; before, each
    * generation had files of its own
    */
-  readonly format: 2 | 3 | 4 | 5 | 6
+  readonly format: 2 | 3 | 4 | 5 | 6 | 7
   readonly dataset: string
   /** g000001, g000002, … */
   readonly id: string
@@ -104,6 +118,6 @@ export interface SupersededBoundaries {
 
 /** All files that a generation's manifest names. */
 export function generationFiles(manifest: GenerationManifest): readonly LakeFile[] {
-  const pins = Object.values(manifest.dictionaries).map(({ file }) => file)
+  const pins = Object.values(manifest.dictionaries).flatMap(filesOfPin)
   return [...Object.values(manifest.views).flatMap(({ files }) => files), ...pins]
 }

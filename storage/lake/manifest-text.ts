@@ -14,7 +14,7 @@ import { coverAllStates } from './state-ranges.ts'
 
 /** 3 is that of the manifest by which versions that do not know the folders refuse the lake */
 const SEGMENT_FORMATS = [1, 2, 4]
-const GENERATION_FORMATS = [2, 3, 4, 5, 6]
+const GENERATION_FORMATS = [2, 3, 4, 5, 6, 7]
 
 const count = z.int().min(0)
 const grain = z.enum(Object.keys(GRAIN_MS) as [FixedGrain, ...FixedGrain[]])
@@ -136,7 +136,7 @@ function isSummaryWhole({ format, kind, replaces, events, raw, deadLetterFile }:
 }
 
 const generation: z.ZodType<GenerationManifest> = z.strictObject({
-  format: z.union([z.literal(2), z.literal(3), z.literal(4), z.literal(5), z.literal(6)]),
+  format: z.union([z.literal(2), z.literal(3), z.literal(4), z.literal(5), z.literal(6), z.literal(7)]),
   dataset: z.string().min(1),
   id: generationName,
   log: z.string().min(1),
@@ -167,6 +167,7 @@ const generation: z.ZodType<GenerationManifest> = z.strictObject({
       file,
       unknownKeys: count,
       unknownByLookup: z.record(z.string(), count).optional(),
+      unknown: z.strictObject({ columns: z.array(z.string()), file: file.nullable() }).optional(),
     }),
   ),
   rows: count,

@@ -32,7 +32,11 @@ export const GENERATIONS = z.strictObject({
         z.string(),
         z.strictObject({
           version: z.string(),
-          unknownKeys: z.number().describe('Number of distinct keys that were looked up but are not in the dictionary'),
+          unknownKeys: z
+            .number()
+            .describe(
+              'Number of distinct keys that were looked up but are not in the dictionary; of one column of a view at most 100,000 are counted. Keys that no row presents any more count until the next full run',
+            ),
           unknownByLookup: z.record(z.string(), z.number()).optional().describe('The same, per `view.lookup`'),
         }),
       ),

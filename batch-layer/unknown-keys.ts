@@ -1,0 +1,166 @@
+/**
+ * Which keys rows look up that a dictionary lacks. A full run looks at all states; an incremental one at those that it adds, and takes the
+ * others over from its base. So a key that no row presents any more, such as the former city of a group, counts until the next full run.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
+import { quoteName, quoteText } from '#core/sql-names.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import type { DictionaryPin, MissingKeys } from '#storage/lake/generation-manifest.ts'
+import type { Lake, StagedGeneration } from '#storage/lake/lake.ts'
+import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
+import type { ViewPlan } from './plan-run.ts'
+import { writeParquet } from './write-parquet.ts'
+
+/** maximum number of keys of one column of a view that are kept and counted: every run writes them */
+export const UNKNOWN_KEYS_MAX = 100_000
+/** maximum number of missing keys per dictionary that a run reports */
+const UNKNOWN_KEYS_TOLD_MAX = 10_000
+const TABLE = 'unknown_keys'
+
+export type CountedUnknown = Required<Pick<DictionaryPin, 'unknownKeys' | 'unknownByLookup' | 'unknown'>>
+
+export interface UnknownKeysInput {
+  readonly dictionary: string
+  /** as this run pins it */
+  readonly pinned: LakeFile
+  /** as its base pinned it; absent: not at all */
+  readonly before: DictionaryPin | undefined
+  /** how the run computes each view, and the files that it wrote */
+  readonly plans: ReadonlyMap<string, ViewPlan>
+  readonly views: Readonly<Record<string, { readonly files: readonly LakeFile[] }>>
+  readonly generation: Pick<StagedGeneration, 'stageFile' | 'refer'>
+}
+
+/** A column of a view, and the lookups that use it as their key. */
+interface AskedKey {
+  /** `view.column` */
+  readonly name: string
+  readonly view: CompiledView
+  readonly column: string
+  readonly list: boolean
+  readonly lookups: readonly string[]
+}
+
+/** Where keys of a column can be new. */
+interface Looked extends AskedKey {
+  readonly files: readonly LakeFile[]
+  /** the others are those of the base */
+  readonly carried: boolean
+}
+
+export class UnknownKeys {
+  readonly #connection: EngineConnection
+  readonly #dataset: CompiledDataset
+  readonly #lake: Pick<Lake, 'check' | 'resolve'>
+
+  constructor(connection: EngineConnection, dataset: CompiledDataset, lake: Pick<Lake, 'check' | 'resolve'>) {
+    this.#connection = connection
+    this.#dataset = dataset
+    this.#lake = lake
+  }
+
+  /** @param tell called with at most UNKNOWN_KEYS_TOLD_MAX of the keys, in their order, if there are any */
+  async count(input: UnknownKeysInput, tell?: (keys: readonly string[]) => void): Promise<CountedUnknown> {
+    const asked = [...this.#dataset.views.values()].flatMap((view) => askedOf(view, input.dictionary))
+    if (asked.length === 0) return { unknownKeys: 0, unknownByLookup: {}, unknown: { columns: [], file: null } }
+    const kept = await this.#kept(input)
+    const looked = asked.map((each) => lookedAt(each, input, kept))
+    await this.#lake.check([input.pinned, ...looked.flatMap(({ files }) => files)])
+    const columns = looked.map((each) => this.#missing(each, input.pinned, kept?.file ?? null))
+    await this.#connection.run(
+      `CREATE OR REPLACE TEMP TABLE ${TABLE} AS ${columns.map((sql) => `(${sql})`).join(' UNION ALL ')}`,
+    )
+    try {
+      return await this.#counted(input, looked, tell)
+    } finally {
+      await this.#connection.run(`DROP TABLE ${TABLE}`)
+    }
+  }
+
+  async #counted(
+    { generation, dictionary, pinned, before }: UnknownKeysInput,
+    asked: readonly Looked[],
+    tell: ((keys: readonly string[]) => void) | undefined,
+  ): Promise<CountedUnknown> {
+    const counts = await this.#connection.rows<{ asked: string | null; unknown: number }>(
+      `SELECT asked, count(DISTINCT key) AS unknown FROM ${TABLE} GROUP BY GROUPING SETS ((asked), ())`,
+    )
+    const countOf = (name: string | null): number => counts.find((row) => row.asked === name)?.unknown ?? 0
+    const unknownByLookup = Object.fromEntries(
+      asked.flatMap(({ name, view, lookups }) => lookups.map((lookup) => [`${view.name}.${lookup}`, countOf(name)])),
+    )
+    const columns = asked.map(({ name }) => name)
+    const unknownKeys = countOf(null)
+    if (unknownKeys === 0) return { unknownKeys, unknownByLookup, unknown: { columns, file: null } }
+    if (tell !== undefined) {
+      const told = await this.#connection.rows<{ key: string }>(
+        `SELECT DISTINCT key FROM ${TABLE} ORDER BY key LIMIT ${UNKNOWN_KEYS_TOLD_MAX}`,
+      )
+      tell(told.map(({ key }) => key))
+    }
+    const onlyAdded = before?.file.sha256 === pinned.sha256 && asked.every(({ carried }) => carried)
+    if (onlyAdded && before.unknown?.file && isDeepStrictEqual(unknownByLookup, before.unknownByLookup)) {
+      const file = await generation.refer('dictionaries', dictionary, before.unknown.file)
+      return { unknownKeys: before.unknownKeys, unknownByLookup, unknown: { columns, file } }
+    }
+    const staged = await generation.stageFile('dictionaries', dictionary)
+    const rows = await writeParquet(this.#connection, `SELECT * FROM ${TABLE} ORDER BY asked, key`, staged.writePath)
+    return { unknownKeys, unknownByLookup, unknown: { columns, file: await staged.finish(rows) } }
+  }
+
+  /** What the base found missing, if nothing else can be missing by now but what is added; otherwise null. */
+  async #kept({ before, pinned }: UnknownKeysInput): Promise<MissingKeys | null> {
+    if (before?.unknown === undefined) return null
+    if (before.file.sha256 === pinned.sha256) return before.unknown
+    await this.#lake.check([before.file])
+    const [old, now] = [before.file, pinned].map((file) => readParquetSql([this.#lake.resolve(file)]))
+    const removed = await this.#connection.rows(
+      `SELECT 1 FROM ${old} AS old ANTI JOIN ${now} AS now USING (key) LIMIT 1`,
+    )
+    return removed.length === 0 ? before.unknown : null
+  }
+
+  #missing({ name, view, column, list, files, carried }: Looked, pinned: LakeFile, before: LakeFile | null): string {
+    const resolve = (file: LakeFile): string => this.#lake.resolve(file)
+    const sources: string[] = []
+    if (files.length > 0)
+      sources.push(keysSql(view, `(SELECT * FROM ${readParquetSql(files.map(resolve))})`, column, list))
+    if (carried && before !== null)
+      sources.push(`SELECT key FROM ${readParquetSql([resolve(before)])} WHERE asked = ${quoteText(name)}`)
+    if (sources.length === 0) sources.push('SELECT NULL::VARCHAR AS key')
+    return `SELECT ${quoteText(name)} AS asked, key FROM (${sources.join(' UNION ')}) AS wanted
+      ANTI JOIN ${readParquetSql([resolve(pinned)])} AS pinned USING (key)
+      WHERE key IS NOT NULL ORDER BY key LIMIT ${UNKNOWN_KEYS_MAX}`
+  }
+}
+
+function askedOf(view: CompiledView, dictionary: string): AskedKey[] {
+  const own = view.lookups.filter((lookup) => lookup.dictionary === dictionary)
+  return [...Map.groupBy(own, ({ key }) => key)].map(([column, lookups]) => ({
+    name: `${view.name}.${column}`,
+    view,
+    column,
+    list: lookups[0]!.list,
+    lookups: lookups.map(({ name }) => name),
+  }))
+}
+
+function lookedAt(asked: AskedKey, { plans, views }: UnknownKeysInput, kept: MissingKeys | null): Looked {
+  const plan = plans.get(asked.view.name)
+  return plan?.kind === 'extend' && kept?.columns.includes(asked.name)
+    ? { ...asked, files: plan.added, carried: true }
+    : { ...asked, files: views[asked.view.name]!.files, carried: false }
+}
+
+/** Distinct keys that the presented rows of the states look up. NULL is no key. */
+function keysSql(view: CompiledView, states: string, key: string, list: boolean): string {
+  const column = quoteName(key)
+  const isDimension = view.dimensions.some((dimension) => dimension.name === key)
+  const merged = `(${view.mergeSql(states, undefined, [key])})`
+  const presented = isDimension ? states : `(${view.presentSql(merged, [], [key])})`
+  return list
+    ? `SELECT DISTINCT unnest(${column})::VARCHAR AS key FROM ${presented}`
+    : `SELECT DISTINCT ${column}::VARCHAR AS key FROM ${presented}`
+}
