@@ -25,7 +25,10 @@ import { VIEW_ROW_GROUP_ROWS, writeParquet } from './write-parquet.ts'
 
 /** the engine's, of which a row group is a multiple */
 const VECTOR_ROWS = 2_048
-/** of the files of a merge: one thread takes less than a second for them */
+/**
+ * Of the files of a merge: one thread takes less than a second for them. What it writes has few row groups, and readers keep it in memory: putting
+ * it in order would take a quarter of the time and save them nothing.
+ */
 const ONE_THREAD_BYTES_MAX = 4 * 1024 * 1024
 
 /** A method with a `writePath` writes one file and returns its rows. */
@@ -154,7 +157,9 @@ export class DuckDbCompute implements BatchCompute {
         : view.mergeSql(left(files, spread))
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
     const isSmall = spread === undefined && bytes <= ONE_THREAD_BYTES_MAX
-    return this.#write(view, states, writePath, isSmall ? this.#oneThread : this.#connection)
+    return isSmall
+      ? writeParquet(this.#oneThread, `SELECT * FROM (${states})`, writePath, VIEW_ROW_GROUP_ROWS)
+      : this.#write(view, states, writePath)
   }
 
   async settle(
@@ -271,10 +276,10 @@ export class DuckDbCompute implements BatchCompute {
   }
 
   /** In the order of panes, then of keys: a query for either reads the row groups that can hold it, and skips the others. */
-  #write(view: CompiledView, states: string, writePath: string, connection = this.#connection): Promise<number> {
+  #write(view: CompiledView, states: string, writePath: string): Promise<number> {
     const keys = keysOf(view)
     const order = keys.length === 0 ? '' : ` ORDER BY ${keys.join(', ')}`
-    return writeParquet(connection, `SELECT * FROM (${states})${order}`, writePath, VIEW_ROW_GROUP_ROWS)
+    return writeParquet(this.#connection, `SELECT * FROM (${states})${order}`, writePath, VIEW_ROW_GROUP_ROWS)
   }
 }
 
