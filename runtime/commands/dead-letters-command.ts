@@ -92,6 +92,10 @@ async function listLetters(dataset: string, options: ListOptions): Promise<void>
   const read = async (workspace: Workspace): ReturnType<typeof lettersPage> =>
     lettersPage(await workspace.dataset(dataset, 'late'), { limit: Number(limit), reason, after })
   const { texts, next } = await withWorkspace(options, 'serve', read, { dataset })
+  if (texts.length === 0 && reason !== undefined)
+    say(
+      `no dead letter of a closed segment has this reason; \`watershed dead-letters reasons ${dataset}\` lists those there are`,
+    )
   if (options.json)
     return print(`{"data":[${texts.join(',')}],"next":${JSON.stringify(next === null ? null : cursorText(next))}}`)
   const letters = texts.map((text) => JSON.parse(text) as Letter)

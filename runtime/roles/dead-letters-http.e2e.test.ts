@@ -120,6 +120,11 @@ test('by the command line', async () => {
   const list = watershed('dead-letters', 'list', DATASET, '--limit', '1')
   expect(list.stdout).toContain(UNUSABLE[3])
   expect(list.stderr).toContain('--cursor')
+  const none = watershed('dead-letters', 'list', DATASET, '--reason', 'no such reason')
+  expect([none.code, none.stderr]).toEqual([
+    0,
+    expect.stringContaining(`\`watershed dead-letters reasons ${DATASET}\``),
+  ])
   expect(watershed('dead-letters', 'reasons', DATASET, '--json').stdout).toContain('"count":2')
   const letter = await placeOf(UNUSABLE[1]!)
   expect(watershed('dead-letters', 'download', DATASET, letter).stdout).toBe(UNUSABLE[1])

@@ -19,7 +19,12 @@ test.each([
   ['DECIMAL(5,2)', '1.999'],
   ['DECIMAL(5,2)', '1000'],
   ['DECIMAL(2,2)', '1.5'],
+  ['DECIMAL(5,2)', '1.0010'],
+  ['BIGINT', '1.50'],
+  ['BIGINT', '1.'],
   ['DOUBLE', 'NaN'],
+  ['DOUBLE', '1e400'],
+  ['FLOAT', '-4e38'],
   ['BOOLEAN', 'yes'],
   ['TIMESTAMP', '2026-02-30'],
   ['TIMESTAMP', '2017-03-19T10:00:00.1234567Z'],
@@ -36,7 +41,10 @@ test.each([
   ['DECIMAL(5,2)', '-999.99'],
   ['DECIMAL(5,2)', '00999'],
   ['DECIMAL(2,2)', '0.25'],
+  ['DECIMAL(5,2)', '0.1000'],
+  ['BIGINT', '-9223372036854775808.00'],
   ['DOUBLE', '-1.5e3'],
+  ['DOUBLE', '1.7976931348623157e308'],
   ['BOOLEAN', 'false'],
   ['TIMESTAMP', '2026-01-31T12:00:00+01:00'],
   ['TIMESTAMP', '1769860800000'],
@@ -48,7 +56,10 @@ test.each([
 })
 
 test('operators have the values that they need, within limits by name', () => {
-  expect(() => check('VARCHAR', 'eq')).toThrow(/the value is missing; write d:eq:<value>/)
+  expect(() => check('VARCHAR', 'eq')).toThrow(
+    /the value is missing; write d:eq:<value>, or as JSON, "operator": "eq", "value": <value>$/,
+  )
+  expect(() => check('VARCHAR', 'in')).toThrow(/"operator": "in", "values": \[<value>, …\]$/)
   expect(() => check('VARCHAR', 'null', 'x')).toThrow(/takes no value/)
   expect(() => check('VARCHAR', 'in', ...Array.from({ length: 1_001 }, String))).toThrow(/filterValuesMax = 1000/)
   expect(() => check('VARCHAR', 'eq', 'x'.repeat(1_025))).toThrow(/filterValueCharsMax = 1024/)

@@ -11,6 +11,7 @@ import { timeTextMs, timeTextUs } from './time-text.ts'
 
 const COMPARISONS = { eq: '=', gt: '>', gte: '>=', lt: '<', lte: '<=' } as const
 const WITHOUT_VALUE: readonly FilterOperator[] = ['null', 'notnull']
+const FLOAT_MAX = 3.4028234663852886e38
 /** bits of the engine's integer types */
 const WHOLE_BITS: Readonly<Record<string, number>> = { TINYINT: 8, SMALLINT: 16, INTEGER: 32, BIGINT: 64, HUGEINT: 128 }
 
@@ -27,7 +28,8 @@ export function checkFilter(column: SqlColumn, { operator, values }: Comparison,
     if (values.length > 0) refuse('takes no value')
     return
   }
-  if (values.length === 0) refuse(`the value is missing; write ${column.name}:${operator}:<value>`)
+  if (values.length === 0)
+    refuse(`the value is missing; write ${column.name}:${operator}:<value>, or as JSON, ${jsonForm(operator)}`)
   if (values.length > filterValuesMax) refuse(`has more than filterValuesMax = ${filterValuesMax} values`)
   if (operator !== 'in' && values.length > 1) refuse("takes one value; use 'in' for several")
   for (const value of values) {
@@ -38,6 +40,10 @@ export function checkFilter(column: SqlColumn, { operator, values }: Comparison,
     const problem = operator === 'contains' ? containsProblem(column.type, value) : valueProblem(column.type, value)
     if (problem) refuse(problem)
   }
+}
+
+function jsonForm(operator: FilterOperator): string {
+  return `"operator": "${operator}", ${operator === 'in' ? '"values": [<value>, …]' : '"value": <value>'}`
 }
 
 /** SQL condition over rows that have the column, for a checked filter. `ne`, and `in` with `orNull`, also match rows without a value. */
@@ -80,16 +86,24 @@ function containsProblem(type: string, value: string): string | null {
 function valueProblem(type: string, value: string): string | null {
   const bits = WHOLE_BITS[type] ?? WHOLE_BITS[type.slice(1)]
   if (bits !== undefined)
-    return isWhole(value, bits, type.startsWith('U')) ? null : `'${value}' is not an integer of type ${type}`
+    return isWhole(shortest(type, value), bits, type.startsWith('U'))
+      ? null
+      : `'${value}' is not an integer of type ${type}`
   const decimal = /^DECIMAL\((\d+),\s*(\d+)\)$/.exec(type)
-  if (decimal) return isDecimal(value, Number(decimal[1]), Number(decimal[2])) ? null : `'${value}' is not a ${type}`
+  if (decimal)
+    return isDecimal(shortest(type, value), Number(decimal[1]), Number(decimal[2]))
+      ? null
+      : `'${value}' is not a ${type}`
   switch (type) {
     case 'VARCHAR':
     case 'JSON':
       return null
     case 'DOUBLE':
     case 'FLOAT':
-      return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(value) ? null : `'${value}' is not a number`
+      if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(value)) return `'${value}' is not a number`
+      return Math.abs(Number(value)) <= (type === 'FLOAT' ? FLOAT_MAX : Number.MAX_VALUE)
+        ? null
+        : `'${value}' is larger than a ${type} can be`
     case 'BOOLEAN':
       return value === 'true' || value === 'false' ? null : `'${value}' is not true or false`
     case 'TIMESTAMP':
@@ -101,6 +115,12 @@ function valueProblem(type: string, value: string): string | null {
     default:
       return `a column of type ${type} supports only the operators ${type.endsWith('[]') ? 'contains, ' : ''}null and notnull`
   }
+}
+
+/** A whole or decimal number without zeros at the end of its fraction: 1.0 and 0.1000 are what 1 and 0.1 are. */
+function shortest(type: string, value: string): string {
+  const isExact = type in WHOLE_BITS || type.slice(1) in WHOLE_BITS || type.startsWith('DECIMAL(')
+  return isExact ? value.replace(/^(-?\d+)(?:\.0+|(\.\d*?[1-9])0+)$/, '$1$2') : value
 }
 
 function isWhole(value: string, bits: number, unsigned: boolean): boolean {
@@ -117,5 +137,5 @@ function isDecimal(value: string, precision: number, scale: number): boolean {
 /** A checked value of a filter, in the column's type. */
 export function typedSql(type: string, value: string, bound: BoundValues): string {
   if (type === 'TIMESTAMP') return `make_timestamp(${bound.bind(timeTextUs(value)!)}::BIGINT)`
-  return `CAST(${bound.bind(value)}::VARCHAR AS ${type})`
+  return `CAST(${bound.bind(shortest(type, value))}::VARCHAR AS ${type})`
 }

@@ -5,7 +5,7 @@ import type { Fill, FilterOperator, ViewQuery } from '#core/query.ts'
 import type { FilterField } from '#serving/answers/filter-sql.ts'
 import { QueryError } from '#serving/answers/query-error.ts'
 import type { ServedDataset } from '#serving/answers/snapshot.ts'
-import { type ComparisonBody, OPERATORS } from './query-body.ts'
+import { type ComparisonBody, OPERATORS, withDigits } from './query-body.ts'
 import { positionOf, queryOf } from './query-of.ts'
 
 export const QUERY_PARAMETERS = [
@@ -163,16 +163,16 @@ export function parseFilter(
   return { name, operator: operator as FilterOperator, values }
 }
 
-/** A comma-separated list, or a JSON array of strings for values that contain commas, and null for rows without a value. */
-function listOf(field: FilterField, text: string): readonly (string | null)[] {
+/** A comma-separated list, or a JSON array: for values that contain commas, and with null for rows without a value. */
+function listOf(field: FilterField, text: string): NonNullable<ComparisonBody['values']> {
   if (!text.startsWith('[')) return text.split(',')
   try {
-    const list: unknown = JSON.parse(text)
-    if (Array.isArray(list) && list.every((entry) => entry === null || typeof entry === 'string')) return list
+    const list: unknown = JSON.parse(text, withDigits)
+    if (Array.isArray(list) && list.every((entry) => entry === null || typeof entry !== 'object')) return list
   } catch {}
   throw new QueryError(
     field,
-    `'${text}' starts like a JSON array, but is not an array of strings and nulls (example: ["a,b","c",null])`,
+    `'${text}' starts like a JSON array, but is not an array of texts, numbers, booleans and nulls (example: ["a,b","c",null])`,
   )
 }
 

@@ -19,7 +19,10 @@ export const OPERATORS = [
 ] as const satisfies readonly FilterOperator[]
 
 /** Numbers and booleans are read as their texts. */
-const VALUE = z.union([z.string(), z.number(), z.boolean()])
+const VALUE = z.union([z.string(), z.number(), z.boolean()], {
+  error: ({ input }) =>
+    `must be a text, a number, true or false${input === null ? "; rows without a value are found by the operators 'null' and 'notnull'" : ''}`,
+})
 
 const comparison = {
   operator: z.enum(OPERATORS),
@@ -154,7 +157,8 @@ function parsed(text: string): unknown {
   }
 }
 
-function withDigits(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
+/** For JSON.parse: a number with more digits than a double keeps becomes its text, so that none is lost. */
+export function withDigits(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
   return typeof value === 'number' && source !== undefined && String(value) !== source ? source : value
 }
@@ -197,7 +201,11 @@ const LEAVES = {
 
 function comparisonOf<Body>(value: object, path: string, of: 'dimension' | 'measure'): Body {
   const result = LEAVES[of].safeParse(value)
-  if (result.success) return result.data as Body
+  if (result.success) {
+    const { value: one, values } = result.data
+    if (one !== undefined && values !== undefined) throw new QueryError(`${path}.values`, "cannot stand beside 'value'")
+    return result.data as Body
+  }
   const issue = result.error.issues[0]!
   if (issue.code === 'unrecognized_keys')
     throw unknownMember(`${path}.${issue.keys[0]}`, issue.keys[0]!, [

@@ -110,7 +110,10 @@ describe('conditions', () => {
     const url = (list: string) => `/v1/datasets/shop/views/sales?filter=country:in:${encodeURIComponent(list)}`
     const got = (await platform.app.inject(url('["fr",null]'))).json() as Reply
     expect(got.data.map(({ country }) => country).toSorted()).toEqual(['fr', null])
-    expect((await platform.app.inject(url('["fr",1]'))).json()).toMatchObject({ status: 400, field: 'filter' })
+    expect((await platform.app.inject(url('["fr",{}]'))).json()).toMatchObject({ status: 400, field: 'filter' })
+    const totals = `/v1/datasets/shop/views/sales?dimensions=country&having=total:in:${encodeURIComponent('[5.0,9007199254740994]')}`
+    const many = (await platform.app.inject(totals)).json() as Reply
+    expect(many.data.map(({ country }) => country).toSorted()).toEqual(['de', 'fr', 'us'])
     const refused = await post({ view: 'sales', filter: { dimension: 'country', operator: 'ne', values: [null] } })
     expect(refused.body).toMatch(/ne: null can only be one of the values of 'in'/)
   })
@@ -196,6 +199,18 @@ test.each<[object | string, string, RegExp]>([
   [{ view: 'sales', filter: { and: [is('us')], or: [] } }, 'filter', /'and' cannot stand beside 'or'/],
   [{ view: 'sales', filter: { or: [{ ...is('us'), valeu: 1 }] } }, 'filter.or.0.valeu', /did you mean 'value'/],
   [{ view: 'sales', filter: { dimension: 'country', operator: 'like' } }, 'filter.operator', /must be one of 'eq'/],
+  [
+    { view: 'sales', filter: { ...is('us'), value: null } },
+    'filter.value',
+    /must be a text.*operators 'null' and 'notnull'/,
+  ],
+  [{ view: 'sales', filter: { ...is('us'), value: {} } }, 'filter.value', /must be a text, a number, true or false$/],
+  [{ view: 'sales', filter: { ...is('us'), values: ['de'] } }, 'filter.values', /cannot stand beside 'value'/],
+  [
+    { view: 'sales', filter: { dimension: 'country', operator: 'in', values: [] } },
+    'filter',
+    /"values": \[<value>, …\]$/,
+  ],
   [{ view: 'sales', filter: deep(8) }, 'filter', /conditionDepthMax = 8/],
   [{ view: 'sales', filter: { or: Array(33).fill(is('us')) } }, 'filter.or', /filtersMax = 32/],
   [
