@@ -197,12 +197,17 @@ export function compactedIn({ parts }: Pick<SegmentCheckpoint, 'parts'>): readon
   return parts.flatMap(({ compacted }) => compacted)
 }
 
+/** Of each checkpoint that was asked for one: there can be tens of thousands, and as many questions. */
+const compactedSets = new WeakMap<SegmentCheckpoint, ReadonlySet<string>>()
+
 /** Whether a checkpoint stands for the manifest of this name. */
-export function hasManifest({ partition, end, parts }: SegmentCheckpoint, name: string): boolean {
+export function hasManifest(checkpoint: SegmentCheckpoint, name: string): boolean {
   const parsed = parseSegmentName(name)
-  if (parsed === null || parsed.partition !== partition) return false
-  if (parsed.end === null) return parsed.start < end
-  return parts.some(({ compacted }) => compacted.includes(name))
+  if (parsed === null || parsed.partition !== checkpoint.partition) return false
+  if (parsed.end === null) return parsed.start < checkpoint.end
+  const compacted = compactedSets.get(checkpoint) ?? new Set(compactedIn(checkpoint))
+  compactedSets.set(checkpoint, compacted)
+  return compacted.has(name)
 }
 
 const NAME = /^p(\d{4})-(\d{16})-(\d{8})\.checkpoint$/
@@ -228,14 +233,11 @@ export function newestCheckpoint(names: readonly string[]): string | null {
 }
 
 /**
- * Whether a checkpoint still fits what was listed: a lake that was restored from an older copy, or lost manifests, must not be completed
- * from it silently. Looks at the last segment, and at the compacted ones.
+ * Whether a manifest that a checkpoint has is still there, or one that took its place: a lake that was restored from an older copy, or lost
+ * manifests, must not be completed from a checkpoint silently. Asked of the last segment, and of the compacted ones.
  *
- * @param listed names of the partition's compacted segments, and of those near the checkpoint's end
+ * @param listed names of the partition's compacted segments, and of others
  */
-export function stands(checkpoint: SegmentCheckpoint, listed: ReadonlySet<string>): boolean {
-  const { partition, parts } = checkpoint
-  return [...compactedIn(checkpoint), parts.at(-1)!.newest].every(
-    (name) => listed.has(name) || coveringName(listed, partition, parseSegmentName(name)!.start) !== null,
-  )
+export function isCovered({ partition }: SegmentCheckpoint, name: string, listed: ReadonlySet<string>): boolean {
+  return listed.has(name) || coveringName(listed, partition, parseSegmentName(name)!.start) !== null
 }

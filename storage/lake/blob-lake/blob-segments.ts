@@ -218,7 +218,7 @@ export class BlobSegments {
    * this name that an earlier version committed, which is not in its folder yet.
    */
   async #earlier(manifest: SegmentManifest): Promise<string | null> {
-    const [names, own] = [await this.folders.rivals(manifest.partition), segmentManifestName(manifest)]
+    const [names, own] = [await this.folders.rivals(manifest), segmentManifestName(manifest)]
     return names.includes(own) ? own : coveringName(names, manifest.partition, manifest.start)
   }
 

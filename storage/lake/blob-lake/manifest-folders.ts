@@ -104,10 +104,10 @@ export class ManifestFolders {
     return partitionsIn(await this.#readRoot()).map((name) => parsePartitionName(name)!)
   }
 
-  /** The names that a new segment of the partition must not contradict: of compacted segments, and of manifests in the root. */
-  async rivals(partition: number): Promise<readonly string[]> {
+  /** The names that a new segment must not contradict: of compacted segments that can have its start, and of manifests in the root. */
+  async rivals({ partition, start }: Pick<SegmentManifest, 'partition' | 'start'>): Promise<readonly string[]> {
     await this.#readRoot()
-    return [...this.#flat, ...(await this.#partition(partitionName(partition)).wide())]
+    return [...this.#flat, ...(await this.#partition(partitionName(partition)).wideBeyond(start))]
   }
 
   /** What lies in the root, by name. */

@@ -1,13 +1,15 @@
 /** The folder of one partition's manifests: a folder per range of offsets, one of compacted segments, and one of checkpoints. */
 import { dirname } from 'node:path/posix'
+import type { Offset } from '#core/offsets.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import { isRangeName, manifestPath, parsePartitionName, parseSegmentName, rangeName, WIDE } from '../manifest-names.ts'
 import {
   checkpointNumber,
+  compactedIn,
   hasManifest,
+  isCovered,
   newestCheckpoint,
   type SegmentCheckpoint,
-  stands,
 } from '../segment-checkpoint.ts'
 import type { Blobs, NamesInFolder } from './blobs.ts'
 import { CHECKPOINTS, type CheckpointFiles, MANIFESTS } from './checkpoint-files.ts'
@@ -31,15 +33,29 @@ export interface PartitionListing {
 /** What folders have; `state` as in PartitionListing. */
 interface Listed {
   readonly state: string
-  readonly names: () => readonly string[]
+  /** of ranges */
+  readonly narrow: () => readonly string[]
+  /** of compacted segments: the same array as long as they are the same */
+  readonly wide: readonly string[]
 }
 
 /** What was read of a checkpoint and the folders behind it. */
 interface Known {
   readonly flat: ReadonlySet<string>
   readonly listing: PartitionListing
-  /** listed name → whether the checkpoint stands for it */
+  /** name in a range → whether the checkpoint stands for it */
   readonly had: ReadonlyMap<string, boolean>
+}
+
+/** What a checkpoint is to the names of compacted segments, which are many and seldom change. */
+interface KnownWide {
+  readonly checkpoint: SegmentCheckpoint
+  readonly flat: ReadonlySet<string>
+  readonly wide: readonly string[]
+  /** whether all compacted segments that the checkpoint has are there, or what took their place */
+  readonly areCovered: boolean
+  /** those that it does not have */
+  readonly behind: readonly string[]
 }
 
 export class PartitionFolder {
@@ -51,6 +67,9 @@ export class PartitionFolder {
   readonly #saved: NamesInFolder
   readonly #listings = new Map<string, NamesInFolder>()
   #known: Known | null = null
+  #knownWide: KnownWide | null = null
+  /** where the last one of the compacted segments ends */
+  #reach: { readonly names: readonly string[]; readonly end: Offset } = { names: [], end: 0 }
 
   /** @param folder its name, such as p0003 */
   constructor(blobs: Blobs, folder: string, checkpoints: CheckpointFiles) {
@@ -81,37 +100,56 @@ export class PartitionFolder {
     const known = this.#known
     if (known?.flat === flat && known.listing.state === state && known.listing.checkpoint === checkpoint)
       return known.listing
-    const names = listed.names()
-    if (!stands(checkpoint, new Set([...flat, ...names]))) return this.readAll()
+    const names = listed.narrow()
+    const compacted = this.#compactedOf(checkpoint, flat, listed.wide)
+    const hasLast =
+      last.end !== null ||
+      names.includes(last.name) ||
+      isCovered(checkpoint, last.name, new Set([...flat, ...listed.wide]))
+    if (!hasLast || !compacted.areCovered) return this.readAll()
     const had = new Map(
       names.map((one) => [
         one,
         (known?.listing.checkpoint === checkpoint ? known.had.get(one) : undefined) ?? hasManifest(checkpoint, one),
       ]),
     )
-    const listing = { state, names: names.filter((one) => !had.get(one)), checkpoint }
+    const listing = { state, names: [...names.filter((one) => !had.get(one)), ...compacted.behind], checkpoint }
     this.#known = { flat, listing, had }
     return listing
   }
 
-  /** All manifests, also those that a checkpoint has. */
-  async readAll(): Promise<PartitionListing> {
-    const { state, names } = await this.#list(() => true)
-    return { state, names: names(), checkpoint: null }
+  #compactedOf(checkpoint: SegmentCheckpoint, flat: ReadonlySet<string>, wide: readonly string[]): KnownWide {
+    const known = this.#knownWide
+    if (known?.checkpoint === checkpoint && known.flat === flat && known.wide === wide) return known
+    const listed = new Set([...flat, ...wide])
+    this.#knownWide = {
+      ...{ checkpoint, flat, wide },
+      areCovered: compactedIn(checkpoint).every((name) => isCovered(checkpoint, name, listed)),
+      behind: wide.filter((name) => !hasManifest(checkpoint, name)),
+    }
+    return this.#knownWide
   }
 
-  /** Names of compacted segments. */
-  async wide(): Promise<readonly string[]> {
-    return (await this.#at(WIDE).read()).names
+  /** All manifests, also those that a checkpoint has. */
+  async readAll(): Promise<PartitionListing> {
+    const { state, narrow, wide } = await this.#list(() => true)
+    return { state, names: [...narrow(), ...wide], checkpoint: null }
+  }
+
+  /** Names of compacted segments; none where all of them end at or before the offset, as they do where a new segment begins. */
+  async wideBeyond(offset: Offset): Promise<readonly string[]> {
+    const { names } = await this.#at(WIDE).read()
+    if (names !== this.#reach.names) this.#reach = { names, end: endOf(names) }
+    return this.#reach.end > offset ? names : []
   }
 
   /** Compacted segments are listed last: what they replace is removed after they are there. */
   async #list(wanted: (range: string) => boolean): Promise<Listed> {
     const within = await this.#within.read()
     const ranges = await Promise.all(within.names.filter(wanted).map((range) => this.#at(range).read()))
-    const all = [...ranges, await this.#at(WIDE).read()]
-    const state = [within, ...all].map(({ version }) => version).join('.')
-    return { state, names: () => all.flatMap(({ names }) => names) }
+    const wide = await this.#at(WIDE).read()
+    const state = [within, ...ranges, wide].map(({ version }) => version).join('.')
+    return { state, narrow: () => ranges.flatMap(({ names }) => names), wide: wide.names }
   }
 
   /** Only what belongs into the folder. */
@@ -138,4 +176,8 @@ export class PartitionFolder {
       return null
     }
   }
+}
+
+function endOf(wide: readonly string[]): Offset {
+  return wide.reduce((end, name) => Math.max(end, parseSegmentName(name)?.end ?? 0), 0)
 }
