@@ -7,7 +7,7 @@ import { EventDeriver } from '#ingest/event-deriver.ts'
 import { Intake } from '#ingest/intake.ts'
 import { DeadLetterReasons } from '#serving/dead-letters/dead-letter-reasons.ts'
 import { letterLines } from '#serving/dead-letters/letter-download.ts'
-import { letterBytes, letterFiles } from '#serving/dead-letters/letter-files.ts'
+import { letterBytes } from '#serving/dead-letters/letter-files.ts'
 import { cursorText, DEAD_LETTERS_MAX, lettersPage, parseCursor } from '#serving/dead-letters/letter-list.ts'
 import {
   placeText,
@@ -116,8 +116,8 @@ async function countReasons(dataset: string, options: SharedOptions): Promise<vo
   const stop = stopSignal()
   const count = async (workspace: Workspace): ReturnType<DeadLetterReasons['count']> => {
     const open = await workspace.dataset(dataset, 'late')
-    const files = (await letterFiles(open)).map(({ file }) => file)
-    return new DeadLetterReasons(open).count(files, stop.signal)
+    const generation = await open.lake.current().catch(() => null)
+    return new DeadLetterReasons(open).count(generation, stop.signal)
   }
   const reasons = await withWorkspace(options, 'serve', count, { dataset }).finally(stop.dispose)
   const rows = reasons.map(({ newestAtMs, ...each }) => ({ ...each, newestAt: new Date(newestAtMs).toISOString() }))

@@ -1,16 +1,24 @@
-/** Dead letters of closed segments by reason. Files are immutable, so each one is counted once. */
+/**
+ * Dead letters of closed segments by reason, as one running sum: each letter is read once, however many there are, and a count that was
+ * interrupted goes on where it was. All letters are read again only where some were removed (`keep.raw`), or a log was cut.
+ */
+import pLimit from 'p-limit'
+import type { Offset } from '#core/offsets.ts'
 import { quoteText } from '#core/sql-names.ts'
-import type { LakeFile } from '#storage/lake/segment-manifest.ts'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
+import type { Lake } from '#storage/lake/lake.ts'
+import { isVanishedFile } from '../answers/merged-view.ts'
 import type { ServedDataset } from '../answers/snapshot.ts'
 import { onConnection } from '../answers/time-limit.ts'
+import { type ClosedLetters, lettersSince } from './closed-letters.ts'
 import { reasonKindSql } from './letter-reasons-sql.ts'
 
 /** kinds of reasons that are listed; the rest is counted together */
 export const REASONS_MAX = 100
+/** kinds of reasons that are told apart; what has another one after that is counted with the rest */
+const KINDS_MAX = 10_000
 /** files that one statement reads: what is counted stays counted when the time is over */
 const FILES_AT_ONCE = 128
-/** files whose counts are remembered per dataset */
-const FILES_MAX = 20_000
 export const OTHER_REASONS = 'other reasons'
 
 export interface CountedReason {
@@ -21,11 +29,33 @@ export interface CountedReason {
   readonly newestAtMs: number
 }
 
+interface Waiting extends ClosedLetters {
+  /** letters before this offset are counted, or removed */
+  readonly from: Offset
+}
+
+const counted = new WeakMap<Lake, DeadLetterReasons>()
+
+/** Those of a dataset, which whoever asks in this process shares. */
+export function deadLetterReasons(served: ServedDataset): DeadLetterReasons {
+  const reasons = counted.get(served.lake) ?? new DeadLetterReasons(served)
+  counted.set(served.lake, reasons)
+  return reasons
+}
+
 export class DeadLetterReasons {
   readonly #served: ServedDataset
-  #counted = new Map<string, readonly CountedReason[]>()
-
   readonly #filesAtOnce: number
+  readonly #oneCount = pLimit(1)
+  #sums = new Map<string, CountedReason>()
+  /** by partition: letters before are in the sums */
+  #counted: Offset[] = []
+  /** by partition: segments before were listed */
+  #listed: readonly Offset[] = []
+  /** by partition: letters before were removed by policy */
+  #floor: readonly Offset[] = []
+  /** listed and not counted, the first one last */
+  #waiting: Waiting[] = []
 
   constructor(served: ServedDataset, filesAtOnce = FILES_AT_ONCE) {
     this.#served = served
@@ -33,62 +63,109 @@ export class DeadLetterReasons {
   }
 
   /**
-   * The most frequent kinds first. Reads only files that are new since the last call.
-   * @param files the dead letter files of the closed segments. @throws LakeError
+   * The most frequent kinds first, of all letters that are kept. Reads only letters that are new since the last call.
+   * @param generation the current one; null: there is none, or it cannot be read
+   * @param signal ends the count; what is counted by then stays so. @throws LakeError
    */
-  async count(files: readonly LakeFile[], signal: AbortSignal): Promise<readonly CountedReason[]> {
-    const fresh = files.filter(({ path }) => !this.#counted.has(path))
-    const read = new Map<string, readonly CountedReason[]>()
-    for (let from = 0; from < fresh.length; from += this.#filesAtOnce)
-      for (const [path, reasons] of await this.#read(fresh.slice(from, from + this.#filesAtOnce), signal)) {
-        read.set(path, reasons)
-        if (this.#counted.size < FILES_MAX) this.#counted.set(path, reasons)
+  count(generation: GenerationManifest | null, signal: AbortSignal): Promise<readonly CountedReason[]> {
+    return this.#oneCount(async () => {
+      signal.throwIfAborted()
+      this.#remove(generation?.floor ?? [])
+      try {
+        await this.#countNew(generation, signal)
+      } catch (error) {
+        if (!isVanishedFile(error)) throw error
+        // Compaction has merged it with others: what is not counted is listed again.
+        this.#waiting = []
+        this.#listed = [...this.#counted]
+        await this.#countNew(generation, signal)
       }
-    const kept = files
-      .slice(-FILES_MAX)
-      .map(({ path }) => [path, this.#counted.get(path) ?? read.get(path) ?? []] as const)
-    const all = files.flatMap(({ path }) => this.#counted.get(path) ?? read.get(path) ?? [])
-    this.#counted = new Map(kept)
-    return mostFrequent(summed(all))
+      return mostFrequent([...this.#sums.values()])
+    })
   }
 
-  async #read(files: readonly LakeFile[], signal: AbortSignal): Promise<Map<string, CountedReason[]>> {
+  /** Where the sums have letters that are gone, the others are counted anew. What was removed is so also after a rollback. */
+  #remove(floor: readonly Offset[]): void {
+    if (floor.some((offset, partition) => offset > (this.#floor[partition] ?? 0))) this.#restart(floor)
+  }
+
+  #restart(floor: readonly Offset[]): void {
+    this.#floor = floor
+    this.#sums = new Map()
+    this.#waiting = []
+    this.#listed = []
+    this.#counted = []
+  }
+
+  async #countNew(generation: GenerationManifest | null, signal: AbortSignal): Promise<void> {
+    await this.#countWaiting(signal)
+    await this.#list(generation)
+    await this.#countWaiting(signal)
+  }
+
+  async #list(generation: GenerationManifest | null): Promise<void> {
+    const { lake, partitions } = this.#served
+    const since = await lettersSince(lake, partitions, generation, this.#listed)
+    if (since === null) {
+      this.#restart(generation?.floor ?? [])
+      return this.#list(generation)
+    }
+    const fromOf = ({ partition, start }: ClosedLetters): Offset =>
+      Math.max(start, this.#listed[partition] ?? 0, this.#floor[partition] ?? 0)
+    this.#waiting = since.letters
+      .map((letters) => ({ ...letters, from: fromOf(letters) }))
+      .filter(({ from, end }) => from < end)
+      .reverse()
+    this.#listed = since.ends
+  }
+
+  async #countWaiting(signal: AbortSignal): Promise<void> {
+    while (this.#waiting.length > 0) {
+      signal.throwIfAborted()
+      const some = this.#waiting.slice(-this.#filesAtOnce).reverse()
+      for (const reason of await this.#read(some, signal)) this.#add(reason)
+      this.#waiting.length -= some.length
+      for (const { partition, end } of some) this.#counted[partition] = end
+    }
+    this.#counted = [...this.#listed]
+  }
+
+  #add(read: CountedReason): void {
+    const isKnown = this.#sums.has(read.reason) || this.#sums.size < KINDS_MAX
+    addTo(this.#sums, isKnown ? read : { ...read, reason: OTHER_REASONS })
+  }
+
+  async #read(letters: readonly Waiting[], signal: AbortSignal): Promise<CountedReason[]> {
     const { lake, engine } = this.#served
-    await lake.check(files)
-    const byPath = new Map(files.map((file) => [lake.resolve(file), file.path]))
-    const paths = [...byPath.keys()].map(quoteText).join(', ')
-    const found = new Map<string, CountedReason[]>(files.map(({ path }) => [path, []]))
-    await onConnection(engine, signal, async (connection) => {
-      const [names, reasons, counts, newest] = await connection.columns(
-        `SELECT filename, ${reasonKindSql('reason')} AS kind, count(*)::DOUBLE, max(_arrival)::DOUBLE
-         FROM read_parquet([${paths}], filename = true) GROUP BY ALL`,
+    await lake.check(letters.map(({ file }) => file))
+    const paths = letters.map(({ file }) => quoteText(lake.resolve(file))).join(', ')
+    const partly = letters.filter(({ start, from }) => start < from)
+    const others = partly.map(({ partition, from }) => `NOT (_partition = ${partition} AND _offset < ${from})`)
+    return onConnection(engine, signal, async (connection) => {
+      const [kinds, counts, newest] = await connection.columns(
+        `SELECT ${reasonKindSql('reason')} AS kind, count(*)::DOUBLE, max(_arrival)::DOUBLE
+         FROM read_parquet([${paths}]) ${others.length === 0 ? '' : `WHERE ${others.join(' AND ')}`} GROUP BY ALL`,
       )
-      for (const [index, name] of (names as string[]).entries())
-        found.get(byPath.get(name)!)!.push({
-          reason: reasons![index] as string,
-          count: counts![index] as number,
-          newestAtMs: newest![index] as number,
-        })
+      return (kinds as string[]).map((reason, index) => ({
+        reason,
+        count: counts![index] as number,
+        newestAtMs: newest![index] as number,
+      }))
     })
-    return found
   }
 }
 
-function summed(counted: readonly CountedReason[]): CountedReason[] {
-  const sums = new Map<string, CountedReason>()
-  for (const one of counted) {
-    const sum = sums.get(one.reason) ?? { reason: one.reason, count: 0, newestAtMs: 0 }
-    sums.set(one.reason, {
-      ...sum,
-      count: sum.count + one.count,
-      newestAtMs: Math.max(sum.newestAtMs, one.newestAtMs),
-    })
-  }
-  return [...sums.values()].sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1))
+function addTo(sums: Map<string, CountedReason>, { reason, count, newestAtMs }: CountedReason): void {
+  const sum = sums.get(reason) ?? { count: 0, newestAtMs: 0 }
+  sums.set(reason, { reason, count: sum.count + count, newestAtMs: Math.max(sum.newestAtMs, newestAtMs) })
 }
 
-function mostFrequent(sorted: readonly CountedReason[]): CountedReason[] {
-  if (sorted.length <= REASONS_MAX) return [...sorted]
-  const rest = sorted.slice(REASONS_MAX - 1).map((one) => ({ ...one, reason: OTHER_REASONS }))
-  return [...sorted.slice(0, REASONS_MAX - 1), ...summed(rest)]
+function mostFrequent(sums: readonly CountedReason[]): CountedReason[] {
+  const isOther = ({ reason }: CountedReason): number => Number(reason === OTHER_REASONS)
+  const sorted = sums.toSorted((a, b) => isOther(a) - isOther(b) || b.count - a.count || (a.reason < b.reason ? -1 : 1))
+  if (sorted.length <= REASONS_MAX) return sorted
+  const listed = new Map<string, CountedReason>()
+  for (const [index, sum] of sorted.entries())
+    addTo(listed, index < REASONS_MAX - 1 ? sum : { ...sum, reason: OTHER_REASONS })
+  return [...listed.values()]
 }

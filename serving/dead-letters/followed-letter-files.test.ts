@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
 import type { ChainsOptions } from '#storage/lake/lake.ts'
 import { DATASET, emptyGeneration, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
@@ -59,48 +60,54 @@ async function compact(segments: readonly SegmentManifest[]): Promise<SegmentMan
 
 const pathsOf = (segments: readonly SegmentManifest[]): string[] =>
   segments.flatMap(({ deadLetterFile }) => deadLetterFile?.path ?? [])
-const listed = async (generation = emptyGeneration('g000001', [0]), letters = 1): Promise<string[]> =>
-  (await followed.list(generation, 1, letters)).map(({ file }) => file.path)
+const all = async (): Promise<string[]> => (await followed.all(1)).map(({ file }) => file.path)
 
-test('where there are no letters, nothing is listed', async () => {
-  await land(0, 10, 0)
-  expect(await listed(undefined, 0)).toEqual([])
-  expect(asked).toEqual([])
-})
-
-test('all files are those of the segments, by the generation and what closed after it', async () => {
-  const landed = [await land(0, 10, 1), await land(10, 20, 0)]
+/** @param counts what it counts, and where letters were removed */
+async function publish(boundary: number, counts: Pick<GenerationManifest, 'deadLetters' | 'floor'>): Promise<void> {
   const staged = await lake.beginGeneration()
-  await staged.commit({ ...emptyGeneration(staged.id, [20]), deadLetters: 1 })
+  await staged.commit({ ...emptyGeneration(staged.id, [boundary]), ...counts })
   await lake.setCurrent(staged.id)
-  const all = async (): Promise<string[]> => (await followed.all(1)).map(({ file }) => file.path)
-  expect(await all()).toEqual(pathsOf(landed))
-  landed.push(await land(20, 30, 2))
-  expect(await all()).toEqual(pathsOf(landed))
-  expect(asked.map(({ after }) => after)).toEqual([[20], undefined, [20], [20]])
+}
+
+test('what a generation counts is not listed if it has no letters', async () => {
+  await land(0, 10, 0)
+  await publish(10, { deadLetters: 0 })
+  expect(await all()).toEqual([])
+  const newer = await land(10, 20, 2)
+  expect(await all()).toEqual(pathsOf([newer]))
+  expect(asked.map(({ after }) => after)).toEqual([[10], [10]])
 })
 
 test('history is listed once; after that, what closed since', async () => {
   const landed = [await land(0, 10, 1), await land(10, 20, 0), await land(20, 30, 2)]
-  expect(await listed()).toEqual(pathsOf(landed))
+  await publish(20, { deadLetters: 1 })
+  expect(await all()).toEqual(pathsOf(landed))
   landed.push(await land(30, 40, 3))
-  expect(await listed()).toEqual(pathsOf(landed))
-  expect(asked.map(({ after }) => after)).toEqual([undefined, [30]])
+  expect(await all()).toEqual(pathsOf(landed))
+  expect(asked.map(({ after }) => after)).toEqual([[0], [30]])
   // The letters are those of the files that it replaces.
   await compact(landed)
-  expect(await listed()).toEqual(pathsOf(landed))
+  expect(await all()).toEqual(pathsOf(landed))
   followed.forget()
-  expect(await listed()).toHaveLength(1)
+  expect(await all()).toHaveLength(1)
+})
+
+test('looks at the same time list each file once', async () => {
+  const landed = [await land(0, 10, 1), await land(10, 20, 2)]
+  await Promise.all([all(), all()])
+  expect(await all()).toEqual(pathsOf(landed))
 })
 
 test('history is listed again where compaction merged and removed more than was known, and where letters were removed', async () => {
   const landed = [await land(0, 10, 1), await land(10, 20, 2)]
-  expect(await listed()).toEqual(pathsOf(landed))
+  await publish(20, { deadLetters: 3 })
+  expect(await all()).toEqual(pathsOf(landed))
   const large = await compact([...landed, await land(20, 30, 3)])
-  expect(await listed()).toEqual(pathsOf([large]))
+  expect(await all()).toEqual(pathsOf([large]))
   asked = []
-  expect(await listed({ ...emptyGeneration('g000002', [30]), floor: [10] })).toEqual(pathsOf([large]))
-  expect(asked.map(({ after }) => after)).toEqual([undefined])
+  await publish(30, { deadLetters: 6, floor: [10] })
+  expect(await all()).toEqual(pathsOf([large]))
+  expect(asked.map(({ after }) => after)).toEqual([[0]])
 })
 
 test('what reads files that compaction has removed meanwhile reads those that took their place', async () => {

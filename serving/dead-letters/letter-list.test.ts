@@ -8,7 +8,6 @@ import { quoteText } from '#core/sql-names.ts'
 import { DEAD_LETTERS } from '#serving/http/contract/schemas/dead-letters.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { ServedDataset } from '../answers/snapshot.ts'
-import { DeadLetterReasons } from './dead-letter-reasons.ts'
 import { letterLines } from './letter-download.ts'
 import {
   cursorText,
@@ -66,47 +65,6 @@ test('a small one is whole, a large one is cut between two characters and says i
     expect(Buffer.from(letter!.base64, 'base64').length).toBe(DEAD_LETTER_BYTES_MAX)
   }
   expect(broken).toMatchObject({ bytes: 100_000, truncated: true, text: null })
-})
-
-test('reasons that differ in values only are counted together, and each file is read once', async () => {
-  const path = join(folder, 'reasons.parquet')
-  const connection = await engine.connect()
-  await connection.run(
-    `COPY (SELECT 0 AS _partition, o AS _offset, o AS _arrival, reason, ''::BLOB AS bytes FROM (VALUES
-      (7, 'price ($.x1): ''a'' is not a number'), (9, 'price ($.x1): ''b c'' is not a number'), (8, 'Unexpected token "}" at position 17')) AS t(o, reason))
-     TO ${quoteText(path)} (FORMAT parquet)`,
-  )
-  connection.close()
-  let reads = 0
-  const check = async (): Promise<void> => void reads++
-  const counting = { ...served, lake: { check, resolve: () => path } } as unknown as ServedDataset
-  const reasons = new DeadLetterReasons(counting)
-  const files = [{ path: 'a', bytes: 1, rows: 3, sha256: '' }]
-  const { signal } = new AbortController()
-  const expected = [
-    { reason: "price ($.x1): '…' is not a number", count: 2, newestAtMs: 9 },
-    { reason: 'Unexpected token "…" at position #', count: 1, newestAtMs: 8 },
-  ]
-  expect(await reasons.count(files, signal)).toEqual(expected)
-  expect(await reasons.count(files, signal)).toEqual(expected)
-  expect(reads).toBe(1)
-  expect(await reasons.count([], signal)).toEqual([])
-})
-
-test('what was counted before the time was over is not counted again', async () => {
-  const read: string[] = []
-  const check = async (files: readonly { readonly path: string }[]): Promise<void> => {
-    for (const { path } of files) read.push(path)
-    if (read.length === 2) throw new Error('too slow')
-  }
-  const one = join(folder, 'letters.parquet')
-  const lake = { check, resolve: () => one }
-  const reasons = new DeadLetterReasons({ ...served, lake } as unknown as ServedDataset, 1)
-  const files = ['a', 'b'].map((path) => ({ path, bytes: 1, rows: 5, sha256: '' }))
-  const { signal } = new AbortController()
-  await expect(reasons.count(files, signal)).rejects.toThrow('too slow')
-  expect(await reasons.count(files, signal)).toMatchObject([{ reason: 'no good', count: 10 }])
-  expect(read).toEqual(['a', 'b', 'b'])
 })
 
 test('pages of every size show each letter once, in the same order, and a kind of reason selects', async () => {

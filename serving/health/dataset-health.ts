@@ -3,11 +3,8 @@ import { sumByColumn } from '#core/conversion-failures.ts'
 import { unconvertedOf } from '#storage/lake/segment-manifest.ts'
 import { type Snapshot, takeSnapshot } from '../answers/snapshot.ts'
 import { limited } from '../answers/time-limit.ts'
-import { type CountedReason, DeadLetterReasons } from '../dead-letters/dead-letter-reasons.ts'
-import type { FollowedLetterFiles } from '../dead-letters/followed-letter-files.ts'
-import { followedLetterFiles } from '../dead-letters/letter-files.ts'
+import { deadLetterReasons } from '../dead-letters/dead-letter-reasons.ts'
 import type { AnsweredDataset } from '../live/live-answers.ts'
-import { closedTotals } from './closed-totals.ts'
 import { type EventRates, RateMeter } from './event-rates.ts'
 import { type HealthFacts, known, read } from './health-facts.ts'
 
@@ -19,15 +16,11 @@ type Fed = Pick<HealthFacts, 'sources' | 'demoEventsPerSecond'>
 
 export class DatasetHealth {
   readonly #served: AnsweredDataset
-  readonly #reasons: DeadLetterReasons
-  readonly #letterFiles: FollowedLetterFiles
   readonly #meter = new RateMeter()
   #looked: { readonly atMs: number; readonly facts: Promise<HealthFacts> } | null = null
 
   constructor(served: AnsweredDataset) {
     this.#served = served
-    this.#reasons = new DeadLetterReasons(served)
-    this.#letterFiles = followedLetterFiles(served.lake)
   }
 
   /** Takes a sample for the rates; never throws. Only where states are resident: elsewhere a snapshot costs too much. */
@@ -62,29 +55,12 @@ export class DatasetHealth {
       timed(() => store.markers()),
       timed(() => lake.run()),
       timed(() => lake.verification()),
-      timed((signal) => this.#countReasons({ generation, chains }, signal)),
+      timed((signal) => deadLetterReasons(this.#served).count(known(generation), signal)),
     ])
     if ('value' in snapshot) this.#meter.add(sampleOf(snapshot.value))
     const name = dataset.name
     const rates = this.rates()
     return { dataset: name, nowMs, ...fed, snapshot, markers, chains, generation, run, verification, reasons, rates }
-  }
-
-  async #countReasons(
-    facts: Pick<HealthFacts, 'generation' | 'chains'>,
-    signal: AbortSignal,
-  ): Promise<readonly CountedReason[]> {
-    const { deadLetters } = closedTotals(facts)
-    try {
-      const files = await this.#letterFiles.list(known(facts.generation), this.#served.partitions, deadLetters)
-      return await this.#reasons.count(
-        files.map(({ file }) => file),
-        signal,
-      )
-    } catch (error) {
-      this.#letterFiles.forget()
-      throw error
-    }
   }
 }
 

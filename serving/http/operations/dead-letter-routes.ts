@@ -5,9 +5,9 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import pLimit from 'p-limit'
 import { z } from 'zod'
 import { servedUnder } from '#serving/answers/unknown-name.ts'
-import { DeadLetterReasons } from '#serving/dead-letters/dead-letter-reasons.ts'
+import { deadLetterReasons } from '#serving/dead-letters/dead-letter-reasons.ts'
 import { letterLines } from '#serving/dead-letters/letter-download.ts'
-import { letterBytes, withLetterFiles } from '#serving/dead-letters/letter-files.ts'
+import { letterBytes } from '#serving/dead-letters/letter-files.ts'
 import { cursorText, lettersPage, parseCursor } from '#serving/dead-letters/letter-list.ts'
 import { placeText } from '#serving/dead-letters/replay-letter.ts'
 import { JSON_TYPE, responsesOf } from '#serving/http/contract/openapi.ts'
@@ -81,7 +81,6 @@ export interface DeadLetterParts extends TurnParts {
 export function deadLetterRoutes(plain: FastifyInstance, parts: DeadLetterParts): void {
   const { datasets, limits } = parts
   const app = plain.withTypeProvider<ZodTypeProvider>()
-  const counts = new Map([...datasets].map(([name, served]) => [name, new DeadLetterReasons(served)]))
   app.get('/v1/datasets/:dataset/dead-letters', { schema: LIST }, async (request, reply) => {
     const { limit = DEAD_LETTERS_DEFAULT, reason, cursor } = request.query
     const { dataset } = request.params
@@ -96,15 +95,10 @@ export function deadLetterRoutes(plain: FastifyInstance, parts: DeadLetterParts)
   })
   app.get('/v1/datasets/:dataset/dead-letters/reasons', { schema: COUNT }, async (request, reply) => {
     const served = servedUnder(datasets, request.params.dataset)
-    const counted = counts.get(request.params.dataset)!
-    const reasons = await inTurn(parts, request, whenGone(reply), (signal) =>
-      withLetterFiles(served, (files) =>
-        counted.count(
-          files.map(({ file }) => file),
-          signal,
-        ),
-      ),
-    )
+    const reasons = await inTurn(parts, request, whenGone(reply), async (signal) => {
+      const generation = await served.lake.current().catch(() => null)
+      return deadLetterReasons(served).count(generation, signal)
+    })
     return {
       total: reasons.reduce((sum, { count }) => sum + count, 0),
       reasons: reasons.map(({ reason, count, newestAtMs }) => {
