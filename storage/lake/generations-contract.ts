@@ -68,6 +68,24 @@ export function generationsContract(driver: string, withLake: WithLake): void {
     )
 
     it(
+      'publishes no generation with files that were swept after its base was removed',
+      withLake(async (under) => {
+        const lake = await under.open()
+        const base = await publish(under, lake, [10])
+        const [file] = base.views.by_country!.files
+        const other = await publish(under, lake, [20])
+        await lake.setCurrent(other.id)
+        const staged = await (await under.open()).beginGeneration()
+        await staged.refer('states', 'by_country', file!)
+        await lake.removeGeneration(base.id)
+        await lake.sweepOrphans(-60_000)
+        const manifest = { ...base, id: staged.id, mode: 'incremental' as const, base: base.id }
+        await expect(staged.commit(manifest)).rejects.toMatchObject({ code: 'file-missing' })
+        expect(await lake.generations()).toEqual([other])
+      }),
+    )
+
+    it(
       'publishes generations, switches CURRENT and rolls back',
       withLake(async (under) => {
         const [lake, reader] = [await under.open(), await under.open()]

@@ -6,6 +6,7 @@ import type { StagedGeneration, UnreadableGeneration } from '../lake.ts'
 import { isMissing, LakeError } from '../lake-error.ts'
 import { generationId, generationNumber, isGenerationId } from '../manifest-names.ts'
 import { damaged, HEAL_GENERATION, manifestText, readGenerationManifest } from '../manifest-text.ts'
+import type { LakeFile } from '../segment-manifest.ts'
 import { BlobContents } from './blob-contents.ts'
 import type { Blobs } from './blobs.ts'
 import type { LakeLocks } from './lake-locks.ts'
@@ -277,7 +278,7 @@ export class BlobGenerations {
       )
     }
     const text = manifestText(manifest, this.#blobs.nameOf(manifestOf(id)))
-    await this.#blobs.assertThere(generationFiles(manifest))
+    await this.#blobs.assertThere(await this.#unprotected(manifest))
     await this.#locks.prove('batch')
     if (!(await this.#blobs.create(manifestOf(id), text))) {
       throw new LakeError(
@@ -286,6 +287,19 @@ export class BlobGenerations {
       )
     }
     await this.#step('generation:published')
+  }
+
+  /**
+   * The files that can have been swept since the run began: those that its base does not name. What a published generation names is not swept,
+   * and only the holder of the batch lock removes one. So if the base is there now, and the lock is proved after that, no sweep has taken its
+   * files in between: there is no need to ask for each, of which there may be thousands. Files that the base lacked already are reported when
+   * they are read, as they are for the base.
+   */
+  async #unprotected(manifest: GenerationManifest): Promise<readonly LakeFile[]> {
+    const files = generationFiles(manifest)
+    const base = manifest.base === null ? null : await this.#tryLoad(manifest.base)
+    const named = namedBy(base?.manifest ? [base.manifest] : [])
+    return files.filter(({ path }) => !named.has(path))
   }
 }
 

@@ -6,8 +6,9 @@ import { S3Fixture } from '#tests/servers/s3-lakes.ts'
 import { S3Proxy } from '#tests/servers/s3-proxy.ts'
 import { whyNoS3 } from '#tests/servers/s3-server.ts'
 import { until } from '#tests/until.ts'
-import { DATASET, emptySegment, type LakeUnderTest, land, landTens } from '../lake-contract-fixture.ts'
+import { DATASET, emptyGeneration, emptySegment, type LakeUnderTest, land, landTens } from '../lake-contract-fixture.ts'
 import { publishStates } from '../local/local-lake-fixture.ts'
+import type { LakeFile } from '../segment-manifest.ts'
 
 describe.skipIf(whyNoS3() !== null)('a lake on an object store with faults', () => {
   let s3: S3Fixture
@@ -116,6 +117,31 @@ describe.skipIf(whyNoS3() !== null)('a lake on an object store with faults', () 
     expect(proxy.seen.map(({ path }) => path)).toEqual([expect.stringContaining('/manifests/CHANGED')])
     await land(under, writer, 0, 30, 40, 'x')
     expect((await reader.chains(2))[0]!.end).toBe(40)
+  })
+
+  it('a run asks for none of the files that its base names, in whichever process it is', async () => {
+    const first = await under.open()
+    const [begun, files] = [await first.beginGeneration(), [] as LakeFile[]]
+    for (let number = 0; number < 20; number++) {
+      const staged = await begun.stageFile('states', 'v')
+      await writeFile(staged.writePath, `states ${number}`)
+      files.push(await staged.finish(1))
+    }
+    const base = { ...emptyGeneration(begun.id, [10]), views: { v: { hash: 'h', files } } }
+    await begun.commit(base)
+    await first.setCurrent(base.id)
+
+    const next = await under.open()
+    expect(await next.current()).toEqual(base)
+    const staged = await next.beginGeneration()
+    const kept = await Promise.all(files.map((file) => staged.refer('states', 'v', file)))
+    const added = await staged.stageFile('states', 'v')
+    await writeFile(added.writePath, 'more')
+    const views = { v: { hash: 'h', files: [...kept, await added.finish(1)] } }
+    proxy.seen.length = 0
+    await staged.commit({ ...base, id: staged.id, mode: 'incremental', base: base.id, views })
+    const asked = proxy.seen.filter(({ method }) => method === 'HEAD')
+    expect(asked.map(({ path }) => path)).toEqual([expect.stringContaining(`/generations/${base.id}/manifest.json`)])
   })
 
   it('a large file is uploaded in parts, once, also if the last answer is lost', async () => {
