@@ -65,6 +65,79 @@ test('publishes what it fetched as one version, and asks for each key once', asy
   expect(fetcher.state()).toEqual({ waiting: 0, found: 2, absent: 1, failed: 0, refused: 0, fault: null })
 })
 
+/** The store, and the dictionaries whose versions were asked for and published. */
+function counted(): { readonly store: DictionaryStore; readonly asked: string[]; readonly published: string[] } {
+  const [asked, published]: string[][] = [[], []]
+  const counting: DictionaryStore = {
+    version: (name) => {
+      asked!.push(name)
+      return store.version(name)
+    },
+    publish: (name, entries) => {
+      published!.push(name)
+      return store.publish(name, entries)
+    },
+    entries: (name, version) => store.entries(name, version),
+    close: () => store.close(),
+  }
+  return { store: counting, asked: asked!, published: published! }
+}
+
+test('the pause between two publications grows with the entries', async () => {
+  const { store, asked, published: versions } = counted()
+  let elapsedMs = 0
+  const fetcher = open(async (key) => ({ name: key }), {
+    store,
+    elapsed: () => elapsedMs,
+    limits: { publishEveryMs: 1, restMsPerEntry: 1_000 },
+  })
+  fetcher.start()
+  fetcher.want(['1', '2', '3'])
+  await idle(fetcher)
+  await fetcher.publish()
+  const before = versions.length
+  fetcher.want(['4'])
+  await idle(fetcher)
+  const looksUntil = async (ms: number): Promise<void> => {
+    elapsedMs = ms
+    const looks = asked.length
+    await expect.poll(() => asked.length, WAIT).toBeGreaterThan(looks + 10)
+  }
+  await looksUntil(2_999)
+  expect(versions.length).toBe(before)
+  await looksUntil(3_000)
+  expect(versions.slice(before)).toEqual(['groups.fetched', 'groups'])
+  expect(Object.keys((await published())!)).toEqual(['1', '2', '3', '4'])
+  fetcher.want(['5'])
+  await idle(fetcher)
+  await fetcher.stop()
+  expect(Object.keys((await published())!)).toEqual(['1', '2', '3', '4', '5'])
+})
+
+test('entries that were fetched again and are the same are not published again, only their times', async () => {
+  const { store, published: versions } = counted()
+  let nowMs = 1_000_000
+  let name = 'old'
+  const fetcher = open(async (key) => (key === 'none' ? null : { name }), {
+    store,
+    clock: () => nowMs,
+    limits: { expiresAfterMs: 1_000 },
+  })
+  const next = async (): Promise<string[]> => {
+    const before = versions.length
+    nowMs += 2_000
+    fetcher.want(['1', 'none'])
+    await idle(fetcher)
+    await fetcher.publish()
+    return versions.slice(before)
+  }
+  expect(await next()).toEqual(['groups.fetched', 'groups'])
+  expect(await next()).toEqual(['groups.fetched'])
+  name = 'new'
+  expect(await next()).toEqual(['groups.fetched', 'groups'])
+  expect(await published()).toEqual({ '1': { name: 'new' } })
+})
+
 test('a version stays as it is while the next one is made', async () => {
   const fetcher = open(async (key) => ({ name: key }))
   fetcher.want(['1'])

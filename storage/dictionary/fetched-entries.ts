@@ -4,6 +4,7 @@
  * Several processes can fetch for one dictionary: each reads what the others published, the later fetch of a key wins, and a key
  * that is lost if two publish concurrently is fetched again.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { DictionaryEntry, DictionaryStore } from './dictionary.ts'
 
 export type Attributes = DictionaryEntry['attributes']
@@ -25,7 +26,9 @@ export class FetchedEntries {
   readonly #known = new Map<string, Known>()
   /** version in the store when it was last read */
   #version: string | null = null
-  #changed = false
+  /** not published yet: times of fetches, and what they found */
+  #hasNewTimes = false
+  #hasNewEntries = false
 
   /** @param clock epoch ms */
   constructor(store: DictionaryStore, dictionary: string, clock: () => number) {
@@ -58,27 +61,34 @@ export class FetchedEntries {
 
   /** @param attributes null: the source has no such key */
   put(key: string, attributes: Attributes | null, fetchedAtMs: number): void {
+    this.#hasNewTimes = true
+    this.#hasNewEntries ||= !isDeepStrictEqual(this.#known.get(key)?.attributes ?? null, attributes)
     this.#known.set(key, { attributes, fetchedAtMs })
-    this.#changed = true
   }
 
   /**
-   * Reads what the store has, and publishes what is new here or was lost in the store.
-   * @returns the newest version
+   * Reads what the store has, and publishes what was lost in the store, or is new here: entries only if they are other ones.
+   * @param isDue false: what is new is left for a later call
+   * @returns how many keys it published, those known not to exist included; 0: nothing was published
    * @throws what the store throws; no entry is lost then, the next call retries
    */
-  async exchange(): Promise<string> {
+  async exchange(isDue: boolean): Promise<number> {
     const version = await this.#store.version(this.#name)
     if (version !== null && version !== this.#version) await this.#takeOver(version)
-    if (version !== null && !this.#changed) return version
-    this.#changed = false
+    if (version !== null && !(isDue && this.#hasNewTimes)) return 0
+    const hasNewEntries = this.#hasNewEntries
+    this.#hasNewTimes = false
+    this.#hasNewEntries = false
     try {
       // The times first: a time without an entry leads to a fetch, but an entry without a time would count as one from a file.
       await this.#store.publish(`${this.#name}.fetched`, this.#times())
-      this.#version = await this.#store.publish(this.#name, this.#found())
-      return this.#version
+      // Also where another process has published entries, whose times were just replaced.
+      const isNew = version === null || hasNewEntries || (await this.#store.version(this.#name)) !== version
+      if (isNew) this.#version = await this.#store.publish(this.#name, this.#found())
+      return this.#known.size
     } catch (error) {
-      this.#changed = true
+      this.#hasNewTimes = true
+      this.#hasNewEntries = hasNewEntries
       throw error
     }
   }
@@ -92,6 +102,8 @@ export class FetchedEntries {
     for (const [key, attributes] of entries) this.#takeOverOne(key, attributes, times.get(key)?.atMs ?? null)
     for (const [key, { found, atMs }] of times) if (!found) this.#takeOverOne(key, null, atMs)
     this.#version = version
+    // What was fetched here since may be other than what this version has.
+    this.#hasNewEntries ||= this.#hasNewTimes
   }
 
   #takeOverOne(key: string, attributes: Attributes | null, fetchedAtMs: number | null): void {
