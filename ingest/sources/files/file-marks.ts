@@ -13,7 +13,7 @@ export interface FileMark {
   /** of its first bytes, as many as there were */
   readonly head: string
   readonly headBytes: number
-  /** where it was when it was read; null: it was read to its end, and may be anywhere */
+  /** where it was when it was read; null: it may be anywhere, because it was read to its end, or was not found for long */
   readonly path: string | null
   /** bytes, or lines, elements or rows, before this one are in the log */
   readonly at: number
@@ -90,7 +90,7 @@ export class FileMarks {
     this.#marks.delete(id)
   }
 
-  /** Those that were not read to their end. */
+  /** Those of files that are read, or looked for. */
   get unfinished(): FileMark[] {
     return [...this.#marks.values()].filter(({ path }) => path !== null)
   }

@@ -16,6 +16,8 @@ import type { FilesProgress, FilesSourceOptions } from './files-options.ts'
 
 /** A file that was renamed gets lines for a moment, until its writer has opened the new one. */
 const ROTATED_MS = 2_000
+/** A file that is not found where it was, nor beside it, is looked for this long: folders on a network show changes late. */
+const GONE_MS = 60_000
 /** files that are kept open; the others are opened again when they change */
 const TAILS_MAX = 200
 
@@ -33,6 +35,8 @@ export class FilesRun {
   readonly #sizes = new Map<string, number>()
   /** by inode: when a renamed file was first seen to be so, by the monotonic clock */
   readonly #rotatedMs = new Map<string, number>()
+  /** by inode: since when a file is not found, by the monotonic clock */
+  readonly #goneMs = new Map<string, number>()
 
   constructor(options: FilesSourceOptions, from: SourceCursor | null, { signal, limits }: ReadOptions) {
     this.#options = options
@@ -66,14 +70,34 @@ export class FilesRun {
   /** Files that were being read, and now have another name that is not listed, or none: by their inode. */
   async #rotated(files: readonly string[]): Promise<[id: string, path: string][]> {
     const found: [string, string][] = []
-    for (const { id, path } of this.#marks.unfinished) {
-      const now = await stat(path!).catch(() => null)
-      if (now !== null && idOf(now) === id) continue
-      const elsewhere = await pathOf(id, dirname(path!))
-      if (elsewhere !== null && files.includes(elsewhere)) continue
+    const folders = new Map<string, Promise<Map<string, string>>>()
+    for (const mark of this.#marks.unfinished) {
+      const { id, path } = mark
+      const elsewhere = (await isAt(path, id)) ? path : await this.#beside(mark, folders)
+      if (elsewhere !== null || this.#tails.has(id)) this.#goneMs.delete(id)
+      else this.#missed(mark)
+      if (elsewhere === path || (elsewhere !== null && files.includes(elsewhere))) continue
       if (this.#tails.has(id) || elsewhere !== null) found.push([id, elsewhere ?? path!])
     }
     return found
+  }
+
+  /** Where a file is in the folder in which it was; null: it is not there. @param folders that were listed in this round */
+  async #beside({ id, path }: FileMark, folders: Map<string, Promise<Map<string, string>>>): Promise<string | null> {
+    const folder = dirname(path!)
+    if (!folders.has(folder)) folders.set(folder, pathsIn(folder))
+    const found = (await folders.get(folder)!).get(id) ?? null
+    return (await isAt(found, id)) ? found : null
+  }
+
+  /** It is not looked for any more after a while. Its mark stays: where it is listed again, it is read on. */
+  #missed(mark: FileMark): void {
+    const nowMs = performance.now()
+    const sinceMs = this.#goneMs.get(mark.id) ?? nowMs
+    this.#goneMs.set(mark.id, sinceMs)
+    if (nowMs - sinceMs < GONE_MS) return
+    this.#goneMs.delete(mark.id)
+    this.#marks.set({ ...mark, path: null })
   }
 
   /** A fault of one file does not keep the others from being read. */
@@ -236,13 +260,19 @@ export class FilesRun {
   }
 }
 
-/** Where the file with this inode is in a folder; null: it is not there. */
-async function pathOf(id: string, folder: string): Promise<string | null> {
+async function isAt(path: string | null, id: string): Promise<boolean> {
+  const found = path === null ? null : await stat(path).catch(() => null)
+  return found !== null && idOf(found) === id
+}
+
+/** By inode, where the files in a folder are. */
+async function pathsIn(folder: string): Promise<Map<string, string>> {
+  const paths = new Map<string, string>()
   for (const name of await readdir(folder).catch(() => [])) {
     const found = await stat(join(folder, name)).catch(() => null)
-    if (found !== null && idOf(found) === id) return join(folder, name)
+    if (found !== null && !paths.has(idOf(found))) paths.set(idOf(found), join(folder, name))
   }
-  return null
+  return paths
 }
 
 async function stateOf(path: string): Promise<string> {

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { until } from '#tests/until.ts'
 import { ReplayPace } from '../../replay-pace.ts'
 import type { SourceCursor } from '../event-source.ts'
@@ -176,6 +176,48 @@ test('what is appended, rotated and interrupted in any order is read once', asyn
     }),
     { numRuns: 25 },
   )
+})
+
+/** Of each file in a cursor, where it is looked for. */
+const lookedFor = ({ cursor }: Reading): (string | null)[] =>
+  (cursor as { files: [string, string, number, number, string | null, number][] }).files.map(([, , , , path]) => path)
+
+test('files that were moved away are not looked for any longer than a minute, and are read on where they come back', async () => {
+  const names = ['a.ndjson', 'b.ndjson', 'c.ndjson']
+  for (const name of names) writeFileSync(at(name), `{"from":"${name}","t":"${Math.random()}"}\n`)
+  writeFileSync(at('app.ndjson'), '{"n":0}\n')
+  const before = new Reading({ paths: [at('*.ndjson')] })
+  await has(before, 4)
+  await before.stop()
+  mkdirSync(at('archive'))
+  for (const name of names) renameSync(at(name), join(at('archive'), name))
+  // What another process has open is not open here.
+  const reading = new Reading({ paths: [at('*.ndjson')] }, before.cursor)
+  const clock = performance.now.bind(performance)
+  let aheadMs = 0
+  const now = vi.spyOn(performance, 'now').mockImplementation(() => clock() + aheadMs)
+  let written = 1
+  const append = async (): Promise<void> => {
+    const rounds = reading.rounds
+    appendFileSync(at('app.ndjson'), `{"n":${written++}}\n`)
+    await until(
+      'it was read, and another round ended',
+      () => reading.rounds > rounds + 1 && reading.records.length >= written - 1,
+    )
+  }
+  await append()
+  expect(lookedFor(reading).filter((path) => path !== null)).toHaveLength(4)
+  aheadMs = 61_000
+  await append()
+  await append()
+  expect(lookedFor(reading).filter((path) => path !== null)).toEqual([at('app.ndjson')])
+  expect(lookedFor(reading)).toHaveLength(4)
+  now.mockRestore()
+  appendFileSync(join(at('archive'), 'b.ndjson'), '{"more":true}\n')
+  renameSync(join(at('archive'), 'b.ndjson'), at('back.ndjson'))
+  await has(reading, written)
+  expect(reading.records.at(-1)).toBe('{"more":true}')
+  expect(reading.records).toHaveLength(written)
 })
 
 test('a damaged file is read as far as possible and reported, and the others are read', async () => {
