@@ -36,6 +36,8 @@ async function headOf(file: FileHandle, bytes: number): Promise<Pick<FileMark, '
 }
 
 export class FileMarks {
+  /** inodes of files that are there to be read: their marks stay */
+  listed: ReadonlySet<string> = new Set()
   readonly #marks = new Map<string, FileMark>()
 
   /** @throws SourceFault for a cursor of another kind */
@@ -77,7 +79,7 @@ export class FileMarks {
     this.#marks.set(mark.id, mark)
     for (const { id, path } of this.#marks.values()) {
       if (this.#marks.size <= 2 * FILES_MAX) return
-      if (path === null) this.#marks.delete(id)
+      if (path === null && !this.listed.has(id)) this.#marks.delete(id)
     }
   }
 

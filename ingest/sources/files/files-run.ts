@@ -63,7 +63,13 @@ export class FilesRun {
 
   async #listed(): Promise<string[]> {
     const files = await listFiles(this.#options.paths)
-    for (const path of files) this.#sizes.set(path, (await stat(path).catch(() => null))?.size ?? 0)
+    const listed = new Set<string>()
+    for (const path of files) {
+      const found = await stat(path).catch(() => null)
+      this.#sizes.set(path, found?.size ?? 0)
+      if (found !== null) listed.add(idOf(found))
+    }
+    this.#marks.listed = listed
     return files
   }
 

@@ -178,6 +178,19 @@ test('what is appended, rotated and interrupted in any order is read once', asyn
   )
 })
 
+test('however many files came and went, one that is still there is read once', async () => {
+  writeFileSync(at('a.ndjson'), '{"a":1}\n')
+  const first = await new Reading({ follow: false }).ended()
+  const { files } = first.cursor as { files: SourceCursor[] }
+  const gone = Array.from({ length: 4_000 }, (_, n) => [`0:${n}`, 'head', 256, 300, null, 300])
+  writeFileSync(at('b.ndjson'), '{"a":2}\n')
+  const second = await new Reading({ follow: false }, { files: [...files, ...gone] }).ended()
+  expect(second.records).toEqual(['{"a":2}'])
+  expect(lookedFor(second)).toHaveLength(4_000)
+  const third = await new Reading({ follow: false }, second.cursor).ended()
+  expect(third.records).toEqual([])
+})
+
 /** Of each file in a cursor, where it is looked for. */
 const lookedFor = ({ cursor }: Reading): (string | null)[] =>
   (cursor as { files: [string, string, number, number, string | null, number][] }).files.map(([, , , , path]) => path)
