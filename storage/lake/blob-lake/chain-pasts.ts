@@ -2,7 +2,7 @@
 import type { Offset } from '#core/offsets.ts'
 import type { PastSegments } from '../lake.ts'
 import { parseSegmentName } from '../manifest-names.ts'
-import { type CheckpointPart, compactedIn, type SegmentCheckpoint } from '../segment-checkpoint.ts'
+import type { CheckpointPart, SegmentCheckpoint } from '../segment-checkpoint.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 
 /**
@@ -65,7 +65,18 @@ function beyond(compacted: readonly SegmentManifest[], offset: Offset): SegmentM
   return compacted.find(({ start, end }) => start < offset && offset < end)
 }
 
+/** Of each part, where its last summary ends; 0: it has none. The names of compacted segments are many, and are the same at each look. */
+const floors = new WeakMap<CheckpointPart, Offset>()
+
 function floorOf(parts: readonly CheckpointPart[]): Offset {
-  const summaries = compactedIn({ parts }).filter((name) => name.endsWith('.s.json'))
-  return summaries.reduce((floor, name) => Math.max(floor, parseSegmentName(name)!.end!), 0)
+  return parts.reduce((floor, part) => {
+    const own = floors.get(part) ?? lastSummaryEnd(part)
+    floors.set(part, own)
+    return Math.max(floor, own)
+  }, 0)
+}
+
+function lastSummaryEnd({ compacted }: CheckpointPart): Offset {
+  const summaries = compacted.filter((name) => name.endsWith('.s.json'))
+  return summaries.reduce((end, name) => Math.max(end, parseSegmentName(name)!.end!), 0)
 }

@@ -11,23 +11,12 @@ import {
 import type { SegmentManifest } from '../segment-manifest.ts'
 import type { Blobs, Listing, NamesInFolder } from './blobs.ts'
 import { CheckpointFiles } from './checkpoint-files.ts'
+import { counting } from './counting-fixture.ts'
 import { PartitionFolder } from './partition-folder.ts'
 
 const COMPACTED = 2_000
 const LENGTH = 100
 const PLACE = { dataset: DATASET, partition: 0 }
-
-/** What it has looked at is counted. */
-function counting<One>(list: readonly One[]): { readonly counted: readonly One[]; looks(): number } {
-  let looks = 0
-  const counted = new Proxy(list, {
-    get(target, key, receiver) {
-      if (typeof key === 'string' && /^\d+$/.test(key)) looks++
-      return Reflect.get(target, key, receiver)
-    },
-  })
-  return { counted, looks: () => looks }
-}
 
 const compacted = (index: number): SegmentManifest => {
   const [start, end] = [index * LENGTH, (index + 1) * LENGTH]
