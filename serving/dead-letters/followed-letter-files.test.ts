@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { GenerationManifest } from '#storage/lake/generation-manifest.ts'
-import type { ChainsOptions } from '#storage/lake/lake.ts'
+import type { ChainsOptions, Lake } from '#storage/lake/lake.ts'
 import { DATASET, emptyGeneration, emptySegment } from '#storage/lake/lake-contract-fixture.ts'
 import { LocalLake } from '#storage/lake/local/local-lake.ts'
 import { segmentManifestName } from '#storage/lake/manifest-names.ts'
@@ -20,13 +20,14 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'watershed-letter-files-'))
   lake = await LocalLake.open({ folder, dataset: DATASET })
   asked = []
-  followed = new FollowedLetterFiles({
+  const asking: Pick<Lake, 'current' | 'chains'> = {
     current: () => lake.current(),
     chains: (partitions, options = {}) => {
       asked.push(options)
       return lake.chains(partitions, options)
     },
-  })
+  }
+  followed = new FollowedLetterFiles(asking, 4)
 })
 afterEach(() => rm(folder, { recursive: true }))
 
@@ -90,6 +91,18 @@ test('history is listed once; after that, what closed since', async () => {
   expect(await all()).toEqual(pathsOf(landed))
   followed.forget()
   expect(await all()).toHaveLength(1)
+})
+
+test('history is listed again when there are more and twice as many files: it has fewer after compaction', async () => {
+  const landed = [await land(0, 10, 1)]
+  for (let start = 10; start <= 40; start += 10) {
+    expect(await all()).toHaveLength(landed.length)
+    landed.push(await land(start, start + 10, 1))
+  }
+  expect(await all()).toHaveLength(5)
+  const large = await compact(landed)
+  expect(await all()).toEqual(pathsOf([large]))
+  expect(asked.map(({ after }) => after)).toEqual([[0], [10], [20], [30], [40], [0]])
 })
 
 test('looks at the same time list each file once', async () => {
