@@ -231,7 +231,11 @@ export class FilesRun {
     }
     const file = await open(path)
     const options = { path: mark.path!, format: this.#options.format ?? {}, limits: this.#limits }
-    const kind = (await this.#marks.of(file, id)) === null ? null : await kindOf(file, options, false)
+    // It may have been renamed again since it was found.
+    const isHere = idOf(await file.stat()) === id
+    const isSame = isHere && (await this.#marks.of(file, id)) !== null
+    if (isHere && !isSame) this.#marks.forget(id)
+    const kind = isSame ? await kindOf(file, options, false) : null
     if (kind === 'lines' || kind === 'text') await this.#keep(id, new GrowingRecords(file, kind, mark.at, options))
     else await file.close()
   }

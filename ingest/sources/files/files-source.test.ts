@@ -5,6 +5,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -176,6 +177,17 @@ test('what is appended, rotated and interrupted in any order is read once', asyn
     }),
     { numRuns: 25 },
   )
+})
+
+test('a file that was removed is not looked for when another one, which is not listed, has its inode', async () => {
+  writeFileSync(at('other.txt'), 'other')
+  const { dev, ino } = statSync(at('other.txt'))
+  const removed = [`${dev}:${ino}`, 'head', 256, 300, at('removed.ndjson'), 0]
+  writeFileSync(at('a.ndjson'), '{"a":1}\n')
+  const paths = [at('*.ndjson')]
+  const reading = await new Reading({ paths, follow: false }, { files: [removed] }).ended()
+  expect(lookedFor(reading)).toEqual([null])
+  expect(reading.records).toEqual(['{"a":1}'])
 })
 
 test('however many files came and went, one that is still there is read once', async () => {
