@@ -271,6 +271,49 @@ test('a range of time leaves out files of other panes, where files are too large
   }
 })
 
+test('files of a generation are looked at when it is new, not at every moment', async () => {
+  await own.append(16_000)
+  await own.close()
+  await own.publish('full', 20_000)
+  const looked: string[] = []
+  const lake: typeof own.lake = Object.create(own.lake)
+  lake.check = async (files) => {
+    looked.push(...[...files].map(({ path }) => path))
+    return own.lake.check(files)
+  }
+  lake.resolve = (file) => own.lake.resolve(file)
+  lake.current = () => own.lake.current()
+  lake.chains = (...asked) => own.lake.chains(...asked)
+  lake.refusals = () => own.lake.refusals()
+  const onDisk = new LiveDataset({
+    ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake, engine: own.engine },
+    ...{ scratchFolder: join(own.folder, 'scratch') },
+    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0 },
+  })
+  try {
+    own.answers = new LiveAnswers(onDisk)
+    const files = async (): Promise<string[]> =>
+      (await own.lake.current())!.views.by_page!.files.map(({ path }) => path)
+    for (const mode of ['full', 'incremental'] as const) {
+      expect(visits(await own.ask({ view: 'by_page' }))).toBe(own.appended)
+      const [ofStates, before] = [await files(), looked.length]
+      expect(ofStates.filter((path) => !looked.includes(path))).toEqual([])
+      for (let moments = 0; moments < 3; moments++) {
+        await own.append(10)
+        await onDisk.refresh()
+        expect(visits(await own.ask({ view: 'by_page' }))).toBe(own.appended)
+      }
+      expect(looked.slice(before).filter((path) => ofStates.includes(path))).toEqual([])
+      if (mode === 'incremental') break
+      await own.close()
+      await own.publish('incremental', 20_000)
+      await onDisk.refresh()
+    }
+  } finally {
+    await onDisk.stop()
+  }
+})
+
 test('files that are gone before they are read are looked for anew, also while a view is brought up to date', async () => {
   await own.append(100)
   await own.close()

@@ -34,6 +34,8 @@ export class LiveDataset {
   #round: Promise<void> | null = null
   #roundBeganMs = 0
   readonly #followed: WorkShare
+  /** the generation whose files are kept as tables */
+  #kept: Snapshot['generation'] | undefined
   #liveReaders = 0
   #wake: (() => void) | null = null
   /** ends a pause that only waits for news */
@@ -176,6 +178,7 @@ export class LiveDataset {
     await this.#moments.refreshAnew()
     const view = await this.#view(name)
     await view.settle()
+    view.lookAgain()
     await view.follow()
   }
 
@@ -320,7 +323,8 @@ export class LiveDataset {
     const { newest, failed, files } = this.#moments
     if (failed || newest === null) return Promise.resolve()
     const { generation } = newest.snapshot
-    files.keep(generation === null ? [] : generationFiles(generation))
+    if (generation !== this.#kept) files.keep(generation === null ? [] : generationFiles(generation))
+    this.#kept = generation
     this.#round ??= this.#followEach().finally(() => {
       this.#round = null
     })

@@ -6,7 +6,6 @@ import { emptyRelation } from '#core/view-sql.ts'
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { StateFile } from '#storage/lake/generation-manifest.ts'
 import type { Lake } from '#storage/lake/lake.ts'
-import type { LakeFile } from '#storage/lake/segment-manifest.ts'
 import { ALL_STATES, filesWithin, rangeOf, type StateRange } from '#storage/lake/state-ranges.ts'
 import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { BoundValues } from '../answers/bound-values.ts'
@@ -56,6 +55,13 @@ interface Settled {
   /** of files that are too large, or too many, to be tables */
   readonly paths: readonly StatePath[]
   readonly dictionaries: readonly PinnedDictionary[]
+}
+
+/** What a generation holds of the view. */
+interface OfGeneration extends Settled {
+  readonly generation: Snapshot['generation']
+  /** when its files were looked at; monotonic, ms */
+  readonly lookedAtMs: number
 }
 
 /** Binds the number of a refresh. @returns its place in the SQL text */
@@ -153,6 +159,9 @@ function isSameLake(one: Moment, other: Moment): boolean {
 /** maximum number of files of a generation that are tables of one view */
 const FILE_TABLES_MAX = 64
 
+/** How long the files of a generation are taken for there without another look: they are kept for as long as it is current, but a cache may drop them. */
+const LOOKED_MS = 10_000
+
 /** how often a view is brought up to date beside the lake's changes, before it makes them wait */
 const FOLLOW_TRIES = 2
 
@@ -180,6 +189,8 @@ export class LiveView {
   readonly #oneChange = pLimit(1)
   /** of the head */
   #settledNow: Settled | null = null
+  /** read once for each generation, not for each moment */
+  #ofGeneration: OfGeneration | null = null
   /** answers that read large files */
   #fromFiles = 0
   #makingLarge = false
@@ -279,15 +290,20 @@ export class LiveView {
 
   /** What the lake holds of the view. */
   async #settled({ snapshot, seq }: Moment): Promise<Settled> {
-    const { view } = this
+    const { tables, paths, dictionaries } = await this.#generation(snapshot)
+    const left = await this.#closed.hold(closedFilesOf(this.view, snapshot), seq)
+    return { tables, paths: left.length === 0 ? paths : [...paths, ...(await this.#paths(left))], dictionaries }
+  }
+
+  async #generation(snapshot: Snapshot): Promise<OfGeneration> {
+    const [known, nowMs] = [this.#ofGeneration, performance.now()]
+    const isKnown = known?.generation === snapshot.generation && nowMs - known.lookedAtMs < LOOKED_MS
+    if (isKnown && !this.#hasNewTables) return known
     this.#hasNewTables = false
-    const { tables, left } = await this.#generation(generationFilesOf(view, snapshot))
-    left.push(...(await this.#closed.hold(closedFilesOf(view, snapshot), seq)))
-    const dictionaries = await this.#dictionaries(snapshot)
-    const { large } = this.#parts.files
-    const resolved = await this.#paths(left)
-    const paths = left.map((file, at) => ({ path: resolved[at]!, range: rangeOf(file), large: large.table(file) }))
-    return { tables, paths, dictionaries }
+    const { tables, left } = await this.#tables(generationFilesOf(this.view, snapshot))
+    const [dictionaries, paths] = [await this.#dictionaries(snapshot), await this.#paths(left)]
+    this.#ofGeneration = { generation: snapshot.generation, lookedAtMs: nowMs, tables, paths, dictionaries }
+    return this.#ofGeneration
   }
 
   /** Has large files of the generation made into tables, and a head that reads these, once enough answers would have been computed from them. */
@@ -336,6 +352,11 @@ export class LiveView {
     return new ViewHead(moment, { columns: stateColumns, resident, paths, dictionaries, tables: all, readsFiles })
   }
 
+  /** Has the next moment look at the files of its generation, because some that were there are gone. */
+  lookAgain(): void {
+    this.#ofGeneration = null
+  }
+
   /** Gives up what only this view keeps, when no change of it is under way. */
   async drop(): Promise<void> {
     await this.#oneChange(() => {
@@ -359,6 +380,7 @@ export class LiveView {
     this.#head?.release()
     this.#head = null
     this.#settledNow = null
+    this.#ofGeneration = null
   }
 
   async close(): Promise<void> {
@@ -374,7 +396,7 @@ export class LiveView {
   }
 
   /** The newest come first: what late events added to many old ranges are many small files. */
-  async #generation(files: readonly StateFile[]): Promise<{ tables: ResidentTable[]; left: StateFile[] }> {
+  async #tables(files: readonly StateFile[]): Promise<{ tables: ResidentTable[]; left: StateFile[] }> {
     const [tables, left]: [ResidentTable[], StateFile[]] = [[], []]
     for (const file of files.toReversed()) {
       const table = tables.length < FILE_TABLES_MAX ? await this.#parts.files.table(file) : null
@@ -390,15 +412,16 @@ export class LiveView {
     return Promise.all(
       pins.map(async ([name, { file }]) => {
         const table = await this.#parts.files.table(file)
-        return { name, table, sql: table?.name ?? readParquetSql(await this.#paths([file])) }
+        return { name, table, sql: table?.name ?? readParquetSql((await this.#paths([file])).map(({ path }) => path)) }
       }),
     )
   }
 
-  async #paths(files: readonly LakeFile[]): Promise<string[]> {
+  async #paths(files: readonly StateFile[]): Promise<readonly StatePath[]> {
     if (files.length === 0) return []
-    await this.#parts.lake.check(files)
-    return files.map((file) => this.#parts.lake.resolve(file))
+    const { lake, files: known } = this.#parts
+    await lake.check(files)
+    return files.map((file) => ({ path: lake.resolve(file), range: rangeOf(file), large: known.large.table(file) }))
   }
 }
 
