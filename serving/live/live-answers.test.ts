@@ -314,6 +314,48 @@ test('files of a generation are looked at when it is new, not at every moment', 
   }
 })
 
+test('of a view with more rows than a tally may have, the newest panes are tallied, also those in large files; earlier ones are left to the engine', async () => {
+  await own.append(6_000)
+  await own.close()
+  await own.publish('full', 20_000)
+  await own.append(60)
+  const onDisk = new LiveDataset({
+    ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake: own.lake, engine: own.engine },
+    ...{ scratchFolder: join(own.folder, 'scratch') },
+    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0, tallyRowsMax: 200, tallyAfterAnswers: 2 },
+  })
+  try {
+    own.answers = new LiveAnswers(onDisk)
+    /** At another moment each time. An event a second: each minute has 60. */
+    const isTallied = async (query: Omit<ViewQuery, 'dataset' | 'view'>): Promise<boolean> => {
+      const before = own.answers.tallied
+      await own.append(10)
+      await onDisk.refresh()
+      expect(visits(await own.ask({ view: 'trending', limit: 10, ...query }))).toBe(60)
+      return own.answers.tallied > before
+    }
+    const newest = (): Promise<boolean> => isTallied({ at: 'latest' })
+    expect([await newest(), await newest()]).toEqual([false, false])
+    await newest()
+    const minute = (fromMs: number): Promise<boolean> => isTallied({ fromMs, toMs: fromMs + 60_000 })
+    expect([await newest(), await newest()]).toEqual([true, true])
+    expect(await minute(START + 6_000_000)).toBe(true)
+    expect(await minute(START + 600_000)).toBe(false)
+    await own.close()
+    await onDisk.refresh()
+    expect(await newest()).toBe(true)
+    await own.publish('incremental', 20_000)
+    await onDisk.refresh()
+    for (let asked = 0; asked < 3; asked++) await newest()
+    expect(await newest()).toBe(true)
+    // As many panes again as it may have.
+    for (let asked = 0; asked < 25; asked++) await newest()
+    expect(await newest()).toBe(true)
+  } finally {
+    await onDisk.stop()
+  }
+})
+
 test('files that are gone before they are read are looked for anew, also while a view is brought up to date', async () => {
   await own.append(100)
   await own.close()

@@ -168,9 +168,9 @@ export class LiveDataset {
     return retained(inTime || view.head === null ? await newest : view.head)
   }
 
-  /** A query of the view would have been answered from a tally of these measures. */
-  wantTally(name: string, measures: readonly string[]): void {
-    this.#views.get(name)?.wantTally(measures)
+  /** A query of the view would have been answered from a tally of these measures. @param fromMs as TallyKeeper.want */
+  wantTally(name: string, measures: readonly string[], fromMs: number): void {
+    this.#views.get(name)?.wantTally(measures, fromMs)
   }
 
   /** Brings the view to a moment that is read after this call, because files of an earlier one are gone. @throws as `head` */

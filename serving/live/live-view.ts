@@ -234,9 +234,9 @@ export class LiveView {
     return this.#following
   }
 
-  /** Makes a tally of the head once enough queries would have been answered from it. @param measures that one of them needs */
-  wantTally(measures: readonly string[]): void {
-    this.#tallies.want(measures)
+  /** Makes a tally of the head once enough queries would have been answered from it. @param measures that one of them needs @param fromMs as TallyKeeper.want */
+  wantTally(measures: readonly string[], fromMs: number): void {
+    this.#tallies.want(measures, fromMs)
     // What keeps it from being made keeps the view from being followed, and is reported there.
     if (this.#settledNow !== null && this.#tallies.isDue(this.#settledNow)) void this.follow().catch(() => {})
   }

@@ -3,6 +3,7 @@ import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerFromRows } from '../answers/answer-from-rows.ts'
 import { type AnswerStep, StepClock } from '../answers/answer-steps.ts'
+import { askedRange } from '../answers/asked-range.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { everyRowOf, type RowsPlace, type RowsWork } from '../answers/every-row.ts'
 import {
@@ -149,7 +150,11 @@ export class ResidentAnswers {
   #tallied({ plan, tallied }: AskedQuery, head: ViewHead, nowMs: number): Answer | null {
     if (tallied === null) return null
     const own = head.tally === null ? null : tallied.planFor(head.tally.tally.shape)
-    if (own === null) this.#live.wantTally(plan.view.name, tallied.measures)
+    if (own === null) {
+      const range = askedRange(plan, nowMs)
+      const fromMs = range === null ? Number.POSITIVE_INFINITY : (range.fromMs ?? Number.NEGATIVE_INFINITY)
+      this.#live.wantTally(plan.view.name, tallied.measures, fromMs)
+    }
     if (head.tally === null || own === null) return null
     const { tally, dictionaries } = head.tally
     const { answerBytesMax } = this.#limits

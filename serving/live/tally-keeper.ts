@@ -1,6 +1,12 @@
-/** Keeps a view's tally beside its tables: made when queries need it, from what the tables hold, and given up when it cannot be kept up. */
+/**
+ * Keeps a view's tally beside its tables: made when queries need it, from what tables and files hold, and given up when it cannot be kept up.
+ * Where a view has more rows than a tally may have, it is of the newest panes, and made only if these are asked for.
+ */
 import type { CompiledView } from '#core/compiled.ts'
+import { TIME_MS_MIN } from '#core/stored-value.ts'
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import { filesWithin, type StateRange } from '#storage/lake/state-ranges.ts'
+import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import type { DictionaryTexts } from '../tally/tally-answer.ts'
 import { tallyShape } from '../tally/tally-shape.ts'
 import { type TallyLimits, ViewTally } from '../tally/view-tally.ts'
@@ -10,12 +16,17 @@ import type { ResidentTable } from './resident-table.ts'
 import type { TailStates } from './tail-states.ts'
 
 const DICTIONARY_ENTRIES_MAX = 50_000
+/** State rows that are read to make a tally of all panes, as a multiple of those that it may have once those of one key are put together. */
+const READ_PER_HELD = 4
+/** How far back the newest panes are counted at first, in panes, and by how much farther each next time. */
+const COUNTED_PANES = 64
+const COUNTED_GROWTH = 8
 
 /** What a head has beside the tail and the closed segments: it does not change for as long as these tables are the same. */
 export interface SettledTables {
   readonly tables: readonly ResidentTable[]
   /** of files that are too large to be tables */
-  readonly paths: readonly unknown[]
+  readonly paths: readonly { readonly path: string; readonly range: StateRange }[]
   readonly dictionaries: readonly { readonly name: string; readonly table: ResidentTable | null }[]
 }
 
@@ -23,6 +34,12 @@ export interface SettledTables {
 export interface KeptTally {
   readonly tally: ViewTally
   readonly dictionaries: DictionaryTexts
+}
+
+/** What a tally could not be made of, for questions that begin no later. */
+interface Refused {
+  readonly settled: SettledTables
+  readonly fromMs: number
 }
 
 export interface TallyKeeperParts {
@@ -41,32 +58,34 @@ export class TallyKeeper {
   #wanted = 0
   /** measures of all of them */
   readonly #measures = new Set<string>()
-  /** what it could not be made of */
-  #refused: SettledTables | null = null
-  /** what it could not be made of with more than the measures that cost little */
-  #refusedMore: SettledTables | null = null
+  /** where the latest range of them begins, epoch ms; Infinity: it was that of the newest window */
+  #wantedFromMs = Number.NEGATIVE_INFINITY
+  #refused: Refused | null = null
+  /** with more than the measures that cost little */
+  #refusedMore: Refused | null = null
 
   constructor(parts: TallyKeeperParts) {
     this.#parts = parts
   }
 
-  /** An answer was computed that a tally of these measures would have given. */
-  want(measures: readonly string[]): void {
+  /** An answer was computed that a tally of these measures and of panes from `fromMs` on would have given; Infinity: of the newest window. */
+  want(measures: readonly string[], fromMs: number): void {
     this.#wanted++
+    this.#wantedFromMs = Math.max(this.#wantedFromMs, fromMs)
     for (const measure of measures) this.#measures.add(measure)
   }
 
   /** Whether it is to be made from the tables now: there is none, or it lacks what is asked for. */
   isDue(settled: SettledTables): boolean {
-    if (this.#wanted < this.#parts.limits.tallyAfterAnswers || settled.paths.length > 0) return false
+    if (this.#wanted < this.#parts.limits.tallyAfterAnswers) return false
     const refused = this.#kept === null ? this.#refused : this.#refusedMore
-    return refused === null || !isSame(refused, settled)
+    return refused === null || !isSame(refused.settled, settled) || this.#wantedFromMs > refused.fromMs
   }
 
   /** Makes the changes of the tables since the last head count. @returns what the next head has; null: nothing */
   commit(settled: SettledTables): KeptTally | null {
     if (this.#kept === null) return null
-    if (settled.paths.length === 0 && isSame(this.#of!, settled) && this.#kept.tally.commit()) return this.#kept
+    if (isSame(this.#of!, settled) && this.#kept.tally.commit()) return this.#kept
     this.drop()
     return null
   }
@@ -75,14 +94,21 @@ export class TallyKeeper {
   async make(settled: SettledTables): Promise<KeptTally | null> {
     this.drop()
     this.#wanted = 0
-    let tally = await this.#made(settled)
-    if (tally === null && this.#measures.size > 0) {
-      this.#refusedMore = settled
-      this.#measures.clear()
-      tally = await this.#made(settled)
+    const fromMs = this.#wantedFromMs
+    this.#wantedFromMs = Number.NEGATIVE_INFINITY
+    const sinceMs = await this.#since(settled)
+    if (sinceMs === null || sinceMs > fromMs) {
+      this.#refused = { settled, fromMs: sinceMs === null ? Number.POSITIVE_INFINITY : fromMs }
+      return null
     }
-    if (tally === null) {
-      this.#refused = settled
+    let tally = await this.#made(settled, sinceMs)
+    if (tally === null && this.#measures.size > 0) {
+      this.#refusedMore = { settled, fromMs: Number.POSITIVE_INFINITY }
+      this.#measures.clear()
+      tally = await this.#made(settled, sinceMs)
+    }
+    if (tally === null || tally.sinceMs > fromMs) {
+      this.#refused = { settled, fromMs: tally === null ? Number.POSITIVE_INFINITY : fromMs }
       return null
     }
     const dictionaries = await this.#dictionaries(settled)
@@ -93,23 +119,71 @@ export class TallyKeeper {
     return this.#kept
   }
 
-  async #made(settled: SettledTables): Promise<ViewTally | null> {
-    const { view, connection, closed, tail, limits } = this.#parts
+  async #made(settled: SettledTables, sinceMs: number): Promise<ViewTally | null> {
+    const { view, connection, tail, limits } = this.#parts
     const shape = tallyShape(view, this.#measures)
     if (shape === null) return null
-    const tally = new ViewTally(shape, view.time.kind === 'panes', limits)
+    const tally = new ViewTally(shape, view.time.kind === 'panes', limits, sinceMs)
     const [settledItems, tailItems] = [tally.closed().items.join(', '), tally.tail().items.join(', ')]
-    const selects = [...settled.tables, ...(closed.table === null ? [] : [closed.table])].map(
-      ({ name }) => `SELECT ${settledItems} FROM ${name}`,
-    )
-    if (tail.counted !== null) selects.push(`SELECT ${tailItems} FROM ${tail.counted}`)
-    for (const select of selects) {
-      for await (const chunk of connection.chunks(select)) {
+    const selects = [...this.#settledRows(settled), ...filesSince(settled, sinceMs)].map((rows) => [settledItems, rows])
+    if (tail.counted !== null) selects.push([tailItems, tail.counted])
+    for (const [items, rows] of selects) {
+      for await (const chunk of connection.chunks(`SELECT ${items} FROM ${rows}${sinceSql(sinceMs)}`)) {
         tally.tail().added([chunk])
         if (!tally.commit()) return null
       }
     }
     return tally.commit() ? tally : null
+  }
+
+  /** Start of the first of as many of the newest panes as a tally may have rows of; -Infinity: all; null: there are too many in the newest one. */
+  async #since(settled: SettledTables): Promise<number | null> {
+    const { view, limits } = this.#parts
+    const all = Number.NEGATIVE_INFINITY
+    if (view.time.kind !== 'panes') return settled.paths.length === 0 ? all : null
+    const counted = async (fromMs: number): Promise<number> => {
+      const [found] = await this.#rows<{ n: number }>(
+        `SELECT count(*)::DOUBLE AS n FROM ${this.#panes(settled, fromMs)}`,
+      )
+      return found!.n
+    }
+    if (settled.paths.length === 0 && (await counted(all)) <= READ_PER_HELD * limits.tallyRowsMax) return all
+    // Of what is in tables: the newest panes are.
+    const [newest] = await this.#rows<{ pane: number | null }>(
+      `SELECT max(pane) FILTER (WHERE pane <= ${Date.now()}::BIGINT)::DOUBLE AS pane FROM ${this.#panes({ ...settled, paths: [] }, all)}`,
+    )
+    if (newest!.pane === null) return null
+    for (let panes = COUNTED_PANES; ; panes *= COUNTED_GROWTH) {
+      const fromMs = newest!.pane - panes * view.time.paneMs
+      if (fromMs < TIME_MS_MIN) return (await counted(all)) <= limits.tallyRowsMax ? all : null
+      if ((await counted(fromMs)) <= limits.tallyRowsMax) continue
+      const [first] = await this.#rows<{ pane: number | null }>(
+        `SELECT min(pane)::DOUBLE AS pane FROM (SELECT pane, sum(count(*)) OVER (ORDER BY pane DESC) AS up FROM ${this.#panes(settled, fromMs)} GROUP BY pane) WHERE up <= ${limits.tallyRowsMax}`,
+      )
+      return first!.pane
+    }
+  }
+
+  /** Relation of the panes of all rows, from `sinceMs` on. */
+  #panes(settled: SettledTables, sinceMs: number): string {
+    const { counted } = this.#parts.tail
+    const rows = [
+      ...this.#settledRows(settled),
+      ...filesSince(settled, sinceMs),
+      ...(counted === null ? [] : [counted]),
+    ]
+    const selects = rows.map((each) => `SELECT pane FROM ${each}${sinceSql(sinceMs)}`)
+    return `(${selects.length === 0 ? 'SELECT NULL::BIGINT AS pane WHERE false' : selects.join(' UNION ALL ')})`
+  }
+
+  /** Tables of what is not of the tail. */
+  #settledRows({ tables }: SettledTables): string[] {
+    const { table } = this.#parts.closed
+    return [...tables, ...(table === null ? [] : [table])].map(({ name }) => name)
+  }
+
+  #rows<Row>(sql: string): Promise<Row[]> {
+    return this.#parts.connection.rows<Row>(sql)
   }
 
   drop(): void {
@@ -135,9 +209,24 @@ export class TallyKeeper {
   }
 }
 
+/** Files that can have panes from `sinceMs` on, as one relation; none: no file can. */
+function filesSince({ paths }: SettledTables, sinceMs: number): string[] {
+  const within = Number.isFinite(sinceMs) ? filesWithin(paths, { fromMs: sinceMs }) : paths
+  return within.length === 0 ? [] : [readParquetSql(within.map(({ path }) => path))]
+}
+
+function sinceSql(sinceMs: number): string {
+  return Number.isFinite(sinceMs) ? ` WHERE pane >= ${sinceMs}::BIGINT` : ''
+}
+
 function isSame(one: SettledTables, other: SettledTables): boolean {
   return (
     isSameList(one.tables, other.tables) &&
+    (one.paths === other.paths ||
+      isSameList(
+        one.paths.map(({ path }) => path),
+        other.paths.map(({ path }) => path),
+      )) &&
     isSameList(
       one.dictionaries.map(({ table }) => table),
       other.dictionaries.map(({ table }) => table),

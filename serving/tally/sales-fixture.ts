@@ -167,8 +167,9 @@ export async function tallyOf(
   view: CompiledView,
   rows: readonly (readonly Row[])[],
   isLast = (_: number): boolean => true,
+  limits = LIMITS,
 ): Promise<ViewTally> {
-  const tally = new ViewTally(wholeShape(view), view.time.kind === 'panes', LIMITS)
+  const tally = new ViewTally(wholeShape(view), view.time.kind === 'panes', limits)
   let offset = 0
   for (const [index, some] of rows.entries()) {
     await connection.run('DELETE FROM sales')

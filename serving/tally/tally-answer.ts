@@ -37,7 +37,9 @@ export function tallyAnswer(
   const lookups = tallyLookups(plan, tally.shape, at.dictionaries)
   if (lookups === null || lookups.some(({ lookup }) => at.dictionaries.get(lookup.dictionary) === null)) return null
   const range = askedRange(plan, nowMs) ?? newestWindow(plan.window!, tally, nowMs)
+  if (range === null) return null
   const kept = narrowed(plan, range, at.snapshot.generation)
+  if (!tally.covers(kept.range)) return null
   const all = talliedRows(tallied, tally, kept.range)
   if (all === null || !all.rows.every(({ bucket }) => isWritten(bucket))) return null
   clock.over('merge')
@@ -81,12 +83,17 @@ function isWritten(bucket: number): boolean {
   return bucket >= TIMES.fromMs && bucket < TIMES.toMs
 }
 
-/** The window that ends with the newest pane that has begun. */
-function newestWindow(window: { sizeMs: number; everyMs: number }, tally: ViewTally, nowMs: number): AnswerRange {
+/** The window that ends with the newest pane that has begun; null: it may be one that the tally has not. */
+function newestWindow(
+  window: { sizeMs: number; everyMs: number },
+  tally: ViewTally,
+  nowMs: number,
+): AnswerRange | null {
   let newest = Number.NEGATIVE_INFINITY
   for (const { panes } of tally.sources())
     for (const pane of panes.keys()) if (pane <= nowMs && pane > newest) newest = pane
-  return windowUpTo(window, Number.isFinite(newest) ? newest + window.everyMs : nowMs)
+  if (Number.isFinite(newest)) return windowUpTo(window, newest + window.everyMs)
+  return Number.isFinite(tally.sinceMs) ? null : windowUpTo(window, nowMs)
 }
 
 /** Ranked within each combination of `per`, then over all. */

@@ -115,12 +115,32 @@ export class TallyRows {
     return this.#panes
   }
 
-  add(panes: Float64Array, keys: Int32Array, columns: TallyColumns, from: number, to: number): void {
+  /** @param sinceMs rows of earlier panes are left out */
+  add(
+    {
+      panes,
+      keys,
+      columns,
+    }: { readonly panes: Float64Array; readonly keys: Int32Array; readonly columns: TallyColumns },
+    from: number,
+    to: number,
+    sinceMs: number,
+  ): void {
     for (let row = from; row < to; row++) {
       const pane = panes[row]!
+      if (pane < sinceMs) continue
       this.#pane(pane).add(keys[row]!, columns, row)
+      this.#rows++
     }
-    this.#rows += to - from
+  }
+
+  /** Gives up the rows of earlier panes. */
+  forgetBefore(sinceMs: number): void {
+    for (const [pane, { count }] of this.#panes) {
+      if (pane >= sinceMs) continue
+      this.#panes.delete(pane)
+      this.#rows -= count
+    }
   }
 
   #pane(start: number): GrowingRows {

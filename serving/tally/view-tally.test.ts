@@ -79,3 +79,19 @@ test('a tally ends where closed segments go, where it gets too large, or where i
   small.tail().added(await connection.returned(`SELECT ${small.tail().items.join(', ')} FROM (${statesSql(view)})`))
   expect(small.commit()).toBe(false)
 })
+
+test('a tally that gets too large gives up its oldest panes; late events of these do not come back, and questions of them end it', async () => {
+  const view = views.get('timed')!
+  const minutes = Array.from({ length: 30 }, (_, at) => ({ ...event(0, 1), t: NOW - at * 60_000 }))
+  const late = [{ ...event(1, 1), t: NOW - 20 * 60_000 }]
+  const tally = await tallyOf(view, [minutes.toReversed(), late], undefined, { ...LIMITS, tallyRowsMax: 20 })
+  expect(tally.sinceMs).toBe(NOW - 9 * 60_000)
+  expect([...tally.panesWithin({})].map(([pane]) => pane)).toHaveLength(10)
+  for (let asked = 0; asked < 16; asked++) expect(tally.covers({})).toBe(false)
+  for (let asked = 0; asked < 2; asked++) expect(tally.covers({ fromMs: tally.sinceMs })).toBe(true)
+  expect(tally.covers({ fromMs: tally.sinceMs - 1 })).toBe(false)
+  expect(tally.commit()).toBe(true)
+  for (let asked = 0; asked < 17; asked++) tally.covers({})
+  expect(tally.commit()).toBe(false)
+  expect(tally.fault).toBe('questions are of earlier panes')
+})

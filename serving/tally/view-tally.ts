@@ -17,6 +17,12 @@ const SETTLED = -1
 const WIDTH = 8
 /** ranges of which the merged rows are kept */
 const MERGED_MAX = 4
+/** A tally that is too large gives up its oldest panes, until it is this much smaller: so that it does so rarely. */
+const KEPT_SHARE = 0.5
+/** keys of all rows that it ever had, as a multiple of the rows that it may have */
+const KEYS_PER_ROW = 2
+/** of earlier panes than it has: with as many questions, and sixteen times as few that it answered, it is of no use */
+const MISSED_MAX = 16
 
 /** What a table's keeper tells of its changes, in their order. */
 export interface TallyFeed {
@@ -59,9 +65,16 @@ export class ViewTally {
   /** by range */
   readonly #merged = new Map<string, MergedRows>()
   #fault: string | null = null
+  #sinceMs: number
+  #covered = 0
+  #missed = 0
 
-  /** @param isTimed whether the view has panes */
-  constructor(shape: TallyShape, isTimed: boolean, limits: TallyLimits) {
+  /**
+   * @param isTimed whether the view has panes
+   * @param sinceMs earlier panes are left to the engine, epoch ms; default: none
+   */
+  constructor(shape: TallyShape, isTimed: boolean, limits: TallyLimits, sinceMs = Number.NEGATIVE_INFINITY) {
+    this.#sinceMs = sinceMs
     this.isTimed = isTimed
     this.shape = shape
     this.#limits = limits
@@ -78,6 +91,19 @@ export class ViewTally {
   /** Why the view cannot be tallied any more; else null. */
   get fault(): string | null {
     return this.#fault
+  }
+
+  /** Start of the first pane that it has, epoch ms; -Infinity: it has all. Rises when there are too many rows. */
+  get sinceMs(): number {
+    return this.#sinceMs
+  }
+
+  /** Whether it has all panes in the range. */
+  covers({ fromMs = Number.NEGATIVE_INFINITY }: AnswerRange): boolean {
+    const covers = !this.isTimed || fromMs >= this.#sinceMs
+    if (covers) this.#covered++
+    else this.#missed++
+    return covers
   }
 
   /** of all layers; what several of them have of one key adds up */
@@ -136,19 +162,54 @@ export class ViewTally {
     if (changes.length > 0) this.#merged.clear()
     for (const change of changes) change()
     if (this.#fault !== null) return false
-    let rows = 0
-    for (const source of this.sources()) {
-      source.putTogether(this.keys.count)
-      rows += source.rows
+    for (const source of this.sources()) source.putTogether(this.keys.count)
+    this.#forgetNumbers(false)
+    if (this.#excess() !== null && this.isTimed) this.#forgetOldest()
+    const excess = this.#excess()
+    if (excess !== null) this.#fail(excess)
+    if (this.#missed > MISSED_MAX) {
+      if (this.#missed > MISSED_MAX * this.#covered) this.#fail('questions are of earlier panes')
+      this.#missed = this.#covered = 0
     }
-    const numbered = [...this.texts, ...this.sets]
-    for (const [place, own] of numbered) if (own.isDue) own.forgetOthers(this.#column(place))
-    const { tallyRowsMax, tallyBytesMax } = this.#limits
-    if (rows > tallyRowsMax) this.#fail(`more than tallyRowsMax = ${tallyRowsMax} state rows`)
-    const bytes = rows * this.shape.columns.length * WIDTH
-    const all = numbered.reduce((sum, [, own]) => sum + own.bytes, bytes)
-    if (all > tallyBytesMax) this.#fail(`numbers, texts and sets of more than tallyBytesMax = ${tallyBytesMax} bytes`)
     return this.#fault === null
+  }
+
+  get #rows(): number {
+    return this.sources().reduce((sum, { rows }) => sum + rows, 0)
+  }
+
+  /** Which limit is exceeded; null: none. */
+  #excess(): string | null {
+    const { tallyRowsMax, tallyBytesMax } = this.#limits
+    const rows = this.#rows
+    if (rows > tallyRowsMax) return `more than tallyRowsMax = ${tallyRowsMax} state rows`
+    const bytes = [...this.texts, ...this.sets].reduce(
+      (sum, [, own]) => sum + own.bytes,
+      rows * this.shape.columns.length * WIDTH,
+    )
+    return bytes > tallyBytesMax ? `numbers, texts and sets of more than tallyBytesMax = ${tallyBytesMax} bytes` : null
+  }
+
+  /** @param all also those of which there is little to forget */
+  #forgetNumbers(all: boolean): void {
+    for (const [place, own] of [...this.texts, ...this.sets])
+      if (all || own.isDue) own.forgetOthers(this.#column(place))
+  }
+
+  #forgetOldest(): void {
+    const rowsOf = new Map<number, number>()
+    for (const { panes } of this.sources())
+      for (const [pane, { count }] of panes) rowsOf.set(pane, (rowsOf.get(pane) ?? 0) + count)
+    let left = Math.min(this.#rows, this.#limits.tallyRowsMax) * KEPT_SHARE
+    for (const pane of [...rowsOf.keys()].sort((a, b) => b - a)) {
+      left -= rowsOf.get(pane)!
+      if (left < 0) break
+      this.#sinceMs = pane
+    }
+    for (const source of this.sources()) source.forgetBefore(this.#sinceMs)
+    this.#forgetNumbers(true)
+    const keysMax = KEYS_PER_ROW * this.#limits.tallyRowsMax
+    if (this.keys.count > keysMax) this.#fail(`more than ${keysMax} keys, many of which are of panes that it gave up`)
   }
 
   /** A column of all rows. */
@@ -213,11 +274,12 @@ export class ViewTally {
     throw new NotTalliedError(`values of '${measure.name}' are more than a double holds, or add up to more`)
   }
 
-  #count({ partitions, panes, keys, columns }: ReadRows): void {
+  #count(rows: ReadRows): void {
+    const { partitions, keys } = rows
     for (let from = 0, to = 0; from < keys.length; from = to) {
       const partition = partitions[from]!
       while (to < keys.length && partitions[to] === partition) to++
-      this.#sourceOf(partition).add(panes, keys, columns, from, to)
+      this.#sourceOf(partition).add(rows, from, to, this.#sinceMs)
     }
   }
 

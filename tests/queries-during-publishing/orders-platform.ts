@@ -51,6 +51,7 @@ const LIVE_LIMITS = {
   closedBytesMax: 30_000,
   reuseMsMax: 20,
   tallyAfterAnswers: 1,
+  tallyRowsMax: 1_000,
 }
 const KEEP_GENERATIONS = 3
 /** files stay as long as this for readers that began before: longer than a query takes here, shorter than the test */
