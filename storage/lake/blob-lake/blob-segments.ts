@@ -236,13 +236,18 @@ export class BlobSegments {
     listed: readonly string[],
     known: (name: string) => SegmentManifest | undefined,
   ): Promise<{ readonly manifests: Map<string, SegmentManifest>; readonly damaged: Map<string, LakeError> }> {
-    const names = listed.filter((name) => !ASIDE.test(name))
     this.#forgetReplaced(listed)
     const manifests = new Map<string, SegmentManifest>()
     const damaged = new Map<string, LakeError>()
-    for (let from = 0; from < names.length; from += READS_AT_ONCE) {
-      const some = names.slice(from, from + READS_AT_ONCE)
-      const loaded = await Promise.all(some.map((name) => known(name) ?? this.#tryLoad(name)))
+    const unread: string[] = []
+    for (const name of listed) {
+      const one = known(name)
+      if (one !== undefined) manifests.set(name, one)
+      else if (!ASIDE.test(name)) unread.push(name)
+    }
+    for (let from = 0; from < unread.length; from += READS_AT_ONCE) {
+      const some = unread.slice(from, from + READS_AT_ONCE)
+      const loaded = await Promise.all(some.map((name) => this.#tryLoad(name)))
       for (const [index, name] of some.entries()) {
         const one = loaded[index]!
         if (one instanceof LakeError) damaged.set(name, one)
@@ -255,6 +260,7 @@ export class BlobSegments {
   /** A manifest that was read before it was damaged may have another in its place, with other files. */
   #forgetReplaced(listed: readonly string[]): void {
     for (const name of listed) {
+      if (name.endsWith('.json')) continue
       const replaced = ASIDE.exec(name)?.[1]
       if (replaced === undefined || this.#aside.has(name)) continue
       this.#aside.add(name)

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, it, vi } from 'vitest'
 import { CHECKPOINT_SEGMENTS } from '../blob-lake/chain-checkpoints.ts'
+import { ASIDE } from '../blob-lake/partition-folder.ts'
 import { DATASET, emptySegment } from '../lake-contract-fixture.ts'
+import { segmentManifestName } from '../manifest-names.ts'
 import { manifestText } from '../manifest-text.ts'
 import {
   checkpoints,
@@ -141,4 +143,18 @@ it('what another handle has changed is seen by the next holder of the batch lock
   await hold(one, async () => expect(await one.checkpoint(EVERYTHING, light)).toBe(1))
   expect(await checkpoints()).toHaveLength(1)
   await expectSameChains(await open())
+})
+
+it('a look after a commit asks only of the new manifest whether it was set aside', async () => {
+  const [writer, reader] = [await open(), await open()]
+  await landMany(writer, 50)
+  await reader.chains(1)
+  const [landed] = await landMany(writer, 1)
+  const asked = vi.spyOn(ASIDE, 'exec')
+  try {
+    expect((await reader.chains(1))[0]!.segments).toHaveLength(51)
+    expect([...new Set(asked.mock.calls.map(([name]) => name))]).toEqual([segmentManifestName(landed!)])
+  } finally {
+    asked.mockRestore()
+  }
 })
