@@ -54,7 +54,8 @@ function* namesOf({
   for (const name of damaged.keys()) yield parseSegmentName(name)!
 }
 
-function chainsOf(
+/** Both chains of one partition. @param segments all of its manifests. @throws LakeError as buildChains */
+export function chainsOf(
   source: ChainSource,
   segments: readonly SegmentManifest[],
   partition: number,

@@ -1,7 +1,7 @@
 /** Chains in groups of adjacent segments: the parts of a checkpoint, whose outlines it has, and what is behind it. */
 import type { Offset } from '#core/offsets.ts'
 import { segmentManifestName } from '../manifest-names.ts'
-import { buildChains, type ChainSource } from '../segment-chain.ts'
+import { type ChainSource, chainsOf } from '../segment-chain.ts'
 import type { CheckpointPart, SegmentCheckpoint } from '../segment-checkpoint.ts'
 import type { SegmentManifest } from '../segment-manifest.ts'
 import {
@@ -95,7 +95,7 @@ async function segmentsIn(chain: OutlinedChain, range: Range): Promise<readonly 
   const pasts = new Map(range.start === 0 ? [] : [[partition, { end: range.start, log: '', closedAtMs: 0, floor: 0 }]])
   const isLast = range.end === Number.POSITIVE_INFINITY
   const source = { dataset, manifests, pasts, ...(isLast && damaged && { damaged }) }
-  return buildChains(source, partition + 1).compacted[partition]!.segments
+  return chainsOf(source, [...manifests.values()], partition).compacted.segments
 }
 
 function partsIn(checkpoint: SegmentCheckpoint | null, range: Range): readonly CheckpointPart[] {
