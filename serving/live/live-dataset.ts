@@ -168,8 +168,8 @@ export class LiveDataset {
     return retained(inTime || view.head === null ? await newest : view.head)
   }
 
-  /** A query of the view would have been answered from a tally of these measures. @param fromMs as TallyKeeper.want */
-  wantTally(name: string, measures: readonly string[], fromMs: number): void {
+  /** A query of the view would have been answered from a tally of these measures. @see LiveView.wantTally */
+  wantTally(name: string, measures: readonly string[] | null, fromMs: number): void {
     this.#views.get(name)?.wantTally(measures, fromMs)
   }
 

@@ -234,9 +234,16 @@ export class LiveView {
     return this.#following
   }
 
-  /** Makes a tally of the head once enough queries would have been answered from it. @param measures that one of them needs @param fromMs as TallyKeeper.want */
-  wantTally(measures: readonly string[], fromMs: number): void {
-    this.#tallies.want(measures, fromMs)
+  /**
+   * Makes a tally of the head once enough queries would have been answered from it.
+   *
+   * @param measures that one of them needs; null: there is a tally with all of them, but not of its range
+   * @param fromMs where the range begins; Infinity: it is that of the newest window
+   */
+  wantTally(measures: readonly string[] | null, fromMs: number): void {
+    this.#tallies.wantRange(fromMs)
+    if (measures === null) return
+    this.#tallies.want(measures)
     // What keeps it from being made keeps the view from being followed, and is reported there.
     if (this.#settledNow !== null && this.#tallies.isDue(this.#settledNow)) void this.follow().catch(() => {})
   }

@@ -1,6 +1,6 @@
 /**
  * Keeps a view's tally beside its tables: made when queries need it, from what tables and files hold, and given up when it cannot be kept up.
- * Where a view has more rows than a tally may have, it is of the newest panes, and made only if these are asked for.
+ * Where a view has more rows than a tally may have, it is of the newest panes, as far back as they are asked for.
  */
 import type { CompiledView } from '#core/compiled.ts'
 import { TIME_MS_MIN } from '#core/stored-value.ts'
@@ -18,6 +18,10 @@ import type { TailStates } from './tail-states.ts'
 const DICTIONARY_ENTRIES_MAX = 50_000
 /** State rows that are read to make a tally of all panes, as a multiple of those that it may have once those of one key are put together. */
 const READ_PER_HELD = 4
+/** ranges of questions that a tally is made for */
+const RANGES_MAX = 32
+/** How far back a tally of the newest panes is made, as a multiple of how far back questions are: it grows by what arrives. */
+const BACK_PER_ASKED = 2
 /** How far back the newest panes are counted at first, in panes, and by how much farther each next time. */
 const COUNTED_PANES = 64
 const COUNTED_GROWTH = 8
@@ -34,6 +38,14 @@ export interface SettledTables {
 export interface KeptTally {
   readonly tally: ViewTally
   readonly dictionaries: DictionaryTexts
+}
+
+/** The panes that a tally may have. */
+interface Fitting {
+  /** start of the first one, epoch ms; -Infinity: all */
+  readonly sinceMs: number
+  /** start of the newest one that has begun, epoch ms */
+  readonly newestMs: number
 }
 
 /** What a tally could not be made of, for questions that begin no later. */
@@ -58,8 +70,8 @@ export class TallyKeeper {
   #wanted = 0
   /** measures of all of them */
   readonly #measures = new Set<string>()
-  /** where the latest range of them begins, epoch ms; Infinity: it was that of the newest window */
-  #wantedFromMs = Number.NEGATIVE_INFINITY
+  /** where the ranges of the last ones begin, epoch ms; Infinity: that of the newest window */
+  #ranges: number[] = []
   #refused: Refused | null = null
   /** with more than the measures that cost little */
   #refusedMore: Refused | null = null
@@ -68,18 +80,23 @@ export class TallyKeeper {
     this.#parts = parts
   }
 
-  /** An answer was computed that a tally of these measures and of panes from `fromMs` on would have given; Infinity: of the newest window. */
-  want(measures: readonly string[], fromMs: number): void {
+  /** An answer was computed that a tally of these measures would have given. */
+  want(measures: readonly string[]): void {
     this.#wanted++
-    this.#wantedFromMs = Math.max(this.#wantedFromMs, fromMs)
     for (const measure of measures) this.#measures.add(measure)
+  }
+
+  /** An answer was computed that a tally of panes from `fromMs` on would have given; Infinity: of the newest window. */
+  wantRange(fromMs: number): void {
+    this.#ranges.push(fromMs)
+    if (this.#ranges.length > RANGES_MAX) this.#ranges.shift()
   }
 
   /** Whether it is to be made from the tables now: there is none, or it lacks what is asked for. */
   isDue(settled: SettledTables): boolean {
     if (this.#wanted < this.#parts.limits.tallyAfterAnswers) return false
     const refused = this.#kept === null ? this.#refused : this.#refusedMore
-    return refused === null || !isSame(refused.settled, settled) || this.#wantedFromMs > refused.fromMs
+    return refused === null || !isSame(refused.settled, settled) || Math.max(...this.#ranges) > refused.fromMs
   }
 
   /** Makes the changes of the tables since the last head count. @returns what the next head has; null: nothing */
@@ -94,13 +111,15 @@ export class TallyKeeper {
   async make(settled: SettledTables): Promise<KeptTally | null> {
     this.drop()
     this.#wanted = 0
-    const fromMs = this.#wantedFromMs
-    this.#wantedFromMs = Number.NEGATIVE_INFINITY
-    const sinceMs = await this.#since(settled)
-    if (sinceMs === null || sinceMs > fromMs) {
-      this.#refused = { settled, fromMs: sinceMs === null ? Number.POSITIVE_INFINITY : fromMs }
+    const ranges = this.#ranges
+    this.#ranges = []
+    const fromMs = Math.max(...ranges)
+    const fits = await this.#fits(settled)
+    if (fits === null || fits.sinceMs > fromMs) {
+      this.#refused = { settled, fromMs: fits === null ? Number.POSITIVE_INFINITY : fromMs }
       return null
     }
+    const sinceMs = this.#since(fits, ranges)
     let tally = await this.#made(settled, sinceMs)
     if (tally === null && this.#measures.size > 0) {
       this.#refusedMore = { settled, fromMs: Number.POSITIVE_INFINITY }
@@ -136,31 +155,42 @@ export class TallyKeeper {
     return tally.commit() ? tally : null
   }
 
-  /** Start of the first of as many of the newest panes as a tally may have rows of; -Infinity: all; null: there are too many in the newest one. */
-  async #since(settled: SettledTables): Promise<number | null> {
+  /** Twice as far back as the earliest range of those that fit begins. */
+  #since({ sinceMs, newestMs }: Fitting, ranges: readonly number[]): number {
+    if (!Number.isFinite(sinceMs)) return sinceMs
+    const { time } = this.#parts.view
+    const windowMs = time.kind === 'panes' ? (time.window?.sizeMs ?? 0) : 0
+    const begins = ranges.filter((fromMs) => fromMs >= sinceMs).map((fromMs) => Math.min(fromMs, newestMs - windowMs))
+    return Math.max(sinceMs, newestMs - BACK_PER_ASKED * (newestMs - Math.min(...begins)))
+  }
+
+  /** As many of the newest panes as a tally may have rows of; null: there are too many in the newest one. */
+  async #fits(settled: SettledTables): Promise<Fitting | null> {
     const { view, limits } = this.#parts
     const all = Number.NEGATIVE_INFINITY
-    if (view.time.kind !== 'panes') return settled.paths.length === 0 ? all : null
+    const everything = { sinceMs: all, newestMs: all }
+    if (view.time.kind !== 'panes') return settled.paths.length === 0 ? everything : null
     const counted = async (fromMs: number): Promise<number> => {
       const [found] = await this.#rows<{ n: number }>(
         `SELECT count(*)::DOUBLE AS n FROM ${this.#panes(settled, fromMs)}`,
       )
       return found!.n
     }
-    if (settled.paths.length === 0 && (await counted(all)) <= READ_PER_HELD * limits.tallyRowsMax) return all
+    if (settled.paths.length === 0 && (await counted(all)) <= READ_PER_HELD * limits.tallyRowsMax) return everything
     // Of what is in tables: the newest panes are.
     const [newest] = await this.#rows<{ pane: number | null }>(
       `SELECT max(pane) FILTER (WHERE pane <= ${Date.now()}::BIGINT)::DOUBLE AS pane FROM ${this.#panes({ ...settled, paths: [] }, all)}`,
     )
-    if (newest!.pane === null) return null
+    const newestMs = newest!.pane
+    if (newestMs === null) return null
     for (let panes = COUNTED_PANES; ; panes *= COUNTED_GROWTH) {
-      const fromMs = newest!.pane - panes * view.time.paneMs
-      if (fromMs < TIME_MS_MIN) return (await counted(all)) <= limits.tallyRowsMax ? all : null
+      const fromMs = newestMs - panes * view.time.paneMs
+      if (fromMs < TIME_MS_MIN) return (await counted(all)) <= limits.tallyRowsMax ? everything : null
       if ((await counted(fromMs)) <= limits.tallyRowsMax) continue
       const [first] = await this.#rows<{ pane: number | null }>(
         `SELECT min(pane)::DOUBLE AS pane FROM (SELECT pane, sum(count(*)) OVER (ORDER BY pane DESC) AS up FROM ${this.#panes(settled, fromMs)} GROUP BY pane) WHERE up <= ${limits.tallyRowsMax}`,
       )
-      return first!.pane
+      return first!.pane === null ? null : { sinceMs: first!.pane, newestMs }
     }
   }
 
