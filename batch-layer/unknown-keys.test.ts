@@ -146,6 +146,31 @@ describe('keys that a dictionary lacks', () => {
     await staged.discard()
   })
 
+  it('are not looked for everywhere because a version lacks few keys of the one before: these count once they are added, or in a full run', async () => {
+    const publish = (without: string | null) =>
+      batch.dictionary.publish(
+        'names',
+        Array.from({ length: 300 }, (_, n) => String(n))
+          .filter((key) => key !== without)
+          .map((key) => ({ key, attributes: { name: key, category: 'some' } })),
+      )
+    const lacked = async (mode: 'full' | 'incremental'): Promise<number> =>
+      (await batch.run({ mode }))!.dictionaries.names!.unknownByLookup!['by_block.block_name']!
+    await publish(null)
+    await batch.land(0, 200)
+    expect(await lacked('full')).toBe(0)
+    await publish('3')
+    await batch.land(0, 10)
+    expect(await lacked('incremental')).toBe(0)
+    // Its first events are of the blocks from 0 on.
+    await batch.land(1, 20)
+    expect(await lacked('incremental')).toBe(1)
+    await publish('5')
+    await batch.land(0, 10)
+    expect(await lacked('incremental')).toBe(0)
+    expect(await lacked('full')).toBe(1)
+  })
+
   it('are named by the same file while none is added', async () => {
     await batch.dictionary.publish('names', [{ key: '0', attributes: { name: 'zero', category: 'some' } }])
     await batch.land(0, 100)

@@ -1,6 +1,7 @@
 /**
  * Which keys rows look up that a dictionary lacks. A full run looks at all states; an incremental one at those that it adds, and takes the
- * others over from its base. So a key that no row presents any more, such as the former city of a group, counts until the next full run.
+ * others over from its base. So a key that no row presents any more, such as the former city of a group, counts until the next full run, and one of
+ * few that a new version of the dictionary lacks counts from the next run on that adds it.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
@@ -17,6 +18,8 @@ import { writeParquet } from './write-parquet.ts'
 export const UNKNOWN_KEYS_MAX = 100_000
 /** maximum number of missing keys per dictionary that a run reports */
 const UNKNOWN_KEYS_TOLD_MAX = 10_000
+/** Of a dictionary's keys: if a new version lacks more, all states are looked at. One that is fetched key by key loses some with nearly every version. */
+const REMOVED_SHARE_MAX = 0.01
 const TABLE = 'unknown_keys'
 
 export type CountedUnknown = Required<Pick<DictionaryPin, 'unknownKeys' | 'unknownByLookup' | 'unknown'>>
@@ -67,6 +70,7 @@ export class UnknownKeys {
     if (asked.length === 0) return { unknownKeys: 0, unknownByLookup: {}, unknown: { columns: [], file: null } }
     const kept = await this.#kept(input)
     const looked = asked.map((each) => lookedAt(each, input, kept))
+    if (isUnchanged(input, looked)) return this.#unchanged(input.before!, input)
     await this.#lake.check([input.pinned, ...looked.flatMap(({ files }) => files)])
     const columns = looked.map((each) => this.#missing(each, input.pinned, kept?.file ?? null))
     await this.#connection.run(
@@ -100,26 +104,33 @@ export class UnknownKeys {
       )
       tell(told.map(({ key }) => key))
     }
-    const onlyAdded = before?.file.sha256 === pinned.sha256 && asked.every(({ carried }) => carried)
-    if (onlyAdded && before.unknown?.file && isDeepStrictEqual(unknownByLookup, before.unknownByLookup)) {
-      const file = await generation.refer('dictionaries', dictionary, before.unknown.file)
-      return { unknownKeys: before.unknownKeys, unknownByLookup, unknown: { columns, file } }
-    }
+    const onlyAdded = before !== undefined && isSame(before.file, pinned) && asked.every(({ carried }) => carried)
+    if (onlyAdded && isDeepStrictEqual(unknownByLookup, before.unknownByLookup))
+      return this.#unchanged(before, { generation, dictionary })
     const staged = await generation.stageFile('dictionaries', dictionary)
     const rows = await writeParquet(this.#connection, `SELECT * FROM ${TABLE} ORDER BY asked, key`, staged.writePath)
     return { unknownKeys, unknownByLookup, unknown: { columns, file: await staged.finish(rows) } }
   }
 
+  async #unchanged(
+    { unknownKeys, unknownByLookup = {}, unknown }: DictionaryPin,
+    { generation, dictionary }: Pick<UnknownKeysInput, 'generation' | 'dictionary'>,
+  ): Promise<CountedUnknown> {
+    const { columns, file } = unknown!
+    const named = file && (await generation.refer('dictionaries', dictionary, file))
+    return { unknownKeys, unknownByLookup, unknown: { columns, file: named } }
+  }
+
   /** What the base found missing, if nothing else can be missing by now but what is added; otherwise null. */
   async #kept({ before, pinned }: UnknownKeysInput): Promise<MissingKeys | null> {
     if (before?.unknown === undefined) return null
-    if (before.file.sha256 === pinned.sha256) return before.unknown
+    if (isSame(before.file, pinned)) return before.unknown
     await this.#lake.check([before.file])
     const [old, now] = [before.file, pinned].map((file) => readParquetSql([this.#lake.resolve(file)]))
-    const removed = await this.#connection.rows(
-      `SELECT 1 FROM ${old} AS old ANTI JOIN ${now} AS now USING (key) LIMIT 1`,
+    const [removed] = await this.#connection.rows<{ n: number }>(
+      `SELECT count(*)::DOUBLE AS n FROM ${old} AS old ANTI JOIN ${now} AS now USING (key)`,
     )
-    return removed.length === 0 ? before.unknown : null
+    return removed!.n <= REMOVED_SHARE_MAX * before.file.rows ? before.unknown : null
   }
 
   #missing({ name, view, column, list, files, carried }: Looked, pinned: LakeFile, before: LakeFile | null): string {
@@ -134,6 +145,18 @@ export class UnknownKeys {
       ANTI JOIN ${readParquetSql([resolve(pinned)])} AS pinned USING (key)
       WHERE key IS NOT NULL ORDER BY key LIMIT ${UNKNOWN_KEYS_MAX}`
   }
+}
+
+/** Whether the run adds nothing, to the same version of the dictionary. */
+function isUnchanged({ before, pinned }: UnknownKeysInput, looked: readonly Looked[]): boolean {
+  if (before?.unknownByLookup === undefined || !isSame(before.file, pinned)) return false
+  const lookups = looked.flatMap(({ view, lookups }) => lookups.map((lookup) => `${view.name}.${lookup}`))
+  const isKnown = isDeepStrictEqual(lookups.toSorted(), Object.keys(before.unknownByLookup).toSorted())
+  return isKnown && looked.every(({ carried, files }) => carried && files.length === 0)
+}
+
+function isSame(one: LakeFile, other: LakeFile): boolean {
+  return one.sha256 === other.sha256
 }
 
 function askedOf(view: CompiledView, dictionary: string): AskedKey[] {
