@@ -55,10 +55,12 @@ interface Settled {
   /** of files that are too large, or too many, to be tables */
   readonly paths: readonly StatePath[]
   readonly dictionaries: readonly PinnedDictionary[]
+  /** closed segments are among the paths: there are others with each one that closes */
+  readonly hasClosedPaths: boolean
 }
 
 /** What a generation holds of the view. */
-interface OfGeneration extends Settled {
+interface OfGeneration extends Omit<Settled, 'hasClosedPaths'> {
   readonly generation: Snapshot['generation']
   /** when its files were looked at; monotonic, ms */
   readonly lookedAtMs: number
@@ -299,7 +301,13 @@ export class LiveView {
   async #settled({ snapshot, seq }: Moment): Promise<Settled> {
     const { tables, paths, dictionaries } = await this.#generation(snapshot)
     const left = await this.#closed.hold(closedFilesOf(this.view, snapshot), seq)
-    return { tables, paths: left.length === 0 ? paths : [...paths, ...(await this.#paths(left))], dictionaries }
+    const hasClosedPaths = left.length > 0
+    return {
+      tables,
+      paths: hasClosedPaths ? [...paths, ...(await this.#paths(left))] : paths,
+      dictionaries,
+      hasClosedPaths,
+    }
   }
 
   async #generation(snapshot: Snapshot): Promise<OfGeneration> {

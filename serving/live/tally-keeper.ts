@@ -32,6 +32,8 @@ export interface SettledTables {
   /** of files that are too large to be tables */
   readonly paths: readonly { readonly path: string; readonly range: StateRange }[]
   readonly dictionaries: readonly { readonly name: string; readonly table: ResidentTable | null }[]
+  /** the paths change with each segment that closes: a tally would have to be made anew as often */
+  readonly hasClosedPaths: boolean
 }
 
 /** A tally and the dictionaries of the same moment. */
@@ -94,7 +96,7 @@ export class TallyKeeper {
 
   /** Whether it is to be made from the tables now: there is none, or it lacks what is asked for. */
   isDue(settled: SettledTables): boolean {
-    if (this.#wanted < this.#parts.limits.tallyAfterAnswers) return false
+    if (this.#wanted < this.#parts.limits.tallyAfterAnswers || settled.hasClosedPaths) return false
     const refused = this.#kept === null ? this.#refused : this.#refusedMore
     return refused === null || !isSame(refused.settled, settled) || Math.max(...this.#ranges) > refused.fromMs
   }
