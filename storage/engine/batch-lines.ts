@@ -5,6 +5,7 @@ import type { RecordBatch } from '#storage/log/event-log.ts'
 import { ENGINE_LINE_BYTES_MAX } from './scratch-file.ts'
 
 const LINE_FEED = 10
+const HYPHEN = 45
 
 /** A batch's lines, as the engine reads them. */
 export interface LinesFile {
@@ -77,31 +78,80 @@ export function hideDeep(lines: Buffer): Buffer {
   return kept === 0 ? lines : Buffer.concat([...parts, lines.subarray(kept)])
 }
 
+/**
+ * The lines in a form in which the engine takes or refuses each one whatever is beside it. To its parser a line feed is a space: what is not
+ * complete goes on in the next line, and is written over there, or refuses the whole file. So lines that end where a value or a name is expected, or begin
+ * with what no value does, are hidden; none is JSON. It passes over a byte order mark at the beginning of a file alone: that is hidden as well.
+ */
+export function linesToRead(batch: Pick<RecordBatch, 'lines'>): Buffer {
+  return hideParts(hideMark(hideDeep(batch.lines)))
+}
+
+const BYTE_ORDER_MARK = Buffer.from('\ufeff')
+
+function hideMark(lines: Buffer): Buffer {
+  if (!lines.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)) return lines
+  const hidden = Buffer.from(lines)
+  hidden.fill(HYPHEN, 0, BYTE_ORDER_MARK.length)
+  return hidden
+}
+
+/** What no JSON ends with. */
+const OPENING = [...Buffer.from(':,[{')]
+/** What no JSON begins with, and incomplete JSON can go on with. */
+const CLOSING = [...Buffer.from(':,]}')]
+const SPACES = [...Buffer.from(' \t\r')]
+
+/** With a hyphen in the place of what a line must not end or begin with. */
+function hideParts(lines: Buffer): Buffer {
+  const places: number[] = []
+  for (const last of [...OPENING, ...SPACES])
+    for (const at of placesOf(Buffer.of(last, LINE_FEED), lines)) {
+      let from = at
+      while (SPACES.includes(lines[from]!)) from--
+      if (OPENING.includes(lines[from]!)) places.push(from)
+    }
+  const begins = [...CLOSING, ...SPACES].map((first) => placesOf(Buffer.of(LINE_FEED, first), lines))
+  for (const at of [[-1], ...begins].flatMap((some) => [...some])) {
+    let to = at + 1
+    while (SPACES.includes(lines[to]!)) to++
+    if (CLOSING.includes(lines[to]!)) places.push(to)
+  }
+  if (places.length === 0) return lines
+  const hidden = Buffer.from(lines)
+  for (const place of places) hidden[place] = HYPHEN
+  return hidden
+}
+
+function* placesOf(bytes: Buffer, lines: Buffer): Generator<number> {
+  for (let at = lines.indexOf(bytes); at >= 0; at = lines.indexOf(bytes, at + 1)) yield at
+}
+
 /** Replaces with `null` every dead letter that is not JSON; latin1 preserves all other bytes. */
 export function hideBroken(batch: RecordBatch, lines: Buffer, dead: readonly { readonly offset: Offset }[]): string {
   const texts = lines.toString('latin1').split('\n')
   const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
   for (const { offset } of dead) {
     const index = batch.offsets ? indexOf.get(offset)! : offset - batch.start
-    try {
-      JSON.parse(Buffer.from(texts[index]!, 'latin1').toString('utf8'))
-    } catch {
-      texts[index] = 'null'
-    }
+    if (!isJson(Buffer.from(texts[index]!, 'latin1').toString('utf8'))) texts[index] = 'null'
   }
   return texts.join('\n')
 }
 
+/** Replaces with `null` every line that is not JSON; latin1 preserves all other bytes. */
 export function blankUnparsable(lines: Buffer): string {
   return lines
-    .toString('utf8')
+    .toString('latin1')
     .split('\n')
-    .map((line) => {
-      try {
-        return line === '' || JSON.parse(line) ? line : 'null'
-      } catch {
-        return 'null'
-      }
-    })
+    .map((line) => (line === '' || isJson(Buffer.from(line, 'latin1').toString('utf8')) ? line : 'null'))
     .join('\n')
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import type { CompiledDataset } from '#core/compiled.ts'
@@ -100,6 +101,120 @@ test.each([
   expect(found!.map(Number)).toEqual([...offsets])
   expect(times!.map(Number)).toEqual(arrivals.flatMap((run) => Array.from({ length: run.count }, () => run.atMs)))
 })
+
+/** Lines that one of engine and intake takes, both take, or neither; in latin1. */
+const LINES = [
+  '{"id":1,"who":{"text":"a"},"t":1700000000000}',
+  '{"id":2,"t":1700000000000,"who":{"text":"a"}}',
+  '{"id":3,"t":1700000000000}',
+  '{"id":4,"t":',
+  '{"id":5,',
+  '{"id":6',
+  '{"id":7,"t":1700000000000,"who":{"text":"x',
+  '{"id":8,"t":1700000000000,"who":',
+  '{"id":9,"id":10,"t":1700000000000}',
+  '{"id":11,"t":1700000000000,"who":{"text":"p"},"who":{"text":"q"}}',
+  '{"id":"12.0","t":1700000000000}',
+  '{"id":"13","t":"1700000000000"}',
+  '{"id":14.0,"t":1700000000000}',
+  '{"id":1e1,"t":1700000000000}',
+  '{"id":NaN,"t":1700000000000}',
+  '{"id":15,"t":Infinity}',
+  '{"id":16,"t":1700000000000,}',
+  "{'id':17,'t':1700000000000}",
+  '{"id":18,"t":1700000000000} x',
+  '{"id":19,"t":1700000000000}{"id":20,"t":1700000000000}',
+  '\xef\xbb\xbf{"id":21,"t":1700000000000}',
+  '{"id":22,"t":1700000000000,"who":{"text":"\\ud800"}}',
+  '{"id":23,"t":1700000000000,"who":{"text":"\\u0000"}}',
+  '{"id":24,"t":1700000000000,"who":7}',
+  '{"id":25,"t":"soon"}',
+  '{"id":{"a":26},"t":1700000000000}',
+  '{"id":99999999999999999999,"t":1700000000000}',
+  '{"other":1}',
+  '{}',
+  'null',
+  'true',
+  '7',
+  '"text"',
+  '[]',
+  '[{"id":27,"t":1700000000000}]',
+  '// comment',
+  ' {"id":28,"t":1700000000000} ',
+  '{"id":29,"t":1700000000000/* c */}',
+  ':',
+  '}',
+  '{"id":30,"t": ',
+  ',',
+  ' ]',
+  '"who":{"text":"b"}}',
+  '{"id":40,"t":1700000000000 /* ',
+  '*/}',
+  '{"id":41,"t":1',
+  '{"id":42,"t":tr',
+  '{"id":43,"t":-',
+  '{"id":44,"t":1700000000000,"a":[1',
+  '{"id":31,"t":1700000000000,"who":\t\r',
+  '{"id":32,"t":1700000000000}\r',
+  '{"id":33,"t":1700000000000,"who":{"text":"\xff"}}',
+  '{"id":34,"t":1700000000000,"who":{"text":"\xc3"}}',
+  '{"id":35,"t":1700000000000,"who":{"text":"',
+  '{"id":36,"t":1700000000000,"who":{"text":"\x01"}}',
+  '{"id":37,"t":1700000000000,"who":{"text":"a\\',
+  '{"id":38,"t":1700000000000,"who":{"text":"a"}',
+  '{"id":39,"t":1700000000000,"who":[1,',
+  '\xff\xfe{\x00',
+  '\x00',
+]
+
+test('what becomes of a record does not depend on those beside it', async () => {
+  const target = { table: 'rows', scratchFolder: folder }
+  const batchOf = (partition: number, lines: readonly string[]): RecordBatch => ({
+    ...{ partition, start: 0, end: lines.length, offsets: null, count: lines.length },
+    ...{ lines: Buffer.from(`${lines.join('\n')}\n`, 'latin1'), arrivals: [{ count: lines.length, atMs: 5 }] },
+  })
+  /** By line: its row or its reason. */
+  const verdicts = async (parts: readonly (readonly string[])[]): Promise<string[]> => {
+    await connection.run('DELETE FROM rows')
+    const batches = parts.map((lines, partition) => batchOf(partition, lines))
+    const { dead } = await decodeBatches(connection, dataset, batches, target)
+    const rows = await connection.rows<{ p: number; o: number; row: string }>(
+      'SELECT _partition AS p, _offset::INTEGER AS o, to_json([id::VARCHAR, said_at::VARCHAR, text])::VARCHAR AS row FROM rows',
+    )
+    return parts.flatMap((lines, partition) =>
+      lines.map((line, offset) => {
+        const row = rows.find(({ p, o }) => p === partition && o === offset)?.row
+        const letter = dead.find((each) => each.partition === partition && each.offset === offset)
+        expect([row === undefined, letter === undefined], line).toContain(false)
+        expect([row === undefined, letter === undefined], line).toContain(true)
+        return `${line}: ${row ?? letter!.reason}`
+      }),
+    )
+  }
+  const alone = new Map<string, string>()
+  for (const line of LINES) alone.set(line, (await verdicts([[line]]))[0]!)
+  const long = '{"a":[1,{"b":[null,-2.5e1,[]]},true,"x\\"\\u00e9"],"c":{} ,"d":[ 1 , [ 2 ] ],"id":50,"t":1700000000000}'
+  for (let at = 1; at < long.length; at++) {
+    const victims = LINES.filter((line) => /"id":(9|"12.0"|16),/.test(line)).flatMap((line) => [
+      long.slice(0, at),
+      line,
+    ])
+    const found = (await verdicts([victims])).filter((_, place) => place % 2 === 1)
+    expect(found, long.slice(0, at)).toEqual(
+      victims.filter((_, place) => place % 2 === 1).map((line) => alone.get(line)),
+    )
+  }
+  const parts = fc.array(fc.array(fc.constantFrom(...LINES), { minLength: 1, maxLength: 12 }), {
+    minLength: 1,
+    maxLength: 3,
+  })
+  await fc.assert(
+    fc.asyncProperty(parts, async (all) => {
+      expect(await verdicts(all)).toEqual(all.flat().map((line) => alone.get(line)))
+    }),
+    { numRuns: Number(process.env.DECODE_RUNS ?? 40) },
+  )
+}, 120_000)
 
 test('a line that is cut takes no rows of another partition in the same table along', async () => {
   const batchOf = (partition: number, start: number, rows: readonly string[]): RecordBatch => ({

@@ -14,7 +14,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import { visibleText } from '#core/visible-text.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
-import { blankUnparsable, hideBroken, hideDeep, type LinesFile, lineBytesMax, linesAt } from './batch-lines.ts'
+import { blankUnparsable, hideBroken, type LinesFile, lineBytesMax, linesAt, linesToRead } from './batch-lines.ts'
 import { type EngineConnection, EngineMemoryError } from './engine-connection.ts'
 import { type DecodedRows, type Failures, failuresIn, ofBatch } from './failed-conversions.ts'
 import { allPlacesSelect, placesSelect } from './record-places.ts'
@@ -79,14 +79,14 @@ export async function decodeBatch(
     target.scratchFolder,
     `batch-${process.pid}-${batch.partition}-${batch.start}-${++scratchFiles}.ndjson`,
   )
-  const lines = hideDeep(batch.lines)
+  const lines = linesToRead(batch)
   const file = { path, objectBytesMax: lineBytesMax(lines) }
   try {
     await writeScratch(path, lines)
     try {
       const decoded = await insertRows(connection, dataset, batch, target, file, false)
       if (!decoded.dead.some(({ reason }) => reason === UNREAD)) return decoded
-      // A line truncated after a colon also spoils the valid line after it: hide the truncated lines and read again.
+      // A line that is not JSON may have spoiled the one after it: hide such lines and read again.
       await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE ${ofBatch(batch)}`)
       await writeScratch(path, hideBroken(batch, lines, decoded.dead), 'latin1')
       return await insertRows(connection, dataset, batch, target, file, true)
@@ -94,7 +94,7 @@ export async function decodeBatch(
       const { code } = error as NodeJS.ErrnoException
       if (code !== undefined || error instanceof StorageFileError || isEngineFault(error)) throw error
       // The reader refused the whole file: hide the lines that are not JSON; they become dead letters in any case.
-      await writeScratch(path, blankUnparsable(lines))
+      await writeScratch(path, blankUnparsable(lines), 'latin1')
       return await insertRows(connection, dataset, batch, target, file, true)
     }
   } finally {
@@ -130,7 +130,7 @@ async function decodeTogether(
   target: DecodeTarget,
 ): Promise<Decoded | null> {
   const { table, scratchFolder } = target
-  const lines = batches.map((batch) => hideDeep(batch.lines))
+  const lines = batches.map(linesToRead)
   const path = join(scratchFolder, `batches-${process.pid}-${++scratchFiles}.ndjson`)
   const into = quoteName(table)
   const fresh = `(${batches.map((batch) => `(${ofBatch(batch)})`).join(' OR ')})`
