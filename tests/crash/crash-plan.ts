@@ -12,8 +12,8 @@ export type Death =
 const NTH_MAX: Readonly<Record<StepName, number>> = {
   'append:before-commit': 30,
   'append:committed': 30,
-  'flush:before': 40,
-  'flush:written': 40,
+  'flush:before': 12,
+  'flush:written': 12,
   'segment:parquet-written': 6,
   'segment:files-linked': 6,
   'segment:before-manifest': 6,
