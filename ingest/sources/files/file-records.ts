@@ -49,8 +49,8 @@ export async function kindOf(
 
 /** A file that may grow: what was appended to it is read by the next call of `available`. */
 export class GrowingRecords {
-  readonly #file: FileHandle
-  readonly #kind: 'lines' | 'text'
+  readonly file: FileHandle
+  readonly kind: 'lines' | 'text'
   readonly #limits: SourceLimits
   readonly #splitter: RecordSplitter
   #read: number
@@ -59,8 +59,8 @@ export class GrowingRecords {
 
   /** @param file which it closes at the end */
   constructor(file: FileHandle, kind: 'lines' | 'text', from: number, { path, format, limits }: RecordsOptions) {
-    this.#file = file
-    this.#kind = kind
+    this.file = file
+    this.kind = kind
     this.#limits = limits
     this.#at = from
     this.#read = kind === 'lines' ? from : 0
@@ -76,17 +76,17 @@ export class GrowingRecords {
   }
 
   close(): Promise<void> {
-    return this.#file.close()
+    return this.file.close()
   }
 
   /** What is there, but not a last line that has not ended. */
   async *available(signal: AbortSignal): AsyncGenerator<FileBatch> {
     while (!signal.aborted) {
-      const { buffer, bytesRead } = await this.#file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, this.#read)
+      const { buffer, bytesRead } = await this.file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, this.#read)
       if (bytesRead === 0) return
       for (const piece of piecesOf(buffer.subarray(0, bytesRead), this.#limits.batchRecordsMax)) {
         this.#read += piece.length
-        if (this.#kind === 'text') yield* this.#numbered(this.#splitter.push(piece))
+        if (this.kind === 'text') yield* this.#numbered(this.#splitter.push(piece))
         // Lines are parts of the piece, which stays as it is.
         else yield* this.#lines([...this.#splitter.push(piece)], piece)
       }
@@ -96,7 +96,7 @@ export class GrowingRecords {
   /** The last line; nothing is appended to the file any more. */
   *rest(): Generator<FileBatch> {
     const rest = this.#splitter.end(false)
-    if (this.#kind === 'text') yield* this.#numbered(rest)
+    if (this.kind === 'text') yield* this.#numbered(rest)
     else {
       const records = [...rest]
       this.#at = this.#read

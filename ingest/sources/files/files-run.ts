@@ -219,9 +219,9 @@ export class FilesRun {
     const nowMs = performance.now()
     const sinceMs = this.#rotatedMs.get(id) ?? nowMs
     this.#rotatedMs.set(id, sinceMs)
-    const mark = this.#marks.get(id)!
-    const kept = this.#tails.get(id)
-    if (kept !== undefined) {
+    const opened = this.#tails.get(id)
+    if (opened !== undefined) {
+      const { kept, mark } = await this.#asWritten(opened, this.#marks.get(id)!)
       for await (const batch of kept.available(this.#signal)) yield* this.#given(batch, { ...mark, at: batch.at })
       if (nowMs - sinceMs < ROTATED_MS) return
       yield* this.#finish(kept, mark)
@@ -229,6 +229,7 @@ export class FilesRun {
       this.#rotatedMs.delete(id)
       return await kept.close()
     }
+    const mark = this.#marks.get(id)!
     const file = await open(path)
     const options = { path: mark.path!, format: this.#options.format ?? {}, limits: this.#limits }
     // It may have been renamed again since it was found.
@@ -238,6 +239,19 @@ export class FilesRun {
     const kind = isSame ? await kindOf(file, options, false) : null
     if (kind === 'lines' || kind === 'text') await this.#keep(id, new GrowingRecords(file, kind, mark.at, options))
     else await file.close()
+  }
+
+  /** What is open of a renamed file; from its beginning, if it was written anew before it was renamed. */
+  async #asWritten(opened: GrowingRecords, mark: FileMark): Promise<{ kept: GrowingRecords; mark: FileMark }> {
+    const { file, kind, bytesRead } = opened
+    const { size } = await file.stat()
+    if (size >= bytesRead && (await this.#marks.of(file, mark.id)) !== null) return { kept: opened, mark }
+    const anew = { ...(await newMark(file, mark.id)), path: mark.path }
+    const options = { path: mark.path!, format: this.#options.format ?? {}, limits: this.#limits }
+    const kept = new GrowingRecords(file, kind, 0, options)
+    this.#marks.set(anew)
+    this.#tails.set(mark.id, kept)
+    return { kept, mark: anew }
   }
 
   #ended(mark: FileMark): SourceBatch {

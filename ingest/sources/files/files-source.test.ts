@@ -139,6 +139,29 @@ test('a file that was truncated is read from its beginning', async () => {
   expect(reading.records).toEqual(['{"a":1}', '{"a":2}', '{"b":3}'])
 })
 
+test.each(['app.ndjson', '*.ndjson'])(
+  'a file of %s that is written anew and renamed at once is read once from its beginning',
+  async (paths) => {
+    const reading = new Reading({ paths: [at(paths)] })
+    const expected: string[] = []
+    const line = (): string => {
+      expected.push(`{"n":${expected.length},"t":"${Math.random()}"}`)
+      return `${expected.at(-1)}\n`
+    }
+    for (let round = 0; round < 8; round++) {
+      writeFileSync(at('app.ndjson'), line() + line())
+      await has(reading, expected.length)
+      writeFileSync(at('app.ndjson'), Array.from({ length: 40 }, line).join(''))
+      renameSync(at('app.ndjson'), at(`app.${round}${paths === '*.ndjson' ? '.ndjson' : ''}`))
+      writeFileSync(at('app.ndjson'), line())
+      await has(reading, expected.length)
+    }
+    const rounds = reading.rounds
+    await until('it looked again', () => reading.rounds > rounds + 1)
+    expect(reading.records.toSorted()).toEqual(expected.toSorted())
+  },
+)
+
 test('what is appended, rotated and interrupted in any order is read once', async () => {
   const step = fc.constantFrom('line', 'line', 'part', 'rotate', 'restart', 'restart-blind', 'read')
   await fc.assert(
