@@ -96,35 +96,33 @@ function hideMark(lines: Buffer): Buffer {
   return hidden
 }
 
-/** What no JSON ends with. */
-const OPENING = [...Buffer.from(':,[{')]
-/** What no JSON begins with, and incomplete JSON can go on with. */
-const CLOSING = [...Buffer.from(':,]}')]
-const SPACES = [...Buffer.from(' \t\r')]
+/** By byte: what no JSON ends with. */
+const OPENING = tableOf(':,[{')
+/** By byte: what no JSON begins with, and incomplete JSON can go on with. */
+const CLOSING = tableOf(':,]}')
+const SPACES = tableOf(' \t\r')
 
-/** With a hyphen in the place of what a line must not end or begin with. */
+function tableOf(characters: string): Uint8Array {
+  const table = new Uint8Array(256)
+  for (const byte of Buffer.from(characters)) table[byte] = 1
+  return table
+}
+
+/** With a hyphen in the place of what a line must not end or begin with. One look at each line: this is done to every batch. */
 function hideParts(lines: Buffer): Buffer {
   const places: number[] = []
-  for (const last of [...OPENING, ...SPACES])
-    for (const at of placesOf(Buffer.of(last, LINE_FEED), lines)) {
-      let from = at
-      while (SPACES.includes(lines[from]!)) from--
-      if (OPENING.includes(lines[from]!)) places.push(from)
-    }
-  const begins = [...CLOSING, ...SPACES].map((first) => placesOf(Buffer.of(LINE_FEED, first), lines))
-  for (const at of [[-1], ...begins].flatMap((some) => [...some])) {
-    let to = at + 1
-    while (SPACES.includes(lines[to]!)) to++
-    if (CLOSING.includes(lines[to]!)) places.push(to)
+  for (let from = 0, end = lines.indexOf(LINE_FEED); end >= 0; from = end + 1, end = lines.indexOf(LINE_FEED, from)) {
+    let first = from
+    while (SPACES[lines[first]!] === 1) first++
+    let last = end - 1
+    while (last > first && SPACES[lines[last]!] === 1) last--
+    if (CLOSING[lines[first]!] === 1) places.push(first)
+    if (last >= first && OPENING[lines[last]!] === 1) places.push(last)
   }
   if (places.length === 0) return lines
   const hidden = Buffer.from(lines)
   for (const place of places) hidden[place] = HYPHEN
   return hidden
-}
-
-function* placesOf(bytes: Buffer, lines: Buffer): Generator<number> {
-  for (let at = lines.indexOf(bytes); at >= 0; at = lines.indexOf(bytes, at + 1)) yield at
 }
 
 /** Replaces with `null` every dead letter that is not JSON; latin1 preserves all other bytes. */
