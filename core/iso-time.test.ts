@@ -64,3 +64,9 @@ test('any bytes', () => {
     { numRuns: 5_000 },
   )
 })
+
+test('a time of the year 0 is one where its offset brings it into the year 1, as the engine has it', () => {
+  expect(timeMs('0000-12-31 10:20:30.5-14:59', 'iso')).toBe(Date.parse('0001-01-01T01:19:30.500Z'))
+  expect(timeMs('0000-12-31 10:20:30.5', 'iso')).toBeNull()
+  expect(timeMs('0000-12-31T23:59:59Z', 'iso')).toBeNull()
+})

@@ -70,7 +70,7 @@ export function isUsable(value: unknown, column: ColumnDefinition): boolean {
     case 'DOUBLE':
       return isNumber(value)
     case 'DATE':
-      return typeof value === 'string' && DATE.test(value) && dayMs(value.slice(0, 10)) !== null
+      return typeof value === 'string' && DATE.test(value) && dayMs(value.slice(0, 10), 1) !== null
     case 'TIMESTAMP':
       return columnTimeMs(value, column) !== null
     default:
@@ -139,7 +139,7 @@ export function timeMs(value: unknown, unit: TimeUnit): number | null {
 
 function isoTimeMs(text: string): number | null {
   const match = TIME.exec(text)
-  const day = match === null ? null : dayMs(match[1]!)
+  const day = match === null ? null : dayMs(match[1]!, 0)
   if (match === null || day === null) return null
   const [hours, minutes, seconds] = [match[2], match[3], match[4]].map((part) => Number(part ?? 0))
   const offset = Number(`${match[6] ?? '+'}1`) * (Number(match[7] ?? 0) * 60 + Number(match[8] ?? 0))
@@ -148,12 +148,12 @@ function isoTimeMs(text: string): number | null {
   return ms >= TIME_MS_MIN && ms <= TIME_MS_MAX ? ms + fractionMs : null
 }
 
-/** Start of the day YYYY-MM-DD; null if the calendar has no such day in the years 1 to 9999. */
-function dayMs(text: string): number | null {
+/** Start of the day YYYY-MM-DD; null if the calendar has no such day. @param firstYear 0 for a day that a zone can bring into the year 1 */
+function dayMs(text: string, firstYear: 0 | 1): number | null {
   const [year, month, day] = [Number(text.slice(0, 4)), Number(text.slice(5, 7)), Number(text.slice(8, 10))]
   const start = new Date(0)
   start.setUTCFullYear(year, month - 1, day)
-  return year > 0 && start.getUTCMonth() === month - 1 && start.getUTCDate() === day ? start.getTime() : null
+  return year >= firstYear && start.getUTCMonth() === month - 1 && start.getUTCDate() === day ? start.getTime() : null
 }
 
 /**
