@@ -1,7 +1,7 @@
 /**
- * Which keys rows look up that a dictionary lacks. A full run looks at all states; an incremental one at those that it adds, and takes the
- * others over from its base. So a key that no row presents any more, such as the former city of a group, counts until the next full run, and one of
- * few that a new version of the dictionary lacks counts from the next run on that adds it.
+ * Finds the keys that rows look up but a dictionary does not contain. A full run checks all states. An incremental run checks only the states that
+ * it adds, and copies the rest from its base. The result can therefore differ until the next full run: it still counts keys that no row presents any
+ * more (such as the former city of a group), and misses the few keys that a new version of the dictionary removed until a run adds them again.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'
@@ -18,7 +18,7 @@ import { writeParquet } from './write-parquet.ts'
 export const UNKNOWN_KEYS_MAX = 100_000
 /** maximum number of missing keys per dictionary that a run reports */
 const UNKNOWN_KEYS_TOLD_MAX = 10_000
-/** Of a dictionary's keys: if a new version lacks more, all states are looked at. One that is fetched key by key loses some with nearly every version. */
+/** Share of a dictionary's keys. If a new version removes more, all states are checked. Dictionaries that are fetched key by key lose a few with nearly every version. */
 const REMOVED_SHARE_MAX = 0.01
 const TABLE = 'unknown_keys'
 
@@ -46,10 +46,10 @@ interface AskedKey {
   readonly lookups: readonly string[]
 }
 
-/** Where keys of a column can be new. */
+/** A column, and the files whose keys are checked. */
 interface Looked extends AskedKey {
   readonly files: readonly LakeFile[]
-  /** the others are those of the base */
+  /** the missing keys of the base are copied */
   readonly carried: boolean
 }
 
@@ -121,7 +121,7 @@ export class UnknownKeys {
     return { unknownKeys, unknownByLookup, unknown: { columns, file: named } }
   }
 
-  /** What the base found missing, if nothing else can be missing by now but what is added; otherwise null. */
+  /** The missing keys of the base, if only added states can contain others; otherwise null. */
   async #kept({ before, pinned }: UnknownKeysInput): Promise<MissingKeys | null> {
     if (before?.unknown === undefined) return null
     if (isSame(before.file, pinned)) return before.unknown
@@ -147,7 +147,7 @@ export class UnknownKeys {
   }
 }
 
-/** Whether the run adds nothing, to the same version of the dictionary. */
+/** Whether the run adds no states, and the dictionary has the same version. */
 function isUnchanged({ before, pinned }: UnknownKeysInput, looked: readonly Looked[]): boolean {
   if (before?.unknownByLookup === undefined || !isSame(before.file, pinned)) return false
   const lookups = looked.flatMap(({ view, lookups }) => lookups.map((lookup) => `${view.name}.${lookup}`))
@@ -177,7 +177,7 @@ function lookedAt(asked: AskedKey, { plans, views }: UnknownKeysInput, kept: Mis
     : { ...asked, files: views[asked.view.name]!.files, carried: false }
 }
 
-/** Distinct keys that the presented rows of the states look up. NULL is no key. */
+/** SELECT of the distinct keys that the presented rows look up, including NULL. */
 function keysSql(view: CompiledView, states: string, key: string, list: boolean): string {
   const column = quoteName(key)
   const isDimension = view.dimensions.some((dimension) => dimension.name === key)

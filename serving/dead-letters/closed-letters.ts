@@ -15,17 +15,17 @@ export interface ClosedLetters {
 }
 
 export interface LettersSince {
-  /** by partition, up to where segments were listed */
+  /** by partition, the end of the last listed segment */
   readonly ends: readonly Offset[]
-  /** of each partition in the order of offsets */
+  /** in offset order within each partition */
   readonly letters: readonly ClosedLetters[]
 }
 
 /**
- * Those behind the given ends, and what compaction has merged of both sides of one. Segments in which the generation counts no letters
- * are not listed.
- * @param ends by partition, up to where they are known
- * @returns null where a log was cut: what is known is no longer so. @throws LakeError
+ * Files with dead letters after the given offsets, including compacted ones that span such an offset. Segments that the generation has counted are
+ * skipped if it counted no dead letters.
+ * @param ends by partition, the offset up to which the caller has listed them
+ * @returns null if a chain is shorter than that because a log was truncated: the caller must start over. @throws LakeError
  */
 export async function lettersSince(
   lake: Pick<Lake, 'chains'>,

@@ -114,7 +114,7 @@ test('each of 20,100 files is read once, and later counts read and list what clo
   ])
 }, 60_000)
 
-test('a count that was interrupted goes on where it was, without another look at history', async () => {
+test('an interrupted count resumes where it stopped, without listing past segments again', async () => {
   await write('one', [[0, 'no good']])
   segments = [closed('one/a', 0), closed('one/b', 10), closed('one/c', 20)]
   const reasons = counting(1)

@@ -1,6 +1,6 @@
 /**
- * Dead letters of closed segments by reason, as one running sum: each letter is read once, however many there are, and a count that was
- * interrupted goes on where it was. All letters are read again only where some were removed (`keep.raw`), or a log was cut.
+ * Counts dead letters of closed segments by reason, as a running total: each letter is read once, and an interrupted count resumes where it
+ * stopped. All letters are counted again only after some were removed (`keep.raw`) or a log was truncated.
  */
 import pLimit from 'p-limit'
 import type { Offset } from '#core/offsets.ts'
@@ -36,7 +36,7 @@ interface Waiting extends ClosedLetters {
 
 const counted = new WeakMap<Lake, DeadLetterReasons>()
 
-/** Those of a dataset, which whoever asks in this process shares. */
+/** The counter of a dataset, shared by all callers in this process. */
 export function deadLetterReasons(served: ServedDataset): DeadLetterReasons {
   const reasons = counted.get(served.lake) ?? new DeadLetterReasons(served)
   counted.set(served.lake, reasons)
@@ -84,7 +84,7 @@ export class DeadLetterReasons {
     })
   }
 
-  /** Where the sums have letters that are gone, the others are counted anew. What was removed is so also after a rollback. */
+  /** Starts over if letters that were counted have been removed since. A rollback does not bring them back. */
   #remove(floor: readonly Offset[]): void {
     if (floor.some((offset, partition) => offset > (this.#floor[partition] ?? 0))) this.#restart(floor)
   }
