@@ -35,7 +35,7 @@ export const GENERATIONS = z.strictObject({
           unknownKeys: z
             .number()
             .describe(
-              'Number of distinct keys that were looked up but are not in the dictionary; of one column of a view at most 100,000 are counted. Keys that no row presents any more count until the next full run',
+              'Number of distinct keys that were looked up but are not in the dictionary, at most 100,000 per column of a view. Until the next full run, keys that no row presents any more are included',
             ),
           unknownByLookup: z.record(z.string(), z.number()).optional().describe('The same, per `view.lookup`'),
         }),
