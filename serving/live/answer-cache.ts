@@ -4,7 +4,7 @@ import type { AnswerMeta } from '../answers/answer-meta.ts'
 import type { Computed } from '../answers/answer-steps.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
 import type { LiveLimits } from './live-limits.ts'
-import type { Moment } from './live-view.ts'
+import type { Moment } from './view-head.ts'
 
 export interface KeptAnswer {
   readonly moment: Moment

@@ -6,7 +6,7 @@ import { readParquetSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import type { StatesAt } from '../answers/merged-view.ts'
 import { NewestPane } from '../answers/newest-pane.ts'
-import type { ViewHead } from './live-view.ts'
+import type { ViewHead } from './view-head.ts'
 
 /**
  * The head can be released afterwards.

@@ -18,9 +18,10 @@ import { LakeLook, type LakeState } from './lake-look.ts'
 import { LargeTables } from './large-tables.ts'
 import { LeftToSegments } from './left-to-segments.ts'
 import type { LiveLimits } from './live-limits.ts'
-import type { Moment, Moments } from './live-view.ts'
+import type { Moments } from './live-view.ts'
 import { LogTail, type TailCounts, type TailPlace } from './log-tail.ts'
 import { TailTable } from './tail-rows.ts'
+import type { Moment } from './view-head.ts'
 
 export interface LiveDatasetParts extends Omit<ServedDataset, 'store' | 'log'> {
   readonly store: Pick<SpeedStore, 'markers'>

@@ -4,7 +4,7 @@ import { withoutAge } from '../answers/answer-meta.ts'
 import type { Answer } from '../answers/merged-view.ts'
 import type { Snapshot } from '../answers/snapshot.ts'
 import type { KeptAnswer } from './answer-cache.ts'
-import type { Moment } from './live-view.ts'
+import type { Moment } from './view-head.ts'
 
 export function keptOf(
   { rowsJson, rowCount, columns, meta, snapshot, computed }: Answer & { readonly snapshot?: Snapshot },

@@ -9,7 +9,8 @@ import { generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { PartitionPosition, Snapshot } from '../answers/snapshot.ts'
 import { countedAt, DatasetMoments, type LiveDatasetParts } from './dataset-moments.ts'
 import { DEFAULT_LIVE_LIMITS, idlePauseMs, type LiveLimits } from './live-limits.ts'
-import { LiveView, type Moment, type ViewHead } from './live-view.ts'
+import { LiveView } from './live-view.ts'
+import type { Moment, ViewHead } from './view-head.ts'
 import { WorkShare } from './work-share.ts'
 
 /** with less than this saved up, queries do not wait for a view … */
@@ -178,7 +179,7 @@ export class LiveDataset {
     await this.#moments.refreshAnew()
     const view = await this.#view(name)
     await view.settle()
-    view.lookAgain()
+    view.checkAgain()
     await view.follow()
   }
 

@@ -26,7 +26,7 @@ import { copiedStates } from './copied-states.ts'
 import { keptOf } from './kept-answer.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
-import type { ViewHead } from './live-view.ts'
+import type { ViewHead } from './view-head.ts'
 
 const TRIES_MAX = 3
 const VANISHED = 'files of the lake were removed again and again while they were read'
