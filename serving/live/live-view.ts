@@ -96,7 +96,7 @@ export class LiveView {
   /**
    * Makes a tally of the head once enough queries would have been answered from it.
    *
-   * @param measures that one of them needs; null: there is a tally with all of them, but not of its range
+   * @param measures that one of them needs; null: there is a tally with all of them
    * @param fromMs where the range begins; Infinity: it is that of the newest window
    */
   wantTally(measures: readonly string[] | null, fromMs: number): void {

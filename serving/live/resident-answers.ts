@@ -150,22 +150,16 @@ export class ResidentAnswers {
   #tallied({ plan, tallied }: AskedQuery, head: ViewHead, nowMs: number): Answer | null {
     if (tallied === null) return null
     const own = head.tally === null ? null : tallied.planFor(head.tally.tally.shape)
-    const want = (measures: readonly string[] | null): void => {
-      const range = askedRange(plan, nowMs)
-      const fromMs = range === null ? Number.POSITIVE_INFINITY : (range.fromMs ?? Number.NEGATIVE_INFINITY)
-      this.#live.wantTally(plan.view.name, measures, fromMs)
-    }
-    if (own === null) want(tallied.measures)
+    const range = askedRange(plan, nowMs)
+    const fromMs = range === null ? Number.POSITIVE_INFINITY : (range.fromMs ?? Number.NEGATIVE_INFINITY)
+    this.#live.wantTally(plan.view.name, own === null ? tallied.measures : null, fromMs)
     if (head.tally === null || own === null) return null
     const { tally, dictionaries } = head.tally
     const { answerBytesMax } = this.#limits
     const at = { snapshot: head.moment.snapshot, dictionaries }
     try {
       const answer = tallyAnswer(own, tally, at, { nowMs, answerBytesMax })
-      if (answer === null) {
-        want(null)
-        return null
-      }
+      if (answer === null) return null
       head.release()
       this.tallied++
       return answer

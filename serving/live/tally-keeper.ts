@@ -72,8 +72,8 @@ export class TallyKeeper {
   #wanted = 0
   /** measures of all of them */
   readonly #measures = new Set<string>()
-  /** where the ranges of the last ones begin, epoch ms; Infinity: that of the newest window */
-  #ranges: number[] = []
+  /** where the ranges of the last questions begin, epoch ms; Infinity: that of the newest window */
+  readonly #ranges: number[] = []
   #refused: Refused | null = null
   /** with more than the measures that cost little */
   #refusedMore: Refused | null = null
@@ -88,7 +88,7 @@ export class TallyKeeper {
     for (const measure of measures) this.#measures.add(measure)
   }
 
-  /** An answer was computed that a tally of panes from `fromMs` on would have given; Infinity: of the newest window. */
+  /** A tally of panes from `fromMs` on was asked for, or would give the answer; Infinity: of the newest window. */
   wantRange(fromMs: number): void {
     this.#ranges.push(fromMs)
     if (this.#ranges.length > RANGES_MAX) this.#ranges.shift()
@@ -113,15 +113,13 @@ export class TallyKeeper {
   async make(settled: SettledTables): Promise<KeptTally | null> {
     this.drop()
     this.#wanted = 0
-    const ranges = this.#ranges
-    this.#ranges = []
-    const fromMs = Math.max(...ranges)
+    const fromMs = Math.max(...this.#ranges)
     const fits = await this.#fits(settled)
     if (fits === null || fits.sinceMs > fromMs) {
       this.#refused = { settled, fromMs: fits === null ? Number.POSITIVE_INFINITY : fromMs }
       return null
     }
-    const sinceMs = this.#since(fits, ranges)
+    const sinceMs = this.#since(fits)
     let tally = await this.#made(settled, sinceMs)
     if (tally === null && this.#measures.size > 0) {
       this.#refusedMore = { settled, fromMs: Number.POSITIVE_INFINITY }
@@ -158,11 +156,13 @@ export class TallyKeeper {
   }
 
   /** Twice as far back as the earliest range of those that fit begins. */
-  #since({ sinceMs, newestMs }: Fitting, ranges: readonly number[]): number {
+  #since({ sinceMs, newestMs }: Fitting): number {
     if (!Number.isFinite(sinceMs)) return sinceMs
     const { time } = this.#parts.view
     const windowMs = time.kind === 'panes' ? (time.window?.sizeMs ?? 0) : 0
-    const begins = ranges.filter((fromMs) => fromMs >= sinceMs).map((fromMs) => Math.min(fromMs, newestMs - windowMs))
+    const begins = this.#ranges
+      .filter((fromMs) => fromMs >= sinceMs)
+      .map((fromMs) => Math.min(fromMs, newestMs - windowMs))
     return Math.max(sinceMs, newestMs - BACK_PER_ASKED * (newestMs - Math.min(...begins)))
   }
 
