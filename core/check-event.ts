@@ -17,7 +17,7 @@ type Check = CompiledDataset['check']
 
 export function eventCheck(
   definition: DatasetDefinition,
-): Pick<CompiledDataset, 'check' | 'scanKey' | 'scanFlat' | 'explain' | 'hasValue' | 'timeMsOf'> {
+): Pick<CompiledDataset, 'check' | 'scanKey' | 'scanFlat' | 'explain' | 'timeMsOf'> {
   const sized = sizedColumns(definition)
   const columns = readColumns(definition.columns)
   const needed = Object.entries(columns)
@@ -52,11 +52,6 @@ export function eventCheck(
       reason: `${fatal.column} (${path}): ${fatal.value} cannot be converted to ${type}, and the column has onError 'reject'`,
     }
   }
-  const paths = Object.values(columns).map(({ path }) => parseJsonPath(path)!)
-  const hasValue = (line: string): boolean => {
-    const event: unknown = JSON.parse(line)
-    return paths.some((path) => (valueAt(event, path) ?? null) !== null)
-  }
   const explain = (line: string, arrivalMs: number): string | null => {
     if (isTooDeep(Buffer.from(line))) return TOO_DEEP
     try {
@@ -75,8 +70,7 @@ export function eventCheck(
     accepted: name === definition.time ? accepted : null,
   }))
   const timeMsOf = timeReader(columns[definition.time])
-  if (!(definition.key in columns))
-    return { check, scanKey: () => null, scanFlat: () => null, explain, hasValue, timeMsOf }
+  if (!(definition.key in columns)) return { check, scanKey: () => null, scanFlat: () => null, explain, timeMsOf }
   const scan = new EventScan(all)
   // A value cannot be larger than its event: only of a large event each value is looked at.
   const largest = Math.min(...sized.map(({ max }) => max))
@@ -85,7 +79,7 @@ export function eventCheck(
   const scanKey: CompiledDataset['scanKey'] = (bytes, from, end, arrivalMs) =>
     (end - from > largest ? sizedScan : scan).keyOf(bytes, from, end, arrivalMs)
   const scanFlat: CompiledDataset['scanFlat'] = (shape) => FlatScan.of(allSized, shape)
-  return { check, scanKey, scanFlat, explain, hasValue, timeMsOf }
+  return { check, scanKey, scanFlat, explain, timeMsOf }
 }
 
 /** Why an event time is not usable; of a derived one only the engine can tell. */

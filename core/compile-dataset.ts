@@ -244,7 +244,7 @@ function decidingOf(
   derivations: readonly Derivation[],
   reason: string | null,
 ): CompiledDataset['deciding'] {
-  const { name, keyColumn, timeColumn, explain, hasValue, decodeOf } = dataset
+  const { name, keyColumn, timeColumn, explain, decodeOf } = dataset
   const roles = { key: keyColumn, time: timeColumn }
   const deciding = derivations.filter(({ name, column }) => decides(name, column, roles))
   if (deciding.length === 0) return null
@@ -257,7 +257,6 @@ function decidingOf(
     columns,
     rowColumns,
     explain,
-    hasValue,
     decode: { ...decodeOf([...names]), reason: reason ?? 'NULL' },
   }
 }

@@ -1,7 +1,7 @@
 /** Compiles the columns' JSON paths into the SQL that reads a batch: a struct type with only the needed fields, and a projection. */
 import type { CompiledDataset } from './compiled.ts'
 import { type DecodedColumn, failedSql, type StructLook, UNSET, unsetSql } from './conversion-failures-sql.ts'
-import type { ColumnDefinition, ReadColumn } from './definition-parts.ts'
+import type { ColumnDefinition } from './definition-parts.ts'
 import { derivedSql, withFailedSql } from './derive-sql.ts'
 import type { Derivation } from './derived-columns.ts'
 import { derivedRejectSql } from './derived-reasons.ts'
@@ -78,7 +78,6 @@ export function compileDecode(
   return {
     jsonColumns: `{${fields.join(', ')}}`,
     rowsSql,
-    blank: blankSql(read, derivations),
     rejectWhere: ['_time IS NULL', notAccepted, ...required.map(([name]) => `${quoteName(name)} IS NULL`)].join(' OR '),
     rejecting: Object.entries(columns).flatMap(([name, { onError }]) => (onError === 'reject' ? [name] : [])),
     failures: {
@@ -98,16 +97,6 @@ function presentSql(name: string, column: ColumnDefinition): string {
   const value = valueName(name)
   const absent = absentSql(column)
   return absent === null ? value : `coalesce(${value}, ${absent})`
-}
-
-/** SQL condition over a typed row: every column that is read has no value, or its default. Looked at only where derived columns tell why an event is unusable. */
-function blankSql(read: readonly (readonly [string, ReadColumn])[], derivations: readonly Derivation[]): string {
-  if (derivations.length === 0) return 'false'
-  const blank = read.map(([name, column]) => {
-    const absent = absentSql(column)
-    return absent === null ? `${quoteName(name)} IS NULL` : `${quoteName(name)} IS NOT DISTINCT FROM ${absent}`
-  })
-  return blank.length === 0 ? 'true' : `(${blank.join(' AND ')})`
 }
 
 /** SQL of the column's default; null if it has none. */

@@ -172,7 +172,7 @@ export interface CompiledView {
 /** What decoding needs of a dataset, or of some of its columns. */
 export type DecodedDataset = Pick<
   CompiledDataset,
-  'name' | 'keyColumn' | 'columns' | 'rowColumns' | 'decode' | 'explain' | 'hasValue'
+  'name' | 'keyColumn' | 'columns' | 'rowColumns' | 'decode' | 'explain'
 >
 
 /** One calculation, in the order of what needs what. */
@@ -287,8 +287,6 @@ export interface CompiledDataset {
      * accepted, or a value is too large)
      */
     readonly rejectWhere: string
-    /** SQL condition over the typed row: as far as it can tell, the line was not read at all; false where `explain` always tells why an event is unusable */
-    readonly blank: string
     /** columns of which a failed conversion makes the event unusable */
     readonly rejecting: readonly string[]
     /** what tells a failed conversion from an absent value; `event` is the name that the event's JSON must have */
@@ -305,8 +303,6 @@ export interface CompiledDataset {
   readonly deciding: DecodedDataset | null
   /** Why a line is unusable (names the field); null if it is usable. Uses JSON.parse: the slow path, for single rows. */
   explain(line: string, arrivalMs: number): string | null
-  /** Whether an event has a value for any column that is read from it. */
-  hasValue(line: string): boolean
   /**
    * Same check on a parsed value, plus the text of its key (for partitioning), and its failed conversions.
    * @param text its JSON; @param arrivalMs when it arrives in the log, epoch ms, or now where it has not yet

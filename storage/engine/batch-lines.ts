@@ -125,17 +125,6 @@ function hideParts(lines: Buffer): Buffer {
   return hidden
 }
 
-/** Replaces with `null` every dead letter that is not JSON; latin1 preserves all other bytes. */
-export function hideBroken(batch: RecordBatch, lines: Buffer, dead: readonly { readonly offset: Offset }[]): string {
-  const texts = lines.toString('latin1').split('\n')
-  const indexOf = new Map(batch.offsets ? Array.from(batch.offsets, (offset, index) => [offset, index]) : [])
-  for (const { offset } of dead) {
-    const index = batch.offsets ? indexOf.get(offset)! : offset - batch.start
-    if (!isJson(Buffer.from(texts[index]!, 'latin1').toString('utf8'))) texts[index] = 'null'
-  }
-  return texts.join('\n')
-}
-
 /** Replaces with `null` every line that is not JSON; latin1 preserves all other bytes. */
 export function blankUnparsable(lines: Buffer): string {
   return lines

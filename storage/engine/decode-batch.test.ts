@@ -214,6 +214,25 @@ test('what becomes of a record does not depend on those beside it', async () => 
     }),
     { numRuns: Number(process.env.DECODE_RUNS ?? 40) },
   )
+  const edit = fc.record({
+    at: fc.nat(60),
+    cut: fc.nat(2),
+    put: fc.constantFrom('', ...'{}[],:"\\ \t\r1tn-.e/*\x00\xc3'),
+  })
+  const edited = fc
+    .tuple(fc.constantFrom(...LINES), fc.array(edit, { minLength: 1, maxLength: 3 }))
+    .map(
+      ([line, edits]) =>
+        edits.reduce((text, { at, cut, put }) => text.slice(0, at) + put + text.slice(at + cut), line) || '0',
+    )
+  await fc.assert(
+    fc.asyncProperty(fc.array(edited, { minLength: 2, maxLength: 10 }), async (lines) => {
+      const each: string[] = []
+      for (const line of lines) each.push((await verdicts([[line]]))[0]!)
+      expect(await verdicts([lines])).toEqual(each)
+    }),
+    { numRuns: Number(process.env.DECODE_RUNS ?? 15) },
+  )
 }, 120_000)
 
 test('a line that is cut takes no rows of another partition in the same table along', async () => {

@@ -14,7 +14,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import { visibleText } from '#core/visible-text.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
-import { blankUnparsable, hideBroken, type LinesFile, lineBytesMax, linesAt, linesToRead } from './batch-lines.ts'
+import { blankUnparsable, type LinesFile, lineBytesMax, linesAt, linesToRead } from './batch-lines.ts'
 import { type EngineConnection, EngineMemoryError } from './engine-connection.ts'
 import { type DecodedRows, type Failures, failuresIn, ofBatch } from './failed-conversions.ts'
 import { allPlacesSelect, placesSelect } from './record-places.ts'
@@ -84,18 +84,13 @@ export async function decodeBatch(
   try {
     await writeScratch(path, lines)
     try {
-      const decoded = await insertRows(connection, dataset, batch, target, file, false)
-      if (!decoded.dead.some(({ reason }) => reason === UNREAD)) return decoded
-      // A line that is not JSON may have spoiled the one after it: hide such lines and read again.
-      await connection.run(`DELETE FROM ${quoteName(target.table)} WHERE ${ofBatch(batch)}`)
-      await writeScratch(path, hideBroken(batch, lines, decoded.dead), 'latin1')
-      return await insertRows(connection, dataset, batch, target, file, true)
+      return await insertRows(connection, dataset, batch, target, file)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code !== undefined || error instanceof StorageFileError || isEngineFault(error)) throw error
       // The reader refused the whole file: hide the lines that are not JSON; they become dead letters in any case.
       await writeScratch(path, blankUnparsable(lines), 'latin1')
-      return await insertRows(connection, dataset, batch, target, file, true)
+      return await insertRows(connection, dataset, batch, target, file)
     }
   } finally {
     await rm(path, { force: true })
@@ -147,9 +142,9 @@ async function decodeTogether(
     for (const batch of batches) failures.push(await failuresIn(connection, dataset, batch, target))
     const dead = batches.flatMap((batch, at) => {
       const own = unusableRows.filter(({ partition }) => partition === batch.partition)
-      return deadLetters(dataset, batch, [...own, ...failures[at]!.rejected], false)
+      return deadLetters(dataset, batch, [...own, ...failures[at]!.rejected])
     })
-    if (inserted !== count || dead.some(({ reason }) => reason === UNREAD)) {
+    if (inserted !== count) {
       await connection.run('ROLLBACK')
       return null
     }
@@ -177,7 +172,6 @@ async function insertRows(
   batch: RecordBatch,
   target: DecodeTarget,
   file: LinesFile,
-  isLast: boolean,
 ): Promise<Decoded> {
   const into = quoteName(target.table)
   await connection.run('BEGIN TRANSACTION')
@@ -195,7 +189,7 @@ async function insertRows(
     const unusableRows = await rejectedIn(connection, dataset, into, unusable)
     const { rejected, unconverted } = await failuresIn(connection, dataset, batch, target)
     const all = [...unusableRows, ...rejected]
-    const dead = deadLetters(dataset, batch, all, isLast)
+    const dead = deadLetters(dataset, batch, all)
     if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${deadWhere(ofBatch(batch), dead)}`)
     await connection.run('COMMIT')
     return { dead, unconverted }
@@ -238,8 +232,6 @@ function deadWhere(fresh: string, dead: readonly DeadLetter[]): string {
 interface Rejected {
   readonly offset: Offset
   readonly reason: string | null
-  /** the engine may not have read it */
-  readonly blank?: boolean
 }
 
 interface RejectedRow extends Rejected {
@@ -258,34 +250,25 @@ async function rejectedIn(
 ): Promise<RejectedRow[]> {
   const [found] = await connection.columns(`SELECT _offset FROM ${into} WHERE ${unusable}`)
   if (found!.length === 0) return []
-  const [partitions, offsets, reasons, blanks] = await connection.columns(
-    `SELECT _partition, _offset, ${decode.reason}, ${decode.blank} FROM ${into} WHERE ${unusable}`,
+  const [partitions, offsets, reasons] = await connection.columns(
+    `SELECT _partition, _offset, ${decode.reason} FROM ${into} WHERE ${unusable}`,
   )
   return offsets!.map((offset, index) => ({
     partition: partitions![index] as number,
     offset: Number(offset),
     reason: reasons![index] as string | null,
-    blank: blanks![index] as boolean,
   }))
 }
 
-/** @param isLast nothing is read again: what the engine did not read has its reason */
-function deadLetters(
-  dataset: DecodedDataset,
-  batch: RecordBatch,
-  rejected: readonly Rejected[],
-  isLast: boolean,
-): DeadLetter[] {
+function deadLetters(dataset: DecodedDataset, batch: RecordBatch, rejected: readonly Rejected[]): DeadLetter[] {
   const found = new Map(rejected.map((each) => [each.offset, each]))
   return [...linesAt(batch, [...found.keys()])].map(({ index, offset, line, arrivalMs }) => {
     const original = batch.originals?.get(index) ?? unframed(line)
     const bytes = Buffer.from(original?.bytes ?? line)
-    const { reason, blank } = found.get(offset)!
     const text = line.toString('utf8')
     const explained = original?.reason ?? dataset.explain(text, arrivalMs)
-    const isUnread = explained === null && blank === true && !isLast && dataset.hasValue(text)
-    const told = explained ?? (isUnread ? UNREAD : reason)
-    return { partition: batch.partition, offset, arrivalMs, reason: visibleText(told ?? UNREAD), bytes }
+    const reason = explained ?? found.get(offset)!.reason ?? UNREAD
+    return { partition: batch.partition, offset, arrivalMs, reason: visibleText(reason), bytes }
   })
 }
 
