@@ -140,6 +140,7 @@ export class LiveView {
   }
 
   async #prepared(moment: Moment): Promise<Settled> {
+    await this.#tallies.tidy()
     const settled = await this.#settled.at(moment)
     await this.#tail.prepare(moment.places, moment.epoch)
     return settled

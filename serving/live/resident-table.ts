@@ -61,7 +61,7 @@ export class ResidentTable {
     if (feed === null) return this.#connection.run(insert).finally(() => this.#changed())
     const chunks = await this.#connection.returned(`${insert} RETURNING ${feed.items.join(', ')}`)
     this.#changed()
-    feed.added(chunks)
+    await feed.added(chunks)
     return chunks.reduce((sum, { rows }) => sum + rows, 0)
   }
 

@@ -101,6 +101,11 @@ export class TallyKeeper {
     return refused === null || !isSame(refused.settled, settled) || Math.max(...this.#ranges) > refused.fromMs
   }
 
+  /** Does what takes long before the tables are changed. */
+  async tidy(): Promise<void> {
+    await this.#kept?.tally.tidy()
+  }
+
   /** Makes the changes of the tables since the last head count. @returns what the next head has; null: nothing */
   commit(settled: SettledTables): KeptTally | null {
     if (this.#kept === null) return null
@@ -148,8 +153,9 @@ export class TallyKeeper {
     if (tail.counted !== null) selects.push([tailItems, tail.counted])
     for (const [items, rows] of selects) {
       for await (const chunk of connection.chunks(`SELECT ${items} FROM ${rows}${sinceSql(sinceMs)}`)) {
-        tally.tail().added([chunk])
+        await tally.tail().added([chunk])
         if (!tally.commit()) return null
+        await tally.tidy()
       }
     }
     return tally.commit() ? tally : null

@@ -176,8 +176,10 @@ export async function tallyOf(
     if (some.length > 0) await connection.run(`INSERT INTO sales VALUES ${valuesOf(some, offset)}`)
     offset += some.length
     const feed = tally.tail()
-    feed.added(await connection.returned(`SELECT ${feed.items.join(', ')} FROM (${statesSql(view)})`))
-    if (isLast(index) && !tally.commit()) throw new Error(`the tally was given up: ${tally.fault}`)
+    await feed.added(await connection.returned(`SELECT ${feed.items.join(', ')} FROM (${statesSql(view)})`))
+    if (!isLast(index)) continue
+    if (tally.commit()) await tally.tidy()
+    if (tally.fault !== null) throw new Error(`the tally was given up: ${tally.fault}`)
   }
   return tally
 }

@@ -2,6 +2,7 @@
 import { mergeRows, type TallyColumns } from './tally-fields.ts'
 import type { TallySets } from './tally-sets.ts'
 import type { TallyShape } from './tally-shape.ts'
+import type { Turns } from './turns.ts'
 
 /** rows of a pane that were added since they were put together, beyond which they are again */
 const ADDED_MIN = 256
@@ -37,18 +38,25 @@ class GrowingRows implements PaneRows {
   }
 
   add(key: number, columns: TallyColumns, row: number): void {
-    if (this.count === this.keys.length) this.#grow()
+    if (this.count === this.keys.length) this.#grow(this.count + 1)
     this.keys[this.count] = key
     for (let at = 0; at < columns.length; at++) this.columns[at]![this.count] = columns[at]![row]!
     this.count++
+  }
+
+  append({ keys, columns, count }: PaneRows): void {
+    if (this.count + count > this.keys.length) this.#grow(this.count + count)
+    this.keys.set(keys.subarray(0, count), this.count)
+    for (const [at, values] of columns.entries()) this.columns[at]!.set(values.subarray(0, count), this.count)
+    this.count += count
   }
 
   get isDue(): boolean {
     return this.count >= 2 * this.#together + ADDED_MIN
   }
 
-  /** @param slots zeros, one for each key @returns rows that were saved */
-  putTogether(slots: Int32Array, { shape: { fields, columns }, sets }: RowsParts): number {
+  /** Until it is done, the rows are as they were; none may be added meanwhile. @param slots zeros, one for each key @returns rows that were saved */
+  async putTogether(slots: Int32Array, { shape: { fields, columns }, sets }: RowsParts, turns: Turns): Promise<number> {
     const before = this.count
     const kept: number[] = []
     for (let row = 0; row < before; row++) {
@@ -56,8 +64,12 @@ class GrowingRows implements PaneRows {
       if (slots[key] === 0) slots[key] = kept.push(key)
     }
     const merged = emptyColumns(columns.length, kept.length)
-    for (const field of fields) mergeRows(field, merged, slots, 1, this.keys, this.columns, before)
-    for (const [column, own] of sets) mergeSets(own, merged[column]!, slots, this.keys, this.columns[column]!, before)
+    for (const field of fields) {
+      await turns.pause()
+      mergeRows(field, merged, slots, 1, this.keys, this.columns, before)
+    }
+    for (const [column, own] of sets)
+      await mergeSets(own, merged[column]!, slots, this.keys, this.columns[column]!, before, turns)
     for (const key of kept) slots[key] = 0
     this.keys = Int32Array.from(kept)
     this.columns = merged
@@ -66,8 +78,9 @@ class GrowingRows implements PaneRows {
     return before - kept.length
   }
 
-  #grow(): void {
-    const rows = Math.max(FIRST_ROWS, this.keys.length * 2)
+  /** @param least rows that there must be room for */
+  #grow(least: number): void {
+    const rows = Math.max(FIRST_ROWS, this.keys.length * 2, least)
     const keys = new Int32Array(rows)
     keys.set(this.keys)
     this.keys = keys
@@ -79,14 +92,16 @@ class GrowingRows implements PaneRows {
   }
 }
 
-function mergeSets(
+async function mergeSets(
   sets: TallySets,
   into: Float64Array,
   slots: Int32Array,
   keys: Int32Array,
   from: Float64Array,
   count: number,
-): void {
+  turns: Turns,
+): Promise<void> {
+  await turns.pause()
   const several = new Map<number, number[]>()
   for (let row = 0; row < count; row++) {
     const [target, set] = [slots[keys[row]!]! - 1, from[row]!]
@@ -95,7 +110,10 @@ function mergeSets(
     else if (several.has(target)) several.get(target)!.push(set)
     else several.set(target, [into[target]!, set])
   }
-  for (const [target, own] of several) into[target] = sets.union(own)
+  for (const [target, own] of several) {
+    if (turns.isOver) await turns.next()
+    into[target] = sets.union(own)
+  }
 }
 
 export class TallyRows {
@@ -134,6 +152,16 @@ export class TallyRows {
     }
   }
 
+  /** Takes over all rows of another, which is given up. */
+  take(other: TallyRows): void {
+    for (const [start, rows] of other.#panes) {
+      const known = this.#panes.get(start)
+      if (known === undefined) this.#panes.set(start, rows)
+      else known.append(rows)
+    }
+    this.#rows += other.#rows
+  }
+
   /** Gives up the rows of earlier panes. */
   forgetBefore(sinceMs: number): void {
     for (const [pane, { count }] of this.#panes) {
@@ -151,13 +179,13 @@ export class TallyRows {
     return made
   }
 
-  /** Merges the rows of each key where many were added. @param keys how many there are */
-  putTogether(keys: number): void {
+  /** Merges the rows of each key where many were added; none may be added meanwhile. @param keys how many there are */
+  async putTogether(keys: number, turns: Turns): Promise<void> {
     let slots: Int32Array | null = null
     for (const rows of this.#panes.values()) {
       if (!rows.isDue) continue
       slots ??= new Int32Array(keys)
-      this.#rows -= rows.putTogether(slots, this.#parts)
+      this.#rows -= await rows.putTogether(slots, this.#parts, turns)
     }
   }
 }

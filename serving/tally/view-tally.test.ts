@@ -1,4 +1,5 @@
 /** A tally is of no other moment than the one that its tables were told to be of. */
+import { setImmediate as turn } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
 import { planQuery } from '../answers/query-plan.ts'
 import {
@@ -44,11 +45,31 @@ test('what was told counts from the next commit on, and all of it then', async (
   expect(totalOf(tally)).toEqual([{ n: 1, total: 2 }])
 })
 
+test('while many rows are told, others have their turn, and answers are of the moment before', async () => {
+  const view = views.get('timed')!
+  const tally = await tallyOf(view, [[event(0, 1)]])
+  const { items } = tally.tail()
+  const many = `SELECT * REPLACE (pane + 60000 * r AS pane) FROM (${statesSql(view)}), range(20000) t(r)`
+  const chunks = await connection.returned(`SELECT ${items.join(', ')} FROM (${many})`)
+  const told = tally.tail().added(chunks)
+  let [turns, isTold] = [0, false]
+  void told.then(() => {
+    isTold = true
+  })
+  for (; !isTold; turns++) {
+    expect(totalOf(tally)).toEqual([{ n: 1, total: 1 }])
+    await turn()
+  }
+  expect(turns).toBeGreaterThan(2)
+  expect(tally.commit()).toBe(true)
+  expect(totalOf(tally)).toEqual([{ n: 20_001, total: 20_001 }])
+})
+
 test('a partition that is folded anew counts only what came after it was forgotten', async () => {
   const view = views.get('timed')!
   const tally = await tallyOf(view, [[event(0, 1), event(1, 2)]])
   tally.tail().forgotten([0])
-  tally
+  await tally
     .tail()
     .added(
       await connection.returned(
@@ -76,8 +97,12 @@ test('a tally ends where closed segments go, where it gets too large, or where i
   expect(large.commit()).toBe(false)
   expect(large.fault).toMatch(/values of 'all'/)
   const small = new ViewTally(wholeShape(view), true, { ...LIMITS, tallyRowsMax: 0 })
-  small.tail().added(await connection.returned(`SELECT ${small.tail().items.join(', ')} FROM (${statesSql(view)})`))
-  expect(small.commit()).toBe(false)
+  await small
+    .tail()
+    .added(await connection.returned(`SELECT ${small.tail().items.join(', ')} FROM (${statesSql(view)})`))
+  small.commit()
+  await small.tidy()
+  expect(small.fault).toMatch(/^more than 0 keys/)
 })
 
 test('a tally that gets too large gives up its oldest panes; late events of these do not come back, and questions of them end it', async () => {
@@ -90,8 +115,10 @@ test('a tally that gets too large gives up its oldest panes; late events of thes
   for (let asked = 0; asked < 16; asked++) expect(tally.covers({})).toBe(false)
   for (let asked = 0; asked < 2; asked++) expect(tally.covers({ fromMs: tally.sinceMs })).toBe(true)
   expect(tally.covers({ fromMs: tally.sinceMs - 1 })).toBe(false)
-  expect(tally.commit()).toBe(true)
+  await tally.tidy()
+  expect(tally.fault).toBeNull()
   for (let asked = 0; asked < 17; asked++) tally.covers({})
+  await tally.tidy()
   expect(tally.commit()).toBe(false)
   expect(tally.fault).toBe('questions are of earlier panes')
 })

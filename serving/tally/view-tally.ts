@@ -2,15 +2,17 @@
  * The states of one view as numbers in this process, beside the tables that they were read from. What is done to the tables is told as it is
  * done and takes effect with the next head, all of it at once: a tally is always of one moment, the one of its view's newest head.
  */
-import type { EngineChunk, NumberLists } from '#storage/engine/engine-chunk.ts'
+import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
 import type { AnswerRange } from '../answers/answer-meta.ts'
 import type { HeldColumn } from './held-measures.ts'
 import { MergedRows } from './merged-rows.ts'
 import { NotTalliedError, TallyKeys } from './tally-keys.ts'
+import { type ReadRows, TallyReader } from './tally-reader.ts'
 import { type PaneRows, TallyRows } from './tally-rows.ts'
 import { TallySets } from './tally-sets.ts'
 import type { TallyShape } from './tally-shape.ts'
 import { TallyTexts } from './tally-texts.ts'
+import { Turns } from './turns.ts'
 
 /** partition of rows that are not of the tail */
 const SETTLED = -1
@@ -28,18 +30,11 @@ const MISSED_MAX = 16
 export interface TallyFeed {
   /** what is to be read of each row */
   readonly items: readonly string[]
-  added(chunks: readonly EngineChunk[]): void
+  added(chunks: readonly EngineChunk[]): Promise<void>
   /** rows of these partitions of the tail */
   forgotten(partitions: readonly number[]): void
   /** all rows of the table */
   dropped(): void
-}
-
-interface ReadRows {
-  readonly partitions: Float64Array
-  readonly panes: Float64Array
-  readonly keys: Int32Array
-  readonly columns: readonly Float64Array[]
 }
 
 /** Bounds of one tally. */
@@ -58,10 +53,10 @@ export class ViewTally {
   readonly #limits: TallyLimits
   readonly #settled: TallyRows
   readonly #tail = new Map<number, TallyRows>()
-  /** Σ|x| of each column that is added up, over all rows that were ever added */
-  readonly #magnitudes: number[]
-  readonly #isAdded: ReadonlySet<number>
+  readonly #reader: TallyReader
   #changes: (() => void)[] = []
+  /** rows that were told since the last commit, by partition */
+  #told = new Map<number, TallyRows>()
   /** by range */
   readonly #merged = new Map<string, MergedRows>()
   #fault: string | null = null
@@ -84,8 +79,7 @@ export class ViewTally {
     this.texts = numbered('text', () => new TallyTexts())
     this.sets = numbered('set', () => new TallySets())
     this.#settled = new TallyRows(this)
-    this.#magnitudes = shape.columns.map(() => 0)
-    this.#isAdded = new Set(shape.fields.flatMap(({ kind, columns }) => (kind === 'sum' ? columns : [])))
+    this.#reader = new TallyReader(this)
   }
 
   /** Why the view cannot be tallied any more; else null. */
@@ -147,11 +141,16 @@ export class ViewTally {
     return {
       items: ['_partition::DOUBLE', ...this.shape.items],
       added: (chunks) => this.#add(chunks),
-      forgotten: (partitions) =>
+      forgotten: (partitions) => {
+        for (const partition of partitions) this.#told.delete(partition)
         this.#changes.push(() => {
           for (const partition of partitions) this.#tail.delete(partition)
-        }),
-      dropped: () => this.#changes.push(() => this.#tail.clear()),
+        })
+      },
+      dropped: () => {
+        for (const partition of this.#told.keys()) if (partition !== SETTLED) this.#told.delete(partition)
+        this.#changes.push(() => this.#tail.clear())
+      },
     }
   }
 
@@ -159,10 +158,20 @@ export class ViewTally {
   commit(): boolean {
     const changes = this.#changes
     this.#changes = []
+    this.#told = new Map()
     if (changes.length > 0) this.#merged.clear()
     for (const change of changes) change()
-    if (this.#fault !== null) return false
-    for (const source of this.sources()) source.putTogether(this.keys.count)
+    return this.#fault === null
+  }
+
+  /**
+   * What takes long and changes no answer, before more is told: merges rows of one key, forgets numbers, and gives up panes where there are
+   * too many rows. Answers can be given meanwhile.
+   */
+  async tidy(): Promise<void> {
+    if (this.#changes.length > 0) return
+    const turns = new Turns()
+    for (const source of this.sources()) await source.putTogether(this.keys.count, turns)
     this.#forgetNumbers(false)
     if (this.#excess() !== null && this.isTimed) this.#forgetOldest()
     const excess = this.#excess()
@@ -171,7 +180,6 @@ export class ViewTally {
       if (this.#missed > MISSED_MAX * this.#covered) this.#fail('questions are of earlier panes')
       this.#missed = this.#covered = 0
     }
-    return this.#fault === null
   }
 
   get #rows(): number {
@@ -192,8 +200,11 @@ export class ViewTally {
 
   /** @param all also those of which there is little to forget */
   #forgetNumbers(all: boolean): void {
-    for (const [place, own] of [...this.texts, ...this.sets])
-      if (all || own.isDue) own.forgetOthers(this.#column(place))
+    for (const [place, own] of [...this.texts, ...this.sets]) {
+      if (!all && !own.isDue) continue
+      own.forgetOthers(this.#column(place))
+      this.#merged.clear()
+    }
   }
 
   #forgetOldest(): void {
@@ -206,6 +217,7 @@ export class ViewTally {
       if (left < 0) break
       this.#sinceMs = pane
     }
+    this.#merged.clear()
     for (const source of this.sources()) source.forgetBefore(this.#sinceMs)
     this.#forgetNumbers(true)
     const keysMax = KEYS_PER_ROW * this.#limits.tallyRowsMax
@@ -218,69 +230,33 @@ export class ViewTally {
       for (const { columns, count } of panes.values()) yield { values: columns[place]!, count }
   }
 
-  #add(chunks: readonly EngineChunk[]): void {
+  async #add(chunks: readonly EngineChunk[]): Promise<void> {
+    const turns = new Turns()
     try {
-      // The keys are numbered at once; the rows count from the next commit on.
-      for (const chunk of chunks) {
-        const read = this.#read(chunk)
-        this.#changes.push(() => this.#count(read))
-      }
+      // Keys, texts and sets are numbered at once; the rows count from the next commit on.
+      for (const chunk of chunks) this.#tell(await this.#reader.read(chunk, turns))
     } catch (error) {
       if (!(error instanceof NotTalliedError)) throw error
       this.#fail(error.message)
     }
   }
 
-  #read(chunk: EngineChunk): ReadRows {
-    const { dimensions, columns: held } = this.shape
-    const numbers = (column: number): Float64Array => {
-      const values = new Float64Array(chunk.rows)
-      chunk.copyFixed(column, WIDTH, new Uint8Array(values.buffer), 0)
-      return values
-    }
-    const texts = dimensions.map((_, index) => textsOf(chunk, 2 + index))
-    const keys = Int32Array.from({ length: chunk.rows }, (_, row) => this.keys.keyOf(texts.map((own) => own[row]!)))
-    const columns = held.map(({ holds }, place) => {
-      const at = 2 + dimensions.length + place
-      if (holds === 'set') return this.#numberedSets(place, chunk.numberLists(at))
-      return holds === 'text' ? this.#numberedTexts(place, textsOf(chunk, at)) : numbers(at)
-    })
-    for (const [place, { holds }] of held.entries()) if (holds === 'number') this.#measure(place, columns[place]!)
-    return { partitions: numbers(0), panes: numbers(1), keys, columns }
-  }
-
-  #numberedTexts(place: number, texts: readonly (string | null)[]): Float64Array {
-    const numbers = this.texts.get(place)!
-    return Float64Array.from(texts, (text) => numbers.numberOf(text ?? 'null'))
-  }
-
-  #numberedSets(place: number, { elements, from, to }: NumberLists): Float64Array {
-    const sets = this.sets.get(place)!
-    return Float64Array.from(from, (begin, row) => sets.add(elements, begin, to[row]!))
-  }
-
-  /** @throws NotTalliedError for what doubles do not hold */
-  #measure(place: number, values: Float64Array): void {
-    let [sum, most] = [0, 0]
-    for (const value of values) {
-      if (Number.isNaN(value)) continue
-      const magnitude = Math.abs(value)
-      sum += magnitude
-      if (magnitude > most) most = magnitude
-    }
-    if (this.#isAdded.has(place)) most = this.#magnitudes[place]! += sum
-    if (most <= this.shape.columns[place]!.most) return
-    const { measure } = this.shape.measures.find(({ places }) => places.some(({ columns }) => columns.includes(place)))!
-    throw new NotTalliedError(`values of '${measure.name}' are more than a double holds, or add up to more`)
-  }
-
-  #count(rows: ReadRows): void {
+  #tell(rows: ReadRows): void {
     const { partitions, keys } = rows
     for (let from = 0, to = 0; from < keys.length; from = to) {
       const partition = partitions[from]!
       while (to < keys.length && partitions[to] === partition) to++
-      this.#sourceOf(partition).add(rows, from, to, this.#sinceMs)
+      this.#toldOf(partition).add(rows, from, to, this.#sinceMs)
     }
+  }
+
+  #toldOf(partition: number): TallyRows {
+    const known = this.#told.get(partition)
+    if (known !== undefined) return known
+    const made = new TallyRows(this)
+    this.#told.set(partition, made)
+    this.#changes.push(() => this.#sourceOf(partition).take(made))
+    return made
   }
 
   #sourceOf(partition: number): TallyRows {
@@ -295,14 +271,4 @@ export class ViewTally {
   #fail(why: string): void {
     this.#fault ??= why
   }
-}
-
-function textsOf(chunk: EngineChunk, column: number): (string | null)[] {
-  const validity = chunk.validity(column)
-  const texts = new Array<string | null>(chunk.rows)
-  chunk.texts(column, (row, bytes, from, length) => {
-    const isMissing = validity !== null && (validity[row >> 3]! & (1 << (row & 7))) === 0
-    texts[row] = isMissing ? null : Buffer.from(bytes.buffer, bytes.byteOffset + from, length).toString()
-  })
-  return texts
 }

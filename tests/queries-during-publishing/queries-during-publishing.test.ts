@@ -318,8 +318,8 @@ test.runIf(ALSO.includes('faults')).each<[string, Sabotage]>([
 const TALLY_FAULTS: Readonly<Record<string, (tally: ViewTally, feed: TallyFeed) => TallyFeed>> = {
   'a tally is ahead of its head': (tally, feed) => ({
     ...feed,
-    added: (chunks) => {
-      feed.added(chunks)
+    added: async (chunks) => {
+      await feed.added(chunks)
       tally.commit()
     },
   }),
