@@ -101,7 +101,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   followShareMaxAt: 5_000,
   followShareMaxReaders: 100,
   followPauseMsMax: 1_000,
-  followWaitMsMax: 100,
+  followWaitMsMax: 25,
   coldEveryMs: 5_000,
   coldPauses: 100,
   coldRecordsMax: 5_000,
