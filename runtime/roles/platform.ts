@@ -49,11 +49,14 @@ import type { RoleInput } from './role-messages.ts'
 import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
 import { SinkSet } from './sink-set.ts'
 import { StorageReader } from './storage-reader.ts'
+import { yieldEngines } from './yield-processors.ts'
 
 /** The part of the query engine's memory that the bytes of a generation's large files may have that are kept as tables. */
 const LARGE_FILES_SHARE = 8
 /** What intake and answers leave to the others when all want the processors: half to the stream role, a third to each of the others. */
 const YIELDS = { intake: 0, sources: 0, stream: 3, batch: 5, present: 5 } as const
+/** What the engine's threads leave to the main thread: most answers take nothing of the engine, and must not wait for what the others need. */
+const ENGINE_YIELDS = 3
 type RoleName = keyof typeof YIELDS
 
 /** What of the platform one process does. */
@@ -154,6 +157,7 @@ export class Platform {
   async #open(): Promise<void> {
     const { answers, intake, threads, processes = [] } = this.#shape
     if (answers) this.#datasets = await this.#workspace.all('late')
+    if (answers) this.#yieldEngines()
     if (answers) this.#answered = this.#answer()
     if (answers) this.#answering = new AnswerProbe(this.#live)
     this.#lakes = await this.#openLakes()
@@ -165,6 +169,16 @@ export class Platform {
     ])
     await this.#listen()
     await this.#startSinks()
+  }
+
+  #yieldEngines(): void {
+    const refused = yieldEngines(ENGINE_YIELDS)
+    if (refused !== null)
+      this.#emit({
+        name: 'engine-priority-kept',
+        level: 'warn',
+        message: `the engine's threads can not lower their priority, so they may slow answers: ${refused.message}`,
+      })
   }
 
   async #startRole(name: RoleName, runsIn: 'thread' | 'process', link?: RoleSupervisorParts['link']): Promise<void> {
