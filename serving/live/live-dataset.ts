@@ -16,7 +16,7 @@ import { WorkShare } from './work-share.ts'
 /** with less than this saved up, queries do not wait for a view … */
 const SPARED_MS = 100
 /** … that was brought up to date at most this long ago */
-const HEAD_AGE_MS_MAX = 5_000
+const HEAD_AGE_MS_MAX = 10_000
 /** a refresh waits no longer for the views to be brought up to date with the one before */
 const ROUND_WAIT_MS_MAX = 2_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
