@@ -345,7 +345,7 @@ describe('a full disk', () => {
     try {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', place], { stdio: 'pipe' })
     } catch {
-      return skip('this user can not mount a tmpfs')
+      return skip('this user cannot mount a tmpfs')
     }
     try {
       batch.lake = await LocalLake.open({ folder: place, dataset: 'answers' })

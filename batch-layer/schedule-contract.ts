@@ -147,7 +147,7 @@ export function scheduleContract(driver: string, make: () => Promise<ScheduleHar
       await expect.poll(() => schedule.state().fault, WAIT).toBeNull()
     })
 
-    it('says what it can not read, and looks again', async () => {
+    it('says what it cannot read, and looks again', async () => {
       const current = lake.current.bind(lake)
       let torn = true
       lake.current = async () => {

@@ -28,6 +28,6 @@ export async function writeParquet(
       `COPY (${select}) TO ${quoteText(writePath)} (FORMAT parquet, COMPRESSION ${codec}, ROW_GROUP_SIZE ${rowGroupRows})`,
     )
   } catch (error) {
-    throw explainFault(error, 'can not write', writePath)
+    throw explainFault(error, 'cannot write', writePath)
   }
 }

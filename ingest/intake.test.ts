@@ -155,7 +155,7 @@ test('only the verdicts that are asked for are made', async () => {
   })
 })
 
-test('acceptUnusable appends what can not be used with its bytes, but never what the log refuses', async () => {
+test('acceptUnusable appends what cannot be used with its bytes, but never what the log refuses', async () => {
   const broken = Buffer.from([0x7b, 0xff, 0x00])
   const intake = new Intake({ dataset: visits, log: scratch.log, limits: { recordBytesMax: 100 } })
   const result = await intake.offer([visit(1), broken, 'HTTP/1.1 502', `"${'x'.repeat(200)}"`, '  '], {

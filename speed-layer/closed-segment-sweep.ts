@@ -18,7 +18,7 @@ export interface SweepParts {
   readonly elapsed?: () => number
 }
 
-/** what can not be cleaned up is tried again after this long: it may take a person to allow it */
+/** what cannot be cleaned up is tried again after this long: it may take a person to allow it */
 const REST_MS = 60_000
 const DROPPING = "dropping the log's records"
 const DELETING = 'deleting partials'

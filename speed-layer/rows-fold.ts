@@ -1,7 +1,7 @@
 /**
  * The fold of an open segment on DuckDB: typed rows in temporary tables, decoded once. Partials are always computed from rows
  * with the view's SQL, never from an earlier partial: a flush recomputes the keys that new rows touched, and landing
- * computes all of them. So a flushed value and a landed value of the same rows can not differ.
+ * computes all of them. So a flushed value and a landed value of the same rows cannot differ.
  */
 import { join } from 'node:path'
 import type { CompiledDataset, CompiledView } from '#core/compiled.ts'

@@ -13,7 +13,7 @@ afterEach(() => fixture.close())
 
 const MINUTE = 60_000
 
-test('what is folded is flushed, what closes is in the lake, what can not be used is a dead letter with its bytes', async () => {
+test('what is folded is flushed, what closes is in the lake, what cannot be used is a dead letter with its bytes', async () => {
   const { lake, log, store, role, seen, events } = await fixture.parts({ segmentRecordsMax: 100, batchRecordsMax: 33 })
   const texts = Array.from({ length: 250 }, (_, id) =>
     id % 50 === 7 ? `{"id":${id},"at":"soon é` : line(id, id % 3 === 0 ? null : `/p${id % 5}`),

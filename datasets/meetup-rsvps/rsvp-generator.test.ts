@@ -17,7 +17,7 @@ test('the same seed and start give the same stream, another seed another one', (
   expect(lines(300, { seed: 8 })).not.toEqual(lines(300))
 })
 
-test('about one line in a hundred is spoiled; exactly those can not be used', () => {
+test('about one line in a hundred is spoiled; exactly those cannot be used', () => {
   const { check } = eventCheck(rsvps)
   const usable = (text: string): boolean => {
     try {

@@ -1,6 +1,6 @@
 /**
  * A seeded stream of RSVPs in the shape of the real one: skewed countries, topic bursts that come and go, late and
- * repeated answers, venues that are missing, and a share of lines that can not be used.
+ * repeated answers, venues that are missing, and a share of lines that cannot be used.
  * Event time follows the clock that is given to `next`: with the wall clock the stream is live, without one it is a
  * repeatable past that advances by 1/eventsPerSecond per answer. Same seed, start and clock: same bytes on every machine.
  */

@@ -44,7 +44,7 @@ test('what was published from a file is kept over starts, until it is restored',
   expect(await originOf(store, 'countries')).toMatchObject({ source: 'shipped', file: null })
 })
 
-test('the same content again changes nothing; a file that can not be used changes nothing either', async () => {
+test('the same content again changes nothing; a file that cannot be used changes nothing either', async () => {
   const good = file('good.json', '{"de":{"name":"Deutschland"}}')
   const { version } = await publishFile(store, 'countries', good)
   expect(await publishFile(store, 'countries', good)).toMatchObject({ version, changed: false })

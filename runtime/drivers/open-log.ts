@@ -18,7 +18,7 @@ export interface OpenLogOptions {
   readonly step: StepHook
 }
 
-/** @throws when it can not be opened; the message says what to do */
+/** @throws when it cannot be opened; the message says what to do */
 export async function openLog(options: OpenLogOptions): Promise<EventLog> {
   const { dataset, folder, configuration, step } = options
   const { partitions, recordBytesMax } = configuration

@@ -4,7 +4,7 @@ import type { Emit } from '#telemetry/emit.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { elasticsearchOf } from './open-speed-store.ts'
 
-/** @throws ElasticsearchError when the server can not be used */
+/** @throws ElasticsearchError when the server cannot be used */
 export async function openPresentedStore(
   configuration: Pick<Configuration, 'elasticsearch'>,
   dataset: string,

@@ -18,7 +18,7 @@ export interface OpenSpeedStoreOptions {
   readonly openMsMax?: number
 }
 
-/** @throws when it can not be opened; the message says what to do */
+/** @throws when it cannot be opened; the message says what to do */
 export async function openSpeedStore(options: OpenSpeedStoreOptions): Promise<SpeedStore> {
   const { dataset, log, folder, configuration, emit, step, openMsMax } = options
   const onRebuilt = (message: string): void => emit({ name: 'speed-store-rebuilt', level: 'warn', dataset, message })

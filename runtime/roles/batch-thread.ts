@@ -182,7 +182,7 @@ class BatchOfDataset {
     })
   }
 
-  /** Another worker may have published, and somebody rolled back. What can not be read now is read the next time. */
+  /** Another worker may have published, and somebody rolled back. What cannot be read now is read the next time. */
   async #look(): Promise<void> {
     this.#current = await this.open.lake.current().catch(() => this.#current)
     if (this.#parts.configuration.verifyAfterFull) await this.#verifyTurns.look()

@@ -177,7 +177,7 @@ export class Platform {
       this.#emit({
         name: 'engine-priority-kept',
         level: 'warn',
-        message: `the engine's threads can not lower their priority, so they may slow answers: ${refused.message}`,
+        message: `the engine's threads cannot lower their priority, so they may slow answers: ${refused.message}`,
       })
   }
 

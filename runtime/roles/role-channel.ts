@@ -64,7 +64,7 @@ function processChannel(): RoleChannel {
   }
 }
 
-/** Resolves when the message was handed over, or can not be: the platform is gone, and its end is this process's end. */
+/** Resolves when the message was handed over, or cannot be: the platform is gone, and its end is this process's end. */
 export function tellPlatform(message: FromRole): Promise<void> {
   return new Promise((resolve) => process.send!(message, undefined, undefined, () => resolve()))
 }
@@ -73,7 +73,7 @@ function priorityKept({ message }: Error): PlatformEvent {
   return {
     name: 'role-priority-kept',
     level: 'warn',
-    message: `a role's process can not lower its priority, so it may slow answers: ${message}`,
+    message: `a role's process cannot lower its priority, so it may slow answers: ${message}`,
   }
 }
 

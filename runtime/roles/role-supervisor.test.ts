@@ -60,7 +60,7 @@ describe.each(['thread', 'process'] as const)('a role in a %s', (runsIn) => {
     expect(role.state()).toMatchObject({ state: 'stopped', restarts: 1 })
   })
 
-  test('a role that can not start the first time tells why and is not tried again', async () => {
+  test('a role that cannot start the first time tells why and is not tried again', async () => {
     const { role } = await supervise('refuse', runsIn)
     await expect(role.start()).rejects.toThrow('the configuration is wrong')
     expect(role.state()).toMatchObject({ state: 'stopped', restarts: 0 })

@@ -255,7 +255,7 @@ export function gapsOf(generation: GenerationManifest | null, segments: readonly
 }
 
 /**
- * Looks at the log last: what was counted can not be more than it holds then. A log that can not be read, or does not answer soon,
+ * Looks at the log last: what was counted cannot be more than it holds then. A log that cannot be read, or does not answer soon,
  * does not keep answers from being given: they say that they do not know how far behind they are.
  */
 async function behindLog({ log }: ServedDataset, snapshot: Snapshot): Promise<Snapshot> {

@@ -1,4 +1,4 @@
-/** What a connection makes of versions that it can not talk to, and of servers that are none; answers as real ones gave them. */
+/** What a connection makes of versions that it cannot talk to, and of servers that are none; answers as real ones gave them. */
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'

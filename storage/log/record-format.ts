@@ -15,7 +15,7 @@ export class Unreadable {
 export interface RecordDecoder {
   /** `line` gives every value as it is: it need not be asked of a value that can be a line */
   readonly plain: boolean
-  /** what `line` will need for these values, fetched once. @throws when it can not be had now: nothing is lost, try again */
+  /** what `line` will need for these values, fetched once. @throws when it cannot be had now: nothing is lost, try again */
   prepare(values: Iterable<Buffer>): Promise<void>
   /** the record as one line without line end, or why not */
   line(value: Buffer): Buffer | Unreadable

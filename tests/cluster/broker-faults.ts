@@ -22,7 +22,7 @@ export function brokerFaults(services: () => ClusterServices): void {
         await site.acknowledged(300)
         await kafka.kill9()
         const reply = await fetch(`${await serve.address}/v1/datasets/crash_events/views/by_kind`)
-        // It answers from what it has, or says what it can not do; it does not hang and is not restarted.
+        // It answers from what it has, or says what it cannot do; it does not hang and is not restarted.
         expect([200, 503]).toContain(reply.status)
         await kafka.restart()
         await site.acknowledged(300)

@@ -31,7 +31,7 @@ export const LAKES = 'lakes'
  */
 const LAKE = process.env.CLUSTER_TEST_LAKE
 
-/** Why they can not be started here; null when they can. */
+/** Why they cannot be started here; null when they can. */
 export async function servicesMissing(): Promise<string | null> {
   return (
     (await kafkaSkipReason()) ?? (await elasticsearchMissing()) ?? whyNoRedis() ?? (LAKE === 's3' ? whyNoS3() : null)

@@ -23,7 +23,7 @@ const BATCH_ROWS_MAX = 20
 /** enough events for every step; more only cost processor time */
 const POST_EVERY_MS = 10
 const AWAY_MS = 50
-/** share of events that can not be used */
+/** share of events that cannot be used */
 const UNUSABLE_SHARE = 0.02
 
 export class EventClient {

@@ -56,7 +56,7 @@ test('a running platform on a disk that fills up refuses events, answers, and go
     expect((await platform.post(DATASET, linesOf(notes(0, 500)))).status).toBe(202)
     kept.push(...notes(0, 500))
     expect((await counted(platform)).data).toEqual(byTopic(kept))
-    // Its segment is open when the disk is full, and can not be closed.
+    // Its segment is open when the disk is full, and cannot be closed.
     expect((await platform.post(DATASET, linesOf(notes(500, 600)))).status).toBe(202)
     kept.push(...notes(500, 600))
     disk.fill()

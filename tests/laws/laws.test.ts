@@ -12,7 +12,7 @@ import { stateJsonSql, statesFromJsonSql } from '#core/state-json.ts'
 import { keyNames } from '#core/view-time.ts'
 import { CASES, casesOf, connection, dataset, numbers, presented, save, table, together } from './laws-fixture.ts'
 
-/** a view without dimensions can not keep cases apart: one at a time */
+/** a view without dimensions cannot keep cases apart: one at a time */
 const VIEWS = [
   { name: 'all', cases: CASES, numRuns: 3 },
   { name: 'total', cases: 1, numRuns: 25 },

@@ -18,7 +18,7 @@ export interface Order {
 
 export interface Line {
   readonly text: string
-  /** null: can not be used, must become a dead letter */
+  /** null: cannot be used, must become a dead letter */
   readonly order: Order | null
 }
 

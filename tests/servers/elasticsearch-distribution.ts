@@ -25,7 +25,7 @@ export interface ElasticsearchDistribution {
 /** This machine lacks something that Elasticsearch needs; the message says what. */
 export class ServerUnavailableError extends Error {
   constructor(why: string) {
-    super(`Elasticsearch ${ELASTICSEARCH_VERSION} can not be run here: ${why}`)
+    super(`Elasticsearch ${ELASTICSEARCH_VERSION} cannot be run here: ${why}`)
     this.name = 'ServerUnavailableError'
   }
 }
@@ -46,7 +46,7 @@ export async function provisionElasticsearch(): Promise<ElasticsearchDistributio
   return { home, javaHome }
 }
 
-/** Beside the packages; elsewhere when the checkout is in a folder that the server's user can not enter. */
+/** Beside the packages; elsewhere when the checkout is in a folder that the server's user cannot enter. */
 async function serversFolder(): Promise<string> {
   const folder = resolve(import.meta.dirname, '../../node_modules/.cache/servers')
   for (let at = resolve(import.meta.dirname, '../..'); at !== dirname(at); at = dirname(at)) {

@@ -19,7 +19,7 @@ const LOCK_STALE_MS = 60_000
 const run = promisify(execFile)
 const SERVERS = fileURLToPath(new URL('../../node_modules/.cache/servers/', import.meta.url))
 
-/** Why Kafka can not be started here; null when it can. */
+/** Why Kafka cannot be started here; null when it can. */
 export async function kafkaMissing(): Promise<string | null> {
   for (const java of javaCandidates()) if (((await javaMajor(java)) ?? 0) >= JAVA_MAJOR_MIN) return null
   return `no Java ${JAVA_MAJOR_MIN} or newer (looked at JAVA_HOME and PATH)`
@@ -46,7 +46,7 @@ async function javaMajor(java: string): Promise<number | null> {
   }
 }
 
-/** The folder with the jars of Kafka and its tools, fetched when missing. @throws when Maven can not bring them */
+/** The folder with the jars of Kafka and its tools, fetched when missing. @throws when Maven cannot bring them */
 export async function provisionKafka(): Promise<string> {
   const folder = join(SERVERS, `kafka-${KAFKA_VERSION}-with-tools`)
   await mkdir(SERVERS, { recursive: true })

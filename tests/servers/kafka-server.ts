@@ -58,7 +58,7 @@ export async function kafkaSkipReason(): Promise<string | null> {
   return missing
 }
 
-/** @throws when there is no Java, the jars can not be fetched, or the broker does not come up */
+/** @throws when there is no Java, the jars cannot be fetched, or the broker does not come up */
 export async function startKafka(options: KafkaServerOptions = {}): Promise<KafkaServer> {
   const [java, jars] = [await javaPath(), await provisionKafka()]
   const folder = await mkdtemp(join(tmpdir(), 'watershed-kafka-'))

@@ -1,6 +1,6 @@
 /**
  * Makes sure that the real servers of the tests can be started here: node tests/servers/provision.ts. Fetches what is missing, keeps it
- * for the next time, and is quick when everything is there. Ends with 1 and says what is missing when a server can not be had.
+ * for the next time, and is quick when everything is there. Ends with 1 and says what is missing when a server cannot be had.
  */
 import { leftOut } from '../files-by-day.ts'
 import { chromiumVersion } from './chromium.ts'
@@ -21,7 +21,7 @@ async function provision(server: string, make: () => Promise<unknown>): Promise<
     console.log(`${server} is ready (${((performance.now() - startedMs) / 1_000).toFixed(1)} s)`)
     return true
   } catch (error) {
-    console.error(`${server} can not be had: ${error instanceof Error ? error.message : error}`)
+    console.error(`${server} cannot be had: ${error instanceof Error ? error.message : error}`)
     return false
   }
 }

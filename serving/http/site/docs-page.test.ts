@@ -29,7 +29,7 @@ test('loads only its own files, and runs no inline script', async () => {
   expect((await shop.app.inject(`${DOCS_PATH}/json`)).json()).toEqual(described)
 })
 
-test('can be opened without a key, which it asks for; what it describes can not', async () => {
+test('can be opened without a key, which it asks for; what it describes cannot', async () => {
   const keyed = buildServeApp({ ...shop.parts, keys: ['a-key-of-sixteen-or-more'] })
   const statusOf = async (url: string): Promise<number> => (await keyed.inject(url)).statusCode
   expect(await statusOf(`${DOCS_PATH}/`)).toBe(200)

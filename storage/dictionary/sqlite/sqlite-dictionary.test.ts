@@ -23,7 +23,7 @@ test('names a version after its content: the sha-256 of the sorted entries', asy
   await again.close()
 })
 
-test('says which file can not be used, and why', async () => {
+test('says which file cannot be used, and why', async () => {
   const text = join(folder, 'text')
   writeFileSync(text, 'no database at all '.repeat(99))
   await expect(SqliteDictionary.open({ file: text })).rejects.toThrow(/dictionary .*text: opening it:.*damaged/)

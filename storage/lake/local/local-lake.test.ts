@@ -29,7 +29,7 @@ async function land(lake: LocalLake, start: number, end: number) {
   return manifest
 }
 
-describe('a manifest that can not be believed', () => {
+describe('a manifest that cannot be believed', () => {
   const edits: Record<string, { edit(text: string): string; says: RegExp }> = {
     'is torn': { edit: (text) => text.slice(0, text.length / 2), says: /not complete JSON/ },
     'is empty': { edit: () => '', says: /not complete JSON/ },

@@ -104,7 +104,7 @@ test('schemas may refer to others', async () => {
   expect(await lineOf(framed(2, Buffer.from([6, 65, 66, 67])))).toBe('{"at":{"city":"ABC"}}')
 })
 
-test('what can not be read says why', async () => {
+test('what cannot be read says why', async () => {
   schemas.set(3, { schema: '{"type":"record","name":"R","fields":[{"name":"n","type":"string"}]}' })
   schemas.set(4, { schema: 'syntax = "proto3";', schemaType: 'PROTOBUF' })
   schemas.set(5, { schema: '{"type":"nothing"}' })

@@ -122,7 +122,7 @@ describe.skipIf(skip !== null)('a group on a real Kafka', () => {
     }, DEADLINE)
   })
 
-  test('a group that can not be reached at start is joined when it can', async () => {
+  test('a group that cannot be reached at start is joined when it can', async () => {
     await kafka.kill9()
     const a = await worker({ outageMsMax: 300 })
     expect(a.told).toEqual([])

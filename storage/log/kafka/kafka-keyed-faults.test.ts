@@ -89,7 +89,7 @@ describe.skipIf(skip !== null)('on a real Kafka', () => {
       expect((await log.read(partition, start, { recordsMax: 1, bytesMax: 100 }))!.count).toBe(1)
   })
 
-  test('a process that stands still before it commits can not commit after another did', async () => {
+  test('a process that stands still before it commits cannot commit after another did', async () => {
     const { child, said } = spawned('append:before-commit', 'SIGSTOP')
     expect(await line(said)).toBe('append:before-commit')
     const log = await open()

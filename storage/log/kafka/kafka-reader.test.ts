@@ -69,7 +69,7 @@ function reader(
   })
 }
 
-test('records that can not become lines count with their own bytes', async () => {
+test('records that cannot become lines count with their own bytes', async () => {
   const large = Buffer.from(`"${'x'.repeat(998)}"`)
   const read = reader([large, Buffer.from('{"a":1}'), large, large, large], 100)
   const counts: [number, number][] = []

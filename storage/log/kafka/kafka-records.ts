@@ -141,7 +141,7 @@ export interface RecordLimits {
 
 /**
  * The batch's records from `from` on. `body` is the buffer's part behind the head; its bytes may be overwritten, so nobody else may use them.
- * @throws when the batch can not be taken apart, or the decoder lacks what it needs at the moment
+ * @throws when the batch cannot be taken apart, or the decoder lacks what it needs at the moment
  */
 export async function decodeRecords(
   head: BatchHead,

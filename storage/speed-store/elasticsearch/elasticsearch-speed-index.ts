@@ -36,7 +36,7 @@ export class SpeedIndexNames {
   readonly owner: SpeedIndexOwner
   readonly #base: string
 
-  /** @throws RangeError when the prefix can not begin an index's name */
+  /** @throws RangeError when the prefix cannot begin an index's name */
   constructor(owner: SpeedIndexOwner) {
     if (!PREFIX.test(owner.prefix)) throw new RangeError(`index prefix '${owner.prefix}' must match ${PREFIX.source}`)
     this.owner = owner

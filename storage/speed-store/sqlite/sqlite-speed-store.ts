@@ -199,7 +199,7 @@ function isReason(error: unknown, reason: StorageFileError['reason']): boolean {
   return error instanceof StorageFileError && error.reason === reason
 }
 
-/** without the advice for files that can not be made anew */
+/** without the advice for files that cannot be made anew */
 function whyOf(error: unknown): string {
   const { cause, message } = error as Error
   return cause instanceof Error ? cause.message : message
