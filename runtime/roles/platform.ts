@@ -55,7 +55,7 @@ import { yieldEngines } from './yield-processors.ts'
 const LARGE_FILES_SHARE = 8
 /** What intake and answers leave to the others when all want the processors: half to the stream role, a third to each of the others. */
 const YIELDS = { intake: 0, sources: 0, stream: 3, batch: 5, present: 5 } as const
-/** What the engine's threads leave to the main thread: most answers take nothing of the engine, and must not wait for what the others need. */
+/** Priority of the engine's threads below the main thread. Most answers do not use the engine and must not wait for a processor while it folds. */
 const ENGINE_YIELDS = 3
 type RoleName = keyof typeof YIELDS
 
@@ -177,7 +177,7 @@ export class Platform {
       this.#emit({
         name: 'engine-priority-kept',
         level: 'warn',
-        message: `the engine's threads cannot lower their priority, so they may slow answers: ${refused.message}`,
+        message: `the priority of the engine's threads could not be lowered, so answers may be slower while it folds: ${refused.message}`,
       })
   }
 

@@ -1,4 +1,4 @@
-/** Opens an engine, has its threads yield, and writes the name and priority of each thread of this process to stdout. */
+/** Opens an engine, lowers the priority of its threads, and writes name and priority of each thread of this process to stdout. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { getPriority } from 'node:os'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'

@@ -73,7 +73,7 @@ function priorityKept({ message }: Error): PlatformEvent {
   return {
     name: 'role-priority-kept',
     level: 'warn',
-    message: `a role's process cannot lower its priority, so it may slow answers: ${message}`,
+    message: `the priority of a role's process could not be lowered, so answers may be slower: ${message}`,
   }
 }
 

@@ -10,7 +10,7 @@ interface ThreadFacts {
   readonly priority: number
 }
 
-test.runIf(process.platform === 'linux')('threads of engines yield to the main thread, and no others do', () => {
+test.runIf(process.platform === 'linux')('only engine threads get a lower priority than the main thread', () => {
   const { stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'pool-priorities.fixture.ts')], {
     encoding: 'utf8',
     env: { ...process.env, UV_THREADPOOL_SIZE: '4' },
@@ -21,7 +21,7 @@ test.runIf(process.platform === 'linux')('threads of engines yield to the main t
   const lowered = threads.filter(({ priority }) => priority === Math.min(own + 3, 19))
   expect(threads.find(({ isMain }) => isMain)!.priority).toBe(own)
   expect(new Set(lowered.map(({ name }) => name))).toEqual(new Set(['libuv-worker']))
-  // The pool's own four, and at least two that the engine has started: one of its three is the pool's that runs the statement.
+  // The pool's four threads, and at least two started by the engine; the third one is a thread of the pool that runs a statement.
   expect(lowered.length).toBeGreaterThanOrEqual(6)
   expect(threads.filter(({ priority }) => priority === own).length).toBe(threads.length - lowered.length)
 })

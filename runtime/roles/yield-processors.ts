@@ -1,8 +1,8 @@
-/** A lower priority for a process, or for those of its threads that compute, so that others on the same processors go first. */
+/** Lowers the priority of this process, or of its engine threads only. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
 
-/** of a thread of the pool in which engines run their statements, and of those that engines start from one; not before Node 24 */
+/** name of the threads that run engine statements, and of those that an engine starts; set by Node 24 and later */
 const POOL_NAME = 'libuv-worker'
 
 /**
@@ -15,8 +15,8 @@ export function yieldProcessors(steps: number): Error | null {
 }
 
 /**
- * As `yieldProcessors`, but only of the threads of engines: the main thread, which answers requests, goes first. Does nothing where a
- * thread has no priority of its own.
+ * As `yieldProcessors`, but only for the threads of engines, so that the main thread, which handles requests, is scheduled first. Does
+ * nothing on systems without a priority for each thread.
  */
 export function yieldEngines(steps: number): Error | null {
   if (process.platform !== 'linux') return null

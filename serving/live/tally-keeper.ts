@@ -101,7 +101,7 @@ export class TallyKeeper {
     return refused === null || !isSame(refused.settled, settled) || Math.max(...this.#ranges) > refused.fromMs
   }
 
-  /** Does what takes long before the tables are changed. */
+  /** Housekeeping of the tally, before the tables change. @see ViewTally.tidy */
   async tidy(): Promise<void> {
     await this.#kept?.tally.tidy()
   }

@@ -1,10 +1,10 @@
-/** Reads chunks of state rows for a tally: numbers as they are; keys, texts and sets by their numbers in it. */
+/** Reads chunks of state rows into columns of numbers for a tally; keys, texts and sets are replaced by the numbers that the tally assigns to them. */
 import type { EngineChunk, NumberLists } from '#storage/engine/engine-chunk.ts'
 import { NotTalliedError, type TallyKeys } from './tally-keys.ts'
 import type { TallySets } from './tally-sets.ts'
 import type { TallyShape } from './tally-shape.ts'
 import type { TallyTexts } from './tally-texts.ts'
-import type { Turns } from './turns.ts'
+import type { TimeSlices } from './time-slices.ts'
 
 const WIDTH = 8
 
@@ -15,7 +15,7 @@ export interface ReadRows {
   readonly columns: readonly Float64Array[]
 }
 
-/** What gives the numbers. */
+/** What assigns the numbers. */
 interface Numbering {
   readonly shape: TallyShape
   readonly keys: TallyKeys
@@ -37,7 +37,7 @@ export class TallyReader {
   }
 
   /** @throws NotTalliedError for what doubles do not hold */
-  async read(chunk: EngineChunk, turns: Turns): Promise<ReadRows> {
+  async read(chunk: EngineChunk, slices: TimeSlices): Promise<ReadRows> {
     const { dimensions, columns: held } = this.#of.shape
     const numbers = (column: number): Float64Array => {
       const values = new Float64Array(chunk.rows)
@@ -47,18 +47,18 @@ export class TallyReader {
     const texts: (string | null)[][] = []
     for (const index of dimensions.keys()) {
       texts.push(textsOf(chunk, 2 + index))
-      await turns.pause()
+      await slices.pause()
     }
     const keys = Int32Array.from({ length: chunk.rows }, (_, row) => this.#of.keys.keyOf(texts.map((own) => own[row]!)))
     const columns: Float64Array[] = []
     for (const [place, { holds }] of held.entries()) {
-      await turns.pause()
+      await slices.pause()
       const at = 2 + dimensions.length + place
       if (holds === 'set') columns.push(this.#numberedSets(place, chunk.numberLists(at)))
       else columns.push(holds === 'text' ? this.#numberedTexts(place, textsOf(chunk, at)) : numbers(at))
       if (holds === 'number') this.#measure(place, columns[place]!)
     }
-    await turns.pause()
+    await slices.pause()
     return { partitions: numbers(0), panes: numbers(1), keys, columns }
   }
 

@@ -2,7 +2,7 @@
 import { mergeRows, type TallyColumns } from './tally-fields.ts'
 import type { TallySets } from './tally-sets.ts'
 import type { TallyShape } from './tally-shape.ts'
-import type { Turns } from './turns.ts'
+import type { TimeSlices } from './time-slices.ts'
 
 /** rows of a pane that were added since they were put together, beyond which they are again */
 const ADDED_MIN = 256
@@ -55,8 +55,17 @@ class GrowingRows implements PaneRows {
     return this.count >= 2 * this.#together + ADDED_MIN
   }
 
-  /** Until it is done, the rows are as they were; none may be added meanwhile. @param slots zeros, one for each key @returns rows that were saved */
-  async putTogether(slots: Int32Array, { shape: { fields, columns }, sets }: RowsParts, turns: Turns): Promise<number> {
+  /**
+   * Merges rows with the same key. Readers see the old rows until it has finished; no rows may be added before then.
+   *
+   * @param slots zeros, one for each key
+   * @returns how many rows fewer there are
+   */
+  async putTogether(
+    slots: Int32Array,
+    { shape: { fields, columns }, sets }: RowsParts,
+    slices: TimeSlices,
+  ): Promise<number> {
     const before = this.count
     const kept: number[] = []
     for (let row = 0; row < before; row++) {
@@ -65,11 +74,11 @@ class GrowingRows implements PaneRows {
     }
     const merged = emptyColumns(columns.length, kept.length)
     for (const field of fields) {
-      await turns.pause()
+      await slices.pause()
       mergeRows(field, merged, slots, 1, this.keys, this.columns, before)
     }
     for (const [column, own] of sets)
-      await mergeSets(own, merged[column]!, slots, this.keys, this.columns[column]!, before, turns)
+      await mergeSets(own, merged[column]!, slots, this.keys, this.columns[column]!, before, slices)
     for (const key of kept) slots[key] = 0
     this.keys = Int32Array.from(kept)
     this.columns = merged
@@ -99,9 +108,9 @@ async function mergeSets(
   keys: Int32Array,
   from: Float64Array,
   count: number,
-  turns: Turns,
+  slices: TimeSlices,
 ): Promise<void> {
-  await turns.pause()
+  await slices.pause()
   const several = new Map<number, number[]>()
   for (let row = 0; row < count; row++) {
     const [target, set] = [slots[keys[row]!]! - 1, from[row]!]
@@ -111,7 +120,7 @@ async function mergeSets(
     else several.set(target, [into[target]!, set])
   }
   for (const [target, own] of several) {
-    if (turns.isOver) await turns.next()
+    if (slices.isOver) await slices.next()
     into[target] = sets.union(own)
   }
 }
@@ -152,7 +161,7 @@ export class TallyRows {
     }
   }
 
-  /** Takes over all rows of another, which is given up. */
+  /** Moves all rows of another into this one. The other must not be used afterwards. */
   take(other: TallyRows): void {
     for (const [start, rows] of other.#panes) {
       const known = this.#panes.get(start)
@@ -179,13 +188,13 @@ export class TallyRows {
     return made
   }
 
-  /** Merges the rows of each key where many were added; none may be added meanwhile. @param keys how many there are */
-  async putTogether(keys: number, turns: Turns): Promise<void> {
+  /** Merges rows with the same key in panes where many were added. No rows may be added until it has finished. @param keys how many there are */
+  async putTogether(keys: number, slices: TimeSlices): Promise<void> {
     let slots: Int32Array | null = null
     for (const rows of this.#panes.values()) {
       if (!rows.isDue) continue
       slots ??= new Int32Array(keys)
-      this.#rows -= await rows.putTogether(slots, this.#parts, turns)
+      this.#rows -= await rows.putTogether(slots, this.#parts, slices)
     }
   }
 }

@@ -45,18 +45,18 @@ test('what was told counts from the next commit on, and all of it then', async (
   expect(totalOf(tally)).toEqual([{ n: 1, total: 2 }])
 })
 
-test('while many rows are told, others have their turn, and answers are of the moment before', async () => {
+test('adding many rows lets other work run in between; answers keep showing the previous moment until the commit', async () => {
   const view = views.get('timed')!
   const tally = await tallyOf(view, [[event(0, 1)]])
   const { items } = tally.tail()
   const many = `SELECT * REPLACE (pane + 60000 * r AS pane) FROM (${statesSql(view)}), range(20000) t(r)`
   const chunks = await connection.returned(`SELECT ${items.join(', ')} FROM (${many})`)
-  const told = tally.tail().added(chunks)
-  let [turns, isTold] = [0, false]
-  void told.then(() => {
-    isTold = true
+  const adding = tally.tail().added(chunks)
+  let [turns, isAdded] = [0, false]
+  void adding.then(() => {
+    isAdded = true
   })
-  for (; !isTold; turns++) {
+  for (; !isAdded; turns++) {
     expect(totalOf(tally)).toEqual([{ n: 1, total: 1 }])
     await turn()
   }

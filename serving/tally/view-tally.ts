@@ -1,6 +1,6 @@
 /**
- * The states of one view as numbers in this process, beside the tables that they were read from. What is done to the tables is told as it is
- * done and takes effect with the next head, all of it at once: a tally is always of one moment, the one of its view's newest head.
+ * The states of one view as numbers in this process, beside the tables that they were read from. Changes of the tables are reported as they
+ * happen and take effect together with the next head, so that a tally always shows one moment: that of its view's newest head.
  */
 import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
 import type { AnswerRange } from '../answers/answer-meta.ts'
@@ -12,7 +12,7 @@ import { type PaneRows, TallyRows } from './tally-rows.ts'
 import { TallySets } from './tally-sets.ts'
 import type { TallyShape } from './tally-shape.ts'
 import { TallyTexts } from './tally-texts.ts'
-import { Turns } from './turns.ts'
+import { TimeSlices } from './time-slices.ts'
 
 /** partition of rows that are not of the tail */
 const SETTLED = -1
@@ -26,7 +26,7 @@ const KEYS_PER_ROW = 2
 /** of earlier panes than it has: with as many questions, and sixteen times as few that it answered, it is of no use */
 const MISSED_MAX = 16
 
-/** What a table's keeper tells of its changes, in their order. */
+/** How the owner of a table reports its changes, in order. */
 export interface TallyFeed {
   /** what is to be read of each row */
   readonly items: readonly string[]
@@ -55,8 +55,8 @@ export class ViewTally {
   readonly #tail = new Map<number, TallyRows>()
   readonly #reader: TallyReader
   #changes: (() => void)[] = []
-  /** rows that were told since the last commit, by partition */
-  #told = new Map<number, TallyRows>()
+  /** by partition: rows that were added since the last commit */
+  #pending = new Map<number, TallyRows>()
   /** by range */
   readonly #merged = new Map<string, MergedRows>()
   #fault: string | null = null
@@ -142,36 +142,37 @@ export class ViewTally {
       items: ['_partition::DOUBLE', ...this.shape.items],
       added: (chunks) => this.#add(chunks),
       forgotten: (partitions) => {
-        for (const partition of partitions) this.#told.delete(partition)
+        for (const partition of partitions) this.#pending.delete(partition)
         this.#changes.push(() => {
           for (const partition of partitions) this.#tail.delete(partition)
         })
       },
       dropped: () => {
-        for (const partition of this.#told.keys()) if (partition !== SETTLED) this.#told.delete(partition)
+        for (const partition of this.#pending.keys()) if (partition !== SETTLED) this.#pending.delete(partition)
         this.#changes.push(() => this.#tail.clear())
       },
     }
   }
 
-  /** Makes what was told since the last time count. @returns false: the view cannot be tallied any more */
+  /** Makes what was reported since the last commit count. @returns false: the view cannot be tallied any more */
   commit(): boolean {
     const changes = this.#changes
     this.#changes = []
-    this.#told = new Map()
+    this.#pending = new Map()
     if (changes.length > 0) this.#merged.clear()
     for (const change of changes) change()
     return this.#fault === null
   }
 
   /**
-   * What takes long and changes no answer, before more is told: merges rows of one key, forgets numbers, and gives up panes where there are
-   * too many rows. Answers can be given meanwhile.
+   * Housekeeping between two folds, which changes no answer: merges rows with the same key, drops unused texts and sets, and gives up the
+   * oldest panes if a limit is exceeded. Runs in time slices, between which answers can be computed. Does nothing while added rows wait for
+   * the commit.
    */
   async tidy(): Promise<void> {
     if (this.#changes.length > 0) return
-    const turns = new Turns()
-    for (const source of this.sources()) await source.putTogether(this.keys.count, turns)
+    const slices = new TimeSlices()
+    for (const source of this.sources()) await source.putTogether(this.keys.count, slices)
     this.#forgetNumbers(false)
     if (this.#excess() !== null && this.isTimed) this.#forgetOldest()
     const excess = this.#excess()
@@ -231,30 +232,30 @@ export class ViewTally {
   }
 
   async #add(chunks: readonly EngineChunk[]): Promise<void> {
-    const turns = new Turns()
+    const slices = new TimeSlices()
     try {
-      // Keys, texts and sets are numbered at once; the rows count from the next commit on.
-      for (const chunk of chunks) this.#tell(await this.#reader.read(chunk, turns))
+      // Numbers are assigned now; the rows count from the next commit on.
+      for (const chunk of chunks) this.#hold(await this.#reader.read(chunk, slices))
     } catch (error) {
       if (!(error instanceof NotTalliedError)) throw error
       this.#fail(error.message)
     }
   }
 
-  #tell(rows: ReadRows): void {
+  #hold(rows: ReadRows): void {
     const { partitions, keys } = rows
     for (let from = 0, to = 0; from < keys.length; from = to) {
       const partition = partitions[from]!
       while (to < keys.length && partitions[to] === partition) to++
-      this.#toldOf(partition).add(rows, from, to, this.#sinceMs)
+      this.#pendingOf(partition).add(rows, from, to, this.#sinceMs)
     }
   }
 
-  #toldOf(partition: number): TallyRows {
-    const known = this.#told.get(partition)
+  #pendingOf(partition: number): TallyRows {
+    const known = this.#pending.get(partition)
     if (known !== undefined) return known
     const made = new TallyRows(this)
-    this.#told.set(partition, made)
+    this.#pending.set(partition, made)
     this.#changes.push(() => this.#sourceOf(partition).take(made))
     return made
   }
