@@ -53,10 +53,10 @@ import { yieldEngines } from './yield-processors.ts'
 
 /** The part of the query engine's memory that the bytes of a generation's large files may have that are kept as tables. */
 const LARGE_FILES_SHARE = 8
-/** What intake and answers leave to the others when all want the processors: half to the stream role, a third to each of the others. */
-const YIELDS = { intake: 0, sources: 0, stream: 3, batch: 5, present: 5 } as const
-/** Priority of the engine's threads below the main thread. Most answers do not use the engine and must not wait for a processor while it folds. */
-const ENGINE_YIELDS = 3
+/** By how many steps each role's priority is below that of intake and the main thread, for when all want the processors. */
+const YIELDS = { intake: 0, sources: 0, stream: 5, batch: 7, present: 7 } as const
+/** Priority of the engine's threads below the main thread. Most answers do not use the engine and must not wait for a processor while it folds. It is above the stream role's: new events are visible when the engine has decoded them. */
+const ENGINE_YIELDS = 2
 type RoleName = keyof typeof YIELDS
 
 /** What of the platform one process does. */
