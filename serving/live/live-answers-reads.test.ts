@@ -1,0 +1,219 @@
+/** What resident answers read: every file once, no rows of other panes or keys, and the newest panes of large views as a tally. */
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { ViewQuery } from '#core/query.ts'
+import { filesWithin } from '#storage/lake/state-ranges.ts'
+import { LiveVisits, PAGES, START, visits, WHEN_TOLD } from '#tests/live-visits-fixture.ts'
+import { BoundValues } from '../answers/bound-values.ts'
+import { filteredSql } from '../answers/merged-sql.ts'
+import { SnapshotError } from '../answers/snapshot.ts'
+import { LiveAnswers } from './live-answers.ts'
+import { LiveDataset } from './live-dataset.ts'
+
+let own: LiveVisits
+beforeEach(async () => {
+  own = await LiveVisits.open()
+})
+afterEach(() => own.end())
+
+test('each file is read once: of a closed segment when it closed, of a generation what it added', async () => {
+  await own.append(100)
+  await own.close()
+  await own.ask({ view: 'by_page' })
+  const closed = own.filesRead.filter((path) => path.includes('by_page'))
+  expect(closed).toHaveLength(2)
+  for (const events of [10, 20]) {
+    await own.append(events)
+    await own.live.refresh()
+    expect(visits(await own.ask({ view: 'by_page' }))).toBe(own.appended)
+  }
+  expect(own.filesRead.filter((path) => path.includes('by_page'))).toEqual(closed)
+  await own.close()
+  await own.live.refresh()
+  expect(visits(await own.ask({ view: 'by_page' }))).toBe(130)
+  expect(own.filesRead.filter((path) => path.includes('segments/') && path.includes('by_page'))).toHaveLength(4)
+
+  await own.publish('full')
+  await own.live.refresh()
+  expect(visits(await own.ask({ view: 'by_page' }))).toBe(130)
+  expect(own.filesRead.filter((path) => path.includes('states/') && path.includes('by_page'))).toHaveLength(1)
+  await own.append(4)
+  await own.close()
+  await own.publish('incremental')
+  await own.live.refresh()
+  expect(visits(await own.ask({ view: 'by_page' }))).toBe(134)
+  const states = own.filesRead.filter((path) => path.includes('states/') && path.includes('by_page'))
+  expect(states).toHaveLength(2)
+})
+
+test('a range of time leaves out files of other panes, where files are too large to be kept in memory', async () => {
+  await own.append(16_000)
+  await own.close()
+  await own.publish('full', 20_000)
+  await own.append(600)
+  await own.close()
+  await own.publish('incremental', 20_000)
+  const files = (await own.lake.current())!.views.by_page!.files
+  expect(files.length).toBeGreaterThan(2)
+  const onDisk = new LiveDataset({
+    ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake: own.lake, engine: own.engine },
+    ...{ scratchFolder: join(own.folder, 'scratch') },
+    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0 },
+  })
+  try {
+    own.answers = new LiveAnswers(onDisk)
+    for (const minutes of [0, 61, 130, 240, 274]) {
+      const fromMs = START + minutes * 60_000
+      const toMs = fromMs + 10 * 60_000
+      const expected = Math.max(0, Math.min(600, own.appended - minutes * 60))
+      expect(visits(await own.ask({ view: 'by_page', fromMs, toMs }))).toBe(expected)
+      const head = await onDisk.head('by_page')
+      const named = files.filter(({ path }) => head.sql(new BoundValues(), { fromMs, beforeMs: toMs }).includes(path))
+      expect(named).toEqual(filesWithin(files, { fromMs, beforeMs: toMs }))
+      expect(named.length).toBeLessThan(files.length)
+      head.release()
+    }
+    expect(visits(await own.ask({ view: 'by_page' }))).toBe(own.appended)
+  } finally {
+    await onDisk.stop()
+  }
+})
+
+test('files of a generation are looked at when it is new, not at every moment', async () => {
+  await own.append(16_000)
+  await own.close()
+  await own.publish('full', 20_000)
+  const looked: string[] = []
+  const lake: typeof own.lake = Object.create(own.lake)
+  lake.check = async (files) => {
+    looked.push(...[...files].map(({ path }) => path))
+    return own.lake.check(files)
+  }
+  lake.resolve = (file) => own.lake.resolve(file)
+  lake.current = () => own.lake.current()
+  lake.chains = (...asked) => own.lake.chains(...asked)
+  lake.refusals = () => own.lake.refusals()
+  const onDisk = new LiveDataset({
+    ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake, engine: own.engine },
+    ...{ scratchFolder: join(own.folder, 'scratch') },
+    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0 },
+  })
+  try {
+    own.answers = new LiveAnswers(onDisk)
+    const files = async (): Promise<string[]> =>
+      (await own.lake.current())!.views.by_page!.files.map(({ path }) => path)
+    for (const mode of ['full', 'incremental'] as const) {
+      expect(visits(await own.ask({ view: 'by_page' }))).toBe(own.appended)
+      const [ofStates, before] = [await files(), looked.length]
+      expect(ofStates.filter((path) => !looked.includes(path))).toEqual([])
+      for (let moments = 0; moments < 3; moments++) {
+        await own.append(10)
+        await onDisk.refresh()
+        expect(visits(await own.ask({ view: 'by_page' }))).toBe(own.appended)
+      }
+      expect(looked.slice(before).filter((path) => ofStates.includes(path))).toEqual([])
+      if (mode === 'incremental') break
+      await own.close()
+      await own.publish('incremental', 20_000)
+      await onDisk.refresh()
+    }
+  } finally {
+    await onDisk.stop()
+  }
+})
+
+test('of a view with more rows than a tally may have, the newest panes are tallied, also those in large files; earlier ones are left to the engine', async () => {
+  await own.append(6_000)
+  await own.close()
+  await own.publish('full', 20_000)
+  await own.append(60)
+  const onDisk = new LiveDataset({
+    ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake: own.lake, engine: own.engine },
+    ...{ scratchFolder: join(own.folder, 'scratch') },
+    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0, tallyRowsMax: 200, tallyAfterAnswers: 2 },
+  })
+  try {
+    own.answers = new LiveAnswers(onDisk)
+    /** At another moment each time. An event a second: each minute has 60. */
+    const isTallied = async (query: Omit<ViewQuery, 'dataset' | 'view'>): Promise<boolean> => {
+      const before = own.answers.tallied
+      await own.append(10)
+      await onDisk.refresh()
+      expect(visits(await own.ask({ view: 'trending', limit: 10, ...query }))).toBe(60)
+      return own.answers.tallied > before
+    }
+    const newest = (): Promise<boolean> => isTallied({ at: 'latest' })
+    expect([await newest(), await newest()]).toEqual([false, false])
+    await newest()
+    const minute = (fromMs: number): Promise<boolean> => isTallied({ fromMs, toMs: fromMs + 60_000 })
+    expect([await newest(), await newest()]).toEqual([true, true])
+    expect(await minute(START + 6_000_000)).toBe(true)
+    expect(await minute(START + 600_000)).toBe(false)
+    await own.close()
+    await onDisk.refresh()
+    expect(await newest()).toBe(true)
+    await own.publish('incremental', 20_000)
+    await onDisk.refresh()
+    for (let asked = 0; asked < 3; asked++) await newest()
+    // What was asked for before is, whoever asks first.
+    expect([await newest(), await minute(START + 6_000_000)]).toEqual([true, true])
+    // As many panes again as it may have.
+    for (let asked = 0; asked < 25; asked++) await newest()
+    expect(await newest()).toBe(true)
+  } finally {
+    await onDisk.stop()
+  }
+})
+
+test('files that are gone before they are read are looked for anew, also while a view is brought up to date', async () => {
+  await own.append(100)
+  await own.close()
+  own.vanishing = Number.POSITIVE_INFINITY
+  await expect(own.ask({ view: 'by_page' })).rejects.toThrow(SnapshotError)
+  own.vanishing = 2
+  expect(visits(await own.ask({ view: 'by_page' }))).toBe(100)
+})
+
+test('rows of other panes and keys do not leave the scans', async () => {
+  await own.append(600)
+  await own.close()
+  await own.append(600)
+  await own.live.refresh()
+  expect(visits(await own.ask({ view: 'by_page' }))).toBe(1_200)
+  const [closed, open] = [300_000, 900_000]
+  for (const fromMs of [START + closed, START + open]) {
+    const query = { view: 'by_page', fromMs, toMs: fromMs + 120_000, filters: [] }
+    expect(visits(await own.ask(query))).toBe(120)
+    // Two minutes of each page: a page's events are all in one partition.
+    expect(await rowsScanned(query)).toBe(2 * PAGES.length)
+    expect(await rowsScanned({ ...query, filters: [{ dimension: 'page', operator: 'eq', values: ['/a'] }] })).toBe(2)
+  }
+})
+
+interface PlanNode {
+  readonly name?: string
+  readonly operator_type?: string
+  readonly operator_cardinality?: number
+  readonly children?: readonly PlanNode[]
+}
+
+/** Rows that leave the scans of the answer's states. */
+async function rowsScanned(query: Omit<ViewQuery, 'dataset'>): Promise<number> {
+  const view = own.dataset.views.get(query.view)!
+  const head = await own.live.head(query.view)
+  const bound = new BoundValues()
+  const states = filteredSql(view, head.sql(bound), query, query.filters ?? [], bound)
+  const connection = await own.engine.connect()
+  const [row] = await connection.rows<{ explain_value: string }>(
+    `EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM ${states}`,
+    bound.parameters,
+  )
+  connection.close()
+  head.release()
+  return scans(JSON.parse(row!.explain_value) as PlanNode)
+}
+
+function scans({ operator_type: type = '', operator_cardinality: rows = 0, children = [] }: PlanNode): number {
+  const own = /SCAN/.test(type) ? rows : 0
+  return children.reduce((sum, child) => sum + scans(child), own)
+}
