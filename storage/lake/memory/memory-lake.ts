@@ -22,28 +22,17 @@ import type {
 } from '../lake.ts'
 import { LakeError } from '../lake-error.ts'
 import type { LogRefusal } from '../log-refusal.ts'
-import {
-  coveringName,
-  offsetName,
-  parseSegmentFile,
-  partitionName,
-  segmentFileEnding,
-  segmentManifestName,
-} from '../manifest-names.ts'
-import { manifestText } from '../manifest-text.ts'
 import type { RunRecord } from '../run-record.ts'
-import { buildChain, buildChains, type ChainSource, cutChain } from '../segment-chain.ts'
 import type { CheckpointFault } from '../segment-checkpoint.ts'
 import type { UnreadableSegment } from '../segment-damage.ts'
-import { lastingFiles, needlessSegmentFiles, segmentFiles } from '../segment-files.ts'
+import { lastingFiles, segmentFiles } from '../segment-files.ts'
 import type { LakeFile, SegmentManifest } from '../segment-manifest.ts'
-import { type ChainOutline, outlineOf, type SegmentGroup, type WantedGroup } from '../segment-outline.ts'
+import type { ChainOutline, WantedGroup } from '../segment-outline.ts'
 import type { TablePlace } from '../table-place.ts'
 import type { VerificationRecord } from '../verification-record.ts'
-import { copyOf, type MemoryLakeFolder, memoryLakeFolder, sha256, UNFINISHED } from './memory-folder.ts'
+import { copyOf, type MemoryLakeFolder, memoryLakeFolder, sha256 } from './memory-folder.ts'
 import { MemoryGenerations } from './memory-generations.ts'
-
-const OUTLINED_TOGETHER = 2
+import { MemorySegments } from './memory-segments.ts'
 
 export interface MemoryLakeOptions {
   readonly dataset: string
@@ -56,18 +45,18 @@ export interface MemoryLakeOptions {
 export class MemoryLake implements Lake {
   readonly dataset: string
   readonly folder: MemoryLakeFolder
-  readonly #step: StepHook
   readonly #pause: () => Promise<void>
-  readonly #unnamed = new Set<string>()
+  readonly #segments: MemorySegments
   readonly #generations: MemoryGenerations
   #told: RunRecord | null = null
 
   constructor(options: MemoryLakeOptions) {
     this.dataset = options.dataset
     this.folder = options.folder ?? memoryLakeFolder()
-    this.#step = options.step ?? noSteps
+    const step = options.step ?? noSteps
     this.#pause = options.pause ?? (() => Promise.resolve())
-    this.#generations = new MemoryGenerations(this.folder, this, this.#step, this.#pause)
+    this.#segments = new MemorySegments(this.dataset, this.folder, this, step, this.#pause)
+    this.#generations = new MemoryGenerations(this.folder, this, step, this.#pause)
   }
 
   /** Writes a staged file's content in place of the engine. */
@@ -109,7 +98,7 @@ export class MemoryLake implements Lake {
 
   async stageHandoff(name: string): Promise<StagedFile> {
     await this.#pause()
-    return this.#stage(`handoffs/${name}-${++this.folder.fileCount}.parquet`)
+    return this.#segments.stage(`handoffs/${name}-${++this.folder.fileCount}.parquet`)
   }
 
   async removeHandoff(file: LakeFile): Promise<void> {
@@ -117,12 +106,8 @@ export class MemoryLake implements Lake {
     this.folder.files.delete(file.path)
   }
 
-  async stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
-    await this.#pause()
-    const unique = String(++this.folder.fileCount).padStart(12, '0')
-    return this.#stage(
-      `segments/${partitionName(partition)}/${offsetName(start)}-${kind}-${unique}.${segmentFileEnding(kind)}`,
-    )
+  stageSegmentFile(partition: number, start: Offset, kind: string): Promise<StagedFile> {
+    return this.#segments.stageFile(partition, start, kind)
   }
 
   readonly sharesFiles = false
@@ -131,85 +116,40 @@ export class MemoryLake implements Lake {
     return null
   }
 
-  async commitSegment(
-    manifest: SegmentManifest,
-  ): Promise<{ readonly outcome: 'committed' } | { readonly outcome: 'lost'; readonly winner: SegmentManifest }> {
-    const mine = this.#claim(manifest)
-    await this.#step('segment:before-manifest')
-    await this.#pause()
-    const { manifests } = this.folder
-    const name = segmentManifestName(manifest)
-    let winner = manifests.get(name)
-    if (!winner) {
-      manifests.set(name, copyOf(manifest))
-      await this.#step('segment:manifest-linked')
-      await this.#pause()
-      const covering = coveringName(manifests.keys(), manifest.partition, manifest.start)
-      if (covering === null) return { outcome: 'committed' }
-      manifests.delete(name)
-      winner = manifests.get(covering)!
-    }
-    await this.#pause()
-    const named = new Set(segmentFiles(winner).map((file) => file.path))
-    for (const path of mine) if (!named.has(path)) this.folder.files.delete(path)
-    return { outcome: 'lost', winner }
+  commitSegment(manifest: SegmentManifest): ReturnType<Lake['commitSegment']> {
+    return this.#segments.commit(manifest)
   }
 
   commitCompacted(manifest: SegmentManifest): Promise<void> {
-    return this.#putNew(manifest)
+    return this.#segments.putNew(manifest)
   }
 
-  async compactionMark(): Promise<CompactionMark | null> {
-    await this.#pause()
-    return this.folder.compacted
+  compactionMark(): Promise<CompactionMark | null> {
+    return this.#segments.compactionMark()
   }
 
-  async markCompaction(mark: CompactionMark): Promise<void> {
-    await this.#pause()
-    this.folder.compacted = copyOf(mark)
+  markCompaction(mark: CompactionMark): Promise<void> {
+    return this.#segments.markCompaction(mark)
   }
 
-  async chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]> {
-    const { closed, compacted } = await this.bothChains(partitions, options)
-    return options?.compacted ? compacted : closed
+  chains(partitions: number, options?: ChainsOptions): Promise<readonly SegmentChain[]> {
+    return this.#segments.chains(partitions, options)
   }
 
-  async bothChains(partitions: number, { after = [] }: ChainsOptions = {}): Promise<Chains> {
-    await this.#pause()
-    const { closed, compacted } = buildChains(this.#chainSource, partitions)
-    const cut = (chain: SegmentChain): SegmentChain => cutChain(chain, after[chain.partition] ?? 0)
-    return { closed: closed.map(cut), compacted: compacted.map(cut) }
+  bothChains(partitions: number, options?: ChainsOptions): Promise<Chains> {
+    return this.#segments.bothChains(partitions, options)
   }
 
-  async outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
-    const chains = await this.chains(partitions, { compacted: true })
-    return chains.map(({ partition, segments, end }) => {
-      const groups: SegmentGroup[] = []
-      for (let at = 0; at < segments.length; at += OUTLINED_TOGETHER) {
-        const some = segments.slice(at, at + OUTLINED_TOGETHER)
-        const isSummarized = some.some(({ kind }) => kind === 'summary')
-        const range = { start: some[0]!.start, end: some.at(-1)!.end }
-        const group = { ...range, isSummarized, outline: outlineOf(some) }
-        groups.push({ ...group, segments: wanted(group, partition) ? some : null })
-      }
-      return { partition, groups, end }
-    })
+  outline(partitions: number, wanted: WantedGroup): Promise<readonly ChainOutline[]> {
+    return this.#segments.outline(partitions, wanted)
   }
 
-  async chain(partition: number, counted: Offset): Promise<SegmentChain> {
-    await this.#pause()
-    return cutChain(buildChain(this.#chainSource, partition), counted)
+  chain(partition: number, counted: Offset): Promise<SegmentChain> {
+    return this.#segments.chain(partition, counted)
   }
 
-  get #chainSource(): ChainSource {
-    return { dataset: this.dataset, manifests: this.folder.manifests }
-  }
-
-  async rearrangements(): Promise<Rearrangements> {
-    await this.#pause()
-    const replacing = [...this.folder.manifests].filter(([, { replaces }]) => replaces !== undefined)
-    const names = Map.groupBy(replacing.map(([name]) => name).toSorted(), (name) => name.endsWith('.c.json'))
-    return { compacted: names.get(true) ?? [], others: (names.get(false) ?? []).join() }
+  rearrangements(): Promise<Rearrangements> {
+    return this.#segments.rearrangements()
   }
 
   /** Nothing can be damaged here. */
@@ -218,30 +158,16 @@ export class MemoryLake implements Lake {
     return []
   }
 
-  async readableSegments(): Promise<readonly SegmentManifest[]> {
-    await this.#pause()
-    return [...this.folder.manifests.values()]
+  readableSegments(): Promise<readonly SegmentManifest[]> {
+    return this.#segments.readable()
   }
 
-  async landedFiles(partition: number): Promise<readonly LandedFile[]> {
-    await this.#pause()
-    return [...this.folder.files.keys()].flatMap((path) => {
-      const parsed = parseSegmentFile(path)
-      return parsed?.partition === partition ? [{ start: parsed.start, kind: parsed.kind, path }] : []
-    })
+  landedFiles(partition: number): Promise<readonly LandedFile[]> {
+    return this.#segments.landed(partition)
   }
 
   restoreSegment(manifest: SegmentManifest): Promise<void> {
-    return this.#putNew(manifest)
-  }
-
-  async #putNew(manifest: SegmentManifest): Promise<void> {
-    this.#claim(manifest)
-    await this.#pause()
-    const name = segmentManifestName(manifest)
-    if (this.folder.manifests.has(name)) throw new LakeError('already-committed', `lake: '${name}' already exists`)
-    this.folder.manifests.set(name, copyOf(manifest))
-    await this.#pause()
+    return this.#segments.putNew(manifest)
   }
 
   /** Manifests need not be opened here. */
@@ -302,23 +228,8 @@ export class MemoryLake implements Lake {
     return this.#generations.remove(id)
   }
 
-  async removeReplaced(
-    boundary: readonly Offset[],
-    olderThanMs: number,
-    { inUse }: RemovalOptions = {},
-  ): Promise<number> {
-    await this.#pause()
-    const needless = needlessSegmentFiles(this.folder.manifests, boundary, olderThanMs, inUse)
-    for (const name of needless.manifests) {
-      this.folder.manifests.delete(name)
-      await this.#pause()
-    }
-    let freed = 0
-    for (const file of needless.files) {
-      if (this.folder.files.delete(file.path)) freed += file.bytes
-      await this.#pause()
-    }
-    return freed
+  removeReplaced(boundary: readonly Offset[], olderThanMs: number, options?: RemovalOptions): Promise<number> {
+    return this.#segments.removeReplaced(boundary, olderThanMs, options)
   }
 
   /** Files have no times here: all orphans are old. */
@@ -394,35 +305,5 @@ export class MemoryLake implements Lake {
         if (this.folder.locks.get(work) === this) this.folder.locks.delete(work)
       },
     }
-  }
-
-  #stage(path: string): StagedFile {
-    const writePath = `${path}${UNFINISHED}`
-    return {
-      writePath,
-      finish: async (rows) => {
-        await this.#pause()
-        const contents = this.folder.files.get(writePath)
-        if (contents === undefined)
-          throw new LakeError('file-missing', `lake: the staged file '${writePath}' was not written`)
-        this.folder.files.delete(writePath)
-        this.folder.files.set(path, contents)
-        this.#unnamed.add(path)
-        await this.#pause()
-        return { path, bytes: Buffer.byteLength(contents), rows, sha256: sha256(contents) }
-      },
-      discard: async () => {
-        await this.#pause()
-        this.folder.files.delete(writePath)
-        if (this.#unnamed.delete(path)) this.folder.files.delete(path)
-      },
-    }
-  }
-
-  #claim(manifest: SegmentManifest): string[] {
-    manifestText(manifest, segmentManifestName(manifest))
-    const files = segmentFiles(manifest)
-    for (const file of files) this.resolve(file)
-    return files.map((file) => file.path).filter((path) => this.#unnamed.delete(path))
   }
 }
