@@ -28,6 +28,7 @@ export const GROUPS: readonly (readonly string[])[] = [
   [
     'batch-layer/trino-recount.test.ts',
     'runtime/commands/init-command.e2e.test.ts',
+    'storage/log/kafka/kafka-foreign-records.test.ts',
     'storage/log/kafka/kafka-keyed-faults.test.ts',
     'tests/elasticsearch/stream-faults.test.ts',
     'tests/object-store/s3-platform.e2e.test.ts',
