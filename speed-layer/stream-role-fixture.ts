@@ -66,7 +66,10 @@ export class StreamRoleFixture {
     this.dataset = dataset
   }
 
-  async parts(limits: object, faulty: { log?: Partial<EventLog>; store?: Partial<SpeedStore> } = {}) {
+  async parts(
+    limits: object,
+    faulty: { log?: Partial<EventLog>; store?: Partial<SpeedStore>; engine?: Partial<DuckDbEngine> } = {},
+  ) {
     const lake = await LocalLake.open({ folder: join(this.folder, 'lake'), dataset: 'clicks' })
     const log = await SqliteLog.open({ file: join(this.folder, 'log.sqlite'), dataset: 'clicks', partitions: 2 })
     const store = await SqliteSpeedStore.open({ file: join(this.folder, 'speed.sqlite'), dataset: 'clicks' })
@@ -86,7 +89,7 @@ export class StreamRoleFixture {
       log: but(log, faulty.log),
       lake,
       store: but(store, faulty.store),
-      engine: this.engine,
+      engine: but(this.engine, faulty.engine),
       scratchFolder: join(this.folder, 'scratch'),
       limits: { pollEveryMs: 2, flushEveryMs: 5, ...limits },
       emit,

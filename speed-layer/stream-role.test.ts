@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import { quoteText } from '#core/sql-names.ts'
+import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import { append, line, StreamRoleFixture } from './stream-role-fixture.ts'
 
 let fixture: StreamRoleFixture
@@ -171,6 +172,25 @@ test('a stop flushes what came since the last read, too', async () => {
   await append(log, 0, [line(2, 'a'), line(3, 'b')])
   await role.stop()
   expect((await store.markers()).get(0)).toMatchObject({ through: 3, rows: 3 })
+  await log.close()
+  await store.close()
+})
+
+test('an owner that gets no connection to the engine says so and tries again', async () => {
+  let left = 3
+  const connect = async (): Promise<EngineConnection> => {
+    if (left-- > 0) throw new Error('no connection now')
+    return fixture.engine.connect()
+  }
+  const { role, log, store, seen, events } = await fixture.parts({ retryMsFirst: 1 }, { engine: { connect } })
+  const flushed = seen('flush-written')
+  await append(log, 0, [line(1, 'a')])
+  await role.start()
+  await flushed
+  await role.stop()
+  const faults = events.filter(({ name }) => name === 'stream-fault').map(({ message }) => message)
+  expect(faults).toHaveLength(3)
+  expect(faults[0]).toMatch(/no connection now; trying again in 1 ms/)
   await log.close()
   await store.close()
 })

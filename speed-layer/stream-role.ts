@@ -9,7 +9,6 @@ import { endsWithin } from '#core/ends-within.ts'
 import type { Offset } from '#core/offsets.ts'
 import type { StepHook } from '#core/steps.ts'
 import type { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
-import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { Lake } from '#storage/lake/lake.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
 import { AllPartitions, type PartitionAssignment } from '#storage/log/partition-assignment.ts'
@@ -158,10 +157,9 @@ export class StreamRole {
     const openSince: OpenSince = { start: -1, atMs: 0 }
     this.#note(partition, { state: 'starting' })
     while (!lost.aborted) {
-      const connection = await this.#parts.engine.connect()
       const progressed = { yes: false }
       try {
-        await this.#run(partition, connection, lost, openSince, {
+        await this.#run(partition, lost, openSince, {
           opened,
           flushed: () => {
             progressed.yes = true
@@ -177,8 +175,6 @@ export class StreamRole {
         opened()
         await pause(waitMs, lost)
         waitMs = Math.min(waitMs * 2, this.#limits.retryMsMax)
-      } finally {
-        connection.close()
       }
     }
     this.#note(partition, { state: 'stopped' })
@@ -187,12 +183,12 @@ export class StreamRole {
 
   async #run(
     partition: number,
-    connection: EngineConnection,
     lost: AbortSignal,
     openSince: OpenSince,
     tell: { opened(): void; flushed(): void },
   ): Promise<void> {
-    const { log } = this.#parts
+    const { log, engine } = this.#parts
+    const connection = await engine.connect()
     const fold = new RowsFold({
       ...this.#parts,
       partition,
@@ -203,7 +199,7 @@ export class StreamRole {
     try {
       await this.#foldAll(partition, fold, lost, openSince, tell)
     } finally {
-      await fold.close()
+      await fold.close().finally(() => connection.close())
     }
   }
 

@@ -204,12 +204,17 @@ test('a view is brought up to date although segments close faster than it takes 
   await own.append(100)
   await own.close()
   let closes = 0
+  const underWay: Promise<void>[] = []
   own.beforeCheck = async () => {
     if (++closes > 20) return
-    await own.append(2)
-    await own.close()
-    void own.live.refresh()
+    const closing = own.append(2).then(() => own.close())
+    underWay.push(closing)
+    await closing
+    underWay.push(own.live.refresh())
   }
   expect(visits(await own.ask({ view: 'by_page' }))).toBeGreaterThan(100)
   expect(closes).toBeLessThanOrEqual(6)
+  own.beforeCheck = async () => {}
+  // A stream role that is still at work would look for the engine after its end.
+  while (underWay.length > 0) await underWay.pop()
 })
