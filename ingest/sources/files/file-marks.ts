@@ -23,17 +23,35 @@ export interface FileMark {
 
 export const idOf = ({ dev, ino }: Pick<Stats, 'dev' | 'ino'>): string => `${dev}:${ino}`
 
-/** The mark of a file that was not read yet; or, of a known one, what it begins with by now, since it was short. */
-export async function newMark(file: FileHandle, id: string, known?: FileMark): Promise<FileMark> {
-  if (known !== undefined && known.headBytes === HEAD_BYTES) return known
-  return { ...(await headOf(file, HEAD_BYTES)), id, path: known?.path ?? null, at: 0, endBytes: 0 }
+/** The mark of a file that was not read yet. */
+export async function newMark(file: FileHandle, id: string): Promise<FileMark> {
+  const begins = await beginning(file, HEAD_BYTES)
+  return { head: hashOf(begins), headBytes: begins.length, id, path: null, at: 0, endBytes: 0 }
 }
 
-async function headOf(file: FileHandle, bytes: number): Promise<Pick<FileMark, 'head' | 'headBytes'>> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0)
-  const head = createHash('sha256').update(buffer.subarray(0, bytesRead)).digest('hex').slice(0, 16)
-  return { head, headBytes: bytesRead }
+/**
+ * The mark after a piece of the file was read, by as much of its beginning as is known by now. Null: the file begins differently by now, so the
+ * piece may be of what it was before, or of what came after that.
+ * @param at place of the piece, in bytes
+ */
+export async function markAfter(file: FileHandle, mark: FileMark, piece: Buffer, at: number): Promise<FileMark | null> {
+  const begins = await beginning(file, HEAD_BYTES)
+  const inHead = piece.subarray(0, Math.max(0, HEAD_BYTES - at))
+  const isSame = beginsAs(begins, mark) && begins.subarray(at, at + inHead.length).equals(inHead)
+  if (!isSame) return null
+  const known = begins.subarray(0, Math.max(mark.headBytes, Math.min(HEAD_BYTES, at + inHead.length)))
+  return { ...mark, head: hashOf(known), headBytes: known.length }
 }
+
+async function beginning(file: FileHandle, bytes: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0)
+  return buffer.subarray(0, bytesRead)
+}
+
+const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+
+const beginsAs = (begins: Buffer, { head, headBytes }: FileMark): boolean =>
+  begins.length >= headBytes && hashOf(begins.subarray(0, headBytes)) === head
 
 export class FileMarks {
   /** inodes of files that are there to be read: their marks stay */
@@ -69,8 +87,7 @@ export class FileMarks {
   async of(file: FileHandle, id: string): Promise<FileMark | null> {
     const mark = this.#marks.get(id)
     if (mark === undefined) return null
-    const { head, headBytes } = await headOf(file, Math.max(1, mark.headBytes))
-    return mark.headBytes === 0 || (head === mark.head && headBytes === mark.headBytes) ? mark : null
+    return beginsAs(await beginning(file, HEAD_BYTES), mark) ? mark : null
   }
 
   set(mark: FileMark): void {

@@ -79,18 +79,28 @@ export class GrowingRecords {
     return this.file.close()
   }
 
-  /** What is there, but not a last line that has not ended. */
-  async *available(signal: AbortSignal): AsyncGenerator<FileBatch> {
+  /**
+   * What is there, but not a last line that has not ended.
+   * @param isSame whether the file that was read up to a place is the one of which the bytes there were read
+   * @returns whether it was until the end
+   */
+  async *available(
+    signal: AbortSignal,
+    isSame: (bytes: Buffer, at: number) => Promise<boolean>,
+  ): AsyncGenerator<FileBatch, boolean> {
     while (!signal.aborted) {
       const { buffer, bytesRead } = await this.file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, this.#read)
-      if (bytesRead === 0) return
-      for (const piece of piecesOf(buffer.subarray(0, bytesRead), this.#limits.batchRecordsMax)) {
+      const chunk = buffer.subarray(0, bytesRead)
+      if (bytesRead === 0) break
+      if (!(await isSame(chunk, this.#read))) return false
+      for (const piece of piecesOf(chunk, this.#limits.batchRecordsMax)) {
         this.#read += piece.length
         if (this.kind === 'text') yield* this.#numbered(this.#splitter.push(piece))
         // Lines are parts of the piece, which stays as it is.
         else yield* this.#lines([...this.#splitter.push(piece)], piece)
       }
     }
+    return true
   }
 
   /** The last line; nothing is appended to the file any more. */
@@ -119,12 +129,18 @@ export class GrowingRecords {
   }
 }
 
-/** A file that is complete. @throws what is wrong with it, behind the records before that */
+/**
+ * A file that is complete.
+ * @param isSame whether the file at the path is the one that is meant, asked once it is open
+ * @returns whether it was, and was read to its end
+ * @throws what is wrong with it, behind the records before that
+ */
 export async function* wholeRecords(
   from: number,
   options: RecordsOptions,
   signal: AbortSignal,
-): AsyncGenerator<FileBatch> {
+  isSame: () => Promise<boolean>,
+): AsyncGenerator<FileBatch, boolean> {
   const { path, format, limits } = options
   const input = await openInput(path)
   const reader = new InflatingReader(new ChunkReader(input.stream))
@@ -139,13 +155,14 @@ export async function* wholeRecords(
     }
   }
   try {
-    for (;;) {
+    for (let pieces = 0; ; pieces++) {
       const chunk = await reader.next(Number.POSITIVE_INFINITY, signal)
-      if (chunk === 'pause') return
+      if (chunk === 'pause' || (pieces === 0 && !(await isSame()))) return false
       if (chunk === 'end') break
       yield* batches(splitter.push(chunk))
     }
     yield* batches(splitter.end(false))
+    return true
   } finally {
     reader.stop()
   }

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReadOptions, SourceBatch, SourceCursor, SourceLimits } from '../event-source.ts'
 import { listFiles } from './file-list.ts'
-import { type FileMark, FileMarks, idOf, newMark } from './file-marks.ts'
+import { type FileMark, FileMarks, idOf, markAfter, newMark } from './file-marks.ts'
 import { type FileBatch, GrowingRecords, kindOf, type RecordsOptions, wholeRecords } from './file-records.ts'
 import type { FilesProgress, FilesSourceOptions } from './files-options.ts'
 
@@ -18,6 +18,8 @@ import type { FilesProgress, FilesSourceOptions } from './files-options.ts'
 const ROTATED_MS = 2_000
 /** A file that is not found where it was, nor beside it, is looked for this long: folders on a network show changes late. */
 const GONE_MS = 60_000
+/** Times of change are those of the system's clock, which moves on by steps of up to 16 ms: two changes within one look the same. */
+const CLOCK_STEP_MS = 100
 /** files that are kept open; the others are opened again when they change */
 const TAILS_MAX = 200
 
@@ -123,12 +125,12 @@ export class FilesRun {
     const file = await open(path)
     let isOpen = false
     try {
-      const { size, ...stats } = await file.stat()
+      const { size, mtimeMs: changedMs, ...stats } = await file.stat()
       const id = idOf(stats)
       const tail = await this.#tailOf(id, file, size)
       const mark = { ...((await this.#marks.of(file, id)) ?? (await newMark(file, id))), path }
       const options = { path, format: this.#options.format ?? {}, limits: this.#limits }
-      if (tail !== null) yield* this.#readTail(tail, file, mark)
+      if (tail !== null) yield* this.#readTail(tail, mark)
       else if (size !== mark.endBytes) {
         const kind = await kindOf(file, options, this.#options.follow)
         if (kind === null) return
@@ -138,7 +140,7 @@ export class FilesRun {
           yield* this.#readGrowing(file, kind, mark, size, options)
         }
       }
-      if (!this.#signal.aborted) this.#settled.set(path, state)
+      if (!this.#signal.aborted && isOld(changedMs)) this.#settled.set(path, state)
       this.#bytesRead.set(path, size)
     } finally {
       if (!isOpen) await file.close()
@@ -171,10 +173,11 @@ export class FilesRun {
     this.#marks.set({ ...mark, at: from })
     if (this.#options.follow) {
       await this.#keep(mark.id, tail)
-      return yield* this.#readTail(tail, file, mark)
+      yield* this.#readTail(tail, mark)
+      return
     }
     try {
-      yield* this.#readTail(tail, file, mark)
+      if (!(yield* this.#readTail(tail, mark))) throw new Error('it was written anew while it was read')
       yield* this.#finish(tail, mark)
     } finally {
       await tail.close()
@@ -189,12 +192,30 @@ export class FilesRun {
     await oldest[1].close()
   }
 
-  async *#readTail(tail: GrowingRecords, file: FileHandle, mark: FileMark): AsyncGenerator<SourceBatch> {
+  /** @returns whether the file is still the same; one that was written anew meanwhile is read from its beginning by the next round */
+  async *#readTail(tail: GrowingRecords, mark: FileMark): AsyncGenerator<SourceBatch, boolean> {
     let known = mark
-    for await (const batch of tail.available(this.#signal)) {
-      // What was short is known by more of its bytes now.
-      known = { ...known, ...(await newMark(file, mark.id, known)), at: batch.at }
-      yield* this.#given(batch, known)
+    const isSame = async (bytes: Buffer, at: number): Promise<boolean> => {
+      const after = await markAfter(tail.file, known, bytes, at)
+      known = after ?? known
+      return after !== null
+    }
+    return yield* this.#giveAll(tail.available(this.#signal, isSame), () => known)
+  }
+
+  /** @param mark of the file, as it is known when a batch is given. @returns what the batches return */
+  async *#giveAll(
+    batches: AsyncGenerator<FileBatch, boolean>,
+    mark: () => FileMark,
+  ): AsyncGenerator<SourceBatch, boolean> {
+    try {
+      for (;;) {
+        const { done, value } = await batches.next()
+        if (done === true) return value
+        yield* this.#given(value, { ...mark(), at: value.at })
+      }
+    } finally {
+      await batches.return(false)
     }
   }
 
@@ -206,12 +227,10 @@ export class FilesRun {
   }
 
   async *#readWhole(mark: FileMark, options: RecordsOptions, size: number): AsyncGenerator<SourceBatch> {
-    let known = mark
-    for await (const batch of wholeRecords(mark.at, options, this.#signal)) {
-      known = { ...mark, at: batch.at }
-      yield* this.#given(batch, known)
-    }
-    if (!this.#signal.aborted) yield this.#ended({ ...known, endBytes: size })
+    const isSame = (): Promise<boolean> => isAt(options.path, mark.id)
+    const isRead = yield* this.#giveAll(wholeRecords(mark.at, options, this.#signal, isSame), () => mark)
+    if (isRead && !this.#signal.aborted)
+      yield this.#ended({ ...mark, at: this.#marks.get(mark.id)?.at ?? mark.at, endBytes: size })
   }
 
   /** To its end, and the last line too, when its writer has had time to change to another file. */
@@ -222,8 +241,8 @@ export class FilesRun {
     const opened = this.#tails.get(id)
     if (opened !== undefined) {
       const { kept, mark } = await this.#asWritten(opened, this.#marks.get(id)!)
-      for await (const batch of kept.available(this.#signal)) yield* this.#given(batch, { ...mark, at: batch.at })
-      if (nowMs - sinceMs < ROTATED_MS) return
+      const isSame = yield* this.#readTail(kept, mark)
+      if (!isSame || nowMs - sinceMs < ROTATED_MS) return
       yield* this.#finish(kept, mark)
       this.#tails.delete(id)
       this.#rotatedMs.delete(id)
@@ -283,6 +302,8 @@ export class FilesRun {
     }
   }
 }
+
+const isOld = (changedMs: number): boolean => Math.abs(Date.now() - changedMs) > CLOCK_STEP_MS
 
 async function isAt(path: string | null, id: string): Promise<boolean> {
   const found = path === null ? null : await stat(path).catch(() => null)
