@@ -259,7 +259,14 @@ export class DatasetMoments implements Moments {
       open: new Map(),
       partitions: chains.map((chain) => positionOf(of.get(chain.partition)!, generation, chain)),
     }
-    return { seq: ++this.#seq, atMs: performance.now(), epoch: this.#epoch, snapshot, places, tail: rows.table }
+    return {
+      seq: ++this.#seq,
+      atMs: performance.now(),
+      epoch: this.#epoch,
+      snapshot,
+      places,
+      tail: (from) => rows.rowsFrom(from),
+    }
   }
 }
 

@@ -26,7 +26,7 @@ export interface TailCounts {
 export interface TailRows {
   /** decodes and keeps the records; their batches follow what is held */
   append(batches: readonly RecordBatch[]): Promise<void>
-  /** forgets the records of these partitions before the offsets */
+  /** forgets the records of these partitions before the offsets; all of them: Infinity */
   drop(before: Positions): Promise<void>
   counts(partition: number): TailCounts
 }
@@ -98,7 +98,8 @@ export class LogTail {
       const place = this.#places.get(partition)
       if (place?.start === end) continue
       const isWithin = place !== undefined && end > place.start && end < place.end
-      if (place !== undefined) dropped.set(partition, isWithin ? end : Number.POSITIVE_INFINITY)
+      // Where it goes back, what was read is read again.
+      if (place !== undefined) dropped.set(partition, end < place.start ? Number.POSITIVE_INFINITY : end)
       this.#places.set(partition, isWithin ? from(place, end) : emptyPlace(partition, end))
     }
     if (dropped.size > 0) await this.#rows.drop(dropped)

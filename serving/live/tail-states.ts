@@ -11,6 +11,7 @@ import type { TallyFeed } from '../tally/view-tally.ts'
 import { TAIL_MERGE_ROWS_MIN } from './live-limits.ts'
 import type { TailPlace } from './log-tail.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
+import { rowsOf, type TailRelation } from './tail-rows.ts'
 
 /** With as many, sets are computed beside the other measures as quickly as by themselves; with fewer, planning outweighs. */
 const FEW_RECORDS_MAX = 2_000
@@ -82,9 +83,9 @@ export class TailStates {
   /**
    * Folds what the places hold and the table does not. Rows that it adds have `_seq` = seq: who reads those up to an earlier seq sees
    * what was there then. `prepare` was called for the same starts.
-   * @param rows the tail's table of typed rows; it holds nothing before the places' starts
+   * @param rows the tail's typed rows
    */
-  async fold(places: readonly TailPlace[], rows: string, seq: number): Promise<void> {
+  async fold(places: readonly TailPlace[], rows: TailRelation, seq: number): Promise<void> {
     const over = places.find(({ partition, end }) => (this.#folded.get(partition)?.end ?? end) > end)
     if (over !== undefined)
       throw new Error(`view '${this.#view.name}', partition ${over.partition}: more is folded than offset ${over.end}`)
@@ -118,11 +119,11 @@ export class TailStates {
     if (this.#folded.size === 0) this.drop()
   }
 
-  async #add(due: readonly TailPlace[], rows: string, seq: number): Promise<void> {
+  async #add(due: readonly TailPlace[], rows: TailRelation, seq: number): Promise<void> {
     this.#table ??= await ResidentTable.ofStates(this.#connection, this.#view, false)
-    const conditions = due.map((place) => `(_partition = ${place.partition} AND _offset >= ${this.#foldedTo(place)})`)
+    const from = new Map(due.map((place) => [place.partition, this.#foldedTo(place)]))
     const records = due.reduce((sum, place) => sum + place.end - this.#foldedTo(place), 0)
-    const states = this.#view.partialByPartitionSql(`(SELECT * FROM ${rows} WHERE ${conditions.join(' OR ')})`, {
+    const states = this.#view.partialByPartitionSql(`(SELECT * FROM ${rows(from)} WHERE ${rowsOf(from)})`, {
       few: records <= FEW_RECORDS_MAX,
     })
     const added = await this.#table.add(`SELECT ${seq}, * FROM (${states})`, this.feed)

@@ -10,6 +10,7 @@ import type { Snapshot } from '../answers/snapshot.ts'
 import type { LargeTable } from './large-tables.ts'
 import type { TailPlace } from './log-tail.ts'
 import type { ResidentTable } from './resident-table.ts'
+import type { TailRelation } from './tail-rows.ts'
 import type { KeptTally } from './tally-keeper.ts'
 
 /** A moment of the dataset. */
@@ -22,8 +23,8 @@ export interface Moment {
   readonly epoch: number
   readonly snapshot: Snapshot
   readonly places: readonly TailPlace[]
-  /** the tail's table of typed rows */
-  readonly tail: string
+  /** until the next one */
+  readonly tail: TailRelation
 }
 
 export interface PinnedDictionary {
