@@ -5,7 +5,8 @@
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset, Positions } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
-import { createRowsTable, decodeBatches, rowsTableSql } from '#storage/engine/decode-batch.ts'
+import { decodeBatches, rowsTableSql } from '#storage/engine/decode-batch.ts'
+import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import type { TailCounts, TailRows } from './log-tail.ts'
@@ -30,7 +31,6 @@ const GONE_ROWS_MIN = 100_000
 /** tables made by this process */
 let made = 0
 
-const ARRIVED = 'arrived'
 const NOTHING_HELD = { rows: 0, lateRows: 0, dead: [] }
 
 interface Counts {
@@ -54,7 +54,7 @@ interface Part {
 
 /** Some of the rows, in the order in which they were read. */
 interface Piece {
-  readonly table: string
+  readonly name: string
   /** partitions of which some rows may count */
   readonly parts: Map<number, Part>
   /** partitions of which no row counts, wherever it is */
@@ -92,28 +92,28 @@ export class TailTable implements TailRows {
   async append(batches: readonly RecordBatch[]): Promise<void> {
     const { dataset, connection, scratchFolder } = this.#parts
     const piece = await this.#pieceFor(batches)
-    // Decoded in a table of their own: what is looked for in new rows is not looked for in all that is open.
-    await createRowsTable(connection, dataset, ARRIVED)
-    const target = { table: ARRIVED, scratchFolder, failures: 'reject' } as const
-    const { dead } = await decodeBatches(connection, dataset, batches, target)
+    const target = { table: piece.name, scratchFolder, failures: 'reject', returning: this.#isLate } as const
+    const { dead, returned } = await decodeBatches(connection, dataset, batches, target)
     for (const { release } of batches) release?.()
-    const added = await connection.returned(
-      `INSERT INTO ${piece.table} SELECT * FROM ${ARRIVED} RETURNING _partition, ${this.#isLate}`,
-    )
     for (const { partition, start, end } of batches) {
       this.#of(partition, start).end = end
       piece.parts.set(partition, { rows: piece.parts.get(partition)?.rows ?? 0, end })
     }
     for (const { partition, offset } of dead) this.#held.get(partition)!.dead.push(offset)
-    for (const chunk of added) {
-      const late = chunk.values(1)
-      for (const [row, partition] of (chunk.values(0) as number[]).entries()) {
-        const held = this.#held.get(partition)!
-        held.rows++
-        if (late[row] === true) held.lateRows++
-        piece.parts.get(partition)!.rows++
-      }
-      piece.rows += chunk.rows
+    const unusable = new Set(dead.map(({ partition, offset }) => `${partition}:${offset}`))
+    for (const chunk of returned) this.#count(piece, chunk, unusable)
+  }
+
+  /** @param unusable `partition:offset` of rows that are not kept */
+  #count(piece: Piece, chunk: EngineChunk, unusable: ReadonlySet<string>): void {
+    const [partitions, offsets, late] = [chunk.values(0), chunk.values(1), chunk.values(2)]
+    for (const [row, value] of partitions.entries()) {
+      if (unusable.size > 0 && unusable.has(`${value}:${offsets[row]}`)) continue
+      const held = this.#held.get(value as number)!
+      held.rows++
+      if (late[row] === true) held.lateRows++
+      piece.parts.get(value as number)!.rows++
+      piece.rows++
     }
   }
 
@@ -131,13 +131,14 @@ export class TailTable implements TailRows {
     }
     const over = this.#pieces.filter(({ parts }) => parts.size === 0)
     this.#pieces = this.#pieces.filter(({ parts }) => parts.size > 0)
-    for (const { table } of over) await this.#parts.connection.run(`DROP TABLE ${table}`)
+    for (const piece of over) await this.#parts.connection.run(`DROP TABLE ${tableOf(piece)}`)
     await this.#rewrite()
   }
 
   /** Gives the tables up. */
   async remove(): Promise<void> {
-    for (const { table } of this.#pieces.splice(0)) await this.#parts.connection.run(`DROP TABLE IF EXISTS ${table}`)
+    for (const piece of this.#pieces.splice(0))
+      await this.#parts.connection.run(`DROP TABLE IF EXISTS ${tableOf(piece)}`)
   }
 
   /** Condition in SQL. */
@@ -150,14 +151,14 @@ export class TailTable implements TailRows {
     const isFull = last === undefined || last.rows >= (this.#parts.tableRowsMax ?? TABLE_ROWS_MAX)
     if (!isFull && !batches.some(({ partition }) => last.forgotten.has(partition))) return last
     const piece = this.#newPiece()
-    await this.#parts.connection.run(rowsTableSql(this.#parts.dataset, piece.table))
+    await this.#parts.connection.run(rowsTableSql(this.#parts.dataset, tableOf(piece)))
     this.#pieces.push(piece)
     return piece
   }
 
   #newPiece(): Piece {
-    const table = quoteName(`tail_${this.#parts.dataset.name}_${++made}`)
-    return { table, parts: new Map(), forgotten: new Set(), rows: 0 }
+    const name = `tail_${this.#parts.dataset.name}_${++made}`
+    return { name, parts: new Map(), forgotten: new Set(), rows: 0 }
   }
 
   /** Counts what is held of these partitions from the offsets on. */
@@ -179,15 +180,16 @@ export class TailTable implements TailRows {
     const { connection } = this.#parts
     const mostlyGone = this.#pieces.filter((piece) => piece.rows > 2 * countedRows(piece))
     const into = this.#newPiece()
-    const left = mostlyGone.map((piece) => `SELECT * FROM ${piece.table} WHERE ${this.#counting(piece)}`)
-    await connection.run(`CREATE TABLE ${into.table} AS ${left.join(' UNION ALL ')}`)
+    const left = mostlyGone.map((piece) => `SELECT * FROM ${tableOf(piece)} WHERE ${this.#counting(piece)}`)
+    await connection.run(`CREATE TABLE ${tableOf(into)} AS ${left.join(' UNION ALL ')}`)
     const rows = await connection.rows<{ p: number; n: number }>(
-      `SELECT _partition AS p, count(*) AS n FROM ${into.table} GROUP BY p`,
+      `SELECT _partition AS p, count(*) AS n FROM ${tableOf(into)} GROUP BY p`,
     )
     const found = new Map(rows.map(({ p, n }) => [p, n]))
-    for (const { table, parts } of mostlyGone) {
-      for (const [partition, { end }] of parts) into.parts.set(partition, { rows: found.get(partition) ?? 0, end })
-      await connection.run(`DROP TABLE ${table}`)
+    for (const piece of mostlyGone) {
+      for (const [partition, { end }] of piece.parts)
+        into.parts.set(partition, { rows: found.get(partition) ?? 0, end })
+      await connection.run(`DROP TABLE ${tableOf(piece)}`)
     }
     into.rows = countedRows(into)
     this.#pieces = [into, ...this.#pieces.filter((piece) => !mostlyGone.includes(piece))]
@@ -212,7 +214,10 @@ export function rowsOf(from: Positions): string {
 
 const countedRows = ({ parts }: Piece): number => [...parts.values()].reduce((sum, { rows }) => sum + rows, 0)
 
-function relationOf({ table, forgotten }: Piece): string {
+const tableOf = ({ name }: Piece): string => quoteName(name)
+
+function relationOf(piece: Piece): string {
+  const [table, { forgotten }] = [tableOf(piece), piece]
   return forgotten.size === 0 ? table : `(SELECT * FROM ${table} WHERE _partition NOT IN (${[...forgotten]}))`
 }
 

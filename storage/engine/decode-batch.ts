@@ -15,6 +15,7 @@ import { visibleText } from '#core/visible-text.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { StorageFileError } from '#storage/sqlite/sqlite-fault.ts'
 import { blankUnparsable, type LinesFile, lineBytesMax, linesAt, linesToRead } from './batch-lines.ts'
+import type { EngineChunk } from './engine-chunk.ts'
 import { type EngineConnection, EngineMemoryError } from './engine-connection.ts'
 import { type DecodedRows, type Failures, failuresIn, ofBatch } from './failed-conversions.ts'
 import { allPlacesSelect, placesSelect } from './record-places.ts'
@@ -35,15 +36,25 @@ export interface Decoded {
   readonly dead: readonly DeadLetter[]
   /** column → usable rows in which a value could not be converted; only columns with such rows */
   readonly unconverted: Readonly<Record<string, number>>
+  /** with `returning`: partition, offset and value of each row that was decoded, also of those that became dead letters */
+  readonly returned: readonly EngineChunk[]
 }
 
 export interface DecodeTarget extends DecodedRows {
   /** a table with the dataset's typed rows (see createRowsTable); the batch's usable rows are appended in offset order */
   readonly table: string
+  /**
+   * SQL of a value of each row, to be returned: nothing is looked for in the table then, which can hold many other rows. For small batches: one thread
+   * inserts them
+   */
+  readonly returning?: string
 }
 
-const NOTHING: Decoded = { dead: [], unconverted: {} }
+const NOTHING: Decoded = { dead: [], unconverted: {}, returned: [] }
 const UNREAD = 'the engine could not read the record as JSON'
+
+/** column that says which of the returned rows are unusable */
+const UNUSABLE = 3
 
 let scratchFiles = 0
 
@@ -114,7 +125,11 @@ export async function decodeBatches(
   }
   const all: Decoded[] = []
   for (const batch of filled) all.push(await decodeBatch(connection, dataset, batch, target))
-  return { dead: all.flatMap(({ dead }) => dead), unconverted: sumByColumn(all.map((each) => each.unconverted)) }
+  return {
+    dead: all.flatMap(({ dead }) => dead),
+    unconverted: sumByColumn(all.map((each) => each.unconverted)),
+    returned: all.flatMap(({ returned }) => returned),
+  }
 }
 
 /** @returns null, and leaves the table as it was, when a line cannot be read together with the others */
@@ -136,8 +151,7 @@ async function decodeTogether(
     await connection.run('BEGIN TRANSACTION')
     const file = { path, objectBytesMax: Math.max(...lines.map(lineBytesMax)) }
     const select = decodeTogetherSelect(dataset, batches, decodedSql(dataset, file, target))
-    const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
-    const unusableRows = await rejectedIn(connection, dataset, into, unusable)
+    const { inserted, returned, unusableRows } = await insert(connection, dataset, target, select, unusable)
     const failures: Failures[] = []
     for (const batch of batches) failures.push(await failuresIn(connection, dataset, batch, target))
     const dead = batches.flatMap((batch, at) => {
@@ -150,7 +164,7 @@ async function decodeTogether(
     }
     if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${deadWhere(fresh, dead)}`)
     await connection.run('COMMIT')
-    return { dead, unconverted: sumByColumn(failures.map((each) => each.unconverted)) }
+    return { dead, unconverted: sumByColumn(failures.map((each) => each.unconverted)), returned }
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => {})
     if (error instanceof StorageFileError || isEngineFault(error)) throw error
@@ -176,26 +190,55 @@ async function insertRows(
   const into = quoteName(target.table)
   await connection.run('BEGIN TRANSACTION')
   try {
-    const inserted = await connection.run(
-      `INSERT INTO ${into} ${decodeSelect(dataset, batch, decodedSql(dataset, file, target))}`,
-    )
+    const select = decodeSelect(dataset, batch, decodedSql(dataset, file, target))
+    const unusable = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
+    const { inserted, returned, unusableRows } = await insert(connection, dataset, target, select, unusable)
     if (inserted !== batch.count) {
       throw new Error(
         `dataset '${dataset.name}', partition ${batch.partition}, offsets [${batch.start}, ${batch.end}): ` +
           `${batch.count} records gave ${inserted} rows; the log contains a blank line or a record with a line break`,
       )
     }
-    const unusable = `${ofBatch(batch)} AND (${dataset.decode.rejectWhere})`
-    const unusableRows = await rejectedIn(connection, dataset, into, unusable)
     const { rejected, unconverted } = await failuresIn(connection, dataset, batch, target)
     const all = [...unusableRows, ...rejected]
     const dead = deadLetters(dataset, batch, all)
     if (dead.length > 0) await connection.run(`DELETE FROM ${into} WHERE ${deadWhere(ofBatch(batch), dead)}`)
     await connection.run('COMMIT')
-    return { dead, unconverted }
+    return { dead, unconverted, returned }
   } catch (error) {
     await connection.run('ROLLBACK').catch(() => {})
     throw error
+  }
+}
+
+interface Inserted {
+  /** rows */
+  readonly inserted: number
+  readonly returned: readonly EngineChunk[]
+  readonly unusableRows: readonly RejectedRow[]
+}
+
+/** @param unusable condition for the unusable ones of the inserted rows */
+async function insert(
+  connection: EngineConnection,
+  dataset: DecodedDataset,
+  { table, returning }: DecodeTarget,
+  select: string,
+  unusable: string,
+): Promise<Inserted> {
+  const into = quoteName(table)
+  if (returning === undefined) {
+    const inserted = await connection.run(`INSERT INTO ${into} ${select}`)
+    return { inserted, returned: [], unusableRows: await rejectedIn(connection, dataset, into, unusable) }
+  }
+  const returned = await connection.returned(
+    `INSERT INTO ${into} ${select} RETURNING _partition, _offset, ${returning}, (${dataset.decode.rejectWhere}) IS TRUE`,
+  )
+  const isUnusable = returned.some((chunk) => chunk.values(UNUSABLE).includes(true))
+  return {
+    inserted: returned.reduce((sum, { rows }) => sum + rows, 0),
+    returned,
+    unusableRows: isUnusable ? await rejectedIn(connection, dataset, into, unusable) : [],
   }
 }
 
