@@ -26,6 +26,8 @@ export async function openEngine(
     folders: [engineLakeFolder(configuration, folder), scratchFolder, folder.pagesFolder],
     spillFolder,
     returnMemory: role === 'batch',
+    // Rows of the log's tail are there for seconds, and every question waits for what is written.
+    packTables: role !== 'serve',
     ...(role === 'stream' ? { statementsAtOnce: availableParallelism() } : {}),
   })
 }

@@ -43,6 +43,19 @@ test('a connection that is told to stop ends what it runs and does nothing more'
   between.close()
 })
 
+test('tables in memory are packed when 16 MB were written, or never', async () => {
+  const thresholdOf = async (packTables: boolean): Promise<unknown> => {
+    const own = await DuckDbEngine.open({ folders: [], threads: 1, packTables })
+    try {
+      const connection = await own.connect()
+      return (await connection.rows("SELECT current_setting('checkpoint_threshold') AS bytes"))[0]
+    } finally {
+      own.close()
+    }
+  }
+  expect([await thresholdOf(true), await thresholdOf(false)]).toEqual([{ bytes: '16.0 MiB' }, { bytes: '931.3 GiB' }])
+})
+
 test('memory that an idle thread freed goes back to the system', async () => {
   const connection = await engine.connect()
   const [row] = await connection.rows(`SELECT current_setting('allocator_background_threads') AS "background"`)
