@@ -75,7 +75,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       }),
     }),
   },
-  // A share above 1: behind all that was read; below 0: the lake went back.
+  // A share above 1: behind all that was read; below 0: the lake went back, by so many tens of offsets.
   {
     weight: 2,
     arbitrary: fc.record({
@@ -101,7 +101,7 @@ test('whatever is read and closes, the rows that count are found from any offset
           const before = new Map<number, number>()
           for (const [p, share] of each.closes) {
             const { start, end } = places.get(p)!
-            const at = Math.max(0, start + Math.round(share * (end - start + 1)))
+            const at = Math.max(0, start + Math.round(share < 0 ? share * 10 : share * (end - start + 1)))
             if (at === start) continue
             before.set(p, at < start ? Number.POSITIVE_INFINITY : at)
             places.set(p, at < start || at >= end ? { start: at, end: at } : { start: at, end })
@@ -164,5 +164,25 @@ test('what was read of a partition before the lake went back is not found beside
     expect((await found(tail, 1, 0)).offsets).toEqual(offsetsOf(0, round * 20 + 20).filter((offset) => !isDead(offset)))
     await tail.drop(new Map([[0, Number.POSITIVE_INFINITY]]))
   }
+  await tail.remove()
+})
+
+test('nor is what was read before its segment closed, and the lake went back behind that', async () => {
+  const tail = new TailTable({ dataset, connection, scratchFolder: folder })
+  await tail.append([batchOf(0, 0, 20), batchOf(1, 0, 20)])
+  await tail.drop(new Map([[0, 20]]))
+  await tail.drop(new Map([[0, Number.POSITIVE_INFINITY]]))
+  await tail.append([batchOf(0, 10, 30), batchOf(1, 20, 40)])
+  expect(tail.counts(0)).toEqual(countsBetween(10, 30))
+  const relation = tail.rowsFrom(
+    new Map([
+      [0, 10],
+      [1, 0],
+    ]),
+  )
+  const rows = await connection.rows<{ o: number }>(
+    `SELECT _offset AS o FROM ${relation} WHERE _partition = 0 AND _offset >= 10 ORDER BY 1`,
+  )
+  expect(rows.map(({ o }) => o)).toEqual(offsetsOf(10, 30).filter((offset) => !isDead(offset)))
   await tail.remove()
 })

@@ -127,8 +127,8 @@ export class TailTable implements TailRows {
       const counts = left.get(partition)
       if (counts !== undefined)
         this.#held.set(partition, { ...counts, start: from, end, dead: dead.filter((offset) => offset >= from) })
-      for (const piece of this.#pieces) forget(piece, partition, from)
     }
+    for (const piece of this.#pieces) for (const [partition, from] of before) forget(piece, partition, from)
     const over = this.#pieces.filter(({ parts }) => parts.size === 0)
     this.#pieces = this.#pieces.filter(({ parts }) => parts.size > 0)
     for (const piece of over) await this.#parts.connection.run(`DROP TABLE ${tableOf(piece)}`)
@@ -222,9 +222,7 @@ function relationOf(piece: Piece): string {
 }
 
 function forget({ parts, forgotten }: Piece, partition: number, before: Offset): void {
-  const part = parts.get(partition)
-  if (part === undefined || part.end > before) return
-  parts.delete(partition)
-  // Those that are read again can be from an earlier offset on.
+  if ((parts.get(partition)?.end ?? 0) <= before) parts.delete(partition)
+  // It is read again from an offset on of which there may be rows already, also of segments that had closed.
   if (!Number.isFinite(before)) forgotten.add(partition)
 }
