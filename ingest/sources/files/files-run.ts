@@ -131,9 +131,13 @@ export class FilesRun {
       const mark = { ...((await this.#marks.of(file, id)) ?? (await newMark(file, id))), path }
       const options = { path, format: this.#options.format ?? {}, limits: this.#limits }
       if (tail !== null) yield* this.#readTail(tail, mark)
-      else if (size !== mark.endBytes) {
-        const kind = await kindOf(file, options, this.#options.follow)
-        if (kind === null) return
+      else if (size === 0 || size !== mark.endBytes) {
+        const kind = size === 0 ? null : await kindOf(file, options, this.#options.follow)
+        if (kind === null) {
+          // Known from now on: what is written into it is read, also if it is renamed at once.
+          this.#marks.set(mark)
+          return
+        }
         if (kind === 'whole') yield* this.#readWhole(mark, options, size)
         else {
           isOpen = true

@@ -129,6 +129,21 @@ test('follows what is appended: a line that has not ended waits for its end, new
   expect(reading.records).toEqual(['{"a":1}', '{"a":2}', '{"a":3}'])
 })
 
+test('an empty file that is written and renamed at once is read', async () => {
+  writeFileSync(at('app.ndjson'), '')
+  const reading = new Reading({ paths: [at('app.ndjson')] })
+  await until('it was looked at', () => reading.rounds > 0)
+  for (let n = 0; n < 4; n++) {
+    appendFileSync(at('app.ndjson'), `{"n":${n}}\n`)
+    renameSync(at('app.ndjson'), at(`app.${n}`))
+    writeFileSync(at('app.ndjson'), '')
+    await has(reading, n + 1)
+    const rounds = reading.rounds
+    await until('it looked again', () => reading.rounds > rounds + 1)
+  }
+  expect(reading.records).toEqual(Array.from({ length: 4 }, (_, n) => `{"n":${n}}`))
+})
+
 test('a file that was truncated is read from its beginning', async () => {
   writeFileSync(at('app.ndjson'), '{"a":1}\n{"a":2}\n')
   const reading = new Reading({})
