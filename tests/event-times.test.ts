@@ -66,6 +66,7 @@ async function presented(name: string, events: readonly object[]): Promise<Prese
       expect(await decodeBatch(connection, dataset, batch, { table: into, scratchFolder: folder })).toEqual({
         dead: [],
         unconverted: {},
+        returned: [],
       })
     partials.push(`SELECT * FROM (${view.partialSql(table)})`)
   }
