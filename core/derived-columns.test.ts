@@ -80,7 +80,7 @@ const flight = {
 describe('decoding', () => {
   test('derives in the order of what reads what, and views use derived columns and expressions', async () => {
     const dataset = await compileDataset(flights, connection)
-    expect(await decoded(dataset, [flight])).toEqual({ dead: [], unconverted: {} })
+    expect(await decoded(dataset, [flight])).toEqual({ dead: [], unconverted: {}, returned: [] })
     const [row] = await connection.rows(
       'SELECT departs_at::VARCHAR AS at, _time, departs_hour, airline, clouds::VARCHAR AS clouds, ratio, number FROM rows',
     )
